@@ -1,0 +1,16 @@
+"""The toolkit that reads model versions from Git and DVC.
+
+Reading order:
+
+- `errors`   what can go wrong, one family
+- `conf`     conf/ <-> params.yaml: sync, check, adopt, and the guard of `dvc repro`
+- `weights`  the weights store: one file per tensor, an index that can be compared
+- `export`   encoder and network as one ONNX graph
+- `bundle`   the packaged model: build, verify, open, predict
+- `cli`      `stemma ...`
+
+A first call:
+
+    from stemma import weights
+    weights.index("models/weights").tensors
+"""

@@ -1,0 +1,80 @@
+"""Everything that can go wrong, as one family.
+
+    StemmaError
+    |- SettingsError     conf/ or params.yaml
+    |- DataError         a table, its columns or its split
+    |- TrainingError     a fit that cannot go on
+    |- WeightsError      the weights store
+    |- ExportError       ONNX, parity
+    |- BundleError       models/package/model.zip
+    `- MissingExtra      an optional package that is not installed
+
+Each says what is wrong, where, and the next command:
+"models/weights is not there: run `dvc checkout`".
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class StemmaError(Exception):
+    """What is wrong and where, in one line.
+
+    Args:
+        what: the fault and its place, without a full stop.
+        run: the command that helps, shown as "run `...`"; None where no one command does.
+    """
+
+    def __init__(self, what: str, run: str | None = None) -> None:
+        self.what = what
+        self.run = run
+        super().__init__(f"{what}: run `{run}`" if run else what)
+
+
+class SettingsError(StemmaError):
+    """conf/ or params.yaml is wrong, or the two differ."""
+
+
+class DataError(StemmaError):
+    """A table, its columns or its split cannot be used."""
+
+
+class TrainingError(StemmaError):
+    """A fit cannot start or cannot go on."""
+
+
+class WeightsError(StemmaError):
+    """The weights store is missing, damaged or of another format."""
+
+
+class ExportError(StemmaError):
+    """A graph cannot be made, or does not give what the framework gives."""
+
+
+class BundleError(StemmaError):
+    """A bundle is missing, damaged or does not fit its input."""
+
+
+class MissingExtra(StemmaError):
+    """An optional package is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed", run=f'pip install -e ".[{extra}]"')
+
+
+@contextmanager
+def one_line(debug: bool = False) -> Iterator[None]:
+    """Turn a StemmaError into one line on stderr and exit code 1.
+
+    Args:
+        debug: show the whole trace instead. The environment's STEMMA_DEBUG=1 does the same.
+    """
+    try:
+        yield
+    except StemmaError as error:
+        if debug or os.environ.get("STEMMA_DEBUG") == "1":
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None

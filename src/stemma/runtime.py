@@ -1,0 +1,32 @@
+"""onnxruntime, set up the same way everywhere: one thread, so that results repeat and small networks are fast."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def session(content: bytes) -> Any:
+    """An InferenceSession over a serialised graph.
+
+    Raises:
+        onnxruntime.capi.onnxruntime_pybind11_state.Fail and its kin: the bytes are no valid graph.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors alone
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def run(session: Any, columns: Mapping[str, NDArray[Any]], chunk: int = 65_536) -> NDArray[np.float32]:
+    """The first output (rows, width) for columns (rows, 1), in chunks, so that memory stays flat."""
+    rows = len(next(iter(columns.values())))
+    parts = [
+        session.run(None, {name: values[start : start + chunk] for name, values in columns.items()})[0]
+        for start in range(0, max(rows, 1), chunk)
+    ]
+    return np.concatenate(parts)

@@ -1,0 +1,35 @@
+"""One line, exit code 1, or the whole trace when it is asked for."""
+
+import pytest
+
+from stemma.errors import MissingExtra, StemmaError, one_line
+
+
+def test_an_error_says_what_and_the_next_command() -> None:
+    assert str(StemmaError("models/weights is not there", run="dvc checkout")) == (
+        "models/weights is not there: run `dvc checkout`"
+    )
+    assert 'pip install -e ".[tensorflow]"' in str(MissingExtra("tensorflow", "tensorflow"))
+
+
+def test_an_error_is_one_line_on_stderr_and_exit_code_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STEMMA_DEBUG", raising=False)
+    with pytest.raises(SystemExit) as stopped, one_line():
+        raise StemmaError("a is wrong")
+    assert stopped.value.code == 1
+    assert capsys.readouterr() == ("", "error: a is wrong\n")
+
+
+def test_debug_shows_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StemmaError), one_line(debug=True):
+        raise StemmaError("a is wrong")
+    monkeypatch.setenv("STEMMA_DEBUG", "1")
+    with pytest.raises(StemmaError), one_line():
+        raise StemmaError("a is wrong")
+
+
+def test_other_exceptions_pass() -> None:
+    with pytest.raises(ZeroDivisionError), one_line():
+        raise ZeroDivisionError

@@ -1,0 +1,76 @@
+"""Files and folders are the old ones or the new ones."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stemma.files import recover_folder, replaced, swapped_folder, write_text
+
+
+def test_a_file_is_replaced_only_when_the_block_ends_well(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file.txt"
+    write_text(path, "old\n")
+    with pytest.raises(RuntimeError), replaced(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert path.read_bytes() == b"old\n"
+    assert [file.name for file in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_folder_is_swapped_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    for text in ("one", "two"):
+        with swapped_folder(folder) as new:
+            (new / text).write_text(text)
+    with pytest.raises(RuntimeError), swapped_folder(folder) as new:
+        (new / "three").write_text("three")
+        raise RuntimeError
+    assert [file.name for file in folder.iterdir()] == ["two"]
+    assert [file.name for file in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_swap_cut_between_its_two_moves_brings_the_old_folder_back(tmp_path: Path) -> None:
+    (tmp_path / "folder.aside").mkdir()
+    (tmp_path / "folder.aside" / "old").write_text("old")
+    recover_folder(tmp_path / "folder")
+    assert (tmp_path / "folder" / "old").read_text() == "old"
+    assert not (tmp_path / "folder.aside").exists()
+
+
+def test_a_swap_cut_after_its_second_move_keeps_the_new_folder(tmp_path: Path) -> None:
+    for name in ("folder", "folder.aside"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "folder" / "new").write_text("new")
+    recover_folder(tmp_path / "folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+SWAP_FOREVER = """
+import itertools, pathlib, sys
+from stemma.files import swapped_folder
+for number in itertools.count():
+    with swapped_folder(pathlib.Path(sys.argv[1])) as new:
+        for part in "ab":
+            (new / part).write_text(str(number))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
+def test_a_kill_at_any_moment_leaves_one_whole_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    for attempt in range(8):
+        process = subprocess.Popen([sys.executable, "-c", SWAP_FOREVER, str(folder)])
+        deadline = time.monotonic() + 20
+        while not folder.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.05 + 0.013 * attempt)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        recover_folder(folder)
+        assert {(folder / part).read_text() for part in "ab"} != set()
+        assert (folder / "a").read_text() == (folder / "b").read_text()
