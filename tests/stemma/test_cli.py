@@ -1,0 +1,133 @@
+"""The command line: what it prints, where, its exit codes, and how fast it starts."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stemma import cli, conf
+from stemma.errors import SettingsError
+
+Run = Callable[..., tuple[int, str, str]]
+HEAVY = ("dvc", "hydra", "omegaconf", "torch", "tensorflow", "keras", "pandas", "numpy", "sklearn", "onnxruntime")
+
+
+@pytest.fixture
+def run(settings: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`stemma ARGUMENT...` in the small repository: exit code, stdout, stderr."""
+    monkeypatch.setenv("STEMMA_DEBUG", "0")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.chdir(settings.root)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["stemma", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(stopped.value.code or 0), printed.out, printed.err
+
+    return call
+
+
+def test_sync_says_whether_it_wrote(run: Run, settings: Any) -> None:
+    assert run("conf", "sync") == (0, "params.yaml is up to date\n", "")
+    assert run("conf", "sync", "model=linear", "+train.x=1", "~train.seed") == (0, "params.yaml written\n", "")
+    assert settings.read("params.yaml") == conf.compose(settings.root, ["model=linear", "+train.x=1", "~train.seed"])
+
+
+def test_check_lists_the_differences_and_exits_1(run: Run) -> None:
+    assert run("conf", "check") == (0, "params.yaml is the composition of conf/\n", "")
+    run("conf", "sync", "train.rate=0.5", "~train.seed", "data.positive='FALSE'")
+    assert run("conf", "check") == (
+        1,
+        "evaluate.rate: 0.001 -> 0.5\n"
+        "data.positive: 'TRUE' -> 'FALSE'\n"
+        "train.rate: 0.001 -> 0.5\n"
+        "train.seed: 0 -> (none)\n",
+        "",
+    )
+
+
+def test_check_speaks_json(run: Run) -> None:
+    code, out, _ = run("conf", "check", "--json")
+    assert (code, json.loads(out)) == (0, {"differences": []})
+    run("conf", "sync", "data.name='é'", "~train.seed")
+    code, out, _ = run("conf", "check", "--json")
+    expected = [{"key": "data.name", "conf": "small", "params": "é"}, {"key": "train.seed", "conf": 0}]
+    assert (code, json.loads(out)) == (1, {"differences": expected})
+
+
+def test_adopt_prints_where_each_value_went(run: Run) -> None:
+    run("conf", "sync", "data=large", "train.rate=0.5")
+    assert run("conf", "adopt") == (
+        0,
+        "conf/config.yaml: data: small -> large\nconf/train/default.yaml: train.rate: 0.001 -> 0.5\n",
+        "",
+    )
+    assert run("conf", "adopt") == (0, "params.yaml is the composition of conf/: nothing to adopt\n", "")
+    assert run("conf", "check")[0] == 0
+
+
+def test_the_repository_is_found_from_a_folder_below(run: Run, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(settings.root / "conf" / "model")
+    assert run("conf", "check")[0] == 0
+    assert run("conf", "sync", "train.seed=1")[0] == 0
+    assert "seed: 1\n" in settings.read("params.yaml")
+
+
+def test_outside_a_repository_one_line_says_so(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in ("sync", "check", "adopt"):
+        expected = f"error: {tmp_path} is not in a DVC repository: no folder from here upward holds .dvc\n"
+        assert run("conf", command) == (1, "", expected)
+
+
+def test_an_error_is_one_line_and_debug_shows_the_trace(run: Run, settings: Any) -> None:
+    (settings.root / "params.yaml").unlink()
+    assert run("conf", "check") == (1, "", "error: params.yaml is not there: run `stemma conf sync`\n")
+    with pytest.raises(SettingsError):
+        run("--debug", "conf", "check")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("conf", "nope"), ("nope",), ("conf", "check", "--nope"), ("conf", "adopt", "x")]
+)
+def test_wrong_usage_exits_2(run: Run, arguments: tuple[str, ...]) -> None:
+    code, out, err = run(*arguments)
+    assert code == 2 and out == "" and "Usage: " in err
+
+
+@pytest.mark.parametrize("command", ["sync", "check", "adopt"])
+def test_every_command_has_help_and_an_example(run: Run, command: str) -> None:
+    code, out, _ = run("conf", command, "--help")
+    assert code == 0 and "Example: " in out and f"stemma conf {command}" in " ".join(out.split())
+
+
+def test_version_is_that_of_the_installed_distribution(run: Run) -> None:
+    from importlib.metadata import packages_distributions, version
+
+    assert run("--version") == (0, f"stemma {version(packages_distributions()['stemma'][0])}\n", "")
+
+
+def test_the_command_line_starts_fast_and_imports_nothing_heavy() -> None:
+    program = (
+        "import sys, time; start = time.perf_counter(); import stemma.cli; "
+        f"print(time.perf_counter() - start, *(name for name in {HEAVY} if name in sys.modules))"
+    )
+    seconds = []
+    for _ in range(3):
+        took, *heavy = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout.split()
+        assert heavy == []
+        seconds.append(float(took))
+    assert min(seconds) < 0.3
+
+
+def test_the_installed_command_runs(settings: Any) -> None:
+    assert "conf" in settings.ok("stemma", "--help")
+    assert settings.run("stemma", "conf", "sync", "nope=1").returncode == 1
