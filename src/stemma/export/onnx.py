@@ -1,0 +1,145 @@
+"""One ONNX graph from raw named columns to probabilities: encoder, network and head joined.
+
+The encoder takes one tensor (rows, 1) per column and gives `encoded` (rows, width); the network takes `encoded` and
+gives `scores` (rows, outputs); the head turns scores into `probabilities` (rows, classes) or `prediction` (rows, 1).
+"""
+
+from typing import Any
+
+import numpy as np
+
+from stemma.errors import ExportError
+
+IR_VERSION = 10  # read by onnxruntime since 1.18
+ROWS = "rows"  # name of the free dimension
+
+
+def join(encoder: Any, network: Any, task: str, opset: int, mean: float = 0.0, deviation: float = 1.0) -> Any:
+    """The whole graph, checked.
+
+    Args:
+        encoder, network: ModelProtos as above.
+        task: binary, multiclass or regression.
+        opset: of the standard operators.
+        mean, deviation: of a regression's target, which the network predicts standardised.
+
+    Raises:
+        ExportError: a part cannot be converted to this opset, or the joined graph is not valid.
+    """
+    import onnx
+    from onnx import compose
+
+    parts = [_at_opset(part, opset) for part in (encoder, network)]
+    _rename(parts[1].graph, parts[1].graph.input[0].name, "encoded")
+    _rename(parts[1].graph, parts[1].graph.output[0].name, "scores")  # exporters name it as they like
+    parts = [
+        compose.add_prefix(part, prefix, rename_inputs=False, rename_outputs=False)
+        for part, prefix in zip(parts, ("encoder/", "network/"), strict=True)
+    ]
+    for part in parts:
+        part.ir_version = IR_VERSION
+        _align_opsets(part, parts)
+    try:
+        graph = compose.merge_models(*parts, io_map=[("encoded", "encoded")])
+        _align_opsets(graph, [graph])
+        _add_head(graph.graph, task, mean, deviation)
+        clean(graph)
+        onnx.checker.check_model(graph, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
+        raise ExportError(f"encoder and network do not join ({' '.join(str(error).split())})") from None
+    return graph
+
+
+def clean(model: Any) -> None:
+    """Remove what differs from folder to folder: paths, line numbers, names and versions of the exporters."""
+    model.producer_name, model.producer_version, model.doc_string = "stemma", "", ""
+    model.domain, model.model_version = "", 0
+    del model.metadata_props[:]
+    _clean_graph(model.graph)
+    for function in model.functions:
+        _clean_nodes(function)
+        function.doc_string = ""
+
+
+def _clean_graph(graph: Any) -> None:
+    graph.name, graph.doc_string = "stemma", ""
+    del graph.metadata_props[:]
+    for value in [*graph.input, *graph.output, *graph.value_info, *graph.initializer]:
+        value.doc_string = ""
+        del value.metadata_props[:]
+    del graph.value_info[:]
+    for value in [*graph.input, *graph.output]:
+        value.type.tensor_type.shape.dim[0].dim_param = ROWS
+    _clean_nodes(graph)
+
+
+def _clean_nodes(holder: Any) -> None:
+    for node in holder.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+
+
+def _rename(graph: Any, old: str, new: str) -> None:
+    """Rename a value of a graph wherever it stands."""
+    for value in [*graph.input, *graph.output]:
+        if value.name == old:
+            value.name = new
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for place, name in enumerate(names):
+                if name == old:
+                    names[place] = new
+
+
+def _at_opset(model: Any, opset: int) -> Any:
+    from onnx import version_converter
+
+    now = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    if now == opset:
+        return model
+    try:
+        return version_converter.convert_version(model, opset)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ExportError(
+            f"a graph of opset {now} cannot be converted to {opset} ({reason})", run="dvc exp run -S export.opset=18"
+        ) from None
+
+
+def _align_opsets(part: Any, parts: list[Any]) -> None:
+    """Give every part the same versions of all operator sets: the highest one that any part asks for."""
+    versions: dict[str, int] = {}
+    for entry in (entry for each in parts for entry in each.opset_import):
+        domain = "" if entry.domain == "ai.onnx" else entry.domain
+        versions[domain] = max(entry.version, versions.get(domain, 0))
+    del part.opset_import[:]
+    for domain, version in sorted(versions.items()):
+        part.opset_import.add(domain=domain, version=version)
+
+
+def _add_head(graph: Any, task: str, mean: float, deviation: float) -> None:
+    from onnx import TensorProto, helper, numpy_helper
+
+    if task == "regression":
+        constants = [("deviation", np.array(deviation, np.float32)), ("mean", np.array(mean, np.float32))]
+        nodes = [("Mul", ["scores", "deviation"], "scaled"), ("Add", ["scaled", "mean"], "prediction")]
+        output, width = "prediction", 1
+    elif task == "binary":
+        # Softmax over (0, s) gives (1 - p, p) with p = sigmoid(s), without the rounding of 1 - p.
+        constants = [("zero", np.array(0, np.float32))]
+        nodes = [("Mul", ["scores", "zero"], "zeros"), ("Concat", ["zeros", "scores"], "pair")]
+        nodes += [("Softmax", ["pair"], "probabilities")]
+        output, width = "probabilities", 2
+    else:
+        constants, nodes = [], [("Softmax", ["scores"], "probabilities")]
+        output, width = "probabilities", graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    head = "head/"
+    graph.initializer.extend(numpy_helper.from_array(value, head + name) for name, value in constants)
+    inside = {name for name, _ in constants} | {out for _, _, out in nodes[:-1]}
+    for kind, inputs, out in nodes:
+        attributes = {"axis": 1} if kind in ("Concat", "Softmax") else {}
+        names = [head + name if name in inside else name for name in inputs]
+        result = head + out if out in inside else out
+        graph.node.append(helper.make_node(kind, names, [result], name=head + kind, **attributes))
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, [ROWS, width]))

@@ -1,0 +1,39 @@
+"""Proof that an exported graph gives what the framework gives."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemma.errors import ExportError
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far two sets of predictions are apart, in the unit of the predictions."""
+
+    rows: int
+    largest: float
+    mean: float
+    worst_row: int
+
+
+def compare(exported: NDArray[np.float32], expected: NDArray[np.float32], tolerance: float) -> Parity:
+    """Compare predictions (rows, outputs) row by row.
+
+    Raises:
+        ExportError: shapes differ, a value is not finite, or a row differs by more than `tolerance`.
+    """
+    if exported.shape != expected.shape:
+        raise ExportError(f"model.onnx gives the shape {exported.shape}, the framework {expected.shape}")
+    if not np.isfinite(exported).all():
+        row = int(np.argmin(np.isfinite(exported).all(axis=1)))
+        raise ExportError(f"model.onnx gives a value that is not finite for test row {row}")
+    gaps = np.abs(exported.astype(np.float64) - expected.astype(np.float64)).max(axis=1)
+    worst = int(gaps.argmax())
+    if gaps[worst] > tolerance:
+        raise ExportError(
+            f"model.onnx differs from the framework by {gaps[worst]:.3g} in test row {worst}, "
+            f"export.tolerance allows {tolerance:g}"
+        )
+    return Parity(len(gaps), float(gaps[worst]), float(gaps.mean()), worst)

@@ -1,0 +1,203 @@
+"""What a packaged network takes and gives: signature.json, and columns of values as the arrays that the graph takes.
+
+number     float32; NaN is missing
+boolean    float32 1 or 0, from true/false, yes/no, t/f, y/n, 1/0 in any case; NaN is missing
+string     text, as it stands; "" is missing
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemma.errors import BundleError
+
+FORMAT = 1
+MISSING = ("", "NA", "NaN", "nan", "null", "NULL", "None", "?")
+TRUTH = dict.fromkeys(("true", "yes", "t", "y", "1", "1.0"), 1.0) | dict.fromkeys(
+    ("false", "no", "f", "n", "0", "0.0"), 0.0
+)
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of the graph, of type number, boolean or string."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The contract of a packaged network.
+
+    Args:
+        task: binary, multiclass or regression.
+        target: the column that is predicted.
+        output: the graph's output: probabilities (N, classes), or prediction (N, 1) for a regression.
+        classes: labels in the order of the probabilities; empty for a regression.
+        positive, threshold: of a binary task: the class predicted where its probability reaches the threshold.
+        missing: the texts that stand for "no value".
+    """
+
+    task: str
+    target: str
+    inputs: tuple[Input, ...]
+    output: str
+    classes: tuple[str, ...]
+    positive: str | None
+    threshold: float | None
+    missing: tuple[str, ...] = MISSING
+
+    @property
+    def width(self) -> int:
+        """Columns of the output."""
+        return len(self.classes) or 1
+
+    def arrays(self, columns: Mapping[str, Sequence[Any]], first_row: int = 1) -> dict[str, NDArray[Any]]:
+        """The graph's inputs, (N, 1) each, from columns of N values (text, numbers or None); others are ignored.
+
+        Args:
+            first_row: number of the first row, for messages.
+
+        Raises:
+            BundleError: names a column that is missing or of another length, or the row of a value that does not fit.
+        """
+        absent = [repr(each.name) for each in self.inputs if each.name not in columns]
+        if absent:
+            raise BundleError(f"the rows lack the column{'s' if len(absent) > 1 else ''} {', '.join(absent)}")
+        lengths = {each.name: len(columns[each.name]) for each in self.inputs}
+        first = self.inputs[0].name
+        for name, length in lengths.items():
+            if length != lengths[first]:
+                raise BundleError(f"column {name!r} has {length} rows, and column {first!r} has {lengths[first]}")
+        return {each.name: self._array(each, columns[each.name], first_row) for each in self.inputs}
+
+    def labels(self, output: NDArray[Any]) -> list[str]:
+        """The class of each row of probabilities (N, classes)."""
+        if self.positive is None or self.threshold is None:
+            return [self.classes[number] for number in output.argmax(axis=1).tolist()]
+        place = self.classes.index(self.positive)
+        choices = (self.classes[1 - place], self.positive)
+        return [choices[reached] for reached in (output[:, place] >= self.threshold).tolist()]
+
+    def _array(self, column: Input, values: Sequence[Any], first_row: int) -> NDArray[Any]:
+        convert = CONVERTERS[column.type]
+        converted = []
+        for row, value in enumerate(values, start=first_row):
+            try:
+                converted.append(convert(value, self.missing))
+            except (ValueError, TypeError, OverflowError):
+                raise _wrong(column, row, value) from None
+        if column.type == "string":
+            return np.array(converted, dtype=object).reshape(-1, 1)
+        with np.errstate(over="ignore"):
+            array = np.array(converted, dtype=np.float64).astype(np.float32)
+        if np.isinf(array).any():
+            row = int(np.isinf(array).argmax())
+            raise _wrong(column, row + first_row, values[row])
+        return array.reshape(-1, 1)
+
+
+def parse(content: bytes) -> Signature:
+    """Read signature.json.
+
+    Raises:
+        BundleError: it is not JSON, of another format, or contradicts itself.
+    """
+    try:
+        entry = json.loads(content)
+        if entry["format"] != FORMAT:
+            raise BundleError(f"signature.json has format {entry['format']!r}, and this version reads {FORMAT}")
+        signature = Signature(
+            task=entry["task"],
+            target=entry["target"],
+            inputs=tuple(Input(each["name"], each["type"]) for each in entry["inputs"]),
+            output=entry["output"],
+            classes=tuple(entry.get("classes") or ()),
+            positive=entry.get("positive"),
+            threshold=entry.get("threshold"),
+            missing=tuple(entry.get("missing", MISSING)),
+        )
+        faults = _faults(signature)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BundleError(f"signature.json is damaged ({type(error).__name__}: {error})") from None
+    if faults:
+        raise BundleError(f"signature.json is damaged ({faults[0]})")
+    return signature
+
+
+def _faults(signature: Signature) -> list[str]:
+    names = [each.name for each in signature.inputs]
+    texts = [signature.target, *names, *signature.classes, *signature.missing]
+    task, count, threshold = signature.task, len(set(signature.classes)), signature.threshold
+    fitting = {"binary": count == 2, "multiclass": count >= 2, "regression": count == 0}
+    output = "prediction" if task == "regression" else "probabilities"
+    decided = isinstance(threshold, (int, float)) and 0 <= threshold <= 1 and signature.positive in signature.classes
+    rules = {
+        f"task {task!r} is unknown": task in fitting,
+        "a name, class or missing value is not a text": all(isinstance(text, str) for text in texts),
+        "it names no inputs": bool(names),
+        "two inputs have one name": len(set(names)) == len(names),
+        "an input is of an unknown type": all(each.type in CONVERTERS for each in signature.inputs),
+        f"output {signature.output!r} does not fit the task": signature.output == output,
+        "the classes do not fit the task": fitting.get(task, True) and count == len(signature.classes),
+        "a binary task needs a positive class and a threshold from 0 to 1": task != "binary" or decided,
+        "only a binary task has a positive class": task == "binary" or (signature.positive, threshold) == (None, None),
+    }
+    return [fault for fault, holds in rules.items() if not holds]
+
+
+def _number(value: Any, missing: tuple[str, ...]) -> float:
+    if value is None:
+        return math.nan
+    if isinstance(value, str):
+        text = value.strip()
+        if text in missing:
+            return math.nan
+        if "_" in text or not text.isascii():  # float() takes 1_000 and digits of other scripts
+            raise ValueError
+        return float(text)
+    if isinstance(value, (bool, int, float, np.number, np.bool_)):
+        return float(value)
+    raise TypeError
+
+
+def _flag(value: Any, missing: tuple[str, ...]) -> float:
+    if isinstance(value, str) and value.strip().lower() in TRUTH:
+        return TRUTH[value.strip().lower()]
+    number = _number(value, missing)
+    if number not in (0.0, 1.0) and not math.isnan(number):
+        raise ValueError
+    return number
+
+
+def _text(value: Any, missing: tuple[str, ...]) -> str:
+    """Text as it stands; a number as a table writes it, so that 2 and 2.0 are "2"."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        value.encode()  # half a surrogate pair is no text
+        return "" if value in missing else value
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, (int, float)):
+        return str(value)
+    raise TypeError
+
+
+CONVERTERS: dict[str, Callable[[Any, tuple[str, ...]], Any]] = {"number": _number, "boolean": _flag, "string": _text}
+
+
+def _wrong(column: Input, row: int, value: Any) -> BundleError:
+    wanted = {"number": "a finite number", "boolean": "true or false", "string": "a text"}[column.type]
+    shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
+    return BundleError(f"column {column.name!r}, row {row}: {shown} is not {wanted}")

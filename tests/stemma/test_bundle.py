@@ -1,0 +1,664 @@
+"""The packaged network: its bytes, its damage, its predictions, its command line."""
+
+import csv
+import hashlib
+import io
+import json
+import math
+import os
+import stat
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from stemma import bundle
+from stemma.errors import BundleError
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+SIGNATURE = {
+    "format": 1,
+    "task": "binary",
+    "target": "Revenue",
+    "inputs": [
+        {"name": "Month", "type": "string"},
+        {"name": "PageValues", "type": "number"},
+        {"name": "Weekend", "type": "boolean"},
+    ],
+    "output": "probabilities",
+    "classes": ["FALSE", "TRUE"],
+    "positive": "TRUE",
+    "threshold": 0.5,
+}
+MULTICLASS = {**SIGNATURE, "task": "multiclass", "classes": ["a", "b", "c"], "positive": None, "threshold": None}
+REGRESSION = {
+    **{key: SIGNATURE[key] for key in ("format", "target", "inputs")},
+    "task": "regression",
+    "output": "prediction",
+}
+ROWS = {
+    "Month": ["May", "Nov", "", "Xyz"],
+    "PageValues": ["0.5", " 3 ", "NA", "-1e1"],
+    "Weekend": ["yes", "F", "?", "1"],
+}
+
+
+def graph(output: str = "probabilities", width: int = 2) -> bytes:
+    """score = number (NaN: 0.25) + month (May 1, Nov 2, "" 3, else 0) + flag (NaN: 0.5); softmax over 0, score, ..."""
+    info, node = helper.make_tensor_value_info, helper.make_node
+    constant = lambda name, value: helper.make_tensor(name, TensorProto.FLOAT, [1], [value])  # noqa: E731
+    nodes = [
+        node("LabelEncoder", ["Month"], ["month"], domain="ai.onnx.ml", keys_strings=["May", "Nov", ""],
+             values_floats=[1.0, 2.0, 3.0], default_float=0.0),
+        node("IsNaN", ["PageValues"], ["number_missing"]),
+        node("Where", ["number_missing", "quarter", "PageValues"], ["number"]),
+        node("IsNaN", ["Weekend"], ["flag_missing"]),
+        node("Where", ["flag_missing", "half", "Weekend"], ["flag"]),
+        node("Sum", ["month", "number", "flag"], ["prediction" if output == "prediction" else "score"]),
+    ]  # fmt: skip
+    if output == "probabilities":
+        nodes.append(node("Sub", ["score", "score"], ["zero"]))
+        nodes.append(node("Concat", ["zero", *["score"] * (width - 1)], ["scores"], axis=1))
+        nodes.append(node("Softmax", ["scores"], ["probabilities"], axis=1))
+    inputs = [
+        info("Month", TensorProto.STRING, ["rows", 1]),
+        info("PageValues", TensorProto.FLOAT, ["rows", 1]),
+        info("Weekend", TensorProto.FLOAT, ["rows", 1]),
+    ]
+    whole = helper.make_graph(
+        nodes, "test", inputs, [info(output, TensorProto.FLOAT, ["rows", width])],
+        [constant("quarter", 0.25), constant("half", 0.5)],
+    )  # fmt: skip
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
+    return helper.make_model(whole, opset_imports=opsets, ir_version=10).SerializeToString(deterministic=True)
+
+
+def contents(signature: Mapping[str, Any] = SIGNATURE, **graph_of: Any) -> dict[str, bytes]:
+    return {
+        "model.onnx": graph(**graph_of),
+        "signature.json": json.dumps(signature).encode(),
+        "README.md": b"# A network\n",
+        "request.json": b"{}\n",
+    }
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A binary network in a bundle."""
+    path = tmp_path_factory.mktemp("bundle") / "model.zip"
+    bundle.build(path, contents())
+    return path
+
+
+@pytest.fixture(scope="session")
+def multiclass(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bundle") / "model.zip"
+    bundle.build(path, contents(MULTICLASS, width=3))
+    return path
+
+
+@pytest.fixture(scope="session")
+def regression(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bundle") / "model.zip"
+    bundle.build(path, contents(REGRESSION, output="prediction", width=1))
+    return path
+
+
+def softmax(score: float) -> float:
+    return 1 / (1 + math.exp(-score))
+
+
+EXPECTED = [softmax(0.5 + 1 + 1), softmax(3 + 2 + 0), softmax(0.25 + 3 + 0.5), softmax(-10 + 0 + 1)]
+
+
+# Build.
+
+
+def test_the_same_files_give_the_same_bytes(model: Path, tmp_path: Path) -> None:
+    backwards = dict(reversed(contents().items()))
+    bundle.build(tmp_path / "new folder" / "again.zip", backwards)
+    assert (tmp_path / "new folder" / "again.zip").read_bytes() == model.read_bytes()
+
+
+def test_a_bundle_is_a_plain_zip_with_a_manifest(model: Path) -> None:
+    with zipfile.ZipFile(model) as archive:
+        assert archive.namelist() == ["README.md", "manifest.json", "model.onnx", "request.json", "signature.json"]
+        assert archive.testzip() is None
+        manifest = json.loads(archive.read("manifest.json"))
+        entry = archive.getinfo("model.onnx")
+    assert (entry.date_time, entry.create_system, entry.external_attr >> 16) == (
+        (1980, 1, 1, 0, 0, 0), 3, stat.S_IFREG | 0o644,
+    )  # fmt: skip
+    expected = {n: {"bytes": len(d), "sha256": hashlib.sha256(d).hexdigest()} for n, d in contents().items()}
+    assert manifest == {"format": 1, "files": expected}
+
+
+def test_a_bundle_gives_back_its_files_and_they_are_frozen(model: Path) -> None:
+    opened = bundle.open_bundle(model)
+    assert {name: opened.files[name] for name in contents()} == contents()
+    with pytest.raises(TypeError):
+        opened.files["more"] = b""  # type: ignore[index]
+    with pytest.raises(AttributeError):
+        opened.files = {}  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/etc/passwd",
+        "../x",
+        "a/../../x",
+        "a/..",
+        "..",
+        ".",
+        "",
+        "a\\b",
+        "C:x",
+        "C:\\x",
+        "a//b",
+        "./a",
+        "a/",
+        "a\nb",
+        "a\0b",
+    ],
+)
+def test_an_unsafe_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BundleError, match="is not a safe name for a file"):
+        bundle.build(tmp_path / "model.zip", {**contents(), name: b""})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"readme.MD": b""}, "'readme.MD' is there twice"),
+        ({"manifest.json": b""}, r"manifest\.json is made here: leave it out"),
+        ({"model.onnx": None}, r"it has no model\.onnx"),
+        ({"signature.json": None}, r"it has no signature\.json"),
+        ({"signature.json": b"{}"}, r"signature\.json is damaged"),
+    ],
+)
+def test_what_is_no_bundle_is_not_built(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    files = {name: data for name, data in {**contents(), **change}.items() if data is not None}
+    (tmp_path / "model.zip").write_bytes(b"the old one")
+    with pytest.raises(BundleError, match=message):
+        bundle.build(tmp_path / "model.zip", files)
+    assert (tmp_path / "model.zip").read_bytes() == b"the old one"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+# Damage.
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_any_changed_byte_is_found(model: Path, tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
+    content = bytearray(model.read_bytes())
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] ^= data.draw(st.integers(1, 255))
+    broken = model.with_name("broken.zip")
+    broken.write_bytes(content)
+    with pytest.raises(BundleError, match=r"is damaged .*: run `dvc checkout ") as error:
+        bundle.verify(broken)
+    assert "\n" not in str(error.value)
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_any_cut_or_longer_bundle_is_found(model: Path, data: Any) -> None:
+    content = model.read_bytes()
+    other = content[: data.draw(st.integers(0, len(content)))] + data.draw(st.binary(max_size=3))
+    assume(other != content)
+    broken = model.with_name("cut.zip")
+    broken.write_bytes(other)
+    with pytest.raises(BundleError, match="is damaged"):
+        bundle.verify(broken)
+
+
+def sealed(path: Path, entries: list[tuple[Any, bytes]], manifest: Mapping[str, bytes] | bytes | None = None) -> Path:
+    """An archive made by hand, as an enemy would: the seal and, but where given, the manifest are right."""
+    if not isinstance(manifest, bytes):
+        listed = dict(entries) if manifest is None else manifest
+        values = {
+            getattr(name, "filename", name): {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in listed.items()
+        }
+        manifest = json.dumps({"format": 1, "files": values}).encode()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in [*entries, ("manifest.json", manifest)]:
+            entry = name if isinstance(name, zipfile.ZipInfo) else plain(name)
+            archive.writestr(entry, data, zipfile.ZIP_DEFLATED)
+        archive.comment = bytes(64)
+    seal(path)
+    return path
+
+
+def plain(name: str, mode: int = stat.S_IFREG | 0o644) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name)
+    entry.external_attr = mode << 16
+    return entry
+
+
+def seal(path: Path) -> None:
+    content = path.read_bytes()[:-64]
+    path.write_bytes(content + hashlib.sha256(content).hexdigest().encode())
+
+
+@pytest.fixture
+def enemy(tmp_path: Path) -> Path:
+    return tmp_path / "model.zip"
+
+
+def refused(path: Path, reason: str) -> None:
+    with pytest.raises(BundleError, match=reason) as error:
+        bundle.open_bundle(path)
+    assert "\n" not in str(error.value) and str(path) in str(error.value)
+
+
+GOOD = list(contents().items())
+
+
+def test_a_good_bundle_made_by_hand_opens(enemy: Path) -> None:
+    bundle.verify(sealed(enemy, GOOD))
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil", "C:\\evil", "..\\evil"])
+def test_a_name_outside_the_bundle_is_refused(enemy: Path, name: str) -> None:
+    refused(sealed(enemy, [*GOOD, (name, b"x")]), "is not a safe name for a file")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_files_of_one_name_are_refused(enemy: Path) -> None:
+    refused(sealed(enemy, [*GOOD, ("README.md", b"another")]), r"'README\.md' is there twice")
+    refused(sealed(enemy, [*GOOD, ("readme.md", b"another")]), r"'readme\.md' is there twice")
+
+
+@pytest.mark.parametrize("mode", [stat.S_IFLNK | 0o777, stat.S_IFDIR | 0o755, stat.S_IFIFO | 0o644, 0])
+def test_a_symlink_or_what_is_no_plain_file_is_refused(enemy: Path, mode: int) -> None:
+    refused(sealed(enemy, [*GOOD, (plain("link", mode), b"/etc/passwd")]), "link is not a plain file")
+
+
+def test_a_file_that_is_missing_extra_or_another_is_named(enemy: Path) -> None:
+    refused(sealed(enemy, GOOD[:-1], dict(GOOD)), r"request\.json is missing")
+    refused(sealed(enemy, GOOD, dict(GOOD[:-1])), r"request\.json is not in manifest\.json")
+    changed = {**dict(GOOD), "request.json": b"[]\n"}
+    refused(sealed(enemy, GOOD, changed), r"request\.json is not the file that manifest\.json names")
+    refused(sealed(enemy, GOOD[1:]), r"it has no model\.onnx")
+
+
+def test_a_wrong_manifest_is_refused(enemy: Path) -> None:
+    for manifest in (b"", b"[]", b"{}", b'{"format": 1, "files": 3}', b'{"format": 1, "files": {"a": 1}}', b"\xff"):
+        refused(sealed(enemy, GOOD, manifest), r"manifest\.json is damaged")
+    refused(
+        sealed(enemy, GOOD, b'{"format": 2, "files": {}}'), r"manifest\.json has format 2, and this version reads 1"
+    )
+
+
+def test_an_archive_without_a_manifest_is_refused(enemy: Path) -> None:
+    with zipfile.ZipFile(enemy, "w") as archive:
+        for name, data in GOOD:
+            archive.writestr(plain(name), data)
+        archive.comment = bytes(64)
+    seal(enemy)
+    refused(enemy, r"it has no manifest\.json")
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(enemy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed(enemy, [*GOOD, ("zeros", bytes(2**20))])
+    bundle.verify(enemy)
+    monkeypatch.setattr(bundle, "SMALL", 2**19)
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("unpacked"))
+    refused(enemy, r"its \d+ bytes unpack to \d+")
+
+
+def test_a_huge_declared_size_is_refused(enemy: Path) -> None:
+    sealed(enemy, GOOD)
+    content = enemy.read_bytes()
+    at = content.rindex(b"PK\x01\x02") + 24  # length of the last file, as the directory at the end has it
+    enemy.write_bytes(content[:at] + b"\xf0\xff\xff\xff" + content[at + 4 :])
+    seal(enemy)
+    refused(enemy, r"its \d+ bytes unpack to 42949\d+")
+
+
+def test_a_declared_size_that_is_too_small_is_refused(enemy: Path) -> None:
+    sealed(enemy, GOOD)
+    content = enemy.read_bytes()
+    at = content.index(b"PK\x01\x02") + 24
+    enemy.write_bytes(content[:at] + b"\x01\x00\x00\x00" + content[at + 4 :])
+    seal(enemy)
+    refused(enemy, "is damaged")
+
+
+def test_an_encrypted_or_strangely_packed_file_is_refused(enemy: Path) -> None:
+    content = sealed(enemy, GOOD).read_bytes()
+    entry = content.index(b"PK\x01\x02")
+    for at, value in ((entry + 8, 1), (entry + 10, 99)):  # the flag of encryption, the method
+        enemy.write_bytes(content[:at] + bytes([value]) + content[at + 1 :])
+        seal(enemy)
+        refused(enemy, "is damaged")
+
+
+def test_a_missing_bundle_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"no\.zip is not there: run `dvc checkout "):
+        bundle.open_bundle(tmp_path / "no.zip")
+    with pytest.raises(BundleError, match=r"cannot be read"):
+        bundle.open_bundle(tmp_path)
+
+
+# Predict.
+
+
+def test_predictions_are_those_of_onnxruntime_run_by_hand(model: Path) -> None:
+    given = bundle.open_bundle(model).predict(ROWS)
+    nan = math.nan
+    feeds = {
+        "Month": np.array([["May"], ["Nov"], [""], ["Xyz"]], dtype=object),
+        "PageValues": np.array([[0.5], [3], [nan], [-10]], np.float32),
+        "Weekend": np.array([[1], [0], [nan], [1]], np.float32),
+    }
+    expected = onnxruntime.InferenceSession(graph()).run(["probabilities"], feeds)[0]
+    assert given.dtype == np.float32 and np.array_equal(given, expected)
+    assert given[:, 1] == pytest.approx(EXPECTED)
+
+
+def test_a_network_of_three_classes_and_a_regression_predict(multiclass: Path, regression: Path) -> None:
+    three = bundle.open_bundle(multiclass)
+    assert three.predict(ROWS).shape == (4, 3)
+    assert three.signature.labels(np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4]])) == ["b", "a"]
+    assert bundle.open_bundle(regression).predict(ROWS).tolist() == [[2.5], [5.0], [3.75], [-9.0]]
+
+
+def test_values_may_be_numbers_texts_arrays_or_missing(regression: Path) -> None:
+    opened = bundle.open_bundle(regression)
+    columns = {
+        "Month": ["May", None, math.nan, "NA", "null", "None"],
+        "PageValues": np.array([1, 2, 3, 4, 5, math.nan], np.float32),
+        "Weekend": [True, 0, np.bool_(True), 1.0, None, math.nan],
+        "Another": ["ignored"],
+    }
+    assert opened.predict(columns)[:, 0].tolist() == [3.0, 5.0, 7.0, 8.0, 8.5, 3.75]
+    assert opened.predict({"Month": [], "PageValues": [], "Weekend": []}).shape == (0, 1)
+
+
+@pytest.mark.parametrize("text", ["TRUE", "true", "Yes", "y", "T", "1", " 1.0 "])
+def test_every_text_for_true_is_true(model: Path, text: str) -> None:
+    arrays = bundle.open_bundle(model).signature.arrays({"Month": [""], "PageValues": [0], "Weekend": [text]})
+    assert arrays["Weekend"].tolist() == [[1.0]]
+    opposite = {"TRUE": "FALSE", "true": "false", "Yes": "No", "y": "n", "T": "F", "1": "0", " 1.0 ": " 0.0"}[text]
+    arrays = bundle.open_bundle(model).signature.arrays({"Month": [""], "PageValues": [0], "Weekend": [opposite]})
+    assert arrays["Weekend"].tolist() == [[0.0]]
+
+
+def test_a_number_in_a_column_of_texts_is_written_as_in_a_table(model: Path) -> None:
+    values = [2, 2.0, 2.5, np.int64(3), np.float32(0.5), True, "2.0"]
+    size = len(values)
+    arrays = bundle.open_bundle(model).signature.arrays(
+        {"Month": values, "PageValues": [0] * size, "Weekend": [0] * size}
+    )
+    assert arrays["Month"][:, 0].tolist() == ["2", "2", "2.5", "3", "0.5", "TRUE", "2.0"]
+    assert arrays["Month"].dtype == object and arrays["Month"].shape == (size, 1)
+
+
+def test_the_texts_for_missing_can_be_set_in_the_signature(tmp_path: Path) -> None:
+    bundle.build(tmp_path / "m.zip", contents({**SIGNATURE, "missing": ["-", ""]}))
+    signature = bundle.open_bundle(tmp_path / "m.zip").signature
+    arrays = signature.arrays({"Month": ["-", "None"], "PageValues": ["-", ""], "Weekend": [" - ", ""]})
+    assert arrays["Month"][:, 0].tolist() == ["", "None"]
+    assert np.isnan(arrays["PageValues"]).all() and np.isnan(arrays["Weekend"]).all()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("PageValues", "abc", "column 'PageValues', row 8: 'abc' is not a finite number"),
+        ("PageValues", "1_000", "'1_000' is not a finite number"),
+        ("PageValues", "inf", "'inf' is not a finite number"),
+        ("PageValues", 1e39, r"1e\+39 is not a finite number"),
+        ("PageValues", 10**400, r"column 'PageValues', row 8: 1000.*\.\.\. is not a finite number"),
+        ("PageValues", [1], r"\[1\] is not a finite number"),
+        ("Weekend", "maybe", "column 'Weekend', row 8: 'maybe' is not true or false"),
+        ("Weekend", 2, "2 is not true or false"),
+        ("Month", ["May"], r"column 'Month', row 8: \['May'\] is not a text"),
+        ("Month", "\ud800", r"'\\ud800' is not a text"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named_by_column_and_row(
+    model: Path, column: str, value: Any, message: str
+) -> None:
+    columns: dict[str, list[Any]] = {name: list(values) for name, values in ROWS.items()}
+    columns[column][1] = value
+    with pytest.raises(BundleError, match=message) as error:
+        bundle.open_bundle(model).predict(columns, first_row=7)
+    assert len(str(error.value)) < 150
+
+
+def test_missing_columns_and_columns_of_unequal_length_are_named(model: Path) -> None:
+    opened = bundle.open_bundle(model)
+    with pytest.raises(BundleError, match="the rows lack the columns 'Month', 'Weekend'"):
+        opened.predict({"PageValues": [1]})
+    with pytest.raises(BundleError, match="column 'Weekend' has 1 rows, and column 'Month' has 4"):
+        opened.predict({**ROWS, "Weekend": ["1"]})
+
+
+def test_the_positive_class_is_predicted_from_the_threshold_on(tmp_path: Path) -> None:
+    probabilities = np.array([[0.75, 0.25], [0.7500001, 0.2499999], [0, 1]], np.float32)
+    for positive, threshold, expected in (
+        ("TRUE", 0.25, ["TRUE", "FALSE", "TRUE"]),
+        ("FALSE", 0.75, ["FALSE", "FALSE", "TRUE"]),
+        ("TRUE", 1.0, ["FALSE", "FALSE", "TRUE"]),
+    ):
+        bundle.build(tmp_path / "m.zip", contents({**SIGNATURE, "positive": positive, "threshold": threshold}))
+        assert bundle.open_bundle(tmp_path / "m.zip").signature.labels(probabilities) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "signature.json has format 2, and this version reads 1"),
+        ({"task": "ranking"}, "task 'ranking' is unknown"),
+        ({"inputs": []}, "it names no inputs"),
+        ({"inputs": [{"name": "a", "type": "date"}]}, "an input is of an unknown type"),
+        ({"inputs": [{"name": "a", "type": "number"}] * 2}, "two inputs have one name"),
+        ({"inputs": [{"name": 3, "type": "number"}]}, "is not a text"),
+        ({"inputs": [{"name": "a"}]}, "KeyError: 'type'"),
+        ({"output": "prediction"}, "output 'prediction' does not fit the task"),
+        ({"classes": ["a", "b", "c"]}, "the classes do not fit the task"),
+        ({"classes": ["a", "a"]}, "the classes do not fit the task"),
+        ({"classes": []}, "the classes do not fit the task"),
+        ({"positive": "MAYBE"}, "a binary task needs a positive class and a threshold"),
+        ({"threshold": 2}, "a binary task needs a positive class and a threshold"),
+        ({"threshold": None}, "a binary task needs a positive class and a threshold"),
+        ({"task": "multiclass"}, "only a binary task has a positive class"),
+        ({"missing": 3}, "TypeError"),
+    ],
+)
+def test_a_signature_that_contradicts_itself_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        bundle.build(tmp_path / "m.zip", contents({**SIGNATURE, **change}))
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({**contents(), "model.onnx": b"no graph"}, r"model\.onnx cannot be run \("),
+        (contents(MULTICLASS, width=2), r"model\.onnx gives \(2,\) values a row, and signature\.json 3"),
+        (contents(REGRESSION), r"model\.onnx does not give the output of signature\.json"),
+        (
+            contents({**SIGNATURE, "inputs": [*SIGNATURE["inputs"][:2], {"name": "Weekday", "type": "boolean"}]}),
+            r"model\.onnx does not take the inputs of signature\.json",
+        ),
+        (
+            contents({**SIGNATURE, "inputs": [*SIGNATURE["inputs"][:2], {"name": "Weekend", "type": "string"}]}),
+            r"model\.onnx does not take the inputs of signature\.json",
+        ),
+    ],
+)
+def test_a_graph_that_does_not_fit_the_signature_is_refused(
+    tmp_path: Path, files: dict[str, bytes], message: str
+) -> None:
+    bundle.build(tmp_path / "m.zip", files)
+    with pytest.raises(BundleError, match=message) as error:
+        bundle.open_bundle(tmp_path / "m.zip").predict({**ROWS, "Weekday": ["1"] * 4})
+    assert "\n" not in str(error.value)
+
+
+def test_a_prediction_that_is_not_finite_is_refused(regression: Path) -> None:
+    columns = {"Month": ["May"] * 2, "PageValues": [1.0, 3.4e38], "Weekend": [1, 0]}
+    opened = bundle.open_bundle(regression)
+    assert opened.predict(columns).shape == (2, 1)
+    overflowing = graph("prediction", 1).replace(b"\x00\x00\x80\x3f", b"\x00\x00\x80\x7f", 1)  # May counts infinity
+    broken = bundle.Bundle({"model.onnx": overflowing}, opened.signature)
+    with pytest.raises(BundleError, match="row 1 gives a prediction that is not finite"):
+        broken.predict(columns)
+
+
+# The command line.
+
+POISON = """
+import sys
+sys.path[:0] = {path!r}
+for name in ("torch", "tensorflow", "keras", "pandas", "pyarrow", "sklearn", "scipy", "dvc", "hydra", "pydantic",
+             "safetensors", "onnx", "typer"):
+    sys.modules[name] = None
+import runpy
+runpy.run_module("stemma.bundle", run_name="__main__", alter_sys=True)
+"""
+
+
+def command(*arguments: object, poisoned: bool = True) -> subprocess.CompletedProcess[str]:
+    start = ["-c", POISON.format(path=[str(SOURCE), *sys.path])] if poisoned else ["-m", "stemma.bundle"]
+    known = os.environ | {"PYTHONPATH": str(SOURCE)}
+    return subprocess.run([sys.executable, *start, *map(str, arguments)], capture_output=True, text=True, env=known)
+
+
+def failed(*arguments: object) -> str:
+    """The one line on stderr of a command that exits with 1."""
+    done = command(*arguments, poisoned=False)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """With a byte order mark, quoted fields, an empty line and a column too many."""
+    path = tmp_path / "rows.csv"
+    text = 'Note,Month,PageValues,Weekend\n"a, b",May,0.5,yes\n,Nov, 3 ,F\n\n"two\nlines","",NA,?\nx,Xyz,-1e1,1\n'
+    path.write_text(text, encoding="utf-8-sig", newline="")
+    return path
+
+
+def test_predict_needs_onnxruntime_alone_and_gives_what_it_gives(model: Path, rows: Path) -> None:
+    done = command("predict", model, rows)
+    assert done.returncode == 0, done.stderr
+    lines = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert list(lines[0]) == ["probability_FALSE", "probability_TRUE", "prediction"]
+    expected = bundle.open_bundle(model).predict(ROWS)
+    assert [np.float32(line["probability_TRUE"]) for line in lines] == expected[:, 1].tolist()
+    assert [line["prediction"] for line in lines] == ["TRUE", "TRUE", "TRUE", "FALSE"]
+
+
+def test_predict_writes_a_file_whole_or_not_at_all(regression: Path, rows: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out" / "predictions.csv"
+    done = command("predict", regression, rows, "--output", output, poisoned=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert output.read_bytes() == b"prediction\n2.5\n5.0\n3.75\n-9.0\n"
+    rows.write_text("Month,PageValues,Weekend\nMay,1,1\nMay,x,1\n")
+    assert "column 'PageValues', row 2: 'x' is not a finite number" in failed(
+        "predict", regression, rows, "--output", output
+    )
+    assert output.read_bytes().startswith(b"prediction\n2.5\n")
+    assert [path.name for path in output.parent.iterdir()] == ["predictions.csv"]
+    assert "cannot be written" in failed("predict", regression, tmp_path / "rows.csv", "--output", rows / "x.csv")
+
+
+def test_many_rows_are_read_in_batches_and_numbered_through(regression: Path, tmp_path: Path) -> None:
+    path, size = tmp_path / "rows.csv", 2 * bundle.BATCH
+    lines = ["Month,PageValues,Weekend", *(f"May,{number},0" for number in range(size))]
+    path.write_text("\n".join(lines) + "\n")
+    done = command("predict", regression, path, poisoned=False)
+    assert done.stdout.split() == ["prediction", *(f"{number + 1.0}" for number in range(size))]
+    path.write_text("\n".join([*lines, "May,1", ""]))
+    assert f"row {size + 1}: 2 values, and the header has 3" in failed("predict", regression, path)
+    path.write_text("\n".join([*lines, "May,1,perhaps"]))
+    assert f"column 'Weekend', row {size + 1}: 'perhaps' is not true or false" in failed("predict", regression, path)
+
+
+def test_a_header_without_rows_gives_a_header(multiclass: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("Month,PageValues,Weekend")
+    done = command("predict", multiclass, tmp_path / "rows.csv", poisoned=False)
+    assert done.stdout == "probability_a,probability_b,probability_c,prediction\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "rows.csv is empty: its first line must name the columns"),
+        (b"May,2,1\nNov,2,0\n", "rows.csv: the rows lack the columns 'Month', 'PageValues', 'Weekend'"),
+        (
+            b"Month;PageValues;Weekend\nMay;1;1\n",
+            "rows.csv: the rows lack the columns 'Month', 'PageValues', 'Weekend'",
+        ),
+        (b"Month,PageValues\nMay,1\n", "rows.csv: the rows lack the column 'Weekend'"),
+        (b"Month,Month,PageValues,Weekend\n", "rows.csv has two columns named 'Month'"),
+        (b"Month,PageValues,Weekend\nMay,1\n", "rows.csv, row 1: 2 values, and the header has 3"),
+        (b"Month,PageValues,Weekend\nMay,1,1,1\n", "rows.csv, row 1: 4 values, and the header has 3"),
+        (b'Month,PageValues,Weekend\n"May,1,1\n', "rows.csv cannot be read as CSV (unexpected end of data)"),
+        (b"Month,PageValues,Weekend\n\xff\xfe,1,1\n", "rows.csv cannot be read as CSV ('utf-8' codec"),
+        (b"\x00\x01\x02", "rows.csv"),
+        (None, "rows.csv is not there"),
+    ],
+)
+def test_rows_that_cannot_be_used_are_refused_with_one_line(
+    model: Path, tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / "rows.csv").write_bytes(content)
+    assert message in failed("predict", model, tmp_path / "rows.csv")
+
+
+def test_a_wrong_bundle_is_refused_with_one_line(rows: Path, tmp_path: Path) -> None:
+    assert "rows.csv is damaged (its bytes are not those that were packed)" in failed("predict", rows, rows)
+    assert "no.zip is not there: run `dvc checkout " in failed("predict", tmp_path / "no.zip", rows)
+    assert "rows.csv is damaged" in failed("verify", rows)
+
+
+def test_verify_says_that_a_bundle_is_intact(model: Path) -> None:
+    done = command("verify", model)
+    assert (done.returncode, done.stdout) == (0, f"{model} is intact: 5 files\n"), done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["predict"], ["predict", "a.zip"], ["guess", "a.zip"], ["verify", "--fast"]])
+def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
+    done = command(*arguments, poisoned=False)
+    assert done.returncode == 2 and "usage: python -m stemma.bundle" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["verify", "--help"]])
+def test_help_is_there_with_an_example(arguments: list[str]) -> None:
+    done = command(*arguments, poisoned=False)
+    assert done.returncode == 0
+    assert len(arguments) == 1 or "example: python -m stemma.bundle" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no broken pipes")
+def test_a_reader_that_stops_early_gets_no_trace(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("Month,PageValues,Weekend\n" + "May,1,1\n" * 50_000)
+    arguments = [sys.executable, "-m", "stemma.bundle", "predict", str(model), str(path)]
+    known = os.environ | {"PYTHONPATH": str(SOURCE)}
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=known) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == b"probability_FALSE,probability_TRUE,prediction\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
