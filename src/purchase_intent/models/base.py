@@ -1,0 +1,211 @@
+"""The contract of every network: build, fit, predict, save, load, NumPy in and out.
+
+A framework's folder fills in the rest: how one epoch runs, what the state is, how the network becomes an ONNX graph.
+Networks give scores: one logit for two classes, one logit a class for more, the standardised value for a regression.
+`Problem` turns scores into probabilities or values, the same in both frameworks and in the exported graph.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from purchase_intent.config import ModelSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from purchase_intent.data.profile import Profile
+
+Floats = NDArray[np.float32]
+State = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is predicted from how many inputs.
+
+    Args:
+        task: binary, multiclass or regression.
+        inputs: width of an encoded row.
+        classes: labels in the order of the probabilities; empty for a regression.
+        mean, deviation: of the target in the training rows, for a regression.
+    """
+
+    task: str
+    inputs: int
+    classes: tuple[str, ...] = ()
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    @classmethod
+    def of(cls, about: "Profile") -> "Problem":
+        """The problem that a prepared table poses."""
+        mean, deviation = about.target_mean, about.target_std
+        if about.task != "regression":
+            return cls(about.task, about.encoded_width, about.classes)
+        return cls(about.task, about.encoded_width, (), mean, deviation)
+
+    @property
+    def outputs(self) -> int:
+        """Scores per row."""
+        return len(self.classes) if self.task == "multiclass" else 1
+
+    @property
+    def head(self) -> str:
+        """What turns scores into predictions."""
+        return {"binary": "sigmoid", "multiclass": "softmax", "regression": "rescale"}[self.task]
+
+    def targets(self, y: NDArray[Any]) -> NDArray[Any]:
+        """What the loss compares scores with: float32 (rows, 1), or int64 (rows,) for several classes."""
+        if self.task == "multiclass":
+            return y.astype(np.int64)
+        if self.task == "regression":
+            y = (y - self.mean) / self.deviation
+        return y.astype(np.float32)[:, None]
+
+    def predictions(self, scores: Floats) -> Floats:
+        """Probabilities (rows, classes), or values (rows, 1) for a regression, from scores (rows, outputs)."""
+        if self.task == "regression":
+            return scores * np.float32(self.deviation) + np.float32(self.mean)
+        if self.task == "binary":
+            scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
+        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+    def losses(self, scores: Floats, y: NDArray[Any]) -> NDArray[np.float64]:
+        """Loss of each row (rows,): negative log likelihood in nats, or squared error of the standardised target."""
+        wide, targets = scores.astype(np.float64), self.targets(y)
+        if self.task == "regression":
+            return np.square(wide - targets)[:, 0]
+        if self.task == "binary":
+            with np.errstate(invalid="ignore"):  # scores of a network that exploded are judged too
+                return (np.logaddexp(0.0, wide) - wide * targets)[:, 0]
+        shifted = wide - wide.max(axis=1, keepdims=True)
+        return np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(targets)), targets]
+
+    def score(self, scores: Floats, y: NDArray[Any]) -> float:
+        """The figure shown beside the loss: accuracy, or the mean absolute error of a regression."""
+        if self.task == "regression":
+            return float(np.abs(self.predictions(scores)[:, 0] - y).mean())
+        return float((self.predictions(scores).argmax(axis=1) == y).mean())
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Encoded rows: x float32 (rows, inputs), y (rows,) as class number or value."""
+
+    x: Floats
+    y: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch gave; `number` counts from 1."""
+
+    number: int
+    rate: float
+    train_loss: float
+    validation_loss: float
+    validation_score: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a fit went: all epochs, and the number of the one whose weights were kept."""
+
+    epochs: tuple[Epoch, ...]
+    kept: int
+
+
+class Model(ABC):
+    """One network. Subclasses in `torch/` and `tensorflow/` share these verbs."""
+
+    framework: ClassVar[str]
+
+    def __init__(self, settings: ModelSettings, problem: Problem, threads: int = 1) -> None:
+        """A network not yet fitted. `threads` of the CPU: sums are cut by threads, so it is fixed, never guessed."""
+        self.settings: Any = settings
+        self.problem = problem
+
+    @abstractmethod
+    def build(self) -> Any:
+        """The network in its framework: encoded rows (rows, inputs) in, scores (rows, outputs) out."""
+
+    def fit(
+        self,
+        train: Rows,
+        validation: Rows,
+        settings: TrainSettings,
+        checkpoint: Path,
+        watch: Callable[[Epoch], None] = lambda epoch: None,
+    ) -> Fit:
+        """Fit to `train`, judged on `validation` after every epoch.
+
+        Args:
+            checkpoint: file that holds the last finished epoch, so that an interrupted fit can go on.
+            watch: called after every epoch, and for each earlier one when a fit is resumed.
+
+        Raises:
+            TrainingError: the loss is not finite or explodes, the device is not there, or the checkpoint is of
+                another fit.
+        """
+        from purchase_intent.models.training import run
+
+        return run(self, train, validation, settings, checkpoint, watch)
+
+    def predict(self, x: Floats) -> Floats:
+        """Probabilities (rows, classes), or values (rows, 1) for a regression."""
+        return self.problem.predictions(self.scores(x))
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the weights store."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> None:
+        """Read the weights store.
+
+        Raises:
+            WeightsError: it is missing, damaged, or of another network.
+        """
+
+    @abstractmethod
+    def scores(self, x: Floats) -> Floats:
+        """Scores (rows, outputs) of encoded rows."""
+
+    @abstractmethod
+    def onnx(self, opset: int) -> Any:
+        """The network as an ONNX ModelProto: input `encoded` (rows, inputs), output `scores` (rows, outputs)."""
+
+    # What `training.run` needs from a framework.
+
+    @abstractmethod
+    def start(self, train: Rows, row_weights: Floats | None, settings: TrainSettings) -> None:
+        """Put the rows, the network and a fresh optimizer on the device. `row_weights` (rows,) weigh the losses."""
+
+    @abstractmethod
+    def run_epoch(self, order: NDArray[np.int64], rate: float, seed: int) -> float:
+        """One pass over the rows in this order, at this learning rate; the mean loss."""
+
+    @abstractmethod
+    def find_fault(self, order: NDArray[np.int64], rate: float, seed: int) -> str:
+        """Run an epoch once more, slowly, and name the batch and layer where it first goes wrong."""
+
+    @abstractmethod
+    def state(self) -> State:
+        """All that the next epoch depends on: network and optimizer."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take back what `state` gave."""
+
+    @abstractmethod
+    def network_weights(self) -> State:
+        """A copy of the network's tensors alone."""
+
+    @abstractmethod
+    def set_network_weights(self, weights: Mapping[str, NDArray[Any]]) -> None:
+        """Take back what `network_weights` gave."""

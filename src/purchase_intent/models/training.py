@@ -1,0 +1,172 @@
+"""The fit, told once for both frameworks: epochs, learning rate, early stopping, checkpoint, a stop when it goes wrong.
+
+Everything random in an epoch follows from the seed and the epoch's number. So an interrupted fit goes on from its last
+epoch without any generator's state, to the same bytes as one that was never interrupted.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from purchase_intent.config import TrainSettings
+from purchase_intent.models.base import Epoch, Fit, Floats, Model, Problem, Rows, State
+from stemma.errors import TrainingError
+
+EXPLODED = 1e4  # times the loss of the untrained network
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A fit after some epochs: what was seen, and the weights kept so far."""
+
+    epochs: tuple[Epoch, ...]
+    kept: int
+    weights: State
+
+    def after(self, epoch: Epoch, model: Model, keep_best: bool) -> "Progress":
+        """With one more epoch; its weights are kept if it is the best so far, or always without early stopping."""
+        best = min((e.validation_loss for e in self.epochs), default=math.inf)
+        if keep_best and epoch.validation_loss >= best:
+            return Progress((*self.epochs, epoch), self.kept, self.weights)
+        return Progress((*self.epochs, epoch), epoch.number, model.network_weights())
+
+    def is_over(self, settings: TrainSettings) -> bool:
+        done = len(self.epochs)
+        return done >= settings.epochs or (settings.patience is not None and done - self.kept >= settings.patience)
+
+
+def run(
+    model: Model,
+    train: Rows,
+    validation: Rows,
+    settings: TrainSettings,
+    checkpoint: Path,
+    watch: Callable[[Epoch], None],
+) -> Fit:
+    """Fit `model`; see `Model.fit`."""
+    model.start(train, row_weights(model.problem, train.y, settings.class_weight), settings)
+    limit = EXPLODED * max(1.0, _mean_loss(model, validation))
+    identity = _identity(model, train, validation, settings)
+    progress = Progress((), 0, model.network_weights())
+    if settings.resume and checkpoint.exists():
+        progress = _read_checkpoint(checkpoint, identity, model)
+        for epoch in progress.epochs:
+            watch(epoch)
+    else:
+        _write_checkpoint(checkpoint, identity, progress, model.state())
+    while not progress.is_over(settings):
+        epoch = _next_epoch(model, train, validation, settings, len(progress.epochs))
+        if not (epoch.train_loss < limit and epoch.validation_loss < limit):
+            _read_checkpoint(checkpoint, identity, model)
+            raise _stopped(model, train, settings, epoch)
+        progress = progress.after(epoch, model, keep_best=settings.patience is not None)
+        _write_checkpoint(checkpoint, identity, progress, model.state())
+        watch(epoch)
+    model.set_network_weights(progress.weights)
+    return Fit(progress.epochs, progress.kept)
+
+
+def learning_rate(settings: TrainSettings, epoch: int) -> float:
+    """Of an epoch counted from 0. Cosine: Loshchilov and Hutter, SGDR, ICLR 2017, equation 5, without restarts."""
+    done = epoch / settings.epochs
+    match settings.schedule:
+        case "cosine":
+            return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+        case "step":
+            return settings.learning_rate * (1.0 if done < 0.5 else 0.1 if done < 0.75 else 0.01)
+        case _:
+            return settings.learning_rate
+
+
+def row_weights(problem: Problem, y: NDArray[Any], class_weight: str) -> Floats | None:
+    """Weight of each row (rows,) so that every class counts the same: rows / (classes * rows of its class)."""
+    if class_weight == "none":
+        return None
+    if problem.task == "regression":
+        raise TrainingError("train.class_weight: balanced needs classes, data.task is regression", "stemma conf sync")
+    numbers = y.astype(np.int64)
+    counts = np.bincount(numbers, minlength=len(problem.classes))
+    return (len(y) / (len(counts) * np.maximum(counts, 1))).astype(np.float32)[numbers]
+
+
+def _next_epoch(model: Model, train: Rows, validation: Rows, settings: TrainSettings, done: int) -> Epoch:
+    order, rate, seed = _draw(settings, done, len(train.x))
+    train_loss = model.run_epoch(order, rate, seed)
+    scores = model.scores(validation.x)
+    loss = float(model.problem.losses(scores, validation.y).mean())
+    return Epoch(done + 1, rate, train_loss, loss, model.problem.score(scores, validation.y))
+
+
+def _draw(settings: TrainSettings, done: int, rows: int) -> tuple[NDArray[np.int64], float, int]:
+    """Order of the rows, learning rate, and seed of the framework's own draws (dropout) for an epoch."""
+    generator = np.random.default_rng([settings.seed, done])
+    return generator.permutation(rows), learning_rate(settings, done), int(generator.integers(2**31))
+
+
+def _mean_loss(model: Model, rows: Rows) -> float:
+    return float(model.problem.losses(model.scores(rows.x), rows.y).mean())
+
+
+def _stopped(model: Model, train: Rows, settings: TrainSettings, epoch: Epoch) -> TrainingError:
+    """The error of a fit that went wrong: which epoch, where first, what to try."""
+    order, rate, seed = _draw(settings, epoch.number - 1, len(train.x))
+    losses = f"training {epoch.train_loss:.3g}, validation {epoch.validation_loss:.3g}"
+    where = model.find_fault(order, rate, seed)
+    return TrainingError(
+        f"the loss went wrong in epoch {epoch.number} ({losses}): {where}; lower train.learning_rate "
+        f"({settings.learning_rate:g}) or set train.clip_norm",
+        run=f"dvc exp run -S train.learning_rate={settings.learning_rate / 10:g}",
+    )
+
+
+# The checkpoint: one safetensors file, replaced whole. Numbers and texts are tensors too, so nothing needs unpickling.
+
+
+def _write_checkpoint(path: Path, identity: dict[str, str], progress: Progress, state: State) -> None:
+    from safetensors.numpy import save_file
+
+    tensors = {f"state/{name}": tensor for name, tensor in state.items()}
+    tensors |= {f"kept/{name}": tensor for name, tensor in progress.weights.items()}
+    tensors["identity"] = np.frombuffer(json.dumps(identity, sort_keys=True).encode(), dtype=np.uint8)
+    tensors["epochs"] = np.array([astuple(e) for e in progress.epochs], np.float64).reshape(-1, len(fields(Epoch)))
+    tensors["kept"] = np.array([progress.kept])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    save_file({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, partial)
+    partial.replace(path)
+
+
+def _read_checkpoint(path: Path, identity: dict[str, str], model: Model) -> Progress:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        tensors = load_file(path)
+        saved = json.loads(tensors.pop("identity").tobytes())
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise TrainingError(f"{path} is damaged ({error}); train.resume=false starts over") from None
+    if saved != identity:
+        changed = sorted(key for key in saved.keys() | identity.keys() if saved.get(key) != identity.get(key))
+        raise TrainingError(f"{path} is of another fit ({', '.join(changed)} changed); train.resume=false starts over")
+    epochs = tuple(Epoch(int(row[0]), *map(float, row[1:])) for row in tensors.pop("epochs"))
+    kept = int(tensors.pop("kept")[0])
+    model.restore({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("state/")})
+    return Progress(epochs, kept, {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("kept/")})
+
+
+def _identity(model: Model, train: Rows, validation: Rows, settings: TrainSettings) -> dict[str, str]:
+    """What a checkpoint must share with the fit that takes it up: every setting and both sets of rows."""
+    values = {f"model.{key}": repr(value) for key, value in model.settings.model_dump().items()}
+    values |= {f"train.{key}": repr(value) for key, value in settings.model_dump().items() if key != "resume"}
+    for name, rows in (("training rows", train), ("validation rows", validation)):
+        digest = hashlib.sha256(np.ascontiguousarray(rows.x))
+        digest.update(np.ascontiguousarray(rows.y))
+        values[name] = digest.hexdigest()
+    return values

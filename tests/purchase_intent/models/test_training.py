@@ -1,0 +1,324 @@
+"""The fit, the same claims for both frameworks."""
+
+import itertools
+import math
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from purchase_intent import models
+from purchase_intent.config import LinearSettings, MlpSettings, TrainSettings
+from purchase_intent.models import training
+from purchase_intent.models.base import Epoch, Fit, Model, Problem, Rows
+from stemma import weights
+from stemma.errors import TrainingError, WeightsError
+
+FRAMEWORKS = [
+    pytest.param("torch", marks=pytest.mark.xdist_group("torch")),
+    pytest.param("tensorflow", marks=pytest.mark.xdist_group("tensorflow")),
+]
+PREFIX = {"torch": "torch", "tensorflow": "keras"}
+BASE = {
+    "epochs": 4,
+    "batch_size": 32,
+    "optimizer": "adam",
+    "learning_rate": 0.01,
+    "schedule": "constant",
+    "weight_decay": 0.0,
+    "clip_norm": None,
+    "class_weight": "none",
+    "patience": None,
+    "device": "cpu",
+    "precision": "float32",
+    "threads": 1,
+    "seed": 0,
+    "resume": False,
+}
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def framework(request: pytest.FixtureRequest) -> str:
+    pytest.importorskip(request.param)
+    return str(request.param)
+
+
+def settings(**changes: object) -> TrainSettings:
+    return TrainSettings.model_validate(BASE | changes)
+
+
+def mlp(framework: str, problem: Problem, **changes: object) -> Model:
+    values = {"hidden": (16,), "activation": "relu", "dropout": 0.2} | changes
+    name = f"{PREFIX[framework]}_mlp"
+    return models.create(MlpSettings.model_validate({"name": name, "framework": framework, **values}), problem)
+
+
+def linear(framework: str, problem: Problem) -> Model:
+    return models.create(LinearSettings(name=f"{PREFIX[framework]}_linear", framework=framework), problem)
+
+
+def rows(task: str, count: int = 300, seed: int = 0) -> Rows:
+    """Rows whose first input decides."""
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(count, 5)).astype(np.float32)
+    if task == "regression":
+        return Rows(x, (100 + 20 * x[:, 0]).astype(np.float32))
+    if task == "multiclass":
+        return Rows(x, np.digitize(x[:, 0], [-0.5, 0.5]).astype(np.int64))
+    return Rows(x, (x[:, 0] > 0).astype(np.float32))
+
+
+PROBLEMS = {
+    "binary": Problem("binary", 5, ("no", "yes")),
+    "multiclass": Problem("multiclass", 5, ("a", "b", "c")),
+    "regression": Problem("regression", 5, (), 100.0, 20.0),
+}
+
+
+def fit(model: Model, folder: Path, problem: str = "binary", **changes: object) -> Fit:
+    return model.fit(rows(problem), rows(problem, 100, 1), settings(**changes), folder / "last.safetensors")
+
+
+@pytest.mark.parametrize("task", PROBLEMS)
+def test_a_fit_learns_and_gives_predictions_of_the_promised_shape(framework: str, task: str, tmp_path: Path) -> None:
+    model = mlp(framework, PROBLEMS[task], dropout=0.0)
+    done = fit(model, tmp_path, task, epochs=25)
+    predicted = model.predict(rows(task, 50, 2).x)
+    assert done.epochs[-1].validation_loss < 0.5 * done.epochs[0].validation_loss
+    assert predicted.dtype == np.float32
+    if task == "regression":
+        assert predicted.shape == (50, 1)
+        assert np.abs(predicted[:, 0] - rows(task, 50, 2).y).mean() < 8
+    else:
+        assert predicted.shape == (50, len(PROBLEMS[task].classes))
+        assert np.allclose(predicted.sum(axis=1), 1, atol=1e-6)
+        assert (predicted.argmax(axis=1) == rows(task, 50, 2).y).mean() > 0.85
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(framework: str, tmp_path: Path) -> None:
+    stores = []
+    for number, seed in enumerate((0, 0, 1)):
+        model = mlp(framework, PROBLEMS["binary"])
+        fit(model, tmp_path, seed=seed)
+        model.save(tmp_path / str(number))
+        stores.append({f.name: f.read_bytes() for f in (tmp_path / str(number)).rglob("*") if f.is_file()})
+    assert stores[0] == stores[1]
+    assert stores[0] != stores[2]
+
+
+def test_a_saved_network_loads_into_a_new_one_and_predicts_the_same(framework: str, tmp_path: Path) -> None:
+    model = mlp(framework, PROBLEMS["multiclass"])
+    fit(model, tmp_path, "multiclass")
+    model.save(tmp_path / "weights")
+    other = mlp(framework, PROBLEMS["multiclass"])
+    other.load(tmp_path / "weights")
+    x = rows("multiclass", 40, 3).x
+    assert np.array_equal(model.predict(x), other.predict(x))
+
+
+def test_the_store_names_layers_alike_in_both_frameworks(framework: str, tmp_path: Path) -> None:
+    model = mlp(framework, PROBLEMS["binary"])
+    model.save(tmp_path / "weights")
+    names = [layer.name for layer in weights.index(tmp_path / "weights").layers]
+    assert [name for name in names if name != "encoded"] == [
+        "hidden_1", "activation_1", "dropout_1", "output", "sigmoid",
+    ]  # fmt: skip
+
+
+def test_weights_of_another_network_are_refused(framework: str, tmp_path: Path) -> None:
+    mlp(framework, PROBLEMS["binary"], hidden=(8,)).save(tmp_path / "weights")
+    with pytest.raises(WeightsError, match=r"weights.*another network.*dvc repro"):
+        mlp(framework, PROBLEMS["binary"], hidden=(9,)).load(tmp_path / "weights")
+
+
+class Interrupted(Exception):
+    """Stands for a kill between two epochs."""
+
+
+@pytest.mark.parametrize("changes", [{}, {"patience": 2, "schedule": "cosine", "optimizer": "sgd", "clip_norm": 1.0}])
+def test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one(
+    framework: str, changes: dict[str, object], tmp_path: Path
+) -> None:
+    whole = mlp(framework, PROBLEMS["binary"])
+    expected = fit(whole, tmp_path, **changes)
+    (tmp_path / "last.safetensors").unlink()
+
+    def stop(epoch: Epoch) -> None:
+        if epoch.number == 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        mlp(framework, PROBLEMS["binary"]).fit(
+            rows("binary"), rows("binary", 100, 1), settings(**changes), tmp_path / "last.safetensors", stop
+        )
+    resumed = mlp(framework, PROBLEMS["binary"])
+    seen: list[Epoch] = []
+    done = resumed.fit(
+        rows("binary"), rows("binary", 100, 1), settings(resume=True, **changes), tmp_path / "last.safetensors",
+        seen.append,
+    )  # fmt: skip
+    assert done == expected
+    assert tuple(seen) == expected.epochs  # the curves are told whole
+    for name, tensor in whole.network_weights().items():
+        assert np.array_equal(tensor, resumed.network_weights()[name]), name
+
+
+def test_a_checkpoint_of_other_settings_or_rows_is_refused_by_name(framework: str, tmp_path: Path) -> None:
+    model = mlp(framework, PROBLEMS["binary"])
+    fit(model, tmp_path)
+    with pytest.raises(TrainingError, match=r"last.safetensors is of another fit \(train.learning_rate changed\)"):
+        fit(model, tmp_path, resume=True, learning_rate=0.5)
+    with pytest.raises(TrainingError, match="training rows changed"):
+        model.fit(rows("binary", seed=9), rows("binary", 100, 1), settings(resume=True), tmp_path / "last.safetensors")
+
+
+def test_a_damaged_checkpoint_is_refused(framework: str, tmp_path: Path) -> None:
+    (tmp_path / "last.safetensors").write_bytes(b"not a checkpoint")
+    with pytest.raises(TrainingError, match="is damaged"):
+        fit(mlp(framework, PROBLEMS["binary"]), tmp_path, resume=True)
+
+
+def test_early_stopping_restores_the_best_epoch(framework: str, tmp_path: Path) -> None:
+    model = mlp(framework, PROBLEMS["binary"], hidden=(64,), dropout=0.0)
+    noise = np.random.default_rng(5)
+    train = Rows(rows("binary", 60).x, noise.integers(0, 2, 60).astype(np.float32))  # nothing to learn: it overfits
+    judge = Rows(rows("binary", 60, 1).x, noise.integers(0, 2, 60).astype(np.float32))
+    done = model.fit(train, judge, settings(epochs=60, patience=3, learning_rate=0.02), tmp_path / "c")
+    losses = [epoch.validation_loss for epoch in done.epochs]
+    assert len(losses) == done.kept + 3 < 60
+    assert done.kept == int(np.argmin(losses)) + 1
+    assert float(model.problem.losses(model.scores(judge.x), judge.y).mean()) == pytest.approx(min(losses), rel=1e-6)
+
+
+def test_without_patience_the_last_epoch_is_kept(framework: str, tmp_path: Path) -> None:
+    done = fit(mlp(framework, PROBLEMS["binary"]), tmp_path, epochs=3)
+    assert (done.kept, len(done.epochs)) == (3, 3)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_an_exploding_loss_stops_with_the_epoch_and_the_layer(framework: str, optimizer: str, tmp_path: Path) -> None:
+    model = mlp(framework, PROBLEMS["regression"], dropout=0.0)
+    with pytest.raises(TrainingError, match=r"epoch \d+ .*layer '(hidden_1|output|activation_1)'.*learning_rate") as e:
+        fit(model, tmp_path, "regression", optimizer=optimizer, learning_rate=1e6, epochs=10)
+    assert e.value.run is not None and "train.learning_rate=100000" in e.value.run
+
+
+def test_an_input_that_is_not_finite_is_named(framework: str, tmp_path: Path) -> None:
+    bad = rows("binary")
+    bad.x[7, 0] = np.nan
+    with pytest.raises(TrainingError, match=r"epoch 1 .*input that is not finite"):
+        mlp(framework, PROBLEMS["binary"]).fit(bad, rows("binary", 100, 1), settings(), tmp_path / "c")
+
+
+def test_balanced_classes_raise_the_recall_of_a_rare_class(framework: str, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(600, 5)).astype(np.float32)
+    train = Rows(x, (x[:, 0] + generator.normal(size=600) > 2).astype(np.float32))
+    shares = []
+    for class_weight in ("none", "balanced"):
+        model = linear(framework, PROBLEMS["binary"])
+        model.fit(train, train, settings(class_weight=class_weight, epochs=15), tmp_path / "c")
+        shares.append(float((model.predict(x)[:, 1] > 0.5).mean()))
+    assert shares[1] > 2 * shares[0]
+
+
+def test_balanced_classes_are_refused_for_a_regression(framework: str, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="balanced needs classes"):
+        fit(linear(framework, PROBLEMS["regression"]), tmp_path, "regression", class_weight="balanced")
+
+
+def test_weight_decay_shrinks_matrices_and_spares_biases(framework: str, tmp_path: Path) -> None:
+    """With a target that is constant in the inputs, only the decay moves the matrix."""
+    norms, biases = [], []
+    for decay in (0.0, 5.0):
+        model = linear(framework, PROBLEMS["binary"])
+        fit(model, tmp_path, optimizer="sgd", weight_decay=decay, epochs=10)
+        tensors = {name.rpartition(".")[2]: t for name, t in model.network_weights().items()}
+        norms.append(float(np.linalg.norm(tensors.get("kernel", tensors.get("weight")))))
+        biases.append(tensors["bias"])
+    assert norms[1] < 0.5 * norms[0]
+    assert not np.array_equal(biases[0], np.zeros(1)) and np.all(np.isfinite(biases[1]))
+
+
+def test_a_device_that_is_not_there_is_refused(framework: str, tmp_path: Path) -> None:
+    import torch
+
+    if torch.backends.mps.is_available() or torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(TrainingError, match=r"train.device: mps is not on this machine \(there: cpu\)"):
+        fit(linear(framework, PROBLEMS["binary"]), tmp_path, device="mps")
+    with pytest.raises(TrainingError, match="mixed needs a GPU"):
+        fit(linear(framework, PROBLEMS["binary"]), tmp_path, precision="mixed")
+
+
+def _fit_slowly(framework: str, folder: Path) -> None:
+    model = mlp(framework, PROBLEMS["binary"])
+    model.fit(
+        rows("binary"), rows("binary", 100, 1), settings(epochs=1000), folder / "last.safetensors",
+        lambda epoch: time.sleep(0.02),
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
+@pytest.mark.slow
+def test_a_killed_fit_leaves_a_checkpoint_that_can_be_read(framework: str, tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_fit_slowly, args=(framework, tmp_path))
+    process.start()
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "last.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    told: list[int] = []
+
+    def stop(epoch: Epoch) -> None:  # the epochs of the checkpoint are told first
+        told.append(epoch.number)
+        if len(told) >= 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        mlp(framework, PROBLEMS["binary"]).fit(
+            rows("binary"),
+            rows("binary", 100, 1),
+            settings(epochs=1000, resume=True),
+            tmp_path / "last.safetensors",
+            stop,
+        )
+    assert told == [1, 2]
+
+
+def test_schedules_start_at_the_rate_and_fall_as_documented() -> None:
+    assert [training.learning_rate(settings(schedule="constant"), e) for e in range(4)] == [0.01] * 4
+    steps = [training.learning_rate(settings(schedule="step", epochs=8), e) for e in range(8)]
+    assert steps == pytest.approx([0.01] * 4 + [0.001] * 2 + [0.0001] * 2)
+    cosine = [training.learning_rate(settings(schedule="cosine"), e) for e in range(4)]
+    assert cosine[0] == 0.01 and cosine[2] == pytest.approx(0.005)
+    assert all(a > b > 0 for a, b in itertools.pairwise(cosine))
+
+
+def test_class_weights_average_to_one_over_the_rows() -> None:
+    y = np.array([0, 0, 0, 1], np.float32)
+    given = training.row_weights(PROBLEMS["binary"], y, "balanced")
+    assert given is not None and given.tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2.0])
+    assert training.row_weights(PROBLEMS["binary"], y, "none") is None
+
+
+def test_losses_match_scikit_learn() -> None:
+    from sklearn.metrics import log_loss
+
+    generator = np.random.default_rng(0)
+    scores = generator.normal(size=(50, 1)).astype(np.float32)
+    y = generator.integers(0, 2, 50)
+    binary = PROBLEMS["binary"]
+    assert binary.losses(scores, y).mean() == pytest.approx(log_loss(y, binary.predictions(scores)[:, 1]), rel=1e-5)
+    scores = generator.normal(size=(50, 3)).astype(np.float32)
+    y = generator.integers(0, 3, 50)
+    many = PROBLEMS["multiclass"]
+    assert many.losses(scores, y).mean() == pytest.approx(log_loss(y, many.predictions(scores)), rel=1e-5)
+    assert many.losses(np.array([[1e4, -1e4, 0.0]], np.float32), np.array([1]))[0] == pytest.approx(2e4)
+    assert not math.isnan(binary.losses(np.array([[1e4]], np.float32), np.array([0]))[0])
