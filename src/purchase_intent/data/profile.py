@@ -1,0 +1,74 @@
+"""What later stages need to know of a prepared table: profile.json, which `statistics.make` makes."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stemma.errors import DataError
+
+FORMAT = 1
+FILE = "profile.json"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a stage needs to know of the table it works on.
+
+    Attributes:
+        task: binary, multiclass or regression.
+        target: the column to predict.
+        classes: in the order of the network's outputs; of two, the positive one is the last. Empty for a regression.
+        positive: the class whose probability is judged; None unless binary.
+        features: (name, role) in the order of the table.
+        encoded_width: numbers per encoded row.
+        target_mean, target_std: over the training rows; None unless a regression.
+        bayes: the column of the true probabilities; None where they are not known.
+        bayes_roc_auc: the best ROC-AUC that any model can have on average; None where it is not known.
+        row: the column that numbers the rows of the source table from 0, in the split files.
+        raw: the whole of profile.json.
+    """
+
+    task: str
+    target: str
+    classes: tuple[str, ...]
+    positive: str | None
+    features: tuple[tuple[str, str], ...]
+    encoded_width: int
+    target_mean: float | None
+    target_std: float | None
+    bayes: str | None
+    bayes_roc_auc: float | None
+    row: str
+    raw: dict[str, Any]
+
+
+def read(folder: Path) -> Profile:
+    """The profile in a folder, data/prepared as a rule.
+
+    Raises:
+        DataError: it is not there, damaged or of another format.
+    """
+    path = Path(folder) / FILE
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} is not there", run="dvc repro prepare") from None
+    except ValueError:
+        raise DataError(f"{path} is damaged", run="dvc repro --force prepare") from None
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        raise DataError(f"{path} is not of format {FORMAT}", run="dvc repro --force prepare")
+    return Profile(
+        task=raw["task"],
+        target=raw["target"],
+        classes=tuple(raw["classes"]),
+        positive=raw["positive"],
+        features=tuple((feature["name"], feature["role"]) for feature in raw["features"]),
+        encoded_width=raw["encoded_width"],
+        target_mean=raw["target_mean"],
+        target_std=raw["target_std"],
+        bayes=raw["bayes"],
+        bayes_roc_auc=raw["bayes_roc_auc"],
+        row=raw["row"],
+        raw=raw,
+    )
