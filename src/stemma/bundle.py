@@ -300,12 +300,13 @@ def _to_file(bundle: Bundle, rows: Path, output: Path) -> None:
 def _write_predictions(bundle: Bundle, rows: Path, file: TextIO) -> None:
     classes = bundle.signature.classes
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*(f"probability_{name}" for name in classes), "prediction"])
     for first_row, columns in _batches(rows):
         try:
             output = bundle.predict(columns, first_row)
         except BundleError as error:
             raise BundleError(f"{rows}: {error}") from None
+        if first_row == 1:  # not before: rows that cannot be read leave no output
+            writer.writerow([*(f"probability_{name}" for name in classes), "prediction"])
         texts = output.astype(str)  # the fewest digits that give the same float32
         lines = np.column_stack([texts, bundle.signature.labels(output)]) if classes else texts
         writer.writerows(lines.tolist())

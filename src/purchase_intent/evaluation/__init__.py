@@ -1,0 +1,1 @@
+"""How good predictions are: `metrics` in figures, `curves` as points to plot."""

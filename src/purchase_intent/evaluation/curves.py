@@ -1,0 +1,65 @@
+"""The points of each plot, as tables that `dvc plots` draws.
+
+Every table exists for every task: one that a task has no use for has its columns and no rows, because dvc.yaml names
+all of them. For several classes, ROC, PR and calibration are micro averages: every (row, class) pair is one yes or no.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn import metrics
+from sklearn.calibration import calibration_curve
+
+Array = NDArray[Any]
+POINTS = 500  # of a curve: more are not seen
+
+
+def tables(
+    task: str, classes: tuple[str, ...], y: Array, predictions: Array, decided: Array, bins: int
+) -> dict[str, pd.DataFrame]:
+    """Name of the plot -> its points.
+
+    Args:
+        y, decided: (rows,) class numbers, or values.
+        predictions: probabilities (rows, classes) or values (rows, 1).
+        bins: of the calibration curve, each with the same number of rows.
+    """
+    made = {
+        "roc": pd.DataFrame({"false_positive_rate": [], "true_positive_rate": []}),
+        "precision_recall": pd.DataFrame({"recall": [], "precision": []}),
+        "calibration": pd.DataFrame({"predicted": [], "observed": []}),
+        "confusion": pd.DataFrame({"actual": [], "predicted": []}),
+        "residuals": pd.DataFrame({"predicted": [], "actual": []}),
+    }
+    if task == "regression":
+        made["residuals"] = pd.DataFrame({"predicted": predictions[:, 0], "actual": y}).iloc[_spread(len(y))]
+        return made
+    yes, p = _yes_or_no(task, y, predictions)
+    false_positive, true_positive, _ = metrics.roc_curve(yes, p)
+    precision, recall, _ = metrics.precision_recall_curve(yes, p)
+    observed, predicted = calibration_curve(yes, p, n_bins=bins, strategy="quantile")
+    labels, actual = np.asarray(classes), y.astype(np.int64)
+    return made | {
+        "roc": _points(false_positive_rate=false_positive, true_positive_rate=true_positive),
+        "precision_recall": _points(recall=recall[::-1], precision=precision[::-1]),
+        "calibration": pd.DataFrame({"predicted": predicted, "observed": observed}),
+        "confusion": pd.DataFrame({"actual": labels[actual], "predicted": labels[decided]}),
+    }
+
+
+def _yes_or_no(task: str, y: Array, probabilities: Array) -> tuple[Array, Array]:
+    if task == "binary":
+        return y, probabilities[:, 1]
+    return np.eye(probabilities.shape[1], dtype=np.int64)[y.astype(np.int64)].ravel(), probabilities.ravel()
+
+
+def _points(**columns: Array) -> pd.DataFrame:
+    frame = pd.DataFrame(columns)
+    return frame.iloc[_spread(len(frame))]
+
+
+def _spread(length: int) -> NDArray[np.int64]:
+    """At most POINTS row numbers, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, length - 1, min(length, POINTS)).astype(np.int64))

@@ -1,0 +1,88 @@
+"""Stage `train`: encoded rows -> a fitted network in models/weights/, curves in reports/training/."""
+
+import json
+import sys
+from pathlib import Path
+
+from dvclive import Live
+from scmrepo.exceptions import SCMError
+from tqdm import tqdm
+
+from purchase_intent import config, models
+from purchase_intent.data import arrays, profile
+from purchase_intent.models.base import Epoch, Fit, Model, Problem, Rows
+from stemma.errors import TrainingError
+from stemma.files import write_text
+
+PREPARED = Path("data/prepared")
+WEIGHTS = Path("models/weights")
+CHECKPOINT = Path("models/checkpoint/last.safetensors")
+CURVES = Path("reports/training")
+RECORD = Path("reports/training.json")
+
+
+def main() -> None:
+    settings = config.load()
+    about = profile.read(PREPARED)
+    problem = Problem.of(about)
+    model = models.create(settings.model, problem, settings.train.threads)
+    train, validation = (arrays.read(PREPARED, name) for name in ("train", "validation"))
+    with Curves(problem, settings.train.epochs) as curves:
+        fit = run(model, Rows(train.x, train.y), Rows(validation.x, validation.y), settings.train, curves)
+    model.save(WEIGHTS)
+    write_text(RECORD, json.dumps(record(settings, fit), indent=2, sort_keys=True) + "\n")
+    CHECKPOINT.unlink()
+
+
+def run(model: Model, train: Rows, validation: Rows, settings: config.TrainSettings, curves: "Curves") -> Fit:
+    """The fit; an interrupt is told with the way to go on."""
+    if settings.resume and not CHECKPOINT.exists():
+        print(f"note: {CHECKPOINT} is not there, so training starts with the first epoch", file=sys.stderr)
+    try:
+        return model.fit(train, validation, settings, CHECKPOINT, curves.add)
+    except KeyboardInterrupt:
+        kept = f"interrupted: {WEIGHTS} is as it was before, and {CHECKPOINT} holds the last finished epoch"
+        raise TrainingError(kept, run="dvc exp run -S train.resume=true") from None
+
+
+class Curves:
+    """Each epoch as a point of the learning curves (DVCLive), and as a bar on a terminal."""
+
+    def __init__(self, problem: Problem, epochs: int) -> None:
+        self.score = "mean_absolute_error" if problem.task == "regression" else "accuracy"
+        self.live = _live()
+        self.bar = tqdm(total=epochs, unit="epoch", disable=not sys.stderr.isatty())
+
+    def __enter__(self) -> "Curves":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.end()
+        self.bar.close()
+
+    def add(self, epoch: Epoch) -> None:
+        self.live.log_metric("train/loss", epoch.train_loss)
+        self.live.log_metric("validation/loss", epoch.validation_loss)
+        self.live.log_metric(f"validation/{self.score}", epoch.validation_score)
+        self.live.log_metric("train/learning_rate", epoch.rate)
+        self.live.next_step()
+        self.bar.set_postfix(loss=f"{epoch.train_loss:.4f}", validation=f"{epoch.validation_loss:.4f}")
+        self.bar.update()
+
+
+def _live() -> Live:
+    """DVCLive, with the files that dvc.yaml names and no dvc.yaml or experiment of its own."""
+    try:
+        return Live(str(CURVES), save_dvc_exp=False, dvcyaml=None, report=None)
+    except SCMError as error:
+        raise TrainingError(f"DVCLive cannot read this Git repository ({error})", run="git commit") from None
+
+
+def record(settings: config.Settings, fit: Fit) -> dict[str, object]:
+    """How the network came to be: settings and epochs. Whether a run was resumed leaves no trace in the result."""
+    return {
+        "model": settings.model.model_dump(mode="json"),
+        "train": settings.train.model_dump(mode="json", exclude={"resume"}),
+        "epochs_run": len(fit.epochs),
+        "epoch_kept": fit.kept,
+    }

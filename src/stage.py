@@ -1,0 +1,24 @@
+"""Run one stage of the pipeline: `python src/stage.py train`.
+
+dvc.yaml calls this file, not `python -m`, because Python then looks for code in this very src/ first. So an experiment
+that DVC runs in a folder of its own (`--queue`, `--temp`) runs the code of that folder, not the installed one.
+"""
+
+import importlib
+import sys
+
+from stemma.errors import one_line
+
+STAGES = ("settings", "prepare", "train", "evaluate", "export", "package")
+
+
+def main() -> None:
+    if len(sys.argv) != 2 or sys.argv[1] not in STAGES:
+        print(f"usage: python src/stage.py {{{','.join(STAGES)}}}", file=sys.stderr)
+        raise SystemExit(2)
+    with one_line():
+        importlib.import_module(f"purchase_intent.stages.{sys.argv[1]}").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Small named worlds: copies of this project in repositories of their own, trained once and used often."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from worlds import Project, fresh_project
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Commands of this environment first on the PATH, a Git identity, and none of the machine's own DVC state."""
+    changes = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GIT_AUTHOR_NAME": "A Person",
+        "GIT_AUTHOR_EMAIL": "person@example.org",
+        "GIT_COMMITTER_NAME": "A Person",
+        "GIT_COMMITTER_EMAIL": "person@example.org",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(tmp_path_factory.mktemp("dvc-site-cache")),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in changes.items():
+            patch.setenv(name, value)
+        yield
+
+
+SMALL = ("data.rows=1500", "train.epochs=6", "train.batch_size=32")
+
+
+@pytest.fixture(scope="session")
+def torch_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A small PyTorch network on simulated rows, trained and committed. Copy it before changing it."""
+    return _trained(tmp_path_factory.mktemp("torch") / "project", "model=torch_mlp")
+
+
+@pytest.fixture(scope="session")
+def keras_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same in TensorFlow."""
+    return _trained(tmp_path_factory.mktemp("keras") / "project", "model=keras_mlp")
+
+
+def _trained(folder: Path, *settings: str) -> Project:
+    project = fresh_project(folder, *SMALL, *settings)
+    project.repro()
+    project.commit("trained")
+    return project

@@ -1,0 +1,112 @@
+"""The stage as DVC runs it: params.yaml in, data/prepared out."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from purchase_intent.data import encode, profile
+from purchase_intent.stages import prepare
+
+ROOT = Path(__file__).parents[3]
+FILES = ["encoder.onnx", "profile.json", "test.parquet", "train.parquet", "validation.parquet"]
+
+
+def settle(folder: Path, data: str, **changes: object) -> Path:
+    """params.yaml in a folder: the files of conf/, with changes of the data section."""
+
+    def read(name: str) -> dict:
+        return yaml.safe_load((ROOT / "conf" / name).read_text(encoding="utf-8"))
+
+    sections = {name: values for name, values in read("config.yaml").items() if name != "defaults"}
+    chosen = {"model": "torch_mlp", "train": "default", "export": "default"}
+    sections |= {group: read(f"{group}/{name}.yaml") for group, name in chosen.items()}
+    sections["data"] = read(f"data/{data}.yaml") | changes
+    (folder / "params.yaml").write_text(yaml.safe_dump(sections), encoding="utf-8")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "data/prepared").iterdir())}
+
+
+@pytest.mark.parametrize(("data", "width"), [("simulated", 72), ("digits", 64), ("diabetes", 10)])
+def test_every_task_is_prepared(tmp_path, monkeypatch, data, width):
+    monkeypatch.chdir(settle(tmp_path, data, **({"rows": 3000} if data == "simulated" else {})))
+    prepare.main()
+    assert sorted(contents(tmp_path)) == FILES
+    assert abs(profile.read(prepare.PREPARED).encoded_width - width) <= 4
+    parts = [pd.read_parquet(prepare.PREPARED / f"{name}.parquet") for name in ("train", "validation", "test")]
+    assert all(next(iter(part)) == "row" for part in parts)
+    assert sorted(pd.concat(parts)["row"]) == list(range(sum(map(len, parts))))
+
+
+def test_rows_are_those_of_the_source_table_and_a_column_of_that_name_is_kept(tmp_path, monkeypatch):
+    lines = [f"{number},{'pq'[number % 2]}" for number in range(50)]
+    (tmp_path / "t.csv").write_text("row,y\n" + "\n".join(lines))
+    settle(tmp_path, "csv", source="t.csv", target="y", positive="q", columns={"row": "numeric"}, ranges={})
+    monkeypatch.chdir(tmp_path)
+    prepare.main()
+    test = pd.read_parquet(prepare.PREPARED / "test.parquet")
+    assert list(test) == ["_row", "row", "y"]
+    assert (test["_row"] == test["row"]).all()
+    assert profile.read(prepare.PREPARED).row == "_row"
+
+
+def test_bytes_are_the_same_in_another_folder_with_another_number_of_threads_and_hash_seed(tmp_path):
+    command = [sys.executable, "-c", "from purchase_intent.stages import prepare; prepare.main()"]
+    made = []
+    for threads in ("1", "2"):
+        folder = tmp_path / threads
+        folder.mkdir()
+        settle(folder, "simulated", rows=40_000)
+        limits = {name: threads for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_IO_THREADS")}
+        environment = os.environ | limits | {"PYTHONHASHSEED": threads, "PYTHONPATH": str(ROOT / "src")}
+        subprocess.run(command, cwd=folder, env=environment, check=True)
+        made.append(contents(folder))
+    assert made[0] == made[1]
+
+
+def test_another_seed_gives_other_splits_and_another_encoder(tmp_path, monkeypatch):
+    made = []
+    for seed in (0, 1):
+        split = {"test": 0.2, "validation": 0.2, "seed": seed}
+        monkeypatch.chdir(settle(tmp_path, "digits", split=split))
+        prepare.main()
+        made.append(contents(tmp_path))
+    assert all(made[0][name] != made[1][name] for name in FILES if name != "profile.json")
+
+
+def test_a_run_that_fails_leaves_the_previous_results(tmp_path, monkeypatch):
+    monkeypatch.chdir(settle(tmp_path, "simulated", rows=300))
+    prepare.main()
+    before = contents(tmp_path)
+    settle(tmp_path, "simulated", rows=400)
+
+    def full(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(prepare.statistics, "write", full)
+    with pytest.raises(OSError, match="disk full"):
+        prepare.main()
+    assert contents(tmp_path) == before
+    assert [path.name for path in Path("data").iterdir()] == ["prepared"]
+
+
+def test_the_real_file_is_prepared(tmp_path, monkeypatch):
+    source = ROOT.parent / "shared/data/online_shoppers_intention.csv"
+    if not source.is_file():
+        pytest.skip(f"{source} is not there")
+    monkeypatch.chdir(settle(tmp_path, "csv", source=str(source)))
+    prepare.main()
+    known = profile.read(prepare.PREPARED)
+    assert known.classes == ("FALSE", "TRUE")
+    assert known.raw["splits"]["test"] == {"rows": 2466, "balance": {"FALSE": 2084, "TRUE": 382}}
+    encoded = encode.Encoder(prepare.PREPARED / "encoder.onnx").encode(pd.read_parquet("data/prepared/test.parquet"))
+    assert encoded.shape == (2466, known.encoded_width)
+    assert np.isfinite(encoded).all()

@@ -1,0 +1,116 @@
+"""Who may import whom, and that dvc.yaml names just the code that a stage runs."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+FRAMEWORKS = ("torch", "tensorflow", "keras")
+STAGES = ("prepare", "train", "evaluate", "export", "package")
+# What chooses, checks, reports or writes whole files, but computes no result: a change in it reruns nothing.
+BORDER = {
+    "src/purchase_intent/__init__.py", "src/purchase_intent/config.py", "src/purchase_intent/models/__init__.py",
+    "src/purchase_intent/data/__init__.py", "src/purchase_intent/stages/__init__.py", "src/stemma/__init__.py",
+    "src/stemma/errors.py", "src/stemma/conf/__init__.py", "src/stemma/files.py",
+}  # fmt: skip
+SOURCES_OF_TABLES = ("simulate", "bundled")  # the one in use is named by data.source, a dependency of its own
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, inside functions too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def importers(prefix: str, where: str) -> list[str]:
+    def matches(module: str) -> bool:
+        return module == prefix or module.startswith(prefix + ".")
+
+    return [name(path) for path in SOURCES if name(path).startswith(where) and any(map(matches, imports(path)))]
+
+
+def test_the_toolkit_never_imports_the_project() -> None:
+    assert importers("purchase_intent", "src/stemma/") == []
+
+
+def test_nobody_imports_a_stage() -> None:
+    assert importers("purchase_intent.stages", "src/") == []
+
+
+@pytest.mark.parametrize(("one", "other"), [("torch", "tensorflow"), ("tensorflow", "torch")])
+def test_framework_folders_never_know_each_other(one: str, other: str) -> None:
+    assert importers(f"purchase_intent.models.{one}", f"src/purchase_intent/models/{other}/") == []
+    assert importers(one, f"src/purchase_intent/models/{other}/") == []
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_framework_is_imported_only_in_its_folder_or_inside_a_function(framework: str) -> None:
+    folder = "torch" if framework == "torch" else "tensorflow"
+    home = f"src/purchase_intent/models/{folder}/"
+    for path in SOURCES:
+        if name(path).startswith(home):
+            continue
+        top = ast.parse(path.read_text(encoding="utf-8")).body
+        statements = [node for node in top if isinstance(node, ast.Import | ast.ImportFrom)]
+        modules = {a.name for n in statements if isinstance(n, ast.Import) for a in n.names}
+        modules |= {n.module or "" for n in statements if isinstance(n, ast.ImportFrom)}
+        assert not any(module.split(".")[0] == framework for module in modules), name(path)
+
+
+def test_the_data_package_knows_no_framework() -> None:
+    for framework in FRAMEWORKS:
+        assert importers(framework, "src/purchase_intent/data/") == []
+
+
+def test_nothing_unpickles() -> None:
+    for module in ("pickle", "cloudpickle", "joblib", "dill", "shelve"):
+        assert importers(module, "src/") == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_just_the_code_that_it_imports(stage: str) -> None:
+    entry = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
+    declared = {item for item in entry["deps"] if item.startswith("src/")}
+    for framework in ("torch", "tensorflow"):
+        names = {item.replace("${model.framework}", framework) for item in declared}
+        needed = closure(ROOT / "src" / "purchase_intent" / "stages" / f"{stage}.py", framework) - BORDER
+        covered = {file for file in needed if any(file == item or file.startswith(item + "/") for item in names)}
+        assert needed - covered == set(), f"{stage} imports these, dvc.yaml does not name them"
+        useless = {item for item in names if not any(file == item or file.startswith(item + "/") for file in needed)}
+        assert useless == set(), f"dvc.yaml names these, {stage} does not import them"
+
+
+def closure(start: Path, framework: str) -> set[str]:
+    """The project's files that a file imports, and those that they import. The table MODELS adds one framework."""
+    todo, seen = [start], set()
+    while todo:
+        path = todo.pop()
+        if name(path) in seen:
+            continue
+        seen.add(name(path))
+        if name(path) == "src/purchase_intent/models/__init__.py":
+            todo += (ROOT / "src" / "purchase_intent" / "models" / framework).glob("*.py")
+        if name(path) not in BORDER:
+            todo += [
+                file for module in imports(path) for file in files_of(module) if file.stem not in SOURCES_OF_TABLES
+            ]
+    return seen
+
+
+def files_of(module: str) -> list[Path]:
+    if module.split(".")[0] not in ("purchase_intent", "stemma"):
+        return []
+    base = ROOT / "src" / Path(*module.split("."))
+    return [file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()]

@@ -1,0 +1,203 @@
+"""The whole pipeline as a user runs it: every task in both frameworks, experiments, DVC's own reports, the bundle."""
+
+import csv
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from worlds import Project, fresh_project
+
+pytestmark = pytest.mark.slow
+
+TORCH = pytest.mark.xdist_group("torch")
+KERAS = pytest.mark.xdist_group("tensorflow")
+REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "online_shoppers_intention.csv"
+
+
+@pytest.fixture(params=[pytest.param("torch", marks=TORCH), pytest.param("keras", marks=KERAS)])
+def project(request: pytest.FixtureRequest) -> Project:
+    """A trained project; read it, do not change it."""
+    return request.getfixturevalue(f"{request.param}_project")
+
+
+def metrics(project: Project) -> dict[str, dict[str, float]]:
+    return json.loads(project.read("reports/metrics.json"))
+
+
+def test_every_stage_leaves_what_it_promises(project: Project) -> None:
+    for name in (
+        "data/prepared/train.parquet", "data/prepared/encoder.onnx", "data/prepared/profile.json",
+        "models/weights/index.json", "reports/training.json", "reports/predictions.parquet", "reports/plots/roc.csv",
+        "models/export/model.onnx", "models/export/parity.json", "models/package/model.zip",
+    ):  # fmt: skip
+        assert (project.folder / name).is_file(), name
+    assert json.loads(project.read("models/export/parity.json"))["largest"] <= 1e-4
+    assert metrics(project)["test"]["roc_auc"] > 0.6
+    assert metrics(project)["test"]["bayes_roc_auc"] > metrics(project)["test"]["roc_auc"] - 0.1
+
+
+def test_predictions_have_one_row_per_test_row(project: Project) -> None:
+    predictions = pd.read_parquet(project.folder / "reports/predictions.parquet")
+    test = pd.read_parquet(project.folder / "data/prepared/test.parquet")
+    assert predictions["row"].tolist() == test["row"].tolist()
+    assert predictions["actual"].astype(str).tolist() == test["Revenue"].astype(str).tolist()
+    assert predictions["probability_TRUE"].between(0, 1).all()
+
+
+def test_a_second_repro_runs_nothing(project: Project) -> None:
+    assert project.repro() == []
+    assert project.ok("git", "status", "--porcelain") == ""
+
+
+def test_the_bundle_gives_the_predictions_of_evaluate_without_a_framework(project: Project, tmp_path: Path) -> None:
+    test = pd.read_parquet(project.folder / "data/prepared/test.parquet")
+    test.drop(columns=["row", "Revenue", "Probability"]).to_csv(tmp_path / "rows.csv", index=False)
+    names = ("torch", "tensorflow", "keras", "pandas", "sklearn", "dvc")
+    poison = f"import sys\nfor name in {names}: sys.modules[name] = None\n"
+    run = f"{poison}import runpy; runpy.run_module('stemma.bundle', run_name='__main__', alter_sys=True)"
+    bundle = str(project.folder / "models/package/model.zip")
+    text = project.ok("python", "-c", run, "predict", bundle, str(tmp_path / "rows.csv"))
+    given = [float(row["probability_TRUE"]) for row in csv.DictReader(text.splitlines())]
+    expected = pd.read_parquet(project.folder / "reports/predictions.parquet")["probability_TRUE"].tolist()
+    assert given == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_bundle_names_versions_but_no_path_of_this_machine(project: Project, tmp_path: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(project.folder / "models/package/model.zip") as bundle:
+        contents = {name: bundle.read(name) for name in bundle.namelist()}
+    assert set(contents) >= {
+        "model.onnx", "signature.json", "version.json", "requirements.txt", "request.json", "response.json",
+        "reference.json", "README.md", "manifest.json",
+    }  # fmt: skip
+    for name, content in contents.items():
+        assert str(project.folder).encode() not in content, name
+        assert b"site-packages" not in content and b"/src/" not in content.replace(b"src/purchase_intent/data", b""), (
+            name
+        )
+
+
+def test_dvc_shows_metrics_and_plots(project: Project, tmp_path: Path) -> None:
+    shown = json.loads(project.ok("dvc", "metrics", "show", "--json"))
+    assert shown[""]["data"]["reports/metrics.json"]["data"]["test"]["roc_auc"] == metrics(project)["test"]["roc_auc"]
+    plots = project.run("dvc", "plots", "show", "--json", "-o", str(tmp_path))
+    assert plots.returncode == 0 and "failed" not in plots.stderr
+    names = set(json.loads(plots.stdout)["data"])
+    assert {"Learning curves", "ROC curve", "PR curve", "Calibration", "Confusion matrix"} <= {
+        name.split("::")[-1] for name in names
+    }
+
+
+def test_dvc_gets_the_model_by_its_name_and_version(project: Project, tmp_path: Path) -> None:
+    tagged = project.copy(tmp_path / "p")
+    tagged.ok("git", "tag", "-a", "model@v1.0.0", "-m", "the first")
+    target = tmp_path / "model.zip"
+    tagged.ok("dvc", "artifacts", "get", str(tagged.folder), "model", "--rev", "v1.0.0", "-o", str(target))
+    assert target.read_bytes() == (tagged.folder / "models/package/model.zip").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [
+        pytest.param("torch_mlp", "digits", marks=TORCH),
+        pytest.param("torch_linear", "diabetes", marks=TORCH),
+        pytest.param("keras_linear", "digits", marks=KERAS),
+        pytest.param("keras_mlp", "diabetes", marks=KERAS),
+    ],
+)
+def test_several_classes_and_regression_reach_the_bundle(model: str, data: str, tmp_path: Path) -> None:
+    project = fresh_project(
+        tmp_path / "p", f"model={model}", f"data={data}", "train.epochs=30", "train.learning_rate=0.01"
+    )
+    project.repro()
+    figures = metrics(project)["test"]
+    assert figures["accuracy"] > 0.9 if data == "digits" else figures["r2"] > 0.3
+    assert (project.folder / "models/package/model.zip").is_file()
+    plots = project.run("dvc", "plots", "show", "--json", "-o", str(tmp_path / "plots"))
+    assert plots.returncode == 0 and "failed" not in plots.stderr
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="shared/data/online_shoppers_intention.csv is not beside this checkout")
+@pytest.mark.parametrize("model", [pytest.param("torch_mlp", marks=TORCH), pytest.param("keras_mlp", marks=KERAS)])
+def test_the_real_file_reaches_a_packaged_network_that_beats_logistic_regression(model: str, tmp_path: Path) -> None:
+    project = fresh_project(tmp_path / "p", f"model={model}", "data=csv", f"data.source={REAL.as_posix()}")
+    project.repro()
+    assert metrics(project)["test"]["roc_auc"] > 0.902  # scikit-learn's logistic regression on this split size
+    assert (project.folder / "models/package/model.zip").is_file()
+
+
+@TORCH
+def test_experiments_and_queued_grids_run_and_show(torch_project: Project, tmp_path: Path) -> None:
+    project = torch_project.copy(tmp_path / "p")
+    project.ok("dvc", "exp", "run", "-n", "linear", "-S", "model=torch_linear", "-S", "train.epochs=2")
+    assert json.loads(project.read("models/weights/index.json"))["architecture"][0]["name"] == "output"
+    grid = ["dvc", "exp", "run", "--queue", "-S", "train.learning_rate=0.01,0.001", "-S", "train.epochs=2"]
+    project.ok(*grid)
+    project.ok("dvc", "queue", "start", "-j", "2")
+    project.ok("dvc", "queue", "logs", "--follow", _queued(project)[-1])
+    _wait_for_queue(project)
+    shown = pd.read_csv(_csv(project, tmp_path))
+    rates = shown["train.learning_rate"].dropna().tolist()
+    assert {0.01, 0.001} <= set(rates)
+    assert shown["test.roc_auc"].notna().sum() >= 4  # the commit, `linear` and the grid
+
+
+def _queued(project: Project) -> list[str]:
+    return [line.split()[0] for line in project.ok("dvc", "queue", "status").splitlines()[1:3]]
+
+
+def _wait_for_queue(project: Project) -> None:
+    import time
+
+    for _ in range(180):
+        lines = [
+            line for line in project.ok("dvc", "queue", "status").splitlines() if "Queued" in line or "Running" in line
+        ]
+        if not lines:
+            return
+        time.sleep(1)
+    raise AssertionError("the queue did not end")
+
+
+def _csv(project: Project, folder: Path) -> Path:
+    (folder / "shown.csv").write_text(project.ok("dvc", "exp", "show", "--csv"), encoding="utf-8")
+    return folder / "shown.csv"
+
+
+@TORCH
+def test_a_queued_experiment_runs_the_code_of_its_own_folder(torch_project: Project, tmp_path: Path) -> None:
+    """An editable install points at one src/; `python src/stage.py` must win over it."""
+    project = torch_project.copy(tmp_path / "p")
+    project.replace("src/purchase_intent/evaluation/metrics.py", '"accuracy":', '"own_accuracy":')
+    project.ok("dvc", "exp", "run", "--temp", "-n", "own", "evaluate")
+    moved = json.loads(project.ok("dvc", "metrics", "diff", "HEAD", "own", "--json"))
+    assert "test.own_accuracy" in moved["reports/metrics.json"]
+
+
+@KERAS
+def test_an_experiment_may_change_the_framework(torch_project: Project, tmp_path: Path) -> None:
+    project = torch_project.copy(tmp_path / "p")
+    project.ok("dvc", "exp", "run", "-S", "model=keras_mlp", "-S", "train.learning_rate=0.01", "-S", "train.epochs=2")
+    assert json.loads(project.read("models/weights/index.json"))["framework"] == "tensorflow"
+    diff = json.loads(project.ok("dvc", "metrics", "diff", "--json"))
+    assert "test.roc_auc" in diff["reports/metrics.json"]
+
+
+@pytest.mark.parametrize("framework", [pytest.param("torch", marks=TORCH), pytest.param("keras", marks=KERAS)])
+def test_the_reference_network_is_as_described(framework: str, tmp_path: Path) -> None:
+    project = fresh_project(tmp_path / "p", f"experiment=reference_{framework}", "data.rows=600")
+    project.repro("train")
+    index = json.loads(project.read("models/weights/index.json"))
+    layers = [(layer["name"], layer["kind"]) for layer in index["architecture"]]
+    assert [name for name, _ in layers] == ["hidden_1", "activation_1", "dropout_1", "output", "sigmoid"]
+    shapes = {
+        tensor["name"].split(".")[0]: set(tensor["shape"]) for tensor in index["tensors"] if len(tensor["shape"]) == 2
+    }
+    assert 128 in shapes["hidden_1"] and shapes["output"] == {128, 1}
+    training = json.loads(project.read("reports/training.json"))
+    assert training["epochs_run"] == 10
+    chosen = {key: training["train"][key] for key in ("batch_size", "optimizer", "learning_rate", "weight_decay")}
+    assert chosen == {"batch_size": 32, "optimizer": "adam", "learning_rate": 0.001, "weight_decay": 0.0}

@@ -1,0 +1,169 @@
+"""Rebuilt bit for bit; only what changed is rebuilt; a kill or a checkout loses nothing."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from worlds import Project
+
+pytestmark = pytest.mark.slow
+
+TORCH = pytest.mark.xdist_group("torch")
+KERAS = pytest.mark.xdist_group("tensorflow")
+AFTER_TRAIN = ["train", "evaluate", "export", "package"]
+
+
+@pytest.fixture(params=[pytest.param("torch", marks=TORCH), pytest.param("keras", marks=KERAS)])
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
+    """A trained project of one's own, in a folder with a space in its name."""
+    return request.getfixturevalue(f"{request.param}_project").copy(tmp_path / "another folder")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_forced_rebuild_gives_the_same_bytes_and_another_seed_does_not(project: Project) -> None:
+    """In another folder, with another number of threads offered."""
+    for _ in range(2):
+        project.repro("--force", OMP_NUM_THREADS="4", TF_NUM_INTRAOP_THREADS="4", MKL_NUM_THREADS="3")
+        assert project.run("git", "diff", "--exit-code", "--stat").stdout == ""
+    project.ok("stemma", "conf", "sync", "train.seed=1")
+    project.repro()
+    assert "models/weights" in project.ok("git", "diff", "dvc.lock")
+
+
+def edit_conf(project: Project, file: str, old: str, new: str) -> None:
+    project.replace(file, old, new)
+    project.ok("stemma", "conf", "sync")
+
+
+CHANGES = {
+    "a train setting": ("conf/train/default.yaml", "epochs: 6", "epochs: 5", ["settings", *AFTER_TRAIN]),
+    "an evaluate setting": ("conf/config.yaml", "bins: 10", "bins: 5", ["settings", "evaluate"]),
+    "an export setting": ("conf/export/default.yaml", "0.0001", "0.001", ["settings", "export"]),
+    "a package setting": ("conf/config.yaml", "name: purchase-intent", "name: other", ["settings", "package"]),
+    "a data setting": ("conf/data/simulated.yaml", "0.02", "0.03", ["settings", "prepare", *AFTER_TRAIN]),
+    "a comment in conf/": ("conf/train/default.yaml", "# at most", "# at the most", ["settings"]),
+}  # fmt: skip
+
+
+@TORCH
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_of_settings_reruns_just_the_stages_it_concerns(
+    change: str, torch_project: Project, tmp_path: Path
+) -> None:
+    project = torch_project.copy(tmp_path / "p")
+    file, old, new, expected = CHANGES[change]
+    edit_conf(project, file, old, new)
+    assert project.repro() == expected
+
+
+CODE = {
+    "src/purchase_intent/models/tensorflow/mlp.py": [],
+    "src/purchase_intent/data/bundled.py": [],
+    "src/purchase_intent/models/torch/mlp.py": ["train", "evaluate", "export"],
+    "src/purchase_intent/evaluation/metrics.py": ["evaluate"],
+    "src/purchase_intent/data/split.py": ["prepare"],
+    "src/stemma/bundle.py": ["package"],
+}
+
+
+@TORCH
+@pytest.mark.parametrize("file", CODE)
+def test_a_change_of_code_reruns_just_the_stages_that_use_it(file: str, torch_project: Project, tmp_path: Path) -> None:
+    project = torch_project.copy(tmp_path / "p")
+    with (project.folder / file).open("a", encoding="utf-8") as source:
+        source.write("# a comment: results stay, so stages after these stay too\n")
+    assert project.repro() == CODE[file]
+
+
+@TORCH
+def test_git_checkout_and_dvc_checkout_bring_a_version_back_hash_by_hash(
+    torch_project: Project, tmp_path: Path
+) -> None:
+    project = torch_project.copy(tmp_path / "p")
+    first, before = project.ok("git", "rev-parse", "HEAD").strip(), _results(project)
+    edit_conf(project, "conf/train/default.yaml", "seed: 0", "seed: 5")
+    project.repro()
+    second, after = project.commit("another seed"), _results(project)
+    assert before["models/weights"] != after["models/weights"]
+    for revision, expected in ((first, before), (second, after)):
+        project.ok("git", "checkout", "-q", revision)
+        project.ok("dvc", "checkout")
+        assert _results(project) == expected
+        assert project.repro() == []
+
+
+def _results(project: Project) -> dict[str, dict[str, str]]:
+    return {
+        name: digests(project.folder / name)
+        for name in ("data/prepared", "models/weights", "models/package", "reports")
+    }
+
+
+@TORCH
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
+@pytest.mark.parametrize("stage", ["prepare", *AFTER_TRAIN])
+def test_a_kill_in_the_middle_of_a_stage_leaves_the_committed_results_readable(
+    stage: str, torch_project: Project, tmp_path: Path
+) -> None:
+    project = torch_project.copy(tmp_path / "p")
+    expected = _results(project)
+    process = subprocess.Popen(
+        ["dvc", "repro", "--single-item", "--force", stage], cwd=project.folder, stdout=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if f"Running stage '{stage}'" in line:
+            break
+    time.sleep(1.2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if stage in ("prepare", "train"):  # what takes long to make is never missing, not even for a moment
+        kept = {"prepare": "data/prepared", "train": "models/weights"}[stage]
+        assert digests(project.folder / kept) == expected[kept]
+    project.ok("git", "checkout", "-q", "--", ".")
+    project.ok("dvc", "checkout", "--force")
+    assert _results(project) == expected
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
+def test_a_killed_training_goes_on_to_the_bytes_of_an_uninterrupted_one(project: Project) -> None:
+    more = ["train.epochs=40", "train.patience=null", "data.rows=3000"]
+    project.ok("stemma", "conf", "sync", *more)
+    project.repro("prepare")
+    process = subprocess.Popen(
+        ["dvc", "repro", "train"], cwd=project.folder, start_new_session=True, stdout=subprocess.DEVNULL
+    )
+    checkpoint = project.folder / "models/checkpoint/last.safetensors"
+    writes, seen, deadline = 0, None, time.monotonic() + 120
+    while writes < 4 and time.monotonic() < deadline and process.poll() is None:
+        now = checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
+        writes, seen = writes + (now != seen), now
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert checkpoint.exists(), "it was killed too late to be a test"
+    project.ok("stemma", "conf", "sync", "train.resume=true", *more)
+    project.repro("train")
+    resumed = {name: digests(project.folder / name) for name in ("models/weights", "reports/training")}
+    resumed["record"] = {"": project.read("reports/training.json")}
+    assert not checkpoint.exists()
+    project.ok("stemma", "conf", "sync", *more)
+    project.repro("--force", "--single-item", "train")
+    whole = {name: digests(project.folder / name) for name in ("models/weights", "reports/training")}
+    whole["record"] = {"": project.read("reports/training.json")}
+    assert resumed == whole
+    assert json.loads(whole["record"][""])["epochs_run"] == 40
