@@ -1,0 +1,219 @@
+"""The pipeline's speed and memory, as ratios against a named baseline run beside it.
+
+python bench/pipeline.py              all tables, into bench/README.md
+python bench/pipeline.py throughput   one of them, printed: repro, noop, imports, throughput, memory
+"""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLE = ROOT / "bench" / "README.md"
+ENVIRONMENT = os.environ | {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "PYTHONPATH": str(ROOT / "src"),
+    "DVC_NO_ANALYTICS": "1",
+}
+PEAK = """import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"""
+RAW_TABLE = """import sys
+from purchase_intent.data import simulate
+print(sum(int(frame.memory_usage(deep=True).sum()) for frame in simulate.frames(int(sys.argv[1]), 0, 0.02)))"""
+Row = tuple[str, str, str, str, str]  # what, ours, baseline, ratio, goal
+
+
+def repro() -> Iterator[Row]:
+    """`dvc repro` from nothing, 12,000 simulated rows."""
+    for framework in ("torch", "keras"):
+        with project() as folder:
+            call(folder, "stemma", "conf", "sync", f"model={framework}_mlp")
+            call(folder, "git", "commit", "-qam", "settings")
+            seconds = timed(lambda folder=folder: call(folder, "dvc", "repro"))
+        yield (f"`dvc repro` from nothing, {framework}_mlp", f"{seconds:.1f} s", "60 s", f"{seconds / 60:.2f}", "1.00")
+
+
+def noop() -> Iterator[Row]:
+    """`dvc repro` with nothing to do, beside a pipeline of as many stages that run `true`."""
+    with project() as ours, chain_of_true() as baseline:
+        call(ours, "stemma", "conf", "sync", "train=default", "data.rows=500", "train.epochs=1")
+        for folder in (ours, baseline):
+            call(folder, "dvc", "repro")
+        pairs = [[timed(lambda f=f: call(f, "dvc", "repro")) for f in (ours, baseline)] for _ in range(7)]
+    yield against("no-op `dvc repro`", "stages that run `true`", *zip(*pairs, strict=True), goal="1.50")
+
+
+def imports() -> Iterator[Row]:
+    """A fresh process that imports the command line."""
+    commands = ("import stemma.cli", "import typer, rich")
+    pairs = [[timed(lambda c=c: call(ROOT, "python", "-c", c)) for c in commands] for _ in range(7)]
+    own = statistics.median(pair[0] for pair in pairs) - statistics.median(
+        timed(lambda: call(ROOT, "python", "-c", "pass")) for _ in range(7)
+    )
+    yield against("process that imports `stemma.cli`", "`import typer, rich`", *zip(*pairs, strict=True), goal="")
+    yield ("import of `stemma.cli` alone", f"{own:.2f} s", "0.3 s", f"{own / 0.3:.2f}", "1.00")
+
+
+def throughput() -> Iterator[Row]:
+    """Training rows per second, 30 columns, hidden layers 64 and 32; every side on one thread."""
+    for framework, batch in [(framework, batch) for framework in ("torch", "keras") for batch in (32, 1024)]:
+        text = capture(ROOT, "python", "bench/throughput.py", framework, str(batch), "1000000")
+        for name, (ours, theirs, goal) in json.loads(text.splitlines()[-1]).items():
+            label = f"{framework}, batch {batch}: rows/s"
+            yield (label, f"{ours:,.0f}", f"{name}: {theirs:,.0f}", f"{ours / theirs:.2f}", f">= {goal}")
+
+
+def memory() -> Iterator[Row]:
+    """Simulate and prepare: time per row, and peak memory beside the raw table in memory."""
+    seconds = {}
+    for rows in (10_000, 100_000, 1_000_000, 3_000_000):
+        with project() as folder:
+            call(folder, "stemma", "conf", "sync", f"data.rows={rows}")
+            start = time.perf_counter()
+            peak = peak_memory(folder, "python", "src/stage.py", "prepare")
+            seconds[rows] = time.perf_counter() - start
+            table = int(capture(folder, "python", "-c", RAW_TABLE, str(rows)))
+        goal = "<= 6" if rows == 1_000_000 else ""
+        yield (
+            f"prepare, {rows:,} rows: peak memory",
+            f"{peak / 1e6:,.0f} MB",
+            f"table: {table / 1e6:,.0f} MB",
+            f"{peak / table:.1f}",
+            goal,
+        )
+    slope = (seconds[3_000_000] - seconds[10_000]) / (seconds[1_000_000] - seconds[10_000])
+    yield (
+        "prepare: time of 3M rows over 1M rows, start-up taken off",
+        f"{slope:.2f}",
+        "3.02 (linear)",
+        f"{slope / 3.02:.2f}",
+        "about 1",
+    )
+
+
+TABLES: dict[str, Callable[[], Iterator[Row]]] = {f.__name__: f for f in (repro, noop, imports, throughput, memory)}
+
+
+@contextmanager
+def project() -> Iterator[Path]:
+    """A copy of the tracked files in a repository of its own, without results."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "project"
+        for name in capture(ROOT, "git", "ls-files").splitlines():
+            if name not in ("dvc.lock",) and not name.startswith("reports/") and (ROOT / name).is_file():
+                (copy / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / name, copy / name)
+        repository(copy)
+        yield copy
+
+
+@contextmanager
+def chain_of_true() -> Iterator[Path]:
+    """As many stages, dependencies and outputs as the project has, that do nothing."""
+    stages = ["settings", "prepare", "train", "evaluate", "export", "package"]
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        lines = ["stages:"]
+        for number, name in enumerate(stages):
+            (copy / f"{name}.txt").write_text("nothing\n")
+            before = f"    deps: [{stages[number - 1]}.txt]\n" if number else ""
+            lines.append(f"  {name}:\n    cmd: 'true'\n{before}    outs: [{{{name}.txt: {{persist: true}}}}]")
+        (copy / "dvc.yaml").write_text("\n".join(lines) + "\n")
+        repository(copy, "dvc", "init", "-q")
+        yield copy
+
+
+def repository(folder: Path, *setup: str) -> None:
+    call(folder, "git", "init", "-q")
+    call(folder, "git", "config", "user.name", "bench")
+    call(folder, "git", "config", "user.email", "bench@example.org")
+    if setup:
+        call(folder, *setup)
+    call(folder, "git", "add", "-A")
+    call(folder, "git", "commit", "-qm", "start")
+
+
+def call(folder: Path, *command: str) -> None:
+    subprocess.run(command, cwd=folder, env=environment(folder), check=True, stdout=subprocess.DEVNULL)
+
+
+def capture(folder: Path, *command: str) -> str:
+    return subprocess.run(
+        command, cwd=folder, env=environment(folder), check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return ENVIRONMENT | {"DVC_SITE_CACHE_DIR": str(folder / ".dvc" / "tmp" / "site")}
+
+
+def peak_memory(folder: Path, *command: str) -> int:
+    """Bytes of the largest moment of one process."""
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
+    return int(capture(folder, sys.executable, "-c", PEAK, *command).splitlines()[-1]) * unit
+
+
+def timed(action: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def against(what: str, name: str, ours: tuple[float, ...], theirs: tuple[float, ...], goal: str) -> Row:
+    """Medians, and the median of the ratios pair by pair: a drift of the machine hits both sides."""
+    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+    return (
+        what,
+        f"{statistics.median(ours):.2f} s",
+        f"{name}: {statistics.median(theirs):.2f} s",
+        f"{ratio:.2f}",
+        goal and f"<= {goal}",
+    )
+
+
+def markdown(tables: dict[str, list[Row]]) -> str:
+    lines = [
+        "# Measured",
+        "",
+        "Made by `python bench/pipeline.py` on 2 cores. Ratios are of one run; seconds depend on the machine.",
+        "",
+    ]
+    for name, rows in tables.items():
+        lines += [
+            f"## {name}",
+            "",
+            TABLES[name].__doc__ or "",
+            "",
+            "| what | here | baseline | ratio | goal |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [f"| {' | '.join(row)} |" for row in rows] + [""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    names = sys.argv[1:] or list(TABLES)
+    unknown = [name for name in names if name not in TABLES]
+    if unknown:
+        print(f"error: no such table: {unknown[0]} (there are {', '.join(TABLES)})", file=sys.stderr)
+        raise SystemExit(2)
+    tables = {}
+    for name in names:
+        tables[name] = list(TABLES[name]())
+        for row in tables[name]:
+            print("  ".join(row), flush=True)
+    if len(names) == len(TABLES):
+        TABLE.write_text(markdown(tables), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Rows per second of one framework and batch size: `python bench/throughput.py torch 32 200000`.
+
+Prints one JSON line: baseline -> [ours, theirs, goal]. Sides take turns, three times, and each keeps its best time.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from purchase_intent import models
+from purchase_intent.config import MlpSettings, TrainSettings
+from purchase_intent.models.base import Problem, Rows
+
+COLUMNS, HIDDEN, DROPOUT, RATE = 30, (64, 32), 0.1, 0.001
+LOADER_ROWS = 100_000  # a DataLoader is so slow that a part is enough
+
+
+def ours(framework: str, batch: int, rows: Rows) -> Callable[[], float]:
+    name = {"torch": "torch_mlp", "keras": "keras_mlp"}[framework]
+    folder = {"torch": "torch", "keras": "tensorflow"}[framework]
+    settings = TrainSettings(
+        epochs=1, batch_size=batch, optimizer="adam", learning_rate=RATE, schedule="constant", weight_decay=0.0,
+        clip_norm=None, class_weight="none", patience=None, device="cpu", precision="float32", threads=1, seed=0,
+        resume=False,
+    )  # fmt: skip
+    chosen = MlpSettings(name=name, framework=folder, hidden=HIDDEN, activation="relu", dropout=DROPOUT)
+    model = models.create(chosen, Problem("binary", COLUMNS, ("no", "yes")))
+    model.start(rows, None, settings)
+    order = np.random.default_rng(0).permutation(len(rows.x))
+    model.run_epoch(order[: 4 * batch], RATE, 0)  # the first call builds graphs
+    return lambda: rate(len(order), lambda: model.run_epoch(order, RATE, 1))
+
+
+def torch_baselines(batch: int, rows: Rows) -> dict[str, tuple[Callable[[], float], float]]:
+    import torch
+    from torch import nn
+    from torch.utils.data import DataLoader, TensorDataset
+
+    x, y = torch.from_numpy(rows.x), torch.from_numpy(rows.y)[:, None]
+    network = nn.Sequential(
+        nn.Linear(COLUMNS, 64),
+        nn.ReLU(),
+        nn.Dropout(DROPOUT),
+        nn.Linear(64, 32),
+        nn.ReLU(),
+        nn.Dropout(DROPOUT),
+        nn.Linear(32, 1),
+    )
+    optimizer, loss = torch.optim.Adam(network.parameters(), RATE), nn.BCEWithLogitsLoss()
+
+    def step(xs: torch.Tensor, ys: torch.Tensor) -> None:
+        optimizer.zero_grad()
+        loss(network(xs), ys).backward()
+        optimizer.step()
+
+    def minimal() -> None:
+        order = torch.randperm(len(x))
+        for start in range(0, len(x), batch):
+            index = order[start : start + batch]
+            step(x[index], y[index])
+
+    def loader(workers: int) -> None:
+        part = TensorDataset(x[:LOADER_ROWS], y[:LOADER_ROWS])
+        for xs, ys in DataLoader(part, batch_size=batch, shuffle=True, num_workers=workers):
+            step(xs, ys)
+
+    made = {"minimal loop over tensors": (lambda: rate(len(x), minimal), 0.95)}
+    if batch == 32:
+        made["stock DataLoader loop, 2 workers"] = (lambda: rate(LOADER_ROWS, lambda: loader(2)), 5.0)
+        made["stock DataLoader loop, no workers"] = (lambda: rate(LOADER_ROWS, lambda: loader(0)), 1.0)
+    return made
+
+
+def keras_baselines(batch: int, rows: Rows) -> dict[str, tuple[Callable[[], float], float]]:
+    import keras
+
+    inputs = x = keras.Input((COLUMNS,))
+    for units in HIDDEN:
+        x = keras.layers.Dropout(DROPOUT)(keras.layers.Dense(units, activation="relu")(x))
+    network = keras.Model(inputs, keras.layers.Dense(1)(x))
+    network.compile(keras.optimizers.Adam(RATE), keras.losses.BinaryCrossentropy(from_logits=True))
+    network.fit(rows.x[: 4 * batch], rows.y[: 4 * batch], batch_size=batch, verbose=0)
+    fit = lambda: network.fit(rows.x, rows.y, batch_size=batch, verbose=0)  # noqa: E731 - one line says it
+    return {"plain model.fit": (lambda: rate(len(rows.x), fit), 1.0)}
+
+
+def rate(rows: int, action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return rows / (time.perf_counter() - start)
+
+
+def main() -> None:
+    framework, batch, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(count, COLUMNS)).astype(np.float32)
+    rows = Rows(x, (x[:, 0] + generator.normal(size=count) > 0).astype(np.float32))
+    own = ours(framework, batch, rows)
+    baselines = (torch_baselines if framework == "torch" else keras_baselines)(batch, rows)
+    turns = [(own(), {name: run() for name, (run, _) in baselines.items()}) for _ in range(3)]
+    best = max(turn[0] for turn in turns)
+    print(
+        json.dumps({name: [best, max(turn[1][name] for turn in turns), goal] for name, (_, goal) in baselines.items()})
+    )
+
+
+if __name__ == "__main__":
+    main()
