@@ -109,9 +109,8 @@ def test_dvc_gets_the_model_by_its_name_and_version(project: Project, tmp_path: 
     ],
 )
 def test_several_classes_and_regression_reach_the_bundle(model: str, data: str, tmp_path: Path) -> None:
-    project = fresh_project(
-        tmp_path / "p", f"model={model}", f"data={data}", "train.epochs=30", "train.learning_rate=0.01"
-    )
+    quick = ("train.epochs=30", "train.batch_size=16", "train.learning_rate=0.01")
+    project = fresh_project(tmp_path / "p", f"model={model}", f"data={data}", *quick)
     project.repro()
     figures = metrics(project)["test"]
     assert figures["accuracy"] > 0.9 if data == "digits" else figures["r2"] > 0.3

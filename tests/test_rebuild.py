@@ -14,7 +14,7 @@ from worlds import Project
 
 pytestmark = pytest.mark.slow
 
-TORCH = pytest.mark.xdist_group("torch")
+TORCH = pytest.mark.xdist_group("rebuild")
 KERAS = pytest.mark.xdist_group("tensorflow")
 AFTER_TRAIN = ["train", "evaluate", "export", "package"]
 
