@@ -57,6 +57,8 @@ def clean() -> None:
 
 def framework() -> str:
     """The extra that params.yaml needs: torch or tensorflow."""
+    if not (ROOT / "params.yaml").is_file():
+        raise SystemExit("error: params.yaml is not there: run `git checkout -- params.yaml`")
     found = re.search(r"^  framework: (\w+)", (ROOT / "params.yaml").read_text(encoding="utf-8"), re.MULTILINE)
     return found[1] if found else "torch"
 
@@ -68,9 +70,9 @@ def install(extras: str) -> None:
     digest = hashlib.sha256(pins).hexdigest()
     if PYTHON.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
         return
-    if not PYTHON.exists():
+    if not any(VENV.glob("installed-*")):  # none at all, or one whose making was interrupted
         print(f"making {VENV}", flush=True)
-        venv.create(VENV, with_pip=True)
+        venv.create(VENV, with_pip=True, clear=True, symlinks=os.name != "nt")
     print(f"installing [{extras}]: some minutes, the first time", flush=True)
     pip = ("python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     call(*pip, "--constraint", "requirements.lock", "--editable", f".[{extras}]")
@@ -91,8 +93,8 @@ CHORES = {chore.__name__: chore for chore in (run, test, lint, bench, clean)}
 
 
 def main() -> None:
-    if sys.version_info < (3, 11):  # noqa: UP036 - started by whatever Python the user has
-        raise SystemExit(f"error: Python 3.11 or newer is needed, this is {sys.version.split()[0]}")
+    if not (3, 11) <= sys.version_info < (3, 14):
+        raise SystemExit(f"error: Python 3.11, 3.12 or 3.13 is needed, this is {sys.version.split()[0]}")
     name, arguments = (sys.argv[1:2] or [""])[0], sys.argv[2:]
     if not name:
         print("usage: python tasks.py CHORE\n")

@@ -37,7 +37,7 @@ def repro() -> Iterator[Row]:
     for framework in ("torch", "keras"):
         with project() as folder:
             call(folder, "stemma", "conf", "sync", f"model={framework}_mlp")
-            call(folder, "git", "commit", "-qam", "settings")
+            call(folder, "git", "commit", "--allow-empty", "-qam", "settings")
             seconds = timed(lambda folder=folder: call(folder, "dvc", "repro"))
         yield (f"`dvc repro` from nothing, {framework}_mlp", f"{seconds:.1f} s", "60 s", f"{seconds / 60:.2f}", "1.00")
 
@@ -118,7 +118,7 @@ def project() -> Iterator[Path]:
 
 @contextmanager
 def chain_of_true() -> Iterator[Path]:
-    """As many stages, dependencies and outputs as the project has, that do nothing."""
+    """As many stages as the project has, in a chain, that do nothing."""
     stages = ["settings", "prepare", "train", "evaluate", "export", "package"]
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
@@ -128,6 +128,7 @@ def chain_of_true() -> Iterator[Path]:
             before = f"    deps: [{stages[number - 1]}.txt]\n" if number else ""
             lines.append(f"  {name}:\n    cmd: 'true'\n{before}    outs: [{{{name}.txt: {{persist: true}}}}]")
         (copy / "dvc.yaml").write_text("\n".join(lines) + "\n")
+        (copy / ".gitignore").write_text("/*.txt\n")  # what DVC keeps must not be in Git
         repository(copy, "dvc", "init", "-q")
         yield copy
 

@@ -7,7 +7,7 @@ that DVC runs in a folder of its own (`--queue`, `--temp`) runs the code of that
 import importlib
 import sys
 
-from stemma.errors import one_line
+from stemma.errors import StemmaError, one_line
 
 STAGES = ("settings", "prepare", "train", "evaluate", "export", "package")
 
@@ -17,7 +17,10 @@ def main() -> None:
         print(f"usage: python src/stage.py {{{','.join(STAGES)}}}", file=sys.stderr)
         raise SystemExit(2)
     with one_line():
-        importlib.import_module(f"purchase_intent.stages.{sys.argv[1]}").main()
+        try:
+            importlib.import_module(f"purchase_intent.stages.{sys.argv[1]}").main()
+        except FileNotFoundError as error:
+            raise StemmaError(f"{error.filename} is not there", run="dvc repro") from error
 
 
 if __name__ == "__main__":

@@ -71,3 +71,30 @@ def test_every_dependency_has_its_line_in_the_docs() -> None:
     extras = project["optional-dependencies"]
     names = [*project["dependencies"], *(r for key in ("torch", "tensorflow", "s3", "serve") for r in extras[key])]
     assert [name for name in (Requirement(r).name for r in names) if name not in page] == []
+
+
+def test_run_installs_the_framework_of_params_yaml_rebuilds_and_says_where_the_results_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("tasks", ROOT / "tasks.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    done: list[tuple[str, ...]] = []
+    monkeypatch.setattr(module, "install", lambda extras: done.append(("install", extras)))
+    monkeypatch.setattr(module, "call", lambda *command: done.append(command))
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    with pytest.raises(SystemExit, match=r"params.yaml is not there: run `git checkout"):
+        module.run()
+    for framework in ("torch", "tensorflow"):
+        (tmp_path / "params.yaml").write_text(f"model:\n  name: x\n  framework: {framework}\n", encoding="utf-8")
+        module.run("train")
+    assert done == [
+        ("install", "torch"),
+        ("dvc", "repro", "train"),
+        ("install", "tensorflow"),
+        ("dvc", "repro", "train"),
+    ]
+    assert "models/package/model.zip" in capsys.readouterr().out

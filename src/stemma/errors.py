@@ -61,12 +61,12 @@ class MissingExtra(StemmaError):
     """An optional package is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed", run=f'pip install -e ".[{extra}]"')
+        super().__init__(f"{package} is not installed", run=f'pip install -c requirements.lock -e ".[{extra}]"')
 
 
 @contextmanager
 def one_line(debug: bool = False) -> Iterator[None]:
-    """Turn a StemmaError into one line on stderr and exit code 1.
+    """Turn a StemmaError into one line on stderr and exit code 1, an interrupt into one line and 130.
 
     Args:
         debug: show the whole trace instead. The environment's STEMMA_DEBUG=1 does the same.
@@ -78,3 +78,6 @@ def one_line(debug: bool = False) -> Iterator[None]:
             raise
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None  # as shells count it: 128 + SIGINT

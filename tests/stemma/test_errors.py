@@ -9,7 +9,7 @@ def test_an_error_says_what_and_the_next_command() -> None:
     assert str(StemmaError("models/weights is not there", run="dvc checkout")) == (
         "models/weights is not there: run `dvc checkout`"
     )
-    assert 'pip install -e ".[tensorflow]"' in str(MissingExtra("tensorflow", "tensorflow"))
+    assert 'pip install -c requirements.lock -e ".[tensorflow]"' in str(MissingExtra("tensorflow", "tensorflow"))
 
 
 def test_an_error_is_one_line_on_stderr_and_exit_code_1(
@@ -28,6 +28,13 @@ def test_debug_shows_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEMMA_DEBUG", "1")
     with pytest.raises(StemmaError), one_line():
         raise StemmaError("a is wrong")
+
+
+def test_an_interrupt_is_one_line_and_exit_code_130(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped, one_line():
+        raise KeyboardInterrupt
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
 
 
 def test_other_exceptions_pass() -> None:

@@ -17,7 +17,7 @@ class Arrays:
     Attributes:
         x: (rows, width) float32, encoded.
         y: (rows,): 0 or 1 float32 (binary, 1 is the positive class), the index of the class int64 (multiclass), or
-            the target as it is, float32 (regression).
+            the target as it is, float64 (regression).
         frame: the rows themselves, as prepare wrote them.
     """
 
@@ -60,7 +60,7 @@ def labels(target: pd.Series, known: profile.Profile) -> np.ndarray:
         DataError: a class is not among those of the profile.
     """
     if known.task == "regression":
-        return target.to_numpy(np.float32)
+        return target.to_numpy(np.float64)
     codes = pd.Categorical(target, categories=known.classes).codes
     if (codes < 0).any():
         wrong = target.iloc[int(np.argmax(codes < 0))]

@@ -44,11 +44,12 @@ def fit(train: pd.DataFrame, features: Sequence[tuple[str, Role]], opset: int = 
         The ONNX graph.
 
     Raises:
-        DataError: a feature has the name of the graph's output.
+        DataError: a feature has the name of an output, of the encoder or of the exported graph.
     """
     names = [name for name, _ in features]
-    if OUTPUT in names:
-        raise DataError(f"column {OUTPUT!r} has the name of the encoder's output: rename it in the table")
+    taken = sorted({OUTPUT, "probabilities", "prediction"} & set(names))
+    if taken:
+        raise DataError(f"column {taken[0]!r} has the name of an output of the graph: rename it in the table")
     # The converter gets names of its own: it changes those that hold spaces or dots, and may then mix them up.
     short = {f"f{place}": feature for place, feature in enumerate(features)}
     roles = {new: role for new, (_, role) in short.items()}

@@ -39,6 +39,18 @@ def check(frame: pd.DataFrame, settings: Table) -> None:
     refuse(settings.source, problems)
 
 
+def check_splits(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) -> None:
+    """Check that a regression's target varies among the training rows.
+
+    Raises:
+        DataError: it does not: there is nothing to learn.
+    """
+    target = frame[settings.target].iloc[splits["train"]]
+    if settings.task == "regression" and target.nunique() == 1:
+        value = f"{target.iloc[0]:g}"
+        refuse(settings.source, [f"the target {settings.target!r} has the same value, {value}, in all training rows"])
+
+
 def schema(frame: pd.DataFrame, settings: Table) -> "pandera.DataFrameSchema":
     """What the settings say of each column, as a pandera schema."""
     import pandera.pandas as pandera

@@ -124,6 +124,7 @@ class Model(ABC):
     """One network. Subclasses in `torch/` and `tensorflow/` share these verbs."""
 
     framework: ClassVar[str]
+    device: Any  # where the network is, in the words of its framework
 
     def __init__(self, settings: ModelSettings, problem: Problem, threads: int = 1) -> None:
         """A network not yet fitted. `threads` of the CPU: sums are cut by threads, so it is fixed, never guessed."""

@@ -90,7 +90,10 @@ def row_weights(problem: Problem, y: NDArray[Any], class_weight: str) -> Floats 
     if class_weight == "none":
         return None
     if problem.task == "regression":
-        raise TrainingError("train.class_weight: balanced needs classes, data.task is regression", "stemma conf sync")
+        raise TrainingError(
+            "train.class_weight: balanced needs classes, and data.task is regression",
+            run="dvc exp run -S train.class_weight=none",
+        )
     numbers = y.astype(np.int64)
     counts = np.bincount(numbers, minlength=len(problem.classes))
     return (len(y) / (len(counts) * np.maximum(counts, 1))).astype(np.float32)[numbers]
@@ -150,20 +153,22 @@ def _read_checkpoint(path: Path, identity: dict[str, str], model: Model) -> Prog
     try:
         tensors = load_file(path)
         saved = json.loads(tensors.pop("identity").tobytes())
+        table, kept = tensors.pop("epochs"), int(tensors.pop("kept")[0])
     except (SafetensorError, KeyError, ValueError) as error:
         raise TrainingError(f"{path} is damaged ({error}); train.resume=false starts over") from None
     if saved != identity:
         changed = sorted(key for key in saved.keys() | identity.keys() if saved.get(key) != identity.get(key))
         raise TrainingError(f"{path} is of another fit ({', '.join(changed)} changed); train.resume=false starts over")
-    epochs = tuple(Epoch(int(row[0]), *map(float, row[1:])) for row in tensors.pop("epochs"))
-    kept = int(tensors.pop("kept")[0])
+    epochs = tuple(Epoch(int(row[0]), *map(float, row[1:])) for row in table)
     model.restore({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("state/")})
     return Progress(epochs, kept, {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("kept/")})
 
 
 def _identity(model: Model, train: Rows, validation: Rows, settings: TrainSettings) -> dict[str, str]:
-    """What a checkpoint must share with the fit that takes it up: every setting and both sets of rows."""
+    """What a checkpoint must share with the fit that takes it up: settings, network, device and both sets of rows."""
     values = {f"model.{key}": repr(value) for key, value in model.settings.model_dump().items()}
+    shapes = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in sorted(model.state().items())}
+    values |= {"network or optimizer": repr(shapes), "device": str(model.device)}
     values |= {f"train.{key}": repr(value) for key, value in settings.model_dump().items() if key != "resume"}
     for name, rows in (("training rows", train), ("validation rows", validation)):
         digest = hashlib.sha256(np.ascontiguousarray(rows.x))

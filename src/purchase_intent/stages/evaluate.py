@@ -28,12 +28,12 @@ def main() -> None:
     model.load(WEIGHTS)
     threshold = settings.evaluate.threshold
     figures: dict[str, Any] = {"threshold": threshold} if about.task == "binary" else {}
-    for name in ("validation", "test"):
-        rows = arrays.read(PREPARED, name)
-        predicted = model.predict(rows.x)
-        figures[name] = metrics.judge(about.task, rows.y, predicted, threshold)
-        figures[name] |= bayes(about, rows)
+    splits = {name: arrays.read(PREPARED, name) for name in ("validation", "test")}
+    predictions = {name: model.predict(rows.x) for name, rows in splits.items()}
+    for name, rows in splits.items():
+        figures[name] = metrics.judge(about.task, rows.y, predictions[name], threshold) | bayes(about, rows)
     write_text(METRICS, json.dumps(figures, indent=2, sort_keys=True) + "\n")
+    rows, predicted = splits["test"], predictions["test"]
     decided = metrics.classify(about.task, predicted, threshold) if about.classes else rows.y
     write_predictions(rows, about, predicted, decided)
     write_plots(curves.tables(about.task, about.classes, rows.y, predicted, decided, settings.evaluate.bins))

@@ -36,7 +36,7 @@ def main() -> None:
     content = graph.SerializeToString(deterministic=True)
     test = arrays.read(PREPARED, "test")
     exported = runtime.run(runtime.session(content), encode.feeds(test.frame, about.features))
-    proof = parity.compare(exported, model.predict(test.x), settings.export.tolerance)
+    proof = parity.compare(exported, model.predict(test.x), settings.export.tolerance, problem.deviation)
     with swapped_folder(EXPORT) as folder:
         (folder / "model.onnx").write_bytes(content)
         write_text(folder / "parity.json", json.dumps(asdict(proof), indent=2, sort_keys=True) + "\n")

@@ -1,7 +1,6 @@
 """Stage `package`: the exported graph and all that serving needs -> models/package/model.zip."""
 
 import json
-import platform
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -64,6 +63,7 @@ def describe_version(
     index = json.loads(INDEX.read_text(encoding="utf-8"))
     parity = json.loads((EXPORT / "parity.json").read_text(encoding="utf-8"))
     process = json.loads(TRAINING.read_text(encoding="utf-8"))
+    environment = process.pop("environment")
     told = ("source", "task", "target", "classes", "features", "rows", "splits", "content")
     return {
         "format": 1,
@@ -75,18 +75,13 @@ def describe_version(
         "metrics": metrics,
         "weights": [{key: t[key] for key in ("name", "shape", "dtype", "sha256")} for t in index["tensors"]],
         "export": {"parity": parity},
-        "environment": {"python": platform.python_version(), "packages": packages(index["framework"])},
+        "environment": environment,
     }
 
 
 def reference(about: profile.Profile) -> dict[str, Any]:
     """Statistics of the features in the whole table, to compare what arrives in service with."""
     return {"columns": {name: about.raw["columns"][name] for name, _ in about.features}}
-
-
-def packages(framework: str) -> dict[str, str]:
-    names = ["numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx", framework]
-    return {name: version(name) for name in names + (["keras"] if framework == "tensorflow" else [])}
 
 
 def requirements() -> str:

@@ -19,6 +19,7 @@ def main() -> None:
     table = load.table(settings)
     validate.check(table, settings)
     splits = split(table, settings)
+    validate.check_splits(table, settings, splits)
     encoder = encode.fit(table.iloc[splits["train"]], features(table, settings))
     about = statistics.make(table, settings, splits, encode.Encoder(encoder).width)
     with swapped_folder(PREPARED) as folder:

@@ -1,6 +1,8 @@
 """Stage `train`: encoded rows -> a fitted network in models/weights/, curves in reports/training/."""
 
+import importlib
 import json
+import platform
 import sys
 from pathlib import Path
 
@@ -30,7 +32,7 @@ def main() -> None:
     with Curves(problem, settings.train.epochs) as curves:
         fit = run(model, Rows(train.x, train.y), Rows(validation.x, validation.y), settings.train, curves)
     model.save(WEIGHTS)
-    write_text(RECORD, json.dumps(record(settings, fit), indent=2, sort_keys=True) + "\n")
+    write_text(RECORD, json.dumps(record(settings, fit, model), indent=2, sort_keys=True) + "\n")
     CHECKPOINT.unlink()
 
 
@@ -78,11 +80,14 @@ def _live() -> Live:
         raise TrainingError(f"DVCLive cannot read this Git repository ({error})", run="git commit") from None
 
 
-def record(settings: config.Settings, fit: Fit) -> dict[str, object]:
-    """How the network came to be: settings and epochs. Whether a run was resumed leaves no trace in the result."""
+def record(settings: config.Settings, fit: Fit, model: Model) -> dict[str, object]:
+    """How the network came to be: settings, epochs, environment. A run that was resumed leaves no trace of it."""
+    modules = ["numpy", "onnxruntime", *({"tensorflow": ["tensorflow", "keras"]}.get(model.framework, ["torch"]))]
+    packages = {name: importlib.import_module(name).__version__ for name in modules}
     return {
         "model": settings.model.model_dump(mode="json"),
         "train": settings.train.model_dump(mode="json", exclude={"resume"}),
         "epochs_run": len(fit.epochs),
         "epoch_kept": fit.kept,
+        "environment": {"python": platform.python_version(), "device": str(model.device), "packages": packages},
     }

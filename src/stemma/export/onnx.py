@@ -12,6 +12,7 @@ from stemma.errors import ExportError
 
 IR_VERSION = 10  # read by onnxruntime since 1.18
 ROWS = "rows"  # name of the free dimension
+ENCODED, SCORES = "stemma/encoded", "stemma/scores"
 
 
 def join(encoder: Any, network: Any, task: str, opset: int, mean: float = 0.0, deviation: float = 1.0) -> Any:
@@ -30,8 +31,10 @@ def join(encoder: Any, network: Any, task: str, opset: int, mean: float = 0.0, d
     from onnx import compose
 
     parts = [_at_opset(part, opset) for part in (encoder, network)]
-    _rename(parts[1].graph, parts[1].graph.input[0].name, "encoded")
-    _rename(parts[1].graph, parts[1].graph.output[0].name, "scores")  # exporters name it as they like
+    # Inputs are named as columns, and exporters name what they like: what lies between has names that neither takes.
+    _rename(parts[0].graph, "encoded", ENCODED)
+    _rename(parts[1].graph, parts[1].graph.input[0].name, ENCODED)
+    _rename(parts[1].graph, parts[1].graph.output[0].name, SCORES)
     parts = [
         compose.add_prefix(part, prefix, rename_inputs=False, rename_outputs=False)
         for part, prefix in zip(parts, ("encoder/", "network/"), strict=True)
@@ -40,7 +43,7 @@ def join(encoder: Any, network: Any, task: str, opset: int, mean: float = 0.0, d
         part.ir_version = IR_VERSION
         _align_opsets(part, parts)
     try:
-        graph = compose.merge_models(*parts, io_map=[("encoded", "encoded")])
+        graph = compose.merge_models(*parts, io_map=[(ENCODED, ENCODED)])
         _align_opsets(graph, [graph])
         _add_head(graph.graph, task, mean, deviation)
         clean(graph)
@@ -122,18 +125,18 @@ def _add_head(graph: Any, task: str, mean: float, deviation: float) -> None:
 
     if task == "regression":
         constants = [("deviation", np.array(deviation, np.float32)), ("mean", np.array(mean, np.float32))]
-        nodes = [("Mul", ["scores", "deviation"], "scaled"), ("Add", ["scaled", "mean"], "prediction")]
+        nodes = [("Mul", [SCORES, "deviation"], "scaled"), ("Add", ["scaled", "mean"], "prediction")]
         output, width = "prediction", 1
     elif task == "binary":
         # Softmax over (0, s) gives (1 - p, p) with p = sigmoid(s), without the rounding of 1 - p.
         constants = [("zero", np.array(0, np.float32))]
-        nodes = [("Mul", ["scores", "zero"], "zeros"), ("Concat", ["zeros", "scores"], "pair")]
+        nodes = [("Mul", [SCORES, "zero"], "zeros"), ("Concat", ["zeros", SCORES], "pair")]
         nodes += [("Softmax", ["pair"], "probabilities")]
         output, width = "probabilities", 2
     else:
-        constants, nodes = [], [("Softmax", ["scores"], "probabilities")]
+        constants, nodes = [], [("Softmax", [SCORES], "probabilities")]
         output, width = "probabilities", graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    head = "head/"
+    head = "stemma/head/"
     graph.initializer.extend(numpy_helper.from_array(value, head + name) for name, value in constants)
     inside = {name for name, _ in constants} | {out for _, _, out in nodes[:-1]}
     for kind, inputs, out in nodes:

@@ -10,7 +10,7 @@ from stemma.errors import ExportError
 
 @dataclass(frozen=True)
 class Parity:
-    """How far two sets of predictions are apart, in the unit of the predictions."""
+    """How far two sets of predictions are apart, in probability or in standard deviations of the target."""
 
     rows: int
     largest: float
@@ -18,8 +18,15 @@ class Parity:
     worst_row: int
 
 
-def compare(exported: NDArray[np.float32], expected: NDArray[np.float32], tolerance: float) -> Parity:
+def compare(
+    exported: NDArray[np.float32], expected: NDArray[np.float32], tolerance: float, unit: float = 1.0
+) -> Parity:
     """Compare predictions (rows, outputs) row by row.
+
+    Args:
+        tolerance: greatest difference, in `unit`.
+        unit: 1 for probabilities, the target's standard deviation for a regression: one step of float32 grows with
+            the numbers themselves.
 
     Raises:
         ExportError: shapes differ, a value is not finite, or a row differs by more than `tolerance`.
@@ -29,7 +36,7 @@ def compare(exported: NDArray[np.float32], expected: NDArray[np.float32], tolera
     if not np.isfinite(exported).all():
         row = int(np.argmin(np.isfinite(exported).all(axis=1)))
         raise ExportError(f"model.onnx gives a value that is not finite for test row {row}")
-    gaps = np.abs(exported.astype(np.float64) - expected.astype(np.float64)).max(axis=1)
+    gaps = np.abs(exported.astype(np.float64) - expected.astype(np.float64)).max(axis=1) / unit
     worst = int(gaps.argmax())
     if gaps[worst] > tolerance:
         raise ExportError(

@@ -48,7 +48,7 @@ def test_several_classes_are_indices_in_the_order_of_the_profile(prepared):
 
 def test_a_regression_target_is_as_it_stands_in_the_table(prepared):
     read = arrays.read(prepared["diabetes"], "validation")
-    assert read.y.dtype == np.float32
+    assert read.y.dtype == np.float64
     np.testing.assert_array_equal(read.y, read.frame["target"])
 
 

@@ -135,9 +135,10 @@ def test_odd_names_are_kept_and_do_not_meet():
     onnx.checker.check_model(onnx.load_from_string(graph), full_check=True)
 
 
-def test_a_column_named_as_the_output_is_refused():
-    with pytest.raises(DataError, match=r"^column 'encoded' has the name of the encoder's output: rename it in the"):
-        encode.fit(pd.DataFrame({"encoded": [1.0]}), (("encoded", "numeric"),))
+@pytest.mark.parametrize("name", ["encoded", "probabilities", "prediction"])
+def test_a_column_named_as_an_output_is_refused_before_anything_is_trained(name):
+    with pytest.raises(DataError, match=f"^column '{name}' has the name of an output of the graph: rename it in the"):
+        encode.fit(pd.DataFrame({name: [1.0]}), ((name, "numeric"),))
 
 
 @pytest.mark.parametrize("roles", [MIXED, MIXED[:1], MIXED[1:2], MIXED[2:3], MIXED[::2], MIXED[1::3], MIXED[3:]])

@@ -178,3 +178,13 @@ def test_true_probabilities_are_probabilities_of_a_binary_task(problems):
 def test_all_problems_are_told_at_once(problems):
     frame = table(n=with_value(np.inf, 1), y=pd.Categorical(["p"] * 40))
     assert len(problems(frame, ranges={"c": [0, 1]}, positive="z")) == 4
+
+
+def test_a_regression_target_that_is_constant_in_training_is_refused(small):
+    """The table as a whole varies, so only the split can tell."""
+    settings = small("t.csv", task="regression", positive=None)
+    rows = {"train": np.arange(30), "validation": np.arange(30, 35), "test": np.arange(35, 40)}
+    target = np.where(np.arange(40) < 30, 7.0, np.arange(40))
+    with pytest.raises(DataError, match=r"the target 'y' has the same value, 7, in all training rows"):
+        validate.check_splits(table(y=target), settings, rows)
+    validate.check_splits(table(y=np.arange(40.0)), settings, rows)

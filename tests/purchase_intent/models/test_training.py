@@ -139,12 +139,20 @@ class Interrupted(Exception):
     """Stands for a kill between two epochs."""
 
 
-@pytest.mark.parametrize("changes", [{}, {"patience": 2, "schedule": "cosine", "optimizer": "sgd", "clip_norm": 1.0}])
+@pytest.mark.parametrize(
+    ("task", "changes"),
+    [
+        ("binary", {}),
+        ("binary", {"patience": 2, "schedule": "cosine", "optimizer": "sgd", "clip_norm": 1.0}),
+        ("multiclass", {"class_weight": "balanced", "weight_decay": 0.1}),
+        ("regression", {"schedule": "step", "optimizer": "sgd", "weight_decay": 0.1, "patience": 1}),
+    ],
+)
 def test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one(
-    framework: str, changes: dict[str, object], tmp_path: Path
+    framework: str, task: str, changes: dict[str, object], tmp_path: Path
 ) -> None:
-    whole = mlp(framework, PROBLEMS["binary"])
-    expected = fit(whole, tmp_path, **changes)
+    whole = mlp(framework, PROBLEMS[task])
+    expected = fit(whole, tmp_path, task, **changes)
     (tmp_path / "last.safetensors").unlink()
 
     def stop(epoch: Epoch) -> None:
@@ -152,13 +160,13 @@ def test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one(
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        mlp(framework, PROBLEMS["binary"]).fit(
-            rows("binary"), rows("binary", 100, 1), settings(**changes), tmp_path / "last.safetensors", stop
+        mlp(framework, PROBLEMS[task]).fit(
+            rows(task), rows(task, 100, 1), settings(**changes), tmp_path / "last.safetensors", stop
         )
-    resumed = mlp(framework, PROBLEMS["binary"])
+    resumed = mlp(framework, PROBLEMS[task])
     seen: list[Epoch] = []
     done = resumed.fit(
-        rows("binary"), rows("binary", 100, 1), settings(resume=True, **changes), tmp_path / "last.safetensors",
+        rows(task), rows(task, 100, 1), settings(resume=True, **changes), tmp_path / "last.safetensors",
         seen.append,
     )  # fmt: skip
     assert done == expected
@@ -174,6 +182,45 @@ def test_a_checkpoint_of_other_settings_or_rows_is_refused_by_name(framework: st
         fit(model, tmp_path, resume=True, learning_rate=0.5)
     with pytest.raises(TrainingError, match="training rows changed"):
         model.fit(rows("binary", seed=9), rows("binary", 100, 1), settings(resume=True), tmp_path / "last.safetensors")
+
+
+def test_a_checkpoint_of_another_network_is_refused(framework: str, tmp_path: Path) -> None:
+    """The settings are the same, the code of `build` is not."""
+    fit(mlp(framework, PROBLEMS["binary"]), tmp_path)
+    other = mlp(framework, PROBLEMS["binary"])
+    other.build = mlp(framework, PROBLEMS["binary"], hidden=(17,)).build  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match=r"of another fit \(network or optimizer changed\)"):
+        fit(other, tmp_path, resume=True)
+
+
+def test_mixed_precision_fits_and_leaves_a_float32_network(
+    framework: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the CPU, which also has bfloat16: what needs a GPU is only the speed."""
+    import importlib
+
+    network = importlib.import_module(f"purchase_intent.models.{framework}.network")
+    cpu = network.choose_device(settings())
+    monkeypatch.setattr(network, "choose_device", lambda settings: cpu)
+    model = mlp(framework, PROBLEMS["binary"], dropout=0.0)
+    done = fit(model, tmp_path, precision="mixed", epochs=20)
+    assert done.epochs[-1].validation_loss < 0.7 * done.epochs[0].validation_loss
+    model.save(tmp_path / "weights")
+    assert {tensor.dtype for tensor in weights.index(tmp_path / "weights").tensors} == {"float32"}
+    assert "bfloat16" not in (tmp_path / "weights" / "index.json").read_text(encoding="utf-8")
+    assert {part.data_type for part in model.onnx(18).graph.initializer} <= {1, 7}  # float32, int64
+    plain = mlp(framework, PROBLEMS["binary"], dropout=0.0)
+    plain.load(tmp_path / "weights")
+    x = rows("binary", 20, 3).x
+    assert np.array_equal(plain.predict(x), model.predict(x))
+
+
+@pytest.mark.parametrize("opset", [18, 19, 20])
+def test_every_opset_that_the_settings_allow_can_be_exported(framework: str, opset: int) -> None:
+    from stemma.export.onnx import _at_opset
+
+    graph = _at_opset(mlp(framework, PROBLEMS["multiclass"]).onnx(opset), opset)
+    assert {entry.version for entry in graph.opset_import if entry.domain == ""} == {opset}
 
 
 def test_a_damaged_checkpoint_is_refused(framework: str, tmp_path: Path) -> None:

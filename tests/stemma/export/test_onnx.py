@@ -100,6 +100,22 @@ def test_parts_that_do_not_fit_are_refused_in_one_line() -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["scores", "head/Mul", "encoded/x", "zeros"])
+def test_a_column_may_have_the_name_of_what_lies_between(name: str) -> None:
+    renamed = encoder()
+    export._rename(renamed.graph, "a", name)
+    graph = export.join(renamed, network(1), "binary", 18)
+    columns = {name: ROWS["a"], "b": ROWS["b"]}
+    assert runtime.run(runtime.session(graph.SerializeToString()), columns).shape == (2, 2)
+
+
+def test_parity_of_large_targets_is_measured_in_their_deviation() -> None:
+    prices = np.array([[300_000.0], [412_345.0]], np.float32)
+    assert parity.compare(np.nextafter(prices, np.inf, dtype=np.float32), prices, 1e-4, unit=80_000).largest < 1e-6
+    with pytest.raises(ExportError, match="differs from the framework"):
+        parity.compare(prices + 100, prices, 1e-4, unit=80_000)
+
+
 def test_parity_measures_the_worst_row() -> None:
     expected = np.array([[0.1, 0.9], [0.5, 0.5]], np.float32)
     found = parity.compare(expected + np.array([[0, 0], [2e-5, 0]], np.float32), expected, 1e-4)

@@ -558,7 +558,10 @@ def test_reading_needs_no_framework(store: Path) -> None:
         "    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["6", 'torch is not installed: run `pip install -e ".[torch]"`']
+    assert done.stdout.splitlines() == [
+        "6",
+        'torch is not installed: run `pip install -c requirements.lock -e ".[torch]"`',
+    ]
 
 
 def test_a_store_of_pytorch_is_no_keras_model(store: Path) -> None:

@@ -5,7 +5,7 @@ An epoch is one graph: the loop over batches runs inside TensorFlow, so a step c
 
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from stemma import weights
 from stemma.errors import TrainingError, WeightsError
 
 CHUNK = 65_536  # rows scored at once: memory stays flat
+OPSET = 18  # the highest that tf2onnx writes; a higher one is reached by conversion
 
 
 class KerasModel(Model):
@@ -31,15 +32,18 @@ class KerasModel(Model):
         super().__init__(settings, problem, threads)
         _be_deterministic(threads)
         self.device = "CPU:0"
-        self.network: keras.Model = self.build()
+        with tf.device(self.device):
+            self.network: keras.Model = self.build()
+        self.fitted = self.network
 
     def start(self, train: Rows, row_weights: Floats | None, settings: TrainSettings) -> None:
         self.device = choose_device(settings)
-        keras.config.set_dtype_policy("mixed_bfloat16" if settings.precision == "mixed" else "float32")
         keras.utils.set_random_seed(settings.seed)
         with tf.device(self.device):
             self.network = self.build()
-            self.optimizer = _optimizer(self.network, settings)
+            # In mixed precision another network is fitted; the one in float32 is judged and saved.
+            self.fitted = self.network if settings.precision == "float32" else _mixed(self.build)
+            self.optimizer = _optimizer(self.fitted, settings)
             self.x = tf.constant(train.x)
             self.y = tf.constant(self.problem.targets(train.y))
             self.row_weights = None if row_weights is None else tf.constant(row_weights)
@@ -49,11 +53,14 @@ class KerasModel(Model):
     def run_epoch(self, order: NDArray[np.int64], rate: float, seed: int) -> float:
         self._begin_epoch(rate, seed)
         with tf.device(self.device):
-            return float(self._graph(tf.constant(order))) / len(order)
+            loss = float(self._graph(tf.constant(order))) / len(order)
+        if self.fitted is not self.network:
+            self.network.set_weights(self.fitted.get_weights())
+        return loss
 
     def _begin_epoch(self, rate: float, seed: int) -> None:
         self.optimizer.learning_rate.assign(rate)
-        for number, generator in enumerate(_generators(self.network)):
+        for number, generator in enumerate(_generators(self.fitted)):
             generator.state.assign([seed, number])
 
     def _epoch(self, order: tf.Tensor) -> tf.Tensor:
@@ -71,18 +78,21 @@ class KerasModel(Model):
 
     def _step(self, x: tf.Tensor, y: tf.Tensor, row_weights: tf.Tensor | None) -> tf.Tensor:
         loss, gradients = self._gradients(x, y, row_weights)
+        self._apply(gradients)
+        return loss
+
+    def _apply(self, gradients: list[tf.Tensor]) -> None:
         if self.clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
-        self.optimizer.apply(gradients, self.network.trainable_variables)
-        return loss
+        self.optimizer.apply(gradients, self.fitted.trainable_variables)
 
     def _gradients(
         self, x: tf.Tensor, y: tf.Tensor, row_weights: tf.Tensor | None
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
-            scores = tf.cast(self.network(x, training=True), tf.float32)
+            scores = tf.cast(self.fitted(x, training=True), tf.float32)
             loss = self._loss(scores, y, row_weights)
-        return loss, tape.gradient(loss, [v.value for v in self.network.trainable_variables])
+        return loss, tape.gradient(loss, [v.value for v in self.fitted.trainable_variables])
 
     def _loss(self, scores: tf.Tensor, y: tf.Tensor, row_weights: tf.Tensor | None) -> tf.Tensor:
         """The mean over the batch of each row's loss times its weight."""
@@ -96,7 +106,7 @@ class KerasModel(Model):
 
     def find_fault(self, order: NDArray[np.int64], rate: float, seed: int) -> str:
         self._begin_epoch(rate, seed)
-        variables = self.network.trainable_variables
+        variables = self.fitted.trainable_variables
         before = [float(tf.norm(v)) for v in variables]
         layers = [layer for layer in self.network.layers if not isinstance(layer, keras.layers.InputLayer)]
         outputs = keras.Model(self.network.inputs, [layer.output for layer in layers])
@@ -113,13 +123,14 @@ class KerasModel(Model):
             for variable, gradient in reversed(list(zip(variables, gradients, strict=True))):
                 if not _finite(gradient):  # gradients flow from the last layer back
                     return f"layer '{_layer(variable)}' first has a gradient that is not finite, in batch {number}"
-            self._step(x, y, row_weights)
+            self._apply(gradients)
         growth = [float(tf.norm(v)) / (norm + 1.0) for v, norm in zip(variables, before, strict=True)]
         worst = int(np.argmax(growth))
         return f"the weights of layer '{_layer(variables[worst])}' grew most, {growth[worst]:.3g} times"
 
     def scores(self, x: Floats) -> Floats:
-        parts = [self.network(x[i : i + CHUNK], training=False) for i in range(0, len(x), CHUNK)]
+        with tf.device(self.device):
+            parts = [self.network(x[i : i + CHUNK], training=False) for i in range(0, len(x), CHUNK)]
         return np.concatenate([np.asarray(part, dtype=np.float32) for part in parts])
 
     def state(self) -> State:
@@ -138,6 +149,8 @@ class KerasModel(Model):
 
     def set_network_weights(self, tensors: Mapping[str, NDArray[Any]]) -> None:
         weights.set_keras_tensors(self.network, tensors)
+        if self.fitted is not self.network:
+            self.fitted.set_weights(self.network.get_weights())
 
     def save(self, folder: Path) -> None:
         weights.write(
@@ -163,7 +176,7 @@ class KerasModel(Model):
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras asks NumPy for a name that NumPy has retired
             file = Path(folder) / "network.onnx"
-            self.network.export(str(file), format="onnx", verbose=False, input_signature=signature, opset_version=opset)
+            self.network.export(str(file), format="onnx", verbose=False, input_signature=signature, opset_version=OPSET)
             return onnx.load(file)
 
 
@@ -190,6 +203,7 @@ def choose_device(settings: TrainSettings) -> str:
 def _be_deterministic(threads: int) -> None:
     """Repeatable kernels; TensorFlow takes the number of threads only before its first operation."""
     tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)  # a GPU would round products to 10 bits
     if tf.config.threading.get_intra_op_parallelism_threads() == threads:
         return
     try:
@@ -212,6 +226,16 @@ def _optimizer(network: keras.Model, settings: TrainSettings) -> keras.Optimizer
         optimizer.exclude_from_weight_decay([v for v in network.trainable_variables if len(v.shape) <= 1])
     optimizer.build(network.trainable_variables)
     return optimizer
+
+
+def _mixed(build: Callable[[], keras.Model]) -> keras.Model:
+    """A network that computes in bfloat16; its variables are float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        return build()
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _generators(network: keras.Model) -> list[keras.random.SeedGenerator]:

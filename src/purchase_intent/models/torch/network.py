@@ -1,6 +1,7 @@
 """What every PyTorch model shares: the epoch, the state, the weights store, the ONNX graph."""
 
 import contextlib
+import copy
 import io
 import logging
 import os
@@ -83,7 +84,8 @@ class TorchModel(Model):
         if self.decay:
             rate = self.optimizer.param_groups[0]["lr"]
             with torch.no_grad():
-                torch._foreach_mul_(self.optimizer.param_groups[0]["params"], 1 - rate * self.decay)
+                for matrix in self.optimizer.param_groups[0]["params"]:
+                    matrix.mul_(1 - rate * self.decay)
         self.optimizer.step()
 
     def _backward(self, x: Any, y: Any, weights: Any = None) -> Any:
@@ -162,7 +164,7 @@ class TorchModel(Model):
         self.network.load_state_dict({name: torch.from_numpy(np.array(t)) for name, t in weights.items()})
 
     def save(self, folder: Path) -> None:
-        network = self.network.cpu().eval()
+        network = self.network.eval()
         weights.write(
             folder,
             weights.torch_tensors(network),
@@ -182,7 +184,7 @@ class TorchModel(Model):
         example = torch.zeros(2, self.problem.inputs)
         with _quiet():
             program = torch.onnx.export(
-                self.network.cpu().eval(),
+                copy.deepcopy(self.network).cpu().eval(),
                 (example,),
                 dynamo=True,
                 external_data=False,
