@@ -1,7 +1,11 @@
 """The whole pipeline as a user runs it: every task in both frameworks, experiments, DVC's own reports, the bundle."""
 
+import contextlib
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -200,3 +204,28 @@ def test_the_reference_network_is_as_described(framework: str, tmp_path: Path) -
     assert training["epochs_run"] == 10
     chosen = {key: training["train"][key] for key in ("batch_size", "optimizer", "learning_rate", "weight_decay")}
     assert chosen == {"batch_size": 32, "optimizer": "adam", "learning_rate": 0.001, "weight_decay": 0.0}
+
+
+@TORCH
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are of POSIX")
+def test_training_shows_its_progress_on_a_terminal_and_is_quiet_in_a_pipe(
+    torch_project: Project, tmp_path: Path
+) -> None:
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    project = torch_project.copy(tmp_path / "p")
+    assert project.run("python", "src/stage.py", "train").stderr == ""
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 110, 0, 0))  # a size, as every terminal has
+    process = subprocess.Popen(["python", "src/stage.py", "train"], cwd=project.folder, stderr=end)
+    os.close(end)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux ends a terminal without a writer by an error
+        while part := os.read(terminal, 4096):
+            shown += part
+    os.close(terminal)
+    assert process.wait() == 0
+    assert b"6/6" in shown and b"validation=" in shown
