@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from purchase_intent.config import TrainSettings
 from purchase_intent.models.base import Epoch, Fit, Floats, Model, Problem, Rows, State
 from stemma.errors import TrainingError
+from stemma.files import replaced
 
 EXPLODED = 1e4  # times the loss of the untrained network
 
@@ -140,10 +141,8 @@ def _write_checkpoint(path: Path, identity: dict[str, str], progress: Progress, 
     tensors["identity"] = np.frombuffer(json.dumps(identity, sort_keys=True).encode(), dtype=np.uint8)
     tensors["epochs"] = np.array([astuple(e) for e in progress.epochs], np.float64).reshape(-1, len(fields(Epoch)))
     tensors["kept"] = np.array([progress.kept])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, partial)
-    partial.replace(path)
+    with replaced(path) as partial:
+        save_file({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, partial)
 
 
 def _read_checkpoint(path: Path, identity: dict[str, str], model: Model) -> Progress:
