@@ -1,0 +1,48 @@
+"""The command `stemma`: parses the command line, calls the toolkit, prints.
+
+What goes wrong is one line on stderr and exit code 1; wrong usage is exit code 2. Everything heavy is imported by the
+command that needs it, so that `stemma --help` is instant.
+"""
+
+import os
+from typing import Annotated
+
+import typer
+
+from stemma.cli import conf
+from stemma.errors import StemmaError, one_line
+
+app = typer.Typer(
+    help="Read, compare and serve the versions of a model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(conf.app, name="conf")
+
+
+def main() -> None:
+    with one_line():
+        app()
+
+
+def print_version(wanted: bool) -> None:
+    from importlib.metadata import packages_distributions, version
+
+    if wanted:
+        distributions = packages_distributions().get("stemma")
+        if not distributions:
+            raise StemmaError("stemma runs from its sources and is not installed", run="pip install -e .")
+        typer.echo(f"stemma {version(distributions[0])}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["STEMMA_DEBUG"] = "1"  # read by one_line, also in the processes that a command starts

@@ -1,0 +1,61 @@
+"""`stemma conf`: compose conf/ into params.yaml, compare the two, take params.yaml back into conf/."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from stemma.cli.here import repository
+
+app = typer.Typer(
+    help="Compose conf/ into params.yaml, compare the two, or take params.yaml back into conf/.", no_args_is_help=True
+)
+
+
+@app.command()
+def sync(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[OVERRIDE]...", help="As for `dvc exp run -S`, such as model=keras_mlp or +train.x=1."),
+    ] = None,
+) -> None:
+    """Write params.yaml, byte for byte as `dvc exp run` composes it from conf/.
+
+    Example: stemma conf sync model=keras_mlp train.learning_rate=0.01
+    """
+    from stemma import conf
+
+    changed = conf.sync(repository(), overrides or ())
+    typer.echo("params.yaml written" if changed else "params.yaml is up to date")
+
+
+@app.command()
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
+) -> None:
+    """List the settings that differ, as `key: conf -> params`; exit 1 if there are any.
+
+    Example: stemma conf check --json
+    """
+    from stemma import conf
+
+    found = conf.differences(repository())
+    if as_json:
+        typer.echo(json.dumps({"differences": [one.as_dict() for one in found]}, indent=2, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(str(one) for one in found) or "params.yaml is the composition of conf/")
+    raise typer.Exit(1 if found else 0)
+
+
+@app.command()
+def adopt() -> None:
+    """Put the values of params.yaml into conf/: choices into its defaults list, others into the files that decide them.
+
+    Comments and order stay.
+
+    Example: dvc exp apply NAME && stemma conf adopt
+    """
+    from stemma import conf
+
+    adopted = conf.adopt(repository())
+    typer.echo("\n".join(str(one) for one in adopted) or "params.yaml is the composition of conf/: nothing to adopt")
