@@ -5,6 +5,8 @@ Reading order:
 - `errors`   what can go wrong, one family
 - `conf`     conf/ <-> params.yaml: sync, check, adopt, and the guard of `dvc repro`
 - `weights`  the weights store: one file per tensor, an index that can be compared
+- `versions` what a version is, how it differs, which is better, what is wrong with it
+- `statistics`  the tests and intervals behind it
 - `export`   encoder and network as one ONNX graph
 - `bundle`   the packaged model: build, verify, open, predict
 - `cli`      `stemma ...`
@@ -13,4 +15,7 @@ A first call:
 
     from stemma import weights
     weights.index("models/weights").tensors
+
+    from stemma import versions
+    versions.diff(".", "HEAD~1", "HEAD").distance
 """

@@ -4,9 +4,11 @@
     |- SettingsError     conf/ or params.yaml
     |- DataError         a table, its columns or its split
     |- TrainingError     a fit that cannot go on
+    |- EvaluationError   a rule or a quality gate that predictions do not meet
     |- WeightsError      the weights store
     |- ExportError       ONNX, parity
     |- BundleError       models/package/model.zip
+    |- VersionError      a revision, or what Git and DVC keep of it
     `- MissingExtra      an optional package that is not installed
 
 Each says what is wrong, where, and the next command:
@@ -45,6 +47,10 @@ class TrainingError(StemmaError):
     """A fit cannot start or cannot go on."""
 
 
+class EvaluationError(StemmaError):
+    """Predictions do not meet what a rule or the quality gate asks."""
+
+
 class WeightsError(StemmaError):
     """The weights store is missing, damaged or of another format."""
 
@@ -55,6 +61,10 @@ class ExportError(StemmaError):
 
 class BundleError(StemmaError):
     """A bundle is missing, damaged or does not fit its input."""
+
+
+class VersionError(StemmaError):
+    """A revision does not exist, or a part of it is missing or damaged."""
 
 
 class MissingExtra(StemmaError):

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from stemma.cli import conf
+from stemma.cli import best, compare, conf, diff, doctor, log, show
 from stemma.errors import StemmaError, one_line
 
 app = typer.Typer(
@@ -19,6 +19,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(conf.app, name="conf")
+app.command()(best.best)
+app.command()(compare.compare)
+app.command()(log.log)
+app.command()(show.show)
+app.command()(diff.diff)
+app.command()(doctor.doctor)
 
 
 def main() -> None:

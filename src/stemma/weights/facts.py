@@ -13,6 +13,7 @@ Keys are sorted and no date is kept: equal stores have equal indexes.
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from typing import Any
 
 from stemma.errors import WeightsError
 from stemma.weights.networks import Layer
+from stemma.weights.sketch import BUCKETS
 
 FORMAT = 1
 INDEX = "index.json"
@@ -128,16 +130,21 @@ def _layer(entry: Any) -> Layer:
 
 
 def _tensor(entry: Any) -> Tensor:
-    sketch = _typed(entry, "sketch", str, type(None))
+    text, shape = _typed(entry, "sketch", str, type(None)), _typed(entry, "shape", list)
+    if not all(isinstance(length, int) and length >= 0 for length in shape):
+        raise TypeError(f"shape is {shape!r:.80}")
+    sketch = None if text is None else tuple(map(float, text.split()))
+    if sketch is not None and not (len(sketch) == min(math.prod(shape), BUCKETS) and all(map(math.isfinite, sketch))):
+        raise ValueError(f"a sketch of {entry['name']!r:.80} has {len(sketch)} sums, or one that is not finite")
     return Tensor(
         name=_typed(entry, "name", str),
         layer=_typed(entry, "layer", str, type(None)),
-        shape=tuple(_typed(entry, "shape", list)),
+        shape=tuple(shape),
         dtype=_typed(entry, "dtype", str),
         sha256=_typed(entry, "sha256", str),
         file=_typed(entry, "file", str),
         norm=_typed(entry, "norm", int, float, type(None)),
-        sketch=None if sketch is None else tuple(map(float, sketch.split())),
+        sketch=sketch,
         buffer=_typed(entry, "buffer", bool),
         tied_to=_typed(entry, "tied_to", str, type(None)),
     )

@@ -1,0 +1,67 @@
+"""`stemma best`: the best version under constraints."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stemma.cli.here import repository
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
+
+if TYPE_CHECKING:
+    from stemma.versions.best import Best
+
+
+def best(
+    metric: Annotated[
+        str | None,
+        typer.Option(help="Of reports/metrics.json: roc_auc (on the test rows), validation.roc_auc, ..."),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="'NAME OP VALUE'",
+            help="Of a metric, rows, size, latency, parameters, date, stage or framework; repeatable.",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("-n", min=1, help="Versions listed.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Name the best version that fits every constraint, and say whether its lead is more than chance.
+
+    Example: stemma best --metric log_loss --where 'rows > 1000' --where 'size < 5 MB'
+    """
+    from stemma.versions.best import best
+
+    found = best(repository(), metric=metric, where=where or (), seed=seed)
+    if as_json:
+        show_json(found)
+    else:
+        show(report(found, limit), as_md)
+
+
+def report(found: "Best", limit: int) -> Report:
+    """The best, the first few, and what left out the others."""
+    from stemma.versions.compare import figure
+
+    facts = [name for name in found.candidates[0].facts if name not in (found.metric, "date", "stage")]
+    rows = [
+        (
+            *(each.name, f"{each.date:%Y-%m-%d}", ", ".join(each.stages), figure(each.value)),
+            *(_fact(each.facts[name]) for name in facts),
+        )
+        for each in found.candidates[:limit]
+    ]
+    more = len(found.candidates) - limit
+    left = ", ".join(f"`{text}` left out {count}" for text, count in found.left_out if count)
+    notes = [f"and {more} more: -n {len(found.candidates)}"] if more > 0 else []
+    notes += [f"of {found.looked_at} versions, {left}"] if left else []
+    table = Table(("version", "date", "stages", found.metric, *facts), rows, left=3)
+    return [f"{found.sentence}.", table, *notes, *found.notes]
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value.is_integer() else f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else str("-" if value is None else value)

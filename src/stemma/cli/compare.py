@@ -1,0 +1,141 @@
+"""`stemma compare`: which of two versions is better."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from stemma.cli.here import repository
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
+
+if TYPE_CHECKING:
+    from stemma.statistics.resampling import Difference
+    from stemma.versions.compare import Comparison
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="The revision to compare with.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The revision that is judged.")],
+    on: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA", help="Run both bundles on this CSV or Parquet file, which holds the target too."),
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Compare each value of a column by itself; repeatable.")
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(help="What the verdict follows from: by default roc_auc, log_loss (several classes) or rmse."),
+    ] = None,
+    cost: Annotated[
+        str | None, typer.Option(metavar="fp=X,fn=Y", help="What a false positive and a false negative cost.")
+    ] = None,
+    require: Annotated[
+        Literal["better", "not-worse"] | None, typer.Option(help="Exit with 1 unless the verdict meets this.")
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="With not-worse: the loss that is shown to be smaller than this, at 95 %."),
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=500, max=100_000, help="Of the bootstrap.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    latency: Annotated[bool, typer.Option(help="Time both bundles.")] = True,
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Say whether version B is better than version A, on the same rows, and how sure that is.
+
+    Example: stemma compare model#prod HEAD --require not-worse --margin 0.01
+    """
+    from stemma.versions.compare import compare
+
+    if margin is not None and require != "not-worse":
+        raise typer.BadParameter("it goes with --require not-worse", param_hint="--margin")
+    costs = None if cost is None else costs_of(cost)
+    found = compare(
+        repository(),
+        a,
+        b,
+        on=on,
+        by=by or (),
+        metric=metric,
+        cost=costs,
+        resamples=resamples,
+        seed=seed,
+        latency=latency,
+    )
+    if as_json:
+        show_json(found)
+    else:
+        show(report(found), as_md)
+    raise typer.Exit(0 if require is None or found.meets(require, margin) else 1)
+
+
+def costs_of(text: str) -> tuple[float, float]:
+    """`fp=1,fn=5` as (1.0, 5.0), in any order."""
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        costs = {name.strip(): float(value) for name, value in pairs}
+        if len(pairs) != 2 or costs.keys() != {"fp", "fn"} or not all(0 <= value < 1e300 for value in costs.values()):
+            raise ValueError
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not fp=X,fn=Y with numbers from 0", param_hint="--cost") from None
+    return costs["fp"], costs["fn"]
+
+
+def report(found: "Comparison") -> Report:
+    """The verdict first, then what it rests on."""
+    parts: list[str | Table] = [f"{found.sentence}.", _metrics(found)]
+    parts.append("\n".join(f"{test.name}: p {_p(test.p)}" for test in found.tests))
+    parts += [_slices(found)] if found.slices else []
+    return [*parts, _sizes(found), *found.notes]
+
+
+def _metrics(found: "Comparison") -> Table:
+    from stemma.versions.compare import figure
+
+    ordered = sorted(found.differences.items(), key=lambda item: item[0] != found.metric)
+    rows = [(name, figure(each.a), figure(each.b), *_moved(each)) for name, each in ordered]
+    return Table(("metric", found.a, found.b, "difference", "95 % interval"), rows)
+
+
+def _slices(found: "Comparison") -> Table:
+    from stemma.versions.compare import figure
+
+    headers = (f"{found.metric} of", "rows", found.a, found.b, "difference", "95 % interval", "p (Holm)", "verdict")
+    rows = []
+    for each in found.slices:
+        values = figure(each.difference.a), figure(each.difference.b), *_moved(each.difference)
+        p = "-" if each.corrected is None else _p(each.corrected).removeprefix("= ")
+        rows.append((f"{each.column} = {each.value}", f"{each.rows:,}", *values, p, each.verdict))
+    return Table(headers, rows)
+
+
+def _sizes(found: "Comparison") -> Table:
+    a, b = found.sizes
+    rows = [
+        ("bundle, bytes", _count(a.bytes), _count(b.bytes)),
+        ("parameters", _count(a.parameters), _count(b.parameters)),
+    ]
+    if a.latency is not None and b.latency is not None:
+        rows.append(("1 row, ms", f"{a.latency.single:.3f}", f"{b.latency.single:.3f}"))
+        rows.append(("256 rows, ms", f"{a.latency.batch:.3f}", f"{b.latency.batch:.3f}"))
+    return Table(("size and latency", found.a, found.b), rows)
+
+
+def _moved(each: "Difference") -> tuple[str, str]:
+    """A difference and its interval; a dash where it has no meaning."""
+    from stemma.versions.compare import signed
+
+    if not math.isfinite(each.error):
+        return "-", "-"
+    return signed(each.difference), f"{signed(each.low)} to {signed(each.high)}"
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _p(value: float) -> str:
+    return f"= {value:.4f}" if value >= 0.0001 else "< 0.0001"

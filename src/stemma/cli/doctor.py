@@ -1,0 +1,58 @@
+"""`stemma doctor`: what is wrong with a version."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemma.cli.here import repository
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
+
+if TYPE_CHECKING:
+    from stemma.versions.checks import Diagnosis
+
+
+def doctor(
+    revision: Annotated[str, typer.Argument(metavar="[REV]", help="The revision to examine.")] = "workspace",
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings too.")] = False,
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Find what is wrong with a version, each fault with its evidence and a remedy; exit 1 on errors.
+
+    Example: stemma doctor model#prod --strict
+    """
+    from stemma.versions.checks import doctor
+
+    found = doctor(repository(), revision)
+    if as_json:
+        show_json(found)
+    else:
+        show(report(found, as_md), as_md)
+    raise typer.Exit(0 if found.is_sound(strict) else 1)
+
+
+def report(found: "Diagnosis", markdown: bool = False) -> Report:
+    """The findings, what is sound, and what could not be looked at."""
+    skipped = list(found.skipped.items())
+    parts: list[str | Table] = [
+        f"{found.revision}: {_counted(found.errors, 'error')}, {_counted(found.warnings, 'warning')}"
+    ]
+    if markdown and found.findings:
+        rows = [(each.severity, each.check, each.what, each.evidence, each.remedy) for each in found.findings]
+        parts.append(Table(("severity", "check", "fault", "evidence", "remedy"), rows, left=None))
+    elif found.findings:
+        parts += [
+            f"{each.severity}: {each.what} [{each.check}]\n  evidence: {each.evidence}\n  remedy: {each.remedy}"
+            for each in found.findings
+        ]
+    if found.passed:
+        parts.append(f"sound: {', '.join(found.passed)}")
+    if markdown and skipped:
+        parts.append(Table(("not examined", "why"), skipped, left=None))
+    elif skipped:
+        parts.append("not examined:\n" + "\n".join(f"  {name}: {why}" for name, why in skipped))
+    return parts
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"

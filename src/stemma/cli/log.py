@@ -1,0 +1,132 @@
+"""`stemma log`: the graph of versions."""
+
+import shutil
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemma.cli.here import repository
+from stemma.cli.output import AsJson, AsMarkdown, Table, show, show_json
+
+if TYPE_CHECKING:
+    from stemma.versions.log import Entry, Log
+
+LETTERS = "S structure, P parameters, D data, T settings, C code"
+LEGEND = f"changed: {LETTERS}; s p: not known, for models/weights is not on this machine"
+
+
+class Graph(StrEnum):
+    ascii = "ascii"
+    mermaid = "mermaid"
+    dot = "dot"
+
+
+def log(
+    graph: Annotated[Graph, typer.Option(help="How the graph is drawn.")] = Graph.ascii,
+    all: Annotated[bool, typer.Option("--all", help="Every branch, tag and experiment, not HEAD alone.")] = False,
+    number: Annotated[int | None, typer.Option("-n", "--number", min=1, help="Versions shown, at most.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Versions from then on; as Git reads dates.")
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(help="roc_auc, validation.loss, ...; by default roc_auc, accuracy or r2 of the test rows."),
+    ] = None,
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Show the versions: the commits whose model changed, with their names, what changed and how good they are.
+
+    Example: stemma log --all -n 20 --metric log_loss
+    """
+    from stemma.versions.log import log
+
+    found = log(repository(), all=all, number=number, since=since, metric=metric)
+    for note in found.notes:
+        typer.echo(f"note: {note}", err=True)
+    if as_json:
+        show_json(found)
+    elif not found.entries:
+        why = "a version is a commit whose dvc.lock names models/weights" if since is None else f"none since {since}"
+        typer.echo(f"no version: {why}")
+    elif as_md:
+        drawn = [] if graph == Graph.ascii else [f"```{graph}\n{_drawn(found, graph)}\n```"]
+        show([*drawn, _table(found), LEGEND], markdown=True)
+    elif graph == Graph.ascii:
+        typer.echo("\n".join([*_lines(found), "", LEGEND]))
+    else:
+        typer.echo(_drawn(found, graph))
+
+
+def _drawn(found: "Log", graph: Graph) -> str:
+    from stemma.versions import graph as drawing
+
+    draw = drawing.mermaid if graph == Graph.mermaid else drawing.dot
+    return draw(found, lambda entry: _label(found, entry))
+
+
+def _label(found: "Log", entry: "Entry") -> list[str]:
+    """The lines in a box."""
+    told = [f"{entry.date:%Y-%m-%d} {entry.author}", " ".join(_measured(found, entry)).strip()]
+    return [" ".join([entry.revision, *entry.names, *entry.stages]), *filter(None, told), entry.changed or "first"]
+
+
+def _lines(found: "Log") -> list[str]:
+    """The graph on the left, a line per version; on a terminal the subject is cut to its width."""
+    from stemma.versions import graph as drawing
+
+    rows = {entry.commit: row for entry, row in zip(found, _rows(found), strict=True)}
+    drawn = drawing.text([(entry.commit, entry.parents) for entry in found])
+    headers = _headers(found)
+    cells = [(mark, *(rows[name] if name else ("",) * len(headers))) for mark, name in drawn]
+    all_cells = [("", *headers), *cells]
+    widths = [max(map(len, column)) for column in zip(*all_cells, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in all_cells
+    ]
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        return [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]
+    return lines
+
+
+def _table(found: "Log") -> Table:
+    return Table(_headers(found), _rows(found), left=None)
+
+
+def _headers(found: "Log") -> tuple[str, ...]:
+    return "revision", "date", "author", "changed", found.metric or "metric", "move", "names and stages", "subject"
+
+
+def _rows(found: "Log") -> list[tuple[str, ...]]:
+    return [
+        (
+            entry.revision,
+            f"{entry.date:%Y-%m-%d}",
+            entry.author,
+            "first" if entry.changed is None else entry.changed or "names",
+            *(_measured(found, entry)[1:] or ("-", "")),
+            ", ".join([*entry.names, *entry.stages]),
+            _subject(entry),
+        )
+        for entry in found
+    ]
+
+
+def _measured(found: "Log", entry: "Entry") -> tuple[str, ...]:
+    """The metric's name, its value, and its move; nothing where it was not measured."""
+    if found.metric is None or entry.metric is None:
+        return ()
+    return found.metric, f"{entry.metric:.4f}", "" if entry.move is None else f"{entry.move:+.4f}"
+
+
+def _subject(entry: "Entry") -> str:
+    """What the commit says, with where the weights come from."""
+    told = [entry.subject]
+    if entry.trained_from is not None:
+        told.append(f"(from the weights of {entry.trained_from[:7]})")
+    if entry.same_as is not None:
+        told.append(f"(the weights of {entry.same_as[:7]} again)")
+    return " ".join(told)

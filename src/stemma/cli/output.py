@@ -1,0 +1,135 @@
+"""How a command prints what it found: one frozen object as text, Markdown or JSON.
+
+    def report(found) -> Report:                     # texts and tables, in order
+        return [f"{found.sentence}.", Table(("metric", "a", "b"), rows)]
+
+    def command(..., as_json: AsJson = False, as_md: AsMarkdown = False) -> None:
+        found = versions.compare(...)
+        show_json(found) if as_json else show(report(found), as_md)
+
+In a pipe or a pager nothing is cut, wrapped or coloured. On a terminal, tables that are too wide for it are wrapped
+inside their cells.
+"""
+
+import dataclasses
+import json
+import math
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsMarkdown = Annotated[bool, typer.Option("--md", help="Print Markdown.")]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headers and rows of text.
+
+    Args:
+        left: how many of the first columns are text; the others are numbers and stand to the right. None: all are text.
+    """
+
+    headers: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    left: int | None = 1
+
+    @property
+    def texts(self) -> int:
+        return len(self.headers) if self.left is None else self.left
+
+
+Report = Sequence["str | Table"]
+
+
+def show(parts: Report, markdown: bool) -> None:
+    """Print texts and tables, an empty line between them."""
+    typer.echo("\n\n".join(_text(part, markdown) for part in parts))
+
+
+def show_json(found: Any, **more: Any) -> None:
+    """Print a frozen object, and `more`; numbers that are not finite are null."""
+    typer.echo(json.dumps(plain(found) | plain(more), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """A frozen object as JSON has it: its fields, then its properties, but for names that start with an underscore."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        properties = [name for kind in type(value).__mro__ for name, what in vars(kind).items() if _is_property(what)]
+        names = [*(field.name for field in dataclasses.fields(value)), *properties]
+        return {name: plain(getattr(value, name)) for name in names if not name.startswith("_")}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, date):
+        return value.isoformat()
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def _is_property(what: object) -> bool:
+    return isinstance(what, property)
+
+
+def _text(part: "str | Table", markdown: bool) -> str:
+    if isinstance(part, str):
+        return part
+    lines = _markdown(part) if markdown else _aligned(part)
+    wide = max(map(len, lines)) > shutil.get_terminal_size().columns
+    return _wrapped(part) if wide and not markdown and sys.stdout.isatty() else "\n".join(lines)
+
+
+def _markdown(table: Table) -> list[str]:
+    cells = [tuple(_in_markdown(cell) for cell in row) for row in (table.headers, *table.rows)]
+    widths = _widths(cells)
+    rule = [
+        ":" + "-" * max(width - 1, 2) if place < table.texts else "-" * max(width - 1, 2) + ":"
+        for place, width in enumerate(widths)
+    ]
+    lines = [f"| {' | '.join(_placed(row, widths, table.texts))} |" for row in cells]
+    return [lines[0], f"| {' | '.join(rule)} |", *lines[1:]]
+
+
+def _in_markdown(cell: str) -> str:
+    return cell.replace("|", "\\|").replace("\n", " ")
+
+
+def _aligned(table: Table) -> list[str]:
+    rows = [table.headers, *table.rows]
+    widths = _widths(rows)
+    return ["  ".join(_placed(row, widths, table.texts)).rstrip() for row in rows]
+
+
+def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
+def _placed(row: tuple[str, ...], widths: Sequence[int], texts: int) -> list[str]:
+    return [
+        cell.ljust(width) if place < texts else cell.rjust(width)
+        for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+
+
+def _wrapped(table: Table) -> str:
+    """For a terminal that is too narrow for the table."""
+    from rich.console import Console
+    from rich.table import Table as Drawn
+    from rich.text import Text
+
+    drawn = Drawn(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
+    for place, header in enumerate(table.headers):
+        drawn.add_column(Text(header), justify="left" if place < table.texts else "right", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*map(Text, row))
+    console = Console(width=shutil.get_terminal_size().columns, color_system=None)
+    with console.capture() as captured:
+        console.print(drawn)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())

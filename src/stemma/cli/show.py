@@ -1,0 +1,228 @@
+"""`stemma show`: the whole record of a version."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stemma.cli.here import repository
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show_json
+from stemma.cli.output import show as show_report
+
+if TYPE_CHECKING:
+    from stemma.versions.record import Data, Process, Record, Structure, Weights
+
+BARS = "▁▂▃▄▅▆▇█"
+PLAIN_BARS = "_.-=+*#@"  # where the terminal has no such characters
+WIDTH = 40  # of a sparkline
+
+
+def show(
+    revision: Annotated[
+        str,
+        typer.Argument(metavar="[REVISION]", help="A commit, a tag, model@v1.2.0, model#prod, workspace, ..."),
+    ] = "HEAD",
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Show all that is known of a version: structure, data, process, metrics, weights, environment, bundle.
+
+    Example: stemma show model#prod
+    """
+    from stemma.versions.record import show
+
+    found = show(repository(), revision)
+    show_json(found) if as_json else show_report(report(found, as_md), as_md)
+
+
+def report(found: "Record", markdown: bool = False) -> Report:
+    """The parts, each under its heading."""
+    sections: list[tuple[str, Sequence[str | Table]]] = [("", [_head(found)])]
+    if found.structure is not None:
+        sections.append(("Structure", _structure(found.structure)))
+    if found.data is not None:
+        sections.append(("Data", _data(found.data)))
+    if found.process is not None:
+        sections.append(("Process", _process(found.process)))
+    if found.metrics:
+        sections.append(("Metrics", [_metrics(found)]))
+    if found.weights is not None:
+        sections.append(("Weights", _weights(found.weights)))
+    if found.environment:
+        sections.append(("Environment", [_pairs(_flat(found.environment))]))
+    if found.outputs:
+        sections.append(("Outputs", [_outputs(found)]))
+    if found.missing:
+        sections.append(("Missing", ["\n".join(f"- {line}" for line in found.missing)]))
+    parts: list[str | Table] = []
+    for title, content in sections:
+        parts += [f"## {title}" if markdown else title.upper()] if title else []
+        parts += content
+    return parts
+
+
+def _head(found: "Record") -> Table:
+    pairs = {
+        "version": found.name,
+        "commit": found.commit or "none: the work tree",
+        "names": ", ".join([*found.names, *found.stages]),
+        "date": "" if found.date is None else found.date.isoformat(sep=" "),
+        "author": found.author or "",
+        "subject": found.subject or "",
+    }
+    return _pairs(pairs)
+
+
+def _pairs(pairs: Mapping[str, object]) -> Table:
+    rows = [(name, str(value)) for name, value in pairs.items() if value not in (None, "")]
+    return Table(rows[0], rows[1:], left=None)
+
+
+def _structure(found: "Structure") -> list[str | Table]:
+    rows = [
+        (
+            layer.name,
+            layer.kind,
+            ", ".join(f"{name} {shape_of(shape)}" for name, shape in layer.tensors),
+            ", ".join(f"{key}={_value(value)}" for key, value in layer.settings.items()),
+            f"{layer.parameters:,}",
+        )
+        for layer in found.layers
+    ]
+    rows.append(("total", "", "", "", f"{found.parameters:,}"))
+    told = f"{found.framework}, {found.parameters:,} parameters, fingerprint {found.fingerprint[:12]}"
+    return [told, Table(("layer", "kind", "tensors", "settings", "parameters"), rows, left=4)]
+
+
+def shape_of(shape: Sequence[int]) -> str:
+    """As 64x17; a single number as `scalar`."""
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def _data(found: "Data") -> list[str | Table]:
+    pairs = {
+        "source": found.source,
+        "SHA-256": found.sha256,
+        "MD5": found.md5,
+        "task": found.task,
+        "target": found.target,
+        "rows": None if found.rows is None else f"{found.rows:,}",
+        "columns": len(found.columns),
+    }
+    names = found.classes or ("mean",)
+    splits = [
+        (name, f"{facts.get('rows', 0):,}", *(_share(facts, name_of, found.classes) for name_of in names))
+        for name, facts in found.splits.items()
+    ]
+    columns = [
+        (column.name, column.role or "-", "-" if column.missing is None else f"{column.missing:,}")
+        for column in found.columns
+    ]
+    return [
+        _pairs(pairs),
+        Table(("split", "rows", *names), splits),
+        Table(("column", "role", "missing"), columns, left=2),
+    ]
+
+
+def _share(facts: Mapping[str, Any], name: str, classes: Sequence[str]) -> str:
+    """A class's rows and its share, or a regression's mean."""
+    if not classes:
+        return f"{facts['mean']:.4g}" if isinstance(facts.get("mean"), float | int) else "-"
+    count = facts.get("balance", {}).get(name)
+    return "-" if count is None else f"{count:,} ({count / max(facts.get('rows', 0), 1):.1%})"
+
+
+def _process(found: "Process") -> list[str | Table]:
+    kept = None if found.epoch_kept is None else f"{found.epoch_kept} of {found.epochs_run} run"
+    facts = {"best epoch": kept, "weights from": _start(found)}
+    parts: list[str | Table] = [_pairs(_flat(found.settings) | facts)]
+    if found.curves:
+        rows = [
+            (curve.name, sparkline(curve.values), _figure(curve.values[0]), _figure(curve.values[-1]))
+            for curve in found.curves
+            if curve.values
+        ]
+        parts.append(Table(("curve", "by epoch", "first", "last"), rows, left=2))
+    return parts
+
+
+def _start(found: "Process") -> str | None:
+    """The version whose weights training started with, and how many tensors were taken."""
+    if found.init_from is None:
+        return None
+    commit = "" if found.init_commit is None else f" ({found.init_commit[:7]})"
+    drawn = f"; drawn: {', '.join(found.drawn)}" if found.drawn else ""
+    return f"{found.init_from}{commit}, {found.taken} tensors{drawn}"
+
+
+def sparkline(values: Sequence[float], width: int = WIDTH) -> str:
+    """Values as bars; more than fit are averaged in groups, and what is no number is a space."""
+    bars = BARS if "utf" in (sys.stdout.encoding or "").lower() else PLAIN_BARS
+    count = min(width, len(values))
+    groups = [values[place * len(values) // count : (place + 1) * len(values) // count] for place in range(count)]
+    means = [sum(group) / len(group) for group in groups]
+    finite = [mean for mean in means if math.isfinite(mean)]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
+    step = (high - low) / (len(bars) - 1) or 1.0
+    return "".join(bars[round((mean - low) / step)] if math.isfinite(mean) else " " for mean in means)
+
+
+def _metrics(found: "Record") -> Table:
+    rows = []
+    for metric in found.metrics:
+        interval = "" if metric.low is None or metric.high is None else f"{metric.low:.4f} to {metric.high:.4f}"
+        rows.append((metric.split or "-", metric.name, _figure(metric.value), interval))
+    return Table(("split", "metric", "value", "95 % interval"), rows, left=2)
+
+
+def _weights(found: "Weights") -> list[str | Table]:
+    pairs = {
+        "tensors": found.tensors,
+        "parameters": f"{found.parameters:,}",
+        "buffers": f"{found.buffers:,}",
+        "bytes": f"{found.bytes:,}",
+        "norm": "not finite" if found.norm is None else _figure(found.norm),
+        "MD5": found.md5,
+    }
+    rows = [
+        (
+            each.name,
+            shape_of(each.shape),
+            each.dtype,
+            f"{each.bytes:,}",
+            "not finite" if each.norm is None else _figure(each.norm),
+        )
+        for each in found.largest
+    ]
+    return [_pairs(pairs), Table(("largest tensors", "shape", "type", "bytes", "norm"), rows, left=3)]
+
+
+def _outputs(found: "Record") -> Table:
+    rows = [
+        (name, kept.path, kept.md5 or "-", "-" if kept.bytes is None else f"{kept.bytes:,}")
+        for name, kept in found.outputs.items()
+    ]
+    return Table(("output", "path", "MD5", "bytes"), rows, left=3)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    """Nested settings by dotted name."""
+    found: dict[str, object] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            found[f"{prefix}{key}"] = _value(value)
+    return found
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _figure(value: float) -> str:
+    return f"{value:.4g}" if math.isfinite(value) else "-"

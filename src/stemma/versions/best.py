@@ -1,0 +1,297 @@
+"""The best version under constraints, over commits and experiments, and whether its lead is more than chance.
+
+Whoever picks the best of many by their test rows picks some luck with it: its figure promises a little too much, the
+more versions there were. `--metric validation.roc_auc` picks by the validation rows and leaves the test rows to judge.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from stemma.errors import VersionError
+from stemma.versions.compare import bundle_bytes, figure, nearest, other_rows, parameters, parts_of, signed
+from stemma.versions.constraints import NAMES, Constraint, parse
+from stemma.versions.log import Entry, flat, log
+from stemma.versions.repository import Repository, Revision, Version, opened
+
+MAIN = ("roc_auc", "log_loss", "rmse")  # the first that the newest version has is the default
+RESAMPLES = 1000
+NORMAL = 1.959964  # of a 95 % interval
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A version that fits the constraints.
+
+    Args:
+        stages: that it holds in the registry.
+        value: of the metric.
+        facts: by name, those that its constraints were judged by.
+    """
+
+    revision: str
+    name: str
+    stages: tuple[str, ...]
+    date: datetime
+    value: float
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How far the best version is ahead of the runner-up.
+
+    Args:
+        difference: of the metric, best minus runner-up.
+        low, high: its 95 % interval; None where it is not known.
+        how: paired (on the same test rows), unpaired (each on test rows of its own), or unknown.
+        why: why it is not known.
+    """
+
+    difference: float
+    low: float | None
+    high: float | None
+    how: Literal["paired", "unpaired", "unknown"]
+    why: str | None
+
+    @property
+    def within_noise(self) -> bool | None:
+        """Whether the interval holds zero; None where there is none."""
+        return None if self.low is None or self.high is None else self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True)
+class Best:
+    """The candidates, the best first.
+
+    Args:
+        metric: as asked for; higher_is_better: whether more of it is better.
+        lead: of the first over the second; None where one alone fits.
+        looked_at: versions looked at.
+        left_out: how many versions each constraint left out, in the order given, of those that the ones before let
+            through; last the metric, which a version may lack.
+        notes: what was out of reach, and why.
+    """
+
+    metric: str
+    higher_is_better: bool
+    candidates: tuple[Candidate, ...]
+    lead: Lead | None
+    looked_at: int
+    left_out: tuple[tuple[str, int], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What is best, and how sure that is."""
+        first = self.candidates[0]
+        count = len(self.candidates)
+        said = f"{first.name} is the best of {count} versions that fit: {self.metric} {figure(first.value)}"
+        if self.lead is None:
+            return f"{first.name} is the only version that fits: {self.metric} {figure(first.value)}"
+        ahead = f"its lead over {self.candidates[1].name}, {figure(abs(self.lead.difference))},"
+        if self.lead.low is None or self.lead.high is None:
+            return f"{said}; whether {ahead} is more than noise is not known: {self.lead.why}"
+        on = "on the same test rows" if self.lead.how == "paired" else "each on test rows of its own"
+        verdict = "is within noise" if self.lead.within_noise else "is more than noise"
+        return f"{said}; {ahead} {verdict} (95 % interval {signed(self.lead.low)} to {signed(self.lead.high)}, {on})"
+
+
+def best(
+    repo: Repository | Path | str,
+    *,
+    metric: str | None = None,
+    where: Sequence[str] = (),
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Best:
+    """The best version by a metric, among those that fit every constraint.
+
+    Args:
+        repo: the repository, or its folder.
+        metric: of reports/metrics.json: roc_auc is that of the test rows, validation.roc_auc that of validation. By
+            default roc_auc, log_loss or rmse, the first that the newest version has.
+        where: constraints, see stemma.versions.constraints.
+        resamples, seed: of the bootstrap that tells a lead from noise.
+
+    Raises:
+        VersionError: a constraint or the metric is not known, or no version fits (says what left out how many).
+    """
+    repository = opened(repo)
+    constraints = [parse(text) for text in where]
+    return among(_seen(repository), constraints, metric, resamples, seed)
+
+
+def _seen(repository: Repository) -> "list[Facts]":
+    """Every version, the newest first; of those with the very same weights the newest, with the stages of all."""
+    stages: dict[str, dict[str, None]] = {}
+    newest: dict[str, Entry] = {}
+    for entry in log(repository, all=True):
+        newest.setdefault(entry.weights, entry)
+        stages.setdefault(entry.weights, {}).update(dict.fromkeys(entry.stages))
+    return [
+        Facts(Version(repository, Revision(entry.name, entry.commit)), entry.name, tuple(stages[weights]), entry.date)
+        for weights, entry in newest.items()
+    ]
+
+
+def among(
+    seen: "Sequence[Facts]",
+    constraints: Sequence[Constraint] = (),
+    metric: str | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Best:
+    """`best` for versions at hand, the newest first."""
+    from stemma.statistics.metrics import lower_is_better
+
+    if not seen:
+        raise VersionError("there is no version yet: commit dvc.lock after `dvc repro`", run="dvc repro")
+    metric = _known(metric, constraints, seen)
+    left, fitting = [], seen
+    for constraint in constraints:
+        kept = [facts for facts in fitting if constraint.holds(facts.of(constraint.name))]
+        left.append((constraint.text, len(fitting) - len(kept)))
+        fitting = kept
+    with_metric = [facts for facts in fitting if facts.of(metric) is not None]
+    left.append((metric, len(fitting) - len(with_metric)))
+    if not with_metric:
+        said = ", ".join([f"`{text}` leaves out {count}" for text, count in left if count] + list(_notes(seen)))
+        raise VersionError(f"none of {len(seen)} versions fits: {said}")
+    higher = not lower_is_better(metric)
+    ranked = sorted(with_metric, key=lambda facts: facts.of(metric), reverse=higher)
+    names = [*dict.fromkeys(constraint.name for constraint in constraints)]
+    return Best(
+        metric=metric,
+        higher_is_better=higher,
+        candidates=tuple(facts.candidate(metric, names) for facts in ranked),
+        lead=_lead(ranked[0], ranked[1], metric, resamples, seed) if len(ranked) > 1 else None,
+        looked_at=len(seen),
+        left_out=tuple(left),
+        notes=_notes(seen),
+    )
+
+
+def _notes(seen: "Sequence[Facts]") -> tuple[str, ...]:
+    """What was out of reach, and the first reason."""
+    names = sorted({name for facts in seen for name in facts.unread})
+    of_name = [[facts.unread[name] for facts in seen if name in facts.unread] for name in names]
+    return tuple(
+        f"{name} of {len(reasons)} versions is out of reach: {reasons[0]}"
+        for name, reasons in zip(names, of_name, strict=True)
+    )
+
+
+class Facts:
+    """What is known of one version, read when asked; None for what is not."""
+
+    def __init__(self, version: Version, name: str, stages: tuple[str, ...], date: datetime) -> None:
+        self.version = version
+        self.name = name
+        self.stages = stages
+        self.date = date
+        self.unread: dict[str, str] = {}  # why a fact is out of reach
+
+    @cached_property
+    def metrics(self) -> Mapping[str, float]:
+        """Every number of reports/metrics.json: `validation.f1`, and those of the test rows without `test.` too."""
+        try:
+            found = {name: value for name, value in flat(self.version.metrics).items() if math.isfinite(value)}
+        except VersionError as error:
+            self.unread["metrics"] = str(error)
+            return {}
+        return {name.removeprefix("test."): value for name, value in found.items()} | found
+
+    def of(self, name: str) -> Any:
+        """A fact or a metric by name; None where the version lacks it or it is out of reach (`unread` says why)."""
+        try:
+            return self._facts.get(name, lambda: self.metrics.get(name))()
+        except VersionError as error:
+            self.unread[name] = str(error)
+            return None
+
+    @cached_property
+    def _facts(self) -> Mapping[str, Callable[[], Any]]:
+        return {
+            "rows": lambda: (self.version.profile or {}).get("rows"),
+            "size": lambda: bundle_bytes(self.version),
+            "latency": lambda: self._latency,
+            "parameters": lambda: parameters(self.version),
+            "framework": lambda: None if self.version.index is None else self.version.index.framework,
+            "stage": lambda: (*self.stages, *(stage.rpartition("#")[2] for stage in self.stages)),
+            "date": lambda: self.date,
+        }
+
+    @cached_property
+    def _latency(self) -> float | None:
+        """Milliseconds for one row."""
+        from stemma.versions import predictions, speed
+
+        if not self.version.has(predictions.BUNDLE):
+            return None
+        return speed.latency(predictions.bundle_of(self.version)).single
+
+    def candidate(self, metric: str, names: Sequence[str]) -> Candidate:
+        return Candidate(
+            revision=self.version.commit or self.version.name,
+            name=self.name,
+            stages=self.stages,
+            date=self.date,
+            value=self.of(metric),
+            facts={name: self.of(name) for name in names},
+        )
+
+
+def _known(metric: str | None, constraints: Sequence[Constraint], seen: Sequence["Facts"]) -> str:
+    """The metric asked for, or the default; every name must be a fact or a metric of some version."""
+    metrics = sorted({name for facts in seen for name in facts.metrics})
+    for name in [each.name for each in constraints] + ([] if metric is None else [metric]):
+        if name not in metrics and (name == metric or name not in NAMES):
+            hint = nearest(name, metrics if name == metric else [*metrics, *NAMES])
+            short = sorted({name.removeprefix("test.") for name in metrics})
+            raise VersionError(f"no version has a metric {name!r}{hint}: there are {', '.join(short) or 'none'}")
+    if metric is not None:
+        return metric
+    found = next((name for facts in seen[:1] for name in MAIN if name in facts.metrics), None)
+    if found is None:
+        raise VersionError(f"the newest version has no {', '.join(MAIN)}: name a metric", run="stemma best --metric M")
+    return found
+
+
+def _lead(first: "Facts", second: "Facts", metric: str, resamples: int, seed: int) -> Lead:
+    """Of the best over the runner-up: by their predictions for the test rows."""
+    difference = float(first.of(metric) - second.of(metric))
+    name = metric.removeprefix("test.")
+    if "." in name:
+        why = f"predictions are kept for the test rows alone, and {metric} is of others"
+        return Lead(difference, None, None, "unknown", why)
+    try:
+        return _tested(first.version, second.version, name, difference, resamples, seed)
+    except VersionError as error:
+        return Lead(difference, None, None, "unknown", str(error))
+
+
+def _tested(a: Version, b: Version, metric: str, difference: float, resamples: int, seed: int) -> Lead:
+    """Paired where the test rows are the same, else from the errors of both."""
+    from stemma.statistics import metrics, resampling
+    from stemma.versions import predictions
+
+    first, second = predictions.recorded(a), predictions.recorded(b)
+    if sorted(first.classes) == sorted(second.classes):
+        second = second.in_order_of(first.classes)
+    parts = [metrics.only(parts_of(each, None), metric) for each in (first, second)]
+    if not all(parts):
+        raise VersionError(f"{metric} is not a figure of predictions")
+    if first.classes == second.classes and other_rows((a, b), first, second) is None:
+        found = resampling.paired(parts[1], parts[0], len(first.rows), resamples, seed)[metric]
+        return Lead(difference, found.low, found.high, "paired", None)
+    errors = [
+        resampling.errors(part, len(each.rows), resamples, seed)[metric]
+        for part, each in zip(parts, (first, second), strict=True)
+    ]
+    half = NORMAL * math.hypot(*errors)
+    return Lead(difference, difference - half, difference + half, "unpaired", None)

@@ -1,0 +1,471 @@
+"""Who is better, honestly: two versions judged on the same rows, with how much of the difference is chance.
+
+The rows are the test rows that both were evaluated on, or those of a table that both bundles are run on. The verdict
+follows from one figure, the metric asked for: the 95 % interval of its difference, by paired bootstrap, lies above
+zero, below it, or holds it.
+"""
+
+import difflib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from stemma.errors import StemmaError
+from stemma.versions.repository import Repository, Version, opened
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from stemma.statistics.metrics import Parts
+    from stemma.statistics.resampling import Difference
+    from stemma.statistics.tests import Test
+    from stemma.versions.predictions import Predictions
+    from stemma.versions.speed import Latency
+
+Verdict = Literal["better", "worse", "not distinguishable"]
+T = TypeVar("T")
+MAIN = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
+RESAMPLES = 1000
+SIGNIFICANCE = 0.05
+FEWEST = 10  # rows from which a difference is judged at all
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a version takes: bytes of its bundle, parameters of its network, its latency; None where not known."""
+
+    bytes: int | None
+    parameters: int | None
+    latency: "Latency | None"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The main figure on a part of the rows.
+
+    Args:
+        column, value: what its rows have in common.
+        difference: with its interval; NaN where the figure has no meaning on so few rows.
+        test: of this slice alone; None where its rows are too few.
+        corrected: its p-value by Holm's method, over all slices tested.
+        verdict: from the corrected p-value, at 5 %.
+    """
+
+    column: str
+    value: str
+    rows: int
+    difference: "Difference"
+    test: "Test | None"
+    corrected: float | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How version b does beside version a.
+
+    Args:
+        on: the table they were run on; None: the test rows of both.
+        rows: that both were judged on.
+        metric: the figure that the verdict follows from.
+        higher_is_better: whether more of it is better.
+        differences: of every figure, b minus a, by name.
+        tests: of "both are equally good", on all rows.
+        needed: rows on which this difference of the metric would show in 80 % of the cases; None where it shows
+            already, or is zero.
+        sizes: of a and of b.
+        notes: what could not be said, and why.
+    """
+
+    a: str
+    b: str
+    on: str | None
+    task: str
+    rows: int
+    metric: str
+    higher_is_better: bool
+    verdict: Verdict
+    needed: int | None
+    differences: "Mapping[str, Difference]"
+    tests: "tuple[Test, ...]"
+    slices: tuple[Slice, ...]
+    sizes: tuple[Size, Size]
+    resamples: int
+    seed: int
+    notes: tuple[str, ...]
+
+    @property
+    def main(self) -> "Difference":
+        """The difference that the verdict follows from."""
+        return self.differences[self.metric]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict, in one sentence."""
+        found = self.main
+        moved = f"{self.metric} {figure(found.a)} -> {figure(found.b)} on {self.rows:,} rows"
+        interval = f"difference {signed(found.difference)}, 95 % interval {signed(found.low)} to {signed(found.high)}"
+        if self.verdict != "not distinguishable":
+            return f"{self.b} is {self.verdict} than {self.a}: {moved}, {interval}"
+        known = (
+            f"about {self.needed:,} rows would be needed" if self.needed else "no number of rows would tell them apart"
+        )
+        return f"{self.b} is not distinguishable from {self.a} at this sample size: {moved}, {interval}; {known}"
+
+    def meets(self, requirement: Literal["better", "not-worse"], margin: float | None = None) -> bool:
+        """Whether b may take the place of a.
+
+        Args:
+            requirement: better: the verdict is better. not-worse: the verdict is not worse; with a margin, b is shown
+                to lose less than that: the whole 95 % interval of the loss lies below the margin.
+            margin: in the unit of the metric, 0 or more. Fewer than 10 rows show nothing.
+        """
+        if requirement == "better":
+            return self.verdict == "better"
+        if margin is None:
+            return self.verdict != "worse"
+        lost = -self.main.low if self.higher_is_better else self.main.high
+        return self.rows >= FEWEST and lost < margin
+
+
+def compare(
+    repo: Repository | Path | str,
+    a: str,
+    b: str,
+    *,
+    on: Path | str | None = None,
+    by: Sequence[str] = (),
+    metric: str | None = None,
+    cost: tuple[float, float] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    latency: bool = True,
+) -> Comparison:
+    """Judge version b beside version a.
+
+    Args:
+        repo: the repository, or its folder.
+        a, b: revisions.
+        on: a CSV or Parquet file with the target's column: both bundles are run on it. None: the predictions for the
+            test rows, which must be the same rows.
+        by: columns whose every value is compared by itself: of `on`, else of b's test rows.
+        metric: that the verdict follows from; by default roc_auc for two classes, log_loss for several, rmse.
+        cost: of a false positive and of a false negative; their mean over the rows becomes the figure `cost`.
+        resamples: of the bootstrap. seed: of their draws.
+        latency: time both bundles.
+
+    Raises:
+        StemmaError: a version, its predictions or its bundle is not there, or the two cannot be compared.
+    """
+    repository = opened(repo)
+    return between(
+        repository.version(a),
+        repository.version(b),
+        on=on,
+        by=by,
+        metric=metric,
+        cost=cost,
+        resamples=resamples,
+        seed=seed,
+        latency=latency,
+    )
+
+
+def between(
+    a: Version,
+    b: Version,
+    *,
+    on: Path | str | None = None,
+    by: Sequence[str] = (),
+    metric: str | None = None,
+    cost: tuple[float, float] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    latency: bool = True,
+) -> Comparison:
+    """`compare` for two versions at hand."""
+    from stemma.statistics import metrics, resampling
+    from stemma.versions import predictions
+
+    versions = a, b
+    columns = None if on is None else predictions.table(Path(on))
+    if columns is None:
+        first, second = (predictions.recorded(version) for version in versions)
+    else:
+        first, second = (predictions.computed(predictions.bundle_of(each), columns, str(on)) for each in versions)
+    _check_task(first, second, (a.name, b.name))
+    second = second.in_order_of(first.classes)
+    if columns is None:
+        _check_rows(versions, first, second)
+    parts = parts_of(first, cost), parts_of(second, cost)
+    name = _metric(first.task, parts[0], metric)
+    differences = resampling.paired(*parts, rows=len(first.rows), resamples=resamples, seed=seed)
+    if not math.isfinite(differences[name].difference):
+        raise StemmaError(f"{name} has no meaning on these {len(first.rows)} rows: choose another metric")
+    higher = not metrics.lower_is_better(name)
+    verdict = _verdict(differences[name], higher, len(first.rows))
+    marks = _marks(versions[1], first, by, columns, on)
+    sizes, notes = _sizes(versions, columns, latency)
+    return Comparison(
+        a=a.name,
+        b=b.name,
+        on=None if on is None else str(on),
+        task=first.task,
+        rows=len(first.rows),
+        metric=name,
+        higher_is_better=higher,
+        verdict=verdict,
+        needed=_needed(differences[name], len(first.rows)) if verdict == "not distinguishable" else None,
+        differences=differences,
+        tests=_tests(first, second),
+        slices=_slices(first, second, marks, name, higher, cost, resamples, seed),
+        sizes=sizes,
+        resamples=resamples,
+        seed=seed,
+        notes=(*notes, *_doubts(_test(name, first, second), verdict)),
+    )
+
+
+def figure(value: float) -> str:
+    """A figure as people read it: four decimals, one where it is large, a dash where it has no meaning."""
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
+
+
+def signed(value: float) -> str:
+    return ("+" if value >= 0 else "-") + figure(abs(value))
+
+
+# What can be compared.
+
+
+def _check_task(a: "Predictions", b: "Predictions", names: tuple[str, str]) -> None:
+    """Refuse versions that predict different things."""
+    for what, of_a, of_b in (
+        ("the task", a.task, b.task),
+        ("the target", a.target, b.target),
+        ("the classes", sorted(a.classes), sorted(b.classes)),
+        ("the positive class", a.positive, b.positive),
+    ):
+        if of_a != of_b:
+            shown = [", ".join(value) if isinstance(value, list) else value for value in (of_a, of_b)]
+            raise StemmaError(
+                f"{names[0]} and {names[1]} cannot be compared: {what} of one is {shown[0]}, of the other {shown[1]}"
+            )
+
+
+def _check_rows(versions: "tuple[Version, Version]", a: "Predictions", b: "Predictions") -> None:
+    """Refuse predictions for different test rows."""
+    what = other_rows(versions, a, b)
+    if what:
+        names = f"{versions[0].name} {versions[1].name}"
+        raise StemmaError(
+            f"{versions[0].name} and {versions[1].name} were judged on different test rows ({what})",
+            run=f"stemma compare {names} --on DATA.csv",
+        )
+
+
+def other_rows(versions: "tuple[Version, Version]", a: "Predictions", b: "Predictions") -> str | None:
+    """Why the recorded predictions of two versions are not for the same rows; None where they are."""
+    import numpy as np
+
+    from stemma.versions.predictions import described
+
+    contents = [described(version, "content", "sha256") for version in versions]
+    if contents[0] != contents[1]:
+        return "the data are not the same"
+    same = np.array_equal(a.rows, b.rows) and np.array_equal(a.actual, b.actual)
+    return None if same else "the split is not the same"
+
+
+# Figures and tests.
+
+
+def parts_of(of: "Predictions", cost: tuple[float, float] | None, mask: Any = slice(None)) -> "Parts":
+    """The figures of a version, on all rows or on some."""
+    from stemma.statistics import metrics
+
+    actual, decided, outputs = of.actual[mask], of.decided[mask], of.outputs[mask]
+    if of.task != "binary" and cost is not None:
+        raise StemmaError(f"a cost of false positives and negatives needs two classes, and the task is {of.task}")
+    if of.task == "regression":
+        return metrics.regression(actual, outputs[:, 0])
+    if of.task == "multiclass":
+        return metrics.multiclass(actual, decided, outputs)
+    place = of.classes.index(str(of.positive))
+    return metrics.binary(actual == place, decided == place, outputs[:, place], cost)
+
+
+def _metric(task: str, parts: "Parts", wanted: str | None) -> str:
+    names = [name for part in parts for name in part.names]
+    if wanted is None:
+        return MAIN[task]
+    if wanted not in names:
+        hint = " (give --cost fp=...,fn=...)" if wanted == "cost" and task == "binary" else nearest(wanted, names)
+        raise StemmaError(f"{wanted!r} is no metric of a {task} task{hint}: one of {', '.join(sorted(names))}")
+    return wanted
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """A hint: the most similar name."""
+    close = difflib.get_close_matches(name, names, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _verdict(found: "Difference", higher_is_better: bool, rows: int) -> Verdict:
+    if rows < FEWEST or not (found.low > 0 or found.high < 0):
+        return "not distinguishable"
+    return "better" if (found.low > 0) == higher_is_better else "worse"
+
+
+def _needed(found: "Difference", rows: int) -> int | None:
+    """More rows than there are, or None: a difference that chance hides needs more than were there."""
+    from stemma.statistics import power
+
+    needed = power.rows_needed(found.difference, found.error, rows)
+    return None if needed is None else max(needed, rows + 1, FEWEST)
+
+
+def _doubts(test: "Test | None", verdict: Verdict) -> tuple[str, ...]:
+    """A note where the test of the metric sees it otherwise than its interval."""
+    if test is None or (test.p < SIGNIFICANCE) == (verdict != "not distinguishable"):
+        return ()
+    finds = "finds a difference" if test.p < SIGNIFICANCE else "finds no difference"
+    return (f"{test.name} {finds} (p = {test.p:.3f}): this is at the border of what these rows can tell",)
+
+
+def _tests(a: "Predictions", b: "Predictions") -> "tuple[Test, ...]":
+    """Those that fit the task, on all rows."""
+    names = {"binary": ("roc_auc", "accuracy"), "multiclass": ("accuracy",), "regression": ("rmse",)}[a.task]
+    return tuple(test for test in (_test(name, a, b) for name in names) if test is not None)
+
+
+def _test(metric: str, a: "Predictions", b: "Predictions", mask: Any = slice(None)) -> "Test | None":
+    """The test of its own that a metric has; None where it has none or the rows do not allow it."""
+    from stemma.statistics import tests
+
+    actual = a.actual[mask]
+    if a.task == "regression":
+        return tests.wilcoxon(a.decided[mask] - actual, b.decided[mask] - actual)
+    if metric == "accuracy":
+        return tests.mcnemar(a.decided[mask] == actual, b.decided[mask] == actual)
+    if metric == "roc_auc" and a.task == "binary":
+        place = a.classes.index(str(a.positive))
+        positive = actual == place
+        if min(positive.sum(), (~positive).sum()) >= 2:
+            return tests.delong(positive, a.outputs[mask][:, place], b.outputs[mask][:, place])
+    return None
+
+
+# Slices.
+
+Marks = Sequence[tuple[str, str, "NDArray[np.bool_]"]]  # column, value, which rows
+
+
+def _marks(
+    version: "Version",
+    predicted: "Predictions",
+    by: Sequence[str],
+    columns: Mapping[str, Sequence[Any]] | None,
+    on: Path | str | None,
+) -> Marks:
+    """The slices of each column asked for, over the rows in the order of the predictions."""
+    from stemma.versions import slices
+
+    if not by:
+        return ()
+    where = str(on) if on is not None else f"{slices.TEST} of {version.name}"
+    found = slices.columns_of(version, predicted.rows, by) if columns is None else columns
+    marks: list[tuple[str, str, NDArray[np.bool_]]] = []
+    for column in by:
+        if column not in found:
+            raise StemmaError(f"{where} has no column {column!r}{nearest(column, list(found))}")
+        marks += [(column, value, mask) for value, mask in slices.cut(found[column])]
+    return marks
+
+
+def _slices(
+    a: "Predictions",
+    b: "Predictions",
+    marks: Marks,
+    metric: str,
+    higher_is_better: bool,
+    cost: tuple[float, float] | None,
+    resamples: int,
+    seed: int,
+) -> tuple[Slice, ...]:
+    """The metric on each slice, tested, with Holm's correction over all of them."""
+    from stemma.statistics import metrics, resampling, tests
+
+    found: list[tuple[int, Difference, Test | None]] = []
+    for _, _, mask in marks:
+        rows = int(mask.sum())
+        parts = [metrics.only(parts_of(of, cost, mask), metric) for of in (a, b)]
+        difference = resampling.paired(parts[0], parts[1], rows, resamples, seed)[metric]
+        tested = rows >= FEWEST and math.isfinite(difference.error)
+        own = _test(metric, a, b, mask) if tested else None
+        found.append((rows, difference, own or (tests.z(difference.difference, difference.error) if tested else None)))
+    corrected = iter(tests.holm([test.p for _, _, test in found if test is not None]))
+    made = []
+    for (column, value, _), (rows, difference, test) in zip(marks, found, strict=True):
+        p = None if test is None else next(corrected)
+        made.append(Slice(column, value, rows, difference, test, p, _slice_verdict(difference, p, higher_is_better)))
+    return tuple(made)
+
+
+def _slice_verdict(found: "Difference", p: float | None, higher_is_better: bool) -> Verdict:
+    if p is None or p >= SIGNIFICANCE or not found.difference:
+        return "not distinguishable"
+    return "better" if (found.difference > 0) == higher_is_better else "worse"
+
+
+# What a version takes.
+
+
+def _sizes(
+    versions: "tuple[Version, Version]", columns: Mapping[str, Sequence[Any]] | None, latency: bool
+) -> tuple[tuple[Size, Size], tuple[str, ...]]:
+    """Of both; with a note for each figure that is not known."""
+    from stemma.versions import predictions, speed
+
+    notes: list[str] = []
+    bytes_of = [_or_note(bundle_bytes, version, "the bundle's size", notes) for version in versions]
+    counts = [_or_note(parameters, version, "the number of parameters", notes) for version in versions]
+    times: Sequence[Latency | None] = (None, None)
+    if latency:
+        a, b = (_or_note(predictions.bundle_of, version, "latency", notes) for version in versions)
+        times = (None, None) if a is None or b is None else speed.latencies(a, b, columns)
+    sizes = [Size(*each) for each in zip(bytes_of, counts, times, strict=True)]
+    return (sizes[0], sizes[1]), tuple(notes)
+
+
+def _or_note(read: Callable[[Version], T], version: Version, what: str, notes: list[str]) -> "T | None":
+    """What is read of a version; a note where it is out of reach."""
+    try:
+        return read(version)
+    except StemmaError as error:
+        notes.append(f"{what} of {version.name} is not known: {error}")
+        return None
+
+
+def bundle_bytes(version: Version) -> int | None:
+    """Of models/package/model.zip; None where the version has none."""
+    from stemma.versions import predictions
+
+    output = version.output(predictions.BUNDLE)
+    if output is not None and output.size is not None:
+        return output.size  # from dvc.lock: nothing is fetched
+    return len(version.bytes(predictions.BUNDLE)) if version.has(predictions.BUNDLE) else None
+
+
+def parameters(version: Version) -> int | None:
+    """Numbers that training moves, each once; None where the version has no weights."""
+    if version.index is None:
+        return None
+    return sum(
+        math.prod(tensor.shape) for tensor in version.index.tensors if not tensor.buffer and tensor.tied_to is None
+    )

@@ -1,0 +1,66 @@
+"""What the versions are read with: `git`, run in a repository's folder; nothing here writes."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from stemma.errors import VersionError
+
+
+def git(root: Path, *arguments: str, stdin: str | None = None) -> bytes:
+    """Standard output of a Git command.
+
+    Raises:
+        VersionError: Git is not installed, or the command failed; with Git's own first line.
+    """
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, input=None if stdin is None else stdin.encode(), capture_output=True
+        )
+    except FileNotFoundError:
+        raise VersionError("git is not installed, and versions are read from it") from None
+    if done.returncode:
+        told = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
+        raise VersionError(f"git {arguments[0]} failed in {root} ({told[0].removeprefix('fatal: ')})")
+    return done.stdout
+
+
+def commit_of(root: Path, name: str) -> str | None:
+    """The commit that Git knows by this name; None where there is none."""
+    if not name or name.startswith("-") or "\n" in name:
+        return None
+    try:
+        return git(root, "rev-parse", "--verify", "--quiet", name + "^{commit}").decode().strip()
+    except VersionError:
+        git(root, "rev-parse", "--git-dir")  # tells a name that does not exist from a folder without Git
+        return None
+
+
+def at(commit: str, path: str) -> str:
+    """A file of a commit as Git names it; the path is relative to the folder that Git runs in."""
+    return f"{commit}:./{path}"
+
+
+def contents(root: Path, names: Sequence[str]) -> list[bytes | None]:
+    """The files with these names, in one process; None for what is not there or is no file."""
+    stream = git(root, "cat-file", "--batch", stdin="".join(f"{name}\n" for name in names))
+    found: list[bytes | None] = []
+    start = 0
+    for _ in names:
+        end = stream.index(b"\n", start)
+        header = stream[start:end].split(b" ")
+        start = end + 1
+        if header[-1] in (b"missing", b"ambiguous"):
+            found.append(None)
+            continue
+        size = int(header[-1])
+        found.append(stream[start : start + size] if header[-2] == b"blob" else None)
+        start += size + 1
+    return found
+
+
+def ids(root: Path, names: Sequence[str]) -> list[str | None]:
+    """The object ids of files or folders with these names, in one process; None for what is not there."""
+    answer = git(root, "cat-file", "--batch-check=%(objectname)", stdin="".join(f"{name}\n" for name in names))
+    lines = answer.decode(errors="replace").splitlines()
+    return [None if line.endswith((" missing", " ambiguous")) else line for line in lines]

@@ -1,0 +1,398 @@
+"""The graph of versions: the commits whose model changed, and which came from which.
+
+Whatever is asked of Git is asked once for the whole history, and only small files are read from DVC, and those only
+where they lie on this machine: a thousand commits take well under a second.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from stemma.errors import VersionError
+from stemma.versions import lockfile
+from stemma.versions.git import at, commit_of, contents, git, ids
+from stemma.versions.repository import INDEX, METRICS, PARAMS, PREPARED, TRAINING, WEIGHTS, Repository, opened
+
+CODE = "src"
+MAIN = ("test.roc_auc", "test.accuracy", "test.r2")  # the first that the newest version has is the default metric
+LETTERS = {"S": "structure", "P": "parameters", "D": "data", "T": "settings", "C": "code"}
+_FORMAT = "%H%x00%P%x00%aN%x00%aI%x00%s"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A version in the graph.
+
+    Args:
+        parents: the versions that it came from, by Git's history; the first is the one it is compared with.
+        trained_from: the version whose weights its training started with; None where it started anew. A version that
+            is not in the graph is named by the commit that was given.
+        names: registered versions (model@v1.2.0), then branches, tags and experiments on a commit with this model.
+        stages: that it holds, as model#prod.
+        changed: letters, see LETTERS; lower case where it cannot be told, because the weights' index is not on this
+            machine. None for a version without a parent.
+        metric: the value; None where it was not measured. move: against the parent's.
+        same_as: an older version with the very same weights: this one went back to it.
+        weights: MD5 of models/weights.
+    """
+
+    commit: str
+    parents: tuple[str, ...]
+    trained_from: str | None
+    names: tuple[str, ...]
+    stages: tuple[str, ...]
+    date: datetime
+    author: str
+    subject: str
+    changed: str | None
+    metric: float | None
+    move: float | None
+    same_as: str | None
+    weights: str
+
+    @property
+    def revision(self) -> str:
+        """Seven digits of the commit."""
+        return self.commit[:7]
+
+    @property
+    def name(self) -> str:
+        """Its first name but for HEAD, which moves; else its commit, short."""
+        return next((name for name in self.names if name != "HEAD"), self.revision)
+
+
+@dataclass(frozen=True)
+class Log:
+    """Versions, the newest first, every version before its parents.
+
+    Args:
+        metric: the name of the figure shown; None where no version has any.
+        notes: what could not be read.
+    """
+
+    metric: str | None
+    entries: tuple[Entry, ...]
+    notes: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+def log(
+    repo: Repository | Path | str = ".",
+    *,
+    all: bool = False,
+    number: int | None = None,
+    since: str | None = None,
+    metric: str | None = None,
+) -> Log:
+    """The versions in the history of HEAD.
+
+    Args:
+        repo: the repository, or its folder.
+        all: in the history of every branch, tag and experiment instead.
+        number: of versions, at most; the newest.
+        since: a date as Git reads it, such as 2026-01-31 or "2 weeks ago"; versions before it are left out.
+        metric: a figure of reports/metrics.json: roc_auc is that of the test rows, validation.roc_auc that of the
+            validation rows. By default roc_auc, accuracy or r2 of the test rows, the first that the newest version has.
+
+    Raises:
+        VersionError: there is no commit yet, or no version has the metric.
+    """
+    repository = opened(repo)
+    history = History(repository, all)
+    from_second = 0 if since is None else _since(repository.root, since)
+    shown = [commit for commit in history.versions if history.commits[commit].date.timestamp() >= from_second]
+    shown = shown[:number]
+    wanted = {*shown, *(history.parents[commit][0] for commit in shown if history.parents[commit])}
+    parts = {commit: part for commit, part in zip(wanted, _parts(history, list(wanted)), strict=True)}
+    found = _metric(metric, [parts[commit].metrics for commit in shown])
+    entries = tuple(_entry(history, commit, parts, found) for commit in shown)
+    return Log(found, entries, tuple(history.notes))
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit, as Git tells it, with the entries of its dvc.lock for the weights and the prepared data."""
+
+    parents: tuple[str, ...]
+    author: str
+    date: datetime
+    subject: str
+    weights: lockfile.Entry | None = None
+    data: str | None = None
+
+    @property
+    def model(self) -> str | None:
+        return None if self.weights is None else self.weights.md5
+
+
+class History:
+    """The commits that a log walks over, and the versions among them."""
+
+    def __init__(self, repository: Repository, all: bool) -> None:
+        self.repository = repository
+        self.notes: list[str] = []
+        self.commits = self._walk(all)  # children before parents
+        self.parents: dict[str, tuple[str, ...]] = {}  # of each version
+        self.carried: dict[str, str | None] = {}  # the version whose model a commit has
+        self._reduce()
+
+    @cached_property
+    def versions(self) -> list[str]:
+        """Children before parents."""
+        return [commit for commit in self.commits if commit in self.parents]
+
+    def _walk(self, all: bool) -> dict[str, Commit]:
+        root = self.repository.root
+        if commit_of(root, "HEAD") is None:
+            raise VersionError("there is no commit yet", run="git commit")
+        experiments = [commit for commits in self.repository.experiments.values() for commit in commits]
+        tips = ["--branches", "--tags", "--remotes", "HEAD", *experiments] if all else ["HEAD"]
+        lines = git(root, "log", "--topo-order", f"--format={_FORMAT}", *tips, "--").decode(errors="replace")
+        found = {}
+        for line in lines.splitlines() if "\0" in lines else ():
+            commit, parents, author, date, subject = line.split("\0", 4)
+            found[commit] = Commit(tuple(parents.split()), author, datetime.fromisoformat(date), subject)
+        locks = ids(root, [at(commit, "dvc.lock") for commit in found])
+        outputs = self._outputs({lock: commit for commit, lock in zip(found, locks, strict=True) if lock})
+        return {
+            commit: replace(each, weights=outs.get(WEIGHTS), data=outs[PREPARED].md5 if PREPARED in outs else None)
+            for (commit, each), outs in zip(found.items(), (outputs.get(lock, {}) for lock in locks), strict=True)
+        }
+
+    def _outputs(self, locks: Mapping[str, str]) -> dict[str | None, dict[str, lockfile.Entry]]:
+        """The outputs of each dvc.lock; a damaged one is noted by its commit and has none."""
+        found: dict[str | None, dict[str, lockfile.Entry]] = {}
+        for (lock, commit), content in zip(locks.items(), contents(self.repository.root, list(locks)), strict=True):
+            try:
+                found[lock] = lockfile.outputs((content or b"").decode())
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                told = " ".join(str(error).split())
+                self.notes.append(f"dvc.lock of {commit[:7]} cannot be read ({told:.100}): its model is not shown")
+        return found
+
+    def _reduce(self) -> None:
+        """Find the versions, and leave out all commits between them."""
+        nearest: dict[str, tuple[str, ...]] = {}  # versions that a commit comes from, or is
+        above: dict[str, int] = {}  # of a version: itself and its ancestors, one bit each
+        for commit, each in reversed(self.commits.items()):
+            before = [parent for parent in each.parents if parent in self.commits]  # a shallow clone lacks some
+            came_from = list(dict.fromkeys(version for parent in before for version in nearest[parent]))
+            came_from = [
+                one for one in came_from
+                if not any(other != one and above[other] & above[one] == above[one] for other in came_from)
+            ]  # fmt: skip
+            same = [parent for parent in before if self.commits[parent].model == each.model]
+            if each.model is None or same:
+                nearest[commit] = tuple(came_from)
+                self.carried[commit] = self.carried[same[0]] if each.model is not None else None
+            else:
+                nearest[commit] = (commit,)
+                self.carried[commit] = commit
+                self.parents[commit] = tuple(came_from)
+                above[commit] = 1 << len(above)
+                for version in came_from:
+                    above[commit] |= above[version]
+
+    @cached_property
+    def same_as(self) -> dict[str, str]:
+        """The oldest version with the same weights, of the versions that are not the oldest."""
+        first: dict[str | None, str] = {}
+        for commit in reversed(self.versions):
+            first.setdefault(self.commits[commit].model, commit)
+        oldest = {commit: first[self.commits[commit].model] for commit in self.versions}
+        return {commit: other for commit, other in oldest.items() if other != commit}
+
+    @cached_property
+    def names(self) -> dict[str, list[str]]:
+        """The names of each version."""
+        registry = self.repository.registry
+        named = [(commit, f"{model}@{version}") for (model, version), commit in registry.registered.items()]
+        head = commit_of(self.repository.root, "HEAD")
+        named += [(head, "HEAD")] if head else []
+        kinds = ("refs/heads", "refs/remotes", "refs/tags")
+        wanted = "%(objectname) %(*objectname) %(refname) %(symref)"
+        tags = {f"refs/tags/{event.tag}" for event in registry.events}
+        for line in git(self.repository.root, "for-each-ref", f"--format={wanted}", *kinds).decode().splitlines():
+            commit, peeled, ref, points_to = line.split(" ", 3)
+            if ref not in tags and not points_to:  # origin/HEAD is another name for a branch
+                named.append((peeled or commit, ref.split("/", 2)[2]))
+        named += [(commit, name) for name, commits in self.repository.experiments.items() for commit in commits]
+        return self._by_version(named)
+
+    @cached_property
+    def stages(self) -> dict[str, list[str]]:
+        """The stages that each version holds."""
+        assigned = self.repository.registry.assigned.items()
+        return self._by_version([(commit, f"{model}#{stage}") for (model, stage), commit in assigned])
+
+    def _by_version(self, named: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for commit, name in named:
+            version = self.carried.get(commit)
+            if version is not None:
+                found.setdefault(version, []).append(name)
+        return found
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers with names and settings, tensors with names, shapes and types; and the hash of each by name and shape."""
+
+    structure: Any
+    values: Mapping[Any, str]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a version is compared by. `settings`, `code`: Git's ids; `network`: None where it is out of reach."""
+
+    settings: str | None
+    code: str | None
+    network: Network | None
+    metrics: Mapping[str, float]
+    init_from: str | None
+
+
+def _parts(history: History, versions: Sequence[str]) -> Iterator[Parts]:
+    """The parts of each version."""
+    root = history.repository.root
+    names = [at(commit, path) for path in (PARAMS, CODE, METRICS, TRAINING) for commit in versions]
+    found = ids(root, names)
+    count = len(versions)
+    settings, code, *files = (found[place * count : (place + 1) * count] for place in range(4))
+    blobs = [blob for blob in {*files[0], *files[1]} if blob is not None]
+    content = dict(zip(blobs, contents(root, blobs), strict=True))
+    for place, commit in enumerate(versions):
+        metrics, training = (_json(content.get(column[place] or "")) for column in files)
+        yield Parts(
+            settings=settings[place],
+            code=code[place],
+            network=_network(_index(history.repository, history.commits[commit].weights)),
+            metrics=flat(metrics),
+            init_from=_init_from(training),
+        )
+
+
+def _network(index: Any) -> Network | None:
+    """What an index says of the network; None where there is none, or it has another form."""
+    try:
+        tensors = index["tensors"]
+        structure = [[tensor.get(key) for key in ("name", "shape", "dtype", "tied_to")] for tensor in tensors]
+        values = {(tensor["name"], tuple(tensor["shape"])): tensor["sha256"] for tensor in tensors}
+        return Network((index.get("architecture"), structure), values)
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def _index(repository: Repository, weights: lockfile.Entry | None) -> Any:
+    """models/weights/index.json, if it lies on this machine."""
+    if weights is None or weights.md5 is None or weights.legacy:
+        return None
+    listing = _json(repository.objects.read(weights.md5)[0])
+    if not isinstance(listing, list):
+        return None
+    name = INDEX.removeprefix(f"{WEIGHTS}/")
+    md5 = next((file.get("md5") for file in listing if isinstance(file, dict) and file.get("relpath") == name), None)
+    return None if md5 is None else _json(repository.objects.read(str(md5))[0])
+
+
+def _json(content: bytes | None) -> Any:
+    """Parsed; None where it is not there or is not JSON: a log shows what there is."""
+    try:
+        return None if content is None else json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def flat(metrics: Any, prefix: str = "") -> dict[str, float]:
+    """Nested figures by dotted name; what is no number is left out."""
+    if isinstance(metrics, dict):
+        return {name: value for key, item in metrics.items() for name, value in flat(item, f"{prefix}.{key}").items()}
+    number = isinstance(metrics, int | float) and not isinstance(metrics, bool)
+    return {prefix.removeprefix("."): float(metrics)} if number and prefix else {}
+
+
+def _init_from(training: Any) -> str | None:
+    given = training.get("init_from") if isinstance(training, dict) else None
+    commit = given.get("commit") if isinstance(given, dict) else None
+    return commit if isinstance(commit, str) else None
+
+
+def _metric(wanted: str | None, measured: Sequence[Mapping[str, float]]) -> str | None:
+    """The full name of the metric to show.
+
+    Raises:
+        VersionError: no version has it.
+    """
+    known = {name for metrics in measured for name in metrics}
+    if wanted is None:
+        newest = next((metrics for metrics in measured if metrics), {})
+        return next((name for name in MAIN if name in newest), None)
+    for name in (wanted, f"test.{wanted}"):
+        if name in known:
+            return name
+    short = {name.removeprefix("test.") for name in known}
+    near = difflib.get_close_matches(wanted, sorted(short | known), n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise VersionError(f"no version has a metric {wanted!r}{hint}: there are {', '.join(sorted(short)) or 'none'}")
+
+
+def _entry(history: History, commit: str, parts: Mapping[str, Parts], metric: str | None) -> Entry:
+    each, own = history.commits[commit], parts[commit]
+    parent = history.parents[commit][0] if history.parents[commit] else None
+    value = own.metrics.get(metric or "")
+    before = None if parent is None else parts[parent].metrics.get(metric or "")
+    return Entry(
+        commit=commit,
+        parents=history.parents[commit],
+        trained_from=None if own.init_from is None else history.carried.get(own.init_from) or own.init_from,
+        names=tuple(history.names.get(commit, ())),
+        stages=tuple(history.stages.get(commit, ())),
+        date=each.date,
+        author=each.author,
+        subject=each.subject,
+        changed=None if parent is None else _changed(history, commit, parent, parts),
+        metric=value,
+        move=None if value is None or before is None else value - before,
+        same_as=history.same_as.get(commit),
+        weights=str(each.model),
+    )
+
+
+def _changed(history: History, commit: str, parent: str, parts: Mapping[str, Parts]) -> str:
+    """The letters of what is not as in the parent."""
+    own, other = parts[commit], parts[parent]
+    if own.network is None or other.network is None:
+        letters = "sp"
+    else:
+        letters = "S" * (own.network.structure != other.network.structure) + "P" * _moved(own.network, other.network)
+    letters += "D" * (history.commits[commit].data != history.commits[parent].data)
+    return letters + "T" * (own.settings != other.settings) + "C" * (own.code != other.code)
+
+
+def _moved(one: Network, other: Network) -> bool:
+    """Whether a tensor that is in both, with one shape, has other values."""
+    return any(one.values[key] != other.values[key] for key in one.values.keys() & other.values.keys())
+
+
+def _since(root: Path, date: str) -> int:
+    """Seconds since 1970, as Git reads a date.
+
+    Raises:
+        VersionError: it is none: Git takes what it cannot read for now.
+    """
+    asked = git(root, "rev-parse", f"--since={date}", "--since=now", f"--since={date}").decode().split()
+    first, now, last = (int(line.removeprefix("--max-age=")) for line in asked)
+    if first <= now <= last:
+        raise VersionError(f"{date!r} is no date in the past that Git knows: write one as 2026-01-31 or '2 weeks ago'")
+    return first

@@ -1,0 +1,79 @@
+"""How large two bundles are and how long they take, side by side on this machine."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from stemma.bundle import Bundle
+
+BATCH = 256  # rows
+SINGLES, BATCHES = 200, 20  # timed runs of each bundle
+WARM = 3  # runs before those: the first is ten times slower
+
+Columns = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds from columns of values to predictions: medians over repeated runs.
+
+    Args:
+        single: of one row.
+        batch: of 256 rows.
+    """
+
+    single: float
+    batch: float
+
+
+def latencies(a: "Bundle", b: "Bundle", rows: Columns | None = None) -> tuple[Latency, Latency]:
+    """Time two bundles in turns, so that what else the machine does falls on both.
+
+    Args:
+        rows: to predict, repeated as needed; by default the sample request that each bundle carries.
+    """
+    of_a, of_b = rows or sample(a), rows or sample(b)
+    medians = []
+    for count, runs in ((1, SINGLES), (BATCH, BATCHES)):
+        first, second = repeated(of_a, a, count), repeated(of_b, b, count)
+        medians.append(_in_turns(lambda x=first: a.predict(x), lambda x=second: b.predict(x), runs))  # type: ignore[misc]
+    (single_a, single_b), (batch_a, batch_b) = medians
+    return Latency(single_a, batch_a), Latency(single_b, batch_b)
+
+
+def latency(bundle: "Bundle") -> Latency:
+    """Time one bundle."""
+    return latencies(bundle, bundle)[0]
+
+
+def sample(bundle: "Bundle") -> Columns:
+    """The rows of the sample request; a row of missing values where there is none."""
+    try:
+        found: Columns = json.loads(bundle.files["request.json"])["inputs"]
+    except (KeyError, TypeError, ValueError):
+        found = {}
+    names = [each.name for each in bundle.signature.inputs]
+    return found if all(found.get(name) for name in names) else {name: [None] for name in names}
+
+
+def repeated(rows: Columns, bundle: "Bundle", count: int) -> dict[str, list[Any]]:
+    """So many rows of just the columns that a bundle takes, from the first on, over and over."""
+    columns = {each.name: rows[each.name] for each in bundle.signature.inputs}
+    return {name: [values[row % len(values)] for row in range(count)] for name, values in columns.items()}
+
+
+def _in_turns(a: Callable[[], Any], b: Callable[[], Any], runs: int) -> tuple[float, float]:
+    """Median milliseconds of each."""
+    took: tuple[list[float], list[float]] = ([], [])
+    for run in range(WARM + runs):
+        for call, times in zip((a, b), took, strict=True):
+            start = time.perf_counter()
+            call()
+            if run >= WARM:
+                times.append((time.perf_counter() - start) * 1000)
+    return float(np.median(took[0])), float(np.median(took[1]))
