@@ -201,7 +201,8 @@ def update(made: dict[str, str]) -> None:
     """Put sections into the page; those that were not measured now stay."""
     old = TABLE.read_text(encoding="utf-8").split("\n## ")[1:] if TABLE.exists() else []
     sections = {text.split("\n")[0]: f"## {text.rstrip()}\n" for text in old} | made
-    page = "\n".join([TITLE, *(sections[name] for name in TABLES if name in sections)])
+    others = [name for name in sections if name not in TABLES]  # those of other programs
+    page = "\n".join([TITLE, *(sections[name] for name in (*TABLES, *others) if name in sections)])
     TABLE.write_text(page, encoding="utf-8")
 
 

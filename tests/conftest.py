@@ -29,7 +29,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-SMALL = ("data.rows=1500", "train.epochs=6", "train.batch_size=32")
+SMALL = ("data.rows=1500", "train.epochs=6", "train.batch_size=32", "evaluate.bootstrap=200")
 
 
 @pytest.fixture(scope="session")

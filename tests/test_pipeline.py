@@ -106,14 +106,16 @@ def test_dvc_gets_the_model_by_its_name_and_version(project: Project, tmp_path: 
 @pytest.mark.parametrize(
     ("model", "data"),
     [
-        pytest.param("torch_mlp", "digits", marks=TORCH),
+        pytest.param("torch_tabular", "digits", marks=TORCH),
         pytest.param("torch_linear", "diabetes", marks=TORCH),
         pytest.param("keras_linear", "digits", marks=KERAS),
-        pytest.param("keras_mlp", "diabetes", marks=KERAS),
+        pytest.param("keras_tabular", "diabetes", marks=KERAS),
     ],
 )
 def test_several_classes_and_regression_reach_the_bundle(model: str, data: str, tmp_path: Path) -> None:
-    quick = ("train.epochs=30", "train.batch_size=16", "train.learning_rate=0.01")
+    quick = ("train.epochs=30", "evaluate.bootstrap=0")
+    if model.endswith("linear"):
+        quick += ("train.batch_size=16", "train.learning_rate=0.01")
     project = fresh_project(tmp_path / "p", f"model={model}", f"data={data}", *quick)
     project.repro()
     figures = metrics(project)["test"]
@@ -187,6 +189,31 @@ def test_an_experiment_may_change_the_framework(torch_project: Project, tmp_path
     assert json.loads(project.read("models/weights/index.json"))["framework"] == "tensorflow"
     diff = json.loads(project.ok("dvc", "metrics", "diff", "--json"))
     assert "test.roc_auc" in diff["reports/metrics.json"]
+
+
+def test_a_network_starts_from_another_versions_weights_and_frozen_layers_keep_their_files(
+    project: Project, tmp_path: Path
+) -> None:
+    child = project.copy(tmp_path / "p")
+    parent = child.ok("git", "rev-parse", "HEAD").strip()
+    before = json.loads(child.read("models/weights/index.json"))
+    child.ok("stemma", "conf", "sync", "train.init_from=HEAD", "train.freeze=['hidden_1.*']", "train.seed=1")
+    told = child.ok("dvc", "repro", "train")
+    tensors = {tensor["name"]: tensor["sha256"] for tensor in before["tensors"]}
+    assert f"{len(tensors)} of {len(tensors)} tensors start from HEAD" in told
+    record = json.loads(child.read("reports/training.json"))
+    assert record["init_from"] == {
+        "revision": "HEAD", "commit": parent, "taken": sorted(tensors), "drawn": []
+    }  # fmt: skip
+    after = {t["name"]: t["sha256"] for t in json.loads(child.read("models/weights/index.json"))["tensors"]}
+    assert {name for name in tensors if tensors[name] == after[name]} == set(record["frozen"])
+    assert all(name.startswith("hidden_1.") for name in record["frozen"]) and len(record["frozen"]) == 2
+    child.commit("tuned")
+    (newest,) = json.loads(child.ok("stemma", "log", "--json", "-n", "1"))["entries"]
+    assert newest["commit"] != parent and parent in json.dumps(newest)
+    child.ok("stemma", "conf", "sync", "train.init_from=nowhere")
+    refused = child.run("python", "src/stage.py", "train")
+    assert refused.returncode == 1 and refused.stderr.startswith("error: no revision is named 'nowhere'")
 
 
 @pytest.mark.parametrize("framework", [pytest.param("torch", marks=TORCH), pytest.param("keras", marks=KERAS)])

@@ -17,7 +17,7 @@ from stemma.errors import SettingsError
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Role = Literal["numeric", "categorical", "boolean", "drop", "bayes"]
+Role = Literal["numeric", "categorical", "boolean", "date", "drop", "bayes"]
 Task = Literal["binary", "multiclass", "regression"]
 
 
@@ -44,6 +44,9 @@ class Table(Section):
     positive: str | None  # the class whose probability is judged; None: the last one in order
     columns: dict[str, Role]  # by name, or by a pattern such as "pixel_*"
     ranges: dict[str, tuple[float | None, float | None]]  # lowest and highest of a numeric column, None is open
+    group: str | None  # a column whose equal values stay in one split
+    time: str | None  # a date or number by which later rows are judged: train, then validation, then test
+    partition: str | None  # a column that already says train, validation or test
     split: SplitSettings
 
 
@@ -61,6 +64,9 @@ class FileTable(Table):
 
     kind: Literal["file"]
     separator: Annotated[str, Field(min_length=1, max_length=1)]
+    header: bool  # whether the first row names the columns; without one they are c0, c1, ...
+    encoding: str  # of the text, as Python names it
+    decimal: Literal[".", ","]
     missing: tuple[str, ...]  # the texts that stand for "no value"
 
 
@@ -72,6 +78,17 @@ class BundledTable(Table):
 
 
 DataSettings = Annotated[SimulatedTable | FileTable | BundledTable, Field(discriminator="kind")]
+
+
+class PrepareSettings(Section):
+    """How a table is checked and its columns become numbers."""
+
+    strict: bool  # hints (leakage, duplicates, identifiers) stop the stage as errors do
+    numeric: Literal["auto", "standard", "robust", "quantile"]
+    impute: Literal["median", "mean"]
+    indicator: bool  # one more input for each numeric column with missing values in training
+    rare: PositiveInt  # a level with fewer training rows is grouped with the other rare ones
+    embed: PositiveInt  # a column with more levels than this is embedded in the network, not one-hot encoded
 
 
 class ModelSettings(Section):
@@ -89,6 +106,16 @@ class MlpSettings(ModelSettings):
     dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
+class TabularSettings(ModelSettings):
+    """Several small networks in one, on embedded numbers."""
+
+    members: PositiveInt  # networks whose predictions are averaged
+    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]  # units of each hidden layer of a member
+    embedding: PositiveInt  # numbers that a numeric column becomes, at most
+    bins: PositiveInt  # where the curves of these numbers may bend, at most
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
 class LinearSettings(ModelSettings):
     """No hidden layer, nothing to set."""
 
@@ -97,7 +124,7 @@ class TrainSettings(Section):
     """How a network is fitted, the same in both frameworks."""
 
     epochs: PositiveInt
-    batch_size: PositiveInt
+    batch_size: PositiveInt | None  # None: by the number of training rows
     optimizer: Literal["adam", "sgd"]
     learning_rate: PositiveFloat
     schedule: Literal["constant", "cosine", "step"]
@@ -109,14 +136,31 @@ class TrainSettings(Section):
     precision: Literal["float32", "mixed"]
     threads: PositiveInt
     seed: Seed
+    init_from: str | None  # a revision whose weights it starts from; None: from random ones
+    freeze: tuple[str, ...]  # patterns of tensors that stay as they start, such as "hidden_1.*"
     resume: bool
+
+
+class Costs(Section):
+    """What a wrong decision costs, in any unit."""
+
+    false_positive: PositiveFloat
+    false_negative: PositiveFloat
 
 
 class EvaluateSettings(Section):
     """How predictions are judged."""
 
-    threshold: Share
+    threshold: Share | Literal["f1", "youden", "cost", "recall_at_precision"]  # a probability, or a rule
+    costs: Costs  # of the rule cost
+    precision: Share  # of the rule recall_at_precision: the least precision
+    calibration: Literal["none", "temperature"]
     bins: Annotated[int, Field(ge=2, le=1000)]
+    bootstrap: Annotated[int, Field(ge=0, le=100_000)]  # resamples behind each 95 % interval; 0: no intervals
+    slices: tuple[str, ...]  # columns whose every value is judged by itself
+    folds: Annotated[int, Field(ge=2, le=100)] | None  # of a cross-validation; None: none
+    minimum: dict[str, float | str]  # the quality gate: figures on the test rows, and better_than: a baseline
+    seed: Seed
 
 
 class ExportSettings(Section):
@@ -137,6 +181,7 @@ class Settings(Section):
     """The whole of params.yaml."""
 
     data: DataSettings
+    prepare: PrepareSettings
     model: ModelSettings
     train: TrainSettings
     evaluate: EvaluateSettings

@@ -46,7 +46,26 @@ SEAL = 64  # letters of a SHA-256
 # What a bundle may unpack to, at most: a small zip of endless zeros must not fill the memory.
 SMALL, RATIO = 256 * 2**20, 100
 BATCH = 8192  # rows read and predicted at once
-TENSORS = {"number": "tensor(float)", "boolean": "tensor(float)", "string": "tensor(string)"}
+TENSORS = {
+    "number": "tensor(float)",
+    "boolean": "tensor(float)",
+    "date": "tensor(double)",
+    "string": "tensor(string)",
+}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A CSV file to predict, with a header and in UTF-8.
+
+    Args:
+        separator: of two fields, one character.
+        decimal: the mark before the decimals of a number, a point or a comma.
+    """
+
+    path: Path
+    separator: str = ","
+    decimal: str = "."
 
 
 @dataclass(frozen=True)
@@ -251,10 +270,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if chosen.command == "verify":
             count = len(open_bundle(chosen.bundle).files)
             print(f"{chosen.bundle} is intact: {count} files")
-        elif chosen.output is None:
-            _to_stdout(open_bundle(chosen.bundle), chosen.rows)
+            return
+        rows = Rows(chosen.rows, chosen.separator, chosen.decimal)
+        if chosen.output is None:
+            _to_stdout(open_bundle(chosen.bundle), rows)
         else:
-            _to_file(open_bundle(chosen.bundle), chosen.rows, chosen.output)
+            _to_file(open_bundle(chosen.bundle), rows, chosen.output)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -263,7 +284,7 @@ def _parser() -> argparse.ArgumentParser:
     predict = commands.add_parser(
         "predict",
         help="predict the rows of a CSV file",
-        description="Predict the rows of a CSV file (UTF-8, commas, a header), one line of CSV for each.",
+        description="Predict the rows of a CSV file (UTF-8, with a header), one line of CSV for each.",
         epilog="example: python -m stemma.bundle predict models/package/model.zip rows.csv --output predictions.csv",
     )
     verify = commands.add_parser(
@@ -275,11 +296,21 @@ def _parser() -> argparse.ArgumentParser:
     for command in (predict, verify):
         command.add_argument("bundle", metavar="MODEL.zip", type=Path)
     predict.add_argument("rows", metavar="ROWS.csv", type=Path)
+    predict.add_argument("--separator", metavar="CHARACTER", type=_character, default=",", help="of ROWS.csv [,]")
+    predict.add_argument("--decimal", choices=(".", ","), default=".", help="the mark in numbers of ROWS.csv [.]")
     predict.add_argument("--output", metavar="FILE", type=Path, help="write here instead of to the terminal")
     return parser
 
 
-def _to_stdout(bundle: Bundle, rows: Path) -> None:
+def _character(text: str) -> str:
+    """A separator; a tab may be written as \\t, which is easier to type."""
+    text = "\t" if text == "\\t" else text
+    if len(text) != 1 or text in '"\r\n':
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character that can separate fields")
+    return text
+
+
+def _to_stdout(bundle: Bundle, rows: Rows) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")
     try:
@@ -289,7 +320,7 @@ def _to_stdout(bundle: Bundle, rows: Path) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _to_file(bundle: Bundle, rows: Path, output: Path) -> None:
+def _to_file(bundle: Bundle, rows: Rows, output: Path) -> None:
     try:
         with replaced(output) as partial, partial.open("w", encoding="utf-8", newline="") as file:
             _write_predictions(bundle, rows, file)
@@ -297,14 +328,16 @@ def _to_file(bundle: Bundle, rows: Path, output: Path) -> None:
         raise BundleError(f"{output} cannot be written ({error.strerror or error})") from None
 
 
-def _write_predictions(bundle: Bundle, rows: Path, file: TextIO) -> None:
+def _write_predictions(bundle: Bundle, rows: Rows, file: TextIO) -> None:
     classes = bundle.signature.classes
     writer = csv.writer(file, lineterminator="\n")
     for first_row, columns in _batches(rows):
         try:
+            if rows.decimal == ",":
+                columns = _pointed(columns, bundle.signature, first_row)
             output = bundle.predict(columns, first_row)
         except BundleError as error:
-            raise BundleError(f"{rows}: {error}") from None
+            raise BundleError(f"{rows.path}: {error}") from None
         if first_row == 1:  # not before: rows that cannot be read leave no output
             writer.writerow([*(f"probability_{name}" for name in classes), "prediction"])
         texts = output.astype(str)  # the fewest digits that give the same float32
@@ -312,11 +345,12 @@ def _write_predictions(bundle: Bundle, rows: Path, file: TextIO) -> None:
         writer.writerows(lines.tolist())
 
 
-def _batches(path: Path) -> Iterator[tuple[int, dict[str, list[str]]]]:
+def _batches(rows: Rows) -> Iterator[tuple[int, dict[str, list[str]]]]:
     """(number of the first row, columns) of some rows at a time; at least once. Empty lines are no rows."""
+    path = rows.path
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
+            reader = csv.reader(file, strict=True, delimiter=rows.separator)
             header = _header(next(reader, []), path)
             first_row = 1
             batch: list[list[str]] = []
@@ -334,6 +368,18 @@ def _batches(path: Path) -> Iterator[tuple[int, dict[str, list[str]]]]:
         raise BundleError(f"{path} is not there") from None
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise BundleError(f"{path} cannot be read as CSV ({_first_line(error)})") from None
+
+
+def _pointed(columns: dict[str, list[str]], known: signature.Signature, first_row: int) -> dict[str, list[str]]:
+    """The columns with a point in numbers that have a decimal comma."""
+    numbers = {each.name.strip() for each in known.inputs if each.type == "number"}
+    pointed = dict(columns)
+    for name in (name for name in columns if name.strip() in numbers):
+        for row, text in enumerate(columns[name], start=first_row):
+            if "." in text and text.strip() not in known.missing:
+                raise BundleError(f"column {name!r}, row {row}: {text!r} has a point, and the decimal mark is a comma")
+        pointed[name] = [text.replace(",", ".") for text in columns[name]]
+    return pointed
 
 
 def _header(names: list[str], path: Path) -> list[str]:

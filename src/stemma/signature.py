@@ -2,13 +2,18 @@
 
 number     float32; NaN is missing
 boolean    float32 1 or 0, from true/false, yes/no, t/f, y/n, 1/0 in any case; NaN is missing
-string     text, as it stands; "" is missing
+date       float64 seconds since 1970, from ISO 8601 text such as 2024-12-31 or 2024-12-31T23:59:59, or from a number
+           of such seconds; a text with an offset is taken to UTC, one without counts as it stands; NaN is missing
+string     text; "" is missing
+
+Spaces around a text never count.
 """
 
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -17,6 +22,7 @@ from numpy.typing import NDArray
 from stemma.errors import BundleError
 
 FORMAT = 1
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 MISSING = ("", "NA", "NaN", "nan", "null", "NULL", "None", "?")
 TRUTH = dict.fromkeys(("true", "yes", "t", "y", "1", "1.0"), 1.0) | dict.fromkeys(
     ("false", "no", "f", "n", "0", "0.0"), 0.0
@@ -25,7 +31,7 @@ TRUTH = dict.fromkeys(("true", "yes", "t", "y", "1", "1.0"), 1.0) | dict.fromkey
 
 @dataclass(frozen=True)
 class Input:
-    """One input of the graph, of type number, boolean or string."""
+    """One input of the graph, of type number, boolean, date or string."""
 
     name: str
     type: str
@@ -67,15 +73,17 @@ class Signature:
         Raises:
             BundleError: names a column that is missing or of another length, or the row of a value that does not fit.
         """
-        absent = [repr(each.name) for each in self.inputs if each.name not in columns]
+        # Spaces around a name count only where another column has the name without them.
+        named = {name.strip(): values for name, values in columns.items()} | dict(columns)
+        absent = [repr(each.name) for each in self.inputs if each.name not in named]
         if absent:
             raise BundleError(f"the rows lack the column{'s' if len(absent) > 1 else ''} {', '.join(absent)}")
-        lengths = {each.name: len(columns[each.name]) for each in self.inputs}
+        lengths = {each.name: len(named[each.name]) for each in self.inputs}
         first = self.inputs[0].name
         for name, length in lengths.items():
             if length != lengths[first]:
                 raise BundleError(f"column {name!r} has {length} rows, and column {first!r} has {lengths[first]}")
-        return {each.name: self._array(each, columns[each.name], first_row) for each in self.inputs}
+        return {each.name: self._array(each, named[each.name], first_row) for each in self.inputs}
 
     def labels(self, output: NDArray[Any]) -> list[str]:
         """The class of each row of probabilities (N, classes)."""
@@ -96,7 +104,7 @@ class Signature:
         if column.type == "string":
             return np.array(converted, dtype=object).reshape(-1, 1)
         with np.errstate(over="ignore"):
-            array = np.array(converted, dtype=np.float64).astype(np.float32)
+            array = np.array(converted, dtype=np.float64).astype(np.float64 if column.type == "date" else np.float32)
         if np.isinf(array).any():
             row = int(np.isinf(array).argmax())
             raise _wrong(column, row + first_row, values[row])
@@ -121,7 +129,7 @@ def parse(content: bytes) -> Signature:
             classes=tuple(entry.get("classes") or ()),
             positive=entry.get("positive"),
             threshold=entry.get("threshold"),
-            missing=tuple(entry.get("missing", MISSING)),
+            missing=tuple(text.strip() for text in entry.get("missing", MISSING)),
         )
         faults = _faults(signature)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -176,13 +184,28 @@ def _flag(value: Any, missing: tuple[str, ...]) -> float:
     return number
 
 
+def _date(value: Any, missing: tuple[str, ...]) -> float:
+    """Seconds since 1970."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError
+    if not isinstance(value, str):
+        return _number(value, missing)
+    text = value.strip()
+    if text in missing:
+        return math.nan
+    moment = datetime.fromisoformat(text.replace("/", "-"))
+    # Whole microseconds by one division, as a table's dates are turned into seconds.
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - EPOCH) // MICROSECOND / 1_000_000
+
+
 def _text(value: Any, missing: tuple[str, ...]) -> str:
-    """Text as it stands; a number as a table writes it, so that 2 and 2.0 are "2"."""
+    """Text without the spaces around it; a number as a table writes it, so that 2 and 2.0 are "2"."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, str):
         value.encode()  # half a surrogate pair is no text
-        return "" if value in missing else value
+        text = value.strip()
+        return "" if text in missing else text
     if value is None or value != value:
         return ""
     if isinstance(value, bool):
@@ -194,10 +217,20 @@ def _text(value: Any, missing: tuple[str, ...]) -> str:
     raise TypeError
 
 
-CONVERTERS: dict[str, Callable[[Any, tuple[str, ...]], Any]] = {"number": _number, "boolean": _flag, "string": _text}
+CONVERTERS: dict[str, Callable[[Any, tuple[str, ...]], Any]] = {
+    "number": _number,
+    "boolean": _flag,
+    "date": _date,
+    "string": _text,
+}
+WANTED = {
+    "number": "a finite number",
+    "boolean": "true or false",
+    "date": "a date such as 2024-12-31 or 2024-12-31T23:59:59",
+    "string": "a text",
+}
 
 
 def _wrong(column: Input, row: int, value: Any) -> BundleError:
-    wanted = {"number": "a finite number", "boolean": "true or false", "string": "a text"}[column.type]
     shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
-    return BundleError(f"column {column.name!r}, row {row}: {shown} is not {wanted}")
+    return BundleError(f"column {column.name!r}, row {row}: {shown} is not {WANTED[column.type]}")

@@ -50,7 +50,7 @@ def message(path: Path) -> str:
 
 def test_the_default_settings_are_valid_and_frozen(params: Path) -> None:
     settings = config.load(params)
-    assert settings.train.learning_rate == 0.001
+    assert settings.train.learning_rate == 0.003
     with pytest.raises(ValidationError, match="frozen"):
         settings.train.epochs = 3
 
@@ -92,7 +92,10 @@ def test_all_errors_are_told_at_once(params: Path) -> None:
         ({"data__split__test": 1.5}, "data.split.test: 1.5: input should be less than 1"),
         ({"data__kind": "simulatd"}, "data.kind: 'simulatd' is none of simulated, file, bundled (did you mean simul"),
         ({"model__name": "torch_mpl"}, "model.name: 'torch_mpl' is none of"),
-        ({"model__framework": "tensorflow"}, "model.framework: torch_mlp is in the framework torch, not tensorflow"),
+        (
+            {"model__framework": "tensorflow"},
+            "model.framework: torch_tabular is in the framework torch, not tensorflow",
+        ),
         ({"trian": {}}, "trian: no such section (did you mean train?)"),
         ({"train": None}, "train: "),
         ({"train__epochs": True}, "train.epochs: True: input should be a valid integer"),
@@ -122,7 +125,7 @@ def test_the_file_that_holds_a_wrong_setting_is_named(tmp_path: Path) -> None:
     (tmp_path / ".dvc").mkdir()
     shutil.copyfile(ROOT / ".dvc" / "config", tmp_path / ".dvc" / "config")
     file = tmp_path / "conf" / "train" / "default.yaml"
-    file.write_text(file.read_text(encoding="utf-8").replace("epochs: 40", "epochs: -1"), encoding="utf-8")
+    file.write_text(file.read_text(encoding="utf-8").replace("epochs: 60", "epochs: -1"), encoding="utf-8")
     conf.sync(tmp_path)
     where = str(Path("conf") / "train" / "default.yaml")
     assert f"train.epochs: -1: input should be greater than 0 (in {where})" in message(tmp_path / "params.yaml")

@@ -416,6 +416,57 @@ def test_the_texts_for_missing_can_be_set_in_the_signature(tmp_path: Path) -> No
     assert np.isnan(arrays["PageValues"]).all() and np.isnan(arrays["Weekend"]).all()
 
 
+def test_spaces_around_values_and_names_never_count(model: Path) -> None:
+    signature = bundle.open_bundle(model).signature
+    columns = {" Month": [" May\t", "\u00a0May", " NA ", " "], "PageValues ": [" 1"] * 4, "Weekend": ["no "] * 4}
+    arrays = signature.arrays(columns)
+    assert arrays["Month"][:, 0].tolist() == ["May", "May", "", ""]
+    assert signature.arrays({**columns, "Month": ["Nov"] * 4})["Month"][0, 0] == "Nov"
+
+
+DATED = {**REGRESSION, "inputs": [{"name": "Day", "type": "date"}]}
+
+
+@pytest.fixture(scope="session")
+def dated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Predicts the days since 1970 of a date, -1 for none."""
+    info, node = helper.make_tensor_value_info, helper.make_node
+    nodes = [
+        node("Div", ["Day", "day"], ["days"]),
+        node("IsNaN", ["Day"], ["missing"]),
+        node("Where", ["missing", "none", "days"], ["number"]),
+        node("Cast", ["number"], ["prediction"], to=TensorProto.FLOAT),
+    ]
+    constants = [
+        helper.make_tensor(name, TensorProto.DOUBLE, [1], [value]) for name, value in (("day", 86400.0), ("none", -1.0))
+    ]
+    whole = helper.make_graph(
+        nodes, "test", [info("Day", TensorProto.DOUBLE, ["rows", 1])],
+        [info("prediction", TensorProto.FLOAT, ["rows", 1])], constants,
+    )  # fmt: skip
+    content = helper.make_model(whole, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    path = tmp_path_factory.mktemp("bundle") / "model.zip"
+    bundle.build(path, contents(DATED) | {"model.onnx": content.SerializeToString(deterministic=True)})
+    return path
+
+
+def test_dates_are_iso_texts_or_seconds_since_1970(dated: Path) -> None:
+    days = {
+        "1970-01-02": 1, " 1970-01-02T12:00 ": 1.5, "1969-12-31 18:00:00": -0.25, "1970-01-11T00:00:00Z": 10,
+        "1970-01-11T02:00:00+02:00": 10, "NA": -1, "": -1, 86_400: 1, 43_200.0: 0.5, None: -1, math.nan: -1,
+    }  # fmt: skip
+    opened = bundle.open_bundle(dated)
+    assert opened.predict({"Day": list(days)})[:, 0].tolist() == list(days.values())
+    arrays = opened.signature.arrays({"Day": ["2024-02-29T12:30:01.000001"]})
+    assert arrays["Day"].dtype == np.float64 and arrays["Day"][0, 0] == 1709209801.000001
+
+
+@pytest.mark.parametrize("value", ["yesterday", "2023-02-29", "31/12/2024", "86400", "inf", True, math.inf])
+def test_what_is_no_date_is_named(dated: Path, value: Any) -> None:
+    with pytest.raises(BundleError, match=r"column 'Day', row 2: .* is not a date such as 2024-12-31 or 2024-12-31T"):
+        bundle.open_bundle(dated).predict({"Day": ["2024-02-29", value]})
+
+
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
@@ -466,7 +517,7 @@ def test_the_positive_class_is_predicted_from_the_threshold_on(tmp_path: Path) -
         ({"format": 2}, "signature.json has format 2, and this version reads 1"),
         ({"task": "ranking"}, "task 'ranking' is unknown"),
         ({"inputs": []}, "it names no inputs"),
-        ({"inputs": [{"name": "a", "type": "date"}]}, "an input is of an unknown type"),
+        ({"inputs": [{"name": "a", "type": "image"}]}, "an input is of an unknown type"),
         ({"inputs": [{"name": "a", "type": "number"}] * 2}, "two inputs have one name"),
         ({"inputs": [{"name": 3, "type": "number"}]}, "is not a text"),
         ({"inputs": [{"name": "a"}]}, "KeyError: 'type'"),
@@ -591,6 +642,18 @@ def test_many_rows_are_read_in_batches_and_numbered_through(regression: Path, tm
     assert f"row {size + 1}: 2 values, and the header has 3" in failed("predict", regression, path)
     path.write_text("\n".join([*lines, "May,1,perhaps"]))
     assert f"column 'Weekend', row {size + 1}: 'perhaps' is not true or false" in failed("predict", regression, path)
+
+
+def test_another_separator_and_a_decimal_comma_are_options(regression: Path, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("Month; PageValues;Weekend\nMay;0,5;1\nNov; -1e1 ;0\n", encoding="utf-8")
+    comma = ("predict", regression, path, "--decimal", ",")
+    assert command(*comma, "--separator", ";", poisoned=False).stdout == "prediction\n2.5\n-8.0\n"
+    path.write_text(path.read_text().replace(";", "\t"), encoding="utf-8")
+    assert command(*comma, "--separator", "\\t", poisoned=False).stdout == "prediction\n2.5\n-8.0\n"
+    path.write_text("Month;PageValues;Weekend\nMay;1.234;1\n", encoding="utf-8")
+    reason = "column 'PageValues', row 1: '1.234' has a point, and the decimal mark is a comma"
+    assert reason in failed(*comma, "--separator", ";")
 
 
 def test_a_header_without_rows_gives_a_header(multiclass: Path, tmp_path: Path) -> None:

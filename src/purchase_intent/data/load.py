@@ -4,14 +4,15 @@ Canonical columns, whatever the source:
 
     numeric, bayes   float64, NaN is missing
     boolean          float64, 1, 0 or NaN (true/false, yes/no, t/f, y/n, 1/0 in any case)
-    categorical      category of text, exactly as in the file; "" is missing; categories in text order
+    date             datetime64[us] without a zone (a time with one is taken in UTC), NaT is missing
+    categorical      category of text as in the file; "" is missing; categories in text order
     target           category of text (classes; TRUE/FALSE for booleans), or float64 (regression)
 
-Files are read by Arrow: it refuses a row with too few or too many fields, which pandas fills or folds without a word.
+Spaces around a value never count.
 """
 
-import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from purchase_intent.config import BundledTable, FileTable, SimulatedTable, Table
-from purchase_intent.data import bundled, simulate
-from purchase_intent.data.columns import refuse, role_of, roles
-from stemma.errors import DataError
+from purchase_intent.data import bundled, files, simulate
+from purchase_intent.data.columns import refuse, role_of, roles, splitting
+from purchase_intent.data.texts import INSTANT, instants, numbers, trimmed
 from stemma.signature import TRUTH  # what a served network takes for true and false
 
 
 class WrongValue(Exception):
     """A value that does not fit the role of its column."""
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How values are written as text."""
+
+    missing: tuple[str, ...] = ()
+    decimal: str = "."
 
 
 def table(settings: Table) -> pd.DataFrame:
@@ -44,11 +53,12 @@ def table(settings: Table) -> pd.DataFrame:
     source = READERS[settings.kind](settings)  # type: ignore[attr-defined]
     columns = {name: source.column(name) for name in source.column_names}
     del source
+    writing = Writing(settings.missing, settings.decimal) if isinstance(settings, FileTable) else Writing()
     canonical, problems = {}, []
     for name in list(columns):
         kind = _kind(name, settings)
         try:
-            canonical[name] = CONVERTERS[kind](columns.pop(name))
+            canonical[name] = CONVERTERS[kind](columns.pop(name), writing)
         except WrongValue as wrong:
             problems.append(f"column {name!r} ({kind}) {wrong}")
     refuse(settings.source, problems)
@@ -58,15 +68,18 @@ def table(settings: Table) -> pd.DataFrame:
 
 def _used(names: list[str], settings: Table) -> list[str]:
     """The columns that are not dropped, once all have been checked."""
-    kept = roles(names, settings)
-    return [name for name in names if kept.get(name) != "drop"]
+    kept, splits = roles(names, settings), splitting(settings).values()
+    return [name for name in names if kept.get(name) != "drop" or name in splits]
 
 
 def _kind(name: str, settings: Table) -> str:
-    """The role of a column, for the target "class" or "numeric"."""
+    """The role of a column, for the target "class" or "numeric", for one that only splits by time "time"."""
     if name == settings.target:
         return "numeric" if settings.task == "regression" else "class"
-    return str(role_of(name, settings))
+    if name in (settings.group, settings.partition):
+        return "categorical"
+    role = role_of(name, settings)
+    return "time" if name == settings.time and role == "drop" else str(role)
 
 
 def _simulated(settings: SimulatedTable) -> pa.Table:
@@ -82,26 +95,19 @@ def _bundled(settings: BundledTable) -> pa.Table:
 
 def _file(settings: FileTable) -> pa.Table:
     path = Path(settings.source)
-    if not path.is_file():
-        raise DataError(f"{path} is not there: copy the table to that place, or correct `source` in conf/data/")
-    parquet = path.suffix == ".parquet"
-    try:
-        return _parquet(path, settings) if parquet else _csv(path, settings)
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        form = "Parquet" if parquet else f"CSV in UTF-8, separated by {settings.separator!r}"
-        raise DataError(f"{path} cannot be read as {form}: {_reason(error)}") from None
+    return _parquet(path, settings) if files.is_parquet(path) else _csv(path, settings)
 
 
 def _parquet(path: Path, settings: FileTable) -> pa.Table:
     """The columns that have a use, with the texts for "no value" as nulls."""
     from pyarrow import parquet
 
-    source = parquet.read_table(path, columns=_used(parquet.read_schema(path).names, settings))
+    with files.one_reason(path):
+        source = parquet.read_table(path, columns=_used(parquet.read_schema(path).names, settings))
     for place, name in enumerate(source.column_names):
-        column = _decoded(source.column(name))
+        column = decoded(source.column(name))
         if pa.types.is_string(column.type):
-            missing = pc.is_in(column, value_set=pa.array(settings.missing, column.type))
-            source = source.set_column(place, name, pc.if_else(missing, None, column))
+            source = source.set_column(place, name, trimmed(column, settings.missing))
     return source
 
 
@@ -109,75 +115,76 @@ def _csv(path: Path, settings: FileTable) -> pa.Table:
     """The columns that have a use, as text; classes and categories as dictionaries, which are small."""
     from pyarrow import csv
 
-    # One thread: only then does an error name the row.
-    reading = csv.ReadOptions(use_threads=False)
-    parsing = csv.ParseOptions(delimiter=settings.separator, newlines_in_values=True)
-    with csv.open_csv(path, reading, parsing) as head:
-        used = _used(head.schema.names, settings)
-    text, coded = pa.string(), pa.dictionary(pa.int32(), pa.string())
-    converting = csv.ConvertOptions(
-        include_columns=used,
-        column_types={name: coded if _kind(name, settings) in ("categorical", "class") else text for name in used},
-        null_values=list(settings.missing),
-        strings_can_be_null=True,
-    )
-    return csv.read_csv(path, reading, parsing, converting)
+    text = files.Text(settings.separator, settings.header, settings.encoding)
+    used = _used(files.names(path, text), settings)
+    plain, coded = pa.string(), pa.dictionary(pa.int32(), pa.string())
+    columns = {name: coded if _kind(name, settings) in ("categorical", "class") else plain for name in used}
+    options = files.csv_options(path, text, columns, null_values=list(settings.missing))
+    with files.one_reason(path, text), files.opened(path, text) as stream:
+        return csv.read_csv(stream, *options)
 
 
-def _reason(error: Exception) -> str:
-    """The first line of what Arrow says; it counts the header as row 1."""
-    text = re.sub(r".*Row #(\d+): ", lambda found: f"row {int(found[1]) - 1}: ", str(error).splitlines()[0])
-    return text if len(text) <= 200 else text[:200] + "..."
-
-
-def _number(column: pa.ChunkedArray) -> np.ndarray:
+def _number(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
     """float64, NaN where there is no value."""
-    column = _decoded(column)
+    column = decoded(column)
     if pa.types.is_string(column.type):
-        try:
-            column = column.cast(pa.float64())
-        except pa.ArrowInvalid:
-            column = _parsed(pc.utf8_trim_whitespace(column))
+        column = _parsed(column, writing, lambda texts: numbers(texts, writing.decimal), "is not a number")
     try:
         return column.cast(pa.float64(), safe=False).to_numpy()
     except pa.ArrowNotImplementedError:
         raise WrongValue(f"holds values of type {column.type}, not numbers") from None
 
 
-def _parsed(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts as float64; the first that is no number is found by halving."""
+def _date(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
+    """datetime64[us], NaT where there is no value."""
+    column = decoded(column)
+    if pa.types.is_string(column.type):
+        column = _parsed(column, writing, instants, "is not a date such as 2024-01-31 or 2024-01-31 12:30:00")
+    if not pa.types.is_temporal(column.type) or pa.types.is_time(column.type) or pa.types.is_duration(column.type):
+        raise WrongValue(f"holds values of type {column.type}, not dates")
+    return column.cast(INSTANT, safe=False).to_numpy()
+
+
+def _parsed(
+    texts: pa.ChunkedArray, writing: Writing, parse: Callable[[Any], pa.ChunkedArray], otherwise: str
+) -> pa.ChunkedArray:
+    """Texts as values; the first that is none is found by halving."""
     try:
-        return texts.cast(pa.float64())
+        return parse(texts)
     except pa.ArrowInvalid:
-        good, bad = 0, len(texts)  # texts[:good] are numbers, texts[:bad] are not all
+        texts = trimmed(texts, writing.missing)
+    try:
+        return parse(texts)
+    except pa.ArrowInvalid:
+        good, bad = 0, len(texts)  # texts[:good] are values, texts[:bad] are not all
     while bad - good > 1:
         middle = (good + bad) // 2
         try:
-            texts.slice(good, middle - good).cast(pa.float64())
+            parse(texts.slice(good, middle - good))
             good = middle
         except pa.ArrowInvalid:
             bad = middle
-    raise WrongValue(f"holds {texts[good].as_py()!r} in row {good + 1}, which is not a number")
+    raise WrongValue(f"holds {texts[good].as_py()!r} in row {good + 1}, which {otherwise}")
 
 
-def _category(column: pa.ChunkedArray) -> pd.Categorical:
+def _category(column: pa.ChunkedArray, writing: Writing) -> pd.Categorical:
     """Text, "" where there is no value."""
-    codes, texts = _coded(column)
+    codes, texts = _coded(column, writing)
     if (codes < 0).any():
         codes = np.where(codes < 0, len(texts), codes)
         texts = [*texts, ""]
     return _sorted(codes, texts)
 
 
-def _class(column: pa.ChunkedArray) -> pd.Categorical:
+def _class(column: pa.ChunkedArray, writing: Writing) -> pd.Categorical:
     """Text, NaN where there is no value, which `validate.check` refuses."""
-    return _sorted(*_coded(column))
+    return _sorted(*_coded(column, writing))
 
 
-def _flag(column: pa.ChunkedArray) -> np.ndarray:
+def _flag(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
     """1.0, 0.0 or NaN."""
-    codes, texts = _coded(column)
-    values = np.array([TRUTH.get(text.strip().lower(), -1.0) for text in texts] + [np.nan])  # code -1 takes the last
+    codes, texts = _coded(column, writing)
+    values = np.array([TRUTH.get(text.lower(), -1.0) for text in texts] + [np.nan])  # code -1 takes the last
     flags = values[codes]
     if (flags < 0).any():
         row = int(np.argmax(flags < 0))
@@ -185,20 +192,37 @@ def _flag(column: pa.ChunkedArray) -> np.ndarray:
     return flags
 
 
-def _coded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
+def _moment(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
+    """Numbers, or else dates: a column of time that has no role."""
+    try:
+        return _number(column, writing)
+    except WrongValue:
+        return _date(column, writing)
+
+
+def _coded(column: pa.ChunkedArray, writing: Writing) -> tuple[np.ndarray, list[str]]:
     """A code for each row, -1 where there is no value, and the text of each code."""
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), None, column)
     try:
         if not pa.types.is_dictionary(column.type):
-            column = _decoded(column).dictionary_encode()
+            column = decoded(column).dictionary_encode()
         coded = column.combine_chunks()
-        texts = coded.dictionary.cast(pa.string()).to_pylist()
+        texts = [text.strip() for text in written(coded.dictionary)]
     except pa.ArrowNotImplementedError:
         raise WrongValue(f"holds values of type {column.type}, which have no text") from None
-    if pa.types.is_boolean(coded.dictionary.type):
-        texts = [text.upper() for text in texts]
-    return coded.indices.fill_null(-1).to_numpy(), texts
+    places = np.array([-1 if text in writing.missing else code for code, text in enumerate(texts)] + [-1])
+    return places[coded.indices.fill_null(-1).to_numpy()], texts
+
+
+def written(values: pa.Array) -> list[str]:
+    """Values of any type as the text that a CSV file would hold, TRUE and FALSE for booleans.
+
+    Raises:
+        pa.ArrowNotImplementedError: such values have no text.
+    """
+    texts: list[str] = values.cast(pa.string()).to_pylist()
+    return [text.upper() for text in texts] if pa.types.is_boolean(values.type) else texts
 
 
 def _sorted(codes: np.ndarray, texts: list[str]) -> pd.Categorical:
@@ -210,7 +234,7 @@ def _sorted(codes: np.ndarray, texts: list[str]) -> pd.Categorical:
     return pd.Categorical.from_codes(codes, pd.Index(order, dtype="str"))
 
 
-def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A dictionary column as plain values, and the types that text has in Arrow as one."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
@@ -220,10 +244,12 @@ def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 READERS: dict[str, Callable[[Any], pa.Table]] = {"simulated": _simulated, "bundled": _bundled, "file": _file}
-CONVERTERS: dict[str, Callable[[pa.ChunkedArray], Any]] = {
+CONVERTERS: dict[str, Callable[[pa.ChunkedArray, Writing], Any]] = {
     "numeric": _number,
     "bayes": _number,
     "boolean": _flag,
+    "date": _date,
     "categorical": _category,
     "class": _class,
+    "time": _moment,
 }

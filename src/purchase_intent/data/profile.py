@@ -12,6 +12,25 @@ FILE = "profile.json"
 
 
 @dataclass(frozen=True)
+class Block:
+    """Neighbouring numbers of an encoded row, of one kind, that came from one column of the table.
+
+    Attributes:
+        name: of the column.
+        kind: numeric (any number), binary (0 or 1: one-hot, boolean, an indicator of missing values), or code (one
+            whole number from 0 to size - 1, for the network to embed; 0 is a rare or unknown level).
+        start, width: where they stand.
+        size: number of codes; 0 unless a code.
+    """
+
+    name: str
+    kind: str
+    start: int
+    width: int
+    size: int = 0
+
+
+@dataclass(frozen=True)
 class Profile:
     """What a stage needs to know of the table it works on.
 
@@ -22,6 +41,7 @@ class Profile:
         positive: the class whose probability is judged; None unless binary.
         features: (name, role) in the order of the table.
         encoded_width: numbers per encoded row.
+        blocks: what these numbers are; together they cover the row, in order.
         target_mean, target_std: over the training rows; None unless a regression.
         bayes: the column of the true probabilities; None where they are not known.
         bayes_roc_auc: the best ROC-AUC that any model can have on average; None where it is not known.
@@ -35,6 +55,7 @@ class Profile:
     positive: str | None
     features: tuple[tuple[str, str], ...]
     encoded_width: int
+    blocks: tuple[Block, ...]
     target_mean: float | None
     target_std: float | None
     bayes: str | None
@@ -65,6 +86,7 @@ def read(folder: Path) -> Profile:
         positive=raw["positive"],
         features=tuple((feature["name"], feature["role"]) for feature in raw["features"]),
         encoded_width=raw["encoded_width"],
+        blocks=tuple(Block(**block) for block in raw["blocks"]),
         target_mean=raw["target_mean"],
         target_std=raw["target_std"],
         bayes=raw["bayes"],

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +11,31 @@ import numpy as np
 import pandas as pd
 
 from purchase_intent.config import FileTable, Table
-from purchase_intent.data.columns import features, role_of
-from purchase_intent.data.profile import FORMAT
+from purchase_intent.data.columns import features, role_of, splitting
+from purchase_intent.data.profile import FORMAT, Block
 from stemma.files import write_text
 
 QUANTILES = (5, 25, 50, 75, 95)
 BINS = 10
 MOST_VALUES = 50  # of a categorical column that are counted by name
 SKETCH = 512  # row hashes kept
+SECOND = 1_000_000  # microseconds
 
 
-def make(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray], encoded_width: int) -> dict[str, Any]:
+def make(
+    frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray], blocks: Sequence[Block]
+) -> dict[str, Any]:
     """All that profile.json holds.
+
+    `columns` tells of every column in the whole table: two versions' tables are compared by it. `training` tells the
+    same of the features in the training rows alone: a network learned from these, so what arrives in service is
+    compared with them. Moments, quantiles and the histogram of a date are seconds since 1970 (UTC).
 
     Args:
         frame: the whole canonical table.
         settings: the `data` section.
         splits: row positions of train, validation and test.
-        encoded_width: of the encoder fitted on train.
+        blocks: of a row that the encoder fitted on train has encoded.
     """
     target = frame[settings.target]
     ordered = classes(target, settings)
@@ -40,7 +49,8 @@ def make(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray], en
         "classes": ordered,
         "positive": ordered[-1] if settings.task == "binary" else None,
         "features": [{"name": name, "role": role} for name, role in features(frame.columns, settings)],
-        "encoded_width": encoded_width,
+        "encoded_width": sum(block.width for block in blocks),
+        "blocks": [asdict(block) for block in blocks],
         "target_mean": None if train is None else float(train.mean()),
         "target_std": None if train is None else float(train.std(ddof=0)),
         "missing": list(settings.missing) if isinstance(settings, FileTable) else None,
@@ -48,6 +58,9 @@ def make(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray], en
         "row": row_column(frame),
         "splits": {name: _balance(target.iloc[rows], ordered) for name, rows in splits.items()},
         "columns": {name: _column(frame[name], _role(name, settings)) for name in frame},
+        "training": {
+            name: _column(frame[name].iloc[splits["train"]], role) for name, role in features(frame.columns, settings)
+        },
         "content": {"sha256": content(frame)},
         "sketch": {"kind": "bottom-k", "k": SKETCH, "hashes": sketch(frame)},
         "bayes": bayes,
@@ -92,6 +105,8 @@ def content(frame: pd.DataFrame) -> str:
         if isinstance(values.dtype, pd.CategoricalDtype):
             digest.update(json.dumps(list(values.cat.categories)).encode())
             digest.update(values.cat.codes.to_numpy("<i4").tobytes())
+        elif values.dtype.kind == "M":
+            digest.update(values.to_numpy("datetime64[us]").astype("<i8").tobytes())
         else:
             numbers = values.to_numpy("<f8", copy=True)
             numbers[np.isnan(numbers)] = np.nan  # one pattern of bits for all of them
@@ -141,7 +156,12 @@ def bayes_auc(probabilities: np.ndarray) -> float:
 
 
 def _role(name: str, settings: Table) -> str | None:
-    return "target" if name == settings.target else role_of(name, settings)
+    """Of a column in the canonical table: target, group, partition, time where it has no other, or its role."""
+    if name == settings.target:
+        return "target"
+    role = role_of(name, settings)
+    split_by = next((setting for setting, column in splitting(settings).items() if column == name), None)
+    return split_by if role == "drop" else role
 
 
 def _balance(target: pd.Series, ordered: list[str]) -> dict[str, Any]:
@@ -152,11 +172,20 @@ def _balance(target: pd.Series, ordered: list[str]) -> dict[str, Any]:
     return {"rows": len(target), "balance": {name: int(counts[name]) for name in ordered}}
 
 
+def numbers(values: pd.Series) -> np.ndarray:
+    """A canonical column that is no category, as float64; a date in seconds since 1970 (UTC); NaN for no value."""
+    if values.dtype.kind != "M":
+        return values.to_numpy(np.float64)
+    moments = values.to_numpy("datetime64[us]")
+    return np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / SECOND)
+
+
 def _column(values: pd.Series, role: str | None) -> dict[str, Any]:
     """Role, missing values and distribution of one column."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         return {"role": role, "missing": int((values == "").sum()), **_counts(values[values != ""])}
-    present = values.to_numpy()[values.notna()]
+    present = numbers(values)
+    present = present[~np.isnan(present)]
     described = {"role": role, "missing": len(values) - len(present)}
     if role == "boolean":
         return described | {"values": {"0": int((present == 0).sum()), "1": int((present == 1).sum())}}
@@ -176,16 +205,26 @@ def _statistics(present: np.ndarray) -> dict[str, Any]:
     if not len(present):
         empty = dict.fromkeys(("mean", "std", "min", "max"))
         return empty | {"quantiles": dict.fromkeys(map(str, QUANTILES)), "histogram": {"edges": [], "counts": []}}
-    counts, edges = np.histogram(present, BINS)
+    low, high = float(present.min()), float(present.max())
+    counts, edges = np.histogram(present, BINS, span(low, high, BINS))
     quantiles = np.quantile(present, np.array(QUANTILES) / 100)
     return {
         "mean": float(present.mean()),
         "std": float(present.std()),
-        "min": float(present.min()),
-        "max": float(present.max()),
+        "min": low,
+        "max": high,
         "quantiles": {str(percent): float(value) for percent, value in zip(QUANTILES, quantiles, strict=True)},
         "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
     }
+
+
+def span(low: float, high: float, bins: int) -> tuple[float, float]:
+    """The outer edges of a histogram: wider than [low, high] where these are too close to be cut into bins, as 0.3 and
+    0.1 + 0.2 are."""
+    if (high - low) / bins > 4 * np.spacing(max(abs(low), abs(high))):
+        return low, high
+    reach = max(0.5 if low == high else 0.0, 1e-9 * max(abs(low), abs(high), 1.0))
+    return low - reach, high + reach
 
 
 def _finite(value: Any) -> Any:

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 
 from purchase_intent.config import Table
-from purchase_intent.data.columns import absent, features, nearest, range_of, refuse, role_of
-from purchase_intent.data.split import rows_needed
+from purchase_intent.data.columns import absent, features, nearest, range_of, refuse, role_of, splitting
+from purchase_intent.data.split import PARTITIONS, SPLITS, incomplete, rows_needed
 
 if TYPE_CHECKING:
     import pandera.pandas as pandera
     from pandera.errors import SchemaError
 
 LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32, where more is infinite
-MOST_CATEGORIES = 5000  # of one column; each becomes an input of the network
+MOST_CATEGORIES = 50_000  # of one column: more is free text, whose values hardly repeat
 
 
 def check(frame: pd.DataFrame, settings: Table) -> None:
@@ -35,20 +35,25 @@ def check(frame: pd.DataFrame, settings: Table) -> None:
     kept = [name for name, role in settings.columns.items() if role != "drop"]
     refuse(settings.source, [*absent(kept, frame.columns, "columns"), *_wrong_structure(frame, failures)])
     problems = [*_wrong_settings(frame, settings), *map(_wrong_value, failures), *_wrong_features(frame, settings)]
+    problems += _wrong_splitting(frame, settings)
     problems += _wrong_numbers(frame, settings) if settings.task == "regression" else _wrong_classes(frame, settings)
     refuse(settings.source, problems)
 
 
 def check_splits(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) -> None:
-    """Check that a regression's target varies among the training rows.
+    """Check that every split has rows of every class, or at least two, and that a regression's target varies among
+    the training rows.
 
     Raises:
-        DataError: it does not: there is nothing to learn.
+        DataError: it does not: there is nothing to learn, or nothing to judge by.
     """
+    by = "".join(f" when rows are split by `{setting}` {name!r}" for setting, name in splitting(settings).items())
+    problems = [reason + by for reason in incomplete(frame[settings.target], splits, settings)]
     target = frame[settings.target].iloc[splits["train"]]
     if settings.task == "regression" and target.nunique() == 1:
         value = f"{target.iloc[0]:g}"
-        refuse(settings.source, [f"the target {settings.target!r} has the same value, {value}, in all training rows"])
+        problems.append(f"the target {settings.target!r} has the same value, {value}, in all training rows")
+    refuse(settings.source, problems)
 
 
 def schema(frame: pd.DataFrame, settings: Table) -> "pandera.DataFrameSchema":
@@ -57,6 +62,11 @@ def schema(frame: pd.DataFrame, settings: Table) -> "pandera.DataFrameSchema":
 
     kinds = {name: role_of(name, settings) for name in frame if name != settings.target}
     columns = {name: _column(role, *range_of(name, settings)) for name, role in kinds.items() if role is not None}
+    for setting, name in splitting(settings).items():
+        if setting != "time":
+            columns[name] = _column("categorical", None, None)
+        elif kinds.get(name) == "drop":  # of a column without a role: what it holds was found when it was read
+            columns[name] = pandera.Column(frame[name].dtype, nullable=True)
     if settings.task == "regression":
         columns[settings.target] = _column("numeric", *range_of(settings.target, settings), nullable=False)
     else:
@@ -70,6 +80,8 @@ def _column(role: str, low: float | None, high: float | None, nullable: bool = T
 
     if role == "categorical":
         return pandera.Column("category", nullable=False)
+    if role == "date":
+        return pandera.Column("datetime64[us]", nullable=True)
     if role == "bayes":
         low, high, nullable = 0, 1, False
     checks = [_values(lambda values: values.abs() <= LARGEST, "is infinite or too large for float32")]
@@ -143,10 +155,38 @@ def _wrong_features(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
             )
 
 
+def _wrong_splitting(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
+    """A column by which rows cannot be split."""
+    for setting, name in splitting(settings).items():
+        values = frame[name]
+        missing = (values == "" if isinstance(values.dtype, pd.CategoricalDtype) else values.isna()).to_numpy()
+        if missing.any():
+            row = np.argmax(missing) + 1
+            yield f"column {name!r} has no value in row {row}, and rows are split by it (`{setting}`)"
+        elif setting == "partition":
+            yield from _wrong_partitions(name, values)
+        elif values.nunique() < len(SPLITS):
+            count = f"{values.nunique()} different value{'' if values.nunique() == 1 else 's'}"
+            yield f"`{setting}` names {name!r}, which has {count}, and at least {len(SPLITS)} are needed"
+
+
+def _wrong_partitions(name: str, values: pd.Series) -> Iterator[str]:
+    """Texts that are no split, and splits that do not occur; validation need not."""
+    known = [PARTITIONS.get(text.strip().lower()) for text in values.cat.categories]
+    unknown = np.array([part is None for part in known])[values.cat.codes]
+    if unknown.any():
+        row = int(np.argmax(unknown))
+        yield f"column {name!r} holds {values.iloc[row]!r} in row {row + 1}, which is none of {', '.join(SPLITS)}"
+        return
+    for part in ("train", "test"):
+        if part not in known:
+            yield f"`partition` names {name!r}, which holds no {part!r}"
+
+
 def _wrong_numbers(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
     """A target that cannot be regressed on."""
     target, needed = frame[settings.target], rows_needed(settings.split, least=2)
-    if len(frame) < needed:
+    if len(frame) < needed and not splitting(settings):
         yield f"the table has {len(frame)} rows, and at least {needed} are needed for two in every split"
     if target.nunique() == 1:
         yield f"the target {settings.target!r} has the same value, {target.dropna().iloc[0]:g}, in every row"
@@ -163,6 +203,7 @@ def _wrong_classes(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
     if settings.task == "binary" and settings.positive is not None and settings.positive not in classes:
         hint = nearest(settings.positive, classes)
         yield f"`positive` is {settings.positive!r}{hint}, but the target has {_some(classes)}"
+    needed = len(SPLITS) if splitting(settings) else needed  # which split they fall into, `check_splits` looks at
     rare = [f"{name!r} has {rows}" for name, rows in counts.items() if rows < needed]
     if rare:
         yield f"each class needs at least {needed} rows for one in every split: {_listed(rare)}"

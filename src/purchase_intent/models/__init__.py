@@ -13,7 +13,7 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from purchase_intent.config import LinearSettings, MlpSettings, ModelSettings
+from purchase_intent.config import LinearSettings, MlpSettings, ModelSettings, TabularSettings
 
 if TYPE_CHECKING:
     from purchase_intent.models.base import Model, Problem
@@ -29,8 +29,10 @@ class Entry:
 
 MODELS = {
     "torch_mlp": Entry("purchase_intent.models.torch.mlp:TorchMlp", MlpSettings),
+    "torch_tabular": Entry("purchase_intent.models.torch.tabular:TorchTabular", TabularSettings),
     "torch_linear": Entry("purchase_intent.models.torch.linear:TorchLinear", LinearSettings),
     "keras_mlp": Entry("purchase_intent.models.tensorflow.mlp:KerasMlp", MlpSettings),
+    "keras_tabular": Entry("purchase_intent.models.tensorflow.tabular:KerasTabular", TabularSettings),
     "keras_linear": Entry("purchase_intent.models.tensorflow.linear:KerasLinear", LinearSettings),
 }
 

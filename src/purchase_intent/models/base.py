@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from purchase_intent.config import ModelSettings, TrainSettings
 
 if TYPE_CHECKING:
-    from purchase_intent.data.profile import Profile
+    from purchase_intent.data.profile import Block, Profile
 
 Floats = NDArray[np.float32]
 State = dict[str, NDArray[Any]]
@@ -32,6 +32,7 @@ class Problem:
         inputs: width of an encoded row.
         classes: labels in the order of the probabilities; empty for a regression.
         mean, deviation: of the target in the training rows, for a regression.
+        blocks: what the numbers of an encoded row are; none given: all of them are plain numbers.
     """
 
     task: str
@@ -39,14 +40,15 @@ class Problem:
     classes: tuple[str, ...] = ()
     mean: float = 0.0
     deviation: float = 1.0
+    blocks: tuple["Block", ...] = ()
 
     @classmethod
     def of(cls, about: "Profile") -> "Problem":
         """The problem that a prepared table poses."""
         mean, deviation = about.target_mean, about.target_std
         if about.task != "regression":
-            return cls(about.task, about.encoded_width, about.classes)
-        return cls(about.task, about.encoded_width, (), mean, deviation)
+            return cls(about.task, about.encoded_width, about.classes, blocks=about.blocks)
+        return cls(about.task, about.encoded_width, (), mean, deviation, about.blocks)
 
     @property
     def outputs(self) -> int:
@@ -114,10 +116,19 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a fit went: all epochs, and the number of the one whose weights were kept."""
+    """How a fit went.
+
+    Args:
+        epochs: all that ran.
+        kept: the number of the one whose weights were kept.
+        frozen: names of the tensors that were not trained.
+        moved: relative L2 distance of each other tensor from its start, by name.
+    """
 
     epochs: tuple[Epoch, ...]
     kept: int
+    frozen: tuple[str, ...]
+    moved: Mapping[str, float]
 
 
 class Model(ABC):
@@ -131,6 +142,9 @@ class Model(ABC):
         self.settings: Any = settings
         self.problem = problem
 
+    def adapt(self, train: Rows) -> None:  # noqa: B027 - most networks need nothing
+        """Take from the training rows what `build` puts into buffers. A fit calls it, then `build`."""
+
     @abstractmethod
     def build(self) -> Any:
         """The network in its framework: encoded rows (rows, inputs) in, scores (rows, outputs) out."""
@@ -142,12 +156,14 @@ class Model(ABC):
         settings: TrainSettings,
         checkpoint: Path,
         watch: Callable[[Epoch], None] = lambda epoch: None,
+        begin: Mapping[str, NDArray[Any]] | None = None,
     ) -> Fit:
         """Fit to `train`, judged on `validation` after every epoch.
 
         Args:
             checkpoint: file that holds the last finished epoch, so that an interrupted fit can go on.
             watch: called after every epoch, and for each earlier one when a fit is resumed.
+            begin: tensors to start from, by name; the others are drawn.
 
         Raises:
             TrainingError: the loss is not finite or explodes, the device is not there, or the checkpoint is of
@@ -155,7 +171,7 @@ class Model(ABC):
         """
         from purchase_intent.models.training import run
 
-        return run(self, train, validation, settings, checkpoint, watch)
+        return run(self, train, validation, settings, checkpoint, watch, begin or {})
 
     def predict(self, x: Floats) -> Floats:
         """Probabilities (rows, classes), or values (rows, 1) for a regression."""

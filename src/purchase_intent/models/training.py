@@ -7,8 +7,9 @@ epoch without any generator's state, to the same bytes as one that was never int
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from stemma.errors import TrainingError
 from stemma.files import replaced
 
 EXPLODED = 1e4  # times the loss of the untrained network
+SMOOTH = 5  # epochs that early stopping judges together
+STEPS = 48  # of an epoch, where the batch size is not set
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,24 @@ class Progress:
 
     def after(self, epoch: Epoch, model: Model, keep_best: bool) -> "Progress":
         """With one more epoch; its weights are kept if it is the best so far, or always without early stopping."""
-        best = min((e.validation_loss for e in self.epochs), default=math.inf)
-        if keep_best and epoch.validation_loss >= best:
-            return Progress((*self.epochs, epoch), self.kept, self.weights)
-        return Progress((*self.epochs, epoch), epoch.number, model.network_weights())
+        epochs = (*self.epochs, epoch)
+        best = min((judged(self.epochs[:end]) for end in range(SMOOTH, len(epochs))), default=math.inf)
+        if keep_best and judged(epochs) >= best < math.inf:
+            return Progress(epochs, self.kept, self.weights)
+        return Progress(epochs, epoch.number, model.network_weights())
 
     def is_over(self, settings: TrainSettings) -> bool:
         done = len(self.epochs)
         return done >= settings.epochs or (settings.patience is not None and done - self.kept >= settings.patience)
+
+
+def judged(epochs: tuple[Epoch, ...]) -> float:
+    """What the last of these epochs is judged by: the mean validation loss of the last SMOOTH.
+
+    With few validation rows, or few of one class, a single epoch has the least loss by chance, and often an early one.
+    """
+    losses = [epoch.validation_loss for epoch in epochs[-SMOOTH:]]
+    return sum(losses) / SMOOTH if len(losses) == SMOOTH else math.inf
 
 
 def run(
@@ -50,12 +63,16 @@ def run(
     settings: TrainSettings,
     checkpoint: Path,
     watch: Callable[[Epoch], None],
+    begin: Mapping[str, NDArray[Any]],
 ) -> Fit:
     """Fit `model`; see `Model.fit`."""
+    settings = settings.model_copy(update={"batch_size": batch_size(settings, len(train.x))})
     model.start(train, row_weights(model.problem, train.y, settings.class_weight), settings)
+    start = model.network_weights() | dict(begin)
+    model.set_network_weights(start)
     limit = EXPLODED * max(1.0, _mean_loss(model, validation))
     identity = _identity(model, train, validation, settings)
-    progress = Progress((), 0, model.network_weights())
+    progress = Progress((), 0, start)
     if settings.resume and checkpoint.exists():
         progress = _read_checkpoint(checkpoint, identity, model)
         for epoch in progress.epochs:
@@ -71,7 +88,38 @@ def run(
         _write_checkpoint(checkpoint, identity, progress, model.state())
         watch(epoch)
     model.set_network_weights(progress.weights)
-    return Fit(progress.epochs, progress.kept)
+    still = frozen(start, settings)
+    moved = {name: _distance(start[name], tensor) for name, tensor in progress.weights.items() if name not in still}
+    return Fit(progress.epochs, progress.kept, still, moved)
+
+
+def frozen(names: Iterable[str], settings: TrainSettings) -> tuple[str, ...]:
+    """Those of the tensors that train.freeze names.
+
+    Raises:
+        TrainingError: a pattern matches none, or all are frozen.
+    """
+    names = list(names)
+    for pattern in settings.freeze:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise TrainingError(f"train.freeze: {pattern!r} matches no tensor of the network ({', '.join(names)})")
+    found = tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in settings.freeze))
+    if len(found) == len(names):
+        raise TrainingError(f"train.freeze: {', '.join(settings.freeze)} leaves no tensor to train")
+    return found
+
+
+def _distance(before: NDArray[Any], after: NDArray[Any]) -> float:
+    """L2 norm of the change over that of the start; over 1 where the start is 0."""
+    before, after = before.astype(np.float64), after.astype(np.float64)
+    return float(np.linalg.norm(after - before) / (np.linalg.norm(before) or 1.0))
+
+
+def batch_size(settings: TrainSettings, rows: int) -> int:
+    """Rows of a step: as set, or the power of two from 32 to 512 that gives an epoch about STEPS steps."""
+    if settings.batch_size is not None:
+        return settings.batch_size
+    return int(min(512, max(32, 2 ** round(math.log2(max(1, rows) / STEPS)))))
 
 
 def learning_rate(settings: TrainSettings, epoch: int) -> float:
@@ -169,6 +217,10 @@ def _identity(model: Model, train: Rows, validation: Rows, settings: TrainSettin
     shapes = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in sorted(model.state().items())}
     values |= {"network or optimizer": repr(shapes), "device": str(model.device)}
     values |= {f"train.{key}": repr(value) for key, value in settings.model_dump().items() if key != "resume"}
+    digest = hashlib.sha256()
+    for _, tensor in sorted(model.network_weights().items()):
+        digest.update(np.ascontiguousarray(tensor))
+    values["weights at the start"] = digest.hexdigest()
     for name, rows in (("training rows", train), ("validation rows", validation)):
         digest = hashlib.sha256(np.ascontiguousarray(rows.x))
         digest.update(np.ascontiguousarray(rows.y))

@@ -1,6 +1,15 @@
-"""Stage `evaluate`: weights and prepared rows -> reports/metrics.json, predictions.parquet and plots."""
+"""Stage `evaluate`: weights and prepared rows -> figures, decision, predictions, plots and the report in reports/.
+
+metrics.json          the figures that `dvc metrics` shows
+evaluation.json       all there is to know: intervals, baselines, classes, slices, folds, quality gate
+decision.json         the threshold and the temperature, for export and package
+predictions.parquet   every test row
+plots/                points (CSV) for `dvc plots`, pictures (SVG) for the report
+report.md, .html      evaluation.json for people
+"""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,57 +18,140 @@ import pandas as pd
 
 from purchase_intent import config, models
 from purchase_intent.data import arrays, profile
-from purchase_intent.evaluation import curves, metrics
-from purchase_intent.models.base import Floats, Problem
+from purchase_intent.evaluation import (
+    assessment,
+    baselines,
+    charts,
+    curves,
+    decision,
+    document,
+    folds,
+    gate,
+    metrics,
+    record,
+    report,
+    slices,
+    words,
+)
+from purchase_intent.models.base import Problem
+from stemma.errors import EvaluationError
 from stemma.files import replaced, swapped_folder, write_text
 
 PREPARED = Path("data/prepared")
 WEIGHTS = Path("models/weights")
+SCRATCH = Path("models/checkpoint/folds")
 METRICS = Path("reports/metrics.json")
+EVALUATION = Path("reports/evaluation.json")
+DECISION = Path("reports/decision.json")
 PREDICTIONS = Path("reports/predictions.parquet")
 PLOTS = Path("reports/plots")
+REPORT = Path("reports/report.md")
+PAGE = Path("reports/report.html")
 
 
 def main() -> None:
     settings = config.load()
     about = profile.read(PREPARED)
+    splits = {name: arrays.read(PREPARED, name) for name in ("validation", "test")}
+    refuse(settings.evaluate, about, splits["test"])
     problem = Problem.of(about)
     model = models.create(settings.model, problem)
     model.load(WEIGHTS)
-    threshold = settings.evaluate.threshold
-    figures: dict[str, Any] = {"threshold": threshold} if about.task == "binary" else {}
-    splits = {name: arrays.read(PREPARED, name) for name in ("validation", "test")}
-    predictions = {name: model.predict(rows.x) for name, rows in splits.items()}
-    for name, rows in splits.items():
-        figures[name] = metrics.judge(about.task, rows.y, predictions[name], threshold) | bayes(about, rows)
-    write_text(METRICS, json.dumps(figures, indent=2, sort_keys=True) + "\n")
-    rows, predicted = splits["test"], predictions["test"]
-    decided = metrics.classify(about.task, predicted, threshold) if about.classes else rows.y
-    write_predictions(rows, about, predicted, decided)
-    write_plots(curves.tables(about.task, about.classes, rows.y, predicted, decided, settings.evaluate.bins))
+    scores = {name: model.scores(rows.x) for name, rows in splits.items()}
+    chosen = decision.decide(problem, scores["validation"], splits["validation"].y, settings.evaluate)
+    predictions = {name: chosen.predictions(problem, found) for name, found in scores.items()}
+    network = assessment.Judgement(predictions, chosen.threshold)
+    train = arrays.read(PREPARED, "train")
+    others = {
+        made.name: assessment.of_baseline(made, problem, splits, settings.evaluate)
+        for made in baselines.fit(problem, about, train, settings.evaluate.seed)
+    }
+    k = settings.evaluate.folds
+    folded = None if k is None else folds.cross_validate(settings, PREPARED, SCRATCH, k)
+    told = record.make(settings, about, splits, chosen, network, others, folded)
+    write_figures(told)
+    write_predictions(splits["test"], about, network)
+    write_report(told, write_plots(told, about, splits["test"], network, others))
+    stop_at_the_gate(told)
 
 
-def bayes(about: profile.Profile, rows: arrays.Arrays) -> dict[str, float]:
-    """The best ROC-AUC that any model could reach on these rows, where the true probability is known."""
-    if about.bayes is None:
-        return {}
-    return {"bayes_roc_auc": float(metrics.roc_auc(rows.y, rows.frame[about.bayes].to_numpy()))}
+def refuse(settings: config.EvaluateSettings, about: profile.Profile, test: arrays.Arrays) -> None:
+    """Settings that this task or table has no use for, before anything is computed."""
+    decision.check(about.task, settings)
+    gate.check(settings.minimum, about.task)
+    slices.check(settings.slices, [name for name in test.frame if name != about.row])
 
 
-def write_predictions(rows: arrays.Arrays, about: profile.Profile, predicted: Floats, decided: np.ndarray) -> None:
+def write_figures(told: Mapping[str, Any]) -> None:
+    """The three JSON files. metrics.json leaves out what is not defined."""
+    found = {"validation": told["validation"], "test": {name: each["value"] for name, each in told["test"].items()}}
+    flat: dict[str, Any] = {
+        split: {name: value for name, value in figures.items() if value is not None} for split, figures in found.items()
+    }
+    for split, best in (told["best_possible"] or {}).items():
+        flat[split]["bayes_roc_auc"] = best
+    if told["task"] == "binary":
+        flat["threshold"] = told["decision"]["threshold"]
+    if told["task"] != "regression":
+        flat["temperature"] = told["decision"]["temperature"]
+    write_json(METRICS, flat)
+    write_json(EVALUATION, told)
+    write_json(DECISION, told["decision"])
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_predictions(rows: arrays.Arrays, about: profile.Profile, network: assessment.Judgement) -> None:
     """One row per test row: its number in the source table, what was true, what was predicted."""
-    columns: dict[str, object] = {"row": rows.frame[about.row].to_numpy()}
+    predicted = network.predictions["test"]
+    made: dict[str, object] = {"row": rows.frame[about.row].to_numpy()}
     if about.classes:
         labels = np.asarray(about.classes, dtype=object)
-        columns |= {"actual": labels[rows.y.astype(int)], "predicted": labels[decided]}
-        columns |= {f"probability_{name}": predicted[:, number] for number, name in enumerate(about.classes)}
+        decided = metrics.classify(about.task, predicted, network.threshold)
+        made |= {"actual": labels[rows.y.astype(int)], "predicted": labels[decided]}
+        made |= {f"probability_{name}": predicted[:, number] for number, name in enumerate(about.classes)}
     else:
-        columns |= {"actual": rows.y, "predicted": predicted[:, 0]}
+        made |= {"actual": rows.y, "predicted": predicted[:, 0]}
     with replaced(PREDICTIONS) as partial:
-        pd.DataFrame(columns).to_parquet(partial, index=False)
+        pd.DataFrame(made).to_parquet(partial, index=False)
 
 
-def write_plots(tables: dict[str, pd.DataFrame]) -> None:
+def write_plots(
+    told: Mapping[str, Any],
+    about: profile.Profile,
+    test: arrays.Arrays,
+    network: assessment.Judgement,
+    others: Mapping[str, assessment.Judgement],
+) -> dict[str, str]:
+    """Points of the network's curves, and pictures beside the baselines'; the pictures."""
+    bins, learned = told["evaluate"]["bins"], {name: e for name, e in others.items() if name not in words.CONSTANT}
+    points = {
+        name: curves.tables(about.task, about.classes, test.y, each.predictions["test"], each.threshold, bins)
+        for name, each in {words.NETWORK: network, **learned}.items()
+    }
+    drawn = charts.draw_all(told, test.y, network.predictions["test"], points)
     with swapped_folder(PLOTS) as folder:
-        for name, table in tables.items():
+        for name, table in points[words.NETWORK].items():
             table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+        for name, picture in drawn.items():
+            write_text(folder / f"{name}.svg", picture)
+    return drawn
+
+
+def write_report(told: Mapping[str, Any], drawn: Mapping[str, str]) -> None:
+    made = report.write(told)
+    write_text(REPORT, document.markdown(made, PLOTS.name))
+    write_text(PAGE, document.html(made, drawn))
+
+
+def stop_at_the_gate(told: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        EvaluationError: a figure does not reach what `evaluate.minimum` asks; all files are written by then.
+    """
+    demands = [gate.Demand(d["metric"], d["figure"], d["needed"], d["baseline"]) for d in told["gate"]]
+    missed = [str(demand) for demand in demands if not demand.passed]
+    if missed:
+        raise EvaluationError(f"the quality gate failed: {'; '.join(missed)} (see {PAGE})")

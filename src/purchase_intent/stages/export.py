@@ -1,9 +1,10 @@
-"""Stage `export`: encoder and weights -> one ONNX graph in models/export/, proved equal on the whole test split."""
+"""Stage `export`: encoder, weights, temperature -> one ONNX graph in models/export/, proved equal on all test rows."""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from purchase_intent import config, models
@@ -16,6 +17,7 @@ from stemma.files import swapped_folder, write_text
 
 PREPARED = Path("data/prepared")
 WEIGHTS = Path("models/weights")
+DECISION = Path("reports/decision.json")
 EXPORT = Path("models/export")
 
 
@@ -25,6 +27,7 @@ def main() -> None:
     problem = Problem.of(about)
     model = models.create(settings.model, problem)
     model.load(WEIGHTS)
+    temperature = json.loads(DECISION.read_text(encoding="utf-8"))["temperature"]
     graph = join(
         onnx.load(PREPARED / "encoder.onnx"),
         model.onnx(settings.export.opset),
@@ -32,11 +35,13 @@ def main() -> None:
         settings.export.opset,
         problem.mean,
         problem.deviation,
+        temperature,
     )
     content = graph.SerializeToString(deterministic=True)
     test = arrays.read(PREPARED, "test")
     exported = runtime.run(runtime.session(content), encode.feeds(test.frame, about.features))
-    proof = parity.compare(exported, model.predict(test.x), settings.export.tolerance, problem.deviation)
+    expected = problem.predictions(model.scores(test.x) / np.float32(temperature))
+    proof = parity.compare(exported, expected, settings.export.tolerance, problem.deviation)
     with swapped_folder(EXPORT) as folder:
         (folder / "model.onnx").write_bytes(content)
         write_text(folder / "parity.json", json.dumps(asdict(proof), indent=2, sort_keys=True) + "\n")

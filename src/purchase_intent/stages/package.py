@@ -16,9 +16,10 @@ EXPORT = Path("models/export")
 INDEX = Path("models/weights/index.json")
 TRAINING = Path("reports/training.json")
 METRICS = Path("reports/metrics.json")
+DECISION = Path("reports/decision.json")
 PACKAGE = Path("models/package/model.zip")
 SAMPLE_ROWS = 3
-INPUT_TYPES = {"numeric": "number", "boolean": "boolean", "categorical": "string"}
+INPUT_TYPES = {"numeric": "number", "boolean": "boolean", "date": "date", "categorical": "string"}
 
 
 def main() -> None:
@@ -26,7 +27,8 @@ def main() -> None:
     about = profile.read(PREPARED)
     graph = (EXPORT / "model.onnx").read_bytes()
     metrics = json.loads(METRICS.read_text(encoding="utf-8"))
-    signature = describe_signature(about, metrics.get("threshold"))
+    decision = json.loads(DECISION.read_text(encoding="utf-8"))
+    signature = describe_signature(about, decision["threshold"])
     request, response = sample(about, signature, graph)
     record = describe_version(settings, about, metrics)
     files = {"signature.json": signature, "version.json": record, "reference.json": reference(about)}
@@ -80,8 +82,8 @@ def describe_version(
 
 
 def reference(about: profile.Profile) -> dict[str, Any]:
-    """Statistics of the features in the whole table, to compare what arrives in service with."""
-    return {"columns": {name: about.raw["columns"][name] for name, _ in about.features}}
+    """Statistics of the features in the training rows, to compare what arrives in service with."""
+    return {"columns": about.raw["training"]}
 
 
 def requirements() -> str:

@@ -1,4 +1,4 @@
-"""Stage `prepare`: a table -> data/prepared/ with the splits, the encoder and the profile."""
+"""Stage `prepare`: a table -> data/prepared/ with the splits, the encoder and the profile, and reports/data.md."""
 
 from pathlib import Path
 
@@ -6,26 +6,26 @@ import numpy as np
 import pandas as pd
 
 from purchase_intent import config
-from purchase_intent.data import encode, load, profile, statistics, validate
+from purchase_intent.data import encode, profile, report, statistics
+from purchase_intent.data.check import check
 from purchase_intent.data.columns import features
-from purchase_intent.data.split import split
 from stemma.files import swapped_folder
 
 PREPARED = Path("data/prepared")
+REPORTS = Path("reports")
 
 
 def main() -> None:
-    settings = config.load().data
-    table = load.table(settings)
-    validate.check(table, settings)
-    splits = split(table, settings)
-    validate.check_splits(table, settings, splits)
-    encoder = encode.fit(table.iloc[splits["train"]], features(table, settings))
-    about = statistics.make(table, settings, splits, encode.Encoder(encoder).width)
+    settings = config.load()
+    checked = check(settings.data, settings.prepare.strict)
+    table, splits = checked.table, checked.splits
+    encoder = encode.fit(table.iloc[splits["train"]], features(table, settings.data), settings.prepare)
+    about = statistics.make(table, settings.data, splits, encoder.blocks)
     with swapped_folder(PREPARED) as folder:
         write_splits(folder, table, splits, about["row"])
-        (folder / encode.FILE).write_bytes(encoder)
+        (folder / encode.FILE).write_bytes(encoder.graph)
         statistics.write(folder / profile.FILE, about)
+    report.write(REPORTS, table, settings.data, splits, about, checked.hints)
 
 
 def write_splits(folder: Path, table: pd.DataFrame, splits: dict[str, np.ndarray], row: str) -> None:

@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from purchase_intent import config, models
 from purchase_intent.data import arrays, profile
-from purchase_intent.models.base import Epoch, Fit, Model, Problem, Rows
+from purchase_intent.models.base import Epoch, Fit, Model, Problem, Rows, State
+from stemma import versions, weights
 from stemma.errors import TrainingError
 from stemma.files import write_text
 
@@ -29,19 +30,48 @@ def main() -> None:
     problem = Problem.of(about)
     model = models.create(settings.model, problem, settings.train.threads)
     train, validation = (arrays.read(PREPARED, name) for name in ("train", "validation"))
+    begin, origin = start_of(settings.train.init_from, model)
     with Curves(problem, settings.train.epochs) as curves:
-        fit = run(model, Rows(train.x, train.y), Rows(validation.x, validation.y), settings.train, curves)
+        fit = run(model, Rows(train.x, train.y), Rows(validation.x, validation.y), settings.train, curves, begin)
     model.save(WEIGHTS)
-    write_text(RECORD, json.dumps(record(settings, fit, model), indent=2, sort_keys=True) + "\n")
+    made = record(settings, fit, model) | {"init_from": origin}
+    write_text(RECORD, json.dumps(made, indent=2, sort_keys=True) + "\n")
     CHECKPOINT.unlink()
 
 
-def run(model: Model, train: Rows, validation: Rows, settings: config.TrainSettings, curves: "Curves") -> Fit:
+def start_of(revision: str | None, model: Model) -> tuple[State, dict[str, object] | None]:
+    """The tensors of another version that fit this network by name and shape, and the report of what was taken.
+
+    Raises:
+        TrainingError: none fits.
+        VersionError: the revision or its weights are not there.
+    """
+    if revision is None:
+        return {}, None
+    other = versions.tensors(".", revision)
+    own = {name: (tensor.shape, tensor.dtype) for name, tensor in model.network_weights().items()}
+    taken = {name: t for name, t in other.arrays.items() if own.get(name) == (t.shape, t.dtype)}
+    if not taken:
+        raise TrainingError(
+            f"train.init_from: no tensor of {revision} has a name and shape of this network",
+            run=f"stemma show {revision}",
+        )
+    drawn = sorted(own.keys() - taken.keys())
+    print(
+        f"note: {len(taken)} of {len(own)} tensors start from {revision}"
+        + (f"; drawn: {', '.join(drawn)}" * bool(drawn))
+    )
+    return taken, {"revision": revision, "commit": other.commit, "taken": sorted(taken), "drawn": drawn}
+
+
+def run(
+    model: Model, train: Rows, validation: Rows, settings: config.TrainSettings, curves: "Curves", begin: State
+) -> Fit:
     """The fit; an interrupt is told with the way to go on."""
     if settings.resume and not CHECKPOINT.exists():
         print(f"note: {CHECKPOINT} is not there, so training starts with the first epoch", file=sys.stderr)
     try:
-        return model.fit(train, validation, settings, CHECKPOINT, curves.add)
+        return model.fit(train, validation, settings, CHECKPOINT, curves.add, begin)
     except KeyboardInterrupt:
         kept = f"interrupted: {WEIGHTS} is as it was before, and {CHECKPOINT} holds the last finished epoch"
         raise TrainingError(kept, run="dvc exp run -S train.resume=true") from None
@@ -82,6 +112,7 @@ def _live() -> Live:
 
 def record(settings: config.Settings, fit: Fit, model: Model) -> dict[str, object]:
     """How the network came to be: settings, epochs, environment. A run that was resumed leaves no trace of it."""
+    buffers = {tensor.name for tensor in weights.index(WEIGHTS).tensors if tensor.buffer}
     modules = ["numpy", "onnxruntime", *({"tensorflow": ["tensorflow", "keras"]}.get(model.framework, ["torch"]))]
     packages = {name: importlib.import_module(name).__version__ for name in modules}
     return {
@@ -89,5 +120,12 @@ def record(settings: config.Settings, fit: Fit, model: Model) -> dict[str, objec
         "train": settings.train.model_dump(mode="json", exclude={"resume"}),
         "epochs_run": len(fit.epochs),
         "epoch_kept": fit.kept,
-        "environment": {"python": platform.python_version(), "device": str(model.device), "packages": packages},
+        "frozen": list(fit.frozen),
+        "moved": {name: distance for name, distance in fit.moved.items() if name not in buffers},
+        "environment": {
+            "python": platform.python_version(),
+            "platform": f"{platform.system()} {platform.machine()}",  # no host name: equal machines give equal bytes
+            "device": str(model.device),
+            "packages": packages,
+        },
     }

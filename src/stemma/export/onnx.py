@@ -12,10 +12,18 @@ from stemma.errors import ExportError
 
 IR_VERSION = 10  # read by onnxruntime since 1.18
 ROWS = "rows"  # name of the free dimension
-ENCODED, SCORES = "stemma/encoded", "stemma/scores"
+ENCODED, SCORES, HEAD = "stemma/encoded", "stemma/scores", "stemma/head/"
 
 
-def join(encoder: Any, network: Any, task: str, opset: int, mean: float = 0.0, deviation: float = 1.0) -> Any:
+def join(
+    encoder: Any,
+    network: Any,
+    task: str,
+    opset: int,
+    mean: float = 0.0,
+    deviation: float = 1.0,
+    temperature: float = 1.0,
+) -> Any:
     """The whole graph, checked.
 
     Args:
@@ -23,29 +31,36 @@ def join(encoder: Any, network: Any, task: str, opset: int, mean: float = 0.0, d
         task: binary, multiclass or regression.
         opset: of the standard operators.
         mean, deviation: of a regression's target, which the network predicts standardised.
+        temperature: divides the scores of classes, above 0; more than 1 draws probabilities together (Guo et al., On
+            Calibration of Modern Neural Networks, ICML 2017).
 
     Raises:
-        ExportError: a part cannot be converted to this opset, or the joined graph is not valid.
+        ExportError: a part cannot be converted to this opset, the joined graph is not valid, or the temperature is not
+            one.
     """
     import onnx
     from onnx import compose
 
+    if not 0 < temperature < float("inf") or (task == "regression" and temperature != 1):
+        raise ExportError(f"{temperature} is not a temperature for a {task}")
     parts = [_at_opset(part, opset) for part in (encoder, network)]
     # Inputs are named as columns, and exporters name what they like: what lies between has names that neither takes.
-    _rename(parts[0].graph, "encoded", ENCODED)
-    _rename(parts[1].graph, parts[1].graph.input[0].name, ENCODED)
-    _rename(parts[1].graph, parts[1].graph.output[0].name, SCORES)
+    columns = [value.name for value in parts[0].graph.input]
+    encoded, scores = _free(ENCODED, columns), _free(SCORES, columns)
+    _rename(parts[0].graph, "encoded", encoded)
+    _rename(parts[1].graph, parts[1].graph.input[0].name, encoded)
+    _rename(parts[1].graph, parts[1].graph.output[0].name, scores)
     parts = [
-        compose.add_prefix(part, prefix, rename_inputs=False, rename_outputs=False)
+        compose.add_prefix(part, _free(prefix, columns), rename_inputs=False, rename_outputs=False)
         for part, prefix in zip(parts, ("encoder/", "network/"), strict=True)
     ]
     for part in parts:
         part.ir_version = IR_VERSION
         _align_opsets(part, parts)
     try:
-        graph = compose.merge_models(*parts, io_map=[(ENCODED, ENCODED)])
+        graph = compose.merge_models(*parts, io_map=[(encoded, encoded)])
         _align_opsets(graph, [graph])
-        _add_head(graph.graph, task, mean, deviation)
+        _add_head(graph.graph, task, mean, deviation, temperature)
         clean(graph)
         onnx.checker.check_model(graph, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
@@ -80,6 +95,13 @@ def _clean_nodes(holder: Any) -> None:
     for node in holder.node:
         node.doc_string = ""
         del node.metadata_props[:]
+
+
+def _free(prefix: str, columns: list[str]) -> str:
+    """The prefix, or one like it that no column's name starts with."""
+    while any(name.startswith(prefix) for name in columns):
+        prefix = "_" + prefix
+    return prefix
 
 
 def _rename(graph: Any, old: str, new: str) -> None:
@@ -120,23 +142,29 @@ def _align_opsets(part: Any, parts: list[Any]) -> None:
         part.opset_import.add(domain=domain, version=version)
 
 
-def _add_head(graph: Any, task: str, mean: float, deviation: float) -> None:
+def _add_head(graph: Any, task: str, mean: float, deviation: float, temperature: float) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
+    scores = graph.output[0].name
+    head = _free(HEAD, [value.name for value in graph.input])
+    constants, nodes = [], []
     if task == "regression":
         constants = [("deviation", np.array(deviation, np.float32)), ("mean", np.array(mean, np.float32))]
-        nodes = [("Mul", [SCORES, "deviation"], "scaled"), ("Add", ["scaled", "mean"], "prediction")]
+        nodes = [("Mul", [scores, "deviation"], "scaled"), ("Add", ["scaled", "mean"], "prediction")]
         output, width = "prediction", 1
-    elif task == "binary":
-        # Softmax over (0, s) gives (1 - p, p) with p = sigmoid(s), without the rounding of 1 - p.
-        constants = [("zero", np.array(0, np.float32))]
-        nodes = [("Mul", [SCORES, "zero"], "zeros"), ("Concat", ["zeros", SCORES], "pair")]
-        nodes += [("Softmax", ["pair"], "probabilities")]
-        output, width = "probabilities", 2
     else:
-        constants, nodes = [], [("Softmax", [SCORES], "probabilities")]
         output, width = "probabilities", graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    head = "stemma/head/"
+        last = scores
+        if temperature != 1:
+            constants.append(("temperature", np.array(temperature, np.float32)))
+            nodes.append(("Div", [scores, "temperature"], "tempered"))
+            last = "tempered"
+        if task == "binary":
+            # Softmax over (0, s) gives (1 - p, p) with p = sigmoid(s), without the rounding of 1 - p.
+            constants.append(("zero", np.array(0, np.float32)))
+            nodes += [("Mul", [last, "zero"], "zeros"), ("Concat", ["zeros", last], "pair")]
+            last, width = "pair", 2
+        nodes.append(("Softmax", [last], "probabilities"))
     graph.initializer.extend(numpy_helper.from_array(value, head + name) for name, value in constants)
     inside = {name for name, _ in constants} | {out for _, _, out in nodes[:-1]}
     for kind, inputs, out in nodes:

@@ -67,7 +67,7 @@ def keras_tensors(model: Any) -> dict[str, Array]:
     """The weights of a Keras model, in the order of its layers."""
     arrays: dict[int, Array] = {}
     tensors = {}
-    for name, variable in _keras_variables(model).items():
+    for name, variable in keras_variables(model).items():
         tensors[name] = arrays.setdefault(id(variable), _from_keras(variable))
     return tensors
 
@@ -85,7 +85,7 @@ def keras_buffers(model: Any) -> list[str]:
     """Names of the tensors that no gradient was ever meant to reach, such as a BatchNormalization's moving mean."""
     # A frozen layer's weights are not buffers, yet no public attribute tells the two apart.
     born_trainable = {id(v) for layer in model._flatten_layers() for v in layer._trainable_variables}
-    return [name for name, variable in _keras_variables(model).items() if id(variable) not in born_trainable]
+    return [name for name, variable in keras_variables(model).items() if id(variable) not in born_trainable]
 
 
 def set_keras_tensors(model: Any, tensors: Mapping[str, Array]) -> None:
@@ -94,7 +94,7 @@ def set_keras_tensors(model: Any, tensors: Mapping[str, Array]) -> None:
     Raises:
         WeightsError: names or shapes are not those of the model; nothing is set.
     """
-    variables = _keras_variables(model)
+    variables = keras_variables(model)
     wrong = [f"{name!r} is missing" for name in variables if name not in tensors]
     wrong += [f"{name!r} is too many" for name in tensors if name not in variables]
     wrong += [
@@ -112,7 +112,7 @@ def keras_model(config: Mapping[str, Any]) -> Any:
     """A Keras model from what its `get_config()` gave. No code is run from it.
 
     Raises:
-        WeightsError: it holds Python code (a Lambda), or is no model's.
+        WeightsError: it holds Python code (a Lambda), layers whose module is not imported, or is no model's.
         MissingExtra: Keras or TensorFlow is not installed.
     """
     try:
@@ -121,6 +121,11 @@ def keras_model(config: Mapping[str, Any]) -> Any:
         raise MissingExtra("tensorflow", "tensorflow") from None
     if any(part in UNSAFE for part in _class_names(config)):
         raise WeightsError("the Keras model has a Lambda layer, which is Python code and is not run: build it in code")
+    absent = sorted(
+        {module for module, name in _own_classes(config) if keras.saving.get_registered_object(name) is None}
+    )
+    if absent:
+        raise WeightsError(f"the Keras model has layers of its own: import {', '.join(absent)} before it is built")
     kind = "Model" if "input_layers" in config else "Sequential"
     whole = {"module": "keras", "class_name": kind, "config": dict(config), "registered_name": None}
     try:
@@ -155,7 +160,7 @@ def _from_keras(variable: Any) -> Array:
     return array
 
 
-def _keras_variables(model: Any) -> dict[str, Any]:
+def keras_variables(model: Any) -> dict[str, Any]:
     """Every weight by its name: the layer's name and what follows it in the variable's path."""
     variables: dict[str, Any] = {}
     for layer in model.layers:
@@ -205,6 +210,15 @@ def _class_names(config: Any) -> Iterator[Any]:
     if isinstance(config, (Mapping, list, tuple)):
         for part in config.values() if isinstance(config, Mapping) else config:
             yield from _class_names(part)
+
+
+def _own_classes(config: Any) -> Iterator[tuple[str, str]]:
+    """(module, registered name) of every class that is not of Keras, at any depth."""
+    if isinstance(config, Mapping) and ">" in str(config.get("registered_name")):
+        yield str(config.get("module")), str(config["registered_name"])
+    if isinstance(config, (Mapping, list, tuple)):
+        for part in config.values() if isinstance(config, Mapping) else config:
+            yield from _own_classes(part)
 
 
 def _first_line(error: Exception) -> str:

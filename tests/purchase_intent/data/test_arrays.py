@@ -11,6 +11,8 @@ from purchase_intent.data import arrays, profile
 from purchase_intent.stages import prepare
 from stemma.errors import DataError
 
+PREPARE = config.PrepareSettings(strict=False, numeric="auto", impute="median", indicator=True, rare=10, embed=50)
+
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory, section):
@@ -20,8 +22,10 @@ def prepared(tmp_path_factory, section):
         for name, changes in (("simulated", {"rows": 600}), ("digits", {}), ("diabetes", {})):
             settings = section(name, **changes)
             folders[name] = tmp_path_factory.mktemp(name) / "prepared"
-            patch.setattr(config, "load", lambda settings=settings: config.Settings.model_construct(data=settings))
+            whole = config.Settings.model_construct(data=settings, prepare=PREPARE)
+            patch.setattr(config, "load", lambda whole=whole: whole)
             patch.setattr(prepare, "PREPARED", folders[name])
+            patch.setattr(prepare, "REPORTS", folders[name].parent / "reports")
             prepare.main()
     return folders
 
@@ -61,6 +65,17 @@ def test_the_profile_tells_what_the_stages_need(prepared, section, name):
     assert (known.target_mean is None) == (known.target_std is None) == (settings.task != "regression")
     assert (known.bayes, known.row) == ("Probability" if name == "simulated" else None, "row")
     assert (known.bayes_roc_auc is None) == (name != "simulated")
+
+
+@pytest.mark.parametrize("name", ["simulated", "digits", "diabetes"])
+def test_the_profile_tells_which_column_every_encoded_number_is_of(prepared, name):
+    known, x = profile.read(prepared[name]), arrays.read(prepared[name], "train").x
+    assert sum(block.width for block in known.blocks) == known.encoded_width
+    assert {block.name for block in known.blocks} == {column for column, _ in known.features}
+    for block in known.blocks:
+        numbers = x[:, block.start : block.start + block.width]
+        assert block.kind == "numeric" or set(np.unique(numbers)) <= {0, 1}
+    assert name != "simulated" or {block.kind for block in known.blocks} == {"numeric", "binary"}
 
 
 def test_training_rows_are_scaled(prepared):

@@ -58,6 +58,40 @@ def test_a_column_that_appears_twice_is_refused(small):
 
 
 def test_a_table_without_a_feature_is_refused(small):
-    message = r"^t.csv: no column is a feature: give one the role numeric, categorical or boolean$"
+    message = r"^t.csv: no column is a feature: give one the role numeric, categorical, boolean or date$"
     with pytest.raises(DataError, match=message):
         columns.roles(["n", "y"], small("t.csv", columns={"*": "drop"}))
+
+
+def test_a_column_that_splits_the_rows_is_no_feature_whatever_its_role(small):
+    for setting in ("group", "partition"):
+        assert columns.features(["n", "b", "c", "y"], small("t.csv", **{setting: "c"})) == (
+            ("n", "numeric"),
+            ("b", "boolean"),
+        )
+
+
+def test_a_column_that_splits_the_rows_needs_no_role(small):
+    roles = {"n": "numeric"}
+    for setting in ("group", "time", "partition"):
+        settings = small("t.csv", columns=roles, **{setting: "id"})
+        assert columns.roles(["id", "n", "y"], settings) == {"id": "drop", "n": "numeric"}
+
+
+def test_a_time_with_a_role_stays_a_feature(small):
+    assert ("n", "numeric") in columns.features(["n", "b", "c", "y"], small("t.csv", time="n"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"group": "b", "time": "n"}, "`group` and `time` are both given: rows are split by one of them"),
+        ({"group": "N"}, "`group` names 'N', which is not a column (did you mean 'n'?)"),
+        ({"partition": "y"}, "`partition` names 'y', which is the target"),
+        ({"time": "c"}, "`time` names 'c', which is categorical: give it the role date, numeric or drop"),
+    ],
+)
+def test_settings_by_which_no_rows_can_be_split_are_refused(small, changes, line):
+    with pytest.raises(DataError) as error:
+        columns.roles(["n", "b", "c", "y"], small("t.csv", **changes))
+    assert str(error.value) == f"t.csv: {line}"

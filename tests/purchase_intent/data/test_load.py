@@ -1,8 +1,11 @@
+import bz2
+import gzip
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -10,6 +13,10 @@ from purchase_intent.data import load
 from stemma.errors import DataError
 
 SMALL = 'n,b,c,y\n1.5,yes,"a, b",p\n,No,,q\n-2e3,,01,p\n'
+
+
+def zstd(content: bytes) -> bytes:
+    return pa.Codec("zstd").compress(content, asbytes=True)
 
 
 @pytest.fixture
@@ -82,6 +89,7 @@ def test_a_missing_class_stays_missing(small, table_file):
     assert load.table(small(table_file(SMALL.replace("q\n", "\n"))))["y"].isna().tolist() == [False, True, False]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
 def test_numbers_are_read_exactly(small, tmp_path_factory, numbers):
     path = tmp_path_factory.mktemp("numbers") / "t.csv"
@@ -161,16 +169,20 @@ def test_a_file_that_is_not_there_is_named_with_what_to_do(refused, tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "Empty CSV file"),
         (b"n,b,c,y\n1,t,x,p\n1,t\n", "row 2: Expected 4 columns, got 2: 1,t"),
         (b"n,b,c,y\n1,t,x,p\n1,t,x,p,5\n", "row 2: Expected 4 columns, got 5: 1,t,x,p,5"),
-        (b"n,b,c,y\n1,t,x,p\n1,t,\xff,p\n", "row 2: CSV conversion error to string: invalid UTF8 data"),
+        (b"n,b,c,y\n1,t,x,p\n1,t,\xff,p\n", "byte 21 (line 3) is 0xff, which utf-8 does not have: correct `encoding`"),
+        (
+            b'n,b,c,y\n1,t,"' + b"1,t,x,p\n" * 1_200_000,
+            "a quote is not closed, or a row is longer than 4,194,304 bytes",
+        ),
+        (b"n,b,c,y", "no row follows the header"),
     ],
-    ids=["empty", "a short row", "a long row", "not UTF-8"],
+    ids=["a short row", "a long row", "not UTF-8", "an open quote", "no row"],
 )
 def test_a_file_that_is_no_table_is_refused_with_the_row(refused, table_file, content, reason):
     told = refused(table_file(content))
-    assert told == f"FILE cannot be read as CSV in UTF-8, separated by ',': {reason}"
+    assert told == f"FILE cannot be read as text separated by ',': {reason}"
 
 
 def test_a_damaged_parquet_file_is_refused(refused, tmp_path):
@@ -204,3 +216,115 @@ def test_the_real_file_loads(section, real_file):
     assert (table["Revenue"] == "TRUE").sum() == 1908
     assert table["Browser"].cat.categories.tolist()[:3] == ["1", "10", "11"]
     assert not table.isna().any(axis=None)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252", "iso8859-15"])
+def test_the_encoding_is_that_of_the_settings(small, table_file, encoding):
+    table = load.table(small(table_file("n,b,c,y\n1,t,größe,p\n".encode(encoding)), encoding=encoding))
+    assert table["c"].tolist() == ["größe"]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, zstd], ids=["gzip", "bz2", "zstd"])
+def test_a_compressed_file_is_known_by_its_first_bytes(small, table_file, pack):
+    pd.testing.assert_frame_equal(
+        load.table(small(table_file(pack(SMALL.encode())))), load.table(small(table_file(SMALL)))
+    )
+
+
+def test_columns_without_a_header_are_numbered(small, table_file):
+    roles = {"c0": "numeric", "c1": "boolean", "c2": "categorical"}
+    path = table_file(SMALL.removeprefix("n,b,c,y\n"))
+    table = load.table(small(path, header=False, columns=roles, target="c3"))
+    assert table["c3"].tolist() == ["p", "q", "p"]
+    assert table["c0"][0] == 1.5
+
+
+def test_without_a_header_rows_are_counted_from_the_first(refused, table_file):
+    path = table_file("1,t,x,p\n1,t\n")
+    told = refused(path, header=False, columns={"*": "categorical"}, target="c3")
+    assert told.endswith("row 2: Expected 4 columns, got 2: 1,t")
+
+
+def test_a_decimal_comma_is_read_where_the_settings_say_so(small, table_file):
+    path = table_file("n;b;c;y\n1,5;t;2,5;p\n-,25;f;x;q\n1e3;f;x;q\n")
+    table = load.table(small(path, separator=";", decimal=","))
+    assert table["n"].tolist() == [1.5, -0.25, 1000]
+    assert table["c"].tolist() == ["2,5", "x", "x"]
+
+
+def test_a_point_is_no_part_of_a_number_where_the_comma_is_decimal(refused, table_file):
+    told = refused(table_file("n;b;c;y\n1.500;t;x;p\n"), separator=";", decimal=",")
+    assert told == "FILE: column 'n' (numeric) holds '1.500' in row 1, which is not a number"
+
+
+def test_spaces_around_names_values_and_classes_do_not_count(small, table_file):
+    table = load.table(small(table_file(" n , b,c , y\n 1 ,t , x y , p\n NA , ? , ? ,q \n2,f,x y,p\n")))
+    assert list(table) == ["n", "b", "c", "y"]
+    np.testing.assert_array_equal(table["n"], [1, np.nan, 2])
+    np.testing.assert_array_equal(table["b"], [1, np.nan, 0])
+    assert table["c"].tolist() == ["x y", "", "x y"]
+    assert table["y"].cat.categories.tolist() == ["p", "q"]
+
+
+def test_any_number_of_spaces_may_separate_fields(small, table_file):
+    table = load.table(small(table_file('  n b   c y\n1   t "a  b" p\n  2 f x   q  \n'), separator=" "))
+    assert table["c"].tolist() == ["a  b", "x"]
+    assert table["y"].tolist() == ["p", "q"]
+
+
+def test_a_column_without_a_name_is_called_by_its_place(small, table_file):
+    table = load.table(small(table_file(",b,c,y\n1,t,x,p\n"), columns={"c0": "numeric", "*": "categorical"}))
+    assert table["c0"].tolist() == [1]
+
+
+DATES = ["2024-02-29", "2024/02/29 01:02:03.5", "2024-02-29T01:02:03Z", "2024-02-29 01:02:03+02:00", "", " 1066-10-14 "]
+INSTANTS = [
+    "2024-02-29", "2024-02-29T01:02:03.5", "2024-02-29T01:02:03", "2024-02-28T23:02:03", "NaT", "1066-10-14",
+]  # fmt: skip
+
+
+def test_dates_are_read_with_or_without_time_and_zone(small, table_file):
+    path = table_file("d,y\n" + "".join(f"{text},p\n" for text in DATES))
+    dates = load.table(small(path, columns={"d": "date"}))["d"]
+    assert dates.dtype == "datetime64[us]"
+    np.testing.assert_array_equal(dates.to_numpy(), np.array(INSTANTS, "datetime64[us]"))
+
+
+def test_seven_digits_of_a_second_are_cut_to_six(small, table_file):
+    table = load.table(small(table_file("d,y\n2024-02-29 01:02:03.1234567,p\n"), columns={"d": "date"}))
+    assert table["d"][0].isoformat() == "2024-02-29T01:02:03.123456"
+
+
+def test_dates_of_a_parquet_file_become_those_of_the_csv_file(small, tmp_path):
+    stamp = pd.Timestamp("2024-02-29 01:02:03", tz="UTC")
+    typed = pa.table(
+        {
+            "day": pa.array([stamp.date(), None]),
+            "local": pa.array([stamp.tz_localize(None), None], pa.timestamp("ns")),
+            "zone": pa.array([stamp, None], pa.timestamp("s", "Europe/Rome")),
+            "text": ["2024-02-29 01:02:03", "?"],
+            "y": ["p", "q"],
+        }
+    )
+    parquet.write_table(typed, tmp_path / "t.parquet")
+    table = load.table(small(tmp_path / "t.parquet", columns={"*": "date"}))
+    for name, time in [("day", "00:00:00"), ("local", "01:02:03"), ("zone", "01:02:03"), ("text", "01:02:03")]:
+        expected = np.array([f"2024-02-29T{time}", "NaT"], "datetime64[us]")
+        np.testing.assert_array_equal(table[name].to_numpy(), expected)
+
+
+def test_a_text_or_a_number_that_is_no_date_is_named(refused, table_file, tmp_path):
+    told = refused(table_file("d,y\n2024-02-29,p\n29.2.2024,p\n"), columns={"d": "date"})
+    assert told.startswith("FILE: column 'd' (date) holds '29.2.2024' in row 2, which is not a date such as 2024-01-31")
+    parquet.write_table(pa.table({"d": [20240229], "y": ["p"]}), tmp_path / "t.parquet")
+    told = refused(tmp_path / "t.parquet", columns={"d": "date"})
+    assert told == "FILE: column 'd' (date) holds values of type int64, not dates"
+
+
+def test_a_wrong_encoding_is_named_with_the_byte_and_its_line(refused, table_file):
+    path = table_file("n,b,c,y\n1,t,x,p\n1,t,\u20ac,p\n".encode())
+    assert refused(path, encoding="ascii").endswith(
+        "byte 21 (line 3) is 0xe2, which ascii does not have: correct `encoding`"
+    )
+    told = refused(path, encoding="klingon")
+    assert told == "FILE: Python knows no encoding 'klingon': correct `encoding`"

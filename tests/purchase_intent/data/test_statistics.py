@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from purchase_intent.data import load, statistics
+from purchase_intent.data.profile import Block
 from purchase_intent.data.split import split
+
+BLOCKS = (Block("Browser", "code", 0, 1, 8), Block("PageValues", "numeric", 1, 73))
 
 
 def numbers(rows: range) -> pd.DataFrame:
@@ -19,7 +22,7 @@ def made(section):
     """The statistics of 2,000 simulated sessions."""
     settings = section("simulated", rows=2000)
     table = load.table(settings)
-    return statistics.make(table, settings, split(table, settings), 74), table
+    return statistics.make(table, settings, split(table, settings), BLOCKS), table
 
 
 def test_what_the_table_is_comes_first(made):
@@ -68,7 +71,7 @@ def test_of_many_texts_the_most_frequent_are_counted_by_name(small):
     texts = [f"{row:03}" for row in range(80)] + ["often"] * 20
     frame = pd.DataFrame({"c": pd.Categorical(texts), "y": pd.Categorical(["p", "q"] * 50)})
     described = small("t.csv", columns={"c": "categorical"})
-    column = statistics.make(frame, described, split(frame, described), 1)["columns"]["c"]
+    column = statistics.make(frame, described, split(frame, described), BLOCKS)["columns"]["c"]
     assert column["values"] == {"often": 20} | {f"{row:03}": 1 for row in range(49)}
     assert column["other"] == 31
 
@@ -77,7 +80,7 @@ def test_a_regression_has_mean_and_spread_of_the_training_target(section):
     settings = section("diabetes")
     table = load.table(settings)
     rows = split(table, settings)
-    about = statistics.make(table, settings, rows, 10)
+    about = statistics.make(table, settings, rows, BLOCKS)
     train = table["target"].iloc[rows["train"]]
     assert about["target_mean"] == pytest.approx(train.mean())
     assert about["target_std"] == pytest.approx(train.std(ddof=0))
@@ -106,7 +109,7 @@ def test_the_file_is_the_same_every_time_and_holds_no_number_that_is_not_finite(
     for number in range(2):
         table = load.table(settings)
         table["BounceRates"] = np.nan
-        statistics.write(tmp_path / f"{number}", statistics.make(table, settings, split(table, settings), 74))
+        statistics.write(tmp_path / f"{number}", statistics.make(table, settings, split(table, settings), BLOCKS))
         files.append((tmp_path / f"{number}").read_bytes())
     assert files[0] == files[1]
     read = json.loads(files[0], parse_constant=pytest.fail)
@@ -184,3 +187,69 @@ def test_the_bayes_auc_of_certain_labels_is_one_and_of_equal_chances_a_half():
 def test_the_column_of_row_numbers_takes_a_name_that_is_free():
     assert statistics.row_column(pd.DataFrame(columns=["a"])) == "row"
     assert statistics.row_column(pd.DataFrame(columns=["row", "_row"])) == "__row"
+
+
+def test_training_rows_have_statistics_of_their_own_for_the_features(made, section):
+    about, table = made
+    assert list(about["training"]) == [feature["name"] for feature in about["features"]]
+    rows = split(table, section("simulated", rows=2000))["train"]
+    values = table["PageValues"].iloc[rows].dropna()
+    assert about["training"]["PageValues"]["mean"] == pytest.approx(values.mean())
+    assert about["training"]["PageValues"]["mean"] != about["columns"]["PageValues"]["mean"]
+    weekend = about["training"]["Weekend"]
+    assert sum(weekend["values"].values()) + weekend["missing"] == 1280
+
+
+def dated(missing: bool = True) -> pd.DataFrame:
+    days = pd.date_range("2024-01-01", periods=40, freq="D", unit="us").to_series(index=range(40))
+    if missing:
+        days[7] = pd.NaT
+    return pd.DataFrame({"d": days, "y": pd.Categorical(["p", "q"] * 20)})
+
+
+def test_a_date_is_described_in_seconds_since_1970(small):
+    settings = small("t.csv", columns={"d": "date"})
+    frame = dated()
+    column = statistics.make(frame, settings, split(frame, settings), BLOCKS)["columns"]["d"]
+    first = pd.Timestamp("2024-01-01").timestamp()
+    assert (column["role"], column["missing"]) == ("date", 1)
+    assert (column["min"], column["max"]) == (first, first + 39 * 86400)
+    assert column["quantiles"]["50"] == first + 20 * 86400
+    assert sum(column["histogram"]["counts"]) == 39
+
+
+def test_content_and_sketch_depend_on_dates():
+    frame = dated()
+    other = frame.assign(d=frame["d"] + pd.Timedelta("1us"))
+    assert statistics.content(frame) == statistics.content(frame.copy())
+    assert statistics.content(frame) != statistics.content(other)
+    assert statistics.sketch(frame) != statistics.sketch(other)
+
+
+@pytest.mark.parametrize("setting", ["group", "time", "partition"])
+def test_a_column_that_splits_the_rows_is_described_as_such(small, setting):
+    frame = pd.DataFrame(
+        {
+            "n": np.arange(60.0),
+            "s": np.arange(60.0) if setting == "time" else pd.Categorical(["train", "val", "test"] * 20),
+            "y": pd.Categorical(list("pq") * 30),
+        }
+    )
+    settings = small("t.csv", columns={"n": "numeric", "s": "drop"}, **{setting: "s"})
+    about = statistics.make(frame, settings, split(frame, settings), BLOCKS)
+    assert about["columns"]["s"]["role"] == setting
+    assert [feature["name"] for feature in about["features"]] == ["n"]
+    assert list(about["training"]) == ["n"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[0.3, 0.1 + 0.2], [1e37, 1.0000000000000001e37], [5e-324, 0], [1e15, 1e15 + 0.125], [7, 7], [1e30, 1e30]],
+)
+def test_numbers_that_hardly_differ_have_a_histogram_too(small, values):
+    settings = small("t.csv", columns={"n": "numeric"})
+    frame = pd.DataFrame({"n": np.tile(np.array(values, float), 20), "y": pd.Categorical(list("ppqq") * 10)})
+    column = statistics.make(frame, settings, split(frame, settings), BLOCKS)["columns"]["n"]
+    assert sum(column["histogram"]["counts"]) == 40
+    assert (np.diff(column["histogram"]["edges"]) > 0).all()
+    assert (column["min"], column["max"]) == (min(values), max(values))

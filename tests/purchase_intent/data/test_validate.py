@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from purchase_intent.data import load, validate
+from purchase_intent.data import load, split, validate
 from stemma.errors import DataError
 
 
@@ -112,9 +112,11 @@ def test_a_binary_task_has_two_classes(problems):
 
 
 def test_the_positive_class_occurs(problems):
-    assert problems(table(), positive="P") == ["`positive` is 'P', but the target has 2 classes ('p', 'q')"]
+    assert problems(table(), positive="P") == [
+        "`positive` is 'P' (did you mean 'p'?), but the target has 2 classes ('p', 'q')"
+    ]
     assert problems(table(y=pd.Categorical(["TRUE", "FALSE"] * 20)), positive="True") == [
-        "`positive` is 'True', but the target has 2 classes ('FALSE', 'TRUE')"
+        "`positive` is 'True' (did you mean 'TRUE'?), but the target has 2 classes ('FALSE', 'TRUE')"
     ]
 
 
@@ -159,7 +161,7 @@ def test_more_categories_than_a_network_can_take_are_refused(problems):
     rows = validate.MOST_CATEGORIES + 2
     frame = table(rows, c=pd.Categorical([str(row) for row in range(rows)]))
     assert problems(frame) == [
-        "column 'c' has 5,002 different values, more than 5,000: give it another role, such as drop"
+        "column 'c' has 50,002 different values, more than 50,000: give it another role, such as drop"
     ]
 
 
@@ -188,3 +190,73 @@ def test_a_regression_target_that_is_constant_in_training_is_refused(small):
     with pytest.raises(DataError, match=r"the target 'y' has the same value, 7, in all training rows"):
         validate.check_splits(table(y=target), settings, rows)
     validate.check_splits(table(y=np.arange(40.0)), settings, rows)
+
+
+def refused(frame, settings) -> list[str]:
+    with pytest.raises(DataError) as error:
+        validate.check_splits(frame, settings, split.split(frame, settings))
+    return [line.strip().removeprefix("t.csv: ") for line in str(error.value).splitlines()]
+
+
+def test_a_date_is_accepted_with_and_without_values(small):
+    dates = pd.date_range("2024-01-01", periods=40, unit="us").to_series(index=range(40))
+    dates[3] = pd.NaT
+    validate.check(table(n=dates), small("t.csv", columns={"n": "date", "b": "boolean", "c": "categorical"}))
+
+
+@pytest.mark.parametrize("setting", ["group", "partition"])
+def test_a_row_without_a_value_to_split_by_is_named(problems, setting):
+    frame = table(c=pd.Categorical(["train", "test"] * 19 + ["train", ""]))
+    assert problems(frame, **{setting: "c"}) == [
+        f"column 'c' has no value in row 40, and rows are split by it (`{setting}`)"
+    ]
+
+
+def test_a_row_without_a_time_to_split_by_is_named(problems):
+    assert problems(table(n=with_value(np.nan, 4)), time="n") == [
+        "column 'n' has no value in row 5, and rows are split by it (`time`)"
+    ]
+
+
+def test_two_groups_or_moments_are_too_few(problems):
+    assert problems(table(), group="c") == [
+        "`group` names 'c', which has 2 different values, and at least 3 are needed"
+    ]
+    assert problems(table(n=1.0), time="n") == [
+        "`time` names 'n', which has 1 different value, and at least 3 are needed"
+    ]
+
+
+def test_a_partition_that_is_none_of_the_splits_is_named(problems):
+    frame = table(c=pd.Categorical(["train"] * 20 + ["test"] * 19 + ["holdout"]))
+    assert problems(frame, partition="c") == [
+        "column 'c' holds 'holdout' in row 40, which is none of train, validation, test"
+    ]
+    assert problems(table(c=pd.Categorical(["train"] * 40)), partition="c") == [
+        "`partition` names 'c', which holds no 'test'"
+    ]
+
+
+def test_a_split_without_a_class_is_named(small):
+    frame = table(y=pd.Categorical(["p"] * 30 + ["q"] * 10), n=np.arange(40.0))
+    assert refused(frame, small("t.csv", time="n")) == [
+        "t.csv cannot be used for 2 reasons:",
+        "train has no row of class 'q' when rows are split by `time` 'n'",
+        "test has no row of class 'p' when rows are split by `time` 'n'",
+    ]
+
+
+def test_a_split_with_too_few_rows_for_a_regression_is_named(small):
+    frame = table(y=np.arange(40.0), c=pd.Categorical(["train"] * 39 + ["test"]))
+    settings = small("t.csv", task="regression", partition="c")
+    validate.check(frame, settings)
+    assert refused(frame, settings) == [
+        "test has 1 row, and at least 2 are needed when rows are split by `partition` 'c'"
+    ]
+
+
+def test_rows_split_by_a_column_need_not_be_as_many_as_by_chance(small):
+    frame = table(12, c=pd.Categorical(["train", "train", "val", "val", "test", "test"] * 2))
+    settings = small("t.csv", partition="c")
+    validate.check(frame, settings)
+    validate.check_splits(frame, settings, split.split(frame, settings))

@@ -12,6 +12,7 @@ import yaml
 
 from purchase_intent.data import encode, profile
 from purchase_intent.stages import prepare
+from stemma.errors import DataError
 
 ROOT = Path(__file__).parents[3]
 FILES = ["encoder.onnx", "profile.json", "test.parquet", "train.parquet", "validation.parquet"]
@@ -33,6 +34,11 @@ def settle(folder: Path, data: str, **changes: object) -> Path:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((folder / "data/prepared").iterdir())}
+
+
+def told(folder: Path) -> dict[str, bytes]:
+    """The report and its pictures."""
+    return {path.name: path.read_bytes() for path in sorted((folder / "reports").rglob("*.*"))}
 
 
 @pytest.mark.parametrize(("data", "width"), [("simulated", 72), ("digits", 64), ("diabetes", 10)])
@@ -68,8 +74,9 @@ def test_bytes_are_the_same_in_another_folder_with_another_number_of_threads_and
         limits = {name: threads for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_IO_THREADS")}
         environment = os.environ | limits | {"PYTHONHASHSEED": threads, "PYTHONPATH": str(ROOT / "src")}
         subprocess.run(command, cwd=folder, env=environment, check=True)
-        made.append(contents(folder))
+        made.append(contents(folder) | told(folder))
     assert made[0] == made[1]
+    assert {"data.md", "columns.svg", "target.svg"} < made[0].keys()
 
 
 def test_another_seed_gives_other_splits_and_another_encoder(tmp_path, monkeypatch):
@@ -87,6 +94,7 @@ def test_a_run_that_fails_leaves_the_previous_results(tmp_path, monkeypatch):
     prepare.main()
     before = contents(tmp_path)
     settle(tmp_path, "simulated", rows=400)
+    reported = told(tmp_path)
 
     def full(*_: object) -> None:
         raise OSError("disk full")
@@ -95,7 +103,26 @@ def test_a_run_that_fails_leaves_the_previous_results(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         prepare.main()
     assert contents(tmp_path) == before
+    assert told(tmp_path) == reported
     assert [path.name for path in Path("data").iterdir()] == ["prepared"]
+
+
+def test_strict_settings_stop_at_a_hint_and_write_nothing(tmp_path, monkeypatch, capsys):
+    folder = settle(tmp_path, "digits")
+    params = folder / "params.yaml"
+    params.write_text(params.read_text(encoding="utf-8").replace("strict: false", "strict: true"), encoding="utf-8")
+    monkeypatch.chdir(folder)
+    with pytest.raises(DataError, match=r"column 'pixel_0_0' is 0 in every training row: give it the role drop"):
+        prepare.main()
+    assert [path.name for path in folder.iterdir()] == ["params.yaml"]
+
+
+def test_the_page_tells_what_stderr_tells(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(settle(tmp_path, "digits"))
+    prepare.main()
+    line = "column 'pixel_0_0' is 0 in every training row: give it the role drop"
+    assert f"hint: {line}\n" in capsys.readouterr().err
+    assert line.replace("_", "\\_") in (tmp_path / "reports/data.md").read_text(encoding="utf-8")
 
 
 def test_the_real_file_is_prepared(tmp_path, monkeypatch):

@@ -233,8 +233,12 @@ def test_after_sync_with_any_overrides_the_differences_are_those_and_sync_remove
     assert conf.differences(settings.root) == ()
 
 
+# YAML 1.1 takes these for line breaks, and PyYAML, which DVC writes with, folds them into a space.
+TEXTS = st.text(st.characters(exclude_characters="\x85\u2028\u2029", exclude_categories=["Cs"]), max_size=5)
+
+
 @ONE_PROCESS
-@given(st.sampled_from(["evaluate.threshold", "data.positive", "train.rate", "model.hidden"]), st.text(max_size=5))
+@given(st.sampled_from(["evaluate.threshold", "data.positive", "train.rate", "model.hidden"]), TEXTS)
 def test_a_hand_edit_is_the_one_difference(settings: Any, key: str, value: str) -> None:
     from omegaconf import OmegaConf
 

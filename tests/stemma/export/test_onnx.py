@@ -67,6 +67,28 @@ def test_a_regression_is_scaled_back() -> None:
     assert run(graph) == pytest.approx(scores(1) * 7 + 100, rel=1e-6)
 
 
+def test_a_temperature_divides_the_scores_of_classes() -> None:
+    p = 1 / (1 + np.exp(-scores(1) / 2.5))
+    binary = export.join(encoder(), network(1), "binary", 18, temperature=2.5)
+    assert run(binary) == pytest.approx(np.hstack([1 - p, p]), abs=1e-6)
+    e = np.exp(scores(3) / 0.5)
+    several = export.join(encoder(), network(3), "multiclass", 18, temperature=0.5)
+    assert run(several) == pytest.approx(e / e.sum(axis=1, keepdims=True), abs=1e-6)
+
+
+def test_a_temperature_of_one_leaves_no_trace() -> None:
+    plain = export.join(encoder(), network(3), "multiclass", 18)
+    assert export.join(encoder(), network(3), "multiclass", 18, temperature=1.0) == plain
+
+
+@pytest.mark.parametrize(
+    ("task", "temperature"), [("binary", 0), ("binary", -1), ("binary", np.inf), ("binary", np.nan), ("regression", 2)]
+)
+def test_what_is_no_temperature_is_refused(task: str, temperature: float) -> None:
+    with pytest.raises(ExportError, match=f"^{temperature} is not a temperature for a {task}$"):
+        export.join(encoder(), network(1), task, 18, temperature=temperature)
+
+
 def test_extreme_scores_stay_probabilities() -> None:
     graph = export.join(encoder(), network(1), "binary", 18)
     far = {"a": np.array([[1e6], [-1e6]], np.float32), "b": np.zeros((2, 1), np.float32)}
@@ -100,7 +122,19 @@ def test_parts_that_do_not_fit_are_refused_in_one_line() -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["scores", "head/Mul", "encoded/x", "zeros"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "scores",
+        "head/Mul",
+        "stemma/head/zeros",
+        "stemma/scores",
+        "encoded/x",
+        "zeros",
+        "encoder/pair",
+        "network/matrix",
+    ],
+)
 def test_a_column_may_have_the_name_of_what_lies_between(name: str) -> None:
     renamed = encoder()
     export._rename(renamed.graph, "a", name)

@@ -9,6 +9,7 @@ import pytest
 
 from stemma import weights
 from stemma.errors import WeightsError
+from stemma.weights.networks import keras_model
 
 
 def torch_network() -> Any:
@@ -217,3 +218,10 @@ def test_a_store_of_a_keras_model_with_other_tensors_is_refused(tmp_path: Path) 
     weights.write(tmp_path / "w", tensors, framework="tensorflow", layers=(), config=model.get_config())
     with pytest.raises(WeightsError, match=r"of another network: tensor 'output\.bias' is missing"):
         weights.to_keras(tmp_path / "w")
+
+
+def test_a_keras_layer_whose_module_is_not_imported_is_named_with_its_module() -> None:
+    pytest.importorskip("keras")
+    layer = {"module": "somewhere.layers", "class_name": "Own", "registered_name": "somewhere>Own", "config": {}}
+    with pytest.raises(WeightsError, match=r"layers of its own: import somewhere\.layers before"):
+        keras_model({"name": "network", "layers": [layer], "input_layers": []})

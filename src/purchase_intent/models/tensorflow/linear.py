@@ -2,6 +2,8 @@
 
 import keras
 
+from purchase_intent.models import inputs
+from purchase_intent.models.tensorflow.embedding import embed
 from purchase_intent.models.tensorflow.network import KerasModel
 
 
@@ -9,6 +11,8 @@ class KerasLinear(KerasModel):
     """Rows (rows, inputs) -> scores (rows, outputs)."""
 
     def build(self) -> keras.Model:
-        encoded = keras.Input((self.problem.inputs,), name="encoded")
-        scores = keras.layers.Dense(self.problem.outputs, name="output")(encoded)
+        encoded = x = keras.Input((self.problem.inputs,), name="encoded")
+        if inputs.codes(self.problem):
+            x = embed(self.problem, encoded)
+        scores = keras.layers.Dense(self.problem.outputs, name="output")(x)
         return keras.Model(encoded, scores, name="network")

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from purchase_intent.models import inputs
+from purchase_intent.models.tensorflow.embedding import embed
 from purchase_intent.models.tensorflow.network import KerasModel
 
 
@@ -11,6 +13,8 @@ class KerasMlp(KerasModel):
 
     def build(self) -> keras.Model:
         encoded = x = keras.Input((self.problem.inputs,), name="encoded")
+        if inputs.codes(self.problem):
+            x = embed(self.problem, encoded)
         for number, units in enumerate(self.settings.hidden, start=1):
             x = layers.Dense(units, name=f"hidden_{number}")(x)
             x = layers.Activation(self.settings.activation, name=f"activation_{number}")(x)

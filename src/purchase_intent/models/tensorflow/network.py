@@ -15,6 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from purchase_intent.config import ModelSettings, TrainSettings
+from purchase_intent.models import training
 from purchase_intent.models.base import Floats, Model, Problem, Rows, State
 from stemma import weights
 from stemma.errors import TrainingError, WeightsError
@@ -39,11 +40,13 @@ class KerasModel(Model):
     def start(self, train: Rows, row_weights: Floats | None, settings: TrainSettings) -> None:
         self.device = choose_device(settings)
         keras.utils.set_random_seed(settings.seed)
+        self.adapt(train)
         with tf.device(self.device):
             self.network = self.build()
             # In mixed precision another network is fitted; the one in float32 is judged and saved.
             self.fitted = self.network if settings.precision == "float32" else _mixed(self.build)
-            self.optimizer = _optimizer(self.fitted, settings)
+            self.learning = _learning(self.network, self.fitted, settings)
+            self.optimizer = _optimizer(self.learning, settings)
             self.x = tf.constant(train.x)
             self.y = tf.constant(self.problem.targets(train.y))
             self.row_weights = None if row_weights is None else tf.constant(row_weights)
@@ -84,7 +87,7 @@ class KerasModel(Model):
     def _apply(self, gradients: list[tf.Tensor]) -> None:
         if self.clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
-        self.optimizer.apply(gradients, self.fitted.trainable_variables)
+        self.optimizer.apply(gradients, self.learning)
 
     def _gradients(
         self, x: tf.Tensor, y: tf.Tensor, row_weights: tf.Tensor | None
@@ -92,10 +95,15 @@ class KerasModel(Model):
         with tf.GradientTape() as tape:
             scores = tf.cast(self.fitted(x, training=True), tf.float32)
             loss = self._loss(scores, y, row_weights)
-        return loss, tape.gradient(loss, [v.value for v in self.fitted.trainable_variables])
+        return loss, tape.gradient(loss, [v.value for v in self.learning])
 
     def _loss(self, scores: tf.Tensor, y: tf.Tensor, row_weights: tf.Tensor | None) -> tf.Tensor:
-        """The mean over the batch of each row's loss times its weight."""
+        """The mean over the batch of each row's loss times its weight; over members too, if scores have them first."""
+        if len(scores.shape) == 3:
+            members = scores.shape[0]
+            y = tf.concat([y] * members, axis=0)
+            row_weights = None if row_weights is None else tf.tile(row_weights, [members])
+            scores = tf.reshape(scores, (-1, scores.shape[2]))
         if self.problem.task == "regression":
             each = tf.square(scores - y)[:, 0]
         elif self.problem.task == "binary":
@@ -106,7 +114,7 @@ class KerasModel(Model):
 
     def find_fault(self, order: NDArray[np.int64], rate: float, seed: int) -> str:
         self._begin_epoch(rate, seed)
-        variables = self.fitted.trainable_variables
+        variables = self.learning
         before = [float(tf.norm(v)) for v in variables]
         layers = [layer for layer in self.network.layers if not isinstance(layer, keras.layers.InputLayer)]
         outputs = keras.Model(self.network.inputs, [layer.output for layer in layers])
@@ -215,16 +223,26 @@ def _be_deterministic(threads: int) -> None:
         ) from None
 
 
-def _optimizer(network: keras.Model, settings: TrainSettings) -> keras.Optimizer:
-    """Weight decay is decoupled (Loshchilov and Hutter, ICLR 2019) and spares biases."""
+def _learning(network: keras.Model, fitted: keras.Model, settings: TrainSettings) -> list[Any]:
+    """The variables of `fitted` that are trained. Names are those of `network`: a twin's may have a number added."""
+    variables = network.trainable_variables
+    names = {id(variable): name for name, variable in weights.keras_variables(network).items()}
+    still = training.frozen((names[id(variable)] for variable in variables), settings)
+    pairs = zip(variables, fitted.trainable_variables, strict=True)
+    return [twin for variable, twin in pairs if names[id(variable)] not in still]
+
+
+def _optimizer(variables: list[Any], settings: TrainSettings) -> keras.Optimizer:
+    """Weight decay is decoupled (Loshchilov and Hutter, ICLR 2019) and spares biases and scales."""
     decay = settings.weight_decay or None
     if settings.optimizer == "adam":
         optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=decay or 0.0, epsilon=1e-7)
     else:
         optimizer = keras.optimizers.SGD(settings.learning_rate, momentum=0.9, weight_decay=decay)
     if decay is not None:
-        optimizer.exclude_from_weight_decay([v for v in network.trainable_variables if len(v.shape) <= 1])
-    optimizer.build(network.trainable_variables)
+        spared = [v for v in variables if len(v.shape) <= 1 or v.name in ("bias", "scale")]
+        optimizer.exclude_from_weight_decay(spared)
+    optimizer.build(variables)
     return optimizer
 
 

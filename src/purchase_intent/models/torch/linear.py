@@ -4,6 +4,8 @@ from collections import OrderedDict
 
 from torch import nn
 
+from purchase_intent.models import inputs
+from purchase_intent.models.torch.embedding import Embedding
 from purchase_intent.models.torch.network import TorchModel
 
 
@@ -11,12 +13,16 @@ class TorchLinear(TorchModel):
     """Rows (rows, inputs) -> scores (rows, outputs)."""
 
     def build(self) -> nn.Module:
-        return nn.Sequential(OrderedDict(output=dense(self.problem.inputs, self.problem.outputs)))
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        if inputs.codes(self.problem):
+            layers["embedding"] = Embedding(self.problem)
+        layers["output"] = dense(inputs.width(self.problem), self.problem.outputs)
+        return nn.Sequential(layers)
 
 
-def dense(inputs: int, outputs: int) -> nn.Linear:
+def dense(width: int, outputs: int) -> nn.Linear:
     """Weights drawn as Keras draws them (Glorot and Bengio, AISTATS 2010), so both frameworks start alike."""
-    layer = nn.Linear(inputs, outputs)
+    layer = nn.Linear(width, outputs)
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer

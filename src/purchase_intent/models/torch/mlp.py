@@ -4,6 +4,8 @@ from collections import OrderedDict
 
 from torch import nn
 
+from purchase_intent.models import inputs
+from purchase_intent.models.torch.embedding import Embedding
 from purchase_intent.models.torch.linear import dense
 from purchase_intent.models.torch.network import TorchModel
 
@@ -15,7 +17,9 @@ class TorchMlp(TorchModel):
 
     def build(self) -> nn.Module:
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        width = self.problem.inputs
+        if inputs.codes(self.problem):
+            layers["embedding"] = Embedding(self.problem)
+        width = inputs.width(self.problem)
         for number, units in enumerate(self.settings.hidden, start=1):
             layers[f"hidden_{number}"] = dense(width, units)
             layers[f"activation_{number}"] = ACTIVATIONS[self.settings.activation]()

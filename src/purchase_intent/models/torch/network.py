@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from purchase_intent.config import ModelSettings, TrainSettings
+from purchase_intent.models import training
 from purchase_intent.models.base import Floats, Model, Problem, Rows, State
 from stemma import weights
 from stemma.errors import TrainingError
@@ -39,7 +40,11 @@ class TorchModel(Model):
         self.device = choose_device(settings)
         _be_deterministic()
         torch.manual_seed(settings.seed)
+        self.adapt(train)
         self.network = self.build().to(self.device)
+        still = training.frozen((name for name, _ in self.network.named_parameters()), settings)
+        for name, parameter in self.network.named_parameters():
+            parameter.requires_grad_(name not in still)
         self.batch_size, self.clip_norm = settings.batch_size, settings.clip_norm
         self.mixed = settings.precision == "mixed"
         self.decay = settings.weight_decay if settings.optimizer == "sgd" else 0.0
@@ -100,7 +105,11 @@ class TorchModel(Model):
         return loss
 
     def _loss(self, scores: Any, y: Any, weights: Any) -> Any:
-        """The mean over the batch of each row's loss times its weight."""
+        """The mean over the batch of each row's loss times its weight; over members too, if scores have them first."""
+        if scores.ndim == 3:
+            y = y.expand(len(scores), *y.shape).flatten(0, 1)
+            weights = None if weights is None else weights.repeat(len(scores))
+            scores = scores.flatten(0, 1)
         if self.problem.task == "regression":
             return functional.mse_loss(scores, y)
         if self.problem.task == "binary":
@@ -227,9 +236,10 @@ def _be_deterministic() -> None:
 
 
 def _optimizer(network: nn.Module, settings: TrainSettings, fused: bool) -> torch.optim.Optimizer:
-    """Weight decay is decoupled (Loshchilov and Hutter, ICLR 2019) and spares biases: only the first group decays."""
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
+    """Weight decay is decoupled (Loshchilov and Hutter, ICLR 2019) and spares biases and scales: one group decays."""
+    named = [(name.rpartition(".")[2], p) for name, p in network.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in named if p.ndim > 1 and name not in ("bias", "scale")]
+    others = [p for name, p in named if p.ndim <= 1 or name in ("bias", "scale")]
     if settings.optimizer == "sgd":
         return torch.optim.SGD([{"params": matrices}, {"params": others}], settings.learning_rate, 0.9, fused=fused)
     groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]

@@ -1,0 +1,68 @@
+"""How scores become decisions: the temperature and the threshold, both chosen on the validation rows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from purchase_intent.config import EvaluateSettings
+from purchase_intent.evaluation import calibration, threshold
+from purchase_intent.models.base import Floats, Problem
+from stemma.errors import EvaluationError, SettingsError
+
+
+@dataclass(frozen=True)
+class Decision:
+    """
+    Attributes:
+        rule: the name of the rule that chose the threshold, or "fixed"; None where nothing is decided by one.
+        threshold: probability from which a row counts as positive; None unless there are two classes.
+        temperature: what scores are divided by; 1 changes nothing.
+    """
+
+    rule: str | None
+    threshold: float | None
+    temperature: float = 1.0
+
+    def predictions(self, problem: Problem, scores: Floats) -> Floats:
+        """Probabilities (rows, classes), or values (rows, 1)."""
+        return problem.predictions(scores if self.temperature == 1 else calibration.cooled(scores, self.temperature))
+
+
+def check(task: str, settings: EvaluateSettings) -> None:
+    """Refuse what a task has no use for.
+
+    Raises:
+        SettingsError: a rule for the threshold without two classes, or a calibration without classes.
+    """
+    if isinstance(settings.threshold, str) and task != "binary":
+        raise SettingsError(f"evaluate.threshold: the rule {settings.threshold} needs two classes, data.task is {task}")
+    if settings.calibration != "none" and task == "regression":
+        raise SettingsError(
+            f"evaluate.calibration: {settings.calibration} needs classes, data.task is regression",
+            run="dvc exp run -S evaluate.calibration=none",
+        )
+
+
+def decide(problem: Problem, scores: Floats, y: NDArray[Any], settings: EvaluateSettings) -> Decision:
+    """The decision that the settings ask for, from the validation rows.
+
+    Raises:
+        EvaluationError: no threshold reaches `evaluate.precision`.
+    """
+    if problem.task == "regression":
+        return Decision(None, None)
+    by = calibration.temperature(problem, scores, y) if settings.calibration == "temperature" else 1.0
+    if problem.task == "multiclass":
+        return Decision(None, None, by)
+    probability = Decision(None, None, by).predictions(problem, scores)[:, 1]
+    found = threshold.choose(y, probability, settings)
+    if found is None:
+        best = np.floor(threshold.best_precision(y, probability) * 1e4) / 1e4
+        raise EvaluationError(
+            f"evaluate.precision: {settings.precision:g} is not reached on the validation rows at any threshold"
+            f" (the most is {best:g})",
+            run=f"dvc exp run -S evaluate.precision={best:g}",
+        )
+    return Decision(settings.threshold if isinstance(settings.threshold, str) else "fixed", found, by)

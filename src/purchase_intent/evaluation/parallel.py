@@ -1,0 +1,107 @@
+"""Independent pieces of work, each in a process of its own, several at a time.
+
+Processes start afresh ("spawn"), so that no framework's state is shared. What a piece gives depends on its arguments
+alone: neither on how many run at a time nor on which ends first.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from stemma.errors import EvaluationError, StemmaError
+
+
+def run(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], names: Sequence[str], processes: int) -> list[Any]:
+    """What `work` returns for the arguments of each job, in their order. However this ends, no process is left.
+
+    Args:
+        work: a function of a module.
+        names: of the jobs, for errors.
+        processes: that run at a time, at most.
+
+    Raises:
+        EvaluationError: a job raised a StemmaError, or its process died; the line names it.
+    """
+    from tqdm import tqdm
+
+    context, waiting = get_context("spawn"), deque(range(len(jobs)))
+    done: dict[int, Any] = {}
+    running: dict[Any, tuple[int, Any]] = {}
+    bar = tqdm(total=len(jobs), unit="fold", disable=not sys.stderr.isatty())
+    try:
+        while waiting or running:
+            while waiting and len(running) < processes:
+                number = waiting.popleft()
+                here, there = context.Pipe(duplex=False)
+                process = context.Process(target=_child, args=(work, jobs[number], there), name=names[number])
+                with _interrupts_ignored():  # which a child inherits, so that it is silent from its first moment
+                    process.start()
+                there.close()  # the other end is the child's alone, so its death ends the pipe
+                running[here] = (number, process)
+            for ready in wait(list(running)):
+                number, process = running[ready]
+                done[number] = _received(ready, process, names[number])
+                del running[ready]
+                bar.update()
+    finally:
+        bar.close()
+        for _, process in running.values():
+            process.kill()
+        for _, process in running.values():
+            process.join()
+    return [done[number] for number in range(len(jobs))]
+
+
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # only this one may set what a signal does
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _received(ready: Any, process: Any, name: str) -> Any:
+    try:
+        error, value = ready.recv()
+    except EOFError:
+        process.join()
+        code = process.exitcode
+        ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        raise EvaluationError(f"{name}: its process {ended}") from None
+    process.join()
+    if error is not None:
+        raise EvaluationError(f"{name}: {error}")
+    return value
+
+
+def _child(work: Callable[..., Any], arguments: tuple[Any, ...], there: Connection) -> None:
+    """An interrupt is for the parent, and a child never outlives it. Any other error shows its trace, as a bug does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    try:
+        there.send((None, work(*arguments)))
+    except StemmaError as error:
+        there.send((str(error), None))
+
+
+def _follow_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # at once: nobody is left to read what it gives

@@ -1,0 +1,85 @@
+"""Everything that is known of an evaluation, as plain data: what evaluation.json holds and the report tells."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from purchase_intent.config import Settings, Table
+from purchase_intent.data.arrays import Arrays
+from purchase_intent.data.columns import splitting
+from purchase_intent.data.profile import Profile
+from purchase_intent.evaluation import assessment, gate, metrics
+from purchase_intent.evaluation.assessment import Judgement
+from purchase_intent.evaluation.decision import Decision
+
+FORMAT = 1
+
+
+def make(
+    settings: Settings,
+    about: Profile,
+    splits: Mapping[str, Arrays],
+    chosen: Decision,
+    network: Judgement,
+    others: Mapping[str, Judgement],
+    folds: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """The record; a number that is not defined is None.
+
+    Args:
+        splits: validation and test.
+        others: the baselines, by name.
+        folds: what `folds.cross_validate` gave.
+    """
+    task, test, own = about.task, splits["test"], settings.evaluate
+    figures, compared = assessment.figures(task, test, network, others, own)
+    found = {name: entry["value"] for name, entry in figures.items()}
+    of_others = {name: {key: each["value"] for key, each in e["test"].items()} for name, e in compared.items()}
+    demands = gate.demands(own.minimum, task, found, of_others)
+    sliced = {name: (name, "boolean") in about.features for name in own.slices}
+    told = {
+        "format": FORMAT,
+        "task": task,
+        "target": about.target,
+        "positive": about.positive,
+        "main": metrics.MAIN[task][0],
+        "data": _data(settings.data, about),
+        "model": settings.model.model_dump(mode="json"),
+        "train": settings.train.model_dump(mode="json", exclude={"resume"}),
+        "evaluate": own.model_dump(mode="json"),
+        "decision": asdict(chosen),
+        "validation": metrics.judge(
+            task, splits["validation"].y, network.predictions["validation"], chosen.threshold, own.bins
+        ),
+        "test": figures,
+        "best_possible": _best_possible(about, splits),
+        "baselines": {name: _baseline(each) | compared[name] for name, each in others.items()},
+        "slices": assessment.by_slice(task, test, network, sliced, own),
+        "folds": folds,
+        "gate": [asdict(demand) | {"passed": demand.passed} for demand in demands],
+    }
+    by_class = assessment.by_class(about.classes, test, network) if about.classes else {}
+    return assessment.plain(told | by_class)
+
+
+def _data(settings: Table, about: Profile) -> dict[str, Any]:
+    by = "".join(f"by {setting} ({name})" for setting, name in splitting(settings).items())
+    return {
+        "source": about.raw["source"],
+        "rows": about.raw["rows"],
+        "splits": {name: entry["rows"] for name, entry in about.raw["splits"].items()},
+        "split": by or f"by chance with seed {settings.split.seed}",
+        "features": [name for name, _ in about.features],
+    }
+
+
+def _best_possible(about: Profile, splits: Mapping[str, Arrays]) -> dict[str, float] | None:
+    """The best ROC-AUC that any model could reach on these rows, where the true probability is known."""
+    if about.bayes is None:
+        return None
+    return {name: metrics.roc_auc(rows.y, rows.frame[about.bayes].to_numpy()) for name, rows in splits.items()}
+
+
+def _baseline(judged: Judgement) -> dict[str, Any]:
+    made = judged.baseline
+    return {} if made is None else {"rows": made.rows, "converged": made.converged, "threshold": judged.threshold}

@@ -1,0 +1,63 @@
+"""Processes: order, errors by name, nothing left behind."""
+
+import operator
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from purchase_intent.evaluation import gate, parallel
+from stemma.errors import EvaluationError
+
+WAITING = """
+import time
+from purchase_intent.evaluation import parallel
+from stemma.errors import one_line
+if __name__ == "__main__":
+    with one_line():
+        parallel.run(time.sleep, [(120,), (120,), (120,)], ["a", "b", "c"], 2)
+"""
+
+
+def test_results_come_in_the_order_of_the_jobs() -> None:
+    assert parallel.run(operator.sub, [(3, 1), (2, 2), (0, 1)], ["a", "b", "c"], 2) == [2, 0, -1]
+
+
+def test_an_error_is_one_line_with_the_name_of_its_job() -> None:
+    jobs = [({"roc_auc": 0.5}, "binary"), ({"nothing": 0.5}, "binary")]
+    with pytest.raises(EvaluationError, match=r"^fold 2 of 2: evaluate.minimum: 'nothing' is no metric"):
+        parallel.run(gate.check, jobs, ["fold 1 of 2", "fold 2 of 2"], 1)
+
+
+def test_a_process_that_dies_is_named() -> None:
+    with pytest.raises(EvaluationError, match=r"^fold 1: its process ended with exit code 3$"):
+        parallel.run(os._exit, [(3,)], ["fold 1"], 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
+@pytest.mark.parametrize("sent", ["to all", "to the parent", "kill"])
+def test_no_process_outlives_its_parent(sent: str, tmp_path: Path) -> None:
+    script = tmp_path / "waiting.py"
+    script.write_text(WAITING, encoding="utf-8")
+    parent = subprocess.Popen([sys.executable, script], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    workers: list[psutil.Process] = []
+    while len(workers) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+        children = psutil.Process(parent.pid).children()
+        workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    assert len(workers) == 2
+    if sent == "to all":  # as a terminal does on Ctrl-C
+        os.killpg(parent.pid, signal.SIGINT)
+    else:
+        parent.send_signal(signal.SIGKILL if sent == "kill" else signal.SIGINT)
+    _, told = parent.communicate(timeout=30)
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert alive == []
+    if sent != "kill":
+        assert parent.returncode == 130 and told == "error: interrupted\n"

@@ -1,0 +1,29 @@
+"""Named worlds of versions. A test that changes one copies it first: `three_versions.copy(tmp_path / "w")`."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from s3 import Server, served
+from version_worlds import World, make_three_versions
+
+
+@pytest.fixture(scope="session")
+def three_versions(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Three versions on main, a branch, an experiment, tags, a remote on disk; see `make_three_versions`."""
+    return make_three_versions(tmp_path_factory.mktemp("three") / "versions")
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real S3 server that asks for keys; `s3` sets them."""
+    with served(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The server, with endpoint and keys in the environment."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_server

@@ -1,0 +1,256 @@
+"""The best of several versions: constraints, order, and whether its lead is noise."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from judged import FakeVersion, three_commits, version
+from stemma import cli, versions
+from stemma.errors import StemmaError, VersionError
+from stemma.versions.best import Best, Facts, among
+from stemma.versions.constraints import parse
+
+
+def facts(one: FakeVersion, day: int = 1, stages: tuple[str, ...] = ()) -> Facts:
+    return Facts(one, one.name, stages, datetime(2026, 1, day, tzinfo=UTC))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> list[Facts]:
+    """poor, fair and good, judged on the same rows; the metrics are those of their predictions, the newest first."""
+    made = []
+    for day, (name, noise) in enumerate([("poor", 1.5), ("fair", 0.4), ("good", 0.2)], start=1):
+        one = version(name, tmp_path, noise=noise)
+        roc_auc = {"poor": 0.74, "fair": 0.91, "good": 0.92}[name]
+        metrics = {"test": {"roc_auc": roc_auc, "log_loss": 1 - roc_auc}, "validation": {"roc_auc": 1 - roc_auc}}
+        made.append(facts(dataclasses.replace(one, metrics=metrics), day, ("prod",) if name == "fair" else ()))
+    return made[::-1]
+
+
+def names(found: Best) -> list[str]:
+    return [each.name for each in found.candidates]
+
+
+def test_versions_are_ranked_by_the_metric(three: list[Facts]) -> None:
+    found = among(three)
+    assert (found.metric, found.higher_is_better, names(found)) == ("roc_auc", True, ["good", "fair", "poor"])
+    assert names(among(three, metric="log_loss")) == ["good", "fair", "poor"]
+    assert names(among(three, metric="validation.roc_auc")) == ["poor", "fair", "good"]
+    assert among(three, metric="test.roc_auc").candidates[0].value == 0.92
+
+
+def test_a_version_whose_metrics_are_damaged_is_left_out_and_noted(three: list[Facts], tmp_path: Path) -> None:
+    class Damaged(FakeVersion):
+        def __getattribute__(self, name: str) -> Any:
+            if name == "metrics":
+                raise VersionError("reports/metrics.json of odd is damaged")
+            return super().__getattribute__(name)
+
+    odd = Damaged("odd", three[0].version.profile, {})  # type: ignore[attr-defined]
+    found = among([facts(odd), *three], metric="roc_auc")
+    assert (names(found), found.looked_at) == (["good", "fair", "poor"], 4)
+    assert found.notes == ("metrics of 1 versions is out of reach: reports/metrics.json of odd is damaged",)
+
+
+def test_constraints_leave_out_what_does_not_fit(three: list[Facts]) -> None:
+    for text, expected in {
+        "roc_auc < 0.915": ["fair", "poor"],
+        "validation.roc_auc > 0.2": ["poor"],
+        "date < 2026-01-02": ["poor"],
+        "stage = prod": ["fair"],
+        "stage != prod": ["good", "poor"],
+        "rows > 100": ["good", "fair", "poor"],
+        "size < 1 MB": ["good", "fair", "poor"],
+        "latency < 5 s": ["good", "fair", "poor"],
+    }.items():
+        assert names(among(three, [parse(text)])) == expected, text
+
+
+def test_what_left_out_how_many_is_said(three: list[Facts]) -> None:
+    found = among(three, [parse("roc_auc < 0.915"), parse("stage = prod")])
+    assert found.left_out == (("roc_auc < 0.915", 1), ("stage = prod", 1), ("roc_auc", 0))
+    assert found.sentence == "fair is the only version that fits: roc_auc 0.9100"
+    with pytest.raises(StemmaError) as caught:
+        among(three, [parse("rows > 5"), parse("roc_auc > 0.8"), parse("stage = dev")])
+    assert str(caught.value) == "none of 3 versions fits: `roc_auc > 0.8` leaves out 1, `stage = dev` leaves out 2"
+
+
+def test_a_version_without_the_metric_or_a_fact_does_not_fit(three: list[Facts], tmp_path: Path) -> None:
+    bare = facts(FakeVersion("bare", {}, {}), 4)
+    assert names(among([*three, bare])) == ["good", "fair", "poor"]
+    assert bare.of("rows") is bare.of("size") is bare.of("latency") is bare.of("framework") is None
+
+
+def test_a_lead_that_the_same_rows_show_is_more_than_noise(three: list[Facts]) -> None:
+    found = among([each for each in three if each.name != "fair"])
+    assert found.lead is not None and found.lead.how == "paired" and found.lead.within_noise is False
+    assert "is more than noise" in found.sentence and "on the same test rows" in found.sentence
+
+
+def test_a_lead_of_equals_is_within_noise(tmp_path: Path) -> None:
+    made = []
+    for name, seed, roc_auc in (("a", 1, 0.9), ("b", 2, 0.901)):
+        one = version(name, tmp_path, noise=0.6, seed=seed)
+        made.append(facts(dataclasses.replace(one, metrics={"test": {"roc_auc": roc_auc}})))
+    found = among(made)
+    assert found.lead is not None and found.lead.within_noise is True
+    assert "is within noise (95 % interval -0." in found.sentence
+
+
+def test_the_interval_of_a_lower_metric_is_that_of_the_best_minus_the_runner_up(three: list[Facts]) -> None:
+    found = among([each for each in three if each.name != "fair"], metric="log_loss")
+    lead = found.lead
+    assert lead is not None and lead.low is not None and lead.high is not None
+    assert lead.difference < 0 and lead.low < lead.high < 0
+
+
+def test_on_other_rows_the_errors_of_both_decide(three: list[Facts], tmp_path: Path) -> None:
+    other = version("other", tmp_path, noise=1.5, content="c9")
+    poor = facts(dataclasses.replace(other, metrics={"test": {"roc_auc": 0.74}}))
+    found = among([three[0], poor])
+    assert found.lead is not None and found.lead.how == "unpaired" and found.lead.within_noise is False
+    paired = among([three[0], three[2]]).lead
+    assert paired is not None and paired.low is not None and found.lead.low is not None
+    assert found.lead.low < paired.low  # what is hard for both does not cancel
+    assert "each on test rows of its own" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("metrics", "metric", "why"),
+    [
+        ({"validation": {"f1": 0.5}}, "validation.f1", "kept for the test rows alone"),
+        ({"test": {"surprise": 0.5}}, "surprise", "is not a figure of predictions"),
+    ],
+)
+def test_a_lead_that_cannot_be_tested_says_why(
+    metrics: dict[str, Any], metric: str, why: str, three: list[Facts]
+) -> None:
+    made = [facts(dataclasses.replace(each.version, metrics=metrics)) for each in three]  # type: ignore[type-var]
+    found = among(made, metric=metric)
+    assert found.lead is not None and found.lead.within_noise is None
+    assert why in found.sentence
+
+
+def test_without_predictions_the_lead_is_not_known(three: list[Facts]) -> None:
+    without = facts(dataclasses.replace(three[0].version, files={}))  # type: ignore[type-var]
+    assert "is not known: reports/predictions.parquet is not in good" in among([without, three[1]]).sentence
+
+
+@pytest.mark.parametrize(
+    ("metric", "where", "named"),
+    [
+        ("roc_acu", [], "no version has a metric 'roc_acu' (did you mean roc_auc?)"),
+        (None, ["row > 5"], "(did you mean rows?)"),
+        (None, ["roc_aux > 0.5"], "(did you mean roc_auc?)"),
+        ("rows", [], "no version has a metric 'rows'"),
+    ],
+)
+def test_an_unknown_name_is_named_with_the_nearest(
+    metric: str | None, where: list[str], named: str, three: list[Facts]
+) -> None:
+    with pytest.raises(StemmaError) as caught:
+        among(three, [parse(text) for text in where], metric)
+    assert named in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_default_metric_follows_the_task_of_the_newest_version(tmp_path: Path) -> None:
+    one = version("one", tmp_path, "regression")
+    assert among([facts(dataclasses.replace(one, metrics={"test": {"rmse": 5.0, "mae": 4.0}}))]).metric == "rmse"
+    odd = facts(dataclasses.replace(one, metrics={"test": {"odd": 5.0}}))
+    with pytest.raises(StemmaError, match="name a metric"):
+        among([odd])
+
+
+def test_a_fact_out_of_reach_leaves_its_version_out_and_is_told(three: list[Facts]) -> None:
+    class OutOfReach(FakeVersion):
+        def output(self, path: str) -> None:
+            raise VersionError(f"{path} of {self.name} is neither in the cache nor in a remote")
+
+    lost = OutOfReach("good", three[0].version.profile, {}, metrics=three[0].version.metrics)
+    found = among([facts(lost), three[1]], [parse("size > 1")])
+    assert names(found) == ["fair"]
+    assert found.notes == (
+        "size of 1 versions is out of reach: models/package/model.zip of good is neither in the cache nor in a remote",
+    )
+
+
+def test_without_a_version_the_next_command_is_named() -> None:
+    with pytest.raises(StemmaError, match="dvc repro"):
+        among([])
+
+
+def test_equal_figures_are_ranked_the_newest_first(three: list[Facts]) -> None:
+    same = [facts(dataclasses.replace(each.version, metrics={"test": {"f1": 0.5}})) for each in three]  # type: ignore[type-var]
+    assert names(among(same, metric="f1")) == ["good", "fair", "poor"]
+
+
+# On a repository.
+
+BETTER, ELSEWHERE, WORSE = 0.92, 0.91, 0.74  # their metric
+
+
+def values(found: Best) -> list[float]:
+    return [each.value for each in found.candidates]
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return three_commits(tmp_path_factory.mktemp("best") / "repository")
+
+
+def test_every_version_of_a_repository_is_looked_at(repository: Path) -> None:
+    found = versions.best(repository)
+    assert values(found) == [BETTER, ELSEWHERE, WORSE]
+    assert found.candidates[0].stages == ("model#prod",)
+    assert values(versions.best(repository, where=["stage = prod"])) == [BETTER]
+    assert values(versions.best(repository, where=["stage != model#prod"])) == [ELSEWHERE, WORSE]
+
+
+def test_weights_out_of_reach_are_told(repository: Path) -> None:
+    with pytest.raises(StemmaError, match="`framework = torch` leaves out 3, framework of 3 versions is out of reach"):
+        versions.best(repository, where=["framework = torch"])
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`stemma best ARGUMENT...`: exit code, stdout, stderr."""
+    monkeypatch.setenv("STEMMA_DEBUG", "0")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.chdir(repository)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["stemma", "best", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(stopped.value.code or 0), printed.out, printed.err
+
+    return call
+
+
+def test_the_command_names_the_best_first(run: Run) -> None:
+    code, out, err = run("--where", "roc_auc > 0.8", "-n", "1")
+    assert (code, err) == (0, "")
+    assert out.startswith("better is the best of 2 versions that fit: roc_auc 0.9200; its lead over ")
+    assert "and 1 more: -n 2" in out and "of 3 versions, `roc_auc > 0.8` left out 1" in out
+
+
+def test_json_and_markdown_hold_the_candidates(run: Run, repository: Path) -> None:
+    told = json.loads(run("--json", "--where", "date > 2020-01-01")[1])
+    assert [each["value"] for each in told["candidates"]] == [BETTER, ELSEWHERE, WORSE]
+    assert told["lead"]["how"] == "unpaired" and told["sentence"] == versions.best(repository).sentence
+    assert "| better " in run("--md")[1]
+
+
+def test_wrong_constraints_are_one_line(run: Run) -> None:
+    for where in ("rows", "rows > many", "rowz > 5", "roc_auc > 0.99"):
+        code, out, err = run("--where", where)
+        assert (code, out, err.count("\n")) == (1, "", 1), where

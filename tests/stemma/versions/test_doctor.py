@@ -1,0 +1,291 @@
+"""What the doctor finds, one world per illness; a sound version has no error."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+from typer.testing import CliRunner
+
+from stemma import bundle
+from stemma.cli import app
+from stemma.cli.doctor import report
+from stemma.errors import VersionError
+from stemma.versions import Repository
+from stemma.versions.checks import CHECKS, Diagnosis, doctor, examine, rows
+from stemma.weights import Layer
+from version_worlds import METRICS, PARAMS, TRAINING, Parts, World, new, parts, table
+
+TEST = METRICS["test"]
+
+
+def packaged(folder: Path, weights: list[float]) -> bytes:
+    """A bundle whose hidden units are ReLU(weight * price - 1): a weight of 0 makes a unit that never wakes."""
+    constants = {
+        "kernel": np.array([weights], np.float32),
+        "shift": np.full(len(weights), -1, np.float32),
+        "out": np.ones((len(weights), 2), np.float32),
+    }
+    nodes = [
+        helper.make_node("MatMul", ["price", "kernel"], ["product"]),
+        helper.make_node("Add", ["product", "shift"], ["hidden"]),
+        helper.make_node("Relu", ["hidden"], ["activation_1"]),
+        helper.make_node("MatMul", ["activation_1", "out"], ["scores"]),
+        helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes, "g",
+        [helper.make_tensor_value_info("price", TensorProto.FLOAT, ["rows", 1])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["rows", 2])],
+        [helper.make_tensor(name, TensorProto.FLOAT, value.shape, value.ravel()) for name, value in constants.items()],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    signature = {
+        "format": 1, "task": "binary", "target": "bought", "inputs": [{"name": "price", "type": "number"}],
+        "output": "probabilities", "classes": ["no", "yes"], "positive": "yes", "threshold": 0.5,
+    }  # fmt: skip
+    path = folder / "packaged.zip"
+    bundle.build(path, {"model.onnx": model.SerializeToString(), "signature.json": json.dumps(signature).encode()})
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = new(tmp_path_factory.mktemp("clinic") / "world")
+    world.version("the first patient", parts())
+    return world
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Parts:
+    return parts(bundle=packaged(tmp_path_factory.mktemp("bundle"), [2.0, -2.0, 3.0]), curve=(0.9, 0.5, 0.46) * 4)
+
+
+def examined(world: World, made: Parts) -> Diagnosis:
+    world.version("a patient", made)
+    return examine(Repository(world.folder).version("HEAD"))
+
+
+def found(world: World, made: Parts, check: str) -> Any:
+    """The one finding of a check."""
+    (one,) = [finding for finding in examined(world, made).findings if finding.check == check]
+    return one
+
+
+def trained(**changes: Any) -> dict[str, Any]:
+    return TRAINING | changes
+
+
+def measured(**changes: float) -> dict[str, Any]:
+    return METRICS | {"test": TEST | changes}
+
+
+def test_a_sound_version_has_no_error_and_says_what_it_looked_at(clinic: World, sound: Parts) -> None:
+    diagnosis = examined(clinic, sound)
+    assert diagnosis.errors == 0 and diagnosis.is_sound()
+    assert {"finite", "norms", "dead-units", "gap", "believable", "objects", "remote"} <= set(diagnosis.passed)
+    seen = {*diagnosis.passed, *diagnosis.skipped, *(finding.check for finding in diagnosis.findings)}
+    assert seen == set(CHECKS)
+
+
+def test_values_that_are_not_finite_are_an_error_with_the_tensor(clinic: World, sound: Parts) -> None:
+    tensors = dict(sound.tensors)
+    tensors["output.bias"] = np.array([np.nan], np.float32)
+    one = found(clinic, sound.but(tensors=tensors), "finite")
+    assert (one.severity, one.what) == ("error", "tensor output.bias holds NaN or infinite values")
+    assert "learning_rate" in one.remedy
+
+
+@pytest.mark.parametrize(("factor", "severity"), [(100, "warning"), (1e5, "error")])
+def test_exploded_weights_are_told_by_their_root_mean_square(
+    factor: float, severity: str, clinic: World, sound: Parts
+) -> None:
+    tensors = dict(sound.tensors)
+    tensors["hidden_1.weight"] = np.full_like(tensors["hidden_1.weight"], factor)
+    one = found(clinic, sound.but(tensors=tensors), "norms")
+    assert (one.severity, one.evidence) == (severity, f"root mean square {factor:.3g}")
+
+
+def test_a_layer_that_did_not_move_is_told_unless_it_was_frozen(clinic: World, sound: Parts) -> None:
+    moved = {"hidden_1.weight": 0.0, "hidden_1.bias": 0.0, "output.weight": 0.3, "output.bias": 0.0}
+    one = found(clinic, sound.but(training=trained(moved=moved)), "moved")
+    assert one.what == "layer hidden_1 did not move since its initialisation"
+    frozen = trained(moved=moved, frozen=["hidden_1.weight", "hidden_1.bias"])
+    assert "moved" in examined(clinic, sound.but(training=frozen)).passed
+
+
+@pytest.mark.parametrize(
+    ("weights", "severity", "told"), [([2.0, 0.0, 3.0], "warning", "1 of 3"), ([0.0, 0.0], "error", "2 of 2")]
+)
+def test_units_that_are_never_active_are_counted(
+    weights: list[float], severity: str, told: str, clinic: World, sound: Parts, tmp_path: Path
+) -> None:
+    one = found(clinic, sound.but(bundle=packaged(tmp_path, weights)), "dead-units")
+    assert (one.severity, one.what) == (severity, f"{told} units of activation_1 are never active")
+
+
+def test_a_gap_between_training_and_validation_names_both_losses(clinic: World, sound: Parts) -> None:
+    clinic.version("a patient", sound)
+    path = "reports/training/plots/metrics/train/loss.tsv"
+    clinic.write(path, "step\tloss\n" + "".join(f"{step}\t0.1\n" for step in range(12)))
+    (one,) = [each for each in examine(Repository(clinic.folder).version("workspace")).findings if each.check == "gap"]
+    assert one.evidence == "loss 0.1 in training, 0.46 in validation, epoch 9"
+
+
+def test_more_than_is_possible_is_an_error_and_perfection_a_warning(clinic: World, sound: Parts) -> None:
+    above = found(clinic, sound.but(frame=table(1200), metrics=measured(roc_auc=0.99, bayes_roc_auc=0.7)), "believable")
+    assert (above.severity, above.evidence) == ("error", "ROC-AUC 0.9900, and the true probabilities reach 0.7000")
+    many = sound.but(frame=table(1200), metrics=measured(roc_auc=1.0))
+    assert found(clinic, many, "believable").severity == "warning"
+    assert "believable" in examined(clinic, sound.but(metrics=measured(roc_auc=0.86, bayes_roc_auc=0.85))).passed
+
+
+def test_an_imbalance_is_told_only_while_nothing_was_done_about_it(clinic: World, sound: Parts) -> None:
+    frame = table(2000)
+    rare = frame["price"] > frame["price"].quantile(0.96)
+    frame["bought"] = frame["bought"].cat.rename_categories(str).where(rare, "no")
+    missed = sound.but(frame=frame, metrics=measured(recall=0.2))
+    assert found(clinic, missed, "imbalance").what == "class yes is rare, and most of it is missed"
+    chosen = PARAMS | {"evaluate": {"threshold": "f1"}}
+    assert "imbalance" in examined(clinic, missed.but(params=chosen)).passed
+
+
+def test_miscalibration_is_told_with_its_figure(clinic: World, sound: Parts) -> None:
+    one = found(clinic, sound.but(metrics=measured(calibration_error=0.21)), "calibration")
+    assert one.evidence == "expected calibration error 0.210"
+    assert "calibration" in examined(clinic, sound.but(metrics=measured(calibration_error=0.01))).passed
+
+
+def test_test_rows_that_were_seen_in_training_are_counted(clinic: World, sound: Parts) -> None:
+    frame = table(400)
+    frame.iloc[-3:] = frame.iloc[:3].to_numpy()
+    one = found(clinic, sound.but(frame=frame), "seen-rows")
+    assert (one.severity, one.evidence) == ("warning", "3 of 80 (3.8%)")
+
+
+def test_a_column_that_drifts_between_the_splits_is_told_and_equal_ones_are_not(clinic: World, sound: Parts) -> None:
+    frame = table(1000)
+    frame.loc[frame.index[-200:], "visits"] += 50
+    one = found(clinic, sound.but(frame=frame), "split-drift")
+    assert one.what == "column visits is distributed otherwise in test than in train"
+    assert "split-drift" in examined(clinic, sound.but(frame=table(1000))).passed
+
+
+def test_settings_that_were_not_run_are_an_error(clinic: World, sound: Parts) -> None:
+    clinic.version("a patient", sound)
+    lock = (clinic.folder / "dvc.lock").read_text()
+    clinic.write(
+        "dvc.lock", lock + "  later:\n    cmd: 'true'\n    params:\n      params.yaml:\n        train.epochs: 99\n"
+    )
+    diagnosis = doctor(clinic.folder)
+    (one,) = [finding for finding in diagnosis.findings if finding.check == "results"]
+    assert one.what == "stage later ran with other settings than params.yaml has" and one.evidence == "train.epochs"
+
+
+def test_an_object_that_is_nowhere_is_an_error_and_one_not_pushed_a_warning(
+    clinic: World, sound: Parts, tmp_path: Path
+) -> None:
+    world = clinic.copy(tmp_path / "w")
+    world.version("a patient", sound)
+    md5 = world.md5("models/package/model.zip")
+    there = world.remote / "files" / "md5" / md5[:2] / md5[2:]
+    there.unlink()
+    diagnosis = examine(Repository(world.folder).version("HEAD"))
+    (one,) = [finding for finding in diagnosis.findings if finding.check == "remote"]
+    assert (one.severity, one.evidence, one.remedy) == (
+        "warning",
+        "models/package/model.zip",
+        "run `dvc push --all-commits`",
+    )
+    assert "objects" in diagnosis.passed
+    world.object(md5).unlink()
+    nowhere = examine(Repository(world.folder).version("HEAD"))
+    errors = {finding.check: finding.evidence for finding in nowhere.findings if finding.severity == "error"}
+    assert errors["objects"] == "models/package/model.zip"
+    assert errors["readable"] == "models/package/model.zip of HEAD is neither in the cache nor in a remote within reach"
+    assert "norms" in nowhere.passed
+
+
+def test_another_environment_is_told_package_by_package(clinic: World, sound: Parts) -> None:
+    environment = TRAINING["environment"] | {"packages": {"numpy": "1.0.0", "not-a-package": "3"}}
+    one = found(clinic, sound.but(training=trained(environment=environment)), "environment")
+    assert "numpy 1.0.0 there, " in one.evidence and "not-a-package 3 there, not installed here" in one.evidence
+
+
+def test_parts_that_are_missing_are_named_and_not_fatal(clinic: World) -> None:
+    nothing = parts(metrics=None, evaluation=None, training=None, export=None, bundle=None, frame=None)
+    diagnosis = examined(clinic, nothing)
+    assert diagnosis.skipped["dead-units"] == "models/package/model.zip is not in the version"
+    assert diagnosis.skipped["believable"] == "reports/metrics.json is not in the version"
+    assert diagnosis.skipped["seen-rows"] == "data/prepared/train.parquet is not in the version"
+    assert diagnosis.errors == 0
+
+
+def test_the_command_exits_with_1_on_errors_and_with_strict_on_warnings_too(
+    clinic: World, sound: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(clinic.folder)
+    clinic.version("a patient", sound.but(metrics=measured(calibration_error=0.3)))
+    told = CliRunner().invoke(app, ["doctor", "HEAD"])
+    assert told.exit_code == 0 and "warning: probabilities are not what they say [calibration]" in told.stdout
+    strict = CliRunner().invoke(app, ["doctor", "HEAD", "--strict", "--json"])
+    read = json.loads(strict.stdout)
+    assert strict.exit_code == 1 and read["errors"] == 0 and read["warnings"] == len(read["findings"])
+    wrong = clinic.run("stemma", "doctor", "nowhere")
+    assert wrong.returncode == 1 and wrong.stderr.startswith("error: no revision is named 'nowhere'")
+
+
+def test_dead_units_are_told_by_the_name_of_their_layer(clinic: World, sound: Parts, tmp_path: Path) -> None:
+    layers = [Layer("bend", "relu", {}) if each.name == "activation_1" else each for each in sound.layers]
+    layers = [each for each in layers if each.name != "activation_2"]
+    one = found(clinic, sound.but(bundle=packaged(tmp_path, [2.0, 0.0]), layers=layers), "dead-units")
+    assert one.what == "1 of 2 units of bend are never active"
+
+
+def test_a_file_of_another_form_is_an_error_and_the_other_checks_go_on(clinic: World, sound: Parts) -> None:
+    diagnosis = examined(clinic, sound.but(training=trained(epoch_kept="the last"), metrics={"test": 3}))
+    evidence = [finding.evidence for finding in diagnosis.findings if finding.check == "readable"]
+    assert len(evidence) == 2 and all("has another form" in each for each in evidence)
+    assert {"finite", "seen-rows"} <= set(diagnosis.passed)
+
+
+@pytest.mark.parametrize("path", ["reports/training.json", "dvc.lock"])
+def test_a_damaged_file_is_an_error_and_no_trace(path: str, clinic: World, sound: Parts, tmp_path: Path) -> None:
+    world = clinic.copy(tmp_path / "w")
+    world.version("a patient", sound)
+    world.write(path, "[1]\n")
+    for diagnosis in (doctor(world.folder), examine(Repository(world.folder).version(world.commit("damage")))):
+        evidence = [finding.evidence for finding in diagnosis.findings if finding.check == "readable"]
+        assert any(path in each and "is damaged (it is no mapping)" in each for each in evidence)
+
+
+def test_a_commit_without_a_model_is_no_patient(clinic: World) -> None:
+    root = clinic.git("rev-list", "--max-parents=0", "HEAD").strip()
+    with pytest.raises(VersionError, match=r"holds no trained model: it has no models/weights: run `stemma log`"):
+        doctor(Repository(clinic.folder), root)
+
+
+def test_markdown_is_tables(clinic: World, sound: Parts) -> None:
+    clinic.version("a patient", sound.but(metrics=measured(calibration_error=0.3)))
+    told = report(doctor(clinic.folder, "HEAD"), markdown=True)
+    headers = [part.headers for part in told if not isinstance(part, str)]
+    assert headers == [("severity", "check", "fault", "evidence", "remedy"), ("not examined", "why")]
+
+
+@pytest.mark.parametrize("name", ["workspace", "an-experiment"])
+def test_the_remedy_for_a_remote_pushes_what_lacks(name: str, clinic: World, sound: Parts, tmp_path: Path) -> None:
+    world = clinic.copy(tmp_path / "w")
+    world.experiment("an-experiment", "an experiment", sound)
+    shutil.rmtree(world.remote)
+    (one,) = [each for each in doctor(world.folder, name).findings if each.check == "remote"]
+    wanted = {"workspace": "run `dvc push`", "an-experiment": "run `dvc exp push GIT_REMOTE an-experiment`"}
+    assert one.remedy == wanted[name]
+
+
+def test_psi_of_equal_splits_is_that_of_chance() -> None:
+    frame = table(5000)
+    value, bins = rows._psi(frame["price"][:2500], frame["price"][2500:])
+    assert value < rows.NOISE * (bins - 1) * 2 / 2500

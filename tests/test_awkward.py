@@ -1,0 +1,87 @@
+"""Awkward tables all the way: described, trained on, packaged, and the raw file predicted by the bundle.
+
+Those that stop with one line are in tests/purchase_intent/data/test_describe.py. Stages run in this process, one table
+after the other in one project: a process for each stage of each table would take minutes.
+"""
+
+import csv
+import io
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+
+from awkward import TABLES, Awkward
+from purchase_intent.data.describe.__main__ import main as describe
+from purchase_intent.stages import evaluate, export, package, prepare, train
+from stemma import bundle, conf
+from worlds import Project, fresh_project
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("torch")]
+
+STAGES: tuple[ModuleType, ...] = (prepare, train, evaluate, export, package)
+QUICK = ("model=torch_linear", "train.epochs=2", "evaluate.bootstrap=0", "prepare.rare=2", "prepare.embed=8")
+# One of each trouble that the encoder, the signature or a report could stumble over.
+CHOSEN = (
+    "no header", "UTF-16 with a byte order mark", "decimal commas", "spaces around names and values",
+    "quotes around everything, separators and line ends inside", "blanks, question marks and NA",
+    "texts that all differ", "times with and without a zone", "only texts", "one value or none",
+    "Parquet with types of every kind", "a column named 'the \"best\"'", "a column named '${data.target}'",
+    "a column named 'new\\nline'", "classes that are numbers", "an amount with decimal commas",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return fresh_project(tmp_path_factory.mktemp("awkward") / "project")
+
+
+@pytest.mark.parametrize("table", [table for table in TABLES if table.name in CHOSEN], ids=lambda table: table.name)
+def test_an_awkward_table_runs_to_the_bundle_which_predicts_its_raw_rows(
+    table: Awkward, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    file = table.write(project.folder / "data" / "raw")
+    describe([str(file), "--target", table.target, "--name", "awkward", "--force", *table.arguments])
+    conf.sync(project.folder, ["data=awkward", *QUICK])
+    for stage in STAGES:
+        stage.main()
+    kept = pd.read_parquet("reports/predictions.parquet")
+    served = served_rows(table, file)
+    assert len(served) >= len(kept)
+    column = (
+        next(name for name in kept if name.startswith("probability_")) if table.task != "regression" else "predicted"
+    )
+    there = [float(served[row][column if table.task != "regression" else "prediction"]) for row in kept["row"]]
+    assert there == pytest.approx(kept[column].tolist(), rel=1e-4, abs=1e-4)
+
+
+def served_rows(table: Awkward, file: Path) -> list[dict[str, str]]:
+    """What `stemma.bundle predict` says of every row of the raw table."""
+    raw = file
+    if table.ending == "parquet" or any(option in table.arguments for option in ("--no-header",)):
+        from purchase_intent import config
+        from purchase_intent.data import load
+
+        raw = file.with_suffix(".raw.csv")
+        load.table(config.load().data).to_csv(raw, index=False)
+    output = file.with_suffix(".predictions.csv")
+    arguments = ["predict", "models/package/model.zip", str(plain(raw)), "--output", str(output)]
+    if "decimal commas" in table.name:
+        arguments += ["--separator", ";", "--decimal", ","]
+    bundle.main(arguments)
+    return list(csv.DictReader(io.StringIO(output.read_text(encoding="utf-8"))))
+
+
+def plain(file: Path) -> Path:
+    """In UTF-8, which is what a bundle takes."""
+    content = file.read_bytes()
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        file = file.with_suffix(".utf8.csv")
+        file.write_text(content.decode("utf-16"), encoding="utf-8")
+    return file
+
+
+def test_every_chosen_table_is_in_the_corpus() -> None:
+    assert set(CHOSEN) <= {table.name for table in TABLES if table.runs}
