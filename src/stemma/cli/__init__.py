@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from stemma.cli import best, compare, conf, diff, doctor, log, show
+from stemma.cli import backup, best, compare, conf, diff, doctor, log, registry, remote, show, verify
 from stemma.errors import StemmaError, one_line
 
 app = typer.Typer(
@@ -19,12 +19,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(conf.app, name="conf")
+app.add_typer(remote.app, name="remote")
 app.command()(best.best)
 app.command()(compare.compare)
 app.command()(log.log)
 app.command()(show.show)
 app.command()(diff.diff)
 app.command()(doctor.doctor)
+app.command()(verify.verify)
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.command()(backup.key)
+app.command()(registry.register)
+app.command()(registry.promote)
+app.command()(registry.demote)
+app.command()(registry.retire)
+app.command()(registry.history)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Versions of a model, read from Git and DVC: no checkout, no training framework, no change to anything.
+"""Versions of a model, in Git and DVC. No training framework is needed; only `registering` and `keeping` write.
 
 A version is a commit whose dvc.lock pins a trained model. The words here are those of the command line:
 
@@ -13,6 +13,8 @@ Reading order:
 - `lockfile`    what dvc.lock says
 - `objects`     DVC's objects, by hash
 - `registry`    registered versions and assigned stages: Git tags
+- `registering` the registry's writing side: register, promote, roll back, demote, retire; its history
+- `keeping`     verify, back up and restore them; check a remote
 - `git`         how Git is asked
 - `log`         the graph of versions; `graph` draws it
 - `record`      all that is known of one version

@@ -1,0 +1,86 @@
+"""`stemma backup`, `stemma restore`, `stemma key`: a copy of versions that needs nothing else."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemma.cli.here import repository
+from stemma.cli.output import AsJson, Report, show, show_json
+
+if TYPE_CHECKING:
+    from stemma.versions.keeping import Backup, Restored
+
+
+def backup(
+    destination: Annotated[str, typer.Argument(metavar="DEST", help="A folder, or s3://BUCKET/PREFIX.")],
+    revisions: Annotated[list[str] | None, typer.Argument(metavar="[REV]...", help="Versions to copy.")] = None,
+    stage: Annotated[
+        list[str] | None, typer.Option(metavar="STAGE", help="The version that holds this stage, such as prod.")
+    ] = None,
+    all: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Every registered version, every stage, every branch's tip: so if nothing is named."
+        ),
+    ] = False,
+    experiments: Annotated[bool, typer.Option("--experiments", help="Every experiment too.")] = False,
+    encrypt: Annotated[
+        str | None, typer.Option(metavar="RECIPIENT", help="Encrypt for this public key; see stemma key.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy versions, with Git's history, to a place that needs nothing else; only what is new is copied.
+
+    Example: stemma backup s3://backups/stemma --all
+    """
+    from stemma.versions import keeping
+
+    if all and (revisions or stage):
+        raise typer.BadParameter("--all, or some versions: not both")
+    found = keeping.backup(
+        repository(), destination, revisions or (), stages=stage or (), experiments=experiments, encrypt=encrypt
+    )
+    show_json(found) if as_json else show(backed_up(found), False)
+
+
+def restore(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="A backup: a folder, or s3://BUCKET/PREFIX.")],
+    destination: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DEST]", help="A folder that is empty or not there; by default named as it was."),
+    ] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="The secret key of an encrypted backup.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a working repository out of a backup; every byte is verified, and a failure leaves nothing behind.
+
+    Example: stemma restore s3://backups/stemma shop
+    """
+    from stemma.versions import keeping
+
+    found = keeping.restore(source, destination, key=key)
+    show_json(found) if as_json else show(restored(found), False)
+
+
+def key(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the secret key is written.")],
+) -> None:
+    """Make a key for encrypted backups: the secret half into a file, the public half is printed.
+
+    Example: stemma key ~/backup.key
+    """
+    from stemma.versions.keeping import sealing
+
+    typer.echo(sealing.new_key(file))
+
+
+def backed_up(found: "Backup") -> Report:
+    held = f"{len(found.versions)} version{'s' * (len(found.versions) != 1)}, {found.objects} objects"
+    new = f"{found.copied} of them new, {found.copied_size / 1e6:,.1f} MB"
+    return [f"{found.place}: {held}, {found.size / 1e6:,.1f} MB; {new}", *(f"note: {note}" for note in found.notes)]
+
+
+def restored(found: "Restored") -> Report:
+    held = f"{len(found.versions)} version{'s' * (len(found.versions) != 1)}, {found.objects} objects"
+    return [f"{found.folder}: {held}, every one verified", *(f"note: {note}" for note in found.notes)]

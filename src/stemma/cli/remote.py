@@ -1,0 +1,48 @@
+"""`stemma remote`: what a remote allows."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemma.cli.here import repository
+from stemma.cli.output import AsJson, AsMarkdown, Report, show, show_json
+
+if TYPE_CHECKING:
+    from stemma.versions.keeping import Probe
+
+app = typer.Typer(help="The storage that DVC pushes to.", no_args_is_help=True)
+
+
+@app.callback()
+def options() -> None:
+    """The storage that DVC pushes to."""
+
+
+@app.command()
+def check(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A remote; the default one if not given.")
+    ] = None,
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """List a remote, write a small object, read it, delete it; say what is denied and what to do. Exit 1 then.
+
+    Example: stemma remote check
+    """
+    from stemma.versions import keeping
+
+    found = keeping.probe(repository(), name)
+    if as_json:
+        show_json(found, is_usable=found.is_usable)
+    else:
+        show(report(found), as_md)
+    raise typer.Exit(0 if found.is_usable else 1)
+
+
+def report(found: "Probe") -> Report:
+    """A line for each step."""
+    words = {True: "allowed", False: "denied", None: "unknown"}
+    lines = [f"{step.action:<7} {words[step.allowed]}{': ' if step.says else ''}{step.says}" for step in found.steps]
+    left = [f"{found.left} could not be deleted: delete it by hand"] if found.left else []
+    return ["\n".join([f"{found.remote}: {found.url}", *lines]), *left, *(f"note: {note}" for note in found.notes)]

@@ -1,0 +1,106 @@
+"""`stemma verify`: every object of a version, hashed again."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemma.cli.here import repository
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
+
+if TYPE_CHECKING:
+    from stemma.versions.keeping import Fault, Verification
+
+MOST = 3  # versions named in a row
+
+
+class Side(StrEnum):
+    cache = "cache"
+    remote = "remote"
+
+
+def verify(
+    revisions: Annotated[
+        list[str] | None, typer.Argument(metavar="[REV]...", help="Versions to verify; HEAD by default.")
+    ] = None,
+    all: Annotated[
+        bool, typer.Option("--all", help="Every registered version, every stage, every branch's tip.")
+    ] = False,
+    experiments: Annotated[bool, typer.Option("--experiments", help="Every experiment too.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Put a verified copy from the other side where one is missing or damaged.")
+    ] = False,
+    only: Annotated[Side | None, typer.Option(help="Look at this side alone.")] = None,
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Hash every object of a version again, in the cache and in the remote; exit 1 if one is missing or damaged.
+
+    Example: stemma verify --all --repair
+    """
+    from stemma.versions import keeping
+
+    found = keeping.verify(
+        repository(),
+        revisions or (),
+        all=all,
+        experiments=experiments,
+        repair=repair,
+        only=None if only is None else only.value,
+    )
+    if as_json:
+        show_json(found, is_whole=found.is_whole)
+    else:
+        show(report(found), as_md)
+    raise typer.Exit(0 if found.is_whole else 1)
+
+
+def report(found: "Verification") -> Report:
+    """What was looked at, each fault, what to do, and what was left out."""
+    versions = f"{len(found.versions)} version{'s' * (len(found.versions) != 1)}"
+    counted = f"{versions}, {found.objects} objects, {found.size / 1e6:,.1f} MB hashed"
+    parts: list[str | Table] = [f"{counted} in {' and '.join(found.places) or 'no place'}: {_verdict(found)}"]
+    if found.faults:
+        rows = [
+            (each.path, _named(each.versions), each.place, _state(each), each.md5)
+            for each in sorted(found.faults, key=lambda fault: (fault.place, fault.path))
+        ]
+        parts.append(Table(("path", "version", "place", "state", "md5"), rows, left=None))
+    parts += [] if found.is_whole else [_remedy(found)]
+    return parts + [f"note: {note}" for note in found.notes]
+
+
+def _verdict(found: "Verification") -> str:
+    wrong = [fault for fault in found.faults if not fault.repaired]
+    mended = len(found.faults) - len(wrong)
+    if not found.faults:
+        return "whole"
+    return ", ".join(
+        f"{count} {word}"
+        for count, word in (
+            (sum(fault.state == "missing" for fault in wrong), "missing"),
+            (sum(fault.state == "corrupt" for fault in wrong), "corrupt"),
+            (mended, "repaired"),
+        )
+        if count
+    )
+
+
+def _state(fault: "Fault") -> str:
+    return f"{fault.state}, repaired" if fault.repaired else fault.state
+
+
+def _named(versions: tuple[str, ...]) -> str:
+    more = f" and {len(versions) - MOST} more" if len(versions) > MOST else ""
+    return ", ".join(versions[:MOST]) + more
+
+
+def _remedy(found: "Verification") -> str:
+    """The next command, by what is known."""
+    wrong = [fault for fault in found.faults if not fault.repaired]
+    in_git = [fault for fault in wrong if fault.place == "Git"]
+    if len(in_git) == len(wrong):
+        return "remedy: Git holds another file than dvc.lock names: run `dvc commit` or `dvc repro`, then commit both"
+    if found.repair:
+        return "remedy: no place holds a good copy of these: restore them from a backup, or make them by `dvc repro`"
+    return "remedy: run `stemma verify --repair` with the same versions"

@@ -1,0 +1,342 @@
+"""Where objects lie: the cache, a remote, a backup. A folder and a bucket answer to the same words.
+
+A file is named by its key, a relative path with slashes; an object's key is `key(md5)`, as DVC lays objects out.
+A file appears under its key whole or not at all: a folder gets it by rename, a bucket by one upload.
+"""
+
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from stemma.errors import VersionError
+from stemma.versions.keeping.trouble import told
+from stemma.versions.repository import Repository
+
+OBJECTS = "files/md5"
+BLOCK = 1 << 20  # bytes read at a time from a disk
+PIECE = 16 << 20  # and from a bucket: one request each
+SOME = 10
+RETRIES = 2
+PARTIAL = ".partial"
+READ_ONLY = 0o444  # as DVC keeps its cache
+
+
+def key(md5: str) -> str:
+    """Where a place keeps an object, `md5` as dvc.lock names it."""
+    return f"{OBJECTS}/{md5[:2]}/{md5[2:]}"
+
+
+class Place(Protocol):
+    """A storage.
+
+    Every method raises VersionError with one line when the storage refuses or cannot be reached.
+
+    Args:
+        name: as messages call it, such as "cache" or "remote 'disk'"; url: for people.
+    """
+
+    name: str
+    url: str
+
+    def chunks(self, key: str) -> Iterator[bytes] | None:
+        """The bytes of a file, in order; None where it is not there."""
+        ...
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of each file below a folder, by key."""
+        ...
+
+    def names(self) -> list[str]:
+        """The keys of some files, found fast; none where there is nothing."""
+        ...
+
+    def put(self, key: str, file: Path, md5: str | None = None) -> None:
+        """Keep a local file; with `md5` only if that is its hash (VersionError otherwise)."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove a file; nothing happens where it is not there."""
+        ...
+
+    def local(self, key: str, scratch: Path) -> Any:
+        """A context with a local file of these bytes; what had to be fetched goes to `scratch` and is removed."""
+        ...
+
+
+class Folder:
+    """A place on a disk. `mode` is given to what is put there; None leaves the user's default."""
+
+    def __init__(self, root: Path, name: str, mode: int | None = None) -> None:
+        self.root, self.name, self.url, self.mode = root, name, str(root), mode
+
+    def chunks(self, key: str) -> Iterator[bytes] | None:
+        with told(f"{self.name} ({self.url})"):
+            try:
+                file = (self.root / key).open("rb")
+            except FileNotFoundError:
+                return None
+        return self._chunks(file)
+
+    def _chunks(self, file: Any) -> Iterator[bytes]:
+        with told(f"{self.name} ({self.url})"), file:
+            while block := file.read(BLOCK):
+                yield block
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        with told(f"{self.name} ({self.url})"):
+            files = [file for file in (self.root / folder).rglob("*") if file.is_file()]
+            found = {file.relative_to(self.root).as_posix(): file.stat().st_size for file in files}
+        return {key: size for key, size in found.items() if not key.endswith(PARTIAL)}
+
+    def names(self) -> list[str]:
+        with told(f"{self.name} ({self.url})"):
+            next(self.root.iterdir(), None)  # a folder that may not be read is no error to rglob
+            files = (file for file in self.root.rglob("*") if file.is_file())
+            return [file.relative_to(self.root).as_posix() for file in islice(files, SOME)]
+
+    def put(self, key: str, file: Path, md5: str | None = None) -> None:
+        target = self.root / key
+        with told(f"{self.name} ({self.url})"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}{PARTIAL}")  # two may write one object
+            try:
+                with partial.open("xb") as writer, file.open("rb") as reader:
+                    _check(_copy(reader, writer), md5, file)
+                if self.mode is not None:
+                    partial.chmod(self.mode)
+                partial.replace(target)
+            finally:
+                partial.unlink(missing_ok=True)
+
+    def delete(self, key: str) -> None:
+        with told(f"{self.name} ({self.url})"):
+            (self.root / key).unlink(missing_ok=True)
+
+    @contextmanager
+    def local(self, key: str, scratch: Path) -> Iterator[Path]:
+        yield self.root / key
+
+
+class Bucket:
+    """A place behind a network, through the file system that DVC uses for it."""
+
+    def __init__(self, open_it: Callable[[], Any], root: str, name: str, url: str) -> None:
+        self._open, self.root, self.name, self.url = open_it, root.rstrip("/"), name, url
+        self._fs: Any = None
+
+    @property
+    def fs(self) -> Any:
+        """fsspec's file system."""
+        if self._fs is None:
+            with told(f"{self.name} ({self.url})"):
+                self._fs = self._open()
+        return self._fs
+
+    def path(self, key: str) -> str:
+        """As the file system names it."""
+        return f"{self.root}/{key}" if key else self.root
+
+    def chunks(self, key: str) -> Iterator[bytes] | None:
+        with told(f"{self.name} ({self.url})"):
+            try:
+                file = self.fs.open(self.path(key), "rb", block_size=PIECE, cache_type="readahead")
+            except FileNotFoundError as error:
+                _bucket_is_there(error)
+                return None
+        return self._chunks(file)
+
+    def _chunks(self, file: Any) -> Iterator[bytes]:
+        with told(f"{self.name} ({self.url})"), file:
+            while block := file.read(BLOCK):
+                yield block
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        with told(f"{self.name} ({self.url})"):
+            self.fs.invalidate_cache()
+            try:
+                found = self.fs.find(self.path(folder), detail=True)
+            except FileNotFoundError as error:
+                _bucket_is_there(error)
+                return {}
+        sizes = [int(facts["size"] or 0) for facts in found.values()]
+        return dict(zip(self._relative(found), sizes, strict=True))
+
+    def names(self) -> list[str]:
+        with told(f"{self.name} ({self.url})"):
+            bucket, _, prefix = self.root.lstrip("/").partition("/")
+            if not hasattr(self.fs, "call_s3"):
+                return self._relative(self.fs.find(self.root, maxdepth=4))
+            prefix = f"{prefix}/" if prefix else ""
+            answer = self.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=SOME)
+            return self._relative([f"{bucket}/{each['Key']}" for each in answer.get("Contents", ())])
+
+    def _relative(self, paths: Iterable[str]) -> list[str]:
+        root = self.root.lstrip("/")
+        return [path.lstrip("/").removeprefix(root).lstrip("/") for path in paths]
+
+    def put(self, key: str, file: Path, md5: str | None = None) -> None:
+        with told(f"{self.name} ({self.url})"):
+            if md5 is not None:
+                with file.open("rb") as reader:
+                    _check(_copy(reader, None), md5, file)
+            self.fs.put_file(str(file), self.path(key))
+
+    def delete(self, key: str) -> None:
+        with told(f"{self.name} ({self.url})"):
+            try:
+                self.fs.rm_file(self.path(key))
+            except FileNotFoundError as error:
+                _bucket_is_there(error)
+
+    @contextmanager
+    def local(self, key: str, scratch: Path) -> Iterator[Path]:
+        scratch.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix="fetched-", dir=scratch)
+        os.close(handle)
+        try:
+            with told(f"{self.name} ({self.url})"):
+                self.fs.get_file(self.path(key), name)
+            yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+def weighed(place: Place, md5: str) -> tuple[str | None, int]:
+    """The MD5 of what a place holds under an object's name, ".dir" kept, and its bytes; None where it holds nothing."""
+    chunks = place.chunks(key(md5))
+    if chunks is None:
+        return None, 0
+    found, size = hashlib.md5(usedforsecurity=False), 0
+    for block in chunks:
+        found.update(block)
+        size += len(block)
+    return found.hexdigest() + (".dir" if md5.endswith(".dir") else ""), size
+
+
+def digest(place: Place, md5: str) -> str | None:
+    """As `weighed`, without the bytes."""
+    return weighed(place, md5)[0]
+
+
+def read(place: Place, name: str) -> bytes | None:
+    """A small file whole; None where it is not there."""
+    chunks = place.chunks(name)
+    return None if chunks is None else b"".join(chunks)
+
+
+def copy(md5: str, source: Place, target: Place, scratch: Path) -> None:
+    """An object from one place to another; its bytes are hashed before it gets its name.
+
+    Raises:
+        VersionError: the source's bytes are not those of the name, or a place refuses.
+    """
+    with source.local(key(md5), scratch) as file:
+        target.put(key(md5), file, md5)
+
+
+def cache(repository: Repository) -> Folder:
+    """DVC's cache."""
+    return Folder(repository.objects.places[0], "cache", READ_ONLY)
+
+
+def remote(repository: Repository, name: str | None = None, retries: int = RETRIES) -> Place | None:
+    """A remote by its name, by default the default one; None where there is no default.
+
+    Raises:
+        VersionError: no remote has the name, or it keeps files under their own names.
+    """
+    config = repository.objects.config
+    name = name or config["core"].get("remote")
+    if not name:
+        return None
+    if name not in config["remote"]:
+        known = ", ".join(sorted(config["remote"])) or "none"
+        raise VersionError(f"no remote is named {name!r} (there are: {known})", run="dvc remote add NAME URL")
+    return _place(config, f"remote {name!r}", {"name": name}, retries)
+
+
+def at(url: str, name: str, config: Mapping[str, Any] | None = None) -> Place:
+    """The place with this URL or path.
+
+    Args:
+        config: DVC's; the settings (endpoint, keys, encryption) of its remote in the same bucket are used here too.
+
+    Raises:
+        VersionError: DVC knows no such kind of URL, or the package for it is not installed.
+    """
+    if "://" not in url:
+        return Folder(Path(url).resolve(), name)
+    return _place(config or {}, name, {**_like(url, config or {}), "url": url})
+
+
+def _like(url: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the remote in the same bucket."""
+    wanted = urlsplit(url)
+    for remote in config.get("remote", {}).values():
+        there = urlsplit(str(remote.get("url", "")))
+        if (there.scheme, there.netloc) == (wanted.scheme, wanted.netloc):
+            return {name: value for name, value in remote.items() if name not in ("url", "worktree", "version_aware")}
+    return {}
+
+
+def _place(config: Mapping[str, Any], name: str, which: dict[str, Any], retries: int = RETRIES) -> Place:
+    from dvc.exceptions import DvcException
+    from dvc.fs import LocalFileSystem, get_cloud_fs
+    from dvc_objects.fs.errors import RemoteMissingDepsError
+
+    try:
+        kind, settings, path = get_cloud_fs(dict(config), **which)
+    except DvcException as error:
+        raise VersionError(f"{name}: {' '.join(str(error).split()):.200}") from None
+    except RemoteMissingDepsError:
+        raise VersionError(f"{name}: a package is missing", run='pip install -c requirements.lock -e ".[s3]"') from None
+    if settings.get("version_aware") or settings.get("worktree"):
+        raise VersionError(f"{name} keeps files under their own names (version_aware or worktree): it has no objects")
+    if kind is LocalFileSystem:
+        return Folder(Path(path), name)
+    url = which.get("url") or str(config["remote"][which["name"]]["url"])
+    return Bucket(lambda: _opened(kind, settings, retries), path, name, url)
+
+
+def _opened(kind: Any, settings: dict[str, Any], retries: int) -> Any:
+    """fsspec's file system. That of S3 gives up on a silent server after 10 seconds unless the settings say otherwise.
+
+    Each layer of it tries again by itself: left alone, a server that fails keeps one waiting for minutes.
+    """
+    if kind.protocol != "s3":
+        return kind(**settings).fs
+    wrapped = kind(**{"connect_timeout": 10, **settings})
+    wrapped.fs_args.setdefault("config_kwargs", {})["retries"] = {"max_attempts": retries}
+    wrapped.fs_args |= {"use_listings_cache": False, "skip_instance_cache": True}
+    wrapped.fs.retries = 1
+    return wrapped.fs
+
+
+def _copy(reader: Any, writer: Any) -> str:
+    """The MD5 of what is read, which is written too where there is a writer."""
+    found = hashlib.md5(usedforsecurity=False)
+    while block := reader.read(BLOCK):
+        found.update(block)
+        if writer is not None:
+            writer.write(block)
+    return found.hexdigest()
+
+
+def _check(found: str, md5: str | None, file: Path) -> None:
+    if md5 is not None and found != md5.removesuffix(".dir"):
+        raise VersionError(f"{file} is damaged: it does not hold the object {md5}")
+
+
+def _bucket_is_there(error: FileNotFoundError) -> None:
+    """Tell a file that is not there from a bucket that is not there: s3fs raises the same for both."""
+    from stemma.versions.keeping.trouble import code
+
+    if code(error) == "NoSuchBucket":
+        raise error

@@ -1,0 +1,132 @@
+"""What a storage's refusal means and what to do, in one line.
+
+S3 answers with codes (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html); s3fs turns some of them
+into Python's errors and keeps the answer as the cause.
+"""
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stemma.errors import StemmaError, VersionError
+
+CODES = {
+    "InvalidAccessKeyId": "the access key is not known there (403): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "SignatureDoesNotMatch": "the secret key does not fit the access key (403): set AWS_SECRET_ACCESS_KEY again",
+    "ExpiredToken": "the session's token has expired (403): log in again, then set AWS_SESSION_TOKEN",
+    "InvalidToken": "the session's token is refused (403): set AWS_SESSION_TOKEN again, or unset it",
+    "AccessDenied": "the key may not do this (403): allow it in the bucket's policy, or use another key",
+    "RequestTimeTooSkewed": "this machine's clock is off by more than the server allows (403): set the clock (NTP)",
+    "RequestExpired": "this machine's clock is off by more than the server allows (403): set the clock (NTP)",
+    "NoSuchBucket": "there is no such bucket (404): make it, or correct the URL",
+    "InvalidBucketName": "the bucket's name is not allowed (400): correct the URL",
+    "PermanentRedirect": "the bucket is in another region (301): `dvc remote modify NAME region REGION`",
+    "AuthorizationHeaderMalformed": "the bucket is in another region (400): `dvc remote modify NAME region REGION`",
+    "InternalError": "the server fails (500): it may be read-only or full; look at its log",
+    "SlowDown": "the server is overloaded (503): try again later",
+    "QuotaExceeded": "the quota is used up: make room, or ask for more",
+    "XMinioStorageFull": "the server's disk is full (507): make room there",
+}
+STATUS = {
+    301: CODES["PermanentRedirect"],
+    403: "the key is refused, or may not do this (403): check the key, its secret and the bucket's policy",
+    503: CODES["SlowDown"],
+    507: CODES["XMinioStorageFull"],
+}
+NUMBERS = {
+    errno.ENOSPC: "the disk is full: make room",
+    errno.EDQUOT: "the disk's quota is used up: make room",
+    errno.EROFS: "the disk is mounted read-only: mount it for writing, or choose another folder",
+    errno.EACCES: "this user may not do this: change the folder's owner or mode",
+    errno.EPERM: "this user may not do this: change the folder's owner or mode",
+    errno.ENOTDIR: "a part of the path is a file: correct the path",
+    errno.EIO: "the disk has a fault: look at the system's log, and copy what is there elsewhere",
+}
+NAMES = {  # of botocore's and aiohttp's errors: neither is imported, for an S3 remote may not be in use
+    "NoCredentialsError": "no key is set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "PartialCredentialsError": "only half of the key is set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "ProfileNotFound": "the profile is not in ~/.aws/config: correct AWS_PROFILE or `dvc remote modify NAME profile`",
+    "EndpointConnectionError": "nothing answers there: check the endpoint's URL, the network, and the server",
+    "ClientConnectorError": "nothing answers there: check the endpoint's URL, the network, and the server",
+    "ConnectTimeoutError": "nothing answers in time: check the endpoint's URL, the network, and the server",
+    "ReadTimeoutError": "the server stopped answering: try again; `dvc remote modify NAME read_timeout SECONDS`",
+    "ConnectionClosedError": "the server broke off: try again",
+    "ServerDisconnectedError": "the server broke off: try again",
+    "IncompleteReadError": "the server broke off: try again",
+    "ClientPayloadError": "the server broke off: try again",
+    "HTTPClientError": "the server broke off: try again",
+    "FSTimeoutError": "the server stopped answering: try again",
+    "SSLError": "its certificate is not trusted, or it does not speak HTTPS: `dvc remote modify NAME ssl_verify FILE`",
+    "ResponseParserError": "what answers there is no S3 server: correct the endpoint's URL",
+    "RemoteMissingDepsError": 'a package is missing: pip install -c requirements.lock -e ".[s3]"',
+    "RemoteConfigError": "objects cannot be looked up in a remote with version_aware or worktree: choose another one",
+}
+
+
+@contextmanager
+def told(place: str) -> Iterator[None]:
+    """Turn what a storage raises into one line that begins with the place.
+
+    Raises:
+        VersionError: in the place of any error of a storage.
+    """
+    try:
+        yield
+    except (StemmaError, KeyboardInterrupt, SystemExit):
+        raise
+    except Exception as error:
+        why = explained(error)
+        if why is None:
+            raise
+        raise VersionError(f"{place}: {why}") from error
+
+
+def explained(error: BaseException) -> str | None:
+    """What is wrong and what to do; None where it is no storage's error."""
+    chain = list(_chain(error))
+    for each in chain:
+        answer = _answer(each)
+        if answer is not None:
+            return answer
+    for each in chain:
+        names = [kind.__name__ for kind in type(each).__mro__]
+        found = next((NAMES[name] for name in names if name in NAMES), None)
+        if found is not None:
+            return found
+    for each in chain:
+        if isinstance(each, OSError) and each.errno in NUMBERS:
+            return NUMBERS[each.errno]
+    known = isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("botocore", "aiohttp", "dvc")
+    return f"{' '.join(str(error).split()) or type(error).__name__:.200}" if known else None
+
+
+def code(error: BaseException) -> str | None:
+    """The code of S3's answer, such as NoSuchBucket; None where the error holds no answer."""
+    for each in _chain(error):
+        response = getattr(each, "response", None)
+        if isinstance(response, dict) and "Error" in response:
+            return str(response["Error"].get("Code"))
+    return None
+
+
+def _answer(error: BaseException) -> str | None:
+    response = getattr(error, "response", None)
+    if not isinstance(response, dict) or "Error" not in response:
+        return None
+    known = CODES.get(str(response["Error"].get("Code")))
+    if known is not None:
+        return known
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    if status in STATUS:
+        return STATUS[status]
+    said = re.sub(r"\s+", " ", str(response["Error"].get("Message") or response["Error"].get("Code")))
+    return f"the server answers {status}: {said:.160}"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
