@@ -263,6 +263,7 @@ def main() -> None:
     parser.add_argument("--tables", default=",".join(TABLES), help=f"of {', '.join(TABLES)}")
     parser.add_argument("--models", default=",".join((*NETWORKS, *BASELINES)))
     parser.add_argument("--seeds", type=int, default=5, help="of the split (default: 5)")
+    parser.add_argument("--write", action="store_true", help="into bench/README.md, though it is a part")
     parser.add_argument("--judge", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.judge:
@@ -276,7 +277,7 @@ def main() -> None:
         if prepared:
             text = section({model: measure(folder, model, prepared) for model in models}, options.seeds)
             print(text)
-            if options == parser.parse_args([]):
+            if options.write or options == parser.parse_args([]):
                 update({"quality": text})
 
 

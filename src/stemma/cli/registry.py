@@ -47,7 +47,7 @@ def register(
     if version is not None and bump is not None:
         raise typer.BadParameter("give it or --bump, not both", param_hint="--version")
     made = registering.register(repository(), rev, version=version, bump=bump, why=why, sign=sign, push=push, wait=wait)
-    _tell([made], True, push, as_json)
+    tell([made], True, push, as_json)
 
 
 def promote(
@@ -92,7 +92,7 @@ def promote(
     )
     if require is not None and made.before is None and not as_json:
         typer.echo(f"{stage} was empty: there was nothing to compare with")
-    _tell([made], why is not None, push, as_json)
+    tell([made], why is not None, push, as_json)
 
 
 def demote(
@@ -110,7 +110,7 @@ def demote(
     from stemma.versions import registering
 
     made = registering.demote(repository(), name, why=why, sign=sign, push=push, wait=wait)
-    _tell(made, why is not None, push, as_json)
+    tell(made, why is not None, push, as_json)
 
 
 def retire(
@@ -128,7 +128,7 @@ def retire(
     from stemma.versions import registering
 
     made = registering.retire(repository(), version, why, sign=sign, push=push, wait=wait)
-    _tell([made], True, push, as_json)
+    tell([made], True, push, as_json)
 
 
 def history(
@@ -192,7 +192,7 @@ def _first(text: str) -> str:
     return text.splitlines()[0] if text else ""
 
 
-def _tell(made: "Sequence[Event]", with_why: bool, pushed: bool, as_json: bool) -> None:
+def tell(made: "Sequence[Event]", with_why: bool, pushed: bool, as_json: bool) -> None:
     """What was done, and the command that shares it."""
     if as_json:
         import json
