@@ -58,7 +58,7 @@ def test_the_base_install_holds_neither_framework() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert not [r for r in project["dependencies"] if r.startswith(("torch", "tensorflow", "keras"))]
-    assert set(project["optional-dependencies"]) == {"torch", "tensorflow", "s3", "serve", "dev", "all"}
+    assert set(project["optional-dependencies"]) == {"torch", "tensorflow", "s3", "encrypt", "serve", "dev", "all"}
 
 
 def test_every_dependency_has_its_line_in_the_docs() -> None:
@@ -69,7 +69,7 @@ def test_every_dependency_has_its_line_in_the_docs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     extras = project["optional-dependencies"]
-    names = [*project["dependencies"], *(r for key in ("torch", "tensorflow", "s3", "serve") for r in extras[key])]
+    names = [*project["dependencies"], *(r for key in ("torch", "tensorflow", "s3", "encrypt", "serve") for r in extras[key])]
     assert [name for name in (Requirement(r).name for r in names) if name not in page] == []
 
 
