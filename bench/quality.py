@@ -1,7 +1,7 @@
 """How good the defaults are: every model on every table, on the same splits.
 
 python bench/quality.py                                      all of it, into bench/README.md: hours on 2 cores
-python bench/quality.py --tables wine,shoppers --seeds 2     some tables and split seeds, printed only
+python bench/quality.py --tables wine,shoppers --seeds 2     some tables and split seeds, printed only (--write: into the page)
 python bench/quality.py --models torch_tabular,boosting      some models
 
 A table goes the way of a person's own: described, prepared, read as training reads it, with no setting touched but the
@@ -215,7 +215,7 @@ def prepare(folder: Path, tables: list[str], seeds: int) -> Iterator[tuple[str, 
         frame, target = TABLES[name]()
         frame.to_csv(file, index=False)
         describe = ("python", "-m", "purchase_intent.data.describe", f"data/raw/{name}.csv")
-        call(folder, *describe, "--target", target, "--name", name)
+        call(folder, *describe, "--target", target, "--name", name, "--force")
         made = []
         for seed in range(seeds):
             call(folder, "stemma", "conf", "sync", f"data={name}", f"data.split.seed={seed}")
