@@ -1,7 +1,7 @@
 """How good the defaults are: every model on every table, on the same splits.
 
 python bench/quality.py                                      all of it, into bench/README.md: hours on 2 cores
-python bench/quality.py --tables wine,shoppers --seeds 2     some tables and split seeds, printed only (--write: into the page)
+python bench/quality.py --tables wine,shoppers --seeds 2     some of it, printed only; --write puts it into the page
 python bench/quality.py --models torch_tabular,boosting      some models
 
 A table goes the way of a person's own: described, prepared, read as training reads it, with no setting touched but the
