@@ -102,11 +102,15 @@ def whole_prepare(found: FileTable) -> None:
     from purchase_intent.config import PrepareSettings
     from purchase_intent.data import encode
     from purchase_intent.data.columns import features
+    from purchase_intent.data.split import split
 
     frame = load.table(found)
     validate.check(frame, found)
+    splits = split(frame, found)
+    validate.check_splits(frame, found, splits)
     defaults = yaml.safe_load((ROOT / "conf/config.yaml").read_text(encoding="utf-8"))["prepare"]
-    encode.fit(frame, features(frame, found), PrepareSettings(**defaults))
+    train = frame.iloc[splits["train"]]
+    encode.fit(train, features(frame, found), PrepareSettings(**defaults))
 
 
 @pytest.mark.parametrize("table", **ids(tuple(table for table in TABLES if table.stops == "describe")))
@@ -445,6 +449,7 @@ def test_any_table_that_describe_accepts_is_read_and_its_roles_come_back(project
     assert len(table) == 80
     kept = [name for name in found.columns if role_of(name, found) != "drop"]
     assert list(table) == [*kept, found.target]
+    whole_prepare(found)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
