@@ -1,11 +1,32 @@
 """Named worlds of versions. A test that changes one copies it first: `three_versions.copy(tmp_path / "w")`."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from s3 import Server, served
+from stemma import cli
 from version_worlds import World, make_three_versions
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`stemma ARGUMENT...` in a world: exit code, stdout, stderr."""
+    monkeypatch.setenv("STEMMA_DEBUG", "0")
+    monkeypatch.setenv("TERM", "dumb")
+
+    def call(world: World, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(world.folder)
+        monkeypatch.setattr(sys, "argv", ["stemma", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(stopped.value.code or 0), printed.out, printed.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

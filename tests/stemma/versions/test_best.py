@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from judged import FakeVersion, three_commits, version
-from stemma import cli, versions
+from stemma import versions
 from stemma.errors import StemmaError, VersionError
 from stemma.versions.best import Best, Facts, among
 from stemma.versions.constraints import parse
+from version_worlds import World
 
 
 def facts(one: FakeVersion, day: int = 1, stages: tuple[str, ...] = ()) -> Facts:
@@ -220,20 +221,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(run: Run, repository: Path) -> Run:
     """`stemma best ARGUMENT...`: exit code, stdout, stderr."""
-    monkeypatch.setenv("STEMMA_DEBUG", "0")
-    monkeypatch.setenv("TERM", "dumb")
-    monkeypatch.chdir(repository)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["stemma", "best", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        printed = capsys.readouterr()
-        return int(stopped.value.code or 0), printed.out, printed.err
-
-    return call
+    return lambda *arguments: run(World(repository), "best", *arguments)
 
 
 def test_the_command_names_the_best_first(run: Run) -> None:

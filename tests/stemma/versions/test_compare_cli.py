@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from judged import three_commits
-from stemma import cli, versions
+from stemma import versions
+from version_worlds import World
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -19,20 +20,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(run: Run, repository: Path) -> Run:
     """`stemma compare ARGUMENT...`: exit code, stdout, stderr."""
-    monkeypatch.setenv("STEMMA_DEBUG", "0")
-    monkeypatch.setenv("TERM", "dumb")
-    monkeypatch.chdir(repository)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["stemma", "compare", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        printed = capsys.readouterr()
-        return int(stopped.value.code or 0), printed.out, printed.err
-
-    return call
+    return lambda *arguments: run(World(repository), "compare", *arguments)
 
 
 def test_the_verdict_comes_first_and_then_what_it_rests_on(run: Run) -> None:

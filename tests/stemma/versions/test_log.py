@@ -12,29 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stemma import cli, versions
+from stemma import versions
 from stemma.errors import VersionError
 from stemma.versions import Log, graph
 from version_worlds import METRICS, PARAMS, TRAINING, World, changed, new, parts
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """`stemma ARGUMENT...` in a world: exit code, stdout, stderr."""
-    monkeypatch.setenv("STEMMA_DEBUG", "0")
-    monkeypatch.setenv("TERM", "dumb")
-
-    def call(world: World, *arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(world.folder)
-        monkeypatch.setattr(sys, "argv", ["stemma", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        printed = capsys.readouterr()
-        return int(stopped.value.code or 0), printed.out, printed.err
-
-    return call
 
 
 @pytest.fixture

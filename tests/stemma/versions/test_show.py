@@ -2,37 +2,19 @@
 
 import json
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stemma import cli, versions
+from stemma import versions
 from stemma.cli.show import sparkline
 from stemma.errors import VersionError
 from stemma.weights import Layer
 from version_worlds import TRAINING, World, new, parts, table
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """`stemma ARGUMENT...` in a world: exit code, stdout, stderr."""
-    monkeypatch.setenv("STEMMA_DEBUG", "0")
-    monkeypatch.setenv("TERM", "dumb")
-
-    def call(world: World, *arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(world.folder)
-        monkeypatch.setattr(sys, "argv", ["stemma", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        printed = capsys.readouterr()
-        return int(stopped.value.code or 0), printed.out, printed.err
-
-    return call
 
 
 def test_the_head_of_a_record(three_versions: World) -> None:

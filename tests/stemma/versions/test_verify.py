@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from s3 import Server
-from stemma import cli
 from stemma.errors import VersionError
 from stemma.versions import keeping
 from stemma.versions.keeping import Verification
@@ -23,22 +22,6 @@ INDEX = "models/weights/index.json"
 @pytest.fixture
 def world(three_versions: World, tmp_path: Path) -> World:
     return three_versions.copy(tmp_path / "world")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """`stemma ARGUMENT...` in a world: exit code, stdout, stderr."""
-    monkeypatch.setenv("STEMMA_DEBUG", "0")
-
-    def call(world: World, *arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(world.folder)
-        monkeypatch.setattr(sys, "argv", ["stemma", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        printed = capsys.readouterr()
-        return int(stopped.value.code or 0), printed.out, printed.err
-
-    return call
 
 
 def in_remote(world: World, md5: str) -> Path:
