@@ -6,18 +6,25 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import tomllib
 import venv
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+TOOLKIT = "src/stemma"
+PARTIAL, ASIDE = ROOT / f"{TOOLKIT}.partial", ROOT / f"{TOOLKIT}.aside"
 CACHES = ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis")
 
 
 def run(*arguments: str) -> None:
     """install, rebuild what changed (dvc repro), say where the results are"""
+    repository()
     install(framework())
     call("dvc", "repro", *arguments)
     print("\nmetrics      reports/metrics.json          dvc metrics show")
@@ -55,6 +62,118 @@ def clean() -> None:
         shutil.rmtree(cache, ignore_errors=True)
 
 
+def update_stemma(*arguments: str) -> None:
+    """FROM [--version TAG]: replace src/stemma by a template's (path or URL), unless it was edited here"""
+    if len(arguments) not in (1, 3) or arguments[1:2] not in ((), ("--version",)):
+        print("usage: python tasks.py update-stemma FROM [--version TAG]", file=sys.stderr)
+        raise SystemExit(2)
+    version = arguments[2] if arguments[2:] else "HEAD"
+    mend()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        template, archive = Path(folder, "template"), Path(folder, "stemma.zip")
+        git(template, "clone", "--quiet", "--bare", "--", arguments[0], str(template))
+        new = commit_of(template, version)
+        old = unedited(template)
+        if git(template, "rev-parse", f"{old}:{TOOLKIT}") == git(template, "rev-parse", f"{new}:{TOOLKIT}"):
+            print(f"{TOOLKIT} is that of {version} ({new[:7]}) already")
+            return
+        git(template, "archive", "--format=zip", f"--output={archive}", f"{new}:{TOOLKIT}")
+        changed = git(template, "diff", "--shortstat", old, new, "--", TOOLKIT)
+        lines = list(needs(*(git(template, "show", f"{commit}:pyproject.toml") for commit in (old, new))))
+        swap(archive)
+    print(f"{TOOLKIT} is that of {version} ({new[:7]}) now: {changed}")
+    for line in lines:
+        print(f"pyproject.toml: {line}")
+    print("next: python tasks.py test")
+
+
+def unedited(template: Path) -> str:
+    """The oldest commit of the template whose toolkit is ours, byte for byte; stop if there is none."""
+    commits = git(template, "log", "--all", "--full-history", "--format=%H", "--", TOOLKIT).split()
+    asked = "\n".join(f"{commit}:{TOOLKIT}" for commit in commits)
+    found = git(template, "cat-file", "--batch-check=%(objecttype) %(objectname)", text=asked).splitlines()
+    trees = {line[5:]: commit for commit, line in zip(commits, found, strict=True) if line.startswith("tree ")}
+    if not trees:
+        raise SystemExit(f"error: the template never held {TOOLKIT}: is it one of Stemma?")
+    git(template, f"--work-tree={ROOT}", "add", "--all", "--", str(ROOT / TOOLKIT))
+    ours = git(template, "write-tree", f"--prefix={TOOLKIT}/")
+    if ours not in trees:
+        edits = min((git(template, "diff", "--name-only", tree, ours).splitlines() for tree in trees), key=len)
+        names = ", ".join(edits[:5]) + (f" and {len(edits) - 5} more" if edits[5:] else "")
+        raise SystemExit(
+            f"error: {TOOLKIT} was edited (no commit of the template holds it), so nothing was replaced: {names}: "
+            "run `cruft update`, which keeps edits"
+        )
+    return trees[ours]
+
+
+def commit_of(template: Path, version: str) -> str:
+    try:
+        return git(template, "rev-parse", "--verify", "--end-of-options", f"{version}^{{commit}}")
+    except SystemExit:
+        tags = ", ".join(git(template, "tag", "--sort=-creatordate").splitlines()[:5])
+        raise SystemExit(f"error: the template has no {version!r}; its newest tags: {tags or 'none'}") from None
+
+
+def needs(*files: str) -> Iterator[str]:
+    """What the toolkit asks of pyproject.toml between the two, as far as this project's says otherwise."""
+    mine = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    projects = (tomllib.loads(text)["project"] for text in (*files, mine))
+    old, new, here = (
+        {"dependencies": each.get("dependencies", []), **each.get("optional-dependencies", {})} for each in projects
+    )
+    for part in (part for part in new if part in here or part not in old):
+        before, has = old.get(part, []), here.get(part, [])
+        yield from (f"add {each!r} to {part}" for each in new[part] if each not in before and each not in has)
+        yield from (f"{part} need no longer hold {each!r}" for each in before if each in has and each not in new[part])
+
+
+def swap(archive: Path) -> None:
+    """Put what the archive holds in the toolkit's place; on any failure the old one stays."""
+    try:
+        with zipfile.ZipFile(archive) as files:
+            files.extractall(PARTIAL)
+        (ROOT / TOOLKIT).rename(ASIDE)
+        PARTIAL.rename(ROOT / TOOLKIT)
+    except OSError as error:  # a full disk; on Windows, a program that has a file of it open
+        raise SystemExit(f"error: {TOOLKIT} stays as it was: {error}") from None
+    finally:
+        mend()
+
+
+def mend() -> None:
+    """Undo a swap that was interrupted, and remove what one leaves."""
+    if ASIDE.exists() and not (ROOT / TOOLKIT).exists():
+        ASIDE.rename(ROOT / TOOLKIT)
+    for left in (PARTIAL, ASIDE):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def git(repository: Path, *arguments: str, text: str | None = None) -> str:
+    """What a Git command says of a repository, stripped; stop if it fails."""
+    command = ["git", f"--git-dir={repository}", "-c", "core.autocrlf=false", *arguments]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, encoding="utf-8")
+    if done.returncode:
+        raise SystemExit(f"error: git {arguments[0]}: {' '.join(done.stderr.split())}")
+    return done.stdout.strip()
+
+
+def repository() -> None:
+    """Make a Git repository with a first commit where there is none: DVC and its learning curves need one."""
+    if not shutil.which("git"):
+        raise SystemExit("error: Git is needed, https://git-scm.com, and it is not on the PATH")
+    looked = [
+        subprocess.run(["git", "rev-parse", "--verify", "--quiet", what], cwd=ROOT, capture_output=True).returncode
+        for what in ("--git-dir", "HEAD")
+    ]
+    if looked[0]:
+        call("git", "init", "--quiet", "--initial-branch", "main")
+    if looked[1]:
+        print("making the first commit", flush=True)
+        call("git", "add", "--all")
+        call("git", "commit", "--quiet", "--message", "Start")
+
+
 def framework() -> str:
     """The extra that params.yaml needs: torch or tensorflow."""
     if not (ROOT / "params.yaml").is_file():
@@ -89,7 +208,9 @@ def call(program: str, *arguments: str) -> None:
         raise SystemExit(code)
 
 
-CHORES = {chore.__name__: chore for chore in (run, test, lint, bench, clean)}
+# Only Stemma itself has bench/; a project stamped from it has the other chores.
+HERE = (run, test, lint, *((bench,) if (ROOT / "bench").is_dir() else ()), clean, update_stemma)
+CHORES = {chore.__name__.replace("_", "-"): chore for chore in HERE}
 
 
 def main() -> None:
@@ -98,9 +219,9 @@ def main() -> None:
     name, arguments = (sys.argv[1:2] or [""])[0], sys.argv[2:]
     if not name:
         print("usage: python tasks.py CHORE\n")
-        print("\n".join(f"  {name:6} {chore.__doc__}" for name, chore in CHORES.items()))
+        print("\n".join(f"  {name:13} {chore.__doc__}" for name, chore in CHORES.items()))
         return
-    if name not in CHORES or (arguments and name not in ("run", "test")):
+    if name not in CHORES or (arguments and name not in ("run", "test", "update-stemma")):
         unknown = name if name not in CHORES else " ".join(sys.argv[1:])
         print(f"error: no such chore: {unknown} (there are {', '.join(CHORES)})", file=sys.stderr)
         raise SystemExit(2)

@@ -1,13 +1,17 @@
 """tasks.py: the chores as a stranger meets them."""
 
 import ast
+import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+CHORES = ["run", "test", "lint", "bench", "clean", "update-stemma"]
 
 
 def tasks(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -16,10 +20,18 @@ def tasks(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def loaded(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tasks", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_called_bare_it_lists_its_chores() -> None:
     done = tasks()
     assert done.returncode == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == ["run", "test", "lint", "bench", "clean"]
+    assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == CHORES
 
 
 @pytest.mark.parametrize("arguments", [["rum"], ["lint", "now"]])
@@ -58,7 +70,8 @@ def test_the_base_install_holds_neither_framework() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert not [r for r in project["dependencies"] if r.startswith(("torch", "tensorflow", "keras"))]
-    assert set(project["optional-dependencies"]) == {"torch", "tensorflow", "s3", "encrypt", "serve", "dev", "all"}
+    extras = {"torch", "tensorflow", "s3", "encrypt", "sign", "serve", "dev", "all"}
+    assert set(project["optional-dependencies"]) == extras
 
 
 def test_every_dependency_has_its_line_in_the_docs() -> None:
@@ -69,7 +82,7 @@ def test_every_dependency_has_its_line_in_the_docs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     extras = project["optional-dependencies"]
-    used = ("torch", "tensorflow", "s3", "encrypt", "serve")
+    used = ("torch", "tensorflow", "s3", "encrypt", "sign", "serve")
     names = [*project["dependencies"], *(r for key in used for r in extras[key])]
     assert [name for name in (Requirement(r).name for r in names) if name not in page] == []
 
@@ -77,16 +90,12 @@ def test_every_dependency_has_its_line_in_the_docs() -> None:
 def test_run_installs_the_framework_of_params_yaml_rebuilds_and_says_where_the_results_are(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("tasks", ROOT / "tasks.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = loaded(ROOT / "tasks.py")
     done: list[tuple[str, ...]] = []
     monkeypatch.setattr(module, "install", lambda extras: done.append(("install", extras)))
     monkeypatch.setattr(module, "call", lambda *command: done.append(command))
     monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "repository", lambda: None)
     with pytest.raises(SystemExit, match=r"params.yaml is not there: run `git checkout"):
         module.run()
     for framework in ("torch", "tensorflow"):
@@ -99,3 +108,151 @@ def test_run_installs_the_framework_of_params_yaml_rebuilds_and_says_where_the_r
         ("dvc", "repro", "train"),
     ]
     assert "models/package/model.zip" in capsys.readouterr().out
+
+
+# update-stemma: a template with three states of its toolkit, and a project that has the second
+
+STATES = {
+    "v1": {"src/stemma/__init__.py": "1\n", "src/stemma/old.py": ""},
+    "v2": {"src/stemma/__init__.py": "2\n"},
+    "v3": {"src/stemma/__init__.py": "3\n", "src/stemma/a/new.py": ""},
+}
+NEEDS = {"v1": '"dvc>=3"', "v2": '"dvc>=3"', "v3": '"dvc>=4", "rich"'}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def written(folder: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    folder = tmp_path / "a template"
+    written(folder, {".gitignore": "__pycache__/\n", ".gitattributes": "* text=auto eol=lf\n"})
+    git(folder, "init", "-q", "-b", "main")
+    for version, files in STATES.items():
+        written(folder, files)
+        if version == "v3":
+            (folder / "src/stemma/old.py").unlink()
+        project = f'[project]\nname = "shop"\ndependencies = [{NEEDS[version]}]\n'
+        written(folder, {"pyproject.toml": f'{project}[project.optional-dependencies]\ntorch = ["torch>=2"]\n'})
+        git(folder, "add", "-A")
+        git(folder, "commit", "-qm", version)
+        git(folder, "tag", version)
+    return folder
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path) -> Path:
+    """Made from the template's v2, in no repository."""
+    folder = tmp_path / "a project"
+    git(template, "checkout", "-q", "v2")
+    shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
+    git(template, "checkout", "-q", "main")
+    shutil.copy(ROOT / "tasks.py", folder)
+    written(folder, {"src/stemma/__pycache__/x.pyc": "", "src/shop.py": "mine\n"})
+    return folder
+
+
+def update(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "tasks.py", "update-stemma", *arguments]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60)
+
+
+def sources(folder: Path) -> dict[str, str]:
+    top = folder / "src"
+    return {path.relative_to(top).as_posix(): path.read_text() for path in top.rglob("*.py")}
+
+
+def test_update_stemma_puts_the_newest_toolkit_in_its_place_and_says_what_it_needs(
+    template: Path, project: Path
+) -> None:
+    done = update(project, "../a template")
+    assert done.returncode == 0, done.stderr
+    assert sources(project) == sources(template) | {"shop.py": "mine\n"}
+    assert sorted(path.name for path in (project / "src").iterdir()) == ["shop.py", "stemma"]
+    assert done.stdout.splitlines() == [
+        f"src/stemma is that of HEAD ({git(template, 'rev-parse', 'HEAD')[:7]}) now: "
+        "2 files changed, 1 insertion(+), 1 deletion(-)",
+        "pyproject.toml: add 'dvc>=4' to dependencies",
+        "pyproject.toml: add 'rich' to dependencies",
+        "pyproject.toml: dependencies need no longer hold 'dvc>=3'",
+        "next: python tasks.py test",
+    ]
+    again = update(project, "../a template")
+    assert again.returncode == 0 and again.stdout.endswith(" already\n")
+
+
+def test_update_stemma_goes_to_the_version_asked_for_whatever_pyproject_lacks(template: Path, project: Path) -> None:
+    written(project, {"pyproject.toml": '[project]\nname = "shop"\n'})
+    done = update(project, template.as_uri(), "--version", "v1")
+    assert done.returncode == 0 and sources(project)["stemma/__init__.py"] == "1\n", done.stderr
+
+
+@pytest.mark.parametrize("edit", ["src/stemma/__init__.py", "src/stemma/mine.py"])
+def test_update_stemma_refuses_an_edited_toolkit_and_names_the_files(template: Path, project: Path, edit: str) -> None:
+    written(project, {edit: "mine\n"})
+    before = sources(project)
+    done = update(project, "../a template")
+    assert done.returncode == 1 and sources(project) == before
+    assert done.stderr == (
+        "error: src/stemma was edited (no commit of the template holds it), so nothing was replaced: "
+        f"{edit.removeprefix('src/stemma/')}: run `cruft update`, which keeps edits\n"
+    )
+
+
+def test_update_stemma_takes_windows_line_ends_for_no_edit(template: Path, project: Path) -> None:
+    (project / "src/stemma/__init__.py").write_bytes(b"2\r\n")
+    assert update(project, "../a template").returncode == 0
+
+
+def test_an_update_of_stemma_that_was_killed_is_mended_by_the_next(template: Path, project: Path) -> None:
+    (project / "src/stemma").rename(project / "src/stemma.aside")
+    written(project, {"src/stemma.partial/half.py": ""})
+    assert update(project, "../a template", "--version", "v3").returncode == 0
+    assert sources(project) == sources(template) | {"shop.py": "mine\n"}
+    assert sorted(path.name for path in (project / "src").iterdir()) == ["shop.py", "stemma"]
+
+
+def test_a_toolkit_that_cannot_be_moved_stays(template: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = loaded(project / "tasks.py")
+    rename = Path.rename
+
+    def refused(path: Path, target: Path) -> Path:
+        if path.name == "stemma.partial":
+            raise PermissionError(13, "it is open elsewhere")
+        return rename(path, target)
+
+    before = sources(project)
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(SystemExit, match=r"^error: src/stemma stays as it was: .*it is open elsewhere"):
+        module.update_stemma(str(template))
+    assert sources(project) == before
+    assert sorted(path.name for path in (project / "src").iterdir()) == ["shop.py", "stemma"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "usage: python tasks.py update-stemma FROM [--version TAG]\n"),
+        (["x", "--version"], 2, "usage: "),
+        (["../nowhere"], 1, "error: git clone: fatal: repository '../nowhere' does not exist"),
+        (["../a template", "--version", "v9"], 1, "error: the template has no 'v9'; its newest tags: v"),
+        (["../other"], 1, "error: the template never held src/stemma: is it one of Stemma?"),
+    ],
+)
+def test_update_stemma_says_in_a_line_what_is_wrong(
+    template: Path, project: Path, arguments: list[str], code: int, message: str
+) -> None:
+    other = project.parent / "other"
+    written(other, {"page.md": ""})
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "a page"]):
+        git(other, *command)
+    done = update(project, *arguments)
+    assert (done.returncode, done.stderr.count("\n")) == (code, 1)
+    assert done.stderr.startswith(message)
