@@ -196,6 +196,10 @@ class World:
     def version(self, message: str, made: Parts) -> str:
         """Write a version into the work tree, keep and push its outputs, commit; the revision."""
         write(self, made)
+        return self.keep(message)
+
+    def keep(self, message: str) -> str:
+        """Keep and push the outputs that lie in the work tree, commit; the revision."""
         self.write("dvc.lock", yaml.safe_dump(self._lock(), sort_keys=False))
         self.push()
         return self.commit(message)

@@ -138,8 +138,8 @@ def _share(facts: Mapping[str, Any], name: str, classes: Sequence[str]) -> str:
 
 def _process(found: "Process") -> list[str | Table]:
     kept = None if found.epoch_kept is None else f"{found.epoch_kept} of {found.epochs_run} run"
-    facts = {"best epoch": kept, "weights from": _start(found)}
-    parts: list[str | Table] = [_pairs(_flat(found.settings) | facts)]
+    facts = _flat(found.settings) | {"best epoch": kept, "weights from": _start(found)}
+    parts: list[str | Table] = [_pairs(facts) if any(facts.values()) else "no settings"]
     if found.curves:
         rows = [
             (curve.name, sparkline(curve.values), _figure(curve.values[0]), _figure(curve.values[-1]))

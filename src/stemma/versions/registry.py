@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from stemma.versions.git import git
+from stemma.versions.git import commit_of, git
 
 Action = Literal["register", "deregister", "assign", "unassign", "deprecate", "create"]
 
@@ -28,7 +28,7 @@ TAG = re.compile(
     r"(?:\#(?P<counter>[0-9]+))?",
 )
 _FIELDS = (
-    "refname:strip=2", "*objectname", "taggerdate:unix", "taggername", "contents:subject",
+    "refname:strip=2", "*objectname", "*objecttype", "taggerdate:unix", "taggername", "contents:subject",
     "taggeremail:trim", "contents:body", "objectname", "tag", "contents:signature",
 )  # fmt: skip
 _FORMAT = "".join(f"%({field})%00" for field in _FIELDS)
@@ -142,12 +142,15 @@ def read(root: Path) -> Registry:
     words = git(root, "for-each-ref", f"--format={_FORMAT}", "refs/tags").decode(errors="replace").split("\0")
     found = []
     for start in range(0, len(words) - 1, len(_FIELDS)):
-        tag, commit, time, author, message, email, body, itself, inner, signature = words[start : start + len(_FIELDS)]
+        tag, commit, kind, *facts = words[start : start + len(_FIELDS)]
+        time, author, message, email, body, itself, inner, signature = facts
         name = tag.removeprefix("\n")  # the line end behind the tag before
         says = parse(name)
+        if says is not None and kind not in ("", "commit"):  # a tag on a tag, or on a file
+            commit = commit_of(root, f"refs/tags/{name}") or ""
         if commit and says is not None:
-            facts = email, body.strip(), itself, inner, bool(signature)
-            found.append(Event(name, commit, says, int(time or 0), author, message, *facts))
+            more = email, body.strip(), itself, inner, bool(signature)
+            found.append(Event(name, commit, says, int(time or 0), author, message, *more))
     return Registry(tuple(sorted(found, key=lambda event: (event.time, event.says.counter or 0, event.tag))))
 
 

@@ -77,6 +77,17 @@ def test_tags_that_are_not_annotated_or_not_of_the_grammar_are_no_events(three_v
     assert found.assigned == {("model", "prod"): world.ok("git", "rev-parse", "model@v1.1.0^{commit}")}
 
 
+def test_a_tag_on_a_tag_is_an_event_of_the_commit_below(three_versions: World, tmp_path) -> None:
+    world = three_versions.copy(tmp_path / "world")
+    world.git("tag", "-a", "model#staging#1", "-m", "on a tag", "model@v1.0.0")
+    world.git("tag", "-a", "model@v7.0.0", "-m", "a file", "HEAD:params.yaml")
+    assert world.ok("git", "cat-file", "-t", world.ok("git", "rev-parse", "model#staging#1^{}")) == "commit"
+    found = registry.read(world.folder)
+    first = world.ok("git", "rev-parse", "model@v1.0.0^{commit}")
+    assert found.assigned["model", "staging"] == found.registered["model", "v1.0.0"] == first
+    assert ("model", "v7.0.0") not in found.registered
+
+
 def test_gto_itself_finds_the_same_versions_and_stages(three_versions: World) -> None:
     api = pytest.importorskip("gto.api")
     artifact = api._get_state(str(three_versions.folder)).find_artifact("model")

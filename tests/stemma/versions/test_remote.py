@@ -122,7 +122,7 @@ def test_what_is_refused_is_explained(
 @pytest.mark.slow
 def test_verify_says_it_in_one_line(cloud: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    with pytest.raises(VersionError, match=r"remote 'cloud' \(s3://models/dvc\): the key is refused.* \(403\)"):
+    with pytest.raises(VersionError, match=r"remote 'cloud' \(s3://models/dvc\): the secret key .* \(403\)"):
         keeping.verify(cloud.folder, only="remote")
 
 

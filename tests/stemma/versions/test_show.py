@@ -156,6 +156,13 @@ def test_parts_that_a_version_never_had_are_named_alone(tmp_path: Path) -> None:
     )
 
 
+def test_a_training_that_tells_no_settings_is_shown_too(tmp_path: Path, run: Run) -> None:
+    world = new(tmp_path / "world")
+    world.version("first", parts(training={"format": 1}, curve=()))
+    code, out, _ = run(world, "show", "HEAD")
+    assert code == 0 and "no settings" in out
+
+
 def test_the_workspace_has_a_record_too(three_versions: World) -> None:
     here, head = versions.show(three_versions.folder, "workspace"), versions.show(three_versions.folder, "main")
     assert (here.commit, here.date, here.missing) == (None, None, ())

@@ -48,7 +48,7 @@ def figures_are_believable(version: "Version") -> Iterator[Finding]:
             yield Finding(
                 "error", "believable", "the network is better than the best possible one",
                 f"ROC-AUC {auc:.4f}, and the true probabilities reach {best:.4f}",
-                "a column tells the target: look at the hints of `python -m purchase_intent.data.check`",
+                "a column tells the target: look at the hints in reports/data.md",
             )  # fmt: skip
     for name in ("roc_auc", "accuracy", "r2"):
         if rows >= ENOUGH_ROWS and test.get(name) is not None and test[name] >= PERFECT:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from stemma.errors import StemmaError
+from stemma.errors import StemmaError, VersionError
 from stemma.versions import lockfile
 from stemma.versions.checks.finding import Finding, Skipped
 from stemma.versions.git import at, git, ids
@@ -150,16 +150,18 @@ def _remote_has(version: "Version", names: list[str]) -> bool:
 
 
 def _in_remote(version: "Version", hashes: list[str]) -> set[str]:
-    """Those of the hashes that the default remote holds; DVC asks it."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
+    """Those of the hashes that the default remote holds."""
+    from stemma.versions.keeping import places
+    from stemma.versions.keeping.parallel import each
 
     try:
-        with Repo(str(version.repository.root)) as repo:
-            remote = repo.cloud.get_remote_odb()
-            return set(remote.list_oids_exists(hashes))
-    except DvcException as error:
-        raise Skipped(f"the remote cannot be asked ({' '.join(str(error).split()):.200})") from None
+        remote = places.remote(version.repository)
+        if remote is None:
+            raise Skipped("no default remote is set")
+        held = list(each(lambda md5: remote.holds(places.key(md5)), hashes))
+    except VersionError as error:
+        raise Skipped(f"the remote cannot be asked ({error.what})") from None
+    return {md5 for md5, there in zip(hashes, held, strict=True) if there}
 
 
 def _look_up(settings: Mapping[str, Any], key: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from stemma.errors import VersionError
 from stemma.versions import lockfile
 from stemma.versions.git import at, contents, git, ids
-from stemma.versions.repository import Repository, Version
+from stemma.versions.repository import Repository, Revision, Version
 
 Read = Callable[[str], bytes | None]  # an object's bytes by its MD5, right ones, or None
 _MATTERS = ("dvc.lock", "dvc.yaml", "*.dvc")
@@ -51,11 +51,13 @@ class Inventory:
         objects: by MD5.
         tracked: one for each pair of a hash and a file in Git.
         notes: what could not be looked at, in words.
+        unlisted: path and version of each folder whose listing is nowhere.
     """
 
     objects: Mapping[str, Object]
     tracked: Sequence[Tracked]
     notes: Sequence[str]
+    unlisted: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -67,18 +69,27 @@ class _Settings:
     remote: str | None = None
 
 
-def take(repository: Repository, versions: Sequence[Version], read: Read) -> Inventory:
+def take(
+    repository: Repository,
+    versions: Sequence[Version],
+    read: Read,
+    *,
+    loose: Mapping[str, Mapping[str, bytes]] | None = None,
+    tolerant: bool = False,
+) -> Inventory:
     """The inventory of versions.
 
     Args:
         read: how a folder's listing is got. A folder whose listing cannot be had is one object, and a note.
+        loose: dvc.lock, dvc.yaml and .dvc files that are in no commit: by a name for all, then by path.
+        tolerant: a file that cannot be read is a note, and no error.
 
     Raises:
         VersionError: a dvc.lock or a .dvc file cannot be read.
     """
-    taken = _Taken(repository, read)
+    taken = _Taken(repository, read, tolerant)
     commits = [str(version.commit) for version in versions]
-    files = _files(repository, commits)
+    files = _files(repository, commits) if commits else []
     names = [at(commit, path) for commit in commits for path in files]
     blobs = ids(repository.root, names)
     wanted = sorted({blob for blob in blobs if blob is not None})
@@ -87,17 +98,21 @@ def take(repository: Repository, versions: Sequence[Version], read: Read) -> Inv
         own = dict(zip(files, blobs[place * len(files) : (place + 1) * len(files)], strict=True))
         found = {path: texts[blob] or b"" for path, blob in own.items() if blob is not None}
         taken.add(version, {path: (str(own[path]), content) for path, content in found.items()})
+    for name, own_files in (loose or {}).items():
+        nowhere = Version(repository, Revision(name, ""))  # Git takes "" for its index
+        taken.add(nowhere, {path: (f"{name} {path}", content) for path, content in own_files.items()})
     return taken.inventory()
 
 
 class _Taken:
     """An inventory in the making. What a file of some content says is worked out once."""
 
-    def __init__(self, repository: Repository, read: Read) -> None:
-        self.repository, self.read = repository, read
+    def __init__(self, repository: Repository, read: Read, tolerant: bool) -> None:
+        self.repository, self.read, self.tolerant = repository, read, tolerant
         self.objects: dict[str, Object] = {}
         self.outputs: list[tuple[str, lockfile.Entry, _Settings, str]] = []  # commit, output, settings, version
         self.notes: dict[str, None] = {}
+        self.unlisted: dict[tuple[str, str], None] = {}
         self.listings: dict[str, list[tuple[str, str]] | None] = {}
         self.parsed: dict[tuple[str, str], Any] = {}
 
@@ -109,13 +124,13 @@ class _Taken:
                 continue
             if name.name == "dvc.lock":
                 pipeline = files.get(str(name.with_name("dvc.yaml")))
-                said = {} if pipeline is None else self._once(_of_pipeline, "dvc.yaml", *pipeline, version)
+                said = {} if pipeline is None else self._once(_of_pipeline, "dvc.yaml", *pipeline, version) or {}
                 found = [
                     (entry, said.get(entry.path, _Settings()))
-                    for entry in self._once(_of_lock, path, blob, content, version)
+                    for entry in self._once(_of_lock, path, blob, content, version) or ()
                 ]
             else:
-                found = self._once(_of_file, path, blob, content, version)
+                found = self._once(_of_file, path, blob, content, version) or []
             folder = "" if str(name.parent) == "." else f"{name.parent}/"
             for entry, settings in found:
                 whole = lockfile.Entry(f"{folder}{entry.path}", entry.md5, entry.size, entry.files, entry.legacy)
@@ -136,7 +151,7 @@ class _Taken:
             elif settings.cached:
                 self._needs(entry.md5, entry.path, version, settings)
                 self._folder(entry, version, settings)
-        return Inventory(self.objects, list(tracked.values()), list(self.notes))
+        return Inventory(self.objects, list(tracked.values()), list(self.notes), list(self.unlisted))
 
     def _needs(self, md5: str, path: str, version: str, settings: _Settings) -> None:
         each = self.objects.setdefault(md5, Object(md5, path))
@@ -148,12 +163,22 @@ class _Taken:
         if not entry.is_folder or entry.md5 is None:
             return
         if entry.md5 not in self.listings:
-            self.listings[entry.md5] = _listing(self.read(entry.md5), entry.path)
-        listing = self.listings[entry.md5]
-        if listing is None:
+            self.listings[entry.md5] = self._listing(entry.md5, entry.path)
+        files = self.listings[entry.md5]
+        if files is None:
+            self.unlisted[entry.path, version] = None
             self.notes[f"the listing of {entry.path} of {version} is nowhere: its files are not known"] = None
-        for name, md5 in listing or ():
+        for name, md5 in files or ():
             self._needs(md5, f"{entry.path}/{name}", version, settings)
+
+    def _listing(self, md5: str, path: str) -> list[tuple[str, str]] | None:
+        try:
+            return listing(self.read(md5), path)
+        except VersionError as error:
+            if not self.tolerant:
+                raise
+            self.notes[error.what] = None
+            return None
 
     def _once(self, parse: Callable[[str, str], Any], path: str, blob: str, content: bytes, version: Version) -> Any:
         if (path, blob) not in self.parsed:
@@ -161,7 +186,11 @@ class _Taken:
                 self.parsed[path, blob] = parse(content.decode(), path)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 why = " ".join(str(error).split())
-                raise VersionError(f"{path} of {version.name} cannot be read ({why:.200})") from None
+                what = f"{path} of {version.name} cannot be read ({why:.200})"
+                if not self.tolerant:
+                    raise VersionError(what) from None
+                self.notes[what] = None
+                self.parsed[path, blob] = None
         return self.parsed[path, blob]
 
 
@@ -209,8 +238,12 @@ def _settings(said: Mapping[str, Any], imported: bool = False) -> _Settings:
     return _Settings(on("cache"), on("push") and not imported, said.get("remote"))
 
 
-def _listing(content: bytes | None, path: str) -> list[tuple[str, str]] | None:
-    """Path and MD5 of each file of a folder."""
+def listing(content: bytes | None, path: str) -> list[tuple[str, str]] | None:
+    """Path and MD5 of each file of a folder; None where there is no listing.
+
+    Raises:
+        VersionError: it cannot be read.
+    """
     if content is None:
         return None
     try:

@@ -13,7 +13,7 @@ def locked(repository: Repository) -> Iterator[None]:
     """Hold DVC's lock; waits three seconds for another holder, as DVC does.
 
     Raises:
-        VersionError: another process has it; with its number where the lock tells it.
+        VersionError: another process has it; with its number and command where the lock tells it.
     """
     folder = repository.root / ".dvc" / "tmp"
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,15 +38,23 @@ def held(file: Path, what: str, hard: bool = False) -> Iterator[None]:
     try:
         lock.lock()
     except LockError:
-        raise VersionError(f"{what} is in use by {_holder(file)}: wait until it is done, then run this again") from None
+        raise VersionError(f"{what} is in use by {holder(file)}: wait until it is done, then run this again") from None
     try:
         yield
     finally:
         lock.unlock()
 
 
-def _holder(file: Path) -> str:
+def holder(file: Path) -> str:
+    """The process that a lock of DVC's kind names, with its command."""
+    import psutil  # type: ignore[import-untyped]  # it has no types
+
     words: list[str] = []
     with suppress(OSError):
         words = file.read_text(encoding="utf-8", errors="replace").split()
-    return f"process {words[0]}" if words and words[0].isdigit() else "another DVC or stemma command"
+    if not words or not words[0].isdigit():
+        return "another DVC or stemma command"
+    command = ""
+    with suppress(psutil.Error):
+        command = f" ({' '.join(psutil.Process(int(words[0])).cmdline()):.120})"
+    return f"process {words[0]}{command}"

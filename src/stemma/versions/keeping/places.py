@@ -9,14 +9,16 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from stemma.errors import VersionError
-from stemma.versions.keeping.trouble import told
+from stemma.versions.keeping.trouble import code, told
 from stemma.versions.repository import Repository
 
 OBJECTS = "files/md5"
@@ -24,13 +26,24 @@ BLOCK = 1 << 20  # bytes read at a time from a disk
 PIECE = 16 << 20  # and from a bucket: one request each
 SOME = 10
 RETRIES = 2
+SILENCE = 30  # seconds that a bucket's server may take to answer
+SLOWEST = 8_000  # bytes a second: an upload that is slower than that has stopped
 PARTIAL = ".partial"
 READ_ONLY = 0o444  # as DVC keeps its cache
+MODIFIED = ("LastModified", "last_modified", "mtime", "updated")  # as the file systems of fsspec name it
 
 
 def key(md5: str) -> str:
     """Where a place keeps an object, `md5` as dvc.lock names it."""
     return f"{OBJECTS}/{md5[:2]}/{md5[2:]}"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a place says of a file: its bytes, and when it was written, in seconds since 1970."""
+
+    size: int
+    modified: float
 
 
 class Place(Protocol):
@@ -53,6 +66,10 @@ class Place(Protocol):
         """Bytes of each file below a folder, by key."""
         ...
 
+    def stored(self, folder: str) -> dict[str, Stored]:
+        """As `sizes`, with the time of each."""
+        ...
+
     def names(self) -> list[str]:
         """The keys of some files, found fast; none where there is nothing."""
         ...
@@ -63,6 +80,17 @@ class Place(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove a file; nothing happens where it is not there."""
+        ...
+
+    def holds(self, key: str) -> bool:
+        """Whether there is something under a key; one small request."""
+        ...
+
+    def move(self, key: str, to: str) -> bool:
+        """Give a file another key, nothing is sent through this machine; False where it is not there.
+
+        It takes the place of what has the other key. Cut short in a bucket, the file has both keys.
+        """
         ...
 
     def local(self, key: str, scratch: Path) -> Any:
@@ -90,10 +118,17 @@ class Folder:
                 yield block
 
     def sizes(self, folder: str) -> dict[str, int]:
+        return {key: facts.size for key, facts in self.stored(folder).items()}
+
+    def stored(self, folder: str) -> dict[str, Stored]:
+        found = {}
         with told(f"{self.name} ({self.url})"):
-            files = [file for file in (self.root / folder).rglob("*") if file.is_file()]
-            found = {file.relative_to(self.root).as_posix(): file.stat().st_size for file in files}
-        return {key: size for key, size in found.items() if not key.endswith(PARTIAL)}
+            for file in (self.root / folder).rglob("*"):
+                with suppress(FileNotFoundError):  # another process moved it meanwhile
+                    if file.is_file() and not file.name.endswith(PARTIAL):
+                        facts = file.stat()
+                        found[file.relative_to(self.root).as_posix()] = Stored(facts.st_size, facts.st_mtime)
+        return found
 
     def names(self) -> list[str]:
         with told(f"{self.name} ({self.url})"):
@@ -119,6 +154,20 @@ class Folder:
         with told(f"{self.name} ({self.url})"):
             (self.root / key).unlink(missing_ok=True)
 
+    def holds(self, key: str) -> bool:
+        with told(f"{self.name} ({self.url})"):
+            return (self.root / key).is_file()
+
+    def move(self, key: str, to: str) -> bool:
+        source, target = self.root / key, self.root / to
+        with told(f"{self.name} ({self.url})"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                source.replace(target)
+            except FileNotFoundError:
+                return False
+        return True
+
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path]:
         yield self.root / key
@@ -143,8 +192,19 @@ class Bucket:
         """As the file system names it."""
         return f"{self.root}/{key}" if key else self.root
 
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """`told`, with the reason: an answer to HEAD says 403 and no more; that to a listing says why."""
+        try:
+            with told(f"{self.name} ({self.url})"):
+                yield
+        except VersionError as error:
+            if code(error) == "403":
+                self.names()
+            raise
+
     def chunks(self, key: str) -> Iterator[bytes] | None:
-        with told(f"{self.name} ({self.url})"):
+        with self._asked():
             try:
                 file = self.fs.open(self.path(key), "rb", block_size=PIECE, cache_type="readahead")
             except FileNotFoundError as error:
@@ -153,20 +213,34 @@ class Bucket:
         return self._chunks(file)
 
     def _chunks(self, file: Any) -> Iterator[bytes]:
-        with told(f"{self.name} ({self.url})"), file:
+        with self._asked(), file:
             while block := file.read(BLOCK):
                 yield block
 
     def sizes(self, folder: str) -> dict[str, int]:
-        with told(f"{self.name} ({self.url})"):
+        found = self._found(folder)
+        sizes = [int(facts["size"] or 0) for facts in found.values()]
+        return dict(zip(self._relative(found), sizes, strict=True))
+
+    def stored(self, folder: str) -> dict[str, Stored]:
+        found = self._found(folder)
+        facts = [Stored(int(facts["size"] or 0), self._modified(facts)) for facts in found.values()]
+        return dict(zip(self._relative(found), facts, strict=True))
+
+    def _found(self, folder: str) -> dict[str, Any]:
+        with self._asked():
             self.fs.invalidate_cache()
             try:
-                found = self.fs.find(self.path(folder), detail=True)
+                return dict(self.fs.find(self.path(folder), detail=True))
             except FileNotFoundError as error:
                 _bucket_is_there(error)
                 return {}
-        sizes = [int(facts["size"] or 0) for facts in found.values()]
-        return dict(zip(self._relative(found), sizes, strict=True))
+
+    def _modified(self, facts: Mapping[str, Any]) -> float:
+        when = next((facts[name] for name in MODIFIED if facts.get(name) is not None), None)
+        if when is None:
+            raise VersionError(f"{self.name} ({self.url}) does not tell when its files were written")
+        return when.timestamp() if isinstance(when, datetime) else float(when)
 
     def names(self) -> list[str]:
         with told(f"{self.name} ({self.url})"):
@@ -182,18 +256,35 @@ class Bucket:
         return [path.lstrip("/").removeprefix(root).lstrip("/") for path in paths]
 
     def put(self, key: str, file: Path, md5: str | None = None) -> None:
-        with told(f"{self.name} ({self.url})"):
+        with self._asked():
             if md5 is not None:
                 with file.open("rb") as reader:
                     _check(_copy(reader, None), md5, file)
-            self.fs.put_file(str(file), self.path(key))
+            limit = {"timeout": SILENCE + file.stat().st_size / SLOWEST} if self.fs.async_impl else {}
+            self.fs.put_file(str(file), self.path(key), **limit)
 
     def delete(self, key: str) -> None:
-        with told(f"{self.name} ({self.url})"):
+        with self._asked():
             try:
                 self.fs.rm_file(self.path(key))
             except FileNotFoundError as error:
                 _bucket_is_there(error)
+
+    def holds(self, key: str) -> bool:
+        with self._asked():
+            return bool(self.fs.exists(self.path(key)))
+
+    def move(self, key: str, to: str) -> bool:
+        with self._asked():
+            try:
+                self.fs.cp_file(self.path(key), self.path(to))
+                self.fs.rm_file(self.path(key))
+            except FileNotFoundError as error:
+                _bucket_is_there(error)
+                return False
+            except NotImplementedError:
+                raise VersionError(f"{self.name} ({self.url}) cannot copy a file within itself") from None
+        return True
 
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path]:
@@ -201,7 +292,7 @@ class Bucket:
         handle, name = tempfile.mkstemp(prefix="fetched-", dir=scratch)
         os.close(handle)
         try:
-            with told(f"{self.name} ({self.url})"):
+            with self._asked():
                 self.fs.get_file(self.path(key), name)
             yield Path(name)
         finally:
@@ -306,15 +397,22 @@ def _place(config: Mapping[str, Any], name: str, which: dict[str, Any], retries:
 
 
 def _opened(kind: Any, settings: dict[str, Any], retries: int) -> Any:
-    """fsspec's file system. That of S3 gives up on a silent server after 10 seconds unless the settings say otherwise.
+    """fsspec's file system. That of S3 gives up on a silent server after a while unless the settings say otherwise.
 
     Each layer of it tries again by itself: left alone, a server that fails keeps one waiting for minutes.
+    Before an upload botocore asks whether the server will have it, and aiohttp waits for the answer without end, though
+    some servers give none: so it does not ask.
     """
     if kind.protocol != "s3":
         return kind(**settings).fs
-    wrapped = kind(**{"connect_timeout": 10, **settings})
+    from aiobotocore.session import AioSession
+    from botocore.handlers import add_expect_header
+
+    session = AioSession(profile=settings.get("profile"))
+    session.unregister("before-call.s3", add_expect_header)
+    wrapped = kind(**{"connect_timeout": 10, "read_timeout": SILENCE, **settings})
     wrapped.fs_args.setdefault("config_kwargs", {})["retries"] = {"max_attempts": retries}
-    wrapped.fs_args |= {"use_listings_cache": False, "skip_instance_cache": True}
+    wrapped.fs_args |= {"use_listings_cache": False, "skip_instance_cache": True, "session": session}
     wrapped.fs.retries = 1
     return wrapped.fs
 
@@ -336,7 +434,5 @@ def _check(found: str, md5: str | None, file: Path) -> None:
 
 def _bucket_is_there(error: FileNotFoundError) -> None:
     """Tell a file that is not there from a bucket that is not there: s3fs raises the same for both."""
-    from stemma.versions.keeping.trouble import code
-
     if code(error) == "NoSuchBucket":
         raise error

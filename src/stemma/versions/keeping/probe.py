@@ -11,7 +11,7 @@ from typing import Literal
 
 from stemma.errors import VersionError
 from stemma.versions.keeping import places
-from stemma.versions.keeping.places import Bucket, Folder, Place
+from stemma.versions.keeping.places import Folder, Place
 from stemma.versions.repository import Repository
 
 PATIENCE = 20.0
@@ -140,8 +140,8 @@ def _notes(repository: Repository, place: Place, name: str | None) -> tuple[str,
     settings = config["remote"][name or config["core"]["remote"]]
     called = name or config["core"]["remote"]
     notes = []
-    if isinstance(place, Bucket) and str(settings.get("verify", "false")).lower() != "true":
-        notes.append(f"dvc takes what is there on trust: run `dvc remote modify {called} verify true`")
+    if str(settings.get("verify", "false")).lower() != "true":
+        notes.append(f"dvc pulls what was overwritten there unseen: run `dvc remote modify {called} verify true`")
     committed = repository.root / ".dvc" / "config"
     text = committed.read_text(encoding="utf-8") if committed.is_file() else ""
     if any(word in text for word in ("secret_access_key", "session_token", "password")):

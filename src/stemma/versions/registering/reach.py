@@ -3,8 +3,7 @@
 from stemma.errors import VersionError
 from stemma.versions.keeping.inventory import Object, take
 from stemma.versions.keeping.parallel import each
-from stemma.versions.keeping.places import Bucket, Folder, Place, key
-from stemma.versions.keeping.trouble import told
+from stemma.versions.keeping.places import Place, key
 from stemma.versions.keeping.verify import Stores
 from stemma.versions.repository import Version
 
@@ -34,7 +33,7 @@ def check(version: Version, *, local: bool = False) -> None:
     absent = {
         wanted.path for wanted, place in duties if wanted.md5.endswith(".dir") and stores.read(wanted.md5) is None
     }
-    held = each(lambda duty: _holds(duty[1], duty[0].md5), duties)
+    held = each(lambda duty: duty[1].holds(key(duty[0].md5)), duties)
     absent |= {wanted.path for (wanted, _), there in zip(duties, held, strict=True) if not there}
     if not absent:
         return
@@ -49,11 +48,3 @@ def _places(stores: Stores, wanted: Object, local: bool) -> list[Place]:
     """Where an object must be."""
     found = [stores.cache] if local else [stores.remote(name) for name in sorted(wanted.remotes, key=str)]
     return [place for place in found if place is not None]
-
-
-def _holds(place: Place, md5: str) -> bool:
-    """Whether a place has something under an object's name; one small request."""
-    with told(f"{place.name} ({place.url})"):
-        if isinstance(place, Bucket):
-            return bool(place.fs.exists(place.path(key(md5))))
-        return isinstance(place, Folder) and (place.root / key(md5)).is_file()
