@@ -9,7 +9,20 @@ from typing import Annotated
 
 import typer
 
-from stemma.cli import backup, best, compare, conf, diff, doctor, log, registry, remote, show, verify
+from stemma.cli import (
+    backup,
+    best,
+    compare,
+    conf,
+    diff,
+    doctor,
+    log,
+    registry,
+    remote,
+    rollback,
+    show,
+    verify,
+)
 from stemma.errors import StemmaError, one_line
 
 app = typer.Typer(
@@ -35,6 +48,7 @@ app.command()(registry.promote)
 app.command()(registry.demote)
 app.command()(registry.retire)
 app.command()(registry.history)
+app.command()(rollback.rollback)
 
 
 def main() -> None:

@@ -1,0 +1,236 @@
+"""The cost of moving between versions: back, to a remote and from it, and through the registry.
+
+python bench/moves.py             every table, into bench/README.md
+python bench/moves.py rollback    one of them
+
+The model is synthetic: files of random bytes, 1 GB together. 5 GB of disk, in $TMPDIR.
+"""
+
+import hashlib
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import many_commits
+from pipeline import ROOT, call, timed, update
+from stemma import weights
+from stemma.weights import Layer
+
+sys.path.insert(0, str(ROOT / "tests"))
+from s3 import KEY, SECRET, Server, served
+
+FILES, SIZE = 100, 10_000_000
+TENSORS, CHANGED = 300, 3
+SIDE = 913  # of each tensor: 3.3 MB, 1 GB together
+TAGS = 1500
+RUNS = 3
+Table = tuple[list[str], list[list[str]]]
+
+
+# Going back.
+
+
+def rollback() -> Table:
+    """Seconds, median of 6 alternating runs, to go to another version of a model of 1 GB (100 files): `stemma rollback
+    --commit` beside `git checkout` + `dvc checkout`; copies out of DVC's cache, or hard links; all files differ, or
+    one. MD5: one pass over what moves, by one thread. Allowed for copies: 1.2 x plain + MD5; for links: 3 s. Objects of
+    the cache that DVC does not know as hashed since they changed cost one more pass, once."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "repository"
+        _model(root)
+        for link in ("copy", "hardlink"):
+            call(root, "dvc", "config", "--local", "cache.type", link)
+            call(root, "dvc", "checkout", "-q", "--relink")
+            rows += [_back(root, link, *names) for names in (("all", "base"), ("one", "base"))]
+    return ["link", "files that differ", "plain", "rollback", "MD5", "allowed", "rollback / allowed"], rows
+
+
+def _model(root: Path) -> None:
+    """Three versions: `base`, and those where `all` of its files differ, or `one`."""
+    _repository(root)
+    for name, numbers in (("all", range(FILES)), ("base", range(FILES)), ("one", range(1))):
+        for number in numbers:
+            file = _weights(root) / f"{number:03}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.unlink(missing_ok=True)
+            file.write_bytes(os.urandom(SIZE))
+        call(root, "dvc", "add", "-q", "models/weights")
+        call(root, "git", "add", "-A")
+        call(root, "git", "commit", "-qm", name)
+        call(root, "git", "tag", name)
+
+
+def _back(root: Path, link: str, there: str, here: str) -> list[str]:
+    """To one version and to another, in turn: both ways of going, beside each other."""
+    plain, ours, hashing = [], [], []
+    moved = FILES if there == "all" else 1
+    call(root, "git", "checkout", "-q", "main")
+    for _ in range(RUNS):
+        for name in (there, here):
+            plain.append(timed(lambda: _plain(root, name)))  # noqa: B023 - called at once
+        call(root, "git", "checkout", "-q", "main")
+        call(root, "dvc", "checkout", "-q")
+        call(root, "stemma", "rollback", here, "--commit")
+        for name in (there, here):
+            ours.append(timed(lambda: call(root, "stemma", "rollback", name, "--commit")))  # noqa: B023
+        hashing.append(timed(lambda: _hash(root, moved)))
+    usual, own, md5 = statistics.median(plain), statistics.median(ours), statistics.median(hashing)
+    allowed = 1.2 * usual + md5 if link == "copy" else 3.0
+    return [link, str(moved), *(f"{value:.2f}" for value in (usual, own, md5, allowed, own / allowed))]
+
+
+def _repository(root: Path) -> None:
+    """Git and DVC, and nothing in them."""
+    root.mkdir()
+    call(root, "git", "init", "-q", "-b", "main")
+    call(root, "dvc", "init", "-q")
+    for key, value in (("user.name", "bench"), ("user.email", "bench@example.org")):
+        call(root, "git", "config", key, value)
+
+
+def _plain(root: Path, name: str) -> None:
+    call(root, "git", "checkout", "-q", name)
+    call(root, "dvc", "checkout", "-q")
+
+
+def _hash(root: Path, moved: int) -> None:
+    for number in range(moved):
+        with (_weights(root) / f"{number:03}").open("rb") as file:
+            hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+
+
+def _weights(root: Path) -> Path:
+    return root / "models" / "weights"
+
+
+# To a remote.
+
+
+def remote() -> Table:
+    """`dvc push` and `dvc pull` of 300 tensors, 1 GB, and of the next version, 3 tensors of which differ, to
+    `rclone serve s3` on this machine. Here: a weights store, the remote set up as docs/remotes.md says. Plain: the same
+    store, and a remote with DVC's defaults. Median of 3 alternating runs, each into an empty bucket; a pull begins
+    without a cache. "of nothing": a push that finds everything there."""
+    sides: dict[str, list[dict[str, float]]] = {"here": [], "plain": []}
+    with tempfile.TemporaryDirectory() as name:
+        buckets = Path(name) / "buckets"
+        buckets.mkdir()
+        with served(buckets) as server:
+            repositories = {side: _with_remote(Path(name) / side, server, side == "here") for side in sides}
+            for number in range(RUNS):
+                for side in sorted(sides, reverse=bool(number % 2)):
+                    server.bucket(f"{side}-{number}")
+                    sides[side].append(_there_and_back(repositories[side], f"s3://{side}-{number}/dvc"))
+                    shutil.rmtree(server.folder / f"{side}-{number}")
+    here, plain = ({what: statistics.median(run[what] for run in runs) for what in runs[0]} for runs in sides.values())
+    rows = []
+    for what in ("push", "pull", "push of the next version", "pull of the next version", "push of nothing"):
+        speed = f"{plain[what] / here[what]:.2f}"
+        rows.append([what, f"{here[what]:.2f} s", f"{plain[what]:.2f} s", speed, ">= 0.9"])
+    for what in ("push", "pull"):
+        later = here[f"{what} of the next version"]
+        rows.append([f"{what}: next version / first", f"{later / here[what]:.2f}", "", "", "< 0.1"])
+        above = (later - here["push of nothing"]) / (here[what] - here["push of nothing"])
+        rows.append([f"{what}: the same, without the seconds of nothing", f"{above:.3f}", "", "", "< 0.1"])
+    rows.append(["bytes: next version / first", f"{here['bytes']:.3f}", "", "", "< 0.1"])
+    return ["what", "here", "plain", "speed", "goal"], rows
+
+
+def _with_remote(root: Path, server: Server, as_documented: bool) -> Path:
+    """Versions v1 and v2 of the tensors, in a repository with a remote that `_there_and_back` names."""
+    _repository(root)
+    call(root, "dvc", "remote", "add", "-d", "cloud", "s3://bucket")
+    call(root, "dvc", "remote", "modify", "cloud", "endpointurl", server.endpoint)
+    if as_documented:
+        call(root, "dvc", "remote", "modify", "cloud", "verify", "true")
+    for option, value in (("access_key_id", KEY), ("secret_access_key", SECRET)):
+        call(root, "dvc", "remote", "modify", "--local", "cloud", option, value)
+    draw = np.random.default_rng(0)
+    names = [f"layer_{number}.weight" for number in range(TENSORS)]
+    tensors = {name: draw.standard_normal((SIDE, SIDE), np.float32) for name in names}
+    layers = [Layer(name.removesuffix(".weight"), "linear", {}) for name in names]
+    for version in ("v1", "v2"):
+        weights.write(root / "models" / "weights", tensors, framework="torch", layers=layers)
+        call(root, "dvc", "add", "-q", "models/weights")
+        call(root, "git", "add", "-A")
+        call(root, "git", "commit", "-qm", version)
+        call(root, "git", "tag", version)
+        tensors |= {name: tensors[name] + np.float32(0.01) for name in names[:CHANGED]}
+    return root
+
+
+def _there_and_back(root: Path, url: str) -> dict[str, float]:
+    """Seconds of each push and pull, and the share of bytes that the next version pushed."""
+    call(root, "dvc", "remote", "modify", "cloud", "url", url)
+    bucket = root.parent / "buckets" / url.split("/")[2]
+    push, pull = (lambda word=word: timed(lambda: call(root, "dvc", word)) for word in ("push", "pull"))
+    found, sizes = {}, []
+    for version, later in (("v1", ""), ("v2", " of the next version")):
+        call(root, "git", "checkout", "-q", version, "models/weights.dvc")
+        found[f"push{later}"] = push()
+        sizes.append(sum(file.stat().st_size for file in bucket.rglob("*") if file.is_file()))
+    found["push of nothing"] = push()
+    cache, kept = root / ".dvc" / "cache", root / ".dvc" / "kept"
+    cache.rename(kept)
+    shutil.rmtree(root / "models" / "weights", ignore_errors=True)
+    for version, later in (("v1", ""), ("v2", " of the next version")):
+        call(root, "git", "checkout", "-q", version, "models/weights.dvc")
+        found[f"pull{later}"] = pull()
+    shutil.rmtree(cache)
+    kept.rename(cache)
+    return found | {"bytes": sizes[1] / sizes[0] - 1}
+
+
+# The registry.
+
+
+def history() -> Table:
+    """A repository with 1,500 tags of the registry: seconds of a fresh process, median of 5 runs (of `gto`: one)."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "repository"
+        many_commits.build(folder, tags=TAGS)
+        rows = []
+        for command in ("stemma history", "stemma history prod", "stemma history --json", "gto history"):
+            runs = [timed(lambda: call(folder, *command.split())) for _ in range(5 if "stemma" in command else 1)]  # noqa: B023
+            goal = "< 0.5 s" if command == "stemma history" else ""
+            rows.append([f"`{command}`", f"{statistics.median(runs):.2f} s", goal])
+    return ["command", "here", "goal"], rows
+
+
+# The page.
+
+
+TABLES: dict[str, Callable[[], Table]] = {"rollback": rollback, "remote": remote, "history": history}
+
+
+def section(name: str, table: Table) -> str:
+    columns, rows = table
+    text = " ".join((TABLES[name].__doc__ or "").split())
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join([f"## {name}", "", text, "", *(f"| {' | '.join(line)} |" for line in lines)]) + "\n"
+
+
+def main() -> None:
+    names = sys.argv[1:] or list(TABLES)
+    unknown = [name for name in names if name not in TABLES]
+    if unknown:
+        print(f"error: no such table: {unknown[0]} (there are {', '.join(TABLES)})", file=sys.stderr)
+        raise SystemExit(2)
+    if shutil.disk_usage(tempfile.gettempdir()).free < 5 * FILES * SIZE:
+        print(f"error: {tempfile.gettempdir()} has less than 5 GB free: set TMPDIR", file=sys.stderr)
+        raise SystemExit(1)
+    for name in names:
+        made = section(name, TABLES[name]())
+        print(made, flush=True)
+        update({name: made})
+
+
+if __name__ == "__main__":
+    main()

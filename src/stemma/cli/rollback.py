@@ -1,0 +1,143 @@
+"""`stemma rollback`: back to a version, code, settings, data and model together; or a stage back to what it held."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemma.cli.here import repository
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, in_bytes, show, show_json
+
+if TYPE_CHECKING:
+    from stemma.versions.rollback import Environment, Plan, Rollback
+
+
+def rollback(
+    rev: Annotated[str | None, typer.Argument(metavar="[REV]", help="A version; not needed with --stage.")] = None,
+    stage: Annotated[
+        str | None,
+        typer.Option(help="Move this stage alone, to the version that it held before or to REV; no file changes."),
+    ] = None,
+    commit: Annotated[bool, typer.Option("--commit", help="Make the restored state a new commit.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show each file that would move, and what is in the way; touch nothing.")
+    ] = False,
+    stash: Annotated[
+        bool, typer.Option("--stash", help="Put what is not committed into Git's stash first, outputs too.")
+    ] = False,
+    abort: Annotated[bool, typer.Option("--abort", help="Undo a rollback that was killed.")] = False,
+    why: Annotated[str | None, typer.Option("-m", "--why", help="With --stage: kept as the tag's message.")] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="With --stage, in a project without a DVC remote: look in the cache.")
+    ] = False,
+    push: Annotated[bool, typer.Option("--push", help="With --stage: to the Git remote too, or not at all.")] = False,
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Restore code, settings, data and model of a version, every hash verified; HEAD's branch stays where it is.
+
+    Nothing moves unless every object is there. What a kill cut short, the same command completes and --abort undoes.
+
+    Example: stemma rollback model@v1.2.0 --commit
+    """
+    _fits(rev, stage, abort, {"--commit": commit, "--dry-run": dry_run, "--stash": stash},
+          {"--why": why is not None, "--local": local, "--push": push})  # fmt: skip
+    if stage is not None:
+        if as_md:
+            raise typer.BadParameter("there is no table with --stage", param_hint="--md")
+        _stage(stage, rev, dry_run, why, local, push, as_json)
+        return
+    from stemma.versions import rollback as going
+    from stemma.versions.repository import Repository
+
+    root = repository()
+    if abort:
+        done = going.abort(root)
+        show_json(done) if as_json else show(_told(done, None), as_md)
+        return
+    name = str(rev)
+    if dry_run:
+        plan = going.plan(root, name, commit=commit, stash=stash)
+        differs = going.environment(Repository(root).version(name))
+        show_json(plan, environment=differs) if as_json else show(_planned(plan, differs), as_md)
+        raise typer.Exit(1 if plan.blockers else 0)
+    done = going.roll_back(root, name, commit=commit, stash=stash)
+    differs = going.environment(Repository(root).version(done.commit))
+    show_json(done, environment=differs) if as_json else show(_told(done, differs), as_md)
+
+
+def _fits(rev: str | None, stage: str | None, abort: bool, moving: dict[str, bool], tagging: dict[str, bool]) -> None:
+    """Whether the options go together; wrong usage otherwise."""
+    if abort and (rev or stage or any(moving.values()) or any(tagging.values())):
+        raise typer.BadParameter("it stands alone", param_hint="--abort")
+    if rev is None and stage is None and not abort:
+        raise typer.BadParameter("name a version, or give --stage", param_hint="REV")
+    if stage is None:
+        for option, given in tagging.items():
+            if given:
+                raise typer.BadParameter("it goes with --stage", param_hint=option)
+        return
+    for option in ("--commit", "--stash"):
+        if moving[option]:
+            raise typer.BadParameter("no file changes with --stage", param_hint=option)
+
+
+def _stage(stage: str, rev: str | None, dry_run: bool, why: str | None, local: bool, push: bool, as_json: bool) -> None:
+    from stemma.cli.registry import tell
+    from stemma.versions import registering
+
+    if dry_run:
+        from stemma.versions import registry
+        from stemma.versions.registering.moves import held_before
+
+        target = rev or held_before(registry.read(repository()), stage)
+        show_json({"stage": stage, "version": target}) if as_json else typer.echo(f"{stage} would go back to {target}")
+        return
+    made = registering.roll_back(repository(), stage, rev, why=why, local=local, push=push)
+    tell([made], why is not None, push, as_json)
+
+
+def _planned(plan: "Plan", differs: "Environment | None") -> Report:
+    rows = [
+        (move.path, move.keeper, move.change, in_bytes(move.size), "from the remote" if move.fetch else "")
+        for move in plan.moves
+    ]
+    size = sum(move.size or 0 for move in plan.moves if move.fetch)
+    head = f"to {plan.revision} ({plan.commit[:7]}) from {plan.before[:7]}: {len(plan.moves)} files would change"
+    parts: list[str | Table] = [f"{head}, {len(plan.fetch)} objects fetched ({in_bytes(size)})"]
+    parts += [Table(("path", "kept by", "change", "size", "fetch"), rows, left=3)] if rows else []
+    if plan.unsaved:
+        parts.append(f"not committed: {', '.join(plan.unsaved)}")
+    parts += [f"in the way: {blocker}" for blocker in plan.blockers]
+    return parts + _environment(differs)
+
+
+def _told(done: "Rollback", differs: "Environment | None") -> Report:
+    where = f"{done.revision} ({done.commit[:7]})"
+    if done.undone:
+        parts = [f"undone: the rollback to {where}; {done.before[:7]} is restored, {done.verified} outputs verified"]
+    else:
+        word = "completed: restored" if done.completed else "restored"
+        parts = [f"{word} {where}: {len(done.moves)} files changed, {done.verified} outputs verified"]
+        if done.completed:
+            parts = [f"{word} {where}: {done.verified} outputs verified"]
+        if done.made is not None:
+            parts.append(f"committed as {done.made[:7]}; back again: stemma rollback {done.before[:7]} --commit")
+        elif done.moves or done.completed:
+            parts.append(
+                f'staged, not committed: git commit -m "Roll back to {done.revision}"; '
+                "or take it back: git reset --hard, then dvc checkout"
+            )
+    if done.stash is not None:
+        parts.append(
+            f"what was not committed is in the stash {done.stash[:7]}; with a clean tree again: "
+            f"git stash branch mine, then dvc checkout"
+        )
+    if done.aside:
+        parts.append(f"files that no version keeps were in the way and are in {done.saved}: {', '.join(done.aside)}")
+    return ["\n".join(parts), *_environment(differs)]
+
+
+def _environment(differs: "Environment | None") -> list[str]:
+    if differs is None:
+        return []
+    return [f"the environment differs from the recorded one ({differs.differs}); recreate it: {differs.run}"]
