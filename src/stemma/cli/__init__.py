@@ -16,6 +16,7 @@ from stemma.cli import (
     conf,
     diff,
     doctor,
+    gc,
     log,
     registry,
     remote,
@@ -49,6 +50,7 @@ app.command()(registry.demote)
 app.command()(registry.retire)
 app.command()(registry.history)
 app.command()(rollback.rollback)
+app.command(cls=gc.Command)(gc.gc)
 
 
 def main() -> None:

@@ -1,3 +1,4 @@
+"""Versions of a model, in Git and DVC. No training framework is needed; only `registering`, `keeping`, `collecting`
 and `rollback` write.
 
 A version is a commit whose dvc.lock pins a trained model. The words here are those of the command line:
@@ -16,6 +17,7 @@ Reading order:
 - `registering` the registry's writing side: register, promote, roll back, demote, retire; its history
 - `keeping`     verify, back up and restore them; check a remote
 - `rollback`    back to a version, or not at all: code, settings, data and model together
+- `collecting`  what nothing needs any more: a trash, and the way back
 - `git`         how Git is asked
 - `log`         the graph of versions; `graph` draws it
 - `record`      all that is known of one version
