@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worlds import Project, fresh_project
+from worlds import PREFIXES, Project, fresh_project
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,7 +29,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-SMALL = ("data.rows=1500", "train.epochs=6", "train.batch_size=32", "evaluate.bootstrap=200")
+SMALL = ("data=simulated", "data.rows=1500", "train.epochs=6", "train.batch_size=32", "evaluate.bootstrap=200")
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +42,13 @@ def torch_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def keras_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The same in TensorFlow."""
     return _trained(tmp_path_factory.mktemp("keras") / "project", "model=keras_mlp")
+
+
+@pytest.fixture(scope="session")
+def trained_project(request: pytest.FixtureRequest) -> Project:
+    """The one of these in the first framework that this project has."""
+    project: Project = request.getfixturevalue(f"{next(iter(PREFIXES.values()))}_project")
+    return project
 
 
 def _trained(folder: Path, *settings: str) -> Project:

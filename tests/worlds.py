@@ -9,6 +9,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ("dvc.lock", "reports/")
+PREFIXES = {  # framework -> how the names of its models begin; of those that this project has
+    framework: prefix
+    for framework, prefix in (("torch", "torch"), ("tensorflow", "keras"))
+    if (ROOT / "src/purchase_intent/models" / framework).is_dir()
+}
 
 
 @dataclass(frozen=True)
@@ -52,16 +57,21 @@ class Project:
         return Project(folder)
 
 
-def fresh_project(folder: Path, *settings: str) -> Project:
-    """The project's files without results, in a new repository, with settings composed and committed."""
+def copied(folder: Path, without: tuple[str, ...] = ()) -> None:
+    """Copy the files that Git tracks or would take, but for those whose names begin so."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
     for name in listed:
-        if not name.startswith(RESULTS) and (ROOT / name).is_file():
+        if not name.startswith(without) and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
+
+
+def fresh_project(folder: Path, *settings: str) -> Project:
+    """The project's files without results, in a new repository, with settings composed and committed."""
+    copied(folder, without=RESULTS)
     project = Project(folder)
     project.ok("git", "init", "-q", "-b", "main")
     project.ok("stemma", "conf", "sync", *settings)

@@ -13,6 +13,7 @@ from purchase_intent.config import TabularSettings
 from purchase_intent.data.profile import Block
 from purchase_intent.models import inputs
 from purchase_intent.models.base import Problem
+from worlds import PREFIXES
 
 BLOCKS = (
     Block("age", "numeric", 0, 1), Block("income", "numeric", 1, 1), Block("colour", "binary", 2, 3),
@@ -64,22 +65,15 @@ def test_edges_ascend_from_the_lowest_value_to_the_highest(values: list[float], 
     assert (found[0], found[-1]) == (x.min(), x.max())
 
 
-@pytest.mark.parametrize(
-    "framework",
-    [
-        pytest.param("torch", marks=pytest.mark.xdist_group("torch")),
-        pytest.param("tensorflow", marks=pytest.mark.xdist_group("tensorflow")),
-    ],
-)
+@pytest.mark.parametrize("framework", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PREFIXES])
 def test_pieces_times_widths_give_the_value_back(framework: str) -> None:
     """So a layer over pieces can draw the straight line too; outside the training rows it goes on level."""
     pytest.importorskip(framework)
     draw = np.random.default_rng(0)
     train = np.exp(draw.normal(size=(200, 3))).astype(np.float32)
     x = np.concatenate([train[:50], train[:1] * 1e6, -train[:1] * 1e6])
-    name = {"torch": "torch_tabular", "tensorflow": "keras_tabular"}[framework]
     values = {
-        "name": name,
+        "name": f"{PREFIXES[framework]}_tabular",
         "framework": framework,
         "members": 1,
         "hidden": [1],

@@ -7,23 +7,21 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from purchase_intent import models
-from purchase_intent.config import LinearSettings, MlpSettings, TrainSettings
+from purchase_intent.config import LinearSettings, MlpSettings, TabularSettings, TrainSettings
 from purchase_intent.models import training
 from purchase_intent.models.base import Epoch, Fit, Model, Problem, Rows
 from stemma import weights
 from stemma.errors import TrainingError, WeightsError
+from worlds import PREFIXES
 
-FRAMEWORKS = [
-    pytest.param("torch", marks=pytest.mark.xdist_group("torch")),
-    pytest.param("tensorflow", marks=pytest.mark.xdist_group("tensorflow")),
-]
-PREFIX = {"torch": "torch", "tensorflow": "keras"}
+FRAMEWORKS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PREFIXES]
 BASE = {
     "epochs": 4,
     "batch_size": 32,
@@ -56,12 +54,12 @@ def settings(**changes: object) -> TrainSettings:
 
 def mlp(framework: str, problem: Problem, **changes: object) -> Model:
     values = {"hidden": (16,), "activation": "relu", "dropout": 0.2} | changes
-    name = f"{PREFIX[framework]}_mlp"
+    name = f"{PREFIXES[framework]}_mlp"
     return models.create(MlpSettings.model_validate({"name": name, "framework": framework, **values}), problem)
 
 
 def linear(framework: str, problem: Problem) -> Model:
-    return models.create(LinearSettings(name=f"{PREFIX[framework]}_linear", framework=framework), problem)
+    return models.create(LinearSettings(name=f"{PREFIXES[framework]}_linear", framework=framework), problem)
 
 
 def rows(task: str, count: int = 300, seed: int = 0) -> Rows:
@@ -328,7 +326,8 @@ def _fit_slowly(framework: str, folder: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
 @pytest.mark.slow
 def test_a_killed_fit_leaves_a_checkpoint_that_can_be_read(framework: str, tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, __file__, framework, str(tmp_path)])
+    found = {"PYTHONPATH": os.pathsep.join(sys.path)}  # what pytest imports from, such as worlds
+    process = subprocess.Popen([sys.executable, __file__, framework, str(tmp_path)], env=os.environ | found)
     deadline = time.monotonic() + 120
     while not (tmp_path / "epoch 3").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -442,6 +441,96 @@ def test_a_pattern_that_freezes_nothing_or_everything_is_refused(
 ) -> None:
     with pytest.raises(TrainingError, match=told):
         fit(linear(framework, PROBLEMS["binary"]), tmp_path, freeze=freeze)
+
+
+# A recorded step, which PyTorch's models take in a long fit.
+
+
+def recorded_and_not(make: Callable[[], Model], task: str, folder: Path, patch: pytest.MonkeyPatch, **changes: object):
+    """The same fit with steps as PyTorch takes them, and with recorded ones."""
+    network = pytest.importorskip("purchase_intent.models.torch.network")
+    made = []
+    for worth in (sys.maxsize, 0):
+        patch.setattr(network, "WORTH", worth)
+        model = make()
+        done = fit(model, folder, task, epochs=2, **changes)
+        made.append((model, done, {name: tensor.tobytes() for name, tensor in model.state().items()}))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("task", "network", "changes"),
+    [
+        ("binary", {}, {}),
+        ("binary", {"activation": "gelu"}, {"class_weight": "balanced"}),
+        ("binary", {}, {"freeze": ("hidden_1.*",), "weight_decay": 0.1}),
+        ("multiclass", {"activation": "tanh"}, {"class_weight": "balanced", "schedule": "cosine"}),
+        ("multiclass", {"dropout": 0.0, "hidden": (16, 8)}, {"clip_norm": 0.1}),
+        ("regression", {}, {"optimizer": "sgd", "weight_decay": 0.1, "clip_norm": 0.5}),
+        ("binary", None, {"optimizer": "sgd"}),
+        ("regression", "tabular", {"weight_decay": 0.1}),
+        ("multiclass", "tabular", {}),
+    ],
+)
+def test_a_recorded_step_gives_the_bytes_of_an_ordinary_one(
+    task: str, network: dict[str, object] | str | None, changes: dict[str, object], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    pytest.importorskip("torch")
+
+    def make() -> Model:
+        if network is None:
+            return linear("torch", PROBLEMS[task])
+        if isinstance(network, str):
+            values = {"name": "torch_tabular", "framework": "torch", "hidden": (16,), "dropout": 0.2, "members": 4}
+            shape = {"embedding": 4, "bins": 8}
+            return models.create(TabularSettings.model_validate(values | shape), PROBLEMS[task])
+        return mlp("torch", PROBLEMS[task], **network)
+
+    (plain, done, state), (quick, quick_done, quick_state) = recorded_and_not(
+        make, task, tmp_path, monkeypatch, **changes
+    )
+    assert plain.recorded is None and quick.recorded is not None
+    assert quick_state == state
+    assert quick_done == done
+
+
+def test_a_resumed_fit_of_recorded_steps_ends_with_the_bytes_of_an_uninterrupted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = pytest.importorskip("purchase_intent.models.torch.network")
+    monkeypatch.setattr(network, "WORTH", 0)
+    test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one("torch", "binary", {}, tmp_path)
+
+
+@pytest.mark.parametrize("fault", ["decides by values", "counts its steps", "draws in Python"])
+def test_a_step_that_cannot_be_recorded_exactly_is_not(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    monkeypatch.setattr("purchase_intent.models.torch.network.WORTH", 0)
+
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("steps", torch.zeros(()), persistent=False)
+            self.number = 0.0
+
+        def forward(self, x):
+            if fault == "decides by values":
+                return x * 2 if x.sum() > 0 else x
+            if fault == "counts its steps":
+                self.steps += 1
+                return x
+            self.number += 0.25
+            return x * self.number
+
+    model = mlp("torch", PROBLEMS["binary"])
+    build = model.build
+    monkeypatch.setattr(model, "build", lambda: nn.Sequential(Odd(), *build()))
+    fit(model, tmp_path)
+    assert model.recorded is None
 
 
 if __name__ == "__main__":  # a process to kill

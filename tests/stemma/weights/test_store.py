@@ -427,6 +427,21 @@ def test_a_truncated_file_is_refused(store: Path, size: int) -> None:
         one_line(error, "block.kernel.safetensors is damaged", "run `dvc checkout")
 
 
+def test_a_file_that_becomes_shorter_while_it_is_read_is_refused(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, opened = store / "tensors/block.kernel.safetensors", store_module.safe_open
+
+    def shortened(file: Path, **named: Any) -> Any:
+        found = opened(file, **named)
+        os.truncate(path, 4000)
+        return found
+
+    monkeypatch.setattr(store_module, "safe_open", shortened)
+    for check in (True, False):
+        with pytest.raises(WeightsError) as error:
+            weights.read(store, ["block.kernel"], verify=check)
+        one_line(error, "block.kernel.safetensors is damaged", "run `dvc checkout")
+
+
 def test_a_missing_file_is_named(store: Path) -> None:
     (store / "packed/block.safetensors").unlink()
     for read in (weights.read, weights.verify):

@@ -6,7 +6,7 @@ import io
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,10 +19,12 @@ from torch.nn import functional
 from purchase_intent.config import ModelSettings, TrainSettings
 from purchase_intent.models import training
 from purchase_intent.models.base import Floats, Model, Problem, Rows, State
+from purchase_intent.models.torch import recorded
 from stemma import weights
 from stemma.errors import TrainingError
 
 CHUNK = 65_536  # rows scored at once: memory stays flat
+WORTH = 3000  # steps of a fit from which recording one pays: it takes a second
 
 
 class TorchModel(Model):
@@ -52,15 +54,48 @@ class TorchModel(Model):
         self.y = torch.from_numpy(self.problem.targets(train.y)).to(self.device)
         self.row_weights = None if row_weights is None else torch.from_numpy(row_weights).to(self.device)
         self.optimizer = _optimizer(self.network, settings, fused=self.device.type in ("cpu", "cuda"))
+        self.recorded = self._record() if settings.epochs * (len(train.x) // self.batch_size) >= WORTH else None
+
+    def _record(self) -> recorded.Step | None:
+        if self.device.type != "cpu" or len(self.x) < 2 * self.batch_size:
+            return None
+        batches = list(self._batches(np.arange(2 * self.batch_size)))
+        return recorded.record(self.network.train(), self._loss, batches)
 
     def run_epoch(self, order: NDArray[np.int64], rate: float, seed: int) -> float:
         self._begin_epoch(rate, seed)
         total = torch.zeros((), device=self.device)
-        for batch in self._batches(order):
-            loss = self._step(*batch)
-            total += loss.detach() * len(batch[0])
+        batches = list(self._batches(order))
+        stop = max(1, len(order) // self.batch_size) if self.recorded else 1
+        self._run(batches[:1], total)  # Adam has a state from now on
+        self._run_recorded(batches[1:stop], total)
+        self._run(batches[stop:], total)  # all, or one that is not full
         self.network.eval()
         return float(total) / len(order)
+
+    def _run(self, batches: list[tuple[Any, ...]], total: Any) -> None:
+        """A step for each batch; `total` grows by the sum of its rows' losses."""
+        for batch in batches:
+            total += self._step(*batch).detach() * len(batch[0])
+
+    def _run_recorded(self, batches: list[tuple[Any, ...]], total: Any) -> None:
+        """The same for full batches, the same bytes in a fraction of the time."""
+        if not batches:
+            return
+        trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        update = _fused_adam(self.optimizer, trained) if self.clip_norm is None else None
+        with torch.inference_mode():
+            for batch in batches:
+                loss, *gradients = self.recorded(*batch)
+                if update is None:
+                    for parameter, gradient in zip(trained, gradients, strict=True):
+                        parameter.grad = gradient
+                    self._clip()
+                    self._update()
+                else:
+                    update(gradients)
+                total += loss * self.batch_size
+        self.optimizer.zero_grad()
 
     def _begin_epoch(self, rate: float, seed: int) -> None:
         torch.manual_seed(seed)
@@ -79,10 +114,13 @@ class TorchModel(Model):
     def _step(self, x: Any, y: Any, weights: Any = None) -> Any:
         self.optimizer.zero_grad()
         loss = self._backward(x, y, weights)
-        if self.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.clip_norm)
+        self._clip()
         self._update()
         return loss
+
+    def _clip(self) -> None:
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.clip_norm)
 
     def _update(self) -> None:
         """One step of the optimizer; SGD's own weight decay would pass through its momentum, so it is done here."""
@@ -104,7 +142,7 @@ class TorchModel(Model):
         loss.backward()
         return loss
 
-    def _loss(self, scores: Any, y: Any, weights: Any) -> Any:
+    def _loss(self, scores: Any, y: Any, weights: Any = None) -> Any:
         """The mean over the batch of each row's loss times its weight; over members too, if scores have them first."""
         if scores.ndim == 3:
             y = y.expand(len(scores), *y.shape).flatten(0, 1)
@@ -135,8 +173,7 @@ class TorchModel(Model):
             for name, parameter in named:
                 if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
                     return f"layer '{_layer(name)}' first has a gradient that is not finite, in batch {number}"
-            if self.clip_norm is not None:
-                nn.utils.clip_grad_norm_(self.network.parameters(), self.clip_norm)
+            self._clip()
             self._update()
         growth = {n: float(p.detach().norm()) / (before[n] + 1.0) for n, p in self.network.named_parameters()}
         name = max(growth, key=lambda n: growth[n])
@@ -244,6 +281,31 @@ def _optimizer(network: nn.Module, settings: TrainSettings, fused: bool) -> torc
         return torch.optim.SGD([{"params": matrices}, {"params": others}], settings.learning_rate, 0.9, fused=fused)
     groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, eps=1e-7, fused=fused)
+
+
+def _fused_adam(optimizer: torch.optim.Optimizer, trained: list[Any]) -> Callable[[list[Any]], None] | None:
+    """What AdamW's step comes down to, for gradients in the order of these tensors; None for another optimizer."""
+    if not isinstance(optimizer, torch.optim.AdamW):
+        return None
+    place = {id(parameter): number for number, parameter in enumerate(trained)}
+    calls = []
+    for group in optimizer.param_groups:
+        if not group["params"]:
+            continue
+        states = [optimizer.state[parameter] for parameter in group["params"]]
+        first, second, steps = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
+        settings = {"lr": group["lr"], "beta1": group["betas"][0], "beta2": group["betas"][1], "eps": group["eps"],
+                    "weight_decay": group["weight_decay"], "amsgrad": False, "maximize": False}  # fmt: skip
+        numbers = [place[id(parameter)] for parameter in group["params"]]
+        calls.append((numbers, (group["params"], first, second, steps), settings))
+
+    def update(gradients: list[Any]) -> None:
+        for numbers, (parameters, first, second, steps), settings in calls:
+            torch._foreach_add_(steps, 1)
+            chosen = [gradients[number] for number in numbers]
+            torch._fused_adamw_(parameters, chosen, first, second, [], steps, **settings)
+
+    return update
 
 
 @contextlib.contextmanager
