@@ -13,12 +13,13 @@ STAGES = ("settings", "prepare", "train", "evaluate", "export", "package")
 
 
 def main() -> None:
-    if len(sys.argv) != 2 or sys.argv[1] not in STAGES:
-        print(f"usage: python src/stage.py {{{','.join(STAGES)}}}", file=sys.stderr)
+    stage, *arguments = sys.argv[1:] or [""]
+    if stage not in STAGES or len(arguments) not in ((0, 2) if stage == "export" else (0,)):
+        print(f"usage: python src/stage.py {{{','.join(STAGES)}}}, or export FORMAT FOLDER", file=sys.stderr)
         raise SystemExit(2)
     with one_line():
         try:
-            importlib.import_module(f"purchase_intent.stages.{sys.argv[1]}").main()
+            importlib.import_module(f"purchase_intent.stages.{stage}").main(*arguments)
         except FileNotFoundError as error:
             raise StemmaError(f"{error.filename} is not there", run="dvc repro") from error
 

@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+from worlds import PREFIXES, ROOT
+
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 FRAMEWORKS = ("torch", "tensorflow", "keras")
 STAGES = ("prepare", "train", "evaluate", "export", "package")
 # What chooses, checks, reports or writes whole files, but computes no result: a change in it reruns nothing.
 BORDER = {
-    "src/purchase_intent/__init__.py", "src/purchase_intent/config.py", "src/purchase_intent/models/__init__.py",
-    "src/purchase_intent/data/__init__.py", "src/purchase_intent/stages/__init__.py", "src/stemma/__init__.py",
+    "src/purchase_intent/__init__.py", "src/purchase_intent/config.py",
+    "src/purchase_intent/models/__init__.py", "src/purchase_intent/data/__init__.py",
+    "src/purchase_intent/stages/__init__.py", "src/stemma/__init__.py",
     "src/stemma/errors.py", "src/stemma/conf/__init__.py", "src/stemma/files.py",
     "src/stemma/versions/__init__.py",  # finds another version's weights, which their hashes verify
 }  # fmt: skip
@@ -52,16 +54,17 @@ def test_nobody_imports_a_stage() -> None:
 
 @pytest.mark.parametrize(("one", "other"), [("torch", "tensorflow"), ("tensorflow", "torch")])
 def test_framework_folders_never_know_each_other(one: str, other: str) -> None:
-    assert importers(f"purchase_intent.models.{one}", f"src/purchase_intent/models/{other}/") == []
-    assert importers(one, f"src/purchase_intent/models/{other}/") == []
+    folder = f"src/purchase_intent/models/{other}/"
+    assert importers(f"purchase_intent.models.{one}", folder) == []
+    assert importers(one, folder) == []
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_framework_is_imported_only_in_its_folder_or_inside_a_function(framework: str) -> None:
     folder = "torch" if framework == "torch" else "tensorflow"
-    home = f"src/purchase_intent/models/{folder}/"
+    homes = tuple(f"src/purchase_intent/{package}/{folder}/" for package in ("models", "formats"))
     for path in SOURCES:
-        if name(path).startswith(home):
+        if name(path).startswith(homes):
             continue
         top = ast.parse(path.read_text(encoding="utf-8")).body
         statements = [node for node in top if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -84,7 +87,7 @@ def test_nothing_unpickles() -> None:
 def test_a_stage_depends_on_just_the_code_that_it_imports(stage: str) -> None:
     entry = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
     declared = {item for item in entry["deps"] if item.startswith("src/")}
-    for framework in ("torch", "tensorflow"):
+    for framework in PREFIXES:
         names = {item.replace("${model.framework}", framework) for item in declared}
         needed = closure(ROOT / "src" / "purchase_intent" / "stages" / f"{stage}.py", framework) - BORDER
         covered = {file for file in needed if any(file == item or file.startswith(item + "/") for item in names)}
@@ -94,7 +97,7 @@ def test_a_stage_depends_on_just_the_code_that_it_imports(stage: str) -> None:
 
 
 def closure(start: Path, framework: str) -> set[str]:
-    """The project's files that a file imports, and those that they import. The table MODELS adds one framework."""
+    """The project's files that a file imports, and those that they import. MODELS and FORMATS add one framework."""
     todo, seen = [start], set()
     while todo:
         path = todo.pop()
@@ -103,6 +106,8 @@ def closure(start: Path, framework: str) -> set[str]:
         seen.add(name(path))
         if name(path) == "src/purchase_intent/models/__init__.py":
             todo += (ROOT / "src" / "purchase_intent" / "models" / framework).glob("*.py")
+        if name(path) == "src/purchase_intent/formats/__init__.py":
+            todo += [file for folder in (path.parent, path.parent / framework) for file in folder.glob("*.py")]
         if name(path) not in BORDER:
             todo += [
                 file for module in imports(path) for file in files_of(module) if file.stem not in SOURCES_OF_TABLES

@@ -74,7 +74,8 @@ CODE = {
     "src/purchase_intent/models/torch/mlp.py": ["train", "evaluate", "export"],
     "src/purchase_intent/evaluation/metrics.py": ["evaluate"],
     "src/purchase_intent/data/split.py": ["prepare", "evaluate"],
-    "src/stemma/bundle.py": ["package"],
+    "src/stemma/bundle/archive.py": ["package"],
+    "src/stemma/bundle/predict.py": [],
 }
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, T
 from pydantic_core import ErrorDetails
 
 from stemma import conf
-from stemma.errors import SettingsError
+from stemma.errors import ExportError, SettingsError
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -164,10 +164,14 @@ class EvaluateSettings(Section):
 
 
 class ExportSettings(Section):
-    """How the graph is made and what difference it may have."""
+    """What the network is exported to, and what difference that may have."""
 
-    opset: Annotated[int, Field(ge=18, le=20)]
-    tolerance: PositiveFloat
+    formats: tuple[str, ...] | Literal["all"]  # names in formats.FORMATS, onnx among them
+    opset: Annotated[int, Field(ge=18, le=20)]  # of ONNX
+    optimise: bool  # onnxruntime folds the constants of the ONNX network
+    precision: Literal["float32", "float16"]  # inside the ONNX network
+    tolerance: PositiveFloat  # greatest difference from the framework on every test row, of every format
+    tolerance_float16: PositiveFloat  # of onnx in float16
 
 
 class PackageSettings(Section):
@@ -175,6 +179,10 @@ class PackageSettings(Section):
 
     name: Annotated[str, Field(min_length=1)]
     description: str
+    intended_use: str  # what it is for, and what it is not for
+    limits: tuple[str, ...]  # what it is known to do badly, a sentence each
+    licence: str | None  # such as an SPDX identifier; None: not stated
+    mlflow: bool  # add the files by which MLflow opens the unpacked bundle
 
 
 class Settings(Section):
@@ -227,7 +235,7 @@ def _section_types(values: dict[str, Any]) -> dict[str, TypeAdapter[Any]]:
 def _unknown_and_missing(values: dict[str, Any], types: dict[str, Any]) -> list[str]:
     faults = [f"{name}: no such section{_nearest(name, types)} (in conf/config.yaml)" for name in values.keys() - types]
     faults += [f"{name}: this section is missing (in conf/config.yaml)" for name in types.keys() - values]
-    return faults + _wrong_model(values.get("model"))
+    return faults + _wrong_model(values.get("model")) + _wrong_formats(values)
 
 
 def _wrong_model(section: Any) -> list[str]:
@@ -242,6 +250,23 @@ def _wrong_model(section: Any) -> list[str]:
     home = MODELS[name].path.split(".")[2]
     if framework in ("torch", "tensorflow") and framework != home:
         return [f"model.framework: {name} is in the framework {home}, not {framework}"]
+    return []
+
+
+def _wrong_formats(values: dict[str, Any]) -> list[str]:
+    """Each format must be one that DVC can keep of this framework's networks: said before anything is trained."""
+    from purchase_intent.formats import chosen
+
+    model, export = values.get("model"), values.get("export")
+    if not isinstance(model, dict) or model.get("framework") not in ("torch", "tensorflow"):
+        return []
+    named = export.get("formats") if isinstance(export, dict) else None
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        return []
+    try:
+        chosen(named, model["framework"])
+    except ExportError as error:
+        return [f"export.formats: {error}"]
     return []
 
 

@@ -23,10 +23,15 @@ def session(content: bytes) -> Any:
 
 
 def run(session: Any, columns: Mapping[str, NDArray[Any]], chunk: int = 65_536) -> NDArray[np.float32]:
-    """The first output (rows, width) for columns (rows, 1), in chunks, so that memory stays flat."""
+    """The first output (rows, width) for columns (rows, 1), in chunks, so that memory stays flat.
+
+    No rows are not given to onnxruntime: some of its fused operations end the process then (1.31).
+    """
     rows = len(next(iter(columns.values())))
+    if not rows:
+        return np.empty((0, *session.get_outputs()[0].shape[1:]), np.float32)
     parts = [
         session.run(None, {name: values[start : start + chunk] for name, values in columns.items()})[0]
-        for start in range(0, max(rows, 1), chunk)
+        for start in range(0, rows, chunk)
     ]
     return np.concatenate(parts)

@@ -75,15 +75,23 @@ class Signature:
         """
         # Spaces around a name count only where another column has the name without them.
         named = {name.strip(): values for name, values in columns.items()} | dict(columns)
-        absent = [repr(each.name) for each in self.inputs if each.name not in named]
-        if absent:
-            raise BundleError(f"the rows lack the column{'s' if len(absent) > 1 else ''} {', '.join(absent)}")
+        self.check_there(named)
         lengths = {each.name: len(named[each.name]) for each in self.inputs}
         first = self.inputs[0].name
         for name, length in lengths.items():
             if length != lengths[first]:
                 raise BundleError(f"column {name!r} has {length} rows, and column {first!r} has {lengths[first]}")
         return {each.name: self._array(each, named[each.name], first_row) for each in self.inputs}
+
+    def check_there(self, columns: Mapping[str, Any]) -> None:
+        """Refuse rows that lack an input.
+
+        Raises:
+            BundleError: names the inputs that are missing.
+        """
+        absent = [repr(each.name) for each in self.inputs if each.name not in columns]
+        if absent:
+            raise BundleError(f"the rows lack the column{'s' if len(absent) > 1 else ''} {', '.join(absent)}")
 
     def labels(self, output: NDArray[Any]) -> list[str]:
         """The class of each row of probabilities (N, classes)."""
@@ -100,14 +108,14 @@ class Signature:
             try:
                 converted.append(convert(value, self.missing))
             except (ValueError, TypeError, OverflowError):
-                raise _wrong(column, row, value) from None
+                raise wrong(column, row, value) from None
         if column.type == "string":
             return np.array(converted, dtype=object).reshape(-1, 1)
         with np.errstate(over="ignore"):
             array = np.array(converted, dtype=np.float64).astype(np.float64 if column.type == "date" else np.float32)
         if np.isinf(array).any():
             row = int(np.isinf(array).argmax())
-            raise _wrong(column, row + first_row, values[row])
+            raise wrong(column, row + first_row, values[row])
         return array.reshape(-1, 1)
 
 
@@ -231,6 +239,7 @@ WANTED = {
 }
 
 
-def _wrong(column: Input, row: int, value: Any) -> BundleError:
+def wrong(column: Input, row: int, value: Any) -> BundleError:
+    """The error of a value that does not fit."""
     shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
     return BundleError(f"column {column.name!r}, row {row}: {shown} is not {WANTED[column.type]}")

@@ -1,4 +1,6 @@
-"""All that `prepare` checks before it learns anything: `python -m purchase_intent.data.check` does it alone.
+"""All that `prepare` checks before it learns anything.
+
+`python -m purchase_intent.data.check` does it alone.
 
 It reads params.yaml and the table, writes nothing, and ends with 1 where the table cannot be used.
 """

@@ -164,7 +164,8 @@ def write(path: Path, rows: int, seed: int, missing: float) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m purchase_intent.data.simulate", description="Draw a table.")
+    program = "python -m purchase_intent.data.simulate"
+    parser = argparse.ArgumentParser(prog=program, description="Draw a table.")
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--missing", type=float, default=0.02, help="share of values left out (default: 0.02)")

@@ -1,18 +1,24 @@
-"""Stage `export`: encoder, weights, temperature -> one ONNX graph in models/export/, proved equal on all test rows."""
+"""Stage `export`: encoder, weights, temperature -> models/export/, each format proved equal on all test rows.
+
+On demand, `python src/stage.py export FORMAT FOLDER` makes one format in a new folder and leaves models/export/ alone;
+`stemma export` calls it in the code of any version.
+"""
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnx
 
-from purchase_intent import config, models
+from purchase_intent import config, formats, models
 from purchase_intent.data import arrays, encode, profile
+from purchase_intent.evaluation import metrics
 from purchase_intent.models.base import Problem
-from stemma import runtime
-from stemma.export import parity
-from stemma.export.onnx import join
+from stemma.errors import ExportError
+from stemma.export import parity, replay
 from stemma.files import swapped_folder, write_text
 
 PREPARED = Path("data/prepared")
@@ -21,27 +27,69 @@ DECISION = Path("reports/decision.json")
 EXPORT = Path("models/export")
 
 
-def main() -> None:
+def main(name: str | None = None, folder: str | None = None) -> None:
     settings = config.load()
+    framework = settings.model.framework
+    if name is None or folder is None:
+        export(settings, formats.chosen(settings.export.formats, framework), EXPORT)
+        return
+    if fault := formats.refusal(name, framework):
+        raise ExportError(fault)
+    if Path(folder).exists():
+        raise ExportError(f"{folder} is already there: name another folder")
+    export(settings, [name], Path(folder))
+
+
+def export(settings: config.Settings, names: Sequence[str], target: Path) -> None:
+    """Write these formats and their proofs; a fault in one leaves the folder as it was."""
     about = profile.read(PREPARED)
-    problem = Problem.of(about)
-    model = models.create(settings.model, problem)
+    model = models.create(settings.model, Problem.of(about))
     model.load(WEIGHTS)
-    temperature = json.loads(DECISION.read_text(encoding="utf-8"))["temperature"]
-    graph = join(
-        onnx.load(PREPARED / "encoder.onnx"),
-        model.onnx(settings.export.opset),
-        problem.task,
-        settings.export.opset,
-        problem.mean,
-        problem.deviation,
-        temperature,
-    )
-    content = graph.SerializeToString(deterministic=True)
     test = arrays.read(PREPARED, "test")
-    exported = runtime.run(runtime.session(content), encode.feeds(test.frame, about.features))
-    expected = problem.predictions(model.scores(test.x) / np.float32(temperature))
-    proof = parity.compare(exported, expected, settings.export.tolerance, problem.deviation)
-    with swapped_folder(EXPORT) as folder:
-        (folder / "model.onnx").write_bytes(content)
-        write_text(folder / "parity.json", json.dumps(asdict(proof), indent=2, sort_keys=True) + "\n")
+    served = formats.Served(
+        model,
+        (PREPARED / encode.FILE).read_bytes(),
+        about.features,
+        json.loads(DECISION.read_text(encoding="utf-8"))["temperature"],
+        settings.export,
+        settings.package.name,
+        test.x,
+    )
+    with swapped_folder(target) as folder:
+        if any(formats.FORMATS[name].encoded for name in names):
+            (folder / formats.ENCODER).write_bytes(served.encoder)
+            write_text(folder / formats.ABOUT, served.about())
+        proofs = {name: prove(served, name, folder, test, encode.feeds(test.frame, about.features)) for name in names}
+        # The facts of onnx stand first, alone where it is alone; what was made beside it is told by name.
+        told = proofs.pop("onnx", {}) | ({"formats": proofs} if proofs else {})
+        write_text(folder / "parity.json", json.dumps(told, indent=2, sort_keys=True) + "\n")
+
+
+def prove(
+    served: formats.Served, name: str, folder: Path, test: arrays.Arrays, columns: replay.Arrays
+) -> dict[str, Any]:
+    """Write a format, run it in a process of its own on the test rows, and tell how far it is from the network.
+
+    Raises:
+        ExportError: it cannot be written or run, or differs by more than the tolerance.
+    """
+    format, problem = formats.FORMATS[name], served.problem
+    write, run = formats.ways(name, served.model.framework)
+    write(served, folder / format.file)
+    given = replay.run(run, folder / format.file, {formats.ENCODED: test.x} if format.encoded else columns)
+    exported = served.predictions(given) if format.scores else given
+    expected = served.predictions(served.model.scores(test.x))
+    setting = "tolerance_float16" if name == "onnx" and served.settings.precision == "float16" else "tolerance"
+    allowed = getattr(served.settings, setting)
+    found = parity.compare(exported, expected, allowed, problem.deviation, name, setting)
+    main = metrics.MAIN[problem.task][0]
+    figures = [
+        metrics.judged(problem.task, test.y, each, None, bins=2).main(np.ones(len(test.y)))
+        for each in (exported, expected)
+    ]
+    difference = figures[0] - figures[1]
+    return asdict(found) | {
+        "metric": main,
+        "metric_difference": None if math.isnan(difference) else difference,
+        "tolerance": allowed,
+    }

@@ -9,13 +9,17 @@ import pyarrow.parquet as pq
 
 from purchase_intent import config
 from purchase_intent.data import encode, profile
-from stemma import bundle, runtime
+from stemma import runtime
+from stemma.bundle.archive import build
+from stemma.bundle.card import card
+from stemma.bundle.flavour import files as files_of_mlflow
 
 PREPARED = Path("data/prepared")
 EXPORT = Path("models/export")
 INDEX = Path("models/weights/index.json")
 TRAINING = Path("reports/training.json")
 METRICS = Path("reports/metrics.json")
+EVALUATION = Path("reports/evaluation.json")
 DECISION = Path("reports/decision.json")
 PACKAGE = Path("models/package/model.zip")
 SAMPLE_ROWS = 3
@@ -23,19 +27,19 @@ INPUT_TYPES = {"numeric": "number", "boolean": "boolean", "date": "date", "categ
 
 
 def main() -> None:
-    settings = config.load().package
+    settings = config.load()
     about = profile.read(PREPARED)
     graph = (EXPORT / "model.onnx").read_bytes()
-    metrics = json.loads(METRICS.read_text(encoding="utf-8"))
-    decision = json.loads(DECISION.read_text(encoding="utf-8"))
-    signature = describe_signature(about, decision["threshold"])
+    signature = describe_signature(about, _read(DECISION)["threshold"])
     request, response = sample(about, signature, graph)
-    record = describe_version(settings, about, metrics)
+    record = describe_version(settings, about)
     files = {"signature.json": signature, "version.json": record, "reference.json": reference(about)}
     files |= {"request.json": request, "response.json": response}
     content = {name: (json.dumps(value, indent=2, sort_keys=True) + "\n").encode() for name, value in files.items()}
     content |= {"model.onnx": graph, "requirements.txt": requirements().encode(), "README.md": card(record).encode()}
-    bundle.build(PACKAGE, content)
+    if settings.package.mlflow:
+        content |= files_of_mlflow(record["environment"]["python"])
+    build(PACKAGE, content)
 
 
 def describe_signature(about: profile.Profile, threshold: float | None) -> dict[str, Any]:
@@ -58,25 +62,27 @@ def sample(about: profile.Profile, signature: dict[str, Any], graph: bytes) -> t
     return {"inputs": columns}, {signature["output"]: output.tolist()}
 
 
-def describe_version(
-    settings: config.PackageSettings, about: profile.Profile, metrics: dict[str, Any]
-) -> dict[str, Any]:
-    """The record of this version: structure, data, process, metrics, weights, environment."""
-    index = json.loads(INDEX.read_text(encoding="utf-8"))
-    parity = json.loads((EXPORT / "parity.json").read_text(encoding="utf-8"))
-    process = json.loads(TRAINING.read_text(encoding="utf-8"))
+def describe_version(settings: config.Settings, about: profile.Profile) -> dict[str, Any]:
+    """The record of this version: structure, data, process, figures, weights, environment, proof of the export."""
+    index, process, evaluation = _read(INDEX), _read(TRAINING), _read(EVALUATION)
     environment = process.pop("environment")
+    own = settings.package
     told = ("source", "task", "target", "classes", "features", "rows", "splits", "content")
     return {
         "format": 1,
-        "name": settings.name,
-        "description": settings.description,
+        "name": own.name,
+        "description": own.description,
+        "intended_use": own.intended_use,
+        "limits": list(own.limits),
+        "licence": own.licence,
         "structure": {key: index[key] for key in ("framework", "architecture", "structure")},
         "data": {key: about.raw[key] for key in told},
+        "settings": {name: getattr(settings, name).model_dump(mode="json") for name in ("data", "prepare")},
         "process": process,
-        "metrics": metrics,
+        "metrics": _read(METRICS),
+        "evaluation": evaluation,
         "weights": [{key: t[key] for key in ("name", "shape", "dtype", "sha256")} for t in index["tensors"]],
-        "export": {"parity": parity},
+        "export": {"parity": _read(EXPORT / "parity.json")},
         "environment": environment,
     }
 
@@ -91,30 +97,5 @@ def requirements() -> str:
     return "".join(f"{name}=={version(name)}\n" for name in ("numpy", "onnxruntime"))
 
 
-def card(record: dict[str, Any]) -> str:
-    """The model card: what this is, what it was made from, how good it is, how it is run."""
-    data, process, splits = record["data"], record["process"], record["data"]["splits"]
-    test = record["metrics"]["test"]
-    figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(test.items()))
-    return f"""# {record["name"]}
-
-{record["description"]}
-
-Predicts `{data["target"]}` ({data["task"]}) from {len(data["features"])} columns of a table.
-
-**Data.** {data["rows"]} rows of `{data["source"]}`: {splits["train"]["rows"]} to train, \
-{splits["validation"]["rows"]} to choose, {splits["test"]["rows"]} to judge.
-
-**Network.** {process["model"]["name"]}, {process["epochs_run"]} epochs, weights of epoch {process["epoch_kept"]}.
-
-**On the test rows**
-
-| metric | value |
-|---|---|
-{figures}
-
-**Limits.** Judged on rows like those above; on other rows these figures promise nothing.
-
-**Run it.** `pip install -r requirements.txt`, then give `model.onnx` one tensor (rows, 1) per input that \
-`signature.json` names. `request.json` and `response.json` are a sample.
-"""
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

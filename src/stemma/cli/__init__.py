@@ -12,10 +12,12 @@ import typer
 from stemma.cli import (
     backup,
     best,
+    bundle,
     compare,
     conf,
     diff,
     doctor,
+    export,
     gc,
     log,
     registry,
@@ -32,6 +34,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(bundle.app, name="bundle")
 app.add_typer(conf.app, name="conf")
 app.add_typer(remote.app, name="remote")
 app.command()(best.best)
@@ -40,6 +43,7 @@ app.command()(log.log)
 app.command()(show.show)
 app.command()(diff.diff)
 app.command()(doctor.doctor)
+app.command()(export.export)
 app.command()(verify.verify)
 app.command()(backup.backup)
 app.command()(backup.restore)

@@ -4,6 +4,7 @@ The encoder takes one tensor (rows, 1) per column and gives `encoded` (rows, wid
 gives `scores` (rows, outputs); the head turns scores into `probabilities` (rows, classes) or `prediction` (rows, 1).
 """
 
+import re
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from stemma.errors import ExportError
 
 IR_VERSION = 10  # read by onnxruntime since 1.18
 ROWS = "rows"  # name of the free dimension
+COUNTED = re.compile(r"__\d+")
 ENCODED, SCORES, HEAD = "stemma/encoded", "stemma/scores", "stemma/head/"
 
 
@@ -44,6 +46,7 @@ def join(
     if not 0 < temperature < float("inf") or (task == "regression" and temperature != 1):
         raise ExportError(f"{temperature} is not a temperature for a {task}")
     parts = [_at_opset(part, opset) for part in (encoder, network)]
+    _number(parts[1].graph)
     # Inputs are named as columns, and exporters name what they like: what lies between has names that neither takes.
     columns = [value.name for value in parts[0].graph.input]
     encoded, scores = _free(ENCODED, columns), _free(SCORES, columns)
@@ -95,6 +98,32 @@ def _clean_nodes(holder: Any) -> None:
     for node in holder.node:
         node.doc_string = ""
         del node.metadata_props[:]
+
+
+def _number(graph: Any) -> None:
+    """Count anew what tf2onnx counts in the order of a set, which each process has another of.
+
+    Of equal constants it keeps the name of any one, so constants are named by their places alone.
+    """
+    order = list(dict.fromkeys(name for node in graph.node for name in (*node.input, *node.output)))
+    if not any(COUNTED.search(name) for name in order):
+        return
+    constants = {each.name: each for each in graph.initializer}
+    used = [name for name in order if name in constants]
+    counted = [name for name in order if name not in constants and COUNTED.search(name)]
+    names = {name: COUNTED.sub(f"__{place}", name) for place, name in enumerate(counted)}
+    names |= {name: f"constant_{place}" for place, name in enumerate(used)}
+    for place, node in enumerate(graph.node):
+        node.name = COUNTED.sub(f"__{place}", node.name)
+        for each in (node.input, node.output):
+            each[:] = [names.get(name, name) for name in each]
+    for value in (*graph.input, *graph.output):
+        value.name = names.get(value.name, value.name)
+    kept = [constants[name] for name in used]
+    for each in kept:
+        each.name = names[each.name]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 def _free(prefix: str, columns: list[str]) -> str:

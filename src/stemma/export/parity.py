@@ -1,4 +1,4 @@
-"""Proof that an exported graph gives what the framework gives."""
+"""Proof that an exported file gives what the framework gives."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,12 @@ class Parity:
 
 
 def compare(
-    exported: NDArray[np.float32], expected: NDArray[np.float32], tolerance: float, unit: float = 1.0
+    exported: NDArray[np.float32],
+    expected: NDArray[np.float32],
+    tolerance: float,
+    unit: float = 1.0,
+    name: str = "onnx",
+    setting: str = "tolerance",
 ) -> Parity:
     """Compare predictions (rows, outputs) row by row.
 
@@ -27,20 +32,22 @@ def compare(
         tolerance: greatest difference, in `unit`.
         unit: 1 for probabilities, the target's standard deviation for a regression: one step of float32 grows with
             the numbers themselves.
+        name: of the format.
+        setting: of `export`, that holds the tolerance.
 
     Raises:
         ExportError: shapes differ, a value is not finite, or a row differs by more than `tolerance`.
     """
     if exported.shape != expected.shape:
-        raise ExportError(f"model.onnx gives the shape {exported.shape}, the framework {expected.shape}")
+        raise ExportError(f"{name} gives the shape {exported.shape}, the framework {expected.shape}")
     if not np.isfinite(exported).all():
         row = int(np.argmin(np.isfinite(exported).all(axis=1)))
-        raise ExportError(f"model.onnx gives a value that is not finite for test row {row}")
+        raise ExportError(f"{name} gives a value that is not finite for test row {row}")
     gaps = np.abs(exported.astype(np.float64) - expected.astype(np.float64)).max(axis=1) / unit
     worst = int(gaps.argmax())
     if gaps[worst] > tolerance:
         raise ExportError(
-            f"model.onnx differs from the framework by {gaps[worst]:.3g} in test row {worst}, "
-            f"export.tolerance allows {tolerance:g}"
+            f"{name} differs from the framework by {gaps[worst]:.3g} in test row {worst}, "
+            f"export.{setting} allows {tolerance:g}"
         )
     return Parity(len(gaps), float(gaps[worst]), float(gaps.mean()), worst)

@@ -244,9 +244,10 @@ def test_the_same_table_gives_the_same_bytes(project):
     (project / "t.csv").write_text(PLAIN)
     made = []
     for seed in ("1", "2"):
-        arguments = [sys.executable, "-m", "purchase_intent.data.describe", "t.csv", "--target", "y", "--name", "mine"]
+        command = [sys.executable, "-m", "purchase_intent.data.describe"]
+        arguments = ["t.csv", "--target", "y", "--name", "mine", "--force"]
         environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT / "src")}
-        subprocess.run([*arguments, "--force"], env=environment, check=True, capture_output=True)
+        subprocess.run([*command, *arguments], env=environment, check=True, capture_output=True)
         made.append((project / "conf/data/mine.yaml").read_bytes())
     assert made[0] == made[1]
 

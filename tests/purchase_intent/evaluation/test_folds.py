@@ -1,4 +1,4 @@
-"""Cross-validation: the summary against its formula; the runs themselves are in tests/purchase_intent/stages."""
+"""Cross-validation: the summary against its formula; the runs themselves are in ../stages."""
 
 from pathlib import Path
 

@@ -12,12 +12,9 @@ from purchase_intent.models import training
 from purchase_intent.models.base import Epoch, Model, Problem, Rows
 from stemma import runtime, weights
 from stemma.errors import TrainingError
+from worlds import PREFIXES
 
-FRAMEWORKS = [
-    pytest.param("torch", marks=pytest.mark.xdist_group("torch")),
-    pytest.param("tensorflow", marks=pytest.mark.xdist_group("tensorflow")),
-]
-PREFIX = {"torch": "torch", "tensorflow": "keras"}
+FRAMEWORKS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PREFIXES]
 LEVELS = 40
 BLOCKS = (
     Block("x", "numeric", 0, 3), Block("flag", "binary", 3, 1), Block("city", "code", 4, 1, LEVELS),
@@ -46,7 +43,7 @@ def rows(task: str = "binary", count: int = 800, seed: int = 0) -> Rows:
 def tabular(framework: str, task: str = "binary", **changes: object) -> Model:
     values = {"members": 4, "hidden": (32, 16), "embedding": 4, "bins": 8, "dropout": 0.1} | changes
     settings = TabularSettings.model_validate(
-        {"name": f"{PREFIX[framework]}_tabular", "framework": framework, **values}
+        {"name": f"{PREFIXES[framework]}_tabular", "framework": framework, **values}
     )
     return models.create(settings, PROBLEMS[task])
 
@@ -86,7 +83,7 @@ def test_it_learns_an_interaction_that_a_linear_model_cannot(fitted: Model, fram
     from sklearn.metrics import roc_auc_score
 
     straight = models.create(
-        LinearSettings(name=f"{PREFIX[framework]}_linear", framework=framework),  # type: ignore[arg-type]
+        LinearSettings(name=f"{PREFIXES[framework]}_linear", framework=framework),  # type: ignore[arg-type]
         PROBLEMS["binary"],
     )
     straight.fit(rows(), rows(count=200, seed=1), settings(epochs=10), tmp_path / "c")
@@ -103,6 +100,13 @@ def test_the_graph_equals_the_framework_on_any_input(fitted: Model) -> None:
     for x in (rows(seed=2).x, far, unknown):
         assert parity(fitted, x) < 1e-4
         assert np.isfinite(fitted.scores(x)).all()
+
+
+def test_no_rows_give_no_scores(fitted: Model) -> None:
+    """onnxruntime would end the process here."""
+    graph = fitted.onnx(18)
+    scores = runtime.run(runtime.session(graph.SerializeToString()), {graph.graph.input[0].name: rows().x[:0]})
+    assert scores.shape == (0, fitted.scores(rows().x[:1]).shape[1])
 
 
 def test_a_number_outside_the_training_rows_counts_as_the_nearest_end(fitted: Model) -> None:
@@ -188,7 +192,7 @@ def test_mixed_precision_keeps_codes_apart(framework: str, tmp_path: Path, monke
     draw = np.random.default_rng(0)
     codes = draw.integers(900, 1001, 600)
     table = Rows(codes[:, None].astype(np.float32), (codes % 2).astype(np.float32))
-    name = {"name": f"{PREFIX[framework]}_mlp", "framework": framework}
+    name = {"name": f"{PREFIXES[framework]}_mlp", "framework": framework}
     model = models.create(MlpSettings(hidden=(8,), activation="relu", dropout=0.0, **name), problem)  # type: ignore[arg-type]
     model.fit(table, table, settings(precision="mixed", epochs=25, learning_rate=0.03), tmp_path / "c")
     assert ((model.predict(table.x)[:, 1] > 0.5) == table.y).mean() > 0.95
@@ -197,7 +201,7 @@ def test_mixed_precision_keeps_codes_apart(framework: str, tmp_path: Path, monke
 
 @pytest.mark.parametrize("name", ["mlp", "linear"])
 def test_other_models_embed_codes_too(framework: str, name: str, tmp_path: Path) -> None:
-    values = {"name": f"{PREFIX[framework]}_{name}", "framework": framework}
+    values = {"name": f"{PREFIXES[framework]}_{name}", "framework": framework}
     more = {"hidden": (8,), "activation": "relu", "dropout": 0.0} if name == "mlp" else {}
     model = models.create(models.MODELS[values["name"]].settings.model_validate(values | more), PROBLEMS["binary"])
     x = rows(count=50).x

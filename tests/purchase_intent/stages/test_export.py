@@ -1,4 +1,4 @@
-"""The exported graph holds the temperature that evaluate chose; the package the threshold."""
+"""The exported graph holds the temperature that evaluate chose, the package the threshold; a fault changes nothing."""
 
 import json
 from pathlib import Path
@@ -23,8 +23,8 @@ def logits(project: Project) -> np.ndarray:
     return np.log(chances[:, 1] / chances[:, 0])
 
 
-def test_temperature_and_threshold_are_those_of_the_decision(torch_project: Project, tmp_path: Path) -> None:
-    project = torch_project.copy(tmp_path / "p")
+def test_temperature_and_threshold_are_those_of_the_decision(trained_project: Project, tmp_path: Path) -> None:
+    project = trained_project.copy(tmp_path / "p")
     before, decided = logits(project), json.loads(project.read("reports/decision.json"))
     decision = project.folder / "reports/decision.json"
     decision.write_text(json.dumps(decided | {"temperature": 2.0, "threshold": 0.25}), encoding="utf-8")
@@ -32,3 +32,18 @@ def test_temperature_and_threshold_are_those_of_the_decision(torch_project: Proj
         project.ok("python", "src/stage.py", stage)
     np.testing.assert_allclose(logits(project), before * decided["temperature"] / 2, rtol=1e-3, atol=1e-4)
     assert bundle.open_bundle(project.folder / "models/package/model.zip").signature.threshold == 0.25
+
+
+def test_beyond_the_tolerance_the_stage_names_format_and_row_and_leaves_the_folder(
+    trained_project: Project, tmp_path: Path
+) -> None:
+    project = trained_project.copy(tmp_path / "p")
+    folder = project.folder / "models/export"
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    project.replace("params.yaml", "\n  tolerance: 0.0001\n", "\n  tolerance: 1.0e-12\n")
+    done = project.run("python", "src/stage.py", "export")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "error: onnx differs from the framework by " in done.stderr
+    assert "in test row " in done.stderr and "export.tolerance allows 1e-12" in done.stderr
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert sorted(path.name for path in folder.parent.iterdir() if path.name.startswith("export")) == ["export"]

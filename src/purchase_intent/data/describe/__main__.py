@@ -1,4 +1,4 @@
-"""`python -m purchase_intent.data.describe`: look at a file, write conf/data/NAME.yaml, show what was seen."""
+"""`python -m purchase_intent.data.describe`: look at a file, write conf/data/NAME.yaml, tell."""
 
 import argparse
 import re
@@ -112,11 +112,12 @@ def _tracked(root: Path, file: Path, force: bool) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
+    example = "data/raw/visits.csv --target Revenue --name visits"
     parser = argparse.ArgumentParser(
         prog="python -m purchase_intent.data.describe",
         description="Look at a CSV or Parquet file and write conf/data/NAME.yaml: how it is written, the role of each "
         "column, the task. What was seen stands beside each line, for a person to correct.",
-        epilog="example: python -m purchase_intent.data.describe data/raw/visits.csv --target Revenue --name visits",
+        epilog=f"example: python -m purchase_intent.data.describe {example}",
     )
     parser.add_argument("file", metavar="FILE", type=Path, help="the table: text, compressed or not, or Parquet")
     parser.add_argument("--target", metavar="COLUMN", required=True, help="the column to predict")

@@ -1,0 +1,49 @@
+"""The format onnx: columns in, probabilities or a prediction out. It is the canonical one, which the package holds."""
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from purchase_intent.formats import Served
+from purchase_intent.models import inputs
+from purchase_intent.models.base import Floats
+from stemma import runtime
+from stemma.errors import ExportError
+from stemma.export import parity
+from stemma.export.onnx import join
+from stemma.export.optimise import EXACT, halve, optimise
+from stemma.export.replay import run_onnx as run
+
+__all__ = ["run", "write"]
+
+
+def write(served: Served, file: Path) -> None:
+    """Encoder, network and head in one graph; the network optimised and in half precision where settings ask for it.
+
+    Raises:
+        ExportError: the parts do not join, the optimised network gives something else, or float16 cannot hold it.
+    """
+    settings, problem = served.settings, served.problem
+    network = served.model.onnx(settings.opset)
+    if settings.optimise:
+        optimised = optimise(network)
+        plain = _scores(network, served.x)
+        parity.compare(_scores(optimised, served.x), plain, settings.tolerance, name="the optimised onnx")
+        network = optimised
+    if settings.precision == "float16":
+        for block in inputs.codes(problem):
+            if block.size > EXACT:
+                raise ExportError(
+                    f"export.precision: float16 tells no numbers above {EXACT:,} apart, and column {block.name!r} has "
+                    f"{block.size:,} codes",
+                    run="dvc exp run -S export.precision=float32",
+                )
+        network = halve(network)
+    encoder = onnx.load_model_from_string(served.encoder)
+    graph = join(encoder, network, problem.task, settings.opset, problem.mean, problem.deviation, served.temperature)
+    file.write_bytes(graph.SerializeToString(deterministic=True))
+
+
+def _scores(network: Any, x: Floats) -> Floats:
+    return runtime.run(runtime.session(network.SerializeToString()), {network.graph.input[0].name: x})

@@ -1,0 +1,28 @@
+"""The format safetensors: all tensors in one file that holds nothing else; model.json tells how to build on them."""
+
+import json
+from pathlib import Path
+
+from safetensors.numpy import load_file, save
+
+from purchase_intent import models
+from purchase_intent.data.profile import Block
+from purchase_intent.formats import ABOUT, ENCODED, Served
+from purchase_intent.models.base import Floats, Problem
+from stemma.export.replay import Arrays
+
+
+def write(served: Served, file: Path) -> None:
+    """The tensors by the names that the network gives them; no metadata, which would come in any order."""
+    file.write_bytes(save(served.model.network_weights()))
+
+
+def run(file: Path, arrays: Arrays) -> Floats:
+    """Scores (rows, outputs) of the network that model.json beside the file describes."""
+    about = json.loads((file.parent / ABOUT).read_text(encoding="utf-8"))
+    problem = about["problem"]
+    problem |= {"classes": tuple(problem["classes"]), "blocks": tuple(Block(**each) for each in problem["blocks"])}
+    settings = models.MODELS[about["model"]["name"]].settings.model_validate_json(json.dumps(about["model"]))
+    model = models.create(settings, Problem(**problem))
+    model.set_network_weights(load_file(file))
+    return model.scores(arrays[ENCODED])

@@ -1,0 +1,33 @@
+"""The packaged network: one zip file that says what it is, proves that nobody changed it, and runs anywhere.
+
+    archive.py     the file: the same files give the same bytes; what is damaged or dangerous is refused
+    model.py       an opened bundle: its files, its record, its predictions
+    rows.py        CSV and Parquet files as arrays, some rows at a time (arrow.py: Parquet's columns)
+    predict.py     rows in, predictions out, as CSV or Parquet
+    check.py       hashes, signature, graph, and the sample played again
+    sign.py        OpenSSF model-signing with a key pair of one's own
+    release.py     the bundle of a version, named NAME-v1.2.0.zip
+    unpack.py      its files in a folder
+    difference.py  two bundles side by side
+    card.py        the model card, made from the record
+    flavour.py     the files by which MLflow opens an unpacked bundle
+
+In it are:
+
+    model.onnx        columns in, probabilities or a prediction out
+    signature.json    what goes in and what comes out, see stemma.signature
+    manifest.json     the SHA-256 and the length of every other file
+    and what else was given: the version's record, a sample, statistics, the model card, a signature
+
+Predicting needs NumPy and onnxruntime (Parquet: pyarrow), and nothing is unpickled.
+
+    python -m stemma.bundle predict models/package/model.zip rows.csv
+    python -m stemma.bundle verify models/package/model.zip
+"""
+
+from stemma.bundle.archive import build
+from stemma.bundle.command import main
+from stemma.bundle.model import Bundle, open_bundle, verify
+from stemma.bundle.rows import BATCH, Rows
+
+__all__ = ["BATCH", "Bundle", "Rows", "build", "main", "open_bundle", "verify"]

@@ -1,0 +1,3 @@
+from stemma.bundle import main
+
+main()

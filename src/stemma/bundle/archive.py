@@ -1,0 +1,251 @@
+"""The file: a zip of which every byte is accounted for, written and read.
+
+The same files give the same bytes. The archive's comment is the SHA-256 of all bytes before it, so that any changed
+byte is found. Reading trusts nothing: every header, length and hash must agree, files follow each other without gap
+or overlap, and all is checked in memory before anybody gets a byte of it.
+"""
+
+import hashlib
+import json
+import os
+import re
+import stat
+import struct
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from stemma import signature
+from stemma.errors import BundleError
+from stemma.files import replaced
+
+FORMAT = 1
+MANIFEST, GRAPH, SIGNATURE = "manifest.json", "model.onnx", "signature.json"
+SIGNED = "model.sig"  # the OpenSSF signature of all other files; the one file that the manifest does not list
+DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
+MODE = stat.S_IFREG | 0o644
+UNIX = 3  # so that a bundle built on Windows has the same bytes
+LEVEL = 6  # of deflate
+SEAL = 64  # letters of a SHA-256
+# What a bundle may unpack to, at most: a small zip of endless zeros must not fill the memory.
+SMALL, RATIO = 256 * 2**20, 10
+MOST_FILES, LONGEST_NAME = 10_000, 200
+LOCAL = struct.Struct("<4s5H3L2H")  # signature, version, flags, method, time, date, CRC, packed, size, name, extra
+END = struct.Struct("<4s4H2LH")  # signature, disks, files here and in all, size and place of the directory, comment
+UTF8 = 0x800  # the flag of a name that is not ASCII
+# Names that Windows keeps for devices, or cannot write.
+RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*[. ]")
+
+
+def build(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write a bundle of these files, by their names in it.
+
+    Raises:
+        BundleError: a name is not safe to unpack, is there twice or is the manifest's, the graph or the signature is
+            not there, or the signature is wrong.
+    """
+    for made in (MANIFEST, SIGNED):
+        if made in files:
+            raise BundleError(f"{made} is made here: leave it out")
+    write(path, complete(files))
+
+
+def complete(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files and their manifest.
+
+    Raises:
+        BundleError: as `build`.
+    """
+    check_names(list(files))
+    _check_content(files)
+    entries = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()}
+    manifest = json.dumps({"format": FORMAT, "files": entries}, indent=2, sort_keys=True) + "\n"
+    return dict(files) | {MANIFEST: manifest.encode()}
+
+
+def write(path: Path, content: Mapping[str, bytes]) -> None:
+    """Write an archive of just these files, sealed.
+
+    Raises:
+        BundleError: it cannot be written.
+    """
+    try:
+        with replaced(Path(path)) as partial:
+            with zipfile.ZipFile(partial, "w") as archive:
+                for name in sorted(content):
+                    archive.writestr(_entry(name), content[name], zipfile.ZIP_DEFLATED, LEVEL)
+                archive.comment = bytes(SEAL)
+            with partial.open("r+b") as file:
+                seal = _hash_before_seal(file)
+                file.seek(-SEAL, os.SEEK_END)
+                file.write(seal)
+    except OSError as error:
+        raise BundleError(f"{path} cannot be written ({error.strerror or error})") from None
+
+
+def read(file: BinaryIO) -> dict[str, bytes]:
+    """The files of an archive; each is what the manifest says.
+
+    Raises:
+        BundleError: it is damaged, or holds what a bundle does not.
+    """
+    try:
+        return _read(file)
+    # What zipfile raises for archives that are broken in a way that was not looked for here.
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise BundleError(first_line(error)) from None
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse names that would not unpack to one file each, inside the folder, on every platform.
+
+    Raises:
+        BundleError: names the first such name.
+    """
+    seen: set[str] = set()
+    folders: set[str] = set()
+    for name in names:
+        path = PurePosixPath(name)
+        plain = name.isprintable() and not set(name) & set('\\:<>"|?*') and len(name) <= LONGEST_NAME
+        inside = not path.is_absolute() and ".." not in path.parts and path.as_posix() == name != "."
+        if not name or not plain or not inside or any(map(RESERVED.fullmatch, path.parts)):
+            raise BundleError(f"{name[:LONGEST_NAME]!r} is not a safe name for a file")
+        if _folded(name) in seen:
+            raise BundleError(f"{name!r} is there twice")
+        seen.add(_folded(name))
+        folders |= {_folded(str(above)) for above in path.parents}
+    for name in names:
+        if _folded(name) in folders:
+            raise BundleError(f"{name!r} is a file and a folder")
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _folded(name: str) -> str:
+    """The same for names that some file system takes for one."""
+    return unicodedata.normalize("NFC", name.casefold())
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, DATE)
+    entry.create_system = UNIX
+    entry.external_attr = MODE << 16
+    return entry
+
+
+def _hash_before_seal(file: BinaryIO) -> bytes:
+    """SHA-256 in hexadecimal letters of all but the last 64 bytes."""
+    left = file.seek(0, os.SEEK_END) - SEAL
+    file.seek(0)
+    digest = hashlib.sha256()
+    while left > 0:
+        block = file.read(min(left, 2**20))
+        digest.update(block)
+        left -= len(block)
+    return digest.hexdigest().encode()
+
+
+def _read(file: BinaryIO) -> dict[str, bytes]:
+    seal = _hash_before_seal(file)
+    if file.read(SEAL) != seal:
+        raise BundleError("its bytes are not those that were packed")
+    size = file.tell()
+    with zipfile.ZipFile(file) as archive:
+        entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
+        _check_end(file, size, len(entries), archive.start_dir)
+        _check_entries(entries, size)
+        content, place = {}, 0
+        for entry in entries:
+            content[entry.filename], place = _unpacked(file, entry, place)
+        if place != archive.start_dir:
+            raise BundleError("its directory does not follow its files")
+    _check_content(content)
+    _check_manifest(content)
+    return content
+
+
+def _check_end(file: BinaryIO, size: int, count: int, start: int) -> None:
+    """The directory ends where the end of the archive begins, and that ends where the file ends."""
+    place = size - SEAL - END.size
+    if place < 0:
+        raise BundleError("it is too short")
+    file.seek(place)
+    name, disk, first, here, all_, directory, offset, comment = END.unpack(file.read(END.size))
+    whole = (name, disk, first, here, all_, offset + directory, offset, comment)
+    if whole != (b"PK\5\6", 0, 0, count, count, place, start, SEAL):
+        raise BundleError("its directory does not fit the file")
+
+
+def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int) -> None:
+    if len(entries) > MOST_FILES:
+        raise BundleError(f"it holds {len(entries)} files")
+    check_names([entry.orig_filename for entry in entries])
+    for entry in entries:
+        if not stat.S_ISREG(entry.external_attr >> 16):
+            raise BundleError(f"{entry.filename} is not a plain file")
+        if entry.flag_bits & ~UTF8 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise BundleError(f"{entry.filename} is encrypted, or packed in a way that a bundle is not")
+        if entry.extra or entry.comment:
+            raise BundleError(f"{entry.filename} has more in the directory than a bundle has")
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > max(SMALL, RATIO * size):
+        raise BundleError(f"its {size} bytes unpack to {unpacked}")
+
+
+def _unpacked(file: BinaryIO, entry: zipfile.ZipInfo, place: int) -> tuple[bytes, int]:
+    """A file that must lie at `place`, and where the next one must."""
+    if entry.header_offset != place:
+        raise BundleError(f"{entry.filename} does not follow the file before it")
+    file.seek(place)
+    header = file.read(LOCAL.size)
+    name = entry.orig_filename.encode("utf-8" if entry.flag_bits & UTF8 else "cp437")
+    told = (b"PK\3\4", entry.flag_bits, entry.compress_type, entry.CRC, entry.compress_size, entry.file_size, 0)
+    if len(header) == LOCAL.size:
+        mark, _, flags, method, _, _, crc, packed, length, letters, extra = LOCAL.unpack(header)
+    if len(header) < LOCAL.size or (mark, flags, method, crc, packed, length, extra) != told:
+        raise BundleError(f"{entry.filename} has another header than the directory says")
+    if file.read(letters) != name:
+        raise BundleError(f"{entry.filename} has another name where it lies")
+    data = file.read(entry.compress_size)
+    if entry.compress_type == zipfile.ZIP_DEFLATED:
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        data = inflate.decompress(data, entry.file_size + 1)
+        if not inflate.eof or inflate.unused_data:
+            raise BundleError(f"{entry.filename} does not unpack to the length that the directory says")
+    if len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
+        raise BundleError(f"{entry.filename} is not the file that the directory says")
+    return data, file.tell()
+
+
+def _check_content(files: Mapping[str, bytes]) -> None:
+    for name in (GRAPH, SIGNATURE):
+        if name not in files:
+            raise BundleError(f"it has no {name}")
+    signature.parse(files[SIGNATURE])
+
+
+def _check_manifest(content: Mapping[str, bytes]) -> None:
+    if MANIFEST not in content:
+        raise BundleError(f"it has no {MANIFEST}")
+    try:
+        manifest = json.loads(content[MANIFEST])
+        known, promised = manifest["format"], dict(manifest["files"])
+        values = {name: (entry["bytes"], entry["sha256"]) for name, entry in promised.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise BundleError(f"{MANIFEST} is damaged") from None
+    if known != FORMAT:
+        raise BundleError(f"{MANIFEST} has format {known!r}, and this version reads {FORMAT}")
+    listed = {name: data for name, data in content.items() if name not in (MANIFEST, SIGNED)}
+    found = {name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in listed.items()}
+    for name in sorted(values.keys() - found.keys()):
+        raise BundleError(f"{name} is missing")
+    for name in sorted(found.keys() - values.keys()):
+        raise BundleError(f"{name} is not in {MANIFEST}")
+    for name, value in found.items():
+        if value != values[name]:
+            raise BundleError(f"{name} is not the file that {MANIFEST} names")

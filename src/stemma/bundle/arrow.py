@@ -1,0 +1,113 @@
+"""Arrow's columns as the arrays that a graph takes: the rules of stemma.signature, a column at a time.
+
+Texts are converted once for each value that occurs, by the very functions of stemma.signature; numbers, truth values
+and times without a loop.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import compute
+
+from stemma.errors import BundleError
+from stemma.signature import WANTED, Input, Signature, wrong
+
+SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
+
+
+def names(known: Signature, columns: Sequence[str]) -> dict[str, str]:
+    """The column of each input; spaces around a name count only where another column has the name without them.
+
+    Raises:
+        BundleError: names the inputs that have none.
+    """
+    found = {name.strip(): name for name in columns} | {name: name for name in columns}
+    known.check_there(found)
+    return {each.name: found[each.name] for each in known.inputs}
+
+
+def is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def arrays(batch: Any, known: Signature, columns: Mapping[str, str], first_row: int) -> dict[str, NDArray[Any]]:
+    """The graph's inputs, (N, 1) each, from a RecordBatch.
+
+    Args:
+        columns: as `names` gives them.
+        first_row: number of the first row, for messages.
+
+    Raises:
+        BundleError: names the column, and the row of a value or the type that does not fit.
+    """
+    return {
+        each.name: array(each, batch.column(columns[each.name]), known, first_row).reshape(-1, 1)
+        for each in known.inputs
+    }
+
+
+def array(column: Input, values: Any, known: Signature, first_row: int) -> NDArray[Any]:
+    """One input, (N,)."""
+    types, kind = pa.types, values.type
+    wide = np.float64 if column.type == "date" else np.float32
+    of_texts = is_text(kind) or (types.is_dictionary(kind) and is_text(kind.value_type)) or types.is_null(kind)
+    plain = types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind)
+    if of_texts or (column.type == "string" and plain):
+        return _by_value(column, values, known, first_row)
+    if types.is_dictionary(kind):
+        return array(column, values.dictionary_decode(), known, first_row)
+    if column.type == "date" and (types.is_timestamp(kind) or types.is_date(kind)):
+        return _seconds(values)
+    if column.type == "string" or not (plain or types.is_decimal(kind)) or (column.type, kind) == ("date", pa.bool_()):
+        raise BundleError(f"column {column.name!r} holds {kind}, which is not {WANTED[column.type]}")
+    return _numbers(column, values, first_row).astype(wide, copy=False)
+
+
+def _numbers(column: Input, values: Any, first_row: int) -> NDArray[Any]:
+    narrow_already = pa.types.is_float16(values.type) or (pa.types.is_float32(values.type) and column.type != "date")
+    wide = values if narrow_already else compute.cast(values, pa.float64(), safe=False)
+    found = wide.to_numpy(zero_copy_only=False)
+    with np.errstate(over="ignore"):
+        narrow = found if column.type == "date" else found.astype(np.float32, copy=False)
+    bad = np.isinf(narrow)
+    if column.type == "boolean":
+        bad |= ~((found == 0) | (found == 1) | np.isnan(found))
+    if bad.any():
+        row = int(bad.argmax())
+        raise wrong(column, first_row + row, values[row].as_py())
+    return np.asarray(narrow)
+
+
+def _seconds(values: Any) -> NDArray[np.float64]:
+    """Seconds since 1970 in whole microseconds, NaN where there is none."""
+    kind = values.type
+    there = np.asarray(compute.is_valid(values))
+    if pa.types.is_date(kind):
+        days = pa.types.is_date32(kind)
+        whole = compute.cast(values, pa.int32() if days else pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        seconds = whole * 86_400.0 if days else whole / 1_000
+    else:
+        whole = compute.cast(values, pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        unit = kind.unit
+        seconds = (whole // 1_000 if unit == "ns" else whole) / SECOND["us" if unit == "ns" else unit]
+    return np.asarray(np.where(there, seconds, np.nan))
+
+
+def _by_value(column: Input, values: Any, known: Signature, first_row: int) -> NDArray[Any]:
+    """Convert each value that occurs once, then place it in its rows."""
+    coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    used, place = np.unique(codes, return_inverse=True)
+    occurring = coded.dictionary.take(pa.array(used[used >= 0])).to_pylist()
+    if len(used) and used[0] < 0:
+        occurring.insert(0, None)
+    alone = replace(known, inputs=(column,))
+    try:
+        table = alone.arrays({column.name: occurring})[column.name][:, 0]
+    except BundleError:  # once more, for the number of the row
+        return alone.arrays({column.name: values.to_pylist()}, first_row)[column.name][:, 0]
+    return np.asarray(table[place])

@@ -1,0 +1,147 @@
+"""The model card: Markdown made from the record, so that it says nothing that the record does not.
+
+After M. Mitchell et al., Model Cards for Model Reporting, FAT* 2019: intended use, data, figures with intervals and by
+slice, limits, lineage, licence.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Facts = Mapping[str, Any]
+
+
+def card(record: Facts) -> str:
+    """The page.
+
+    Args:
+        record: version.json.
+    """
+    parts = [
+        f"# {record['name']}",
+        str(record["description"]),
+        _what(record),
+        "## Intended use",
+        str(record.get("intended_use") or "Not stated."),
+        "## Data",
+        *_data(record["data"]),
+        "## Figures",
+        *_figures(record),
+        "## Limits",
+        _list(_limits(record)),
+        "## Lineage",
+        *_lineage(record),
+        "## Licence",
+        str(record.get("licence") or "Not stated: ask whoever made it before you hand it on."),
+        "## Run it",
+        "`pip install -r requirements.txt`, then give `model.onnx` one tensor (rows, 1) per input that "
+        "`signature.json` names. `request.json` and `response.json` are a sample; `manifest.json` holds the SHA-256 of "
+        "every file.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def told_version(text: str, number: str, commit: str) -> str:
+    """The page with the version's name below its title."""
+    title, _, rest = text.partition("\n")
+    return f"{title}\n\nVersion {number}, commit `{commit}`.\n{rest}"
+
+
+def _what(record: Facts) -> str:
+    data, process = record["data"], record["process"]
+    tensors = record.get("weights") or ()
+    count = sum(_entries(each.get("shape") or ()) for each in tensors)
+    return (
+        f"Predicts `{_in_code(data['target'])}` ({data['task']}) from {len(data['features'])} columns of a table. "
+        f"Network `{process['model']['name']}`, {count:,} numbers in {len(tensors)} tensors."
+    )
+
+
+def _data(data: Facts) -> Iterable[str]:
+    splits = data["splits"]
+    used = {"train": "to train", "validation": "to choose", "test": "to judge"}
+    counted = ", ".join(f"{splits[name]['rows']:,} {what}" for name, what in used.items() if name in splits)
+    yield f"{data['rows']:,} rows of `{_in_code(data['source'])}`: {counted}."
+    if data.get("classes"):
+        yield f"Classes: {', '.join(f'`{_in_code(name)}`' for name in data['classes'])}."
+    sha256 = (data.get("content") or {}).get("sha256")
+    if sha256:
+        yield f"SHA-256 of the table's names, types and values: `{sha256}`."
+
+
+def _figures(record: Facts) -> Iterable[str]:
+    evaluation, rows = record.get("evaluation") or {}, record["data"]["splits"]["test"]["rows"]
+    test = evaluation.get("test") or {name: {"value": value} for name, value in record["metrics"]["test"].items()}
+    yield f"On {rows:,} test rows, with 95 % intervals where they were computed:"
+    yield _table(("metric", "value", "95 % interval"), (_row(name, test[name]) for name in sorted(test)))
+    baselines = evaluation.get("baselines") or {}
+    main = evaluation.get("main")
+    if main in test and baselines:
+        yield f"Beside other models on the same rows, {main}:"
+        found = {name: each["test"][main] for name, each in sorted(baselines.items()) if main in each["test"]}
+        yield _table(("model", "value", "95 % interval"), (_row(name, each) for name, each in found.items()))
+    for column, slices in sorted((evaluation.get("slices") or {}).items()):
+        yield f"By `{_in_code(column)}`:"
+        yield _sliced(slices, main)
+
+
+def _sliced(slices: Sequence[Facts], main: Any) -> str:
+    """One line a slice: rows, and the main metric."""
+    lines = ((str(each["value"]), f"{each['rows']:,}", *_row("", each["test"].get(main) or {})[1:]) for each in slices)
+    return _table(("value", "rows", str(main), "95 % interval"), lines)
+
+
+def _limits(record: Facts) -> Iterable[str]:
+    yield from record.get("limits") or ()
+    evaluation = record.get("evaluation") or {}
+    yield "Judged on rows like those above, of one split; on other rows these figures promise nothing."
+    if not evaluation.get("slices"):
+        yield "No slices were judged: how it does for a part of the rows is not known (`evaluate.slices`)."
+    if not any(each.get("low") is not None for each in (evaluation.get("test") or {}).values()):
+        yield "The figures have no intervals (`evaluate.bootstrap`)."
+    if record["data"]["task"] != "regression" and (evaluation.get("evaluate") or {}).get("calibration") == "none":
+        yield "Its probabilities were not calibrated (`evaluate.calibration`)."
+
+
+def _lineage(record: Facts) -> Iterable[str]:
+    process, environment = record["process"], record.get("environment") or {}
+    start = process.get("init_from")
+    if start:
+        commit = f" (commit `{start['commit']}`)" if start.get("commit") else ""
+        yield f"Started with the weights of `{start.get('revision')}`{commit}."
+    else:
+        yield "Started with random weights, not with those of an earlier version."
+    seed = (process.get("train") or {}).get("seed")
+    yield (
+        f"{process['epochs_run']} epochs, weights of epoch {process['epoch_kept']}, seed {seed}, on "
+        f"{environment.get('device', 'a device that is not known')}; packages and settings are in `version.json`."
+    )
+
+
+def _row(name: str, figure: Facts) -> tuple[str, str, str]:
+    value, low, high = (figure.get(key) for key in ("value", "low", "high"))
+    interval = "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
+    return name, "not defined" if value is None else f"{value:.4f}", interval
+
+
+def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [headers, ("---",) * len(headers), *rows]
+    return "\n".join(f"| {' | '.join(_in_cell(cell) for cell in line)} |" for line in lines)
+
+
+def _in_cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _in_code(text: Any) -> str:
+    return " ".join(str(text).split()).replace("`", "'")
+
+
+def _entries(shape: Iterable[int]) -> int:
+    count = 1
+    for side in shape:
+        count *= side
+    return count

@@ -1,0 +1,156 @@
+"""What a bundle promises, checked: every hash, who signed it, which version it is, the graph, the sample."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemma.bundle.archive import GRAPH, first_line
+from stemma.bundle.model import Bundle, open_bundle
+from stemma.errors import BundleError
+
+REQUEST, RESPONSE = "request.json", "response.json"
+DOMAINS = ("", "ai.onnx", "ai.onnx.ml")  # of operators that every runtime has
+TOLERANCE = 1e-5  # of a replayed sample: of a probability, or of a value relative to itself
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was checked; `passed` is None where there was nothing to check, and `told` says why."""
+
+    name: str
+    passed: bool | None
+    told: str
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A bundle in which nothing wrong was found.
+
+    Args:
+        version: under which it is registered, such as v1.2.0.
+    """
+
+    path: Path
+    version: str | None
+    checks: tuple[Check, ...]
+
+
+def check(path: Path, key: Path | None = None, at_least: str | None = None) -> Verified:
+    """Check all that a bundle promises.
+
+    Args:
+        key: a public key in PEM: the bundle must be signed by its owner.
+        at_least: a version such as 1.2.0: what is signed must say that it is this one or a later one.
+
+    Raises:
+        StemmaError: says what is wrong.
+    """
+    bundle = open_bundle(path)
+    try:
+        version = bundle.registered.get("version")
+        found = [
+            Check("hashes", True, f"{len(bundle.files)} files are those of the manifest"),
+            _signature(bundle, path, key),
+            *(() if at_least is None else (_version(version, at_least),)),
+            _graph(bundle),
+            _sample(bundle),
+            Check("record", True, "its format is known") if bundle.record else Check("record", None, "it has none"),
+        ]
+    except BundleError as error:
+        told = str(error.what)
+        raise error if str(path) in told else BundleError(f"{path}: {told}", run=error.run) from None
+    return Verified(path, version, tuple(found))
+
+
+def _signature(bundle: Bundle, path: Path, key: Path | None) -> Check:
+    from stemma.bundle import sign
+
+    if key is not None:
+        sign.verify(bundle, key, path)
+        return Check("signature", True, f"by the owner of {key}, over every file")
+    return Check("signature", None, "not looked at: no key was given" if bundle.is_signed else "it has none")
+
+
+def _version(version: Any, at_least: str) -> Check:
+    from stemma.versions.registry import precedence
+
+    if not isinstance(version, str):
+        raise BundleError(f"it says no version, and {at_least} or later is asked for", run="stemma bundle build")
+    if precedence(version) < precedence(at_least):
+        raise BundleError(f"it is {version}, and {at_least} or later is asked for")
+    return Check("version", True, f"{version} is {at_least} or later")
+
+
+def _graph(bundle: Bundle) -> Check:
+    bundle.ready()
+    try:
+        import onnx
+    except ImportError:
+        return Check("graph", True, "it fits the signature; operators not looked at: onnx is not installed")
+    try:
+        model = onnx.load_from_string(bundle.files[GRAPH])
+    except Exception as error:  # protobuf's own
+        raise BundleError(f"{GRAPH} is damaged ({first_line(error)})") from None
+    used = {entry.domain for entry in model.opset_import} | {node.domain for node in _nodes(model)}
+    strange = sorted(used - set(DOMAINS))
+    if strange:
+        raise BundleError(f"{GRAPH} uses operators of {', '.join(strange)}, which not every runtime has")
+    for tensor in _tensors(model):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise BundleError(f"{GRAPH} keeps the tensor {tensor.name!r} in another file")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # of the checker, of shape inference, and of protobuf
+        raise BundleError(f"{GRAPH} is no valid graph ({first_line(error)})") from None
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    return Check("graph", True, f"valid, standard operators alone (opset {opset}), nothing outside the bundle")
+
+
+def _graphs(model: Any) -> Iterator[Any]:
+    """The graph, those in its nodes, and the functions."""
+    todo = [model.graph, *model.functions]
+    while todo:
+        holder = todo.pop()
+        yield holder
+        for attribute in (each for node in holder.node for each in node.attribute):
+            todo += [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
+
+
+def _nodes(model: Any) -> Iterator[Any]:
+    return (node for holder in _graphs(model) for node in holder.node)
+
+
+def _tensors(model: Any) -> Iterator[Any]:
+    for holder in _graphs(model):
+        yield from getattr(holder, "initializer", ())
+        for sparse in getattr(holder, "sparse_initializer", ()):
+            yield from (sparse.values, sparse.indices)
+    for attribute in (each for node in _nodes(model) for each in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+            yield from (sparse.values, sparse.indices)
+
+
+def _sample(bundle: Bundle) -> Check:
+    """Play the sample request again."""
+    if REQUEST not in bundle.files or RESPONSE not in bundle.files:
+        return Check("sample", None, "it has none")
+    try:
+        columns = json.loads(bundle.files[REQUEST])["inputs"]
+        expected = np.array(json.loads(bundle.files[RESPONSE])[bundle.signature.output], np.float64)
+        given = bundle.predict(columns).astype(np.float64)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BundleError(f"{REQUEST} or {RESPONSE} is damaged ({type(error).__name__})") from None
+    if given.shape != expected.shape:
+        raise BundleError(f"{REQUEST} gives the shape {given.shape}, and {RESPONSE} has {expected.shape}")
+    gaps = np.abs(given - expected) / np.maximum(1.0, np.abs(expected))
+    if not (gaps <= TOLERANCE).all():
+        row = int(np.nan_to_num(gaps, nan=np.inf).max(axis=1).argmax())
+        raise BundleError(
+            f"row {row + 1} of {REQUEST} gives another prediction than {RESPONSE} ({gaps.max():.3g} apart)"
+        )
+    return Check("sample", True, f"{len(given)} rows give what {RESPONSE} says, {gaps.max():.1g} apart at most")

@@ -1,0 +1,65 @@
+"""`python -m stemma.bundle`: predict and verify where nothing but NumPy and onnxruntime is installed."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from stemma.bundle.model import open_bundle
+from stemma.bundle.predict import predict
+from stemma.bundle.rows import Rows
+from stemma.errors import one_line
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    chosen = _parser().parse_args(arguments)
+    with one_line():
+        bundle = open_bundle(chosen.bundle)
+        if chosen.command == "verify":
+            print(f"{chosen.bundle} is intact: {len(bundle.files)} files")
+        else:
+            predict(bundle, Rows(chosen.rows, chosen.separator, chosen.decimal), chosen.output)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m stemma.bundle", description="Predict with a packaged network.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    predict = commands.add_parser(
+        "predict",
+        help="predict the rows of a CSV or Parquet file",
+        description="Predict the rows of a CSV (UTF-8, with a header) or Parquet file, one line of CSV for each.",
+        epilog="example: python -m stemma.bundle predict models/package/model.zip rows.csv --output predictions.csv",
+    )
+    verify = commands.add_parser(
+        "verify",
+        help="check every byte of a bundle",
+        description="Check every byte of a bundle.",
+        epilog="example: python -m stemma.bundle verify models/package/model.zip",
+    )
+    for command in (predict, verify):
+        command.add_argument("bundle", metavar="MODEL.zip", type=Path)
+    predict.add_argument("rows", metavar="ROWS.csv", type=Path)
+    predict.add_argument("--separator", metavar="CHARACTER", type=_character, default=",", help="of ROWS.csv [,]")
+    predict.add_argument("--decimal", choices=(".", ","), default=".", help="the mark in numbers of ROWS.csv [.]")
+    predict.add_argument(
+        "--output", metavar="FILE", type=Path, help="write here instead of to the terminal; FILE.parquet: as Parquet"
+    )
+    return parser
+
+
+def _character(text: str) -> str:
+    try:
+        return character(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def character(text: str) -> str:
+    """A separator; a tab may be written as \\t, which is easier to type.
+
+    Raises:
+        ValueError: it is none.
+    """
+    text = "\t" if text == "\\t" else text
+    if len(text) != 1 or text in '"\r\n':
+        raise ValueError(f"{text!r} is not one character that can separate fields")
+    return text

@@ -1,0 +1,49 @@
+"""The files by which MLflow opens an unpacked bundle: `mlflow.pyfunc.load_model`, `mlflow models serve`.
+
+MLflow imports code/ from the bundle, which holds copies of a few modules of this toolkit under a name made of their
+hash: nothing is unpickled, and two bundles in one process do not mix. MLflow is not needed to make them.
+"""
+
+import hashlib
+from pathlib import Path
+
+import stemma.bundle.pyfunc
+from stemma import errors, runtime, signature
+
+MODULES = {"errors": errors, "runtime": runtime, "signature": signature, "__init__": stemma.bundle.pyfunc}
+MODEL = """\
+flavors:
+  python_function:
+    code: code
+    env:
+      virtualenv: python_env.yaml
+    loader_module: {name}
+    python_version: {python}
+"""
+ENVIRONMENT = """\
+python: {python}
+dependencies:
+- -r requirements.txt
+- mlflow
+- pandas
+"""
+
+
+def files(python: str) -> dict[str, bytes]:
+    """What makes a bundle a model of MLflow.
+
+    Args:
+        python: the version that it was made with, such as 3.11.7.
+    """
+    texts = {name: Path(str(module.__file__)).read_text(encoding="utf-8") for name, module in MODULES.items()}
+    name = f"stemma_{hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:12]}"
+    code = {f"code/{name}/{file}.py": _renamed(text, name).encode() for file, text in texts.items()}
+    return code | {
+        "MLmodel": MODEL.format(name=name, python=python).encode(),
+        "python_env.yaml": ENVIRONMENT.format(python=python).encode(),
+    }
+
+
+def _renamed(text: str, name: str) -> str:
+    """The same module in a package of another name."""
+    return text.replace("from stemma import", f"from {name} import").replace("from stemma.", f"from {name}.")

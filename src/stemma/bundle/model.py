@@ -1,0 +1,149 @@
+"""An opened bundle: its files, its record, its predictions."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemma import runtime, signature
+from stemma.bundle import archive
+from stemma.bundle.archive import GRAPH, SIGNATURE, SIGNED, first_line
+from stemma.errors import BundleError
+
+RECORD, REGISTERED = "version.json", "registered.json"
+FORMAT = 1  # of both
+TENSORS = {
+    "number": "tensor(float)",
+    "boolean": "tensor(float)",
+    "date": "tensor(double)",
+    "string": "tensor(string)",
+}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle in memory."""
+
+    files: Mapping[str, bytes]
+    signature: signature.Signature
+
+    @cached_property
+    def record(self) -> Mapping[str, Any]:
+        """version.json: structure, data, process, metrics, weights; empty where the bundle has none.
+
+        Raises:
+            BundleError: it is damaged or of another format.
+        """
+        return self._facts(RECORD)
+
+    @cached_property
+    def registered(self) -> Mapping[str, Any]:
+        """registered.json: the name of the version and its commit; empty where the bundle has none.
+
+        Raises:
+            BundleError: it is damaged or of another format.
+        """
+        return self._facts(REGISTERED)
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether it carries a signature, which nothing here has verified."""
+        return SIGNED in self.files
+
+    def predict(self, columns: Mapping[str, Sequence[Any]], first_row: int = 1) -> NDArray[np.float32]:
+        """Probabilities (N, classes), or predictions (N, 1) of a regression.
+
+        Args:
+            columns: N values (text, numbers or None) of every input, by name; other columns are ignored.
+            first_row: number of the first row, for messages.
+
+        Raises:
+            BundleError: names the column and row of a value that does not fit, or the graph does not fit the signature.
+        """
+        return self.run(self.signature.arrays(columns, first_row), first_row)
+
+    def run(self, arrays: Mapping[str, NDArray[Any]], first_row: int = 1) -> NDArray[np.float32]:
+        """As `predict`, for the arrays (N, 1) that `Signature.arrays` makes."""
+        if not len(next(iter(arrays.values()))):
+            return np.empty((0, self.signature.width), np.float32)
+        try:
+            output = runtime.run(self._session, arrays)
+        except BundleError:
+            raise
+        except Exception as error:  # the errors of onnxruntime have no other base
+            raise BundleError(f"{GRAPH} cannot be run ({first_line(error)})") from None
+        if output.shape[1:] != (self.signature.width,):
+            raise BundleError(f"{GRAPH} gives {output.shape[1:]} values a row, and {SIGNATURE} {self.signature.width}")
+        if not np.isfinite(output).all():
+            row = first_row + int((~np.isfinite(output).all(axis=1)).argmax())
+            raise BundleError(f"row {row} gives a prediction that is not finite")
+        return output
+
+    def ready(self) -> None:
+        """Load the graph, so that the first prediction does not wait for it.
+
+        Raises:
+            BundleError: it cannot be run, or does not fit the signature.
+        """
+        self._session  # noqa: B018  a cached property
+
+    @cached_property
+    def _session(self) -> Any:
+        try:
+            session = runtime.session(self.files[GRAPH])
+        except ImportError:
+            raise BundleError("onnxruntime is not installed", run="pip install onnxruntime") from None
+        except Exception as error:  # the errors of onnxruntime have no other base
+            raise BundleError(f"{GRAPH} cannot be run ({first_line(error)})") from None
+        inputs = {each.name: TENSORS[each.type] for each in self.signature.inputs}
+        if {each.name: each.type for each in session.get_inputs()} != inputs:
+            raise BundleError(f"{GRAPH} does not take the inputs of {SIGNATURE}")
+        if session.get_outputs()[0].name != self.signature.output:
+            raise BundleError(f"{GRAPH} does not give the output of {SIGNATURE}")
+        return session
+
+    def _facts(self, name: str) -> Mapping[str, Any]:
+        if name not in self.files:
+            return {}
+        try:
+            found = json.loads(self.files[name])
+            known = found["format"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise BundleError(f"{name} is damaged") from None
+        if known != FORMAT:
+            raise BundleError(f"{name} has format {known!r}, and this version reads {FORMAT}")
+        return MappingProxyType(found)
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Read a bundle into memory, every byte verified.
+
+    Raises:
+        BundleError: it is not there, is damaged, or holds what a bundle does not.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            content = archive.read(file)
+    except FileNotFoundError:
+        raise BundleError(f"{path} is not there", run=f"dvc checkout {path.as_posix()}") from None
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror or error})") from None
+    except BundleError as error:
+        raise BundleError(f"{path} is damaged ({error})", run=f"dvc checkout {path.as_posix()}") from None
+    return Bundle(MappingProxyType(content), signature.parse(content[SIGNATURE]))
+
+
+def verify(path: Path) -> None:
+    """Check every byte of a bundle.
+
+    Raises:
+        BundleError: as `open_bundle`.
+    """
+    open_bundle(path)

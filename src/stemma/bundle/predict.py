@@ -1,0 +1,99 @@
+"""Rows in, predictions out: as CSV or Parquet, whole or not at all, in flat memory."""
+
+import csv
+import io
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemma.bundle.model import Bundle
+from stemma.bundle.rows import PARQUET, Rows, batches
+from stemma.errors import BundleError
+from stemma.files import replaced
+
+GROUP = 65_536  # rows of a row group in Parquet
+
+
+def predict(bundle: Bundle, rows: Rows, output: Path | None = None) -> None:
+    """Write `probability_CLASS` for each class, and `prediction`, of every row.
+
+    Args:
+        output: Parquet where its name ends so, else CSV; None: CSV to the standard output.
+
+    Raises:
+        BundleError: the rows cannot be read, a value does not fit, or the output cannot be written.
+    """
+    if output is None:
+        return _to_stdout(bundle, rows)
+    try:
+        with replaced(output) as partial:
+            if output.suffix == PARQUET:
+                _write_parquet(bundle, rows, partial)
+            else:
+                with partial.open("w", encoding="utf-8", newline="") as file:
+                    _write_csv(bundle, rows, file)
+    except OSError as error:
+        raise BundleError(f"{output} cannot be written ({error.strerror or error})") from None
+
+
+def columns(bundle: Bundle) -> list[str]:
+    """The names of the columns of predictions."""
+    return [*(f"probability_{name}" for name in bundle.signature.classes), "prediction"]
+
+
+def outputs(bundle: Bundle, rows: Rows) -> Iterator[NDArray[np.float32]]:
+    """What the graph gives for some rows at a time, at least once.
+
+    Raises:
+        BundleError: as `predict`.
+    """
+    for first_row, arrays in batches(rows, bundle.signature):
+        try:
+            yield bundle.run(arrays, first_row)
+        except BundleError as error:
+            raise BundleError(f"{rows.path}: {error}") from None
+
+
+def _to_stdout(bundle: Bundle, rows: Rows) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="")
+    try:
+        _write_csv(bundle, rows, sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough; Python would complain once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write_csv(bundle: Bundle, rows: Rows, file: TextIO) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    header: list[str] | None = columns(bundle)
+    for output in outputs(bundle, rows):
+        if header is not None:  # not before: rows that cannot be read leave no output
+            writer.writerow(header)
+            header = None
+        texts = output.astype(str)  # the fewest digits that give the same float32
+        lines = np.column_stack([texts, bundle.signature.labels(output)]) if bundle.signature.classes else texts
+        writer.writerows(lines.tolist())
+
+
+def _write_parquet(bundle: Bundle, rows: Rows, path: Path) -> None:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise BundleError("pyarrow is not installed, and Parquet needs it", run="pip install pyarrow") from None
+    *probabilities, last = columns(bundle)
+    classes = bundle.signature.classes
+    types: list[Any] = [(name, pa.float32()) for name in probabilities]
+    schema = pa.schema([*types, (last, pa.string() if classes else pa.float32())])
+    with parquet.ParquetWriter(path, schema) as writer:
+        for output in outputs(bundle, rows):
+            found = [pa.array(column) for column in output.T]
+            if classes:
+                found.append(pa.array(bundle.signature.labels(output), pa.string()))
+            writer.write_batch(pa.RecordBatch.from_arrays(found, schema=schema), row_group_size=GROUP)

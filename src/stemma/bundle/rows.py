@@ -1,0 +1,143 @@
+"""The rows of a CSV or Parquet file as the arrays that a graph takes: some at a time, so that memory stays flat."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from stemma.bundle.archive import first_line
+from stemma.errors import BundleError
+from stemma.signature import Signature
+
+BATCH = 8192  # rows read and predicted at once
+PARQUET = ".parquet"
+Batch = tuple[int, dict[str, NDArray[Any]]]  # number of the first row, arrays (N, 1)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A file to predict: Parquet where its name ends so, else CSV with a header and in UTF-8.
+
+    Args:
+        separator: of two fields in CSV, one character.
+        decimal: the mark before the decimals of a number in CSV, a point or a comma.
+    """
+
+    path: Path
+    separator: str = ","
+    decimal: str = "."
+
+
+def batches(rows: Rows, known: Signature) -> Iterator[Batch]:
+    """Some rows at a time; at least once. Empty lines are no rows.
+
+    Raises:
+        BundleError: names the file, and the column and row of a value that does not fit.
+    """
+    return _of_parquet(rows.path, known) if rows.path.suffix == PARQUET else _of_csv(rows, known)
+
+
+# CSV.
+
+
+def _of_csv(rows: Rows, known: Signature) -> Iterator[Batch]:
+    for first_row, columns in _texts(rows):
+        try:
+            if rows.decimal == ",":
+                columns = _pointed(columns, known, first_row)
+            arrays = known.arrays(columns, first_row)
+        except BundleError as error:
+            raise BundleError(f"{rows.path}: {error}") from None
+        yield first_row, arrays
+
+
+def _texts(rows: Rows) -> Iterator[tuple[int, dict[str, list[str]]]]:
+    """Number of the first row, and columns of texts."""
+    path = rows.path
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True, delimiter=rows.separator)
+            header = _header(next(reader, []), path)
+            first_row = 1
+            batch: list[list[str]] = []
+            for row in filter(None, reader):
+                if len(row) != len(header):
+                    number = first_row + len(batch)
+                    raise BundleError(f"{path}, row {number}: {len(row)} values, and the header has {len(header)}")
+                batch.append(row)
+                if len(batch) == BATCH:
+                    yield first_row, _columns(header, batch)
+                    first_row, batch = first_row + BATCH, []
+            if batch or first_row == 1:
+                yield first_row, _columns(header, batch)
+    except FileNotFoundError:
+        raise BundleError(f"{path} is not there") from None
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
+        raise BundleError(f"{path} cannot be read as CSV ({first_line(error)})") from None
+
+
+def _pointed(columns: dict[str, list[str]], known: Signature, first_row: int) -> dict[str, list[str]]:
+    """The columns with a point in numbers that have a decimal comma."""
+    numbers = {each.name.strip() for each in known.inputs if each.type == "number"}
+    pointed = dict(columns)
+    for name in (name for name in columns if name.strip() in numbers):
+        for row, text in enumerate(columns[name], start=first_row):
+            if "." in text and text.strip() not in known.missing:
+                raise BundleError(f"column {name!r}, row {row}: {text!r} has a point, and the decimal mark is a comma")
+        pointed[name] = [text.replace(",", ".") for text in columns[name]]
+    return pointed
+
+
+def _header(names: list[str], path: Path) -> list[str]:
+    if not names:
+        raise BundleError(f"{path} is empty: its first line must name the columns")
+    _check_twice(names, path)
+    return names
+
+
+def _check_twice(names: Sequence[str], path: Path) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BundleError(f"{path} has two columns named {twice[0]!r}")
+
+
+def _columns(header: list[str], rows: list[list[str]]) -> dict[str, list[str]]:
+    values = zip(*rows, strict=True) if rows else ([] for _ in header)
+    return {name: list(column) for name, column in zip(header, values, strict=True)}
+
+
+# Parquet.
+
+
+def _of_parquet(path: Path, known: Signature) -> Iterator[Batch]:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise BundleError("pyarrow is not installed, and Parquet needs it", run="pip install pyarrow") from None
+    from stemma.bundle import arrow
+
+    first_row = 1
+    try:
+        # A buffer: what is not yet read of a row group stays on disk.
+        with parquet.ParquetFile(path, buffer_size=2**20, pre_buffer=False) as file:
+            schema = file.schema_arrow
+            _check_twice(schema.names, path)
+            wanted = arrow.names(known, schema.names)
+            texts = [name for name in wanted.values() if arrow.is_text(schema.field(name).type)]
+        with parquet.ParquetFile(path, buffer_size=2**20, pre_buffer=False, read_dictionary=texts) as file:
+            for batch in file.iter_batches(BATCH, columns=list(wanted.values()), use_threads=False):
+                yield first_row, arrow.arrays(batch, known, wanted, first_row)
+                first_row += batch.num_rows
+            if first_row == 1:
+                empty = pa.RecordBatch.from_pylist([], schema=schema)
+                yield first_row, arrow.arrays(empty, known, wanted, first_row)
+    except FileNotFoundError:
+        raise BundleError(f"{path} is not there") from None
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
+    except (pa.ArrowException, OSError) as error:
+        raise BundleError(f"{path} cannot be read as Parquet ({first_line(error)})") from None

@@ -1,0 +1,132 @@
+"""Signatures by OpenSSF model-signing (https://github.com/sigstore/model-transparency), with a key pair of one's own.
+
+What is signed are all files of the bundle, with their names: also those that begin with `.git`, which model-signing
+leaves out unless told otherwise, and registered.json, which holds the version. The signature lies in the bundle as
+model.sig, so `model_signing verify key` can check an unpacked bundle. Nothing here needs a network.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stemma.bundle import archive
+from stemma.bundle.archive import MANIFEST, SIGNED, first_line
+from stemma.bundle.model import Bundle, open_bundle
+from stemma.errors import BundleError, MissingExtra
+from stemma.files import write_bytes
+
+NAME = "bundle"  # of the folder that is signed; it stands in the signature
+
+
+def key_pair(private: Path) -> Path:
+    """Write a private key on the curve P-256, and the public one beside it as .pub, whose path it gives.
+
+    Raises:
+        StemmaError: one of the files is there or cannot be written, or cryptography is not installed.
+    """
+    try:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+    except ImportError:
+        raise MissingExtra("cryptography", "sign") from None
+    public = private.with_suffix(".pub")
+    for path in (private, public):
+        if path.exists():
+            raise BundleError(f"{path} is there: keys are never overwritten")
+    key = ec.generate_private_key(ec.SECP256R1())
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    open_ = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    try:
+        private.parent.mkdir(parents=True, exist_ok=True)
+        private.touch(mode=0o600, exist_ok=False)
+        private.write_bytes(secret)
+        write_bytes(public, open_)
+    except OSError as error:
+        raise BundleError(f"{private} cannot be written ({error.strerror or error})") from None
+    return public
+
+
+def sign(path: Path, key: Path, output: Path | None = None) -> None:
+    """Sign a bundle; a signature that it has is replaced.
+
+    Args:
+        key: a private key on the curve P-256, in PEM.
+        output: where the signed bundle is written; by default in the place of the other.
+
+    Raises:
+        StemmaError: the bundle is damaged, the key cannot be used, or model-signing is not installed.
+    """
+    signing = _library().signing
+    bundle = open_bundle(path)
+    content = archive.complete({name: data for name, data in bundle.files.items() if name not in (MANIFEST, SIGNED)})
+    with _folder(content) as folder:
+        target = folder.with_name(SIGNED)
+        try:
+            config = signing.Config().use_elliptic_key_signer(private_key=key)
+            config.set_hashing_config(_all_files()).sign(folder, target)
+        except OSError as error:
+            raise BundleError(f"{key} cannot be read ({error.strerror or error})") from None
+        except Exception as error:  # cryptography and model-signing have no common error
+            raise BundleError(f"{key} cannot sign: it must be a private key on P-256 ({first_line(error)})") from None
+        archive.write(output or path, content | {SIGNED: target.read_bytes()})
+
+
+def verify(bundle: Bundle, key: Path, where: Path) -> None:
+    """Refuse a bundle that the owner of a key did not sign, just as it is.
+
+    Args:
+        key: a public key in PEM.
+        where: the bundle, for messages.
+
+    Raises:
+        StemmaError: it is not signed, was signed by another key or changed since, or the key cannot be used.
+    """
+    verifying = _library().verifying
+    if not bundle.is_signed:
+        raise BundleError(f"{where} is not signed", run=f"stemma bundle sign {where.as_posix()} --key PRIVATE.pem")
+    with _folder(bundle.files) as folder:
+        target = (folder / SIGNED).replace(folder.with_name(SIGNED))
+        try:
+            config = verifying.Config().use_elliptic_key_verifier(public_key=key)
+        except OSError as error:
+            raise BundleError(f"{key} cannot be read ({error.strerror or error})") from None
+        except Exception as error:
+            raise BundleError(f"{key} is not a public key on P-256 ({first_line(error)})") from None
+        try:
+            config.set_hashing_config(_all_files()).verify(folder, target)
+        except Exception as error:  # cryptography and model-signing have no common error
+            told = first_line(error)
+            raise BundleError(f"{where} was not signed by the owner of {key}, or was changed since ({told})") from None
+
+
+def _library() -> Any:
+    try:
+        import model_signing
+        import model_signing.signing
+        import model_signing.verifying
+    except ImportError:
+        raise MissingExtra("model-signing", "sign") from None
+    return model_signing
+
+
+def _all_files() -> Any:
+    """The rule of what is hashed: every file."""
+    from model_signing import hashing
+
+    config: Any = hashing.Config  # without types
+    return config().set_ignored_paths(paths=(), ignore_git_paths=False)
+
+
+@contextmanager
+def _folder(files: Mapping[str, bytes]) -> Iterator[Path]:
+    """The files in a temporary folder: model-signing reads nothing else."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / NAME
+        for file, data in files.items():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_bytes(data)
+        yield folder

@@ -1,0 +1,266 @@
+"""`stemma bundle`: the one file that holds all that serving needs, made, looked at, verified, run, signed, compared."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from stemma.cli.here import repository
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
+
+if TYPE_CHECKING:
+    from stemma.bundle import Bundle
+    from stemma.bundle.check import Verified
+    from stemma.bundle.difference import BundleDifference, Change
+
+app = typer.Typer(help="The packaged network: build, verify, predict, sign, compare.", no_args_is_help=True)
+File = Annotated[Path, typer.Argument(metavar="MODEL.zip", help="The bundle.")]
+
+
+@app.command()
+def build(
+    rev: Annotated[str, typer.Argument(metavar="[REV]", help="A version: v1.2.0's tag, a commit, a stage.")] = "HEAD",
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE|FOLDER", help="By default NAME-v1.2.0.zip in this folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the bundle of a version, out of DVC's cache or its remote; a registered one carries its number.
+
+    Example: stemma bundle build model@v1.2.0
+    """
+    from stemma.bundle import release
+
+    made = release.release(repository(), rev, output)
+    if as_json:
+        show_json(made)
+    else:
+        number = made.version or "not registered"
+        typer.echo(f"{made.path}: {made.name}, {number}, {made.bytes:,} bytes, SHA-256 {made.sha256}")
+
+
+@app.command()
+def inspect(bundle: File, as_json: AsJson = False, as_md: AsMarkdown = False) -> None:
+    """Say what a bundle is: version, inputs, classes, figures, files. Every hash is checked, nothing is run.
+
+    Example: stemma bundle inspect models/package/model.zip
+    """
+    from stemma.bundle import open_bundle
+
+    found = open_bundle(bundle)
+    if as_json:
+        show_json({"path": bundle, "registered": found.registered, "signed": found.is_signed} | _facts(found))
+    else:
+        show(_about(found, bundle), as_md)
+
+
+@app.command()
+def verify(
+    bundle: File,
+    key: Annotated[
+        Path | None, typer.Option(metavar="PUBLIC", help="It must be signed by the owner of this public key.")
+    ] = None,
+    at_least: Annotated[
+        str | None,
+        typer.Option(metavar="1.2.0", help="With --key: refuse a bundle that was signed as an older version."),
+    ] = None,
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Check every hash, the signature, the graph and its operators, and play the sample again; exit 1 if one is wrong.
+
+    Example: stemma bundle verify models/package/model.zip
+    """
+    from stemma.bundle.check import check
+    from stemma.versions.registry import parse
+
+    if at_least is not None:
+        at_least = f"v{at_least.removeprefix('v')}"
+        if key is None:
+            raise typer.BadParameter(
+                "it goes with --key: whoever changes a bundle could change its number", param_hint="--at-least"
+            )
+        if parse(f"model@{at_least}") is None:
+            raise typer.BadParameter(f"{at_least[1:]} is no version such as 1.2.0", param_hint="--at-least")
+    found = check(bundle, key, at_least)
+    if as_json:
+        show_json(found)
+    else:
+        show(_verified(found), as_md)
+
+
+@app.command()
+def predict(
+    bundle: File,
+    rows: Annotated[Path, typer.Argument(metavar="ROWS", help="CSV (UTF-8, with a header), or ROWS.parquet.")],
+    separator: Annotated[str, typer.Option(metavar="CHARACTER", help="Of ROWS in CSV.")] = ",",
+    decimal: Annotated[Literal[".", ","], typer.Option(help="The mark in numbers of ROWS in CSV.")] = ".",
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write here, Parquet if it ends so; else CSV to the terminal.")
+    ] = None,
+) -> None:
+    """Predict the rows of a table of any size.
+
+    Example: stemma bundle predict models/package/model.zip rows.csv --output predictions.parquet
+    """
+    from stemma import bundle as package
+    from stemma.bundle.command import character
+    from stemma.bundle.predict import predict
+
+    try:
+        mark = character(separator)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--separator") from None
+    predict(package.open_bundle(bundle), package.Rows(rows, mark, decimal), output)
+
+
+@app.command()
+def unpack(
+    bundle: File,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder.")],
+) -> None:
+    """Write the files of a bundle into a folder, after every hash was checked.
+
+    Example: stemma bundle unpack models/package/model.zip unpacked
+    """
+    from stemma.bundle import open_bundle
+    from stemma.bundle.unpack import unpack
+
+    opened = open_bundle(bundle)
+    unpack(opened, folder)
+    typer.echo(f"{folder}: {len(opened.files)} files")
+
+
+@app.command()
+def key(
+    private: Annotated[Path, typer.Argument(metavar="PRIVATE.pem", help="Where to write the private key.")],
+) -> None:
+    """Make a key pair to sign with (P-256, PEM): PRIVATE.pem, and PRIVATE.pub for those who verify.
+
+    Example: stemma bundle key signing.pem
+    """
+    from stemma.bundle.sign import key_pair
+
+    public = key_pair(private)
+    typer.echo(f"{private}: keep it secret, whoever has it can sign\n{public}: give it to whoever verifies")
+
+
+@app.command()
+def sign(
+    bundle: File,
+    key: Annotated[Path, typer.Option(metavar="PRIVATE", help="A private key on P-256, in PEM.")],
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write here, and leave MODEL.zip.")] = None,
+) -> None:
+    """Sign every file of a bundle, and its version, by OpenSSF model-signing; offline.
+
+    Example: stemma bundle sign shop-v1.2.0.zip --key signing.pem
+    """
+    from stemma.bundle.sign import sign
+
+    sign(bundle, key, output)
+    typer.echo(f"{output or bundle}: signed")
+
+
+@app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A.zip", help="The bundle before.")],
+    b: Annotated[Path, typer.Argument(metavar="B.zip", help="The bundle after.")],
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Say what changed from bundle A to bundle B: files, inputs, layers, weights, data, settings, figures, packages.
+
+    Example: stemma bundle diff shop-v1.1.0.zip shop-v1.2.0.zip
+    """
+    from stemma.bundle import open_bundle
+    from stemma.bundle.difference import difference
+
+    found = difference(open_bundle(a), open_bundle(b), (str(a), str(b)))
+    if as_json:
+        show_json(found)
+    else:
+        show(_different(found, as_md), as_md)
+
+
+# What is shown.
+
+
+def _facts(bundle: "Bundle") -> dict[str, Any]:
+    files = {name: len(data) for name, data in sorted(bundle.files.items())}
+    return {"signature": bundle.signature, "record": bundle.record, "files": files}
+
+
+def _about(bundle: "Bundle", path: Path) -> Report:
+    record, known = bundle.record, bundle.signature
+    process, structure = record.get("process") or {}, record.get("structure") or {}
+    rows = [
+        ("name", record.get("name", "")),
+        ("description", record.get("description", "")),
+        ("version", bundle.registered.get("version", "not registered")),
+        ("commit", bundle.registered.get("commit", "")),
+        ("signed", "yes, not checked: stemma bundle verify --key PUBLIC" if bundle.is_signed else "no"),
+        ("predicts", f"{known.target} ({known.task})"),
+        ("classes", ", ".join(known.classes)),
+        ("threshold", "" if known.threshold is None else f"{known.positive} from {known.threshold:g} on"),
+        ("network", " ".join(filter(None, [(process.get("model") or {}).get("name"), structure.get("framework")]))),
+        ("licence", record.get("licence") or ""),
+        ("bytes", f"{path.stat().st_size:,}"),
+    ]
+    told = [(name, " ".join(str(value).split())) for name, value in rows if value]
+    parts: list[str | Table] = [Table(("bundle", str(path)), told, left=None)]
+    parts.append(Table(("input", "type"), [(each.name, each.type) for each in known.inputs], left=None))
+    figures = list(_figures(record))
+    if figures:
+        parts.append(Table(("test", "value", "95 % interval"), figures))
+    return [*parts, Table(("file", "bytes"), [(name, f"{len(data):,}") for name, data in sorted(bundle.files.items())])]
+
+
+def _figures(record: Any) -> Iterable[tuple[str, ...]]:
+    test = (record.get("metrics") or {}).get("test") or {}
+    intervals = (record.get("evaluation") or {}).get("test") or {}
+    for name, value in sorted(test.items()):
+        low, high = ((intervals.get(name) or {}).get(side) for side in ("low", "high"))
+        shown = f"{value:.4f}" if isinstance(value, int | float) else str(value)
+        yield name, shown, "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
+
+
+def _verified(found: "Verified") -> Report:
+    words = {True: "good", False: "wrong", None: "not checked"}
+    rows = [(each.name, words[each.passed], each.told) for each in found.checks]
+    return [f"{found.path}, {found.version or 'not registered'}", Table(("what", "state", "told"), rows, left=None)]
+
+
+def _different(found: "BundleDifference", markdown: bool) -> Report:
+    if found.is_same:
+        return [f"{found.a} and {found.b} hold the same files"]
+    files = [(each.name, each.change, _count(each.a), _count(each.b)) for each in found.files]
+    moved = [(each.name, f"{each.a:.4f}", f"{each.b:.4f}", f"{each.difference:+.4f}") for each in found.metrics]
+    sections = {
+        "Inputs and outputs": _changed(found.signature),
+        "Structure": _changed(found.structure),
+        "Weights": Table(("tensor",), [(name,) for name in found.tensors]),
+        "Data": _changed(found.data),
+        "Settings": _changed(found.settings),
+        "Figures": Table(("metric", "a", "b", "b - a"), moved),
+        "Environment": _changed(found.environment),
+        "Files": Table(("file", "change", "bytes a", "bytes b"), files, left=2),
+    }
+    parts: list[str | Table] = [f"{found.a} -> {found.b}"]
+    for title, table in sections.items():
+        if table.rows:
+            parts += [f"### {title}" if markdown else f"{title}:", table]
+    return parts
+
+
+def _changed(changes: "tuple[Change, ...]") -> Table:
+    return Table(("name", "a", "b"), [(each.name, _short(each.a), _short(each.b)) for each in changes], left=None)
+
+
+def _short(value: Any) -> str:
+    text = "" if value is None else " ".join(str(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _count(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"

@@ -1,0 +1,101 @@
+"""Another format of any version, made by that version's own code.
+
+The code of the commit and what its stage `export` depends on are laid out in a temporary folder, and there `python
+src/stage.py export FORMAT FOLDER` runs, in this Python. The work tree, the cache and the index of Git are only read.
+"""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stemma.errors import ExportError, VersionError
+from stemma.files import swapped_folder
+from stemma.versions.git import git
+from stemma.versions.repository import Repository, Version, no_model, opened
+
+ONNX = "onnx"  # what every version has: its folder holds it already
+EXPORT = "models/export"
+GRAPH, PARITY = "model.onnx", "parity.json"
+STAGE = "src/stage.py"
+WRONG_USAGE = 2
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was made: `parity` is how far it is from the network on the test rows."""
+
+    folder: Path
+    format: str
+    revision: str
+    parity: dict[str, Any]
+
+
+def export(repo: Repository | Path | str, revision: str, format: str, folder: Path | None = None) -> Exported:
+    """Write a version's network in a format to a new folder.
+
+    Args:
+        folder: FORMAT-COMMIT in the current one, by default.
+
+    Raises:
+        VersionError: there is no such version, it has no model, or a part of it is out of reach.
+        ExportError: the folder is there already, or the version's code cannot make the format.
+    """
+    version = opened(repo).version(revision)
+    folder = Path(f"{format}-{version.revision.short}" if folder is None else folder).absolute()
+    if folder.exists():
+        raise ExportError(f"{folder} is already there: name another folder by --output")
+    if version.index is None:
+        raise no_model(version)
+    if format == ONNX:
+        content = {name: version.bytes(f"{EXPORT}/{name}") for name in (GRAPH, PARITY)}
+        with swapped_folder(folder) as partial:
+            for name, part in content.items():
+                (partial / name).write_bytes(part)
+    elif version.commit is None:
+        _run(version, version.repository.root, format, folder)
+    else:
+        with tempfile.TemporaryDirectory(prefix="stemma-export-") as name:
+            _lay_out(version, Path(name))
+            _run(version, Path(name), format, folder)
+    told = json.loads((folder / PARITY).read_text(encoding="utf-8"))
+    return Exported(folder, format, version.name, told.get("formats", {}).get(format, told))
+
+
+def _lay_out(version: Version, folder: Path) -> None:
+    """The commit's files, and those outputs of other stages that its stage `export` depends on."""
+    archive = git(version.repository.root, "archive", "--format=tar", str(version.commit))
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="data")
+    stages = (version.lock or {}).get("stages") or {}
+    for dependency in (stages.get("export") or {}).get("deps") or ():
+        output = version.output(dependency["path"])
+        if output is None or (folder / output.path).exists():
+            continue
+        names = [f"{output.path}/{name}" for name in output.files()] if output.is_folder else [output.path]
+        for name in names:
+            place = folder / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(version.bytes(name))
+
+
+def _run(version: Version, root: Path, format: str, folder: Path) -> None:
+    if not (root / STAGE).is_file():
+        raise VersionError(f"{version.name} has no {STAGE}, which exports are made by")
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "STEMMA_DEBUG")}
+    done = subprocess.run(
+        [sys.executable, STAGE, "export", format, str(folder)],
+        cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode == WRONG_USAGE:
+        raise VersionError(f"the code of {version.name} is older than formats on demand: it makes {ONNX} alone")
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        told = next((line.removeprefix("error: ") for line in lines if line.startswith("error: ")), lines[-1])
+        raise ExportError(f"{version.name}: {told:.500}")

@@ -1,0 +1,57 @@
+"""The model card says what the record says, and no more."""
+
+from typing import Any
+
+from stemma.bundle.card import card, told_version
+
+RECORD: dict[str, Any] = {
+    "name": "shop",
+    "description": "Who buys?",
+    "structure": {"framework": "torch"},
+    "data": {
+        "source": "a|`b`.csv", "task": "multiclass", "target": "kind", "classes": ["a", "b", "c"], "features": ["x"],
+        "rows": 1500, "splits": {name: {"rows": 500} for name in ("train", "validation", "test")},
+    },
+    "process": {"model": {"name": "mlp"}, "train": {"seed": 3}, "epochs_run": 5, "epoch_kept": 4, "init_from": None},
+    "metrics": {"test": {"f1": 0.5, "roc_auc": None}},
+    "weights": [{"name": "w", "shape": [3, 4], "dtype": "float32"}, {"name": "b", "shape": [], "dtype": "float32"}],
+    "environment": {"device": "cpu"},
+}  # fmt: skip
+
+
+def test_a_record_with_no_more_than_it_must_have_makes_an_honest_card() -> None:
+    text = card(RECORD)
+    assert text.startswith("# shop\n\nWho buys?\n\nPredicts `kind` (multiclass) from 1 columns of a table.")
+    assert "13 numbers in 2 tensors" in text and "| f1 | 0.5000 |  |\n| roc_auc | not defined |  |" in text
+    assert "## Intended use\n\nNot stated.\n" in text and "## Licence\n\nNot stated: ask" in text
+    assert "1,500 rows of `a|'b'.csv`" in text
+    assert "The figures have no intervals" in text and "No slices were judged" in text
+
+
+def test_lineage_slices_limits_and_baselines_are_told() -> None:
+    figure = {"value": 0.75, "low": 0.5, "high": 0.875}
+    start = {"revision": "model@v1.0.0", "commit": "abc", "taken": [], "drawn": []}
+    record = {
+        **RECORD,
+        "licence": "MIT",
+        "intended_use": "To try.",
+        "limits": ["Not in winter."],
+        "process": {**RECORD["process"], "init_from": start},
+        "evaluation": {
+            "main": "f1",
+            "test": {"f1": figure},
+            "baselines": {"majority": {"test": {"f1": {"value": 0.25, "low": None, "high": None}}}},
+            "slices": {"place": [{"value": "north | south", "rows": 20, "test": {"f1": figure}}]},
+            "evaluate": {"calibration": "temperature"},
+        },
+    }
+    text = card(record)
+    assert "Started with the weights of `model@v1.0.0` (commit `abc`)." in text
+    assert "| f1 | 0.7500 | 0.5000 to 0.8750 |" in text and "| majority | 0.2500 |  |" in text
+    assert "| north \\| south | 20 | 0.7500 | 0.5000 to 0.8750 |" in text
+    assert "- Not in winter.\n- Judged on rows like those above" in text
+    assert not any(word in text for word in ("No slices", "no intervals", "not calibrated", "Not stated"))
+
+
+def test_the_number_of_a_version_stands_below_the_title() -> None:
+    assert told_version("# shop\n\nWho?\n", "v1.0.0", "abc") == "# shop\n\nVersion v1.0.0, commit `abc`.\n\nWho?\n"
