@@ -1,0 +1,158 @@
+"""What the answers change in the files, as exact replacements. A text that is not found stops the stamp.
+
+The texts are those of the root: the package is renamed afterwards.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from template import frameworks, settings
+from template.answers import table_name
+
+ASKED = "Will this visitor of a shop buy?"
+DESCRIBE = """
+
+
+def describe() -> None:
+    \"\"\"The first time: look at the table that the project started with, and make it the pipeline's data.\"\"\"
+    if not (ROOT / {conf}).is_file():
+        call(
+            "python",
+            "-m",
+            "purchase_intent.data.describe",
+            {file},
+            "--target",
+            {target},
+            "--name",
+            {name},
+            "--track",
+        )
+        call("stemma", "conf", "sync")
+
+
+def test("""
+
+JENKINS_KEYS = """            environment {
+                AWS_ACCESS_KEY_ID = credentials('aws-access-key-id')
+                AWS_SECRET_ACCESS_KEY = credentials('aws-secret-access-key')
+            }
+"""
+JENKINS_NAMES = """//   aws-access-key-id, aws-secret-access-key   of the DVC remote on S3
+"""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """`old` stands once in `file`; it becomes `new`."""
+
+    file: str
+    old: str
+    new: str
+
+
+def apply(texts: Mapping[str, str], answers: Mapping[str, str]) -> dict[str, str]:
+    """The texts by target, with every edit that the answers ask for.
+
+    Raises:
+        LookupError: a text is not in its file, or more than once.
+    """
+    edited = dict(texts)
+    for edit in _edits(edited, answers):
+        count = edited[edit.file].count(edit.old) if edit.file in edited else 0
+        if count != 1:
+            raise LookupError(f"template/edits.py: {edit.old!r} stands {count} times in {edit.file}, not once")
+        edited[edit.file] = edited[edit.file].replace(edit.old, edit.new)
+    edited["params.yaml"] = settings.composed(edited)
+    return edited
+
+
+def _edits(texts: Mapping[str, str], answers: Mapping[str, str]) -> Iterator[Edit]:
+    yield from _names(texts, answers)
+    yield from _python(answers["python_version"])
+    yield from _ci(texts, answers)
+    if answers["framework"] != "both":
+        yield from _without(texts, {"torch": "tensorflow", "tensorflow": "torch"}[answers["framework"]])
+    if answers["data"] == "digits":
+        yield Edit("conf/config.yaml", "  - data: simulated\n", "  - data: digits\n")
+    if answers["data"] == "csv":
+        yield from _own_table(answers)
+    if answers["remote"] == "s3":
+        yield from _bucket(answers)
+
+
+def _names(texts: Mapping[str, str], answers: Mapping[str, str]) -> Iterator[Edit]:
+    description = answers["description"]
+    yield Edit("pyproject.toml", f'description = "{ASKED}"', f'description = "{description}"')
+    yield Edit("conf/config.yaml", f"description: {ASKED}", f"description: {settings.scalar(description)}")
+    if "LICENSE" in texts:
+        (holder,) = (line for line in texts["LICENSE"].splitlines() if line.endswith("The Stemma developers"))
+        yield Edit("LICENSE", holder, f"{holder.split('Copyright')[0]}Copyright (c) {answers['author']}")
+
+
+def _python(version: str) -> Iterator[Edit]:
+    minor = int(version.split(".")[1])
+    names = [f"3.{number}" for number in range(minor, 14)]
+    told = " or ".join([", ".join(names[:-1]), names[-1]] if names[:-1] else names)
+    yield Edit("pyproject.toml", 'requires-python = ">=3.11,<3.14"', f'requires-python = ">={version},<3.14"')
+    yield Edit("pyproject.toml", 'python_version = "3.11"', f'python_version = "{version}"')
+    yield Edit("tasks.py", "Needs Python 3.11 or newer", f"Needs Python {version} or newer")
+    yield Edit("tasks.py", "(3, 11) <= sys.version_info", f"(3, {minor}) <= sys.version_info")
+    yield Edit("tasks.py", "Python 3.11, 3.12 or 3.13 is needed", f"Python {told} is needed")
+
+
+def _ci(texts: Mapping[str, str], answers: Mapping[str, str]) -> Iterator[Edit]:
+    version = answers["python_version"]
+    for file in texts:
+        if file.startswith(".github/workflows/"):
+            yield Edit(file, 'python-version: "3.11"', f'python-version: "{version}"')
+        elif file in (".gitlab-ci.yml", "Jenkinsfile"):
+            yield Edit(file, "python:3.11", f"python:{version}")
+        if file.startswith((".github/", ".gitlab-ci", "Jenkinsfile")) and answers["framework"] == "tensorflow":
+            yield from (Edit(file, line, "") for line in texts[file].splitlines(True) if "pytorch" in line)
+    if "Jenkinsfile" in texts and answers["remote"] != "s3":  # Jenkins stops at credentials that do not exist
+        yield Edit("Jenkinsfile", JENKINS_KEYS, "")
+        yield Edit("Jenkinsfile", JENKINS_NAMES, "")
+
+
+def _without(texts: Mapping[str, str], framework: str) -> Iterator[Edit]:
+    """Lines that are of one framework alone, then words."""
+    prefix, rest = {"torch": ("torch", "tensorflow"), "tensorflow": ("keras", "torch")}[framework]
+    starts = {
+        "pyproject.toml": (f"{framework} = [",),
+        "requirements.lock": tuple(f"{name}==" for name in frameworks.PINS[framework]),
+        "docs/dependencies.md": (f"| `[{framework}]`",),
+        frameworks.INIT: (f'    "{prefix}_',),
+        frameworks.FORMATS: (f"    {framework}/", *(f'    "{name}": ' for name in frameworks.FORMATS_OF[framework])),
+    }
+    for file, beginnings in starts.items():
+        lines = [line for line in texts[file].splitlines(keepends=True) if line.startswith(beginnings)]
+        if not lines:
+            raise LookupError(f"template/edits.py: no line of {file} begins with {' or '.join(beginnings)}")
+        yield from (Edit(file, f"\n{line}", "\n") for line in lines)
+    yield Edit("pyproject.toml", "[torch,tensorflow,", f"[{rest},")
+    yield from (Edit(*words) for words in frameworks.WITHOUT[framework])
+
+
+def _own_table(answers: Mapping[str, str]) -> Iterator[Edit]:
+    """The first `tasks.py run` describes it. Until then nothing trains: what conf/config.yaml chooses is not there."""
+    file = PurePosixPath(answers["csv_path"].replace("\\", "/")).name
+    name = table_name(file)
+    yield Edit("conf/config.yaml", "  - data: simulated\n", f"  - data: {name}\n")
+    repro = '    call("dvc", "repro", *arguments)\n'
+    yield Edit("tasks.py", repro, f"    describe()\n{repro}")
+    yield Edit("tasks.py", "\n\n\ndef test(", DESCRIBE.format(
+        conf=json.dumps(f"conf/data/{name}.yaml"), file=json.dumps(f"data/raw/{file}"), name=json.dumps(name),
+        target=json.dumps(answers["csv_target"], ensure_ascii=False),
+    ))  # fmt: skip
+
+
+def _bucket(answers: Mapping[str, str]) -> Iterator[Edit]:
+    """The address only: keys come from the environment or from .dvc/config.local."""
+    url = "s3://" + answers["s3_bucket"].removeprefix("s3://")
+    endpoint = f"    endpointurl = {answers['s3_endpoint']}\n" if answers["s3_endpoint"] else ""
+    remote = f"['remote \"storage\"']\n    url = {url}\n{endpoint}    verify = true\n"
+    yield Edit(".dvc/config", "    analytics = false\n", "    analytics = false\n    remote = storage\n")
+    yield Edit(".dvc/config", "    enabled = True\n", f"    enabled = True\n{remote}")
+    yield Edit("tasks.py", "    install(framework())\n", '    install(f"{framework()},s3")\n')

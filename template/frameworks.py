@@ -1,0 +1,89 @@
+"""What goes with the framework that was not chosen: pins and, in pages and comments, the words for it.
+
+Its folder, settings and tests go by the manifest, its lines of MODELS and its extra by edits.py, which reads this.
+"""
+
+# What only one framework needs, of requirements.lock (a test follows the packages' own requirements).
+PINS = {
+    "torch": ("mpmath", "onnx-ir", "onnxscript", "sympy", "torch"),
+    "tensorflow": (
+        "absl-py", "ai-edge-litert", "astunparse", "backports.strenum", "gast", "google-pasta", "grpcio", "h5py",
+        "keras", "libclang", "namex", "opt_einsum", "optree", "tensorflow", "termcolor", "tf2onnx",
+    ),
+}  # fmt: skip
+
+# The entries of FORMATS that need modules in the framework's folder.
+FORMATS_OF = {"torch": ("torch_export",), "tensorflow": ("saved_model", "tflite", "h5", "keras")}
+FORMATS = "src/purchase_intent/formats/__init__.py"
+INIT = "src/purchase_intent/models/__init__.py"
+EXPERIMENTS = "; `reference_torch` and `reference_keras` are one network in both frameworks.\n"
+ONE = ", such as `{}`.\n"
+SAME = " The same in reference_torch and reference_keras."
+TABLE = (
+    "| `torch_tabular`, `keras_tabular` | PyTorch, TensorFlow |",
+    "| `torch_mlp`, `keras_mlp` | PyTorch, TensorFlow |",
+    "| `torch_linear`, `keras_linear` | PyTorch, TensorFlow |",
+)
+LIKEWISE = (
+    "Settings, layer names, batches and metrics are the same in both frameworks; "
+    "weights start from the same distribution, not\nfrom the same numbers.\n\n"
+)
+KERAS_WAY = (
+    "(see `models/torch/tabular.py`). In TensorFlow it is the same with `KerasModel`, in `models/tensorflow/`; "
+    "a layer class of your\nown is registered"
+)
+KERAS_CODE = """import keras
+from keras import layers
+from purchase_intent.models.tensorflow.network import KerasModel
+
+
+class Mine(KerasModel):
+    def build(self) -> keras.Model:
+        encoded = keras.Input((self.problem.inputs,), name="encoded")
+        hidden = layers.Dense(32, activation="silu", name="hidden")(encoded)
+        return keras.Model(encoded, layers.Dense(self.problem.outputs, name="output")(hidden), name="network")
+"""
+TORCH_CODE = """from torch import nn
+from purchase_intent.models.torch.network import TorchModel
+
+
+class Mine(TorchModel):
+    def build(self) -> nn.Module:
+        return nn.Sequential(nn.Linear(self.problem.inputs, 32), nn.SiLU(), nn.Linear(32, self.problem.outputs))
+"""
+
+# (file, old, new), as in edits.Edit
+WITHOUT = {
+    "tensorflow": (
+        ("conf/experiment/reference_torch.yaml", SAME, ""),
+        ("docs/settings.md", "-S model=keras_mlp", "-S model=torch_mlp"),
+        ("docs/settings.md", EXPERIMENTS, ONE.format("reference_torch")),
+        *(("docs/models.md", row, row.split(",")[0] + " | PyTorch |") for row in TABLE),
+        ("docs/models.md", LIKEWISE, ""),
+        ("docs/models.md", KERAS_WAY + " with `keras.saving.register_keras_serializable`, and imported before "
+         "`stemma.weights.to_keras` reads it.\n", "(see `models/torch/tabular.py`).\n"),
+        (INIT, ", in PyTorch (TensorFlow is the same in its folder):", ":"),
+    ),
+    "torch": (
+        ("requirements.lock", "# torch's version names no build: on Linux pip takes the one with CUDA unless a CPU "
+         "build is offered.\n", ""),
+        ("conf/config.yaml", "  - model: torch_tabular\n", "  - model: keras_tabular\n"),
+        ("conf/config.yaml", "-S experiment=reference_torch", "-S experiment=reference_keras"),
+        ("conf/experiment/reference_keras.yaml", SAME, ""),
+        ("docs/settings.md", "-S experiment=reference_torch", "-S experiment=reference_keras"),
+        ("docs/settings.md", EXPERIMENTS, ONE.format("reference_keras")),
+        *(("docs/models.md", row, f"| {row.split(', ')[1].split(' |')[0]} | TensorFlow |") for row in TABLE),
+        ("docs/models.md", LIKEWISE, ""),
+        ("docs/models.md", "models/torch/mine.py", "models/tensorflow/mine.py"),
+        ("docs/models.md", TORCH_CODE, KERAS_CODE),
+        ("docs/models.md", "models.torch.mine:Mine", "models.tensorflow.mine:Mine"),
+        ("docs/models.md", "framework: torch\n", "framework: tensorflow\n"),
+        ("docs/models.md", KERAS_WAY, "(see `models/tensorflow/tabular.py`). A layer class of your\nown is registered"),
+        (INIT, ", in PyTorch (TensorFlow is the same in its folder):", ":"),
+        (INIT, "`torch/mine.py`: a class that inherits from `TorchModel` and has `build(self) -> nn.Module`, one score",
+         "`tensorflow/mine.py`: a class of `KerasModel` that has `build(self) -> keras.Model`, one score"),
+        (INIT, "models.torch.mine:Mine", "models.tensorflow.mine:Mine"),
+        (INIT, "`framework: torch` and", "`framework: tensorflow` and"),
+        ("tasks.py", 'found[1] if found else "torch"', 'found[1] if found else "tensorflow"'),
+    ),
+}  # fmt: skip

@@ -1,0 +1,340 @@
+"""The stamp itself: what it takes, what it leaves, and that whatever the answers are, a project comes of it.
+
+The matrix is pairwise: every two choices of framework, data, remote, CI, licence and Python version meet in a project.
+"""
+
+import ast
+import importlib.metadata
+import itertools
+import json
+import re
+import subprocess
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from stemma import conf
+from template import answers as rule
+from template import closing, edits, frameworks, hook, imports, manifest, stamp
+from worlds import ROOT
+
+Plan = Callable[..., dict[str, bytes]]
+Answers = Callable[..., dict[str, str]]
+NAMES = itertools.cycle(
+    ("p", "zebra", "shop_visits_of_the_year_2026_a", "churn", "stemma_two")
+)  # before and after stemma
+TEXTS = (".py", ".yaml", ".yml", ".toml", ".md", ".lock", ".txt")
+TABLE = {"csv_path": "../My visits.csv", "csv_target": "Revenue"}
+BUCKET = {"s3_bucket": "my-bucket/models", "s3_endpoint": "https://minio.example.org:9000"}
+
+
+def tracked() -> list[str]:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [name for name in listed if (ROOT / name).is_file()]
+
+
+def pairwise() -> Iterator[dict[str, str]]:
+    """Projects in which every two choices meet: at each step the one that brings most new pairs together."""
+    keys = list(rule.CHOICES)
+    left = {
+        frozenset({(a, x), (b, y)})
+        for a, b in itertools.combinations(keys, 2)
+        for x in rule.CHOICES[a]
+        for y in rule.CHOICES[b]
+    }
+    every = [dict(zip(keys, values, strict=True)) for values in itertools.product(*rule.CHOICES.values())]
+    while left:
+        best = max(every, key=lambda project: len(left & _pairs(project)))
+        left -= _pairs(best)
+        yield best
+
+
+def _pairs(project: dict[str, str]) -> set[frozenset[tuple[str, str]]]:
+    return {frozenset(pair) for pair in itertools.combinations(project.items(), 2)}
+
+
+@pytest.fixture(scope="module")
+def matrix(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, dict[str, str]]:
+    """Every project of the matrix, stamped: folder -> answers."""
+    top, stamped = tmp_path_factory.mktemp("matrix"), {}
+    for number, chosen in enumerate(pairwise()):
+        name = next(NAMES)
+        own = chosen | {"package_name": name, "project_slug": name.replace("_", "-"), "author": "Ada"}
+        own |= {"description": "Kauft sie: ja # nein?", "project_name": "Käufer & Co"}
+        own |= TABLE if own["data"] == "csv" else {}
+        own |= BUCKET if own["remote"] == "s3" else {}
+        folder = top / str(number)
+        stamp.write(folder, plan(**own) | hook.rendered(ROOT, own | {"__csv_file": ""}))
+        stamped[folder] = own
+    return stamped
+
+
+# The root and its stamp
+
+
+def test_every_file_is_on_the_manifest_or_known_as_machinery() -> None:
+    known = {name for line in manifest.read(ROOT) for name in manifest.files(ROOT, line.pattern)}
+    unknown = [name for name in tracked() if name not in known]
+    assert unknown == [], "add a line to template/manifest.txt (template/README.md says how)"
+
+
+def test_only_files_of_the_template_are_stamped(answers: Answers) -> None:
+    """No cache, no data, no model, no result of our own runs."""
+    sources = set(manifest.stamped(ROOT, answers()).values())
+    assert sources <= set(tracked())
+    assert not [name for name in sources if name.startswith(("reports/", "bench/", "hooks/", ".venv", "tests/stemma/"))]
+    assert "dvc.lock" not in sources
+    assert {name for name in sources if name.startswith(("data/", "models/"))} == {
+        "data/raw/README.md",
+        "models/README.md",
+    }
+
+
+def test_with_the_default_answers_the_stamp_is_the_root_byte_for_byte(answers: Answers, plan: Plan) -> None:
+    """But for the holder of the licence."""
+    stamped, sources = plan(), manifest.stamped(ROOT, answers())
+    own = [target for target, source in sources.items() if target == source and target != "LICENSE"]
+    assert len(own) > 150
+    assert [name for name in own if stamped[name] != (ROOT / name).read_bytes()] == []
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert stamped["LICENSE"].decode() == text.replace("2026 The Stemma developers", "The Purchase intent developers")
+
+
+def test_a_stamp_depends_on_the_answers_alone(plan: Plan) -> None:
+    assert plan(framework="torch", package_name="zebra") == plan(framework="torch", package_name="zebra")
+
+
+def test_a_text_that_an_edit_does_not_find_stops_the_stamp(answers: Answers) -> None:
+    texts = {target: (ROOT / source).read_text("utf-8") for target, source in manifest.stamped(ROOT, answers()).items()}
+    texts["pyproject.toml"] = texts["pyproject.toml"].replace("requires-python", "requires_python")
+    with pytest.raises(LookupError, match=r"requires-python.* stands 0 times in pyproject.toml, not once"):
+        edits.apply(texts, answers())
+    texts["pyproject.toml"] = (ROOT / "pyproject.toml").read_text("utf-8") * 2
+    with pytest.raises(LookupError, match=r"stands 2 times in pyproject.toml, not once"):
+        edits.apply(texts, answers())
+
+
+def test_a_line_of_the_manifest_that_names_nothing_stops_the_stamp(answers: Answers, tmp_path: Path) -> None:
+    (tmp_path / "template").mkdir()
+    (tmp_path / "template/manifest.txt").write_text("nothing/*.py\n", encoding="utf-8")
+    with pytest.raises(FileNotFoundError, match=r"no file is named nothing/\*\.py"):
+        manifest.stamped(tmp_path, answers())
+    (tmp_path / "template/manifest.txt").write_text("# words\na when ci=none\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"template/manifest.txt, line 2: not `PATTERN"):
+        manifest.read(tmp_path)
+
+
+def test_the_plan_takes_less_than_half_a_second(plan: Plan) -> None:
+    """Of processor time; cookiecutter itself takes most of the rest of a stamp."""
+    plan(framework="torch", package_name="zebra")
+    begin = time.process_time()
+    plan(framework="torch", package_name="zebra")
+    assert time.process_time() - begin < 0.5
+
+
+# The matrix
+
+
+def test_the_matrix_holds_every_pair_of_choices(matrix: dict[Path, dict[str, str]]) -> None:
+    met = set().union(*(_pairs({key: own[key] for key in rule.CHOICES}) for own in matrix.values()))
+    assert all(
+        frozenset({(a, x), (b, y)}) in met
+        for a, b in itertools.combinations(rule.CHOICES, 2)
+        for x in rule.CHOICES[a]
+        for y in rule.CHOICES[b]
+    )
+    assert len(matrix) < 30
+
+
+def test_every_project_is_clean_for_the_linter(matrix: dict[Path, dict[str, str]]) -> None:
+    for command in (["ruff", "check", "--quiet"], ["ruff", "format", "--check", "--quiet"]):
+        done = subprocess.run([*command, "--no-cache", *map(str, matrix)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_every_project_compiles_and_its_own_imports_are_there(matrix: dict[Path, dict[str, str]]) -> None:
+    for folder, own in matrix.items():
+        for path in (
+            *(folder / "src" / own["package_name"]).rglob("*.py"),
+            *folder.glob("tests/**/*.py"),
+            folder / "tasks.py",
+        ):
+            tree = ast.parse(path.read_bytes(), str(path))
+            for module in _modules(tree):
+                if module.split(".")[0] in (own["package_name"], "stemma"):
+                    there = folder / "src" / Path(*module.split("."))
+                    assert there.is_dir() or there.with_suffix(".py").is_file(), f"{path}: {module}"
+                elif path.is_relative_to(folder / "tests"):
+                    assert (
+                        not (ROOT / "tests" / f"{module}.py").is_file() or (folder / f"tests/{module}.py").is_file()
+                    ), path
+
+
+def _modules(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def test_nothing_of_ours_is_left_over(matrix: dict[Path, dict[str, str]]) -> None:
+    for folder in matrix:
+        files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        assert not [name for name in files if "purchase" in name or "{{" in name]
+        for name, path in files.items():
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"purchase[_-]intent|\{\{ *cookiecutter|\{%", text), name
+            if not name.startswith(("src/stemma/", "docs/")) and name != "LICENSE.stemma":
+                assert "Stemma developers" not in text and "template/" not in text.replace("stemma_template/", ""), name
+
+
+def test_the_toolkit_is_unchanged(matrix: dict[Path, dict[str, str]]) -> None:
+    ours = {path.relative_to(ROOT / "src").as_posix(): path.read_bytes() for path in ROOT.glob("src/stemma/**/*.py")}
+    for folder in matrix:
+        files = [path for path in folder.glob("src/stemma/**/*") if path.is_file()]
+        theirs = {path.relative_to(folder / "src").as_posix(): path.read_bytes() for path in files}
+        assert theirs == ours
+
+
+def test_settings_are_composed_as_stemma_composes_them(matrix: dict[Path, dict[str, str]]) -> None:
+    different = {(own["framework"], own["data"]): folder for folder, own in matrix.items()}
+    for folder in different.values():
+        own = matrix[folder]
+        params, composed = (folder / "params.yaml").read_text("utf-8"), None
+        if own["data"] == "csv":  # chosen, and described by the first run
+            assert "  - data: my_visits\n" in (folder / "conf/config.yaml").read_text("utf-8")
+            composed = conf.compose(folder, ["data=simulated"])
+        else:
+            composed = conf.compose(folder)
+            assert conf.differences(folder) == ()
+        assert yaml.safe_load(params) == yaml.safe_load(composed)
+        values = yaml.safe_load(params)
+        assert values["data"]["task"] == ("multiclass" if own["data"] == "digits" else "binary")
+        assert values["model"]["name"] == ("keras_tabular" if own["framework"] == "tensorflow" else "torch_tabular")
+        assert values["package"]["name"] == own["project_slug"]
+        assert values["package"]["description"] == own["description"]
+
+
+def test_what_was_not_chosen_is_gone(matrix: dict[Path, dict[str, str]]) -> None:
+    words = {"torch": ("torch", "torch_"), "tensorflow": ("tensorflow", "keras_")}
+    for folder, own in matrix.items():
+        project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+        assert project["requires-python"] == f">={own['python_version']},<3.14"
+        readme = (folder / "README.md").read_text("utf-8")
+        assert "tasks.py run" in readme and "tasks.py test" in readme
+        for framework, (name, prefix) in words.items():
+            chosen = own["framework"] in ("both", framework)
+            assert (folder / f"src/{own['package_name']}/models/{name}").is_dir() == chosen
+            assert bool(list(folder.glob(f"conf/model/{prefix}*.yaml"))) == chosen
+            assert (
+                f'"{prefix}' in (folder / f"src/{own['package_name']}/models/__init__.py").read_text("utf-8")
+            ) == chosen
+            assert (name in project["optional-dependencies"]) == chosen
+            assert (f"\n{name}==" in (folder / "requirements.lock").read_text("utf-8")) == chosen
+            assert chosen or name not in readme
+            assert chosen or f"={prefix}" not in "".join(page.read_text("utf-8") for page in folder.glob("docs/*.md"))
+        targets = {"github": ".github/workflows/ci.yml", "gitlab": ".gitlab-ci.yml", "jenkins": "Jenkinsfile"}
+        assert [key for key, file in targets.items() if (folder / file).exists()] == [own["ci"]] * (own["ci"] != "none")
+        for file in targets.values():
+            if (folder / file).exists():
+                assert re.findall(r"python(?:-version: \"|:)(3\.\d+)", (folder / file).read_text("utf-8")) == [
+                    own["python_version"]
+                ]
+        config = (folder / ".dvc/config").read_text("utf-8")
+        assert ("s3://my-bucket/models" in config) == (own["remote"] == "s3")
+        assert not re.search("key|secret|password", config)
+        assert (folder / "LICENSE").exists() == (own["licence"] != "none")
+        if own["licence"] != "none":
+            assert "Ada" in (folder / "LICENSE").read_text("utf-8")
+        assert "The Stemma developers" in (folder / "LICENSE.stemma").read_text("utf-8")
+
+
+def test_pages_link_to_files_that_are_there(matrix: dict[Path, dict[str, str]]) -> None:
+    for folder in matrix:
+        for page in (folder / "README.md", *folder.glob("docs/*.md")):
+            for link in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")):
+                assert "://" in link or (page.parent / link).exists(), f"{page.relative_to(folder)}: {link}"
+
+
+def test_pins_of_one_framework_are_those_that_the_rest_does_not_need() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+
+    def needed(*without: str) -> set[str]:
+        kept = [each for name, each in extras.items() if name not in ("all", *without)]
+        todo = [Requirement(text) for text in (*project["dependencies"], *itertools.chain(*kept))]
+        seen: set[tuple[str, frozenset[str]]] = set()
+        while todo:
+            one = todo.pop()
+            key = (_canonical(one.name), frozenset(one.extras))
+            if key not in seen:
+                seen.add(key)
+                todo += _requirements(one.name, one.extras)
+        return {name for name, _ in seen}
+
+    lines = (ROOT / "requirements.lock").read_text("utf-8").splitlines()
+    pinned = {_canonical(line.split("==")[0]) for line in lines if "==" in line}
+    for framework in ("torch", "tensorflow"):
+        assert {_canonical(name) for name in frameworks.PINS[framework]} == (needed() - needed(framework)) & pinned
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _requirements(name: str, chosen: set[str]) -> list[Requirement]:
+    try:
+        found = [Requirement(text) for text in importlib.metadata.requires(name) or []]
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    return [one for one in found if not one.marker or any(one.marker.evaluate({"extra": e}) for e in {"", *chosen})]
+
+
+# Parts
+
+
+def test_import_lines_are_in_order_again_and_within_the_line() -> None:
+    names = [f"the_name_{number}" for number in range(12)]
+    long, wrapped = ", ".join(names), "".join(f"    {name},\n" for name in names)
+    other, last = "from zebra.b import (\n    x,\n)\n", "from stemma import y\n"
+    text = f"import os\n\nfrom zebra.a import {long}\n{other}{last}\nz = 1\n"
+    expected = f"import os\n\n{last}from zebra.a import (\n{wrapped})\n{other}\nz = 1\n"
+    assert imports.sorted_again(text, "zebra") == expected
+    assert imports.sorted_again(text, "other") == text
+
+
+@pytest.mark.parametrize(
+    ("folder", "windows", "line"),
+    [
+        ("/work/shop", False, "cd /work/shop"),
+        ("/work/a shop's", False, "cd " + "'/work/a shop'\"'\"'s'"),
+        ("C:/work/shop", True, "cd C:\\work\\shop"),
+        ("C:/my work/shop", True, 'cd "C:\\my work\\shop"'),
+    ],
+)
+def test_the_last_words_are_three_commands_as_they_must_be_typed(
+    folder: str, windows: bool, line: str, answers: Answers
+) -> None:
+    from pathlib import PurePosixPath, PureWindowsPath
+
+    told = closing.message((PureWindowsPath if windows else PurePosixPath)(folder), answers(), windows)  # type: ignore[arg-type]
+    commands = [text.strip() for text in told.splitlines() if text.startswith("    ")]
+    assert commands == [line, "python tasks.py run", "python tasks.py test"]
+
+
+def test_the_table_of_ones_own_is_ignored_by_git_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        stamp.ignore(tmp_path / "visits.csv")
+    assert (tmp_path / ".gitignore").read_bytes() == b"/visits.csv\n"
+
+
+def test_questions_are_few_and_json_is_plain() -> None:
+    questions = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+    assert len([key for key in questions if not key.startswith("_")]) == 15
