@@ -91,7 +91,8 @@ def gc(
         return
     if apply:
         done = collecting.collect(root, rules)
-        show_json(done) if as_json else show([*_planned(done.plan, "went"), *_done(done, _free(remotes, experiments, drop_retired, keep, project))], as_md)
+        free = _free(remotes, experiments, drop_retired, keep or (), project or ())
+        show_json(done) if as_json else show([*_planned(done.plan, "went"), *_done(done, free)], as_md)
         return
     plan = collecting.plan(root, rules)
     show_json(plan) if as_json else show([*_planned(plan, "would go"), *_next(plan)], as_md)
@@ -130,7 +131,14 @@ def _planned(plan: "Plan", word: str) -> Report:
     parts: list[str | Table] = [*plan.fetched]
     parts.append(f"{counted} and the work tree stay{': ' * bool(names)}{', '.join(names[:MOST])}{more}")
     rows = [
-        (each.place, str(each.objects), in_bytes(each.size), str(each.going), in_bytes(each.going_size), str(each.young))
+        (
+            each.place,
+            str(each.objects),
+            in_bytes(each.size),
+            str(each.going),
+            in_bytes(each.going_size),
+            str(each.young),
+        )
         for each in plan.places
     ]
     parts.append(Table(("place", "objects", "bytes", word, "bytes", "too young"), rows))
@@ -161,16 +169,15 @@ def _nothing(plan: "Plan") -> str:
 
 
 def _free(
-    remotes: Sequence[str | None], experiments: str, drop_retired: bool, keep: list[str] | None,
-    project: list[Path] | None,
-) -> str:  # fmt: skip
+    remotes: Sequence[str | None], experiments: str, drop_retired: bool, keep: Sequence[str], projects: Sequence[Path]
+) -> str:
     """The command that empties the trash by the same rules: others may need what is in it."""
     words = ["stemma", "gc", "--empty-trash"]
     words += [word for name in remotes for word in ("--remote", *([] if name is None else [name]))]
     words += ["--experiments", experiments] if experiments != "all" else []
     words += ["--drop-retired"] if drop_retired else []
-    words += [word for name in keep or () for word in ("--keep", name)]
-    words += [word for folder in project or () for word in ("--project", str(folder))]
+    words += [word for name in keep for word in ("--keep", name)]
+    words += [word for folder in projects for word in ("--project", str(folder))]
     return shlex.join(words)
 
 
@@ -186,5 +193,7 @@ def _moved(moved: "Sequence[Moved]", word: str) -> Report:
     if not moved:
         return ["nothing to delete"]
     return [
-        "\n".join(f"{each.place}: {each.objects} objects, {in_bytes(each.size)}, {word} (run {each.run})" for each in moved)
+        "\n".join(
+            f"{each.place}: {each.objects} objects, {in_bytes(each.size)}, {word} (run {each.run})" for each in moved
+        )
     ]

@@ -74,6 +74,18 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 
+def in_bytes(size: int | None) -> str:
+    """Bytes for people."""
+    if size is None:
+        return "-"
+    number = float(size)
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
+
+
 def _is_property(what: object) -> bool:
     return isinstance(what, property)
 

@@ -774,3 +774,43 @@ def test_a_server_that_stops_in_the_middle_leaves_what_undo_brings_back(
     assert is_whole(cloud)
     collecting.undo(cloud.folder)
     assert (cached(cloud), in_bucket(cloud, s3)) == before
+
+
+# What was not committed before a merge or a rebase, and others of the same clone.
+
+
+@pytest.mark.parametrize("command", ["merge", "rebase"])
+def test_what_an_autostash_holds_stays(world: World, command: str) -> None:
+    world.write("notes", "a\n")
+    world.commit("a")
+    world.ok("git", "checkout", "-qb", "other", "HEAD~1")
+    world.write("notes", "b\n")
+    world.write("mine.bin", "older")
+    world.ok("dvc", "add", "-q", "mine.bin")
+    world.commit("b")
+    world.write("mine.bin", "not committed")
+    world.ok("dvc", "add", "-q", "mine.bin")
+    assert world.run("git", command, "--autostash", "main").returncode != 0  # notes conflict
+    collecting.collect(world.folder, NOW)
+    assert b"not committed" in cached(world).values()
+
+
+def test_another_work_tree_of_the_clone_or_one_folder_twice_may_be_named_as_projects(
+    world: World, tmp_path: Path
+) -> None:
+    world.ok("git", "worktree", "add", "-q", str(tmp_path / "tree"), "main~1")
+    projects = (tmp_path / "tree", tmp_path / "tree", world.folder)
+    done = collecting.collect(world.folder, Rules(older_than=timedelta(), projects=projects))
+    assert lost(done.plan) == ["second"]
+
+
+def test_the_command_that_frees_the_disk_follows_the_same_rules(world: World, run: Run) -> None:
+    registering.register(world.folder, "HEAD~1")
+    registering.retire(world.folder, "v1.1.0", why="A mistake")
+    code, out, _ = run(world, "gc", "--older-than", "0", "--drop-retired", "--remote", "--apply")
+    assert code == 0
+    free = out.strip().rpartition("to free the disk: stemma ")[2]
+    assert free == "gc --empty-trash --remote --drop-retired"
+    code, out, error = run(world, *free.split())
+    assert code == 0, error
+    assert "deleted for good" in out

@@ -392,6 +392,7 @@ def test_a_stage_goes_back_alone(world: World) -> None:
     assert "prod would go back to v1.0.0" in cli(world, "--stage", "prod", "--dry-run").output
     planned = json.loads(cli(world, "--stage", "prod", "--dry-run", "--json").output)
     assert planned == {"stage": "prod", "version": "v1.0.0"}
+    assert "no revision is named 'nonsense'" in str(cli(world, "nonsense", "--stage", "prod", "--dry-run").exception)
     done = cli(world, "--stage", "prod", "-m", "Too many false alarms")
     assert done.exit_code == 0, done.output
     assert "RolledBack" in done.output
@@ -662,3 +663,185 @@ def test_a_file_where_a_stage_that_has_not_run_would_put_its_output_is_kept(worl
     with pytest.raises(VersionError, match=r"in the way \(mine.bin\)"):
         rollback.roll_back(world.folder, later)
     assert (world.folder / "mine.bin").read_text() == "mine\n"
+
+
+# What a person has that no version keeps, around a kill.
+
+
+def dies(monkeypatch: pytest.MonkeyPatch, step: str, work: Callable[[], object], *, after: bool = True) -> None:
+    """Kill a rollback right before or after one of its steps."""
+    from stemma.versions.rollback import moves
+
+    real = getattr(moves, step)
+
+    def last(*arguments: object, **more: object) -> None:
+        if after:
+            real(*arguments, **more)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(moves, step, last)
+        assert killed_after(60.0, work)
+
+
+@posix
+def test_an_untracked_file_that_was_there_before_is_there_after_an_abort(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.write("notes/old page.md", "Old.\n")
+    before = state(world)
+    dies(monkeypatch, "code", lambda: rollback.roll_back(world.folder, V1))
+    rollback.abort(world.folder)
+    assert state(world) == before
+    assert world.ok("git", "status", "--porcelain") == '?? "notes/old page.md"'
+
+
+@posix
+def test_an_abort_before_the_stash_was_made_leaves_what_is_not_committed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.write("src/mine.py", "mine\n")
+    world.ok("git", "add", "src/mine.py")
+    world.write("src/é à.py", "edited\n")
+    before, status = state(world), world.ok("git", "status", "--porcelain")
+    dies(monkeypatch, "stash", lambda: rollback.roll_back(world.folder, V1, stash=True), after=False)
+    assert rollback.abort(world.folder).undone
+    assert state(world) == before
+    assert world.ok("git", "status", "--porcelain") == status
+
+
+@posix
+@pytest.mark.parametrize("name", ["mine.py", "two\nlines", os.fsdecode(b"caf\xe9")])
+def test_a_file_that_was_staged_after_a_kill_is_kept_aside(
+    world: World, states: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    dies(monkeypatch, "code", lambda: rollback.roll_back(world.folder, V1), after=False)
+    (world.folder / ".git/index.lock").unlink()
+    (world.folder / name).write_text("mine\n")
+    world.ok("git", "add", name)
+    done = rollback.roll_back(world.folder, V1)
+    assert is_at(world, states, V1)
+    assert done.aside == (name,)
+    assert (Path(str(done.saved)) / name).read_text() == "mine\n"
+
+
+@posix
+def test_the_same_relative_name_completes_though_the_commit_was_made(
+    world: World, states: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dies(monkeypatch, "commit", lambda: rollback.roll_back(world.folder, "HEAD~1", commit=True))
+    assert rollback.roll_back(world.folder, "HEAD~1", commit=True).completed
+    assert is_at(world, states, V1)
+    assert world.ok("git", "rev-list", "--count", "HEAD") == "4"
+
+
+@posix
+def test_an_abort_that_gives_up_leaves_no_lock(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    dies(monkeypatch, "code", lambda: rollback.roll_back(world.folder, V1))
+    world.ok("git", "update-ref", "HEAD", "HEAD~1")
+    with pytest.raises(VersionError, match=r"HEAD moved since .* every file stays as it is"):
+        rollback.abort(world.folder)
+    assert not (world.folder / ".git/index.lock").exists()
+
+
+# Others at work.
+
+
+def test_another_rollback_meanwhile_touches_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stemma.versions.rollback import moves
+
+    world.write(".dvc/config", (world.folder / ".dvc/config").read_text() + "    verify = true\n")
+    world.commit("other settings")
+    real, said = moves.data, []
+
+    def trying(*arguments: Any, **more: Any) -> object:
+        said.append(world.run(sys.executable, "-m", "stemma.cli", "rollback", "--abort"))
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(moves, "data", trying)
+    rollback.roll_back(world.folder, V1, commit=True)
+    assert said[0].returncode == 1 and f"is in use by process {os.getpid()}" in said[0].stderr
+    assert world.ok("git", "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("stash", [False, True])
+def test_a_commit_that_is_made_meanwhile_stops_it_before_the_first_move(
+    world: World, states: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, stash: bool
+) -> None:
+    from stemma.versions.rollback import moves
+
+    real = moves.fetch
+
+    def slow(*arguments: Any) -> None:
+        real(*arguments)
+        world.ok("git", "commit", "-q", "--allow-empty", "-m", "meanwhile")
+
+    monkeypatch.setattr(moves, "fetch", slow)
+    with pytest.raises(VersionError, match="HEAD moved meanwhile; nothing was moved"):
+        rollback.roll_back(world.folder, V1, commit=True, stash=stash)
+    assert is_at(world, states, V2)
+    assert journal.read(world.folder) is None
+
+
+def test_a_disk_without_hard_links_is_enough(
+    world: World, states: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(guard.os, "link", refused)
+    rollback.roll_back(world.folder, V1)
+    assert is_at(world, states, V1)
+
+
+# Trees that are unlike others.
+
+
+def test_a_pipeline_that_cannot_be_read_is_one_line(world: World) -> None:
+    world.write("dvc.yaml", "stages: [\n")
+    for stash in (False, True):
+        with pytest.raises(VersionError, match=r"the work tree cannot be read by DVC .*dvc.yaml.*run `git diff HEAD`"):
+            rollback.roll_back(world.folder, V1, stash=stash)
+    assert journal.read(world.folder) is None
+
+
+def test_a_hard_link_that_was_written_through_is_mended_from_the_remote(
+    world: World, states: dict[str, dict[str, str]]
+) -> None:
+    world.ok("dvc", "config", "--local", "cache.type", "hardlink")
+    world.ok("dvc", "checkout", "-q", "--relink")
+    file, md5 = world.folder / "models/export/model.onnx", world.md5("models/export/model.onnx")
+    file.chmod(0o644)
+    file.write_bytes(b"written into the cache")
+    rollback.roll_back(world.folder, "HEAD", stash=True)
+    assert is_at(world, states, V2)
+    assert hashlib.md5(world.object(md5).read_bytes(), usedforsecurity=False).hexdigest() == md5
+
+
+def test_an_output_folder_that_is_empty_is_there_again(world: World) -> None:
+    for file in (world.folder / "models/export").iterdir():
+        file.unlink()
+    empty = world.keep("an empty folder")
+    rollback.roll_back(world.folder, V1, commit=True)
+    rollback.roll_back(world.folder, empty, commit=True)
+    assert list((world.folder / "models/export").iterdir()) == []
+    assert world.ok("dvc", "status", "-q") == ""
+
+
+def test_a_submodule_is_left_where_git_checkout_leaves_it(world: World, states: dict[str, dict[str, str]]) -> None:
+    there = str(world.folder.with_name("part"))
+    world.ok("git", "init", "-q", there)
+    world.ok("git", "-C", there, "commit", "-q", "--allow-empty", "-m", "one")
+    world.ok("git", "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", there, "part")
+    first = world.commit("with a part")
+    world.ok("git", "-C", "part", "commit", "-q", "--allow-empty", "-m", "two")
+    world.commit("with a newer part")
+    rollback.roll_back(world.folder, first, commit=True)
+    assert world.ok("git", "rev-parse", "HEAD^{tree}") == world.ok("git", "rev-parse", f"{first}^{{tree}}")
+    assert journal.read(world.folder) is None
+
+
+def test_json_is_all_that_is_printed_though_outputs_go_into_the_stash(world: World) -> None:
+    (world.folder / "models/export/model.onnx").write_bytes(b"mine")
+    printed = world.ok(sys.executable, "-m", "stemma.cli", "rollback", V1, "--stash", "--json")
+    assert json.loads(printed)["stash"]

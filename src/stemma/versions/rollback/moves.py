@@ -1,11 +1,13 @@
 """The steps of a rollback. Each can be done again from any point at which a kill left it."""
 
+import logging
 import os
 import re
 import shutil
 import stat
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,10 +90,11 @@ def stash(root: Path, repo: Any, note: Journal) -> Journal:
         VersionError: Git refuses.
     """
     if stashed(root) == note.stashed_before:  # else a kill came after it was made
-        for out in changed_outputs(repo).values():
-            out.save()
-            out.commit()
-            out.stage.dump(update_pipeline=False)
+        with _quiet():
+            for out in changed_outputs(repo).values():
+                out.save()
+                out.commit()
+                out.stage.dump(update_pipeline=False)
         repo._reset()
         git(root, "stash", "push", "--quiet", "-m", f"before stemma rollback {note.revision}")
     made = stashed(root)
@@ -350,6 +353,18 @@ def _is_link(file: Path, cached: Path) -> bool:
         return file.samefile(cached)
     except OSError:
         return False
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """DVC tells on standard output which files it writes, where a command prints JSON."""
+    logger = logging.getLogger("dvc")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _prune(folder: Path, root: Path) -> None:
