@@ -115,7 +115,7 @@ def _reshape(inputs: Inputs, attributes: Attributes) -> Any:
     x, shape = inputs
     rank = len(x.shape)
     kept = tf.concat([tf.shape(x, shape.dtype), tf.zeros(max(0, shape.shape[0] - rank), shape.dtype)], 0)
-    return tf.reshape(x, tf.where(shape == 0, kept[: shape.shape[0]], shape))
+    return tf.reshape(x, tf.where(tf.equal(shape, 0), kept[: shape.shape[0]], shape))
 
 
 def _slice(inputs: Inputs, attributes: Attributes) -> Any:
