@@ -34,10 +34,11 @@ SEAL = 64  # letters of a SHA-256
 SMALL, RATIO = 256 * 2**20, 10
 MOST_FILES, LONGEST_NAME = 10_000, 200
 LOCAL = struct.Struct("<4s5H3L2H")  # signature, version, flags, method, time, date, CRC, packed, size, name, extra
+ENTRY = 46  # bytes of an entry of the directory, without its name
 END = struct.Struct("<4s4H2LH")  # signature, disks, files here and in all, size and place of the directory, comment
 UTF8 = 0x800  # the flag of a name that is not ASCII
 # Names that Windows keeps for devices, or cannot write.
-RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*[. ]")
+RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³]) *(\..*)?|.*[. ]")
 
 
 def build(path: Path, files: Mapping[str, bytes]) -> None:
@@ -123,12 +124,14 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    """Of what it says, without what a terminal would obey."""
+    line = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _folded(name: str) -> str:
     """The same for names that some file system takes for one."""
-    return unicodedata.normalize("NFC", name.casefold())
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -155,9 +158,11 @@ def _read(file: BinaryIO) -> dict[str, bytes]:
     if file.read(SEAL) != seal:
         raise BundleError("its bytes are not those that were packed")
     size = file.tell()
+    count, start = _end(file, size)
     with zipfile.ZipFile(file) as archive:
         entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
-        _check_end(file, size, len(entries), archive.start_dir)
+        if (len(entries), archive.start_dir) != (count, start):
+            raise BundleError("its directory does not fit the file")
         _check_entries(entries, size)
         content, place = {}, 0
         for entry in entries:
@@ -169,21 +174,26 @@ def _read(file: BinaryIO) -> dict[str, bytes]:
     return content
 
 
-def _check_end(file: BinaryIO, size: int, count: int, start: int) -> None:
-    """The directory ends where the end of the archive begins, and that ends where the file ends."""
+def _end(file: BinaryIO, size: int) -> tuple[int, int]:
+    """How many files there are, and where the directory begins, before anything as long as the file is parsed.
+
+    The directory ends where the end of the archive begins, and that ends where the file ends.
+    """
     place = size - SEAL - END.size
     if place < 0:
         raise BundleError("it is too short")
     file.seek(place)
     name, disk, first, here, all_, directory, offset, comment = END.unpack(file.read(END.size))
-    whole = (name, disk, first, here, all_, offset + directory, offset, comment)
-    if whole != (b"PK\5\6", 0, 0, count, count, place, start, SEAL):
+    if (name, disk, first, here, offset + directory, comment) != (b"PK\5\6", 0, 0, all_, place, SEAL):
         raise BundleError("its directory does not fit the file")
+    if all_ > MOST_FILES:
+        raise BundleError(f"it holds {all_} files")
+    if directory > all_ * (ENTRY + 4 * LONGEST_NAME):  # of which each letter has 4 bytes at most
+        raise BundleError(f"its directory of {all_} files has {directory} bytes")
+    return all_, offset
 
 
 def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int) -> None:
-    if len(entries) > MOST_FILES:
-        raise BundleError(f"it holds {len(entries)} files")
     check_names([entry.orig_filename for entry in entries])
     for entry in entries:
         if not stat.S_ISREG(entry.external_attr >> 16):
@@ -243,7 +253,7 @@ def _check_manifest(content: Mapping[str, bytes]) -> None:
     listed = {name: data for name, data in content.items() if name not in (MANIFEST, SIGNED)}
     found = {name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in listed.items()}
     for name in sorted(values.keys() - found.keys()):
-        raise BundleError(f"{name} is missing")
+        raise BundleError(f"{name!r} is missing")
     for name in sorted(found.keys() - values.keys()):
         raise BundleError(f"{name} is not in {MANIFEST}")
     for name, value in found.items():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stemma.bundle.archive import GRAPH, first_line
-from stemma.bundle.model import Bundle, open_bundle
+from stemma.bundle.model import REGISTERED, Bundle, open_bundle
 from stemma.errors import BundleError
 
 REQUEST, RESPONSE = "request.json", "response.json"
@@ -51,7 +51,7 @@ def check(path: Path, key: Path | None = None, at_least: str | None = None) -> V
     """
     bundle = open_bundle(path)
     try:
-        version = bundle.registered.get("version")
+        version = _number(bundle)
         found = [
             Check("hashes", True, f"{len(bundle.files)} files are those of the manifest"),
             _signature(bundle, path, key),
@@ -75,10 +75,20 @@ def _signature(bundle: Bundle, path: Path, key: Path | None) -> Check:
     return Check("signature", None, "not looked at: no key was given" if bundle.is_signed else "it has none")
 
 
-def _version(version: Any, at_least: str) -> Check:
+def _number(bundle: Bundle) -> str | None:
+    """The version under which it is registered."""
+    from stemma.versions.registry import parse
+
+    version = bundle.registered.get("version")
+    if bundle.registered and (not isinstance(version, str) or parse(f"model@{version}") is None):
+        raise BundleError(f"{REGISTERED} names {version!r:.60}, which is no version such as v1.2.0")
+    return version
+
+
+def _version(version: str | None, at_least: str) -> Check:
     from stemma.versions.registry import precedence
 
-    if not isinstance(version, str):
+    if version is None:
         raise BundleError(f"it says no version, and {at_least} or later is asked for", run="stemma bundle build")
     if precedence(version) < precedence(at_least):
         raise BundleError(f"it is {version}, and {at_least} or later is asked for")
@@ -86,10 +96,10 @@ def _version(version: Any, at_least: str) -> Check:
 
 
 def _graph(bundle: Bundle) -> Check:
-    bundle.ready()
     try:
         import onnx
     except ImportError:
+        bundle.ready()
         return Check("graph", True, "it fits the signature; operators not looked at: onnx is not installed")
     try:
         model = onnx.load_from_string(bundle.files[GRAPH])
@@ -98,7 +108,7 @@ def _graph(bundle: Bundle) -> Check:
     used = {entry.domain for entry in model.opset_import} | {node.domain for node in _nodes(model)}
     strange = sorted(used - set(DOMAINS))
     if strange:
-        raise BundleError(f"{GRAPH} uses operators of {', '.join(strange)}, which not every runtime has")
+        raise BundleError(f"{GRAPH} uses operators of {', '.join(map(repr, strange))}, which not every runtime has")
     for tensor in _tensors(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             raise BundleError(f"{GRAPH} keeps the tensor {tensor.name!r} in another file")
@@ -106,8 +116,9 @@ def _graph(bundle: Bundle) -> Check:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # of the checker, of shape inference, and of protobuf
         raise BundleError(f"{GRAPH} is no valid graph ({first_line(error)})") from None
-    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    return Check("graph", True, f"valid, standard operators alone (opset {opset}), nothing outside the bundle")
+    bundle.ready()
+    opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
+    return Check("graph", True, f"valid, standard operators alone ({opsets}), nothing outside the bundle")
 
 
 def _graphs(model: Any) -> Iterator[Any]:
@@ -143,7 +154,7 @@ def _sample(bundle: Bundle) -> Check:
         columns = json.loads(bundle.files[REQUEST])["inputs"]
         expected = np.array(json.loads(bundle.files[RESPONSE])[bundle.signature.output], np.float64)
         given = bundle.predict(columns).astype(np.float64)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise BundleError(f"{REQUEST} or {RESPONSE} is damaged ({type(error).__name__})") from None
     if given.shape != expected.shape:
         raise BundleError(f"{REQUEST} gives the shape {given.shape}, and {RESPONSE} has {expected.shape}")

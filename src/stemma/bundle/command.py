@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if chosen.command == "verify":
             print(f"{chosen.bundle} is intact: {len(bundle.files)} files")
         else:
-            predict(bundle, Rows(chosen.rows, chosen.separator, chosen.decimal), chosen.output)
+            predict(bundle, Rows(chosen.rows, chosen.separator, chosen.decimal), chosen.output, chosen.bundle)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stemma.bundle.archive import MANIFEST, SIGNATURE, SIGNED
-from stemma.bundle.model import Bundle
+from stemma.bundle.model import RECORD, Bundle, reading
 
 DATA = ("source", "task", "target", "rows", "features", "classes", "splits", "content")
 
@@ -81,6 +81,11 @@ def difference(a: Bundle, b: Bundle, names: tuple[str, str]) -> BundleDifference
     Raises:
         BundleError: a record is damaged or of another format.
     """
+    with reading(RECORD):
+        return _difference(a, b, names)
+
+
+def _difference(a: Bundle, b: Bundle, names: tuple[str, str]) -> BundleDifference:
     before, after = a.record, b.record
     metrics = [dict(leaves(record.get("metrics") or {})) for record in (before, after)]
     moved = [

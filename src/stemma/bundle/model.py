@@ -1,7 +1,9 @@
 """An opened bundle: its files, its record, its predictions."""
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +20,7 @@ from stemma.errors import BundleError
 
 RECORD, REGISTERED = "version.json", "registered.json"
 FORMAT = 1  # of both
+NOWHERE = str(Path(os.devnull, "nowhere"))  # a folder that is nowhere
 TENSORS = {
     "number": "tensor(float)",
     "boolean": "tensor(float)",
@@ -96,7 +99,7 @@ class Bundle:
     @cached_property
     def _session(self) -> Any:
         try:
-            session = runtime.session(self.files[GRAPH])
+            session = _session(self.files[GRAPH])
         except ImportError:
             raise BundleError("onnxruntime is not installed", run="pip install onnxruntime") from None
         except Exception as error:  # the errors of onnxruntime have no other base
@@ -119,6 +122,19 @@ class Bundle:
         if known != FORMAT:
             raise BundleError(f"{name} has format {known!r}, and this version reads {FORMAT}")
         return MappingProxyType(found)
+
+
+@contextmanager
+def reading(record: str) -> Iterator[None]:
+    """Turn what is not as a record has it, somewhere inside, into one line.
+
+    Raises:
+        BundleError: the block stumbled over it.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{record} is damaged ({type(error).__name__}: {first_line(error)})") from error
 
 
 def open_bundle(path: Path) -> Bundle:
@@ -147,3 +163,15 @@ def verify(path: Path) -> None:
         BundleError: as `open_bundle`.
     """
     open_bundle(path)
+
+
+def _session(content: bytes) -> Any:
+    """As `runtime.session`, for a graph that comes from anybody: tensors that it keeps in other files are not found."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # errors are raised, and told in one line
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", NOWHERE)
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

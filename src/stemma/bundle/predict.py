@@ -4,7 +4,7 @@ import csv
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,20 +19,22 @@ from stemma.files import replaced
 GROUP = 65_536  # rows of a row group in Parquet
 
 
-def predict(bundle: Bundle, rows: Rows, output: Path | None = None) -> None:
+def predict(bundle: Bundle, rows: Rows, output: Path | None = None, origin: Path | None = None) -> None:
     """Write `probability_CLASS` for each class, and `prediction`, of every row.
 
     Args:
         output: Parquet where its name ends so, else CSV; None: CSV to the standard output.
+        origin: the file of the bundle, which is not written over.
 
     Raises:
         BundleError: the rows cannot be read, a value does not fit, or the output cannot be written.
     """
     if output is None:
         return _to_stdout(bundle, rows)
+    _check_place(output, {"rows to predict": rows.path, "bundle": origin})
     try:
         with replaced(output) as partial:
-            if output.suffix == PARQUET:
+            if output.suffix.lower() == PARQUET:
                 _write_parquet(bundle, rows, partial)
             else:
                 with partial.open("w", encoding="utf-8", newline="") as file:
@@ -59,14 +61,28 @@ def outputs(bundle: Bundle, rows: Rows) -> Iterator[NDArray[np.float32]]:
             raise BundleError(f"{rows.path}: {error}") from None
 
 
+def _check_place(output: Path, read: Mapping[str, Path | None]) -> None:
+    """Refuse to put predictions in the place of what is no output."""
+    try:
+        if output.exists() and not output.is_file():  # a pipe or a device would be lost, and gets nothing
+            raise BundleError(f"{output} is no file: name another, or leave it out to write to the terminal")
+        for what, path in read.items():
+            if path is not None and output.exists() and path.exists() and output.samefile(path):
+                raise BundleError(f"{output} holds the {what}: name another file")
+    except OSError as error:
+        raise BundleError(f"{output} cannot be written ({error.strerror or error})") from None
+
+
 def _to_stdout(bundle: Bundle, rows: Rows) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")
     try:
         _write_csv(bundle, rows, sys.stdout)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough; Python would complain once more at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain once more at exit
+        if not isinstance(error, BrokenPipeError):  # that reader, such as `head`, has seen enough
+            raise BundleError(f"predictions cannot be written ({error.strerror or error})") from None
 
 
 def _write_csv(bundle: Bundle, rows: Rows, file: TextIO) -> None:

@@ -1,6 +1,7 @@
 """The rows of a CSV or Parquet file as the arrays that a graph takes: some at a time, so that memory stays flat."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,14 +38,14 @@ def batches(rows: Rows, known: Signature) -> Iterator[Batch]:
     Raises:
         BundleError: names the file, and the column and row of a value that does not fit.
     """
-    return _of_parquet(rows.path, known) if rows.path.suffix == PARQUET else _of_csv(rows, known)
+    return _of_parquet(rows.path, known) if rows.path.suffix.lower() == PARQUET else _of_csv(rows, known)
 
 
 # CSV.
 
 
 def _of_csv(rows: Rows, known: Signature) -> Iterator[Batch]:
-    for first_row, columns in _texts(rows):
+    for first_row, columns in _texts(rows, {each.name for each in known.inputs}):
         try:
             if rows.decimal == ",":
                 columns = _pointed(columns, known, first_row)
@@ -54,25 +55,27 @@ def _of_csv(rows: Rows, known: Signature) -> Iterator[Batch]:
         yield first_row, arrays
 
 
-def _texts(rows: Rows) -> Iterator[tuple[int, dict[str, list[str]]]]:
-    """Number of the first row, and columns of texts."""
+def _texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[str]]]]:
+    """Number of the first row, and those columns of texts that are wanted; the others are not kept in memory."""
     path = rows.path
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True, delimiter=rows.separator)
             header = _header(next(reader, []), path)
+            kept = [place for place, name in enumerate(header) if {name, name.strip()} & wanted]
+            names = [header[place] for place in kept]
             first_row = 1
             batch: list[list[str]] = []
             for row in filter(None, reader):
                 if len(row) != len(header):
                     number = first_row + len(batch)
                     raise BundleError(f"{path}, row {number}: {len(row)} values, and the header has {len(header)}")
-                batch.append(row)
+                batch.append(row if len(kept) == len(row) else [row[place] for place in kept])
                 if len(batch) == BATCH:
-                    yield first_row, _columns(header, batch)
+                    yield first_row, _columns(names, batch)
                     first_row, batch = first_row + BATCH, []
             if batch or first_row == 1:
-                yield first_row, _columns(header, batch)
+                yield first_row, _columns(names, batch)
     except FileNotFoundError:
         raise BundleError(f"{path} is not there") from None
     except (OSError, csv.Error, UnicodeDecodeError) as error:
@@ -99,7 +102,7 @@ def _header(names: list[str], path: Path) -> list[str]:
 
 
 def _check_twice(names: Sequence[str], path: Path) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise BundleError(f"{path} has two columns named {twice[0]!r}")
 

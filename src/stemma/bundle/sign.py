@@ -31,10 +31,11 @@ def key_pair(private: Path) -> Path:
         from cryptography.hazmat.primitives.asymmetric import ec
     except ImportError:
         raise MissingExtra("cryptography", "sign") from None
+    _check_new(private)
     public = private.with_suffix(".pub")
-    for path in (private, public):
-        if path.exists():
-            raise BundleError(f"{path} is there: keys are never overwritten")
+    if private.suffix.lower() == public.suffix:
+        raise BundleError(f"{private} is how the public key is named: give the private one another name, such as .pem")
+    _check_new(public)
     key = ec.generate_private_key(ec.SECP256R1())
     secret = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -50,6 +51,11 @@ def key_pair(private: Path) -> Path:
     return public
 
 
+def _check_new(path: Path) -> None:
+    if path.exists():
+        raise BundleError(f"{path} is there: keys are never overwritten")
+
+
 def sign(path: Path, key: Path, output: Path | None = None) -> None:
     """Sign a bundle; a signature that it has is replaced.
 
@@ -61,6 +67,9 @@ def sign(path: Path, key: Path, output: Path | None = None) -> None:
         StemmaError: the bundle is damaged, the key cannot be used, or model-signing is not installed.
     """
     signing = _library().signing
+    _check_curve(key)
+    if output is not None and output.exists() and key.exists() and output.samefile(key):
+        raise BundleError(f"{output} is the key: name another file")
     bundle = open_bundle(path)
     content = archive.complete({name: data for name, data in bundle.files.items() if name not in (MANIFEST, SIGNED)})
     with _folder(content) as folder:
@@ -101,6 +110,19 @@ def verify(bundle: Bundle, key: Path, where: Path) -> None:
         except Exception as error:  # cryptography and model-signing have no common error
             told = first_line(error)
             raise BundleError(f"{where} was not signed by the owner of {key}, or was changed since ({told})") from None
+
+
+def _check_curve(private: Path) -> None:
+    """Refuse a key on another curve, which model-signing takes and others' tools need not."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    try:
+        key = serialization.load_pem_private_key(private.read_bytes(), None)
+    except (OSError, TypeError, ValueError):  # model-signing says what is wrong with it
+        return
+    if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name != "secp256r1":
+        raise BundleError(f"{private} cannot sign: it must be a private key on P-256, and is on {key.curve.name}")
 
 
 def _library() -> Any:

@@ -11,9 +11,11 @@ def unpack(bundle: Bundle, folder: Path) -> None:
     """Write every file; their names were checked when the bundle was opened.
 
     Raises:
-        BundleError: the folder is a file or is not empty, or cannot be written.
+        BundleError: the folder is a file or is not empty, is the current one, or cannot be written.
     """
     try:
+        if folder.resolve() == Path.cwd():
+            raise BundleError(f"{folder} is the folder where you stand: name a new one")
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise BundleError(f"{folder} is not empty: name another folder")
         with swapped_folder(folder) as partial:

@@ -47,12 +47,14 @@ def inspect(bundle: File, as_json: AsJson = False, as_md: AsMarkdown = False) ->
     Example: stemma bundle inspect models/package/model.zip
     """
     from stemma.bundle import open_bundle
+    from stemma.bundle.model import RECORD, reading
 
     found = open_bundle(bundle)
     if as_json:
         show_json({"path": bundle, "registered": found.registered, "signed": found.is_signed} | _facts(found))
     else:
-        show(_about(found, bundle), as_md)
+        with reading(RECORD):
+            show(_clean(_about(found, bundle)), as_md)
 
 
 @app.command()
@@ -87,7 +89,7 @@ def verify(
     if as_json:
         show_json(found)
     else:
-        show(_verified(found), as_md)
+        show(_clean(_verified(found)), as_md)
 
 
 @app.command()
@@ -112,7 +114,7 @@ def predict(
         mark = character(separator)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--separator") from None
-    predict(package.open_bundle(bundle), package.Rows(rows, mark, decimal), output)
+    predict(package.open_bundle(bundle), package.Rows(rows, mark, decimal), output, bundle)
 
 
 @app.command()
@@ -180,10 +182,24 @@ def diff(
     if as_json:
         show_json(found)
     else:
-        show(_different(found, as_md), as_md)
+        show(_clean(_different(found, as_md)), as_md)
 
 
 # What is shown.
+
+
+def _clean(report: Report) -> Report:
+    """Without what a terminal would obey: a bundle can come from anybody."""
+    return [
+        Table(part.headers, [tuple(map(_plain, row)) for row in part.rows], part.left)
+        if isinstance(part, Table)
+        else _plain(part)
+        for part in report
+    ]
+
+
+def _plain(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _facts(bundle: "Bundle") -> dict[str, Any]:

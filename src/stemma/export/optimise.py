@@ -53,12 +53,16 @@ def halve(network: Any) -> Any:
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
-    for each in network.graph.initializer:
+    constants = [(each.name, each) for each in network.graph.initializer]
+    for node in network.graph.node:
+        if node.op_type == "Constant":
+            constants += [(node.output[0], each.t) for each in node.attribute if each.name == "value"]
+    for name, each in constants:
         if each.data_type == TensorProto.FLOAT:
             largest = float(np.abs(numpy_helper.to_array(each)).max(initial=0))
             if largest > LARGEST:
                 raise ExportError(
-                    f"export.precision: float16 holds numbers up to {LARGEST:,.0f}, and {each.name} has {largest:.6g}",
+                    f"export.precision: float16 holds numbers up to {LARGEST:,.0f}, and {name} has {largest:.6g}",
                     run="dvc exp run -S export.precision=float32",
                 )
     halved = convert_float_to_float16(copy.deepcopy(network), keep_io_types=True)

@@ -155,7 +155,7 @@ def test_a_symlink_or_what_is_no_plain_file_is_refused(enemy: Path, mode: int) -
 
 
 def test_a_file_that_is_missing_extra_or_another_is_named(enemy: Path) -> None:
-    refused(sealed(enemy, GOOD[:-1], dict(GOOD)), r"request\.json is missing")
+    refused(sealed(enemy, GOOD[:-1], dict(GOOD)), r"'request\.json' is missing")
     refused(sealed(enemy, GOOD, dict(GOOD[:-1])), r"request\.json is not in manifest\.json")
     changed = {**dict(GOOD), "request.json": b"[]\n"}
     refused(sealed(enemy, GOOD, changed), r"request\.json is not the file that manifest\.json names")

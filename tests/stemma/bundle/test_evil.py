@@ -192,6 +192,9 @@ def commented(name: str) -> zipfile.ZipInfo:
         (plain("a\\..\\evil"), "is not a safe name"),
         (plain("NUL"), "is not a safe name"),
         (plain("a/com1.txt"), "is not a safe name"),
+        (plain("con .txt"), "is not a safe name"),
+        (plain("com\u00b9.txt"), "is not a safe name"),
+        (plain("conin$"), "is not a safe name"),
         (plain("evil "), "is not a safe name"),
         (plain("a./evil"), "is not a safe name"),
         (plain("e\u202evil"), "is not a safe name"),
@@ -214,6 +217,37 @@ def test_a_name_or_kind_that_a_bundle_never_has_is_refused(entry: zipfile.ZipInf
 def test_names_that_a_file_system_takes_for_one_are_refused(tmp_path: Path) -> None:
     entries = [*GOOD, ("caf\u00e9", b""), ("cafe\u0301", b"")]
     refused(sealed(tmp_path / "model.zip", entries), "is there twice")
+
+
+def test_names_whose_marks_stand_in_another_order_are_one(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="is there twice"):
+        archive.check_names(["\u03b1\u0345\u0301", "\u03b1\u0301\u0345"])
+
+
+@pytest.mark.parametrize(("told", "reason"), [(50_000, "it holds 50000 files"), (5, "its directory of 5 files has 2")])
+def test_a_directory_without_end_is_refused_before_it_is_parsed(
+    told: int, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = b"".join(
+        struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 3, 20, 0, 0, 0, 0, 33, 0, 0, 0, 7, *[0] * 4, 0o100644 << 16, 0)
+        + b"%07d" % number
+        for number in range(50_000)
+    )
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, told, told, len(entries), 0, 64)
+    path = tmp_path / "model.zip"
+    path.write_bytes(entries + end + bytes(64))
+    seal(path)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    refused(path, reason)
+
+
+def test_what_a_terminal_would_obey_is_not_in_a_message(tmp_path: Path) -> None:
+    listed = json.dumps({"format": 1, "files": {"evil\n\x1b[2J": {"bytes": 1, "sha256": ""}}}).encode()
+    path = sealed(tmp_path / "model.zip", GOOD, listed)
+    with pytest.raises(BundleError, match="is missing") as error:
+        bundle.open_bundle(path)
+    assert str(error.value).isprintable()
+    assert archive.first_line(ValueError("evil \x1b[2J\nmore")) == "evil ?[2J"
 
 
 def test_absurd_numbers_of_files_and_lengths_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 
 from bundles import MULTICLASS, REGRESSION, ROWS, SIGNATURE, contents, graph
 from stemma import bundle
+from stemma.bundle.predict import predict
+from stemma.bundle.rows import batches
 from stemma.errors import BundleError
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
@@ -372,3 +375,49 @@ def test_a_reader_that_stops_early_gets_no_trace(model: Path, tmp_path: Path) ->
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 0
+
+
+def test_rows_pipes_and_devices_are_not_written_over(model: Path, rows: Path, tmp_path: Path) -> None:
+    opened, before = bundle.open_bundle(model), rows.read_bytes()
+    with pytest.raises(BundleError, match="holds the rows to predict: name another file"):
+        predict(opened, bundle.Rows(rows), rows)
+    with pytest.raises(BundleError, match="holds the bundle: name another file"):
+        predict(opened, bundle.Rows(rows), model, model)
+    assert rows.read_bytes() == before
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for output in (pipe, tmp_path):
+        with pytest.raises(BundleError, match="is no file: name another"):
+            predict(opened, bundle.Rows(rows), output)
+    assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this platform has no full device")
+def test_a_full_place_behind_the_terminal_is_one_line(model: Path, rows: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "stemma.bundle", "predict", str(model), str(rows)]
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(SOURCE)}
+        )
+    assert (done.returncode, done.stderr) == (1, "error: predictions cannot be written (No space left on device)\n")
+
+
+def test_columns_that_are_not_asked_for_are_not_kept(regression: Path, tmp_path: Path) -> None:
+    wide = 3_000
+    head = ",".join(f"more {number}" for number in range(wide))
+    lines = [f"Month,{head}, PageValues ,Weekend", *[f"May,{'abc,' * wide}0.5,yes"] * 500]
+    (tmp_path / "wide.csv").write_text("\n".join(lines), encoding="utf-8")
+    tracemalloc.start()
+    (((first, arrays)),) = batches(bundle.Rows(tmp_path / "wide.csv"), bundle.open_bundle(regression).signature)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert first == 1 and arrays["PageValues"][:, 0].tolist() == [0.5] * 500
+    assert most < 5e6  # 1.5 million texts have 80 MB
+
+
+def test_the_ending_of_parquet_may_be_in_capitals(model: Path, rows: Path, tmp_path: Path) -> None:
+    opened = bundle.open_bundle(model)
+    predict(opened, bundle.Rows(rows), tmp_path / "out.PARQUET")
+    assert (tmp_path / "out.PARQUET").read_bytes()[:4] == b"PAR1"
+    with pytest.raises(BundleError, match="lack the columns"):
+        predict(opened, bundle.Rows(tmp_path / "out.PARQUET"), tmp_path / "more.csv")

@@ -61,6 +61,10 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> Re
     return CliRunner().invoke(app, ["bundle", *map(str, arguments)])
 
 
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["bundle", *arguments])
+
+
 def ok(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> str:
     done = run(world, monkeypatch, *arguments)
     assert done.exit_code == 0, (done.output, done.exception)
@@ -211,3 +215,40 @@ def test_a_folder_that_holds_something_and_a_file_are_not_unpacked_into(model: P
     (tmp_path / "empty").mkdir()
     unpack(bundle.open_bundle(model), tmp_path / "empty")
     assert (tmp_path / "empty/model.onnx").read_bytes() == contents()["model.onnx"]
+
+
+RECORDS: list[dict[str, object]] = [
+    {"process": "x"},
+    {"structure": [1]},
+    {"structure": {"framework": {"a": 1}, "architecture": [{"name": [1]}]}},
+    {"metrics": {"test": {"a": 1}}, "evaluation": {"test": {"a": {"low": "x", "high": "y"}}}},
+    {"weights": [1]},
+    {"weights": 5},
+]
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_record_that_is_wrong_inside_gives_no_trace(record: dict[str, object], model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.zip"
+    bundle.build(path, {**contents(), "version.json": json.dumps({"format": 1, **record}).encode()})
+    for command in (["inspect", str(path)], ["diff", str(model), str(path)]):
+        done = call(*command)
+        assert done.exit_code == 0 or isinstance(done.exception, StemmaError), done.exception
+
+
+@pytest.mark.parametrize("name", ["evil \x1b[2J", "evil \ud800"])
+def test_what_a_terminal_would_obey_is_not_shown(name: str, model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.zip"
+    bundle.build(path, {**contents(), "version.json": json.dumps({"format": 1, "name": name}).encode()})
+    for command in (["inspect", str(path)], ["diff", str(model), str(path)]):
+        done = call(*command)
+        assert done.exit_code == 0 and "evil ?" in done.stdout and "\x1b" not in done.stdout
+
+
+def test_the_folder_where_one_stands_is_not_unpacked_into(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call("unpack", str(model), ".")
+    assert isinstance(done.exception, StemmaError) and "is the folder where you stand" in str(done.exception)
+    assert list(tmp_path.iterdir()) == []

@@ -162,15 +162,18 @@ def test_keys_are_never_overwritten_and_the_private_one_is_private(keys: Path, t
 
 def test_wrong_keys_are_refused_with_one_line(signed: Path, keys: Path, tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ed25519
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
     pem, secret = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     other = ed25519.Ed25519PrivateKey.generate().private_bytes(pem, secret, serialization.NoEncryption())
     (tmp_path / "ed25519.pem").write_bytes(other)
+    other = ec.generate_private_key(ec.SECP384R1()).private_bytes(pem, secret, serialization.NoEncryption())
+    (tmp_path / "p384.pem").write_bytes(other)
     (tmp_path / "text.pem").write_bytes(b"no key")
     before = signed.read_bytes()
     for key, message in (
         (tmp_path / "ed25519.pem", "cannot sign: it must be a private key on P-256"),
+        (tmp_path / "p384.pem", "cannot sign: it must be a private key on P-256, and is on secp384r1"),
         (tmp_path / "text.pem", "cannot sign: it must be a private key on P-256"),
         (keys / "mine.pub", "cannot sign: it must be a private key on P-256"),
         (tmp_path / "no.pem", "cannot be read"),
@@ -193,3 +196,20 @@ def test_without_model_signing_the_extra_is_named(signed: Path, keys: Path, monk
     for action in (lambda: sign.sign(signed, keys / "mine.pem"), lambda: check(signed, keys / "mine.pub")):
         with pytest.raises(MissingExtra, match=r"model-signing is not installed: run `pip install .*\[sign\]"):
             action()
+
+
+@pytest.mark.parametrize("name", ["mine.pub", "mine.PUB"])
+def test_a_private_key_is_not_written_where_the_public_one_goes(name: str, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="is how the public key is named"):
+        sign.key_pair(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(BundleError, match="keys are never overwritten"):
+        sign.key_pair(Path())
+
+
+def test_a_signed_bundle_is_not_written_over_the_key(signed: Path, tmp_path: Path) -> None:
+    sign.key_pair(tmp_path / "mine.pem")
+    secret = (tmp_path / "mine.pem").read_bytes()
+    with pytest.raises(BundleError, match="is the key: name another file"):
+        sign.sign(signed, tmp_path / "mine.pem", tmp_path / "mine.pem")
+    assert (tmp_path / "mine.pem").read_bytes() == secret

@@ -110,3 +110,11 @@ def test_the_command_tells_folder_and_difference(made: World, run: Run, tmp_path
     assert out == f"{tmp_path / 'out'}: safetensors of HEAD, within 1e-07 of the network on 80 test rows\n"
     code, _, err = run(made, "export", "HEAD", "--output", str(tmp_path / "out"))
     assert code == 1 and err.startswith("error: ") and err.count("\n") == 1
+
+
+def test_a_link_that_leads_out_of_the_repository_is_left_out(made: World, tmp_path: Path) -> None:
+    world = made.copy(tmp_path / "copy")
+    (world.folder / "outside").symlink_to("/etc/hostname")
+    world.ok("git", "add", "outside")
+    world.ok("git", "commit", "-qm", "a link", "outside")
+    assert export(world.folder, "HEAD", "safetensors", tmp_path / "out").parity["rows"] == 80
