@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -108,6 +109,31 @@ def test_run_installs_the_framework_of_params_yaml_rebuilds_and_says_where_the_r
         ("dvc", "repro", "train"),
     ]
     assert "models/package/model.zip" in capsys.readouterr().out
+
+
+def test_the_first_run_makes_a_repository_of_its_own_also_inside_another(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """In another one, DVC and the toolkit would look for dvc.lock at the wrong place."""
+    outer, folder = tmp_path / "outer", tmp_path / "outer/shop"
+    written(outer, {"page.md": "", "shop/a.py": ""})
+    for command in (["init", "-q"], ["add", "page.md"], ["commit", "-qm", "a page"]):
+        git(outer, *command)
+    module = loaded(ROOT / "tasks.py")
+    monkeypatch.setattr(module, "ROOT", folder)
+    for said in ("lies in another repository and gets one of its own", ""):  # the second time nothing is left to do
+        module.repository()
+        told = capsys.readouterr().out
+        assert said in told and bool(told) == bool(said)
+        assert git(folder, "ls-tree", "-r", "--name-only", "HEAD") == "a.py"
+        assert git(folder, "rev-list", "--count", "HEAD") == "1"
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="there is one process")
+@pytest.mark.xdist_group("one")
+def test_tests_of_a_group_share_a_worker(request: pytest.FixtureRequest) -> None:
+    """pytest-xdist 3.8 forgets its groups, without a word, under pytest 9.2: worlds would be trained twice."""
+    assert request.node.nodeid.endswith("@one")
 
 
 # update-stemma: a template with three states of its toolkit, and a project that has the second

@@ -100,6 +100,7 @@ EVERY = [
     for name, each in formats.FORMATS.items()
     if framework in each.modules
 ]
+APART = [param for param in EVERY if param.values[1] not in ("h5", "safetensors")]  # run as keras is; seconds each
 KEPT = [param for param in EVERY if formats.FORMATS[str(param.values[1])].kept]
 NOT_EMPTY = ("tflite", "safetensors")  # run by what takes one row or more
 each_framework = pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_a_format_gives_what_the_network_gives_for_any_number_of_rows(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("framework", "name"), EVERY)
+@pytest.mark.parametrize(("framework", "name"), APART)
 def test_a_format_runs_in_a_process_that_knows_only_the_file(
     framework: str, name: str, fits: Any, tmp_path: Path
 ) -> None:

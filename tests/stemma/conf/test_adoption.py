@@ -250,7 +250,7 @@ def test_a_write_that_fails_half_way_changes_no_file(settings: Any, monkeypatch:
     assert settings.files() == before
 
 
-SLOW = settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 OVERRIDES = st.lists(
     st.sampled_from(
         [
