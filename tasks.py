@@ -37,6 +37,7 @@ def run(*arguments: str) -> None:
 
 def test(*arguments: str) -> None:
     """install all that tests need, run them all (arguments go to pytest)"""
+    repository()
     install("all,dev")
     call("pytest", *(arguments or ("-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadgroup")))
 
@@ -162,13 +163,13 @@ def repository() -> None:
     """Make a Git repository with a first commit where there is none: DVC and its learning curves need one."""
     if not shutil.which("git"):
         raise SystemExit("error: Git is needed, https://git-scm.com, and it is not on the PATH")
-    looked = [
-        subprocess.run(["git", "rev-parse", "--verify", "--quiet", what], cwd=ROOT, capture_output=True).returncode
-        for what in ("--git-dir", "HEAD")
-    ]
-    if looked[0]:
+    top = subprocess.run(["git", "rev-parse", "--show-prefix"], cwd=ROOT, capture_output=True, text=True)
+    if top.returncode or top.stdout.strip():
+        if top.stdout.strip():
+            print("this folder lies in another repository and gets one of its own, for versions are whole commits")
         call("git", "init", "--quiet", "--initial-branch", "main")
-    if looked[1]:
+    head = ("git", "rev-parse", "--verify", "--quiet", "HEAD")
+    if subprocess.run(head, cwd=ROOT, capture_output=True).returncode:
         print("making the first commit", flush=True)
         call("git", "add", "--all")
         call("git", "commit", "--quiet", "--message", "Start")

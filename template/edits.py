@@ -1,10 +1,11 @@
 """What the answers change in the files, as exact replacements. A text that is not found stops the stamp.
 
-The texts are those of the root: the package is renamed afterwards.
+choose(texts, answers)   what the choices change in the texts of the root
+fill(texts, answers)     what a person wrote, once the package is renamed
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -21,7 +22,7 @@ def describe() -> None:
         call(
             "python",
             "-m",
-            "purchase_intent.data.describe",
+            "{package}.data.describe",
             {file},
             "--target",
             {target},
@@ -52,30 +53,46 @@ class Edit:
     new: str
 
 
-def apply(texts: Mapping[str, str], answers: Mapping[str, str]) -> dict[str, str]:
-    """The texts by target, with every edit that the answers ask for.
+def choose(texts: Mapping[str, str], answers: Mapping[str, str]) -> dict[str, str]:
+    """The texts of the root by target, with every edit that the choices ask for.
 
     Raises:
         LookupError: a text is not in its file, or more than once.
     """
+    return _edited(texts, _choices(texts, answers))
+
+
+def fill(texts: Mapping[str, str], answers: Mapping[str, str]) -> dict[str, str]:
+    """The texts with the answers that are free text, and params.yaml composed of them.
+
+    Raises:
+        LookupError: a text is not in its file, or more than once.
+    """
+    filled = _edited(texts, _words(texts, answers))
+    return filled | {"params.yaml": settings.composed(filled)}
+
+
+def _edited(texts: Mapping[str, str], edits: Iterable[Edit]) -> dict[str, str]:
     edited = dict(texts)
-    for edit in _edits(edited, answers):
+    for edit in edits:
         count = edited[edit.file].count(edit.old) if edit.file in edited else 0
         if count != 1:
             raise LookupError(f"template/edits.py: {edit.old!r} stands {count} times in {edit.file}, not once")
         edited[edit.file] = edited[edit.file].replace(edit.old, edit.new)
-    edited["params.yaml"] = settings.composed(edited)
     return edited
 
 
-def _edits(texts: Mapping[str, str], answers: Mapping[str, str]) -> Iterator[Edit]:
-    yield from _names(texts, answers)
+def _choices(texts: Mapping[str, str], answers: Mapping[str, str]) -> Iterator[Edit]:
     yield from _python(answers["python_version"])
     yield from _ci(texts, answers)
     if answers["framework"] != "both":
         yield from _without(texts, {"torch": "tensorflow", "tensorflow": "torch"}[answers["framework"]])
     if answers["data"] == "digits":
         yield Edit("conf/config.yaml", "  - data: simulated\n", "  - data: digits\n")
+
+
+def _words(texts: Mapping[str, str], answers: Mapping[str, str]) -> Iterator[Edit]:
+    yield from _names(texts, answers)
     if answers["data"] == "csv":
         yield from _own_table(answers)
     if answers["remote"] == "s3":
@@ -124,6 +141,7 @@ def _without(texts: Mapping[str, str], framework: str) -> Iterator[Edit]:
         "requirements.lock": tuple(f"{name}==" for name in frameworks.PINS[framework]),
         "docs/dependencies.md": (f"| `[{framework}]`",),
         frameworks.INIT: (f'    "{prefix}_',),
+        "docs/formats.md": tuple(f"| `{name}` |" for name in frameworks.FORMATS_OF[framework]),
         frameworks.FORMATS: (f"    {framework}/", *(f'    "{name}": ' for name in frameworks.FORMATS_OF[framework])),
     }
     for file, beginnings in starts.items():
@@ -143,6 +161,7 @@ def _own_table(answers: Mapping[str, str]) -> Iterator[Edit]:
     repro = '    call("dvc", "repro", *arguments)\n'
     yield Edit("tasks.py", repro, f"    describe()\n{repro}")
     yield Edit("tasks.py", "\n\n\ndef test(", DESCRIBE.format(
+        package=answers["package_name"],
         conf=json.dumps(f"conf/data/{name}.yaml"), file=json.dumps(f"data/raw/{file}"), name=json.dumps(name),
         target=json.dumps(answers["csv_target"], ensure_ascii=False),
     ))  # fmt: skip

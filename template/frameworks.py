@@ -32,6 +32,10 @@ KERAS_WAY = (
     "(see `models/torch/tabular.py`). In TensorFlow it is the same with `KerasModel`, in `models/tensorflow/`; "
     "a layer class of your\nown is registered"
 )
+TABM = """TabM-mini with piecewise-linear embeddings: Gorishniy, Kotelnikov and Babenko, TabM: Advancing Tabular Deep Learning
+with Parameter-Efficient Ensembling, ICLR 2025, section 3 and figure 1. Members share all weights but an adapter before
+the first layer and their own output layer; each is trained by its own loss, and their scores are averaged.
+"""  # noqa: E501
 KERAS_CODE = """import keras
 from keras import layers
 from purchase_intent.models.tensorflow.network import KerasModel
@@ -52,6 +56,25 @@ class Mine(TorchModel):
         return nn.Sequential(nn.Linear(self.problem.inputs, 32), nn.SiLU(), nn.Linear(32, self.problem.outputs))
 """
 
+# What docs/formats.md says of formats that are of one framework.
+FORMATS_WORDS = {
+    "tensorflow": (
+        "- *On demand*: its bytes change at every export, so DVC does not keep it; `stemma export` makes it from any "
+        "version.\n",
+        "- **saved_model.** Signature `serving_default`; the input of each column has its name. Point TensorFlow "
+        "Serving at the\n  folder `saved_model/NAME`. A PyTorch network is translated from ONNX operator by operator; "
+        "an operator without a\n  translation is named (`formats/tensorflow/translate.py`).\n"
+        "- **tflite.** Run by ai-edge-litert, signature `serving_default`, one row or more.\n"
+        "- **h5, keras.** `keras.models.load_model(file)`, after an import of this project's models for its layers. "
+        "Safe mode stays\n  on. `.keras` is written again without its date, so that the same network has the same "
+        "bytes.\n",
+    ),
+    "torch": (
+        "- **torch_export.** `torch.export.load(file).module()`. Our files hold no pickle, and the stage looks before "
+        "it loads; but\n  `torch.export.load` unpickles what a file asks it to: load no file that you do not trust.\n",
+    ),
+}
+
 # (file, old, new), as in edits.Edit
 WITHOUT = {
     "tensorflow": (
@@ -63,8 +86,11 @@ WITHOUT = {
         ("docs/models.md", KERAS_WAY + " with `keras.saving.register_keras_serializable`, and imported before "
          "`stemma.weights.to_keras` reads it.\n", "(see `models/torch/tabular.py`).\n"),
         (INIT, ", in PyTorch (TensorFlow is the same in its folder):", ":"),
+        ("docs/formats.md", "`stemma export REV --format saved_model`", "`stemma export REV --format torch_export`"),
+        *(("docs/formats.md", words, "") for words in FORMATS_WORDS["tensorflow"]),
     ),
     "torch": (
+        *(("docs/formats.md", words, "") for words in FORMATS_WORDS["torch"]),
         ("requirements.lock", "# torch's version names no build: on Linux pip takes the one with CUDA unless a CPU "
          "build is offered.\n", ""),
         ("conf/config.yaml", "  - model: torch_tabular\n", "  - model: keras_tabular\n"),
@@ -83,6 +109,8 @@ WITHOUT = {
         (INIT, "`torch/mine.py`: a class that inherits from `TorchModel` and has `build(self) -> nn.Module`, one score",
          "`tensorflow/mine.py`: a class of `KerasModel` that has `build(self) -> keras.Model`, one score"),
         (INIT, "models.torch.mine:Mine", "models.tensorflow.mine:Mine"),
+        ("src/purchase_intent/models/tensorflow/tabular.py", "The source and its figures are told in "
+         "models/torch/tabular.py; here is the same network in Keras.\n", TABM),
         (INIT, "`framework: torch` and", "`framework: tensorflow` and"),
         ("tasks.py", 'found[1] if found else "torch"', 'found[1] if found else "tensorflow"'),
     ),

@@ -47,9 +47,14 @@ def read(root: Path) -> list[Line]:
 
 
 def files(root: Path, pattern: str) -> list[str]:
-    """The files of a pattern, as they are named from the root; never what Python or an editor leaves."""
+    """The files of a pattern, as they are named from the root; never what Python, an editor or a system leaves."""
     found = (path.relative_to(root) for path in root.glob(pattern) if path.is_file())
-    return sorted(path.as_posix() for path in found if "__pycache__" not in path.parts)
+    return sorted(path.as_posix() for path in found if not any(_is_left(part, pattern) for part in path.parts))
+
+
+def _is_left(part: str, pattern: str) -> bool:
+    """True for a cache, and for a hidden file or folder that the pattern does not name."""
+    return part == "__pycache__" or (part.startswith(".") and part not in pattern.split("/"))
 
 
 def stamped(root: Path, answers: Mapping[str, str]) -> dict[str, str]:

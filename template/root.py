@@ -9,6 +9,7 @@ import runpy
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from click import ClickException
 from jinja2 import Environment
@@ -29,11 +30,20 @@ def checked(answers: Mapping[str, str]) -> str:
     Raises:
         ClickException: an answer is wrong; cookiecutter and cruft print it and write nothing.
     """
-    code = runpy.run_path(str(folder() / "template/answers.py"))
+    code = _answers()
     try:
         return code["check"](answers)
     except code["WrongAnswer"] as error:
         raise ClickException(str(error)) from None
+
+
+def asked(target: object) -> str:
+    """What the network answers, if nobody says it."""
+    return str(_answers()["asked"](target))
+
+
+def _answers() -> dict[str, Any]:
+    return runpy.run_path(str(folder() / "template/answers.py"))
 
 
 def is_news(record: logging.LogRecord) -> bool:
@@ -42,10 +52,11 @@ def is_news(record: logging.LogRecord) -> bool:
 
 
 class Root(Extension):
-    """`template_root()` and `checked(cookiecutter)` in cookiecutter.json and in the hooks."""
+    """`template_root()`, `asked(target)` and `checked(cookiecutter)` in cookiecutter.json and in the hooks."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         logging.getLogger("cookiecutter.hooks").addFilter(is_news)  # the same function is added once
+        environment.globals["asked"] = asked
         environment.globals["checked"] = checked
         environment.globals["template_root"] = lambda: folder().as_posix()

@@ -25,21 +25,23 @@ def plan(root: Path, answers: Mapping[str, str]) -> dict[str, bytes]:
         target: (root / source).read_bytes().decode("utf-8")
         for target, source in manifest.stamped(root, answers).items()
     }
-    edited = edits.apply(texts, answers)
-    return {renamed(target, answers): _final(target, text, answers) for target, text in sorted(edited.items())}
+    chosen = edits.choose(texts, answers)
+    named = {renamed(target, answers): _named(target, text, answers) for target, text in sorted(chosen.items())}
+    filled = edits.fill(named, answers)  # after the rename: an answer may hold our names
+    return {target: text.encode("utf-8") for target, text in filled.items()}
 
 
 def renamed(text: str, answers: Mapping[str, str]) -> str:
     return text.replace(PACKAGE, answers["package_name"]).replace(SLUG, answers["project_slug"])
 
 
-def _final(target: str, text: str, answers: Mapping[str, str]) -> bytes:
+def _named(target: str, text: str, answers: Mapping[str, str]) -> str:
     if target == "LICENSE.stemma" or target.startswith("src/stemma/"):  # unchanged, so that it can be replaced alone
-        return text.encode("utf-8")
+        return text
     text = renamed(text, answers)
     if target.endswith(".py") and answers["package_name"] != PACKAGE:
         text = imports.sorted_again(text, answers["package_name"])
-    return text.encode("utf-8")
+    return text
 
 
 def copied(answers: Mapping[str, str]) -> str:
@@ -55,9 +57,14 @@ def clashes(folder: Path, planned: Mapping[str, bytes]) -> list[str]:
         above = [parent for parent in path.parents if parent.is_relative_to(folder) and parent.is_file()]
         if above:
             found.append(above[0].relative_to(folder).as_posix())
-        elif path.is_dir() or (path.is_file() and path.read_bytes() != content):
+        elif path.is_dir() or (path.is_file() and path.read_bytes() != content) or _leads_nowhere(path):
             found.append(name)
     return sorted(set(found))
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """True for a link without a file behind it: writing would make one, somewhere else."""
+    return path.is_symlink() and not path.exists()
 
 
 def write(folder: Path, planned: Mapping[str, bytes]) -> None:

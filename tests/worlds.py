@@ -69,9 +69,19 @@ def copied(folder: Path, without: tuple[str, ...] = ()) -> None:
             shutil.copyfile(ROOT / name, folder / name)
 
 
+def choose_a_table(folder: Path) -> None:
+    """The simulated one where conf/config.yaml chooses a table that is yet to be described."""
+    path = folder / "conf/config.yaml"
+    text = path.read_text(encoding="utf-8")
+    chosen = re.search(r"^  - data: (\w+)$", text, re.MULTILINE)
+    if chosen and not (folder / f"conf/data/{chosen[1]}.yaml").is_file():
+        path.write_bytes(text.replace(chosen[0], "  - data: simulated").encode("utf-8"))
+
+
 def fresh_project(folder: Path, *settings: str) -> Project:
     """The project's files without results, in a new repository, with settings composed and committed."""
     copied(folder, without=RESULTS)
+    choose_a_table(folder)
     project = Project(folder)
     project.ok("git", "init", "-q", "-b", "main")
     project.ok("stemma", "conf", "sync", *settings)

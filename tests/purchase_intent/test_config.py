@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from purchase_intent import config
 from stemma import conf
 from stemma.errors import SettingsError
-from worlds import PREFIXES, ROOT
+from worlds import PREFIXES, ROOT, choose_a_table
 
 SIMULATED = "data=simulated"  # whatever this project's own defaults are
 HOME = next(iter(PREFIXES))
@@ -126,6 +126,7 @@ def test_the_file_that_holds_a_wrong_setting_is_named(tmp_path: Path) -> None:
     import shutil
 
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    choose_a_table(tmp_path)
     (tmp_path / ".dvc").mkdir()
     shutil.copyfile(ROOT / ".dvc" / "config", tmp_path / ".dvc" / "config")
     file = tmp_path / "conf" / "train" / "default.yaml"

@@ -8,6 +8,7 @@ import importlib.metadata
 import itertools
 import json
 import re
+import shutil
 import subprocess
 import time
 import tomllib
@@ -21,7 +22,7 @@ from packaging.requirements import Requirement
 from stemma import conf
 from template import answers as rule
 from template import closing, edits, frameworks, hook, imports, manifest, stamp
-from worlds import ROOT
+from worlds import ROOT, choose_a_table
 
 Plan = Callable[..., dict[str, bytes]]
 Answers = Callable[..., dict[str, str]]
@@ -114,10 +115,41 @@ def test_a_text_that_an_edit_does_not_find_stops_the_stamp(answers: Answers) -> 
     texts = {target: (ROOT / source).read_text("utf-8") for target, source in manifest.stamped(ROOT, answers()).items()}
     texts["pyproject.toml"] = texts["pyproject.toml"].replace("requires-python", "requires_python")
     with pytest.raises(LookupError, match=r"requires-python.* stands 0 times in pyproject.toml, not once"):
-        edits.apply(texts, answers())
+        edits.choose(texts, answers())
     texts["pyproject.toml"] = (ROOT / "pyproject.toml").read_text("utf-8") * 2
     with pytest.raises(LookupError, match=r"stands 2 times in pyproject.toml, not once"):
-        edits.apply(texts, answers())
+        edits.choose(texts, answers())
+
+
+def test_an_answer_may_hold_our_own_names(plan: Plan) -> None:
+    own = {"package_name": "churn", "project_slug": "churn", "author": "purchase-intent Ltd"}
+    own |= {"data": "csv", "csv_path": "purchase_intent.csv", "csv_target": "purchase_intent"}
+    own |= {"remote": "s3", "s3_bucket": "purchase-intent", "description": "Which purchase_intent?"}
+    stamped = plan(**own)
+    assert b"url = s3://purchase-intent\n" in stamped[".dvc/config"]
+    assert b"Copyright (c) purchase-intent Ltd" in stamped["LICENSE"]
+    assert yaml.safe_load(stamped["params.yaml"])["package"]["description"] == "Which purchase_intent?"
+    assert b"  - data: purchase_intent\n" in stamped["conf/config.yaml"]
+    for text in (
+        b'"churn.data.describe"',
+        b'"data/raw/purchase_intent.csv"',
+        b'"--target",\n            "purchase_intent"',
+    ):
+        assert text in stamped["tasks.py"]
+
+
+def test_what_an_editor_or_a_system_leaves_is_not_stamped(tmp_path: Path) -> None:
+    for name in (
+        "src/a/x.py",
+        "src/a/.ipynb_checkpoints/x.py",
+        "src/a/._x.py",
+        "src/a/__pycache__/x.py",
+        ".dvc/config",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"\xff")
+    assert manifest.files(tmp_path, "src/a/**/*.py") == ["src/a/x.py"]
+    assert manifest.files(tmp_path, ".dvc/config") == [".dvc/config"]
 
 
 def test_a_line_of_the_manifest_that_names_nothing_stops_the_stamp(answers: Answers, tmp_path: Path) -> None:
@@ -203,7 +235,7 @@ def test_the_toolkit_is_unchanged(matrix: dict[Path, dict[str, str]]) -> None:
         assert theirs == ours
 
 
-def test_settings_are_composed_as_stemma_composes_them(matrix: dict[Path, dict[str, str]]) -> None:
+def test_settings_are_composed_as_stemma_composes_them(matrix: dict[Path, dict[str, str]], tmp_path: Path) -> None:
     different = {(own["framework"], own["data"]): folder for folder, own in matrix.items()}
     for folder in different.values():
         own = matrix[folder]
@@ -211,6 +243,9 @@ def test_settings_are_composed_as_stemma_composes_them(matrix: dict[Path, dict[s
         if own["data"] == "csv":  # chosen, and described by the first run
             assert "  - data: my_visits\n" in (folder / "conf/config.yaml").read_text("utf-8")
             composed = conf.compose(folder, ["data=simulated"])
+            shutil.copytree(folder / "conf", tmp_path / "conf", dirs_exist_ok=True)
+            choose_a_table(tmp_path)  # as the project's tests do, so that they pass before the first run
+            assert "  - data: simulated\n" in (tmp_path / "conf/config.yaml").read_text("utf-8")
         else:
             composed = conf.compose(folder)
             assert conf.differences(folder) == ()
@@ -239,6 +274,14 @@ def test_what_was_not_chosen_is_gone(matrix: dict[Path, dict[str, str]]) -> None
             assert (name in project["optional-dependencies"]) == chosen
             assert (f"\n{name}==" in (folder / "requirements.lock").read_text("utf-8")) == chosen
             assert chosen or name not in readme
+            formats = (folder / "docs/formats.md").read_text("utf-8")
+            assert [f"| `{each}` |" in formats for each in frameworks.FORMATS_OF[name]] == [chosen] * len(
+                frameworks.FORMATS_OF[name]
+            )
+            assert chosen or not [
+                path for path in folder.glob("src/*/**/*.py")
+                if "stemma" not in path.relative_to(folder).parts and f"models/{name}/" in path.read_text("utf-8")
+            ]  # fmt: skip
             assert chosen or f"={prefix}" not in "".join(page.read_text("utf-8") for page in folder.glob("docs/*.md"))
         targets = {"github": ".github/workflows/ci.yml", "gitlab": ".gitlab-ci.yml", "jenkins": "Jenkinsfile"}
         assert [key for key, file in targets.items() if (folder / file).exists()] == [own["ci"]] * (own["ci"] != "none")
@@ -259,6 +302,8 @@ def test_what_was_not_chosen_is_gone(matrix: dict[Path, dict[str, str]]) -> None
 def test_pages_link_to_files_that_are_there(matrix: dict[Path, dict[str, str]]) -> None:
     for folder in matrix:
         for page in (folder / "README.md", *folder.glob("docs/*.md")):
+            for path in re.findall(r"(?<![\w/])formats/[\w/]+\.py", page.read_text("utf-8")):
+                assert (folder / "src" / matrix[folder]["package_name"] / path).is_file(), f"{page}: {path}"
             for link in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")):
                 assert "://" in link or (page.parent / link).exists(), f"{page.relative_to(folder)}: {link}"
 
@@ -327,6 +372,11 @@ def test_the_last_words_are_three_commands_as_they_must_be_typed(
     told = closing.message((PureWindowsPath if windows else PurePosixPath)(folder), answers(), windows)  # type: ignore[arg-type]
     commands = [text.strip() for text in told.splitlines() if text.startswith("    ")]
     assert commands == [line, "python tasks.py run", "python tasks.py test"]
+
+
+def test_a_link_that_leads_nowhere_is_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "page.md").symlink_to("../elsewhere.md")
+    assert stamp.clashes(tmp_path, {"page.md": b"", "other.md": b""}) == ["page.md"]
 
 
 def test_the_table_of_ones_own_is_ignored_by_git_once(tmp_path: Path) -> None:

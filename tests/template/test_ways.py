@@ -139,6 +139,19 @@ def test_a_table_of_ones_own_is_copied_from_a_relative_path(
     assert "data/raw/Visits.csv" not in stamped(done, tmp_path / "here/update/churn")
 
 
+def test_long_names_are_cut_to_ones_that_work_and_a_settings_file_may_be_wrong(
+    template: Path, cookiecutter: Cookiecutter, tmp_path: Path
+) -> None:
+    name = "project_name=Which of our visitors of the year 2026 will come back to the shop next month"
+    done = cookiecutter(str(template), "--no-input", name)
+    (folder,) = (tmp_path / "here").iterdir()
+    assert done.returncode == 0 and folder.name == "which-of-our-visitors-of-the-year-2026-will-come"
+    assert (folder / "src/which_of_our_visitors_of_the").is_dir()
+    (tmp_path / "wrong.yaml").write_text("default_context:\n  description:\n", encoding="utf-8")
+    done = cookiecutter(str(template), "--no-input", "--config-file", str(tmp_path / "wrong.yaml"))
+    assert done.returncode == 1 and done.stderr.startswith("Error: description=None: a text")
+
+
 def test_the_template_is_left_as_it_was(template: Path) -> None:
     status = subprocess.run(["git", "status", "--porcelain"], cwd=template, capture_output=True, text=True, check=True)
     assert status.stdout == ""

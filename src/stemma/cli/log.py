@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from stemma.versions.log import Entry, Log
 
 LETTERS = "S structure, P parameters, D data, T settings, C code"
-LEGEND = f"changed: {LETTERS}; s p: not known, for models/weights is not on this machine"
+LEGEND = f"changed: {LETTERS}"
+UNKNOWN = "; s p: not known, for models/weights is not on this machine"
 
 
 class Graph(StrEnum):
@@ -53,11 +54,16 @@ def log(
         typer.echo(f"no version: {why}")
     elif as_md:
         drawn = [] if graph == Graph.ascii else [f"```{graph}\n{_drawn(found, graph)}\n```"]
-        show([*drawn, _table(found), LEGEND], markdown=True)
+        show([*drawn, _table(found), _legend(found)], markdown=True)
     elif graph == Graph.ascii:
-        typer.echo("\n".join([*_lines(found), "", LEGEND]))
+        typer.echo("\n".join([*_lines(found), "", _legend(found)]))
     else:
         typer.echo(_drawn(found, graph))
+
+
+def _legend(found: "Log") -> str:
+    """What the letters stand for; those of what is not known only where a version has one."""
+    return LEGEND + UNKNOWN * any(set("sp") & set(entry.changed or "") for entry in found)
 
 
 def _drawn(found: "Log", graph: Graph) -> str:

@@ -28,6 +28,7 @@ from purchase_intent.data.columns import role_of
 from purchase_intent.data.describe import __main__ as command
 from stemma import conf
 from stemma.errors import DataError
+from worlds import choose_a_table
 
 ROOT = Path(__file__).parents[3]
 Describe = Callable[..., FileTable]
@@ -155,6 +156,7 @@ def test_what_hydra_cannot_say_is_refused(refused, tmp_path):
 def composed(project: Path, file: str, target: str) -> None:
     """Describe a table in a whole project and compose its settings, as `stemma conf sync data=mine` does."""
     shutil.copytree(ROOT / "conf", project / "conf", dirs_exist_ok=True)
+    choose_a_table(project)
     shutil.copy(ROOT / ".dvc/config", project / ".dvc/config")
     command.main([file, "--target", target, "--name", "mine"])
     conf.sync(project, ["data=mine"])

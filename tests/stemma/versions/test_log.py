@@ -82,6 +82,8 @@ def test_what_is_not_on_this_machine_is_said_to_be_unknown(three_versions: World
     (world.remote / "files").rename(world.remote / "gone")
     found = {entry.subject: entry.changed for entry in versions.log(world.folder)}
     assert found == {"first model": None, "only a bias moved": "spT", "more rows": "spDC"}
+    told = "s p: not known, for models/weights is not on this machine"
+    assert told in world.ok("stemma", "log") and told not in three_versions.ok("stemma", "log")
 
 
 def test_a_merge_of_two_retrained_lines_has_two_parents(world: World) -> None:
