@@ -182,7 +182,7 @@ def test_a_queued_experiment_runs_the_code_of_its_own_folder(torch_project: Proj
     assert "test.own_accuracy" in moved["reports/metrics.json"]
 
 
-@KERAS
+@TORCH  # it begins with that project
 def test_an_experiment_may_change_the_framework(torch_project: Project, tmp_path: Path) -> None:
     project = torch_project.copy(tmp_path / "p")
     project.ok("dvc", "exp", "run", "-S", "model=keras_mlp", "-S", "train.learning_rate=0.01", "-S", "train.epochs=2")
