@@ -50,7 +50,7 @@ def edit_conf(project: Project, file: str, old: str, new: str) -> None:
 CHANGES = {
     "a train setting": ("conf/train/default.yaml", "epochs: 6", "epochs: 5", ["settings", *AFTER_TRAIN]),
     "an evaluate setting": ("conf/config.yaml", "bins: 10", "bins: 5", ["settings", "evaluate", "package"]),
-    "an export setting": ("conf/export/default.yaml", "0.0001", "0.001", ["settings", "export"]),
+    "an export setting": ("conf/export/default.yaml", "0.0001", "0.001", ["settings", "export", "package"]),
     "a package setting": ("conf/config.yaml", "name: purchase-intent", "name: other", ["settings", "package"]),
     "a data setting": ("conf/data/simulated.yaml", "0.02", "0.03", ["settings", "prepare", *AFTER_TRAIN]),
     "a comment in conf/": ("conf/train/default.yaml", "# at most", "# at the most", ["settings"]),
@@ -72,7 +72,7 @@ CODE = {
     "src/purchase_intent/models/tensorflow/mlp.py": [],
     "src/purchase_intent/data/bundled.py": [],
     "src/purchase_intent/models/torch/mlp.py": ["train", "evaluate", "export"],
-    "src/purchase_intent/evaluation/metrics.py": ["evaluate"],
+    "src/purchase_intent/evaluation/metrics.py": ["evaluate", "export"],
     "src/purchase_intent/data/split.py": ["prepare", "evaluate"],
     "src/stemma/bundle/archive.py": ["package"],
     "src/stemma/bundle/predict.py": [],
