@@ -15,10 +15,11 @@ from purchase_intent.evaluation import gate, parallel
 from stemma.errors import EvaluationError
 
 WAITING = """
-import time
+import signal, time
 from purchase_intent.evaluation import parallel
 from stemma.errors import one_line
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
     with one_line():
         parallel.run(time.sleep, [(120,), (120,), (120,)], ["a", "b", "c"], 2)
 """
