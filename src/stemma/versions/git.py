@@ -1,4 +1,4 @@
-"""What the versions are read with: `git`, run in a repository's folder; nothing here writes."""
+"""What the versions are read with: `git`, run in a repository's folder."""
 
 import subprocess
 from collections.abc import Sequence
@@ -34,6 +34,28 @@ def commit_of(root: Path, name: str) -> str | None:
     except VersionError:
         git(root, "rev-parse", "--git-dir")  # tells a name that does not exist from a folder without Git
         return None
+
+
+def config(root: Path, *asked: str) -> str:
+    """A setting of Git, as `git config --get` takes its name and type; empty where it is not set."""
+    try:
+        return git(root, "config", "--get", *asked).decode(errors="replace").strip()
+    except VersionError:
+        return ""
+
+
+def own_folder(root: Path) -> Path:
+    """Git's folder of this work tree alone."""
+    return _folder(root, "--git-dir")
+
+
+def common_folder(root: Path) -> Path:
+    """Git's folder that all work trees of a clone share."""
+    return _folder(root, "--git-common-dir")
+
+
+def _folder(root: Path, which: str) -> Path:
+    return Path(git(root, "rev-parse", "--path-format=absolute", which).decode().removesuffix("\n"))
 
 
 def at(commit: str, path: str) -> str:

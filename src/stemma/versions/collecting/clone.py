@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemma.errors import VersionError
-from stemma.versions.git import git, ids
+from stemma.versions.git import config, git, ids
 from stemma.versions.repository import EXPERIMENTS
 
 HEADS, TAGS = "refs/heads/", "refs/tags/"
@@ -37,7 +37,7 @@ def asked(root: Path) -> tuple[tuple[Far, ...], tuple[str, ...]]:
     found: list[Far] = []
     said: list[str] = []
     for remote in git(root, "remote").decode().split():
-        if _config(root, f"remote.{remote}.tagOpt") == "--no-tags":
+        if config(root, f"remote.{remote}.tagOpt") == "--no-tags":
             what = f"this clone takes no tags from {remote}, and tags say which versions are in use"
             raise VersionError(what, run=f"git config --unset remote.{remote}.tagOpt && git fetch --tags {remote}")
         there = _there(root, remote)
@@ -84,8 +84,3 @@ def _remotely(root: Path, remote: str, *words: str, stdin: str = "") -> str:
         what = f"the Git remote {remote!r} cannot be asked for its tags ({told.split(': ', 1)[-1]:.200})"
         raise VersionError(f"{what}, and without them nothing is collected", run=f"git fetch --tags {remote}")
     return done.stdout.decode(errors="replace")
-
-
-def _config(root: Path, name: str) -> str:
-    done = subprocess.run(["git", "config", "--get", name], cwd=root, capture_output=True, text=True)
-    return done.stdout.strip()

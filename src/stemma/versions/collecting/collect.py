@@ -10,7 +10,8 @@ from pathlib import Path
 from stemma.errors import VersionError
 from stemma.versions.collecting import trash
 from stemma.versions.collecting.keep import Rules
-from stemma.versions.collecting.plan import Plan, Work, collected, common_folder, fit, kept_by_all, others, prepare
+from stemma.versions.collecting.plan import Plan, Work, collected, fit, kept_by_all, others, prepare
+from stemma.versions.git import common_folder
 from stemma.versions.keeping import places
 from stemma.versions.keeping.locking import locked
 from stemma.versions.keeping.parallel import each

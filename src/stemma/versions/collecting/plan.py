@@ -177,21 +177,14 @@ def kept_by_all(repository: Repository, stores: Stores, rules: Rules, now: float
     """What the repository keeps, and the objects that it or another one keeps."""
     kept = keep.find(repository, rules, _reader(stores), now)
     shared = set(kept.objects)
-    for folder in rules.projects:
-        other = Repository(folder)
-        if other.root != repository.root:
-            shared |= keep.find(other, rules, _reader(Stores(other)), now).objects
+    for other in others(repository, rules):
+        shared |= keep.find(other, rules, _reader(Stores(other)), now).objects
     return kept, frozenset(shared)
 
 
 def others(repository: Repository, rules: Rules) -> Iterator[Repository]:
     """The other repositories that the rules name."""
     yield from (other for other in map(Repository, rules.projects) if other.root != repository.root)
-
-
-def common_folder(root: Path) -> str:
-    """Git's folder, the same for all work trees of a clone."""
-    return git(root, "rev-parse", "--path-format=absolute", "--git-common-dir").decode().strip()
 
 
 def _reader(stores: Stores) -> Reader:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stemma.errors import VersionError
-from stemma.versions.git import git
+from stemma.versions.git import common_folder
 
 WAIT = 10.0  # seconds
 FILE = "stemma-registry.lock"
@@ -28,7 +28,7 @@ def held(root: Path, wait: float = WAIT) -> Iterator[None]:
     """
     from zc import lockfile  # type: ignore[import-untyped]  # it has no types
 
-    file = Path(git(root, "rev-parse", "--path-format=absolute", "--git-common-dir").decode().strip()) / FILE
+    file = common_folder(root) / FILE
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     told = "{pid} " + command.replace("{", "{{").replace("}", "}}").replace("\n", " ")
     until = time.monotonic() + wait

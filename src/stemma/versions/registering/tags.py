@@ -15,7 +15,7 @@ from pathlib import Path
 
 from stemma.errors import VersionError
 from stemma.versions import registry
-from stemma.versions.git import git
+from stemma.versions.git import config, git
 
 SETTINGS = r"^(user|gpg|tag)\."  # what `git tag` reads
 
@@ -62,7 +62,7 @@ def _made(root: Path, new: Sequence[Tag], sign: bool) -> dict[str, str]:
     asked = ("rev-parse", "--path-format=absolute", "--git-path", "objects", "--show-object-format")
     objects, form = git(root, *asked).decode().splitlines()
     when = _later_than(registry.read(root))
-    signed = sign or _signs(root)
+    signed = sign or config(root, "--type=bool", "tag.gpgSign") == "true"
     made = {}
     with tempfile.TemporaryDirectory(prefix="stemma-tag-") as scratch:
         git(root, "init", "--quiet", "--bare", "--template=", f"--object-format={form}", scratch)
@@ -76,12 +76,6 @@ def _made(root: Path, new: Sequence[Tag], sign: bool) -> dict[str, str]:
             if signed and not signature.strip():  # Git 2.39 makes the tag without it when the SSH key is missing
                 raise VersionError(f"the tag cannot be signed ({_told(said)})", run="git config user.signingkey KEY")
     return made
-
-
-def _signs(root: Path) -> bool:
-    """Whether Git's settings ask for a signature on every tag."""
-    asked = ["git", "config", "--type=bool", "tag.gpgSign"]
-    return subprocess.run(asked, cwd=root, capture_output=True, text=True).stdout.strip() == "true"
 
 
 def _later_than(known: registry.Registry) -> int:
@@ -195,9 +189,7 @@ def remotes(root: Path) -> list[str]:
 def _remote(root: Path) -> str:
     """Where tags go: remote.pushDefault, else origin, else the only one."""
     known = remotes(root)
-    asked = ["git", "config", "remote.pushDefault"]
-    default = subprocess.run(asked, cwd=root, capture_output=True, text=True).stdout.strip()
-    wanted: list[str] = [default, "origin", *(known if len(known) == 1 else [])]
+    wanted: list[str] = [config(root, "remote.pushDefault"), "origin", *(known if len(known) == 1 else [])]
     for name in wanted:
         if name in known:
             return name

@@ -10,7 +10,7 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.files import write_text
-from stemma.versions.git import git
+from stemma.versions.git import own_folder
 from stemma.versions.keeping.trouble import told
 
 FORMAT = 1
@@ -42,7 +42,7 @@ class Journal:
 
 def folder(root: Path) -> Path:
     """Where the journal and what belongs to it lies: in .git, of this work tree alone."""
-    return Path(git(root, "rev-parse", "--path-format=absolute", "--git-dir").decode().strip()) / "stemma"
+    return own_folder(root) / "stemma"
 
 
 def read(root: Path) -> Journal | None:

@@ -6,14 +6,14 @@ import re
 import shutil
 import stat
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
-from stemma.versions.git import commit_of, git
+from stemma.versions.git import commit_of, config, git
 from stemma.versions.keeping import places
 from stemma.versions.keeping.parallel import each
 from stemma.versions.keeping.trouble import told
@@ -103,10 +103,7 @@ def stash(root: Path, repo: Any, note: Journal) -> Journal:
 
 def stashed(root: Path) -> str | None:
     """The last stash."""
-    try:
-        return git(root, "rev-parse", "--verify", "--quiet", "refs/stash").decode().strip()
-    except VersionError:
-        return None
+    return commit_of(root, "refs/stash")
 
 
 def check_code(root: Path, folder: Path, plan: Plan) -> None:
@@ -216,7 +213,7 @@ def verify(root: Path, repo: Any, stores: Stores, wanted: Kept, moved: set[str])
             f"command again, or `stemma rollback --abort`"
         )
     for output in wanted.roots:
-        if any(path == output or path.startswith(f"{output}/") for path in moved):
+        if any(is_in(path, [output]) for path in moved):
             repo.state.save_link(str(root / output), repo.fs)  # so that `dvc checkout` removes it where it must go
     return len(wanted.files)
 
@@ -232,13 +229,11 @@ def commit(root: Path, note: Journal) -> Journal:
         return note
     if note.made is None:
         message = f"Roll back to {note.revision}\n\n{TRAILER}: {note.target}\n"
-        signing = subprocess.run(
-            ["git", "config", "--type=bool", "commit.gpgSign"], cwd=root, capture_output=True, text=True
-        ).stdout.strip()
-        words = ["commit-tree", tree, "-p", note.before, *(["-S"] if signing == "true" else []), "-F", "-"]
+        signed = ["-S"] if config(root, "--type=bool", "commit.gpgSign") == "true" else []
+        words = ["commit-tree", tree, "-p", note.before, *signed, "-F", "-"]
         made = git(root, *words, stdin=message).decode().strip()
         note = journal.write(root, replace(note, made=made))
-    if git(root, "rev-parse", "HEAD").decode().strip() != note.made:
+    if commit_of(root, "HEAD") != note.made:
         git(root, "update-ref", "-m", f"rollback: to {note.revision}", "HEAD", str(note.made), note.before)
     return note
 
@@ -369,8 +364,7 @@ def _quiet() -> Iterator[None]:
 
 def _prune(folder: Path, root: Path) -> None:
     """Folders that became empty."""
-    remove: Callable[[Path], bool] = lambda place: place.is_dir() and not any(place.iterdir())  # noqa: E731
-    while folder != root and remove(folder):
+    while folder != root and folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
         folder = folder.parent
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stemma.errors import VersionError
-from stemma.versions.git import git
+from stemma.versions.git import git, own_folder
 from stemma.versions.keeping import places
 from stemma.versions.keeping.trouble import told
 from stemma.versions.keeping.verify import Stores
@@ -304,7 +304,7 @@ def _fields(stream: bytes) -> list[str]:
 
 
 def _in_progress(root: Path) -> Iterator[str]:
-    folder = Path(git(root, "rev-parse", "--path-format=absolute", "--git-dir").decode().strip())
+    folder = own_folder(root)
     for name, (what, run) in IN_PROGRESS.items():
         if (folder / name).exists():
             yield f"a {what} is in progress: finish it, or run `{run}`"
@@ -318,7 +318,7 @@ def _identity(root: Path) -> Iterator[str]:
 
 
 def _readable(version: Version, new: Kept) -> Iterator[str]:
-    if not any(path == WEIGHTS or path.startswith(f"{WEIGHTS}/") for path in (*new.roots, *new.files)):
+    if not any(is_in(path, [WEIGHTS]) for path in (*new.roots, *new.files)):
         yield f"{version.name} holds no model ({WEIGHTS} is not in its dvc.lock): run `stemma log` for those that do"
     if new.foreign:
         name = version.name
