@@ -86,14 +86,7 @@ def _stage(stage: str, rev: str | None, dry_run: bool, why: str | None, local: b
     from stemma.versions import registering
 
     if dry_run:
-        from stemma.versions import registry
-        from stemma.versions.registering.moves import held_before
-        from stemma.versions.repository import Repository
-
-        target = rev or held_before(registry.read(repository()), stage)
-        known = Repository(repository())
-        if known.registry.find(f"model@v{target.removeprefix('model@').removeprefix('v')}") is None:
-            known.resolve(target)
+        target = registering.would_hold(repository(), stage, rev)
         show_json({"stage": stage, "version": target}) if as_json else typer.echo(f"{stage} would go back to {target}")
         return
     made = registering.roll_back(repository(), stage, rev, why=why, local=local, push=push)

@@ -392,7 +392,8 @@ def test_a_stage_goes_back_alone(world: World) -> None:
     assert "prod would go back to v1.0.0" in cli(world, "--stage", "prod", "--dry-run").output
     planned = json.loads(cli(world, "--stage", "prod", "--dry-run", "--json").output)
     assert planned == {"stage": "prod", "version": "v1.0.0"}
-    assert "no revision is named 'nonsense'" in str(cli(world, "nonsense", "--stage", "prod", "--dry-run").exception)
+    for wrong, message in (("nonsense", "no version is named 'nonsense'"), (V2, "model@v1.1.0 is in prod already")):
+        assert message in str(cli(world, wrong, "--stage", "prod", "--dry-run").exception)
     done = cli(world, "--stage", "prod", "-m", "Too many false alarms")
     assert done.exit_code == 0, done.output
     assert "RolledBack" in done.output

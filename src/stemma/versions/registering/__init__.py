@@ -21,7 +21,7 @@ Reading order:
 """
 
 from stemma.versions.registering.history import Event, History, history
-from stemma.versions.registering.moves import Judgement, demote, promote, register, retire, roll_back
+from stemma.versions.registering.moves import Judgement, demote, promote, register, retire, roll_back, would_hold
 from stemma.versions.registering.numbering import Suggestion, suggest
 
 __all__ = [
@@ -36,4 +36,5 @@ __all__ = [
     "retire",
     "roll_back",
     "suggest",
+    "would_hold",
 ]

@@ -16,7 +16,7 @@ from stemma.versions.registering.history import TRAILER, Event, replay, versions
 from stemma.versions.registering.lock import WAIT, held
 from stemma.versions.registering.numbering import Bump
 from stemma.versions.registering.tags import Remote, Tag, TakenError, write
-from stemma.versions.repository import WEIGHTS, WORKSPACE, Repository, Version
+from stemma.versions.repository import WEIGHTS, WORKSPACE, Repository, Version, opened
 
 MODEL = "model"  # the artifact's name in dvc.yaml
 STAGE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9_/-]*[a-zA-Z0-9])?")  # GTO's rule
@@ -134,6 +134,19 @@ def roll_back(
         return version or held_before(repository.registry, stage)
 
     return _assign(repo, choose, stage, why, None, local, sign, push, wait, rolled_back=True)
+
+
+def would_hold(repo: Repo, stage: str, version: str | None = None) -> str:
+    """The version that `roll_back` would give a stage, such as "v1.2.0"; nothing is written.
+
+    Raises:
+        VersionError: no such version or stage, it is retired, holds the stage, or the stage held none before.
+    """
+    _check_stage(stage)
+    repository = opened(repo)
+    number = _registered(repository, version or held_before(repository.registry, stage))
+    _not_there_already(repository.registry, number, stage)
+    return number
 
 
 def demote(
@@ -258,10 +271,8 @@ def _assign(
         known = repository.registry
         _same_holders(known, before, [stage])
         number = _registered(repository, choose(repository))
-        commit = known.registered[MODEL, number]
-        holder = known.assigned.get((MODEL, stage))
-        if holder == commit:
-            raise VersionError(f"{MODEL}@{number} is in {stage} already", run=f"stemma history {stage}")
+        _not_there_already(known, number, stage)
+        commit, holder = known.registered[MODEL, number], known.assigned.get((MODEL, stage))
         version = repository.version(f"{MODEL}@{number}")
         reach.check(version, local=local)
         shown = None if judgement is None or holder is None else _judged(repository, holder, version, judgement)
@@ -273,6 +284,11 @@ def _assign(
         except TakenError:
             raise _taken(repository, known, tag.name) from None
         return _event(repository, tag.name)
+
+
+def _not_there_already(known: registry.Registry, number: str, stage: str) -> None:
+    if known.assigned.get((MODEL, stage)) == known.registered[MODEL, number]:
+        raise VersionError(f"{MODEL}@{number} is in {stage} already", run=f"stemma history {stage}")
 
 
 def _message(subject: str, *more: str | None) -> str:
