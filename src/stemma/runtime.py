@@ -1,14 +1,18 @@
 """onnxruntime, set up the same way everywhere: one thread, so that results repeat and small networks are fast."""
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+NOWHERE = str(Path(os.devnull, "nowhere"))  # a folder that is nowhere
+
 
 def session(content: bytes) -> Any:
-    """An InferenceSession over a serialised graph.
+    """An InferenceSession over a serialised graph, which may come from anybody: no other file is read for it.
 
     Raises:
         onnxruntime.capi.onnxruntime_pybind11_state.Fail and its kin: the bytes are no valid graph.
@@ -18,7 +22,8 @@ def session(content: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors alone
+    options.log_severity_level = 4  # errors are raised
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", NOWHERE)
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 

@@ -4,6 +4,7 @@ After M. Mitchell et al., Model Cards for Model Reporting, FAT* 2019: intended u
 slice, limits, lineage, licence.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -49,7 +50,7 @@ def told_version(text: str, number: str, commit: str) -> str:
 def _what(record: Facts) -> str:
     data, process = record["data"], record["process"]
     tensors = record.get("weights") or ()
-    count = sum(_entries(each.get("shape") or ()) for each in tensors)
+    count = sum(math.prod(each.get("shape") or ()) for each in tensors)
     return (
         f"Predicts `{_in_code(data['target'])}` ({data['task']}) from {len(data['features'])} columns of a table. "
         f"Network `{process['model']['name']}`, {count:,} numbers in {len(tensors)} tensors."
@@ -138,10 +139,3 @@ def _list(lines: Iterable[str]) -> str:
 
 def _in_code(text: Any) -> str:
     return " ".join(str(text).split()).replace("`", "'")
-
-
-def _entries(shape: Iterable[int]) -> int:
-    count = 1
-    for side in shape:
-        count *= side
-    return count

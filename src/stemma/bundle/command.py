@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stemma.bundle.model import open_bundle
 from stemma.bundle.predict import predict
-from stemma.bundle.rows import Rows
+from stemma.bundle.rows import Rows, character
 from stemma.errors import one_line
 
 
@@ -51,15 +51,3 @@ def _character(text: str) -> str:
         return character(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def character(text: str) -> str:
-    """A separator; a tab may be written as \\t, which is easier to type.
-
-    Raises:
-        ValueError: it is none.
-    """
-    text = "\t" if text == "\\t" else text
-    if len(text) != 1 or text in '"\r\n':
-        raise ValueError(f"{text!r} is not one character that can separate fields")
-    return text

@@ -1,7 +1,6 @@
 """An opened bundle: its files, its record, its predictions."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from stemma.errors import BundleError
 
 RECORD, REGISTERED = "version.json", "registered.json"
 FORMAT = 1  # of both
-NOWHERE = str(Path(os.devnull, "nowhere"))  # a folder that is nowhere
 TENSORS = {
     "number": "tensor(float)",
     "boolean": "tensor(float)",
@@ -99,7 +97,7 @@ class Bundle:
     @cached_property
     def _session(self) -> Any:
         try:
-            session = _session(self.files[GRAPH])
+            session = runtime.session(self.files[GRAPH])
         except ImportError:
             raise BundleError("onnxruntime is not installed", run="pip install onnxruntime") from None
         except Exception as error:  # the errors of onnxruntime have no other base
@@ -153,7 +151,16 @@ def open_bundle(path: Path) -> Bundle:
         raise BundleError(f"{path} cannot be read ({error.strerror or error})") from None
     except BundleError as error:
         raise BundleError(f"{path} is damaged ({error})", run=f"dvc checkout {path.as_posix()}") from None
-    return Bundle(MappingProxyType(content), signature.parse(content[SIGNATURE]))
+    return of(content)
+
+
+def of(files: Mapping[str, bytes]) -> Bundle:
+    """The bundle of files that `archive.read` gave.
+
+    Raises:
+        BundleError: signature.json is damaged.
+    """
+    return Bundle(MappingProxyType(files), signature.parse(files[SIGNATURE]))
 
 
 def verify(path: Path) -> None:
@@ -163,15 +170,3 @@ def verify(path: Path) -> None:
         BundleError: as `open_bundle`.
     """
     open_bundle(path)
-
-
-def _session(content: bytes) -> Any:
-    """As `runtime.session`, for a graph that comes from anybody: tensors that it keeps in other files are not found."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors are raised, and told in one line
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", NOWHERE)
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -6,14 +6,12 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from stemma import signature
 from stemma.bundle import archive
-from stemma.bundle.archive import MANIFEST, SIGNATURE, SIGNED
+from stemma.bundle.archive import MANIFEST, SIGNED
 from stemma.bundle.card import told_version
-from stemma.bundle.model import FORMAT, REGISTERED, Bundle
+from stemma.bundle.model import FORMAT, REGISTERED, Bundle, of
 from stemma.errors import BundleError
 
 if TYPE_CHECKING:
@@ -66,10 +64,9 @@ def release(repo: "Repository | Path | str" = ".", revision: str = "HEAD", outpu
 
 def _parsed(content: bytes, version: "Version") -> Bundle:
     try:
-        files = archive.read(io.BytesIO(content))
+        return of(archive.read(io.BytesIO(content)))
     except BundleError as error:
         raise BundleError(f"{TRACKED} of {version.name} is damaged ({error})") from None
-    return Bundle(MappingProxyType(files), signature.parse(files[SIGNATURE]))
 
 
 def _registered(version: "Version") -> str | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, Report, show, show_json
+from stemma.cli.output import AsJson, Report, in_bytes, show, show_json
 
 if TYPE_CHECKING:
     from stemma.versions.keeping import Backup, Restored
@@ -77,8 +77,8 @@ def key(
 
 def backed_up(found: "Backup") -> Report:
     held = f"{len(found.versions)} version{'s' * (len(found.versions) != 1)}, {found.objects} objects"
-    new = f"{found.copied} of them new, {found.copied_size / 1e6:,.1f} MB"
-    return [f"{found.place}: {held}, {found.size / 1e6:,.1f} MB; {new}", *(f"note: {note}" for note in found.notes)]
+    new = f"{found.copied} of them new, {in_bytes(found.copied_size)}"
+    return [f"{found.place}: {held}, {in_bytes(found.size)}; {new}", *(f"note: {note}" for note in found.notes)]
 
 
 def restored(found: "Restored") -> Report:

@@ -107,8 +107,8 @@ def predict(
     Example: stemma bundle predict models/package/model.zip rows.csv --output predictions.parquet
     """
     from stemma import bundle as package
-    from stemma.bundle.command import character
     from stemma.bundle.predict import predict
+    from stemma.bundle.rows import character
 
     try:
         mark = character(separator)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, in_bytes, show, show_json
 
 if TYPE_CHECKING:
     from stemma.versions.keeping import Fault, Verification
@@ -58,7 +58,7 @@ def verify(
 def report(found: "Verification") -> Report:
     """What was looked at, each fault, what to do, and what was left out."""
     versions = f"{len(found.versions)} version{'s' * (len(found.versions) != 1)}"
-    counted = f"{versions}, {found.objects} objects, {found.size / 1e6:,.1f} MB hashed"
+    counted = f"{versions}, {found.objects} objects, {in_bytes(found.size)} hashed"
     parts: list[str | Table] = [f"{counted} in {' and '.join(found.places) or 'no place'}: {_verdict(found)}"]
     if found.faults:
         rows = [
