@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from stemma.weights.networks import Array, Layer, keras_model, set_keras_tensors
 from stemma.weights.sketch import norm_and_sketch
 
 BIG = 256 * 1024  # bytes, from which a tensor has a file of its own
-THREADS = min(4, os.cpu_count() or 1)
+THREADS = min(4, (os.cpu_count() or 1) + 1)  # one may wait for its turn to sketch
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 DTYPES = ("bool", *INTEGERS, "float16", "float32", "float64", "bfloat16")
 # What Windows takes for a device, whatever follows the first dot.
@@ -59,7 +60,8 @@ def write(
         raise WeightsError(f"buffer {stray!r} is not among the tensors")
     planned = _plan(arrays, _ties(tensors), layers, buffers)
     with swapped_folder(folder) as partial:
-        digests = _merged(_each(lambda file: _save(partial / file[0], file[1], arrays), _by_file(planned).items()))
+        turns, files = Lock(), _by_file(planned).items()
+        digests = _merged(_each(lambda file: _save(partial / file[0], file[1], arrays, turns), files))
         facts = tuple(replace(tensor, **digests[tensor.stored_as]) for tensor in planned)
         text = dump(Index(framework, tuple(layers), facts, structure(layers, facts), config))
         write_text(partial / INDEX, text)
@@ -226,16 +228,20 @@ def _file_name(name: str) -> str:
     return f"_{letters}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
-def _save(path: Path, tensors: Iterable[Tensor], arrays: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
-    """Write one file; {name in it: the facts that the entries give}."""
+def _save(path: Path, tensors: Iterable[Tensor], arrays: Mapping[str, Array], turns: Lock) -> dict[str, dict[str, Any]]:
+    """Write one file; {name in it: the facts that the entries give}.
+
+    One thread sketches at a time: its many short loops each take Python's lock, so two take longer than one.
+    """
     stored = {tensor.stored_as: arrays[tensor.stored_as] for tensor in tensors}
     path.parent.mkdir(exist_ok=True)
     save_file(stored, path)
-    return {name: _digest(array) for name, array in stored.items()}
+    return {name: _digest(array, turns) for name, array in stored.items()}
 
 
-def _digest(array: Array) -> dict[str, Any]:
-    norm, sketch = norm_and_sketch(array)
+def _digest(array: Array, turns: Lock) -> dict[str, Any]:
+    with turns:
+        norm, sketch = norm_and_sketch(array)
     return {"sha256": _sha256(array), "norm": norm, "sketch": sketch}
 
 
