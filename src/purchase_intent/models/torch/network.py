@@ -82,20 +82,32 @@ class TorchModel(Model):
         """The same for full batches, the same bytes in a fraction of the time."""
         if not batches:
             return
-        trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        update = _fused_adam(self.optimizer, trained) if self.clip_norm is None else None
-        with torch.inference_mode():
+        losses = []
+        with torch.inference_mode(), self._updating() as update:
             for batch in batches:
                 loss, *gradients = self.recorded(*batch)
-                if update is None:
-                    for parameter, gradient in zip(trained, gradients, strict=True):
-                        parameter.grad = gradient
-                    self._clip()
-                    self._update()
-                else:
-                    update(gradients)
-                total += loss * self.batch_size
+                update(gradients)
+                losses.append(loss.item())
         self.optimizer.zero_grad()
+        sums = np.float32(losses) * np.float32(self.batch_size)
+        total.fill_(float(np.add.accumulate([np.float32(total), *sums])[-1]))  # one after the other, as `_run` adds
+
+    @contextlib.contextmanager
+    def _updating(self) -> Iterator[Callable[[list[Any]], None]]:
+        """A step of the optimizer for gradients in the order of the parameters."""
+        trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+
+        def update(gradients: list[Any]) -> None:
+            for parameter, gradient in zip(trained, gradients, strict=True):
+                parameter.grad = gradient
+            self._clip()
+            self._update()
+
+        if self.clip_norm is None and isinstance(self.optimizer, torch.optim.AdamW):
+            with _fused_adam(self.optimizer, trained) as update:
+                yield update
+        else:
+            yield update
 
     def _begin_epoch(self, rate: float, seed: int) -> None:
         torch.manual_seed(seed)
@@ -269,7 +281,7 @@ def choose_device(settings: TrainSettings) -> torch.device:
 
 def _be_deterministic() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is only repeatable with a workspace of its own
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would import the compiler, seconds of it
 
 
 def _optimizer(network: nn.Module, settings: TrainSettings, fused: bool) -> torch.optim.Optimizer:
@@ -283,29 +295,36 @@ def _optimizer(network: nn.Module, settings: TrainSettings, fused: bool) -> torc
     return torch.optim.AdamW(groups, lr=settings.learning_rate, eps=1e-7, fused=fused)
 
 
-def _fused_adam(optimizer: torch.optim.Optimizer, trained: list[Any]) -> Callable[[list[Any]], None] | None:
-    """What AdamW's step comes down to, for gradients in the order of these tensors; None for another optimizer."""
-    if not isinstance(optimizer, torch.optim.AdamW):
-        return None
+@contextlib.contextmanager
+def _fused_adam(optimizer: torch.optim.AdamW, trained: list[Any]) -> Iterator[Callable[[list[Any]], None]]:
+    """What AdamW's step comes down to, for gradients in the order of these tensors, which have taken a step before.
+
+    They share one count of steps meanwhile, and groups that differ in nothing are one call.
+    """
     place = {id(parameter): number for number, parameter in enumerate(trained)}
-    calls = []
+    groups: dict[tuple[Any, ...], list[Any]] = {}
     for group in optimizer.param_groups:
-        if not group["params"]:
-            continue
-        states = [optimizer.state[parameter] for parameter in group["params"]]
-        first, second, steps = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
-        settings = {"lr": group["lr"], "beta1": group["betas"][0], "beta2": group["betas"][1], "eps": group["eps"],
-                    "weight_decay": group["weight_decay"], "amsgrad": False, "maximize": False}  # fmt: skip
-        numbers = [place[id(parameter)] for parameter in group["params"]]
-        calls.append((numbers, (group["params"], first, second, steps), settings))
+        settings = (group["lr"], *group["betas"], group["weight_decay"], group["eps"])
+        groups.setdefault(settings, []).extend(group["params"])
+    step = optimizer.state[trained[0]]["step"].clone()
+    calls = []
+    for settings, parameters in groups.items():
+        first, second = ([optimizer.state[p][name] for p in parameters] for name in ("exp_avg", "exp_avg_sq"))
+        named = dict(zip(("lr", "beta1", "beta2", "weight_decay", "eps"), settings, strict=True))
+        numbers = [place[id(parameter)] for parameter in parameters]
+        calls.append((numbers, parameters, first, second, [step] * len(parameters), named))
 
     def update(gradients: list[Any]) -> None:
-        for numbers, (parameters, first, second, steps), settings in calls:
-            torch._foreach_add_(steps, 1)
+        step.add_(1)
+        for numbers, parameters, first, second, steps, named in calls:
             chosen = [gradients[number] for number in numbers]
-            torch._fused_adamw_(parameters, chosen, first, second, [], steps, **settings)
+            torch._fused_adamw_(parameters, chosen, first, second, [], steps, amsgrad=False, maximize=False, **named)
 
-    return update
+    try:
+        yield update
+    finally:
+        for parameter in trained:
+            optimizer.state[parameter]["step"].copy_(step)
 
 
 @contextlib.contextmanager

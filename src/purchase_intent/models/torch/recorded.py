@@ -78,14 +78,22 @@ def _record(step: Callable[..., Any], values: list[Any], batch: Batch) -> Step:
         elif node.op == "call_function":
             _simplify(node, fixed)
     graph.eliminate_dead_code()
-    # Fixed tensors are arguments, which Python finds faster than attributes.
     first = next(iter(graph.nodes))
-    arguments = []
+    arguments: list[Any] = []
+
+    def argument(tensor: Any) -> fx.Node:
+        """Fixed tensors are arguments, which Python finds faster than attributes."""
+        arguments.append(tensor)
+        with graph.inserting_before(first):
+            return graph.placeholder(f"fixed_{len(arguments)}")
+
     for node, tensor in fixed.items():
         if node.users:
-            with graph.inserting_before(first):
-                node.replace_all_uses_with(graph.placeholder(f"fixed_{len(arguments)}"))
-            arguments.append(tensor)
+            node.replace_all_uses_with(argument(tensor))
+    for node in graph.find_nodes(
+        op="call_function", target=aten.div_.Scalar
+    ):  # PyTorch takes a tensor in half the time
+        node.args = (node.args[0], argument(torch.tensor(node.args[1], dtype=node.meta["val"].dtype)))
     for node in fixed:
         graph.erase_node(node)
     for node in list(graph.nodes):
@@ -135,9 +143,10 @@ def _call_directly(node: fx.Node) -> None:
     if not isinstance(node.target, torch._ops.OpOverload):
         return
     name = node.target.overloadpacket.__name__
-    if len(node.args) < sum(not argument.kwarg_only for argument in node.target._schema.arguments):
-        return  # the binding may have other defaults
+    rest = node.target._schema.arguments[len(node.args) :]
+    # All of them: the binding may have other defaults.
+    arguments = (*node.args, *(each.default_value for each in rest if not each.kwarg_only))
     if inspect.isbuiltin(getattr(torch, name, None)):
-        node.target = getattr(torch, name)
+        node.target, node.args = getattr(torch, name), arguments
     elif inspect.ismethoddescriptor(getattr(torch.Tensor, name, None)):
-        node.op, node.target = "call_method", name
+        node.op, node.target, node.args = "call_method", name, arguments
