@@ -63,14 +63,15 @@ def main() -> None:
 
 
 def print_version(wanted: bool) -> None:
+    if not wanted:
+        return
     from importlib.metadata import packages_distributions, version
 
-    if wanted:
-        distributions = packages_distributions().get("stemma")
-        if not distributions:
-            raise StemmaError("stemma runs from its sources and is not installed", run="pip install -e .")
-        typer.echo(f"stemma {version(distributions[0])}")
-        raise typer.Exit
+    distributions = packages_distributions().get("stemma")
+    if not distributions:
+        raise StemmaError("stemma runs from its sources and is not installed", run="pip install -e .")
+    typer.echo(f"stemma {version(distributions[0])}")
+    raise typer.Exit
 
 
 @app.callback()

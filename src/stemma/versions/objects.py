@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from stemma.errors import VersionError
 
@@ -87,5 +86,7 @@ def _folder(remote: dict[str, Any]) -> Path | None:
     if any(str(remote.get(key, "false")).lower() == "true" for key in ("worktree", "version_aware")):
         return None
     if url.startswith("file://"):
+        from urllib.request import url2pathname  # with a client of HTTP
+
         return Path(url2pathname(urlsplit(url).path))
     return Path(url) if url and "://" not in url else None
