@@ -53,7 +53,8 @@ def lint() -> None:
 def bench() -> None:
     """measure, and write the tables to bench/README.md"""
     install("all,dev")
-    call("python", "bench/pipeline.py")
+    for name in ("pipeline", "versions", "moves", "export"):
+        call("python", f"bench/{name}.py")
 
 
 def clean() -> None:

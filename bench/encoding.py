@@ -20,7 +20,8 @@ from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from pipeline import ROOT, update
+from page import update
+from pipeline import ROOT
 from purchase_intent.config import DataSettings, PrepareSettings
 from purchase_intent.data import encode, load
 from purchase_intent.data.columns import features
@@ -33,6 +34,7 @@ HEAD = f"""## encoding
 
 ROC-AUC (of several classes, one against the rest) or R2 of scikit-learn's MLPClassifier or MLPRegressor with hidden
 layers 64 and 32 on a quarter of the rows, mean of {SEEDS} splits, by `prepare.numeric`.
+Made by `python bench/encoding.py`.
 """
 
 
@@ -115,7 +117,7 @@ def speed() -> str:
 
 def main() -> None:
     page = f"{HEAD}\n{quality()}" + (f"\n{speed()}" if SHOPPERS.is_file() else "")
-    print(page) if "--print" in sys.argv[1:] else update({"encoding": page})
+    print(page) if "--print" in sys.argv[1:] else update("encoding", page)
 
 
 if __name__ == "__main__":

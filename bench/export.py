@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline import PEAK, call, capture, environment, project, timed, update
+import page
+from page import Table
+from pipeline import call, capture, environment, peak, project, timed
 
 REPEATS = 7
 ROWS = 1_000_000
@@ -60,7 +62,6 @@ for suffix, repeats in (("parquet", 3), ("csv", 1)):
         ours = timed(lambda: predict(opened, rows, Path(f"out.{suffix}")))
         found.append([suffix, ours, timed(lambda: runtime.run(session, arrays, BATCH))])
 print(json.dumps(found))"""
-Table = tuple[list[str], list[list[str]]]  # column names, rows
 
 
 def bundle() -> Table:
@@ -143,30 +144,5 @@ def _served(folder: Path) -> list[list[str]]:
     ]
 
 
-def peak(folder: Path, *command: str) -> int:
-    """Bytes of the largest moment of one process."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return int(capture(folder, sys.executable, "-c", PEAK, *command).splitlines()[-1]) * unit
-
-
-def section(name: str, table: Table) -> str:
-    columns, rows = table
-    text = " ".join((TABLES[name].__doc__ or "").split())
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join([f"## {name}", "", text, "", *(f"| {' | '.join(line)} |" for line in lines)]) + "\n"
-
-
-def main() -> None:
-    names = sys.argv[1:] or list(TABLES)
-    unknown = [name for name in names if name not in TABLES]
-    if unknown:
-        print(f"error: no such table: {unknown[0]} (there are {', '.join(TABLES)})", file=sys.stderr)
-        raise SystemExit(2)
-    for name in names:
-        made = section(name, TABLES[name]())
-        print(made, flush=True)
-        update({name: made})
-
-
 if __name__ == "__main__":
-    main()
+    page.main(TABLES)

@@ -1,7 +1,7 @@
 """The pipeline's speed and memory, as ratios against a named baseline run beside it.
 
 python bench/pipeline.py              all tables, into bench/README.md
-python bench/pipeline.py throughput   one of them, printed: repro, noop, imports, throughput, memory
+python bench/pipeline.py throughput   one of them: repro, noop, imports, throughput, memory
 """
 
 import json
@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import page
+from page import Table
+
 ROOT = Path(__file__).resolve().parent.parent
-TABLE = ROOT / "bench" / "README.md"
 ENVIRONMENT = os.environ | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "PYTHONPATH": str(ROOT / "src"),
@@ -30,24 +32,23 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"""
 RAW_TABLE = """import sys
 from purchase_intent.data import simulate
 print(sum(int(frame.memory_usage(deep=True).sum()) for frame in simulate.frames(int(sys.argv[1]), 0, 0.02)))"""
-TITLE = """# Measured
-
-Made by `python bench/pipeline.py` on 2 cores. Ratios are of one run; seconds depend on the machine.
-"""
-Row = tuple[str, str, str, str, str]  # what, ours, baseline, ratio, goal
+COLUMNS = ["what", "here", "baseline", "ratio", "goal"]
 
 
-def repro() -> Iterator[Row]:
+def repro() -> Table:
     """`dvc repro` from nothing, 12,000 simulated rows."""
+    rows = []
     for framework in ("torch", "keras"):
         with project() as folder:
             call(folder, "stemma", "conf", "sync", f"model={framework}_mlp")
             call(folder, "git", "commit", "--allow-empty", "-qam", "settings")
             seconds = timed(lambda folder=folder: call(folder, "dvc", "repro"))
-        yield (f"`dvc repro` from nothing, {framework}_mlp", f"{seconds:.1f} s", "60 s", f"{seconds / 60:.2f}", "1.00")
+        what = f"`dvc repro` from nothing, {framework}_mlp"
+        rows.append([what, f"{seconds:.1f} s", "60 s", f"{seconds / 60:.2f}", "1.00"])
+    return COLUMNS, rows
 
 
-def noop() -> Iterator[Row]:
+def noop() -> Table:
     """`dvc repro` with nothing to do, beside its own stages with `true` as the command, and a chain of six files."""
     with project() as ours, chain_of_true() as bare:
         call(ours, "stemma", "conf", "sync", "train=default", "data.rows=500", "train.epochs=1")
@@ -57,59 +58,54 @@ def noop() -> Iterator[Row]:
             folders = (ours, equal, bare)
             rounds = [[timed(lambda f=f: call(f, "dvc", "repro")) for f in folders] for _ in range(9)]
     seconds = list(zip(*rounds, strict=True))
-    yield against("no-op `dvc repro`", "the same stages that run `true`", seconds[0], seconds[1], goal="1.50")
-    yield against("no-op `dvc repro`", "six stages of one file that run `true`", seconds[0], seconds[2], goal="1.50")
+    what, names = "no-op `dvc repro`", ("the same stages that run `true`", "six stages of one file that run `true`")
+    return COLUMNS, [against(what, n, seconds[0], side, "1.50") for n, side in zip(names, seconds[1:], strict=True)]
 
 
-def imports() -> Iterator[Row]:
+def imports() -> Table:
     """A fresh process that imports the command line."""
     commands = ("import stemma.cli", "import typer, rich")
     pairs = [[timed(lambda c=c: call(ROOT, "python", "-c", c)) for c in commands] for _ in range(7)]
     own = statistics.median(pair[0] for pair in pairs) - statistics.median(
         timed(lambda: call(ROOT, "python", "-c", "pass")) for _ in range(7)
     )
-    yield against("process that imports `stemma.cli`", "`import typer, rich`", *zip(*pairs, strict=True), goal="")
-    yield ("import of `stemma.cli` alone", f"{own:.2f} s", "0.3 s", f"{own / 0.3:.2f}", "1.00")
+    return COLUMNS, [
+        against("process that imports `stemma.cli`", "`import typer, rich`", *zip(*pairs, strict=True), goal=""),
+        ["import of `stemma.cli` alone", f"{own:.2f} s", "0.3 s", f"{own / 0.3:.2f}", "1.00"],
+    ]
 
 
-def throughput() -> Iterator[Row]:
+def throughput() -> Table:
     """Training rows per second, 30 columns, hidden layers 64 and 32; every side on one thread."""
+    rows = []
     for framework, batch in [(framework, batch) for framework in ("torch", "keras") for batch in (32, 1024)]:
         text = capture(ROOT, "python", "bench/throughput.py", framework, str(batch), "1000000")
-        for name, (ours, theirs, goal) in json.loads(text.splitlines()[-1]).items():
+        for name, (ours, theirs, ratio, goal) in json.loads(text.splitlines()[-1]).items():
             label = f"{framework}, batch {batch}: rows/s"
-            yield (label, f"{ours:,.0f}", f"{name}: {theirs:,.0f}", f"{ours / theirs:.2f}", f">= {goal}")
+            rows.append([label, f"{ours:,.0f}", f"{name}: {theirs:,.0f}", f"{ratio:.2f}", f">= {goal}"])
+    return COLUMNS, rows
 
 
-def memory() -> Iterator[Row]:
+def memory() -> Table:
     """Simulate and prepare: time per row, and peak memory beside the raw table in memory."""
-    seconds = {}
+    lines, seconds = [], {}
     for rows in (10_000, 100_000, 1_000_000, 3_000_000):
         with project() as folder:
             call(folder, "stemma", "conf", "sync", f"data.rows={rows}")
-            peak = peak_memory(folder, "python", "src/stage.py", "prepare")
+            most = peak(folder, "python", "src/stage.py", "prepare")
             prepare = lambda folder=folder: call(folder, "python", "src/stage.py", "prepare")  # noqa: E731
             seconds[rows] = min(timed(prepare) for _ in range(3))
             table = int(capture(folder, "python", "-c", RAW_TABLE, str(rows)))
         goal = "<= 6" if rows == 1_000_000 else ""
-        yield (
-            f"prepare, {rows:,} rows: peak memory",
-            f"{peak / 1e6:,.0f} MB",
-            f"table: {table / 1e6:,.0f} MB",
-            f"{peak / table:.1f}",
-            goal,
-        )
+        sizes = [f"{most / 1e6:,.0f} MB", f"table: {table / 1e6:,.0f} MB", f"{most / table:.1f}"]
+        lines.append([f"prepare, {rows:,} rows: peak memory", *sizes, goal])
     slope = (seconds[3_000_000] - seconds[10_000]) / (seconds[1_000_000] - seconds[10_000])
-    yield (
-        "prepare: time of 3M rows over 1M rows, that of 10,000 taken off both",
-        f"{slope:.2f}",
-        "3.02 (linear)",
-        f"{slope / 3.02:.2f}",
-        "about 1",
-    )
+    what = "prepare: time of 3M rows over 1M rows, that of 10,000 taken off both"
+    lines.append([what, f"{slope:.2f}", "3.02 (linear)", f"{slope / 3.02:.2f}", "about 1"])
+    return COLUMNS, lines
 
 
-TABLES: dict[str, Callable[[], Iterator[Row]]] = {f.__name__: f for f in (repro, noop, imports, throughput, memory)}
+TABLES: dict[str, Callable[[], Table]] = {f.__name__: f for f in (repro, noop, imports, throughput, memory)}
 
 
 @contextmanager
@@ -179,7 +175,7 @@ def environment(folder: Path) -> dict[str, str]:
     return ENVIRONMENT | {"DVC_SITE_CACHE_DIR": str(folder / ".dvc" / "tmp" / "site")}
 
 
-def peak_memory(folder: Path, *command: str) -> int:
+def peak(folder: Path, *command: str) -> int:
     """Bytes of the largest moment of one process."""
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
     return int(capture(folder, sys.executable, "-c", PEAK, *command).splitlines()[-1]) * unit
@@ -191,51 +187,12 @@ def timed(action: Callable[[], None]) -> float:
     return time.perf_counter() - start
 
 
-def against(what: str, name: str, ours: tuple[float, ...], theirs: tuple[float, ...], goal: str) -> Row:
+def against(what: str, name: str, ours: tuple[float, ...], theirs: tuple[float, ...], goal: str) -> list[str]:
     """Medians, and the median of the ratios pair by pair: a drift of the machine hits both sides."""
     ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
-    return (
-        what,
-        f"{statistics.median(ours):.2f} s",
-        f"{name}: {statistics.median(theirs):.2f} s",
-        f"{ratio:.2f}",
-        goal and f"<= {goal}",
-    )
-
-
-def section(name: str, rows: list[Row]) -> str:
-    head = [
-        f"## {name}",
-        "",
-        TABLES[name].__doc__ or "",
-        "",
-        "| what | here | baseline | ratio | goal |",
-        "|---|---|---|---|---|",
-    ]
-    return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
-
-
-def update(made: dict[str, str]) -> None:
-    """Put sections into the page; those that were not measured now stay."""
-    old = TABLE.read_text(encoding="utf-8").split("\n## ")[1:] if TABLE.exists() else []
-    sections = {text.split("\n")[0]: f"## {text.rstrip()}\n" for text in old} | made
-    others = [name for name in sections if name not in TABLES]  # those of other programs
-    page = "\n".join([TITLE, *(sections[name] for name in (*TABLES, *others) if name in sections)])
-    TABLE.write_text(page, encoding="utf-8")
-
-
-def main() -> None:
-    names = sys.argv[1:] or list(TABLES)
-    unknown = [name for name in names if name not in TABLES]
-    if unknown:
-        print(f"error: no such table: {unknown[0]} (there are {', '.join(TABLES)})", file=sys.stderr)
-        raise SystemExit(2)
-    for name in names:
-        rows = list(TABLES[name]())
-        for row in rows:
-            print("  ".join(row), flush=True)
-        update({name: section(name, rows)})
+    sides = [f"{statistics.median(ours):.2f} s", f"{name}: {statistics.median(theirs):.2f} s"]
+    return [what, *sides, f"{ratio:.2f}", goal and f"<= {goal}"]
 
 
 if __name__ == "__main__":
-    main()
+    page.main(TABLES)

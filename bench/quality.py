@@ -23,14 +23,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import ROOT, call, capture, project, update
+from page import update
+from pipeline import ROOT, call, capture, project
 
 SHOPPERS = ROOT.parent / "shared" / "data" / "online_shoppers_intention.csv"
 NETWORKS = ("torch_tabular", "keras_tabular", "torch_mlp")
 BASELINES = ("boosting", "mlp", "mlp_early", "linear")
 HEAD = """Test rows, mean and standard deviation over {seeds} split seeds: ROC-AUC (of several classes, one against the
 rest), or RMSE where marked. `mlp` is MLPClassifier or MLPRegressor, `mlp_early` the same with early stopping,
-`boosting` HistGradientBoosting, `linear` logistic or ridge regression."""
+`boosting` HistGradientBoosting, `linear` logistic or ridge regression. Made by `python bench/quality.py`."""
 
 
 # The tables: (frame, target).
@@ -278,7 +279,7 @@ def main() -> None:
             text = section({model: measure(folder, model, prepared) for model in models}, options.seeds)
             print(text)
             if options.write or options == parser.parse_args([]):
-                update({"quality": text})
+                update("quality", text)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Rows per second of one framework and batch size: `python bench/throughput.py torch 32 200000`.
 
-Prints one JSON line: baseline -> [ours, theirs, goal]. Sides take turns, three times, and each keeps its best time.
+Prints one JSON line: baseline -> [ours, theirs, ratio, goal]. The sides take turns over equally many rows: medians, and
+the median of the ratios turn by turn, since a drift of the machine hits both sides.
 """
 
 import json
 import sys
 import time
 from collections.abc import Callable
+from statistics import median
 
 import numpy as np
 
@@ -15,7 +17,8 @@ from purchase_intent.config import MlpSettings, TrainSettings
 from purchase_intent.models.base import Problem, Rows
 
 COLUMNS, HIDDEN, DROPOUT, RATE = 30, (64, 32), 0.1, 0.001
-LOADER_ROWS = 100_000  # a DataLoader is so slow that a part is enough
+TURNS = 7
+ROWS = {32: 100_000, 1024: 1_000_000}  # of a turn, by batch: a DataLoader is so slow that a part is enough
 
 
 def ours(framework: str, batch: int, rows: Rows) -> Callable[[], float]:
@@ -29,9 +32,13 @@ def ours(framework: str, batch: int, rows: Rows) -> Callable[[], float]:
     chosen = MlpSettings(name=name, framework=folder, hidden=HIDDEN, activation="relu", dropout=DROPOUT)
     model = models.create(chosen, Problem("binary", COLUMNS, ("no", "yes")))
     model.start(rows, None, settings)
-    order = np.random.default_rng(0).permutation(len(rows.x))
-    model.run_epoch(order[: 4 * batch], RATE, 0)  # the first call builds graphs
-    return lambda: rate(len(order), lambda: model.run_epoch(order, RATE, 1))
+    draw = np.random.default_rng(0)
+    model.run_epoch(draw.permutation(len(rows.x))[: 4 * batch], RATE, 0)  # the first call builds graphs
+
+    def epoch() -> None:
+        model.run_epoch(draw.permutation(len(rows.x))[: ROWS[batch]], RATE, 1)
+
+    return lambda: rate(ROWS[batch], epoch)
 
 
 def torch_baselines(batch: int, rows: Rows) -> dict[str, tuple[Callable[[], float], float]]:
@@ -57,34 +64,35 @@ def torch_baselines(batch: int, rows: Rows) -> dict[str, tuple[Callable[[], floa
         optimizer.step()
 
     def minimal() -> None:
-        order = torch.randperm(len(x))
-        for start in range(0, len(x), batch):
+        order = torch.randperm(len(x))[: ROWS[batch]]
+        for start in range(0, len(order), batch):
             index = order[start : start + batch]
             step(x[index], y[index])
 
     def loader(workers: int) -> None:
-        part = TensorDataset(x[:LOADER_ROWS], y[:LOADER_ROWS])
+        part = TensorDataset(x[: ROWS[batch]], y[: ROWS[batch]])
         for xs, ys in DataLoader(part, batch_size=batch, shuffle=True, num_workers=workers):
             step(xs, ys)
 
-    made = {"minimal loop over tensors": (lambda: rate(len(x), minimal), 0.95)}
+    made = {"minimal loop over tensors": (lambda: rate(ROWS[batch], minimal), 0.95)}
     if batch == 32:
-        made["stock DataLoader loop, 2 workers"] = (lambda: rate(LOADER_ROWS, lambda: loader(2)), 5.0)
-        made["stock DataLoader loop, no workers"] = (lambda: rate(LOADER_ROWS, lambda: loader(0)), 5.0)
+        made["stock DataLoader loop, 2 workers"] = (lambda: rate(ROWS[batch], lambda: loader(2)), 5.0)
+        made["stock DataLoader loop, no workers"] = (lambda: rate(ROWS[batch], lambda: loader(0)), 5.0)
     return made
 
 
 def keras_baselines(batch: int, rows: Rows) -> dict[str, tuple[Callable[[], float], float]]:
     import keras
 
-    inputs = x = keras.Input((COLUMNS,))
+    inputs = last = keras.Input((COLUMNS,))
     for units in HIDDEN:
-        x = keras.layers.Dropout(DROPOUT)(keras.layers.Dense(units, activation="relu")(x))
-    network = keras.Model(inputs, keras.layers.Dense(1)(x))
+        last = keras.layers.Dropout(DROPOUT)(keras.layers.Dense(units, activation="relu")(last))
+    network = keras.Model(inputs, keras.layers.Dense(1)(last))
     network.compile(keras.optimizers.Adam(RATE), keras.losses.BinaryCrossentropy(from_logits=True))
     network.fit(rows.x[: 4 * batch], rows.y[: 4 * batch], batch_size=batch, verbose=0)
-    fit = lambda: network.fit(rows.x, rows.y, batch_size=batch, verbose=0)  # noqa: E731 - one line says it
-    return {"plain model.fit": (lambda: rate(len(rows.x), fit), 1.0)}
+    x, y = rows.x[: ROWS[batch]], rows.y[: ROWS[batch]]
+    fit = lambda: network.fit(x, y, batch_size=batch, verbose=0)  # noqa: E731 - one line says it
+    return {"plain model.fit": (lambda: rate(ROWS[batch], fit), 1.0)}
 
 
 def rate(rows: int, action: Callable[[], object]) -> float:
@@ -100,11 +108,13 @@ def main() -> None:
     rows = Rows(x, (x[:, 0] + generator.normal(size=count) > 0).astype(np.float32))
     own = ours(framework, batch, rows)
     baselines = (torch_baselines if framework == "torch" else keras_baselines)(batch, rows)
-    turns = [(own(), {name: run() for name, (run, _) in baselines.items()}) for _ in range(3)]
-    best = max(turn[0] for turn in turns)
-    print(
-        json.dumps({name: [best, max(turn[1][name] for turn in turns), goal] for name, (_, goal) in baselines.items()})
-    )
+    turns = [(own(), {name: run() for name, (run, _) in baselines.items()}) for _ in range(TURNS)]
+    found = {}
+    for name, (_, goal) in baselines.items():
+        mine, theirs = [turn[0] for turn in turns], [turn[1][name] for turn in turns]
+        ratio = median(a / b for a, b in zip(mine, theirs, strict=True))
+        found[name] = [median(mine), median(theirs), ratio, goal]
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

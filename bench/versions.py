@@ -22,7 +22,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from pipeline import PEAK, call, capture, environment, timed, update
+import page
+from page import Table
+from pipeline import call, capture, environment, peak, timed
 from stemma import weights
 from stemma.weights import Layer
 
@@ -62,7 +64,6 @@ logged = time.perf_counter() - start
 start = time.perf_counter()
 mlflow.artifacts.download_artifacts(uri, dst_path=str(root / "back"))
 print(json.dumps([logged, time.perf_counter() - start]))"""
-Table = tuple[list[str], list[list[str]]]  # column names, rows
 
 
 def diff() -> Table:
@@ -100,7 +101,8 @@ def storage() -> Table:
 def store() -> Table:
     """Write and read the 1 GB model, against one plain safetensors file, both in the page cache, bytes compared.
 
-    The sides take turns, eight times; each figure is the fastest write and the fastest read.
+    The sides take turns, eight times; each figure is the fastest write and the fastest read. A plain file has
+    no hashes: the store's are written in both rows, and checked as it is read in the first alone.
     """
     tensors = model(1_000_000_000)
     rows = []
@@ -109,7 +111,8 @@ def store() -> Table:
         for read, what in ((True, "write + read, hashes checked"), (False, "write + read, hashes not checked")):
             found = [_round(folder, tensors, read, plain_first=number % 2 == 0) for number in range(8)]
             ours, plain = (sum(map(min, zip(*(one[side] for one in found), strict=True))) for side in (0, 1))
-            rows.append([what, f"{ours:.2f} s", f"{plain:.2f} s", f"{plain / ours:.2f}", ">= 0.8"])
+            goal = "" if read else ">= 0.8"
+            rows.append([what, f"{ours:.2f} s", f"{plain:.2f} s", f"{plain / ours:.2f}", goal])
     return ["what", "store", "one file", "speed", "goal"], rows
 
 
@@ -290,30 +293,5 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def peak(folder: Path, *command: str) -> int:
-    """Bytes of the largest moment of one process."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return int(capture(folder, sys.executable, "-c", PEAK, *command).splitlines()[-1]) * unit
-
-
-def section(name: str, table: Table) -> str:
-    columns, rows = table
-    text = " ".join((TABLES[name].__doc__ or "").split())
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join([f"## {name}", "", text, "", *(f"| {' | '.join(line)} |" for line in lines)]) + "\n"
-
-
-def main() -> None:
-    names = sys.argv[1:] or list(TABLES)
-    unknown = [name for name in names if name not in TABLES]
-    if unknown:
-        print(f"error: no such table: {unknown[0]} (there are {', '.join(TABLES)})", file=sys.stderr)
-        raise SystemExit(2)
-    for name in names:
-        made = section(name, TABLES[name]())
-        print(made, flush=True)
-        update({name: made})
-
-
 if __name__ == "__main__":
-    main()
+    page.main(TABLES)

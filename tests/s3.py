@@ -19,11 +19,12 @@ KEY, SECRET = "stemma", "a-secret-for-tests"
 
 @dataclass
 class Server:
-    """Args: folder: holds a folder for each bucket; port: on this machine."""
+    """Args: folder: holds a folder for each bucket; port: on this machine; rate: bytes a second, as "12M"."""
 
     folder: Path
     port: int
     read_only: bool = False
+    rate: str | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -55,7 +56,7 @@ class Server:
         return path
 
     def start(self) -> None:
-        options = ["--read-only"] if self.read_only else []
+        options = ["--read-only"] * self.read_only + ([] if self.rate is None else ["--bwlimit", self.rate])
         self._process = subprocess.Popen(
             [
                 "rclone", "serve", "s3", str(self.folder), "--addr", f"127.0.0.1:{self.port}",
@@ -79,12 +80,12 @@ class Server:
 
 
 @contextmanager
-def served(folder: Path, read_only: bool = False) -> Iterator[Server]:
+def served(folder: Path, read_only: bool = False, rate: str | None = None) -> Iterator[Server]:
     """A server for the time of the block."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = Server(folder, port, read_only)
+    server = Server(folder, port, read_only, rate)
     server.start()
     try:
         yield server
