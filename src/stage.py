@@ -4,6 +4,7 @@ dvc.yaml calls this file, not `python -m`, because Python then looks for code in
 that DVC runs in a folder of its own (`--queue`, `--temp`) runs the code of that folder, not the installed one.
 """
 
+import gc
 import importlib
 import sys
 
@@ -17,6 +18,9 @@ def main() -> None:
     if stage not in STAGES or len(arguments) not in ((0, 2) if stage == "export" else (0,)):
         print(f"usage: python src/stage.py {{{','.join(STAGES)}}}, or export FORMAT FOLDER", file=sys.stderr)
         raise SystemExit(2)
+    gc.set_threshold(
+        100_000
+    )  # a framework's import leaves a million objects: to look for garbage in them costs a tenth
     with one_line():
         try:
             importlib.import_module(f"purchase_intent.stages.{stage}").main(*arguments)
