@@ -1,5 +1,6 @@
 """Small named worlds: copies of this project in repositories of their own, trained once and used often."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from worlds import PREFIXES, Project, fresh_project
+
+
+gc.set_threshold(100_000)  # as src/stage.py does: what two frameworks leave in memory is no garbage
 
 
 @pytest.fixture(scope="session", autouse=True)
