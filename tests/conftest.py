@@ -10,7 +10,6 @@ import pytest
 
 from worlds import PREFIXES, Project, fresh_project
 
-
 gc.set_threshold(100_000)  # as src/stage.py does: what two frameworks leave in memory is no garbage
 
 

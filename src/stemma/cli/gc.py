@@ -125,9 +125,9 @@ def _experiments(text: str) -> Literal["all", "none"] | timedelta:
 
 
 def _planned(plan: "Plan", word: str) -> Report:
-    names = [each.name for each in plan.kept]
+    names = list(dict.fromkeys(each.name for each in plan.kept))
     more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-    counted = f"{len(names)} commit{'s' * (len(names) != 1)}"
+    counted = f"{len(plan.kept)} commit{'s' * (len(plan.kept) != 1)}"
     parts: list[str | Table] = [*plan.fetched]
     parts.append(f"{counted} and the work tree stay{': ' * bool(names)}{', '.join(names[:MOST])}{more}")
     rows = [

@@ -292,6 +292,21 @@ def test_what_a_dvc_file_of_a_branch_tracks_stays(world: World) -> None:
     assert not any(fault.path.startswith("models/weights") for fault in faults)
 
 
+def test_a_folder_that_git_keeps_is_found_in_commits_in_the_index_and_in_the_work_tree(world: World) -> None:
+    pipeline, lock = (yaml.safe_load((world.folder / name).read_text()) for name in ("dvc.yaml", "dvc.lock"))
+    pipeline["stages"]["evaluate"]["outs"].append({"reports/data": {"cache": False}})
+    lock["stages"]["evaluate"]["outs"].append({"path": "reports/data", "hash": "md5", "md5": "0" * 32 + ".dir"})
+    for name, content in (("dvc.yaml", pipeline), ("dvc.lock", lock)):
+        world.write(name, yaml.safe_dump(content, sort_keys=False))
+    world.write("reports/data/columns.svg", "<svg/>")
+    lost = "reports/data of {} is kept neither by DVC nor by Git"
+    assert lost.format("the work tree") in collecting.plan(world.folder).notes
+    world.ok("git", "add", "-A")
+    assert not [note for note in collecting.plan(world.folder).notes if "kept neither" in note]
+    world.ok("git", "commit", "-qm", "a folder in Git")
+    assert not [note for note in collecting.plan(world.folder).notes if "kept neither" in note]
+
+
 def test_the_work_trees_of_a_bare_repository_are_all_looked_at(world: World, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     world.ok("git", "clone", "-q", "--bare", str(world.folder), str(bare))

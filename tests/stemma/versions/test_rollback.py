@@ -314,12 +314,12 @@ def test_what_is_not_committed_is_refused(world: World) -> None:
     done = cli(world, V1)
     assert done.exit_code == 1
     with pytest.raises(
-        VersionError, match=r"1 files differ from HEAD \(src/é à.py\): commit them, or run `stemma rollback"
+        VersionError, match=r"1 file changed since HEAD \(src/é à.py\): commit, or run `stemma rollback"
     ):
         rollback.roll_back(world.folder, V1)
     world.ok("git", "checkout", "-q", ".")
     (world.folder / "models/export/model.onnx").write_bytes(b"mine")
-    with pytest.raises(VersionError, match=r"1 files differ from HEAD \(models/export\)"):
+    with pytest.raises(VersionError, match=r"1 file changed since HEAD \(models/export\)"):
         rollback.roll_back(world.folder, V1)
 
 

@@ -41,6 +41,7 @@ HEADS = (
 )
 KINDS: Mapping[str, Why] = {"refs/heads/": "branch", "refs/remotes/": "branch", "refs/tags/": "tag"}
 WORK_TREE = "the work tree"
+SIDES = {"1": "the base of a merge", "2": "our side of a merge", "3": "their side of a merge"}  # stages of Git's index
 
 
 @dataclass(frozen=True)
@@ -285,7 +286,8 @@ def _loose(root: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
     """
     for folder in work_trees(root):
         yield WORK_TREE if folder == root else f"the work tree {folder}", _on_disk(folder)
-        yield from ((f"the index of {folder}, {stage}", files) for stage, files in _staged(folder).items())
+        for stage, files in _staged(folder).items():
+            yield f"the index of {folder}" + (f", {SIDES[stage]}" if stage in SIDES else ""), files
     for place in sorted((root / ".dvc" / "tmp" / "exps").rglob(".git")):
         yield f"a running experiment, {place.parent.name}", _on_disk(place.parent)
 

@@ -139,12 +139,14 @@ class _Taken:
     def inventory(self) -> Inventory:
         in_git = ids(self.repository.root, [at(commit, entry.path) for commit, entry, _, _ in self.outputs])
         tracked: dict[tuple[str, str], Tracked] = {}
-        for (_, entry, settings, version), blob in zip(self.outputs, in_git, strict=True):
+        for (commit, entry, settings, version), blob in zip(self.outputs, in_git, strict=True):
             if entry.md5 is None:
                 self.notes[f"{entry.path} is kept in a way that has no MD5, and is left out"] = None
             elif entry.legacy:
                 self.notes[f"{entry.path} of {version} is kept as DVC 2 did, and is left out"] = None
             elif not settings.cached and blob is None:
+                if entry.is_folder and not commit and self._is_staged(entry.path):
+                    continue  # Git's index has files, and no folders
                 self.notes[f"{entry.path} of {version} is kept neither by DVC nor by Git"] = None
             elif blob is not None and not entry.is_folder:
                 tracked.setdefault((entry.md5, blob), Tracked(entry.md5, entry.path, blob, version))
@@ -152,6 +154,9 @@ class _Taken:
                 self._needs(entry.md5, entry.path, version, settings)
                 self._folder(entry, version, settings)
         return Inventory(self.objects, list(tracked.values()), list(self.notes), list(self.unlisted))
+
+    def _is_staged(self, path: str) -> bool:
+        return bool(git(self.repository.root, "ls-files", "--", path))
 
     def _needs(self, md5: str, path: str, version: str, settings: _Settings) -> None:
         each = self.objects.setdefault(md5, Object(md5, path))

@@ -102,7 +102,7 @@ def make(version: Version, repo: Any, stores: Stores, before: str, *, commit: bo
     unsaved = (*changed_in_git(root), *sorted(changed_outputs(repo)))
     if unsaved and not stash:
         blockers.append(
-            f"{len(unsaved)} files differ from HEAD ({listed(unsaved)}): commit them, or run "
+            f"{len(unsaved)} file{'s' * (len(unsaved) != 1)} changed since HEAD ({listed(unsaved)}): commit, or run "
             f"`stemma rollback {version.name} --stash`"
         )
     moved = {
