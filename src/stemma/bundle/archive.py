@@ -154,6 +154,8 @@ def _hash_before_seal(file: BinaryIO) -> bytes:
 
 
 def _read(file: BinaryIO) -> dict[str, bytes]:
+    if file.read(2) != b"PK":
+        raise BundleError("it is no zip file")
     seal = _hash_before_seal(file)
     if file.read(SEAL) != seal:
         raise BundleError("its bytes are not those that were packed")

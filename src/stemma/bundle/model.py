@@ -17,6 +17,7 @@ from stemma.bundle import archive
 from stemma.bundle.archive import GRAPH, SIGNATURE, SIGNED, first_line
 from stemma.errors import BundleError
 
+TRACKED = "models/package/model.zip"  # where the pipeline leaves it
 RECORD, REGISTERED = "version.json", "registered.json"
 FORMAT = 1  # of both
 TENSORS = {
@@ -142,15 +143,16 @@ def open_bundle(path: Path) -> Bundle:
         BundleError: it is not there, is damaged, or holds what a bundle does not.
     """
     path = Path(path)
+    helps = f"dvc checkout {path.as_posix()}" if path.as_posix().endswith(TRACKED) else None
     try:
         with path.open("rb") as file:
             content = archive.read(file)
     except FileNotFoundError:
-        raise BundleError(f"{path} is not there", run=f"dvc checkout {path.as_posix()}") from None
+        raise BundleError(f"{path} is not there", run=helps) from None
     except OSError as error:
         raise BundleError(f"{path} cannot be read ({error.strerror or error})") from None
     except BundleError as error:
-        raise BundleError(f"{path} is damaged ({error})", run=f"dvc checkout {path.as_posix()}") from None
+        raise BundleError(f"{path} is damaged ({error})", run=helps) from None
     return of(content)
 
 

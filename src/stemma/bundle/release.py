@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 from stemma.bundle import archive
 from stemma.bundle.archive import MANIFEST, SIGNED
 from stemma.bundle.card import told_version
-from stemma.bundle.model import FORMAT, REGISTERED, Bundle, of
+from stemma.bundle.model import FORMAT, REGISTERED, TRACKED, Bundle, of
 from stemma.errors import BundleError
 
 if TYPE_CHECKING:
     from stemma.versions.repository import Repository, Version
 
-TRACKED = "models/package/model.zip"
 CARD = "README.md"
 
 

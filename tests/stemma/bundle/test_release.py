@@ -120,7 +120,7 @@ def test_a_version_without_a_bundle_or_with_a_damaged_one_is_one_line(made: Worl
     world.version("none", parts(bundle=None))
     for revision, message in (
         ("HEAD", "models/package/model.zip is not in HEAD"),
-        ("HEAD~1", r"models/package/model\.zip of HEAD~1 is damaged \(its bytes are not those that were packed\)"),
+        ("HEAD~1", r"models/package/model\.zip of HEAD~1 is damaged \(it is no zip file\)"),
         ("nothing", "no revision is named 'nothing'"),
     ):
         with pytest.raises(StemmaError, match=message):
