@@ -17,12 +17,12 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """`stemma ARGUMENT...` in a world: exit code, stdout, stderr."""
+    """`stemma ARGUMENT...` in a world or a folder: exit code, stdout, stderr."""
     monkeypatch.setenv("STEMMA_DEBUG", "0")
     monkeypatch.setenv("TERM", "dumb")
 
-    def call(world: World, *arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(world.folder)
+    def call(place: World | Path, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(place.folder if isinstance(place, World) else place)
         monkeypatch.setattr(sys, "argv", ["stemma", *arguments])
         with pytest.raises(SystemExit) as stopped:
             cli.main()

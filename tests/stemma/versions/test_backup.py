@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from s3 import Server
-from stemma import cli
 from stemma.errors import VersionError
 from stemma.versions import keeping
 from stemma.versions.keeping import manifest, places, sealing
@@ -26,22 +25,6 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def world(three_versions: World, tmp_path: Path) -> World:
     return three_versions.copy(tmp_path / "world")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """`stemma ARGUMENT...` in a folder: exit code, stdout, stderr."""
-    monkeypatch.setenv("STEMMA_DEBUG", "0")
-
-    def call(folder: Path, *arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["stemma", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        printed = capsys.readouterr()
-        return int(stopped.value.code or 0), printed.out, printed.err
-
-    return call
 
 
 def gone(world: World) -> None:
