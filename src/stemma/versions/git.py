@@ -36,12 +36,14 @@ def commit_of(root: Path, name: str) -> str | None:
         return None
 
 
-def config(root: Path, *asked: str) -> str:
-    """A setting of Git, as `git config --get` takes its name and type; empty where it is not set."""
-    try:
-        return git(root, "config", "--get", *asked).decode(errors="replace").strip()
-    except VersionError:
-        return ""
+def config(root: Path, name: str) -> str:
+    """A setting of Git; empty where it is not set."""
+    return git(root, "config", "--default", "", "--get", name).decode(errors="replace").strip()
+
+
+def is_set(root: Path, name: str) -> bool:
+    """Whether a setting of Git is true; false where there is none."""
+    return git(root, "config", "--type=bool", "--default", "false", "--get", name).strip() == b"true"
 
 
 def own_folder(root: Path) -> Path:

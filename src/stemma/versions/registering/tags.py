@@ -15,7 +15,7 @@ from pathlib import Path
 
 from stemma.errors import VersionError
 from stemma.versions import registry
-from stemma.versions.git import config, git
+from stemma.versions.git import config, git, is_set
 
 SETTINGS = r"^(user|gpg|tag)\."  # what `git tag` reads
 
@@ -62,7 +62,7 @@ def _made(root: Path, new: Sequence[Tag], sign: bool) -> dict[str, str]:
     asked = ("rev-parse", "--path-format=absolute", "--git-path", "objects", "--show-object-format")
     objects, form = git(root, *asked).decode().splitlines()
     when = _later_than(registry.read(root))
-    signed = sign or config(root, "--type=bool", "tag.gpgSign") == "true"
+    signed = sign or is_set(root, "tag.gpgSign")
     made = {}
     with tempfile.TemporaryDirectory(prefix="stemma-tag-") as scratch:
         git(root, "init", "--quiet", "--bare", "--template=", f"--object-format={form}", scratch)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
-from stemma.versions.git import commit_of, config, git
+from stemma.versions.git import commit_of, git, is_set
 from stemma.versions.keeping import places
 from stemma.versions.keeping.parallel import each
 from stemma.versions.keeping.trouble import told
@@ -229,7 +229,7 @@ def commit(root: Path, note: Journal) -> Journal:
         return note
     if note.made is None:
         message = f"Roll back to {note.revision}\n\n{TRAILER}: {note.target}\n"
-        signed = ["-S"] if config(root, "--type=bool", "commit.gpgSign") == "true" else []
+        signed = ["-S"] if is_set(root, "commit.gpgSign") else []
         words = ["commit-tree", tree, "-p", note.before, *signed, "-F", "-"]
         made = git(root, *words, stdin=message).decode().strip()
         note = journal.write(root, replace(note, made=made))
