@@ -122,7 +122,7 @@ def test_packaged_again_it_is_the_same(packaged: Project) -> None:
     assert file.read_bytes() == before
 
 
-@pytest.mark.xdist_group("keras")
+@pytest.mark.xdist_group("tensorflow")
 def test_a_network_of_tensorflow_is_packaged_alike(keras_project: Project) -> None:
     path = keras_project.folder / "models/package/model.zip"
     assert all(each.passed is not False for each in check(path).checks)
