@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from worlds import PREFIXES, Project, fresh_project
+from worlds import PREFIX, PREFIXES, Project, fresh_project
 
 gc.set_threshold(100_000)  # as src/stage.py does: what two frameworks leave in memory is no garbage
 
@@ -50,7 +50,7 @@ def keras_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="session")
 def trained_project(request: pytest.FixtureRequest) -> Project:
     """The one of these in the first framework that this project has."""
-    project: Project = request.getfixturevalue(f"{next(iter(PREFIXES.values()))}_project")
+    project: Project = request.getfixturevalue(f"{PREFIX}_project")
     return project
 
 

@@ -16,6 +16,9 @@ PREFIXES = {  # framework -> how the names of its models begin; of those that th
 }
 
 
+PREFIX = next(iter(PREFIXES.values()))  # of the first one
+
+
 @dataclass(frozen=True)
 class Project:
     """A working copy with Git and DVC."""

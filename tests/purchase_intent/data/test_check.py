@@ -12,6 +12,7 @@ import yaml
 
 from purchase_intent.data import check
 from stemma.errors import DataError
+from worlds import PREFIX
 
 ROOT = Path(__file__).parents[3]
 
@@ -100,7 +101,7 @@ def project(tmp_path: Path) -> Path:
     def read(name: str) -> dict:
         return yaml.safe_load((ROOT / "conf" / name).read_text(encoding="utf-8"))
 
-    chosen = {"model": "torch_mlp", "train": "default", "export": "default", "data": "csv"}
+    chosen = {"model": f"{PREFIX}_mlp", "train": "default", "export": "default", "data": "csv"}
     sections = {name: values for name, values in read("config.yaml").items() if name != "defaults"}
     sections |= {group: read(f"{group}/{name}.yaml") for group, name in chosen.items()}
     sections["data"] |= {"source": "t.csv", "target": "y", "positive": "q", "ranges": {}}

@@ -507,9 +507,9 @@ def test_a_resumed_fit_of_recorded_steps_ends_with_the_bytes_of_an_uninterrupted
 def test_a_step_that_cannot_be_recorded_exactly_is_not(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch = pytest.importorskip("torch")
-    nn = torch.nn
-    monkeypatch.setattr("purchase_intent.models.torch.network.WORTH", 0)
+    network = pytest.importorskip("purchase_intent.models.torch.network")
+    monkeypatch.setattr(network, "WORTH", 0)
+    torch, nn = network.torch, network.nn
 
     class Odd(nn.Module):
         def __init__(self) -> None:

@@ -13,6 +13,7 @@ import yaml
 from purchase_intent.data import encode, profile
 from purchase_intent.stages import prepare
 from stemma.errors import DataError
+from worlds import PREFIX
 
 ROOT = Path(__file__).parents[3]
 FILES = ["encoder.onnx", "profile.json", "test.parquet", "train.parquet", "validation.parquet"]
@@ -25,7 +26,7 @@ def settle(folder: Path, data: str, **changes: object) -> Path:
         return yaml.safe_load((ROOT / "conf" / name).read_text(encoding="utf-8"))
 
     sections = {name: values for name, values in read("config.yaml").items() if name != "defaults"}
-    chosen = {"model": "torch_mlp", "train": "default", "export": "default"}
+    chosen = {"model": f"{PREFIX}_mlp", "train": "default", "export": "default"}
     sections |= {group: read(f"{group}/{name}.yaml") for group, name in chosen.items()}
     sections["data"] = read(f"data/{data}.yaml") | changes
     (folder / "params.yaml").write_text(yaml.safe_dump(sections), encoding="utf-8")
