@@ -24,7 +24,7 @@ from stemma.versions.keeping.places import Folder, Place
 from stemma.versions.keeping.selection import select
 from stemma.versions.keeping.trouble import told
 from stemma.versions.keeping.verify import Stores
-from stemma.versions.repository import EXPERIMENTS, NO_EXPERIMENTS, Repository, Version
+from stemma.versions.repository import EXPERIMENTS, NO_EXPERIMENTS, Repository, Version, opened
 
 REFS = ("refs/heads", "refs/remotes", "refs/tags", "refs/exps")
 KEPT = "refs/stemma/kept/"  # versions of an earlier backup that no branch or tag holds any more
@@ -76,7 +76,7 @@ def backup(
         VersionError: an object is in no place or damaged in all, the destination holds a backup of another repository
             or of another kind, or it refuses.
     """
-    repository = repo if isinstance(repo, Repository) else Repository(repo)
+    repository = opened(repo)
     chosen = select(repository, revisions, stages=stages, all=not (revisions or stages), experiments=experiments)
     place = places.at(destination, "backup", repository.objects.config)
     stores = Stores(repository)

@@ -12,7 +12,7 @@ from typing import Literal
 from stemma.errors import VersionError
 from stemma.versions.keeping import places
 from stemma.versions.keeping.places import Folder, Place
-from stemma.versions.repository import Repository
+from stemma.versions.repository import Repository, opened
 
 PATIENCE = 20.0
 Action = Literal["list", "write", "read", "delete"]
@@ -53,7 +53,7 @@ def probe(repo: Repository | Path | str = ".", name: str | None = None, patience
     Raises:
         VersionError: there is no such remote, or none at all.
     """
-    repository = repo if isinstance(repo, Repository) else Repository(repo)
+    repository = opened(repo)
     place = places.remote(repository, name, retries=0)
     if place is None:
         raise VersionError("no default remote is set", run="dvc remote add -d NAME URL")

@@ -15,7 +15,7 @@ from stemma.versions.keeping.parallel import each
 from stemma.versions.keeping.places import Folder, Place
 from stemma.versions.keeping.selection import select
 from stemma.versions.objects import is_object
-from stemma.versions.repository import Repository
+from stemma.versions.repository import Repository, opened
 
 Side = Literal["cache", "remote"]
 
@@ -82,7 +82,7 @@ def verify(
     Raises:
         VersionError: a name is not known, a place cannot be reached, or another process holds DVC's lock (`repair`).
     """
-    repository = repo if isinstance(repo, Repository) else Repository(repo)
+    repository = opened(repo)
     chosen = list(revisions) or ([] if all or experiments else ["HEAD"])
     versions = select(repository, chosen, all=all, experiments=experiments)
     stores = Stores(repository)

@@ -21,7 +21,7 @@ from typing import Literal
 from stemma.errors import VersionError
 from stemma.versions import registry
 from stemma.versions.registry import Registry
-from stemma.versions.repository import Repository
+from stemma.versions.repository import Repository, opened
 
 Kind = Literal["Registered", "Promoted", "RolledBack", "Demoted", "Retired"]
 Signature = Literal["good", "bad", "none"]
@@ -96,7 +96,7 @@ def history(repo: Repository | Path | str = ".", stage: str | None = None, *, ve
     Raises:
         VersionError: no event is about the stage.
     """
-    repository = repo if isinstance(repo, Repository) else Repository(repo)
+    repository = opened(repo)
     known = registry.read(repository.root)
     events = tuple(replay(known))
     names = {key: _named(key[0], commit, versions_of(known)) for key, commit in known.assigned.items()}

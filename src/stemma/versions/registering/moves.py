@@ -242,7 +242,7 @@ def held_before(known: registry.Registry, stage: str) -> str:
 @contextmanager
 def _writing(repo: Repo, push: bool, wait: float) -> Iterator[tuple[Repository, Remote | None]]:
     """The repository as it is while nobody else writes to its registry; what the Git remote knows is fetched first."""
-    root = repo.root if isinstance(repo, Repository) else Repository(repo).root
+    root = opened(repo).root
     remote = Remote(root, MODEL) if push else None
     with held(root, wait):
         if remote is not None:
@@ -301,7 +301,7 @@ def _event(repository: Repository, tag: str) -> Event:
 
 def _assigned(repo: Repo) -> dict[tuple[str, str], str]:
     """What each stage holds as the command begins; a Repository may have been read long ago."""
-    return registry.read(repo.root if isinstance(repo, Repository) else Repository(repo).root).assigned
+    return registry.read(opened(repo).root).assigned
 
 
 def _same_holders(known: registry.Registry, before: dict[tuple[str, str], str], stages: Sequence[str]) -> None:
