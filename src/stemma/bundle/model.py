@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,15 @@ class Bundle:
 
     files: Mapping[str, bytes]
     signature: signature.Signature
+
+    @classmethod
+    def of(cls, files: Mapping[str, bytes]) -> Self:
+        """The bundle of files that `archive.read` gave.
+
+        Raises:
+            BundleError: signature.json is damaged.
+        """
+        return cls(MappingProxyType(files), signature.parse(files[SIGNATURE]))
 
     @cached_property
     def record(self) -> Mapping[str, Any]:
@@ -153,16 +162,7 @@ def open_bundle(path: Path) -> Bundle:
         raise BundleError(f"{path} cannot be read ({error.strerror or error})") from None
     except BundleError as error:
         raise BundleError(f"{path} is damaged ({error})", run=helps) from None
-    return of(content)
-
-
-def of(files: Mapping[str, bytes]) -> Bundle:
-    """The bundle of files that `archive.read` gave.
-
-    Raises:
-        BundleError: signature.json is damaged.
-    """
-    return Bundle(MappingProxyType(files), signature.parse(files[SIGNATURE]))
+    return Bundle.of(content)
 
 
 def verify(path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stemma.bundle import archive
 from stemma.bundle.archive import MANIFEST, SIGNED
 from stemma.bundle.card import told_version
-from stemma.bundle.model import FORMAT, REGISTERED, TRACKED, Bundle, of
+from stemma.bundle.model import FORMAT, REGISTERED, TRACKED, Bundle
 from stemma.errors import BundleError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def release(repo: "Repository | Path | str" = ".", revision: str = "HEAD", outpu
 
 def _parsed(content: bytes, version: "Version") -> Bundle:
     try:
-        return of(archive.read(io.BytesIO(content)))
+        return Bundle.of(archive.read(io.BytesIO(content)))
     except BundleError as error:
         raise BundleError(f"{TRACKED} of {version.name} is damaged ({error})") from None
 

@@ -97,17 +97,18 @@ class TorchModel(Model):
         """A step of the optimizer for gradients in the order of the parameters."""
         trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
 
-        def update(gradients: list[Any]) -> None:
+        if self.clip_norm is None and isinstance(self.optimizer, torch.optim.AdamW):
+            with _fused_adam(self.optimizer, trained) as update:
+                yield update
+            return
+
+        def set_and_step(gradients: list[Any]) -> None:
             for parameter, gradient in zip(trained, gradients, strict=True):
                 parameter.grad = gradient
             self._clip()
             self._update()
 
-        if self.clip_norm is None and isinstance(self.optimizer, torch.optim.AdamW):
-            with _fused_adam(self.optimizer, trained) as update:
-                yield update
-        else:
-            yield update
+        yield set_and_step
 
     def _begin_epoch(self, rate: float, seed: int) -> None:
         torch.manual_seed(seed)
