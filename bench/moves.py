@@ -34,6 +34,7 @@ TENSORS, CHANGED = 300, 3
 SIDE = 913  # of each tensor: 3.3 MB, 1 GB together
 TAGS = 1500
 RUNS = 3
+DISK = 12_000_000_000
 
 
 # Going back.
@@ -226,4 +227,7 @@ TABLES: dict[str, Callable[[], Table]] = {"rollback": rollback, "remote": remote
 
 
 if __name__ == "__main__":
+    if shutil.disk_usage(tempfile.gettempdir()).free < DISK:
+        print(f"error: {tempfile.gettempdir()} has less than 12 GB free: set TMPDIR", file=sys.stderr)
+        raise SystemExit(1)
     page.main(TABLES)
