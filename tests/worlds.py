@@ -14,8 +14,6 @@ PREFIXES = {  # framework -> how the names of its models begin; of those that th
     for framework, prefix in (("torch", "torch"), ("tensorflow", "keras"))
     if (ROOT / "src/purchase_intent/models" / framework).is_dir()
 }
-
-
 PREFIX = next(iter(PREFIXES.values()))  # of the first one
 
 
