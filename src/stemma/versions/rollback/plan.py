@@ -10,6 +10,7 @@ from typing import Any, Literal
 from stemma.errors import VersionError
 from stemma.versions.git import git, own_folder
 from stemma.versions.keeping import places
+from stemma.versions.keeping.inventory import listing
 from stemma.versions.keeping.trouble import told
 from stemma.versions.keeping.verify import Stores
 from stemma.versions.repository import WEIGHTS, Version
@@ -140,8 +141,6 @@ def kept(repo: Any, commit: str, stores: Stores) -> Kept:
     Raises:
         VersionError: one of them cannot be read.
     """
-    import json
-
     from dvc.exceptions import DvcException
 
     files: dict[str, str] = {}
@@ -166,10 +165,10 @@ def kept(repo: Any, commit: str, stores: Stores) -> Kept:
         inside = {path: info.value}
         if info.value.endswith(".dir"):
             folders[path] = info.value
-            content = stores.read(info.value)
-            if content is None:
+            listed_files = listing(stores.read(info.value), path)
+            if listed_files is None:
                 lost.append(path)
-            inside = {f"{path}/{each['relpath']}": each["md5"] for each in json.loads(content or b"[]")}
+            inside = {f"{path}/{name}": md5 for name, md5 in listed_files or ()}
         files |= inside
         remotes |= dict.fromkeys((*inside.values(), info.value), remote) if remote else {}
     return Kept(files, folders, frozenset(roots), remotes, runs, tuple(lost), tuple(foreign), tuple(unmade))
