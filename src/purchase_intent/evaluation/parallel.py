@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -41,10 +41,10 @@ def run(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], names: Sequen
                 number = waiting.popleft()
                 here, there = context.Pipe(duplex=False)
                 process = context.Process(target=_child, args=(work, jobs[number], there), name=names[number])
-                with _interrupts_ignored():  # which a child inherits, so that it is silent from its first moment
+                with _interrupts_held():
                     process.start()
-                there.close()  # the other end is the child's alone, so its death ends the pipe
-                running[here] = (number, process)
+                    running[here] = (number, process)
+                    there.close()  # the other end is the child's alone, so its death ends the pipe
             for ready in wait(list(running)):
                 number, process = running[ready]
                 done[number] = _received(ready, process, names[number])
@@ -65,15 +65,37 @@ def cores() -> int:
 
 
 @contextmanager
-def _interrupts_ignored() -> Iterator[None]:
+def _interrupts_held() -> Iterator[None]:
+    """While a child starts, an interrupt waits; the child is deaf to it from its first moment.
+
+    To ignore it would be shorter and would lose it. A child inherits what is blocked, but not a handler; where main
+    has it blocked, the system gives it to another thread, and Python calls the handler in main all the same.
+    """
     if threading.current_thread() is not threading.main_thread():  # only this one may set what a signal does
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        with _blocked(signal.SIGINT):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _blocked(number: signal.Signals) -> Iterator[None]:
+    if sys.platform == "win32":  # there a console's interrupt reaches the child whatever its parent does
+        yield
+        return
+    resource_tracker.ensure_running()  # the first child would start it, which unblocks
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # what came meanwhile is delivered here
 
 
 def _received(ready: Any, process: Any, name: str) -> Any:

@@ -1,12 +1,16 @@
 """Processes: order, errors by name, nothing left behind."""
 
+import multiprocessing
 import operator
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -38,6 +42,28 @@ def test_an_error_is_one_line_with_the_name_of_its_job() -> None:
 def test_a_process_that_dies_is_named() -> None:
     with pytest.raises(EvaluationError, match=r"^fold 1: its process ended with exit code 3$"):
         parallel.run(os._exit, [(3,)], ["fold 1"], 1)
+
+
+class Interrupting:
+    """An argument that interrupts while the process that is to take it starts."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        signal.raise_signal(signal.SIGINT)
+        return float, (0,)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
+@pytest.mark.parametrize("blocked", [True, False])
+def test_an_interrupt_while_a_process_starts_is_not_lost(blocked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not blocked:  # in main, as where another thread takes the signal
+        monkeypatch.setattr(parallel, "_blocked", nullcontext)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            parallel.run(time.sleep, [(Interrupting(),), (120,)], ["a", "b"], 1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert multiprocessing.active_children() == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
