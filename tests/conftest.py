@@ -2,15 +2,28 @@
 
 import gc
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from worlds import PREFIX, PREFIXES, Project, fresh_project
 
 gc.set_threshold(100_000)  # as src/stage.py does: what two frameworks leave in memory is no garbage
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long ones first: at the end short ones keep every worker busy."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_sessionfinish() -> None:
+    """Pytest looks for garbage five times at its end; with two frameworks in memory pytest-xdist would not wait."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,13 +51,13 @@ SMALL = ("data=simulated", "data.rows=1500", "train.epochs=6", "train.batch_size
 @pytest.fixture(scope="session")
 def torch_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A small PyTorch network on simulated rows, trained and committed. Copy it before changing it."""
-    return _trained(tmp_path_factory.mktemp("torch") / "project", "torch")
+    return _trained(tmp_path_factory, "torch")
 
 
 @pytest.fixture(scope="session")
 def keras_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The same in TensorFlow."""
-    return _trained(tmp_path_factory.mktemp("keras") / "project", "tensorflow")
+    return _trained(tmp_path_factory, "tensorflow")
 
 
 @pytest.fixture(scope="session")
@@ -54,10 +67,19 @@ def trained_project(request: pytest.FixtureRequest) -> Project:
     return project
 
 
-def _trained(folder: Path, framework: str) -> Project:
+def _trained(folders: pytest.TempPathFactory, framework: str) -> Project:
+    """A copy of one's own of a project that all workers of pytest-xdist share: the first that needs it trains it."""
     if framework not in PREFIXES:
         pytest.skip(f"this project has no network of {framework}")
-    project = fresh_project(folder, *SMALL, f"model={PREFIXES[framework]}_mlp")
-    project.repro()
-    project.commit("trained")
-    return project
+    own = folders.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    first, trained = shared / f"{framework} project", shared / f"{framework} is trained"
+    with FileLock(shared / f"{framework}.lock"):
+        if not trained.exists():
+            if first.exists():  # of a worker that failed
+                shutil.rmtree(first)
+            project = fresh_project(first, *SMALL, f"model={PREFIXES[framework]}_mlp")
+            project.repro()
+            project.commit("trained")
+            trained.touch()
+        return Project(first).copy(folders.mktemp(framework) / "project")

@@ -9,7 +9,7 @@ import pytest
 
 from worlds import ROOT, Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("docs")]
+pytestmark = pytest.mark.slow
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ELSEWHERE = {  # commands that another test runs, or that only a terminal makes sense of

@@ -15,12 +15,10 @@ from worlds import Project, fresh_project
 
 pytestmark = pytest.mark.slow
 
-TORCH = pytest.mark.xdist_group("torch")
-KERAS = pytest.mark.xdist_group("tensorflow")
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "online_shoppers_intention.csv"
 
 
-@pytest.fixture(params=[pytest.param("torch", marks=TORCH), pytest.param("keras", marks=KERAS)])
+@pytest.fixture(params=["torch", "keras"])
 def project(request: pytest.FixtureRequest) -> Project:
     """A trained project; read it, do not change it."""
     return request.getfixturevalue(f"{request.param}_project")
@@ -103,20 +101,10 @@ def test_dvc_gets_the_model_by_its_name_and_version(project: Project, tmp_path: 
     assert target.read_bytes() == (tagged.folder / "models/package/model.zip").read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("model", "data"),
-    [
-        pytest.param("torch_tabular", "digits", marks=TORCH),
-        pytest.param("torch_linear", "diabetes", marks=TORCH),
-        pytest.param("keras_linear", "digits", marks=KERAS),
-        pytest.param("keras_tabular", "diabetes", marks=KERAS),
-    ],
-)
+@pytest.mark.parametrize(("model", "data"), [("torch_tabular", "digits"), ("keras_tabular", "diabetes")])
 def test_several_classes_and_regression_reach_the_bundle(model: str, data: str, tmp_path: Path) -> None:
-    quick = ("train.epochs=30", "evaluate.bootstrap=0")
-    if model.endswith("linear"):
-        quick += ("train.batch_size=16", "train.learning_rate=0.01")
-    project = fresh_project(tmp_path / "p", f"model={model}", f"data={data}", *quick)
+    """The other way round, stamped projects do: tests/template/test_runs.py."""
+    project = fresh_project(tmp_path / "p", f"model={model}", f"data={data}", "train.epochs=30", "evaluate.bootstrap=0")
     project.repro()
     figures = metrics(project)["test"]
     assert figures["accuracy"] > 0.9 if data == "digits" else figures["r2"] > 0.3
@@ -126,7 +114,7 @@ def test_several_classes_and_regression_reach_the_bundle(model: str, data: str, 
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="shared/data/online_shoppers_intention.csv is not beside this checkout")
-@pytest.mark.parametrize("model", [pytest.param("torch_mlp", marks=TORCH), pytest.param("keras_mlp", marks=KERAS)])
+@pytest.mark.parametrize("model", ["torch_mlp", "keras_mlp"])
 def test_the_real_file_reaches_a_packaged_network_that_beats_logistic_regression(model: str, tmp_path: Path) -> None:
     project = fresh_project(tmp_path / "p", f"model={model}", "data=csv", f"data.source={REAL.as_posix()}")
     project.repro()
@@ -134,11 +122,17 @@ def test_the_real_file_reaches_a_packaged_network_that_beats_logistic_regression
     assert (project.folder / "models/package/model.zip").is_file()
 
 
-@TORCH
-def test_experiments_and_queued_grids_run_and_show(torch_project: Project, tmp_path: Path) -> None:
+def test_experiments_may_change_the_framework_and_queued_grids_run_and_show(
+    torch_project: Project, tmp_path: Path
+) -> None:
     project = torch_project.copy(tmp_path / "p")
-    project.ok("dvc", "exp", "run", "-n", "linear", "-S", "model=torch_linear", "-S", "train.epochs=2")
-    assert json.loads(project.read("models/weights/index.json"))["architecture"][0]["name"] == "output"
+    chosen = ("-S", "model=keras_mlp", "-S", "train.learning_rate=0.05", "-S", "train.epochs=2")
+    project.ok("dvc", "exp", "run", "-n", "other", *chosen)
+    assert json.loads(project.read("models/weights/index.json"))["framework"] == "tensorflow"
+    diff = json.loads(project.ok("dvc", "metrics", "diff", "--json"))
+    assert "test.roc_auc" in diff["reports/metrics.json"]
+    project.ok("git", "checkout", "-q", "--", ".")
+    project.ok("dvc", "checkout", "--force")
     grid = ["dvc", "exp", "run", "--queue", "-S", "train.learning_rate=0.01,0.001", "-S", "train.epochs=2"]
     project.ok(*grid)
     project.ok("dvc", "queue", "start", "-j", "2")
@@ -147,7 +141,7 @@ def test_experiments_and_queued_grids_run_and_show(torch_project: Project, tmp_p
     shown = pd.read_csv(_csv(project, tmp_path))
     rates = shown["train.learning_rate"].dropna().tolist()
     assert {0.01, 0.001} <= set(rates)
-    assert shown["test.roc_auc"].notna().sum() >= 4  # the commit, `linear` and the grid
+    assert shown["test.roc_auc"].notna().sum() >= 4  # the commit, `other` and the grid
 
 
 def _queued(project: Project) -> list[str]:
@@ -172,7 +166,6 @@ def _csv(project: Project, folder: Path) -> Path:
     return folder / "shown.csv"
 
 
-@TORCH
 def test_a_queued_experiment_runs_the_code_of_its_own_folder(torch_project: Project, tmp_path: Path) -> None:
     """An editable install points at one src/; `python src/stage.py` must win over it."""
     project = torch_project.copy(tmp_path / "p")
@@ -180,15 +173,6 @@ def test_a_queued_experiment_runs_the_code_of_its_own_folder(torch_project: Proj
     project.ok("dvc", "exp", "run", "--temp", "-n", "own", "evaluate")
     moved = json.loads(project.ok("dvc", "metrics", "diff", "HEAD", "own", "--json"))
     assert "test.own_accuracy" in moved["reports/metrics.json"]
-
-
-@TORCH  # it begins with that project
-def test_an_experiment_may_change_the_framework(torch_project: Project, tmp_path: Path) -> None:
-    project = torch_project.copy(tmp_path / "p")
-    project.ok("dvc", "exp", "run", "-S", "model=keras_mlp", "-S", "train.learning_rate=0.01", "-S", "train.epochs=2")
-    assert json.loads(project.read("models/weights/index.json"))["framework"] == "tensorflow"
-    diff = json.loads(project.ok("dvc", "metrics", "diff", "--json"))
-    assert "test.roc_auc" in diff["reports/metrics.json"]
 
 
 def test_a_network_starts_from_another_versions_weights_and_frozen_layers_keep_their_files(
@@ -216,10 +200,11 @@ def test_a_network_starts_from_another_versions_weights_and_frozen_layers_keep_t
     assert refused.returncode == 1 and refused.stderr.startswith("error: no revision is named 'nowhere'")
 
 
-@pytest.mark.parametrize("framework", [pytest.param("torch", marks=TORCH), pytest.param("keras", marks=KERAS)])
-def test_the_reference_network_is_as_described(framework: str, tmp_path: Path) -> None:
-    project = fresh_project(tmp_path / "p", f"experiment=reference_{framework}", "data.rows=600")
-    project.repro("train")
+@pytest.mark.parametrize("framework", ["torch", "keras"])
+def test_the_reference_network_is_as_described(framework: str, torch_project: Project, tmp_path: Path) -> None:
+    project = torch_project.copy(tmp_path / "p")
+    project.ok("stemma", "conf", "sync", f"experiment=reference_{framework}")
+    assert project.repro("train") == ["settings", "train"]
     index = json.loads(project.read("models/weights/index.json"))
     layers = [(layer["name"], layer["kind"]) for layer in index["architecture"]]
     assert [name for name, _ in layers] == ["hidden_1", "activation_1", "dropout_1", "output", "sigmoid"]
@@ -233,7 +218,6 @@ def test_the_reference_network_is_as_described(framework: str, tmp_path: Path) -
     assert chosen == {"batch_size": 32, "optimizer": "adam", "learning_rate": 0.001, "weight_decay": 0.0}
 
 
-@TORCH
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are of POSIX")
 def test_training_shows_its_progress_on_a_terminal_and_is_quiet_in_a_pipe(
     torch_project: Project, tmp_path: Path

@@ -14,12 +14,10 @@ from worlds import Project
 
 pytestmark = pytest.mark.slow
 
-TORCH = pytest.mark.xdist_group("rebuild")
-KERAS = pytest.mark.xdist_group("tensorflow")
 AFTER_TRAIN = ["train", "evaluate", "export", "package"]
 
 
-@pytest.fixture(params=[pytest.param("torch", marks=TORCH), pytest.param("keras", marks=KERAS)])
+@pytest.fixture(params=["torch", "keras"])
 def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
     """A trained project of one's own, in a folder with a space in its name."""
     return request.getfixturevalue(f"{request.param}_project").copy(tmp_path / "another folder")
@@ -57,7 +55,6 @@ CHANGES = {
 }  # fmt: skip
 
 
-@TORCH
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_of_settings_reruns_just_the_stages_it_concerns(
     change: str, torch_project: Project, tmp_path: Path
@@ -79,7 +76,6 @@ CODE = {
 }
 
 
-@TORCH
 @pytest.mark.parametrize("file", CODE)
 def test_a_change_of_code_reruns_just_the_stages_that_use_it(file: str, torch_project: Project, tmp_path: Path) -> None:
     project = torch_project.copy(tmp_path / "p")
@@ -88,7 +84,6 @@ def test_a_change_of_code_reruns_just_the_stages_that_use_it(file: str, torch_pr
     assert project.repro() == CODE[file]
 
 
-@TORCH
 def test_git_checkout_and_dvc_checkout_bring_a_version_back_hash_by_hash(
     torch_project: Project, tmp_path: Path
 ) -> None:
@@ -112,7 +107,6 @@ def _results(project: Project) -> dict[str, dict[str, str]]:
     }
 
 
-@TORCH
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
 @pytest.mark.parametrize("stage", ["prepare", *AFTER_TRAIN])
 def test_a_kill_in_the_middle_of_a_stage_leaves_the_committed_results_readable(

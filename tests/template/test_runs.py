@@ -12,31 +12,30 @@ from worlds import Project
 pytestmark = pytest.mark.slow
 
 QUICK = ("train.epochs=2", "evaluate.bootstrap=0")
-CASES = {
+CASES = {  # -> the answers, a small model, the task
     "csv-torch": (
-        {"framework": "torch", "data": "csv", "csv_path": "visits.csv", "csv_target": "Revenue"},
+        {"framework": "torch", "data": "csv", "csv_path": "visits.csv", "csv_target": "ProductRelated"},
         "torch_linear",
+        "regression",
     ),
     "digits-tensorflow": (
         {"framework": "tensorflow", "data": "digits", "remote": "s3", "s3_bucket": "models"},
         "keras_linear",
+        "multiclass",
     ),
-    "simulated-both": ({"ci": "gitlab", "licence": "BSD-3-Clause"}, "torch_linear"),
+    "simulated-both": ({"ci": "gitlab", "licence": "BSD-3-Clause"}, "torch_linear", "binary"),
 }
-GROUPS = {"csv-torch": "torch", "digits-tensorflow": "tensorflow", "simulated-both": "rebuild"}
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(case, marks=pytest.mark.xdist_group(group)) for case, group in GROUPS.items()]
-)
+@pytest.fixture(scope="module", params=[pytest.param(case, marks=pytest.mark.xdist_group(case)) for case in CASES])
 def project(
     request: pytest.FixtureRequest,
     template: Path,
     answers: Callable[..., dict[str, str]],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Project, str]]:
-    """A stamped project as the first `tasks.py run` leaves it before `dvc repro`, with a small model; its name."""
-    chosen, model = CASES[request.param]
+) -> Iterator[tuple[Project, str, str]]:
+    """A stamped project as the first `tasks.py run` leaves it before `dvc repro`; its small model, its task."""
+    chosen, model, task = CASES[request.param]
     folder = tmp_path_factory.mktemp("run") / "Käufer und mehr"
     own = answers(**chosen, package_name="churn", project_slug="churn", project_name="Churn")
     stamp.write(folder, stamp.plan(template, own) | hook.rendered(template, own))
@@ -52,15 +51,16 @@ def project(
         small = ("data.rows=600",) if own["data"] == "simulated" else ()
         made.ok("stemma", "conf", "sync", f"model={model}", *QUICK, *small)
         made.ok("stemma", "conf", "adopt")
-        yield made, model
+        yield made, model, task
 
 
-def test_it_goes_from_data_to_a_package_tries_an_experiment_and_comes_back(project: tuple[Project, str]) -> None:
-    made, model = project
+def test_it_goes_from_data_to_a_package_tries_an_experiment_and_comes_back(project: tuple[Project, str, str]) -> None:
+    made, model, task = project
     assert made.repro() == ["settings", "prepare", "train", "evaluate", "export", "package"]
     first = made.commit("first")
     assert made.repro() == []
     package = (made.folder / "models/package/model.zip").read_bytes()
+    assert json.loads(made.read("reports/evaluation.json"))["task"] == task
     index = json.loads(made.read("models/weights/index.json"))
     assert index["framework"] == ("tensorflow" if model.startswith("keras") else "torch")
     made.ok("dvc", "exp", "run", "-n", "other", "-S", "train.learning_rate=0.03")
@@ -74,7 +74,7 @@ def test_it_goes_from_data_to_a_package_tries_an_experiment_and_comes_back(proje
     made.ok("dvc", "checkout", "--force")
 
 
-def test_its_own_tests_pass(project: tuple[Project, str]) -> None:
+def test_its_own_tests_pass(project: tuple[Project, str, str]) -> None:
     """The quick ones, of the code that answers change: who imports whom, the settings, what is prepared by them."""
     made = project[0]
     files = ("test_architecture.py", "churn/test_config.py", "churn/stages/test_prepare.py")
