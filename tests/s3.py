@@ -64,7 +64,7 @@ class Server:
             ],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        for _ in range(200):
+        for _ in range(1200):
             with socket.socket() as connection:
                 if connection.connect_ex(("127.0.0.1", self.port)) == 0:
                     return

@@ -64,7 +64,7 @@ def test_reading_three_hundred_is_quick(three_versions: World) -> None:
     import time
 
     text = (ROOT / "dvc.lock").read_text(encoding="utf-8")
-    start = time.perf_counter()
+    start = time.process_time()
     for number in range(300):
         lockfile.outputs(text + f"# {number}\n")
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
