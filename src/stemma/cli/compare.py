@@ -52,6 +52,8 @@ def compare(
 
     if margin is not None and require != "not-worse":
         raise typer.BadParameter("it goes with --require not-worse", param_hint="--margin")
+    if margin is not None and not math.isfinite(margin):
+        raise typer.BadParameter(f"{margin} is no loss: give a number such as 0.01", param_hint="--margin")
     costs = None if cost is None else costs_of(cost)
     found = compare(
         repository(),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemma.errors import BundleError, DataError, VersionError
+from stemma.versions import parquet
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
@@ -67,14 +68,13 @@ def recorded(version: "Version") -> Predictions:
     import io
 
     import pyarrow as pa
-    from pyarrow import parquet
 
     profile = version.profile
     if profile is None:
         raise VersionError(f"{version.name} has no {PROFILE}, which says what its predictions are")
     content = version.bytes(PREDICTIONS)
     try:
-        table = parquet.read_table(io.BytesIO(content))
+        table = parquet.read(io.BytesIO(content))
         columns = {name: table.column(name).to_numpy() for name in table.column_names}
         task, target = str(profile["task"]), str(profile["target"])
         classes = tuple(str(name) for name in profile["classes"])
@@ -130,13 +130,13 @@ def table(path: Path) -> dict[str, list[Any]]:
         DataError: it is not there, cannot be read, or has no rows.
     """
     import pyarrow as pa
-    from pyarrow import csv, parquet
+    from pyarrow import csv
 
     if not path.is_file():
-        raise DataError(f"{path} is not there")
+        raise DataError(f"{path} is {'no file' if path.exists() else 'not there'}")
     try:
         if path.suffix == ".parquet":
-            read = parquet.read_table(path)
+            read = parquet.read(path)
         else:
             with csv.open_csv(path) as head:
                 texts = {name: pa.string() for name in head.schema.names}

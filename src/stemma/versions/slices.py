@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemma.errors import VersionError
+from stemma.versions import parquet
 from stemma.versions.predictions import described
 
 if TYPE_CHECKING:
@@ -26,13 +27,13 @@ def columns_of(version: "Version", rows: NDArray[Any], wanted: Sequence[str]) ->
         VersionError: the table is not in the version, or lacks one of these rows.
     """
     import pyarrow as pa
-    from pyarrow import parquet
+    from pyarrow.parquet import read_schema
 
     number = described(version, "row")
     try:
         content = io.BytesIO(version.bytes(TEST))
-        names = parquet.read_schema(content).names
-        table = parquet.read_table(content, columns=[name for name in names if name in (number, *wanted)])
+        names = read_schema(content).names
+        table = parquet.read(content, (number, *wanted))
         numbers = table.column(number).to_numpy()
     except (pa.ArrowInvalid, KeyError) as error:
         raise VersionError(f"{TEST} of {version.name} cannot be read ({error})") from None

@@ -88,6 +88,7 @@ def test_other_test_rows_are_refused_with_the_command(run: Run) -> None:
         ["--cost", "fp=1,fn=nan"],
         ["--margin", "0.1"],
         ["--require", "better", "--margin", "0.1"],
+        ["--require", "not-worse", "--margin", "nan"],
         ["--require", "best"],
         ["--resamples", "10"],
     ],

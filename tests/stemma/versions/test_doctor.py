@@ -209,6 +209,24 @@ def test_an_object_that_is_nowhere_is_an_error_and_one_not_pushed_a_warning(
     assert "norms" in nowhere.passed
 
 
+@pytest.mark.parametrize("damage", ["garbage", "gone", "a byte"])
+def test_weights_of_the_workspace_that_are_not_those_of_their_index_are_an_error(
+    damage: str, clinic: World, sound: Parts
+) -> None:
+    clinic.version("a patient", sound)
+    assert "files" in examine(Repository(clinic.folder).version("workspace")).passed
+    path = next((clinic.folder / "models/weights").rglob("*.safetensors"))
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(b"garbage" if damage == "garbage" else content[:-1] + bytes([content[-1] ^ 1]))
+    diagnosis = examine(Repository(clinic.folder).version("workspace"))
+    (one,) = [finding for finding in diagnosis.findings if finding.check == "files"]
+    assert one.severity == "error" and path.name in one.evidence and one.remedy.startswith("run `dvc checkout")
+    skipped = examine(Repository(clinic.folder).version("HEAD")).skipped
+    assert skipped["files"] == "`stemma verify HEAD` hashes what is kept of a commit"
+
+
 def test_another_environment_is_told_package_by_package(clinic: World, sound: Parts) -> None:
     environment = TRAINING["environment"] | {"packages": {"numpy": "1.0.0", "not-a-package": "3"}}
     one = found(clinic, sound.but(training=trained(environment=environment)), "environment")

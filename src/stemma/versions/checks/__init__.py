@@ -35,6 +35,7 @@ CHECKS: dict[str, Check] = {
     "split-drift": rows.splits_are_alike,
     "conf": state.conf_is_composed,
     "results": state.results_are_of_these_settings,
+    "files": state.weights_are_those_of_their_index,
     "objects": state.objects_are_in_reach,
     "remote": state.remote_is_complete,
     "environment": state.environment_is_the_recorded_one,

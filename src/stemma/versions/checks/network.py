@@ -84,9 +84,9 @@ def _dead_units(version: "Version") -> Iterator[tuple[str, int, int, int]]:
 
     import numpy as np
     import onnx
-    from pyarrow import parquet
 
     from stemma import runtime
+    from stemma.versions import parquet
     from stemma.versions.predictions import bundle_of
 
     for path in (GRAPH, VALIDATION):
@@ -99,7 +99,7 @@ def _dead_units(version: "Version") -> Iterator[tuple[str, int, int, int]]:
         raise Skipped("the network has no ReLU")
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in watched)
     names = [each.name for each in bundle.signature.inputs]
-    rows = parquet.read_table(io.BytesIO(version.bytes(VALIDATION)), columns=names).slice(0, ROWS)
+    rows = parquet.read(io.BytesIO(version.bytes(VALIDATION)), names).slice(0, ROWS)
     feeds = bundle.signature.arrays({name: _plain(rows.column(name)) for name in names})
     outputs: list[Any] = runtime.session(graph.SerializeToString()).run(watched, feeds)
     for name, output in zip(_relus(version, watched), outputs, strict=True):

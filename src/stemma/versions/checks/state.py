@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from stemma.errors import StemmaError, VersionError
+from stemma.errors import StemmaError, VersionError, WeightsError
 from stemma.versions import lockfile
 from stemma.versions.checks.finding import Finding, Skipped
 from stemma.versions.git import at, git, ids
+from stemma.versions.repository import WEIGHTS
 
 if TYPE_CHECKING:
     from stemma.versions.repository import Version
@@ -44,6 +45,25 @@ def results_are_of_these_settings(version: "Version") -> Iterator[Finding]:
                 "error", "results", f"stage {stage} ran with other settings than params.yaml has", _listed(moved),
                 "run `dvc repro`",
             )  # fmt: skip
+
+
+def weights_are_those_of_their_index(version: "Version") -> Iterator[Finding]:
+    """Every tensor of the work tree has the hash that the index names."""
+    from stemma import weights
+
+    folder = version.repository.root / WEIGHTS
+    if version.commit is not None:
+        raise Skipped(f"`stemma verify {version.name}` hashes what is kept of a commit")
+    if not folder.is_dir():
+        raise Skipped(f"{WEIGHTS} is not in the workspace")
+    try:
+        weights.verify(folder)
+    except WeightsError as error:
+        if error.run is None:  # not damaged, but of another format
+            raise
+        yield Finding(
+            "error", "files", f"{WEIGHTS} is not what its index says", error.what, f"run `dvc checkout {WEIGHTS}`"
+        )
 
 
 def objects_are_in_reach(version: "Version") -> Iterator[Finding]:

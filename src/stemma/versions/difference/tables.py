@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemma.errors import VersionError
+from stemma.versions import parquet
 from stemma.versions.difference.data import Rows, counted
 from stemma.versions.repository import PREPARED, Version
 
@@ -40,15 +41,13 @@ def _hashes(version: Version, columns: Sequence[str]) -> NDArray[np.uint64]:
     """One hash per row (rows,) of the splits together; columns that the splits leave out are left out here."""
     import pandas as pd
     from pyarrow import ArrowException
-    from pyarrow.parquet import ParquetFile
 
     hashes = []
     for split in SPLITS:
         path = f"{PREPARED}/{split}.parquet"
         try:
-            file = ParquetFile(io.BytesIO(version.bytes(path)))
-            held = [name for name in columns if name in file.schema_arrow.names]
-            frame = file.read(columns=held).to_pandas()[held]
+            table = parquet.read(io.BytesIO(version.bytes(path)), columns)
+            frame = table.select([name for name in columns if name in table.column_names]).to_pandas(use_threads=False)
         except (ArrowException, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())
             raise VersionError(f"{path} of {version.name} is no table ({reason:.200})") from None
