@@ -59,7 +59,7 @@ def test_json_holds_every_public_field_and_no_value_that_json_lacks(capsys: pyte
         "when": "2026-01-31T12:00:00+00:00", "where": "a/b", "values": [1.5, None, None], "names": ["a", "b"],
         "more": {"x": [1, None]}, "sentence": "é",
     }  # fmt: skip
-    assert "é" in out
+    assert out.isascii()
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def check(
 
     found = conf.differences(repository())
     if as_json:
-        typer.echo(json.dumps({"differences": [one.as_dict() for one in found]}, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps({"differences": [one.as_dict() for one in found]}, indent=2))
     else:
         typer.echo("\n".join(str(one) for one in found) or "params.yaml is the composition of conf/")
     raise typer.Exit(1 if found else 0)

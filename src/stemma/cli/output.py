@@ -53,8 +53,8 @@ def show(parts: Report, markdown: bool) -> None:
 
 
 def show_json(found: Any, **more: Any) -> None:
-    """Print a frozen object, and `more`; numbers that are not finite are null."""
-    typer.echo(json.dumps(plain(found) | plain(more), indent=2, ensure_ascii=False, allow_nan=False))
+    """Print a frozen object, and `more`, in ASCII, which no terminal obeys; numbers that are not finite are null."""
+    typer.echo(json.dumps(plain(found) | plain(more), indent=2, allow_nan=False))
 
 
 def plain(value: Any) -> Any:

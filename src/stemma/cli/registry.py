@@ -199,7 +199,7 @@ def tell(made: "Sequence[Event]", with_why: bool, pushed: bool, as_json: bool) -
 
         from stemma.cli.output import plain
 
-        typer.echo(json.dumps([plain(event) for event in made], indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([plain(event) for event in made], indent=2))
         return
     for event in made:
         where = f" {'from' if event.kind == 'Demoted' else 'to'} {_stage(event)}" if event.stage else ""

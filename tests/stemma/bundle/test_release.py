@@ -236,13 +236,16 @@ def test_a_record_that_is_wrong_inside_gives_no_trace(record: dict[str, object],
         assert done.exit_code == 0 or isinstance(done.exception, StemmaError), done.exception
 
 
-@pytest.mark.parametrize("name", ["evil \x1b[2J", "evil \ud800"])
+@pytest.mark.parametrize("name", ["evil \x1b[2J", "evil \ud800", "evil \x9b2J\u202e"])
 def test_what_a_terminal_would_obey_is_not_shown(name: str, model: Path, tmp_path: Path) -> None:
     path = tmp_path / "m.zip"
     bundle.build(path, {**contents(), "version.json": json.dumps({"format": 1, "name": name}).encode()})
     for command in (["inspect", str(path)], ["diff", str(model), str(path)]):
         done = call(*command)
-        assert done.exit_code == 0 and "evil ?" in done.stdout and "\x1b" not in done.stdout
+        assert done.exit_code == 0 and "evil ?" in done.stdout and not set(name[5:6]) & set(done.stdout)
+        told = call(*command, "--json")
+        assert told.exit_code == 0 and told.stdout.isascii() and "\x1b" not in told.stdout
+        assert json.dumps(name) in told.stdout
 
 
 def test_the_folder_where_one_stands_is_not_unpacked_into(
