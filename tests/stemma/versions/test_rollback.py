@@ -23,6 +23,7 @@ from stemma.errors import VersionError
 from stemma.versions import rollback
 from stemma.versions.keeping import places
 from stemma.versions.rollback import guard, journal
+from stemma.versions.rollback.plan import blob_ids
 from version_worlds import World, changed, new, parts
 
 V1, V2 = "model@v1.0.0", "model@v1.1.0"
@@ -503,6 +504,19 @@ def killed_after(seconds: float, work: Callable[[], object]) -> bool:
         time.sleep(0.002)
     os.killpg(child, signal.SIGKILL)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such names cannot be there")
+def test_git_hashes_files_of_any_name(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    names = ["plain.md", '"quoted" page.md', "ends with return\r", "two\nlines", "back\\slash", "Käufer"]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_text(f"{number}\n", encoding="utf-8")
+    alone = {
+        name: subprocess.check_output(["git", "hash-object", "--", name], cwd=tmp_path, text=True).strip()
+        for name in names
+    }
+    assert blob_ids(tmp_path, [*names, "not there"]) == alone
 
 
 @posix

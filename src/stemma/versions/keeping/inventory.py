@@ -156,7 +156,7 @@ class _Taken:
         return Inventory(self.objects, list(tracked.values()), list(self.notes), list(self.unlisted))
 
     def _is_staged(self, path: str) -> bool:
-        return bool(git(self.repository.root, "ls-files", "--", path))
+        return bool(git(self.repository.root, "--literal-pathspecs", "ls-files", "--", path))
 
     def _needs(self, md5: str, path: str, version: str, settings: _Settings) -> None:
         each = self.objects.setdefault(md5, Object(md5, path))

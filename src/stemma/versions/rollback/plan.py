@@ -276,7 +276,7 @@ def blobs(root: Path, commit: str) -> dict[str, str]:
 def blob_ids(folder: Path, paths: Sequence[str]) -> dict[str, str]:
     """Git's id of files of the work tree, line ends and filters as Git has them."""
     there = [path for path in paths if (folder / path).is_file()]
-    odd = [path for path in there if "\n" in path or _is_no_text(path)]
+    odd = [path for path in there if "\n" in path or path.startswith('"') or path.endswith("\r") or _is_no_text(path)]
     plain = [path for path in there if path not in odd]
     answer = git(folder, "hash-object", "--stdin-paths", stdin="".join(f"{path}\n" for path in plain))
     answer += b"".join(git(folder, "hash-object", "--", path) for path in odd)
