@@ -101,7 +101,7 @@ def _blocked(number: signal.Signals) -> Iterator[None]:
 def _received(ready: Any, process: Any, name: str) -> Any:
     try:
         error, value = ready.recv()
-    except EOFError:
+    except (EOFError, OSError):  # between two messages, in one
         process.join()
         code = process.exitcode
         ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

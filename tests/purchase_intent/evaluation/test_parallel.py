@@ -4,6 +4,7 @@ import multiprocessing
 import operator
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -42,6 +43,33 @@ def test_an_error_is_one_line_with_the_name_of_its_job() -> None:
 def test_a_process_that_dies_is_named() -> None:
     with pytest.raises(EvaluationError, match=r"^fold 1: its process ended with exit code 3$"):
         parallel.run(os._exit, [(3,)], ["fold 1"], 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe has another form there")
+def test_a_process_that_dies_in_the_middle_of_its_result_is_named() -> None:
+    here, there = multiprocessing.Pipe(duplex=False)
+    os.write(there.fileno(), struct.pack("!i", 100) + b"begun")
+    there.close()
+    process = multiprocessing.get_context("spawn").Process(target=os._exit, args=(3,))
+    process.start()
+    with pytest.raises(EvaluationError, match=r"^fold 1: its process ended with exit code 3$"):
+        parallel._received(here, process, "fold 1")
+
+
+class Early:
+    """An argument that interrupts the process that takes it before a word of ours runs there."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return signal.raise_signal, (signal.SIGINT,)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
+def test_a_process_is_deaf_to_interrupts_from_its_first_moment() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert parallel.run(repr, [(Early(),), (Early(),)], ["a", "b"], 1) == ["None", "None"]
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Interrupting:

@@ -464,6 +464,8 @@ def recorded_and_not(make: Callable[[], Model], task: str, folder: Path, patch: 
         ("binary", {}, {}),
         ("binary", {"activation": "gelu"}, {"class_weight": "balanced"}),
         ("binary", {}, {"freeze": ("hidden_1.*",), "weight_decay": 0.1}),
+        ("binary", {}, {"freeze": ("*.bias",), "weight_decay": 0.1}),
+        ("binary", {}, {"freeze": ("*.weight",), "weight_decay": 0.1}),
         ("multiclass", {"activation": "tanh"}, {"class_weight": "balanced", "schedule": "cosine"}),
         ("multiclass", {"dropout": 0.0, "hidden": (16, 8)}, {"clip_norm": 0.1}),
         ("regression", {}, {"optimizer": "sgd", "weight_decay": 0.1, "clip_norm": 0.5}),

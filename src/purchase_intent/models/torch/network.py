@@ -306,7 +306,8 @@ def _fused_adam(optimizer: torch.optim.AdamW, trained: list[Any]) -> Iterator[Ca
     groups: dict[tuple[Any, ...], list[Any]] = {}
     for group in optimizer.param_groups:
         settings = (group["lr"], *group["betas"], group["weight_decay"], group["eps"])
-        groups.setdefault(settings, []).extend(group["params"])
+        if group["params"]:  # all of a group may be frozen
+            groups.setdefault(settings, []).extend(group["params"])
     step = optimizer.state[trained[0]]["step"].clone()
     calls = []
     for settings, parameters in groups.items():
