@@ -46,14 +46,24 @@ def rollback() -> Table:
     one. MD5: one pass over what moves, by one thread. Allowed for copies: 1.2 x plain + MD5; for links: 3 s. Objects of
     the cache that DVC does not know as hashed since they changed cost one more pass, once."""
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder) / "repository"
+    with _room() as folder:
+        root = folder / "repository"
         _model(root)
         for link in ("copy", "hardlink"):
             call(root, "dvc", "config", "--local", "cache.type", link)
             call(root, "dvc", "checkout", "-q", "--relink")
             rows += [_back(root, link, *names) for names in (("all", "base"), ("one", "base"))]
     return ["link", "files that differ", "plain", "rollback", "MD5", "allowed", "rollback / allowed"], rows
+
+
+@contextmanager
+def _room() -> Iterator[Path]:
+    """An empty folder on a disk that has room for copies of the model."""
+    with tempfile.TemporaryDirectory() as folder:
+        if shutil.disk_usage(folder).free < DISK:
+            print(f"error: {Path(folder).parent} has less than 12 GB free: set TMPDIR", file=sys.stderr)
+            raise SystemExit(1)
+        yield Path(folder)
 
 
 def _model(root: Path) -> None:
@@ -124,13 +134,13 @@ def remote() -> Table:
     bucket; a pull begins without a cache. "of nothing": a push that finds everything there. At 100 Mbit/s: the store,
     once, the server's rate limited."""
     runs: dict[str, list[dict[str, float]]] = {"here": [], "plain": []}
-    with tempfile.TemporaryDirectory() as name:
-        repositories = {side: _with_remote(Path(name) / side, side == "plain") for side in runs}
-        with _server(Path(name) / "buckets") as server:
+    with _room() as folder:
+        repositories = {side: _with_remote(folder / side, side == "plain") for side in runs}
+        with _server(folder / "buckets") as server:
             for number in range(RUNS):
                 for side in sorted(runs, reverse=bool(number % 2)):
                     runs[side].append(_there_and_back(repositories[side], server, f"{side}-{number}"))
-        with _server(Path(name) / "slow", rate="12M") as server:
+        with _server(folder / "slow", rate="12M") as server:
             slow = _there_and_back(repositories["here"], server, "slow")
     here, plain = ({what: statistics.median(run[what] for run in side) for what in side[0]} for side in runs.values())
     rows = []
@@ -227,7 +237,4 @@ TABLES: dict[str, Callable[[], Table]] = {"rollback": rollback, "remote": remote
 
 
 if __name__ == "__main__":
-    if shutil.disk_usage(tempfile.gettempdir()).free < DISK:
-        print(f"error: {tempfile.gettempdir()} has less than 12 GB free: set TMPDIR", file=sys.stderr)
-        raise SystemExit(1)
     page.main(TABLES)

@@ -103,6 +103,8 @@ def rate(rows: int, action: Callable[[], object]) -> float:
 
 def main() -> None:
     framework, batch, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    if count < ROWS[batch]:
+        raise SystemExit(f"error: a turn takes {ROWS[batch]:,} rows of batches of {batch}, {count:,} are too few")
     generator = np.random.default_rng(0)
     x = generator.normal(size=(count, COLUMNS)).astype(np.float32)
     rows = Rows(x, (x[:, 0] + generator.normal(size=count) > 0).astype(np.float32))

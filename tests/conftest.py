@@ -2,7 +2,6 @@
 
 import gc
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +15,9 @@ gc.set_threshold(100_000)  # as src/stage.py does: what two frameworks leave in 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long ones first: at the end short ones keep every worker busy."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Files with long ones first: at the end short ones keep every worker busy."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 def pytest_sessionfinish() -> None:
@@ -72,14 +72,12 @@ def _trained(folders: pytest.TempPathFactory, framework: str) -> Project:
     if framework not in PREFIXES:
         pytest.skip(f"this project has no network of {framework}")
     own = folders.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    first, trained = shared / f"{framework} project", shared / f"{framework} is trained"
+    shared = own.parent if own.name.startswith("popen-") else own  # as a worker's folder is named
+    trained = shared / f"{framework} is trained"  # says where
     with FileLock(shared / f"{framework}.lock"):
         if not trained.exists():
-            if first.exists():  # of a worker that failed
-                shutil.rmtree(first)
-            project = fresh_project(first, *SMALL, f"model={PREFIXES[framework]}_mlp")
-            project.repro()
-            project.commit("trained")
-            trained.touch()
-        return Project(first).copy(folders.mktemp(framework) / "project")
+            first = fresh_project(folders.mktemp("first") / "project", *SMALL, f"model={PREFIXES[framework]}_mlp")
+            first.repro()
+            first.commit("trained")
+            trained.write_text(str(first.folder), encoding="utf-8")
+        return Project(Path(trained.read_text(encoding="utf-8"))).copy(folders.mktemp(framework) / "project")

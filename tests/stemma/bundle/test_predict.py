@@ -384,12 +384,14 @@ def test_rows_pipes_and_devices_are_not_written_over(model: Path, rows: Path, tm
     with pytest.raises(BundleError, match="holds the bundle: name another file"):
         predict(opened, bundle.Rows(rows), model, model)
     assert rows.read_bytes() == before
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    for output in (pipe, tmp_path):
+    with pytest.raises(BundleError, match="is no file: name another"):
+        predict(opened, bundle.Rows(rows), tmp_path)
+    if hasattr(os, "mkfifo"):
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
         with pytest.raises(BundleError, match="is no file: name another"):
-            predict(opened, bundle.Rows(rows), output)
-    assert pipe.is_fifo()
+            predict(opened, bundle.Rows(rows), pipe)
+        assert pipe.is_fifo()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this platform has no full device")
