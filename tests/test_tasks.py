@@ -131,7 +131,8 @@ def test_the_first_run_makes_a_repository_of_its_own_also_inside_another(
 @pytest.mark.xdist_group("one")
 def test_tests_of_a_group_share_a_worker(request: pytest.FixtureRequest) -> None:
     """pytest-xdist 3.8 forgets its groups, without a word, under pytest 9.2: what costs much would be made twice."""
-    if not getattr(request.config.option, "loadgroup", False):
+    called = getattr(request.config, "workerinput", {"mainargv": ()})["mainargv"]  # as typed
+    if not any("loadgroup" in argument for argument in called):
         pytest.skip("not called with --dist loadgroup")
     assert request.node.nodeid.endswith("@one")
 
