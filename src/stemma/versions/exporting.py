@@ -4,12 +4,10 @@ The code of the commit and what its stage `export` depends on are laid out in a 
 src/stage.py export FORMAT FOLDER` runs, in this Python. The work tree, the cache and the index of Git are only read.
 """
 
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,35 +60,40 @@ def export(repo: Repository | Path | str, revision: str, format: str, folder: Pa
         _run(version, version.repository.root, format, folder)
     else:
         with tempfile.TemporaryDirectory(prefix="stemma-export-") as name:
-            _lay_out(version, Path(name))
-            _run(version, Path(name), format, folder)
+            _run(version, _lay_out(version, Path(name)), format, folder)
     told = json.loads((folder / PARITY).read_text(encoding="utf-8"))
     return Exported(folder, format, version.name, told.get("formats", {}).get(format, told))
 
 
-def _lay_out(version: Version, folder: Path) -> None:
-    """The commit's files, and those outputs of other stages that its stage `export` depends on."""
-    archive = git(version.repository.root, "archive", "--format=tar", str(version.commit))
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(folder, filter=_inside)  # noqa: S202  by the filter "data", which this one asks
+def _lay_out(version: Version, folder: Path) -> Path:
+    """The commit's files, and those outputs of other stages that its stage `export` depends on; where its root is."""
+    root = _check_out(version.repository.root, str(version.commit), folder)
     stages = (version.lock or {}).get("stages") or {}
     for dependency in (stages.get("export") or {}).get("deps") or ():
         output = version.output(dependency["path"])
-        if output is None or (folder / output.path).exists():
+        if output is None or (root / output.path).exists():
             continue
         names = [f"{output.path}/{name}" for name in output.files()] if output.is_folder else [output.path]
         for name in names:
-            place = folder / name
+            place = root / name
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(version.bytes(name))
+    return root
 
 
-def _inside(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-    """What lies and leads inside the folder; a link of the commit that leads out of it is left out."""
-    try:
-        return tarfile.data_filter(member, folder)
-    except tarfile.FilterError:
-        return None
+def _check_out(root: Path, commit: str, folder: Path) -> Path:
+    """The files as a checkout of the commit has them, but for links that lead out; where `root` lies among them.
+
+    `git archive` would leave out what has the attribute export-ignore.
+    """
+    index, tree = folder / "index", folder / "tree"
+    git(root, "read-tree", commit, index=index)
+    git(root, "checkout-index", "--all", f"--prefix={tree.as_posix()}/", index=index)
+    inside = Path(os.path.realpath(tree))
+    links = [path for path in tree.rglob("*") if path.is_symlink()]
+    for link in [link for link in links if not Path(os.path.realpath(link)).is_relative_to(inside)]:
+        link.unlink()
+    return tree / git(root, "rev-parse", "--show-prefix").decode().removesuffix("\n")
 
 
 def _run(version: Version, root: Path, format: str, folder: Path) -> None:

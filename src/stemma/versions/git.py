@@ -1,5 +1,6 @@
 """What the versions are read with: `git`, run in a repository's folder."""
 
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,16 +8,19 @@ from pathlib import Path
 from stemma.errors import VersionError
 
 
-def git(root: Path, *arguments: str, stdin: str | None = None) -> bytes:
+def git(root: Path, *arguments: str, stdin: str | None = None, index: Path | None = None) -> bytes:
     """Standard output of a Git command.
+
+    Args:
+        index: the file that stands for Git's own index.
 
     Raises:
         VersionError: Git is not installed, or the command failed; with Git's own first line.
     """
+    given = None if stdin is None else stdin.encode()
+    environment = None if index is None else os.environ | {"GIT_INDEX_FILE": str(index)}
     try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=root, input=None if stdin is None else stdin.encode(), capture_output=True
-        )
+        done = subprocess.run(["git", *arguments], cwd=root, env=environment, input=given, capture_output=True)
     except FileNotFoundError:
         raise VersionError("git is not installed, and versions are read from it") from None
     if done.returncode:

@@ -22,7 +22,8 @@ if name == "h5":
     sys.exit("error: h5 is made from tensorflow")
 pathlib.Path(folder).mkdir()
 found = [pathlib.Path(each).read_text() for each in ("params.yaml", "models/weights/index.json")]
-told = {"formats": {name: {"largest": 1e-7, "rows": 80, "read": found}}}
+files = {str(path): path.stat().st_mode & 0o100 for path in pathlib.Path().rglob("*") if path.is_file()}
+told = {"formats": {name: {"largest": 1e-7, "rows": 80, "read": found, "files": files}}}
 pathlib.Path(folder, "parity.json").write_text(json.dumps(told))
 """
 
@@ -112,9 +113,30 @@ def test_the_command_tells_folder_and_difference(made: World, run: Run, tmp_path
     assert code == 1 and err.startswith("error: ") and err.count("\n") == 1
 
 
-def test_a_link_that_leads_out_of_the_repository_is_left_out(made: World, tmp_path: Path) -> None:
+def test_the_files_are_those_of_a_checkout_but_for_links_that_lead_out(made: World, tmp_path: Path) -> None:
     world = made.copy(tmp_path / "copy")
-    (world.folder / "outside").symlink_to("/etc/hostname")
-    world.ok("git", "add", "outside")
-    world.ok("git", "commit", "-qm", "a link", "outside")
-    assert export(world.folder, "HEAD", "safetensors", tmp_path / "out").parity["rows"] == 80
+    world.ok("git", "checkout", "--", ".")
+    world.write(".gitattributes", "src/part.py export-ignore\n")
+    world.write("src/part.py", "")
+    world.write("tool.sh", "#!/bin/sh\n")
+    (world.folder / "tool.sh").chmod(0o755)
+    links = {"near": "src/part.py", "folder": "src", "outside": "/etc/hostname", "above": "../../../etc/hostname"}
+    for name, target in (links | {"far": "outside"}).items():
+        (world.folder / name).symlink_to(target)
+    world.commit("links")
+    files = export(world.folder, "HEAD", "safetensors", tmp_path / "out").parity["files"]
+    assert {"src/part.py", "near", "tool.sh", ".gitattributes"} <= files.keys()
+    assert bool(files["tool.sh"]) and not files["src/part.py"]
+    assert files.keys().isdisjoint({"outside", "above", "far"})
+
+
+def test_a_project_below_the_top_folder_of_git_is_exported(made: World, tmp_path: Path) -> None:
+    world = made.copy(tmp_path / "copy")
+    world.ok("git", "checkout", "--", ".")
+    below = World(world.folder / "below")
+    below.folder.mkdir()
+    for path in [path for path in world.folder.iterdir() if path.name not in (".git", "below")]:
+        path.rename(below.folder / path.name)
+    world.commit("moved")
+    files = export(below.folder, "HEAD", "safetensors", tmp_path / "out").parity["files"]
+    assert {"params.yaml", "src/stage.py", "models/weights/index.json"} <= files.keys()
