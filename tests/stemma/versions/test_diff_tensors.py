@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from indexes import index, mlp
-from stemma.versions.difference import structure, tensors
+from stemma.versions.difference import entries, structure, tensors
 
 
 def changes(before, after, frameworks=("torch", "torch")):
@@ -89,10 +89,55 @@ def test_the_kernels_of_two_frameworks_are_turned_and_their_biases_compared() ->
     assert turned.distance == pytest.approx(math.sqrt(0.5), rel=1e-5)  # as of tensors at right angles
 
 
+def read(a, b):
+    """As `--exact` finds them."""
+    pairs = structure.compare(index(one_tensor(a)), index(one_tensor(b))).pairs
+    return tensors.compare(pairs, {("layer.weight", "layer.weight"): entries._moved([(a, b)])})[0]
+
+
+NAN = np.array([0x7FC00000, 0x7FC00001], np.uint32).view(np.float32)  # two bit patterns
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [([1, 0.0], [1, -0.0]), ([1, NAN[0]], [1, NAN[1]]), ([np.inf, 0.0], [np.inf, -0.0]), ([0.0] * 99, [-0.0] * 99)],
+)
+def test_other_bytes_of_the_same_values_are_at_distance_zero_once_they_are_read(a, b) -> None:
+    a, b = np.array(a, np.float32), np.array(b, np.float32)
+    found = read(a, b)
+    assert not found.same and not found.estimated
+    assert (found.distance, found.relative_l2, found.max_change, found.share_changed) == (0, 0, 0, 0)
+
+
+def test_until_then_they_may_be_other_values_and_are_called_an_estimate() -> None:
+    for other in ([1.0, -0.0], [1.0 + 2**-23, 0.0]):
+        found = changes(one_tensor(np.float32([1, 0])), one_tensor(np.float32(other)))["layer.weight"]
+        assert found.estimated and 0 < found.distance <= tensors.LEAST
+        assert (found.max_change, found.share_changed) == (None, None)
+
+
+@pytest.mark.parametrize("size", [2, 70])
+def test_entries_whose_squares_are_too_small_for_a_number_have_a_distance(size) -> None:
+    a = np.full(size, 1e-200)
+    for found in (changes(one_tensor(a), one_tensor(3 * a))["layer.weight"], read(a, 3 * a)):
+        assert found.distance == pytest.approx(0.5)
+        assert found.relative_l2 == pytest.approx(2)
+
+
+def test_a_small_move_beside_large_values_is_still_a_move() -> None:
+    a, b = np.array([1e150, 1e-150]), np.array([1e150, 3e-150])
+    assert tensors.distance([read(a, b)]) > 0
+
+
 values = st.floats(-1e3, 1e3, width=32)
+lengths = st.integers(1, 100)
 
 
-@given(st.integers(1, 100).flatmap(lambda n: st.tuples(*[hnp.arrays(np.float32, n, elements=values)] * 2)))
+def two(dtype, elements):
+    return lengths.flatmap(lambda n: st.tuples(*[hnp.arrays(dtype, n, elements=elements)] * 2))
+
+
+@given(two(np.float32, values))
 @settings(max_examples=60, deadline=None)
 def test_a_distance_is_symmetric_in_0_1_and_0_only_for_equal_tensors(pair) -> None:
     a, b = pair
@@ -100,4 +145,18 @@ def test_a_distance_is_symmetric_in_0_1_and_0_only_for_equal_tensors(pair) -> No
     there, here = forth["layer.weight"].distance, back["layer.weight"].distance
     assert there == pytest.approx(here, abs=1e-12)
     assert 0 <= there <= 1
-    assert (there == 0) == bool(np.array_equal(a, b))
+    if not np.array_equal(a, b):
+        assert there > 0
+    else:
+        assert there == 0 if a.tobytes() == b.tobytes() else there <= tensors.LEAST
+
+
+@given(two(np.float32, st.floats(width=32)) | two(np.float64, st.floats()))
+@settings(max_examples=60, deadline=None)
+def test_what_is_read_is_at_distance_zero_if_and_only_if_all_values_are_equal(pair) -> None:
+    a, b = pair
+    forth, back = read(a, b), read(b, a)
+    assert forth.distance == pytest.approx(back.distance, abs=1e-12)
+    assert 0 <= forth.distance <= 1
+    assert (forth.distance == 0) == bool(np.array_equal(a, b, equal_nan=True))
+    assert all(figure is None or math.isfinite(figure) for figure in (forth.relative_l2, forth.cosine))

@@ -7,7 +7,7 @@ tables where these differ.
 
     D(a, b) = 0.5 structure + 0.3 parameters + 0.2 data, each part in [0, 1]
 
-D is the same both ways, and 0 if and only if layers, tensors and tables are the same: names do not count.
+D is the same both ways, and 0 if and only if layers, values of tensors and tables are the same: names do not count.
 
 Reading order:
 
@@ -157,9 +157,10 @@ def _tables(a: Version, b: Version, exact: bool) -> Data | None:
 def _distance(
     found: Structure, moved: tuple[TensorChange, ...], tables: Data | None, weights: Mapping[str, float]
 ) -> Distance:
+    share = structure.share_changed(found)
     parts = {
-        "structure": structure.share_changed(found),
-        "parameters": tensors.distance(moved),
+        "structure": share,
+        "parameters": tensors.distance(moved) if moved or share else 0.0,  # no tensor may be there to differ
         "data": None if tables is None else data.distance(tables),
     }
     rests = {

@@ -31,7 +31,7 @@ def measure(
     """What lies between the tensors of these layers and roles, by their names before and after.
 
     Returns:
-        None for a tensor with an entry that is not finite.
+        None where values differ and an entry, or the square of one, is not finite.
 
     Raises:
         StemmaError: a file is in neither cache nor remote, or a tensor has another hash than its index says.
@@ -52,21 +52,23 @@ def measure(
 
 def _moved(blocks: Iterator[tuple[Array, Array]]) -> Moved | None:
     """Sums over pairs of blocks of one shape."""
-    squares = np.zeros(3)
-    largest, changed, entries = 0.0, 0, 0
+    squares, largest = np.zeros(3), np.zeros(3)
+    changed, entries = 0, 0
     for before, after in blocks:
         a, b = before.astype(np.float64).ravel(), after.astype(np.float64).ravel()
         with np.errstate(over="ignore", invalid="ignore"):
-            difference = b - a
-            squares += [float(a @ a), float(b @ b), float(difference @ difference)]
-        if a.size:
-            largest = max(largest, float(np.abs(difference).max()))
-        changed += int(np.count_nonzero(a != b))
+            vectors = (a, b, b - a)
+            squares += [float(each @ each) for each in vectors]
+            largest = np.maximum(largest, [np.abs(each).max(initial=0.0) for each in vectors])
+        changed += int(np.count_nonzero((a != b) & ~(np.isnan(a) & np.isnan(b))))
         entries += a.size
-    if not np.isfinite(squares).all():
+    norms = np.maximum(np.sqrt(squares), largest)  # squares may be too small for a number
+    if not changed:  # also where entries are not finite
+        norms, largest = np.where(np.isfinite(norms), norms, 0.0), np.zeros(3)
+    if not np.isfinite(norms).all():
         return None
-    norms = np.sqrt(squares).tolist()
-    return Moved((norms[0], norms[1]), norms[2], largest, changed / entries if entries else 0.0, estimated=False)
+    share = changed / entries if entries else 0.0
+    return Moved((float(norms[0]), float(norms[1])), float(norms[2]), float(largest[2]), share, estimated=False)
 
 
 class _Fetched:

@@ -1,8 +1,9 @@
 """Which layers of two networks are the same one: kept (perhaps renamed or moved), changed, added or removed.
 
-Layers are paired by what they hold, not only by what they are called. A pair is possible between layers of one kind
-that share a name or the shapes of their tensors; of all pairings the one with the highest total score is taken
-(the assignment problem, solved by scipy.optimize.linear_sum_assignment):
+Layers are paired by what they hold, not only by what they are called: first those that hold the very same under the
+same settings. Then a pair is possible between layers of one kind that share a name or the shapes of their tensors; of
+all pairings the one with the highest total score is taken (the assignment problem, solved by
+scipy.optimize.linear_sum_assignment):
 
     6 x similarity of their tensors: the cosine, from the sketches, if positive
     2   the same name
@@ -11,13 +12,17 @@ that share a name or the shapes of their tensors; of all pairings the one with t
 
 Layers of one name, kind and shapes that are alike are paired before, for speed. Layers without tensors are paired last,
 by name, settings and the paired layers before and after them. A kept layer has moved if it is not in the longest run of
-kept layers that are in the same order in both networks.
+kept layers that are in the same order in both networks (the longest common subsequence). Layers that differ in nothing
+but their names stand for each other: networks that are the same but for names have no difference, however the names
+changed places.
 """
 
-import bisect
+import json
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,6 +38,7 @@ ALIKE = 0.7  # similarity from which two layers resemble each other; chance alon
 Similarities = NDArray[np.float64]
 Pairs = list[tuple[int, int]]  # places in the one network and in the other
 Score = Callable[[int, int], float | None]  # None: no pair
+Key = Callable[[int, int], tuple[Any, ...]]  # of a layer, by its side (0, 1) and place
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,12 @@ class Part:
     @property
     def content(self) -> Mapping[str, str]:
         return {role: tensor.sha256 for role, tensor in self.tensors.items()}
+
+    @cached_property
+    def identity(self) -> tuple[Any, ...]:
+        """All of it but its name: layers that have it in common can stand for each other."""
+        tensors = ((role, t.shape, t.dtype, t.sha256, t.buffer, t.tied_to is None) for role, t in self.tensors.items())
+        return self.kind, json.dumps(self.settings, sort_keys=True), tuple(sorted(tensors)), tuple(sorted(self.turned))
 
 
 @dataclass(frozen=True)
@@ -150,7 +162,7 @@ def parts(index: Index, layout: Layout) -> list[Part]:
 def _part(name: str, kind: str, settings: Mapping[str, Any], tensors: Iterable[Tensor], layout: Layout) -> Part:
     by_role, shapes, turned = {}, {}, {}
     for tensor in tensors:
-        own = tensor.name[len(name) + 1 :] if name and tensor.name != name else tensor.name
+        own = tensor.name[len(name) + 1 :] if name else tensor.name
         role, axes = layout.role(kind, own), layout.axes(kind, own)
         if axes is not None and len(axes) == len(tensor.shape):
             turned[role] = axes
@@ -160,13 +172,11 @@ def _part(name: str, kind: str, settings: Mapping[str, Any], tensors: Iterable[T
 
 
 def align(a: Sequence[Part], b: Sequence[Part]) -> tuple[Pairs, Pairs]:
-    """Places of the layers that are one, and those of them that moved."""
+    """Places of the layers that are one, in the order of the second network, and those of them that moved."""
     if _order(b) < _order(a):  # one order of the two, so that ties are cut alike both ways
         pairs, moved = align(b, a)
-        return [(i, j) for j, i in pairs], [(i, j) for j, i in moved]
-    pairs = sorted(_align(a, b), key=lambda pair: pair[1])
-    stay = set(_longest_in_order(pairs))
-    return pairs, [pair for pair in pairs if pair not in stay]
+        return sorted(((i, j) for j, i in pairs), key=_second), [(i, j) for j, i in moved]
+    return _settled(a, b, _align(a, b))
 
 
 def _order(network: Sequence[Part]) -> list[Any]:
@@ -175,28 +185,41 @@ def _order(network: Sequence[Part]) -> list[Any]:
 
 def _align(a: Sequence[Part], b: Sequence[Part]) -> Pairs:
     alike = similarities(a, b)
-    pairs = _obvious(a, b, alike)
+    pairs = _same(a, b, *_left(a, b, [], with_tensors=True), lambda side, place: (a, b)[side][place].identity)
+    pairs += _obvious(a, b, *_left(a, b, pairs, with_tensors=True), alike)
     pairs += _best(*_left(a, b, pairs, with_tensors=True), lambda i, j: _likeness(a, b, i, j, float(alike[i, j])))
-    anchors = sorted(pairs)
-    pairs += _between(a, b, anchors)
-    pairs += _best(*_left(a, b, pairs, with_tensors=False), lambda i, j: _neighbourhood(a, b, i, j, anchors))
+    anchors, _ = _settled(a, b, pairs)
+
+    def gap(side: int, place: int) -> tuple[Any, ...]:
+        return (a, b)[side][place].identity, _beside(anchors, side, place)
+
+    pairs = anchors + _same(a, b, *_left(a, b, anchors, with_tensors=False), gap)
+    return pairs + _best(*_left(a, b, pairs, with_tensors=False), lambda i, j: _neighbourhood(a, b, i, j, anchors))
+
+
+def _same(a: Sequence[Part], b: Sequence[Part], left: Sequence[int], right: Sequence[int], key: Key) -> Pairs:
+    """Layers with one key: those of one name, and the others in order, where there are as many on both sides."""
+    groups: dict[tuple[Any, ...], tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    for side, places in enumerate((left, right)):
+        for place in places:
+            groups[key(side, place)][side].append(place)
+    pairs: Pairs = []
+    for here, there in groups.values():
+        named = {b[j].name: j for j in there}
+        found = [(i, named[a[i].name]) for i in here if a[i].name in named]
+        others = [sorted({*places} - {pair[side] for pair in found}) for side, places in enumerate((here, there))]
+        pairs += found + (list(zip(*others, strict=True)) if len(others[0]) == len(others[1]) else [])
     return pairs
 
 
-def _obvious(a: Sequence[Part], b: Sequence[Part], alike: Similarities) -> Pairs:
+def _obvious(
+    a: Sequence[Part], b: Sequence[Part], left: Sequence[int], right: Sequence[int], alike: Similarities
+) -> Pairs:
     """Layers of one name, kind and shapes that are alike, or of which neither resembles another one."""
-    places = {part.name: place for place, part in enumerate(b)}
-    named = [(i, places[part.name]) for i, part in enumerate(a) if part.tensors and part.name in places]
+    places = {b[j].name: j for j in right}
+    named = [(i, places[a[i].name]) for i in left if a[i].name in places]
     same = [(i, j) for i, j in named if a[i].kind == b[j].kind and a[i].shapes == b[j].shapes]
     return [(i, j) for i, j in same if alike[i, j] > ALIKE or max(alike[i].max(), alike[:, j].max()) <= ALIKE]
-
-
-def _between(a: Sequence[Part], b: Sequence[Part], anchors: Pairs) -> Pairs:
-    """Layers without tensors, of one name, kind and settings, between the same pairs of layers."""
-    places = {part.name: place for place, part in enumerate(b) if not part.tensors}
-    named = [(i, places[part.name]) for i, part in enumerate(a) if not part.tensors and part.name in places]
-    same = [(i, j) for i, j in named if (a[i].kind, a[i].settings) == (b[j].kind, b[j].settings)]
-    return [(i, j) for i, j in same if _beside(anchors, 0, i) == _beside(anchors, 1, j)]
 
 
 def _left(a: Sequence[Part], b: Sequence[Part], pairs: Pairs, with_tensors: bool) -> tuple[list[int], list[int]]:
@@ -293,16 +316,24 @@ def _change(one: Part | None, other: Part | None, moved: bool, one_framework: bo
 
 
 def _settings(one: Part, other: Part, one_framework: bool) -> tuple[Setting, ...]:
-    """What shapes a layer and differs; between frameworks settings have other names, and shapes alone are compared."""
-    facts = [_facts(part) | (dict(part.settings) if one_framework else {}) for part in (one, other)]
+    """What shapes a layer and differs.
+
+    Between frameworks settings have other names, and each keeps other states: shapes and types of what a gradient
+    reaches are compared alone.
+    """
+    facts = [_facts(part, one_framework) | (dict(part.settings) if one_framework else {}) for part in (one, other)]
     return settings_that_differ(*facts)
 
 
-def _facts(part: Part) -> dict[str, Any]:
-    """Its kind, and shape and type of what a gradient reaches."""
-    trained = [role for role, tensor in part.tensors.items() if not tensor.buffer]
-    shapes = {f"{role}.shape": list(part.shapes[role]) for role in trained}
-    return {"kind": part.kind} | shapes | {f"{role}.type": part.tensors[role].dtype for role in trained}
+def _facts(part: Part, whole: bool) -> dict[str, Any]:
+    """Its kind, shape and type of its tensors, and which are tied; if not `whole`, of what a gradient reaches."""
+    told: dict[str, Any] = {"kind": part.kind}
+    for role, tensor in part.tensors.items():
+        if whole or not tensor.buffer:
+            told |= {f"{role}.shape": list(part.shapes[role]), f"{role}.type": tensor.dtype}
+        if whole and tensor.tied_to is not None:
+            told[f"{role}.tied"] = True
+    return told
 
 
 def _rows(a: Sequence[Part], b: Sequence[Part], pairs: Pairs) -> list[tuple[int | None, int | None]]:
@@ -324,18 +355,48 @@ def _rows(a: Sequence[Part], b: Sequence[Part], pairs: Pairs) -> list[tuple[int 
     return listed
 
 
-def _longest_in_order(pairs: Pairs) -> Pairs:
-    """The longest run of pairs, ordered by the second place, whose first places rise (patience sorting)."""
-    ends: list[int] = []  # the smallest first place with which a run of each length ends
-    heads: list[int] = []  # the pair that ends it
-    previous: list[int | None] = []
-    for number, (i, _) in enumerate(pairs):
-        length = bisect.bisect_left(ends, i)
-        previous.append(heads[length - 1] if length else None)
-        ends[length : length + 1], heads[length : length + 1] = [i], [number]
+def _settled(a: Sequence[Part], b: Sequence[Part], pairs: Pairs) -> tuple[Pairs, Pairs]:
+    """The pairs in the order of the second network, and those of them that moved.
+
+    Layers that can stand for each other change partners where more stay in order so.
+    """
+    first, second = sorted(pairs), sorted(pairs, key=_second)
+    if first == second:
+        return second, []
+    numbers: dict[tuple[Any, ...], int] = {}
+    group = {(i, j): numbers.setdefault((a[i].identity, b[j].identity), len(numbers)) for i, j in pairs}
+    same = np.equal.outer([group[pair] for pair in first], [group[pair] for pair in second])
+    names = [[a[i].name for i, _ in first], [b[j].name for _, j in second]]
+    sizes = np.array([max(a[i].parameters, b[j].parameters, 1) for i, j in first], float)
+    # Of runs of one length the one is taken that holds more parameters and names: both together add less than a layer.
+    ties = (sizes / sizes.sum())[:, np.newaxis] + np.equal.outer(*map(np.array, names)) / len(pairs)
+    stay = _common(np.where(same, 1 + ties / 4, 0.0))
+    left: dict[int, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    for side, ordered in enumerate((first, second)):
+        for number in sorted({*range(len(pairs))} - {both[side] for both in stay}):
+            left[group[ordered[number]]][side].append(ordered[number][side])
+    moved = [pair for here, there in left.values() for pair in zip(here, there, strict=True)]
+    return sorted([*((first[r][0], second[c][1]) for r, c in stay), *moved], key=_second), moved
+
+
+def _common(worth: NDArray[np.float64]) -> Pairs:
+    """The common subsequence of the highest worth: of row r and column c if that is not 0 (dynamic programming)."""
+    best = np.zeros((worth.shape[0] + 1, worth.shape[1] + 1))
+    for r, row in enumerate(worth):
+        taken = np.where(row > 0, best[r, :-1] + row, 0.0)
+        best[r + 1, 1:] = np.maximum.accumulate(np.maximum(best[r, 1:], taken))
+    r, c = worth.shape
     run: Pairs = []
-    at = heads[-1] if heads else None
-    while at is not None:
-        run.append(pairs[at])
-        at = previous[at]
+    while r and c:
+        if best[r, c] == best[r - 1, c]:
+            r -= 1
+        elif best[r, c] == best[r, c - 1]:
+            c -= 1
+        else:
+            r, c = r - 1, c - 1
+            run.append((r, c))
     return run[::-1]
+
+
+def _second(pair: tuple[int, int]) -> int:
+    return pair[1]

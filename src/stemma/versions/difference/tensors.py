@@ -6,9 +6,10 @@ For tensors a (before) and b (after) of one shape:
     cosine          a.b / (|a| |b|), from the law of cosines: (|a|^2 + |b|^2 - |b - a|^2) / (2 |a| |b|)
     distance        |b - a| / (|a| + |b|), in [0, 1] by the triangle inequality, the same both ways
 
-Sketches (see stemma.weights.sketch) tell |b - a| to about 9 % (one standard deviation) without either tensor. Up to 61
-entries a sketch holds every entry to 7 digits, so that nothing is estimated. A change too small for the digits of a
-sketch is reported as the least that it could show.
+Values count, not bytes: 0.0 and -0.0 are one value, and so is NaN whatever its bits. The entries themselves tell this;
+sketches (see stemma.weights.sketch) tell |b - a| to about 9 % (one standard deviation) without either tensor. Up to 61
+entries a sketch holds every entry to 7 digits, so that nothing is estimated. Other bytes of which a sketch shows no
+change are reported as the least change that it could show, an estimate: they may be other values or not.
 """
 
 import math
@@ -57,7 +58,7 @@ class TensorChange:
         relative_l2, cosine: see above; None where they are not known or have no meaning (a norm of 0, entries that
             are not finite).
         max_change, share_changed: of its entries; None where not known.
-        distance: see above, in [0, 1]; 1 where entries are not finite.
+        distance: see above, in [0, 1]; 1 where values differ and entries are not finite.
         estimated: whether these figures come from sketches.
         known: False where the tensors lie differently and only their norms could be compared: the distance is then
             that of tensors at right angles to each other.
@@ -80,7 +81,7 @@ class TensorChange:
     known: bool
 
 
-Exact = Mapping[tuple[str, str], Moved | None]  # by the names before and after; None: not finite
+Exact = Mapping[tuple[str, str], Moved | None]  # by the names before and after; None: other values, not all finite
 
 
 def compare(pairs: Sequence[tuple[Part, Part]], exact: Exact | None = None) -> tuple[TensorChange, ...]:
@@ -106,7 +107,7 @@ def distance(changes: Sequence[TensorChange]) -> float:
     entries = sum(change.entries for change in changes)
     if not entries:
         return 0.0 if changes else 1.0
-    return math.sqrt(math.fsum(change.entries * change.distance**2 for change in changes) / entries)
+    return min(math.hypot(*(math.sqrt(change.entries / entries) * change.distance for change in changes)), 1.0)
 
 
 def _shared(one: Part, other: Part) -> list[str]:
@@ -153,13 +154,18 @@ def _figures(moved: Moved | None, same: bool) -> tuple[float | None, float | Non
     if moved is None:
         return (0.0, None, 0.0) if same else (None, None, 1.0)
     before, after = moved.norms
-    relative = moved.length / before if before else (0.0 if not moved.length else None)
-    cosine = 1.0 if same else None
+    relative = moved.length / before if before else (0.0 if not moved.length else math.inf)
+    cosine = 1.0 if same else math.nan
     if before and after and not same:
         cosine = (before / after + after / before - moved.length / before * (moved.length / after)) / 2
+        cosine = cosine if math.isnan(cosine) else min(max(cosine, -1.0), 1.0)
     whole = before + after
     distance = min(moved.length / whole, 1.0) if whole else float(moved.length > 0)
-    return relative, None if cosine is None else min(max(cosine, -1.0), 1.0), distance
+    return _finite(relative), _finite(cosine), distance
+
+
+def _finite(figure: float) -> float | None:
+    return figure if math.isfinite(figure) else None
 
 
 def _from_sketches(a: Tensor, b: Tensor, same: bool, turned: bool) -> Moved | None:
@@ -170,11 +176,15 @@ def _from_sketches(a: Tensor, b: Tensor, same: bool, turned: bool) -> Moved | No
         return Moved((a.norm, b.norm), 0.0, 0.0, 0.0, estimated=False)
     if turned:
         return Moved((a.norm, b.norm), math.hypot(a.norm, b.norm), None, None, estimated=True)
-    least = LEAST * max(a.norm, b.norm)
-    seen = math.dist(a.sketch, b.sketch)
-    length = max(seen, least)
-    if len(a.sketch) >= math.prod(a.shape):  # each sum is one entry, up to its sign
+    norms = _norm(a.norm, a.sketch), _norm(b.norm, b.sketch)
+    least, seen = LEAST * max(norms), math.dist(a.sketch, b.sketch)
+    if seen >= least and len(a.sketch) >= math.prod(a.shape):  # each sum is one entry, up to its sign
         changes = [abs(x - y) for x, y in zip(a.sketch, b.sketch, strict=True)]
         changed = sum(change > 0 for change in changes) / len(changes) if changes else 0.0
-        return Moved((a.norm, b.norm), length, max(changes, default=0.0), changed, estimated=seen < least)
-    return Moved((a.norm, b.norm), length, None, None, estimated=True)
+        return Moved(norms, seen, max(changes, default=0.0), changed, estimated=False)
+    return Moved(norms, max(seen, least), None, None, estimated=True)
+
+
+def _norm(norm: float, sketch: Sequence[float]) -> float:
+    """The norm, from the sketch where the squares of the entries are too small for a number."""
+    return norm or math.hypot(*sketch)
