@@ -1,5 +1,7 @@
 """The chores: `python tasks.py run`. Needs Python 3.11 or newer and Git; works on Linux, macOS and Windows."""
 
+from __future__ import annotations  # an older Python reads this file to the end, where it is told
+
 import hashlib
 import os
 import re
@@ -7,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 import venv
 import zipfile
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 TOOLKIT = "src/stemma"
 PARTIAL, ASIDE = ROOT / f"{TOOLKIT}.partial", ROOT / f"{TOOLKIT}.aside"
+SIZES = {"torch": (0.4, 1.7), "tensorflow": (0.9, 3.0), "all,dev": (1.2, 4.2)}  # GB to fetch, and on disk
+CUDA = (2.5, 4.0)  # more, with PyTorch as PyPI has it for Linux
+CPU_BUILD = "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu"
 CACHES = ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis")
 
 
@@ -119,6 +123,8 @@ def commit_of(template: Path, version: str) -> str:
 
 def needs(*files: str) -> Iterator[str]:
     """What the toolkit asks of pyproject.toml between the two, as far as this project's says otherwise."""
+    import tomllib  # Python 3.10 has none
+
     mine = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     projects = (tomllib.loads(text)["project"] for text in (*files, mine))
     old, new, here = (
@@ -194,10 +200,25 @@ def install(extras: str) -> None:
     if not any(VENV.glob("installed-*")):  # none at all, or one whose making was interrupted
         print(f"making {VENV}", flush=True)
         venv.create(VENV, with_pip=True, clear=True, symlinks=os.name != "nt")
-    print(f"installing [{extras}]: some minutes, the first time", flush=True)
+    print(announcement(extras), flush=True)
     pip = ("python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     call(*pip, "--constraint", "requirements.lock", "--editable", f".[{extras}]")
     stamp.write_text(digest, encoding="utf-8")
+
+
+def announcement(extras: str) -> str:
+    """What pip is about to fetch, and how to have less of it."""
+    if extras not in SIZES:
+        return f"installing [{extras}]"  # of a params.yaml that `dvc repro` refuses
+    fetched, kept = SIZES[extras]
+    told = f"installing [{extras}]: {fetched} GB to fetch, {kept} GB in {VENV}; some minutes, the first time"
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    if sys.platform != "linux" or extras == "tensorflow" or not re.search("^torch = ", project, re.MULTILINE):
+        return told
+    return (
+        f"{told}\nPyPI has PyTorch for Linux with CUDA: {fetched + CUDA[0]:.1f} GB and {kept + CUDA[1]:.1f} GB; "
+        f"with {CPU_BUILD} pip takes the CPU build"
+    )
 
 
 def call(program: str, *arguments: str) -> None:

@@ -48,6 +48,37 @@ def test_it_needs_only_the_standard_library() -> None:
     assert modules <= sys.stdlib_module_names
 
 
+def test_a_python_that_is_too_old_is_told_in_one_line() -> None:
+    ast.parse((ROOT / "tasks.py").read_text(encoding="utf-8"), feature_version=(3, 7))
+    old = "import runpy, sys; sys.modules['tomllib'] = None; sys.version_info = (3, 10); sys.argv[1:] = ['run']; "
+    done = subprocess.run(
+        [sys.executable, "-c", f"{old}runpy.run_path('tasks.py', run_name='__main__')"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Python 3.11, 3.12 or 3.13 is needed") and done.stderr.count("\n") == 1
+
+
+def test_before_it_installs_it_says_how_much_that_is_and_how_it_is_less(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module = loaded(ROOT / "tasks.py")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    cuda = f"PyTorch for Linux with CUDA: 2.9 GB and 5.7 GB; with {module.CPU_BUILD} pip takes the CPU build"
+    for platform, torch, extras, more in (
+        ("linux", 'torch = ["torch"]\n', "torch", cuda),
+        ("linux", 'torch = ["torch"]\n', "all,dev", module.CPU_BUILD),
+        ("linux", 'torch = ["torch"]\n', "tensorflow", ""),
+        ("linux", "", "all,dev", ""),
+        ("darwin", 'torch = ["torch"]\n', "torch", ""),
+    ):
+        monkeypatch.setattr(module.sys, "platform", platform)
+        (tmp_path / "pyproject.toml").write_text(torch, encoding="utf-8")
+        told = module.announcement(extras)
+        assert told.startswith(f"installing [{extras}]: {module.SIZES[extras][0]} GB to fetch")
+        assert more in told and told.count("\n") == bool(more)
+
+
 def test_the_pins_are_exact_and_cover_what_is_required() -> None:
     import tomllib
 
