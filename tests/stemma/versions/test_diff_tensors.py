@@ -124,12 +124,18 @@ def test_entries_whose_squares_are_too_small_for_a_number_have_a_distance(size) 
         assert found.relative_l2 == pytest.approx(2)
 
 
+def test_whole_numbers_that_no_float_tells_apart_are_at_a_distance() -> None:
+    found = read(np.array([2**53]), np.array([2**53 + 1]))
+    assert 0 < found.distance < 1e-15 and found.share_changed == 1
+
+
 def test_a_small_move_beside_large_values_is_still_a_move() -> None:
     a, b = np.array([1e150, 1e-150]), np.array([1e150, 3e-150])
     assert tensors.distance([read(a, b)]) > 0
 
 
 values = st.floats(-1e3, 1e3, width=32)
+extremes = st.sampled_from([0.0, -0.0, 1e-150, 3e-150, 1.0, 1 + 2**-52, -1e150, math.nan, math.inf])
 lengths = st.integers(1, 100)
 
 
@@ -151,7 +157,7 @@ def test_a_distance_is_symmetric_in_0_1_and_0_only_for_equal_tensors(pair) -> No
         assert there == 0 if a.tobytes() == b.tobytes() else there <= tensors.LEAST
 
 
-@given(two(np.float32, st.floats(width=32)) | two(np.float64, st.floats()))
+@given(two(np.float32, st.floats(width=32)) | two(np.float64, extremes))
 @settings(max_examples=60, deadline=None)
 def test_what_is_read_is_at_distance_zero_if_and_only_if_all_values_are_equal(pair) -> None:
     a, b = pair

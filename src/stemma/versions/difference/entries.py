@@ -60,13 +60,15 @@ def _moved(blocks: Iterator[tuple[Array, Array]]) -> Moved | None:
             vectors = (a, b, b - a)
             squares += [float(each @ each) for each in vectors]
             largest = np.maximum(largest, [np.abs(each).max(initial=0.0) for each in vectors])
-        changed += int(np.count_nonzero((a != b) & ~(np.isnan(a) & np.isnan(b))))
+        changed += int(np.count_nonzero((before != after).ravel() & ~(np.isnan(a) & np.isnan(b))))
         entries += a.size
     norms = np.maximum(np.sqrt(squares), largest)  # squares may be too small for a number
     if not changed:  # also where entries are not finite
         norms, largest = np.where(np.isfinite(norms), norms, 0.0), np.zeros(3)
     if not np.isfinite(norms).all():
         return None
+    if changed and not norms[2]:  # whole numbers beyond 2**53
+        norms[2] = np.spacing(norms.max())
     share = changed / entries if entries else 0.0
     return Moved((float(norms[0]), float(norms[1])), float(norms[2]), float(largest[2]), share, estimated=False)
 
