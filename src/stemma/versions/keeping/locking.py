@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from traceback import clear_frames
 
 from stemma.errors import VersionError
 from stemma.versions.repository import Repository
@@ -39,6 +40,9 @@ def held(file: Path, what: str, hard: bool = False) -> Iterator[None]:
         lock.lock()
     except LockError:
         raise VersionError(f"{what} is in use by {holder(file)}: wait until it is done, then run this again") from None
+    except OSError as error:  # a full disk: zc.lockfile leaves the file open, and locked while its frames live
+        clear_frames(error.__traceback__)
+        raise
     try:
         yield
     finally:
