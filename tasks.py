@@ -3,6 +3,7 @@
 from __future__ import annotations  # an older Python reads this file to the end, where it is told
 
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
@@ -198,6 +199,10 @@ def install(extras: str) -> None:
     if PYTHON.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
         return
     if not any(VENV.glob("installed-*")):  # none at all, or one whose making was interrupted
+        if importlib.util.find_spec("ensurepip") is None:
+            raise SystemExit(
+                "error: this Python cannot make a .venv with pip: run `apt install python3-venv`, on Debian"
+            )
         print(f"making {VENV}", flush=True)
         venv.create(VENV, with_pip=True, clear=True, symlinks=os.name != "nt")
     print(announcement(extras), flush=True)

@@ -59,6 +59,17 @@ def test_a_python_that_is_too_old_is_told_in_one_line() -> None:
     assert done.stderr.startswith("error: Python 3.11, 3.12 or 3.13 is needed") and done.stderr.count("\n") == 1
 
 
+def test_a_system_python_without_pip_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Debian keeps ensurepip in a package of its own."""
+    module = loaded(ROOT / "tasks.py")
+    monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(module, "PYTHON", tmp_path / ".venv/bin/python")
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    with pytest.raises(SystemExit, match=r"run `apt install python3-venv`"):
+        module.install("torch")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_before_it_installs_it_says_how_much_that_is_and_how_it_is_less(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
