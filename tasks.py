@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import venv
 import zipfile
 from collections.abc import Iterator
@@ -41,10 +42,32 @@ def run(*arguments: str) -> None:
 
 
 def test(*arguments: str) -> None:
-    """install all that tests need, run them all (arguments go to pytest)"""
+    """install, run all tests; --quick: without pipelines; --fuzz [HOURS]: new examples of properties; or pytest's own"""
     repository()
     install("all,dev")
-    call("pytest", *(arguments or ("-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadgroup")))
+    if arguments[:1] == ("--fuzz",):
+        fuzz(*arguments[1:])
+        return
+    quick = ("-m", "unit or repository") if "--quick" in arguments else ()
+    chosen = tuple(argument for argument in arguments if argument != "--quick")
+    call("pytest", *quick, *(chosen or (*on_all_cores(), "--durations=15", "--durations-min=2")))
+
+
+def fuzz(hours: str = "0") -> None:
+    """Draw examples of every property once, or for so many hours; stop at the first that fails."""
+    try:
+        end = time.monotonic() + 3600 * float(hours)
+    except ValueError:
+        print(f"error: --fuzz takes a number of hours, not {hours!r}", file=sys.stderr)
+        raise SystemExit(2) from None
+    while True:
+        call("pytest", "-m", "hypothesis", "--hypothesis-profile=fuzz", "-q", *on_all_cores())
+        if time.monotonic() >= end:
+            return
+
+
+def on_all_cores() -> tuple[str, ...]:
+    return "-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadgroup"
 
 
 def lint() -> None:

@@ -3,21 +3,59 @@
 import gc
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
+import forks
 from worlds import PREFIX, PREFIXES, Project, fresh_project
 
 gc.set_threshold(100_000)  # as src/stage.py does: what two frameworks leave in memory is no garbage
 
 
+# Chance finds faults where somebody looks for them, `python tasks.py test --fuzz`, and never stops the gate.
+settings.register_profile("gate", derandomize=True, deadline=None, database=None)
+settings.register_profile("fuzz", deadline=None, print_blob=True)
+settings.load_profile("gate")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fork what tests start, for this process, its workers, and tests that run pytest."""
+    if forks.possible() and forks.PLACE not in os.environ:
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forks-")))
+        os.environ[forks.PLACE] = str(stack.enter_context(forks.serving(folder)))
+        stack.callback(os.environ.pop, forks.PLACE)
+
+
+COSTS = ("unit", "repository", "pipeline", "stamp")  # what a test needs
+PIPELINES = {"torch_project", "keras_project", "trained_project"}
+TESTS = Path(__file__).resolve().parent
+FOLDERS = {"template": "stamp", "stemma/versions": "repository", "stemma/conf": "repository"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with long ones first: at the end short ones keep every worker busy."""
-    long = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in long)
+    """Mark each test by what it costs. The dear ones come first: at the end short ones keep every worker busy."""
+    costs = [cost(item) for item in items]
+    for item, its in zip(items, costs, strict=True):
+        item.add_marker(its)
+    dear = {item.path for item, its in zip(items, costs, strict=True) if its in ("pipeline", "stamp")}
+    items.sort(key=lambda item: item.path not in dear)
+
+
+def cost(item: pytest.Item) -> str:
+    """As the test is marked, else by the worlds that it asks for, else by its folder."""
+    marked = next((each for each in COSTS if item.get_closest_marker(each)), None)
+    if marked or PIPELINES & set(getattr(item, "fixturenames", ())):
+        return marked or "pipeline"
+    name = item.path.relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
+    return next((its for folder, its in FOLDERS.items() if name.startswith(f"{folder}/")), "unit")
 
 
 def pytest_sessionfinish() -> None:
@@ -29,8 +67,9 @@ def pytest_sessionfinish() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Commands of this environment first on the PATH, a Git identity, and none of the machine's own DVC state."""
+    programs = (os.environ.get(forks.PLACE), str(Path(sys.executable).parent), os.environ["PATH"])
     changes = {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join(filter(None, programs)),
         "GIT_AUTHOR_NAME": "A Person",
         "GIT_AUTHOR_EMAIL": "person@example.org",
         "GIT_COMMITTER_NAME": "A Person",

@@ -18,7 +18,7 @@ from purchase_intent.stages import evaluate, export, package, prepare, train
 from stemma import bundle, conf
 from worlds import Project, fresh_project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("torch")]
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("torch")]
 
 STAGES: tuple[ModuleType, ...] = (prepare, train, evaluate, export, package)
 QUICK = ("model=torch_linear", "train.epochs=2", "evaluate.bootstrap=0", "prepare.rare=2", "prepare.embed=8")

@@ -9,7 +9,7 @@ import pytest
 
 from worlds import ROOT, Project
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.pipeline
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ELSEWHERE = {  # commands that another test runs, or that only a terminal makes sense of

@@ -13,7 +13,7 @@ import pytest
 
 from worlds import Project, fresh_project
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.pipeline
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "online_shoppers_intention.csv"
 

@@ -9,8 +9,6 @@ import pytest
 from template import hook, stamp
 from worlds import Project
 
-pytestmark = pytest.mark.slow
-
 QUICK = ("train.epochs=2", "evaluate.bootstrap=0")
 CASES = {  # -> the answers, a small model, the task
     "csv-torch": (

@@ -308,7 +308,6 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_a_file_from_the_web_is_fetched_by_dvc_and_described(repository, tmp_path):
     (tmp_path / "web").mkdir()
     (tmp_path / "web/t.csv").write_text(PLAIN)
@@ -323,7 +322,6 @@ def test_a_file_from_the_web_is_fetched_by_dvc_and_described(repository, tmp_pat
     assert settings_of(repository / "conf/data/mine.yaml").source == "data/raw/t.csv"
 
 
-@pytest.mark.slow
 def test_a_tracked_file_is_copied_and_kept_by_dvc(repository, tmp_path, capsys):
     (tmp_path / "t.csv").write_text(PLAIN)
     arguments = [str(tmp_path / "t.csv"), "--target", "y", "--name", "mine", "--track", "--force"]

@@ -174,7 +174,6 @@ def test_a_format_gives_what_the_network_gives_for_any_number_of_rows(
         assert len(got) == rows
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("framework", "name"), APART)
 def test_a_format_runs_in_a_process_that_knows_only_the_file(
     framework: str, name: str, fits: Any, tmp_path: Path
@@ -195,7 +194,6 @@ def again(framework: str, folder: str) -> None:
             write(served, name, Path(folder))
 
 
-@pytest.mark.slow
 @each_framework
 def test_what_dvc_keeps_has_the_same_bytes_in_another_folder_and_process(
     framework: str, fits: Any, tmp_path: Path

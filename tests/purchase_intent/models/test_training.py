@@ -324,7 +324,6 @@ def _fit_slowly(framework: str, folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
-@pytest.mark.slow
 def test_a_killed_fit_leaves_a_checkpoint_that_can_be_read(framework: str, tmp_path: Path) -> None:
     found = {"PYTHONPATH": os.pathsep.join(sys.path)}  # what pytest imports from, such as worlds
     process = subprocess.Popen([sys.executable, __file__, framework, str(tmp_path)], env=os.environ | found)

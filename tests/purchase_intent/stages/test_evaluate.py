@@ -10,7 +10,7 @@ import pytest
 
 from worlds import Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("torch")]
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("torch")]
 
 RICH = (
     "evaluate.folds=2", "evaluate.threshold=f1", "evaluate.calibration=temperature", "evaluate.slices=[Month,Weekend]",

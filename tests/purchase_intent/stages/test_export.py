@@ -11,7 +11,7 @@ from purchase_intent.data import encode, profile
 from stemma import bundle, runtime
 from worlds import Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("torch")]
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("torch")]
 
 
 def logits(project: Project) -> np.ndarray:

@@ -52,7 +52,7 @@ except Exception as error:
 assert "stemma" not in sys.modules
 """
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.pipeline
 
 
 @pytest.fixture(scope="session")

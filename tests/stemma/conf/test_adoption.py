@@ -291,7 +291,6 @@ def fresh(settings: Any) -> tuple[Any, dict[str, str]]:
     return settings, settings.files()
 
 
-@pytest.mark.slow
 @SLOW
 @given(OVERRIDES)
 def test_any_overrides_can_be_adopted(fresh: tuple[Any, dict[str, str]], overrides: list[str]) -> None:
@@ -318,7 +317,6 @@ PLACES = st.sampled_from(
 )  # fmt: skip
 
 
-@pytest.mark.slow
 @SLOW
 @given(st.dictionaries(PLACES, VALUES, min_size=1, max_size=5))
 def test_any_hand_edit_of_params_yaml_can_be_adopted(fresh: tuple[Any, dict[str, str]], edits: dict[str, Any]) -> None:
@@ -336,7 +334,6 @@ def test_any_hand_edit_of_params_yaml_can_be_adopted(fresh: tuple[Any, dict[str,
     check_adopted(repository, files)
 
 
-@pytest.mark.slow
 def test_an_applied_experiment_is_adopted_and_repro_finds_nothing_to_do_but_check(pipeline: Any) -> None:
     pipeline.ok("dvc", "exp", "run", "--temp", "-n", "better", "-S", "model=linear", "-S", "train.rate=0.02")
     pipeline.stages_run()

@@ -215,7 +215,6 @@ OVERRIDES = st.lists(
 )  # fmt: skip
 
 
-@pytest.mark.slow
 @ONE_PROCESS
 @given(OVERRIDES)
 def test_after_sync_with_any_overrides_the_differences_are_those_and_sync_removes_them(
@@ -296,7 +295,6 @@ def test_origin_decides_as_hydra_does(settings: Any) -> None:
         conf.sync(settings.root)
 
 
-@pytest.mark.slow
 def test_sync_writes_the_bytes_that_dvc_writes(pipeline: Any) -> None:
     overrides = [
         "model=linear", "data=large", "data.name='Grüße, 日本 🎉'", "+data.a='1e-3'", "+data.b='on'", "+data.c='null'",

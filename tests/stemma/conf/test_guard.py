@@ -130,7 +130,6 @@ def results(pipeline: Any) -> dict[str, str]:
     return {name: pipeline.read(name) for name in names}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("target", [(), ("train",)])
 def test_repro_stops_after_an_edit_and_passes_after_sync(pipeline: Any, target: tuple[str, ...]) -> None:
     before = results(pipeline)
@@ -147,7 +146,6 @@ def test_repro_stops_after_an_edit_and_passes_after_sync(pipeline: Any, target: 
     assert "'epochs': 41" in pipeline.read("train.txt")
 
 
-@pytest.mark.slow
 def test_repro_passes_after_the_edit_is_taken_back(pipeline: Any) -> None:
     pipeline.replace("conf/train/default.yaml", "epochs: 40", "epochs: 41")
     assert pipeline.run("dvc", "repro").returncode != 0
@@ -156,7 +154,6 @@ def test_repro_passes_after_the_edit_is_taken_back(pipeline: Any) -> None:
     assert pipeline.stages_run() == ["settings"]
 
 
-@pytest.mark.slow
 def test_repro_passes_after_a_comment_or_an_unused_option_is_edited(pipeline: Any) -> None:
     pipeline.replace("conf/train/default.yaml", "# at most", "# or fewer")
     pipeline.replace("conf/model/linear.yaml", "name: linear", "name: straight")
@@ -164,7 +161,6 @@ def test_repro_passes_after_a_comment_or_an_unused_option_is_edited(pipeline: An
     assert pipeline.stages_run() == ["settings"]
 
 
-@pytest.mark.slow
 def test_an_experiment_passes_also_after_an_edit_and_the_next_repro_finds_nothing_to_do(pipeline: Any) -> None:
     pipeline.replace("conf/train/default.yaml", "epochs: 40", "epochs: 41")
     pipeline.ok("dvc", "exp", "run", "-S", "train.seed=3")
@@ -180,7 +176,6 @@ def test_an_experiment_passes_also_after_an_edit_and_the_next_repro_finds_nothin
     assert "'seed': 0" in pipeline.read("train.txt")
 
 
-@pytest.mark.slow
 def test_an_experiment_in_a_folder_of_its_own_passes_also_after_an_edit_and_can_be_applied(pipeline: Any) -> None:
     pipeline.replace("conf/train/default.yaml", "epochs: 40", "epochs: 41")
     pipeline.ok("dvc", "exp", "run", "--temp", "-n", "aside", "-S", "model=linear")
@@ -201,7 +196,6 @@ def queue(pipeline: Any) -> Iterator[Any]:
     pipeline.run("dvc", "queue", "stop", "--kill")
 
 
-@pytest.mark.slow
 def test_queued_experiments_pass(queue: Any) -> None:
     queue.replace("conf/train/default.yaml", "epochs: 40", "epochs: 41")
     queue.ok("dvc", "exp", "run", "--queue", "-S", "train.seed=7,8")

@@ -305,7 +305,6 @@ def test_cut_short_the_earlier_backup_stands_and_the_next_run_completes_the_new_
     assert keeping.verify(tmp_path / "late", all=True, only="cache").is_whole
 
 
-@pytest.mark.slow
 def test_killed_at_any_moment_the_next_run_completes_it(world: World, tmp_path: Path) -> None:
     place = tmp_path / "backup"
     command = [sys.executable, "-m", "stemma.cli", "backup", str(place)]
@@ -326,7 +325,6 @@ def test_killed_at_any_moment_the_next_run_completes_it(world: World, tmp_path: 
     assert keeping.verify(tmp_path / "new", all=True, only="cache").is_whole
 
 
-@pytest.mark.slow
 def test_a_bucket_holds_a_backup_and_restores_with_the_original_gone(world: World, tmp_path: Path, s3: Server) -> None:
     s3.bucket("backups")
     first = keeping.backup(world.folder, "s3://backups/shop", ["model@v1.0.0"])
@@ -343,7 +341,6 @@ def test_a_bucket_holds_a_backup_and_restores_with_the_original_gone(world: Worl
     assert not list(tmp_path.glob("again*"))
 
 
-@pytest.mark.slow
 def test_a_server_that_stops_in_the_middle_is_one_line_and_the_next_run_completes(
     world: World, tmp_path: Path, s3: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -389,7 +389,6 @@ def deployed(world: World, *options: str) -> World:
     return clone
 
 
-@pytest.mark.slow
 def test_dvc_gc_in_a_clone_without_tags_loses_the_production_model_and_stemma_gc_refuses(world: World) -> None:
     careful = deployed(world, "--no-tags")
     for rules in (NOW, BOTH):
@@ -728,7 +727,6 @@ def in_bucket(world: World, s3: Server) -> dict[str, bytes]:
     return files(s3.folder / name)
 
 
-@pytest.mark.slow
 def test_a_bucket_is_collected_and_undone_like_a_folder(cloud: World, s3: Server) -> None:
     before = in_bucket(cloud, s3)
     assert collecting.plan(cloud.folder, Rules(remotes=(None,))).places[1].young > 0
@@ -742,7 +740,6 @@ def test_a_bucket_is_collected_and_undone_like_a_folder(cloud: World, s3: Server
     assert is_whole(cloud)
 
 
-@pytest.mark.slow
 def test_a_wrong_key_is_one_line_and_nothing_moves(cloud: World, s3: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     before = cached(cloud), in_bucket(cloud, s3)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
@@ -751,7 +748,6 @@ def test_a_wrong_key_is_one_line_and_nothing_moves(cloud: World, s3: Server, mon
     assert (cached(cloud), in_bucket(cloud, s3)) == before
 
 
-@pytest.mark.slow
 def test_a_bucket_that_forbids_to_delete_is_one_line_and_nothing_moves(
     cloud: World, s3: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -769,7 +765,6 @@ def test_a_bucket_that_forbids_to_delete_is_one_line_and_nothing_moves(
     assert (cached(cloud), in_bucket(cloud, s3)) == before
 
 
-@pytest.mark.slow
 def test_a_server_that_stops_in_the_middle_leaves_what_undo_brings_back(
     cloud: World, s3: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import timing
 from stemma import versions
 from stemma.errors import VersionError
 from stemma.versions import Log, graph
@@ -399,13 +400,23 @@ def test_a_thousand_commits_take_less_than_two_seconds(tmp_path: Path) -> None:
     finally:
         sys.path.pop(0)
     many_commits.build(tmp_path / "many")
-    seconds = []
-    while not seconds or (seconds[-1] >= 2 and len(seconds) < 5):  # other tests run beside it
-        start = time.perf_counter()
-        done = subprocess.run(["stemma", "log", "--all"], cwd=tmp_path / "many", capture_output=True, check=True)
-        seconds.append(time.perf_counter() - start)
-    assert done.stdout.count(b"\n*") + done.stdout.count(b" *") >= 300
-    assert min(seconds) < 2
+    printed: list[bytes] = []
+
+    def log() -> float:
+        before = children_times()
+        command = [sys.executable, "-m", "stemma.cli", "log", "--all"]
+        done = subprocess.run(command, cwd=tmp_path / "many", capture_output=True, check=True)
+        printed.append(done.stdout)
+        return children_times() - before
+
+    assert timing.best(log, below=2) < 2
+    assert printed[0].count(b"\n*") + printed[0].count(b" *") >= 300
+
+
+def children_times() -> float:
+    """Processor seconds of all processes that ended and were waited for, Git's too."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def test_settings_of_the_world_are_not_shared() -> None:

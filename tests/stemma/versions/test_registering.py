@@ -278,7 +278,6 @@ def test_a_project_without_a_remote_says_so_to_promote(world: World) -> None:
         registering.promote(world.folder, "v2.1.0", "prod", local=True)
 
 
-@pytest.mark.slow
 def test_a_bucket_is_asked_for_every_object(world: World, tmp_path: Path) -> None:
     (tmp_path / "buckets").mkdir()
     with served(tmp_path / "buckets") as server:
@@ -494,7 +493,6 @@ def test_a_lock_names_its_holder_and_goes_with_a_killed_process(world: World) ->
 RUNS = int(os.environ.get("STEMMA_KILLS", "10"))
 
 
-@pytest.mark.slow
 def test_a_promotion_killed_at_any_moment_is_made_or_not(world: World) -> None:
     draw = np.random.default_rng(0)
     anne, _ = clones(world)

@@ -84,7 +84,6 @@ def test_every_code_of_s3_has_a_line_that_says_what_to_do(code: str) -> None:
     assert ":" in CODES[code]
 
 
-@pytest.mark.slow
 def test_a_bucket_allows_everything_and_verify_true_is_advised(cloud: World, s3: Server) -> None:
     found = keeping.probe(cloud.folder)
     assert found.is_usable
@@ -95,7 +94,6 @@ def test_a_bucket_allows_everything_and_verify_true_is_advised(cloud: World, s3:
     assert keeping.probe(cloud.folder).notes == ()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -119,14 +117,12 @@ def test_what_is_refused_is_explained(
     assert message in says(found, "write")
 
 
-@pytest.mark.slow
 def test_verify_says_it_in_one_line(cloud: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     with pytest.raises(VersionError, match=r"remote 'cloud' \(s3://models/dvc\): the secret key .* \(403\)"):
         keeping.verify(cloud.folder, only="remote")
 
 
-@pytest.mark.slow
 def test_a_bucket_that_is_not_there_is_named(cloud: World) -> None:
     cloud.ok("dvc", "remote", "modify", "--local", "cloud", "url", "s3://nowhere/dvc")
     found = keeping.probe(cloud.folder)
@@ -134,7 +130,6 @@ def test_a_bucket_that_is_not_there_is_named(cloud: World) -> None:
     assert "there is no such bucket (404)" in says(found, "write")
 
 
-@pytest.mark.slow
 def test_a_clock_that_is_off_is_named(cloud: World, monkeypatch: pytest.MonkeyPatch) -> None:
     import botocore.auth
 
@@ -143,7 +138,6 @@ def test_a_clock_that_is_off_is_named(cloud: World, monkeypatch: pytest.MonkeyPa
     assert "clock" in says(keeping.probe(cloud.folder), "list")
 
 
-@pytest.mark.slow
 def test_a_read_only_bucket_is_told_from_a_usable_one(
     cloud: World, tmp_path: Path, s3: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,7 +151,6 @@ def test_a_read_only_bucket_is_told_from_a_usable_one(
     assert "read-only" in says(found, "write")
 
 
-@pytest.mark.slow
 def test_the_command_prints_a_line_for_each_step_and_exits_1_when_one_is_denied(
     cloud: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,6 @@ from stemma.versions import Repository, keeping, registering
 from stemma.versions.keeping import places
 from version_worlds import World
 
-pytestmark = pytest.mark.slow
 INDEX = "models/weights/index.json"
 NUMBERS = count()
 

@@ -240,7 +240,6 @@ def test_a_flipped_byte_in_the_cache_is_caught(world: World, states: dict[str, d
     assert journal.read(world.folder) is None
 
 
-@pytest.mark.slow
 def test_a_server_that_stops_in_the_middle_of_the_fetch_changes_nothing(
     world: World, states: dict[str, dict[str, str]], s3: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

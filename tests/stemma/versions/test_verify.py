@@ -198,7 +198,6 @@ def test_repair_names_who_holds_the_lock(world: World) -> None:
             other.kill()
 
 
-@pytest.mark.slow
 def test_a_bucket_is_verified_and_mended_like_a_folder(world: World, s3: Server) -> None:
     bucket = s3.bucket("verified")
     world.ok("dvc", "remote", "add", "--local", "-d", "cloud", "s3://verified/dvc")

@@ -1,0 +1,61 @@
+"""`python`, `dvc` and `stemma` for tests: real processes, forked from one that has imported the libraries before.
+
+A stage spends most of its time on imports, and the gate runs hundreds of stages. So `serving` puts three programs of
+these names into a folder for the PATH. Each (client.py) hands its arguments, environment and standard streams to a
+server (server.py), which forks: the child has the libraries, and none of this project's own code, which it imports from
+where the real program would. What the client cannot hand over runs as it always did: other ways to start Python,
+variables that libraries read when they are imported, `STEMMA_COLD=1`, and all on a system without fork.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+COLD = {"STEMMA_COLD": "1"}  # in the environment of what is killed, or shall be a process with nothing imported
+PLACE = "STEMMA_FORKS"  # the folder of the programs, once they are served
+PROGRAMS = {"python": "stages", "dvc": "tools", "stemma": "tools"}  # -> the server that it is forked from
+PROGRAM = """#!/bin/sh
+exec {python} -I -S {client} {socket} {python} {script} "$@"
+"""
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Path]:
+    """A folder for the PATH while its servers run; a server imports its libraries when it is first asked."""
+    real = Path(sys.executable)
+    servers = [_started(folder / f"{name}.socket") for name in sorted(set(PROGRAMS.values()))]
+    (folder / "bin").mkdir()
+    for name, server in PROGRAMS.items():
+        words = {
+            "python": real,
+            "client": HERE / "client.py",
+            "socket": folder / f"{server}.socket",
+            "script": "-" if name == "python" else real.with_name(name),
+        }
+        program = folder / "bin" / name
+        program.write_text(PROGRAM.format(**{key: shlex.quote(str(word)) for key, word in words.items()}))
+        program.chmod(0o755)
+    try:
+        yield folder / "bin"
+    finally:
+        for server in servers:
+            server.communicate()  # the end of its input is its end
+
+
+def _started(socket: Path) -> subprocess.Popen[bytes]:
+    with socket.with_suffix(".log").open("wb") as told:  # what libraries say when they are imported
+        command = [sys.executable, "-P", HERE / "server.py", socket]
+        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told)
+    assert server.stdout is not None
+    assert server.stdout.readline() == b"listening\n"
+    return server
+
+
+def possible() -> bool:
+    """Whether this system forks."""
+    return hasattr(os, "fork") and sys.platform != "darwin"  # whose system libraries do not survive it

@@ -1,0 +1,204 @@
+"""Import the libraries once, then fork for each request of a client: `server.py SOCKET`. Ends when its input ends.
+
+The child is what a new process of Python would be: its own folder, environment, standard streams, `sys.argv` and
+`sys.path`, and the project's code imported from there. It differs in what was imported before: libraries alone.
+"""
+
+import atexit
+import contextlib
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = {
+    "tools": (
+        "antlr4.LL1Analyzer", "dvc.cli", "dvc.cli.parser", "dvc.data_cloud", "dvc.repo", "dvc.repo.experiments",
+        "dvc.repo.reproduce", "dvc_data.index", "dvclive", "hydra", "networkx", "numpy", "omegaconf", "pandas",
+        "pyarrow.parquet", "pydantic", "pyparsing", "rich.table", "ruamel.yaml", "scipy.stats", "typer",
+    ),
+    "stages": (
+        "antlr4.LL1Analyzer", "dvc.api", "dvc.data_cloud", "dvc.repo", "dvclive", "hydra", "hypothesis.strategies",
+        "keras", "matplotlib.backends.backend_svg", "matplotlib.figure", "networkx", "numpy", "onnx", "onnxruntime",
+        "onnxscript", "pandas", "pandera.pandas", "pandera.strategies.pandas_strategies", "pyarrow.dataset",
+        "pyarrow.parquet", "pydantic", "rich.table", "ruamel.yaml", "safetensors.numpy", "scipy.stats",
+        "sklearn.calibration", "sklearn.ensemble", "sklearn.frozen", "sklearn.linear_model", "sklearn.metrics",
+        "sklearn.model_selection", "tensorflow", "tf2onnx", "torch", "torch._dynamo", "torch._export",
+        "torch._functorch.aot_autograd", "torch._inductor.decomposition", "torch.export",
+        "torch.fx.experimental.proxy_tensor", "torch.onnx._internal.exporter._core", "torch.profiler", "typer",
+    ),
+}  # fmt: skip
+# Libraries read these when they are imported, Python when it starts.
+READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "NPY_", "ATEN_", "ONEDNN_", "DNNL_",
+                 "TF_", "TORCH", "KERAS_", "CUDA_", "LD_", "MALLOC_", "STEMMA_COLD")  # fmt: skip
+HANDED_ON = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+STARTED_WITH = dict(os.environ)  # libraries change it when they are imported
+
+
+def main() -> None:
+    place = Path(sys.argv[1])
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place))
+        listener.listen(64)
+        print("listening", flush=True)
+        request = serve(listener, place.stem)
+    if request is not None:
+        sys.executable = str(place.parent / "bin/python")  # so that what a program starts is forked too
+        become(request)
+
+
+def serve(listener: socket.socket, name: str) -> dict[str, Any] | None:
+    """In the server: None, when its input ended. In each child: the request that it is there for."""
+    clients: dict[int, socket.socket] = {}  # by the child's number
+    woken, wake = socket.socketpair()
+    wake.setblocking(False)
+    signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's reaches clients, which pass it on
+    with selectors.DefaultSelector() as selector:
+        for source in (listener, woken, sys.stdin):
+            selector.register(source, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is sys.stdin:
+                    return None
+                if key.fileobj is woken:
+                    woken.recv(4096)
+                    for number, code in ended():
+                        answer(clients.pop(number), f"{code}\n", selector)
+                elif key.fileobj is listener:
+                    load(name)
+                    client, _ = listener.accept()
+                    request = received(client)
+                    number = 0 if request is None else fork(request)
+                    if request is None:
+                        answer(client, "cold\n", None)
+                    elif number:
+                        clients[number] = client
+                        client.sendall(b"%d\n" % number)
+                        selector.register(client, selectors.EVENT_READ, number)
+                    else:
+                        for other in (*clients.values(), client, woken, wake):
+                            other.close()
+                        return request
+                elif key.data in clients and not key.fileobj.recv(1):  # type: ignore[union-attr]
+                    selector.unregister(key.fileobj)  # killed
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(key.data, signal.SIGKILL)
+
+
+def load(name: str) -> None:
+    """Import the libraries, those that are installed; what they leave is no garbage and is never copied."""
+    if gc.get_freeze_count():
+        return
+    for library in LIBRARIES[name]:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(library)
+    gc.collect()
+    gc.freeze()
+
+
+def ended() -> list[tuple[int, int]]:
+    """The children that ended, each with its exit code, or minus the signal that ended it."""
+    found = []
+    with contextlib.suppress(ChildProcessError):
+        while (child := os.waitpid(-1, os.WNOHANG))[0]:
+            found.append((child[0], os.waitstatus_to_exitcode(child[1])))
+    return found
+
+
+def answer(client: socket.socket, text: str, selector: selectors.BaseSelector | None) -> None:
+    if selector is not None and client.fileno() in selector.get_map():
+        selector.unregister(client)
+    with client, contextlib.suppress(BrokenPipeError):
+        client.sendall(text.encode())
+
+
+def received(client: socket.socket) -> dict[str, Any] | None:
+    """A client's request, with its standard streams; None where its environment asks for a new process."""
+    head, streams, _, _ = socket.recv_fds(client, 10, 3)
+    size = int(head)
+    with client.makefile("rb") as file:
+        request: dict[str, Any] = json.loads(file.read(size).decode("utf-8", "surrogateescape"))
+    if at_start(request["environment"]) == at_start(STARTED_WITH):
+        return request | {"streams": streams}
+    for stream in streams:
+        os.close(stream)
+    return None
+
+
+def at_start(environment: dict[str, str]) -> dict[str, str]:
+    return {k: v for k, v in environment.items() if k.startswith(READ_AT_START) and k not in HANDED_ON}
+
+
+def fork(request: dict[str, Any]) -> int:
+    """The child's number; 0 in the child, which has the client's streams."""
+    number = os.fork()
+    for target, stream in enumerate(request["streams"]):
+        if not number:
+            os.dup2(stream, target)
+        os.close(stream)
+    return number
+
+
+def become(request: dict[str, Any]) -> None:
+    """Run the program as a new process of Python would, and end."""
+    os.setsid()
+    os.chdir(request["folder"])
+    os.umask(request["umask"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    for number in (signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    gc.unfreeze()
+    sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())  # type: ignore[union-attr]
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
+    code = 1
+    try:
+        run(request["command"])
+        code = 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code & 255)
+
+
+def run(command: list[str]) -> None:
+    """`python SCRIPT ...` or `python [-P] -m MODULE ...`."""
+    safe = command[0] == "-P"
+    first, *rest = command[1:] if safe else command
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    own = [] if safe else [str(Path.cwd() if first == "-m" else Path(first).resolve().parent)]
+    sys.path[:0] = [*own, *paths]
+    if first == "-m":
+        sys.argv = rest
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [first, *rest]
+        runpy.run_path(first, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
