@@ -42,7 +42,7 @@ def run(*arguments: str) -> None:
 
 
 def test(*arguments: str) -> None:
-    """install, run all tests; --quick: without pipelines; --fuzz [HOURS]: new examples of properties; or pytest's own"""
+    """install, run all tests; --quick: without pipelines; --fuzz [HOURS]: new examples of properties; or pytest's."""
     repository()
     install("all,dev")
     if arguments[:1] == ("--fuzz",):
