@@ -129,15 +129,18 @@ def received(client: socket.socket) -> dict[str, Any] | None:
     size = int(head)
     with client.makefile("rb") as file:
         request: dict[str, Any] = json.loads(file.read(size).decode("utf-8", "surrogateescape"))
-    if at_start(request["environment"]) == at_start(STARTED_WITH):
+    other = at_start(request["environment"]) - at_start(STARTED_WITH)
+    missing = at_start(STARTED_WITH) - at_start(request["environment"])
+    if not other - at_start(dict(os.environ)) and not missing:  # libraries set some, in the client's parent too
         return request | {"streams": streams}
+    print("cold:", *sorted(f"{name}={value}" for name, value in other | missing), file=sys.stderr, flush=True)
     for stream in streams:
         os.close(stream)
     return None
 
 
-def at_start(environment: dict[str, str]) -> dict[str, str]:
-    return {k: v for k, v in environment.items() if k.startswith(READ_AT_START) and k not in HANDED_ON}
+def at_start(environment: dict[str, str]) -> set[tuple[str, str]]:
+    return {(k, v) for k, v in environment.items() if k.startswith(READ_AT_START) and k not in HANDED_ON}
 
 
 def fork(request: dict[str, Any]) -> int:
