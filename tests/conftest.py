@@ -77,6 +77,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         "GIT_CONFIG_GLOBAL": os.devnull,
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(tmp_path_factory.mktemp("dvc-site-cache")),
+        "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state")),  # where `stemma trust` notes
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in changes.items():

@@ -24,6 +24,7 @@ from stemma.cli import (
     remote,
     rollback,
     show,
+    trust,
     verify,
 )
 from stemma.errors import StemmaError, one_line
@@ -54,6 +55,7 @@ app.command()(registry.demote)
 app.command()(registry.retire)
 app.command()(registry.history)
 app.command()(rollback.rollback)
+app.command()(trust.trust)
 app.command(cls=gc.Command)(gc.gc)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from stemma.conf.difference import Difference, compare, dotted, leaves, shown
 from stemma.conf.hydra_yaml import one_line, parse, read_text
-from stemma.errors import SettingsError
+from stemma.errors import SettingsError, VersionError
 from stemma.files import write_text
 
 PARAMS = Path("params.yaml")
@@ -51,7 +51,7 @@ class Source:
     folder: Path  # conf/
     module: str | None  # the Python module that stands in for conf/, where one does
     name: str  # of the primary file, without .yaml
-    plugins: str
+    plugins: Path | None  # where Hydra looks for them
 
     def compose(self, overrides: Sequence[str] = ()) -> str:
         """The text that `dvc exp run` with these overrides writes to params.yaml."""
@@ -60,7 +60,8 @@ class Source:
         folder = None if self.module else str(self.folder)
         with tempfile.TemporaryDirectory() as temporary, _own_hydra(self):
             output = Path(temporary, PARAMS.name)
-            compose_and_dump(output, folder, self.module, self.name, self.plugins, list(overrides))
+            plugins = str(self.plugins or temporary)
+            compose_and_dump(output, folder, self.module, self.name, plugins, list(overrides))
             return read_text(output)
 
     def choices(self, overrides: Sequence[str] = ()) -> dict[str, str | None]:
@@ -92,22 +93,24 @@ class Source:
         return initialize_config_dir(str(self.folder), version_base=None)
 
 
-def source(root: Path) -> Source:
+def source(root: Path, *, own: bool = False) -> Source:
     """Read the `hydra` section of DVC's configuration.
+
+    Args:
+        own: the repository's own code asks, so that what it brings is not kept from it; see `stemma.versions.trust`.
 
     Raises:
         SettingsError: `root` is no DVC repository, its configuration is wrong, or Hydra is not enabled in it.
     """
-    from dvc.config import Config
-    from dvc.exceptions import DvcException
+    from stemma.versions import trust
 
     root = root.absolute()
     if not (root / ".dvc").is_dir():
         raise SettingsError(f"{root} is not the root of a DVC repository, it holds no .dvc folder", run="dvc init")
     try:
-        section = Config(dvc_dir=str(root / ".dvc")).get("hydra", {})
-    except DvcException as error:
-        raise SettingsError(f".dvc/config is wrong: {one_line(error)}") from error
+        section = trust.config(root, validate=True, whole=own)["hydra"]
+    except VersionError as error:
+        raise SettingsError(error.what, run=error.run) from error
     if not section.get("enabled"):
         raise SettingsError("Hydra is not enabled in .dvc/config", run="dvc config hydra.enabled true")
     return Source(
@@ -115,7 +118,7 @@ def source(root: Path) -> Source:
         folder=root / section.get("config_dir", "conf"),
         module=section.get("config_module"),
         name=section.get("config_name", "config"),
-        plugins=str(root / section.get("plugins_path", "")),
+        plugins=trust.plugins(root, section.get("plugins_path", ""), whole=own),
     )
 
 
@@ -230,7 +233,7 @@ def guard(root: Path, validate: Callable[[], object] | None = None) -> None:
     Raises:
         SettingsError: conf/ was edited since the last pass and differs from params.yaml. Nothing is written.
     """
-    text = compose(root)
+    text = source(root, own=True).compose()
     composed = mapping(text, "conf/")
     found = compare(composed, params(root))
     if found and "DVC_EXP_BASELINE_REV" not in os.environ:

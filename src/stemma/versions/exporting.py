@@ -15,6 +15,7 @@ from typing import Any
 
 from stemma.errors import ExportError, VersionError
 from stemma.files import swapped_folder
+from stemma.versions import trust
 from stemma.versions.git import git
 from stemma.versions.repository import Repository, Version, no_model, opened
 
@@ -42,7 +43,8 @@ def export(repo: Repository | Path | str, revision: str, format: str, folder: Pa
         folder: FORMAT-COMMIT in the current one, by default.
 
     Raises:
-        VersionError: there is no such version, it has no model, or a part of it is out of reach.
+        VersionError: there is no such version, it has no model, a part of it is out of reach, or its code would run
+            and is not trusted.
         ExportError: the folder is there already, or the version's code cannot make the format.
     """
     version = opened(repo).version(revision)
@@ -51,6 +53,8 @@ def export(repo: Repository | Path | str, revision: str, format: str, folder: Pa
         raise ExportError(f"{folder} is already there: name another folder by --output")
     if version.index is None:
         raise no_model(version)
+    if format != ONNX:
+        trust.code(version.repository.root, version.commit, f"stemma export --format {format}")
     if format == ONNX:
         content = {name: version.bytes(f"{EXPORT}/{name}") for name in (GRAPH, PARITY)}
         with swapped_folder(folder) as partial:

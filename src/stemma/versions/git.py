@@ -1,4 +1,8 @@
-"""What the versions are read with: `git`, run in a repository's folder."""
+"""What the versions are read with: `git`, run in a repository's folder.
+
+A clone brings no settings of Git; a folder that was copied with its .git does. What of these starts a program in
+commands that read is switched off where that costs nobody anything; docs/trust.md says what remains.
+"""
 
 import os
 import subprocess
@@ -6,6 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stemma.errors import VersionError
+
+_QUIET = (
+    "core.fsmonitor=false", f"core.hooksPath={os.devnull}", "log.showSignature=false", "protocol.ext.allow=never",
+    "fetch.recurseSubmodules=false", "submodule.recurse=false",
+    "safe.bareRepository=explicit",  # a folder of the tree may look like one, with settings of its own
+)  # fmt: skip
+GIT = ("git", *(word for setting in _QUIET for word in ("-c", setting)))
 
 
 def git(root: Path, *arguments: str, stdin: str | None = None, index: Path | None = None) -> bytes:
@@ -20,7 +31,7 @@ def git(root: Path, *arguments: str, stdin: str | None = None, index: Path | Non
     given = None if stdin is None else stdin.encode()
     environment = None if index is None else os.environ | {"GIT_INDEX_FILE": str(index)}
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, env=environment, input=given, capture_output=True)
+        done = subprocess.run([*GIT, *arguments], cwd=root, env=environment, input=given, capture_output=True)
     except FileNotFoundError:
         raise VersionError("git is not installed, and versions are read from it") from None
     if done.returncode:

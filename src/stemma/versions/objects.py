@@ -1,16 +1,17 @@
 """DVC's objects by their hash: from the cache, else from a remote that is a folder.
 
 They are read and never kept: neither the cache nor the work tree changes. `dvc fetch` is the command that keeps them.
-What lies in another kind of remote is read by path, through DVCFileSystem, by `repository`.
+What other kinds of remotes hold under the same names is fetched into memory.
 """
 
 import hashlib
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from stemma.errors import VersionError
+from stemma.versions import trust
 
 
 class Objects:
@@ -39,6 +40,18 @@ class Objects:
         """Whether a remote is configured that is no folder."""
         return len(self.places) - 1 < len(self.config["remote"])
 
+    @property
+    def under_own_names(self) -> bool:
+        """Whether a remote keeps files under their own names: DVC alone finds them there."""
+        return any(map(_is_by_name, self.config["remote"].values()))
+
+    def fetch(self, md5: str) -> bytes | None:
+        """An object's bytes, unchecked, from the first remote behind a network that holds it."""
+        for fs, root in self._buckets:
+            with suppress(FileNotFoundError):
+                return bytes(fs.cat_file(f"{root}/files/md5/{md5[:2]}/{md5[2:]}"))
+        return None
+
     def path(self, md5: str) -> Path | None:
         """The file of an object, unread; None where it is in no place."""
         return next((path for path in self._paths(md5) if path.is_file()), None)
@@ -60,19 +73,29 @@ class Objects:
         return [place / "files" / "md5" / md5[:2] / md5[2:] for place in self.places]
 
     @cached_property
+    def _buckets(self) -> list[tuple[Any, str]]:
+        """The remotes that are no folder, the default one first: a file system and where objects begin in it."""
+        from dvc.fs import get_cloud_fs
+
+        config = self.config
+        names = sorted(config["remote"], key=lambda name: name != config["core"].get("remote"))
+        there = [name for name in names if _folder(config["remote"][name]) is None]
+        found = [get_cloud_fs(config, name=name) for name in there if not _is_by_name(config["remote"][name])]
+        return [(file_system(kind, settings), path.rstrip("/")) for kind, settings, path in found]
+
+    @cached_property
     def config(self) -> dict[str, Any]:
-        """DVC's configuration in the work tree, its paths made whole.
+        """DVC's configuration in the work tree, as far as `trust` lets it count, its paths made whole.
 
         Raises:
             VersionError: it cannot be read.
         """
-        from dvc.config import Config, ConfigError
+        return dict(trust.config(self._root))
 
-        try:
-            return dict(Config(dvc_dir=str(self._root / ".dvc"), validate=False))
-        except ConfigError as error:
-            told = " ".join(str(error).split())
-            raise VersionError(f"DVC's configuration in {self._root} cannot be read ({told:.200})") from None
+
+def file_system(kind: Any, settings: dict[str, Any]) -> Any:
+    """DVC's file system of a kind of remote. A server that it reaches by SSH never gets the user's agent."""
+    return kind(**settings, **({"agent_forwarding": False} if kind.protocol == "ssh" else {}))
 
 
 def is_object(content: bytes, md5: str) -> bool:
@@ -80,10 +103,14 @@ def is_object(content: bytes, md5: str) -> bool:
     return hashlib.md5(content, usedforsecurity=False).hexdigest() == md5.removesuffix(".dir")
 
 
+def _is_by_name(remote: dict[str, Any]) -> bool:
+    return any(str(remote.get(key, "false")).lower() == "true" for key in ("worktree", "version_aware"))
+
+
 def _folder(remote: dict[str, Any]) -> Path | None:
     """Where a remote keeps its objects; None where it is no folder, or keeps files under their own names."""
     url = str(remote.get("url", ""))
-    if any(str(remote.get(key, "false")).lower() == "true" for key in ("worktree", "version_aware")):
+    if _is_by_name(remote):
         return None
     if url.startswith("file://"):
         from urllib.request import url2pathname  # with a client of HTTP

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemma.errors import VersionError, WeightsError
-from stemma.versions import lockfile, registry
+from stemma.versions import lockfile, registry, trust
 from stemma.versions.git import at, commit_of, contents, git
 from stemma.versions.lockfile import Entry
 from stemma.versions.objects import Objects, is_object
@@ -386,7 +386,7 @@ class Version:
             return {}
         content = self._by_hash(entry, entry.md5, entry.path)
         if content is None:
-            return self._listed_by_dvc(entry)
+            content = self._from_remote(entry, entry.path, entry.md5, lambda files: self._listed_by_dvc(files, entry))
         try:
             return {str(file["relpath"]): (str(file["md5"]), file.get("size")) for file in json.loads(content)}
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -415,26 +415,44 @@ class Version:
         md5 = entry.md5 if path == entry.path else self._files(entry).get(path)
         if md5 is None and entry.md5 is not None:
             raise VersionError(f"{path} is not in {self.name}")
-        content: Bytes = self._ask_dvc(entry, path, lambda files: files.read_bytes(path))
+        content: Bytes = self._from_remote(entry, path, md5, lambda files: files.read_bytes(path))
         if md5 is not None and not entry.legacy and not is_object(content, md5):
             raise self._damaged(path, "the remote holds other bytes than the version names")
         return content
 
-    def _listed_by_dvc(self, entry: Entry) -> Mapping[str, tuple[str, int | None]]:
-        found = self._ask_dvc(entry, entry.path, lambda files: files.find(entry.path, detail=True))
+    @staticmethod
+    def _listed_by_dvc(files: Any, entry: Entry) -> "Bytes":
+        """A folder's listing, as its object holds it."""
+        found = files.find(entry.path, detail=True)
         listed = {name.lstrip("/").removeprefix(f"{entry.path}/"): facts for name, facts in found.items()}
-        return {name: (str(facts.get("md5")), facts.get("size")) for name, facts in listed.items()}
+        facts = [
+            {"relpath": name, "md5": str(each.get("md5")), "size": each.get("size")} for name, each in listed.items()
+        ]
+        return json.dumps(facts).encode()
 
-    def _ask_dvc(self, entry: Entry, path: str, question: Callable[[Any], Any]) -> Any:
+    def _from_remote(self, entry: Entry, path: str, md5: str | None, ask_dvc: Callable[[Any], "Bytes"]) -> "Bytes":
+        """An object out of a remote, or what has no object there, by DVC.
+
+        DVC reads a commit as that commit says, imports from other repositories with their settings too: `trust`.
+        """
+        by_hash = md5 if not entry.legacy else None
         objects = self.repository.objects
         missing, run = f"{path} of {self.name} is neither in the cache nor in a remote within reach", self._fetch(entry)
         if not objects.remotes:
             missing = f"{path} of {self.name} is not in the cache, and no remote is configured"
             run = "dvc remote add -d NAME URL"
-        if not objects.elsewhere and entry.md5 is not None and not entry.legacy:
+        if not objects.elsewhere and by_hash is not None:
             raise VersionError(missing, run=run)
         try:
-            return question(self._files_of_dvc)
+            content = None if by_hash is None else objects.fetch(by_hash)
+            if content is not None:
+                return content
+            if by_hash is not None and not objects.under_own_names:
+                raise FileNotFoundError(path)
+            trust.code(self.repository.root, self.commit, f"{path} is kept so that DVC alone can read it; that")
+            return ask_dvc(self._files_of_dvc)
+        except VersionError:
+            raise
         except Exception as error:  # DVC and the libraries of each kind of remote have no common error
             if isinstance(error, FileNotFoundError) or isinstance(error.__cause__, FileNotFoundError):
                 raise VersionError(missing, run=run) from None

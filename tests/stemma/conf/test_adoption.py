@@ -15,6 +15,7 @@ from stemma import conf
 from stemma.conf.difference import compare
 from stemma.conf.hydra_yaml import parse
 from stemma.errors import SettingsError
+from stemma.versions import trust
 
 
 def adopted(repository: Any) -> list[str]:
@@ -227,6 +228,7 @@ def test_what_is_wrong_in_conf_already_is_told_with_its_own_path(settings: Any) 
 
 def test_a_python_module_cannot_be_adopted_into(settings: Any) -> None:
     settings.write(".dvc/config", "[hydra]\nenabled = true\nconfig_module = conf\n")
+    trust.trust(settings.root)
     with pytest.raises(SettingsError, match="come from the Python module conf, which adopt cannot edit"):
         conf.adopt(settings.root)
 

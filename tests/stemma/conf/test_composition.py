@@ -13,6 +13,7 @@ from stemma import conf
 from stemma.conf.difference import Difference, compare
 from stemma.conf.hydra_yaml import parse
 from stemma.errors import SettingsError
+from stemma.versions import trust
 
 ONE_PROCESS = settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -59,12 +60,17 @@ def test_another_folder_and_name_in_the_configuration_are_followed(settings: Any
     assert conf.origin(settings.root, "train.rate") == Path("elsewhere/train/default.yaml")
 
 
-def test_a_python_module_in_the_configuration_is_followed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_module_in_a_trusted_configuration_is_followed(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = conf.compose(settings.root)
     (settings.root / "conf").rename(settings.root / "confmodule")
     settings.write("confmodule/__init__.py", "")
     settings.write(".dvc/config", "[hydra]\nenabled = true\nconfig_module = confmodule\n")
     monkeypatch.syspath_prepend(str(settings.root))
+    with pytest.raises(SettingsError, match="config directory not found"):
+        conf.compose(settings.root)
+    trust.trust(settings.root)
     assert conf.compose(settings.root) == before
     assert conf.choices(settings.root)["data"] == "small"
     assert conf.origin(settings.root, "train.rate") is None
@@ -153,8 +159,8 @@ def test_a_write_that_fails_leaves_params_yaml_whole(settings: Any, monkeypatch:
     [
         ("", "Hydra is not enabled in .dvc/config: run `dvc config hydra.enabled true`"),
         ("[hydra]\nenabled = false\n", "Hydra is not enabled"),
-        ("[hydra]\nenabled = perhaps\n", ".dvc/config is wrong: "),
-        ("[hydra\n", ".dvc/config is wrong: "),
+        ("[hydra]\nenabled = perhaps\n", "cannot be read (config file error: "),
+        ("[hydra\n", "cannot be read (config file error: "),
     ],
 )
 def test_a_dvc_configuration_that_does_not_compose_is_said(settings: Any, config: str, message: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from stemma.errors import ExportError, VersionError
+from stemma.versions import trust
 from stemma.versions.exporting import export
 from version_worlds import World, new, parts
 
@@ -45,6 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
     world.push()
     world.write("params.yaml", "edited: true\n")
     world.write("src/stage.py", "edited\n")
+    trust.trust(world.folder)
     return world
 
 
@@ -90,6 +92,7 @@ def test_the_reason_of_the_versions_code_is_told(made: World, tmp_path: Path) ->
 
 def test_a_missing_object_is_named_with_the_command_that_fetches_it(made: World, tmp_path: Path) -> None:
     world = made.copy(tmp_path / "copy")
+    trust.trust(world.folder)
     world.empty_cache()
     for file in world.remote.rglob("*"):
         if file.is_file() and b'"architecture"' in file.read_bytes():
@@ -124,6 +127,7 @@ def test_the_files_are_those_of_a_checkout_but_for_links_that_lead_out(made: Wor
     for name, target in (links | {"far": "outside"}).items():
         (world.folder / name).symlink_to(target)
     world.commit("links")
+    trust.trust(world.folder)
     files = export(world.folder, "HEAD", "safetensors", tmp_path / "out").parity["files"]
     assert {"src/part.py", "near", "tool.sh", ".gitattributes"} <= files.keys()
     assert bool(files["tool.sh"]) and not files["src/part.py"]
@@ -138,5 +142,6 @@ def test_a_project_below_the_top_folder_of_git_is_exported(made: World, tmp_path
     for path in [path for path in world.folder.iterdir() if path.name not in (".git", "below")]:
         path.rename(below.folder / path.name)
     world.commit("moved")
+    trust.trust(below.folder)
     files = export(below.folder, "HEAD", "safetensors", tmp_path / "out").parity["files"]
     assert {"params.yaml", "src/stage.py", "models/weights/index.json"} <= files.keys()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemma.errors import VersionError
-from stemma.versions.git import config, git, ids
+from stemma.versions.git import GIT, config, git, ids
 from stemma.versions.repository import EXPERIMENTS
 
 HEADS, TAGS = "refs/heads/", "refs/tags/"
@@ -77,7 +77,7 @@ def _remotely(root: Path, remote: str, *words: str, stdin: str = "") -> str:
         VersionError: it failed.
     """
     quiet = os.environ | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    done = subprocess.run(["git", *words], cwd=root, input=stdin.encode(), env=quiet, capture_output=True)
+    done = subprocess.run([*GIT, *words], cwd=root, input=stdin.encode(), env=quiet, capture_output=True)
     if done.returncode:
         lines = done.stderr.decode(errors="replace").split("\n")
         told = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[0])

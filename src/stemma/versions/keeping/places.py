@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from stemma.errors import VersionError
 from stemma.versions.keeping.trouble import code, told
+from stemma.versions.objects import file_system
 from stemma.versions.repository import Repository
 
 OBJECTS = "files/md5"
@@ -404,7 +405,7 @@ def _opened(kind: Any, settings: dict[str, Any], retries: int) -> Any:
     some servers give none: so it does not ask.
     """
     if kind.protocol != "s3":
-        return kind(**settings).fs
+        return file_system(kind, settings).fs
     from aiobotocore.session import AioSession
     from botocore.handlers import add_expect_header
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.files import swapped_folder
+from stemma.versions import trust
 from stemma.versions.git import git
 from stemma.versions.keeping import manifest, places, sealing
 from stemma.versions.keeping.manifest import Manifest
@@ -155,10 +156,9 @@ def _without_remote(folder: Path, found: Manifest) -> list[str]:
 def _checkout(folder: Path) -> None:
     """The outputs of HEAD, by DVC, in the work tree."""
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
 
     try:
-        with Repo(str(folder)) as repo:
+        with trust.repo(folder) as repo:
             repo.checkout(force=True)
     except DvcException as error:
         what = f"{folder} is restored, and DVC cannot check it out ({' '.join(str(error).split()):.200})"

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
+from stemma.versions import trust
 from stemma.versions.checks.finding import Skipped
 from stemma.versions.git import at, commit_of, contents, git
 from stemma.versions.keeping.verify import Stores
@@ -266,10 +267,9 @@ def _unfinished(note: Journal) -> VersionError:
 def _opened(repository: Repository) -> Iterator[Any]:
     """DVC's own view of the repository, with the settings of now."""
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
 
     try:
-        repo = Repo(str(repository.root), config=repository.objects.config)
+        repo = trust.repo(repository.root)
     except DvcException as error:
         raise VersionError(f"{repository.root} cannot be opened ({' '.join(str(error).split()):.200})") from None
     with repo:

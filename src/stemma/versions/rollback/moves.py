@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
-from stemma.versions.git import commit_of, git, is_set
+from stemma.versions.git import GIT, commit_of, git, is_set
 from stemma.versions.keeping import places
 from stemma.versions.keeping.parallel import each
 from stemma.versions.keeping.trouble import told
@@ -287,7 +287,7 @@ def _private(root: Path, folder: Path) -> Path:
 def _on(index: Path, root: Path, *words: str) -> None:
     """A Git command on a private index."""
     done = subprocess.run(
-        ["git", *words], cwd=root, env=os.environ | {"GIT_INDEX_FILE": str(index)}, capture_output=True, text=True
+        [*GIT, *words], cwd=root, env=os.environ | {"GIT_INDEX_FILE": str(index)}, capture_output=True, text=True
     )
     if done.returncode:
         said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"

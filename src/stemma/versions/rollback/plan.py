@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stemma.errors import VersionError
+from stemma.versions import trust
 from stemma.versions.git import git, own_folder
 from stemma.versions.keeping import places
 from stemma.versions.keeping.inventory import listing
@@ -147,6 +148,7 @@ def kept(repo: Any, commit: str, stores: Stores) -> Kept:
     folders: dict[str, str] = {}
     remotes: dict[str, str] = {}
     roots, lost, foreign, unmade = [], [], [], []
+    trust.stage_files(stores.repository.root, commit)
     try:
         with repo.switch(commit):
             outs = [out for out in repo.index.outs if out.use_cache and out.is_in_repo]

@@ -1,0 +1,476 @@
+"""What a repository may decide on this machine, and what its user alone decides. No other module says so.
+
+Who clones a repository gets its `.dvc/config`, and plain DVC obeys it: `configpath` of a remote names a file, and that
+file a program to start. Here the settings that Git carries count only where they are in the tables below: they choose
+a storage and how to speak to it, and can neither start anything nor name a file of this machine. The user's own levels
+count whole: DVC's system and global ones, the environment, and `.dvc/config.local` as long as Git does not track it.
+
+All else, and running the repository's own code, needs `stemma trust`. That is noted in a file of the user's, which no
+clone and no copied folder can hold, by the repository's place and by the digest of what was trusted: other settings,
+or code of commits that are not part of the trusted one, ask anew.
+"""
+
+import functools
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from stemma.errors import VersionError
+from stemma.files import write_text
+from stemma.versions.git import at, commit_of, contents, git
+
+RUN = "stemma trust"
+LEVELS = {"repo": ".dvc/config", "local": ".dvc/config.local"}  # that a clone or a commit can bring
+PLUGINS = "hydra_plugins"  # a package of this name is imported by Hydra, wherever it finds it
+CODE = "src"  # what a stage of the project runs
+SHOWN = 6
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Left out by kind: s3 configpath, credentialpath, profile (they start `credential_process`), acl, grant_* (who else may
+# read what is pushed); gs endpointurl (gets the user's token); ssh keyfile; gdrive's accounts; hdfs kerb_ticket; webdav
+# bearer_token_command, cert_path, key_path; webhdfs proxies; secrets; what asks for one on the terminal.
+SECTIONS = {
+    "core": _names(
+        "remote analytics autostage check_update checksum_jobs experiments hardlink_lock interactive no_scm"
+    ),
+    "cache": _names("dir protected shared slow_link_warning type"),
+    "hydra": _names("enabled config_dir config_name"),
+    "parsing": _names("bool list"),
+}
+UNUSED = ("exp", "feature", "index", "plots", "state")  # no command of ours obeys them: left out without a word
+ANY_REMOTE = _names("url verify jobs checksum_jobs no_traverse version_aware worktree")
+_HTTP = "auth custom_auth_header user method connect_timeout read_timeout ssl_verify"
+_WEBDAV = "user custom_auth_header timeout ssl_verify"
+REMOTES = {
+    scheme: ANY_REMOTE | _names(names)
+    for scheme, names in {
+        "": "type protected shared slow_link_warning",
+        "file": "type protected shared slow_link_warning",
+        "s3": "region endpointurl use_ssl ssl_verify allow_anonymous_login listobjects cache_regions sse "
+        "sse_kms_key_id sse_customer_algorithm read_timeout connect_timeout",
+        "gs": "projectname allow_anonymous_login",
+        "azure": "account_name tenant_id client_id allow_anonymous_login exclude_environment_credential "
+        "exclude_visual_studio_code_credential exclude_shared_token_cache_credential "
+        "exclude_managed_identity_credential timeout read_timeout connection_timeout",
+        "ssh": "type port user timeout max_sessions allow_agent gss_auth",
+        "hdfs": "user replication",
+        "webhdfs": "user kerberos kerberos_principal use_https ssl_verify",
+        "oss": "oss_endpoint",
+        "gdrive": "gdrive_use_service_account gdrive_trash_only gdrive_acknowledge_abuse",
+        "http": _HTTP,
+        "https": _HTTP,
+        "webdav": _WEBDAV,
+        "webdavs": _WEBDAV,
+    }.items()
+}
+# A host or a user that begins with "-" or holds what a shell obeys may reach a ProxyCommand of ~/.ssh/config.
+HOST = re.compile(r"(?!-)(?:(?!@-)[\w.:@%\[\]~+-])*")
+USER = re.compile(r"(?!-)[\w.@+\\/-]*")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a repository asks for and may not decide.
+
+    Args:
+        source: the file that asks; keys: of its settings, never their values; digest: of these, and of files in the
+            repository that they name.
+    """
+
+    source: str
+    keys: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What the user said of a repository: `settings` are the digests of claims; `commit` was HEAD."""
+
+    path: str
+    settings: tuple[str, ...]
+    commit: str | None
+
+
+@dataclass(frozen=True)
+class State:
+    """What a repository asks for now, and whether that is trusted."""
+
+    path: str
+    trusted: bool
+    claims: tuple[Claim, ...]
+    commit: str | None
+
+
+# What is read through here.
+
+
+def config(root: Path, *, validate: bool = False, whole: bool = False) -> Any:
+    """DVC's configuration in the work tree, its paths made whole, without what the repository may not decide.
+
+    What was left out is told in a line on stderr, once.
+
+    Args:
+        validate: as DVC does, which turns texts into truth values and numbers.
+        whole: leave nothing out; for what already runs as the repository's code.
+
+    Raises:
+        VersionError: it cannot be read, or Git carries a link where DVC writes.
+    """
+    from dvc.config import Config, ConfigError
+    from voluptuous import Invalid
+
+    own, links = _carried(root)
+    if links is not None and not whole and links.digest not in _settings(root):
+        what = f"Git carries {_listed(links.keys)}, a link or a repository where DVC reads and writes"
+        raise VersionError(f"{what}: look at it, and if it is meant", run=RUN)
+    ignored: list[Claim] = []
+
+    class Judged(Config):  # type: ignore[misc]  # DVC has no types
+        def _load_config(self, level: str) -> dict[str, Any]:
+            said: dict[str, Any] = super()._load_config(level)
+            if whole or level not in LEVELS or (level == "local" and own):
+                return said
+            kept, claim = _parted(root, LEVELS[level], said)
+            if claim is not None and claim.digest in _settings(root):
+                return said
+            ignored.extend([claim] if claim else [])
+            return kept
+
+    try:
+        found = Judged(dvc_dir=str(root / ".dvc"), validate=validate)
+    except (ConfigError, Invalid, OSError) as error:
+        told = " ".join(str(error).split())
+        raise VersionError(f"DVC's configuration in {root} cannot be read ({told:.200})") from None
+    _tell(ignored)
+    return found
+
+
+def repo(root: Path) -> Any:
+    """DVC's own view of the repository, with the settings of `config`, whatever commit it looks at.
+
+    Raises:
+        VersionError: as `config`, and as `stage_files` of the work tree.
+        DvcException: DVC cannot open it.
+    """
+    from dvc.repo import Repo
+
+    stage_files(root, None)
+
+    class Bounded(Repo):  # type: ignore[misc]
+        config = config(root, validate=True)  # instead of DVC's own, which reads every level of the commit looked at
+
+    return Bounded(str(root))
+
+
+def stage_files(root: Path, commit: str | None) -> None:
+    """Nothing, if no .dvc file has settings of its own for a storage: DVC obeys them when it opens the file.
+
+    Args:
+        commit: None for the work tree, where what Git tracks counts.
+
+    Raises:
+        VersionError: one has, and the code of the commit is not trusted.
+    """
+    words = ["ls-files", "-z"] if commit is None else ["ls-tree", "-r", "-z", "--name-only", commit]
+    names = [name for name in git(root, *words).decode(errors="surrogateescape").split("\0") if name.endswith(".dvc")]
+    if commit is None:
+        found: list[bytes | None] = [(root / name).read_bytes() if (root / name).is_file() else None for name in names]
+    else:
+        found = contents(root, [at(commit, name) for name in names])
+    for name, content in zip(names, found, strict=True):
+        if content is not None and _asks_of_dvc(content):
+            code(root, commit, f"{name} has settings of its own (fs_config), which DVC obeys; that")
+
+
+def plugins(root: Path, path: str = "", *, whole: bool = False) -> Path | None:
+    """The folder in which Hydra may look for plugins, which it imports; None where there are none that count.
+
+    Args:
+        path: as `hydra.plugins_path` says; whole: as for `config`.
+    """
+    claim = _plugins(root, path)
+    if claim is None or whole or claim.digest in _settings(root):
+        return None if claim is None else root / path
+    _tell([claim])
+    return None
+
+
+def code(root: Path, commit: str | None, what: str) -> None:
+    """Nothing, if the repository's own code, as a commit has it, may run on this machine.
+
+    A commit is trusted with all that the trusted one is made from, and one with the very same code too: a model that
+    was trained anew asks for nothing.
+
+    Args:
+        commit: None for the work tree, whose edits are the user's own: HEAD counts.
+
+    Raises:
+        VersionError: `what` needs trust.
+    """
+    noted = _noted(root)
+    commit = commit or commit_of(root, "HEAD")
+    asked = {claim.digest for claim in claims(root)}
+    if noted is None or asked - {*noted.settings} or not _covers(root, noted.commit, commit):
+        which = f" of {commit[:7]}" if commit else ""
+        raise VersionError(f"{what} runs what this repository brings{which}: read it, and if you trust it", run=RUN)
+
+
+# What the command does.
+
+
+def claims(root: Path) -> tuple[Claim, ...]:
+    """All that the repository asks for now and may not decide, trusted or not.
+
+    Raises:
+        VersionError: its configuration cannot be read.
+    """
+    from dvc.config import Config, ConfigError
+
+    own, links = _carried(root)
+    found = [links]
+    path = ""
+    for level, name in LEVELS.items():
+        if (level == "local" and own) or not (root / name).is_file():
+            continue
+        try:
+            said = Config.load_file(str(root / name))
+        except ConfigError as error:
+            raise VersionError(f"{name} cannot be read ({' '.join(str(error).split()):.200})") from None
+        hydra = said.get("hydra")
+        path = str(hydra.get("plugins_path", path)) if isinstance(hydra, dict) else path
+        found.append(_parted(root, name, said)[1])
+    found += [_plugins(root, where) for where in dict.fromkeys(("", path))]
+    return tuple(claim for claim in found if claim is not None)
+
+
+def state(root: Path) -> State:
+    """What the repository asks for, and whether the user trusts just that."""
+    noted, asked, head = _noted(root), claims(root), _head(root)
+    trusted = noted is not None and not {claim.digest for claim in asked} - {*noted.settings}
+    trusted = trusted and noted is not None and _covers(root, noted.commit, head)
+    return State(_place(root), trusted, asked, None if noted is None else noted.commit)
+
+
+def trust(root: Path) -> State:
+    """Note that the user trusts the repository as it stands."""
+    noted = Trust(_place(root), tuple(claim.digest for claim in claims(root)), _head(root))
+    file = _file(root)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_text(file, json.dumps(asdict(noted), indent=2) + "\n")
+    return state(root)
+
+
+def undo(root: Path) -> bool:
+    """Forget it; whether there was anything to forget."""
+    there = _file(root).is_file()
+    _file(root).unlink(missing_ok=True)
+    return there
+
+
+# What was noted.
+
+
+def _place(root: Path) -> str:
+    return os.path.realpath(root)
+
+
+def _file(root: Path) -> Path:
+    """The user's note of a repository; by XDG's rule, wherever Python runs."""
+    said = os.environ.get("XDG_STATE_HOME", "")
+    state = Path(said) if Path(said).is_absolute() else Path.home() / ".local" / "state"
+    return state / "stemma" / "trusted" / f"{hashlib.sha256(os.fsencode(_place(root))).hexdigest()[:32]}.json"
+
+
+def _noted(root: Path) -> Trust | None:
+    file = _file(root)
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+        noted = Trust(str(said["path"]), tuple(map(str, said["settings"])), said["commit"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise VersionError(f"{file} cannot be read ({' '.join(str(error).split()):.100})", run=RUN) from None
+    return noted if noted.path == _place(root) else None
+
+
+def _settings(root: Path) -> tuple[str, ...]:
+    noted = _noted(root)
+    return () if noted is None else noted.settings
+
+
+def _head(root: Path) -> str | None:
+    try:
+        return commit_of(root, "HEAD")
+    except VersionError:  # a folder without Git has settings all the same
+        return None
+
+
+def _covers(root: Path, trusted: str | None, commit: str | None) -> bool:
+    """Whether a commit is the trusted one, is in its history, or has its code."""
+    if trusted == commit:
+        return True
+    if trusted is None or commit is None or commit_of(root, trusted) is None:
+        return False
+    if not git(root, "rev-list", "-n1", commit, f"^{trusted}", "--").strip():
+        return True
+    code, known = (git(root, "ls-tree", "-r", "-z", each, "--", CODE) for each in (commit, trusted))
+    plain = all(line.startswith(b"100") for line in code.split(b"\0") if line)  # a link leads to what is not listed
+    return bool(code) and plain and code == known
+
+
+# What a repository says.
+
+
+def _carried(root: Path) -> tuple[bool, Claim | None]:
+    """Whether `.dvc/config.local` is the user's own, and the links below .dvc that Git carries."""
+    try:
+        listed = git(root, "ls-files", "--stage", "-z", "--", ":(icase).dvc").decode(errors="replace").split("\0")
+    except VersionError:
+        return False, None  # without Git nothing tells what is the user's own
+    files = [entry.partition("\t")[::2] for entry in listed if entry]
+    own = LEVELS["local"] not in {name.lower() for _, name in files}
+    links = {name: facts for facts, name in files if not facts.startswith("100")}
+    return own, _claim(root, ".dvc", links) if links else None
+
+
+def _parted(root: Path, source: str, said: Mapping[str, Any]) -> tuple[dict[str, Any], Claim | None]:
+    """The settings of a file that count, and what it asks for beyond them."""
+    kept: dict[str, Any] = {"remote": {}}
+    dropped: dict[str, Any] = {}
+    for section, values in said.items():
+        if section in UNUSED:
+            continue
+        if section in ("remote", "machine", "db") and isinstance(values, dict):
+            for name, named in values.items():
+                allowed = _of_remote(values, name) if section == "remote" else frozenset()
+                safe = _safe(root, f"{section}.{name}", named, allowed, dropped)
+                if section == "remote" and safe and f"remote.{name}.url" not in dropped:
+                    kept["remote"][name] = safe
+        else:
+            kept[section] = _safe(root, section, values, SECTIONS.get(section, frozenset()), dropped)
+    return kept, _claim(root, source, dropped) if dropped else None
+
+
+def _safe(root: Path, where: str, values: Any, allowed: frozenset[str], dropped: dict[str, Any]) -> dict[str, Any]:
+    """Those of a section's settings that count; the others are added to `dropped`."""
+    if not isinstance(values, dict):
+        dropped[where] = values
+        return {}
+    safe = {key: value for key, value in values.items() if key in allowed and _is_harmless(root, key, value)}
+    dropped |= {f"{where}.{key}": value for key, value in values.items() if key not in safe}
+    return safe
+
+
+def _of_remote(remotes: Mapping[str, Any], name: str) -> frozenset[str]:
+    """What a remote may say, by the kind of its URL; `remote://` takes that of the remote that it names.
+
+    One that is in no table, or leads back to itself, may say nothing: not even its URL.
+    """
+    seen: list[str] = []
+    while name not in seen:
+        seen.append(name)
+        values = remotes.get(name)
+        url = values.get("url") if isinstance(values, dict) else None
+        if not isinstance(url, str):
+            return ANY_REMOTE  # its URL is of another level
+        kind = re.match(r"([a-z][a-z0-9+.-]+):", url.lower())  # one letter is a drive
+        if kind is None or kind[1] != "remote":
+            return REMOTES.get(kind[1] if kind else "", frozenset())
+        name = urlsplit(url).netloc.lower()
+    return frozenset()
+
+
+def _is_harmless(root: Path, key: str, value: Any) -> bool:
+    """Whether the value of a setting in the tables names neither a file nor a command."""
+    if key in ("type", "list", "bool") and isinstance(value, list):
+        return all(isinstance(each, str) for each in value)
+    if not isinstance(value, str) or not value.isprintable():
+        return False
+    if key == "url":
+        return not re.match(r"\w[\w+.-]*://", value) or HOST.fullmatch(urlsplit(value).netloc) is not None
+    if key in ("user", "kerberos_principal"):
+        return USER.fullmatch(value) is not None
+    if key == "dir":
+        return not value.startswith("~") and _is_inside(root, root / ".dvc" / value)
+    if key == "config_dir":
+        return _is_inside(root, root / value)
+    if key == "ssl_verify":  # certificates of this machine, never of the clone
+        return value.lower() == "true" or (Path(value).is_absolute() and not _is_inside(root, Path(value)))
+    return True
+
+
+def _is_inside(root: Path, path: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(_place(root))
+
+
+def _plugins(root: Path, path: str) -> Claim | None:
+    folder = root / path / PLUGINS
+    if not folder.is_dir():
+        return None
+    files = {file.relative_to(root).as_posix(): "" for file in sorted(folder.rglob("*.py"))}
+    return _claim(root, f"{path}/{PLUGINS}".lstrip("/"), files, (PLUGINS,))
+
+
+def _claim(root: Path, source: str, asked: Mapping[str, Any], keys: Sequence[str] | None = None) -> Claim:
+    """Args: asked: values by key; a value or a key that names a file of the repository stands for its bytes too."""
+    found = hashlib.sha256(json.dumps([source, asked], sort_keys=True, default=str).encode())
+    for text in sorted({str(word) for word in [*asked, *asked.values()]}):
+        for file in (root / text, root / ".dvc" / text):
+            with suppress(OSError, ValueError):  # it is no name of a file
+                if file.is_file() and _is_inside(root, file):
+                    found.update(hashlib.sha256(file.read_bytes()).digest())
+    return Claim(source, tuple(sorted(asked)) if keys is None else tuple(keys), found.hexdigest())
+
+
+def _asks_of_dvc(content: bytes) -> bool:
+    """Whether a .dvc file has `fs_config`; one that cannot be read has whatever it likes."""
+    from stemma.versions import lockfile
+
+    try:
+        said = lockfile.load(content.decode())
+    except ValueError:
+        return b"fs_config" in content  # DVC reads it no better
+    return any(key == "fs_config" for key in _keys(said))
+
+
+def _keys(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        yield from value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _keys(each)
+
+
+# What is told.
+
+
+def shown(name: str) -> str:
+    """A name that a stranger gave, so that no terminal obeys it."""
+    return name.encode("unicode_escape").decode()
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return ", ".join(map(shown, keys[:SHOWN])) + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else "")
+
+
+def _tell(ignored: Sequence[Claim]) -> None:
+    if ignored:
+        said = "; ".join(f"{_listed(claim.keys)} in {shown(claim.source)}" for claim in ignored)
+        _once(f"note: this repository may not decide {said}: ignored; if you trust it, run `{RUN}`")
+
+
+@functools.cache
+def _once(line: str) -> None:
+    """A command opens a repository more than once, and says it once."""
+    print(line, file=sys.stderr)
