@@ -12,11 +12,12 @@ from pathlib import Path
 from stemma.errors import VersionError
 
 _QUIET = (
-    "core.fsmonitor=false", f"core.hooksPath={os.devnull}", "log.showSignature=false", "protocol.ext.allow=never",
-    "fetch.recurseSubmodules=false", "submodule.recurse=false",
+    "core.fsmonitor=false", "log.showSignature=false", "protocol.ext.allow=never", "fetch.recurseSubmodules=false",
+    "submodule.recurse=false",
     "safe.bareRepository=explicit",  # a folder of the tree may look like one, with settings of its own
 )  # fmt: skip
-GIT = ("git", *(word for setting in _QUIET for word in ("-c", setting)))
+WITH_HOOKS = ("git", *(word for setting in _QUIET for word in ("-c", setting)))  # to tag and push, as the user's Git
+GIT = (*WITH_HOOKS, "-c", f"core.hooksPath={os.devnull}")
 
 
 def git(root: Path, *arguments: str, stdin: str | None = None, index: Path | None = None) -> bytes:

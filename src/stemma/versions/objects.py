@@ -5,7 +5,6 @@ What other kinds of remotes hold under the same names is fetched into memory.
 """
 
 import hashlib
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ class Objects:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._opened: dict[str, tuple[Any, str]] = {}
 
     @cached_property
     def places(self) -> tuple[Path, ...]:
@@ -46,10 +46,22 @@ class Objects:
         return any(map(_is_by_name, self.config["remote"].values()))
 
     def fetch(self, md5: str) -> bytes | None:
-        """An object's bytes, unchecked, from the first remote behind a network that holds it."""
-        for fs, root in self._buckets:
-            with suppress(FileNotFoundError):
+        """An object's bytes, unchecked, from the first remote behind a network that holds it.
+
+        Raises:
+            Exception: none gave it, and the first of them that failed had this reason.
+        """
+        trouble: Exception | None = None
+        for name in self._behind_networks:
+            try:
+                fs, root = self._bucket(name)
                 return bytes(fs.cat_file(f"{root}/files/md5/{md5[:2]}/{md5[2:]}"))
+            except FileNotFoundError:
+                continue
+            except Exception as error:  # the libraries of each kind of remote have no common error
+                trouble = trouble or error
+        if trouble is not None:
+            raise trouble
         return None
 
     def path(self, md5: str) -> Path | None:
@@ -72,16 +84,21 @@ class Objects:
     def _paths(self, md5: str) -> list[Path]:
         return [place / "files" / "md5" / md5[:2] / md5[2:] for place in self.places]
 
-    @cached_property
-    def _buckets(self) -> list[tuple[Any, str]]:
-        """The remotes that are no folder, the default one first: a file system and where objects begin in it."""
+    @property
+    def _behind_networks(self) -> list[str]:
+        """The remotes that hold objects and are no folder, the default one first."""
+        remotes, default = self.config["remote"], self.config["core"].get("remote")
+        names = sorted(remotes, key=lambda name: bool(name != default))
+        return [name for name in names if _folder(remotes[name]) is None and not _is_by_name(remotes[name])]
+
+    def _bucket(self, name: str) -> tuple[Any, str]:
+        """A remote's file system, and where its objects begin in it."""
         from dvc.fs import get_cloud_fs
 
-        config = self.config
-        names = sorted(config["remote"], key=lambda name: name != config["core"].get("remote"))
-        there = [name for name in names if _folder(config["remote"][name]) is None]
-        found = [get_cloud_fs(config, name=name) for name in there if not _is_by_name(config["remote"][name])]
-        return [(file_system(kind, settings), path.rstrip("/")) for kind, settings, path in found]
+        if name not in self._opened:
+            kind, settings, path = get_cloud_fs(self.config, name=name)
+            self._opened[name] = (file_system(kind, settings), path.rstrip("/"))
+        return self._opened[name]
 
     @cached_property
     def config(self) -> dict[str, Any]:

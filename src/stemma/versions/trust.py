@@ -240,7 +240,7 @@ def claims(root: Path) -> tuple[Claim, ...]:
 
     own, links = _carried(root)
     found = [links]
-    path = ""
+    path = "."
     for level, name in LEVELS.items():
         if (level == "local" and own) or not (root / name).is_file():
             continue
@@ -251,7 +251,7 @@ def claims(root: Path) -> tuple[Claim, ...]:
         hydra = said.get("hydra")
         path = str(hydra.get("plugins_path", path)) if isinstance(hydra, dict) else path
         found.append(_parted(root, name, said)[1])
-    found += [_plugins(root, where) for where in dict.fromkeys(("", path))]
+    found += [_plugins(root, where) for where in dict.fromkeys((".", str(Path(path))))]
     return tuple(claim for claim in found if claim is not None)
 
 
@@ -417,13 +417,11 @@ def _is_inside(root: Path, path: Path) -> bool:
 
 def _plugins(root: Path, path: str) -> Claim | None:
     folder = root / path / PLUGINS
-    if not folder.is_dir():
-        return None
-    files = {file.relative_to(root).as_posix(): "" for file in sorted(folder.rglob("*.py"))}
-    return _claim(root, f"{path}/{PLUGINS}".lstrip("/"), files, (PLUGINS,))
+    files = {str(file.relative_to(root)): "" for file in folder.rglob("*") if file.suffix != ".pyc" and file.is_file()}
+    return _claim(root, str(Path(path) / PLUGINS), files) if folder.is_dir() else None
 
 
-def _claim(root: Path, source: str, asked: Mapping[str, Any], keys: Sequence[str] | None = None) -> Claim:
+def _claim(root: Path, source: str, asked: Mapping[str, Any]) -> Claim:
     """Args: asked: values by key; a value or a key that names a file of the repository stands for its bytes too."""
     found = hashlib.sha256(json.dumps([source, asked], sort_keys=True, default=str).encode())
     for text in sorted({str(word) for word in [*asked, *asked.values()]}):
@@ -431,7 +429,7 @@ def _claim(root: Path, source: str, asked: Mapping[str, Any], keys: Sequence[str
             with suppress(OSError, ValueError):  # it is no name of a file
                 if file.is_file() and _is_inside(root, file):
                     found.update(hashlib.sha256(file.read_bytes()).digest())
-    return Claim(source, tuple(sorted(asked)) if keys is None else tuple(keys), found.hexdigest())
+    return Claim(source, tuple(sorted(asked)), found.hexdigest())
 
 
 def _asks_of_dvc(content: bytes) -> bool:

@@ -60,9 +60,7 @@ def test_another_folder_and_name_in_the_configuration_are_followed(settings: Any
     assert conf.origin(settings.root, "train.rate") == Path("elsewhere/train/default.yaml")
 
 
-def test_a_python_module_in_a_trusted_configuration_is_followed(
-    settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_python_module_in_a_trusted_configuration_is_followed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     before = conf.compose(settings.root)
     (settings.root / "conf").rename(settings.root / "confmodule")
     settings.write("confmodule/__init__.py", "")

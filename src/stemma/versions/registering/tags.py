@@ -15,7 +15,7 @@ from pathlib import Path
 
 from stemma.errors import VersionError
 from stemma.versions import registry
-from stemma.versions.git import config, git, is_set
+from stemma.versions.git import WITH_HOOKS, config, git, is_set
 
 SETTINGS = r"^(user|gpg|tag)\."  # what `git tag` reads
 
@@ -68,7 +68,7 @@ def _made(root: Path, new: Sequence[Tag], sign: bool) -> dict[str, str]:
         git(root, "init", "--quiet", "--bare", "--template=", f"--object-format={form}", scratch)
         place = {"GIT_DIR": scratch, "GIT_OBJECT_DIRECTORY": objects}
         for number, tag in enumerate(new):
-            words = ["git", *_settings(root), "tag", "--cleanup=whitespace", "--file=-"]
+            words = [*WITH_HOOKS, *_settings(root), "tag", "--cleanup=whitespace", "--file=-"]
             words += ["--sign" if signed else "--annotate", tag.name, tag.commit]
             said = _run(words, root, tag.message, place | {"GIT_COMMITTER_DATE": f"@{when + number} +0000"})[1]
             look = ["git", "for-each-ref", "--format=%(objectname) %(contents:signature)", f"refs/tags/{tag.name}"]
@@ -141,7 +141,7 @@ class Remote:
             raise VersionError(what, run=f"git tag -d '{clash[0]}'")
         if there.keys() - here.keys():
             specs = [f"{pattern}:{pattern}" for pattern in self.patterns]
-            _run(["git", "fetch", "--quiet", "--no-tags", self.name, *specs], self.root, "", {})
+            _run([*WITH_HOOKS, "fetch", "--quiet", "--no-tags", self.name, *specs], self.root, "", {})
 
     def push(self, made: Mapping[str, str]) -> None:
         """Push tags by their ids, with every event that the remote lacks, all or none.
@@ -154,7 +154,7 @@ class Remote:
         lacking = {name: identity for name, identity in here.items() if name not in there}
         specs = [f"{identity}:refs/tags/{name}" for name, identity in (lacking | dict(made)).items()]
         try:
-            _run(["git", "push", "--quiet", "--atomic", self.name, *specs], self.root, "", {})
+            _run([*WITH_HOOKS, "push", "--quiet", "--atomic", self.name, *specs], self.root, "", {})
         except VersionError:
             after = self._there()
             if all(after.get(name) == identity for name, identity in made.items()):
@@ -165,7 +165,7 @@ class Remote:
             raise
 
     def _there(self) -> dict[str, str]:
-        told = _run(["git", "ls-remote", "--refs", self.name, *self.patterns], self.root, "", {})[0]
+        told = _run([*WITH_HOOKS, "ls-remote", "--refs", self.name, *self.patterns], self.root, "", {})[0]
         pairs = [line.split("\t") for line in told.splitlines()]
         return self._events((ref.removeprefix("refs/tags/"), identity) for identity, ref in pairs)
 
