@@ -16,7 +16,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from stemma.errors import VersionError
 from stemma.files import write_text
-from stemma.versions.git import at, commit_of, contents, git
+from stemma.versions.git import commit_of, contents, git
 
 RUN = "stemma trust"
 LEVELS = {"repo": ".dvc/config", "local": ".dvc/config.local"}  # that a clone or a commit can bring
@@ -183,15 +183,19 @@ def stage_files(root: Path, commit: str | None) -> None:
     Raises:
         VersionError: one has, and the code of the commit is not trusted.
     """
-    words = ["ls-files", "-z"] if commit is None else ["ls-tree", "-r", "-z", "--name-only", commit]
-    names = [name for name in git(root, *words).decode(errors="surrogateescape").split("\0") if name.endswith(".dvc")]
     if commit is None:
-        found: list[bytes | None] = [(root / name).read_bytes() if (root / name).is_file() else None for name in names]
+        listed = [name for name in _fields(git(root, "ls-files", "-z")) if name.endswith(".dvc")]
+        found: dict[str, bytes | None] = {
+            name: (root / name).read_bytes() for name in listed if (root / name).is_file()
+        }
     else:
-        found = contents(root, [at(commit, name) for name in names])
-    for name, content in zip(names, found, strict=True):
+        entries = [entry.partition("\t")[::2] for entry in _fields(git(root, "ls-tree", "-r", "-z", commit))]
+        blobs = {name: facts.split()[2] for facts, name in entries if name.endswith(".dvc")}
+        found = dict(zip(blobs, contents(root, list(blobs.values())), strict=True))
+    for name, content in found.items():
         if content is not None and _asks_of_dvc(content):
-            code(root, commit, f"{name} has settings of its own (fs_config), which DVC obeys; that")
+            what = f"{shown(name)} has settings of its own (fs_config), or cannot be read: DVC, which obeys it,"
+            code(root, commit, what)
 
 
 def plugins(root: Path, path: str = "", *, whole: bool = False) -> Path | None:
@@ -219,10 +223,8 @@ def code(root: Path, commit: str | None, what: str) -> None:
     Raises:
         VersionError: `what` needs trust.
     """
-    noted = _noted(root)
     commit = commit or commit_of(root, "HEAD")
-    asked = {claim.digest for claim in claims(root)}
-    if noted is None or asked - {*noted.settings} or not _covers(root, noted.commit, commit):
+    if not _is_trusted(root, claims(root), commit):
         which = f" of {commit[:7]}" if commit else ""
         raise VersionError(f"{what} runs what this repository brings{which}: read it, and if you trust it", run=RUN)
 
@@ -257,10 +259,8 @@ def claims(root: Path) -> tuple[Claim, ...]:
 
 def state(root: Path) -> State:
     """What the repository asks for, and whether the user trusts just that."""
-    noted, asked, head = _noted(root), claims(root), _head(root)
-    trusted = noted is not None and not {claim.digest for claim in asked} - {*noted.settings}
-    trusted = trusted and noted is not None and _covers(root, noted.commit, head)
-    return State(_place(root), trusted, asked, None if noted is None else noted.commit)
+    noted, asked = _noted(root), claims(root)
+    return State(_place(root), _is_trusted(root, asked, _head(root)), asked, noted.commit if noted else None)
 
 
 def trust(root: Path) -> State:
@@ -317,6 +317,13 @@ def _head(root: Path) -> str | None:
         return None
 
 
+def _is_trusted(root: Path, asked: Sequence[Claim], commit: str | None) -> bool:
+    noted = _noted(root)
+    if noted is None or {claim.digest for claim in asked} - {*noted.settings}:
+        return False
+    return _covers(root, noted.commit, commit)
+
+
 def _covers(root: Path, trusted: str | None, commit: str | None) -> bool:
     """Whether a commit is the trusted one, is in its history, or has its code."""
     if trusted == commit:
@@ -336,13 +343,17 @@ def _covers(root: Path, trusted: str | None, commit: str | None) -> bool:
 def _carried(root: Path) -> tuple[bool, Claim | None]:
     """Whether `.dvc/config.local` is the user's own, and the links below .dvc that Git carries."""
     try:
-        listed = git(root, "ls-files", "--stage", "-z", "--", ":(icase).dvc").decode(errors="replace").split("\0")
+        listed = _fields(git(root, "ls-files", "--stage", "-z", "--", ":(icase).dvc"))
     except VersionError:
         return False, None  # without Git nothing tells what is the user's own
-    files = [entry.partition("\t")[::2] for entry in listed if entry]
+    files = [entry.partition("\t")[::2] for entry in listed]
     own = LEVELS["local"] not in {name.lower() for _, name in files}
     links = {name: facts for facts, name in files if not facts.startswith("100")}
     return own, _claim(root, ".dvc", links) if links else None
+
+
+def _fields(listed: bytes) -> list[str]:
+    return listed.decode(errors="surrogateescape").split("\0")[:-1]
 
 
 def _parted(root: Path, source: str, said: Mapping[str, Any]) -> tuple[dict[str, Any], Claim | None]:
@@ -433,21 +444,14 @@ def _claim(root: Path, source: str, asked: Mapping[str, Any]) -> Claim:
 
 
 def _asks_of_dvc(content: bytes) -> bool:
-    """Whether a .dvc file has `fs_config`; one that cannot be read has whatever it likes."""
+    """Whether a .dvc file has `fs_config`, as far as anyone can tell."""
     from stemma.versions import lockfile
 
     try:
         said = lockfile.load(content.decode())
-    except ValueError:
-        return b"fs_config" in content  # DVC reads it no better
-    return any(key == "fs_config" for key in _keys(said))
-
-
-def _keys(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        yield from value
-    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _keys(each)
+        return any("fs_config" in entry for part in ("deps", "outs") for entry in said.get(part) or ())
+    except (ValueError, TypeError, AttributeError):
+        return True  # DVC may read what we cannot
 
 
 # What is told.
@@ -455,7 +459,7 @@ def _keys(value: Any) -> Iterator[Any]:
 
 def shown(name: str) -> str:
     """A name that a stranger gave, so that no terminal obeys it."""
-    return name.encode("unicode_escape").decode()
+    return name.encode("unicode_escape", errors="surrogatepass").decode()
 
 
 def _listed(keys: Sequence[str]) -> str:

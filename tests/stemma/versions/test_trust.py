@@ -152,7 +152,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory, three_versions: World) -> Ho
     world.write(".dvc/config", hostile.fill(CONFIG + REFUSED))
     world.write(".dvc/config.local", "['remote \"cloud\"']\n    credentialpath = ../aws.cfg\n")
     world.write("aws.cfg", hostile.fill(AWS))
-    world.write("imported.dvc", STAGE_FILE)
     world.write("hydra_plugins/evil/__init__.py", PLUGIN.format(canary=str(hostile.canary)))
     world.write("evil/__init__.py", PLUGIN.format(canary=str(hostile.canary)))
     world.write("src/stage.py", PLUGIN.format(canary=str(hostile.canary)))
@@ -535,3 +534,29 @@ def test_hydra_composes_without_the_repositorys_plugins(tmp_path: Path) -> None:
     assert trust.plugins(tmp_path) == tmp_path
     (tmp_path / "hydra_plugins/evil.py").write_text("other = 1\n")
     assert trust.plugins(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.dvc", STAGE_FILE),
+        ("a\nb.dvc", STAGE_FILE),
+        ("folder/x.dvc", STAGE_FILE.replace("fs_config", '"fs\\x5fconfig"')),
+        ("y.dvc", STAGE_FILE.replace("outs:", "outs: [\n")),
+    ],
+)
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_stage_file_with_settings_of_its_own_is_not_opened(
+    three_versions: World, tmp_path: Path, name: str, text: str, committed: bool, run: Run
+) -> None:
+    world = three_versions.copy(tmp_path / "world")
+    world.write(name, text)
+    world.git("add", "-A")
+    if committed:
+        world.commit("a stage file of a stranger")
+        world.ok("git", "rm", "-q", name)
+        world.commit("without it")
+    code, _, said = run(world, "rollback", "HEAD~1", "--dry-run")
+    assert code == 1
+    assert "has settings of its own (fs_config)" in said
+    assert "AWS_CONFIG_FILE" not in os.environ

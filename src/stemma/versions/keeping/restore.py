@@ -159,7 +159,14 @@ def _checkout(folder: Path) -> None:
 
     try:
         with trust.repo(folder) as repo:
+            absent = [stage for stage in repo.index.stages if stage.is_import and not _is_kept(stage)]
+            if absent:  # DVC would get it from where it comes from, with the settings of that place
+                raise DvcException(f"{absent[0].addressing} is an import, and the backup does not hold it")
             repo.checkout(force=True)
     except DvcException as error:
         what = f"{folder} is restored, and DVC cannot check it out ({' '.join(str(error).split()):.200})"
         raise VersionError(what, run="dvc checkout") from None
+
+
+def _is_kept(stage: Any) -> bool:
+    return all(out.hash_info and out.cache.exists(out.hash_info.value) for out in stage.outs)
