@@ -16,7 +16,7 @@ BORDER = {
     "src/purchase_intent/__init__.py", "src/purchase_intent/config.py",
     "src/purchase_intent/models/__init__.py", "src/purchase_intent/data/__init__.py",
     "src/purchase_intent/stages/__init__.py", "src/stemma/__init__.py",
-    "src/stemma/errors.py", "src/stemma/conf/__init__.py", "src/stemma/files.py",
+    "src/stemma/errors.py", "src/stemma/conf/__init__.py", "src/stemma/files.py", "src/stemma/names.py",
     "src/stemma/versions/__init__.py",  # finds another version's weights, which their hashes verify
 }  # fmt: skip
 SOURCES_OF_TABLES = ("simulate", "bundled")  # the one in use is named by data.source, a dependency of its own

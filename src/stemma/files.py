@@ -1,8 +1,12 @@
 """Files and folders that are either the old ones or the new ones, never half of each."""
 
+import errno
+import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 
@@ -11,11 +15,40 @@ def replaced(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, which takes its place when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)  # a link of this name would be written through
     try:
         yield partial
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def open_plain(path: Path) -> BufferedReader:
+    """A regular file, to be read: a pipe would be waited for, and a device may have no end.
+
+    Raises:
+        OSError: it is not there, cannot be read, or is no regular file.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        handle = os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+        kind = os.fstat(handle).st_mode
+        if stat.S_ISREG(kind) or stat.S_ISDIR(kind):  # `open` has an error of its own for a folder
+            return handle
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no plain file", name)
+
+    return open(path, "rb", opener=opener)
+
+
+def read_plain(path: Path) -> bytes:
+    """The bytes of a regular file.
+
+    Raises:
+        OSError: as `open_plain`.
+    """
+    with open_plain(path) as file:
+        return file.read()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -8,10 +8,8 @@ or overlap, and all is checked in memory before anybody gets a byte of it.
 import hashlib
 import json
 import os
-import re
 import stat
 import struct
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -21,6 +19,7 @@ from typing import BinaryIO
 from stemma import signature
 from stemma.errors import BundleError
 from stemma.files import replaced
+from stemma.names import LONGEST, folded, in_bundle
 
 FORMAT = 1
 MANIFEST, GRAPH, SIGNATURE = "manifest.json", "model.onnx", "signature.json"
@@ -32,13 +31,11 @@ LEVEL = 6  # of deflate
 SEAL = 64  # letters of a SHA-256
 # What a bundle may unpack to, at most: a small zip of endless zeros must not fill the memory.
 SMALL, RATIO = 256 * 2**20, 10
-MOST_FILES, LONGEST_NAME = 10_000, 200
+MOST_FILES = 10_000
 LOCAL = struct.Struct("<4s5H3L2H")  # signature, version, flags, method, time, date, CRC, packed, size, name, extra
 ENTRY = 46  # bytes of an entry of the directory, without its name
 END = struct.Struct("<4s4H2LH")  # signature, disks, files here and in all, size and place of the directory, comment
 UTF8 = 0x800  # the flag of a name that is not ASCII
-# Names that Windows keeps for devices, or cannot write.
-RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³]) *(\..*)?|.*[. ]")
 
 
 def build(path: Path, files: Mapping[str, bytes]) -> None:
@@ -101,7 +98,7 @@ def read(file: BinaryIO) -> dict[str, bytes]:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Refuse names that would not unpack to one file each, inside the folder, on every platform.
+    """Refuse names that a bundle never has, and those that would not unpack to one file each on every platform.
 
     Raises:
         BundleError: names the first such name.
@@ -109,17 +106,14 @@ def check_names(names: Sequence[str]) -> None:
     seen: set[str] = set()
     folders: set[str] = set()
     for name in names:
-        path = PurePosixPath(name)
-        plain = name.isprintable() and not set(name) & set('\\:<>"|?*') and len(name) <= LONGEST_NAME
-        inside = not path.is_absolute() and ".." not in path.parts and path.as_posix() == name != "."
-        if not name or not plain or not inside or any(map(RESERVED.fullmatch, path.parts)):
-            raise BundleError(f"{name[:LONGEST_NAME]!r} is not a safe name for a file")
-        if _folded(name) in seen:
+        if not in_bundle(name):
+            raise BundleError(f"{name[:LONGEST]!r} is not a safe name for a file")
+        if folded(name) in seen:
             raise BundleError(f"{name!r} is there twice")
-        seen.add(_folded(name))
-        folders |= {_folded(str(above)) for above in path.parents}
+        seen.add(folded(name))
+        folders |= {folded(str(above)) for above in PurePosixPath(name).parents}
     for name in names:
-        if _folded(name) in folders:
+        if folded(name) in folders:
             raise BundleError(f"{name!r} is a file and a folder")
 
 
@@ -127,11 +121,6 @@ def first_line(error: Exception) -> str:
     """Of what it says, without what a terminal would obey."""
     line = (str(error).splitlines() or [type(error).__name__])[0][:200]
     return "".join(letter if letter.isprintable() else "?" for letter in line)
-
-
-def _folded(name: str) -> str:
-    """The same for names that some file system takes for one."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -190,7 +179,7 @@ def _end(file: BinaryIO, size: int) -> tuple[int, int]:
         raise BundleError("its directory does not fit the file")
     if all_ > MOST_FILES:
         raise BundleError(f"it holds {all_} files")
-    if directory > all_ * (ENTRY + 4 * LONGEST_NAME):  # of which each letter has 4 bytes at most
+    if directory > all_ * (ENTRY + 4 * LONGEST):  # of which each letter has 4 bytes at most
         raise BundleError(f"its directory of {all_} files has {directory} bytes")
     return all_, offset
 

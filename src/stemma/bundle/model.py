@@ -16,6 +16,7 @@ from stemma import runtime, signature
 from stemma.bundle import archive
 from stemma.bundle.archive import GRAPH, SIGNATURE, SIGNED, first_line
 from stemma.errors import BundleError
+from stemma.files import open_plain
 
 TRACKED = "models/package/model.zip"  # where the pipeline leaves it
 RECORD, REGISTERED = "version.json", "registered.json"
@@ -154,7 +155,7 @@ def open_bundle(path: Path) -> Bundle:
     path = Path(path)
     helps = f"dvc checkout {path.as_posix()}" if path.as_posix().endswith(TRACKED) else None
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             content = archive.read(file)
     except FileNotFoundError:
         raise BundleError(f"{path} is not there", run=helps) from None

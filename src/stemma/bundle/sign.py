@@ -1,8 +1,9 @@
 """Signatures by OpenSSF model-signing (https://github.com/sigstore/model-transparency), with a key pair of one's own.
 
-What is signed are all files of the bundle, with their names: also those that begin with `.git`, which model-signing
-leaves out unless told otherwise, and registered.json, which holds the version. The signature lies in the bundle as
-model.sig, so `model_signing verify key` can check an unpacked bundle. Nothing here needs a network.
+What is signed are all files of the bundle, with their names, and so registered.json, which holds the version.
+model-signing leaves out names that begin with `.git` unless told otherwise, and so would overlook such a file that was
+laid beside them. The signature lies in the bundle as model.sig, so `model_signing verify key` can check an unpacked
+bundle. Nothing here needs a network.
 """
 
 import tempfile

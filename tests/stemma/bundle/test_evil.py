@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import json
+import os
 import pickle
 import stat
 import struct
@@ -292,6 +293,86 @@ def test_unknown_formats_of_manifest_and_signature_are_refused(tmp_path: Path) -
     refused(sealed(path, GOOD, b'{"format": 2, "files": {}}'), "has format 2, and this version reads 1")
     other = {**contents(), "signature.json": json.dumps({**SIGNATURE, "format": 2}).encode()}
     refused(sealed(path, list(other.items())), "has format 2, and this version reads 1")
+
+
+# What tools obey.
+
+OBEYED = (
+    ".git/config", ".git/hooks/post-checkout", "a/.GIT/config", ".g\u200cit/config", "GIT~1/config", ".hg/hgrc",
+    ".vscode/tasks.json", ".envrc", ".gitattributes", "HEAD", "_darcs/prefs/defaults", "Makefile", "pyproject.toml",
+    "conftest.py", "numpy.py", "code/__init__.py", "git.exe", "-rf", "~/x",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OBEYED)
+def test_a_name_that_tools_obey_is_neither_opened_nor_built(name: str, tmp_path: Path) -> None:
+    refused(sealed(tmp_path / "model.zip", [*GOOD, (name, b"evil")]), "is not a safe name for a file")
+    with pytest.raises(BundleError, match="is not a safe name for a file"):
+        bundle.build(tmp_path / "built.zip", {**contents(), name: b"evil"})
+    assert [path.name for path in tmp_path.iterdir()] == ["model.zip"]
+
+
+def test_an_empty_repository_of_git_without_its_dot_is_refused(tmp_path: Path) -> None:
+    """Git takes a folder with these for a repository, and obeys what its config says, as soon as one stands in it."""
+    bare = [(name, b"ref: refs/heads/main\n") for name in ("HEAD", "config", "objects/info/x", "refs/heads/x")]
+    refused(sealed(tmp_path / "model.zip", [*GOOD, *bare]), "'HEAD' is not a safe name")
+
+
+COMMANDS = {
+    "inspect": ("inspect", "model.zip"),
+    "inspect --json": ("inspect", "model.zip", "--json"),
+    "verify": ("verify", "model.zip"),
+    "predict": ("predict", "model.zip", "rows.csv"),
+    "unpack": ("unpack", "model.zip", "unpacked"),
+    "diff": ("diff", "model.zip", "good.zip"),
+    "diff after": ("diff", "good.zip", "model.zip"),
+    "sign": ("sign", "model.zip", "--key", "signing.pem"),
+}
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "python -m verify", "python -m predict"])
+def test_a_command_that_reads_a_hostile_bundle_starts_and_writes_nothing(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from stemma import cli
+    from stemma.bundle import sign
+
+    sign.key_pair(tmp_path / "signing.pem")
+    bundle.build(tmp_path / "good.zip", contents())
+    (tmp_path / "rows.csv").write_text("x\n1\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("it started a process"))
+    monkeypatch.setattr("os.system", lambda *_: pytest.fail("it started a process"))
+    for name in (".git/config", "../evil", "code/x/../../evil", "HEAD"):
+        sealed(tmp_path / "model.zip", [*GOOD, (name, b"evil")])
+        before = {path: path.read_bytes() for path in tmp_path.parent.rglob("*") if path.is_file()}
+        with pytest.raises(SystemExit) as stopped:
+            if command.startswith("python"):
+                words = ["model.zip", "rows.csv"] if "predict" in command else ["model.zip"]
+                bundle.main([command.split()[-1], *words])
+            monkeypatch.setattr("sys.argv", ["stemma", "bundle", *COMMANDS[command]])
+            cli.main()
+        assert stopped.value.code == 1
+        assert "is not a safe name for a file" in capsys.readouterr().err
+        assert {path: path.read_bytes() for path in tmp_path.parent.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero"])
+def test_what_is_no_plain_file_is_no_bundle(kind: str, tmp_path: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("there are no pipes here")
+    path = tmp_path / "model.zip"
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to(kind)
+    with pytest.raises(BundleError, match="it is no plain file"):
+        bundle.open_bundle(path)
+
+
+def test_a_link_where_a_partial_file_is_written_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "model.zip.partial").symlink_to(tmp_path / "mine")
+    bundle.build(tmp_path / "model.zip", contents())
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not (tmp_path / "model.zip").is_symlink()
 
 
 # Pickles.
