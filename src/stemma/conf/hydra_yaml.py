@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import SettingsError
+from stemma.files import read_plain
 
 LINE_BREAK = re.compile("[\n\r\x85\u2028\u2029]")
 
@@ -20,7 +21,7 @@ def read_text(path: Path) -> str:
         SettingsError: it cannot be read, or is not UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_plain(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path.name} cannot be read: {one_line(error)}") from error
 

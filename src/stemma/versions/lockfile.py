@@ -1,14 +1,18 @@
-"""What dvc.lock says of a stage's outputs, and YAML as DVC and Hydra read it.
+"""What dvc.lock says of a stage's outputs, DVC's listing of a folder, and YAML as DVC and Hydra read it.
 
 Loading a whole dvc.lock takes 5 ms; a history has hundreds. `outputs` reads just the lists of outputs, in the form in
 which DVC writes them, and loads the whole file where it has another form.
 """
 
 import functools
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
+
+from stemma import names
 
 FLOAT, BOOL = "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"
 CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})", re.MULTILINE)  # that Git left
@@ -68,6 +72,29 @@ def tracked(text: str, path: str) -> dict[str, Entry]:
     return _entries({**out, "path": f"{prefix}{out['path']}"} for out in content["outs"])
 
 
+def listing(content: bytes) -> dict[str, tuple[str, int | None]]:
+    """MD5 and, where it says so, size of each file of a folder, by its path there.
+
+    Raises:
+        ValueError: it is no listing, or a path leads out of the folder, is there twice, or is a file and a folder.
+    """
+    try:
+        listed: list[Any] = json.loads(content)
+        found = [(str(file["relpath"]), names.md5(file["md5"]), file.get("size")) for file in listed]
+    except (TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+    if not isinstance(listed, list):
+        raise ValueError("it is no list")
+    files = {path: (md5, size) for path, md5, size in found}
+    above = {str(folder) for path in files for folder in PurePosixPath(path).parents}
+    for path, _, _ in found:
+        if not names.inside(path) or path in above:
+            raise ValueError(f"{path[:80]!r} is no path of a file in it")
+    if len(files) < len(found):
+        raise ValueError("a path is there twice")
+    return files
+
+
 def load(text: str) -> Any:
     """YAML as DVC and Hydra read it: 1e-3 is a number, `off` and dates are text.
 
@@ -118,11 +145,18 @@ def _stages(content: Any) -> list[dict[str, Any]]:
 def _entries(outs: Iterable[dict[str, Any]]) -> dict[str, Entry]:
     return {
         str(out["path"]): Entry(
-            path=str(out["path"]),
-            md5=None if out.get("md5") is None else str(out["md5"]),
+            path=_one_line(str(out["path"])),
+            md5=None if out.get("md5") is None else names.md5(str(out["md5"])),
             size=None if out.get("size") is None else int(out["size"]),
             files=None if out.get("nfiles") is None else int(out["nfiles"]),
             legacy=out.get("hash") is None,
         )
         for out in outs
     }
+
+
+def _one_line(path: str) -> str:
+    """A path that Git can be asked for; it may lead out, for a stage may run in another folder than dvc.yaml's."""
+    if "\n" in path or "\0" in path:
+        raise ValueError(f"{path[:80]!r} is no path")
+    return path

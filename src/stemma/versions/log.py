@@ -298,12 +298,12 @@ def _index(repository: Repository, weights: lockfile.Entry | None) -> Any:
     """models/weights/index.json, if it lies on this machine."""
     if weights is None or weights.md5 is None or weights.legacy:
         return None
-    listing = _json(repository.objects.read(weights.md5)[0])
-    if not isinstance(listing, list):
+    try:
+        files = lockfile.listing(repository.objects.read(weights.md5)[0] or b"")
+    except ValueError:
         return None
-    name = INDEX.removeprefix(f"{WEIGHTS}/")
-    md5 = next((file.get("md5") for file in listing if isinstance(file, dict) and file.get("relpath") == name), None)
-    return None if md5 is None else _json(repository.objects.read(str(md5))[0])
+    md5, _ = files.get(INDEX.removeprefix(f"{WEIGHTS}/"), (None, None))
+    return None if md5 is None else _json(repository.objects.read(md5)[0])
 
 
 def _json(content: bytes | None) -> Any:

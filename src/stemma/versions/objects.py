@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from stemma.files import read_plain
 from stemma.versions import trust
 
 
@@ -73,9 +74,11 @@ class Objects:
         damaged = None
         for path in self._paths(md5):
             try:
-                content = path.read_bytes()
+                content = read_plain(path)
             except FileNotFoundError:
                 continue
+            except OSError as error:
+                raise VersionError(f"{path} cannot be read ({error.strerror or error})") from None
             if is_object(content, md5):
                 return content, damaged
             damaged = damaged or path

@@ -18,7 +18,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stemma import names
 from stemma.errors import VersionError, WeightsError
+from stemma.files import open_plain, read_plain
 from stemma.versions import lockfile, registry, trust
 from stemma.versions.git import at, commit_of, contents, git
 from stemma.versions.lockfile import Entry
@@ -388,8 +390,8 @@ class Version:
         if content is None:
             content = self._from_remote(entry, entry.path, entry.md5, lambda files: self._listed_by_dvc(files, entry))
         try:
-            return {str(file["relpath"]): (str(file["md5"]), file.get("size")) for file in json.loads(content)}
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return lockfile.listing(content)
+        except ValueError as error:
             raise self._damaged(entry.path, error) from None
 
     def _at_hand(self, entry: Entry, path: str) -> "Bytes | None":
@@ -468,9 +470,11 @@ class Version:
 
     def _in_work_tree(self, path: str) -> "Bytes":
         try:
-            return (self.repository.root / path).read_bytes()
+            return read_plain(self.repository.root / _inside(path))
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise VersionError(f"{path} is not in the work tree", run=f"dvc checkout {path}") from None
+        except OSError as error:
+            raise VersionError(f"{path} of the work tree cannot be read ({error.strerror or error})") from None
 
     def _fetch(self, entry: Entry) -> str:
         return f"dvc fetch --all-commits {entry.path}"
@@ -504,7 +508,7 @@ def _upward(path: str) -> Sequence[str]:
 
 def _on_disk(root: Path, path: str) -> Output | None:
     """A file or a folder of the work tree, hashed as DVC does."""
-    place = root / path
+    place = root / _inside(path)
     if place.is_file():
         return Output(path, _md5(place), place.stat().st_size, None, dict)
     if not place.is_dir():
@@ -519,6 +523,12 @@ def _on_disk(root: Path, path: str) -> Output | None:
     return Output(path, md5, sum(size for _, size in files.values()), len(files), lambda: files)
 
 
+def _inside(path: str) -> str:
+    if not names.inside(path):
+        raise VersionError(f"{path!r} is no path of a file in the repository")
+    return path
+
+
 def _md5(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from stemma.errors import WeightsError
-from stemma.files import recover_folder, replaced, swapped_folder, write_text
+from stemma.files import open_plain, read_plain, recover_folder, replaced, swapped_folder, write_text
 from stemma.weights.facts import INDEX, Index, Tensor, damaged, dump, not_there, parse, structure
 from stemma.weights.networks import Array, Layer, keras_model, set_keras_tensors, to_torch
 from stemma.weights.sketch import norm_and_sketch
@@ -80,7 +80,7 @@ def index(folder: str | Path) -> Index:
     if not folder.is_dir():
         raise not_there(folder, folder)
     try:
-        return parse((folder / INDEX).read_text(encoding="utf-8"), folder)
+        return parse(read_plain(folder / INDEX).decode(), folder)
     except FileNotFoundError:
         raise not_there(folder / INDEX, folder) from None
     except (UnicodeDecodeError, OSError) as error:
@@ -304,7 +304,7 @@ def _verify_file(folder: Path, file: str, tensors: Sequence[Tensor]) -> None:
 def _opened(path: Path, folder: Path) -> Iterator[Any]:
     """A safetensors file, its faults as a WeightsError."""
     try:
-        with safe_open(path, framework="np") as stored:
+        with open_plain(path), safe_open(path, framework="np") as stored:
             yield stored
     except FileNotFoundError:
         raise not_there(path, folder) from None

@@ -46,9 +46,11 @@ def test_any_path_is_read_as_dvc_wrote_it(paths: list[str], folder: bool, cloud:
 
 
 def test_another_form_of_the_same_yaml_is_read_too() -> None:
-    flow = "{schema: '2.0', stages: {a: {outs: [{path: x, md5: 1a, hash: md5}]}}}"
-    assert lockfile.outputs(flow)["x"].md5 == "1a"
-    assert lockfile.outputs("schema: '2.0'\nstages:\n  a:\n    outs:\n    -   path: x\n        md5: 1a\n")["x"].legacy
+    md5 = "1a" * 16
+    flow = f"{{schema: '2.0', stages: {{a: {{outs: [{{path: x, md5: {md5}, hash: md5}}]}}}}}}"
+    assert lockfile.outputs(flow)["x"].md5 == md5
+    wide = f"schema: '2.0'\nstages:\n  a:\n    outs:\n    -   path: x\n        md5: {md5}\n"
+    assert lockfile.outputs(wide)["x"].legacy
 
 
 @pytest.mark.parametrize(

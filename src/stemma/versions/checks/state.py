@@ -156,12 +156,12 @@ def _in_git(version: "Version", paths: list[str]) -> set[str]:
 
 def _files(version: "Version", entry: lockfile.Entry) -> list[tuple[str, str]]:
     """The files of a folder, by its listing; none where the listing itself is out of reach."""
-    import json
+    from stemma.versions.keeping.inventory import listing
 
     if not entry.is_folder or entry.md5 is None:
         return []
     content, _ = version.repository.objects.read(entry.md5)
-    return [] if content is None else [(f"{entry.path}/{file['relpath']}", file["md5"]) for file in json.loads(content)]
+    return [(f"{entry.path}/{name}", md5) for name, md5 in listing(content, entry.path) or ()]
 
 
 def _remote_has(version: "Version", names: list[str]) -> bool:

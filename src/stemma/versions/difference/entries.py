@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemma.errors import WeightsError
+from stemma.files import open_plain
 from stemma.versions.difference.structure import Part
 from stemma.versions.difference.tensors import Moved
 from stemma.versions.repository import WEIGHTS, Version
@@ -87,7 +88,8 @@ class _Fetched:
 
         digest = hashlib.sha256()
         try:
-            with safe_open(self._path(tensor.file), framework="np") as stored:
+            path = self._path(tensor.file)
+            with open_plain(path), safe_open(path, framework="np") as stored:
                 for piece in _pieces(stored, tensor):
                     digest.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
                     yield piece

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemma.errors import SettingsError
+from stemma.files import read_plain
 
 FILE = "conf/diff.yaml"
 DEFAULT = {"structure": 0.5, "parameters": 0.3, "data": 0.2}
@@ -67,7 +68,7 @@ def read(repository: Path) -> dict[str, float]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_plain(path).decode())
         given = {str(name): float(value) for name, value in content["weights"].items()}
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError):
         raise SettingsError(f"{FILE} does not hold `weights:` with a number for each of {', '.join(DEFAULT)}") from None

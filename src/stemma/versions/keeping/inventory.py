@@ -4,7 +4,6 @@ Read from dvc.lock, dvc.yaml and .dvc files of each commit. Git is asked a handf
 so that a thousand versions take seconds.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -252,6 +251,6 @@ def listing(content: bytes | None, path: str) -> list[tuple[str, str]] | None:
     if content is None:
         return None
     try:
-        return [(str(file["relpath"]), str(file["md5"])) for file in json.loads(content)]
-    except (ValueError, TypeError, KeyError) as error:
+        return [(name, md5) for name, (md5, _) in lockfile.listing(content).items()]
+    except ValueError as error:
         raise VersionError(f"the listing of {path} cannot be read ({' '.join(str(error).split()):.200})") from None

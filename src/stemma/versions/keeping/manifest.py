@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stemma import names
 from stemma.errors import VersionError
 from stemma.versions.keeping import places
 from stemma.versions.keeping.places import Place
@@ -82,6 +83,25 @@ def load(place: Place) -> Manifest | None:
         form = found.pop("format")
         if form != FORMAT:
             raise VersionError(f"{place.url}/{NAME} has format {form}, and this stemma reads format {FORMAT}")
-        return Manifest(**found)
+        return _checked(Manifest(**found))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise VersionError(f"{place.url}/{NAME} is damaged ({' '.join(str(error).split()):.120})") from None
+
+
+def _checked(found: Manifest) -> Manifest:
+    """What becomes a path or goes to Git has the form of a hash, or of a ref.
+
+    Raises:
+        ValueError: something has not.
+    """
+    names.sha256(found.bundle)
+    for md5, size in found.objects.items():
+        names.md5(md5)
+        if not isinstance(size, int) or size < 0:
+            raise ValueError(f"{size!r:.40} is no number of bytes")
+    for ref in found.refs:
+        if not ref.startswith("refs/") or ref.split() != [ref]:
+            raise ValueError(f"{ref[:80]!r} is no ref")
+    for commit in (*found.versions, *found.refs.values(), *([] if found.head.startswith("refs/") else [found.head])):
+        names.git_id(commit)
+    return found

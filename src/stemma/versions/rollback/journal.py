@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from stemma import names
 from stemma.errors import VersionError
 from stemma.files import write_text
 from stemma.versions.git import own_folder
@@ -57,6 +58,9 @@ def read(root: Path) -> Journal | None:
         if content.pop("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
         facts: dict[str, Any] = {key: tuple(fact) if isinstance(fact, list) else fact for key, fact in content.items()}
+        for name in ("target", "before", "made", "stash", "stashed_before"):
+            if facts.get(name) is not None:
+                names.git_id(facts[name])
         return Journal(**facts)
     except FileNotFoundError:
         return None
