@@ -15,6 +15,7 @@ from typing import Any
 
 from stemma.errors import ExportError, VersionError
 from stemma.files import swapped_folder
+from stemma.names import stays_in
 from stemma.versions import trust
 from stemma.versions.git import git
 from stemma.versions.repository import Repository, Version, no_model, opened
@@ -79,6 +80,8 @@ def _lay_out(version: Version, folder: Path) -> Path:
             continue
         names = [f"{output.path}/{name}" for name in output.files()] if output.is_folder else [output.path]
         for name in names:
+            if not stays_in(root, name):
+                raise VersionError(f"{name!r} of {version.name} is no path of a file in the repository")
             place = root / name
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(version.bytes(name))

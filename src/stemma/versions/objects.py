@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from stemma.errors import VersionError
 from stemma.files import read_plain
 from stemma.versions import trust
 

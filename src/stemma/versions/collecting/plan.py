@@ -167,8 +167,9 @@ def fit(repository: Repository, stores: Stores, rules: Rules) -> None:
     Raises:
         VersionError: it lies outside the repository, and the rules do not say which others use it.
     """
-    cache = stores.cache.root.resolve()
-    if not rules.projects and not any(map(cache.is_relative_to, keep.work_trees(repository.root))):
+    trees = [] if rules.projects else keep.work_trees(repository.root)
+    folders = [(stores.cache.root / folder).resolve() for folder in (places.OBJECTS, trash.FOLDER)]  # may be links
+    if trees and not all(any(map(folder.is_relative_to, trees)) for folder in folders):
         what = f"the cache {stores.cache.root} is outside this repository, others may use it"
         raise VersionError(f"{what}: name each by --project FOLDER", run="stemma gc --project .")
 

@@ -18,6 +18,8 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from stemma.errors import VersionError
+from stemma.files import open_plain
+from stemma.names import unlinked
 from stemma.versions.keeping.trouble import code, told
 from stemma.versions.objects import file_system
 from stemma.versions.repository import Repository
@@ -108,7 +110,7 @@ class Folder:
     def chunks(self, key: str) -> Iterator[bytes] | None:
         with told(f"{self.name} ({self.url})"):
             try:
-                file = (self.root / key).open("rb")
+                file = open_plain(self.root / key)
             except FileNotFoundError:
                 return None
         return self._chunks(file)
@@ -137,13 +139,23 @@ class Folder:
             files = (file for file in self.root.rglob("*") if file.is_file())
             return [file.relative_to(self.root).as_posix() for file in islice(files, SOME)]
 
+    def _at(self, key: str) -> Path:
+        """Where a file is to be written or removed.
+
+        Raises:
+            VersionError: a link in the folder leads elsewhere.
+        """
+        if not unlinked(self.root, key):
+            raise VersionError(f"{self.root / key} lies behind a link: put a folder in the link's place")
+        return self.root / key
+
     def put(self, key: str, file: Path, md5: str | None = None) -> None:
-        target = self.root / key
+        target = self._at(key)
         with told(f"{self.name} ({self.url})"):
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}{PARTIAL}")  # two may write one object
             try:
-                with partial.open("xb") as writer, file.open("rb") as reader:
+                with partial.open("xb") as writer, open_plain(file) as reader:
                     _check(_copy(reader, writer), md5, file)
                 if self.mode is not None:
                     partial.chmod(self.mode)
@@ -153,14 +165,14 @@ class Folder:
 
     def delete(self, key: str) -> None:
         with told(f"{self.name} ({self.url})"):
-            (self.root / key).unlink(missing_ok=True)
+            self._at(key).unlink(missing_ok=True)
 
     def holds(self, key: str) -> bool:
         with told(f"{self.name} ({self.url})"):
             return (self.root / key).is_file()
 
     def move(self, key: str, to: str) -> bool:
-        source, target = self.root / key, self.root / to
+        source, target = self._at(key), self._at(to)
         with told(f"{self.name} ({self.url})"):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -259,7 +271,7 @@ class Bucket:
     def put(self, key: str, file: Path, md5: str | None = None) -> None:
         with self._asked():
             if md5 is not None:
-                with file.open("rb") as reader:
+                with open_plain(file) as reader:
                     _check(_copy(reader, None), md5, file)
             limit = {"timeout": SILENCE + file.stat().st_size / SLOWEST} if self.fs.async_impl else {}
             self.fs.put_file(str(file), self.path(key), **limit)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
-from stemma.files import swapped_folder
+from stemma.files import swapped_folder, write_text
+from stemma.names import in_bundle
 from stemma.versions import trust
 from stemma.versions.git import git
 from stemma.versions.keeping import manifest, places, sealing
@@ -56,7 +57,9 @@ def restore(source: str, folder: Path | str | None = None, *, key: Path | None =
     found = manifest.load(place)
     if found is None:
         raise VersionError(f"{place.url} holds no backup: {manifest.NAME} is not there")
-    target = Path(folder or Path(found.name).name).resolve()
+    if folder is None and not in_bundle(found.name):  # such as .git, which would make this folder a repository
+        raise VersionError(f"{place.url} is of a folder named {found.name!r:.80}: name the one to restore it to")
+    target = Path(folder or found.name).resolve()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise VersionError(f"{target} is not empty: choose a folder that is, or that is not there")
     if target == Path.cwd():
@@ -67,6 +70,7 @@ def restore(source: str, folder: Path | str | None = None, *, key: Path | None =
     with told(str(target)), swapped_folder(target) as partial, tempfile.TemporaryDirectory() as scratch:
         _git_part(opener, partial, Path(scratch))
         _objects(opener, places.cache(Repository(partial)), Path(scratch))
+        _outputs_stay(opener, partial)
     notes = _without_remote(target, found)
     checked_out = found.head_commit in found.versions
     if checked_out:
@@ -114,6 +118,10 @@ def _git_part(opener: _Opener, folder: Path, scratch: Path) -> None:
     else:
         git(folder, "update-ref", "--no-deref", "HEAD", found.head)
     git(folder, "reset", "-q", "--hard")
+    links = [path for path in (folder / ".dvc", *(folder / ".dvc").rglob("*")) if path.is_symlink()]
+    if links:
+        name = links[0].relative_to(folder).as_posix()
+        raise VersionError(f"{name} of the backup in {opener.place.url} is a link, and DVC would write through it")
 
 
 def _objects(opener: _Opener, cache: Place, scratch: Path) -> None:
@@ -126,6 +134,23 @@ def _objects(opener: _Opener, cache: Place, scratch: Path) -> None:
 
     for _ in each(fill, list(opener.manifest.objects)):
         pass
+
+
+def _outputs_stay(opener: _Opener, folder: Path) -> None:
+    """Whether DVC will write the outputs of HEAD into the folder alone.
+
+    Raises:
+        VersionError: one has a path, or lies behind a link, that leads elsewhere.
+    """
+    from dvc.repo import Repo
+
+    from stemma.versions.keeping.verify import Stores
+    from stemma.versions.rollback.plan import astray, kept
+
+    if opener.manifest.head_commit in opener.manifest.versions:
+        with Repo(str(folder)) as repo:
+            for what in astray(folder, kept(repo, opener.manifest.head_commit, Stores(Repository(folder)))):
+                raise VersionError(f"{opener.place.url}: {what}")
 
 
 def _holds(file: Path, md5: str) -> bool:
@@ -148,7 +173,7 @@ def _without_remote(folder: Path, found: Manifest) -> list[str]:
         why = f"cannot be used ({error})"
     if not why:
         return []
-    (folder / ".dvc" / "config.local").write_text(NO_DEFAULT, encoding="utf-8")
+    write_text(folder / ".dvc" / "config.local", NO_DEFAULT)
     back = f"`dvc push -r {name} --all-commits`, then `dvc config --local --unset core.remote`"
     return [f"remote {name!r} {why}: it is not the default here. To use it again: {back}"]
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
+from stemma.files import write_bytes
 from stemma.versions import trust
 from stemma.versions.checks.finding import Skipped
 from stemma.versions.git import at, commit_of, contents, git
@@ -287,7 +288,7 @@ def _bring_config(root: Path, note: Journal) -> None:
         aside = journal.folder(root) / "saved" / CONFIG
         aside.parent.mkdir(parents=True, exist_ok=True)
         aside.write_bytes(file.read_bytes())
-    file.write_bytes(content)
+    write_bytes(file, content)  # in the place of a link, should it be one
 
 
 def _in_git(root: Path, commit: str) -> list[str]:

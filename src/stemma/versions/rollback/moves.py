@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
+from stemma.names import unlinked
 from stemma.versions.git import GIT, commit_of, git, is_set
 from stemma.versions.keeping import places
 from stemma.versions.keeping.parallel import each
@@ -23,6 +24,7 @@ from stemma.versions.rollback.journal import Journal
 from stemma.versions.rollback.plan import (
     Kept,
     Plan,
+    astray,
     blob_ids,
     blobs,
     changed_outputs,
@@ -172,6 +174,7 @@ def data(
         VersionError: the disk refuses.
     """
     repo._reset()
+    contained(root, wanted, other)
     stay = {*wanted.files, *in_git}
     try:
         with told("the outputs cannot be put in place"):
@@ -186,6 +189,16 @@ def data(
             return differing
     except VersionError as error:
         raise VersionError(error.what, run="stemma rollback --abort") from None
+
+
+def contained(root: Path, *versions: Kept) -> None:
+    """Once more what the plan found, for what lies there now.
+
+    Raises:
+        VersionError: an output would be written, or removed, through a link that leads out of the repository.
+    """
+    for what in astray(root, *versions):
+        raise VersionError(f"{what}, then run the same command again, or `stemma rollback --abort`")
 
 
 def verify(root: Path, repo: Any, stores: Stores, wanted: Kept, moved: set[str]) -> int:
@@ -244,14 +257,17 @@ def set_aside(root: Path, repo: Any, stores: Stores, folder: Path, note: Journal
     A file that was being written when the kill came is one of them, and so is what a person changed since.
     """
     above = top(root)
+    contained(root, *both)
     trees = [blobs(root, note.before), blobs(root, note.target)]
-    names = sorted({*trees[0], *trees[1], *in_index(root)})  # Git removes what the index alone has
+    listed_names = {*trees[0], *trees[1], *in_index(root)}  # Git removes what the index alone has
+    names = sorted(name for name in listed_names if unlinked(above, name))  # what lies behind a link is not ours
     found = blob_ids(above, names)
     strange = [above / path for path, blob in found.items() if blob not in [tree.get(path) for tree in trees]]
     inside: dict[Path, str] = {}
     for output in sorted({*both[0].roots, *both[1].roots}):
         place = root / output
-        files = [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]
+        found_below = () if place.is_symlink() else place.rglob("*")
+        files = [place] if place.is_file() else [file for file in found_below if file.is_file()]
         inside |= digests(repo, [file for file in files if file.relative_to(above).as_posix() not in found])
     strange += [file for file, md5 in inside.items() if not in_cache(stores, md5).is_file()]
     for parent in {(root / path).parent for kept in both for path in kept.files}:
@@ -271,8 +287,9 @@ def remove_added(root: Path, note: Journal) -> None:
     """The files that Git added, for the way back; those that were there before stay."""
     above = top(root)
     for path in blobs(root, note.target).keys() - blobs(root, note.before).keys() - set(note.untracked):
-        (above / path).unlink(missing_ok=True)
-        _prune((above / path).parent, above)
+        if unlinked(above, path):
+            (above / path).unlink(missing_ok=True)
+            _prune((above / path).parent, above)
 
 
 def _private(root: Path, folder: Path) -> Path:

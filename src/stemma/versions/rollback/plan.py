@@ -1,12 +1,14 @@
 """What a rollback would move, and what stands in its way. Nothing is written here."""
 
 import os
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from stemma import names
 from stemma.errors import VersionError
 from stemma.versions import trust
 from stemma.versions.git import git, own_folder
@@ -26,6 +28,7 @@ IN_PROGRESS = {
 }
 CHANGES: dict[str, Literal["added", "modified", "deleted"]] = {"A": "added", "D": "deleted"}
 SHOWN = 3
+LINK = "120000"  # the mode by which Git knows one
 THREADS = 8
 
 
@@ -101,6 +104,7 @@ def make(version: Version, repo: Any, stores: Stores, before: str, *, commit: bo
     root, target = version.repository.root, str(version.commit)
     old, new = kept(repo, before, stores), kept(repo, target, stores)
     blockers = [*_in_progress(root), *_readable(version, new), *(_identity(root) if commit else ())]
+    blockers += _contained(root, version, old, new)
     unsaved = (*changed_in_git(root), *sorted(changed_outputs(repo)))
     if unsaved and not stash:
         blockers.append(
@@ -151,10 +155,10 @@ def kept(repo: Any, commit: str, stores: Stores) -> Kept:
     trust.stage_files(stores.repository.root, commit)
     try:
         with repo.switch(commit):
-            outs = [out for out in repo.index.outs if out.use_cache and out.is_in_repo]
+            outs = list(_of_repository(repo))
             found = [("/".join(out.index_key[1]), out.hash_info, out.remote) for out in outs]
             runs = frozenset("/".join(out.index_key[1]) for out in outs if out.meta and out.meta.isexec)
-    except DvcException as error:
+    except (DvcException, ValueError) as error:
         raise VersionError(f"{commit[:7]} cannot be read ({' '.join(str(error).split()):.200})") from None
     for path, info, remote in found:
         if not info:
@@ -188,13 +192,45 @@ def changed_outputs(repo: Any) -> dict[str, Any]:
 
     found = {}
     try:
-        for out in repo.index.outs:
-            if out.use_cache and out.is_in_repo and out.exists and out.workspace_status():
+        for out in list(_of_repository(repo)):  # each is judged before the first is read
+            if out.exists and out.workspace_status():
                 found["/".join(out.index_key[1])] = out
-    except DvcException as error:
+    except (DvcException, ValueError) as error:
         why = " ".join(str(error).split())
         raise VersionError(f"the work tree cannot be read by DVC ({why:.200})", run="git diff HEAD") from None
     return found
+
+
+def _of_repository(repo: Any) -> Iterator[Any]:
+    """What DVC keeps in the repository.
+
+    Raises:
+        ValueError: an output lies elsewhere on this machine, or its hash is none.
+    """
+    for out in repo.index.outs:
+        if out.use_cache and (out.is_in_repo or out.protocol == "local"):
+            above = "/".join(
+                repo.fs.relparts(out.stage.wdir, repo.root_dir)
+            )  # DVC cuts what leads above a commit's root
+            if not names.inside(posixpath.normpath(posixpath.join(above, out.def_path))):
+                raise ValueError(f"the output {out.def_path!r:.80} is no path of a file in the repository")
+            if out.hash_info and out.hash_info.name == "md5":
+                names.md5(out.hash_info.value)
+            yield out
+
+
+def astray(root: Path, *versions: Kept) -> Iterator[str]:
+    """In words, the outputs that a link of the work tree takes out of the repository, or to what Git and DVC keep."""
+    files = {folder: path for kept in versions for folder, path in _folders(kept).items()}
+    found = sorted(path for path in files.values() if not names.stays_in(root, path))
+    if found:
+        yield f"{listed(found)} would be written through a link that leads elsewhere: put a folder in the link's place"
+
+
+def _folders(kept: Kept) -> dict[str, str]:
+    """The folders that outputs lie in, each with a path in it."""
+    paths = (*kept.files, *kept.foreign, *(f"{each}/x" for each in kept.folders))
+    return {str(PurePosixPath(path).parent): path for path in paths}
 
 
 def is_in(path: str, outputs: Iterable[str]) -> bool:
@@ -270,9 +306,13 @@ def remotes_of(stores: Stores, kept: Kept, md5: str) -> list[Any]:
 
 def blobs(root: Path, commit: str) -> dict[str, str]:
     """Git's id of each file of a commit, by its path from Git's top folder, without links and submodules."""
+    return {path: facts[2] for path, facts in _tree(root, commit).items() if facts[0].startswith("100")}
+
+
+def _tree(root: Path, commit: str) -> dict[str, list[str]]:
+    """Mode, kind and id of each file, link and submodule of a commit, by its path from Git's top folder."""
     lines = _fields(git(top(root), "ls-tree", "-r", "-z", commit))
-    found = (line.split("\t", 1) for line in lines)
-    return {path: facts.split(" ")[2] for facts, path in found if facts.startswith("100")}
+    return {path: facts.split(" ") for facts, path in (line.split("\t", 1) for line in lines)}
 
 
 def blob_ids(folder: Path, paths: Sequence[str]) -> dict[str, str]:
@@ -324,6 +364,16 @@ def _readable(version: Version, new: Kept) -> Iterator[str]:
     if new.foreign:
         name = version.name
         yield f"{listed(new.foreign)} of {name} has no MD5: run `git checkout {name}`, then `dvc checkout`"
+
+
+def _contained(root: Path, version: Version, old: Kept, new: Kept) -> Iterator[str]:
+    """Whether every output stays in the repository, as the work tree is and as Git will leave it."""
+    yield from astray(root, old, new)
+    prefix = PurePosixPath(root.relative_to(top(root)).as_posix())
+    folders = {str(each) for folder in _folders(new) for each in (prefix / folder / "x").parents}
+    links = {path for path, facts in _tree(root, str(version.commit)).items() if facts[0] == LINK}
+    if links & folders:
+        yield f"{listed(sorted(links & folders))} of {version.name} is a link, and outputs would be written through it"
 
 
 def _looked_for(
