@@ -41,11 +41,9 @@ LIBRARIES = {
 READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "NPY_", "ATEN_", "ONEDNN_", "DNNL_",
                  "TF_", "TORCH", "KERAS_", "CUDA_", "LD_", "MALLOC_", "STEMMA_COLD")  # fmt: skip
 HANDED_ON = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
-# Scikit-learn, TensorFlow and our trainers set these themselves; a test's process that has imported them hands them on.
-SET_BY_LIBRARIES = {
-    ("KERAS_BACKEND", "tensorflow"), ("KMP_DUPLICATE_LIB_OK", "True"), ("KMP_INIT_AT_FORK", "FALSE"),
-    ("TF2_BEHAVIOR", "1"), ("TF_CPP_MIN_LOG_LEVEL", "3"),
-}  # fmt: skip
+# The libraries and our trainers set these themselves; a test's process that has imported them hands them on.
+SET_BY_LIBRARIES = ("KERAS_BACKEND", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "TF2_BEHAVIOR", "TF_CPP_MIN_LOG_LEVEL",
+                    "TORCHINDUCTOR_CACHE_DIR")  # fmt: skip
 STARTED_WITH = dict(os.environ)
 
 
@@ -134,7 +132,7 @@ def received(client: socket.socket) -> dict[str, Any] | None:
     size = int(head)
     with client.makefile("rb") as file:
         request: dict[str, Any] = json.loads(file.read(size).decode("utf-8", "surrogateescape"))
-    other = (at_start(request["environment"]) ^ at_start(STARTED_WITH)) - SET_BY_LIBRARIES
+    other = at_start(request["environment"]) ^ at_start(STARTED_WITH)
     if not other:
         return request | {"streams": streams}
     print("cold:", *sorted(map("=".join, other)), file=sys.stderr, flush=True)
@@ -144,7 +142,9 @@ def received(client: socket.socket) -> dict[str, Any] | None:
 
 
 def at_start(environment: dict[str, str]) -> set[tuple[str, str]]:
-    return {(k, v) for k, v in environment.items() if k.startswith(READ_AT_START) and k not in HANDED_ON}
+    """The variables that make another process, with their values."""
+    harmless = HANDED_ON + SET_BY_LIBRARIES
+    return {(k, v) for k, v in environment.items() if k.startswith(READ_AT_START) and k not in harmless}
 
 
 def fork(request: dict[str, Any]) -> int:
