@@ -119,6 +119,7 @@ class FakeVersion:
     files: dict[str, bytes] = field(default_factory=dict)
     index: Any = None  # no weights
     metrics: Any = None
+    evaluation: Any = None
     commit: str | None = None
 
     def output(self, path: str) -> Output | None:

@@ -70,7 +70,7 @@ CODE = {
     "src/purchase_intent/models/tensorflow/mlp.py": [],
     "src/purchase_intent/data/bundled.py": [],
     "src/purchase_intent/models/torch/mlp.py": ["train", "evaluate", "export"],
-    "src/purchase_intent/evaluation/metrics.py": ["evaluate", "export"],
+    "src/stemma/metrics/table.py": ["evaluate", "export"],
     "src/purchase_intent/data/split.py": ["prepare", "evaluate"],
     "src/stemma/bundle/archive.py": ["package"],
     "src/stemma/bundle/predict.py": [],

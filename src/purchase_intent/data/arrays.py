@@ -59,10 +59,10 @@ def labels(target: pd.Series, known: profile.Profile) -> np.ndarray:
     Raises:
         DataError: a class is not among those of the profile.
     """
-    if known.task == "regression":
+    if not known.task.classes:
         return target.to_numpy(np.float64)
-    codes = pd.Categorical(target, categories=known.classes).codes
+    codes = pd.Categorical(target, categories=known.task.classes).codes
     if (codes < 0).any():
         wrong = target.iloc[int(np.argmax(codes < 0))]
         raise DataError(f"{wrong!r} is not a class in {profile.FILE}", run="dvc repro --force prepare")
-    return codes.astype(np.float32 if known.task == "binary" else np.int64)
+    return codes.astype(np.int64 if known.task.positive is None else np.float32)

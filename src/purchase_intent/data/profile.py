@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stemma import task
 from stemma.errors import DataError
+from stemma.task import Task
 
 FORMAT = 1
 FILE = "profile.json"
@@ -35,29 +37,22 @@ class Profile:
     """What a stage needs to know of the table it works on.
 
     Attributes:
-        task: binary, multiclass or regression.
+        task: its classes are in the order of the network's outputs; of two, the positive one is the last.
         target: the column to predict.
-        classes: in the order of the network's outputs; of two, the positive one is the last. Empty for a regression.
-        positive: the class whose probability is judged; None unless binary.
         features: (name, role) in the order of the table.
         encoded_width: numbers per encoded row.
         blocks: what these numbers are; together they cover the row, in order.
-        target_mean, target_std: over the training rows; None unless a regression.
         bayes: the column of the true probabilities; None where they are not known.
         bayes_roc_auc: the best ROC-AUC that any model can have on average; None where it is not known.
         row: the column that numbers the rows of the source table from 0, in the split files.
         raw: the whole of profile.json.
     """
 
-    task: str
+    task: Task
     target: str
-    classes: tuple[str, ...]
-    positive: str | None
     features: tuple[tuple[str, str], ...]
     encoded_width: int
     blocks: tuple[Block, ...]
-    target_mean: float | None
-    target_std: float | None
     bayes: str | None
     bayes_roc_auc: float | None
     row: str
@@ -79,16 +74,13 @@ def read(folder: Path) -> Profile:
         raise DataError(f"{path} is damaged", run="dvc repro --force prepare") from None
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise DataError(f"{path} is not of format {FORMAT}", run="dvc repro --force prepare")
+    spread = () if raw["classes"] else (raw["target_mean"], raw["target_std"])
     return Profile(
-        task=raw["task"],
+        task=task.of(raw["task"], raw["classes"], raw["positive"], *spread),
         target=raw["target"],
-        classes=tuple(raw["classes"]),
-        positive=raw["positive"],
         features=tuple((feature["name"], feature["role"]) for feature in raw["features"]),
         encoded_width=raw["encoded_width"],
         blocks=tuple(Block(**block) for block in raw["blocks"]),
-        target_mean=raw["target_mean"],
-        target_std=raw["target_std"],
         bayes=raw["bayes"],
         bayes_roc_auc=raw["bayes_roc_auc"],
         row=raw["row"],

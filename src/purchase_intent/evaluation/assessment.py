@@ -1,7 +1,7 @@
 """The model and its baselines on the same rows: figures, intervals, classes, slices; all as plain data for a file."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from purchase_intent.config import EvaluateSettings
 from purchase_intent.data.arrays import Arrays
-from purchase_intent.evaluation import baselines, intervals, metrics, slices, threshold
-from purchase_intent.models.base import Problem
+from purchase_intent.evaluation import baselines, slices, threshold
+from stemma import metrics
+from stemma.metrics.resampling import Interval, intervals
+from stemma.task import Task
 
 Array = NDArray[Any]
 
@@ -25,56 +27,65 @@ class Judgement:
         baseline: that made them; None: the network did.
     """
 
+    task: Task
     predictions: Mapping[str, Array]
     threshold: float | None
     baseline: baselines.Baseline | None = None
 
+    def decided(self, split: str) -> Array | None:
+        """What is said of each row (rows,); None where no threshold was found."""
+        undecided = self.task.positive is not None and self.threshold is None
+        return None if undecided else self.task.decide(self.predictions[split], self.threshold)
+
+    def rows(self, split: str, y: Array, bins: int, kept: Any = slice(None)) -> metrics.Rows:
+        """Rows of a split, all or those kept, ready to be measured."""
+        decided = self.decided(split)
+        return metrics.Rows.of(
+            self.task, y[kept], self.predictions[split][kept], None if decided is None else decided[kept], bins
+        )
+
 
 def of_baseline(
-    made: baselines.Baseline, problem: Problem, splits: Mapping[str, Arrays], settings: EvaluateSettings
+    made: baselines.Baseline, task: Task, splits: Mapping[str, Arrays], settings: EvaluateSettings
 ) -> Judgement:
     """A baseline, with a threshold of its own by the same rule."""
     predictions = {name: made.predict(rows) for name, rows in splits.items()}
-    if problem.task != "binary":
-        return Judgement(predictions, None, made)
+    if task.positive is None:
+        return Judgement(task, predictions, None, made)
     chosen = threshold.choose(splits["validation"].y, predictions["validation"][:, 1], settings)
-    return Judgement(predictions, chosen, made)
+    return Judgement(task, predictions, chosen, made)
 
 
 def figures(
-    task: str, test: Arrays, model: Judgement, others: Mapping[str, Judgement], settings: EvaluateSettings
+    test: Arrays, model: Judgement, others: Mapping[str, Judgement], settings: EvaluateSettings
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """The model's figures on the test rows with intervals, and each baseline's, with how far the model is ahead.
 
     Every resample weighs the rows of all models alike, so a difference is of the same rows.
     """
-    ready = {
-        name: metrics.judged(task, test.y, each.predictions["test"], each.threshold, settings.bins)
-        for name, each in {"": model, **others}.items()
-    }
-    main = metrics.MAIN[task][0]
+    main = metrics.METRICS[model.task.main]
+    own = model.rows("test", test.y, settings.bins)
+    ready = {name: each.rows("test", test.y, settings.bins) for name, each in others.items()}
 
-    def measure(weights: Array) -> dict[str, float]:
-        found = ready[""].figures(weights)
-        for name in others:
-            value = ready[name].main(weights)
-            found |= {f"{name}/{main}": value, f"{name}/difference": found[main] - value}
+    def measure(weights: Array | None = None) -> dict[str, float]:
+        found = metrics.figures(own, weights)
+        for name, rows in ready.items():
+            value = metrics.figures(rows, weights, [main])[main.name]
+            found |= {f"{name}/{main.name}": value, f"{name}/difference": found[main.name] - value}
         return found
 
-    ones = np.ones(len(test.y))
-    found = measure(ones)
-    reach = intervals.bootstrap(measure, len(test.y), settings.bootstrap, settings.seed)
+    reach = intervals(measure, len(test.y), settings.bootstrap, settings.seed)
+    found = {name: _entry(value, reach.get(name)) for name, value in measure().items()}
     compared = {}
-    for name in others:
-        every = {key: _entry(value, None) for key, value in ready[name].figures(ones).items()}
-        every[main] = _entry(found[f"{name}/{main}"], reach.get(f"{name}/{main}"))
-        ahead = _entry(found[f"{name}/difference"], reach.get(f"{name}/difference"))
-        compared[name] = {"test": every, "ahead": {"metric": main} | ahead}
-    return {name: _entry(found[name], reach.get(name)) for name in metrics.names(task)}, compared
+    for name, rows in ready.items():
+        every = {key: _entry(value, None) for key, value in metrics.figures(rows).items()}
+        every[main.name], ahead = found.pop(f"{name}/{main.name}"), found.pop(f"{name}/difference")
+        compared[name] = {"test": every, "ahead": {"metric": main.name} | ahead}
+    return found, compared
 
 
 def by_slice(
-    task: str, test: Arrays, model: Judgement, columns: Mapping[str, bool], settings: EvaluateSettings
+    test: Arrays, model: Judgement, columns: Mapping[str, bool], settings: EvaluateSettings
 ) -> dict[str, list[dict[str, Any]]]:
     """Column -> its slices with rows and figures; intervals for the figures shown first.
 
@@ -82,35 +93,31 @@ def by_slice(
         columns: by name; True for truth values.
     """
     return {
-        name: [_slice(task, test, model, part, settings) for part in slices.cut(test.frame[name], boolean)]
+        name: [_slice(test, model, part, settings) for part in slices.cut(test.frame[name], boolean)]
         for name, boolean in columns.items()
     }
 
 
-def _slice(task: str, test: Arrays, model: Judgement, part: slices.Slice, settings: EvaluateSettings) -> dict[str, Any]:
-    predictions = model.predictions["test"][part.rows]
-    ready = metrics.judged(task, test.y[part.rows], predictions, model.threshold, settings.bins)
-    found = ready.figures(np.ones(len(part.rows)))
-    reach = intervals.bootstrap(ready.figures, len(part.rows), settings.bootstrap, settings.seed)
-    shown = {name: _entry(value, reach.get(name) if name in metrics.MAIN[task] else None)
-             for name, value in found.items()}  # fmt: skip
-    return {"value": part.value, "rows": len(part.rows), "test": shown}
+def _slice(test: Arrays, model: Judgement, part: slices.Slice, settings: EvaluateSettings) -> dict[str, Any]:
+    rows = model.rows("test", test.y, settings.bins, part.rows)
+    shown = [metrics.METRICS[name] for name in model.task.shown]
+    reach = intervals(lambda weights: metrics.figures(rows, weights, shown), rows.count, settings.bootstrap,
+                      settings.seed)  # fmt: skip
+    found = {name: _entry(value, reach.get(name)) for name, value in metrics.figures(rows).items()}
+    return {"value": part.value, "rows": rows.count, "test": found}
 
 
-def by_class(classes: Sequence[str], test: Arrays, model: Judgement) -> dict[str, Any]:
+def by_class(test: Arrays, model: Judgement) -> dict[str, Any]:
     """The confusion matrix (actual, predicted), and the figures of each class against the rest."""
-    predictions, count = model.predictions["test"], len(classes)
-    actual = test.y.astype(np.int64)
-    decided = metrics.classify("binary" if count == 2 else "multiclass", predictions, model.threshold)
-    confusion = np.bincount(actual * count + decided, minlength=count**2).reshape(count, count)
-    precision, recall, f1 = metrics.by_class(confusion.astype(np.float64))
-    areas = metrics.areas(actual, predictions)
+    sample = metrics.Sample(model.rows("test", test.y, metrics.BINS))
+    precision, recall, f1 = sample.by_class
+    counts, areas = sample.confusion.astype(np.int64), metrics.areas(test.y, model.predictions["test"])
     told = [
         {"class": name, "rows": int(rows), "precision": _number(precision[i]), "recall": _number(recall[i]),
          "f1": _number(f1[i]), "roc_auc": _number(areas[i][0]), "pr_auc": _number(areas[i][1])}
-        for i, (name, rows) in enumerate(zip(classes, confusion.sum(axis=1), strict=True))
+        for i, (name, rows) in enumerate(zip(model.task.classes, counts.sum(axis=1), strict=True))
     ]  # fmt: skip
-    return {"confusion": confusion.tolist(), "classes": told}
+    return {"confusion": counts.tolist(), "classes": told}
 
 
 def plain(value: Any) -> Any:
@@ -122,7 +129,7 @@ def plain(value: Any) -> Any:
     return _number(value) if isinstance(value, float) else value
 
 
-def _entry(value: float, interval: intervals.Interval | None) -> dict[str, float | None]:
+def _entry(value: float, interval: Interval | None) -> dict[str, float | None]:
     low, high = interval or (None, None)
     return {"value": _number(value), "low": low, "high": high}
 

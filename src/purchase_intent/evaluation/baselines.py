@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from purchase_intent.data.arrays import Arrays
 from purchase_intent.data.profile import Profile
 from purchase_intent.models.base import Problem
+from stemma.task import Task
 
 Array = NDArray[Any]
 Predict = Callable[[Arrays], Array]
@@ -46,12 +47,9 @@ class Baseline:
     predict: Predict
 
 
-def names(task: str) -> tuple[str, ...]:
+def names(task: Task) -> tuple[str, ...]:
     """In the order in which they are shown."""
-    return ("mean", "ridge", "gradient_boosting") if task == "regression" else _OF_CLASSES
-
-
-_OF_CLASSES = ("majority", "logistic", "gradient_boosting")
+    return (*(("majority", "logistic") if task.classes else ("mean", "ridge")), "gradient_boosting")
 
 
 def fit(problem: Problem, about: Profile, train: Arrays, seed: int) -> tuple[Baseline, ...]:
@@ -76,10 +74,10 @@ def sample(train: Arrays, width: int, seed: int) -> Arrays:
 
 
 def _constant(problem: Problem, train: Arrays) -> Predict:
-    if problem.task == "regression":
+    if not problem.task.classes:
         values = np.array([train.y.mean()])
     else:
-        values = np.bincount(train.y.astype(np.int64), minlength=len(problem.classes)) / len(train.y)
+        values = np.bincount(train.y.astype(np.int64), minlength=len(problem.task.classes)) / len(train.y)
     return lambda rows: np.tile(values, (len(rows.y), 1))
 
 
@@ -88,7 +86,7 @@ def _linear(problem: Problem, train: Arrays) -> tuple[bool | None, Predict]:
     from sklearn.linear_model import LogisticRegression, Ridge
 
     x = _design(problem, train.x)
-    if problem.task == "regression":
+    if not problem.task.classes:
         ridge = _limited(lambda: Ridge().fit(x, train.y))
         return None, lambda rows: _limited(lambda: ridge.predict(_design(problem, rows.x)))[:, None]
     with warnings.catch_warnings():
@@ -120,7 +118,7 @@ def _boosting(problem: Problem, about: Profile, train: Arrays, seed: int) -> Pre
     levels = {name: _levels(train.frame[name]) for name, role in about.features if role == "categorical"}
     categorical = [role == "categorical" for _, role in about.features]
     x = _columns(about, train.frame, levels)
-    if problem.task == "regression":
+    if not problem.task.classes:
         trees = HistGradientBoostingRegressor(categorical_features=categorical, random_state=seed)
         _limited(lambda: trees.fit(x, train.y))
         return lambda rows: _limited(lambda: trees.predict(_columns(about, rows.frame, levels)))[:, None]
@@ -162,7 +160,7 @@ def _codes(column: pd.Series, levels: Sequence[str]) -> Array:
 
 def _all_classes(problem: Problem, model: Any, x: Any) -> Array:
     """Probabilities of every class, 0 for one that the sample lacked."""
-    made = np.zeros((x.shape[0], len(problem.classes)))
+    made = np.zeros((x.shape[0], len(problem.task.classes)))
     made[:, model.classes_] = model.predict_proba(x)
     return made
 

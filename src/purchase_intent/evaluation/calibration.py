@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from purchase_intent.models.base import Floats, Problem
+from stemma.task import Floats, Task
 
 COLDEST, HOTTEST = 0.05, 20.0
 
 
-def temperature(problem: Problem, scores: Floats, y: NDArray[np.generic]) -> float:
+def temperature(task: Task, scores: Floats, y: NDArray[np.generic]) -> float:
     """What scores (rows, outputs) are divided by for the least log loss on these rows, by Guo, Pleiss, Sun and
     Weinberger, On Calibration of Modern Neural Networks, ICML 2017; at least 0.05, at most 20.
 
@@ -17,7 +17,7 @@ def temperature(problem: Problem, scores: Floats, y: NDArray[np.generic]) -> flo
     from scipy.optimize import minimize_scalar
 
     def loss(logarithm: float) -> float:
-        return float(problem.losses(cooled(scores, float(np.exp(logarithm))), y).mean())
+        return float(task.losses(cooled(scores, float(np.exp(logarithm))), y).mean())
 
     found = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded", options={"xatol": 1e-6})
     return float(f"{np.exp(found.x):.6g}")

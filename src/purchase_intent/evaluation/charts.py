@@ -13,7 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from purchase_intent.evaluation import curves
-from purchase_intent.evaluation.words import BASELINES, CONSTANT, NETWORK, metric_name
+from purchase_intent.evaluation.words import BASELINES, CONSTANT, NETWORK
+from stemma.metrics import label
+from stemma.task import Task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +36,7 @@ OF_BASELINES = ("muted", "second", "third")
 
 
 def draw_all(
+    task: Task,
     told: Mapping[str, Any],
     y: Array,
     predictions: Array,
@@ -46,21 +49,20 @@ def draw_all(
         y, predictions: of the test rows: class numbers or values (rows,), and probabilities or values (rows, outputs).
         points: from `curves`, by model, the network's first.
     """
-    made = {"comparison": comparison(_bars(told), metric_name(told["main"]), _best(told))}
-    if told["task"] == "regression":
+    made = {"comparison": comparison(_bars(told), label(told["main"]), _best(told))}
+    if not task.classes:
         kept = np.unique(np.linspace(0, len(y) - 1, min(len(y), POINTS)).astype(np.int64))
         made["residuals"] = residuals(y[kept], predictions[kept, 0])
         return made | {"errors": errors(y, predictions[:, 0])}
-    positive, probability = curves.yes_or_no(told["task"], y, predictions)
+    positive, probability = curves.yes_or_no(task, y, predictions)
     made["roc"] = roc({name: each["roc"] for name, each in _named(points)})
     made["precision_recall"] = precision_recall(
         {name: each["precision_recall"] for name, each in _named(points)}, float(np.mean(positive))
     )
     made["calibration"] = calibration(points[NETWORK]["calibration"], probability)
-    if told["task"] == "binary":
-        names = [entry["class"] for entry in told["classes"]]
+    if task.positive is not None:
         threshold = told["decision"]["threshold"]
-        made["separation"] = separation(positive == 1, probability, (names[0], names[1]), threshold)
+        made["separation"] = separation(positive == 1, probability, (task.classes[0], task.classes[1]), threshold)
     return made
 
 

@@ -12,21 +12,19 @@ from numpy.typing import NDArray
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from purchase_intent.evaluation.metrics import classify
+from stemma.task import Task
 
 Array = NDArray[Any]
 POINTS = 500  # of a curve: more are not seen
 
 
-def tables(
-    task: str, classes: tuple[str, ...], y: Array, predictions: Array, threshold: float | None, bins: int
-) -> dict[str, pd.DataFrame]:
+def tables(task: Task, y: Array, predictions: Array, decided: Array | None, bins: int) -> dict[str, pd.DataFrame]:
     """Name of the plot -> its points.
 
     Args:
         y: (rows,) class numbers, or values.
         predictions: probabilities (rows, classes) or values (rows, 1).
-        threshold: probability from which a row counts as positive, for two classes.
+        decided: (rows,) class numbers; None where nothing is decided.
         bins: of the calibration curve, each with the same number of rows.
     """
     made = {
@@ -36,26 +34,26 @@ def tables(
         "confusion": pd.DataFrame({"actual": [], "predicted": []}),
         "residuals": pd.DataFrame({"predicted": [], "actual": []}),
     }
-    if task == "regression":
+    if not task.classes:
         made["residuals"] = pd.DataFrame({"predicted": predictions[:, 0], "actual": y}).iloc[_spread(len(y))]
         return made
     yes, p = yes_or_no(task, y, predictions)
     false_positive, true_positive, _ = metrics.roc_curve(yes, p)
     precision, recall, _ = metrics.precision_recall_curve(yes, p)
     observed, predicted = calibration_curve(yes, p, n_bins=bins, strategy="quantile")
-    labels, actual = np.asarray(classes), y.astype(np.int64)
-    decided = classify(task, predictions, threshold)
+    if decided is not None:
+        labels = np.asarray(task.classes)
+        made["confusion"] = pd.DataFrame({"actual": labels[y.astype(np.int64)], "predicted": labels[decided]})
     return made | {
         "roc": _points(false_positive_rate=false_positive, true_positive_rate=true_positive),
         "precision_recall": _points(recall=recall[::-1], precision=precision[::-1]),
         "calibration": pd.DataFrame({"predicted": predicted, "observed": observed}),
-        "confusion": pd.DataFrame({"actual": labels[actual], "predicted": labels[decided]}),
     }
 
 
-def yes_or_no(task: str, y: Array, probabilities: Array) -> tuple[Array, Array]:
+def yes_or_no(task: Task, y: Array, probabilities: Array) -> tuple[Array, Array]:
     """Truths (0 or 1) and probabilities; of several classes every (row, class) pair is one."""
-    if task == "binary":
+    if task.positive is not None:
         return y, probabilities[:, 1]
     return np.eye(probabilities.shape[1], dtype=np.int64)[y.astype(np.int64)].ravel(), probabilities.ravel()
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from purchase_intent.config import EvaluateSettings
 from purchase_intent.evaluation import calibration, threshold
-from purchase_intent.models.base import Floats, Problem
 from stemma.errors import EvaluationError, SettingsError
+from stemma.task import Floats, Task
 
 
 @dataclass(frozen=True)
@@ -25,38 +25,40 @@ class Decision:
     threshold: float | None
     temperature: float = 1.0
 
-    def predictions(self, problem: Problem, scores: Floats) -> Floats:
+    def predictions(self, task: Task, scores: Floats) -> Floats:
         """Probabilities (rows, classes), or values (rows, 1)."""
-        return problem.predictions(scores if self.temperature == 1 else calibration.cooled(scores, self.temperature))
+        return task.predictions(scores if self.temperature == 1 else calibration.cooled(scores, self.temperature))
 
 
-def check(task: str, settings: EvaluateSettings) -> None:
+def check(task: Task, settings: EvaluateSettings) -> None:
     """Refuse what a task has no use for.
 
     Raises:
         SettingsError: a rule for the threshold without two classes, or a calibration without classes.
     """
-    if isinstance(settings.threshold, str) and task != "binary":
-        raise SettingsError(f"evaluate.threshold: the rule {settings.threshold} needs two classes, data.task is {task}")
-    if settings.calibration != "none" and task == "regression":
+    if isinstance(settings.threshold, str) and task.positive is None:
+        raise SettingsError(
+            f"evaluate.threshold: the rule {settings.threshold} needs two classes, data.task is {task.kind}"
+        )
+    if settings.calibration != "none" and not task.classes:
         raise SettingsError(
             f"evaluate.calibration: {settings.calibration} needs classes, data.task is regression",
             run="dvc exp run -S evaluate.calibration=none",
         )
 
 
-def decide(problem: Problem, scores: Floats, y: NDArray[Any], settings: EvaluateSettings) -> Decision:
+def decide(task: Task, scores: Floats, y: NDArray[Any], settings: EvaluateSettings) -> Decision:
     """The decision that the settings ask for, from the validation rows.
 
     Raises:
         EvaluationError: no threshold reaches `evaluate.precision`.
     """
-    if problem.task == "regression":
+    if not task.classes:
         return Decision(None, None)
-    by = calibration.temperature(problem, scores, y) if settings.calibration == "temperature" else 1.0
-    if problem.task == "multiclass":
+    by = calibration.temperature(task, scores, y) if settings.calibration == "temperature" else 1.0
+    if task.positive is None:
         return Decision(None, None, by)
-    probability = Decision(None, None, by).predictions(problem, scores)[:, 1]
+    probability = Decision(None, None, by).predictions(task, scores)[:, 1]
     found = threshold.choose(y, probability, settings)
     if found is None:
         best = np.floor(threshold.best_precision(y, probability) * 1e4) / 1e4

@@ -6,6 +6,7 @@ Each fold is a process of its own. Its figures depend on its rows and the settin
 import math
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import pandas as pd
 from purchase_intent import models
 from purchase_intent.config import Settings
 from purchase_intent.data import arrays, encode, profile, split
-from purchase_intent.evaluation import decision, metrics, parallel
+from purchase_intent.evaluation import decision, parallel
 from purchase_intent.models.base import Problem, Rows
+from stemma import metrics
 
 SPLITS = split.SPLITS
 Figures = dict[str, float]
@@ -91,15 +93,14 @@ def judge(settings: Settings, prepared: Path, checkpoint: Path, triple: Triple) 
     encoder = encode.Encoder(fitted.graph)
     parts = [frame.iloc[rows] for rows in triple]
     train, validation, test = (Rows(encoder.encode(part), arrays.labels(part[about.target], about)) for part in parts)
-    problem = _problem(about, encoder.width, train.y, fitted)
+    task = about.task
+    if not task.classes:
+        task = replace(task, mean=float(train.y.mean()), deviation=float(train.y.std()))
+    problem = Problem(task, encoder.width, fitted.blocks)
     model = models.create(settings.model, problem, settings.train.threads)
     model.fit(train, validation, settings.train.model_copy(update={"resume": False, "freeze": ()}), checkpoint)
-    chosen = decision.decide(problem, model.scores(validation.x), validation.y, settings.evaluate)
-    predicted = chosen.predictions(problem, model.scores(test.x))
-    return metrics.judge(about.task, test.y, predicted, chosen.threshold, settings.evaluate.bins)
-
-
-def _problem(about: profile.Profile, width: int, y: np.ndarray, fitted: encode.Fitted) -> Problem:
-    if about.task != "regression":
-        return Problem(about.task, width, about.classes, blocks=fitted.blocks)
-    return Problem(about.task, width, (), float(y.mean()), float(y.std()), fitted.blocks)
+    chosen = decision.decide(task, model.scores(validation.x), validation.y, settings.evaluate)
+    predicted = chosen.predictions(task, model.scores(test.x))
+    return metrics.figures(
+        metrics.Rows.of(task, test.y, predicted, task.decide(predicted, chosen.threshold), settings.evaluate.bins)
+    )

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from purchase_intent.data.columns import nearest
-from purchase_intent.evaluation import baselines, metrics
+from purchase_intent.evaluation import baselines
+from stemma import metrics
 from stemma.errors import SettingsError
+from stemma.metrics import Better
+from stemma.task import Task
 
 BETTER_THAN = "better_than"
 
@@ -16,12 +19,14 @@ class Demand:
 
     Attributes:
         metric: name of the figure.
+        better: which way.
         figure: on the test rows; None where it is not defined, which does not pass.
         needed: the least that is allowed, or the most of a figure where less is better.
         baseline: which must be surpassed by the figure, not just met; None for a plain number.
     """
 
     metric: str
+    better: Better
     figure: float | None
     needed: float | None
     baseline: str | None = None
@@ -31,7 +36,7 @@ class Demand:
         if self.figure is None or self.needed is None:
             return False
         gain = self.figure - self.needed
-        if self.metric in metrics.LESS_IS_BETTER:
+        if self.better == "lower":
             gain = -gain
         return gain > 0 if self.baseline else gain >= 0
 
@@ -40,20 +45,20 @@ class Demand:
         needed = "not defined" if self.needed is None else f"{self.needed:.4g}"
         if self.baseline:
             return f"{self.metric} {figure} on the test rows is not better than {self.baseline} ({needed})"
-        asked = "allows at most" if self.metric in metrics.LESS_IS_BETTER else "asks for at least"
+        asked = "allows at most" if self.better == "lower" else "asks for at least"
         return f"{self.metric} {figure} on the test rows, evaluate.minimum {asked} {needed}"
 
 
-def check(minimum: Mapping[str, float | str], task: str) -> None:
+def check(minimum: Mapping[str, float | str], task: Task) -> None:
     """Refuse names that do not exist, before anything is computed.
 
     Raises:
         SettingsError: names the first unknown metric or baseline, with the nearest one.
     """
-    known = (*metrics.names(task), BETTER_THAN)
+    known = (*metrics.names(task.kind), BETTER_THAN)
     for name, needed in minimum.items():
         if name not in known:
-            raise SettingsError(f"evaluate.minimum: {name!r} is no metric of a {task} task{nearest(name, known)}")
+            raise SettingsError(f"evaluate.minimum: {name!r} is no metric of a {task.kind} task{nearest(name, known)}")
         if name == BETTER_THAN:
             if needed not in baselines.names(task):
                 offered = baselines.names(task)
@@ -67,7 +72,7 @@ def check(minimum: Mapping[str, float | str], task: str) -> None:
 
 def demands(
     minimum: Mapping[str, float | str],
-    task: str,
+    task: Task,
     figures: Mapping[str, float | None],
     others: Mapping[str, Mapping[str, float | None]],
 ) -> tuple[Demand, ...]:
@@ -77,11 +82,10 @@ def demands(
         figures: on the test rows; None where not defined.
         others: the same of each baseline.
     """
-    main = metrics.MAIN[task][0]
     made = []
     for name, needed in minimum.items():
+        metric, least, baseline = name, needed, None
         if isinstance(needed, str):
-            made.append(Demand(main, figures[main], others[needed][main], needed))
-        else:
-            made.append(Demand(name, figures[name], needed))
+            metric, least, baseline = task.main, others[needed][task.main], needed
+        made.append(Demand(metric, metrics.better(metric), figures[metric], least, baseline))
     return tuple(made)

@@ -8,9 +8,10 @@ from purchase_intent.config import Settings, Table
 from purchase_intent.data.arrays import Arrays
 from purchase_intent.data.columns import splitting
 from purchase_intent.data.profile import Profile
-from purchase_intent.evaluation import assessment, gate, metrics
+from purchase_intent.evaluation import assessment, gate
 from purchase_intent.evaluation.assessment import Judgement
 from purchase_intent.evaluation.decision import Decision
+from stemma import metrics
 
 FORMAT = 1
 
@@ -32,34 +33,37 @@ def make(
         folds: what `folds.cross_validate` gave.
     """
     task, test, own = about.task, splits["test"], settings.evaluate
-    figures, compared = assessment.figures(task, test, network, others, own)
-    found = {name: entry["value"] for name, entry in figures.items()}
+    found, compared = assessment.figures(test, network, others, own)
+    figures = {name: entry["value"] for name, entry in found.items()}
     of_others = {name: {key: each["value"] for key, each in e["test"].items()} for name, e in compared.items()}
-    demands = gate.demands(own.minimum, task, found, of_others)
+    demands = gate.demands(own.minimum, task, figures, of_others)
     sliced = {name: (name, "boolean") in about.features for name in own.slices}
     told = {
         "format": FORMAT,
-        "task": task,
+        "task": task.kind,
         "target": about.target,
-        "positive": about.positive,
-        "main": metrics.MAIN[task][0],
+        "positive": task.positive,
+        "main": task.main,
         "data": _data(settings.data, about),
         "model": settings.model.model_dump(mode="json"),
         "train": settings.train.model_dump(mode="json", exclude={"resume"}),
         "evaluate": own.model_dump(mode="json"),
         "decision": asdict(chosen),
-        "validation": metrics.judge(
-            task, splits["validation"].y, network.predictions["validation"], chosen.threshold, own.bins
-        ),
-        "test": figures,
+        "validation": metrics.figures(network.rows("validation", splits["validation"].y, own.bins)),
+        "test": {name: entry | _about(name) for name, entry in found.items()},
         "best_possible": _best_possible(about, splits),
         "baselines": {name: _baseline(each) | compared[name] for name, each in others.items()},
-        "slices": assessment.by_slice(task, test, network, sliced, own),
+        "slices": assessment.by_slice(test, network, sliced, own),
         "folds": folds,
         "gate": [asdict(demand) | {"passed": demand.passed} for demand in demands],
     }
-    by_class = assessment.by_class(about.classes, test, network) if about.classes else {}
+    by_class = assessment.by_class(test, network) if task.classes else {}
     return assessment.plain(told | by_class)
+
+
+def _about(name: str) -> dict[str, str | None]:
+    """What whoever reads a figure must know of it."""
+    return {"better": metrics.METRICS[name].better, "unit": metrics.METRICS[name].unit}
 
 
 def _data(settings: Table, about: Profile) -> dict[str, Any]:
@@ -77,7 +81,7 @@ def _best_possible(about: Profile, splits: Mapping[str, Arrays]) -> dict[str, fl
     """The best ROC-AUC that any model could reach on these rows, where the true probability is known."""
     if about.bayes is None:
         return None
-    return {name: metrics.roc_auc(rows.y, rows.frame[about.bayes].to_numpy()) for name, rows in splits.items()}
+    return {name: metrics.roc_auc(rows.y == 1, rows.frame[about.bayes].to_numpy()) for name, rows in splits.items()}
 
 
 def _baseline(judged: Judgement) -> dict[str, Any]:

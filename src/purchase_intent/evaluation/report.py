@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from purchase_intent.evaluation import metrics
 from purchase_intent.evaluation.document import Chart, Document, Section, Table
-from purchase_intent.evaluation.words import BASELINES, MEANINGS, NETWORK, metric_name
+from purchase_intent.evaluation.words import BASELINES, NETWORK
+from stemma.metrics import METRICS, label
+from stemma.task import KINDS
 
 RULES = {
     "fixed": "set by hand", "f1": "the greatest F1", "youden": "the greatest recall + specificity - 1",
@@ -33,7 +34,7 @@ def write(told: Told) -> Document:
 def _lead(told: Told) -> str:
     main, rows = told["main"], told["data"]["splits"]["test"]
     entry = told["test"][main]
-    text = f"{metric_name(main)} {_figure(entry['value'])} on {rows:,} test rows{_between(entry)}"
+    text = f"{label(main)} {_figure(entry['value'])} on {rows:,} test rows{_between(entry)}"
     best = told["best_possible"]
     if best is not None:
         text += f"; the best that any model could reach on these rows is {_figure(best['test'])}"
@@ -42,22 +43,20 @@ def _lead(told: Told) -> str:
 
 def _badges(told: Told) -> Iterable[tuple[str, str]]:
     for name, entry in told["baselines"].items():
-        yield _compared(name, entry["ahead"])
+        yield _compared(name, entry["ahead"], told["test"][told["main"]]["better"])
     if told["gate"]:
         failed = [demand for demand in told["gate"] if not demand["passed"]]
-        missed = ", ".join(
-            f"{metric_name(d['metric'])} is {_figure(d['figure'])}, needed: {_needed(d)}" for d in failed
-        )
+        missed = ", ".join(f"{label(d['metric'])} is {_figure(d['figure'])}, needed: {_needed(d)}" for d in failed)
         yield (f"Quality gate failed: {missed}", "bad") if failed else ("Quality gate passed", "good")
 
 
-def _compared(name: str, ahead: Told) -> tuple[str, str]:
+def _compared(name: str, ahead: Told, direction: str) -> tuple[str, str]:
     """Better or worse than a baseline, or not to be told apart: its interval holds 0."""
     other, by = BASELINES[name], ahead["value"]
     if by is None:
         return f"Not compared with {other}: a figure is not defined", "plain"
-    better = by > 0 if ahead["metric"] not in metrics.LESS_IS_BETTER else by < 0
-    told = f"{metric_name(ahead['metric'])} {_signed(ahead)}"
+    better = by > 0 if direction == "higher" else by < 0
+    told = f"{label(ahead['metric'])} {_signed(ahead)}"
     if ahead["low"] is None:
         return f"{'Better' if better else 'Not better'} than {other}: {told}", "plain"
     if ahead["low"] <= 0 <= ahead["high"]:
@@ -66,16 +65,21 @@ def _compared(name: str, ahead: Told) -> tuple[str, str]:
 
 
 def _cards(told: Told) -> Iterable[tuple[str, str, str]]:
-    for name in metrics.MAIN[told["task"]]:
+    for name in _shown(told):
         entry = told["test"][name]
-        yield metric_name(name), _figure(entry["value"]), _range(entry)
+        yield label(name), _figure(entry["value"]), _range(entry)
 
 
 def _figures(told: Told) -> Section:
     head = ("figure", "test", "95 % interval", "validation", "what it says")
-    first, found = metrics.MAIN[told["task"]], told["test"]
+    first, found = _shown(told), told["test"]
     rows = [
-        (metric_name(name), *_with_interval(found[name]), _figure(told["validation"][name]), MEANINGS.get(name, ""))
+        (
+            label(name),
+            *_with_interval(found[name]),
+            _figure(told["validation"][name]),
+            _meaning(name, found[name]["better"]),
+        )
         for name in _ordered(found, first)
     ]
     averages = " Averages over classes are macro averages." if told["task"] == "multiclass" else ""
@@ -84,14 +88,23 @@ def _figures(told: Told) -> Section:
     return Section("Figures", (Table("", head, tuple(rows), words=(4,)), note + averages))
 
 
+def _meaning(name: str, better: str) -> str:
+    told = METRICS[name].meaning if name in METRICS else ""
+    return "; ".join(part for part in (told, "less is better" * (better == "lower")) if part)
+
+
+def _shown(told: Told) -> tuple[str, ...]:
+    """The figures that people see first."""
+    return KINDS[told["task"]].shown
+
+
 def _ordered(names: Iterable[str], first: Sequence[str]) -> tuple[str, ...]:
     return (*first, *(name for name in names if name not in first))
 
 
 def _baselines(told: Told) -> Section:
-    main, task = told["main"], told["task"]
-    shown = metrics.MAIN[task]
-    head = ("model", *map(metric_name, shown), f"difference in {metric_name(main)}")
+    main, shown = told["main"], _shown(told)
+    head = ("model", *map(label, shown), f"difference in {label(main)}")
     own = (NETWORK, *(_figure(told["test"][name]["value"]) for name in shown), "")
     rows, notes = [own], []
     for name, entry in told["baselines"].items():
@@ -104,9 +117,9 @@ def _baselines(told: Told) -> Section:
     text = (
         "Fitted in this run to the same training rows, with scikit-learn's defaults, and judged on the same test rows"
     )
-    text += ", with a threshold by the same rule." if task == "binary" else "."
+    text += ", with a threshold by the same rule." if told["positive"] is not None else "."
     text += " A difference is the network's figure minus the other's, in the same resamples."
-    chart = Chart("comparison", f"{metric_name(main)} on the test rows with 95 % intervals", wide=True)
+    chart = Chart("comparison", f"{label(main)} on the test rows with 95 % intervals", wide=True)
     parts = [text, Table("", head, tuple(rows)), chart, *notes]
     return Section("Beside simple models", tuple(parts))
 
@@ -127,7 +140,7 @@ def _classes(told: Told) -> Section | None:
         return None
     names = ("precision", "recall", "f1", "roc_auc", "pr_auc")
     rows = tuple((e["class"], f"{e['rows']:,}", *(_figure(e[name]) for name in names)) for e in told["classes"])
-    table = Table("Each class against the rest", ("class", "rows", *map(metric_name, names)), rows)
+    table = Table("Each class against the rest", ("class", "rows", *map(label, names)), rows)
     return Section("Classes", (table, _confusion(told)))
 
 
@@ -186,7 +199,7 @@ def _errors(told: Told) -> Section | None:
 def _slices(told: Told) -> Section | None:
     if not told["slices"]:
         return None
-    shown = metrics.MAIN[told["task"]]
+    shown = _shown(told)
     tables = []
     for column, entries in told["slices"].items():
         rows = tuple(
@@ -194,7 +207,7 @@ def _slices(told: Told) -> Section | None:
              *(_figure(entry["test"][name]["value"]) for name in shown[1:]))
             for entry in entries
         )  # fmt: skip
-        head = (column, "rows", metric_name(shown[0]), "95 % interval", *map(metric_name, shown[1:]))
+        head = (column, "rows", label(shown[0]), "95 % interval", *map(label, shown[1:]))
         tables.append(Table(f"By {column}", head, rows))
     text = "The same figures for parts of the test rows. A dash: not defined there, such as where a class is absent."
     return Section("Slices", (text, *tables))
@@ -203,9 +216,9 @@ def _slices(told: Told) -> Section | None:
 def _folds(told: Told) -> Section | None:
     if told["folds"] is None:
         return None
-    folds, shown = told["folds"], metrics.MAIN[told["task"]]
+    folds, shown = told["folds"], _shown(told)
     summary = tuple(
-        (metric_name(name), _figure(found["mean"]), _figure(found["deviation"]), _range(found))
+        (label(name), _figure(found["mean"]), _figure(found["deviation"]), _range(found))
         for name, found in ((name, folds["summary"][name]) for name in _ordered(folds["summary"], shown))
     )
     each = tuple(
@@ -224,7 +237,7 @@ def _folds(told: Told) -> Section | None:
         (
             text,
             Table("Over the folds", ("figure", "mean", "deviation", "95 % interval"), summary),
-            Table("Each fold", ("fold", "train rows", "test rows", *map(metric_name, shown)), each),
+            Table("Each fold", ("fold", "train rows", "test rows", *map(label, shown)), each),
         ),
     )
 
@@ -232,7 +245,7 @@ def _folds(told: Told) -> Section | None:
 def _gate(told: Told) -> Section | None:
     if not told["gate"]:
         return None
-    rows = tuple((metric_name(d["metric"]), _figure(d["figure"]), _needed(d), "yes" if d["passed"] else "no")
+    rows = tuple((label(d["metric"]), _figure(d["figure"]), _needed(d), "yes" if d["passed"] else "no")
                  for d in told["gate"])  # fmt: skip
     return Section("Quality gate", (Table("", ("figure", "on the test rows", "needed", "passed"), rows),))
 
@@ -240,7 +253,7 @@ def _gate(told: Told) -> Section | None:
 def _needed(demand: Told) -> str:
     if demand["baseline"]:
         return f"better than {BASELINES[demand['baseline']]}: {_figure(demand['needed'])}"
-    return f"at {'most' if demand['metric'] in metrics.LESS_IS_BETTER else 'least'} {_figure(demand['needed'])}"
+    return f"at {'most' if demand['better'] == 'lower' else 'least'} {_figure(demand['needed'])}"
 
 
 def _making(told: Told) -> Section:

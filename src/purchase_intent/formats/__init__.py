@@ -91,19 +91,21 @@ class Served:
     @property
     def output(self) -> str:
         """Of the whole, as ONNX and the bundle name it."""
-        return "prediction" if self.problem.task == "regression" else "probabilities"
+        return self.problem.task.output
 
     def predictions(self, scores: Floats) -> Floats:
         """Probabilities (rows, classes), or values (rows, 1)."""
-        return self.problem.predictions(scores / np.float32(self.temperature))
+        return self.problem.task.predictions(scores / np.float32(self.temperature))
 
     def about(self) -> str:
         """What a file of the network alone does not say: how it is built, what it takes, what its scores mean."""
+        task = self.problem.task
         told = {
             "format": 1,
             "framework": self.model.framework,
             "model": self.model.settings.model_dump(mode="json"),
-            "problem": asdict(self.problem),
+            "problem": {"task": task.kind, "classes": task.classes, "mean": task.mean, "deviation": task.deviation}
+            | {"inputs": self.problem.inputs, "blocks": [asdict(block) for block in self.problem.blocks]},
             "temperature": self.temperature,
             "features": [{"name": name, "role": role} for name, role in self.features],
             "output": self.output,

@@ -24,7 +24,7 @@ def write(served: Served, file: Path) -> None:
     Raises:
         ExportError: the parts do not join, the optimised network gives something else, or float16 cannot hold it.
     """
-    settings, problem = served.settings, served.problem
+    settings, task = served.settings, served.problem.task
     network = served.model.onnx(settings.opset)
     if settings.optimise:
         optimised = optimise(network)
@@ -32,7 +32,7 @@ def write(served: Served, file: Path) -> None:
         parity.compare(_scores(optimised, served.x), plain, settings.tolerance, name="the optimised onnx")
         network = optimised
     if settings.precision == "float16":
-        for block in inputs.codes(problem):
+        for block in inputs.codes(served.problem):
             if block.size > EXACT:
                 raise ExportError(
                     f"export.precision: float16 tells no numbers above {EXACT:,} apart, and column {block.name!r} has "
@@ -41,7 +41,7 @@ def write(served: Served, file: Path) -> None:
                 )
         network = halve(network)
     encoder = onnx.load_model_from_string(served.encoder)
-    graph = join(encoder, network, problem.task, settings.opset, problem.mean, problem.deviation, served.temperature)
+    graph = join(encoder, network, task.kind, settings.opset, task.mean, task.deviation, served.temperature)
     file.write_bytes(graph.SerializeToString(deterministic=True))
 
 

@@ -2,7 +2,7 @@
 
 A framework's folder fills in the rest: how one epoch runs, what the state is, how the network becomes an ONNX graph.
 Networks give scores: one logit for two classes, one logit a class for more, the standardised value for a regression.
-`Problem` turns scores into probabilities or values, the same in both frameworks and in the exported graph.
+The task turns scores into probabilities or values, the same in both frameworks and in the exported graph.
 """
 
 from abc import ABC, abstractmethod
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from purchase_intent.config import ModelSettings, TrainSettings
+from stemma.task import Task
 
 if TYPE_CHECKING:
     from purchase_intent.data.profile import Block, Profile
@@ -28,71 +29,23 @@ class Problem:
     """What is predicted from how many inputs.
 
     Args:
-        task: binary, multiclass or regression.
         inputs: width of an encoded row.
-        classes: labels in the order of the probabilities; empty for a regression.
-        mean, deviation: of the target in the training rows, for a regression.
         blocks: what the numbers of an encoded row are; none given: all of them are plain numbers.
     """
 
-    task: str
+    task: Task
     inputs: int
-    classes: tuple[str, ...] = ()
-    mean: float = 0.0
-    deviation: float = 1.0
     blocks: tuple["Block", ...] = ()
 
     @classmethod
     def of(cls, about: "Profile") -> "Problem":
         """The problem that a prepared table poses."""
-        mean, deviation = about.target_mean, about.target_std
-        if about.task != "regression":
-            return cls(about.task, about.encoded_width, about.classes, blocks=about.blocks)
-        return cls(about.task, about.encoded_width, (), mean, deviation, about.blocks)
+        return cls(about.task, about.encoded_width, about.blocks)
 
     @property
     def outputs(self) -> int:
         """Scores per row."""
-        return len(self.classes) if self.task == "multiclass" else 1
-
-    @property
-    def head(self) -> str:
-        """What turns scores into predictions."""
-        return {"binary": "sigmoid", "multiclass": "softmax", "regression": "rescale"}[self.task]
-
-    def targets(self, y: NDArray[Any]) -> NDArray[Any]:
-        """What the loss compares scores with: float32 (rows, 1), or int64 (rows,) for several classes."""
-        if self.task == "multiclass":
-            return y.astype(np.int64)
-        if self.task == "regression":
-            y = (y - self.mean) / self.deviation
-        return y.astype(np.float32)[:, None]
-
-    def predictions(self, scores: Floats) -> Floats:
-        """Probabilities (rows, classes), or values (rows, 1) for a regression, from scores (rows, outputs)."""
-        if self.task == "regression":
-            return scores * np.float32(self.deviation) + np.float32(self.mean)
-        if self.task == "binary":
-            scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
-        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
-
-    def losses(self, scores: Floats, y: NDArray[Any]) -> NDArray[np.float64]:
-        """Loss of each row (rows,): negative log likelihood in nats, or squared error of the standardised target."""
-        wide, targets = scores.astype(np.float64), self.targets(y)
-        if self.task == "regression":
-            return np.square(wide - targets)[:, 0]
-        if self.task == "binary":
-            with np.errstate(invalid="ignore"):  # scores of a network that exploded are judged too
-                return (np.logaddexp(0.0, wide) - wide * targets)[:, 0]
-        shifted = wide - wide.max(axis=1, keepdims=True)
-        return np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(targets)), targets]
-
-    def score(self, scores: Floats, y: NDArray[Any]) -> float:
-        """The figure shown beside the loss: accuracy, or the mean absolute error of a regression."""
-        if self.task == "regression":
-            return float(np.abs(self.predictions(scores)[:, 0] - y).mean())
-        return float((self.predictions(scores).argmax(axis=1) == y).mean())
+        return self.task.outputs
 
 
 @dataclass(frozen=True)
@@ -175,7 +128,7 @@ class Model(ABC):
 
     def predict(self, x: Floats) -> Floats:
         """Probabilities (rows, classes), or values (rows, 1) for a regression."""
-        return self.problem.predictions(self.scores(x))
+        return self.problem.task.predictions(self.scores(x))
 
     @abstractmethod
     def save(self, folder: Path) -> None:

@@ -138,13 +138,13 @@ def row_weights(problem: Problem, y: NDArray[Any], class_weight: str) -> Floats 
     """Weight of each row (rows,) so that every class counts the same: rows / (classes * rows of its class)."""
     if class_weight == "none":
         return None
-    if problem.task == "regression":
+    if not problem.task.classes:
         raise TrainingError(
             "train.class_weight: balanced needs classes, and data.task is regression",
             run="dvc exp run -S train.class_weight=none",
         )
     numbers = y.astype(np.int64)
-    counts = np.bincount(numbers, minlength=len(problem.classes))
+    counts = np.bincount(numbers, minlength=len(problem.task.classes))
     return (len(y) / (len(counts) * np.maximum(counts, 1))).astype(np.float32)[numbers]
 
 
@@ -152,8 +152,9 @@ def _next_epoch(model: Model, train: Rows, validation: Rows, settings: TrainSett
     order, rate, seed = _draw(settings, done, len(train.x))
     train_loss = model.run_epoch(order, rate, seed)
     scores = model.scores(validation.x)
-    loss = float(model.problem.losses(scores, validation.y).mean())
-    return Epoch(done + 1, rate, train_loss, loss, model.problem.score(scores, validation.y))
+    task, y = model.problem.task, validation.y
+    loss, score = float(task.losses(scores, y).mean()), task.scored(task.predictions(scores), y)
+    return Epoch(done + 1, rate, train_loss, loss, score)
 
 
 def _draw(settings: TrainSettings, done: int, rows: int) -> tuple[NDArray[np.int64], float, int]:
@@ -163,7 +164,7 @@ def _draw(settings: TrainSettings, done: int, rows: int) -> tuple[NDArray[np.int
 
 
 def _mean_loss(model: Model, rows: Rows) -> float:
-    return float(model.problem.losses(model.scores(rows.x), rows.y).mean())
+    return float(model.problem.task.losses(model.scores(rows.x), rows.y).mean())
 
 
 def _stopped(model: Model, train: Rows, settings: TrainSettings, epoch: Epoch) -> TrainingError:

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from purchase_intent import config, models
@@ -27,7 +26,6 @@ from purchase_intent.evaluation import (
     document,
     folds,
     gate,
-    metrics,
     record,
     report,
     slices,
@@ -54,24 +52,24 @@ def main() -> None:
     about = profile.read(PREPARED)
     splits = {name: arrays.read(PREPARED, name) for name in ("validation", "test")}
     refuse(settings.evaluate, about, splits["test"])
-    problem = Problem.of(about)
-    model = models.create(settings.model, problem)
+    task = about.task
+    model = models.create(settings.model, Problem.of(about))
     model.load(WEIGHTS)
     scores = {name: model.scores(rows.x) for name, rows in splits.items()}
-    chosen = decision.decide(problem, scores["validation"], splits["validation"].y, settings.evaluate)
-    predictions = {name: chosen.predictions(problem, found) for name, found in scores.items()}
-    network = assessment.Judgement(predictions, chosen.threshold)
+    chosen = decision.decide(task, scores["validation"], splits["validation"].y, settings.evaluate)
+    predictions = {name: chosen.predictions(task, found) for name, found in scores.items()}
+    network = assessment.Judgement(task, predictions, chosen.threshold)
     train = arrays.read(PREPARED, "train")
     others = {
-        made.name: assessment.of_baseline(made, problem, splits, settings.evaluate)
-        for made in baselines.fit(problem, about, train, settings.evaluate.seed)
+        made.name: assessment.of_baseline(made, task, splits, settings.evaluate)
+        for made in baselines.fit(model.problem, about, train, settings.evaluate.seed)
     }
     k = settings.evaluate.folds
     folded = None if k is None else folds.cross_validate(settings, PREPARED, SCRATCH, k)
     told = record.make(settings, about, splits, chosen, network, others, folded)
     write_figures(told)
     write_predictions(splits["test"], about, network)
-    write_report(told, write_plots(told, about, splits["test"], network, others))
+    write_report(told, write_plots(told, splits["test"], network, others))
     stop_at_the_gate(told)
 
 
@@ -90,9 +88,9 @@ def write_figures(told: Mapping[str, Any]) -> None:
     }
     for split, best in (told["best_possible"] or {}).items():
         flat[split]["bayes_roc_auc"] = best
-    if told["task"] == "binary":
+    if told["positive"] is not None:
         flat["threshold"] = told["decision"]["threshold"]
-    if told["task"] != "regression":
+    if "classes" in told:
         flat["temperature"] = told["decision"]["temperature"]
     write_json(METRICS, flat)
     write_json(EVALUATION, told)
@@ -105,22 +103,15 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def write_predictions(rows: arrays.Arrays, about: profile.Profile, network: assessment.Judgement) -> None:
     """One row per test row: its number in the source table, what was true, what was predicted."""
-    predicted = network.predictions["test"]
-    made: dict[str, object] = {"row": rows.frame[about.row].to_numpy()}
-    if about.classes:
-        labels = np.asarray(about.classes, dtype=object)
-        decided = metrics.classify(about.task, predicted, network.threshold)
-        made |= {"actual": labels[rows.y.astype(int)], "predicted": labels[decided]}
-        made |= {f"probability_{name}": predicted[:, number] for number, name in enumerate(about.classes)}
-    else:
-        made |= {"actual": rows.y, "predicted": predicted[:, 0]}
+    task, predicted = about.task, network.predictions["test"]
+    made = {"row": rows.frame[about.row].to_numpy()}
+    made |= task.columns(rows.y, predicted, task.decide(predicted, network.threshold))
     with replaced(PREDICTIONS) as partial:
         pd.DataFrame(made).to_parquet(partial, index=False)
 
 
 def write_plots(
     told: Mapping[str, Any],
-    about: profile.Profile,
     test: arrays.Arrays,
     network: assessment.Judgement,
     others: Mapping[str, assessment.Judgement],
@@ -128,10 +119,10 @@ def write_plots(
     """Points of the network's curves, and pictures beside the baselines'; the pictures."""
     bins, learned = told["evaluate"]["bins"], {name: e for name, e in others.items() if name not in words.CONSTANT}
     points = {
-        name: curves.tables(about.task, about.classes, test.y, each.predictions["test"], each.threshold, bins)
+        name: curves.tables(each.task, test.y, each.predictions["test"], each.decided("test"), bins)
         for name, each in {words.NETWORK: network, **learned}.items()
     }
-    drawn = charts.draw_all(told, test.y, network.predictions["test"], points)
+    drawn = charts.draw_all(network.task, told, test.y, network.predictions["test"], points)
     with swapped_folder(PLOTS) as folder:
         for name, table in points[words.NETWORK].items():
             table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
@@ -151,7 +142,7 @@ def stop_at_the_gate(told: Mapping[str, Any]) -> None:
     Raises:
         EvaluationError: a figure does not reach what `evaluate.minimum` asks; all files are written by then.
     """
-    demands = [gate.Demand(d["metric"], d["figure"], d["needed"], d["baseline"]) for d in told["gate"]]
+    demands = [gate.Demand(d["metric"], d["better"], d["figure"], d["needed"], d["baseline"]) for d in told["gate"]]
     missed = [str(demand) for demand in demands if not demand.passed]
     if missed:
         raise EvaluationError(f"the quality gate failed: {'; '.join(missed)} (see {PAGE})")

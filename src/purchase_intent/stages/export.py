@@ -11,12 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from purchase_intent import config, formats, models
 from purchase_intent.data import arrays, encode, profile
-from purchase_intent.evaluation import metrics
 from purchase_intent.models.base import Problem
+from stemma import metrics
 from stemma.errors import ExportError
 from stemma.export import parity, replay
 from stemma.files import swapped_folder, write_text
@@ -73,7 +71,7 @@ def prove(
     Raises:
         ExportError: it cannot be written or run, or differs by more than the tolerance.
     """
-    format, problem = formats.FORMATS[name], served.problem
+    format, task = formats.FORMATS[name], served.problem.task
     write, run = formats.ways(name, served.model.framework)
     write(served, folder / format.file)
     given = replay.run(run, folder / format.file, {formats.ENCODED: test.x} if format.encoded else columns)
@@ -81,15 +79,12 @@ def prove(
     expected = served.predictions(served.model.scores(test.x))
     setting = "tolerance_float16" if name == "onnx" and served.settings.precision == "float16" else "tolerance"
     allowed = getattr(served.settings, setting)
-    found = parity.compare(exported, expected, allowed, problem.deviation, name, setting)
-    main = metrics.MAIN[problem.task][0]
-    figures = [
-        metrics.judged(problem.task, test.y, each, None, bins=2).main(np.ones(len(test.y)))
-        for each in (exported, expected)
-    ]
-    difference = figures[0] - figures[1]
+    found = parity.compare(exported, expected, allowed, task.deviation, name, setting)
+    main = metrics.METRICS[task.main]
+    figures = [metrics.figures(metrics.Rows.of(task, test.y, each), of=[main]) for each in (exported, expected)]
+    difference = figures[0][main.name] - figures[1][main.name]
     return asdict(found) | {
-        "metric": main,
+        "metric": main.name,
         "metric_difference": None if math.isnan(difference) else difference,
         "tolerance": allowed,
     }

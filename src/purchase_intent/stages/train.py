@@ -81,7 +81,7 @@ class Curves:
     """Each epoch as a point of the learning curves (DVCLive), and as a bar on a terminal."""
 
     def __init__(self, problem: Problem, epochs: int) -> None:
-        self.score = "mean_absolute_error" if problem.task == "regression" else "accuracy"
+        self.score = problem.task.score
         self.live = _live()
         self.bar = tqdm(total=epochs, unit="epoch", disable=not sys.stderr.isatty())
 

@@ -10,7 +10,7 @@ from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
 
 if TYPE_CHECKING:
-    from stemma.statistics.resampling import Difference
+    from stemma.metrics.resampling import Difference
     from stemma.versions.compare import Comparison
 
 
@@ -26,7 +26,9 @@ def compare(
     ] = None,
     metric: Annotated[
         str | None,
-        typer.Option(help="What the verdict follows from: by default roc_auc, log_loss (several classes) or rmse."),
+        typer.Option(
+            help="What the verdict follows from: by default roc_auc, balanced_accuracy (several classes) or rmse."
+        ),
     ] = None,
     cost: Annotated[
         str | None, typer.Option(metavar="fp=X,fn=Y", help="What a false positive and a false negative cost.")

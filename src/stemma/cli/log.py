@@ -33,7 +33,9 @@ def log(
     ] = None,
     metric: Annotated[
         str | None,
-        typer.Option(help="roc_auc, validation.loss, ...; by default roc_auc, accuracy or r2 of the test rows."),
+        typer.Option(
+            help="roc_auc, validation.loss, ...; by default what the newest version was judged by, of the test rows."
+        ),
     ] = None,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,

@@ -23,6 +23,7 @@ Reading order:
 - `record`      all that is known of one version
 - `difference`  what changed between two versions
 - `compare`     which of two versions is better: `predictions`, `slices`, `speed`
+- `figures`     what evaluation.json says of figures: the main one, and which way each is better
 - `tensors`     its weights, for a network that starts from them
 - `checks`      what is wrong with it, for the doctor
 - `best`        the best of all under `constraints`

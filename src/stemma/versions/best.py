@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stemma.errors import VersionError
-from stemma.versions.compare import bundle_bytes, figure, nearest, other_rows, parameters, parts_of, signed
+from stemma.versions.compare import bundle_bytes, figure, measure, nearest, other_rows, parameters, signed
 from stemma.versions.constraints import NAMES, Constraint, parse
+from stemma.versions.figures import direction, main_figure
 from stemma.versions.log import Entry, flat, log
 from stemma.versions.repository import Repository, Revision, Version, opened
 
-MAIN = ("roc_auc", "log_loss", "rmse")  # the first that the newest version has is the default
 RESAMPLES = 1000
 NORMAL = 1.959964  # of a 95 % interval
 
@@ -114,7 +114,7 @@ def best(
     Args:
         repo: the repository, or its folder.
         metric: of reports/metrics.json: roc_auc is that of the test rows, validation.roc_auc that of validation. By
-            default roc_auc, log_loss or rmse, the first that the newest version has.
+            default the figure that the newest version was judged by, of the test rows.
         where: constraints, see stemma.versions.constraints.
         resamples, seed: of the bootstrap that tells a lead from noise.
 
@@ -147,8 +147,6 @@ def among(
     seed: int = 0,
 ) -> Best:
     """`best` for versions at hand, the newest first."""
-    from stemma.statistics.metrics import lower_is_better
-
     if not seen:
         raise VersionError("there is no version yet: commit dvc.lock after `dvc repro`", run="dvc repro")
     metric = _known(metric, constraints, seen)
@@ -162,7 +160,7 @@ def among(
     if not with_metric:
         said = ", ".join([f"`{text}` leaves out {count}" for text, count in left if count] + list(_notes(seen)))
         raise VersionError(f"none of {len(seen)} versions fits: {said}")
-    higher = not lower_is_better(metric)
+    higher = direction(seen[0].evaluation, metric) == "higher"
     ranked = sorted(with_metric, key=lambda facts: facts.of(metric), reverse=higher)
     names = [*dict.fromkeys(constraint.name for constraint in constraints)]
     return Best(
@@ -205,6 +203,15 @@ class Facts:
             self.unread["metrics"] = str(error)
             return {}
         return {name.removeprefix("test."): value for name, value in found.items()} | found
+
+    @cached_property
+    def evaluation(self) -> Mapping[str, Any] | None:
+        """What was recorded of its figures; None where there is nothing to read."""
+        try:
+            return self.version.evaluation
+        except VersionError as error:
+            self.unread["evaluation"] = str(error)
+            return None
 
     def of(self, name: str) -> Any:
         """A fact or a metric by name; None where the version lacks it or it is out of reach (`unread` says why)."""
@@ -256,9 +263,9 @@ def _known(metric: str | None, constraints: Sequence[Constraint], seen: Sequence
             raise VersionError(f"no version has a metric {name!r}{hint}: there are {', '.join(short) or 'none'}")
     if metric is not None:
         return metric
-    found = next((name for facts in seen[:1] for name in MAIN if name in facts.metrics), None)
+    found = main_figure(seen[0].evaluation, seen[0].metrics)
     if found is None:
-        raise VersionError(f"the newest version has no {', '.join(MAIN)}: name a metric", run="stemma best --metric M")
+        raise VersionError("the newest version has no main figure: name a metric", run="stemma best --metric M")
     return found
 
 
@@ -277,21 +284,21 @@ def _lead(first: "Facts", second: "Facts", metric: str, resamples: int, seed: in
 
 def _tested(a: Version, b: Version, metric: str, difference: float, resamples: int, seed: int) -> Lead:
     """Paired where the test rows are the same, else from the errors of both."""
-    from stemma.statistics import metrics, resampling
+    from stemma.metrics import METRICS, names, resampling
     from stemma.versions import predictions
 
     first, second = predictions.recorded(a), predictions.recorded(b)
-    if sorted(first.classes) == sorted(second.classes):
-        second = second.in_order_of(first.classes)
-    parts = [metrics.only(parts_of(each, None), metric) for each in (first, second)]
-    if not all(parts):
+    if sorted(first.task.classes) == sorted(second.task.classes):
+        second = second.in_order_of(first.task.classes)
+    if not all(metric in names(each.task.kind) for each in (first, second)):
         raise VersionError(f"{metric} is not a figure of predictions")
-    if first.classes == second.classes and other_rows((a, b), first, second) is None:
-        found = resampling.paired(parts[1], parts[0], len(first.rows), resamples, seed)[metric]
+    of_a, of_b = (measure(each, [METRICS[metric]]) for each in (first, second))
+    if first.task.classes == second.task.classes and other_rows((a, b), first, second) is None:
+        found = resampling.paired(of_b, of_a, len(first.rows), resamples, seed)[metric]
         return Lead(difference, found.low, found.high, "paired", None)
     errors = [
-        resampling.errors(part, len(each.rows), resamples, seed)[metric]
-        for part, each in zip(parts, (first, second), strict=True)
+        resampling.errors(measured, len(each.rows), resamples, seed)[metric]
+        for measured, each in ((of_a, first), (of_b, second))
     ]
     half = NORMAL * math.hypot(*errors)
     return Lead(difference, difference - half, difference + half, "unpaired", None)

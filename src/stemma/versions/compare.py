@@ -7,7 +7,7 @@ zero, below it, or holds it.
 
 import difflib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from stemma.statistics.metrics import Parts
-    from stemma.statistics.resampling import Difference
-    from stemma.statistics.tests import Test
+    from stemma.metrics import Metric
+    from stemma.metrics.resampling import Difference, Measure
+    from stemma.metrics.tests import Test
+    from stemma.task import Task
     from stemma.versions.predictions import Predictions
     from stemma.versions.speed import Latency
 
 Verdict = Literal["better", "worse", "not distinguishable"]
 T = TypeVar("T")
-MAIN = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
 RESAMPLES = 1000
 SIGNIFICANCE = 0.05
 FEWEST = 10  # rows from which a difference is judged at all
@@ -152,7 +152,8 @@ def compare(
         on: a CSV or Parquet file with the target's column: both bundles are run on it. None: the predictions for the
             test rows, which must be the same rows.
         by: columns whose every value is compared by itself: of `on`, else of b's test rows.
-        metric: that the verdict follows from; by default roc_auc for two classes, log_loss for several, rmse.
+        metric: that the verdict follows from; by default the task's main figure: roc_auc for two classes,
+            balanced_accuracy for several, rmse.
         cost: of a false positive and of a false negative; their mean over the rows becomes the figure `cost`.
         resamples: of the bootstrap. seed: of their draws.
         latency: time both bundles.
@@ -187,7 +188,7 @@ def between(
     latency: bool = True,
 ) -> Comparison:
     """`compare` for two versions at hand."""
-    from stemma.statistics import metrics, resampling
+    from stemma.metrics import resampling
     from stemma.versions import predictions
 
     versions = a, b
@@ -197,15 +198,16 @@ def between(
     else:
         first, second = (predictions.computed(predictions.bundle_of(each), columns, str(on)) for each in versions)
     _check_task(first, second, (a.name, b.name))
-    second = second.in_order_of(first.classes)
+    second = second.in_order_of(first.task.classes)
     if columns is None:
         _check_rows(versions, first, second)
-    parts = parts_of(first, cost), parts_of(second, cost)
-    name = _metric(first.task, parts[0], metric)
-    differences = resampling.paired(*parts, rows=len(first.rows), resamples=resamples, seed=seed)
+    chosen = _metrics(first.task, cost)
+    name = _metric(first.task, list(chosen), metric)
+    a_of, b_of = (measure(each, chosen.values()) for each in (first, second))
+    differences = resampling.paired(a_of, b_of, len(first.rows), resamples, seed)
     if not math.isfinite(differences[name].difference):
         raise StemmaError(f"{name} has no meaning on these {len(first.rows)} rows: choose another metric")
-    higher = not metrics.lower_is_better(name)
+    higher = chosen[name].better == "higher"
     verdict = _verdict(differences[name], higher, len(first.rows))
     marks = _marks(versions[1], first, by, columns, on)
     sizes, notes = _sizes(versions, columns, latency)
@@ -213,7 +215,7 @@ def between(
         a=a.name,
         b=b.name,
         on=None if on is None else str(on),
-        task=first.task,
+        task=first.task.kind,
         rows=len(first.rows),
         metric=name,
         higher_is_better=higher,
@@ -221,7 +223,7 @@ def between(
         needed=_needed(differences[name], len(first.rows)) if verdict == "not distinguishable" else None,
         differences=differences,
         tests=_tests(first, second),
-        slices=_slices(first, second, marks, name, higher, cost, resamples, seed),
+        slices=_slices(first, second, marks, chosen[name], resamples, seed),
         sizes=sizes,
         resamples=resamples,
         seed=seed,
@@ -246,10 +248,10 @@ def signed(value: float) -> str:
 def _check_task(a: "Predictions", b: "Predictions", names: tuple[str, str]) -> None:
     """Refuse versions that predict different things."""
     for what, of_a, of_b in (
-        ("the task", a.task, b.task),
+        ("the task", a.task.kind, b.task.kind),
         ("the target", a.target, b.target),
-        ("the classes", sorted(a.classes), sorted(b.classes)),
-        ("the positive class", a.positive, b.positive),
+        ("the classes", sorted(a.task.classes), sorted(b.task.classes)),
+        ("the positive class", a.task.positive, b.task.positive),
     ):
         if of_a != of_b:
             shown = [", ".join(value) if isinstance(value, list) else value for value in (of_a, of_b)]
@@ -285,28 +287,32 @@ def other_rows(versions: "tuple[Version, Version]", a: "Predictions", b: "Predic
 # Figures and tests.
 
 
-def parts_of(of: "Predictions", cost: tuple[float, float] | None, mask: Any = slice(None)) -> "Parts":
-    """The figures of a version, on all rows or on some."""
-    from stemma.statistics import metrics
+def measure(of: "Predictions", chosen: "Iterable[Metric]", mask: Any = slice(None)) -> "Measure":
+    """Figures of a version for any weighting, of all rows or of some."""
+    from stemma import metrics
 
-    actual, decided, outputs = of.actual[mask], of.decided[mask], of.outputs[mask]
-    if of.task != "binary" and cost is not None:
-        raise StemmaError(f"a cost of false positives and negatives needs two classes, and the task is {of.task}")
-    if of.task == "regression":
-        return metrics.regression(actual, outputs[:, 0])
-    if of.task == "multiclass":
-        return metrics.multiclass(actual, decided, outputs)
-    place = of.classes.index(str(of.positive))
-    return metrics.binary(actual == place, decided == place, outputs[:, place], cost)
+    rows = metrics.Rows.of(of.task, of.actual[mask], of.outputs[mask], of.decided[mask])
+    chosen = tuple(chosen)
+    return lambda weights: metrics.figures(rows, weights, chosen)
 
 
-def _metric(task: str, parts: "Parts", wanted: str | None) -> str:
-    names = [name for part in parts for name in part.names]
+def _metrics(task: "Task", costs: tuple[float, float] | None) -> "dict[str, Metric]":
+    """What is compared, by name."""
+    from stemma import metrics
+
+    if costs is not None and task.positive is None:
+        raise StemmaError(f"a cost of false positives and negatives needs two classes, and the task is {task.kind}")
+    chosen = (*metrics.of_task(task.kind), *([] if costs is None else [metrics.cost(*costs)]))
+    return {metric.name: metric for metric in chosen}
+
+
+def _metric(task: "Task", names: Sequence[str], wanted: str | None) -> str:
     if wanted is None:
-        return MAIN[task]
+        return task.main
     if wanted not in names:
-        hint = " (give --cost fp=...,fn=...)" if wanted == "cost" and task == "binary" else nearest(wanted, names)
-        raise StemmaError(f"{wanted!r} is no metric of a {task} task{hint}: one of {', '.join(sorted(names))}")
+        costs = wanted == "cost" and task.positive is not None
+        hint = " (give --cost fp=...,fn=...)" if costs else nearest(wanted, names)
+        raise StemmaError(f"{wanted!r} is no metric of a {task.kind} task{hint}: one of {', '.join(sorted(names))}")
     return wanted
 
 
@@ -324,7 +330,7 @@ def _verdict(found: "Difference", higher_is_better: bool, rows: int) -> Verdict:
 
 def _needed(found: "Difference", rows: int) -> int | None:
     """More rows than there are, or None: a difference that chance hides needs more than were there."""
-    from stemma.statistics import power
+    from stemma.metrics import power
 
     needed = power.rows_needed(found.difference, found.error, rows)
     return None if needed is None else max(needed, rows + 1, FEWEST)
@@ -340,21 +346,21 @@ def _doubts(test: "Test | None", verdict: Verdict) -> tuple[str, ...]:
 
 def _tests(a: "Predictions", b: "Predictions") -> "tuple[Test, ...]":
     """Those that fit the task, on all rows."""
-    names = {"binary": ("roc_auc", "accuracy"), "multiclass": ("accuracy",), "regression": ("rmse",)}[a.task]
+    names = ("roc_auc", "accuracy") if a.task.classes else (a.task.main,)
     return tuple(test for test in (_test(name, a, b) for name in names) if test is not None)
 
 
 def _test(metric: str, a: "Predictions", b: "Predictions", mask: Any = slice(None)) -> "Test | None":
     """The test of its own that a metric has; None where it has none or the rows do not allow it."""
-    from stemma.statistics import tests
+    from stemma.metrics import tests
 
     actual = a.actual[mask]
-    if a.task == "regression":
+    if not a.task.classes:
         return tests.wilcoxon(a.decided[mask] - actual, b.decided[mask] - actual)
     if metric == "accuracy":
         return tests.mcnemar(a.decided[mask] == actual, b.decided[mask] == actual)
-    if metric == "roc_auc" and a.task == "binary":
-        place = a.classes.index(str(a.positive))
+    if metric == "roc_auc" and a.task.positive is not None:
+        place = a.task.classes.index(a.task.positive)
         positive = actual == place
         if min(positive.sum(), (~positive).sum()) >= 2:
             return tests.delong(positive, a.outputs[mask][:, place], b.outputs[mask][:, place])
@@ -392,28 +398,28 @@ def _slices(
     a: "Predictions",
     b: "Predictions",
     marks: Marks,
-    metric: str,
-    higher_is_better: bool,
-    cost: tuple[float, float] | None,
+    metric: "Metric",
     resamples: int,
     seed: int,
 ) -> tuple[Slice, ...]:
     """The metric on each slice, tested, with Holm's correction over all of them."""
-    from stemma.statistics import metrics, resampling, tests
+    from stemma.metrics import resampling, tests
 
     found: list[tuple[int, Difference, Test | None]] = []
     for _, _, mask in marks:
         rows = int(mask.sum())
-        parts = [metrics.only(parts_of(of, cost, mask), metric) for of in (a, b)]
-        difference = resampling.paired(parts[0], parts[1], rows, resamples, seed)[metric]
+        a_of, b_of = (measure(of, [metric], mask) for of in (a, b))
+        difference = resampling.paired(a_of, b_of, rows, resamples, seed)[metric.name]
         tested = rows >= FEWEST and math.isfinite(difference.error)
-        own = _test(metric, a, b, mask) if tested else None
+        own = _test(metric.name, a, b, mask) if tested else None
         found.append((rows, difference, own or (tests.z(difference.difference, difference.error) if tested else None)))
     corrected = iter(tests.holm([test.p for _, _, test in found if test is not None]))
     made = []
     for (column, value, _), (rows, difference, test) in zip(marks, found, strict=True):
         p = None if test is None else next(corrected)
-        made.append(Slice(column, value, rows, difference, test, p, _slice_verdict(difference, p, higher_is_better)))
+        made.append(
+            Slice(column, value, rows, difference, test, p, _slice_verdict(difference, p, metric.better == "higher"))
+        )
     return tuple(made)
 
 

@@ -15,11 +15,21 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.versions import lockfile
+from stemma.versions.figures import main_figure
 from stemma.versions.git import at, commit_of, contents, git, ids
-from stemma.versions.repository import INDEX, METRICS, PARAMS, PREPARED, TRAINING, WEIGHTS, Repository, opened
+from stemma.versions.repository import (
+    EVALUATION,
+    INDEX,
+    METRICS,
+    PARAMS,
+    PREPARED,
+    TRAINING,
+    WEIGHTS,
+    Repository,
+    opened,
+)
 
 CODE = "src"
-MAIN = ("test.roc_auc", "test.accuracy", "test.r2")  # the first that the newest version has is the default metric
 LETTERS = {"S": "structure", "P": "parameters", "D": "data", "T": "settings", "C": "code"}
 _FORMAT = "%H%x00%P%x00%aN%x00%aI%x00%s"
 
@@ -102,7 +112,7 @@ def log(
         number: of versions, at most; the newest.
         since: a date as Git reads it, such as 2026-01-31 or "2 weeks ago"; versions before it are left out.
         metric: a figure of reports/metrics.json: roc_auc is that of the test rows, validation.roc_auc that of the
-            validation rows. By default roc_auc, accuracy or r2 of the test rows, the first that the newest version has.
+            validation rows. By default the figure that the newest version was judged by, of the test rows.
 
     Raises:
         VersionError: there is no commit yet, or no version has the metric.
@@ -114,7 +124,11 @@ def log(
     shown = shown[:number]
     wanted = {*shown, *(history.parents[commit][0] for commit in shown if history.parents[commit])}
     parts = {commit: part for commit, part in zip(wanted, _parts(history, list(wanted)), strict=True)}
-    found = _metric(metric, [parts[commit].metrics for commit in shown])
+    measured = [commit for commit in shown if parts[commit].metrics]
+    if metric is None:
+        found = _main(repository.root, measured[0], parts[measured[0]].metrics) if measured else None
+    else:
+        found = _metric(metric, {name for commit in measured for name in parts[commit].metrics})
     entries = tuple(_entry(history, commit, parts, found) for commit in shown)
     return Log(found, entries, tuple(history.notes))
 
@@ -328,16 +342,20 @@ def _init_from(training: Any) -> str | None:
     return commit if isinstance(commit, str) else None
 
 
-def _metric(wanted: str | None, measured: Sequence[Mapping[str, float]]) -> str | None:
-    """The full name of the metric to show.
+def _main(root: Path, commit: str, metrics: Iterable[str]) -> str | None:
+    """The full name of the figure that a version was judged by."""
+    blob = ids(root, [at(commit, EVALUATION)])[0]
+    evaluation = _json(contents(root, [blob])[0]) if blob else None
+    found = main_figure(evaluation, [name.removeprefix("test.") for name in metrics if name.startswith("test.")])
+    return None if found is None else f"test.{found}"
+
+
+def _metric(wanted: str, known: set[str]) -> str:
+    """The full name of the metric asked for.
 
     Raises:
         VersionError: no version has it.
     """
-    known = {name for metrics in measured for name in metrics}
-    if wanted is None:
-        newest = next((metrics for metrics in measured if metrics), {})
-        return next((name for name in MAIN if name in newest), None)
     for name in (wanted, f"test.{wanted}"):
         if name in known:
             return name

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+import stemma.task
 from stemma.errors import BundleError, DataError, VersionError
+from stemma.task import Task
 from stemma.versions import parquet
 
 if TYPE_CHECKING:
@@ -29,20 +31,16 @@ class Predictions:
     """What one version says of some rows.
 
     Args:
-        task: binary, multiclass or regression.
+        task: its classes are in the order of the columns of `outputs`.
         target: the column that is predicted.
-        classes: in the order of the columns of `outputs`; empty for a regression.
-        positive: the class that is judged; None unless binary.
         rows: (rows,) their numbers.
         actual: (rows,) class numbers, or values.
         decided: (rows,) class numbers, or values.
         outputs: (rows, classes) probabilities, or (rows, 1) values.
     """
 
-    task: str
+    task: Task
     target: str
-    classes: tuple[str, ...]
-    positive: str | None
     rows: Array
     actual: Array
     decided: Array
@@ -50,13 +48,13 @@ class Predictions:
 
     def in_order_of(self, classes: tuple[str, ...]) -> "Predictions":
         """The same with the classes in another order."""
-        if classes == self.classes:
+        own = self.task.classes
+        if classes == own:
             return self
-        place = {name: number for number, name in enumerate(classes)}
-        number = np.array([place[name] for name in self.classes])
-        outputs = self.outputs[:, [self.classes.index(name) for name in classes]]
-        actual, decided = number[self.actual], number[self.decided]
-        return replace(self, classes=classes, actual=actual, decided=decided, outputs=outputs)
+        number = np.array([classes.index(name) for name in own])
+        outputs = self.outputs[:, [own.index(name) for name in classes]]
+        task, actual, decided = replace(self.task, classes=classes), number[self.actual], number[self.decided]
+        return replace(self, task=task, actual=actual, decided=decided, outputs=outputs)
 
 
 def recorded(version: "Version") -> Predictions:
@@ -76,19 +74,14 @@ def recorded(version: "Version") -> Predictions:
     try:
         table = parquet.read(io.BytesIO(content))
         columns = {name: table.column(name).to_numpy() for name in table.column_names}
-        task, target = str(profile["task"]), str(profile["target"])
-        classes = tuple(str(name) for name in profile["classes"])
+        task = stemma.task.of(str(profile["task"]), [str(name) for name in profile["classes"]], profile["positive"])
         order = np.argsort(columns["row"], kind="stable")
-        rows, actual, predicted = (columns[name][order] for name in ("row", "actual", "predicted"))
-        if task == "regression":
-            outputs = np.asarray(predicted, np.float64).reshape(-1, 1)
-            return Predictions(task, target, (), None, rows, np.asarray(actual, np.float64), outputs[:, 0], outputs)
-        outputs = np.column_stack([columns[f"probability_{name}"][order] for name in classes])
-        place = {name: number for number, name in enumerate(classes)}
-        actual, decided = (np.array([place[name] for name in labels], np.int64) for labels in (actual, predicted))
+        actual, decided, outputs = task.read({name: column[order] for name, column in columns.items()})
+        if not np.isfinite(outputs).all():
+            raise ValueError("a prediction is no finite number")
+        return Predictions(task, str(profile["target"]), columns["row"][order], actual, decided, outputs)
     except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
         raise VersionError(f"{PREDICTIONS} of {version.name} does not fit its profile ({_reason(error)})") from None
-    return Predictions(task, target, classes, profile["positive"], rows, actual, decided, outputs)
 
 
 def described(version: "Version", *keys: str) -> str:
@@ -171,38 +164,31 @@ def computed(bundle: "Bundle", columns: Mapping[str, Sequence[Any]], where: str)
         outputs = bundle.predict(columns)
     except BundleError as error:
         raise BundleError(f"{where}: {error}") from None
-    rows = np.arange(len(outputs))
-    if signature.task == "regression":
-        values = outputs.astype(np.float64)
-        return Predictions(signature.task, signature.target, (), None, rows, actual, values[:, 0], values)
-    place = {name: number for number, name in enumerate(signature.classes)}
-    decided = np.array([place[label] for label in signature.labels(outputs)], np.int64)
-    return Predictions(
-        signature.task, signature.target, signature.classes, signature.positive, rows, actual, decided, outputs
-    )
+    task = stemma.task.of(signature.task, signature.classes, signature.positive)
+    decided = task.decide(outputs, signature.threshold)
+    return Predictions(task, signature.target, np.arange(len(outputs)), actual, decided, outputs)
 
 
 def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:
     """Class numbers, or values, of the target's column."""
     from stemma.signature import CONVERTERS
 
-    task, target = signature.task, signature.target
-    convert = CONVERTERS["number" if task == "regression" else "string"]
-    place = {name: number for number, name in enumerate(signature.classes)}
+    target, place = signature.target, {name: number for number, name in enumerate(signature.classes)}
+    convert = CONVERTERS["string" if place else "number"]
     known = f"one of {', '.join(signature.classes)}" if len(place) <= 20 else f"one of the {len(place)} classes"
     found: list[Any] = []
     for row, value in enumerate(values, start=1):
         try:
             stripped = value.strip() if isinstance(value, str) else value
             read = convert(stripped, signature.missing)
-            found.append(float(read) if task == "regression" else place[read])
+            found.append(place[read] if place else float(read))
             wrong = not np.isfinite(found[-1])
         except (KeyError, TypeError, ValueError, OverflowError):
             wrong = True
         if wrong:
-            wanted = "a finite number" if task == "regression" else known
+            wanted = known if place else "a finite number"
             raise DataError(f"{where}: target {target!r}, row {row}: {value!r} is not {wanted}") from None
-    return np.array(found, np.float64 if task == "regression" else np.int64)
+    return np.array(found, np.int64 if place else np.float64)
 
 
 def _reason(error: Exception) -> str:

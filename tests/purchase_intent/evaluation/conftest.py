@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import stemma.task
 from purchase_intent.config import EvaluateSettings, PrepareSettings
 from purchase_intent.data import encode
 from purchase_intent.data.arrays import Arrays
@@ -41,8 +42,9 @@ class Make:
         classes = tuple("abc"[: len(edges) + 1]) if edges else ()
         width = sum(block.width for block in fitted.blocks)
         spread = {"mean": float(y.mean()), "deviation": float(y.std())} if task == "regression" else {}
-        problem = Problem(task, width, classes, blocks=fitted.blocks, **spread)
-        about = Profile(task, "score", classes, None, features, width, fitted.blocks, None, None, None, None, "row", {})
+        posed = stemma.task.of(task, classes, **spread)
+        problem = Problem(posed, width, fitted.blocks)
+        about = Profile(posed, "score", features, width, fitted.blocks, None, None, "row", {})
         return problem, about, Arrays(encode.Encoder(fitted.graph).encode(frame), y, frame)
 
     @staticmethod

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from purchase_intent.evaluation import baselines, metrics
+from purchase_intent.evaluation import baselines
+from stemma import metrics
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
@@ -14,15 +15,17 @@ from purchase_intent.evaluation import baselines, metrics
 def test_baselines_learn_from_numbers_with_gaps_and_texts(make: Any, task: str, levels: int) -> None:
     problem, about, train = make.prepared(task, 1500, levels)
     made = baselines.fit(problem, about, train, seed=0)
-    assert tuple(each.name for each in made) == baselines.names(task)
-    main, worth = metrics.MAIN[task][0], []
+    assert tuple(each.name for each in made) == baselines.names(problem.task)
+    main, worth = metrics.METRICS[problem.task.main], []
     for each in made:
         predicted = each.predict(train)
-        assert predicted.shape == (1500, max(1, len(problem.classes)))
-        if problem.classes:
+        assert predicted.shape == (1500, max(1, len(problem.task.classes)))
+        if problem.task.classes:
             assert predicted.sum(axis=1) == pytest.approx(1)
-        figure = metrics.judge(task, train.y, predicted, 0.5, 10)[main]
-        worth.append(-figure if main in metrics.LESS_IS_BETTER else figure)
+        figure = metrics.figures(
+            metrics.Rows.of(problem.task, train.y, predicted, problem.task.decide(predicted)), of=[main]
+        )[main.name]
+        worth.append(-figure if main.better == "lower" else figure)
     assert worth[0] < worth[1] and worth[0] < worth[2]
     if task == "binary":
         assert worth[0] == 0.5 and worth[1] > 0.9
@@ -41,7 +44,7 @@ def test_more_levels_than_boosting_takes_and_texts_never_seen_are_taken(make: An
     trees = baselines.fit(problem, about, train, 0)[2]
     strange = train.frame.assign(kind="never seen")
     assert np.isfinite(trees.predict(type(train)(train.x, train.y, strange))).all()
-    assert metrics.judge("binary", train.y, trees.predict(train), 0.5, 10)["roc_auc"] > 0.9
+    assert metrics.figures(metrics.Rows.of(problem.task, train.y, trees.predict(train)))["roc_auc"] > 0.9
 
 
 def test_a_large_table_is_learned_from_a_sample_that_is_told(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from purchase_intent.evaluation import calibration, decision
-from purchase_intent.models.base import Problem
 from stemma.errors import EvaluationError, SettingsError
+from stemma.task import Task, of
 
-BINARY = Problem("binary", 3, ("no", "yes"))
+BINARY = of("binary", ("no", "yes"))
 
 
-def sure(rows: int, by: float, classes: int = 2) -> tuple[Problem, np.ndarray, np.ndarray]:
+def sure(rows: int, by: float, classes: int = 2) -> tuple[Task, np.ndarray, np.ndarray]:
     """Scores that are `by` times too large, and outcomes of the right ones."""
     generator = np.random.default_rng(0)
-    problem = BINARY if classes == 2 else Problem("multiclass", 3, tuple("abc"[:classes]))
+    problem = BINARY if classes == 2 else of("multiclass", tuple("abc"[:classes]))
     scores = generator.normal(0, 2, (rows, problem.outputs)).astype(np.float32)
     chances = problem.predictions(scores).cumsum(axis=1)
     y = (generator.random((rows, 1)) > chances).sum(axis=1)
@@ -70,14 +70,16 @@ def test_a_precision_out_of_reach_is_one_line_with_the_best_there_is(make: Any) 
     )
 
 
-@pytest.mark.parametrize("task", ["multiclass", "regression"])
-def test_a_rule_needs_two_classes(make: Any, task: str) -> None:
+@pytest.mark.parametrize("task", [of("multiclass", "abc"), of("regression")], ids=lambda task: task.kind)
+def test_a_rule_needs_two_classes(make: Any, task: Task) -> None:
     decision.check(task, make.settings())
-    with pytest.raises(SettingsError, match=f"evaluate.threshold: the rule f1 needs two classes, data.task is {task}"):
+    with pytest.raises(
+        SettingsError, match=f"evaluate.threshold: the rule f1 needs two classes, data.task is {task.kind}"
+    ):
         decision.check(task, make.settings(threshold="f1"))
 
 
 def test_a_regression_has_nothing_to_calibrate(make: Any) -> None:
-    decision.check("multiclass", make.settings(calibration="temperature"))
+    decision.check(of("multiclass", "abc"), make.settings(calibration="temperature"))
     with pytest.raises(SettingsError, match=r"evaluate.calibration: temperature needs classes.*none`$"):
-        decision.check("regression", make.settings(calibration="temperature"))
+        decision.check(of("regression"), make.settings(calibration="temperature"))

@@ -11,6 +11,7 @@ from purchase_intent import config
 from purchase_intent.data import profile
 from purchase_intent.evaluation import folds
 from stemma.errors import EvaluationError
+from stemma.task import of
 from worlds import ROOT
 
 FIGURES = [{"roc_auc": value} for value in (0.90, 0.92, 0.91, 0.95, 0.92)]
@@ -62,6 +63,6 @@ def test_the_rows_of_all_splits_come_back_in_the_order_of_the_table(tmp_path: Pa
     table = pd.DataFrame({"row": range(4), "kind": kinds, "y": [1.0, 2.0, 3.0, 4.0]})
     for name, rows in {"train": [3, 0], "validation": [2], "test": [1]}.items():
         table.iloc[rows].to_parquet(tmp_path / f"{name}.parquet")
-    about = profile.Profile("regression", "y", (), None, (), 0, (), None, None, None, None, "row", {})
+    about = profile.Profile(of("regression"), "y", (), 0, (), None, None, "row", {})
     whole = folds.whole(tmp_path, about)
     pd.testing.assert_frame_equal(whole, table.drop(columns="row"))

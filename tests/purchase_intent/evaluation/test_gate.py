@@ -6,13 +6,15 @@ import pytest
 
 from purchase_intent.evaluation import gate
 from stemma.errors import SettingsError
+from stemma.task import of
 
+TASKS = {"binary": of("binary", "ab"), "regression": of("regression")}
 TEST = {"roc_auc": 0.9, "log_loss": 0.25, "recall": None}
 OTHERS = {"logistic": {"roc_auc": 0.89}, "gradient_boosting": {"roc_auc": 0.9}}
 
 
 def passed(minimum: dict[str, Any], task: str = "binary", figures: Any = TEST, others: Any = OTHERS) -> list[bool]:
-    return [demand.passed for demand in gate.demands(minimum, task, figures, others)]
+    return [demand.passed for demand in gate.demands(minimum, TASKS[task], figures, others)]
 
 
 def test_a_number_is_the_least_that_is_allowed() -> None:
@@ -38,12 +40,12 @@ def test_a_regression_is_better_when_its_rmse_is_lower() -> None:
 
 def test_a_figure_that_is_not_defined_does_not_pass() -> None:
     assert passed({"recall": 0.1}) == [False]
-    assert "recall not defined on the test rows" in str(gate.demands({"recall": 0.1}, "binary", TEST, {})[0])
+    assert "recall not defined on the test rows" in str(gate.demands({"recall": 0.1}, TASKS["binary"], TEST, {})[0])
 
 
 def test_a_failed_demand_names_the_figure_and_what_was_needed() -> None:
     minimum = {"roc_auc": 0.95, "log_loss": 0.2, "better_than": "logistic"}
-    lines = [str(demand) for demand in gate.demands(minimum, "binary", TEST, OTHERS)]
+    lines = [str(demand) for demand in gate.demands(minimum, TASKS["binary"], TEST, OTHERS)]
     assert lines == [
         "roc_auc 0.9000 on the test rows, evaluate.minimum asks for at least 0.95",
         "log_loss 0.2500 on the test rows, evaluate.minimum allows at most 0.2",
@@ -64,4 +66,4 @@ def test_a_failed_demand_names_the_figure_and_what_was_needed() -> None:
 )
 def test_a_wrong_name_is_refused_with_the_nearest(minimum: dict[str, Any], task: str, line: str) -> None:
     with pytest.raises(SettingsError, match=line):
-        gate.check(minimum, task)
+        gate.check(minimum, TASKS[task])

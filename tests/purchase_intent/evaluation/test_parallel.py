@@ -18,6 +18,7 @@ import pytest
 
 from purchase_intent.evaluation import gate, parallel
 from stemma.errors import EvaluationError
+from stemma.task import of
 
 WAITING = """
 import signal, time
@@ -35,7 +36,7 @@ def test_results_come_in_the_order_of_the_jobs() -> None:
 
 
 def test_an_error_is_one_line_with_the_name_of_its_job() -> None:
-    jobs = [({"roc_auc": 0.5}, "binary"), ({"nothing": 0.5}, "binary")]
+    jobs = [({"roc_auc": 0.5}, of("binary")), ({"nothing": 0.5}, of("binary"))]
     with pytest.raises(EvaluationError, match=r"^fold 2 of 2: evaluate.minimum: 'nothing' is no metric"):
         parallel.run(gate.check, jobs, ["fold 1 of 2", "fold 2 of 2"], 1)
 

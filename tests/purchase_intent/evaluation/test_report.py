@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import stemma.task
 from purchase_intent import config
 from purchase_intent.data.arrays import Arrays
 from purchase_intent.evaluation import assessment, baselines, charts, curves, decision, document, record, report, words
@@ -21,7 +22,8 @@ def made(make: Any, task: str, classes: tuple[str, ...] | None = None, **changed
     """The record and the pictures of a gradient boosting that plays the network."""
     problem, about, rows = make.prepared(task, 600)
     if classes:
-        problem, about = replace(problem, classes=classes), replace(about, classes=classes)
+        posed = stemma.task.of(task, classes)
+        problem, about = replace(problem, task=posed), replace(about, task=posed)
     names = ("train", "validation", "test")
     raw = {"source": "a.csv", "rows": 600, "splits": {name: {"rows": 200} for name in names}}
     about = replace(about, raw=raw)
@@ -31,11 +33,11 @@ def made(make: Any, task: str, classes: tuple[str, ...] | None = None, **changed
     own = make.settings(**{"slices": ("kind", "size")} | changed)
     splits = {name: cut[name] for name in ("validation", "test")}
     others = {
-        each.name: assessment.of_baseline(each, problem, splits, own)
+        each.name: assessment.of_baseline(each, problem.task, splits, own)
         for each in baselines.fit(problem, about, cut["train"], 0)
     }
     chosen = decision.Decision("fixed" if task == "binary" else None, 0.5 if task == "binary" else None)
-    network = assessment.Judgement(others["gradient_boosting"].predictions, chosen.threshold)
+    network = assessment.Judgement(problem.task, others["gradient_boosting"].predictions, chosen.threshold)
     settings = config.load(ROOT / "params.yaml").model_copy(update={"evaluate": own})
     figures = {"roc_auc": 0.5, "balanced_accuracy": 0.5, "rmse": 0.5, "mae": 0.4, "r2": 0.3}
     figures |= dict.fromkeys(("pr_auc", "log_loss", "f1", "accuracy"), 0.5)
@@ -45,10 +47,10 @@ def made(make: Any, task: str, classes: tuple[str, ...] | None = None, **changed
     told = record.make(settings, about, splits, chosen, network, others, folds)
     learned = {name: e for name, e in others.items() if name not in words.CONSTANT}
     points = {
-        name: curves.tables(task, problem.classes, cut["test"].y, e.predictions["test"], e.threshold, 10)
+        name: curves.tables(problem.task, cut["test"].y, e.predictions["test"], e.decided("test"), 10)
         for name, e in {words.NETWORK: network, **learned}.items()
     }
-    return told, charts.draw_all(told, cut["test"].y, network.predictions["test"], points)
+    return told, charts.draw_all(problem.task, told, cut["test"].y, network.predictions["test"], points)
 
 
 class Checker(HTMLParser):
@@ -126,7 +128,7 @@ def test_names_from_a_table_never_become_markup(make: Any) -> None:
 
 def test_a_figure_that_is_not_defined_is_a_dash_and_null(make: Any) -> None:
     told, _ = made(make, "binary", bootstrap=0)
-    told["test"]["precision"] = {"value": None, "low": None, "high": None}
+    told["test"]["precision"] |= {"value": None, "low": None, "high": None}
     assert "| precision | - |  |" in document.markdown(report.write(told), "plots")
     assert "NaN" not in json.dumps(told, allow_nan=False)
 

@@ -15,6 +15,7 @@ import onnx
 import pandas as pd
 import pytest
 
+import stemma.task
 from purchase_intent import config, formats, models
 from purchase_intent.config import ExportSettings, PrepareSettings, TabularSettings, TrainSettings
 from purchase_intent.data import encode
@@ -71,7 +72,7 @@ def make(framework: str, task: str, fit: bool = True) -> formats.Served:
     encoder = encode.Encoder(fitted.graph)
     x = encoder.encode(frame)
     mean, deviation = (100.0, 20.0) if task == "regression" else (0.0, 1.0)
-    problem = Problem(task, encoder.width, TASKS[task], mean, deviation, fitted.blocks)
+    problem = Problem(stemma.task.of(task, TASKS[task], mean=mean, deviation=deviation), encoder.width, fitted.blocks)
     settings = TabularSettings(
         name=f"{PREFIXES[framework]}_tabular", framework=framework,  # type: ignore[arg-type]
         members=2, hidden=(8,), embedding=3, bins=4, dropout=0.1,
@@ -170,7 +171,7 @@ def test_a_format_gives_what_the_network_gives_for_any_number_of_rows(
     for rows in (200, 7, 1, 0)[: 3 if name in NOT_EMPTY else 4]:
         got = run(served, name, way, tmp_path / formats.FORMATS[name].file, frame[:rows])
         if rows:
-            parity.compare(got, expected(served, frame[:rows]), 1e-5, served.problem.deviation, name)
+            parity.compare(got, expected(served, frame[:rows]), 1e-5, served.problem.task.deviation, name)
         assert len(got) == rows
 
 
@@ -280,7 +281,7 @@ def test_float16_is_inside_alone_and_near_the_network(framework: str, task: str,
     assert {entry.domain for entry in graph.opset_import} <= {"", "ai.onnx.ml"}
     frame = table(100, seed=7)
     got = run(served, "onnx", way, tmp_path / "model.onnx", frame)
-    found = parity.compare(got, expected(served, frame), 1e-2, served.problem.deviation)
+    found = parity.compare(got, expected(served, frame), 1e-2, served.problem.task.deviation)
     assert found.largest > 0
     write(served, "onnx", tmp_path / "again")
     assert (tmp_path / "again/model.onnx").read_bytes() == (tmp_path / "model.onnx").read_bytes()

@@ -13,17 +13,18 @@ from purchase_intent.config import TabularSettings
 from purchase_intent.data.profile import Block
 from purchase_intent.models import inputs
 from purchase_intent.models.base import Problem
+from stemma.task import of
 from worlds import PREFIXES
 
 BLOCKS = (
     Block("age", "numeric", 0, 1), Block("income", "numeric", 1, 1), Block("colour", "binary", 2, 3),
     Block("city", "code", 5, 1, 60), Block("height", "numeric", 6, 1),
 )  # fmt: skip
-MIXED = Problem("binary", 7, ("no", "yes"), blocks=BLOCKS)
+MIXED = Problem(of("binary", ("no", "yes")), 7, blocks=BLOCKS)
 
 
 def numeric(columns: int) -> Problem:
-    return Problem("binary", columns, ("no", "yes"))
+    return Problem(of("binary", ("no", "yes")), columns)
 
 
 def test_neighbouring_numbers_of_a_kind_are_one_run() -> None:

@@ -12,6 +12,7 @@ from purchase_intent.models import training
 from purchase_intent.models.base import Epoch, Model, Problem, Rows
 from stemma import runtime, weights
 from stemma.errors import TrainingError
+from stemma.task import of
 from worlds import PREFIXES
 
 FRAMEWORKS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PREFIXES]
@@ -20,9 +21,9 @@ BLOCKS = (
     Block("x", "numeric", 0, 3), Block("flag", "binary", 3, 1), Block("city", "code", 4, 1, LEVELS),
 )  # fmt: skip
 PROBLEMS = {
-    "binary": Problem("binary", 5, ("no", "yes"), blocks=BLOCKS),
-    "multiclass": Problem("multiclass", 5, ("a", "b", "c"), blocks=BLOCKS),
-    "regression": Problem("regression", 5, (), 100.0, 20.0, BLOCKS),
+    "binary": Problem(of("binary", ("no", "yes")), 5, blocks=BLOCKS),
+    "multiclass": Problem(of("multiclass", ("a", "b", "c")), 5, blocks=BLOCKS),
+    "regression": Problem(of("regression", mean=100.0, deviation=20.0), 5, BLOCKS),
 }
 
 
@@ -188,7 +189,7 @@ def test_mixed_precision_keeps_codes_apart(framework: str, tmp_path: Path, monke
     network = importlib.import_module(f"purchase_intent.models.{framework}.network")
     cpu = network.choose_device(settings())
     monkeypatch.setattr(network, "choose_device", lambda settings: cpu)
-    problem = Problem("binary", 1, ("no", "yes"), blocks=(Block("city", "code", 0, 1, 1001),))
+    problem = Problem(of("binary", ("no", "yes")), 1, blocks=(Block("city", "code", 0, 1, 1001),))
     draw = np.random.default_rng(0)
     codes = draw.integers(900, 1001, 600)
     table = Rows(codes[:, None].astype(np.float32), (codes % 2).astype(np.float32))

@@ -19,6 +19,7 @@ from purchase_intent.models import training
 from purchase_intent.models.base import Epoch, Fit, Model, Problem, Rows
 from stemma import weights
 from stemma.errors import TrainingError, WeightsError
+from stemma.task import of
 from worlds import PREFIXES
 
 FRAMEWORKS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PREFIXES]
@@ -74,9 +75,9 @@ def rows(task: str, count: int = 300, seed: int = 0) -> Rows:
 
 
 PROBLEMS = {
-    "binary": Problem("binary", 5, ("no", "yes")),
-    "multiclass": Problem("multiclass", 5, ("a", "b", "c")),
-    "regression": Problem("regression", 5, (), 100.0, 20.0),
+    "binary": Problem(of("binary", ("no", "yes")), 5),
+    "multiclass": Problem(of("multiclass", ("a", "b", "c")), 5),
+    "regression": Problem(of("regression", mean=100.0, deviation=20.0), 5),
 }
 
 
@@ -95,7 +96,7 @@ def test_a_fit_learns_and_gives_predictions_of_the_promised_shape(framework: str
         assert predicted.shape == (50, 1)
         assert np.abs(predicted[:, 0] - rows(task, 50, 2).y).mean() < 8
     else:
-        assert predicted.shape == (50, len(PROBLEMS[task].classes))
+        assert predicted.shape == (50, len(PROBLEMS[task].task.classes))
         assert np.allclose(predicted.sum(axis=1), 1, atol=1e-6)
         assert (predicted.argmax(axis=1) == rows(task, 50, 2).y).mean() > 0.85
 
@@ -242,7 +243,7 @@ def test_early_stopping_restores_the_best_epoch(framework: str, tmp_path: Path) 
     ).tolist()
     assert len(losses) == done.kept + 3 < 60
     assert done.kept == int(np.argmin(means)) + 1
-    kept = float(model.problem.losses(model.scores(judge.x), judge.y).mean())
+    kept = float(model.problem.task.losses(model.scores(judge.x), judge.y).mean())
     assert kept == pytest.approx(losses[done.kept - 1], rel=1e-6)
 
 
@@ -373,11 +374,11 @@ def test_losses_match_scikit_learn() -> None:
     generator = np.random.default_rng(0)
     scores = generator.normal(size=(50, 1)).astype(np.float32)
     y = generator.integers(0, 2, 50)
-    binary = PROBLEMS["binary"]
+    binary = PROBLEMS["binary"].task
     assert binary.losses(scores, y).mean() == pytest.approx(log_loss(y, binary.predictions(scores)[:, 1]), rel=1e-5)
     scores = generator.normal(size=(50, 3)).astype(np.float32)
     y = generator.integers(0, 3, 50)
-    many = PROBLEMS["multiclass"]
+    many = PROBLEMS["multiclass"].task
     assert many.losses(scores, y).mean() == pytest.approx(log_loss(y, many.predictions(scores)), rel=1e-5)
     assert many.losses(np.array([[1e4, -1e4, 0.0]], np.float32), np.array([1]))[0] == pytest.approx(2e4)
     assert not math.isnan(binary.losses(np.array([[1e4]], np.float32), np.array([0]))[0])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -204,16 +205,26 @@ def test_an_unknown_metric_tells_the_nearest(three_versions: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("figures", "metric"),
+    ("evaluation", "metric"),
     [
-        ({"accuracy": 0.5, "log_loss": 1.0}, "test.accuracy"),
-        ({"r2": 0.5, "rmse": 1.0}, "test.r2"),
-        ({"rmse": 1.0}, None),
+        ({"main": "f1"}, "test.f1"),
+        ({"main": "not measured"}, "test.balanced_accuracy"),
+        (None, "test.balanced_accuracy"),
+        ({"main": ["f1"]}, "test.balanced_accuracy"),
     ],
 )
-def test_the_main_metric_follows_the_task(world: World, figures: dict[str, float], metric: str | None) -> None:
-    world.version("first", parts(metrics={"test": figures}))
+def test_the_metric_is_what_the_newest_version_was_judged_by(world: World, evaluation: Any, metric: str) -> None:
+    one = parts(metrics={"test": {"roc_auc": 1.0}})
+    world.version("first", one)
+    figures = {"accuracy": 0.5, "balanced_accuracy": 0.5, "f1": 0.5, "rmse": 1.0}
+    tensors = changed(one.tensors, "output.bias")
+    world.version("second", one.but(tensors=tensors, metrics={"test": figures}, evaluation=evaluation))
     assert versions.log(world.folder).metric == metric
+
+
+def test_without_a_main_figure_there_is_no_metric(world: World) -> None:
+    world.version("first", parts(metrics={"test": {"odd": 0.5}}, evaluation=None))
+    assert versions.log(world.folder).metric is None
 
 
 def test_versions_without_metrics_are_shown_without(world: World, run: Run) -> None:

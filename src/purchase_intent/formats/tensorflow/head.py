@@ -30,11 +30,11 @@ def frozen(served: Served) -> Any:
 
 def predictions(served: Served, scores: Any) -> Any:
     """Scores (rows, outputs) -> probabilities (rows, classes), or values (rows, 1)."""
-    problem = served.problem
-    if problem.task == "regression":
-        return scores * problem.deviation + problem.mean
+    task = served.problem.task
+    if task.head == "rescale":
+        return scores * task.deviation + task.mean
     scores = scores / served.temperature
-    if problem.task == "binary":
+    if task.head == "sigmoid":
         scores = tf.concat([tf.zeros_like(scores), scores], axis=1)
     return tf.nn.softmax(scores, axis=1)
 

@@ -29,14 +29,13 @@ class Whole(nn.Module):
         super().__init__()
         self.network = copy.deepcopy(served.model.network).cpu()  # type: ignore[attr-defined]
         self.task, self.temperature = served.problem.task, served.temperature
-        self.mean, self.deviation = served.problem.mean, served.problem.deviation
 
     def forward(self, encoded: Any) -> Any:
         scores = self.network(encoded)
-        if self.task == "regression":
-            return scores * self.deviation + self.mean
+        if self.task.head == "rescale":
+            return scores * self.task.deviation + self.task.mean
         scores = scores / self.temperature
-        if self.task == "binary":
+        if self.task.head == "sigmoid":
             scores = torch.cat([torch.zeros_like(scores), scores], dim=1)
         return torch.softmax(scores, dim=1)
 

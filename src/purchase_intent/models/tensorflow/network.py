@@ -48,7 +48,7 @@ class KerasModel(Model):
             self.learning = _learning(self.network, self.fitted, settings)
             self.optimizer = _optimizer(self.learning, settings)
             self.x = tf.constant(train.x)
-            self.y = tf.constant(self.problem.targets(train.y))
+            self.y = tf.constant(self.problem.task.targets(train.y))
             self.row_weights = None if row_weights is None else tf.constant(row_weights)
         self.batch_size, self.clip_norm = settings.batch_size, settings.clip_norm
         self._graph = tf.function(self._epoch)
@@ -104,9 +104,10 @@ class KerasModel(Model):
             y = tf.concat([y] * members, axis=0)
             row_weights = None if row_weights is None else tf.tile(row_weights, [members])
             scores = tf.reshape(scores, (-1, scores.shape[2]))
-        if self.problem.task == "regression":
+        loss = self.problem.task.loss
+        if loss == "squared_error":
             each = tf.square(scores - y)[:, 0]
-        elif self.problem.task == "binary":
+        elif loss == "binary_cross_entropy":
             each = tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=scores)[:, 0]
         else:
             each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=scores)
@@ -161,11 +162,15 @@ class KerasModel(Model):
             self.fitted.set_weights(self.network.get_weights())
 
     def save(self, folder: Path) -> None:
+        head = self.problem.task.head
         weights.write(
             folder,
             weights.keras_tensors(self.network),
             framework=self.framework,
-            layers=[*weights.keras_layers(self.network), weights.Layer(self.problem.head, self.problem.head, {})],
+            layers=[
+                *weights.keras_layers(self.network),
+                weights.Layer(head, head, {}),
+            ],
             buffers=weights.keras_buffers(self.network),
             config=self.network.get_config(),
         )

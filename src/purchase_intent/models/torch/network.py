@@ -51,7 +51,7 @@ class TorchModel(Model):
         self.mixed = settings.precision == "mixed"
         self.decay = settings.weight_decay if settings.optimizer == "sgd" else 0.0
         self.x = torch.from_numpy(train.x).to(self.device)
-        self.y = torch.from_numpy(self.problem.targets(train.y)).to(self.device)
+        self.y = torch.from_numpy(self.problem.task.targets(train.y)).to(self.device)
         self.row_weights = None if row_weights is None else torch.from_numpy(row_weights).to(self.device)
         self.optimizer = _optimizer(self.network, settings, fused=self.device.type in ("cpu", "cuda"))
         self.recorded = self._record() if settings.epochs * (len(train.x) // self.batch_size) >= WORTH else None
@@ -161,9 +161,10 @@ class TorchModel(Model):
             y = y.expand(len(scores), *y.shape).flatten(0, 1)
             weights = None if weights is None else weights.repeat(len(scores))
             scores = scores.flatten(0, 1)
-        if self.problem.task == "regression":
+        loss = self.problem.task.loss
+        if loss == "squared_error":
             return functional.mse_loss(scores, y)
-        if self.problem.task == "binary":
+        if loss == "binary_cross_entropy":
             each = None if weights is None else weights[:, None]
             return functional.binary_cross_entropy_with_logits(scores, y, weight=each)
         if weights is None:
@@ -223,12 +224,12 @@ class TorchModel(Model):
         self.network.load_state_dict({name: torch.from_numpy(np.array(t)) for name, t in weights.items()})
 
     def save(self, folder: Path) -> None:
-        network = self.network.eval()
+        network, head = self.network.eval(), self.problem.task.head
         weights.write(
             folder,
             weights.torch_tensors(network),
             framework=self.framework,
-            layers=[*weights.torch_layers(network), weights.Layer(self.problem.head, self.problem.head, {})],
+            layers=[*weights.torch_layers(network), weights.Layer(head, head, {})],
             buffers=[name for name, _ in network.named_buffers()],
         )
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import NormalIndPower
 
-from stemma.statistics import power
+from stemma.metrics import power
 
 
 @pytest.mark.parametrize(("difference", "error", "rows"), [(0.01, 0.01, 1000), (-0.003, 0.002, 50), (5.0, 4.0, 200)])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from stemma.statistics import tests
+from stemma.metrics import tests
 
 # aSAH: outcome of 113 patients after aneurysmal subarachnoid haemorrhage (1: poor), the WFNS grade at admission and the
 # blood marker S100 beta; N. Turck et al., Intensive Care Medicine 36, 2010; the data set of the R package pROC.

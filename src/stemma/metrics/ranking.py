@@ -1,6 +1,7 @@
 """Areas under the ROC and the precision-recall curve, for many weightings of the same rows."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,21 @@ class Ranking:
             return math.nan, average
         wins = (own * (below[self._low] + below[self._high])).sum() / 2 - positive * positive / 2
         return float(wins / (positive * (total - positive))), average
+
+
+def roc_auc(positive: NDArray[np.bool_], score: NDArray[Any]) -> float:
+    """Of plain scores (rows,), see `Ranking.areas`."""
+    return _ranked(positive, score)[0]
+
+
+def areas(actual: NDArray[Any], probabilities: NDArray[Any]) -> list[tuple[float, float]]:
+    """ROC-AUC and average precision of each class against the rest; see `Ranking.areas`."""
+    return [_ranked(actual == number, column) for number, column in enumerate(probabilities.T)]
+
+
+def _ranked(positive: NDArray[np.bool_], score: NDArray[Any]) -> tuple[float, float]:
+    order = np.argsort(score, kind="stable")
+    return Ranking(positive[order], score[order].astype(np.float64)).areas(np.ones(len(score)))
 
 
 def _cumulated(weights: Floats) -> Floats:

@@ -1,0 +1,97 @@
+"""The bootstrap. A resample is a number of times that each row counts, so it is a weighting: no row is copied.
+
+B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993: the standard error is the deviation over the
+resamples (chapter 6), the interval their percentiles (chapter 13). Bins and thresholds stay as they are in every
+resample. Resamples in which a figure is not defined are left out; where they are more than half, nothing is known.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Measure = Callable[[Floats], Mapping[str, float]]  # how often each row counts (rows,) -> figures by name
+Interval = tuple[float, float]
+RESAMPLES = 1000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One figure of two versions; NaN for what is not known.
+
+    Args:
+        a, b: the figure of each on all rows.
+        difference: b - a.
+        low, high: the 95 % interval of the difference.
+        error: its standard error.
+    """
+
+    a: float
+    b: float
+    difference: float
+    low: float
+    high: float
+    error: float
+
+
+def resamples(rows: int, count: int, seed: int) -> Iterator[Floats]:
+    """How often each row is drawn when as many rows as there are, are drawn with replacement."""
+    generator = np.random.default_rng(seed)
+    for _ in range(count):
+        yield np.bincount(generator.integers(0, rows, rows, dtype=np.uint32), minlength=rows).astype(np.float64)
+
+
+def drawn(measure: Measure, rows: int, count: int, seed: int) -> dict[str, Floats]:
+    """Each figure over the resamples (count,)."""
+    found = [measure(weights) for weights in resamples(rows, count, seed)]
+    return {name: np.array([figures[name] for figures in found]) for name in (found[0] if found else ())}
+
+
+def intervals(measure: Measure, rows: int, count: int, seed: int) -> dict[str, Interval | None]:
+    """The 95 % interval of each figure; none at all of no resamples."""
+    return {name: percentiles(values) for name, values in drawn(measure, rows, count, seed).items()}
+
+
+def percentiles(values: Floats) -> Interval | None:
+    """The middle 95 % of the values that are numbers; None where most are not."""
+    known = values[np.isfinite(values)]
+    if 2 * len(known) < len(values):
+        return None
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def paired(a: Measure, b: Measure, rows: int, count: int = RESAMPLES, seed: int = 0) -> dict[str, Difference]:
+    """The difference of every figure: both versions on the same resamples, so that what is hard for both cancels.
+
+    Args:
+        a, b: figures of two versions on the same rows, in the same order.
+    """
+
+    def measure(weights: Floats) -> dict[str, float]:
+        of_a, of_b = a(weights), b(weights)
+        return {name: of_b[name] - of_a[name] for name in of_a}
+
+    ones = np.ones(rows)
+    of_a, of_b, moved = a(ones), b(ones), drawn(measure, rows, count, seed)
+    return {name: _difference(of_a[name], of_b[name], values) for name, values in moved.items()}
+
+
+def errors(measure: Measure, rows: int, count: int = RESAMPLES, seed: int = 0) -> dict[str, float]:
+    """The standard error of every figure."""
+    found = measure(np.ones(rows))
+    return {
+        name: _difference(0.0, found[name], values).error for name, values in drawn(measure, rows, count, seed).items()
+    }
+
+
+def _difference(a: float, b: float, values: Floats) -> Difference:
+    interval = percentiles(values)
+    known = values[np.isfinite(values)]
+    if not math.isfinite(b - a) or interval is None or len(known) < 2:
+        return Difference(a, b, b - a, math.nan, math.nan, math.nan)
+    return Difference(a, b, b - a, *interval, float(known.std(ddof=1)))

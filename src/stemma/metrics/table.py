@@ -1,0 +1,182 @@
+"""Every figure, once: its name, unit, direction, the tasks that have it, and how it is computed.
+
+Figures are those of scikit-learn 1.9 with `sample_weight`, on the rows and on resamples of them; a test keeps it so.
+Where one is not defined:
+
+- 0 / 0 in precision, recall, F1 and Matthews' correlation is 0 (`zero_division=0`): nothing is predicted positive, no
+  row is positive, all rows are of one class. Averages are over all classes of the task, also those without a row.
+- balanced accuracy is the mean over the classes that have rows.
+- ROC-AUC is NaN where a class, or all but one, has no row; PR-AUC where the class has none.
+- R2 of a constant target is 1 where every prediction is right, else 0; of fewer than two rows it is NaN.
+- every figure of no rows, or of rows that all weigh 0, is NaN; figures of decisions are where nothing is decided.
+
+In files NaN is null.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from stemma.metrics.rows import Floats, Rows, Sample
+
+Better = Literal["higher", "lower"]
+CLASSES, VALUES = ("binary", "multiclass"), ("regression",)
+LOWER = frozenset({"cost", "loss", "mape", "mse"})  # of figures that are in files and not in the table
+LOWER_ENDS = ("_loss", "_error")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure.
+
+    Args:
+        name: in files and on the command line.
+        label: where people read it.
+        meaning: what it says, in a few words.
+        better: which way.
+        unit: nats, target (that of the target), or None.
+        tasks: the kinds that have it.
+        measure: rows with weights -> the figure; NaN where it is not defined. Called only if a row has weight.
+    """
+
+    name: str
+    label: str
+    meaning: str
+    better: Better
+    unit: str | None
+    tasks: tuple[str, ...]
+    measure: Callable[[Sample], float]
+
+
+def accuracy(sample: Sample) -> float:
+    return float(np.trace(sample.confusion)) / sample.total
+
+
+def balanced_accuracy(sample: Sample) -> float:
+    """Brodersen et al., ICPR 2010."""
+    occurs = sample.confusion.sum(axis=1) != 0
+    return float(np.mean(sample.by_class[1][occurs]))
+
+
+def mcc(sample: Sample) -> float:
+    """Biochimica et Biophysica Acta 405, 1975; several classes: Gorodkin, Comput. Biology and Chemistry 28, 2004."""
+    confusion, total = sample.confusion, sample.total
+    hit, actual, decided = float(np.trace(confusion)), confusion.sum(axis=1), confusion.sum(axis=0)
+    spread = (total**2 - float(np.square(actual).sum())) * (total**2 - float(np.square(decided).sum()))
+    covered = hit * total - float((actual * decided).sum())
+    return 0.0 if spread <= 0 else covered / math.sqrt(spread)
+
+
+def calibration_error(sample: Sample) -> float:
+    """Expected calibration error: how far mean probability and share of outcomes are apart, over bins (Naeini, Cooper
+    and Hauskrecht, AAAI 2015) of equal size (Nguyen and O'Connor, EMNLP 2015); of several classes that of the decided
+    one (Guo et al., ICML 2017)."""
+    error: float = sample.rows.bins.error(sample.sorted)
+    return error / sample.total
+
+
+def r2(sample: Sample) -> float:
+    if sample.rows.count < 2:
+        return math.nan
+    y, weights = sample.rows.y, sample.sorted
+    mean = float((y * weights).sum()) / sample.total
+    variance = float((np.square(y - mean) * weights).sum()) / sample.total
+    if variance > sample.rows.noise:
+        return 1 - sample.means["squared"] / variance
+    return float(sample.means["squared"] == 0)
+
+
+def error_quantile(share: float) -> Callable[[Sample], float]:
+    """The least error that so many rows do not exceed (Hyndman and Fan, The American Statistician 50, 1996,
+    definition 1)."""
+
+    def measure(sample: Sample) -> float:
+        place = int(np.searchsorted(sample.cumulated, share * sample.total))
+        return float(sample.rows.errors[min(place, sample.rows.count - 1)])
+
+    return measure
+
+
+def cost(false_positive: float, false_negative: float) -> Metric:
+    """The mean cost of a row, of two classes, by what wrong decisions cost: for `figures`, beside the table."""
+
+    def measure(sample: Sample) -> float:
+        positive = sample.rows.place
+        negative = 1 - positive
+        wrong = sample.confusion[negative, positive], sample.confusion[positive, negative]
+        return float(false_positive * wrong[0] + false_negative * wrong[1]) / sample.total
+
+    return Metric("cost", "cost", "mean cost of a row", "lower", None, ("binary",), measure)
+
+
+_TABLE = (
+    # Losses are in nats. Brier: Monthly Weather Review 78, 1950; of several classes the sum over them, from 0 to 2.
+    Metric("log_loss", "log loss", "surprise per row, in nats", "lower", "nats", CLASSES,
+           lambda s: s.means["log_loss"]),
+    Metric("accuracy", "accuracy", "share of rows decided rightly", "higher", None, CLASSES, accuracy),
+    Metric("balanced_accuracy", "balanced accuracy", "mean recall of the classes", "higher", None, CLASSES,
+           balanced_accuracy),
+    Metric("precision", "precision", "share of those decided positive that are", "higher", None, CLASSES,
+           lambda s: s.averaged(s.by_class[0])),
+    Metric("recall", "recall", "share of the positive that are found", "higher", None, CLASSES,
+           lambda s: s.averaged(s.by_class[1])),
+    Metric("f1", "F1", "harmonic mean of precision and recall", "higher", None, CLASSES,
+           lambda s: s.averaged(s.by_class[2])),
+    Metric("roc_auc", "ROC-AUC", "chance that a positive row scores above another", "higher", None, CLASSES,
+           lambda s: float(np.mean(s.areas[:, 0]))),
+    Metric("pr_auc", "PR-AUC", "mean precision over all recalls", "higher", None, CLASSES,
+           lambda s: float(np.mean(s.areas[:, 1]))),
+    Metric("brier", "Brier score", "squared error of the probabilities", "lower", None, CLASSES,
+           lambda s: s.means["brier"]),
+    Metric("calibration_error", "calibration error", "how far probabilities and shares are apart", "lower", None,
+           CLASSES, calibration_error),
+    Metric("mcc", "MCC", "correlation of truth and decision", "higher", None, CLASSES, mcc),
+    Metric("mae", "MAE", "mean absolute error", "lower", "target", VALUES, lambda s: s.means["absolute"]),
+    Metric("rmse", "RMSE", "root of the mean squared error", "lower", "target", VALUES,
+           lambda s: math.sqrt(s.means["squared"])),
+    Metric("r2", "R²", "share of the variance that is explained", "higher", None, VALUES, r2),
+    Metric("error_p50", "error, 50 %", "half of the rows err by no more", "lower", "target", VALUES,
+           error_quantile(0.5)),
+    Metric("error_p90", "error, 90 %", "90 % of the rows err by no more", "lower", "target", VALUES,
+           error_quantile(0.9)),
+    Metric("error_p95", "error, 95 %", "95 % of the rows err by no more", "lower", "target", VALUES,
+           error_quantile(0.95)),
+)  # fmt: skip
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _TABLE}
+
+
+def of_task(kind: str) -> tuple[Metric, ...]:
+    return tuple(metric for metric in _TABLE if kind in metric.tasks)
+
+
+def figures(rows: Rows, weights: Floats | None = None, of: Iterable[Metric] | None = None) -> dict[str, float]:
+    """Figures by name.
+
+    Args:
+        weights: (rows,) how often each row counts; None: once.
+        of: what to measure; None: all that the task has.
+    """
+    sample = Sample(rows, weights)
+    chosen = of_task(rows.task.kind) if of is None else of
+    return {metric.name: metric.measure(sample) if sample.total > 0 else math.nan for metric in chosen}
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """Of every figure of a task."""
+    return tuple(metric.name for metric in of_task(kind))
+
+
+def better(name: str) -> Better:
+    """Which way a figure is better, also one that is not in the table; `test.` and the like are left out."""
+    last = name.rpartition(".")[2]
+    if last in METRICS:
+        return METRICS[last].better
+    return "lower" if last in LOWER or last.endswith(LOWER_ENDS) else "higher"
+
+
+def label(name: str) -> str:
+    """What people read."""
+    return METRICS[name].label if name in METRICS else name.replace("_", " ")
