@@ -1,13 +1,16 @@
 """Files and folders that are either the old ones or the new ones, never half of each."""
 
 import errno
+import json
+import math
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -59,6 +62,20 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """UTF-8, line ends as they stand, on every platform."""
     write_bytes(path, content.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Keys sorted, one to a line. Numbers that are not finite are refused: see `finite`."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """The same as plain data, with None for numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @contextmanager

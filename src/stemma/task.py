@@ -38,8 +38,8 @@ class Task(ABC):
     kind: ClassVar[str]
     head: ClassVar[str]  # what turns scores into predictions
     loss: ClassVar[str]  # of one row
-    score: ClassVar[str]  # the figure shown beside the loss
-    output: ClassVar[str]  # the predictions' name in a graph
+    score: ClassVar[str] = "accuracy"  # the figure shown beside the loss
+    output: ClassVar[str] = "probabilities"  # the predictions' name in a graph
     shown: ClassVar[tuple[str, ...]]  # figures that people see first
 
     @property
@@ -62,69 +62,52 @@ class Task(ABC):
         """What the loss compares scores with, from class numbers or values (rows,)."""
 
     @abstractmethod
-    def predictions(self, scores: Floats) -> Floats:
-        """Probabilities (rows, classes), or values (rows, 1), from scores (rows, outputs)."""
-
-    @abstractmethod
-    def losses(self, scores: Floats, y: Array) -> NDArray[np.float64]:
+    def losses(self, scores: Floats, y: Array) -> Array:
         """Loss of each row (rows,): negative log likelihood in nats, or squared error of the standardised target."""
 
-    @abstractmethod
+    def predictions(self, scores: Floats) -> Floats:
+        """Probabilities (rows, classes), or values (rows, 1), from scores (rows, outputs)."""
+        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
     def scored(self, predictions: Array, y: Array) -> float:
         """The figure named by `score`."""
+        return float((predictions.argmax(axis=1) == y).mean())
 
-    @abstractmethod
     def decide(self, predictions: Array, threshold: float | None = None) -> Array:
         """What is said of each row (rows,): a class number, or the value.
 
         Args:
             threshold: probability from which a row counts as positive, of two classes; None: none does.
         """
+        return np.asarray(predictions.argmax(axis=1))
 
-    @abstractmethod
+    def codes(self, column: Iterable[Any]) -> Array:
+        """Class numbers of labels (rows,), or values as they are.
+
+        Raises:
+            KeyError: a label is none of the classes.
+        """
+        place = {name: number for number, name in enumerate(self.classes)}
+        return np.array([place[label] for label in column], np.int64)
+
     def columns(self, actual: Array, predictions: Array, decided: Array) -> dict[str, Array]:
         """What predictions.parquet holds beside the rows' numbers."""
+        labels = np.asarray(self.classes, dtype=object)
+        made = {"actual": labels[actual.astype(np.int64)], "predicted": labels[decided]}
+        return made | {f"probability_{name}": predictions[:, place] for place, name in enumerate(self.classes)}
 
-    @abstractmethod
     def read(self, columns: Mapping[str, Array]) -> tuple[Array, Array, Array]:
         """Truth, what was decided, and predictions, from `columns`.
 
         Raises:
             KeyError: a column is not there, or a label is none of the classes.
         """
-
-
-class _Classes(Task):
-    score, output = "accuracy", "probabilities"
-
-    def predictions(self, scores: Floats) -> Floats:
-        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-        found: Floats = exponentials / exponentials.sum(axis=1, keepdims=True)
-        return found
-
-    def scored(self, predictions: Array, y: Array) -> float:
-        return float((predictions.argmax(axis=1) == y).mean())
-
-    def columns(self, actual: Array, predictions: Array, decided: Array) -> dict[str, Array]:
-        labels = np.asarray(self.classes, dtype=object)
-        made = {"actual": labels[actual.astype(np.int64)], "predicted": labels[decided]}
-        return made | {f"probability_{name}": predictions[:, place] for place, name in enumerate(self.classes)}
-
-    def read(self, columns: Mapping[str, Array]) -> tuple[Array, Array, Array]:
         actual, decided = (self.codes(columns[name]) for name in ("actual", "predicted"))
-        return actual, decided, np.column_stack([columns[f"probability_{name}"] for name in self.classes])
-
-    def codes(self, labels: Iterable[str]) -> NDArray[np.int64]:
-        """Class numbers.
-
-        Raises:
-            KeyError: a label is none of the classes.
-        """
-        place = {name: number for number, name in enumerate(self.classes)}
-        return np.array([place[label] for label in labels], np.int64)
+        return actual, decided, np.column_stack([columns[f"probability_{name}"] for name in self.classes] or [decided])
 
 
-class Binary(_Classes):
+class Binary(Task):
     """Two classes. One score: the logit of the positive class, which is the last for a network."""
 
     kind, head, loss = "binary", "sigmoid", "binary_cross_entropy"
@@ -141,19 +124,17 @@ class Binary(_Classes):
     def predictions(self, scores: Floats) -> Floats:
         return super().predictions(np.concatenate([np.zeros_like(scores), scores], axis=1))
 
-    def losses(self, scores: Floats, y: Array) -> NDArray[np.float64]:
+    def losses(self, scores: Floats, y: Array) -> Array:
         wide = scores.astype(np.float64)
         with np.errstate(invalid="ignore"):  # scores of a network that exploded are judged too
-            found: NDArray[np.float64] = (np.logaddexp(0.0, wide) - wide * self.targets(y))[:, 0]
-        return found
+            return np.asarray(np.logaddexp(0.0, wide) - wide * self.targets(y))[:, 0]
 
     def decide(self, predictions: Array, threshold: float | None = None) -> Array:
         reached = predictions[:, self.place].astype(np.float64) >= (math.inf if threshold is None else threshold)
-        decided: Array = np.where(reached, self.place, 1 - self.place)
-        return decided
+        return np.where(reached, self.place, 1 - self.place)
 
 
-class Multiclass(_Classes):
+class Multiclass(Task):
     """Several classes. A score for each: the row belongs to the class with the greatest."""
 
     kind, head, loss = "multiclass", "softmax", "cross_entropy"
@@ -166,48 +147,39 @@ class Multiclass(_Classes):
     def targets(self, y: Array) -> Array:
         return y.astype(np.int64)
 
-    def losses(self, scores: Floats, y: Array) -> NDArray[np.float64]:
+    def losses(self, scores: Floats, y: Array) -> Array:
         wide = scores.astype(np.float64)
         shifted = wide - wide.max(axis=1, keepdims=True)
-        found: NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(y)), self.targets(y)]
-        return found
-
-    def decide(self, predictions: Array, threshold: float | None = None) -> Array:
-        decided: Array = predictions.argmax(axis=1)
-        return decided
+        return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(y)), self.targets(y)])
 
 
 class Regression(Task):
     """A value. The score is the value, standardised by mean and deviation of the training rows."""
 
-    kind, head, loss, output = "regression", "rescale", "squared_error", "prediction"
-    score = "mean_absolute_error"
+    kind, head, loss = "regression", "rescale", "squared_error"
+    score, output = "mean_absolute_error", "prediction"
     shown = ("rmse", "mae", "r2")
 
     def targets(self, y: Array) -> Array:
-        standardised: Array = (y - self.mean) / self.deviation
-        return standardised.astype(np.float32)[:, None]
+        return np.asarray((y - self.mean) / self.deviation).astype(np.float32)[:, None]
 
     def predictions(self, scores: Floats) -> Floats:
         return scores * np.float32(self.deviation) + np.float32(self.mean)
 
-    def losses(self, scores: Floats, y: Array) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = np.square(scores.astype(np.float64) - self.targets(y))[:, 0]
-        return found
+    def losses(self, scores: Floats, y: Array) -> Array:
+        return np.asarray(np.square(scores.astype(np.float64) - self.targets(y)))[:, 0]
 
     def scored(self, predictions: Array, y: Array) -> float:
         return float(np.abs(predictions[:, 0] - y).mean())
 
     def decide(self, predictions: Array, threshold: float | None = None) -> Array:
-        values: Array = predictions[:, 0]
-        return values
+        return np.asarray(predictions[:, 0])
+
+    def codes(self, column: Iterable[Any]) -> Array:
+        return np.asarray(column, np.float64)
 
     def columns(self, actual: Array, predictions: Array, decided: Array) -> dict[str, Array]:
         return {"actual": actual, "predicted": decided}
-
-    def read(self, columns: Mapping[str, Array]) -> tuple[Array, Array, Array]:
-        actual, values = (np.asarray(columns[name], np.float64) for name in ("actual", "predicted"))
-        return actual, values, values.reshape(-1, 1)
 
 
 KINDS: Mapping[str, type[Task]] = {task.kind: task for task in (Binary, Multiclass, Regression)}

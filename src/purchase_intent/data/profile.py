@@ -43,7 +43,6 @@ class Profile:
         encoded_width: numbers per encoded row.
         blocks: what these numbers are; together they cover the row, in order.
         bayes: the column of the true probabilities; None where they are not known.
-        bayes_roc_auc: the best ROC-AUC that any model can have on average; None where it is not known.
         row: the column that numbers the rows of the source table from 0, in the split files.
         raw: the whole of profile.json.
     """
@@ -54,7 +53,6 @@ class Profile:
     encoded_width: int
     blocks: tuple[Block, ...]
     bayes: str | None
-    bayes_roc_auc: float | None
     row: str
     raw: dict[str, Any]
 
@@ -82,7 +80,6 @@ def read(folder: Path) -> Profile:
         encoded_width=raw["encoded_width"],
         blocks=tuple(Block(**block) for block in raw["blocks"]),
         bayes=raw["bayes"],
-        bayes_roc_auc=raw["bayes_roc_auc"],
         row=raw["row"],
         raw=raw,
     )

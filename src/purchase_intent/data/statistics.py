@@ -13,7 +13,7 @@ import pandas as pd
 from purchase_intent.config import FileTable, Table
 from purchase_intent.data.columns import features, role_of, splitting
 from purchase_intent.data.profile import FORMAT, Block
-from stemma.files import write_text
+from stemma.files import finite, write_json
 
 QUANTILES = (5, 25, 50, 75, 95)
 BINS = 10
@@ -70,8 +70,7 @@ def make(
 
 def write(path: Path, made: dict[str, Any]) -> None:
     """Write a profile: keys sorted, numbers that are not finite as null."""
-    text = json.dumps(_finite(made), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n")
+    write_json(path, finite(made))
 
 
 def classes(target: pd.Series, settings: Table) -> list[str]:
@@ -225,12 +224,3 @@ def span(low: float, high: float, bins: int) -> tuple[float, float]:
         return low, high
     reach = max(0.5 if low == high else 0.0, 1e-9 * max(abs(low), abs(high), 1.0))
     return low - reach, high + reach
-
-
-def _finite(value: Any) -> Any:
-    """The same, with None for numbers that are not finite."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

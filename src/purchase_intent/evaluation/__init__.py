@@ -5,12 +5,11 @@
     decision.py              both of these together: from scores to decisions
     baselines.py             simple models on the same rows
     assessment.py            the model beside them: figures with bootstrap intervals, classes, slices
-    slices.py                the test rows by the values of a column
     folds.py, parallel.py    cross-validation
     gate.py                  what the figures must reach
     curves.py, charts.py     points to plot, and their pictures
     record.py                all of it as plain data, evaluation.json
-    report.py, words.py      the same for people
+    report.py                the same for people
     document.py              its Markdown and its HTML
 
 The figures themselves are those of `stemma.metrics`.

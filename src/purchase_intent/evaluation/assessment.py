@@ -1,18 +1,22 @@
 """The model and its baselines on the same rows: figures, intervals, classes, slices; all as plain data for a file."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from purchase_intent.config import EvaluateSettings
 from purchase_intent.data.arrays import Arrays
-from purchase_intent.evaluation import baselines, slices, threshold
+from purchase_intent.data.columns import nearest
+from purchase_intent.evaluation import baselines, threshold
 from stemma import metrics
+from stemma.errors import SettingsError
+from stemma.files import finite
 from stemma.metrics.resampling import Interval, intervals
+from stemma.metrics.slices import Slice, cut
 from stemma.task import Task
 
 Array = NDArray[Any]
@@ -84,6 +88,19 @@ def figures(
     return found, compared
 
 
+def check_slices(columns: Sequence[str], offered: Sequence[str]) -> None:
+    """Refuse what is not a column of the prepared test rows.
+
+    Raises:
+        SettingsError: names the column and the nearest one.
+    """
+    for name in columns:
+        if name not in offered:
+            raise SettingsError(
+                f"evaluate.slices: {name!r} is not a column of data/prepared/test.parquet{nearest(name, offered)}"
+            )
+
+
 def by_slice(
     test: Arrays, model: Judgement, columns: Mapping[str, bool], settings: EvaluateSettings
 ) -> dict[str, list[dict[str, Any]]]:
@@ -93,12 +110,16 @@ def by_slice(
         columns: by name; True for truth values.
     """
     return {
-        name: [_slice(test, model, part, settings) for part in slices.cut(test.frame[name], boolean)]
+        name: [_slice(test, model, part, settings) for part in cut(_values(test.frame[name], boolean))]
         for name, boolean in columns.items()
     }
 
 
-def _slice(test: Arrays, model: Judgement, part: slices.Slice, settings: EvaluateSettings) -> dict[str, Any]:
+def _values(column: pd.Series, boolean: bool) -> list[Any]:
+    return (column.map({0.0: False, 1.0: True}) if boolean else column).tolist()
+
+
+def _slice(test: Arrays, model: Judgement, part: Slice, settings: EvaluateSettings) -> dict[str, Any]:
     rows = model.rows("test", test.y, settings.bins, part.rows)
     shown = [metrics.METRICS[name] for name in model.task.shown]
     reach = intervals(lambda weights: metrics.figures(rows, weights, shown), rows.count, settings.bootstrap,
@@ -113,26 +134,13 @@ def by_class(test: Arrays, model: Judgement) -> dict[str, Any]:
     precision, recall, f1 = sample.by_class
     counts, areas = sample.confusion.astype(np.int64), metrics.areas(test.y, model.predictions["test"])
     told = [
-        {"class": name, "rows": int(rows), "precision": _number(precision[i]), "recall": _number(recall[i]),
-         "f1": _number(f1[i]), "roc_auc": _number(areas[i][0]), "pr_auc": _number(areas[i][1])}
+        {"class": name, "rows": int(rows), "precision": float(precision[i]), "recall": float(recall[i]),
+         "f1": float(f1[i]), "roc_auc": areas[i][0], "pr_auc": areas[i][1]}
         for i, (name, rows) in enumerate(zip(model.task.classes, counts.sum(axis=1), strict=True))
     ]  # fmt: skip
     return {"confusion": counts.tolist(), "classes": told}
 
 
-def plain(value: Any) -> Any:
-    """The same, with None for numbers that are not finite."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return _number(value) if isinstance(value, float) else value
-
-
 def _entry(value: float, interval: Interval | None) -> dict[str, float | None]:
     low, high = interval or (None, None)
-    return {"value": _number(value), "low": low, "high": high}
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    return {"value": finite(value), "low": low, "high": high}

@@ -29,6 +29,12 @@ CELLS = 10_000_000  # rows * columns * outputs, at most
 LEAST = 1_000  # rows are learned from however wide they are
 LEVELS = 254  # of a categorical column; HistGradientBoosting takes 255, one is for all others
 ITERATIONS = 200  # of the logistic regression, at most
+BASELINES = {
+    "majority": "class shares", "mean": "mean", "logistic": "logistic regression", "ridge": "ridge regression",
+    "gradient_boosting": "gradient boosting",
+}  # fmt: skip
+NETWORK = "this network"
+CONSTANT = ("majority", "mean")  # the same prediction for every row
 
 
 @dataclass(frozen=True)

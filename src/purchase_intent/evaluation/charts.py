@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from purchase_intent.evaluation import curves
-from purchase_intent.evaluation.words import BASELINES, CONSTANT, NETWORK
+from purchase_intent.evaluation.baselines import BASELINES, CONSTANT, NETWORK
 from stemma.metrics import label
 from stemma.task import Task
 
@@ -36,11 +36,7 @@ OF_BASELINES = ("muted", "second", "third")
 
 
 def draw_all(
-    task: Task,
-    told: Mapping[str, Any],
-    y: Array,
-    predictions: Array,
-    points: Mapping[str, Mapping[str, pd.DataFrame]],
+    task: Task, told: Mapping[str, Any], y: Array, predictions: Array, points: Mapping[str, Mapping[str, pd.DataFrame]]
 ) -> dict[str, str]:
     """Every picture that the report of a task shows, by name.
 

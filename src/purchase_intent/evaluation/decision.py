@@ -53,8 +53,6 @@ def decide(task: Task, scores: Floats, y: NDArray[Any], settings: EvaluateSettin
     Raises:
         EvaluationError: no threshold reaches `evaluate.precision`.
     """
-    if not task.classes:
-        return Decision(None, None)
     by = calibration.temperature(task, scores, y) if settings.calibration == "temperature" else 1.0
     if task.positive is None:
         return Decision(None, None, by)

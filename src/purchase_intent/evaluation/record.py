@@ -12,6 +12,7 @@ from purchase_intent.evaluation import assessment, gate
 from purchase_intent.evaluation.assessment import Judgement
 from purchase_intent.evaluation.decision import Decision
 from stemma import metrics
+from stemma.files import finite
 
 FORMAT = 1
 
@@ -58,7 +59,7 @@ def make(
         "gate": [asdict(demand) | {"passed": demand.passed} for demand in demands],
     }
     by_class = assessment.by_class(test, network) if task.classes else {}
-    return assessment.plain(told | by_class)
+    return finite(told | by_class)
 
 
 def _about(name: str) -> dict[str, str | None]:

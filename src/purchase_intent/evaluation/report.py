@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from purchase_intent.evaluation.baselines import BASELINES, NETWORK
 from purchase_intent.evaluation.document import Chart, Document, Section, Table
-from purchase_intent.evaluation.words import BASELINES, NETWORK
 from stemma.metrics import METRICS, label
 from stemma.task import KINDS
 

@@ -8,7 +8,6 @@ plots/                points (CSV) for `dvc plots`, pictures (SVG) for the repor
 report.md, .html      evaluation.json for people
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,12 +27,10 @@ from purchase_intent.evaluation import (
     gate,
     record,
     report,
-    slices,
-    words,
 )
 from purchase_intent.models.base import Problem
 from stemma.errors import EvaluationError
-from stemma.files import replaced, swapped_folder, write_text
+from stemma.files import replaced, swapped_folder, write_json, write_text
 
 PREPARED = Path("data/prepared")
 WEIGHTS = Path("models/weights")
@@ -77,7 +74,7 @@ def refuse(settings: config.EvaluateSettings, about: profile.Profile, test: arra
     """Settings that this task or table has no use for, before anything is computed."""
     decision.check(about.task, settings)
     gate.check(settings.minimum, about.task)
-    slices.check(settings.slices, [name for name in test.frame if name != about.row])
+    assessment.check_slices(settings.slices, [name for name in test.frame if name != about.row])
 
 
 def write_figures(told: Mapping[str, Any]) -> None:
@@ -97,10 +94,6 @@ def write_figures(told: Mapping[str, Any]) -> None:
     write_json(DECISION, told["decision"])
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
-
-
 def write_predictions(rows: arrays.Arrays, about: profile.Profile, network: assessment.Judgement) -> None:
     """One row per test row: its number in the source table, what was true, what was predicted."""
     task, predicted = about.task, network.predictions["test"]
@@ -117,14 +110,14 @@ def write_plots(
     others: Mapping[str, assessment.Judgement],
 ) -> dict[str, str]:
     """Points of the network's curves, and pictures beside the baselines'; the pictures."""
-    bins, learned = told["evaluate"]["bins"], {name: e for name, e in others.items() if name not in words.CONSTANT}
+    bins, learned = told["evaluate"]["bins"], {name: e for name, e in others.items() if name not in baselines.CONSTANT}
     points = {
         name: curves.tables(each.task, test.y, each.predictions["test"], each.decided("test"), bins)
-        for name, each in {words.NETWORK: network, **learned}.items()
+        for name, each in {baselines.NETWORK: network, **learned}.items()
     }
     drawn = charts.draw_all(network.task, told, test.y, network.predictions["test"], points)
     with swapped_folder(PLOTS) as folder:
-        for name, table in points[words.NETWORK].items():
+        for name, table in points[baselines.NETWORK].items():
             table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
         for name, picture in drawn.items():
             write_text(folder / f"{name}.svg", picture)

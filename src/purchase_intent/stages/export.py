@@ -17,7 +17,7 @@ from purchase_intent.models.base import Problem
 from stemma import metrics
 from stemma.errors import ExportError
 from stemma.export import parity, replay
-from stemma.files import swapped_folder, write_text
+from stemma.files import swapped_folder, write_json, write_text
 
 PREPARED = Path("data/prepared")
 WEIGHTS = Path("models/weights")
@@ -60,7 +60,7 @@ def export(settings: config.Settings, names: Sequence[str], target: Path) -> Non
         proofs = {name: prove(served, name, folder, test, encode.feeds(test.frame, about.features)) for name in names}
         # The facts of onnx stand first, alone where it is alone; what was made beside it is told by name.
         told = proofs.pop("onnx", {}) | ({"formats": proofs} if proofs else {})
-        write_text(folder / "parity.json", json.dumps(told, indent=2, sort_keys=True) + "\n")
+        write_json(folder / "parity.json", told)
 
 
 def prove(

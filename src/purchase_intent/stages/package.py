@@ -45,14 +45,14 @@ def main() -> None:
 def describe_signature(about: profile.Profile, threshold: float | None) -> dict[str, Any]:
     """What goes in and what comes out; the first file a server reads."""
     inputs = [{"name": name, "type": INPUT_TYPES[role]} for name, role in about.features]
-    signature = {"format": 1, "task": about.task.kind, "target": about.target, "inputs": inputs}
-    signature["output"] = about.task.output
+    task = about.task
+    signature = {"format": 1, "task": task.kind, "target": about.target, "inputs": inputs, "output": task.output}
     if about.raw["missing"] is not None:  # the texts that stood for "no value" in the file
         signature["missing"] = about.raw["missing"]
-    if about.task.classes:
-        signature["classes"] = list(about.task.classes)
-    if about.task.positive is not None:
-        signature |= {"positive": about.task.positive, "threshold": threshold}
+    if task.classes:
+        signature["classes"] = list(task.classes)
+    if task.positive is not None:
+        signature |= {"positive": task.positive, "threshold": threshold}
     return signature
 
 

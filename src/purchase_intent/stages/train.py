@@ -1,7 +1,6 @@
 """Stage `train`: encoded rows -> a fitted network in models/weights/, curves in reports/training/."""
 
 import importlib
-import json
 import platform
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from purchase_intent.data import arrays, profile
 from purchase_intent.models.base import Epoch, Fit, Model, Problem, Rows, State
 from stemma import versions, weights
 from stemma.errors import TrainingError
-from stemma.files import write_text
+from stemma.files import write_json
 
 PREPARED = Path("data/prepared")
 WEIGHTS = Path("models/weights")
@@ -35,7 +34,7 @@ def main() -> None:
         fit = run(model, Rows(train.x, train.y), Rows(validation.x, validation.y), settings.train, curves, begin)
     model.save(WEIGHTS)
     made = record(settings, fit, model) | {"init_from": origin}
-    write_text(RECORD, json.dumps(made, indent=2, sort_keys=True) + "\n")
+    write_json(RECORD, made)
     CHECKPOINT.unlink()
 
 

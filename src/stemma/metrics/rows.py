@@ -7,7 +7,6 @@ No sum here goes through BLAS, which cuts sums by threads: the same rows give th
 """
 
 import math
-from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +22,7 @@ Floats = NDArray[np.float64]
 BINS = 10  # of the calibration error, unless told
 
 
-class Rows(ABC):
+class Rows:
     """Predictions of a task beside the truth.
 
     Attributes:
@@ -59,8 +58,8 @@ class Rows(ABC):
             raise EvaluationError(f"{len(wrong)} of {len(actual)} predictions are no finite numbers, {first}")
         return (ClassRows if task.classes else ValueRows)(task, actual, predictions, decided, bins)
 
-    @abstractmethod
-    def _prepare(self, bins: int) -> None: ...
+    def _prepare(self, bins: int) -> None:
+        raise NotImplementedError
 
 
 class ClassRows(Rows):
@@ -149,10 +148,14 @@ class Sample:
         """Weights of the rows up to each."""
         return np.cumsum(self.sorted)
 
-    def averaged(self, of_classes: Floats) -> float:
-        """Of two classes the positive one's, of several the macro average."""
-        place = self.rows.place
-        return float(np.mean(of_classes) if place is None else of_classes[place])
+    def averaged(self, which: int) -> float:
+        """One of `by_class`: of two classes the positive one's, of several the macro average."""
+        each, place = self.by_class[which], self.rows.place
+        return float(np.mean(each) if place is None else each[place])
+
+    def area(self, which: int) -> float:
+        """One of `areas`, the mean over the ranked classes."""
+        return float(np.mean(self.areas[:, which]))
 
 
 class _Bins:

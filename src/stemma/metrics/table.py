@@ -36,19 +36,19 @@ class Metric:
         name: in files and on the command line.
         label: where people read it.
         meaning: what it says, in a few words.
-        better: which way.
-        unit: nats, target (that of the target), or None.
         tasks: the kinds that have it.
         measure: rows with weights -> the figure; NaN where it is not defined. Called only if a row has weight.
+        better: which way.
+        unit: nats, target (that of the target), or None.
     """
 
     name: str
     label: str
     meaning: str
-    better: Better
-    unit: str | None
     tasks: tuple[str, ...]
     measure: Callable[[Sample], float]
+    better: Better = "higher"
+    unit: str | None = None
 
 
 def accuracy(sample: Sample) -> float:
@@ -109,41 +109,30 @@ def cost(false_positive: float, false_negative: float) -> Metric:
         wrong = sample.confusion[negative, positive], sample.confusion[positive, negative]
         return float(false_positive * wrong[0] + false_negative * wrong[1]) / sample.total
 
-    return Metric("cost", "cost", "mean cost of a row", "lower", None, ("binary",), measure)
+    return Metric("cost", "cost", "mean cost of a row", ("binary",), measure, "lower")
 
 
 _TABLE = (
     # Losses are in nats. Brier: Monthly Weather Review 78, 1950; of several classes the sum over them, from 0 to 2.
-    Metric("log_loss", "log loss", "surprise per row, in nats", "lower", "nats", CLASSES,
-           lambda s: s.means["log_loss"]),
-    Metric("accuracy", "accuracy", "share of rows decided rightly", "higher", None, CLASSES, accuracy),
-    Metric("balanced_accuracy", "balanced accuracy", "mean recall of the classes", "higher", None, CLASSES,
-           balanced_accuracy),
-    Metric("precision", "precision", "share of those decided positive that are", "higher", None, CLASSES,
-           lambda s: s.averaged(s.by_class[0])),
-    Metric("recall", "recall", "share of the positive that are found", "higher", None, CLASSES,
-           lambda s: s.averaged(s.by_class[1])),
-    Metric("f1", "F1", "harmonic mean of precision and recall", "higher", None, CLASSES,
-           lambda s: s.averaged(s.by_class[2])),
-    Metric("roc_auc", "ROC-AUC", "chance that a positive row scores above another", "higher", None, CLASSES,
-           lambda s: float(np.mean(s.areas[:, 0]))),
-    Metric("pr_auc", "PR-AUC", "mean precision over all recalls", "higher", None, CLASSES,
-           lambda s: float(np.mean(s.areas[:, 1]))),
-    Metric("brier", "Brier score", "squared error of the probabilities", "lower", None, CLASSES,
-           lambda s: s.means["brier"]),
-    Metric("calibration_error", "calibration error", "how far probabilities and shares are apart", "lower", None,
-           CLASSES, calibration_error),
-    Metric("mcc", "MCC", "correlation of truth and decision", "higher", None, CLASSES, mcc),
-    Metric("mae", "MAE", "mean absolute error", "lower", "target", VALUES, lambda s: s.means["absolute"]),
-    Metric("rmse", "RMSE", "root of the mean squared error", "lower", "target", VALUES,
-           lambda s: math.sqrt(s.means["squared"])),
-    Metric("r2", "R²", "share of the variance that is explained", "higher", None, VALUES, r2),
-    Metric("error_p50", "error, 50 %", "half of the rows err by no more", "lower", "target", VALUES,
-           error_quantile(0.5)),
-    Metric("error_p90", "error, 90 %", "90 % of the rows err by no more", "lower", "target", VALUES,
-           error_quantile(0.9)),
-    Metric("error_p95", "error, 95 %", "95 % of the rows err by no more", "lower", "target", VALUES,
-           error_quantile(0.95)),
+    Metric("log_loss", "log loss", "surprise per row, in nats", CLASSES, lambda s: s.means["log_loss"], "lower",
+           "nats"),
+    Metric("accuracy", "accuracy", "share of rows decided rightly", CLASSES, accuracy),
+    Metric("balanced_accuracy", "balanced accuracy", "mean recall of the classes", CLASSES, balanced_accuracy),
+    Metric("precision", "precision", "share of those decided positive that are", CLASSES, lambda s: s.averaged(0)),
+    Metric("recall", "recall", "share of the positive that are found", CLASSES, lambda s: s.averaged(1)),
+    Metric("f1", "F1", "harmonic mean of precision and recall", CLASSES, lambda s: s.averaged(2)),
+    Metric("roc_auc", "ROC-AUC", "chance that a positive row scores above another", CLASSES, lambda s: s.area(0)),
+    Metric("pr_auc", "PR-AUC", "mean precision over all recalls", CLASSES, lambda s: s.area(1)),
+    Metric("brier", "Brier score", "squared error of the probabilities", CLASSES, lambda s: s.means["brier"], "lower"),
+    Metric("calibration_error", "calibration error", "how far probabilities and shares are apart", CLASSES,
+           calibration_error, "lower"),
+    Metric("mcc", "MCC", "correlation of truth and decision", CLASSES, mcc),
+    Metric("mae", "MAE", "mean absolute error", VALUES, lambda s: s.means["absolute"], "lower", "target"),
+    Metric("rmse", "RMSE", "root of the mean squared error", VALUES, lambda s: math.sqrt(s.means["squared"]), "lower",
+           "target"),
+    Metric("r2", "R²", "share of the variance that is explained", VALUES, r2),
+    *(Metric(f"error_p{n}", f"error, {n} %", f"{'half' if n == 50 else f'{n} %'} of the rows err by no more", VALUES,
+             error_quantile(n / 100), "lower", "target") for n in (50, 90, 95)),
 )  # fmt: skip
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _TABLE}
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from stemma.errors import VersionError
 from stemma.versions.compare import bundle_bytes, figure, measure, nearest, other_rows, parameters, signed
 from stemma.versions.constraints import NAMES, Constraint, parse
-from stemma.versions.figures import direction, main_figure
+from stemma.versions.figures import higher_is_better, main_figure
 from stemma.versions.log import Entry, flat, log
 from stemma.versions.repository import Repository, Revision, Version, opened
 
@@ -160,7 +160,7 @@ def among(
     if not with_metric:
         said = ", ".join([f"`{text}` leaves out {count}" for text, count in left if count] + list(_notes(seen)))
         raise VersionError(f"none of {len(seen)} versions fits: {said}")
-    higher = direction(seen[0].evaluation, metric) == "higher"
+    higher = higher_is_better(with_metric[0].of("evaluation"), metric)
     ranked = sorted(with_metric, key=lambda facts: facts.of(metric), reverse=higher)
     names = [*dict.fromkeys(constraint.name for constraint in constraints)]
     return Best(
@@ -204,15 +204,6 @@ class Facts:
             return {}
         return {name.removeprefix("test."): value for name, value in found.items()} | found
 
-    @cached_property
-    def evaluation(self) -> Mapping[str, Any] | None:
-        """What was recorded of its figures; None where there is nothing to read."""
-        try:
-            return self.version.evaluation
-        except VersionError as error:
-            self.unread["evaluation"] = str(error)
-            return None
-
     def of(self, name: str) -> Any:
         """A fact or a metric by name; None where the version lacks it or it is out of reach (`unread` says why)."""
         try:
@@ -231,6 +222,7 @@ class Facts:
             "framework": lambda: None if self.version.index is None else self.version.index.framework,
             "stage": lambda: (*self.stages, *(stage.rpartition("#")[2] for stage in self.stages)),
             "date": lambda: self.date,
+            "evaluation": lambda: self.version.evaluation,
         }
 
     @cached_property
@@ -263,7 +255,7 @@ def _known(metric: str | None, constraints: Sequence[Constraint], seen: Sequence
             raise VersionError(f"no version has a metric {name!r}{hint}: there are {', '.join(short) or 'none'}")
     if metric is not None:
         return metric
-    found = main_figure(seen[0].evaluation, seen[0].metrics)
+    found = main_figure(seen[0].of("evaluation"), seen[0].metrics)
     if found is None:
         raise VersionError("the newest version has no main figure: name a metric", run="stemma best --metric M")
     return found
@@ -296,9 +288,7 @@ def _tested(a: Version, b: Version, metric: str, difference: float, resamples: i
     if first.task.classes == second.task.classes and other_rows((a, b), first, second) is None:
         found = resampling.paired(of_b, of_a, len(first.rows), resamples, seed)[metric]
         return Lead(difference, found.low, found.high, "paired", None)
-    errors = [
-        resampling.errors(measured, len(each.rows), resamples, seed)[metric]
-        for measured, each in ((of_a, first), (of_b, second))
-    ]
+    pairs = ((of_a, first), (of_b, second))
+    errors = [resampling.errors(of, len(each.rows), resamples, seed)[metric] for of, each in pairs]
     half = NORMAL * math.hypot(*errors)
     return Lead(difference, difference - half, difference + half, "unpaired", None)

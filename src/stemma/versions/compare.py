@@ -133,8 +133,8 @@ class Comparison:
 
 def compare(
     repo: Repository | Path | str,
-    a: str,
-    b: str,
+    a: str | Version,
+    b: str | Version,
     *,
     on: Path | str | None = None,
     by: Sequence[str] = (),
@@ -148,7 +148,7 @@ def compare(
 
     Args:
         repo: the repository, or its folder.
-        a, b: revisions.
+        a, b: revisions, or versions at hand.
         on: a CSV or Parquet file with the target's column: both bundles are run on it. None: the predictions for the
             test rows, which must be the same rows.
         by: columns whose every value is compared by itself: of `on`, else of b's test rows.
@@ -161,43 +161,16 @@ def compare(
     Raises:
         StemmaError: a version, its predictions or its bundle is not there, or the two cannot be compared.
     """
-    repository = opened(repo)
-    return between(
-        repository.version(a),
-        repository.version(b),
-        on=on,
-        by=by,
-        metric=metric,
-        cost=cost,
-        resamples=resamples,
-        seed=seed,
-        latency=latency,
-    )
-
-
-def between(
-    a: Version,
-    b: Version,
-    *,
-    on: Path | str | None = None,
-    by: Sequence[str] = (),
-    metric: str | None = None,
-    cost: tuple[float, float] | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    latency: bool = True,
-) -> Comparison:
-    """`compare` for two versions at hand."""
     from stemma.metrics import resampling
     from stemma.versions import predictions
 
-    versions = a, b
+    versions = _version(repo, a), _version(repo, b)
     columns = None if on is None else predictions.table(Path(on))
     if columns is None:
         first, second = (predictions.recorded(version) for version in versions)
     else:
         first, second = (predictions.computed(predictions.bundle_of(each), columns, str(on)) for each in versions)
-    _check_task(first, second, (a.name, b.name))
+    _check_task(first, second, (versions[0].name, versions[1].name))
     second = second.in_order_of(first.task.classes)
     if columns is None:
         _check_rows(versions, first, second)
@@ -212,8 +185,8 @@ def between(
     marks = _marks(versions[1], first, by, columns, on)
     sizes, notes = _sizes(versions, columns, latency)
     return Comparison(
-        a=a.name,
-        b=b.name,
+        a=versions[0].name,
+        b=versions[1].name,
         on=None if on is None else str(on),
         task=first.task.kind,
         rows=len(first.rows),
@@ -229,6 +202,10 @@ def between(
         seed=seed,
         notes=(*notes, *_doubts(_test(name, first, second), verdict)),
     )
+
+
+def _version(repo: Repository | Path | str, given: str | Version) -> Version:
+    return opened(repo).version(given) if isinstance(given, str) else given
 
 
 def figure(value: float) -> str:
@@ -369,7 +346,7 @@ def _test(metric: str, a: "Predictions", b: "Predictions", mask: Any = slice(Non
 
 # Slices.
 
-Marks = Sequence[tuple[str, str, "NDArray[np.bool_]"]]  # column, value, which rows
+Marks = Sequence[tuple[str, str, "NDArray[np.int64]"]]  # column, value, which rows
 
 
 def _marks(
@@ -380,34 +357,30 @@ def _marks(
     on: Path | str | None,
 ) -> Marks:
     """The slices of each column asked for, over the rows in the order of the predictions."""
+    from stemma.metrics.slices import cut
     from stemma.versions import slices
 
     if not by:
         return ()
     where = str(on) if on is not None else f"{slices.TEST} of {version.name}"
     found = slices.columns_of(version, predicted.rows, by) if columns is None else columns
-    marks: list[tuple[str, str, NDArray[np.bool_]]] = []
+    marks: list[tuple[str, str, NDArray[np.int64]]] = []
     for column in by:
         if column not in found:
             raise StemmaError(f"{where} has no column {column!r}{nearest(column, list(found))}")
-        marks += [(column, value, mask) for value, mask in slices.cut(found[column])]
+        marks += [(column, part.value, part.rows) for part in cut(found[column])]
     return marks
 
 
 def _slices(
-    a: "Predictions",
-    b: "Predictions",
-    marks: Marks,
-    metric: "Metric",
-    resamples: int,
-    seed: int,
+    a: "Predictions", b: "Predictions", marks: Marks, metric: "Metric", resamples: int, seed: int
 ) -> tuple[Slice, ...]:
     """The metric on each slice, tested, with Holm's correction over all of them."""
     from stemma.metrics import resampling, tests
 
     found: list[tuple[int, Difference, Test | None]] = []
     for _, _, mask in marks:
-        rows = int(mask.sum())
+        rows = len(mask)
         a_of, b_of = (measure(of, [metric], mask) for of in (a, b))
         difference = resampling.paired(a_of, b_of, rows, resamples, seed)[metric.name]
         tested = rows >= FEWEST and math.isfinite(difference.error)

@@ -6,33 +6,32 @@
 The table is imported only then: it needs NumPy, which a log has no use for.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from stemma.metrics import Better
+from collections.abc import Container, Mapping
+from typing import Any
 
 
-def main_figure(evaluation: Any, names: Iterable[str]) -> str | None:
+def told(tree: Any, *keys: str) -> Any:
+    """What lies at the end of these keys; None where there is nothing."""
+    for key in keys:
+        tree = tree.get(key) if isinstance(tree, Mapping) else None
+    return tree
+
+
+def main_figure(evaluation: Any, names: Container[str]) -> str | None:
     """The main figure, if it was measured; without a record the first that is one of some task."""
-    known = set(names)
-    told = evaluation.get("main") if isinstance(evaluation, Mapping) else None
-    if isinstance(told, str) and told in known:
-        return told
+    main = told(evaluation, "main")
+    if isinstance(main, str) and main in names:
+        return main
     from stemma.task import KINDS
 
-    return next((task.shown[0] for task in KINDS.values() if task.shown[0] in known), None)
+    return next((task.shown[0] for task in KINDS.values() if task.shown[0] in names), None)
 
 
-def direction(evaluation: Any, name: str) -> "Better":
+def higher_is_better(evaluation: Any, name: str) -> bool:
     """Which way a figure is better; `test.` and the like before its name are left out."""
-    test = evaluation.get("test") if isinstance(evaluation, Mapping) else None
-    entry = test.get(name.rpartition(".")[2]) if isinstance(test, Mapping) else None
-    told = entry.get("better") if isinstance(entry, Mapping) else None
-    if told == "higher":
-        return "higher"
-    if told == "lower":
-        return "lower"
-    from stemma.metrics import better
+    better = told(evaluation, "test", name.rpartition(".")[2], "better")
+    if better not in ("higher", "lower"):
+        from stemma import metrics
 
-    return better(name)
+        better = metrics.better(name)
+    return bool(better == "higher")

@@ -4,7 +4,6 @@ Whatever is asked of Git is asked once for the whole history, and only small fil
 where they lie on this machine: a thousand commits take well under a second.
 """
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,8 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.versions import lockfile
-from stemma.versions.figures import main_figure
+from stemma.versions.compare import nearest
+from stemma.versions.figures import main_figure, told
 from stemma.versions.git import at, commit_of, contents, git, ids
 from stemma.versions.repository import (
     EVALUATION,
@@ -337,8 +337,7 @@ def flat(metrics: Any, prefix: str = "") -> dict[str, float]:
 
 
 def _init_from(training: Any) -> str | None:
-    given = training.get("init_from") if isinstance(training, dict) else None
-    commit = given.get("commit") if isinstance(given, dict) else None
+    commit = told(training, "init_from", "commit")
     return commit if isinstance(commit, str) else None
 
 
@@ -360,8 +359,7 @@ def _metric(wanted: str, known: set[str]) -> str:
         if name in known:
             return name
     short = {name.removeprefix("test.") for name in known}
-    near = difflib.get_close_matches(wanted, sorted(short | known), n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
+    hint = nearest(wanted, sorted(short | known))
     raise VersionError(f"no version has a metric {wanted!r}{hint}: there are {', '.join(sorted(short)) or 'none'}")
 
 

@@ -13,6 +13,7 @@ import stemma.task
 from stemma.errors import BundleError, DataError, VersionError
 from stemma.task import Task
 from stemma.versions import parquet
+from stemma.versions.figures import told
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
@@ -90,9 +91,7 @@ def described(version: "Version", *keys: str) -> str:
     Raises:
         VersionError: it does not hold it.
     """
-    found = version.profile
-    for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
+    found = told(version.profile, *keys)
     if not isinstance(found, str):
         raise VersionError(f"{PROFILE} of {version.name} does not say its {'.'.join(keys)}")
     return found

@@ -44,7 +44,7 @@ class Make:
         spread = {"mean": float(y.mean()), "deviation": float(y.std())} if task == "regression" else {}
         posed = stemma.task.of(task, classes, **spread)
         problem = Problem(posed, width, fitted.blocks)
-        about = Profile(posed, "score", features, width, fitted.blocks, None, None, "row", {})
+        about = Profile(posed, "score", features, width, fitted.blocks, None, "row", {})
         return problem, about, Arrays(encode.Encoder(fitted.graph).encode(frame), y, frame)
 
     @staticmethod

@@ -63,6 +63,6 @@ def test_the_rows_of_all_splits_come_back_in_the_order_of_the_table(tmp_path: Pa
     table = pd.DataFrame({"row": range(4), "kind": kinds, "y": [1.0, 2.0, 3.0, 4.0]})
     for name, rows in {"train": [3, 0], "validation": [2], "test": [1]}.items():
         table.iloc[rows].to_parquet(tmp_path / f"{name}.parquet")
-    about = profile.Profile(of("regression"), "y", (), 0, (), None, None, "row", {})
+    about = profile.Profile(of("regression"), "y", (), 0, (), None, "row", {})
     whole = folds.whole(tmp_path, about)
     pd.testing.assert_frame_equal(whole, table.drop(columns="row"))

@@ -11,7 +11,7 @@ import pytest
 import stemma.task
 from purchase_intent import config
 from purchase_intent.data.arrays import Arrays
-from purchase_intent.evaluation import assessment, baselines, charts, curves, decision, document, record, report, words
+from purchase_intent.evaluation import assessment, baselines, charts, curves, decision, document, record, report
 from worlds import ROOT
 
 VOID = {"meta", "link", "br", "img", "path", "use", "rect", "circle", "line"}
@@ -45,10 +45,10 @@ def made(make: Any, task: str, classes: tuple[str, ...] | None = None, **changed
     fold = {"rows": {"train": 300, "validation": 100, "test": 200}, "test": figures}
     folds = {"k": 2, "folds": [fold, fold], "summary": summary}
     told = record.make(settings, about, splits, chosen, network, others, folds)
-    learned = {name: e for name, e in others.items() if name not in words.CONSTANT}
+    learned = {name: e for name, e in others.items() if name not in baselines.CONSTANT}
     points = {
         name: curves.tables(problem.task, cut["test"].y, e.predictions["test"], e.decided("test"), 10)
-        for name, e in {words.NETWORK: network, **learned}.items()
+        for name, e in {baselines.NETWORK: network, **learned}.items()
     }
     return told, charts.draw_all(problem.task, told, cut["test"].y, network.predictions["test"], points)
 

@@ -1,6 +1,7 @@
 """Two versions side by side: what is refused, what is told, and that the verdict is right."""
 
 import dataclasses
+import functools
 import math
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from judged import ROWS, FakeVersion, packaged, parquet, predictions, prepared, 
 from stemma import metrics
 from stemma.errors import StemmaError
 from stemma.versions import speed
-from stemma.versions.compare import between
+from stemma.versions.compare import compare
 
 PREDICTIONS = "reports/predictions.parquet"
+between = functools.partial(compare, ".")
 
 
 def changed(one: FakeVersion, path: str, content: bytes) -> FakeVersion:
@@ -296,13 +298,13 @@ def test_slices_hold_every_row_once_and_their_p_values_are_corrected(tmp_path: P
     a, b = version("a", tmp_path, noise=1.5), version("b", tmp_path, noise=0.3)
     found = between(a, b, by=["Month", "x"], latency=False).slices
     assert [(each.column, each.value) for each in found[:4]] == [
-        ("Month", "May"), ("Month", "Nov"), ("Month", "Dec"), ("Month", "(missing)"),
+        ("Month", "Dec"), ("Month", "May"), ("Month", "Nov"), ("Month", "(missing)"),
     ]  # fmt: skip
     for column in ("Month", "x"):
         assert sum(each.rows for each in found if each.column == column) == ROWS
     tested = [each for each in found if each.test is not None]
     assert all(each.corrected >= each.test.p for each in tested)  # type: ignore[operator, union-attr]
-    assert found[0].verdict == "better" and found[0].test is not None and found[0].test.name == "DeLong"
+    assert found[1].verdict == "better" and found[1].test is not None and found[1].test.name == "DeLong"
 
 
 def test_a_slice_where_the_metric_has_no_meaning_is_shown_untested(tmp_path: Path) -> None:

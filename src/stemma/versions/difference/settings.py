@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stemma.conf.difference import leaves, same
+from stemma.versions.figures import told
 from stemma.versions.log import flat
 
 
@@ -67,12 +68,6 @@ def _move(key: str, before: float | None, after: float | None, interval: tuple[f
 
 def _interval(evaluation: Mapping[str, Any] | None, key: str) -> tuple[float, float] | None:
     """The interval of a figure in evaluation.json; None where it holds none."""
-    found: Any = evaluation
-    for name in key.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    if not isinstance(found, Mapping):
-        return None
-    ends: list[Any] = [found.get("low"), found.get("high")]
-    low, high = ends
+    low, high = (told(evaluation, *key.split("."), end) for end in ("low", "high"))
     usable = all(isinstance(end, (int, float)) and math.isfinite(end) for end in (low, high))
     return (float(low), float(high)) if usable else None
