@@ -99,7 +99,7 @@ class Signature:
             return [self.classes[number] for number in output.argmax(axis=1).tolist()]
         place = self.classes.index(self.positive)
         choices = (self.classes[1 - place], self.positive)
-        return [choices[reached] for reached in (output[:, place] >= self.threshold).tolist()]
+        return [choices[reached] for reached in (output[:, place].astype(np.float64) >= self.threshold).tolist()]
 
     def _array(self, column: Input, values: Sequence[Any], first_row: int) -> NDArray[Any]:
         convert = CONVERTERS[column.type]

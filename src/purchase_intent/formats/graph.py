@@ -24,7 +24,7 @@ def write(served: Served, file: Path) -> None:
     Raises:
         ExportError: the parts do not join, the optimised network gives something else, or float16 cannot hold it.
     """
-    settings, task = served.settings, served.problem.task
+    settings = served.settings
     network = served.model.onnx(settings.opset)
     if settings.optimise:
         optimised = optimise(network)
@@ -41,7 +41,7 @@ def write(served: Served, file: Path) -> None:
                 )
         network = halve(network)
     encoder = onnx.load_model_from_string(served.encoder)
-    graph = join(encoder, network, task.kind, settings.opset, task.mean, task.deviation, served.temperature)
+    graph = join(encoder, network, served.problem.task, settings.opset, served.temperature)
     file.write_bytes(graph.SerializeToString(deterministic=True))
 
 

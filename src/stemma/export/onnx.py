@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from stemma.errors import ExportError
+from stemma.task import Task
 
 IR_VERSION = 10  # read by onnxruntime since 1.18
 ROWS = "rows"  # name of the free dimension
@@ -17,22 +18,13 @@ COUNTED = re.compile(r"__\d+")
 ENCODED, SCORES, HEAD = "stemma/encoded", "stemma/scores", "stemma/head/"
 
 
-def join(
-    encoder: Any,
-    network: Any,
-    task: str,
-    opset: int,
-    mean: float = 0.0,
-    deviation: float = 1.0,
-    temperature: float = 1.0,
-) -> Any:
+def join(encoder: Any, network: Any, task: Task, opset: int, temperature: float = 1.0) -> Any:
     """The whole graph, checked.
 
     Args:
         encoder, network: ModelProtos as above.
-        task: binary, multiclass or regression.
+        task: its head turns scores into predictions.
         opset: of the standard operators.
-        mean, deviation: of a regression's target, which the network predicts standardised.
         temperature: divides the scores of classes, above 0; more than 1 draws probabilities together (Guo et al., On
             Calibration of Modern Neural Networks, ICML 2017).
 
@@ -43,8 +35,8 @@ def join(
     import onnx
     from onnx import compose
 
-    if not 0 < temperature < float("inf") or (task == "regression" and temperature != 1):
-        raise ExportError(f"{temperature} is not a temperature for a {task}")
+    if not 0 < temperature < float("inf") or (task.head == "rescale" and temperature != 1):
+        raise ExportError(f"{temperature} is not a temperature for a {task.kind}")
     parts = [_at_opset(part, opset) for part in (encoder, network)]
     _number(parts[1].graph)
     # Inputs are named as columns, and exporters name what they like: what lies between has names that neither takes.
@@ -63,7 +55,7 @@ def join(
     try:
         graph = compose.merge_models(*parts, io_map=[(encoded, encoded)])
         _align_opsets(graph, [graph])
-        _add_head(graph.graph, task, mean, deviation, temperature)
+        _add_head(graph.graph, task, temperature)
         clean(graph)
         onnx.checker.check_model(graph, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
@@ -171,29 +163,27 @@ def _align_opsets(part: Any, parts: list[Any]) -> None:
         part.opset_import.add(domain=domain, version=version)
 
 
-def _add_head(graph: Any, task: str, mean: float, deviation: float, temperature: float) -> None:
+def _add_head(graph: Any, task: Task, temperature: float) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     scores = graph.output[0].name
     head = _free(HEAD, [value.name for value in graph.input])
     constants, nodes = [], []
-    if task == "regression":
-        constants = [("deviation", np.array(deviation, np.float32)), ("mean", np.array(mean, np.float32))]
-        nodes = [("Mul", [scores, "deviation"], "scaled"), ("Add", ["scaled", "mean"], "prediction")]
-        output, width = "prediction", 1
+    last, width = scores, graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    if task.head == "rescale":
+        constants = [(name, np.array(getattr(task, name), np.float32)) for name in ("deviation", "mean")]
+        nodes = [("Mul", [scores, "deviation"], "scaled"), ("Add", ["scaled", "mean"], task.output)]
     else:
-        output, width = "probabilities", graph.output[0].type.tensor_type.shape.dim[1].dim_value
-        last = scores
         if temperature != 1:
             constants.append(("temperature", np.array(temperature, np.float32)))
             nodes.append(("Div", [scores, "temperature"], "tempered"))
             last = "tempered"
-        if task == "binary":
+        if task.head == "sigmoid":
             # Softmax over (0, s) gives (1 - p, p) with p = sigmoid(s), without the rounding of 1 - p.
             constants.append(("zero", np.array(0, np.float32)))
             nodes += [("Mul", [last, "zero"], "zeros"), ("Concat", ["zeros", last], "pair")]
             last, width = "pair", 2
-        nodes.append(("Softmax", [last], "probabilities"))
+        nodes.append(("Softmax", [last], task.output))
     graph.initializer.extend(numpy_helper.from_array(value, head + name) for name, value in constants)
     inside = {name for name, _ in constants} | {out for _, _, out in nodes[:-1]}
     for kind, inputs, out in nodes:
@@ -202,4 +192,4 @@ def _add_head(graph: Any, task: str, mean: float, deviation: float, temperature:
         result = head + out if out in inside else out
         graph.node.append(helper.make_node(kind, names, [result], name=head + kind, **attributes))
     del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, [ROWS, width]))
+    graph.output.append(helper.make_tensor_value_info(task.output, TensorProto.FLOAT, [ROWS, width]))

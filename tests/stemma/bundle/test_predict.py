@@ -156,6 +156,7 @@ def test_the_positive_class_is_predicted_from_the_threshold_on(tmp_path: Path) -
         ("TRUE", 0.25, ["TRUE", "FALSE", "TRUE"]),
         ("FALSE", 0.75, ["FALSE", "FALSE", "TRUE"]),
         ("TRUE", 1.0, ["FALSE", "FALSE", "TRUE"]),
+        ("FALSE", float(np.float32(0.75)) + 1e-9, ["TRUE", "FALSE", "TRUE"]),  # as evaluate decides: in float64
     ):
         bundle.build(tmp_path / "m.zip", contents({**SIGNATURE, "positive": positive, "threshold": threshold}))
         assert bundle.open_bundle(tmp_path / "m.zip").signature.labels(probabilities) == expected

@@ -9,6 +9,7 @@ from stemma import runtime
 from stemma.errors import ExportError
 from stemma.export import onnx as export
 from stemma.export import parity
+from stemma.task import of
 
 
 def encoder(opset: int = 18) -> onnx.ModelProto:
@@ -53,32 +54,32 @@ def run(graph: onnx.ModelProto) -> np.ndarray:
 
 def test_two_classes_give_both_probabilities() -> None:
     p = 1 / (1 + np.exp(-scores(1)))
-    assert run(export.join(encoder(), network(1), "binary", 18)) == pytest.approx(np.hstack([1 - p, p]), abs=1e-6)
+    assert run(export.join(encoder(), network(1), of("binary"), 18)) == pytest.approx(np.hstack([1 - p, p]), abs=1e-6)
 
 
 def test_several_classes_give_a_softmax() -> None:
     e = np.exp(scores(3))
     expected = e / e.sum(axis=1, keepdims=True)
-    assert run(export.join(encoder(), network(3), "multiclass", 18)) == pytest.approx(expected, abs=1e-6)
+    assert run(export.join(encoder(), network(3), of("multiclass"), 18)) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_regression_is_scaled_back() -> None:
-    graph = export.join(encoder(), network(1), "regression", 18, mean=100.0, deviation=7.0)
+    graph = export.join(encoder(), network(1), of("regression", mean=100.0, deviation=7.0), 18)
     assert run(graph) == pytest.approx(scores(1) * 7 + 100, rel=1e-6)
 
 
 def test_a_temperature_divides_the_scores_of_classes() -> None:
     p = 1 / (1 + np.exp(-scores(1) / 2.5))
-    binary = export.join(encoder(), network(1), "binary", 18, temperature=2.5)
+    binary = export.join(encoder(), network(1), of("binary"), 18, temperature=2.5)
     assert run(binary) == pytest.approx(np.hstack([1 - p, p]), abs=1e-6)
     e = np.exp(scores(3) / 0.5)
-    several = export.join(encoder(), network(3), "multiclass", 18, temperature=0.5)
+    several = export.join(encoder(), network(3), of("multiclass"), 18, temperature=0.5)
     assert run(several) == pytest.approx(e / e.sum(axis=1, keepdims=True), abs=1e-6)
 
 
 def test_a_temperature_of_one_leaves_no_trace() -> None:
-    plain = export.join(encoder(), network(3), "multiclass", 18)
-    assert export.join(encoder(), network(3), "multiclass", 18, temperature=1.0) == plain
+    plain = export.join(encoder(), network(3), of("multiclass"), 18)
+    assert export.join(encoder(), network(3), of("multiclass"), 18, temperature=1.0) == plain
 
 
 @pytest.mark.parametrize(
@@ -86,30 +87,30 @@ def test_a_temperature_of_one_leaves_no_trace() -> None:
 )
 def test_what_is_no_temperature_is_refused(task: str, temperature: float) -> None:
     with pytest.raises(ExportError, match=f"^{temperature} is not a temperature for a {task}$"):
-        export.join(encoder(), network(1), task, 18, temperature=temperature)
+        export.join(encoder(), network(1), of(task), 18, temperature=temperature)
 
 
 def test_extreme_scores_stay_probabilities() -> None:
-    graph = export.join(encoder(), network(1), "binary", 18)
+    graph = export.join(encoder(), network(1), of("binary"), 18)
     far = {"a": np.array([[1e6], [-1e6]], np.float32), "b": np.zeros((2, 1), np.float32)}
     assert runtime.run(runtime.session(graph.SerializeToString()), far).tolist() == [[0.0, 1.0], [1.0, 0.0]]
 
 
 @pytest.mark.parametrize(("first", "second"), [(18, 15), (15, 18), (13, 20)])
 def test_parts_of_different_opsets_are_aligned(first: int, second: int) -> None:
-    graph = export.join(encoder(first), network(1, second), "binary", 18)
+    graph = export.join(encoder(first), network(1, second), of("binary"), 18)
     assert [(entry.domain, entry.version) for entry in graph.opset_import] == [("", 18)]
     assert run(graph).shape == (2, 2)
 
 
 def test_the_names_that_an_exporter_chose_do_not_matter() -> None:
-    plain = export.join(encoder(), network(1), "binary", 18)
-    other = export.join(encoder(), network(1, names=("x:0", "Identity:0")), "binary", 18)
+    plain = export.join(encoder(), network(1), of("binary"), 18)
+    other = export.join(encoder(), network(1, names=("x:0", "Identity:0")), of("binary"), 18)
     assert np.array_equal(run(plain), run(other))
 
 
 def test_no_path_line_number_or_exporter_is_left() -> None:
-    content = export.join(encoder(), network(1), "binary", 18).SerializeToString()
+    content = export.join(encoder(), network(1), of("binary"), 18).SerializeToString()
     assert b"somebody" not in content and b"stack_trace" not in content
 
 
@@ -118,7 +119,7 @@ def test_parts_that_do_not_fit_are_refused_in_one_line() -> None:
     wrong.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 5
     wrong.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.ones((5, 1), np.float32), "matrix"))
     with pytest.raises(ExportError, match="encoder and network do not join") as error:
-        export.join(encoder(), wrong, "binary", 18)
+        export.join(encoder(), wrong, of("binary"), 18)
     assert "\n" not in str(error.value)
 
 
@@ -138,7 +139,7 @@ def test_parts_that_do_not_fit_are_refused_in_one_line() -> None:
 def test_a_column_may_have_the_name_of_what_lies_between(name: str) -> None:
     renamed = encoder()
     export._rename(renamed.graph, "a", name)
-    graph = export.join(renamed, network(1), "binary", 18)
+    graph = export.join(renamed, network(1), of("binary"), 18)
     columns = {name: ROWS["a"], "b": ROWS["b"]}
     assert runtime.run(runtime.session(graph.SerializeToString()), columns).shape == (2, 2)
 
