@@ -10,7 +10,7 @@ from judged import TASKS, predictions, version
 from purchase_intent.evaluation import gate, report
 from stemma import metrics, task, versions
 from stemma.versions.best import Facts, among
-from stemma.versions.compare import compare
+from stemma.versions.compare import Options, compare
 from version_worlds import new, parts
 
 
@@ -26,7 +26,7 @@ def test_all_commands_agree_on_the_main_figure_its_value_and_its_direction(kind:
         made.append(dataclasses.replace(one, metrics={"test": found}, evaluation={"main": main, "test": test}))
     poor, good = made
 
-    compared = compare(".", poor, good, latency=False, resamples=50)  # type: ignore[arg-type]
+    compared = compare(".", poor, good, Options(latency=False, resamples=50))  # type: ignore[arg-type]
     assert (compared.metric, compared.higher_is_better, compared.verdict) == (main, better == "higher", "better")
     of_good = good.metrics["test"][main]
     assert compared.main.b == of_good

@@ -50,25 +50,15 @@ def compare(
 
     Example: stemma compare model#prod HEAD --require not-worse --margin 0.01
     """
-    from stemma.versions.compare import compare
+    from stemma.versions.compare import Options, compare
 
     if margin is not None and require != "not-worse":
         raise typer.BadParameter("it goes with --require not-worse", param_hint="--margin")
     if margin is not None and not math.isfinite(margin):
         raise typer.BadParameter(f"{margin} is no loss: give a number such as 0.01", param_hint="--margin")
     costs = None if cost is None else costs_of(cost)
-    found = compare(
-        repository(),
-        a,
-        b,
-        on=on,
-        by=by or (),
-        metric=metric,
-        cost=costs,
-        resamples=resamples,
-        seed=seed,
-        latency=latency,
-    )
+    options = Options(on, by or (), metric, costs, resamples, seed, latency)
+    found = compare(repository(), a, b, options)
     if as_json:
         show_json(found)
     else:

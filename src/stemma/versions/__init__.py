@@ -34,7 +34,7 @@ from typing import Any
 # Each word is the function, not the module of its name: the modules are imported here, before anyone else can. They
 # keep what is heavy inside their functions.
 from stemma.versions.best import Best, best
-from stemma.versions.compare import Comparison, compare
+from stemma.versions.compare import Comparison, Options, compare
 from stemma.versions.log import Entry, Log, log
 from stemma.versions.record import Record, show
 from stemma.versions.repository import Output, Repository, Revision, Version
@@ -45,6 +45,7 @@ __all__ = [
     "Comparison",
     "Entry",
     "Log",
+    "Options",
     "Output",
     "Record",
     "Repository",

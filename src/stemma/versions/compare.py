@@ -34,6 +34,30 @@ FEWEST = 10  # rows from which a difference is judged at all
 
 
 @dataclass(frozen=True)
+class Options:
+    """How two versions are compared.
+
+    Args:
+        on: a CSV or Parquet file with the target's column: both bundles are run on it. None: the predictions for the
+            test rows, which must be the same rows.
+        by: columns whose every value is compared by itself: of `on`, else of b's test rows.
+        metric: that the verdict follows from; by default the task's main figure: roc_auc for two classes,
+            balanced_accuracy for several, rmse.
+        cost: of a false positive and of a false negative; their mean over the rows becomes the figure `cost`.
+        resamples: of the bootstrap. seed: of their draws.
+        latency: time both bundles.
+    """
+
+    on: Path | str | None = None
+    by: Sequence[str] = ()
+    metric: str | None = None
+    cost: tuple[float, float] | None = None
+    resamples: int = RESAMPLES
+    seed: int = 0
+    latency: bool = True
+
+
+@dataclass(frozen=True)
 class Size:
     """What a version takes: bytes of its bundle, parameters of its network, its latency; None where not known."""
 
@@ -132,31 +156,13 @@ class Comparison:
 
 
 def compare(
-    repo: Repository | Path | str,
-    a: str | Version,
-    b: str | Version,
-    *,
-    on: Path | str | None = None,
-    by: Sequence[str] = (),
-    metric: str | None = None,
-    cost: tuple[float, float] | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    latency: bool = True,
+    repo: Repository | Path | str, a: str | Version, b: str | Version, options: Options = Options()
 ) -> Comparison:
     """Judge version b beside version a.
 
     Args:
         repo: the repository, or its folder.
         a, b: revisions, or versions at hand.
-        on: a CSV or Parquet file with the target's column: both bundles are run on it. None: the predictions for the
-            test rows, which must be the same rows.
-        by: columns whose every value is compared by itself: of `on`, else of b's test rows.
-        metric: that the verdict follows from; by default the task's main figure: roc_auc for two classes,
-            balanced_accuracy for several, rmse.
-        cost: of a false positive and of a false negative; their mean over the rows becomes the figure `cost`.
-        resamples: of the bootstrap. seed: of their draws.
-        latency: time both bundles.
 
     Raises:
         StemmaError: a version, its predictions or its bundle is not there, or the two cannot be compared.
@@ -164,42 +170,35 @@ def compare(
     from stemma.metrics import resampling
     from stemma.versions import predictions
 
-    versions = _version(repo, a), _version(repo, b)
+    versions, on = (_version(repo, a), _version(repo, b)), options.on
     columns = None if on is None else predictions.table(Path(on))
-    if columns is None:
-        first, second = (predictions.recorded(version) for version in versions)
-    else:
-        first, second = (predictions.computed(predictions.bundle_of(each), columns, str(on)) for each in versions)
-    _check_task(first, second, (versions[0].name, versions[1].name))
-    second = second.in_order_of(first.task.classes)
-    if columns is None:
-        _check_rows(versions, first, second)
-    chosen = _metrics(first.task, cost)
-    name = _metric(first.task, list(chosen), metric)
+    first, second = _predictions(versions, columns, str(on))
+    chosen = _metrics(first.task, options.cost)
+    name, rows = _metric(first.task, list(chosen), options.metric), len(first.rows)
     a_of, b_of = (measure(each, chosen.values()) for each in (first, second))
-    differences = resampling.paired(a_of, b_of, len(first.rows), resamples, seed)
+    differences = resampling.paired(a_of, b_of, rows, options.resamples, options.seed)
     if not math.isfinite(differences[name].difference):
-        raise StemmaError(f"{name} has no meaning on these {len(first.rows)} rows: choose another metric")
+        raise StemmaError(f"{name} has no meaning on these {rows} rows: choose another metric")
     higher = chosen[name].better == "higher"
-    verdict = _verdict(differences[name], higher, len(first.rows))
-    marks = _marks(versions[1], first, by, columns, on)
-    sizes, notes = _sizes(versions, columns, latency)
+    verdict = _verdict(differences[name], higher, rows)
+    marks = _marks(versions[1], first, columns, options)
+    sizes, notes = _sizes(versions, columns, options.latency)
     return Comparison(
         a=versions[0].name,
         b=versions[1].name,
         on=None if on is None else str(on),
         task=first.task.kind,
-        rows=len(first.rows),
+        rows=rows,
         metric=name,
         higher_is_better=higher,
         verdict=verdict,
-        needed=_needed(differences[name], len(first.rows)) if verdict == "not distinguishable" else None,
+        needed=_needed(differences[name], rows) if verdict == "not distinguishable" else None,
         differences=differences,
         tests=_tests(first, second),
-        slices=_slices(first, second, marks, chosen[name], resamples, seed),
+        slices=_slices(first, second, marks, chosen[name], options),
         sizes=sizes,
-        resamples=resamples,
-        seed=seed,
+        resamples=options.resamples,
+        seed=options.seed,
         notes=(*notes, *_doubts(_test(name, first, second), verdict)),
     )
 
@@ -220,6 +219,23 @@ def signed(value: float) -> str:
 
 
 # What can be compared.
+
+
+def _predictions(
+    versions: tuple[Version, Version], columns: Mapping[str, Sequence[Any]] | None, where: str
+) -> "tuple[Predictions, Predictions]":
+    """Of both for the same rows, with the classes in one order."""
+    from stemma.versions import predictions
+
+    if columns is None:
+        first, second = (predictions.recorded(version) for version in versions)
+    else:
+        first, second = (predictions.computed(predictions.bundle_of(each), columns, where) for each in versions)
+    _check_task(first, second, (versions[0].name, versions[1].name))
+    second = second.in_order_of(first.task.classes)
+    if columns is None:
+        _check_rows(versions, first, second)
+    return first, second
 
 
 def _check_task(a: "Predictions", b: "Predictions", names: tuple[str, str]) -> None:
@@ -350,31 +366,25 @@ Marks = Sequence[tuple[str, str, "NDArray[np.int64]"]]  # column, value, which r
 
 
 def _marks(
-    version: "Version",
-    predicted: "Predictions",
-    by: Sequence[str],
-    columns: Mapping[str, Sequence[Any]] | None,
-    on: Path | str | None,
+    version: "Version", predicted: "Predictions", columns: Mapping[str, Sequence[Any]] | None, options: Options
 ) -> Marks:
     """The slices of each column asked for, over the rows in the order of the predictions."""
     from stemma.metrics.slices import cut
     from stemma.versions import slices
 
-    if not by:
+    if not options.by:
         return ()
-    where = str(on) if on is not None else f"{slices.TEST} of {version.name}"
-    found = slices.columns_of(version, predicted.rows, by) if columns is None else columns
+    where = f"{slices.TEST} of {version.name}" if columns is None else str(options.on)
+    found = slices.columns_of(version, predicted.rows, options.by) if columns is None else columns
     marks: list[tuple[str, str, NDArray[np.int64]]] = []
-    for column in by:
+    for column in options.by:
         if column not in found:
             raise StemmaError(f"{where} has no column {column!r}{nearest(column, list(found))}")
         marks += [(column, part.value, part.rows) for part in cut(found[column])]
     return marks
 
 
-def _slices(
-    a: "Predictions", b: "Predictions", marks: Marks, metric: "Metric", resamples: int, seed: int
-) -> tuple[Slice, ...]:
+def _slices(a: "Predictions", b: "Predictions", marks: Marks, metric: "Metric", options: Options) -> tuple[Slice, ...]:
     """The metric on each slice, tested, with Holm's correction over all of them."""
     from stemma.metrics import resampling, tests
 
@@ -382,7 +392,7 @@ def _slices(
     for _, _, mask in marks:
         rows = len(mask)
         a_of, b_of = (measure(of, [metric], mask) for of in (a, b))
-        difference = resampling.paired(a_of, b_of, rows, resamples, seed)[metric.name]
+        difference = resampling.paired(a_of, b_of, rows, options.resamples, options.seed)[metric.name]
         tested = rows >= FEWEST and math.isfinite(difference.error)
         own = _test(metric.name, a, b, mask) if tested else None
         found.append((rows, difference, own or (tests.z(difference.difference, difference.error) if tested else None)))

@@ -1,9 +1,9 @@
 """Two versions side by side: what is refused, what is told, and that the verdict is right."""
 
 import dataclasses
-import functools
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,13 @@ from judged import ROWS, FakeVersion, packaged, parquet, predictions, prepared, 
 from stemma import metrics
 from stemma.errors import StemmaError
 from stemma.versions import speed
-from stemma.versions.compare import compare
+from stemma.versions.compare import Comparison, Options, compare
 
 PREDICTIONS = "reports/predictions.parquet"
-between = functools.partial(compare, ".")
+
+
+def between(a: FakeVersion, b: FakeVersion, **options: Any) -> Comparison:
+    return compare(".", a, b, Options(**options))  # type: ignore[arg-type]
 
 
 def changed(one: FakeVersion, path: str, content: bytes) -> FakeVersion:

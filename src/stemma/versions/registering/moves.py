@@ -449,11 +449,12 @@ def _judged(repository: Repository, holder: str, version: Version, judgement: Ju
     Raises:
         VersionError: it does not meet the requirement.
     """
-    from stemma.versions.compare import compare
+    from stemma.versions.compare import Options, compare
 
     number = versions_of(repository.registry).get((MODEL, holder))
     now = repository.version(holder if number is None else f"{MODEL}@{number}")
-    found = compare(repository, now, version, on=judgement.on, metric=judgement.metric, latency=False)
+    options = Options(on=judgement.on, metric=judgement.metric, latency=False)
+    found = compare(repository, now, version, options)
     if not found.meets(judgement.requirement, judgement.margin):
         wanted = judgement.requirement + (f" by a margin of {judgement.margin}" if judgement.margin is not None else "")
         raise VersionError(f"not promoted, for {wanted} is required: {found.sentence}")
