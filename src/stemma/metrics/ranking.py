@@ -33,18 +33,18 @@ class Ranking:
         Goadrich, ICML 2006).
         """
         below = _cumulated(weights)
-        own = weights[self._places]
+        own = weights.take(self._places)
         own_below = _cumulated(own)
         positive, total = own_below[-1], below[-1]
         if positive <= 0:
             return math.nan, math.nan
-        above = total - below[self._low]
-        own_above = positive - own_below[self._own_low]
+        above = total - below.take(self._low)
+        own_above = positive - own_below.take(self._own_low)
         precision = np.divide(own_above, above, out=np.zeros_like(above), where=own > 0)
         average = float((own * precision).sum() / positive)
         if total <= positive:
             return math.nan, average
-        wins = (own * (below[self._low] + below[self._high])).sum() / 2 - positive * positive / 2
+        wins = (own * (below.take(self._low) + below.take(self._high))).sum() / 2 - positive * positive / 2
         return float(wins / (positive * (total - positive))), average
 
 

@@ -112,7 +112,7 @@ class Sample:
         self.rows = rows
         self.weights = np.ones(rows.count) if weights is None else weights.astype(np.float64, copy=False)
         self.actual, self.predictions, self.decided = rows.actual, rows.predictions, rows.decided
-        self.sorted = self.weights[rows.order]
+        self.sorted = self.weights.take(rows.order)
         self.total = float(self.sorted.sum())
 
     @cached_property
@@ -140,8 +140,8 @@ class Sample:
     @cached_property
     def areas(self) -> Floats:
         """ROC-AUC and average precision (ranked classes, 2)."""
-        ranked = self.rows.rankings
-        return np.array([each.areas(self.sorted if order is None else self.sorted[order]) for order, each in ranked])
+        weights, ranked = self.sorted, self.rows.rankings
+        return np.array([each.areas(weights if order is None else weights.take(order)) for order, each in ranked])
 
     @cached_property
     def cumulated(self) -> Floats:

@@ -287,8 +287,14 @@ def _tested(a: Version, b: Version, metric: str, difference: float, resamples: i
     of_a, of_b = (measure(each, [METRICS[metric]]) for each in (first, second))
     if first.task.classes == second.task.classes and other_rows((a, b), first, second) is None:
         found = resampling.paired(of_b, of_a, len(first.rows), resamples, seed)[metric]
-        return Lead(difference, found.low, found.high, "paired", None)
+        return _measured(difference, found.low, found.high, "paired")
     pairs = ((of_a, first), (of_b, second))
     errors = [resampling.errors(of, len(each.rows), resamples, seed)[metric] for of, each in pairs]
     half = NORMAL * math.hypot(*errors)
-    return Lead(difference, difference - half, difference + half, "unpaired", None)
+    return _measured(difference, difference - half, difference + half, "unpaired")
+
+
+def _measured(difference: float, low: float, high: float, how: Literal["paired", "unpaired"]) -> Lead:
+    if not math.isfinite(high - low):
+        return Lead(difference, None, None, "unknown", "it has no meaning on the test rows")
+    return Lead(difference, low, high, how, None)

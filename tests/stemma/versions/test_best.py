@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from judged import FakeVersion, three_commits, version
+from judged import FakeVersion, parquet, predictions, three_commits, version
 from stemma import versions
 from stemma.errors import StemmaError, VersionError
 from stemma.versions.best import Best, Facts, among
@@ -135,6 +135,16 @@ def test_a_lead_that_cannot_be_tested_says_why(
     found = among(made, metric=metric)
     assert found.lead is not None and found.lead.within_noise is None
     assert why in found.sentence
+
+
+def test_a_lead_in_a_figure_without_meaning_on_the_test_rows_is_not_known(three: list[Facts]) -> None:
+    made = []
+    for each in three[:2]:
+        table = predictions("binary", 0.5)
+        files = each.version.files | {"reports/predictions.parquet": parquet(table[table.actual == "TRUE"])}
+        made.append(facts(dataclasses.replace(each.version, files=files)))
+    lead = among(made).lead
+    assert lead is not None and (lead.how, lead.within_noise) == ("unknown", None)
 
 
 def test_without_predictions_the_lead_is_not_known(three: list[Facts]) -> None:
