@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from stemma.errors import StemmaError, VersionError
-from stemma.versions import rollback
+from stemma.versions import rollback, trust
 from stemma.versions.collecting import Rules, plan
 from stemma.versions.exporting import export
 from stemma.versions.keeping import places
@@ -331,6 +331,7 @@ def test_an_export_writes_nothing_beside_its_folder(copy: Hostile, tmp_path: Pat
     lock["stages"]["export"]["deps"] = [{"path": "../../x"}]
     copy.write("dvc.lock", yaml.safe_dump(lock))
     copy.commit("an output")
+    trust.trust(copy.folder)
     with pytest.raises(VersionError, match="is no path of a file in the repository"):
         export(copy.folder, "HEAD", "h5", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from registered_worlds import make_registered, tags
 from stemma.errors import VersionError
 from stemma.versions import registering, registry
+from stemma.versions.git import GIT
 from stemma.versions.registering.history import replay
 from stemma.versions.registry import Event, Registry
 from version_worlds import World
@@ -70,7 +71,7 @@ def test_git_is_asked_once(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     run = subprocess.run
     monkeypatch.setattr(subprocess, "run", lambda words, **rest: asked.append(words) or run(words, **rest))
     registering.history(world.folder)
-    assert [words[1] for words in asked] == ["for-each-ref"]
+    assert [words[len(GIT)] for words in asked] == ["for-each-ref"]
 
 
 def test_history_prints_text_markdown_and_json(world: World) -> None:
