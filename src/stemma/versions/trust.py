@@ -414,7 +414,7 @@ def _is_harmless(root: Path, key: str, value: Any) -> bool:
     if key in ("user", "kerberos_principal"):
         return USER.fullmatch(value) is not None
     if key == "dir":
-        return not value.startswith("~") and _is_inside(root, root / ".dvc" / value)
+        return not value.startswith("~") and _is_inside(root / ".dvc", root / ".dvc" / value)  # where links are known
     if key == "config_dir":
         return _is_inside(root, root / value)
     if key == "ssl_verify":  # certificates of this machine, never of the clone
