@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from forks import COLD
 from stemma.versions import registering
 from version_worlds import World, changed, network, new, parts
 
@@ -47,8 +48,8 @@ def tags(world: World) -> list[str]:
 
 
 def start(world: World, *command: str, **environment: str) -> subprocess.Popen[str]:
-    """A command under way."""
+    """A command under way, which may be killed."""
     return subprocess.Popen(
-        command, cwd=world.folder, env=os.environ | environment, text=True,
+        command, cwd=world.folder, env=os.environ | COLD | environment, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip

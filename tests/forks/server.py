@@ -40,6 +40,7 @@ LIBRARIES = {
 # Libraries read these when they are imported, Python when it starts.
 READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "NPY_", "ATEN_", "ONEDNN_", "DNNL_",
                  "TF_", "TORCH", "KERAS_", "CUDA_", "LD_", "MALLOC_", "STEMMA_COLD")  # fmt: skip
+HEAD = 10  # bytes: the length of a request
 HANDED_ON = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 # The libraries and our trainers set these themselves; a test's process that has imported them hands them on.
 SET_BY_LIBRARIES = ("KERAS_BACKEND", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "TF2_BEHAVIOR", "TF_CPP_MIN_LOG_LEVEL",
@@ -53,57 +54,85 @@ def main() -> None:
         listener.bind(str(place))
         listener.listen(64)
         print("listening", flush=True)
-        request = serve(listener, place.stem)
+        request = Server(listener, LIBRARIES[place.stem]).serve()
     if request is not None:
         sys.executable = str(place.parent / "bin/python")  # so that what a program starts is forked too
         become(request)
 
 
-def serve(listener: socket.socket, name: str) -> dict[str, Any] | None:
-    """In the server: None, when its input ended. In each child: the request that it is there for."""
-    clients: dict[int, socket.socket] = {}  # by the child's number
-    woken, wake = socket.socketpair()
-    wake.setblocking(False)
-    signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's reaches clients, which pass it on
-    with selectors.DefaultSelector() as selector:
-        for source in (listener, woken, sys.stdin):
-            selector.register(source, selectors.EVENT_READ)
+class Server:
+    """Forks for clients, tells each how its child ended, and ends the child of a client that was killed."""
+
+    def __init__(self, listener: socket.socket, libraries: tuple[str, ...]) -> None:
+        self.listener, self.libraries = listener, libraries
+        self.clients: dict[int, socket.socket] = {}  # by the child's number
+        self.woken, self.wake = socket.socketpair()  # by a child's end
+        self.wake.setblocking(False)
+        self.selector = selectors.DefaultSelector()
+
+    def serve(self) -> dict[str, Any] | None:
+        """In the server: None, when its input ended. In each child: the request that it is there for."""
+        signal.set_wakeup_fd(self.wake.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's reaches clients, which pass it on
+        for source in (self.listener, self.woken, sys.stdin):
+            self.selector.register(source, selectors.EVENT_READ)
         while True:
-            for key, _ in selector.select():
+            for key, _ in self.selector.select():
                 if key.fileobj is sys.stdin:
                     return None
-                if key.fileobj is woken:
-                    woken.recv(4096)
-                    for number, code in ended():
-                        answer(clients.pop(number), f"{code}\n", selector)
-                elif key.fileobj is listener:
-                    load(name)
-                    client, _ = listener.accept()
-                    request = received(client)
-                    number = 0 if request is None else fork(request)
-                    if request is None:
-                        answer(client, "cold\n", None)
-                    elif number:
-                        clients[number] = client
-                        client.sendall(b"%d\n" % number)
-                        selector.register(client, selectors.EVENT_READ, number)
-                    else:
-                        for other in (*clients.values(), client, woken, wake):
-                            other.close()
-                        return request
-                elif key.data in clients and not key.fileobj.recv(1):  # type: ignore[union-attr]
-                    selector.unregister(key.fileobj)  # killed
-                    with contextlib.suppress(ProcessLookupError):
-                        os.killpg(key.data, signal.SIGKILL)
+                if key.fileobj is self.woken:
+                    self.woken.recv(4096)
+                    self.tell_of_the_ended()
+                elif key.fileobj is not self.listener:
+                    self.end(key.data)
+                elif (request := self.accept()) is not None:
+                    return request
+
+    def accept(self) -> dict[str, Any] | None:
+        """Fork for a client; its request in the child, None in the server."""
+        load(self.libraries)
+        client, _ = self.listener.accept()
+        request = received(client)
+        if request is None:
+            client.close()
+            return None
+        number = fork(request)
+        if not number:
+            for one in (*self.clients.values(), client, self.woken, self.wake, self.selector):
+                one.close()
+            return request
+        self.clients[number] = client
+        self.selector.register(client, selectors.EVENT_READ, number)
+        say(client, number)
+        return None
+
+    def tell_of_the_ended(self) -> None:
+        for number, code in ended():
+            client = self.clients.pop(number)
+            if client.fileno() in self.selector.get_map():
+                self.selector.unregister(client)
+            say(client, code)
+            client.close()
+
+    def end(self, number: int) -> None:
+        """A client says nothing more: it was killed, unless its child ended just now."""
+        if number in self.clients and self.clients[number].fileno() in self.selector.get_map():
+            self.selector.unregister(self.clients[number])
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(number, signal.SIGKILL)
 
 
-def load(name: str) -> None:
-    """Import the libraries, those that are installed; what they leave is no garbage and is never copied."""
+def say(client: socket.socket, number: int) -> None:
+    with contextlib.suppress(OSError):  # it was killed
+        client.sendall(b"%d\n" % number)
+
+
+def load(libraries: tuple[str, ...]) -> None:
+    """Import those that are installed, once; what they leave is no garbage and is never copied."""
     if gc.get_freeze_count():
         return
-    for library in LIBRARIES[name]:
+    for library in libraries:
         with contextlib.suppress(ImportError):
             importlib.import_module(library)
     gc.collect()
@@ -119,23 +148,20 @@ def ended() -> list[tuple[int, int]]:
     return found
 
 
-def answer(client: socket.socket, text: str, selector: selectors.BaseSelector | None) -> None:
-    if selector is not None and client.fileno() in selector.get_map():
-        selector.unregister(client)
-    with client, contextlib.suppress(BrokenPipeError):
-        client.sendall(text.encode())
-
-
 def received(client: socket.socket) -> dict[str, Any] | None:
-    """A client's request, with its standard streams; None where its environment asks for a new process."""
-    head, streams, _, _ = socket.recv_fds(client, 10, 3)
-    size = int(head)
-    with client.makefile("rb") as file:
-        request: dict[str, Any] = json.loads(file.read(size).decode("utf-8", "surrogateescape"))
-    other = at_start(request["environment"]) ^ at_start(STARTED_WITH)
-    if not other:
-        return request | {"streams": streams}
-    print("cold:", *sorted(map("=".join, other)), file=sys.stderr, flush=True)
+    """A client's request, with its standard streams; None where it asks for a new process, or was killed by now."""
+    streams: list[int] = []
+    try:
+        head, streams, _, _ = socket.recv_fds(client, HEAD, 3)
+        with client.makefile("rb") as file:
+            request: dict[str, Any] = json.loads(file.read(int(head)).decode("utf-8", "surrogateescape"))
+        other = at_start(request["environment"]) ^ at_start(STARTED_WITH)
+        if not other:
+            return request | {"streams": streams}
+        print("cold:", *sorted(map("=".join, other)), file=sys.stderr, flush=True)
+        client.sendall(b"cold\n")
+    except (OSError, ValueError):
+        print("a client that was killed", file=sys.stderr, flush=True)
     for stream in streams:
         os.close(stream)
     return None
@@ -167,7 +193,6 @@ def become(request: dict[str, Any]) -> None:
     for number in (signal.SIGINT, signal.SIGCHLD):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
-    gc.unfreeze()
     sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())  # type: ignore[union-attr]
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     code = 1

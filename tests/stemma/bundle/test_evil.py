@@ -337,15 +337,17 @@ def test_a_command_that_reads_a_hostile_bundle_starts_and_writes_nothing(
     from stemma import cli
     from stemma.bundle import sign
 
-    sign.key_pair(tmp_path / "signing.pem")
-    bundle.build(tmp_path / "good.zip", contents())
-    (tmp_path / "rows.csv").write_text("x\n1\n")
-    monkeypatch.chdir(tmp_path)
+    here = tmp_path / "below" / "here"
+    here.mkdir(parents=True)
+    sign.key_pair(here / "signing.pem")
+    bundle.build(here / "good.zip", contents())
+    (here / "rows.csv").write_text("x\n1\n")
+    monkeypatch.chdir(here)
     monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("it started a process"))
     monkeypatch.setattr("os.system", lambda *_: pytest.fail("it started a process"))
     for name in (".git/config", "../evil", "code/x/../../evil", "HEAD"):
-        sealed(tmp_path / "model.zip", [*GOOD, (name, b"evil")])
-        before = {path: path.read_bytes() for path in tmp_path.parent.rglob("*") if path.is_file()}
+        sealed(here / "model.zip", [*GOOD, (name, b"evil")])
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
         with pytest.raises(SystemExit) as stopped:
             if command.startswith("python"):
                 words = ["model.zip", "rows.csv"] if "predict" in command else ["model.zip"]
@@ -354,7 +356,7 @@ def test_a_command_that_reads_a_hostile_bundle_starts_and_writes_nothing(
             cli.main()
         assert stopped.value.code == 1
         assert "is not a safe name for a file" in capsys.readouterr().err
-        assert {path: path.read_bytes() for path in tmp_path.parent.rglob("*") if path.is_file()} == before
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("kind", ["pipe", "/dev/zero"])
