@@ -15,6 +15,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ELSEWHERE = {  # commands that another test runs, or that only a terminal makes sense of
     "python tasks.py run": "the gate starts with a chore; installing twice would take minutes",
     "python tasks.py test": "this is it",
+    "dvc exp run --queue -S 'train.learning_rate=0.01,0.001'": "test_pipeline, with fewer epochs",
+    "dvc queue start -j 2": "test_pipeline",
+    "dvc exp run -S experiment=reference_torch": "test_pipeline, as far as the trained network",
     "dvc exp run -S data=csv -S data.source=PATH/online_shoppers_intention.csv": "test_pipeline, on the real file",
 }
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -203,8 +203,8 @@ def test_a_network_starts_from_another_versions_weights_and_frozen_layers_keep_t
 @pytest.mark.parametrize("framework", ["torch", "keras"])
 def test_the_reference_network_is_as_described(framework: str, torch_project: Project, tmp_path: Path) -> None:
     project = torch_project.copy(tmp_path / "p")
-    project.ok("stemma", "conf", "sync", f"experiment=reference_{framework}")
-    assert project.repro("train") == ["settings", "train"]
+    told = project.ok("dvc", "exp", "run", "-S", f"experiment=reference_{framework}", "train")
+    assert "Running stage 'train'" in told and "Running stage 'prepare'" not in told
     index = json.loads(project.read("models/weights/index.json"))
     layers = [(layer["name"], layer["kind"]) for layer in index["architecture"]]
     assert [name for name, _ in layers] == ["hidden_1", "activation_1", "dropout_1", "output", "sigmoid"]

@@ -4,6 +4,7 @@ import copy
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -104,6 +105,14 @@ EVERY = [
 APART = [param for param in EVERY if param.values[1] not in ("h5", "safetensors")]  # run as keras is; seconds each
 KEPT = [param for param in EVERY if formats.FORMATS[str(param.values[1])].kept]
 NOT_EMPTY = ("tflite", "safetensors")  # run by what takes one row or more
+
+
+@pytest.fixture(autouse=True)
+def replayed_by_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replays are processes of the Python that tests find first."""
+    monkeypatch.setattr(replay.sys, "executable", shutil.which("python"))
+
+
 each_framework = pytest.mark.parametrize(
     "framework", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PREFIXES]
 )
@@ -199,16 +208,17 @@ def again(framework: str, folder: str) -> None:
 def test_what_dvc_keeps_has_the_same_bytes_in_another_folder_and_process(
     framework: str, fits: Any, tmp_path: Path
 ) -> None:
-    fits(framework, "binary")
+    served = fits(framework, "binary")
+    folder = tmp_path / "another" / "folder"
+    folder.mkdir(parents=True)
     code = "import sys, test_formats; test_formats.again(*sys.argv[1:])"
     paths = os.pathsep.join(map(str, [Path(__file__).parent, *sys.path]))
-    folders = [tmp_path / "one", tmp_path / "another" / "folder"]
-    for seed, folder in enumerate(folders):
-        folder.mkdir(parents=True)
-        environment = os.environ | {"PYTHONPATH": paths, "PYTHONHASHSEED": str(seed)}
-        subprocess.run([sys.executable, "-c", code, framework, str(folder)], env=environment, cwd=folder, check=True)
-    for file in (each.file for each in formats.FORMATS.values() if each.kept and framework in each.modules):
-        assert (folders[0] / file).read_bytes() == (folders[1] / file).read_bytes(), file
+    environment = os.environ | {"PYTHONPATH": paths, "PYTHONHASHSEED": "1"}
+    subprocess.run([sys.executable, "-c", code, framework, str(folder)], env=environment, cwd=folder, check=True)
+    for name, each in formats.FORMATS.items():
+        if each.kept and framework in each.modules:
+            write(served, name, tmp_path)
+            assert (tmp_path / each.file).read_bytes() == (folder / each.file).read_bytes(), name
 
 
 @pytest.mark.parametrize(("framework", "name"), KEPT)

@@ -77,18 +77,21 @@ def opened(project: Project) -> bundle.Bundle:
     return bundle.open_bundle(project.folder / "models/package/model.zip")
 
 
-def environment(folder: Path, *packages: str) -> tuple[Path, str]:
-    """A virtual environment with just these packages: its Python, and its site-packages."""
+@pytest.fixture(scope="session")
+def environment(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """A virtual environment with just what the bundle requires: its Python, and its bytes when it was made."""
+    folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    install(python, "-r", str(unpacked / "requirements.txt"))
+    return python, sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def install(python: Path, *packages: str) -> None:
     options = ["--python", python, "--disable-pip-version-check", "install", "--quiet", "--no-compile"]
     subprocess.run(
         [sys.executable, "-m", "pip", *options, *packages], check=True, stdin=subprocess.DEVNULL, capture_output=True
     )
-    site = subprocess.run(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True
-    )
-    return python, site.stdout.strip()
 
 
 def run(python: Path, code: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -132,17 +135,18 @@ def test_a_network_of_tensorflow_is_packaged_alike(keras_project: Project) -> No
 
 @pytest.mark.xdist_group("torch")
 def test_plain_onnxruntime_opens_it_in_an_environment_made_from_its_requirements(
-    unpacked: Path, tmp_path: Path
+    unpacked: Path, environment: tuple[Path, int]
 ) -> None:
-    python, site = environment(tmp_path / "venv", "-r", str(unpacked / "requirements.txt"))
+    python, size = environment
     done = run(python, PLAIN, unpacked)
     assert (done.returncode, done.stdout) == (0, "(3, 2)\n"), done.stderr
-    assert sum(file.stat().st_size for file in Path(site).rglob("*") if file.is_file()) < 200e6
+    assert size < 200e6
 
 
 @pytest.mark.xdist_group("torch")
-def test_mlflow_opens_and_serves_it_in_an_environment_of_its_own(unpacked: Path, tmp_path: Path) -> None:
-    python, _ = environment(tmp_path / "venv", "-r", str(unpacked / "requirements.txt"), *MLFLOW)
+def test_mlflow_opens_and_serves_it_in_an_environment_of_its_own(unpacked: Path, environment: tuple[Path, int]) -> None:
+    python, _ = environment
+    install(python, *MLFLOW)
     done = run(python, OPENED, unpacked)
     assert done.returncode == 0, done.stderr
     given, expected = served(python, unpacked)
