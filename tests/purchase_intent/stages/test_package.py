@@ -78,7 +78,7 @@ def opened(project: Project) -> bundle.Bundle:
 
 
 @pytest.fixture(scope="session")
-def environment(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+def required(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """A virtual environment with just what the bundle requires: its Python, and its bytes when it was made."""
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
@@ -135,17 +135,17 @@ def test_a_network_of_tensorflow_is_packaged_alike(keras_project: Project) -> No
 
 @pytest.mark.xdist_group("torch")
 def test_plain_onnxruntime_opens_it_in_an_environment_made_from_its_requirements(
-    unpacked: Path, environment: tuple[Path, int]
+    unpacked: Path, required: tuple[Path, int]
 ) -> None:
-    python, size = environment
+    python, size = required
     done = run(python, PLAIN, unpacked)
     assert (done.returncode, done.stdout) == (0, "(3, 2)\n"), done.stderr
     assert size < 200e6
 
 
 @pytest.mark.xdist_group("torch")
-def test_mlflow_opens_and_serves_it_in_an_environment_of_its_own(unpacked: Path, environment: tuple[Path, int]) -> None:
-    python, _ = environment
+def test_mlflow_opens_and_serves_it_in_an_environment_of_its_own(unpacked: Path, required: tuple[Path, int]) -> None:
+    python, _ = required
     install(python, *MLFLOW)
     done = run(python, OPENED, unpacked)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,78 @@
+"""What tests start is what they ask for: streams, folder, exit codes, signals; and nothing of our own is in it before."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+import forks
+
+pytestmark = pytest.mark.skipif(not forks.possible(), reason="there is no fork")
+
+ASKED = """import os, sys
+print(sys.argv, os.getcwd(), sys.path[0], "numpy" in sys.modules, "stemma" in sys.modules, os.environ.get("OWN"))
+print(sys.stdin.read(), file=sys.stderr)
+sys.exit(3)
+"""
+WAITING = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)\n"
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "asked.py").write_text(ASKED, encoding="utf-8")
+    (tmp_path / "waiting.py").write_text(WAITING, encoding="utf-8")
+    return tmp_path
+
+
+def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    known = os.environ | {"OWN": "mine"} | environment
+    return subprocess.run(["python", *command], cwd=cwd, env=known, input="said", capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("variables", [{}, forks.COLD, {"OMP_NUM_THREADS": "3"}])
+def test_a_script_has_its_own_arguments_folder_streams_and_exit_code(variables: dict[str, str], scripts: Path) -> None:
+    done = run("../asked.py", "a b", cwd=scripts / "below", **variables)
+    forked = not variables
+    assert done.stdout == f"['../asked.py', 'a b'] {scripts / 'below'} {scripts} {forked} False mine\n"
+    assert (done.stderr, done.returncode) == ("said\n", 3)
+
+
+def test_a_module_is_found_in_the_folder_and_in_pythonpath(scripts: Path) -> None:
+    here = run("-m", "asked", cwd=scripts)
+    assert here.returncode == 3 and f" {scripts} {scripts} True False" in here.stdout
+    assert "No module named asked" in run("-P", "-m", "asked", cwd=scripts).stderr
+    elsewhere = run("-P", "-m", "asked", cwd=scripts / "below", PYTHONPATH=str(scripts))
+    assert elsewhere.returncode == 3 and f" {scripts / 'below'} {scripts} True False" in elsewhere.stdout
+
+
+def test_other_ways_to_start_python_are_those_of_python(scripts: Path) -> None:
+    done = run("-c", "import sys; print('numpy' in sys.modules, sys.executable)", cwd=scripts)
+    assert done.stdout == f"False {sys.executable}\n"
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_signal_ends_the_program_too(sent: signal.Signals, scripts: Path) -> None:
+    process = subprocess.Popen(["python", "waiting.py"], cwd=scripts, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    child = psutil.Process(int(process.stdout.readline()))
+    process.send_signal(sent)
+    assert process.wait(30) == -sent
+    assert psutil.wait_procs([child], timeout=30)[1] == []
+    process.stdout.close()
+
+
+def test_a_client_that_is_killed_at_any_moment_ends_no_other(scripts: Path) -> None:
+    for moment in range(12):
+        process = subprocess.Popen(
+            ["python", "asked.py"], cwd=scripts, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.004 * moment)
+        process.kill()
+        process.communicate()
+    assert " True False" in run("asked.py", cwd=scripts).stdout
