@@ -1,4 +1,4 @@
-"""What tests start is what they ask for: streams, folder, exit codes, signals; and nothing of our own is in it before."""
+"""What tests start is what they ask for: streams, folder, exit codes, signals; nothing of our own is in it before."""
 
 import os
 import signal
