@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -177,6 +177,61 @@ def test_tests_of_a_group_share_a_worker(request: pytest.FixtureRequest) -> None
     if not any("loadgroup" in argument for argument in called):
         pytest.skip("not called with --dist loadgroup")
     assert request.node.nodeid.endswith("@one")
+
+
+Called = tuple[ModuleType, list[tuple[str, ...]]]
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> Called:
+    """tasks.py, and the programs that it would run."""
+    module, done = loaded(ROOT / "tasks.py"), []
+    monkeypatch.setattr(module, "install", lambda extras: None)
+    monkeypatch.setattr(module, "repository", lambda: None)
+    monkeypatch.setattr(module, "call", lambda *command: done.append(command))
+    return module, done
+
+
+def test_test_runs_all_or_what_is_quick_or_what_pytest_is_told(
+    called: Called,
+) -> None:
+    module, done = called
+    for arguments in ((), ("--quick",), ("--quick", "-x"), ("-k", "diff")):
+        module.test(*arguments)
+    everything, quick, one, own = done
+    assert everything[0] == "pytest" and {"loadgroup", "--durations=15"} <= {*everything} and "-m" not in everything
+    assert quick == ("pytest", "-m", "unit or repository", *everything[1:])
+    assert one == ("pytest", "-m", "unit or repository", "-x") and own == ("pytest", "-k", "diff")
+
+
+def test_fuzz_draws_for_as_long_as_it_is_told(
+    called: Called,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    module, done = called
+    module.test("--fuzz")
+    assert len(done) == 1 and {"hypothesis", "--hypothesis-profile=fuzz"} <= {*done[0]}
+    clock = iter([0, 1000, 3000, 3700])
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    module.test("--fuzz", "1")
+    assert len(done) == 4
+    with pytest.raises(SystemExit) as stopped:
+        module.test("--fuzz", "long")
+    assert stopped.value.code == 2 and "takes a number of hours, not 'long'" in capsys.readouterr().err
+
+
+def test_the_gate_draws_the_same_examples_each_time_and_fuzz_draws_others() -> None:
+    from hypothesis import settings
+
+    assert settings.default is not None and settings.default.derandomize
+    assert not settings.get_profile("fuzz").derandomize
+
+
+def test_every_test_is_of_one_cost(request: pytest.FixtureRequest) -> None:
+    costs = {"unit", "repository", "pipeline", "stamp"}
+    for item in request.session.items:
+        assert len(costs & {mark.name for mark in item.iter_markers()}) == 1, item.nodeid
 
 
 # update-stemma: a template with three states of its toolkit, and a project that has the second
