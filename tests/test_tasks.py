@@ -212,7 +212,7 @@ def test_fuzz_draws_for_as_long_as_it_is_told(
     module, done = called
     module.test("--fuzz")
     assert len(done) == 1 and {"hypothesis", "--hypothesis-profile=fuzz"} <= {*done[0]}
-    clock = iter([0, 1000, 3000, 3700])
+    clock = iter([0, 1000, 3000, 3700, 3700])
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     module.test("--fuzz", "1")
     assert len(done) == 4
