@@ -15,6 +15,7 @@ from hypothesis import settings
 import forks
 from worlds import PREFIX, PREFIXES, Project, fresh_project
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # workers share the cores: who waits sleeps; read at an import
 gc.set_threshold(100_000)  # as src/stage.py does: what two frameworks leave in memory is no garbage
 
 

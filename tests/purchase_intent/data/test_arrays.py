@@ -46,7 +46,7 @@ def test_a_binary_target_is_one_for_the_positive_class(prepared):
 def test_several_classes_are_indices_in_the_order_of_the_profile(prepared):
     read = arrays.read(prepared["digits"], "test")
     assert read.y.dtype == np.int64
-    assert profile.read(prepared["digits"]).classes == tuple("0123456789")
+    assert profile.read(prepared["digits"]).task.classes == tuple("0123456789")
     np.testing.assert_array_equal(read.y, read.frame["digit"].astype(str).astype(int))
 
 
@@ -59,12 +59,12 @@ def test_a_regression_target_is_as_it_stands_in_the_table(prepared):
 @pytest.mark.parametrize("name", ["simulated", "digits", "diabetes"])
 def test_the_profile_tells_what_the_stages_need(prepared, section, name):
     known, settings = profile.read(prepared[name]), section(name)
-    assert (known.task, known.target) == (settings.task, settings.target)
+    assert (known.task.kind, known.target) == (settings.task, settings.target)
     assert known.encoded_width == arrays.read(prepared[name], "test").x.shape[1]
     assert known.raw["rows"] == sum(len(arrays.read_frame(prepared[name], part)) for part in known.raw["splits"])
-    assert (known.target_mean is None) == (known.target_std is None) == (settings.task != "regression")
+    assert ((known.task.mean, known.task.deviation) == (0, 1)) == (settings.task != "regression")
     assert (known.bayes, known.row) == ("Probability" if name == "simulated" else None, "row")
-    assert (known.bayes_roc_auc is None) == (name != "simulated")
+    assert (known.raw["bayes_roc_auc"] is None) == (name != "simulated")
 
 
 @pytest.mark.parametrize("name", ["simulated", "digits", "diabetes"])

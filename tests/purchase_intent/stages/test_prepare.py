@@ -133,7 +133,7 @@ def test_the_real_file_is_prepared(tmp_path, monkeypatch):
     monkeypatch.chdir(settle(tmp_path, "csv", source=str(source)))
     prepare.main()
     known = profile.read(prepare.PREPARED)
-    assert known.classes == ("FALSE", "TRUE")
+    assert known.task.classes == ("FALSE", "TRUE")
     assert known.raw["splits"]["test"] == {"rows": 2466, "balance": {"FALSE": 2084, "TRUE": 382}}
     encoded = encode.Encoder(prepare.PREPARED / "encoder.onnx").encode(pd.read_parquet("data/prepared/test.parquet"))
     assert encoded.shape == (2466, known.encoded_width)
