@@ -6,6 +6,7 @@ The child is what a new process of Python would be: its own folder, environment,
 
 import atexit
 import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -128,10 +129,9 @@ def say(client: socket.socket, number: int) -> None:
         client.sendall(b"%d\n" % number)
 
 
+@functools.cache
 def load(libraries: tuple[str, ...]) -> None:
     """Import those that are installed, once; what they leave is no garbage and is never copied."""
-    if gc.get_freeze_count():
-        return
     for library in libraries:
         with contextlib.suppress(ImportError):
             importlib.import_module(library)
