@@ -229,8 +229,7 @@ def install(extras: str) -> None:
         print(f"making {VENV}", flush=True)
         venv.create(VENV, with_pip=True, clear=True, symlinks=os.name != "nt")
     print(announcement(extras), flush=True)
-    # Python compiles what is imported; to compile all that lies in these packages takes longer than to unpack them.
-    pip = ("python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile")
+    pip = ("python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     call(*pip, "--constraint", "requirements.lock", "--editable", f".[{extras}]")
     stamp.write_text(digest, encoding="utf-8")
 
