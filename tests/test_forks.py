@@ -59,7 +59,7 @@ def test_other_ways_to_start_python_are_those_of_python(scripts: Path) -> None:
 def test_a_signal_ends_the_program_too(sent: signal.Signals, scripts: Path) -> None:
     process = subprocess.Popen(
         ["python", "waiting.py"], cwd=scripts, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a shell's job in the background ignores
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's job in the background ignores it
     )  # fmt: skip
     assert process.stdout is not None
     child = psutil.Process(int(process.stdout.readline()))
