@@ -1,9 +1,10 @@
-"""What a repository may decide on this machine, and what its user alone decides. No other module says so.
+"""What of a repository counts on this machine, and what waits for its user's trust. All that is read goes through here.
 
 Who clones a repository gets its `.dvc/config`, and plain DVC obeys it: `configpath` of a remote names a file, and that
-file a program to start. Here the settings that Git carries count only where they are in the tables below: they choose
-a storage and how to speak to it, and can neither start anything nor name a file of this machine. The user's own levels
-count whole: DVC's system and global ones, the environment, and `.dvc/config.local` as long as Git does not track it.
+file a program to start. Here the settings that Git carries count only as far as the tables in `allowed` have them: they
+choose a storage and how to speak to it, and can neither start anything nor name a file of this machine. The user's own
+levels count whole: DVC's system and global ones, the environment, and `.dvc/config.local` as long as Git does not track
+it.
 
 All else, and running the repository's own code, needs `stemma trust`. That is noted in a file of the user's, which no
 clone and no copied folder can hold, by the repository's place and by the digest of what was trusted: other settings,
@@ -14,17 +15,15 @@ import functools
 import hashlib
 import json
 import os
-import re
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from stemma.errors import VersionError
 from stemma.files import write_text
+from stemma.versions.allowed import Claim, claim_of, parted, place
 from stemma.versions.git import commit_of, contents, git
 
 RUN = "stemma trust"
@@ -32,66 +31,6 @@ LEVELS = {"repo": ".dvc/config", "local": ".dvc/config.local"}  # that a clone o
 PLUGINS = "hydra_plugins"  # a package of this name is imported by Hydra, wherever it finds it
 CODE = "src"  # what a stage of the project runs
 SHOWN = 6
-
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# Left out by kind: s3 configpath, credentialpath, profile (they start `credential_process`), acl, grant_* (who else may
-# read what is pushed); gs endpointurl (gets the user's token); ssh keyfile; gdrive's accounts; hdfs kerb_ticket; webdav
-# bearer_token_command, cert_path, key_path; webhdfs proxies; secrets; what asks for one on the terminal.
-SECTIONS = {
-    "core": _names(
-        "remote analytics autostage check_update checksum_jobs experiments hardlink_lock interactive no_scm"
-    ),
-    "cache": _names("dir protected shared slow_link_warning type"),
-    "hydra": _names("enabled config_dir config_name"),
-    "parsing": _names("bool list"),
-}
-UNUSED = ("exp", "feature", "index", "plots", "state")  # no command of ours obeys them: left out without a word
-ANY_REMOTE = _names("url verify jobs checksum_jobs no_traverse version_aware worktree")
-_HTTP = "auth custom_auth_header user method connect_timeout read_timeout ssl_verify"
-_WEBDAV = "user custom_auth_header timeout ssl_verify"
-REMOTES = {
-    scheme: ANY_REMOTE | _names(names)
-    for scheme, names in {
-        "": "type protected shared slow_link_warning",
-        "file": "type protected shared slow_link_warning",
-        "s3": "region endpointurl use_ssl ssl_verify allow_anonymous_login listobjects cache_regions sse "
-        "sse_kms_key_id sse_customer_algorithm read_timeout connect_timeout",
-        "gs": "projectname allow_anonymous_login",
-        "azure": "account_name tenant_id client_id allow_anonymous_login exclude_environment_credential "
-        "exclude_visual_studio_code_credential exclude_shared_token_cache_credential "
-        "exclude_managed_identity_credential timeout read_timeout connection_timeout",
-        "ssh": "type port user timeout max_sessions allow_agent gss_auth",
-        "hdfs": "user replication",
-        "webhdfs": "user kerberos kerberos_principal use_https ssl_verify",
-        "oss": "oss_endpoint",
-        "gdrive": "gdrive_use_service_account gdrive_trash_only gdrive_acknowledge_abuse",
-        "http": _HTTP,
-        "https": _HTTP,
-        "webdav": _WEBDAV,
-        "webdavs": _WEBDAV,
-    }.items()
-}
-# A host or a user that begins with "-" or holds what a shell obeys may reach a ProxyCommand of ~/.ssh/config.
-HOST = re.compile(r"(?!-)(?:(?!@-)[\w.:@%\[\]~+-])*")
-USER = re.compile(r"(?!-)[\w.@+\\/-]*")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a repository asks for and may not decide.
-
-    Args:
-        source: the file that asks; keys: of its settings, never their values; digest: of these, and of files in the
-            repository that they name.
-    """
-
-    source: str
-    keys: tuple[str, ...]
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -142,7 +81,7 @@ def config(root: Path, *, validate: bool = False, whole: bool = False) -> Any:
             said: dict[str, Any] = super()._load_config(level)
             if whole or level not in LEVELS or (level == "local" and own):
                 return said
-            kept, claim = _parted(root, LEVELS[level], said)
+            kept, claim = parted(root, LEVELS[level], said)
             if claim is not None and claim.digest in _settings(root):
                 return said
             ignored.extend([claim] if claim else [])
@@ -252,7 +191,7 @@ def claims(root: Path) -> tuple[Claim, ...]:
             raise VersionError(f"{name} cannot be read ({' '.join(str(error).split()):.200})") from None
         hydra = said.get("hydra")
         path = str(hydra.get("plugins_path", path)) if isinstance(hydra, dict) else path
-        found.append(_parted(root, name, said)[1])
+        found.append(parted(root, name, said)[1])
     found += [_plugins(root, where) for where in dict.fromkeys((".", str(Path(path))))]
     return tuple(claim for claim in found if claim is not None)
 
@@ -260,12 +199,12 @@ def claims(root: Path) -> tuple[Claim, ...]:
 def state(root: Path) -> State:
     """What the repository asks for, and whether the user trusts just that."""
     noted, asked = _noted(root), claims(root)
-    return State(_place(root), _is_trusted(root, asked, _head(root)), asked, noted.commit if noted else None)
+    return State(place(root), _is_trusted(root, asked, _head(root)), asked, noted.commit if noted else None)
 
 
 def trust(root: Path) -> State:
     """Note that the user trusts the repository as it stands."""
-    noted = Trust(_place(root), tuple(claim.digest for claim in claims(root)), _head(root))
+    noted = Trust(place(root), tuple(claim.digest for claim in claims(root)), _head(root))
     file = _file(root)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_text(file, json.dumps(asdict(noted), indent=2) + "\n")
@@ -282,15 +221,11 @@ def undo(root: Path) -> bool:
 # What was noted.
 
 
-def _place(root: Path) -> str:
-    return os.path.realpath(root)
-
-
 def _file(root: Path) -> Path:
     """The user's note of a repository; by XDG's rule, wherever Python runs."""
     said = os.environ.get("XDG_STATE_HOME", "")
     state = Path(said) if Path(said).is_absolute() else Path.home() / ".local" / "state"
-    return state / "stemma" / "trusted" / f"{hashlib.sha256(os.fsencode(_place(root))).hexdigest()[:32]}.json"
+    return state / "stemma" / "trusted" / f"{hashlib.sha256(os.fsencode(place(root))).hexdigest()[:32]}.json"
 
 
 def _noted(root: Path) -> Trust | None:
@@ -302,7 +237,7 @@ def _noted(root: Path) -> Trust | None:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise VersionError(f"{file} cannot be read ({' '.join(str(error).split()):.100})", run=RUN) from None
-    return noted if noted.path == _place(root) else None
+    return noted if noted.path == place(root) else None
 
 
 def _settings(root: Path) -> tuple[str, ...]:
@@ -349,98 +284,17 @@ def _carried(root: Path) -> tuple[bool, Claim | None]:
     files = [entry.partition("\t")[::2] for entry in listed]
     own = LEVELS["local"] not in {name.lower() for _, name in files}
     links = {name: facts for facts, name in files if not facts.startswith("100")}
-    return own, _claim(root, ".dvc", links) if links else None
+    return own, claim_of(root, ".dvc", links) if links else None
 
 
 def _fields(listed: bytes) -> list[str]:
     return listed.decode(errors="surrogateescape").split("\0")[:-1]
 
 
-def _parted(root: Path, source: str, said: Mapping[str, Any]) -> tuple[dict[str, Any], Claim | None]:
-    """The settings of a file that count, and what it asks for beyond them."""
-    kept: dict[str, Any] = {"remote": {}}
-    dropped: dict[str, Any] = {}
-    for section, values in said.items():
-        if section in UNUSED:
-            continue
-        if section in ("remote", "machine", "db") and isinstance(values, dict):
-            for name, named in values.items():
-                allowed = _of_remote(values, name) if section == "remote" else frozenset()
-                safe = _safe(root, f"{section}.{name}", named, allowed, dropped)
-                if section == "remote" and safe and f"remote.{name}.url" not in dropped:
-                    kept["remote"][name] = safe
-        else:
-            kept[section] = _safe(root, section, values, SECTIONS.get(section, frozenset()), dropped)
-    return kept, _claim(root, source, dropped) if dropped else None
-
-
-def _safe(root: Path, where: str, values: Any, allowed: frozenset[str], dropped: dict[str, Any]) -> dict[str, Any]:
-    """Those of a section's settings that count; the others are added to `dropped`."""
-    if not isinstance(values, dict):
-        dropped[where] = values
-        return {}
-    safe = {key: value for key, value in values.items() if key in allowed and _is_harmless(root, key, value)}
-    dropped |= {f"{where}.{key}": value for key, value in values.items() if key not in safe}
-    return safe
-
-
-def _of_remote(remotes: Mapping[str, Any], name: str) -> frozenset[str]:
-    """What a remote may say, by the kind of its URL; `remote://` takes that of the remote that it names.
-
-    One that is in no table, or leads back to itself, may say nothing: not even its URL.
-    """
-    seen: list[str] = []
-    while name not in seen:
-        seen.append(name)
-        values = remotes.get(name)
-        url = values.get("url") if isinstance(values, dict) else None
-        if not isinstance(url, str):
-            return ANY_REMOTE  # its URL is of another level
-        kind = re.match(r"([a-z][a-z0-9+.-]+):", url.lower())  # one letter is a drive
-        if kind is None or kind[1] != "remote":
-            return REMOTES.get(kind[1] if kind else "", frozenset())
-        name = urlsplit(url).netloc.lower()
-    return frozenset()
-
-
-def _is_harmless(root: Path, key: str, value: Any) -> bool:
-    """Whether the value of a setting in the tables names neither a file nor a command."""
-    if key in ("type", "list", "bool") and isinstance(value, list):
-        return all(isinstance(each, str) for each in value)
-    if not isinstance(value, str) or not value.isprintable():
-        return False
-    if key == "url":
-        return not re.match(r"\w[\w+.-]*://", value) or HOST.fullmatch(urlsplit(value).netloc) is not None
-    if key in ("user", "kerberos_principal"):
-        return USER.fullmatch(value) is not None
-    if key == "dir":
-        return not value.startswith("~") and _is_inside(root / ".dvc", root / ".dvc" / value)  # where links are known
-    if key == "config_dir":
-        return _is_inside(root, root / value)
-    if key == "ssl_verify":  # certificates of this machine, never of the clone
-        return value.lower() == "true" or (Path(value).is_absolute() and not _is_inside(root, Path(value)))
-    return True
-
-
-def _is_inside(root: Path, path: Path) -> bool:
-    return Path(os.path.realpath(path)).is_relative_to(_place(root))
-
-
 def _plugins(root: Path, path: str) -> Claim | None:
     folder = root / path / PLUGINS
     files = {str(file.relative_to(root)): "" for file in folder.rglob("*") if file.suffix != ".pyc" and file.is_file()}
-    return _claim(root, str(Path(path) / PLUGINS), files) if folder.is_dir() else None
-
-
-def _claim(root: Path, source: str, asked: Mapping[str, Any]) -> Claim:
-    """Args: asked: values by key; a value or a key that names a file of the repository stands for its bytes too."""
-    found = hashlib.sha256(json.dumps([source, asked], sort_keys=True, default=str).encode())
-    for text in sorted({str(word) for word in [*asked, *asked.values()]}):
-        for file in (root / text, root / ".dvc" / text):
-            with suppress(OSError, ValueError):  # it is no name of a file
-                if file.is_file() and _is_inside(root, file):
-                    found.update(hashlib.sha256(file.read_bytes()).digest())
-    return Claim(source, tuple(sorted(asked)), found.hexdigest())
+    return claim_of(root, str(Path(path) / PLUGINS), files) if folder.is_dir() else None
 
 
 def _asks_of_dvc(content: bytes) -> bool:

@@ -15,7 +15,7 @@ from dvc.config_schema import REMOTE_SCHEMAS, SCHEMA
 
 from stemma import cli, conf
 from stemma.errors import VersionError
-from stemma.versions import trust
+from stemma.versions import allowed, trust
 from stemma.versions.exporting import export
 from version_worlds import World
 
@@ -361,13 +361,13 @@ def repository(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("kind", [kind for kind in REMOTE_SCHEMAS if kind != "remote"])
 def test_of_all_that_dvc_knows_of_a_kind_of_remote_only_the_table_counts(repository: Path, kind: str) -> None:
     known = {str(key) for key in REMOTE_SCHEMAS[kind]}
-    assert known >= trust.REMOTES[kind] - {"verify"}
+    assert known >= allowed.REMOTES[kind] - {"verify"}
     url = f"{kind}://host/x" if kind else "../x"
     values = dict.fromkeys(known, "true") | {"url": url, "type": "copy"}
     found = loaded(
         repository, "['remote \"r\"']\n" + "".join(f"    {key} = {value}\n" for key, value in values.items())
     )
-    assert found["remote"]["r"].keys() == trust.REMOTES[kind] & known
+    assert found["remote"]["r"].keys() == allowed.REMOTES[kind] & known
     secret = ("password", "secret", "token", "key_id", "keyfile", "path", "profile", "command", "ask_", "account_key")
     harmless = {"sse_kms_key_id", "exclude_shared_token_cache_credential"}
     assert not [key for key in found["remote"]["r"].keys() - harmless if any(word in key for word in secret)]
@@ -381,7 +381,7 @@ def test_of_other_sections_only_the_table_counts(repository: Path) -> None:
             text += f"[{section}]\n" + "".join(f"    {name} = x\n" for name in names)
     found = loaded(repository, text + "['machine \"m\"']\n    startup_script = x\n['db \"d\"']\n    password = x\n")
     counted = {section: {*values} for section, values in found.items() if values}
-    assert counted == {section: {*names} for section, names in trust.SECTIONS.items()}
+    assert counted == {section: {*names} for section, names in allowed.SECTIONS.items()}
 
 
 @pytest.mark.parametrize(
