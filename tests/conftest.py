@@ -5,12 +5,15 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+
+with suppress(ImportError):  # in PyPI's PyTorch for Linux: imported after TensorFlow, it ends the process
+    import triton  # noqa: F401
 
 import forks
 from worlds import PREFIX, PREFIXES, Project, fresh_project

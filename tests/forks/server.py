@@ -28,6 +28,7 @@ LIBRARIES = {
         "pyarrow.parquet", "pydantic", "pyparsing", "rich.table", "ruamel.yaml", "scipy.stats", "typer",
     ),
     "stages": (
+        "triton",  # of PyTorch with CUDA: imported after TensorFlow, it ends the process
         "antlr4.LL1Analyzer", "dvc.api", "dvc.data_cloud", "dvc.repo", "dvclive", "hydra", "hypothesis.strategies",
         "keras", "matplotlib.backends.backend_svg", "matplotlib.figure", "networkx", "numpy", "onnx", "onnxruntime",
         "onnxscript", "pandas", "pandera.pandas", "pandera.strategies.pandas_strategies", "pyarrow.dataset",
