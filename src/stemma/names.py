@@ -11,6 +11,7 @@ Nothing here opens a file.
 import os
 import re
 import unicodedata
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 LONGEST = 200
@@ -62,6 +63,8 @@ def _above(root: Path, name: str) -> str | None:
     """The folder that a path is in, relative to `root`, links followed; None where it is not below."""
     try:
         top, above = root.resolve(), (root / name).parent.resolve()
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            above.stat()  # from Python 3.13 on, `resolve` lets links in a circle pass
     except (OSError, RuntimeError):  # links in a circle
         return None
     return above.relative_to(top).as_posix() if above.is_relative_to(top) else None

@@ -143,7 +143,7 @@ def test_a_link_that_leads_out_is_seen(tmp_path: Path) -> None:
         pytest.skip("no links can be made here")
     for name in ("real/x", "new/folder/x", "home/x", "home/deep/x", "out", "x"):
         assert names.stays_in(root, name), name
-    for name in ("out/x", "out/new/x", "up/x", "git/x", "round/x", "home/../out/x"):
+    for name in ("out/x", "out/new/x", "up/x", "git/x", "round/x", "round/new/x", "home/../out/x"):
         assert not names.stays_in(root, name), name
     assert names.unlinked(root, "real/x") and names.unlinked(root, ".git/x")
     assert not names.unlinked(root, "home/x") and not names.unlinked(root, "out/x")
