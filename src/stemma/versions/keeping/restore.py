@@ -142,13 +142,11 @@ def _outputs_stay(opener: _Opener, folder: Path) -> None:
     Raises:
         VersionError: one has a path, or lies behind a link, that leads elsewhere.
     """
-    from dvc.repo import Repo
-
     from stemma.versions.keeping.verify import Stores
     from stemma.versions.rollback.plan import astray, kept
 
     if opener.manifest.head_commit in opener.manifest.versions:
-        with Repo(str(folder)) as repo:
+        with trust.repo(folder) as repo:
             for what in astray(folder, kept(repo, opener.manifest.head_commit, Stores(Repository(folder)))):
                 raise VersionError(f"{opener.place.url}: {what}")
 
