@@ -34,14 +34,15 @@ CHANGED = 2  # tensors of 200, 1 % of the parameters
 REPEATS = 7
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 COUNT_BYTES = """import sys
-from stemma.versions import objects, difference
+from stemma.repo import objects
+from stemma.versions.diff import diff
 read, fetched = objects.Objects.read, []
 def counted(self, md5):
     found = read(self, md5)
     fetched.append(len(found[0] or b""))
     return found
 objects.Objects.read = counted
-difference.diff(".", "v1", "v2")
+diff(".", "v1", "v2")
 print(sum(fetched))"""
 OPEN_BOTH = """from dvc.api import DVCFileSystem
 for revision in ("v1", "v2"):

@@ -41,7 +41,9 @@ def pytest_configure(config: pytest.Config) -> None:
 COSTS = ("unit", "repository", "pipeline", "stamp")  # what a test needs
 PIPELINES = {"torch_project", "keras_project", "trained_project"}
 TESTS = Path(__file__).resolve().parent
-FOLDERS = {"template": "stamp", "stemma/versions": "repository", "stemma/conf": "repository"}
+FOLDERS = {"template": "stamp"} | {
+    f"stemma/{room}": "repository" for room in ("conf", "repo", "versions", "registry", "rollback", "storage")
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

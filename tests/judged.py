@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 
 from stemma import bundle
 from stemma.errors import VersionError
-from stemma.versions.repository import Output
+from stemma.repo.repository import Output
 
 ROWS = 600
 TASKS: Mapping[str, tuple[str, ...]] = {"binary": ("FALSE", "TRUE"), "multiclass": ("a", "b", "c"), "regression": ()}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
+import stemma
 from forks import COLD
-from stemma.versions import registering
 from version_worlds import World, changed, network, new, parts
 
 
@@ -19,14 +19,14 @@ def make_registered(folder: Path) -> World:
     world.write("dvc.yaml", yaml.safe_dump(pipeline, sort_keys=False))
     first = parts(bundle=b"bundle 1")
     world.version("first", first)
-    registering.register(folder)
+    stemma.register(folder)
     second = first.but(tensors=changed(first.tensors, "output.bias"), bundle=b"bundle 2")
     world.version("second", second)
-    registering.register(folder)
+    stemma.register(folder)
     layers, tensors = network((8, 6, 4))
     third = second.but(layers=layers, tensors=tensors, bundle=b"bundle 3")
     world.version("third", third)
-    registering.register(folder)
+    stemma.register(folder)
     world.version("fourth", third.but(tensors=network((8, 6, 4), seed=5)[1], bundle=b"bundle 4"))
     return world
 

@@ -51,7 +51,7 @@ def test_the_toolkit_never_imports_the_project() -> None:
 @pytest.mark.parametrize("module", ["dvc.repo.Repo", "dvc.config.Config"])
 def test_one_module_opens_a_repository_and_its_configuration_by_dvc(module: str) -> None:
     """What a clone says is judged there."""
-    assert importers(module, "src/") == ["src/stemma/versions/trust.py"]
+    assert importers(module, "src/") == ["src/stemma/repo/trust.py"]
 
 
 def test_nobody_imports_a_stage() -> None:

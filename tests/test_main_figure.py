@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import stemma
 from judged import TASKS, predictions, version
 from purchase_intent.evaluation import gate, report
-from stemma import metrics, task, versions
+from stemma import metrics, task
 from stemma.versions.best import Facts, among
 from stemma.versions.compare import Options, compare
 from version_worlds import new, parts
@@ -38,7 +39,7 @@ def test_all_commands_agree_on_the_main_figure_its_value_and_its_direction(kind:
 
     world = new(tmp_path / "world")
     world.version("good", parts(metrics=good.metrics, evaluation=good.evaluation))
-    entry = versions.log(world.folder)
+    entry = stemma.log(world.folder)
     assert (entry.metric, entry.entries[0].metric) == (f"test.{main}", of_good)
 
     baseline = {"simple": {main: poor.metrics["test"][main]}}

@@ -7,16 +7,32 @@ Reading order:
 - `task`     two classes, several classes or a value: one object that says all that follows from it
 - `metrics`  figures of predictions, their intervals, and tests of a difference
 - `weights`  the weights store: one file per tensor, an index that can be compared
+- `repo`     the only room that knows Git and DVC: a repository, its versions, their objects
 - `versions` what a version is, how it differs, which is better, what is wrong with it
+- `registry`, `rollback`, `storage`  the rooms that write: tags; going back; verify, backup, restore, gc
 - `export`   encoder and network as one ONNX graph
 - `bundle`   the packaged model: build, verify, open, predict
 - `cli`      `stemma ...`
 
-A first call:
+Words of the command line are functions here, each imported when it is first asked for:
 
-    from stemma import weights
-    weights.index("models/weights").tensors
+    import stemma
 
-    from stemma import versions
-    versions.diff(".", "HEAD~1", "HEAD").distance
+    stemma.diff(".", "HEAD~1", "HEAD").distance
 """
+
+from importlib import import_module
+from typing import Any
+
+_WORDS = {
+    "backup": "storage.backup", "best": "versions.best", "compare": "versions.compare", "demote": "registry.moves",
+    "diff": "versions.diff", "doctor": "versions.doctor", "history": "registry.history", "log": "versions.log",
+    "probe": "storage.remote", "promote": "registry.moves", "register": "registry.moves", "restore": "storage.restore",
+    "retire": "registry.moves", "show": "versions.show", "verify": "storage.verify",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WORDS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"stemma.{_WORDS[name]}"), name)

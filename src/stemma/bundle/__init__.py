@@ -6,7 +6,6 @@
     predict.py     rows in, predictions out, as CSV or Parquet
     check.py       hashes, signature, graph, and the sample played again
     sign.py        OpenSSF model-signing with a key pair of one's own
-    release.py     the bundle of a version, named NAME-v1.2.0.zip
     unpack.py      its files in a folder
     difference.py  two bundles side by side
     card.py        the model card, made from the record

@@ -11,6 +11,7 @@ import numpy as np
 from stemma.bundle.archive import GRAPH, first_line
 from stemma.bundle.model import REGISTERED, Bundle, open_bundle
 from stemma.errors import BundleError
+from stemma.semver import is_version, precedence
 
 REQUEST, RESPONSE = "request.json", "response.json"
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")  # of operators that every runtime has
@@ -77,17 +78,13 @@ def _signature(bundle: Bundle, path: Path, key: Path | None) -> Check:
 
 def _number(bundle: Bundle) -> str | None:
     """The version under which it is registered."""
-    from stemma.versions.registry import parse
-
     version = bundle.registered.get("version")
-    if bundle.registered and (not isinstance(version, str) or parse(f"model@{version}") is None):
+    if bundle.registered and (not isinstance(version, str) or not is_version(version)):
         raise BundleError(f"{REGISTERED} names {version!r:.60}, which is no version such as v1.2.0")
     return version
 
 
 def _version(version: str | None, at_least: str) -> Check:
-    from stemma.versions.registry import precedence
-
     if version is None:
         raise BundleError(f"it says no version, and {at_least} or later is asked for", run="stemma bundle build")
     if precedence(version) < precedence(at_least):

@@ -9,7 +9,8 @@ from stemma.cli.here import repository
 from stemma.cli.output import AsJson, Report, in_bytes, show, show_json
 
 if TYPE_CHECKING:
-    from stemma.versions.keeping import Backup, Restored
+    from stemma.storage.backup import Backup
+    from stemma.storage.restore import Restored
 
 
 def backup(
@@ -34,11 +35,11 @@ def backup(
 
     Example: stemma backup s3://backups/stemma --all
     """
-    from stemma.versions import keeping
+    from stemma.storage.backup import backup
 
     if all and (revisions or stage):
         raise typer.BadParameter("--all, or some versions: not both")
-    found = keeping.backup(
+    found = backup(
         repository(), destination, revisions or (), stages=stage or (), experiments=experiments, encrypt=encrypt
     )
     show_json(found) if as_json else show(backed_up(found), False)
@@ -57,9 +58,9 @@ def restore(
 
     Example: stemma restore s3://backups/stemma shop
     """
-    from stemma.versions import keeping
+    from stemma.storage.restore import restore
 
-    found = keeping.restore(source, destination, key=key)
+    found = restore(source, destination, key=key)
     show_json(found) if as_json else show(restored(found), False)
 
 
@@ -70,7 +71,7 @@ def key(
 
     Example: stemma key ~/backup.key
     """
-    from stemma.versions.keeping import sealing
+    from stemma.storage import sealing
 
     typer.echo(sealing.new_key(file))
 

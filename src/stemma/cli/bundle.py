@@ -30,7 +30,7 @@ def build(
 
     Example: stemma bundle build model@v1.2.0
     """
-    from stemma.bundle import release
+    from stemma.versions import release
 
     made = release.release(repository(), rev, output)
     if as_json:
@@ -75,7 +75,7 @@ def verify(
     Example: stemma bundle verify models/package/model.zip
     """
     from stemma.bundle.check import check
-    from stemma.versions.registry import parse
+    from stemma.semver import is_version
 
     if at_least is not None:
         at_least = f"v{at_least.removeprefix('v')}"
@@ -83,7 +83,7 @@ def verify(
             raise typer.BadParameter(
                 "it goes with --key: whoever changes a bundle could change its number", param_hint="--at-least"
             )
-        if parse(f"model@{at_least}") is None:
+        if not is_version(at_least):
             raise typer.BadParameter(f"{at_least[1:]} is no version such as 1.2.0", param_hint="--at-least")
     found = check(bundle, key, at_least)
     if as_json:

@@ -10,8 +10,8 @@ from stemma.cli.here import repository
 from stemma.cli.output import AsMarkdown, Report, Table, show, show_json
 
 if TYPE_CHECKING:
-    from stemma.versions.difference import Difference
-    from stemma.versions.difference.data import Data
+    from stemma.versions.diff import Difference
+    from stemma.versions.diff.data import Data
 
 
 def diff(
@@ -43,12 +43,12 @@ def diff(
 
     Example: stemma diff HEAD~1 HEAD
     """
-    from stemma.versions import difference
+    from stemma.versions.diff import diff, total
 
-    given = None if weights is None else difference.total.parse(weights)
-    found = difference.diff(repository(), a, b, exact=exact, weights=given)
+    given = None if weights is None else total.parse(weights)
+    found = diff(repository(), a, b, exact=exact, weights=given)
     if plot is not None:
-        from stemma.versions.difference.plot import draw
+        from stemma.versions.diff.plot import draw
 
         draw(found, plot)
     if as_json:

@@ -8,7 +8,7 @@ from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
 
 if TYPE_CHECKING:
-    from stemma.versions.checks import Diagnosis
+    from stemma.versions.doctor import Diagnosis
 
 
 def doctor(
@@ -21,7 +21,7 @@ def doctor(
 
     Example: stemma doctor model#prod --strict
     """
-    from stemma.versions.checks import doctor
+    from stemma.versions.doctor import doctor
 
     found = doctor(repository(), revision)
     if as_json:

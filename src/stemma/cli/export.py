@@ -24,7 +24,7 @@ def export(
 
     Example: stemma export model@v1.2.0 --format saved_model
     """
-    from stemma.versions.exporting import export
+    from stemma.versions.export import export
 
     made = export(repository(), revision, format, output)
     shown = made.folder.relative_to(Path.cwd()) if made.folder.is_relative_to(Path.cwd()) else made.folder

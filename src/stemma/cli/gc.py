@@ -14,7 +14,7 @@ from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, in_bytes, show, show_json
 
 if TYPE_CHECKING:
-    from stemma.versions.collecting import Collected, Moved, Plan
+    from stemma.storage.gc import Collected, Moved, Plan
 
 MOST = 20  # commits in the table, names in the line of those that stay
 AGE = re.compile(r"(\d+)([mhdw])")
@@ -63,7 +63,7 @@ def gc(
 
     Example: stemma gc --remote --older-than 30d --apply
     """
-    from stemma.versions import collecting
+    from stemma.storage import gc
 
     _fits({"--apply": apply, "--undo": undo, "--empty-trash": empty_trash},
           {"--older-than": older_than is not None, "--experiments": experiments != "all", "--keep": bool(keep),
@@ -74,27 +74,27 @@ def gc(
     if undo:
         if len(remotes) > 1:
             raise typer.BadParameter("one remote at a time with --undo", param_hint="--remote")
-        moved = collecting.undo(root, *remotes, only_remote=bool(remotes))
+        moved = gc.undo(root, *remotes, only_remote=bool(remotes))
         show_json({"back": moved}) if as_json else show(_moved(moved, "back"), as_md)
         return
-    rules = collecting.Rules(
+    rules = gc.Rules(
         remotes=remotes,
-        older_than=collecting.DAY if age is None else age,
+        older_than=gc.DAY if age is None else age,
         experiments=_experiments(experiments),
         retired=not drop_retired,
         keep=tuple(keep or ()),
         projects=tuple(project or ()),
     )
     if empty_trash:
-        moved = collecting.empty(root, rules, older_than=age or timedelta())
+        moved = gc.empty(root, rules, older_than=age or timedelta())
         show_json({"deleted": moved}) if as_json else show(_moved(moved, "deleted for good"), as_md)
         return
     if apply:
-        done = collecting.collect(root, rules)
+        done = gc.collect(root, rules)
         free = _free(remotes, experiments, drop_retired, keep or (), project or ())
         show_json(done) if as_json else show([*_planned(done.plan, "went"), *_done(done, free)], as_md)
         return
-    plan = collecting.plan(root, rules)
+    plan = gc.plan(root, rules)
     show_json(plan) if as_json else show([*_planned(plan, "would go"), *_next(plan)], as_md)
 
 

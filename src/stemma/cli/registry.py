@@ -10,7 +10,7 @@ from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
 
 if TYPE_CHECKING:
-    from stemma.versions.registering import Event, History
+    from stemma.registry.history import Event, History
 
 Why = Annotated[str | None, typer.Option("-m", "--why", "--message", help="Kept as the tag's message.")]
 Sign = Annotated[bool, typer.Option("--sign", help="Sign the tag with the key of Git's settings.")]
@@ -42,11 +42,11 @@ def register(
 
     Example: stemma register -m "More rows"
     """
-    from stemma.versions import registering
+    from stemma.registry import moves
 
     if version is not None and bump is not None:
         raise typer.BadParameter("give it or --bump, not both", param_hint="--version")
-    made = registering.register(repository(), rev, version=version, bump=bump, why=why, sign=sign, push=push, wait=wait)
+    made = moves.register(repository(), rev, version=version, bump=bump, why=why, sign=sign, push=push, wait=wait)
     tell([made], True, push, as_json)
 
 
@@ -78,7 +78,7 @@ def promote(
 
     Example: stemma promote v1.2.0 prod --require better -m "Fewer false alarms"
     """
-    from stemma.versions import registering
+    from stemma.registry import moves
 
     given = {"--margin": margin, "--on": on, "--metric": metric}
     for option, value in given.items():
@@ -86,8 +86,8 @@ def promote(
             raise typer.BadParameter("it goes with --require", param_hint=option)
     if margin is not None and require != "not-worse":
         raise typer.BadParameter("it goes with --require not-worse", param_hint="--margin")
-    judgement = None if require is None else registering.Judgement(require, margin, on, metric)
-    made = registering.promote(
+    judgement = None if require is None else moves.Judgement(require, margin, on, metric)
+    made = moves.promote(
         repository(), version, stage, why=why, judgement=judgement, local=local, sign=sign, push=push, wait=wait
     )
     if require is not None and made.before is None and not as_json:
@@ -107,9 +107,9 @@ def demote(
 
     Example: stemma demote prod -m "Taken out of service"
     """
-    from stemma.versions import registering
+    from stemma.registry import moves
 
-    made = registering.demote(repository(), name, why=why, sign=sign, push=push, wait=wait)
+    made = moves.demote(repository(), name, why=why, sign=sign, push=push, wait=wait)
     tell(made, why is not None, push, as_json)
 
 
@@ -125,9 +125,9 @@ def retire(
 
     Example: stemma retire v1.0.0 --why "Trained on the wrong rows"
     """
-    from stemma.versions import registering
+    from stemma.registry import moves
 
-    made = registering.retire(repository(), version, why, sign=sign, push=push, wait=wait)
+    made = moves.retire(repository(), version, why, sign=sign, push=push, wait=wait)
     tell([made], True, push, as_json)
 
 
@@ -143,9 +143,9 @@ def history(
 
     Example: stemma history prod
     """
-    from stemma.versions import registering
+    from stemma.registry.history import history
 
-    found = registering.history(repository(), stage, verify=verify)
+    found = history(repository(), stage, verify=verify)
     if as_json:
         show_json(found)
     else:
@@ -205,7 +205,7 @@ def tell(made: "Sequence[Event]", with_why: bool, pushed: bool, as_json: bool) -
         where = f" {'from' if event.kind == 'Demoted' else 'to'} {_stage(event)}" if event.stage else ""
         typer.echo(f"{event.kind} {event.name}{where}" + (f": {_first(event.why)}" if with_why else ""))
     if not pushed:
-        from stemma.versions.registering.tags import remotes
+        from stemma.registry.tags import remotes
 
         names = remotes(repository())
         tags = " ".join(f"'{event.tag}'" for event in made)

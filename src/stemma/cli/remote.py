@@ -8,7 +8,7 @@ from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, show, show_json
 
 if TYPE_CHECKING:
-    from stemma.versions.keeping import Probe
+    from stemma.storage.remote import Probe
 
 app = typer.Typer(help="The storage that DVC pushes to.", no_args_is_help=True)
 
@@ -30,9 +30,9 @@ def check(
 
     Example: stemma remote check
     """
-    from stemma.versions import keeping
+    from stemma.storage.remote import probe
 
-    found = keeping.probe(repository(), name)
+    found = probe(repository(), name)
     if as_json:
         show_json(found, is_usable=found.is_usable)
     else:

@@ -8,7 +8,7 @@ from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, in_bytes, show, show_json
 
 if TYPE_CHECKING:
-    from stemma.versions.rollback import Environment, Plan, Rollback
+    from stemma.rollback import Environment, Plan, Rollback
 
 
 def rollback(
@@ -46,8 +46,8 @@ def rollback(
             raise typer.BadParameter("there is no table with --stage", param_hint="--md")
         _stage(stage, rev, dry_run, why, local, push, as_json)
         return
-    from stemma.versions import rollback as going
-    from stemma.versions.repository import Repository
+    from stemma import rollback as going
+    from stemma.repo.repository import Repository
 
     root = repository()
     if abort:
@@ -83,13 +83,13 @@ def _fits(rev: str | None, stage: str | None, abort: bool, moving: dict[str, boo
 
 def _stage(stage: str, rev: str | None, dry_run: bool, why: str | None, local: bool, push: bool, as_json: bool) -> None:
     from stemma.cli.registry import tell
-    from stemma.versions import registering
+    from stemma.registry import moves
 
     if dry_run:
-        target = registering.would_hold(repository(), stage, rev)
+        target = moves.would_hold(repository(), stage, rev)
         show_json({"stage": stage, "version": target}) if as_json else typer.echo(f"{stage} would go back to {target}")
         return
-    made = registering.roll_back(repository(), stage, rev, why=why, local=local, push=push)
+    made = moves.roll_back(repository(), stage, rev, why=why, local=local, push=push)
     tell([made], why is not None, push, as_json)
 
 

@@ -13,7 +13,7 @@ from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show_json
 from stemma.cli.output import show as show_report
 
 if TYPE_CHECKING:
-    from stemma.versions.record import Data, Process, Record, Structure, Weights
+    from stemma.versions.show import Data, Process, Record, Structure, Weights
 
 BARS = "▁▂▃▄▅▆▇█"
 PLAIN_BARS = "_.-=+*#@"  # where the terminal has no such characters
@@ -32,7 +32,7 @@ def show(
 
     Example: stemma show model#prod
     """
-    from stemma.versions.record import show
+    from stemma.versions.show import show
 
     found = show(repository(), revision)
     show_json(found) if as_json else show_report(report(found, as_md), as_md)

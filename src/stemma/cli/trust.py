@@ -9,7 +9,7 @@ from stemma.cli.output import AsJson, show_json
 from stemma.errors import StemmaError
 
 if TYPE_CHECKING:
-    from stemma.versions.trust import State
+    from stemma.repo.trust import State
 
 
 def trust(
@@ -23,7 +23,7 @@ def trust(
 
     Example: stemma trust --show
     """
-    from stemma.versions import trust as trusting
+    from stemma.repo import trust as trusting
 
     if look and undo:
         raise typer.BadParameter("it does not go with --show", param_hint="--undo")
@@ -38,7 +38,7 @@ def trust(
 
 
 def _lines(state: "State") -> list[str]:
-    from stemma.versions.trust import shown
+    from stemma.repo.trust import shown
 
     asks = [f"  {shown(claim.source)}: {', '.join(map(shown, claim.keys))}" for claim in state.claims]
     if state.trusted:

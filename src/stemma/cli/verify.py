@@ -9,7 +9,7 @@ from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, in_bytes, show, show_json
 
 if TYPE_CHECKING:
-    from stemma.versions.keeping import Fault, Verification
+    from stemma.storage.verify import Fault, Verification
 
 MOST = 3  # versions named in a row
 
@@ -38,9 +38,9 @@ def verify(
 
     Example: stemma verify --all --repair
     """
-    from stemma.versions import keeping
+    from stemma.storage.verify import verify
 
-    found = keeping.verify(
+    found = verify(
         repository(),
         revisions or (),
         all=all,

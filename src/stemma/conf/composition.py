@@ -97,12 +97,12 @@ def source(root: Path, *, own: bool = False) -> Source:
     """Read the `hydra` section of DVC's configuration.
 
     Args:
-        own: the repository's own code asks, so that what it brings is not kept from it; see `stemma.versions.trust`.
+        own: the repository's own code asks, so that what it brings is not kept from it; see `stemma.repo.trust`.
 
     Raises:
         SettingsError: `root` is no DVC repository, its configuration is wrong, or Hydra is not enabled in it.
     """
-    from stemma.versions import trust
+    from stemma.repo import trust
 
     root = root.absolute()
     if not (root / ".dvc").is_dir():

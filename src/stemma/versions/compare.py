@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from stemma.errors import StemmaError
-from stemma.versions.repository import Repository, Version, opened
+from stemma.repo.repository import Repository, Version, opened
 
 if TYPE_CHECKING:
     import numpy as np

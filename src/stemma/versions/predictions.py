@@ -17,8 +17,8 @@ from stemma.versions.figures import told
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
+    from stemma.repo.repository import Version
     from stemma.signature import Signature
-    from stemma.versions.repository import Version
 
 Array = NDArray[Any]
 

@@ -12,7 +12,7 @@ from stemma.versions import parquet
 from stemma.versions.predictions import described
 
 if TYPE_CHECKING:
-    from stemma.versions.repository import Version
+    from stemma.repo.repository import Version
 
 TEST = "data/prepared/test.parquet"
 

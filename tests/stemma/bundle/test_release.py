@@ -9,12 +9,12 @@ import pytest
 from pyarrow import parquet
 from typer.testing import CliRunner, Result
 
+import stemma
 from bundles import ROWS, contents
 from stemma import bundle
-from stemma.bundle.release import release
 from stemma.cli import app
 from stemma.errors import StemmaError
-from stemma.versions import registering
+from stemma.versions.release import release
 from version_worlds import World, changed, new, parts
 
 
@@ -48,10 +48,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
     world = new(folder / "shop")
     first = parts(bundle=packed(folder, 3, roc_auc=0.8, log_loss=0.5))
     world.version("first", first)
-    registering.register(world.folder, version="1.0.0")
+    stemma.register(world.folder, version="1.0.0")
     second = first.but(tensors=changed(first.tensors, "output.bias"), bundle=packed(folder, 4, roc_auc=0.85))
     world.version("second", second)
-    registering.register(world.folder, version="1.2.0-rc.1")
+    stemma.register(world.folder, version="1.2.0-rc.1")
     world.version("third", second.but(bundle=packed(folder, 5, roc_auc=0.9)))
     return world
 

@@ -15,7 +15,7 @@ from stemma import conf
 from stemma.conf.difference import compare
 from stemma.conf.hydra_yaml import parse
 from stemma.errors import SettingsError
-from stemma.versions import trust
+from stemma.repo import trust
 
 
 def adopted(repository: Any) -> list[str]:

@@ -13,7 +13,7 @@ from stemma import conf
 from stemma.conf.difference import Difference, compare
 from stemma.conf.hydra_yaml import parse
 from stemma.errors import SettingsError
-from stemma.versions import trust
+from stemma.repo import trust
 
 ONE_PROCESS = settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

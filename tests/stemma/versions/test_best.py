@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+import stemma
 from judged import FakeVersion, parquet, predictions, three_commits, version
-from stemma import versions
 from stemma.errors import StemmaError, VersionError
 from stemma.versions.best import Best, Facts, among
 from stemma.versions.constraints import parse
@@ -215,16 +215,16 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_version_of_a_repository_is_looked_at(repository: Path) -> None:
-    found = versions.best(repository)
+    found = stemma.best(repository)
     assert values(found) == [BETTER, ELSEWHERE, WORSE]
     assert found.candidates[0].stages == ("model#prod",)
-    assert values(versions.best(repository, where=["stage = prod"])) == [BETTER]
-    assert values(versions.best(repository, where=["stage != model#prod"])) == [ELSEWHERE, WORSE]
+    assert values(stemma.best(repository, where=["stage = prod"])) == [BETTER]
+    assert values(stemma.best(repository, where=["stage != model#prod"])) == [ELSEWHERE, WORSE]
 
 
 def test_weights_out_of_reach_are_told(repository: Path) -> None:
     with pytest.raises(StemmaError, match="`framework = torch` leaves out 3, framework of 3 versions is out of reach"):
-        versions.best(repository, where=["framework = torch"])
+        stemma.best(repository, where=["framework = torch"])
 
 
 Run = Callable[..., tuple[int, str, str]]
@@ -246,7 +246,7 @@ def test_the_command_names_the_best_first(run: Run) -> None:
 def test_json_and_markdown_hold_the_candidates(run: Run, repository: Path) -> None:
     told = json.loads(run("--json", "--where", "date > 2020-01-01")[1])
     assert [each["value"] for each in told["candidates"]] == [BETTER, ELSEWHERE, WORSE]
-    assert told["lead"]["how"] == "unpaired" and told["sentence"] == versions.best(repository).sentence
+    assert told["lead"]["how"] == "unpaired" and told["sentence"] == stemma.best(repository).sentence
     assert "| better " in run("--md")[1]
 
 

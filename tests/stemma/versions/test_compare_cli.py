@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import stemma
 from judged import three_commits
-from stemma import versions
+from stemma.versions.compare import Options
 from version_worlds import World
 
 Run = Callable[..., tuple[int, str, str]]
@@ -57,7 +58,7 @@ def test_without_require_a_worse_version_exits_0(run: Run) -> None:
 
 def test_json_holds_every_figure_and_the_verdict(run: Run, repository: Path) -> None:
     code, out, _ = run("worse", "better", "--json", "--no-latency")
-    found = versions.compare(repository, "worse", "better", versions.Options(latency=False))
+    found = stemma.compare(repository, "worse", "better", Options(latency=False))
     told = json.loads(out)
     assert code == 0
     assert told["verdict"] == found.verdict == "better"

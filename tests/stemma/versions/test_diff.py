@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from stemma import versions, weights
+import stemma
+from stemma import weights
 from stemma.cli import app
 from stemma.errors import StemmaError
+from stemma.repo.repository import Repository
 from stemma.weights import Layer
 from version_worlds import EVALUATION, PARAMS, World, changed, network, new, parts, table
 
@@ -80,7 +82,7 @@ def said(world, *arguments: str) -> str:
 
 
 def diff(world, before, after, **options):
-    return versions.diff(world.folder, before, after, **options)
+    return stemma.diff(world.folder, before, after, **options)
 
 
 def test_nothing_changed_gives_d_0_and_says_so(world) -> None:
@@ -165,7 +167,7 @@ def test_exact_reads_only_the_tensors_that_differ(world, tmp_path) -> None:
 
 
 def copy_md5(world, revision, file):
-    found = versions.repository.Repository(world.folder).version(revision).output("models/weights").files()
+    found = Repository(world.folder).version(revision).output("models/weights").files()
     return found[f"packed/{file}.safetensors"][0]
 
 
@@ -175,7 +177,7 @@ def test_the_default_reads_no_tensor_and_no_table(world, tmp_path) -> None:
     small = {path.name for path in (copy.remote / "files/md5").rglob("*") if path.is_file()}
     keep = set()
     for revision in ("base", "large"):
-        version = versions.repository.Repository(world.folder).version(revision)
+        version = Repository(world.folder).version(revision)
         for folder, file in (("models/weights", "index.json"), ("data/prepared", "profile.json")):
             output = version.output(folder)
             keep |= {output.md5[2:], output.files()[file][0][2:]}
@@ -205,7 +207,7 @@ def test_settings_metrics_code_and_environment_are_shown(three_versions) -> None
     assert "train.epochs  40      60" in text
     assert "test.roc_auc     0.85   0.84  -0.01           within" in text
     assert "src/purchase_intent/model.py           +1          -1" in text
-    found = versions.diff(three_versions.folder, "model@v1.0.0", "main")
+    found = stemma.diff(three_versions.folder, "model@v1.0.0", "main")
     move = next(one for one in found.metrics if one.key == "test.roc_auc")
     assert (move.move, move.interval, move.within) == (pytest.approx(-0.01), (0.82, 0.88), True)
     assert found.code.insertions == found.code.deletions == 1
@@ -219,10 +221,10 @@ def test_a_version_beside_the_workspace(world, tmp_path) -> None:
     tensors = changed(weights.read(folder), "output.bias")
     weights.write(folder, tensors, framework="torch", layers=weights.index(folder).layers)
     copy.write("src/purchase_intent/model.py", "pass\npass\n")
-    found = versions.diff(copy.folder, "base")
+    found = stemma.diff(copy.folder, "base")
     assert [one.before for one in found.tensors if not one.same] == ["output.bias"]
     assert (found.after.commit, found.code.insertions) == (None, 1)
-    back = versions.diff(copy.folder, "workspace", "base", exact=True)
+    back = stemma.diff(copy.folder, "workspace", "base", exact=True)
     assert (back.code.insertions, back.code.deletions) == (0, 1)
     assert back.distance.parts["parameters"] == pytest.approx(found.distance.parts["parameters"], rel=1e-5)
 
@@ -232,7 +234,7 @@ def test_a_binary_file_of_the_code_has_no_lines(world, tmp_path) -> None:
     copy.ok("git", "checkout", "-q", "-b", "more", "bias")
     copy.write("src/purchase_intent/a picture.png", b"\x89PNG\0\0")
     copy.commit("a picture")
-    files = versions.diff(copy.folder, "bias", "more").code.files
+    files = stemma.diff(copy.folder, "bias", "more").code.files
     assert [(file.path, file.insertions) for file in files] == [("src/purchase_intent/a picture.png", None)]
     assert "binary" in said(copy, "bias", "more")
 
@@ -288,7 +290,7 @@ def test_a_plot_is_a_png_written_whole_or_not_at_all(world, tmp_path) -> None:
 
 
 def test_the_plot_has_a_line_for_each_layer_and_a_column_for_each_role(world) -> None:
-    from stemma.versions.difference.plot import table
+    from stemma.versions.diff.plot import table
 
     names, roles, cells = table(diff(world, "base", "inserted"))
     assert names[2] == "between (added)" and roles == ["weight", "bias"]
@@ -329,7 +331,7 @@ def test_a_commit_without_a_model_is_one_clear_line(world) -> None:
 
 def test_an_object_that_is_nowhere_is_one_clear_line(world, tmp_path) -> None:
     copy = world.copy(tmp_path / "copy")
-    md5 = versions.repository.Repository(copy.folder).version("large").output("models/weights").files()["index.json"][0]
+    md5 = Repository(copy.folder).version("large").output("models/weights").files()["index.json"][0]
     copy.object(md5).unlink()
     (copy.remote / "files/md5" / md5[:2] / md5[2:]).unlink()
     assert "index.json of large is neither in the cache nor in a remote" in error(copy, "base", "large")
@@ -337,7 +339,7 @@ def test_an_object_that_is_nowhere_is_one_clear_line(world, tmp_path) -> None:
 
 def test_a_tensor_that_is_nowhere_is_one_clear_line_of_exact_only(world, tmp_path) -> None:
     copy = world.copy(tmp_path / "copy")
-    files = versions.repository.Repository(copy.folder).version("large").output("models/weights").files()
+    files = Repository(copy.folder).version("large").output("models/weights").files()
     md5 = files["tensors/input.weight.safetensors"][0]
     copy.object(md5).unlink()
     (copy.remote / "files/md5" / md5[:2] / md5[2:]).unlink()
@@ -347,7 +349,7 @@ def test_a_tensor_that_is_nowhere_is_one_clear_line_of_exact_only(world, tmp_pat
 
 def test_a_tensor_with_another_hash_is_one_clear_line(world, tmp_path) -> None:
     copy = world.copy(tmp_path / "copy")
-    files = versions.repository.Repository(copy.folder).version("large").output("models/weights").files()
+    files = Repository(copy.folder).version("large").output("models/weights").files()
     path = copy.object(files["tensors/input.weight.safetensors"][0])
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -389,7 +391,7 @@ def test_a_tampered_index_is_one_clear_line(world, tmp_path, old, new, fault) ->
     assert old in text
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(StemmaError, match=fault) as raised:
-        versions.diff(copy.folder, "base")
+        stemma.diff(copy.folder, "base")
     assert "\n" not in str(raised.value)
 
 
@@ -399,7 +401,7 @@ def test_a_tampered_profile_is_one_clear_line(world, tmp_path) -> None:
     for text, fault in (("{}", "profile.json"), ("[1]", "profile.json"), ('{"content": 1}', "profile.json")):
         copy.write("data/prepared/profile.json", text)
         with pytest.raises(StemmaError, match=fault) as raised:
-            versions.diff(copy.folder, "base")
+            stemma.diff(copy.folder, "base")
         assert "\n" not in str(raised.value)
 
 
@@ -410,14 +412,14 @@ def test_a_store_that_was_half_written_is_one_clear_line(world, tmp_path) -> Non
     text = (folder / "index.json").read_text()
     (folder / "index.json").write_text(text[: len(text) // 2])
     with pytest.raises(StemmaError, match="damaged"):
-        versions.diff(copy.folder, "base")
+        stemma.diff(copy.folder, "base")
     (folder / "index.json").write_text(text)
     shutil.rmtree(folder / "tensors")
     tensors = changed(big()[1], "input.weight")
     weights.write(tmp_path / "other", tensors, framework="torch", layers=big()[0])
     shutil.copyfile(tmp_path / "other/index.json", folder / "index.json")
     with pytest.raises(StemmaError, match=r"input\.weight") as raised:
-        versions.diff(copy.folder, "base", exact=True)
+        stemma.diff(copy.folder, "base", exact=True)
     assert "\n" not in str(raised.value)
 
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexes import index, linear, mlp, relu
-from stemma.versions.difference import structure, tensors
-from stemma.versions.difference.structure import share_changed
+from stemma.versions.diff import structure, tensors
+from stemma.versions.diff.structure import share_changed
 
 
 def statuses(before, after, **frameworks):

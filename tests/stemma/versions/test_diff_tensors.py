@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from indexes import index, mlp
-from stemma.versions.difference import entries, structure, tensors
+from stemma.versions.diff import entries, structure, tensors
 
 
 def changes(before, after, frameworks=("torch", "torch")):

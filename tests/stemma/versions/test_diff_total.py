@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stemma import conf
 from stemma.errors import SettingsError
-from stemma.versions.difference import total
+from stemma.versions.diff import total
 from worlds import ROOT
 
 

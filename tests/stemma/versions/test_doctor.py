@@ -14,8 +14,8 @@ from stemma import bundle
 from stemma.cli import app
 from stemma.cli.doctor import report
 from stemma.errors import VersionError
-from stemma.versions import Repository
-from stemma.versions.checks import CHECKS, Diagnosis, doctor, examine, rows
+from stemma.repo.repository import Repository
+from stemma.versions.doctor import CHECKS, Diagnosis, doctor, examine, rows
 from stemma.weights import Layer
 from version_worlds import METRICS, PARAMS, TRAINING, Parts, World, new, parts, table
 

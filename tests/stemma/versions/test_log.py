@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import stemma
 import timing
-from stemma import versions
 from stemma.errors import VersionError
-from stemma.versions import Log, graph
+from stemma.versions import graph
+from stemma.versions.log import Log
 from version_worlds import METRICS, PARAMS, TRAINING, World, changed, new, parts
 
 Run = Callable[..., tuple[int, str, str]]
@@ -36,11 +37,11 @@ def subjects(found: Log) -> list[str]:
 
 
 def test_only_commits_whose_model_changed_are_versions(three_versions: World) -> None:
-    assert subjects(versions.log(three_versions.folder)) == ["more rows", "only a bias moved", "first model"]
+    assert subjects(stemma.log(three_versions.folder)) == ["more rows", "only a bias moved", "first model"]
 
 
 def test_all_adds_branches_and_experiments(three_versions: World) -> None:
-    found = {entry.subject: entry for entry in versions.log(three_versions.folder, all=True)}
+    found = {entry.subject: entry for entry in stemma.log(three_versions.folder, all=True)}
     assert set(found) == {"more rows", "only a bias moved", "first model", "one more layer", "an experiment"}
     assert found["an experiment"].parents == (found["more rows"].commit,)
     assert found["one more layer"].parents == (found["only a bias moved"].commit,)
@@ -49,7 +50,7 @@ def test_all_adds_branches_and_experiments(three_versions: World) -> None:
 
 
 def test_names_and_stages_go_to_the_version_that_a_commit_carries(three_versions: World) -> None:
-    found = {entry.subject: entry for entry in versions.log(three_versions.folder, all=True)}
+    found = {entry.subject: entry for entry in stemma.log(three_versions.folder, all=True)}
     assert found["more rows"].names == ("HEAD", "main")  # they are on the page after it
     assert found["only a bias moved"].names == ("model@v1.1.0",)
     assert found["only a bias moved"].stages == ("model#prod",)
@@ -58,7 +59,7 @@ def test_names_and_stages_go_to_the_version_that_a_commit_carries(three_versions
 
 
 def test_the_letters_say_what_changed_against_the_parent(three_versions: World) -> None:
-    found = {entry.subject: entry.changed for entry in versions.log(three_versions.folder, all=True)}
+    found = {entry.subject: entry.changed for entry in stemma.log(three_versions.folder, all=True)}
     assert found == {
         "first model": None,
         "only a bias moved": "PT",
@@ -75,14 +76,14 @@ def test_each_letter_alone(world: World) -> None:
     world.version("S", one.but(layers=layers))
     one = one.but(layers=layers)
     world.version("P", one.but(tensors=changed(one.tensors, "output.bias")))
-    assert [entry.changed for entry in versions.log(world.folder)] == ["P", "S", None]
+    assert [entry.changed for entry in stemma.log(world.folder)] == ["P", "S", None]
 
 
 def test_what_is_not_on_this_machine_is_said_to_be_unknown(three_versions: World, tmp_path: Path) -> None:
     world = three_versions.copy(tmp_path / "world")
     world.empty_cache()
     (world.remote / "files").rename(world.remote / "gone")
-    found = {entry.subject: entry.changed for entry in versions.log(world.folder)}
+    found = {entry.subject: entry.changed for entry in stemma.log(world.folder)}
     assert found == {"first model": None, "only a bias moved": "spT", "more rows": "spDC"}
     told = "s p: not known, for models/weights is not on this machine"
     assert told in world.ok("stemma", "log") and told not in three_versions.ok("stemma", "log")
@@ -97,7 +98,7 @@ def test_a_merge_of_two_retrained_lines_has_two_parents(world: World) -> None:
     world.version("on main", one.but(tensors=changed(one.tensors, "hidden_1.bias")))
     world.ok("git", "merge", "-q", "--no-commit", "-s", "ours", "side")
     world.version("merged and trained again", one.but(tensors=changed(one.tensors, "hidden_2.bias")))
-    found = versions.log(world.folder)
+    found = stemma.log(world.folder)
     by_subject = {entry.subject: entry for entry in found}
     merged = by_subject["merged and trained again"]
     assert merged.parents == (by_subject["on main"].commit, by_subject["on the side"].commit)
@@ -114,7 +115,7 @@ def test_a_merge_that_keeps_one_model_is_no_version_but_both_lines_lead_on(world
     world.version("on main", one.but(tensors=changed(one.tensors, "hidden_1.bias")))
     world.ok("git", "merge", "-q", "-s", "ours", "-m", "merge", "side")
     world.version("after", one.but(tensors=changed(one.tensors, "hidden_2.bias")))
-    found = {entry.subject: entry for entry in versions.log(world.folder)}
+    found = {entry.subject: entry for entry in stemma.log(world.folder)}
     assert "merge" not in found
     assert found["after"].parents == (found["on main"].commit, found["on the side"].commit)
 
@@ -124,7 +125,7 @@ def test_going_back_to_a_model_is_a_version_that_says_so(world: World) -> None:
     first = world.version("first", one)
     world.version("second", one.but(tensors=changed(one.tensors, "output.bias")))
     world.version("back", one)
-    found = versions.log(world.folder)
+    found = stemma.log(world.folder)
     assert subjects(found) == ["back", "second", "first"]
     assert [entry.same_as for entry in found] == [first, None, None]
 
@@ -135,7 +136,7 @@ def test_a_model_that_was_taken_out_and_put_back_is_followed(world: World) -> No
     (world.folder / "dvc.lock").unlink()
     world.commit("no model")
     world.version("again", one)
-    found = versions.log(world.folder)
+    found = stemma.log(world.folder)
     assert subjects(found) == ["again", "first"]
     assert found.entries[0].parents == (found.entries[1].commit,)
 
@@ -148,9 +149,9 @@ def test_a_version_trained_from_another_names_it(world: World) -> None:
     world.ok("git", "checkout", "-q", "--orphan", "other")
     given = TRAINING | {"init_from": {"revision": "main", "commit": page}}
     world.version("tuned", one.but(tensors=changed(one.tensors, "output.bias"), training=given))
-    found = {entry.subject: entry for entry in versions.log(world.folder, all=True)}
+    found = {entry.subject: entry for entry in stemma.log(world.folder, all=True)}
     assert (found["tuned"].trained_from, found["tuned"].parents) == (base, ())
-    alone = versions.log(world.folder)
+    alone = stemma.log(world.folder)
     assert [entry.trained_from for entry in alone] == [page]  # main is not in this history
 
 
@@ -160,14 +161,14 @@ def test_a_damaged_dvc_lock_in_the_past_is_noted_and_the_rest_is_shown(world: Wo
     world.write("dvc.lock", "<<<<<<< HEAD\n")
     broken = world.commit("a merge gone wrong")
     world.version("second", one.but(tensors=changed(one.tensors, "output.bias")))
-    found = versions.log(world.folder)
+    found = stemma.log(world.folder)
     assert subjects(found) == ["second", "first"]
     assert len(found.notes) == 1 and found.notes[0].startswith(f"dvc.lock of {broken[:7]} cannot be read")
 
 
 def test_a_shallow_clone_shows_what_it_has(three_versions: World, tmp_path: Path) -> None:
     three_versions.ok("git", "clone", "-q", "--depth", "2", three_versions.folder.as_uri(), str(tmp_path / "clone"))
-    found = versions.log(tmp_path / "clone")
+    found = stemma.log(tmp_path / "clone")
     assert subjects(found) == ["more rows"]
     assert found.entries[0].parents == ()
 
@@ -176,8 +177,8 @@ def test_no_commit_and_no_version_are_told(tmp_path: Path, world: World, run: Ru
     (tmp_path / "empty" / ".dvc").mkdir(parents=True)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path / "empty", check=True)
     with pytest.raises(VersionError, match="there is no commit yet: run `git commit`"):
-        versions.log(tmp_path / "empty")
-    assert versions.log(world.folder) == Log(None, (), ())
+        stemma.log(tmp_path / "empty")
+    assert stemma.log(world.folder) == Log(None, (), ())
     assert run(world, "log")[:2] == (0, "no version: a version is a commit whose dvc.lock names models/weights\n")
 
 
@@ -185,7 +186,7 @@ def test_no_commit_and_no_version_are_told(tmp_path: Path, world: World, run: Ru
 
 
 def test_the_metric_and_its_move(three_versions: World) -> None:
-    found = versions.log(three_versions.folder)
+    found = stemma.log(three_versions.folder)
     assert found.metric == "test.roc_auc"
     assert [entry.metric for entry in found] == [0.84, 0.87, 0.85]
     assert [entry.move for entry in found] == pytest.approx([-0.03, 0.02, None])
@@ -195,13 +196,13 @@ def test_the_metric_and_its_move(three_versions: World) -> None:
     ("asked", "full"), [("log_loss", "test.log_loss"), ("validation.roc_auc", "validation.roc_auc"), ("threshold",) * 2]
 )
 def test_another_metric_can_be_asked_for(three_versions: World, asked: str, full: str) -> None:
-    found = versions.log(three_versions.folder, metric=asked)
+    found = stemma.log(three_versions.folder, metric=asked)
     assert found.metric == full and all(entry.metric is not None for entry in found)
 
 
 def test_an_unknown_metric_tells_the_nearest(three_versions: World) -> None:
     with pytest.raises(VersionError, match=r"'acuracy' \(did you mean accuracy\?\): there are accuracy, log_loss, roc"):
-        versions.log(three_versions.folder, metric="acuracy")
+        stemma.log(three_versions.folder, metric="acuracy")
 
 
 @pytest.mark.parametrize(
@@ -219,37 +220,37 @@ def test_the_metric_is_what_the_newest_version_was_judged_by(world: World, evalu
     figures = {"accuracy": 0.5, "balanced_accuracy": 0.5, "f1": 0.5, "rmse": 1.0}
     tensors = changed(one.tensors, "output.bias")
     world.version("second", one.but(tensors=tensors, metrics={"test": figures}, evaluation=evaluation))
-    assert versions.log(world.folder).metric == metric
+    assert stemma.log(world.folder).metric == metric
 
 
 def test_without_a_main_figure_there_is_no_metric(world: World) -> None:
     world.version("first", parts(metrics={"test": {"odd": 0.5}}, evaluation=None))
-    assert versions.log(world.folder).metric is None
+    assert stemma.log(world.folder).metric is None
 
 
 def test_versions_without_metrics_are_shown_without(world: World, run: Run) -> None:
     one = parts(metrics=None)
     world.version("first", one)
     world.version("second", one.but(tensors=changed(one.tensors, "output.bias"), metrics=METRICS))
-    assert [(entry.metric, entry.move) for entry in versions.log(world.folder)] == [(0.85, None), (None, None)]
+    assert [(entry.metric, entry.move) for entry in stemma.log(world.folder)] == [(0.85, None), (None, None)]
     assert run(world, "log")[0] == 0
 
 
 def test_number_and_since_cut_the_oldest_and_keep_what_changed(three_versions: World) -> None:
-    found = versions.log(three_versions.folder, number=1)
+    found = stemma.log(three_versions.folder, number=1)
     assert [(entry.subject, entry.changed) for entry in found] == [("more rows", "PDC")]
-    assert subjects(versions.log(three_versions.folder, since="2026-01-01T02:30:00Z")) == [
+    assert subjects(stemma.log(three_versions.folder, since="2026-01-01T02:30:00Z")) == [
         "more rows",
         "only a bias moved",
     ]
-    assert subjects(versions.log(three_versions.folder, since="2026-06-01", all=True)) == []
-    assert subjects(versions.log(three_versions.folder, number=0)) == []
+    assert subjects(stemma.log(three_versions.folder, since="2026-06-01", all=True)) == []
+    assert subjects(stemma.log(three_versions.folder, number=0)) == []
 
 
 @pytest.mark.parametrize("date", ["nonsense", "now", ""])
 def test_a_date_that_git_takes_for_now_is_refused(date: str, three_versions: World) -> None:
     with pytest.raises(VersionError, match=r"is no date in the past that Git knows: write one as 2026-01-31"):
-        versions.log(three_versions.folder, since=date)
+        stemma.log(three_versions.folder, since=date)
 
 
 # Drawings.
@@ -323,7 +324,7 @@ def followed(lines: list[tuple[str, str | None]]) -> dict[str, set[str]]:
 
 
 def test_mermaid_and_dot_name_every_version_and_edge(three_versions: World, run: Run) -> None:
-    entries = {entry.subject: f"v{entry.commit[:12]}" for entry in versions.log(three_versions.folder, all=True)}
+    entries = {entry.subject: f"v{entry.commit[:12]}" for entry in stemma.log(three_versions.folder, all=True)}
     code, mermaid, _ = run(three_versions, "log", "--all", "--graph", "mermaid")
     assert code == 0 and mermaid.startswith("flowchart TD\n") and mermaid.count("-->") == 4
     assert f"{entries['first model']} --> {entries['only a bias moved']}" in mermaid
@@ -338,7 +339,7 @@ def test_quotes_and_lineage_in_drawings(world: World) -> None:
     world.git("tag", "-a", 'a"b', "-m", "x")
     given = TRAINING | {"init_from": {"revision": "main", "commit": base}}
     tuned = world.version("tuned", one.but(tensors=changed(one.tensors, "output.bias"), training=given))
-    found = versions.log(world.folder)
+    found = stemma.log(world.folder)
     mermaid = graph.mermaid(found, lambda entry: [entry.name])
     assert f"v{base[:12]} -. weights .-> v{tuned[:12]}" in mermaid and 'a#quot;b"]' in mermaid
     dot = graph.dot(found, lambda entry: [entry.name])
@@ -382,7 +383,7 @@ def test_no_version_since_a_date_is_told_as_that(three_versions: World, run: Run
 
 
 def test_a_version_is_called_by_a_name_that_stays(three_versions: World) -> None:
-    newest = versions.log(three_versions.folder).entries[0]
+    newest = stemma.log(three_versions.folder).entries[0]
     assert newest.names[0] == "HEAD" and newest.name != "HEAD" and newest.name in newest.names
 
 
@@ -398,7 +399,7 @@ def test_an_index_of_another_form_makes_the_letters_unknown(world: World) -> Non
             world.object(name).write_bytes(content)
         world.write("dvc.lock", lock.replace(made, folder))
         world.commit("another form")
-    assert [entry.changed for entry in versions.log(world.folder)] == ["sp", "sp", "sp", "sp", None]
+    assert [entry.changed for entry in stemma.log(world.folder)] == ["sp", "sp", "sp", "sp", None]
 
 
 # Speed.

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stemma import versions
+import stemma
 from stemma.cli.show import sparkline
 from stemma.errors import VersionError
+from stemma.repo.repository import Repository
 from stemma.weights import Layer
 from version_worlds import TRAINING, World, new, parts, table
 
@@ -18,7 +19,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 def test_the_head_of_a_record(three_versions: World) -> None:
-    found = versions.show(three_versions.folder, "model#prod")
+    found = stemma.show(three_versions.folder, "model#prod")
     assert (found.name, found.commit) == ("model#prod", three_versions.ok("git", "rev-parse", "model@v1.1.0^{commit}"))
     assert (found.names, found.stages) == (("model@v1.1.0",), ("model#prod",))
     assert (found.author, found.subject) == ("A Person", "only a bias moved")
@@ -27,7 +28,7 @@ def test_the_head_of_a_record(three_versions: World) -> None:
 
 
 def test_the_structure_is_a_table_of_layers(three_versions: World) -> None:
-    structure = versions.show(three_versions.folder, "model@v1.0.0").structure
+    structure = stemma.show(three_versions.folder, "model@v1.0.0").structure
     assert structure is not None and structure.framework == "torch"
     assert [layer.name for layer in structure.layers][:3] == ["hidden_1", "activation_1", "hidden_2"]
     assert structure.layers[0].tensors == (("weight", (8, 6)), ("bias", (8,)))
@@ -46,7 +47,7 @@ def test_buffers_and_tied_tensors_are_no_parameters_of_their_own(tmp_path: Path)
     layers = [Layer(name, "linear", {}) for name in ("a", "b", "norm")]
     folder = world.folder / "models/weights"
     weights.write(folder, tensors, framework="torch", layers=layers, buffers=["norm.mean"])
-    found = versions.show(world.folder, "workspace")
+    found = stemma.show(world.folder, "workspace")
     assert found.structure is not None and found.weights is not None
     counts = {layer.name: layer.parameters for layer in found.structure.layers}
     assert counts == {"a": 12, "b": 0, "norm": 0, "": 2}
@@ -56,7 +57,7 @@ def test_buffers_and_tied_tensors_are_no_parameters_of_their_own(tmp_path: Path)
 
 
 def test_data_with_hash_rows_columns_balance_and_split(three_versions: World) -> None:
-    data = versions.show(three_versions.folder, "model@v1.0.0").data
+    data = stemma.show(three_versions.folder, "model@v1.0.0").data
     assert data is not None
     assert (data.source, data.task, data.target, data.rows) == ("data/raw/visits.csv", "binary", "bought", 400)
     assert data.sha256 is not None and len(data.sha256) == 64 and data.classes == ("no", "yes")
@@ -65,11 +66,11 @@ def test_data_with_hash_rows_columns_balance_and_split(three_versions: World) ->
     yes = int((table()["bought"] == "yes").sum())
     assert sum(part["balance"]["yes"] for part in data.splits.values()) == yes
     assert {column.name: column.role for column in data.columns}["place"] == "categorical"
-    assert data.md5 == versions.Repository(three_versions.folder).version("model@v1.0.0").output("data/prepared").md5
+    assert data.md5 == Repository(three_versions.folder).version("model@v1.0.0").output("data/prepared").md5
 
 
 def test_process_with_settings_seed_epochs_and_curves(three_versions: World) -> None:
-    process = versions.show(three_versions.folder, "model@v1.0.0").process
+    process = stemma.show(three_versions.folder, "model@v1.0.0").process
     assert process is not None
     assert (process.seed, process.epochs_run, process.epoch_kept, process.init_from) == (0, 12, 9, None)
     assert process.settings["train"]["learning_rate"] == 1e-3
@@ -81,16 +82,16 @@ def test_a_start_from_other_weights_names_their_commit_and_what_was_taken(tmp_pa
     world = new(tmp_path / "world")
     start = {"revision": "model#prod", "commit": "a" * 40, "taken": ["x", "y"], "drawn": ["z"]}
     world.version("tuned", parts(training=TRAINING | {"init_from": start}))
-    process = versions.show(world.folder).process
+    process = stemma.show(world.folder).process
     assert process is not None and (process.init_commit, process.taken, process.drawn) == ("a" * 40, 2, ("z",))
     assert "weights from model#prod (aaaaaaa), 2 tensors; drawn: z" in " ".join(run(world, "show")[1].split())
     world.version("strange", parts(training=TRAINING | {"init_from": "model#prod"}))
-    found = versions.show(world.folder)
+    found = stemma.show(world.folder)
     assert found.process is None and any("training.json has another form" in line for line in found.missing)
 
 
 def test_metrics_have_their_intervals_where_they_were_estimated(three_versions: World) -> None:
-    metrics = {(each.split, each.name): each for each in versions.show(three_versions.folder, "model@v1.0.0").metrics}
+    metrics = {(each.split, each.name): each for each in stemma.show(three_versions.folder, "model@v1.0.0").metrics}
     accuracy = metrics["test", "accuracy"]
     assert (accuracy.value, accuracy.low, accuracy.high) == (0.8, 0.78, 0.82)
     assert metrics["validation", "accuracy"].low is metrics["test", "log_loss"].low is None
@@ -98,7 +99,7 @@ def test_metrics_have_their_intervals_where_they_were_estimated(three_versions: 
 
 
 def test_weights_environment_and_digests(three_versions: World) -> None:
-    found = versions.show(three_versions.folder, "main")
+    found = stemma.show(three_versions.folder, "main")
     assert found.weights is not None
     assert found.weights.bytes == 97 * 4 and found.weights.md5 == three_versions.md5("models/weights")
     largest = found.weights.largest[0]
@@ -113,7 +114,7 @@ def test_weights_environment_and_digests(three_versions: World) -> None:
 
 
 def test_a_commit_without_a_model_names_everything_that_is_missing(three_versions: World) -> None:
-    found = versions.show(three_versions.folder, "HEAD~5")
+    found = stemma.show(three_versions.folder, "HEAD~5")
     assert found.structure is found.data is found.process is found.weights is None and found.metrics == ()
     assert [line.split(":")[0] for line in found.missing] == [
         "structure and weights", "process", "data", "metrics", "settings", "export", "bundle",
@@ -130,7 +131,7 @@ def test_what_is_out_of_reach_or_damaged_is_named_with_its_remedy_and_the_rest_i
     world.write("reports/evaluation.json", '{"test": 3}')
     world.write("reports/metrics.json", "[1")
     world.commit("damaged")
-    found = versions.show(world.folder, "HEAD")
+    found = stemma.show(world.folder, "HEAD")
     assert found.structure is None and found.data is None and found.process is not None
     missing = {line.split(":")[0]: line for line in found.missing}
     assert missing["structure and weights"].endswith("run `dvc fetch --all-commits models/weights`")
@@ -139,7 +140,7 @@ def test_what_is_out_of_reach_or_damaged_is_named_with_its_remedy_and_the_rest_i
     assert set(missing) == {"structure and weights", "curves", "data", "metrics"}
     world.write("reports/metrics.json", '{"test": {"accuracy": 1}}')
     world.commit("mended")
-    assert "intervals: reports/evaluation.json has another form" in str(versions.show(world.folder).missing)
+    assert "intervals: reports/evaluation.json has another form" in str(stemma.show(world.folder).missing)
     code, out, err = run(world, "show")
     assert (code, err) == (0, "") and "MISSING" in out and "dvc fetch --all-commits models/weights" in out
 
@@ -148,7 +149,7 @@ def test_parts_that_a_version_never_had_are_named_alone(tmp_path: Path) -> None:
     world = new(tmp_path / "world")
     training = {key: value for key, value in TRAINING.items() if key != "environment"}
     world.version("first", parts(evaluation=None, bundle=None, training=training))
-    found = versions.show(world.folder)
+    found = stemma.show(world.folder)
     assert found.missing == (
         "environment: reports/training.json does not tell it",
         "intervals: there is no reports/evaluation.json",
@@ -164,7 +165,7 @@ def test_a_training_that_tells_no_settings_is_shown_too(tmp_path: Path, run: Run
 
 
 def test_the_workspace_has_a_record_too(three_versions: World) -> None:
-    here, head = versions.show(three_versions.folder, "workspace"), versions.show(three_versions.folder, "main")
+    here, head = stemma.show(three_versions.folder, "workspace"), stemma.show(three_versions.folder, "main")
     assert (here.commit, here.date, here.missing) == (None, None, ())
     assert (here.structure, here.data, here.process, here.metrics) == (
         head.structure, head.data, head.process, head.metrics,
@@ -198,7 +199,7 @@ def test_errors_usage_and_help(three_versions: World, run: Run) -> None:
     assert (code, out) == (1, "")
     assert err == "error: no revision is named 'mian' (near: main): run `stemma log --all`\n"
     with pytest.raises(VersionError):
-        versions.show(three_versions.folder, "mian")
+        stemma.show(three_versions.folder, "mian")
     assert run(three_versions, "show", "a", "b")[0] == 2
     code, out, _ = run(three_versions, "show", "--help")
     assert code == 0 and "Example: stemma show" in " ".join(out.split())

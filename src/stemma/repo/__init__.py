@@ -1,0 +1,17 @@
+"""Git and DVC: the only room that knows how they keep things.
+
+    repository = Repository(".")
+    repository.version("model@v1.2.0").index.tensors    # facts, no tensor read
+
+Reading order:
+
+- `repository`  a repository, its revisions, and the parts of a version
+- `registry`    registered versions and assigned stages: Git tags
+- `lockfile`    what dvc.lock says; `objects` DVC's objects by their hash; `git` how Git is asked
+- `inventory`   the objects that versions are made of
+- `places`      where objects lie: the cache, a remote, a backup; `stores` all of a repository's
+- `trouble`     what a place's refusal means, in one line; `parallel` many objects at a time
+- `trust`       what a repository may do on this machine; `allowed` its settings that count
+- `locking`, `lock`, `guard`  DVC's lock, the registry's, a rollback's
+- `journal`     how far a rollback came
+"""

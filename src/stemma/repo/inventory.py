@@ -1,0 +1,256 @@
+"""What versions are made of: the objects that DVC keeps for them, and the outputs that Git keeps.
+
+Read from dvc.lock, dvc.yaml and .dvc files of each commit. Git is asked a handful of times for all versions together,
+so that a thousand versions take seconds.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from stemma.errors import VersionError
+from stemma.repo import lockfile
+from stemma.repo.git import at, contents, git, ids
+from stemma.repo.repository import Repository, Revision, Version
+
+Read = Callable[[str], bytes | None]  # an object's bytes by its MD5, right ones, or None
+_MATTERS = ("dvc.lock", "dvc.yaml", "*.dvc")
+
+
+@dataclass
+class Object:
+    """An object, under the first path that a version has it at.
+
+    Args:
+        versions: the names of those that need it.
+        remotes: those that must hold it; None is the default one. Empty for outputs with `push: false` and imports.
+    """
+
+    md5: str
+    path: str
+    versions: dict[str, None] = field(default_factory=dict)
+    remotes: set[str | None] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """An output that Git keeps (`cache: false`): the hash in dvc.lock, and Git's id of the file."""
+
+    md5: str
+    path: str
+    blob: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """
+    Args:
+        objects: by MD5.
+        tracked: one for each pair of a hash and a file in Git.
+        notes: what could not be looked at, in words.
+        unlisted: path and version of each folder whose listing is nowhere.
+    """
+
+    objects: Mapping[str, Object]
+    tracked: Sequence[Tracked]
+    notes: Sequence[str]
+    unlisted: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What dvc.yaml or a .dvc file says of an output."""
+
+    cached: bool = True
+    pushed: bool = True
+    remote: str | None = None
+
+
+def take(
+    repository: Repository,
+    versions: Sequence[Version],
+    read: Read,
+    *,
+    loose: Mapping[str, Mapping[str, bytes]] | None = None,
+    tolerant: bool = False,
+) -> Inventory:
+    """The inventory of versions.
+
+    Args:
+        read: how a folder's listing is got. A folder whose listing cannot be had is one object, and a note.
+        loose: dvc.lock, dvc.yaml and .dvc files that are in no commit: by a name for all, then by path.
+        tolerant: a file that cannot be read is a note, and no error.
+
+    Raises:
+        VersionError: a dvc.lock or a .dvc file cannot be read.
+    """
+    taken = _Taken(repository, read, tolerant)
+    commits = [str(version.commit) for version in versions]
+    files = _files(repository, commits) if commits else []
+    names = [at(commit, path) for commit in commits for path in files]
+    blobs = ids(repository.root, names)
+    wanted = sorted({blob for blob in blobs if blob is not None})
+    texts = dict(zip(wanted, contents(repository.root, wanted), strict=True))
+    for place, version in enumerate(versions):
+        own = dict(zip(files, blobs[place * len(files) : (place + 1) * len(files)], strict=True))
+        found = {path: texts[blob] or b"" for path, blob in own.items() if blob is not None}
+        taken.add(version, {path: (str(own[path]), content) for path, content in found.items()})
+    for name, own_files in (loose or {}).items():
+        nowhere = Version(repository, Revision(name, ""))  # Git takes "" for its index
+        taken.add(nowhere, {path: (f"{name} {path}", content) for path, content in own_files.items()})
+    return taken.inventory()
+
+
+class _Taken:
+    """An inventory in the making. What a file of some content says is worked out once."""
+
+    def __init__(self, repository: Repository, read: Read, tolerant: bool) -> None:
+        self.repository, self.read, self.tolerant = repository, read, tolerant
+        self.objects: dict[str, Object] = {}
+        self.outputs: list[tuple[str, lockfile.Entry, _Settings, str]] = []  # commit, output, settings, version
+        self.notes: dict[str, None] = {}
+        self.unlisted: dict[tuple[str, str], None] = {}
+        self.listings: dict[str, list[tuple[str, str]] | None] = {}
+        self.parsed: dict[tuple[str, str], Any] = {}
+
+    def add(self, version: Version, files: Mapping[str, tuple[str, bytes]]) -> None:
+        """The outputs that the files of a version name."""
+        for path, (blob, content) in files.items():
+            name = PurePosixPath(path)
+            if name.name == "dvc.yaml":
+                continue
+            if name.name == "dvc.lock":
+                pipeline = files.get(str(name.with_name("dvc.yaml")))
+                said = {} if pipeline is None else self._once(_of_pipeline, "dvc.yaml", *pipeline, version) or {}
+                found = [
+                    (entry, said.get(entry.path, _Settings()))
+                    for entry in self._once(_of_lock, path, blob, content, version) or ()
+                ]
+            else:
+                found = self._once(_of_file, path, blob, content, version) or []
+            folder = "" if str(name.parent) == "." else f"{name.parent}/"
+            for entry, settings in found:
+                whole = lockfile.Entry(f"{folder}{entry.path}", entry.md5, entry.size, entry.files, entry.legacy)
+                self.outputs.append((str(version.commit), whole, settings, version.name))
+
+    def inventory(self) -> Inventory:
+        in_git = ids(self.repository.root, [at(commit, entry.path) for commit, entry, _, _ in self.outputs])
+        tracked: dict[tuple[str, str], Tracked] = {}
+        for (commit, entry, settings, version), blob in zip(self.outputs, in_git, strict=True):
+            if entry.md5 is None:
+                self.notes[f"{entry.path} is kept in a way that has no MD5, and is left out"] = None
+            elif entry.legacy:
+                self.notes[f"{entry.path} of {version} is kept as DVC 2 did, and is left out"] = None
+            elif not settings.cached and blob is None:
+                if entry.is_folder and not commit and self._is_staged(entry.path):
+                    continue  # Git's index has files, and no folders
+                self.notes[f"{entry.path} of {version} is kept neither by DVC nor by Git"] = None
+            elif blob is not None and not entry.is_folder:
+                tracked.setdefault((entry.md5, blob), Tracked(entry.md5, entry.path, blob, version))
+            elif settings.cached:
+                self._needs(entry.md5, entry.path, version, settings)
+                self._folder(entry, version, settings)
+        return Inventory(self.objects, list(tracked.values()), list(self.notes), list(self.unlisted))
+
+    def _is_staged(self, path: str) -> bool:
+        return bool(git(self.repository.root, "--literal-pathspecs", "ls-files", "--", path))
+
+    def _needs(self, md5: str, path: str, version: str, settings: _Settings) -> None:
+        each = self.objects.setdefault(md5, Object(md5, path))
+        each.versions[version] = None
+        if settings.pushed:
+            each.remotes.add(settings.remote)
+
+    def _folder(self, entry: lockfile.Entry, version: str, settings: _Settings) -> None:
+        if not entry.is_folder or entry.md5 is None:
+            return
+        if entry.md5 not in self.listings:
+            self.listings[entry.md5] = self._listing(entry.md5, entry.path)
+        files = self.listings[entry.md5]
+        if files is None:
+            self.unlisted[entry.path, version] = None
+            self.notes[f"the listing of {entry.path} of {version} is nowhere: its files are not known"] = None
+        for name, md5 in files or ():
+            self._needs(md5, f"{entry.path}/{name}", version, settings)
+
+    def _listing(self, md5: str, path: str) -> list[tuple[str, str]] | None:
+        try:
+            return listing(self.read(md5), path)
+        except VersionError as error:
+            if not self.tolerant:
+                raise
+            self.notes[error.what] = None
+            return None
+
+    def _once(self, parse: Callable[[str, str], Any], path: str, blob: str, content: bytes, version: Version) -> Any:
+        if (path, blob) not in self.parsed:
+            try:
+                self.parsed[path, blob] = parse(content.decode(), path)
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                why = " ".join(str(error).split())
+                what = f"{path} of {version.name} cannot be read ({why:.200})"
+                if not self.tolerant:
+                    raise VersionError(what) from None
+                self.notes[what] = None
+                self.parsed[path, blob] = None
+        return self.parsed[path, blob]
+
+
+def _files(repository: Repository, commits: Sequence[str]) -> list[str]:
+    """The paths of every dvc.lock, dvc.yaml and .dvc file that the commits or those before them ever had."""
+    patterns = [pattern for name in _MATTERS for pattern in (f":(glob){name}", f":(glob)**/{name}")]
+    asked = ("log", "--full-history", "--no-renames", "--diff-filter=A", "-m", "--name-only", "--format=", "--relative")
+    stdin = "".join(f"{commit}\n" for commit in commits)
+    printed = git(repository.root, "-c", "core.quotePath=false", *asked, "--stdin", "--", *patterns, stdin=stdin)
+    return sorted(set(printed.decode(errors="replace").split("\n")) - {""})
+
+
+def _of_lock(text: str, path: str) -> list[lockfile.Entry]:
+    return list(lockfile.outputs(text).values())
+
+
+def _of_file(text: str, path: str) -> list[tuple[lockfile.Entry, _Settings]]:
+    """What a .dvc file tracks, relative to its folder."""
+    content = lockfile.load(text)
+    imported = any("repo" in dep for dep in content.get("deps") or ())
+    found = lockfile.tracked(text, PurePosixPath(path).name)
+    said = {str(out["path"]): _settings(out, imported) for out in content["outs"]}
+    return [(entry, said[entry.path]) for entry in found.values()]
+
+
+def _of_pipeline(text: str, path: str) -> dict[str, _Settings]:
+    """What dvc.yaml says of the outputs that are more than a path."""
+    content = lockfile.load(text)
+    stages = (content or {}).get("stages") or {}
+    return {name: _settings(said) for stage in stages.values() for name, said in _told(stage)}
+
+
+def _told(stage: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    body = stage.get("do", stage) if isinstance(stage, dict) else {}
+    for kind in ("outs", "metrics", "plots"):
+        for out in body.get(kind) or ():
+            if isinstance(out, dict):
+                yield from ((str(name), said) for name, said in out.items() if isinstance(said, dict))
+
+
+def _settings(said: Mapping[str, Any], imported: bool = False) -> _Settings:
+    def on(name: str) -> bool:
+        return str(said.get(name, True)).lower() != "false"
+
+    return _Settings(on("cache"), on("push") and not imported, said.get("remote"))
+
+
+def listing(content: bytes | None, path: str) -> list[tuple[str, str]] | None:
+    """Path and MD5 of each file of a folder; None where there is no listing.
+
+    Raises:
+        VersionError: it cannot be read.
+    """
+    if content is None:
+        return None
+    try:
+        return [(name, md5) for name, (md5, _) in lockfile.listing(content).items()]
+    except ValueError as error:
+        raise VersionError(f"the listing of {path} cannot be read ({' '.join(str(error).split()):.200})") from None

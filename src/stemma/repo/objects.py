@@ -1,0 +1,140 @@
+"""DVC's objects by their hash: from the cache, else from a remote that is a folder.
+
+They are read and never kept: neither the cache nor the work tree changes. `dvc fetch` is the command that keeps them.
+What other kinds of remotes hold under the same names is fetched into memory.
+"""
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from stemma.errors import VersionError
+from stemma.files import read_plain
+from stemma.repo import trust
+
+
+class Objects:
+    """The objects that the repository in `root` can reach on this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._opened: dict[str, tuple[Any, str]] = {}
+
+    @cached_property
+    def places(self) -> tuple[Path, ...]:
+        """Folders that hold objects: the cache, then remotes, the default one first."""
+        config = self.config
+        cache = Path(config["cache"].get("dir") or self._root / ".dvc" / "cache")
+        default = config["core"].get("remote")
+        remotes = sorted(config["remote"].items(), key=lambda item: item[0] != default)
+        folders = [_folder(remote) for _, remote in remotes]
+        return cache, *(folder for folder in folders if folder is not None)
+
+    @property
+    def remotes(self) -> bool:
+        """Whether any remote is configured."""
+        return bool(self.config["remote"])
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether a remote is configured that is no folder."""
+        return len(self.places) - 1 < len(self.config["remote"])
+
+    @property
+    def under_own_names(self) -> bool:
+        """Whether a remote keeps files under their own names: DVC alone finds them there."""
+        return any(map(_is_by_name, self.config["remote"].values()))
+
+    def fetch(self, md5: str) -> bytes | None:
+        """An object's bytes, unchecked, from the first remote behind a network that holds it.
+
+        Raises:
+            Exception: none gave it, and the first of them that failed had this reason.
+        """
+        trouble: Exception | None = None
+        for name in self._behind_networks:
+            try:
+                fs, root = self._bucket(name)
+                return bytes(fs.cat_file(f"{root}/files/md5/{md5[:2]}/{md5[2:]}"))
+            except FileNotFoundError:
+                continue
+            except Exception as error:  # the libraries of each kind of remote have no common error
+                trouble = trouble or error
+        if trouble is not None:
+            raise trouble
+        return None
+
+    def path(self, md5: str) -> Path | None:
+        """The file of an object, unread; None where it is in no place."""
+        return next((path for path in self._paths(md5) if path.is_file()), None)
+
+    def read(self, md5: str) -> tuple[bytes | None, Path | None]:
+        """An object's bytes, and a file that should hold them and holds others, if one was met."""
+        damaged = None
+        for path in self._paths(md5):
+            try:
+                content = read_plain(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise VersionError(f"{path} cannot be read ({error.strerror or error})") from None
+            if is_object(content, md5):
+                return content, damaged
+            damaged = damaged or path
+        return None, damaged
+
+    def _paths(self, md5: str) -> list[Path]:
+        return [place / "files" / "md5" / md5[:2] / md5[2:] for place in self.places]
+
+    @property
+    def _behind_networks(self) -> list[str]:
+        """The remotes that hold objects and are no folder, the default one first."""
+        remotes, default = self.config["remote"], self.config["core"].get("remote")
+        names = sorted(remotes, key=lambda name: bool(name != default))
+        return [name for name in names if _folder(remotes[name]) is None and not _is_by_name(remotes[name])]
+
+    def _bucket(self, name: str) -> tuple[Any, str]:
+        """A remote's file system, and where its objects begin in it."""
+        from dvc.fs import get_cloud_fs
+
+        if name not in self._opened:
+            kind, settings, path = get_cloud_fs(self.config, name=name)
+            self._opened[name] = (file_system(kind, settings), path.rstrip("/"))
+        return self._opened[name]
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """DVC's configuration in the work tree, as far as `trust` lets it count, its paths made whole.
+
+        Raises:
+            VersionError: it cannot be read.
+        """
+        return dict(trust.config(self._root))
+
+
+def file_system(kind: Any, settings: dict[str, Any]) -> Any:
+    """DVC's file system of a kind of remote. A server that it reaches by SSH never gets the user's agent."""
+    return kind(**settings, **({"agent_forwarding": False} if kind.protocol == "ssh" else {}))
+
+
+def is_object(content: bytes, md5: str) -> bool:
+    """Whether these are the bytes that the hash names."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest() == md5.removesuffix(".dir")
+
+
+def _is_by_name(remote: dict[str, Any]) -> bool:
+    return any(str(remote.get(key, "false")).lower() == "true" for key in ("worktree", "version_aware"))
+
+
+def _folder(remote: dict[str, Any]) -> Path | None:
+    """Where a remote keeps its objects; None where it is no folder, or keeps files under their own names."""
+    url = str(remote.get("url", ""))
+    if _is_by_name(remote):
+        return None
+    if url.startswith("file://"):
+        from urllib.request import url2pathname  # with a client of HTTP
+
+        return Path(url2pathname(urlsplit(url).path))
+    return Path(url) if url and "://" not in url else None

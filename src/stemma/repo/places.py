@@ -1,0 +1,451 @@
+"""Where objects lie: the cache, a remote, a backup. A folder and a bucket answer to the same words.
+
+A file is named by its key, a relative path with slashes; an object's key is `key(md5)`, as DVC lays objects out.
+A file appears under its key whole or not at all: a folder gets it by rename, a bucket by one upload.
+"""
+
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from stemma.errors import VersionError
+from stemma.files import open_plain
+from stemma.names import unlinked
+from stemma.repo.objects import file_system
+from stemma.repo.repository import Repository
+from stemma.repo.trouble import code, told
+
+OBJECTS = "files/md5"
+BLOCK = 1 << 20  # bytes read at a time from a disk
+PIECE = 16 << 20  # and from a bucket: one request each
+SOME = 10
+RETRIES = 2
+SILENCE = 30  # seconds that a bucket's server may take to answer
+SLOWEST = 8_000  # bytes a second: an upload that is slower than that has stopped
+PARTIAL = ".partial"
+READ_ONLY = 0o444  # as DVC keeps its cache
+MODIFIED = ("LastModified", "last_modified", "mtime", "updated")  # as the file systems of fsspec name it
+
+
+def key(md5: str) -> str:
+    """Where a place keeps an object, `md5` as dvc.lock names it."""
+    return f"{OBJECTS}/{md5[:2]}/{md5[2:]}"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a place says of a file: its bytes, and when it was written, in seconds since 1970."""
+
+    size: int
+    modified: float
+
+
+class Place(Protocol):
+    """A storage.
+
+    Every method raises VersionError with one line when the storage refuses or cannot be reached.
+
+    Args:
+        name: as messages call it, such as "cache" or "remote 'disk'"; url: for people.
+    """
+
+    name: str
+    url: str
+
+    def chunks(self, key: str) -> Iterator[bytes] | None:
+        """The bytes of a file, in order; None where it is not there."""
+        ...
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of each file below a folder, by key."""
+        ...
+
+    def stored(self, folder: str) -> dict[str, Stored]:
+        """As `sizes`, with the time of each."""
+        ...
+
+    def names(self) -> list[str]:
+        """The keys of some files, found fast; none where there is nothing."""
+        ...
+
+    def put(self, key: str, file: Path, md5: str | None = None) -> None:
+        """Keep a local file; with `md5` only if that is its hash (VersionError otherwise)."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove a file; nothing happens where it is not there."""
+        ...
+
+    def holds(self, key: str) -> bool:
+        """Whether there is something under a key; one small request."""
+        ...
+
+    def move(self, key: str, to: str) -> bool:
+        """Give a file another key, nothing is sent through this machine; False where it is not there.
+
+        It takes the place of what has the other key. Cut short in a bucket, the file has both keys.
+        """
+        ...
+
+    def local(self, key: str, scratch: Path) -> Any:
+        """A context with a local file of these bytes; what had to be fetched goes to `scratch` and is removed."""
+        ...
+
+
+class Folder:
+    """A place on a disk. `mode` is given to what is put there; None leaves the user's default."""
+
+    def __init__(self, root: Path, name: str, mode: int | None = None) -> None:
+        self.root, self.name, self.url, self.mode = root, name, str(root), mode
+
+    def chunks(self, key: str) -> Iterator[bytes] | None:
+        with told(f"{self.name} ({self.url})"):
+            try:
+                file = open_plain(self.root / key)
+            except FileNotFoundError:
+                return None
+        return self._chunks(file)
+
+    def _chunks(self, file: Any) -> Iterator[bytes]:
+        with told(f"{self.name} ({self.url})"), file:
+            while block := file.read(BLOCK):
+                yield block
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        return {key: facts.size for key, facts in self.stored(folder).items()}
+
+    def stored(self, folder: str) -> dict[str, Stored]:
+        found = {}
+        with told(f"{self.name} ({self.url})"):
+            for file in (self.root / folder).rglob("*"):
+                with suppress(FileNotFoundError):  # another process moved it meanwhile
+                    if file.is_file() and not file.name.endswith(PARTIAL):
+                        facts = file.stat()
+                        found[file.relative_to(self.root).as_posix()] = Stored(facts.st_size, facts.st_mtime)
+        return found
+
+    def names(self) -> list[str]:
+        with told(f"{self.name} ({self.url})"):
+            next(self.root.iterdir(), None)  # a folder that may not be read is no error to rglob
+            files = (file for file in self.root.rglob("*") if file.is_file())
+            return [file.relative_to(self.root).as_posix() for file in islice(files, SOME)]
+
+    def _at(self, key: str) -> Path:
+        """Where a file is to be written or removed.
+
+        Raises:
+            VersionError: a link in the folder leads elsewhere.
+        """
+        if not unlinked(self.root, key):
+            raise VersionError(f"{self.root / key} lies behind a link: put a folder in the link's place")
+        return self.root / key
+
+    def put(self, key: str, file: Path, md5: str | None = None) -> None:
+        target = self._at(key)
+        with told(f"{self.name} ({self.url})"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}{PARTIAL}")  # two may write one object
+            try:
+                with partial.open("xb") as writer, open_plain(file) as reader:
+                    _check(_copy(reader, writer), md5, file)
+                if self.mode is not None:
+                    partial.chmod(self.mode)
+                partial.replace(target)
+            finally:
+                partial.unlink(missing_ok=True)
+
+    def delete(self, key: str) -> None:
+        with told(f"{self.name} ({self.url})"):
+            self._at(key).unlink(missing_ok=True)
+
+    def holds(self, key: str) -> bool:
+        with told(f"{self.name} ({self.url})"):
+            return (self.root / key).is_file()
+
+    def move(self, key: str, to: str) -> bool:
+        source, target = self._at(key), self._at(to)
+        with told(f"{self.name} ({self.url})"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                source.replace(target)
+            except FileNotFoundError:
+                return False
+        return True
+
+    @contextmanager
+    def local(self, key: str, scratch: Path) -> Iterator[Path]:
+        yield self.root / key
+
+
+class Bucket:
+    """A place behind a network, through the file system that DVC uses for it."""
+
+    def __init__(self, open_it: Callable[[], Any], root: str, name: str, url: str) -> None:
+        self._open, self.root, self.name, self.url = open_it, root.rstrip("/"), name, url
+        self._fs: Any = None
+
+    @property
+    def fs(self) -> Any:
+        """fsspec's file system."""
+        if self._fs is None:
+            with told(f"{self.name} ({self.url})"):
+                self._fs = self._open()
+        return self._fs
+
+    def path(self, key: str) -> str:
+        """As the file system names it."""
+        return f"{self.root}/{key}" if key else self.root
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """`told`, with the reason: an answer to HEAD says 403 and no more; that to a listing says why."""
+        try:
+            with told(f"{self.name} ({self.url})"):
+                yield
+        except VersionError as error:
+            if code(error) == "403":
+                self.names()
+            raise
+
+    def chunks(self, key: str) -> Iterator[bytes] | None:
+        with self._asked():
+            try:
+                file = self.fs.open(self.path(key), "rb", block_size=PIECE, cache_type="readahead")
+            except FileNotFoundError as error:
+                _bucket_is_there(error)
+                return None
+        return self._chunks(file)
+
+    def _chunks(self, file: Any) -> Iterator[bytes]:
+        with self._asked(), file:
+            while block := file.read(BLOCK):
+                yield block
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        found = self._found(folder)
+        sizes = [int(facts["size"] or 0) for facts in found.values()]
+        return dict(zip(self._relative(found), sizes, strict=True))
+
+    def stored(self, folder: str) -> dict[str, Stored]:
+        found = self._found(folder)
+        facts = [Stored(int(facts["size"] or 0), self._modified(facts)) for facts in found.values()]
+        return dict(zip(self._relative(found), facts, strict=True))
+
+    def _found(self, folder: str) -> dict[str, Any]:
+        with self._asked():
+            self.fs.invalidate_cache()
+            try:
+                return dict(self.fs.find(self.path(folder), detail=True))
+            except FileNotFoundError as error:
+                _bucket_is_there(error)
+                return {}
+
+    def _modified(self, facts: Mapping[str, Any]) -> float:
+        when = next((facts[name] for name in MODIFIED if facts.get(name) is not None), None)
+        if when is None:
+            raise VersionError(f"{self.name} ({self.url}) does not tell when its files were written")
+        return when.timestamp() if isinstance(when, datetime) else float(when)
+
+    def names(self) -> list[str]:
+        with told(f"{self.name} ({self.url})"):
+            bucket, _, prefix = self.root.lstrip("/").partition("/")
+            if not hasattr(self.fs, "call_s3"):
+                return self._relative(self.fs.find(self.root, maxdepth=4))
+            prefix = f"{prefix}/" if prefix else ""
+            answer = self.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=SOME)
+            return self._relative([f"{bucket}/{each['Key']}" for each in answer.get("Contents", ())])
+
+    def _relative(self, paths: Iterable[str]) -> list[str]:
+        root = self.root.lstrip("/")
+        return [path.lstrip("/").removeprefix(root).lstrip("/") for path in paths]
+
+    def put(self, key: str, file: Path, md5: str | None = None) -> None:
+        with self._asked():
+            if md5 is not None:
+                with open_plain(file) as reader:
+                    _check(_copy(reader, None), md5, file)
+            limit = {"timeout": SILENCE + file.stat().st_size / SLOWEST} if self.fs.async_impl else {}
+            self.fs.put_file(str(file), self.path(key), **limit)
+
+    def delete(self, key: str) -> None:
+        with self._asked():
+            try:
+                self.fs.rm_file(self.path(key))
+            except FileNotFoundError as error:
+                _bucket_is_there(error)
+
+    def holds(self, key: str) -> bool:
+        with self._asked():
+            return bool(self.fs.exists(self.path(key)))
+
+    def move(self, key: str, to: str) -> bool:
+        with self._asked():
+            try:
+                self.fs.cp_file(self.path(key), self.path(to))
+                self.fs.rm_file(self.path(key))
+            except FileNotFoundError as error:
+                _bucket_is_there(error)
+                return False
+            except NotImplementedError:
+                raise VersionError(f"{self.name} ({self.url}) cannot copy a file within itself") from None
+        return True
+
+    @contextmanager
+    def local(self, key: str, scratch: Path) -> Iterator[Path]:
+        scratch.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix="fetched-", dir=scratch)
+        os.close(handle)
+        try:
+            with self._asked():
+                self.fs.get_file(self.path(key), name)
+            yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+def weighed(place: Place, md5: str) -> tuple[str | None, int]:
+    """The MD5 of what a place holds under an object's name, ".dir" kept, and its bytes; None where it holds nothing."""
+    chunks = place.chunks(key(md5))
+    if chunks is None:
+        return None, 0
+    found, size = hashlib.md5(usedforsecurity=False), 0
+    for block in chunks:
+        found.update(block)
+        size += len(block)
+    return found.hexdigest() + (".dir" if md5.endswith(".dir") else ""), size
+
+
+def digest(place: Place, md5: str) -> str | None:
+    """As `weighed`, without the bytes."""
+    return weighed(place, md5)[0]
+
+
+def read(place: Place, name: str) -> bytes | None:
+    """A small file whole; None where it is not there."""
+    chunks = place.chunks(name)
+    return None if chunks is None else b"".join(chunks)
+
+
+def copy(md5: str, source: Place, target: Place, scratch: Path) -> None:
+    """An object from one place to another; its bytes are hashed before it gets its name.
+
+    Raises:
+        VersionError: the source's bytes are not those of the name, or a place refuses.
+    """
+    with source.local(key(md5), scratch) as file:
+        target.put(key(md5), file, md5)
+
+
+def cache(repository: Repository) -> Folder:
+    """DVC's cache."""
+    return Folder(repository.objects.places[0], "cache", READ_ONLY)
+
+
+def remote(repository: Repository, name: str | None = None, retries: int = RETRIES) -> Place | None:
+    """A remote by its name, by default the default one; None where there is no default.
+
+    Raises:
+        VersionError: no remote has the name, or it keeps files under their own names.
+    """
+    config = repository.objects.config
+    name = name or config["core"].get("remote")
+    if not name:
+        return None
+    if name not in config["remote"]:
+        known = ", ".join(sorted(config["remote"])) or "none"
+        raise VersionError(f"no remote is named {name!r} (there are: {known})", run="dvc remote add NAME URL")
+    return _place(config, f"remote {name!r}", {"name": name}, retries)
+
+
+def at(url: str, name: str, config: Mapping[str, Any] | None = None) -> Place:
+    """The place with this URL or path.
+
+    Args:
+        config: DVC's; the settings (endpoint, keys, encryption) of its remote in the same bucket are used here too.
+
+    Raises:
+        VersionError: DVC knows no such kind of URL, or the package for it is not installed.
+    """
+    if "://" not in url:
+        return Folder(Path(url).resolve(), name)
+    return _place(config or {}, name, {**_like(url, config or {}), "url": url})
+
+
+def _like(url: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the remote in the same bucket."""
+    wanted = urlsplit(url)
+    for remote in config.get("remote", {}).values():
+        there = urlsplit(str(remote.get("url", "")))
+        if (there.scheme, there.netloc) == (wanted.scheme, wanted.netloc):
+            return {name: value for name, value in remote.items() if name not in ("url", "worktree", "version_aware")}
+    return {}
+
+
+def _place(config: Mapping[str, Any], name: str, which: dict[str, Any], retries: int = RETRIES) -> Place:
+    from dvc.exceptions import DvcException
+    from dvc.fs import LocalFileSystem, get_cloud_fs
+    from dvc_objects.fs.errors import RemoteMissingDepsError
+
+    try:
+        kind, settings, path = get_cloud_fs(dict(config), **which)
+    except DvcException as error:
+        raise VersionError(f"{name}: {' '.join(str(error).split()):.200}") from None
+    except RemoteMissingDepsError:
+        raise VersionError(f"{name}: a package is missing", run='pip install -c requirements.lock -e ".[s3]"') from None
+    if settings.get("version_aware") or settings.get("worktree"):
+        raise VersionError(f"{name} keeps files under their own names (version_aware or worktree): it has no objects")
+    if kind is LocalFileSystem:
+        return Folder(Path(path), name)
+    url = which.get("url") or str(config["remote"][which["name"]]["url"])
+    return Bucket(lambda: _opened(kind, settings, retries), path, name, url)
+
+
+def _opened(kind: Any, settings: dict[str, Any], retries: int) -> Any:
+    """fsspec's file system. That of S3 gives up on a silent server after a while unless the settings say otherwise.
+
+    Each layer of it tries again by itself: left alone, a server that fails keeps one waiting for minutes.
+    Before an upload botocore asks whether the server will have it, and aiohttp waits for the answer without end, though
+    some servers give none: so it does not ask.
+    """
+    if kind.protocol != "s3":
+        return file_system(kind, settings).fs
+    from aiobotocore.session import AioSession
+    from botocore.handlers import add_expect_header
+
+    session = AioSession(profile=settings.get("profile"))
+    session.unregister("before-call.s3", add_expect_header)
+    wrapped = kind(**{"connect_timeout": 10, "read_timeout": SILENCE, **settings})
+    wrapped.fs_args.setdefault("config_kwargs", {})["retries"] = {"max_attempts": retries}
+    wrapped.fs_args |= {"use_listings_cache": False, "skip_instance_cache": True, "session": session}
+    wrapped.fs.retries = 1
+    return wrapped.fs
+
+
+def _copy(reader: Any, writer: Any) -> str:
+    """The MD5 of what is read, which is written too where there is a writer."""
+    found = hashlib.md5(usedforsecurity=False)
+    while block := reader.read(BLOCK):
+        found.update(block)
+        if writer is not None:
+            writer.write(block)
+    return found.hexdigest()
+
+
+def _check(found: str, md5: str | None, file: Path) -> None:
+    if md5 is not None and found != md5.removesuffix(".dir"):
+        raise VersionError(f"{file} is damaged: it does not hold the object {md5}")
+
+
+def _bucket_is_there(error: FileNotFoundError) -> None:
+    """Tell a file that is not there from a bucket that is not there: s3fs raises the same for both."""
+    if code(error) == "NoSuchBucket":
+        raise error

@@ -1,0 +1,168 @@
+"""The model registry: annotated Git tags in GTO's grammar (https://dvc.org/doc/gto), read with one `git for-each-ref`.
+
+    model@v1.2.0        registers a version; model@v1.2.0! takes that back
+    model#prod#3        assigns the stage prod, the third such tag; model#prod!#4 takes that back
+    model@deprecated    deprecates the model
+
+A version is known by its commit. GTO ignores tags that are not annotated, and so does this.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from stemma.repo.git import commit_of, git
+from stemma.semver import VERSION, precedence
+
+MODEL = "model"  # the artifact's name in dvc.yaml
+
+Action = Literal["register", "deregister", "assign", "unassign", "deprecate", "create"]
+
+_NAME = r"[a-zA-Z0-9](?:[a-zA-Z0-9-/_]*[a-zA-Z0-9])?"
+TAG = re.compile(
+    rf"(?P<model>(?:[a-zA-Z0-9-_./]+=)?{_NAME})"
+    rf"(?:(?:\#(?P<stage>{_NAME})|@(?P<version>{VERSION}))(?P<cancel>!?)|@(?P<whole>deprecated|created))"
+    r"(?:\#(?P<counter>[0-9]+))?",
+)
+_FIELDS = (
+    "refname:strip=2", "*objectname", "*objecttype", "taggerdate:unix", "taggername", "contents:subject",
+    "taggeremail:trim", "contents:body", "objectname", "tag", "contents:signature",
+)  # fmt: skip
+_FORMAT = "".join(f"%({field})%00" for field in _FIELDS)
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What a tag's name says.
+
+    Args:
+        model: GTO's artifact, with `:` after a folder where the tag has `=`.
+        version: "v1.2.0", of a registration; stage: "prod", of an assignment. counter: None where the tag has none.
+    """
+
+    action: Action
+    model: str
+    version: str | None
+    stage: str | None
+    counter: int | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """A tag that registers, assigns, or takes that back. `time` in seconds since 1970.
+
+    Args:
+        message: the first line of what it says; body: the lines below, without the signature.
+        object: Git's id of the tag itself; inner: the name that it was made, and signed, under.
+    """
+
+    tag: str
+    commit: str
+    says: Grammar
+    time: int
+    author: str
+    message: str
+    email: str = ""
+    body: str = ""
+    object: str = ""
+    inner: str = ""
+    signed: bool = False
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All such tags of a repository, the oldest first."""
+
+    events: tuple[Event, ...]
+
+    @cached_property
+    def registered(self) -> dict[tuple[str, str], str]:
+        """The commit of each registered version, by model and version."""
+        found: dict[tuple[str, str], str] = {}
+        for event in self.events:
+            if event.says.version is None:
+                continue
+            key = event.says.model, event.says.version
+            if event.says.action == "register":
+                found[key] = event.commit
+            else:
+                found.pop(key, None)
+        return found
+
+    @cached_property
+    def in_force(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """The commits whose assignment to a stage was not taken back, the last one last, by model and stage."""
+        held: dict[tuple[str, str], dict[str, None]] = {}
+        for event in self.events:
+            if event.says.stage is None:
+                continue
+            commits = held.setdefault((event.says.model, event.says.stage), {})
+            commits.pop(event.commit, None)
+            if event.says.action == "assign":
+                commits[event.commit] = None
+        return {key: tuple(commits) for key, commits in held.items() if commits}
+
+    @cached_property
+    def assigned(self) -> dict[tuple[str, str], str]:
+        """The commit that holds each stage, by model and stage: of the assignments in force, the last."""
+        return {key: commits[-1] for key, commits in self.in_force.items()}
+
+    @cached_property
+    def deprecated(self) -> frozenset[str]:
+        """The models whose last word is that they are deprecated."""
+        last = {event.says.model: event.says.action for event in self.events}
+        return frozenset(model for model, action in last.items() if action == "deprecate")
+
+    def find(self, name: str) -> str | None:
+        """The commit of `model#stage`, `model@v1.2.0`, or `model@latest`; None where there is none."""
+        model, _, stage = name.partition("#")
+        if stage:
+            return self.assigned.get((model, stage))
+        model, _, version = name.partition("@")
+        if version == "latest":
+            versions = [(number, commit) for (of, number), commit in self.registered.items() if of == model]
+            return max(versions, key=lambda found: precedence(found[0]))[1] if versions else None
+        return self.registered.get((model, version))
+
+    def names(self) -> list[str]:
+        """All that `find` finds."""
+        versions = [f"{model}@{version}" for model, version in self.registered]
+        return versions + [f"{model}#{stage}" for model, stage in self.assigned]
+
+
+def read(root: Path) -> Registry:
+    """The registry of a repository.
+
+    Raises:
+        VersionError: the folder has no Git.
+    """
+    words = git(root, "for-each-ref", f"--format={_FORMAT}", "refs/tags").decode(errors="replace").split("\0")
+    found = []
+    for start in range(0, len(words) - 1, len(_FIELDS)):
+        tag, commit, kind, *facts = words[start : start + len(_FIELDS)]
+        time, author, message, email, body, itself, inner, signature = facts
+        name = tag.removeprefix("\n")  # the line end behind the tag before
+        says = parse(name)
+        if says is not None and kind not in ("", "commit"):  # a tag on a tag, or on a file
+            commit = commit_of(root, f"refs/tags/{name}") or ""
+        if commit and says is not None:
+            more = email, body.strip(), itself, inner, bool(signature)
+            found.append(Event(name, commit, says, int(time or 0), author, message, *more))
+    return Registry(tuple(sorted(found, key=lambda event: (event.time, event.says.counter or 0, event.tag))))
+
+
+def parse(tag: str) -> Grammar | None:
+    """What the name of a tag says; None where it is not of the grammar."""
+    match = TAG.fullmatch(tag)
+    if match is None:
+        return None
+    if match["whole"]:
+        action: Action = "deprecate" if match["whole"] == "deprecated" else "create"
+    elif match["version"]:
+        action = "deregister" if match["cancel"] else "register"
+    else:
+        action = "unassign" if match["cancel"] else "assign"
+    counter = None if match["counter"] is None else int(match["counter"])
+    return Grammar(action, match["model"].replace("=", ":"), match["version"], match["stage"], counter)

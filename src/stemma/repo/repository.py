@@ -1,0 +1,534 @@
+"""A repository and its versions, read from Git and DVC and never changed.
+
+A file of a version is read from Git, else from DVC: out of the cache, else out of a remote. Nothing that is read is
+kept: no checkout, no write to the cache, no touch of the work tree. Every object's hash is checked.
+
+    repository = Repository(".")
+    version = repository.version("model@v1.2.0")
+    version.index.tensors           # facts of every tensor, no tensor read
+    version.bytes("reports/predictions.parquet")
+"""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stemma import names
+from stemma.errors import VersionError, WeightsError
+from stemma.files import open_plain, read_plain
+from stemma.repo import lockfile, registry, trust
+from stemma.repo.git import at, commit_of, contents, git
+from stemma.repo.lockfile import Entry
+from stemma.repo.objects import Objects, is_object
+
+if TYPE_CHECKING:
+    from stemma.weights import Index
+
+Bytes = bytes  # Version has a method of that name
+WORKSPACE = "workspace"
+EXPERIMENTS = "refs/exps/"
+NO_EXPERIMENTS = ("stash", "apply", "celery", "exec", "temp")  # DVC's own, under the same prefix
+
+LOCK = "dvc.lock"
+PARAMS = "params.yaml"
+METRICS = "reports/metrics.json"
+EVALUATION = "reports/evaluation.json"
+TRAINING = "reports/training.json"
+WEIGHTS = "models/weights"
+INDEX = f"{WEIGHTS}/index.json"
+PREPARED = "data/prepared"
+PROFILE = f"{PREPARED}/profile.json"
+TEXTS = (LOCK, PARAMS, METRICS, EVALUATION, TRAINING)  # small, in Git, wanted by nearly every command: one process
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A name for a commit; `commit` is None for the work tree."""
+
+    name: str
+    commit: str | None
+
+    @property
+    def short(self) -> str:
+        """Seven digits of the commit, or "workspace"."""
+        return WORKSPACE if self.commit is None else self.commit[:7]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file or a folder that DVC keeps for a version.
+
+    Args:
+        md5: of the file, or of the folder's listing, ending in ".dir"; None where DVC keeps it in another way.
+        size: bytes; nfiles: of a folder, None for a file.
+    """
+
+    path: str
+    md5: str | None
+    size: int | None
+    nfiles: int | None
+    _listing: Callable[[], Mapping[str, tuple[str, int | None]]] = field(repr=False, compare=False)
+
+    @property
+    def is_folder(self) -> bool:
+        return self.nfiles is not None or (self.md5 or "").endswith(".dir")
+
+    def files(self) -> Mapping[str, tuple[str, int | None]]:
+        """MD5 and, where known, size of each file, by its path in the folder; empty for a file.
+
+        Raises:
+            VersionError: the folder's listing is neither in the cache nor in a remote, or is damaged.
+        """
+        return self._listing()
+
+
+class Repository:
+    """The Git and DVC repository that holds `root`.
+
+    Raises:
+        VersionError: no folder from `root` upward holds .dvc.
+    """
+
+    def __init__(self, root: Path | str = ".") -> None:
+        start = Path(root).resolve()
+        found = next((folder for folder in (start, *start.parents) if (folder / ".dvc").is_dir()), None)
+        if found is None:
+            raise VersionError(f"{start} is not in a DVC repository: no folder from here upward holds .dvc")
+        self.root = found
+        self.objects = Objects(found)
+
+    def __repr__(self) -> str:
+        return f"Repository({str(self.root)!r})"
+
+    @cached_property
+    def registry(self) -> registry.Registry:
+        """Registered versions and assigned stages."""
+        return registry.read(self.root)
+
+    @cached_property
+    def experiments(self) -> dict[str, tuple[str, ...]]:
+        """The commits of DVC's experiments, by name; more than one where a name was used on several commits."""
+        found: dict[str, tuple[str, ...]] = {}
+        for line in (
+            git(self.root, "for-each-ref", "--format=%(objectname) %(refname)", EXPERIMENTS).decode().splitlines()
+        ):
+            commit, ref = line.split(" ", 1)
+            parts = ref.removeprefix(EXPERIMENTS).split("/")
+            if len(parts) == 3 and parts[0] not in NO_EXPERIMENTS:
+                found[parts[2]] = (*found.get(parts[2], ()), commit)
+        return found
+
+    def resolve(self, name: str) -> Revision:
+        """The commit that a name stands for.
+
+        Args:
+            name: what Git takes for a commit (a commit, a branch, a tag, HEAD~2), `model@v1.2.0`, `model@latest`,
+                `model#prod` (the last assignment in force), the name of an experiment, or `workspace`.
+
+        Raises:
+            VersionError: there is none, with the nearest names; or several experiments have the name.
+        """
+        if name == WORKSPACE:
+            return Revision(name, None)
+        # A stage moves with each new tag: the registry knows better than a plain tag of that name.
+        says = registry.parse(name)
+        moves = says is not None and says.action == "assign" and says.counter is None
+        commit = self.registry.find(name) if moves else None
+        commit = commit or commit_of(self.root, name) or self.registry.find(name) or self._experiment(name)
+        if commit is None:
+            near = difflib.get_close_matches(name, self.names(), n=3)
+            hint = f" (near: {', '.join(near)})" if near else ""
+            raise VersionError(f"no revision is named {name!r}{hint}", run="stemma log --all")
+        return Revision(name, commit)
+
+    def version(self, name: str) -> "Version":
+        """The version of this name.
+
+        Raises:
+            VersionError: as `resolve`.
+        """
+        return Version(self, self.resolve(name))
+
+    def names(self) -> list[str]:
+        """Branches, tags, experiments, registered versions, assigned stages, and the workspace."""
+        refs = git(self.root, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads", "refs/tags", "refs/remotes")
+        named = dict.fromkeys([*refs.decode(errors="replace").splitlines(), *self.registry.names(), *self.experiments])
+        return [*named, WORKSPACE]
+
+    def _experiment(self, name: str) -> str | None:
+        commits = self.experiments.get(name, ())
+        if len(commits) > 1:
+            several = ", ".join(commit[:7] for commit in commits)
+            raise VersionError(f"{len(commits)} experiments are named {name!r}: give the commit of one ({several})")
+        return commits[0] if commits else None
+
+
+class Version:
+    """One version, read when asked. Parts that it does not have are None; parts that cannot be read are errors."""
+
+    def __init__(self, repository: Repository, revision: Revision) -> None:
+        self.repository = repository
+        self.revision = revision
+        self._listings: dict[str, Mapping[str, tuple[str, int | None]]] = {}
+
+    def __repr__(self) -> str:
+        return f"Version({self.revision.name!r}, {self.revision.short})"
+
+    @property
+    def name(self) -> str:
+        """As it was asked for."""
+        return self.revision.name
+
+    @property
+    def commit(self) -> str | None:
+        """None for the work tree."""
+        return self.revision.commit
+
+    # Files.
+
+    def has(self, path: str) -> bool:
+        """Whether the version has this file; its bytes may still be out of reach.
+
+        Raises:
+            VersionError: the listing of the folder that it is in is out of reach.
+        """
+        if self.commit is None:
+            return (self.repository.root / path).is_file()
+        if self._texts.get(path) is not None:
+            return True
+        entry = self._holder(path)
+        if entry is not None and (path == entry.path or path in self._files(entry)):
+            return True
+        tracked, entry = self._in_git(path)
+        return tracked is not None or (entry is not None and (path == entry.path or path in self._files(entry)))
+
+    def bytes(self, path: str) -> "Bytes":
+        """The content of a file, from Git, DVC's cache, or a remote.
+
+        Args:
+            path: relative to the repository, with slashes.
+
+        Raises:
+            VersionError: the version has no such file, or it is out of reach or damaged; with the command that helps.
+        """
+        if self.commit is None:
+            return self._in_work_tree(path)
+        content = self._texts.get(path)
+        if content is not None:
+            return content
+        entry = self._holder(path)
+        content = None if entry is None else self._at_hand(entry, path)
+        if content is not None:
+            return content
+        tracked, from_file = self._in_git(path)  # also outputs with `cache: false`
+        if tracked is not None:
+            return tracked
+        if from_file is not None:
+            content = self._at_hand(from_file, path)
+        if content is not None:
+            return content
+        entry = entry or from_file
+        if entry is None:
+            raise VersionError(f"{path} is not in {self.name}")
+        return self._through_dvc(entry, path)
+
+    def text(self, path: str) -> str:
+        """As `bytes`, decoded from UTF-8.
+
+        Raises:
+            VersionError: as `bytes`; it is not UTF-8.
+        """
+        try:
+            return self.bytes(path).decode()
+        except UnicodeDecodeError as error:
+            raise self._damaged(path, error) from None
+
+    def json(self, path: str) -> Any:
+        """As `text`, parsed.
+
+        Raises:
+            VersionError: as `text`; it is not JSON.
+        """
+        try:
+            return json.loads(self.text(path))
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(path, error) from None
+
+    def output(self, path: str) -> Output | None:
+        """The output of a stage, or what a .dvc file tracks, at just this path; None where there is none.
+
+        Of the work tree: the file or folder that lies there, hashed as DVC does; None where nothing lies there.
+
+        Raises:
+            VersionError: dvc.lock or a .dvc file cannot be read.
+        """
+        if self.commit is None:
+            return _on_disk(self.repository.root, path)
+        entry = self.outputs.get(path) or self._in_git(path)[1]
+        if entry is None or entry.path != path:
+            return None
+        return Output(path, entry.md5, entry.size, entry.files, lambda: self._listing(entry))
+
+    # Parts.
+
+    @cached_property
+    def outputs(self) -> Mapping[str, Entry]:
+        """The outputs of its stages by path, as dvc.lock names them; of the work tree too.
+
+        Raises:
+            VersionError: dvc.lock cannot be read.
+        """
+        if not self.has(LOCK):
+            return {}
+        try:
+            return lockfile.outputs(self.text(LOCK))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise self._damaged(LOCK, error) from None
+
+    @cached_property
+    def lock(self) -> Mapping[str, Any] | None:
+        """dvc.lock, loaded."""
+        return self._yaml(LOCK)
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any] | None:
+        """params.yaml, loaded."""
+        return self._yaml(PARAMS)
+
+    @cached_property
+    def index(self) -> "Index | None":
+        """What the weights store says of itself: layers, and every tensor's facts."""
+        from stemma.weights import facts
+
+        if not self.has(INDEX):
+            return None
+        try:
+            return facts.parse(self.text(INDEX), Path(WEIGHTS))
+        except WeightsError as error:
+            raise VersionError(f"{self.name}: {error.what}") from None
+
+    @cached_property
+    def profile(self) -> Mapping[str, Any] | None:
+        """data/prepared/profile.json: columns, splits, sketches."""
+        return self._optional(PROFILE)
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Any] | None:
+        """reports/metrics.json."""
+        return self._optional(METRICS)
+
+    @cached_property
+    def evaluation(self) -> Mapping[str, Any] | None:
+        """reports/evaluation.json: intervals, slices, baselines."""
+        return self._optional(EVALUATION)
+
+    @cached_property
+    def training(self) -> Mapping[str, Any] | None:
+        """reports/training.json: epochs, environment."""
+        return self._optional(TRAINING)
+
+    def _optional(self, path: str) -> Mapping[str, Any] | None:
+        return self._mapping(path, self.json(path)) if self.has(path) else None
+
+    def _yaml(self, path: str) -> Mapping[str, Any] | None:
+        if not self.has(path):
+            return None
+        try:
+            content = lockfile.load(self.text(path))
+        except ValueError as error:
+            raise self._damaged(path, error) from None
+        return self._mapping(path, content)
+
+    def _mapping(self, path: str, content: Any) -> Mapping[str, Any]:
+        if not isinstance(content, dict):
+            raise self._damaged(path, "it is no mapping")
+        return content
+
+    # Where files come from.
+
+    @cached_property
+    def _texts(self) -> dict[str, "Bytes | None"]:
+        names = [at(str(self.commit), path) for path in TEXTS]
+        return dict(zip(TEXTS, contents(self.repository.root, names), strict=True))
+
+    def _holder(self, path: str) -> Entry | None:
+        """The output of a stage that is this path, or the folder that it is in."""
+        if path == LOCK:
+            return None
+        return next((self.outputs[above] for above in _upward(path) if above in self.outputs), None)
+
+    def _in_git(self, path: str) -> "tuple[Bytes | None, Entry | None]":
+        """What Git has at this path, and what a .dvc file beside it or beside a folder above it tracks."""
+        files = [f"{above}.dvc" for above in _upward(path)]
+        names = [at(str(self.commit), name) for name in (path, *files)]
+        tracked, *found = contents(self.repository.root, names)
+        for above, file, content in zip(_upward(path), files, found, strict=True):
+            try:
+                entry = None if content is None else lockfile.tracked(content.decode(), above).get(above)
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise self._damaged(file, error) from None
+            if entry is not None:
+                return tracked, entry
+        return tracked, None
+
+    def _files(self, entry: Entry) -> Mapping[str, str]:
+        """The MD5 of each file of an output, by its path in the repository."""
+        if entry.path not in self._listings:
+            self._listings[entry.path] = self._listing(entry)
+        return {f"{entry.path}/{name}": md5 for name, (md5, _) in self._listings[entry.path].items()}
+
+    def _listing(self, entry: Entry) -> Mapping[str, tuple[str, int | None]]:
+        """MD5 and size of each file of a folder by its path there."""
+        if not entry.is_folder:
+            return {}
+        content = self._by_hash(entry, entry.md5, entry.path)
+        if content is None:
+            content = self._from_remote(entry, entry.path, entry.md5, lambda files: self._listed_by_dvc(files, entry))
+        try:
+            return lockfile.listing(content)
+        except ValueError as error:
+            raise self._damaged(entry.path, error) from None
+
+    def _at_hand(self, entry: Entry, path: str) -> "Bytes | None":
+        """A file of an output, by its hash, from this machine."""
+        if path == entry.path:
+            return self._by_hash(entry, entry.md5, path)
+        md5 = self._files(entry).get(path)
+        if md5 is None:
+            raise VersionError(f"{path} is not in {self.name}")
+        return self._by_hash(entry, md5, path)
+
+    def _by_hash(self, entry: Entry, md5: str | None, path: str) -> "Bytes | None":
+        if md5 is None or entry.legacy:
+            return None
+        content, damaged = self.repository.objects.read(md5)
+        if content is None and damaged is not None:
+            what = f"{path} of {self.name} is damaged: {damaged} does not hold what its name says; remove it"
+            raise VersionError(what, run=self._fetch(entry))
+        return content
+
+    def _through_dvc(self, entry: Entry, path: str) -> "Bytes":
+        """A file out of whatever remote DVC knows."""
+        md5 = entry.md5 if path == entry.path else self._files(entry).get(path)
+        if md5 is None and entry.md5 is not None:
+            raise VersionError(f"{path} is not in {self.name}")
+        content: Bytes = self._from_remote(entry, path, md5, lambda files: files.read_bytes(path))
+        if md5 is not None and not entry.legacy and not is_object(content, md5):
+            raise self._damaged(path, "the remote holds other bytes than the version names")
+        return content
+
+    @staticmethod
+    def _listed_by_dvc(files: Any, entry: Entry) -> "Bytes":
+        """A folder's listing, as its object holds it."""
+        found = files.find(entry.path, detail=True)
+        listed = {name.lstrip("/").removeprefix(f"{entry.path}/"): facts for name, facts in found.items()}
+        facts = [
+            {"relpath": name, "md5": str(each.get("md5")), "size": each.get("size")} for name, each in listed.items()
+        ]
+        return json.dumps(facts).encode()
+
+    def _from_remote(self, entry: Entry, path: str, md5: str | None, ask_dvc: Callable[[Any], "Bytes"]) -> "Bytes":
+        """An object out of a remote, or what has no object there, by DVC.
+
+        DVC reads a commit as that commit says, imports from other repositories with their settings too: `trust`.
+        """
+        by_hash = md5 if not entry.legacy else None
+        objects = self.repository.objects
+        missing, run = f"{path} of {self.name} is neither in the cache nor in a remote within reach", self._fetch(entry)
+        if not objects.remotes:
+            missing = f"{path} of {self.name} is not in the cache, and no remote is configured"
+            run = "dvc remote add -d NAME URL"
+        if not objects.elsewhere and by_hash is not None:
+            raise VersionError(missing, run=run)
+        try:
+            content = None if by_hash is None else objects.fetch(by_hash)
+            if content is not None:
+                return content
+            if by_hash is not None and not objects.under_own_names:
+                raise FileNotFoundError(path)
+            trust.code(self.repository.root, self.commit, f"{path} is kept so that DVC alone can read it; that")
+            return ask_dvc(self._files_of_dvc)
+        except VersionError:
+            raise
+        except Exception as error:  # DVC and the libraries of each kind of remote have no common error
+            if isinstance(error, FileNotFoundError) or isinstance(error.__cause__, FileNotFoundError):
+                raise VersionError(missing, run=run) from None
+            told = " ".join(str(error).split()) or type(error).__name__
+            raise VersionError(f"{missing[: missing.index(' is ')]} cannot be fetched ({told:.300})") from error
+
+    @cached_property
+    def _files_of_dvc(self) -> Any:
+        from dvc.api import DVCFileSystem
+
+        # Without `config` DVC would look at the remotes that were configured in that commit.
+        return DVCFileSystem(str(self.repository.root), rev=self.commit, config=self.repository.objects.config)
+
+    def _in_work_tree(self, path: str) -> "Bytes":
+        try:
+            return read_plain(self.repository.root / _inside(path))
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise VersionError(f"{path} is not in the work tree", run=f"dvc checkout {path}") from None
+        except OSError as error:
+            raise VersionError(f"{path} of the work tree cannot be read ({error.strerror or error})") from None
+
+    def _fetch(self, entry: Entry) -> str:
+        return f"dvc fetch --all-commits {entry.path}"
+
+    def _damaged(self, path: str, reason: object) -> VersionError:
+        return VersionError(f"{path} of {self.name} is damaged ({' '.join(str(reason).split()):.200})")
+
+
+def opened(repo: Repository | Path | str) -> Repository:
+    """The repository, or the one that holds a folder.
+
+    Raises:
+        VersionError: as `Repository`.
+    """
+    return repo if isinstance(repo, Repository) else Repository(repo)
+
+
+def no_model(version: Version) -> VersionError:
+    """Says that a version holds no weights, with the command that helps."""
+    what = f"{version.name} holds no trained model: it has no {WEIGHTS}"
+    if version.commit is not None:
+        return VersionError(what, run="stemma log")
+    return VersionError(what, run=f"dvc pull {WEIGHTS}" if WEIGHTS in version.outputs else "dvc repro")
+
+
+def _upward(path: str) -> Sequence[str]:
+    """A path and the folders that it is in, the nearest first."""
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
+
+
+def _on_disk(root: Path, path: str) -> Output | None:
+    """A file or a folder of the work tree, hashed as DVC does."""
+    place = root / _inside(path)
+    if place.is_file():
+        return Output(path, _md5(place), place.stat().st_size, None, dict)
+    if not place.is_dir():
+        return None
+    files = {
+        file.relative_to(place).as_posix(): (_md5(file), file.stat().st_size)
+        for file in sorted(place.rglob("*"))
+        if file.is_file()
+    }
+    listing = json.dumps([{"md5": files[name][0], "relpath": name} for name in sorted(files)], sort_keys=True)
+    md5 = hashlib.md5(listing.encode(), usedforsecurity=False).hexdigest() + ".dir"
+    return Output(path, md5, sum(size for _, size in files.values()), len(files), lambda: files)
+
+
+def _inside(path: str) -> str:
+    if not names.inside(path):
+        raise VersionError(f"{path!r} is no path of a file in the repository")
+    return path
+
+
+def _md5(path: Path) -> str:
+    with open_plain(path) as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,0 +1,295 @@
+"""Back to a version, or not at all: code, settings, data and model together.
+
+    rollback.plan(".", "model@v1.2.0")                     what would move; nothing is touched
+    rollback.roll_back(".", "model@v1.2.0", commit=True)   as a new commit
+    rollback.abort(".")                                    undo one that was killed
+
+Plan, fetch, journal, stash, Git's files, DVC's outputs, every hash, commit, journal removed: in this order, so that a
+refusal comes before the first move and a kill at any moment leaves what the next call completes or undoes.
+
+Reading order:
+
+- `plan`   what would move, and what stands in its way
+- `steps`  the moves themselves; in `repo`: `journal`, how far they came, and `guard`, the locks of DVC and Git
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from stemma.errors import VersionError
+from stemma.files import write_bytes
+from stemma.repo import guard, journal, trust
+from stemma.repo.git import at, commit_of, contents, git
+from stemma.repo.journal import Journal
+from stemma.repo.repository import Repository, Version
+from stemma.repo.stores import Stores
+from stemma.rollback import plan as planning
+from stemma.rollback import steps
+from stemma.rollback.plan import Kept, Move, Plan
+from stemma.versions.doctor.finding import Skipped
+
+__all__ = ["Environment", "Move", "Plan", "Rollback", "abort", "environment", "plan", "roll_back"]
+
+CONFIG = ".dvc/config"
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """What was done.
+
+    Args:
+        commit: of the revision; before: HEAD's commit when it began; made: the new commit, None without one.
+        moves: the files that changed; empty where a killed rollback was completed. verified: outputs hashed.
+        stash: the stash with what was not committed. aside: files that were in the way after a kill, kept in `saved`.
+        completed: whether a killed rollback was completed; undone: whether one was undone.
+    """
+
+    revision: str
+    commit: str
+    before: str
+    made: str | None
+    moves: tuple[Move, ...]
+    verified: int
+    stash: str | None
+    aside: tuple[str, ...] = ()
+    saved: str | None = None
+    completed: bool = False
+    undone: bool = False
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where Python and the packages differ from those that a version recorded: how, and the command for them."""
+
+    differs: str
+    run: str
+
+
+def plan(root: Path | str, revision: str, *, commit: bool = False, stash: bool = False) -> Plan:
+    """What a rollback would move.
+
+    Raises:
+        VersionError: no such revision, or no commit; a file of it cannot be read; a killed rollback waits.
+    """
+    repository = Repository(root)
+    version = _version(repository, revision)
+    waiting = journal.read(repository.root)
+    if waiting is not None:
+        raise _unfinished(waiting)
+    with _opened(repository) as repo:
+        before = str(commit_of(repository.root, "HEAD"))
+        return planning.make(version, repo, Stores(repository), before, commit=commit, stash=stash)
+
+
+def roll_back(root: Path | str, revision: str, *, commit: bool = False, stash: bool = False) -> Rollback:
+    """Restore a version in the work tree and the index; HEAD's branch stays. Completes what a kill cut short.
+
+    Args:
+        commit: make the restored state a new commit.
+        stash: put what is not committed into Git's stash first, outputs into DVC's cache.
+
+    Raises:
+        VersionError: it cannot begin, and nothing was moved; or a step failed, and the next command is told.
+    """
+    top = Repository(root).root
+    with guard.alone(top, journal.folder(top)):
+        waiting = journal.read(top)
+        if waiting is not None:
+            _bring_config(top, waiting)
+        repository = Repository(top)
+        # HEAD~1 is another commit once HEAD has moved: the same name completes what it began
+        again = waiting is not None and waiting.revision == revision
+        version = _version(repository, waiting.target if waiting is not None and again else revision)
+        with _opened(repository) as repo, guard.dvc_locked(repo):
+            stores = Stores(repository)
+            if waiting is None:
+                return _begin(repository, version, repo, stores, commit, stash)
+            if waiting.target != version.commit:
+                raise _unfinished(waiting)
+            return _complete(repository, repo, stores, replace(waiting, commit=commit or waiting.commit))
+
+
+def abort(root: Path | str) -> Rollback:
+    """Undo a rollback that was killed.
+
+    Raises:
+        VersionError: there is none; or Git or DVC refuse.
+    """
+    top = Repository(root).root
+    with guard.alone(top, journal.folder(top)):
+        return _abort(top)
+
+
+def _abort(top: Path) -> Rollback:
+    note = journal.read(top)
+    if note is None:
+        raise VersionError("no rollback was cut short, so there is nothing to abort", run="git status")
+    if commit_of(top, "HEAD") not in (note.before, note.made):
+        guard.unlock_git(journal.folder(top))
+        journal.remove(top)
+        raise VersionError(
+            "HEAD moved since the rollback was cut short: it is given up, and every file stays as it is",
+            run="git status",
+        )
+    if note.stashing and not note.done and steps.stashed(top) == note.stashed_before:
+        journal.remove(top)  # nothing has moved: what is not committed stays where it is
+        return Rollback(note.revision, note.target, note.before, None, (), 0, None, undone=True)
+    _bring_config(top, note)
+    repository = Repository(top)
+    with _opened(repository) as repo, guard.dvc_locked(repo):
+        stores, folder = Stores(repository), journal.folder(top)
+        with guard.git_locked(top, folder):
+            if commit_of(top, "HEAD") == note.made:
+                git(top, "update-ref", "-m", "rollback: aborted", "HEAD", note.before, str(note.made))
+            old, new = planning.kept(repo, note.before, stores), planning.kept(repo, note.target, stores)
+            aside = steps.set_aside(top, repo, stores, folder, note, (old, new))
+            steps.remove_added(top, note)
+            steps.code(top, folder, note.before, None, note.untracked)
+            steps.data(top, repo, stores, old, new, (), _in_git(top, note.before))
+            there = {path: md5 for path, md5 in old.files.items() if planning.in_cache(stores, md5).is_file()}
+            verified = steps.verify(top, repo, stores, replace(old, files=there), set(there))
+        journal.remove(top)
+    return Rollback(
+        note.revision, note.target, note.before, None, (), verified, note.stash,
+        aside=tuple(aside), saved=str(folder / "saved"), undone=True,
+    )  # fmt: skip
+
+
+def environment(version: Version) -> Environment | None:
+    """Where this environment differs from the recorded one; None where it does not, or none was recorded."""
+    from stemma.versions.doctor.state import environment_is_the_recorded_one
+
+    training: Any = version.training
+    try:
+        found = next(environment_is_the_recorded_one(version), None)
+    except Skipped:
+        return None
+    if found is None:
+        return None
+    pinned = contents(version.repository.root, [at(str(version.commit), "requirements.lock")])[0]
+    framework = str(((version.settings or {}).get("model") or {}).get("framework") or "")
+    if pinned is not None:
+        extra = f'".[{framework}]"' if framework else "."
+        return Environment(found.evidence, f"pip install -c requirements.lock -e {extra}")
+    packages = " ".join(f"{name}=={number}" for name, number in (training["environment"].get("packages") or {}).items())
+    return Environment(found.evidence, f"pip install {packages}")
+
+
+def _begin(repository: Repository, version: Version, repo: Any, stores: Stores, commit: bool, stash: bool) -> Rollback:
+    root, folder = repository.root, journal.folder(repository.root)
+    before = str(commit_of(root, "HEAD"))
+    found = planning.make(version, repo, stores, before, commit=commit, stash=stash)
+    if found.blockers:
+        raise VersionError(found.blockers[0])
+    steps.fetch(found.revision, found._new, found.fetch, stores)
+    if set(planning.changed_outputs(repo)) - set(found.unsaved):
+        raise VersionError("outputs changed while objects were fetched; nothing was moved", run="dvc status")
+    steps.keep(root, repo, stores, found)
+    stashing = stash and bool(found.unsaved)
+    note = Journal(
+        found.revision,
+        found.commit,
+        before,
+        commit,
+        found._untracked,
+        stashing,
+        steps.stashed(root) if stashing else None,
+    )
+    if not stashing:
+        with guard.git_locked(root, folder):
+            steps.check_code(root, folder, found)
+    journal.write(root, note)
+    if stashing:
+        note = steps.stash(root, repo, note)
+    with guard.git_locked(root, folder):
+        moved = {move.path for move in found.moves if move.keeper == "DVC"}
+        steps.code(root, folder, found.commit, found)
+        done = _finish(repository, repo, stores, note, found._old, found._new, moved, found.moves)
+    journal.remove(root)  # after Git's lock, so that a kill in between is told
+    return done
+
+
+def _complete(repository: Repository, repo: Any, stores: Stores, note: Journal) -> Rollback:
+    root, folder = repository.root, journal.folder(repository.root)
+    if commit_of(root, "HEAD") not in (note.before, note.made):
+        raise VersionError(
+            f"HEAD moved since a rollback to {note.revision} was cut short", run="stemma rollback --abort"
+        )
+    if note.stashing and "stashed" not in note.done:
+        note = steps.stash(root, repo, note)
+    old, new = planning.kept(repo, note.before, stores), planning.kept(repo, note.target, stores)
+    steps.fetch(note.revision, new, planning.lacking(repo, stores, new, set(new.files.values())), stores)
+    with guard.git_locked(root, folder):
+        aside = steps.set_aside(root, repo, stores, folder, note, (old, new))
+        steps.code(root, folder, note.target, None)
+        done = _finish(repository, repo, stores, note, old, new, None, ())
+    journal.remove(root)
+    return replace(done, aside=tuple(aside), saved=str(folder / "saved"), completed=True)
+
+
+def _finish(
+    repository: Repository, repo: Any, stores: Stores, note: Journal, old: Kept, new: Kept, certain: set[str] | None,
+    changed: tuple[Move, ...],
+) -> Rollback:  # fmt: skip
+    """From Git's files in place to the end; `certain` are outputs that differ, None after a kill, when all may."""
+    root = repository.root
+    note = journal.write(root, replace(note, done=(*note.done, "code")))
+    put = steps.data(root, repo, stores, new, old, certain or (), _in_git(root, note.target))
+    note = journal.write(root, replace(note, done=(*note.done, "data")))
+    verified = steps.verify(root, repo, stores, new, set(new.files) if certain is None else certain | put)
+    note = journal.write(root, replace(note, done=(*note.done, "verified")))
+    if note.commit:
+        note = steps.commit(root, note)
+    return Rollback(note.revision, note.target, note.before, note.made, changed, verified, note.stash)
+
+
+def _version(repository: Repository, revision: str) -> Version:
+    version = repository.version(revision)
+    if version.commit is None:
+        raise VersionError("the workspace is no version to go back to: name a revision", run="stemma log")
+    return version
+
+
+def _unfinished(note: Journal) -> VersionError:
+    came = f"after: {', '.join(note.done)}" if note.done else "at its start"
+    again = f"stemma rollback {note.revision}"
+    return VersionError(
+        f"a rollback to {note.revision} was cut short ({came}): run `{again}` to complete it, "
+        "or `stemma rollback --abort`"
+    )
+
+
+@contextmanager
+def _opened(repository: Repository) -> Iterator[Any]:
+    """DVC's own view of the repository, with the settings of now."""
+    from dvc.exceptions import DvcException
+
+    try:
+        repo = trust.repo(repository.root)
+    except DvcException as error:
+        raise VersionError(f"{repository.root} cannot be opened ({' '.join(str(error).split()):.200})") from None
+    with repo:
+        yield repo
+
+
+def _bring_config(root: Path, note: Journal) -> None:
+    """DVC's settings as they were when the rollback began: a kill may have left others, or half of a file."""
+    content = contents(root, [at(note.before, CONFIG)])[0]
+    file = root / CONFIG
+    if content is None or (file.is_file() and file.read_bytes() == content):
+        return
+    known = [content, contents(root, [at(note.target, CONFIG)])[0]]
+    if file.is_file() and file.read_bytes() not in known:
+        aside = journal.folder(root) / "saved" / CONFIG
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(file.read_bytes())
+    write_bytes(file, content)  # in the place of a link, should it be one
+
+
+def _in_git(root: Path, commit: str) -> list[str]:
+    """The files that Git has in a commit, from DVC's root."""
+    listed = git(root, "ls-tree", "-r", "-z", "--name-only", commit)
+    return listed.decode(errors="surrogateescape").split("\0")[:-1]

@@ -1,0 +1,314 @@
+"""What must stay: the objects of every commit that something points to, and of the work trees as they stand.
+
+    registered versions, stages    the registry's tags; retired ones too, unless the rules let them go
+    tags, branches                 of the clone, and of its Git remotes as they are now
+    HEAD, stashes                  of every work tree of the clone; also what a merge or a rebase in progress needs
+    experiments                    by rule; those that are queued or run always stay
+    every other ref                such as refs/notes, or what a restored backup holds
+
+The commits before these, those that nothing points to, are what a collection takes.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from stemma.errors import VersionError
+from stemma.repo import journal, places, registry
+from stemma.repo.git import commit_of, contents, git, ids
+from stemma.repo.inventory import Inventory, take
+from stemma.repo.objects import is_object
+from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, Repository, Revision, Version
+from stemma.repo.stores import Stores
+from stemma.storage.gc import clone
+
+Why = Literal["asked", "stage", "registered", "tag", "branch", "work tree", "experiment", "stash", "ref"]
+DAY = timedelta(days=1)
+STASHES = (
+    "refs/stash",
+    "refs/exps/stash",
+    "refs/exps/apply/stash",
+    "refs/exps/celery/stash",
+    "refs/exps/celery/failed",
+)
+HEADS = (
+    *("HEAD", "ORIG_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD"),
+    *("MERGE_AUTOSTASH", "rebase-merge/autostash", "rebase-apply/autostash"),  # what was not committed before
+)
+KINDS: Mapping[str, Why] = {"refs/heads/": "branch", "refs/remotes/": "branch", "refs/tags/": "tag"}
+WORK_TREE = "the work tree"
+SIDES = {"1": "the base of a merge", "2": "our side of a merge", "3": "their side of a merge"}  # stages of Git's index
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a collection may take.
+
+    Args:
+        remotes: DVC remotes to collect beside the cache; None is the default one.
+        older_than: what was written later stays, whoever needs it.
+        experiments: which of them stay: all, none, or those younger than this.
+        retired: whether retired versions stay.
+        keep: more revisions that stay.
+        projects: other repositories that use the same cache or remote; what they keep stays too.
+    """
+
+    remotes: tuple[str | None, ...] = ()
+    older_than: timedelta = DAY
+    experiments: Literal["all", "none"] | timedelta = "all"
+    retired: bool = True
+    keep: tuple[str, ...] = ()
+    projects: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A commit that stays, under the first name that it has, and the reason."""
+
+    name: str
+    commit: str
+    why: Why
+
+
+@dataclass(frozen=True)
+class Keep:
+    """
+    Args:
+        commits: each once. objects: the MD5s of all that stays.
+        promoted: what the holders of stages are made of.
+        fetched: what was fetched from Git remotes, in words; notes: what could not be looked at.
+    """
+
+    commits: tuple[Kept, ...]
+    objects: frozenset[str]
+    promoted: Inventory
+    fetched: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def find(repository: Repository, rules: Rules, read: "Reader", now: float) -> Keep:
+    """What must stay.
+
+    Raises:
+        VersionError: the clone does not know enough, a file that says what stays cannot be read, or a rollback waits.
+    """
+    root = repository.root
+    if journal.read(root) is not None:
+        raise VersionError("a rollback was killed and is not complete", run="stemma rollback --abort")
+    if commit_of(root, "HEAD") is None:
+        raise VersionError("there is no commit yet, and nothing says what is needed", run="git commit")
+    far, fetched = clone.asked(root)
+    kept = tuple(_once(_commits(repository, rules, far, now)))
+    versions = [Version(repository, Revision(each.name, each.commit)) for each in kept]
+    inventory = take(repository, versions, read, loose=dict(_loose(root)))
+    holders = [version for version, each in zip(versions, kept, strict=True) if each.why == "stage"]
+    _all_listed(inventory, kept)
+    return Keep(
+        commits=kept,
+        objects=frozenset(inventory.objects) | {tracked.md5 for tracked in inventory.tracked},
+        promoted=take(repository, holders, read),
+        fetched=fetched,
+        notes=tuple(inventory.notes),
+    )
+
+
+class Reader:
+    """An object's right bytes from anywhere: the cache, its trash, every remote."""
+
+    def __init__(self, stores: Stores, trashed: Mapping[str, str]) -> None:
+        """
+        Args:
+            trashed: the keys of what lies in the cache's trash, by MD5.
+        """
+        config = stores.repository.objects.config
+        default = config["core"].get("remote")
+        self.stores, self.trashed = stores, trashed
+        self.remotes = [None, *(name for name in config["remote"] if name != default)]
+
+    def __call__(self, md5: str) -> bytes | None:
+        for place, key in self._places(md5):
+            content = None if place is None else places.read(place, key)
+            if content is not None and is_object(content, md5):
+                return content
+        return None
+
+    def _places(self, md5: str) -> Iterator[tuple[places.Place | None, str]]:
+        yield self.stores.cache, places.key(md5)
+        if md5 in self.trashed:
+            yield self.stores.cache, self.trashed[md5]
+        yield from ((self.stores.remote(name), places.key(md5)) for name in self.remotes)
+
+
+def _all_listed(inventory: Inventory, kept: Sequence[Kept]) -> None:
+    """Whether every version in use says which files it has; of other commits that is a note."""
+    used = {each.name for each in kept if each.why in ("stage", "registered", "asked")} | {WORK_TREE}
+    for path, version in inventory.unlisted:
+        if version in used:
+            what = f"the listing of {path} of {version} is nowhere, and its files cannot be told from garbage"
+            raise VersionError(what, run="dvc repro" if version == WORK_TREE else f"stemma verify '{version}'")
+
+
+# Commits.
+
+
+def _commits(repository: Repository, rules: Rules, far: Sequence[clone.Far], now: float) -> Iterator[Kept]:
+    """Every commit that stays, some more than once, the most telling name first."""
+    root = repository.root
+    known = registry.read(root)  # now, not when the repository was opened: tags were fetched since
+    for (model, stage), commits in known.in_force.items():
+        for commit in commits:
+            yield Kept(f"{model}#{stage}", commit, "stage")
+    for name in rules.keep:
+        asked = repository.resolve(name).commit
+        if asked is not None:
+            yield Kept(name, asked, "asked")
+    for (model, version), commit in known.registered.items():
+        yield Kept(f"{model}@{version}", commit, "registered")
+    refs = _refs(root)
+    far_refs = {f"{each.remote}:{each.ref}": each.id for each in far}
+    there = _peeled(root, far_refs)
+    gone = set() if rules.retired else _retired(known)
+    experiments: list[Kept] = []
+    for ref, commit in {**refs, **there}.items():
+        name = ref.partition(":")[2] or ref
+        if _is_experiment(name):
+            experiments.append(Kept(name.split("/")[-1], commit, "experiment"))
+        elif not (commit in gone and _is_of_registry(name)):
+            yield Kept(*_named(ref, commit))
+    yield from _heads(root)
+    yield from _stashed(root, refs)
+    yield from _by_rule(root, experiments, rules, now)
+
+
+def _once(found: Iterable[Kept]) -> Iterator[Kept]:
+    """Each commit under its first name."""
+    seen: set[str] = set()
+    for each in found:
+        if each.commit not in seen:
+            seen.add(each.commit)
+            yield each
+
+
+def _refs(root: Path) -> dict[str, str]:
+    """The commit of every ref that leads to one."""
+    refs = git(root, "for-each-ref", "--format=%(refname)").decode().splitlines()
+    return _peeled(root, {ref: ref for ref in refs})
+
+
+def _peeled(root: Path, named: Mapping[str, str]) -> dict[str, str]:
+    commits = ids(root, [f"{what}^{{commit}}" for what in named.values()]) if named else []
+    return {name: commit for name, commit in zip(named, commits, strict=True) if commit is not None}
+
+
+def _named(ref: str, commit: str) -> tuple[str, str, Why]:
+    """A ref for people, and what kind it is of; `origin:refs/heads/main` is one of a Git remote."""
+    remote, _, name = ref.rpartition(":")
+    for start, why in KINDS.items():
+        if name.startswith(start):
+            short = name.removeprefix(start)
+            return f"{remote}/{short}" if remote and why == "branch" else short, commit, why
+    return ref, commit, "ref"
+
+
+def _is_experiment(ref: str) -> bool:
+    parts = ref.removeprefix(EXPERIMENTS).split("/")
+    return ref.startswith(EXPERIMENTS) and len(parts) == 3 and parts[0] not in NO_EXPERIMENTS
+
+
+def _is_of_registry(ref: str) -> bool:
+    return ref.startswith("refs/tags/") and registry.parse(ref.removeprefix("refs/tags/")) is not None
+
+
+def _retired(known: registry.Registry) -> set[str]:
+    """Commits whose registration was taken back, and that hold no number and no stage any more."""
+    used = {*known.registered.values(), *(commit for commits in known.in_force.values() for commit in commits)}
+    return {event.commit for event in known.events if event.says.action == "register"} - used
+
+
+def _heads(root: Path) -> Iterator[Kept]:
+    """HEAD of every work tree, and the commits that an operation in progress needs."""
+    for folder in work_trees(root):
+        for name, commit in zip(HEADS, ids(folder, [f"{name}^{{commit}}" for name in HEADS]), strict=True):
+            if commit is not None:
+                yield Kept(name, commit, "work tree")
+
+
+def _stashed(root: Path, refs: Mapping[str, str]) -> Iterator[Kept]:
+    """Stashes, Git's and DVC's queue of experiments, all of their history: with what was in the index and untracked."""
+    for ref in STASHES:
+        if ref in refs:
+            lines = git(root, "log", "--walk-reflogs", "--format=%H %P", ref, "--").decode().splitlines()
+            for number, line in enumerate(lines):
+                for commit in line.split():
+                    yield Kept(f"{ref.removeprefix('refs/')}@{{{number}}}", commit, "stash")
+
+
+def _by_rule(root: Path, found: Sequence[Kept], rules: Rules, now: float) -> Iterator[Kept]:
+    """The experiments that the rule keeps."""
+    if rules.experiments == "all":
+        yield from found
+    elif rules.experiments != "none" and found:
+        asked = "".join(f"{each.commit}\n" for each in found)
+        lines = git(root, "log", "--no-walk", "--format=%H %ct", "--stdin", stdin=asked).decode().splitlines()
+        times = {commit: int(time) for commit, time in (line.split() for line in lines)}
+        since = now - rules.experiments.total_seconds()
+        yield from (each for each in found if times[each.commit] >= since)
+
+
+# Work trees.
+
+
+def work_trees(root: Path) -> list[Path]:
+    """This folder in each work tree of the clone.
+
+    Raises:
+        VersionError: one of them is not there.
+    """
+    inside = git(root, "rev-parse", "--show-prefix").decode().strip()
+    told = [
+        entry.splitlines() for entry in git(root, "worktree", "list", "--porcelain").decode().split("\n\n") if entry
+    ]
+    found = [Path(lines[0].removeprefix("worktree ")) for lines in told if "bare" not in lines]
+    for folder in found:
+        if not folder.is_dir():
+            raise VersionError(f"the work tree {folder} is not there: mount it, or forget it", run="git worktree prune")
+    return [root, *(folder / inside for folder in found if folder / inside != root and (folder / inside).is_dir())]
+
+
+def _loose(root: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """The files that name objects as they lie in work trees, committed or not, and as Git's index has them.
+
+    Experiments that run outside the work tree have theirs in .dvc/tmp/exps.
+    """
+    for folder in work_trees(root):
+        yield WORK_TREE if folder == root else f"the work tree {folder}", _on_disk(folder)
+        for stage, files in _staged(folder).items():
+            yield f"the index of {folder}" + (f", {SIDES[stage]}" if stage in SIDES else ""), files
+    for place in sorted((root / ".dvc" / "tmp" / "exps").rglob(".git")):
+        yield f"a running experiment, {place.parent.name}", _on_disk(place.parent)
+
+
+def _on_disk(folder: Path) -> dict[str, bytes]:
+    """Those that Git knows, and new ones; DVC too leaves out what Git is to ignore."""
+    asked = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    names = git(folder, *asked).decode(errors="replace").split("\0")
+    return {name: (folder / name).read_bytes() for name in names if _matters(name) and (folder / name).is_file()}
+
+
+def _staged(folder: Path) -> dict[str, dict[str, bytes]]:
+    """Files of the index by their stage: "0", or "1" to "3" in a merge."""
+    listed = git(folder, "ls-files", "-z", "--stage").decode(errors="replace").split("\0")
+    lines = [line.partition("\t") for line in listed]
+    entries = [(facts.split(" "), name) for facts, _, name in lines if _matters(name)]
+    texts = contents(folder, [facts[1] for facts, _ in entries])
+    found: dict[str, dict[str, bytes]] = {}
+    for (facts, name), text in zip(entries, texts, strict=True):
+        found.setdefault(facts[2], {})[name] = text or b""
+    return found
+
+
+def _matters(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return name in ("dvc.lock", "dvc.yaml") or (name.endswith(".dvc") and name != ".dvc")

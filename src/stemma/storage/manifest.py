@@ -1,0 +1,107 @@
+"""manifest.json: what a backup holds. It is written last, so that a backup is always the old one or the new one.
+
+    manifest.json                    this file: sorted, no dates; the same versions give the same bytes
+    git/SHA256.bundle                all of Git: branches, tags, experiments; `git clone` reads it
+    objects/files/md5/XX/...         objects as DVC lays them out: objects/ is a remote for `dvc pull`
+
+Of an encrypted backup the bundle is git/SHA256.bundle.age, and objects lie under sealed/files/md5/XX/...
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stemma import names
+from stemma.errors import VersionError
+from stemma.repo import places
+from stemma.repo.places import Place
+
+NAME = "manifest.json"
+FORMAT = 1
+GIT = "git"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """
+    Args:
+        name: of the repository's folder.
+        versions: the commits whose objects are all there, each with a name.
+        refs: Git's, by full name; head: what HEAD is, "refs/heads/main" or a commit.
+        bundle: SHA-256 of the Git bundle, not sealed.
+        objects: bytes of each object by MD5, as it lies there.
+        recipient: whom bundle and objects are encrypted for; None where they are not.
+    """
+
+    name: str
+    versions: Mapping[str, str]
+    refs: Mapping[str, str]
+    head: str
+    bundle: str
+    objects: Mapping[str, int]
+    recipient: str | None
+
+    @property
+    def head_commit(self) -> str:
+        return self.refs.get(self.head, self.head)
+
+    @property
+    def sealed(self) -> bool:
+        return self.recipient is not None
+
+    @property
+    def bundle_key(self) -> str:
+        return bundle_key(self.bundle, self.sealed)
+
+    def object_key(self, md5: str) -> str:
+        return object_key(md5, self.sealed)
+
+    def text(self) -> str:
+        return json.dumps({"format": FORMAT} | vars(self), indent=1, sort_keys=True) + "\n"
+
+
+def bundle_key(sha256: str, sealed: bool) -> str:
+    return f"{GIT}/{sha256}.bundle{'.age' if sealed else ''}"
+
+
+def object_key(md5: str, sealed: bool) -> str:
+    return f"{'sealed' if sealed else 'objects'}/{places.key(md5)}"
+
+
+def load(place: Place) -> Manifest | None:
+    """The manifest of a backup; None where there is none.
+
+    Raises:
+        VersionError: it is damaged, or of another format.
+    """
+    content = places.read(place, NAME)
+    if content is None:
+        return None
+    try:
+        found: dict[str, Any] = json.loads(content)
+        form = found.pop("format")
+        if form != FORMAT:
+            raise VersionError(f"{place.url}/{NAME} has format {form}, and this stemma reads format {FORMAT}")
+        return _checked(Manifest(**found))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise VersionError(f"{place.url}/{NAME} is damaged ({' '.join(str(error).split()):.120})") from None
+
+
+def _checked(found: Manifest) -> Manifest:
+    """What becomes a path or goes to Git has the form of a hash, or of a ref.
+
+    Raises:
+        ValueError: something has not.
+    """
+    names.sha256(found.bundle)
+    for md5, size in found.objects.items():
+        names.md5(md5)
+        if not isinstance(size, int) or size < 0:
+            raise ValueError(f"{size!r:.40} is no number of bytes")
+    for ref in found.refs:
+        if not ref.startswith("refs/") or ref.split() != [ref]:
+            raise ValueError(f"{ref[:80]!r} is no ref")
+    for commit in (*found.versions, *found.refs.values(), *([] if found.head.startswith("refs/") else [found.head])):
+        names.git_id(commit)
+    return found

@@ -1,0 +1,134 @@
+"""Every object of a version, hashed again where it lies; what is missing or damaged is fetched from the other side."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from stemma.repo import places
+from stemma.repo.git import contents
+from stemma.repo.inventory import Inventory, Object, take
+from stemma.repo.locking import locked
+from stemma.repo.objects import is_object
+from stemma.repo.parallel import each
+from stemma.repo.places import Place
+from stemma.repo.repository import Repository, opened
+from stemma.repo.stores import Side, Stores
+from stemma.storage.selection import select
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An object that a place does not hold as it should.
+
+    Args:
+        path: where a version has it; versions: all that need it.
+        place: "cache", "remote 'NAME'" or "Git".
+        state: "missing", or "corrupt" for other bytes than its name says.
+        repaired: whether a good copy from another place is there now.
+    """
+
+    path: str
+    versions: tuple[str, ...]
+    md5: str
+    place: str
+    state: Literal["missing", "corrupt"]
+    repaired: bool = False
+
+
+@dataclass(frozen=True)
+class Verification:
+    """
+    Args:
+        versions: their names; objects: how many were looked for; size: bytes hashed, in all places together.
+        places: those that were looked at; repair: whether mending was asked for; notes: what was left out.
+    """
+
+    versions: tuple[str, ...]
+    objects: int
+    size: int
+    places: tuple[str, ...]
+    repair: bool
+    faults: tuple[Fault, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is wrong any more."""
+        return all(fault.repaired for fault in self.faults)
+
+
+def verify(
+    repo: Repository | Path | str = ".",
+    revisions: Sequence[str] = (),
+    *,
+    all: bool = False,
+    experiments: bool = False,
+    repair: bool = False,
+    only: Side | None = None,
+) -> Verification:
+    """Hash every object of versions again, in the cache and in the remote.
+
+    Args:
+        revisions: names; HEAD where neither they nor `all` nor `experiments` are given.
+        all: every registered version, every stage's holder, every branch's tip.
+        experiments: every experiment too.
+        repair: put a verified copy from another place where one is missing or damaged.
+        only: look at this side alone; a repair still takes from the other.
+
+    Raises:
+        VersionError: a name is not known, a place cannot be reached, or another process holds DVC's lock (`repair`).
+    """
+    repository = opened(repo)
+    chosen = list(revisions) or ([] if all or experiments else ["HEAD"])
+    versions = select(repository, chosen, all=all, experiments=experiments)
+    stores = Stores(repository)
+    with locked(repository) if repair else nullcontext():
+        inventory = take(repository, versions, stores.read)
+        duties = stores.duties(inventory, only)
+        found = _hashed(duties)
+        faults = [fault for fault, _ in found if fault is not None]
+        if repair:
+            faults = [_repaired(fault, stores) for fault in faults]
+    return Verification(
+        versions=tuple(version.name for version in versions),
+        objects=len(inventory.objects),
+        size=sum(size for _, size in found),
+        places=tuple(dict.fromkeys(place.name for _, place in duties)),
+        repair=repair,
+        faults=(*faults, *_in_git(repository, inventory)),
+        notes=(*inventory.notes, *([] if stores.default else ["no default remote is set: the cache alone counts"])),
+    )
+
+
+def _hashed(duties: Sequence[tuple[Object, Place]]) -> list[tuple[Fault | None, int]]:
+    """The fault of each object in its place, if any, and the bytes read."""
+    return list(each(_looked_at, duties))
+
+
+def _looked_at(duty: tuple[Object, Place]) -> tuple[Fault | None, int]:
+    wanted, place = duty
+    found, size = places.weighed(place, wanted.md5)
+    if found == wanted.md5:
+        return None, size
+    state: Literal["missing", "corrupt"] = "missing" if found is None else "corrupt"
+    return Fault(wanted.path, tuple(wanted.versions), wanted.md5, place.name, state), size
+
+
+def _repaired(fault: Fault, stores: Stores) -> Fault:
+    """Put a good copy in place; the damaged one stays until the good one has been verified."""
+    known = [stores.cache, stores.default, *stores._named.values()]
+    target = next(place for place in known if place is not None and place.name == fault.place)
+    for source in stores.holding(fault.md5):
+        places.copy(fault.md5, source, target, stores.scratch)
+        return replace(fault, repaired=places.digest(target, fault.md5) == fault.md5)
+    return fault
+
+
+def _in_git(repository: Repository, inventory: Inventory) -> Iterator[Fault]:
+    """Outputs that Git keeps and that are not what dvc.lock says."""
+    files = contents(repository.root, [kept.blob for kept in inventory.tracked])
+    for kept, content in zip(inventory.tracked, files, strict=True):
+        if content is None or not is_object(content, kept.md5):
+            yield Fault(kept.path, (kept.version,), kept.md5, "Git", "missing" if content is None else "corrupt")

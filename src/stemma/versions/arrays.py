@@ -1,0 +1,51 @@
+"""The tensors of a version, for a network that starts from them."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stemma.errors import VersionError, WeightsError
+from stemma.repo.repository import WEIGHTS, Repository, no_model, opened
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The weights of one version.
+
+    Args:
+        revision: as it was asked for.
+        commit: of that name now; None for the work tree.
+        arrays: by name.
+    """
+
+    revision: str
+    commit: str | None
+    arrays: "Mapping[str, NDArray[Any]]"
+
+
+def tensors(repo: Repository | Path | str, revision: str) -> Tensors:
+    """Read every tensor of a version, from the cache or a remote, each verified by its hash.
+
+    Raises:
+        VersionError: there is no such revision, or its weights are not there, out of reach or damaged.
+    """
+    from stemma import weights
+
+    version = opened(repo).version(revision)
+    index = version.index
+    if index is None:
+        raise no_model(version)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file in {"index.json", *(tensor.file for tensor in index.tensors)}:
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_bytes(version.bytes(f"{WEIGHTS}/{file}"))
+        try:
+            return Tensors(revision, version.commit, weights.read(folder))
+        except WeightsError as error:
+            raise VersionError(f"{revision}: {error.what.replace(name, WEIGHTS)}") from None

@@ -1,0 +1,55 @@
+"""The rows of two versions' tables, each compared with each: reads the Parquet files of both."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemma.errors import VersionError
+from stemma.repo.repository import PREPARED, Version
+from stemma.versions import parquet
+from stemma.versions.diff.data import Rows, counted
+
+SPLITS = ("train", "validation", "test")
+
+
+def count_rows(before: Version, after: Version) -> Rows:
+    """Count the rows that two versions share, by the columns that are in both in the same role.
+
+    Raises:
+        VersionError: a table is out of reach, or no Parquet file.
+    """
+    held = [(version.profile or {})["columns"] for version in (before, after)]
+    columns = shared_columns(*held)
+    sides = [_hashes(version, columns) for version in (before, after)]
+    values, place = np.unique(np.concatenate(sides), return_inverse=True)
+    first = np.bincount(place[: len(sides[0])], minlength=len(values))
+    second = np.bincount(place[len(sides[0]) :], minlength=len(values))
+    all_columns = len(columns) == len(held[0]) == len(held[1])
+    kept = int(np.minimum(first, second).sum())
+    return counted(len(sides[0]), len(sides[1]), kept, None if all_columns else columns)
+
+
+def shared_columns(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the columns that both tables have in one role, sorted."""
+    return tuple(sorted(name for name in before if name in after and before[name]["role"] == after[name]["role"]))
+
+
+def _hashes(version: Version, columns: Sequence[str]) -> NDArray[np.uint64]:
+    """One hash per row (rows,) of the splits together; columns that the splits leave out are left out here."""
+    import pandas as pd
+    from pyarrow import ArrowException
+
+    hashes = []
+    for split in SPLITS:
+        path = f"{PREPARED}/{split}.parquet"
+        try:
+            table = parquet.read(io.BytesIO(version.bytes(path)), columns)
+            frame = table.select([name for name in columns if name in table.column_names]).to_pandas(use_threads=False)
+        except (ArrowException, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())
+            raise VersionError(f"{path} of {version.name} is no table ({reason:.200})") from None
+        hashes.append(pd.util.hash_pandas_object(frame, index=False).to_numpy(np.uint64))
+    return np.concatenate(hashes)

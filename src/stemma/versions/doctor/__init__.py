@@ -1,0 +1,123 @@
+"""What is wrong with a version, for `stemma doctor`: every check, what it found, and what helps.
+
+- `network`  the weights and the units
+- `results`  the figures
+- `rows`     the prepared rows
+- `state`    settings, objects, environment
+
+To add a check: a function in one of them that takes a Version and yields a Finding for each fault, or raises Skipped
+where there is nothing to look at; and a line in CHECKS.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemma.errors import StemmaError
+from stemma.repo.repository import WORKSPACE, Repository, Version, no_model, opened
+from stemma.versions.doctor import network, results, rows, state
+from stemma.versions.doctor.finding import Finding, Skipped
+
+__all__ = ["CHECKS", "Diagnosis", "Finding", "doctor", "examine"]
+
+Check = Callable[[Version], Iterator[Finding]]
+
+CHECKS: dict[str, Check] = {
+    "finite": network.weights_are_finite,
+    "norms": network.norms_are_ordinary,
+    "moved": network.layers_have_moved,
+    "dead-units": network.units_are_alive,
+    "gap": results.training_and_validation_agree,
+    "believable": results.figures_are_believable,
+    "imbalance": results.imbalance_is_met,
+    "calibration": results.probabilities_are_calibrated,
+    "seen-rows": rows.test_rows_are_new,
+    "split-drift": rows.splits_are_alike,
+    "conf": state.conf_is_composed,
+    "results": state.results_are_of_these_settings,
+    "files": state.weights_are_those_of_their_index,
+    "objects": state.objects_are_in_reach,
+    "remote": state.remote_is_complete,
+    "environment": state.environment_is_the_recorded_one,
+}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All that the checks found.
+
+    Args:
+        revision: as it was asked for.
+        findings: errors first.
+        passed: names of the checks that found nothing.
+        skipped: why a check had nothing to look at, by its name.
+    """
+
+    revision: str
+    findings: tuple[Finding, ...]
+    passed: tuple[str, ...]
+    skipped: Mapping[str, str]
+
+    @property
+    def errors(self) -> int:
+        return sum(finding.severity == "error" for finding in self.findings)
+
+    @property
+    def warnings(self) -> int:
+        return len(self.findings) - self.errors
+
+    def is_sound(self, strict: bool = False) -> bool:
+        """No errors; with `strict`, no warnings either."""
+        return not self.findings if strict else not self.errors
+
+
+def doctor(repo: Repository | Path | str = ".", revision: str = WORKSPACE) -> Diagnosis:
+    """Examine one version.
+
+    Args:
+        repo: the repository, or its folder.
+        revision: as `Repository.resolve` takes it.
+
+    Raises:
+        VersionError: there is no such revision, or nothing of it could be examined.
+    """
+    version = opened(repo).version(revision)
+    found = examine(version)
+    if not found.findings and not found.passed:
+        raise no_model(version)
+    return found
+
+
+def examine(version: Version) -> Diagnosis:
+    """Run every check on a version."""
+    findings: list[Finding] = []
+    passed, skipped = [], {}
+    unread: dict[str, Finding] = {}  # by its reason: one file out of reach stops several checks
+    for name, check in CHECKS.items():
+        try:
+            found = list(check(version))
+        except Skipped as reason:
+            skipped[name] = str(reason)
+            continue
+        except StemmaError as error:
+            skipped[name] = f"it cannot be read ({error.what})"
+            unread.setdefault(error.what, _unreadable(error.what, error.run))
+            continue
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            why = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+            told = f"a file of the version has another form ({why})"
+            skipped[name] = told
+            unread.setdefault(told, _unreadable(told, None))
+            continue
+        findings += found
+        if not found:
+            passed.append(name)
+    findings += unread.values()
+    findings.sort(key=lambda finding: finding.severity != "error")
+    return Diagnosis(version.name, tuple(findings), tuple(passed), skipped)
+
+
+def _unreadable(what: str, run: str | None) -> Finding:
+    """A part that is damaged or out of reach."""
+    remedy = f"run `{run}`" if run else "make the version again"
+    return Finding("error", "readable", "a part of the version cannot be read", what, remedy)

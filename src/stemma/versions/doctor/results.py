@@ -1,0 +1,125 @@
+"""What the figures say: a gap, a result too good to be true, an imbalance ignored, probabilities that mislead."""
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from stemma.versions.doctor.finding import Finding, Skipped
+
+if TYPE_CHECKING:
+    from stemma.repo.repository import Version
+
+GAP = 1.5  # validation loss over training loss
+PERFECT, ENOUGH_ROWS = 0.9995, 200
+RARE = 0.1  # share of the smallest class
+MISCALIBRATED = 0.05  # expected calibration error
+CURVE = "reports/training/plots/metrics/{}/loss.tsv"
+
+
+def training_and_validation_agree(version: "Version") -> Iterator[Finding]:
+    """The losses of the epoch whose weights were kept. Class weights make the two losses different things."""
+    training = version.training
+    if training is None or not all(version.has(CURVE.format(split)) for split in ("train", "validation")):
+        raise Skipped("reports/training has no learning curves")
+    if training.get("train", {}).get("class_weight") == "balanced":
+        raise Skipped("train.class_weight weighs the training loss alone")
+    kept = int(training["epoch_kept"])
+    losses = {split: _losses(version.text(CURVE.format(split))) for split in ("train", "validation")}
+    if any(len(found) < kept for found in losses.values()) or kept < 1:
+        raise Skipped("the learning curves end before the epoch that was kept")
+    train, validation = losses["train"][kept - 1], losses["validation"][kept - 1]
+    if train > 0 and validation > GAP * train:
+        yield Finding(
+            "warning", "gap", "the network fits its training rows much better than others",
+            f"loss {train:.4g} in training, {validation:.4g} in validation, epoch {kept}",
+            "more rows, more train.weight_decay or model.dropout, a smaller network, or train.patience",
+        )  # fmt: skip
+
+
+def figures_are_believable(version: "Version") -> Iterator[Finding]:
+    """Not above what is possible, where that is known; not perfect, where that is unlikely."""
+    test, rows = _test(version), _test_rows(version)
+    auc, best = test.get("roc_auc"), test.get("bayes_roc_auc")
+    if auc is not None and best is not None:
+        noise = 3 * math.sqrt(best * (1 - best) / max(_rarest(version), 1))
+        if auc > best + noise:
+            yield Finding(
+                "error", "believable", "the network is better than the best possible one",
+                f"ROC-AUC {auc:.4f}, and the true probabilities reach {best:.4f}",
+                "a column tells the target: look at the hints in reports/data.md",
+            )  # fmt: skip
+    for name in ("roc_auc", "accuracy", "r2"):
+        if rows >= ENOUGH_ROWS and test.get(name) is not None and test[name] >= PERFECT:
+            yield Finding(
+                "warning", "believable", "the result is suspiciously perfect",
+                f"{name} {test[name]:.5f} on {rows} rows",
+                "a column may tell the target: look at reports/data.md, and drop it in conf/data/",
+            )  # fmt: skip
+            break
+
+
+def imbalance_is_met(version: "Version") -> Iterator[Finding]:
+    """A rare class that is mostly missed, though neither its weight nor the threshold was set for it."""
+    test, shares = _test(version), _class_shares(version)
+    rarest, share = min(shares.items(), key=lambda item: item[1])
+    settings = version.settings or {}
+    weighted = settings.get("train", {}).get("class_weight") == "balanced"
+    chosen = settings.get("evaluate", {}).get("threshold", 0.5) != 0.5
+    recall = test.get("recall")
+    if share < RARE and not weighted and not chosen and recall is not None and recall < 0.5:
+        yield Finding(
+            "warning", "imbalance", f"class {rarest} is rare, and most of it is missed",
+            f"{share:.1%} of the training rows, recall {recall:.3f}",
+            "dvc exp run -S evaluate.threshold=f1, or -S train.class_weight=balanced",
+        )  # fmt: skip
+
+
+def probabilities_are_calibrated(version: "Version") -> Iterator[Finding]:
+    """The expected calibration error of the test rows."""
+    error = _test(version).get("calibration_error")
+    if error is None:
+        raise Skipped("reports/metrics.json has no test.calibration_error")
+    if error > MISCALIBRATED:
+        yield Finding(
+            "warning", "calibration", "probabilities are not what they say", f"expected calibration error {error:.3f}",
+            "dvc exp run -S evaluate.calibration=temperature",
+        )  # fmt: skip
+
+
+def _losses(table: str) -> list[float]:
+    return [float(row["loss"]) for row in csv.DictReader(io.StringIO(table), delimiter="\t")]
+
+
+def _test(version: "Version") -> Mapping[str, Any]:
+    metrics = version.metrics
+    if metrics is None or "test" not in metrics:
+        raise Skipped("reports/metrics.json is not in the version")
+    test: Mapping[str, Any] = metrics["test"]
+    return test
+
+
+def _splits(version: "Version") -> Mapping[str, Any]:
+    if version.profile is None:
+        raise Skipped("data/prepared/profile.json is not in the version")
+    splits: Mapping[str, Any] = version.profile["splits"]
+    return splits
+
+
+def _test_rows(version: "Version") -> int:
+    return int(_splits(version)["test"]["rows"])
+
+
+def _class_shares(version: "Version") -> dict[str, float]:
+    """Share of each class among the training rows."""
+    train = _splits(version)["train"]
+    if not train.get("balance"):
+        raise Skipped("a regression has no classes")
+    return {name: count / train["rows"] for name, count in train["balance"].items()}
+
+
+def _rarest(version: "Version") -> int:
+    """Test rows of the rarest class."""
+    balance: Mapping[str, int] = _splits(version)["test"].get("balance") or {"": 0}
+    return min(balance.values())

@@ -1,0 +1,204 @@
+"""What surrounds a version: settings that were not composed or not run, objects out of reach, another environment."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from stemma.errors import StemmaError, VersionError, WeightsError
+from stemma.repo import lockfile
+from stemma.repo.git import at, git, ids
+from stemma.repo.repository import WEIGHTS
+from stemma.versions.doctor.finding import Finding, Skipped
+
+if TYPE_CHECKING:
+    from stemma.repo.repository import Version
+
+SHOWN = 3
+
+
+def conf_is_composed(version: "Version") -> Iterator[Finding]:
+    """params.yaml is what conf/ composes to; only the work tree has a conf/ to compose."""
+    from stemma import conf
+
+    if version.commit is not None:
+        raise Skipped("conf/ is composed in the workspace alone")
+    try:
+        differences = conf.differences(version.repository.root)
+    except StemmaError as error:
+        yield Finding("error", "conf", "conf/ cannot be composed", str(error), "correct conf/")
+        return
+    if differences:
+        yield Finding(
+            "error", "conf", "params.yaml is not what conf/ says", _listed([str(one) for one in differences]),
+            "run `stemma conf sync`, or `stemma conf adopt`",
+        )  # fmt: skip
+
+
+def results_are_of_these_settings(version: "Version") -> Iterator[Finding]:
+    """The settings that dvc.lock noted when each stage ran are those of params.yaml."""
+    if version.lock is None or version.settings is None:
+        raise Skipped("dvc.lock or params.yaml is not in the version")
+    for stage, entry in (version.lock.get("stages") or {}).items():
+        ran = (entry.get("params") or {}).get("params.yaml") or {}
+        moved = [key for key, value in ran.items() if _look_up(version.settings, key) != value]
+        if moved:
+            yield Finding(
+                "error", "results", f"stage {stage} ran with other settings than params.yaml has", _listed(moved),
+                "run `dvc repro`",
+            )  # fmt: skip
+
+
+def weights_are_those_of_their_index(version: "Version") -> Iterator[Finding]:
+    """Every tensor of the work tree has the hash that the index names."""
+    from stemma import weights
+
+    folder = version.repository.root / WEIGHTS
+    if version.commit is not None:
+        raise Skipped(f"`stemma verify {version.name}` hashes what is kept of a commit")
+    if not folder.is_dir():
+        raise Skipped(f"{WEIGHTS} is not in the workspace")
+    try:
+        weights.verify(folder)
+    except WeightsError as error:
+        if error.run is None:  # not damaged, but of another format
+            raise
+        yield Finding(
+            "error", "files", f"{WEIGHTS} is not what its index says", error.what, f"run `dvc checkout {WEIGHTS}`"
+        )
+
+
+def objects_are_in_reach(version: "Version") -> Iterator[Finding]:
+    """Every file of every output is in the cache or in a remote; outputs that Git keeps are left out."""
+    missing = [name for name, md5 in _objects(version) if version.repository.objects.path(md5) is None]
+    missing = [] if missing and version.repository.objects.elsewhere and _remote_has(version, missing) else missing
+    if missing:
+        yield Finding(
+            "error", "objects", f"{len(missing)} files are neither in the cache nor in a remote", _listed(missing),
+            "run `dvc fetch` where the remote can be reached, or `dvc repro` to make them again",
+        )  # fmt: skip
+
+
+def remote_is_complete(version: "Version") -> Iterator[Finding]:
+    """Every file of every output is in the default remote: a clone elsewhere can get it."""
+    if not version.repository.objects.remotes:
+        raise Skipped("no remote is configured")
+    objects = _objects(version)
+    there = _in_remote(version, [md5 for _, md5 in objects])
+    missing = [name for name, md5 in objects if md5 not in there]
+    if missing:
+        yield Finding(
+            "warning", "remote", f"{len(missing)} files are not in the remote", _listed(missing),
+            f"run `{_push(version)}`",
+        )  # fmt: skip
+
+
+def environment_is_the_recorded_one(version: "Version") -> Iterator[Finding]:
+    """Python and the packages that train noted, beside those of this process."""
+    import platform
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    training = version.training
+    if training is None or not training.get("environment"):
+        raise Skipped("reports/training.json does not tell the environment")
+    recorded = training["environment"]
+    here = {"python": platform.python_version()}
+    wanted = {"python": recorded.get("python"), **(recorded.get("packages") or {})}
+    for name in recorded.get("packages") or {}:
+        try:
+            here[name] = installed(name)
+        except PackageNotFoundError:
+            here[name] = "not installed"
+    differing = [
+        f"{name} {was} there, {here[name]} here"
+        for name, was in wanted.items()
+        if was and _plain(was) != _plain(here[name])
+    ]
+    if differing:
+        yield Finding(
+            "warning", "environment", "this environment is not the recorded one", _listed(differing, len(differing)),
+            "install its pins: pip install -c requirements.lock of that revision",
+        )  # fmt: skip
+
+
+def _push(version: "Version") -> str:
+    """What pushes a version; DVC's push leaves out experiments, and without a switch what is not checked out."""
+    if version.commit is None:
+        return "dvc push"
+    if version.name in version.repository.experiments:
+        return f"dvc exp push GIT_REMOTE {version.name}"
+    return "dvc push --all-commits"
+
+
+def _objects(version: "Version") -> list[tuple[str, str]]:
+    """(path, MD5) of each file that DVC keeps for the version."""
+    if not version.outputs:
+        raise Skipped("dvc.lock is not in the version")
+    entries = version.outputs.values()
+    in_git = _in_git(version, [entry.path for entry in entries])
+    found: list[tuple[str, str]] = []
+    for entry in entries:
+        if entry.path in in_git or entry.md5 is None or entry.legacy:
+            continue
+        found.append((entry.path, entry.md5))
+        found += _files(version, entry)
+    return found
+
+
+def _in_git(version: "Version", paths: list[str]) -> set[str]:
+    """Those of the outputs that Git keeps. In the work tree: those that it does not ignore, as DVC has it."""
+    root = version.repository.root
+    if version.commit is not None:
+        kept = ids(root, [at(version.commit, path) for path in paths])
+        return {path for path, found in zip(paths, kept, strict=True) if found is not None}
+    listed = git(root, "ls-files", "--cached", "--others", "--exclude-standard", "--", *paths).decode().splitlines()
+    return {path for path in paths if any(name == path or name.startswith(f"{path}/") for name in listed)}
+
+
+def _files(version: "Version", entry: lockfile.Entry) -> list[tuple[str, str]]:
+    """The files of a folder, by its listing; none where the listing itself is out of reach."""
+    from stemma.repo.inventory import listing
+
+    if not entry.is_folder or entry.md5 is None:
+        return []
+    content, _ = version.repository.objects.read(entry.md5)
+    return [(f"{entry.path}/{name}", md5) for name, md5 in listing(content, entry.path) or ()]
+
+
+def _remote_has(version: "Version", names: list[str]) -> bool:
+    wanted = [md5 for name, md5 in _objects(version) if name in set(names)]
+    return set(wanted) <= _in_remote(version, wanted)
+
+
+def _in_remote(version: "Version", hashes: list[str]) -> set[str]:
+    """Those of the hashes that the default remote holds."""
+    from stemma.repo import places
+    from stemma.repo.parallel import each
+
+    try:
+        remote = places.remote(version.repository)
+        if remote is None:
+            raise Skipped("no default remote is set")
+        held = list(each(lambda md5: remote.holds(places.key(md5)), hashes))
+    except VersionError as error:
+        raise Skipped(f"the remote cannot be asked ({error.what})") from None
+    return {md5 for md5, there in zip(hashes, held, strict=True) if there}
+
+
+def _look_up(settings: Mapping[str, Any], key: str) -> Any:
+    """The value of a dotted key; None where it is not there."""
+    found: Any = settings
+    for part in key.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return None
+        found = found[part]
+    return found
+
+
+def _plain(text: str) -> str:
+    """A version without its build, such as +cpu."""
+    return str(text).partition("+")[0]
+
+
+def _listed(items: list[str], most: int = SHOWN) -> str:
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more

@@ -1,0 +1,119 @@
+"""Another format of any version, made by that version's own code.
+
+The code of the commit and what its stage `export` depends on are laid out in a temporary folder, and there `python
+src/stage.py export FORMAT FOLDER` runs, in this Python. The work tree, the cache and the index of Git are only read.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stemma.errors import ExportError, VersionError
+from stemma.files import swapped_folder
+from stemma.names import stays_in
+from stemma.repo import trust
+from stemma.repo.git import git
+from stemma.repo.repository import Repository, Version, no_model, opened
+
+ONNX = "onnx"  # what every version has: its folder holds it already
+EXPORT = "models/export"
+GRAPH, PARITY = "model.onnx", "parity.json"
+STAGE = "src/stage.py"
+WRONG_USAGE = 2
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was made: `parity` is how far it is from the network on the test rows."""
+
+    folder: Path
+    format: str
+    revision: str
+    parity: dict[str, Any]
+
+
+def export(repo: Repository | Path | str, revision: str, format: str, folder: Path | None = None) -> Exported:
+    """Write a version's network in a format to a new folder.
+
+    Args:
+        folder: FORMAT-COMMIT in the current one, by default.
+
+    Raises:
+        VersionError: there is no such version, it has no model, a part of it is out of reach, or its code would run
+            and is not trusted.
+        ExportError: the folder is there already, or the version's code cannot make the format.
+    """
+    version = opened(repo).version(revision)
+    folder = Path(f"{format}-{version.revision.short}" if folder is None else folder).absolute()
+    if folder.exists():
+        raise ExportError(f"{folder} is already there: name another folder by --output")
+    if version.index is None:
+        raise no_model(version)
+    if format != ONNX:
+        trust.code(version.repository.root, version.commit, f"stemma export --format {format}")
+    if format == ONNX:
+        content = {name: version.bytes(f"{EXPORT}/{name}") for name in (GRAPH, PARITY)}
+        with swapped_folder(folder) as partial:
+            for name, part in content.items():
+                (partial / name).write_bytes(part)
+    elif version.commit is None:
+        _run(version, version.repository.root, format, folder)
+    else:
+        with tempfile.TemporaryDirectory(prefix="stemma-export-") as name:
+            _run(version, _lay_out(version, Path(name)), format, folder)
+    told = json.loads((folder / PARITY).read_text(encoding="utf-8"))
+    return Exported(folder, format, version.name, told.get("formats", {}).get(format, told))
+
+
+def _lay_out(version: Version, folder: Path) -> Path:
+    """The commit's files, and those outputs of other stages that its stage `export` depends on; where its root is."""
+    root = _check_out(version.repository.root, str(version.commit), folder)
+    stages = (version.lock or {}).get("stages") or {}
+    for dependency in (stages.get("export") or {}).get("deps") or ():
+        output = version.output(dependency["path"])
+        if output is None or (root / output.path).exists():
+            continue
+        names = [f"{output.path}/{name}" for name in output.files()] if output.is_folder else [output.path]
+        for name in names:
+            if not stays_in(root, name):
+                raise VersionError(f"{name!r} of {version.name} is no path of a file in the repository")
+            place = root / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(version.bytes(name))
+    return root
+
+
+def _check_out(root: Path, commit: str, folder: Path) -> Path:
+    """The files as a checkout of the commit has them, but for links that lead out; where `root` lies among them.
+
+    `git archive` would leave out what has the attribute export-ignore.
+    """
+    index, tree = folder / "index", folder / "tree"
+    git(root, "read-tree", commit, index=index)
+    git(root, "checkout-index", "--all", f"--prefix={tree.as_posix()}/", index=index)
+    inside = Path(os.path.realpath(tree))
+    links = [path for path in tree.rglob("*") if path.is_symlink()]
+    for link in [link for link in links if not Path(os.path.realpath(link)).is_relative_to(inside)]:
+        link.unlink()
+    return tree / git(root, "rev-parse", "--show-prefix").decode().removesuffix("\n")
+
+
+def _run(version: Version, root: Path, format: str, folder: Path) -> None:
+    if not (root / STAGE).is_file():
+        raise VersionError(f"{version.name} has no {STAGE}, which exports are made by")
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "STEMMA_DEBUG")}
+    done = subprocess.run(
+        [sys.executable, STAGE, "export", format, str(folder)],
+        cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode == WRONG_USAGE:
+        raise VersionError(f"the code of {version.name} is older than formats on demand: it makes {ONNX} alone")
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        told = next((line.removeprefix("error: ") for line in lines if line.startswith("error: ")), lines[-1])
+        raise ExportError(f"{version.name}: {told:.500}")

@@ -1,0 +1,408 @@
+"""All that is known of one version: read from its index, profile, settings, reports and outputs.
+
+Nothing is stored for this: a part is there or it is named in `missing`, with the reason.
+"""
+
+import csv
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from stemma.errors import VersionError
+from stemma.repo.git import git
+from stemma.repo.repository import (
+    EVALUATION,
+    INDEX,
+    METRICS,
+    PARAMS,
+    PREPARED,
+    PROFILE,
+    TRAINING,
+    WEIGHTS,
+    Repository,
+    Version,
+    opened,
+)
+from stemma.versions.log import flat
+
+if TYPE_CHECKING:
+    from stemma.weights import Index, Tensor
+
+CURVES = "reports/training"
+KEPT = {"export": "models/export", "bundle": "models/package/model.zip"}
+LARGEST = 5
+SPLITS = ("train", "validation", "test")  # in this order, then others
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """A layer. `tensors`: name in the layer and shape of each; `parameters`: entries, without buffers and ties."""
+
+    name: str
+    kind: str
+    settings: Mapping[str, Any]
+    tensors: tuple[tuple[str, tuple[int, ...]], ...]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Structure:
+    """The network. `fingerprint`: of kinds, settings and shapes, without names."""
+
+    framework: str
+    fingerprint: str
+    layers: tuple[LayerRow, ...]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: its role, and how many rows have no value."""
+
+    name: str
+    role: str | None
+    missing: int | None
+
+
+@dataclass(frozen=True)
+class Data:
+    """The table and its splits.
+
+    Args:
+        sha256: of names, types and values; md5: of data/prepared, as DVC has it.
+        classes: with the positive one of two last; empty for a regression.
+        splits: rows of each split, with the count of each class ("balance") or the mean of the target ("mean").
+    """
+
+    source: str | None
+    sha256: str | None
+    md5: str | None
+    task: str | None
+    target: str | None
+    classes: tuple[str, ...]
+    rows: int | None
+    columns: tuple[Column, ...]
+    splits: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A figure by epoch; NaN where it is not a number."""
+
+    name: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Process:
+    """How it was trained.
+
+    Args:
+        init_from: the version whose weights it started with, as train.init_from named it; init_commit: what that was.
+        taken: how many tensors it took from there; drawn: the names of those that were drawn at random.
+    """
+
+    settings: Mapping[str, Any]
+    seed: int | None
+    epochs_run: int | None
+    epoch_kept: int | None
+    init_from: str | None
+    init_commit: str | None
+    taken: int | None
+    drawn: tuple[str, ...]
+    curves: tuple[Curve, ...]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure on a split; `low` and `high` are its 95 % interval, None where there is none."""
+
+    split: str
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Large:
+    """A tensor. `norm` (L2) is None where an entry is not finite."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
+    norm: float | None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The stored tensors.
+
+    Args:
+        parameters: entries of what training can move; buffers: entries of the others.
+        bytes: of all entries; norm: L2, over the parameters, None where an entry is not finite.
+        largest: the largest tensors.
+        md5: of models/weights, as DVC has it.
+    """
+
+    tensors: int
+    parameters: int
+    buffers: int
+    bytes: int
+    norm: float | None
+    largest: tuple[Large, ...]
+    md5: str | None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What DVC keeps: `md5` of the file or of the folder's listing, bytes, files of a folder."""
+
+    path: str
+    md5: str | None
+    bytes: int | None
+    files: int | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A version; a part that it lacks is None, and named in `missing` with the reason.
+
+    Args:
+        names, stages: of its very commit.
+        settings: params.yaml.
+        environment: Python, packages, device, platform.
+        outputs: "export" and "bundle".
+    """
+
+    name: str
+    commit: str | None
+    date: datetime | None
+    author: str | None
+    subject: str | None
+    names: tuple[str, ...]
+    stages: tuple[str, ...]
+    structure: Structure | None
+    data: Data | None
+    process: Process | None
+    metrics: tuple[Metric, ...]
+    weights: Weights | None
+    environment: Mapping[str, Any] | None
+    settings: Mapping[str, Any] | None
+    outputs: Mapping[str, Kept]
+    missing: tuple[str, ...]
+
+
+def show(repo: Repository | Path | str = ".", revision: str = "HEAD") -> Record:
+    """The whole record of a version.
+
+    Args:
+        repo: the repository, or its folder.
+        revision: as `Repository.resolve` takes it.
+
+    Raises:
+        VersionError: there is no such revision.
+    """
+    repository = opened(repo)
+    version = repository.version(revision)
+    return Reader(version).record()
+
+
+class Reader:
+    """Reads the parts, and notes what is missing."""
+
+    def __init__(self, version: Version) -> None:
+        self.version = version
+        self.missing: list[str] = []
+
+    def record(self) -> Record:
+        version, registry = self.version, self.version.repository.registry
+        date, author, subject = self._commit()
+        index: Index | None = self._part("structure and weights", INDEX, lambda: version.index)
+        training = self._part("process", TRAINING, lambda: version.training) or {}
+        environment = training.get("environment")
+        if training and not environment:
+            self.missing.append(f"environment: {TRAINING} does not tell it")
+        return Record(
+            name=version.name,
+            commit=version.commit,
+            date=date,
+            author=author,
+            subject=subject,
+            names=tuple(f"{model}@{name}" for (model, name), of in registry.registered.items() if of == version.commit),
+            stages=tuple(f"{model}#{name}" for (model, name), of in registry.assigned.items() if of == version.commit),
+            structure=None if index is None else _structure(index),
+            data=self._part("data", PROFILE, self._data),
+            process=self._part("process", TRAINING, lambda: self._process(training)) if training else None,
+            metrics=self._part("metrics", METRICS, self._metrics) or (),
+            weights=None if index is None else _weights(index, self._md5(WEIGHTS)),
+            environment=environment,
+            settings=self._part("settings", PARAMS, lambda: version.settings),
+            outputs=dict(self._outputs()),
+            missing=tuple(self.missing),
+        )
+
+    def _part(self, what: str, path: str, read: Callable[[], Part | None]) -> Part | None:
+        """A part, or None and a line in `missing`."""
+        try:
+            found = read()
+        except VersionError as error:
+            self.missing.append(f"{what}: {error}")
+            return None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            self.missing.append(f"{what}: {path} has another form ({type(error).__name__}: {error})")
+            return None
+        if found is None:
+            self.missing.append(f"{what}: there is no {path}")
+        return found
+
+    def _commit(self) -> tuple[datetime | None, str | None, str | None]:
+        if self.version.commit is None:
+            return None, None, None
+        form = "--format=%aI%x00%aN%x00%s"
+        told = git(self.version.repository.root, "show", "--no-patch", form, self.version.commit, "--")
+        date, author, subject = told.decode(errors="replace").rstrip("\n").split("\0", 2)
+        return datetime.fromisoformat(date), author, subject
+
+    def _data(self) -> Data | None:
+        profile = self.version.profile
+        if profile is None:
+            return None
+        columns, splits = profile["columns"].items(), profile.get("splits", {})
+        return Data(
+            source=profile.get("source"),
+            sha256=profile.get("content", {}).get("sha256"),
+            md5=self._md5(PREPARED),
+            task=profile.get("task"),
+            target=profile.get("target"),
+            classes=tuple(profile.get("classes", ())),
+            rows=profile.get("rows"),
+            columns=tuple(Column(name, facts.get("role"), facts.get("missing")) for name, facts in columns),
+            splits={name: splits[name] for name in dict.fromkeys([*SPLITS, *splits]) if name in splits},
+        )
+
+    def _process(self, training: Mapping[str, Any]) -> Process:
+        settings = training.get("train") or {}
+        start = training.get("init_from") or {}
+        return Process(
+            settings={"model": training.get("model"), "train": settings},
+            seed=settings.get("seed"),
+            epochs_run=training.get("epochs_run"),
+            epoch_kept=training.get("epoch_kept"),
+            init_from=start.get("revision"),
+            init_commit=start.get("commit"),
+            taken=len(start["taken"]) if "taken" in start else None,
+            drawn=tuple(start.get("drawn", ())),
+            curves=self._part("curves", CURVES, self._curves) or (),
+        )
+
+    def _curves(self) -> tuple[Curve, ...] | None:
+        """The learning curves, by the names of their files; DVCLive writes `step` first, the figure last."""
+        output = self.version.output(CURVES)
+        if output is None:
+            return None
+        names = sorted(name for name in output.files() if re.fullmatch(r"plots/metrics/.+\.tsv", name))
+        return tuple(
+            Curve(
+                name.removeprefix("plots/metrics/").removesuffix(".tsv"),
+                _last_column(self.version.text(f"{CURVES}/{name}")),
+            )
+            for name in names
+        )
+
+    def _metrics(self) -> tuple[Metric, ...] | None:
+        metrics = self.version.metrics
+        if metrics is None:
+            return None
+        intervals = self._part("intervals", EVALUATION, self._intervals) or {}
+        found = []
+        for full, value in flat(metrics).items():
+            split, _, name = full.rpartition(".")
+            low, high = intervals.get(full, (None, None))
+            found.append(Metric(split, name, value, low, high))
+        return tuple(found)
+
+    def _intervals(self) -> dict[str, tuple[float, float]] | None:
+        """Low and high by the full name of the metric."""
+        evaluation = self.version.evaluation
+        if evaluation is None:
+            return None
+        return {
+            f"test.{name}": (float(figure["low"]), float(figure["high"]))
+            for name, figure in evaluation["test"].items()
+            if figure["low"] is not None and figure["high"] is not None
+        }
+
+    def _outputs(self) -> list[tuple[str, Kept]]:
+        found = []
+        for name, path in KEPT.items():
+            output = self._part(name, path, lambda path=path: self.version.output(path))  # type: ignore[misc]
+            if output is not None:
+                found.append((name, Kept(path, output.md5, output.size, output.nfiles)))
+        return found
+
+    def _md5(self, path: str) -> str | None:
+        output = self.version.output(path)
+        return None if output is None else output.md5
+
+
+def _last_column(text: str) -> tuple[float, ...]:
+    rows = list(csv.reader(text.splitlines(), delimiter="\t"))[1:]
+    return tuple(_number(row[-1]) for row in rows if row)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _structure(index: "Index") -> Structure:
+    of_layer: dict[str | None, list[Tensor]] = {}
+    for tensor in index.tensors:
+        of_layer.setdefault(tensor.layer, []).append(tensor)
+    rows = [_row(layer.name, layer.kind, layer.settings, of_layer.get(layer.name, [])) for layer in index.layers]
+    if None in of_layer:
+        rows.append(_row("", "no layer", {}, of_layer[None]))
+    return Structure(index.framework, index.structure, tuple(rows), sum(row.parameters for row in rows))
+
+
+def _row(name: str, kind: str, settings: Mapping[str, Any], tensors: "list[Tensor]") -> LayerRow:
+    shapes = tuple((tensor.name.removeprefix(f"{name}."), tensor.shape) for tensor in tensors)
+    return LayerRow(name, kind, settings, shapes, sum(_entries(tensor) for tensor in tensors if _trained(tensor)))
+
+
+def _weights(index: "Index", md5: str | None) -> Weights:
+    stored = [tensor for tensor in index.tensors if tensor.tied_to is None]
+    norms = [tensor.norm for tensor in stored if not tensor.buffer]
+    largest = sorted(stored, key=_bytes, reverse=True)[:LARGEST]
+    return Weights(
+        tensors=len(index.tensors),
+        parameters=sum(_entries(tensor) for tensor in stored if not tensor.buffer),
+        buffers=sum(_entries(tensor) for tensor in stored if tensor.buffer),
+        bytes=sum(map(_bytes, stored)),
+        norm=None if None in norms else math.hypot(*(norm for norm in norms if norm is not None)),
+        largest=tuple(Large(each.name, each.shape, each.dtype, _bytes(each), each.norm) for each in largest),
+        md5=md5,
+    )
+
+
+def _trained(tensor: "Tensor") -> bool:
+    return not tensor.buffer and tensor.tied_to is None
+
+
+def _entries(tensor: "Tensor") -> int:
+    return math.prod(tensor.shape)
+
+
+def _bytes(tensor: "Tensor") -> int:
+    """Types are named by their bits (float32, bfloat16, int8), but for bool."""
+    bits = re.search(r"\d+$", tensor.dtype)
+    return _entries(tensor) * (int(bits[0]) // 8 if bits else 1)
