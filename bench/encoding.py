@@ -14,7 +14,6 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 import yaml
-from pydantic import TypeAdapter
 from sklearn import datasets
 from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import train_test_split
@@ -22,9 +21,9 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from page import update
 from pipeline import ROOT
-from purchase_intent.config import DataSettings, PrepareSettings
-from purchase_intent.data import encode, load
-from purchase_intent.data.columns import features
+from stemma.tables import encode, load
+from stemma.tables.columns import features
+from stemma.tables.settings import FILES, FileTable, PrepareSettings
 
 SHOPPERS = ROOT.parent / "shared" / "data" / "online_shoppers_intention.csv"
 SEEDS = 4
@@ -59,8 +58,8 @@ def cases() -> Iterator[Case]:
 
 def shoppers() -> tuple[pd.DataFrame, tuple[tuple[str, str], ...]]:
     section = yaml.safe_load((ROOT / "conf/data/csv.yaml").read_text(encoding="utf-8"))
-    settings = TypeAdapter(DataSettings).validate_python(section | {"source": str(SHOPPERS)}, strict=False)
-    table = load.table(settings)
+    settings = FileTable.model_validate(section | {"source": str(SHOPPERS)}, strict=False)
+    table = load.table(settings, FILES)
     return table, features(table, settings)
 
 

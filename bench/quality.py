@@ -140,7 +140,7 @@ def figure(model: str, folder: Path) -> tuple[str, float]:
     """The figure of a model fitted to one prepared folder, on its test rows."""
     from sklearn.metrics import roc_auc_score
 
-    from purchase_intent.data import arrays, profile
+    from stemma.tables import arrays, profile
 
     about = profile.read(folder)
     splits = {name: arrays.read(folder, name) for name in ("train", "validation", "test")}
@@ -155,11 +155,13 @@ def figure(model: str, folder: Path) -> tuple[str, float]:
 
 
 def network(model: str, about: Any, splits: dict[str, Any]) -> np.ndarray:
-    from purchase_intent import config, models
-    from purchase_intent.models.base import Problem, Rows
+    from purchase_intent.networks import NETWORKS
+    from purchase_intent.settings import load
+    from stemma.training import networks
+    from stemma.training.base import Problem, Rows
 
-    settings = config.load()
-    fitted = models.create(settings.model, Problem.of(about), settings.train.threads)
+    settings = load()
+    fitted = networks.create(NETWORKS, settings.model, Problem.of(about), settings.train.threads)
     train, validation = (Rows(splits[name].x, splits[name].y) for name in ("train", "validation"))
     with tempfile.TemporaryDirectory() as folder:
         fitted.fit(train, validation, settings.train, Path(folder) / "checkpoint.safetensors")
@@ -215,7 +217,7 @@ def prepare(folder: Path, tables: list[str], seeds: int) -> Iterator[tuple[str, 
         file.parent.mkdir(parents=True, exist_ok=True)
         frame, target = TABLES[name]()
         frame.to_csv(file, index=False)
-        describe = ("python", "-m", "purchase_intent.data.describe", f"data/raw/{name}.csv")
+        describe = ("python", "-m", "stemma.describe", f"data/raw/{name}.csv")
         call(folder, *describe, "--target", target, "--name", name, "--force")
         made = []
         for seed in range(seeds):

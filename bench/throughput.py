@@ -12,9 +12,11 @@ from statistics import median
 
 import numpy as np
 
-from purchase_intent import models
-from purchase_intent.config import MlpSettings, TrainSettings
-from purchase_intent.models.base import Problem, Rows
+from purchase_intent.networks import NETWORKS
+from purchase_intent.networks.settings import MlpSettings
+from stemma.training import networks
+from stemma.training.base import Problem, Rows
+from stemma.training.settings import TrainSettings
 
 COLUMNS, HIDDEN, DROPOUT, RATE = 30, (64, 32), 0.1, 0.001
 TURNS = 7
@@ -30,7 +32,7 @@ def ours(framework: str, batch: int, rows: Rows) -> Callable[[], float]:
         init_from=None, freeze=(), resume=False,
     )  # fmt: skip
     chosen = MlpSettings(name=name, framework=folder, hidden=HIDDEN, activation="relu", dropout=DROPOUT)
-    model = models.create(chosen, Problem("binary", COLUMNS, ("no", "yes")))
+    model = networks.create(NETWORKS, chosen, Problem("binary", COLUMNS, ("no", "yes")))
     model.start(rows, None, settings)
     draw = np.random.default_rng(0)
     model.run_epoch(draw.permutation(len(rows.x))[: 4 * batch], RATE, 0)  # the first call builds graphs

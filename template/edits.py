@@ -22,7 +22,7 @@ def describe() -> None:
         call(
             "python",
             "-m",
-            "{package}.data.describe",
+            "stemma.describe",
             {file},
             "--target",
             {target},
@@ -142,7 +142,6 @@ def _without(texts: Mapping[str, str], framework: str) -> Iterator[Edit]:
         "docs/dependencies.md": (f"| `[{framework}]`",),
         frameworks.INIT: (f'    "{prefix}_',),
         "docs/formats.md": tuple(f"| `{name}` |" for name in frameworks.FORMATS_OF[framework]),
-        frameworks.FORMATS: (f"    {framework}/", *(f'    "{name}": ' for name in frameworks.FORMATS_OF[framework])),
     }
     for file, beginnings in starts.items():
         lines = [line for line in texts[file].splitlines(keepends=True) if line.startswith(beginnings)]
@@ -161,7 +160,6 @@ def _own_table(answers: Mapping[str, str]) -> Iterator[Edit]:
     repro = '    call("dvc", "repro", *arguments)\n'
     yield Edit("tasks.py", repro, f"    describe()\n{repro}")
     yield Edit("tasks.py", "\n\n\ndef test(", DESCRIBE.format(
-        package=answers["package_name"],
         conf=json.dumps(f"conf/data/{name}.yaml"), file=json.dumps(f"data/raw/{file}"), name=json.dumps(name),
         target=json.dumps(answers["csv_target"], ensure_ascii=False),
     ))  # fmt: skip

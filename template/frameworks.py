@@ -1,6 +1,6 @@
 """What goes with the framework that was not chosen: pins and, in pages and comments, the words for it.
 
-Its folder, settings and tests go by the manifest, its lines of MODELS and its extra by edits.py, which reads this.
+Its folder, settings and tests go by the manifest, its lines of NETWORKS and its extra by edits.py, which reads this.
 """
 
 # What only one framework needs, of requirements.lock (a test follows the packages' own requirements).
@@ -14,8 +14,8 @@ PINS = {
 
 # The entries of FORMATS that need modules in the framework's folder.
 FORMATS_OF = {"torch": ("torch_export",), "tensorflow": ("saved_model", "tflite", "h5", "keras")}
-FORMATS = "src/purchase_intent/formats/__init__.py"
-INIT = "src/purchase_intent/models/__init__.py"
+FORMATS = "src/stemma/formats/__init__.py"
+INIT = "src/purchase_intent/networks/__init__.py"
 EXPERIMENTS = "; `reference_torch` and `reference_keras` are one network in both frameworks.\n"
 ONE = ", such as `{}`.\n"
 SAME = " The same in reference_torch and reference_keras."
@@ -29,7 +29,7 @@ LIKEWISE = (
     "weights start from the same distribution, not\nfrom the same numbers.\n\n"
 )
 KERAS_WAY = (
-    "(see `models/torch/tabular.py`). In TensorFlow it is the same with `KerasModel`, in `models/tensorflow/`; "
+    "(see `networks/torch/tabular.py`). In TensorFlow it is the same with `KerasModel`, in `networks/tensorflow/`; "
     "a layer class of your\nown is registered"
 )
 TABM = """TabM-mini with piecewise-linear embeddings: Gorishniy, Kotelnikov and Babenko, TabM: Advancing Tabular Deep Learning
@@ -38,7 +38,7 @@ the first layer and their own output layer; each is trained by its own loss, and
 """  # noqa: E501
 KERAS_CODE = """import keras
 from keras import layers
-from purchase_intent.models.tensorflow.network import KerasModel
+from stemma.frameworks.tensorflow.network import KerasModel
 
 
 class Mine(KerasModel):
@@ -48,7 +48,7 @@ class Mine(KerasModel):
         return keras.Model(encoded, layers.Dense(self.problem.outputs, name="output")(hidden), name="network")
 """
 TORCH_CODE = """from torch import nn
-from purchase_intent.models.torch.network import TorchModel
+from stemma.frameworks.torch.network import TorchModel
 
 
 class Mine(TorchModel):
@@ -63,7 +63,7 @@ FORMATS_WORDS = {
         "version.\n",
         "- **saved_model.** Signature `serving_default`; the input of each column has its name. Point TensorFlow "
         "Serving at the\n  folder `saved_model/NAME`. A PyTorch network is translated from ONNX operator by operator; "
-        "an operator without a\n  translation is named (`formats/tensorflow/translate.py`).\n"
+        "an operator without a\n  translation is named (`stemma/frameworks/tensorflow/translate.py`).\n"
         "- **tflite.** Run by ai-edge-litert, signature `serving_default`, one row or more.\n"
         "- **h5, keras.** `keras.models.load_model(file)`, after an import of this project's models for its layers. "
         "Safe mode stays\n  on. `.keras` is written again without its date, so that the same network has the same "
@@ -84,7 +84,7 @@ WITHOUT = {
         *(("docs/models.md", row, row.split(",")[0] + " | PyTorch |") for row in TABLE),
         ("docs/models.md", LIKEWISE, ""),
         ("docs/models.md", KERAS_WAY + " with `keras.saving.register_keras_serializable`, and imported before "
-         "`stemma.weights.to_keras` reads it.\n", "(see `models/torch/tabular.py`).\n"),
+         "`stemma.weights.to_keras` reads it.\n", "(see `networks/torch/tabular.py`).\n"),
         (INIT, ", in PyTorch (TensorFlow is the same in its folder):", ":"),
         ("docs/formats.md", "`stemma export REV --format saved_model`", "`stemma export REV --format torch_export`"),
         *(("docs/formats.md", words, "") for words in FORMATS_WORDS["tensorflow"]),
@@ -100,17 +100,18 @@ WITHOUT = {
         ("docs/settings.md", EXPERIMENTS, ONE.format("reference_keras")),
         *(("docs/models.md", row, f"| {row.split(', ')[1].split(' |')[0]} | TensorFlow |") for row in TABLE),
         ("docs/models.md", LIKEWISE, ""),
-        ("docs/models.md", "models/torch/mine.py", "models/tensorflow/mine.py"),
+        ("docs/models.md", "networks/torch/mine.py", "networks/tensorflow/mine.py"),
         ("docs/models.md", TORCH_CODE, KERAS_CODE),
-        ("docs/models.md", "models.torch.mine:Mine", "models.tensorflow.mine:Mine"),
+        ("docs/models.md", "networks.torch.mine:Mine", "networks.tensorflow.mine:Mine"),
         ("docs/models.md", "framework: torch\n", "framework: tensorflow\n"),
-        ("docs/models.md", KERAS_WAY, "(see `models/tensorflow/tabular.py`). A layer class of your\nown is registered"),
+        ("docs/models.md", KERAS_WAY,
+         "(see `networks/tensorflow/tabular.py`). A layer class of your\nown is registered"),
         (INIT, ", in PyTorch (TensorFlow is the same in its folder):", ":"),
         (INIT, "`torch/mine.py`: a class that inherits from `TorchModel` and has `build(self) -> nn.Module`, one score",
          "`tensorflow/mine.py`: a class of `KerasModel` that has `build(self) -> keras.Model`, one score"),
-        (INIT, "models.torch.mine:Mine", "models.tensorflow.mine:Mine"),
-        ("src/purchase_intent/models/tensorflow/tabular.py", "The source and its figures are told in "
-         "models/torch/tabular.py; here is the same network in Keras.\n", TABM),
+        (INIT, "networks.torch.mine:Mine", "networks.tensorflow.mine:Mine"),
+        ("src/purchase_intent/networks/tensorflow/tabular.py", "The source and its figures are told in "
+         "networks/torch/tabular.py; here is the same network in Keras.\n", TABM),
         (INIT, "`framework: torch` and", "`framework: tensorflow` and"),
         ("tasks.py", 'found[1] if found else "torch"', 'found[1] if found else "tensorflow"'),
     ),

@@ -1,6 +1,6 @@
 """Awkward tables all the way: described, trained on, packaged, and the raw file predicted by the bundle.
 
-Those that stop with one line are in tests/purchase_intent/data/test_describe.py. Stages run in this process, one table
+Those that stop with one line are in tests/stemma/describe/test_describe.py. Stages run in this process, one table
 after the other in one project: a process for each stage of each table would take minutes.
 """
 
@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 from awkward import TABLES, Awkward
-from purchase_intent.data.describe.__main__ import main as describe
+from purchase_intent.data import SOURCES
 from purchase_intent.stages import evaluate, export, package, prepare, train
 from stemma import bundle, conf
+from stemma.describe.__main__ import main as describe
 from worlds import Project, fresh_project
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("torch")]
@@ -61,11 +62,11 @@ def served_rows(table: Awkward, file: Path) -> list[dict[str, str]]:
     """What `stemma.bundle predict` says of every row of the raw table."""
     raw = file
     if table.ending == "parquet" or any(option in table.arguments for option in ("--no-header",)):
-        from purchase_intent import config
-        from purchase_intent.data import load
+        from purchase_intent import settings as config
+        from stemma.tables import load
 
         raw = file.with_suffix(".raw.csv")
-        load.table(config.load().data).to_csv(raw, index=False)
+        load.table(config.load().data, SOURCES).to_csv(raw, index=False)
     output = file.with_suffix(".predictions.csv")
     arguments = ["predict", "models/package/model.zip", str(plain(raw)), "--output", str(output)]
     if "decimal commas" in table.name:

@@ -52,12 +52,12 @@ def test_every_command_of_a_page_runs(page: Path, torch_project: Project, tmp_pa
 
 
 def _add_the_model_of_the_page(page: Path, project: Project) -> None:
-    """Follow the page: its Python file, its line in MODELS, its YAML."""
+    """Follow the page: its Python file, its line in NETWORKS, its YAML."""
     blocks = dict(FENCE.findall(page.read_text(encoding="utf-8")))
     python = [body for language, body in FENCE.findall(page.read_text(encoding="utf-8")) if language == "python"]
-    source = project.folder / "src/purchase_intent/models"
+    source = project.folder / "src/purchase_intent/networks"
     (source / "torch/mine.py").write_text(python[0], encoding="utf-8")
-    project.replace("src/purchase_intent/models/__init__.py", "MODELS = {\n", "MODELS = {\n" + python[1])
+    project.replace("src/purchase_intent/networks/__init__.py", "NETWORKS = {\n", "NETWORKS = {\n" + python[1])
     (project.folder / "conf/model/mine.yaml").write_text(blocks["yaml"], encoding="utf-8")
 
 

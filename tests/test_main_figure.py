@@ -8,8 +8,9 @@ import pytest
 
 import stemma
 from judged import TASKS, predictions, version
-from purchase_intent.evaluation import gate, report
 from stemma import metrics, task
+from stemma.evaluation import gate
+from stemma.report import evaluation as report
 from stemma.versions.best import Facts, among
 from stemma.versions.compare import Options, compare
 from version_worlds import new, parts

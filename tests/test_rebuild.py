@@ -67,11 +67,11 @@ def test_a_change_of_settings_reruns_just_the_stages_it_concerns(
 
 
 CODE = {
-    "src/purchase_intent/models/tensorflow/mlp.py": [],
+    "src/purchase_intent/networks/tensorflow/mlp.py": [],
     "src/purchase_intent/data/bundled.py": [],
-    "src/purchase_intent/models/torch/mlp.py": ["train", "evaluate", "export"],
+    "src/purchase_intent/networks/torch/mlp.py": ["train", "evaluate", "export"],
     "src/stemma/metrics/table.py": ["evaluate", "export"],
-    "src/purchase_intent/data/split.py": ["prepare", "evaluate"],
+    "src/stemma/tables/split.py": ["prepare", "evaluate"],
     "src/stemma/bundle/archive.py": ["package"],
     "src/stemma/bundle/predict.py": [],
 }
@@ -94,7 +94,7 @@ def test_a_change_of_code_concerns_just_the_stages_that_use_it(file: str, editab
 
 def test_where_results_stay_the_stages_after_stay_too(torch_project: Project, tmp_path: Path) -> None:
     project = torch_project.copy(tmp_path / "p")
-    with (project.folder / "src/purchase_intent/data/split.py").open("a", encoding="utf-8") as source:
+    with (project.folder / "src/stemma/tables/split.py").open("a", encoding="utf-8") as source:
         source.write("# a comment\n")
     assert project.repro() == ["prepare", "evaluate"]
 

@@ -74,9 +74,9 @@ def splits(rows: int) -> dict[str, Any]:
 
 def profile(frame: Any) -> dict[str, Any]:
     """profile.json as the stage prepare writes it."""
-    from purchase_intent.config import FileTable
-    from purchase_intent.data import statistics
-    from purchase_intent.data.profile import Block
+    from stemma.tables import statistics
+    from stemma.tables.profile import Block
+    from stemma.tables.settings import FileTable
 
     settings = FileTable.model_validate_json(json.dumps(PARAMS["data"]))
     return statistics.make(frame, settings, splits(len(frame)), [Block("all", "numeric", 0, 6)])
@@ -313,7 +313,7 @@ def write(world: World, made: Parts) -> None:
     world.write("src/purchase_intent/model.py", made.code)
     weights.write(world.folder / "models/weights", made.tensors, framework=made.framework, layers=made.layers)
     if made.frame is not None:
-        from purchase_intent.data import statistics
+        from stemma.tables import statistics
 
         statistics.write(world.folder / "data/prepared/profile.json", profile(made.frame))
         for name, rows in splits(len(made.frame)).items():

@@ -12,7 +12,7 @@ RESULTS = ("dvc.lock", "reports/")
 PREFIXES = {  # framework -> how the names of its models begin; of those that this project has
     framework: prefix
     for framework, prefix in (("torch", "torch"), ("tensorflow", "keras"))
-    if (ROOT / "src/purchase_intent/models" / framework).is_dir()
+    if (ROOT / "src/purchase_intent/networks" / framework).is_dir()
 }
 PREFIX = next(iter(PREFIXES.values()))  # of the first one
 

@@ -1,15 +1,15 @@
-"""The project: from a table to a packaged network.
+"""The project: what its owner edits. All else is the toolkit's, `stemma`.
 
 Reading order:
 
-- `config`   the settings, one frozen section per section of params.yaml
-- `stages`   prepare, train, evaluate, export, package: one file per DVC stage, each told in a few lines
-- `data`     a table: simulated or read, described, checked, split, encoded
-- `models`   the contract, the table MODELS, and one folder per framework
-- `evaluation`  how good it is: figures, intervals, baselines, folds, gate, report
+- `settings`    the sections of params.yaml, put together
+- `data`        where rows come from in code; a table in a file needs none
+- `networks`    architectures and nothing else, one folder per framework
+- `stages`      prepare, train, evaluate, export, package: one file per DVC stage, each told in a few lines
+- `extensions`  what is yours alone: metrics, losses, baselines, checks, export formats
 
 A first call:
 
-    from purchase_intent import config
-    config.load("params.yaml").train.learning_rate
+    from purchase_intent import settings
+    settings.load("params.yaml").train.learning_rate
 """

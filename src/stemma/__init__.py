@@ -1,18 +1,24 @@
-"""The toolkit that reads model versions from Git and DVC.
+"""The toolkit: all that is the same for every project. It never imports one; networks and sources are handed to it.
 
-Reading order:
+Reading order, from the ground up:
 
-- `errors`   what can go wrong, one family
-- `conf`     conf/ <-> params.yaml: sync, check, adopt, and the guard of `dvc repro`
-- `task`     two classes, several classes or a value: one object that says all that follows from it
-- `metrics`  figures of predictions, their intervals, and tests of a difference
-- `weights`  the weights store: one file per tensor, an index that can be compared
-- `repo`     the only room that knows Git and DVC: a repository, its versions, their objects
-- `versions` what a version is, how it differs, which is better, what is wrong with it
+- `errors`, `files`  what can go wrong, one family; whole files or none
+- `settings`, `conf`  typed sections and their loader; conf/ <-> params.yaml: sync, check, adopt, guard
+- `task`        two classes, several classes or a value: one object that says all that follows from it
+- `metrics`     figures of predictions, their intervals, and tests of a difference
+- `weights`     the weights store: one file per tensor, an index that can be compared
+- `tables`      a table: read, checked, split, encoded
+- `describe`    a file -> conf/data/NAME.yaml
+- `training`    the contract of a network, and its fit
+- `frameworks`  all that knows PyTorch or TensorFlow, a folder each
+- `evaluation`  how good it is: decisions, intervals, baselines, folds, gate
+- `formats`     encoder and network as one ONNX graph, and the other formats
+- `report`      what was found, for people
+- `bundle`      the packaged model: build, verify, open, predict
+- `repo`        the only room that knows Git and DVC: a repository, its versions, their objects
+- `versions`    what a version is, how it differs, which is better, what is wrong with it
 - `registry`, `rollback`, `storage`  the rooms that write: tags; going back; verify, backup, restore, gc
-- `export`   encoder and network as one ONNX graph
-- `bundle`   the packaged model: build, verify, open, predict
-- `cli`      `stemma ...`
+- `cli`         `stemma ...`
 
 Words of the command line are functions here, each imported when it is first asked for:
 

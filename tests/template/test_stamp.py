@@ -131,7 +131,7 @@ def test_an_answer_may_hold_our_own_names(plan: Plan) -> None:
     assert yaml.safe_load(stamped["params.yaml"])["package"]["description"] == "Which purchase_intent?"
     assert b"  - data: purchase_intent\n" in stamped["conf/config.yaml"]
     for text in (
-        b'"churn.data.describe"',
+        b'"stemma.describe"',
         b'"data/raw/purchase_intent.csv"',
         b'"--target",\n            "purchase_intent"',
     ):
@@ -264,10 +264,10 @@ def test_what_was_not_chosen_is_gone(matrix: dict[Path, dict[str, str]]) -> None
         assert "tasks.py run" in readme and "tasks.py test" in readme
         for framework, (name, prefix) in words.items():
             chosen = own["framework"] in ("both", framework)
-            assert (folder / f"src/{own['package_name']}/models/{name}").is_dir() == chosen
+            assert (folder / f"src/{own['package_name']}/networks/{name}").is_dir() == chosen
             assert bool(list(folder.glob(f"conf/model/{prefix}*.yaml"))) == chosen
             assert (
-                f'"{prefix}' in (folder / f"src/{own['package_name']}/models/__init__.py").read_text("utf-8")
+                f'"{prefix}' in (folder / f"src/{own['package_name']}/networks/__init__.py").read_text("utf-8")
             ) == chosen
             assert (name in project["optional-dependencies"]) == chosen
             assert (f"\n{name}==" in (folder / "requirements.lock").read_text("utf-8")) == chosen
@@ -278,7 +278,7 @@ def test_what_was_not_chosen_is_gone(matrix: dict[Path, dict[str, str]]) -> None
             )
             assert chosen or not [
                 path for path in folder.glob("src/*/**/*.py")
-                if "stemma" not in path.relative_to(folder).parts and f"models/{name}/" in path.read_text("utf-8")
+                if "stemma" not in path.relative_to(folder).parts and f"networks/{name}/" in path.read_text("utf-8")
             ]  # fmt: skip
             assert chosen or f"={prefix}" not in "".join(page.read_text("utf-8") for page in folder.glob("docs/*.md"))
         targets = {"github": ".github/workflows/ci.yml", "gitlab": ".gitlab-ci.yml", "jenkins": "Jenkinsfile"}

@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from purchase_intent.data.settings import SimulatedTable
 from stemma.errors import DataError, one_line
 from stemma.files import replaced
 
@@ -139,6 +140,11 @@ def score(session: dict[str, np.ndarray]) -> np.ndarray:
         total += np.where(np.isnan(term), MISSING_SCORE[name], term)
     total += BROWSER_SCORE[session["Browser"]] + REGION_SCORE[session["Region"]]
     return total + TRAFFIC_SCORE[session["TrafficType"]]
+
+
+def table(settings: SimulatedTable) -> Iterator[pd.DataFrame]:
+    """The table that settings ask for, piece by piece."""
+    return frames(settings.rows, settings.seed, settings.missing)
 
 
 def write(path: Path, rows: int, seed: int, missing: float) -> None:

@@ -14,23 +14,17 @@ from typing import Any
 
 import pandas as pd
 
-from purchase_intent import config, models
-from purchase_intent.data import arrays, profile
-from purchase_intent.evaluation import (
-    assessment,
-    baselines,
-    charts,
-    curves,
-    decision,
-    document,
-    folds,
-    gate,
-    record,
-    report,
-)
-from purchase_intent.models.base import Problem
+from purchase_intent.networks import NETWORKS
+from purchase_intent.settings import load
 from stemma.errors import EvaluationError
+from stemma.evaluation import assessment, baselines, decision, folds, gate, record
+from stemma.evaluation.settings import EvaluateSettings
 from stemma.files import replaced, swapped_folder, write_json, write_text
+from stemma.report import charts, curves, document
+from stemma.report import evaluation as report
+from stemma.tables import arrays, profile
+from stemma.training import networks
+from stemma.training.base import Problem
 
 PREPARED = Path("data/prepared")
 WEIGHTS = Path("models/weights")
@@ -45,12 +39,12 @@ PAGE = Path("reports/report.html")
 
 
 def main() -> None:
-    settings = config.load()
+    settings = load()
     about = profile.read(PREPARED)
     splits = {name: arrays.read(PREPARED, name) for name in ("validation", "test")}
     refuse(settings.evaluate, about, splits["test"])
     task = about.task
-    model = models.create(settings.model, Problem.of(about))
+    model = networks.create(NETWORKS, settings.model, Problem.of(about))
     model.load(WEIGHTS)
     scores = {name: model.scores(rows.x) for name, rows in splits.items()}
     chosen = decision.decide(task, scores["validation"], splits["validation"].y, settings.evaluate)
@@ -62,7 +56,7 @@ def main() -> None:
         for made in baselines.fit(model.problem, about, train, settings.evaluate.seed)
     }
     k = settings.evaluate.folds
-    folded = None if k is None else folds.cross_validate(settings, PREPARED, SCRATCH, k)
+    folded = None if k is None else folds.cross_validate(settings, NETWORKS, PREPARED, SCRATCH, k)
     told = record.make(settings, about, splits, chosen, network, others, folded)
     write_figures(told)
     write_predictions(splits["test"], about, network)
@@ -70,7 +64,7 @@ def main() -> None:
     stop_at_the_gate(told)
 
 
-def refuse(settings: config.EvaluateSettings, about: profile.Profile, test: arrays.Arrays) -> None:
+def refuse(settings: EvaluateSettings, about: profile.Profile, test: arrays.Arrays) -> None:
     """Settings that this task or table has no use for, before anything is computed."""
     decision.check(about.task, settings)
     gate.check(settings.minimum, about.task)

@@ -11,13 +11,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from purchase_intent import config, formats, models
-from purchase_intent.data import arrays, encode, profile
-from purchase_intent.models.base import Problem
-from stemma import metrics
+from purchase_intent.networks import NETWORKS
+from purchase_intent.settings import Settings, load
+from stemma import formats, metrics
 from stemma.errors import ExportError
-from stemma.export import parity, replay
 from stemma.files import swapped_folder, write_json, write_text
+from stemma.formats import parity, replay
+from stemma.tables import arrays, encode, profile
+from stemma.training import networks
+from stemma.training.base import Problem
 
 PREPARED = Path("data/prepared")
 WEIGHTS = Path("models/weights")
@@ -26,7 +28,7 @@ EXPORT = Path("models/export")
 
 
 def main(name: str | None = None, folder: str | None = None) -> None:
-    settings = config.load()
+    settings = load()
     framework = settings.model.framework
     if name is None or folder is None:
         export(settings, formats.chosen(settings.export.formats, framework), EXPORT)
@@ -38,14 +40,15 @@ def main(name: str | None = None, folder: str | None = None) -> None:
     export(settings, [name], Path(folder))
 
 
-def export(settings: config.Settings, names: Sequence[str], target: Path) -> None:
+def export(settings: Settings, names: Sequence[str], target: Path) -> None:
     """Write these formats and their proofs; a fault in one leaves the folder as it was."""
     about = profile.read(PREPARED)
-    model = models.create(settings.model, Problem.of(about))
+    model = networks.create(NETWORKS, settings.model, Problem.of(about))
     model.load(WEIGHTS)
     test = arrays.read(PREPARED, "test")
     served = formats.Served(
         model,
+        NETWORKS[settings.model.name],
         (PREPARED / encode.FILE).read_bytes(),
         about.features,
         json.loads(DECISION.read_text(encoding="utf-8"))["temperature"],
@@ -74,7 +77,8 @@ def prove(
     format, task = formats.FORMATS[name], served.problem.task
     write, run = formats.ways(name, served.model.framework)
     write(served, folder / format.file)
-    given = replay.run(run, folder / format.file, {formats.ENCODED: test.x} if format.encoded else columns)
+    more = served.entry.words() if format.code else ()
+    given = replay.run(run, folder / format.file, {formats.ENCODED: test.x} if format.encoded else columns, *more)
     exported = served.predictions(given) if format.scores else given
     expected = served.predictions(served.model.scores(test.x))
     setting = "tolerance_float16" if name == "onnx" and served.settings.precision == "float16" else "tolerance"

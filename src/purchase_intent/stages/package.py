@@ -7,12 +7,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from purchase_intent import config
-from purchase_intent.data import encode, profile
+from purchase_intent.settings import Settings, load
 from stemma import runtime
 from stemma.bundle.archive import build
 from stemma.bundle.card import card
 from stemma.bundle.flavour import files as files_of_mlflow
+from stemma.tables import encode, profile
 
 PREPARED = Path("data/prepared")
 EXPORT = Path("models/export")
@@ -27,7 +27,7 @@ INPUT_TYPES = {"numeric": "number", "boolean": "boolean", "date": "date", "categ
 
 
 def main() -> None:
-    settings = config.load()
+    settings = load()
     about = profile.read(PREPARED)
     graph = (EXPORT / "model.onnx").read_bytes()
     signature = describe_signature(about, _read(DECISION)["threshold"])
@@ -64,7 +64,7 @@ def sample(about: profile.Profile, signature: dict[str, Any], graph: bytes) -> t
     return {"inputs": columns}, {signature["output"]: output.tolist()}
 
 
-def describe_version(settings: config.Settings, about: profile.Profile) -> dict[str, Any]:
+def describe_version(settings: Settings, about: profile.Profile) -> dict[str, Any]:
     """The record of this version: structure, data, process, figures, weights, environment, proof of the export."""
     index, process, evaluation = _read(INDEX), _read(TRAINING), _read(EVALUATION)
     environment = process.pop("environment")

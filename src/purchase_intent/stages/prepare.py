@@ -5,19 +5,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from purchase_intent import config
-from purchase_intent.data import encode, profile, report, statistics
-from purchase_intent.data.check import check
-from purchase_intent.data.columns import features
+from purchase_intent.data import SOURCES
+from purchase_intent.settings import load
 from stemma.files import swapped_folder
+from stemma.report import data as report
+from stemma.tables import encode, profile, statistics
+from stemma.tables.check import check
+from stemma.tables.columns import features
 
 PREPARED = Path("data/prepared")
 REPORTS = Path("reports")
 
 
 def main() -> None:
-    settings = config.load()
-    checked = check(settings.data, settings.prepare.strict)
+    settings = load()
+    checked = check(settings.data, SOURCES, settings.prepare.strict)
     table, splits = checked.table, checked.splits
     encoder = encode.fit(table.iloc[splits["train"]], features(table, settings.data), settings.prepare)
     about = statistics.make(table, settings.data, splits, encoder.blocks)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from purchase_intent import config
+from purchase_intent.settings import load
 from stemma import conf
 
 
 def main() -> None:
-    conf.guard(Path.cwd(), validate=config.load)
+    conf.guard(Path.cwd(), validate=load)

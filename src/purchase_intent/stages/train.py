@@ -9,12 +9,15 @@ from dvclive import Live
 from scmrepo.exceptions import SCMError
 from tqdm import tqdm
 
-from purchase_intent import config, models
-from purchase_intent.data import arrays, profile
-from purchase_intent.models.base import Epoch, Fit, Model, Problem, Rows, State
+from purchase_intent.networks import NETWORKS
+from purchase_intent.settings import Settings, load
 from stemma import versions, weights
 from stemma.errors import TrainingError
 from stemma.files import write_json
+from stemma.tables import arrays, profile
+from stemma.training import networks
+from stemma.training.base import Epoch, Fit, Model, Problem, Rows, State
+from stemma.training.settings import TrainSettings
 
 PREPARED = Path("data/prepared")
 WEIGHTS = Path("models/weights")
@@ -24,10 +27,10 @@ RECORD = Path("reports/training.json")
 
 
 def main() -> None:
-    settings = config.load()
+    settings = load()
     about = profile.read(PREPARED)
     problem = Problem.of(about)
-    model = models.create(settings.model, problem, settings.train.threads)
+    model = networks.create(NETWORKS, settings.model, problem, settings.train.threads)
     train, validation = (arrays.read(PREPARED, name) for name in ("train", "validation"))
     begin, origin = start_of(settings.train.init_from, model)
     with Curves(problem, settings.train.epochs) as curves:
@@ -63,9 +66,7 @@ def start_of(revision: str | None, model: Model) -> tuple[State, dict[str, objec
     return taken, {"revision": revision, "commit": other.commit, "taken": sorted(taken), "drawn": drawn}
 
 
-def run(
-    model: Model, train: Rows, validation: Rows, settings: config.TrainSettings, curves: "Curves", begin: State
-) -> Fit:
+def run(model: Model, train: Rows, validation: Rows, settings: TrainSettings, curves: "Curves", begin: State) -> Fit:
     """The fit; an interrupt is told with the way to go on."""
     if settings.resume and not CHECKPOINT.exists():
         print(f"note: {CHECKPOINT} is not there, so training starts with the first epoch", file=sys.stderr)
@@ -109,7 +110,7 @@ def _live() -> Live:
         raise TrainingError(f"DVCLive cannot read this Git repository ({error})", run="git commit") from None
 
 
-def record(settings: config.Settings, fit: Fit, model: Model) -> dict[str, object]:
+def record(settings: Settings, fit: Fit, model: Model) -> dict[str, object]:
     """How the network came to be: settings, epochs, environment. A run that was resumed leaves no trace of it."""
     buffers = {tensor.name for tensor in weights.index(WEIGHTS).tensors if tensor.buffer}
     modules = ["numpy", "onnxruntime", *({"tensorflow": ["tensorflow", "keras"]}.get(model.framework, ["torch"]))]

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from purchase_intent.data import encode, profile
 from stemma import bundle, runtime
+from stemma.tables import encode, profile
 from worlds import Project
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("torch")]

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from purchase_intent.data import encode, profile
 from purchase_intent.stages import prepare
 from stemma.errors import DataError
+from stemma.tables import encode, profile
 from worlds import PREFIX
 
 ROOT = Path(__file__).parents[3]

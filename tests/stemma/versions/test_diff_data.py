@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
-from purchase_intent.data import statistics
+from stemma.tables import statistics
 from stemma.versions.diff import data, drift
 
 ROLES = {"size": "numeric", "colour": "categorical", "bought": "target"}

@@ -1,0 +1,1 @@
+"""What is yours alone: metrics, losses, baselines, checks, export formats."""

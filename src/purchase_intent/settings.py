@@ -1,0 +1,40 @@
+"""The settings: one frozen, typed section per section of params.yaml.
+
+No setting has a default here: conf/ holds every value, params.yaml is its composition, and the types say which values
+are allowed. Each type stands beside what it sets; a section of your own is a class of `Section` and a line below.
+"""
+
+from pathlib import Path
+
+from purchase_intent.data import SOURCES
+from purchase_intent.networks import NETWORKS
+from stemma import formats, settings
+from stemma.bundle.settings import PackageSettings
+from stemma.evaluation.settings import EvaluateSettings
+from stemma.formats.settings import ExportSettings
+from stemma.settings import Section
+from stemma.tables.settings import PrepareSettings, Table
+from stemma.training import networks
+from stemma.training.settings import ModelSettings, TrainSettings
+
+
+class Settings(Section):
+    """The whole of params.yaml."""
+
+    data: Table
+    prepare: PrepareSettings
+    model: ModelSettings
+    train: TrainSettings
+    evaluate: EvaluateSettings
+    export: ExportSettings
+    package: PackageSettings
+
+
+def load(path: str | Path = "params.yaml") -> Settings:
+    """Read and check the whole of params.yaml.
+
+    Raises:
+        SettingsError: the file is missing or not YAML, or settings are wrong: all of them, one per line.
+    """
+    chosen = {"data": ("kind", SOURCES), "model": ("name", NETWORKS)}
+    return settings.load(Settings, path, chosen, (networks.faults, formats.faults))

@@ -1,0 +1,121 @@
+"""A description as conf/data/NAME.yaml, and as a table for the terminal."""
+
+import re
+from typing import TYPE_CHECKING
+
+from stemma.conf.hydra_yaml import flow
+from stemma.describe.dialect import Dialect
+from stemma.describe.roles import Description, Target
+from stemma.errors import DataError
+from stemma.tables.files import Text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+WIDTH = 40  # letters before a comment, at most, for the comments to stand below each other
+QUOTE = '"'
+Entry = tuple[str, str, str]  # of YAML: key, value, comment
+PARQUET = Dialect(Text(",", header=True, encoding="utf-8"), decimal=".")  # what the settings say where nothing counts
+OTHERS: list[Entry] = [
+    ("ranges", "{}", "lowest and highest value where you know them, such as {Age: [0, 120]}; null is open"),
+    ("group", "null", "a column whose equal values stay in one split, such as a customer"),
+    ("time", "null", "a date or number: train on the earliest rows, judge on the latest"),
+    ("partition", "null", "a column that already says train, validation or test"),
+    ("split", "", ""),
+    ("  test", "0.2", "share of all rows"),
+    ("  validation", "0.2", "share of the rows that are left"),
+    ("  seed", "0", ""),
+]
+ROLES = "numeric | categorical | boolean | date | drop"
+
+
+def yaml(description: Description, source: str) -> str:
+    """The file's text: what Hydra reads, with what was seen as comments; the same for the same table.
+
+    Args:
+        source: the table's file as prepare is to find it.
+
+    Raises:
+        DataError: a text cannot be written so that Hydra reads it back.
+    """
+    count = f"{description.rows:,} rows, {len(description.columns) + 1:,} columns"
+    head = (
+        f"# {_plain(description.path.name)}: {count}. What was seen stands behind each line: correct what is wrong.\n"
+    )
+    entries = [*_file(description, source), *_target(description.target), *_columns(description), *OTHERS]
+    return head + "".join(_line(f"{name}: {entry}".rstrip(), note) for name, entry, note in entries)
+
+
+def _file(description: Description, source: str) -> list[Entry]:
+    """Where the table is and how it is written."""
+    dialect = description.dialect or PARQUET
+    text, missing = dialect.text, description.missing
+    seen = ", ".join(f"{flow(one, QUOTE)} {rows:,}" for one, rows in missing.items() if rows)
+    return [
+        ("kind", "file", ""),
+        ("source", value(source), ""),
+        ("separator", value(text.separator, quoted=True), "" if description.dialect else "not used for Parquet"),
+        ("header", str(text.header).lower(), "" if text.header else "the columns are c0, c1, ..."),
+        ("encoding", value(text.encoding), "a guess" if dialect.guessed else ""),
+        ("decimal", value(dialect.decimal, quoted=True), ""),
+        ("missing", f"[{', '.join(value(one, quoted=True) for one in missing)}]", f"values: {seen}" if seen else ""),
+    ]
+
+
+def _target(target: Target) -> list[Entry]:
+    positive = "null" if target.positive is None else value(target.positive, quoted=True)
+    return [
+        ("target", value(target.name), target.seen),
+        ("task", target.task, "binary | multiclass | regression"),
+        ("positive", positive, "the class whose probability is judged" if target.positive is not None else ""),
+    ]
+
+
+def _columns(description: Description) -> list[Entry]:
+    columns = description.columns
+    return [("columns", "", ROLES), *((f"  {key(column.name)}", column.role, column.seen) for column in columns)]
+
+
+def key(name: str) -> str:
+    """A column's name as a key of YAML."""
+    return flow(name)
+
+
+def value(text: str, quoted: bool = False) -> str:
+    """A text as a value of YAML that Hydra reads back as it is: what looks like an interpolation is none.
+
+    Raises:
+        DataError: "???", which Hydra always reads as a value that is missing.
+    """
+    if text == "???":
+        raise DataError(
+            "the text '???' cannot be a setting, for Hydra reads it as a missing one: rename it in the table"
+        )
+    literal = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    return flow(literal, '"' if quoted else None)
+
+
+def table(description: Description) -> "RenderableType":
+    """Columns, roles and what was seen, for a terminal; dropped columns are dim."""
+    from rich.table import Table
+    from rich.text import Text as Styled
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    drawn.add_column("column", overflow="fold")
+    drawn.add_column("role")
+    drawn.add_column("seen", overflow="fold")
+    target = description.target
+    drawn.add_row(Styled(_plain(target.name)), Styled(f"target, {target.task}", "bold"), Styled(target.seen))
+    for column in description.columns:
+        style = "dim" if column.role == "drop" else ""
+        drawn.add_row(Styled(_plain(column.name), style), Styled(column.role, style), Styled(column.seen, style))
+    return drawn
+
+
+def _line(entry: str, note: str) -> str:
+    return f"{entry:{WIDTH}} # {_plain(note)}\n" if note else f"{entry}\n"
+
+
+def _plain(text: str) -> str:
+    """A text in one line, without what a terminal or YAML would act upon."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

@@ -1,0 +1,388 @@
+"""Which role each column has and what the target is, judged by what a survey found. Nothing is read here.
+
+numeric      every value is a number, or nearly every one (the others are then named in a warning)
+boolean      0 and 1, true and false, yes and no, t and f, y and n, in any case
+date         every value is an ISO 8601 date or time
+categorical  other texts whose values repeat; numbers with zeros in front, such as postal codes
+drop         nothing to learn from: no value, one value, an identifier, or texts that hardly repeat
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from stemma.describe.dialect import Dialect
+from stemma.describe.survey import DOUBTFUL, Column, Survey
+from stemma.errors import DataError
+from stemma.tables.columns import nearest
+from stemma.tables.settings import Role, SplitSettings, Task
+from stemma.tables.split import rows_needed
+from stemma.tables.validate import LARGEST, MOST_CATEGORIES
+
+PAIRS = tuple(
+    set(pair) for pair in (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"), ("1", "0"), ("1.0", "0.0"))
+)
+POSITIVE = ("true", "yes", "t", "y", "1", "1.0", "positive", "pos")
+NEARLY = 0.95  # the share of values that decides on a column where a few do not fit
+CODES = 20  # whole numbers with no more different values than this may be codes, or classes
+REPEATS = 3  # rows of a text level, on average, below which texts are free text
+FEW = 50  # levels that are kept however seldom they repeat
+IDENTIFIER = re.compile(r"(^|[\W_])(id|ids|uuid|guid|idx|index|rowid|rownum|row_number)$", re.IGNORECASE)
+CAMEL = re.compile(r"[a-z](Id|ID)$")
+LIKE_DATE = re.compile(
+    r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b.*|.*\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w*\b.*\d.*"
+)
+LIKE_NUMBER = re.compile(r"[-+]?[$€£]?\s?\d[\d,.' ]*\s?(%|[a-zA-Z€$£]{1,3})?")
+OUTPUTS = ("encoded", "prediction", "probabilities")
+SHARES = SplitSettings(test=0.2, validation=0.2, seed=0)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A column, its role, and in words what was seen (for `drop`: why)."""
+
+    name: str
+    role: Role
+    seen: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """The column to predict."""
+
+    name: str
+    task: Task
+    positive: str | None
+    seen: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """All that is written to conf/data/NAME.yaml.
+
+    Attributes:
+        path: of the file.
+        dialect: None for Parquet.
+        rows: of the table.
+        missing: text -> rows of what stands for no value, the empty text first.
+        warnings: what a person should look at, a line each.
+    """
+
+    path: Path
+    dialect: Dialect | None
+    rows: int
+    missing: dict[str, int]
+    columns: tuple[Judged, ...]
+    target: Target
+    warnings: tuple[str, ...]
+
+
+def judge(found: Survey, target: str) -> Description:
+    """Roles, task and warnings.
+
+    Raises:
+        DataError: the target is not a column, has one value or is a date; the table has one row or none; or no column
+            is left to learn from.
+    """
+    path = found.path
+    by_name = {column.name: column for column in found.columns}
+    if target not in by_name:
+        raise DataError(f"{path}: the target {target!r} is not a column{nearest(target, by_name)}{_columns(by_name)}")
+    if found.rows < 2:
+        raise DataError(
+            f"{path} has {found.rows or 'no'} row{'s' * (found.rows != 1)}: nothing can be learned from that"
+        )
+    missing = _missing(found, target)
+    for column in found.columns:
+        _without(column, missing)
+    aim = _target(path, by_name.pop(target))
+    columns = tuple(Judged(column.name, *_role(column)) for column in by_name.values())
+    if all(column.role == "drop" for column in columns):
+        reasons = "; ".join(f"{column.name!r}: {column.seen}" for column in columns[:5])
+        raise DataError(f"{path}: no column is left to learn from{': ' * bool(reasons)}{reasons}")
+    told = (*_of_file(found), *_of_target(found, target, aim), *_of_columns(by_name, columns))
+    return Description(path, found.dialect, found.rows, missing, columns, aim, told)
+
+
+def shown(text: str) -> str:
+    """A text for a comment: as it is where that is plain, else quoted; cut where it is long."""
+    text = text if len(text) <= 30 else text[:27] + "..."
+    return text if re.fullmatch(r"[^\W_]([\w .+-]*\w)?|[\w.+-]+", text) and text.isprintable() else repr(text)
+
+
+def _columns(names: dict[str, Column]) -> str:
+    listed = ", ".join(repr(name) for name in list(names)[:10])
+    return f" (it has {listed}{', ...' if len(names) > 10 else ''})"
+
+
+# Missing values
+
+
+def _missing(found: Survey, target: str) -> dict[str, int]:
+    """What stands for no value: the usual texts wherever they are, doubtful ones where all else is numbers or dates.
+
+    Beside classes that are numbers, a doubtful text is a class.
+    """
+    counts: Counter[str] = Counter({"": 0})
+    for column in found.columns:
+        counts.update(column.missing)
+        known = max(column.number.count, column.date.count)
+        alone = column.name != target and set(column.odd) <= set(DOUBTFUL)
+        if known and (alone or known >= NEARLY * column.present):
+            counts.update({text: rows for text, rows in column.odd.items() if text in DOUBTFUL})
+    return {text: rows for text, rows in sorted(counts.items()) if rows or not text}
+
+
+def _without(column: Column, missing: dict[str, int]) -> None:
+    """Count the texts that stand for no value as missing in every column."""
+    for text in missing.keys() & column.odd.keys():
+        rows = column.odd.pop(text)
+        column.missing[text] += rows
+        column.counted -= rows
+        column.distinct -= 1
+        if column.levels is not None:
+            del column.levels[text]
+
+
+# Roles
+
+
+def _role(column: Column) -> tuple[Role, str]:
+    """The role of a column that is not the target, and what was seen."""
+    if column.present == 0:
+        return "drop", "empty: no value at all" if column.rows else "empty"
+    if column.kind not in ("text", "number", "date", "boolean"):
+        return "drop", f"values of type {column.kind}, which are no single number, text or date"
+    role, seen = _constant(column) or _boolean(column) or _number(column) or _date(column) or _text(column)
+    return role, ", ".join(part for part in (seen, _share(column)) if part)
+
+
+def _constant(column: Column) -> tuple[Role, str] | None:
+    if column.levels is None or len(column.levels) > 1:
+        return None
+    text = shown(next(iter(column.levels)))
+    if column.present == column.rows:
+        return "drop", f"constant: always {text}"
+    return "categorical", f"{text} or nothing"
+
+
+def _boolean(column: Column) -> tuple[Role, str] | None:
+    if column.levels is None or {text.lower() for text in column.levels} not in PAIRS:
+        return None
+    return "boolean", _levels(column)
+
+
+def _number(column: Column) -> tuple[Role, str] | None:
+    number = column.number
+    if number.padded or not _mostly(column, number.count):
+        return None
+    ends = f"{_written(number.low)} to {_written(number.high)}"
+    if not number.whole or column.odd:
+        return "numeric", ends
+    different = column.distinct == column.counted
+    named = bool(IDENTIFIER.search(column.name) or CAMEL.search(column.name))
+    counting = number.low in (0, 1) and number.high - number.low + 1 == column.rows == column.present
+    if different and column.rows > 2 and (named or counting):
+        return "drop", f"identifier: a different whole number in every row, {ends}"
+    if named and _repeats(column):
+        return (
+            "categorical",
+            f"{column.distinct:,} whole numbers, {ends}, identifiers that repeat: `group` keeps each in one split",
+        )
+    if named:
+        return "drop", f"identifier: {_distinct(column)} different whole numbers, {ends}"
+    if _are_codes(column):
+        return "categorical", f"{column.distinct} whole numbers, {ends}, which look like codes"
+    if 2 < column.distinct <= CODES and column.levels is not None:
+        return "numeric", f"{column.distinct} whole numbers, {ends}: categorical if they are codes"
+    return "numeric", ends
+
+
+def _are_codes(column: Column) -> bool:
+    """Whether whole numbers look like codes: all from 1 to some other, and how often they come falls and rises again.
+
+    Amounts come ever less often away from their most frequent value. A step counts where it is larger than 3 standard
+    deviations of the difference of two Poisson counts.
+    """
+    counted = (column.levels or Counter()) if column.distinct <= CODES else Counter()
+    levels = {float(text.replace(",", ".")): rows for text, rows in counted.items()}
+    if len(levels) < 3 or sorted(levels) != list(range(1, len(levels) + 1)):
+        return False
+    counts = [levels[number] for number in sorted(levels)]
+    steps = [after - before for before, after in pairwise(counts) if abs(after - before) > 3 * (before + after) ** 0.5]
+    return any(before < 0 < after for before, after in pairwise(steps))
+
+
+def _date(column: Column) -> tuple[Role, str] | None:
+    if not _mostly(column, column.date.count):
+        return None
+    return "date", f"{_moment(column.date.low)} to {_moment(column.date.high)}"
+
+
+def _text(column: Column) -> tuple[Role, str]:
+    kind = _resembles(column)
+    if column.distinct >= NEARLY * column.counted and column.rows > 2:
+        every = "every value differs" if column.distinct == column.counted else f"{_distinct(column)} different values"
+        return "drop", kind or f"identifier or free text: {every}"
+    if not _repeats(column):
+        return "drop", kind or f"free text: {_distinct(column)} levels in {column.counted:,} rows"
+    return "categorical", _levels(column) + (f"; {kind}" if kind else "")
+
+
+def _mostly(column: Column, fitting: int) -> bool:
+    """Whether all values fit, or nearly all and too many different ones for a category."""
+    return fitting == column.present or (fitting >= NEARLY * column.present and column.distinct > CODES)
+
+
+def _repeats(column: Column) -> bool:
+    """Whether the levels of a category come often enough, and are not too many, to learn something of each."""
+    if column.levels is None or column.distinct > MOST_CATEGORIES:
+        return False
+    return column.distinct <= FEW or column.counted >= REPEATS * column.distinct
+
+
+def _resembles(column: Column) -> str:
+    """What most texts look like that are read as texts, but may be meant as something else."""
+    texts = list(column.odd)[:200]
+    if not texts:
+        return ""
+    share = [sum(1 for text in texts if form.fullmatch(text.lower())) / len(texts) for form in (LIKE_DATE, LIKE_NUMBER)]
+    if share[0] >= NEARLY:
+        return f"like dates, but not as 2024-01-31: {shown(texts[0])}"
+    if share[1] >= NEARLY and any(character.isdigit() for character in texts[0]):
+        return f"like numbers, but with a unit or thousands: {shown(texts[0])}"
+    return ""
+
+
+# Words
+
+
+def _levels(column: Column) -> str:
+    """How many levels, and the most frequent ones."""
+    levels = column.levels or Counter()
+    order = sorted(levels.items(), key=lambda level: (-level[1], level[0]))
+    names = ", ".join(shown(text) for text, _ in order[:5]) + (", ..." if len(order) > 5 else "")
+    return f"{len(levels):,} levels: {names}"
+
+
+def _share(column: Column) -> str:
+    """The share of missing values."""
+    share = column.missing.total() / column.rows
+    if not share:
+        return ""
+    return "less than 0.1 % missing" if share < 0.001 else f"{100 * share:.3g} % missing"
+
+
+def _distinct(column: Column) -> str:
+    return f"{column.distinct:,}" if column.levels is not None else f"more than {column.distinct:,}"
+
+
+def _written(number: float) -> str:
+    return f"{number:,.0f}".replace(",", "") if float(number).is_integer() and abs(number) < 1e15 else f"{number:.6g}"
+
+
+def _moment(moment: object) -> str:
+    return str(moment).removesuffix(" 00:00:00")
+
+
+# Target
+
+
+def _target(path: Path, column: Column) -> Target:
+    """The task, and for two classes the positive one.
+
+    Raises:
+        DataError: there is nothing to predict in this column.
+    """
+    where = f"{path}: the target {column.name!r}"
+    if column.present == 0:
+        raise DataError(f"{where} has no value in any row")
+    if column.kind not in ("text", "number", "boolean") or column.date.count == column.present:
+        raise DataError(f"{where} is a date or of a type that cannot be predicted ({column.kind})")
+    if column.levels is not None and len(column.levels) == 1:
+        raise DataError(f"{where} is {next(iter(column.levels))!r} in every row: nothing can be learned from that")
+    if _is_amount(column):
+        ends = f"{_written(column.number.low)} to {_written(column.number.high)}"
+        return Target(column.name, "regression", None, f"a number, {ends}, {_distinct(column)} different values")
+    if column.levels is None:
+        raise DataError(f"{where} has {_distinct(column)} different texts, which are no classes")
+    seen = f"{_classes(column)}"
+    if len(column.levels) == 2:
+        return Target(column.name, "binary", _positive(column.levels), seen)
+    return Target(column.name, "multiclass", None, seen)
+
+
+def _is_amount(column: Column) -> bool:
+    """Whether the target is a number to predict rather than a class."""
+    if column.number.padded or column.distinct <= 2 or not _mostly(column, column.number.count):
+        return False
+    many = column.distinct > CODES or column.distinct * REPEATS > column.counted
+    return many or not column.number.whole
+
+
+def _positive(levels: Counter[str]) -> str:
+    """The class that means yes, else the rarer one, else the last."""
+    yes = [text for text in levels if text.lower() in POSITIVE]
+    if len(yes) == 1:
+        return yes[0]
+    return min(sorted(levels, reverse=True), key=lambda text: levels[text])
+
+
+def _classes(column: Column) -> str:
+    levels = column.levels or Counter()
+    named = [f"{shown(text)} {rows:,}" for text, rows in sorted(levels.items(), key=lambda one: (-one[1], one[0]))]
+    return f"{len(named)} classes: {', '.join(named[:6])}{', ...' if len(named) > 6 else ''}"
+
+
+# Warnings
+
+
+def _of_file(found: Survey) -> Iterator[str]:
+    if found.dialect and found.dialect.guessed:
+        encoding = found.dialect.text.encoding
+        yield f"the encoding {encoding} is a guess: look at the texts, and give another with --encoding"
+    if found.dialect and found.dialect.headless:
+        yield "the first row holds a number: if it is no header, give --no-header"
+
+
+def _of_target(found: Survey, name: str, target: Target) -> Iterator[str]:
+    column = next(column for column in found.columns if column.name == name)
+    if column.present < column.rows:
+        rows = column.rows - column.present
+        yield f"the target {name!r} has no value in {rows:,} row{'s' * (rows > 1)}: prepare refuses them"
+    if target.task == "regression":
+        yield from _strays(column, "numeric")
+        if found.rows < (needed := rows_needed(SHARES, least=2)):
+            yield f"the table has {found.rows} rows, and prepare needs {needed}"
+        return
+    needed = rows_needed(SHARES)
+    rare = [shown(text) for text, rows in sorted((column.levels or Counter()).items()) if rows < needed]
+    if rare:
+        listed = ", ".join(rare[:5]) + (", ..." if len(rare) > 5 else "")
+        yield f"fewer than {needed} rows are of the class{'es' * (len(rare) > 1)} {listed}, and prepare refuses that"
+
+
+def _of_columns(columns: dict[str, Column], judged: tuple[Judged, ...]) -> Iterator[str]:
+    for one in judged:
+        if one.name in OUTPUTS and one.role != "drop":
+            yield f"column {one.name!r} has the name of an output of the network, which prepare refuses: rename it"
+        yield from _strays(columns[one.name], one.role)
+
+
+def _strays(column: Column, role: Role) -> Iterator[str]:
+    """Values that do not fit the role, and which prepare therefore refuses."""
+    if role in ("numeric", "date"):
+        counts = column.odd + Counter({"numbers": column.number.count}) if role == "date" else column.odd
+        rows = counts.total()
+        if rows:
+            text = next(iter(counts))
+            kind = "numbers" if role == "numeric" else "dates"
+            yield (
+                f"column {column.name!r} is nearly all {kind}, but {rows:,} rows hold others, such as {text!r}:"
+                " correct the file, or name the text in `missing`"
+            )
+    if role == "numeric" and max(abs(column.number.low), abs(column.number.high)) > LARGEST:
+        yield f"column {column.name!r} holds a number that is infinite or too large, which prepare refuses"

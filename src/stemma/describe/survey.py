@@ -1,0 +1,311 @@
+"""What each column of a file holds, in one pass, with memory that does not grow with the file.
+
+The different values of a column are counted until there are more than `MOST_LEVELS`. From then on the column is
+measured only: numbers and dates by their lowest and highest, texts not at all.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stemma.describe.dialect import Dialect
+from stemma.errors import DataError
+from stemma.tables import files, load
+from stemma.tables.texts import NUMBER, instants, numbers, pointed
+
+MOST_LEVELS = 20_000
+MOST_ODD = 1000  # different texts kept that are neither numbers nor dates
+BATCH = 65_536  # rows of a Parquet file at once
+# What stands for no value in any column, and what does so only where all else is a number or a date.
+MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NAN", "null", "NULL", "<NA>", "NaT")
+DOUBTFUL = (
+    "-", "--", ".", "none", "None", "NONE", "na", "Na", "nil", "n.a.", "missing", "Missing", "unknown", "Unknown",
+)  # fmt: skip
+
+
+@dataclass
+class Measure:
+    """Numbers or dates: how many, and between which ends.
+
+    Attributes:
+        whole: all are whole numbers.
+        padded: one has zeros in front, as a postal code may.
+    """
+
+    count: int = 0
+    low: Any = None
+    high: Any = None
+    whole: bool = True
+    padded: bool = False
+
+    def add(self, values: pa.Array, times: int | None = None) -> None:
+        """More of them, each once; together they stand for `times` values."""
+        ends = pc.min_max(values)
+        low, high = ends["min"].as_py(), ends["max"].as_py()
+        if low is None:
+            return
+        self.count += len(values) - values.null_count if times is None else times
+        self.low = low if self.low is None else min(self.low, low)
+        self.high = high if self.high is None else max(self.high, high)
+        if pa.types.is_floating(values.type) and self.whole:
+            self.whole = bool(pc.all(pc.equal(pc.floor(values), values)).as_py())
+
+
+@dataclass
+class Column:
+    """What one column holds. Counts are of rows.
+
+    Attributes:
+        kind: text, number, date, boolean, or the Arrow type of values that have no role.
+        levels: text -> rows, for those that do not stand for no value; None where they are more than MOST_LEVELS.
+        counted: rows with a value when `distinct` was last known: all of them where `levels` is there.
+        missing: text -> rows of what stands for no value; a null is "".
+        odd: text -> rows of what is neither number nor date, some of them.
+    """
+
+    name: str
+    kind: str
+    rows: int = 0
+    levels: Counter[str] | None = field(default_factory=Counter)
+    distinct: int = 0
+    counted: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
+    odd: Counter[str] = field(default_factory=Counter)
+    number: Measure = field(default_factory=Measure)
+    date: Measure = field(default_factory=Measure)
+    nothing_but_text: bool = False
+
+    @property
+    def present(self) -> int:
+        """Rows with a value."""
+        return self.rows - self.missing.total()
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A file as it was found. `dialect` is None for Parquet."""
+
+    path: Path
+    dialect: Dialect | None
+    rows: int
+    columns: tuple[Column, ...]
+
+
+def survey(path: Path, dialect: Dialect | None) -> Survey:
+    """Look at every value of a file.
+
+    Raises:
+        DataError: the file cannot be read, or has two columns of one name or one without a name.
+    """
+    text = dialect.text if dialect else None
+    columns, rows = [], 0
+    with files.one_reason(path, text):
+        for names, batch in _batches(path, dialect):
+            columns = columns or [Column(name, _kind(one.type)) for name, one in zip(names, batch, strict=True)]
+            for column, values in zip(columns, batch, strict=True):
+                _add(column, values, dialect.decimal if dialect else ".")
+            rows += len(batch[0])
+    for column in columns:
+        _finish(column, dialect.decimal if dialect else ".")
+    return Survey(path, dialect, rows, tuple(columns))
+
+
+def _batches(path: Path, dialect: Dialect | None) -> Iterator[tuple[list[str], list[pa.Array]]]:
+    """The names of the columns, and some rows of each; at least once."""
+    from pyarrow import csv, parquet
+
+    if dialect is None:
+        file = parquet.ParquetFile(path)
+        names = file.schema_arrow.names
+        _refuse_names(path, names)
+        yield names, [pa.array([], one.type) for one in file.schema_arrow]
+        for batch in file.iter_batches(BATCH):
+            yield names, batch.columns
+        return
+    names = files.names(path, dialect.text)
+    _refuse_names(path, names)
+    yield names, [pa.array([], pa.string())] * len(names)
+    options = files.csv_options(path, dialect.text, dict.fromkeys(names, pa.string()), null_values=[""])
+    with files.opened(path, dialect.text) as stream:
+        for batch in csv.open_csv(stream, *options):
+            yield names, batch.columns
+
+
+def _refuse_names(path: Path, names: list[str]) -> None:
+    [(twice, times)] = Counter(names).most_common(1) or [("", 1)]
+    if times > 1:
+        raise DataError(f"{path}: column {twice!r} appears twice")
+    if "" in names:
+        raise DataError(f"{path}: column {names.index('') + 1} has no name")
+    long = next((name for name in names if len(name) > 500), None)
+    if long is not None:
+        raise DataError(f"{path}: column {names.index(long) + 1} has a name of {len(long):,} letters")
+
+
+def _kind(type_: pa.DataType) -> str:
+    """text, number, date, boolean, or the type itself."""
+    types = pa.types
+    if types.is_dictionary(type_):
+        return _kind(type_.value_type)
+    tests = {
+        "text": (types.is_string, types.is_large_string, types.is_string_view, types.is_null),
+        "number": (types.is_integer, types.is_floating, types.is_decimal),
+        "date": (types.is_date, types.is_timestamp),
+        "boolean": (types.is_boolean,),
+    }
+    return next((kind for kind, some in tests.items() if any(test(type_) for test in some)), str(type_))
+
+
+def _add(column: Column, values: pa.Array, decimal: str) -> None:
+    """More rows of a column."""
+    column.rows += len(values)
+    if column.kind not in ("text", "number", "date", "boolean"):
+        column.missing[""] += values.null_count
+        return
+    values = load.decoded(values)
+    if pa.types.is_floating(values.type):
+        values = pc.if_else(pc.is_nan(values), None, values)
+    column.missing[""] += values.null_count
+    values = values.drop_null()
+    if column.levels is None:
+        _measure(column, values, decimal)
+        return
+    counts = values.value_counts()
+    for text, rows in zip(load.written(counts.field("values")), counts.field("counts").to_pylist(), strict=True):
+        column.levels[text.strip()] += rows
+    if len(column.levels) > MOST_LEVELS:
+        _widen(column, decimal)
+
+
+def _widen(column: Column, decimal: str) -> None:
+    """Measure a column from now on, beginning with the values that were counted."""
+    levels = column.levels
+    assert levels is not None  # noqa: S101 - for the type checker
+    column.distinct, column.counted, column.levels = len(levels), levels.total(), None
+    before = column.number.count + column.date.count
+    for text, rows in levels.items():
+        if text in MISSING:
+            column.missing[text] += rows
+    _measure_levels(column, {text: rows for text, rows in levels.items() if text not in MISSING}, decimal)
+    column.nothing_but_text = column.number.count + column.date.count - before < column.counted // 2
+
+
+def _measure_levels(column: Column, levels: dict[str, int], decimal: str) -> None:
+    """Numbers, dates and other texts among the levels of a column."""
+    texts = pa.array(list(levels), pa.string())
+    numeric, dated, odd = _sorted_out(texts, decimal)
+    for measure, some, parse in (
+        (column.number, numeric, lambda t: numbers(t, decimal)),
+        (column.date, dated, instants),
+    ):
+        if len(some):
+            measure.add(parse(some), sum(levels[text] for text in some.to_pylist()))
+    column.number.padded = column.number.padded or _padded(numeric)
+    column.odd.update({text: levels[text] for text in odd.to_pylist()[:MOST_ODD]})
+
+
+def _measure(column: Column, values: pa.Array, decimal: str) -> None:
+    """Rows of a column with too many levels to count."""
+    if column.kind == "number":
+        column.number.add(values.cast(pa.float64(), safe=False))
+    elif column.kind == "date":
+        column.date.add(values.cast(pa.timestamp("us"), safe=False))
+    else:
+        _measure_texts(column, values, decimal)
+
+
+def _measure_texts(column: Column, values: pa.Array, decimal: str) -> None:
+    """The quickest way first: most columns hold numbers alone, or but for what stands for no value."""
+    if _measured(column, values, decimal):
+        return
+    values = _present(column, values)
+    if _measured(column, values, decimal):
+        return
+    values = _present(column, pc.utf8_trim_whitespace(values))
+    if not column.nothing_but_text and not _measured(column, values, decimal):
+        _measure_apart(column, values, decimal)
+
+
+def _measured(column: Column, values: pa.Array, decimal: str) -> bool:
+    """Add texts that are all numbers, or all dates in a column of dates; where they are not, none, and say False."""
+    try:
+        if column.nothing_but_text:
+            return False
+        if column.date.count and not column.number.count:
+            column.date.add(instants(values))
+            return True
+        column.number.add(numbers(values, decimal))
+    except pa.ArrowInvalid:
+        return False
+    column.number.padded = column.number.padded or _padded(values)
+    return True
+
+
+def _present(column: Column, values: pa.Array) -> pa.Array:
+    """Texts that do not stand for no value; the others are counted."""
+    absent = pc.is_in(values, value_set=pa.array(MISSING))
+    if not pc.any(absent).as_py():
+        return values
+    column.missing.update(_counted(values.filter(absent)))
+    return values.filter(pc.invert(absent))
+
+
+def _measure_apart(column: Column, values: pa.Array, decimal: str) -> None:
+    """Add texts of which not all are numbers."""
+    numeric, dated, odd = _sorted_out(values, decimal)
+    column.number.add(numbers(numeric, decimal))
+    column.number.padded = column.number.padded or _padded(numeric)
+    column.date.add(instants(dated))
+    if len(column.odd) < MOST_ODD:
+        column.odd.update(_counted(odd))
+
+
+def _counted(texts: pa.Array) -> dict[str, int]:
+    counts = texts.value_counts()
+    return dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+
+
+def _sorted_out(texts: pa.Array, decimal: str) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Texts that are numbers, that are dates, and others."""
+    is_number = pc.match_substring_regex(pointed(texts, decimal), NUMBER)
+    infinite = pc.match_substring_regex(texts, r"^[+-]?inf(inity)?$", ignore_case=True)
+    is_number = pc.or_(is_number, infinite)
+    rest = texts.filter(pc.invert(is_number))
+    dated = pa.array(_are_dates(rest), pa.bool_())
+    return texts.filter(is_number), rest.filter(dated), rest.filter(pc.invert(dated))
+
+
+def _are_dates(texts: pa.Array) -> list[bool]:
+    """Whether each text is a date; where only some are, by halving."""
+    form = pc.match_substring_regex(texts, r"^\d{4}[-/]\d\d[-/]\d\d")
+    if not pc.any(form).as_py():
+        return [False] * len(texts)
+    try:
+        instants(texts)
+        return [True] * len(texts)
+    except pa.ArrowInvalid:
+        if len(texts) == 1:
+            return [False]
+    middle = len(texts) // 2
+    return _are_dates(texts.slice(0, middle)) + _are_dates(texts.slice(middle))
+
+
+def _padded(texts: pa.Array) -> bool:
+    """Whether a number has zeros in front."""
+    zeros = texts.filter(pc.starts_with(texts, "0"))
+    return bool(pc.any(pc.match_substring_regex(zeros, r"^0\d")).as_py())
+
+
+def _finish(column: Column, decimal: str) -> None:
+    """What the levels say, where they could all be counted."""
+    if column.levels is None:
+        return
+    for text in [text for text in column.levels if text in MISSING]:
+        column.missing[text] += column.levels.pop(text)
+    column.distinct, column.counted = len(column.levels), column.levels.total()
+    _measure_levels(column, dict(column.levels), decimal)

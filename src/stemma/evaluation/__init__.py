@@ -1,0 +1,13 @@
+"""How good predictions are. `stages/evaluate.py` calls these in turn:
+
+    calibration.py           the temperature of the scores
+    threshold.py             the probability from which a row counts as positive
+    decision.py              both of these together: from scores to decisions
+    baselines.py             simple models on the same rows
+    assessment.py            the model beside them: figures with bootstrap intervals, classes, slices
+    folds.py, parallel.py    cross-validation
+    gate.py                  what the figures must reach
+    record.py                all of it as plain data, evaluation.json
+
+The figures themselves are those of `stemma.metrics`; `stemma.report` shows them to people.
+"""

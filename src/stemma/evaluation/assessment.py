@@ -1,0 +1,146 @@
+"""The model and its baselines on the same rows: figures, intervals, classes, slices; all as plain data for a file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stemma import metrics
+from stemma.errors import SettingsError
+from stemma.evaluation import baselines, threshold
+from stemma.evaluation.settings import EvaluateSettings
+from stemma.files import finite
+from stemma.metrics.resampling import Interval, intervals
+from stemma.metrics.slices import Slice, cut
+from stemma.tables.arrays import Arrays
+from stemma.tables.columns import nearest
+from stemma.task import Task
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Predictions on validation and test rows, and the threshold that decides them.
+
+    Attributes:
+        predictions: by split: probabilities (rows, classes), or values (rows, 1).
+        baseline: that made them; None: the network did.
+    """
+
+    task: Task
+    predictions: Mapping[str, Array]
+    threshold: float | None
+    baseline: baselines.Baseline | None = None
+
+    def decided(self, split: str) -> Array | None:
+        """What is said of each row (rows,); None where no threshold was found."""
+        undecided = self.task.positive is not None and self.threshold is None
+        return None if undecided else self.task.decide(self.predictions[split], self.threshold)
+
+    def rows(self, split: str, y: Array, bins: int, kept: Any = slice(None)) -> metrics.Rows:
+        """Rows of a split, all or those kept, ready to be measured."""
+        decided = self.decided(split)
+        return metrics.Rows.of(
+            self.task, y[kept], self.predictions[split][kept], None if decided is None else decided[kept], bins
+        )
+
+
+def of_baseline(
+    made: baselines.Baseline, task: Task, splits: Mapping[str, Arrays], settings: EvaluateSettings
+) -> Judgement:
+    """A baseline, with a threshold of its own by the same rule."""
+    predictions = {name: made.predict(rows) for name, rows in splits.items()}
+    if task.positive is None:
+        return Judgement(task, predictions, None, made)
+    chosen = threshold.choose(splits["validation"].y, predictions["validation"][:, 1], settings)
+    return Judgement(task, predictions, chosen, made)
+
+
+def figures(
+    test: Arrays, model: Judgement, others: Mapping[str, Judgement], settings: EvaluateSettings
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The model's figures on the test rows with intervals, and each baseline's, with how far the model is ahead.
+
+    Every resample weighs the rows of all models alike, so a difference is of the same rows.
+    """
+    main = metrics.METRICS[model.task.main]
+    own = model.rows("test", test.y, settings.bins)
+    ready = {name: each.rows("test", test.y, settings.bins) for name, each in others.items()}
+
+    def measure(weights: Array | None = None) -> dict[str, float]:
+        found = metrics.figures(own, weights)
+        for name, rows in ready.items():
+            value = metrics.figures(rows, weights, [main])[main.name]
+            found |= {f"{name}/{main.name}": value, f"{name}/difference": found[main.name] - value}
+        return found
+
+    reach = intervals(measure, len(test.y), settings.bootstrap, settings.seed)
+    found = {name: _entry(value, reach.get(name)) for name, value in measure().items()}
+    compared = {}
+    for name, rows in ready.items():
+        every = {key: _entry(value, None) for key, value in metrics.figures(rows).items()}
+        every[main.name], ahead = found.pop(f"{name}/{main.name}"), found.pop(f"{name}/difference")
+        compared[name] = {"test": every, "ahead": {"metric": main.name} | ahead}
+    return found, compared
+
+
+def check_slices(columns: Sequence[str], offered: Sequence[str]) -> None:
+    """Refuse what is not a column of the prepared test rows.
+
+    Raises:
+        SettingsError: names the column and the nearest one.
+    """
+    for name in columns:
+        if name not in offered:
+            raise SettingsError(
+                f"evaluate.slices: {name!r} is not a column of data/prepared/test.parquet{nearest(name, offered)}"
+            )
+
+
+def by_slice(
+    test: Arrays, model: Judgement, columns: Mapping[str, bool], settings: EvaluateSettings
+) -> dict[str, list[dict[str, Any]]]:
+    """Column -> its slices with rows and figures; intervals for the figures shown first.
+
+    Args:
+        columns: by name; True for truth values.
+    """
+    return {
+        name: [_slice(test, model, part, settings) for part in cut(_values(test.frame[name], boolean))]
+        for name, boolean in columns.items()
+    }
+
+
+def _values(column: pd.Series, boolean: bool) -> list[Any]:
+    return (column.map({0.0: False, 1.0: True}) if boolean else column).tolist()
+
+
+def _slice(test: Arrays, model: Judgement, part: Slice, settings: EvaluateSettings) -> dict[str, Any]:
+    rows = model.rows("test", test.y, settings.bins, part.rows)
+    shown = [metrics.METRICS[name] for name in model.task.shown]
+    reach = intervals(lambda weights: metrics.figures(rows, weights, shown), rows.count, settings.bootstrap,
+                      settings.seed)  # fmt: skip
+    found = {name: _entry(value, reach.get(name)) for name, value in metrics.figures(rows).items()}
+    return {"value": part.value, "rows": rows.count, "test": found}
+
+
+def by_class(test: Arrays, model: Judgement) -> dict[str, Any]:
+    """The confusion matrix (actual, predicted), and the figures of each class against the rest."""
+    sample = metrics.Sample(model.rows("test", test.y, metrics.BINS))
+    precision, recall, f1 = sample.by_class
+    counts, areas = sample.confusion.astype(np.int64), metrics.areas(test.y, model.predictions["test"])
+    told = [
+        {"class": name, "rows": int(rows), "precision": float(precision[i]), "recall": float(recall[i]),
+         "f1": float(f1[i]), "roc_auc": areas[i][0], "pr_auc": areas[i][1]}
+        for i, (name, rows) in enumerate(zip(model.task.classes, counts.sum(axis=1), strict=True))
+    ]  # fmt: skip
+    return {"confusion": counts.tolist(), "classes": told}
+
+
+def _entry(value: float, interval: Interval | None) -> dict[str, float | None]:
+    low, high = interval or (None, None)
+    return {"value": finite(value), "low": low, "high": high}

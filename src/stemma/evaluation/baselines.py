@@ -1,0 +1,179 @@
+"""What simple models reach on the same rows: the figure that a network has to beat.
+
+    majority, mean        the shares of the classes, or the mean, of the training rows
+    logistic, ridge       scikit-learn's LogisticRegression or Ridge on the encoded rows, codes as one-hot
+    gradient_boosting     scikit-learn's HistGradientBoosting on the raw columns
+
+All with scikit-learn's defaults, on one thread, so that the same rows give the same bytes on any machine's number of
+cores. Of a large table each learns from a sample of rows (ROWS, CELLS), and `Baseline.rows` says how many.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stemma.tables.arrays import Arrays
+from stemma.tables.profile import Profile
+from stemma.task import Task
+from stemma.training.base import Problem
+
+Array = NDArray[Any]
+Predict = Callable[[Arrays], Array]
+ROWS = 100_000  # learned from, at most
+CELLS = 10_000_000  # rows * columns * outputs, at most
+LEAST = 1_000  # rows are learned from however wide they are
+LEVELS = 254  # of a categorical column; HistGradientBoosting takes 255, one is for all others
+ITERATIONS = 200  # of the logistic regression, at most
+BASELINES = {
+    "majority": "class shares", "mean": "mean", "logistic": "logistic regression", "ridge": "ridge regression",
+    "gradient_boosting": "gradient boosting",
+}  # fmt: skip
+NETWORK = "this network"
+CONSTANT = ("majority", "mean")  # the same prediction for every row
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A fitted baseline.
+
+    Attributes:
+        rows: it learned from.
+        converged: whether its solver came to an end; None where it has none.
+        predict: probabilities (rows, classes), or values (rows, 1), as a network gives them.
+    """
+
+    name: str
+    rows: int
+    converged: bool | None
+    predict: Predict
+
+
+def names(task: Task) -> tuple[str, ...]:
+    """In the order in which they are shown."""
+    return (*(("majority", "logistic") if task.classes else ("mean", "ridge")), "gradient_boosting")
+
+
+def fit(problem: Problem, about: Profile, train: Arrays, seed: int) -> tuple[Baseline, ...]:
+    """All baselines of a task, fitted to the training rows."""
+    first, linear, trees = names(problem.task)
+    encoded = sample(train, problem.inputs * problem.outputs, seed)
+    raw = sample(train, len(about.features) * problem.outputs, seed)
+    return (
+        Baseline(first, len(train.y), None, _constant(problem, train)),
+        Baseline(linear, len(encoded.y), *_linear(problem, encoded)),
+        Baseline(trees, len(raw.y), None, _boosting(problem, about, raw, seed)),
+    )
+
+
+def sample(train: Arrays, width: int, seed: int) -> Arrays:
+    """All rows, or as many by chance as are allowed at this width."""
+    most = min(ROWS, max(LEAST, CELLS // max(1, width)))
+    if len(train.y) <= most:
+        return train
+    kept = np.sort(np.random.default_rng(seed).choice(len(train.y), most, replace=False))
+    return Arrays(train.x[kept], train.y[kept], train.frame.iloc[kept])
+
+
+def _constant(problem: Problem, train: Arrays) -> Predict:
+    if not problem.task.classes:
+        values = np.array([train.y.mean()])
+    else:
+        values = np.bincount(train.y.astype(np.int64), minlength=len(problem.task.classes)) / len(train.y)
+    return lambda rows: np.tile(values, (len(rows.y), 1))
+
+
+def _linear(problem: Problem, train: Arrays) -> tuple[bool | None, Predict]:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    x = _design(problem, train.x)
+    if not problem.task.classes:
+        ridge = _limited(lambda: Ridge().fit(x, train.y))
+        return None, lambda rows: _limited(lambda: ridge.predict(_design(problem, rows.x)))[:, None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # told by `converged`
+        model = _limited(lambda: LogisticRegression(max_iter=ITERATIONS).fit(x, train.y.astype(np.int64)))
+    ended = bool(np.max(model.n_iter_) < ITERATIONS)
+    return ended, lambda rows: _limited(lambda: _all_classes(problem, model, _design(problem, rows.x)))
+
+
+def _design(problem: Problem, x: Array) -> Any:
+    """Encoded rows in float64, codes as one-hot; sparse where there are codes."""
+    codes = [block for block in problem.blocks if block.kind == "code"]
+    if not codes:
+        return x.astype(np.float64)
+    from scipy import sparse
+
+    plain = np.ones(x.shape[1], bool)
+    plain[[block.start for block in codes]] = False
+    parts = [sparse.csr_array(x[:, plain].astype(np.float64))]
+    for block in codes:
+        places = (np.arange(len(x)), x[:, block.start].astype(np.int64))
+        parts.append(sparse.csr_array((np.ones(len(x)), places), shape=(len(x), block.size)))
+    return sparse.hstack(parts, format="csr")
+
+
+def _boosting(problem: Problem, about: Profile, train: Arrays, seed: int) -> Predict:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    levels = {name: _levels(train.frame[name]) for name, role in about.features if role == "categorical"}
+    categorical = [role == "categorical" for _, role in about.features]
+    x = _columns(about, train.frame, levels)
+    if not problem.task.classes:
+        trees = HistGradientBoostingRegressor(categorical_features=categorical, random_state=seed)
+        _limited(lambda: trees.fit(x, train.y))
+        return lambda rows: _limited(lambda: trees.predict(_columns(about, rows.frame, levels)))[:, None]
+    y = train.y.astype(np.int64)
+    # Early stopping as by default, unless a class is too rare for its split of the rows.
+    early = len(y) > 10_000 and int(np.unique(y, return_counts=True)[1].min()) > 1
+    forest = HistGradientBoostingClassifier(categorical_features=categorical, random_state=seed, early_stopping=early)
+    _limited(lambda: forest.fit(x, y))
+    return lambda rows: _limited(lambda: _all_classes(problem, forest, _columns(about, rows.frame, levels)))
+
+
+def _columns(about: Profile, frame: pd.DataFrame, levels: dict[str, list[str]]) -> Array:
+    """Raw columns (rows, features) as float64: numbers, seconds since 1970, codes of texts; NaN where there is none."""
+    made = np.empty((len(frame), len(about.features)))
+    for place, (name, role) in enumerate(about.features):
+        column = frame[name]
+        if role == "categorical":
+            made[:, place] = _codes(column, levels[name])
+        elif role == "date":
+            moments = column.to_numpy("datetime64[us]")
+            made[:, place] = np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / 1e6)
+        else:
+            made[:, place] = column.to_numpy(np.float64, na_value=np.nan)
+    return made
+
+
+def _levels(column: pd.Series) -> list[str]:
+    """The texts of a column, the most frequent first."""
+    counts = column.astype(str).value_counts(sort=False)
+    return [str(text) for text in counts.sort_index().sort_values(ascending=False, kind="stable").index]
+
+
+def _codes(column: pd.Series, levels: Sequence[str]) -> Array:
+    """Numbers from 0, one for all levels beyond LEVELS; NaN for a text that is none of them."""
+    codes = pd.Categorical(column.astype(str), categories=levels).codes.astype(np.float64)
+    codes[codes < 0] = np.nan
+    return np.minimum(codes, LEVELS)
+
+
+def _all_classes(problem: Problem, model: Any, x: Any) -> Array:
+    """Probabilities of every class, 0 for one that the sample lacked."""
+    made = np.zeros((x.shape[0], len(problem.task.classes)))
+    made[:, model.classes_] = model.predict_proba(x)
+    return made
+
+
+def _limited(work: Callable[[], Any]) -> Any:
+    """On one thread: sums are cut by threads."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        return work()

@@ -1,0 +1,110 @@
+"""k-fold cross-validation: encoder, network, temperature and threshold made anew for every fold.
+
+Each fold is a process of its own. Its figures depend on its rows and the settings alone.
+"""
+
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stemma import metrics
+from stemma.evaluation import decision, parallel
+from stemma.evaluation.settings import Settings
+from stemma.settings import Entry
+from stemma.tables import arrays, encode, profile, split
+from stemma.training import networks
+from stemma.training.base import Problem, Rows
+
+SPLITS = split.SPLITS
+Figures = dict[str, float]
+Triple = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def cross_validate(
+    settings: Settings, table: Mapping[str, Entry], prepared: Path, scratch: Path, k: int
+) -> dict[str, Any]:
+    """Fit and judge k networks; the figures of each fold, and of each figure mean, deviation and 95 % interval.
+
+    Args:
+        table: of the networks that settings can name.
+        prepared: data/prepared; the folds are cut from the rows of all its splits.
+        scratch: a folder for the checkpoints, removed at the end.
+
+    Raises:
+        DataError: the table cannot be cut into k folds.
+        EvaluationError: a fold failed; the line names it.
+    """
+    about = profile.read(prepared)
+    triples = split.folds(whole(prepared, about), settings.data, k)
+    jobs = [(settings, table, prepared, scratch / f"{number}.safetensors", rows) for number, rows in enumerate(triples)]
+    names = [f"evaluate.folds: fold {number} of {k}" for number in range(1, k + 1)]
+    try:
+        figures = parallel.run(judge, jobs, names, max(1, parallel.cores() // settings.train.threads))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    sizes = [{name: len(rows) for name, rows in zip(SPLITS, triple, strict=True)} for triple in triples]
+    ratio = float(np.mean([size["test"] / size["train"] for size in sizes]))
+    return {
+        "k": k,
+        "folds": [{"rows": rows, "test": found} for rows, found in zip(sizes, figures, strict=True)],
+        "summary": summary(figures, ratio),
+    }
+
+
+def summary(figures: Sequence[Mapping[str, float]], ratio: float) -> dict[str, dict[str, float]]:
+    """Mean, standard deviation and interval of each figure over the folds; NaN where a fold has none.
+
+    The training rows of two folds are mostly the same, so the plain t interval is too narrow. Its variance is therefore
+    deviation^2 * (1 / k + test rows / training rows) (Nadeau and Bengio, Inference for the Generalization Error,
+    Machine Learning 52, 2003), with k - 1 degrees of freedom.
+
+    Args:
+        ratio: test rows / training rows of a fold.
+    """
+    from scipy.stats import t
+
+    k = len(figures)
+    reach = float(t.ppf(0.975, k - 1)) * math.sqrt(1 / k + ratio)
+    made = {}
+    for name in figures[0]:
+        values = np.array([found[name] for found in figures])
+        mean, deviation = float(values.mean()), float(values.std(ddof=1))
+        half = reach * deviation
+        made[name] = {"mean": mean, "deviation": deviation, "low": mean - half, "high": mean + half}
+    return made
+
+
+def whole(prepared: Path, about: profile.Profile) -> pd.DataFrame:
+    """The canonical table: the rows of all splits in the order of the source."""
+    frame = pd.concat([arrays.read_frame(prepared, name) for name in SPLITS], ignore_index=True)
+    return frame.sort_values(about.row, ignore_index=True).drop(columns=about.row)
+
+
+def judge(settings: Settings, table: Mapping[str, Entry], prepared: Path, checkpoint: Path, triple: Triple) -> Figures:
+    """One fold: fit on its training rows, choose on its validation rows, judge on its test rows.
+
+    It starts from new weights: those that `train.init_from` names may have seen its test rows. So nothing is frozen.
+    """
+    about = profile.read(prepared)
+    frame = whole(prepared, about)
+    fitted = encode.fit(frame.iloc[triple[0]], about.features, settings.prepare)
+    encoder = encode.Encoder(fitted.graph)
+    parts = [frame.iloc[rows] for rows in triple]
+    train, validation, test = (Rows(encoder.encode(part), arrays.labels(part[about.target], about)) for part in parts)
+    task = about.task
+    if not task.classes:
+        task = replace(task, mean=float(train.y.mean()), deviation=float(train.y.std()))
+    problem = Problem(task, encoder.width, fitted.blocks)
+    model = networks.create(table, settings.model, problem, settings.train.threads)
+    model.fit(train, validation, settings.train.model_copy(update={"resume": False, "freeze": ()}), checkpoint)
+    chosen = decision.decide(task, model.scores(validation.x), validation.y, settings.evaluate)
+    predicted = chosen.predictions(task, model.scores(test.x))
+    return metrics.figures(
+        metrics.Rows.of(task, test.y, predicted, task.decide(predicted, chosen.threshold), settings.evaluate.bins)
+    )

@@ -1,0 +1,91 @@
+"""The quality gate: what figures on the test rows must reach."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stemma import metrics
+from stemma.errors import SettingsError
+from stemma.evaluation import baselines
+from stemma.metrics import Better
+from stemma.tables.columns import nearest
+from stemma.task import Task
+
+BETTER_THAN = "better_than"
+
+
+@dataclass(frozen=True)
+class Demand:
+    """One line of the gate.
+
+    Attributes:
+        metric: name of the figure.
+        better: which way.
+        figure: on the test rows; None where it is not defined, which does not pass.
+        needed: the least that is allowed, or the most of a figure where less is better.
+        baseline: which must be surpassed by the figure, not just met; None for a plain number.
+    """
+
+    metric: str
+    better: Better
+    figure: float | None
+    needed: float | None
+    baseline: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        if self.figure is None or self.needed is None:
+            return False
+        gain = self.figure - self.needed
+        if self.better == "lower":
+            gain = -gain
+        return gain > 0 if self.baseline else gain >= 0
+
+    def __str__(self) -> str:
+        figure = "not defined" if self.figure is None else f"{self.figure:.4f}"
+        needed = "not defined" if self.needed is None else f"{self.needed:.4g}"
+        if self.baseline:
+            return f"{self.metric} {figure} on the test rows is not better than {self.baseline} ({needed})"
+        asked = "allows at most" if self.better == "lower" else "asks for at least"
+        return f"{self.metric} {figure} on the test rows, evaluate.minimum {asked} {needed}"
+
+
+def check(minimum: Mapping[str, float | str], task: Task) -> None:
+    """Refuse names that do not exist, before anything is computed.
+
+    Raises:
+        SettingsError: names the first unknown metric or baseline, with the nearest one.
+    """
+    known = (*metrics.names(task.kind), BETTER_THAN)
+    for name, needed in minimum.items():
+        if name not in known:
+            raise SettingsError(f"evaluate.minimum: {name!r} is no metric of a {task.kind} task{nearest(name, known)}")
+        if name == BETTER_THAN:
+            if needed not in baselines.names(task):
+                offered = baselines.names(task)
+                raise SettingsError(
+                    f"evaluate.minimum.better_than: {needed!r} is none of {', '.join(offered)}"
+                    f"{nearest(str(needed), offered)}"
+                )
+        elif isinstance(needed, str):
+            raise SettingsError(f"evaluate.minimum.{name}: {needed!r} is not a number")
+
+
+def demands(
+    minimum: Mapping[str, float | str],
+    task: Task,
+    figures: Mapping[str, float | None],
+    others: Mapping[str, Mapping[str, float | None]],
+) -> tuple[Demand, ...]:
+    """What the gate asks beside what there is.
+
+    Args:
+        figures: on the test rows; None where not defined.
+        others: the same of each baseline.
+    """
+    made = []
+    for name, needed in minimum.items():
+        metric, least, baseline = name, needed, None
+        if isinstance(needed, str):
+            metric, least, baseline = task.main, others[needed][task.main], needed
+        made.append(Demand(metric, metrics.better(metric), figures[metric], least, baseline))
+    return tuple(made)

@@ -1,0 +1,91 @@
+"""Everything that is known of an evaluation, as plain data: what evaluation.json holds and the report tells."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from stemma import metrics
+from stemma.evaluation import assessment, gate
+from stemma.evaluation.assessment import Judgement
+from stemma.evaluation.decision import Decision
+from stemma.evaluation.settings import Settings
+from stemma.files import finite
+from stemma.tables.arrays import Arrays
+from stemma.tables.columns import splitting
+from stemma.tables.profile import Profile
+from stemma.tables.settings import Table
+
+FORMAT = 1
+
+
+def make(
+    settings: Settings,
+    about: Profile,
+    splits: Mapping[str, Arrays],
+    chosen: Decision,
+    network: Judgement,
+    others: Mapping[str, Judgement],
+    folds: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """The record; a number that is not defined is None.
+
+    Args:
+        splits: validation and test.
+        others: the baselines, by name.
+        folds: what `folds.cross_validate` gave.
+    """
+    task, test, own = about.task, splits["test"], settings.evaluate
+    found, compared = assessment.figures(test, network, others, own)
+    figures = {name: entry["value"] for name, entry in found.items()}
+    of_others = {name: {key: each["value"] for key, each in e["test"].items()} for name, e in compared.items()}
+    demands = gate.demands(own.minimum, task, figures, of_others)
+    sliced = {name: (name, "boolean") in about.features for name in own.slices}
+    told = {
+        "format": FORMAT,
+        "task": task.kind,
+        "target": about.target,
+        "positive": task.positive,
+        "main": task.main,
+        "data": _data(settings.data, about),
+        "model": settings.model.model_dump(mode="json"),
+        "train": settings.train.model_dump(mode="json", exclude={"resume"}),
+        "evaluate": own.model_dump(mode="json"),
+        "decision": asdict(chosen),
+        "validation": metrics.figures(network.rows("validation", splits["validation"].y, own.bins)),
+        "test": {name: entry | _about(name) for name, entry in found.items()},
+        "best_possible": _best_possible(about, splits),
+        "baselines": {name: _baseline(each) | compared[name] for name, each in others.items()},
+        "slices": assessment.by_slice(test, network, sliced, own),
+        "folds": folds,
+        "gate": [asdict(demand) | {"passed": demand.passed} for demand in demands],
+    }
+    by_class = assessment.by_class(test, network) if task.classes else {}
+    return finite(told | by_class)
+
+
+def _about(name: str) -> dict[str, str | None]:
+    """What whoever reads a figure must know of it."""
+    return {"better": metrics.METRICS[name].better, "unit": metrics.METRICS[name].unit}
+
+
+def _data(settings: Table, about: Profile) -> dict[str, Any]:
+    by = "".join(f"by {setting} ({name})" for setting, name in splitting(settings).items())
+    return {
+        "source": about.raw["source"],
+        "rows": about.raw["rows"],
+        "splits": {name: entry["rows"] for name, entry in about.raw["splits"].items()},
+        "split": by or f"by chance with seed {settings.split.seed}",
+        "features": [name for name, _ in about.features],
+    }
+
+
+def _best_possible(about: Profile, splits: Mapping[str, Arrays]) -> dict[str, float] | None:
+    """The best ROC-AUC that any model could reach on these rows, where the true probability is known."""
+    if about.bayes is None:
+        return None
+    return {name: metrics.roc_auc(rows.y == 1, rows.frame[about.bayes].to_numpy()) for name, rows in splits.items()}
+
+
+def _baseline(judged: Judgement) -> dict[str, Any]:
+    made = judged.baseline
+    return {} if made is None else {"rows": made.rows, "converged": made.converged, "threshold": judged.threshold}

@@ -1,0 +1,46 @@
+"""The section `evaluate`."""
+
+from typing import Annotated, Literal, Protocol
+
+from pydantic import Field, PositiveFloat
+
+from stemma.settings import Section, Seed, Share
+from stemma.tables.settings import PrepareSettings, Table
+from stemma.training.settings import ModelSettings, TrainSettings
+
+
+class Costs(Section):
+    """What a wrong decision costs, in any unit."""
+
+    false_positive: PositiveFloat
+    false_negative: PositiveFloat
+
+
+class EvaluateSettings(Section):
+    """How predictions are judged."""
+
+    threshold: Share | Literal["f1", "youden", "cost", "recall_at_precision"]  # a probability, or a rule
+    costs: Costs  # of the rule cost
+    precision: Share  # of the rule recall_at_precision: the least precision
+    calibration: Literal["none", "temperature"]
+    bins: Annotated[int, Field(ge=2, le=1000)]
+    bootstrap: Annotated[int, Field(ge=0, le=100_000)]  # resamples behind each 95 % interval; 0: no intervals
+    slices: tuple[str, ...]  # columns whose every value is judged by itself
+    folds: Annotated[int, Field(ge=2, le=100)] | None  # of a cross-validation; None: none
+    minimum: dict[str, float | str]  # the quality gate: figures on the test rows, and better_than: a baseline
+    seed: Seed
+
+
+class Settings(Protocol):
+    """The sections that made a network, of a project that may have more."""
+
+    @property
+    def data(self) -> Table: ...
+    @property
+    def prepare(self) -> PrepareSettings: ...
+    @property
+    def model(self) -> ModelSettings: ...
+    @property
+    def train(self) -> TrainSettings: ...
+    @property
+    def evaluate(self) -> EvaluateSettings: ...

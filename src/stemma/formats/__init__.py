@@ -1,0 +1,196 @@
+"""What a fitted network can be exported to: the table FORMATS, one module per format and framework.
+
+    graph.py       onnx: encoder and network in one graph, by onnx.py; optimise.py folds and halves
+    tensors.py     safetensors
+    replay.py      a written file, run in a process of its own
+    parity.py      the difference between what it gives and what the network gives
+
+What knows a framework is in its folder of `stemma.frameworks`:
+
+    torch/program.py         torch_export
+    tensorflow/archive.py    h5, keras
+    tensorflow/lite.py       tflite
+    tensorflow/saved.py      saved_model; the encoder and a PyTorch network come to it by translate.py
+
+To add one: a module with `write(served, file)` and `run(file, arrays)`, and a line in FORMATS. `run` is called in a
+process of its own, which knows nothing but the file: what it gives is compared with the network on every test row.
+docs/formats.md has the same table for people.
+"""
+
+import difflib
+import importlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stemma.errors import ExportError, StemmaError
+from stemma.settings import Chosen, Entry
+
+if TYPE_CHECKING:  # whoever loads settings, or runs a file in a process of its own, needs none of these
+    from stemma.formats.settings import ExportSettings
+    from stemma.training.base import Floats, Model, Problem
+
+ENCODED = "encoded"
+ABOUT, ENCODER = "model.json", "encoder.onnx"  # beside a file that takes encoded rows
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Attributes:
+        file: its name in the folder of the export.
+        modules: what writes and runs it, by the framework that it is made from.
+        encoded: whether it takes encoded rows (rows, inputs) float32 as `encoded`, not the table's columns (rows, 1).
+        scores: whether it gives scores, not probabilities or predictions.
+        kept: whether the same network gives the same bytes, so that DVC may keep it; else it is made on demand.
+        code: whether the network's own class builds it again: `run` also takes its entry, as two texts.
+    """
+
+    file: str
+    modules: Mapping[str, str]
+    encoded: bool = False
+    scores: bool = False
+    kept: bool = True
+    code: bool = False
+
+
+GRAPH, TENSORS = "stemma.formats.graph", "stemma.formats.tensors"
+KERAS, TORCH = "stemma.frameworks.tensorflow", "stemma.frameworks.torch"
+FORMATS = {
+    "onnx": Format("model.onnx", {"torch": GRAPH, "tensorflow": GRAPH}),
+    "saved_model": Format("saved_model", {"torch": f"{KERAS}.saved", "tensorflow": f"{KERAS}.saved"}, kept=False),
+    "tflite": Format("model.tflite", {"tensorflow": f"{KERAS}.lite"}, encoded=True),
+    "h5": Format("model.h5", {"tensorflow": f"{KERAS}.archive"}, encoded=True, scores=True, code=True),
+    "keras": Format("model.keras", {"tensorflow": f"{KERAS}.archive"}, encoded=True, scores=True, code=True),
+    "torch_export": Format("model.pt2", {"torch": f"{TORCH}.program"}, encoded=True),
+    "safetensors": Format(
+        "model.safetensors", {"torch": TENSORS, "tensorflow": TENSORS}, encoded=True, scores=True, code=True
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Served:
+    """A fitted network with what stands before and behind it.
+
+    Attributes:
+        entry: of the network, in the project's table.
+        encoder: the graph of ONNX that encodes rows.
+        features: (name, role) of the columns that it takes.
+        temperature: divides the scores of classes.
+        settings: the section `export`.
+        name: of the package.
+        x: encoded test rows (rows, inputs).
+    """
+
+    model: "Model"
+    entry: Entry
+    encoder: bytes
+    features: tuple[tuple[str, str], ...]
+    temperature: float
+    settings: "ExportSettings"
+    name: str
+    x: "Floats"
+
+    @property
+    def problem(self) -> "Problem":
+        return self.model.problem
+
+    @property
+    def output(self) -> str:
+        """Of the whole, as ONNX and the bundle name it."""
+        return self.problem.task.output
+
+    def predictions(self, scores: "Floats") -> "Floats":
+        """Probabilities (rows, classes), or values (rows, 1)."""
+        return self.problem.task.predictions(scores / np.float32(self.temperature))
+
+    def about(self) -> str:
+        """What a file of the network alone does not say: how it is built, what it takes, what its scores mean."""
+        task = self.problem.task
+        told = {
+            "format": 1,
+            "framework": self.model.framework,
+            "model": self.model.settings.model_dump(mode="json"),
+            "problem": {"task": task.kind, "classes": task.classes, "mean": task.mean, "deviation": task.deviation}
+            | {"inputs": self.problem.inputs, "blocks": [asdict(block) for block in self.problem.blocks]},
+            "temperature": self.temperature,
+            "features": [{"name": name, "role": role} for name, role in self.features],
+            "output": self.output,
+        }
+        return json.dumps(told, indent=2, sort_keys=True) + "\n"
+
+
+def chosen(names: Sequence[str] | str, framework: str) -> tuple[str, ...]:
+    """The formats that the setting `formats` asks for, in the order of FORMATS.
+
+    Args:
+        names: of formats, onnx among them; or "all": every one that DVC can keep of this framework's networks.
+
+    Raises:
+        ExportError: one is unknown, cannot be made from this framework, or is made on demand alone.
+    """
+    if names == "all":
+        return tuple(name for name, each in FORMATS.items() if each.kept and framework in each.modules)
+    wrong = [fault for name in names if (fault := refusal(name, framework))]
+    wrong += [
+        f"{name} is not kept by DVC, for its bytes change at every export: make it by "
+        f"`stemma export REV --format {name}`"
+        for name in names
+        if name in FORMATS and not FORMATS[name].kept
+    ]
+    if "onnx" not in names:
+        wrong.append("onnx is missing: the pipeline packages it, so it is always made")
+    if wrong:
+        raise ExportError(wrong[0])
+    return tuple(name for name in FORMATS if name in names)
+
+
+def faults(values: Mapping[str, Any], _: Mapping[str, Chosen]) -> list[str]:
+    """What is wrong with the formats that the section `export` names: said before anything is trained."""
+    model, export = values.get("model"), values.get("export")
+    if not isinstance(model, dict) or model.get("framework") not in ("torch", "tensorflow"):
+        return []
+    named = export.get("formats") if isinstance(export, dict) else None
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        return []
+    try:
+        chosen(named, model["framework"])
+    except ExportError as error:
+        return [f"export.formats: {error}"]
+    return []
+
+
+def refusal(name: str, framework: str) -> str | None:
+    """Why a network of this framework cannot be exported to this format; None where it can."""
+    if name not in FORMATS:
+        close = difflib.get_close_matches(name, FORMATS, n=1)
+        return f"{name!r} is none of {', '.join(FORMATS)}" + (f" (did you mean {close[0]}?)" if close else "")
+    if framework in FORMATS[name].modules:
+        return None
+    there = [other for other, each in FORMATS.items() if framework in each.modules]
+    return (
+        f"{name} is made from {' or '.join(FORMATS[name].modules)}, and this network is of {framework}: "
+        f"of that there are {', '.join(there)}"
+    )
+
+
+def ways(name: str, framework: str) -> tuple[Callable[[Served, Path], None], Callable[..., Any]]:
+    """What writes a format of a framework's network, and what runs the file.
+
+    Raises:
+        MissingExtra: a package that it needs is not installed.
+    """
+    module = importlib.import_module(FORMATS[name].modules[framework])
+    return module.write, module.run
+
+
+def unwritable(name: str, error: Exception) -> StemmaError:
+    """The one line for what a framework's exporter says in many."""
+    told = " ".join(str(error).split()) or type(error).__name__
+    return ExportError(f"{name} cannot be made of this network ({told:.300})")

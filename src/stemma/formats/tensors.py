@@ -1,0 +1,31 @@
+"""The format safetensors: all tensors in one file that holds nothing else; model.json tells how to build on them."""
+
+import json
+from pathlib import Path
+
+from safetensors.numpy import load_file, save
+
+import stemma.task
+from stemma.formats import ABOUT, ENCODED, Served
+from stemma.formats.replay import Arrays
+from stemma.settings import Entry
+from stemma.tables.profile import Block
+from stemma.training.base import Floats, Problem
+
+
+def write(served: Served, file: Path) -> None:
+    """The tensors by the names that the network gives them; no metadata, which would come in any order."""
+    file.write_bytes(save(served.model.network_weights()))
+
+
+def run(file: Path, arrays: Arrays, network: str, settings: str) -> Floats:
+    """Scores (rows, outputs) of the network of this entry, as model.json beside the file describes it."""
+    about = json.loads((file.parent / ABOUT).read_text(encoding="utf-8"))
+    told = about["problem"]
+    task = stemma.task.of(told["task"], told["classes"], mean=told["mean"], deviation=told["deviation"])
+    problem = Problem(task, told["inputs"], tuple(Block(**each) for each in told["blocks"]))
+    entry = Entry.of_words(network, settings)
+    chosen = entry.settings.model_validate_json(json.dumps(about["model"]))
+    model = entry.load()(chosen, problem)
+    model.set_network_weights(load_file(file))
+    return model.scores(arrays[ENCODED])

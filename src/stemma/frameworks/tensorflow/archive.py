@@ -1,0 +1,69 @@
+"""The formats h5 and keras: the network as Keras saves it, encoded rows in, scores out. It can be trained on.
+
+A layer of one's own is read back once its module is imported; nothing else of Python is in the file, and safe mode
+refuses a Lambda. `.keras` is rewritten without the date, and with numbers in place of what Python calls its objects.
+"""
+
+import importlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from stemma.formats import ENCODED, Served, unwritable
+from stemma.formats.replay import Arrays
+from stemma.frameworks.tensorflow.head import silent
+from stemma.training.base import Floats
+
+DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
+CHUNK = 65_536  # rows run at once
+
+
+def write(served: Served, file: Path) -> None:
+    """The network without its optimizer.
+
+    Raises:
+        ExportError: Keras cannot write a layer.
+    """
+    try:
+        with silent():
+            served.model.network.save(file, include_optimizer=False)  # type: ignore[attr-defined]
+    except Exception as error:  # what a layer of one's own can raise has no common base
+        raise unwritable(file.suffix[1:], error) from error
+    if file.suffix == ".keras":
+        _settle(file)
+
+
+def run(file: Path, arrays: Arrays, network: str, settings: str) -> Floats:
+    """Scores (rows, outputs) of encoded rows."""
+    importlib.import_module(network.split(":")[0])  # where its layers are
+    loaded = keras.models.load_model(file, compile=False, safe_mode=True)
+    x = arrays[ENCODED]
+    parts = [loaded(x[start : start + CHUNK], training=False) for start in range(0, max(len(x), 1), CHUNK)]
+    return keras.ops.convert_to_numpy(keras.ops.concatenate(parts))
+
+
+def _settle(file: Path) -> None:
+    """Write a .keras file again with the same bytes for the same network."""
+    with zipfile.ZipFile(file) as archive:
+        content = {name: archive.read(name) for name in sorted(archive.namelist())}
+    metadata = json.loads(content["metadata.json"]) | {"date_saved": "1980-01-01@00:00:00"}
+    content["metadata.json"] = json.dumps(metadata, sort_keys=True).encode()
+    content["config.json"] = json.dumps(_numbered(json.loads(content["config.json"]), {})).encode()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, part in content.items():
+            archive.writestr(zipfile.ZipInfo(name, DATE), part)
+
+
+def _numbered(value: Any, seen: dict[int, int]) -> Any:
+    """The same settings; objects that are shared, which Keras names by their place in memory, are counted from 1."""
+    if isinstance(value, list):
+        return [_numbered(each, seen) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: seen.setdefault(each, len(seen) + 1) if key == "shared_object_id" and each else _numbered(each, seen)
+        for key, each in value.items()
+    }

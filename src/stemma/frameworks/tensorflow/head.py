@@ -1,0 +1,59 @@
+"""A network as a graph of constants, and what turns its scores into predictions, in TensorFlow's operators."""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from stemma.formats import Served
+from stemma.frameworks.tensorflow import _quiet
+
+with contextlib.suppress(RuntimeError):  # it runs already, as the network's own module set it up
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def frozen(served: Served) -> Any:
+    """A Keras network as a function of tensors: encoded rows (rows, inputs) -> scores (rows, outputs).
+
+    Its variables are constants: a TFLite file would have to be told to fill them before the first row.
+    """
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    network = served.model.network  # type: ignore[attr-defined]
+    spec = tf.TensorSpec((None, served.problem.inputs), tf.float32, name="encoded")
+    function = tf.function(lambda encoded: network(encoded, training=False), input_signature=[spec])
+    constant = convert_variables_to_constants_v2(function.get_concrete_function())
+    graph, given, wanted = constant.graph.as_graph_def(), constant.inputs[0].name, constant.outputs[0].name
+    return lambda encoded: tf.graph_util.import_graph_def(graph, {given: encoded}, [wanted], name="network")[0]
+
+
+def predictions(served: Served, scores: Any) -> Any:
+    """Scores (rows, outputs) -> probabilities (rows, classes), or values (rows, 1)."""
+    task = served.problem.task
+    if task.head == "rescale":
+        return scores * task.deviation + task.mean
+    scores = scores / served.temperature
+    if task.head == "sigmoid":
+        scores = tf.concat([tf.zeros_like(scores), scores], axis=1)
+    return tf.nn.softmax(scores, axis=1)
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """TensorFlow and Keras report their progress, and call the older of their formats old; no user here needs it."""
+    loggers = [logging.getLogger(name) for name in ("tensorflow", "absl")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    with _quiet(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,38 @@
+"""The format tflite: encoded rows in, probabilities or a prediction out, for ai-edge-litert on small devices."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from stemma.errors import MissingExtra
+from stemma.formats import Served, unwritable
+from stemma.formats.replay import run_tflite as run
+from stemma.frameworks.tensorflow.head import frozen, predictions, silent
+
+__all__ = ["run", "write"]
+
+
+def write(served: Served, file: Path) -> None:
+    """Network and head as the signature `serving_default`: `encoded` to the output, by its name.
+
+    Raises:
+        MissingExtra: the runtime, which the file is proved with, is not installed.
+        ExportError: a layer has no operator of TFLite.
+    """
+    if find_spec("ai_edge_litert") is None:
+        raise MissingExtra("ai-edge-litert", "tensorflow")
+    spec = tf.TensorSpec((None, served.problem.inputs), tf.float32, name="encoded")
+    try:
+        with silent():
+            network = frozen(served)
+
+            def serve(encoded: Any) -> dict[str, Any]:
+                return {served.output: predictions(served, network(encoded))}
+
+            function = tf.function(serve, input_signature=[spec]).get_concrete_function()
+            content = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module()).convert()
+    except Exception as error:  # the converter's errors have no common base
+        raise unwritable("tflite", error) from error
+    file.write_bytes(content)

@@ -1,0 +1,83 @@
+"""The format saved_model: named columns in, probabilities or a prediction out, in the layout of TensorFlow Serving.
+
+    saved_model/NAME/1/saved_model.pb    signature serving_default: an input (rows, 1) per column, by its name
+
+A graph of constants: the encoder, translated from ONNX, then the network, then the head. A Keras network is frozen as
+it is; one of PyTorch is translated too.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import tensorflow as tf
+
+from stemma.formats import Served, unwritable
+from stemma.formats.replay import Arrays
+from stemma.frameworks.tensorflow.head import frozen, predictions, silent
+from stemma.frameworks.tensorflow.translate import TYPES, translate
+from stemma.training.base import Floats
+
+VERSION = "1"  # the folder of the first version, in TensorFlow Serving's words
+SIGNATURE = "serving_default"
+OPSET = 18  # that a network of PyTorch is translated from
+CHUNK = 16_384  # rows run at once
+
+
+def write(served: Served, file: Path) -> None:
+    """The folder.
+
+    Raises:
+        ExportError: an operator of a PyTorch network has no translation, or TensorFlow cannot freeze the network.
+    """
+    encoder = onnx.load_model_from_string(served.encoder)
+    network = _network(served)
+    with silent(), tf.Graph().as_default():
+        columns = {
+            value.name: tf.compat.v1.placeholder(
+                TYPES[value.type.tensor_type.elem_type], (None, 1), name=f"column_{number}"
+            )
+            for number, value in enumerate(encoder.graph.input)
+        }
+        (encoded,), tables = translate(encoder, columns)
+        outputs = {served.output: predictions(served, network(encoded))}
+        _save(file / served.name / VERSION, columns, outputs, tables)
+
+
+def run(file: Path, arrays: Arrays) -> Floats:
+    """What the signature gives for columns."""
+    (folder,) = file.glob(f"*/{VERSION}")
+    v1 = tf.compat.v1
+    with silent(), tf.Graph().as_default(), v1.Session() as session:
+        # By the tensors of the signature, as TensorFlow Serving does: Python could not call it with a column `self`.
+        signature = v1.saved_model.load(session, [tf.saved_model.SERVING], str(folder)).signature_def[SIGNATURE]
+        (output,) = (each.name for each in signature.outputs.values())
+        parts = []
+        for start in range(0, max(len(next(iter(arrays.values()))), 1), CHUNK):
+            rows = {signature.inputs[name].name: values[start : start + CHUNK] for name, values in arrays.items()}
+            parts.append(session.run(output, rows))
+    return np.concatenate(parts)
+
+
+def _network(served: Served) -> Callable[[Any], Any]:
+    """Encoded rows (rows, inputs) -> scores (rows, outputs)."""
+    try:
+        if served.model.framework == "tensorflow":
+            with silent():
+                return frozen(served)
+        network = served.model.onnx(OPSET)
+    except Exception as error:  # what a layer of one's own can raise has no common base
+        raise unwritable("saved_model", error) from error
+    return lambda encoded: translate(network, {network.graph.input[0].name: encoded})[0][0]
+
+
+def _save(folder: Path, columns: dict[str, Any], outputs: dict[str, Any], tables: list[Any]) -> None:
+    v1 = tf.compat.v1
+    with v1.Session() as session:
+        builder = v1.saved_model.Builder(str(folder))
+        signature = v1.saved_model.predict_signature_def(columns, outputs)
+        fill = tf.group(*tables, name="fill_tables") if tables else None
+        builder.add_meta_graph_and_variables(session, [tf.saved_model.SERVING], {SIGNATURE: signature}, main_op=fill)
+        builder.save()

@@ -1,0 +1,91 @@
+"""The format torch_export: a program of torch.export, encoded rows in, probabilities or a prediction out.
+
+The file holds no pickle: no example inputs, and weights as plain bytes. It is loaded again only after a look that this
+is so, for torch.export.load would unpickle what a file asks it to.
+"""
+
+import copy
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from stemma.errors import ExportError
+from stemma.formats import ENCODED, Served, unwritable
+from stemma.formats.replay import Arrays
+from stemma.training.base import Floats
+
+CHUNK = 65_536  # rows run at once
+TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")  # paths, lines, random names
+
+
+class Whole(nn.Module):
+    """Network and head: encoded rows (rows, inputs) -> probabilities (rows, classes), or values (rows, 1)."""
+
+    def __init__(self, served: Served) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(served.model.network).cpu()  # type: ignore[attr-defined]
+        self.task, self.temperature = served.problem.task, served.temperature
+
+    def forward(self, encoded: Any) -> Any:
+        scores = self.network(encoded)
+        if self.task.head == "rescale":
+            return scores * self.task.deviation + self.task.mean
+        scores = scores / self.temperature
+        if self.task.head == "sigmoid":
+            scores = torch.cat([torch.zeros_like(scores), scores], dim=1)
+        return torch.softmax(scores, dim=1)
+
+
+def write(served: Served, file: Path) -> None:
+    """The program, for any number of rows.
+
+    Raises:
+        ExportError: torch.export cannot trace the network.
+    """
+    whole = Whole(served).eval().requires_grad_(False)
+    example = torch.zeros(2, served.problem.inputs)
+    try:
+        program = torch.export.export(whole, (example,), dynamic_shapes=({0: torch.export.Dim("rows")},))
+    except Exception as error:  # what a network of one's own can make the tracer raise has no common base
+        raise unwritable("torch_export", error) from error
+    for node in program.graph.nodes:
+        for trace in TRACES:
+            node.meta.pop(trace, None)
+    program.example_inputs = None
+    torch.export.save(program, file)
+
+
+def run(file: Path, arrays: Arrays) -> Floats:
+    """What the program gives for encoded rows.
+
+    Raises:
+        ExportError: the file holds a pickle.
+    """
+    if pickles := pickled(file):
+        raise ExportError(f"{file.name} is not loaded: it holds a pickle ({pickles[0]})")
+    torch.set_num_threads(1)
+    network = torch.export.load(file).module()
+    x = torch.from_numpy(arrays[ENCODED])
+    with torch.no_grad():
+        parts = [network(x[start : start + CHUNK]) for start in range(0, max(len(x), 1), CHUNK)]
+    return torch.cat(parts).numpy()
+
+
+def pickled(file: Path) -> list[str]:
+    """The parts of a program that loading would unpickle."""
+    found = []
+    with zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+        for name in names:
+            if name.endswith((".pt", ".pkl")) and archive.getinfo(name).file_size:
+                found.append(name)
+            if name.endswith("_config.json"):
+                payloads = json.loads(archive.read(name))["config"]
+                found += [payload["path_name"] for payload in payloads.values() if payload["use_pickle"]]
+        if not any(name.endswith("/archive_format") or name == "archive_format" for name in names):
+            found.append("an older format")  # which is unpickled as a whole
+    return found

@@ -1,0 +1,310 @@
+"""The report: evaluation.json told to a person, as a document."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from stemma.evaluation.baselines import BASELINES, NETWORK
+from stemma.metrics import METRICS, label
+from stemma.report.document import Chart, Document, Section, Table
+from stemma.task import KINDS
+
+RULES = {
+    "fixed": "set by hand", "f1": "the greatest F1", "youden": "the greatest recall + specificity - 1",
+    "cost": "the least cost", "recall_at_precision": "the greatest recall at the precision asked for",
+}  # fmt: skip
+FEW_CLASSES = 4  # of which a matrix shows shares too
+MOST_CLASSES = 15  # shown as a matrix; of more, the most frequent confusions
+MOST_CONFUSIONS = 20
+Told = Mapping[str, Any]
+
+
+def write(told: Told) -> Document:
+    """`told`: what evaluation.json holds."""
+    sections = [_figures(told), _baselines(told), _decisions(told), _classes(told), _probabilities(told), _errors(told)]
+    sections += [_slices(told), _folds(told), _gate(told), _making(told)]
+    return Document(
+        title=f"How well {told['target']} is predicted",
+        lead=_lead(told),
+        badges=tuple(_badges(told)),
+        cards=tuple(_cards(told)),
+        sections=tuple(section for section in sections if section is not None),
+    )
+
+
+def _lead(told: Told) -> str:
+    main, rows = told["main"], told["data"]["splits"]["test"]
+    entry = told["test"][main]
+    text = f"{label(main)} {_figure(entry['value'])} on {rows:,} test rows{_between(entry)}"
+    best = told["best_possible"]
+    if best is not None:
+        text += f"; the best that any model could reach on these rows is {_figure(best['test'])}"
+    return text + "."
+
+
+def _badges(told: Told) -> Iterable[tuple[str, str]]:
+    for name, entry in told["baselines"].items():
+        yield _compared(name, entry["ahead"], told["test"][told["main"]]["better"])
+    if told["gate"]:
+        failed = [demand for demand in told["gate"] if not demand["passed"]]
+        missed = ", ".join(f"{label(d['metric'])} is {_figure(d['figure'])}, needed: {_needed(d)}" for d in failed)
+        yield (f"Quality gate failed: {missed}", "bad") if failed else ("Quality gate passed", "good")
+
+
+def _compared(name: str, ahead: Told, direction: str) -> tuple[str, str]:
+    """Better or worse than a baseline, or not to be told apart: its interval holds 0."""
+    other, by = BASELINES[name], ahead["value"]
+    if by is None:
+        return f"Not compared with {other}: a figure is not defined", "plain"
+    better = by > 0 if direction == "higher" else by < 0
+    told = f"{label(ahead['metric'])} {_signed(ahead)}"
+    if ahead["low"] is None:
+        return f"{'Better' if better else 'Not better'} than {other}: {told}", "plain"
+    if ahead["low"] <= 0 <= ahead["high"]:
+        return f"Not to be told apart from {other}: {told}", "plain"
+    return (f"Better than {other}: {told}", "good") if better else (f"Worse than {other}: {told}", "bad")
+
+
+def _cards(told: Told) -> Iterable[tuple[str, str, str]]:
+    for name in _shown(told):
+        entry = told["test"][name]
+        yield label(name), _figure(entry["value"]), _range(entry)
+
+
+def _figures(told: Told) -> Section:
+    head = ("figure", "test", "95 % interval", "validation", "what it says")
+    first, found = _shown(told), told["test"]
+    rows = [
+        (
+            label(name),
+            *_with_interval(found[name]),
+            _figure(told["validation"][name]),
+            _meaning(name, found[name]["better"]),
+        )
+        for name in _ordered(found, first)
+    ]
+    averages = " Averages over classes are macro averages." if told["task"] == "multiclass" else ""
+    count = told["evaluate"]["bootstrap"]
+    note = f"Intervals: bootstrap, percentiles of {count:,} resamples of the test rows." if count else "No intervals."
+    return Section("Figures", (Table("", head, tuple(rows), words=(4,)), note + averages))
+
+
+def _meaning(name: str, better: str) -> str:
+    told = METRICS[name].meaning if name in METRICS else ""
+    return "; ".join(part for part in (told, "less is better" * (better == "lower")) if part)
+
+
+def _shown(told: Told) -> tuple[str, ...]:
+    """The figures that people see first."""
+    return KINDS[told["task"]].shown
+
+
+def _ordered(names: Iterable[str], first: Sequence[str]) -> tuple[str, ...]:
+    return (*first, *(name for name in names if name not in first))
+
+
+def _baselines(told: Told) -> Section:
+    main, shown = told["main"], _shown(told)
+    head = ("model", *map(label, shown), f"difference in {label(main)}")
+    own = (NETWORK, *(_figure(told["test"][name]["value"]) for name in shown), "")
+    rows, notes = [own], []
+    for name, entry in told["baselines"].items():
+        figures = (_figure(entry["test"][metric]["value"]) for metric in shown)
+        rows.append((BASELINES[name], *figures, _signed(entry["ahead"])))
+        if entry["rows"] < told["data"]["splits"]["train"]:
+            notes.append(f"{BASELINES[name].capitalize()} learned from {entry['rows']:,} rows, drawn by chance.")
+        if entry["converged"] is False:
+            notes.append(f"The solver of {BASELINES[name]} stopped before it converged.")
+    text = (
+        "Fitted in this run to the same training rows, with scikit-learn's defaults, and judged on the same test rows"
+    )
+    text += ", with a threshold by the same rule." if told["positive"] is not None else "."
+    text += " A difference is the network's figure minus the other's, in the same resamples."
+    chart = Chart("comparison", f"{label(main)} on the test rows with 95 % intervals", wide=True)
+    parts = [text, Table("", head, tuple(rows)), chart, *notes]
+    return Section("Beside simple models", tuple(parts))
+
+
+def _decisions(told: Told) -> Section | None:
+    if told["task"] != "binary":
+        return None
+    decision, classes = told["decision"], [entry["class"] for entry in told["classes"]]
+    text = f"A row counts as {classes[1]} from a probability of {decision['threshold']:.4g}"
+    text += f" ({RULES[decision['rule']]}" + (", on the validation rows)." if decision["rule"] != "fixed" else ").")
+    return Section(
+        "Decisions", (text, _confusion(told), Chart("separation", "How probabilities of the classes spread"))
+    )
+
+
+def _classes(told: Told) -> Section | None:
+    if told["task"] != "multiclass":
+        return None
+    names = ("precision", "recall", "f1", "roc_auc", "pr_auc")
+    rows = tuple((e["class"], f"{e['rows']:,}", *(_figure(e[name]) for name in names)) for e in told["classes"])
+    table = Table("Each class against the rest", ("class", "rows", *map(label, names)), rows)
+    return Section("Classes", (table, _confusion(told)))
+
+
+def _confusion(told: Told) -> Table:
+    classes, counts = [entry["class"] for entry in told["classes"]], told["confusion"]
+    if len(classes) > MOST_CLASSES:
+        return _confusions(classes, counts)
+    shares = [[count / max(1, sum(row)) for count in row] for row in counts]
+    wide = len(classes) > FEW_CLASSES
+    cells = tuple(
+        (
+            name,
+            *(
+                f"{count:,}" + ("" if wide else f" ({100 * share:.1f} %)")
+                for count, share in zip(row, part, strict=True)
+            ),
+        )
+        for name, row, part in zip(classes, counts, shares, strict=True)
+    )
+    shades = tuple(tuple(0.7 * share for share in row) for row in shares)
+    caption = "Test rows by actual class (down) and decided class (across)"
+    return Table(caption + ("" if wide else ", and their share of the actual class"), ("", *classes), cells, shades)
+
+
+def _confusions(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Table:
+    pairs = [(-n, classes[i], classes[j]) for i, row in enumerate(counts) for j, n in enumerate(row) if i != j and n]
+    rows = tuple((actual, taken, f"{-count:,}") for count, actual, taken in sorted(pairs)[:MOST_CONFUSIONS])
+    return Table("The most frequent confusions", ("actual", "taken for", "test rows"), rows)
+
+
+def _probabilities(told: Told) -> Section | None:
+    if told["task"] == "regression":
+        return None
+    temperature = told["decision"]["temperature"]
+    calibrated = told["evaluate"]["calibration"] == "temperature"
+    text = (
+        f"Scores are divided by the temperature {temperature:.4g}, which has the least log loss on the validation rows."
+    )
+    pooled = " All classes are pooled: each row counts once for every class." if told["task"] == "multiclass" else ""
+    parts = [(text if calibrated else "Probabilities are the network's own.") + pooled]
+    shown = (
+        Chart("roc", "ROC curve"),
+        Chart("precision_recall", "Precision and recall"),
+        Chart("calibration", "Calibration: bins of equal numbers of rows"),
+    )
+    return Section("Probabilities", (*parts, *shown))
+
+
+def _errors(told: Told) -> Section | None:
+    if told["task"] != "regression":
+        return None
+    shown = (Chart("residuals", "Actual against predicted"), Chart("errors", "How errors spread"))
+    return Section("Errors", shown)
+
+
+def _slices(told: Told) -> Section | None:
+    if not told["slices"]:
+        return None
+    shown = _shown(told)
+    tables = []
+    for column, entries in told["slices"].items():
+        rows = tuple(
+            (entry["value"], f"{entry['rows']:,}", *_with_interval(entry["test"][shown[0]]),
+             *(_figure(entry["test"][name]["value"]) for name in shown[1:]))
+            for entry in entries
+        )  # fmt: skip
+        head = (column, "rows", label(shown[0]), "95 % interval", *map(label, shown[1:]))
+        tables.append(Table(f"By {column}", head, rows))
+    text = "The same figures for parts of the test rows. A dash: not defined there, such as where a class is absent."
+    return Section("Slices", (text, *tables))
+
+
+def _folds(told: Told) -> Section | None:
+    if told["folds"] is None:
+        return None
+    folds, shown = told["folds"], _shown(told)
+    summary = tuple(
+        (label(name), _figure(found["mean"]), _figure(found["deviation"]), _range(found))
+        for name, found in ((name, folds["summary"][name]) for name in _ordered(folds["summary"], shown))
+    )
+    each = tuple(
+        (
+            str(number),
+            f"{fold['rows']['train']:,}",
+            f"{fold['rows']['test']:,}",
+            *(_figure(fold["test"][n]) for n in shown),
+        )
+        for number, fold in enumerate(folds["folds"], 1)
+    )
+    text = f"{folds['k']} networks, each with an encoder of its own, fitted and judged on other cuts of the same rows."
+    text += " The interval is the corrected resampled t of Nadeau and Bengio (2003)."
+    return Section(
+        "Cross-validation",
+        (
+            text,
+            Table("Over the folds", ("figure", "mean", "deviation", "95 % interval"), summary),
+            Table("Each fold", ("fold", "train rows", "test rows", *map(label, shown)), each),
+        ),
+    )
+
+
+def _gate(told: Told) -> Section | None:
+    if not told["gate"]:
+        return None
+    rows = tuple((label(d["metric"]), _figure(d["figure"]), _needed(d), "yes" if d["passed"] else "no")
+                 for d in told["gate"])  # fmt: skip
+    return Section("Quality gate", (Table("", ("figure", "on the test rows", "needed", "passed"), rows),))
+
+
+def _needed(demand: Told) -> str:
+    if demand["baseline"]:
+        return f"better than {BASELINES[demand['baseline']]}: {_figure(demand['needed'])}"
+    return f"at {'most' if demand['better'] == 'lower' else 'least'} {_figure(demand['needed'])}"
+
+
+def _making(told: Told) -> Section:
+    data, splits = told["data"], told["data"]["splits"]
+    text = (
+        f"{data['rows']:,} rows of {data['source']}: {splits['train']:,} to train, {splits['validation']:,} to choose,"
+    )
+    text += (
+        f" {splits['test']:,} to judge, split {data['split']}. {len(data['features'])} columns are seen by the network:"
+    )
+    text += f" {', '.join(data['features'])}."
+    parts: list[str | Table] = [text]
+    for name in ("model", "train", "evaluate"):
+        rows = tuple((key, _setting(value)) for key, value in sorted(told[name].items()))
+        parts.append(Table("", (name, "setting"), rows))
+    return Section("Data and settings", tuple(parts))
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_setting(item)}" for key, item in sorted(value.items())) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_setting, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _figure(value: float | None) -> str:
+    """Four digits behind the point, or four digits in all for large numbers; a dash where not defined."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 1e6 else f"{value:.4g}"
+
+
+def _range(entry: Told) -> str:
+    return "" if entry["low"] is None else f"{_figure(entry['low'])} to {_figure(entry['high'])}"
+
+
+def _with_interval(entry: Told) -> tuple[str, str]:
+    return _figure(entry["value"]), _range(entry)
+
+
+def _between(entry: Told) -> str:
+    return "" if entry["low"] is None else f" (95 % interval {_range(entry)})"
+
+
+def _signed(difference: Told) -> str:
+    """With its interval, both with their signs."""
+    value, low, high = (difference[key] for key in ("value", "low", "high"))
+    if value is None:
+        return "-"
+    sign = "+.4f" if abs(value) < 10 else "+,.1f"
+    return f"{value:{sign}}" + ("" if low is None else f" ({low:{sign}} to {high:{sign}})")

@@ -1,0 +1,150 @@
+"""Sections of settings: frozen, typed, checked at load.
+
+A project composes its sections in a class of `Section`. `load` reports every wrong setting at once, with the file to
+correct and the nearest valid name.
+"""
+
+import difflib
+import importlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from stemma import conf
+from stemma.errors import SettingsError
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: frozen, strict about types, closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a table that a project may add to: where a thing is ("module:Name"), and the type of its settings."""
+
+    path: str
+    settings: type[Section]
+
+    def load(self) -> Any:
+        """The thing, imported only now."""
+        return _named(self.path)
+
+    def words(self) -> tuple[str, str]:
+        """The entry for another process, which `of_words` takes there."""
+        return self.path, f"{self.settings.__module__}:{self.settings.__qualname__}"
+
+    @classmethod
+    def of_words(cls, path: str, settings: str) -> "Entry":
+        return cls(path, _named(settings))
+
+
+def _named(path: str) -> Any:
+    module, name = path.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+Whole = TypeVar("Whole", bound=Section)
+Chosen = tuple[str, Mapping[str, Entry]]  # the setting that names a line of a table, and the table
+Check = Callable[[Mapping[str, Any], Mapping[str, Chosen]], list[str]]
+
+
+def load(whole: type[Whole], path: str | Path, chosen: Mapping[str, Chosen], checks: Iterable[Check] = ()) -> Whole:
+    """Read and check the whole of params.yaml.
+
+    Args:
+        whole: its sections.
+        chosen: the sections whose type is that of the entry they name.
+        checks: what else can be wrong with the values, in a line each.
+
+    Raises:
+        SettingsError: the file is missing or not YAML, or settings are wrong: all of them, one per line.
+    """
+    path = Path(path)
+    values = conf.params(path.parent)
+    types = _section_types(whole, values, chosen)
+    sections, faults = {}, _unknown_and_missing(values, types)
+    faults += [fault for check in checks for fault in check(values, chosen)]
+    for name in types.keys() & values.keys():
+        if fault := _wrong_choice(name, values, chosen):
+            faults.append(fault + _origin(name, path.parent))
+            continue
+        try:
+            # In JSON a list may stand for a tuple, which strict mode refuses from Python.
+            sections[name] = types[name].validate_json(json.dumps(values[name], default=str))
+        except ValidationError as error:
+            faults += [_describe(fault, name, types[name], path.parent) for fault in error.errors()]
+    if faults:
+        count = "1 setting is" if len(faults) == 1 else f"{len(faults)} settings are"
+        lines = "".join(f"\n  {fault}" for fault in sorted(faults))
+        raise SettingsError(f"{path}: {count} wrong:{lines}\ncorrect the file named, then", run="stemma conf sync")
+    return whole.model_construct(**sections)
+
+
+def _section_types(
+    whole: type[Section], values: Mapping[str, Any], chosen: Mapping[str, Chosen]
+) -> dict[str, TypeAdapter[Any]]:
+    """The type of each section; one that names an entry is of the entry's type."""
+    hints = get_type_hints(whole, include_extras=True)
+    types = {name: hints[name] for name in whole.model_fields}
+    for name, (key, entries) in chosen.items():
+        entry = entries.get(str(values[name].get(key))) if isinstance(values.get(name), dict) else None
+        types[name] = entry.settings if entry else types[name]
+    return {name: TypeAdapter(kind) for name, kind in types.items()}
+
+
+def _unknown_and_missing(values: dict[str, Any], types: dict[str, Any]) -> list[str]:
+    faults = [f"{name}: no such section{nearest(name, types)} (in conf/config.yaml)" for name in values.keys() - types]
+    return faults + [f"{name}: this section is missing (in conf/config.yaml)" for name in types.keys() - values]
+
+
+def _wrong_choice(section: str, values: Mapping[str, Any], chosen: Mapping[str, Chosen]) -> str | None:
+    """The one line for a section that names no entry: what its other settings are is not known then."""
+    if section not in chosen or not isinstance(values[section], dict):
+        return None
+    key, entries = chosen[section]
+    name = values[section].get(key)
+    if isinstance(name, str) and name in entries:
+        return None
+    return f"{section}.{key}: {name!r} is none of {', '.join(entries)}{nearest(name, entries)}"
+
+
+def _describe(fault: ErrorDetails, section: str, kind: TypeAdapter[Any], root: Path) -> str:
+    """One line: the key, its value, what is allowed, and the file in conf/ that holds it."""
+    location = fault["loc"]
+    key = ".".join([section, *map(str, location)])
+    match fault["type"]:
+        case "extra_forbidden":
+            text = f"{key}: no such setting{nearest(location[-1], _keys(kind))}"
+        case "missing":
+            text = f"{key}: this setting is missing"
+        case _:
+            text = f"{key}: {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    return text + _origin(key, root)
+
+
+def _origin(key: str, root: Path) -> str:
+    file = conf.origin(root, key) if (root / "conf").is_dir() else None
+    return f" (in {file})" if file else ""
+
+
+def _keys(kind: TypeAdapter[Any]) -> list[str]:
+    """The valid names in a section, nested ones too, for the nearest one to a typo."""
+    schema = kind.json_schema()
+    parts = [schema, *schema.get("$defs", {}).values()]
+    return sorted({key for part in parts for key in part.get("properties", {})})
+
+
+def nearest(name: object, valid: Iterable[str]) -> str:
+    """The hint that ends the line of a name that is not valid; empty where none is near."""
+    close = difflib.get_close_matches(str(name), list(valid), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,68 @@
+"""data/prepared -> the arrays that training and evaluation take."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stemma.errors import DataError
+from stemma.tables import encode, profile
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """One split.
+
+    Attributes:
+        x: (rows, width) float32, encoded.
+        y: (rows,): 0 or 1 float32 (binary, 1 is the positive class), the index of the class int64 (multiclass), or
+            the target as it is, float64 (regression).
+        frame: the rows themselves, as prepare wrote them.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    frame: pd.DataFrame
+
+
+def read(folder: Path, split: str) -> Arrays:
+    """Read and encode one split.
+
+    Args:
+        folder: data/prepared as a rule.
+        split: train, validation or test.
+
+    Raises:
+        DataError: a file is not there or damaged.
+    """
+    known = profile.read(folder)
+    frame = read_frame(folder, split)
+    x = encode.Encoder(Path(folder) / encode.FILE).encode(frame)
+    return Arrays(x, labels(frame[known.target], known), frame)
+
+
+def read_frame(folder: Path, split: str) -> pd.DataFrame:
+    """The rows of one split, not encoded."""
+    path = Path(folder) / f"{split}.parquet"
+    if not path.is_file():
+        raise DataError(f"{path} is not there", run="dvc repro prepare")
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError):
+        raise DataError(f"{path} is damaged", run="dvc repro --force prepare") from None
+
+
+def labels(target: pd.Series, known: profile.Profile) -> np.ndarray:
+    """The target as numbers; see `Arrays.y`.
+
+    Raises:
+        DataError: a class is not among those of the profile.
+    """
+    if not known.task.classes:
+        return target.to_numpy(np.float64)
+    codes = pd.Categorical(target, categories=known.task.classes).codes
+    if (codes < 0).any():
+        wrong = target.iloc[int(np.argmax(codes < 0))]
+        raise DataError(f"{wrong!r} is not a class in {profile.FILE}", run="dvc repro --force prepare")
+    return codes.astype(np.int64 if known.task.positive is None else np.float32)

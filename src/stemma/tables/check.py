@@ -1,0 +1,52 @@
+"""All that `prepare` checks before it learns anything."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from stemma.settings import Entry
+from stemma.tables import hints, load, validate
+from stemma.tables.columns import refuse
+from stemma.tables.settings import Table
+from stemma.tables.split import split
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A table that can be learned from.
+
+    Attributes:
+        table: canonical, see `load.table`.
+        splits: row positions of train, validation and test.
+        hints: what looks wrong all the same.
+    """
+
+    table: pd.DataFrame
+    splits: dict[str, np.ndarray]
+    hints: tuple[hints.Hint, ...]
+
+
+def check(settings: Table, sources: Mapping[str, Entry], strict: bool) -> Checked:
+    """Read, check and split the table, and look for what is suspicious, which is told on stderr, one line each.
+
+    Args:
+        settings: the `data` section.
+        sources: see `load.table`.
+        strict: hints are errors.
+
+    Raises:
+        DataError: the table cannot be used; every reason at once.
+    """
+    table = load.table(settings, sources)
+    validate.check(table, settings)
+    splits = split(table, settings)
+    validate.check_splits(table, settings, splits)
+    found = hints.find(table, settings, splits)
+    if strict:
+        refuse(settings.source, hints.lines(found))
+    for line in hints.lines(found):
+        print(f"hint: {line}", file=sys.stderr)
+    return Checked(table, splits, found)

@@ -1,0 +1,185 @@
+"""The encoder: raw columns to the numbers that a network takes, kept and run as ONNX and as nothing else.
+
+    numeric.py        numbers and truth values
+    dates.py          dates
+    categorical.py    texts
+    graph.py          what these build the graph with
+    here              fit and run
+
+Nothing is pickled: training, evaluation and serving all run the same file, data/prepared/encoder.onnx.
+
+The graph takes one (N, 1) tensor per feature, named as the column, in the order of the table: float32 for a number or
+truth value, float64 for a date (seconds since 1970, NaN where there is none), text. It gives `encoded`, (N, width)
+float32: numbers, then what is 0 or 1, then codes. `Fitted.blocks` says which column stands where, docs/encoding.md what
+becomes of which column.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stemma import runtime
+from stemma.errors import DataError
+from stemma.tables.encode import categorical, dates, numeric
+from stemma.tables.encode.graph import Graph
+from stemma.tables.profile import Block
+from stemma.tables.settings import PrepareSettings, Role
+
+FILE = "encoder.onnx"
+OPSET = 18  # of ONNX; the export stage converts where its settings ask for another
+OUTPUT = "encoded"
+KINDS = ("numeric", "binary", "code")  # of blocks, in their order in an encoded row
+CHUNK = 16_384  # rows encoded at once
+SECOND = 1_000_000  # microseconds
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An encoder: its graph, and what the numbers of an encoded row are."""
+
+    graph: bytes
+    blocks: tuple[Block, ...]
+
+
+def fit(
+    train: pd.DataFrame, features: Sequence[tuple[str, Role]], settings: PrepareSettings, opset: int = OPSET
+) -> Fitted:
+    """Fit the encoder, column by column so that memory stays low; the same bytes for the same rows.
+
+    Args:
+        train: the training rows of a canonical table.
+        features: (name, role) of the columns to encode, in their order.
+        settings: the section `prepare`.
+        opset: of ONNX.
+
+    Raises:
+        DataError: a feature has the name of an output, of the encoder or of the exported graph.
+    """
+    from onnx import TensorProto
+
+    names = [name for name, _ in features]
+    taken = sorted({OUTPUT, "probabilities", "prediction"} & set(names))
+    if taken:
+        raise DataError(f"column {taken[0]!r} has the name of an output of the graph: rename it in the table")
+    types = {"categorical": TensorProto.STRING, "date": TensorProto.DOUBLE}
+    graph = Graph(names)
+    for name, role in features:
+        graph.take(name, types.get(role, TensorProto.FLOAT))
+    numbers, days, texts = _learned(train, features, settings)
+    parts = [*numeric.parts(graph, numbers), *dates.parts(graph, days), *categorical.parts(graph, texts)]
+    parts.sort(key=lambda part: KINDS.index(part.blocks[0].kind))
+    model, blocks = graph.finish(parts, OUTPUT, opset)
+    return Fitted(model.SerializeToString(deterministic=True), blocks)
+
+
+def _learned(train: pd.DataFrame, features: Sequence[tuple[str, Role]], settings: PrepareSettings) -> tuple[Any, ...]:
+    """Numbers, dates and texts, each in the order of the table; of values exactly as the graph will get them: what
+    float32 cannot tell apart is not told apart here either."""
+    numbers, days, texts = [], [], []
+    for name, role in features:
+        column = train[name]
+        if role == "categorical":
+            texts.append(categorical.learn(name, _levels(column), settings.rare, settings.embed))
+        elif role == "date":
+            days.append(dates.learn(name, _seconds(column), settings.indicator))
+        else:
+            learn = numeric.learn_flag if role == "boolean" else numeric.learn
+            numbers.append(learn(name, _numbers(column), settings))
+    return numbers, days, texts
+
+
+def feeds(frame: pd.DataFrame, features: Sequence[tuple[str, str]]) -> dict[str, np.ndarray]:
+    """What the graph takes: an (N, 1) array per feature: float32, float64 for a date, object arrays of str.
+
+    Args:
+        frame: holds the features among its columns; numbers and NaN, dates and NaT, texts and any missing value.
+        features: (name, role), such as `Profile.features` or `Encoder.inputs`.
+
+    Raises:
+        DataError: a feature is not a column.
+    """
+    absent = [repr(name) for name, _ in features if name not in frame]
+    if absent:
+        raise DataError(f"the table lacks {', '.join(absent)}, which the encoder takes")
+    kinds = {"categorical": _texts, "date": _seconds}
+    return {name: kinds.get(role, _numbers)(frame[name])[:, np.newaxis] for name, role in features}
+
+
+def plain(column: pd.Series) -> list[float | str | None]:
+    """The values of a canonical column as JSON has them: numbers, null for a missing one, dates (ISO 8601) and text."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return _texts(column).tolist()
+    if column.dtype.kind == "M":
+        return [None if pd.isna(value) else value.isoformat() for value in column]
+    return [None if np.isnan(value) else value for value in column.tolist()]
+
+
+class Encoder:
+    """A fitted encoder, run by onnxruntime on one thread.
+
+    Args:
+        graph: a file, or its bytes.
+
+    Attributes:
+        inputs: (name, role) in the order of the table; a boolean is numeric here.
+        width: of the encoded rows.
+
+    Raises:
+        DataError: the file is not there or is no ONNX graph.
+    """
+
+    def __init__(self, graph: Path | bytes) -> None:
+        if isinstance(graph, Path) and not graph.is_file():
+            raise DataError(f"{graph} is not there", run="dvc repro prepare")
+        try:
+            self._session = runtime.session(graph.read_bytes() if isinstance(graph, Path) else graph)
+        except Exception:  # the errors of onnxruntime have no other base
+            where = graph if isinstance(graph, Path) else "the encoder"
+            raise DataError(f"{where} is not an ONNX graph", run="dvc repro --force prepare") from None
+        roles = {"tensor(float)": "numeric", "tensor(double)": "date", "tensor(string)": "categorical"}
+        self.inputs = tuple((tensor.name, roles[tensor.type]) for tensor in self._session.get_inputs())
+        self.width: int = self._session.get_outputs()[0].shape[1]
+
+    def feeds(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+        """What this graph takes of a frame; see `feeds`."""
+        return feeds(frame, self.inputs)
+
+    def encode(self, frame: pd.DataFrame) -> np.ndarray:
+        """Encode the rows of a frame, (rows, width) float32; piece by piece, so that only the result grows with it."""
+        encoded = np.empty((len(frame), self.width), np.float32)
+        for start in range(0, len(frame), CHUNK):
+            piece = frame.iloc[start : start + CHUNK]
+            encoded[start : start + CHUNK] = self._session.run([OUTPUT], self.feeds(piece))[0]
+        return encoded
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    """float32, NaN where there is no value."""
+    return column.to_numpy(np.float32, na_value=np.nan)
+
+
+def _seconds(column: pd.Series) -> np.ndarray:
+    """float64 seconds since 1970, NaN where there is no date."""
+    moments = column.to_numpy("datetime64[us]")
+    return np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / SECOND)
+
+
+def _texts(column: pd.Series) -> np.ndarray:
+    """An object array of str, "" where there is no value."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        texts = np.array([*map(str, column.cat.categories), ""], object)
+        return texts[column.cat.codes.to_numpy()]  # code -1 takes the last
+    return column.astype(object).where(column.notna(), "").map(str).to_numpy(object)
+
+
+def _levels(column: pd.Series) -> pd.Series:
+    """How many rows have each text, by text; 0 rows are possible."""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return pd.Series(_texts(column)).value_counts(sort=False)
+    rows = np.bincount(column.cat.codes.to_numpy() + 1, minlength=len(column.cat.categories) + 1)
+    counts = pd.Series(rows, index=["", *map(str, column.cat.categories)])
+    return counts.groupby(level=0).sum()

@@ -1,0 +1,351 @@
+"""What looks wrong with a table that can be learned from: `hint: ...` lines, which `prepare.strict` turns into errors.
+
+Each function below looks for one kind of trouble. Counts are exact and grow linearly with the table; what costs more
+(whether one column alone predicts the target) is judged on a sample of the training rows.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stemma.tables.columns import features
+from stemma.tables.settings import Table
+from stemma.tables.statistics import numbers
+
+SAMPLE = 5000  # training rows on which one column is judged
+FEWEST = 100  # rows; in fewer, chance alone makes a column predict or differ everywhere
+FEWEST_OF_CLASS = 10  # training rows of a class that a column is judged by
+MOST_CLASSES = 50  # that a column is judged by, the most common
+PREDICTS = 0.995  # ROC-AUC, or R2 of the ranks, of one column alone
+MISSING = 0.9  # of the training rows
+REPEATED = 0.01  # of the test rows
+FEW_DIFFERENT = 0.25  # of the training rows
+DISTINCT = 0.95  # of the values
+RARE = 0.01  # of the training rows
+OF_ONE_TYPE = 0.95  # of the values
+TOLD = 5  # hints of one kind
+HALF = 10  # rows at least before and after a change of type
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What looks wrong.
+
+    Attributes:
+        kind: leakage, repeated, identifier, constant, empty, missing, unseen, identical, type, imbalance or time.
+        column: None where it is about rows.
+        text: one line.
+    """
+
+    kind: str
+    column: str | None
+    text: str
+
+
+def find(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) -> tuple[Hint, ...]:
+    """All hints, those about the whole table last.
+
+    Args:
+        frame: a canonical table that `validate.check` accepts.
+        settings: the `data` section.
+        splits: row positions of train, validation and test.
+    """
+    found: list[Hint] = []
+    sample = _Sample.draw(frame, settings, splits["train"])
+    for name, role in features(frame.columns, settings):
+        values, train = frame[name], frame[name].iloc[splits["train"]]
+        texts = [*_worthless(train)] or [*_identifier(values, role)]
+        texts = texts or [*_leakage(values, sample), *_type(values), *_unseen(values, splits)]
+        found += [Hint(kind, name, f"column {name!r} {text}") for kind, text in texts]
+    told = {hint.column for hint in found if hint.kind in ("empty", "constant")}
+    judged = [name for name, _ in features(frame.columns, settings) if name not in told]
+    found += [Hint("identical", second, text) for second, text in _identical(frame, judged)]
+    found += [Hint(kind, None, text) for kind, text in _repeated(frame, settings, splits)]
+    found += [Hint(kind, settings.target, text) for kind, text in _imbalance(frame, settings, splits["train"])]
+    found += [Hint(kind, settings.time, text) for kind, text in _time(frame, settings)]
+    return tuple(found)
+
+
+def lines(found: Iterable[Hint]) -> list[str]:
+    """The text of each hint; of many of one kind the first few, and how many there are besides."""
+    kinds: dict[str, list[str]] = {}
+    for hint in found:
+        kinds.setdefault(hint.kind, []).append(hint.text)
+    told = []
+    for kind, texts in kinds.items():
+        more = len(texts) - TOLD
+        told += texts if more <= 1 else [*texts[:TOLD], f"{more} more columns: {kind}"]
+    return told
+
+
+def _worthless(train: pd.Series) -> Iterator[tuple[str, str]]:
+    """Nothing to learn from: no value, hardly any, or always the same."""
+    missing = _missing(train)
+    share = missing.mean()
+    if share == 1:
+        yield "empty", "has no value in any training row: give it the role drop"
+    elif share >= MISSING and len(train) >= FEWEST:
+        yield "missing", f"has no value in {share:.1%} of the training rows"
+    elif not missing.any() and _constant(train):
+        yield "constant", f"is {_shown(train.iloc[0])} in every training row: give it the role drop"
+
+
+def _identifier(values: pd.Series, role: str) -> Iterator[tuple[str, str]]:
+    """Texts that nearly all differ; whole numbers that all differ and rise or fall with the rows, or have few gaps."""
+    present = values[~_missing(values)]
+    if len(present) < FEWEST:
+        return
+    advice = "it looks like an identifier: give it the role drop"
+    if role == "categorical":
+        distinct = present.nunique()
+        if distinct >= DISTINCT * len(present):
+            yield "identifier", f"has {distinct:,} different texts in {len(present):,} rows, {advice}"
+    elif role == "numeric":
+        number = present.to_numpy(np.float64)
+        steps = np.diff(number)
+        one_way = bool((steps > 0).all() or (steps < 0).all())
+        dense = len(number) <= number.max() - number.min() + 1 < 2 * len(number)
+        whole = (one_way or dense) and (number == np.floor(number)).all()
+        if whole and len(np.unique(number)) == len(number):
+            yield "identifier", f"holds a different whole number in every row, {advice}"
+
+
+def _leakage(values: pd.Series, sample: "_Sample | None") -> Iterator[tuple[str, str]]:
+    """One column alone predicts the target nearly without a fault."""
+    if sample is None:
+        return
+    score = sample.score(values)
+    if score >= PREDICTS:
+        measure = "R2 of the ranks" if sample.ranked else "ROC-AUC"
+        yield (
+            "leakage",
+            f"alone predicts the target ({measure} {score:.4f}): if it is known only afterwards, give it the role drop",
+        )
+
+
+def _type(values: pd.Series) -> Iterator[tuple[str, str]]:
+    """Texts that are numbers, but for a few, or up to a row from which on they are none (or the other way round)."""
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        return
+    number = np.array([_is_number(text) for text in values.cat.categories], bool)
+    if number.all() or not number.any():
+        return
+    rows = np.flatnonzero(~_missing(values))
+    flags = number[values.cat.codes.to_numpy()[rows]]
+    turns = np.flatnonzero(np.diff(flags.astype(np.int8)))
+    if flags.mean() >= OF_ONE_TYPE and len(rows) >= FEWEST:
+        row = rows[int(np.argmin(flags))]
+        share = f"{flags.mean():.1%} of its values are numbers"
+        yield "type", f"holds {_shown(values.iloc[row])} in row {row + 1}, and {share}: is it a text for no value?"
+    elif len(turns) == 1 and HALF <= turns[0] + 1 <= len(rows) - HALF:
+        before, after = rows[turns[0]], rows[turns[0] + 1]
+        told = f"{_shown(values.iloc[after])} in row {after + 1}, {_shown(values.iloc[before])} before it"
+        kinds = "numbers to texts" if flags[0] else "texts to numbers"
+        yield "type", f"changes half-way from {kinds}: {told}"
+
+
+def _unseen(values: pd.Series, splits: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:
+    """Texts of validation and test that no training row holds."""
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        return
+    codes = values.cat.codes.to_numpy()
+    seen = np.bincount(codes[splits["train"]], minlength=len(values.cat.categories)) > 0
+    if seen.all():
+        return
+    rows = np.flatnonzero(~seen[codes])
+    texts, row = int((~seen).sum()), int(rows[0])
+    several = f"{texts} such texts in " if texts > 1 else ""
+    more = f" ({several}{len(rows):,} rows)" if len(rows) > 1 else ""
+    shown = _shown(values.iloc[row]) if values.iloc[row] else "no value"
+    yield "unseen", f"holds {shown} in row {row + 1}, which no training row holds{more}"
+
+
+def _identical(frame: pd.DataFrame, names: list[str]) -> Iterator[tuple[str, str]]:
+    """Columns with the same content. Only those that agree in their first rows are looked at as a whole."""
+    alike: dict[bytes, list[str]] = defaultdict(list)
+    for name in names:
+        alike[_digest(frame[name].iloc[:SAMPLE])].append(name)
+    for some in alike.values():
+        first: dict[bytes, str] = {}
+        for name in some if len(some) > 1 else ():
+            other = first.setdefault(_digest(frame[name]), name)
+            if other != name:
+                yield name, f"columns {other!r} and {name!r} hold the same in every row: give one of them the role drop"
+
+
+def _digest(values: pd.Series) -> bytes:
+    """Of the type and the values, texts as such."""
+    digest = hashlib.blake2b(str(values.dtype.kind).encode())
+    digest.update(pd.util.hash_pandas_object(values, index=False).to_numpy().tobytes())
+    return digest.digest()
+
+
+def _repeated(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:
+    """Rows of test whose features stand in a training row too. In a table of few different rows that tells nothing."""
+    names = [name for name, _ in features(frame.columns, settings)]
+    hashes = np.zeros(len(frame), np.uint64)
+    for name in names:  # one at a time: memory stays low
+        hashes *= np.uint64(0x9E3779B97F4A7C15)
+        hashes += pd.util.hash_pandas_object(frame[name], index=False).to_numpy()
+    train = np.unique(hashes[splits["train"]])
+    twin = np.isin(hashes[splits["test"]], train)
+    count = int(twin.sum())
+    if len(train) < FEW_DIFFERENT * len(splits["train"]) or count < max(REPEATED * len(twin), 2):
+        return
+    row = splits["test"][int(np.argmax(twin))]
+    yield (
+        "repeated",
+        f"{count:,} of {len(twin):,} test rows ({count / len(twin):.1%}) have the same features as a training row, the"
+        f" first in row {row + 1}: remove repeated rows, or keep them together with `group`",
+    )
+
+
+def _imbalance(frame: pd.DataFrame, settings: Table, train: np.ndarray) -> Iterator[tuple[str, str]]:
+    """A class far below its fair share."""
+    if settings.task == "regression":
+        return
+    target = frame[settings.target].iloc[train]
+    counts = target.value_counts(sort=False)
+    name, rows = counts.idxmin(), int(counts.min())
+    if rows < min(RARE, 0.1 / len(counts)) * len(target):
+        yield (
+            "imbalance",
+            f"class {name!r} has {rows:,} of {len(target):,} training rows ({rows / len(target):.2%}): read pr_auc and"
+            " recall, not accuracy, and try train.class_weight=balanced",
+        )
+
+
+def _time(frame: pd.DataFrame, settings: Table) -> Iterator[tuple[str, str]]:
+    """A number that splits by time is also learned from: all later values are beyond those of training."""
+    if settings.time is not None and (settings.time, "numeric") in features(frame.columns, settings):
+        yield (
+            "time",
+            f"column {settings.time!r} splits the rows by time and is a feature: every test row lies beyond what was"
+            " learned: give it the role drop",
+        )
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Some training rows in two halves: what is learned on one is judged on the other.
+
+    Attributes:
+        rows: their positions, of each class as many where there are enough, in an order of chance.
+        y: the class of each row as a number, or the rank of a regression's target in [0, 1].
+        ranked: whether it is a rank.
+    """
+
+    rows: np.ndarray
+    y: np.ndarray
+    ranked: bool
+
+    @classmethod
+    def draw(cls, frame: pd.DataFrame, settings: Table, train: np.ndarray) -> "_Sample | None":
+        """None where the training rows are too few to judge by."""
+        if len(train) < FEWEST:
+            return None
+        draw = np.random.default_rng(settings.split.seed)
+        rows = draw.permutation(train)
+        target = frame[settings.target].iloc[rows]
+        if settings.task == "regression":
+            return cls(rows[:SAMPLE], target.iloc[:SAMPLE].rank(pct=True).to_numpy(), True)
+        classes = target.cat.codes.to_numpy()
+        counts = np.bincount(classes)
+        common = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
+        common = common[counts[common] >= FEWEST_OF_CLASS]
+        if len(common) < 2:
+            return None
+        kept = np.concatenate([np.flatnonzero(classes == name)[: SAMPLE // len(common)] for name in common])
+        kept = draw.permutation(kept)
+        return cls(rows[kept], classes[kept], False)
+
+    def score(self, column: pd.Series) -> float:
+        """ROC-AUC (mean over the classes, each against the rest) or R2 of the ranks of the target, from this column.
+
+        A tree with few leaves, or the mean of each text, is learned on one half and judged on the other, both ways
+        round. A column of numbers that fails on the few rows that it learned from is judged no further.
+        """
+        values = column.iloc[self.rows]
+        coded = isinstance(values.dtype, pd.CategoricalDtype)
+        x = values.cat.codes.to_numpy() if coded else numbers(values)
+        everyone = np.arange(len(x))
+        few = everyone[: len(x) // 10]
+        if not coded and self._by_tree(x, few, few) < PREDICTS - 0.01:
+            return 0.0
+        learn = self._by_means if coded else self._by_tree
+        return (learn(x, everyone[::2], everyone[1::2]) + learn(x, everyone[1::2], everyone[::2])) / 2
+
+    def _by_tree(self, x: np.ndarray, learn: np.ndarray, judge: np.ndarray) -> float:
+        from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+        x = x[:, np.newaxis].astype(np.float32)
+        if self.ranked:
+            tree = DecisionTreeRegressor(max_leaf_nodes=64, min_samples_leaf=2, random_state=0)
+            return _r2(self.y[judge], tree.fit(x[learn], self.y[learn]).predict(x[judge]))
+        tree = DecisionTreeClassifier(max_leaf_nodes=32, min_samples_leaf=2, random_state=0)
+        tree.fit(x[learn], self.y[learn])
+        return _auc(self.y[judge], tree.predict_proba(x[judge]), tree.classes_)
+
+    def _by_means(self, x: np.ndarray, learn: np.ndarray, judge: np.ndarray) -> float:
+        def means(y: np.ndarray) -> np.ndarray:
+            """Of each text, with one row of the mean of all; of every judged row."""
+            counts = np.bincount(x[learn], minlength=x.max() + 1) + 1.0
+            return ((np.bincount(x[learn], y, minlength=x.max() + 1) + y.mean()) / counts)[x[judge]]
+
+        if self.ranked:
+            return _r2(self.y[judge], means(self.y[learn]))
+        names = np.unique(self.y[learn])
+        scores = np.column_stack([means((self.y[learn] == name).astype(np.float64)) for name in names])
+        return _auc(self.y[judge], scores, names)
+
+
+def _auc(classes: np.ndarray, scores: np.ndarray, names: np.ndarray) -> float:
+    """Mean over the classes of the ROC-AUC against the rest (Mann-Whitney)."""
+    from scipy import stats
+
+    areas = []
+    for place, name in enumerate(names):
+        positive = classes == name
+        p, n = positive.sum(), (~positive).sum()
+        if p and n:
+            ranks = stats.rankdata(scores[:, place])
+            areas.append((ranks[positive].sum() - p * (p + 1) / 2) / (p * n))
+    return float(np.mean(areas)) if areas else 0.0
+
+
+def _r2(actual: np.ndarray, predicted: np.ndarray) -> float:
+    spread = float(((actual - actual.mean()) ** 2).sum())
+    return 1 - float(((actual - predicted) ** 2).sum()) / spread if spread else 0.0
+
+
+def _missing(values: pd.Series) -> np.ndarray:
+    """Where there is no value, (rows,) bool."""
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        return values.isna().to_numpy()
+    blank = values.cat.categories == ""
+    return blank[values.cat.codes] if blank.any() else np.zeros(len(values), bool)
+
+
+def _constant(values: pd.Series) -> bool:
+    plain = values.cat.codes.to_numpy() if isinstance(values.dtype, pd.CategoricalDtype) else values.to_numpy()
+    return bool((plain == plain[0]).all())
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return text == ""  # no value is of any type
+    return True
+
+
+def _shown(value: Any) -> str:
+    """A value as a person would write it."""
+    if isinstance(value, str):
+        return repr(value) if len(value) <= 40 else repr(value[:40]) + "..."
+    return str(value) if isinstance(value, pd.Timestamp) else f"{value:g}"

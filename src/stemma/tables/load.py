@@ -1,0 +1,258 @@
+"""Any source of a table -> one canonical table, column by column so that memory stays low.
+
+Canonical columns, whatever the source:
+
+    numeric, bayes   float64, NaN is missing
+    boolean          float64, 1, 0 or NaN (true/false, yes/no, t/f, y/n, 1/0 in any case)
+    date             datetime64[us] without a zone (a time with one is taken in UTC), NaT is missing
+    categorical      category of text as in the file; "" is missing; categories in text order
+    target           category of text (classes; TRUE/FALSE for booleans), or float64 (regression)
+
+Spaces around a value never count.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stemma.settings import Entry
+from stemma.signature import TRUTH  # what a served network takes for true and false
+from stemma.tables import files
+from stemma.tables.columns import refuse, role_of, roles, splitting
+from stemma.tables.settings import FileTable, Table
+from stemma.tables.texts import INSTANT, instants, numbers, trimmed
+
+
+class WrongValue(Exception):
+    """A value that does not fit the role of its column."""
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How values are written as text."""
+
+    missing: tuple[str, ...] = ()
+    decimal: str = "."
+
+
+def table(settings: Table, sources: Mapping[str, Entry]) -> pd.DataFrame:
+    """Read, draw or load the table that the settings name.
+
+    Args:
+        sources: by kind, a function of its settings that gives an Arrow table, or frames one after the other.
+
+    Returns:
+        The canonical table: columns in the order of the source, those with role `drop` left out, rows numbered from 0.
+
+    Raises:
+        DataError: the file is not there or cannot be read, columns and settings do not fit each other, or a value does
+            not fit the role of its column (column, row from 1 and value are named).
+    """
+    source = _source(settings, sources)
+    columns = {name: source.column(name) for name in source.column_names}
+    del source
+    writing = Writing(settings.missing, settings.decimal) if isinstance(settings, FileTable) else Writing()
+    canonical, problems = {}, []
+    for name in list(columns):
+        kind = _kind(name, settings)
+        try:
+            canonical[name] = CONVERTERS[kind](columns.pop(name), writing)
+        except WrongValue as wrong:
+            problems.append(f"column {name!r} ({kind}) {wrong}")
+    refuse(settings.source, problems)
+    pa.default_memory_pool().release_unused()  # Arrow keeps freed memory for itself, about twice the table
+    return pd.DataFrame(canonical, copy=False)
+
+
+def _used(names: list[str], settings: Table) -> list[str]:
+    """The columns that are not dropped, once all have been checked."""
+    kept, splits = roles(names, settings), splitting(settings).values()
+    return [name for name in names if kept.get(name) != "drop" or name in splits]
+
+
+def _kind(name: str, settings: Table) -> str:
+    """The role of a column, for the target "class" or "numeric", for one that only splits by time "time"."""
+    if name == settings.target:
+        return "numeric" if settings.task == "regression" else "class"
+    if name in (settings.group, settings.partition):
+        return "categorical"
+    role = role_of(name, settings)
+    return "time" if name == settings.time and role == "drop" else str(role)
+
+
+def _source(settings: Table, sources: Mapping[str, Entry]) -> pa.Table:
+    """The columns that have a use."""
+    given = sources[settings.kind].load()(settings)
+    if isinstance(settings, FileTable):
+        return given  # which left out the others before it read them
+    if not isinstance(given, pa.Table):
+        given = pa.concat_tables(pa.Table.from_pandas(piece, preserve_index=False) for piece in given)
+    return given.select(_used(given.column_names, settings))
+
+
+def file(settings: FileTable) -> pa.Table:
+    """The columns of a file that have a use."""
+    path = Path(settings.source)
+    return _parquet(path, settings) if files.is_parquet(path) else _csv(path, settings)
+
+
+def _parquet(path: Path, settings: FileTable) -> pa.Table:
+    """The columns that have a use, with the texts for "no value" as nulls."""
+    from pyarrow import parquet
+
+    with files.one_reason(path):
+        source = parquet.read_table(path, columns=_used(parquet.read_schema(path).names, settings))
+    for place, name in enumerate(source.column_names):
+        column = decoded(source.column(name))
+        if pa.types.is_string(column.type):
+            source = source.set_column(place, name, trimmed(column, settings.missing))
+    return source
+
+
+def _csv(path: Path, settings: FileTable) -> pa.Table:
+    """The columns that have a use, as text; classes and categories as dictionaries, which are small."""
+    from pyarrow import csv
+
+    text = files.Text(settings.separator, settings.header, settings.encoding)
+    used = _used(files.names(path, text), settings)
+    plain, coded = pa.string(), pa.dictionary(pa.int32(), pa.string())
+    columns = {name: coded if _kind(name, settings) in ("categorical", "class") else plain for name in used}
+    options = files.csv_options(path, text, columns, null_values=list(settings.missing))
+    with files.one_reason(path, text), files.opened(path, text) as stream:
+        return csv.read_csv(stream, *options)
+
+
+def _number(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
+    """float64, NaN where there is no value."""
+    column = decoded(column)
+    if pa.types.is_string(column.type):
+        column = _parsed(column, writing, lambda texts: numbers(texts, writing.decimal), "is not a number")
+    try:
+        return column.cast(pa.float64(), safe=False).to_numpy()
+    except pa.ArrowNotImplementedError:
+        raise WrongValue(f"holds values of type {column.type}, not numbers") from None
+
+
+def _date(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
+    """datetime64[us], NaT where there is no value."""
+    column = decoded(column)
+    if pa.types.is_string(column.type):
+        column = _parsed(column, writing, instants, "is not a date such as 2024-01-31 or 2024-01-31 12:30:00")
+    if not pa.types.is_temporal(column.type) or pa.types.is_time(column.type) or pa.types.is_duration(column.type):
+        raise WrongValue(f"holds values of type {column.type}, not dates")
+    return column.cast(INSTANT, safe=False).to_numpy()
+
+
+def _parsed(
+    texts: pa.ChunkedArray, writing: Writing, parse: Callable[[Any], pa.ChunkedArray], otherwise: str
+) -> pa.ChunkedArray:
+    """Texts as values; the first that is none is found by halving."""
+    try:
+        return parse(texts)
+    except pa.ArrowInvalid:
+        texts = trimmed(texts, writing.missing)
+    try:
+        return parse(texts)
+    except pa.ArrowInvalid:
+        good, bad = 0, len(texts)  # texts[:good] are values, texts[:bad] are not all
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        try:
+            parse(texts.slice(good, middle - good))
+            good = middle
+        except pa.ArrowInvalid:
+            bad = middle
+    raise WrongValue(f"holds {texts[good].as_py()!r} in row {good + 1}, which {otherwise}")
+
+
+def _category(column: pa.ChunkedArray, writing: Writing) -> pd.Categorical:
+    """Text, "" where there is no value."""
+    codes, texts = _coded(column, writing)
+    if (codes < 0).any():
+        codes = np.where(codes < 0, len(texts), codes)
+        texts = [*texts, ""]
+    return _sorted(codes, texts)
+
+
+def _class(column: pa.ChunkedArray, writing: Writing) -> pd.Categorical:
+    """Text, NaN where there is no value, which `validate.check` refuses."""
+    return _sorted(*_coded(column, writing))
+
+
+def _flag(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
+    """1.0, 0.0 or NaN."""
+    codes, texts = _coded(column, writing)
+    values = np.array([TRUTH.get(text.lower(), -1.0) for text in texts] + [np.nan])  # code -1 takes the last
+    flags = values[codes]
+    if (flags < 0).any():
+        row = int(np.argmax(flags < 0))
+        raise WrongValue(f"holds {texts[codes[row]]!r} in row {row + 1}, which is neither true nor false")
+    return flags
+
+
+def _moment(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
+    """Numbers, or else dates: a column of time that has no role."""
+    try:
+        return _number(column, writing)
+    except WrongValue:
+        return _date(column, writing)
+
+
+def _coded(column: pa.ChunkedArray, writing: Writing) -> tuple[np.ndarray, list[str]]:
+    """A code for each row, -1 where there is no value, and the text of each code."""
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
+    try:
+        if not pa.types.is_dictionary(column.type):
+            column = decoded(column).dictionary_encode()
+        coded = column.combine_chunks()
+        texts = [text.strip() for text in written(coded.dictionary)]
+    except pa.ArrowNotImplementedError:
+        raise WrongValue(f"holds values of type {column.type}, which have no text") from None
+    places = np.array([-1 if text in writing.missing else code for code, text in enumerate(texts)] + [-1])
+    return places[coded.indices.fill_null(-1).to_numpy()], texts
+
+
+def written(values: pa.Array) -> list[str]:
+    """Values of any type as the text that a CSV file would hold, TRUE and FALSE for booleans.
+
+    Raises:
+        pa.ArrowNotImplementedError: such values have no text.
+    """
+    texts: list[str] = values.cast(pa.string()).to_pylist()
+    return [text.upper() for text in texts] if pa.types.is_boolean(values.type) else texts
+
+
+def _sorted(codes: np.ndarray, texts: list[str]) -> pd.Categorical:
+    """A category whose texts are in order and occur once each; only those that are in use."""
+    used = np.unique(codes[codes >= 0])
+    order = sorted({texts[code] for code in used})
+    place = {text: number for number, text in enumerate(order)}
+    codes = np.array([place.get(text, -1) for text in texts] + [-1])[codes]
+    return pd.Categorical.from_codes(codes, pd.Index(order, dtype="str"))
+
+
+def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A dictionary column as plain values, and the types that text has in Arrow as one."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
+        column = column.cast(pa.string())
+    return column
+
+
+CONVERTERS: dict[str, Callable[[pa.ChunkedArray, Writing], Any]] = {
+    "numeric": _number,
+    "bayes": _number,
+    "boolean": _flag,
+    "date": _date,
+    "categorical": _category,
+    "class": _class,
+    "time": _moment,
+}

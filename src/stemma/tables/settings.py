@@ -1,0 +1,59 @@
+"""The sections `data` and `prepare`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from stemma.settings import Entry, Section, Seed, Share
+
+Role = Literal["numeric", "categorical", "boolean", "date", "drop", "bayes"]
+Task = Literal["binary", "multiclass", "regression"]
+
+
+class SplitSettings(Section):
+    """Shares of rows; train is what test and validation leave."""
+
+    test: Share  # of all rows
+    validation: Share  # of the rows that test leaves
+    seed: Seed
+
+
+class Table(Section):
+    """What every table has, wherever it comes from."""
+
+    kind: str  # its line in the table of sources
+    source: str  # the file prepare depends on: the table, or the code that makes it
+    target: str
+    task: Task
+    positive: str | None  # the class whose probability is judged; None: the last one in order
+    columns: dict[str, Role]  # by name, or by a pattern such as "pixel_*"
+    ranges: dict[str, tuple[float | None, float | None]]  # lowest and highest of a numeric column, None is open
+    group: str | None  # a column whose equal values stay in one split
+    time: str | None  # a date or number by which later rows are judged: train, then validation, then test
+    partition: str | None  # a column that already says train, validation or test
+    split: SplitSettings
+
+
+class FileTable(Table):
+    """A CSV or Parquet file."""
+
+    kind: Literal["file"]
+    separator: Annotated[str, Field(min_length=1, max_length=1)]
+    header: bool  # whether the first row names the columns; without one they are c0, c1, ...
+    encoding: str  # of the text, as Python names it
+    decimal: Literal[".", ","]
+    missing: tuple[str, ...]  # the texts that stand for "no value"
+
+
+FILES = {"file": Entry("stemma.tables.load:file", FileTable)}  # the sources that need no code of a project
+
+
+class PrepareSettings(Section):
+    """How a table is checked and its columns become numbers."""
+
+    strict: bool  # hints (leakage, duplicates, identifiers) stop the stage as errors do
+    numeric: Literal["auto", "standard", "robust", "quantile"]
+    impute: Literal["median", "mean"]
+    indicator: bool  # one more input for each numeric column with missing values in training
+    rare: PositiveInt  # a level with fewer training rows is grouped with the other rare ones
+    embed: PositiveInt  # a column with more levels than this is embedded in the network, not one-hot encoded

@@ -1,0 +1,226 @@
+"""What prepare finds out about a table and its splits; `profile.read` reads it back."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stemma.files import finite, write_json
+from stemma.tables.columns import features, role_of, splitting
+from stemma.tables.profile import FORMAT, Block
+from stemma.tables.settings import FileTable, Table
+
+QUANTILES = (5, 25, 50, 75, 95)
+BINS = 10
+MOST_VALUES = 50  # of a categorical column that are counted by name
+SKETCH = 512  # row hashes kept
+SECOND = 1_000_000  # microseconds
+
+
+def make(
+    frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray], blocks: Sequence[Block]
+) -> dict[str, Any]:
+    """All that profile.json holds.
+
+    `columns` tells of every column in the whole table: two versions' tables are compared by it. `training` tells the
+    same of the features in the training rows alone: a network learned from these, so what arrives in service is
+    compared with them. Moments, quantiles and the histogram of a date are seconds since 1970 (UTC).
+
+    Args:
+        frame: the whole canonical table.
+        settings: the `data` section.
+        splits: row positions of train, validation and test.
+        blocks: of a row that the encoder fitted on train has encoded.
+    """
+    target = frame[settings.target]
+    ordered = classes(target, settings)
+    train = target.iloc[splits["train"]] if settings.task == "regression" else None
+    bayes = next((name for name in frame if _role(name, settings) == "bayes"), None)
+    return {
+        "format": FORMAT,
+        "source": settings.source,
+        "task": settings.task,
+        "target": settings.target,
+        "classes": ordered,
+        "positive": ordered[-1] if settings.task == "binary" else None,
+        "features": [{"name": name, "role": role} for name, role in features(frame.columns, settings)],
+        "encoded_width": sum(block.width for block in blocks),
+        "blocks": [asdict(block) for block in blocks],
+        "target_mean": None if train is None else float(train.mean()),
+        "target_std": None if train is None else float(train.std(ddof=0)),
+        "missing": list(settings.missing) if isinstance(settings, FileTable) else None,
+        "rows": len(frame),
+        "row": row_column(frame),
+        "splits": {name: _balance(target.iloc[rows], ordered) for name, rows in splits.items()},
+        "columns": {name: _column(frame[name], _role(name, settings)) for name in frame},
+        "training": {
+            name: _column(frame[name].iloc[splits["train"]], role) for name, role in features(frame.columns, settings)
+        },
+        "content": {"sha256": content(frame)},
+        "sketch": {"kind": "bottom-k", "k": SKETCH, "hashes": sketch(frame)},
+        "bayes": bayes,
+        "bayes_roc_auc": None if bayes is None else bayes_auc(frame[bayes].to_numpy()),
+    }
+
+
+def write(path: Path, made: dict[str, Any]) -> None:
+    """Write a profile: keys sorted, numbers that are not finite as null."""
+    write_json(path, finite(made))
+
+
+def classes(target: pd.Series, settings: Table) -> list[str]:
+    """The classes in order: as numbers if all are numbers, else as text; the positive one of two last."""
+    if settings.task == "regression":
+        return []
+    found = list(target.cat.categories)
+    try:
+        found.sort(key=lambda text: (float(text), text))
+    except ValueError:
+        found.sort()
+    if settings.task == "binary" and settings.positive is not None:
+        found.sort(key=lambda text: text == settings.positive)
+    return found
+
+
+def row_column(frame: pd.DataFrame) -> str:
+    """The name of the first column of the split files, the row's position in the table: "row", or one that is free."""
+    name = "row"
+    while name in frame:
+        name = "_" + name
+    return name
+
+
+def content(frame: pd.DataFrame) -> str:
+    """The SHA-256 of names, types and values, whatever the file they came from looked like."""
+    digest = hashlib.sha256()
+    for name in frame:
+        values = frame[name]
+        digest.update(json.dumps([name, str(values.dtype)]).encode())
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            digest.update(json.dumps(list(values.cat.categories)).encode())
+            digest.update(values.cat.codes.to_numpy("<i4").tobytes())
+        elif values.dtype.kind == "M":
+            digest.update(values.to_numpy("datetime64[us]").astype("<i8").tobytes())
+        else:
+            numbers = values.to_numpy("<f8", copy=True)
+            numbers[np.isnan(numbers)] = np.nan  # one pattern of bits for all of them
+            digest.update(numbers.tobytes())
+    return digest.hexdigest()
+
+
+def sketch(frame: pd.DataFrame, k: int = SKETCH) -> list[str]:
+    """The k smallest row hashes, 64 bits as 16 hexadecimal digits, ascending.
+
+    Two such sketches and the numbers of rows tell how many rows two tables share: of the k smallest hashes of their
+    union, the share that is in both estimates the Jaccard index (bottom-k; Bar-Yossef et al. 2002, "Counting distinct
+    elements in a data stream"; Cohen and Kaplan 2007, "Summarizing data using bottom-k sketches"). Equal rows count
+    each: the second of them has another hash than the first.
+    """
+    hashes = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    occurrence = pd.Series(hashes).groupby(hashes).cumcount().to_numpy(np.uint64)
+    distinct = pd.util.hash_array(hashes + occurrence * np.uint64(0x9E3779B97F4A7C15))
+    smallest = np.sort(np.partition(distinct, k)[:k] if len(distinct) > k else distinct)
+    return [f"{value:016x}" for value in smallest]
+
+
+def bayes_auc(probabilities: np.ndarray) -> float:
+    """The ROC-AUC that true probabilities have on average, over the labels that could be drawn from them.
+
+    With p_i the chance that row i is positive, the expected number of pairs in order over the expected number of pairs:
+
+        AUC = sum over i != j of p_i (1 - p_j) [p_i > p_j, or 1/2 if equal]  /  sum over i != j of p_i (1 - p_j)
+
+    (the Mann-Whitney form of the area, Hanley and McNeil 1982, weighted by the chance of each pair). Sorting does it
+    in O(n log n).
+
+    Args:
+        probabilities: (rows,), in [0, 1].
+
+    Returns:
+        A number in [0, 1]; NaN where no pair of a positive and a negative row can occur.
+    """
+    levels, level = np.unique(probabilities, return_inverse=True)
+    positive = np.bincount(level, probabilities, minlength=len(levels))
+    negative = np.bincount(level, 1 - probabilities, minlength=len(levels))
+    lower = np.cumsum(negative) - negative  # negative rows of a lower level
+    alone = np.sum(probabilities * (1 - probabilities))  # a row paired with itself
+    pairs = positive.sum() * negative.sum() - alone
+    in_order = np.sum(positive * (lower + negative / 2)) - alone / 2
+    return float(in_order / pairs) if pairs > 0 else float("nan")
+
+
+def _role(name: str, settings: Table) -> str | None:
+    """Of a column in the canonical table: target, group, partition, time where it has no other, or its role."""
+    if name == settings.target:
+        return "target"
+    role = role_of(name, settings)
+    split_by = next((setting for setting, column in splitting(settings).items() if column == name), None)
+    return split_by if role == "drop" else role
+
+
+def _balance(target: pd.Series, ordered: list[str]) -> dict[str, Any]:
+    """Rows of a split, with the count of each class, or the mean of a regression's target."""
+    if not ordered:
+        return {"rows": len(target), "mean": float(target.mean())}
+    counts = target.value_counts()
+    return {"rows": len(target), "balance": {name: int(counts[name]) for name in ordered}}
+
+
+def numbers(values: pd.Series) -> np.ndarray:
+    """A canonical column that is no category, as float64; a date in seconds since 1970 (UTC); NaN for no value."""
+    if values.dtype.kind != "M":
+        return values.to_numpy(np.float64)
+    moments = values.to_numpy("datetime64[us]")
+    return np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / SECOND)
+
+
+def _column(values: pd.Series, role: str | None) -> dict[str, Any]:
+    """Role, missing values and distribution of one column."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return {"role": role, "missing": int((values == "").sum()), **_counts(values[values != ""])}
+    present = numbers(values)
+    present = present[~np.isnan(present)]
+    described = {"role": role, "missing": len(values) - len(present)}
+    if role == "boolean":
+        return described | {"values": {"0": int((present == 0).sum()), "1": int((present == 1).sum())}}
+    return described | _statistics(present)
+
+
+def _counts(values: pd.Series) -> dict[str, Any]:
+    """How often each text occurs, the most frequent by name and the rest together."""
+    counts = values.value_counts(sort=False)
+    counts = counts[counts > 0].sort_index().sort_values(ascending=False, kind="stable")
+    named = {str(text): int(rows) for text, rows in counts.iloc[:MOST_VALUES].items()}
+    return {"values": named, "other": int(counts.iloc[MOST_VALUES:].sum())}
+
+
+def _statistics(present: np.ndarray) -> dict[str, Any]:
+    """Moments, quantiles and a histogram of numbers; null where there are none."""
+    if not len(present):
+        empty = dict.fromkeys(("mean", "std", "min", "max"))
+        return empty | {"quantiles": dict.fromkeys(map(str, QUANTILES)), "histogram": {"edges": [], "counts": []}}
+    low, high = float(present.min()), float(present.max())
+    counts, edges = np.histogram(present, BINS, span(low, high, BINS))
+    quantiles = np.quantile(present, np.array(QUANTILES) / 100)
+    return {
+        "mean": float(present.mean()),
+        "std": float(present.std()),
+        "min": low,
+        "max": high,
+        "quantiles": {str(percent): float(value) for percent, value in zip(QUANTILES, quantiles, strict=True)},
+        "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
+    }
+
+
+def span(low: float, high: float, bins: int) -> tuple[float, float]:
+    """The outer edges of a histogram: wider than [low, high] where these are too close to be cut into bins, as 0.3 and
+    0.1 + 0.2 are."""
+    if (high - low) / bins > 4 * np.spacing(max(abs(low), abs(high))):
+        return low, high
+    reach = max(0.5 if low == high else 0.0, 1e-9 * max(abs(low), abs(high), 1.0))
+    return low - reach, high + reach

@@ -1,0 +1,220 @@
+"""Refuses a table that cannot be learned from, with every reason at once."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from stemma.tables.columns import absent, features, nearest, range_of, refuse, role_of, splitting
+from stemma.tables.settings import Table
+from stemma.tables.split import PARTITIONS, SPLITS, incomplete, rows_needed
+
+if TYPE_CHECKING:
+    import pandera.pandas as pandera
+    from pandera.errors import SchemaError
+
+LARGEST = float(np.finfo(np.float32).max)  # networks compute in float32, where more is infinite
+MOST_CATEGORIES = 50_000  # of one column: more is free text, whose values hardly repeat
+
+
+def check(frame: pd.DataFrame, settings: Table) -> None:
+    """Check the types, ranges and missing values of the columns, the classes of the target and the number of rows.
+
+    Args:
+        frame: a canonical table, as `load.table` gives it.
+        settings: the `data` section.
+
+    Raises:
+        DataError: names each column that is wrong, with its first wrong value and the row of it (from 1).
+    """
+    if frame.empty:
+        refuse(settings.source, ["the table has no rows"])
+    failures = _failures(frame, settings)
+    # Columns that are not there or of another type come first: the other checks presume them.
+    kept = [name for name, role in settings.columns.items() if role != "drop"]
+    refuse(settings.source, [*absent(kept, frame.columns, "columns"), *_wrong_structure(frame, failures)])
+    problems = [*_wrong_settings(frame, settings), *map(_wrong_value, failures), *_wrong_features(frame, settings)]
+    problems += _wrong_splitting(frame, settings)
+    problems += _wrong_numbers(frame, settings) if settings.task == "regression" else _wrong_classes(frame, settings)
+    refuse(settings.source, problems)
+
+
+def check_splits(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) -> None:
+    """Check that every split has rows of every class, or at least two, and that a regression's target varies among
+    the training rows.
+
+    Raises:
+        DataError: it does not: there is nothing to learn, or nothing to judge by.
+    """
+    by = "".join(f" when rows are split by `{setting}` {name!r}" for setting, name in splitting(settings).items())
+    problems = [reason + by for reason in incomplete(frame[settings.target], splits, settings)]
+    target = frame[settings.target].iloc[splits["train"]]
+    if settings.task == "regression" and target.nunique() == 1:
+        value = f"{target.iloc[0]:g}"
+        problems.append(f"the target {settings.target!r} has the same value, {value}, in all training rows")
+    refuse(settings.source, problems)
+
+
+def schema(frame: pd.DataFrame, settings: Table) -> "pandera.DataFrameSchema":
+    """What the settings say of each column, as a pandera schema."""
+    import pandera.pandas as pandera
+
+    kinds = {name: role_of(name, settings) for name in frame if name != settings.target}
+    columns = {name: _column(role, *range_of(name, settings)) for name, role in kinds.items() if role is not None}
+    for setting, name in splitting(settings).items():
+        if setting != "time":
+            columns[name] = _column("categorical", None, None)
+        elif kinds.get(name) == "drop":  # of a column without a role: what it holds was found when it was read
+            columns[name] = pandera.Column(frame[name].dtype, nullable=True)
+    if settings.task == "regression":
+        columns[settings.target] = _column("numeric", *range_of(settings.target, settings), nullable=False)
+    else:
+        columns[settings.target] = pandera.Column("category", nullable=False)
+    return pandera.DataFrameSchema(columns, strict=True)
+
+
+def _column(role: str, low: float | None, high: float | None, nullable: bool = True) -> "pandera.Column":
+    """The type of a role and the checks of its values."""
+    import pandera.pandas as pandera
+
+    if role == "categorical":
+        return pandera.Column("category", nullable=False)
+    if role == "date":
+        return pandera.Column("datetime64[us]", nullable=True)
+    if role == "bayes":
+        low, high, nullable = 0, 1, False
+    checks = [_values(lambda values: values.abs() <= LARGEST, "is infinite or too large for float32")]
+    if low is not None:
+        checks.append(_values(lambda values: values >= low, f"is below {low:g}"))
+    if high is not None:
+        checks.append(_values(lambda values: values <= high, f"is above {high:g}"))
+    return pandera.Column(float, checks, nullable=nullable)
+
+
+def _values(holds: Callable[[pd.Series], pd.Series], otherwise: str) -> "pandera.Check":
+    """A check of all values at once that reports the first that fails; a missing value passes."""
+    import pandera.pandas as pandera
+
+    return pandera.Check(holds, error=otherwise, n_failure_cases=1)
+
+
+def _wrong_settings(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
+    """Settings that would have no effect."""
+    for name in settings.ranges:
+        if name in frame and frame[name].dtype != float:
+            yield f"`ranges` names {name!r}, which is not numeric"
+    bayes = [repr(name) for name in frame if name != settings.target and role_of(name, settings) == "bayes"]
+    if len(bayes) > 1:
+        yield f"{_listed(bayes)} have the role bayes, which is for one column"
+    if bayes and settings.task != "binary":
+        yield f"{_listed(bayes)} has the role bayes, which is for a binary task: give it another, such as drop"
+    if settings.task != "binary" and settings.positive is not None:
+        yield f"`positive` is {settings.positive!r}, but only a binary task has a positive class: set it to null"
+
+
+def _failures(frame: pd.DataFrame, settings: Table) -> list[tuple[str, "SchemaError"]]:
+    """The name of each kind of failure, and what pandera tells of it."""
+    from pandera.errors import SchemaErrors
+
+    try:
+        schema(frame, settings).validate(frame, lazy=True, inplace=True)
+    except SchemaErrors as errors:
+        return [(error.reason_code.name, error) for error in errors.schema_errors]
+    return []
+
+
+def _wrong_structure(frame: pd.DataFrame, failures: list[tuple[str, "SchemaError"]]) -> Iterator[str]:
+    """Columns that are too few, too many or of another type."""
+    for kind, error in failures:
+        if kind == "COLUMN_NOT_IN_DATAFRAME":
+            yield f"column {error.failure_cases!r} is not in the table"
+        elif kind == "COLUMN_NOT_IN_SCHEMA":
+            yield f"column {error.failure_cases!r} is not in the settings"
+        elif kind == "WRONG_DATATYPE":
+            found, wanted = frame[error.column_name].dtype, error.schema.dtype
+            yield f"column {error.column_name!r} is of type {found}, not {wanted}"
+
+
+def _wrong_value(failure: tuple[str, "SchemaError"]) -> str:
+    """The first value of a column that fails a check."""
+    kind, error = failure
+    row, value = (error.failure_cases[name].iloc[0] for name in ("index", "failure_case"))
+    if kind == "SERIES_CONTAINS_NULLS":
+        return f"column {error.column_name!r} has no value in row {row + 1}"
+    return f"column {error.column_name!r}: {value} in row {row + 1} {error.check.error}"
+
+
+def _wrong_features(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
+    """Categories that would make the network's input too wide."""
+    for name, role in features(frame.columns, settings):
+        if role == "categorical" and len(frame[name].cat.categories) > MOST_CATEGORIES:
+            yield (
+                f"column {name!r} has {len(frame[name].cat.categories):,} different values, more than"
+                f" {MOST_CATEGORIES:,}: give it another role, such as drop"
+            )
+
+
+def _wrong_splitting(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
+    """A column by which rows cannot be split."""
+    for setting, name in splitting(settings).items():
+        values = frame[name]
+        missing = (values == "" if isinstance(values.dtype, pd.CategoricalDtype) else values.isna()).to_numpy()
+        if missing.any():
+            row = np.argmax(missing) + 1
+            yield f"column {name!r} has no value in row {row}, and rows are split by it (`{setting}`)"
+        elif setting == "partition":
+            yield from _wrong_partitions(name, values)
+        elif values.nunique() < len(SPLITS):
+            count = f"{values.nunique()} different value{'' if values.nunique() == 1 else 's'}"
+            yield f"`{setting}` names {name!r}, which has {count}, and at least {len(SPLITS)} are needed"
+
+
+def _wrong_partitions(name: str, values: pd.Series) -> Iterator[str]:
+    """Texts that are no split, and splits that do not occur; validation need not."""
+    known = [PARTITIONS.get(text.strip().lower()) for text in values.cat.categories]
+    unknown = np.array([part is None for part in known])[values.cat.codes]
+    if unknown.any():
+        row = int(np.argmax(unknown))
+        yield f"column {name!r} holds {values.iloc[row]!r} in row {row + 1}, which is none of {', '.join(SPLITS)}"
+        return
+    for part in ("train", "test"):
+        if part not in known:
+            yield f"`partition` names {name!r}, which holds no {part!r}"
+
+
+def _wrong_numbers(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
+    """A target that cannot be regressed on."""
+    target, needed = frame[settings.target], rows_needed(settings.split, least=2)
+    if len(frame) < needed and not splitting(settings):
+        yield f"the table has {len(frame)} rows, and at least {needed} are needed for two in every split"
+    if target.nunique() == 1:
+        yield f"the target {settings.target!r} has the same value, {target.dropna().iloc[0]:g}, in every row"
+
+
+def _wrong_classes(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
+    """Classes that cannot be told apart, or not in every split."""
+    counts = frame[settings.target].value_counts(sort=False)
+    classes, needed = list(counts.index), rows_needed(settings.split)
+    if len(classes) < 2:
+        yield f"the target {settings.target!r} has {_some(classes)}, and at least 2 classes are needed"
+    if settings.task == "binary" and len(classes) > 2:
+        yield f"the target {settings.target!r} has {_some(classes)}, but a binary task has 2: set `task` to multiclass"
+    if settings.task == "binary" and settings.positive is not None and settings.positive not in classes:
+        hint = nearest(settings.positive, classes)
+        yield f"`positive` is {settings.positive!r}{hint}, but the target has {_some(classes)}"
+    needed = len(SPLITS) if splitting(settings) else needed  # which split they fall into, `check_splits` looks at
+    rare = [f"{name!r} has {rows}" for name, rows in counts.items() if rows < needed]
+    if rare:
+        yield f"each class needs at least {needed} rows for one in every split: {_listed(rare)}"
+
+
+def _some(classes: list[str]) -> str:
+    """The classes, counted and named."""
+    return f"{len(classes)} class{'' if len(classes) == 1 else 'es'} ({_listed([repr(name) for name in classes])})"
+
+
+def _listed(items: list[str], most: int = 5) -> str:
+    """The first few items and how many there are besides."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more

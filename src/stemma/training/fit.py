@@ -1,0 +1,229 @@
+"""The fit, told once for both frameworks: epochs, learning rate, early stopping, checkpoint, a stop when it goes wrong.
+
+Everything random in an epoch follows from the seed and the epoch's number. So an interrupted fit goes on from its last
+epoch without any generator's state, to the same bytes as one that was never interrupted.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import astuple, dataclass, fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemma.errors import TrainingError
+from stemma.files import replaced
+from stemma.training.base import Epoch, Fit, Floats, Model, Problem, Rows, State
+from stemma.training.settings import TrainSettings
+
+EXPLODED = 1e4  # times the loss of the untrained network
+SMOOTH = 5  # epochs that early stopping judges together
+STEPS = 48  # of an epoch, where the batch size is not set
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A fit after some epochs: what was seen, and the weights kept so far."""
+
+    epochs: tuple[Epoch, ...]
+    kept: int
+    weights: State
+
+    def after(self, epoch: Epoch, model: Model, keep_best: bool) -> "Progress":
+        """With one more epoch; its weights are kept if it is the best so far, or always without early stopping."""
+        epochs = (*self.epochs, epoch)
+        best = min((judged(self.epochs[:end]) for end in range(SMOOTH, len(epochs))), default=math.inf)
+        if keep_best and judged(epochs) >= best < math.inf:
+            return Progress(epochs, self.kept, self.weights)
+        return Progress(epochs, epoch.number, model.network_weights())
+
+    def is_over(self, settings: TrainSettings) -> bool:
+        done = len(self.epochs)
+        return done >= settings.epochs or (settings.patience is not None and done - self.kept >= settings.patience)
+
+
+def judged(epochs: tuple[Epoch, ...]) -> float:
+    """What the last of these epochs is judged by: the mean validation loss of the last SMOOTH.
+
+    With few validation rows, or few of one class, a single epoch has the least loss by chance, and often an early one.
+    """
+    losses = [epoch.validation_loss for epoch in epochs[-SMOOTH:]]
+    return sum(losses) / SMOOTH if len(losses) == SMOOTH else math.inf
+
+
+def run(
+    model: Model,
+    train: Rows,
+    validation: Rows,
+    settings: TrainSettings,
+    checkpoint: Path,
+    watch: Callable[[Epoch], None],
+    begin: Mapping[str, NDArray[Any]],
+) -> Fit:
+    """Fit `model`; see `Model.fit`."""
+    settings = settings.model_copy(update={"batch_size": batch_size(settings, len(train.x))})
+    model.start(train, row_weights(model.problem, train.y, settings.class_weight), settings)
+    start = model.network_weights() | dict(begin)
+    model.set_network_weights(start)
+    limit = EXPLODED * max(1.0, _mean_loss(model, validation))
+    identity = _identity(model, train, validation, settings)
+    progress = Progress((), 0, start)
+    if settings.resume and checkpoint.exists():
+        progress = _read_checkpoint(checkpoint, identity, model)
+        for epoch in progress.epochs:
+            watch(epoch)
+    else:
+        _write_checkpoint(checkpoint, identity, progress, model.state())
+    while not progress.is_over(settings):
+        epoch = _next_epoch(model, train, validation, settings, len(progress.epochs))
+        if not (epoch.train_loss < limit and epoch.validation_loss < limit):
+            _read_checkpoint(checkpoint, identity, model)
+            raise _stopped(model, train, settings, epoch)
+        progress = progress.after(epoch, model, keep_best=settings.patience is not None)
+        _write_checkpoint(checkpoint, identity, progress, model.state())
+        watch(epoch)
+    model.set_network_weights(progress.weights)
+    still = frozen(start, settings)
+    moved = {name: _distance(start[name], tensor) for name, tensor in progress.weights.items() if name not in still}
+    return Fit(progress.epochs, progress.kept, still, moved)
+
+
+def frozen(names: Iterable[str], settings: TrainSettings) -> tuple[str, ...]:
+    """Those of the tensors that train.freeze names.
+
+    Raises:
+        TrainingError: a pattern matches none, or all are frozen.
+    """
+    names = list(names)
+    for pattern in settings.freeze:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise TrainingError(f"train.freeze: {pattern!r} matches no tensor of the network ({', '.join(names)})")
+    found = tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in settings.freeze))
+    if len(found) == len(names):
+        raise TrainingError(f"train.freeze: {', '.join(settings.freeze)} leaves no tensor to train")
+    return found
+
+
+def _distance(before: NDArray[Any], after: NDArray[Any]) -> float:
+    """L2 norm of the change over that of the start; over 1 where the start is 0."""
+    before, after = before.astype(np.float64), after.astype(np.float64)
+    return float(np.linalg.norm(after - before) / (np.linalg.norm(before) or 1.0))
+
+
+def batch_size(settings: TrainSettings, rows: int) -> int:
+    """Rows of a step: as set, or the power of two from 32 to 512 that gives an epoch about STEPS steps."""
+    if settings.batch_size is not None:
+        return settings.batch_size
+    return int(min(512, max(32, 2 ** round(math.log2(max(1, rows) / STEPS)))))
+
+
+def learning_rate(settings: TrainSettings, epoch: int) -> float:
+    """Of an epoch counted from 0. Cosine: Loshchilov and Hutter, SGDR, ICLR 2017, equation 5, without restarts."""
+    done = epoch / settings.epochs
+    match settings.schedule:
+        case "cosine":
+            return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+        case "step":
+            return settings.learning_rate * (1.0 if done < 0.5 else 0.1 if done < 0.75 else 0.01)
+        case _:
+            return settings.learning_rate
+
+
+def row_weights(problem: Problem, y: NDArray[Any], class_weight: str) -> Floats | None:
+    """Weight of each row (rows,) so that every class counts the same: rows / (classes * rows of its class)."""
+    if class_weight == "none":
+        return None
+    if not problem.task.classes:
+        raise TrainingError(
+            "train.class_weight: balanced needs classes, and data.task is regression",
+            run="dvc exp run -S train.class_weight=none",
+        )
+    numbers = y.astype(np.int64)
+    counts = np.bincount(numbers, minlength=len(problem.task.classes))
+    return (len(y) / (len(counts) * np.maximum(counts, 1))).astype(np.float32)[numbers]
+
+
+def _next_epoch(model: Model, train: Rows, validation: Rows, settings: TrainSettings, done: int) -> Epoch:
+    order, rate, seed = _draw(settings, done, len(train.x))
+    train_loss = model.run_epoch(order, rate, seed)
+    scores = model.scores(validation.x)
+    task, y = model.problem.task, validation.y
+    loss, score = float(task.losses(scores, y).mean()), task.scored(task.predictions(scores), y)
+    return Epoch(done + 1, rate, train_loss, loss, score)
+
+
+def _draw(settings: TrainSettings, done: int, rows: int) -> tuple[NDArray[np.int64], float, int]:
+    """Order of the rows, learning rate, and seed of the framework's own draws (dropout) for an epoch."""
+    generator = np.random.default_rng([settings.seed, done])
+    return generator.permutation(rows), learning_rate(settings, done), int(generator.integers(2**31))
+
+
+def _mean_loss(model: Model, rows: Rows) -> float:
+    return float(model.problem.task.losses(model.scores(rows.x), rows.y).mean())
+
+
+def _stopped(model: Model, train: Rows, settings: TrainSettings, epoch: Epoch) -> TrainingError:
+    """The error of a fit that went wrong: which epoch, where first, what to try."""
+    order, rate, seed = _draw(settings, epoch.number - 1, len(train.x))
+    losses = f"training {epoch.train_loss:.3g}, validation {epoch.validation_loss:.3g}"
+    where = model.find_fault(order, rate, seed)
+    return TrainingError(
+        f"the loss went wrong in epoch {epoch.number} ({losses}): {where}; lower train.learning_rate "
+        f"({settings.learning_rate:g}) or set train.clip_norm",
+        run=f"dvc exp run -S train.learning_rate={settings.learning_rate / 10:g}",
+    )
+
+
+# The checkpoint: one safetensors file, replaced whole. Numbers and texts are tensors too, so nothing needs unpickling.
+
+
+def _write_checkpoint(path: Path, identity: dict[str, str], progress: Progress, state: State) -> None:
+    from safetensors.numpy import save_file
+
+    tensors = {f"state/{name}": tensor for name, tensor in state.items()}
+    tensors |= {f"kept/{name}": tensor for name, tensor in progress.weights.items()}
+    tensors["identity"] = np.frombuffer(json.dumps(identity, sort_keys=True).encode(), dtype=np.uint8)
+    tensors["epochs"] = np.array([astuple(e) for e in progress.epochs], np.float64).reshape(-1, len(fields(Epoch)))
+    tensors["kept"] = np.array([progress.kept])
+    with replaced(path) as partial:
+        save_file({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, partial)
+
+
+def _read_checkpoint(path: Path, identity: dict[str, str], model: Model) -> Progress:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        tensors = load_file(path)
+        saved = json.loads(tensors.pop("identity").tobytes())
+        table, kept = tensors.pop("epochs"), int(tensors.pop("kept")[0])
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise TrainingError(f"{path} is damaged ({error}); train.resume=false starts over") from None
+    if saved != identity:
+        changed = sorted(key for key in saved.keys() | identity.keys() if saved.get(key) != identity.get(key))
+        raise TrainingError(f"{path} is of another fit ({', '.join(changed)} changed); train.resume=false starts over")
+    epochs = tuple(Epoch(int(row[0]), *map(float, row[1:])) for row in table)
+    model.restore({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("state/")})
+    return Progress(epochs, kept, {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("kept/")})
+
+
+def _identity(model: Model, train: Rows, validation: Rows, settings: TrainSettings) -> dict[str, str]:
+    """What a checkpoint must share with the fit that takes it up: settings, network, device and both sets of rows."""
+    values = {f"model.{key}": repr(value) for key, value in model.settings.model_dump().items()}
+    shapes = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in sorted(model.state().items())}
+    values |= {"network or optimizer": repr(shapes), "device": str(model.device)}
+    values |= {f"train.{key}": repr(value) for key, value in settings.model_dump().items() if key != "resume"}
+    digest = hashlib.sha256()
+    for _, tensor in sorted(model.network_weights().items()):
+        digest.update(np.ascontiguousarray(tensor))
+    values["weights at the start"] = digest.hexdigest()
+    for name, rows in (("training rows", train), ("validation rows", validation)):
+        digest = hashlib.sha256(np.ascontiguousarray(rows.x))
+        digest.update(np.ascontiguousarray(rows.y))
+        values[name] = digest.hexdigest()
+    return values

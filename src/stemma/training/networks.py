@@ -1,0 +1,32 @@
+"""The network that settings name, out of the table NETWORKS that a project hands over."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from stemma.settings import Chosen, Entry
+from stemma.training.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from stemma.training.base import Model, Problem
+
+
+def create(networks: Mapping[str, Entry], settings: ModelSettings, problem: "Problem", threads: int = 1) -> "Model":
+    """The network that settings name, not yet fitted.
+
+    Raises:
+        MissingExtra: its framework is not installed.
+    """
+    model: Model = networks[settings.name].load()(settings, problem, threads)
+    return model
+
+
+def faults(values: Mapping[str, Any], chosen: Mapping[str, Chosen]) -> list[str]:
+    """What is wrong with the framework of the section `model`: it is the folder that the network is in."""
+    section, networks = values.get("model"), chosen["model"][1]
+    if not isinstance(section, dict) or section.get("name") not in networks:
+        return []
+    name, framework = section["name"], section.get("framework")
+    home = networks[name].path.split(".")[2]
+    if framework in ("torch", "tensorflow") and framework != home:
+        return [f"model.framework: {name} is in the framework {home}, not {framework}"]
+    return []

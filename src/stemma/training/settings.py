@@ -1,0 +1,35 @@
+"""The sections `model`, as far as every network has it, and `train`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from stemma.settings import Section, Seed
+
+
+class ModelSettings(Section):
+    """What every model has. A model of your own inherits from it and names its settings."""
+
+    name: str  # its line in the project's table NETWORKS
+    framework: Literal["torch", "tensorflow"]
+
+
+class TrainSettings(Section):
+    """How a network is fitted, the same in both frameworks."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt | None  # None: by the number of training rows
+    optimizer: Literal["adam", "sgd"]
+    learning_rate: PositiveFloat
+    schedule: Literal["constant", "cosine", "step"]
+    weight_decay: Annotated[float, Field(ge=0)]
+    clip_norm: PositiveFloat | None
+    class_weight: Literal["none", "balanced"]
+    patience: PositiveInt | None
+    device: Literal["cpu", "cuda", "mps", "auto"]
+    precision: Literal["float32", "mixed"]
+    threads: PositiveInt
+    seed: Seed
+    init_from: str | None  # a revision whose weights it starts from; None: from random ones
+    freeze: tuple[str, ...]  # patterns of tensors that stay as they start, such as "hidden_1.*"
+    resume: bool

@@ -1,0 +1,469 @@
+"""Every awkward table is described and read, or stops with its line."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import yaml
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from awkward import NAMES, PLAIN, TABLES, Awkward
+from purchase_intent.data import SOURCES
+from sections import described
+from stemma import conf
+from stemma.describe import __main__ as command
+from stemma.errors import DataError
+from stemma.tables import load, validate
+from stemma.tables.columns import role_of
+from stemma.tables.settings import FileTable
+from worlds import choose_a_table
+
+ROOT = Path(__file__).parents[3]
+Describe = Callable[..., FileTable]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project, the current folder."""
+    folder = tmp_path / "project"
+    (folder / ".dvc").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def describe(project: Path) -> Describe:
+    """describe(path, target, ...): the settings that the command writes."""
+
+    def run(path: Path, target: str = "y", *arguments: str) -> FileTable:
+        command.main([str(path), "--target", target, "--name", "mine", "--force", *arguments])
+        return settings_of(project / "conf/data/mine.yaml")
+
+    return run
+
+
+@pytest.fixture
+def refused(describe: Describe, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """The one line with which a table is refused."""
+
+    def run(path: Path, *arguments: str) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            describe(path, *arguments)
+        assert stopped.value.code == 1
+        return capsys.readouterr().err.strip()
+
+    return run
+
+
+def settings_of(path: Path) -> FileTable:
+    """A file of conf/data/ as Hydra and the pipeline read it."""
+    from omegaconf import OmegaConf
+
+    values = OmegaConf.to_container(OmegaConf.create(path.read_text(encoding="utf-8")), resolve=True)
+    return described(values)
+
+
+def ids(tables: tuple[Awkward, ...]) -> dict[str, object]:
+    return {"argvalues": tables, "ids": [table.name for table in tables]}
+
+
+@pytest.mark.parametrize("table", **ids(tuple(table for table in TABLES if table.stops != "describe")))
+def test_an_awkward_table_is_described_and_read(table, describe, tmp_path, capsys):
+    found = describe(table.write(tmp_path), table.target, *table.arguments)
+    assert found.task == table.task
+    assert found.columns.items() >= table.roles.items()
+    assert table.positive in (None, found.positive)
+    told = capsys.readouterr().err
+    assert table.warns in told
+    if table.runs:
+        frame = load.table(found, SOURCES)
+        validate.check(frame, found)
+        assert len(frame) == 60 or "\n\n" not in table.content.decode("latin-1")
+        assert [line for line in told.splitlines() if "outside the project" not in line] == [] or table.warns
+    else:
+        with pytest.raises(DataError) as error:
+            whole_prepare(found)
+        assert table.line in str(error.value)
+
+
+def whole_prepare(found: FileTable) -> None:
+    """What prepare does until the encoder is fitted."""
+    from stemma.tables import encode
+    from stemma.tables.columns import features
+    from stemma.tables.settings import PrepareSettings
+    from stemma.tables.split import split
+
+    frame = load.table(found, SOURCES)
+    validate.check(frame, found)
+    splits = split(frame, found)
+    validate.check_splits(frame, found, splits)
+    defaults = yaml.safe_load((ROOT / "conf/config.yaml").read_text(encoding="utf-8"))["prepare"]
+    train = frame.iloc[splits["train"]]
+    encode.fit(train, features(frame, found), PrepareSettings(**defaults))
+
+
+@pytest.mark.parametrize("table", **ids(tuple(table for table in TABLES if table.stops == "describe")))
+def test_an_awkward_table_stops_with_one_line(table, refused, tmp_path, project):
+    path = table.write(tmp_path)
+    told = refused(path, table.target, *table.arguments)
+    assert told == f"error: {path}{table.line}"
+    assert not (project / "conf").exists()
+
+
+def test_every_name_survives_hydra_and_comes_back_as_it_was(project, tmp_path):
+    names = [name for table in NAMES for name in table.roles if name != "c"]
+    header = ",".join('"' + name.replace('"', '""') + '"' for name in [*names, "y"])
+    rows = "".join(",".join([f"{row}.5"] * len(names)) + f",{('no', 'yes')[row % 2]}\n" for row in range(30))
+    (project / "t.csv").write_text(f"{header}\n{rows}", encoding="utf-8")
+    composed(project, "t.csv", "y")
+    found = settings_of_params(project)
+    assert list(found.columns) == names
+    assert set(found.columns.values()) == {"numeric"}
+    assert load.table(found, SOURCES).shape == (30, len(names) + 1)
+
+
+@pytest.mark.parametrize("text", ["${data.task}", "yes", "~", "1e3", "a: b # c", "\\${x}", "é", "'", '"', "[x]", "-"])
+def test_a_target_and_its_classes_survive_hydra(project, text):
+    quoted = '"' + text.replace('"', '""') + '"'
+    rows = "".join(f"{row}.5,{quoted if row % 3 == 0 else 'other'}\n" for row in range(30))
+    (project / "t.csv").write_text(f"n,{quoted}\n{rows}", encoding="utf-8")
+    composed(project, "t.csv", text)
+    found = settings_of_params(project)
+    assert (found.target, found.positive, found.task) == (text, text, "binary")
+    validate.check(load.table(found, SOURCES), found)
+
+
+def test_what_hydra_cannot_say_is_refused(refused, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("n,y\n" + "".join(f"{row}.5,{'a' if row % 3 else '???'}\n" for row in range(30)))
+    assert refused(path) == (
+        "error: the text '???' cannot be a setting, for Hydra reads it as a missing one: rename it in the table"
+    )
+
+
+def composed(project: Path, file: str, target: str) -> None:
+    """Describe a table in a whole project and compose its settings, as `stemma conf sync data=mine` does."""
+    shutil.copytree(ROOT / "conf", project / "conf", dirs_exist_ok=True)
+    choose_a_table(project)
+    shutil.copy(ROOT / ".dvc/config", project / ".dvc/config")
+    command.main([file, "--target", target, "--name", "mine"])
+    conf.sync(project, ["data=mine"])
+
+
+def settings_of_params(project: Path) -> FileTable:
+    return described(conf.params(project)["data"])
+
+
+def test_a_file_of_the_project_is_named_from_its_folder_and_another_in_full(describe, project, tmp_path, capsys):
+    (project / "data/raw").mkdir(parents=True)
+    for folder in (project / "data/raw", tmp_path):
+        (folder / "t.csv").write_text(PLAIN)
+    assert describe(Path("data/raw/t.csv")).source == "data/raw/t.csv"
+    assert describe((project / "data/raw/t.csv").absolute()).source == "data/raw/t.csv"
+    assert capsys.readouterr().err == ""
+    assert describe(tmp_path / "t.csv").source == (tmp_path / "t.csv").as_posix()
+    assert "is outside the project" in capsys.readouterr().err
+
+
+def test_settings_that_are_there_are_kept_unless_forced(project, capsys):
+    (project / "t.csv").write_text(PLAIN)
+    (project / "conf/data").mkdir(parents=True)
+    (project / "conf/data/mine.yaml").write_text("corrected by hand")
+    with pytest.raises(SystemExit) as stopped:
+        command.main(["t.csv", "--target", "y", "--name", "mine"])
+    assert stopped.value.code == 1
+    told = "error: conf/data/mine.yaml is there already: choose another --name, or overwrite it with --force\n"
+    assert capsys.readouterr().err == told
+    assert (project / "conf/data/mine.yaml").read_text() == "corrected by hand"
+    command.main(["t.csv", "--target", "y", "--name", "mine", "--force"])
+    assert (project / "conf/data/mine.yaml").read_text().startswith("# t.csv: 60 rows, 3 columns.")
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "a b", "null", "TRUE", "con", "1st", "-x", "a.b", "x" * 65, "ü"])
+def test_a_name_that_is_no_name_of_a_file_is_refused(project, name, capsys):
+    (project / "t.csv").write_text(PLAIN)
+    with pytest.raises(SystemExit) as stopped:
+        command.main(["t.csv", "--target", "y", f"--name={name}"])
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err.startswith(f"error: --name {name!r} is not a name for a file")
+    assert not (project / "conf").exists()
+
+
+def test_a_warning_stops_where_strict_and_nothing_is_written(refused, project, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(PLAIN.replace("0.00,", "inf,", 1))
+    told = refused(path, "y", "--strict")
+    assert told == f"error: {path}: column 'n' holds a number that is infinite or too large, which prepare refuses"
+    assert not (project / "conf").exists()
+
+
+def test_a_file_that_is_not_there_is_named(refused, tmp_path):
+    assert refused(tmp_path / "none.csv") == f"error: {tmp_path / 'none.csv'} is not there"
+
+
+@pytest.mark.parametrize("arguments", [[], ["t.csv"], ["t.csv", "--target", "y"], ["t.csv", "--separator", "ab"]])
+def test_wrong_usage_ends_with_code_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command.main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: python -m stemma.describe" in capsys.readouterr().err
+
+
+def test_what_was_seen_stands_behind_each_line(describe, project, tmp_path, capsys):
+    numbers = range(100)
+    rows = [
+        f"{n},{n % 5}.5,{1 + n // 8 % 4},{'ab'[n % 2] if n % 10 else ''},7,{('no', 'yes')[n % 4 == 0]}" for n in numbers
+    ]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["id,n,k,c,const,y", *rows]))
+    describe(path)
+    lines = (project / "conf/data/mine.yaml").read_text().splitlines()
+    told = {line.split(":")[0].strip(" '\""): line.split("# ")[1] for line in lines[1:] if "# " in line}
+    assert told["target"] == "2 classes: no 75, yes 25"
+    assert told["missing"] == 'values: "" 10'
+    assert told["id"] == "identifier: a different whole number in every row, 0 to 99"
+    assert told["n"] == "0.5 to 4.5"
+    assert told["k"] == "4 whole numbers, 1 to 4: categorical if they are codes"
+    assert told["c"] == "2 levels: b, a, 10 % missing"
+    assert told["const"] == "constant: always 7"
+    shown = capsys.readouterr().out
+    assert all(text in shown for text in (told["id"], told["c"], "target, binary", "dvc exp run -S data=mine"))
+
+
+def test_the_same_table_gives_the_same_bytes(project):
+    (project / "t.csv").write_text(PLAIN)
+    made = []
+    for seed in ("1", "2"):
+        command = [sys.executable, "-m", "stemma.describe"]
+        arguments = ["t.csv", "--target", "y", "--name", "mine", "--force"]
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT / "src")}
+        subprocess.run([*command, *arguments], env=environment, check=True, capture_output=True)
+        made.append((project / "conf/data/mine.yaml").read_bytes())
+    assert made[0] == made[1]
+
+
+def test_whole_numbers_whose_histogram_falls_and_rises_are_codes(describe, tmp_path):
+    counts = {"codes": [30, 90, 20, 5, 50], "amounts": [20, 30, 90, 50, 5], "noise": [40, 38, 41, 37, 39]}
+    columns = {name: np.repeat([1, 2, 3, 4, 5], rows) for name, rows in counts.items()}
+    frame = pd.DataFrame(columns | {"y": ["a", "b", "c"] * 65})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    roles = describe(tmp_path / "t.csv").columns
+    assert roles == {"codes": "categorical", "amounts": "numeric", "noise": "numeric"}
+
+
+def test_the_real_file_is_described_as_a_person_would(describe, real_file):
+    found = describe(real_file, "Revenue")
+    assert (found.task, found.positive, found.separator) == ("binary", "TRUE", ",")
+    by_hand = described(yaml.safe_load((ROOT / "conf/data/csv.yaml").read_text(encoding="utf-8")))
+    assert found.columns == by_hand.columns
+
+
+def test_a_column_of_many_levels_is_measured_in_pieces(describe, tmp_path):
+    rows = np.arange(150_000)
+    frame = pd.DataFrame(
+        {
+            "amount": rows * 7 % 149_993 / 8,
+            "gaps": np.where(rows % 3 == 0, "NA", (rows / 4).astype(str)),
+            "late": np.where(rows == 149_999, "oops", rows.astype(str)),
+            "user": [f"u{row % 30_000}" for row in rows],
+            "key": [f"k{row}" for row in rows],
+            "zip": [f"{row:07}" for row in rows],
+            "when": pd.Timestamp("2020-01-01") + pd.to_timedelta(rows, "min"),
+            "row_id": rows,
+            "y": rows % 2,
+        }
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    expected = {"amount": "numeric", "gaps": "numeric", "late": "numeric", "user": "drop", "key": "drop", "zip": "drop"}
+    assert describe(tmp_path / "t.csv").columns == expected | {"when": "date", "row_id": "drop"}
+    frame.drop(columns=["gaps", "late"]).to_parquet(tmp_path / "t.parquet")
+    found = describe(tmp_path / "t.parquet").columns
+    assert found == {
+        name: role for name, role in (expected | {"when": "date", "row_id": "drop"}).items() if name in found
+    }
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project with Git and DVC, the current folder."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for arguments in (["git", "init", "-q"], ["dvc", "init", "-q"]):
+        subprocess.run(arguments, check=True, capture_output=True)
+    return folder
+
+
+def test_a_file_from_the_web_is_fetched_by_dvc_and_described(repository, tmp_path):
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web/t.csv").write_text(PLAIN)
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "web")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        (repository / "data/raw").mkdir(parents=True)
+        address = f"http://127.0.0.1:{server.server_port}/t.csv"
+        subprocess.run(["dvc", "import-url", address, "data/raw/t.csv"], check=True, capture_output=True)
+        server.shutdown()
+    command.main(["data/raw/t.csv", "--target", "y", "--name", "mine"])
+    assert settings_of(repository / "conf/data/mine.yaml").source == "data/raw/t.csv"
+
+
+def test_a_tracked_file_is_copied_and_kept_by_dvc(repository, tmp_path, capsys):
+    (tmp_path / "t.csv").write_text(PLAIN)
+    arguments = [str(tmp_path / "t.csv"), "--target", "y", "--name", "mine", "--track", "--force"]
+    command.main(arguments)
+    assert settings_of(repository / "conf/data/mine.yaml").source == "data/raw/t.csv"
+    assert (repository / "data/raw/t.csv").read_text() == PLAIN
+    assert (repository / "data/raw/t.csv.dvc").is_file()
+    assert capsys.readouterr().err == ""
+    (tmp_path / "t.csv").write_text(PLAIN + "1.00,red,no\n")
+    with pytest.raises(SystemExit):
+        command.main([*arguments[:-3], "other", "--track"])
+    told = "error: data/raw/t.csv is there already with another content: overwrite it with --force\n"
+    assert capsys.readouterr().err == told
+    assert not (repository / "conf/data/other.yaml").exists()
+
+
+def test_a_file_that_dvc_has_not_fetched_names_the_command(refused, tmp_path):
+    (tmp_path / "t.csv.dvc").write_text("outs: []")
+    path = tmp_path / "t.csv"
+    assert refused(path) == f"error: {path} is not there: run `dvc pull {path.as_posix()}.dvc`"
+
+
+def test_a_doubtful_text_among_classes_is_a_class(describe, tmp_path):
+    rows = "".join(f"{row}.5,{('1', '2', 'unknown')[row % 3]}\n" for row in range(60))
+    (tmp_path / "t.csv").write_text("n,y\n" + rows)
+    found = describe(tmp_path / "t.csv")
+    assert (found.task, found.missing) == ("multiclass", ("",))
+
+
+def test_whole_numbers_with_decimal_commas_are_numbers(describe, tmp_path):
+    rows = "".join(f"{1 + row % 3},0;{row},25;{'ab'[row % 2]}\n" for row in range(60))
+    (tmp_path / "t.csv").write_text("k;n;y\n" + rows)
+    found = describe(tmp_path / "t.csv")
+    assert (found.decimal, found.columns) == (",", {"k": "numeric", "n": "numeric"})
+
+
+def test_a_long_text_behind_an_open_quote_is_named(refused, tmp_path):
+    (tmp_path / "t.csv").write_text('n,y\n1,"' + "1,a\n" * 50_000)
+    told = refused(tmp_path / "t.csv")
+    assert told.endswith("a quote is not closed, or a value is longer than 131,072 letters")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Größe und Maß, über Köln", "cp1252"),
+        ("Иван живёт в Москве, Ольга в Казани", "cp1251"),
+        ("東京都 大阪府 京都 名前 山田", "shift_jis"),
+        ("北京 上海 姓名 张三 李四", "gb18030"),
+    ],
+)
+def test_an_encoding_is_guessed_by_its_letters(describe, tmp_path, text, encoding, capsys):
+    rows = "".join(f"{row}.5,{word},{'ab'[row % 2]}\n" for row in range(40) for word in text.replace(",", "").split())
+    (tmp_path / "t.csv").write_bytes(("n,c,y\n" + rows).encode(encoding))
+    found = describe(tmp_path / "t.csv")
+    assert set(load.table(found, SOURCES)["c"]) == set(text.replace(",", "").split())
+    assert "is a guess" in capsys.readouterr().err
+
+
+def test_types_that_only_parquet_has_are_described_and_read(describe, tmp_path):
+    n = 60
+    columns = {
+        "nothing": pa.nulls(n),
+        "decimal": pa.array([row % 7 for row in range(n)], pa.decimal128(8, 2)),
+        "half": pa.array(np.arange(n, dtype=np.float16) / 4),
+        "big": pa.array([2**63 + row * row for row in range(n)], pa.uint64()),
+        "coded": pa.array([row % 9 for row in range(n)]).dictionary_encode(),
+        "clock": pa.array([row for row in range(n)], pa.time32("s")),
+        "span": pa.array([row for row in range(n)], pa.duration("s")),
+        "bytes": pa.array([b"x"] * n),
+        "nested": [{"a": 1}] * n,
+        "view": pa.array(["a", "b"] * (n // 2), pa.string_view()),
+        "y": pa.array(["p", "q", "q"] * (n // 3), pa.large_string()),
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "t.parquet")
+    found = describe(tmp_path / "t.parquet")
+    dropped = {name for name, role in found.columns.items() if role == "drop"}
+    assert dropped == {"nothing", "clock", "span", "bytes", "nested"}
+    assert found.columns["view"] == "categorical"
+    validate.check(load.table(found, SOURCES), found)
+
+
+CELLS = st.one_of(
+    st.integers(-5, 5).map(str),
+    st.floats(-1e6, 1e6, allow_nan=False).map(repr),
+    st.sampled_from(
+        ["", "NA", "?", "-", "yes", "No", "TRUE", "2024-01-31", "2024-01-31 10:00", "01", "1,5", " x ", "é"]
+    ),
+    st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=5),
+)
+COLUMN_NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=8)
+
+
+TARGETS = st.sampled_from(
+    [["no", "yes"], ["a", "b", "c"], ["1", "0", "0"], [f"{n}.5" for n in range(80)], ["", "x", "y"]]
+)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> pd.DataFrame:
+    """Columns that repeat a few values, under any names; the target is the last one."""
+    names = draw(st.lists(COLUMN_NAMES, min_size=2, max_size=4, unique_by=lambda name: name.strip()))
+    pools = [*(draw(st.lists(CELLS, min_size=1, max_size=6)) for _ in names[1:]), draw(TARGETS)]
+    return pd.DataFrame(
+        {name: [pool[row % len(pool)] for row in range(80)] for name, pool in zip(names, pools, strict=True)}
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(frame=tables(), separator=st.sampled_from(",;\t|"), encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
+def test_any_table_that_describe_accepts_is_read_and_its_roles_come_back(project, frame, separator, encoding):
+    frame.to_csv("t.csv", index=False, sep=separator, encoding=encoding, quoting=1)
+    (project / "conf/data/mine.yaml").unlink(missing_ok=True)
+    arguments = ["t.csv", "--target", frame.columns[-1].strip() or f"c{len(frame.columns) - 1}", "--name", "mine"]
+    try:
+        command.main([*arguments, "--strict", "--force"])
+    except SystemExit as stopped:
+        event("refused")
+        assert stopped.code == 1
+        assert not (project / "conf/data/mine.yaml").exists()
+        return
+    found = settings_of(project / "conf/data/mine.yaml")
+    assert list(found.columns) == [name.strip() or f"c{place}" for place, name in enumerate(frame)][:-1]
+    table = load.table(found, SOURCES)
+    validate.check(table, found)
+    assert len(table) == 80
+    kept = [name for name in found.columns if role_of(name, found) != "drop"]
+    assert list(table) == [*kept, found.target]
+    whole_prepare(found)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    content=st.one_of(
+        st.binary(max_size=200), st.text(st.sampled_from('ab1,;"\n\t |.é'), max_size=60).map(lambda text: text.encode())
+    ),
+    arguments=st.sampled_from([(), ("--no-header",), ("--separator", " "), ("--encoding", "utf-16")]),
+)
+def test_a_file_of_any_bytes_is_described_or_refused_in_one_line(project, capsys, content, arguments):
+    Path("t.csv").write_bytes(content)
+    try:
+        command.main(["t.csv", "--target", "a", "--name", "mine", "--force", *arguments])
+    except SystemExit as stopped:
+        assert stopped.code == 1
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1
+        assert lines[0].startswith("error: t.csv")

@@ -1,0 +1,5 @@
+"""Settings and small tables for these tests."""
+
+from predicted import make
+
+__all__ = ["make"]

@@ -1,0 +1,102 @@
+"""The simple models: right, bounded, and the same on any number of threads."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stemma import metrics
+from stemma.evaluation import baselines
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("levels", [3, 80], ids=["one-hot", "codes"])
+def test_baselines_learn_from_numbers_with_gaps_and_texts(make: Any, task: str, levels: int) -> None:
+    problem, about, train = make.prepared(task, 1500, levels)
+    made = baselines.fit(problem, about, train, seed=0)
+    assert tuple(each.name for each in made) == baselines.names(problem.task)
+    main, worth = metrics.METRICS[problem.task.main], []
+    for each in made:
+        predicted = each.predict(train)
+        assert predicted.shape == (1500, max(1, len(problem.task.classes)))
+        if problem.task.classes:
+            assert predicted.sum(axis=1) == pytest.approx(1)
+        figure = metrics.figures(
+            metrics.Rows.of(problem.task, train.y, predicted, problem.task.decide(predicted)), of=[main]
+        )[main.name]
+        worth.append(-figure if main.better == "lower" else figure)
+    assert worth[0] < worth[1] and worth[0] < worth[2]
+    if task == "binary":
+        assert worth[0] == 0.5 and worth[1] > 0.9
+
+
+def test_the_constant_baseline_gives_shares_or_the_mean(make: Any) -> None:
+    problem, about, train = make.prepared("multiclass")
+    shares = np.bincount(train.y) / len(train.y)
+    assert np.allclose(baselines.fit(problem, about, train, 0)[0].predict(train), shares)
+    problem, about, train = make.prepared("regression")
+    assert np.allclose(baselines.fit(problem, about, train, 0)[0].predict(train), train.y.mean())
+
+
+def test_more_levels_than_boosting_takes_and_texts_never_seen_are_taken(make: Any) -> None:
+    problem, about, train = make.prepared("binary", 3000, levels=400)
+    trees = baselines.fit(problem, about, train, 0)[2]
+    strange = train.frame.assign(kind="never seen")
+    assert np.isfinite(trees.predict(type(train)(train.x, train.y, strange))).all()
+    assert metrics.figures(metrics.Rows.of(problem.task, train.y, trees.predict(train)))["roc_auc"] > 0.9
+
+
+def test_a_large_table_is_learned_from_a_sample_that_is_told(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, about, train = make.prepared("binary", 500)
+    monkeypatch.setattr(baselines, "ROWS", 200)
+    made = baselines.fit(problem, about, train, 0)
+    assert [each.rows for each in made] == [500, 200, 200]
+    monkeypatch.setattr(baselines, "LEAST", 50)
+    monkeypatch.setattr(baselines, "CELLS", 200)
+    assert made[0].rows == 500 and [each.rows for each in baselines.fit(problem, about, train, 0)][1:] == [50, 100]
+
+
+def test_a_class_that_the_sample_lacks_has_probability_0(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, about, train = make.prepared("multiclass", 60)
+    y = np.where(train.y == 2, 1, train.y)
+    lacking = type(train)(train.x, y, train.frame)
+    for each in baselines.fit(problem, about, lacking, 0):
+        assert (each.predict(train)[:, 2] == 0).all()
+
+
+def test_a_solver_that_stops_early_is_told(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, about, train = make.prepared("binary")
+    assert baselines.fit(problem, about, train, 0)[1].converged is True
+    monkeypatch.setattr(baselines, "ITERATIONS", 1)
+    assert baselines.fit(problem, about, train, 0)[1].converged is False
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_everything_is_fitted_and_predicted_on_one_thread(
+    make: Any, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums are cut by threads."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    seen: list[int] = []
+
+    def watched(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            seen.append(max(pool["num_threads"] for pool in threadpool_info()))
+            return method(*arguments, **named)
+
+        return call
+
+    of_classes = {LogisticRegression: "predict_proba", HistGradientBoostingClassifier: "predict_proba"}
+    of_numbers = {Ridge: "predict", HistGradientBoostingRegressor: "predict"}
+    for kind, verb in (of_classes if task == "binary" else of_numbers).items():
+        for name in ("fit", verb):
+            monkeypatch.setattr(kind, name, watched(getattr(kind, name)))
+    problem, about, train = make.prepared(task)
+    with threadpool_limits(2):
+        for each in baselines.fit(problem, about, train, 0):
+            each.predict(train)
+    assert len(seen) == 4 and set(seen) == {1}

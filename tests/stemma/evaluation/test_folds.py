@@ -1,0 +1,69 @@
+"""Cross-validation: the summary against its formula; the runs themselves are in ../stages."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from purchase_intent import settings as config
+from purchase_intent.networks import NETWORKS
+from stemma.errors import EvaluationError
+from stemma.evaluation import folds
+from stemma.tables import profile
+from stemma.task import of
+from worlds import ROOT
+
+FIGURES = [{"roc_auc": value} for value in (0.90, 0.92, 0.91, 0.95, 0.92)]
+
+
+def test_the_interval_is_the_corrected_resampled_t() -> None:
+    found = folds.summary(FIGURES, ratio=0.25)["roc_auc"]
+    values = np.array([each["roc_auc"] for each in FIGURES])
+    assert found["mean"] == pytest.approx(0.92) and found["deviation"] == pytest.approx(values.std(ddof=1))
+    half = stats.t.ppf(0.975, 4) * np.sqrt((1 / 5 + 0.25) * values.var(ddof=1))
+    assert (found["low"], found["high"]) == pytest.approx((0.92 - half, 0.92 + half))
+
+
+def test_without_test_rows_to_speak_of_it_is_the_plain_t() -> None:
+    found = folds.summary(FIGURES, ratio=0.0)["roc_auc"]
+    values = [each["roc_auc"] for each in FIGURES]
+    plain = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (found["low"], found["high"]) == pytest.approx((plain.low, plain.high))
+
+
+def test_a_figure_that_one_fold_lacks_has_no_summary() -> None:
+    found = folds.summary([{"mcc": 0.5}, {"mcc": float("nan")}], ratio=0.25)["mcc"]
+    assert all(np.isnan(value) for value in found.values())
+
+
+def test_a_failing_fold_is_named_and_its_checkpoints_are_removed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows = np.arange(3)
+    monkeypatch.setattr(folds.profile, "read", lambda folder: None)
+    monkeypatch.setattr(folds, "whole", lambda folder, about: None)
+    monkeypatch.setattr(folds.split, "folds", lambda frame, settings, k: [(rows, rows, rows)] * k)
+
+    def run(work: object, jobs: list[tuple], names: list[str], processes: int) -> None:
+        assert work is folds.judge and len({job[3] for job in jobs}) == 2 and processes >= 1
+        jobs[0][3].parent.mkdir()
+        jobs[0][3].write_bytes(b"an epoch")
+        raise EvaluationError(f"{names[1]}: the loss went wrong")
+
+    monkeypatch.setattr(folds.parallel, "run", run)
+    settings = config.load(ROOT / "params.yaml")
+    with pytest.raises(EvaluationError, match=r"^evaluate.folds: fold 2 of 2: the loss went wrong$"):
+        folds.cross_validate(settings, NETWORKS, tmp_path, tmp_path / "scratch", 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_rows_of_all_splits_come_back_in_the_order_of_the_table(tmp_path: Path) -> None:
+    kinds = pd.Categorical(["a", "b", "a", "c"], categories=["a", "b", "c"])
+    table = pd.DataFrame({"row": range(4), "kind": kinds, "y": [1.0, 2.0, 3.0, 4.0]})
+    for name, rows in {"train": [3, 0], "validation": [2], "test": [1]}.items():
+        table.iloc[rows].to_parquet(tmp_path / f"{name}.parquet")
+    about = profile.Profile(of("regression"), "y", (), 0, (), None, "row", {})
+    whole = folds.whole(tmp_path, about)
+    pd.testing.assert_frame_equal(whole, table.drop(columns="row"))

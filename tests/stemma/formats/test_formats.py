@@ -1,0 +1,446 @@
+"""Every format of a network against the network itself: in both frameworks, three tasks, columns of every kind."""
+
+import copy
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+
+import stemma.task
+from purchase_intent import settings as config
+from purchase_intent.networks import NETWORKS
+from purchase_intent.networks.settings import TabularSettings
+from purchase_intent.stages import export as stage
+from stemma import conf, formats
+from stemma.errors import ExportError, SettingsError
+from stemma.formats import parity, replay
+from stemma.formats.settings import ExportSettings
+from stemma.tables import encode
+from stemma.tables.settings import PrepareSettings
+from stemma.training import networks
+from stemma.training.base import Problem, Rows
+from stemma.training.settings import TrainSettings
+from worlds import PREFIXES, ROOT
+
+TASKS = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "regression": ()}
+FEATURES = (
+    ("amount", "numeric"), ("rate of it", "numeric"), ("self", "boolean"), ("when", "date"), ("Month", "categorical"),
+    ("city/x", "categorical"),
+)  # fmt: skip
+PREPARE = PrepareSettings(strict=False, numeric="auto", impute="median", indicator=True, rare=2, embed=6)
+SETTINGS = ExportSettings(
+    formats="all", opset=18, optimise=True, precision="float32", tolerance=1e-4, tolerance_float16=1e-2
+)
+TRAIN = TrainSettings.model_validate_json(
+    json.dumps(
+        {
+            "epochs": 1, "batch_size": None, "optimizer": "adam", "learning_rate": 0.01, "schedule": "constant",
+            "weight_decay": 0.0, "clip_norm": None, "class_weight": "none", "patience": None, "device": "cpu",
+            "precision": "float32", "threads": 1, "seed": 0, "init_from": None, "freeze": [], "resume": False,
+        }
+    )
+)  # fmt: skip
+
+
+def table(rows: int = 240, seed: int = 0) -> pd.DataFrame:
+    """Missing values in each column but the truth value, a column far from normal, and levels of each number."""
+    draw = np.random.default_rng(seed)
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(draw.integers(0, 600 * 86_400, rows), unit="s")
+    frame = pd.DataFrame(
+        {
+            "amount": np.exp(3 * draw.normal(size=rows)).astype(np.float32),
+            "rate of it": draw.normal(size=rows).astype(np.float32),
+            "self": draw.integers(0, 2, rows).astype(np.float32),
+            "when": days,
+            "Month": draw.choice(["May", "Nov", "é ü"], rows),
+            "city/x": [f"c{number}" for number in draw.integers(0, 12, rows)],
+        }
+    )
+    for place, name in enumerate(("amount", "when", "Month", "city/x")):
+        frame.loc[place::17, name] = None
+    return frame
+
+
+def make(framework: str, task: str, fit: bool = True) -> formats.Served:
+    """A network that one epoch moved from where it began."""
+    frame, draw = table(), np.random.default_rng(1)
+    fitted = encode.fit(frame, FEATURES, PREPARE)
+    encoder = encode.Encoder(fitted.graph)
+    x = encoder.encode(frame)
+    mean, deviation = (100.0, 20.0) if task == "regression" else (0.0, 1.0)
+    problem = Problem(stemma.task.of(task, TASKS[task], mean=mean, deviation=deviation), encoder.width, fitted.blocks)
+    settings = TabularSettings(
+        name=f"{PREFIXES[framework]}_tabular", framework=framework,  # type: ignore[arg-type]
+        members=2, hidden=(8,), embedding=3, bins=4, dropout=0.1,
+    )  # fmt: skip
+    model = networks.create(NETWORKS, settings, problem)
+    if fit:
+        y = 100 + 20 * draw.normal(size=len(x)) if task == "regression" else draw.integers(0, len(TASKS[task]), len(x))
+        rows = Rows(x, y.astype({"binary": np.float32, "multiclass": np.int64, "regression": np.float64}[task]))
+        folder = Path(os.environ["PYTEST_FITS"])
+        model.fit(rows, rows, TRAIN, folder / f"{framework}-{task}")
+    else:
+        model.load(Path(os.environ["PYTEST_FITS"]) / f"{framework}-{task}-weights")
+    temperature = 1.0 if task == "regression" else 1.7
+    return formats.Served(model, NETWORKS[settings.name], fitted.graph, FEATURES, temperature, SETTINGS, "a model", x)
+
+
+def named(framework: str, name: str) -> Any:
+    """One process at a time holds TensorFlow: what needs it runs on one worker."""
+    group = "tensorflow" if "tensorflow." in formats.FORMATS[name].modules[framework] else framework
+    return pytest.param(framework, name, marks=pytest.mark.xdist_group(group), id=f"{framework}-{name}")
+
+
+EVERY = [
+    named(framework, name)
+    for framework in PREFIXES
+    for name, each in formats.FORMATS.items()
+    if framework in each.modules
+]
+APART = [param for param in EVERY if param.values[1] not in ("h5", "safetensors")]  # run as keras is; seconds each
+KEPT = [param for param in EVERY if formats.FORMATS[str(param.values[1])].kept]
+NOT_EMPTY = ("tflite", "safetensors")  # run by what takes one row or more
+
+
+@pytest.fixture(autouse=True)
+def replayed_by_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replays are processes of the Python that tests find first."""
+    monkeypatch.setattr(replay.sys, "executable", shutil.which("python"))
+
+
+each_framework = pytest.mark.parametrize(
+    "framework", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PREFIXES]
+)
+
+
+@pytest.fixture(scope="module")
+def fits(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Networks, each fitted once."""
+    made: dict[tuple[str, str], formats.Served] = {}
+    folder = tmp_path_factory.mktemp("fits")
+    os.environ["PYTEST_FITS"] = str(folder)
+
+    def get(framework: str, task: str) -> formats.Served:
+        if (framework, task) not in made:
+            pytest.importorskip(framework)
+            made[framework, task] = make(framework, task)
+            made[framework, task].model.save(folder / f"{framework}-{task}-weights")
+            _trace_once(made[framework, task].model)
+        return made[framework, task]
+
+    yield get
+    del os.environ["PYTEST_FITS"]
+
+
+def _trace_once(model: Any) -> None:
+    """Tracing takes seconds, and no test here but one changes a network."""
+    traced = functools.cache(model.onnx)
+    model.onnx = lambda opset: copy.deepcopy(traced(opset))
+
+
+def write(served: formats.Served, name: str, folder: Path) -> Any:
+    """The file of a format in a folder; what runs it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / formats.ABOUT).write_text(served.about(), encoding="utf-8")
+    make_file, run = formats.ways(name, served.model.framework)
+    make_file(served, folder / formats.FORMATS[name].file)
+    return run
+
+
+def given(served: formats.Served, name: str, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What a format takes of these rows."""
+    if not formats.FORMATS[name].encoded:
+        return encode.feeds(frame, FEATURES)
+    return {formats.ENCODED: encode.Encoder(served.encoder).encode(frame)}
+
+
+def expected(served: formats.Served, frame: pd.DataFrame) -> np.ndarray:
+    return served.predictions(served.model.scores(encode.Encoder(served.encoder).encode(frame)))
+
+
+def more(served: formats.Served, name: str) -> tuple[str, ...]:
+    """What else runs it."""
+    return served.entry.words() if formats.FORMATS[name].code else ()
+
+
+def run(served: formats.Served, name: str, way: Any, file: Path, frame: pd.DataFrame) -> np.ndarray:
+    got = np.asarray(way(file, given(served, name, frame), *more(served, name)))
+    return served.predictions(got) if formats.FORMATS[name].scores else got
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("framework", "name"), EVERY)
+def test_a_format_gives_what_the_network_gives_for_any_number_of_rows(
+    framework: str, name: str, task: str, fits: Any, tmp_path: Path
+) -> None:
+    served = fits(framework, task)
+    way = write(served, name, tmp_path)
+    frame = table(200, seed=5)
+    frame.loc[3, "city/x"], frame.loc[4, "Month"], frame.loc[5, "amount"] = "elsewhere", "Dec", 1e30
+    for rows in (200, 7, 1, 0)[: 3 if name in NOT_EMPTY else 4]:
+        got = run(served, name, way, tmp_path / formats.FORMATS[name].file, frame[:rows])
+        if rows:
+            parity.compare(got, expected(served, frame[:rows]), 1e-5, served.problem.task.deviation, name)
+        assert len(got) == rows
+
+
+@pytest.mark.parametrize(("framework", "name"), APART)
+def test_a_format_runs_in_a_process_that_knows_only_the_file(
+    framework: str, name: str, fits: Any, tmp_path: Path
+) -> None:
+    served = fits(framework, "binary")
+    way = write(served, name, tmp_path)
+    frame = table(50, seed=6)
+    got = replay.run(way, tmp_path / formats.FORMATS[name].file, given(served, name, frame), *more(served, name))
+    got = served.predictions(got) if formats.FORMATS[name].scores else got
+    parity.compare(got, expected(served, frame), 1e-5)
+
+
+def again(framework: str, folder: str) -> None:
+    """Write every kept format of a network read from its weights; for another process."""
+    served = make(framework, "binary", fit=False)
+    for name, each in formats.FORMATS.items():
+        if each.kept and framework in each.modules:
+            write(served, name, Path(folder))
+
+
+@each_framework
+def test_what_dvc_keeps_has_the_same_bytes_in_another_folder_and_process(
+    framework: str, fits: Any, tmp_path: Path
+) -> None:
+    served = fits(framework, "binary")
+    folder = tmp_path / "another" / "folder"
+    folder.mkdir(parents=True)
+    code = "import sys, test_formats; test_formats.again(*sys.argv[1:])"
+    paths = os.pathsep.join(map(str, [Path(__file__).parent, *sys.path]))
+    environment = os.environ | {"PYTHONPATH": paths, "PYTHONHASHSEED": "1"}
+    subprocess.run([sys.executable, "-c", code, framework, str(folder)], env=environment, cwd=folder, check=True)
+    for name, each in formats.FORMATS.items():
+        if each.kept and framework in each.modules:
+            write(served, name, tmp_path)
+            assert (tmp_path / each.file).read_bytes() == (folder / each.file).read_bytes(), name
+
+
+@pytest.mark.parametrize(("framework", "name"), KEPT)
+def test_a_file_holds_no_path_of_this_machine(framework: str, name: str, fits: Any, tmp_path: Path) -> None:
+    served = fits(framework, "binary")
+    write(served, name, tmp_path)
+    content = (tmp_path / formats.FORMATS[name].file).read_bytes()
+    if zipfile.is_zipfile(tmp_path / formats.FORMATS[name].file):
+        with zipfile.ZipFile(tmp_path / formats.FORMATS[name].file) as archive:
+            content = b"".join(archive.read(each) for each in archive.namelist())
+    for text in (str(tmp_path), str(Path(formats.__file__).parents[1]), "site-packages"):
+        assert text.encode() not in content
+
+
+@pytest.mark.xdist_group("tensorflow")
+def test_a_saved_model_has_the_layout_and_the_signature_of_tensorflow_serving(fits: Any, tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    served = fits(next(name for name in PREFIXES), "binary")
+    write(served, "saved_model", tmp_path)
+    folder = tmp_path / "saved_model" / "a model" / "1"
+    assert (folder / "saved_model.pb").is_file()
+    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    assert sorted(signature.structured_input_signature[1]) == sorted(name for name, _ in FEATURES)
+    assert list(signature.structured_outputs) == ["probabilities"]
+
+
+@pytest.mark.parametrize(("framework", "name"), [param for param in EVERY if param.values[1] == "torch_export"])
+def test_a_program_holds_no_pickle_and_one_that_does_is_not_loaded(
+    framework: str, name: str, fits: Any, tmp_path: Path
+) -> None:
+    from stemma.frameworks.torch import program
+
+    served = fits(framework, "binary")
+    way = write(served, name, tmp_path)
+    file = tmp_path / "model.pt2"
+    assert program.pickled(file) == []
+    with zipfile.ZipFile(file) as archive:
+        content = {each: archive.read(each) for each in archive.namelist()}
+    config = next(each for each in content if each.endswith("weights_config.json"))
+    poisons = {
+        "weight": {config: content[config].replace(b'"use_pickle": false', b'"use_pickle": true', 1)},
+        "sample": {next(each for each in content if each.endswith(".pt")): b"cos\nsystem\n(S'true'\ntR."},
+    }
+    for poison in poisons.values():
+        with zipfile.ZipFile(file, "w") as archive:
+            for each, part in (content | poison).items():
+                archive.writestr(each, part)
+        with pytest.raises(ExportError, match=r"model\.pt2 is not loaded: it holds a pickle"):
+            way(file, given(served, name, table(2)))
+
+
+# Half precision and optimisation.
+
+
+def half(served: formats.Served, **changes: Any) -> formats.Served:
+    settings = served.settings.model_copy(update={"precision": "float16"} | changes)
+    return formats.Served(**(vars(served) | {"settings": settings}))
+
+
+@each_framework
+@pytest.mark.parametrize("task", TASKS)
+def test_float16_is_inside_alone_and_near_the_network(framework: str, task: str, fits: Any, tmp_path: Path) -> None:
+    served = half(fits(framework, task))
+    way = write(served, "onnx", tmp_path)
+    graph = onnx.load(tmp_path / "model.onnx")
+    kinds = {each.data_type for each in graph.graph.initializer if each.name.startswith("network/")}
+    assert onnx.TensorProto.FLOAT16 in kinds
+    ends = [each.type.tensor_type.elem_type for each in (*graph.graph.input, *graph.graph.output)]
+    assert onnx.TensorProto.FLOAT16 not in ends
+    assert {entry.domain for entry in graph.opset_import} <= {"", "ai.onnx.ml"}
+    frame = table(100, seed=7)
+    got = run(served, "onnx", way, tmp_path / "model.onnx", frame)
+    found = parity.compare(got, expected(served, frame), 1e-2, served.problem.task.deviation)
+    assert found.largest > 0
+    write(served, "onnx", tmp_path / "again")
+    assert (tmp_path / "again/model.onnx").read_bytes() == (tmp_path / "model.onnx").read_bytes()
+
+
+@each_framework
+def test_a_weight_that_float16_cannot_hold_is_refused_by_name(framework: str, fits: Any, tmp_path: Path) -> None:
+    served = half(fits(framework, "binary"))
+    traced = vars(served.model).pop("onnx")
+    weights = served.model.network_weights()
+    name = next(each for each in weights if each.startswith("hidden_1"))
+    try:
+        served.model.set_network_weights(weights | {name: weights[name] + np.float32(1e5)})
+        with pytest.raises(ExportError, match=r"float16 holds numbers up to 65,504, and .* has 1000\d\d") as error:
+            write(served, "onnx", tmp_path)
+        assert "\n" not in str(error.value)
+    finally:
+        served.model.set_network_weights(weights)
+        served.model.onnx = traced  # type: ignore[method-assign]
+
+
+@each_framework
+def test_more_codes_than_float16_tells_apart_are_refused(framework: str, fits: Any, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    served = half(fits(framework, "binary"))
+    blocks = tuple(replace(each, size=5000) if each.kind == "code" else each for each in served.problem.blocks)
+    problem = replace(served.problem, blocks=blocks)
+    before, served.model.problem = served.model.problem, problem
+    try:
+        with pytest.raises(ExportError, match="above 2,048 apart, and column 'city/x' has 5,000 codes"):
+            write(served, "onnx", tmp_path)
+    finally:
+        served.model.problem = before
+
+
+@each_framework
+@pytest.mark.parametrize("opset", [18, 19, 20])
+def test_every_opset_gives_the_same_and_only_standard_operators(
+    framework: str, opset: int, fits: Any, tmp_path: Path
+) -> None:
+    served = half(fits(framework, "multiclass"), precision="float32", opset=opset)
+    way = write(served, "onnx", tmp_path)
+    graph = onnx.load(tmp_path / "model.onnx")
+    assert {entry.domain: entry.version for entry in graph.opset_import}[""] == opset
+    assert {node.domain for node in graph.graph.node} <= {"", "ai.onnx.ml"}
+    frame = table(50, seed=8)
+    parity.compare(run(served, "onnx", way, tmp_path / "model.onnx", frame), expected(served, frame), 1e-5)
+
+
+# The stage's proof.
+
+
+class _Test:
+    """A test split as `arrays.read` gives it."""
+
+    def __init__(self, served: formats.Served) -> None:
+        self.frame = table()
+        self.x, self.y = served.x, np.arange(len(served.x)) % 2
+
+
+@each_framework
+def test_a_difference_beyond_the_tolerance_names_format_and_row(framework: str, fits: Any, tmp_path: Path) -> None:
+    served = fits(framework, "binary")
+    tight = half(served, tolerance_float16=1e-9)
+    columns = encode.feeds(table(), FEATURES)
+    with pytest.raises(ExportError, match=r"^onnx differs from the framework by .* row \d+, export.tolerance_float16"):
+        stage.prove(tight, "onnx", tmp_path, _Test(served), columns)
+    shifted = formats.Served(**(vars(served) | {"x": served.x}))
+    other = _Test(served)
+    other.x = served.x[::-1].copy()
+    with pytest.raises(ExportError, match=r"^onnx differs from the framework by .* row \d+, export.tolerance allows"):
+        stage.prove(shifted, "onnx", tmp_path, other, columns)
+
+
+@each_framework
+def test_the_proof_tells_the_differences_and_the_metric(framework: str, fits: Any, tmp_path: Path) -> None:
+    served = fits(framework, "binary")
+    proof = stage.prove(served, "onnx", tmp_path, _Test(served), encode.feeds(table(), FEATURES))
+    assert set(proof) == {"rows", "largest", "mean", "worst_row", "metric", "metric_difference", "tolerance"}
+    assert proof["rows"] == 240 and proof["metric"] == "roc_auc" and abs(proof["metric_difference"]) < 1e-3
+
+
+# Which formats there are.
+
+
+@pytest.mark.parametrize(
+    ("names", "framework", "message"),
+    [
+        (["onnx", "tflte"], "tensorflow", r"'tflte' is none of onnx, .*did you mean tflite\?"),
+        (
+            ["onnx", "tflite"],
+            "torch",
+            r"tflite is made from tensorflow, .* of torch: of that there are onnx, ",
+        ),
+        (["onnx", "torch_export"], "tensorflow", r"torch_export is made from torch, and this network is of tensorflow"),
+        (
+            ["onnx", "saved_model"],
+            "torch",
+            r"saved_model is not kept by DVC, .*`stemma export REV --format saved_m",
+        ),
+        (["h5"], "tensorflow", r"onnx is missing"),
+        ([], "torch", r"onnx is missing"),
+    ],
+)
+def test_a_format_that_cannot_be_is_refused_by_name(names: list[str], framework: str, message: str) -> None:
+    with pytest.raises(ExportError, match=message):
+        formats.chosen(names, framework)
+
+
+@pytest.mark.parametrize(
+    ("formats", "message"),
+    [
+        ("[onnx, tflte]", r"export\.formats: 'tflte' is none of .*did you mean tflite"),
+        ("[onnx, saved_model]", r"export\.formats: saved_model is not kept by DVC"),
+        ("[]", r"export\.formats: onnx is missing"),
+        ("some", r"export\.formats.*'some'"),
+    ],
+)
+def test_wrong_formats_are_told_before_anything_runs(formats: str, message: str, tmp_path: Path) -> None:
+    text = conf.compose(ROOT, ["data=simulated"])
+    assert "  formats:\n  - onnx\n" in text
+    (tmp_path / "params.yaml").write_text(text.replace("  formats:\n  - onnx\n", f"  formats: {formats}\n"))
+    with pytest.raises(SettingsError, match=message):
+        config.load(tmp_path / "params.yaml")
+
+
+def test_all_is_every_format_that_dvc_can_keep() -> None:
+    assert formats.chosen("all", "torch") == ("onnx", "torch_export", "safetensors")
+    assert formats.chosen("all", "tensorflow") == ("onnx", "tflite", "h5", "keras", "safetensors")
+    assert formats.chosen(["safetensors", "onnx"], "torch") == ("onnx", "safetensors")
+
+
+def test_the_page_has_the_table_of_the_code() -> None:
+    page = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
+    told = {"torch": "PyTorch", "tensorflow": "TensorFlow"}
+    for name, each in formats.FORMATS.items():
+        made = ", ".join(told[framework] for framework in told if framework in each.modules)
+        file = each.file + ("/NAME/1/" if name == "saved_model" else "")
+        takes, gives = "encoded rows" if each.encoded else "raw columns", "scores" if each.scores else "predictions"
+        kept = "yes" if each.kept else "on demand"
+        assert f"| `{name}` | `{file}` | {made} | {takes} | {gives} | {kept} |" in page

@@ -1,0 +1,173 @@
+"""The report of every task, from a baseline in the place of the network: no framework is needed."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+import stemma.task
+from purchase_intent import settings as config
+from stemma.evaluation import assessment, baselines, decision, record
+from stemma.report import charts, curves, document
+from stemma.report import evaluation as report
+from stemma.tables.arrays import Arrays
+from worlds import ROOT
+
+VOID = {"meta", "link", "br", "img", "path", "use", "rect", "circle", "line"}
+HOSTILE = ("<script>alert(1)</script>", 'a|b $x$ & "c"', "*c*")  # classes of a table that somebody else made
+
+
+def made(make: Any, task: str, classes: tuple[str, ...] | None = None, **changed: Any) -> tuple[dict, dict[str, str]]:
+    """The record and the pictures of a gradient boosting that plays the network."""
+    problem, about, rows = make.prepared(task, 600)
+    if classes:
+        posed = stemma.task.of(task, classes)
+        problem, about = replace(problem, task=posed), replace(about, task=posed)
+    names = ("train", "validation", "test")
+    raw = {"source": "a.csv", "rows": 600, "splits": {name: {"rows": 200} for name in names}}
+    about = replace(about, raw=raw)
+    parts = [slice(0, 200), slice(200, 400), slice(400, 600)]
+    cut = {name: Arrays(rows.x[p], rows.y[p], rows.frame.iloc[p].reset_index(drop=True))
+           for name, p in zip(names, parts, strict=True)}  # fmt: skip
+    own = make.settings(**{"slices": ("kind", "size")} | changed)
+    splits = {name: cut[name] for name in ("validation", "test")}
+    others = {
+        each.name: assessment.of_baseline(each, problem.task, splits, own)
+        for each in baselines.fit(problem, about, cut["train"], 0)
+    }
+    chosen = decision.Decision("fixed" if task == "binary" else None, 0.5 if task == "binary" else None)
+    network = assessment.Judgement(problem.task, others["gradient_boosting"].predictions, chosen.threshold)
+    settings = config.load(ROOT / "params.yaml").model_copy(update={"evaluate": own})
+    figures = {"roc_auc": 0.5, "balanced_accuracy": 0.5, "rmse": 0.5, "mae": 0.4, "r2": 0.3}
+    figures |= dict.fromkeys(("pr_auc", "log_loss", "f1", "accuracy"), 0.5)
+    summary = {name: {"mean": v, "deviation": 0.1, "low": 0.4, "high": 0.6} for name, v in figures.items()}
+    fold = {"rows": {"train": 300, "validation": 100, "test": 200}, "test": figures}
+    folds = {"k": 2, "folds": [fold, fold], "summary": summary}
+    told = record.make(settings, about, splits, chosen, network, others, folds)
+    learned = {name: e for name, e in others.items() if name not in baselines.CONSTANT}
+    points = {
+        name: curves.tables(problem.task, cut["test"].y, e.predictions["test"], e.decided("test"), 10)
+        for name, e in {baselines.NETWORK: network, **learned}.items()
+    }
+    return told, charts.draw_all(problem.task, told, cut["test"].y, network.predictions["test"], points)
+
+
+class Checker(HTMLParser):
+    """Tags that are open, and every id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.seen: set[str] = set()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.ids += [value for name, value in attributes if name == "id" and value]
+        self.seen.add(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.ids += [value for name, value in attributes if name == "id" and value]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_the_page_stands_alone_and_is_well_formed(make: Any, task: str) -> None:
+    told, drawn = made(make, task)
+    page = document.html(report.write(told), drawn)
+    assert re.findall(r"(?i)https?:|src=|@import|<script|<link|<iframe|url\((?!#)", page) == []
+    checker = Checker()
+    checker.feed(page)
+    assert checker.open == [] and len(checker.ids) == len(set(checker.ids))
+    assert {"caption", "th", "svg", "figcaption"} <= checker.seen
+    for target in re.findall(r'(?:href="|url\()#([^")]*)', page):
+        assert target in checker.ids, target
+    assert page.count('role="img" aria-label="') == len(drawn)
+    assert "prefers-color-scheme:dark" in page
+    pictures = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
+    assert not any(colour in pictures for colour in charts.COLOURS.values())  # all by CSS, so they turn with the page
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_every_part_is_told_in_both_forms(make: Any, task: str) -> None:
+    main = {"binary": "ROC-AUC", "multiclass": "balanced accuracy", "regression": "RMSE"}[task]
+    linear = {"regression": "ridge regression"}.get(task, "logistic regression")
+    told, drawn = made(make, task)
+    written = report.write(told)
+    page, text = document.html(written, drawn), document.markdown(written, "plots")
+    for title in ("Figures", "Beside simple models", "Slices", "Cross-validation", "Data and settings"):
+        assert f"<h2>{title}</h2>" in page and f"## {title}" in text
+    for part in (main, linear, "gradient boosting", "By kind", "By size", "k000"):
+        assert part in page and part in text
+    assert set(re.findall(r"\(plots/(\w+)\.svg\)", text)) == set(drawn)
+
+
+def test_the_same_record_gives_the_same_bytes(make: Any) -> None:
+    first, again = made(make, "binary"), made(make, "binary")
+    assert json.dumps(first[0], sort_keys=True) == json.dumps(again[0], sort_keys=True)
+    assert first[1] == again[1]
+    assert not re.search(r"20\d\d-\d\d-\d\d", "".join(first[1].values()))  # no date
+
+
+def test_names_from_a_table_never_become_markup(make: Any) -> None:
+    told, drawn = made(make, "multiclass", HOSTILE)
+    written = report.write(told)
+    page, text = document.html(written, drawn), document.markdown(written, "plots")
+    assert "<script" not in page and "&lt;script&gt;" in page
+    assert "a\\|b" in text and "\\*c\\*" in text and not re.search(r"(?<!\\)<script", text)
+    rows = [line for line in text.splitlines() if line.startswith("| a\\|b")]
+    assert rows and all(len(re.findall(r"(?<!\\)\|", row)) in (5, 8) for row in rows)
+    told, drawn = made(make, "binary", HOSTILE[:2])  # its pictures name the classes
+    assert "<script" not in document.html(report.write(told), drawn)
+
+
+def test_a_figure_that_is_not_defined_is_a_dash_and_null(make: Any) -> None:
+    told, _ = made(make, "binary", bootstrap=0)
+    told["test"]["precision"] |= {"value": None, "low": None, "high": None}
+    assert "| precision | - |  |" in document.markdown(report.write(told), "plots")
+    assert "NaN" not in json.dumps(told, allow_nan=False)
+
+
+def test_a_metric_of_your_own_is_told_before_it_has_words(make: Any) -> None:
+    told, _ = made(make, "binary")
+    told["test"]["own_figure"], told["validation"]["own_figure"] = told["test"]["accuracy"], 0.25
+    assert "| own figure | " in document.markdown(report.write(told), "plots")
+
+
+def test_a_failed_gate_and_a_worse_network_stand_at_the_top(make: Any) -> None:
+    told, _ = made(make, "binary", minimum={"roc_auc": 0.9999, "log_loss": 9.0})
+    told["baselines"]["logistic"]["ahead"] |= {"value": -0.1, "low": -0.2, "high": -0.05}
+    badges = dict(report.write(told).badges)
+    assert any(text.startswith("Worse than logistic") and kind == "bad" for text, kind in badges.items())
+    missed = next(text for text in badges if text.startswith("Quality gate failed"))
+    assert "needed: at least 0.9999" in missed and "log loss" not in missed and badges[missed] == "bad"
+
+
+def test_settings_are_told_as_they_are(make: Any) -> None:
+    text = document.markdown(report.write(made(make, "binary", seed=1, bins=2)[0]), "plots")
+    assert "| seed | 1 |" in text and "| bins | 2 |" in text and "| folds | none |" in text
+    assert "| seed | 0 |" in document.markdown(report.write(made(make, "binary")[0]), "plots")
+
+
+def test_slices_have_the_figures_of_their_rows_alone(make: Any) -> None:
+    told, _ = made(make, "binary")
+    assert sum(entry["rows"] for entry in told["slices"]["kind"]) == 200
+    assert [entry["value"] for entry in told["slices"]["kind"]] == ["k000", "k001", "k002"]
+    assert told["slices"]["size"][-1]["value"] == "(missing)"
+    area = told["slices"]["kind"][0]["test"]["roc_auc"]
+    assert area["low"] <= area["value"] <= area["high"]
+
+
+def test_a_network_is_not_ahead_of_itself(make: Any) -> None:
+    told, _ = made(make, "multiclass")
+    same = told["baselines"]["gradient_boosting"]["ahead"]
+    assert (same["value"], same["low"], same["high"]) == (0, 0, 0)
+    other = told["baselines"]["majority"]["ahead"]
+    assert other["low"] < other["value"] < other["high"] and other["low"] > 0

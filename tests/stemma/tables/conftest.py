@@ -1,0 +1,5 @@
+"""Small tables, and the sections that describe them."""
+
+from sections import real_file, section, small, table_file
+
+__all__ = ["real_file", "section", "small", "table_file"]

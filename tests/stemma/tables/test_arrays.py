@@ -1,0 +1,117 @@
+"""data/prepared as prepare writes it, read back: profile.py and arrays.py."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from purchase_intent import settings as config
+from purchase_intent.stages import prepare
+from stemma.errors import DataError
+from stemma.tables import arrays, profile
+from stemma.tables.settings import PrepareSettings
+
+PREPARE = PrepareSettings(strict=False, numeric="auto", impute="median", indicator=True, rare=10, embed=50)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory, section):
+    """Folders written by prepare, by the name of their settings."""
+    folders = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, changes in (("simulated", {"rows": 600}), ("digits", {}), ("diabetes", {})):
+            settings = section(name, **changes)
+            folders[name] = tmp_path_factory.mktemp(name) / "prepared"
+            whole = config.Settings.model_construct(data=settings, prepare=PREPARE)
+            patch.setattr(prepare, "load", lambda whole=whole: whole)
+            patch.setattr(prepare, "PREPARED", folders[name])
+            patch.setattr(prepare, "REPORTS", folders[name].parent / "reports")
+            prepare.main()
+    return folders
+
+
+@pytest.fixture
+def damaged(prepared, tmp_path):
+    """A copy to do harm to."""
+    return shutil.copytree(prepared["simulated"], tmp_path / "prepared")
+
+
+def test_a_binary_target_is_one_for_the_positive_class(prepared):
+    read = arrays.read(prepared["simulated"], "train")
+    assert (read.x.dtype, read.y.dtype) == (np.float32, np.float32)
+    assert len(read.x) == len(read.y) == len(read.frame) == 384
+    np.testing.assert_array_equal(read.y, read.frame["Revenue"] == "TRUE")
+
+
+def test_several_classes_are_indices_in_the_order_of_the_profile(prepared):
+    read = arrays.read(prepared["digits"], "test")
+    assert read.y.dtype == np.int64
+    assert profile.read(prepared["digits"]).task.classes == tuple("0123456789")
+    np.testing.assert_array_equal(read.y, read.frame["digit"].astype(str).astype(int))
+
+
+def test_a_regression_target_is_as_it_stands_in_the_table(prepared):
+    read = arrays.read(prepared["diabetes"], "validation")
+    assert read.y.dtype == np.float64
+    np.testing.assert_array_equal(read.y, read.frame["target"])
+
+
+@pytest.mark.parametrize("name", ["simulated", "digits", "diabetes"])
+def test_the_profile_tells_what_the_stages_need(prepared, section, name):
+    known, settings = profile.read(prepared[name]), section(name)
+    assert (known.task.kind, known.target) == (settings.task, settings.target)
+    assert known.encoded_width == arrays.read(prepared[name], "test").x.shape[1]
+    assert known.raw["rows"] == sum(len(arrays.read_frame(prepared[name], part)) for part in known.raw["splits"])
+    assert ((known.task.mean, known.task.deviation) == (0, 1)) == (settings.task != "regression")
+    assert (known.bayes, known.row) == ("Probability" if name == "simulated" else None, "row")
+    assert (known.raw["bayes_roc_auc"] is None) == (name != "simulated")
+
+
+@pytest.mark.parametrize("name", ["simulated", "digits", "diabetes"])
+def test_the_profile_tells_which_column_every_encoded_number_is_of(prepared, name):
+    known, x = profile.read(prepared[name]), arrays.read(prepared[name], "train").x
+    assert sum(block.width for block in known.blocks) == known.encoded_width
+    assert {block.name for block in known.blocks} == {column for column, _ in known.features}
+    for block in known.blocks:
+        numbers = x[:, block.start : block.start + block.width]
+        assert block.kind == "numeric" or set(np.unique(numbers)) <= {0, 1}
+    assert name != "simulated" or {block.kind for block in known.blocks} == {"numeric", "binary"}
+
+
+def test_training_rows_are_scaled(prepared):
+    x = arrays.read(prepared["diabetes"], "train").x
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(x.std(axis=0), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["profile.json", "encoder.onnx", "test.parquet"])
+def test_a_file_that_is_not_there_is_named_with_the_command(damaged, name):
+    (damaged / name).unlink()
+    with pytest.raises(DataError, match=rf"prepared/{name} is not there: run `dvc repro prepare`$"):
+        arrays.read(damaged, "test")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("profile.json", "is damaged"), ("encoder.onnx", "is not an ONNX graph"), ("test.parquet", "is damaged")],
+)
+def test_a_file_cut_short_is_named_with_the_command(damaged, name, told):
+    content = (damaged / name).read_bytes()
+    (damaged / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match=rf"prepared/{name} {told}: run `dvc repro --force prepare`$"):
+        arrays.read(damaged, "test")
+
+
+@pytest.mark.parametrize("content", ["[]", '{"format": 2}'])
+def test_a_profile_of_another_format_is_refused(damaged, content):
+    (damaged / "profile.json").write_text(content)
+    with pytest.raises(DataError, match=r"profile.json is not of format 1: run `dvc repro --force prepare`$"):
+        profile.read(damaged)
+
+
+def test_a_class_that_the_profile_does_not_know_is_named(damaged):
+    raw = json.loads((damaged / "profile.json").read_text())
+    (damaged / "profile.json").write_text(json.dumps(raw | {"classes": ["FALSE", "true"]}))
+    with pytest.raises(DataError, match=r"^'TRUE' is not a class in profile.json: run `dvc repro --force prepare`$"):
+        arrays.read(damaged, "test")

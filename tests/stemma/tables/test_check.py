@@ -1,0 +1,140 @@
+"""`python -m purchase_intent.check`, from a file to the lines a person sees."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from purchase_intent import check as command_line
+from purchase_intent.data import SOURCES
+from stemma.errors import DataError
+from stemma.tables import check
+from worlds import PREFIX
+
+ROOT = Path(__file__).parents[3]
+
+
+def lines(rows: int = 300) -> list[str]:
+    """A table with an identifier that groups, a day, and a text that tells the split."""
+    draw = np.random.default_rng(0)
+    made = ["id,day,part,n,c,y"]
+    for row in range(rows):
+        part = ("train", "train", "train", "val", "test")[row % 5]
+        day = f"2024-{row // 28 % 12 + 1:02}-{row % 28 + 1:02}"
+        made.append(f"k{row // 4},{day},{part},{draw.standard_normal():.6f},{'uvw'[row % 3]},{'pq'[draw.integers(2)]}")
+    return made
+
+
+ROLES = {"id": "drop", "day": "drop", "part": "drop", "n": "numeric", "c": "categorical"}
+
+
+@pytest.fixture
+def checked(section, table_file):
+    """What is found in a table of these lines."""
+
+    def run(text: list[str], strict: bool = False, **changes: object) -> check.Checked:
+        base = {
+            "source": str(table_file("\n".join(text))),
+            "target": "y",
+            "positive": "q",
+            "columns": ROLES,
+            "ranges": {},
+        }
+        return check.check(section("csv", **(base | changes)), SOURCES, strict)
+
+    return run
+
+
+def test_a_group_is_read_although_its_role_is_drop_and_is_no_feature(checked):
+    found = checked(lines(), group="id")
+    assert list(found.table) == ["id", "n", "c", "y"]
+    held = [set(found.table["id"].iloc[rows]) for rows in found.splits.values()]
+    assert sum(map(len, held)) == 75
+
+
+def test_a_time_is_read_as_a_date_although_its_role_is_drop(checked):
+    found = checked(lines(), time="day")
+    assert found.table["day"].dtype == "datetime64[us]"
+    train, _, test = (found.table["day"].iloc[rows] for rows in found.splits.values())
+    assert train.max() < test.min()
+
+
+def test_a_time_is_read_as_a_number_where_it_is_one(checked):
+    text = [line.replace("2024-", "").replace("-", "", 1) if line[:1] == "k" else line for line in lines()]
+    assert checked(text, time="day").table["day"].dtype == float
+
+
+def test_a_partition_is_followed_although_its_role_is_drop(checked):
+    found = checked(lines(), partition="part")
+    assert [len(rows) for rows in found.splits.values()] == [180, 60, 60]
+
+
+def with_leak() -> list[str]:
+    """As `lines`, with a column that is 9 for q and 1 for p."""
+    first, *rest = lines()
+    return [first.replace(",y", ",x,y"), *(f"{line[:-1]}{9 if line.endswith('q') else 1},{line[-1]}" for line in rest)]
+
+
+LEAK = "column 'x' alone predicts the target (ROC-AUC 1.0000): if it is known only afterwards, give it the role drop"
+
+
+def test_hints_are_lines_on_stderr(checked, capsys):
+    found = checked(with_leak(), columns=ROLES | {"x": "numeric"})
+    assert [hint.text for hint in found.hints] == [LEAK]
+    assert capsys.readouterr() == ("", f"hint: {LEAK}\n")
+
+
+def test_strict_turns_hints_into_errors(checked):
+    with pytest.raises(DataError) as error:
+        checked(with_leak(), strict=True, columns=ROLES | {"x": "numeric"})
+    assert str(error.value).endswith(f"table.csv: {LEAK}")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with params.yaml and a table that leaks."""
+    (tmp_path / "t.csv").write_text("\n".join(with_leak()), encoding="utf-8")
+
+    def read(name: str) -> dict:
+        return yaml.safe_load((ROOT / "conf" / name).read_text(encoding="utf-8"))
+
+    chosen = {"model": f"{PREFIX}_mlp", "train": "default", "export": "default", "data": "csv"}
+    sections = {name: values for name, values in read("config.yaml").items() if name != "defaults"}
+    sections |= {group: read(f"{group}/{name}.yaml") for group, name in chosen.items()}
+    sections["data"] |= {"source": "t.csv", "target": "y", "positive": "q", "ranges": {}}
+    sections["data"]["columns"] = ROLES | {"x": "numeric"}
+    (tmp_path / "params.yaml").write_text(json.dumps(sections), encoding="utf-8")
+    return tmp_path
+
+
+def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "purchase_intent.check", *arguments],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def test_the_command_tells_what_it_found_and_writes_nothing(project):
+    before = sorted(project.rglob("*"))
+    done = command(project)
+    assert (done.returncode, done.stderr) == (0, f"hint: {LEAK}\n")
+    assert done.stdout == "t.csv: 300 rows (192 train, 48 validation, 60 test), 3 features, 1 hint\n"
+    assert sorted(project.rglob("*")) == before
+
+
+def test_the_command_is_as_strict_as_it_is_told(project):
+    done = command(project, "--strict")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: t.csv: {LEAK}\n")
+
+
+def test_the_command_refuses_other_arguments_and_has_an_example(capsys):
+    for argument, code in (("--stern", 2), ("--help", 0)):
+        with pytest.raises(SystemExit) as end:
+            command_line.main([argument])
+        assert end.value.code == code
+    assert "Example: python -m purchase_intent.check --strict" in capsys.readouterr().out

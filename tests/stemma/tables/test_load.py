@@ -1,0 +1,339 @@
+import bz2
+import gzip
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from purchase_intent.data import SOURCES
+from stemma.errors import DataError
+from stemma.tables import load
+
+SMALL = 'n,b,c,y\n1.5,yes,"a, b",p\n,No,,q\n-2e3,,01,p\n'
+
+
+def zstd(content: bytes) -> bytes:
+    return pa.Codec("zstd").compress(content, asbytes=True)
+
+
+@pytest.fixture
+def refused(small):
+    """The message with which a table is refused."""
+
+    def message(path, **changes) -> str:
+        with pytest.raises(DataError) as error:
+            load.table(small(path, **changes), SOURCES)
+        return str(error.value).replace(str(path), "FILE")
+
+    return message
+
+
+def test_each_role_has_its_canonical_form(small, table_file):
+    table = load.table(small(table_file(SMALL)), SOURCES)
+    assert list(table) == ["n", "b", "c", "y"]
+    np.testing.assert_array_equal(table["n"], [1.5, np.nan, -2000])
+    np.testing.assert_array_equal(table["b"], [1, 0, np.nan])
+    assert table["c"].tolist() == ["a, b", "", "01"]
+    assert table["y"].tolist() == ["p", "q", "p"]
+    assert table["n"].dtype == table["b"].dtype == np.float64
+    assert table["c"].cat.categories.tolist() == ["", "01", "a, b"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SMALL.replace("\n", "\r\n").encode(),
+        SMALL.removesuffix("\n").encode(),
+        SMALL.encode("utf-8-sig"),
+        SMALL.replace("\n", "\r\n").removesuffix("\r\n").encode("utf-8-sig"),
+        SMALL.replace("1.5,yes", " 1.5 ,  YES ").encode(),
+        SMALL.replace("-2e3,,", "-2e3,NA,").encode(),
+    ],
+    ids=["CRLF", "no final newline", "byte order mark", "all three", "spaces", "another text for no value"],
+)
+def test_the_way_a_file_is_written_does_not_matter(small, table_file, content):
+    plain = load.table(small(table_file(SMALL)), SOURCES)
+    pd.testing.assert_frame_equal(load.table(small(table_file(content)), SOURCES), plain)
+
+
+def test_the_separator_is_that_of_the_settings(small, table_file):
+    table = load.table(small(table_file("n;b;c;y\n1;t;x,y;p\n"), separator=";"), SOURCES)
+    assert table["c"].tolist() == ["x,y"]
+
+
+def test_a_field_may_hold_line_ends(small, table_file):
+    assert load.table(small(table_file('n,b,c,y\n1,t,"one\ntwo",p\n')), SOURCES)["c"].tolist() == ["one\ntwo"]
+
+
+def test_booleans_are_read_in_any_case(small, table_file):
+    truths, falsehoods = ["true", "TRUE", "Yes", "t", "Y", "1"], ["false", "False", "NO", "f", "n", "0"]
+    rows = "".join(f"1,{text},x,p\n" for text in truths + falsehoods)
+    assert load.table(small(table_file("n,b,c,y\n" + rows)), SOURCES)["b"].tolist() == [1.0] * 6 + [0.0] * 6
+
+
+def test_dropped_columns_are_left_out_whatever_they_hold(small, table_file):
+    roles = {"id": "drop", "n": "numeric"}
+    table = load.table(small(table_file("id,n,y\nx,1,p\n"), columns=roles), SOURCES)
+    assert list(table) == ["n", "y"]
+
+
+def test_a_regression_has_a_target_of_numbers(small, table_file):
+    table = load.table(
+        small(table_file(SMALL.replace("p\n", "1\n").replace("q\n", "2.5\n")), task="regression"), SOURCES
+    )
+    assert table["y"].tolist() == [1.0, 2.5, 1.0]
+
+
+def test_a_missing_class_stays_missing(small, table_file):
+    assert load.table(small(table_file(SMALL.replace("q\n", "\n"))), SOURCES)["y"].isna().tolist() == [
+        False,
+        True,
+        False,
+    ]
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
+def test_numbers_are_read_exactly(small, tmp_path_factory, numbers):
+    path = tmp_path_factory.mktemp("numbers") / "t.csv"
+    path.write_text("n,y\n" + "".join(f"{number!r},p\n" for number in numbers))
+    assert load.table(small(path, columns={"n": "numeric"}), SOURCES)["n"].tolist() == numbers
+
+
+def test_a_parquet_file_gives_the_table_of_the_csv_file(small, table_file, tmp_path):
+    typed = pa.table(
+        {
+            "n": pa.array([1.5, None, -2000], pa.float32()),
+            "b": [True, False, None],
+            "c": pa.array(["a, b", "NA", "01"]).dictionary_encode(),
+            "y": ["p", "q", "p"],
+        }
+    )
+    parquet.write_table(typed, tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(
+        load.table(small(tmp_path / "t.parquet"), SOURCES), load.table(small(table_file(SMALL)), SOURCES)
+    )
+
+
+def test_types_of_a_parquet_file_become_the_text_that_a_csv_file_would_hold(small, tmp_path):
+    typed = pa.table({"i": [1, None, 3], "f": [1.0, None, 2.5], "t": ["1", "?", "x"], "y": [True, False, True]})
+    parquet.write_table(typed, tmp_path / "t.parquet")
+    table = load.table(small(tmp_path / "t.parquet", columns={"*": "categorical"}), SOURCES)
+    assert table["i"].tolist() == ["1", "", "3"]
+    assert table["f"].tolist() == ["1", "", "2.5"]
+    assert table["t"].tolist() == ["1", "", "x"]
+    assert table["y"].tolist() == ["TRUE", "FALSE", "TRUE"]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+def test_text_may_have_any_of_its_arrow_types(small, tmp_path, kind):
+    texts = {"a.b": pa.array(["1.5", "NA"], kind), "t": pa.array(["x", "?"], kind), "y": pa.array(["p", "q"], kind)}
+    parquet.write_table(pa.table(texts), tmp_path / "t.parquet")
+    table = load.table(small(tmp_path / "t.parquet", columns={"a.b": "numeric", "t": "categorical"}), SOURCES)
+    assert table["a.b"][0] == 1.5
+    assert np.isnan(table["a.b"][1])
+    assert table["t"].tolist() == ["x", ""]
+
+
+def test_numbers_may_be_text_decimals_or_integers_in_a_parquet_file(small, tmp_path):
+    typed = pa.table({"t": ["1.5", "NA"], "d": pa.array([2, 3], pa.decimal128(5, 1)), "i": [4, None], "y": ["p", "q"]})
+    parquet.write_table(typed, tmp_path / "t.parquet")
+    table = load.table(small(tmp_path / "t.parquet", columns={"*": "numeric"}), SOURCES)
+    np.testing.assert_array_equal(table[["t", "d", "i"]].to_numpy(), [[1.5, 2, 4], [np.nan, 3, np.nan]])
+
+
+def test_values_that_do_not_fit_are_named_for_every_column_at_once(refused, table_file):
+    path = table_file("n,b,c,y\n1,yes,x,p\n" + "abc,no,x,p\n" * 3 + "2,maybe,x,q\n")
+    assert refused(path).splitlines() == [
+        "FILE cannot be used for 2 reasons:",
+        "  column 'n' (numeric) holds 'abc' in row 2, which is not a number",
+        "  column 'b' (boolean) holds 'maybe' in row 5, which is neither true nor false",
+    ]
+
+
+def test_the_first_wrong_number_of_a_long_column_is_found(refused, table_file):
+    path = table_file("n,b,c,y\n" + "1,t,x,p\n" * 5000 + "1 000,t,x,p\n" + "1,t,x,p\n" * 5000 + "zero,t,x,p\n")
+    assert refused(path) == "FILE: column 'n' (numeric) holds '1 000' in row 5001, which is not a number"
+
+
+def test_types_without_numbers_or_text_are_refused(refused, tmp_path):
+    typed = pa.table({"n": pa.array([0], pa.timestamp("s")), "b": [2], "c": [[1, 2]], "y": ["p"]})
+    parquet.write_table(typed, tmp_path / "t.parquet")
+    assert refused(tmp_path / "t.parquet").splitlines()[1:] == [
+        "  column 'n' (numeric) holds values of type timestamp[ms], not numbers",
+        "  column 'b' (boolean) holds '2' in row 1, which is neither true nor false",
+        "  column 'c' (categorical) holds values of type list<element: int64>, which have no text",
+    ]
+
+
+def test_a_file_that_is_not_there_is_named_with_what_to_do(refused, tmp_path):
+    told = refused(tmp_path / "none.csv")
+    assert told == "FILE is not there: copy the table to that place, or correct `source` in conf/data/"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"n,b,c,y\n1,t,x,p\n1,t\n", "row 2: Expected 4 columns, got 2: 1,t"),
+        (b"n,b,c,y\n1,t,x,p\n1,t,x,p,5\n", "row 2: Expected 4 columns, got 5: 1,t,x,p,5"),
+        (b"n,b,c,y\n1,t,x,p\n1,t,\xff,p\n", "byte 21 (line 3) is 0xff, which utf-8 does not have: correct `encoding`"),
+        (
+            b'n,b,c,y\n1,t,"' + b"1,t,x,p\n" * 1_200_000,
+            "a quote is not closed, or a row is longer than 4,194,304 bytes",
+        ),
+        (b"n,b,c,y", "no row follows the header"),
+    ],
+    ids=["a short row", "a long row", "not UTF-8", "an open quote", "no row"],
+)
+def test_a_file_that_is_no_table_is_refused_with_the_row(refused, table_file, content, reason):
+    told = refused(table_file(content))
+    assert told == f"FILE cannot be read as text separated by ',': {reason}"
+
+
+def test_a_damaged_parquet_file_is_refused(refused, tmp_path):
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 and no more")
+    assert refused(tmp_path / "t.parquet").startswith("FILE cannot be read as Parquet: Parquet magic bytes not found")
+
+
+def test_columns_that_do_not_fit_the_settings_are_refused(refused, table_file):
+    assert refused(table_file("n,b,c,d,y\n1,t,x,1,p\n")) == "FILE: column 'd' has no role in the settings"
+
+
+def test_simulated_tables_are_the_same_from_memory_and_from_a_file(section, tmp_path):
+    from purchase_intent.data import simulate
+
+    drawn = load.table(section("simulated", rows=500), SOURCES)
+    columns = {**section("csv").columns, "Probability": "bayes"}
+    for ending in ("csv", "parquet"):
+        path = tmp_path / f"t.{ending}"
+        simulate.write(path, 500, 0, 0.02)
+        pd.testing.assert_frame_equal(load.table(section("csv", source=str(path), columns=columns), SOURCES), drawn)
+
+
+@pytest.mark.parametrize(("name", "shape"), [("digits", (1797, 65)), ("diabetes", (442, 11))])
+def test_bundled_tables_load_with_the_settings_that_come_with_the_project(section, name, shape):
+    assert load.table(section(name), SOURCES).shape == shape
+
+
+def test_the_real_file_loads(section, real_file):
+    table = load.table(section("csv", source=str(real_file)), SOURCES)
+    assert table.shape == (12330, 18)
+    assert (table["Revenue"] == "TRUE").sum() == 1908
+    assert table["Browser"].cat.categories.tolist()[:3] == ["1", "10", "11"]
+    assert not table.isna().any(axis=None)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252", "iso8859-15"])
+def test_the_encoding_is_that_of_the_settings(small, table_file, encoding):
+    table = load.table(small(table_file("n,b,c,y\n1,t,größe,p\n".encode(encoding)), encoding=encoding), SOURCES)
+    assert table["c"].tolist() == ["größe"]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, zstd], ids=["gzip", "bz2", "zstd"])
+def test_a_compressed_file_is_known_by_its_first_bytes(small, table_file, pack):
+    pd.testing.assert_frame_equal(
+        load.table(small(table_file(pack(SMALL.encode()))), SOURCES), load.table(small(table_file(SMALL)), SOURCES)
+    )
+
+
+def test_columns_without_a_header_are_numbered(small, table_file):
+    roles = {"c0": "numeric", "c1": "boolean", "c2": "categorical"}
+    path = table_file(SMALL.removeprefix("n,b,c,y\n"))
+    table = load.table(small(path, header=False, columns=roles, target="c3"), SOURCES)
+    assert table["c3"].tolist() == ["p", "q", "p"]
+    assert table["c0"][0] == 1.5
+
+
+def test_without_a_header_rows_are_counted_from_the_first(refused, table_file):
+    path = table_file("1,t,x,p\n1,t\n")
+    told = refused(path, header=False, columns={"*": "categorical"}, target="c3")
+    assert told.endswith("row 2: Expected 4 columns, got 2: 1,t")
+
+
+def test_a_decimal_comma_is_read_where_the_settings_say_so(small, table_file):
+    path = table_file("n;b;c;y\n1,5;t;2,5;p\n-,25;f;x;q\n1e3;f;x;q\n")
+    table = load.table(small(path, separator=";", decimal=","), SOURCES)
+    assert table["n"].tolist() == [1.5, -0.25, 1000]
+    assert table["c"].tolist() == ["2,5", "x", "x"]
+
+
+def test_a_point_is_no_part_of_a_number_where_the_comma_is_decimal(refused, table_file):
+    told = refused(table_file("n;b;c;y\n1.500;t;x;p\n"), separator=";", decimal=",")
+    assert told == "FILE: column 'n' (numeric) holds '1.500' in row 1, which is not a number"
+
+
+def test_spaces_around_names_values_and_classes_do_not_count(small, table_file):
+    table = load.table(small(table_file(" n , b,c , y\n 1 ,t , x y , p\n NA , ? , ? ,q \n2,f,x y,p\n")), SOURCES)
+    assert list(table) == ["n", "b", "c", "y"]
+    np.testing.assert_array_equal(table["n"], [1, np.nan, 2])
+    np.testing.assert_array_equal(table["b"], [1, np.nan, 0])
+    assert table["c"].tolist() == ["x y", "", "x y"]
+    assert table["y"].cat.categories.tolist() == ["p", "q"]
+
+
+def test_any_number_of_spaces_may_separate_fields(small, table_file):
+    table = load.table(small(table_file('  n b   c y\n1   t "a  b" p\n  2 f x   q  \n'), separator=" "), SOURCES)
+    assert table["c"].tolist() == ["a  b", "x"]
+    assert table["y"].tolist() == ["p", "q"]
+
+
+def test_a_column_without_a_name_is_called_by_its_place(small, table_file):
+    table = load.table(small(table_file(",b,c,y\n1,t,x,p\n"), columns={"c0": "numeric", "*": "categorical"}), SOURCES)
+    assert table["c0"].tolist() == [1]
+
+
+DATES = ["2024-02-29", "2024/02/29 01:02:03.5", "2024-02-29T01:02:03Z", "2024-02-29 01:02:03+02:00", "", " 1066-10-14 "]
+INSTANTS = [
+    "2024-02-29", "2024-02-29T01:02:03.5", "2024-02-29T01:02:03", "2024-02-28T23:02:03", "NaT", "1066-10-14",
+]  # fmt: skip
+
+
+def test_dates_are_read_with_or_without_time_and_zone(small, table_file):
+    path = table_file("d,y\n" + "".join(f"{text},p\n" for text in DATES))
+    dates = load.table(small(path, columns={"d": "date"}), SOURCES)["d"]
+    assert dates.dtype == "datetime64[us]"
+    np.testing.assert_array_equal(dates.to_numpy(), np.array(INSTANTS, "datetime64[us]"))
+
+
+def test_seven_digits_of_a_second_are_cut_to_six(small, table_file):
+    table = load.table(small(table_file("d,y\n2024-02-29 01:02:03.1234567,p\n"), columns={"d": "date"}), SOURCES)
+    assert table["d"][0].isoformat() == "2024-02-29T01:02:03.123456"
+
+
+def test_dates_of_a_parquet_file_become_those_of_the_csv_file(small, tmp_path):
+    stamp = pd.Timestamp("2024-02-29 01:02:03", tz="UTC")
+    typed = pa.table(
+        {
+            "day": pa.array([stamp.date(), None]),
+            "local": pa.array([stamp.tz_localize(None), None], pa.timestamp("ns")),
+            "zone": pa.array([stamp, None], pa.timestamp("s", "Europe/Rome")),
+            "text": ["2024-02-29 01:02:03", "?"],
+            "y": ["p", "q"],
+        }
+    )
+    parquet.write_table(typed, tmp_path / "t.parquet")
+    table = load.table(small(tmp_path / "t.parquet", columns={"*": "date"}), SOURCES)
+    for name, time in [("day", "00:00:00"), ("local", "01:02:03"), ("zone", "01:02:03"), ("text", "01:02:03")]:
+        expected = np.array([f"2024-02-29T{time}", "NaT"], "datetime64[us]")
+        np.testing.assert_array_equal(table[name].to_numpy(), expected)
+
+
+def test_a_text_or_a_number_that_is_no_date_is_named(refused, table_file, tmp_path):
+    told = refused(table_file("d,y\n2024-02-29,p\n29.2.2024,p\n"), columns={"d": "date"})
+    assert told.startswith("FILE: column 'd' (date) holds '29.2.2024' in row 2, which is not a date such as 2024-01-31")
+    parquet.write_table(pa.table({"d": [20240229], "y": ["p"]}), tmp_path / "t.parquet")
+    told = refused(tmp_path / "t.parquet", columns={"d": "date"})
+    assert told == "FILE: column 'd' (date) holds values of type int64, not dates"
+
+
+def test_a_wrong_encoding_is_named_with_the_byte_and_its_line(refused, table_file):
+    path = table_file("n,b,c,y\n1,t,x,p\n1,t,\u20ac,p\n".encode())
+    assert refused(path, encoding="ascii").endswith(
+        "byte 21 (line 3) is 0xe2, which ascii does not have: correct `encoding`"
+    )
+    told = refused(path, encoding="klingon")
+    assert told == "FILE: Python knows no encoding 'klingon': correct `encoding`"

@@ -1,0 +1,543 @@
+"""The fit, the same claims for both frameworks."""
+
+import contextlib
+import itertools
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from purchase_intent.networks import NETWORKS
+from purchase_intent.networks.settings import LinearSettings, MlpSettings, TabularSettings
+from stemma import weights
+from stemma.errors import TrainingError, WeightsError
+from stemma.task import of
+from stemma.training import fit as training
+from stemma.training import networks
+from stemma.training.base import Epoch, Fit, Model, Problem, Rows
+from stemma.training.settings import TrainSettings
+from worlds import PREFIXES
+
+FRAMEWORKS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PREFIXES]
+BASE = {
+    "epochs": 4,
+    "batch_size": 32,
+    "optimizer": "adam",
+    "learning_rate": 0.01,
+    "schedule": "constant",
+    "weight_decay": 0.0,
+    "clip_norm": None,
+    "class_weight": "none",
+    "patience": None,
+    "device": "cpu",
+    "precision": "float32",
+    "threads": 1,
+    "seed": 0,
+    "init_from": None,
+    "freeze": (),
+    "resume": False,
+}
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def framework(request: pytest.FixtureRequest) -> str:
+    pytest.importorskip(request.param)
+    return str(request.param)
+
+
+def settings(**changes: object) -> TrainSettings:
+    return TrainSettings.model_validate(BASE | changes)
+
+
+def mlp(framework: str, problem: Problem, **changes: object) -> Model:
+    values = {"hidden": (16,), "activation": "relu", "dropout": 0.2} | changes
+    name = f"{PREFIXES[framework]}_mlp"
+    return networks.create(
+        NETWORKS, MlpSettings.model_validate({"name": name, "framework": framework, **values}), problem
+    )
+
+
+def linear(framework: str, problem: Problem) -> Model:
+    return networks.create(NETWORKS, LinearSettings(name=f"{PREFIXES[framework]}_linear", framework=framework), problem)
+
+
+def rows(task: str, count: int = 300, seed: int = 0) -> Rows:
+    """Rows whose first input decides."""
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(count, 5)).astype(np.float32)
+    if task == "regression":
+        return Rows(x, (100 + 20 * x[:, 0]).astype(np.float32))
+    if task == "multiclass":
+        return Rows(x, np.digitize(x[:, 0], [-0.5, 0.5]).astype(np.int64))
+    return Rows(x, (x[:, 0] > 0).astype(np.float32))
+
+
+PROBLEMS = {
+    "binary": Problem(of("binary", ("no", "yes")), 5),
+    "multiclass": Problem(of("multiclass", ("a", "b", "c")), 5),
+    "regression": Problem(of("regression", mean=100.0, deviation=20.0), 5),
+}
+
+
+def fit(model: Model, folder: Path, problem: str = "binary", **changes: object) -> Fit:
+    return model.fit(rows(problem), rows(problem, 100, 1), settings(**changes), folder / "last.safetensors")
+
+
+@pytest.mark.parametrize("task", PROBLEMS)
+def test_a_fit_learns_and_gives_predictions_of_the_promised_shape(framework: str, task: str, tmp_path: Path) -> None:
+    model = mlp(framework, PROBLEMS[task], dropout=0.0)
+    done = fit(model, tmp_path, task, epochs=25)
+    predicted = model.predict(rows(task, 50, 2).x)
+    assert done.epochs[-1].validation_loss < 0.5 * done.epochs[0].validation_loss
+    assert predicted.dtype == np.float32
+    if task == "regression":
+        assert predicted.shape == (50, 1)
+        assert np.abs(predicted[:, 0] - rows(task, 50, 2).y).mean() < 8
+    else:
+        assert predicted.shape == (50, len(PROBLEMS[task].task.classes))
+        assert np.allclose(predicted.sum(axis=1), 1, atol=1e-6)
+        assert (predicted.argmax(axis=1) == rows(task, 50, 2).y).mean() > 0.85
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(framework: str, tmp_path: Path) -> None:
+    stores = []
+    for number, seed in enumerate((0, 0, 1)):
+        model = mlp(framework, PROBLEMS["binary"])
+        fit(model, tmp_path, seed=seed)
+        model.save(tmp_path / str(number))
+        stores.append({f.name: f.read_bytes() for f in (tmp_path / str(number)).rglob("*") if f.is_file()})
+    assert stores[0] == stores[1]
+    assert stores[0] != stores[2]
+
+
+def test_a_saved_network_loads_into_a_new_one_and_predicts_the_same(framework: str, tmp_path: Path) -> None:
+    model = mlp(framework, PROBLEMS["multiclass"])
+    fit(model, tmp_path, "multiclass")
+    model.save(tmp_path / "weights")
+    other = mlp(framework, PROBLEMS["multiclass"])
+    other.load(tmp_path / "weights")
+    x = rows("multiclass", 40, 3).x
+    assert np.array_equal(model.predict(x), other.predict(x))
+
+
+def test_the_store_names_layers_alike_in_both_frameworks(framework: str, tmp_path: Path) -> None:
+    model = mlp(framework, PROBLEMS["binary"])
+    model.save(tmp_path / "weights")
+    names = [layer.name for layer in weights.index(tmp_path / "weights").layers]
+    assert [name for name in names if name != "encoded"] == [
+        "hidden_1", "activation_1", "dropout_1", "output", "sigmoid",
+    ]  # fmt: skip
+
+
+def test_weights_of_another_network_are_refused(framework: str, tmp_path: Path) -> None:
+    mlp(framework, PROBLEMS["binary"], hidden=(8,)).save(tmp_path / "weights")
+    with pytest.raises(WeightsError, match=r"weights.*another network.*dvc repro"):
+        mlp(framework, PROBLEMS["binary"], hidden=(9,)).load(tmp_path / "weights")
+
+
+class Interrupted(Exception):
+    """Stands for a kill between two epochs."""
+
+
+@pytest.mark.parametrize(
+    ("task", "changes"),
+    [
+        ("binary", {}),
+        ("binary", {"patience": 2, "schedule": "cosine", "optimizer": "sgd", "clip_norm": 1.0}),
+        ("multiclass", {"class_weight": "balanced", "weight_decay": 0.1}),
+        ("regression", {"schedule": "step", "optimizer": "sgd", "weight_decay": 0.1, "patience": 1}),
+    ],
+)
+def test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one(
+    framework: str, task: str, changes: dict[str, object], tmp_path: Path
+) -> None:
+    whole = mlp(framework, PROBLEMS[task])
+    expected = fit(whole, tmp_path, task, **changes)
+    (tmp_path / "last.safetensors").unlink()
+
+    def stop(epoch: Epoch) -> None:
+        if epoch.number == 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        mlp(framework, PROBLEMS[task]).fit(
+            rows(task), rows(task, 100, 1), settings(**changes), tmp_path / "last.safetensors", stop
+        )
+    resumed = mlp(framework, PROBLEMS[task])
+    seen: list[Epoch] = []
+    done = resumed.fit(
+        rows(task), rows(task, 100, 1), settings(resume=True, **changes), tmp_path / "last.safetensors",
+        seen.append,
+    )  # fmt: skip
+    assert done == expected
+    assert tuple(seen) == expected.epochs  # the curves are told whole
+    for name, tensor in whole.network_weights().items():
+        assert np.array_equal(tensor, resumed.network_weights()[name]), name
+
+
+def test_a_checkpoint_of_other_settings_or_rows_is_refused_by_name(framework: str, tmp_path: Path) -> None:
+    model = mlp(framework, PROBLEMS["binary"])
+    fit(model, tmp_path)
+    with pytest.raises(TrainingError, match=r"last.safetensors is of another fit \(train.learning_rate changed\)"):
+        fit(model, tmp_path, resume=True, learning_rate=0.5)
+    with pytest.raises(TrainingError, match="training rows changed"):
+        model.fit(rows("binary", seed=9), rows("binary", 100, 1), settings(resume=True), tmp_path / "last.safetensors")
+
+
+def test_a_checkpoint_of_another_network_is_refused(framework: str, tmp_path: Path) -> None:
+    """The settings are the same, the code of `build` is not."""
+    fit(mlp(framework, PROBLEMS["binary"]), tmp_path)
+    other = mlp(framework, PROBLEMS["binary"])
+    other.build = mlp(framework, PROBLEMS["binary"], hidden=(17,)).build  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match=r"of another fit \(network or optimizer, weights at the start changed\)"):
+        fit(other, tmp_path, resume=True)
+
+
+def test_mixed_precision_fits_and_leaves_a_float32_network(
+    framework: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the CPU, which also has bfloat16: what needs a GPU is only the speed."""
+    import importlib
+
+    network = importlib.import_module(f"stemma.frameworks.{framework}.network")
+    cpu = network.choose_device(settings())
+    monkeypatch.setattr(network, "choose_device", lambda settings: cpu)
+    model = mlp(framework, PROBLEMS["binary"], dropout=0.0)
+    done = fit(model, tmp_path, precision="mixed", epochs=20)
+    assert done.epochs[-1].validation_loss < 0.7 * done.epochs[0].validation_loss
+    model.save(tmp_path / "weights")
+    assert {tensor.dtype for tensor in weights.index(tmp_path / "weights").tensors} == {"float32"}
+    assert "bfloat16" not in (tmp_path / "weights" / "index.json").read_text(encoding="utf-8")
+    assert {part.data_type for part in model.onnx(18).graph.initializer} <= {1, 7}  # float32, int64
+    plain = mlp(framework, PROBLEMS["binary"], dropout=0.0)
+    plain.load(tmp_path / "weights")
+    x = rows("binary", 20, 3).x
+    assert np.array_equal(plain.predict(x), model.predict(x))
+
+
+@pytest.mark.parametrize("opset", [18, 19, 20])
+def test_every_opset_that_the_settings_allow_can_be_exported(framework: str, opset: int) -> None:
+    from stemma.formats.onnx import _at_opset
+
+    graph = _at_opset(mlp(framework, PROBLEMS["multiclass"]).onnx(opset), opset)
+    assert {entry.version for entry in graph.opset_import if entry.domain == ""} == {opset}
+
+
+def test_a_damaged_checkpoint_is_refused(framework: str, tmp_path: Path) -> None:
+    (tmp_path / "last.safetensors").write_bytes(b"not a checkpoint")
+    with pytest.raises(TrainingError, match="is damaged"):
+        fit(mlp(framework, PROBLEMS["binary"]), tmp_path, resume=True)
+
+
+def test_early_stopping_restores_the_best_epoch(framework: str, tmp_path: Path) -> None:
+    model = mlp(framework, PROBLEMS["binary"], hidden=(64,), dropout=0.0)
+    noise = np.random.default_rng(5)
+    train = Rows(rows("binary", 60).x, noise.integers(0, 2, 60).astype(np.float32))  # nothing to learn: it overfits
+    judge = Rows(rows("binary", 60, 1).x, noise.integers(0, 2, 60).astype(np.float32))
+    done = model.fit(train, judge, settings(epochs=60, patience=3, learning_rate=0.02), tmp_path / "c")
+    losses = [epoch.validation_loss for epoch in done.epochs]
+    means = [math.inf] * (training.SMOOTH - 1) + np.convolve(
+        losses, np.ones(training.SMOOTH) / training.SMOOTH, "valid"
+    ).tolist()
+    assert len(losses) == done.kept + 3 < 60
+    assert done.kept == int(np.argmin(means)) + 1
+    kept = float(model.problem.task.losses(model.scores(judge.x), judge.y).mean())
+    assert kept == pytest.approx(losses[done.kept - 1], rel=1e-6)
+
+
+def test_one_lucky_epoch_is_not_kept() -> None:
+    """A loss that is low once, by few validation rows, and then high, beside a lower level that lasts."""
+    losses = [0.9, 0.9, 0.9, 0.2, 0.9, 0.9, 0.5, 0.5, 0.5, 0.5, 0.5]
+    epochs = tuple(Epoch(number, 0.1, 0.0, loss, 0.0) for number, loss in enumerate(losses, start=1))
+    ends = range(1, len(losses) + 1)
+    assert min(ends, key=lambda end: training.judged(epochs[:end])) > 6
+
+
+def test_without_patience_the_last_epoch_is_kept(framework: str, tmp_path: Path) -> None:
+    done = fit(mlp(framework, PROBLEMS["binary"]), tmp_path, epochs=3)
+    assert (done.kept, len(done.epochs)) == (3, 3)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_an_exploding_loss_stops_with_the_epoch_and_the_layer(framework: str, optimizer: str, tmp_path: Path) -> None:
+    model = mlp(framework, PROBLEMS["regression"], dropout=0.0)
+    with pytest.raises(TrainingError, match=r"epoch \d+ .*layer '(hidden_1|output|activation_1)'.*learning_rate") as e:
+        fit(model, tmp_path, "regression", optimizer=optimizer, learning_rate=1e6, epochs=10)
+    assert e.value.run is not None and "train.learning_rate=100000" in e.value.run
+
+
+def test_an_input_that_is_not_finite_is_named(framework: str, tmp_path: Path) -> None:
+    bad = rows("binary")
+    bad.x[7, 0] = np.nan
+    with pytest.raises(TrainingError, match=r"epoch 1 .*input that is not finite"):
+        mlp(framework, PROBLEMS["binary"]).fit(bad, rows("binary", 100, 1), settings(), tmp_path / "c")
+
+
+def test_balanced_classes_raise_the_recall_of_a_rare_class(framework: str, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(600, 5)).astype(np.float32)
+    train = Rows(x, (x[:, 0] + generator.normal(size=600) > 2).astype(np.float32))
+    shares = []
+    for class_weight in ("none", "balanced"):
+        model = linear(framework, PROBLEMS["binary"])
+        model.fit(train, train, settings(class_weight=class_weight, epochs=15), tmp_path / "c")
+        shares.append(float((model.predict(x)[:, 1] > 0.5).mean()))
+    assert shares[1] > 2 * shares[0]
+
+
+def test_balanced_classes_are_refused_for_a_regression(framework: str, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="balanced needs classes"):
+        fit(linear(framework, PROBLEMS["regression"]), tmp_path, "regression", class_weight="balanced")
+
+
+def test_weight_decay_shrinks_matrices_and_spares_biases(framework: str, tmp_path: Path) -> None:
+    """With a target that is constant in the inputs, only the decay moves the matrix."""
+    norms, biases = [], []
+    for decay in (0.0, 5.0):
+        model = linear(framework, PROBLEMS["binary"])
+        fit(model, tmp_path, optimizer="sgd", weight_decay=decay, epochs=10)
+        tensors = {name.rpartition(".")[2]: t for name, t in model.network_weights().items()}
+        norms.append(float(np.linalg.norm(tensors.get("kernel", tensors.get("weight")))))
+        biases.append(tensors["bias"])
+    assert norms[1] < 0.5 * norms[0]
+    assert not np.array_equal(biases[0], np.zeros(1)) and np.all(np.isfinite(biases[1]))
+
+
+def test_a_device_that_is_not_there_is_refused(framework: str, tmp_path: Path) -> None:
+    import torch
+
+    if torch.backends.mps.is_available() or torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(TrainingError, match=r"train.device: mps is not on this machine \(there: cpu\)"):
+        fit(linear(framework, PROBLEMS["binary"]), tmp_path, device="mps")
+    with pytest.raises(TrainingError, match="mixed needs a GPU"):
+        fit(linear(framework, PROBLEMS["binary"]), tmp_path, precision="mixed")
+
+
+def _fit_slowly(framework: str, folder: Path) -> None:
+    model = mlp(framework, PROBLEMS["binary"])
+    model.fit(
+        rows("binary"), rows("binary", 100, 1), settings(epochs=1000), folder / "last.safetensors",
+        lambda epoch: (folder / f"epoch {epoch.number}").touch(),
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
+def test_a_killed_fit_leaves_a_checkpoint_that_can_be_read(framework: str, tmp_path: Path) -> None:
+    found = {"PYTHONPATH": os.pathsep.join(sys.path)}  # what pytest imports from, such as worlds
+    process = subprocess.Popen([sys.executable, __file__, framework, str(tmp_path)], env=os.environ | found)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "epoch 3").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert (tmp_path / "epoch 3").exists(), "it never came so far"
+    told: list[int] = []
+
+    def stop(epoch: Epoch) -> None:  # the epochs of the checkpoint are told first
+        told.append(epoch.number)
+        if len(told) >= 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        mlp(framework, PROBLEMS["binary"]).fit(
+            rows("binary"),
+            rows("binary", 100, 1),
+            settings(epochs=1000, resume=True),
+            tmp_path / "last.safetensors",
+            stop,
+        )
+    assert told == [1, 2]
+
+
+def test_schedules_start_at_the_rate_and_fall_as_documented() -> None:
+    assert [training.learning_rate(settings(schedule="constant"), e) for e in range(4)] == [0.01] * 4
+    steps = [training.learning_rate(settings(schedule="step", epochs=8), e) for e in range(8)]
+    assert steps == pytest.approx([0.01] * 4 + [0.001] * 2 + [0.0001] * 2)
+    cosine = [training.learning_rate(settings(schedule="cosine"), e) for e in range(4)]
+    assert cosine[0] == 0.01 and cosine[2] == pytest.approx(0.005)
+    assert all(a > b > 0 for a, b in itertools.pairwise(cosine))
+
+
+def test_class_weights_average_to_one_over_the_rows() -> None:
+    y = np.array([0, 0, 0, 1], np.float32)
+    given = training.row_weights(PROBLEMS["binary"], y, "balanced")
+    assert given is not None and given.tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2.0])
+    assert training.row_weights(PROBLEMS["binary"], y, "none") is None
+
+
+def test_losses_match_scikit_learn() -> None:
+    from sklearn.metrics import log_loss
+
+    generator = np.random.default_rng(0)
+    scores = generator.normal(size=(50, 1)).astype(np.float32)
+    y = generator.integers(0, 2, 50)
+    binary = PROBLEMS["binary"].task
+    assert binary.losses(scores, y).mean() == pytest.approx(log_loss(y, binary.predictions(scores)[:, 1]), rel=1e-5)
+    scores = generator.normal(size=(50, 3)).astype(np.float32)
+    y = generator.integers(0, 3, 50)
+    many = PROBLEMS["multiclass"].task
+    assert many.losses(scores, y).mean() == pytest.approx(log_loss(y, many.predictions(scores)), rel=1e-5)
+    assert many.losses(np.array([[1e4, -1e4, 0.0]], np.float32), np.array([1]))[0] == pytest.approx(2e4)
+    assert not math.isnan(binary.losses(np.array([[1e4]], np.float32), np.array([0]))[0])
+
+
+def _named(model: Model, part: str) -> set[str]:
+    return {name for name in model.network_weights() if name.startswith(part)}
+
+
+def test_frozen_tensors_keep_their_bytes_and_the_others_move(framework: str, tmp_path: Path) -> None:
+    model = mlp(framework, PROBLEMS["binary"])
+    first = model.fit(rows("binary"), rows("binary", 100, 1), settings(), tmp_path / "a.safetensors")
+    weights = model.network_weights()
+    begin = {name: weights[name] for name in _named(model, "hidden_1")}
+    again = mlp(framework, PROBLEMS["binary"])
+    changes = settings(freeze=("hidden_1.*",), weight_decay=0.1, seed=1)
+    fit = again.fit(
+        rows("binary"), rows("binary", 100, 1), changes, tmp_path / "b.safetensors", lambda epoch: None, begin
+    )
+    assert set(fit.frozen) == _named(model, "hidden_1") and not first.frozen
+    for name, tensor in again.network_weights().items():
+        assert (tensor.tobytes() == weights[name].tobytes()) == (name in fit.frozen), name
+    assert set(fit.moved) == set(weights) - set(fit.frozen) and min(fit.moved.values()) > 1e-3
+
+
+def test_a_resumed_fit_from_another_networks_weights_ends_with_the_bytes_of_an_uninterrupted_one(
+    framework: str, tmp_path: Path
+) -> None:
+    problem = PROBLEMS["binary"]
+    other = mlp(framework, problem)
+    other.fit(rows("binary"), rows("binary", 100, 1), settings(seed=3), tmp_path / "other.safetensors")
+    begin = other.network_weights()
+    made = []
+    for stopped in (False, True):
+        checkpoint, seen = tmp_path / f"{stopped}.safetensors", []
+        model = mlp(framework, problem)
+
+        def stop(epoch: Epoch, seen: list[int] = seen, stopped: bool = stopped) -> None:
+            seen.append(epoch.number)
+            if stopped and seen == [1, 2]:
+                raise Interrupted
+
+        with contextlib.suppress(Interrupted):
+            model.fit(rows("binary"), rows("binary", 100, 1), settings(), checkpoint, stop, begin)
+        model = mlp(framework, problem)
+        resumed = settings(resume=True)
+        fit = model.fit(rows("binary"), rows("binary", 100, 1), resumed, checkpoint, lambda epoch: None, begin)
+        made.append((model.network_weights(), fit))
+    (whole, fit_whole), (resumed_weights, fit_resumed) = made
+    assert all(whole[name].tobytes() == resumed_weights[name].tobytes() for name in whole)
+    assert fit_whole == fit_resumed
+
+
+@pytest.mark.parametrize(
+    ("freeze", "told"),
+    [(("hiden*",), "'hiden\\*' matches no tensor of the network"), (("*",), "leaves no tensor to train")],
+)
+def test_a_pattern_that_freezes_nothing_or_everything_is_refused(
+    freeze: tuple[str, ...], told: str, framework: str, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match=told):
+        fit(linear(framework, PROBLEMS["binary"]), tmp_path, freeze=freeze)
+
+
+# A recorded step, which PyTorch's models take in a long fit.
+
+
+def recorded_and_not(make: Callable[[], Model], task: str, folder: Path, patch: pytest.MonkeyPatch, **changes: object):
+    """The same fit with steps as PyTorch takes them, and with recorded ones."""
+    network = pytest.importorskip("stemma.frameworks.torch.network")
+    made = []
+    for worth in (sys.maxsize, 0):
+        patch.setattr(network, "WORTH", worth)
+        model = make()
+        done = fit(model, folder, task, epochs=2, **changes)
+        made.append((model, done, {name: tensor.tobytes() for name, tensor in model.state().items()}))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("task", "network", "changes"),
+    [
+        ("binary", {}, {}),
+        ("binary", {"activation": "gelu"}, {"class_weight": "balanced"}),
+        ("binary", {}, {"freeze": ("hidden_1.*",), "weight_decay": 0.1}),
+        ("binary", {}, {"freeze": ("*.bias",), "weight_decay": 0.1}),
+        ("binary", {}, {"freeze": ("*.weight",), "weight_decay": 0.1}),
+        ("multiclass", {"activation": "tanh"}, {"class_weight": "balanced", "schedule": "cosine"}),
+        ("multiclass", {"dropout": 0.0, "hidden": (16, 8)}, {"clip_norm": 0.1}),
+        ("regression", {}, {"optimizer": "sgd", "weight_decay": 0.1, "clip_norm": 0.5}),
+        ("binary", None, {"optimizer": "sgd"}),
+        ("regression", "tabular", {"weight_decay": 0.1}),
+        ("multiclass", "tabular", {}),
+    ],
+)
+def test_a_recorded_step_gives_the_bytes_of_an_ordinary_one(
+    task: str, network: dict[str, object] | str | None, changes: dict[str, object], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    pytest.importorskip("torch")
+
+    def make() -> Model:
+        if network is None:
+            return linear("torch", PROBLEMS[task])
+        if isinstance(network, str):
+            values = {"name": "torch_tabular", "framework": "torch", "hidden": (16,), "dropout": 0.2, "members": 4}
+            shape = {"embedding": 4, "bins": 8}
+            return networks.create(NETWORKS, TabularSettings.model_validate(values | shape), PROBLEMS[task])
+        return mlp("torch", PROBLEMS[task], **network)
+
+    (plain, done, state), (quick, quick_done, quick_state) = recorded_and_not(
+        make, task, tmp_path, monkeypatch, **changes
+    )
+    assert plain.recorded is None and quick.recorded is not None
+    assert quick_state == state
+    assert quick_done == done
+
+
+def test_a_resumed_fit_of_recorded_steps_ends_with_the_bytes_of_an_uninterrupted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = pytest.importorskip("stemma.frameworks.torch.network")
+    monkeypatch.setattr(network, "WORTH", 0)
+    test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one("torch", "binary", {}, tmp_path)
+
+
+@pytest.mark.parametrize("fault", ["decides by values", "counts its steps", "draws in Python"])
+def test_a_step_that_cannot_be_recorded_exactly_is_not(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = pytest.importorskip("stemma.frameworks.torch.network")
+    monkeypatch.setattr(network, "WORTH", 0)
+    torch, nn = network.torch, network.nn
+
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("steps", torch.zeros(()), persistent=False)
+            self.number = 0.0
+
+        def forward(self, x):
+            if fault == "decides by values":
+                return x * 2 if x.sum() > 0 else x
+            if fault == "counts its steps":
+                self.steps += 1
+                return x
+            self.number += 0.25
+            return x * self.number
+
+    model = mlp("torch", PROBLEMS["binary"])
+    build = model.build
+    monkeypatch.setattr(model, "build", lambda: nn.Sequential(Odd(), *build()))
+    fit(model, tmp_path)
+    assert model.recorded is None
+
+
+if __name__ == "__main__":  # a process to kill
+    _fit_slowly(sys.argv[1], Path(sys.argv[2]))
