@@ -30,8 +30,8 @@ PEAK = """import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"""
 RAW_TABLE = """import sys
-from purchase_intent.data import simulate
-print(sum(int(frame.memory_usage(deep=True).sum()) for frame in simulate.frames(int(sys.argv[1]), 0, 0.02)))"""
+from purchase_intent.sources import simulated
+print(sum(int(frame.memory_usage(deep=True).sum()) for frame in simulated.frames(int(sys.argv[1]), 0, 0.02)))"""
 COLUMNS = ["what", "here", "baseline", "ratio", "goal"]
 
 

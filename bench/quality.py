@@ -56,9 +56,9 @@ def shoppers() -> tuple[pd.DataFrame, str]:
 
 def shop() -> tuple[pd.DataFrame, str]:
     """The project's own simulated sessions."""
-    from purchase_intent.data import simulate
+    from purchase_intent.sources import simulated
 
-    return pd.concat(simulate.frames(12_000, 0, 0.02)).drop(columns="Probability"), "Revenue"
+    return pd.concat(simulated.frames(12_000, 0, 0.02)).drop(columns="Probability"), "Revenue"
 
 
 def linear() -> tuple[pd.DataFrame, str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from purchase_intent.data import SOURCES
+from purchase_intent.sources import SOURCES
 from stemma.tables.settings import Table
 
 ROOT = Path(__file__).parents[1]

@@ -13,15 +13,15 @@ FRAMEWORKS = ("torch", "tensorflow", "keras")
 STAGES = ("prepare", "train", "evaluate", "export", "package")
 # What chooses, checks, reports or writes whole files, but computes no result: a change in it reruns nothing.
 BORDER = {
-    "src/purchase_intent/settings.py", "src/purchase_intent/data/__init__.py",
-    "src/purchase_intent/data/settings.py", "src/purchase_intent/networks/__init__.py",
+    "src/purchase_intent/settings.py", "src/purchase_intent/sources/__init__.py",
+    "src/purchase_intent/sources/settings.py", "src/purchase_intent/networks/__init__.py",
     "src/purchase_intent/networks/settings.py",
     "src/stemma/errors.py", "src/stemma/conf/__init__.py", "src/stemma/files.py", "src/stemma/names.py",
     "src/stemma/settings.py", "src/stemma/bundle/settings.py", "src/stemma/tables/settings.py",
     "src/stemma/training/networks.py", "src/stemma/training/settings.py",
     "src/stemma/versions/__init__.py",  # finds another version's weights, which their hashes verify
 }  # fmt: skip
-SOURCES_OF_TABLES = ("simulate", "bundled")  # the one in use is named by data.source, a dependency of its own
+SOURCES_OF_TABLES = ("simulated", "bundled")  # the one in use is named by data.source, a dependency of its own
 
 # The toolkit's rooms from the ground up: a room imports from those of its own line and of the lines above it.
 ROOMS = (

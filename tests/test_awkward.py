@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from awkward import TABLES, Awkward
-from purchase_intent.data import SOURCES
+from purchase_intent.sources import SOURCES
 from purchase_intent.stages import evaluate, export, package, prepare, train
 from stemma import bundle, conf
 from stemma.describe.__main__ import main as describe

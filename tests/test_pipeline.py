@@ -77,9 +77,8 @@ def test_the_bundle_names_versions_but_no_path_of_this_machine(project: Project,
     }  # fmt: skip
     for name, content in contents.items():
         assert str(project.folder).encode() not in content, name
-        assert b"site-packages" not in content and b"/src/" not in content.replace(b"src/purchase_intent/data", b""), (
-            name
-        )
+        outside = content.replace(b"src/purchase_intent/sources", b"")
+        assert b"site-packages" not in content and b"/src/" not in outside, name
 
 
 def test_dvc_shows_metrics_and_plots(project: Project, tmp_path: Path) -> None:

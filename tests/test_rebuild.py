@@ -68,7 +68,7 @@ def test_a_change_of_settings_reruns_just_the_stages_it_concerns(
 
 CODE = {
     "src/purchase_intent/networks/tensorflow/mlp.py": [],
-    "src/purchase_intent/data/bundled.py": [],
+    "src/purchase_intent/sources/bundled.py": [],
     "src/purchase_intent/networks/torch/mlp.py": ["train", "evaluate", "export"],
     "src/stemma/metrics/table.py": ["evaluate", "export"],
     "src/stemma/tables/split.py": ["prepare", "evaluate"],

@@ -3,7 +3,7 @@
 Reading order:
 
 - `settings`    the sections of params.yaml, put together
-- `data`        where rows come from in code; a table in a file needs none
+- `sources`     where rows come from in code; a table in a file needs none
 - `networks`    architectures and nothing else, one folder per framework
 - `stages`      prepare, train, evaluate, export, package: one file per DVC stage, each told in a few lines
 - `extensions`  what is yours alone: metrics, losses, baselines, checks, export formats

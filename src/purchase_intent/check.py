@@ -6,8 +6,8 @@ It reads params.yaml and the table, writes nothing, and ends with 1 where the ta
 import argparse
 from collections.abc import Sequence
 
-from purchase_intent.data import SOURCES
 from purchase_intent.settings import load
+from purchase_intent.sources import SOURCES
 from stemma.errors import one_line
 from stemma.tables.check import check
 from stemma.tables.columns import features

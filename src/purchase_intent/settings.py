@@ -6,8 +6,8 @@ are allowed. Each type stands beside what it sets; a section of your own is a cl
 
 from pathlib import Path
 
-from purchase_intent.data import SOURCES
 from purchase_intent.networks import NETWORKS
+from purchase_intent.sources import SOURCES
 from stemma import formats, settings
 from stemma.bundle.settings import PackageSettings
 from stemma.evaluation.settings import EvaluateSettings

@@ -94,7 +94,7 @@ def test_all_errors_are_told_at_once(params: Path) -> None:
         ({"train__learning_rat": 1.0}, "train.learning_rat: no such setting (did you mean learning_rate?)"),
         ({"data__split__tset": 0.1}, "data.split.tset: no such setting (did you mean test?)"),
         ({"data__split__test": 1.5}, "data.split.test: 1.5: input should be less than 1"),
-        ({"data__kind": "simulatd"}, "data.kind: 'simulatd' is none of simulated, file, bundled (did you mean simul"),
+        ({"data__kind": "simulatd"}, "data.kind: 'simulatd' is none of file, simulated, bundled (did you mean simul"),
         ({"model__name": "torch_mpl"}, "model.name: 'torch_mpl' is none of"),
         (
             {"model__framework": OTHER},

@@ -42,7 +42,7 @@ def project(
         patch.setenv("PYTHONPATH", str(folder / "src"))  # in place of an editable install
         first = "import tasks; tasks.repository()"
         if own["data"] == "csv":
-            made.ok("python", "-m", "churn.data.simulate", "--rows", "600", "--seed", "1", "data/raw/visits.csv")
+            made.ok("python", "-m", "churn.sources.simulated", "--rows", "600", "--seed", "1", "data/raw/visits.csv")
             stamp.ignore(folder / "data/raw/visits.csv")
             first += "; tasks.describe()"
         made.ok("python", "-c", first)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from purchase_intent.data import SOURCES
 from purchase_intent.settings import load
+from purchase_intent.sources import SOURCES
 from stemma.files import swapped_folder
 from stemma.report import data as report
 from stemma.tables import encode, profile, statistics

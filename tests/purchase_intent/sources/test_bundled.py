@@ -1,7 +1,7 @@
 import pandas as pd
 import yaml
 
-from purchase_intent.data import bundled
+from purchase_intent.sources import bundled
 from sections import described
 from worlds import ROOT
 

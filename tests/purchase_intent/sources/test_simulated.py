@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from purchase_intent.data import simulate
+from purchase_intent.sources import simulated
 from stemma.errors import DataError
 from stemma.tables.statistics import bayes_auc
 
@@ -15,8 +15,8 @@ UCI = (
 )
 
 
-def drawn(rows: int, seed: int = 0, missing: float = 0.02, chunk: int = simulate.CHUNK) -> pd.DataFrame:
-    return pd.concat(list(simulate.frames(rows, seed, missing, chunk)), ignore_index=True)
+def drawn(rows: int, seed: int = 0, missing: float = 0.02, chunk: int = simulated.CHUNK) -> pd.DataFrame:
+    return pd.concat(list(simulated.frames(rows, seed, missing, chunk)), ignore_index=True)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def bought(sessions) -> np.ndarray:
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path, ending):
     files = [tmp_path / f"{number}.{ending}" for number in range(3)]
     for file, seed in zip(files, (1, 1, 2), strict=True):
-        simulate.write(file, 40_000, seed, 0.02)
+        simulated.write(file, 40_000, seed, 0.02)
     first, second, other = (file.read_bytes() for file in files)
     assert first == second
     assert first != other
@@ -44,7 +44,7 @@ def test_a_longer_table_begins_with_the_rows_of_a_shorter_one():
 
 
 def test_pieces_hold_as_many_rows_as_asked_for():
-    assert [len(piece) for piece in simulate.frames(2500, 0, 0.0, chunk=1000)] == [1000, 1000, 500]
+    assert [len(piece) for piece in simulated.frames(2500, 0, 0.0, chunk=1000)] == [1000, 1000, 500]
 
 
 def test_the_size_of_the_pieces_does_not_matter_to_the_statistics():
@@ -54,17 +54,17 @@ def test_the_size_of_the_pieces_does_not_matter_to_the_statistics():
 
 
 def test_pieces_do_not_repeat_each_other():
-    first, second = simulate.frames(2000, 0, 0.0, chunk=1000)
+    first, second = simulated.frames(2000, 0, 0.0, chunk=1000)
     assert not first.reset_index(drop=True).equals(second.reset_index(drop=True))
 
 
 def test_columns_are_those_of_the_uci_file_and_the_true_probability(tmp_path):
-    simulate.write(tmp_path / "t.csv", 100, 0, 0.0)
+    simulated.write(tmp_path / "t.csv", 100, 0, 0.0)
     assert (tmp_path / "t.csv").read_text().splitlines()[0] == UCI + ",Probability"
 
 
 def test_values_are_written_in_the_style_of_the_real_file(tmp_path, real_file):
-    simulate.write(tmp_path / "t.csv", 5000, 0, 0.0)
+    simulated.write(tmp_path / "t.csv", 5000, 0, 0.0)
     lines = (tmp_path / "t.csv").read_text().splitlines()[1:]
     real = real_file.read_text(encoding="utf-8").splitlines()
     assert real[0] == UCI
@@ -81,7 +81,7 @@ def test_values_are_written_in_the_style_of_the_real_file(tmp_path, real_file):
 def test_a_visit_is_plausible(sessions):
     assert not (sessions["BounceRates"] > sessions["ExitRates"]).any()
     assert set(sessions.loc[sessions["SpecialDay"] > 0, "Month"]) == {"Feb", "May"}
-    for kind in simulate.KINDS:
+    for kind in simulated.KINDS:
         assert (sessions.loc[sessions[kind] == 0, f"{kind}_Duration"].dropna() == 0).all()
         assert sessions[kind].corr(sessions[f"{kind}_Duration"]) > 0.6
     assert 0.15 < (sessions["PageValues"] > 0).mean() < 0.3
@@ -89,30 +89,30 @@ def test_a_visit_is_plausible(sessions):
 
 def test_values_are_missing_only_from_the_masked_columns_and_as_often_as_asked(sessions):
     shares = sessions.isna().mean()
-    assert set(shares.index[shares > 0]) == set(simulate.MASKED)
-    assert shares[list(simulate.MASKED)].between(0.018, 0.022).all()
+    assert set(shares.index[shares > 0]) == set(simulated.MASKED)
+    assert shares[list(simulated.MASKED)].between(0.018, 0.022).all()
     assert not drawn(1000, missing=0.0).isna().any(axis=None)
 
 
 def test_another_share_of_missing_values_leaves_the_visits_as_they_are():
     full, sparse = drawn(2000, missing=0.0), drawn(2000, missing=0.3)
-    for name in simulate.MASKED:
+    for name in simulated.MASKED:
         there = sparse[name].notna()
         assert (sparse.loc[there, name] == full.loc[there, name]).all()
 
 
 def test_the_probability_is_a_function_of_what_is_observed_alone(tmp_path):
-    simulate.write(tmp_path / "t.csv", 5000, 3, 0.2)
+    simulated.write(tmp_path / "t.csv", 5000, 3, 0.2)
     seen = pd.read_csv(tmp_path / "t.csv")
     assert seen["PageValues"].isna().any()
     session = {name: seen[name].to_numpy() for name in seen}
-    session |= {name: seen[name].fillna(0).astype(int).to_numpy() for name in simulate.CODED}
+    session |= {name: seen[name].fillna(0).astype(int).to_numpy() for name in simulated.CODED}
     session |= {
-        "Month": pd.Categorical(seen["Month"], simulate.MONTHS).codes,
-        "VisitorType": pd.Categorical(seen["VisitorType"], simulate.VISITORS).codes,
+        "Month": pd.Categorical(seen["Month"], simulated.MONTHS).codes,
+        "VisitorType": pd.Categorical(seen["VisitorType"], simulated.VISITORS).codes,
         "Weekend": seen["Weekend"].astype(int).to_numpy(),
     }
-    np.testing.assert_allclose(1 / (1 + np.exp(-simulate.score(session))), seen["Probability"], atol=6e-7)
+    np.testing.assert_allclose(1 / (1 + np.exp(-simulated.score(session))), seen["Probability"], atol=6e-7)
 
 
 def test_labels_follow_the_probability(sessions, bought):
@@ -141,7 +141,7 @@ def test_trees_come_near_the_bayes_auc_not_above_it_and_beat_a_linear_model(sess
     from sklearn.neural_network import MLPClassifier
     from sklearn.preprocessing import StandardScaler
 
-    x = pd.get_dummies(sessions.drop(columns=["Revenue", "Probability"]).astype({n: "str" for n in simulate.CODED}))
+    x = pd.get_dummies(sessions.drop(columns=["Revenue", "Probability"]).astype({n: "str" for n in simulated.CODED}))
     x = x.fillna(x.median()).astype(float)
     train, test = slice(0, 20_000), slice(20_000, None)
     scaler = StandardScaler().fit(x[train])
@@ -160,40 +160,40 @@ def test_trees_come_near_the_bayes_auc_not_above_it_and_beat_a_linear_model(sess
 
 
 def test_the_command_line_writes_the_table(tmp_path):
-    simulate.main(["--rows", "150", "--seed", "4", "--missing", "0", str(tmp_path / "t.parquet")])
-    simulate.write(tmp_path / "u.parquet", 150, 4, 0.0)
+    simulated.main(["--rows", "150", "--seed", "4", "--missing", "0", str(tmp_path / "t.parquet")])
+    simulated.write(tmp_path / "u.parquet", 150, 4, 0.0)
     assert (tmp_path / "t.parquet").read_bytes() == (tmp_path / "u.parquet").read_bytes()
 
 
 @pytest.mark.parametrize("wrong", [["--rows", "0"], ["--rows", "5", "--missing", "1"], ["--rows", "5", "--seed", "-1"]])
 def test_the_command_line_refuses_values_out_of_range(tmp_path, wrong, capsys):
     with pytest.raises(SystemExit) as stop:
-        simulate.main([*wrong, str(tmp_path / "t.csv")])
+        simulated.main([*wrong, str(tmp_path / "t.csv")])
     assert stop.value.code == 2
     assert "--rows is at least 1, --seed at least 0, --missing in [0, 1)" in capsys.readouterr().err
 
 
 def test_an_unknown_ending_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"t.xlsx has no known ending: name it .csv or .parquet$"):
-        simulate.write(tmp_path / "t.xlsx", 10, 0, 0.0)
+        simulated.write(tmp_path / "t.xlsx", 10, 0, 0.0)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DataError, match=r"the folder .*none is not there: run `mkdir .*none`$"):
-        simulate.write(tmp_path / "none/t.csv", 10, 0, 0.0)
+        simulated.write(tmp_path / "none/t.csv", 10, 0, 0.0)
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "t.csv"
-    simulate.write(path, 100, 0, 0.0)
+    simulated.write(path, 100, 0, 0.0)
     before, piece = path.read_bytes(), drawn(10)
 
     def broken(*_):
         yield piece
         raise OSError("disk full")
 
-    monkeypatch.setattr(simulate, "frames", broken)
+    monkeypatch.setattr(simulated, "frames", broken)
     with pytest.raises(OSError, match="disk full"):
-        simulate.write(path, 100, 1, 0.0)
+        simulated.write(path, 100, 1, 0.0)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

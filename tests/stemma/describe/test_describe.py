@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from awkward import NAMES, PLAIN, TABLES, Awkward
-from purchase_intent.data import SOURCES
+from purchase_intent.sources import SOURCES
 from sections import described
 from stemma import conf
 from stemma.describe import __main__ as command

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import timing
-from purchase_intent.data import SOURCES
+from purchase_intent.sources import SOURCES
 from stemma.report import data as report
 from stemma.tables import hints, load, statistics
 from stemma.tables.profile import Block

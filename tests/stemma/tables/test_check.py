@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from purchase_intent import check as command_line
-from purchase_intent.data import SOURCES
+from purchase_intent.sources import SOURCES
 from stemma.errors import DataError
 from stemma.tables import check
 from worlds import PREFIX

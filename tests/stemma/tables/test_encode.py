@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from purchase_intent.data import SOURCES
+from purchase_intent.sources import SOURCES
 from purchase_intent.stages.package import INPUT_TYPES
 from stemma import runtime, signature
 from stemma.errors import DataError

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import timing
-from purchase_intent.data import SOURCES
+from purchase_intent.sources import SOURCES
 from stemma.tables import hints, load, split
 
 ROWS = 400

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from purchase_intent.data import SOURCES
+from purchase_intent.sources import SOURCES
 from stemma.errors import DataError
 from stemma.tables import load
 
@@ -204,13 +204,13 @@ def test_columns_that_do_not_fit_the_settings_are_refused(refused, table_file):
 
 
 def test_simulated_tables_are_the_same_from_memory_and_from_a_file(section, tmp_path):
-    from purchase_intent.data import simulate
+    from purchase_intent.sources import simulated
 
     drawn = load.table(section("simulated", rows=500), SOURCES)
     columns = {**section("csv").columns, "Probability": "bayes"}
     for ending in ("csv", "parquet"):
         path = tmp_path / f"t.{ending}"
-        simulate.write(path, 500, 0, 0.02)
+        simulated.write(path, 500, 0, 0.02)
         pd.testing.assert_frame_equal(load.table(section("csv", source=str(path), columns=columns), SOURCES), drawn)
 
 

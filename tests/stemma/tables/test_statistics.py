@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purchase_intent.data import SOURCES
+from purchase_intent.sources import SOURCES
 from stemma.tables import load, statistics
 from stemma.tables.profile import Block
 from stemma.tables.split import split
@@ -30,7 +30,7 @@ def test_what_the_table_is_comes_first(made):
     about, _ = made
     assert (about["format"], about["task"], about["target"], about["rows"]) == (1, "binary", "Revenue", 2000)
     assert (about["classes"], about["positive"], about["encoded_width"]) == (["FALSE", "TRUE"], "TRUE", 74)
-    assert about["source"] == "src/purchase_intent/data/simulate.py"
+    assert about["source"] == "src/purchase_intent/sources/simulated.py"
     assert about["features"][0] == {"name": "Administrative", "role": "numeric"}
     assert len(about["features"]) == 17
     assert about["bayes"] == "Probability"

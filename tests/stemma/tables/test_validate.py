@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from purchase_intent.data import SOURCES
+from purchase_intent.sources import SOURCES
 from stemma.errors import DataError
 from stemma.tables import load, split, validate
 

@@ -3,15 +3,15 @@
 To add a source of your own:
 
 1. `mine.py`: a function of its settings that gives a pyarrow.Table, or pandas frames, one after the other;
-2. a line here: `"mine": Entry("purchase_intent.data.mine:frames", MineTable)`;
+2. a line here: `"mine": Entry("purchase_intent.sources.mine:frames", MineTable)`;
 3. `conf/data/mine.yaml` with `kind: mine`, `source:` that file, and its settings, whose class is in `settings.py`.
 """
 
-from purchase_intent.data.settings import BundledTable, SimulatedTable
+from purchase_intent.sources.settings import BundledTable, SimulatedTable
 from stemma.settings import Entry
 from stemma.tables.settings import FILES
 
 SOURCES = FILES | {
-    "simulated": Entry("purchase_intent.data.simulate:table", SimulatedTable),
-    "bundled": Entry("purchase_intent.data.bundled:table", BundledTable),
+    "simulated": Entry("purchase_intent.sources.simulated:table", SimulatedTable),
+    "bundled": Entry("purchase_intent.sources.bundled:table", BundledTable),
 }

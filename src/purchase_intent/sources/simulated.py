@@ -21,7 +21,7 @@ The score is not linear: the page value counts by its logarithm, twice as much f
 has a best value; weekends turn the effect of the pages of information round; a close holiday keeps buyers away. About
 15 % of the rows buy, and ordering them by p has a ROC-AUC of about 0.93, as the best models have on the real file.
 
-    python -m purchase_intent.data.simulate --rows 1000000 --seed 7 data/raw/sessions.parquet
+    python -m purchase_intent.sources.simulated --rows 1000000 --seed 7 data/raw/sessions.parquet
 """
 
 import argparse
@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from purchase_intent.data.settings import SimulatedTable
+from purchase_intent.sources.settings import SimulatedTable
 from stemma.errors import DataError, one_line
 from stemma.files import replaced
 
@@ -170,7 +170,7 @@ def write(path: Path, rows: int, seed: int, missing: float) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    program = "python -m purchase_intent.data.simulate"
+    program = "python -m purchase_intent.sources.simulated"
     parser = argparse.ArgumentParser(prog=program, description="Draw a table.")
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)

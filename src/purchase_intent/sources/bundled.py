@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from purchase_intent.data.settings import BundledTable
+from purchase_intent.sources.settings import BundledTable
 
 
 def table(settings: BundledTable) -> Iterator[pd.DataFrame]:
