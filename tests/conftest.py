@@ -36,6 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forks-")))
         os.environ[forks.PLACE] = str(stack.enter_context(forks.serving(folder)))
         stack.callback(os.environ.pop, forks.PLACE)
+        # Workers of pytest-xdist, where it is there, would each import both frameworks.
+        workers = getattr(config.option, "tx", None) or ()
+        config.option.tx = [f"{each}//python={os.environ[forks.PLACE]}/python" for each in workers]
 
 
 COSTS = ("unit", "repository", "pipeline", "stamp")  # what a test needs

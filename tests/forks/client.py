@@ -1,17 +1,18 @@
 """Run a program by a server's fork: `client.py SOCKET PYTHON SCRIPT ARGUMENT...`; SCRIPT is `-` for Python itself.
 
 The child's exit code becomes one's own; signals go to it; when the client is killed, the server kills the child.
+Hundreds of these start in a run of the tests, so it uses what needs no import: C's own modules, no pathlib, no json.
 """
 
-import json
+import _signal as signal
 import os
-import signal
-import socket
 import sys
+from _socket import AF_UNIX, SCM_RIGHTS, SOL_SOCKET, socket
 from array import array
 
-COLD = "cold"  # the server's word for: start it yourself
+COLD = b"cold"  # the server's word for: start it yourself
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+A_WORKER = ["-u", "-c"]  # how pytest-xdist starts one: a program, read from standard input
 
 
 def main() -> None:
@@ -23,38 +24,45 @@ def main() -> None:
 
 
 def can_be_forked(command: list[str]) -> bool:
-    """A script, or `-m MODULE`, perhaps with -P: but no other option of Python's."""
+    """A script, or `-m MODULE`, perhaps with -P, or a worker of the tests: but no other option of Python's."""
     words = command[1:] if command[:1] == ["-P"] else command
-    return bool(words) and (words[0] == "-m" or not words[0].startswith("-"))
+    return command[:2] == A_WORKER or (bool(words) and (words[0] == "-m" or not words[0].startswith("-")))
 
 
 def run_by_server(place: str, command: list[str]) -> None:
     """Be the child until it ends; return where the server says that it should not be forked, or is not there."""
-    with socket.socket(socket.AF_UNIX) as server:
-        try:
-            server.connect(place)
-        except OSError:
-            return
-        umask = os.umask(0)
-        os.umask(umask)
-        here = os.getcwd()  # noqa: PTH109 - pathlib takes as long to import as all else here
-        request = {"command": command, "folder": here, "environment": dict(os.environ), "umask": umask}
-        send(server, json.dumps(request).encode("utf-8", "surrogateescape"))
-        answers = server.makefile("r")
-        first = answers.readline().strip()
-        if first == COLD:
-            return
-        for number in PASSED_ON:
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, lambda number, _: os.kill(int(first), number))
-        end(int(answers.readline()))
+    server = socket(AF_UNIX)
+    try:
+        server.connect(place)
+    except OSError:
+        return
+    umask = os.umask(0)
+    os.umask(umask)
+    here = os.getcwd()  # noqa: PTH109 - pathlib takes as long to import as all else here
+    send(server, {"command": command, "folder": here, "environment": dict(os.environ), "umask": umask})
+    first = line(server)
+    if first == COLD:
+        return
+    for number in PASSED_ON:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda number, _: os.kill(int(first), number))
+    end(int(line(server)))
 
 
-def send(server: socket.socket, request: bytes) -> None:
-    """The request's length, with the standard streams beside it; then the request."""
+def send(server: socket, request: dict[str, object]) -> None:
+    """The request's length, with the standard streams beside it; then the request, as Python writes it."""
+    text = repr(request).encode("utf-8", "surrogateescape")
     streams = array("i", (0, 1, 2))
-    server.sendmsg([b"%9d\n" % len(request)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
-    server.sendall(request)
+    server.sendmsg([b"%9d\n" % len(text)], [(SOL_SOCKET, SCM_RIGHTS, streams)])
+    server.sendall(text)
+
+
+def line(server: socket) -> bytes:
+    """The server's next line; empty where it is gone."""
+    told = b""
+    while not told.endswith(b"\n") and (more := server.recv(1)):
+        told += more
+    return told.strip()
 
 
 def end(code: int) -> None:

@@ -4,12 +4,12 @@ The child is what a new process of Python would be: its own folder, environment,
 `sys.path`, and the project's code imported from there. It differs in what was imported before: libraries alone.
 """
 
+import ast
 import atexit
 import contextlib
 import functools
 import gc
 import importlib
-import json
 import os
 import runpy
 import selectors
@@ -18,6 +18,7 @@ import socket
 import sys
 import threading
 import traceback
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ LIBRARIES = {
 # Libraries read these when they are imported, Python when it starts.
 READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "NPY_", "ATEN_", "ONEDNN_", "DNNL_",
                  "TF_", "TORCH", "KERAS_", "CUDA_", "LD_", "MALLOC_", "STEMMA_COLD")  # fmt: skip
+WORKER = ["-u", "-c"]  # of pytest-xdist
 HEAD = 10  # bytes: the length of a request
 HANDED_ON = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 # The libraries and our trainers set these themselves; a test's process that has imported them hands them on.
@@ -58,7 +60,8 @@ def main() -> None:
         print("listening", flush=True)
         request = Server(listener, LIBRARIES[place.stem]).serve()
     if request is not None:
-        sys.executable = str(place.parent / "bin/python")  # so that what a program starts is forked too
+        if request["command"][:2] != WORKER:
+            sys.executable = str(place.parent / "bin/python")  # so that what a program starts is forked too
         become(request)
 
 
@@ -132,10 +135,14 @@ def say(client: socket.socket, number: int) -> None:
 
 @functools.cache
 def load(libraries: tuple[str, ...]) -> None:
-    """Import those that are installed, once; what they leave is no garbage and is never copied."""
+    """Import those that are installed, once; what they leave is no garbage and is never copied.
+
+    What they would end with Python is the server's: in a child it would take as long as all else.
+    """
     for library in libraries:
         with contextlib.suppress(ImportError):
             importlib.import_module(library)
+    weakref.finalize._registry.clear()  # type: ignore[attr-defined]
     gc.collect()
     gc.freeze()
 
@@ -155,13 +162,14 @@ def received(client: socket.socket) -> dict[str, Any] | None:
     try:
         head, streams, _, _ = socket.recv_fds(client, HEAD, 3)
         with client.makefile("rb") as file:
-            request: dict[str, Any] = json.loads(file.read(int(head)).decode("utf-8", "surrogateescape"))
+            text = file.read(int(head)).decode("utf-8", "surrogateescape")
+        request: dict[str, Any] = ast.literal_eval(text)
         other = at_start(request["environment"]) ^ at_start(STARTED_WITH)
         if not other:
             return request | {"streams": streams}
         print("cold:", *sorted(map("=".join, other)), file=sys.stderr, flush=True)
         client.sendall(b"cold\n")
-    except (OSError, ValueError):
+    except (OSError, ValueError, SyntaxError):
         print("a client that was killed", file=sys.stderr, flush=True)
     for stream in streams:
         os.close(stream)
@@ -219,7 +227,12 @@ def become(request: dict[str, Any]) -> None:
 
 
 def run(command: list[str]) -> None:
-    """`python SCRIPT ...` or `python [-P] -m MODULE ...`."""
+    """`python SCRIPT ...`, `python [-P] -m MODULE ...` or `python -u -c CODE`."""
+    if command[:2] == WORKER:
+        sys.argv = ["-c"]
+        sys.path.insert(0, "")
+        exec(command[2], {"__name__": "__main__"})  # noqa: S102 - what pytest-xdist asks for
+        return
     safe = command[0] == "-P"
     first, *rest = command[1:] if safe else command
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
