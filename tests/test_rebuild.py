@@ -33,8 +33,9 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_a_forced_rebuild_gives_the_same_bytes_and_another_seed_does_not(project: Project) -> None:
-    """In another folder, with another number of threads offered."""
-    project.repro("--force", OMP_NUM_THREADS="4", TF_NUM_INTRAOP_THREADS="4", MKL_NUM_THREADS="3")
+    """In another folder, with other numbers of threads and another hash seed."""
+    threads = {"OMP_NUM_THREADS": "4", "TF_NUM_INTRAOP_THREADS": "4", "MKL_NUM_THREADS": "3"}
+    project.repro("--force", PYTHONHASHSEED="1", **threads)
     assert project.run("git", "diff", "--exit-code", "--stat").stdout == ""
     project.ok("stemma", "conf", "sync", "train.seed=1")
     project.repro("train")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ("dvc.lock", "reports/")
+NOT_RUN = ("tests/", "docs/", "bench/", "template/", ".ci/")  # by any stage: Git and DVC look at every file
 PREFIXES = {  # framework -> how the names of its models begin; of those that this project has
     framework: prefix
     for framework, prefix in (("torch", "torch"), ("tensorflow", "keras"))
@@ -80,8 +81,8 @@ def choose_a_table(folder: Path) -> None:
 
 
 def fresh_project(folder: Path, *settings: str) -> Project:
-    """The project's files without results, in a new repository, with settings composed and committed."""
-    copied(folder, without=RESULTS)
+    """What the project runs, without results, in a new repository, with settings composed and committed."""
+    copied(folder, without=RESULTS + NOT_RUN)
     choose_a_table(folder)
     project = Project(folder)
     project.ok("git", "init", "-q", "-b", "main")
