@@ -22,24 +22,42 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+# What most children import, as a log of theirs told. Of ours nothing: that is each one's own.
+EVERYWHERE = """
+    antlr4.LL1Analyzer configobj dulwich.porcelain dulwich.worktree dvc.cachemgr dvc.data_cloud dvc.dirs dvc.repo
+    dvc.repo.artifacts dvc.repo.datasets dvc.repo.index dvc.repo.plots dvc.repo.stage dvc.utils.hydra
+    dvc.utils.strictyaml dvc_data.hashfile.db.local dvc_data.index dvclive hydra
+    hydra._internal.core_plugins.bash_completion hydra._internal.core_plugins.basic_launcher
+    hydra._internal.core_plugins.basic_sweeper hydra._internal.core_plugins.file_config_source
+    hydra._internal.core_plugins.fish_completion hydra._internal.core_plugins.importlib_resources_config_source
+    hydra._internal.core_plugins.structured_config_source hydra._internal.core_plugins.zsh_completion networkx numpy
+    omegaconf._impl onnxruntime pandas pyarrow.parquet pydantic.type_adapter pyparsing rich.status rich.table
+    ruamel.yaml.mergevalue s3fs safetensors.numpy scipy.stats typer._click.decorators typer.rich_utils
+"""
+TOOLS = """
+    celery.bin.celery celery.worker.consumer.delayed_delivery dulwich.line_ending dvc._debug dvc.cli
+    dvc.cli.parser dvc.render.match dvc.repo.brancher dvc.repo.experiments dvc.repo.experiments.queue.celery
+    dvc.repo.graph dvc.repo.open_repo dvc.repo.reproduce dvc.repo.trie dvc_data.hashfile._progress
+    dvc_data.hashfile.status dvc_data.index.push dvc_task.proc.tasks dvc_task.worker
+    fsspec.implementations.memory gto onnx pydantic scmrepo.git.backend.pygit2.filter
+"""
+STAGES = """
+    dvc.api encodings.cp437 hypothesis.strategies keras matplotlib.backends.backend_svg matplotlib.figure
+    model_signing onnx onnxscript onnxscript._framework_apis.torch_2_11 onnxscript.function_libs.torch_lib.ops
+    pandas.core.arrays.arrow.extension_types pandera.accessors.pandas_accessor pandera.api.geopandas
+    pandera.backends.pandas.builtin_hypotheses pandera.backends.pandas.register pandera.pandas
+    pandera.strategies.pandas_strategies pyarrow.csv pyarrow.dataset pytest sklearn.calibration sklearn.datasets
+    sklearn.ensemble sklearn.frozen sklearn.linear_model sklearn.metrics sklearn.model_selection
+    sympy.tensor.tensor tensorflow tf2onnx.convert torch torch._dynamo torch._export
+    torch._export.passes.replace_autocast_with_hop_pass torch._functorch.aot_autograd
+    torch._inductor.decomposition torch._inductor.fx_passes.dedupe_symint_uses torch.export torch.export._trace
+    torch.fx.experimental.proxy_tensor torch.onnx._internal.exporter._core
+    torch.onnx._internal.exporter._torchlib.ops torch.profiler xdist.remote
+"""
 LIBRARIES = {
-    "tools": (
-        "antlr4.LL1Analyzer", "dvc.cli", "dvc.cli.parser", "dvc.data_cloud", "dvc.repo", "dvc.repo.experiments",
-        "dvc.repo.reproduce", "dvc_data.index", "dvclive", "hydra", "networkx", "numpy", "omegaconf", "pandas",
-        "pyarrow.parquet", "pydantic", "pyparsing", "rich.table", "ruamel.yaml", "scipy.stats", "typer",
-    ),
-    "stages": (
-        "triton",  # of PyTorch with CUDA: imported after TensorFlow, it ends the process
-        "antlr4.LL1Analyzer", "dvc.api", "dvc.data_cloud", "dvc.repo", "dvclive", "hydra", "hypothesis.strategies",
-        "keras", "matplotlib.backends.backend_svg", "matplotlib.figure", "networkx", "numpy", "onnx", "onnxruntime",
-        "onnxscript", "pandas", "pandera.pandas", "pandera.strategies.pandas_strategies", "pyarrow.dataset",
-        "pyarrow.parquet", "pydantic", "rich.table", "ruamel.yaml", "safetensors.numpy", "scipy.stats",
-        "sklearn.calibration", "sklearn.ensemble", "sklearn.frozen", "sklearn.linear_model", "sklearn.metrics",
-        "sklearn.model_selection", "tensorflow", "tf2onnx", "torch", "torch._dynamo", "torch._export",
-        "torch._functorch.aot_autograd", "torch._inductor.decomposition", "torch.export",
-        "torch.fx.experimental.proxy_tensor", "torch.onnx._internal.exporter._core", "torch.profiler", "typer",
-    ),
-}  # fmt: skip
+    "tools": (*EVERYWHERE.split(), *TOOLS.split()),
+    "stages": ("triton", *EVERYWHERE.split(), *STAGES.split()),  # PyTorch's, with CUDA: after TensorFlow it ends all
+}
 # Libraries read these when they are imported, Python when it starts.
 READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "NPY_", "ATEN_", "ONEDNN_", "DNNL_",
                  "TF_", "TORCH", "KERAS_", "CUDA_", "LD_", "MALLOC_", "STEMMA_COLD")  # fmt: skip
