@@ -19,8 +19,8 @@ from typing import Any
 
 from stemma.conf import yaml_edit
 from stemma.conf.composition import PARAMS, Layer, Source, decider, home, mapping, params, source
-from stemma.conf.difference import MISSING, Difference, compare, dotted, same, shown
-from stemma.conf.hydra_yaml import read_text
+from stemma.conf.difference import MISSING, Difference, compare, dotted, leaves, same, shown
+from stemma.conf.hydra_yaml import parse, read_text
 from stemma.errors import SettingsError
 from stemma.files import write_text
 
@@ -133,15 +133,32 @@ def _differences(draft: Source, wanted: Mapping[str, Any]) -> tuple[Difference, 
 
 
 def _alternatives(draft: Source, found: Sequence[Difference]) -> Iterator[tuple[Choice, str | None]]:
-    """What each group could have instead, save where its file has no part in a difference."""
+    """What each group could have instead, save where one sees without Hydra that no difference would go."""
     layers = draft.layers()
-    packages = {layer.file: layer.package for layer in layers}
     for choice in (choice for layer in layers for choice in _lines(layer)):
         folder = draft.folder / choice.folder
-        package = "".join(f"{name}." for name in packages.get(folder / f"{choice.option}.yaml", ()))
-        if any(f"{one.key}.".startswith(package) for one in found):
-            names = sorted(file.stem for file in folder.glob("*.yaml"))
-            yield from ((choice, option) for option in [*names, None] if option != choice.option)
+        now = [layer for layer in layers if layer.file == folder / f"{choice.option}.yaml"]
+        hides = _hides(now, [layer for layer in layers if layer not in now], found)
+        for option in [*sorted(file.stem for file in folder.glob("*.yaml")), None]:
+            if option != choice.option and (hides or (option and _brings(folder / f"{option}.yaml", found))):
+                yield choice, option
+
+
+def _hides(now: Sequence[Layer], others: Sequence[Layer], found: Sequence[Difference]) -> bool:
+    """Whether without these files a difference could go: a value that is not wanted, or one that stands below."""
+    differing = [one for one in found if decider(now, one.key)]
+    nested = any(layer.defaults for layer in now)
+    return nested or any(one.params is MISSING or decider(others, one.key) for one in differing)
+
+
+def _brings(file: Path, found: Sequence[Difference]) -> bool:
+    """Whether a file sets a value that is wanted, wherever it is put; what it takes from others is not known here."""
+    text = read_text(file)
+    values = parse(text, file.name) or {}
+    if "${" in text or "defaults" in values:
+        return True
+    brought = [(f".{dotted(path)}", value) for path, value in leaves(values).items()]
+    return any(f".{one.key}".endswith(key) and same(value, one.params) for one in found for key, value in brought)
 
 
 def _lines(layer: Layer) -> Iterator[Choice]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from stemma import conf
+from stemma.conf.composition import Source
 from stemma.conf.difference import compare
 from stemma.conf.hydra_yaml import parse
 from stemma.errors import SettingsError
@@ -168,6 +169,19 @@ def test_text_that_looks_like_an_interpolation_stays_text(settings: Any) -> None
     conf.sync(settings.root, ["data.positive='\\${train.rate}'", "+data.other='a\\\\\\${x}'"])
     assert "positive: ${train.rate}\n" in settings.read("params.yaml")
     adopted(settings)
+
+
+def test_hydra_is_asked_of_those_options_alone_that_could_help(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    compose, asked = Source.compose, []
+
+    def counted(self: Source, *arguments: Any) -> str:
+        asked.append(arguments)
+        return compose(self, *arguments)
+
+    conf.sync(settings.root, ["train.epochs=41", "data.rows=11"])
+    monkeypatch.setattr(Source, "compose", counted)
+    conf.adopt(settings.root)
+    assert len(asked) <= 6  # before and after each step, and of the one option whose file has a defaults list
 
 
 def test_a_value_that_several_files_set_is_taken_out_of_all(settings: Any) -> None:
