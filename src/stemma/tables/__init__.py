@@ -14,6 +14,7 @@ Read in this order:
     encode/       fits the encoder, keeps it as ONNX and runs it
     statistics.py what is known of a table and its splits
     profile.py    reads that back: profile.json
+    prepared.py   a checked table -> data/prepared
     arrays.py     data/prepared -> arrays for training and evaluation
 
 A first call:

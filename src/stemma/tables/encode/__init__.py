@@ -109,15 +109,6 @@ def feeds(frame: pd.DataFrame, features: Sequence[tuple[str, str]]) -> dict[str,
     return {name: kinds.get(role, _numbers)(frame[name])[:, np.newaxis] for name, role in features}
 
 
-def plain(column: pd.Series) -> list[float | str | None]:
-    """The values of a canonical column as JSON has them: numbers, null for a missing one, dates (ISO 8601) and text."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return _texts(column).tolist()
-    if column.dtype.kind == "M":
-        return [None if pd.isna(value) else value.isoformat() for value in column]
-    return [None if np.isnan(value) else value for value in column.tolist()]
-
-
 class Encoder:
     """A fitted encoder, run by onnxruntime on one thread.
 
