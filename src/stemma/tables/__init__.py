@@ -22,5 +22,5 @@ A first call:
     found = check.check(settings, SOURCES, strict=False)
     found.table.iloc[found.splits["train"]]
 
-SOURCES is the project's table of where rows come from; a file needs no code (`stemma.describe` writes its settings).
+SOURCES is the project's table of where rows come from; a file needs no code (`stemma describe` writes its settings).
 """
