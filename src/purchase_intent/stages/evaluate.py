@@ -40,9 +40,8 @@ def main() -> None:
     chosen = decision.decide(about.task, scores["validation"], splits["validation"].y, settings.evaluate)
     network = assessment.of_network(about.task, scores, chosen)
     others = assessment.of_baselines(about, arrays.read(PREPARED, "train"), splits, settings.evaluate)
-    folded = settings.evaluate.folds and folds.cross_validate(
-        settings, NETWORKS, PREPARED, SCRATCH, settings.evaluate.folds
-    )
+    k = settings.evaluate.folds
+    folded = None if k is None else folds.cross_validate(settings, NETWORKS, PREPARED, SCRATCH, k)
     told = record.make(settings, about, splits, chosen, network, others, folded)
     record.write(REPORTS, told)
     predictions.write(PREDICTIONS, splits["test"], about, network)

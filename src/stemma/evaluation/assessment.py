@@ -133,7 +133,7 @@ def by_slice(
 
 
 def _values(column: pd.Series, boolean: bool) -> list[Any]:
-    return (column.map({0.0: False, 1.0: True}) if boolean else column).tolist()
+    return list((column.map({0.0: False, 1.0: True}) if boolean else column).tolist())
 
 
 def _slice(test: Arrays, model: Judgement, part: Slice, settings: EvaluateSettings) -> dict[str, Any]:

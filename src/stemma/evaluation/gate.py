@@ -86,10 +86,11 @@ def demands(
     """
     made = []
     for name, needed in minimum.items():
-        metric, least, baseline = name, needed, None
         if isinstance(needed, str):
-            metric, least, baseline = task.main, others[needed][task.main], needed
-        made.append(Demand(metric, metrics.better(metric), figures[metric], least, baseline))
+            main = task.main
+            made.append(Demand(main, metrics.better(main), figures[main], others[needed][main], needed))
+        else:
+            made.append(Demand(name, metrics.better(name), figures[name], needed))
     return tuple(made)
 
 

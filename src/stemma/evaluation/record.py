@@ -61,7 +61,8 @@ def make(
         "gate": [asdict(demand) | {"passed": demand.passed} for demand in demands],
     }
     by_class = assessment.by_class(test, network) if task.classes else {}
-    return finite(told | by_class)
+    made: dict[str, Any] = finite(told | by_class)
+    return made
 
 
 def write(folder: Path, told: Mapping[str, Any]) -> None:
