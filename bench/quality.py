@@ -217,7 +217,7 @@ def prepare(folder: Path, tables: list[str], seeds: int) -> Iterator[tuple[str, 
         file.parent.mkdir(parents=True, exist_ok=True)
         frame, target = TABLES[name]()
         frame.to_csv(file, index=False)
-        describe = ("python", "-m", "stemma.describe", f"data/raw/{name}.csv")
+        describe = ("stemma", "describe", f"data/raw/{name}.csv")
         call(folder, *describe, "--target", target, "--name", name, "--force")
         made = []
         for seed in range(seeds):

@@ -11,12 +11,14 @@ import sys
 from stemma.errors import StemmaError, one_line
 
 STAGES = ("settings", "prepare", "train", "evaluate", "export", "package")
+WORDS = {"export": (0, 2), "check": (0, 1)}  # that may follow; nothing follows another stage
 
 
 def main() -> None:
     stage, *arguments = sys.argv[1:] or [""]
-    if stage not in STAGES or len(arguments) not in ((0, 2) if stage == "export" else (0,)):
-        print(f"usage: python src/stage.py {{{','.join(STAGES)}}}, or export FORMAT FOLDER", file=sys.stderr)
+    if stage not in (*STAGES, "check") or len(arguments) not in WORDS.get(stage, (0,)):
+        usage = f"usage: python src/stage.py {{{','.join(STAGES)}}}, or export FORMAT FOLDER, or check [strict]"
+        print(usage, file=sys.stderr)
         raise SystemExit(2)
     # A framework leaves a million objects in memory: to look for garbage among them costs a tenth of a stage, and a
     # quarter of export, which traces a network in as many and ends.

@@ -20,9 +20,8 @@ def describe() -> None:
     \"\"\"The first time: look at the table that the project started with, and make it the pipeline's data.\"\"\"
     if not (ROOT / {conf}).is_file():
         call(
-            "python",
-            "-m",
-            "stemma.describe",
+            "stemma",
+            "describe",
             {file},
             "--target",
             {target},

@@ -47,7 +47,6 @@ ROOMS = (
 # What is not so yet, and why: (file, the room above that it imports).
 UPWARD = {
     ("src/stemma/conf/composition.py", "repo"): "asks whether the repository's Hydra plugins are trusted",
-    ("src/stemma/describe/__main__.py", "cli"): "it is a command of its own",
     ("src/stemma/frameworks/tensorflow/archive.py", "formats"): "what is served stands beside the table of formats",
     ("src/stemma/frameworks/tensorflow/head.py", "formats"): "what is served stands beside the table of formats",
     ("src/stemma/frameworks/tensorflow/lite.py", "formats"): "what is served stands beside the table of formats",

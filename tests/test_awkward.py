@@ -16,8 +16,7 @@ from awkward import TABLES, Awkward
 from purchase_intent.sources import SOURCES
 from purchase_intent.stages import evaluate, export, package, prepare, train
 from stemma import bundle, conf
-from stemma.describe.__main__ import main as describe
-from worlds import Project, fresh_project
+from worlds import Project, fresh_project, stemma
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("torch")]
 
@@ -44,7 +43,7 @@ def test_an_awkward_table_runs_to_the_bundle_which_predicts_its_raw_rows(
 ) -> None:
     monkeypatch.chdir(project.folder)
     file = table.write(project.folder / "data" / "raw")
-    describe([str(file), "--target", table.target, "--name", "awkward", "--force", *table.arguments])
+    stemma("describe", str(file), "--target", table.target, "--name", "awkward", "--force", *table.arguments)
     conf.sync(project.folder, ["data=awkward", *QUICK])
     for stage in STAGES:
         stage.main()

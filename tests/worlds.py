@@ -18,6 +18,19 @@ PREFIXES = {  # framework -> how the names of its models begin; of those that th
 PREFIX = next(iter(PREFIXES.values()))  # of the first one
 
 
+def stemma(*arguments: str) -> None:
+    """`stemma ARGUMENT...` in this process. What goes wrong is a SystemExit, as a shell has it."""
+    from stemma import cli
+    from stemma.errors import one_line
+
+    try:
+        with one_line():
+            cli.app(list(arguments), prog_name="stemma")
+    except SystemExit as end:
+        if end.code:
+            raise
+
+
 @dataclass(frozen=True)
 class Project:
     """A working copy with Git and DVC."""

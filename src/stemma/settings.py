@@ -58,19 +58,28 @@ Chosen = tuple[str, Mapping[str, Entry]]  # the setting that names a line of a t
 Check = Callable[[Mapping[str, Any], Mapping[str, Chosen]], list[str]]
 
 
-def load(whole: type[Whole], path: str | Path, chosen: Mapping[str, Chosen], checks: Iterable[Check] = ()) -> Whole:
-    """Read and check the whole of params.yaml.
+def load(
+    whole: type[Whole],
+    path: str | Path,
+    chosen: Mapping[str, Chosen],
+    checks: Iterable[Check] = (),
+    *,
+    part: bool = False,
+) -> Whole:
+    """Read and check params.yaml.
 
     Args:
         whole: its sections.
         chosen: the sections whose type is that of the entry they name.
         checks: what else can be wrong with the values, in a line each.
+        part: the file has other sections too, which do not count.
 
     Raises:
         SettingsError: the file is missing or not YAML, or settings are wrong: all of them, one per line.
     """
     path = Path(path)
     values = conf.params(path.parent)
+    values = {name: values[name] for name in values if name in whole.model_fields or not part}
     types = _section_types(whole, values, chosen)
     sections, faults = {}, _unknown_and_missing(values, types)
     faults += [fault for check in checks for fault in check(values, chosen)]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stemma.describe.__main__ import NAME, TAKEN
+from stemma.describe.write import NAME, TAKEN
 from template import answers as rule
 from worlds import ROOT
 

@@ -107,6 +107,15 @@ def test_with_the_default_answers_the_stamp_is_the_root_byte_for_byte(answers: A
     assert stamped["LICENSE"].decode() == text.replace("2026 The Stemma developers", "The Purchase intent developers")
 
 
+def test_a_person_owns_at_most_1200_lines_and_each_stage_is_told_in_25(plan: Plan) -> None:
+    own = {name: text.decode() for name, text in plan().items() if name.startswith("src/purchase_intent/")}
+    assert sum(text.count("\n") for text in own.values()) <= 1200
+    stages = [text for name, text in own.items() if "/stages/" in name and not name.endswith("__init__.py")]
+    mains = [node for text in stages for node in ast.parse(text).body if getattr(node, "name", "") == "main"]
+    assert len(mains) == len(stages) == 7
+    assert all((main.end_lineno or 0) - main.lineno < 25 for main in mains)
+
+
 def test_a_stamp_depends_on_the_answers_alone(plan: Plan) -> None:
     assert plan(framework="torch", package_name="zebra") == plan(framework="torch", package_name="zebra")
 
@@ -131,7 +140,7 @@ def test_an_answer_may_hold_our_own_names(plan: Plan) -> None:
     assert yaml.safe_load(stamped["params.yaml"])["package"]["description"] == "Which purchase_intent?"
     assert b"  - data: purchase_intent\n" in stamped["conf/config.yaml"]
     for text in (
-        b'"stemma.describe"',
+        b'"describe"',
         b'"data/raw/purchase_intent.csv"',
         b'"--target",\n            "purchase_intent"',
     ):

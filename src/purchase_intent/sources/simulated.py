@@ -139,7 +139,7 @@ def score(session: dict[str, np.ndarray]) -> np.ndarray:
     for name, term in terms.items():
         total += np.where(np.isnan(term), MISSING_SCORE[name], term)
     total += BROWSER_SCORE[session["Browser"]] + REGION_SCORE[session["Region"]]
-    return total + TRAFFIC_SCORE[session["TrafficType"]]
+    return np.asarray(total + TRAFFIC_SCORE[session["TrafficType"]])
 
 
 def table(settings: SimulatedTable) -> Iterator[pd.DataFrame]:
@@ -251,7 +251,7 @@ def _pick_given(draw: np.random.Generator, shares: np.ndarray, given: np.ndarray
     """Indices drawn by the line of `shares` that `given`, (rows,), names."""
     bounds = np.cumsum(shares, axis=1)
     bounds = bounds / bounds[:, -1:]
-    return (draw.random(len(given))[:, None] >= bounds[given]).sum(axis=1)
+    return np.asarray((draw.random(len(given))[:, None] >= bounds[given]).sum(axis=1))
 
 
 def _writer(path: Path, ending: str, schema: Any) -> Any:

@@ -5,18 +5,12 @@ On demand, `python src/stage.py export FORMAT FOLDER` makes one format in a new 
 """
 
 import json
-import math
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from purchase_intent.networks import NETWORKS
-from purchase_intent.settings import Settings, load
-from stemma import formats, metrics
-from stemma.errors import ExportError
-from stemma.files import swapped_folder, write_json, write_text
-from stemma.formats import parity, replay
+from purchase_intent.settings import load
+from stemma import formats
+from stemma.formats import proof
 from stemma.tables import arrays, encode, profile
 from stemma.training import networks
 from stemma.training.base import Problem
@@ -27,25 +21,12 @@ DECISION = Path("reports/decision.json")
 EXPORT = Path("models/export")
 
 
-def main(name: str | None = None, folder: str | None = None) -> None:
+def main(name: str | None = None, folder: str = str(EXPORT)) -> None:
     settings = load()
-    framework = settings.model.framework
-    if name is None or folder is None:
-        export(settings, formats.chosen(settings.export.formats, framework), EXPORT)
-        return
-    if fault := formats.refusal(name, framework):
-        raise ExportError(fault)
-    if Path(folder).exists():
-        raise ExportError(f"{folder} is already there: name another folder")
-    export(settings, [name], Path(folder))
-
-
-def export(settings: Settings, names: Sequence[str], target: Path) -> None:
-    """Write these formats and their proofs; a fault in one leaves the folder as it was."""
-    about = profile.read(PREPARED)
+    names = formats.asked(name, Path(folder), settings.export.formats, settings.model.framework)
+    about, test = profile.read(PREPARED), arrays.read(PREPARED, "test")
     model = networks.create(NETWORKS, settings.model, Problem.of(about))
     model.load(WEIGHTS)
-    test = arrays.read(PREPARED, "test")
     served = formats.Served(
         model,
         NETWORKS[settings.model.name],
@@ -56,39 +37,4 @@ def export(settings: Settings, names: Sequence[str], target: Path) -> None:
         settings.package.name,
         test.x,
     )
-    with swapped_folder(target) as folder:
-        if any(formats.FORMATS[name].encoded for name in names):
-            (folder / formats.ENCODER).write_bytes(served.encoder)
-            write_text(folder / formats.ABOUT, served.about())
-        proofs = {name: prove(served, name, folder, test, encode.feeds(test.frame, about.features)) for name in names}
-        # The facts of onnx stand first, alone where it is alone; what was made beside it is told by name.
-        told = proofs.pop("onnx", {}) | ({"formats": proofs} if proofs else {})
-        write_json(folder / "parity.json", told)
-
-
-def prove(
-    served: formats.Served, name: str, folder: Path, test: arrays.Arrays, columns: replay.Arrays
-) -> dict[str, Any]:
-    """Write a format, run it in a process of its own on the test rows, and tell how far it is from the network.
-
-    Raises:
-        ExportError: it cannot be written or run, or differs by more than the tolerance.
-    """
-    format, task = formats.FORMATS[name], served.problem.task
-    write, run = formats.ways(name, served.model.framework)
-    write(served, folder / format.file)
-    more = served.entry.words() if format.code else ()
-    given = replay.run(run, folder / format.file, {formats.ENCODED: test.x} if format.encoded else columns, *more)
-    exported = served.predictions(given) if format.scores else given
-    expected = served.predictions(served.model.scores(test.x))
-    setting = "tolerance_float16" if name == "onnx" and served.settings.precision == "float16" else "tolerance"
-    allowed = getattr(served.settings, setting)
-    found = parity.compare(exported, expected, allowed, task.deviation, name, setting)
-    main = metrics.METRICS[task.main]
-    figures = [metrics.figures(metrics.Rows.of(task, test.y, each), of=[main]) for each in (exported, expected)]
-    difference = figures[0][main.name] - figures[1][main.name]
-    return asdict(found) | {
-        "metric": main.name,
-        "metric_difference": None if math.isnan(difference) else difference,
-        "tolerance": allowed,
-    }
+    proof.write(served, names, test, Path(folder))

@@ -8,6 +8,7 @@
     sign.py        OpenSSF model-signing with a key pair of one's own
     unpack.py      its files in a folder
     difference.py  two bundles side by side
+    contents.py    what is put into it, from what the stages wrote
     card.py        the model card, made from the record
     flavour.py     the files by which MLflow opens an unpacked bundle
 

@@ -13,8 +13,10 @@ from stemma.cli import (
     backup,
     best,
     bundle,
+    check,
     compare,
     conf,
+    describe,
     diff,
     doctor,
     export,
@@ -38,6 +40,8 @@ app = typer.Typer(
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(conf.app, name="conf")
 app.add_typer(remote.app, name="remote")
+app.command()(describe.describe)
+app.command()(check.check)
 app.command()(best.best)
 app.command()(compare.compare)
 app.command()(log.log)

@@ -103,7 +103,8 @@ def survey(path: Path, dialect: Dialect | None) -> Survey:
         DataError: the file cannot be read, or has two columns of one name or one without a name.
     """
     text = dialect.text if dialect else None
-    columns, rows = [], 0
+    columns: list[Column] = []
+    rows = 0
     with files.one_reason(path, text):
         for names, batch in _batches(path, dialect):
             columns = columns or [Column(name, _kind(one.type)) for name, one in zip(names, batch, strict=True)]
@@ -199,12 +200,10 @@ def _measure_levels(column: Column, levels: dict[str, int], decimal: str) -> Non
     """Numbers, dates and other texts among the levels of a column."""
     texts = pa.array(list(levels), pa.string())
     numeric, dated, odd = _sorted_out(texts, decimal)
-    for measure, some, parse in (
-        (column.number, numeric, lambda t: numbers(t, decimal)),
-        (column.date, dated, instants),
-    ):
+    parsed = ((column.number, numeric, numbers(numeric, decimal)), (column.date, dated, instants(dated)))
+    for measure, some, values in parsed:
         if len(some):
-            measure.add(parse(some), sum(levels[text] for text in some.to_pylist()))
+            measure.add(values, sum(levels[text] for text in some.to_pylist()))
     column.number.padded = column.number.padded or _padded(numeric)
     column.odd.update({text: levels[text] for text in odd.to_pylist()[:MOST_ODD]})
 

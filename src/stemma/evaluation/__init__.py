@@ -8,6 +8,7 @@
     folds.py, parallel.py    cross-validation
     gate.py                  what the figures must reach
     record.py                all of it as plain data, evaluation.json
+    predictions.py           every test row, predictions.parquet
 
 The figures themselves are those of `stemma.metrics`; `stemma.report` shows them to people.
 """

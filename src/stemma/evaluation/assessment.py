@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from stemma import metrics
 from stemma.errors import SettingsError
 from stemma.evaluation import baselines, threshold
+from stemma.evaluation.decision import Decision
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.files import finite
 from stemma.metrics.resampling import Interval, intervals
 from stemma.metrics.slices import Slice, cut
 from stemma.tables.arrays import Arrays
 from stemma.tables.columns import nearest
-from stemma.task import Task
+from stemma.tables.profile import Profile
+from stemma.task import Floats, Task
+from stemma.training.base import Problem
 
 Array = NDArray[Any]
 
@@ -47,6 +50,20 @@ class Judgement:
         return metrics.Rows.of(
             self.task, y[kept], self.predictions[split][kept], None if decided is None else decided[kept], bins
         )
+
+
+def of_network(task: Task, scores: Mapping[str, Floats], chosen: Decision) -> Judgement:
+    """What the network's scores, by split, come to by this decision."""
+    predictions = {name: chosen.predictions(task, found) for name, found in scores.items()}
+    return Judgement(task, predictions, chosen.threshold)
+
+
+def of_baselines(
+    about: Profile, train: Arrays, splits: Mapping[str, Arrays], settings: EvaluateSettings
+) -> dict[str, Judgement]:
+    """Every baseline, fitted to the training rows, by name."""
+    made = baselines.fit(Problem.of(about), about, train, settings.seed)
+    return {each.name: of_baseline(each, about.task, splits, settings) for each in made}
 
 
 def of_baseline(
@@ -116,7 +133,7 @@ def by_slice(
 
 
 def _values(column: pd.Series, boolean: bool) -> list[Any]:
-    return (column.map({0.0: False, 1.0: True}) if boolean else column).tolist()
+    return list((column.map({0.0: False, 1.0: True}) if boolean else column).tolist())
 
 
 def _slice(test: Arrays, model: Judgement, part: Slice, settings: EvaluateSettings) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def _levels(column: pd.Series) -> list[str]:
 
 def _codes(column: pd.Series, levels: Sequence[str]) -> Array:
     """Numbers from 0, one for all levels beyond LEVELS; NaN for a text that is none of them."""
-    codes = pd.Categorical(column.astype(str), categories=levels).codes.astype(np.float64)
+    codes = np.asarray(pd.Categorical(column.astype(str), categories=levels).codes, np.float64)
     codes[codes < 0] = np.nan
     return np.minimum(codes, LEVELS)
 

@@ -1,10 +1,12 @@
 """The quality gate: what figures on the test rows must reach."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from stemma import metrics
-from stemma.errors import SettingsError
+from stemma.errors import EvaluationError, SettingsError
 from stemma.evaluation import baselines
 from stemma.metrics import Better
 from stemma.tables.columns import nearest
@@ -84,8 +86,24 @@ def demands(
     """
     made = []
     for name, needed in minimum.items():
-        metric, least, baseline = name, needed, None
         if isinstance(needed, str):
-            metric, least, baseline = task.main, others[needed][task.main], needed
-        made.append(Demand(metric, metrics.better(metric), figures[metric], least, baseline))
+            main = task.main
+            made.append(Demand(main, metrics.better(main), figures[main], others[needed][main], needed))
+        else:
+            made.append(Demand(name, metrics.better(name), figures[name], needed))
     return tuple(made)
+
+
+def stop(told: Sequence[Mapping[str, Any]], page: Path) -> None:
+    """Stop where a demand, as the record tells it, is not met.
+
+    Args:
+        page: that tells it, for the message.
+
+    Raises:
+        EvaluationError: a figure does not reach what `evaluate.minimum` asks.
+    """
+    demands = [Demand(d["metric"], d["better"], d["figure"], d["needed"], d["baseline"]) for d in told]
+    missed = [str(demand) for demand in demands if not demand.passed]
+    if missed:
+        raise EvaluationError(f"the quality gate failed: {'; '.join(missed)} (see {page})")

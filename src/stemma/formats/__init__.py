@@ -4,6 +4,7 @@
     tensors.py     safetensors
     replay.py      a written file, run in a process of its own
     parity.py      the difference between what it gives and what the network gives
+    proof.py       formats written, and proved by both
 
 What knows a framework is in its folder of `stemma.frameworks`:
 
@@ -149,6 +150,21 @@ def chosen(names: Sequence[str] | str, framework: str) -> tuple[str, ...]:
     if wrong:
         raise ExportError(wrong[0])
     return tuple(name for name in FORMATS if name in names)
+
+
+def asked(name: str | None, folder: Path, names: Sequence[str] | str, framework: str) -> tuple[str, ...]:
+    """The format that was asked for on demand, in a new folder; where none was, those of the setting `formats`.
+
+    Raises:
+        ExportError: as `chosen`, or the folder is there already.
+    """
+    if name is None:
+        return chosen(names, framework)
+    if fault := refusal(name, framework):
+        raise ExportError(fault)
+    if folder.exists():
+        raise ExportError(f"{folder} is already there: name another folder")
+    return (name,)
 
 
 def faults(values: Mapping[str, Any], _: Mapping[str, Chosen]) -> list[str]:

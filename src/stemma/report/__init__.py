@@ -2,5 +2,5 @@
 
 data.py                  the table and its columns
 evaluation.py            how good the network is; document.py writes it as Markdown and as HTML
-curves.py, charts.py     points to plot, and their pictures
+plots.py                 points to plot (curves.py), and their pictures (charts.py)
 """

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
+from pathlib import Path
 
+from stemma.files import write_text
 from stemma.report.charts import COLOURS
 
 
@@ -49,6 +51,17 @@ class Document:
     badges: tuple[tuple[str, str], ...]
     cards: tuple[tuple[str, str, str], ...]
     sections: tuple[Section, ...]
+
+
+def write(document: Document, page: Path, drawn: Mapping[str, str], charts: Path) -> None:
+    """The page as HTML, and as Markdown beside it.
+
+    Args:
+        drawn: SVG of each chart, by name.
+        charts: the folder of the SVG files, beside the page.
+    """
+    write_text(page.with_suffix(".md"), markdown(document, charts.name))
+    write_text(page, html(document, drawn))
 
 
 def markdown(document: Document, charts: str) -> str:

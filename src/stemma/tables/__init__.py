@@ -14,6 +14,7 @@ Read in this order:
     encode/       fits the encoder, keeps it as ONNX and runs it
     statistics.py what is known of a table and its splits
     profile.py    reads that back: profile.json
+    prepared.py   a checked table -> data/prepared
     arrays.py     data/prepared -> arrays for training and evaluation
 
 A first call:
@@ -21,5 +22,5 @@ A first call:
     found = check.check(settings, SOURCES, strict=False)
     found.table.iloc[found.splits["train"]]
 
-SOURCES is the project's table of where rows come from; a file needs no code (`stemma.describe` writes its settings).
+SOURCES is the project's table of where rows come from; a file needs no code (`stemma describe` writes its settings).
 """

@@ -60,8 +60,8 @@ def labels(target: pd.Series, known: profile.Profile) -> np.ndarray:
         DataError: a class is not among those of the profile.
     """
     if not known.task.classes:
-        return target.to_numpy(np.float64)
-    codes = pd.Categorical(target, categories=known.task.classes).codes
+        return np.asarray(target.to_numpy(np.float64))
+    codes = np.asarray(pd.Categorical(target, categories=known.task.classes).codes)
     if (codes < 0).any():
         wrong = target.iloc[int(np.argmax(codes < 0))]
         raise DataError(f"{wrong!r} is not a class in {profile.FILE}", run="dvc repro --force prepare")

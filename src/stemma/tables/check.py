@@ -9,7 +9,7 @@ import pandas as pd
 
 from stemma.settings import Entry
 from stemma.tables import hints, load, validate
-from stemma.tables.columns import refuse
+from stemma.tables.columns import features, refuse
 from stemma.tables.settings import Table
 from stemma.tables.split import split
 
@@ -50,3 +50,11 @@ def check(settings: Table, sources: Mapping[str, Entry], strict: bool) -> Checke
     for line in hints.lines(found):
         print(f"hint: {line}", file=sys.stderr)
     return Checked(table, splits, found)
+
+
+def told(found: Checked, settings: Table) -> str:
+    """What was found, in a line."""
+    parts = ", ".join(f"{len(rows):,} {name}" for name, rows in found.splits.items())
+    used, hints = len(features(found.table.columns, settings)), len(found.hints)
+    count = f"{hints or 'no'} hint{'' if hints == 1 else 's'}"
+    return f"{settings.source}: {len(found.table):,} rows ({parts}), {used} features, {count}"

@@ -295,7 +295,7 @@ class _Sample:
         def means(y: np.ndarray) -> np.ndarray:
             """Of each text, with one row of the mean of all; of every judged row."""
             counts = np.bincount(x[learn], minlength=x.max() + 1) + 1.0
-            return ((np.bincount(x[learn], y, minlength=x.max() + 1) + y.mean()) / counts)[x[judge]]
+            return np.asarray(((np.bincount(x[learn], y, minlength=x.max() + 1) + y.mean()) / counts)[x[judge]])
 
         if self.ranked:
             return _r2(self.y[judge], means(self.y[learn]))
@@ -326,7 +326,7 @@ def _r2(actual: np.ndarray, predicted: np.ndarray) -> float:
 def _missing(values: pd.Series) -> np.ndarray:
     """Where there is no value, (rows,) bool."""
     if not isinstance(values.dtype, pd.CategoricalDtype):
-        return values.isna().to_numpy()
+        return np.asarray(values.isna())
     blank = values.cat.categories == ""
     return blank[values.cat.codes] if blank.any() else np.zeros(len(values), bool)
 

@@ -134,7 +134,7 @@ def _number(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
     if pa.types.is_string(column.type):
         column = _parsed(column, writing, lambda texts: numbers(texts, writing.decimal), "is not a number")
     try:
-        return column.cast(pa.float64(), safe=False).to_numpy()
+        return np.asarray(column.cast(pa.float64(), safe=False).to_numpy())
     except pa.ArrowNotImplementedError:
         raise WrongValue(f"holds values of type {column.type}, not numbers") from None
 
@@ -146,7 +146,7 @@ def _date(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
         column = _parsed(column, writing, instants, "is not a date such as 2024-01-31 or 2024-01-31 12:30:00")
     if not pa.types.is_temporal(column.type) or pa.types.is_time(column.type) or pa.types.is_duration(column.type):
         raise WrongValue(f"holds values of type {column.type}, not dates")
-    return column.cast(INSTANT, safe=False).to_numpy()
+    return np.asarray(column.cast(INSTANT, safe=False).to_numpy())
 
 
 def _parsed(
@@ -189,7 +189,7 @@ def _flag(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
     """1.0, 0.0 or NaN."""
     codes, texts = _coded(column, writing)
     values = np.array([TRUTH.get(text.lower(), -1.0) for text in texts] + [np.nan])  # code -1 takes the last
-    flags = values[codes]
+    flags = np.asarray(values[codes])
     if (flags < 0).any():
         row = int(np.argmax(flags < 0))
         raise WrongValue(f"holds {texts[codes[row]]!r} in row {row + 1}, which is neither true nor false")

@@ -3,11 +3,14 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stemma import task
 from stemma.errors import DataError
 from stemma.task import Task
+
+if TYPE_CHECKING:
+    from stemma.tables.settings import Role
 
 FORMAT = 1
 FILE = "profile.json"
@@ -49,7 +52,7 @@ class Profile:
 
     task: Task
     target: str
-    features: tuple[tuple[str, str], ...]
+    features: tuple[tuple[str, "Role"], ...]
     encoded_width: int
     blocks: tuple[Block, ...]
     bayes: str | None

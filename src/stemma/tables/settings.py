@@ -57,3 +57,10 @@ class PrepareSettings(Section):
     indicator: bool  # one more input for each numeric column with missing values in training
     rare: PositiveInt  # a level with fewer training rows is grouped with the other rare ones
     embed: PositiveInt  # a column with more levels than this is embedded in the network, not one-hot encoded
+
+
+class Checks(Section):
+    """The sections that a table is checked by."""
+
+    data: Table
+    prepare: PrepareSettings

@@ -67,7 +67,10 @@ def folds(frame: pd.DataFrame, settings: Table, k: int) -> list[tuple[Rows, Rows
     classes, seed = _classes(frame, settings), settings.split.seed
     if settings.time is not None:
         block = _timed(frame[settings.time], *(np.arange(1, k + 2) / (k + 2)))
-        made = [tuple(np.flatnonzero(part) for part in (block <= i, block == i + 1, block == i + 2)) for i in range(k)]
+        made = [
+            (np.flatnonzero(block <= i), np.flatnonzero(block == i + 1), np.flatnonzero(block == i + 2))
+            for i in range(k)
+        ]
     else:
         groups = None if settings.group is None else frame[settings.group].cat.codes.to_numpy()
         fold = _folded(classes, k, seed) if groups is None else _grouped(groups, classes, [1 / k] * k, seed)
@@ -123,7 +126,7 @@ def _classes(frame: pd.DataFrame, settings: Table) -> np.ndarray:
     """The class of each row as a number; of a regression, one for all."""
     if settings.task == "regression":
         return np.zeros(len(frame), np.int8)
-    return frame[settings.target].cat.codes.to_numpy()
+    return np.asarray(frame[settings.target].cat.codes)
 
 
 def _cut(rows: Rows, classes: np.ndarray, share: float, seed: int) -> tuple[Rows, Rows]:
@@ -209,4 +212,4 @@ def _grouped(groups: np.ndarray, classes: np.ndarray, shares: Sequence[float], s
             lacking[best][classed[place]] -= rows[place]
     by_group = np.zeros(int(groups.max()) + 1, np.int64)
     by_group[held[starts]] = part
-    return by_group[groups]
+    return np.asarray(by_group[groups])

@@ -174,7 +174,7 @@ def _balance(target: pd.Series, ordered: list[str]) -> dict[str, Any]:
 def numbers(values: pd.Series) -> np.ndarray:
     """A canonical column that is no category, as float64; a date in seconds since 1970 (UTC); NaN for no value."""
     if values.dtype.kind != "M":
-        return values.to_numpy(np.float64)
+        return np.asarray(values.to_numpy(np.float64))
     moments = values.to_numpy("datetime64[us]")
     return np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / SECOND)
 

@@ -5,4 +5,7 @@ base.py       the contract of every network
 networks.py   the network that settings name, out of a project's table
 inputs.py     what the numbers of an encoded row are, and how they are embedded
 fit.py        epochs, learning rate, early stopping, checkpoint
+origin.py     the tensors that a fit starts from
+watch.py      what a person sees of a fit
+record.py     how a network came to be, training.json
 """

@@ -6,8 +6,6 @@ src/stage.py export FORMAT FOLDER` runs, in this Python. The work tree, the cach
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +14,13 @@ from typing import Any
 from stemma.errors import ExportError, VersionError
 from stemma.files import swapped_folder
 from stemma.names import stays_in
-from stemma.repo import trust
+from stemma.repo import project, trust
 from stemma.repo.git import git
 from stemma.repo.repository import Repository, Version, no_model, opened
 
 ONNX = "onnx"  # what every version has: its folder holds it already
 EXPORT = "models/export"
 GRAPH, PARITY = "model.onnx", "parity.json"
-STAGE = "src/stage.py"
-WRONG_USAGE = 2
 
 
 @dataclass(frozen=True)
@@ -104,14 +100,10 @@ def _check_out(root: Path, commit: str, folder: Path) -> Path:
 
 
 def _run(version: Version, root: Path, format: str, folder: Path) -> None:
-    if not (root / STAGE).is_file():
-        raise VersionError(f"{version.name} has no {STAGE}, which exports are made by")
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "STEMMA_DEBUG")}
-    done = subprocess.run(
-        [sys.executable, STAGE, "export", format, str(folder)],
-        cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-    )  # fmt: skip
-    if done.returncode == WRONG_USAGE:
+    if not (root / project.STAGE).is_file():
+        raise VersionError(f"{version.name} has no {project.STAGE}, which exports are made by")
+    done = project.run(root, "export", format, str(folder))
+    if done.returncode == project.WRONG_USAGE:
         raise VersionError(f"the code of {version.name} is older than formats on demand: it makes {ONNX} alone")
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]

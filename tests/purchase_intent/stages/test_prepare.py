@@ -12,7 +12,7 @@ import yaml
 
 from purchase_intent.stages import prepare
 from stemma.errors import DataError
-from stemma.tables import encode, profile
+from stemma.tables import encode, profile, statistics
 from worlds import PREFIX
 
 ROOT = Path(__file__).parents[3]
@@ -100,7 +100,7 @@ def test_a_run_that_fails_leaves_the_previous_results(tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(prepare.statistics, "write", full)
+    monkeypatch.setattr(statistics, "write", full)
     with pytest.raises(OSError, match="disk full"):
         prepare.main()
     assert contents(tmp_path) == before

@@ -23,12 +23,11 @@ from awkward import NAMES, PLAIN, TABLES, Awkward
 from purchase_intent.sources import SOURCES
 from sections import described
 from stemma import conf
-from stemma.describe import __main__ as command
 from stemma.errors import DataError
 from stemma.tables import load, validate
 from stemma.tables.columns import role_of
 from stemma.tables.settings import FileTable
-from worlds import choose_a_table
+from worlds import choose_a_table, stemma
 
 ROOT = Path(__file__).parents[3]
 Describe = Callable[..., FileTable]
@@ -48,7 +47,7 @@ def describe(project: Path) -> Describe:
     """describe(path, target, ...): the settings that the command writes."""
 
     def run(path: Path, target: str = "y", *arguments: str) -> FileTable:
-        command.main([str(path), "--target", target, "--name", "mine", "--force", *arguments])
+        stemma("describe", str(path), "--target", target, "--name", "mine", "--force", *arguments)
         return settings_of(project / "conf/data/mine.yaml")
 
     return run
@@ -158,7 +157,7 @@ def composed(project: Path, file: str, target: str) -> None:
     shutil.copytree(ROOT / "conf", project / "conf", dirs_exist_ok=True)
     choose_a_table(project)
     shutil.copy(ROOT / ".dvc/config", project / ".dvc/config")
-    command.main([file, "--target", target, "--name", "mine"])
+    stemma("describe", file, "--target", target, "--name", "mine")
     conf.sync(project, ["data=mine"])
 
 
@@ -182,12 +181,12 @@ def test_settings_that_are_there_are_kept_unless_forced(project, capsys):
     (project / "conf/data").mkdir(parents=True)
     (project / "conf/data/mine.yaml").write_text("corrected by hand")
     with pytest.raises(SystemExit) as stopped:
-        command.main(["t.csv", "--target", "y", "--name", "mine"])
+        stemma("describe", "t.csv", "--target", "y", "--name", "mine")
     assert stopped.value.code == 1
     told = "error: conf/data/mine.yaml is there already: choose another --name, or overwrite it with --force\n"
     assert capsys.readouterr().err == told
     assert (project / "conf/data/mine.yaml").read_text() == "corrected by hand"
-    command.main(["t.csv", "--target", "y", "--name", "mine", "--force"])
+    stemma("describe", "t.csv", "--target", "y", "--name", "mine", "--force")
     assert (project / "conf/data/mine.yaml").read_text().startswith("# t.csv: 60 rows, 3 columns.")
 
 
@@ -195,7 +194,7 @@ def test_settings_that_are_there_are_kept_unless_forced(project, capsys):
 def test_a_name_that_is_no_name_of_a_file_is_refused(project, name, capsys):
     (project / "t.csv").write_text(PLAIN)
     with pytest.raises(SystemExit) as stopped:
-        command.main(["t.csv", "--target", "y", f"--name={name}"])
+        stemma("describe", "t.csv", "--target", "y", f"--name={name}")
     assert stopped.value.code == 1
     assert capsys.readouterr().err.startswith(f"error: --name {name!r} is not a name for a file")
     assert not (project / "conf").exists()
@@ -216,9 +215,9 @@ def test_a_file_that_is_not_there_is_named(refused, tmp_path):
 @pytest.mark.parametrize("arguments", [[], ["t.csv"], ["t.csv", "--target", "y"], ["t.csv", "--separator", "ab"]])
 def test_wrong_usage_ends_with_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
-        command.main(arguments)
+        stemma("describe", *arguments)
     assert stopped.value.code == 2
-    assert "usage: python -m stemma.describe" in capsys.readouterr().err
+    assert "Usage: stemma describe" in capsys.readouterr().err
 
 
 def test_what_was_seen_stands_behind_each_line(describe, project, tmp_path, capsys):
@@ -246,7 +245,7 @@ def test_the_same_table_gives_the_same_bytes(project):
     (project / "t.csv").write_text(PLAIN)
     made = []
     for seed in ("1", "2"):
-        command = [sys.executable, "-m", "stemma.describe"]
+        command = [sys.executable, "-m", "stemma.cli", "describe"]
         arguments = ["t.csv", "--target", "y", "--name", "mine", "--force"]
         environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT / "src")}
         subprocess.run([*command, *arguments], env=environment, check=True, capture_output=True)
@@ -316,21 +315,21 @@ def test_a_file_from_the_web_is_fetched_by_dvc_and_described(repository, tmp_pat
         address = f"http://127.0.0.1:{server.server_port}/t.csv"
         subprocess.run(["dvc", "import-url", address, "data/raw/t.csv"], check=True, capture_output=True)
         server.shutdown()
-    command.main(["data/raw/t.csv", "--target", "y", "--name", "mine"])
+    stemma("describe", "data/raw/t.csv", "--target", "y", "--name", "mine")
     assert settings_of(repository / "conf/data/mine.yaml").source == "data/raw/t.csv"
 
 
 def test_a_tracked_file_is_copied_and_kept_by_dvc(repository, tmp_path, capsys):
     (tmp_path / "t.csv").write_text(PLAIN)
     arguments = [str(tmp_path / "t.csv"), "--target", "y", "--name", "mine", "--track", "--force"]
-    command.main(arguments)
+    stemma("describe", *arguments)
     assert settings_of(repository / "conf/data/mine.yaml").source == "data/raw/t.csv"
     assert (repository / "data/raw/t.csv").read_text() == PLAIN
     assert (repository / "data/raw/t.csv.dvc").is_file()
     assert capsys.readouterr().err == ""
     (tmp_path / "t.csv").write_text(PLAIN + "1.00,red,no\n")
     with pytest.raises(SystemExit):
-        command.main([*arguments[:-3], "other", "--track"])
+        stemma("describe", *arguments[:-3], "other", "--track")
     told = "error: data/raw/t.csv is there already with another content: overwrite it with --force\n"
     assert capsys.readouterr().err == told
     assert not (repository / "conf/data/other.yaml").exists()
@@ -435,7 +434,7 @@ def test_any_table_that_describe_accepts_is_read_and_its_roles_come_back(project
     (project / "conf/data/mine.yaml").unlink(missing_ok=True)
     arguments = ["t.csv", "--target", frame.columns[-1].strip() or f"c{len(frame.columns) - 1}", "--name", "mine"]
     try:
-        command.main([*arguments, "--strict", "--force"])
+        stemma("describe", *arguments, "--strict", "--force")
     except SystemExit as stopped:
         event("refused")
         assert stopped.code == 1
@@ -461,7 +460,7 @@ def test_any_table_that_describe_accepts_is_read_and_its_roles_come_back(project
 def test_a_file_of_any_bytes_is_described_or_refused_in_one_line(project, capsys, content, arguments):
     Path("t.csv").write_bytes(content)
     try:
-        command.main(["t.csv", "--target", "a", "--name", "mine", "--force", *arguments])
+        stemma("describe", "t.csv", "--target", "a", "--name", "mine", "--force", *arguments)
     except SystemExit as stopped:
         assert stopped.code == 1
         lines = capsys.readouterr().err.splitlines()

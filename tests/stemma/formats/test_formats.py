@@ -20,10 +20,9 @@ import stemma.task
 from purchase_intent import settings as config
 from purchase_intent.networks import NETWORKS
 from purchase_intent.networks.settings import TabularSettings
-from purchase_intent.stages import export as stage
 from stemma import conf, formats
 from stemma.errors import ExportError, SettingsError
-from stemma.formats import parity, replay
+from stemma.formats import parity, proof, replay
 from stemma.formats.settings import ExportSettings
 from stemma.tables import encode
 from stemma.tables.settings import PrepareSettings
@@ -352,7 +351,7 @@ def test_every_opset_gives_the_same_and_only_standard_operators(
     parity.compare(run(served, "onnx", way, tmp_path / "model.onnx", frame), expected(served, frame), 1e-5)
 
 
-# The stage's proof.
+# The proof.
 
 
 class _Test:
@@ -369,20 +368,20 @@ def test_a_difference_beyond_the_tolerance_names_format_and_row(framework: str, 
     tight = half(served, tolerance_float16=1e-9)
     columns = encode.feeds(table(), FEATURES)
     with pytest.raises(ExportError, match=r"^onnx differs from the framework by .* row \d+, export.tolerance_float16"):
-        stage.prove(tight, "onnx", tmp_path, _Test(served), columns)
+        proof.prove(tight, "onnx", tmp_path, _Test(served), columns)
     shifted = formats.Served(**(vars(served) | {"x": served.x}))
     other = _Test(served)
     other.x = served.x[::-1].copy()
     with pytest.raises(ExportError, match=r"^onnx differs from the framework by .* row \d+, export.tolerance allows"):
-        stage.prove(shifted, "onnx", tmp_path, other, columns)
+        proof.prove(shifted, "onnx", tmp_path, other, columns)
 
 
 @each_framework
 def test_the_proof_tells_the_differences_and_the_metric(framework: str, fits: Any, tmp_path: Path) -> None:
     served = fits(framework, "binary")
-    proof = stage.prove(served, "onnx", tmp_path, _Test(served), encode.feeds(table(), FEATURES))
-    assert set(proof) == {"rows", "largest", "mean", "worst_row", "metric", "metric_difference", "tolerance"}
-    assert proof["rows"] == 240 and proof["metric"] == "roc_auc" and abs(proof["metric_difference"]) < 1e-3
+    told = proof.prove(served, "onnx", tmp_path, _Test(served), encode.feeds(table(), FEATURES))
+    assert set(told) == {"rows", "largest", "mean", "worst_row", "metric", "metric_difference", "tolerance"}
+    assert told["rows"] == 240 and told["metric"] == "roc_auc" and abs(told["metric_difference"]) < 1e-3
 
 
 # Which formats there are.

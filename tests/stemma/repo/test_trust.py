@@ -26,10 +26,12 @@ READS = {  # every command that reads a repository, with what makes it read most
     "backup": ("../backup",),
     "bundle build": ("HEAD", "--output", "../made.zip"),
     "compare": ("HEAD~1", "HEAD"),
+    "check": (),
     "conf adopt": (),
     "conf check": (),
     "conf sync": (),
     "demote": ("prod",),
+    "describe": ("table.csv", "--target", "y", "--name", "theirs", "--track"),
     "diff": ("HEAD~1", "HEAD"),
     "doctor": ("HEAD",),
     "export": ("HEAD", "--format", "safetensors", "--output", "../exported"),
@@ -116,6 +118,7 @@ class Hostile:
         self.program = folder / "program"
         self.program.write_text(f'#!/bin/sh\ntouch "{self.canary}"\n')
         self.program.chmod(0o755)
+        self.world.write("table.csv", "n,y\n" + "".join(f"{row}.5,{'ab'[row % 2]}\n" for row in range(60)))
 
     def fill(self, text: str) -> str:
         return text.replace("{start}", str(self.program)).replace("{outside}", str(self.outside))

@@ -1,20 +1,16 @@
-"""`python -m purchase_intent.check`, from a file to the lines a person sees."""
+"""`stemma check`, from a file to the lines a person sees."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from purchase_intent import check as command_line
 from purchase_intent.sources import SOURCES
 from stemma.errors import DataError
 from stemma.tables import check
-from worlds import PREFIX
+from worlds import PREFIX, fresh_project, stemma
 
 ROOT = Path(__file__).parents[3]
 
@@ -96,8 +92,9 @@ def test_strict_turns_hints_into_errors(checked):
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A folder with params.yaml and a table that leaks."""
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with params.yaml and a table that leaks, the current one; no code of a project."""
+    (tmp_path / ".dvc").mkdir()
     (tmp_path / "t.csv").write_text("\n".join(with_leak()), encoding="utf-8")
 
     def read(name: str) -> dict:
@@ -109,32 +106,55 @@ def project(tmp_path: Path) -> Path:
     sections["data"] |= {"source": "t.csv", "target": "y", "positive": "q", "ranges": {}}
     sections["data"]["columns"] = ROLES | {"x": "numeric"}
     (tmp_path / "params.yaml").write_text(json.dumps(sections), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "purchase_intent.check", *arguments],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True,
-    )  # fmt: skip
+def stops(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        stemma("check", *arguments)
+    return int(end.value.code or 0)
 
 
-def test_the_command_tells_what_it_found_and_writes_nothing(project):
+def test_the_command_tells_what_it_found_and_writes_nothing(project, monkeypatch, capsys):
     before = sorted(project.rglob("*"))
-    done = command(project)
-    assert (done.returncode, done.stderr) == (0, f"hint: {LEAK}\n")
-    assert done.stdout == "t.csv: 300 rows (192 train, 48 validation, 60 test), 3 features, 1 hint\n"
+    monkeypatch.chdir(project / ".dvc")
+    stemma("check")
+    told = "t.csv: 300 rows (192 train, 48 validation, 60 test), 3 features, 1 hint\n"
+    assert capsys.readouterr() == (told, f"hint: {LEAK}\n")
     assert sorted(project.rglob("*")) == before
 
 
-def test_the_command_is_as_strict_as_it_is_told(project):
-    done = command(project, "--strict")
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: t.csv: {LEAK}\n")
+def test_the_command_is_as_strict_as_it_is_told(project, capsys):
+    assert stops("--strict") == 1
+    assert capsys.readouterr() == ("", f"error: t.csv: {LEAK}\n")
 
 
-def test_the_command_refuses_other_arguments_and_has_an_example(capsys):
-    for argument, code in (("--stern", 2), ("--help", 0)):
-        with pytest.raises(SystemExit) as end:
-            command_line.main([argument])
-        assert end.value.code == code
-    assert "Example: python -m purchase_intent.check --strict" in capsys.readouterr().out
+def test_wrong_settings_of_the_table_are_named_and_others_do_not_count(project, capsys):
+    settings = json.loads((project / "params.yaml").read_text(encoding="utf-8"))
+    settings["data"] |= {"taget": "y", "header": "yes"}
+    settings["model"] = {"name": "of nobody"}
+    (project / "params.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    assert stops() == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: params.yaml: 2 settings are wrong:\n")
+    assert "data.taget: no such setting (did you mean target?)" in told and "data.header: 'yes'" in told
+
+
+def test_other_arguments_are_refused(capsys):
+    assert stops("--stern") == 2
+
+
+@pytest.mark.repository
+def test_rows_from_code_are_checked_by_the_code_of_the_project_once_it_is_trusted(tmp_path):
+    project = fresh_project(tmp_path / "p", "data.rows=300")
+    refused = project.run("stemma", "check")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("error: stemma check of the source simulated runs what this repository brings")
+    assert refused.stderr.endswith("run `stemma trust`\n")
+    project.ok("stemma", "trust")
+    assert project.ok("stemma", "check").startswith("src/purchase_intent/sources/simulated.py: 300 rows (")
+    project.replace("params.yaml", "bayes", "numeric")
+    done = project.run("stemma", "check", "--strict")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: ")

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from purchase_intent.sources import SOURCES
-from purchase_intent.stages.package import INPUT_TYPES
 from stemma import runtime, signature
+from stemma.bundle.contents import TYPES
 from stemma.errors import DataError
 from stemma.tables import encode, load, texts
 from stemma.tables.columns import features
@@ -491,13 +491,6 @@ def test_feeds_are_columns_of_float32_of_seconds_and_of_text():
     assert fed["c"].tolist() == [["x"], [""]]
 
 
-def test_plain_values_are_those_of_json():
-    assert encode.plain(pd.Series([1.5, np.nan])) == [1.5, None]
-    assert encode.plain(pd.Series(pd.Categorical(["x", ""]))) == ["x", ""]
-    dates = pd.Series(np.array(["2024-02-29", "2024-02-29T12:30:01.5", "NaT"], "datetime64[us]"))
-    assert encode.plain(dates) == ["2024-02-29T00:00:00", "2024-02-29T12:30:01.500000", None]
-
-
 def test_a_table_that_lacks_a_feature_is_refused():
     encoder = encode.Encoder(fitted(mixed(), MIXED).graph)
     with pytest.raises(DataError, match=r"^the table lacks 'n', 'd', which the encoder takes$"):
@@ -532,7 +525,7 @@ def test_rows_of_text_are_encoded_as_the_pipeline_encodes_its_columns(table, oth
     for name, role in roles:  # values that training had not
         served[name] = canonical(data.draw(st.lists(values[role], min_size=len(frame), max_size=len(frame))), role)
     text = as_csv(served, roles, data)
-    inputs = tuple(signature.Input(name, INPUT_TYPES[role]) for name, role in roles)
+    inputs = tuple(signature.Input(name, TYPES[role]) for name, role in roles)
     contract = signature.Signature("regression", "y", inputs, "prediction", (), None, None, MISSING)
     header, *rows = csv.reader(io.StringIO(text, newline=""))
     arrays = contract.arrays({name: [row[place] for row in rows] for place, name in enumerate(header)})

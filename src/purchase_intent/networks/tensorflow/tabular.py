@@ -54,7 +54,7 @@ class Adapter(layers.Layer):
         return x * self.scale
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"members": self.members}
+        return dict(super().get_config(), members=self.members)
 
 
 @keras.saving.register_keras_serializable("purchase_intent")
@@ -75,7 +75,7 @@ class MemberDense(layers.Layer):
         return ops.matmul(x, self.weight) + self.bias
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"members": self.members, "units": self.units}
+        return dict(super().get_config(), members=self.members, units=self.units)
 
 
 @keras.saving.register_keras_serializable("purchase_intent")

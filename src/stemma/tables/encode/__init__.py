@@ -109,15 +109,6 @@ def feeds(frame: pd.DataFrame, features: Sequence[tuple[str, str]]) -> dict[str,
     return {name: kinds.get(role, _numbers)(frame[name])[:, np.newaxis] for name, role in features}
 
 
-def plain(column: pd.Series) -> list[float | str | None]:
-    """The values of a canonical column as JSON has them: numbers, null for a missing one, dates (ISO 8601) and text."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return _texts(column).tolist()
-    if column.dtype.kind == "M":
-        return [None if pd.isna(value) else value.isoformat() for value in column]
-    return [None if np.isnan(value) else value for value in column.tolist()]
-
-
 class Encoder:
     """A fitted encoder, run by onnxruntime on one thread.
 
@@ -159,7 +150,7 @@ class Encoder:
 
 def _numbers(column: pd.Series) -> np.ndarray:
     """float32, NaN where there is no value."""
-    return column.to_numpy(np.float32, na_value=np.nan)
+    return np.asarray(column.to_numpy(np.float32, na_value=np.nan))
 
 
 def _seconds(column: pd.Series) -> np.ndarray:
@@ -172,8 +163,8 @@ def _texts(column: pd.Series) -> np.ndarray:
     """An object array of str, "" where there is no value."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         texts = np.array([*map(str, column.cat.categories), ""], object)
-        return texts[column.cat.codes.to_numpy()]  # code -1 takes the last
-    return column.astype(object).where(column.notna(), "").map(str).to_numpy(object)
+        return np.asarray(texts[column.cat.codes.to_numpy()])  # code -1 takes the last
+    return np.asarray(column.astype(object).where(column.notna(), "").map(str).to_numpy(object))
 
 
 def _levels(column: pd.Series) -> pd.Series:

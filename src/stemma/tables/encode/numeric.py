@@ -178,11 +178,11 @@ def _quantiles(graph: Graph, x: str, columns: Sequence[Numeric]) -> str:
     The tables of all columns stand in one, each filled up to the same size with knots that no value reaches; i is found
     for all values at once by halving.
     """
-    size = 1 << (max(len(each.knots[0]) for each in columns) - 1).bit_length()
-    tables = [_tables(*each.knots, size) for each in columns]
+    curves = [each.knots for each in columns if each.knots is not None]  # all of them
+    size = 1 << (max(len(curve[0]) for curve in curves) - 1).bit_length()
+    tables = [_tables(*curve, size) for curve in curves]
     knots, scores, slopes = (graph.constant(np.concatenate(table)) for table in zip(*tables, strict=True))
-    low = _row(graph, [each.knots[0][0] for each in columns])
-    high = _row(graph, [each.knots[0][-1] for each in columns])
+    low, high = (_row(graph, [curve[0][end] for curve in curves]) for end in (0, -1))
     x = graph.node("Min", graph.node("Max", x, low), high)
     place = graph.constant(np.arange(len(columns))[np.newaxis] * size, np.int32)
     step = size // 2

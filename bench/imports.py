@@ -1,0 +1,110 @@
+"""What each stage imports, and how long that takes, beside an older commit.
+
+python bench/imports.py             both tables, into bench/README.md
+python bench/imports.py stages      one of them: stages, packages
+"""
+
+import functools
+import io
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import page
+from page import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+BEFORE = "5476725"  # the last commit in which the project held all that is now the toolkit's
+STAGES = ("settings", "prepare", "train", "evaluate", "export", "package")
+OWN = ("purchase_intent", "stemma")
+TRIES = 5
+LINE = re.compile(r"import time: +(\d+) \| +\d+ \| +([\w.]+)")
+Seconds = dict[str, float]  # by package
+
+
+def stages() -> Table:
+    """Seconds of all imports of a stage that runs, also of those inside functions; median of five cold processes."""
+    rows = []
+    for stage in STAGES:
+        before, after = (sum(side[stage].values()) for side in measured())
+        rows.append([f"`{stage}`", f"{after:.2f} s", f"{BEFORE}: {before:.2f} s", f"{after / before:.2f}", "<= 1.00"])
+    return ["stage", "here", "before", "ratio", "goal"], rows
+
+
+def packages() -> Table:
+    """The same by package, in seconds before -> now; those that take 0.02 s somewhere. Python's own are left out."""
+    sides = measured()
+    most = Counter[str]()
+    for side in sides:
+        for seconds in side.values():
+            most |= Counter(seconds)
+    names = [name for name, seconds in most.most_common() if seconds >= 0.02 and name not in sys.stdlib_module_names]
+    cells = [[" -> ".join(f"{side[stage].get(name, 0):.2f}" for side in sides) for stage in STAGES] for name in names]
+    return ["package", *STAGES], [[name, *line] for name, line in zip(names, cells, strict=True)]
+
+
+@functools.cache
+def measured() -> tuple[dict[str, Seconds], dict[str, Seconds]]:
+    """Stage -> seconds by package, of BEFORE and of the work tree; they take turns."""
+    with tempfile.TemporaryDirectory() as name:
+        folders = (before(Path(name) / "before"), now(Path(name) / "now"))
+        found: tuple[dict[str, Seconds], ...] = ({}, {})
+        for stage in STAGES:
+            for folder in folders:
+                run(folder, stage)  # compiles, and fills the disk's cache
+            rounds = [[run(folder, stage) for folder in folders] for _ in range(TRIES)]
+            for side, times in zip(found, zip(*rounds, strict=True), strict=True):
+                side[stage] = medians(times)
+    return found[0], found[1]
+
+
+def before(folder: Path) -> Path:
+    done = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        archive.extractall(folder, filter="data")
+    return with_results(folder)
+
+
+def now(folder: Path) -> Path:
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    for name in filter(lambda name: (ROOT / name).is_file(), files.splitlines()):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    return with_results(folder)
+
+
+def with_results(folder: Path) -> Path:
+    """What the stages read, which is the same on both sides, in a repository of its own."""
+    for name in ("data/prepared", "models", "reports"):
+        shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True)
+    identity = ["-c", "user.name=bench", "-c", "user.email=bench@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "start"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+def run(folder: Path, stage: str) -> Seconds:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-X", "importtime", "src/stage.py", stage]
+    done = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True)
+    seconds: Seconds = Counter()
+    for own, module in LINE.findall(done.stderr):
+        top = module.split(".")[0]
+        seconds["the project and the toolkit" if top in OWN else top] += int(own) / 1e6
+    return seconds
+
+
+def medians(times: tuple[Seconds, ...]) -> Seconds:
+    names = {name for seconds in times for name in seconds}
+    return {name: statistics.median(seconds.get(name, 0) for seconds in times) for name in names}
+
+
+if __name__ == "__main__":
+    page.main({"stages": stages, "packages": packages})

@@ -1,0 +1,130 @@
+"""The files of a bundle, from what the stages before it wrote."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+from stemma import runtime, signature
+from stemma.bundle.archive import GRAPH, SIGNATURE
+from stemma.bundle.card import card
+from stemma.bundle.flavour import files as files_of_mlflow
+from stemma.bundle.settings import PackageSettings
+from stemma.settings import Section
+from stemma.tables.profile import Profile
+
+Facts = dict[str, Any]
+TYPES = {"numeric": "number", "boolean": "boolean", "date": "date", "categorical": "string"}  # of inputs, by role
+SAMPLE = 3  # rows
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the stages found: the index of the weights, how they were trained and judged, the graph and its proof."""
+
+    index: Facts
+    training: Facts
+    metrics: Facts
+    evaluation: Facts
+    decision: Facts
+    parity: Facts
+    graph: bytes
+
+    @classmethod
+    def read(cls, weights: Path, export: Path, reports: Path) -> "Results":
+        names = ("training", "metrics", "evaluation", "decision")
+        parts = {name: _json(reports / f"{name}.json") for name in names}
+        graph = (export / GRAPH).read_bytes()
+        return cls(index=_json(weights / "index.json"), parity=_json(export / "parity.json"), graph=graph, **parts)
+
+
+def files(about: Profile, results: Results, settings: PackageSettings, record: Facts, rows: Path) -> dict[str, bytes]:
+    """Every file but the manifest, by name.
+
+    Args:
+        record: that `version` makes.
+        rows: Parquet, of which the first are the sample.
+    """
+    contract = describe(about, results.decision["threshold"])
+    request, response = sample(about, contract, results.graph, rows)
+    told = {SIGNATURE: contract, "version.json": record, "request.json": request, "response.json": response}
+    told["reference.json"] = {"columns": about.raw["training"]}  # to compare what arrives in service with
+    made = {name: _bytes(value) for name, value in told.items()}
+    made |= {GRAPH: results.graph, "requirements.txt": requirements().encode(), "README.md": card(record).encode()}
+    return made | (files_of_mlflow(record["environment"]["python"]) if settings.mlflow else {})
+
+
+def describe(about: Profile, threshold: float | None) -> Facts:
+    """What goes in and what comes out; the first file a server reads."""
+    inputs = [{"name": name, "type": TYPES[role]} for name, role in about.features]
+    task = about.task
+    told = {"format": 1, "task": task.kind, "target": about.target, "inputs": inputs, "output": task.output}
+    if about.raw["missing"] is not None:  # the texts that stood for "no value" in the file
+        told["missing"] = about.raw["missing"]
+    if task.classes:
+        told["classes"] = list(task.classes)
+    if task.positive is not None:
+        told |= {"positive": task.positive, "threshold": threshold}
+    return told
+
+
+def sample(about: Profile, contract: Facts, graph: bytes, rows: Path) -> tuple[Facts, Facts]:
+    """A request of a few rows, and the response of the graph to it, as it is served."""
+    import pyarrow.parquet as pq
+
+    table = next(pq.ParquetFile(rows).iter_batches(SAMPLE))
+    columns = {name: _plain(table.column(name).to_pylist(), role) for name, role in about.features}
+    arrays = signature.parse(_bytes(contract)).arrays(columns)
+    return {"inputs": columns}, {contract["output"]: runtime.run(runtime.session(graph), arrays).tolist()}
+
+
+def _plain(values: Sequence[Any], role: str) -> list[float | str | None]:
+    """Values as JSON has them: numbers, null for a missing one, dates (ISO 8601) and text."""
+    missing = "" if role == "categorical" else None
+    return [
+        missing if value is None or value != value else value.isoformat() if role == "date" else value
+        for value in values
+    ]
+
+
+def version(about: Profile, results: Results, own: PackageSettings, sections: Mapping[str, Section]) -> Facts:
+    """The record of this version: structure, data, process, figures, weights, environment, proof of the export.
+
+    Args:
+        sections: of the settings, that made the data.
+    """
+    process = {name: value for name, value in results.training.items() if name != "environment"}
+    told = ("source", "task", "target", "classes", "features", "rows", "splits", "content")
+    tensors = results.index["tensors"]
+    return {
+        "format": 1,
+        "name": own.name,
+        "description": own.description,
+        "intended_use": own.intended_use,
+        "limits": list(own.limits),
+        "licence": own.licence,
+        "structure": {key: results.index[key] for key in ("framework", "architecture", "structure")},
+        "data": {key: about.raw[key] for key in told},
+        "settings": {name: section.model_dump(mode="json") for name, section in sections.items()},
+        "process": process,
+        "metrics": results.metrics,
+        "evaluation": results.evaluation,
+        "weights": [{key: tensor[key] for key in ("name", "shape", "dtype", "sha256")} for tensor in tensors],
+        "export": {"parity": results.parity},
+        "environment": results.training["environment"],
+    }
+
+
+def requirements() -> str:
+    """All that the bundle needs to run."""
+    return "".join(f"{name}=={installed(name)}\n" for name in ("numpy", "onnxruntime"))
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _bytes(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()

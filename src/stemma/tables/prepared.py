@@ -1,0 +1,31 @@
+"""A checked table -> data/prepared, which `arrays` and `profile` read."""
+
+from pathlib import Path
+from typing import Any
+
+from stemma.files import swapped_folder
+from stemma.tables import encode, profile, statistics
+from stemma.tables.check import Checked
+from stemma.tables.columns import features
+from stemma.tables.settings import PrepareSettings, Table
+
+
+def write(folder: Path, checked: Checked, data: Table, settings: PrepareSettings) -> dict[str, Any]:
+    """Fit the encoder to the training rows, and write it with the profile and one Parquet file for each split.
+
+    Of each row they hold its position in the table, then its columns. A fault leaves the folder as it was.
+
+    Returns:
+        The profile.
+    """
+    table, splits = checked.table, checked.splits
+    encoder = encode.fit(table.iloc[splits["train"]], features(table, data), settings)
+    about = statistics.make(table, data, splits, encoder.blocks)
+    with swapped_folder(folder) as partial:
+        for name, rows in splits.items():
+            part = table.iloc[rows].reset_index(drop=True)
+            part.insert(0, about["row"], rows)
+            part.to_parquet(partial / f"{name}.parquet", index=False, compression="zstd")
+        (partial / encode.FILE).write_bytes(encoder.graph)
+        statistics.write(partial / profile.FILE, about)
+    return about

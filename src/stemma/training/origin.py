@@ -1,0 +1,43 @@
+"""Where a fit starts from: tensors that are drawn, or those of another version."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from stemma.errors import TrainingError
+from stemma.training.base import Model, State
+
+
+@dataclass(frozen=True)
+class Origin:
+    """
+    Attributes:
+        tensors: that are not drawn, by name.
+        told: which these are, for the record; None where all are drawn.
+    """
+
+    tensors: State = field(default_factory=dict)
+    told: Mapping[str, Any] | None = None
+
+
+def of(model: Model, revision: str, commit: str | None, arrays: Mapping[str, NDArray[Any]]) -> Origin:
+    """The tensors of another version that fit this network by name and shape, which is told.
+
+    Raises:
+        TrainingError: none fits.
+    """
+    own = {name: (tensor.shape, tensor.dtype) for name, tensor in model.network_weights().items()}
+    taken = {name: t for name, t in arrays.items() if own.get(name) == (t.shape, t.dtype)}
+    if not taken:
+        raise TrainingError(
+            f"train.init_from: no tensor of {revision} has a name and shape of this network",
+            run=f"stemma show {revision}",
+        )
+    drawn = sorted(own.keys() - taken.keys())
+    print(
+        f"note: {len(taken)} of {len(own)} tensors start from {revision}"
+        + (f"; drawn: {', '.join(drawn)}" * bool(drawn))
+    )
+    return Origin(taken, {"revision": revision, "commit": commit, "taken": sorted(taken), "drawn": drawn})

@@ -1,0 +1,56 @@
+"""What a person sees of a fit: learning curves in files, a bar on a terminal, and a line where it is interrupted."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dvclive import Live
+from scmrepo.exceptions import SCMError
+from tqdm import tqdm
+
+from stemma.errors import TrainingError
+from stemma.training.base import Epoch
+from stemma.training.settings import TrainSettings
+
+
+@contextmanager
+def watched(folder: Path, settings: TrainSettings, score: str, checkpoint: Path) -> Iterator[Callable[[Epoch], None]]:
+    """What to call after every epoch: it adds a point to each learning curve in the folder (DVCLive).
+
+    Args:
+        score: what the validation score is, as `Task.score`.
+        checkpoint: file of the last finished epoch.
+
+    Raises:
+        TrainingError: the Git repository cannot be read, or the fit was interrupted; with the way to go on.
+    """
+    if settings.resume and not checkpoint.exists():
+        print(f"note: {checkpoint} is not there, so training starts with the first epoch", file=sys.stderr)
+    live = _live(folder)
+    try:
+        with tqdm(total=settings.epochs, unit="epoch", disable=not sys.stderr.isatty()) as bar:
+            yield lambda epoch: _add(epoch, score, live, bar)
+    except KeyboardInterrupt:
+        kept = f"interrupted: the weights are as they were before, and {checkpoint} holds the last finished epoch"
+        raise TrainingError(kept, run="dvc exp run -S train.resume=true") from None
+    finally:
+        live.end()
+
+
+def _live(folder: Path) -> Live:
+    """DVCLive, with the files that dvc.yaml names and no dvc.yaml or experiment of its own."""
+    try:
+        return Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None)
+    except SCMError as error:
+        raise TrainingError(f"DVCLive cannot read this Git repository ({error})", run="git commit") from None
+
+
+def _add(epoch: Epoch, score: str, live: Live, bar: tqdm) -> None:
+    live.log_metric("train/loss", epoch.train_loss)
+    live.log_metric("validation/loss", epoch.validation_loss)
+    live.log_metric(f"validation/{score}", epoch.validation_score)
+    live.log_metric("train/learning_rate", epoch.rate)
+    live.next_step()
+    bar.set_postfix(loss=f"{epoch.train_loss:.4f}", validation=f"{epoch.validation_loss:.4f}")
+    bar.update()

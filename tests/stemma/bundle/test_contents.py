@@ -1,0 +1,51 @@
+"""The files of a bundle, from what the stages wrote."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from onnx import TensorProto, helper
+
+from stemma import task
+from stemma.bundle import contents
+from stemma.tables.profile import Profile
+
+ROLES = (("n", "numeric"), ("c", "categorical"), ("t", "date"), ("b", "boolean"))
+
+
+def graph() -> bytes:
+    """prediction = n + t, of columns of every kind."""
+    kinds = {"numeric": TensorProto.FLOAT, "boolean": TensorProto.FLOAT, "date": TensorProto.DOUBLE}
+    inputs = [helper.make_tensor_value_info(n, kinds.get(r, TensorProto.STRING), [None, 1]) for n, r in ROLES]
+    nodes = [
+        helper.make_node("Cast", ["t"], ["s"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["n", "s"], ["prediction"]),
+    ]
+    output = helper.make_tensor_value_info("prediction", TensorProto.FLOAT, [None, 1])
+    made = helper.make_graph(nodes, "sum", inputs, [output])
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
+
+
+def test_the_sample_has_the_values_of_json_and_what_the_graph_gives_for_them(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "n": [1.5, np.nan, 3.0, 4.0],
+            "c": pd.Categorical(["x", None, "", "y"]),
+            "t": np.array(["2024-02-29", "2024-02-29T12:30:01.5", "NaT", "NaT"], "datetime64[us]"),
+            "b": [1.0, 0.0, np.nan, 1.0],
+        }
+    )
+    frame.to_parquet(tmp_path / "test.parquet")
+    about = Profile(task.of("regression", (), None, 0.0, 1.0), "y", ROLES, 4, (), None, "row", {"missing": None})
+    request, response = contents.sample(about, contents.describe(about, None), graph(), tmp_path / "test.parquet")
+    assert request == {
+        "inputs": {
+            "n": [1.5, None, 3.0],
+            "c": ["x", "", ""],
+            "t": ["2024-02-29T00:00:00", "2024-02-29T12:30:01.500000", None],
+            "b": [1.0, 0.0, None],
+        }
+    }
+    seconds = np.float32(pd.Timestamp("2024-02-29").timestamp())
+    assert response["prediction"][0] == [float(np.float32(1.5) + seconds)]
+    assert np.isnan(response["prediction"][1:]).all()
