@@ -15,8 +15,9 @@ from stemma import versions, weights
 from stemma.errors import TrainingError
 from stemma.files import write_json
 from stemma.tables import arrays, profile
+from stemma.training import fit as training
 from stemma.training import networks
-from stemma.training.base import Epoch, Fit, Model, Problem, Rows, State
+from stemma.training.base import Epoch, Fit, Network, Problem, Rows, State
 from stemma.training.settings import TrainSettings
 
 PREPARED = Path("data/prepared")
@@ -30,18 +31,18 @@ def main() -> None:
     settings = load()
     about = profile.read(PREPARED)
     problem = Problem.of(about)
-    model = networks.create(NETWORKS, settings.model, problem, settings.train.threads)
+    network = networks.create(NETWORKS, settings.model, problem, settings.train.threads)
     train, validation = (arrays.read(PREPARED, name) for name in ("train", "validation"))
-    begin, origin = start_of(settings.train.init_from, model)
+    begin, origin = start_of(settings.train.init_from, network)
     with Curves(problem, settings.train.epochs) as curves:
-        fit = run(model, Rows(train.x, train.y), Rows(validation.x, validation.y), settings.train, curves, begin)
-    model.save(WEIGHTS)
-    made = record(settings, fit, model) | {"init_from": origin}
+        fit = run(network, Rows(train.x, train.y), Rows(validation.x, validation.y), settings.train, curves, begin)
+    network.save(WEIGHTS)
+    made = record(settings, fit, network) | {"init_from": origin}
     write_json(RECORD, made)
     CHECKPOINT.unlink()
 
 
-def start_of(revision: str | None, model: Model) -> tuple[State, dict[str, object] | None]:
+def start_of(revision: str | None, network: Network) -> tuple[State, dict[str, object] | None]:
     """The tensors of another version that fit this network by name and shape, and the report of what was taken.
 
     Raises:
@@ -51,7 +52,7 @@ def start_of(revision: str | None, model: Model) -> tuple[State, dict[str, objec
     if revision is None:
         return {}, None
     other = versions.tensors(".", revision)
-    own = {name: (tensor.shape, tensor.dtype) for name, tensor in model.network_weights().items()}
+    own = {name: (tensor.shape, tensor.dtype) for name, tensor in network.tensors().items()}
     taken = {name: t for name, t in other.arrays.items() if own.get(name) == (t.shape, t.dtype)}
     if not taken:
         raise TrainingError(
@@ -66,12 +67,14 @@ def start_of(revision: str | None, model: Model) -> tuple[State, dict[str, objec
     return taken, {"revision": revision, "commit": other.commit, "taken": sorted(taken), "drawn": drawn}
 
 
-def run(model: Model, train: Rows, validation: Rows, settings: TrainSettings, curves: "Curves", begin: State) -> Fit:
+def run(
+    network: Network, train: Rows, validation: Rows, settings: TrainSettings, curves: "Curves", begin: State
+) -> Fit:
     """The fit; an interrupt is told with the way to go on."""
     if settings.resume and not CHECKPOINT.exists():
         print(f"note: {CHECKPOINT} is not there, so training starts with the first epoch", file=sys.stderr)
     try:
-        return model.fit(train, validation, settings, CHECKPOINT, curves.add, begin)
+        return training.run(network, train, validation, settings, CHECKPOINT, curves.add, begin)
     except KeyboardInterrupt:
         kept = f"interrupted: {WEIGHTS} is as it was before, and {CHECKPOINT} holds the last finished epoch"
         raise TrainingError(kept, run="dvc exp run -S train.resume=true") from None
@@ -110,14 +113,14 @@ def _live() -> Live:
         raise TrainingError(f"DVCLive cannot read this Git repository ({error})", run="git commit") from None
 
 
-def record(settings: Settings, fit: Fit, model: Model) -> dict[str, object]:
+def record(settings: Settings, fit: Fit, network: Network) -> dict[str, object]:
     """How the network came to be: settings, epochs, environment. A run that was resumed leaves no trace of it."""
     buffers = {tensor.name for tensor in weights.index(WEIGHTS).tensors if tensor.buffer}
-    modules = ["numpy", "onnxruntime", *({"tensorflow": ["tensorflow", "keras"]}.get(model.framework, ["torch"]))]
+    modules = ["numpy", "onnxruntime", *({"tensorflow": ["tensorflow", "keras"]}.get(network.framework, ["torch"]))]
     packages = {name: importlib.import_module(name).__version__ for name in modules}
     return {
         "model": settings.model.model_dump(mode="json"),
-        "train": settings.train.model_dump(mode="json", exclude={"resume"}),
+        "train": settings.train.deciding(),
         "epochs_run": len(fit.epochs),
         "epoch_kept": fit.kept,
         "frozen": list(fit.frozen),
@@ -125,7 +128,7 @@ def record(settings: Settings, fit: Fit, model: Model) -> dict[str, object]:
         "environment": {
             "python": platform.python_version(),
             "platform": f"{platform.system()} {platform.machine()}",  # no host name: equal machines give equal bytes
-            "device": str(model.device),
+            "device": str(network.device),
             "packages": packages,
         },
     }
