@@ -7,8 +7,9 @@ from purchase_intent.settings import load
 from stemma import versions
 from stemma.files import write_json
 from stemma.tables import arrays, profile
+from stemma.training import fit as training
 from stemma.training import networks, origin, record
-from stemma.training.base import Model, Problem, Rows
+from stemma.training.base import Network, Problem, Rows
 from stemma.training.watch import watched
 
 PREPARED = Path("data/prepared")
@@ -21,20 +22,20 @@ RECORD = Path("reports/training.json")
 def main() -> None:
     settings = load()
     problem = Problem.of(profile.read(PREPARED))
-    model = networks.create(NETWORKS, settings.model, problem, settings.train.threads)
+    network = networks.create(NETWORKS, settings.model, problem, settings.train.threads)
     train, validation = (arrays.read(PREPARED, name) for name in ("train", "validation"))
     rows = Rows(train.x, train.y), Rows(validation.x, validation.y)
-    begin = start_of(model, settings.train.init_from)
+    begin = start_of(network, settings.train.init_from)
     with watched(CURVES, settings.train, problem.task.score, CHECKPOINT) as watch:
-        fit = model.fit(*rows, settings.train, CHECKPOINT, watch, begin.tensors)
-    model.save(WEIGHTS)
-    write_json(RECORD, record.make(model, fit, settings.train, begin, WEIGHTS))
+        fit = training.run(network, *rows, settings.train, CHECKPOINT, watch, begin.tensors)
+    network.save(WEIGHTS)
+    write_json(RECORD, record.make(network, fit, settings.train, begin, WEIGHTS))
     CHECKPOINT.unlink()
 
 
-def start_of(model: Model, revision: str | None) -> origin.Origin:
+def start_of(network: Network, revision: str | None) -> origin.Origin:
     """The tensors of the version that `train.init_from` names, else none."""
     if revision is None:
         return origin.Origin()
     other = versions.tensors(".", revision)
-    return origin.of(model, revision, other.commit, other.arrays)
+    return origin.of(network, revision, other.commit, other.arrays)

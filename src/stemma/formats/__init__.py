@@ -33,7 +33,7 @@ from stemma.settings import Chosen, Entry
 
 if TYPE_CHECKING:  # whoever loads settings, or runs a file in a process of its own, needs none of these
     from stemma.formats.settings import ExportSettings
-    from stemma.training.base import Floats, Model, Problem
+    from stemma.training.base import Floats, Network, Problem
 
 ENCODED = "encoded"
 ABOUT, ENCODER = "model.json", "encoder.onnx"  # beside a file that takes encoded rows
@@ -89,7 +89,7 @@ class Served:
         x: encoded test rows (rows, inputs).
     """
 
-    model: "Model"
+    model: "Network"
     entry: Entry
     encoder: bytes
     features: tuple[tuple[str, str], ...]

@@ -29,7 +29,7 @@ def write(served: Served, file: Path) -> None:
     """
     try:
         with silent():
-            served.model.network.save(file, include_optimizer=False)  # type: ignore[attr-defined]
+            served.model.built.save(file, include_optimizer=False)
     except Exception as error:  # what a layer of one's own can raise has no common base
         raise unwritable(file.suffix[1:], error) from error
     if file.suffix == ".keras":
@@ -42,7 +42,8 @@ def run(file: Path, arrays: Arrays, network: str, settings: str) -> Floats:
     loaded = keras.models.load_model(file, compile=False, safe_mode=True)
     x = arrays[ENCODED]
     parts = [loaded(x[start : start + CHUNK], training=False) for start in range(0, max(len(x), 1), CHUNK)]
-    return keras.ops.convert_to_numpy(keras.ops.concatenate(parts))
+    scores: Floats = keras.ops.convert_to_numpy(keras.ops.concatenate(parts))
+    return scores
 
 
 def _settle(file: Path) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -17,14 +17,14 @@ with contextlib.suppress(RuntimeError):  # it runs already, as the network's own
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def frozen(served: Served) -> Any:
+def frozen(served: Served) -> Callable[[Any], Any]:
     """A Keras network as a function of tensors: encoded rows (rows, inputs) -> scores (rows, outputs).
 
     Its variables are constants: a TFLite file would have to be told to fill them before the first row.
     """
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    network = served.model.network  # type: ignore[attr-defined]
+    network = served.model.built
     spec = tf.TensorSpec((None, served.problem.inputs), tf.float32, name="encoded")
     function = tf.function(lambda encoded: network(encoded, training=False), input_signature=[spec])
     constant = convert_variables_to_constants_v2(function.get_concrete_function())

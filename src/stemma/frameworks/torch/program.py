@@ -27,7 +27,7 @@ class Whole(nn.Module):
 
     def __init__(self, served: Served) -> None:
         super().__init__()
-        self.network = copy.deepcopy(served.model.network).cpu()  # type: ignore[attr-defined]
+        self.network = copy.deepcopy(served.model.built).cpu()
         self.task, self.temperature = served.problem.task, served.temperature
 
     def forward(self, encoded: Any) -> Any:
@@ -72,7 +72,8 @@ def run(file: Path, arrays: Arrays) -> Floats:
     x = torch.from_numpy(arrays[ENCODED])
     with torch.no_grad():
         parts = [network(x[start : start + CHUNK]) for start in range(0, max(len(x), 1), CHUNK)]
-    return torch.cat(parts).numpy()
+    given: Floats = torch.cat(parts).numpy()
+    return given
 
 
 def pickled(file: Path) -> list[str]:
