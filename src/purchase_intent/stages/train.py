@@ -4,7 +4,6 @@ from pathlib import Path
 
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
-from stemma import versions
 from stemma.files import write_json
 from stemma.tables import arrays, profile
 from stemma.training import fit as training
@@ -37,5 +36,7 @@ def start_of(network: Network, revision: str | None) -> origin.Origin:
     """The tensors of the version that `train.init_from` names, else none."""
     if revision is None:
         return origin.Origin()
+    from stemma import versions
+
     other = versions.tensors(".", revision)
     return origin.of(network, revision, other.commit, other.arrays)

@@ -17,18 +17,8 @@ from stemma.tables import files
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 # Hydra reads the first as values, not names; Windows has no files of the others.
-TAKEN = {
-    "null",
-    "true",
-    "false",
-    "nan",
-    "inf",
-    "con",
-    "prn",
-    "aux",
-    "nul",
-    *(f"{p}{n}" for p in ("com", "lpt") for n in range(10)),
-}
+TAKEN = {"null", "true", "false", "nan", "inf", "con", "prn", "aux", "nul"}
+TAKEN |= {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
 TRACKED = "data/raw"
 
 

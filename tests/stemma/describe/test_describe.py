@@ -335,6 +335,16 @@ def test_a_tracked_file_is_copied_and_kept_by_dvc(repository, tmp_path, capsys):
     assert not (repository / "conf/data/other.yaml").exists()
 
 
+@pytest.mark.parametrize(("link", "named"), [("conf", "conf/data/mine.yaml"), ("data", "data/raw/t.csv")])
+def test_nothing_is_written_through_a_link_that_leads_elsewhere(refused, project, tmp_path, link, named):
+    (tmp_path / "t.csv").write_text(PLAIN)
+    (tmp_path / "elsewhere").mkdir()
+    (project / link).symlink_to(tmp_path / "elsewhere")
+    told = f"error: {named} is not in the project: a link leads elsewhere"
+    assert refused(tmp_path / "t.csv", "y", "--track") == told
+    assert not any((tmp_path / "elsewhere").iterdir())
+
+
 def test_a_file_that_dvc_has_not_fetched_names_the_command(refused, tmp_path):
     (tmp_path / "t.csv.dvc").write_text("outs: []")
     path = tmp_path / "t.csv"

@@ -289,6 +289,20 @@ def test_no_kind_of_remote_starts_anything_with_all_that_dvc_knows_of_it(
         assert code == 1 or command == "show"
 
 
+def test_a_described_table_is_kept_in_the_cache_of_the_repository(
+    three_versions: World, tmp_path: Path, run: Run
+) -> None:
+    hostile = Hostile(tmp_path, three_versions)
+    hostile.world.write(".dvc/config", hostile.fill("[cache]\n    dir = {outside}/cache\n"))
+    hostile.world.commit("from a stranger")
+    assert run(hostile.world, "describe", *READS["describe"])[0] == 0
+    assert (hostile.world.folder / "data/raw/table.csv.dvc").is_file()
+    assert hostile.is_quiet()
+    hostile.world.write("data/raw/plain.csv", "another")
+    hostile.world.ok("dvc", "add", "data/raw/plain.csv")
+    assert not hostile.is_quiet()
+
+
 def test_a_restored_repository_starts_nothing(three_versions: World, tmp_path: Path, run: Run) -> None:
     hostile = Hostile(tmp_path, three_versions)
     hostile.world.write(".dvc/config", hostile.fill(CONFIG))
