@@ -100,6 +100,11 @@ def test_one_module_opens_a_repository_and_its_configuration_by_dvc(module: str)
     assert importers(module, "src/") == ["src/stemma/repo/trust.py"]
 
 
+@pytest.mark.parametrize("package", ["dvc", "dvc_data", "dvc_objects"])
+def test_one_room_knows_the_inside_of_dvc(package: str) -> None:
+    assert [path for path in importers(package, "src/") if not path.startswith("src/stemma/repo/")] == []
+
+
 def test_nobody_imports_a_stage() -> None:
     assert importers("purchase_intent.stages", "src/") == []
 

@@ -13,12 +13,12 @@ from stemma.registry import numbering
 from stemma.registry.history import TRAILER, Event, replay, versions_of
 from stemma.registry.numbering import Bump
 from stemma.registry.tags import Remote, Tag, TakenError, write
-from stemma.repo import registry
+from stemma.repo import locks, registry
 from stemma.repo.git import git
-from stemma.repo.lock import WAIT, held
 from stemma.repo.registry import MODEL
 from stemma.repo.repository import WEIGHTS, WORKSPACE, Repository, Version, opened
 
+WAIT = locks.WAIT_FOR_REGISTRY
 STAGE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9_/-]*[a-zA-Z0-9])?")  # GTO's rule
 Requirement = Literal["better", "not-worse"]
 Repo = Repository | Path | str
@@ -244,7 +244,7 @@ def _writing(repo: Repo, push: bool, wait: float) -> Iterator[tuple[Repository, 
     """The repository as it is while nobody else writes to its registry; what the Git remote knows is fetched first."""
     root = opened(repo).root
     remote = Remote(root, MODEL) if push else None
-    with held(root, wait):
+    with locks.registry(root, wait):
         if remote is not None:
             remote.fetch()
         yield Repository(root), remote

@@ -33,7 +33,7 @@ def check(version: Version, *, local: bool = False) -> None:
     absent = {
         wanted.path for wanted, place in duties if wanted.md5.endswith(".dir") and stores.read(wanted.md5) is None
     }
-    held = each(lambda duty: duty[1].holds(key(duty[0].md5)), duties)
+    held = each(lambda duty: duty[1].size(key(duty[0].md5)) is not None, duties)
     absent |= {wanted.path for (wanted, _), there in zip(duties, held, strict=True) if not there}
     if not absent:
         return

@@ -76,6 +76,11 @@ def _folder(root: Path, which: str) -> Path:
     return Path(git(root, "rev-parse", "--path-format=absolute", which).decode().removesuffix("\n"))
 
 
+def top(root: Path) -> Path:
+    """The top folder of this work tree; `root` may be below."""
+    return Path(git(root, "rev-parse", "--show-toplevel").decode().removesuffix("\n"))
+
+
 def at(commit: str, path: str) -> str:
     """A file of a commit as Git names it; the path is relative to the folder that Git runs in."""
     return f"{commit}:./{path}"
@@ -104,3 +109,34 @@ def ids(root: Path, names: Sequence[str]) -> list[str | None]:
     answer = git(root, "cat-file", "--batch-check=%(objectname)", stdin="".join(f"{name}\n" for name in names))
     lines = answer.decode(errors="replace").splitlines()
     return [None if line.endswith((" missing", " ambiguous")) else line for line in lines]
+
+
+def fields(stream: bytes) -> list[str]:
+    """What Git lists with `-z`."""
+    return stream.decode(errors="surrogateescape").split("\0")[:-1]
+
+
+def tree(root: Path, commit: str) -> dict[str, list[str]]:
+    """Mode, kind and id of each file, link and submodule of a commit, by its path from `root`."""
+    lines = [entry.partition("\t") for entry in fields(git(root, "ls-tree", "-r", "-z", commit))]
+    return {path: facts.split(" ") for facts, _, path in lines}
+
+
+def blobs(root: Path, commit: str) -> dict[str, str]:
+    """The id of each file of a commit, by its path from `root`, without links and submodules."""
+    return {path: facts[2] for path, facts in tree(root, commit).items() if facts[0].startswith("100")}
+
+
+def blob_ids(folder: Path, paths: Sequence[str]) -> dict[str, str]:
+    """The id of files of the work tree, line ends and filters as Git has them."""
+    there = [path for path in paths if (folder / path).is_file()]
+    odd = [path for path in there if "\n" in path or path.startswith('"') or path.endswith("\r") or _is_no_text(path)]
+    plain = [path for path in there if path not in odd]
+    answer = git(folder, "hash-object", "--stdin-paths", stdin="".join(f"{path}\n" for path in plain))
+    answer += b"".join(git(folder, "hash-object", "--", path) for path in odd)
+    return dict(zip([*plain, *odd], answer.decode().split(), strict=True))
+
+
+def _is_no_text(path: str) -> bool:
+    """Whether a name has bytes that are no UTF-8."""
+    return any("\udc80" <= letter <= "\udcff" for letter in path)

@@ -85,8 +85,8 @@ class Place(Protocol):
         """Remove a file; nothing happens where it is not there."""
         ...
 
-    def holds(self, key: str) -> bool:
-        """Whether there is something under a key; one small request."""
+    def size(self, key: str) -> int | None:
+        """Bytes of a file, None where it is not there; one small request."""
         ...
 
     def move(self, key: str, to: str) -> bool:
@@ -167,9 +167,9 @@ class Folder:
         with told(f"{self.name} ({self.url})"):
             self._at(key).unlink(missing_ok=True)
 
-    def holds(self, key: str) -> bool:
+    def size(self, key: str) -> int | None:
         with told(f"{self.name} ({self.url})"):
-            return (self.root / key).is_file()
+            return (self.root / key).stat().st_size if (self.root / key).is_file() else None
 
     def move(self, key: str, to: str) -> bool:
         source, target = self._at(key), self._at(to)
@@ -283,9 +283,13 @@ class Bucket:
             except FileNotFoundError as error:
                 _bucket_is_there(error)
 
-    def holds(self, key: str) -> bool:
+    def size(self, key: str) -> int | None:
         with self._asked():
-            return bool(self.fs.exists(self.path(key)))
+            try:
+                return int(self.fs.info(self.path(key))["size"])
+            except FileNotFoundError as error:
+                _bucket_is_there(error)
+                return None
 
     def move(self, key: str, to: str) -> bool:
         with self._asked():

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
-from stemma.repo import places
+from stemma.repo import locks, places
 from stemma.repo.git import commit_of, git
 from stemma.repo.inventory import take
-from stemma.repo.locking import held, locked
 from stemma.repo.parallel import each
 from stemma.repo.places import Folder, Place
 from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, Repository, Version, opened
@@ -83,7 +82,7 @@ def backup(
     stores = Stores(repository)
     to = None if encrypt is None else sealing.recipient(encrypt)
     with ExitStack() as stack:
-        stack.enter_context(locked(repository))
+        stack.enter_context(locks.dvc(repository))
         if isinstance(place, Folder):
             stack.enter_context(_alone(repository, place))
         before = manifest.load(place)
@@ -212,7 +211,7 @@ def _alone(repository: Repository, place: Folder) -> Iterator[None]:
         others = {path.name for path in place.root.iterdir()} - OURS
     if others and not (place.root / manifest.NAME).is_file():
         raise VersionError(f"{place.url} holds other things ({sorted(others)[0]}, ...): choose an empty folder")
-    with held(place.root / LOCK, place.url):
+    with locks.held(place.root / LOCK, place.url):
         for left in place.root.rglob(f".*{places.PARTIAL}"):
             left.unlink()
         yield

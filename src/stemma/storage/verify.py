@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from stemma.repo import places
+from stemma.repo import locks, places
 from stemma.repo.git import contents
 from stemma.repo.inventory import Inventory, Object, take
-from stemma.repo.locking import locked
 from stemma.repo.objects import is_object
 from stemma.repo.parallel import each
 from stemma.repo.places import Place
@@ -84,7 +83,7 @@ def verify(
     chosen = list(revisions) or ([] if all or experiments else ["HEAD"])
     versions = select(repository, chosen, all=all, experiments=experiments)
     stores = Stores(repository)
-    with locked(repository) if repair else nullcontext():
+    with locks.dvc(repository) if repair else nullcontext():
         inventory = take(repository, versions, stores.read)
         duties = stores.duties(inventory, only)
         found = _hashed(duties)

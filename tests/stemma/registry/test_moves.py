@@ -19,7 +19,7 @@ from s3 import served
 from stemma.errors import VersionError
 from stemma.registry import numbering
 from stemma.registry.moves import Judgement, roll_back
-from stemma.repo import lock
+from stemma.repo import locks
 from stemma.repo.repository import Repository
 from stemma.semver import precedence
 from version_worlds import World, network, new, parts
@@ -403,7 +403,7 @@ except StemmaError as error:
 
 
 def test_of_two_processes_in_one_clone_one_wins_and_the_other_is_told(world: World) -> None:
-    with lock.held(world.folder):
+    with locks.registry(world.folder):
         both = [start(world, sys.executable, "-c", WAITING, version) for version in (V1, V2)]
         assert [process.stdout.readline() for process in both if process.stdout] == ["ready\n"] * 2
     said = sorted((process.communicate(timeout=60)[0].strip() for process in both), key=len)
@@ -475,7 +475,7 @@ def test_an_unpushed_event_that_lost_its_name_is_named(world: World) -> None:
         stemma.promote(bob.folder, V3, "dev", push=True)
 
 
-HOLDING = "from stemma.repo import lock\nwith lock.held('.'):\n    print('ready', flush=True)\n    input()\n"
+HOLDING = "from stemma.repo import locks\nwith locks.registry('.'):\n    print('ready', flush=True)\n    input()\n"
 
 
 def test_a_lock_names_its_holder_and_goes_with_a_killed_process(world: World) -> None:
@@ -560,7 +560,7 @@ def test_wrong_words_get_one_line(registered: World, words: list[str], code: int
 def test_a_worktree_of_git_has_the_same_registry_and_lock(world: World, tmp_path: Path) -> None:
     other = tmp_path / "other"
     world.ok("git", "worktree", "add", "-q", str(other), "HEAD~1")
-    with lock.held(world.folder), pytest.raises(VersionError, match=r"the registry is in use"):
+    with locks.registry(world.folder), pytest.raises(VersionError, match=r"the registry is in use"):
         stemma.retire(other, V1, "old", wait=0)
     assert stemma.retire(other, V1, "old").tag in tags(world)
 

@@ -8,10 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from stemma.errors import VersionError
-from stemma.repo import places
+from stemma.repo import locks, places
 from stemma.repo.git import common_folder
-from stemma.repo.lock import held
-from stemma.repo.locking import locked
 from stemma.repo.parallel import each
 from stemma.repo.places import Place
 from stemma.repo.repository import Repository, opened
@@ -136,9 +134,9 @@ def _alone(
     registries = {common_folder(user.root): user.root for user in users.values()}  # work trees share one
     with ExitStack() as stack:
         for user in users.values():
-            stack.enter_context(locked(user))
+            stack.enter_context(locks.dvc(user))
         for root in registries.values():
-            stack.enter_context(held(root))
+            stack.enter_context(locks.registry(root))
         stack.enter_context(trash.alone(collected(stores, rules) if chosen is None else chosen))
         yield
 
@@ -167,7 +165,7 @@ def _complete(work: Work, stores: Stores) -> None:
     needed = [wanted for wanted in work.keep.promoted.objects.values() if wanted.remotes]  # others are made here
     elsewhere = [wanted for wanted in needed if wanted.md5 not in somewhere]
     duties = [(wanted, stores.remote(name)) for wanted in elsewhere for name in sorted(wanted.remotes, key=str)]
-    holding = each(lambda duty: duty[1] is not None and duty[1].holds(places.key(duty[0].md5)), duties)
+    holding = each(lambda duty: duty[1] is not None and duty[1].size(places.key(duty[0].md5)) is not None, duties)
     found = {wanted.md5 for (wanted, _), there in zip(duties, holding, strict=True) if there}
     lost = [wanted for wanted in elsewhere if wanted.md5 not in found]
     if lost:
@@ -196,7 +194,7 @@ def _verified(work: Work) -> int:
 
     def is_good(duty: tuple[Place, str]) -> bool:
         place, md5 = duty
-        return places.digest(place, md5) == md5 if place is cache else place.holds(places.key(md5))
+        return places.digest(place, md5) == md5 if place is cache else place.size(places.key(md5)) is not None
 
     for (place, md5), good in zip(duties, each(is_good, duties), strict=True):
         if not good:
@@ -213,6 +211,6 @@ def _not_needed(place: Place, found: trash.Bin, kept: frozenset[str]) -> None:
         VersionError: something is.
     """
     needed = [md5 for objects in found.objects.values() for md5 in objects if md5 in kept]
-    if any(not place.holds(places.key(md5)) for md5 in needed):
+    if any(place.size(places.key(md5)) is None for md5 in needed):
         what = f"{len(needed)} objects in the trash of the {place.name} are needed again: bring them back first"
         raise VersionError(what, run="stemma gc --undo")

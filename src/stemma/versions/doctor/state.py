@@ -178,7 +178,7 @@ def _in_remote(version: "Version", hashes: list[str]) -> set[str]:
         remote = places.remote(version.repository)
         if remote is None:
             raise Skipped("no default remote is set")
-        held = list(each(lambda md5: remote.holds(places.key(md5)), hashes))
+        held = list(each(lambda md5: remote.size(places.key(md5)) is not None, hashes))
     except VersionError as error:
         raise Skipped(f"the remote cannot be asked ({error.what})") from None
     return {md5 for md5, there in zip(hashes, held, strict=True) if there}

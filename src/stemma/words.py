@@ -1,0 +1,22 @@
+"""Words for messages: lists that end early, names that are near, errors of others in one line."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+SHOWN = 3
+
+
+def few(items: Sequence[str], most: int = SHOWN) -> str:
+    """The first of them, and how many more there are."""
+    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
+def near(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
+    """` (near: model@v1.2.0)`: the names that are nearest; empty where none is near."""
+    close = difflib.get_close_matches(name, list(known), n=most, cutoff=cutoff)
+    return f" (near: {', '.join(close)})" if close else ""
+
+
+def one_line(error: object, most: int = 200) -> str:
+    """What an error of somebody else's says."""
+    return f"{' '.join(str(error).split()):.{most}}"
