@@ -42,11 +42,12 @@ def register(
 
     Example: stemma register -m "More rows"
     """
-    from stemma.registry import moves
+    from stemma.registry.register import register
+    from stemma.registry.writing import Tagging
 
     if version is not None and bump is not None:
         raise typer.BadParameter("give it or --bump, not both", param_hint="--version")
-    made = moves.register(repository(), rev, version=version, bump=bump, why=why, sign=sign, push=push, wait=wait)
+    made = register(repository(), rev, version=version, bump=bump, why=why, tagging=Tagging(sign, push, wait))
     tell([made], True, push, as_json)
 
 
@@ -78,7 +79,8 @@ def promote(
 
     Example: stemma promote v1.2.0 prod --require better -m "Fewer false alarms"
     """
-    from stemma.registry import moves
+    from stemma.registry.promote import Judgement, promote
+    from stemma.registry.writing import Tagging
 
     given = {"--margin": margin, "--on": on, "--metric": metric}
     for option, value in given.items():
@@ -86,10 +88,9 @@ def promote(
             raise typer.BadParameter("it goes with --require", param_hint=option)
     if margin is not None and require != "not-worse":
         raise typer.BadParameter("it goes with --require not-worse", param_hint="--margin")
-    judgement = None if require is None else moves.Judgement(require, margin, on, metric)
-    made = moves.promote(
-        repository(), version, stage, why=why, judgement=judgement, local=local, sign=sign, push=push, wait=wait
-    )
+    judgement = None if require is None else Judgement(require, margin, on, metric)
+    tagging = Tagging(sign, push, wait)
+    made = promote(repository(), version, stage, why=why, judgement=judgement, local=local, tagging=tagging)
     if require is not None and made.before is None and not as_json:
         typer.echo(f"{stage} was empty: there was nothing to compare with")
     tell([made], why is not None, push, as_json)
@@ -107,9 +108,10 @@ def demote(
 
     Example: stemma demote prod -m "Taken out of service"
     """
-    from stemma.registry import moves
+    from stemma.registry.promote import demote
+    from stemma.registry.writing import Tagging
 
-    made = moves.demote(repository(), name, why=why, sign=sign, push=push, wait=wait)
+    made = demote(repository(), name, why=why, tagging=Tagging(sign, push, wait))
     tell(made, why is not None, push, as_json)
 
 
@@ -125,9 +127,10 @@ def retire(
 
     Example: stemma retire v1.0.0 --why "Trained on the wrong rows"
     """
-    from stemma.registry import moves
+    from stemma.registry.register import retire
+    from stemma.registry.writing import Tagging
 
-    made = moves.retire(repository(), version, why, sign=sign, push=push, wait=wait)
+    made = retire(repository(), version, why, tagging=Tagging(sign, push, wait))
     tell([made], True, push, as_json)
 
 

@@ -83,13 +83,14 @@ def _fits(rev: str | None, stage: str | None, abort: bool, moving: dict[str, boo
 
 def _stage(stage: str, rev: str | None, dry_run: bool, why: str | None, local: bool, push: bool, as_json: bool) -> None:
     from stemma.cli.registry import tell
-    from stemma.registry import moves
+    from stemma.registry import promote
+    from stemma.registry.writing import Tagging
 
     if dry_run:
-        target = moves.would_hold(repository(), stage, rev)
+        target = promote.would_hold(repository(), stage, rev)
         show_json({"stage": stage, "version": target}) if as_json else typer.echo(f"{stage} would go back to {target}")
         return
-    made = moves.roll_back(repository(), stage, rev, why=why, local=local, push=push)
+    made = promote.roll_back(repository(), stage, rev, why=why, local=local, tagging=Tagging(push=push))
     tell([made], why is not None, push, as_json)
 
 
