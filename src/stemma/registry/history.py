@@ -9,8 +9,6 @@
 Tags written by `gto` are events too.
 """
 
-import difflib
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,8 +18,10 @@ from typing import Literal
 
 from stemma.errors import VersionError
 from stemma.repo import registry
+from stemma.repo.git import run
 from stemma.repo.registry import Registry
 from stemma.repo.repository import Repository, opened
+from stemma.words import near
 
 Kind = Literal["Registered", "Promoted", "RolledBack", "Demoted", "Retired"]
 Signature = Literal["good", "bad", "none"]
@@ -167,8 +167,7 @@ def _parted(event: registry.Event) -> tuple[str, list[str]]:
 
 def _no_stage(known: Registry, stage: str) -> VersionError:
     stages = sorted({event.says.stage for event in known.events if event.says.stage is not None})
-    near = difflib.get_close_matches(stage, stages, n=1)
-    hint = f" (near: {near[0]})" if near else f" (there are: {', '.join(stages)})" if stages else ""
+    hint = near(stage, stages) or (f" (there are: {', '.join(stages)})" if stages else "")
     return VersionError(f"nothing was ever promoted to {stage!r}{hint}", run="stemma history")
 
 
@@ -189,7 +188,8 @@ def _signature(root: Path, tag: registry.Event) -> tuple[Signature, str | None]:
         return "none", None
     if tag.inner != tag.tag:  # Git does not look at the name, and a signed tag can be copied under another one
         return "bad", f"it was signed as {tag.inner}"
-    done = subprocess.run(["git", "verify-tag", tag.object], cwd=root, capture_output=True, text=True)
-    told = [line.removeprefix("gpg: ").removeprefix("error: ") for line in done.stderr.splitlines() if line.strip()]
+    done = run(root, "verify-tag", tag.object)
+    lines = done.stderr.decode(errors="replace").splitlines()
+    told = [line.removeprefix("gpg: ").removeprefix("error: ") for line in lines if line.strip()]
     good = next((line for line in told if line.startswith("Good ")), None)
     return ("bad", "; ".join(told) or None) if done.returncode else ("good", good or (told[-1] if told else None))

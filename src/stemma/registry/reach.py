@@ -6,8 +6,7 @@ from stemma.repo.parallel import each
 from stemma.repo.places import Place, key
 from stemma.repo.repository import Version
 from stemma.repo.stores import Stores
-
-SHOWN = 3
+from stemma.words import few
 
 
 def check(version: Version, *, local: bool = False) -> None:
@@ -38,9 +37,8 @@ def check(version: Version, *, local: bool = False) -> None:
     if not absent:
         return
     names = sorted(absent)
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     where = "the cache" if local else "the remote"
-    what = f"{where} lacks {len(names)} of {len(needed)} objects of {version.name}: {', '.join(names[:SHOWN])}{more}"
+    what = f"{where} lacks {len(names)} of {len(needed)} objects of {version.name}: {few(names)}"
     raise VersionError(what, run="dvc repro" if local else "dvc push --all-commits")
 
 

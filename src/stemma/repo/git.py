@@ -6,7 +6,7 @@ commands that read is switched off where that costs nobody anything; docs/trust.
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stemma.errors import VersionError
@@ -20,7 +20,30 @@ WITH_HOOKS = ("git", *(word for setting in _QUIET for word in ("-c", setting))) 
 GIT = (*WITH_HOOKS, "-c", f"core.hooksPath={os.devnull}")
 
 
-def git(root: Path, *arguments: str, stdin: str | None = None, index: Path | None = None) -> bytes:
+def run(
+    root: Path,
+    *words: str,
+    stdin: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    hooks: bool = False,
+) -> subprocess.CompletedProcess[bytes]:
+    """A Git command, which may fail.
+
+    Args:
+        environment: that it has beside this process's. hooks: the user's are run, as to tag and push.
+
+    Raises:
+        VersionError: Git is not installed.
+    """
+    command = [*(WITH_HOOKS if hooks else GIT), *words]
+    given = None if stdin is None else stdin.encode()
+    try:
+        return subprocess.run(command, cwd=root, env=os.environ | (environment or {}), input=given, capture_output=True)
+    except FileNotFoundError:
+        raise VersionError("git is not installed, and versions are read from it") from None
+
+
+def git(root: Path, *words: str, stdin: str | None = None, index: Path | None = None) -> bytes:
     """Standard output of a Git command.
 
     Args:
@@ -29,15 +52,10 @@ def git(root: Path, *arguments: str, stdin: str | None = None, index: Path | Non
     Raises:
         VersionError: Git is not installed, or the command failed; with Git's own first line.
     """
-    given = None if stdin is None else stdin.encode()
-    environment = None if index is None else os.environ | {"GIT_INDEX_FILE": str(index)}
-    try:
-        done = subprocess.run([*GIT, *arguments], cwd=root, env=environment, input=given, capture_output=True)
-    except FileNotFoundError:
-        raise VersionError("git is not installed, and versions are read from it") from None
+    done = run(root, *words, stdin=stdin, environment={"GIT_INDEX_FILE": str(index)} if index else None)
     if done.returncode:
         told = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
-        raise VersionError(f"git {arguments[0]} failed in {root} ({told[0].removeprefix('fatal: ')})")
+        raise VersionError(f"git {words[0]} failed in {root} ({told[0].removeprefix('fatal: ')})")
     return done.stdout
 
 

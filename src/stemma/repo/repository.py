@@ -9,7 +9,6 @@ kept: no checkout, no write to the cache, no touch of the work tree. Every objec
     version.bytes("reports/predictions.parquet")
 """
 
-import difflib
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from stemma.repo import lockfile, registry, trust
 from stemma.repo.git import at, commit_of, contents, git
 from stemma.repo.lockfile import Entry
 from stemma.repo.objects import Objects, is_object
+from stemma.words import near, one_line
 
 if TYPE_CHECKING:
     from stemma.weights import Index
@@ -141,9 +141,7 @@ class Repository:
         commit = self.registry.find(name) if moves else None
         commit = commit or commit_of(self.root, name) or self.registry.find(name) or self._experiment(name)
         if commit is None:
-            near = difflib.get_close_matches(name, self.names(), n=3)
-            hint = f" (near: {', '.join(near)})" if near else ""
-            raise VersionError(f"no revision is named {name!r}{hint}", run="stemma log --all")
+            raise VersionError(f"no revision is named {name!r}{near(name, self.names(), 3)}", run="stemma log --all")
         return Revision(name, commit)
 
     def version(self, name: str) -> "Version":
@@ -458,8 +456,8 @@ class Version:
         except Exception as error:  # DVC and the libraries of each kind of remote have no common error
             if isinstance(error, FileNotFoundError) or isinstance(error.__cause__, FileNotFoundError):
                 raise VersionError(missing, run=run) from None
-            told = " ".join(str(error).split()) or type(error).__name__
-            raise VersionError(f"{missing[: missing.index(' is ')]} cannot be fetched ({told:.300})") from error
+            told = one_line(error, 300) or type(error).__name__
+            raise VersionError(f"{missing[: missing.index(' is ')]} cannot be fetched ({told})") from error
 
     @cached_property
     def _files_of_dvc(self) -> Any:
@@ -480,7 +478,7 @@ class Version:
         return f"dvc fetch --all-commits {entry.path}"
 
     def _damaged(self, path: str, reason: object) -> VersionError:
-        return VersionError(f"{path} of {self.name} is damaged ({' '.join(str(reason).split()):.200})")
+        return VersionError(f"{path} of {self.name} is damaged ({one_line(reason)})")
 
 
 def opened(repo: Repository | Path | str) -> Repository:

@@ -25,10 +25,10 @@ from stemma.repo.trouble import told
 from stemma.storage import manifest, sealing
 from stemma.storage.manifest import Manifest
 from stemma.storage.selection import select
+from stemma.words import few
 
 REFS = ("refs/heads", "refs/remotes", "refs/tags", "refs/exps")
 KEPT = "refs/stemma/kept/"  # versions of an earlier backup that no branch or tag holds any more
-SHOWN = 3
 LOCK = ".lock"
 OURS = {manifest.NAME, manifest.GIT, "objects", "sealed", LOCK}
 
@@ -141,8 +141,7 @@ class _Work:
         found = dict(zip(missing, each(self._copy, missing), strict=True))
         lost = [paths.get(md5, md5) for md5, size in found.items() if size is None]
         if lost:
-            more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
-            what = f"no place holds a good copy of {', '.join(lost[:SHOWN])}{more}: the earlier backup stands as it was"
+            what = f"no place holds a good copy of {few(lost)}: the earlier backup stands as it was"
             raise VersionError(what, run="stemma verify --all")
         return {md5: size for md5, size in found.items() if size is not None}
 

@@ -17,8 +17,7 @@ from stemma.repo.stores import Stores
 from stemma.storage.gc import trash
 from stemma.storage.gc.keep import Rules
 from stemma.storage.gc.plan import Plan, Work, collected, fit, kept_by_all, others, prepare
-
-SHOWN = 3
+from stemma.words import few
 
 
 @dataclass(frozen=True)
@@ -170,8 +169,7 @@ def _complete(work: Work, stores: Stores) -> None:
     lost = [wanted for wanted in elsewhere if wanted.md5 not in found]
     if lost:
         paths = sorted({wanted.path for wanted in lost if wanted.versions.keys() & lost[0].versions.keys()})
-        more = f" and {len(paths) - SHOWN} more" * (len(paths) > SHOWN)
-        what = f"no place has {', '.join(paths[:SHOWN])}{more} of {next(iter(lost[0].versions))}"
+        what = f"no place has {few(paths)} of {next(iter(lost[0].versions))}"
         in_trash = lost[0].md5 in trash.look(stores.cache).keys
         run = "stemma gc --undo" if in_trash else "stemma verify --all --repair"
         raise VersionError(f"{what}: nothing is collected before it is back", run=run)

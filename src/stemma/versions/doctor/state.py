@@ -8,11 +8,10 @@ from stemma.repo import lockfile
 from stemma.repo.git import at, git, ids
 from stemma.repo.repository import WEIGHTS
 from stemma.versions.doctor.finding import Finding, Skipped
+from stemma.words import few
 
 if TYPE_CHECKING:
     from stemma.repo.repository import Version
-
-SHOWN = 3
 
 
 def conf_is_composed(version: "Version") -> Iterator[Finding]:
@@ -28,7 +27,7 @@ def conf_is_composed(version: "Version") -> Iterator[Finding]:
         return
     if differences:
         yield Finding(
-            "error", "conf", "params.yaml is not what conf/ says", _listed([str(one) for one in differences]),
+            "error", "conf", "params.yaml is not what conf/ says", few([str(one) for one in differences]),
             "run `stemma conf sync`, or `stemma conf adopt`",
         )  # fmt: skip
 
@@ -42,7 +41,7 @@ def results_are_of_these_settings(version: "Version") -> Iterator[Finding]:
         moved = [key for key, value in ran.items() if _look_up(version.settings, key) != value]
         if moved:
             yield Finding(
-                "error", "results", f"stage {stage} ran with other settings than params.yaml has", _listed(moved),
+                "error", "results", f"stage {stage} ran with other settings than params.yaml has", few(moved),
                 "run `dvc repro`",
             )  # fmt: skip
 
@@ -72,7 +71,7 @@ def objects_are_in_reach(version: "Version") -> Iterator[Finding]:
     missing = [] if missing and version.repository.objects.elsewhere and _remote_has(version, missing) else missing
     if missing:
         yield Finding(
-            "error", "objects", f"{len(missing)} files are neither in the cache nor in a remote", _listed(missing),
+            "error", "objects", f"{len(missing)} files are neither in the cache nor in a remote", few(missing),
             "run `dvc fetch` where the remote can be reached, or `dvc repro` to make them again",
         )  # fmt: skip
 
@@ -86,7 +85,7 @@ def remote_is_complete(version: "Version") -> Iterator[Finding]:
     missing = [name for name, md5 in objects if md5 not in there]
     if missing:
         yield Finding(
-            "warning", "remote", f"{len(missing)} files are not in the remote", _listed(missing),
+            "warning", "remote", f"{len(missing)} files are not in the remote", few(missing),
             f"run `{_push(version)}`",
         )  # fmt: skip
 
@@ -115,7 +114,7 @@ def environment_is_the_recorded_one(version: "Version") -> Iterator[Finding]:
     ]
     if differing:
         yield Finding(
-            "warning", "environment", "this environment is not the recorded one", _listed(differing, len(differing)),
+            "warning", "environment", "this environment is not the recorded one", few(differing, len(differing)),
             "install its pins: pip install -c requirements.lock of that revision",
         )  # fmt: skip
 
@@ -197,8 +196,3 @@ def _look_up(settings: Mapping[str, Any], key: str) -> Any:
 def _plain(text: str) -> str:
     """A version without its build, such as +cpu."""
     return str(text).partition("+")[0]
-
-
-def _listed(items: list[str], most: int = SHOWN) -> str:
-    more = f" and {len(items) - most} more" if len(items) > most else ""
-    return ", ".join(items[:most]) + more
