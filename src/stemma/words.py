@@ -17,6 +17,12 @@ def near(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) ->
     return f" (near: {', '.join(close)})" if close else ""
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` (did you mean roc_auc?)`: the name that was meant, where one is near."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
 def one_line(error: object, most: int = 200) -> str:
     """What an error of somebody else's says."""
     return f"{' '.join(str(error).split()):.{most}}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, Report, in_bytes, show, show_json
+from stemma.cli.output import AsJson, Report, answer, in_bytes
 
 if TYPE_CHECKING:
     from stemma.storage.backup import Backup
@@ -42,7 +42,7 @@ def backup(
     found = backup(
         repository(), destination, revisions or (), stages=stage or (), experiments=experiments, encrypt=encrypt
     )
-    show_json(found) if as_json else show(backed_up(found), False)
+    answer(found, lambda: backed_up(found), as_json)
 
 
 def restore(
@@ -61,7 +61,7 @@ def restore(
     from stemma.storage.restore import restore
 
     found = restore(source, destination, key=key)
-    show_json(found) if as_json else show(restored(found), False)
+    answer(found, lambda: restored(found), as_json)
 
 
 def key(

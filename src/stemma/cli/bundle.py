@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, show, show_json
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
@@ -33,11 +33,9 @@ def build(
     from stemma.versions import release
 
     made = release.release(repository(), rev, output)
-    if as_json:
-        show_json(made)
-    else:
-        number = made.version or "not registered"
-        typer.echo(f"{made.path}: {made.name}, {number}, {made.bytes:,} bytes, SHA-256 {made.sha256}")
+    number = made.version or "not registered"
+    told = f"{made.path}: {made.name}, {number}, {made.bytes:,} bytes, SHA-256 {made.sha256}"
+    answer(made, lambda: [told], as_json)
 
 
 @app.command()
@@ -86,10 +84,7 @@ def verify(
         if not is_version(at_least):
             raise typer.BadParameter(f"{at_least[1:]} is no version such as 1.2.0", param_hint="--at-least")
     found = check(bundle, key, at_least)
-    if as_json:
-        show_json(found)
-    else:
-        show(_clean(_verified(found)), as_md)
+    answer(found, lambda: _clean(_verified(found)), as_json, as_md)
 
 
 @app.command()
@@ -179,10 +174,7 @@ def diff(
     from stemma.bundle.difference import difference
 
     found = difference(open_bundle(a), open_bundle(b), (str(a), str(b)))
-    if as_json:
-        show_json(found)
-    else:
-        show(_clean(_different(found, as_md)), as_md)
+    answer(found, lambda: _clean(_different(found, as_md)), as_json, as_md)
 
 
 # What is shown.

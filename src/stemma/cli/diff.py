@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsMarkdown, Report, Table, show, show_json
+from stemma.cli.output import AsMarkdown, Report, Table, answer
 
 if TYPE_CHECKING:
     from stemma.versions.diff import Difference
@@ -51,10 +51,7 @@ def diff(
         from stemma.versions.diff.plot import draw
 
         draw(found, plot)
-    if as_json:
-        show_json(found)
-    else:
-        show(report(found, everything, as_md), as_md)
+    answer(found, lambda: report(found, everything, as_md), as_json, as_md)
 
 
 def report(found: "Difference", everything: bool, markdown: bool) -> Report:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
 
 if TYPE_CHECKING:
     from stemma.versions.doctor import Diagnosis
@@ -24,10 +24,7 @@ def doctor(
     from stemma.versions.doctor import doctor
 
     found = doctor(repository(), revision)
-    if as_json:
-        show_json(found)
-    else:
-        show(report(found, as_md), as_md)
+    answer(found, lambda: report(found, as_md), as_json, as_md)
     raise typer.Exit(0 if found.is_sound(strict) else 1)
 
 

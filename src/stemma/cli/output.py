@@ -5,7 +5,7 @@
 
     def command(..., as_json: AsJson = False, as_md: AsMarkdown = False) -> None:
         found = versions.compare(...)
-        show_json(found) if as_json else show(report(found), as_md)
+        answer(found, lambda: report(found), as_json, as_md)
 
 In a pipe or a pager nothing is cut, wrapped or coloured. On a terminal, tables that are too wide for it are wrapped
 inside their cells.
@@ -16,7 +16,7 @@ import json
 import math
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
@@ -45,6 +45,14 @@ class Table:
 
 
 Report = Sequence["str | Table"]
+
+
+def answer(found: Any, report: Callable[[], Report], as_json: bool, as_md: bool = False, **more: Any) -> None:
+    """Print what a command found: itself, and `more`, as JSON; else its report."""
+    if as_json:
+        show_json(found, **more)
+    else:
+        show(report(), as_md)
 
 
 def show(parts: Report, markdown: bool) -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stemma.cli.compare import Margin
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
 
 if TYPE_CHECKING:
     from stemma.registry.history import Event, History
@@ -58,10 +59,7 @@ def promote(
         Literal["better", "not-worse"] | None,
         typer.Option(help="Compare with the version that is there now, and refuse otherwise."),
     ] = None,
-    margin: Annotated[
-        float | None,
-        typer.Option(min=0.0, help="With not-worse: the loss that is shown to be smaller than this, at 95 %."),
-    ] = None,
+    margin: Margin = None,
     on: Annotated[
         Path | None, typer.Option(metavar="DATA", help="Compare on this CSV or Parquet file, not on the test rows.")
     ] = None,
@@ -149,10 +147,7 @@ def history(
     from stemma.registry.history import history
 
     found = history(repository(), stage, verify=verify)
-    if as_json:
-        show_json(found)
-    else:
-        show(report(found), as_md)
+    answer(found, lambda: report(found), as_json, as_md)
     raise typer.Exit(1 if found.is_sound is False else 0)
 
 

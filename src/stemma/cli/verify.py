@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, in_bytes, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_bytes
 
 if TYPE_CHECKING:
     from stemma.storage.verify import Fault, Verification
@@ -48,10 +48,7 @@ def verify(
         repair=repair,
         only=None if only is None else only.value,
     )
-    if as_json:
-        show_json(found, is_whole=found.is_whole)
-    else:
-        show(report(found), as_md)
+    answer(found, lambda: report(found), as_json, as_md)
     raise typer.Exit(0 if found.is_whole else 1)
 
 

@@ -87,21 +87,8 @@ def backup(
             stack.enter_context(_alone(repository, place))
         before = manifest.load(place)
         _is_the_same(repository, place, before, encrypt)
-        inventory = take(repository, chosen, stores.read)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=_made(stores.scratch))))
-        work = _Work(repository, stores, place, before, encrypt, to, scratch)
-        sizes, copied = work.objects({md5: found.path for md5, found in inventory.objects.items()})
-        done = work.manifest(chosen, sizes)
-    return Backup(
-        place=place.url,
-        versions=tuple(done.versions.values()),
-        objects=len(sizes),
-        size=sum(sizes.values()),
-        copied=len(copied),
-        copied_size=sum(sizes[md5] for md5 in copied),
-        written=done != before,
-        notes=(*inventory.notes, *_not_committed(repository)),
-    )
+        return _Work(repository, stores, place, before, encrypt, to, scratch).backup(chosen)
 
 
 @dataclass(frozen=True)
@@ -115,6 +102,22 @@ class _Work:
     recipient: str | None
     to: Any
     scratch: Path
+
+    def backup(self, chosen: Sequence[Version]) -> Backup:
+        """Copy versions: their objects first, then what makes them a backup."""
+        inventory = take(self.repository, chosen, self.stores.read)
+        sizes, copied = self.objects({md5: found.path for md5, found in inventory.objects.items()})
+        done = self.manifest(chosen, sizes)
+        return Backup(
+            place=self.place.url,
+            versions=tuple(done.versions.values()),
+            objects=len(sizes),
+            size=sum(sizes.values()),
+            copied=len(copied),
+            copied_size=sum(sizes[md5] for md5 in copied),
+            written=done != self.before,
+            notes=(*inventory.notes, *_not_committed(self.repository)),
+        )
 
     def objects(self, wanted: Mapping[str, str]) -> tuple[dict[str, int], list[str]]:
         """The bytes of each object in the backup, earlier ones too, and which were copied now.

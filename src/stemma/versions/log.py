@@ -16,8 +16,8 @@ from stemma.errors import VersionError
 from stemma.repo import lockfile
 from stemma.repo.git import at, commit_of, contents, git, ids
 from stemma.repo.repository import EVALUATION, INDEX, METRICS, PARAMS, PREPARED, TRAINING, WEIGHTS, Repository, opened
-from stemma.versions.compare import nearest
 from stemma.versions.figures import main_figure, told
+from stemma.words import nearest, one_line
 
 CODE = "src"
 LETTERS = {"S": "structure", "P": "parameters", "D": "data", "T": "settings", "C": "code"}
@@ -180,8 +180,8 @@ class History:
             try:
                 found[lock] = lockfile.outputs((content or b"").decode())
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                told = " ".join(str(error).split())
-                self.notes.append(f"dvc.lock of {commit[:7]} cannot be read ({told:.100}): its model is not shown")
+                why = one_line(error, 100)
+                self.notes.append(f"dvc.lock of {commit[:7]} cannot be read ({why}): its model is not shown")
         return found
 
     def _reduce(self) -> None:
