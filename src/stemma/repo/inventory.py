@@ -6,12 +6,12 @@ so that a thousand versions take seconds.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stemma.errors import VersionError
 from stemma.repo import lockfile
-from stemma.repo.git import at, contents, git, ids
+from stemma.repo.git import at, contents, fields, git, ids
 from stemma.repo.repository import Repository, Revision, Version
 from stemma.words import one_line
 
@@ -102,6 +102,21 @@ def take(
         nowhere = Version(repository, Revision(name, ""))  # Git takes "" for its index
         taken.add(nowhere, {path: (f"{name} {path}", content) for path, content in own_files.items()})
     return taken.inventory()
+
+
+def on_disk(folder: Path) -> dict[str, bytes]:
+    """The files that name objects as they lie in a work tree: those that Git knows, and new ones.
+
+    DVC too leaves out what Git is to ignore.
+    """
+    listed = fields(git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard"))
+    return {name: (folder / name).read_bytes() for name in listed if matters(name) and (folder / name).is_file()}
+
+
+def matters(path: str) -> bool:
+    """Whether a file may name objects."""
+    name = path.rpartition("/")[2]
+    return name in ("dvc.lock", "dvc.yaml") or (name.endswith(".dvc") and name != ".dvc")
 
 
 class _Taken:

@@ -5,7 +5,6 @@ with outputs.opened(Repository(".")) as ours:
     ours.changed()           # outputs that are not what dvc.lock says
 """
 
-import hashlib
 import logging
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from stemma import names
 from stemma.errors import VersionError
 from stemma.repo import places, trust
 from stemma.repo.inventory import listing
+from stemma.repo.objects import md5_of
 from stemma.repo.places import Place
 from stemma.repo.repository import Repository
 from stemma.repo.stores import Stores
@@ -280,13 +280,8 @@ def is_in(path: str, outputs: Iterable[str]) -> bool:
 
 def hashed(paths: Iterable[Path]) -> list[str]:
     """The MD5 of files, every byte read, some files at a time."""
-
-    def one(path: Path) -> str:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(one, paths))
+        return list(pool.map(md5_of, paths))
 
 
 def _path(out: Any) -> str:

@@ -9,7 +9,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -102,31 +102,44 @@ class Place(Protocol):
         ...
 
 
-class Folder:
+class _Told:
+    """A place whose refusals are told in one line."""
+
+    name: str
+    url: str
+
+    def _told(self) -> AbstractContextManager[None]:
+        return told(f"{self.name} ({self.url})")
+
+    def _asked(self) -> AbstractContextManager[None]:
+        return self._told()
+
+    def _chunks(self, file: Any) -> Iterator[bytes]:
+        with self._asked(), file:
+            while block := file.read(BLOCK):
+                yield block
+
+
+class Folder(_Told):
     """A place on a disk. `mode` is given to what is put there; None leaves the user's default."""
 
     def __init__(self, root: Path, name: str, mode: int | None = None) -> None:
         self.root, self.name, self.url, self.mode = root, name, str(root), mode
 
     def chunks(self, key: str) -> Iterator[bytes] | None:
-        with told(f"{self.name} ({self.url})"):
+        with self._told():
             try:
                 file = open_plain(self.root / key)
             except FileNotFoundError:
                 return None
         return self._chunks(file)
 
-    def _chunks(self, file: Any) -> Iterator[bytes]:
-        with told(f"{self.name} ({self.url})"), file:
-            while block := file.read(BLOCK):
-                yield block
-
     def sizes(self, folder: str) -> dict[str, int]:
         return {key: facts.size for key, facts in self.stored(folder).items()}
 
     def stored(self, folder: str) -> dict[str, Stored]:
         found = {}
-        with told(f"{self.name} ({self.url})"):
+        with self._told():
             for file in (self.root / folder).rglob("*"):
                 with suppress(FileNotFoundError):  # another process moved it meanwhile
                     if file.is_file() and not file.name.endswith(PARTIAL):
@@ -135,7 +148,7 @@ class Folder:
         return found
 
     def names(self) -> list[str]:
-        with told(f"{self.name} ({self.url})"):
+        with self._told():
             next(self.root.iterdir(), None)  # a folder that may not be read is no error to rglob
             files = (file for file in self.root.rglob("*") if file.is_file())
             return [file.relative_to(self.root).as_posix() for file in islice(files, SOME)]
@@ -152,7 +165,7 @@ class Folder:
 
     def put(self, key: str, file: Path, md5: str | None = None) -> None:
         target = self._at(key)
-        with told(f"{self.name} ({self.url})"):
+        with self._told():
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}{PARTIAL}")  # two may write one object
             try:
@@ -165,16 +178,16 @@ class Folder:
                 partial.unlink(missing_ok=True)
 
     def delete(self, key: str) -> None:
-        with told(f"{self.name} ({self.url})"):
+        with self._told():
             self._at(key).unlink(missing_ok=True)
 
     def size(self, key: str) -> int | None:
-        with told(f"{self.name} ({self.url})"):
+        with self._told():
             return (self.root / key).stat().st_size if (self.root / key).is_file() else None
 
     def move(self, key: str, to: str) -> bool:
         source, target = self._at(key), self._at(to)
-        with told(f"{self.name} ({self.url})"):
+        with self._told():
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 source.replace(target)
@@ -187,7 +200,7 @@ class Folder:
         yield self.root / key
 
 
-class Bucket:
+class Bucket(_Told):
     """A place behind a network, through the file system that DVC uses for it."""
 
     def __init__(self, open_it: Callable[[], Any], root: str, name: str, url: str) -> None:
@@ -198,7 +211,7 @@ class Bucket:
     def fs(self) -> Any:
         """fsspec's file system."""
         if self._fs is None:
-            with told(f"{self.name} ({self.url})"):
+            with self._told():
                 self._fs = self._open()
         return self._fs
 
@@ -210,26 +223,27 @@ class Bucket:
     def _asked(self) -> Iterator[None]:
         """`told`, with the reason: an answer to HEAD says 403 and no more; that to a listing says why."""
         try:
-            with told(f"{self.name} ({self.url})"):
+            with self._told():
                 yield
         except VersionError as error:
             if code(error) == "403":
                 self.names()
             raise
 
-    def chunks(self, key: str) -> Iterator[bytes] | None:
+    @contextmanager
+    def _if_there(self) -> Iterator[None]:
+        """Nothing where the file is not there; an error where the bucket is not: s3fs raises the same for both."""
         with self._asked():
             try:
-                file = self.fs.open(self.path(key), "rb", block_size=PIECE, cache_type="readahead")
+                yield
             except FileNotFoundError as error:
-                _bucket_is_there(error)
-                return None
-        return self._chunks(file)
+                if code(error) == "NoSuchBucket":
+                    raise
 
-    def _chunks(self, file: Any) -> Iterator[bytes]:
-        with self._asked(), file:
-            while block := file.read(BLOCK):
-                yield block
+    def chunks(self, key: str) -> Iterator[bytes] | None:
+        with self._if_there():
+            return self._chunks(self.fs.open(self.path(key), "rb", block_size=PIECE, cache_type="readahead"))
+        return None
 
     def sizes(self, folder: str) -> dict[str, int]:
         found = self._found(folder)
@@ -242,13 +256,10 @@ class Bucket:
         return dict(zip(self._relative(found), facts, strict=True))
 
     def _found(self, folder: str) -> dict[str, Any]:
-        with self._asked():
+        with self._if_there():
             self.fs.invalidate_cache()
-            try:
-                return dict(self.fs.find(self.path(folder), detail=True))
-            except FileNotFoundError as error:
-                _bucket_is_there(error)
-                return {}
+            return dict(self.fs.find(self.path(folder), detail=True))
+        return {}
 
     def _modified(self, facts: Mapping[str, Any]) -> float:
         when = next((facts[name] for name in MODIFIED if facts.get(name) is not None), None)
@@ -257,7 +268,7 @@ class Bucket:
         return when.timestamp() if isinstance(when, datetime) else float(when)
 
     def names(self) -> list[str]:
-        with told(f"{self.name} ({self.url})"):
+        with self._told():
             bucket, _, prefix = self.root.lstrip("/").partition("/")
             if not hasattr(self.fs, "call_s3"):
                 return self._relative(self.fs.find(self.root, maxdepth=4))
@@ -278,31 +289,23 @@ class Bucket:
             self.fs.put_file(str(file), self.path(key), **limit)
 
     def delete(self, key: str) -> None:
-        with self._asked():
-            try:
-                self.fs.rm_file(self.path(key))
-            except FileNotFoundError as error:
-                _bucket_is_there(error)
+        with self._if_there():
+            self.fs.rm_file(self.path(key))
 
     def size(self, key: str) -> int | None:
-        with self._asked():
-            try:
-                return int(self.fs.info(self.path(key))["size"])
-            except FileNotFoundError as error:
-                _bucket_is_there(error)
-                return None
+        with self._if_there():
+            return int(self.fs.info(self.path(key))["size"])
+        return None
 
     def move(self, key: str, to: str) -> bool:
-        with self._asked():
+        with self._if_there():
             try:
                 self.fs.cp_file(self.path(key), self.path(to))
-                self.fs.rm_file(self.path(key))
-            except FileNotFoundError as error:
-                _bucket_is_there(error)
-                return False
             except NotImplementedError:
                 raise VersionError(f"{self.name} ({self.url}) cannot copy a file within itself") from None
-        return True
+            self.fs.rm_file(self.path(key))
+            return True
+        return False
 
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path]:
@@ -448,9 +451,3 @@ def _copy(reader: Any, writer: Any) -> str:
 def _check(found: str, md5: str | None, file: Path) -> None:
     if md5 is not None and found != md5.removesuffix(".dir"):
         raise VersionError(f"{file} is damaged: it does not hold the object {md5}")
-
-
-def _bucket_is_there(error: FileNotFoundError) -> None:
-    """Tell a file that is not there from a bucket that is not there: s3fs raises the same for both."""
-    if code(error) == "NoSuchBucket":
-        raise error

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from stemma import names
 from stemma.errors import VersionError, WeightsError
-from stemma.files import open_plain, read_plain
+from stemma.files import read_plain
 from stemma.repo import lockfile, registry, trust
 from stemma.repo.git import at, commit_of, contents, git
 from stemma.repo.lockfile import Entry
-from stemma.repo.objects import Objects, is_object
+from stemma.repo.objects import Objects, is_object, md5_of
 from stemma.words import near, one_line
 
 if TYPE_CHECKING:
@@ -508,11 +508,11 @@ def _on_disk(root: Path, path: str) -> Output | None:
     """A file or a folder of the work tree, hashed as DVC does."""
     place = root / _inside(path)
     if place.is_file():
-        return Output(path, _md5(place), place.stat().st_size, None, dict)
+        return Output(path, md5_of(place), place.stat().st_size, None, dict)
     if not place.is_dir():
         return None
     files = {
-        file.relative_to(place).as_posix(): (_md5(file), file.stat().st_size)
+        file.relative_to(place).as_posix(): (md5_of(file), file.stat().st_size)
         for file in sorted(place.rglob("*"))
         if file.is_file()
     }
@@ -525,8 +525,3 @@ def _inside(path: str) -> str:
     if not names.inside(path):
         raise VersionError(f"{path!r} is no path of a file in the repository")
     return path
-
-
-def _md5(path: Path) -> str:
-    with open_plain(path) as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

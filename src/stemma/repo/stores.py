@@ -8,6 +8,7 @@ from stemma.errors import VersionError
 from stemma.repo import places
 from stemma.repo.inventory import Inventory, Object
 from stemma.repo.objects import is_object
+from stemma.repo.parallel import each
 from stemma.repo.places import Folder, Place
 from stemma.repo.repository import Repository
 
@@ -47,6 +48,13 @@ class Stores:
             for place in required:
                 if place is not None:
                     found[wanted.md5, place.name] = (wanted, place)
+        return list(found.values())
+
+    def lacking(self, inventory: Inventory, only: Side | None = None) -> list[Object]:
+        """The objects that a place which must hold them does not hold, on the side asked for; nothing is read."""
+        duties = self.duties(inventory, only)
+        sizes = each(lambda duty: duty[1].size(places.key(duty[0].md5)), duties)
+        found = {wanted.md5: wanted for (wanted, _), size in zip(duties, sizes, strict=True) if size is None}
         return list(found.values())
 
     def holding(self, md5: str) -> Iterator[Place]:

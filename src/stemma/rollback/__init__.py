@@ -183,7 +183,7 @@ def _begin(version: Version, outputs: Outputs, commit: bool, stash: bool) -> Rol
     steps.fetch(found.revision, found._new, found.fetch, outputs)
     if set(outputs.changed()) - set(found.unsaved):
         raise VersionError("outputs changed while objects were fetched; nothing was moved", run="dvc status")
-    steps.keep(outputs, found)
+    steps.save(outputs, found)
     stashing = stash and bool(found.unsaved)
     last = steps.stashed(root) if stashing else None
     note = Journal(found.revision, found.commit, found.before, commit, found._untracked, stashing, last)

@@ -45,7 +45,7 @@ def fetch(name: str, new: Kept, absent: Mapping[str, str], outputs: Outputs) -> 
         pass
 
 
-def keep(outputs: Outputs, plan: Plan) -> None:
+def save(outputs: Outputs, plan: Plan) -> None:
     """The outputs that are to go, into the cache where it lacks them: the way back must be there.
 
     Raises:

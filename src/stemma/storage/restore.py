@@ -13,6 +13,7 @@ from stemma.files import swapped_folder, write_text
 from stemma.names import in_bundle
 from stemma.repo import outputs, places
 from stemma.repo.git import git
+from stemma.repo.objects import md5_of
 from stemma.repo.parallel import each
 from stemma.repo.places import Place
 from stemma.repo.repository import Repository
@@ -128,7 +129,7 @@ def _objects(opener: _Opener, cache: Place, scratch: Path) -> None:
     def fill(md5: str) -> None:
         name = opener.manifest.object_key(md5)
         with opener.file(name, scratch) as file:
-            if not _holds(file, md5):
+            if md5_of(file) != md5.removesuffix(".dir"):
                 raise VersionError(f"{opener.place.url}/{name} is damaged: it does not hold what its name says")
             cache.put(places.key(md5), file, md5)
 
@@ -148,12 +149,6 @@ def _outputs_stay(opener: _Opener, folder: Path) -> None:
             what = outputs.astray(folder, restored.of(head))
         if what:
             raise VersionError(f"{opener.place.url}: {what}")
-
-
-def _holds(file: Path, md5: str) -> bool:
-    with file.open("rb") as reader:
-        found = hashlib.file_digest(reader, lambda: hashlib.md5(usedforsecurity=False))
-    return found.hexdigest() == md5.removesuffix(".dir")
 
 
 def _without_remote(folder: Path, found: Manifest) -> list[str]:

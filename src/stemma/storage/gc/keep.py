@@ -17,8 +17,8 @@ from typing import Literal
 
 from stemma.errors import VersionError
 from stemma.repo import journal, places, registry
-from stemma.repo.git import commit_of, contents, git, ids
-from stemma.repo.inventory import Inventory, take
+from stemma.repo.git import commit_of, contents, fields, git, ids
+from stemma.repo.inventory import Inventory, matters, on_disk, take
 from stemma.repo.objects import is_object
 from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, Repository, Revision, Version
 from stemma.repo.stores import Stores
@@ -283,32 +283,19 @@ def _loose(root: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
     Experiments that run outside the work tree have theirs in .dvc/tmp/exps.
     """
     for folder in work_trees(root):
-        yield WORK_TREE if folder == root else f"the work tree {folder}", _on_disk(folder)
+        yield WORK_TREE if folder == root else f"the work tree {folder}", on_disk(folder)
         for stage, files in _staged(folder).items():
             yield f"the index of {folder}" + (f", {SIDES[stage]}" if stage in SIDES else ""), files
     for place in sorted((root / ".dvc" / "tmp" / "exps").rglob(".git")):
-        yield f"a running experiment, {place.parent.name}", _on_disk(place.parent)
-
-
-def _on_disk(folder: Path) -> dict[str, bytes]:
-    """Those that Git knows, and new ones; DVC too leaves out what Git is to ignore."""
-    asked = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    names = git(folder, *asked).decode(errors="replace").split("\0")
-    return {name: (folder / name).read_bytes() for name in names if _matters(name) and (folder / name).is_file()}
+        yield f"a running experiment, {place.parent.name}", on_disk(place.parent)
 
 
 def _staged(folder: Path) -> dict[str, dict[str, bytes]]:
     """Files of the index by their stage: "0", or "1" to "3" in a merge."""
-    listed = git(folder, "ls-files", "-z", "--stage").decode(errors="replace").split("\0")
-    lines = [line.partition("\t") for line in listed]
-    entries = [(facts.split(" "), name) for facts, _, name in lines if _matters(name)]
+    lines = [line.partition("\t") for line in fields(git(folder, "ls-files", "-z", "--stage"))]
+    entries = [(facts.split(" "), name) for facts, _, name in lines if matters(name)]
     texts = contents(folder, [facts[1] for facts, _ in entries])
     found: dict[str, dict[str, bytes]] = {}
     for (facts, name), text in zip(entries, texts, strict=True):
         found.setdefault(facts[2], {})[name] = text or b""
     return found
-
-
-def _matters(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    return name in ("dvc.lock", "dvc.yaml") or (name.endswith(".dvc") and name != ".dvc")

@@ -16,7 +16,7 @@ from stemma.repo.repository import Repository, opened
 from stemma.repo.stores import Stores
 from stemma.storage.gc import trash
 from stemma.storage.gc.keep import Rules
-from stemma.storage.gc.plan import Plan, Work, collected, fit, kept_by_all, others, prepare
+from stemma.storage.gc.planning import Plan, Work, collected, fit, kept_by_all, others, prepare
 from stemma.words import few
 
 
