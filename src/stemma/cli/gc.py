@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_bytes
-from stemma.words import few
+from stemma.text import few
 
 if TYPE_CHECKING:
     from stemma.storage.gc import Collected, Moved, Plan, Rules

@@ -21,7 +21,7 @@ from stemma.repo import registry
 from stemma.repo.git import run
 from stemma.repo.registry import Registry
 from stemma.repo.repository import Repository, opened
-from stemma.words import near
+from stemma.text import near
 
 Kind = Literal["Registered", "Promoted", "RolledBack", "Demoted", "Retired"]
 Signature = Literal["good", "bad", "none"]

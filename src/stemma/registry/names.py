@@ -9,7 +9,7 @@ from stemma.registry.history import versions_of
 from stemma.repo import registry
 from stemma.repo.registry import MODEL
 from stemma.repo.repository import WORKSPACE, Repository
-from stemma.words import near
+from stemma.text import near
 
 STAGE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9_/-]*[a-zA-Z0-9])?")  # GTO's rule
 

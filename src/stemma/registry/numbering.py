@@ -12,7 +12,7 @@ from stemma.errors import VersionError
 from stemma.repo.registry import Registry
 from stemma.repo.repository import Version
 from stemma.semver import is_version, precedence
-from stemma.words import few
+from stemma.text import few
 
 Bump = Literal["major", "minor", "patch"]
 FIRST = "v1.0.0"

@@ -4,7 +4,7 @@ from stemma.errors import VersionError
 from stemma.repo.inventory import take
 from stemma.repo.repository import Version
 from stemma.repo.stores import Stores
-from stemma.words import few
+from stemma.text import few
 
 
 def check(version: Version, *, local: bool = False) -> None:

@@ -9,7 +9,7 @@ from stemma.registry.writing import PLAIN, Repo, Tagging, message, writing
 from stemma.repo.git import git
 from stemma.repo.registry import MODEL
 from stemma.repo.repository import WEIGHTS, WORKSPACE, Repository, Version
-from stemma.words import few
+from stemma.text import few
 
 
 def register(

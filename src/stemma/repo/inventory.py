@@ -13,7 +13,7 @@ from stemma.errors import VersionError
 from stemma.repo import lockfile
 from stemma.repo.git import at, contents, fields, git, ids
 from stemma.repo.repository import Repository, Revision, Version
-from stemma.words import one_line
+from stemma.text import one_line
 
 Read = Callable[[str], bytes | None]  # an object's bytes by its MD5, right ones, or None
 _MATTERS = ("dvc.lock", "dvc.yaml", "*.dvc")

@@ -22,7 +22,7 @@ from stemma.repo.objects import md5_of
 from stemma.repo.places import Place
 from stemma.repo.repository import Repository
 from stemma.repo.stores import Stores
-from stemma.words import few, one_line
+from stemma.text import few, one_line
 
 THREADS = 8
 

@@ -23,7 +23,7 @@ from stemma.names import unlinked
 from stemma.repo.objects import file_system
 from stemma.repo.repository import Repository
 from stemma.repo.trouble import code, told
-from stemma.words import one_line
+from stemma.text import one_line
 
 OBJECTS = "files/md5"
 BLOCK = 1 << 20  # bytes read at a time from a disk

@@ -24,7 +24,7 @@ from stemma.repo import lockfile, registry, trust
 from stemma.repo.git import at, commit_of, contents, git
 from stemma.repo.lockfile import Entry
 from stemma.repo.objects import Objects, is_object, md5_of
-from stemma.words import near, one_line
+from stemma.text import near, one_line
 
 if TYPE_CHECKING:
     from stemma.weights import Index

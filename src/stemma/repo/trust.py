@@ -25,7 +25,7 @@ from stemma.errors import VersionError
 from stemma.files import write_text
 from stemma.repo.allowed import Claim, claim_of, parted, place
 from stemma.repo.git import commit_of, contents, fields, git
-from stemma.words import few, one_line
+from stemma.text import few, one_line
 
 RUN = "stemma trust"
 LEVELS = {"repo": ".dvc/config", "local": ".dvc/config.local"}  # that a clone or a commit can bring

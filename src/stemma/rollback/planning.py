@@ -13,7 +13,7 @@ from stemma.repo import places
 from stemma.repo.git import blob_ids, blobs, fields, git, own_folder, top, tree
 from stemma.repo.outputs import THREADS, Kept, Outputs, astray, hashed, is_in
 from stemma.repo.repository import WEIGHTS, Version
-from stemma.words import few
+from stemma.text import few
 
 IN_PROGRESS = {
     "MERGE_HEAD": ("merge", "git merge --abort"),

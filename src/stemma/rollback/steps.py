@@ -16,7 +16,7 @@ from stemma.repo.outputs import Kept, Outputs, astray, hashed, is_in
 from stemma.repo.parallel import each
 from stemma.repo.trouble import told
 from stemma.rollback.planning import Plan
-from stemma.words import few
+from stemma.text import few
 
 DVC_PARTIAL = re.compile(r"\.[0-9A-Za-z_-]{22}\.tmp")  # what DVC copies to before it renames
 TRAILER = "Stemma-Rollback-To"

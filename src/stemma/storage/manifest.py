@@ -14,7 +14,7 @@ from stemma import names
 from stemma.errors import VersionError
 from stemma.repo import journal, places
 from stemma.repo.places import Place
-from stemma.words import one_line
+from stemma.text import one_line
 
 NAME = "manifest.json"
 GIT = "git"

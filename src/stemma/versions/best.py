@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 from stemma.errors import VersionError
 from stemma.repo.repository import Repository, Revision, Version, opened
+from stemma.text import nearest
 from stemma.versions.compare import bundle_bytes, figure, measure, other_rows, parameters, signed
 from stemma.versions.constraints import NAMES, Constraint, parse
 from stemma.versions.figures import higher_is_better, main_figure
 from stemma.versions.log import Entry, flat, log
-from stemma.words import nearest
 
 RESAMPLES = 1000
 NORMAL = 1.959964  # of a 95 % interval

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from stemma.errors import StemmaError
 from stemma.repo.repository import Repository, Version, opened
-from stemma.words import nearest
+from stemma.text import nearest
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,8 +16,8 @@ from stemma.errors import VersionError
 from stemma.repo import lockfile
 from stemma.repo.git import at, commit_of, contents, git, ids
 from stemma.repo.repository import EVALUATION, INDEX, METRICS, PARAMS, PREPARED, TRAINING, WEIGHTS, Repository, opened
+from stemma.text import nearest, one_line
 from stemma.versions.figures import main_figure, told
-from stemma.words import nearest, one_line
 
 CODE = "src"
 LETTERS = {"S": "structure", "P": "parameters", "D": "data", "T": "settings", "C": "code"}

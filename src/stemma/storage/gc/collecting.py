@@ -17,7 +17,7 @@ from stemma.repo.stores import Stores
 from stemma.storage.gc import trash
 from stemma.storage.gc.keep import Rules
 from stemma.storage.gc.planning import Plan, Work, collected, fit, kept_by_all, others, prepare
-from stemma.words import few
+from stemma.text import few
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from stemma.errors import WeightsError
 from stemma.files import open_plain
 from stemma.repo.objects import md5_of
 from stemma.repo.repository import WEIGHTS, Version
+from stemma.text import one_line
 from stemma.versions.diff.structure import Part
 from stemma.versions.diff.tensors import Moved
 from stemma.weights import Tensor
-from stemma.words import one_line
 
 SLICE = 4 * 1024 * 1024  # bytes of a tensor that are looked at together
 Array = NDArray[Any]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from stemma.errors import StemmaError, VersionError, WeightsError
 from stemma.repo.inventory import Inventory, Object, on_disk, take
 from stemma.repo.repository import WEIGHTS
+from stemma.text import few
 from stemma.versions.doctor.finding import Finding, Skipped
-from stemma.words import few
 
 if TYPE_CHECKING:
     from stemma.repo.repository import Version
