@@ -49,7 +49,9 @@ def inspect(bundle: File, as_json: AsJson = False, as_md: AsMarkdown = False) ->
 
     found = open_bundle(bundle)
     if as_json:
-        show_json({"path": bundle, "registered": found.registered, "signed": found.is_signed} | _facts(found))
+        files = {name: len(data) for name, data in sorted(found.files.items())}
+        facts = {"signature": found.signature, "record": found.record, "files": files}
+        show_json({"path": bundle, "registered": found.registered, "signed": found.is_signed} | facts)
     else:
         with reading(RECORD):
             show(_clean(_about(found, bundle)), as_md)
@@ -192,11 +194,6 @@ def _clean(report: Report) -> Report:
 
 def _plain(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def _facts(bundle: "Bundle") -> dict[str, Any]:
-    files = {name: len(data) for name, data in sorted(bundle.files.items())}
-    return {"signature": bundle.signature, "record": bundle.record, "files": files}
 
 
 def _about(bundle: "Bundle", path: Path) -> Report:

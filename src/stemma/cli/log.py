@@ -56,7 +56,8 @@ def log(
         typer.echo(f"no version: {why}")
     elif as_md:
         drawn = [] if graph == Graph.ascii else [f"```{graph}\n{_drawn(found, graph)}\n```"]
-        show([*drawn, _table(found), _legend(found)], markdown=True)
+        table = Table(_headers(found), _rows(found), left=None)
+        show([*drawn, table, _legend(found)], markdown=True)
     elif graph == Graph.ascii:
         typer.echo("\n".join([*_lines(found), "", _legend(found)]))
     else:
@@ -98,10 +99,6 @@ def _lines(found: "Log") -> list[str]:
         width = shutil.get_terminal_size().columns
         return [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]
     return lines
-
-
-def _table(found: "Log") -> Table:
-    return Table(_headers(found), _rows(found), left=None)
 
 
 def _headers(found: "Log") -> tuple[str, ...]:

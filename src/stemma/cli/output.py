@@ -68,7 +68,8 @@ def show_json(found: Any, **more: Any) -> None:
 def plain(value: Any) -> Any:
     """A frozen object as JSON has it: its fields, then its properties, but for names that start with an underscore."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        properties = [name for kind in type(value).__mro__ for name, what in vars(kind).items() if _is_property(what)]
+        found = [named for kind in type(value).__mro__ for named in vars(kind).items()]
+        properties = [name for name, what in found if isinstance(what, property)]
         names = [*(field.name for field in dataclasses.fields(value)), *properties]
         return {name: plain(getattr(value, name)) for name in names if not name.startswith("_")}
     if isinstance(value, Mapping):
@@ -94,10 +95,6 @@ def in_bytes(size: int | None) -> str:
     return f"{number:.1f} GB"
 
 
-def _is_property(what: object) -> bool:
-    return isinstance(what, property)
-
-
 def _text(part: "str | Table", markdown: bool) -> str:
     if isinstance(part, str):
         return part
@@ -107,7 +104,8 @@ def _text(part: "str | Table", markdown: bool) -> str:
 
 
 def _markdown(table: Table) -> list[str]:
-    cells = [tuple(_in_markdown(cell) for cell in row) for row in (table.headers, *table.rows)]
+    rows = (table.headers, *table.rows)
+    cells = [tuple(cell.replace("|", "\\|").replace("\n", " ") for cell in row) for row in rows]
     widths = _widths(cells)
     rule = [
         ":" + "-" * max(width - 1, 2) if place < table.texts else "-" * max(width - 1, 2) + ":"
@@ -115,10 +113,6 @@ def _markdown(table: Table) -> list[str]:
     ]
     lines = [f"| {' | '.join(_placed(row, widths, table.texts))} |" for row in cells]
     return [lines[0], f"| {' | '.join(rule)} |", *lines[1:]]
-
-
-def _in_markdown(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", " ")
 
 
 def _aligned(table: Table) -> list[str]:

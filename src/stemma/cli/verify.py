@@ -7,11 +7,10 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_bytes
+from stemma.text import few
 
 if TYPE_CHECKING:
-    from stemma.storage.verify import Fault, Verification
-
-MOST = 3  # versions named in a row
+    from stemma.storage.verify import Verification
 
 
 class Side(StrEnum):
@@ -59,7 +58,7 @@ def report(found: "Verification") -> Report:
     parts: list[str | Table] = [f"{counted} in {' and '.join(found.places) or 'no place'}: {_verdict(found)}"]
     if found.faults:
         rows = [
-            (each.path, _named(each.versions), each.place, _state(each), each.md5)
+            (each.path, few(each.versions), each.place, f"{each.state}{', repaired' * each.repaired}", each.md5)
             for each in sorted(found.faults, key=lambda fault: (fault.place, fault.path))
         ]
         parts.append(Table(("path", "version", "place", "state", "md5"), rows, left=None))
@@ -81,15 +80,6 @@ def _verdict(found: "Verification") -> str:
         )
         if count
     )
-
-
-def _state(fault: "Fault") -> str:
-    return f"{fault.state}, repaired" if fault.repaired else fault.state
-
-
-def _named(versions: tuple[str, ...]) -> str:
-    more = f" and {len(versions) - MOST} more" if len(versions) > MOST else ""
-    return ", ".join(versions[:MOST]) + more
 
 
 def _remedy(found: "Verification") -> str:

@@ -74,7 +74,9 @@ class Stores:
     @property
     def scratch(self) -> Path:
         """A folder for what passes through, ignored by Git and DVC."""
-        return self.repository.root / ".dvc" / "tmp" / "stemma"
+        folder = self.repository.root / ".dvc" / "tmp" / "stemma"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
 
 def _there(place: Place | None) -> Place | None:

@@ -87,7 +87,7 @@ def backup(
             stack.enter_context(_alone(repository, place))
         before = manifest.load(place)
         _is_the_same(repository, place, before, encrypt)
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=_made(stores.scratch))))
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=stores.scratch)))
         return _Work(repository, stores, place, before, encrypt, to, scratch).backup(chosen)
 
 
@@ -255,8 +255,3 @@ def _refs(repository: Repository, versions: Sequence[str]) -> tuple[dict[str, st
 def _not_committed(repository: Repository) -> list[str]:
     changed = git(repository.root, "status", "--porcelain", "--untracked-files=normal").decode().splitlines()
     return [f"{len(changed)} changes are not committed, and not in the backup"] if changed else []
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -40,7 +40,8 @@ def select(
             raise VersionError("the workspace is no version: commit it first", run="git commit")
         found.setdefault(version.commit, version)
     tips = [*_tips(repository), Revision("HEAD", commit_of(repository.root, "HEAD"))] if all else []
-    for revision in [*tips, *(_experiments(repository) if experiments else ())]:
+    named = repository.experiments.items() if experiments else ()
+    for revision in [*tips, *(Revision(name, commit) for name, commits in named for commit in commits)]:
         found.setdefault(str(revision.commit), Version(repository, revision))
     return tuple(found.values())
 
@@ -61,7 +62,3 @@ def _tips(repository: Repository) -> list[Revision]:
     lines = git(repository.root, "for-each-ref", asked, *TIPS).decode().splitlines()
     refs = [line.split(" ", 2) for line in lines]
     return [Revision(ref.split("/", 2)[2], commit) for commit, ref, alias in refs if not alias]  # origin/HEAD is one
-
-
-def _experiments(repository: Repository) -> list[Revision]:
-    return [Revision(name, commit) for name, commits in repository.experiments.items() for commit in commits]

@@ -86,7 +86,7 @@ def verify(
     with locks.dvc(repository) if repair else nullcontext():
         inventory = take(repository, versions, stores.read)
         duties = stores.duties(inventory, only)
-        found = _hashed(duties)
+        found = list(each(_looked_at, duties))
         faults = [fault for fault, _ in found if fault is not None]
         if repair:
             faults = [_repaired(fault, stores) for fault in faults]
@@ -101,12 +101,8 @@ def verify(
     )
 
 
-def _hashed(duties: Sequence[tuple[Object, Place]]) -> list[tuple[Fault | None, int]]:
-    """The fault of each object in its place, if any, and the bytes read."""
-    return list(each(_looked_at, duties))
-
-
 def _looked_at(duty: tuple[Object, Place]) -> tuple[Fault | None, int]:
+    """The fault of an object in its place, if any, and the bytes read."""
     wanted, place = duty
     found, size = places.weighed(place, wanted.md5)
     if found == wanted.md5:

@@ -278,12 +278,13 @@ def _parts(history: History, versions: Sequence[str]) -> Iterator[Parts]:
     content = dict(zip(blobs, contents(root, blobs), strict=True))
     for place, commit in enumerate(versions):
         metrics, training = (_json(content.get(column[place] or "")) for column in files)
+        started = told(training, "init_from", "commit")
         yield Parts(
             settings=settings[place],
             code=code[place],
             network=_network(_index(history.repository, history.commits[commit].weights)),
             metrics=flat(metrics),
-            init_from=_init_from(training),
+            init_from=started if isinstance(started, str) else None,
         )
 
 
@@ -324,11 +325,6 @@ def flat(metrics: Any, prefix: str = "") -> dict[str, float]:
         return {name: value for key, item in metrics.items() for name, value in flat(item, f"{prefix}.{key}").items()}
     number = isinstance(metrics, int | float) and not isinstance(metrics, bool)
     return {prefix.removeprefix("."): float(metrics)} if number and prefix else {}
-
-
-def _init_from(training: Any) -> str | None:
-    commit = told(training, "init_from", "commit")
-    return commit if isinstance(commit, str) else None
 
 
 def _main(root: Path, commit: str, metrics: Iterable[str]) -> str | None:

@@ -166,9 +166,9 @@ def _commits(repository: Repository, rules: Rules, far: Sequence[clone.Far], now
             yield Kept(name, asked, "asked")
     for (model, version), commit in known.registered.items():
         yield Kept(f"{model}@{version}", commit, "registered")
-    refs = _refs(root)
-    far_refs = {f"{each.remote}:{each.ref}": each.id for each in far}
-    there = _peeled(root, far_refs)
+    here = git(root, "for-each-ref", "--format=%(refname)").decode().splitlines()
+    refs = _peeled(root, {ref: ref for ref in here})
+    there = _peeled(root, {f"{each.remote}:{each.ref}": each.id for each in far})
     gone = set() if rules.retired else _retired(known)
     experiments: list[Kept] = []
     for ref, commit in {**refs, **there}.items():
@@ -191,13 +191,8 @@ def _once(found: Iterable[Kept]) -> Iterator[Kept]:
             yield each
 
 
-def _refs(root: Path) -> dict[str, str]:
-    """The commit of every ref that leads to one."""
-    refs = git(root, "for-each-ref", "--format=%(refname)").decode().splitlines()
-    return _peeled(root, {ref: ref for ref in refs})
-
-
 def _peeled(root: Path, named: Mapping[str, str]) -> dict[str, str]:
+    """The commit of each that leads to one."""
     commits = ids(root, [f"{what}^{{commit}}" for what in named.values()]) if named else []
     return {name: commit for name, commit in zip(named, commits, strict=True) if commit is not None}
 

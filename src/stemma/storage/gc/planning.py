@@ -111,30 +111,24 @@ def prepare(repository: Repository, stores: Stores, rules: Rules) -> Work:
     doomed = {place.name: going for place, (going, _) in zip(chosen, parted, strict=True)}
     losses, known = _losses(repository, kept, _reader(stores), doomed)
     taken = tuple(
-        _taken(place, held, going, young, known)
+        Taken(
+            place=place.name,
+            url=place.url,
+            objects=len(held),
+            size=sum(facts.size for facts in held.values()),
+            going=len(going),
+            going_size=sum(going.values()),
+            young=len(young),
+            young_size=sum(young.values()),
+            unknown=len(going.keys() - known),
+            _going=going,
+        )
         for place, held, (going, young) in zip(chosen, stored, parted, strict=True)
     )
     notes = (*kept.notes, *([] if rules.projects else _shared(taken)))
     made = Plan(kept.commits, taken, losses, rules.older_than.total_seconds(), kept.fetched, notes)
     default = repository.objects.config["core"].get("remote")
     return Work(made, kept, chosen, tuple(dict.fromkeys(str(name or default) for name in rules.remotes)), stored)
-
-
-def _taken(
-    place: Place, held: Mapping[str, Stored], going: Mapping[str, int], young: Mapping[str, int], known: set[str]
-) -> Taken:
-    return Taken(
-        place=place.name,
-        url=place.url,
-        objects=len(held),
-        size=sum(facts.size for facts in held.values()),
-        going=len(going),
-        going_size=sum(going.values()),
-        young=len(young),
-        young_size=sum(young.values()),
-        unknown=len(going.keys() - known),
-        _going=going,
-    )
 
 
 def _shared(taken: Sequence[Taken]) -> Iterator[str]:
