@@ -15,8 +15,8 @@ from stemma.repo.places import Place
 from stemma.repo.repository import Repository, opened
 from stemma.repo.stores import Stores
 from stemma.storage.gc import trash
-from stemma.storage.gc.keep import Rules
 from stemma.storage.gc.planning import Plan, Work, collected, fit, kept_by_all, others, prepare
+from stemma.storage.gc.roots import Rules
 from stemma.text import few
 
 
@@ -161,7 +161,7 @@ def _complete(work: Work, stores: Stores) -> None:
         VersionError: one is not; nothing was moved.
     """
     somewhere = {md5 for held_there in work.stored for md5 in held_there}
-    needed = [wanted for wanted in work.keep.promoted.objects.values() if wanted.remotes]  # others are made here
+    needed = [wanted for wanted in work.reachable.promoted.objects.values() if wanted.remotes]  # others are made here
     elsewhere = [wanted for wanted in needed if wanted.md5 not in somewhere]
     duties = [(wanted, stores.remote(name)) for wanted in elsewhere for name in sorted(wanted.remotes, key=str)]
     holding = each(lambda duty: duty[1] is not None and duty[1].size(places.key(duty[0].md5)) is not None, duties)
@@ -181,7 +181,7 @@ def _verified(work: Work) -> int:
     Raises:
         VersionError: one is missing or damaged.
     """
-    promoted = work.keep.promoted.objects
+    promoted = work.reachable.promoted.objects
     duties = [
         (place, md5)
         for place, before in zip(work.places, work.stored, strict=True)

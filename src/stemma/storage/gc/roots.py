@@ -64,7 +64,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Kept:
+class Root:
     """A commit that stays, under the first name that it has, and the reason."""
 
     name: str
@@ -73,7 +73,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Keep:
+class Reachable:
     """
     Args:
         commits: each once. objects: the MD5s of all that stays.
@@ -81,14 +81,14 @@ class Keep:
         fetched: what was fetched from Git remotes, in words; notes: what could not be looked at.
     """
 
-    commits: tuple[Kept, ...]
+    commits: tuple[Root, ...]
     objects: frozenset[str]
     promoted: Inventory
     fetched: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def find(repository: Repository, rules: Rules, read: "Reader", now: float) -> Keep:
+def find(repository: Repository, rules: Rules, read: "Reader", now: float) -> Reachable:
     """What must stay.
 
     Raises:
@@ -105,7 +105,7 @@ def find(repository: Repository, rules: Rules, read: "Reader", now: float) -> Ke
     inventory = take(repository, versions, read, loose=dict(_loose(root)))
     holders = [version for version, each in zip(versions, kept, strict=True) if each.why == "stage"]
     _all_listed(inventory, kept)
-    return Keep(
+    return Reachable(
         commits=kept,
         objects=frozenset(inventory.objects) | {tracked.md5 for tracked in inventory.tracked},
         promoted=take(repository, holders, read),
@@ -141,7 +141,7 @@ class Reader:
         yield from ((self.stores.remote(name), places.key(md5)) for name in self.remotes)
 
 
-def _all_listed(inventory: Inventory, kept: Sequence[Kept]) -> None:
+def _all_listed(inventory: Inventory, kept: Sequence[Root]) -> None:
     """Whether every version in use says which files it has; of other commits that is a note."""
     used = {each.name for each in kept if each.why in ("stage", "registered", "asked")} | {WORK_TREE}
     for path, version in inventory.unlisted:
@@ -153,36 +153,36 @@ def _all_listed(inventory: Inventory, kept: Sequence[Kept]) -> None:
 # Commits.
 
 
-def _commits(repository: Repository, rules: Rules, far: Sequence[clone.Far], now: float) -> Iterator[Kept]:
+def _commits(repository: Repository, rules: Rules, far: Sequence[clone.Far], now: float) -> Iterator[Root]:
     """Every commit that stays, some more than once, the most telling name first."""
     root = repository.root
     known = registry.read(root)  # now, not when the repository was opened: tags were fetched since
     for (model, stage), commits in known.in_force.items():
         for commit in commits:
-            yield Kept(f"{model}#{stage}", commit, "stage")
+            yield Root(f"{model}#{stage}", commit, "stage")
     for name in rules.keep:
         asked = repository.resolve(name).commit
         if asked is not None:
-            yield Kept(name, asked, "asked")
+            yield Root(name, asked, "asked")
     for (model, version), commit in known.registered.items():
-        yield Kept(f"{model}@{version}", commit, "registered")
+        yield Root(f"{model}@{version}", commit, "registered")
     here = git(root, "for-each-ref", "--format=%(refname)").decode().splitlines()
     refs = _peeled(root, {ref: ref for ref in here})
     there = _peeled(root, {f"{each.remote}:{each.ref}": each.id for each in far})
     gone = set() if rules.retired else _retired(known)
-    experiments: list[Kept] = []
+    experiments: list[Root] = []
     for ref, commit in {**refs, **there}.items():
         name = ref.partition(":")[2] or ref
         if _is_experiment(name):
-            experiments.append(Kept(name.split("/")[-1], commit, "experiment"))
+            experiments.append(Root(name.split("/")[-1], commit, "experiment"))
         elif not (commit in gone and _is_of_registry(name)):
-            yield Kept(*_named(ref, commit))
+            yield Root(*_named(ref, commit))
     yield from _heads(root)
     yield from _stashed(root, refs)
     yield from _by_rule(root, experiments, rules, now)
 
 
-def _once(found: Iterable[Kept]) -> Iterator[Kept]:
+def _once(found: Iterable[Root]) -> Iterator[Root]:
     """Each commit under its first name."""
     seen: set[str] = set()
     for each in found:
@@ -222,25 +222,25 @@ def _retired(known: registry.Registry) -> set[str]:
     return {event.commit for event in known.events if event.says.action == "register"} - used
 
 
-def _heads(root: Path) -> Iterator[Kept]:
+def _heads(root: Path) -> Iterator[Root]:
     """HEAD of every work tree, and the commits that an operation in progress needs."""
     for folder in work_trees(root):
         for name, commit in zip(HEADS, ids(folder, [f"{name}^{{commit}}" for name in HEADS]), strict=True):
             if commit is not None:
-                yield Kept(name, commit, "work tree")
+                yield Root(name, commit, "work tree")
 
 
-def _stashed(root: Path, refs: Mapping[str, str]) -> Iterator[Kept]:
+def _stashed(root: Path, refs: Mapping[str, str]) -> Iterator[Root]:
     """Stashes, Git's and DVC's queue of experiments, all of their history: with what was in the index and untracked."""
     for ref in STASHES:
         if ref in refs:
             lines = git(root, "log", "--walk-reflogs", "--format=%H %P", ref, "--").decode().splitlines()
             for number, line in enumerate(lines):
                 for commit in line.split():
-                    yield Kept(f"{ref.removeprefix('refs/')}@{{{number}}}", commit, "stash")
+                    yield Root(f"{ref.removeprefix('refs/')}@{{{number}}}", commit, "stash")
 
 
-def _by_rule(root: Path, found: Sequence[Kept], rules: Rules, now: float) -> Iterator[Kept]:
+def _by_rule(root: Path, found: Sequence[Root], rules: Rules, now: float) -> Iterator[Root]:
     """The experiments that the rule keeps."""
     if rules.experiments == "all":
         yield from found
