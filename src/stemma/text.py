@@ -11,6 +11,11 @@ def few(items: Sequence[str], most: int = SHOWN) -> str:
     return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
+def counted(count: int, word: str) -> str:
+    """1 version, 2 versions."""
+    return f"{count} {word}{'s' * (count != 1)}"
+
+
 def near(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
     """` (near: model@v1.2.0)`: the names that are nearest; empty where none is near."""
     close = difflib.get_close_matches(name, list(known), n=most, cutoff=cutoff)

@@ -7,6 +7,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, Report, answer, in_bytes
+from stemma.text import counted
 
 if TYPE_CHECKING:
     from stemma.storage.backup import Backup
@@ -77,11 +78,11 @@ def key(
 
 
 def backed_up(found: "Backup") -> Report:
-    held = f"{len(found.versions)} version{'s' * (len(found.versions) != 1)}, {found.objects} objects"
+    held = f"{counted(len(found.versions), 'version')}, {found.objects} objects"
     new = f"{found.copied} of them new, {in_bytes(found.copied_size)}"
     return [f"{found.place}: {held}, {in_bytes(found.size)}; {new}", *(f"note: {note}" for note in found.notes)]
 
 
 def restored(found: "Restored") -> Report:
-    held = f"{len(found.versions)} version{'s' * (len(found.versions) != 1)}, {found.objects} objects"
+    held = f"{counted(len(found.versions), 'version')}, {found.objects} objects"
     return [f"{found.folder}: {held}, every one verified", *(f"note: {note}" for note in found.notes)]

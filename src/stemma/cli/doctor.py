@@ -6,6 +6,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
+from stemma.text import counted
 
 if TYPE_CHECKING:
     from stemma.versions.doctor import Diagnosis
@@ -32,7 +33,7 @@ def report(found: "Diagnosis", markdown: bool = False) -> Report:
     """The findings, what is sound, and what could not be looked at."""
     skipped = list(found.skipped.items())
     parts: list[str | Table] = [
-        f"{found.revision}: {_counted(found.errors, 'error')}, {_counted(found.warnings, 'warning')}"
+        f"{found.revision}: {counted(found.errors, 'error')}, {counted(found.warnings, 'warning')}"
     ]
     if markdown and found.findings:
         rows = [(each.severity, each.check, each.what, each.evidence, each.remedy) for each in found.findings]
@@ -49,7 +50,3 @@ def report(found: "Diagnosis", markdown: bool = False) -> Report:
     elif skipped:
         parts.append("not examined:\n" + "\n".join(f"  {name}: {why}" for name, why in skipped))
     return parts
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_bytes
-from stemma.text import few
+from stemma.text import counted, few
 
 if TYPE_CHECKING:
     from stemma.storage.gc import Collected, Moved, Plan, Rules
@@ -168,9 +168,8 @@ def _age(option: str, text: str) -> timedelta:
 
 def _planned(plan: "Plan", word: str) -> Report:
     names = list(dict.fromkeys(each.name for each in plan.kept))
-    counted = f"{len(plan.kept)} commit{'s' * (len(plan.kept) != 1)}"
     parts: list[str | Table] = [*plan.fetched]
-    parts.append(f"{counted} and the work tree stay{': ' * bool(names)}{few(names, MOST)}")
+    parts.append(f"{counted(len(plan.kept), 'commit')} and the work tree stay{': ' * bool(names)}{few(names, MOST)}")
     rows = [
         (
             *(each.place, str(each.objects), in_bytes(each.size)),
@@ -208,9 +207,9 @@ def _nothing(plan: "Plan") -> str:
 def _collected(done: "Collected", free: str) -> Report:
     if done.run is None:
         return [_nothing(done.plan)]
-    counted = f"{done.plan.going} objects, {in_bytes(done.plan.going_size)}, are in the trash (run {done.run})"
+    moved = f"{done.plan.going} objects, {in_bytes(done.plan.going_size)}, are in the trash (run {done.run})"
     verified = f"promoted versions are whole: {done.verified} objects looked for"
-    return [f"{counted}; {verified}", f"back: stemma gc --undo; to free the disk: {free}"]
+    return [f"{moved}; {verified}", f"back: stemma gc --undo; to free the disk: {free}"]
 
 
 def _moved(moved: "Sequence[Moved]", word: str) -> Report:

@@ -7,7 +7,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_bytes
-from stemma.text import few
+from stemma.text import counted, few
 
 if TYPE_CHECKING:
     from stemma.storage.verify import Verification
@@ -53,9 +53,9 @@ def verify(
 
 def report(found: "Verification") -> Report:
     """What was looked at, each fault, what to do, and what was left out."""
-    versions = f"{len(found.versions)} version{'s' * (len(found.versions) != 1)}"
-    counted = f"{versions}, {found.objects} objects, {in_bytes(found.size)} hashed"
-    parts: list[str | Table] = [f"{counted} in {' and '.join(found.places) or 'no place'}: {_verdict(found)}"]
+    versions = counted(len(found.versions), "version")
+    looked_at = f"{versions}, {found.objects} objects, {in_bytes(found.size)} hashed"
+    parts: list[str | Table] = [f"{looked_at} in {' and '.join(found.places) or 'no place'}: {_verdict(found)}"]
     if found.faults:
         rows = [
             (each.path, few(each.versions), each.place, f"{each.state}{', repaired' * each.repaired}", each.md5)

@@ -64,51 +64,36 @@ class Place(Protocol):
 
     def chunks(self, key: str) -> Iterator[bytes] | None:
         """The bytes of a file, in order; None where it is not there."""
-        ...
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of each file below a folder, by key."""
-        ...
 
     def stored(self, folder: str) -> dict[str, Stored]:
         """As `sizes`, with the time of each."""
-        ...
 
     def names(self) -> list[str]:
         """The keys of some files, found fast; none where there is nothing."""
-        ...
 
     def put(self, key: str, file: Path, md5: str | None = None) -> None:
         """Keep a local file; with `md5` only if that is its hash (VersionError otherwise)."""
-        ...
 
     def delete(self, key: str) -> None:
         """Remove a file; nothing happens where it is not there."""
-        ...
 
     def size(self, key: str) -> int | None:
         """Bytes of a file, None where it is not there; one small request."""
-        ...
 
     def move(self, key: str, to: str) -> bool:
         """Give a file another key, nothing is sent through this machine; False where it is not there.
 
         It takes the place of what has the other key. Cut short in a bucket, the file has both keys.
         """
-        ...
 
     def local(self, key: str, scratch: Path) -> Any:
         """A context with a local file of these bytes; what had to be fetched goes to `scratch` and is removed."""
-        ...
-
-
-class _Told:
-    """A place whose refusals are told in one line."""
-
-    name: str
-    url: str
 
     def _told(self) -> AbstractContextManager[None]:
+        """What the storage raises becomes one line."""
         return told(f"{self.name} ({self.url})")
 
     def _asked(self) -> AbstractContextManager[None]:
@@ -120,7 +105,7 @@ class _Told:
                 yield block
 
 
-class Folder(_Told):
+class Folder(Place):
     """A place on a disk. `mode` is given to what is put there; None leaves the user's default."""
 
     def __init__(self, root: Path, name: str, mode: int | None = None) -> None:
@@ -200,7 +185,7 @@ class Folder(_Told):
         yield self.root / key
 
 
-class Bucket(_Told):
+class Bucket(Place):
     """A place behind a network, through the file system that DVC uses for it."""
 
     def __init__(self, open_it: Callable[[], Any], root: str, name: str, url: str) -> None:

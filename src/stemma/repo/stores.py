@@ -24,6 +24,11 @@ class Stores:
         self.default = places.remote(repository)
         self._named: dict[str, Place] = {}
 
+    @property
+    def opened(self) -> list[Place]:
+        """The cache, the default remote, and those that were asked for by name."""
+        return [place for place in (self.cache, self.default, *self._named.values()) if place is not None]
+
     def remote(self, name: str | None) -> Place | None:
         """A remote that can be asked.
 
@@ -59,14 +64,12 @@ class Stores:
 
     def holding(self, md5: str) -> Iterator[Place]:
         """The places with a good copy of an object, the nearest first."""
-        for place in (self.cache, self.default, *self._named.values()):
-            if place is not None and places.digest(place, md5) == md5:
-                yield place
+        return (place for place in self.opened if places.digest(place, md5) == md5)
 
     def read(self, md5: str) -> bytes | None:
         """An object's right bytes, from the first place that has them."""
-        for place in (self.cache, self.default, *self._named.values()):
-            content = None if place is None else places.read(place, places.key(md5))
+        for place in self.opened:
+            content = places.read(place, places.key(md5))
             if content is not None and is_object(content, md5):
                 return content
         return None

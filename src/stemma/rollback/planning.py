@@ -13,7 +13,7 @@ from stemma.repo import places
 from stemma.repo.git import blob_ids, blobs, fields, git, own_folder, top, tree
 from stemma.repo.outputs import THREADS, Kept, Outputs, astray, hashed, is_in
 from stemma.repo.repository import WEIGHTS, Version
-from stemma.text import few
+from stemma.text import counted, few
 
 IN_PROGRESS = {
     "MERGE_HEAD": ("merge", "git merge --abort"),
@@ -195,8 +195,7 @@ class _Look:
 
     def _not_saved(self) -> Iterator[str]:
         if self.unsaved:
-            many = "s" * (len(self.unsaved) != 1)
-            what = f"{len(self.unsaved)} file{many} changed since HEAD ({few(self.unsaved)})"
+            what = f"{counted(len(self.unsaved), 'file')} changed since HEAD ({few(self.unsaved)})"
             yield f"{what}: commit, or run `stemma rollback {self.version.name} --stash`"
 
     def _looked_for(self) -> tuple[dict[str, int | None], list[str]]:

@@ -113,8 +113,7 @@ def _looked_at(duty: tuple[Object, Place]) -> tuple[Fault | None, int]:
 
 def _repaired(fault: Fault, stores: Stores) -> Fault:
     """Put a good copy in place; the damaged one stays until the good one has been verified."""
-    known = [stores.cache, stores.default, *stores._named.values()]
-    target = next(place for place in known if place is not None and place.name == fault.place)
+    target = next(place for place in stores.opened if place.name == fault.place)
     for source in stores.holding(fault.md5):
         places.copy(fault.md5, source, target, stores.scratch)
         return replace(fault, repaired=places.digest(target, fault.md5) == fault.md5)
