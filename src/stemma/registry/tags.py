@@ -14,7 +14,7 @@ from pathlib import Path
 
 from stemma.errors import VersionError
 from stemma.repo import registry
-from stemma.repo.git import config, fields, git, is_set, run
+from stemma.repo.git import config, fields, git, is_set, refs, run
 
 SETTINGS = r"^(user|gpg|tag)\."  # what `git tag` reads
 
@@ -166,10 +166,7 @@ class Remote:
         return self._events((ref.removeprefix("refs/tags/"), identity) for identity, ref in pairs)
 
     def _here(self) -> dict[str, str]:
-        asked = "--format=%(objecttype) %(objectname) %(refname:strip=2)"
-        lines = git(self.root, "for-each-ref", asked, *self.patterns).decode().splitlines()
-        found = [line.split(" ", 2) for line in lines]
-        return self._events((name, identity) for kind, identity, name in found if kind == "tag")
+        return self._events((ref.short, ref.id) for ref in refs(self.root, *self.patterns) if ref.peeled)
 
     def _events(self, tags: Iterable[tuple[str, str]]) -> dict[str, str]:
         """Those of the model's registry."""

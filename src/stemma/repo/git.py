@@ -7,6 +7,7 @@ commands that read is switched off where that costs nobody anything; docs/trust.
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from stemma.errors import VersionError
@@ -97,6 +98,33 @@ def _folder(root: Path, which: str) -> Path:
 def top(root: Path) -> Path:
     """The top folder of this work tree; `root` may be below."""
     return Path(git(root, "rev-parse", "--show-toplevel").decode().removesuffix("\n"))
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A branch, a tag, or another name of Git's.
+
+    Args:
+        name: whole, such as refs/heads/main; id: what it names; peeled: what an annotated tag is of, else empty.
+        alias: whether it stands for another one, as origin/HEAD does.
+    """
+
+    name: str
+    id: str
+    peeled: str
+    alias: bool
+
+    @property
+    def short(self) -> str:
+        return self.name.split("/", 2)[2]
+
+
+def refs(root: Path, *patterns: str) -> list[Ref]:
+    """The refs below these names; all of them without any."""
+    form = "--format=%(objectname) %(*objectname) %(refname) %(symref)"
+    lines = git(root, "for-each-ref", form, *patterns).decode(errors="replace").splitlines()
+    found = [line.split(" ", 3) for line in lines]
+    return [Ref(name, identity, peeled, bool(other)) for identity, peeled, name, other in found]
 
 
 def at(commit: str, path: str) -> str:

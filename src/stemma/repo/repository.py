@@ -21,7 +21,7 @@ from stemma import names
 from stemma.errors import VersionError, WeightsError
 from stemma.files import read_plain
 from stemma.repo import lockfile, registry, trust
-from stemma.repo.git import at, commit_of, contents, git
+from stemma.repo.git import at, commit_of, contents, refs
 from stemma.repo.lockfile import Entry
 from stemma.repo.objects import Objects, is_object, md5_of
 from stemma.text import near, one_line
@@ -114,13 +114,10 @@ class Repository:
     def experiments(self) -> dict[str, tuple[str, ...]]:
         """The commits of DVC's experiments, by name; more than one where a name was used on several commits."""
         found: dict[str, tuple[str, ...]] = {}
-        for line in (
-            git(self.root, "for-each-ref", "--format=%(objectname) %(refname)", EXPERIMENTS).decode().splitlines()
-        ):
-            commit, ref = line.split(" ", 1)
-            parts = ref.removeprefix(EXPERIMENTS).split("/")
+        for ref in refs(self.root, EXPERIMENTS):
+            parts = ref.name.removeprefix(EXPERIMENTS).split("/")
             if len(parts) == 3 and parts[0] not in NO_EXPERIMENTS:
-                found[parts[2]] = (*found.get(parts[2], ()), commit)
+                found[parts[2]] = (*found.get(parts[2], ()), ref.id)
         return found
 
     def resolve(self, name: str) -> Revision:
@@ -154,8 +151,8 @@ class Repository:
 
     def names(self) -> list[str]:
         """Branches, tags, experiments, registered versions, assigned stages, and the workspace."""
-        refs = git(self.root, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads", "refs/tags", "refs/remotes")
-        named = dict.fromkeys([*refs.decode(errors="replace").splitlines(), *self.registry.names(), *self.experiments])
+        here = [ref.short for ref in refs(self.root, "refs/heads", "refs/tags", "refs/remotes")]
+        named = dict.fromkeys([*here, *self.registry.names(), *self.experiments])
         return [*named, WORKSPACE]
 
     def _experiment(self, name: str) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.repo import locks, places
-from stemma.repo.git import commit_of, git
+from stemma.repo.git import commit_of, git, refs
 from stemma.repo.inventory import take
 from stemma.repo.parallel import each
 from stemma.repo.places import Folder, Place
@@ -169,15 +169,15 @@ class _Work:
         earlier = {} if self.before is None else self.before.versions
         moved = set(names.values())  # a branch that was on another commit then
         versions = {commit: commit[:7] if name in moved else name for commit, name in earlier.items()} | names
-        refs, head = _refs(self.repository, list(versions))
+        named, head = _refs(self.repository, list(versions))
         there = self.place.sizes(manifest.GIT)
-        known = self.before is not None and (self.before.refs, self.before.head) == (refs, head)
+        known = self.before is not None and (self.before.refs, self.before.head) == (named, head)
         if self.before is not None and known and self.before.bundle_key in there:
             bundle = self.before.bundle
         else:
-            bundle = self._bundled(refs)
+            bundle = self._bundled(named)
         done = Manifest(
-            self.repository.root.name, dict(sorted(versions.items())), refs, head, bundle, sizes, self.recipient
+            self.repository.root.name, dict(sorted(versions.items())), named, head, bundle, sizes, self.recipient
         )
         if done != self.before:
             file = self.scratch / manifest.NAME
@@ -240,16 +240,15 @@ def _is_the_same(repository: Repository, place: Place, before: Manifest | None, 
 
 def _refs(repository: Repository, versions: Sequence[str]) -> tuple[dict[str, str], str]:
     """Git's refs, with one for each version that none of them holds; and HEAD."""
-    asked = "--format=%(objectname) %(refname) %(symref)"
-    lines = [line.split(" ", 2) for line in git(repository.root, "for-each-ref", asked, *REFS).decode().splitlines()]
     own = tuple(f"{EXPERIMENTS}{name}" for name in NO_EXPERIMENTS)  # DVC's own, no experiments
-    refs = {ref: commit for commit, ref, alias in lines if not alias and not ref.startswith(own)}
-    asked_for = "".join(f"{name}\n" for name in [*versions, *(f"^{ref}" for ref in refs)])
+    here = [ref for ref in refs(repository.root, *REFS) if not ref.alias and not ref.name.startswith(own)]
+    found = {ref.name: ref.id for ref in here}
+    asked_for = "".join(f"{name}\n" for name in [*versions, *(f"^{ref}" for ref in found)])
     loose = set(git(repository.root, "rev-list", "--stdin", stdin=asked_for).decode().split())
-    refs |= {f"{KEPT}{commit}": commit for commit in versions if commit in loose}
+    found |= {f"{KEPT}{commit}": commit for commit in versions if commit in loose}
     symbolic = git(repository.root, "rev-parse", "--symbolic-full-name", "HEAD").decode().strip()
     head = symbolic if symbolic != "HEAD" else str(commit_of(repository.root, "HEAD"))
-    return dict(sorted(refs.items())), head
+    return dict(sorted(found.items())), head
 
 
 def _not_committed(repository: Repository) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from stemma.errors import VersionError
-from stemma.repo.git import commit_of, git
+from stemma.repo.git import commit_of, refs
 from stemma.repo.repository import Repository, Revision, Version
 
 TIPS = ("refs/heads", "refs/remotes")
@@ -58,7 +58,4 @@ def _holders(repository: Repository, stage: str) -> list[str]:
 
 def _tips(repository: Repository) -> list[Revision]:
     """Branches here, and those of other repositories as last fetched."""
-    asked = "--format=%(objectname) %(refname) %(symref)"
-    lines = git(repository.root, "for-each-ref", asked, *TIPS).decode().splitlines()
-    refs = [line.split(" ", 2) for line in lines]
-    return [Revision(ref.split("/", 2)[2], commit) for commit, ref, alias in refs if not alias]  # origin/HEAD is one
+    return [Revision(ref.short, ref.id) for ref in refs(repository.root, *TIPS) if not ref.alias]

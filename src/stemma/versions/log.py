@@ -14,7 +14,7 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.repo import lockfile
-from stemma.repo.git import at, commit_of, contents, git, ids
+from stemma.repo.git import at, commit_of, contents, git, ids, refs
 from stemma.repo.repository import EVALUATION, INDEX, METRICS, PARAMS, PREPARED, TRAINING, WEIGHTS, Repository, opened
 from stemma.text import nearest, one_line
 from stemma.versions.figures import main_figure, told
@@ -223,13 +223,9 @@ class History:
         named = [(commit, f"{model}@{version}") for (model, version), commit in registry.registered.items()]
         head = commit_of(self.repository.root, "HEAD")
         named += [(head, "HEAD")] if head else []
-        kinds = ("refs/heads", "refs/remotes", "refs/tags")
-        wanted = "%(objectname) %(*objectname) %(refname) %(symref)"
         tags = {f"refs/tags/{event.tag}" for event in registry.events}
-        for line in git(self.repository.root, "for-each-ref", f"--format={wanted}", *kinds).decode().splitlines():
-            commit, peeled, ref, points_to = line.split(" ", 3)
-            if ref not in tags and not points_to:  # origin/HEAD is another name for a branch
-                named.append((peeled or commit, ref.split("/", 2)[2]))
+        here = refs(self.repository.root, "refs/heads", "refs/remotes", "refs/tags")
+        named += [(ref.peeled or ref.id, ref.short) for ref in here if ref.name not in tags and not ref.alias]
         named += [(commit, name) for name, commits in self.repository.experiments.items() for commit in commits]
         return self._by_version(named)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemma.errors import VersionError
-from stemma.repo.git import config, git, ids, run
+from stemma.repo.git import config, git, ids, refs, run
 from stemma.repo.repository import EXPERIMENTS
 
 HEADS, TAGS = "refs/heads/", "refs/tags/"
@@ -56,7 +56,7 @@ def _there(root: Path, remote: str) -> list[Far]:
 
 def _fetched(root: Path, remote: str, there: Sequence[Far]) -> list[str]:
     """Get the tags that have no name here, and the commits of the rest that are not here."""
-    here = set(git(root, "for-each-ref", "--format=%(refname)", TAGS).decode().split())
+    here = {ref.name for ref in refs(root, TAGS)}
     tags = [far.ref for far in there if far.ref.startswith(TAGS) and far.ref not in here]
     known = ids(root, [far.id for far in there])
     rest = [far.ref for far, one in zip(there, known, strict=True) if one is None and far.ref not in tags]

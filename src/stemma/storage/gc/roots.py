@@ -17,7 +17,7 @@ from typing import Literal
 
 from stemma.errors import VersionError
 from stemma.repo import journal, places, registry
-from stemma.repo.git import commit_of, contents, fields, git, ids
+from stemma.repo.git import commit_of, contents, fields, git, ids, refs
 from stemma.repo.inventory import Inventory, matters, on_disk, take
 from stemma.repo.objects import is_object
 from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, Repository, Revision, Version
@@ -166,19 +166,18 @@ def _commits(repository: Repository, rules: Rules, far: Sequence[clone.Far], now
             yield Root(name, asked, "asked")
     for (model, version), commit in known.registered.items():
         yield Root(f"{model}@{version}", commit, "registered")
-    here = git(root, "for-each-ref", "--format=%(refname)").decode().splitlines()
-    refs = _peeled(root, {ref: ref for ref in here})
+    here = _peeled(root, {ref.name: ref.name for ref in refs(root)})
     there = _peeled(root, {f"{each.remote}:{each.ref}": each.id for each in far})
     gone = set() if rules.retired else _retired(known)
     experiments: list[Root] = []
-    for ref, commit in {**refs, **there}.items():
+    for ref, commit in {**here, **there}.items():
         name = ref.partition(":")[2] or ref
         if _is_experiment(name):
             experiments.append(Root(name.split("/")[-1], commit, "experiment"))
         elif not (commit in gone and _is_of_registry(name)):
             yield Root(*_named(ref, commit))
     yield from _heads(root)
-    yield from _stashed(root, refs)
+    yield from _stashed(root, here)
     yield from _by_rule(root, experiments, rules, now)
 
 
@@ -230,10 +229,10 @@ def _heads(root: Path) -> Iterator[Root]:
                 yield Root(name, commit, "work tree")
 
 
-def _stashed(root: Path, refs: Mapping[str, str]) -> Iterator[Root]:
+def _stashed(root: Path, here: Mapping[str, str]) -> Iterator[Root]:
     """Stashes, Git's and DVC's queue of experiments, all of their history: with what was in the index and untracked."""
     for ref in STASHES:
-        if ref in refs:
+        if ref in here:
             lines = git(root, "log", "--walk-reflogs", "--format=%H %P", ref, "--").decode().splitlines()
             for number, line in enumerate(lines):
                 for commit in line.split():
