@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, show, show_json, titled
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
@@ -251,11 +251,7 @@ def _different(found: "BundleDifference", markdown: bool) -> Report:
         "Environment": _changed(found.environment),
         "Files": Table(("file", "change", "bytes a", "bytes b"), files, left=2),
     }
-    parts: list[str | Table] = [f"{found.a} -> {found.b}"]
-    for title, table in sections.items():
-        if table.rows:
-            parts += [f"### {title}" if markdown else f"{title}:", table]
-    return parts
+    return [f"{found.a} -> {found.b}", *titled(sections.items(), markdown)]
 
 
 def _changed(changes: "tuple[Change, ...]") -> Table:

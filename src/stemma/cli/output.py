@@ -16,7 +16,7 @@ import json
 import math
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
@@ -81,6 +81,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def titled(sections: Iterable[tuple[str, Table]], markdown: bool) -> list[str | Table]:
+    """Tables under their names; those without rows are left out."""
+    there = [(title, table) for title, table in sections if table.rows]
+    return [part for title, table in there for part in (f"### {title}" if markdown else f"{title}:", table)]
 
 
 def in_bytes(size: int | None) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from stemma.errors import StemmaError
 from stemma.repo.repository import WORKSPACE, Repository, Version, no_model, opened
+from stemma.text import one_line
 from stemma.versions.doctor import network, results, rows, state
 from stemma.versions.doctor.finding import Finding, Skipped
 
@@ -104,8 +105,7 @@ def examine(version: Version) -> Diagnosis:
             unread.setdefault(error.what, _unreadable(error.what, error.run))
             continue
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            why = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
-            told = f"a file of the version has another form ({why})"
+            told = f"a file of the version has another form ({type(error).__name__}: {one_line(error)})"
             skipped[name] = told
             unread.setdefault(told, _unreadable(told, None))
             continue
