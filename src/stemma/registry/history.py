@@ -20,7 +20,7 @@ from stemma.errors import VersionError
 from stemma.repo import registry
 from stemma.repo.git import run
 from stemma.repo.registry import Registry
-from stemma.repo.repository import Repository, opened
+from stemma.repo.repository import Repo, opened
 from stemma.text import near
 
 Kind = Literal["Registered", "Promoted", "RolledBack", "Demoted", "Retired"]
@@ -86,7 +86,7 @@ class History:
         return all(event.signature == "good" for event in self.events) if self.verified else None
 
 
-def history(repo: Repository | Path | str = ".", stage: str | None = None, *, verify: bool = False) -> History:
+def history(repo: Repo = ".", stage: str | None = None, *, verify: bool = False) -> History:
     """The events of the registry.
 
     Args:

@@ -8,9 +8,9 @@ from stemma.errors import VersionError
 from stemma.registry import names
 from stemma.registry.history import TRAILER, Event, replay, versions_of
 from stemma.registry.tags import Tag
-from stemma.registry.writing import PLAIN, Repo, Tagging, Writer, message, writing
+from stemma.registry.writing import PLAIN, Tagging, Writer, message, writing
 from stemma.repo.registry import MODEL, Registry
-from stemma.repo.repository import Repository, Version, opened
+from stemma.repo.repository import Repo, Repository, Version, opened
 
 Requirement = Literal["better", "not-worse"]
 

@@ -5,10 +5,10 @@ from stemma.registry import names, numbering
 from stemma.registry.history import Event, versions_of
 from stemma.registry.numbering import Bump
 from stemma.registry.tags import Tag
-from stemma.registry.writing import PLAIN, Repo, Tagging, message, writing
+from stemma.registry.writing import PLAIN, Tagging, message, writing
 from stemma.repo.git import git
 from stemma.repo.registry import MODEL
-from stemma.repo.repository import WEIGHTS, WORKSPACE, Repository, Version
+from stemma.repo.repository import WEIGHTS, WORKSPACE, Repo, Repository, Version
 from stemma.text import few
 
 

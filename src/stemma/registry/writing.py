@@ -10,9 +10,8 @@ from stemma.registry.history import Event, replay
 from stemma.registry.tags import Remote, Tag, TakenError, write
 from stemma.repo import locks, registry
 from stemma.repo.registry import MODEL, Registry
-from stemma.repo.repository import Repository, opened
+from stemma.repo.repository import Repo, Repository, opened
 
-Repo = Repository | Path | str
 Holders = dict[tuple[str, str], str]
 
 

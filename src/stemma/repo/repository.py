@@ -478,7 +478,10 @@ class Version:
         return VersionError(f"{path} of {self.name} is damaged ({one_line(reason)})")
 
 
-def opened(repo: Repository | Path | str) -> Repository:
+Repo = Repository | Path | str  # itself, or a folder in it
+
+
+def opened(repo: Repo) -> Repository:
     """The repository, or the one that holds a folder.
 
     Raises:

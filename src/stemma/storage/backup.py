@@ -19,7 +19,7 @@ from stemma.repo.git import commit_of, git, refs
 from stemma.repo.inventory import take
 from stemma.repo.parallel import each
 from stemma.repo.places import Folder, Place
-from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, Repository, Version, opened
+from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, Repo, Repository, Version, opened
 from stemma.repo.stores import Stores
 from stemma.repo.trouble import told
 from stemma.storage import manifest, sealing
@@ -52,7 +52,7 @@ class Backup:
 
 
 def backup(
-    repo: Repository | Path | str,
+    repo: Repo,
     destination: str,
     revisions: Sequence[str] = (),
     *,

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 from stemma.repo import locks, places
@@ -12,7 +11,7 @@ from stemma.repo.inventory import Inventory, Object, take
 from stemma.repo.objects import is_object
 from stemma.repo.parallel import each
 from stemma.repo.places import Place
-from stemma.repo.repository import Repository, opened
+from stemma.repo.repository import Repo, Repository, opened
 from stemma.repo.stores import Side, Stores
 from stemma.storage.selection import select
 
@@ -59,7 +58,7 @@ class Verification:
 
 
 def verify(
-    repo: Repository | Path | str = ".",
+    repo: Repo = ".",
     revisions: Sequence[str] = (),
     *,
     all: bool = False,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from stemma.errors import StemmaError
-from stemma.repo.repository import Repository, Version, opened
+from stemma.repo.repository import Repo, Version, opened
 from stemma.text import nearest
 
 if TYPE_CHECKING:
@@ -155,9 +155,7 @@ class Comparison:
         return self.rows >= FEWEST and lost < margin
 
 
-def compare(
-    repo: Repository | Path | str, a: str | Version, b: str | Version, options: Options = Options()
-) -> Comparison:
+def compare(repo: Repo, a: str | Version, b: str | Version, options: Options = Options()) -> Comparison:
     """Judge version b beside version a.
 
     Args:
@@ -201,7 +199,7 @@ def compare(
     )
 
 
-def _version(repo: Repository | Path | str, given: str | Version) -> Version:
+def _version(repo: Repo, given: str | Version) -> Version:
     return opened(repo).version(given) if isinstance(given, str) else given
 
 

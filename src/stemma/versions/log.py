@@ -15,7 +15,18 @@ from typing import Any
 from stemma.errors import VersionError
 from stemma.repo import lockfile
 from stemma.repo.git import at, commit_of, contents, git, ids, refs
-from stemma.repo.repository import EVALUATION, INDEX, METRICS, PARAMS, PREPARED, TRAINING, WEIGHTS, Repository, opened
+from stemma.repo.repository import (
+    EVALUATION,
+    INDEX,
+    METRICS,
+    PARAMS,
+    PREPARED,
+    TRAINING,
+    WEIGHTS,
+    Repo,
+    Repository,
+    opened,
+)
 from stemma.text import nearest, one_line
 from stemma.versions.figures import main_figure, told
 
@@ -87,7 +98,7 @@ class Log:
 
 
 def log(
-    repo: Repository | Path | str = ".",
+    repo: Repo = ".",
     *,
     all: bool = False,
     number: int | None = None,

@@ -15,7 +15,7 @@ from stemma.bundle.model import FORMAT, REGISTERED, TRACKED, Bundle
 from stemma.errors import BundleError
 from stemma.repo import registry
 from stemma.repo.registry import MODEL
-from stemma.repo.repository import Repository, Version, opened
+from stemma.repo.repository import Repo, Version, opened
 from stemma.semver import precedence
 
 CARD = "README.md"
@@ -37,7 +37,7 @@ class Released:
     sha256: str
 
 
-def release(repo: Repository | Path | str = ".", revision: str = "HEAD", output: Path | None = None) -> Released:
+def release(repo: Repo = ".", revision: str = "HEAD", output: Path | None = None) -> Released:
     """Write the bundle of a version, out of Git, DVC's cache or its remote; the work tree is not touched.
 
     Args:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stemma.errors import VersionError
@@ -23,7 +22,7 @@ from stemma.repo.repository import (
     PROFILE,
     TRAINING,
     WEIGHTS,
-    Repository,
+    Repo,
     Version,
     opened,
 )
@@ -199,7 +198,7 @@ class Record:
     missing: tuple[str, ...]
 
 
-def show(repo: Repository | Path | str = ".", revision: str = "HEAD") -> Record:
+def show(repo: Repo = ".", revision: str = "HEAD") -> Record:
     """The whole record of a version.
 
     Args:

@@ -5,14 +5,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from stemma.errors import VersionError
 from stemma.repo import locks, places
 from stemma.repo.git import common_folder
 from stemma.repo.parallel import each
 from stemma.repo.places import Place
-from stemma.repo.repository import Repository, opened
+from stemma.repo.repository import Repo, Repository, opened
 from stemma.repo.stores import Stores
 from stemma.storage.gc import trash
 from stemma.storage.gc.planning import Plan, Work, collected, fit, kept_by_all, others, prepare
@@ -43,7 +42,7 @@ class Moved:
     size: int
 
 
-def collect(repo: Repository | Path | str = ".", rules: Rules | None = None) -> Collected:
+def collect(repo: Repo = ".", rules: Rules | None = None) -> Collected:
     """Move what nothing needs into the trash; then look for every object of the versions that hold a stage.
 
     Raises:
@@ -69,9 +68,7 @@ def collect(repo: Repository | Path | str = ".", rules: Rules | None = None) -> 
     return Collected(work.plan, run.name, verified)
 
 
-def undo(
-    repo: Repository | Path | str = ".", remote: str | None = None, *, only_remote: bool = False
-) -> tuple[Moved, ...]:
+def undo(repo: Repo = ".", remote: str | None = None, *, only_remote: bool = False) -> tuple[Moved, ...]:
     """Bring back what the last run moved: in the cache, and in the remotes that it collected too.
 
     Args:
@@ -92,9 +89,7 @@ def undo(
         return tuple(Moved(name, place.name, *trash.bring_back(place, name)) for place in everywhere)
 
 
-def empty(
-    repo: Repository | Path | str = ".", rules: Rules | None = None, *, older_than: timedelta = timedelta()
-) -> tuple[Moved, ...]:
+def empty(repo: Repo = ".", rules: Rules | None = None, *, older_than: timedelta = timedelta()) -> tuple[Moved, ...]:
     """Delete for good what lies in the trash of the cache, and of the remotes of the rules.
 
     Args:

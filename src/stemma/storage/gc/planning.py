@@ -4,14 +4,13 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from stemma.errors import VersionError
 from stemma.repo import places
 from stemma.repo.git import git
 from stemma.repo.inventory import listing, take
 from stemma.repo.places import Place, Stored
-from stemma.repo.repository import Repository, Revision, Version, opened
+from stemma.repo.repository import Repo, Repository, Revision, Version, opened
 from stemma.repo.stores import Stores
 from stemma.storage.gc import roots, trash
 from stemma.storage.gc.roots import Reachable, Reader, Root, Rules
@@ -89,7 +88,7 @@ class Work:
     stored: tuple[Mapping[str, Stored], ...]
 
 
-def plan(repo: Repository | Path | str = ".", rules: Rules | None = None) -> Plan:
+def plan(repo: Repo = ".", rules: Rules | None = None) -> Plan:
     """What a collection would take; nothing moves. Tags that a Git remote has and this clone has not are fetched.
 
     Raises:

@@ -11,10 +11,9 @@ where there is nothing to look at; and a line in CHECKS.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from stemma.errors import StemmaError
-from stemma.repo.repository import WORKSPACE, Repository, Version, no_model, opened
+from stemma.repo.repository import WORKSPACE, Repo, Version, no_model, opened
 from stemma.text import one_line
 from stemma.versions.doctor import network, results, rows, state
 from stemma.versions.doctor.finding import Finding, Skipped
@@ -72,7 +71,7 @@ class Diagnosis:
         return not self.findings if strict else not self.errors
 
 
-def doctor(repo: Repository | Path | str = ".", revision: str = WORKSPACE) -> Diagnosis:
+def doctor(repo: Repo = ".", revision: str = WORKSPACE) -> Diagnosis:
     """Examine one version.
 
     Args:
