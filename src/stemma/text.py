@@ -28,6 +28,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def one_line(error: object, most: int = 200) -> str:
+def in_one_line(error: object, most: int = 200) -> str:
     """What an error of somebody else's says."""
     return f"{' '.join(str(error).split()):.{most}}"

@@ -13,7 +13,7 @@ from stemma.errors import VersionError
 from stemma.repo import lockfile
 from stemma.repo.git import at, contents, fields, git, ids
 from stemma.repo.repository import Repository, Revision, Version
-from stemma.text import one_line
+from stemma.text import in_one_line
 
 Read = Callable[[str], bytes | None]  # an object's bytes by its MD5, right ones, or None
 _MATTERS = ("dvc.lock", "dvc.yaml", "*.dvc")
@@ -205,7 +205,7 @@ class _Taken:
             try:
                 self.parsed[path, blob] = parse(content.decode(), path)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                what = f"{path} of {version.name} cannot be read ({one_line(error)})"
+                what = f"{path} of {version.name} cannot be read ({in_one_line(error)})"
                 if not self.tolerant:
                     raise VersionError(what) from None
                 self.notes[what] = None
@@ -268,4 +268,4 @@ def listing(content: bytes | None, path: str) -> list[tuple[str, str]] | None:
     try:
         return [(name, md5) for name, (md5, _) in lockfile.listing(content).items()]
     except ValueError as error:
-        raise VersionError(f"the listing of {path} cannot be read ({one_line(error)})") from None
+        raise VersionError(f"the listing of {path} cannot be read ({in_one_line(error)})") from None

@@ -22,7 +22,7 @@ from stemma.repo.objects import md5_of
 from stemma.repo.places import Place
 from stemma.repo.repository import Repository
 from stemma.repo.stores import Stores
-from stemma.text import few, one_line
+from stemma.text import few, in_one_line
 
 THREADS = 8
 
@@ -67,7 +67,7 @@ def opened(repository: Repository) -> Iterator["Outputs"]:
     try:
         repo = trust.repo(repository.root)
     except DvcException as error:
-        raise VersionError(f"{repository.root} cannot be opened ({one_line(error)})") from None
+        raise VersionError(f"{repository.root} cannot be opened ({in_one_line(error)})") from None
     with repo:
         yield Outputs(repository.root, Stores(repository), repo)
 
@@ -95,7 +95,7 @@ class Outputs:
                 found = [(_path(out), out.hash_info, out.remote) for out in outs]
                 runs = frozenset(_path(out) for out in outs if out.meta and out.meta.isexec)
         except (DvcException, ValueError) as error:
-            raise VersionError(f"{commit[:7]} cannot be read ({one_line(error)})") from None
+            raise VersionError(f"{commit[:7]} cannot be read ({in_one_line(error)})") from None
         made = [(path, info, remote) for path, info, remote in found if info]
         ours = [(path, info.value, remote) for path, info, remote in made if info.name == "md5"]
         files: dict[str, str] = {}
@@ -186,7 +186,7 @@ class Outputs:
         try:
             self._dvc.checkout(force=True)
         except DvcException as error:
-            raise VersionError(one_line(error)) from None
+            raise VersionError(in_one_line(error)) from None
 
     def _changed(self) -> list[Any]:
         from dvc.exceptions import DvcException
@@ -196,7 +196,7 @@ class Outputs:
             return [out for out in outs if out.exists and out.workspace_status()]
         except (DvcException, ValueError) as error:
             raise VersionError(
-                f"the work tree cannot be read by DVC ({one_line(error)})", run="git diff HEAD"
+                f"the work tree cannot be read by DVC ({in_one_line(error)})", run="git diff HEAD"
             ) from None
 
     def _outs(self) -> Iterator[Any]:

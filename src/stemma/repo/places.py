@@ -23,7 +23,7 @@ from stemma.names import unlinked
 from stemma.repo.objects import file_system
 from stemma.repo.repository import Repository
 from stemma.repo.trouble import code, told
-from stemma.text import one_line
+from stemma.text import in_one_line
 
 OBJECTS = "files/md5"
 BLOCK = 1 << 20  # bytes read at a time from a disk
@@ -391,7 +391,7 @@ def _place(config: Mapping[str, Any], name: str, which: dict[str, Any], retries:
     try:
         kind, settings, path = get_cloud_fs(dict(config), **which)
     except DvcException as error:
-        raise VersionError(f"{name}: {one_line(error)}") from None
+        raise VersionError(f"{name}: {in_one_line(error)}") from None
     except RemoteMissingDepsError:
         raise VersionError(f"{name}: a package is missing", run='pip install -c requirements.lock -e ".[s3]"') from None
     if settings.get("version_aware") or settings.get("worktree"):

@@ -24,7 +24,7 @@ from stemma.repo import lockfile, registry, trust
 from stemma.repo.git import at, commit_of, contents, refs
 from stemma.repo.lockfile import Entry
 from stemma.repo.objects import Objects, is_object, md5_of
-from stemma.text import near, one_line
+from stemma.text import in_one_line, near
 
 if TYPE_CHECKING:
     from stemma.weights import Index
@@ -453,7 +453,7 @@ class Version:
         except Exception as error:  # DVC and the libraries of each kind of remote have no common error
             if isinstance(error, FileNotFoundError) or isinstance(error.__cause__, FileNotFoundError):
                 raise VersionError(missing, run=run) from None
-            told = one_line(error, 300) or type(error).__name__
+            told = in_one_line(error, 300) or type(error).__name__
             raise VersionError(f"{missing[: missing.index(' is ')]} cannot be fetched ({told})") from error
 
     @cached_property
@@ -475,7 +475,7 @@ class Version:
         return f"dvc fetch --all-commits {entry.path}"
 
     def _damaged(self, path: str, reason: object) -> VersionError:
-        return VersionError(f"{path} of {self.name} is damaged ({one_line(reason)})")
+        return VersionError(f"{path} of {self.name} is damaged ({in_one_line(reason)})")
 
 
 Repo = Repository | Path | str  # itself, or a folder in it

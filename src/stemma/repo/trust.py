@@ -25,7 +25,7 @@ from stemma.errors import VersionError
 from stemma.files import write_text
 from stemma.repo.allowed import Claim, claim_of, parted, place
 from stemma.repo.git import commit_of, contents, fields, git
-from stemma.text import few, one_line
+from stemma.text import few, in_one_line
 
 RUN = "stemma trust"
 LEVELS = {"repo": ".dvc/config", "local": ".dvc/config.local"}  # that a clone or a commit can bring
@@ -91,7 +91,7 @@ def config(root: Path, *, validate: bool = False, whole: bool = False) -> Any:
     try:
         found = Judged(dvc_dir=str(root / ".dvc"), validate=validate)
     except (ConfigError, Invalid, OSError) as error:
-        raise VersionError(f"DVC's configuration in {root} cannot be read ({one_line(error)})") from None
+        raise VersionError(f"DVC's configuration in {root} cannot be read ({in_one_line(error)})") from None
     _tell(ignored)
     return found
 
@@ -188,7 +188,7 @@ def claims(root: Path) -> tuple[Claim, ...]:
         try:
             said = Config.load_file(str(root / name))
         except ConfigError as error:
-            raise VersionError(f"{name} cannot be read ({one_line(error)})") from None
+            raise VersionError(f"{name} cannot be read ({in_one_line(error)})") from None
         hydra = said.get("hydra")
         path = str(hydra.get("plugins_path", path)) if isinstance(hydra, dict) else path
         found.append(parted(root, name, said)[1])
@@ -236,7 +236,7 @@ def _noted(root: Path) -> Trust | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise VersionError(f"{file} cannot be read ({one_line(error, 100)})", run=RUN) from None
+        raise VersionError(f"{file} cannot be read ({in_one_line(error, 100)})", run=RUN) from None
     return noted if noted.path == place(root) else None
 
 

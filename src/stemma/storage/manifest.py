@@ -14,7 +14,7 @@ from stemma import names
 from stemma.errors import VersionError
 from stemma.repo import journal, places
 from stemma.repo.places import Place
-from stemma.text import one_line
+from stemma.text import in_one_line
 
 NAME = "manifest.json"
 GIT = "git"
@@ -79,7 +79,7 @@ def load(place: Place) -> Manifest | None:
     try:
         return _checked(journal.parsed(content, Manifest))
     except (ValueError, TypeError, AttributeError) as error:
-        what = f"{place.url}/{NAME} is damaged, or another stemma wrote it ({one_line(error, 120)})"
+        what = f"{place.url}/{NAME} is damaged, or another stemma wrote it ({in_one_line(error, 120)})"
         raise VersionError(what) from None
 
 

@@ -27,7 +27,7 @@ from stemma.repo.repository import (
     Repository,
     opened,
 )
-from stemma.text import nearest, one_line
+from stemma.text import in_one_line, nearest
 from stemma.versions.figures import main_figure, told
 
 CODE = "src"
@@ -191,7 +191,7 @@ class History:
             try:
                 found[lock] = lockfile.outputs((content or b"").decode())
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                why = one_line(error, 100)
+                why = in_one_line(error, 100)
                 self.notes.append(f"dvc.lock of {commit[:7]} cannot be read ({why}): its model is not shown")
         return found
 

@@ -19,7 +19,7 @@ from stemma.errors import WeightsError
 from stemma.files import open_plain
 from stemma.repo.objects import md5_of
 from stemma.repo.repository import WEIGHTS, Version
-from stemma.text import one_line
+from stemma.text import in_one_line
 from stemma.versions.diff.structure import Part
 from stemma.versions.diff.tensors import Moved
 from stemma.weights import Tensor
@@ -96,7 +96,7 @@ class _Fetched:
                     digest.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
                     yield piece
         except (SafetensorError, OSError, AttributeError, ValueError) as error:
-            raise self._damaged(tensor, one_line(error)) from None
+            raise self._damaged(tensor, in_one_line(error)) from None
         if digest.hexdigest() != tensor.sha256:
             raise self._damaged(tensor, f"tensor {tensor.name!r} has another hash than in the index")
 

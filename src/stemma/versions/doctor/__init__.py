@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from stemma.errors import StemmaError
 from stemma.repo.repository import WORKSPACE, Repo, Version, no_model, opened
-from stemma.text import one_line
+from stemma.text import in_one_line
 from stemma.versions.doctor import network, results, rows, state
 from stemma.versions.doctor.finding import Finding, Skipped
 
@@ -104,7 +104,7 @@ def examine(version: Version) -> Diagnosis:
             unread.setdefault(error.what, _unreadable(error.what, error.run))
             continue
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            told = f"a file of the version has another form ({type(error).__name__}: {one_line(error)})"
+            told = f"a file of the version has another form ({type(error).__name__}: {in_one_line(error)})"
             skipped[name] = told
             unread.setdefault(told, _unreadable(told, None))
             continue
