@@ -104,7 +104,7 @@ def in_bytes(size: int | None) -> str:
 def _text(part: "str | Table", markdown: bool) -> str:
     if isinstance(part, str):
         return part
-    lines = _markdown(part) if markdown else _aligned(part)
+    lines = _markdown(part) if markdown else aligned(part)
     wide = max(map(len, lines)) > shutil.get_terminal_size().columns
     return _wrapped(part) if wide and not markdown and sys.stdout.isatty() else "\n".join(lines)
 
@@ -121,7 +121,8 @@ def _markdown(table: Table) -> list[str]:
     return [lines[0], f"| {' | '.join(rule)} |", *lines[1:]]
 
 
-def _aligned(table: Table) -> list[str]:
+def aligned(table: Table) -> list[str]:
+    """The lines of a table, the headers first."""
     rows = [table.headers, *table.rows]
     widths = _widths(rows)
     return ["  ".join(_placed(row, widths, table.texts)).rstrip() for row in rows]

@@ -1,7 +1,6 @@
 """`stemma verify`: every object of a version, hashed again."""
 
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,11 +10,6 @@ from stemma.text import counted, few
 
 if TYPE_CHECKING:
     from stemma.storage.verify import Verification
-
-
-class Side(StrEnum):
-    cache = "cache"
-    remote = "remote"
 
 
 def verify(
@@ -29,7 +23,7 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Put a verified copy from the other side where one is missing or damaged.")
     ] = False,
-    only: Annotated[Side | None, typer.Option(help="Look at this side alone.")] = None,
+    only: Annotated[Literal["cache", "remote"] | None, typer.Option(help="Look at this side alone.")] = None,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -39,14 +33,8 @@ def verify(
     """
     from stemma.storage.verify import verify
 
-    found = verify(
-        repository(),
-        revisions or (),
-        all=all,
-        experiments=experiments,
-        repair=repair,
-        only=None if only is None else only.value,
-    )
+    chosen = revisions or ()
+    found = verify(repository(), chosen, all=all, experiments=experiments, repair=repair, only=only)
     answer(found, lambda: report(found), as_json, as_md)
     raise typer.Exit(0 if found.is_whole else 1)
 

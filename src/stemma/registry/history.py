@@ -10,7 +10,6 @@ Tags written by `gto` are events too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Literal
 from stemma.errors import VersionError
 from stemma.repo import registry
 from stemma.repo.git import run
+from stemma.repo.parallel import each
 from stemma.repo.registry import Registry
 from stemma.repo.repository import Repo, opened
 from stemma.text import near
@@ -176,10 +176,9 @@ def _no_stage(known: Registry, stage: str) -> VersionError:
 
 def _verified(root: Path, events: Sequence[Event], known: Registry) -> Iterator[Event]:
     tags = {event.tag: event for event in known.events}
-    with ThreadPoolExecutor(4) as pool:  # a process each, most of its time spent waiting
-        found = pool.map(lambda event: _signature(root, tags[event.tag]), events)
-        for event, (state, signer) in zip(events, found, strict=True):
-            yield replace(event, signature=state, signer=signer)
+    found = each(lambda event: _signature(root, tags[event.tag]), events)
+    for event, (state, signer) in zip(events, found, strict=True):
+        yield replace(event, signature=state, signer=signer)
 
 
 def _signature(root: Path, tag: registry.Event) -> tuple[Signature, str | None]:

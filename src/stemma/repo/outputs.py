@@ -8,7 +8,6 @@ with outputs.opened(Repository(".")) as ours:
 import logging
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,12 +18,11 @@ from stemma.errors import VersionError
 from stemma.repo import places, trust
 from stemma.repo.inventory import listing
 from stemma.repo.objects import md5_of
+from stemma.repo.parallel import each
 from stemma.repo.places import Place
 from stemma.repo.repository import Repository
 from stemma.repo.stores import Stores
 from stemma.text import few, in_one_line
-
-THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -280,8 +278,7 @@ def is_in(path: str, outputs: Iterable[str]) -> bool:
 
 def hashed(paths: Iterable[Path]) -> list[str]:
     """The MD5 of files, every byte read, some files at a time."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(md5_of, paths))
+    return list(each(md5_of, list(paths)))
 
 
 def _path(out: Any) -> str:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -11,7 +10,8 @@ from typing import Literal
 from stemma.errors import VersionError
 from stemma.repo import places
 from stemma.repo.git import blob_ids, blobs, fields, git, own_folder, top, tree
-from stemma.repo.outputs import THREADS, Kept, Outputs, astray, hashed, is_in
+from stemma.repo.outputs import Kept, Outputs, astray, hashed, is_in
+from stemma.repo.parallel import each
 from stemma.repo.repository import WEIGHTS, Version
 from stemma.text import counted, few
 
@@ -202,8 +202,7 @@ class _Look:
         """The bytes in the remotes of what the cache lacks, and what keeps it from being fetched."""
         absent, name = self.absent, self.version.name
         try:
-            with ThreadPoolExecutor(THREADS) as pool:
-                sizes = dict(zip(absent, pool.map(self._size_in_remotes, absent), strict=True))
+            sizes = dict(zip(absent, each(self._size_in_remotes, list(absent)), strict=True))
         except VersionError as error:
             return {}, [f"{len(absent)} objects of {name} are not whole in the cache, and {error}"]
         lost = sorted({*self.new.lost, *(absent[md5] for md5, size in sizes.items() if size is None)})

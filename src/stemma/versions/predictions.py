@@ -1,6 +1,6 @@
 """What a version says of some rows: read from its reports/predictions.parquet, or made by its bundle on a table."""
 
-import tempfile
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,8 +65,6 @@ def recorded(version: "Version") -> Predictions:
     Raises:
         StemmaError: they are not in the version, or are not what evaluate writes.
     """
-    import io
-
     import pyarrow as pa
 
     profile = version.profile
@@ -104,16 +102,14 @@ def bundle_of(version: "Version") -> "Bundle":
     Raises:
         StemmaError: it is not in the version, or is damaged.
     """
-    from stemma import bundle
+    from stemma.bundle import archive
+    from stemma.bundle.model import Bundle
 
     content = version.bytes(BUNDLE)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.zip"
-        path.write_bytes(content)
-        try:
-            return bundle.open_bundle(path)
-        except BundleError as error:
-            raise BundleError(f"{version.name}: {str(error.what).replace(str(path), BUNDLE)}") from None
+    try:
+        return Bundle.of(archive.read(io.BytesIO(content)))
+    except BundleError as error:
+        raise BundleError(f"{BUNDLE} of {version.name} is damaged ({error})") from None
 
 
 def table(path: Path) -> dict[str, list[Any]]:
