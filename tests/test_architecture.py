@@ -26,11 +26,12 @@ SOURCES_OF_TABLES = ("simulated", "bundled")  # the one in use is named by data.
 
 # The toolkit's rooms from the ground up: a room imports from those of its own line and of the lines above it.
 ROOMS = (
-    {"errors", "files", "names", "runtime", "semver", "signature"},
+    {"errors", "files", "names", "runtime", "semver", "signature", "text"},
+    {"weights"},
+    {"repo"},
     {"settings", "conf"},
     {"task"},
     {"metrics"},
-    {"weights"},
     {"tables"},
     {"describe"},
     {"training"},
@@ -39,14 +40,12 @@ ROOMS = (
     {"formats"},
     {"report"},
     {"bundle"},
-    {"repo"},
     {"versions"},
     {"registry", "rollback", "storage"},
     {"cli"},
 )
 # What is not so yet, and why: (file, the room above that it imports).
 UPWARD = {
-    ("src/stemma/conf/composition.py", "repo"): "asks whether the repository's Hydra plugins are trusted",
     ("src/stemma/frameworks/tensorflow/archive.py", "formats"): "what is served stands beside the table of formats",
     ("src/stemma/frameworks/tensorflow/head.py", "formats"): "what is served stands beside the table of formats",
     ("src/stemma/frameworks/tensorflow/lite.py", "formats"): "what is served stands beside the table of formats",
@@ -97,6 +96,17 @@ def test_a_room_imports_only_from_rooms_below_it() -> None:
 def test_one_module_opens_a_repository_and_its_configuration_by_dvc(module: str) -> None:
     """What a clone says is judged there."""
     assert importers(module, "src/") == ["src/stemma/repo/trust.py"]
+
+
+@pytest.mark.parametrize("package", ["dvc", "dvc_data", "dvc_objects"])
+def test_one_room_knows_the_inside_of_dvc(package: str) -> None:
+    assert [path for path in importers(package, "src/") if not path.startswith("src/stemma/repo/")] == []
+
+
+def test_only_rooms_that_read_or_keep_versions_know_git_and_dvc() -> None:
+    """And conf: DVC composes the settings, with the plugins that are trusted."""
+    rooms = {path.split("/")[2] for path in importers("stemma.repo", "src/stemma/")}
+    assert rooms == {"repo", "conf", "versions", "registry", "rollback", "storage", "cli"}
 
 
 def test_nobody_imports_a_stage() -> None:

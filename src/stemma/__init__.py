@@ -31,10 +31,11 @@ from importlib import import_module
 from typing import Any
 
 _WORDS = {
-    "backup": "storage.backup", "best": "versions.best", "compare": "versions.compare", "demote": "registry.moves",
+    "backup": "storage.backup", "best": "versions.best", "compare": "versions.compare", "demote": "registry.promote",
     "diff": "versions.diff", "doctor": "versions.doctor", "history": "registry.history", "log": "versions.log",
-    "probe": "storage.remote", "promote": "registry.moves", "register": "registry.moves", "restore": "storage.restore",
-    "retire": "registry.moves", "show": "versions.show", "verify": "storage.verify",
+    "probe": "storage.remote", "promote": "registry.promote", "register": "registry.register",
+    "restore": "storage.restore", "retire": "registry.register", "show": "versions.show", "Tagging": "registry.writing",
+    "verify": "storage.verify",
 }  # fmt: skip
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, Report, in_bytes, show, show_json
+from stemma.cli.output import AsJson, Report, answer, in_bytes
+from stemma.text import counted
 
 if TYPE_CHECKING:
     from stemma.storage.backup import Backup
@@ -42,7 +43,7 @@ def backup(
     found = backup(
         repository(), destination, revisions or (), stages=stage or (), experiments=experiments, encrypt=encrypt
     )
-    show_json(found) if as_json else show(backed_up(found), False)
+    answer(found, lambda: backed_up(found), as_json)
 
 
 def restore(
@@ -61,7 +62,7 @@ def restore(
     from stemma.storage.restore import restore
 
     found = restore(source, destination, key=key)
-    show_json(found) if as_json else show(restored(found), False)
+    answer(found, lambda: restored(found), as_json)
 
 
 def key(
@@ -77,11 +78,11 @@ def key(
 
 
 def backed_up(found: "Backup") -> Report:
-    held = f"{len(found.versions)} version{'s' * (len(found.versions) != 1)}, {found.objects} objects"
+    held = f"{counted(len(found.versions), 'version')}, {found.objects} objects"
     new = f"{found.copied} of them new, {in_bytes(found.copied_size)}"
     return [f"{found.place}: {held}, {in_bytes(found.size)}; {new}", *(f"note: {note}" for note in found.notes)]
 
 
 def restored(found: "Restored") -> Report:
-    held = f"{len(found.versions)} version{'s' * (len(found.versions) != 1)}, {found.objects} objects"
+    held = f"{counted(len(found.versions), 'version')}, {found.objects} objects"
     return [f"{found.folder}: {held}, every one verified", *(f"note: {note}" for note in found.notes)]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
 
 if TYPE_CHECKING:
     from stemma.versions.best import Best
@@ -35,10 +35,7 @@ def best(
     from stemma.versions.best import best
 
     found = best(repository(), metric=metric, where=where or (), seed=seed)
-    if as_json:
-        show_json(found)
-    else:
-        show(report(found, limit), as_md)
+    answer(found, lambda: report(found, limit), as_json, as_md)
 
 
 def report(found: "Best", limit: int) -> Report:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, show, show_json, titled
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
@@ -33,11 +33,9 @@ def build(
     from stemma.versions import release
 
     made = release.release(repository(), rev, output)
-    if as_json:
-        show_json(made)
-    else:
-        number = made.version or "not registered"
-        typer.echo(f"{made.path}: {made.name}, {number}, {made.bytes:,} bytes, SHA-256 {made.sha256}")
+    number = made.version or "not registered"
+    told = f"{made.path}: {made.name}, {number}, {made.bytes:,} bytes, SHA-256 {made.sha256}"
+    answer(made, lambda: [told], as_json)
 
 
 @app.command()
@@ -51,7 +49,9 @@ def inspect(bundle: File, as_json: AsJson = False, as_md: AsMarkdown = False) ->
 
     found = open_bundle(bundle)
     if as_json:
-        show_json({"path": bundle, "registered": found.registered, "signed": found.is_signed} | _facts(found))
+        files = {name: len(data) for name, data in sorted(found.files.items())}
+        facts = {"signature": found.signature, "record": found.record, "files": files}
+        show_json({"path": bundle, "registered": found.registered, "signed": found.is_signed} | facts)
     else:
         with reading(RECORD):
             show(_clean(_about(found, bundle)), as_md)
@@ -86,10 +86,7 @@ def verify(
         if not is_version(at_least):
             raise typer.BadParameter(f"{at_least[1:]} is no version such as 1.2.0", param_hint="--at-least")
     found = check(bundle, key, at_least)
-    if as_json:
-        show_json(found)
-    else:
-        show(_clean(_verified(found)), as_md)
+    answer(found, lambda: _clean(_verified(found)), as_json, as_md)
 
 
 @app.command()
@@ -179,10 +176,7 @@ def diff(
     from stemma.bundle.difference import difference
 
     found = difference(open_bundle(a), open_bundle(b), (str(a), str(b)))
-    if as_json:
-        show_json(found)
-    else:
-        show(_clean(_different(found, as_md)), as_md)
+    answer(found, lambda: _clean(_different(found, as_md)), as_json, as_md)
 
 
 # What is shown.
@@ -200,11 +194,6 @@ def _clean(report: Report) -> Report:
 
 def _plain(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def _facts(bundle: "Bundle") -> dict[str, Any]:
-    files = {name: len(data) for name, data in sorted(bundle.files.items())}
-    return {"signature": bundle.signature, "record": bundle.record, "files": files}
 
 
 def _about(bundle: "Bundle", path: Path) -> Report:
@@ -262,11 +251,7 @@ def _different(found: "BundleDifference", markdown: bool) -> Report:
         "Environment": _changed(found.environment),
         "Files": Table(("file", "change", "bytes a", "bytes b"), files, left=2),
     }
-    parts: list[str | Table] = [f"{found.a} -> {found.b}"]
-    for title, table in sections.items():
-        if table.rows:
-            parts += [f"### {title}" if markdown else f"{title}:", table]
-    return parts
+    return [f"{found.a} -> {found.b}", *titled(sections.items(), markdown)]
 
 
 def _changed(changes: "tuple[Change, ...]") -> Table:

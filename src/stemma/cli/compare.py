@@ -7,11 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
 
 if TYPE_CHECKING:
     from stemma.metrics.resampling import Difference
     from stemma.versions.compare import Comparison
+
+Margin = Annotated[
+    float | None,
+    typer.Option(min=0.0, help="With not-worse: the loss that is shown to be smaller than this, at 95 %."),
+]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        help="What the verdict follows from: by default roc_auc, balanced_accuracy (several classes) or rmse."
+    ),
+]
 
 
 def compare(
@@ -24,22 +35,14 @@ def compare(
     by: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Compare each value of a column by itself; repeatable.")
     ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            help="What the verdict follows from: by default roc_auc, balanced_accuracy (several classes) or rmse."
-        ),
-    ] = None,
+    metric: Metric = None,
     cost: Annotated[
         str | None, typer.Option(metavar="fp=X,fn=Y", help="What a false positive and a false negative cost.")
     ] = None,
     require: Annotated[
         Literal["better", "not-worse"] | None, typer.Option(help="Exit with 1 unless the verdict meets this.")
     ] = None,
-    margin: Annotated[
-        float | None,
-        typer.Option(min=0.0, help="With not-worse: the loss that is shown to be smaller than this, at 95 %."),
-    ] = None,
+    margin: Margin = None,
     resamples: Annotated[int, typer.Option(min=500, max=100_000, help="Of the bootstrap.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     latency: Annotated[bool, typer.Option(help="Time both bundles.")] = True,
@@ -59,10 +62,7 @@ def compare(
     costs = None if cost is None else costs_of(cost)
     options = Options(on, by or (), metric, costs, resamples, seed, latency)
     found = compare(repository(), a, b, options)
-    if as_json:
-        show_json(found)
-    else:
-        show(report(found), as_md)
+    answer(found, lambda: report(found), as_json, as_md)
     raise typer.Exit(0 if require is None or found.meets(require, margin) else 1)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsMarkdown, Report, Table, show, show_json
+from stemma.cli.output import AsMarkdown, Report, Table, answer, titled
 
 if TYPE_CHECKING:
     from stemma.versions.diff import Difference
@@ -51,19 +51,13 @@ def diff(
         from stemma.versions.diff.plot import draw
 
         draw(found, plot)
-    if as_json:
-        show_json(found)
-    else:
-        show(report(found, everything, as_md), as_md)
+    answer(found, lambda: report(found, everything, as_md), as_json, as_md)
 
 
 def report(found: "Difference", everything: bool, markdown: bool) -> Report:
     """D first, then each kind of change under its name; kinds without a change are left out unless `everything`."""
-    parts: list[str | Table] = [_headline(found), _parts(found)]
-    for title, table in _sections(found, everything):
-        if table.rows:
-            parts += [f"### {title}" if markdown else f"{title}:", table]
-    return [*parts, *found.notes]
+    changes = titled(_sections(found, everything), markdown)
+    return [_headline(found), _parts(found), *changes, *found.notes]
 
 
 def _headline(found: "Difference") -> str:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
+from stemma.text import counted
 
 if TYPE_CHECKING:
     from stemma.versions.doctor import Diagnosis
@@ -24,10 +25,7 @@ def doctor(
     from stemma.versions.doctor import doctor
 
     found = doctor(repository(), revision)
-    if as_json:
-        show_json(found)
-    else:
-        show(report(found, as_md), as_md)
+    answer(found, lambda: report(found, as_md), as_json, as_md)
     raise typer.Exit(0 if found.is_sound(strict) else 1)
 
 
@@ -35,7 +33,7 @@ def report(found: "Diagnosis", markdown: bool = False) -> Report:
     """The findings, what is sound, and what could not be looked at."""
     skipped = list(found.skipped.items())
     parts: list[str | Table] = [
-        f"{found.revision}: {_counted(found.errors, 'error')}, {_counted(found.warnings, 'warning')}"
+        f"{found.revision}: {counted(found.errors, 'error')}, {counted(found.warnings, 'warning')}"
     ]
     if markdown and found.findings:
         rows = [(each.severity, each.check, each.what, each.evidence, each.remedy) for each in found.findings]
@@ -52,7 +50,3 @@ def report(found: "Diagnosis", markdown: bool = False) -> Report:
     elif skipped:
         parts.append("not examined:\n" + "\n".join(f"  {name}: {why}" for name, why in skipped))
     return parts
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"

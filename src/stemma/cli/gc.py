@@ -3,18 +3,20 @@
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, in_bytes, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_bytes
+from stemma.text import counted, few
 
 if TYPE_CHECKING:
-    from stemma.storage.gc import Collected, Moved, Plan
+    from stemma.storage.gc import Collected, Moved, Plan, Rules
 
 MOST = 20  # commits in the table, names in the line of those that stay
 AGE = re.compile(r"(\d+)([mhdw])")
@@ -63,49 +65,93 @@ def gc(
 
     Example: stemma gc --remote --older-than 30d --apply
     """
-    from stemma.storage import gc
-
-    _fits({"--apply": apply, "--undo": undo, "--empty-trash": empty_trash},
-          {"--older-than": older_than is not None, "--experiments": experiments != "all", "--keep": bool(keep),
-           "--drop-retired": drop_retired, "--project": bool(project)})  # fmt: skip
-    remotes = tuple(None if name == DEFAULT else name for name in remote or ())
-    age = None if older_than is None else _age("--older-than", older_than)
-    root = repository()
-    if undo:
-        if len(remotes) > 1:
-            raise typer.BadParameter("one remote at a time with --undo", param_hint="--remote")
-        moved = gc.undo(root, *remotes, only_remote=bool(remotes))
-        show_json({"back": moved}) if as_json else show(_moved(moved, "back"), as_md)
-        return
-    rules = gc.Rules(
-        remotes=remotes,
-        older_than=gc.DAY if age is None else age,
-        experiments=_experiments(experiments),
-        retired=not drop_retired,
-        keep=tuple(keep or ()),
-        projects=tuple(project or ()),
-    )
-    if empty_trash:
-        moved = gc.empty(root, rules, older_than=age or timedelta())
-        show_json({"deleted": moved}) if as_json else show(_moved(moved, "deleted for good"), as_md)
-        return
-    if apply:
-        done = gc.collect(root, rules)
-        free = _free(remotes, experiments, drop_retired, keep or (), project or ())
-        show_json(done) if as_json else show([*_planned(done.plan, "went"), *_done(done, free)], as_md)
-        return
-    plan = gc.plan(root, rules)
-    show_json(plan) if as_json else show([*_planned(plan, "would go"), *_next(plan)], as_md)
+    mode = _mode({"apply": apply, "undo": undo, "empty_trash": empty_trash})
+    given = _Given(
+        tuple(None if name == DEFAULT else name for name in remote or ()), older_than, experiments, drop_retired,
+        tuple(keep or ()), tuple(project or ()),
+    )  # fmt: skip
+    found, report = _done(mode, given)
+    answer(found, lambda: report, as_json, as_md)
 
 
-def _fits(modes: dict[str, bool], rules: dict[str, bool]) -> None:
-    """Whether the options go together; wrong usage otherwise."""
+def _mode(modes: dict[str, bool]) -> str:
+    """What to do; to plan where nothing is given, wrong usage where too much is."""
     given = [mode for mode, on in modes.items() if on]
     if len(given) > 1:
-        raise typer.BadParameter(f"{given[0]} or {given[1]}, not both", param_hint=given[1])
-    wrong = [rule for rule, on in rules.items() if on] if modes["--undo"] else []
-    if wrong:
-        raise typer.BadParameter("it says nothing to --undo", param_hint=wrong[0])
+        one, other = (f"--{mode.replace('_', '-')}" for mode in given[:2])
+        raise typer.BadParameter(f"{one} or {other}, not both", param_hint=other)
+    return given[0] if given else "plan"
+
+
+@dataclass(frozen=True)
+class _Given:
+    """The rules as they were typed."""
+
+    remotes: tuple[str | None, ...]
+    older_than: str | None
+    experiments: str
+    drop_retired: bool
+    keep: tuple[str, ...]
+    projects: tuple[Path, ...]
+
+    @property
+    def age(self) -> timedelta | None:
+        return None if self.older_than is None else _age("--older-than", self.older_than)
+
+    @property
+    def rules(self) -> "Rules":
+        from stemma.storage import gc
+
+        age = self.age
+        younger = self.experiments if self.experiments in ("all", "none") else _age("--experiments", self.experiments)
+        return gc.Rules(
+            remotes=self.remotes,
+            older_than=gc.DAY if age is None else age,
+            experiments=younger,  # type: ignore[arg-type]  # as it says
+            retired=not self.drop_retired,
+            keep=self.keep,
+            projects=self.projects,
+        )
+
+    def check_undo(self) -> None:
+        """Wrong usage where the rules say anything: the last run comes back as it went."""
+        wrong = {"--older-than": self.older_than, "--experiments": self.experiments != "all", "--keep": self.keep,
+                 "--drop-retired": self.drop_retired, "--project": self.projects}  # fmt: skip
+        for option, on in wrong.items():
+            if on:
+                raise typer.BadParameter("it says nothing to --undo", param_hint=option)
+        if len(self.remotes) > 1:
+            raise typer.BadParameter("one remote at a time with --undo", param_hint="--remote")
+
+    @property
+    def to_free(self) -> str:
+        """The command that empties the trash by the same rules: others may need what is in it."""
+        words = ["stemma", "gc", "--empty-trash"]
+        words += [word for name in self.remotes for word in ("--remote", *([] if name is None else [name]))]
+        words += ["--experiments", self.experiments] if self.experiments != "all" else []
+        words += ["--drop-retired"] if self.drop_retired else []
+        words += [word for name in self.keep for word in ("--keep", name)]
+        words += [word for folder in self.projects for word in ("--project", str(folder))]
+        return shlex.join(words)
+
+
+def _done(mode: str, given: _Given) -> tuple[Any, Report]:
+    """Do it: what was found, and its report."""
+    from stemma.storage import gc
+
+    if mode == "undo":
+        given.check_undo()
+        moved = gc.undo(repository(), *given.remotes, only_remote=bool(given.remotes))
+        return {"back": moved}, _moved(moved, "back")
+    rules, root = given.rules, repository()
+    if mode == "empty_trash":
+        moved = gc.empty(root, rules, older_than=given.age or timedelta())
+        return {"deleted": moved}, _moved(moved, "deleted for good")
+    if mode == "apply":
+        done = gc.collect(root, rules)
+        return done, [*_planned(done.plan, "went"), *_collected(done, given.to_free)]
+    plan = gc.plan(root, rules)
+    return plan, [*_planned(plan, "would go"), *_next(plan)]
 
 
 def _age(option: str, text: str) -> timedelta:
@@ -120,24 +166,14 @@ def _age(option: str, text: str) -> timedelta:
         raise typer.BadParameter(f"{text!r} is too long", param_hint=option) from None
 
 
-def _experiments(text: str) -> Literal["all", "none"] | timedelta:
-    return text if text in ("all", "none") else _age("--experiments", text)  # type: ignore[return-value]  # as it says
-
-
 def _planned(plan: "Plan", word: str) -> Report:
     names = list(dict.fromkeys(each.name for each in plan.kept))
-    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-    counted = f"{len(plan.kept)} commit{'s' * (len(plan.kept) != 1)}"
     parts: list[str | Table] = [*plan.fetched]
-    parts.append(f"{counted} and the work tree stay{': ' * bool(names)}{', '.join(names[:MOST])}{more}")
+    parts.append(f"{counted(len(plan.kept), 'commit')} and the work tree stay{': ' * bool(names)}{few(names, MOST)}")
     rows = [
         (
-            each.place,
-            str(each.objects),
-            in_bytes(each.size),
-            str(each.going),
-            in_bytes(each.going_size),
-            str(each.young),
+            *(each.place, str(each.objects), in_bytes(each.size)),
+            *(str(each.going), in_bytes(each.going_size), str(each.young)),
         )
         for each in plan.places
     ]
@@ -168,32 +204,16 @@ def _nothing(plan: "Plan") -> str:
     return f"nothing to collect{f' yet: {young} objects are too young, see --older-than' * bool(young)}"
 
 
-def _free(
-    remotes: Sequence[str | None], experiments: str, drop_retired: bool, keep: Sequence[str], projects: Sequence[Path]
-) -> str:
-    """The command that empties the trash by the same rules: others may need what is in it."""
-    words = ["stemma", "gc", "--empty-trash"]
-    words += [word for name in remotes for word in ("--remote", *([] if name is None else [name]))]
-    words += ["--experiments", experiments] if experiments != "all" else []
-    words += ["--drop-retired"] if drop_retired else []
-    words += [word for name in keep for word in ("--keep", name)]
-    words += [word for folder in projects for word in ("--project", str(folder))]
-    return shlex.join(words)
-
-
-def _done(done: "Collected", free: str) -> Report:
+def _collected(done: "Collected", free: str) -> Report:
     if done.run is None:
         return [_nothing(done.plan)]
-    counted = f"{done.plan.going} objects, {in_bytes(done.plan.going_size)}, are in the trash (run {done.run})"
+    moved = f"{done.plan.going} objects, {in_bytes(done.plan.going_size)}, are in the trash (run {done.run})"
     verified = f"promoted versions are whole: {done.verified} objects looked for"
-    return [f"{counted}; {verified}", f"back: stemma gc --undo; to free the disk: {free}"]
+    return [f"{moved}; {verified}", f"back: stemma gc --undo; to free the disk: {free}"]
 
 
 def _moved(moved: "Sequence[Moved]", word: str) -> Report:
     if not moved:
         return ["nothing to delete"]
-    return [
-        "\n".join(
-            f"{each.place}: {each.objects} objects, {in_bytes(each.size)}, {word} (run {each.run})" for each in moved
-        )
-    ]
+    lines = [f"{each.place}: {each.objects} objects, {in_bytes(each.size)}, {word} (run {each.run})" for each in moved]
+    return ["\n".join(lines)]

@@ -2,30 +2,24 @@
 
 import shutil
 import sys
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Table, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Table, aligned, show, show_json
 
 if TYPE_CHECKING:
     from stemma.versions.log import Entry, Log
 
 LETTERS = "S structure, P parameters, D data, T settings, C code"
 LEGEND = f"changed: {LETTERS}"
+Graph = Literal["ascii", "mermaid", "dot"]
 UNKNOWN = "; s p: not known, for models/weights is not on this machine"
 
 
-class Graph(StrEnum):
-    ascii = "ascii"
-    mermaid = "mermaid"
-    dot = "dot"
-
-
 def log(
-    graph: Annotated[Graph, typer.Option(help="How the graph is drawn.")] = Graph.ascii,
+    graph: Annotated[Graph, typer.Option(help="How the graph is drawn.")] = "ascii",
     all: Annotated[bool, typer.Option("--all", help="Every branch, tag and experiment, not HEAD alone.")] = False,
     number: Annotated[int | None, typer.Option("-n", "--number", min=1, help="Versions shown, at most.")] = None,
     since: Annotated[
@@ -55,9 +49,10 @@ def log(
         why = "a version is a commit whose dvc.lock names models/weights" if since is None else f"none since {since}"
         typer.echo(f"no version: {why}")
     elif as_md:
-        drawn = [] if graph == Graph.ascii else [f"```{graph}\n{_drawn(found, graph)}\n```"]
-        show([*drawn, _table(found), _legend(found)], markdown=True)
-    elif graph == Graph.ascii:
+        drawn = [] if graph == "ascii" else [f"```{graph}\n{_drawn(found, graph)}\n```"]
+        table = Table(_headers(found), _rows(found), left=None)
+        show([*drawn, table, _legend(found)], markdown=True)
+    elif graph == "ascii":
         typer.echo("\n".join([*_lines(found), "", _legend(found)]))
     else:
         typer.echo(_drawn(found, graph))
@@ -71,7 +66,7 @@ def _legend(found: "Log") -> str:
 def _drawn(found: "Log", graph: Graph) -> str:
     from stemma.versions import graph as drawing
 
-    draw = drawing.mermaid if graph == Graph.mermaid else drawing.dot
+    draw = drawing.mermaid if graph == "mermaid" else drawing.dot
     return draw(found, lambda entry: _label(found, entry))
 
 
@@ -89,19 +84,11 @@ def _lines(found: "Log") -> list[str]:
     drawn = drawing.text([(entry.commit, entry.parents) for entry in found])
     headers = _headers(found)
     cells = [(mark, *(rows[name] if name else ("",) * len(headers))) for mark, name in drawn]
-    all_cells = [("", *headers), *cells]
-    widths = [max(map(len, column)) for column in zip(*all_cells, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in all_cells
-    ]
+    lines = aligned(Table(("", *headers), cells, left=None))
     if sys.stdout.isatty():
         width = shutil.get_terminal_size().columns
         return [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]
     return lines
-
-
-def _table(found: "Log") -> Table:
-    return Table(_headers(found), _rows(found), left=None)
 
 
 def _headers(found: "Log") -> tuple[str, ...]:

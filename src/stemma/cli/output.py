@@ -5,7 +5,7 @@
 
     def command(..., as_json: AsJson = False, as_md: AsMarkdown = False) -> None:
         found = versions.compare(...)
-        show_json(found) if as_json else show(report(found), as_md)
+        answer(found, lambda: report(found), as_json, as_md)
 
 In a pipe or a pager nothing is cut, wrapped or coloured. On a terminal, tables that are too wide for it are wrapped
 inside their cells.
@@ -16,7 +16,7 @@ import json
 import math
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
@@ -47,6 +47,14 @@ class Table:
 Report = Sequence["str | Table"]
 
 
+def answer(found: Any, report: Callable[[], Report], as_json: bool, as_md: bool = False, **more: Any) -> None:
+    """Print what a command found: itself, and `more`, as JSON; else its report."""
+    if as_json:
+        show_json(found, **more)
+    else:
+        show(report(), as_md)
+
+
 def show(parts: Report, markdown: bool) -> None:
     """Print texts and tables, an empty line between them."""
     typer.echo("\n\n".join(_text(part, markdown) for part in parts))
@@ -60,7 +68,8 @@ def show_json(found: Any, **more: Any) -> None:
 def plain(value: Any) -> Any:
     """A frozen object as JSON has it: its fields, then its properties, but for names that start with an underscore."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        properties = [name for kind in type(value).__mro__ for name, what in vars(kind).items() if _is_property(what)]
+        found = [named for kind in type(value).__mro__ for named in vars(kind).items()]
+        properties = [name for name, what in found if isinstance(what, property)]
         names = [*(field.name for field in dataclasses.fields(value)), *properties]
         return {name: plain(getattr(value, name)) for name in names if not name.startswith("_")}
     if isinstance(value, Mapping):
@@ -72,6 +81,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def titled(sections: Iterable[tuple[str, Table]], markdown: bool) -> list[str | Table]:
+    """Tables under their names; those without rows are left out."""
+    there = [(title, table) for title, table in sections if table.rows]
+    return [part for title, table in there for part in (f"### {title}" if markdown else f"{title}:", table)]
 
 
 def in_bytes(size: int | None) -> str:
@@ -86,20 +101,17 @@ def in_bytes(size: int | None) -> str:
     return f"{number:.1f} GB"
 
 
-def _is_property(what: object) -> bool:
-    return isinstance(what, property)
-
-
 def _text(part: "str | Table", markdown: bool) -> str:
     if isinstance(part, str):
         return part
-    lines = _markdown(part) if markdown else _aligned(part)
+    lines = _markdown(part) if markdown else aligned(part)
     wide = max(map(len, lines)) > shutil.get_terminal_size().columns
     return _wrapped(part) if wide and not markdown and sys.stdout.isatty() else "\n".join(lines)
 
 
 def _markdown(table: Table) -> list[str]:
-    cells = [tuple(_in_markdown(cell) for cell in row) for row in (table.headers, *table.rows)]
+    rows = (table.headers, *table.rows)
+    cells = [tuple(cell.replace("|", "\\|").replace("\n", " ") for cell in row) for row in rows]
     widths = _widths(cells)
     rule = [
         ":" + "-" * max(width - 1, 2) if place < table.texts else "-" * max(width - 1, 2) + ":"
@@ -109,11 +121,8 @@ def _markdown(table: Table) -> list[str]:
     return [lines[0], f"| {' | '.join(rule)} |", *lines[1:]]
 
 
-def _in_markdown(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", " ")
-
-
-def _aligned(table: Table) -> list[str]:
+def aligned(table: Table) -> list[str]:
+    """The lines of a table, the headers first."""
     rows = [table.headers, *table.rows]
     widths = _widths(rows)
     return ["  ".join(_placed(row, widths, table.texts)).rstrip() for row in rows]

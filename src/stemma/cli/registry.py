@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stemma.cli.compare import Margin
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
 
 if TYPE_CHECKING:
     from stemma.registry.history import Event, History
@@ -42,11 +43,12 @@ def register(
 
     Example: stemma register -m "More rows"
     """
-    from stemma.registry import moves
+    from stemma.registry.register import register
+    from stemma.registry.writing import Tagging
 
     if version is not None and bump is not None:
         raise typer.BadParameter("give it or --bump, not both", param_hint="--version")
-    made = moves.register(repository(), rev, version=version, bump=bump, why=why, sign=sign, push=push, wait=wait)
+    made = register(repository(), rev, version=version, bump=bump, why=why, tagging=Tagging(sign, push, wait))
     tell([made], True, push, as_json)
 
 
@@ -57,10 +59,7 @@ def promote(
         Literal["better", "not-worse"] | None,
         typer.Option(help="Compare with the version that is there now, and refuse otherwise."),
     ] = None,
-    margin: Annotated[
-        float | None,
-        typer.Option(min=0.0, help="With not-worse: the loss that is shown to be smaller than this, at 95 %."),
-    ] = None,
+    margin: Margin = None,
     on: Annotated[
         Path | None, typer.Option(metavar="DATA", help="Compare on this CSV or Parquet file, not on the test rows.")
     ] = None,
@@ -78,7 +77,8 @@ def promote(
 
     Example: stemma promote v1.2.0 prod --require better -m "Fewer false alarms"
     """
-    from stemma.registry import moves
+    from stemma.registry.promote import Judgement, promote
+    from stemma.registry.writing import Tagging
 
     given = {"--margin": margin, "--on": on, "--metric": metric}
     for option, value in given.items():
@@ -86,10 +86,9 @@ def promote(
             raise typer.BadParameter("it goes with --require", param_hint=option)
     if margin is not None and require != "not-worse":
         raise typer.BadParameter("it goes with --require not-worse", param_hint="--margin")
-    judgement = None if require is None else moves.Judgement(require, margin, on, metric)
-    made = moves.promote(
-        repository(), version, stage, why=why, judgement=judgement, local=local, sign=sign, push=push, wait=wait
-    )
+    judgement = None if require is None else Judgement(require, margin, on, metric)
+    tagging = Tagging(sign, push, wait)
+    made = promote(repository(), version, stage, why=why, judgement=judgement, local=local, tagging=tagging)
     if require is not None and made.before is None and not as_json:
         typer.echo(f"{stage} was empty: there was nothing to compare with")
     tell([made], why is not None, push, as_json)
@@ -107,9 +106,10 @@ def demote(
 
     Example: stemma demote prod -m "Taken out of service"
     """
-    from stemma.registry import moves
+    from stemma.registry.promote import demote
+    from stemma.registry.writing import Tagging
 
-    made = moves.demote(repository(), name, why=why, sign=sign, push=push, wait=wait)
+    made = demote(repository(), name, why=why, tagging=Tagging(sign, push, wait))
     tell(made, why is not None, push, as_json)
 
 
@@ -125,9 +125,10 @@ def retire(
 
     Example: stemma retire v1.0.0 --why "Trained on the wrong rows"
     """
-    from stemma.registry import moves
+    from stemma.registry.register import retire
+    from stemma.registry.writing import Tagging
 
-    made = moves.retire(repository(), version, why, sign=sign, push=push, wait=wait)
+    made = retire(repository(), version, why, tagging=Tagging(sign, push, wait))
     tell([made], True, push, as_json)
 
 
@@ -146,10 +147,7 @@ def history(
     from stemma.registry.history import history
 
     found = history(repository(), stage, verify=verify)
-    if as_json:
-        show_json(found)
-    else:
-        show(report(found), as_md)
+    answer(found, lambda: report(found), as_json, as_md)
     raise typer.Exit(1 if found.is_sound is False else 0)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Report, answer
 
 if TYPE_CHECKING:
     from stemma.storage.remote import Probe
@@ -33,10 +33,7 @@ def check(
     from stemma.storage.remote import probe
 
     found = probe(repository(), name)
-    if as_json:
-        show_json(found, is_usable=found.is_usable)
-    else:
-        show(report(found), as_md)
+    answer(found, lambda: report(found), as_json, as_md)
     raise typer.Exit(0 if found.is_usable else 1)
 
 

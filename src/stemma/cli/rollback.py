@@ -1,11 +1,11 @@
 """`stemma rollback`: back to a version, code, settings, data and model together; or a stage back to what it held."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, in_bytes, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_bytes
 
 if TYPE_CHECKING:
     from stemma.rollback import Environment, Plan, Rollback
@@ -45,24 +45,29 @@ def rollback(
         if as_md:
             raise typer.BadParameter("there is no table with --stage", param_hint="--md")
         _stage(stage, rev, dry_run, why, local, push, as_json)
-        return
+    elif abort:
+        _abort(as_json, as_md)
+    else:
+        _files(str(rev), commit, stash, dry_run, as_json, as_md)
+
+
+def _abort(as_json: bool, as_md: bool) -> None:
+    from stemma.rollback import abort
+
+    done = abort(repository())
+    answer(done, lambda: _told(done, None), as_json, as_md)
+
+
+def _files(name: str, commit: bool, stash: bool, dry_run: bool, as_json: bool, as_md: bool) -> None:
     from stemma import rollback as going
     from stemma.repo.repository import Repository
 
     root = repository()
-    if abort:
-        done = going.abort(root)
-        show_json(done) if as_json else show(_told(done, None), as_md)
-        return
-    name = str(rev)
-    if dry_run:
-        plan = going.plan(root, name, commit=commit, stash=stash)
-        differs = going.environment(Repository(root).version(name))
-        show_json(plan, environment=differs) if as_json else show(_planned(plan, differs), as_md)
-        raise typer.Exit(1 if plan.blockers else 0)
-    done = going.roll_back(root, name, commit=commit, stash=stash)
-    differs = going.environment(Repository(root).version(done.commit))
-    show_json(done, environment=differs) if as_json else show(_told(done, differs), as_md)
+    found: Any = (going.plan if dry_run else going.roll_back)(root, name, commit=commit, stash=stash)
+    differs = going.environment(Repository(root).version(found.commit))
+    report = _planned if dry_run else _told
+    answer(found, lambda: report(found, differs), as_json, as_md, environment=differs)
+    raise typer.Exit(1 if dry_run and found.blockers else 0)
 
 
 def _fits(rev: str | None, stage: str | None, abort: bool, moving: dict[str, bool], tagging: dict[str, bool]) -> None:
@@ -83,13 +88,14 @@ def _fits(rev: str | None, stage: str | None, abort: bool, moving: dict[str, boo
 
 def _stage(stage: str, rev: str | None, dry_run: bool, why: str | None, local: bool, push: bool, as_json: bool) -> None:
     from stemma.cli.registry import tell
-    from stemma.registry import moves
+    from stemma.registry import promote
+    from stemma.registry.writing import Tagging
 
     if dry_run:
-        target = moves.would_hold(repository(), stage, rev)
-        show_json({"stage": stage, "version": target}) if as_json else typer.echo(f"{stage} would go back to {target}")
+        target = promote.would_hold(repository(), stage, rev)
+        answer({"stage": stage, "version": target}, lambda: [f"{stage} would go back to {target}"], as_json)
         return
-    made = moves.roll_back(repository(), stage, rev, why=why, local=local, push=push)
+    made = promote.roll_back(repository(), stage, rev, why=why, local=local, tagging=Tagging(push=push))
     tell([made], why is not None, push, as_json)
 
 

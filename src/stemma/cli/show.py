@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, show_json
-from stemma.cli.output import show as show_report
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
 
 if TYPE_CHECKING:
     from stemma.versions.show import Data, Process, Record, Structure, Weights
@@ -35,7 +34,7 @@ def show(
     from stemma.versions.show import show
 
     found = show(repository(), revision)
-    show_json(found) if as_json else show_report(report(found, as_md), as_md)
+    answer(found, lambda: report(found, as_md), as_json, as_md)
 
 
 def report(found: "Record", markdown: bool = False) -> Report:

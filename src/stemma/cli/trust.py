@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, show_json
+from stemma.cli.output import AsJson, answer
 from stemma.errors import StemmaError
 
 if TYPE_CHECKING:
@@ -31,10 +31,7 @@ def trust(
     if undo and not trusting.undo(root):
         raise StemmaError(f"{root} is not trusted: there is nothing to undo")
     state = trusting.state(root) if look or undo else trusting.trust(root)
-    if as_json:
-        show_json(state)
-    else:
-        typer.echo("\n".join(_lines(state)))
+    answer(state, lambda: ["\n".join(_lines(state))], as_json)
 
 
 def _lines(state: "State") -> list[str]:

@@ -1,22 +1,15 @@
 """`stemma verify`: every object of a version, hashed again."""
 
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, in_bytes, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_bytes
+from stemma.text import counted, few
 
 if TYPE_CHECKING:
-    from stemma.storage.verify import Fault, Verification
-
-MOST = 3  # versions named in a row
-
-
-class Side(StrEnum):
-    cache = "cache"
-    remote = "remote"
+    from stemma.storage.verify import Verification
 
 
 def verify(
@@ -30,7 +23,7 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Put a verified copy from the other side where one is missing or damaged.")
     ] = False,
-    only: Annotated[Side | None, typer.Option(help="Look at this side alone.")] = None,
+    only: Annotated[Literal["cache", "remote"] | None, typer.Option(help="Look at this side alone.")] = None,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -40,29 +33,20 @@ def verify(
     """
     from stemma.storage.verify import verify
 
-    found = verify(
-        repository(),
-        revisions or (),
-        all=all,
-        experiments=experiments,
-        repair=repair,
-        only=None if only is None else only.value,
-    )
-    if as_json:
-        show_json(found, is_whole=found.is_whole)
-    else:
-        show(report(found), as_md)
+    chosen = revisions or ()
+    found = verify(repository(), chosen, all=all, experiments=experiments, repair=repair, only=only)
+    answer(found, lambda: report(found), as_json, as_md)
     raise typer.Exit(0 if found.is_whole else 1)
 
 
 def report(found: "Verification") -> Report:
     """What was looked at, each fault, what to do, and what was left out."""
-    versions = f"{len(found.versions)} version{'s' * (len(found.versions) != 1)}"
-    counted = f"{versions}, {found.objects} objects, {in_bytes(found.size)} hashed"
-    parts: list[str | Table] = [f"{counted} in {' and '.join(found.places) or 'no place'}: {_verdict(found)}"]
+    versions = counted(len(found.versions), "version")
+    looked_at = f"{versions}, {found.objects} objects, {in_bytes(found.size)} hashed"
+    parts: list[str | Table] = [f"{looked_at} in {' and '.join(found.places) or 'no place'}: {_verdict(found)}"]
     if found.faults:
         rows = [
-            (each.path, _named(each.versions), each.place, _state(each), each.md5)
+            (each.path, few(each.versions), each.place, f"{each.state}{', repaired' * each.repaired}", each.md5)
             for each in sorted(found.faults, key=lambda fault: (fault.place, fault.path))
         ]
         parts.append(Table(("path", "version", "place", "state", "md5"), rows, left=None))
@@ -84,15 +68,6 @@ def _verdict(found: "Verification") -> str:
         )
         if count
     )
-
-
-def _state(fault: "Fault") -> str:
-    return f"{fault.state}, repaired" if fault.repaired else fault.state
-
-
-def _named(versions: tuple[str, ...]) -> str:
-    more = f" and {len(versions) - MOST} more" if len(versions) > MOST else ""
-    return ", ".join(versions[:MOST]) + more
 
 
 def _remedy(found: "Verification") -> str:

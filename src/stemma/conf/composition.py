@@ -55,13 +55,13 @@ class Source:
 
     def compose(self, overrides: Sequence[str] = ()) -> str:
         """The text that `dvc exp run` with these overrides writes to params.yaml."""
-        from dvc.utils.hydra import compose_and_dump
+        from stemma.repo import composition
 
-        folder = None if self.module else str(self.folder)
+        folder = None if self.module else self.folder
         with tempfile.TemporaryDirectory() as temporary, _own_hydra(self):
             output = Path(temporary, PARAMS.name)
-            plugins = str(self.plugins or temporary)
-            compose_and_dump(output, folder, self.module, self.name, plugins, list(overrides))
+            plugins = self.plugins or Path(temporary)
+            composition.compose(output, folder, self.module, self.name, plugins, overrides)
             return read_text(output)
 
     def choices(self, overrides: Sequence[str] = ()) -> dict[str, str | None]:

@@ -22,6 +22,10 @@ class Difference:
     conf: Any  # MISSING where conf/ does not have it
     params: Any  # MISSING where params.yaml does not have it
 
+    @property
+    def sides(self) -> tuple[Any, Any]:
+        return self.conf, self.params
+
     def __str__(self) -> str:
         return f"{self.key}: {shown(self.conf)} -> {shown(self.params)}"
 

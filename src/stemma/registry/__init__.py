@@ -2,7 +2,7 @@
 
     stemma.register(".", "HEAD", bump="minor", why="More rows")    model@v1.3.0
     stemma.promote(".", "v1.3.0", "prod", why="Better")            model#prod#4
-    moves.roll_back(".", "prod")                                   model#prod#5, with Stemma-Event: RolledBack
+    promote.roll_back(".", "prod")                                 model#prod#5, with Stemma-Event: RolledBack
     stemma.demote(".", "prod")                                     model#prod!#6
     stemma.retire(".", "v1.2.0", why="Biased")                     model@v1.2.0!
     stemma.history(".", "prod")                                    all of it, in order
@@ -12,7 +12,9 @@ stands in the history. With `push` it is on the Git remote before it is here, so
 
 Reading order:
 
-- `moves`      the functions that write
+- `register`   numbers: given, and taken back
+- `promote`    stages: taken, given back, left empty
+- `writing`    one writer at a time; `names` which version or stage is meant
 - `numbering`  which number a version gets, and why
 - `reach`      whether a clone elsewhere can get every object of a version
 - `tags`       how tags are made, signed, and pushed

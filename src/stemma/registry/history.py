@@ -9,10 +9,7 @@
 Tags written by `gto` are events too.
 """
 
-import difflib
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +17,11 @@ from typing import Literal
 
 from stemma.errors import VersionError
 from stemma.repo import registry
+from stemma.repo.git import run
+from stemma.repo.parallel import each
 from stemma.repo.registry import Registry
-from stemma.repo.repository import Repository, opened
+from stemma.repo.repository import Repo, opened
+from stemma.text import near
 
 Kind = Literal["Registered", "Promoted", "RolledBack", "Demoted", "Retired"]
 Signature = Literal["good", "bad", "none"]
@@ -86,7 +86,7 @@ class History:
         return all(event.signature == "good" for event in self.events) if self.verified else None
 
 
-def history(repo: Repository | Path | str = ".", stage: str | None = None, *, verify: bool = False) -> History:
+def history(repo: Repo = ".", stage: str | None = None, *, verify: bool = False) -> History:
     """The events of the registry.
 
     Args:
@@ -167,8 +167,7 @@ def _parted(event: registry.Event) -> tuple[str, list[str]]:
 
 def _no_stage(known: Registry, stage: str) -> VersionError:
     stages = sorted({event.says.stage for event in known.events if event.says.stage is not None})
-    near = difflib.get_close_matches(stage, stages, n=1)
-    hint = f" (near: {near[0]})" if near else f" (there are: {', '.join(stages)})" if stages else ""
+    hint = near(stage, stages) or (f" (there are: {', '.join(stages)})" if stages else "")
     return VersionError(f"nothing was ever promoted to {stage!r}{hint}", run="stemma history")
 
 
@@ -177,10 +176,9 @@ def _no_stage(known: Registry, stage: str) -> VersionError:
 
 def _verified(root: Path, events: Sequence[Event], known: Registry) -> Iterator[Event]:
     tags = {event.tag: event for event in known.events}
-    with ThreadPoolExecutor(4) as pool:  # a process each, most of its time spent waiting
-        found = pool.map(lambda event: _signature(root, tags[event.tag]), events)
-        for event, (state, signer) in zip(events, found, strict=True):
-            yield replace(event, signature=state, signer=signer)
+    found = each(lambda event: _signature(root, tags[event.tag]), events)
+    for event, (state, signer) in zip(events, found, strict=True):
+        yield replace(event, signature=state, signer=signer)
 
 
 def _signature(root: Path, tag: registry.Event) -> tuple[Signature, str | None]:
@@ -189,7 +187,8 @@ def _signature(root: Path, tag: registry.Event) -> tuple[Signature, str | None]:
         return "none", None
     if tag.inner != tag.tag:  # Git does not look at the name, and a signed tag can be copied under another one
         return "bad", f"it was signed as {tag.inner}"
-    done = subprocess.run(["git", "verify-tag", tag.object], cwd=root, capture_output=True, text=True)
-    told = [line.removeprefix("gpg: ").removeprefix("error: ") for line in done.stderr.splitlines() if line.strip()]
+    done = run(root, "verify-tag", tag.object)
+    lines = done.stderr.decode(errors="replace").splitlines()
+    told = [line.removeprefix("gpg: ").removeprefix("error: ") for line in lines if line.strip()]
     good = next((line for line in told if line.startswith("Good ")), None)
     return ("bad", "; ".join(told) or None) if done.returncode else ("good", good or (told[-1] if told else None))

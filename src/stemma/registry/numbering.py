@@ -12,6 +12,7 @@ from stemma.errors import VersionError
 from stemma.repo.registry import Registry
 from stemma.repo.repository import Version
 from stemma.semver import is_version, precedence
+from stemma.text import few
 
 Bump = Literal["major", "minor", "patch"]
 FIRST = "v1.0.0"
@@ -83,7 +84,7 @@ def suggest(version: Version, before: Version | None) -> Suggestion:
     found = structure.compare(before.index, version.index)
     layers = [layer.after or layer.before for layer in found.layers if layer.status not in ("kept", "renamed")]
     if layers:
-        return Suggestion("major", f"the structure changed {since}: {_few([str(name) for name in layers])}")
+        return Suggestion("major", f"the structure changed {since}: {few([str(name) for name in layers])}")
     shared = tensors.compare(found.pairs)
     differ = sum(not tensor.same for tensor in shared)
     if differ:
@@ -109,8 +110,4 @@ def _signature_change(before: Any, after: Any) -> str | None:
     said += [f"input {name} is gone" for name in was if name not in now]
     said += [f"input {name} is {now[name]} (was {was[name]})" for name in now if was.get(name, now[name]) != now[name]]
     said += [f"{key} is {rests[1][key]} (was {rests[0][key]})" for key in rests[0] if rests[0][key] != rests[1][key]]
-    return _few(said) if said else None
-
-
-def _few(items: list[str], most: int = 3) -> str:
-    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+    return few(said) if said else None

@@ -1,13 +1,10 @@
 """Whether a clone elsewhere can get a version: every object of it, asked of the remote that must hold it."""
 
 from stemma.errors import VersionError
-from stemma.repo.inventory import Object, take
-from stemma.repo.parallel import each
-from stemma.repo.places import Place, key
+from stemma.repo.inventory import take
 from stemma.repo.repository import Version
 from stemma.repo.stores import Stores
-
-SHOWN = 3
+from stemma.text import few
 
 
 def check(version: Version, *, local: bool = False) -> None:
@@ -28,23 +25,10 @@ def check(version: Version, *, local: bool = False) -> None:
         raise VersionError(f"{what}: give --local if that is meant", run="dvc remote add --default NAME URL")
     stores = Stores(repository)
     inventory = take(repository, [version], stores.read)
-    needed = list(inventory.objects.values())
-    duties = [(wanted, place) for wanted in needed for place in _places(stores, wanted, local)]
-    absent = {
-        wanted.path for wanted, place in duties if wanted.md5.endswith(".dir") and stores.read(wanted.md5) is None
-    }
-    held = each(lambda duty: duty[1].holds(key(duty[0].md5)), duties)
-    absent |= {wanted.path for (wanted, _), there in zip(duties, held, strict=True) if not there}
-    if not absent:
+    lacking = stores.lacking(inventory, "cache" if local else "remote")
+    names = sorted({wanted.path for wanted in lacking} | {path for path, _ in inventory.unlisted})
+    if not names:
         return
-    names = sorted(absent)
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     where = "the cache" if local else "the remote"
-    what = f"{where} lacks {len(names)} of {len(needed)} objects of {version.name}: {', '.join(names[:SHOWN])}{more}"
+    what = f"{where} lacks {len(names)} of {len(inventory.objects)} objects of {version.name}: {few(names)}"
     raise VersionError(what, run="dvc repro" if local else "dvc push --all-commits")
-
-
-def _places(stores: Stores, wanted: Object, local: bool) -> list[Place]:
-    """Where an object must be."""
-    found = [stores.cache] if local else [stores.remote(name) for name in sorted(wanted.remotes, key=str)]
-    return [place for place in found if place is not None]

@@ -5,7 +5,6 @@ objects. Its name appears in the real one in one step, or, when it is pushed, on
 any moment leaves either no trace or the tag.
 """
 
-import os
 import subprocess
 import tempfile
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from stemma.errors import VersionError
 from stemma.repo import registry
-from stemma.repo.git import WITH_HOOKS, config, git, is_set
+from stemma.repo.git import config, fields, git, is_set, refs, run
 
 SETTINGS = r"^(user|gpg|tag)\."  # what `git tag` reads
 
@@ -57,7 +56,7 @@ def write(root: Path, new: Sequence[Tag], *, sign: bool, remote: "Remote | None"
 
 def _made(root: Path, new: Sequence[Tag], sign: bool) -> dict[str, str]:
     """Tag objects without a name here: their ids by the names that they are made for."""
-    if subprocess.run(["git", "var", "GIT_COMMITTER_IDENT"], cwd=root, capture_output=True).returncode:
+    if run(root, "var", "GIT_COMMITTER_IDENT").returncode:
         raise VersionError("Git does not know who you are", run='git config user.name "Your Name"` and `user.email')
     asked = ("rev-parse", "--path-format=absolute", "--git-path", "objects", "--show-object-format")
     objects, form = git(root, *asked).decode().splitlines()
@@ -68,13 +67,16 @@ def _made(root: Path, new: Sequence[Tag], sign: bool) -> dict[str, str]:
         git(root, "init", "--quiet", "--bare", "--template=", f"--object-format={form}", scratch)
         place = {"GIT_DIR": scratch, "GIT_OBJECT_DIRECTORY": objects}
         for number, tag in enumerate(new):
-            words = [*WITH_HOOKS, *_settings(root), "tag", "--cleanup=whitespace", "--file=-"]
-            words += ["--sign" if signed else "--annotate", tag.name, tag.commit]
-            said = _run(words, root, tag.message, place | {"GIT_COMMITTER_DATE": f"@{when + number} +0000"})[1]
-            look = ["git", "for-each-ref", "--format=%(objectname) %(contents:signature)", f"refs/tags/{tag.name}"]
-            made[tag.name], _, signature = _run(look, root, "", place)[0].partition(" ")
+            words = ("--cleanup=whitespace", "--file=-", "--sign" if signed else "--annotate", tag.name, tag.commit)
+            dated = place | {"GIT_COMMITTER_DATE": f"@{when + number} +0000"}
+            done = run(root, *_settings(root), "tag", *words, stdin=tag.message, environment=dated, hooks=True)
+            _check("tag", done)
+            look = ("--format=%(objectname) %(contents:signature)", f"refs/tags/{tag.name}")
+            shown = _check("for-each-ref", run(root, "for-each-ref", *look, environment=place))
+            made[tag.name], _, signature = shown.partition(" ")
             if signed and not signature.strip():  # Git 2.39 makes the tag without it when the SSH key is missing
-                raise VersionError(f"the tag cannot be signed ({_told(said)})", run="git config user.signingkey KEY")
+                what = f"the tag cannot be signed ({_told(done.stderr)})"
+                raise VersionError(what, run="git config user.signingkey KEY")
     return made
 
 
@@ -84,35 +86,26 @@ def _later_than(known: registry.Registry) -> int:
 
 
 def _settings(root: Path) -> list[str]:
-    done = subprocess.run(["git", "config", "-z", "--get-regexp", SETTINGS], cwd=root, capture_output=True, text=True)
-    pairs = [entry.partition("\n") for entry in done.stdout.split("\0") if entry]
+    listed = fields(run(root, "config", "-z", "--get-regexp", SETTINGS).stdout)
+    pairs = [entry.partition("\n") for entry in listed]
     return [word for name, _, value in pairs for word in ("-c", f"{name}={value}")]
 
 
-def _run(words: Sequence[str], root: Path, stdin: str, environment: Mapping[str, str]) -> tuple[str, str]:
-    """What a command says on standard output, and on standard error."""
-    done = subprocess.run(
-        words,
-        cwd=root,
-        input=stdin,
-        env=os.environ | environment,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-    )
+def _check(verb: str, done: subprocess.CompletedProcess[bytes]) -> str:
+    """What a Git command says.
+
+    Raises:
+        VersionError: it failed; with all that it told.
+    """
     if done.returncode:
-        raise VersionError(f"git {_verb(words)} failed ({_told(done.stderr)})")
-    return done.stdout, done.stderr
+        raise VersionError(f"git {verb} failed ({_told(done.stderr)})")
+    return done.stdout.decode(errors="replace")
 
 
-def _told(errors: str) -> str:
+def _told(errors: bytes) -> str:
     """Git's lines in one."""
-    lines = [line.strip().removeprefix("fatal: ").removeprefix("error: ") for line in errors.splitlines()]
-    return f"{'; '.join(filter(None, lines)):.300}"
-
-
-def _verb(words: Sequence[str]) -> str:
-    return next((word for word in words if word in ("tag", "push", "fetch", "ls-remote", "for-each-ref")), words[1])
+    lines = [line.strip() for line in errors.decode(errors="replace").splitlines()]
+    return f"{'; '.join(line.removeprefix('fatal: ').removeprefix('error: ') for line in lines if line):.300}"
 
 
 class Remote:
@@ -141,7 +134,7 @@ class Remote:
             raise VersionError(what, run=f"git tag -d '{clash[0]}'")
         if there.keys() - here.keys():
             specs = [f"{pattern}:{pattern}" for pattern in self.patterns]
-            _run([*WITH_HOOKS, "fetch", "--quiet", "--no-tags", self.name, *specs], self.root, "", {})
+            self._ask("fetch", "--quiet", "--no-tags", self.name, *specs)
 
     def push(self, made: Mapping[str, str]) -> None:
         """Push tags by their ids, with every event that the remote lacks, all or none.
@@ -154,7 +147,7 @@ class Remote:
         lacking = {name: identity for name, identity in here.items() if name not in there}
         specs = [f"{identity}:refs/tags/{name}" for name, identity in (lacking | dict(made)).items()]
         try:
-            _run([*WITH_HOOKS, "push", "--quiet", "--atomic", self.name, *specs], self.root, "", {})
+            self._ask("push", "--quiet", "--atomic", self.name, *specs)
         except VersionError:
             after = self._there()
             if all(after.get(name) == identity for name, identity in made.items()):
@@ -164,16 +157,16 @@ class Remote:
                 raise TakenError(f"{self.name} got another event first") from None
             raise
 
+    def _ask(self, verb: str, *words: str) -> str:
+        return _check(verb, run(self.root, verb, *words, hooks=True))
+
     def _there(self) -> dict[str, str]:
-        told = _run([*WITH_HOOKS, "ls-remote", "--refs", self.name, *self.patterns], self.root, "", {})[0]
-        pairs = [line.split("\t") for line in told.splitlines()]
+        listed = self._ask("ls-remote", "--refs", self.name, *self.patterns)
+        pairs = [line.split("\t") for line in listed.splitlines()]
         return self._events((ref.removeprefix("refs/tags/"), identity) for identity, ref in pairs)
 
     def _here(self) -> dict[str, str]:
-        asked = "--format=%(objecttype) %(objectname) %(refname:strip=2)"
-        lines = git(self.root, "for-each-ref", asked, *self.patterns).decode().splitlines()
-        found = [line.split(" ", 2) for line in lines]
-        return self._events((name, identity) for kind, identity, name in found if kind == "tag")
+        return self._events((ref.short, ref.id) for ref in refs(self.root, *self.patterns) if ref.peeled)
 
     def _events(self, tags: Iterable[tuple[str, str]]) -> dict[str, str]:
         """Those of the model's registry."""

@@ -6,7 +6,8 @@ commands that read is switched off where that costs nobody anything; docs/trust.
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from stemma.errors import VersionError
@@ -20,7 +21,30 @@ WITH_HOOKS = ("git", *(word for setting in _QUIET for word in ("-c", setting))) 
 GIT = (*WITH_HOOKS, "-c", f"core.hooksPath={os.devnull}")
 
 
-def git(root: Path, *arguments: str, stdin: str | None = None, index: Path | None = None) -> bytes:
+def run(
+    root: Path,
+    *words: str,
+    stdin: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    hooks: bool = False,
+) -> subprocess.CompletedProcess[bytes]:
+    """A Git command, which may fail.
+
+    Args:
+        environment: that it has beside this process's. hooks: the user's are run, as to tag and push.
+
+    Raises:
+        VersionError: Git is not installed.
+    """
+    command = [*(WITH_HOOKS if hooks else GIT), *words]
+    given = None if stdin is None else stdin.encode()
+    try:
+        return subprocess.run(command, cwd=root, env=os.environ | (environment or {}), input=given, capture_output=True)
+    except FileNotFoundError:
+        raise VersionError("git is not installed, and versions are read from it") from None
+
+
+def git(root: Path, *words: str, stdin: str | None = None, index: Path | None = None) -> bytes:
     """Standard output of a Git command.
 
     Args:
@@ -29,15 +53,10 @@ def git(root: Path, *arguments: str, stdin: str | None = None, index: Path | Non
     Raises:
         VersionError: Git is not installed, or the command failed; with Git's own first line.
     """
-    given = None if stdin is None else stdin.encode()
-    environment = None if index is None else os.environ | {"GIT_INDEX_FILE": str(index)}
-    try:
-        done = subprocess.run([*GIT, *arguments], cwd=root, env=environment, input=given, capture_output=True)
-    except FileNotFoundError:
-        raise VersionError("git is not installed, and versions are read from it") from None
+    done = run(root, *words, stdin=stdin, environment={"GIT_INDEX_FILE": str(index)} if index else None)
     if done.returncode:
         told = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
-        raise VersionError(f"git {arguments[0]} failed in {root} ({told[0].removeprefix('fatal: ')})")
+        raise VersionError(f"git {words[0]} failed in {root} ({told[0].removeprefix('fatal: ')})")
     return done.stdout
 
 
@@ -76,6 +95,38 @@ def _folder(root: Path, which: str) -> Path:
     return Path(git(root, "rev-parse", "--path-format=absolute", which).decode().removesuffix("\n"))
 
 
+def top(root: Path) -> Path:
+    """The top folder of this work tree; `root` may be below."""
+    return Path(git(root, "rev-parse", "--show-toplevel").decode().removesuffix("\n"))
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A branch, a tag, or another name of Git's.
+
+    Args:
+        name: whole, such as refs/heads/main; id: what it names; peeled: what an annotated tag is of, else empty.
+        alias: whether it stands for another one, as origin/HEAD does.
+    """
+
+    name: str
+    id: str
+    peeled: str
+    alias: bool
+
+    @property
+    def short(self) -> str:
+        return self.name.split("/", 2)[2]
+
+
+def refs(root: Path, *patterns: str) -> list[Ref]:
+    """The refs below these names; all of them without any."""
+    form = "--format=%(objectname) %(*objectname) %(refname) %(symref)"
+    lines = git(root, "for-each-ref", form, *patterns).decode(errors="replace").splitlines()
+    found = [line.split(" ", 3) for line in lines]
+    return [Ref(name, identity, peeled, bool(other)) for identity, peeled, name, other in found]
+
+
 def at(commit: str, path: str) -> str:
     """A file of a commit as Git names it; the path is relative to the folder that Git runs in."""
     return f"{commit}:./{path}"
@@ -104,3 +155,34 @@ def ids(root: Path, names: Sequence[str]) -> list[str | None]:
     answer = git(root, "cat-file", "--batch-check=%(objectname)", stdin="".join(f"{name}\n" for name in names))
     lines = answer.decode(errors="replace").splitlines()
     return [None if line.endswith((" missing", " ambiguous")) else line for line in lines]
+
+
+def fields(stream: bytes) -> list[str]:
+    """What Git lists with `-z`."""
+    return stream.decode(errors="surrogateescape").split("\0")[:-1]
+
+
+def tree(root: Path, commit: str) -> dict[str, list[str]]:
+    """Mode, kind and id of each file, link and submodule of a commit, by its path from `root`."""
+    lines = [entry.partition("\t") for entry in fields(git(root, "ls-tree", "-r", "-z", commit))]
+    return {path: facts.split(" ") for facts, _, path in lines}
+
+
+def blobs(root: Path, commit: str) -> dict[str, str]:
+    """The id of each file of a commit, by its path from `root`, without links and submodules."""
+    return {path: facts[2] for path, facts in tree(root, commit).items() if facts[0].startswith("100")}
+
+
+def blob_ids(folder: Path, paths: Sequence[str]) -> dict[str, str]:
+    """The id of files of the work tree, line ends and filters as Git has them."""
+    there = [path for path in paths if (folder / path).is_file()]
+    odd = [path for path in there if "\n" in path or path.startswith('"') or path.endswith("\r") or _is_no_text(path)]
+    plain = [path for path in there if path not in odd]
+    answer = git(folder, "hash-object", "--stdin-paths", stdin="".join(f"{path}\n" for path in plain))
+    answer += b"".join(git(folder, "hash-object", "--", path) for path in odd)
+    return dict(zip([*plain, *odd], answer.decode().split(), strict=True))
+
+
+def _is_no_text(path: str) -> bool:
+    """Whether a name has bytes that are no UTF-8."""
+    return any("\udc80" <= letter <= "\udcff" for letter in path)

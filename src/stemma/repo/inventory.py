@@ -6,13 +6,14 @@ so that a thousand versions take seconds.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stemma.errors import VersionError
 from stemma.repo import lockfile
-from stemma.repo.git import at, contents, git, ids
+from stemma.repo.git import at, contents, fields, git, ids
 from stemma.repo.repository import Repository, Revision, Version
+from stemma.text import in_one_line
 
 Read = Callable[[str], bytes | None]  # an object's bytes by its MD5, right ones, or None
 _MATTERS = ("dvc.lock", "dvc.yaml", "*.dvc")
@@ -103,6 +104,21 @@ def take(
     return taken.inventory()
 
 
+def on_disk(folder: Path) -> dict[str, bytes]:
+    """The files that name objects as they lie in a work tree: those that Git knows, and new ones.
+
+    DVC too leaves out what Git is to ignore.
+    """
+    listed = fields(git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard"))
+    return {name: (folder / name).read_bytes() for name in listed if matters(name) and (folder / name).is_file()}
+
+
+def matters(path: str) -> bool:
+    """Whether a file may name objects."""
+    name = path.rpartition("/")[2]
+    return name in ("dvc.lock", "dvc.yaml") or (name.endswith(".dvc") and name != ".dvc")
+
+
 class _Taken:
     """An inventory in the making. What a file of some content says is worked out once."""
 
@@ -189,8 +205,7 @@ class _Taken:
             try:
                 self.parsed[path, blob] = parse(content.decode(), path)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                why = " ".join(str(error).split())
-                what = f"{path} of {version.name} cannot be read ({why:.200})"
+                what = f"{path} of {version.name} cannot be read ({in_one_line(error)})"
                 if not self.tolerant:
                     raise VersionError(what) from None
                 self.notes[what] = None
@@ -253,4 +268,4 @@ def listing(content: bytes | None, path: str) -> list[tuple[str, str]] | None:
     try:
         return [(name, md5) for name, (md5, _) in lockfile.listing(content).items()]
     except ValueError as error:
-        raise VersionError(f"the listing of {path} cannot be read ({' '.join(str(error).split()):.200})") from None
+        raise VersionError(f"the listing of {path} cannot be read ({in_one_line(error)})") from None

@@ -1,12 +1,13 @@
-"""The journal of a rollback: what was asked and how far it came, so that a killed one can be completed or undone.
+"""Journals: what was asked and how far it came, so that what was killed can be completed or undone.
 
-One small file, .git/stemma/rollback.json, there from before the first move until after the last.
+A journal is a small file, there from before the first move until after the last, with the number of its format. That
+of a rollback is .git/stemma/rollback.json; a collection has one in each place.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from stemma import names
 from stemma.errors import VersionError
@@ -14,7 +15,29 @@ from stemma.files import write_text
 from stemma.repo.git import own_folder
 from stemma.repo.trouble import told
 
+Noted = TypeVar("Noted")
 FORMAT = 1
+
+
+def text(noted: Any) -> str:
+    """A frozen value as the file has it; the same value gives the same bytes."""
+    return json.dumps({"format": FORMAT} | vars(noted), indent=1, sort_keys=True) + "\n"
+
+
+def parsed(content: bytes, kind: type[Noted]) -> Noted:
+    """What `text` wrote.
+
+    Raises:
+        ValueError: it is of another format, or no such value.
+    """
+    try:
+        found: dict[str, Any] = json.loads(content)
+        form = found.pop("format")
+        if form != FORMAT:
+            raise ValueError(f"it has format {form}, and this stemma reads format {FORMAT}")
+        return kind(**{key: tuple(fact) if isinstance(fact, list) else fact for key, fact in found.items()})
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -54,17 +77,14 @@ def read(root: Path) -> Journal | None:
     """
     file = folder(root) / "rollback.json"
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        if content.pop("format") != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
-        facts: dict[str, Any] = {key: tuple(fact) if isinstance(fact, list) else fact for key, fact in content.items()}
-        for name in ("target", "before", "made", "stash", "stashed_before"):
-            if facts.get(name) is not None:
-                names.git_id(facts[name])
-        return Journal(**facts)
+        found = parsed(file.read_bytes(), Journal)
+        for commit in (found.target, found.before, found.made, found.stash, found.stashed_before):
+            if commit is not None:
+                names.git_id(commit)
+        return found
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except ValueError as error:
         raise VersionError(f"{file} cannot be read ({error}): use the stemma that wrote it, or remove it") from None
 
 
@@ -75,7 +95,7 @@ def write(root: Path, journal: Journal) -> Journal:
         VersionError: the disk refuses.
     """
     with told(str(folder(root))):
-        write_text(folder(root) / "rollback.json", json.dumps({"format": FORMAT, **asdict(journal)}, indent=2) + "\n")
+        write_text(folder(root) / "rollback.json", text(journal))
     return journal
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stemma.errors import VersionError
-from stemma.files import read_plain
+from stemma.files import open_plain, read_plain
 from stemma.repo import trust
 
 
@@ -117,6 +117,16 @@ class Objects:
 def file_system(kind: Any, settings: dict[str, Any]) -> Any:
     """DVC's file system of a kind of remote. A server that it reaches by SSH never gets the user's agent."""
     return kind(**settings, **({"agent_forwarding": False} if kind.protocol == "ssh" else {}))
+
+
+def md5_of(path: Path) -> str:
+    """The MD5 of a file, every byte read.
+
+    Raises:
+        OSError: as `open_plain`.
+    """
+    with open_plain(path) as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def is_object(content: bytes, md5: str) -> bool:

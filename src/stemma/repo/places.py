@@ -9,7 +9,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -23,6 +23,7 @@ from stemma.names import unlinked
 from stemma.repo.objects import file_system
 from stemma.repo.repository import Repository
 from stemma.repo.trouble import code, told
+from stemma.text import in_one_line
 
 OBJECTS = "files/md5"
 BLOCK = 1 << 20  # bytes read at a time from a disk
@@ -63,69 +64,67 @@ class Place(Protocol):
 
     def chunks(self, key: str) -> Iterator[bytes] | None:
         """The bytes of a file, in order; None where it is not there."""
-        ...
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of each file below a folder, by key."""
-        ...
 
     def stored(self, folder: str) -> dict[str, Stored]:
         """As `sizes`, with the time of each."""
-        ...
 
     def names(self) -> list[str]:
         """The keys of some files, found fast; none where there is nothing."""
-        ...
 
     def put(self, key: str, file: Path, md5: str | None = None) -> None:
         """Keep a local file; with `md5` only if that is its hash (VersionError otherwise)."""
-        ...
 
     def delete(self, key: str) -> None:
         """Remove a file; nothing happens where it is not there."""
-        ...
 
-    def holds(self, key: str) -> bool:
-        """Whether there is something under a key; one small request."""
-        ...
+    def size(self, key: str) -> int | None:
+        """Bytes of a file, None where it is not there; one small request."""
 
     def move(self, key: str, to: str) -> bool:
         """Give a file another key, nothing is sent through this machine; False where it is not there.
 
         It takes the place of what has the other key. Cut short in a bucket, the file has both keys.
         """
-        ...
 
     def local(self, key: str, scratch: Path) -> Any:
         """A context with a local file of these bytes; what had to be fetched goes to `scratch` and is removed."""
-        ...
+
+    def _told(self) -> AbstractContextManager[None]:
+        """What the storage raises becomes one line."""
+        return told(f"{self.name} ({self.url})")
+
+    def _asked(self) -> AbstractContextManager[None]:
+        return self._told()
+
+    def _chunks(self, file: Any) -> Iterator[bytes]:
+        with self._asked(), file:
+            while block := file.read(BLOCK):
+                yield block
 
 
-class Folder:
+class Folder(Place):
     """A place on a disk. `mode` is given to what is put there; None leaves the user's default."""
 
     def __init__(self, root: Path, name: str, mode: int | None = None) -> None:
         self.root, self.name, self.url, self.mode = root, name, str(root), mode
 
     def chunks(self, key: str) -> Iterator[bytes] | None:
-        with told(f"{self.name} ({self.url})"):
+        with self._told():
             try:
                 file = open_plain(self.root / key)
             except FileNotFoundError:
                 return None
         return self._chunks(file)
 
-    def _chunks(self, file: Any) -> Iterator[bytes]:
-        with told(f"{self.name} ({self.url})"), file:
-            while block := file.read(BLOCK):
-                yield block
-
     def sizes(self, folder: str) -> dict[str, int]:
         return {key: facts.size for key, facts in self.stored(folder).items()}
 
     def stored(self, folder: str) -> dict[str, Stored]:
         found = {}
-        with told(f"{self.name} ({self.url})"):
+        with self._told():
             for file in (self.root / folder).rglob("*"):
                 with suppress(FileNotFoundError):  # another process moved it meanwhile
                     if file.is_file() and not file.name.endswith(PARTIAL):
@@ -134,7 +133,7 @@ class Folder:
         return found
 
     def names(self) -> list[str]:
-        with told(f"{self.name} ({self.url})"):
+        with self._told():
             next(self.root.iterdir(), None)  # a folder that may not be read is no error to rglob
             files = (file for file in self.root.rglob("*") if file.is_file())
             return [file.relative_to(self.root).as_posix() for file in islice(files, SOME)]
@@ -151,7 +150,7 @@ class Folder:
 
     def put(self, key: str, file: Path, md5: str | None = None) -> None:
         target = self._at(key)
-        with told(f"{self.name} ({self.url})"):
+        with self._told():
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}{PARTIAL}")  # two may write one object
             try:
@@ -164,16 +163,16 @@ class Folder:
                 partial.unlink(missing_ok=True)
 
     def delete(self, key: str) -> None:
-        with told(f"{self.name} ({self.url})"):
+        with self._told():
             self._at(key).unlink(missing_ok=True)
 
-    def holds(self, key: str) -> bool:
-        with told(f"{self.name} ({self.url})"):
-            return (self.root / key).is_file()
+    def size(self, key: str) -> int | None:
+        with self._told():
+            return (self.root / key).stat().st_size if (self.root / key).is_file() else None
 
     def move(self, key: str, to: str) -> bool:
         source, target = self._at(key), self._at(to)
-        with told(f"{self.name} ({self.url})"):
+        with self._told():
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 source.replace(target)
@@ -186,7 +185,7 @@ class Folder:
         yield self.root / key
 
 
-class Bucket:
+class Bucket(Place):
     """A place behind a network, through the file system that DVC uses for it."""
 
     def __init__(self, open_it: Callable[[], Any], root: str, name: str, url: str) -> None:
@@ -197,7 +196,7 @@ class Bucket:
     def fs(self) -> Any:
         """fsspec's file system."""
         if self._fs is None:
-            with told(f"{self.name} ({self.url})"):
+            with self._told():
                 self._fs = self._open()
         return self._fs
 
@@ -209,26 +208,27 @@ class Bucket:
     def _asked(self) -> Iterator[None]:
         """`told`, with the reason: an answer to HEAD says 403 and no more; that to a listing says why."""
         try:
-            with told(f"{self.name} ({self.url})"):
+            with self._told():
                 yield
         except VersionError as error:
             if code(error) == "403":
                 self.names()
             raise
 
-    def chunks(self, key: str) -> Iterator[bytes] | None:
+    @contextmanager
+    def _if_there(self) -> Iterator[None]:
+        """Nothing where the file is not there; an error where the bucket is not: s3fs raises the same for both."""
         with self._asked():
             try:
-                file = self.fs.open(self.path(key), "rb", block_size=PIECE, cache_type="readahead")
+                yield
             except FileNotFoundError as error:
-                _bucket_is_there(error)
-                return None
-        return self._chunks(file)
+                if code(error) == "NoSuchBucket":
+                    raise
 
-    def _chunks(self, file: Any) -> Iterator[bytes]:
-        with self._asked(), file:
-            while block := file.read(BLOCK):
-                yield block
+    def chunks(self, key: str) -> Iterator[bytes] | None:
+        with self._if_there():
+            return self._chunks(self.fs.open(self.path(key), "rb", block_size=PIECE, cache_type="readahead"))
+        return None
 
     def sizes(self, folder: str) -> dict[str, int]:
         found = self._found(folder)
@@ -241,13 +241,10 @@ class Bucket:
         return dict(zip(self._relative(found), facts, strict=True))
 
     def _found(self, folder: str) -> dict[str, Any]:
-        with self._asked():
+        with self._if_there():
             self.fs.invalidate_cache()
-            try:
-                return dict(self.fs.find(self.path(folder), detail=True))
-            except FileNotFoundError as error:
-                _bucket_is_there(error)
-                return {}
+            return dict(self.fs.find(self.path(folder), detail=True))
+        return {}
 
     def _modified(self, facts: Mapping[str, Any]) -> float:
         when = next((facts[name] for name in MODIFIED if facts.get(name) is not None), None)
@@ -256,7 +253,7 @@ class Bucket:
         return when.timestamp() if isinstance(when, datetime) else float(when)
 
     def names(self) -> list[str]:
-        with told(f"{self.name} ({self.url})"):
+        with self._told():
             bucket, _, prefix = self.root.lstrip("/").partition("/")
             if not hasattr(self.fs, "call_s3"):
                 return self._relative(self.fs.find(self.root, maxdepth=4))
@@ -277,27 +274,23 @@ class Bucket:
             self.fs.put_file(str(file), self.path(key), **limit)
 
     def delete(self, key: str) -> None:
-        with self._asked():
-            try:
-                self.fs.rm_file(self.path(key))
-            except FileNotFoundError as error:
-                _bucket_is_there(error)
+        with self._if_there():
+            self.fs.rm_file(self.path(key))
 
-    def holds(self, key: str) -> bool:
-        with self._asked():
-            return bool(self.fs.exists(self.path(key)))
+    def size(self, key: str) -> int | None:
+        with self._if_there():
+            return int(self.fs.info(self.path(key))["size"])
+        return None
 
     def move(self, key: str, to: str) -> bool:
-        with self._asked():
+        with self._if_there():
             try:
                 self.fs.cp_file(self.path(key), self.path(to))
-                self.fs.rm_file(self.path(key))
-            except FileNotFoundError as error:
-                _bucket_is_there(error)
-                return False
             except NotImplementedError:
                 raise VersionError(f"{self.name} ({self.url}) cannot copy a file within itself") from None
-        return True
+            self.fs.rm_file(self.path(key))
+            return True
+        return False
 
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path]:
@@ -398,7 +391,7 @@ def _place(config: Mapping[str, Any], name: str, which: dict[str, Any], retries:
     try:
         kind, settings, path = get_cloud_fs(dict(config), **which)
     except DvcException as error:
-        raise VersionError(f"{name}: {' '.join(str(error).split()):.200}") from None
+        raise VersionError(f"{name}: {in_one_line(error)}") from None
     except RemoteMissingDepsError:
         raise VersionError(f"{name}: a package is missing", run='pip install -c requirements.lock -e ".[s3]"') from None
     if settings.get("version_aware") or settings.get("worktree"):
@@ -443,9 +436,3 @@ def _copy(reader: Any, writer: Any) -> str:
 def _check(found: str, md5: str | None, file: Path) -> None:
     if md5 is not None and found != md5.removesuffix(".dir"):
         raise VersionError(f"{file} is damaged: it does not hold the object {md5}")
-
-
-def _bucket_is_there(error: FileNotFoundError) -> None:
-    """Tell a file that is not there from a bucket that is not there: s3fs raises the same for both."""
-    if code(error) == "NoSuchBucket":
-        raise error

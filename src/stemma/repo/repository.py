@@ -9,7 +9,6 @@ kept: no checkout, no write to the cache, no touch of the work tree. Every objec
     version.bytes("reports/predictions.parquet")
 """
 
-import difflib
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -20,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from stemma import names
 from stemma.errors import VersionError, WeightsError
-from stemma.files import open_plain, read_plain
+from stemma.files import read_plain
 from stemma.repo import lockfile, registry, trust
-from stemma.repo.git import at, commit_of, contents, git
+from stemma.repo.git import at, commit_of, contents, refs
 from stemma.repo.lockfile import Entry
-from stemma.repo.objects import Objects, is_object
+from stemma.repo.objects import Objects, is_object, md5_of
+from stemma.text import in_one_line, near
 
 if TYPE_CHECKING:
     from stemma.weights import Index
@@ -114,13 +114,10 @@ class Repository:
     def experiments(self) -> dict[str, tuple[str, ...]]:
         """The commits of DVC's experiments, by name; more than one where a name was used on several commits."""
         found: dict[str, tuple[str, ...]] = {}
-        for line in (
-            git(self.root, "for-each-ref", "--format=%(objectname) %(refname)", EXPERIMENTS).decode().splitlines()
-        ):
-            commit, ref = line.split(" ", 1)
-            parts = ref.removeprefix(EXPERIMENTS).split("/")
+        for ref in refs(self.root, EXPERIMENTS):
+            parts = ref.name.removeprefix(EXPERIMENTS).split("/")
             if len(parts) == 3 and parts[0] not in NO_EXPERIMENTS:
-                found[parts[2]] = (*found.get(parts[2], ()), commit)
+                found[parts[2]] = (*found.get(parts[2], ()), ref.id)
         return found
 
     def resolve(self, name: str) -> Revision:
@@ -141,9 +138,7 @@ class Repository:
         commit = self.registry.find(name) if moves else None
         commit = commit or commit_of(self.root, name) or self.registry.find(name) or self._experiment(name)
         if commit is None:
-            near = difflib.get_close_matches(name, self.names(), n=3)
-            hint = f" (near: {', '.join(near)})" if near else ""
-            raise VersionError(f"no revision is named {name!r}{hint}", run="stemma log --all")
+            raise VersionError(f"no revision is named {name!r}{near(name, self.names(), 3)}", run="stemma log --all")
         return Revision(name, commit)
 
     def version(self, name: str) -> "Version":
@@ -156,8 +151,8 @@ class Repository:
 
     def names(self) -> list[str]:
         """Branches, tags, experiments, registered versions, assigned stages, and the workspace."""
-        refs = git(self.root, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads", "refs/tags", "refs/remotes")
-        named = dict.fromkeys([*refs.decode(errors="replace").splitlines(), *self.registry.names(), *self.experiments])
+        here = [ref.short for ref in refs(self.root, "refs/heads", "refs/tags", "refs/remotes")]
+        named = dict.fromkeys([*here, *self.registry.names(), *self.experiments])
         return [*named, WORKSPACE]
 
     def _experiment(self, name: str) -> str | None:
@@ -458,8 +453,8 @@ class Version:
         except Exception as error:  # DVC and the libraries of each kind of remote have no common error
             if isinstance(error, FileNotFoundError) or isinstance(error.__cause__, FileNotFoundError):
                 raise VersionError(missing, run=run) from None
-            told = " ".join(str(error).split()) or type(error).__name__
-            raise VersionError(f"{missing[: missing.index(' is ')]} cannot be fetched ({told:.300})") from error
+            told = in_one_line(error, 300) or type(error).__name__
+            raise VersionError(f"{missing[: missing.index(' is ')]} cannot be fetched ({told})") from error
 
     @cached_property
     def _files_of_dvc(self) -> Any:
@@ -480,10 +475,13 @@ class Version:
         return f"dvc fetch --all-commits {entry.path}"
 
     def _damaged(self, path: str, reason: object) -> VersionError:
-        return VersionError(f"{path} of {self.name} is damaged ({' '.join(str(reason).split()):.200})")
+        return VersionError(f"{path} of {self.name} is damaged ({in_one_line(reason)})")
 
 
-def opened(repo: Repository | Path | str) -> Repository:
+Repo = Repository | Path | str  # itself, or a folder in it
+
+
+def opened(repo: Repo) -> Repository:
     """The repository, or the one that holds a folder.
 
     Raises:
@@ -510,11 +508,11 @@ def _on_disk(root: Path, path: str) -> Output | None:
     """A file or a folder of the work tree, hashed as DVC does."""
     place = root / _inside(path)
     if place.is_file():
-        return Output(path, _md5(place), place.stat().st_size, None, dict)
+        return Output(path, md5_of(place), place.stat().st_size, None, dict)
     if not place.is_dir():
         return None
     files = {
-        file.relative_to(place).as_posix(): (_md5(file), file.stat().st_size)
+        file.relative_to(place).as_posix(): (md5_of(file), file.stat().st_size)
         for file in sorted(place.rglob("*"))
         if file.is_file()
     }
@@ -527,8 +525,3 @@ def _inside(path: str) -> str:
     if not names.inside(path):
         raise VersionError(f"{path!r} is no path of a file in the repository")
     return path
-
-
-def _md5(path: Path) -> str:
-    with open_plain(path) as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

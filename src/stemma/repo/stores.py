@@ -8,6 +8,7 @@ from stemma.errors import VersionError
 from stemma.repo import places
 from stemma.repo.inventory import Inventory, Object
 from stemma.repo.objects import is_object
+from stemma.repo.parallel import each
 from stemma.repo.places import Folder, Place
 from stemma.repo.repository import Repository
 
@@ -22,6 +23,11 @@ class Stores:
         self.cache = places.cache(repository)
         self.default = places.remote(repository)
         self._named: dict[str, Place] = {}
+
+    @property
+    def opened(self) -> list[Place]:
+        """The cache, the default remote, and those that were asked for by name."""
+        return [place for place in (self.cache, self.default, *self._named.values()) if place is not None]
 
     def remote(self, name: str | None) -> Place | None:
         """A remote that can be asked.
@@ -49,16 +55,21 @@ class Stores:
                     found[wanted.md5, place.name] = (wanted, place)
         return list(found.values())
 
+    def lacking(self, inventory: Inventory, only: Side | None = None) -> list[Object]:
+        """The objects that a place which must hold them does not hold, on the side asked for; nothing is read."""
+        duties = self.duties(inventory, only)
+        sizes = each(lambda duty: duty[1].size(places.key(duty[0].md5)), duties)
+        found = {wanted.md5: wanted for (wanted, _), size in zip(duties, sizes, strict=True) if size is None}
+        return list(found.values())
+
     def holding(self, md5: str) -> Iterator[Place]:
         """The places with a good copy of an object, the nearest first."""
-        for place in (self.cache, self.default, *self._named.values()):
-            if place is not None and places.digest(place, md5) == md5:
-                yield place
+        return (place for place in self.opened if places.digest(place, md5) == md5)
 
     def read(self, md5: str) -> bytes | None:
         """An object's right bytes, from the first place that has them."""
-        for place in (self.cache, self.default, *self._named.values()):
-            content = None if place is None else places.read(place, places.key(md5))
+        for place in self.opened:
+            content = places.read(place, places.key(md5))
             if content is not None and is_object(content, md5):
                 return content
         return None
@@ -66,7 +77,9 @@ class Stores:
     @property
     def scratch(self) -> Path:
         """A folder for what passes through, ignored by Git and DVC."""
-        return self.repository.root / ".dvc" / "tmp" / "stemma"
+        folder = self.repository.root / ".dvc" / "tmp" / "stemma"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
 
 def _there(place: Place | None) -> Place | None:

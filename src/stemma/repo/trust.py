@@ -24,7 +24,8 @@ from typing import Any
 from stemma.errors import VersionError
 from stemma.files import write_text
 from stemma.repo.allowed import Claim, claim_of, parted, place
-from stemma.repo.git import commit_of, contents, git
+from stemma.repo.git import commit_of, contents, fields, git
+from stemma.text import few, in_one_line
 
 RUN = "stemma trust"
 LEVELS = {"repo": ".dvc/config", "local": ".dvc/config.local"}  # that a clone or a commit can bring
@@ -90,8 +91,7 @@ def config(root: Path, *, validate: bool = False, whole: bool = False) -> Any:
     try:
         found = Judged(dvc_dir=str(root / ".dvc"), validate=validate)
     except (ConfigError, Invalid, OSError) as error:
-        told = " ".join(str(error).split())
-        raise VersionError(f"DVC's configuration in {root} cannot be read ({told:.200})") from None
+        raise VersionError(f"DVC's configuration in {root} cannot be read ({in_one_line(error)})") from None
     _tell(ignored)
     return found
 
@@ -123,12 +123,12 @@ def stage_files(root: Path, commit: str | None) -> None:
         VersionError: one has, and the code of the commit is not trusted.
     """
     if commit is None:
-        listed = [name for name in _fields(git(root, "ls-files", "-z")) if name.endswith(".dvc")]
+        listed = [name for name in fields(git(root, "ls-files", "-z")) if name.endswith(".dvc")]
         found: dict[str, bytes | None] = {
             name: (root / name).read_bytes() for name in listed if (root / name).is_file()
         }
     else:
-        entries = [entry.partition("\t")[::2] for entry in _fields(git(root, "ls-tree", "-r", "-z", commit))]
+        entries = [entry.partition("\t")[::2] for entry in fields(git(root, "ls-tree", "-r", "-z", commit))]
         blobs = {name: facts.split()[2] for facts, name in entries if name.endswith(".dvc")}
         found = dict(zip(blobs, contents(root, list(blobs.values())), strict=True))
     for name, content in found.items():
@@ -188,7 +188,7 @@ def claims(root: Path) -> tuple[Claim, ...]:
         try:
             said = Config.load_file(str(root / name))
         except ConfigError as error:
-            raise VersionError(f"{name} cannot be read ({' '.join(str(error).split()):.200})") from None
+            raise VersionError(f"{name} cannot be read ({in_one_line(error)})") from None
         hydra = said.get("hydra")
         path = str(hydra.get("plugins_path", path)) if isinstance(hydra, dict) else path
         found.append(parted(root, name, said)[1])
@@ -236,7 +236,7 @@ def _noted(root: Path) -> Trust | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise VersionError(f"{file} cannot be read ({' '.join(str(error).split()):.100})", run=RUN) from None
+        raise VersionError(f"{file} cannot be read ({in_one_line(error, 100)})", run=RUN) from None
     return noted if noted.path == place(root) else None
 
 
@@ -278,17 +278,13 @@ def _covers(root: Path, trusted: str | None, commit: str | None) -> bool:
 def _carried(root: Path) -> tuple[bool, Claim | None]:
     """Whether `.dvc/config.local` is the user's own, and the links below .dvc that Git carries."""
     try:
-        listed = _fields(git(root, "ls-files", "--stage", "-z", "--", ":(icase).dvc"))
+        listed = fields(git(root, "ls-files", "--stage", "-z", "--", ":(icase).dvc"))
     except VersionError:
         return False, None  # without Git nothing tells what is the user's own
     files = [entry.partition("\t")[::2] for entry in listed]
     own = LEVELS["local"] not in {name.lower() for _, name in files}
     links = {name: facts for facts, name in files if not facts.startswith("100")}
     return own, claim_of(root, ".dvc", links) if links else None
-
-
-def _fields(listed: bytes) -> list[str]:
-    return listed.decode(errors="surrogateescape").split("\0")[:-1]
 
 
 def _plugins(root: Path, path: str) -> Claim | None:
@@ -317,7 +313,7 @@ def shown(name: str) -> str:
 
 
 def _listed(keys: Sequence[str]) -> str:
-    return ", ".join(map(shown, keys[:SHOWN])) + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else "")
+    return few(list(map(shown, keys)), SHOWN)
 
 
 def _tell(ignored: Sequence[Claim]) -> None:

@@ -9,26 +9,24 @@ refusal comes before the first move and a kill at any moment leaves what the nex
 
 Reading order:
 
-- `plan`   what would move, and what stands in its way
-- `steps`  the moves themselves; in `repo`: `journal`, how far they came, and `guard`, the locks of DVC and Git
+- `planning`  what would move, and what stands in its way
+- `steps`     the moves themselves; in `repo`: `journal`, how far they came, and `locks`
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
 from stemma.files import write_bytes
-from stemma.repo import guard, journal, trust
+from stemma.repo import journal, locks
 from stemma.repo.git import at, commit_of, contents, git
 from stemma.repo.journal import Journal
+from stemma.repo.outputs import Kept, Outputs, opened
 from stemma.repo.repository import Repository, Version
-from stemma.repo.stores import Stores
-from stemma.rollback import plan as planning
-from stemma.rollback import steps
-from stemma.rollback.plan import Kept, Move, Plan
+from stemma.rollback import planning, steps
+from stemma.rollback.planning import Move, Plan
 from stemma.versions.doctor.finding import Skipped
 
 __all__ = ["Environment", "Move", "Plan", "Rollback", "abort", "environment", "plan", "roll_back"]
@@ -79,9 +77,9 @@ def plan(root: Path | str, revision: str, *, commit: bool = False, stash: bool =
     waiting = journal.read(repository.root)
     if waiting is not None:
         raise _unfinished(waiting)
-    with _opened(repository) as repo:
+    with opened(repository) as outputs:
         before = str(commit_of(repository.root, "HEAD"))
-        return planning.make(version, repo, Stores(repository), before, commit=commit, stash=stash)
+        return planning.make(version, outputs, before, commit=commit, stash=stash)
 
 
 def roll_back(root: Path | str, revision: str, *, commit: bool = False, stash: bool = False) -> Rollback:
@@ -95,7 +93,7 @@ def roll_back(root: Path | str, revision: str, *, commit: bool = False, stash: b
         VersionError: it cannot begin, and nothing was moved; or a step failed, and the next command is told.
     """
     top = Repository(root).root
-    with guard.alone(top, journal.folder(top)):
+    with _alone(top):
         waiting = journal.read(top)
         if waiting is not None:
             _bring_config(top, waiting)
@@ -103,13 +101,12 @@ def roll_back(root: Path | str, revision: str, *, commit: bool = False, stash: b
         # HEAD~1 is another commit once HEAD has moved: the same name completes what it began
         again = waiting is not None and waiting.revision == revision
         version = _version(repository, waiting.target if waiting is not None and again else revision)
-        with _opened(repository) as repo, guard.dvc_locked(repo):
-            stores = Stores(repository)
+        with locks.dvc(repository, idle=True), opened(repository) as outputs:
             if waiting is None:
-                return _begin(repository, version, repo, stores, commit, stash)
+                return _begin(version, outputs, commit, stash)
             if waiting.target != version.commit:
                 raise _unfinished(waiting)
-            return _complete(repository, repo, stores, replace(waiting, commit=commit or waiting.commit))
+            return _complete(outputs, replace(waiting, commit=commit or waiting.commit))
 
 
 def abort(root: Path | str) -> Rollback:
@@ -119,7 +116,7 @@ def abort(root: Path | str) -> Rollback:
         VersionError: there is none; or Git or DVC refuse.
     """
     top = Repository(root).root
-    with guard.alone(top, journal.folder(top)):
+    with _alone(top):
         return _abort(top)
 
 
@@ -128,7 +125,7 @@ def _abort(top: Path) -> Rollback:
     if note is None:
         raise VersionError("no rollback was cut short, so there is nothing to abort", run="git status")
     if commit_of(top, "HEAD") not in (note.before, note.made):
-        guard.unlock_git(journal.folder(top))
+        locks.unlock_git(journal.folder(top))
         journal.remove(top)
         raise VersionError(
             "HEAD moved since the rollback was cut short: it is given up, and every file stays as it is",
@@ -139,18 +136,18 @@ def _abort(top: Path) -> Rollback:
         return Rollback(note.revision, note.target, note.before, None, (), 0, None, undone=True)
     _bring_config(top, note)
     repository = Repository(top)
-    with _opened(repository) as repo, guard.dvc_locked(repo):
-        stores, folder = Stores(repository), journal.folder(top)
-        with guard.git_locked(top, folder):
+    with locks.dvc(repository, idle=True), opened(repository) as outputs:
+        folder = journal.folder(top)
+        with locks.git_index(top, folder):
             if commit_of(top, "HEAD") == note.made:
                 git(top, "update-ref", "-m", "rollback: aborted", "HEAD", note.before, str(note.made))
-            old, new = planning.kept(repo, note.before, stores), planning.kept(repo, note.target, stores)
-            aside = steps.set_aside(top, repo, stores, folder, note, (old, new))
+            old, new = outputs.of(note.before), outputs.of(note.target)
+            aside = steps.set_aside(outputs, folder, note, (old, new))
             steps.remove_added(top, note)
             steps.code(top, folder, note.before, None, note.untracked)
-            steps.data(top, repo, stores, old, new, (), _in_git(top, note.before))
-            there = {path: md5 for path, md5 in old.files.items() if planning.in_cache(stores, md5).is_file()}
-            verified = steps.verify(top, repo, stores, replace(old, files=there), set(there))
+            steps.data(outputs, old, new, (), note.before)
+            there = {path: md5 for path, md5 in old.files.items() if outputs.has(md5)}
+            verified = steps.verify(outputs, replace(old, files=there), set(there))
         journal.remove(top)
     return Rollback(
         note.revision, note.target, note.before, None, (), verified, note.stash,
@@ -178,72 +175,60 @@ def environment(version: Version) -> Environment | None:
     return Environment(found.evidence, f"pip install {packages}")
 
 
-def _begin(repository: Repository, version: Version, repo: Any, stores: Stores, commit: bool, stash: bool) -> Rollback:
-    root, folder = repository.root, journal.folder(repository.root)
-    before = str(commit_of(root, "HEAD"))
-    found = planning.make(version, repo, stores, before, commit=commit, stash=stash)
+def _begin(version: Version, outputs: Outputs, commit: bool, stash: bool) -> Rollback:
+    root, folder = outputs.root, journal.folder(outputs.root)
+    found = planning.make(version, outputs, str(commit_of(root, "HEAD")), commit=commit, stash=stash)
     if found.blockers:
         raise VersionError(found.blockers[0])
-    steps.fetch(found.revision, found._new, found.fetch, stores)
-    if set(planning.changed_outputs(repo)) - set(found.unsaved):
+    steps.fetch(found.revision, found._new, found.fetch, outputs)
+    if set(outputs.changed()) - set(found.unsaved):
         raise VersionError("outputs changed while objects were fetched; nothing was moved", run="dvc status")
-    steps.keep(root, repo, stores, found)
+    steps.save(outputs, found)
     stashing = stash and bool(found.unsaved)
-    note = Journal(
-        found.revision,
-        found.commit,
-        before,
-        commit,
-        found._untracked,
-        stashing,
-        steps.stashed(root) if stashing else None,
-    )
+    last = steps.stashed(root) if stashing else None
+    note = Journal(found.revision, found.commit, found.before, commit, found._untracked, stashing, last)
     if not stashing:
-        with guard.git_locked(root, folder):
+        with locks.git_index(root, folder):
             steps.check_code(root, folder, found)
     journal.write(root, note)
     if stashing:
-        note = steps.stash(root, repo, note)
-    with guard.git_locked(root, folder):
+        note = steps.stash(outputs, note)
+    with locks.git_index(root, folder):
         moved = {move.path for move in found.moves if move.keeper == "DVC"}
         steps.code(root, folder, found.commit, found)
-        done = _finish(repository, repo, stores, note, found._old, found._new, moved, found.moves)
+        done = _finish(outputs, note, found._old, found._new, moved)
     journal.remove(root)  # after Git's lock, so that a kill in between is told
-    return done
+    return replace(done, moves=found.moves)
 
 
-def _complete(repository: Repository, repo: Any, stores: Stores, note: Journal) -> Rollback:
-    root, folder = repository.root, journal.folder(repository.root)
+def _complete(outputs: Outputs, note: Journal) -> Rollback:
+    root, folder = outputs.root, journal.folder(outputs.root)
     if commit_of(root, "HEAD") not in (note.before, note.made):
-        raise VersionError(
-            f"HEAD moved since a rollback to {note.revision} was cut short", run="stemma rollback --abort"
-        )
+        what = f"HEAD moved since a rollback to {note.revision} was cut short"
+        raise VersionError(what, run="stemma rollback --abort")
     if note.stashing and "stashed" not in note.done:
-        note = steps.stash(root, repo, note)
-    old, new = planning.kept(repo, note.before, stores), planning.kept(repo, note.target, stores)
-    steps.fetch(note.revision, new, planning.lacking(repo, stores, new, set(new.files.values())), stores)
-    with guard.git_locked(root, folder):
-        aside = steps.set_aside(root, repo, stores, folder, note, (old, new))
+        note = steps.stash(outputs, note)
+    old, new = outputs.of(note.before), outputs.of(note.target)
+    steps.fetch(note.revision, new, outputs.lacking(new, set(new.files.values())), outputs)
+    with locks.git_index(root, folder):
+        aside = steps.set_aside(outputs, folder, note, (old, new))
         steps.code(root, folder, note.target, None)
-        done = _finish(repository, repo, stores, note, old, new, None, ())
+        done = _finish(outputs, note, old, new, None)
     journal.remove(root)
     return replace(done, aside=tuple(aside), saved=str(folder / "saved"), completed=True)
 
 
-def _finish(
-    repository: Repository, repo: Any, stores: Stores, note: Journal, old: Kept, new: Kept, certain: set[str] | None,
-    changed: tuple[Move, ...],
-) -> Rollback:  # fmt: skip
+def _finish(outputs: Outputs, note: Journal, old: Kept, new: Kept, certain: set[str] | None) -> Rollback:
     """From Git's files in place to the end; `certain` are outputs that differ, None after a kill, when all may."""
-    root = repository.root
+    root = outputs.root
     note = journal.write(root, replace(note, done=(*note.done, "code")))
-    put = steps.data(root, repo, stores, new, old, certain or (), _in_git(root, note.target))
+    put = steps.data(outputs, new, old, certain or (), note.target)
     note = journal.write(root, replace(note, done=(*note.done, "data")))
-    verified = steps.verify(root, repo, stores, new, set(new.files) if certain is None else certain | put)
+    verified = steps.verify(outputs, new, set(new.files) if certain is None else certain | put)
     note = journal.write(root, replace(note, done=(*note.done, "verified")))
     if note.commit:
         note = steps.commit(root, note)
-    return Rollback(note.revision, note.target, note.before, note.made, changed, verified, note.stash)
+    return Rollback(note.revision, note.target, note.before, note.made, (), verified, note.stash)
 
 
 def _version(repository: Repository, revision: str) -> Version:
@@ -262,17 +247,9 @@ def _unfinished(note: Journal) -> VersionError:
     )
 
 
-@contextmanager
-def _opened(repository: Repository) -> Iterator[Any]:
-    """DVC's own view of the repository, with the settings of now."""
-    from dvc.exceptions import DvcException
-
-    try:
-        repo = trust.repo(repository.root)
-    except DvcException as error:
-        raise VersionError(f"{repository.root} cannot be opened ({' '.join(str(error).split()):.200})") from None
-    with repo:
-        yield repo
+def _alone(root: Path) -> AbstractContextManager[None]:
+    """One rollback at a time in a work tree, from before the journal is read."""
+    return locks.held(journal.folder(root) / "rollback.lock", str(root))
 
 
 def _bring_config(root: Path, note: Journal) -> None:
@@ -287,9 +264,3 @@ def _bring_config(root: Path, note: Journal) -> None:
         aside.parent.mkdir(parents=True, exist_ok=True)
         aside.write_bytes(file.read_bytes())
     write_bytes(file, content)  # in the place of a link, should it be one
-
-
-def _in_git(root: Path, commit: str) -> list[str]:
-    """The files that Git has in a commit, from DVC's root."""
-    listed = git(root, "ls-tree", "-r", "-z", "--name-only", commit)
-    return listed.decode(errors="surrogateescape").split("\0")[:-1]

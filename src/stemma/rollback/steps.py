@@ -1,58 +1,39 @@
 """The steps of a rollback. Each can be done again from any point at which a kill left it."""
 
-import logging
-import os
 import re
 import shutil
 import stat
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from stemma.errors import VersionError
 from stemma.names import unlinked
-from stemma.repo import guard, journal, places
-from stemma.repo.git import GIT, commit_of, git, is_set
+from stemma.repo import journal, locks, places
+from stemma.repo.git import blob_ids, blobs, commit_of, fields, git, is_set, top, tree
 from stemma.repo.journal import Journal
+from stemma.repo.outputs import Kept, Outputs, astray, hashed, is_in
 from stemma.repo.parallel import each
-from stemma.repo.stores import Stores
 from stemma.repo.trouble import told
-from stemma.rollback.plan import (
-    Kept,
-    Plan,
-    astray,
-    blob_ids,
-    blobs,
-    changed_outputs,
-    digests,
-    hashed,
-    in_cache,
-    in_index,
-    is_in,
-    listed,
-    remember,
-    remotes_of,
-    top,
-)
+from stemma.rollback.planning import Plan
+from stemma.text import few
 
 DVC_PARTIAL = re.compile(r"\.[0-9A-Za-z_-]{22}\.tmp")  # what DVC copies to before it renames
 TRAILER = "Stemma-Rollback-To"
 
 
-def fetch(name: str, new: Kept, absent: Mapping[str, str], stores: Stores) -> None:
+def fetch(name: str, new: Kept, absent: Mapping[str, str], outputs: Outputs) -> None:
     """Every object that the cache lacks, hashed before it gets its name there.
 
     Raises:
         VersionError: no remote holds a right copy, or it cannot be reached.
     """
+    stores = outputs.stores
 
     def one(object: tuple[str, str]) -> None:
         md5, path = object
         faults = []
-        for source in remotes_of(stores, new, md5):
+        for source in outputs.remotes(new, md5):
             try:
                 return places.copy(md5, source, stores.cache, stores.scratch)
             except VersionError as error:
@@ -64,39 +45,33 @@ def fetch(name: str, new: Kept, absent: Mapping[str, str], stores: Stores) -> No
         pass
 
 
-def keep(root: Path, repo: Any, stores: Stores, plan: Plan) -> None:
+def save(outputs: Outputs, plan: Plan) -> None:
     """The outputs that are to go, into the cache where it lacks them: the way back must be there.
 
     Raises:
         VersionError: the disk refuses.
     """
-    if plan._old.lost:
-        for out in repo.index.outs:
-            if "/".join(out.index_key[1]) in plan._old.lost and out.exists:
-                out.commit()
-    for md5 in plan._old.folders.values():
-        if not in_cache(stores, md5).is_file():
-            for source in stores.holding(md5):
-                places.copy(md5, source, stores.cache, stores.scratch)
-                break
-    for path, md5 in plan._old.files.items():
-        if not is_in(path, plan.unsaved) and not in_cache(stores, md5).is_file() and (root / path).is_file():
-            stores.cache.put(places.key(md5), root / path, md5)
+    stores, old = outputs.stores, plan._old
+    outputs.save_lost(old.lost)
+    for md5 in old.folders.values():
+        source = None if outputs.has(md5) else next(stores.holding(md5), None)
+        if source is not None:
+            places.copy(md5, source, stores.cache, stores.scratch)
+    for path, md5 in old.files.items():
+        file = outputs.root / path
+        if not is_in(path, plan.unsaved) and not outputs.has(md5) and file.is_file():
+            stores.cache.put(places.key(md5), file, md5)
 
 
-def stash(root: Path, repo: Any, note: Journal) -> Journal:
+def stash(outputs: Outputs, note: Journal) -> Journal:
     """What is not committed into Git's stash, outputs into the cache.
 
     Raises:
         VersionError: Git refuses.
     """
+    root = outputs.root
     if stashed(root) == note.stashed_before:  # else a kill came after it was made
-        with _quiet():
-            for out in changed_outputs(repo).values():
-                out.save()
-                out.commit()
-                out.stage.dump(update_pipeline=False)
-        repo._reset()
+        outputs.save_changed()
         git(root, "stash", "push", "--quiet", "-m", f"before stemma rollback {note.revision}")
     made = stashed(root)
     return journal.write(root, replace(note, stash=made if made != note.stashed_before else None, done=("stashed",)))
@@ -154,9 +129,7 @@ def code(root: Path, folder: Path, wanted: str, plan: Plan | None, stay: Sequenc
     index.replace(folder.parent / "index")
 
 
-def data(
-    root: Path, repo: Any, stores: Stores, wanted: Kept, other: Kept, moved: Iterable[str], in_git: Iterable[str]
-) -> set[str]:
+def data(outputs: Outputs, wanted: Kept, other: Kept, moved: Iterable[str], target: str) -> set[str]:
     """The outputs, linked or copied out of the cache as `cache.type` says; what the wanted version lacks is removed.
 
     DVC's functions put each file in place. Its checkout is not used: that compares with an index of its own, which
@@ -164,7 +137,7 @@ def data(
 
     Args:
         moved: files that differ for certain; the others are looked at.
-        in_git: the wanted version's files in Git, from DVC's root.
+        target: the commit that is wanted, whose files in Git stay.
 
     Returns:
         The files that were put in place.
@@ -172,15 +145,16 @@ def data(
     Raises:
         VersionError: the disk refuses.
     """
-    repo._reset()
+    root = outputs.root
+    outputs.look_again()
     contained(root, wanted, other)
-    stay = {*wanted.files, *in_git}
+    stay = {*wanted.files, *tree(root, target)}
     try:
         with told("the outputs cannot be put in place"):
-            for path in [path for path in _inside(root, repo, wanted, other) if path not in stay]:
-                _remove(root, repo, stores, path)
-            differing = _differing(root, repo, stores, wanted, {*moved} & wanted.files.keys())
-            _put(repo, {root / path: in_cache(stores, wanted.files[path]) for path in differing})
+            for path in [path for path in _inside(outputs, wanted, other) if path not in stay]:
+                _remove(outputs, path)
+            differing = _differing(outputs, wanted, {*moved} & wanted.files.keys())
+            outputs.put({path: wanted.files[path] for path in differing})
             for path in wanted.folders:
                 (root / path).mkdir(parents=True, exist_ok=True)  # it may be empty
             for path in wanted.executable & differing:
@@ -196,11 +170,12 @@ def contained(root: Path, *versions: Kept) -> None:
     Raises:
         VersionError: an output would be written, or removed, through a link that leads out of the repository.
     """
-    for what in astray(root, *versions):
+    what = astray(root, *versions)
+    if what:
         raise VersionError(f"{what}, then run the same command again, or `stemma rollback --abort`")
 
 
-def verify(root: Path, repo: Any, stores: Stores, wanted: Kept, moved: set[str]) -> int:
+def verify(outputs: Outputs, wanted: Kept, moved: set[str]) -> int:
     """Every output hashed: each byte of what moved, by size, time and inode what did not. The number of files.
 
     A file that is a link to the cache was hashed there. DVC remembers what was found.
@@ -208,25 +183,26 @@ def verify(root: Path, repo: Any, stores: Stores, wanted: Kept, moved: set[str])
     Raises:
         VersionError: one is not what the version says.
     """
+    root = outputs.root
     there = {path: root / path for path in wanted.files if (root / path).is_file()}
-    linked = {path for path, file in there.items() if _is_link(file, in_cache(stores, wanted.files[path]))}
+    linked = {path for path, file in there.items() if _is_link(file, outputs.cached(wanted.files[path]))}
     resting = {path: file for path, file in there.items() if path not in moved | linked}
-    known = digests(repo, list(resting.values()))
+    known = outputs.digests(list(resting.values()))
     found = {path: known[file] for path, file in resting.items()}
     doubtful = [path for path, md5 in found.items() if md5 != wanted.files[path]]
     fresh = [path for path in there if path in moved - linked] + doubtful
     found |= dict(zip(fresh, hashed(root / path for path in fresh), strict=True))
     proven = {path: found[path] for path in fresh} | {path: wanted.files[path] for path in linked & moved}
-    remember(repo, {root / path: md5 for path, md5 in proven.items()})
+    outputs.remember({root / path: md5 for path, md5 in proven.items()})
     wrong = [path for path in wanted.files if path not in linked and found.get(path) != wanted.files[path]]
     if wrong:
         raise VersionError(
-            f"{len(wrong)} restored files are not what the version says ({listed(sorted(wrong))}): run the same "
+            f"{len(wrong)} restored files are not what the version says ({few(sorted(wrong))}): run the same "
             f"command again, or `stemma rollback --abort`"
         )
     for output in wanted.roots:
         if any(is_in(path, [output]) for path in moved):
-            repo.state.save_link(str(root / output), repo.fs)  # so that `dvc checkout` removes it where it must go
+            outputs.note(output)
     return len(wanted.files)
 
 
@@ -250,42 +226,46 @@ def commit(root: Path, note: Journal) -> Journal:
     return note
 
 
-def set_aside(root: Path, repo: Any, stores: Stores, folder: Path, note: Journal, both: Sequence[Kept]) -> list[str]:
+def set_aside(outputs: Outputs, folder: Path, note: Journal, both: Sequence[Kept]) -> list[str]:
     """After a kill: files that are in the way and that neither version keeps, moved to .git/stemma/saved; their names.
 
     A file that was being written when the kill came is one of them, and so is what a person changed since.
     """
-    above = top(root)
+    root = outputs.root
     contained(root, *both)
-    trees = [blobs(root, note.before), blobs(root, note.target)]
-    listed_names = {*trees[0], *trees[1], *in_index(root)}  # Git removes what the index alone has
-    names = sorted(name for name in listed_names if unlinked(above, name))  # what lies behind a link is not ours
-    found = blob_ids(above, names)
-    strange = [above / path for path, blob in found.items() if blob not in [tree.get(path) for tree in trees]]
-    inside: dict[Path, str] = {}
-    for output in sorted({*both[0].roots, *both[1].roots}):
-        place = root / output
-        found_below = () if place.is_symlink() else place.rglob("*")
-        files = [place] if place.is_file() else [file for file in found_below if file.is_file()]
-        inside |= digests(repo, [file for file in files if file.relative_to(above).as_posix() not in found])
-    strange += [file for file, md5 in inside.items() if not in_cache(stores, md5).is_file()]
     for parent in {(root / path).parent for kept in both for path in kept.files}:
         for file in parent.glob(".*.tmp"):
             if DVC_PARTIAL.fullmatch(file.name):
                 file.unlink()
     names = []
-    for file in [file for file in strange if file.exists()]:
-        names.append(file.relative_to(above).as_posix())
+    for file in [file for file in _strange(outputs, note, both) if file.exists()]:
+        names.append(file.relative_to(top(root)).as_posix())
         target = _free(folder / "saved" / names[-1])
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(file, target)
     return names
 
 
+def _strange(outputs: Outputs, note: Journal, both: Sequence[Kept]) -> list[Path]:
+    """The files of Git and of outputs that are as neither version has them."""
+    root, above = outputs.root, top(outputs.root)
+    trees = [blobs(above, note.before), blobs(above, note.target)]
+    in_index = fields(git(above, "ls-files", "-z", "--cached"))  # Git removes what the index alone has
+    names = sorted(name for name in {*trees[0], *trees[1], *in_index} if unlinked(above, name))  # others are not ours
+    found = blob_ids(above, names)
+    strange = [above / path for path, blob in found.items() if blob not in [each.get(path) for each in trees]]
+    for output in sorted({*both[0].roots, *both[1].roots}):
+        place = root / output
+        below = [place] if place.is_symlink() else [place, *place.rglob("*")]
+        files = [file for file in below if file.is_file() and file.relative_to(above).as_posix() not in found]
+        strange += [file for file, md5 in outputs.digests(files).items() if not outputs.has(md5)]
+    return strange
+
+
 def remove_added(root: Path, note: Journal) -> None:
     """The files that Git added, for the way back; those that were there before stay."""
     above = top(root)
-    for path in blobs(root, note.target).keys() - blobs(root, note.before).keys() - set(note.untracked):
+    for path in blobs(above, note.target).keys() - blobs(above, note.before).keys() - set(note.untracked):
         if unlinked(above, path):
             (above / path).unlink(missing_ok=True)
             _prune((above / path).parent, above)
@@ -293,7 +273,7 @@ def remove_added(root: Path, note: Journal) -> None:
 
 def _private(root: Path, folder: Path) -> Path:
     """A copy of the index, ours alone."""
-    guard.clear(folder / "index.lock", root)
+    locks.clear(folder / "index.lock", root)
     index = folder / "index"
     shutil.copyfile(folder.parent / "index", index)
     _on(index, root, "update-index", "-q", "--refresh")  # a copied folder has other times than its index says
@@ -302,12 +282,10 @@ def _private(root: Path, folder: Path) -> Path:
 
 def _on(index: Path, root: Path, *words: str) -> None:
     """A Git command on a private index."""
-    done = subprocess.run(
-        [*GIT, *words], cwd=root, env=os.environ | {"GIT_INDEX_FILE": str(index)}, capture_output=True, text=True
-    )
-    if done.returncode:
-        said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise VersionError(f"git {words[0]} failed ({said:.200})", run="stemma rollback --abort")
+    try:
+        git(root, *words, index=index)
+    except VersionError as error:
+        raise VersionError(error.what, run="stemma rollback --abort") from None
 
 
 def _displaced(root: Path, plan: Plan) -> list[Path]:
@@ -318,45 +296,31 @@ def _displaced(root: Path, plan: Plan) -> list[Path]:
     return [place for place in places if place.relative_to(above).as_posix() in git_paths and place.is_file()]
 
 
-def _inside(root: Path, repo: Any, wanted: Kept, other: Kept) -> Iterator[str]:
+def _inside(outputs: Outputs, wanted: Kept, other: Kept) -> Iterator[str]:
     """The files of both versions, and all others that lie in their folders; not where it is not known what belongs."""
     unknown = {*wanted.lost, *wanted.foreign}
     yield from (path for path in other.files if not any(path.startswith(f"{output}/") for output in unknown))
     for output in (wanted.roots | other.roots) - unknown:
-        if (root / output).is_dir():
-            for file in repo.dvcignore.find(repo.fs, str(root / output)):
-                yield Path(file).relative_to(root).as_posix()
+        if (outputs.root / output).is_dir():
+            yield from outputs.found_in(output)
 
 
-def _remove(root: Path, repo: Any, stores: Stores, path: str) -> None:
+def _remove(outputs: Outputs, path: str) -> None:
     """A file that the cache has, and the folders that become empty."""
-    file = root / path
-    if file.is_file() and in_cache(stores, digests(repo, [file])[file]).is_file():
+    file = outputs.root / path
+    if file.is_file() and outputs.has(outputs.digests([file])[file]):
         file.unlink()
-        _prune(file.parent, root)
+        _prune(file.parent, outputs.root)
 
 
-def _differing(root: Path, repo: Any, stores: Stores, wanted: Kept, moved: set[str]) -> set[str]:
+def _differing(outputs: Outputs, wanted: Kept, moved: set[str]) -> set[str]:
     """The files that are not what they should be and that the cache has."""
-    cached = {path: in_cache(stores, md5) for path, md5 in wanted.files.items()}
-    there = {path: root / path for path in cached if path not in moved and (root / path).is_file()}
-    loose = {path: file for path, file in there.items() if not _is_link(file, cached[path])}
-    known = digests(repo, list(loose.values()))
+    there = {path: outputs.root / path for path in wanted.files if path not in moved}
+    there = {path: file for path, file in there.items() if file.is_file()}
+    loose = {path: file for path, file in there.items() if not _is_link(file, outputs.cached(wanted.files[path]))}
+    known = outputs.digests(list(loose.values()))
     right = {path for path in there if path not in loose or known[loose[path]] == wanted.files[path]}
-    return {path for path, object in cached.items() if path not in right and object.is_file()}
-
-
-def _put(repo: Any, objects: Mapping[Path, Path]) -> None:
-    """Objects of the cache where they belong: object by place."""
-    from dvc_objects.fs.generic import transfer
-
-    for file in objects:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.unlink(missing_ok=True)  # a link is made only where nothing is
-    links = list(repo.cache.local.cache_types)
-    transfer(
-        repo.fs, [str(object) for object in objects.values()], repo.fs, [str(file) for file in objects], links=links
-    )
+    return {path for path, md5 in wanted.files.items() if path not in right and outputs.has(md5)}
 
 
 def _is_link(file: Path, cached: Path) -> bool:
@@ -364,18 +328,6 @@ def _is_link(file: Path, cached: Path) -> bool:
         return file.samefile(cached)
     except OSError:
         return False
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """DVC tells on standard output which files it writes, where a command prints JSON."""
-    logger = logging.getLogger("dvc")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _prune(folder: Path, root: Path) -> None:

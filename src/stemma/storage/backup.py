@@ -14,22 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
-from stemma.repo import places
-from stemma.repo.git import commit_of, git
+from stemma.repo import locks, places
+from stemma.repo.git import commit_of, git, refs
 from stemma.repo.inventory import take
-from stemma.repo.locking import held, locked
 from stemma.repo.parallel import each
 from stemma.repo.places import Folder, Place
-from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, Repository, Version, opened
+from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, Repo, Repository, Version, opened
 from stemma.repo.stores import Stores
 from stemma.repo.trouble import told
 from stemma.storage import manifest, sealing
 from stemma.storage.manifest import Manifest
 from stemma.storage.selection import select
+from stemma.text import few
 
 REFS = ("refs/heads", "refs/remotes", "refs/tags", "refs/exps")
 KEPT = "refs/stemma/kept/"  # versions of an earlier backup that no branch or tag holds any more
-SHOWN = 3
 LOCK = ".lock"
 OURS = {manifest.NAME, manifest.GIT, "objects", "sealed", LOCK}
 
@@ -53,7 +52,7 @@ class Backup:
 
 
 def backup(
-    repo: Repository | Path | str,
+    repo: Repo,
     destination: str,
     revisions: Sequence[str] = (),
     *,
@@ -83,26 +82,13 @@ def backup(
     stores = Stores(repository)
     to = None if encrypt is None else sealing.recipient(encrypt)
     with ExitStack() as stack:
-        stack.enter_context(locked(repository))
+        stack.enter_context(locks.dvc(repository))
         if isinstance(place, Folder):
             stack.enter_context(_alone(repository, place))
         before = manifest.load(place)
         _is_the_same(repository, place, before, encrypt)
-        inventory = take(repository, chosen, stores.read)
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=_made(stores.scratch))))
-        work = _Work(repository, stores, place, before, encrypt, to, scratch)
-        sizes, copied = work.objects({md5: found.path for md5, found in inventory.objects.items()})
-        done = work.manifest(chosen, sizes)
-    return Backup(
-        place=place.url,
-        versions=tuple(done.versions.values()),
-        objects=len(sizes),
-        size=sum(sizes.values()),
-        copied=len(copied),
-        copied_size=sum(sizes[md5] for md5 in copied),
-        written=done != before,
-        notes=(*inventory.notes, *_not_committed(repository)),
-    )
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=stores.scratch)))
+        return _Work(repository, stores, place, before, encrypt, to, scratch).backup(chosen)
 
 
 @dataclass(frozen=True)
@@ -116,6 +102,22 @@ class _Work:
     recipient: str | None
     to: Any
     scratch: Path
+
+    def backup(self, chosen: Sequence[Version]) -> Backup:
+        """Copy versions: their objects first, then what makes them a backup."""
+        inventory = take(self.repository, chosen, self.stores.read)
+        sizes, copied = self.objects({md5: found.path for md5, found in inventory.objects.items()})
+        done = self.manifest(chosen, sizes)
+        return Backup(
+            place=self.place.url,
+            versions=tuple(done.versions.values()),
+            objects=len(sizes),
+            size=sum(sizes.values()),
+            copied=len(copied),
+            copied_size=sum(sizes[md5] for md5 in copied),
+            written=done != self.before,
+            notes=(*inventory.notes, *_not_committed(self.repository)),
+        )
 
     def objects(self, wanted: Mapping[str, str]) -> tuple[dict[str, int], list[str]]:
         """The bytes of each object in the backup, earlier ones too, and which were copied now.
@@ -142,8 +144,7 @@ class _Work:
         found = dict(zip(missing, each(self._copy, missing), strict=True))
         lost = [paths.get(md5, md5) for md5, size in found.items() if size is None]
         if lost:
-            more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
-            what = f"no place holds a good copy of {', '.join(lost[:SHOWN])}{more}: the earlier backup stands as it was"
+            what = f"no place holds a good copy of {few(lost)}: the earlier backup stands as it was"
             raise VersionError(what, run="stemma verify --all")
         return {md5: size for md5, size in found.items() if size is not None}
 
@@ -168,15 +169,15 @@ class _Work:
         earlier = {} if self.before is None else self.before.versions
         moved = set(names.values())  # a branch that was on another commit then
         versions = {commit: commit[:7] if name in moved else name for commit, name in earlier.items()} | names
-        refs, head = _refs(self.repository, list(versions))
+        named, head = _refs(self.repository, list(versions))
         there = self.place.sizes(manifest.GIT)
-        known = self.before is not None and (self.before.refs, self.before.head) == (refs, head)
+        known = self.before is not None and (self.before.refs, self.before.head) == (named, head)
         if self.before is not None and known and self.before.bundle_key in there:
             bundle = self.before.bundle
         else:
-            bundle = self._bundled(refs)
+            bundle = self._bundled(named)
         done = Manifest(
-            self.repository.root.name, dict(sorted(versions.items())), refs, head, bundle, sizes, self.recipient
+            self.repository.root.name, dict(sorted(versions.items())), named, head, bundle, sizes, self.recipient
         )
         if done != self.before:
             file = self.scratch / manifest.NAME
@@ -212,7 +213,7 @@ def _alone(repository: Repository, place: Folder) -> Iterator[None]:
         others = {path.name for path in place.root.iterdir()} - OURS
     if others and not (place.root / manifest.NAME).is_file():
         raise VersionError(f"{place.url} holds other things ({sorted(others)[0]}, ...): choose an empty folder")
-    with held(place.root / LOCK, place.url):
+    with locks.held(place.root / LOCK, place.url):
         for left in place.root.rglob(f".*{places.PARTIAL}"):
             left.unlink()
         yield
@@ -239,23 +240,17 @@ def _is_the_same(repository: Repository, place: Place, before: Manifest | None, 
 
 def _refs(repository: Repository, versions: Sequence[str]) -> tuple[dict[str, str], str]:
     """Git's refs, with one for each version that none of them holds; and HEAD."""
-    asked = "--format=%(objectname) %(refname) %(symref)"
-    lines = [line.split(" ", 2) for line in git(repository.root, "for-each-ref", asked, *REFS).decode().splitlines()]
     own = tuple(f"{EXPERIMENTS}{name}" for name in NO_EXPERIMENTS)  # DVC's own, no experiments
-    refs = {ref: commit for commit, ref, alias in lines if not alias and not ref.startswith(own)}
-    asked_for = "".join(f"{name}\n" for name in [*versions, *(f"^{ref}" for ref in refs)])
+    here = [ref for ref in refs(repository.root, *REFS) if not ref.alias and not ref.name.startswith(own)]
+    found = {ref.name: ref.id for ref in here}
+    asked_for = "".join(f"{name}\n" for name in [*versions, *(f"^{ref}" for ref in found)])
     loose = set(git(repository.root, "rev-list", "--stdin", stdin=asked_for).decode().split())
-    refs |= {f"{KEPT}{commit}": commit for commit in versions if commit in loose}
+    found |= {f"{KEPT}{commit}": commit for commit in versions if commit in loose}
     symbolic = git(repository.root, "rev-parse", "--symbolic-full-name", "HEAD").decode().strip()
     head = symbolic if symbolic != "HEAD" else str(commit_of(repository.root, "HEAD"))
-    return dict(sorted(refs.items())), head
+    return dict(sorted(found.items())), head
 
 
 def _not_committed(repository: Repository) -> list[str]:
     changed = git(repository.root, "status", "--porcelain", "--untracked-files=normal").decode().splitlines()
     return [f"{len(changed)} changes are not committed, and not in the backup"] if changed else []
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

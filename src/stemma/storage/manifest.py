@@ -7,18 +7,16 @@
 Of an encrypted backup the bundle is git/SHA256.bundle.age, and objects lie under sealed/files/md5/XX/...
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from stemma import names
 from stemma.errors import VersionError
-from stemma.repo import places
+from stemma.repo import journal, places
 from stemma.repo.places import Place
+from stemma.text import in_one_line
 
 NAME = "manifest.json"
-FORMAT = 1
 GIT = "git"
 
 
@@ -58,7 +56,7 @@ class Manifest:
         return object_key(md5, self.sealed)
 
     def text(self) -> str:
-        return json.dumps({"format": FORMAT} | vars(self), indent=1, sort_keys=True) + "\n"
+        return journal.text(self)
 
 
 def bundle_key(sha256: str, sealed: bool) -> str:
@@ -79,13 +77,10 @@ def load(place: Place) -> Manifest | None:
     if content is None:
         return None
     try:
-        found: dict[str, Any] = json.loads(content)
-        form = found.pop("format")
-        if form != FORMAT:
-            raise VersionError(f"{place.url}/{NAME} has format {form}, and this stemma reads format {FORMAT}")
-        return _checked(Manifest(**found))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise VersionError(f"{place.url}/{NAME} is damaged ({' '.join(str(error).split()):.120})") from None
+        return _checked(journal.parsed(content, Manifest))
+    except (ValueError, TypeError, AttributeError) as error:
+        what = f"{place.url}/{NAME} is damaged, or another stemma wrote it ({in_one_line(error, 120)})"
+        raise VersionError(what) from None
 
 
 def _checked(found: Manifest) -> Manifest:

@@ -12,7 +12,7 @@ from typing import Literal
 from stemma.errors import VersionError
 from stemma.repo import places
 from stemma.repo.places import Folder, Place
-from stemma.repo.repository import Repository, opened
+from stemma.repo.repository import Repo, Repository, opened
 
 PATIENCE = 20.0
 Action = Literal["list", "write", "read", "delete"]
@@ -43,7 +43,7 @@ class Probe:
         return all(step.allowed for step in self.steps)
 
 
-def probe(repo: Repository | Path | str = ".", name: str | None = None, patience: float = PATIENCE) -> Probe:
+def probe(repo: Repo = ".", name: str | None = None, patience: float = PATIENCE) -> Probe:
     """List a remote, write an object into it, read it, delete it.
 
     Args:

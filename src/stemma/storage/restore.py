@@ -11,8 +11,9 @@ from typing import Any
 from stemma.errors import VersionError
 from stemma.files import swapped_folder, write_text
 from stemma.names import in_bundle
-from stemma.repo import places, trust
+from stemma.repo import outputs, places
 from stemma.repo.git import git
+from stemma.repo.objects import md5_of
 from stemma.repo.parallel import each
 from stemma.repo.places import Place
 from stemma.repo.repository import Repository
@@ -128,7 +129,7 @@ def _objects(opener: _Opener, cache: Place, scratch: Path) -> None:
     def fill(md5: str) -> None:
         name = opener.manifest.object_key(md5)
         with opener.file(name, scratch) as file:
-            if not _holds(file, md5):
+            if md5_of(file) != md5.removesuffix(".dir"):
                 raise VersionError(f"{opener.place.url}/{name} is damaged: it does not hold what its name says")
             cache.put(places.key(md5), file, md5)
 
@@ -142,19 +143,12 @@ def _outputs_stay(opener: _Opener, folder: Path) -> None:
     Raises:
         VersionError: one has a path, or lies behind a link, that leads elsewhere.
     """
-    from stemma.repo.stores import Stores
-    from stemma.rollback.plan import astray, kept
-
-    if opener.manifest.head_commit in opener.manifest.versions:
-        with trust.repo(folder) as repo:
-            for what in astray(folder, kept(repo, opener.manifest.head_commit, Stores(Repository(folder)))):
-                raise VersionError(f"{opener.place.url}: {what}")
-
-
-def _holds(file: Path, md5: str) -> bool:
-    with file.open("rb") as reader:
-        found = hashlib.file_digest(reader, lambda: hashlib.md5(usedforsecurity=False))
-    return found.hexdigest() == md5.removesuffix(".dir")
+    head = opener.manifest.head_commit
+    if head in opener.manifest.versions:
+        with outputs.opened(Repository(folder)) as restored:
+            what = outputs.astray(folder, restored.of(head))
+        if what:
+            raise VersionError(f"{opener.place.url}: {what}")
 
 
 def _without_remote(folder: Path, found: Manifest) -> list[str]:
@@ -178,18 +172,9 @@ def _without_remote(folder: Path, found: Manifest) -> list[str]:
 
 def _checkout(folder: Path) -> None:
     """The outputs of HEAD, by DVC, in the work tree."""
-    from dvc.exceptions import DvcException
-
-    try:
-        with trust.repo(folder) as repo:
-            absent = [stage for stage in repo.index.stages if stage.is_import and not _is_kept(stage)]
-            if absent:  # DVC would get it from where it comes from, with the settings of that place
-                raise DvcException(f"{absent[0].addressing} is an import, and the backup does not hold it")
-            repo.checkout(force=True)
-    except DvcException as error:
-        what = f"{folder} is restored, and DVC cannot check it out ({' '.join(str(error).split()):.200})"
-        raise VersionError(what, run="dvc checkout") from None
-
-
-def _is_kept(stage: Any) -> bool:
-    return all(out.hash_info and out.cache.exists(out.hash_info.value) for out in stage.outs)
+    with outputs.opened(Repository(folder)) as restored:
+        try:
+            restored.check_out()
+        except VersionError as error:
+            what = f"{folder} is restored, and DVC cannot check it out ({error.what})"
+            raise VersionError(what, run="dvc checkout") from None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from stemma.errors import VersionError
-from stemma.repo.git import commit_of, git
+from stemma.repo.git import commit_of, refs
 from stemma.repo.repository import Repository, Revision, Version
 
 TIPS = ("refs/heads", "refs/remotes")
@@ -40,7 +40,8 @@ def select(
             raise VersionError("the workspace is no version: commit it first", run="git commit")
         found.setdefault(version.commit, version)
     tips = [*_tips(repository), Revision("HEAD", commit_of(repository.root, "HEAD"))] if all else []
-    for revision in [*tips, *(_experiments(repository) if experiments else ())]:
+    named = repository.experiments.items() if experiments else ()
+    for revision in [*tips, *(Revision(name, commit) for name, commits in named for commit in commits)]:
         found.setdefault(str(revision.commit), Version(repository, revision))
     return tuple(found.values())
 
@@ -57,11 +58,4 @@ def _holders(repository: Repository, stage: str) -> list[str]:
 
 def _tips(repository: Repository) -> list[Revision]:
     """Branches here, and those of other repositories as last fetched."""
-    asked = "--format=%(objectname) %(refname) %(symref)"
-    lines = git(repository.root, "for-each-ref", asked, *TIPS).decode().splitlines()
-    refs = [line.split(" ", 2) for line in lines]
-    return [Revision(ref.split("/", 2)[2], commit) for commit, ref, alias in refs if not alias]  # origin/HEAD is one
-
-
-def _experiments(repository: Repository) -> list[Revision]:
-    return [Revision(name, commit) for name, commits in repository.experiments.items() for commit in commits]
+    return [Revision(ref.short, ref.id) for ref in refs(repository.root, *TIPS) if not ref.alias]

@@ -3,17 +3,15 @@
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
-from stemma.repo import places
+from stemma.repo import locks, places
 from stemma.repo.git import contents
 from stemma.repo.inventory import Inventory, Object, take
-from stemma.repo.locking import locked
 from stemma.repo.objects import is_object
 from stemma.repo.parallel import each
 from stemma.repo.places import Place
-from stemma.repo.repository import Repository, opened
+from stemma.repo.repository import Repo, Repository, opened
 from stemma.repo.stores import Side, Stores
 from stemma.storage.selection import select
 
@@ -60,7 +58,7 @@ class Verification:
 
 
 def verify(
-    repo: Repository | Path | str = ".",
+    repo: Repo = ".",
     revisions: Sequence[str] = (),
     *,
     all: bool = False,
@@ -84,10 +82,10 @@ def verify(
     chosen = list(revisions) or ([] if all or experiments else ["HEAD"])
     versions = select(repository, chosen, all=all, experiments=experiments)
     stores = Stores(repository)
-    with locked(repository) if repair else nullcontext():
+    with locks.dvc(repository) if repair else nullcontext():
         inventory = take(repository, versions, stores.read)
         duties = stores.duties(inventory, only)
-        found = _hashed(duties)
+        found = list(each(_looked_at, duties))
         faults = [fault for fault, _ in found if fault is not None]
         if repair:
             faults = [_repaired(fault, stores) for fault in faults]
@@ -102,12 +100,8 @@ def verify(
     )
 
 
-def _hashed(duties: Sequence[tuple[Object, Place]]) -> list[tuple[Fault | None, int]]:
-    """The fault of each object in its place, if any, and the bytes read."""
-    return list(each(_looked_at, duties))
-
-
 def _looked_at(duty: tuple[Object, Place]) -> tuple[Fault | None, int]:
+    """The fault of an object in its place, if any, and the bytes read."""
     wanted, place = duty
     found, size = places.weighed(place, wanted.md5)
     if found == wanted.md5:
@@ -118,8 +112,7 @@ def _looked_at(duty: tuple[Object, Place]) -> tuple[Fault | None, int]:
 
 def _repaired(fault: Fault, stores: Stores) -> Fault:
     """Put a good copy in place; the damaged one stays until the good one has been verified."""
-    known = [stores.cache, stores.default, *stores._named.values()]
-    target = next(place for place in known if place is not None and place.name == fault.place)
+    target = next(place for place in stores.opened if place.name == fault.place)
     for source in stores.holding(fault.md5):
         places.copy(fault.md5, source, target, stores.scratch)
         return replace(fault, repaired=places.digest(target, fault.md5) == fault.md5)

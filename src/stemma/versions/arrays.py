@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemma.errors import VersionError, WeightsError
-from stemma.repo.repository import WEIGHTS, Repository, no_model, opened
+from stemma.repo.repository import WEIGHTS, Repo, no_model, opened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class Tensors:
     arrays: "Mapping[str, NDArray[Any]]"
 
 
-def tensors(repo: Repository | Path | str, revision: str) -> Tensors:
+def tensors(repo: Repo, revision: str) -> Tensors:
     """Read every tensor of a version, from the cache or a remote, each verified by its hash.
 
     Raises:

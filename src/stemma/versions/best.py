@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 from stemma.errors import VersionError
-from stemma.repo.repository import Repository, Revision, Version, opened
-from stemma.versions.compare import bundle_bytes, figure, measure, nearest, other_rows, parameters, signed
+from stemma.repo.repository import Repo, Repository, Revision, Version, opened
+from stemma.text import nearest
+from stemma.versions.compare import bundle_bytes, figure, measure, other_rows, parameters, signed
 from stemma.versions.constraints import NAMES, Constraint, parse
 from stemma.versions.figures import higher_is_better, main_figure
 from stemma.versions.log import Entry, flat, log
@@ -102,7 +102,7 @@ class Best:
 
 
 def best(
-    repo: Repository | Path | str,
+    repo: Repo,
     *,
     metric: str | None = None,
     where: Sequence[str] = (),

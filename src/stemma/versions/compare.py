@@ -5,7 +5,6 @@ follows from one figure, the metric asked for: the 95 % interval of its differen
 zero, below it, or holds it.
 """
 
-import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from stemma.errors import StemmaError
-from stemma.repo.repository import Repository, Version, opened
+from stemma.repo.repository import Repo, Version, opened
+from stemma.text import nearest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,9 +155,7 @@ class Comparison:
         return self.rows >= FEWEST and lost < margin
 
 
-def compare(
-    repo: Repository | Path | str, a: str | Version, b: str | Version, options: Options = Options()
-) -> Comparison:
+def compare(repo: Repo, a: str | Version, b: str | Version, options: Options = Options()) -> Comparison:
     """Judge version b beside version a.
 
     Args:
@@ -167,7 +165,6 @@ def compare(
     Raises:
         StemmaError: a version, its predictions or its bundle is not there, or the two cannot be compared.
     """
-    from stemma.metrics import resampling
     from stemma.versions import predictions
 
     versions, on = (_version(repo, a), _version(repo, b)), options.on
@@ -175,8 +172,7 @@ def compare(
     first, second = _predictions(versions, columns, str(on))
     chosen = _metrics(first.task, options.cost)
     name, rows = _metric(first.task, list(chosen), options.metric), len(first.rows)
-    a_of, b_of = (measure(each, chosen.values()) for each in (first, second))
-    differences = resampling.paired(a_of, b_of, rows, options.resamples, options.seed)
+    differences = _differences(first, second, chosen.values(), options)
     if not math.isfinite(differences[name].difference):
         raise StemmaError(f"{name} has no meaning on these {rows} rows: choose another metric")
     higher = chosen[name].better == "higher"
@@ -203,7 +199,7 @@ def compare(
     )
 
 
-def _version(repo: Repository | Path | str, given: str | Version) -> Version:
+def _version(repo: Repo, given: str | Version) -> Version:
     return opened(repo).version(given) if isinstance(given, str) else given
 
 
@@ -289,6 +285,16 @@ def measure(of: "Predictions", chosen: "Iterable[Metric]", mask: Any = slice(Non
     return lambda weights: metrics.figures(rows, weights, chosen)
 
 
+def _differences(
+    a: "Predictions", b: "Predictions", chosen: "Iterable[Metric]", options: Options, mask: Any = slice(None)
+) -> "Mapping[str, Difference]":
+    """Of each figure, on all rows or on some."""
+    from stemma.metrics import resampling
+
+    of_a, of_b = (measure(each, chosen, mask) for each in (a, b))
+    return resampling.paired(of_a, of_b, len(a.rows[mask]), options.resamples, options.seed)
+
+
 def _metrics(task: "Task", costs: tuple[float, float] | None) -> "dict[str, Metric]":
     """What is compared, by name."""
     from stemma import metrics
@@ -307,12 +313,6 @@ def _metric(task: "Task", names: Sequence[str], wanted: str | None) -> str:
         hint = " (give --cost fp=...,fn=...)" if costs else nearest(wanted, names)
         raise StemmaError(f"{wanted!r} is no metric of a {task.kind} task{hint}: one of {', '.join(sorted(names))}")
     return wanted
-
-
-def nearest(name: str, names: Sequence[str]) -> str:
-    """A hint: the most similar name."""
-    close = difflib.get_close_matches(name, names, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _verdict(found: "Difference", higher_is_better: bool, rows: int) -> Verdict:
@@ -386,13 +386,12 @@ def _marks(
 
 def _slices(a: "Predictions", b: "Predictions", marks: Marks, metric: "Metric", options: Options) -> tuple[Slice, ...]:
     """The metric on each slice, tested, with Holm's correction over all of them."""
-    from stemma.metrics import resampling, tests
+    from stemma.metrics import tests
 
     found: list[tuple[int, Difference, Test | None]] = []
     for _, _, mask in marks:
         rows = len(mask)
-        a_of, b_of = (measure(of, [metric], mask) for of in (a, b))
-        difference = resampling.paired(a_of, b_of, rows, options.resamples, options.seed)[metric.name]
+        difference = _differences(a, b, [metric], options, mask)[metric.name]
         tested = rows >= FEWEST and math.isfinite(difference.error)
         own = _test(metric.name, a, b, mask) if tested else None
         found.append((rows, difference, own or (tests.z(difference.difference, difference.error) if tested else None)))

@@ -16,7 +16,7 @@ from stemma.files import swapped_folder
 from stemma.names import stays_in
 from stemma.repo import project, trust
 from stemma.repo.git import git
-from stemma.repo.repository import Repository, Version, no_model, opened
+from stemma.repo.repository import Repo, Version, no_model, opened
 
 ONNX = "onnx"  # what every version has: its folder holds it already
 EXPORT = "models/export"
@@ -33,7 +33,7 @@ class Exported:
     parity: dict[str, Any]
 
 
-def export(repo: Repository | Path | str, revision: str, format: str, folder: Path | None = None) -> Exported:
+def export(repo: Repo, revision: str, format: str, folder: Path | None = None) -> Exported:
     """Write a version's network in a format to a new folder.
 
     Args:

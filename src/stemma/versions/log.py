@@ -14,9 +14,20 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.repo import lockfile
-from stemma.repo.git import at, commit_of, contents, git, ids
-from stemma.repo.repository import EVALUATION, INDEX, METRICS, PARAMS, PREPARED, TRAINING, WEIGHTS, Repository, opened
-from stemma.versions.compare import nearest
+from stemma.repo.git import at, commit_of, contents, git, ids, refs
+from stemma.repo.repository import (
+    EVALUATION,
+    INDEX,
+    METRICS,
+    PARAMS,
+    PREPARED,
+    TRAINING,
+    WEIGHTS,
+    Repo,
+    Repository,
+    opened,
+)
+from stemma.text import in_one_line, nearest
 from stemma.versions.figures import main_figure, told
 
 CODE = "src"
@@ -87,7 +98,7 @@ class Log:
 
 
 def log(
-    repo: Repository | Path | str = ".",
+    repo: Repo = ".",
     *,
     all: bool = False,
     number: int | None = None,
@@ -180,8 +191,8 @@ class History:
             try:
                 found[lock] = lockfile.outputs((content or b"").decode())
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                told = " ".join(str(error).split())
-                self.notes.append(f"dvc.lock of {commit[:7]} cannot be read ({told:.100}): its model is not shown")
+                why = in_one_line(error, 100)
+                self.notes.append(f"dvc.lock of {commit[:7]} cannot be read ({why}): its model is not shown")
         return found
 
     def _reduce(self) -> None:
@@ -223,13 +234,9 @@ class History:
         named = [(commit, f"{model}@{version}") for (model, version), commit in registry.registered.items()]
         head = commit_of(self.repository.root, "HEAD")
         named += [(head, "HEAD")] if head else []
-        kinds = ("refs/heads", "refs/remotes", "refs/tags")
-        wanted = "%(objectname) %(*objectname) %(refname) %(symref)"
         tags = {f"refs/tags/{event.tag}" for event in registry.events}
-        for line in git(self.repository.root, "for-each-ref", f"--format={wanted}", *kinds).decode().splitlines():
-            commit, peeled, ref, points_to = line.split(" ", 3)
-            if ref not in tags and not points_to:  # origin/HEAD is another name for a branch
-                named.append((peeled or commit, ref.split("/", 2)[2]))
+        here = refs(self.repository.root, "refs/heads", "refs/remotes", "refs/tags")
+        named += [(ref.peeled or ref.id, ref.short) for ref in here if ref.name not in tags and not ref.alias]
         named += [(commit, name) for name, commits in self.repository.experiments.items() for commit in commits]
         return self._by_version(named)
 
@@ -278,12 +285,13 @@ def _parts(history: History, versions: Sequence[str]) -> Iterator[Parts]:
     content = dict(zip(blobs, contents(root, blobs), strict=True))
     for place, commit in enumerate(versions):
         metrics, training = (_json(content.get(column[place] or "")) for column in files)
+        started = told(training, "init_from", "commit")
         yield Parts(
             settings=settings[place],
             code=code[place],
             network=_network(_index(history.repository, history.commits[commit].weights)),
             metrics=flat(metrics),
-            init_from=_init_from(training),
+            init_from=started if isinstance(started, str) else None,
         )
 
 
@@ -324,11 +332,6 @@ def flat(metrics: Any, prefix: str = "") -> dict[str, float]:
         return {name: value for key, item in metrics.items() for name, value in flat(item, f"{prefix}.{key}").items()}
     number = isinstance(metrics, int | float) and not isinstance(metrics, bool)
     return {prefix.removeprefix("."): float(metrics)} if number and prefix else {}
-
-
-def _init_from(training: Any) -> str | None:
-    commit = told(training, "init_from", "commit")
-    return commit if isinstance(commit, str) else None
 
 
 def _main(root: Path, commit: str, metrics: Iterable[str]) -> str | None:

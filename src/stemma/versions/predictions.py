@@ -1,6 +1,6 @@
 """What a version says of some rows: read from its reports/predictions.parquet, or made by its bundle on a table."""
 
-import tempfile
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import stemma.task
+from stemma.bundle.archive import first_line
 from stemma.errors import BundleError, DataError, VersionError
 from stemma.task import Task
 from stemma.versions import parquet
@@ -64,8 +65,6 @@ def recorded(version: "Version") -> Predictions:
     Raises:
         StemmaError: they are not in the version, or are not what evaluate writes.
     """
-    import io
-
     import pyarrow as pa
 
     profile = version.profile
@@ -82,7 +81,7 @@ def recorded(version: "Version") -> Predictions:
             raise ValueError("a prediction is no finite number")
         return Predictions(task, str(profile["target"]), columns["row"][order], actual, decided, outputs)
     except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
-        raise VersionError(f"{PREDICTIONS} of {version.name} does not fit its profile ({_reason(error)})") from None
+        raise VersionError(f"{PREDICTIONS} of {version.name} does not fit its profile ({first_line(error)})") from None
 
 
 def described(version: "Version", *keys: str) -> str:
@@ -103,16 +102,14 @@ def bundle_of(version: "Version") -> "Bundle":
     Raises:
         StemmaError: it is not in the version, or is damaged.
     """
-    from stemma import bundle
+    from stemma.bundle import archive
+    from stemma.bundle.model import Bundle
 
     content = version.bytes(BUNDLE)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.zip"
-        path.write_bytes(content)
-        try:
-            return bundle.open_bundle(path)
-        except BundleError as error:
-            raise BundleError(f"{version.name}: {str(error.what).replace(str(path), BUNDLE)}") from None
+    try:
+        return Bundle.of(archive.read(io.BytesIO(content)))
+    except BundleError as error:
+        raise BundleError(f"{BUNDLE} of {version.name} is damaged ({error})") from None
 
 
 def table(path: Path) -> dict[str, list[Any]]:
@@ -137,7 +134,7 @@ def table(path: Path) -> dict[str, list[Any]]:
             reading, parsing = csv.ReadOptions(use_threads=False), csv.ParseOptions(newlines_in_values=True)
             read = csv.read_csv(path, reading, parsing, options)
     except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path} cannot be read ({_reason(error)})") from None
+        raise DataError(f"{path} cannot be read ({first_line(error)})") from None
     twice = sorted({name for name in read.column_names if read.column_names.count(name) > 1})
     if twice:
         raise DataError(f"{path} has two columns named {twice[0]!r}")
@@ -188,7 +185,3 @@ def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:
             wanted = known if place else "a finite number"
             raise DataError(f"{where}: target {target!r}, row {row}: {value!r} is not {wanted}") from None
     return np.array(found, np.int64 if place else np.float64)
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

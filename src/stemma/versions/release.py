@@ -1,7 +1,6 @@
 """The bundle of a version, as it is handed out: NAME-v1.2.0.zip, with the name of the version in it."""
 
 import hashlib
-import io
 import json
 import re
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from typing import Any
 from stemma.bundle import archive
 from stemma.bundle.archive import MANIFEST, SIGNED
 from stemma.bundle.card import told_version
-from stemma.bundle.model import FORMAT, REGISTERED, TRACKED, Bundle
-from stemma.errors import BundleError
+from stemma.bundle.model import FORMAT, REGISTERED, Bundle
 from stemma.repo import registry
 from stemma.repo.registry import MODEL
-from stemma.repo.repository import Repository, Version, opened
+from stemma.repo.repository import Repo, Version, opened
 from stemma.semver import precedence
+from stemma.versions.predictions import bundle_of
 
 CARD = "README.md"
 
@@ -37,7 +36,7 @@ class Released:
     sha256: str
 
 
-def release(repo: Repository | Path | str = ".", revision: str = "HEAD", output: Path | None = None) -> Released:
+def release(repo: Repo = ".", revision: str = "HEAD", output: Path | None = None) -> Released:
     """Write the bundle of a version, out of Git, DVC's cache or its remote; the work tree is not touched.
 
     Args:
@@ -48,8 +47,7 @@ def release(repo: Repository | Path | str = ".", revision: str = "HEAD", output:
         StemmaError: there is no such version, it has no bundle, or that is out of reach or damaged.
     """
     version = opened(repo).version(revision)
-    content = version.bytes(TRACKED)
-    bundle = _parsed(content, version)
+    bundle = bundle_of(version)
     number = _registered(version)
     name = _name(bundle, version)
     path = output or Path()
@@ -58,13 +56,6 @@ def release(repo: Repository | Path | str = ".", revision: str = "HEAD", output:
     archive.write(path, bundle.files if number is None else archive.complete(_named(bundle, version, number)))
     made = path.read_bytes()
     return Released(path, name, number, version.commit, len(made), hashlib.sha256(made).hexdigest())
-
-
-def _parsed(content: bytes, version: Version) -> Bundle:
-    try:
-        return Bundle.of(archive.read(io.BytesIO(content)))
-    except BundleError as error:
-        raise BundleError(f"{TRACKED} of {version.name} is damaged ({error})") from None
 
 
 def _registered(version: Version) -> str | None:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stemma.errors import VersionError
@@ -23,7 +22,7 @@ from stemma.repo.repository import (
     PROFILE,
     TRAINING,
     WEIGHTS,
-    Repository,
+    Repo,
     Version,
     opened,
 )
@@ -161,7 +160,7 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Kept:
+class Artifact:
     """What DVC keeps: `md5` of the file or of the folder's listing, bytes, files of a folder."""
 
     path: str
@@ -195,11 +194,11 @@ class Record:
     weights: Weights | None
     environment: Mapping[str, Any] | None
     settings: Mapping[str, Any] | None
-    outputs: Mapping[str, Kept]
+    outputs: Mapping[str, Artifact]
     missing: tuple[str, ...]
 
 
-def show(repo: Repository | Path | str = ".", revision: str = "HEAD") -> Record:
+def show(repo: Repo = ".", revision: str = "HEAD") -> Record:
     """The whole record of a version.
 
     Args:
@@ -339,12 +338,12 @@ class Reader:
             if figure["low"] is not None and figure["high"] is not None
         }
 
-    def _outputs(self) -> list[tuple[str, Kept]]:
+    def _outputs(self) -> list[tuple[str, Artifact]]:
         found = []
         for name, path in KEPT.items():
             output = self._part(name, path, lambda path=path: self.version.output(path))  # type: ignore[misc]
             if output is not None:
-                found.append((name, Kept(path, output.md5, output.size, output.nfiles)))
+                found.append((name, Artifact(path, output.md5, output.size, output.nfiles)))
         return found
 
     def _md5(self, path: str) -> str | None:

@@ -14,7 +14,8 @@ import stemma
 from registered_worlds import make_registered, tags
 from stemma.errors import VersionError
 from stemma.registry.history import replay
-from stemma.registry.moves import roll_back
+from stemma.registry.promote import roll_back
+from stemma.registry.writing import Tagging
 from stemma.repo import registry
 from stemma.repo.git import GIT
 from stemma.repo.registry import Event, Registry
@@ -137,7 +138,7 @@ def with_key(world: World, folder: Path) -> None:
 def signed(tmp_path: Path) -> World:
     world = make_registered(tmp_path / "world")
     with_key(world, tmp_path)
-    stemma.promote(world.folder, V1, "prod", why="Signed", sign=True)
+    stemma.promote(world.folder, V1, "prod", why="Signed", tagging=Tagging(sign=True))
     world.ok("stemma", "promote", V2, "prod", "-m", "Signed too", "--sign")
     return world
 
@@ -166,7 +167,7 @@ def test_forged_copied_and_strange_signatures_are_bad(signed: World, tmp_path: P
     stranger.mkdir()
     trusted = signed.ok("git", "config", "gpg.ssh.allowedSignersFile")
     with_key(signed, stranger)
-    stemma.promote(signed.folder, V3, "prod", sign=True)
+    stemma.promote(signed.folder, V3, "prod", tagging=Tagging(sign=True))
     signed.ok("git", "config", "gpg.ssh.allowedSignersFile", trusted)
     found = {event.tag: event for event in stemma.history(signed.folder, "prod", verify=True).events}
     assert [found[f"model#prod#{number}"].signature for number in range(1, 6)] == ["good", "good", "bad", "bad", "bad"]
@@ -179,7 +180,7 @@ def test_a_key_that_does_not_sign_leaves_no_tag(signed: World) -> None:
     before = tags(signed)
     signed.ok("git", "config", "user.signingkey", "/nowhere/key.pub")
     with pytest.raises(VersionError, match=r"the tag cannot be signed \(.*/nowhere/key.pub"):
-        stemma.promote(signed.folder, V3, "prod", sign=True)
+        stemma.promote(signed.folder, V3, "prod", tagging=Tagging(sign=True))
     assert tags(signed) == before
     signed.ok("git", "config", "tag.gpgSign", "true")  # Git's own setting counts without --sign
     with pytest.raises(VersionError, match=r"the tag cannot be signed"):

@@ -21,8 +21,8 @@ from typer.testing import CliRunner, Result
 from s3 import Server
 from stemma import rollback
 from stemma.errors import VersionError
-from stemma.repo import guard, journal, places
-from stemma.rollback.plan import blob_ids
+from stemma.repo import journal, locks, places
+from stemma.repo.git import blob_ids
 from version_worlds import World, changed, new, parts
 
 V1, V2 = "model@v1.0.0", "model@v1.1.0"
@@ -295,9 +295,9 @@ def test_a_byte_that_flips_while_it_is_copied_is_caught(
 
     real = steps.data
 
-    def flipping(root: Path, *arguments: object, **more: object) -> object:
-        done = real(root, *arguments, **more)  # type: ignore[arg-type]
-        flip(root / "models/weights/packed/output.safetensors")
+    def flipping(*arguments: Any) -> object:
+        done = real(*arguments)
+        flip(world.folder / "models/weights/packed/output.safetensors")
         return done
 
     monkeypatch.setattr(steps, "data", flipping)
@@ -448,7 +448,7 @@ def test_a_stage_that_runs_is_named(world: World) -> None:
 
 
 def test_a_git_lock_that_nobody_holds_is_told_with_its_remedy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "WAIT", 0.2)
+    monkeypatch.setattr(locks, "WAIT_FOR_GIT", 0.2)
     files = state(world)
     world.write(".git/index.lock", b"")
     with pytest.raises(VersionError, match=r"index.lock is there, and no git command runs here.*run `rm"):
@@ -462,9 +462,9 @@ def test_git_waits_while_a_rollback_moves_files(world: World, monkeypatch: pytes
 
     real, said = steps.data, []
 
-    def trying(root: Path, *arguments: object, **more: object) -> object:
+    def trying(*arguments: Any) -> object:
         said.append(world.run("git", "add", "-A").stderr)
-        return real(root, *arguments, **more)  # type: ignore[arg-type]
+        return real(*arguments)
 
     monkeypatch.setattr(steps, "data", trying)
     rollback.roll_back(world.folder, V1)
@@ -802,7 +802,7 @@ def test_a_disk_without_hard_links_is_enough(
     def refused(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(guard.os, "link", refused)
+    monkeypatch.setattr(locks.os, "link", refused)
     rollback.roll_back(world.folder, V1)
     assert is_at(world, states, V1)
 

@@ -86,7 +86,7 @@ def pushed(world: World, s3: Server) -> None:
 def delete(world: World, s3: Server, md5: str) -> None:
     """An object, from the bucket; the server does not see at once what is done behind its back."""
     place = places.remote(Repository(world.folder))
-    assert place is not None and place.holds(places.key(md5))
+    assert place is not None and place.size(places.key(md5))
     place.delete(places.key(md5))
 
 

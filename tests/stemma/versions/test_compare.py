@@ -290,7 +290,7 @@ def test_a_table_that_is_not_there_and_a_damaged_bundle_are_one_line(tmp_path: P
     assert "nowhere.csv is not there" in refused(a, a, on="nowhere.csv")
     assert ". is no file" in refused(a, a, on=".")
     damaged = changed(a, "models/package/model.zip", b"PK" + bytes(100))
-    assert refused(a, damaged, on=table).startswith("a: models/package/model.zip is damaged")
+    assert refused(a, damaged, on=table).startswith("models/package/model.zip of a is damaged")
     assert "models/package/model.zip is not in a" in refused(a, without(a, "models/package/model.zip"), on=table)
 
 

@@ -209,6 +209,20 @@ def test_an_object_that_is_nowhere_is_an_error_and_one_not_pushed_a_warning(
     assert "norms" in nowhere.passed
 
 
+def test_what_a_dvc_file_tracks_is_looked_for_too(clinic: World, sound: Parts, tmp_path: Path) -> None:
+    world = clinic.copy(tmp_path / "w")
+    world.version("a patient", sound)
+    world.write("more.csv", "a\n1\n")
+    world.ok("dvc", "add", "-q", "more.csv")
+    world.commit("more rows")
+    for name in ("HEAD", "workspace"):
+        found = {each.check: each.evidence for each in examine(Repository(world.folder).version(name)).findings}
+        assert found["remote"] == "more.csv" and "objects" not in found
+    world.empty_cache()
+    found = {each.check: each.evidence for each in examine(Repository(world.folder).version("HEAD")).findings}
+    assert found["objects"] == found["remote"] == "more.csv"
+
+
 @pytest.mark.parametrize("damage", ["garbage", "gone", "a byte"])
 def test_weights_of_the_workspace_that_are_not_those_of_their_index_are_an_error(
     damage: str, clinic: World, sound: Parts

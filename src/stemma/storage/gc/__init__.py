@@ -7,18 +7,18 @@
 
 Reading order:
 
-- `clone`    whether this clone knows enough: Git's history, and the tags of its remotes
-- `keep`     what must stay, by the rules
-- `plan`     what would go, by place and by commit
-- `trash`    where it waits, with a journal from before the first move
-- `collect`  the functions that move something
+- `clone`       whether this clone knows enough: Git's history, and the tags of its remotes
+- `roots`       what must stay, by the rules
+- `planning`    what would go, by place and by commit
+- `trash`       where it waits, with a journal from before the first move
+- `collecting`  the functions that move something
 
 Whatever is not certain stays: a clone without all tags, a listing that is nowhere, a place that does not answer are
 errors, and nothing has moved.
 """
 
-from stemma.storage.gc.collect import Collected, Moved, collect, empty, undo
-from stemma.storage.gc.keep import DAY, Kept, Rules
-from stemma.storage.gc.plan import Loss, Plan, Taken, plan
+from stemma.storage.gc.collecting import Collected, Moved, collect, empty, undo
+from stemma.storage.gc.planning import Loss, Plan, Taken, plan
+from stemma.storage.gc.roots import DAY, Root, Rules
 
-__all__ = ["DAY", "Collected", "Kept", "Loss", "Moved", "Plan", "Rules", "Taken", "collect", "empty", "plan", "undo"]
+__all__ = ["DAY", "Collected", "Loss", "Moved", "Plan", "Root", "Rules", "Taken", "collect", "empty", "plan", "undo"]

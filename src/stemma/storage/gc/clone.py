@@ -4,14 +4,12 @@ A tag that is missing is a version in production that nothing here names. So the
 are not here are fetched, and the commits that their branches and experiments point to, which need no name here.
 """
 
-import os
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stemma.errors import VersionError
-from stemma.repo.git import GIT, config, git, ids
+from stemma.repo.git import config, git, ids, refs, run
 from stemma.repo.repository import EXPERIMENTS
 
 HEADS, TAGS = "refs/heads/", "refs/tags/"
@@ -58,7 +56,7 @@ def _there(root: Path, remote: str) -> list[Far]:
 
 def _fetched(root: Path, remote: str, there: Sequence[Far]) -> list[str]:
     """Get the tags that have no name here, and the commits of the rest that are not here."""
-    here = set(git(root, "for-each-ref", "--format=%(refname)", TAGS).decode().split())
+    here = {ref.name for ref in refs(root, TAGS)}
     tags = [far.ref for far in there if far.ref.startswith(TAGS) and far.ref not in here]
     known = ids(root, [far.id for far in there])
     rest = [far.ref for far, one in zip(there, known, strict=True) if one is None and far.ref not in tags]
@@ -76,8 +74,7 @@ def _remotely(root: Path, remote: str, *words: str, stdin: str = "") -> str:
     Raises:
         VersionError: it failed.
     """
-    quiet = os.environ | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    done = subprocess.run([*GIT, *words], cwd=root, input=stdin.encode(), env=quiet, capture_output=True)
+    done = run(root, *words, stdin=stdin, environment={"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"})
     if done.returncode:
         lines = done.stderr.decode(errors="replace").split("\n")
         told = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[0])

@@ -8,7 +8,6 @@ last way back: a run that was killed can be undone, or simply be followed by ano
 its journal first.
 """
 
-import json
 import re
 import secrets
 import tempfile
@@ -18,15 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemma.errors import VersionError
-from stemma.repo import places
-from stemma.repo.locking import held
+from stemma.repo import journal, locks, places
 from stemma.repo.parallel import each
 from stemma.repo.places import Folder, Place
 from stemma.repo.trouble import told
 
 FOLDER = "stemma-trash"
 JOURNAL = "journal.json"
-FORMAT = 1
 KEY = re.compile(rf"{FOLDER}/([0-9]{{4,}}-[0-9a-f]{{8}})/(?:{JOURNAL}|objects/([0-9a-f]{{32}}(?:\.dir)?))")
 
 
@@ -36,9 +33,6 @@ class Run:
 
     name: str
     remotes: tuple[str, ...]
-
-    def text(self) -> str:
-        return json.dumps({"format": FORMAT} | vars(self), indent=1, sort_keys=True) + "\n"
 
 
 @dataclass(frozen=True)
@@ -97,11 +91,8 @@ def read(place: Place, name: str) -> Run:
     """
     content = places.read(place, f"{FOLDER}/{name}/{JOURNAL}")
     try:
-        found = json.loads(content or b"")
-        if found.pop("format") != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
-        return Run(str(found["name"]), tuple(found["remotes"]))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return journal.parsed(content or b"", Run)
+    except ValueError as error:
         where = f"{place.url}/{FOLDER}/{name}"
         raise VersionError(f"{where}/{JOURNAL} cannot be read ({error}): the objects are beside it, by hash") from None
 
@@ -114,7 +105,7 @@ def begin(place: Place, run: Run) -> None:
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / JOURNAL
-        file.write_text(run.text(), encoding="utf-8")
+        file.write_text(journal.text(run), encoding="utf-8")
         probe = f"{FOLDER}/{run.name}/probe"
         place.put(probe, file)
         place.delete(probe)
@@ -183,10 +174,7 @@ def alone(stores: Iterable[Place]) -> Iterator[None]:
     with ExitStack() as stack:
         for place in stores:
             if isinstance(place, Folder):
-                folder = place.root / FOLDER
-                with told(f"{place.name} ({place.url})"):
-                    folder.mkdir(parents=True, exist_ok=True)
-                    stack.enter_context(held(folder / ".lock", f"{place.name} ({place.url})"))
+                stack.enter_context(locks.held(place.root / FOLDER / ".lock", f"{place.name} ({place.url})"))
         yield
 
 

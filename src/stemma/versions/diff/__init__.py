@@ -23,11 +23,10 @@ Reading order:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
-from stemma.repo.repository import WORKSPACE, Repository, Version, no_model, opened
+from stemma.repo.repository import WORKSPACE, Repo, Version, no_model, opened
 from stemma.versions.diff import code, data, settings, structure, tensors, total
 from stemma.versions.diff.code import Code
 from stemma.versions.diff.data import Data
@@ -90,7 +89,7 @@ class Difference:
 
 
 def diff(
-    repo: Repository | Path | str,
+    repo: Repo,
     before: str,
     after: str = WORKSPACE,
     *,

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from stemma.errors import WeightsError
 from stemma.files import open_plain
+from stemma.repo.objects import md5_of
 from stemma.repo.repository import WEIGHTS, Version
+from stemma.text import in_one_line
 from stemma.versions.diff.structure import Part
 from stemma.versions.diff.tensors import Moved
 from stemma.weights import Tensor
@@ -94,7 +96,7 @@ class _Fetched:
                     digest.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
                     yield piece
         except (SafetensorError, OSError, AttributeError, ValueError) as error:
-            raise self._damaged(tensor, " ".join(str(error).split())) from None
+            raise self._damaged(tensor, in_one_line(error)) from None
         if digest.hexdigest() != tensor.sha256:
             raise self._damaged(tensor, f"tensor {tensor.name!r} has another hash than in the index")
 
@@ -121,7 +123,7 @@ class _Fetched:
             return repository.root / WEIGHTS / file
         md5 = self._listing.get(file, ("",))[0]
         path = repository.objects.path(md5) if md5 else None
-        return path if path is not None and _md5(path) == md5 else None
+        return path if path is not None and md5_of(path) == md5 else None
 
     @cached_property
     def _listing(self) -> Mapping[str, tuple[str, int | None]]:
@@ -130,11 +132,6 @@ class _Fetched:
 
     def _damaged(self, tensor: Tensor, reason: str) -> WeightsError:
         return WeightsError(f"{WEIGHTS}/{tensor.file} of {self.version.name} is damaged ({reason})", run="dvc pull")
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _pieces(stored: Any, tensor: Tensor) -> Iterator[Array]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stemma.conf.difference import leaves, same
+from stemma.conf.difference import MISSING, compare
 from stemma.versions.figures import told
 from stemma.versions.log import flat
 
@@ -39,11 +39,8 @@ class MetricMove:
 
 def settings_that_differ(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Setting, ...]:
     """The leaves of two trees that differ, in the order of `before`, then those that only `after` has."""
-    left, right = _by_key(before), _by_key(after)
-    keys = [*left, *(key for key in right if key not in left)]
-    absent = object()
-    differing = [key for key in keys if not same(left.get(key, absent), right.get(key, absent))]
-    return tuple(Setting(key, left.get(key), right.get(key)) for key in differing)
+    found = compare(dict(before), dict(after))
+    return tuple(Setting(one.key, *(None if side is MISSING else side for side in one.sides)) for one in found)
 
 
 def metric_moves(
@@ -53,10 +50,6 @@ def metric_moves(
     left, right = flat(before), flat(after)
     keys = [*left, *(key for key in right if key not in left)]
     return tuple(_move(key, left.get(key), right.get(key), _interval(evaluation, key)) for key in keys)
-
-
-def _by_key(tree: Mapping[str, Any]) -> dict[str, Any]:
-    return {".".join(map(str, path)): value for path, value in leaves(dict(tree)).items() if path}
 
 
 def _move(key: str, before: float | None, after: float | None, interval: tuple[float, float] | None) -> MetricMove:

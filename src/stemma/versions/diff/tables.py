@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stemma.errors import VersionError
 from stemma.repo.repository import PREPARED, Version
+from stemma.text import in_one_line
 from stemma.versions import parquet
 from stemma.versions.diff.data import Rows, counted
 
@@ -49,7 +50,6 @@ def _hashes(version: Version, columns: Sequence[str]) -> NDArray[np.uint64]:
             table = parquet.read(io.BytesIO(version.bytes(path)), columns)
             frame = table.select([name for name in columns if name in table.column_names]).to_pandas(use_threads=False)
         except (ArrowException, ValueError, KeyError) as error:
-            reason = " ".join(str(error).split())
-            raise VersionError(f"{path} of {version.name} is no table ({reason:.200})") from None
+            raise VersionError(f"{path} of {version.name} is no table ({in_one_line(error)})") from None
         hashes.append(pd.util.hash_pandas_object(frame, index=False).to_numpy(np.uint64))
     return np.concatenate(hashes)

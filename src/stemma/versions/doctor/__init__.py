@@ -11,10 +11,10 @@ where there is nothing to look at; and a line in CHECKS.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from stemma.errors import StemmaError
-from stemma.repo.repository import WORKSPACE, Repository, Version, no_model, opened
+from stemma.repo.repository import WORKSPACE, Repo, Version, no_model, opened
+from stemma.text import in_one_line
 from stemma.versions.doctor import network, results, rows, state
 from stemma.versions.doctor.finding import Finding, Skipped
 
@@ -71,7 +71,7 @@ class Diagnosis:
         return not self.findings if strict else not self.errors
 
 
-def doctor(repo: Repository | Path | str = ".", revision: str = WORKSPACE) -> Diagnosis:
+def doctor(repo: Repo = ".", revision: str = WORKSPACE) -> Diagnosis:
     """Examine one version.
 
     Args:
@@ -104,8 +104,7 @@ def examine(version: Version) -> Diagnosis:
             unread.setdefault(error.what, _unreadable(error.what, error.run))
             continue
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            why = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
-            told = f"a file of the version has another form ({why})"
+            told = f"a file of the version has another form ({type(error).__name__}: {in_one_line(error)})"
             skipped[name] = told
             unread.setdefault(told, _unreadable(told, None))
             continue

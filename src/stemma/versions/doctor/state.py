@@ -1,18 +1,17 @@
 """What surrounds a version: settings that were not composed or not run, objects out of reach, another environment."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stemma.errors import StemmaError, VersionError, WeightsError
-from stemma.repo import lockfile
-from stemma.repo.git import at, git, ids
+from stemma.repo.inventory import Inventory, Object, on_disk, take
 from stemma.repo.repository import WEIGHTS
+from stemma.text import few
 from stemma.versions.doctor.finding import Finding, Skipped
 
 if TYPE_CHECKING:
     from stemma.repo.repository import Version
-
-SHOWN = 3
 
 
 def conf_is_composed(version: "Version") -> Iterator[Finding]:
@@ -28,7 +27,7 @@ def conf_is_composed(version: "Version") -> Iterator[Finding]:
         return
     if differences:
         yield Finding(
-            "error", "conf", "params.yaml is not what conf/ says", _listed([str(one) for one in differences]),
+            "error", "conf", "params.yaml is not what conf/ says", few([str(one) for one in differences]),
             "run `stemma conf sync`, or `stemma conf adopt`",
         )  # fmt: skip
 
@@ -42,7 +41,7 @@ def results_are_of_these_settings(version: "Version") -> Iterator[Finding]:
         moved = [key for key, value in ran.items() if _look_up(version.settings, key) != value]
         if moved:
             yield Finding(
-                "error", "results", f"stage {stage} ran with other settings than params.yaml has", _listed(moved),
+                "error", "results", f"stage {stage} ran with other settings than params.yaml has", few(moved),
                 "run `dvc repro`",
             )  # fmt: skip
 
@@ -68,25 +67,26 @@ def weights_are_those_of_their_index(version: "Version") -> Iterator[Finding]:
 
 def objects_are_in_reach(version: "Version") -> Iterator[Finding]:
     """Every file of every output is in the cache or in a remote; outputs that Git keeps are left out."""
-    missing = [name for name, md5 in _objects(version) if version.repository.objects.path(md5) is None]
-    missing = [] if missing and version.repository.objects.elsewhere and _remote_has(version, missing) else missing
+    objects, inventory = version.repository.objects, _objects(version)
+    missing = {md5: each for md5, each in inventory.objects.items() if objects.path(md5) is None}
+    if missing and objects.elsewhere:
+        missing = {each.md5: each for each in _lacking(version, replace(inventory, objects=missing))}
     if missing:
+        what = f"{len(missing)} files are neither in the cache nor in a remote"
         yield Finding(
-            "error", "objects", f"{len(missing)} files are neither in the cache nor in a remote", _listed(missing),
+            "error", "objects", what, _paths(missing.values()),
             "run `dvc fetch` where the remote can be reached, or `dvc repro` to make them again",
         )  # fmt: skip
 
 
 def remote_is_complete(version: "Version") -> Iterator[Finding]:
-    """Every file of every output is in the default remote: a clone elsewhere can get it."""
+    """Every file of every output is in the remote that it is pushed to: a clone elsewhere can get it."""
     if not version.repository.objects.remotes:
         raise Skipped("no remote is configured")
-    objects = _objects(version)
-    there = _in_remote(version, [md5 for _, md5 in objects])
-    missing = [name for name, md5 in objects if md5 not in there]
+    missing = _lacking(version, _objects(version))
     if missing:
         yield Finding(
-            "warning", "remote", f"{len(missing)} files are not in the remote", _listed(missing),
+            "warning", "remote", f"{len(missing)} files are not in the remote", _paths(missing),
             f"run `{_push(version)}`",
         )  # fmt: skip
 
@@ -115,7 +115,7 @@ def environment_is_the_recorded_one(version: "Version") -> Iterator[Finding]:
     ]
     if differing:
         yield Finding(
-            "warning", "environment", "this environment is not the recorded one", _listed(differing, len(differing)),
+            "warning", "environment", "this environment is not the recorded one", few(differing, len(differing)),
             "install its pins: pip install -c requirements.lock of that revision",
         )  # fmt: skip
 
@@ -129,59 +129,38 @@ def _push(version: "Version") -> str:
     return "dvc push --all-commits"
 
 
-def _objects(version: "Version") -> list[tuple[str, str]]:
-    """(path, MD5) of each file that DVC keeps for the version."""
+def _objects(version: "Version") -> Inventory:
+    """What DVC keeps for the version, as far as listings lie on this machine."""
     if not version.outputs:
         raise Skipped("dvc.lock is not in the version")
-    entries = version.outputs.values()
-    in_git = _in_git(version, [entry.path for entry in entries])
-    found: list[tuple[str, str]] = []
-    for entry in entries:
-        if entry.path in in_git or entry.md5 is None or entry.legacy:
-            continue
-        found.append((entry.path, entry.md5))
-        found += _files(version, entry)
-    return found
+    repository = version.repository
 
+    def read(md5: str) -> bytes | None:
+        return repository.objects.read(md5)[0]
 
-def _in_git(version: "Version", paths: list[str]) -> set[str]:
-    """Those of the outputs that Git keeps. In the work tree: those that it does not ignore, as DVC has it."""
-    root = version.repository.root
     if version.commit is not None:
-        kept = ids(root, [at(version.commit, path) for path in paths])
-        return {path for path, found in zip(paths, kept, strict=True) if found is not None}
-    listed = git(root, "ls-files", "--cached", "--others", "--exclude-standard", "--", *paths).decode().splitlines()
-    return {path for path in paths if any(name == path or name.startswith(f"{path}/") for name in listed)}
+        return take(repository, [version], read, tolerant=True)
+    return take(repository, [], read, loose={version.name: on_disk(repository.root)}, tolerant=True)
 
 
-def _files(version: "Version", entry: lockfile.Entry) -> list[tuple[str, str]]:
-    """The files of a folder, by its listing; none where the listing itself is out of reach."""
-    from stemma.repo.inventory import listing
+def _lacking(version: "Version", inventory: Inventory) -> list[Object]:
+    """Those that are not in the remotes that must hold them."""
+    from stemma.repo.places import Folder
+    from stemma.repo.stores import Stores
 
-    if not entry.is_folder or entry.md5 is None:
-        return []
-    content, _ = version.repository.objects.read(entry.md5)
-    return [(f"{entry.path}/{name}", md5) for name, md5 in listing(content, entry.path) or ()]
-
-
-def _remote_has(version: "Version", names: list[str]) -> bool:
-    wanted = [md5 for name, md5 in _objects(version) if name in set(names)]
-    return set(wanted) <= _in_remote(version, wanted)
-
-
-def _in_remote(version: "Version", hashes: list[str]) -> set[str]:
-    """Those of the hashes that the default remote holds."""
-    from stemma.repo import places
-    from stemma.repo.parallel import each
-
+    stores = Stores(version.repository)
+    if stores.default is None:
+        raise Skipped("no default remote is set")
+    if isinstance(stores.default, Folder) and not stores.default.root.is_dir():  # nothing was pushed yet
+        return [each for each in inventory.objects.values() if each.remotes]
     try:
-        remote = places.remote(version.repository)
-        if remote is None:
-            raise Skipped("no default remote is set")
-        held = list(each(lambda md5: remote.holds(places.key(md5)), hashes))
+        return stores.lacking(inventory, "remote")
     except VersionError as error:
         raise Skipped(f"the remote cannot be asked ({error.what})") from None
-    return {md5 for md5, there in zip(hashes, held, strict=True) if there}
+
+
+def _paths(objects: Iterable[Object]) -> str:
+    return few([each.path for each in objects])
 
 
 def _look_up(settings: Mapping[str, Any], key: str) -> Any:
@@ -197,8 +176,3 @@ def _look_up(settings: Mapping[str, Any], key: str) -> Any:
 def _plain(text: str) -> str:
     """A version without its build, such as +cpu."""
     return str(text).partition("+")[0]
-
-
-def _listed(items: list[str], most: int = SHOWN) -> str:
-    more = f" and {len(items) - most} more" if len(items) > most else ""
-    return ", ".join(items[:most]) + more

@@ -5,22 +5,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from stemma.errors import VersionError
-from stemma.repo import places
+from stemma.repo import locks, places
 from stemma.repo.git import common_folder
-from stemma.repo.lock import held
-from stemma.repo.locking import locked
 from stemma.repo.parallel import each
 from stemma.repo.places import Place
-from stemma.repo.repository import Repository, opened
+from stemma.repo.repository import Repo, Repository, opened
 from stemma.repo.stores import Stores
 from stemma.storage.gc import trash
-from stemma.storage.gc.keep import Rules
-from stemma.storage.gc.plan import Plan, Work, collected, fit, kept_by_all, others, prepare
-
-SHOWN = 3
+from stemma.storage.gc.planning import Plan, Work, collected, fit, kept_by_all, others, prepare
+from stemma.storage.gc.roots import Rules
+from stemma.text import few
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class Moved:
     size: int
 
 
-def collect(repo: Repository | Path | str = ".", rules: Rules | None = None) -> Collected:
+def collect(repo: Repo = ".", rules: Rules | None = None) -> Collected:
     """Move what nothing needs into the trash; then look for every object of the versions that hold a stage.
 
     Raises:
@@ -72,9 +68,7 @@ def collect(repo: Repository | Path | str = ".", rules: Rules | None = None) -> 
     return Collected(work.plan, run.name, verified)
 
 
-def undo(
-    repo: Repository | Path | str = ".", remote: str | None = None, *, only_remote: bool = False
-) -> tuple[Moved, ...]:
+def undo(repo: Repo = ".", remote: str | None = None, *, only_remote: bool = False) -> tuple[Moved, ...]:
     """Bring back what the last run moved: in the cache, and in the remotes that it collected too.
 
     Args:
@@ -95,9 +89,7 @@ def undo(
         return tuple(Moved(name, place.name, *trash.bring_back(place, name)) for place in everywhere)
 
 
-def empty(
-    repo: Repository | Path | str = ".", rules: Rules | None = None, *, older_than: timedelta = timedelta()
-) -> tuple[Moved, ...]:
+def empty(repo: Repo = ".", rules: Rules | None = None, *, older_than: timedelta = timedelta()) -> tuple[Moved, ...]:
     """Delete for good what lies in the trash of the cache, and of the remotes of the rules.
 
     Args:
@@ -136,9 +128,9 @@ def _alone(
     registries = {common_folder(user.root): user.root for user in users.values()}  # work trees share one
     with ExitStack() as stack:
         for user in users.values():
-            stack.enter_context(locked(user))
+            stack.enter_context(locks.dvc(user))
         for root in registries.values():
-            stack.enter_context(held(root))
+            stack.enter_context(locks.registry(root))
         stack.enter_context(trash.alone(collected(stores, rules) if chosen is None else chosen))
         yield
 
@@ -164,16 +156,15 @@ def _complete(work: Work, stores: Stores) -> None:
         VersionError: one is not; nothing was moved.
     """
     somewhere = {md5 for held_there in work.stored for md5 in held_there}
-    needed = [wanted for wanted in work.keep.promoted.objects.values() if wanted.remotes]  # others are made here
+    needed = [wanted for wanted in work.reachable.promoted.objects.values() if wanted.remotes]  # others are made here
     elsewhere = [wanted for wanted in needed if wanted.md5 not in somewhere]
     duties = [(wanted, stores.remote(name)) for wanted in elsewhere for name in sorted(wanted.remotes, key=str)]
-    holding = each(lambda duty: duty[1] is not None and duty[1].holds(places.key(duty[0].md5)), duties)
+    holding = each(lambda duty: duty[1] is not None and duty[1].size(places.key(duty[0].md5)) is not None, duties)
     found = {wanted.md5 for (wanted, _), there in zip(duties, holding, strict=True) if there}
     lost = [wanted for wanted in elsewhere if wanted.md5 not in found]
     if lost:
         paths = sorted({wanted.path for wanted in lost if wanted.versions.keys() & lost[0].versions.keys()})
-        more = f" and {len(paths) - SHOWN} more" * (len(paths) > SHOWN)
-        what = f"no place has {', '.join(paths[:SHOWN])}{more} of {next(iter(lost[0].versions))}"
+        what = f"no place has {few(paths)} of {next(iter(lost[0].versions))}"
         in_trash = lost[0].md5 in trash.look(stores.cache).keys
         run = "stemma gc --undo" if in_trash else "stemma verify --all --repair"
         raise VersionError(f"{what}: nothing is collected before it is back", run=run)
@@ -185,7 +176,7 @@ def _verified(work: Work) -> int:
     Raises:
         VersionError: one is missing or damaged.
     """
-    promoted = work.keep.promoted.objects
+    promoted = work.reachable.promoted.objects
     duties = [
         (place, md5)
         for place, before in zip(work.places, work.stored, strict=True)
@@ -196,7 +187,7 @@ def _verified(work: Work) -> int:
 
     def is_good(duty: tuple[Place, str]) -> bool:
         place, md5 = duty
-        return places.digest(place, md5) == md5 if place is cache else place.holds(places.key(md5))
+        return places.digest(place, md5) == md5 if place is cache else place.size(places.key(md5)) is not None
 
     for (place, md5), good in zip(duties, each(is_good, duties), strict=True):
         if not good:
@@ -213,6 +204,6 @@ def _not_needed(place: Place, found: trash.Bin, kept: frozenset[str]) -> None:
         VersionError: something is.
     """
     needed = [md5 for objects in found.objects.values() for md5 in objects if md5 in kept]
-    if any(not place.holds(places.key(md5)) for md5 in needed):
+    if any(place.size(places.key(md5)) is None for md5 in needed):
         what = f"{len(needed)} objects in the trash of the {place.name} are needed again: bring them back first"
         raise VersionError(what, run="stemma gc --undo")

@@ -4,17 +4,16 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from stemma.errors import VersionError
 from stemma.repo import places
 from stemma.repo.git import git
 from stemma.repo.inventory import listing, take
 from stemma.repo.places import Place, Stored
-from stemma.repo.repository import Repository, Revision, Version, opened
+from stemma.repo.repository import Repo, Repository, Revision, Version, opened
 from stemma.repo.stores import Stores
-from stemma.storage.gc import keep, trash
-from stemma.storage.gc.keep import Keep, Kept, Reader, Rules
+from stemma.storage.gc import roots, trash
+from stemma.storage.gc.roots import Reachable, Reader, Root, Rules
 
 OBJECT = re.compile(rf"{places.OBJECTS}/([0-9a-f]{{2}})/([0-9a-f]{{30}}(?:\.dir)?)")
 
@@ -60,7 +59,7 @@ class Plan:
         fetched: what was fetched from Git remotes first, in words; notes: what else is to be known.
     """
 
-    kept: tuple[Kept, ...]
+    kept: tuple[Root, ...]
     places: tuple[Taken, ...]
     losses: tuple[Loss, ...]
     older_than: float
@@ -83,13 +82,13 @@ class Work:
     """A plan with what its execution needs: what stays, the places, the names of the remotes, what each place holds."""
 
     plan: Plan
-    keep: Keep
+    reachable: Reachable
     places: tuple[Place, ...]
     remotes: tuple[str, ...]
     stored: tuple[Mapping[str, Stored], ...]
 
 
-def plan(repo: Repository | Path | str = ".", rules: Rules | None = None) -> Plan:
+def plan(repo: Repo = ".", rules: Rules | None = None) -> Plan:
     """What a collection would take; nothing moves. Tags that a Git remote has and this clone has not are fetched.
 
     Raises:
@@ -111,30 +110,24 @@ def prepare(repository: Repository, stores: Stores, rules: Rules) -> Work:
     doomed = {place.name: going for place, (going, _) in zip(chosen, parted, strict=True)}
     losses, known = _losses(repository, kept, _reader(stores), doomed)
     taken = tuple(
-        _taken(place, held, going, young, known)
+        Taken(
+            place=place.name,
+            url=place.url,
+            objects=len(held),
+            size=sum(facts.size for facts in held.values()),
+            going=len(going),
+            going_size=sum(going.values()),
+            young=len(young),
+            young_size=sum(young.values()),
+            unknown=len(going.keys() - known),
+            _going=going,
+        )
         for place, held, (going, young) in zip(chosen, stored, parted, strict=True)
     )
     notes = (*kept.notes, *([] if rules.projects else _shared(taken)))
     made = Plan(kept.commits, taken, losses, rules.older_than.total_seconds(), kept.fetched, notes)
     default = repository.objects.config["core"].get("remote")
     return Work(made, kept, chosen, tuple(dict.fromkeys(str(name or default) for name in rules.remotes)), stored)
-
-
-def _taken(
-    place: Place, held: Mapping[str, Stored], going: Mapping[str, int], young: Mapping[str, int], known: set[str]
-) -> Taken:
-    return Taken(
-        place=place.name,
-        url=place.url,
-        objects=len(held),
-        size=sum(facts.size for facts in held.values()),
-        going=len(going),
-        going_size=sum(going.values()),
-        young=len(young),
-        young_size=sum(young.values()),
-        unknown=len(going.keys() - known),
-        _going=going,
-    )
 
 
 def _shared(taken: Sequence[Taken]) -> Iterator[str]:
@@ -167,19 +160,19 @@ def fit(repository: Repository, stores: Stores, rules: Rules) -> None:
     Raises:
         VersionError: it lies outside the repository, and the rules do not say which others use it.
     """
-    trees = [] if rules.projects else keep.work_trees(repository.root)
+    trees = [] if rules.projects else roots.work_trees(repository.root)
     folders = [(stores.cache.root / folder).resolve() for folder in (places.OBJECTS, trash.FOLDER)]  # may be links
     if trees and not all(any(map(folder.is_relative_to, trees)) for folder in folders):
         what = f"the cache {stores.cache.root} is outside this repository, others may use it"
         raise VersionError(f"{what}: name each by --project FOLDER", run="stemma gc --project .")
 
 
-def kept_by_all(repository: Repository, stores: Stores, rules: Rules, now: float) -> tuple[Keep, frozenset[str]]:
+def kept_by_all(repository: Repository, stores: Stores, rules: Rules, now: float) -> tuple[Reachable, frozenset[str]]:
     """What the repository keeps, and the objects that it or another one keeps."""
-    kept = keep.find(repository, rules, _reader(stores), now)
+    kept = roots.find(repository, rules, _reader(stores), now)
     shared = set(kept.objects)
     for other in others(repository, rules):
-        shared |= keep.find(other, rules, _reader(Stores(other)), now).objects
+        shared |= roots.find(other, rules, _reader(Stores(other)), now).objects
     return kept, frozenset(shared)
 
 
@@ -223,7 +216,7 @@ def _files(place: Place, md5: str) -> set[str]:
 
 
 def _losses(
-    repository: Repository, kept: Keep, read: Reader, doomed: Mapping[str, Mapping[str, int]]
+    repository: Repository, kept: Reachable, read: Reader, doomed: Mapping[str, Mapping[str, int]]
 ) -> tuple[tuple[Loss, ...], set[str]]:
     """What each commit would lose, and all objects that commits have."""
     staying = {each.commit for each in kept.commits}

@@ -17,8 +17,8 @@ from typing import Literal
 
 from stemma.errors import VersionError
 from stemma.repo import journal, places, registry
-from stemma.repo.git import commit_of, contents, git, ids
-from stemma.repo.inventory import Inventory, take
+from stemma.repo.git import commit_of, contents, fields, git, ids, refs
+from stemma.repo.inventory import Inventory, matters, on_disk, take
 from stemma.repo.objects import is_object
 from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, Repository, Revision, Version
 from stemma.repo.stores import Stores
@@ -64,7 +64,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Kept:
+class Root:
     """A commit that stays, under the first name that it has, and the reason."""
 
     name: str
@@ -73,7 +73,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Keep:
+class Reachable:
     """
     Args:
         commits: each once. objects: the MD5s of all that stays.
@@ -81,14 +81,14 @@ class Keep:
         fetched: what was fetched from Git remotes, in words; notes: what could not be looked at.
     """
 
-    commits: tuple[Kept, ...]
+    commits: tuple[Root, ...]
     objects: frozenset[str]
     promoted: Inventory
     fetched: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def find(repository: Repository, rules: Rules, read: "Reader", now: float) -> Keep:
+def find(repository: Repository, rules: Rules, read: "Reader", now: float) -> Reachable:
     """What must stay.
 
     Raises:
@@ -105,7 +105,7 @@ def find(repository: Repository, rules: Rules, read: "Reader", now: float) -> Ke
     inventory = take(repository, versions, read, loose=dict(_loose(root)))
     holders = [version for version, each in zip(versions, kept, strict=True) if each.why == "stage"]
     _all_listed(inventory, kept)
-    return Keep(
+    return Reachable(
         commits=kept,
         objects=frozenset(inventory.objects) | {tracked.md5 for tracked in inventory.tracked},
         promoted=take(repository, holders, read),
@@ -141,7 +141,7 @@ class Reader:
         yield from ((self.stores.remote(name), places.key(md5)) for name in self.remotes)
 
 
-def _all_listed(inventory: Inventory, kept: Sequence[Kept]) -> None:
+def _all_listed(inventory: Inventory, kept: Sequence[Root]) -> None:
     """Whether every version in use says which files it has; of other commits that is a note."""
     used = {each.name for each in kept if each.why in ("stage", "registered", "asked")} | {WORK_TREE}
     for path, version in inventory.unlisted:
@@ -153,36 +153,35 @@ def _all_listed(inventory: Inventory, kept: Sequence[Kept]) -> None:
 # Commits.
 
 
-def _commits(repository: Repository, rules: Rules, far: Sequence[clone.Far], now: float) -> Iterator[Kept]:
+def _commits(repository: Repository, rules: Rules, far: Sequence[clone.Far], now: float) -> Iterator[Root]:
     """Every commit that stays, some more than once, the most telling name first."""
     root = repository.root
     known = registry.read(root)  # now, not when the repository was opened: tags were fetched since
     for (model, stage), commits in known.in_force.items():
         for commit in commits:
-            yield Kept(f"{model}#{stage}", commit, "stage")
+            yield Root(f"{model}#{stage}", commit, "stage")
     for name in rules.keep:
         asked = repository.resolve(name).commit
         if asked is not None:
-            yield Kept(name, asked, "asked")
+            yield Root(name, asked, "asked")
     for (model, version), commit in known.registered.items():
-        yield Kept(f"{model}@{version}", commit, "registered")
-    refs = _refs(root)
-    far_refs = {f"{each.remote}:{each.ref}": each.id for each in far}
-    there = _peeled(root, far_refs)
+        yield Root(f"{model}@{version}", commit, "registered")
+    here = _peeled(root, {ref.name: ref.name for ref in refs(root)})
+    there = _peeled(root, {f"{each.remote}:{each.ref}": each.id for each in far})
     gone = set() if rules.retired else _retired(known)
-    experiments: list[Kept] = []
-    for ref, commit in {**refs, **there}.items():
+    experiments: list[Root] = []
+    for ref, commit in {**here, **there}.items():
         name = ref.partition(":")[2] or ref
         if _is_experiment(name):
-            experiments.append(Kept(name.split("/")[-1], commit, "experiment"))
+            experiments.append(Root(name.split("/")[-1], commit, "experiment"))
         elif not (commit in gone and _is_of_registry(name)):
-            yield Kept(*_named(ref, commit))
+            yield Root(*_named(ref, commit))
     yield from _heads(root)
-    yield from _stashed(root, refs)
+    yield from _stashed(root, here)
     yield from _by_rule(root, experiments, rules, now)
 
 
-def _once(found: Iterable[Kept]) -> Iterator[Kept]:
+def _once(found: Iterable[Root]) -> Iterator[Root]:
     """Each commit under its first name."""
     seen: set[str] = set()
     for each in found:
@@ -191,13 +190,8 @@ def _once(found: Iterable[Kept]) -> Iterator[Kept]:
             yield each
 
 
-def _refs(root: Path) -> dict[str, str]:
-    """The commit of every ref that leads to one."""
-    refs = git(root, "for-each-ref", "--format=%(refname)").decode().splitlines()
-    return _peeled(root, {ref: ref for ref in refs})
-
-
 def _peeled(root: Path, named: Mapping[str, str]) -> dict[str, str]:
+    """The commit of each that leads to one."""
     commits = ids(root, [f"{what}^{{commit}}" for what in named.values()]) if named else []
     return {name: commit for name, commit in zip(named, commits, strict=True) if commit is not None}
 
@@ -227,25 +221,25 @@ def _retired(known: registry.Registry) -> set[str]:
     return {event.commit for event in known.events if event.says.action == "register"} - used
 
 
-def _heads(root: Path) -> Iterator[Kept]:
+def _heads(root: Path) -> Iterator[Root]:
     """HEAD of every work tree, and the commits that an operation in progress needs."""
     for folder in work_trees(root):
         for name, commit in zip(HEADS, ids(folder, [f"{name}^{{commit}}" for name in HEADS]), strict=True):
             if commit is not None:
-                yield Kept(name, commit, "work tree")
+                yield Root(name, commit, "work tree")
 
 
-def _stashed(root: Path, refs: Mapping[str, str]) -> Iterator[Kept]:
+def _stashed(root: Path, here: Mapping[str, str]) -> Iterator[Root]:
     """Stashes, Git's and DVC's queue of experiments, all of their history: with what was in the index and untracked."""
     for ref in STASHES:
-        if ref in refs:
+        if ref in here:
             lines = git(root, "log", "--walk-reflogs", "--format=%H %P", ref, "--").decode().splitlines()
             for number, line in enumerate(lines):
                 for commit in line.split():
-                    yield Kept(f"{ref.removeprefix('refs/')}@{{{number}}}", commit, "stash")
+                    yield Root(f"{ref.removeprefix('refs/')}@{{{number}}}", commit, "stash")
 
 
-def _by_rule(root: Path, found: Sequence[Kept], rules: Rules, now: float) -> Iterator[Kept]:
+def _by_rule(root: Path, found: Sequence[Root], rules: Rules, now: float) -> Iterator[Root]:
     """The experiments that the rule keeps."""
     if rules.experiments == "all":
         yield from found
@@ -283,32 +277,19 @@ def _loose(root: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
     Experiments that run outside the work tree have theirs in .dvc/tmp/exps.
     """
     for folder in work_trees(root):
-        yield WORK_TREE if folder == root else f"the work tree {folder}", _on_disk(folder)
+        yield WORK_TREE if folder == root else f"the work tree {folder}", on_disk(folder)
         for stage, files in _staged(folder).items():
             yield f"the index of {folder}" + (f", {SIDES[stage]}" if stage in SIDES else ""), files
     for place in sorted((root / ".dvc" / "tmp" / "exps").rglob(".git")):
-        yield f"a running experiment, {place.parent.name}", _on_disk(place.parent)
-
-
-def _on_disk(folder: Path) -> dict[str, bytes]:
-    """Those that Git knows, and new ones; DVC too leaves out what Git is to ignore."""
-    asked = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    names = git(folder, *asked).decode(errors="replace").split("\0")
-    return {name: (folder / name).read_bytes() for name in names if _matters(name) and (folder / name).is_file()}
+        yield f"a running experiment, {place.parent.name}", on_disk(place.parent)
 
 
 def _staged(folder: Path) -> dict[str, dict[str, bytes]]:
     """Files of the index by their stage: "0", or "1" to "3" in a merge."""
-    listed = git(folder, "ls-files", "-z", "--stage").decode(errors="replace").split("\0")
-    lines = [line.partition("\t") for line in listed]
-    entries = [(facts.split(" "), name) for facts, _, name in lines if _matters(name)]
+    lines = [line.partition("\t") for line in fields(git(folder, "ls-files", "-z", "--stage"))]
+    entries = [(facts.split(" "), name) for facts, _, name in lines if matters(name)]
     texts = contents(folder, [facts[1] for facts, _ in entries])
     found: dict[str, dict[str, bytes]] = {}
     for (facts, name), text in zip(entries, texts, strict=True):
         found.setdefault(facts[2], {})[name] = text or b""
     return found
-
-
-def _matters(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    return name in ("dvc.lock", "dvc.yaml") or (name.endswith(".dvc") and name != ".dvc")

@@ -18,8 +18,9 @@ from registered_worlds import clones, make_registered, start, tags
 from s3 import served
 from stemma.errors import VersionError
 from stemma.registry import numbering
-from stemma.registry.moves import Judgement, roll_back
-from stemma.repo import lock
+from stemma.registry.promote import Judgement, roll_back
+from stemma.registry.writing import Tagging
+from stemma.repo import locks
 from stemma.repo.repository import Repository
 from stemma.semver import precedence
 from version_worlds import World, network, new, parts
@@ -388,22 +389,22 @@ WAITING = """
 import sys
 from stemma.semver import precedence
 from stemma.errors import StemmaError
-from stemma.registry import moves
-known = moves._assigned
-def told(repo):
-    found = known(repo)
+from stemma.registry import promote, writing
+known = writing.holders
+def told(root):
+    found = known(root)
     print("ready", flush=True)
     return found
-moves._assigned = told
+writing.holders = told
 try:
-    print(moves.promote(".", sys.argv[1], "prod").version)
+    print(promote.promote(".", sys.argv[1], "prod").version)
 except StemmaError as error:
     print(error)
 """
 
 
 def test_of_two_processes_in_one_clone_one_wins_and_the_other_is_told(world: World) -> None:
-    with lock.held(world.folder):
+    with locks.registry(world.folder):
         both = [start(world, sys.executable, "-c", WAITING, version) for version in (V1, V2)]
         assert [process.stdout.readline() for process in both if process.stdout] == ["ready\n"] * 2
     said = sorted((process.communicate(timeout=60)[0].strip() for process in both), key=len)
@@ -416,13 +417,13 @@ def test_of_two_clones_the_second_to_push_is_told_who_won(world: World, monkeypa
     anne, bob = clones(world)
     with monkeypatch.context() as patch:
         patch.setenv("GIT_COMMITTER_NAME", "anne")
-        stemma.promote(anne.folder, V1, "prod", why="It is time", push=True)
+        stemma.promote(anne.folder, V1, "prod", why="It is time", tagging=Tagging(push=True))
     with pytest.raises(
         VersionError, match=r"anne came first: model@v1.0.0 was promoted \(prod\).*'It is time'; nothing"
     ):
-        stemma.promote(bob.folder, V2, "prod", push=True)
+        stemma.promote(bob.folder, V2, "prod", tagging=Tagging(push=True))
     assert held(bob) == {"model#prod": V1}
-    assert stemma.promote(bob.folder, V2, "prod", push=True).before == V1
+    assert stemma.promote(bob.folder, V2, "prod", tagging=Tagging(push=True)).before == V1
     assert anne.ok("git", "ls-remote", "--tags", "--refs", "origin", "model#*").count("\n") == 1
 
 
@@ -445,37 +446,37 @@ def test_a_push_takes_along_what_the_remote_lacks_all_or_none(world: World) -> N
     anne, bob = clones(world)
     stemma.register(anne.folder, "HEAD")
     stemma.promote(anne.folder, "HEAD", "dev")
-    stemma.promote(anne.folder, V1, "prod", push=True)
+    stemma.promote(anne.folder, V1, "prod", tagging=Tagging(push=True))
     bob.ok("git", "fetch", "-q", "--tags")
     assert held(bob) == {"model#dev": "v2.1.0", "model#prod": V1}
 
 
 def test_an_event_that_cannot_be_pushed_is_not_here_either(world: World) -> None:
     with pytest.raises(VersionError, match=r"there is no Git remote to push to"):
-        stemma.promote(world.folder, V1, "prod", push=True)
+        stemma.promote(world.folder, V1, "prod", tagging=Tagging(push=True))
     anne, bob = clones(world)
     hook = world.folder.with_name("server.git") / "hooks/pre-receive"
     hook.write_text("#!/bin/sh\necho 'no pushes on Sundays' >&2\nexit 1\n")
     hook.chmod(0o755)
     with pytest.raises(VersionError, match=r"git push failed .*no pushes on Sundays"):
-        stemma.promote(anne.folder, V1, "prod", push=True)
+        stemma.promote(anne.folder, V1, "prod", tagging=Tagging(push=True))
     shutil.rmtree(world.folder.with_name("server.git"))
     with pytest.raises(VersionError, match=r"git ls-remote failed"):
-        stemma.promote(bob.folder, V1, "prod", push=True)
+        stemma.promote(bob.folder, V1, "prod", tagging=Tagging(push=True))
     assert tags(world) == tags(anne) == tags(bob) == NAMES
 
 
 def test_an_unpushed_event_that_lost_its_name_is_named(world: World) -> None:
     anne, bob = clones(world)
     stemma.promote(bob.folder, V2, "prod")
-    stemma.promote(anne.folder, V1, "prod", push=True)
+    stemma.promote(anne.folder, V1, "prod", tagging=Tagging(push=True))
     with pytest.raises(
         VersionError, match=r"model#prod#1 is another event here than on origin.*git tag -d 'model#prod#1'"
     ):
-        stemma.promote(bob.folder, V3, "dev", push=True)
+        stemma.promote(bob.folder, V3, "dev", tagging=Tagging(push=True))
 
 
-HOLDING = "from stemma.repo import lock\nwith lock.held('.'):\n    print('ready', flush=True)\n    input()\n"
+HOLDING = "from stemma.repo import locks\nwith locks.registry('.'):\n    print('ready', flush=True)\n    input()\n"
 
 
 def test_a_lock_names_its_holder_and_goes_with_a_killed_process(world: World) -> None:
@@ -487,10 +488,10 @@ def test_a_lock_names_its_holder_and_goes_with_a_killed_process(world: World) ->
     )  # fmt: skip
     assert holder.stdout is not None and holder.stdout.readline() == "ready\n"
     with pytest.raises(VersionError, match=rf"in use by process {holder.pid} \(holding.py prod {{now}}\): wait until"):
-        stemma.promote(world.folder, V1, "prod", wait=0.2)
+        stemma.promote(world.folder, V1, "prod", tagging=Tagging(wait=0.2))
     holder.kill()
     holder.wait()
-    assert stemma.promote(world.folder, V1, "prod", wait=0.2).after == V1
+    assert stemma.promote(world.folder, V1, "prod", tagging=Tagging(wait=0.2)).after == V1
 
 
 RUNS = int(os.environ.get("STEMMA_KILLS", "10"))
@@ -560,8 +561,8 @@ def test_wrong_words_get_one_line(registered: World, words: list[str], code: int
 def test_a_worktree_of_git_has_the_same_registry_and_lock(world: World, tmp_path: Path) -> None:
     other = tmp_path / "other"
     world.ok("git", "worktree", "add", "-q", str(other), "HEAD~1")
-    with lock.held(world.folder), pytest.raises(VersionError, match=r"the registry is in use"):
-        stemma.retire(other, V1, "old", wait=0)
+    with locks.registry(world.folder), pytest.raises(VersionError, match=r"the registry is in use"):
+        stemma.retire(other, V1, "old", tagging=Tagging(wait=0))
     assert stemma.retire(other, V1, "old").tag in tags(world)
 
 

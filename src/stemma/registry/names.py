@@ -1,0 +1,83 @@
+"""Which version, or which stage, a name means."""
+
+import re
+from collections.abc import Sequence
+
+from stemma.errors import VersionError
+from stemma.registry import numbering
+from stemma.registry.history import versions_of
+from stemma.repo import registry
+from stemma.repo.registry import MODEL
+from stemma.repo.repository import WORKSPACE, Repository
+from stemma.text import near
+
+STAGE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9_/-]*[a-zA-Z0-9])?")  # GTO's rule
+
+
+def check_stage(stage: str) -> None:
+    """Nothing, if a stage may have this name.
+
+    Raises:
+        VersionError: it may not.
+    """
+    says = registry.parse(f"{MODEL}#{stage}")
+    plain = STAGE.fullmatch(stage) and "//" not in stage and "/-" not in stage
+    if not plain or says is None or says.stage != stage:
+        raise VersionError(f"{stage!r} is no stage: letters, digits, -, _ and /, from a letter or digit to another")
+
+
+def registered(repository: Repository, name: str) -> str:
+    """The version, such as "v1.2.0", of a name.
+
+    Raises:
+        VersionError: there is none, or it is retired.
+    """
+    known = repository.registry
+    ever = numbering.ever(known, MODEL)
+    number = f"v{name.removeprefix(f'{MODEL}@').removeprefix('v')}"
+    if number not in ever:
+        commit = _commit(repository, name, ever)
+        found = versions_of(known).get((MODEL, commit))
+        if found is None:
+            what = name if commit.startswith(name) else f"{name} ({commit[:7]})"
+            raise VersionError(f"{what} has no registered version", run=f"stemma register {name}")
+        number = found
+    if (MODEL, number) not in known.registered:
+        raise VersionError(f"{MODEL}@{number} is retired", run="stemma history")
+    return number
+
+
+def stages_of(repository: Repository, name: str) -> list[str]:
+    """The stage of this name, or the stages that a version holds.
+
+    Raises:
+        VersionError: the stage is empty, there is no such version, or it holds none.
+    """
+    known = repository.registry
+    assigned = {stage: commit for (model, stage), commit in known.assigned.items() if model == MODEL}
+    if name.removeprefix(f"{MODEL}#") in assigned:
+        return [name.removeprefix(f"{MODEL}#")]
+    if name in {event.says.stage for event in known.events}:
+        raise VersionError(f"{name} is empty", run=f"stemma history {name}")
+    try:
+        number = registered(repository, name)
+    except VersionError as error:
+        hint = near(name, assigned)
+        if not hint:
+            raise
+        raise VersionError(f"{error.what}, and no stage{hint}", error.run) from None
+    found = [stage for stage, commit in assigned.items() if commit == known.registered[MODEL, number]]
+    if not found:
+        raise VersionError(f"{MODEL}@{number} holds no stage", run="stemma history")
+    return found
+
+
+def _commit(repository: Repository, name: str, ever: Sequence[str]) -> str:
+    if name == WORKSPACE:
+        raise VersionError("the workspace is no version: commit it, then register it", run="git commit")
+    try:
+        return str(repository.resolve(name).commit)
+    except VersionError:
+        hint = near(name, [*ever, *(f"{MODEL}@{number}" for number in ever)], 3, cutoff=0.5)
+        hint = hint or ("" if ever else " (none is registered)")
+        raise VersionError(f"no version is named {name!r}{hint}", run="stemma history") from None

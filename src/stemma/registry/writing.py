@@ -1,0 +1,111 @@
+"""How an event is written: by one writer at a time, and of two who meet one wins and the other is told who it was."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemma.errors import VersionError
+from stemma.registry.history import Event, replay
+from stemma.registry.tags import Remote, Tag, TakenError, write
+from stemma.repo import locks, registry
+from stemma.repo.registry import MODEL, Registry
+from stemma.repo.repository import Repo, Repository, opened
+
+Holders = dict[tuple[str, str], str]
+
+
+@dataclass(frozen=True)
+class Tagging:
+    """How tags are made.
+
+    Args:
+        sign: with the key of Git's settings.
+        push: to the Git remote, before the tags are here; every event that the remote lacks goes with them.
+        wait: seconds, at most, for another process that writes to the registry.
+    """
+
+    sign: bool = False
+    push: bool = False
+    wait: float = locks.WAIT_FOR_REGISTRY
+
+
+PLAIN = Tagging()
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes to the registry of a repository, while nobody else does.
+
+    Args:
+        before: what each stage held when the command began; a Repository may have been read long ago.
+    """
+
+    repository: Repository
+    remote: Remote | None
+    sign: bool
+    before: Holders
+
+    @property
+    def known(self) -> Registry:
+        return self.repository.registry
+
+    def check_holders(self, stages: Iterable[str]) -> None:
+        """Nothing, if none of these stages changed hands since the command began.
+
+        Raises:
+            VersionError: one did; with who came first.
+        """
+        for stage in stages:
+            if self.known.assigned.get((MODEL, stage)) != self.before.get((MODEL, stage)):
+                last = [event for event in replay(self.known) if event.stage == stage and event.model == MODEL][-1]
+                raise _came_first(last)
+
+    def write(self, new: Sequence[Tag]) -> tuple[Event, ...]:
+        """Make tags, all or none, and say what happened by them.
+
+        Raises:
+            VersionError: another push came first, with whose; or as `tags.write`.
+        """
+        try:
+            write(self.repository.root, new, sign=self.sign, remote=self.remote)
+        except TakenError:
+            old = {event.tag for event in self.known.events}
+            others = [event for tag, event in self._events().items() if tag not in old]  # they are here by now
+            raise _came_first(next((event for event in others if event.tag == new[-1].name), others[-1])) from None
+        events = self._events()
+        return tuple(events[tag.name] for tag in new)
+
+    def _events(self) -> dict[str, Event]:
+        return {event.tag: event for event in replay(registry.read(self.repository.root))}
+
+
+@contextmanager
+def writing(repo: Repo, tagging: Tagging) -> Iterator[Writer]:
+    """The repository as it is while nobody else writes to its registry; what the Git remote knows is fetched first."""
+    root = opened(repo).root
+    before = holders(root)
+    remote = Remote(root, MODEL) if tagging.push else None
+    with locks.registry(root, tagging.wait):
+        if remote is not None:
+            remote.fetch()
+        yield Writer(Repository(root), remote, tagging.sign, before)
+
+
+def holders(root: Path) -> Holders:
+    """What each stage holds."""
+    return registry.read(root).assigned
+
+
+def message(subject: str, *more: str | None) -> str:
+    """Of a tag."""
+    return "\n\n".join([subject.strip(), *filter(None, more)]) + "\n"
+
+
+def _came_first(event: Event) -> VersionError:
+    what = f"{event.name} was {event.kind.lower().replace('rolledback', 'rolled back')}"
+    where = f" ({event.stage})" if event.stage else ""
+    when = f"{event.when:%Y-%m-%d %H:%M:%S} UTC"
+    why = event.why.splitlines()[0] if event.why else ""
+    told = f"{event.who} came first: {what}{where} at {when}, {why!r}; nothing was done: look at it, then try again"
+    return VersionError(told, run=f"stemma history {event.stage or ''}".strip())
