@@ -52,9 +52,6 @@ class Manifest:
     def bundle_key(self) -> str:
         return bundle_key(self.bundle, self.sealed)
 
-    def object_key(self, md5: str) -> str:
-        return object_key(md5, self.sealed)
-
     def text(self) -> str:
         return journal.text(self)
 

@@ -127,7 +127,7 @@ def _git_part(opener: _Opener, folder: Path, scratch: Path) -> None:
 
 def _objects(opener: _Opener, cache: Place, scratch: Path) -> None:
     def fill(md5: str) -> None:
-        name = opener.manifest.object_key(md5)
+        name = manifest.object_key(md5, opener.manifest.sealed)
         with opener.file(name, scratch) as file:
             if md5_of(file) != md5.removesuffix(".dir"):
                 raise VersionError(f"{opener.place.url}/{name} is damaged: it does not hold what its name says")
