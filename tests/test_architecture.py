@@ -48,11 +48,6 @@ ROOMS = (
 UPWARD = {
     ("src/stemma/conf/composition.py", "repo"): "asks whether the repository's Hydra plugins are trusted",
     ("src/stemma/describe/__main__.py", "cli"): "it is a command of its own",
-    ("src/stemma/frameworks/tensorflow/archive.py", "formats"): "what is served stands beside the table of formats",
-    ("src/stemma/frameworks/tensorflow/head.py", "formats"): "what is served stands beside the table of formats",
-    ("src/stemma/frameworks/tensorflow/lite.py", "formats"): "what is served stands beside the table of formats",
-    ("src/stemma/frameworks/tensorflow/saved.py", "formats"): "what is served stands beside the table of formats",
-    ("src/stemma/frameworks/torch/program.py", "formats"): "what is served stands beside the table of formats",
 }
 
 

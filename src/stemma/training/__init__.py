@@ -5,4 +5,5 @@ base.py       the contracts of a network, which is kept, and of a session, which
 networks.py   the network that settings name, out of a project's table
 inputs.py     what the numbers of an encoded row are, and how they are embedded
 fit.py        epochs, learning rate, early stopping, checkpoint
+exported.py   what a framework's export formats are made from
 """
