@@ -8,4 +8,5 @@ fit.py        epochs, learning rate, early stopping, checkpoint
 origin.py     the tensors that a fit starts from
 watch.py      what a person sees of a fit
 record.py     how a network came to be, training.json
+exported.py   what a framework's export formats are made from
 """

@@ -12,16 +12,15 @@ from typing import Any
 
 import keras
 
-from stemma.formats import ENCODED, Served, unwritable
-from stemma.formats.replay import Arrays
 from stemma.frameworks.tensorflow.head import silent
 from stemma.training.base import Floats
+from stemma.training.exported import ENCODED, Arrays, Exportable, unwritable
 
 DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
 CHUNK = 65_536  # rows run at once
 
 
-def write(served: Served, file: Path) -> None:
+def write(served: Exportable, file: Path) -> None:
     """The network without its optimizer.
 
     Raises:

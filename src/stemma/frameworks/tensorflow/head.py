@@ -9,15 +9,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from stemma.formats import Served
 from stemma.frameworks.tensorflow import _quiet
+from stemma.training.exported import Exportable
 
 with contextlib.suppress(RuntimeError):  # it runs already, as the network's own module set it up
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def frozen(served: Served) -> Callable[[Any], Any]:
+def frozen(served: Exportable) -> Callable[[Any], Any]:
     """A Keras network as a function of tensors: encoded rows (rows, inputs) -> scores (rows, outputs).
 
     Its variables are constants: a TFLite file would have to be told to fill them before the first row.
@@ -32,7 +32,7 @@ def frozen(served: Served) -> Callable[[Any], Any]:
     return lambda encoded: tf.graph_util.import_graph_def(graph, {given: encoded}, [wanted], name="network")[0]
 
 
-def predictions(served: Served, scores: Any) -> Any:
+def predictions(served: Exportable, scores: Any) -> Any:
     """Scores (rows, outputs) -> probabilities (rows, classes), or values (rows, 1)."""
     task = served.problem.task
     if task.head == "rescale":
