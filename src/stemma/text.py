@@ -55,22 +55,21 @@ def escaped(text: object) -> str:
 
 
 def code(text: object) -> str:
-    """Markdown, on one line, that shows this text as code; in a cell too."""
-    return "`" + in_cell(str(text)).replace("`", "'") + "`"
-
-
-def in_cell(markdown: str) -> str:
-    """Markdown that stays in its cell."""
-    return " ".join(markdown.split()).replace("|", "\\|")
+    """Markdown, on one line, that shows this text as code."""
+    return "`" + " ".join(str(text).split()).replace("`", "'") + "`"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Iterable[int] = (0,)) -> list[str]:
     """The lines of a Markdown table.
 
     Args:
-        head, rows: cells of Markdown, that stay in their cells.
+        head, rows: cells of Markdown; none leaves its cell.
         left: numbers of the columns of words; figures stand to the right.
     """
     words = set(left)
     rule = ["---" if place in words else "---:" for place in range(len(head))]
-    return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
+    return [f"| {' | '.join(map(_in_cell, cells))} |" for cells in (head, rule, *rows)]
+
+
+def _in_cell(markdown: str) -> str:
+    return re.sub(r"(?<!\\)\|", r"\|", " ".join(markdown.split()))

@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 import timing
 from purchase_intent.sources import SOURCES
@@ -82,7 +83,7 @@ def test_the_page_tells_what_is_not_used_and_why(written):
 
 def test_hints_are_told_as_they_are_and_no_markup_of_theirs_counts(written):
     page = written(table(), [hints.Hint("unseen", "c", "column 'a*b_c|<i>' holds `x`")])
-    assert r"- column 'a\*b\_c\|\<i\>' holds `x`" in page
+    assert r"- column 'a\*b\_c\|\<i\>' holds \`x\`" in page
     assert "## Hints\n\nNone." in written(table())
     many = [hints.Hint("constant", f"c{place}", f"line {place}") for place in range(report.MOST_LINES + 3)]
     assert "- line 199\n- and 3 more\n" in written(table(), many)
@@ -135,6 +136,14 @@ def test_the_same_table_gives_the_same_bytes_whatever_the_style_of_the_person(wr
     assert len(made[0]) == 3
     assert b"<dc:date>" not in b"".join(made[0])
     assert b"font-family: 'DejaVu Sans', sans-serif" in made[0][0]
+
+
+def test_a_picture_is_laid_out_once(written, monkeypatch):
+    """matplotlib's layout engine draws each picture twice."""
+    drawn = []
+    monkeypatch.setattr(Figure, "draw", lambda self, renderer, draw=Figure.draw: drawn.append(draw(self, renderer)))
+    written(table())
+    assert len(drawn) == 2
 
 
 def test_drift_is_none_where_shares_agree_and_large_where_they_do_not():
