@@ -1,30 +1,32 @@
-"""Where each artefact lies: from the project's folder, with slashes, as Git and dvc.lock write it."""
+"""Where each artefact lies, from the project's folder; `stemma.repo` knows them by these names in Git and dvc.lock."""
 
-PARAMS, LOCK, PIPELINE = "params.yaml", "dvc.lock", "dvc.yaml"
-SETTINGS = "reports/settings"  # what the stage of this name leaves
+from pathlib import Path
 
-RAW = "data/raw"
-PREPARED = "data/prepared"
-PROFILE = f"{PREPARED}/profile.json"
-REPORTS = "reports"  # prepare's own are data.md and data/
+SPLITS = ("train", "validation", "test")
 
-WEIGHTS = "models/weights"
-INDEX = f"{WEIGHTS}/index.json"
-CHECKPOINT = "models/checkpoint"  # of a fit that runs, and of folds
-CURVES = "reports/training"
-TRAINING = "reports/training.json"
+RAW = Path("data/raw")
+PREPARED = Path("data/prepared")
+PROFILE = PREPARED / "profile.json"
 
-METRICS = "reports/metrics.json"
-EVALUATION = "reports/evaluation.json"
-DECISION = "reports/decision.json"
-PREDICTIONS = "reports/predictions.parquet"
-PLOTS = "reports/plots"
-REPORT, PAGE = "reports/report.md", "reports/report.html"
+WEIGHTS = Path("models/weights")
+INDEX = WEIGHTS / "index.json"
+CHECKPOINT = Path("models/checkpoint/last.safetensors")  # the last finished epoch of a fit
+FOLDS = Path("models/checkpoint/folds")
+EXPORT = Path("models/export")
+PACKAGE = Path("models/package/model.zip")
 
-EXPORT = "models/export"
-PACKAGE = "models/package/model.zip"
+REPORTS = Path("reports")
+CURVES = REPORTS / "training"
+TRAINING = REPORTS / "training.json"
+METRICS = REPORTS / "metrics.json"
+EVALUATION = REPORTS / "evaluation.json"
+DECISION = REPORTS / "decision.json"
+PREDICTIONS = REPORTS / "predictions.parquet"
+PLOTS = REPORTS / "plots"
+PAGE = REPORTS / "report.html"  # and report.md
+SETTINGS = REPORTS / "settings"
 
 
-def split(name: str) -> str:
-    """The rows of train, validation or test."""
-    return f"{PREPARED}/{name}.parquet"
+def rows(split: str) -> Path:
+    """Those of train, validation or test."""
+    return PREPARED / f"{split}.parquet"

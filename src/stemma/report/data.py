@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from stemma.files import swapped_folder, write_text
+from stemma.layout import SPLITS
 from stemma.report import pictures
 from stemma.report.pictures import Margins, draw
 from stemma.tables.columns import features, splitting
 from stemma.tables.hints import Hint
 from stemma.tables.settings import Table
-from stemma.tables.split import SPLITS
 from stemma.tables.statistics import numbers, span
 from stemma.text import code, escaped, short, table
 

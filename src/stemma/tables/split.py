@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from stemma.errors import DataError
+from stemma.layout import SPLITS
 from stemma.tables.settings import SplitSettings, Table
 from stemma.text import counted, few
 
-SPLITS = ("train", "validation", "test")
 PARTITIONS = {  # what a column of partitions may say, in any case
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
     "dev": "validation", "test": "test", "testing": "test",

@@ -1,16 +1,14 @@
-"""What prepare finds out about a table and its splits; `profile.read` reads it back."""
+"""What prepare finds out about a table and its splits; `profile` writes and reads it."""
 
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stemma.files import finite, write_json
 from stemma.tables.columns import features, role_of, splitting
 from stemma.tables.profile import FORMAT, Block
 from stemma.tables.settings import FileTable, Table
@@ -66,11 +64,6 @@ def make(
         "bayes": bayes,
         "bayes_roc_auc": None if bayes is None else bayes_auc(frame[bayes].to_numpy()),
     }
-
-
-def write(path: Path, made: dict[str, Any]) -> None:
-    """Write a profile: keys sorted, numbers that are not finite as null."""
-    write_json(path, finite(made))
 
 
 def classes(target: pd.Series, settings: Table) -> list[str]:

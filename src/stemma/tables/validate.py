@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from stemma.layout import SPLITS
 from stemma.tables.columns import absent, features, range_of, refuse, role_of, splitting
 from stemma.tables.settings import Table
-from stemma.tables.split import PARTITIONS, SPLITS, incomplete, rows_needed
+from stemma.tables.split import PARTITIONS, incomplete, rows_needed
 from stemma.text import counted, few, nearest
 
 if TYPE_CHECKING:

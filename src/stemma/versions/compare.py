@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from stemma.errors import StemmaError
-from stemma.repo.repository import Repository, Version, opened
+from stemma.repo.repository import PACKAGE, Repository, Version, opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -443,12 +443,11 @@ def _or_note(read: Callable[[Version], T], version: Version, what: str, notes: l
 
 def bundle_bytes(version: Version) -> int | None:
     """Of models/package/model.zip; None where the version has none."""
-    from stemma.versions import predictions
 
-    output = version.output(predictions.BUNDLE)
+    output = version.output(PACKAGE)
     if output is not None and output.size is not None:
         return output.size  # from dvc.lock: nothing is fetched
-    return len(version.bytes(predictions.BUNDLE)) if version.has(predictions.BUNDLE) else None
+    return len(version.bytes(PACKAGE)) if version.has(PACKAGE) else None
 
 
 def parameters(version: Version) -> int | None:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
+from stemma.evaluation.results import main_figure, told
 from stemma.repo import lockfile
 from stemma.repo.git import at, commit_of, contents, git, ids
 from stemma.repo.repository import EVALUATION, INDEX, METRICS, PARAMS, PREPARED, TRAINING, WEIGHTS, Repository, opened
 from stemma.versions.compare import nearest
-from stemma.versions.figures import main_figure, told
 
 CODE = "src"
 LETTERS = {"S": "structure", "P": "parameters", "D": "data", "T": "settings", "C": "code"}

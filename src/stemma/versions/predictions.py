@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import stemma.task
+from stemma import parquet
 from stemma.errors import BundleError, DataError, VersionError
+from stemma.evaluation import predictions as written
+from stemma.evaluation.results import told
+from stemma.repo.repository import PACKAGE, PREDICTIONS, PROFILE
 from stemma.task import Task
-from stemma.versions import parquet
-from stemma.versions.figures import told
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
@@ -21,10 +23,6 @@ if TYPE_CHECKING:
     from stemma.signature import Signature
 
 Array = NDArray[Any]
-
-PROFILE = "data/prepared/profile.json"
-PREDICTIONS = "reports/predictions.parquet"
-BUNDLE = "models/package/model.zip"
 
 
 @dataclass(frozen=True)
@@ -64,24 +62,14 @@ def recorded(version: "Version") -> Predictions:
     Raises:
         StemmaError: they are not in the version, or are not what evaluate writes.
     """
-    import io
-
-    import pyarrow as pa
-
     profile = version.profile
     if profile is None:
         raise VersionError(f"{version.name} has no {PROFILE}, which says what its predictions are")
     content = version.bytes(PREDICTIONS)
     try:
-        table = parquet.read(io.BytesIO(content))
-        columns = {name: table.column(name).to_numpy() for name in table.column_names}
         task = stemma.task.of(str(profile["task"]), [str(name) for name in profile["classes"]], profile["positive"])
-        order = np.argsort(columns["row"], kind="stable")
-        actual, decided, outputs = task.read({name: column[order] for name, column in columns.items()})
-        if not np.isfinite(outputs).all():
-            raise ValueError("a prediction is no finite number")
-        return Predictions(task, str(profile["target"]), columns["row"][order], actual, decided, outputs)
-    except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+        return Predictions(task, str(profile["target"]), *written.read(content, task))
+    except (KeyError, TypeError, ValueError) as error:
         raise VersionError(f"{PREDICTIONS} of {version.name} does not fit its profile ({_reason(error)})") from None
 
 
@@ -105,14 +93,14 @@ def bundle_of(version: "Version") -> "Bundle":
     """
     from stemma import bundle
 
-    content = version.bytes(BUNDLE)
+    content = version.bytes(PACKAGE)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.zip"
         path.write_bytes(content)
         try:
             return bundle.open_bundle(path)
         except BundleError as error:
-            raise BundleError(f"{version.name}: {str(error.what).replace(str(path), BUNDLE)}") from None
+            raise BundleError(f"{version.name}: {str(error.what).replace(str(path), PACKAGE)}") from None
 
 
 def table(path: Path) -> dict[str, list[Any]]:

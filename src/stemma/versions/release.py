@@ -11,11 +11,11 @@ from typing import Any
 from stemma.bundle import archive
 from stemma.bundle.archive import MANIFEST, SIGNED
 from stemma.bundle.card import told_version
-from stemma.bundle.model import FORMAT, REGISTERED, TRACKED, Bundle
+from stemma.bundle.model import FORMAT, REGISTERED, Bundle
 from stemma.errors import BundleError
 from stemma.repo import registry
 from stemma.repo.registry import MODEL
-from stemma.repo.repository import Repository, Version, opened
+from stemma.repo.repository import PACKAGE, Repository, Version, opened
 from stemma.semver import precedence
 
 CARD = "README.md"
@@ -48,7 +48,7 @@ def release(repo: Repository | Path | str = ".", revision: str = "HEAD", output:
         StemmaError: there is no such version, it has no bundle, or that is out of reach or damaged.
     """
     version = opened(repo).version(revision)
-    content = version.bytes(TRACKED)
+    content = version.bytes(PACKAGE)
     bundle = _parsed(content, version)
     number = _registered(version)
     name = _name(bundle, version)
@@ -64,7 +64,7 @@ def _parsed(content: bytes, version: Version) -> Bundle:
     try:
         return Bundle.of(archive.read(io.BytesIO(content)))
     except BundleError as error:
-        raise BundleError(f"{TRACKED} of {version.name} is damaged ({error})") from None
+        raise BundleError(f"{PACKAGE} of {version.name} is damaged ({error})") from None
 
 
 def _registered(version: Version) -> str | None:

@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from stemma import layout
 from stemma.versions.diff import drift
 from stemma.versions.doctor.finding import Finding, Severity, Skipped
 
@@ -47,7 +48,7 @@ def _frame(version: "Version", split: str) -> Any:
     """The features and the target of a split."""
     import pandas as pd
 
-    path = f"data/prepared/{split}.parquet"
+    path = layout.rows(split).as_posix()
     if version.profile is None or not version.has(path):
         raise Skipped(f"{path} is not in the version")
     names = [feature["name"] for feature in version.profile["features"]]
