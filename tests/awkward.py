@@ -311,7 +311,7 @@ TARGETS = [  # what is predicted
 
 REFUSED = [  # what no network can learn from
     Awkward("an empty file", b"", stops="describe", line=" is empty"),
-    Awkward("a header alone", b"n,c,y\n", stops="describe", line=" has no rows: nothing can be learned from that"),
+    Awkward("a header alone", b"n,c,y\n", stops="describe", line=" has 0 rows: nothing can be learned from that"),
     Awkward(
         "a header without a line end",
         b"n,c,y",
@@ -324,7 +324,7 @@ REFUSED = [  # what no network can learn from
         PLAIN.encode(),
         target="Y",
         stops="describe",
-        line=": the target 'Y' is not a column (did you mean 'y'?) (it has 'n', 'c', 'y')",
+        line=": the target 'Y' is not a column (did you mean y?) (it has 'n', 'c', 'y')",
     ),
     Awkward(
         "names that appear twice",

@@ -313,9 +313,9 @@ def write(world: World, made: Parts) -> None:
     world.write("src/purchase_intent/model.py", made.code)
     weights.write(world.folder / "models/weights", made.tensors, framework=made.framework, layers=made.layers)
     if made.frame is not None:
-        from stemma.tables import statistics
+        from stemma.tables import profile as written
 
-        statistics.write(world.folder / "data/prepared/profile.json", profile(made.frame))
+        written.write(world.folder / "data/prepared", profile(made.frame))
         for name, rows in splits(len(made.frame)).items():
             made.frame.iloc[rows].to_parquet(world.folder / f"data/prepared/{name}.parquet", index=False)
         world.write("reports/predictions.parquet", predictions(made))

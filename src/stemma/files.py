@@ -69,6 +69,15 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote.
+
+    Raises:
+        OSError, ValueError: it is not there, or no JSON.
+    """
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def finite(value: Any) -> Any:
     """The same as plain data, with None for numbers that are not finite."""
     if isinstance(value, Mapping):

@@ -4,7 +4,6 @@ A project composes its sections in a class of `Section`. `load` reports every wr
 correct and the nearest valid name.
 """
 
-import difflib
 import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from stemma import conf
 from stemma.errors import SettingsError
+from stemma.text import counted, nearest
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -93,7 +93,7 @@ def load(
         except ValidationError as error:
             faults += [_describe(fault, name, types[name], path.parent) for fault in error.errors()]
     if faults:
-        count = "1 setting is" if len(faults) == 1 else f"{len(faults)} settings are"
+        count = counted(len(faults), "setting is", "settings are")
         lines = "".join(f"\n  {fault}" for fault in sorted(faults))
         raise SettingsError(f"{path}: {count} wrong:{lines}\ncorrect the file named, then", run="stemma conf sync")
     return whole.model_construct(**sections)
@@ -151,9 +151,3 @@ def _keys(kind: TypeAdapter[Any]) -> list[str]:
     schema = kind.json_schema()
     parts = [schema, *schema.get("$defs", {}).values()]
     return sorted({key for part in parts for key in part.get("properties", {})})
-
-
-def nearest(name: object, valid: Iterable[str]) -> str:
-    """The hint that ends the line of a name that is not valid; empty where none is near."""
-    close = difflib.get_close_matches(str(name), list(valid), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,19 +1,19 @@
-"""Words for messages: lists that end early, names that are near, errors of others in one line."""
+"""Texts for people: the nearest name, figures, and Markdown in which nothing of a stranger's is markup."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
-SHOWN = 3
+MARKUP = re.compile(r"([\\`*_\[\]<>|#~])")
+PLAIN = re.compile(r"[\w.@-]+")
 
 
-def few(items: Sequence[str], most: int = SHOWN) -> str:
-    """The first of them, and how many more there are."""
-    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
-
-
-def counted(count: int, word: str) -> str:
-    """1 version, 2 versions."""
-    return f"{count} {word}{'s' * (count != 1)}"
+def nearest(name: object, names: Iterable[str], cutoff: float = 0.6) -> str:
+    """` (did you mean roc_auc?)`, the hint that ends a line about a name that is none; empty where none is near."""
+    names = list(names)
+    same = [one for one in names if one.casefold() == str(name).casefold()]
+    close = same or difflib.get_close_matches(str(name), names, n=1, cutoff=cutoff)
+    return f" (did you mean {named(close[0])}?)" if close else ""
 
 
 def near(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
@@ -22,12 +22,65 @@ def near(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) ->
     return f" (near: {', '.join(close)})" if close else ""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """` (did you mean roc_auc?)`: the name that was meant, where one is near."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+def named(name: str) -> str:
+    """A name as it is where that is plain, else quoted."""
+    return name if PLAIN.fullmatch(name) else repr(name)
+
+
+def few(items: Sequence[str], most: int = 3) -> str:
+    """The first few, and how many there are besides."""
+    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """`1 row`, `1,000 rows`."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
+def flat(text: object) -> str:
+    """With single spaces, and nothing that a terminal or a picture cannot show."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
+
+
+def short(text: object, most: int) -> str:
+    """One line of at most so many letters."""
+    line = flat(text)
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def in_one_line(error: object, most: int = 200) -> str:
     """What an error of somebody else's says."""
     return f"{' '.join(str(error).split()):.{most}}"
+
+
+def figure(value: float | None) -> str:
+    """Four digits behind the point, or four digits in all for large numbers; a dash where it is not defined."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 1e6 else f"{value:.4g}"
+
+
+def escaped(text: object) -> str:
+    """Markdown, on one line, that shows just this text."""
+    return MARKUP.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def code(text: object) -> str:
+    """Markdown, on one line, that shows this text as code."""
+    return "`" + " ".join(str(text).split()).replace("`", "'") + "`"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Iterable[int] = (0,)) -> list[str]:
+    """The lines of a Markdown table.
+
+    Args:
+        head, rows: cells of Markdown; none leaves its cell.
+        left: numbers of the columns of words; figures stand to the right.
+    """
+    words = set(left)
+    rule = ["---" if place in words else "---:" for place in range(len(head))]
+    return [f"| {' | '.join(map(_in_cell, cells))} |" for cells in (head, rule, *rows)]
+
+
+def _in_cell(markdown: str) -> str:
+    return re.sub(r"(?<!\\)\|", r"\|", " ".join(markdown.split()))

@@ -21,7 +21,7 @@ def test_texts_stand_left_and_numbers_right(capsys: pytest.CaptureFixture[str]) 
 
 def test_markdown_is_a_table_and_its_bars_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     show([Table(("a|b", "number"), [("x\ny", "1")])], markdown=True)
-    assert capsys.readouterr().out == "| a\\|b | number |\n| :--- | -----: |\n| x y  |      1 |\n"
+    assert capsys.readouterr().out == "| a\\|b | number |\n| --- | ---: |\n| x y | 1 |\n"
 
 
 def test_a_pipe_gets_long_lines_whole(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

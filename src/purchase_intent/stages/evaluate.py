@@ -8,11 +8,10 @@ plots/                points (CSV) for `dvc plots`, pictures (SVG) for the repor
 report.md, .html      evaluation.json for people
 """
 
-from pathlib import Path
-
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
-from stemma.evaluation import assessment, decision, folds, gate, predictions, record
+from stemma import layout
+from stemma.evaluation import assessment, decision, folds, gate, predictions, record, results
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.report import document, plots
 from stemma.report import evaluation as report
@@ -20,34 +19,26 @@ from stemma.tables import arrays, profile
 from stemma.training import networks
 from stemma.training.base import Problem
 
-PREPARED = Path("data/prepared")
-WEIGHTS = Path("models/weights")
-SCRATCH = Path("models/checkpoint/folds")
-REPORTS = Path("reports")
-PREDICTIONS = REPORTS / "predictions.parquet"
-PLOTS = REPORTS / "plots"
-PAGE = REPORTS / "report.html"
-
 
 def main() -> None:
     settings = load()
-    about = profile.read(PREPARED)
-    splits = {name: arrays.read(PREPARED, name) for name in ("validation", "test")}
+    about = profile.read(layout.PREPARED)
+    splits = {name: arrays.read(layout.PREPARED, name) for name in ("validation", "test")}
     refuse(settings.evaluate, about, splits["test"])
     model = networks.create(NETWORKS, settings.model, Problem.of(about))
-    model.load(WEIGHTS)
+    model.load(layout.WEIGHTS)
     scores = {name: model.scores(rows.x) for name, rows in splits.items()}
     chosen = decision.decide(about.task, scores["validation"], splits["validation"].y, settings.evaluate)
     network = assessment.of_network(about.task, scores, chosen)
-    others = assessment.of_baselines(about, arrays.read(PREPARED, "train"), splits, settings.evaluate)
+    others = assessment.of_baselines(about, arrays.read(layout.PREPARED, "train"), splits, settings.evaluate)
     k = settings.evaluate.folds
-    folded = None if k is None else folds.cross_validate(settings, NETWORKS, PREPARED, SCRATCH, k)
+    folded = None if k is None else folds.cross_validate(settings, NETWORKS, layout.PREPARED, layout.FOLDS, k)
     told = record.make(settings, about, splits, chosen, network, others, folded)
-    record.write(REPORTS, told)
-    predictions.write(PREDICTIONS, splits["test"], about, network)
-    drawn = plots.write(PLOTS, told, splits["test"], network, others)
-    document.write(report.write(told), PAGE, drawn, PLOTS)
-    gate.stop(told["gate"], PAGE)
+    results.write(layout.REPORTS, told)
+    predictions.write(layout.PREDICTIONS, splits["test"], about, network)
+    drawn = plots.write(layout.PLOTS, told, splits["test"], network, others)
+    document.write(report.write(told), layout.PAGE, drawn, layout.PLOTS)
+    gate.stop(told["gate"], layout.PAGE)
 
 
 def refuse(settings: EvaluateSettings, about: profile.Profile, test: arrays.Arrays) -> None:

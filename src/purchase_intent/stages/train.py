@@ -1,9 +1,8 @@
 """Stage `train`: encoded rows -> a fitted network in models/weights/, curves in reports/training/."""
 
-from pathlib import Path
-
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
+from stemma import layout
 from stemma.files import write_json
 from stemma.tables import arrays, profile
 from stemma.training import fit as training
@@ -11,25 +10,19 @@ from stemma.training import networks, origin, record
 from stemma.training.base import Network, Problem, Rows
 from stemma.training.watch import watched
 
-PREPARED = Path("data/prepared")
-WEIGHTS = Path("models/weights")
-CHECKPOINT = Path("models/checkpoint/last.safetensors")
-CURVES = Path("reports/training")
-RECORD = Path("reports/training.json")
-
 
 def main() -> None:
     settings = load()
-    problem = Problem.of(profile.read(PREPARED))
+    problem = Problem.of(profile.read(layout.PREPARED))
     network = networks.create(NETWORKS, settings.model, problem, settings.train.threads)
-    train, validation = (arrays.read(PREPARED, name) for name in ("train", "validation"))
+    train, validation = (arrays.read(layout.PREPARED, name) for name in ("train", "validation"))
     rows = Rows(train.x, train.y), Rows(validation.x, validation.y)
     begin = start_of(network, settings.train.init_from)
-    with watched(CURVES, settings.train, problem.task.score, CHECKPOINT) as watch:
-        fit = training.run(network, *rows, settings.train, CHECKPOINT, watch, begin.tensors)
-    network.save(WEIGHTS)
-    write_json(RECORD, record.make(network, fit, settings.train, begin, WEIGHTS))
-    CHECKPOINT.unlink()
+    with watched(layout.CURVES, settings.train, problem.task.score, layout.CHECKPOINT) as watch:
+        fit = training.run(network, *rows, settings.train, layout.CHECKPOINT, watch, begin.tensors)
+    network.save(layout.WEIGHTS)
+    write_json(layout.TRAINING, record.make(network, fit, settings.train, begin, layout.WEIGHTS))
+    layout.CHECKPOINT.unlink()
 
 
 def start_of(network: Network, revision: str | None) -> origin.Origin:

@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from stemma.text import code, table
+
 Facts = Mapping[str, Any]
 
 
@@ -52,7 +54,7 @@ def _what(record: Facts) -> str:
     tensors = record.get("weights") or ()
     count = sum(math.prod(each.get("shape") or ()) for each in tensors)
     return (
-        f"Predicts `{_in_code(data['target'])}` ({data['task']}) from {len(data['features'])} columns of a table. "
+        f"Predicts {code(data['target'])} ({data['task']}) from {len(data['features'])} columns of a table. "
         f"Network `{process['model']['name']}`, {count:,} numbers in {len(tensors)} tensors."
     )
 
@@ -61,9 +63,9 @@ def _data(data: Facts) -> Iterable[str]:
     splits = data["splits"]
     used = {"train": "to train", "validation": "to choose", "test": "to judge"}
     counted = ", ".join(f"{splits[name]['rows']:,} {what}" for name, what in used.items() if name in splits)
-    yield f"{data['rows']:,} rows of `{_in_code(data['source'])}`: {counted}."
+    yield f"{data['rows']:,} rows of {code(data['source'])}: {counted}."
     if data.get("classes"):
-        yield f"Classes: {', '.join(f'`{_in_code(name)}`' for name in data['classes'])}."
+        yield f"Classes: {', '.join(map(code, data['classes']))}."
     sha256 = (data.get("content") or {}).get("sha256")
     if sha256:
         yield f"SHA-256 of the table's names, types and values: `{sha256}`."
@@ -81,7 +83,7 @@ def _figures(record: Facts) -> Iterable[str]:
         found = {name: each["test"][main] for name, each in sorted(baselines.items()) if main in each["test"]}
         yield _table(("model", "value", "95 % interval"), (_row(name, each) for name, each in found.items()))
     for column, slices in sorted((evaluation.get("slices") or {}).items()):
-        yield f"By `{_in_code(column)}`:"
+        yield f"By {code(column)}:"
         yield _sliced(slices, main)
 
 
@@ -125,17 +127,8 @@ def _row(name: str, figure: Facts) -> tuple[str, str, str]:
 
 
 def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [headers, ("---",) * len(headers), *rows]
-    return "\n".join(f"| {' | '.join(_in_cell(cell) for cell in line)} |" for line in lines)
-
-
-def _in_cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return "\n".join(table(headers, rows, range(len(headers))))
 
 
 def _list(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _in_code(text: Any) -> str:
-    return " ".join(str(text).split()).replace("`", "'")

@@ -12,6 +12,7 @@ from stemma.bundle.archive import GRAPH, SIGNATURE
 from stemma.bundle.card import card
 from stemma.bundle.flavour import files as files_of_mlflow
 from stemma.bundle.settings import PackageSettings
+from stemma.files import read_json
 from stemma.settings import Section
 from stemma.tables.profile import Profile
 
@@ -35,9 +36,11 @@ class Results:
     @classmethod
     def read(cls, weights: Path, export: Path, reports: Path) -> "Results":
         names = ("training", "metrics", "evaluation", "decision")
-        parts = {name: _json(reports / f"{name}.json") for name in names}
+        parts = {name: read_json(reports / f"{name}.json") for name in names}
         graph = (export / GRAPH).read_bytes()
-        return cls(index=_json(weights / "index.json"), parity=_json(export / "parity.json"), graph=graph, **parts)
+        return cls(
+            index=read_json(weights / "index.json"), parity=read_json(export / "parity.json"), graph=graph, **parts
+        )
 
 
 def files(about: Profile, results: Results, settings: PackageSettings, record: Facts, rows: Path) -> dict[str, bytes]:
@@ -120,10 +123,6 @@ def version(about: Profile, results: Results, own: PackageSettings, sections: Ma
 def requirements() -> str:
     """All that the bundle needs to run."""
     return "".join(f"{name}=={installed(name)}\n" for name in ("numpy", "onnxruntime"))
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _bytes(value: Any) -> bytes:

@@ -12,13 +12,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from stemma import runtime, signature
+from stemma import layout, runtime, signature
 from stemma.bundle import archive
 from stemma.bundle.archive import GRAPH, SIGNATURE, SIGNED, first_line
 from stemma.errors import BundleError
 from stemma.files import open_plain
 
-TRACKED = "models/package/model.zip"  # where the pipeline leaves it
 RECORD, REGISTERED = "version.json", "registered.json"
 FORMAT = 1  # of both
 TENSORS = {
@@ -153,7 +152,7 @@ def open_bundle(path: Path) -> Bundle:
         BundleError: it is not there, is damaged, or holds what a bundle does not.
     """
     path = Path(path)
-    helps = f"dvc checkout {path.as_posix()}" if path.as_posix().endswith(TRACKED) else None
+    helps = f"dvc checkout {path.as_posix()}" if path.as_posix().endswith(layout.PACKAGE.as_posix()) else None
     try:
         with open_plain(path) as file:
             content = archive.read(file)

@@ -23,6 +23,8 @@ from typing import Annotated, Any
 
 import typer
 
+from stemma.text import table as markdown_table
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsMarkdown = Annotated[bool, typer.Option("--md", help="Print Markdown.")]
 
@@ -104,21 +106,9 @@ def in_bytes(size: int | None) -> str:
 def _text(part: "str | Table", markdown: bool) -> str:
     if isinstance(part, str):
         return part
-    lines = _markdown(part) if markdown else aligned(part)
+    lines = markdown_table(part.headers, part.rows, range(part.texts)) if markdown else aligned(part)
     wide = max(map(len, lines)) > shutil.get_terminal_size().columns
     return _wrapped(part) if wide and not markdown and sys.stdout.isatty() else "\n".join(lines)
-
-
-def _markdown(table: Table) -> list[str]:
-    rows = (table.headers, *table.rows)
-    cells = [tuple(cell.replace("|", "\\|").replace("\n", " ") for cell in row) for row in rows]
-    widths = _widths(cells)
-    rule = [
-        ":" + "-" * max(width - 1, 2) if place < table.texts else "-" * max(width - 1, 2) + ":"
-        for place, width in enumerate(widths)
-    ]
-    lines = [f"| {' | '.join(_placed(row, widths, table.texts))} |" for row in cells]
-    return [lines[0], f"| {' | '.join(rule)} |", *lines[1:]]
 
 
 def aligned(table: Table) -> list[str]:

@@ -19,6 +19,7 @@ from stemma.conf.difference import Difference, compare, dotted, leaves, shown
 from stemma.conf.hydra_yaml import one_line, parse, read_text
 from stemma.errors import SettingsError, VersionError
 from stemma.files import write_text
+from stemma.text import counted
 
 PARAMS = Path("params.yaml")
 PASSED = Path("reports/settings/passed.txt")
@@ -239,7 +240,8 @@ def guard(root: Path, validate: Callable[[], object] | None = None) -> None:
     if found and "DVC_EXP_BASELINE_REV" not in os.environ:
         if not _is_recorded(root, composed):
             raise SettingsError(_report(found))
-        note = f"note: params.yaml differs from conf/ in {_count(found)}: `{ADOPT}` keeps that, `{SYNC}` drops it"
+        differ = f"params.yaml differs from conf/ in {counted(len(found), 'setting')}"
+        note = f"note: {differ}: `{ADOPT}` keeps that, `{SYNC}` drops it"
         print(note, file=sys.stderr)
     if validate:
         validate()
@@ -270,14 +272,12 @@ def _is_recorded(root: Path, composed: Mapping[str, Any]) -> bool:
 
 
 def _report(found: Sequence[Difference]) -> str:
-    lines = [f"conf/ was edited, but params.yaml was not composed from it: they differ in {_count(found)}"]
+    lines = [
+        f"conf/ was edited, but params.yaml was not composed from it: they differ in {counted(len(found), 'setting')}"
+    ]
     lines += [f"  {difference}" for difference in found[:SHOWN]]
     lines += [f"  and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
     return "\n".join([*lines, f"run `{SYNC}` to take conf/, or `{ADOPT}` to keep params.yaml"])
-
-
-def _count(found: Sequence[Difference]) -> str:
-    return f"{len(found)} setting{'s' if len(found) != 1 else ''}"
 
 
 @contextmanager

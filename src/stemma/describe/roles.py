@@ -17,10 +17,10 @@ from pathlib import Path
 from stemma.describe.dialect import Dialect
 from stemma.describe.survey import DOUBTFUL, Column, Survey
 from stemma.errors import DataError
-from stemma.tables.columns import nearest
 from stemma.tables.settings import Role, SplitSettings, Task
 from stemma.tables.split import rows_needed
 from stemma.tables.validate import LARGEST, MOST_CATEGORIES
+from stemma.text import counted, nearest
 
 PAIRS = tuple(
     set(pair) for pair in (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"), ("1", "0"), ("1.0", "0.0"))
@@ -92,9 +92,7 @@ def judge(found: Survey, target: str) -> Description:
     if target not in by_name:
         raise DataError(f"{path}: the target {target!r} is not a column{nearest(target, by_name)}{_columns(by_name)}")
     if found.rows < 2:
-        raise DataError(
-            f"{path} has {found.rows or 'no'} row{'s' * (found.rows != 1)}: nothing can be learned from that"
-        )
+        raise DataError(f"{path} has {counted(found.rows, 'row')}: nothing can be learned from that")
     missing = _missing(found, target)
     for column in found.columns:
         _without(column, missing)
@@ -352,7 +350,7 @@ def _of_target(found: Survey, name: str, target: Target) -> Iterator[str]:
     column = next(column for column in found.columns if column.name == name)
     if column.present < column.rows:
         rows = column.rows - column.present
-        yield f"the target {name!r} has no value in {rows:,} row{'s' * (rows > 1)}: prepare refuses them"
+        yield f"the target {name!r} has no value in {counted(rows, 'row')}: prepare refuses them"
     if target.task == "regression":
         yield from _strays(column, "numeric")
         if found.rows < (needed := rows_needed(SHARES, least=2)):

@@ -7,7 +7,8 @@
     assessment.py            the model beside them: figures with bootstrap intervals, classes, slices
     folds.py, parallel.py    cross-validation
     gate.py                  what the figures must reach
-    record.py                all of it as plain data, evaluation.json
+    record.py                all of it as plain data
+    results.py               evaluation.json and its kin, written and read
     predictions.py           every test row, predictions.parquet
 
 The figures themselves are those of `stemma.metrics`; `stemma.report` shows them to people.

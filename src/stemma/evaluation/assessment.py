@@ -17,9 +17,9 @@ from stemma.files import finite
 from stemma.metrics.resampling import Interval, intervals
 from stemma.metrics.slices import Slice, cut
 from stemma.tables.arrays import Arrays
-from stemma.tables.columns import nearest
 from stemma.tables.profile import Profile
 from stemma.task import Floats, Task
+from stemma.text import nearest
 from stemma.training.base import Problem
 
 Array = NDArray[Any]

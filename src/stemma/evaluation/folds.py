@@ -16,12 +16,12 @@ import pandas as pd
 from stemma import metrics
 from stemma.evaluation import decision, parallel
 from stemma.evaluation.settings import Settings
+from stemma.layout import SPLITS
 from stemma.settings import Entry
 from stemma.tables import arrays, encode, profile, split
 from stemma.training import fit, networks
 from stemma.training.base import Problem, Rows
 
-SPLITS = split.SPLITS
 Figures = dict[str, float]
 Triple = tuple[np.ndarray, np.ndarray, np.ndarray]
 

@@ -9,8 +9,8 @@ from stemma import metrics
 from stemma.errors import EvaluationError, SettingsError
 from stemma.evaluation import baselines
 from stemma.metrics import Better
-from stemma.tables.columns import nearest
 from stemma.task import Task
+from stemma.text import nearest
 
 BETTER_THAN = "better_than"
 
@@ -66,7 +66,7 @@ def check(minimum: Mapping[str, float | str], task: Task) -> None:
                 offered = baselines.names(task)
                 raise SettingsError(
                     f"evaluate.minimum.better_than: {needed!r} is none of {', '.join(offered)}"
-                    f"{nearest(str(needed), offered)}"
+                    f"{nearest(needed, offered)}"
                 )
         elif isinstance(needed, str):
             raise SettingsError(f"evaluate.minimum.{name}: {needed!r} is not a number")

@@ -1,22 +1,20 @@
-"""Everything that is known of an evaluation, as plain data: what evaluation.json holds and the report tells."""
+"""Everything that is known of an evaluation, as plain data, which `results` writes and the report tells."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from stemma import metrics
 from stemma.evaluation import assessment, gate
 from stemma.evaluation.assessment import Judgement
 from stemma.evaluation.decision import Decision
+from stemma.evaluation.results import FORMAT
 from stemma.evaluation.settings import Settings
-from stemma.files import finite, write_json
+from stemma.files import finite
 from stemma.tables.arrays import Arrays
 from stemma.tables.columns import splitting
 from stemma.tables.profile import Profile
 from stemma.tables.settings import Table
-
-FORMAT = 1
 
 
 def make(
@@ -63,27 +61,6 @@ def make(
     by_class = assessment.by_class(test, network) if task.classes else {}
     made: dict[str, Any] = finite(told | by_class)
     return made
-
-
-def write(folder: Path, told: Mapping[str, Any]) -> None:
-    """evaluation.json; of it decision.json, and metrics.json, which leaves out what is not defined."""
-    write_json(folder / "metrics.json", _flat(told))
-    write_json(folder / "evaluation.json", told)
-    write_json(folder / "decision.json", told["decision"])
-
-
-def _flat(told: Mapping[str, Any]) -> dict[str, Any]:
-    found = {"validation": told["validation"], "test": {name: each["value"] for name, each in told["test"].items()}}
-    flat: dict[str, Any] = {
-        split: {name: value for name, value in figures.items() if value is not None} for split, figures in found.items()
-    }
-    for split, best in (told["best_possible"] or {}).items():
-        flat[split]["bayes_roc_auc"] = best
-    if told["positive"] is not None:
-        flat["threshold"] = told["decision"]["threshold"]
-    if "classes" in told:
-        flat["temperature"] = told["decision"]["temperature"]
-    return flat
 
 
 def _about(name: str) -> dict[str, str | None]:

@@ -18,7 +18,6 @@ process of its own, which knows nothing but the file: what it gives is compared 
 docs/formats.md has the same table for people.
 """
 
-import difflib
 import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +29,7 @@ import numpy as np
 
 from stemma.errors import ExportError
 from stemma.settings import Chosen, Entry
+from stemma.text import nearest
 from stemma.training.exported import ENCODED as ENCODED
 
 if TYPE_CHECKING:  # whoever loads settings, or runs a file in a process of its own, needs none of these
@@ -187,8 +187,7 @@ def faults(values: Mapping[str, Any], _: Mapping[str, Chosen]) -> list[str]:
 def refusal(name: str, framework: str) -> str | None:
     """Why a network of this framework cannot be exported to this format; None where it can."""
     if name not in FORMATS:
-        close = difflib.get_close_matches(name, FORMATS, n=1)
-        return f"{name!r} is none of {', '.join(FORMATS)}" + (f" (did you mean {close[0]}?)" if close else "")
+        return f"{name!r} is none of {', '.join(FORMATS)}{nearest(name, FORMATS)}"
     if framework in FORMATS[name].modules:
         return None
     there = [other for other, each in FORMATS.items() if framework in each.modules]

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stemma import names
+from stemma import layout, names
 from stemma.errors import VersionError, WeightsError
 from stemma.files import read_plain
 from stemma.repo import lockfile, registry, trust
@@ -36,13 +36,12 @@ NO_EXPERIMENTS = ("stash", "apply", "celery", "exec", "temp")  # DVC's own, unde
 
 LOCK = "dvc.lock"
 PARAMS = "params.yaml"
-METRICS = "reports/metrics.json"
-EVALUATION = "reports/evaluation.json"
-TRAINING = "reports/training.json"
-WEIGHTS = "models/weights"
-INDEX = f"{WEIGHTS}/index.json"
-PREPARED = "data/prepared"
-PROFILE = f"{PREPARED}/profile.json"
+# Names in a version have slashes on every platform.
+METRICS, EVALUATION, TRAINING = (path.as_posix() for path in (layout.METRICS, layout.EVALUATION, layout.TRAINING))
+WEIGHTS, INDEX = layout.WEIGHTS.as_posix(), layout.INDEX.as_posix()
+PREPARED, PROFILE = layout.PREPARED.as_posix(), layout.PROFILE.as_posix()
+PREDICTIONS, PACKAGE, EXPORT = (path.as_posix() for path in (layout.PREDICTIONS, layout.PACKAGE, layout.EXPORT))
+CURVES = layout.CURVES.as_posix()
 TEXTS = (LOCK, PARAMS, METRICS, EVALUATION, TRAINING)  # small, in Git, wanted by nearly every command: one process
 
 

@@ -1,11 +1,7 @@
-"""The pictures of the report, as SVG: the same bytes for the same figures.
+"""The pictures of an evaluation: each function below paints one."""
 
-A file of its own is a light picture. In a page, `document` turns each of COLOURS into a CSS variable, so that it suits
-light and dark pages.
-"""
-
-import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,22 +11,15 @@ from numpy.typing import NDArray
 from stemma.evaluation.baselines import BASELINES, CONSTANT, NETWORK
 from stemma.metrics import label
 from stemma.report import curves
+from stemma.report.pictures import COLOURS, Margins, draw
 from stemma.task import Task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Array = NDArray[Any]
-COLOURS = {"ink": "#1f2328", "muted": "#6e7781", "grid": "#d8dee4", "paper": "#ffffff", "model": "#1f6feb",
-           "second": "#bc4c00", "third": "#1a7f37", "fourth": "#8250df"}  # fmt: skip
-STYLE = {
-    "svg.hashsalt": "stemma", "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 9.0,
-    "text.color": COLOURS["ink"], "axes.labelcolor": COLOURS["ink"], "axes.edgecolor": COLOURS["muted"],
-    "xtick.color": COLOURS["muted"], "ytick.color": COLOURS["muted"], "axes.grid": True, "axes.axisbelow": True,
-    "grid.color": COLOURS["grid"], "grid.linewidth": 0.7, "axes.spines.top": False, "axes.spines.right": False,
-    "legend.frameon": False, "legend.fontsize": 8.0, "lines.linewidth": 1.8, "path.simplify": True,
-}  # fmt: skip
-SQUARE, WIDTH = (4.2, 3.6), 8.6
+Bars = Mapping[str, tuple[float, float, float]]  # name -> figure and its interval; the network's first
+WIDTH, LETTER = 8.6, 0.08  # inches
 POINTS = 2000  # of a scatter plot
 OF_BASELINES = ("muted", "second", "third")
 
@@ -45,28 +34,43 @@ def draw_all(
         y, predictions: of the test rows: class numbers or values (rows,), and probabilities or values (rows, outputs).
         points: from `curves`, by model, the network's first.
     """
-    made = {"comparison": comparison(_bars(told), label(told["main"]), _best(told))}
-    if not task.classes:
-        kept = np.unique(np.linspace(0, len(y) - 1, min(len(y), POINTS)).astype(np.int64))
-        made["residuals"] = residuals(y[kept], predictions[kept, 0])
-        return made | {"errors": errors(y, predictions[:, 0])}
+    bars = _bars(told)
+    size, margins = (WIDTH, 0.9 + 0.42 * len(bars)), Margins(left=0.2 + LETTER * max(map(len, bars), default=0))
+    compare = partial(comparison, bars=bars, metric=label(told["main"]), best=_best(told))
+    made = {"comparison": draw(compare, size=size, margins=margins)}
+    paints = _of_classes(task, told, y, predictions, points) if task.classes else _of_values(y, predictions[:, 0])
+    return made | {name: draw(paint) for name, paint in paints.items()}
+
+
+def _of_values(y: Array, values: Array) -> dict[str, partial[None]]:
+    kept = np.unique(np.linspace(0, len(y) - 1, min(len(y), POINTS)).astype(np.int64))
+    return {
+        "residuals": partial(residuals, y=y[kept], values=values[kept]),
+        "errors": partial(errors, error=values - y),
+    }
+
+
+def _of_classes(
+    task: Task, told: Mapping[str, Any], y: Array, predictions: Array, points: Mapping[str, Mapping[str, pd.DataFrame]]
+) -> dict[str, partial[None]]:
     positive, probability = curves.yes_or_no(task, y, predictions)
-    made["roc"] = roc({name: each["roc"] for name, each in _named(points)})
-    made["precision_recall"] = precision_recall(
-        {name: each["precision_recall"] for name, each in _named(points)}, float(np.mean(positive))
-    )
-    made["calibration"] = calibration(points[NETWORK]["calibration"], probability)
-    if task.positive is not None:
-        threshold = told["decision"]["threshold"]
-        made["separation"] = separation(positive == 1, probability, (task.classes[0], task.classes[1]), threshold)
-    return made
+    named = {BASELINES.get(name, name): each for name, each in points.items()}
+    made = {
+        "roc": partial(roc, curves={name: each["roc"] for name, each in named.items()}),
+        "precision_recall": partial(
+            precision_recall,
+            curves={name: each["precision_recall"] for name, each in named.items()},
+            share=float(np.mean(positive)),
+        ),
+        "calibration": partial(calibration, points=points[NETWORK]["calibration"], probability=probability),
+    }
+    if task.positive is None:
+        return made
+    spread = {name: probability[positive == number] for number, name in enumerate(task.classes)}
+    return made | {"separation": partial(separation, spread=spread, threshold=told["decision"]["threshold"])}
 
 
-def _named(points: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return [(BASELINES.get(name, name), each) for name, each in points.items()]
-
-
-def _bars(told: Mapping[str, Any]) -> dict[str, tuple[float, float, float]]:
+def _bars(told: Mapping[str, Any]) -> Bars:
     """The main figure of each model that learns with its interval, where it is defined."""
     main = told["main"]
     entries = {NETWORK: told["test"][main]}
@@ -83,133 +87,84 @@ def _best(told: Mapping[str, Any]) -> float | None:
     return None if told["best_possible"] is None else told["best_possible"]["test"]
 
 
-def draw(paint: Callable[["Axes"], None], size: tuple[float, float] = SQUARE) -> str:
-    """One picture as SVG text, without a date."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(size, layout="constrained")
-        paint(figure.subplots())
-        made = io.StringIO()
-        figure.savefig(made, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return made.getvalue()
-
-
-def roc(curves: Mapping[str, pd.DataFrame]) -> str:
+def roc(axes: "Axes", curves: Mapping[str, pd.DataFrame]) -> None:
     """ROC curves by name, the model's first."""
-
-    def paint(axes: "Axes") -> None:
-        axes.plot([0, 1], [0, 1], color=COLOURS["grid"], linewidth=1.0, linestyle="--")
-        _lines(axes, curves, "false_positive_rate", "true_positive_rate")
-        axes.set(xlabel="false positive rate", ylabel="true positive rate (recall)", xlim=(0, 1), ylim=(0, 1.01))
-        axes.legend(loc="lower right")
-
-    return draw(paint)
+    axes.plot([0, 1], [0, 1], color=COLOURS["grid"], linewidth=1.0, linestyle="--")
+    _lines(axes, curves, "false_positive_rate", "true_positive_rate")
+    axes.set(xlabel="false positive rate", ylabel="true positive rate (recall)", xlim=(0, 1), ylim=(0, 1.01))
+    axes.legend(loc="lower right")
 
 
-def precision_recall(curves: Mapping[str, pd.DataFrame], share: float) -> str:
+def precision_recall(axes: "Axes", curves: Mapping[str, pd.DataFrame], share: float) -> None:
     """Precision at each recall; `share` of positive rows is what deciding by chance reaches."""
-
-    def paint(axes: "Axes") -> None:
-        axes.axhline(share, color=COLOURS["grid"], linewidth=1.0, linestyle="--")
-        _lines(axes, curves, "recall", "precision")
-        axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.01))
-        axes.legend(loc="lower left" if share < 0.4 else "lower right")
-
-    return draw(paint)
+    axes.axhline(share, color=COLOURS["grid"], linewidth=1.0, linestyle="--")
+    _lines(axes, curves, "recall", "precision")
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.01))
+    axes.legend(loc="lower left" if share < 0.4 else "lower right")
 
 
-def calibration(points: pd.DataFrame, probability: Array) -> str:
+def calibration(axes: "Axes", points: pd.DataFrame, probability: Array) -> None:
     """Observed share against predicted probability, above how many rows have it."""
-
-    def paint(axes: "Axes") -> None:
-        axes.plot([0, 1], [0, 1], color=COLOURS["muted"], linewidth=1.0, linestyle="--", label="perfect")
-        counts, edges = np.histogram(probability, 20, (0, 1))
-        axes.stairs(0.25 * counts / counts.max(), edges, fill=True, color=COLOURS["grid"], label="rows, no scale")
-        axes.plot(
-            points["predicted"], points["observed"], color=COLOURS["model"], marker="o", markersize=4, label="model"
-        )
-        axes.set(xlabel="predicted probability", ylabel="observed share", xlim=(0, 1), ylim=(0, 1.01))
-        axes.legend(loc="upper left")
-
-    return draw(paint)
+    axes.plot([0, 1], [0, 1], color=COLOURS["muted"], linewidth=1.0, linestyle="--", label="perfect")
+    counts, edges = np.histogram(probability, 20, (0, 1))
+    axes.stairs(0.25 * counts / counts.max(), edges, fill=True, color=COLOURS["grid"], label="rows, no scale")
+    axes.plot(points["predicted"], points["observed"], color=COLOURS["model"], marker="o", markersize=4, label="model")
+    axes.set(xlabel="predicted probability", ylabel="observed share", xlim=(0, 1), ylim=(0, 1.01))
+    axes.legend(loc="upper left")
 
 
-def separation(positive: NDArray[np.bool_], probability: Array, names: tuple[str, str], threshold: float) -> str:
-    """How the probabilities of the two classes spread, each class by itself."""
-
-    def paint(axes: "Axes") -> None:
-        edges = np.linspace(0, 1, 31)
-        for rows, name, colour in ((~positive, names[0], "second"), (positive, names[1], "model")):
-            counts, _ = np.histogram(probability[rows], edges)
-            axes.stairs(counts / max(1, rows.sum()), edges, fill=True, alpha=0.45, color=COLOURS[colour], label=name)
-        axes.axvline(threshold, color=COLOURS["ink"], linewidth=1.0, linestyle=":", label="threshold")
-        axes.set(xlabel=f"predicted probability of {_plain(names[1])}", ylabel="share of the class", xlim=(0, 1))
-        axes.legend(loc="upper center")
-
-    return draw(paint)
+def separation(axes: "Axes", spread: Mapping[str, Array], threshold: float) -> None:
+    """How the probabilities of the two classes spread, each class by itself; the positive one is the last."""
+    edges = np.linspace(0, 1, 31)
+    for (name, probability), colour in zip(spread.items(), ("second", "model"), strict=True):
+        counts, _ = np.histogram(probability, edges)
+        shares = counts / max(1, len(probability))
+        axes.stairs(shares, edges, fill=True, alpha=0.45, color=COLOURS[colour], label=name)
+    axes.axvline(threshold, color=COLOURS["ink"], linewidth=1.0, linestyle=":", label="threshold")
+    axes.set(xlabel=f"predicted probability of {name}", ylabel="share of the class", xlim=(0, 1))
+    axes.legend(loc="upper center")
 
 
-def residuals(y: Array, values: Array) -> str:
+def residuals(axes: "Axes", y: Array, values: Array) -> None:
     """What was true against what was predicted."""
-
-    def paint(axes: "Axes") -> None:
-        ends = [float(min(y.min(), values.min())), float(max(y.max(), values.max()))]
-        axes.plot(ends, ends, color=COLOURS["muted"], linewidth=1.0, linestyle="--")
-        axes.scatter(values, y, s=9, color=COLOURS["model"], alpha=0.5, linewidths=0)
-        axes.set(xlabel="predicted", ylabel="actual")
-
-    return draw(paint)
+    ends = [float(min(y.min(), values.min())), float(max(y.max(), values.max()))]
+    axes.plot(ends, ends, color=COLOURS["muted"], linewidth=1.0, linestyle="--")
+    axes.scatter(values, y, s=9, color=COLOURS["model"], alpha=0.5, linewidths=0)
+    axes.set(xlabel="predicted", ylabel="actual")
 
 
-def errors(y: Array, values: Array) -> str:
+def errors(axes: "Axes", error: Array) -> None:
     """How errors spread; the outer 1 % stands in the outer bins."""
-
-    def paint(axes: "Axes") -> None:
-        error = values - y
-        low, high = np.quantile(error, [0.005, 0.995])
-        edges = np.histogram_bin_edges([low, high] if high > low else [low - 1, low + 1], 30)
-        counts, _ = np.histogram(np.clip(error, edges[0], edges[-1]), edges)
-        axes.stairs(counts, edges, fill=True, color=COLOURS["model"], alpha=0.6)
-        axes.axvline(0, color=COLOURS["ink"], linewidth=1.0, linestyle=":")
-        axes.set(xlabel="predicted - actual", ylabel="rows")
-
-    return draw(paint)
+    low, high = np.quantile(error, [0.005, 0.995])
+    edges = np.histogram_bin_edges([low, high] if high > low else [low - 1, low + 1], 30)
+    counts, _ = np.histogram(np.clip(error, edges[0], edges[-1]), edges)
+    axes.stairs(counts, edges, fill=True, color=COLOURS["model"], alpha=0.6)
+    axes.axvline(0, color=COLOURS["ink"], linewidth=1.0, linestyle=":")
+    axes.set(xlabel="predicted - actual", ylabel="rows")
 
 
-def comparison(bars: Mapping[str, tuple[float, float, float]], metric: str, best: float | None) -> str:
-    """One figure of several models with its interval: name -> (figure, low, high); the model's first."""
-
-    def paint(axes: "Axes") -> None:
-        for place, (figure, low, high) in enumerate(reversed(list(bars.values()))):
-            colour = COLOURS["model" if place == len(bars) - 1 else "muted"]
-            axes.plot([low, high], [place, place], color=colour, linewidth=3, alpha=0.45, solid_capstyle="round")
-            axes.plot([figure], [place], color=colour, marker="o", markersize=7)
-            label = f"{figure:.4g}"
-            axes.annotate(label, (figure, place), (0, 8), textcoords="offset points", ha="center", fontsize=8, zorder=9)
-        if best is not None:
-            axes.axvline(best, color=COLOURS["third"], linewidth=1.2, linestyle="--", label="best possible")
-            axes.legend(loc="lower left")
-        axes.set_yticks(range(len(bars)), [_plain(name) for name in reversed(bars)])
-        axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
-        axes.set(xlabel=metric, ylim=(-0.5, len(bars) - 0.3))
-        axes.margins(x=0.08)
-        axes.grid(visible=False, axis="y")
-        axes.spines["left"].set_visible(False)
-
-    return draw(paint, (WIDTH, 0.9 + 0.42 * len(bars)))
+def comparison(axes: "Axes", bars: Bars, metric: str, best: float | None) -> None:
+    """One figure of several models with its interval."""
+    for place, (figure, low, high) in enumerate(reversed(list(bars.values()))):
+        colour = COLOURS["model" if place == len(bars) - 1 else "muted"]
+        axes.plot([low, high], [place, place], color=colour, linewidth=3, alpha=0.45, solid_capstyle="round")
+        axes.plot([figure], [place], color=colour, marker="o", markersize=7)
+        label = f"{figure:.4g}"
+        axes.annotate(label, (figure, place), (0, 8), textcoords="offset points", ha="center", fontsize=8, zorder=9)
+    if best is not None:
+        axes.axvline(best, color=COLOURS["third"], linewidth=1.2, linestyle="--", label="best possible")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 0), bbox_transform=axes.figure.transFigure)  # below all bars
+    axes.set_yticks(range(len(bars)), list(reversed(bars)))
+    axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
+    axes.set(xlabel=metric, ylim=(-0.5, len(bars) - 0.3))
+    axes.margins(x=0.08)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
 
 
 def _lines(axes: "Axes", curves: Mapping[str, pd.DataFrame], x: str, y: str) -> None:
     for place, (name, points) in enumerate(curves.items()):
         if place == 0:
-            axes.plot(points[x], points[y], color=COLOURS["model"], label=_plain(name), zorder=5)
+            axes.plot(points[x], points[y], color=COLOURS["model"], label=name, zorder=5)
         else:
-            colour = COLOURS[OF_BASELINES[(place - 1) % 3]]
-            axes.plot(points[x], points[y], color=colour, label=_plain(name), linewidth=1.1)
-
-
-def _plain(text: str) -> str:
-    """matplotlib reads formulas between two dollar signs."""
-    return text.replace("$", r"\$")
+            axes.plot(points[x], points[y], color=COLOURS[OF_BASELINES[(place - 1) % 3]], label=name, linewidth=1.1)

@@ -1,14 +1,15 @@
 """A document as data, and its Markdown and its HTML: one file, no script, nothing fetched."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from pathlib import Path
 
 from stemma.files import write_text
-from stemma.report.charts import COLOURS
+from stemma.report.pictures import COLOURS
+from stemma.text import escaped, table
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,10 @@ def write(document: Document, page: Path, drawn: Mapping[str, str], charts: Path
 
 def markdown(document: Document, charts: str) -> str:
     """`charts`: the folder of the SVG files, relative to the document."""
-    lines = [f"# {_inline(document.title)}", "", _inline(document.lead), ""]
-    lines += [f"- **{_inline(text)}**" for text, _ in document.badges]
+    lines = [f"# {escaped(document.title)}", "", escaped(document.lead), ""]
+    lines += [f"- **{escaped(text)}**" for text, _ in document.badges]
     for section in document.sections:
-        lines += ["", f"## {_inline(section.title)}"]
+        lines += ["", f"## {escaped(section.title)}"]
         for part in section.parts:
             lines += ["", *_markdown_of(part, charts)]
     return "\n".join(lines) + "\n"
@@ -77,23 +78,12 @@ def markdown(document: Document, charts: str) -> str:
 
 def _markdown_of(part: str | Table | Chart, charts: str) -> Iterable[str]:
     if isinstance(part, str):
-        return [_inline(part)]
+        return [escaped(part)]
     if isinstance(part, Chart):
-        return [f"![{_inline(part.caption)}]({charts}/{part.name}.svg)"]
-    left = (0, *part.words)
-    rule = "|" + "|".join("---" if place in left else "---:" for place in range(len(part.head))) + "|"
-    caption = [_inline(part.caption), ""] if part.caption else []
-    return [*caption, _row(part.head), rule, *map(_row, part.rows)]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_inline(cell) for cell in cells) + " |"
-
-
-def _inline(text: str) -> str:
-    """Text of a table's own, such as a class, must not become markup."""
-    text = re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)
-    return " ".join(text.split())
+        return [f"![{escaped(part.caption)}]({charts}/{part.name}.svg)"]
+    caption = [escaped(part.caption), ""] if part.caption else []
+    head, *rows = (tuple(map(escaped, cells)) for cells in (part.head, *part.rows))
+    return [*caption, *table(head, rows, (0, *part.words))]
 
 
 def html(document: Document, charts: Mapping[str, str]) -> str:

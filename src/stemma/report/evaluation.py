@@ -7,6 +7,7 @@ from stemma.evaluation.baselines import BASELINES, NETWORK
 from stemma.metrics import METRICS, label
 from stemma.report.document import Chart, Document, Section, Table
 from stemma.task import KINDS
+from stemma.text import figure
 
 RULES = {
     "fixed": "set by hand", "f1": "the greatest F1", "youden": "the greatest recall + specificity - 1",
@@ -34,10 +35,10 @@ def write(told: Told) -> Document:
 def _lead(told: Told) -> str:
     main, rows = told["main"], told["data"]["splits"]["test"]
     entry = told["test"][main]
-    text = f"{label(main)} {_figure(entry['value'])} on {rows:,} test rows{_between(entry)}"
+    text = f"{label(main)} {figure(entry['value'])} on {rows:,} test rows{_between(entry)}"
     best = told["best_possible"]
     if best is not None:
-        text += f"; the best that any model could reach on these rows is {_figure(best['test'])}"
+        text += f"; the best that any model could reach on these rows is {figure(best['test'])}"
     return text + "."
 
 
@@ -46,7 +47,7 @@ def _badges(told: Told) -> Iterable[tuple[str, str]]:
         yield _compared(name, entry["ahead"], told["test"][told["main"]]["better"])
     if told["gate"]:
         failed = [demand for demand in told["gate"] if not demand["passed"]]
-        missed = ", ".join(f"{label(d['metric'])} is {_figure(d['figure'])}, needed: {_needed(d)}" for d in failed)
+        missed = ", ".join(f"{label(d['metric'])} is {figure(d['figure'])}, needed: {_needed(d)}" for d in failed)
         yield (f"Quality gate failed: {missed}", "bad") if failed else ("Quality gate passed", "good")
 
 
@@ -67,7 +68,7 @@ def _compared(name: str, ahead: Told, direction: str) -> tuple[str, str]:
 def _cards(told: Told) -> Iterable[tuple[str, str, str]]:
     for name in _shown(told):
         entry = told["test"][name]
-        yield label(name), _figure(entry["value"]), _range(entry)
+        yield label(name), figure(entry["value"]), _range(entry)
 
 
 def _figures(told: Told) -> Section:
@@ -77,7 +78,7 @@ def _figures(told: Told) -> Section:
         (
             label(name),
             *_with_interval(found[name]),
-            _figure(told["validation"][name]),
+            figure(told["validation"][name]),
             _meaning(name, found[name]["better"]),
         )
         for name in _ordered(found, first)
@@ -105,10 +106,10 @@ def _ordered(names: Iterable[str], first: Sequence[str]) -> tuple[str, ...]:
 def _baselines(told: Told) -> Section:
     main, shown = told["main"], _shown(told)
     head = ("model", *map(label, shown), f"difference in {label(main)}")
-    own = (NETWORK, *(_figure(told["test"][name]["value"]) for name in shown), "")
+    own = (NETWORK, *(figure(told["test"][name]["value"]) for name in shown), "")
     rows, notes = [own], []
     for name, entry in told["baselines"].items():
-        figures = (_figure(entry["test"][metric]["value"]) for metric in shown)
+        figures = (figure(entry["test"][metric]["value"]) for metric in shown)
         rows.append((BASELINES[name], *figures, _signed(entry["ahead"])))
         if entry["rows"] < told["data"]["splits"]["train"]:
             notes.append(f"{BASELINES[name].capitalize()} learned from {entry['rows']:,} rows, drawn by chance.")
@@ -139,7 +140,7 @@ def _classes(told: Told) -> Section | None:
     if told["task"] != "multiclass":
         return None
     names = ("precision", "recall", "f1", "roc_auc", "pr_auc")
-    rows = tuple((e["class"], f"{e['rows']:,}", *(_figure(e[name]) for name in names)) for e in told["classes"])
+    rows = tuple((e["class"], f"{e['rows']:,}", *(figure(e[name]) for name in names)) for e in told["classes"])
     table = Table("Each class against the rest", ("class", "rows", *map(label, names)), rows)
     return Section("Classes", (table, _confusion(told)))
 
@@ -204,7 +205,7 @@ def _slices(told: Told) -> Section | None:
     for column, entries in told["slices"].items():
         rows = tuple(
             (entry["value"], f"{entry['rows']:,}", *_with_interval(entry["test"][shown[0]]),
-             *(_figure(entry["test"][name]["value"]) for name in shown[1:]))
+             *(figure(entry["test"][name]["value"]) for name in shown[1:]))
             for entry in entries
         )  # fmt: skip
         head = (column, "rows", label(shown[0]), "95 % interval", *map(label, shown[1:]))
@@ -218,7 +219,7 @@ def _folds(told: Told) -> Section | None:
         return None
     folds, shown = told["folds"], _shown(told)
     summary = tuple(
-        (label(name), _figure(found["mean"]), _figure(found["deviation"]), _range(found))
+        (label(name), figure(found["mean"]), figure(found["deviation"]), _range(found))
         for name, found in ((name, folds["summary"][name]) for name in _ordered(folds["summary"], shown))
     )
     each = tuple(
@@ -226,7 +227,7 @@ def _folds(told: Told) -> Section | None:
             str(number),
             f"{fold['rows']['train']:,}",
             f"{fold['rows']['test']:,}",
-            *(_figure(fold["test"][n]) for n in shown),
+            *(figure(fold["test"][n]) for n in shown),
         )
         for number, fold in enumerate(folds["folds"], 1)
     )
@@ -245,15 +246,15 @@ def _folds(told: Told) -> Section | None:
 def _gate(told: Told) -> Section | None:
     if not told["gate"]:
         return None
-    rows = tuple((label(d["metric"]), _figure(d["figure"]), _needed(d), "yes" if d["passed"] else "no")
+    rows = tuple((label(d["metric"]), figure(d["figure"]), _needed(d), "yes" if d["passed"] else "no")
                  for d in told["gate"])  # fmt: skip
     return Section("Quality gate", (Table("", ("figure", "on the test rows", "needed", "passed"), rows),))
 
 
 def _needed(demand: Told) -> str:
     if demand["baseline"]:
-        return f"better than {BASELINES[demand['baseline']]}: {_figure(demand['needed'])}"
-    return f"at {'most' if demand['better'] == 'lower' else 'least'} {_figure(demand['needed'])}"
+        return f"better than {BASELINES[demand['baseline']]}: {figure(demand['needed'])}"
+    return f"at {'most' if demand['better'] == 'lower' else 'least'} {figure(demand['needed'])}"
 
 
 def _making(told: Told) -> Section:
@@ -282,19 +283,12 @@ def _setting(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _figure(value: float | None) -> str:
-    """Four digits behind the point, or four digits in all for large numbers; a dash where not defined."""
-    if value is None:
-        return "-"
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 1e6 else f"{value:.4g}"
-
-
 def _range(entry: Told) -> str:
-    return "" if entry["low"] is None else f"{_figure(entry['low'])} to {_figure(entry['high'])}"
+    return "" if entry["low"] is None else f"{figure(entry['low'])} to {figure(entry['high'])}"
 
 
 def _with_interval(entry: Told) -> tuple[str, str]:
-    return _figure(entry["value"]), _range(entry)
+    return figure(entry["value"]), _range(entry)
 
 
 def _between(entry: Told) -> str:

@@ -1,6 +1,5 @@
 """Which column plays which role, by its name or by a pattern such as "pixel_*"."""
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -8,6 +7,7 @@ from typing import Any
 
 from stemma.errors import DataError
 from stemma.tables.settings import Role, Table
+from stemma.text import nearest
 
 FEATURES = ("numeric", "categorical", "boolean", "date")  # roles that a model sees
 Range = tuple[float | None, float | None]
@@ -83,13 +83,6 @@ def refuse(where: str, problems: list[str]) -> None:
     if problems:
         lines = "".join(f"\n  {problem}" for problem in problems)
         raise DataError(f"{where} cannot be used for {len(problems)} reasons:{lines}")
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """A hint: the most similar name."""
-    names = list(names)
-    close = [one for one in names if one.casefold() == name.casefold()] or difflib.get_close_matches(name, names, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _wrong_splitting(names: list[str], settings: Table) -> Iterator[str]:

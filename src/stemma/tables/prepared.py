@@ -27,5 +27,5 @@ def write(folder: Path, checked: Checked, data: Table, settings: PrepareSettings
             part.insert(0, about["row"], rows)
             part.to_parquet(partial / f"{name}.parquet", index=False, compression="zstd")
         (partial / encode.FILE).write_bytes(encoder.graph)
-        statistics.write(partial / profile.FILE, about)
+        profile.write(partial, about)
     return about

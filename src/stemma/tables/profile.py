@@ -1,12 +1,13 @@
-"""What later stages need to know of a prepared table: profile.json, which `statistics.make` makes."""
+"""profile.json, written and read: what later stages need to know of a prepared table. `statistics.make` makes it."""
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemma import task
 from stemma.errors import DataError
+from stemma.files import finite, read_json, write_json
 from stemma.task import Task
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ class Profile:
     raw: dict[str, Any]
 
 
+def write(folder: Path, made: Mapping[str, Any]) -> None:
+    """Keys sorted, numbers that are not finite as null."""
+    write_json(folder / FILE, finite(made))
+
+
 def read(folder: Path) -> Profile:
     """The profile in a folder, data/prepared as a rule.
 
@@ -68,7 +74,7 @@ def read(folder: Path) -> Profile:
     """
     path = Path(folder) / FILE
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json(path)
     except FileNotFoundError:
         raise DataError(f"{path} is not there", run="dvc repro prepare") from None
     except ValueError:

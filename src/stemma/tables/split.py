@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from stemma.errors import DataError
+from stemma.layout import SPLITS
 from stemma.tables.settings import SplitSettings, Table
+from stemma.text import counted, few
 
-SPLITS = ("train", "validation", "test")
 PARTITIONS = {  # what a column of partitions may say, in any case
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
     "dev": "validation", "test": "test", "testing": "test",
@@ -97,15 +98,14 @@ def incomplete(target: pd.Series, splits: dict[str, Rows], settings: Table) -> l
         part = target.iloc[rows]
         if settings.task == "regression":
             if len(rows) < 2:
-                reasons.append(f"{name} has {len(rows)} row{'' if len(rows) == 1 else 's'}, and at least 2 are needed")
+                reasons.append(f"{name} has {counted(len(rows), 'row')}, and at least 2 are needed")
             continue
         counts = np.bincount(part.cat.codes, minlength=len(target.cat.categories))
         lacking = [repr(text) for text, rows in zip(target.cat.categories, counts, strict=True) if not rows]
         if len(lacking) == len(counts):
             reasons.append(f"{name} has no rows")
         elif lacking:
-            more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
-            reasons.append(f"{name} has no row of class {', '.join(lacking[:5])}{more}")
+            reasons.append(f"{name} has no row of class {few(lacking, 5)}")
     return reasons
 
 

@@ -1,25 +1,23 @@
-"""What prepare finds out about a table and its splits; `profile.read` reads it back."""
+"""What prepare finds out about a table and its splits; `profile` writes and reads it."""
 
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stemma.files import finite, write_json
 from stemma.tables.columns import features, role_of, splitting
 from stemma.tables.profile import FORMAT, Block
 from stemma.tables.settings import FileTable, Table
+from stemma.values import seconds
 
 QUANTILES = (5, 25, 50, 75, 95)
 BINS = 10
 MOST_VALUES = 50  # of a categorical column that are counted by name
 SKETCH = 512  # row hashes kept
-SECOND = 1_000_000  # microseconds
 
 
 def make(
@@ -66,11 +64,6 @@ def make(
         "bayes": bayes,
         "bayes_roc_auc": None if bayes is None else bayes_auc(frame[bayes].to_numpy()),
     }
-
-
-def write(path: Path, made: dict[str, Any]) -> None:
-    """Write a profile: keys sorted, numbers that are not finite as null."""
-    write_json(path, finite(made))
 
 
 def classes(target: pd.Series, settings: Table) -> list[str]:
@@ -175,8 +168,7 @@ def numbers(values: pd.Series) -> np.ndarray:
     """A canonical column that is no category, as float64; a date in seconds since 1970 (UTC); NaN for no value."""
     if values.dtype.kind != "M":
         return np.asarray(values.to_numpy(np.float64))
-    moments = values.to_numpy("datetime64[us]")
-    return np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / SECOND)
+    return seconds(values.to_numpy("datetime64[us]"))
 
 
 def _column(values: pd.Series, role: str | None) -> dict[str, Any]:

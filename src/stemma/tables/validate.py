@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from stemma.tables.columns import absent, features, nearest, range_of, refuse, role_of, splitting
+from stemma.layout import SPLITS
+from stemma.tables.columns import absent, features, range_of, refuse, role_of, splitting
 from stemma.tables.settings import Table
-from stemma.tables.split import PARTITIONS, SPLITS, incomplete, rows_needed
+from stemma.tables.split import PARTITIONS, incomplete, rows_needed
+from stemma.text import counted, few, nearest
 
 if TYPE_CHECKING:
     import pandera.pandas as pandera
@@ -106,9 +108,9 @@ def _wrong_settings(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
             yield f"`ranges` names {name!r}, which is not numeric"
     bayes = [repr(name) for name in frame if name != settings.target and role_of(name, settings) == "bayes"]
     if len(bayes) > 1:
-        yield f"{_listed(bayes)} have the role bayes, which is for one column"
+        yield f"{few(bayes, 5)} have the role bayes, which is for one column"
     if bayes and settings.task != "binary":
-        yield f"{_listed(bayes)} has the role bayes, which is for a binary task: give it another, such as drop"
+        yield f"{few(bayes, 5)} has the role bayes, which is for a binary task: give it another, such as drop"
     if settings.task != "binary" and settings.positive is not None:
         yield f"`positive` is {settings.positive!r}, but only a binary task has a positive class: set it to null"
 
@@ -166,7 +168,7 @@ def _wrong_splitting(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
         elif setting == "partition":
             yield from _wrong_partitions(name, values)
         elif values.nunique() < len(SPLITS):
-            count = f"{values.nunique()} different value{'' if values.nunique() == 1 else 's'}"
+            count = counted(values.nunique(), "different value")
             yield f"`{setting}` names {name!r}, which has {count}, and at least {len(SPLITS)} are needed"
 
 
@@ -206,15 +208,9 @@ def _wrong_classes(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
     needed = len(SPLITS) if splitting(settings) else needed  # which split they fall into, `check_splits` looks at
     rare = [f"{name!r} has {rows}" for name, rows in counts.items() if rows < needed]
     if rare:
-        yield f"each class needs at least {needed} rows for one in every split: {_listed(rare)}"
+        yield f"each class needs at least {needed} rows for one in every split: {few(rare, 5)}"
 
 
 def _some(classes: list[str]) -> str:
     """The classes, counted and named."""
-    return f"{len(classes)} class{'' if len(classes) == 1 else 'es'} ({_listed([repr(name) for name in classes])})"
-
-
-def _listed(items: list[str], most: int = 5) -> str:
-    """The first few items and how many there are besides."""
-    more = f" and {len(items) - most} more" if len(items) > most else ""
-    return ", ".join(items[:most]) + more
+    return f"{counted(len(classes), 'class', 'classes')} ({few([repr(name) for name in classes], 5)})"

@@ -9,8 +9,6 @@ A version is a commit whose dvc.lock pins a trained model. No training framework
 - `best`     the best of all under `constraints`
 - `doctor`   what is wrong with one
 - `export`   its network in another format; `release` its bundle, `arrays` its weights
-
-`figures` has what evaluation.json says: the main figure, and which way each is better.
 """
 
 from stemma.versions.arrays import Tensors, tensors

@@ -12,11 +12,11 @@ from functools import cached_property
 from typing import Any, Literal
 
 from stemma.errors import VersionError
-from stemma.repo.repository import Repo, Repository, Revision, Version, opened
+from stemma.evaluation.results import higher_is_better, main_figure
+from stemma.repo.repository import PACKAGE, Repo, Repository, Revision, Version, opened
 from stemma.text import nearest
 from stemma.versions.compare import bundle_bytes, figure, measure, other_rows, parameters, signed
 from stemma.versions.constraints import NAMES, Constraint, parse
-from stemma.versions.figures import higher_is_better, main_figure
 from stemma.versions.log import Entry, flat, log
 
 RESAMPLES = 1000
@@ -230,7 +230,7 @@ class Facts:
         """Milliseconds for one row."""
         from stemma.versions import predictions, speed
 
-        if not self.version.has(predictions.BUNDLE):
+        if not self.version.has(PACKAGE):
             return None
         return speed.latency(predictions.bundle_of(self.version)).single
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from stemma.errors import StemmaError
-from stemma.repo.repository import Repo, Version, opened
+from stemma.repo.repository import PACKAGE, Repo, Version, opened
 from stemma.text import nearest
 
 if TYPE_CHECKING:
@@ -442,12 +442,11 @@ def _or_note(read: Callable[[Version], T], version: Version, what: str, notes: l
 
 def bundle_bytes(version: Version) -> int | None:
     """Of models/package/model.zip; None where the version has none."""
-    from stemma.versions import predictions
 
-    output = version.output(predictions.BUNDLE)
+    output = version.output(PACKAGE)
     if output is not None and output.size is not None:
         return output.size  # from dvc.lock: nothing is fetched
-    return len(version.bytes(predictions.BUNDLE)) if version.has(predictions.BUNDLE) else None
+    return len(version.bytes(PACKAGE)) if version.has(PACKAGE) else None
 
 
 def parameters(version: Version) -> int | None:

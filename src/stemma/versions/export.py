@@ -16,10 +16,9 @@ from stemma.files import swapped_folder
 from stemma.names import stays_in
 from stemma.repo import project, trust
 from stemma.repo.git import git
-from stemma.repo.repository import Repo, Version, no_model, opened
+from stemma.repo.repository import EXPORT, Repo, Version, no_model, opened
 
 ONNX = "onnx"  # what every version has: its folder holds it already
-EXPORT = "models/export"
 GRAPH, PARITY = "model.onnx", "parity.json"
 
 

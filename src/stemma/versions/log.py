@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
+from stemma.evaluation.results import main_figure, told
 from stemma.repo import lockfile
 from stemma.repo.git import at, commit_of, contents, git, ids, refs
 from stemma.repo.repository import (
@@ -28,7 +29,6 @@ from stemma.repo.repository import (
     opened,
 )
 from stemma.text import in_one_line, nearest
-from stemma.versions.figures import main_figure, told
 
 CODE = "src"
 LETTERS = {"S": "structure", "P": "parameters", "D": "data", "T": "settings", "C": "code"}

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import stemma.task
+from stemma import parquet
 from stemma.bundle.archive import first_line
 from stemma.errors import BundleError, DataError, VersionError
+from stemma.evaluation import predictions as written
+from stemma.evaluation.results import told
+from stemma.repo.repository import PACKAGE, PREDICTIONS, PROFILE
 from stemma.task import Task
-from stemma.versions import parquet
-from stemma.versions.figures import told
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
@@ -22,10 +24,6 @@ if TYPE_CHECKING:
     from stemma.signature import Signature
 
 Array = NDArray[Any]
-
-PROFILE = "data/prepared/profile.json"
-PREDICTIONS = "reports/predictions.parquet"
-BUNDLE = "models/package/model.zip"
 
 
 @dataclass(frozen=True)
@@ -65,22 +63,14 @@ def recorded(version: "Version") -> Predictions:
     Raises:
         StemmaError: they are not in the version, or are not what evaluate writes.
     """
-    import pyarrow as pa
-
     profile = version.profile
     if profile is None:
         raise VersionError(f"{version.name} has no {PROFILE}, which says what its predictions are")
     content = version.bytes(PREDICTIONS)
     try:
-        table = parquet.read(io.BytesIO(content))
-        columns = {name: table.column(name).to_numpy() for name in table.column_names}
         task = stemma.task.of(str(profile["task"]), [str(name) for name in profile["classes"]], profile["positive"])
-        order = np.argsort(columns["row"], kind="stable")
-        actual, decided, outputs = task.read({name: column[order] for name, column in columns.items()})
-        if not np.isfinite(outputs).all():
-            raise ValueError("a prediction is no finite number")
-        return Predictions(task, str(profile["target"]), columns["row"][order], actual, decided, outputs)
-    except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+        return Predictions(task, str(profile["target"]), *written.read(content, task))
+    except (KeyError, TypeError, ValueError) as error:
         raise VersionError(f"{PREDICTIONS} of {version.name} does not fit its profile ({first_line(error)})") from None
 
 
@@ -105,11 +95,11 @@ def bundle_of(version: "Version") -> "Bundle":
     from stemma.bundle import archive
     from stemma.bundle.model import Bundle
 
-    content = version.bytes(BUNDLE)
+    content = version.bytes(PACKAGE)
     try:
         return Bundle.of(archive.read(io.BytesIO(content)))
     except BundleError as error:
-        raise BundleError(f"{BUNDLE} of {version.name} is damaged ({error})") from None
+        raise BundleError(f"{PACKAGE} of {version.name} is damaged ({error})") from None
 
 
 def table(path: Path) -> dict[str, list[Any]]:
@@ -167,7 +157,7 @@ def computed(bundle: "Bundle", columns: Mapping[str, Sequence[Any]], where: str)
 
 def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:
     """Class numbers, or values, of the target's column."""
-    from stemma.signature import CONVERTERS
+    from stemma.values import CONVERTERS
 
     target, place = signature.target, {name: number for number, name in enumerate(signature.classes)}
     convert = CONVERTERS["string" if place else "number"]

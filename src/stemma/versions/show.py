@@ -12,11 +12,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stemma.errors import VersionError
+from stemma.layout import SPLITS
 from stemma.repo.git import git
 from stemma.repo.repository import (
+    CURVES,
     EVALUATION,
+    EXPORT,
     INDEX,
     METRICS,
+    PACKAGE,
     PARAMS,
     PREPARED,
     PROFILE,
@@ -31,10 +35,8 @@ from stemma.versions.log import flat
 if TYPE_CHECKING:
     from stemma.weights import Index, Tensor
 
-CURVES = "reports/training"
-KEPT = {"export": "models/export", "bundle": "models/package/model.zip"}
+KEPT = {"export": EXPORT, "bundle": PACKAGE}
 LARGEST = 5
-SPLITS = ("train", "validation", "test")  # in this order, then others
 Part = TypeVar("Part")
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemma import layout, parquet
 from stemma.errors import VersionError
-from stemma.versions import parquet
 from stemma.versions.predictions import described
 
 if TYPE_CHECKING:
     from stemma.repo.repository import Version
 
-TEST = "data/prepared/test.parquet"
+TEST = layout.rows("test").as_posix()
 
 
 def columns_of(version: "Version", rows: NDArray[Any], wanted: Sequence[str]) -> Mapping[str, Sequence[Any]]:

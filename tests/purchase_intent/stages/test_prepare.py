@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from purchase_intent.stages import prepare
+from stemma import layout
 from stemma.errors import DataError
 from stemma.tables import encode, profile, statistics
 from worlds import PREFIX
@@ -47,8 +48,8 @@ def test_every_task_is_prepared(tmp_path, monkeypatch, data, width):
     monkeypatch.chdir(settle(tmp_path, data, **({"rows": 3000} if data == "simulated" else {})))
     prepare.main()
     assert sorted(contents(tmp_path)) == FILES
-    assert abs(profile.read(prepare.PREPARED).encoded_width - width) <= 4
-    parts = [pd.read_parquet(prepare.PREPARED / f"{name}.parquet") for name in ("train", "validation", "test")]
+    assert abs(profile.read(layout.PREPARED).encoded_width - width) <= 4
+    parts = [pd.read_parquet(layout.PREPARED / f"{name}.parquet") for name in ("train", "validation", "test")]
     assert all(next(iter(part)) == "row" for part in parts)
     assert sorted(pd.concat(parts)["row"]) == list(range(sum(map(len, parts))))
 
@@ -59,10 +60,10 @@ def test_rows_are_those_of_the_source_table_and_a_column_of_that_name_is_kept(tm
     settle(tmp_path, "csv", source="t.csv", target="y", positive="q", columns={"row": "numeric"}, ranges={})
     monkeypatch.chdir(tmp_path)
     prepare.main()
-    test = pd.read_parquet(prepare.PREPARED / "test.parquet")
+    test = pd.read_parquet(layout.PREPARED / "test.parquet")
     assert list(test) == ["_row", "row", "y"]
     assert (test["_row"] == test["row"]).all()
-    assert profile.read(prepare.PREPARED).row == "_row"
+    assert profile.read(layout.PREPARED).row == "_row"
 
 
 def test_bytes_are_the_same_in_another_folder_with_another_number_of_threads_and_hash_seed(tmp_path, monkeypatch):
@@ -132,9 +133,9 @@ def test_the_real_file_is_prepared(tmp_path, monkeypatch):
         pytest.skip(f"{source} is not there")
     monkeypatch.chdir(settle(tmp_path, "csv", source=str(source)))
     prepare.main()
-    known = profile.read(prepare.PREPARED)
+    known = profile.read(layout.PREPARED)
     assert known.task.classes == ("FALSE", "TRUE")
     assert known.raw["splits"]["test"] == {"rows": 2466, "balance": {"FALSE": 2084, "TRUE": 382}}
-    encoded = encode.Encoder(prepare.PREPARED / "encoder.onnx").encode(pd.read_parquet("data/prepared/test.parquet"))
+    encoded = encode.Encoder(layout.PREPARED / "encoder.onnx").encode(pd.read_parquet("data/prepared/test.parquet"))
     assert encoded.shape == (2466, known.encoded_width)
     assert np.isfinite(encoded).all()

@@ -13,6 +13,7 @@ from purchase_intent import settings as config
 from stemma.evaluation import assessment, baselines, decision, record
 from stemma.report import charts, curves, document
 from stemma.report import evaluation as report
+from stemma.report.pictures import COLOURS
 from stemma.tables.arrays import Arrays
 from worlds import ROOT
 
@@ -92,7 +93,7 @@ def test_the_page_stands_alone_and_is_well_formed(make: Any, task: str) -> None:
     assert page.count('role="img" aria-label="') == len(drawn)
     assert "prefers-color-scheme:dark" in page
     pictures = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
-    assert not any(colour in pictures for colour in charts.COLOURS.values())  # all by CSS, so they turn with the page
+    assert not any(colour in pictures for colour in COLOURS.values())  # all by CSS, so they turn with the page
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])

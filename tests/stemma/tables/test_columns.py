@@ -42,11 +42,11 @@ def test_every_column_that_does_not_fit_is_named_at_once_with_the_nearest_name(s
     assert str(error.value).splitlines() == [
         "t.csv cannot be used for 8 reasons:",
         "  column 4 has no name",
-        "  the target 'Revenue' is not a column (did you mean 'revenue'?)",
-        "  `columns` names 'Regoin', which matches no column (did you mean 'Region'?)",
+        "  the target 'Revenue' is not a column (did you mean revenue?)",
+        "  `columns` names 'Regoin', which matches no column (did you mean Region?)",
         "  `columns` names 'p_*', which matches no column",
-        "  `ranges` names 'Mont', which matches no column (did you mean 'Month'?)",
-        "  column 'Region' has no role in the settings (did you mean 'Regoin'?)",
+        "  `ranges` names 'Mont', which matches no column (did you mean Month?)",
+        "  column 'Region' has no role in the settings (did you mean Regoin?)",
         "  column 'revenue' has no role in the settings",
         "  column '' has no role in the settings",
     ]
@@ -86,7 +86,7 @@ def test_a_time_with_a_role_stays_a_feature(small):
     ("changes", "line"),
     [
         ({"group": "b", "time": "n"}, "`group` and `time` are both given: rows are split by one of them"),
-        ({"group": "N"}, "`group` names 'N', which is not a column (did you mean 'n'?)"),
+        ({"group": "N"}, "`group` names 'N', which is not a column (did you mean n?)"),
         ({"partition": "y"}, "`partition` names 'y', which is the target"),
         ({"time": "c"}, "`time` names 'c', which is categorical: give it the role date, numeric or drop"),
     ],

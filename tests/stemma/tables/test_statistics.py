@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from purchase_intent.sources import SOURCES
-from stemma.tables import load, statistics
+from stemma.tables import load, profile, statistics
 from stemma.tables.profile import Block
 from stemma.tables.split import split
 
@@ -110,8 +110,8 @@ def test_the_file_is_the_same_every_time_and_holds_no_number_that_is_not_finite(
     for number in range(2):
         table = load.table(settings, SOURCES)
         table["BounceRates"] = np.nan
-        statistics.write(tmp_path / f"{number}", statistics.make(table, settings, split(table, settings), BLOCKS))
-        files.append((tmp_path / f"{number}").read_bytes())
+        profile.write(tmp_path / f"{number}", statistics.make(table, settings, split(table, settings), BLOCKS))
+        files.append((tmp_path / f"{number}/profile.json").read_bytes())
     assert files[0] == files[1]
     read = json.loads(files[0], parse_constant=pytest.fail)
     assert list(read) == sorted(read)
@@ -120,8 +120,8 @@ def test_the_file_is_the_same_every_time_and_holds_no_number_that_is_not_finite(
 
 
 def test_numbers_that_are_not_finite_are_written_as_null(tmp_path):
-    statistics.write(tmp_path / "p.json", {"a": [float("nan"), 1.5], "b": {"c": float("inf")}})
-    assert json.loads((tmp_path / "p.json").read_text()) == {"a": [None, 1.5], "b": {"c": None}}
+    profile.write(tmp_path, {"a": [float("nan"), 1.5], "b": {"c": float("inf")}})
+    assert json.loads((tmp_path / "profile.json").read_text()) == {"a": [None, 1.5], "b": {"c": None}}
 
 
 def test_content_depends_on_every_name_type_value_and_the_order_of_rows():

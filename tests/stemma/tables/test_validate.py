@@ -114,10 +114,10 @@ def test_a_binary_task_has_two_classes(problems):
 
 def test_the_positive_class_occurs(problems):
     assert problems(table(), positive="P") == [
-        "`positive` is 'P' (did you mean 'p'?), but the target has 2 classes ('p', 'q')"
+        "`positive` is 'P' (did you mean p?), but the target has 2 classes ('p', 'q')"
     ]
     assert problems(table(y=pd.Categorical(["TRUE", "FALSE"] * 20)), positive="True") == [
-        "`positive` is 'True' (did you mean 'TRUE'?), but the target has 2 classes ('FALSE', 'TRUE')"
+        "`positive` is 'True' (did you mean TRUE?), but the target has 2 classes ('FALSE', 'TRUE')"
     ]
 
 

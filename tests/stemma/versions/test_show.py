@@ -191,7 +191,7 @@ def test_the_command_speaks_json_and_markdown(three_versions: World, run: Run) -
     content = json.loads(out)
     assert code == 0 and content["structure"]["parameters"] == 97 and content["data"]["rows"] == 500
     code, out, _ = run(three_versions, "show", "main", "--md")
-    assert code == 0 and "## Structure" in out and "| hidden_1     | linear  |" in out
+    assert code == 0 and "## Structure" in out and "| hidden_1 | linear |" in out
 
 
 def test_errors_usage_and_help(three_versions: World, run: Run) -> None:

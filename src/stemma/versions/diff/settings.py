@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stemma.conf.difference import MISSING, compare
-from stemma.versions.figures import told
+from stemma.evaluation.results import told
 from stemma.versions.log import flat
 
 

@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemma import layout, parquet
 from stemma.errors import VersionError
-from stemma.repo.repository import PREPARED, Version
+from stemma.repo.repository import Version
 from stemma.text import in_one_line
-from stemma.versions import parquet
 from stemma.versions.diff.data import Rows, counted
-
-SPLITS = ("train", "validation", "test")
 
 
 def count_rows(before: Version, after: Version) -> Rows:
@@ -44,8 +42,8 @@ def _hashes(version: Version, columns: Sequence[str]) -> NDArray[np.uint64]:
     from pyarrow import ArrowException
 
     hashes = []
-    for split in SPLITS:
-        path = f"{PREPARED}/{split}.parquet"
+    for split in layout.SPLITS:
+        path = layout.rows(split).as_posix()
         try:
             table = parquet.read(io.BytesIO(version.bytes(path)), columns)
             frame = table.select([name for name in columns if name in table.column_names]).to_pandas(use_threads=False)

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from stemma import layout
+from stemma.repo.repository import PACKAGE
 from stemma.versions.doctor.finding import Finding, Severity, Skipped
 
 if TYPE_CHECKING:
@@ -13,8 +15,7 @@ if TYPE_CHECKING:
 LARGE_RMS, HUGE_RMS = 30.0, 1000.0  # initial weights lie below 1, as do those of networks that train well
 UNMOVED = 1e-6  # relative change of a layer; a single step of Adam at a rate of 0.0001 changes more
 ROWS = 2000  # of validation, enough to see whether a unit is ever active
-GRAPH = "models/package/model.zip"
-VALIDATION = "data/prepared/validation.parquet"
+VALIDATION = layout.rows("validation").as_posix()
 
 
 def weights_are_finite(version: "Version") -> Iterator[Finding]:
@@ -85,11 +86,10 @@ def _dead_units(version: "Version") -> Iterator[tuple[str, int, int, int]]:
     import numpy as np
     import onnx
 
-    from stemma import runtime
-    from stemma.versions import parquet
+    from stemma import parquet, runtime
     from stemma.versions.predictions import bundle_of
 
-    for path in (GRAPH, VALIDATION):
+    for path in (PACKAGE, VALIDATION):
         if not version.has(path):
             raise Skipped(f"{path} is not in the version")
     bundle = bundle_of(version)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from stemma.repo.repository import CURVES
 from stemma.versions.doctor.finding import Finding, Skipped
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ GAP = 1.5  # validation loss over training loss
 PERFECT, ENOUGH_ROWS = 0.9995, 200
 RARE = 0.1  # share of the smallest class
 MISCALIBRATED = 0.05  # expected calibration error
-CURVE = "reports/training/plots/metrics/{}/loss.tsv"
+CURVE = f"{CURVES}/plots/metrics/{{}}/loss.tsv"
 
 
 def training_and_validation_agree(version: "Version") -> Iterator[Finding]:

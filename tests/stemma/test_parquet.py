@@ -8,12 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow.parquet import write_table
 
-from stemma.versions import parquet
+from stemma import parquet
 
 READ = """
 import sys
 import pandas, psutil
-from stemma.versions import parquet
+from stemma import parquet
 threads = psutil.Process().num_threads()
 parquet.read(sys.argv[1], ["a"]).column("a").to_numpy()
 assert psutil.Process().num_threads() == threads, "a thread that starts while the process ends aborts it"

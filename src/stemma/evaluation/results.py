@@ -1,4 +1,5 @@
-"""What a version's evaluation.json says of its figures; where it says nothing, as an older one, the table does.
+"""The files of figures: metrics.json, evaluation.json, decision.json. Where an older evaluation.json says nothing of a
+figure, the table of figures does.
 
     main       the figure that models are compared by
     test       name -> value, low, high, better, unit
@@ -7,7 +8,33 @@ The table is imported only then: it needs NumPy, which a log has no use for.
 """
 
 from collections.abc import Container, Mapping
+from pathlib import Path
 from typing import Any
+
+from stemma.files import write_json
+
+FORMAT = 1  # of evaluation.json
+
+
+def write(folder: Path, told: Mapping[str, Any]) -> None:
+    """evaluation.json; of it decision.json, and metrics.json, which leaves out what is not defined."""
+    write_json(folder / "metrics.json", _flat(told))
+    write_json(folder / "evaluation.json", told)
+    write_json(folder / "decision.json", told["decision"])
+
+
+def _flat(told: Mapping[str, Any]) -> dict[str, Any]:
+    found = {"validation": told["validation"], "test": {name: each["value"] for name, each in told["test"].items()}}
+    flat: dict[str, Any] = {
+        split: {name: value for name, value in figures.items() if value is not None} for split, figures in found.items()
+    }
+    for split, best in (told["best_possible"] or {}).items():
+        flat[split]["bayes_roc_auc"] = best
+    if told["positive"] is not None:
+        flat["threshold"] = told["decision"]["threshold"]
+    if "classes" in told:
+        flat["temperature"] = told["decision"]["temperature"]
+    return flat
 
 
 def told(tree: Any, *keys: str) -> Any:

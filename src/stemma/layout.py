@@ -1,0 +1,32 @@
+"""Where each artefact lies, from the project's folder; `stemma.repo` knows them by these names in Git and dvc.lock."""
+
+from pathlib import Path
+
+SPLITS = ("train", "validation", "test")
+
+RAW = Path("data/raw")
+PREPARED = Path("data/prepared")
+PROFILE = PREPARED / "profile.json"
+
+WEIGHTS = Path("models/weights")
+INDEX = WEIGHTS / "index.json"
+CHECKPOINT = Path("models/checkpoint/last.safetensors")  # the last finished epoch of a fit
+FOLDS = Path("models/checkpoint/folds")
+EXPORT = Path("models/export")
+PACKAGE = Path("models/package/model.zip")
+
+REPORTS = Path("reports")
+CURVES = REPORTS / "training"
+TRAINING = REPORTS / "training.json"
+METRICS = REPORTS / "metrics.json"
+EVALUATION = REPORTS / "evaluation.json"
+DECISION = REPORTS / "decision.json"
+PREDICTIONS = REPORTS / "predictions.parquet"
+PLOTS = REPORTS / "plots"
+PAGE = REPORTS / "report.html"  # and report.md
+SETTINGS = REPORTS / "settings"
+
+
+def rows(split: str) -> Path:
+    """Those of train, validation or test."""
+    return PREPARED / f"{split}.parquet"

@@ -1,0 +1,67 @@
+"""Every picture: SVG in one style, the same bytes for the same figures, drawn once.
+
+A file of its own is a light picture. In a page, `document` turns each of COLOURS into a CSS variable, so that it suits
+light and dark pages.
+"""
+
+import io
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = {"ink": "#1f2328", "muted": "#6e7781", "grid": "#d8dee4", "paper": "#ffffff", "model": "#1f6feb",
+           "second": "#bc4c00", "third": "#1a7f37", "fourth": "#8250df"}  # fmt: skip
+STYLE = {
+    "svg.hashsalt": "stemma",  # what names inside the file are drawn from
+    "svg.fonttype": "none",  # text stays text: a tenth of the bytes
+    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: of one width everywhere
+    "font.size": 9.0,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    "figure.facecolor": COLOURS["paper"], "axes.facecolor": COLOURS["paper"], "text.color": COLOURS["ink"],
+    "axes.labelcolor": COLOURS["ink"], "axes.edgecolor": COLOURS["muted"], "xtick.color": COLOURS["muted"],
+    "ytick.color": COLOURS["muted"], "axes.grid": True, "axes.axisbelow": True, "grid.color": COLOURS["grid"],
+    "grid.linewidth": 0.7, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
+    "legend.fontsize": 8.0, "lines.linewidth": 1.8,
+}  # fmt: skip
+Paint = Callable[["Axes"], None]
+
+
+class Margins(NamedTuple):
+    """Inches around the axes, for their labels: matplotlib finds them itself by drawing every picture twice."""
+
+    left: float = 0.75
+    right: float = 0.2
+    bottom: float = 0.55
+    top: float = 0.2
+
+
+MARGINS = Margins()
+
+
+def draw(*paints: Paint, size: tuple[float, float] = (4.2, 3.6), margins: Margins = MARGINS, across: int = 1) -> str:
+    """One picture, or several side by side, as SVG without a date.
+
+    Args:
+        size: of each, in inches, with its margins.
+        across: how many stand in a row.
+    """
+    import matplotlib.style
+    from matplotlib.figure import Figure
+
+    width, height = size[0] * min(across, len(paints)), size[1] * -(-len(paints) // across)
+    inner = (size[0] - margins.left - margins.right, size[1] - margins.bottom - margins.top)
+    made = io.StringIO()
+    with (
+        matplotlib.style.context(["default", STYLE]),  # whatever a person's own matplotlibrc says
+        warnings.catch_warnings(action="ignore", category=UserWarning),  # letters that the font lacks
+    ):
+        figure = Figure((width, height))
+        for place, paint in enumerate(paints):
+            row, column = divmod(place, across)
+            x, y = column * size[0] + margins.left, height - (row + 1) * size[1] + margins.bottom
+            paint(figure.add_axes((x / width, y / height, inner[0] / width, inner[1] / height)))
+        figure.savefig(made, format="svg", metadata={"Date": None, "Creator": None})
+    return made.getvalue()

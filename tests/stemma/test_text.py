@@ -1,0 +1,58 @@
+"""Texts for people: the nearest name, figures, and Markdown of strangers' texts."""
+
+import pytest
+
+from stemma import text
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "hint"),
+    [
+        ("roc_acu", ["rmse", "roc_auc"], " (did you mean roc_auc?)"),
+        ("n", ["name", "N"], " (did you mean N?)"),  # the same in other letters comes before what is alike
+        ("total pric", ["total price"], " (did you mean 'total price'?)"),
+        ("wide", ["wid\x1b[2Je"], r" (did you mean 'wid\x1b[2Je'?)"),
+        (7, ["x"], ""),
+        ("x", [], ""),
+    ],
+)
+def test_a_hint_names_the_nearest_and_quotes_what_is_not_plain(name: object, names: list[str], hint: str) -> None:
+    assert text.nearest(name, names) == hint
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "-"), (0.5, "0.5000"), (-12.34, "-12.3"), (1234.5, "1,234.5"), (1e7, "1e+07")]
+)
+def test_a_figure_has_four_digits_behind_the_point_or_in_all(value: float | None, shown: str) -> None:
+    assert text.figure(value) == shown
+
+
+def test_counts_and_lists_end_as_a_person_writes_them() -> None:
+    assert [text.counted(n, "row") for n in (0, 1, 1200)] == ["0 rows", "1 row", "1,200 rows"]
+    assert text.counted(2, "class", "classes") == "2 classes"
+    assert text.few(["a", "b", "c", "d"]) == "a, b, c and 1 more" and text.few(["a"]) == "a"
+
+
+def test_a_text_of_several_lines_and_with_letters_of_control_is_cut_to_one_line() -> None:
+    assert (
+        text.flat("a\n\tb\x1b[31m") == "a b [31m"
+        and text.short("abcdef", 4) == "abc…"
+        and text.short("abc", 3) == "abc"
+    )
+
+
+@pytest.mark.parametrize("evil", ["*a*", "`a`", "[a](b)", "<b>", "a|b", "# a", "~~a~~", "a\nb", "\\"])
+def test_nothing_of_a_text_is_markup_or_leaves_its_cell(evil: str) -> None:
+    shown = text.escaped(evil)
+    assert "\n" not in shown and all(f"\\{letter}" in shown for letter in "*`[<|#~" if letter in evil)
+    assert text.code(evil).count("`") == 2 and "\n" not in text.code(evil)
+    head, _, row = text.table(["a", "b"], [[text.escaped(evil), text.code(evil)]])
+    assert head == "| a | b |" and row.replace("\\|", "").count("|") == 3
+
+
+def test_a_table_has_words_to_the_left_and_figures_to_the_right() -> None:
+    assert text.table(["a", "b", "c"], [["1", "2", "3"]], left=(0, 2)) == [
+        "| a | b | c |",
+        "| --- | ---: | --- |",
+        "| 1 | 2 | 3 |",
+    ]
