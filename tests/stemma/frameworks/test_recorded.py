@@ -136,6 +136,19 @@ def test_a_step_that_cannot_be_recorded_exactly_is_ordinary_as_if_it_had_not_bee
         state(make(), "binary", "recorded")
 
 
+@pytest.mark.parametrize("changes", [{"fused": None}, {"fused": True, "amsgrad": True}])
+def test_an_optimizer_that_is_not_the_toolkits_takes_its_own_steps(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(network: Any, settings: Any, fused: bool) -> Any:
+        return torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, **changes)
+
+    monkeypatch.setattr("stemma.frameworks.torch.session._optimizer", other)
+    problem = PROBLEMS["binary"]
+    states = [state(mlp("torch", problem), "binary", stepper) for stepper in ("recorded", "ordinary")]
+    assert states[0] == states[1]
+
+
 def test_with_an_untried_pytorch_steps_are_ordinary_and_recorded_ones_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorded, "TRIED", ("1.0",))
     problem = PROBLEMS["binary"]
