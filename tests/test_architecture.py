@@ -26,7 +26,7 @@ SOURCES_OF_TABLES = ("simulated", "bundled")  # the one in use is named by data.
 
 # The toolkit's rooms from the ground up: a room imports from those of its own line and of the lines above it.
 ROOMS = (
-    {"errors", "files", "layout", "names", "parquet", "runtime", "semver", "signature", "text"},
+    {"errors", "files", "layout", "names", "parquet", "runtime", "semver", "signature", "text", "values"},
     {"settings", "conf"},
     {"task"},
     {"metrics"},

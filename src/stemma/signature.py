@@ -1,32 +1,20 @@
 """What a packaged network takes and gives: signature.json, and columns of values as the arrays that the graph takes.
 
-number     float32; NaN is missing
-boolean    float32 1 or 0, from true/false, yes/no, t/f, y/n, 1/0 in any case; NaN is missing
-date       float64 seconds since 1970, from ISO 8601 text such as 2024-12-31 or 2024-12-31T23:59:59, or from a number
-           of such seconds; a text with an offset is taken to UTC, one without counts as it stands; NaN is missing
-string     text; "" is missing
-
-Spaces around a text never count.
+What values a column may have, `stemma.values` says.
 """
 
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemma.errors import BundleError
+from stemma.values import CONVERTERS, MISSING, WANTED
 
 FORMAT = 1
-EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-MISSING = ("", "NA", "NaN", "nan", "null", "NULL", "None", "?")
-TRUTH = dict.fromkeys(("true", "yes", "t", "y", "1", "1.0"), 1.0) | dict.fromkeys(
-    ("false", "no", "f", "n", "0", "0.0"), 0.0
-)
 
 
 @dataclass(frozen=True)
@@ -166,77 +154,6 @@ def _faults(signature: Signature) -> list[str]:
         "only a binary task has a positive class": task == "binary" or (signature.positive, threshold) == (None, None),
     }
     return [fault for fault, holds in rules.items() if not holds]
-
-
-def _number(value: Any, missing: tuple[str, ...]) -> float:
-    if value is None:
-        return math.nan
-    if isinstance(value, str):
-        text = value.strip()
-        if text in missing:
-            return math.nan
-        if "_" in text or not text.isascii():  # float() takes 1_000 and digits of other scripts
-            raise ValueError
-        return float(text)
-    if isinstance(value, (bool, int, float, np.number, np.bool_)):
-        return float(value)
-    raise TypeError
-
-
-def _flag(value: Any, missing: tuple[str, ...]) -> float:
-    if isinstance(value, str) and value.strip().lower() in TRUTH:
-        return TRUTH[value.strip().lower()]
-    number = _number(value, missing)
-    if number not in (0.0, 1.0) and not math.isnan(number):
-        raise ValueError
-    return number
-
-
-def _date(value: Any, missing: tuple[str, ...]) -> float:
-    """Seconds since 1970."""
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError
-    if not isinstance(value, str):
-        return _number(value, missing)
-    text = value.strip()
-    if text in missing:
-        return math.nan
-    moment = datetime.fromisoformat(text.replace("/", "-"))
-    # Whole microseconds by one division, as a table's dates are turned into seconds.
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - EPOCH) // MICROSECOND / 1_000_000
-
-
-def _text(value: Any, missing: tuple[str, ...]) -> str:
-    """Text without the spaces around it; a number as a table writes it, so that 2 and 2.0 are "2"."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, str):
-        value.encode()  # half a surrogate pair is no text
-        text = value.strip()
-        return "" if text in missing else text
-    if value is None or value != value:
-        return ""
-    if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, (int, float)):
-        return str(value)
-    raise TypeError
-
-
-CONVERTERS: dict[str, Callable[[Any, tuple[str, ...]], Any]] = {
-    "number": _number,
-    "boolean": _flag,
-    "date": _date,
-    "string": _text,
-}
-WANTED = {
-    "number": "a finite number",
-    "boolean": "true or false",
-    "date": "a date such as 2024-12-31 or 2024-12-31T23:59:59",
-    "string": "a text",
-}
 
 
 def wrong(column: Input, row: int, value: Any) -> BundleError:

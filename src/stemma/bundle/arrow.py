@@ -1,6 +1,6 @@
-"""Arrow's columns as the arrays that a graph takes: the rules of stemma.signature, a column at a time.
+"""Arrow's columns as the arrays that a graph takes: the rules of stemma.values, a column at a time.
 
-Texts are converted once for each value that occurs, by the very functions of stemma.signature; numbers, truth values
+Texts are converted once for each value that occurs, by the very functions of stemma.values; numbers, truth values
 and times without a loop.
 """
 
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pyarrow import compute
 
 from stemma.errors import BundleError
-from stemma.signature import WANTED, Input, Signature, wrong
+from stemma.signature import Input, Signature, wrong
+from stemma.values import WANTED
 
 SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 

@@ -8,9 +8,11 @@ import hashlib
 from pathlib import Path
 
 import stemma.bundle.pyfunc
-from stemma import errors, runtime, signature
+from stemma import errors, runtime, signature, values
 
-MODULES = {"errors": errors, "runtime": runtime, "signature": signature, "__init__": stemma.bundle.pyfunc}
+MODULES = {
+    "errors": errors, "runtime": runtime, "signature": signature, "values": values, "__init__": stemma.bundle.pyfunc,
+}  # fmt: skip
 MODEL = """\
 flavors:
   python_function:

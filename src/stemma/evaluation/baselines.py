@@ -21,6 +21,7 @@ from stemma.tables.arrays import Arrays
 from stemma.tables.profile import Profile
 from stemma.task import Task
 from stemma.training.base import Problem
+from stemma.values import seconds
 
 Array = NDArray[Any]
 Predict = Callable[[Arrays], Array]
@@ -144,8 +145,7 @@ def _columns(about: Profile, frame: pd.DataFrame, levels: dict[str, list[str]]) 
         if role == "categorical":
             made[:, place] = _codes(column, levels[name])
         elif role == "date":
-            moments = column.to_numpy("datetime64[us]")
-            made[:, place] = np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / 1e6)
+            made[:, place] = seconds(column.to_numpy("datetime64[us]"))
         else:
             made[:, place] = column.to_numpy(np.float64, na_value=np.nan)
     return made

@@ -13,6 +13,7 @@ from stemma.layout import SPLITS
 from stemma.report import pictures
 from stemma.report.pictures import Margins, draw
 from stemma.tables.columns import features, splitting
+from stemma.tables.drift import drift
 from stemma.tables.hints import Hint
 from stemma.tables.settings import Table
 from stemma.tables.statistics import numbers, span
@@ -28,7 +29,6 @@ MOST_LINES = 200  # columns or hints with a line of their own
 MOST_ROWS = 100_000  # of a split that drift and pictures are made from
 LEVELS = 8  # bars of a column of texts
 BINS = 24  # of a histogram, at most
-DRIFT_BINS = 10  # each with as many training rows
 COLOURS = {name: pictures.COLOURS[of] for name, of in (("train", "model"), ("validation", "third"), ("test", "second"))}
 BY = {
     "group": "rows of one group stay together",
@@ -57,7 +57,8 @@ def write(
         hints: as `hints.find` gives them.
     """
     splits = {name: rows[:: -(-len(rows) // MOST_ROWS)] for name, rows in splits.items()}
-    drifts = {name: drift(frame[name], splits) for name, _ in features(frame.columns, settings)}
+    train, test = (frame.iloc[splits[name]] for name in ("train", "test"))
+    drifts = {name: drift(train[name], test[name])[0] for name, _ in features(frame.columns, settings)}
     most = sorted(drifts, key=lambda name: -drifts[name])[:MOST_PICTURES]
     drawn = {name: frame[name] for name in drifts if name in most}
     with swapped_folder(folder / FOLDER) as into:
@@ -65,29 +66,6 @@ def write(
         write_text(into / "columns.svg", _columns(drawn, about, splits))
     text = "\n".join(_page(frame, settings, about, hints, drifts, len(drawn)))
     write_text(folder / PAGE, text + "\n")
-
-
-def drift(values: pd.Series, splits: dict[str, np.ndarray]) -> float:
-    """Population stability index between the training and the test rows; below 0.1 stable, from 0.25 large.
-
-    PSI = sum (q - p) ln(q / p) over bins with the shares p of training and q of test (N. Siddiqi, Credit Risk
-    Scorecards, 2006): tenths of the training rows, or the texts; no value is a bin too. Half a row is added to
-    each bin, so that none is empty. By chance alone it is about (bins - 1) (1 / training rows + 1 / test rows).
-    """
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        bins, width = values.cat.codes.to_numpy(), len(values.cat.categories)
-        counts = [np.bincount(bins[splits[name]], minlength=width) for name in ("train", "test")]
-    else:
-        train, test = (numbers(values.iloc[splits[name]]) for name in ("train", "test"))
-        present = train[~np.isnan(train)]
-        inner = np.linspace(0, 1, DRIFT_BINS + 1)[1:-1]
-        edges = np.unique(np.quantile(present, inner)) if len(present) else np.array([])
-        # NaN sorts last: a bin of its own.
-        bins = [np.where(np.isnan(part), len(edges) + 1, np.searchsorted(edges, part)) for part in (train, test)]
-        counts = [np.bincount(part, minlength=len(edges) + 2) for part in bins]
-    used = (counts[0] + counts[1]) > 0
-    p, q = ((count[used] + 0.5) / (count[used] + 0.5).sum() for count in counts)
-    return float(np.sum((q - p) * np.log(q / p)))
 
 
 def _page(

@@ -22,11 +22,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stemma.settings import Entry
-from stemma.signature import TRUTH  # what a served network takes for true and false
 from stemma.tables import files
 from stemma.tables.columns import refuse, role_of, roles, splitting
 from stemma.tables.settings import FileTable, Table
 from stemma.tables.texts import INSTANT, instants, numbers, trimmed
+from stemma.values import TRUTH  # what a served network takes for true and false
 
 
 class WrongValue(Exception):

@@ -12,12 +12,12 @@ import pandas as pd
 from stemma.tables.columns import features, role_of, splitting
 from stemma.tables.profile import FORMAT, Block
 from stemma.tables.settings import FileTable, Table
+from stemma.values import seconds
 
 QUANTILES = (5, 25, 50, 75, 95)
 BINS = 10
 MOST_VALUES = 50  # of a categorical column that are counted by name
 SKETCH = 512  # row hashes kept
-SECOND = 1_000_000  # microseconds
 
 
 def make(
@@ -168,8 +168,7 @@ def numbers(values: pd.Series) -> np.ndarray:
     """A canonical column that is no category, as float64; a date in seconds since 1970 (UTC); NaN for no value."""
     if values.dtype.kind != "M":
         return np.asarray(values.to_numpy(np.float64))
-    moments = values.to_numpy("datetime64[us]")
-    return np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / SECOND)
+    return seconds(values.to_numpy("datetime64[us]"))
 
 
 def _column(values: pd.Series, role: str | None) -> dict[str, Any]:

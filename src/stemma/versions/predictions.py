@@ -158,7 +158,7 @@ def computed(bundle: "Bundle", columns: Mapping[str, Sequence[Any]], where: str)
 
 def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:
     """Class numbers, or values, of the target's column."""
-    from stemma.signature import CONVERTERS
+    from stemma.values import CONVERTERS
 
     target, place = signature.target, {name: number for number, name in enumerate(signature.classes)}
     convert = CONVERTERS["string" if place else "number"]

@@ -146,17 +146,6 @@ def test_a_picture_is_laid_out_once(written, monkeypatch):
     assert len(drawn) == 2
 
 
-def test_drift_is_none_where_shares_agree_and_large_where_they_do_not():
-    parts = {"train": np.arange(0, 1000), "test": np.arange(1000, 2000)}
-    draw = np.random.default_rng(0)
-    same = pd.Series(draw.standard_normal(2000))
-    assert report.drift(same, parts) < 0.05
-    assert report.drift(same + np.repeat([0, 1], 1000), parts) > 0.5
-    assert report.drift(same.where(np.arange(2000) < 1500), parts) > 0.5
-    texts = pd.Series(pd.Categorical(["a"] * 900 + ["b"] * 100 + ["a"] * 100 + ["b"] * 900))
-    assert report.drift(texts, parts) == pytest.approx(2 * 0.8 * np.log(9), rel=0.01)
-
-
 def test_of_many_columns_the_page_draws_and_tells_a_part(written, tmp_path):
     draw = np.random.default_rng(0)
     many = pd.DataFrame({f"c{place}": draw.standard_normal(ROWS) for place in range(report.MOST_LINES + 5)})

@@ -15,7 +15,7 @@ from stemma.cli import app
 from stemma.cli.doctor import report
 from stemma.errors import VersionError
 from stemma.repo.repository import Repository
-from stemma.versions.doctor import CHECKS, Diagnosis, doctor, examine, rows
+from stemma.versions.doctor import CHECKS, Diagnosis, doctor, examine
 from stemma.weights import Layer
 from version_worlds import METRICS, PARAMS, TRAINING, Parts, World, new, parts, table
 
@@ -301,9 +301,3 @@ def test_the_remedy_for_a_remote_pushes_what_lacks(name: str, clinic: World, sou
     (one,) = [each for each in doctor(world.folder, name).findings if each.check == "remote"]
     wanted = {"workspace": "run `dvc push`", "an-experiment": "run `dvc exp push GIT_REMOTE an-experiment`"}
     assert one.remedy == wanted[name]
-
-
-def test_psi_of_equal_splits_is_that_of_chance() -> None:
-    frame = table(5000)
-    value, bins = rows._psi(frame["price"][:2500], frame["price"][2500:])
-    assert value < rows.NOISE * (bins - 1) * 2 / 2500

@@ -28,13 +28,13 @@ from stemma.tables.encode import categorical, dates, numeric
 from stemma.tables.encode.graph import Graph
 from stemma.tables.profile import Block
 from stemma.tables.settings import PrepareSettings, Role
+from stemma.values import seconds
 
 FILE = "encoder.onnx"
 OPSET = 18  # of ONNX; the export stage converts where its settings ask for another
 OUTPUT = "encoded"
 KINDS = ("numeric", "binary", "code")  # of blocks, in their order in an encoded row
 CHUNK = 16_384  # rows encoded at once
-SECOND = 1_000_000  # microseconds
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,7 @@ def _numbers(column: pd.Series) -> np.ndarray:
 
 
 def _seconds(column: pd.Series) -> np.ndarray:
-    """float64 seconds since 1970, NaN where there is no date."""
-    moments = column.to_numpy("datetime64[us]")
-    return np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / SECOND)
+    return seconds(column.to_numpy("datetime64[us]"))
 
 
 def _texts(column: pd.Series) -> np.ndarray:

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from stemma import layout
-from stemma.versions.diff import drift
+from stemma.versions.diff.drift import LARGE
 from stemma.versions.doctor.finding import Finding, Severity, Skipped
 
 if TYPE_CHECKING:
     from stemma.repo.repository import Version
 
-BINS = 10
 NOISE = 5  # times the PSI that equal distributions have on average in samples of this size
 SHOWN = 5
 
@@ -33,11 +32,13 @@ def test_rows_are_new(version: "Version") -> Iterator[Finding]:
 
 def splits_are_alike(version: "Version") -> Iterator[Finding]:
     """Population stability index of every column between train and test, beyond what chance gives."""
+    from stemma.tables.drift import drift
+
     train, test = _frame(version, "train"), _frame(version, "test")
     for name in train:
-        value, bins = _psi(train[name], test[name])
+        value, bins = drift(train[name], test[name])
         chance = (bins - 1) * (1 / len(train) + 1 / len(test))
-        if value >= drift.LARGE and value > NOISE * chance:
+        if value >= LARGE and value > NOISE * chance:
             yield Finding(
                 "warning", "split-drift", f"column {name} is distributed otherwise in test than in train",
                 f"PSI {value:.2f}", "see whether the split by data.time or data.group is meant; collect newer rows",
@@ -56,22 +57,3 @@ def _frame(version: "Version", split: str) -> Any:
     # One type for texts, whatever the categories of the split are.
     texts = frame.select_dtypes(["category", "str", "object"]).columns
     return frame.astype(dict.fromkeys(texts, "str"))
-
-
-def _psi(train: Any, test: Any) -> tuple[float, int]:
-    """The index and the number of bins: values, or tenths of train; missing is a bin."""
-    import numpy as np
-    import pandas as pd
-
-    if train.dtype == "str":
-        common = list(train.value_counts().head(4 * BINS).index)
-        place = {value: number for number, value in enumerate(common)}
-        codes = [part.map(place).fillna(len(common)).to_numpy(np.int64) for part in (train, test)]
-    else:
-        numbers = [pd.to_numeric(part).astype("float64").to_numpy() for part in (train, test)]
-        present = numbers[0][~np.isnan(numbers[0])]
-        cuts = np.unique(np.quantile(present, np.arange(1, BINS) / BINS)) if len(present) else np.empty(0)
-        codes = [np.where(np.isnan(part), len(cuts) + 1, np.searchsorted(cuts, part)) for part in numbers]
-    bins = int(max(part.max(initial=0) for part in codes)) + 1
-    shares = [np.bincount(part, minlength=bins) / max(len(part), 1) for part in codes]
-    return drift.psi(*shares), bins
