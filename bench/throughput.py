@@ -14,8 +14,9 @@ import numpy as np
 
 from purchase_intent.networks import NETWORKS
 from purchase_intent.networks.settings import MlpSettings
+from stemma import task
 from stemma.training import networks
-from stemma.training.base import Problem, Rows
+from stemma.training.base import Draw, Problem, Rows
 from stemma.training.settings import TrainSettings
 
 COLUMNS, HIDDEN, DROPOUT, RATE = 30, (64, 32), 0.1, 0.001
@@ -29,16 +30,16 @@ def ours(framework: str, batch: int, rows: Rows) -> Callable[[], float]:
     settings = TrainSettings(
         epochs=1, batch_size=batch, optimizer="adam", learning_rate=RATE, schedule="constant", weight_decay=0.0,
         clip_norm=None, class_weight="none", patience=None, device="cpu", precision="float32", threads=1, seed=0,
-        init_from=None, freeze=(), resume=False,
+        init_from=None, freeze=(), stepper="auto", resume=False,
     )  # fmt: skip
     chosen = MlpSettings(name=name, framework=folder, hidden=HIDDEN, activation="relu", dropout=DROPOUT)
-    model = networks.create(NETWORKS, chosen, Problem("binary", COLUMNS, ("no", "yes")))
-    model.start(rows, None, settings)
+    network = networks.create(NETWORKS, chosen, Problem(task.of("binary", ("no", "yes")), COLUMNS))
+    session = network.session(rows, None, settings, {})
     draw = np.random.default_rng(0)
-    model.run_epoch(draw.permutation(len(rows.x))[: 4 * batch], RATE, 0)  # the first call builds graphs
+    session.run_epoch(Draw(draw.permutation(len(rows.x))[: 16 * batch], RATE, 0))  # the first call builds graphs
 
     def epoch() -> None:
-        model.run_epoch(draw.permutation(len(rows.x))[: ROWS[batch]], RATE, 1)
+        session.run_epoch(Draw(draw.permutation(len(rows.x))[: ROWS[batch]], RATE, 1))
 
     return lambda: rate(ROWS[batch], epoch)
 

@@ -29,7 +29,7 @@ LIKEWISE = (
     "weights start from the same distribution, not\nfrom the same numbers.\n\n"
 )
 KERAS_WAY = (
-    "(see `networks/torch/tabular.py`). In TensorFlow it is the same with `KerasModel`, in `networks/tensorflow/`; "
+    "(see `networks/torch/tabular.py`). In TensorFlow it is the same with `KerasNetwork`, in `networks/tensorflow/`; "
     "a layer class of your\nown is registered"
 )
 TABM = """TabM-mini with piecewise-linear embeddings: Gorishniy, Kotelnikov and Babenko, TabM: Advancing Tabular Deep Learning
@@ -38,20 +38,20 @@ the first layer and their own output layer; each is trained by its own loss, and
 """  # noqa: E501
 KERAS_CODE = """import keras
 from keras import layers
-from stemma.frameworks.tensorflow.network import KerasModel
+from stemma.frameworks.tensorflow.network import KerasNetwork
 
 
-class Mine(KerasModel):
+class Mine(KerasNetwork):
     def build(self) -> keras.Model:
         encoded = keras.Input((self.problem.inputs,), name="encoded")
         hidden = layers.Dense(32, activation="silu", name="hidden")(encoded)
         return keras.Model(encoded, layers.Dense(self.problem.outputs, name="output")(hidden), name="network")
 """
 TORCH_CODE = """from torch import nn
-from stemma.frameworks.torch.network import TorchModel
+from stemma.frameworks.torch.network import TorchNetwork
 
 
-class Mine(TorchModel):
+class Mine(TorchNetwork):
     def build(self) -> nn.Module:
         return nn.Sequential(nn.Linear(self.problem.inputs, 32), nn.SiLU(), nn.Linear(32, self.problem.outputs))
 """
@@ -107,8 +107,8 @@ WITHOUT = {
         ("docs/models.md", KERAS_WAY,
          "(see `networks/tensorflow/tabular.py`). A layer class of your\nown is registered"),
         (INIT, ", in PyTorch (TensorFlow is the same in its folder):", ":"),
-        (INIT, "`torch/mine.py`: a class that inherits from `TorchModel` and has `build(self) -> nn.Module`, one score",
-         "`tensorflow/mine.py`: a class of `KerasModel` that has `build(self) -> keras.Model`, one score"),
+        (INIT, "`torch/mine.py`: a class of `TorchNetwork` that has `build(self) -> nn.Module`, one score",
+         "`tensorflow/mine.py`: a class of `KerasNetwork` that has `build(self) -> keras.Model`, one score"),
         (INIT, "networks.torch.mine:Mine", "networks.tensorflow.mine:Mine"),
         ("src/purchase_intent/networks/tensorflow/tabular.py", "The source and its figures are told in "
          "networks/torch/tabular.py; here is the same network in Keras.\n", TABM),

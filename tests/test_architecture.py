@@ -47,11 +47,6 @@ ROOMS = (
 # What is not so yet, and why: (file, the room above that it imports).
 UPWARD = {
     ("src/stemma/conf/composition.py", "repo"): "asks whether the repository's Hydra plugins are trusted",
-    ("src/stemma/frameworks/tensorflow/archive.py", "formats"): "what is served stands beside the table of formats",
-    ("src/stemma/frameworks/tensorflow/head.py", "formats"): "what is served stands beside the table of formats",
-    ("src/stemma/frameworks/tensorflow/lite.py", "formats"): "what is served stands beside the table of formats",
-    ("src/stemma/frameworks/tensorflow/saved.py", "formats"): "what is served stands beside the table of formats",
-    ("src/stemma/frameworks/torch/program.py", "formats"): "what is served stands beside the table of formats",
 }
 
 

@@ -2,7 +2,7 @@
 
 To add one of your own, in PyTorch (TensorFlow is the same in its folder):
 
-1. `torch/mine.py`: a class that inherits from `TorchModel` and has `build(self) -> nn.Module`, one score per output;
+1. `torch/mine.py`: a class of `TorchNetwork` that has `build(self) -> nn.Module`, one score per output;
 2. a line here: `"mine": Entry("purchase_intent.networks.torch.mine:Mine", MlpSettings)`;
 3. `conf/model/mine.yaml` with `name: mine`, `framework: torch` and its settings.
 

@@ -6,29 +6,30 @@ from stemma import layout
 from stemma.files import write_json
 from stemma.tables import arrays, profile
 from stemma.training import networks, origin, record
-from stemma.training.base import Model, Problem, Rows
+from stemma.training.base import Network, Problem, Rows
+from stemma.training.fit import run
 from stemma.training.watch import watched
 
 
 def main() -> None:
     settings = load()
     problem = Problem.of(profile.read(layout.PREPARED))
-    model = networks.create(NETWORKS, settings.model, problem, settings.train.threads)
+    network = networks.create(NETWORKS, settings.model, problem, settings.train.threads)
     train, validation = (arrays.read(layout.PREPARED, name) for name in ("train", "validation"))
     rows = Rows(train.x, train.y), Rows(validation.x, validation.y)
-    begin = start_of(model, settings.train.init_from)
+    begin = start_of(network, settings.train.init_from)
     with watched(layout.CURVES, settings.train, problem.task.score, layout.CHECKPOINT) as watch:
-        fit = model.fit(*rows, settings.train, layout.CHECKPOINT, watch, begin.tensors)
-    model.save(layout.WEIGHTS)
-    write_json(layout.TRAINING, record.make(model, fit, settings.train, begin, layout.WEIGHTS))
+        fit = run(network, *rows, settings.train, layout.CHECKPOINT, watch, begin.tensors)
+    network.save(layout.WEIGHTS)
+    write_json(layout.TRAINING, record.make(network, fit, settings.train, begin, layout.WEIGHTS))
     layout.CHECKPOINT.unlink()
 
 
-def start_of(model: Model, revision: str | None) -> origin.Origin:
+def start_of(network: Network, revision: str | None) -> origin.Origin:
     """The tensors of the version that `train.init_from` names, else none."""
     if revision is None:
         return origin.Origin()
     from stemma import versions
 
     other = versions.tensors(".", revision)
-    return origin.of(model, revision, other.commit, other.arrays)
+    return origin.of(network, revision, other.commit, other.arrays)

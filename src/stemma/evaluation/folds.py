@@ -19,7 +19,7 @@ from stemma.evaluation.settings import Settings
 from stemma.layout import SPLITS
 from stemma.settings import Entry
 from stemma.tables import arrays, encode, profile, split
-from stemma.training import networks
+from stemma.training import fit, networks
 from stemma.training.base import Problem, Rows
 
 Figures = dict[str, float]
@@ -102,7 +102,7 @@ def judge(settings: Settings, table: Mapping[str, Entry], prepared: Path, checkp
         task = replace(task, mean=float(train.y.mean()), deviation=float(train.y.std()))
     problem = Problem(task, encoder.width, fitted.blocks)
     model = networks.create(table, settings.model, problem, settings.train.threads)
-    model.fit(train, validation, settings.train.model_copy(update={"resume": False, "freeze": ()}), checkpoint)
+    fit.run(model, train, validation, settings.train.model_copy(update={"resume": False, "freeze": ()}), checkpoint)
     chosen = decision.decide(task, model.scores(validation.x), validation.y, settings.evaluate)
     predicted = chosen.predictions(task, model.scores(test.x))
     return metrics.figures(

@@ -47,7 +47,7 @@ def make(
         "main": task.main,
         "data": _data(settings.data, about),
         "model": settings.model.model_dump(mode="json"),
-        "train": settings.train.model_dump(mode="json", exclude={"resume"}),
+        "train": settings.train.deciding(),
         "evaluate": own.model_dump(mode="json"),
         "decision": asdict(chosen),
         "validation": metrics.figures(network.rows("validation", splits["validation"].y, own.bins)),

@@ -27,15 +27,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stemma.errors import ExportError, StemmaError
+from stemma.errors import ExportError
 from stemma.settings import Chosen, Entry
 from stemma.text import nearest
+from stemma.training.exported import ENCODED as ENCODED
 
 if TYPE_CHECKING:  # whoever loads settings, or runs a file in a process of its own, needs none of these
     from stemma.formats.settings import ExportSettings
-    from stemma.training.base import Floats, Model, Problem
+    from stemma.training.base import Floats, Network, Problem
 
-ENCODED = "encoded"
 ABOUT, ENCODER = "model.json", "encoder.onnx"  # beside a file that takes encoded rows
 
 
@@ -50,6 +50,7 @@ class Format:
         scores: whether it gives scores, not probabilities or predictions.
         kept: whether the same network gives the same bytes, so that DVC may keep it; else it is made on demand.
         code: whether the network's own class builds it again: `run` also takes its entry, as two texts.
+        run: what runs it ("module:function"), where that needs less than the module that writes it.
     """
 
     file: str
@@ -58,14 +59,15 @@ class Format:
     scores: bool = False
     kept: bool = True
     code: bool = False
+    run: str = ""
 
 
-GRAPH, TENSORS = "stemma.formats.graph", "stemma.formats.tensors"
+GRAPH, TENSORS, REPLAY = "stemma.formats.graph", "stemma.formats.tensors", "stemma.formats.replay"
 KERAS, TORCH = "stemma.frameworks.tensorflow", "stemma.frameworks.torch"
 FORMATS = {
     "onnx": Format("model.onnx", {"torch": GRAPH, "tensorflow": GRAPH}),
     "saved_model": Format("saved_model", {"torch": f"{KERAS}.saved", "tensorflow": f"{KERAS}.saved"}, kept=False),
-    "tflite": Format("model.tflite", {"tensorflow": f"{KERAS}.lite"}, encoded=True),
+    "tflite": Format("model.tflite", {"tensorflow": f"{KERAS}.lite"}, encoded=True, run=f"{REPLAY}:run_tflite"),
     "h5": Format("model.h5", {"tensorflow": f"{KERAS}.archive"}, encoded=True, scores=True, code=True),
     "keras": Format("model.keras", {"tensorflow": f"{KERAS}.archive"}, encoded=True, scores=True, code=True),
     "torch_export": Format("model.pt2", {"torch": f"{TORCH}.program"}, encoded=True),
@@ -89,7 +91,7 @@ class Served:
         x: encoded test rows (rows, inputs).
     """
 
-    model: "Model"
+    model: "Network"
     entry: Entry
     encoder: bytes
     features: tuple[tuple[str, str], ...]
@@ -202,10 +204,5 @@ def ways(name: str, framework: str) -> tuple[Callable[[Served, Path], None], Cal
         MissingExtra: a package that it needs is not installed.
     """
     module = importlib.import_module(FORMATS[name].modules[framework])
-    return module.write, module.run
-
-
-def unwritable(name: str, error: Exception) -> StemmaError:
-    """The one line for what a framework's exporter says in many."""
-    told = " ".join(str(error).split()) or type(error).__name__
-    return ExportError(f"{name} cannot be made of this network ({told:.300})")
+    home, _, run = FORMATS[name].run.rpartition(":")
+    return module.write, getattr(importlib.import_module(home), run) if run else module.run

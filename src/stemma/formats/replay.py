@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from stemma import runtime
 from stemma.errors import ExportError
+from stemma.training.exported import Arrays as Arrays
 
-Arrays = Mapping[str, NDArray[Any]]
 SOURCE = Path(__file__).resolve().parents[2]
 NUMBERS, TEXTS, RESULT = "numbers.npz", "texts.json", "result.npy"
 

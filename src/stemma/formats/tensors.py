@@ -15,7 +15,7 @@ from stemma.training.base import Floats, Problem
 
 def write(served: Served, file: Path) -> None:
     """The tensors by the names that the network gives them; no metadata, which would come in any order."""
-    file.write_bytes(save(served.model.network_weights()))
+    file.write_bytes(save(served.model.tensors()))
 
 
 def run(file: Path, arrays: Arrays, network: str, settings: str) -> Floats:
@@ -27,5 +27,6 @@ def run(file: Path, arrays: Arrays, network: str, settings: str) -> Floats:
     entry = Entry.of_words(network, settings)
     chosen = entry.settings.model_validate_json(json.dumps(about["model"]))
     model = entry.load()(chosen, problem)
-    model.set_network_weights(load_file(file))
-    return model.scores(arrays[ENCODED])
+    model.set_tensors(load_file(file))
+    scores: Floats = model.scores(arrays[ENCODED])
+    return scores

@@ -1,10 +1,11 @@
 """The fit of a network, told once for every framework. Read in this order:
 
 settings.py   the sections `model` and `train`
-base.py       the contract of every network
+base.py       the contracts of a network, which is kept, and of a session, which fits it
 networks.py   the network that settings name, out of a project's table
 inputs.py     what the numbers of an encoded row are, and how they are embedded
 fit.py        epochs, learning rate, early stopping, checkpoint
+exported.py   what a framework's export formats are made from
 origin.py     the tensors that a fit starts from
 watch.py      what a person sees of a fit
 record.py     how a network came to be, training.json

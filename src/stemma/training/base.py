@@ -1,12 +1,12 @@
-"""The contract of every network: build, fit, predict, save, load, NumPy in and out.
+"""The contracts of a network, which is kept, and of a session, which fits it; NumPy in and out.
 
-A framework's folder fills in the rest: how one epoch runs, what the state is, how the network becomes an ONNX graph.
-Networks give scores: one logit for two classes, one logit a class for more, the standardised value for a regression.
-The task turns scores into probabilities or values, the same in both frameworks and in the exported graph.
+A framework's folder fills them in. Networks give scores: one logit for two classes, one logit a class for more, the
+standardised value for a regression. The task turns scores into probabilities or values, the same in both frameworks
+and in the exported graph.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -57,6 +57,15 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """What an epoch does in this order, at this learning rate; `seed` is of the framework's own draws (dropout)."""
+
+    order: NDArray[np.int64]
+    rate: float
+    seed: int
+
+
+@dataclass(frozen=True)
 class Epoch:
     """What one epoch gave; `number` counts from 1."""
 
@@ -84,11 +93,12 @@ class Fit:
     moved: Mapping[str, float]
 
 
-class Model(ABC):
-    """One network. Subclasses in `torch/` and `tensorflow/` share these verbs."""
+class Network(ABC):
+    """One network: what is kept, judged and exported. Those of `torch/` and `tensorflow/` share these verbs."""
 
     framework: ClassVar[str]
-    device: Any  # where the network is, in the words of its framework
+    built: Any  # what `build` gave
+    device: Any  # where that is, in the words of its framework
 
     def __init__(self, settings: ModelSettings, problem: Problem, threads: int = 1) -> None:
         """A network not yet fitted. `threads` of the CPU: sums are cut by threads, so it is fixed, never guessed."""
@@ -102,33 +112,35 @@ class Model(ABC):
     def build(self) -> Any:
         """The network in its framework: encoded rows (rows, inputs) in, scores (rows, outputs) out."""
 
-    def fit(
-        self,
-        train: Rows,
-        validation: Rows,
-        settings: TrainSettings,
-        checkpoint: Path,
-        watch: Callable[[Epoch], None] = lambda epoch: None,
-        begin: Mapping[str, NDArray[Any]] | None = None,
-    ) -> Fit:
-        """Fit to `train`, judged on `validation` after every epoch.
+    @abstractmethod
+    def session(
+        self, train: Rows, row_weights: Floats | None, settings: TrainSettings, begin: Mapping[str, NDArray[Any]]
+    ) -> "Session":
+        """What fits it to these rows. The network is built anew for it, on the device that settings name.
 
         Args:
-            checkpoint: file that holds the last finished epoch, so that an interrupted fit can go on.
-            watch: called after every epoch, and for each earlier one when a fit is resumed.
+            row_weights: of the losses (rows,).
             begin: tensors to start from, by name; the others are drawn.
 
         Raises:
-            TrainingError: the loss is not finite or explodes, the device is not there, or the checkpoint is of
-                another fit.
+            TrainingError: the device is not there, or `train.freeze` names no tensor, or all.
         """
-        from stemma.training.fit import run
-
-        return run(self, train, validation, settings, checkpoint, watch, begin or {})
 
     def predict(self, x: Floats) -> Floats:
         """Probabilities (rows, classes), or values (rows, 1) for a regression."""
         return self.problem.task.predictions(self.scores(x))
+
+    @abstractmethod
+    def scores(self, x: Floats) -> Floats:
+        """Scores (rows, outputs) of encoded rows."""
+
+    @abstractmethod
+    def tensors(self) -> State:
+        """A copy of its weights and buffers, by name."""
+
+    @abstractmethod
+    def set_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+        """Take back what `tensors` gave."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -143,25 +155,19 @@ class Model(ABC):
         """
 
     @abstractmethod
-    def scores(self, x: Floats) -> Floats:
-        """Scores (rows, outputs) of encoded rows."""
-
-    @abstractmethod
     def onnx(self, opset: int) -> Any:
         """The network as an ONNX ModelProto: input `encoded` (rows, inputs), output `scores` (rows, outputs)."""
 
-    # What `fit.run` needs from a framework.
+
+class Session(ABC):
+    """What fits a network: its rows and an optimizer on the device, and what `fit.run` asks of them."""
 
     @abstractmethod
-    def start(self, train: Rows, row_weights: Floats | None, settings: TrainSettings) -> None:
-        """Put the rows, the network and a fresh optimizer on the device. `row_weights` (rows,) weigh the losses."""
+    def run_epoch(self, draw: Draw) -> float:
+        """One pass over the rows; the mean loss."""
 
     @abstractmethod
-    def run_epoch(self, order: NDArray[np.int64], rate: float, seed: int) -> float:
-        """One pass over the rows in this order, at this learning rate; the mean loss."""
-
-    @abstractmethod
-    def find_fault(self, order: NDArray[np.int64], rate: float, seed: int) -> str:
+    def find_fault(self, draw: Draw) -> str:
         """Run an epoch once more, slowly, and name the batch and layer where it first goes wrong."""
 
     @abstractmethod
@@ -171,11 +177,3 @@ class Model(ABC):
     @abstractmethod
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take back what `state` gave."""
-
-    @abstractmethod
-    def network_weights(self) -> State:
-        """A copy of the network's tensors alone."""
-
-    @abstractmethod
-    def set_network_weights(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        """Take back what `network_weights` gave."""

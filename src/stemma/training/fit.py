@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stemma.errors import TrainingError
 from stemma.files import replaced
-from stemma.training.base import Epoch, Fit, Floats, Model, Problem, Rows, State
+from stemma.training.base import Draw, Epoch, Fit, Floats, Network, Problem, Rows, Session, State
 from stemma.training.settings import TrainSettings
 
 EXPLODED = 1e4  # times the loss of the untrained network
@@ -34,13 +34,13 @@ class Progress:
     kept: int
     weights: State
 
-    def after(self, epoch: Epoch, model: Model, keep_best: bool) -> "Progress":
+    def after(self, epoch: Epoch, network: Network, keep_best: bool) -> "Progress":
         """With one more epoch; its weights are kept if it is the best so far, or always without early stopping."""
         epochs = (*self.epochs, epoch)
         best = min((judged(self.epochs[:end]) for end in range(SMOOTH, len(epochs))), default=math.inf)
         if keep_best and judged(epochs) >= best < math.inf:
             return Progress(epochs, self.kept, self.weights)
-        return Progress(epochs, epoch.number, model.network_weights())
+        return Progress(epochs, epoch.number, network.tensors())
 
     def is_over(self, settings: TrainSettings) -> bool:
         done = len(self.epochs)
@@ -57,37 +57,47 @@ def judged(epochs: tuple[Epoch, ...]) -> float:
 
 
 def run(
-    model: Model,
+    network: Network,
     train: Rows,
     validation: Rows,
     settings: TrainSettings,
     checkpoint: Path,
-    watch: Callable[[Epoch], None],
-    begin: Mapping[str, NDArray[Any]],
+    watch: Callable[[Epoch], None] = lambda epoch: None,
+    begin: Mapping[str, NDArray[Any]] | None = None,
 ) -> Fit:
-    """Fit `model`; see `Model.fit`."""
-    settings = settings.model_copy(update={"batch_size": batch_size(settings, len(train.x))})
-    model.start(train, row_weights(model.problem, train.y, settings.class_weight), settings)
-    start = model.network_weights() | dict(begin)
-    model.set_network_weights(start)
-    limit = EXPLODED * max(1.0, _mean_loss(model, validation))
-    identity = _identity(model, train, validation, settings)
+    """Fit a network to `train`, judged on `validation` after every epoch.
+
+    Args:
+        checkpoint: file that holds the last finished epoch, so that an interrupted fit can go on.
+        watch: called after every epoch, and for each earlier one when a fit is resumed.
+        begin: tensors to start from, by name; the others are drawn.
+
+    Raises:
+        TrainingError: the loss is not finite or explodes, the device is not there, or the checkpoint is of another fit.
+    """
+    session = network.session(
+        train, row_weights(network.problem, train.y, settings.class_weight), settings, begin or {}
+    )
+    start = network.tensors()
+    limit = EXPLODED * max(1.0, _mean_loss(network, validation))
+    identity = _identity(network, session, train, validation, settings)
     progress = Progress((), 0, start)
     if settings.resume and checkpoint.exists():
-        progress = _read_checkpoint(checkpoint, identity, model)
+        progress = _read_checkpoint(checkpoint, identity, session)
         for epoch in progress.epochs:
             watch(epoch)
     else:
-        _write_checkpoint(checkpoint, identity, progress, model.state())
+        _write_checkpoint(checkpoint, identity, progress, session.state())
     while not progress.is_over(settings):
-        epoch = _next_epoch(model, train, validation, settings, len(progress.epochs))
+        draw = _draw(settings, len(progress.epochs), len(train.x))
+        epoch = _epoch(len(progress.epochs) + 1, network, session.run_epoch(draw), validation, draw.rate)
         if not (epoch.train_loss < limit and epoch.validation_loss < limit):
-            _read_checkpoint(checkpoint, identity, model)
-            raise _stopped(model, train, settings, epoch)
-        progress = progress.after(epoch, model, keep_best=settings.patience is not None)
-        _write_checkpoint(checkpoint, identity, progress, model.state())
+            _read_checkpoint(checkpoint, identity, session)
+            raise _stopped(epoch, session.find_fault(draw), settings)
+        progress = progress.after(epoch, network, keep_best=settings.patience is not None)
+        _write_checkpoint(checkpoint, identity, progress, session.state())
         watch(epoch)
-    model.set_network_weights(progress.weights)
+    network.set_tensors(progress.weights)
     still = frozen(start, settings)
     moved = {name: _distance(start[name], tensor) for name, tensor in progress.weights.items() if name not in still}
     return Fit(progress.epochs, progress.kept, still, moved)
@@ -148,32 +158,32 @@ def row_weights(problem: Problem, y: NDArray[Any], class_weight: str) -> Floats 
     return (len(y) / (len(counts) * np.maximum(counts, 1))).astype(np.float32)[numbers]
 
 
-def _next_epoch(model: Model, train: Rows, validation: Rows, settings: TrainSettings, done: int) -> Epoch:
-    order, rate, seed = _draw(settings, done, len(train.x))
-    train_loss = model.run_epoch(order, rate, seed)
-    scores = model.scores(validation.x)
-    task, y = model.problem.task, validation.y
+def sure_epochs(settings: TrainSettings) -> int:
+    """That run whatever the losses are."""
+    return settings.epochs if settings.patience is None else min(settings.epochs, settings.patience)
+
+
+def _epoch(number: int, network: Network, train_loss: float, validation: Rows, rate: float) -> Epoch:
+    scores = network.scores(validation.x)
+    task, y = network.problem.task, validation.y
     loss, score = float(task.losses(scores, y).mean()), task.scored(task.predictions(scores), y)
-    return Epoch(done + 1, rate, train_loss, loss, score)
+    return Epoch(number, rate, train_loss, loss, score)
 
 
-def _draw(settings: TrainSettings, done: int, rows: int) -> tuple[NDArray[np.int64], float, int]:
-    """Order of the rows, learning rate, and seed of the framework's own draws (dropout) for an epoch."""
+def _draw(settings: TrainSettings, done: int, rows: int) -> Draw:
     generator = np.random.default_rng([settings.seed, done])
-    return generator.permutation(rows), learning_rate(settings, done), int(generator.integers(2**31))
+    return Draw(generator.permutation(rows), learning_rate(settings, done), int(generator.integers(2**31)))
 
 
-def _mean_loss(model: Model, rows: Rows) -> float:
-    return float(model.problem.task.losses(model.scores(rows.x), rows.y).mean())
+def _mean_loss(network: Network, rows: Rows) -> float:
+    return float(network.problem.task.losses(network.scores(rows.x), rows.y).mean())
 
 
-def _stopped(model: Model, train: Rows, settings: TrainSettings, epoch: Epoch) -> TrainingError:
+def _stopped(epoch: Epoch, fault: str, settings: TrainSettings) -> TrainingError:
     """The error of a fit that went wrong: which epoch, where first, what to try."""
-    order, rate, seed = _draw(settings, epoch.number - 1, len(train.x))
     losses = f"training {epoch.train_loss:.3g}, validation {epoch.validation_loss:.3g}"
-    where = model.find_fault(order, rate, seed)
     return TrainingError(
-        f"the loss went wrong in epoch {epoch.number} ({losses}): {where}; lower train.learning_rate "
+        f"the loss went wrong in epoch {epoch.number} ({losses}): {fault}; lower train.learning_rate "
         f"({settings.learning_rate:g}) or set train.clip_norm",
         run=f"dvc exp run -S train.learning_rate={settings.learning_rate / 10:g}",
     )
@@ -194,7 +204,7 @@ def _write_checkpoint(path: Path, identity: dict[str, str], progress: Progress, 
         save_file({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, partial)
 
 
-def _read_checkpoint(path: Path, identity: dict[str, str], model: Model) -> Progress:
+def _read_checkpoint(path: Path, identity: dict[str, str], session: Session) -> Progress:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -208,22 +218,24 @@ def _read_checkpoint(path: Path, identity: dict[str, str], model: Model) -> Prog
         changed = sorted(key for key in saved.keys() | identity.keys() if saved.get(key) != identity.get(key))
         raise TrainingError(f"{path} is of another fit ({', '.join(changed)} changed); train.resume=false starts over")
     epochs = tuple(Epoch(int(row[0]), *map(float, row[1:])) for row in table)
-    model.restore({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("state/")})
+    session.restore({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("state/")})
     return Progress(epochs, kept, {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("kept/")})
 
 
-def _identity(model: Model, train: Rows, validation: Rows, settings: TrainSettings) -> dict[str, str]:
+def _identity(
+    network: Network, session: Session, train: Rows, validation: Rows, settings: TrainSettings
+) -> dict[str, str]:
     """What a checkpoint must share with the fit that takes it up: settings, network, device and both sets of rows."""
-    values = {f"model.{key}": repr(value) for key, value in model.settings.model_dump().items()}
-    shapes = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in sorted(model.state().items())}
-    values |= {"network or optimizer": repr(shapes), "device": str(model.device)}
-    values |= {f"train.{key}": repr(value) for key, value in settings.model_dump().items() if key != "resume"}
+    values = {f"model.{key}": repr(value) for key, value in network.settings.model_dump().items()}
+    shapes = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in sorted(session.state().items())}
+    values |= {"network or optimizer": repr(shapes), "device": str(network.device)}
+    values |= {f"train.{key}": repr(value) for key, value in settings.deciding().items()}
+    values["weights at the start"] = _digest(*(tensor for _, tensor in sorted(network.tensors().items())))
+    return values | {"training rows": _digest(train.x, train.y), "validation rows": _digest(validation.x, validation.y)}
+
+
+def _digest(*arrays: NDArray[Any]) -> str:
     digest = hashlib.sha256()
-    for _, tensor in sorted(model.network_weights().items()):
-        digest.update(np.ascontiguousarray(tensor))
-    values["weights at the start"] = digest.hexdigest()
-    for name, rows in (("training rows", train), ("validation rows", validation)):
-        digest = hashlib.sha256(np.ascontiguousarray(rows.x))
-        digest.update(np.ascontiguousarray(rows.y))
-        values[name] = digest.hexdigest()
-    return values
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

@@ -7,6 +7,8 @@ lies below it, from 0 to 1, so the vector follows a broken line that bends at th
 of the training rows. All other numbers pass as they are.
 """
 
+import math
+
 import numpy as np
 
 from stemma.tables.profile import Block
@@ -48,7 +50,7 @@ def count(places: Runs) -> int:
 def dimension(levels: int) -> int:
     """Numbers of the vector of a code: 1.6 * levels^0.56, the rule of fastai (Howard and Gugger, Information 11, 2020),
     which fits no more than it must into a small table when it is bounded."""
-    return max(1, min(WIDEST_CODE, round(1.6 * levels**0.56)))
+    return max(1, min(WIDEST_CODE, round(1.6 * math.pow(levels, 0.56))))
 
 
 def units(problem: Problem, most: int) -> int:

@@ -7,17 +7,17 @@ from stemma.settings import Chosen, Entry
 from stemma.training.settings import ModelSettings
 
 if TYPE_CHECKING:
-    from stemma.training.base import Model, Problem
+    from stemma.training.base import Network, Problem
 
 
-def create(networks: Mapping[str, Entry], settings: ModelSettings, problem: "Problem", threads: int = 1) -> "Model":
+def create(networks: Mapping[str, Entry], settings: ModelSettings, problem: "Problem", threads: int = 1) -> "Network":
     """The network that settings name, not yet fitted.
 
     Raises:
         MissingExtra: its framework is not installed.
     """
-    model: Model = networks[settings.name].load()(settings, problem, threads)
-    return model
+    network: Network = networks[settings.name].load()(settings, problem, threads)
+    return network
 
 
 def faults(values: Mapping[str, Any], chosen: Mapping[str, Chosen]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from stemma.errors import TrainingError
-from stemma.training.base import Model, State
+from stemma.training.base import Network, State
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class Origin:
     told: Mapping[str, Any] | None = None
 
 
-def of(model: Model, revision: str, commit: str | None, arrays: Mapping[str, NDArray[Any]]) -> Origin:
+def of(network: Network, revision: str, commit: str | None, arrays: Mapping[str, NDArray[Any]]) -> Origin:
     """The tensors of another version that fit this network by name and shape, which is told.
 
     Raises:
         TrainingError: none fits.
     """
-    own = {name: (tensor.shape, tensor.dtype) for name, tensor in model.network_weights().items()}
+    own = {name: (tensor.shape, tensor.dtype) for name, tensor in network.tensors().items()}
     taken = {name: t for name, t in arrays.items() if own.get(name) == (t.shape, t.dtype)}
     if not taken:
         raise TrainingError(

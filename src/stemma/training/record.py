@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from stemma import weights
-from stemma.training.base import Fit, Model
+from stemma.training.base import Fit, Network
 from stemma.training.origin import Origin
 from stemma.training.settings import TrainSettings
 
 PACKAGES = {"torch": ("torch",), "tensorflow": ("tensorflow", "keras")}  # by framework, beside those of all
 
 
-def make(model: Model, fit: Fit, settings: TrainSettings, origin: Origin, stored: Path) -> dict[str, Any]:
+def make(network: Network, fit: Fit, settings: TrainSettings, origin: Origin, stored: Path) -> dict[str, Any]:
     """Settings, epochs, environment. A run that was resumed leaves no trace of it.
 
     Args:
@@ -21,22 +21,22 @@ def make(model: Model, fit: Fit, settings: TrainSettings, origin: Origin, stored
     """
     buffers = {tensor.name for tensor in weights.index(stored).tensors if tensor.buffer}
     return {
-        "model": model.settings.model_dump(mode="json"),
-        "train": settings.model_dump(mode="json", exclude={"resume"}),
+        "model": network.settings.model_dump(mode="json"),
+        "train": settings.deciding(),
         "init_from": origin.told,
         "epochs_run": len(fit.epochs),
         "epoch_kept": fit.kept,
         "frozen": list(fit.frozen),
         "moved": {name: distance for name, distance in fit.moved.items() if name not in buffers},
-        "environment": _environment(model),
+        "environment": _environment(network),
     }
 
 
-def _environment(model: Model) -> dict[str, Any]:
-    modules = ("numpy", "onnxruntime", *PACKAGES[model.framework])
+def _environment(network: Network) -> dict[str, Any]:
+    modules = ("numpy", "onnxruntime", *PACKAGES[network.framework])
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",  # no host name: equal machines give equal bytes
-        "device": str(model.device),
+        "device": str(network.device),
         "packages": {name: importlib.import_module(name).__version__ for name in modules},
     }

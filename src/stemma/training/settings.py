@@ -1,6 +1,6 @@
 """The sections `model`, as far as every network has it, and `train`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
@@ -29,7 +29,12 @@ class TrainSettings(Section):
     device: Literal["cpu", "cuda", "mps", "auto"]
     precision: Literal["float32", "mixed"]
     threads: PositiveInt
+    stepper: Literal["auto", "ordinary", "recorded"]  # how PyTorch takes the steps on a CPU
     seed: Seed
     init_from: str | None  # a revision whose weights it starts from; None: from random ones
     freeze: tuple[str, ...]  # patterns of tensors that stay as they start, such as "hidden_1.*"
     resume: bool
+
+    def deciding(self) -> dict[str, Any]:
+        """Those that decide the bytes of a fit: neither how a run comes to its end nor what takes its steps."""
+        return self.model_dump(mode="json", exclude={"resume", "stepper"})

@@ -13,7 +13,7 @@ from stemma.tables.profile import Block
 from stemma.task import of
 from stemma.training import fit as training
 from stemma.training import networks
-from stemma.training.base import Epoch, Model, Problem, Rows
+from stemma.training.base import Epoch, Network, Problem, Rows
 from stemma.training.settings import TrainSettings
 from worlds import PREFIXES
 
@@ -43,7 +43,7 @@ def rows(task: str = "binary", count: int = 800, seed: int = 0) -> Rows:
     return Rows(x, (value > 0).astype(np.float32))
 
 
-def tabular(framework: str, task: str = "binary", **changes: object) -> Model:
+def tabular(framework: str, task: str = "binary", **changes: object) -> Network:
     values = {"members": 4, "hidden": (32, 16), "embedding": 4, "bins": 8, "dropout": 0.1} | changes
     settings = TabularSettings.model_validate(
         {"name": f"{PREFIXES[framework]}_tabular", "framework": framework, **values}
@@ -56,6 +56,7 @@ def settings(**changes: object) -> TrainSettings:
         "epochs": 3, "batch_size": None, "optimizer": "adam", "learning_rate": 0.01, "schedule": "constant",
         "weight_decay": 0.01, "clip_norm": None, "class_weight": "none", "patience": None, "device": "cpu",
         "precision": "float32", "threads": 1, "seed": 0, "init_from": None, "freeze": (),
+        "stepper": "auto",
         "resume": False,
     }  # fmt: skip
     return TrainSettings.model_validate(values | changes)
@@ -68,21 +69,21 @@ def framework(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def fitted(framework: str, tmp_path_factory: pytest.TempPathFactory) -> Model:
+def fitted(framework: str, tmp_path_factory: pytest.TempPathFactory) -> Network:
     """Fitted to the interactions; no test changes it."""
     model = tabular(framework)
-    model.fit(rows(), rows(count=200, seed=1), settings(epochs=20), tmp_path_factory.mktemp("fitted") / "c")
+    training.run(model, rows(), rows(count=200, seed=1), settings(epochs=20), tmp_path_factory.mktemp("fitted") / "c")
     return model
 
 
-def parity(model: Model, x: np.ndarray) -> float:
+def parity(model: Network, x: np.ndarray) -> float:
     """Greatest difference between the graph and the framework."""
     session = runtime.session(model.onnx(18).SerializeToString())
     given = session.run(None, {session.get_inputs()[0].name: x})[0]
     return float(np.abs(given - model.scores(x)).max())
 
 
-def test_it_learns_an_interaction_that_a_linear_model_cannot(fitted: Model, framework: str, tmp_path: Path) -> None:
+def test_it_learns_an_interaction_that_a_linear_model_cannot(fitted: Network, framework: str, tmp_path: Path) -> None:
     from sklearn.metrics import roc_auc_score
 
     straight = networks.create(
@@ -90,13 +91,13 @@ def test_it_learns_an_interaction_that_a_linear_model_cannot(fitted: Model, fram
         LinearSettings(name=f"{PREFIXES[framework]}_linear", framework=framework),  # type: ignore[arg-type]
         PROBLEMS["binary"],
     )
-    straight.fit(rows(), rows(count=200, seed=1), settings(epochs=10), tmp_path / "c")
+    training.run(straight, rows(), rows(count=200, seed=1), settings(epochs=10), tmp_path / "c")
     test = rows(count=400, seed=2)
     assert roc_auc_score(test.y, fitted.predict(test.x)[:, 1]) > 0.9
     assert roc_auc_score(test.y, straight.predict(test.x)[:, 1]) < 0.65
 
 
-def test_the_graph_equals_the_framework_on_any_input(fitted: Model) -> None:
+def test_the_graph_equals_the_framework_on_any_input(fitted: Network) -> None:
     far = rows(seed=3).x
     far[:, :3] *= 1e6
     unknown = rows(seed=4).x
@@ -106,21 +107,21 @@ def test_the_graph_equals_the_framework_on_any_input(fitted: Model) -> None:
         assert np.isfinite(fitted.scores(x)).all()
 
 
-def test_no_rows_give_no_scores(fitted: Model) -> None:
+def test_no_rows_give_no_scores(fitted: Network) -> None:
     """onnxruntime would end the process here."""
     graph = fitted.onnx(18)
     scores = runtime.run(runtime.session(graph.SerializeToString()), {graph.graph.input[0].name: rows().x[:0]})
     assert scores.shape == (0, fitted.scores(rows().x[:1]).shape[1])
 
 
-def test_a_number_outside_the_training_rows_counts_as_the_nearest_end(fitted: Model) -> None:
+def test_a_number_outside_the_training_rows_counts_as_the_nearest_end(fitted: Network) -> None:
     x = rows(count=50, seed=3).x
     edge, far = x.copy(), x.copy()
     edge[:, 0], far[:, 0] = rows().x[:, 0].max(), 1e9
     assert np.allclose(fitted.scores(edge), fitted.scores(far), atol=1e-5)
 
 
-def test_the_edges_are_buffers_and_come_back_with_the_weights(fitted: Model, framework: str, tmp_path: Path) -> None:
+def test_the_edges_are_buffers_and_come_back_with_the_weights(fitted: Network, framework: str, tmp_path: Path) -> None:
     fitted.save(tmp_path / "weights")
     tensors = {tensor.name: tensor for tensor in weights.index(tmp_path / "weights").tensors}
     assert [name for name, tensor in tensors.items() if tensor.buffer] == ["embedding.numeric.edges"]
@@ -133,7 +134,7 @@ def test_the_edges_are_buffers_and_come_back_with_the_weights(fitted: Model, fra
     assert np.array_equal(other.scores(x), fitted.scores(x))
 
 
-def test_the_store_names_layers_alike_in_both_frameworks(fitted: Model, tmp_path: Path) -> None:
+def test_the_store_names_layers_alike_in_both_frameworks(fitted: Network, tmp_path: Path) -> None:
     fitted.save(tmp_path / "weights")
     names = [layer.name for layer in weights.index(tmp_path / "weights").layers]
     helpers = ("embedding", "code_1", "vector_1")  # Keras slices and joins in layers of their own
@@ -146,14 +147,14 @@ def test_the_store_names_layers_alike_in_both_frameworks(fitted: Model, tmp_path
 
 
 def test_a_stored_network_is_written_back_as_one_of_its_framework(
-    fitted: Model, framework: str, tmp_path: Path
+    fitted: Network, framework: str, tmp_path: Path
 ) -> None:
     fitted.save(tmp_path / "weights")
     x = rows(seed=2).x
     if framework == "torch":
         state = weights.to_state_dict(tmp_path / "weights")
         assert {name: tuple(tensor.shape) for name, tensor in state.items()} == {
-            name: tensor.shape for name, tensor in fitted.network_weights().items()
+            name: tensor.shape for name, tensor in fitted.tensors().items()
         }
         return
     assert np.array_equal(np.asarray(weights.to_keras(tmp_path / "weights")(x)), fitted.scores(x))
@@ -162,16 +163,16 @@ def test_a_stored_network_is_written_back_as_one_of_its_framework(
 def test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one(framework: str, tmp_path: Path) -> None:
     task = "multiclass"
     whole, cut = tabular(framework, task), tabular(framework, task)
-    expected = whole.fit(rows(task, 200), rows(task, 100, 1), settings(), tmp_path / "whole")
+    expected = training.run(whole, rows(task, 200), rows(task, 100, 1), settings(), tmp_path / "whole")
 
     def stop(epoch: Epoch) -> None:
         if epoch.number == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cut.fit(rows(task, 200), rows(task, 100, 1), settings(), tmp_path / "cut", stop)
+        training.run(cut, rows(task, 200), rows(task, 100, 1), settings(), tmp_path / "cut", stop)
     cut = tabular(framework, task)
-    assert cut.fit(rows(task, 200), rows(task, 100, 1), settings(resume=True), tmp_path / "cut") == expected
+    assert training.run(cut, rows(task, 200), rows(task, 100, 1), settings(resume=True), tmp_path / "cut") == expected
     for model, name in ((whole, "a"), (cut, "b")):
         model.save(tmp_path / name)
     files = [{f.name: f.read_bytes() for f in (tmp_path / name).rglob("*") if f.is_file()} for name in ("a", "b")]
@@ -180,8 +181,12 @@ def test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one(framework: st
 
 def test_an_exploding_loss_names_the_layer(framework: str, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"epoch \d+ .*layer '(embedding|adapter|hidden_|output)"):
-        tabular(framework, "regression").fit(
-            rows("regression", 200), rows("regression", 100, 1), settings(learning_rate=1e6, epochs=6), tmp_path / "c"
+        training.run(
+            tabular(framework, "regression"),
+            rows("regression", 200),
+            rows("regression", 100, 1),
+            settings(learning_rate=1e6, epochs=6),
+            tmp_path / "c",
         )
 
 
@@ -189,7 +194,7 @@ def test_mixed_precision_keeps_codes_apart(framework: str, tmp_path: Path, monke
     """bfloat16 has 8 bits, too few for codes above 256: they are looked up in float32."""
     import importlib
 
-    network = importlib.import_module(f"stemma.frameworks.{framework}.network")
+    network = importlib.import_module(f"stemma.frameworks.{framework}.session")
     cpu = network.choose_device(settings())
     monkeypatch.setattr(network, "choose_device", lambda settings: cpu)
     problem = Problem(of("binary", ("no", "yes")), 1, blocks=(Block("city", "code", 0, 1, 1001),))
@@ -198,7 +203,7 @@ def test_mixed_precision_keeps_codes_apart(framework: str, tmp_path: Path, monke
     table = Rows(codes[:, None].astype(np.float32), (codes % 2).astype(np.float32))
     name = {"name": f"{PREFIXES[framework]}_mlp", "framework": framework}
     model = networks.create(NETWORKS, MlpSettings(hidden=(8,), activation="relu", dropout=0.0, **name), problem)  # type: ignore[arg-type]
-    model.fit(table, table, settings(precision="mixed", epochs=25, learning_rate=0.03), tmp_path / "c")
+    training.run(model, table, table, settings(precision="mixed", epochs=25, learning_rate=0.03), tmp_path / "c")
     assert ((model.predict(table.x)[:, 1] > 0.5) == table.y).mean() > 0.95
     assert parity(model, table.x) < 1e-4
 

@@ -26,6 +26,7 @@ from stemma.formats import parity, proof, replay
 from stemma.formats.settings import ExportSettings
 from stemma.tables import encode
 from stemma.tables.settings import PrepareSettings
+from stemma.training import fit as training
 from stemma.training import networks
 from stemma.training.base import Problem, Rows
 from stemma.training.settings import TrainSettings
@@ -45,7 +46,8 @@ TRAIN = TrainSettings.model_validate_json(
         {
             "epochs": 1, "batch_size": None, "optimizer": "adam", "learning_rate": 0.01, "schedule": "constant",
             "weight_decay": 0.0, "clip_norm": None, "class_weight": "none", "patience": None, "device": "cpu",
-            "precision": "float32", "threads": 1, "seed": 0, "init_from": None, "freeze": [], "resume": False,
+            "precision": "float32", "threads": 1, "seed": 0, "init_from": None, "freeze": [],
+            "stepper": "auto", "resume": False,
         }
     )
 )  # fmt: skip
@@ -87,7 +89,7 @@ def make(framework: str, task: str, fit: bool = True) -> formats.Served:
         y = 100 + 20 * draw.normal(size=len(x)) if task == "regression" else draw.integers(0, len(TASKS[task]), len(x))
         rows = Rows(x, y.astype({"binary": np.float32, "multiclass": np.int64, "regression": np.float64}[task]))
         folder = Path(os.environ["PYTEST_FITS"])
-        model.fit(rows, rows, TRAIN, folder / f"{framework}-{task}")
+        training.run(model, rows, rows, TRAIN, folder / f"{framework}-{task}")
     else:
         model.load(Path(os.environ["PYTEST_FITS"]) / f"{framework}-{task}-weights")
     temperature = 1.0 if task == "regression" else 1.7
@@ -310,15 +312,15 @@ def test_float16_is_inside_alone_and_near_the_network(framework: str, task: str,
 def test_a_weight_that_float16_cannot_hold_is_refused_by_name(framework: str, fits: Any, tmp_path: Path) -> None:
     served = half(fits(framework, "binary"))
     traced = vars(served.model).pop("onnx")
-    weights = served.model.network_weights()
+    weights = served.model.tensors()
     name = next(each for each in weights if each.startswith("hidden_1"))
     try:
-        served.model.set_network_weights(weights | {name: weights[name] + np.float32(1e5)})
+        served.model.set_tensors(weights | {name: weights[name] + np.float32(1e5)})
         with pytest.raises(ExportError, match=r"float16 holds numbers up to 65,504, and .* has 1000\d\d") as error:
             write(served, "onnx", tmp_path)
         assert "\n" not in str(error.value)
     finally:
-        served.model.set_network_weights(weights)
+        served.model.set_tensors(weights)
         served.model.onnx = traced  # type: ignore[method-assign]
 
 

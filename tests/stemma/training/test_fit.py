@@ -7,86 +7,25 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from purchase_intent.networks import NETWORKS
-from purchase_intent.networks.settings import LinearSettings, MlpSettings, TabularSettings
+from fits import PROBLEMS, fit, linear, mlp, rows, settings
 from stemma import weights
 from stemma.errors import TrainingError, WeightsError
-from stemma.task import of
 from stemma.training import fit as training
-from stemma.training import networks
-from stemma.training.base import Epoch, Fit, Model, Problem, Rows
-from stemma.training.settings import TrainSettings
+from stemma.training.base import Epoch, Network, Rows
 from worlds import PREFIXES
 
 FRAMEWORKS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PREFIXES]
-BASE = {
-    "epochs": 4,
-    "batch_size": 32,
-    "optimizer": "adam",
-    "learning_rate": 0.01,
-    "schedule": "constant",
-    "weight_decay": 0.0,
-    "clip_norm": None,
-    "class_weight": "none",
-    "patience": None,
-    "device": "cpu",
-    "precision": "float32",
-    "threads": 1,
-    "seed": 0,
-    "init_from": None,
-    "freeze": (),
-    "resume": False,
-}
 
 
 @pytest.fixture(params=FRAMEWORKS)
 def framework(request: pytest.FixtureRequest) -> str:
     pytest.importorskip(request.param)
     return str(request.param)
-
-
-def settings(**changes: object) -> TrainSettings:
-    return TrainSettings.model_validate(BASE | changes)
-
-
-def mlp(framework: str, problem: Problem, **changes: object) -> Model:
-    values = {"hidden": (16,), "activation": "relu", "dropout": 0.2} | changes
-    name = f"{PREFIXES[framework]}_mlp"
-    return networks.create(
-        NETWORKS, MlpSettings.model_validate({"name": name, "framework": framework, **values}), problem
-    )
-
-
-def linear(framework: str, problem: Problem) -> Model:
-    return networks.create(NETWORKS, LinearSettings(name=f"{PREFIXES[framework]}_linear", framework=framework), problem)
-
-
-def rows(task: str, count: int = 300, seed: int = 0) -> Rows:
-    """Rows whose first input decides."""
-    generator = np.random.default_rng(seed)
-    x = generator.normal(size=(count, 5)).astype(np.float32)
-    if task == "regression":
-        return Rows(x, (100 + 20 * x[:, 0]).astype(np.float32))
-    if task == "multiclass":
-        return Rows(x, np.digitize(x[:, 0], [-0.5, 0.5]).astype(np.int64))
-    return Rows(x, (x[:, 0] > 0).astype(np.float32))
-
-
-PROBLEMS = {
-    "binary": Problem(of("binary", ("no", "yes")), 5),
-    "multiclass": Problem(of("multiclass", ("a", "b", "c")), 5),
-    "regression": Problem(of("regression", mean=100.0, deviation=20.0), 5),
-}
-
-
-def fit(model: Model, folder: Path, problem: str = "binary", **changes: object) -> Fit:
-    return model.fit(rows(problem), rows(problem, 100, 1), settings(**changes), folder / "last.safetensors")
 
 
 @pytest.mark.parametrize("task", PROBLEMS)
@@ -166,19 +105,21 @@ def test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one(
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        mlp(framework, PROBLEMS[task]).fit(
-            rows(task), rows(task, 100, 1), settings(**changes), tmp_path / "last.safetensors", stop
+        training.run(
+            mlp(framework, PROBLEMS[task]),
+            rows(task),
+            rows(task, 100, 1),
+            settings(**changes),
+            tmp_path / "last.safetensors",
+            stop,
         )
     resumed = mlp(framework, PROBLEMS[task])
     seen: list[Epoch] = []
-    done = resumed.fit(
-        rows(task), rows(task, 100, 1), settings(resume=True, **changes), tmp_path / "last.safetensors",
-        seen.append,
-    )  # fmt: skip
+    done = fit(resumed, tmp_path, task, seen.append, resume=True, **changes)
     assert done == expected
     assert tuple(seen) == expected.epochs  # the curves are told whole
-    for name, tensor in whole.network_weights().items():
-        assert np.array_equal(tensor, resumed.network_weights()[name]), name
+    for name, tensor in whole.tensors().items():
+        assert np.array_equal(tensor, resumed.tensors()[name]), name
 
 
 def test_a_checkpoint_of_other_settings_or_rows_is_refused_by_name(framework: str, tmp_path: Path) -> None:
@@ -187,7 +128,9 @@ def test_a_checkpoint_of_other_settings_or_rows_is_refused_by_name(framework: st
     with pytest.raises(TrainingError, match=r"last.safetensors is of another fit \(train.learning_rate changed\)"):
         fit(model, tmp_path, resume=True, learning_rate=0.5)
     with pytest.raises(TrainingError, match="training rows changed"):
-        model.fit(rows("binary", seed=9), rows("binary", 100, 1), settings(resume=True), tmp_path / "last.safetensors")
+        training.run(
+            model, rows("binary", seed=9), rows("binary", 100, 1), settings(resume=True), tmp_path / "last.safetensors"
+        )
 
 
 def test_a_checkpoint_of_another_network_is_refused(framework: str, tmp_path: Path) -> None:
@@ -205,7 +148,7 @@ def test_mixed_precision_fits_and_leaves_a_float32_network(
     """On the CPU, which also has bfloat16: what needs a GPU is only the speed."""
     import importlib
 
-    network = importlib.import_module(f"stemma.frameworks.{framework}.network")
+    network = importlib.import_module(f"stemma.frameworks.{framework}.session")
     cpu = network.choose_device(settings())
     monkeypatch.setattr(network, "choose_device", lambda settings: cpu)
     model = mlp(framework, PROBLEMS["binary"], dropout=0.0)
@@ -240,7 +183,7 @@ def test_early_stopping_restores_the_best_epoch(framework: str, tmp_path: Path) 
     noise = np.random.default_rng(5)
     train = Rows(rows("binary", 60).x, noise.integers(0, 2, 60).astype(np.float32))  # nothing to learn: it overfits
     judge = Rows(rows("binary", 60, 1).x, noise.integers(0, 2, 60).astype(np.float32))
-    done = model.fit(train, judge, settings(epochs=60, patience=3, learning_rate=0.02), tmp_path / "c")
+    done = training.run(model, train, judge, settings(epochs=60, patience=3, learning_rate=0.02), tmp_path / "c")
     losses = [epoch.validation_loss for epoch in done.epochs]
     means = [math.inf] * (training.SMOOTH - 1) + np.convolve(
         losses, np.ones(training.SMOOTH) / training.SMOOTH, "valid"
@@ -276,7 +219,7 @@ def test_an_input_that_is_not_finite_is_named(framework: str, tmp_path: Path) ->
     bad = rows("binary")
     bad.x[7, 0] = np.nan
     with pytest.raises(TrainingError, match=r"epoch 1 .*input that is not finite"):
-        mlp(framework, PROBLEMS["binary"]).fit(bad, rows("binary", 100, 1), settings(), tmp_path / "c")
+        training.run(mlp(framework, PROBLEMS["binary"]), bad, rows("binary", 100, 1), settings(), tmp_path / "c")
 
 
 def test_balanced_classes_raise_the_recall_of_a_rare_class(framework: str, tmp_path: Path) -> None:
@@ -286,7 +229,7 @@ def test_balanced_classes_raise_the_recall_of_a_rare_class(framework: str, tmp_p
     shares = []
     for class_weight in ("none", "balanced"):
         model = linear(framework, PROBLEMS["binary"])
-        model.fit(train, train, settings(class_weight=class_weight, epochs=15), tmp_path / "c")
+        training.run(model, train, train, settings(class_weight=class_weight, epochs=15), tmp_path / "c")
         shares.append(float((model.predict(x)[:, 1] > 0.5).mean()))
     assert shares[1] > 2 * shares[0]
 
@@ -302,7 +245,7 @@ def test_weight_decay_shrinks_matrices_and_spares_biases(framework: str, tmp_pat
     for decay in (0.0, 5.0):
         model = linear(framework, PROBLEMS["binary"])
         fit(model, tmp_path, optimizer="sgd", weight_decay=decay, epochs=10)
-        tensors = {name.rpartition(".")[2]: t for name, t in model.network_weights().items()}
+        tensors = {name.rpartition(".")[2]: t for name, t in model.tensors().items()}
         norms.append(float(np.linalg.norm(tensors.get("kernel", tensors.get("weight")))))
         biases.append(tensors["bias"])
     assert norms[1] < 0.5 * norms[0]
@@ -320,10 +263,16 @@ def test_a_device_that_is_not_there_is_refused(framework: str, tmp_path: Path) -
         fit(linear(framework, PROBLEMS["binary"]), tmp_path, precision="mixed")
 
 
+def test_recorded_steps_are_refused_where_there_are_none(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    with pytest.raises(TrainingError, match="recorded steps are PyTorch's") as error:
+        fit(linear("tensorflow", PROBLEMS["binary"]), tmp_path, stepper="recorded")
+    assert error.value.run == "dvc exp run -S train.stepper=auto"
+
+
 def _fit_slowly(framework: str, folder: Path) -> None:
     model = mlp(framework, PROBLEMS["binary"])
-    model.fit(
-        rows("binary"), rows("binary", 100, 1), settings(epochs=1000), folder / "last.safetensors",
+    training.run(model, rows("binary"), rows("binary", 100, 1), settings(epochs=1000), folder / "last.safetensors",
         lambda epoch: (folder / f"epoch {epoch.number}").touch(),
     )  # fmt: skip
 
@@ -346,7 +295,8 @@ def test_a_killed_fit_leaves_a_checkpoint_that_can_be_read(framework: str, tmp_p
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        mlp(framework, PROBLEMS["binary"]).fit(
+        training.run(
+            mlp(framework, PROBLEMS["binary"]),
             rows("binary"),
             rows("binary", 100, 1),
             settings(epochs=1000, resume=True),
@@ -388,22 +338,22 @@ def test_losses_match_scikit_learn() -> None:
     assert not math.isnan(binary.losses(np.array([[1e4]], np.float32), np.array([0]))[0])
 
 
-def _named(model: Model, part: str) -> set[str]:
-    return {name for name in model.network_weights() if name.startswith(part)}
+def _named(model: Network, part: str) -> set[str]:
+    return {name for name in model.tensors() if name.startswith(part)}
 
 
 def test_frozen_tensors_keep_their_bytes_and_the_others_move(framework: str, tmp_path: Path) -> None:
     model = mlp(framework, PROBLEMS["binary"])
-    first = model.fit(rows("binary"), rows("binary", 100, 1), settings(), tmp_path / "a.safetensors")
-    weights = model.network_weights()
+    first = training.run(model, rows("binary"), rows("binary", 100, 1), settings(), tmp_path / "a.safetensors")
+    weights = model.tensors()
     begin = {name: weights[name] for name in _named(model, "hidden_1")}
     again = mlp(framework, PROBLEMS["binary"])
     changes = settings(freeze=("hidden_1.*",), weight_decay=0.1, seed=1)
-    fit = again.fit(
-        rows("binary"), rows("binary", 100, 1), changes, tmp_path / "b.safetensors", lambda epoch: None, begin
+    fit = training.run(
+        again, rows("binary"), rows("binary", 100, 1), changes, tmp_path / "b.safetensors", lambda epoch: None, begin
     )
     assert set(fit.frozen) == _named(model, "hidden_1") and not first.frozen
-    for name, tensor in again.network_weights().items():
+    for name, tensor in again.tensors().items():
         assert (tensor.tobytes() == weights[name].tobytes()) == (name in fit.frozen), name
     assert set(fit.moved) == set(weights) - set(fit.frozen) and min(fit.moved.values()) > 1e-3
 
@@ -413,8 +363,8 @@ def test_a_resumed_fit_from_another_networks_weights_ends_with_the_bytes_of_an_u
 ) -> None:
     problem = PROBLEMS["binary"]
     other = mlp(framework, problem)
-    other.fit(rows("binary"), rows("binary", 100, 1), settings(seed=3), tmp_path / "other.safetensors")
-    begin = other.network_weights()
+    training.run(other, rows("binary"), rows("binary", 100, 1), settings(seed=3), tmp_path / "other.safetensors")
+    begin = other.tensors()
     made = []
     for stopped in (False, True):
         checkpoint, seen = tmp_path / f"{stopped}.safetensors", []
@@ -426,11 +376,13 @@ def test_a_resumed_fit_from_another_networks_weights_ends_with_the_bytes_of_an_u
                 raise Interrupted
 
         with contextlib.suppress(Interrupted):
-            model.fit(rows("binary"), rows("binary", 100, 1), settings(), checkpoint, stop, begin)
+            training.run(model, rows("binary"), rows("binary", 100, 1), settings(), checkpoint, stop, begin)
         model = mlp(framework, problem)
         resumed = settings(resume=True)
-        fit = model.fit(rows("binary"), rows("binary", 100, 1), resumed, checkpoint, lambda epoch: None, begin)
-        made.append((model.network_weights(), fit))
+        fit = training.run(
+            model, rows("binary"), rows("binary", 100, 1), resumed, checkpoint, lambda epoch: None, begin
+        )
+        made.append((model.tensors(), fit))
     (whole, fit_whole), (resumed_weights, fit_resumed) = made
     assert all(whole[name].tobytes() == resumed_weights[name].tobytes() for name in whole)
     assert fit_whole == fit_resumed
@@ -445,98 +397,6 @@ def test_a_pattern_that_freezes_nothing_or_everything_is_refused(
 ) -> None:
     with pytest.raises(TrainingError, match=told):
         fit(linear(framework, PROBLEMS["binary"]), tmp_path, freeze=freeze)
-
-
-# A recorded step, which PyTorch's models take in a long fit.
-
-
-def recorded_and_not(make: Callable[[], Model], task: str, folder: Path, patch: pytest.MonkeyPatch, **changes: object):
-    """The same fit with steps as PyTorch takes them, and with recorded ones."""
-    network = pytest.importorskip("stemma.frameworks.torch.network")
-    made = []
-    for worth in (sys.maxsize, 0):
-        patch.setattr(network, "WORTH", worth)
-        model = make()
-        done = fit(model, folder, task, epochs=2, **changes)
-        made.append((model, done, {name: tensor.tobytes() for name, tensor in model.state().items()}))
-    return made
-
-
-@pytest.mark.parametrize(
-    ("task", "network", "changes"),
-    [
-        ("binary", {}, {}),
-        ("binary", {"activation": "gelu"}, {"class_weight": "balanced"}),
-        ("binary", {}, {"freeze": ("hidden_1.*",), "weight_decay": 0.1}),
-        ("binary", {}, {"freeze": ("*.bias",), "weight_decay": 0.1}),
-        ("binary", {}, {"freeze": ("*.weight",), "weight_decay": 0.1}),
-        ("multiclass", {"activation": "tanh"}, {"class_weight": "balanced", "schedule": "cosine"}),
-        ("multiclass", {"dropout": 0.0, "hidden": (16, 8)}, {"clip_norm": 0.1}),
-        ("regression", {}, {"optimizer": "sgd", "weight_decay": 0.1, "clip_norm": 0.5}),
-        ("binary", None, {"optimizer": "sgd"}),
-        ("regression", "tabular", {"weight_decay": 0.1}),
-        ("multiclass", "tabular", {}),
-    ],
-)
-def test_a_recorded_step_gives_the_bytes_of_an_ordinary_one(
-    task: str, network: dict[str, object] | str | None, changes: dict[str, object], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    pytest.importorskip("torch")
-
-    def make() -> Model:
-        if network is None:
-            return linear("torch", PROBLEMS[task])
-        if isinstance(network, str):
-            values = {"name": "torch_tabular", "framework": "torch", "hidden": (16,), "dropout": 0.2, "members": 4}
-            shape = {"embedding": 4, "bins": 8}
-            return networks.create(NETWORKS, TabularSettings.model_validate(values | shape), PROBLEMS[task])
-        return mlp("torch", PROBLEMS[task], **network)
-
-    (plain, done, state), (quick, quick_done, quick_state) = recorded_and_not(
-        make, task, tmp_path, monkeypatch, **changes
-    )
-    assert plain.recorded is None and quick.recorded is not None
-    assert quick_state == state
-    assert quick_done == done
-
-
-def test_a_resumed_fit_of_recorded_steps_ends_with_the_bytes_of_an_uninterrupted_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    network = pytest.importorskip("stemma.frameworks.torch.network")
-    monkeypatch.setattr(network, "WORTH", 0)
-    test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one("torch", "binary", {}, tmp_path)
-
-
-@pytest.mark.parametrize("fault", ["decides by values", "counts its steps", "draws in Python"])
-def test_a_step_that_cannot_be_recorded_exactly_is_not(
-    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    network = pytest.importorskip("stemma.frameworks.torch.network")
-    monkeypatch.setattr(network, "WORTH", 0)
-    torch, nn = network.torch, network.nn
-
-    class Odd(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.register_buffer("steps", torch.zeros(()), persistent=False)
-            self.number = 0.0
-
-        def forward(self, x):
-            if fault == "decides by values":
-                return x * 2 if x.sum() > 0 else x
-            if fault == "counts its steps":
-                self.steps += 1
-                return x
-            self.number += 0.25
-            return x * self.number
-
-    model = mlp("torch", PROBLEMS["binary"])
-    build = model.build
-    monkeypatch.setattr(model, "build", lambda: nn.Sequential(Odd(), *build()))
-    fit(model, tmp_path)
-    assert model.recorded is None
 
 
 if __name__ == "__main__":  # a process to kill

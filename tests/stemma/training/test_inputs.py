@@ -86,7 +86,7 @@ def test_pieces_times_widths_give_the_value_back(framework: str) -> None:
     edges = inputs.edges(train, numeric(3), 6)
     chosen = {"edges": edges, "weight": np.diff(edges)[:, :, None], "slope": np.zeros((3, 1)), "bias": np.zeros((3, 1))}
     own = {f"embedding.numeric.{name}": array.astype(np.float32) for name, array in chosen.items()}
-    model.set_network_weights(model.network_weights() | own)
+    model.set_tensors(model.tensors() | own)
     expected = np.clip(x, edges[:, 0], edges[:, -1]) - edges[:, 0]
     assert np.allclose(embedded(model, x), expected, rtol=1e-4, atol=1e-5)
 
@@ -94,7 +94,7 @@ def test_pieces_times_widths_give_the_value_back(framework: str) -> None:
 def embedded(model: Any, x: np.ndarray) -> np.ndarray:
     """What the layer `embedding.numeric` gives for encoded rows."""
     if model.framework == "tensorflow":
-        return np.asarray(model.network.get_layer("embedding.numeric")(x))
+        return np.asarray(model.built.get_layer("embedding.numeric")(x))
     import torch
 
-    return np.asarray(model.network.get_submodule("embedding.numeric")(torch.tensor(x)).detach())
+    return np.asarray(model.built.get_submodule("embedding.numeric")(torch.tensor(x)).detach())

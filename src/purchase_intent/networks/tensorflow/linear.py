@@ -3,11 +3,11 @@
 import keras
 
 from stemma.frameworks.tensorflow.embedding import embed
-from stemma.frameworks.tensorflow.network import KerasModel
+from stemma.frameworks.tensorflow.network import KerasNetwork
 from stemma.training import inputs
 
 
-class KerasLinear(KerasModel):
+class KerasLinear(KerasNetwork):
     """Rows (rows, inputs) -> scores (rows, outputs)."""
 
     def build(self) -> keras.Model:

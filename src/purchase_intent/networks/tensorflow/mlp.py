@@ -4,11 +4,11 @@ import keras
 from keras import layers
 
 from stemma.frameworks.tensorflow.embedding import embed
-from stemma.frameworks.tensorflow.network import KerasModel
+from stemma.frameworks.tensorflow.network import KerasNetwork
 from stemma.training import inputs
 
 
-class KerasMlp(KerasModel):
+class KerasMlp(KerasNetwork):
     """Rows (rows, inputs) -> hidden_1 -> ... -> scores (rows, outputs)."""
 
     def build(self) -> keras.Model:

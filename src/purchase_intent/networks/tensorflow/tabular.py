@@ -9,12 +9,12 @@ import keras
 from keras import initializers, layers, ops
 
 from stemma.frameworks.tensorflow.embedding import embed
-from stemma.frameworks.tensorflow.network import KerasModel
+from stemma.frameworks.tensorflow.network import KerasNetwork
 from stemma.training import inputs
 from stemma.training.base import Floats, Rows
 
 
-class KerasTabular(KerasModel):
+class KerasTabular(KerasNetwork):
     """Rows (rows, inputs) -> embedding, adapter, hidden_1, ..., output of each member -> their mean (rows, outputs).
 
     TabM-mini: Gorishniy, Kotelnikov and Babenko, ICLR 2025, figure 1.

@@ -5,11 +5,11 @@ from collections import OrderedDict
 from torch import nn
 
 from stemma.frameworks.torch.embedding import Embedding
-from stemma.frameworks.torch.network import TorchModel
+from stemma.frameworks.torch.network import TorchNetwork
 from stemma.training import inputs
 
 
-class TorchLinear(TorchModel):
+class TorchLinear(TorchNetwork):
     """Rows (rows, inputs) -> scores (rows, outputs)."""
 
     def build(self) -> nn.Module:

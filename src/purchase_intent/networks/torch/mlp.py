@@ -6,13 +6,13 @@ from torch import nn
 
 from purchase_intent.networks.torch.linear import dense
 from stemma.frameworks.torch.embedding import Embedding
-from stemma.frameworks.torch.network import TorchModel
+from stemma.frameworks.torch.network import TorchNetwork
 from stemma.training import inputs
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 
 
-class TorchMlp(TorchModel):
+class TorchMlp(TorchNetwork):
     """Rows (rows, inputs) -> hidden_1 -> ... -> scores (rows, outputs)."""
 
     def build(self) -> nn.Module:

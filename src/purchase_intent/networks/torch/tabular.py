@@ -14,12 +14,12 @@ import torch
 from torch import nn
 
 from stemma.frameworks.torch.embedding import Embedding
-from stemma.frameworks.torch.network import TorchModel
+from stemma.frameworks.torch.network import TorchNetwork
 from stemma.training import inputs
 from stemma.training.base import Floats, Rows
 
 
-class TorchTabular(TorchModel):
+class TorchTabular(TorchNetwork):
     """Rows (rows, inputs) -> embedding, adapter, hidden_1, ..., output of each member -> their mean (rows, outputs)."""
 
     edges: Floats | None = None

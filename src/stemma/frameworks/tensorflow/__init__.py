@@ -1,4 +1,12 @@
-"""Models in TensorFlow (Keras): `network` has the verbs, each other file one `build`."""
+"""All that knows TensorFlow (Keras).
+
+network.py     a network: scores, tensors, the store, the ONNX graph
+embedding.py   its first layers
+session.py     what fits it: epochs, their state, faults
+archive.py     the formats h5 and keras
+lite.py        the format tflite
+saved.py       the format saved_model; translate.py brings it what is in ONNX, head.py what is in Keras
+"""
 
 import contextlib
 import os

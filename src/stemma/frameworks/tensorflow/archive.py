@@ -12,16 +12,15 @@ from typing import Any
 
 import keras
 
-from stemma.formats import ENCODED, Served, unwritable
-from stemma.formats.replay import Arrays
 from stemma.frameworks.tensorflow.head import silent
 from stemma.training.base import Floats
+from stemma.training.exported import ENCODED, Arrays, Exportable, unwritable
 
 DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
 CHUNK = 65_536  # rows run at once
 
 
-def write(served: Served, file: Path) -> None:
+def write(served: Exportable, file: Path) -> None:
     """The network without its optimizer.
 
     Raises:
@@ -29,7 +28,7 @@ def write(served: Served, file: Path) -> None:
     """
     try:
         with silent():
-            served.model.network.save(file, include_optimizer=False)  # type: ignore[attr-defined]
+            served.model.built.save(file, include_optimizer=False)
     except Exception as error:  # what a layer of one's own can raise has no common base
         raise unwritable(file.suffix[1:], error) from error
     if file.suffix == ".keras":
@@ -42,7 +41,8 @@ def run(file: Path, arrays: Arrays, network: str, settings: str) -> Floats:
     loaded = keras.models.load_model(file, compile=False, safe_mode=True)
     x = arrays[ENCODED]
     parts = [loaded(x[start : start + CHUNK], training=False) for start in range(0, max(len(x), 1), CHUNK)]
-    return keras.ops.convert_to_numpy(keras.ops.concatenate(parts))
+    scores: Floats = keras.ops.convert_to_numpy(keras.ops.concatenate(parts))
+    return scores
 
 
 def _settle(file: Path) -> None:

@@ -24,7 +24,8 @@ class Columns(layers.Layer):
         return ops.concatenate([x[:, first:end] for first, end in self.runs], axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"runs": [list(run) for run in self.runs]}
+        config: dict[str, Any] = super().get_config()
+        return config | {"runs": [list(run) for run in self.runs]}
 
 
 @keras.saving.register_keras_serializable("stemma")

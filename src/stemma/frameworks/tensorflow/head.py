@@ -4,27 +4,27 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
 
-from stemma.formats import Served
 from stemma.frameworks.tensorflow import _quiet
+from stemma.training.exported import Exportable
 
 with contextlib.suppress(RuntimeError):  # it runs already, as the network's own module set it up
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def frozen(served: Served) -> Any:
+def frozen(served: Exportable) -> Callable[[Any], Any]:
     """A Keras network as a function of tensors: encoded rows (rows, inputs) -> scores (rows, outputs).
 
     Its variables are constants: a TFLite file would have to be told to fill them before the first row.
     """
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    network = served.model.network  # type: ignore[attr-defined]
+    network = served.model.built
     spec = tf.TensorSpec((None, served.problem.inputs), tf.float32, name="encoded")
     function = tf.function(lambda encoded: network(encoded, training=False), input_signature=[spec])
     constant = convert_variables_to_constants_v2(function.get_concrete_function())
@@ -32,7 +32,7 @@ def frozen(served: Served) -> Any:
     return lambda encoded: tf.graph_util.import_graph_def(graph, {given: encoded}, [wanted], name="network")[0]
 
 
-def predictions(served: Served, scores: Any) -> Any:
+def predictions(served: Exportable, scores: Any) -> Any:
     """Scores (rows, outputs) -> probabilities (rows, classes), or values (rows, 1)."""
     task = served.problem.task
     if task.head == "rescale":

@@ -7,14 +7,11 @@ from typing import Any
 import tensorflow as tf
 
 from stemma.errors import MissingExtra
-from stemma.formats import Served, unwritable
-from stemma.formats.replay import run_tflite as run
 from stemma.frameworks.tensorflow.head import frozen, predictions, silent
+from stemma.training.exported import Exportable, unwritable
 
-__all__ = ["run", "write"]
 
-
-def write(served: Served, file: Path) -> None:
+def write(served: Exportable, file: Path) -> None:
     """Network and head as the signature `serving_default`: `encoded` to the output, by its name.
 
     Raises:

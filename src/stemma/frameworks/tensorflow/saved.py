@@ -14,11 +14,10 @@ import numpy as np
 import onnx
 import tensorflow as tf
 
-from stemma.formats import Served, unwritable
-from stemma.formats.replay import Arrays
 from stemma.frameworks.tensorflow.head import frozen, predictions, silent
 from stemma.frameworks.tensorflow.translate import TYPES, translate
 from stemma.training.base import Floats
+from stemma.training.exported import Arrays, Exportable, unwritable
 
 VERSION = "1"  # the folder of the first version, in TensorFlow Serving's words
 SIGNATURE = "serving_default"
@@ -26,7 +25,7 @@ OPSET = 18  # that a network of PyTorch is translated from
 CHUNK = 16_384  # rows run at once
 
 
-def write(served: Served, file: Path) -> None:
+def write(served: Exportable, file: Path) -> None:
     """The folder.
 
     Raises:
@@ -61,7 +60,7 @@ def run(file: Path, arrays: Arrays) -> Floats:
     return np.concatenate(parts)
 
 
-def _network(served: Served) -> Callable[[Any], Any]:
+def _network(served: Exportable) -> Callable[[Any], Any]:
     """Encoded rows (rows, inputs) -> scores (rows, outputs)."""
     try:
         if served.model.framework == "tensorflow":

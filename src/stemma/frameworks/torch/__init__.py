@@ -1,4 +1,11 @@
-"""Models in PyTorch: `network` has the verbs, each other file one `build`."""
+"""All that knows PyTorch.
+
+network.py     a network: scores, tensors, the store, the ONNX graph
+embedding.py   its first layers
+session.py     what fits it: epochs, their state, faults
+stepper.py     the steps of an epoch; recorded.py takes them in less time
+program.py     the format torch_export
+"""
 
 from importlib.util import find_spec
 

@@ -68,7 +68,7 @@ class Embedding(nn.Module):
         plain = inputs.runs(problem, "binary") if numeric else inputs.runs(problem, "numeric", "binary")
         if plain:
             self.add_module("plain", Columns(plain))
-        if numeric:
+        if edges is not None and numeric:
             self.add_module("numeric", PiecewiseLinear(numeric, edges, units))
         for number, block in enumerate(inputs.codes(problem), start=1):
             self.add_module(f"code_{number}", Code(block.start, block.size))

@@ -14,9 +14,8 @@ import torch
 from torch import nn
 
 from stemma.errors import ExportError
-from stemma.formats import ENCODED, Served, unwritable
-from stemma.formats.replay import Arrays
 from stemma.training.base import Floats
+from stemma.training.exported import ENCODED, Arrays, Exportable, unwritable
 
 CHUNK = 65_536  # rows run at once
 TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")  # paths, lines, random names
@@ -25,9 +24,9 @@ TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from
 class Whole(nn.Module):
     """Network and head: encoded rows (rows, inputs) -> probabilities (rows, classes), or values (rows, 1)."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Exportable) -> None:
         super().__init__()
-        self.network = copy.deepcopy(served.model.network).cpu()  # type: ignore[attr-defined]
+        self.network = copy.deepcopy(served.model.built).cpu()
         self.task, self.temperature = served.problem.task, served.temperature
 
     def forward(self, encoded: Any) -> Any:
@@ -40,7 +39,7 @@ class Whole(nn.Module):
         return torch.softmax(scores, dim=1)
 
 
-def write(served: Served, file: Path) -> None:
+def write(served: Exportable, file: Path) -> None:
     """The program, for any number of rows.
 
     Raises:
@@ -72,7 +71,8 @@ def run(file: Path, arrays: Arrays) -> Floats:
     x = torch.from_numpy(arrays[ENCODED])
     with torch.no_grad():
         parts = [network(x[start : start + CHUNK]) for start in range(0, max(len(x), 1), CHUNK)]
-    return torch.cat(parts).numpy()
+    given: Floats = torch.cat(parts).numpy()
+    return given
 
 
 def pickled(file: Path) -> list[str]:

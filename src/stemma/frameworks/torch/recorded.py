@@ -2,54 +2,216 @@
 
 In a small network most of a step's time goes into bookkeeping, not into numbers. Loss and gradients of one batch are
 recorded as a flat list of PyTorch's operations (`make_fx`), views that never change are taken once, and the list runs
-as plain Python code that calls each operation directly. The operations are those of the ordinary step, in its order, so
-the bytes are the same; `record` proves it on the batches it is given, and gives nothing where that fails.
+as plain Python code that calls each operation directly; AdamW comes down to the operation that it calls. All are those
+of the ordinary step, in its order, so the bytes are the same. Where that is not certain the ordinary step is taken:
+with a PyTorch that this was not tried with, and with a network whose recorded step fails on the batches it is tried on.
 """
 
+import contextlib
+import copy
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx, nn
 from torch.func import functional_call
 
-Batch = Sequence[Any]  # x (batch_size, inputs), targets, row weights if there are
+from stemma.errors import TrainingError
+from stemma.frameworks.torch.stepper import Batch, Ordinary, Stepper
+
+TRIED = ("2.13",)  # releases of PyTorch; to add one, tests/stemma/frameworks/test_recorded.py must pass with it
+WORTH = 0.2  # seconds of ordinary steps from which recording pays: it takes a tenth, and saves a sixth to two thirds
+TIMED = 5  # steps that tell how long one takes: the quickest does, for the first has more to do
 Step = Callable[..., list[Any]]  # a batch's parts -> the loss, and the gradient of each parameter that has one
 aten = torch.ops.aten
 SAME = (aten.detach.default, aten.alias.default)  # of no meaning outside autograd
 VIEWS = (aten.t.default, aten.transpose.int, aten.permute.default, aten.view.default, aten.unsqueeze.default)
 
 
-def record(network: nn.Module, loss: Callable[..., Any], batches: Sequence[Batch]) -> Step | None:
-    """The step of a network in training, for batches of this size; None where it cannot be recorded exactly.
+def choose(ordinary: Ordinary, setting: str, steps: int) -> Stepper:
+    """What takes the steps of a fit.
+
+    Args:
+        setting: `train.stepper`.
+        steps: that are sure to come.
+
+    Raises:
+        TrainingError: a recorded step is asked for where there can be none.
+    """
+    refusal = _refusal(ordinary)
+    if setting == "recorded" and refusal:
+        raise _not_recorded(refusal)
+    if setting == "ordinary" or refusal:
+        return ordinary
+    return Chosen(ordinary, steps, must=setting == "recorded")
+
+
+class Chosen:
+    """Ordinary steps while one is timed, then recorded ones if they pay. The clock decides over nothing but time."""
+
+    def __init__(self, ordinary: Ordinary, steps: int, must: bool) -> None:
+        """Of `steps` that are sure to come; with `must` steps are recorded whether that pays or not."""
+        self.ordinary, self.steps, self.must = ordinary, steps, must
+        self.stepper: Stepper | None = None
+
+    def run(self, batches: Sequence[Batch], total: Any) -> None:
+        if self.stepper is None:
+            seconds = min(self._timed(batch, total) for batch in batches[:TIMED])
+            self.stepper = self._choose(batches) if self.must or seconds * self.steps >= WORTH else self.ordinary
+            batches = batches[TIMED:]
+        self.stepper.run(batches, total)
+
+    def _timed(self, batch: Batch, total: Any) -> float:
+        start = time.perf_counter()
+        self.ordinary.run([batch], total)
+        return time.perf_counter() - start
+
+    def _choose(self, batches: Sequence[Batch]) -> Stepper:
+        try:
+            return Recorded(self.ordinary, batches[:2])
+        except TrainingError as error:
+            if self.must:
+                raise
+            logging.getLogger(__name__).info("%s", error)
+            return self.ordinary
+
+
+class Recorded:
+    """Recorded steps for batches of one size, in a fit that has taken a step; a batch of another size is ordinary."""
+
+    def __init__(self, ordinary: Ordinary, batches: Sequence[Batch]) -> None:
+        """The step of the first batch, tried on the others of its size; the fit stays where it is.
+
+        Raises:
+            TrainingError: it cannot be recorded, or not to the same bytes.
+        """
+        self.ordinary, self.size = ordinary, len(batches[0][0])
+        self.trained = [parameter for parameter in ordinary.network.parameters() if parameter.requires_grad]
+        alike = [batch for batch in batches if len(batch[0]) == self.size]
+        self.step = record(ordinary.network, ordinary.loss, alike)
+
+    def run(self, batches: Sequence[Batch], total: Any) -> None:
+        full = sum(len(batch[0]) == self.size for batch in batches)  # the last one may not be
+        losses = []
+        with torch.inference_mode(), self._updating() as update:
+            for batch in batches[:full]:
+                loss, *gradients = self.step(*batch)
+                update(gradients)
+                losses.append(loss.item())
+        self.ordinary.optimizer.zero_grad()
+        sums = np.array(losses, np.float32) * np.float32(self.size)
+        total.fill_(float(np.add.accumulate([np.float32(total), *sums])[-1]))  # one by one, as ordinary steps add
+        self.ordinary.run(batches[full:], total)
+
+    @contextlib.contextmanager
+    def _updating(self) -> Iterator[Callable[[list[Any]], None]]:
+        """A step of the optimizer for gradients in the order of the parameters."""
+        optimizer = self.ordinary.optimizer
+        if self.ordinary.clip_norm is None and _is_plain_adam(optimizer):
+            with _fused_adam(optimizer, self.trained) as update:
+                yield update
+            return
+
+        def set_and_step(gradients: list[Any]) -> None:
+            for parameter, gradient in zip(self.trained, gradients, strict=True):
+                parameter.grad = gradient
+            self.ordinary.update()
+
+        yield set_and_step
+
+
+def _refusal(ordinary: Ordinary) -> str | None:
+    """Why no step of this fit can be recorded, whatever its network is."""
+    if not torch.__version__.startswith(tuple(f"{release}." for release in TRIED)):
+        return f"PyTorch {torch.__version__} was not tried, but {', '.join(TRIED)}"
+    if ordinary.mixed or next(ordinary.network.parameters()).device.type != "cpu":
+        return "it needs the CPU"
+    return None
+
+
+def _not_recorded(why: str) -> TrainingError:
+    return TrainingError(f"train.stepper: the step is not recorded: {why}", run="dvc exp run -S train.stepper=auto")
+
+
+def _is_plain_adam(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether its step is the operation below: a project may bring another one."""
+    plain = {"fused": True, "amsgrad": False, "maximize": False}
+    groups = optimizer.param_groups
+    return type(optimizer) is torch.optim.AdamW and all(group[n] is v for group in groups for n, v in plain.items())
+
+
+@contextlib.contextmanager
+def _fused_adam(optimizer: torch.optim.Optimizer, trained: list[Any]) -> Iterator[Callable[[list[Any]], None]]:
+    """What AdamW's step comes down to, for gradients in the order of these tensors, which have taken a step before.
+
+    They share one count of steps meanwhile, and groups that differ in nothing are one call.
+    """
+    place = {id(parameter): number for number, parameter in enumerate(trained)}
+    groups: dict[tuple[Any, ...], list[Any]] = {}
+    for group in optimizer.param_groups:
+        settings = (group["lr"], *group["betas"], group["weight_decay"], group["eps"])
+        if group["params"]:  # all of a group may be frozen
+            groups.setdefault(settings, []).extend(group["params"])
+    step = optimizer.state[trained[0]]["step"].clone()
+    calls = []
+    for settings, parameters in groups.items():
+        first, second = ([optimizer.state[p][name] for p in parameters] for name in ("exp_avg", "exp_avg_sq"))
+        named = dict(zip(("lr", "beta1", "beta2", "weight_decay", "eps"), settings, strict=True))
+        numbers = [place[id(parameter)] for parameter in parameters]
+        calls.append((numbers, parameters, first, second, [step] * len(parameters), named))
+
+    def update(gradients: list[Any]) -> None:
+        step.add_(1)
+        for numbers, parameters, first, second, steps, named in calls:
+            chosen = [gradients[number] for number in numbers]
+            torch._fused_adamw_(parameters, chosen, first, second, [], steps, amsgrad=False, maximize=False, **named)
+
+    try:
+        yield update
+    finally:
+        for parameter in trained:
+            optimizer.state[parameter]["step"].copy_(step)
+
+
+def record(network: nn.Module, loss: Callable[..., Any], batches: Sequence[Batch]) -> Step:
+    """The step of a network in training, for batches of this size.
 
     Args:
         loss: of scores, targets and row weights.
-        batches: one to record, others to prove it on. State of the network and of the random generator stay.
+        batches: one to record; all to try it on. State of the network and of the random generator stay.
+
+    Raises:
+        TrainingError: it cannot be recorded, or not to the same bytes.
     """
-    parameters = {name: p for name, p in network.named_parameters() if p.requires_grad}
-
-    def step(values: list[Any], *batch: Any) -> list[Any]:
-        found = loss(functional_call(network, dict(zip(parameters, values, strict=True)), (batch[0],)), *batch[1:])
-        return [found.detach(), *torch.autograd.grad(found, values)]
-
-    values, buffers = list(parameters.values()), [buffer.clone() for buffer in network.buffers()]
-    random = torch.get_rng_state()
+    values = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    rest = {name: p for name, p in (*network.named_parameters(), *network.named_buffers()) if name not in values}
+    before, random = {name: tensor.clone() for name, tensor in rest.items()}, torch.get_rng_state()
     try:
-        run = _record(step, values, batches[0])
-        same = all(_equal(lambda b=b: step(values, *b), lambda b=b: run(*b), random) for b in batches)
+        twin = copy.deepcopy(network)  # what layers keep in Python changes here alone
+
+        def step(given: list[Any], *batch: Any) -> list[Any]:
+            tensors = rest | dict(zip(values, given, strict=True))
+            found = loss(functional_call(twin, tensors, (batch[0],)), *batch[1:])
+            return [found.detach(), *torch.autograd.grad(found, given)]
+
+        given = list(values.values())
+        run = _record(step, given, batches[0])
+        same = all(_equal(partial(step, given, *batch), partial(run, *batch), random) for batch in batches)
     except (RuntimeError, TypeError, NotImplementedError) as error:  # Python decides by values, an operation is unknown
-        logging.getLogger(__name__).info("the training step is not recorded: %s", error)
-        return None
+        raise _not_recorded(f"{' '.join(str(error).split()):.300}") from error
     finally:
         torch.set_rng_state(random)
-    kept = True
-    for buffer, before in zip(network.buffers(), buffers, strict=True):
-        kept &= torch.equal(buffer, before)
-        buffer.copy_(before)
-    return run if same and kept else None
+        changed = [name for name, tensor in rest.items() if not torch.equal(tensor, before[name])]
+        for name in changed:
+            rest[name].copy_(before[name])
+    if changed or not same:
+        raise _not_recorded("it changes a buffer" if changed else "it gives other bytes")
+    return run
 
 
 def _equal(one: Callable[[], list[Any]], other: Callable[[], list[Any]], random: Any) -> bool:
@@ -105,7 +267,7 @@ def _record(step: Callable[..., Any], values: list[Any], batch: Batch) -> Step:
 
 def _simplify(node: fx.Node, fixed: dict[fx.Node, Any]) -> None:
     """Drop what has no effect; take out what is the same in every step."""
-    source = node.args[0] if node.args else None
+    source: Any = node.args[0] if node.args else None
     twice = node.target is aten.t.default and isinstance(source, fx.Node) and source.target is aten.t.default
     if node.target in SAME:
         node.replace_all_uses_with(source)

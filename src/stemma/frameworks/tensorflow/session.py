@@ -1,0 +1,220 @@
+"""What fits a Keras network: its rows and optimizer on the device, epochs, their state, and where one goes wrong.
+
+An epoch is one graph: the loop over batches runs inside TensorFlow, so a step costs no Python.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from stemma import weights
+from stemma.errors import TrainingError
+from stemma.frameworks.tensorflow.network import KerasNetwork
+from stemma.training import fit
+from stemma.training.base import Draw, Floats, Rows, Session, State
+from stemma.training.settings import TrainSettings
+
+Batch = tuple[Any, Any, Any]  # x (batch_size, inputs), targets, row weights or None
+
+
+class KerasSession(Session):
+    """In mixed precision another network is fitted, `fitted`; the one in float32 is judged and saved."""
+
+    def __init__(
+        self,
+        network: KerasNetwork,
+        train: Rows,
+        row_weights: Floats | None,
+        settings: TrainSettings,
+        begin: Mapping[str, NDArray[Any]],
+    ) -> None:
+        if settings.stepper == "recorded":
+            raise TrainingError(
+                "train.stepper: recorded steps are PyTorch's: TensorFlow runs an epoch as one graph",
+                run="dvc exp run -S train.stepper=auto",
+            )
+        self.network, network.device = network, choose_device(settings)
+        keras.utils.set_random_seed(settings.seed)
+        network.adapt(train)
+        with tf.device(network.device):
+            network.built = network.build()
+            self.fitted = network.built if settings.precision == "float32" else _mixed(network.build)
+            self.learning = _learning(network.built, self.fitted, settings)
+            self.optimizer = _optimizer(self.learning, settings)
+            self.x, self.y = tf.constant(train.x), tf.constant(network.problem.task.targets(train.y))
+            self.row_weights = None if row_weights is None else tf.constant(row_weights)
+        self._set_tensors(network.tensors() | dict(begin))
+        self.batch_size, self.clip_norm = fit.batch_size(settings, len(train.x)), settings.clip_norm
+        self._graph = tf.function(self._epoch)
+
+    def run_epoch(self, draw: Draw) -> float:
+        self._begin_epoch(draw)
+        with tf.device(self.network.device):
+            loss = float(self._graph(tf.constant(draw.order))) / len(draw.order)
+        if self.fitted is not self.network.built:
+            self.network.built.set_weights(self.fitted.get_weights())
+        return loss
+
+    def _begin_epoch(self, draw: Draw) -> None:
+        self.optimizer.learning_rate.assign(draw.rate)
+        for number, generator in enumerate(_generators(self.fitted)):
+            generator.state.assign([draw.seed, number])
+
+    def _epoch(self, order: tf.Tensor) -> tf.Tensor:
+        """The sum of the losses of all rows."""
+        # Gathered once an epoch: batches are then slices (batch_size, ...).
+        x, y = tf.gather(self.x, order), tf.gather(self.y, order)
+        row_weights = None if self.row_weights is None else tf.gather(self.row_weights, order)
+        rows = tf.shape(order)[0]
+        total = tf.zeros(())
+        for start in tf.range(0, rows, self.batch_size):
+            end = tf.minimum(start + self.batch_size, rows)
+            batch = (x[start:end], y[start:end], None if row_weights is None else row_weights[start:end])
+            loss, gradients = self._gradients(*batch)
+            self._apply(gradients)
+            total += loss * tf.cast(end - start, tf.float32)
+        return total
+
+    def _apply(self, gradients: list[tf.Tensor]) -> None:
+        if self.clip_norm is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
+        self.optimizer.apply(gradients, self.learning)
+
+    def _gradients(
+        self, x: tf.Tensor, y: tf.Tensor, row_weights: tf.Tensor | None
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        with tf.GradientTape() as tape:
+            scores = tf.cast(self.fitted(x, training=True), tf.float32)
+            loss = self._loss(scores, y, row_weights)
+        return loss, tape.gradient(loss, [v.value for v in self.learning])
+
+    def _loss(self, scores: tf.Tensor, y: tf.Tensor, row_weights: tf.Tensor | None) -> tf.Tensor:
+        """The mean over the batch of each row's loss times its weight; over members too, if scores have them first."""
+        if len(scores.shape) == 3:
+            members = scores.shape[0]
+            y = tf.concat([y] * members, axis=0)
+            row_weights = None if row_weights is None else tf.tile(row_weights, [members])
+            scores = tf.reshape(scores, (-1, scores.shape[2]))
+        loss = self.network.problem.task.loss
+        if loss == "squared_error":
+            each = tf.square(scores - y)[:, 0]
+        elif loss == "binary_cross_entropy":
+            each = tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=scores)[:, 0]
+        else:
+            each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=scores)
+        return tf.reduce_mean(each if row_weights is None else each * row_weights)
+
+    def find_fault(self, draw: Draw) -> str:
+        self._begin_epoch(draw)
+        before = [float(tf.norm(v)) for v in self.learning]
+        layers = [layer for layer in self.network.built.layers if not isinstance(layer, keras.layers.InputLayer)]
+        outputs = keras.Model(self.network.built.inputs, [layer.output for layer in layers])
+        for number, start in enumerate(range(0, len(draw.order), self.batch_size), start=1):
+            batch = self._batch(draw.order[start : start + self.batch_size])
+            _, gradients = self._gradients(*batch)
+            if fault := self._fault(batch[0], layers, outputs, gradients):
+                return f"{fault} in batch {number}"
+            self._apply(gradients)
+        growth = [float(tf.norm(v)) / (norm + 1.0) for v, norm in zip(self.learning, before, strict=True)]
+        worst = int(np.argmax(growth))
+        return f"the weights of layer '{_layer(self.learning[worst])}' grew most, {growth[worst]:.3g} times"
+
+    def _batch(self, rows: NDArray[np.int64]) -> Batch:
+        row_weights = None if self.row_weights is None else tf.gather(self.row_weights, rows)
+        return tf.gather(self.x, rows), tf.gather(self.y, rows), row_weights
+
+    def _fault(self, x: Any, layers: list[Any], outputs: keras.Model, gradients: list[Any]) -> str | None:
+        """What is not finite first in a batch: an input, what a layer gives, or a gradient."""
+        if not _finite(x):
+            return "there is an input that is not finite"
+        for layer, output in zip(layers, tf.nest.flatten(outputs(x, training=False)), strict=True):
+            if not _finite(output):
+                return f"layer '{layer.name}' first gives values that are not finite,"
+        for variable, gradient in reversed(list(zip(self.learning, gradients, strict=True))):
+            if not _finite(gradient):  # gradients flow from the last layer back
+                return f"layer '{_layer(variable)}' first has a gradient that is not finite,"
+        return None
+
+    def state(self) -> State:
+        tensors = {f"network/{name}": tensor for name, tensor in self.network.tensors().items()}
+        return tensors | {f"optimizer/{n}": np.array(variable) for n, variable in enumerate(self.optimizer.variables)}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self._set_tensors({n[8:]: t for n, t in state.items() if n.startswith("network/")})
+        for number, variable in enumerate(self.optimizer.variables):
+            variable.assign(state[f"optimizer/{number}"])
+
+    def _set_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+        self.network.set_tensors(tensors)
+        if self.fitted is not self.network.built:
+            self.fitted.set_weights(self.network.built.get_weights())
+
+
+def choose_device(settings: TrainSettings) -> str:
+    """The device that settings name; auto takes a GPU where there is one.
+
+    Raises:
+        TrainingError: it is not there, or mixed precision was asked for without a GPU.
+    """
+    gpu = bool(tf.config.list_physical_devices("GPU"))  # Apple's plugin shows Metal ("mps") as a GPU too
+    if settings.device in ("cuda", "mps") and not gpu:
+        raise TrainingError(
+            f"train.device: {settings.device} is not on this machine (there: cpu)",
+            run="dvc exp run -S train.device=auto",
+        )
+    device = "GPU:0" if gpu and settings.device != "cpu" else "CPU:0"
+    if settings.precision == "mixed" and device == "CPU:0":
+        raise TrainingError(
+            "train.precision: mixed needs a GPU, and the device is cpu", run="dvc exp run -S train.precision=float32"
+        )
+    return device
+
+
+def _learning(network: keras.Model, fitted: keras.Model, settings: TrainSettings) -> list[Any]:
+    """The variables of `fitted` that are trained. Names are those of `network`: a twin's may have a number added."""
+    variables = network.trainable_variables
+    names = {id(variable): name for name, variable in weights.keras_variables(network).items()}
+    still = fit.frozen((names[id(variable)] for variable in variables), settings)
+    pairs = zip(variables, fitted.trainable_variables, strict=True)
+    return [twin for variable, twin in pairs if names[id(variable)] not in still]
+
+
+def _optimizer(variables: list[Any], settings: TrainSettings) -> keras.Optimizer:
+    """Weight decay is decoupled (Loshchilov and Hutter, ICLR 2019) and spares biases and scales."""
+    decay = settings.weight_decay or None
+    if settings.optimizer == "adam":
+        optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=decay or 0.0, epsilon=1e-7)
+    else:
+        optimizer = keras.optimizers.SGD(settings.learning_rate, momentum=0.9, weight_decay=decay)
+    if decay is not None:
+        spared = [v for v in variables if len(v.shape) <= 1 or v.name in ("bias", "scale")]
+        optimizer.exclude_from_weight_decay(spared)
+    optimizer.build(variables)
+    return optimizer
+
+
+def _mixed(build: Callable[[], keras.Model]) -> keras.Model:
+    """A network that computes in bfloat16; its variables are float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        return build()
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _generators(network: keras.Model) -> list[keras.random.SeedGenerator]:
+    layers = network._flatten_layers(include_self=False)  # no public call lists nested layers
+    return [layer.seed_generator for layer in layers if getattr(layer, "seed_generator", None) is not None]
+
+
+def _finite(tensor: tf.Tensor) -> bool:
+    return bool(tf.reduce_all(tf.math.is_finite(tensor)))
+
+
+def _layer(variable: Any) -> str:
+    return str(variable.path.rpartition("/")[0])

@@ -1,0 +1,175 @@
+"""What fits a PyTorch network: its rows and optimizer on the device, epochs, their state, and where one goes wrong."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from stemma.errors import TrainingError
+from stemma.frameworks.torch import recorded
+from stemma.frameworks.torch.network import TorchNetwork
+from stemma.frameworks.torch.stepper import Ordinary
+from stemma.training import fit
+from stemma.training.base import Draw, Floats, Rows, Session, State
+from stemma.training.settings import TrainSettings
+
+
+class TorchSession(Session):
+    """Rows are tensors on the device: an epoch gathers them once, and batches are views."""
+
+    def __init__(
+        self,
+        network: TorchNetwork,
+        train: Rows,
+        row_weights: Floats | None,
+        settings: TrainSettings,
+        begin: Mapping[str, NDArray[Any]],
+    ) -> None:
+        self.network, device = network, choose_device(settings)
+        _be_deterministic()
+        torch.manual_seed(settings.seed)
+        network.adapt(train)
+        network.device, network.built = device, network.build().to(device)
+        network.set_tensors(network.tensors() | dict(begin))
+        still = fit.frozen((name for name, _ in network.built.named_parameters()), settings)
+        for name, parameter in network.built.named_parameters():
+            parameter.requires_grad_(name not in still)
+        given = [train.x, network.problem.task.targets(train.y), *([] if row_weights is None else [row_weights])]
+        self.rows = [torch.from_numpy(part).to(device) for part in given]
+        self.batch_size = fit.batch_size(settings, len(train.x))
+        self.optimizer = _optimizer(network.built, settings, fused=device.type in ("cpu", "cuda"))
+        self.step = Ordinary(network.built, network.problem.task.loss, self.optimizer, settings)
+        steps = fit.sure_epochs(settings) * (len(train.x) // self.batch_size)
+        self.stepper = recorded.choose(self.step, settings.stepper, steps)
+
+    def run_epoch(self, draw: Draw) -> float:
+        self._begin_epoch(draw)
+        total = torch.zeros((), device=self.network.device)
+        self.stepper.run(list(self._batches(draw.order)), total)
+        self.network.built.eval()
+        return float(total) / len(draw.order)
+
+    def _begin_epoch(self, draw: Draw) -> None:
+        torch.manual_seed(draw.seed)
+        self.network.built.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = draw.rate
+
+    def _batches(self, order: NDArray[np.int64]) -> Iterator[tuple[Any, ...]]:
+        """Views (batch_size, ...) of the rows: x, targets, and row weights if there are."""
+        index = torch.from_numpy(order).to(self.network.device)
+        return zip(*(part[index].split(self.batch_size) for part in self.rows), strict=True)
+
+    def find_fault(self, draw: Draw) -> str:
+        self._begin_epoch(draw)
+        network = self.network.built
+        before = {name: float(p.detach().norm()) for name, p in network.named_parameters()}
+        for number, batch in enumerate(self._batches(draw.order), start=1):
+            if fault := self._fault(batch):
+                return f"{fault} in batch {number}"
+            self.step.update()
+        growth = {n: float(p.detach().norm()) / (before[n] + 1.0) for n, p in network.named_parameters()}
+        name = max(growth, key=lambda n: growth[n])
+        return f"the weights of layer '{_layer(name)}' grew most, {growth[name]:.3g} times"
+
+    def _fault(self, batch: tuple[Any, ...]) -> str | None:
+        """What is not finite first in this batch: an input, what a layer gives, or a gradient. It leaves gradients."""
+        if not torch.isfinite(batch[0]).all():
+            return "there is an input that is not finite"
+        found: list[str] = []
+        with _watched(self.network.built, found):
+            self.step.backward(*batch)
+        if found:
+            return f"layer '{found[0]}' first gives values that are not finite,"
+        named = reversed(list(self.network.built.named_parameters()))  # gradients flow from the last layer back
+        for name, parameter in named:
+            if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
+                return f"layer '{_layer(name)}' first has a gradient that is not finite,"
+        return None
+
+    def state(self) -> State:
+        tensors = {f"network/{name}": tensor for name, tensor in self.network.tensors().items()}
+        for number, slot in self.optimizer.state_dict()["state"].items():
+            for name, tensor in slot.items():
+                if tensor is not None:
+                    tensors[f"optimizer/{number}/{name}"] = torch.as_tensor(tensor).cpu().numpy().copy()
+        return tensors
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self.network.set_tensors({n[8:]: t for n, t in state.items() if n.startswith("network/")})
+        slots: dict[int, dict[str, Any]] = {}
+        for path, tensor in state.items():
+            if path.startswith("optimizer/"):
+                _, number, name = path.split("/")
+                slots.setdefault(int(number), {})[name] = torch.from_numpy(np.array(tensor))
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+
+
+def choose_device(settings: TrainSettings) -> torch.device:
+    """The device that settings name; auto takes the fastest one there.
+
+    Raises:
+        TrainingError: it is not there, or mixed precision was asked for without a GPU.
+    """
+    present = ["cpu"]
+    if torch.backends.mps.is_available():
+        present.insert(0, "mps")
+    if torch.cuda.is_available():
+        present.insert(0, "cuda")
+    name = present[0] if settings.device == "auto" else settings.device
+    if name not in present:
+        raise TrainingError(
+            f"train.device: {name} is not on this machine (there: {', '.join(present)})",
+            run="dvc exp run -S train.device=auto",
+        )
+    if settings.precision == "mixed" and name == "cpu":
+        raise TrainingError(
+            "train.precision: mixed needs a GPU, and the device is cpu", "dvc exp run -S train.precision=float32"
+        )
+    return torch.device(name)
+
+
+def _be_deterministic() -> None:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is only repeatable with a workspace of its own
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would import the compiler, seconds of it
+
+
+def _optimizer(network: nn.Module, settings: TrainSettings, fused: bool) -> torch.optim.Optimizer:
+    """Weight decay is decoupled (Loshchilov and Hutter, ICLR 2019) and spares biases and scales: one group decays."""
+    named = [(name.rpartition(".")[2], p) for name, p in network.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in named if p.ndim > 1 and name not in ("bias", "scale")]
+    others = [p for name, p in named if p.ndim <= 1 or name in ("bias", "scale")]
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD([{"params": matrices}, {"params": others}], settings.learning_rate, 0.9, fused=fused)
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, eps=1e-7, fused=fused)
+
+
+@contextlib.contextmanager
+def _watched(network: nn.Module, found: list[str]) -> Iterator[None]:
+    """Collect the names of the layers whose output is not finite, in the order they run."""
+
+    def watch(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, torch.Tensor) and not torch.isfinite(output).all():
+                found.append(name)
+
+        return hook
+
+    leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
+    handles = [module.register_forward_hook(watch(name)) for name, module in leaves]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _layer(parameter: str) -> str:
+    return parameter.rpartition(".")[0] or parameter

@@ -1,0 +1,87 @@
+"""Small networks and rows to fit them to, the same for both frameworks."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from purchase_intent.networks import NETWORKS
+from purchase_intent.networks.settings import LinearSettings, MlpSettings, TabularSettings
+from stemma.task import of
+from stemma.training import fit as training
+from stemma.training import networks
+from stemma.training.base import Epoch, Fit, Network, Problem, Rows
+from stemma.training.settings import TrainSettings
+from worlds import PREFIXES
+
+BASE = {
+    "epochs": 4,
+    "batch_size": 32,
+    "optimizer": "adam",
+    "learning_rate": 0.01,
+    "schedule": "constant",
+    "weight_decay": 0.0,
+    "clip_norm": None,
+    "class_weight": "none",
+    "patience": None,
+    "device": "cpu",
+    "precision": "float32",
+    "threads": 1,
+    "seed": 0,
+    "init_from": None,
+    "freeze": (),
+    "stepper": "auto",
+    "resume": False,
+}
+
+
+def settings(**changes: object) -> TrainSettings:
+    return TrainSettings.model_validate(BASE | changes)
+
+
+def mlp(framework: str, problem: Problem, **changes: object) -> Network:
+    values = {"hidden": (16,), "activation": "relu", "dropout": 0.2} | changes
+    name = f"{PREFIXES[framework]}_mlp"
+    return networks.create(
+        NETWORKS, MlpSettings.model_validate({"name": name, "framework": framework, **values}), problem
+    )
+
+
+def linear(framework: str, problem: Problem) -> Network:
+    return networks.create(NETWORKS, LinearSettings(name=f"{PREFIXES[framework]}_linear", framework=framework), problem)
+
+
+def tabular(framework: str, problem: Problem) -> Network:
+    values = {"hidden": (16,), "dropout": 0.2, "members": 4, "embedding": 4, "bins": 8}
+    name = f"{PREFIXES[framework]}_tabular"
+    chosen = TabularSettings.model_validate({"name": name, "framework": framework, **values})
+    return networks.create(NETWORKS, chosen, problem)
+
+
+def rows(task: str, count: int = 300, seed: int = 0) -> Rows:
+    """Rows whose first input decides."""
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(count, 5)).astype(np.float32)
+    if task == "regression":
+        return Rows(x, (100 + 20 * x[:, 0]).astype(np.float32))
+    if task == "multiclass":
+        return Rows(x, np.digitize(x[:, 0], [-0.5, 0.5]).astype(np.int64))
+    return Rows(x, (x[:, 0] > 0).astype(np.float32))
+
+
+PROBLEMS = {
+    "binary": Problem(of("binary", ("no", "yes")), 5),
+    "multiclass": Problem(of("multiclass", ("a", "b", "c")), 5),
+    "regression": Problem(of("regression", mean=100.0, deviation=20.0), 5),
+}
+
+
+def fit(
+    network: Network,
+    folder: Path,
+    task: str = "binary",
+    watch: Callable[[Epoch], None] = lambda epoch: None,
+    **changes: object,
+) -> Fit:
+    checkpoint = folder / "last.safetensors"
+    return training.run(network, rows(task), rows(task, 100, 1), settings(**changes), checkpoint, watch)
