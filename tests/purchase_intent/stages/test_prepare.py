@@ -13,7 +13,7 @@ import yaml
 from purchase_intent.stages import prepare
 from stemma import layout
 from stemma.errors import DataError
-from stemma.tables import encode, profile, statistics
+from stemma.tables import encode, profile
 from worlds import PREFIX
 
 ROOT = Path(__file__).parents[3]
@@ -101,7 +101,7 @@ def test_a_run_that_fails_leaves_the_previous_results(tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(statistics, "write", full)
+    monkeypatch.setattr(profile, "write", full)
     with pytest.raises(OSError, match="disk full"):
         prepare.main()
     assert contents(tmp_path) == before
