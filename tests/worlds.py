@@ -9,7 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ("dvc.lock", "reports/")
-NOT_RUN = ("tests/", "docs/", "bench/", "template/", ".ci/")  # by any stage: Git and DVC look at every file
+NOT_RUN = tuple(
+    f"{name}/" for name in ("tests", "docs", "bench", "template", ".ci")
+)  # by any stage: Git and DVC look at every file
 PREFIXES = {  # framework -> how the names of its models begin; of those that this project has
     framework: prefix
     for framework, prefix in (("torch", "torch"), ("tensorflow", "keras"))
