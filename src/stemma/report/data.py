@@ -57,8 +57,8 @@ def write(
         hints: as `hints.find` gives them.
     """
     splits = {name: rows[:: -(-len(rows) // MOST_ROWS)] for name, rows in splits.items()}
-    train, test = (frame.iloc[splits[name]] for name in ("train", "test"))
-    drifts = {name: drift(train[name], test[name])[0] for name, _ in features(frame.columns, settings)}
+    columns = (frame[name] for name, _ in features(frame.columns, settings))
+    drifts = {each.name: drift(each.iloc[splits["train"]], each.iloc[splits["test"]])[0] for each in columns}
     most = sorted(drifts, key=lambda name: -drifts[name])[:MOST_PICTURES]
     drawn = {name: frame[name] for name in drifts if name in most}
     with swapped_folder(folder / FOLDER) as into:
@@ -78,17 +78,17 @@ def _page(
 ) -> Iterator[str]:
     """The lines of the page."""
     task = settings.task + (f", positive: {code(about['positive'])}" if about["positive"] is not None else "")
-    yield f"# Data: {Path(settings.source).name}"
+    yield f"# Data: {escaped(Path(settings.source).name)}"
     yield ""
     yield (
-        f"{about['rows']:,} rows and {len(drifts)} features of `{settings.source}`,"
+        f"{about['rows']:,} rows and {len(drifts)} features of {code(settings.source)},"
         f" to predict {_code(settings.target)} ({task})."
     )
     yield from ["", "## Hints", ""]
     yield from _items([escaped(hint.text) for hint in hints]) or ["None."]
     yield from ["", "## Splits", ""]
     yield from _splits(settings, about)
-    yield from ["", f"![{settings.target} in each split]({FOLDER}/target.svg)"]
+    yield from ["", f"![{escaped(settings.target)} in each split]({FOLDER}/target.svg)"]
     yield from ["", "## Columns", ""]
     yield (
         "Statistics are of the training rows. Drift is the population stability index between training and test rows:"
@@ -171,7 +171,10 @@ def _target(target: pd.Series, about: About, splits: Mapping[str, np.ndarray]) -
     """The share of each class in each split, or the histogram of a regression's target."""
 
     def paint(axes: "Axes") -> None:
-        _shares_of_classes(axes, about) if about["classes"] else _spread(axes, target, splits)
+        if about["classes"]:
+            _shares_of_classes(axes, about)
+        else:
+            _spread(axes, target, splits)
         axes.set(ylabel="share of rows", xlabel=short(target.name, 40))
         axes.grid(visible=False, axis="x")
         axes.legend()

@@ -22,7 +22,7 @@ def drift(first: pd.Series, second: pd.Series) -> tuple[float, int]:
 
 
 def _of_texts(*parts: pd.Series) -> list[np.ndarray]:
-    held = pd.concat([part.astype(str).value_counts(sort=False) for part in parts], axis=1).fillna(0)
+    held = pd.concat([part.value_counts(sort=False).rename(index=str) for part in parts], axis=1).fillna(0)
     return list(held.to_numpy().T)
 
 

@@ -103,6 +103,11 @@ def test_the_page_tells_of_every_way_to_split(written):
     assert "By chance, every class in the same share (seed 0)." in written(table(), group=None)
 
 
+def test_the_name_of_the_target_is_no_markup(written):
+    page = written(table().rename(columns={"y": "[y](x) <b>"}), target="[y](x) <b>")
+    assert r"![\[y\](x) \<b\> in each split](data/target.svg)" in page
+
+
 def test_odd_names_and_texts_break_neither_the_page_nor_the_picture(written, tmp_path):
     odd = "名 |$x$ `<b>&\n\x00"
     frame = table().rename(columns={"c": odd})

@@ -6,10 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
-from purchase_intent import settings as config
-from purchase_intent.stages import prepare
+from purchase_intent.sources import SOURCES
 from stemma.errors import DataError
 from stemma.tables import arrays, profile
+from stemma.tables import prepared as written
+from stemma.tables.check import check
 from stemma.tables.settings import PrepareSettings
 
 PREPARE = PrepareSettings(strict=False, numeric="auto", impute="median", indicator=True, rare=10, embed=50)
@@ -19,15 +20,10 @@ PREPARE = PrepareSettings(strict=False, numeric="auto", impute="median", indicat
 def prepared(tmp_path_factory, section):
     """Folders written by prepare, by the name of their settings."""
     folders = {}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, changes in (("simulated", {"rows": 600}), ("digits", {}), ("diabetes", {})):
-            settings = section(name, **changes)
-            folders[name] = tmp_path_factory.mktemp(name) / "prepared"
-            whole = config.Settings.model_construct(data=settings, prepare=PREPARE)
-            patch.setattr(prepare, "load", lambda whole=whole: whole)
-            patch.setattr(prepare, "PREPARED", folders[name])
-            patch.setattr(prepare, "REPORTS", folders[name].parent / "reports")
-            prepare.main()
+    for name, changes in (("simulated", {"rows": 600}), ("digits", {}), ("diabetes", {})):
+        settings = section(name, **changes)
+        folders[name] = tmp_path_factory.mktemp(name) / "prepared"
+        written.write(folders[name], check(settings, SOURCES, strict=False), settings, PREPARE)
     return folders
 
 
