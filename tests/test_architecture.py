@@ -16,8 +16,8 @@ BORDER = {
     "src/purchase_intent/settings.py", "src/purchase_intent/sources/__init__.py",
     "src/purchase_intent/sources/settings.py", "src/purchase_intent/networks/__init__.py",
     "src/purchase_intent/networks/settings.py",
-    "src/stemma/__init__.py", "src/stemma/conf/__init__.py", "src/stemma/errors.py", "src/stemma/files.py",
-    "src/stemma/names.py",
+    "src/stemma/__init__.py", "src/stemma/conf/__init__.py", "src/stemma/entries.py", "src/stemma/errors.py",
+    "src/stemma/files.py", "src/stemma/names.py",
     "src/stemma/settings.py", "src/stemma/bundle/settings.py", "src/stemma/tables/settings.py",
     "src/stemma/training/networks.py", "src/stemma/training/settings.py",
     "src/stemma/versions/__init__.py",  # finds another version's weights, which their hashes verify
@@ -26,7 +26,7 @@ SOURCES_OF_TABLES = ("simulated", "bundled")  # the one in use is named by data.
 
 # The toolkit's rooms from the ground up: a room imports from those of its own line and of the lines above it.
 ROOMS = (
-    {"errors", "files", "names", "runtime", "semver", "signature"},
+    {"entries", "errors", "files", "names", "runtime", "semver", "signature"},
     {"settings", "conf"},
     {"task"},
     {"metrics"},

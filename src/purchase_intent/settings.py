@@ -4,8 +4,10 @@ No setting has a default here: conf/ holds every value, params.yaml is its compo
 are allowed. Each type stands beside what it sets; a section of your own is a class of `Section` and a line below.
 """
 
+from functools import partial
 from pathlib import Path
 
+from purchase_intent.extensions.formats import FORMATS
 from purchase_intent.networks import NETWORKS
 from purchase_intent.sources import SOURCES
 from stemma import formats, settings
@@ -37,4 +39,4 @@ def load(path: str | Path = "params.yaml") -> Settings:
         SettingsError: the file is missing or not YAML, or settings are wrong: all of them, one per line.
     """
     chosen = {"data": ("kind", SOURCES), "model": ("name", NETWORKS)}
-    return settings.load(Settings, path, chosen, (networks.faults, formats.faults))
+    return settings.load(Settings, path, chosen, (networks.faults, partial(formats.faults, FORMATS)))

@@ -4,11 +4,8 @@ A project composes its sections in a class of `Section`. `load` reports every wr
 correct and the nearest valid name.
 """
 
-import difflib
-import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -16,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from stemma import conf
+from stemma.entries import Entry, nearest
 from stemma.errors import SettingsError
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -26,31 +24,6 @@ class Section(BaseModel):
     """A part of params.yaml: frozen, strict about types, closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A line of a table that a project may add to: where a thing is ("module:Name"), and the type of its settings."""
-
-    path: str
-    settings: type[Section]
-
-    def load(self) -> Any:
-        """The thing, imported only now."""
-        return _named(self.path)
-
-    def words(self) -> tuple[str, str]:
-        """The entry for another process, which `of_words` takes there."""
-        return self.path, f"{self.settings.__module__}:{self.settings.__qualname__}"
-
-    @classmethod
-    def of_words(cls, path: str, settings: str) -> "Entry":
-        return cls(path, _named(settings))
-
-
-def _named(path: str) -> Any:
-    module, name = path.split(":")
-    return getattr(importlib.import_module(module), name)
 
 
 Whole = TypeVar("Whole", bound=Section)
@@ -98,7 +71,7 @@ def _section_types(
     types = {name: hints[name] for name in whole.model_fields}
     for name, (key, entries) in chosen.items():
         entry = entries.get(str(values[name].get(key))) if isinstance(values.get(name), dict) else None
-        types[name] = entry.settings if entry else types[name]
+        types[name] = entry.settings if entry and entry.settings else types[name]
     return {name: TypeAdapter(kind) for name, kind in types.items()}
 
 
@@ -142,9 +115,3 @@ def _keys(kind: TypeAdapter[Any]) -> list[str]:
     schema = kind.json_schema()
     parts = [schema, *schema.get("$defs", {}).values()]
     return sorted({key for part in parts for key in part.get("properties", {})})
-
-
-def nearest(name: object, valid: Iterable[str]) -> str:
-    """The hint that ends the line of a name that is not valid; empty where none is near."""
-    close = difflib.get_close_matches(str(name), list(valid), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""

@@ -10,7 +10,7 @@ Settings of its own come as a class that inherits from `ModelSettings`, in `sett
 """
 
 from purchase_intent.networks.settings import LinearSettings, MlpSettings, TabularSettings
-from stemma.settings import Entry
+from stemma.entries import Entry
 
 NETWORKS = {
     "torch_mlp": Entry("purchase_intent.networks.torch.mlp:TorchMlp", MlpSettings),

@@ -8,7 +8,7 @@ To add a source of your own:
 """
 
 from purchase_intent.sources.settings import BundledTable, SimulatedTable
-from stemma.settings import Entry
+from stemma.entries import Entry
 from stemma.tables.settings import FILES
 
 SOURCES = FILES | {

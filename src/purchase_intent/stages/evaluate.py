@@ -14,8 +14,11 @@ from typing import Any
 
 import pandas as pd
 
+from purchase_intent.extensions import baselines as own_baselines
+from purchase_intent.extensions import metrics as own_metrics
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
+from stemma import metrics
 from stemma.errors import EvaluationError
 from stemma.evaluation import assessment, baselines, decision, folds, gate, record
 from stemma.evaluation.settings import EvaluateSettings
@@ -42,21 +45,21 @@ def main() -> None:
     settings = load()
     about = profile.read(PREPARED)
     splits = {name: arrays.read(PREPARED, name) for name in ("validation", "test")}
-    refuse(settings.evaluate, about, splits["test"])
-    task = about.task
+    task, own = about.task, metrics.added_to(own_metrics.METRICS)
+    refuse(settings.evaluate, about, splits["test"], own)
     model = networks.create(NETWORKS, settings.model, Problem.of(about))
     model.load(WEIGHTS)
     scores = {name: model.scores(rows.x) for name, rows in splits.items()}
     chosen = decision.decide(task, scores["validation"], splits["validation"].y, settings.evaluate)
     predictions = {name: chosen.predictions(task, found) for name, found in scores.items()}
-    network = assessment.Judgement(task, predictions, chosen.threshold)
+    network = assessment.Judgement(task, predictions, chosen.threshold, own=own)
     train = arrays.read(PREPARED, "train")
     others = {
         made.name: assessment.of_baseline(made, task, splits, settings.evaluate)
-        for made in baselines.fit(model.problem, about, train, settings.evaluate.seed)
+        for made in baselines.fit(model.problem, about, train, settings.evaluate.seed, own_baselines.BASELINES)
     }
     k = settings.evaluate.folds
-    folded = None if k is None else folds.cross_validate(settings, NETWORKS, PREPARED, SCRATCH, k)
+    folded = None if k is None else folds.cross_validate(settings, NETWORKS, PREPARED, SCRATCH, k, own_metrics.METRICS)
     told = record.make(settings, about, splits, chosen, network, others, folded)
     write_figures(told)
     write_predictions(splits["test"], about, network)
@@ -64,10 +67,12 @@ def main() -> None:
     stop_at_the_gate(told)
 
 
-def refuse(settings: EvaluateSettings, about: profile.Profile, test: arrays.Arrays) -> None:
+def refuse(
+    settings: EvaluateSettings, about: profile.Profile, test: arrays.Arrays, own: tuple[metrics.Metric, ...]
+) -> None:
     """Settings that this task or table has no use for, before anything is computed."""
     decision.check(about.task, settings)
-    gate.check(settings.minimum, about.task)
+    gate.check(settings.minimum, about.task, own, own_baselines.BASELINES)
     assessment.check_slices(settings.slices, [name for name in test.frame if name != about.row])
 
 

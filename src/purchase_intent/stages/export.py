@@ -6,14 +6,16 @@ On demand, `python src/stage.py export FORMAT FOLDER` makes one format in a new 
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from purchase_intent.extensions.formats import FORMATS
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import Settings, load
 from stemma import formats, metrics
+from stemma.entries import naming
 from stemma.errors import ExportError
 from stemma.files import swapped_folder, write_json, write_text
 from stemma.formats import parity, replay
@@ -29,18 +31,18 @@ EXPORT = Path("models/export")
 
 def main(name: str | None = None, folder: str | None = None) -> None:
     settings = load()
-    framework = settings.model.framework
+    framework, table = settings.model.framework, formats.known(FORMATS)
     if name is None or folder is None:
-        export(settings, formats.chosen(settings.export.formats, framework), EXPORT)
+        export(settings, formats.chosen(settings.export.formats, framework, table), table, EXPORT)
         return
-    if fault := formats.refusal(name, framework):
+    if fault := formats.refusal(name, framework, table):
         raise ExportError(fault)
     if Path(folder).exists():
         raise ExportError(f"{folder} is already there: name another folder")
-    export(settings, [name], Path(folder))
+    export(settings, [name], table, Path(folder))
 
 
-def export(settings: Settings, names: Sequence[str], target: Path) -> None:
+def export(settings: Settings, names: Sequence[str], table: Mapping[str, formats.Format], target: Path) -> None:
     """Write these formats and their proofs; a fault in one leaves the folder as it was."""
     about = profile.read(PREPARED)
     model = networks.create(NETWORKS, settings.model, Problem.of(about))
@@ -57,26 +59,28 @@ def export(settings: Settings, names: Sequence[str], target: Path) -> None:
         test.x,
     )
     with swapped_folder(target) as folder:
-        if any(formats.FORMATS[name].encoded for name in names):
+        if any(table[name].encoded for name in names):
             (folder / formats.ENCODER).write_bytes(served.encoder)
             write_text(folder / formats.ABOUT, served.about())
-        proofs = {name: prove(served, name, folder, test, encode.feeds(test.frame, about.features)) for name in names}
+        columns = encode.feeds(test.frame, about.features)
+        proofs = {name: prove(served, name, table[name], folder, test, columns) for name in names}
         # The facts of onnx stand first, alone where it is alone; what was made beside it is told by name.
         told = proofs.pop("onnx", {}) | ({"formats": proofs} if proofs else {})
         write_json(folder / "parity.json", told)
 
 
 def prove(
-    served: formats.Served, name: str, folder: Path, test: arrays.Arrays, columns: replay.Arrays
+    served: formats.Served, name: str, format: formats.Format, folder: Path, test: arrays.Arrays, columns: replay.Arrays
 ) -> dict[str, Any]:
     """Write a format, run it in a process of its own on the test rows, and tell how far it is from the network.
 
     Raises:
         ExportError: it cannot be written or run, or differs by more than the tolerance.
     """
-    format, task = formats.FORMATS[name], served.problem.task
-    write, run = formats.ways(name, served.model.framework)
-    write(served, folder / format.file)
+    task = served.problem.task
+    write, run = formats.ways(format, served.model.framework)
+    with naming(f"the format {name} cannot be written"):
+        write(served, folder / format.file)
     more = served.entry.words() if format.code else ()
     given = replay.run(run, folder / format.file, {formats.ENCODED: test.x} if format.encoded else columns, *more)
     exported = served.predictions(given) if format.scores else given

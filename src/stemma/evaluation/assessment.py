@@ -29,12 +29,19 @@ class Judgement:
     Attributes:
         predictions: by split: probabilities (rows, classes), or values (rows, 1).
         baseline: that made them; None: the network did.
+        own: figures beside those of the toolkit.
     """
 
     task: Task
     predictions: Mapping[str, Array]
     threshold: float | None
     baseline: baselines.Baseline | None = None
+    own: tuple[metrics.Metric, ...] = ()
+
+    @property
+    def measured(self) -> tuple[metrics.Metric, ...]:
+        """Every figure of these predictions."""
+        return metrics.of_task(self.task.kind, self.own)
 
     def decided(self, split: str) -> Array | None:
         """What is said of each row (rows,); None where no threshold was found."""
@@ -72,7 +79,7 @@ def figures(
     ready = {name: each.rows("test", test.y, settings.bins) for name, each in others.items()}
 
     def measure(weights: Array | None = None) -> dict[str, float]:
-        found = metrics.figures(own, weights)
+        found = metrics.figures(own, weights, model.measured)
         for name, rows in ready.items():
             value = metrics.figures(rows, weights, [main])[main.name]
             found |= {f"{name}/{main.name}": value, f"{name}/difference": found[main.name] - value}
@@ -82,7 +89,7 @@ def figures(
     found = {name: _entry(value, reach.get(name)) for name, value in measure().items()}
     compared = {}
     for name, rows in ready.items():
-        every = {key: _entry(value, None) for key, value in metrics.figures(rows).items()}
+        every = {key: _entry(value, None) for key, value in metrics.figures(rows, of=model.measured).items()}
         every[main.name], ahead = found.pop(f"{name}/{main.name}"), found.pop(f"{name}/difference")
         compared[name] = {"test": every, "ahead": {"metric": main.name} | ahead}
     return found, compared
@@ -124,7 +131,7 @@ def _slice(test: Arrays, model: Judgement, part: Slice, settings: EvaluateSettin
     shown = [metrics.METRICS[name] for name in model.task.shown]
     reach = intervals(lambda weights: metrics.figures(rows, weights, shown), rows.count, settings.bootstrap,
                       settings.seed)  # fmt: skip
-    found = {name: _entry(value, reach.get(name)) for name, value in metrics.figures(rows).items()}
+    found = {name: _entry(value, reach.get(name)) for name, value in metrics.figures(rows, of=model.measured).items()}
     return {"value": part.value, "rows": rows.count, "test": found}
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from stemma import metrics
+from stemma.entries import Entry
 from stemma.evaluation import decision, parallel
 from stemma.evaluation.settings import Settings
-from stemma.settings import Entry
 from stemma.tables import arrays, encode, profile, split
 from stemma.training import networks
 from stemma.training.base import Problem, Rows
@@ -27,7 +27,12 @@ Triple = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def cross_validate(
-    settings: Settings, table: Mapping[str, Entry], prepared: Path, scratch: Path, k: int
+    settings: Settings,
+    table: Mapping[str, Entry],
+    prepared: Path,
+    scratch: Path,
+    k: int,
+    own: Mapping[str, Entry] | None = None,
 ) -> dict[str, Any]:
     """Fit and judge k networks; the figures of each fold, and of each figure mean, deviation and 95 % interval.
 
@@ -35,6 +40,7 @@ def cross_validate(
         table: of the networks that settings can name.
         prepared: data/prepared; the folds are cut from the rows of all its splits.
         scratch: a folder for the checkpoints, removed at the end.
+        own: the figures that a project adds.
 
     Raises:
         DataError: the table cannot be cut into k folds.
@@ -42,7 +48,10 @@ def cross_validate(
     """
     about = profile.read(prepared)
     triples = split.folds(whole(prepared, about), settings.data, k)
-    jobs = [(settings, table, prepared, scratch / f"{number}.safetensors", rows) for number, rows in enumerate(triples)]
+    jobs = [
+        (settings, table, prepared, scratch / f"{number}.safetensors", rows, own or {})
+        for number, rows in enumerate(triples)
+    ]
     names = [f"evaluate.folds: fold {number} of {k}" for number in range(1, k + 1)]
     try:
         figures = parallel.run(judge, jobs, names, max(1, parallel.cores() // settings.train.threads))
@@ -86,7 +95,14 @@ def whole(prepared: Path, about: profile.Profile) -> pd.DataFrame:
     return frame.sort_values(about.row, ignore_index=True).drop(columns=about.row)
 
 
-def judge(settings: Settings, table: Mapping[str, Entry], prepared: Path, checkpoint: Path, triple: Triple) -> Figures:
+def judge(
+    settings: Settings,
+    table: Mapping[str, Entry],
+    prepared: Path,
+    checkpoint: Path,
+    triple: Triple,
+    own: Mapping[str, Entry],
+) -> Figures:
     """One fold: fit on its training rows, choose on its validation rows, judge on its test rows.
 
     It starts from new weights: those that `train.init_from` names may have seen its test rows. So nothing is frozen.
@@ -105,6 +121,5 @@ def judge(settings: Settings, table: Mapping[str, Entry], prepared: Path, checkp
     model.fit(train, validation, settings.train.model_copy(update={"resume": False, "freeze": ()}), checkpoint)
     chosen = decision.decide(task, model.scores(validation.x), validation.y, settings.evaluate)
     predicted = chosen.predictions(task, model.scores(test.x))
-    return metrics.figures(
-        metrics.Rows.of(task, test.y, predicted, task.decide(predicted, chosen.threshold), settings.evaluate.bins)
-    )
+    rows = metrics.Rows.of(task, test.y, predicted, task.decide(predicted, chosen.threshold), settings.evaluate.bins)
+    return metrics.figures(rows, of=metrics.of_task(task.kind, metrics.added_to(own)))

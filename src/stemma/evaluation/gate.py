@@ -1,6 +1,6 @@
 """The quality gate: what figures on the test rows must reach."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from stemma import metrics
@@ -49,19 +49,28 @@ class Demand:
         return f"{self.metric} {figure} on the test rows, evaluate.minimum {asked} {needed}"
 
 
-def check(minimum: Mapping[str, float | str], task: Task) -> None:
+def check(
+    minimum: Mapping[str, float | str],
+    task: Task,
+    own: Sequence[metrics.Metric] = (),
+    others: Collection[str] = (),
+) -> None:
     """Refuse names that do not exist, before anything is computed.
+
+    Args:
+        own: figures beside those of the toolkit.
+        others: names of baselines beside those of the toolkit.
 
     Raises:
         SettingsError: names the first unknown metric or baseline, with the nearest one.
     """
-    known = (*metrics.names(task.kind), BETTER_THAN)
+    known = (*metrics.names(task.kind, own), BETTER_THAN)
     for name, needed in minimum.items():
         if name not in known:
             raise SettingsError(f"evaluate.minimum: {name!r} is no metric of a {task.kind} task{nearest(name, known)}")
         if name == BETTER_THAN:
-            if needed not in baselines.names(task):
-                offered = baselines.names(task)
+            offered = (*baselines.names(task), *others)
+            if needed not in offered:
                 raise SettingsError(
                     f"evaluate.minimum.better_than: {needed!r} is none of {', '.join(offered)}"
                     f"{nearest(str(needed), offered)}"
@@ -75,17 +84,19 @@ def demands(
     task: Task,
     figures: Mapping[str, float | None],
     others: Mapping[str, Mapping[str, float | None]],
+    own: Sequence[metrics.Metric] = (),
 ) -> tuple[Demand, ...]:
     """What the gate asks beside what there is.
 
     Args:
         figures: on the test rows; None where not defined.
         others: the same of each baseline.
+        own: figures beside those of the toolkit.
     """
-    made = []
+    made, way = [], {metric.name: metric.better for metric in metrics.of_task(task.kind, own)}
     for name, needed in minimum.items():
         metric, least, baseline = name, needed, None
         if isinstance(needed, str):
             metric, least, baseline = task.main, others[needed][task.main], needed
-        made.append(Demand(metric, metrics.better(metric), figures[metric], least, baseline))
+        made.append(Demand(metric, way[metric], figures[metric], least, baseline))
     return tuple(made)

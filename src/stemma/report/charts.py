@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stemma.evaluation.baselines import BASELINES, CONSTANT, NETWORK
+from stemma.evaluation.baselines import CONSTANT, NETWORK, title
 from stemma.metrics import label
 from stemma.report import curves
 from stemma.task import Task
@@ -63,7 +63,7 @@ def draw_all(
 
 
 def _named(points: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return [(BASELINES.get(name, name), each) for name, each in points.items()]
+    return [(title(name), each) for name, each in points.items()]
 
 
 def _bars(told: Mapping[str, Any]) -> dict[str, tuple[float, float, float]]:
@@ -71,7 +71,7 @@ def _bars(told: Mapping[str, Any]) -> dict[str, tuple[float, float, float]]:
     main = told["main"]
     entries = {NETWORK: told["test"][main]}
     shown = {name: entry for name, entry in told["baselines"].items() if name not in CONSTANT}
-    entries |= {BASELINES[name]: entry["test"][main] for name, entry in shown.items()}
+    entries |= {title(name): entry["test"][main] for name, entry in shown.items()}
     return {
         name: (e["value"], e["value"] if e["low"] is None else e["low"], e["value"] if e["high"] is None else e["high"])
         for name, e in entries.items()

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from stemma.settings import Chosen, Entry
+from stemma.entries import Entry
+from stemma.settings import Chosen
 from stemma.training.settings import ModelSettings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ A version is a commit whose dvc.lock pins a trained model. No training framework
 - `doctor`   what is wrong with one
 - `export`   its network in another format; `release` its bundle, `arrays` its weights
 
-`figures` has what evaluation.json says: the main figure, and which way each is better.
+`figures` has what evaluation.json says: the main figure, and which way each is better. `own` runs the project's code.
 """
 
 from stemma.versions.arrays import Tensors, tensors

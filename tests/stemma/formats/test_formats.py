@@ -152,7 +152,7 @@ def write(served: formats.Served, name: str, folder: Path) -> Any:
     """The file of a format in a folder; what runs it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / formats.ABOUT).write_text(served.about(), encoding="utf-8")
-    make_file, run = formats.ways(name, served.model.framework)
+    make_file, run = formats.ways(formats.FORMATS[name], served.model.framework)
     make_file(served, folder / formats.FORMATS[name].file)
     return run
 
