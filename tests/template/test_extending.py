@@ -14,7 +14,8 @@ from worlds import Project
 PAGE = "docs/extending.md"
 CHOSEN = ("data=mine", "model=mine", "export.formats=[onnx,onnx_json]", "+evaluate.minimum.lift=0.5",
           "+evaluate.minimum.better_than=neighbours", "evaluate.folds=2", "evaluate.bootstrap=50",
-          "train.epochs=2")  # fmt: skip
+          "train.epochs=2", "train.loss=focal", "train.optimizer=nadam", "train.schedule=warm")  # fmt: skip
+SPLITS = ("train", "validation")
 pytestmark = pytest.mark.xdist_group("extended")
 
 
@@ -60,6 +61,10 @@ def test_every_kind_that_the_page_names_takes_part(extended: Project) -> None:
     assert "how much more often it is positive" in extended.read("reports/report.md")
     assert json.loads(extended.read("models/export/parity.json"))["formats"]["onnx_json"]["largest"] < 1e-4
     assert json.loads(extended.read("reports/audit.json"))["tensors"] == 4
+    rates = extended.read("reports/training/plots/metrics/train/learning_rate.tsv").split()[-3::2]
+    assert [float(rate) for rate in rates] == pytest.approx([0.001, 0.01])
+    losses = {split: extended.read(f"reports/training/plots/metrics/{split}/loss.tsv").split() for split in SPLITS}
+    assert float(losses["train"][-1]) < 0.5 * float(losses["validation"][-1]), "the loss that is fitted is another one"
 
 
 def test_reading_shows_what_was_recorded_and_runs_nobodys_code(extended: Project, tmp_path: Path) -> None:
@@ -98,6 +103,13 @@ def test_an_edited_metric_evaluates_anew_and_does_not_train(extended: Project, t
     assert evaluation(project)["test"]["lift"]["value"] == pytest.approx(2 * before)
 
 
+def test_an_edited_loss_trains_anew(extended: Project, tmp_path: Path) -> None:
+    project = extended.copy(tmp_path / "p")
+    project.replace("src/churn/extensions/training/focal.py", "** 2", "** 3")
+    assert "train" in project.repro("train")
+    assert json.loads(project.ok("dvc", "status", "--json", "prepare")) == {}
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "told"),
     [
@@ -105,6 +117,7 @@ def test_an_edited_metric_evaluates_anew_and_does_not_train(extended: Project, t
         ("metrics/__init__.py", '"lift"', '"lifts"', "'lift' is no metric of a binary task (did you mean 'lifts'?)"),
         ("baselines/__init__.py", '"neighbours"', '"neighbors"', "(did you mean 'neighbors'?)"),
         ("formats/__init__.py", '"onnx_json"', '"onnx_jsn"', "'onnx_json' is none of onnx, "),
+        ("training/__init__.py", '"nadam"', '"nadm"', "train.optimizer: 'nadam' is none of adam, sgd, nadm (did you"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_name(

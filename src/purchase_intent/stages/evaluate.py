@@ -16,6 +16,7 @@ import pandas as pd
 
 from purchase_intent.extensions import baselines as own_baselines
 from purchase_intent.extensions import metrics as own_metrics
+from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
 from stemma import metrics
@@ -59,7 +60,8 @@ def main() -> None:
         for made in baselines.fit(model.problem, about, train, settings.evaluate.seed, own_baselines.BASELINES)
     }
     k = settings.evaluate.folds
-    folded = None if k is None else folds.cross_validate(settings, NETWORKS, PREPARED, SCRATCH, k, own_metrics.METRICS)
+    tables = folds.Tables(NETWORKS, own_metrics.METRICS, LINES)
+    folded = None if k is None else folds.cross_validate(settings, tables, PREPARED, SCRATCH, k)
     told = record.make(settings, about, splits, chosen, network, others, folded)
     write_figures(told)
     write_predictions(splits["test"], about, network)

@@ -9,13 +9,14 @@ from dvclive import Live
 from scmrepo.exceptions import SCMError
 from tqdm import tqdm
 
+from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import Settings, load
 from stemma import versions, weights
 from stemma.errors import TrainingError
 from stemma.files import write_json
 from stemma.tables import arrays, profile
-from stemma.training import networks
+from stemma.training import networks, own
 from stemma.training.base import Epoch, Fit, Model, Problem, Rows, State
 from stemma.training.settings import TrainSettings
 
@@ -31,6 +32,7 @@ def main() -> None:
     about = profile.read(PREPARED)
     problem = Problem.of(about)
     model = networks.create(NETWORKS, settings.model, problem, settings.train.threads)
+    model.parts = own.chosen(settings.train, LINES)
     train, validation = (arrays.read(PREPARED, name) for name in ("train", "validation"))
     begin, origin = start_of(settings.train.init_from, model)
     with Curves(problem, settings.train.epochs) as curves:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemma.task import Task
+from stemma.training.own import Parts
 from stemma.training.settings import ModelSettings, TrainSettings
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Model(ABC):
 
     framework: ClassVar[str]
     device: Any  # where the network is, in the words of its framework
+    parts: Parts = Parts()  # of the fit that are the project's own
 
     def __init__(self, settings: ModelSettings, problem: Problem, threads: int = 1) -> None:
         """A network not yet fitted. `threads` of the CPU: sums are cut by threads, so it is fixed, never guessed."""

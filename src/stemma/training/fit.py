@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemma.entries import naming
 from stemma.errors import TrainingError
 from stemma.files import replaced
 from stemma.training.base import Epoch, Fit, Floats, Model, Problem, Rows, State
@@ -122,9 +123,16 @@ def batch_size(settings: TrainSettings, rows: int) -> int:
     return int(min(512, max(32, 2 ** round(math.log2(max(1, rows) / STEPS)))))
 
 
-def learning_rate(settings: TrainSettings, epoch: int) -> float:
-    """Of an epoch counted from 0. Cosine: Loshchilov and Hutter, SGDR, ICLR 2017, equation 5, without restarts."""
+def learning_rate(settings: TrainSettings, epoch: int, own: Callable[[float], float] | None = None) -> float:
+    """Of an epoch counted from 0. Cosine: Loshchilov and Hutter, SGDR, ICLR 2017, equation 5, without restarts.
+
+    Args:
+        own: a schedule in the place of those here, see `Parts`.
+    """
     done = epoch / settings.epochs
+    if own is not None:
+        with naming(f"the schedule {settings.schedule} fails"):
+            return settings.learning_rate * float(own(done))
     match settings.schedule:
         case "cosine":
             return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
@@ -149,7 +157,7 @@ def row_weights(problem: Problem, y: NDArray[Any], class_weight: str) -> Floats 
 
 
 def _next_epoch(model: Model, train: Rows, validation: Rows, settings: TrainSettings, done: int) -> Epoch:
-    order, rate, seed = _draw(settings, done, len(train.x))
+    order, rate, seed = _draw(model, settings, done, len(train.x))
     train_loss = model.run_epoch(order, rate, seed)
     scores = model.scores(validation.x)
     task, y = model.problem.task, validation.y
@@ -157,10 +165,11 @@ def _next_epoch(model: Model, train: Rows, validation: Rows, settings: TrainSett
     return Epoch(done + 1, rate, train_loss, loss, score)
 
 
-def _draw(settings: TrainSettings, done: int, rows: int) -> tuple[NDArray[np.int64], float, int]:
+def _draw(model: Model, settings: TrainSettings, done: int, rows: int) -> tuple[NDArray[np.int64], float, int]:
     """Order of the rows, learning rate, and seed of the framework's own draws (dropout) for an epoch."""
     generator = np.random.default_rng([settings.seed, done])
-    return generator.permutation(rows), learning_rate(settings, done), int(generator.integers(2**31))
+    rate = learning_rate(settings, done, model.parts.schedule)
+    return generator.permutation(rows), rate, int(generator.integers(2**31))
 
 
 def _mean_loss(model: Model, rows: Rows) -> float:
@@ -169,7 +178,7 @@ def _mean_loss(model: Model, rows: Rows) -> float:
 
 def _stopped(model: Model, train: Rows, settings: TrainSettings, epoch: Epoch) -> TrainingError:
     """The error of a fit that went wrong: which epoch, where first, what to try."""
-    order, rate, seed = _draw(settings, epoch.number - 1, len(train.x))
+    order, rate, seed = _draw(model, settings, epoch.number - 1, len(train.x))
     losses = f"training {epoch.train_loss:.3g}, validation {epoch.validation_loss:.3g}"
     where = model.find_fault(order, rate, seed)
     return TrainingError(

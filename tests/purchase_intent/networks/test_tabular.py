@@ -57,6 +57,7 @@ def settings(**changes: object) -> TrainSettings:
         "weight_decay": 0.01, "clip_norm": None, "class_weight": "none", "patience": None, "device": "cpu",
         "precision": "float32", "threads": 1, "seed": 0, "init_from": None, "freeze": (),
         "resume": False,
+        "loss": None,
     }  # fmt: skip
     return TrainSettings.model_validate(values | changes)
 

@@ -47,6 +47,7 @@ TRAIN = TrainSettings.model_validate_json(
             "epochs": 1, "batch_size": None, "optimizer": "adam", "learning_rate": 0.01, "schedule": "constant",
             "weight_decay": 0.0, "clip_norm": None, "class_weight": "none", "patience": None, "device": "cpu",
             "precision": "float32", "threads": 1, "seed": 0, "init_from": None, "freeze": [], "resume": False,
+            "loss": None,
         }
     )
 )  # fmt: skip

@@ -42,6 +42,7 @@ BASE = {
     "init_from": None,
     "freeze": (),
     "resume": False,
+    "loss": None,
 }
 
 

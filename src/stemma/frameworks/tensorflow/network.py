@@ -15,9 +15,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stemma import weights
+from stemma.entries import naming
 from stemma.errors import TrainingError, WeightsError
 from stemma.training import fit
 from stemma.training.base import Floats, Model, Problem, Rows, State
+from stemma.training.own import Parts
 from stemma.training.settings import ModelSettings, TrainSettings
 
 CHUNK = 65_536  # rows scored at once: memory stays flat
@@ -46,7 +48,7 @@ class KerasModel(Model):
             # In mixed precision another network is fitted; the one in float32 is judged and saved.
             self.fitted = self.network if settings.precision == "float32" else _mixed(self.build)
             self.learning = _learning(self.network, self.fitted, settings)
-            self.optimizer = _optimizer(self.learning, settings)
+            self.optimizer = _optimizer(self.learning, settings, self.parts)
             self.x = tf.constant(train.x)
             self.y = tf.constant(self.problem.task.targets(train.y))
             self.row_weights = None if row_weights is None else tf.constant(row_weights)
@@ -105,7 +107,9 @@ class KerasModel(Model):
             row_weights = None if row_weights is None else tf.tile(row_weights, [members])
             scores = tf.reshape(scores, (-1, scores.shape[2]))
         loss = self.problem.task.loss
-        if loss == "squared_error":
+        if self.parts.loss is not None:
+            each = self.parts.loss(scores, y)
+        elif loss == "squared_error":
             each = tf.square(scores - y)[:, 0]
         elif loss == "binary_cross_entropy":
             each = tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=scores)[:, 0]
@@ -237,10 +241,13 @@ def _learning(network: keras.Model, fitted: keras.Model, settings: TrainSettings
     return [twin for variable, twin in pairs if names[id(variable)] not in still]
 
 
-def _optimizer(variables: list[Any], settings: TrainSettings) -> keras.Optimizer:
+def _optimizer(variables: list[Any], settings: TrainSettings, parts: Parts) -> keras.Optimizer:
     """Weight decay is decoupled (Loshchilov and Hutter, ICLR 2019) and spares biases and scales."""
     decay = settings.weight_decay or None
-    if settings.optimizer == "adam":
+    if parts.optimizer is not None:
+        with naming(f"the optimizer {settings.optimizer} fails"):
+            optimizer = parts.optimizer(settings)
+    elif settings.optimizer == "adam":
         optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=decay or 0.0, epsilon=1e-7)
     else:
         optimizer = keras.optimizers.SGD(settings.learning_rate, momentum=0.9, weight_decay=decay)

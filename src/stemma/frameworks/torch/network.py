@@ -17,10 +17,12 @@ from torch import nn
 from torch.nn import functional
 
 from stemma import weights
+from stemma.entries import naming
 from stemma.errors import TrainingError
 from stemma.frameworks.torch import recorded
 from stemma.training import fit
 from stemma.training.base import Floats, Model, Problem, Rows, State
+from stemma.training.own import Parts
 from stemma.training.settings import ModelSettings, TrainSettings
 
 CHUNK = 65_536  # rows scored at once: memory stays flat
@@ -53,7 +55,7 @@ class TorchModel(Model):
         self.x = torch.from_numpy(train.x).to(self.device)
         self.y = torch.from_numpy(self.problem.task.targets(train.y)).to(self.device)
         self.row_weights = None if row_weights is None else torch.from_numpy(row_weights).to(self.device)
-        self.optimizer = _optimizer(self.network, settings, fused=self.device.type in ("cpu", "cuda"))
+        self.optimizer = _optimizer(self.network, settings, self.parts, fused=self.device.type in ("cpu", "cuda"))
         self.recorded = self._record() if settings.epochs * (len(train.x) // self.batch_size) >= WORTH else None
 
     def _record(self) -> recorded.Step | None:
@@ -97,7 +99,7 @@ class TorchModel(Model):
         """A step of the optimizer for gradients in the order of the parameters."""
         trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
 
-        if self.clip_norm is None and isinstance(self.optimizer, torch.optim.AdamW):
+        if self.clip_norm is None and self.parts.optimizer is None and isinstance(self.optimizer, torch.optim.AdamW):
             with _fused_adam(self.optimizer, trained) as update:
                 yield update
             return
@@ -161,6 +163,9 @@ class TorchModel(Model):
             y = y.expand(len(scores), *y.shape).flatten(0, 1)
             weights = None if weights is None else weights.repeat(len(scores))
             scores = scores.flatten(0, 1)
+        if self.parts.loss is not None:
+            losses = self.parts.loss(scores, y)
+            return (losses if weights is None else losses * weights).mean()
         loss = self.problem.task.loss
         if loss == "squared_error":
             return functional.mse_loss(scores, y)
@@ -286,7 +291,7 @@ def _be_deterministic() -> None:
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would import the compiler, seconds of it
 
 
-def _optimizer(network: nn.Module, settings: TrainSettings, fused: bool) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, settings: TrainSettings, parts: Parts, fused: bool) -> torch.optim.Optimizer:
     """Weight decay is decoupled (Loshchilov and Hutter, ICLR 2019) and spares biases and scales: one group decays."""
     named = [(name.rpartition(".")[2], p) for name, p in network.named_parameters() if p.requires_grad]
     matrices = [p for name, p in named if p.ndim > 1 and name not in ("bias", "scale")]
@@ -294,6 +299,9 @@ def _optimizer(network: nn.Module, settings: TrainSettings, fused: bool) -> torc
     if settings.optimizer == "sgd":
         return torch.optim.SGD([{"params": matrices}, {"params": others}], settings.learning_rate, 0.9, fused=fused)
     groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    if parts.optimizer is not None:
+        with naming(f"the optimizer {settings.optimizer} fails"):
+            return parts.optimizer(groups, settings)
     return torch.optim.AdamW(groups, lr=settings.learning_rate, eps=1e-7, fused=fused)
 
 
