@@ -1,6 +1,6 @@
 """The one shape of what can be added to: a table of lines, each naming where a thing is.
 
-    METRICS = {"lift": Entry("purchase_intent.extensions.metrics.lift:LIFT")}
+    METRICS = {"lift": Entry("project.extensions.metrics.lift:LIFT")}
 
 A line is strings and a type, so it costs nothing until the thing is used, and can be sent to another process. The
 toolkit has its own lines, the project hands over more, and packages that are installed bring theirs: a Python entry

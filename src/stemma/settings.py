@@ -46,7 +46,8 @@ def load(whole: type[Whole], path: str | Path, chosen: Mapping[str, Chosen], che
     values = conf.params(path.parent)
     types = _section_types(whole, values, chosen)
     sections, faults = {}, _unknown_and_missing(values, types)
-    faults += [fault for check in checks for fault in check(values, chosen)]
+    told = [fault for check in checks for fault in check(values, chosen)]
+    faults += [fault + _origin(fault.partition(":")[0], path.parent) for fault in told]
     for name in types.keys() & values.keys():
         if fault := _wrong_choice(name, values, chosen):
             faults.append(fault + _origin(name, path.parent))
