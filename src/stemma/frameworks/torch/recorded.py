@@ -111,8 +111,9 @@ class Recorded:
     @contextlib.contextmanager
     def _updating(self) -> Iterator[Callable[[list[Any]], None]]:
         """A step of the optimizer for gradients in the order of the parameters."""
-        optimizer = self.ordinary.optimizer
-        if self.ordinary.clip_norm is None and type(optimizer) is torch.optim.AdamW and optimizer.defaults["fused"]:
+        optimizer, plain = self.ordinary.optimizer, self.ordinary.clip_norm is None
+        ours = self.ordinary.parts.optimizer is None and isinstance(optimizer, torch.optim.AdamW)
+        if plain and ours and optimizer.defaults["fused"]:
             with _fused_adam(optimizer, self.trained) as update:
                 yield update
             return
