@@ -370,18 +370,20 @@ def test_a_difference_beyond_the_tolerance_names_format_and_row(framework: str, 
     tight = half(served, tolerance_float16=1e-9)
     columns = encode.feeds(table(), FEATURES)
     with pytest.raises(ExportError, match=r"^onnx differs from the framework by .* row \d+, export.tolerance_float16"):
-        stage.prove(tight, "onnx", tmp_path, _Test(served), columns)
+        stage.prove(tight, "onnx", formats.FORMATS["onnx"], tmp_path, _Test(served), columns)
     shifted = formats.Served(**(vars(served) | {"x": served.x}))
     other = _Test(served)
     other.x = served.x[::-1].copy()
     with pytest.raises(ExportError, match=r"^onnx differs from the framework by .* row \d+, export.tolerance allows"):
-        stage.prove(shifted, "onnx", tmp_path, other, columns)
+        stage.prove(shifted, "onnx", formats.FORMATS["onnx"], tmp_path, other, columns)
 
 
 @each_framework
 def test_the_proof_tells_the_differences_and_the_metric(framework: str, fits: Any, tmp_path: Path) -> None:
     served = fits(framework, "binary")
-    proof = stage.prove(served, "onnx", tmp_path, _Test(served), encode.feeds(table(), FEATURES))
+    proof = stage.prove(
+        served, "onnx", formats.FORMATS["onnx"], tmp_path, _Test(served), encode.feeds(table(), FEATURES)
+    )
     assert set(proof) == {"rows", "largest", "mean", "worst_row", "metric", "metric_difference", "tolerance"}
     assert proof["rows"] == 240 and proof["metric"] == "roc_auc" and abs(proof["metric_difference"]) < 1e-3
 
