@@ -33,20 +33,26 @@ class Entry:
     settings: type[Any] | None = None
     extra: str | None = None
 
-    def load(self) -> Any:
+    def load(self, kind: type[Any] = object) -> Any:
         """The thing, imported only now.
+
+        Args:
+            kind: what it must be.
 
         Raises:
             MissingExtra: a package that it needs is not installed.
-            EntryError: its module cannot be imported, or has nothing of this name.
+            EntryError: its module cannot be imported, has nothing of this name, or something else.
         """
         with naming(f"{self.path} cannot be loaded"):
             try:
-                return _named(self.path)
+                found = _named(self.path)
             except ModuleNotFoundError as error:
                 if self.extra is None:
                     raise
                 raise MissingExtra(str(error.name), self.extra) from error
+        if not isinstance(found, kind):
+            raise EntryError(f"{self.path} is no {kind.__name__}")
+        return found
 
     def words(self) -> tuple[str, str]:
         """The entry for another process, which `of_words` takes there."""
@@ -84,13 +90,8 @@ def installed(table: str) -> dict[str, Entry]:
     Raises:
         EntryError: one cannot be imported, or is no Entry.
     """
-    found = {}
-    for point in (point for point in _points() if point.group == f"stemma.{table}"):
-        entry = Entry(point.value).load()
-        if not isinstance(entry, Entry):
-            raise EntryError(f"the entry point {point.name!r} of stemma.{table}: {point.value} is no Entry")
-        found[point.name] = entry
-    return found
+    own = [point for point in _points() if point.group == f"stemma.{table}"]
+    return {point.name: Entry(point.value).load(Entry) for point in own}
 
 
 @functools.cache

@@ -142,14 +142,7 @@ def known(own: Mapping[str, Entry], names: Collection[str] | str = "all") -> dic
         EntryError: one cannot be loaded, or is no Format.
     """
     lines = added("formats", own, FORMATS)
-    return FORMATS | {name: _loaded(entry) for name, entry in lines.items() if names == "all" or name in names}
-
-
-def _loaded(entry: Entry) -> Format:
-    found = entry.load()
-    if not isinstance(found, Format):
-        raise EntryError(f"{entry.path} is no Format")
-    return found
+    return FORMATS | {name: entry.load(Format) for name, entry in lines.items() if names == "all" or name in names}
 
 
 def chosen(names: Sequence[str] | str, framework: str, table: Mapping[str, Format] = FORMATS) -> tuple[str, ...]:

@@ -156,9 +156,9 @@ def added_to(lines: Mapping[str, Entry]) -> tuple[Metric, ...]:
 
 def loaded(name: str, entry: Entry) -> Metric:
     """The figure of a line; it has the name of its line."""
-    metric = entry.load()
-    if not isinstance(metric, Metric) or metric.better not in get_args(Better):
-        raise EntryError(f"{entry.path} is no Metric whose `better` is {' or '.join(get_args(Better))}")
+    metric: Metric = entry.load(Metric)
+    if metric.better not in get_args(Better):
+        raise EntryError(f"{entry.path}: better is {metric.better!r}, not {' or '.join(get_args(Better))}")
 
     def measure(sample: Sample) -> float:
         with naming(f"the metric {name} ({entry.path}) fails"):

@@ -11,6 +11,7 @@ import pytest
 from fits import PROBLEMS, fit, linear, mlp, rows, settings, tabular
 from stemma.errors import TrainingError
 from stemma.training.base import Draw, Network
+from stemma.training.own import Parts
 
 torch = pytest.importorskip("torch")
 recorded = pytest.importorskip("stemma.frameworks.torch.recorded")
@@ -23,6 +24,27 @@ def state(network: Network, problem: str, stepper: str, epochs: int = 2, **chang
     draw = np.random.default_rng(0)
     losses = [session.run_epoch(Draw(draw.permutation(300), 0.01, number)) for number in range(epochs)]
     return {name: tensor.tobytes() for name, tensor in session.state().items()} | {"losses": repr(losses).encode()}
+
+
+@pytest.mark.parametrize("options", [{"amsgrad": True}, {"maximize": True}])
+def test_an_adam_of_the_projects_own_keeps_its_options(options: dict[str, bool], tmp_path: Path) -> None:
+    def adam(groups: Any, settings: Any) -> Any:
+        return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True, **options)
+
+    ordinary, quick = (mlp("torch", PROBLEMS["binary"]) for _ in range(2))
+    expected = fit(ordinary, tmp_path, stepper="ordinary", parts=Parts(optimizer=adam))
+    assert fit(quick, tmp_path, stepper="recorded", parts=Parts(optimizer=adam)) == expected
+
+
+@pytest.mark.parametrize("weighted", ["none", "balanced"])
+def test_a_loss_of_the_projects_own_is_recorded(weighted: str, tmp_path: Path) -> None:
+    def focal(scores: Any, targets: Any) -> Any:
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(scores, targets, reduction="none")
+        return (loss * (1 - torch.exp(-loss)) ** 2)[:, 0]
+
+    ordinary, quick = (mlp("torch", PROBLEMS["binary"]) for _ in range(2))
+    expected = fit(ordinary, tmp_path, stepper="ordinary", parts=Parts(loss=focal), class_weight=weighted)
+    assert fit(quick, tmp_path, stepper="recorded", parts=Parts(loss=focal), class_weight=weighted) == expected
 
 
 def test_the_installed_release_of_pytorch_was_tried() -> None:

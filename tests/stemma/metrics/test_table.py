@@ -316,8 +316,8 @@ def test_a_figure_of_ones_own_that_is_wrong_is_named(monkeypatch: pytest.MonkeyP
     (broken,) = metrics.added_to({"broken": Entry("own_figures:BROKEN")})
     with pytest.raises(EntryError, match=r"^the metric broken .own_figures:BROKEN. fails .ZeroDivisionError"):
         metrics.figures(rows("binary", [0, 1], two([0.1, 0.2])), of=[broken])
-    for name in ("P", "SIDEWAYS"):
-        with pytest.raises(EntryError, match=f"own_figures:{name} is no Metric whose `better` is higher or lower"):
+    for name, told in (("P", " is no Metric"), ("SIDEWAYS", ": better is 'sideways', not higher or lower")):
+        with pytest.raises(EntryError, match=f"own_figures:{name}{told}"):
             metrics.added_to({"it": Entry(f"own_figures:{name}")})
     with pytest.raises(EntryError, match="the toolkit has a 'f1'"):
         metrics.added_to({"f1": Entry("own_figures:SHARE")})

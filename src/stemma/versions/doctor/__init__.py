@@ -22,7 +22,7 @@ from stemma.versions import own
 from stemma.versions.doctor import network, results, rows, state
 from stemma.versions.doctor.finding import Finding, Skipped
 
-__all__ = ["CHECKS", "Diagnosis", "Finding", "doctor", "examine"]
+__all__ = ["CHECKS", "Diagnosis", "Finding", "Skipped", "doctor", "examine"]
 
 Check = Callable[[Version], Iterable[Finding]]
 TABLE = "src/*/extensions/checks/__init__.py"  # of a project's own checks; one file beside it or more
