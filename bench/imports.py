@@ -1,4 +1,4 @@
-"""What each stage imports, and how long that takes, beside an older commit.
+"""What each stage imports, and what processor time that takes, beside an older commit.
 
 python bench/imports.py             both tables, into bench/README.md
 python bench/imports.py stages      one of them: stages, packages
@@ -6,6 +6,8 @@ python bench/imports.py stages      one of them: stages, packages
 
 import functools
 import io
+import json
+import operator
 import os
 import re
 import shutil
@@ -25,27 +27,44 @@ BEFORE = "5476725"  # the last commit in which the project held all that is now 
 STAGES = ("settings", "prepare", "train", "evaluate", "export", "package")
 OWN = ("purchase_intent", "stemma")
 TRIES = 5
-LINE = re.compile(r"import time: +(\d+) \| +\d+ \| +([\w.]+)")
+# Runs a stage, and tells the seconds of every module without those that it imports. `-X importtime` would count the
+# time that other programs take, too.
+TRACE = """
+import collections, importlib._bootstrap as machinery, json, runpy, sys, time
+find, inside, own = machinery._find_and_load, [0.0], collections.Counter()
+def timed(name, import_):
+    start = time.thread_time()
+    inside.append(0.0)
+    try:
+        return find(name, import_)
+    finally:
+        took = time.thread_time() - start
+        own[name] += took - inside.pop()
+        inside[-1] += took
+machinery._find_and_load = timed
+sys.path[0] = "src"
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+json.dump(own, sys.stderr)
+"""
 QUICK = {"epochs": "1", "bootstrap": "0"}  # no import hangs on how much is computed
-Seconds = dict[str, float]  # by package
+Seconds = Counter[str]  # by module, or by package
 
 
 def stages() -> Table:
-    """Seconds of all imports of a stage that runs, also of those inside functions; median of five cold processes."""
+    """Processor seconds of all imports of a stage that runs, those inside functions too; median of five processes."""
     rows = []
     for stage in STAGES:
         before, after = (sum(side[stage].values()) for side in measured())
-        rows.append([f"`{stage}`", f"{after:.2f} s", f"{BEFORE}: {before:.2f} s", f"{after / before:.2f}", "<= 1.00"])
-    return ["stage", "here", "before", "ratio", "goal"], rows
+        counts = [str(len(side[stage])) for side in measured()]
+        rows.append([f"`{stage}`", f"{before:.2f} s", f"{after:.2f} s", f"{after / before:.2f}", *counts])
+    return ["stage", f"at {BEFORE}", "here", "ratio", "modules there", "modules here"], rows
 
 
 def packages() -> Table:
-    """The same by package, in seconds before -> now; those that take 0.02 s somewhere. Python's own are left out."""
-    sides = measured()
-    most = Counter[str]()
-    for side in sides:
-        for seconds in side.values():
-            most |= Counter(seconds)
+    """The same by package, before -> here; those that take 0.02 s somewhere. Python's own are left out."""
+    sides = [{stage: by_package(seconds) for stage, seconds in side.items()} for side in measured()]
+    most = functools.reduce(operator.or_, (seconds for side in sides for seconds in side.values()))
     names = [name for name, seconds in most.most_common() if seconds >= 0.02 and name not in sys.stdlib_module_names]
     cells = [[" -> ".join(f"{side[stage].get(name, 0):.2f}" for side in sides) for stage in STAGES] for name in names]
     return ["package", *STAGES], [[name, *line] for name, line in zip(names, cells, strict=True)]
@@ -53,7 +72,7 @@ def packages() -> Table:
 
 @functools.cache
 def measured() -> tuple[dict[str, Seconds], dict[str, Seconds]]:
-    """Stage -> seconds by package, of BEFORE and of the work tree; they take turns."""
+    """Stage -> seconds by module, of BEFORE and of the work tree; they take turns."""
     with tempfile.TemporaryDirectory() as name:
         folders = (before(Path(name) / "before"), now(Path(name) / "now"))
         found: tuple[dict[str, Seconds], ...] = ({}, {})
@@ -98,18 +117,22 @@ def with_results(folder: Path) -> Path:
 
 def run(folder: Path, stage: str) -> Seconds:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    command = [sys.executable, "-X", "importtime", "src/stage.py", stage]
+    command = [sys.executable, "-c", TRACE, "src/stage.py", stage]
     done = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True)
-    seconds: Seconds = Counter()
-    for own, module in LINE.findall(done.stderr):
-        top = module.split(".")[0]
-        seconds["the project and the toolkit" if top in OWN else top] += int(own) / 1e6
-    return seconds
+    return Counter(json.loads(done.stderr.splitlines()[-1]))
 
 
 def medians(times: tuple[Seconds, ...]) -> Seconds:
     names = {name for seconds in times for name in seconds}
-    return {name: statistics.median(seconds.get(name, 0) for seconds in times) for name in names}
+    return Counter({name: statistics.median(seconds[name] for seconds in times) for name in names})
+
+
+def by_package(seconds: Seconds) -> Seconds:
+    made: Seconds = Counter()
+    for module, own in seconds.items():
+        top = module.split(".")[0]
+        made["the project and the toolkit" if top in OWN else top] += own
+    return made
 
 
 if __name__ == "__main__":

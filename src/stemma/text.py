@@ -5,14 +5,15 @@ import re
 from collections.abc import Iterable, Sequence
 
 MARKUP = re.compile(r"([\\`*_\[\]<>|#~])")
+SHOWN = 3  # of a list
 PLAIN = re.compile(r"[\w.@-]+")
 
 
-def nearest(name: object, names: Iterable[str], cutoff: float = 0.6) -> str:
+def nearest(name: object, names: Iterable[str]) -> str:
     """` (did you mean roc_auc?)`, the hint that ends a line about a name that is none; empty where none is near."""
     names = list(names)
     same = [one for one in names if one.casefold() == str(name).casefold()]
-    close = same or difflib.get_close_matches(str(name), names, n=1, cutoff=cutoff)
+    close = same or difflib.get_close_matches(str(name), names, n=1)
     return f" (did you mean {named(close[0])}?)" if close else ""
 
 
@@ -27,7 +28,7 @@ def named(name: str) -> str:
     return name if PLAIN.fullmatch(name) else repr(name)
 
 
-def few(items: Sequence[str], most: int = 3) -> str:
+def few(items: Sequence[str], most: int = SHOWN) -> str:
     """The first few, and how many there are besides."""
     return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
 
@@ -37,14 +38,9 @@ def counted(count: int, one: str, several: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
-def flat(text: object) -> str:
-    """With single spaces, and nothing that a terminal or a picture cannot show."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
-
-
 def short(text: object, most: int) -> str:
-    """One line of at most so many letters."""
-    line = flat(text)
+    """One line of at most so many letters, all of which a terminal or a picture can show."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
     return line if len(line) <= most else line[: most - 1] + "…"
 
 

@@ -46,7 +46,7 @@ def run_by_server(place: str, command: list[str]) -> None:
     for number in PASSED_ON:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda number, _: os.kill(int(first), number))
-    end(int(line(server)))
+    end(int(line(server) or -9))  # the server was killed, and its children with it
 
 
 def send(server: socket, request: dict[str, object]) -> None:

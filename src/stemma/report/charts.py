@@ -154,7 +154,7 @@ def comparison(axes: "Axes", bars: Bars, metric: str, best: float | None) -> Non
     if best is not None:
         axes.axvline(best, color=COLOURS["third"], linewidth=1.2, linestyle="--", label="best possible")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 0), bbox_transform=axes.figure.transFigure)  # below all bars
-    axes.set_yticks(range(len(bars)), list(reversed(bars)))
+    axes.set_yticks(range(len(bars)), [*bars][::-1])
     axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
     axes.set(xlabel=metric, ylim=(-0.5, len(bars) - 0.3))
     axes.margins(x=0.08)

@@ -226,7 +226,7 @@ def _bars(axes: "Axes", parts: Mapping[str, pd.Series], role: str) -> None:
         axes.bar(np.arange(len(heights)) + shift, heights, 0.4, color=COLOURS[name])
     labels += ["others"] * rest
     turn = 45 if sum(map(len, labels)) > 18 else 0
-    anchor = {"rotation_mode": "anchor", "ha": "right"} if turn else {}
+    anchor: dict[str, Any] = {"rotation_mode": "anchor", "ha": "right"} if turn else {}
     axes.set_xticks(np.arange(len(labels)), labels, fontsize=6, rotation=turn, **anchor)
 
 
@@ -244,8 +244,9 @@ def _histogram(axes: "Axes", parts: Mapping[str, pd.Series], role: str) -> None:
         axes.stairs(_shares(part, edges) * share, edges, color=COLOURS[name], fill=filled, alpha=0.75, linewidth=1.2)
     if role == "date":
         axes.set_xticks([edges[0], edges[-1]], [_day(edges[0]), _day(edges[-1])], fontsize=6)
-        for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
-            label.set_horizontalalignment(side)
+        first, last = axes.get_xticklabels()
+        first.set_horizontalalignment("left")
+        last.set_horizontalalignment("right")
     else:
         axes.locator_params(axis="x", nbins=4)
         axes.tick_params(axis="x", labelsize=6)

@@ -128,7 +128,7 @@ def _baselines(told: Told) -> Section:
     text += ", with a threshold by the same rule." if told["positive"] is not None else "."
     text += " A difference is the network's figure minus the other's, in the same resamples."
     chart = Chart("comparison", f"{label(main)} on the test rows with 95 % intervals", wide=True)
-    parts = [text, Table("", head, tuple(rows)), chart, *notes]
+    parts: list[str | Table | Chart] = [text, Table("", head, tuple(rows)), chart, *notes]
     return Section("Beside simple models", tuple(parts))
 
 

@@ -6,7 +6,8 @@ light and dark pages.
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -48,16 +49,12 @@ def draw(*paints: Paint, size: tuple[float, float] = (4.2, 3.6), margins: Margin
         size: of each, in inches, with its margins.
         across: how many stand in a row.
     """
-    import matplotlib.style
     from matplotlib.figure import Figure
 
     width, height = size[0] * min(across, len(paints)), size[1] * -(-len(paints) // across)
     inner = (size[0] - margins.left - margins.right, size[1] - margins.bottom - margins.top)
     made = io.StringIO()
-    with (
-        matplotlib.style.context(["default", STYLE]),  # whatever a person's own matplotlibrc says
-        warnings.catch_warnings(action="ignore", category=UserWarning),  # letters that the font lacks
-    ):
+    with styled():
         figure = Figure((width, height))
         for place, paint in enumerate(paints):
             row, column = divmod(place, across)
@@ -65,3 +62,15 @@ def draw(*paints: Paint, size: tuple[float, float] = (4.2, 3.6), margins: Margin
             paint(figure.add_axes((x / width, y / height, inner[0] / width, inner[1] / height)))
         figure.savefig(made, format="svg", metadata={"Date": None, "Creator": None})
     return made.getvalue()
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Whatever a person's own matplotlibrc says; letters that the font lacks are no warning."""
+    import matplotlib.style
+
+    with (
+        matplotlib.style.context(["default", STYLE]),
+        warnings.catch_warnings(action="ignore", category=UserWarning),
+    ):
+        yield

@@ -3,7 +3,7 @@
     Text            how a text file is written: separator, header, encoding
     names           its columns
     opened          its bytes: decompressed, in UTF-8
-    csv_options     how Arrow reads them
+    texts           its values, as csv_options has Arrow read them
     one_reason      what goes wrong while reading, as one DataError that names the row or the byte
 
 Files are read by Arrow: it refuses a row with too few or too many fields, which pandas fills or folds without a word.
@@ -14,7 +14,7 @@ import codecs
 import csv as standard_csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +116,23 @@ def raw(path: Path) -> Any:
         raise DataError(f"{path} is an archive or a workbook: unpack it, or save the sheet as CSV")
     known = next((name for magic, name in MAGIC.items() if first.startswith(magic)), None)
     return pa.input_stream(str(path), compression=known or _by_ending(path))
+
+
+def texts(
+    path: Path, text: Text, columns: Mapping[str, pa.DataType] | None = None, missing: Sequence[str] = ()
+) -> pa.Table:
+    """The columns of a text file, or these of them, as texts or as the dictionaries that are asked for.
+
+    Args:
+        missing: texts that become nulls.
+
+    Raises:
+        DataError: as `one_reason`.
+    """
+    columns = columns or dict.fromkeys(names(path, text), pa.string())
+    options = csv_options(path, text, columns, null_values=list(missing))
+    with one_reason(path, text), opened(path, text) as stream:
+        return csv.read_csv(stream, *options)
 
 
 def csv_options(

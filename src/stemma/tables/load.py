@@ -117,15 +117,11 @@ def _parquet(path: Path, settings: FileTable) -> pa.Table:
 
 def _csv(path: Path, settings: FileTable) -> pa.Table:
     """The columns that have a use, as text; classes and categories as dictionaries, which are small."""
-    from pyarrow import csv
-
     text = files.Text(settings.separator, settings.header, settings.encoding)
     used = _used(files.names(path, text), settings)
     plain, coded = pa.string(), pa.dictionary(pa.int32(), pa.string())
     columns = {name: coded if _kind(name, settings) in ("categorical", "class") else plain for name in used}
-    options = files.csv_options(path, text, columns, null_values=list(settings.missing))
-    with files.one_reason(path, text), files.opened(path, text) as stream:
-        return csv.read_csv(stream, *options)
+    return files.texts(path, text, columns, settings.missing)
 
 
 def _number(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:

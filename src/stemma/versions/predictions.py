@@ -103,34 +103,28 @@ def bundle_of(version: "Version") -> "Bundle":
 
 
 def table(path: Path) -> dict[str, list[Any]]:
-    """The columns of a CSV file (UTF-8, commas, a header), as texts, or of a Parquet file, as its values.
+    """The columns of a CSV file (UTF-8, commas, a header), as texts, or of Parquet, as its values; compressed too.
 
     Raises:
         DataError: it is not there, cannot be read, or has no rows.
     """
-    import pyarrow as pa
-    from pyarrow import csv
+    from stemma.tables import files
 
     if not path.is_file():
         raise DataError(f"{path} is {'no file' if path.exists() else 'not there'}")
-    try:
-        if path.suffix == ".parquet":
+    if files.is_parquet(path):
+        with files.one_reason(path):
             read = parquet.read(path)
-        else:
-            with csv.open_csv(path) as head:
-                texts = {name: pa.string() for name in head.schema.names}
-            options = csv.ConvertOptions(column_types=texts, strings_can_be_null=False)
-            # One thread: only then does an error name the row.
-            reading, parsing = csv.ReadOptions(use_threads=False), csv.ParseOptions(newlines_in_values=True)
-            read = csv.read_csv(path, reading, parsing, options)
-    except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path} cannot be read ({first_line(error)})") from None
-    twice = sorted({name for name in read.column_names if read.column_names.count(name) > 1})
+            names = read.column_names
+    else:
+        text = files.Text(",", header=True, encoding="utf-8")
+        names, read = files.names(path, text), files.texts(path, text)
+    twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"{path} has two columns named {twice[0]!r}")
     if not read.num_rows:
         raise DataError(f"{path} has no rows")
-    return {name: read.column(name).to_pylist() for name in read.column_names}
+    return {name: read.column(name).to_pylist() for name in names}
 
 
 def computed(bundle: "Bundle", columns: Mapping[str, Sequence[Any]], where: str) -> Predictions:

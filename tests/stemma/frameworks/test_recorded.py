@@ -11,40 +11,32 @@ import pytest
 from fits import PROBLEMS, fit, linear, mlp, rows, settings, tabular
 from stemma.errors import TrainingError
 from stemma.training.base import Draw, Network
-from stemma.training.own import Parts
+from stemma.training.own import PLAIN, Parts
 
 torch = pytest.importorskip("torch")
 recorded = pytest.importorskip("stemma.frameworks.torch.recorded")
 MAKERS: dict[str, Callable[..., Network]] = {"mlp": mlp, "linear": linear, "tabular": tabular}
 
 
-def state(network: Network, problem: str, stepper: str, epochs: int = 2, **changes: object) -> dict[str, bytes]:
+def state(
+    network: Network, problem: str, stepper: str, epochs: int = 2, parts: Parts = PLAIN, **changes: object
+) -> dict[str, bytes]:
     """Of network and optimizer after some epochs, and the losses of these."""
-    session = network.session(rows(problem), None, settings(stepper=stepper, **changes), {})
+    session = network.session(rows(problem), None, settings(stepper=stepper, **changes), {}, parts)
     draw = np.random.default_rng(0)
     losses = [session.run_epoch(Draw(draw.permutation(300), 0.01, number)) for number in range(epochs)]
     return {name: tensor.tobytes() for name, tensor in session.state().items()} | {"losses": repr(losses).encode()}
 
 
-@pytest.mark.parametrize("options", [{"amsgrad": True}, {"maximize": True}])
-def test_an_adam_of_the_projects_own_keeps_its_options(options: dict[str, bool], tmp_path: Path) -> None:
-    def adam(groups: Any, settings: Any) -> Any:
-        return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True, **options)
-
-    ordinary, quick = (mlp("torch", PROBLEMS["binary"]) for _ in range(2))
-    expected = fit(ordinary, tmp_path, stepper="ordinary", parts=Parts(optimizer=adam))
-    assert fit(quick, tmp_path, stepper="recorded", parts=Parts(optimizer=adam)) == expected
-
-
 @pytest.mark.parametrize("weighted", ["none", "balanced"])
-def test_a_loss_of_the_projects_own_is_recorded(weighted: str, tmp_path: Path) -> None:
+def test_a_loss_of_the_projects_own_is_recorded(weighted: str) -> None:
     def focal(scores: Any, targets: Any) -> Any:
         loss = torch.nn.functional.binary_cross_entropy_with_logits(scores, targets, reduction="none")
         return (loss * (1 - torch.exp(-loss)) ** 2)[:, 0]
 
-    ordinary, quick = (mlp("torch", PROBLEMS["binary"]) for _ in range(2))
-    expected = fit(ordinary, tmp_path, stepper="ordinary", parts=Parts(loss=focal), class_weight=weighted)
-    assert fit(quick, tmp_path, stepper="recorded", parts=Parts(loss=focal), class_weight=weighted) == expected
+    own: dict[str, Any] = {"parts": Parts(loss=focal), "class_weight": weighted}
+    states = [state(mlp("torch", PROBLEMS["binary"]), "binary", way, **own) for way in ("recorded", "ordinary")]
+    assert states[0] == states[1]
 
 
 def test_the_installed_release_of_pytorch_was_tried() -> None:
@@ -156,6 +148,16 @@ def test_a_step_that_cannot_be_recorded_exactly_is_ordinary_as_if_it_had_not_bee
     assert "the step is not recorded" in caplog.text
     with pytest.raises(TrainingError, match=r"train.stepper: the step is not recorded: .*"):
         state(make(), "binary", "recorded")
+
+
+@pytest.mark.parametrize("options", [{}, {"fused": True, "amsgrad": True}, {"fused": True, "maximize": True}])
+def test_an_optimizer_of_the_projects_own_takes_its_own_steps(options: dict[str, bool]) -> None:
+    def adam(groups: Any, settings: Any) -> Any:
+        return torch.optim.AdamW(groups, lr=settings.learning_rate, **options)
+
+    parts = Parts(optimizer=adam)
+    states = [state(mlp("torch", PROBLEMS["binary"]), "binary", way, parts=parts) for way in ("recorded", "ordinary")]
+    assert states[0] == states[1]
 
 
 def test_with_an_untried_pytorch_steps_are_ordinary_and_recorded_ones_refused(monkeypatch: pytest.MonkeyPatch) -> None:

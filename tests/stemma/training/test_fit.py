@@ -263,6 +263,13 @@ def test_a_device_that_is_not_there_is_refused(framework: str, tmp_path: Path) -
         fit(linear(framework, PROBLEMS["binary"]), tmp_path, precision="mixed")
 
 
+def test_recorded_steps_are_refused_where_there_are_none(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    with pytest.raises(TrainingError, match="recorded steps are PyTorch's") as error:
+        fit(linear("tensorflow", PROBLEMS["binary"]), tmp_path, stepper="recorded")
+    assert error.value.run == "dvc exp run -S train.stepper=auto"
+
+
 def _fit_slowly(framework: str, folder: Path) -> None:
     model = mlp(framework, PROBLEMS["binary"])
     training.run(model, rows("binary"), rows("binary", 100, 1), settings(epochs=1000), folder / "last.safetensors",

@@ -77,13 +77,10 @@ class KerasSession(Session):
         for start in tf.range(0, rows, self.batch_size):
             end = tf.minimum(start + self.batch_size, rows)
             batch = (x[start:end], y[start:end], None if row_weights is None else row_weights[start:end])
-            total += self._step(*batch) * tf.cast(end - start, tf.float32)
+            loss, gradients = self._gradients(*batch)
+            self._apply(gradients)
+            total += loss * tf.cast(end - start, tf.float32)
         return total
-
-    def _step(self, x: tf.Tensor, y: tf.Tensor, row_weights: tf.Tensor | None) -> tf.Tensor:
-        loss, gradients = self._gradients(x, y, row_weights)
-        self._apply(gradients)
-        return loss
 
     def _apply(self, gradients: list[tf.Tensor]) -> None:
         if self.clip_norm is not None:

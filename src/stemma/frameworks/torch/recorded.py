@@ -111,9 +111,8 @@ class Recorded:
     @contextlib.contextmanager
     def _updating(self) -> Iterator[Callable[[list[Any]], None]]:
         """A step of the optimizer for gradients in the order of the parameters."""
-        optimizer, plain = self.ordinary.optimizer, self.ordinary.clip_norm is None
-        ours = self.ordinary.parts.optimizer is None and isinstance(optimizer, torch.optim.AdamW)
-        if plain and ours and optimizer.defaults["fused"]:
+        optimizer = self.ordinary.optimizer
+        if self.ordinary.clip_norm is None and _is_plain_adam(optimizer):
             with _fused_adam(optimizer, self.trained) as update:
                 yield update
             return
@@ -139,8 +138,15 @@ def _not_recorded(why: str) -> TrainingError:
     return TrainingError(f"train.stepper: the step is not recorded: {why}", run="dvc exp run -S train.stepper=auto")
 
 
+def _is_plain_adam(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether its step is the operation below: a project may bring another one."""
+    plain = {"fused": True, "amsgrad": False, "maximize": False}
+    groups = optimizer.param_groups
+    return type(optimizer) is torch.optim.AdamW and all(group[n] is v for group in groups for n, v in plain.items())
+
+
 @contextlib.contextmanager
-def _fused_adam(optimizer: torch.optim.AdamW, trained: list[Any]) -> Iterator[Callable[[list[Any]], None]]:
+def _fused_adam(optimizer: torch.optim.Optimizer, trained: list[Any]) -> Iterator[Callable[[list[Any]], None]]:
     """What AdamW's step comes down to, for gradients in the order of these tensors, which have taken a step before.
 
     They share one count of steps meanwhile, and groups that differ in nothing are one call.

@@ -3,11 +3,16 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stemma.errors import StemmaError
 from stemma.files import replaced
+from stemma.report.pictures import styled
 from stemma.versions.diff import Difference
 from stemma.versions.diff.structure import LayerChange
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MOST_LAYERS = 400  # beyond, the lines of a picture cannot be told apart
 
@@ -22,17 +27,25 @@ def draw(difference: Difference, path: Path) -> None:
     """
     if path.suffix.lower() != ".png":
         raise StemmaError(f"--plot writes a PNG, and {path} does not end in .png")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     names, roles, cells = table(difference)
-    figure = Figure(figsize=(2.5 + 1.1 * max(len(roles), 1), 1.5 + 0.22 * max(len(names), 1)), layout="constrained")
-    axes = figure.add_subplot()
-    image = axes.imshow(cells or [[math.nan]], aspect="auto", cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_xticks(range(len(roles)), roles)
-    axes.set_yticks(range(len(names)), names, fontsize=7)
-    axes.set_title(f"{difference.before.name} → {difference.after.name}", fontsize=9)
-    figure.colorbar(image, label="distance |b - a| / (|a| + |b|)")
+    size = (2.5 + 1.1 * max(len(roles), 1), 1.5 + 0.22 * max(len(names), 1))
+    with styled():
+        figure = Figure(size, layout="constrained")  # names of layers may be long
+        axes = figure.add_subplot()
+        image = axes.imshow(cells or [[math.nan]], aspect="auto", vmin=0, vmax=1, interpolation="nearest")
+        axes.grid(visible=False)
+        axes.set_xticks(range(len(roles)), roles)
+        axes.set_yticks(range(len(names)), names, fontsize=7)
+        axes.set_title(f"{difference.before.name} → {difference.after.name}", fontsize=9)
+        figure.colorbar(image, label="distance |b - a| / (|a| + |b|)")
+        _save(figure, path)
+
+
+def _save(figure: "Figure", path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     try:
         with replaced(path) as partial:
             FigureCanvasAgg(figure).print_png(str(partial), metadata={"Software": None})
