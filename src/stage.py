@@ -7,17 +7,19 @@ that DVC runs in a folder of its own (`--queue`, `--temp`) runs the code of that
 import gc
 import importlib
 import sys
+from pathlib import Path
 
 from stemma.errors import StemmaError, one_line
 
-STAGES = ("settings", "prepare", "train", "evaluate", "export", "package")
+STAGES = Path(__file__).parent / "purchase_intent/stages"
 WORDS = {"export": (0, 2), "check": (0, 1)}  # that may follow; nothing follows another stage
 
 
 def main() -> None:
     stage, *arguments = sys.argv[1:] or [""]
-    if stage not in (*STAGES, "check") or len(arguments) not in WORDS.get(stage, (0,)):
-        usage = f"usage: python src/stage.py {{{','.join(STAGES)}}}, or export FORMAT FOLDER, or check [strict]"
+    stages = sorted(file.stem for file in STAGES.glob("[a-z]*.py"))
+    if stage not in stages or len(arguments) not in WORDS.get(stage, (0,)):
+        usage = f"usage: python src/stage.py {{{','.join(stages)}}}, or export FORMAT FOLDER, or check strict"
         print(usage, file=sys.stderr)
         raise SystemExit(2)
     # A framework leaves a million objects in memory: to look for garbage among them costs a tenth of a stage, and a

@@ -56,6 +56,40 @@ class Mine(TorchNetwork):
         return nn.Sequential(nn.Linear(self.problem.inputs, 32), nn.SiLU(), nn.Linear(32, self.problem.outputs))
 """
 
+ROW = "| a network | `networks/torch/`, `networks/tensorflow/` |"
+IN_TENSORFLOW = " In TensorFlow an optimizer is made from the\nsection `train` alone; what needs no decay is left out."
+TORCH_FOCAL = """import torch
+from torch.nn import functional
+
+
+def focal(scores, targets):
+    \"""The loss of each row (rows,), from scores and targets (rows, 1). Lin et al., ICCV 2017, with gamma 2.\"""
+    loss = functional.binary_cross_entropy_with_logits(scores, targets, reduction="none")
+    return (loss * (1 - torch.exp(-loss)) ** 2)[:, 0]
+"""
+KERAS_FOCAL = """import keras
+
+
+def focal(scores, targets):
+    \"""The loss of each row (rows,), from scores and targets (rows, 1). Lin et al., ICCV 2017, with gamma 2.\"""
+    loss = keras.losses.binary_crossentropy(targets, scores, from_logits=True)
+    return loss * (1 - keras.ops.exp(-loss)) ** 2
+"""
+TORCH_NADAM = """import torch
+
+
+def nadam(groups, settings):
+    \"""From groups of parameters, each with its weight decay, and the section `train`.\"""
+    return torch.optim.NAdam(groups, lr=settings.learning_rate, decoupled_weight_decay=True)
+"""
+KERAS_NADAM = """import keras
+
+
+def nadam(settings):
+    \"""From the section `train`; what needs no weight decay is left out of it.\"""
+    return keras.optimizers.Nadam(settings.learning_rate, weight_decay=settings.weight_decay)
+"""
+
 # What docs/formats.md says of formats that are of one framework.
 FORMATS_WORDS = {
     "tensorflow": (
@@ -88,8 +122,14 @@ WITHOUT = {
         (INIT, ", in PyTorch (TensorFlow is the same in its folder):", ":"),
         ("docs/formats.md", "`stemma export REV --format saved_model`", "`stemma export REV --format torch_export`"),
         *(("docs/formats.md", words, "") for words in FORMATS_WORDS["tensorflow"]),
+        ("docs/extending.md", ROW, "| a network | `networks/torch/` |"),
+        ("docs/extending.md", IN_TENSORFLOW, ""),
     ),
     "torch": (
+        ("docs/extending.md", ROW, "| a network | `networks/tensorflow/` |"),
+        ("docs/extending.md", IN_TENSORFLOW, ""),
+        ("docs/extending.md", TORCH_FOCAL, KERAS_FOCAL),
+        ("docs/extending.md", TORCH_NADAM, KERAS_NADAM),
         *(("docs/formats.md", words, "") for words in FORMATS_WORDS["torch"]),
         ("requirements.lock", "# torch's version names no build: on Linux pip takes the one with CUDA unless a CPU "
          "build is offered.\n", ""),

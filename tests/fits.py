@@ -11,6 +11,7 @@ from stemma.task import of
 from stemma.training import fit as training
 from stemma.training import networks
 from stemma.training.base import Epoch, Fit, Network, Problem, Rows
+from stemma.training.own import PLAIN, Parts
 from stemma.training.settings import TrainSettings
 from worlds import PREFIXES
 
@@ -32,6 +33,7 @@ BASE = {
     "freeze": (),
     "stepper": "auto",
     "resume": False,
+    "loss": None,
 }
 
 
@@ -81,7 +83,8 @@ def fit(
     folder: Path,
     task: str = "binary",
     watch: Callable[[Epoch], None] = lambda epoch: None,
+    parts: Parts = PLAIN,
     **changes: object,
 ) -> Fit:
     checkpoint = folder / "last.safetensors"
-    return training.run(network, rows(task), rows(task, 100, 1), settings(**changes), checkpoint, watch)
+    return training.run(network, rows(task), rows(task, 100, 1), settings(**changes), checkpoint, watch, parts=parts)

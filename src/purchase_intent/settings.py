@@ -4,8 +4,11 @@ No setting has a default here: conf/ holds every value, params.yaml is its compo
 are allowed. Each type stands beside what it sets; a section of your own is a class of `Section` and a line below.
 """
 
+from functools import partial
 from pathlib import Path
 
+from purchase_intent.extensions.formats import FORMATS
+from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
 from purchase_intent.sources import SOURCES
 from stemma import formats, settings
@@ -14,7 +17,7 @@ from stemma.evaluation.settings import EvaluateSettings
 from stemma.formats.settings import ExportSettings
 from stemma.settings import Section
 from stemma.tables.settings import PrepareSettings, Table
-from stemma.training import networks
+from stemma.training import networks, own
 from stemma.training.settings import ModelSettings, TrainSettings
 
 
@@ -37,4 +40,5 @@ def load(path: str | Path = "params.yaml") -> Settings:
         SettingsError: the file is missing or not YAML, or settings are wrong: all of them, one per line.
     """
     chosen = {"data": ("kind", SOURCES), "model": ("name", NETWORKS)}
-    return settings.load(Settings, path, chosen, (networks.faults, formats.faults))
+    checks = (networks.faults, partial(own.faults, LINES), partial(formats.faults, FORMATS))
+    return settings.load(Settings, path, chosen, checks)

@@ -4,6 +4,7 @@ Reading order, from the ground up:
 
 - `errors`, `files`  what can go wrong, one family; whole files or none
 - `text`, `layout`, `values`  names, lists and tables for people; where artefacts lie; what a value may be
+- `entries`     the one shape of what can be added to the tables of the toolkit
 - `settings`, `conf`  typed sections and their loader; conf/ <-> params.yaml: sync, check, adopt, guard
 - `task`        two classes, several classes or a value: one object that says all that follows from it
 - `metrics`     figures of predictions, their intervals, and tests of a difference

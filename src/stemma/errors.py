@@ -5,6 +5,7 @@
     |- DataError         a table, its columns or its split
     |- TrainingError     a fit that cannot go on
     |- EvaluationError   a rule or a quality gate that predictions do not meet
+    |- EntryError        what was added to a table of the toolkit
     |- WeightsError      the weights store
     |- ExportError       ONNX, parity
     |- BundleError       models/package/model.zip
@@ -49,6 +50,10 @@ class TrainingError(StemmaError):
 
 class EvaluationError(StemmaError):
     """Predictions do not meet what a rule or the quality gate asks."""
+
+
+class EntryError(StemmaError):
+    """What was added to a table cannot be loaded, fails, or is not what the table holds."""
 
 
 class WeightsError(StemmaError):

@@ -4,10 +4,8 @@ A project composes its sections in a class of `Section`. `load` reports every wr
 correct and the nearest valid name.
 """
 
-import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -15,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from stemma import conf
+from stemma.entries import Entry
 from stemma.errors import SettingsError
 from stemma.text import counted, nearest
 
@@ -26,31 +25,6 @@ class Section(BaseModel):
     """A part of params.yaml: frozen, strict about types, closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A line of a table that a project may add to: where a thing is ("module:Name"), and the type of its settings."""
-
-    path: str
-    settings: type[Section]
-
-    def load(self) -> Any:
-        """The thing, imported only now."""
-        return _named(self.path)
-
-    def words(self) -> tuple[str, str]:
-        """The entry for another process, which `of_words` takes there."""
-        return self.path, f"{self.settings.__module__}:{self.settings.__qualname__}"
-
-    @classmethod
-    def of_words(cls, path: str, settings: str) -> "Entry":
-        return cls(path, _named(settings))
-
-
-def _named(path: str) -> Any:
-    module, name = path.split(":")
-    return getattr(importlib.import_module(module), name)
 
 
 Whole = TypeVar("Whole", bound=Section)
@@ -82,7 +56,8 @@ def load(
     values = {name: values[name] for name in values if name in whole.model_fields or not part}
     types = _section_types(whole, values, chosen)
     sections, faults = {}, _unknown_and_missing(values, types)
-    faults += [fault for check in checks for fault in check(values, chosen)]
+    told = [fault for check in checks for fault in check(values, chosen)]
+    faults += [fault + _origin(fault.partition(":")[0], path.parent) for fault in told]
     for name in types.keys() & values.keys():
         if fault := _wrong_choice(name, values, chosen):
             faults.append(fault + _origin(name, path.parent))
@@ -107,7 +82,7 @@ def _section_types(
     types = {name: hints[name] for name in whole.model_fields}
     for name, (key, entries) in chosen.items():
         entry = entries.get(str(values[name].get(key))) if isinstance(values.get(name), dict) else None
-        types[name] = entry.settings if entry else types[name]
+        types[name] = entry.settings if entry and entry.settings else types[name]
     return {name: TypeAdapter(kind) for name, kind in types.items()}
 
 

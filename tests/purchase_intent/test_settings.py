@@ -82,7 +82,7 @@ def test_all_errors_are_told_at_once(params: Path) -> None:
     text = message(change(params, train__epochs=0, train__optimizer="adm", evaluate__bins="ten", model__hiden=[1]))
     assert "4 settings are wrong" in text
     assert "train.epochs: 0: input should be greater than 0" in text
-    assert "train.optimizer: 'adm': input should be 'adam' or 'sgd'" in text
+    assert "train.optimizer: 'adm' is none of adam, sgd (did you mean adam?)" in text
     assert "evaluate.bins: 'ten': input should be a valid integer" in text
     assert "model.hiden: no such setting (did you mean hidden?)" in text
     assert "stemma conf sync" in text

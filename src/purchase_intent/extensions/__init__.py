@@ -1,1 +1,8 @@
-"""What is yours alone: metrics, losses, baselines, checks, export formats."""
+"""What is yours alone, a folder for each stage that runs it; docs/extending.md tells how to add each.
+
+- `metrics`    figures, for evaluate
+- `baselines`  simple models beside the network, for evaluate
+- `training`   losses, optimizers, schedules, for train
+- `formats`    export formats, for export
+- `checks`     checks, for `stemma doctor`
+"""

@@ -10,9 +10,10 @@ Settings of its own come as a class that inherits from `ModelSettings`, in `sett
 """
 
 from purchase_intent.networks.settings import LinearSettings, MlpSettings, TabularSettings
-from stemma.settings import Entry
+from stemma.entries import Entry, installed
 
 NETWORKS = {
+    **installed("networks"),
     "torch_mlp": Entry("purchase_intent.networks.torch.mlp:TorchMlp", MlpSettings),
     "torch_tabular": Entry("purchase_intent.networks.torch.tabular:TorchTabular", TabularSettings),
     "torch_linear": Entry("purchase_intent.networks.torch.linear:TorchLinear", LinearSettings),

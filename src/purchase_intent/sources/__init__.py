@@ -8,10 +8,12 @@ To add a source of your own:
 """
 
 from purchase_intent.sources.settings import BundledTable, SimulatedTable
-from stemma.settings import Entry
+from stemma.entries import Entry, installed
 from stemma.tables.settings import FILES
 
-SOURCES = FILES | {
+SOURCES = {
+    **installed("sources"),
+    **FILES,
     "simulated": Entry("purchase_intent.sources.simulated:table", SimulatedTable),
     "bundled": Entry("purchase_intent.sources.bundled:table", BundledTable),
 }

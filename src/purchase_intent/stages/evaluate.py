@@ -8,11 +8,15 @@ plots/                points (CSV) for `dvc plots`, pictures (SVG) for the repor
 report.md, .html      evaluation.json for people
 """
 
+from purchase_intent.extensions.baselines import BASELINES
+from purchase_intent.extensions.metrics import METRICS
+from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
 from stemma import layout
 from stemma.evaluation import assessment, decision, folds, gate, predictions, record, results
 from stemma.evaluation.settings import EvaluateSettings
+from stemma.metrics import Metric, added_to
 from stemma.report import document, plots
 from stemma.report import evaluation as report
 from stemma.tables import arrays, profile
@@ -24,15 +28,17 @@ def main() -> None:
     settings = load()
     about = profile.read(layout.PREPARED)
     splits = {name: arrays.read(layout.PREPARED, name) for name in ("validation", "test")}
-    refuse(settings.evaluate, about, splits["test"])
+    own = added_to(METRICS)
+    refuse(settings.evaluate, about, splits["test"], own)
     model = networks.create(NETWORKS, settings.model, Problem.of(about))
     model.load(layout.WEIGHTS)
     scores = {name: model.scores(rows.x) for name, rows in splits.items()}
     chosen = decision.decide(about.task, scores["validation"], splits["validation"].y, settings.evaluate)
-    network = assessment.of_network(about.task, scores, chosen)
-    others = assessment.of_baselines(about, arrays.read(layout.PREPARED, "train"), splits, settings.evaluate)
-    k = settings.evaluate.folds
-    folded = None if k is None else folds.cross_validate(settings, NETWORKS, layout.PREPARED, layout.FOLDS, k)
+    network = assessment.of_network(about.task, scores, chosen, own)
+    train = arrays.read(layout.PREPARED, "train")
+    others = assessment.of_baselines(about, train, splits, settings.evaluate, BASELINES)
+    k, tables = settings.evaluate.folds, folds.Tables(NETWORKS, METRICS, LINES)
+    folded = None if k is None else folds.cross_validate(settings, tables, layout.PREPARED, layout.FOLDS, k)
     told = record.make(settings, about, splits, chosen, network, others, folded)
     results.write(layout.REPORTS, told)
     predictions.write(layout.PREDICTIONS, splits["test"], about, network)
@@ -41,8 +47,8 @@ def main() -> None:
     gate.stop(told["gate"], layout.PAGE)
 
 
-def refuse(settings: EvaluateSettings, about: profile.Profile, test: arrays.Arrays) -> None:
+def refuse(settings: EvaluateSettings, about: profile.Profile, test: arrays.Arrays, own: tuple[Metric, ...]) -> None:
     """Settings that this task or table has no use for, before anything is computed."""
     decision.check(about.task, settings)
-    gate.check(settings.minimum, about.task)
+    gate.check(settings.minimum, about.task, own, BASELINES)
     assessment.check_slices(settings.slices, [name for name in test.frame if name != about.row])

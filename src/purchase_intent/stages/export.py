@@ -6,6 +6,7 @@ On demand, `python src/stage.py export FORMAT FOLDER` makes one format in a new 
 
 from pathlib import Path
 
+from purchase_intent.extensions.formats import FORMATS
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
 from stemma import formats, layout
@@ -18,7 +19,7 @@ from stemma.training.base import Problem
 
 def main(name: str | None = None, folder: str = str(layout.EXPORT)) -> None:
     settings = load()
-    names = formats.asked(name, Path(folder), settings.export.formats, settings.model.framework)
+    asked = formats.asked(name, Path(folder), settings.export.formats, settings.model.framework, FORMATS)
     about, test = profile.read(layout.PREPARED), arrays.read(layout.PREPARED, "test")
     model = networks.create(NETWORKS, settings.model, Problem.of(about))
     model.load(layout.WEIGHTS)
@@ -32,4 +33,4 @@ def main(name: str | None = None, folder: str = str(layout.EXPORT)) -> None:
         settings.package.name,
         test.x,
     )
-    proof.write(served, names, test, Path(folder))
+    proof.write(served, asked, test, Path(folder))

@@ -1,12 +1,13 @@
 """Stage `train`: encoded rows -> a fitted network in models/weights/, curves in reports/training/."""
 
+from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
 from stemma import layout
 from stemma.files import write_json
 from stemma.tables import arrays, profile
 from stemma.training import fit as training
-from stemma.training import networks, origin, record
+from stemma.training import networks, origin, own, record
 from stemma.training.base import Network, Problem, Rows
 from stemma.training.watch import watched
 
@@ -17,9 +18,9 @@ def main() -> None:
     network = networks.create(NETWORKS, settings.model, problem, settings.train.threads)
     train, validation = (arrays.read(layout.PREPARED, name) for name in ("train", "validation"))
     rows = Rows(train.x, train.y), Rows(validation.x, validation.y)
-    begin = start_of(network, settings.train.init_from)
+    begin, parts = start_of(network, settings.train.init_from), own.chosen(settings.train, LINES)
     with watched(layout.CURVES, settings.train, problem.task.score, layout.CHECKPOINT) as watch:
-        fit = training.run(network, *rows, settings.train, layout.CHECKPOINT, watch, begin.tensors)
+        fit = training.run(network, *rows, settings.train, layout.CHECKPOINT, watch, begin.tensors, parts)
     network.save(layout.WEIGHTS)
     write_json(layout.TRAINING, record.make(network, fit, settings.train, begin, layout.WEIGHTS))
     layout.CHECKPOINT.unlink()

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stemma import metrics
+from stemma.entries import Entry
 from stemma.errors import SettingsError
 from stemma.evaluation import baselines, threshold
 from stemma.evaluation.decision import Decision
@@ -32,12 +33,19 @@ class Judgement:
     Attributes:
         predictions: by split: probabilities (rows, classes), or values (rows, 1).
         baseline: that made them; None: the network did.
+        own: figures beside those of the toolkit.
     """
 
     task: Task
     predictions: Mapping[str, Array]
     threshold: float | None
     baseline: baselines.Baseline | None = None
+    own: tuple[metrics.Metric, ...] = ()
+
+    @property
+    def measured(self) -> tuple[metrics.Metric, ...]:
+        """Every figure of these predictions."""
+        return metrics.of_task(self.task.kind, self.own)
 
     def decided(self, split: str) -> Array | None:
         """What is said of each row (rows,); None where no threshold was found."""
@@ -52,17 +60,23 @@ class Judgement:
         )
 
 
-def of_network(task: Task, scores: Mapping[str, Floats], chosen: Decision) -> Judgement:
-    """What the network's scores, by split, come to by this decision."""
+def of_network(
+    task: Task, scores: Mapping[str, Floats], chosen: Decision, own: tuple[metrics.Metric, ...] = ()
+) -> Judgement:
+    """What the network's scores, by split, come to by this decision; measured by the project's own figures too."""
     predictions = {name: chosen.predictions(task, found) for name, found in scores.items()}
-    return Judgement(task, predictions, chosen.threshold)
+    return Judgement(task, predictions, chosen.threshold, own=own)
 
 
 def of_baselines(
-    about: Profile, train: Arrays, splits: Mapping[str, Arrays], settings: EvaluateSettings
+    about: Profile,
+    train: Arrays,
+    splits: Mapping[str, Arrays],
+    settings: EvaluateSettings,
+    own: Mapping[str, Entry] | None = None,
 ) -> dict[str, Judgement]:
-    """Every baseline, fitted to the training rows, by name."""
-    made = baselines.fit(Problem.of(about), about, train, settings.seed)
+    """Every baseline, the project's own among them, fitted to the training rows, by name."""
+    made = baselines.fit(Problem.of(about), about, train, settings.seed, own)
     return {each.name: of_baseline(each, about.task, splits, settings) for each in made}
 
 
@@ -89,7 +103,7 @@ def figures(
     ready = {name: each.rows("test", test.y, settings.bins) for name, each in others.items()}
 
     def measure(weights: Array | None = None) -> dict[str, float]:
-        found = metrics.figures(own, weights)
+        found = metrics.figures(own, weights, model.measured)
         for name, rows in ready.items():
             value = metrics.figures(rows, weights, [main])[main.name]
             found |= {f"{name}/{main.name}": value, f"{name}/difference": found[main.name] - value}
@@ -99,7 +113,7 @@ def figures(
     found = {name: _entry(value, reach.get(name)) for name, value in measure().items()}
     compared = {}
     for name, rows in ready.items():
-        every = {key: _entry(value, None) for key, value in metrics.figures(rows).items()}
+        every = {key: _entry(value, None) for key, value in metrics.figures(rows, of=model.measured).items()}
         every[main.name], ahead = found.pop(f"{name}/{main.name}"), found.pop(f"{name}/difference")
         compared[name] = {"test": every, "ahead": {"metric": main.name} | ahead}
     return found, compared
@@ -141,7 +155,7 @@ def _slice(test: Arrays, model: Judgement, part: Slice, settings: EvaluateSettin
     shown = [metrics.METRICS[name] for name in model.task.shown]
     reach = intervals(lambda weights: metrics.figures(rows, weights, shown), rows.count, settings.bootstrap,
                       settings.seed)  # fmt: skip
-    found = {name: _entry(value, reach.get(name)) for name, value in metrics.figures(rows).items()}
+    found = {name: _entry(value, reach.get(name)) for name, value in metrics.figures(rows, of=model.measured).items()}
     return {"value": part.value, "rows": rows.count, "test": found}
 
 

@@ -9,7 +9,7 @@ cores. Of a large table each learns from a sample of rows (ROWS, CELLS), and `Ba
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stemma.entries import Entry, added, naming
+from stemma.errors import EntryError
 from stemma.tables.arrays import Arrays
 from stemma.tables.profile import Profile
 from stemma.task import Task
@@ -59,8 +61,22 @@ def names(task: Task) -> tuple[str, ...]:
     return (*(("majority", "logistic") if task.classes else ("mean", "ridge")), "gradient_boosting")
 
 
-def fit(problem: Problem, about: Profile, train: Arrays, seed: int) -> tuple[Baseline, ...]:
-    """All baselines of a task, fitted to the training rows."""
+def title(name: str) -> str:
+    """What people read."""
+    return BASELINES.get(name) or name.replace("_", " ")
+
+
+def fit(
+    problem: Problem, about: Profile, train: Arrays, seed: int, own: Mapping[str, Entry] | None = None
+) -> tuple[Baseline, ...]:
+    """All baselines of a task, fitted to the training rows.
+
+    Args:
+        own: those that a project adds: functions of a problem, its training rows and a seed that give a `Predict`.
+
+    Raises:
+        EntryError: one of these cannot be loaded or fitted; and as it predicts, what is wrong with that.
+    """
     first, linear, trees = names(problem.task)
     encoded = sample(train, problem.inputs * problem.outputs, seed)
     raw = sample(train, len(about.features) * problem.outputs, seed)
@@ -68,7 +84,24 @@ def fit(problem: Problem, about: Profile, train: Arrays, seed: int) -> tuple[Bas
         Baseline(first, len(train.y), None, _constant(problem, train)),
         Baseline(linear, len(encoded.y), *_linear(problem, encoded)),
         Baseline(trees, len(raw.y), None, _boosting(problem, about, raw, seed)),
+        *(_own(*line, problem, encoded, seed) for line in added("baselines", own or {}, BASELINES).items()),
     )
+
+
+def _own(name: str, entry: Entry, problem: Problem, train: Arrays, seed: int) -> Baseline:
+    learn, which = entry.load(), f"the baseline {name} ({entry.path})"
+    with naming(f"{which} fails"):
+        predict = _limited(lambda: learn(problem, train, seed))
+
+    def checked(rows: Arrays) -> Array:
+        wanted = (len(rows.y), problem.task.width)
+        with naming(f"{which} fails"):
+            found = np.asarray(_limited(lambda: predict(rows)), np.float64)
+        if found.shape != wanted or not np.isfinite(found).all():
+            raise EntryError(f"{which} gives no finite numbers of the shape {wanted}")
+        return found
+
+    return Baseline(name, len(train.y), None, checked)
 
 
 def sample(train: Arrays, width: int, seed: int) -> Arrays:

@@ -6,7 +6,7 @@ Each fold is a process of its own. Its figures depend on its rows and the settin
 import math
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +14,32 @@ import numpy as np
 import pandas as pd
 
 from stemma import metrics
+from stemma.entries import Entry
 from stemma.evaluation import decision, parallel
 from stemma.evaluation.settings import Settings
 from stemma.layout import SPLITS
-from stemma.settings import Entry
 from stemma.tables import arrays, encode, profile, split
-from stemma.training import fit, networks
+from stemma.training import fit, networks, own
 from stemma.training.base import Problem, Rows
+from stemma.training.own import Lines
 
 Figures = dict[str, float]
 Triple = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def cross_validate(
-    settings: Settings, table: Mapping[str, Entry], prepared: Path, scratch: Path, k: int
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Tables:
+    """What a project hands over for its folds, which are processes of their own."""
+
+    networks: Mapping[str, Entry]
+    metrics: Mapping[str, Entry] = field(default_factory=dict)
+    training: Lines = field(default_factory=Lines)
+
+
+def cross_validate(settings: Settings, tables: Tables, prepared: Path, scratch: Path, k: int) -> dict[str, Any]:
     """Fit and judge k networks; the figures of each fold, and of each figure mean, deviation and 95 % interval.
 
     Args:
-        table: of the networks that settings can name.
         prepared: data/prepared; the folds are cut from the rows of all its splits.
         scratch: a folder for the checkpoints, removed at the end.
 
@@ -42,7 +49,9 @@ def cross_validate(
     """
     about = profile.read(prepared)
     triples = split.folds(whole(prepared, about), settings.data, k)
-    jobs = [(settings, table, prepared, scratch / f"{number}.safetensors", rows) for number, rows in enumerate(triples)]
+    jobs = [
+        (settings, tables, prepared, scratch / f"{number}.safetensors", rows) for number, rows in enumerate(triples)
+    ]
     names = [f"evaluate.folds: fold {number} of {k}" for number in range(1, k + 1)]
     try:
         figures = parallel.run(judge, jobs, names, max(1, parallel.cores() // settings.train.threads))
@@ -86,7 +95,7 @@ def whole(prepared: Path, about: profile.Profile) -> pd.DataFrame:
     return frame.sort_values(about.row, ignore_index=True).drop(columns=about.row)
 
 
-def judge(settings: Settings, table: Mapping[str, Entry], prepared: Path, checkpoint: Path, triple: Triple) -> Figures:
+def judge(settings: Settings, tables: Tables, prepared: Path, checkpoint: Path, triple: Triple) -> Figures:
     """One fold: fit on its training rows, choose on its validation rows, judge on its test rows.
 
     It starts from new weights: those that `train.init_from` names may have seen its test rows. So nothing is frozen.
@@ -101,10 +110,10 @@ def judge(settings: Settings, table: Mapping[str, Entry], prepared: Path, checkp
     if not task.classes:
         task = replace(task, mean=float(train.y.mean()), deviation=float(train.y.std()))
     problem = Problem(task, encoder.width, fitted.blocks)
-    model = networks.create(table, settings.model, problem, settings.train.threads)
-    fit.run(model, train, validation, settings.train.model_copy(update={"resume": False, "freeze": ()}), checkpoint)
+    model = networks.create(tables.networks, settings.model, problem, settings.train.threads)
+    training = settings.train.model_copy(update={"resume": False, "freeze": ()})
+    fit.run(model, train, validation, training, checkpoint, parts=own.chosen(training, tables.training))
     chosen = decision.decide(task, model.scores(validation.x), validation.y, settings.evaluate)
     predicted = chosen.predictions(task, model.scores(test.x))
-    return metrics.figures(
-        metrics.Rows.of(task, test.y, predicted, task.decide(predicted, chosen.threshold), settings.evaluate.bins)
-    )
+    rows = metrics.Rows.of(task, test.y, predicted, task.decide(predicted, chosen.threshold), settings.evaluate.bins)
+    return metrics.figures(rows, of=metrics.of_task(task.kind, metrics.added_to(tables.metrics)))

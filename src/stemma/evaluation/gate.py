@@ -1,6 +1,6 @@
 """The quality gate: what figures on the test rows must reach."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,19 +51,28 @@ class Demand:
         return f"{self.metric} {figure} on the test rows, evaluate.minimum {asked} {needed}"
 
 
-def check(minimum: Mapping[str, float | str], task: Task) -> None:
+def check(
+    minimum: Mapping[str, float | str],
+    task: Task,
+    own: Sequence[metrics.Metric] = (),
+    others: Collection[str] = (),
+) -> None:
     """Refuse names that do not exist, before anything is computed.
+
+    Args:
+        own: figures beside those of the toolkit.
+        others: names of baselines beside those of the toolkit.
 
     Raises:
         SettingsError: names the first unknown metric or baseline, with the nearest one.
     """
-    known = (*metrics.names(task.kind), BETTER_THAN)
+    known = (*metrics.names(task.kind, own), BETTER_THAN)
     for name, needed in minimum.items():
         if name not in known:
             raise SettingsError(f"evaluate.minimum: {name!r} is no metric of a {task.kind} task{nearest(name, known)}")
         if name == BETTER_THAN:
-            if needed not in baselines.names(task):
-                offered = baselines.names(task)
+            offered = (*baselines.names(task), *others)
+            if needed not in offered:
                 raise SettingsError(
                     f"evaluate.minimum.better_than: {needed!r} is none of {', '.join(offered)}"
                     f"{nearest(needed, offered)}"
@@ -77,20 +86,22 @@ def demands(
     task: Task,
     figures: Mapping[str, float | None],
     others: Mapping[str, Mapping[str, float | None]],
+    own: Sequence[metrics.Metric] = (),
 ) -> tuple[Demand, ...]:
     """What the gate asks beside what there is.
 
     Args:
         figures: on the test rows; None where not defined.
         others: the same of each baseline.
+        own: figures beside those of the toolkit.
     """
-    made = []
+    made, way = [], {metric.name: metric.better for metric in metrics.of_task(task.kind, own)}
     for name, needed in minimum.items():
         if isinstance(needed, str):
             main = task.main
-            made.append(Demand(main, metrics.better(main), figures[main], others[needed][main], needed))
+            made.append(Demand(main, way[main], figures[main], others[needed][main], needed))
         else:
-            made.append(Demand(name, metrics.better(name), figures[name], needed))
+            made.append(Demand(name, way[name], figures[name], needed))
     return tuple(made)
 
 

@@ -34,7 +34,7 @@ def run(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], names: Sequen
     context, waiting = get_context("spawn"), deque(range(len(jobs)))
     done: dict[int, Any] = {}
     running: dict[Any, tuple[int, Any]] = {}
-    bar = tqdm(total=len(jobs), unit="fold", disable=not sys.stderr.isatty())
+    bar = tqdm(total=len(jobs), unit="fold", disable=len(jobs) == 1 or not sys.stderr.isatty())
     try:
         while waiting or running:
             while waiting and len(running) < processes:

@@ -35,9 +35,6 @@ def make(
     """
     task, test, own = about.task, splits["test"], settings.evaluate
     found, compared = assessment.figures(test, network, others, own)
-    figures = {name: entry["value"] for name, entry in found.items()}
-    of_others = {name: {key: each["value"] for key, each in e["test"].items()} for name, e in compared.items()}
-    demands = gate.demands(own.minimum, task, figures, of_others)
     sliced = {name: (name, "boolean") in about.features for name in own.slices}
     told = {
         "format": FORMAT,
@@ -50,22 +47,36 @@ def make(
         "train": settings.train.deciding(),
         "evaluate": own.model_dump(mode="json"),
         "decision": asdict(chosen),
-        "validation": metrics.figures(network.rows("validation", splits["validation"].y, own.bins)),
-        "test": {name: entry | _about(name) for name, entry in found.items()},
+        "validation": metrics.figures(
+            network.rows("validation", splits["validation"].y, own.bins), of=network.measured
+        ),
+        "test": {metric.name: found[metric.name] | _about(metric) for metric in network.measured},
         "best_possible": _best_possible(about, splits),
         "baselines": {name: _baseline(each) | compared[name] for name, each in others.items()},
         "slices": assessment.by_slice(test, network, sliced, own),
         "folds": folds,
-        "gate": [asdict(demand) | {"passed": demand.passed} for demand in demands],
+        "gate": _gate(own.minimum, network, found, compared),
     }
     by_class = assessment.by_class(test, network) if task.classes else {}
     made: dict[str, Any] = finite(told | by_class)
     return made
 
 
-def _about(name: str) -> dict[str, str | None]:
-    """What whoever reads a figure must know of it."""
-    return {"better": metrics.METRICS[name].better, "unit": metrics.METRICS[name].unit}
+def _gate(
+    minimum: Mapping[str, float | str], network: Judgement, found: Mapping[str, Any], compared: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """What is asked of figures, and whether they reach it."""
+    figures = {name: entry["value"] for name, entry in found.items()}
+    others = {name: {key: each["value"] for key, each in e["test"].items()} for name, e in compared.items()}
+    demands = gate.demands(minimum, network.task, figures, others, network.own)
+    return [asdict(demand) | {"passed": demand.passed} for demand in demands]
+
+
+def _about(metric: metrics.Metric) -> dict[str, str | None]:
+    """What whoever reads a figure must know of it; of one that the toolkit does not know, all that is shown of it."""
+    about = {"better": metric.better, "unit": metric.unit}
+    own = {"label": metric.label, "meaning": metric.meaning, "entry": metric.entry}
+    return about if metric.entry is None else about | own
 
 
 def _data(settings: Table, about: Profile) -> dict[str, Any]:

@@ -13,22 +13,24 @@ What knows a framework is in its folder of `stemma.frameworks`:
     tensorflow/lite.py       tflite
     tensorflow/saved.py      saved_model; the encoder and a PyTorch network come to it by translate.py
 
-To add one: a module with `write(served, file)` and `run(file, arrays)`, and a line in FORMATS. `run` is called in a
-process of its own, which knows nothing but the file: what it gives is compared with the network on every test row.
+To add one: a module with `write(served, file)` and `run(file, arrays)`, and a line in FORMATS, or in the project's own
+table of entries, each of which names a `Format`. `run` is called in a process of its own, which knows nothing but the
+file: what it gives is compared with the network on every test row.
 docs/formats.md has the same table for people.
 """
 
 import importlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stemma.errors import ExportError
-from stemma.settings import Chosen, Entry
+from stemma.entries import Entry, added
+from stemma.errors import EntryError, ExportError
+from stemma.settings import Chosen
 from stemma.text import nearest
 from stemma.training.exported import ENCODED as ENCODED
 
@@ -129,8 +131,22 @@ class Served:
         return json.dumps(told, indent=2, sort_keys=True) + "\n"
 
 
-def chosen(names: Sequence[str] | str, framework: str) -> tuple[str, ...]:
-    """The formats that the setting `formats` asks for, in the order of FORMATS.
+def known(own: Mapping[str, Entry], names: Collection[str] | str = "all") -> dict[str, Format]:
+    """The table FORMATS with the formats that a project and installed packages add.
+
+    Args:
+        own: the project's lines.
+        names: those that are looked for; the others are not imported.
+
+    Raises:
+        EntryError: one cannot be loaded, or is no Format.
+    """
+    lines = added("formats", own, FORMATS)
+    return FORMATS | {name: entry.load(Format) for name, entry in lines.items() if names == "all" or name in names}
+
+
+def chosen(names: Sequence[str] | str, framework: str, table: Mapping[str, Format] = FORMATS) -> tuple[str, ...]:
+    """The formats that the setting `formats` asks for, in the order of the table.
 
     Args:
         names: of formats, onnx among them; or "all": every one that DVC can keep of this framework's networks.
@@ -139,38 +155,49 @@ def chosen(names: Sequence[str] | str, framework: str) -> tuple[str, ...]:
         ExportError: one is unknown, cannot be made from this framework, or is made on demand alone.
     """
     if names == "all":
-        return tuple(name for name, each in FORMATS.items() if each.kept and framework in each.modules)
-    wrong = [fault for name in names if (fault := refusal(name, framework))]
+        return tuple(name for name, each in table.items() if each.kept and framework in each.modules)
+    wrong = [fault for name in names if (fault := refusal(name, framework, table))]
     wrong += [
         f"{name} is not kept by DVC, for its bytes change at every export: make it by "
         f"`stemma export REV --format {name}`"
         for name in names
-        if name in FORMATS and not FORMATS[name].kept
+        if name in table and not table[name].kept
     ]
     if "onnx" not in names:
         wrong.append("onnx is missing: the pipeline packages it, so it is always made")
     if wrong:
         raise ExportError(wrong[0])
-    return tuple(name for name in FORMATS if name in names)
+    return tuple(name for name in table if name in names)
 
 
-def asked(name: str | None, folder: Path, names: Sequence[str] | str, framework: str) -> tuple[str, ...]:
+def asked(
+    name: str | None, folder: Path, names: Sequence[str] | str, framework: str, own: Mapping[str, Entry]
+) -> dict[str, Format]:
     """The format that was asked for on demand, in a new folder; where none was, those of the setting `formats`.
 
+    Args:
+        own: the project's lines.
+
     Raises:
+        EntryError: as `known`.
         ExportError: as `chosen`, or the folder is there already.
     """
+    table = known(own)
     if name is None:
-        return chosen(names, framework)
-    if fault := refusal(name, framework):
+        return {each: table[each] for each in chosen(names, framework, table)}
+    if fault := refusal(name, framework, table):
         raise ExportError(fault)
     if folder.exists():
         raise ExportError(f"{folder} is already there: name another folder")
-    return (name,)
+    return {name: table[name]}
 
 
-def faults(values: Mapping[str, Any], _: Mapping[str, Chosen]) -> list[str]:
-    """What is wrong with the formats that the section `export` names: said before anything is trained."""
+def faults(own: Mapping[str, Entry], values: Mapping[str, Any], _: Mapping[str, Chosen]) -> list[str]:
+    """What is wrong with the formats that the section `export` names: said before anything is trained.
+
+    Args:
+        own: the project's lines.
+    """
     model, export = values.get("model"), values.get("export")
     if not isinstance(model, dict) or model.get("framework") not in ("torch", "tensorflow"):
         return []
@@ -178,31 +205,31 @@ def faults(values: Mapping[str, Any], _: Mapping[str, Chosen]) -> list[str]:
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
         return []
     try:
-        chosen(named, model["framework"])
-    except ExportError as error:
+        chosen(named, model["framework"], known(own, named))
+    except (EntryError, ExportError) as error:
         return [f"export.formats: {error}"]
     return []
 
 
-def refusal(name: str, framework: str) -> str | None:
+def refusal(name: str, framework: str, table: Mapping[str, Format] = FORMATS) -> str | None:
     """Why a network of this framework cannot be exported to this format; None where it can."""
-    if name not in FORMATS:
-        return f"{name!r} is none of {', '.join(FORMATS)}{nearest(name, FORMATS)}"
-    if framework in FORMATS[name].modules:
+    if name not in table:
+        return f"{name!r} is none of {', '.join(table)}{nearest(name, table)}"
+    if framework in table[name].modules:
         return None
-    there = [other for other, each in FORMATS.items() if framework in each.modules]
+    there = [other for other, each in table.items() if framework in each.modules]
     return (
-        f"{name} is made from {' or '.join(FORMATS[name].modules)}, and this network is of {framework}: "
+        f"{name} is made from {' or '.join(table[name].modules)}, and this network is of {framework}: "
         f"of that there are {', '.join(there)}"
     )
 
 
-def ways(name: str, framework: str) -> tuple[Callable[[Served, Path], None], Callable[..., Any]]:
+def ways(format: Format, framework: str) -> tuple[Callable[[Served, Path], None], Callable[..., Any]]:
     """What writes a format of a framework's network, and what runs the file.
 
     Raises:
         MissingExtra: a package that it needs is not installed.
     """
-    module = importlib.import_module(FORMATS[name].modules[framework])
-    home, _, run = FORMATS[name].run.rpartition(":")
+    module = importlib.import_module(format.modules[framework])
+    home, _, run = format.run.rpartition(":")
     return module.write, getattr(importlib.import_module(home), run) if run else module.run

@@ -1,44 +1,48 @@
 """Write formats, and prove each by the rows that the network has not seen."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from stemma import metrics
+from stemma.entries import naming
 from stemma.files import swapped_folder, write_json, write_text
-from stemma.formats import ABOUT, ENCODED, ENCODER, FORMATS, Served, parity, replay, ways
+from stemma.formats import ABOUT, ENCODED, ENCODER, Format, Served, parity, replay, ways
 from stemma.tables import encode
 from stemma.tables.arrays import Arrays
 
 
-def write(served: Served, names: Sequence[str], test: Arrays, target: Path) -> None:
+def write(served: Served, formats: Mapping[str, Format], test: Arrays, target: Path) -> None:
     """Write these formats and their proofs to a folder; a fault in one leaves it as it was.
 
     Raises:
         ExportError: a format cannot be written or run, or differs by more than the tolerance.
     """
     with swapped_folder(target) as folder:
-        if any(FORMATS[name].encoded for name in names):
+        if any(format.encoded for format in formats.values()):
             (folder / ENCODER).write_bytes(served.encoder)
             write_text(folder / ABOUT, served.about())
         columns = encode.feeds(test.frame, served.features)
-        proofs = {name: prove(served, name, folder, test, columns) for name in names}
+        proofs = {name: prove(served, name, format, folder, test, columns) for name, format in formats.items()}
         # The facts of onnx stand first, alone where it is alone; what was made beside it is told by name.
         told = proofs.pop("onnx", {}) | ({"formats": proofs} if proofs else {})
         write_json(folder / "parity.json", told)
 
 
-def prove(served: Served, name: str, folder: Path, test: Arrays, columns: replay.Arrays) -> dict[str, Any]:
+def prove(
+    served: Served, name: str, format: Format, folder: Path, test: Arrays, columns: replay.Arrays
+) -> dict[str, Any]:
     """Write a format, run it in a process of its own on the test rows, and tell how far it is from the network.
 
     Raises:
         ExportError: it cannot be written or run, or differs by more than the tolerance.
     """
-    format, task = FORMATS[name], served.problem.task
-    write, run = ways(name, served.model.framework)
-    write(served, folder / format.file)
+    task = served.problem.task
+    write, run = ways(format, served.model.framework)
+    with naming(f"the format {name} cannot be written"):
+        write(served, folder / format.file)
     more = served.entry.words() if format.code else ()
     given = replay.run(run, folder / format.file, {ENCODED: test.x} if format.encoded else columns, *more)
     exported = served.predictions(given) if format.scores else given

@@ -6,11 +6,12 @@ from pathlib import Path
 from safetensors.numpy import load_file, save
 
 import stemma.task
+from stemma.entries import Entry
 from stemma.formats import ABOUT, ENCODED, Served
 from stemma.formats.replay import Arrays
-from stemma.settings import Entry
 from stemma.tables.profile import Block
 from stemma.training.base import Floats, Problem
+from stemma.training.settings import ModelSettings
 
 
 def write(served: Served, file: Path) -> None:
@@ -25,7 +26,7 @@ def run(file: Path, arrays: Arrays, network: str, settings: str) -> Floats:
     task = stemma.task.of(told["task"], told["classes"], mean=told["mean"], deviation=told["deviation"])
     problem = Problem(task, told["inputs"], tuple(Block(**each) for each in told["blocks"]))
     entry = Entry.of_words(network, settings)
-    chosen = entry.settings.model_validate_json(json.dumps(about["model"]))
+    chosen = (entry.settings or ModelSettings).model_validate_json(json.dumps(about["model"]))
     model = entry.load()(chosen, problem)
     model.set_tensors(load_file(file))
     scores: Floats = model.scores(arrays[ENCODED])

@@ -11,14 +11,14 @@ power        rows that it would take to tell a difference from none
     rows = metrics.Rows.of(task, actual, probabilities, task.decide(probabilities, 0.5))
     metrics.figures(rows)["roc_auc"]
 
-A figure of your own is one more `Metric`, handed to `figures` beside those of the table.
+A figure of your own is one more `Metric`, which `added_to` loads and `figures` takes beside those of the table.
 """
 
 from stemma.metrics.ranking import areas, roc_auc
 from stemma.metrics.rows import BINS, Rows, Sample
-from stemma.metrics.table import METRICS, Better, Metric, better, cost, figures, label, names, of_task
+from stemma.metrics.table import METRICS, Better, Metric, added_to, better, cost, figures, label, loaded, names, of_task
 
 __all__ = [
-    "BINS", "METRICS", "Better", "Metric", "Rows", "Sample", "areas", "better", "cost", "figures", "label", "names",
-    "of_task", "roc_auc",
+    "BINS", "METRICS", "Better", "Metric", "Rows", "Sample", "added_to", "areas", "better", "cost", "figures", "label",
+    "loaded", "names", "of_task", "roc_auc",
 ]  # fmt: skip

@@ -15,11 +15,13 @@ In files NaN is null.
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 
+from stemma.entries import Entry, added, naming
+from stemma.errors import EntryError
 from stemma.metrics.rows import Floats, Rows, Sample
 
 Better = Literal["higher", "lower"]
@@ -40,6 +42,7 @@ class Metric:
         measure: rows with weights -> the figure; NaN where it is not defined. Called only if a row has weight.
         better: which way.
         unit: nats, target (that of the target), or None.
+        entry: where a project has it, "module:Name"; None for those of the toolkit.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Metric:
     measure: Callable[[Sample], float]
     better: Better = "higher"
     unit: str | None = None
+    entry: str | None = None
 
 
 def accuracy(sample: Sample) -> float:
@@ -137,8 +141,30 @@ _TABLE = (
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _TABLE}
 
 
-def of_task(kind: str) -> tuple[Metric, ...]:
-    return tuple(metric for metric in _TABLE if kind in metric.tasks)
+def of_task(kind: str, own: Iterable[Metric] = ()) -> tuple[Metric, ...]:
+    return tuple(metric for metric in (*_TABLE, *own) if kind in metric.tasks)
+
+
+def added_to(lines: Mapping[str, Entry]) -> tuple[Metric, ...]:
+    """The figures that a project and installed packages add to the table.
+
+    Raises:
+        EntryError: one is no Metric or cannot be loaded; and as it is measured, what it raises.
+    """
+    return tuple(loaded(name, entry) for name, entry in added("metrics", lines, METRICS).items())
+
+
+def loaded(name: str, entry: Entry) -> Metric:
+    """The figure of a line; it has the name of its line."""
+    metric: Metric = entry.load(Metric)
+    if metric.better not in get_args(Better):
+        raise EntryError(f"{entry.path}: better is {metric.better!r}, not {' or '.join(get_args(Better))}")
+
+    def measure(sample: Sample) -> float:
+        with naming(f"the metric {name} ({entry.path}) fails"):
+            return float(metric.measure(sample))
+
+    return replace(metric, name=name, measure=measure, entry=entry.path)
 
 
 def figures(rows: Rows, weights: Floats | None = None, of: Iterable[Metric] | None = None) -> dict[str, float]:
@@ -153,9 +179,9 @@ def figures(rows: Rows, weights: Floats | None = None, of: Iterable[Metric] | No
     return {metric.name: metric.measure(sample) if sample.total > 0 else math.nan for metric in chosen}
 
 
-def names(kind: str) -> tuple[str, ...]:
+def names(kind: str, own: Iterable[Metric] = ()) -> tuple[str, ...]:
     """Of every figure of a task."""
-    return tuple(metric.name for metric in of_task(kind))
+    return tuple(metric.name for metric in of_task(kind, own))
 
 
 def better(name: str) -> Better:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stemma.evaluation.baselines import BASELINES, CONSTANT, NETWORK
+from stemma.evaluation.baselines import CONSTANT, NETWORK, title
 from stemma.metrics import label
 from stemma.report import curves
 from stemma.report.pictures import COLOURS, Margins, draw
@@ -54,7 +54,7 @@ def _of_classes(
     task: Task, told: Mapping[str, Any], y: Array, predictions: Array, points: Mapping[str, Mapping[str, pd.DataFrame]]
 ) -> dict[str, partial[None]]:
     positive, probability = curves.yes_or_no(task, y, predictions)
-    named = {BASELINES.get(name, name): each for name, each in points.items()}
+    named = {title(name): each for name, each in points.items()}
     made = {
         "roc": partial(roc, curves={name: each["roc"] for name, each in named.items()}),
         "precision_recall": partial(
@@ -75,7 +75,7 @@ def _bars(told: Mapping[str, Any]) -> Bars:
     main = told["main"]
     entries = {NETWORK: told["test"][main]}
     shown = {name: entry for name, entry in told["baselines"].items() if name not in CONSTANT}
-    entries |= {BASELINES[name]: entry["test"][main] for name, entry in shown.items()}
+    entries |= {title(name): entry["test"][main] for name, entry in shown.items()}
     return {
         name: (e["value"], e["value"] if e["low"] is None else e["low"], e["value"] if e["high"] is None else e["high"])
         for name, e in entries.items()

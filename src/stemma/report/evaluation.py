@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from stemma.evaluation.baselines import BASELINES, NETWORK
+from stemma.evaluation.baselines import NETWORK, title
 from stemma.metrics import METRICS, label
 from stemma.report.document import Chart, Document, Section, Table
 from stemma.task import KINDS
@@ -47,13 +47,15 @@ def _badges(told: Told) -> Iterable[tuple[str, str]]:
         yield _compared(name, entry["ahead"], told["test"][told["main"]]["better"])
     if told["gate"]:
         failed = [demand for demand in told["gate"] if not demand["passed"]]
-        missed = ", ".join(f"{label(d['metric'])} is {figure(d['figure'])}, needed: {_needed(d)}" for d in failed)
+        missed = ", ".join(
+            f"{_label(told, d['metric'])} is {figure(d['figure'])}, needed: {_needed(d)}" for d in failed
+        )
         yield (f"Quality gate failed: {missed}", "bad") if failed else ("Quality gate passed", "good")
 
 
 def _compared(name: str, ahead: Told, direction: str) -> tuple[str, str]:
     """Better or worse than a baseline, or not to be told apart: its interval holds 0."""
-    other, by = BASELINES[name], ahead["value"]
+    other, by = title(name), ahead["value"]
     if by is None:
         return f"Not compared with {other}: a figure is not defined", "plain"
     better = by > 0 if direction == "higher" else by < 0
@@ -76,10 +78,10 @@ def _figures(told: Told) -> Section:
     first, found = _shown(told), told["test"]
     rows = [
         (
-            label(name),
+            _label(told, name),
             *_with_interval(found[name]),
             figure(told["validation"][name]),
-            _meaning(name, found[name]["better"]),
+            _meaning(name, found[name]),
         )
         for name in _ordered(found, first)
     ]
@@ -89,9 +91,14 @@ def _figures(told: Told) -> Section:
     return Section("Figures", (Table("", head, tuple(rows), words=(4,)), note + averages))
 
 
-def _meaning(name: str, better: str) -> str:
-    told = METRICS[name].meaning if name in METRICS else ""
-    return "; ".join(part for part in (told, "less is better" * (better == "lower")) if part)
+def _label(told: Told, name: str) -> str:
+    """Of a figure of the project's own it is recorded."""
+    return str(told["test"].get(name, {}).get("label") or label(name))
+
+
+def _meaning(name: str, entry: Told) -> str:
+    told = METRICS[name].meaning if name in METRICS else entry.get("meaning", "")
+    return "; ".join(part for part in (told, "less is better" * (entry["better"] == "lower")) if part)
 
 
 def _shown(told: Told) -> tuple[str, ...]:
@@ -110,11 +117,11 @@ def _baselines(told: Told) -> Section:
     rows, notes = [own], []
     for name, entry in told["baselines"].items():
         figures = (figure(entry["test"][metric]["value"]) for metric in shown)
-        rows.append((BASELINES[name], *figures, _signed(entry["ahead"])))
+        rows.append((title(name), *figures, _signed(entry["ahead"])))
         if entry["rows"] < told["data"]["splits"]["train"]:
-            notes.append(f"{BASELINES[name].capitalize()} learned from {entry['rows']:,} rows, drawn by chance.")
+            notes.append(f"{title(name).capitalize()} learned from {entry['rows']:,} rows, drawn by chance.")
         if entry["converged"] is False:
-            notes.append(f"The solver of {BASELINES[name]} stopped before it converged.")
+            notes.append(f"The solver of {title(name)} stopped before it converged.")
     text = (
         "Fitted in this run to the same training rows, with scikit-learn's defaults, and judged on the same test rows"
     )
@@ -219,7 +226,7 @@ def _folds(told: Told) -> Section | None:
         return None
     folds, shown = told["folds"], _shown(told)
     summary = tuple(
-        (label(name), figure(found["mean"]), figure(found["deviation"]), _range(found))
+        (_label(told, name), figure(found["mean"]), figure(found["deviation"]), _range(found))
         for name, found in ((name, folds["summary"][name]) for name in _ordered(folds["summary"], shown))
     )
     each = tuple(
@@ -246,14 +253,14 @@ def _folds(told: Told) -> Section | None:
 def _gate(told: Told) -> Section | None:
     if not told["gate"]:
         return None
-    rows = tuple((label(d["metric"]), figure(d["figure"]), _needed(d), "yes" if d["passed"] else "no")
+    rows = tuple((_label(told, d["metric"]), figure(d["figure"]), _needed(d), "yes" if d["passed"] else "no")
                  for d in told["gate"])  # fmt: skip
     return Section("Quality gate", (Table("", ("figure", "on the test rows", "needed", "passed"), rows),))
 
 
 def _needed(demand: Told) -> str:
     if demand["baseline"]:
-        return f"better than {BASELINES[demand['baseline']]}: {figure(demand['needed'])}"
+        return f"better than {title(demand['baseline'])}: {figure(demand['needed'])}"
     return f"at {'most' if demand['better'] == 'lower' else 'least'} {figure(demand['needed'])}"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stemma.settings import Entry
+from stemma.entries import Entry
 from stemma.tables import hints, load, validate
 from stemma.tables.columns import features, refuse
 from stemma.tables.settings import Table

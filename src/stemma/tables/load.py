@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stemma.settings import Entry
+from stemma.entries import Entry
 from stemma.tables import files
 from stemma.tables.columns import refuse, role_of, roles, splitting
 from stemma.tables.settings import FileTable, Table

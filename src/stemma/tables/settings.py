@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from stemma.settings import Entry, Section, Seed, Share
+from stemma.entries import Entry
+from stemma.settings import Section, Seed, Share
 
 Role = Literal["numeric", "categorical", "boolean", "date", "drop", "bayes"]
 Task = Literal["binary", "multiclass", "regression"]

@@ -4,6 +4,7 @@ settings.py   the sections `model` and `train`
 base.py       the contracts of a network, which is kept, and of a session, which fits it
 networks.py   the network that settings name, out of a project's table
 inputs.py     what the numbers of an encoded row are, and how they are embedded
+own.py        parts of a fit that are a project's own
 fit.py        epochs, learning rate, early stopping, checkpoint
 origin.py     the tensors that a fit starts from
 watch.py      what a person sees of a fit

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemma.task import Task
+from stemma.training.own import PLAIN, Parts
 from stemma.training.settings import ModelSettings, TrainSettings
 
 if TYPE_CHECKING:
@@ -114,13 +115,19 @@ class Network(ABC):
 
     @abstractmethod
     def session(
-        self, train: Rows, row_weights: Floats | None, settings: TrainSettings, begin: Mapping[str, NDArray[Any]]
+        self,
+        train: Rows,
+        row_weights: Floats | None,
+        settings: TrainSettings,
+        begin: Mapping[str, NDArray[Any]],
+        parts: Parts = PLAIN,
     ) -> "Session":
         """What fits it to these rows. The network is built anew for it, on the device that settings name.
 
         Args:
             row_weights: of the losses (rows,).
             begin: tensors to start from, by name; the others are drawn.
+            parts: of the fit that are the project's own.
 
         Raises:
             TrainingError: the device is not there, or `train.freeze` names no tensor, or all.

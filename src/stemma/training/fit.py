@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemma.entries import naming
 from stemma.errors import TrainingError
 from stemma.files import replaced
 from stemma.training.base import Draw, Epoch, Fit, Floats, Network, Problem, Rows, Session, State
+from stemma.training.own import PLAIN, Parts, Schedule
 from stemma.training.settings import TrainSettings
 
 EXPLODED = 1e4  # times the loss of the untrained network
@@ -64,6 +66,7 @@ def run(
     checkpoint: Path,
     watch: Callable[[Epoch], None] = lambda epoch: None,
     begin: Mapping[str, NDArray[Any]] | None = None,
+    parts: Parts = PLAIN,
 ) -> Fit:
     """Fit a network to `train`, judged on `validation` after every epoch.
 
@@ -71,13 +74,13 @@ def run(
         checkpoint: file that holds the last finished epoch, so that an interrupted fit can go on.
         watch: called after every epoch, and for each earlier one when a fit is resumed.
         begin: tensors to start from, by name; the others are drawn.
+        parts: of the fit that are the project's own.
 
     Raises:
         TrainingError: the loss is not finite or explodes, the device is not there, or the checkpoint is of another fit.
     """
-    session = network.session(
-        train, row_weights(network.problem, train.y, settings.class_weight), settings, begin or {}
-    )
+    weights = row_weights(network.problem, train.y, settings.class_weight)
+    session = network.session(train, weights, settings, begin or {}, parts)
     start = network.tensors()
     limit = EXPLODED * max(1.0, _mean_loss(network, validation))
     identity = _identity(network, session, train, validation, settings)
@@ -89,7 +92,7 @@ def run(
     else:
         _write_checkpoint(checkpoint, identity, progress, session.state())
     while not progress.is_over(settings):
-        draw = _draw(settings, len(progress.epochs), len(train.x))
+        draw = _draw(settings, len(progress.epochs), len(train.x), parts.schedule)
         epoch = _epoch(len(progress.epochs) + 1, network, session.run_epoch(draw), validation, draw.rate)
         if not (epoch.train_loss < limit and epoch.validation_loss < limit):
             _read_checkpoint(checkpoint, identity, session)
@@ -98,6 +101,10 @@ def run(
         _write_checkpoint(checkpoint, identity, progress, session.state())
         watch(epoch)
     network.set_tensors(progress.weights)
+    return _told(progress, start, settings)
+
+
+def _told(progress: Progress, start: State, settings: TrainSettings) -> Fit:
     still = frozen(start, settings)
     moved = {name: _distance(start[name], tensor) for name, tensor in progress.weights.items() if name not in still}
     return Fit(progress.epochs, progress.kept, still, moved)
@@ -132,9 +139,16 @@ def batch_size(settings: TrainSettings, rows: int) -> int:
     return int(min(512, max(32, 2 ** round(math.log2(max(1, rows) / STEPS)))))
 
 
-def learning_rate(settings: TrainSettings, epoch: int) -> float:
-    """Of an epoch counted from 0. Cosine: Loshchilov and Hutter, SGDR, ICLR 2017, equation 5, without restarts."""
+def learning_rate(settings: TrainSettings, epoch: int, own: Schedule | None = None) -> float:
+    """Of an epoch counted from 0. Cosine: Loshchilov and Hutter, SGDR, ICLR 2017, equation 5, without restarts.
+
+    Args:
+        own: a schedule in the place of those here, see `Parts`.
+    """
     done = epoch / settings.epochs
+    if own is not None:
+        with naming(f"the schedule {settings.schedule} fails"):
+            return settings.learning_rate * float(own(done))
     match settings.schedule:
         case "cosine":
             return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
@@ -170,9 +184,10 @@ def _epoch(number: int, network: Network, train_loss: float, validation: Rows, r
     return Epoch(number, rate, train_loss, loss, score)
 
 
-def _draw(settings: TrainSettings, done: int, rows: int) -> Draw:
+def _draw(settings: TrainSettings, done: int, rows: int, schedule: Schedule | None) -> Draw:
     generator = np.random.default_rng([settings.seed, done])
-    return Draw(generator.permutation(rows), learning_rate(settings, done), int(generator.integers(2**31)))
+    rate = learning_rate(settings, done, schedule)
+    return Draw(generator.permutation(rows), rate, int(generator.integers(2**31)))
 
 
 def _mean_loss(network: Network, rows: Rows) -> float:

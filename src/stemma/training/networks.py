@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from stemma.settings import Chosen, Entry
+from stemma.entries import Entry
+from stemma.settings import Chosen
 from stemma.training.settings import ModelSettings
 
 if TYPE_CHECKING:
     from stemma.training.base import Network, Problem
+
+FRAMEWORKS = ("torch", "tensorflow")
 
 
 def create(networks: Mapping[str, Entry], settings: ModelSettings, problem: "Problem", threads: int = 1) -> "Network":
@@ -26,7 +29,8 @@ def faults(values: Mapping[str, Any], chosen: Mapping[str, Chosen]) -> list[str]
     if not isinstance(section, dict) or section.get("name") not in networks:
         return []
     name, framework = section["name"], section.get("framework")
-    home = networks[name].path.split(".")[2]
-    if framework in ("torch", "tensorflow") and framework != home:
+    folders = networks[name].path.partition(":")[0].split(".")
+    home = next((folder for folder in folders if folder in FRAMEWORKS), framework)
+    if framework in FRAMEWORKS and framework != home:
         return [f"model.framework: {name} is in the framework {home}, not {framework}"]
     return []

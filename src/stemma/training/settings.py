@@ -19,9 +19,10 @@ class TrainSettings(Section):
 
     epochs: PositiveInt
     batch_size: PositiveInt | None  # None: by the number of training rows
-    optimizer: Literal["adam", "sgd"]
+    loss: str | None  # of the project's own; None: that of the task
+    optimizer: str  # adam, sgd, or of the project's own
     learning_rate: PositiveFloat
-    schedule: Literal["constant", "cosine", "step"]
+    schedule: str  # constant, cosine, step, or of the project's own
     weight_decay: Annotated[float, Field(ge=0)]
     clip_norm: PositiveFloat | None
     class_weight: Literal["none", "balanced"]

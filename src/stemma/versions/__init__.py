@@ -9,6 +9,8 @@ A version is a commit whose dvc.lock pins a trained model. No training framework
 - `best`     the best of all under `constraints`
 - `doctor`   what is wrong with one
 - `export`   its network in another format; `release` its bundle, `arrays` its weights
+
+`own` runs the project's code.
 """
 
 from stemma.versions.arrays import Tensors, tensors

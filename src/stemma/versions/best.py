@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from stemma.errors import VersionError
-from stemma.evaluation.results import higher_is_better, main_figure
+from stemma.evaluation.results import higher_is_better, main_figure, told
 from stemma.repo.repository import PACKAGE, Repo, Repository, Revision, Version, opened
 from stemma.text import nearest
 from stemma.versions.compare import bundle_bytes, figure, measure, other_rows, parameters, signed
@@ -283,6 +283,8 @@ def _tested(a: Version, b: Version, metric: str, difference: float, resamples: i
     if sorted(first.task.classes) == sorted(second.task.classes):
         second = second.in_order_of(first.task.classes)
     if not all(metric in names(each.task.kind) for each in (first, second)):
+        if told(a.evaluation, "test", metric, "entry"):
+            raise VersionError(f"{metric} is the project's own: `stemma compare A B --metric {metric}` runs its code")
         raise VersionError(f"{metric} is not a figure of predictions")
     of_a, of_b = (measure(each, [METRICS[metric]]) for each in (first, second))
     if first.task.classes == second.task.classes and other_rows((a, b), first, second) is None:

@@ -9,11 +9,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
+from stemma.entries import Entry
 from stemma.errors import StemmaError
-from stemma.repo.repository import PACKAGE, Repo, Version, opened
+from stemma.evaluation.results import told
+from stemma.repo.repository import PACKAGE, Repo, Repository, Version, opened
 from stemma.text import nearest
+from stemma.versions import own
 
 if TYPE_CHECKING:
     import numpy as np
@@ -165,14 +168,40 @@ def compare(repo: Repo, a: str | Version, b: str | Version, options: Options = O
     Raises:
         StemmaError: a version, its predictions or its bundle is not there, or the two cannot be compared.
     """
+    versions = (_version(repo, a), _version(repo, b))
+    entry = _own(versions[1], options.metric)
+    if entry is None:
+        return _compared(versions, options)
+    names, root = [each.name for each in versions], versions[1].repository.root
+    with own.code(versions[1], f"stemma compare --metric {options.metric}") as source:
+        return cast(Comparison, own.run(_by_own, str(options.metric), source, root, names, options, entry))
+
+
+def _own(version: Version, metric: str | None) -> str | None:
+    """Where the project of a version has this figure; None where it is the toolkit's, or nobody's."""
+    return None if metric is None else cast("str | None", told(version.evaluation, "test", metric, "entry"))
+
+
+def _by_own(root: Path, names: Sequence[str], options: Options, entry: str) -> Comparison:
+    """By a figure of the project's own, where its code can be imported."""
+    from stemma import metrics
+
+    repository = Repository(root)
+    found = metrics.loaded(str(options.metric), Entry(entry))
+    return _compared((repository.version(names[0]), repository.version(names[1])), options, found)
+
+
+def _compared(versions: tuple[Version, Version], options: Options, by: "Metric | None" = None) -> Comparison:
+    """By the figures of the toolkit, and by one of the project's own."""
     from stemma.versions import predictions
 
-    versions, on = (_version(repo, a), _version(repo, b)), options.on
+    on = options.on
     columns = None if on is None else predictions.table(Path(on))
     first, second = _predictions(versions, columns, str(on))
-    chosen = _metrics(first.task, options.cost)
+    chosen = _metrics(first.task, options.cost) | ({} if by is None else {by.name: by})
     name, rows = _metric(first.task, list(chosen), options.metric), len(first.rows)
-    differences = _differences(first, second, chosen.values(), options)
+    recorded = _recorded(versions) if on is None else {}
+    differences = {**recorded, **_differences(first, second, chosen.values(), options)}
     if not math.isfinite(differences[name].difference):
         raise StemmaError(f"{name} has no meaning on these {rows} rows: choose another metric")
     higher = chosen[name].better == "higher"
@@ -197,6 +226,20 @@ def compare(repo: Repo, a: str | Version, b: str | Version, options: Options = O
         seed=options.seed,
         notes=(*notes, *_doubts(_test(name, first, second), verdict)),
     )
+
+
+def _recorded(versions: tuple[Version, Version]) -> "dict[str, Difference]":
+    """The figures of the projects' own that both recorded, for nobody's code runs here: without an interval."""
+    from stemma.metrics.resampling import Difference
+
+    tests = [told(version.evaluation, "test") or {} for version in versions]
+    names = [name for name in tests[0] if all(told(test, name, "entry") for test in tests)]
+    pairs = {name: [told(test, name, "value") for test in tests] for name in names}
+    return {
+        name: Difference(a, b, b - a, math.nan, math.nan, math.nan)
+        for name, (a, b) in pairs.items()
+        if isinstance(a, float) and isinstance(b, float)
+    }
 
 
 def _version(repo: Repo, given: str | Version) -> Version:
@@ -393,8 +436,8 @@ def _slices(a: "Predictions", b: "Predictions", marks: Marks, metric: "Metric", 
         rows = len(mask)
         difference = _differences(a, b, [metric], options, mask)[metric.name]
         tested = rows >= FEWEST and math.isfinite(difference.error)
-        own = _test(metric.name, a, b, mask) if tested else None
-        found.append((rows, difference, own or (tests.z(difference.difference, difference.error) if tested else None)))
+        fit = _test(metric.name, a, b, mask) if tested else None
+        found.append((rows, difference, fit or (tests.z(difference.difference, difference.error) if tested else None)))
     corrected = iter(tests.holm([test.p for _, _, test in found if test is not None]))
     made = []
     for (column, value, _), (rows, difference, test) in zip(marks, found, strict=True):

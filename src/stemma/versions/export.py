@@ -67,7 +67,7 @@ def export(repo: Repo, revision: str, format: str, folder: Path | None = None) -
 
 def _lay_out(version: Version, folder: Path) -> Path:
     """The commit's files, and those outputs of other stages that its stage `export` depends on; where its root is."""
-    root = _check_out(version.repository.root, str(version.commit), folder)
+    root = check_out(version.repository.root, str(version.commit), folder)
     stages = (version.lock or {}).get("stages") or {}
     for dependency in (stages.get("export") or {}).get("deps") or ():
         output = version.output(dependency["path"])
@@ -83,7 +83,7 @@ def _lay_out(version: Version, folder: Path) -> Path:
     return root
 
 
-def _check_out(root: Path, commit: str, folder: Path) -> Path:
+def check_out(root: Path, commit: str, folder: Path) -> Path:
     """The files as a checkout of the commit has them, but for links that lead out; where `root` lies among them.
 
     `git archive` would leave out what has the attribute export-ignore.

@@ -58,6 +58,7 @@ def settings(**changes: object) -> TrainSettings:
         "precision": "float32", "threads": 1, "seed": 0, "init_from": None, "freeze": (),
         "stepper": "auto",
         "resume": False,
+        "loss": None,
     }  # fmt: skip
     return TrainSettings.model_validate(values | changes)
 

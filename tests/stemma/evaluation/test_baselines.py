@@ -1,12 +1,15 @@
 """The simple models: right, bounded, and the same on any number of threads."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from stemma import metrics
+from stemma.entries import Entry
+from stemma.errors import EntryError
 from stemma.evaluation import baselines
 
 
@@ -100,3 +103,42 @@ def test_everything_is_fitted_and_predicted_on_one_thread(
         for each in baselines.fit(problem, about, train, 0):
             each.predict(train)
     assert len(seen) == 4 and set(seen) == {1}
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Entry]:
+    """own("lambda rows: ..."): the line of a baseline that predicts so."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def line(predict: str) -> Entry:
+        name = f"baseline_{abs(hash(predict))}"
+        text = f"import numpy as np\ndef fit(problem, train, seed):\n    return {predict}\n"
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        return Entry(f"{name}:fit")
+
+    return line
+
+
+def test_a_baseline_of_ones_own_stands_beside_the_others(make: Any, own: Callable[[str], Entry]) -> None:
+    problem, about, train = make.prepared("binary", 300)
+    lines = {"half": own("lambda rows: np.full((len(rows.y), 2), 0.5)")}
+    made = baselines.fit(problem, about, train, 0, lines)[-1]
+    assert (made.name, made.rows, baselines.title(made.name)) == ("half", 300, "half")
+    assert (made.predict(train) == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("predict", "told"),
+    [
+        ("lambda rows: np.ones(len(rows.y))", r"gives no finite numbers of the shape \(300, 2\)"),
+        ("lambda rows: np.full((len(rows.y), 2), np.nan)", "gives no finite numbers"),
+        ("lambda rows: 1 / 0", "fails .ZeroDivisionError"),
+        ("train.nothing", "fails .AttributeError"),
+    ],
+)
+def test_a_baseline_of_ones_own_that_is_wrong_is_named(
+    predict: str, told: str, make: Any, own: Callable[[str], Entry]
+) -> None:
+    problem, about, train = make.prepared("binary", 300)
+    with pytest.raises(EntryError, match=rf"^the baseline mine .baseline_\d+:fit. {told}"):
+        baselines.fit(problem, about, train, 0, {"mine": own(predict)})[-1].predict(train)

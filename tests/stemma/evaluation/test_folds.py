@@ -55,7 +55,7 @@ def test_a_failing_fold_is_named_and_its_checkpoints_are_removed(
     monkeypatch.setattr(folds.parallel, "run", run)
     settings = config.load(ROOT / "params.yaml")
     with pytest.raises(EvaluationError, match=r"^evaluate.folds: fold 2 of 2: the loss went wrong$"):
-        folds.cross_validate(settings, NETWORKS, tmp_path, tmp_path / "scratch", 2)
+        folds.cross_validate(settings, folds.Tables(NETWORKS), tmp_path, tmp_path / "scratch", 2)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -47,7 +47,7 @@ TRAIN = TrainSettings.model_validate_json(
             "epochs": 1, "batch_size": None, "optimizer": "adam", "learning_rate": 0.01, "schedule": "constant",
             "weight_decay": 0.0, "clip_norm": None, "class_weight": "none", "patience": None, "device": "cpu",
             "precision": "float32", "threads": 1, "seed": 0, "init_from": None, "freeze": [],
-            "stepper": "auto", "resume": False,
+            "stepper": "auto", "resume": False, "loss": None,
         }
     )
 )  # fmt: skip
@@ -153,7 +153,7 @@ def write(served: formats.Served, name: str, folder: Path) -> Any:
     """The file of a format in a folder; what runs it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / formats.ABOUT).write_text(served.about(), encoding="utf-8")
-    make_file, run = formats.ways(name, served.model.framework)
+    make_file, run = formats.ways(formats.FORMATS[name], served.model.framework)
     make_file(served, folder / formats.FORMATS[name].file)
     return run
 
@@ -370,18 +370,20 @@ def test_a_difference_beyond_the_tolerance_names_format_and_row(framework: str, 
     tight = half(served, tolerance_float16=1e-9)
     columns = encode.feeds(table(), FEATURES)
     with pytest.raises(ExportError, match=r"^onnx differs from the framework by .* row \d+, export.tolerance_float16"):
-        proof.prove(tight, "onnx", tmp_path, _Test(served), columns)
+        proof.prove(tight, "onnx", formats.FORMATS["onnx"], tmp_path, _Test(served), columns)
     shifted = formats.Served(**(vars(served) | {"x": served.x}))
     other = _Test(served)
     other.x = served.x[::-1].copy()
     with pytest.raises(ExportError, match=r"^onnx differs from the framework by .* row \d+, export.tolerance allows"):
-        proof.prove(shifted, "onnx", tmp_path, other, columns)
+        proof.prove(shifted, "onnx", formats.FORMATS["onnx"], tmp_path, other, columns)
 
 
 @each_framework
 def test_the_proof_tells_the_differences_and_the_metric(framework: str, fits: Any, tmp_path: Path) -> None:
     served = fits(framework, "binary")
-    told = proof.prove(served, "onnx", tmp_path, _Test(served), encode.feeds(table(), FEATURES))
+    told = proof.prove(
+        served, "onnx", formats.FORMATS["onnx"], tmp_path, _Test(served), encode.feeds(table(), FEATURES)
+    )
     assert set(told) == {"rows", "largest", "mean", "worst_row", "metric", "metric_difference", "tolerance"}
     assert told["rows"] == 240 and told["metric"] == "roc_auc" and abs(told["metric_difference"]) < 1e-3
 

@@ -11,18 +11,32 @@ import pytest
 from fits import PROBLEMS, fit, linear, mlp, rows, settings, tabular
 from stemma.errors import TrainingError
 from stemma.training.base import Draw, Network
+from stemma.training.own import PLAIN, Parts
 
 torch = pytest.importorskip("torch")
 recorded = pytest.importorskip("stemma.frameworks.torch.recorded")
 MAKERS: dict[str, Callable[..., Network]] = {"mlp": mlp, "linear": linear, "tabular": tabular}
 
 
-def state(network: Network, problem: str, stepper: str, epochs: int = 2, **changes: object) -> dict[str, bytes]:
+def state(
+    network: Network, problem: str, stepper: str, epochs: int = 2, parts: Parts = PLAIN, **changes: object
+) -> dict[str, bytes]:
     """Of network and optimizer after some epochs, and the losses of these."""
-    session = network.session(rows(problem), None, settings(stepper=stepper, **changes), {})
+    session = network.session(rows(problem), None, settings(stepper=stepper, **changes), {}, parts)
     draw = np.random.default_rng(0)
     losses = [session.run_epoch(Draw(draw.permutation(300), 0.01, number)) for number in range(epochs)]
     return {name: tensor.tobytes() for name, tensor in session.state().items()} | {"losses": repr(losses).encode()}
+
+
+@pytest.mark.parametrize("weighted", ["none", "balanced"])
+def test_a_loss_of_the_projects_own_is_recorded(weighted: str) -> None:
+    def focal(scores: Any, targets: Any) -> Any:
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(scores, targets, reduction="none")
+        return (loss * (1 - torch.exp(-loss)) ** 2)[:, 0]
+
+    own: dict[str, Any] = {"parts": Parts(loss=focal), "class_weight": weighted}
+    states = [state(mlp("torch", PROBLEMS["binary"]), "binary", way, **own) for way in ("recorded", "ordinary")]
+    assert states[0] == states[1]
 
 
 def test_the_installed_release_of_pytorch_was_tried() -> None:
@@ -136,16 +150,13 @@ def test_a_step_that_cannot_be_recorded_exactly_is_ordinary_as_if_it_had_not_bee
         state(make(), "binary", "recorded")
 
 
-@pytest.mark.parametrize("changes", [{"fused": None}, {"fused": True, "amsgrad": True}])
-def test_an_optimizer_that_is_not_the_toolkits_takes_its_own_steps(
-    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def other(network: Any, settings: Any, fused: bool) -> Any:
-        return torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, **changes)
+@pytest.mark.parametrize("options", [{}, {"fused": True, "amsgrad": True}, {"fused": True, "maximize": True}])
+def test_an_optimizer_of_the_projects_own_takes_its_own_steps(options: dict[str, bool]) -> None:
+    def adam(groups: Any, settings: Any) -> Any:
+        return torch.optim.AdamW(groups, lr=settings.learning_rate, **options)
 
-    monkeypatch.setattr("stemma.frameworks.torch.session._optimizer", other)
-    problem = PROBLEMS["binary"]
-    states = [state(mlp("torch", problem), "binary", stepper) for stepper in ("recorded", "ordinary")]
+    parts = Parts(optimizer=adam)
+    states = [state(mlp("torch", PROBLEMS["binary"]), "binary", way, parts=parts) for way in ("recorded", "ordinary")]
     assert states[0] == states[1]
 
 

@@ -1,6 +1,7 @@
 """Every figure equals scikit-learn's: for any weights, on resamples, and in every corner that is not defined."""
 
 import dataclasses
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +14,8 @@ from sklearn import metrics as reference
 from sklearn.calibration import calibration_curve
 
 from stemma import metrics
-from stemma.errors import EvaluationError
+from stemma.entries import Entry
+from stemma.errors import EntryError, EvaluationError
 from stemma.task import of
 
 Array = np.ndarray[Any, Any]
@@ -291,3 +293,31 @@ def test_one_figure_is_measured_without_the_work_of_the_others(monkeypatch: pyte
     ready = rows("binary", Y, two(P))
     monkeypatch.setattr(metrics.Sample, "confusion", property(lambda sample: pytest.fail("measured")))
     assert metrics.figures(ready, of=[metrics.METRICS["roc_auc"]]) == {"roc_auc": pytest.approx(0.75)}
+
+
+SHARE = metrics.Metric(
+    "any", "share", "of rows that are positive", ("binary",), lambda s: np.average(s.actual), "lower"
+)
+BROKEN = dataclasses.replace(SHARE, measure=lambda s: 1 / 0)  # type: ignore[arg-type]
+SIDEWAYS = dataclasses.replace(SHARE, better="sideways")  # type: ignore[arg-type]
+
+
+def test_a_figure_of_ones_own_has_the_name_of_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "own_figures", sys.modules[__name__])
+    (share,) = metrics.added_to({"share": Entry("own_figures:SHARE")})
+    assert (share.name, share.entry, share.better) == ("share", "own_figures:SHARE", "lower")
+    found = metrics.figures(rows("binary", [0, 1, 1, 1], two(P)), of=metrics.of_task("binary", [share]))
+    assert found["share"] == 0.75 and "roc_auc" in found
+    assert share not in metrics.of_task("regression", [share])
+
+
+def test_a_figure_of_ones_own_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "own_figures", sys.modules[__name__])
+    (broken,) = metrics.added_to({"broken": Entry("own_figures:BROKEN")})
+    with pytest.raises(EntryError, match=r"^the metric broken .own_figures:BROKEN. fails .ZeroDivisionError"):
+        metrics.figures(rows("binary", [0, 1], two([0.1, 0.2])), of=[broken])
+    for name, told in (("P", " is no Metric"), ("SIDEWAYS", ": better is 'sideways', not higher or lower")):
+        with pytest.raises(EntryError, match=f"own_figures:{name}{told}"):
+            metrics.added_to({"it": Entry(f"own_figures:{name}")})
+    with pytest.raises(EntryError, match="the toolkit has a 'f1'"):
+        metrics.added_to({"f1": Entry("own_figures:SHARE")})

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,8 +15,10 @@ from typer.testing import CliRunner
 from stemma import bundle
 from stemma.cli import app
 from stemma.cli.doctor import report
+from stemma.entries import Entry
 from stemma.errors import VersionError
-from stemma.repo.repository import Repository
+from stemma.repo.repository import Repository, Version
+from stemma.versions import doctor as doctoring
 from stemma.versions.doctor import CHECKS, Diagnosis, doctor, examine
 from stemma.weights import Layer
 from version_worlds import METRICS, PARAMS, TRAINING, Parts, World, new, parts, table
@@ -315,3 +319,21 @@ def test_the_remedy_for_a_remote_pushes_what_lacks(name: str, clinic: World, sou
     (one,) = [each for each in doctor(world.folder, name).findings if each.check == "remote"]
     wanted = {"workspace": "run `dvc push`", "an-experiment": "run `dvc exp push GIT_REMOTE an-experiment`"}
     assert one.remedy == wanted[name]
+
+
+def test_a_check_of_ones_own_that_fails_is_a_finding_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = ModuleType("own_checks")
+    vars(own).update(broken=lambda version: 1 / 0, text=lambda version: ["wrong"], idle=_idle, sound=lambda version: [])
+    monkeypatch.setitem(sys.modules, "own_checks", own)
+    lines = {name: Entry(f"own_checks:{name}") for name in ("broken", "text", "idle", "sound", "absent")}
+    found = examine(cast(Version, SimpleNamespace(name="v")), doctoring._loaded(lines))
+    assert {each.check: each.evidence for each in found.findings} == {
+        "broken": "the check broken (own_checks:broken) fails (ZeroDivisionError: division by zero)",
+        "text": "the check text (own_checks:text) gives what is no Finding",
+        "absent": "own_checks:absent cannot be loaded (AttributeError: module 'own_checks' has no attribute 'absent')",
+    }
+    assert found.passed == ("sound",) and found.skipped == {"idle": "nothing to look at"}
+
+
+def _idle(version: Any) -> Any:
+    raise doctoring.Skipped("nothing to look at")

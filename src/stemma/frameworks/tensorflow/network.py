@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stemma import weights
 from stemma.errors import TrainingError, WeightsError
 from stemma.training.base import Floats, Network, Problem, Rows, State
+from stemma.training.own import PLAIN, Parts
 from stemma.training.settings import ModelSettings, TrainSettings
 
 if TYPE_CHECKING:
@@ -36,11 +37,16 @@ class KerasNetwork(Network):
             self.built = self.build()
 
     def session(
-        self, train: Rows, row_weights: Floats | None, settings: TrainSettings, begin: Mapping[str, NDArray[Any]]
+        self,
+        train: Rows,
+        row_weights: Floats | None,
+        settings: TrainSettings,
+        begin: Mapping[str, NDArray[Any]],
+        parts: Parts = PLAIN,
     ) -> "KerasSession":
         from stemma.frameworks.tensorflow.session import KerasSession  # what only loads and scores needs no optimizer
 
-        return KerasSession(self, train, row_weights, settings, begin)
+        return KerasSession(self, train, row_weights, settings, begin, parts)
 
     def scores(self, x: Floats) -> Floats:
         with tf.device(self.device):

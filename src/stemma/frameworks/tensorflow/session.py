@@ -12,10 +12,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stemma import weights
+from stemma.entries import naming
 from stemma.errors import TrainingError
 from stemma.frameworks.tensorflow.network import KerasNetwork
 from stemma.training import fit
 from stemma.training.base import Draw, Floats, Rows, Session, State
+from stemma.training.own import PLAIN, Parts
 from stemma.training.settings import TrainSettings
 
 Batch = tuple[Any, Any, Any]  # x (batch_size, inputs), targets, row weights or None
@@ -31,20 +33,21 @@ class KerasSession(Session):
         row_weights: Floats | None,
         settings: TrainSettings,
         begin: Mapping[str, NDArray[Any]],
+        parts: Parts = PLAIN,
     ) -> None:
         if settings.stepper == "recorded":
             raise TrainingError(
                 "train.stepper: recorded steps are PyTorch's: TensorFlow runs an epoch as one graph",
                 run="dvc exp run -S train.stepper=auto",
             )
-        self.network, network.device = network, choose_device(settings)
+        self.network, self.own_loss, network.device = network, parts.loss, choose_device(settings)
         keras.utils.set_random_seed(settings.seed)
         network.adapt(train)
         with tf.device(network.device):
             network.built = network.build()
             self.fitted = network.built if settings.precision == "float32" else _mixed(network.build)
             self.learning = _learning(network.built, self.fitted, settings)
-            self.optimizer = _optimizer(self.learning, settings)
+            self.optimizer = _optimizer(self.learning, settings, parts)
             self.x, self.y = tf.constant(train.x), tf.constant(network.problem.task.targets(train.y))
             self.row_weights = None if row_weights is None else tf.constant(row_weights)
         self._set_tensors(network.tensors() | dict(begin))
@@ -100,7 +103,9 @@ class KerasSession(Session):
             row_weights = None if row_weights is None else tf.tile(row_weights, [members])
             scores = tf.reshape(scores, (-1, scores.shape[2]))
         loss = self.network.problem.task.loss
-        if loss == "squared_error":
+        if self.own_loss is not None:
+            each = self.own_loss(scores, y)
+        elif loss == "squared_error":
             each = tf.square(scores - y)[:, 0]
         elif loss == "binary_cross_entropy":
             each = tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=scores)[:, 0]
@@ -183,10 +188,13 @@ def _learning(network: keras.Model, fitted: keras.Model, settings: TrainSettings
     return [twin for variable, twin in pairs if names[id(variable)] not in still]
 
 
-def _optimizer(variables: list[Any], settings: TrainSettings) -> keras.Optimizer:
+def _optimizer(variables: list[Any], settings: TrainSettings, parts: Parts) -> keras.Optimizer:
     """Weight decay is decoupled (Loshchilov and Hutter, ICLR 2019) and spares biases and scales."""
     decay = settings.weight_decay or None
-    if settings.optimizer == "adam":
+    if parts.optimizer is not None:
+        with naming(f"the optimizer {settings.optimizer} fails"):
+            optimizer = parts.optimizer(settings)
+    elif settings.optimizer == "adam":
         optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=decay or 0.0, epsilon=1e-7)
     else:
         optimizer = keras.optimizers.SGD(settings.learning_rate, momentum=0.9, weight_decay=decay)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from stemma import weights
 from stemma.training.base import Floats, Network, Problem, Rows, State
+from stemma.training.own import PLAIN, Parts
 from stemma.training.settings import ModelSettings, TrainSettings
 
 if TYPE_CHECKING:
@@ -35,11 +36,16 @@ class TorchNetwork(Network):
         self.built = self.build().eval()
 
     def session(
-        self, train: Rows, row_weights: Floats | None, settings: TrainSettings, begin: Mapping[str, NDArray[Any]]
+        self,
+        train: Rows,
+        row_weights: Floats | None,
+        settings: TrainSettings,
+        begin: Mapping[str, NDArray[Any]],
+        parts: Parts = PLAIN,
     ) -> "TorchSession":
         from stemma.frameworks.torch.session import TorchSession  # what only loads and scores needs no optimizer
 
-        return TorchSession(self, train, row_weights, settings, begin)
+        return TorchSession(self, train, row_weights, settings, begin, parts)
 
     def scores(self, x: Floats) -> Floats:
         self.built.eval()

@@ -10,12 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from stemma.entries import naming
 from stemma.errors import TrainingError
 from stemma.frameworks.torch import recorded
 from stemma.frameworks.torch.network import TorchNetwork
 from stemma.frameworks.torch.stepper import Ordinary
 from stemma.training import fit
 from stemma.training.base import Draw, Floats, Rows, Session, State
+from stemma.training.own import PLAIN, Parts
 from stemma.training.settings import TrainSettings
 
 
@@ -29,6 +31,7 @@ class TorchSession(Session):
         row_weights: Floats | None,
         settings: TrainSettings,
         begin: Mapping[str, NDArray[Any]],
+        parts: Parts = PLAIN,
     ) -> None:
         self.network, device = network, choose_device(settings)
         _be_deterministic()
@@ -42,8 +45,8 @@ class TorchSession(Session):
         given = [train.x, network.problem.task.targets(train.y), *([] if row_weights is None else [row_weights])]
         self.rows = [torch.from_numpy(part).to(device) for part in given]
         self.batch_size = fit.batch_size(settings, len(train.x))
-        self.optimizer = _optimizer(network.built, settings, fused=device.type in ("cpu", "cuda"))
-        self.step = Ordinary(network.built, network.problem.task.loss, self.optimizer, settings)
+        self.optimizer = _optimizer(network.built, settings, parts, fused=device.type in ("cpu", "cuda"))
+        self.step = Ordinary(network.built, network.problem.task.loss, self.optimizer, settings, parts)
         steps = fit.sure_epochs(settings) * (len(train.x) // self.batch_size)
         self.stepper = recorded.choose(self.step, settings.stepper, steps)
 
@@ -140,7 +143,7 @@ def _be_deterministic() -> None:
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would import the compiler, seconds of it
 
 
-def _optimizer(network: nn.Module, settings: TrainSettings, fused: bool) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, settings: TrainSettings, parts: Parts, fused: bool) -> torch.optim.Optimizer:
     """Weight decay is decoupled (Loshchilov and Hutter, ICLR 2019) and spares biases and scales: one group decays."""
     named = [(name.rpartition(".")[2], p) for name, p in network.named_parameters() if p.requires_grad]
     matrices = [p for name, p in named if p.ndim > 1 and name not in ("bias", "scale")]
@@ -148,6 +151,9 @@ def _optimizer(network: nn.Module, settings: TrainSettings, fused: bool) -> torc
     if settings.optimizer == "sgd":
         return torch.optim.SGD([{"params": matrices}, {"params": others}], settings.learning_rate, 0.9, fused=fused)
     groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    if parts.optimizer is not None:
+        with naming(f"the optimizer {settings.optimizer} fails"):
+            return parts.optimizer(groups, settings)
     return torch.optim.AdamW(groups, lr=settings.learning_rate, eps=1e-7, fused=fused)
 
 

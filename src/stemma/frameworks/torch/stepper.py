@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from stemma.training.own import PLAIN, Parts
 from stemma.training.settings import TrainSettings
 
 Batch = Sequence[Any]  # x (batch_size, inputs), targets, row weights if there are
@@ -23,14 +24,20 @@ class Ordinary:
     """Steps as PyTorch takes them: loss, gradients by autograd, the optimizer."""
 
     def __init__(
-        self, network: nn.Module, kind: str, optimizer: torch.optim.Optimizer, settings: TrainSettings
+        self,
+        network: nn.Module,
+        kind: str,
+        optimizer: torch.optim.Optimizer,
+        settings: TrainSettings,
+        parts: Parts = PLAIN,
     ) -> None:
         """
         Args:
             network: in training, on its device.
             kind: of the loss, in the words of the task.
+            parts: of the fit that are the project's own.
         """
-        self.network, self.kind, self.optimizer = network, kind, optimizer
+        self.network, self.kind, self.optimizer, self.parts = network, kind, optimizer, parts
         self.clip_norm, self.mixed = settings.clip_norm, settings.precision == "mixed"
         self.decay = settings.weight_decay if settings.optimizer == "sgd" else 0.0
 
@@ -65,6 +72,9 @@ class Ordinary:
             y = y.expand(len(scores), *y.shape).flatten(0, 1)
             weights = None if weights is None else weights.repeat(len(scores))
             scores = scores.flatten(0, 1)
+        if self.parts.loss is not None:
+            losses = self.parts.loss(scores, y)
+            return (losses if weights is None else losses * weights).mean()
         if self.kind == "squared_error":
             return functional.mse_loss(scores, y)
         if self.kind == "binary_cross_entropy":

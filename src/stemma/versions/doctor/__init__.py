@@ -6,21 +6,26 @@
 - `state`    settings, objects, environment
 
 To add a check: a function in one of them that takes a Version and yields a Finding for each fault, or raises Skipped
-where there is nothing to look at; and a line in CHECKS.
+where there is nothing to look at; and a line in CHECKS. A project has its own in the table CHECKS of its
+extensions/checks, whose code runs only where the repository is trusted.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from stemma.errors import StemmaError
-from stemma.repo.repository import WORKSPACE, Repo, Version, no_model, opened
+from stemma.entries import Entry, added, installed, naming
+from stemma.errors import EntryError, StemmaError
+from stemma.repo.repository import WORKSPACE, Repo, Repository, Version, no_model, opened
 from stemma.text import in_one_line
+from stemma.versions import own
 from stemma.versions.doctor import network, results, rows, state
 from stemma.versions.doctor.finding import Finding, Skipped
 
-__all__ = ["CHECKS", "Diagnosis", "Finding", "doctor", "examine"]
+__all__ = ["CHECKS", "Diagnosis", "Finding", "Skipped", "doctor", "examine"]
 
-Check = Callable[[Version], Iterator[Finding]]
+Check = Callable[[Version], Iterable[Finding]]
+TABLE = "src/*/extensions/checks/__init__.py"  # of a project's own checks; one file beside it or more
 
 CHECKS: dict[str, Check] = {
     "finite": network.weights_are_finite,
@@ -82,22 +87,69 @@ def doctor(repo: Repo = ".", revision: str = WORKSPACE) -> Diagnosis:
         VersionError: there is no such revision, or nothing of it could be examined.
     """
     version = opened(repo).version(revision)
-    found = examine(version)
+    found = examine(version, CHECKS | _loaded(installed("checks")))
     if not found.findings and not found.passed:
         raise no_model(version)
-    return found
+    return _joined([found, *(_by_own(version, table) for table in _tables(version.repository.root))])
 
 
-def examine(version: Version) -> Diagnosis:
-    """Run every check on a version."""
+def _tables(root: Path) -> list[Path]:
+    return [table for table in sorted(root.glob(TABLE)) if list(table.parent.glob("[!_]*.py"))]
+
+
+def _by_own(version: Version, table: Path) -> Diagnosis:
+    """What the checks of the work tree's project find; they are not run unless the repository is trusted."""
+    root, package = version.repository.root, table.parents[2].name
+    try:
+        with own.code(Repository(root).version(WORKSPACE), "a check of the project's own") as source:
+            found: Diagnosis = own.run(_examine_by_own, "own checks", source, package, root, version.name)
+            return found
+    except StemmaError as error:
+        return Diagnosis(version.name, (), (), {"own checks": str(error)})
+
+
+def _examine_by_own(package: str, root: Path, revision: str) -> Diagnosis:
+    """Where the project's code can be imported."""
+    lines = Entry(f"{package}.extensions.checks:CHECKS").load()
+    added("checks", lines, CHECKS)
+    return examine(Repository(root).version(revision), _loaded(lines))
+
+
+def _loaded(lines: Mapping[str, Entry]) -> dict[str, Check]:
+    def loaded(name: str, entry: Entry) -> Check:
+        def check(version: Version) -> list[Finding]:
+            with naming(f"the check {name} ({entry.path}) fails"):
+                found = list(entry.load()(version))
+            if not all(isinstance(each, Finding) for each in found):
+                raise EntryError(f"the check {name} ({entry.path}) gives what is no Finding")
+            return found
+
+        return check
+
+    return {name: loaded(name, entry) for name, entry in lines.items()}
+
+
+def _joined(parts: list[Diagnosis]) -> Diagnosis:
+    findings = sorted((each for part in parts for each in part.findings), key=lambda each: each.severity != "error")
+    passed = tuple(name for part in parts for name in part.passed)
+    skipped = {name: why for part in parts for name, why in part.skipped.items()}
+    return Diagnosis(parts[0].revision, tuple(findings), passed, skipped)
+
+
+def examine(version: Version, checks: Mapping[str, Check] = CHECKS) -> Diagnosis:
+    """Run checks on a version."""
     findings: list[Finding] = []
     passed, skipped = [], {}
     unread: dict[str, Finding] = {}  # by its reason: one file out of reach stops several checks
-    for name, check in CHECKS.items():
+    for name, check in checks.items():
         try:
             found = list(check(version))
         except Skipped as reason:
             skipped[name] = str(reason)
+            continue
+        except EntryError as error:
+            remedy = "mend it, or take its line out of the table CHECKS"
+            findings.append(Finding("error", name, "the check itself fails", error.what, remedy))
             continue
         except StemmaError as error:
             skipped[name] = f"it cannot be read ({error.what})"

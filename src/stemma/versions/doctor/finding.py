@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from stemma.errors import StemmaError
+
 Severity = Literal["error", "warning"]
 
 
@@ -25,5 +27,5 @@ class Finding:
     remedy: str
 
 
-class Skipped(Exception):
+class Skipped(StemmaError):
     """A check has nothing to look at; the text says what is not there."""
