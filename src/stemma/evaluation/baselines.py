@@ -84,8 +84,13 @@ def fit(
         Baseline(first, len(train.y), None, _constant(problem, train)),
         Baseline(linear, len(encoded.y), *_linear(problem, encoded)),
         Baseline(trees, len(raw.y), None, _boosting(problem, about, raw, seed)),
-        *(_own(*line, problem, encoded, seed) for line in added("baselines", own or {}, BASELINES).items()),
+        *(_own(*line, problem, encoded, seed) for line in lines(own or {}).items()),
     )
+
+
+def lines(own: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Those of a project and of installed packages, beside the toolkit's; raises as `entries.added`."""
+    return added("baselines", own, BASELINES)
 
 
 def _own(name: str, entry: Entry, problem: Problem, train: Arrays, seed: int) -> Baseline:

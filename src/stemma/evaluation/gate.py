@@ -1,11 +1,12 @@
 """The quality gate: what figures on the test rows must reach."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stemma import metrics
+from stemma.entries import Entry
 from stemma.errors import EvaluationError, SettingsError
 from stemma.evaluation import baselines
 from stemma.metrics import Better
@@ -55,13 +56,13 @@ def check(
     minimum: Mapping[str, float | str],
     task: Task,
     own: Sequence[metrics.Metric] = (),
-    others: Collection[str] = (),
+    others: Mapping[str, Entry] | None = None,
 ) -> None:
     """Refuse names that do not exist, before anything is computed.
 
     Args:
         own: figures beside those of the toolkit.
-        others: names of baselines beside those of the toolkit.
+        others: baselines that a project adds.
 
     Raises:
         SettingsError: names the first unknown metric or baseline, with the nearest one.
@@ -71,7 +72,7 @@ def check(
         if name not in known:
             raise SettingsError(f"evaluate.minimum: {name!r} is no metric of a {task.kind} task{nearest(name, known)}")
         if name == BETTER_THAN:
-            offered = (*baselines.names(task), *others)
+            offered = (*baselines.names(task), *baselines.lines(others or {}))
             if needed not in offered:
                 raise SettingsError(
                     f"evaluate.minimum.better_than: {needed!r} is none of {', '.join(offered)}"

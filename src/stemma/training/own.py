@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stemma.entries import Entry, added
+from stemma.entries import Entry, added, naming
 from stemma.errors import EntryError
 from stemma.settings import Chosen
 from stemma.text import nearest
@@ -53,6 +53,20 @@ class Parts:
 
 
 PLAIN = Parts()  # the toolkit's own alone
+
+
+def losses(loss: Callable[..., Any], scores: Any, targets: Any) -> Any:
+    """What a loss gives for a batch, (rows,).
+
+    Raises:
+        EntryError: it fails, or gives something else.
+    """
+    with naming("the loss that train.loss names fails"):
+        each = loss(scores, targets)
+        shape, rows = tuple(each.shape), scores.shape[0]
+    if shape != (rows,):
+        raise EntryError(f"the loss that train.loss names gives {shape}, not a value for each of {rows} rows")
+    return each
 
 
 def chosen(settings: TrainSettings, lines: Lines) -> Parts:

@@ -9,6 +9,7 @@ from dvclive import Live
 from scmrepo.exceptions import SCMError
 from tqdm import tqdm
 
+from stemma import layout
 from stemma.errors import TrainingError
 from stemma.training.base import Epoch
 from stemma.training.settings import TrainSettings
@@ -32,7 +33,7 @@ def watched(folder: Path, settings: TrainSettings, score: str, checkpoint: Path)
         with tqdm(total=settings.epochs, unit="epoch", disable=not sys.stderr.isatty()) as bar:
             yield lambda epoch: _add(epoch, score, live, bar)
     except KeyboardInterrupt:
-        kept = f"interrupted: the weights are as they were before, and {checkpoint} holds the last finished epoch"
+        kept = f"interrupted: {layout.WEIGHTS} is as it was before, and {checkpoint} holds the last finished epoch"
         raise TrainingError(kept, run="dvc exp run -S train.resume=true") from None
     finally:
         live.end()

@@ -39,6 +39,21 @@ def test_a_loss_of_ones_own_is_what_is_fitted(framework: str, weighted: str, tmp
     assert np.abs(network.scores(np.zeros((1, 5), np.float32)) - 3).max() < 0.3
 
 
+@pytest.mark.parametrize(
+    ("loss", "line"),
+    [
+        (lambda scores, targets: scores.nothing, "the loss that train.loss names fails \\(AttributeError: .*nothing.*"),
+        (lambda scores, targets: scores - targets, "the loss .* gives \\(.*, 1\\), not a value for each of .* rows"),
+        (lambda scores, targets: 0.5, "the loss that train.loss names fails \\(AttributeError: .*shape.*"),
+    ],
+)
+def test_a_loss_that_fails_or_gives_something_else_is_one_line(
+    framework: str, loss: Any, line: str, tmp_path: Path
+) -> None:
+    with pytest.raises(EntryError, match=f"^{line}$"):
+        fit(linear(framework, PROBLEMS["binary"]), tmp_path, parts=Parts(loss=loss))
+
+
 def test_an_optimizer_of_ones_own_takes_the_steps_and_its_state_is_kept(framework: str, tmp_path: Path) -> None:
     parts = Parts(optimizer=torch_nadam if framework == "torch" else keras_nadam)
     network, plain = linear(framework, PROBLEMS["binary"]), linear(framework, PROBLEMS["binary"])

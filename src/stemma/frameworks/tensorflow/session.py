@@ -3,7 +3,8 @@
 An epoch is one graph: the loop over batches runs inside TensorFlow, so a step costs no Python.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 
 from stemma import weights
 from stemma.entries import naming
-from stemma.errors import TrainingError
+from stemma.errors import StemmaError, TrainingError
 from stemma.frameworks.tensorflow.network import KerasNetwork
-from stemma.training import fit
+from stemma.training import fit, own
 from stemma.training.base import Draw, Floats, Rows, Session, State
 from stemma.training.own import PLAIN, Parts
 from stemma.training.settings import TrainSettings
@@ -56,7 +57,7 @@ class KerasSession(Session):
 
     def run_epoch(self, draw: Draw) -> float:
         self._begin_epoch(draw)
-        with tf.device(self.network.device):
+        with tf.device(self.network.device), _as_it_was():
             loss = float(self._graph(tf.constant(draw.order))) / len(draw.order)
         if self.fitted is not self.network.built:
             self.network.built.set_weights(self.fitted.get_weights())
@@ -104,7 +105,7 @@ class KerasSession(Session):
             scores = tf.reshape(scores, (-1, scores.shape[2]))
         loss = self.network.problem.task.loss
         if self.own_loss is not None:
-            each = self.own_loss(scores, y)
+            each = own.losses(self.own_loss, scores, y)
         elif loss == "squared_error":
             each = tf.square(scores - y)[:, 0]
         elif loss == "binary_cross_entropy":
@@ -157,6 +158,17 @@ class KerasSession(Session):
         self.network.set_tensors(tensors)
         if self.fitted is not self.network.built:
             self.fitted.set_weights(self.network.built.get_weights())
+
+
+@contextmanager
+def _as_it_was() -> Iterator[None]:
+    """An error of ours that is raised while a graph is made, which TensorFlow tells in an error of its own."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error.__context__, StemmaError):
+            raise error.__context__ from None
+        raise
 
 
 def choose_device(settings: TrainSettings) -> str:

@@ -21,7 +21,7 @@ import torch
 from torch import fx, nn
 from torch.func import functional_call
 
-from stemma.errors import TrainingError
+from stemma.errors import EntryError, TrainingError
 from stemma.frameworks.torch.stepper import Batch, Ordinary, Stepper
 
 TRIED = ("2.13",)  # releases of PyTorch; to add one, tests/stemma/frameworks/test_recorded.py must pass with it
@@ -202,7 +202,12 @@ def record(network: nn.Module, loss: Callable[..., Any], batches: Sequence[Batch
         given = list(values.values())
         run = _record(step, given, batches[0])
         same = all(_equal(partial(step, given, *batch), partial(run, *batch), random) for batch in batches)
-    except (RuntimeError, TypeError, NotImplementedError) as error:  # Python decides by values, an operation is unknown
+    except (
+        EntryError,
+        RuntimeError,
+        TypeError,
+        NotImplementedError,
+    ) as error:  # Python decides by values, an operation is unknown
         raise _not_recorded(f"{' '.join(str(error).split()):.300}") from error
     finally:
         torch.set_rng_state(random)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from stemma.training import own
 from stemma.training.own import PLAIN, Parts
 from stemma.training.settings import TrainSettings
 
@@ -73,7 +74,7 @@ class Ordinary:
             weights = None if weights is None else weights.repeat(len(scores))
             scores = scores.flatten(0, 1)
         if self.parts.loss is not None:
-            losses = self.parts.loss(scores, y)
+            losses = own.losses(self.parts.loss, scores, y)
             return (losses if weights is None else losses * weights).mean()
         if self.kind == "squared_error":
             return functional.mse_loss(scores, y)
