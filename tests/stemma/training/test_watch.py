@@ -23,7 +23,7 @@ def test_every_epoch_is_a_point_of_the_curves_and_an_interrupt_says_how_to_go_on
         watch(Epoch(1, 0.1, 0.5, 0.6, 0.7))
         raise KeyboardInterrupt
     assert str(error.value) == (
-        f"interrupted: the weights are as they were before, and {checkpoint} holds the last finished epoch: "
+        f"interrupted: models/weights is as it was before, and {checkpoint} holds the last finished epoch: "
         "run `dvc exp run -S train.resume=true`"
     )
     points = (tmp_path / "c/plots/metrics/validation/roc_auc.tsv").read_text(encoding="utf-8")
