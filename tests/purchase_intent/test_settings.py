@@ -63,8 +63,9 @@ def test_the_default_settings_are_valid_and_frozen(params: Path) -> None:
 @pytest.mark.parametrize("override", [f"{path.parent.name}={path.stem}" for path in sorted(ROOT.glob("conf/*/*.yaml"))])
 def test_every_option_in_conf_is_valid(override: str, tmp_path: Path) -> None:
     overrides = [override] if override.startswith("data=") else [SIMULATED, override]
-    (tmp_path / "params.yaml").write_text(conf.compose(ROOT, overrides), encoding="utf-8")
-    config.load(tmp_path / "params.yaml")
+    text = conf.compose(ROOT, overrides)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    assert config.load(tmp_path / "params.yaml").model.name == yaml.safe_load(text)["model"]["name"]
 
 
 def test_the_reference_network_is_the_same_in_each_framework() -> None:

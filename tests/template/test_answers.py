@@ -88,7 +88,7 @@ def test_the_defaults_are_accepted_and_every_choice_is_named_where_it_is_asked(a
 
 @pytest.mark.parametrize("endpoint", ["http://localhost:9000", "https://[::1]:9000", "https://s3.a-b.org/minio/", ""])
 def test_an_address_of_a_server_is_accepted(answers: Answers, endpoint: str) -> None:
-    rule.rules(answers(remote="s3", s3_bucket="s3://bucket", s3_endpoint=endpoint))
+    assert rule.check(answers(remote="s3", s3_bucket="s3://bucket", s3_endpoint=endpoint)) == ""
 
 
 @pytest.mark.parametrize("content", [b"no gzip", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03cut"])
