@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from stemma import layout
 from stemma.describe import page
 from stemma.describe.dialect import detect
 from stemma.describe.roles import Description, judge
@@ -19,7 +20,6 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 # Hydra reads the first as values, not names; Windows has no files of the others.
 TAKEN = {"null", "true", "false", "nan", "inf", "con", "prn", "aux", "nul"}
 TAKEN |= {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
-TRACKED = "data/raw"
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _check(root: Path, request: Request, written: str) -> None:
 
 def _copied(root: Path, request: Request) -> Path:
     """The file in data/raw/, copied there where it is not."""
-    file, name = request.file, f"{TRACKED}/{request.file.name}"
+    file, name = request.file, (layout.RAW / request.file.name).as_posix()
     kept = root / name
     if file.resolve() == kept.resolve():
         return kept
