@@ -16,7 +16,7 @@ from purchase_intent.networks import NETWORKS
 from purchase_intent.networks.settings import MlpSettings
 from stemma import task
 from stemma.training import networks
-from stemma.training.base import Draw, Problem, Rows
+from stemma.training.base import Draw, Given, Problem, Rows
 from stemma.training.settings import TrainSettings
 
 COLUMNS, HIDDEN, DROPOUT, RATE = 30, (64, 32), 0.1, 0.001
@@ -34,7 +34,7 @@ def ours(framework: str, batch: int, rows: Rows) -> Callable[[], float]:
     )  # fmt: skip
     chosen = MlpSettings(name=name, framework=folder, hidden=HIDDEN, activation="relu", dropout=DROPOUT)
     network = networks.create(NETWORKS, chosen, Problem(task.of("binary", ("no", "yes")), COLUMNS))
-    session = network.session(rows, None, settings, {})
+    session = network.session(Given(rows, settings))
     draw = np.random.default_rng(0)
     session.run_epoch(Draw(draw.permutation(len(rows.x))[: 16 * batch], RATE, 0))  # the first call builds graphs
 

@@ -44,9 +44,10 @@ def short(text: object, most: int) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def in_one_line(error: object, most: int = 200) -> str:
-    """What an error of somebody else's says."""
-    return f"{' '.join(str(error).split()):.{most}}"
+def in_one_line(error: object, most: int | None = 200) -> str:
+    """What an error of somebody else's says, its kind where it says nothing."""
+    said = " ".join(str(error).split())
+    return (said or (type(error).__name__ if isinstance(error, BaseException) else ""))[:most]
 
 
 def figure(value: float | None) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from stemma.errors import ExportError
 from stemma.task import Task
+from stemma.text import in_one_line
 
 IR_VERSION = 10  # read by onnxruntime since 1.18
 ROWS = "rows"  # name of the free dimension
@@ -59,7 +60,7 @@ def join(encoder: Any, network: Any, task: Task, opset: int, temperature: float 
         clean(graph)
         onnx.checker.check_model(graph, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
-        raise ExportError(f"encoder and network do not join ({' '.join(str(error).split())})") from None
+        raise ExportError(f"encoder and network do not join ({in_one_line(error, None)})") from None
     return graph
 
 
@@ -146,9 +147,9 @@ def _at_opset(model: Any, opset: int) -> Any:
     try:
         return version_converter.convert_version(model, opset)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
         raise ExportError(
-            f"a graph of opset {now} cannot be converted to {opset} ({reason})", run="dvc exp run -S export.opset=18"
+            f"a graph of opset {now} cannot be converted to {opset} ({in_one_line(error, None)})",
+            run="dvc exp run -S export.opset=18",
         ) from None
 
 

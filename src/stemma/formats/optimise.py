@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import ExportError
+from stemma.text import in_one_line
 
 LARGEST = 65_504.0  # that float16 holds
 EXACT = 2_048  # whole numbers up to here are exact in float16
@@ -33,7 +34,7 @@ def optimise(network: Any) -> Any:
         try:
             onnxruntime.InferenceSession(network.SerializeToString(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the errors of onnxruntime have no other base
-            raise ExportError(f"onnx: the network cannot be optimised ({' '.join(str(error).split()):.300})") from None
+            raise ExportError(f"onnx: the network cannot be optimised ({in_one_line(error, 300)})") from None
         found = onnx.load(file)
     _keep_opsets_in_use(found)
     other = {node.domain for node in found.graph.node} - {"", "ai.onnx", "ai.onnx.ml"}

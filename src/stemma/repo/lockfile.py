@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from stemma import names
+from stemma.text import in_one_line
 
 FLOAT, BOOL = "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"
 CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})", re.MULTILINE)  # that Git left
@@ -106,7 +107,7 @@ def load(text: str) -> Any:
     try:
         return yaml.load(text, Loader=_loader())  # noqa: S506 - a subclass of SafeLoader
     except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from None
+        raise ValueError(in_one_line(error, None)) from None
 
 
 @functools.cache

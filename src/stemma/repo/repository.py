@@ -452,7 +452,7 @@ class Version:
         except Exception as error:  # DVC and the libraries of each kind of remote have no common error
             if isinstance(error, FileNotFoundError) or isinstance(error.__cause__, FileNotFoundError):
                 raise VersionError(missing, run=run) from None
-            told = in_one_line(error, 300) or type(error).__name__
+            told = in_one_line(error, 300)
             raise VersionError(f"{missing[: missing.index(' is ')]} cannot be fetched ({told})") from error
 
     @cached_property

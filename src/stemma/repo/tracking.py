@@ -4,6 +4,7 @@ from pathlib import Path
 
 from stemma.errors import VersionError
 from stemma.repo import trust
+from stemma.text import in_one_line
 
 
 def add(root: Path, file: Path) -> None:
@@ -19,5 +20,4 @@ def add(root: Path, file: Path) -> None:
         with trust.repo(root) as repo:
             repo.add(str(file))
     except DvcException as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise VersionError(f"DVC does not take {name} ({reason:.300})", run=f"dvc add {name}") from error
+        raise VersionError(f"DVC does not take {name} ({in_one_line(error, 300)})", run=f"dvc add {name}") from error

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from stemma.errors import StemmaError, VersionError
+from stemma.text import in_one_line
 
 CODES = {
     "InvalidAccessKeyId": "the access key is not known there (403): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -98,7 +99,7 @@ def explained(error: BaseException) -> str | None:
         if isinstance(each, OSError) and each.errno in NUMBERS:
             return NUMBERS[each.errno]
     known = isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("botocore", "aiohttp", "dvc")
-    return f"{' '.join(str(error).split()) or type(error).__name__:.200}" if known else None
+    return in_one_line(error) if known else None
 
 
 def code(error: BaseException) -> str | None:

@@ -7,7 +7,7 @@ and in the exported graph.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -55,6 +55,23 @@ class Rows:
 
     x: Floats
     y: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a network is fitted with.
+
+    Args:
+        row_weights: of the losses (rows,).
+        begin: tensors to start from, by name; the others are drawn.
+        parts: of the fit that are the project's own.
+    """
+
+    train: Rows
+    settings: TrainSettings
+    row_weights: Floats | None = None
+    begin: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    parts: Parts = PLAIN
 
 
 @dataclass(frozen=True)
@@ -114,20 +131,8 @@ class Network(ABC):
         """The network in its framework: encoded rows (rows, inputs) in, scores (rows, outputs) out."""
 
     @abstractmethod
-    def session(
-        self,
-        train: Rows,
-        row_weights: Floats | None,
-        settings: TrainSettings,
-        begin: Mapping[str, NDArray[Any]],
-        parts: Parts = PLAIN,
-    ) -> "Session":
+    def session(self, given: Given) -> "Session":
         """What fits it to these rows. The network is built anew for it, on the device that settings name.
-
-        Args:
-            row_weights: of the losses (rows,).
-            begin: tensors to start from, by name; the others are drawn.
-            parts: of the fit that are the project's own.
 
         Raises:
             TrainingError: the device is not there, or `train.freeze` names no tensor, or all.

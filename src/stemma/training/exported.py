@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from stemma.errors import ExportError, StemmaError
+from stemma.text import in_one_line
 
 if TYPE_CHECKING:  # a process that runs a file needs none of these
     from stemma.training.base import Network, Problem
@@ -42,5 +43,4 @@ class Exportable(Protocol):
 
 def unwritable(name: str, error: Exception) -> StemmaError:
     """The one line for what a framework's exporter says in many."""
-    told = " ".join(str(error).split()) or type(error).__name__
-    return ExportError(f"{name} cannot be made of this network ({told:.300})")
+    return ExportError(f"{name} cannot be made of this network ({in_one_line(error, 300)})")

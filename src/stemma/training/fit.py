@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stemma.entries import naming
 from stemma.errors import TrainingError
 from stemma.files import replaced
-from stemma.training.base import Draw, Epoch, Fit, Floats, Network, Problem, Rows, Session, State
+from stemma.training.base import Draw, Epoch, Fit, Floats, Given, Network, Problem, Rows, Session, State
 from stemma.training.own import PLAIN, Parts, Schedule
 from stemma.training.settings import TrainSettings
 
@@ -80,7 +80,7 @@ def run(
         TrainingError: the loss is not finite or explodes, the device is not there, or the checkpoint is of another fit.
     """
     weights = row_weights(network.problem, train.y, settings.class_weight)
-    session = network.session(train, weights, settings, begin or {}, parts)
+    session = network.session(Given(train, settings, weights, begin or {}, parts))
     start = network.tensors()
     limit = EXPLODED * max(1.0, _mean_loss(network, validation))
     identity = _identity(network, session, train, validation, settings)

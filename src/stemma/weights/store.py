@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 
 from stemma.errors import WeightsError
 from stemma.files import open_plain, read_plain, recover_folder, replaced, swapped_folder, write_text
+from stemma.text import in_one_line
 from stemma.weights.facts import INDEX, Index, Tensor, damaged, dump, not_there, parse, structure
 from stemma.weights.networks import Array, Layer, keras_model, set_keras_tensors, to_torch
 from stemma.weights.sketch import norm_and_sketch
@@ -157,7 +158,7 @@ def to_keras(folder: str | Path) -> Any:
 
 def another_network(folder: Path, error: Exception) -> WeightsError:
     """The error of a network whose layers are not those of the store."""
-    reason = " ".join(str(error).split())
+    reason = in_one_line(error, None)
     return WeightsError(f"{folder} holds the weights of another network ({reason})", run="dvc repro train")
 
 
@@ -309,7 +310,7 @@ def _opened(path: Path, folder: Path) -> Iterator[Any]:
     except FileNotFoundError:
         raise not_there(path, folder) from None
     except (SafetensorError, OSError, AttributeError) as error:  # NumPy has no attribute for a type it does not know
-        raise damaged(path, " ".join(str(error).split()), folder) from None
+        raise damaged(path, in_one_line(error, None), folder) from None
 
 
 # Both.

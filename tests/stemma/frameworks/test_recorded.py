@@ -10,7 +10,7 @@ import pytest
 
 from fits import PROBLEMS, fit, linear, mlp, rows, settings, tabular
 from stemma.errors import TrainingError
-from stemma.training.base import Draw, Network
+from stemma.training.base import Draw, Given, Network
 from stemma.training.own import PLAIN, Parts
 
 torch = pytest.importorskip("torch")
@@ -22,7 +22,7 @@ def state(
     network: Network, problem: str, stepper: str, epochs: int = 2, parts: Parts = PLAIN, **changes: object
 ) -> dict[str, bytes]:
     """Of network and optimizer after some epochs, and the losses of these."""
-    session = network.session(rows(problem), None, settings(stepper=stepper, **changes), {}, parts)
+    session = network.session(Given(rows(problem), settings(stepper=stepper, **changes), parts=parts))
     draw = np.random.default_rng(0)
     losses = [session.run_epoch(Draw(draw.permutation(300), 0.01, number)) for number in range(epochs)]
     return {name: tensor.tobytes() for name, tensor in session.state().items()} | {"losses": repr(losses).encode()}
@@ -90,9 +90,7 @@ def test_whatever_the_clock_says_the_bytes_are_the_same(
 @pytest.mark.parametrize(("sure", "expected"), [(1_000_000, recorded.Recorded), (10, recorded.Ordinary)])
 def test_steps_are_recorded_where_the_time_of_those_that_are_sure_is_worth_it(sure: int, expected: type) -> None:
     """Sure are those of the epochs that patience allows, not of the most there may be."""
-    session = mlp("torch", PROBLEMS["binary"]).session(
-        rows("binary"), None, settings(epochs=1_000_000, patience=sure), {}
-    )
+    session = mlp("torch", PROBLEMS["binary"]).session(Given(rows("binary"), settings(epochs=1_000_000, patience=sure)))
     session.run_epoch(Draw(np.arange(300), 0.01, 0))
     assert type(session.stepper.stepper) is expected
 
@@ -163,8 +161,8 @@ def test_an_optimizer_of_the_projects_own_takes_its_own_steps(options: dict[str,
 def test_with_an_untried_pytorch_steps_are_ordinary_and_recorded_ones_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorded, "TRIED", ("1.0",))
     problem = PROBLEMS["binary"]
-    session = mlp("torch", problem).session(rows("binary"), None, settings(), {})
+    session = mlp("torch", problem).session(Given(rows("binary"), settings()))
     assert type(session.stepper) is recorded.Ordinary
     with pytest.raises(TrainingError, match="was not tried") as error:
-        mlp("torch", problem).session(rows("binary"), None, settings(stepper="recorded"), {})
+        mlp("torch", problem).session(Given(rows("binary"), settings(stepper="recorded")))
     assert error.value.run == "dvc exp run -S train.stepper=auto"

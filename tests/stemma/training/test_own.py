@@ -12,7 +12,7 @@ from fits import PROBLEMS, fit, linear, rows, settings
 from stemma.entries import Entry
 from stemma.errors import EntryError
 from stemma.training import own
-from stemma.training.base import Draw
+from stemma.training.base import Draw, Given
 from stemma.training.own import Lines, Parts
 from stemma.training.settings import TrainSettings
 from worlds import PREFIXES
@@ -60,7 +60,7 @@ def test_an_optimizer_of_ones_own_takes_the_steps_and_its_state_is_kept(framewor
     fit(network, tmp_path, parts=parts)
     fit(plain, tmp_path)
     assert any((tensor != plain.tensors()[name]).any() for name, tensor in network.tensors().items())
-    session = network.session(rows("binary"), None, settings(), {}, parts)
+    session = network.session(Given(rows("binary"), settings(), parts=parts))
     session.run_epoch(Draw(np.arange(300), 0.01, 0))
     state = session.state()
     session.restore({name: np.zeros_like(tensor) if tensor.ndim else tensor for name, tensor in state.items()})

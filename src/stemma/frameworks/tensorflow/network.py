@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from stemma import weights
 from stemma.errors import TrainingError, WeightsError
-from stemma.training.base import Floats, Network, Problem, Rows, State
-from stemma.training.own import PLAIN, Parts
-from stemma.training.settings import ModelSettings, TrainSettings
+from stemma.training.base import Floats, Given, Network, Problem, State
+from stemma.training.settings import ModelSettings
 
 if TYPE_CHECKING:
     from stemma.frameworks.tensorflow.session import KerasSession
@@ -36,17 +35,10 @@ class KerasNetwork(Network):
         with tf.device(self.device):
             self.built = self.build()
 
-    def session(
-        self,
-        train: Rows,
-        row_weights: Floats | None,
-        settings: TrainSettings,
-        begin: Mapping[str, NDArray[Any]],
-        parts: Parts = PLAIN,
-    ) -> "KerasSession":
+    def session(self, given: Given) -> "KerasSession":
         from stemma.frameworks.tensorflow.session import KerasSession  # what only loads and scores needs no optimizer
 
-        return KerasSession(self, train, row_weights, settings, begin, parts)
+        return KerasSession(self, given)
 
     def scores(self, x: Floats) -> Floats:
         with tf.device(self.device):

@@ -17,8 +17,8 @@ from stemma.entries import naming
 from stemma.errors import StemmaError, TrainingError
 from stemma.frameworks.tensorflow.network import KerasNetwork
 from stemma.training import fit, own
-from stemma.training.base import Draw, Floats, Rows, Session, State
-from stemma.training.own import PLAIN, Parts
+from stemma.training.base import Draw, Given, Session, State
+from stemma.training.own import Parts
 from stemma.training.settings import TrainSettings
 
 Batch = tuple[Any, Any, Any]  # x (batch_size, inputs), targets, row weights or None
@@ -27,31 +27,24 @@ Batch = tuple[Any, Any, Any]  # x (batch_size, inputs), targets, row weights or 
 class KerasSession(Session):
     """In mixed precision another network is fitted, `fitted`; the one in float32 is judged and saved."""
 
-    def __init__(
-        self,
-        network: KerasNetwork,
-        train: Rows,
-        row_weights: Floats | None,
-        settings: TrainSettings,
-        begin: Mapping[str, NDArray[Any]],
-        parts: Parts = PLAIN,
-    ) -> None:
+    def __init__(self, network: KerasNetwork, given: Given) -> None:
+        train, settings = given.train, given.settings
         if settings.stepper == "recorded":
             raise TrainingError(
                 "train.stepper: recorded steps are PyTorch's: TensorFlow runs an epoch as one graph",
                 run="dvc exp run -S train.stepper=auto",
             )
-        self.network, self.own_loss, network.device = network, parts.loss, choose_device(settings)
+        self.network, self.own_loss, network.device = network, given.parts.loss, choose_device(settings)
         keras.utils.set_random_seed(settings.seed)
         network.adapt(train)
         with tf.device(network.device):
             network.built = network.build()
             self.fitted = network.built if settings.precision == "float32" else _mixed(network.build)
             self.learning = _learning(network.built, self.fitted, settings)
-            self.optimizer = _optimizer(self.learning, settings, parts)
+            self.optimizer = _optimizer(self.learning, settings, given.parts)
             self.x, self.y = tf.constant(train.x), tf.constant(network.problem.task.targets(train.y))
-            self.row_weights = None if row_weights is None else tf.constant(row_weights)
-        self._set_tensors(network.tensors() | dict(begin))
+            self.row_weights = None if given.row_weights is None else tf.constant(given.row_weights)
+        self._set_tensors(network.tensors() | dict(given.begin))
         self.batch_size, self.clip_norm = fit.batch_size(settings, len(train.x)), settings.clip_norm
         self._graph = tf.function(self._epoch)
 

@@ -14,9 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from stemma import weights
-from stemma.training.base import Floats, Network, Problem, Rows, State
-from stemma.training.own import PLAIN, Parts
-from stemma.training.settings import ModelSettings, TrainSettings
+from stemma.training.base import Floats, Given, Network, Problem, State
+from stemma.training.settings import ModelSettings
 
 if TYPE_CHECKING:
     from stemma.frameworks.torch.session import TorchSession
@@ -35,17 +34,10 @@ class TorchNetwork(Network):
         self.device = torch.device("cpu")
         self.built = self.build().eval()
 
-    def session(
-        self,
-        train: Rows,
-        row_weights: Floats | None,
-        settings: TrainSettings,
-        begin: Mapping[str, NDArray[Any]],
-        parts: Parts = PLAIN,
-    ) -> "TorchSession":
+    def session(self, given: Given) -> "TorchSession":
         from stemma.frameworks.torch.session import TorchSession  # what only loads and scores needs no optimizer
 
-        return TorchSession(self, train, row_weights, settings, begin, parts)
+        return TorchSession(self, given)
 
     def scores(self, x: Floats) -> Floats:
         self.built.eval()

@@ -23,6 +23,7 @@ from torch.func import functional_call
 
 from stemma.errors import EntryError, TrainingError
 from stemma.frameworks.torch.stepper import Batch, Ordinary, Stepper
+from stemma.text import in_one_line
 
 TRIED = ("2.13",)  # releases of PyTorch; to add one, tests/stemma/frameworks/test_recorded.py must pass with it
 WORTH = 0.2  # seconds of ordinary steps from which recording pays: it takes a tenth, and saves a sixth to two thirds
@@ -208,7 +209,7 @@ def record(network: nn.Module, loss: Callable[..., Any], batches: Sequence[Batch
         TypeError,
         NotImplementedError,
     ) as error:  # Python decides by values, an operation is unknown
-        raise _not_recorded(f"{' '.join(str(error).split()):.300}") from error
+        raise _not_recorded(in_one_line(error, 300)) from error
     finally:
         torch.set_rng_state(random)
         changed = [name for name, tensor in rest.items() if not torch.equal(tensor, before[name])]

@@ -16,37 +16,30 @@ from stemma.frameworks.torch import recorded
 from stemma.frameworks.torch.network import TorchNetwork
 from stemma.frameworks.torch.stepper import Ordinary
 from stemma.training import fit
-from stemma.training.base import Draw, Floats, Rows, Session, State
-from stemma.training.own import PLAIN, Parts
+from stemma.training.base import Draw, Given, Session, State
+from stemma.training.own import Parts
 from stemma.training.settings import TrainSettings
 
 
 class TorchSession(Session):
     """Rows are tensors on the device: an epoch gathers them once, and batches are views."""
 
-    def __init__(
-        self,
-        network: TorchNetwork,
-        train: Rows,
-        row_weights: Floats | None,
-        settings: TrainSettings,
-        begin: Mapping[str, NDArray[Any]],
-        parts: Parts = PLAIN,
-    ) -> None:
+    def __init__(self, network: TorchNetwork, given: Given) -> None:
+        train, settings = given.train, given.settings
         self.network, device = network, choose_device(settings)
         _be_deterministic()
         torch.manual_seed(settings.seed)
         network.adapt(train)
         network.device, network.built = device, network.build().to(device)
-        network.set_tensors(network.tensors() | dict(begin))
+        network.set_tensors(network.tensors() | dict(given.begin))
         still = fit.frozen((name for name, _ in network.built.named_parameters()), settings)
         for name, parameter in network.built.named_parameters():
             parameter.requires_grad_(name not in still)
-        given = [train.x, network.problem.task.targets(train.y), *([] if row_weights is None else [row_weights])]
-        self.rows = [torch.from_numpy(part).to(device) for part in given]
+        each = (train.x, network.problem.task.targets(train.y), given.row_weights)
+        self.rows = [torch.from_numpy(part).to(device) for part in each if part is not None]
         self.batch_size = fit.batch_size(settings, len(train.x))
-        self.optimizer = _optimizer(network.built, settings, parts, fused=device.type in ("cpu", "cuda"))
-        self.step = Ordinary(network.built, network.problem.task.loss, self.optimizer, settings, parts)
+        self.optimizer = _optimizer(network.built, settings, given.parts, fused=device.type in ("cpu", "cuda"))
+        self.step = Ordinary(network.built, network.problem.task.loss, self.optimizer, settings, given.parts)
         steps = fit.sure_epochs(settings) * (len(train.x) // self.batch_size)
         self.stepper = recorded.choose(self.step, settings.stepper, steps)
 
