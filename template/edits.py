@@ -82,6 +82,7 @@ def _edited(texts: Mapping[str, str], edits: Iterable[Edit]) -> dict[str, str]:
 
 
 def _choices(texts: Mapping[str, str], answers: Mapping[str, str]) -> Iterator[Edit]:
+    yield Edit("pyproject.toml", 'packages = ["stemma", "purchase_intent"]', 'packages = ["purchase_intent"]')
     yield from _python(answers["python_version"])
     yield from _ci(texts, answers)
     if answers["framework"] != "both":
@@ -138,9 +139,7 @@ def _without(texts: Mapping[str, str], framework: str) -> Iterator[Edit]:
     starts = {
         "pyproject.toml": (f"{framework} = [",),
         "requirements.lock": tuple(f"{name}==" for name in frameworks.PINS[framework]),
-        "docs/dependencies.md": (f"| `[{framework}]`",),
         frameworks.INIT: (f'    "{prefix}_',),
-        "docs/formats.md": tuple(f"| `{name}` |" for name in frameworks.FORMATS_OF[framework]),
     }
     for file, beginnings in starts.items():
         lines = [line for line in texts[file].splitlines(keepends=True) if line.startswith(beginnings)]

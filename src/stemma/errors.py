@@ -2,6 +2,7 @@
 
     StemmaError
     |- SettingsError     conf/ or params.yaml
+    |- ToolkitError      stemma.lock, vendor/, or the toolkit that is installed
     |- DataError         a table, its columns or its split
     |- TrainingError     a fit that cannot go on
     |- EvaluationError   a rule or a quality gate that predictions do not meet
@@ -38,6 +39,10 @@ class StemmaError(Exception):
 
 class SettingsError(StemmaError):
     """conf/ or params.yaml is wrong, or the two differ."""
+
+
+class ToolkitError(StemmaError):
+    """The toolkit that runs is not the locked one, or the lock is none."""
 
 
 class DataError(StemmaError):

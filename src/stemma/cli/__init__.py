@@ -18,9 +18,11 @@ from stemma.cli import (
     conf,
     describe,
     diff,
+    docs,
     doctor,
     export,
     gc,
+    lock,
     log,
     registry,
     remote,
@@ -29,7 +31,7 @@ from stemma.cli import (
     trust,
     verify,
 )
-from stemma.errors import StemmaError, one_line
+from stemma.errors import one_line
 
 app = typer.Typer(
     help="Read, compare and serve the versions of a model.",
@@ -49,6 +51,8 @@ app.command()(show.show)
 app.command()(diff.diff)
 app.command()(doctor.doctor)
 app.command()(export.export)
+app.command()(lock.lock)
+app.command()(docs.docs)
 app.command()(verify.verify)
 app.command()(backup.backup)
 app.command()(backup.restore)
@@ -71,12 +75,9 @@ def main() -> None:
 def print_version(wanted: bool) -> None:
     if not wanted:
         return
-    from importlib.metadata import packages_distributions, version
+    from stemma.toolkit import version
 
-    distributions = packages_distributions().get("stemma")
-    if not distributions:
-        raise StemmaError("stemma runs from its sources and is not installed", run="pip install -e .")
-    typer.echo(f"stemma {version(distributions[0])}")
+    typer.echo(f"stemma {version()}")
     raise typer.Exit
 
 

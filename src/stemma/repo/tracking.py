@@ -1,4 +1,4 @@
-"""What DVC is to keep from now on."""
+"""What DVC is to keep or to take as done from now on."""
 
 from pathlib import Path
 
@@ -21,3 +21,16 @@ def add(root: Path, file: Path) -> None:
             repo.add(str(file))
     except DvcException as error:
         raise VersionError(f"DVC does not take {name} ({in_one_line(error, 300)})", run=f"dvc add {name}") from error
+
+
+def changed(root: Path, but: str) -> list[str]:
+    """The stages and files whose state is not that of dvc.lock, apart from stages that only depend on `but`."""
+    with trust.repo(root) as repo:
+        told = repo.status()
+    return [name for name, reasons in told.items() if reasons != [{"changed deps": {but: "modified"}}]]
+
+
+def commit(root: Path) -> None:
+    """Take every output of the work tree as what its stage gives now, as `dvc commit --force` does."""
+    with trust.repo(root) as repo:
+        repo.commit(force=True)
