@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import venv
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -18,6 +19,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 PINNED = "vendor/stemma.txt"  # the toolkit's wheel, by its path and its hash
+UPDATING = "STEMMA_UPDATING"  # in the environment of what an update of the toolkit runs
 SIZES = {"torch": (0.4, 1.7), "tensorflow": (0.9, 3.0), "all,dev": (1.2, 4.2)}  # GB to fetch, and on disk
 CUDA = (2.5, 4.0)  # more, with PyTorch as PyPI has it for Linux
 CPU_BUILD = "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu"
@@ -90,7 +92,7 @@ def clean() -> None:
 
 def update_stemma(*arguments: str) -> None:
     """[FROM] [--version TAG]: take the toolkit of a template (path or URL; without FROM, the one cruft knows)"""
-    install(framework())
+    install()
     call("python", "-m", "stemma.toolkit.update", *arguments)
 
 
@@ -119,7 +121,8 @@ def framework() -> str:
 
 
 def install(extras: str = "") -> None:
-    """make .venv with the locked toolkit and the project's packages, unless that was done since they last changed"""
+    """[EXTRAS]: make .venv with the locked toolkit and the project's packages, unless they are in there"""
+    put_back()
     extras = extras or framework()
     pins = b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "requirements.lock", toolkit()[-1]))
     stamp = VENV / f"made-{extras}"
@@ -137,18 +140,38 @@ def install(extras: str = "") -> None:
     for other in VENV.glob("made-*"):  # with another toolkit, perhaps
         other.unlink()
     pip = ("python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
-    call(*pip, "--no-deps", *toolkit()[:-1])
-    call(*pip, "--constraint", "requirements.lock", "--editable", f".[{extras}]")
+    try:
+        call(*pip, "--no-deps", *toolkit()[:-1])
+        call(*pip, "--constraint", "requirements.lock", "--editable", f".[{extras}]")
+    except SystemExit:  # pip came to its end, so .venv is whole: the next time it asks for the same again
+        stamp.write_text("", encoding="utf-8")
+        raise
     stamp.write_text(digest, encoding="utf-8")
+
+
+def put_back() -> None:
+    """Undo an update of the toolkit that was interrupted: what it moved aside is there until all has succeeded."""
+    if UPDATING in os.environ:
+        return
+    wheel, lock = ROOT / "vendor.aside", ROOT / "stemma.lock.aside"
+    if wheel.is_dir():
+        if lock.is_file():
+            lock.replace(ROOT / "stemma.lock")
+        shutil.rmtree(ROOT / "vendor", ignore_errors=True)
+        wheel.rename(ROOT / "vendor")
+    lock.unlink(missing_ok=True)
+    shutil.rmtree(ROOT / "vendor.partial", ignore_errors=True)
 
 
 def toolkit() -> tuple[str, ...]:
     """What pip is told to take the toolkit from, and the file that says which one it is."""
-    if (ROOT / "src/stemma").is_dir():
+    if (ROOT / "src/stemma/pyproject.toml").is_file():
         return "--no-build-isolation", "--editable", "src/stemma", "src/stemma/pyproject.toml"
-    lines = (ROOT / PINNED).read_text(encoding="utf-8").split() if (ROOT / PINNED).is_file() else []
-    if not lines or not (ROOT / lines[0]).is_file():
-        raise SystemExit(f"error: {' or its '.join((PINNED, 'wheel'))} is not there: run `git checkout -- vendor`")
+    if not (ROOT / PINNED).is_file():
+        raise SystemExit(f"error: {PINNED} is not there: run `git checkout -- vendor`")
+    wheel, _, pinned = (ROOT / PINNED).read_text(encoding="utf-8").partition(" --hash=sha256:")
+    if not (ROOT / wheel).is_file() or hashlib.sha256((ROOT / wheel).read_bytes()).hexdigest() != pinned.strip():
+        raise SystemExit(f"error: {wheel} is not the one that {PINNED} names: run `git checkout -- vendor`")
     return "--force-reinstall", "--require-hashes", "--requirement", PINNED, PINNED
 
 
@@ -168,13 +191,16 @@ def announcement(extras: str) -> str:
 
 
 def call(program: str, *arguments: str) -> None:
-    """Run a program of .venv here; stop with its exit code if it fails."""
+    """Run a program of .venv here; stop with its exit code if it fails. An interrupt is its business: it has it too."""
     # Stages are started by DVC as `python ...`: .venv comes first on the PATH.
     environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}", "VIRTUAL_ENV": str(VENV)}
     command = [shutil.which(program, path=str(BIN)) or program, *arguments]
-    code = subprocess.run(command, cwd=ROOT, env=environment).returncode
-    if code:
-        raise SystemExit(code)
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
+        while process.returncode is None:
+            with suppress(KeyboardInterrupt):
+                process.wait()
+    if process.returncode:
+        raise SystemExit(process.returncode)
 
 
 # Only Stemma itself has bench/; a project stamped from it has the other chores.
@@ -190,7 +216,8 @@ def main() -> None:
         print("usage: python tasks.py CHORE\n")
         print("\n".join(f"  {name:13} {chore.__doc__}" for name, chore in CHORES.items()))
         return
-    if name not in CHORES or (arguments and name not in ("run", "test", "update-stemma")):
+    most = {"install": 1, "run": 99, "test": 99, "update-stemma": 99}.get(name, 0)
+    if name not in CHORES or len(arguments) > most:
         unknown = name if name not in CHORES else " ".join(sys.argv[1:])
         print(f"error: no such chore: {unknown} (there are {', '.join(CHORES)})", file=sys.stderr)
         raise SystemExit(2)

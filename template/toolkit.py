@@ -1,6 +1,5 @@
 """The toolkit in a project: one wheel in vendor/, its hash, and a lock that names it. Standard library only."""
 
-import hashlib
 from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -16,17 +15,13 @@ def vendored(root: Path, planned: Mapping[str, bytes]) -> dict[str, bytes]:
         LookupError: the template's stemma.lock is not that of its toolkit.
     """
     distribution = _distribution(root)
-    name, content = distribution.wheel(root / SOURCES)
-    number = distribution.version(root / SOURCES)
+    vendor = {f"vendor/{name}": content for name, content in distribution.vendored(root / SOURCES).items()}
+    (wheel,) = (name for name in vendor if name.endswith(".whl"))
+    number = wheel.split("-")[1]
     lock = planned["stemma.lock"].decode()
     if f"path: {SOURCES}\nversion: {number}\n" not in lock:
         raise LookupError(f"the template's stemma.lock is not that of {SOURCES}, {number}: run `stemma lock` there")
-    return {
-        **planned,
-        f"vendor/{name}": content,
-        "vendor/stemma.txt": f"./vendor/{name} --hash=sha256:{hashlib.sha256(content).hexdigest()}\n".encode(),
-        "stemma.lock": lock.replace(f"path: {SOURCES}\n", f"path: vendor/{name}\n").encode(),
-    }
+    return {**planned, **vendor, "stemma.lock": lock.replace(f"path: {SOURCES}\n", f"path: {wheel}\n").encode()}
 
 
 def _distribution(root: Path) -> ModuleType:

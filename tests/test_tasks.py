@@ -1,8 +1,10 @@
 """tasks.py: the chores as a stranger meets them."""
 
 import ast
+import hashlib
 import importlib.util
-import shutil
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-CHORES = ["run", "test", "lint", "bench", "clean", "update-stemma"]
+CHORES = ["run", "test", "lint", "install", "bench", "clean", "update-stemma"]
 
 
 def tasks(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -34,7 +36,7 @@ def test_called_bare_it_lists_its_chores() -> None:
     assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == CHORES
 
 
-@pytest.mark.parametrize("arguments", [["rum"], ["lint", "now"]])
+@pytest.mark.parametrize("arguments", [["rum"], ["lint", "now"], ["install", "torch", "s3"]])
 def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
     done = tasks(*arguments)
     assert done.returncode == 2
@@ -234,16 +236,6 @@ def test_every_test_is_of_one_cost(request: pytest.FixtureRequest) -> None:
         assert len(costs & {mark.name for mark in item.iter_markers()}) == 1, item.nodeid
 
 
-# update-stemma: a template with three states of its toolkit, and a project that has the second
-
-STATES = {
-    "v1": {"src/stemma/__init__.py": "1\n", "src/stemma/old.py": ""},
-    "v2": {"src/stemma/__init__.py": "2\n"},
-    "v3": {"src/stemma/__init__.py": "3\n", "src/stemma/a/new.py": ""},
-}
-NEEDS = {"v1": '"dvc>=3"', "v2": '"dvc>=3"', "v3": '"dvc>=4", "rich"'}
-
-
 def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -254,129 +246,78 @@ def written(folder: Path, files: dict[str, str]) -> None:
         (folder / name).write_text(content, encoding="utf-8")
 
 
-@pytest.fixture
-def template(tmp_path: Path) -> Path:
-    folder = tmp_path / "a template"
-    written(folder, {".gitignore": "__pycache__/\n", ".gitattributes": "* text=auto eol=lf\n"})
-    git(folder, "init", "-q", "-b", "main")
-    for version, files in STATES.items():
-        written(folder, files)
-        if version == "v3":
-            (folder / "src/stemma/old.py").unlink()
-        project = f'[project]\nname = "shop"\ndependencies = [{NEEDS[version]}]\n'
-        written(folder, {"pyproject.toml": f'{project}[project.optional-dependencies]\ntorch = ["torch>=2"]\n'})
-        git(folder, "add", "-A")
-        git(folder, "commit", "-qm", version)
-        git(folder, "tag", version)
-    return folder
+# The toolkit in vendor/ of a project
 
 
 @pytest.fixture
-def project(template: Path, tmp_path: Path) -> Path:
-    """Made from the template's v2, in no repository."""
-    folder = tmp_path / "a project"
-    git(template, "checkout", "-q", "v2")
-    shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
-    git(template, "checkout", "-q", "main")
-    shutil.copy(ROOT / "tasks.py", folder)
-    written(folder, {"src/stemma/__pycache__/x.pyc": "", "src/shop.py": "mine\n"})
-    return folder
+def vendored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """tasks.py in a folder that holds a wheel and its hash."""
+    written(tmp_path, {"vendor/a.whl": "wheel"})
+    line = f"./vendor/a.whl --hash=sha256:{hashlib.sha256(b'wheel').hexdigest()}\n"
+    written(tmp_path, {"vendor/stemma.txt": line})
+    module = loaded(ROOT / "tasks.py")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    return module
 
 
-def update(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "tasks.py", "update-stemma", *arguments]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60)
+def test_pip_takes_the_toolkit_by_its_hash_and_never_from_an_index(vendored: ModuleType) -> None:
+    assert {"--require-hashes", "vendor/stemma.txt"} <= {*vendored.toolkit()}
 
 
-def sources(folder: Path) -> dict[str, str]:
-    top = folder / "src"
-    return {path.relative_to(top).as_posix(): path.read_text() for path in top.rglob("*.py")}
+def test_a_toolkit_that_is_not_the_pinned_one_is_told_in_a_line(vendored: ModuleType, tmp_path: Path) -> None:
+    pinned = (tmp_path / "vendor/stemma.txt").read_text()
+    for name, content, told in (
+        ("a.whl", "wheeL", "./vendor/a.whl is not the one that"),
+        ("a.whl", None, "./vendor/a.whl is not the one that"),
+        ("stemma.txt", pinned + pinned, "./vendor/a.whl is not the one that"),
+        ("stemma.txt", None, "vendor/stemma.txt is not there"),
+    ):
+        path = tmp_path / "vendor" / name
+        before = path.read_bytes()
+        path.unlink() if content is None else path.write_text(content, encoding="utf-8")
+        with pytest.raises(SystemExit, match=rf"^error: {told}.*: run `git checkout -- vendor`$"):
+            vendored.toolkit()
+        path.write_bytes(before)
 
 
-def test_update_stemma_puts_the_newest_toolkit_in_its_place_and_says_what_it_needs(
-    template: Path, project: Path
+def test_a_pip_that_fails_is_asked_again_and_one_that_was_killed_makes_all_anew(
+    vendored: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    done = update(project, "../a template")
-    assert done.returncode == 0, done.stderr
-    assert sources(project) == sources(template) | {"shop.py": "mine\n"}
-    assert sorted(path.name for path in (project / "src").iterdir()) == ["shop.py", "stemma"]
-    assert done.stdout.splitlines() == [
-        f"src/stemma is that of HEAD ({git(template, 'rev-parse', 'HEAD')[:7]}) now: "
-        "2 files changed, 1 insertion(+), 1 deletion(-)",
-        "pyproject.toml: add 'dvc>=4' to dependencies",
-        "pyproject.toml: add 'rich' to dependencies",
-        "pyproject.toml: dependencies need no longer hold 'dvc>=3'",
-        "next: python tasks.py test",
-    ]
-    again = update(project, "../a template")
-    assert again.returncode == 0 and again.stdout.endswith(" already\n")
+    """After a kill a package may lack files; after a failure pip itself has put back what it had."""
+    made: list[Path] = []
+    ends: list[BaseException | None] = [SystemExit(1), None, None, MemoryError(), None, None]
+
+    def called(*command: str) -> None:
+        end = ends.pop(0)
+        if end:
+            raise end
+
+    written(tmp_path, {"pyproject.toml": "", "requirements.lock": "", ".venv/bin/python": ""})
+    monkeypatch.setattr(vendored, "call", called)
+    monkeypatch.setattr(vendored, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(vendored, "PYTHON", tmp_path / ".venv/bin/python")
+    monkeypatch.setattr(vendored.venv, "create", lambda folder, **options: made.append(folder))
+    with pytest.raises(SystemExit):
+        vendored.install("torch")
+    vendored.install("torch")
+    vendored.install("torch")
+    assert len(made) == 1 and len(ends) == 3
+    with pytest.raises(MemoryError):
+        vendored.install("torch,s3")
+    vendored.install("torch,s3")
+    assert len(made) == 2 and ends == []
 
 
-def test_update_stemma_goes_to_the_version_asked_for_whatever_pyproject_lacks(template: Path, project: Path) -> None:
-    written(project, {"pyproject.toml": '[project]\nname = "shop"\n'})
-    done = update(project, template.as_uri(), "--version", "v1")
-    assert done.returncode == 0 and sources(project)["stemma/__init__.py"] == "1\n", done.stderr
-
-
-@pytest.mark.parametrize("edit", ["src/stemma/__init__.py", "src/stemma/mine.py"])
-def test_update_stemma_refuses_an_edited_toolkit_and_names_the_files(template: Path, project: Path, edit: str) -> None:
-    written(project, {edit: "mine\n"})
-    before = sources(project)
-    done = update(project, "../a template")
-    assert done.returncode == 1 and sources(project) == before
-    assert done.stderr == (
-        "error: src/stemma was edited (no commit of the template holds it), so nothing was replaced: "
-        f"{edit.removeprefix('src/stemma/')}: run `cruft update`, which keeps edits\n"
+@pytest.mark.skipif(sys.platform == "win32", reason="a group of processes is interrupted otherwise")
+def test_an_interrupt_ends_the_program_that_a_chore_runs_and_the_chore_waits_for_it(tmp_path: Path) -> None:
+    """As from a keyboard: all of the group have it at once."""
+    program = (
+        "import time\ntry: print('on', flush=True); time.sleep(60)\nexcept KeyboardInterrupt: time.sleep(.5); exit(7)"
     )
-
-
-def test_update_stemma_takes_windows_line_ends_for_no_edit(template: Path, project: Path) -> None:
-    (project / "src/stemma/__init__.py").write_bytes(b"2\r\n")
-    assert update(project, "../a template").returncode == 0
-
-
-def test_an_update_of_stemma_that_was_killed_is_mended_by_the_next(template: Path, project: Path) -> None:
-    (project / "src/stemma").rename(project / "src/stemma.aside")
-    written(project, {"src/stemma.partial/half.py": ""})
-    assert update(project, "../a template", "--version", "v3").returncode == 0
-    assert sources(project) == sources(template) | {"shop.py": "mine\n"}
-    assert sorted(path.name for path in (project / "src").iterdir()) == ["shop.py", "stemma"]
-
-
-def test_a_toolkit_that_cannot_be_moved_stays(template: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = loaded(project / "tasks.py")
-    rename = Path.rename
-
-    def refused(path: Path, target: Path) -> Path:
-        if path.name == "stemma.partial":
-            raise PermissionError(13, "it is open elsewhere")
-        return rename(path, target)
-
-    before = sources(project)
-    monkeypatch.setattr(Path, "rename", refused)
-    with pytest.raises(SystemExit, match=r"^error: src/stemma stays as it was: .*it is open elsewhere"):
-        module.update_stemma(str(template))
-    assert sources(project) == before
-    assert sorted(path.name for path in (project / "src").iterdir()) == ["shop.py", "stemma"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "message"),
-    [
-        ([], 2, "usage: python tasks.py update-stemma FROM [--version TAG]\n"),
-        (["x", "--version"], 2, "usage: "),
-        (["../nowhere"], 1, "error: git clone: fatal: repository '../nowhere' does not exist"),
-        (["../a template", "--version", "v9"], 1, "error: the template has no 'v9'; its newest tags: v"),
-        (["../other"], 1, "error: the template never held src/stemma: is it one of Stemma?"),
-    ],
-)
-def test_update_stemma_says_in_a_line_what_is_wrong(
-    template: Path, project: Path, arguments: list[str], code: int, message: str
-) -> None:
-    other = project.parent / "other"
-    written(other, {"page.md": ""})
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "a page"]):
-        git(other, *command)
-    done = update(project, *arguments)
-    assert (done.returncode, done.stderr.count("\n")) == (code, 1)
-    assert done.stderr.startswith(message)
+    chore = f"import tasks; tasks.call({sys.executable!r}, '-c', {program!r})"
+    process = subprocess.Popen(
+        [sys.executable, "-Bc", chore], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "on\n"
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=30) == 7

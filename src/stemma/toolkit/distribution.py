@@ -80,6 +80,13 @@ def _wheel(files: Mapping[str, bytes], members: Mapping[str, bytes]) -> tuple[st
     return f"{stem}-py3-none-any.whl", written.getvalue()
 
 
+def vendored(package: Path = PACKAGE) -> dict[str, bytes]:
+    """The files of a project's vendor/: the wheel, and the line that tells pip its path and its hash."""
+    name, content = wheel(package)
+    line = f"./vendor/{name} --hash=sha256:{hashlib.sha256(content).hexdigest()}\n"
+    return {name: content, "stemma.txt": line.encode()}
+
+
 def _short(content: bytes) -> str:
     """A hash as RECORD holds it."""
     return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
@@ -131,3 +138,17 @@ def build_editable(wheel_directory: str, config_settings: object = None, metadat
 def _written(folder: str, name: str, content: bytes) -> str:
     (Path(folder) / name).write_bytes(content)
     return name
+
+
+def main() -> None:
+    """`python distribution.py FOLDER`: write what a project's vendor/ holds, without anything installed."""
+    import sys
+
+    (folder,) = sys.argv[1:]
+    Path(folder).mkdir(exist_ok=True)
+    for name, content in vendored().items():
+        _written(folder, name, content)
+
+
+if __name__ == "__main__":
+    main()

@@ -20,7 +20,7 @@ from stemma.toolkit import rooms
 from stemma.toolkit.distribution import NAME, PACKAGE, version
 
 FILE, RAN = "stemma.lock", "dvc.lock"
-VENDOR = "vendor"
+SOURCES, VENDOR, PINNED = "src/stemma", "vendor", "vendor/stemma.txt"
 WRITE, INSTALL = "stemma lock", "python tasks.py install"
 HEAD = (
     "# The toolkit that results were made with, and what its stages depend on in dvc.yaml. `stemma lock` writes this.\n"
@@ -101,8 +101,8 @@ def here(root: Path) -> Lock:
 
 
 def _path(root: Path) -> str:
-    if PACKAGE.is_relative_to(root.resolve()):
-        return PACKAGE.relative_to(root.resolve()).as_posix()
+    if (root / SOURCES).resolve() == PACKAGE:
+        return SOURCES
     wheels = sorted(path.name for path in (root / VENDOR).glob(f"{NAME.replace('-', '_')}-*.whl"))
     if len(wheels) != 1:
         told = f"{VENDOR}/ holds {', '.join(wheels)}" if wheels else f"{VENDOR}/ holds no wheel of the toolkit"
