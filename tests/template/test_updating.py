@@ -1,24 +1,49 @@
-"""A change of the template in a project that has its own edits: `cruft update`, and `tasks.py update-stemma`."""
+"""A change of the template in a project that has its own edits: `cruft update`, then `tasks.py update-stemma`."""
 
+import hashlib
+import json
 import re
+import shutil
 import subprocess
 import sys
+import venv
+import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from worlds import Project
 
-pytestmark = pytest.mark.xdist_group("updating")
-ANSWERS = ("project_name=My shop", "package_name=my_shop", "framework=torch", "ci=gitlab")
+pytestmark = [
+    pytest.mark.xdist_group("updating"),
+    pytest.mark.skipif(sys.platform == "win32", reason="an environment is laid out otherwise"),
+]
+ANSWERS = {"project_name": "My shop", "package_name": "my_shop", "framework": "torch", "ci": "gitlab"}
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_COMPILE": "0"}  # 0 is pip's own way to say yes
+PYTEST = "#!{python}\nimport sys\nimport pytest\nsys.exit(pytest.main())\n"
+RAN = """\
+schema: '2.0'
+stages:
+  prepare: {{params: {{stemma.lock: {{rooms.tables: {tables}}}}}}}
+  train: {{params: {{stemma.lock: {{rooms.training: {training}}}}}}}
+"""
+SMOKE = """\
+import pytest
+
+@pytest.mark.unit
+def test_it() -> None:
+    import stemma.text
+
+    assert "{words}" in stemma.text.__doc__
+"""
 
 
-def made(releases: Path, folder: Path) -> Project:
-    """A project of the template's v1, in a repository of its own."""
-    answers = "{" + ", ".join(f'"{key}": "{value}"' for key, value in (each.split("=") for each in ANSWERS)) + "}"
-    command = ["cruft", "create", str(releases), "--no-input", "--checkout", "v1", "--extra-context", answers]
+def made(template: Path, folder: Path, version: str = "v1") -> Project:
+    """A project of the template, in a repository of its own."""
+    given = ("--no-input", "--checkout", version, "--extra-context", json.dumps(ANSWERS))
     folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(["cruft", "create", str(template), *given], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     project = Project(folder / "my-shop")
     project.ok("git", "init", "-q", "-b", "main")
@@ -26,23 +51,65 @@ def made(releases: Path, folder: Path) -> Project:
     return project
 
 
+def first_line(project: Project, name: str, line: str) -> None:
+    """Change it as a person would; the rest of a docstring stays."""
+    text = project.read(name)
+    end = '"""' if line.startswith('"""') and text.splitlines()[0].endswith('"""') else ""
+    (project.folder / name).write_text(text.replace(text.splitlines()[0], line + end, 1), encoding="utf-8")
+
+
+def status(project: Project) -> set[str]:
+    return set(project.ok("git", "status", "--porcelain").splitlines())
+
+
+def chore(project: Project, *words: str) -> subprocess.CompletedProcess[str]:
+    """`python tasks.py WORD...`, where pip asks no index: all that a project needs is in this environment."""
+    return project.run(sys.executable, "tasks.py", *words, **OFFLINE)
+
+
+def environment(project: Project) -> Path:
+    """A .venv that has this environment's packages and none of the project's; its Python."""
+    folder = project.folder / ".venv"
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/*/site-packages")
+    ours = [path for path in sys.path if path.endswith("site-packages")]
+    (packages / "ours.pth").write_text("\n".join(ours), encoding="utf-8")
+    script = folder / "bin/pytest"
+    script.write_text(PYTEST.format(python=folder / "bin/python"), encoding="utf-8")
+    script.chmod(0o755)
+    (folder / "made-none").touch()
+    return folder / "bin/python"
+
+
+def with_its_toolkit(project: Project) -> Path:
+    """`environment`, and in it what vendor/ holds, as `tasks.py install` leaves it."""
+    python = environment(project)
+    pip = (str(python), "-m", "pip", "install", "-q", "--no-deps", "--require-hashes")
+    project.ok(*pip, "-r", "vendor/stemma.txt", **OFFLINE)
+    pins = b"".join(
+        (project.folder / name).read_bytes() for name in ("pyproject.toml", "requirements.lock", "vendor/stemma.txt")
+    )
+    (python.parent.parent / "made-torch").write_text(hashlib.sha256(pins).hexdigest(), encoding="utf-8")
+    return python
+
+
 @pytest.fixture(scope="module")
 def releases(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template with two versions: v1, and v2 which changes, adds, renames and removes."""
+    """The template with two versions: v1, and v2 which changes, adds, renames and removes, in project and toolkit."""
     folder = tmp_path_factory.mktemp("updating") / "a template"
     subprocess.run(["git", "clone", "-q", str(template), str(folder)], check=True)
     repository = Project(folder)
     repository.ok("git", "tag", "v1")
-    first_line(repository, "docs/models.md", "# Models, told anew")
+    first_line(repository, "models/README.md", "Told anew.")
     first_line(repository, "src/stage.py", '"""The words of the template.')
-    first_line(repository, "docs/settings.md", "# Settings, told anew")
+    first_line(repository, "data/raw/README.md", "Told anew.")
     first_line(repository, "src/purchase_intent/stages/train.py", '"""Of purchase_intent, told anew.')
-    first_line(repository, "src/stemma/files.py", '"""Files, told anew.')
-    (folder / "src/stemma/newer.py").write_text('"""New."""\n')
-    (folder / "docs/newer.md").write_text("# A page of purchase_intent\n")
-    repository.ok("git", "mv", "docs/encoding.md", "docs/encoder.md")
-    repository.ok("git", "rm", "-q", "docs/weights.md")
-    repository.replace("pyproject.toml", '"dvc>=', '"one-more>=1",\n    "dvc>=')
+    first_line(repository, "src/stemma/text.py", '"""Texts, told anew.')
+    first_line(repository, "src/stemma/training/__init__.py", '"""Training, told anew.')
+    (folder / "src/purchase_intent/newer.py").write_text('"""Of purchase_intent."""\n')
+    repository.ok("git", "mv", "conf/export/all.yaml", "conf/export/every.yaml")
+    repository.ok("git", "rm", "-q", "conf/experiment/quick.yaml")
+    repository.ok(sys.executable, "-m", "stemma.cli", "lock", PYTHONPATH=str(folder / "src"))
     repository.commit("two")
     repository.ok("git", "tag", "v2")
     return folder
@@ -58,67 +125,116 @@ def project(start: Project, tmp_path: Path) -> Project:
     return start.copy(tmp_path / "my-shop")
 
 
-def first_line(project: Project, name: str, line: str) -> None:
-    """Change it as a person would; the rest of a docstring stays."""
-    text = project.read(name)
-    end = '"""' if line.startswith('"""') and text.splitlines()[0].endswith('"""') else ""
-    (project.folder / name).write_text(text.replace(text.splitlines()[0], line + end, 1), encoding="utf-8")
-
-
-def status(project: Project) -> set[str]:
-    return set(project.ok("git", "status", "--porcelain").splitlines())
-
-
 def test_a_change_of_the_template_arrives_and_own_edits_stay(project: Project) -> None:
-    with (project.folder / "docs/models.md").open("a", encoding="utf-8") as page:
+    """The toolkit and its lock stay: cruft cannot merge a wheel, and rejects everything with it."""
+    with (project.folder / "models/README.md").open("a", encoding="utf-8") as page:
         page.write("My line.\n")
     first_line(project, "src/stage.py", '"""My own words.')
-    (project.folder / "docs/settings.md").unlink()
+    (project.folder / "data/raw/README.md").unlink()
     (project.folder / "src/my_shop/mine.py").write_text("MINE = 1\n")
     project.commit("mine")
     project.ok("cruft", "update", "--skip-apply-ask")
     assert status(project) == {
         " M .cruft.json",
-        "M  docs/models.md",
+        "M  models/README.md",
         "UU src/stage.py",
         "M  src/my_shop/stages/train.py",
-        "M  src/stemma/files.py",
-        "A  src/stemma/newer.py",
-        "A  docs/newer.md",
-        "R  docs/encoding.md -> docs/encoder.md",
-        "D  docs/weights.md",
-        "M  pyproject.toml",
+        "A  src/my_shop/newer.py",
+        "R  conf/export/all.yaml -> conf/export/every.yaml",
+        "D  conf/experiment/quick.yaml",
     }
-    page = project.read("docs/models.md")
-    assert page.startswith("# Models, told anew\n") and page.endswith("My line.\n")
+    page = project.read("models/README.md")
+    assert page.startswith("Told anew.\n") and page.endswith("My line.\n")
     assert project.read("src/my_shop/stages/train.py").startswith('"""Of my_shop, told anew.')
-    assert project.read("docs/newer.md") == "# A page of my_shop\n"
+    assert project.read("src/my_shop/newer.py") == '"""Of my_shop."""\n'
     words = r'<<<<<<< ours\n"""My own words\..*\n=======\n"""The words of the template\..*\n>>>>>>> theirs\n'
     assert re.match(words, project.read("src/stage.py"))
     assert not list(project.folder.rglob("*.rej"))
 
 
-def test_the_toolkit_alone_is_updated_and_cruft_finds_that_done(project: Project, releases: Path) -> None:
-    done = project.ok(sys.executable, "tasks.py", "update-stemma", str(releases), "--version", "v2")
-    assert "pyproject.toml: add 'one-more>=1' to dependencies\n" in done
-    assert status(project) == {" M src/stemma/files.py", "?? src/stemma/newer.py"}
-    for path in (releases / "src/stemma").rglob("*.py"):
-        assert (project.folder / path.relative_to(releases)).read_bytes() == path.read_bytes()
+def known(project: Project) -> dict:
+    return yaml.safe_load(project.read("stemma.lock"))
+
+
+def installed(project: Project) -> str:
+    """The version of the toolkit in .venv."""
+    (found,) = project.folder.glob(".venv/lib/*/site-packages/stemma_versions-*.dist-info")
+    return found.name.removesuffix(".dist-info").split("-")[1]
+
+
+def smoke(project: Project, words: str) -> None:
+    """Let the project have one test, of words that the toolkit holds."""
+    shutil.rmtree(project.folder / "tests")
+    (project.folder / "tests").mkdir()
+    (project.folder / "tests/test_own.py").write_text(SMOKE.format(words=words), encoding="utf-8")
+
+
+def slim(project: Project) -> None:
+    """Results of rooms, without the work; and fewer packages for pip to look at."""
+    (project.folder / "dvc.lock").write_text(RAN.format_map(known(project)["rooms"]), encoding="utf-8")
+    text = re.sub(
+        r"^(torch|dev|all|dependencies) = \[(.+|\n( .*\n)+\])$", r"\1 = []", project.read("pyproject.toml"), flags=re.M
+    )
+    (project.folder / "pyproject.toml").write_text(text, encoding="utf-8")
+    project.commit("slim")
+
+
+def offered(folder: Path) -> None:
+    """What an index has under the toolkit's own import name: somebody else's package."""
+    with zipfile.ZipFile(folder / "stemma-99.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("stemma/__init__.py", "raise SystemExit('of somebody else')")
+        wheel.writestr("stemma-99.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: stemma\nVersion: 99.0\n")
+        wheel.writestr("stemma-99.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("stemma-99.0.dist-info/RECORD", "")
+
+
+def test_the_toolkit_of_the_template_is_taken_as_a_whole_or_not_at_all_and_git_goes_back_and_forth(
+    project: Project, releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without FROM it is that of the commit which `cruft update` brought the project to."""
+    offered(tmp_path)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    slim(project)
+    before = known(project)
+    old = before["version"]
+    project.ok("cruft", "update", "--skip-apply-ask")
+    project.commit("the template's")
+    python = with_its_toolkit(project)
+    smoke(project, "never")
+    project.commit("with a test that fails")
+    failed = chore(project, "update-stemma")
+    assert failed.returncode == 1
+    assert failed.stderr.endswith(
+        "error: the project's quick tests fail with the new toolkit; everything is as it was\n"
+    )
+    assert status(project) == set() and not list(project.folder.glob("*.aside"))
+    assert installed(project) == old
+
+    smoke(project, "anew")
+    project.commit("with a test that does not")
+    done = chore(project, "update-stemma")
+    assert done.returncode == 0, done.stdout + done.stderr
+    new, rooms = known(project)["version"], known(project)["rooms"]
+    changed = [room for room in sorted(rooms) if rooms[room] != before["rooms"][room]]
+    assert f"{old} -> {new}\n" in done.stdout
+    assert "training" in changed and "tables" not in changed
+    assert f"changed: {', '.join(changed)}\n" in done.stdout
+    assert "`dvc repro` runs again: train, and what uses their results" in done.stdout
+    wheel = f"vendor/stemma_versions-{new}-py3-none-any.whl"
+    assert {line[3:] for line in status(project)} >= {"stemma.lock", "vendor/stemma.txt", wheel}
+    stamped = made(releases, tmp_path / "again", "v2")
+    for name in ("stemma.lock", "vendor/stemma.txt", wheel):
+        assert (project.folder / name).read_bytes() == (stamped.folder / name).read_bytes()
     project.commit("the toolkit")
-    project.ok("cruft", "update", "--skip-apply-ask")
-    assert not [line for line in status(project) if "stemma" in line or line[:2] in ("UU", "AA")]
-    assert project.read("docs/newer.md") and not list(project.folder.rglob("*.rej"))
 
-
-def test_an_edited_toolkit_is_not_replaced_but_merged_by_cruft(project: Project, releases: Path) -> None:
-    with (project.folder / "src/stemma/files.py").open("a", encoding="utf-8") as file:
-        file.write("MINE = 1\n")
-    done = project.run(sys.executable, "tasks.py", "update-stemma", str(releases), "--version", "v2")
-    assert done.returncode == 1 and "nothing was replaced: files.py: run `cruft update`" in done.stderr
-    project.commit("mine")
-    project.ok("cruft", "update", "--skip-apply-ask")
-    text = project.read("src/stemma/files.py")
-    assert text.startswith('"""Files, told anew.') and text.endswith("MINE = 1\n")
+    for revision, told in (("HEAD~1", old), ("main", new)):
+        project.ok("git", "checkout", "-q", revision)
+        stage = project.run(str(python), "src/stage.py", "settings")
+        assert (stage.returncode, stage.stderr.count("\n")) == (1, 1)
+        assert stage.stderr.endswith(f"stemma.lock holds {told}: run `python tasks.py install`\n")
+        if told == old:
+            assert chore(project, "install").returncode == 0 and installed(project) == old
+            project.ok(str(python), "src/stage.py", "settings")
 
 
 def test_cruft_tells_what_is_new_and_a_project_of_cookiecutter_can_be_linked(project: Project, releases: Path) -> None:

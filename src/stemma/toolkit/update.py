@@ -32,7 +32,7 @@ UPDATING = {"STEMMA_UPDATING": "1"}  # by which tasks.py leaves what lies aside
 STEPS = (  # what the new toolkit must go through, each in a process of its own; and what it means if it fails
     (("tasks.py", "install", "all,dev"), "the new toolkit cannot be installed"),
     (("-m", "stemma.cli", "lock"), f"the new toolkit cannot write {FILE}"),
-    (("tasks.py", "test", "--quick"), "the project's quick tests fail with the new toolkit"),
+    (("tasks.py", "test", "--quick", "-q"), "the project's quick tests fail with the new toolkit"),
 )
 
 
