@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -13,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from worlds import Project
+from worlds import ROOT, Project
 
 pytestmark = [
     pytest.mark.xdist_group("updating"),
@@ -242,3 +245,74 @@ def test_cruft_tells_what_is_new_and_a_project_of_cookiecutter_can_be_linked(pro
     (project.folder / ".cruft.json").unlink()
     project.ok("cruft", "link", str(releases), "--no-input")
     assert project.run("cruft", "check").returncode == 0
+
+
+@pytest.fixture
+def from_before(template: Path, tmp_path: Path) -> Path:
+    """A template whose v1 is commit 805937f, the last before the toolkit left the project, and v2 is this work tree.
+
+    before/template.tar.xz is what a stamp needs of it: `git archive 805937f -- . ':!bench' ':!reports' ':!.ci'
+    ':!tests/stemma' ':!tests/template' ':!dvc.lock' ':!CHANGELOG.md' ':!CONTRIBUTING.md' ':!README.md' | xz -9e`.
+    """
+    repository = Project(tmp_path / "a template")
+    with tarfile.open(ROOT / "tests/before/template.tar.xz") as archive:
+        archive.extractall(repository.folder, filter="data")
+    repository.ok("git", "init", "-q", "-b", "main")
+    repository.commit("one")
+    repository.ok("git", "tag", "v1")
+    repository.ok("git", "fetch", "-q", str(template), "main")
+    repository.ok("git", "read-tree", "-u", "--reset", "FETCH_HEAD")
+    repository.commit("two")
+    repository.ok("git", "tag", "v2")
+    return repository.folder
+
+
+def blocks(heading: str) -> list[list[str]]:
+    """The commands of a section of docs/updating.md, block by block."""
+    section = (ROOT / "docs/updating.md").read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    return [[line.strip() for line in block.splitlines()] for block in re.findall(r"```sh\n(.*?) *```", section, re.S)]
+
+
+def test_a_project_from_before_the_wheel_is_taken_over_as_the_page_says(from_before: Path, tmp_path: Path) -> None:
+    """With a network of the owner's, an edited setting, and an edit in what is the toolkit's now."""
+    project = made(from_before, tmp_path / "here")
+    for name in ("conf/config.yaml", "params.yaml"):
+        project.replace(name, "Will this visitor of a shop buy?", "Mine?")
+    (project.folder / "src/my_shop/models/torch/mine.py").write_text("MINE = 1\n", encoding="utf-8")
+    with (project.folder / "src/my_shop/evaluation/baselines.py").open("a", encoding="utf-8") as file:
+        file.write("MINE = 1\n")
+    project.commit("mine")
+
+    def do(commands: list[str]) -> None:
+        programs = os.pathsep.join((str(project.folder / ".venv/bin"), os.environ["PATH"]))
+        for command in commands:
+            if command.startswith("source "):
+                continue
+            if command == "python tasks.py install":
+                environment(project)
+            asked = {"cruft update": "cruft update --skip-apply-ask"}.get(command, command)
+            words = shlex.split(asked.replace("FROM", shlex.quote(str(from_before))))
+            project.ok(*words, PATH=programs, **OFFLINE)
+
+    first, second = blocks("From before the toolkit was a wheel")
+    project.replace(".cruft.json", "{\n", '{\n  "skip": ["vendor", "stemma.lock"],\n')
+    do(first)
+    assert not (project.folder / "src/stemma").exists() and not list(project.folder.rglob("*.rej"))
+    text = re.sub(r'  "skip": \[[^]]*\],\n', "", project.read(".cruft.json"))
+    (project.folder / ".cruft.json").write_text(text, encoding="utf-8")
+    package = project.folder / "src/my_shop"
+    (package / "models/torch/mine.py").rename(package / "networks/torch/mine.py")
+    for folder in ("models", "data", "evaluation", "formats"):
+        shutil.rmtree(package / folder, ignore_errors=True)
+    do(second)
+    project.ok(str(project.folder / ".venv/bin/python"), "src/stage.py", "settings")
+    project.commit("taken over")
+
+    today = made(from_before, tmp_path / "today", "v2")
+    for name in ("conf/config.yaml", "params.yaml"):
+        today.replace(name, "Will this visitor of a shop buy?", "Mine?")
+    (today.folder / "src/my_shop/networks/torch/mine.py").write_text("MINE = 1\n", encoding="utf-8")
+    today.ok("git", "add", "-A")
+    mine, its = (each.ok("git", "ls-files", "-s").splitlines() for each in (project, today))
+    differing = {line.split("\t")[1] for line in {*mine} ^ {*its}}
+    assert differing <= {".cruft.json", "reports/settings/composed.yaml", "reports/settings/passed.txt"}
