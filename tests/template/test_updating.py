@@ -11,18 +11,26 @@ import sys
 import tarfile
 import venv
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from template import stamp
 from worlds import ROOT, Project
 
 pytestmark = [
     pytest.mark.xdist_group("updating"),
     pytest.mark.skipif(sys.platform == "win32", reason="an environment is laid out otherwise"),
 ]
-ANSWERS = {"project_name": "My shop", "package_name": "my_shop", "framework": "torch", "ci": "gitlab"}
+ANSWERS = {
+    "project_name": "My shop",
+    "project_slug": "my-shop",
+    "package_name": "my_shop",
+    "framework": "torch",
+    "ci": "none",
+}
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_COMPILE": "0"}  # 0 is pip's own way to say yes
 PYTEST = "#!{python}\nimport sys\nimport pytest\nsys.exit(pytest.main())\n"
 RAN = """\
@@ -96,6 +104,24 @@ def with_its_toolkit(project: Project) -> Path:
     return python
 
 
+def known(project: Project) -> dict:
+    return yaml.safe_load(project.read("stemma.lock"))
+
+
+def installed(project: Project) -> str:
+    """The version of the toolkit in .venv."""
+    (found,) = project.folder.glob(".venv/lib/*/site-packages/stemma_versions-*.dist-info")
+    return found.name.removesuffix(".dist-info").split("-")[1]
+
+
+def slim(project: Project) -> None:
+    """Let pip look at fewer packages."""
+    text = re.sub(
+        r"^(torch|dev|all|dependencies) = \[(.+|\n( .*\n)+\])$", r"\1 = []", project.read("pyproject.toml"), flags=re.M
+    )
+    (project.folder / "pyproject.toml").write_text(text, encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def releases(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template with two versions: v1, and v2 which changes, adds, renames and removes, in project and toolkit."""
@@ -123,20 +149,25 @@ def start(releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     return made(releases, tmp_path_factory.mktemp("start"))
 
 
-@pytest.fixture
-def project(start: Project, tmp_path: Path) -> Project:
-    return start.copy(tmp_path / "my-shop")
-
-
-def test_a_change_of_the_template_arrives_and_own_edits_stay(project: Project) -> None:
-    """The toolkit and its lock stay: cruft cannot merge a wheel, and rejects everything with it."""
+@pytest.fixture(scope="module")
+def updated(start: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """With own edits, and what `cruft update` then left."""
+    project = start.copy(tmp_path_factory.mktemp("updated") / "my-shop")
     with (project.folder / "models/README.md").open("a", encoding="utf-8") as page:
         page.write("My line.\n")
     first_line(project, "src/stage.py", '"""My own words.')
     (project.folder / "data/raw/README.md").unlink()
     (project.folder / "src/my_shop/mine.py").write_text("MINE = 1\n")
+    (project.folder / "dvc.lock").write_text(RAN.format_map(known(project)["rooms"]), encoding="utf-8")
+    slim(project)
     project.commit("mine")
     project.ok("cruft", "update", "--skip-apply-ask")
+    return project
+
+
+def test_a_change_of_the_template_arrives_and_own_edits_stay(updated: Project) -> None:
+    """The toolkit and its lock stay: cruft cannot merge a wheel, and rejects everything with it."""
+    project = updated
     assert status(project) == {
         " M .cruft.json",
         "M  models/README.md",
@@ -155,31 +186,11 @@ def test_a_change_of_the_template_arrives_and_own_edits_stay(project: Project) -
     assert not list(project.folder.rglob("*.rej"))
 
 
-def known(project: Project) -> dict:
-    return yaml.safe_load(project.read("stemma.lock"))
-
-
-def installed(project: Project) -> str:
-    """The version of the toolkit in .venv."""
-    (found,) = project.folder.glob(".venv/lib/*/site-packages/stemma_versions-*.dist-info")
-    return found.name.removesuffix(".dist-info").split("-")[1]
-
-
 def smoke(project: Project, words: str) -> None:
     """Let the project have one test, of words that the toolkit holds."""
     shutil.rmtree(project.folder / "tests")
     (project.folder / "tests").mkdir()
     (project.folder / "tests/test_own.py").write_text(SMOKE.format(words=words), encoding="utf-8")
-
-
-def slim(project: Project) -> None:
-    """Results of rooms, without the work; and fewer packages for pip to look at."""
-    (project.folder / "dvc.lock").write_text(RAN.format_map(known(project)["rooms"]), encoding="utf-8")
-    text = re.sub(
-        r"^(torch|dev|all|dependencies) = \[(.+|\n( .*\n)+\])$", r"\1 = []", project.read("pyproject.toml"), flags=re.M
-    )
-    (project.folder / "pyproject.toml").write_text(text, encoding="utf-8")
-    project.commit("slim")
 
 
 def offered(folder: Path) -> None:
@@ -192,16 +203,19 @@ def offered(folder: Path) -> None:
 
 
 def test_the_toolkit_of_the_template_is_taken_as_a_whole_or_not_at_all_and_git_goes_back_and_forth(
-    project: Project, releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    updated: Project,
+    releases: Path,
+    answers: Callable[..., dict[str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Without FROM it is that of the commit which `cruft update` brought the project to."""
     offered(tmp_path)
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    slim(project)
+    project = updated.copy(tmp_path / "my-shop")
     before = known(project)
     old = before["version"]
-    project.ok("cruft", "update", "--skip-apply-ask")
-    project.commit("the template's")
+    project.ok("git", "checkout", "-q", "--theirs", "src/stage.py")
     python = with_its_toolkit(project)
     smoke(project, "never")
     project.commit("with a test that fails")
@@ -225,9 +239,9 @@ def test_the_toolkit_of_the_template_is_taken_as_a_whole_or_not_at_all_and_git_g
     assert "`dvc repro` runs again: train, and what uses their results" in done.stdout
     wheel = f"vendor/stemma_versions-{new}-py3-none-any.whl"
     assert {line[3:] for line in status(project)} >= {"stemma.lock", "vendor/stemma.txt", wheel}
-    stamped = made(releases, tmp_path / "again", "v2")
+    stamped = stamp.plan(releases, answers(**ANSWERS))
     for name in ("stemma.lock", "vendor/stemma.txt", wheel):
-        assert (project.folder / name).read_bytes() == (stamped.folder / name).read_bytes()
+        assert (project.folder / name).read_bytes() == stamped[name]
     project.commit("the toolkit")
 
     for revision, told in (("HEAD~1", old), ("main", new)):
@@ -240,7 +254,10 @@ def test_the_toolkit_of_the_template_is_taken_as_a_whole_or_not_at_all_and_git_g
             project.ok(str(python), "src/stage.py", "settings")
 
 
-def test_cruft_tells_what_is_new_and_a_project_of_cookiecutter_can_be_linked(project: Project, releases: Path) -> None:
+def test_cruft_tells_what_is_new_and_a_project_of_cookiecutter_can_be_linked(
+    start: Project, releases: Path, tmp_path: Path
+) -> None:
+    project = start.copy(tmp_path / "my-shop")
     assert project.run("cruft", "check").returncode == 1
     (project.folder / ".cruft.json").unlink()
     project.ok("cruft", "link", str(releases), "--no-input")
@@ -273,7 +290,9 @@ def blocks(heading: str) -> list[list[str]]:
     return [[line.strip() for line in block.splitlines()] for block in re.findall(r"```sh\n(.*?) *```", section, re.S)]
 
 
-def test_a_project_from_before_the_wheel_is_taken_over_as_the_page_says(from_before: Path, tmp_path: Path) -> None:
+def test_a_project_from_before_the_wheel_is_taken_over_as_the_page_says(
+    from_before: Path, plan: Callable[..., dict[str, bytes]], tmp_path: Path
+) -> None:
     """With a network of the owner's, an edited setting, and an edit in what is the toolkit's now."""
     project = made(from_before, tmp_path / "here")
     for name in ("conf/config.yaml", "params.yaml"):
@@ -304,15 +323,14 @@ def test_a_project_from_before_the_wheel_is_taken_over_as_the_page_says(from_bef
     (package / "models/torch/mine.py").rename(package / "networks/torch/mine.py")
     for folder in ("models", "data", "evaluation", "formats"):
         shutil.rmtree(package / folder, ignore_errors=True)
+    slim(project)
     do(second)
     project.ok(str(project.folder / ".venv/bin/python"), "src/stage.py", "settings")
     project.commit("taken over")
 
-    today = made(from_before, tmp_path / "today", "v2")
-    for name in ("conf/config.yaml", "params.yaml"):
-        today.replace(name, "Will this visitor of a shop buy?", "Mine?")
-    (today.folder / "src/my_shop/networks/torch/mine.py").write_text("MINE = 1\n", encoding="utf-8")
-    today.ok("git", "add", "-A")
-    mine, its = (each.ok("git", "ls-files", "-s").splitlines() for each in (project, today))
-    differing = {line.split("\t")[1] for line in {*mine} ^ {*its}}
-    assert differing <= {".cruft.json", "reports/settings/composed.yaml", "reports/settings/passed.txt"}
+    stamped = plan(**ANSWERS, author="The My shop developers")
+    differing = {name for name, content in stamped.items() if (project.folder / name).read_bytes() != content}
+    assert differing == {"conf/config.yaml", "params.yaml", "pyproject.toml"}
+    own = {*project.ok("git", "ls-files").splitlines()} - stamped.keys()
+    settings = {"reports/settings/composed.yaml", "reports/settings/passed.txt"}
+    assert own == {".cruft.json", "README.md", "src/my_shop/networks/torch/mine.py", *settings}
