@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 import venv
-from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -143,7 +142,7 @@ def install(extras: str = "") -> None:
     try:
         call(*pip, "--no-deps", *toolkit()[:-1])
         call(*pip, "--constraint", "requirements.lock", "--editable", f".[{extras}]")
-    except SystemExit:  # pip came to its end, so .venv is whole: the next time it asks for the same again
+    except SystemExit:  # pip came to its own end, so .venv is whole, and is not made anew the next time
         stamp.write_text("", encoding="utf-8")
         raise
     stamp.write_text(digest, encoding="utf-8")
@@ -191,14 +190,19 @@ def announcement(extras: str) -> str:
 
 
 def call(program: str, *arguments: str) -> None:
-    """Run a program of .venv here; stop with its exit code if it fails. An interrupt is its business: it has it too."""
+    """Run a program of .venv here; stop with its exit code if it fails, and once it has ended at an interrupt."""
     # Stages are started by DVC as `python ...`: .venv comes first on the PATH.
     environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}", "VIRTUAL_ENV": str(VENV)}
     command = [shutil.which(program, path=str(BIN)) or program, *arguments]
+    interrupted = False
     with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
         while process.returncode is None:
-            with suppress(KeyboardInterrupt):
+            try:
                 process.wait()
+            except KeyboardInterrupt:
+                interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
     if process.returncode:
         raise SystemExit(process.returncode)
 
@@ -221,7 +225,10 @@ def main() -> None:
         unknown = name if name not in CHORES else " ".join(sys.argv[1:])
         print(f"error: no such chore: {unknown} (there are {', '.join(CHORES)})", file=sys.stderr)
         raise SystemExit(2)
-    CHORES[name](*arguments)
+    try:
+        CHORES[name](*arguments)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None  # as shells count it
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def _replace(root: Path, partial: Path) -> None:
     try:
         _swap(root, partial)
         for command, failed in STEPS:
-            if _run(root, *command, **UPDATING):
+            if _run(root, *command, alone="install" in command, **UPDATING):  # pip leaves halves when interrupted
                 raise ToolkitError(failed)
     except (StemmaError, OSError, KeyboardInterrupt) as error:
         why = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
@@ -172,14 +172,18 @@ def _swap(root: Path, partial: Path) -> None:
     partial.rename(root / VENDOR)
 
 
-def _run(root: Path, *words: str, **environment: str) -> int:
-    """A Python program's exit code. An interrupt, which it has too, is raised when it has ended."""
-    with subprocess.Popen([sys.executable, *words], cwd=root, env=os.environ | environment) as process:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            process.wait()
-            raise
+def _run(root: Path, *words: str, alone: bool = False, **environment: str) -> int:
+    """A Python program's exit code. An interrupt is raised when it has ended; alone, it has none itself."""
+    command, variables, interrupted = [sys.executable, *words], os.environ | environment, False
+    with subprocess.Popen(command, cwd=root, env=variables, process_group=0 if alone else None) as process:
+        while process.returncode is None:
+            try:
+                process.wait()
+            except KeyboardInterrupt:
+                interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+    return process.returncode
 
 
 if __name__ == "__main__":

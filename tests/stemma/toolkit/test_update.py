@@ -3,7 +3,6 @@
 That the new one is installed, locked and tested is in tests/template/test_updating.py, in a stamped project.
 """
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -31,6 +30,17 @@ torch = ["Torch>=2", "other_one"]
 serve = ["uvicorn"]
 [tool.stemma]
 version = "1.0.0"
+"""
+# What any chore that installs begins with.
+CHORES = f"""\
+import importlib.util
+from pathlib import Path
+
+spec = importlib.util.spec_from_file_location("chores", {str(ROOT / "tasks.py")!r})
+chores = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(chores)
+chores.ROOT = Path.cwd()
+chores.put_back()
 """
 
 
@@ -71,6 +81,7 @@ def first(template: Project, tmp_path_factory: pytest.TempPathFactory) -> Projec
         "pyproject.toml": 'dependencies = ["stemma-versions"]\ntorch = ["stemma-versions[torch]"]\n',
         "requirements.lock": "# pins\ndvc==3.67.1\nzc-lockfile==4\ntorch==2.13.0\n",
         "stemma.lock": "old\n",
+        "tasks.py": CHORES,
         "vendor/another-1.0-py3-none-any.whl": "the owner's",
     }
     for name, content in files.items():
@@ -143,6 +154,39 @@ def test_the_source_of_the_toolkit_is_not_replaced(tmp_path: Path) -> None:
         update.update(ROOT, [str(tmp_path)])
 
 
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+from stemma.toolkit import update
+
+STEP = "import os, signal, time; open('stemma.lock', 'w').close(); " + sys.argv[1]
+update.STEPS = ((("-c", STEP), "it fails"),)
+sys.argv[1:] = ["--version", "v2"]
+update.main()
+"""
+INTERRUPT = "os.kill(os.getppid(), signal.SIGINT); time.sleep(.3); open('ended', 'w')"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows interrupts otherwise")
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ("exit(3)", "it fails; everything is as it was\n"),
+        (INTERRUPT, "interrupted; everything is as it was\n"),
+        ("open('tasks.py', 'w').write('exit(1)'); exit(3)", "it fails, and what was here is not wholly back: run `"),
+    ],
+)
+def test_what_fails_or_is_interrupted_is_put_back(project: Project, step: str, told: str) -> None:
+    """An interrupted step comes to its end first."""
+    done = project.run(sys.executable, "-Bc", STOPPED, step)
+    assert done.returncode == 1 and done.stderr.startswith(f"error: {told}"), done.stderr
+    assert (project.folder / "ended").exists() == (step == INTERRUPT)
+    project.ok("git", "checkout", "-q", "tasks.py")
+    project.ok(sys.executable, "tasks.py")  # the third needs it, and for the others it changes nothing
+    assert project.ok("git", "status", "--porcelain").replace("?? ended\n", "") == ""
+    assert not [name for name in names(project) if name.endswith((".aside", ".partial"))]
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -174,13 +218,8 @@ def test_after_a_kill_the_chores_put_everything_back(project: Project, moment: i
     """Before each of the three moves, and after the last: with it the update has succeeded, and nothing is put back."""
     killed = project.run(sys.executable, "-c", KILLED, str(moment))
     assert killed.returncode == -9, killed.stderr
-    spec = importlib.util.spec_from_file_location("chores", ROOT / "tasks.py")
-    assert spec is not None and spec.loader is not None
-    chores = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(chores)
-    chores.ROOT = project.folder
     for _ in range(2):
-        chores.put_back()
+        project.ok(sys.executable, "-B", "tasks.py", "install")
         assert bool(project.ok("git", "status", "--porcelain")) == (moment == 3)
         assert not [name for name in names(project) if name.endswith((".aside", ".partial"))]
 
