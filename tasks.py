@@ -144,11 +144,13 @@ def install(extras: str = "") -> None:
 
 def toolkit() -> tuple[str, ...]:
     """What pip is told to take the toolkit from, and the file that says which one it is."""
-    if (ROOT / "src/stemma").is_dir():
+    if (ROOT / "src/stemma/pyproject.toml").is_file():
         return "--no-build-isolation", "--editable", "src/stemma", "src/stemma/pyproject.toml"
-    lines = (ROOT / PINNED).read_text(encoding="utf-8").split() if (ROOT / PINNED).is_file() else []
-    if not lines or not (ROOT / lines[0]).is_file():
-        raise SystemExit(f"error: {' or its '.join((PINNED, 'wheel'))} is not there: run `git checkout -- vendor`")
+    if not (ROOT / PINNED).is_file():
+        raise SystemExit(f"error: {PINNED} is not there: run `git checkout -- vendor`")
+    wheel, _, pinned = (ROOT / PINNED).read_text(encoding="utf-8").partition(" --hash=sha256:")
+    if not (ROOT / wheel).is_file() or hashlib.sha256((ROOT / wheel).read_bytes()).hexdigest() != pinned.strip():
+        raise SystemExit(f"error: {wheel} is not the one that {PINNED} names: run `git checkout -- vendor`")
     return "--force-reinstall", "--require-hashes", "--requirement", PINNED, PINNED
 
 

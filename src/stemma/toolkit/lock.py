@@ -8,6 +8,9 @@ rooms     by room, a digest of its files and of all that they import: what stage
 `check` stops a stage whose toolkit is another one, `write` locks the one that is here.
 """
 
+import hashlib
+import io
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,12 +18,13 @@ from typing import Any
 
 from stemma.errors import ToolkitError
 from stemma.files import write_text
+from stemma.names import stays_in
 from stemma.text import few, nearest
 from stemma.toolkit import rooms
 from stemma.toolkit.distribution import NAME, PACKAGE, version
 
 FILE, RAN = "stemma.lock", "dvc.lock"
-VENDOR = "vendor"
+SOURCES, VENDOR, PINNED = "src/stemma", "vendor", "vendor/stemma.txt"
 WRITE, INSTALL = "stemma lock", "python tasks.py install"
 HEAD = (
     "# The toolkit that results were made with, and what its stages depend on in dvc.yaml. `stemma lock` writes this.\n"
@@ -101,8 +105,8 @@ def here(root: Path) -> Lock:
 
 
 def _path(root: Path) -> str:
-    if PACKAGE.is_relative_to(root.resolve()):
-        return PACKAGE.relative_to(root.resolve()).as_posix()
+    if (root / SOURCES).resolve() == PACKAGE:
+        return SOURCES
     wheels = sorted(path.name for path in (root / VENDOR).glob(f"{NAME.replace('-', '_')}-*.whl"))
     if len(wheels) != 1:
         told = f"{VENDOR}/ holds {', '.join(wheels)}" if wheels else f"{VENDOR}/ holds no wheel of the toolkit"
@@ -114,7 +118,10 @@ def _path(root: Path) -> str:
 
 def write(root: Path) -> Written:
     """Lock the toolkit that runs."""
-    before = read(root).rooms if (root / FILE).is_file() else {}
+    try:
+        before = read(root).rooms
+    except ToolkitError:  # there is none yet, or a merge left marks in it
+        before = {}
     return _write(root, before, here(root))
 
 
@@ -176,6 +183,23 @@ def text_of(lock: Lock) -> str:
     for name, table in (("files", lock.files), ("rooms", lock.rooms)):
         lines += [f"{name}:", *(f"  {room}: {digest!r}".replace("'", '"') for room, digest in sorted(table.items()))]
     return HEAD + "".join(f"{line}\n" for line in lines)
+
+
+def unpacked(root: Path, folder: Path) -> Path | None:
+    """The toolkit of a project that keeps it as a wheel, laid out in a new folder; None where it keeps its source.
+
+    Raises:
+        ToolkitError: the wheel is not there, or is not the one that is pinned.
+    """
+    if not (root / FILE).is_file() or not read(root).is_wheel:
+        return None
+    wheel, _, pinned = (root / PINNED).read_text(encoding="utf-8").partition(" --hash=sha256:")
+    content = (root / wheel).read_bytes() if stays_in(root, wheel) and (root / wheel).is_file() else b""
+    if hashlib.sha256(content).hexdigest() != pinned.strip():
+        raise ToolkitError(f"{wheel} is not the wheel that {PINNED} names")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(folder)
+    return folder
 
 
 def check(root: Path) -> None:
