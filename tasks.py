@@ -27,7 +27,7 @@ CACHES = ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypoth
 def run(*arguments: str) -> None:
     """install, rebuild what changed (dvc repro), say where the results are"""
     repository()
-    install(framework())
+    install()
     call("dvc", "repro", *arguments)
     print("\nmetrics      reports/metrics.json          dvc metrics show")
     print("plots        reports/plots/                dvc plots show")
@@ -90,7 +90,7 @@ def clean() -> None:
 
 def update_stemma(*arguments: str) -> None:
     """[FROM] [--version TAG]: take the toolkit of a template (path or URL; without FROM, the one cruft knows)"""
-    install(framework())
+    install()
     call("python", "-m", "stemma.toolkit.update", *arguments)
 
 
