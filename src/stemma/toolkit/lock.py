@@ -191,11 +191,11 @@ def unpacked(root: Path, folder: Path) -> Path | None:
     Raises:
         ToolkitError: the wheel is not there, or is not the one that is pinned.
     """
-    if not (root / FILE).is_file() or not read(root).is_wheel:
+    if not (root / FILE).is_file() or not (locked := read(root)).is_wheel:
         return None
-    wheel, _, pinned = (root / PINNED).read_text(encoding="utf-8").partition(" --hash=sha256:")
+    wheel, pin = locked.path, (root / PINNED).read_text(encoding="utf-8")
     content = (root / wheel).read_bytes() if stays_in(root, wheel) and (root / wheel).is_file() else b""
-    if hashlib.sha256(content).hexdigest() != pinned.strip():
+    if pin != f"./{wheel} --hash=sha256:{hashlib.sha256(content).hexdigest()}\n":
         raise ToolkitError(f"{wheel} is not the wheel that {PINNED} names")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(folder)
