@@ -96,17 +96,26 @@ def _texts(lock: Lock) -> Iterator[Any]:
 
 
 def here(root: Path) -> Lock:
-    """The lock of the toolkit that runs.
+    """The lock of the toolkit that stages run by.
 
     Raises:
-        ToolkitError: it is neither in the repository nor its one wheel.
+        ToolkitError: the repository holds neither its source nor its one wheel.
     """
-    return Lock(_path(root), version(), rooms.own(), rooms.digests())
+    package = _package(root)
+    path = SOURCES if _holds_source(root) else _wheel(root)
+    return Lock(path, version(package), rooms.own(package), rooms.digests(package))
 
 
-def _path(root: Path) -> str:
-    if (root / SOURCES).resolve() == PACKAGE:
-        return SOURCES
+def _package(root: Path) -> Path:
+    """The source in the repository, which stages find first; else what is installed."""
+    return root / SOURCES if _holds_source(root) else PACKAGE
+
+
+def _holds_source(root: Path) -> bool:
+    return (root / SOURCES / "toolkit").is_dir()
+
+
+def _wheel(root: Path) -> str:
     wheels = sorted(path.name for path in (root / VENDOR).glob(f"{NAME.replace('-', '_')}-*.whl"))
     if len(wheels) != 1:
         told = f"{VENDOR}/ holds {', '.join(wheels)}" if wheels else f"{VENDOR}/ holds no wheel of the toolkit"
@@ -208,9 +217,10 @@ def check(root: Path) -> None:
     Raises:
         ToolkitError: it is another one, or was edited since it was locked.
     """
-    lock = read(root)
-    differing = lock.differing(rooms.own())
+    lock, package = read(root), _package(root)
+    differing = lock.differing(rooms.own(package))
     if not lock.is_wheel and differing:
         raise ToolkitError(f"{lock.path} is not what {FILE} holds (rooms: {', '.join(differing)})", run=WRITE)
-    if lock.is_wheel and (differing or lock.version != version()):
-        raise ToolkitError(f"the toolkit that is installed is {version()}, {FILE} holds {lock.version}", run=INSTALL)
+    if lock.is_wheel and (differing or lock.version != version(package)):
+        told = f"the toolkit that is installed is {version(package)}, {FILE} holds {lock.version}"
+        raise ToolkitError(told, run=INSTALL)

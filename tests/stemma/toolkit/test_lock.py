@@ -68,7 +68,7 @@ def test_an_edit_of_a_room_that_was_not_locked_stops_a_stage(root: Path) -> None
 
 
 def test_an_edit_of_what_cannot_change_a_result_stops_nothing_but_the_lock_is_old(root: Path) -> None:
-    edit(root, version(), "0.2.0+gffffffffff")
+    edit(root, version(root / "src/stemma"), "0.2.0+gffffffffff")
     lock.check(root)
     with pytest.raises(ToolkitError, match=r"^stemma.lock is not that of the toolkit: run `stemma lock`$"):
         lock.compare(root)
