@@ -28,7 +28,7 @@ CACHES = ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypoth
 def run(*arguments: str) -> None:
     """install, rebuild what changed (dvc repro), say where the results are"""
     repository()
-    install(framework())
+    install()
     call("dvc", "repro", *arguments)
     print("\nmetrics      reports/metrics.json          dvc metrics show")
     print("plots        reports/plots/                dvc plots show")

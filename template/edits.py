@@ -170,4 +170,4 @@ def _bucket(answers: Mapping[str, str]) -> Iterator[Edit]:
     remote = f"['remote \"storage\"']\n    url = {url}\n{endpoint}    verify = true\n"
     yield Edit(".dvc/config", "    analytics = false\n", "    analytics = false\n    remote = storage\n")
     yield Edit(".dvc/config", "    enabled = True\n", f"    enabled = True\n{remote}")
-    yield Edit("tasks.py", "    install(framework())\n", '    install(f"{framework()},s3")\n')
+    yield Edit("tasks.py", "extras = extras or framework()", 'extras = extras or f"{framework()},s3"')

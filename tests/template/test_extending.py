@@ -11,7 +11,6 @@ from following import commands, follow
 from template import hook, stamp
 from worlds import Project
 
-PAGE = "docs/extending.md"
 CHOSEN = ("data=mine", "model=mine", "export.formats=[onnx,onnx_json]", "+evaluate.minimum.lift=0.5",
           "+evaluate.minimum.better_than=neighbours", "evaluate.folds=2", "evaluate.bootstrap=50",
           "train.epochs=2", "train.loss=focal", "train.optimizer=nadam", "train.schedule=warm")  # fmt: skip
@@ -31,8 +30,8 @@ def extended(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder / "src"))  # in place of an editable install
         made.ok("python", "-c", "import tasks; tasks.repository()")
-        follow(folder / "docs/models.md", made)
-        follow(folder / PAGE, made)
+        for page in ("models", "extending"):
+            follow(printed(made, page), made)
         made.ok("stemma", "conf", "sync", *CHOSEN)
         made.ok("stemma", "conf", "adopt")
         assert made.repro() == ["settings", "prepare", "train", "audit", "evaluate", "export", "package"]
@@ -42,6 +41,13 @@ def extended(
         made.repro()
         made.commit("second")
         yield made
+
+
+def printed(project: Project, page: str) -> Path:
+    """A page of the toolkit's, as `stemma docs` gives it in this project."""
+    path = project.folder.with_name(f"{page}.md")
+    path.write_text(project.ok("stemma", "docs", page), encoding="utf-8")
+    return path
 
 
 def evaluation(project: Project) -> dict:
@@ -89,7 +95,7 @@ def test_the_commands_of_the_page_run_and_the_code_of_a_trusted_project_with_the
     extended: Project, tmp_path: Path
 ) -> None:
     project = extended.copy(tmp_path / "p")
-    told = {command: project.run(*shlex.split(command)) for command in commands(project.folder / PAGE)}
+    told = {command: project.run(*shlex.split(command)) for command in commands(printed(project, "extending"))}
     assert {command: done.stderr for command, done in told.items() if done.returncode} == {}
     assert "lift" in told["stemma compare HEAD~1 HEAD --metric lift"].stdout.splitlines()[0]
     assert "warning: a tensor is large [small]\n  evidence: 32 rows" in told["stemma doctor HEAD"].stdout

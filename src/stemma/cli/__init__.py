@@ -31,7 +31,8 @@ from stemma.cli import (
     trust,
     verify,
 )
-from stemma.errors import one_line
+from stemma.errors import StemmaError, one_line
+from stemma.toolkit.lock import INSTALL
 
 app = typer.Typer(
     help="Read, compare and serve the versions of a model.",
@@ -69,7 +70,12 @@ app.command(cls=gc.Command)(gc.gc)
 
 def main() -> None:
     with one_line():
-        app()
+        try:
+            app()
+        except ModuleNotFoundError as error:
+            if str(error.name).startswith("stemma"):
+                raise
+            raise StemmaError(f"{error.name} is not installed", run=INSTALL) from error
 
 
 def print_version(wanted: bool) -> None:

@@ -2,7 +2,7 @@
 
     predictions = replay.run(replay.run_onnx, Path("models/export/model.onnx"), columns)
 
-The process is the same Python, and starts with the code that lies beside this file. Nothing is pickled on the way:
+The process is the same Python, and finds code where this one does. Nothing is pickled on the way:
 numbers travel as .npz, texts as JSON.
 """
 
@@ -23,7 +23,6 @@ from stemma import runtime
 from stemma.errors import ExportError
 from stemma.training.exported import Arrays as Arrays
 
-SOURCE = Path(__file__).resolve().parents[2]
 NUMBERS, TEXTS, RESULT = "numbers.npz", "texts.json", "result.npy"
 
 
@@ -43,10 +42,8 @@ def run(function: Callable[..., Any], file: Path, arrays: Arrays, *more: str) ->
             sys.executable, "-P", "-m", "stemma.formats.replay", function.__module__, function.__qualname__,
             str(file), name, *more,
         ]  # fmt: skip
-        paths = [str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
-        done = subprocess.run(
-            command, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}, capture_output=True, text=True
-        )
+        paths = os.pathsep.join(filter(None, sys.path))
+        done = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True)
         if done.returncode:
             told = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
             raise ExportError(f"{file.name} cannot be loaded again in a process of its own ({told:.300})")

@@ -13,6 +13,7 @@ Reading order:
 - `steps`     the moves themselves; in `repo`: `journal`, how far they came, and `locks`
 """
 
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from stemma.repo.outputs import Kept, Outputs, opened
 from stemma.repo.repository import Repository, Version
 from stemma.rollback import planning, steps
 from stemma.rollback.planning import Move, Plan
-from stemma.versions.doctor.finding import Skipped
+from stemma.versions.doctor.finding import Finding, Skipped
 
 __all__ = ["Environment", "Move", "Plan", "Rollback", "abort", "environment", "plan", "roll_back"]
 
@@ -157,13 +158,13 @@ def _abort(top: Path) -> Rollback:
 
 def environment(version: Version) -> Environment | None:
     """Where this environment differs from the recorded one; None where it does not, or none was recorded."""
-    from stemma.versions.doctor.state import environment_is_the_recorded_one
+    from stemma.toolkit.lock import INSTALL
+    from stemma.versions.doctor.state import environment_is_the_recorded_one, toolkit_is_the_locked_one
 
     training: Any = version.training
-    try:
-        found = next(environment_is_the_recorded_one(version), None)
-    except Skipped:
-        return None
+    other, found = (_found(check, version) for check in (toolkit_is_the_locked_one, environment_is_the_recorded_one))
+    if other is not None:
+        return Environment("; ".join(each.evidence for each in (other, found) if each is not None), INSTALL)
     if found is None:
         return None
     pinned = contents(version.repository.root, [at(str(version.commit), "requirements.lock")])[0]
@@ -173,6 +174,13 @@ def environment(version: Version) -> Environment | None:
         return Environment(found.evidence, f"pip install -c requirements.lock -e {extra}")
     packages = " ".join(f"{name}=={number}" for name, number in (training["environment"].get("packages") or {}).items())
     return Environment(found.evidence, f"pip install {packages}")
+
+
+def _found(check: Callable[[Version], Iterator[Finding]], version: Version) -> Finding | None:
+    try:
+        return next(check(version), None)
+    except Skipped:
+        return None
 
 
 def _begin(version: Version, outputs: Outputs, commit: bool, stash: bool) -> Rollback:

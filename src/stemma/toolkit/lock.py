@@ -8,6 +8,9 @@ rooms     by room, a digest of its files and of all that they import: what stage
 `check` stops a stage whose toolkit is another one, `write` locks the one that is here.
 """
 
+import hashlib
+import io
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,6 +18,7 @@ from typing import Any
 
 from stemma.errors import ToolkitError
 from stemma.files import write_text
+from stemma.names import stays_in
 from stemma.text import few, nearest
 from stemma.toolkit import rooms
 from stemma.toolkit.distribution import NAME, PACKAGE, version
@@ -92,17 +96,26 @@ def _texts(lock: Lock) -> Iterator[Any]:
 
 
 def here(root: Path) -> Lock:
-    """The lock of the toolkit that runs.
+    """The lock of the toolkit that stages run by.
 
     Raises:
-        ToolkitError: it is neither in the repository nor its one wheel.
+        ToolkitError: the repository holds neither its source nor its one wheel.
     """
-    return Lock(_path(root), version(), rooms.own(), rooms.digests())
+    package = _package(root)
+    path = SOURCES if _holds_source(root) else _wheel(root)
+    return Lock(path, version(package), rooms.own(package), rooms.digests(package))
 
 
-def _path(root: Path) -> str:
-    if (root / SOURCES).resolve() == PACKAGE:
-        return SOURCES
+def _package(root: Path) -> Path:
+    """The source in the repository, which stages find first; else what is installed."""
+    return root / SOURCES if _holds_source(root) else PACKAGE
+
+
+def _holds_source(root: Path) -> bool:
+    return (root / SOURCES / "toolkit").is_dir()
+
+
+def _wheel(root: Path) -> str:
     wheels = sorted(path.name for path in (root / VENDOR).glob(f"{NAME.replace('-', '_')}-*.whl"))
     if len(wheels) != 1:
         told = f"{VENDOR}/ holds {', '.join(wheels)}" if wheels else f"{VENDOR}/ holds no wheel of the toolkit"
@@ -114,7 +127,10 @@ def _path(root: Path) -> str:
 
 def write(root: Path) -> Written:
     """Lock the toolkit that runs."""
-    before = read(root).rooms if (root / FILE).is_file() else {}
+    try:
+        before = read(root).rooms
+    except ToolkitError:  # there is none yet, or a merge left marks in it
+        before = {}
     return _write(root, before, here(root))
 
 
@@ -178,15 +194,33 @@ def text_of(lock: Lock) -> str:
     return HEAD + "".join(f"{line}\n" for line in lines)
 
 
+def unpacked(root: Path, folder: Path) -> Path | None:
+    """The toolkit of a project that keeps it as a wheel, laid out in a new folder; None where it keeps its source.
+
+    Raises:
+        ToolkitError: the wheel is not there, or is not the one that is pinned.
+    """
+    if not (root / FILE).is_file() or not (locked := read(root)).is_wheel:
+        return None
+    wheel, pin = locked.path, (root / PINNED).read_text(encoding="utf-8")
+    content = (root / wheel).read_bytes() if stays_in(root, wheel) and (root / wheel).is_file() else b""
+    if pin != f"./{wheel} --hash=sha256:{hashlib.sha256(content).hexdigest()}\n":
+        raise ToolkitError(f"{wheel} is not the wheel that {PINNED} names")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(folder)
+    return folder
+
+
 def check(root: Path) -> None:
     """Stop where the toolkit that runs is not the locked one, as far as it can change results.
 
     Raises:
         ToolkitError: it is another one, or was edited since it was locked.
     """
-    lock = read(root)
-    differing = lock.differing(rooms.own())
+    lock, package = read(root), _package(root)
+    differing = lock.differing(rooms.own(package))
     if not lock.is_wheel and differing:
         raise ToolkitError(f"{lock.path} is not what {FILE} holds (rooms: {', '.join(differing)})", run=WRITE)
-    if lock.is_wheel and (differing or lock.version != version()):
-        raise ToolkitError(f"the toolkit that is installed is {version()}, {FILE} holds {lock.version}", run=INSTALL)
+    if lock.is_wheel and (differing or lock.version != version(package)):
+        told = f"the toolkit that is installed is {version(package)}, {FILE} holds {lock.version}"
+        raise ToolkitError(told, run=INSTALL)

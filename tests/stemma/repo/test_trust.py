@@ -37,6 +37,7 @@ READS = {  # every command that reads a repository, with what makes it read most
     "export": ("HEAD", "--format", "safetensors", "--output", "../exported"),
     "gc": ("--remote",),
     "history": ("--verify",),
+    "lock": ("--accept", "task"),
     "log": ("--all",),
     "promote": ("v1.0.0", "prod"),
     "register": ("--push",),
@@ -47,7 +48,7 @@ READS = {  # every command that reads a repository, with what makes it read most
     "trust": ("--show",),
     "verify": ("--all", "--repair"),
 }
-ELSEWHERE = {"restore": "it makes a repository of its own", "key": "it makes a key"}
+ELSEWHERE = {"restore": "it makes a repository of its own", "key": "it makes a key", "docs": "it reads pages"}
 BUNDLES = ("inspect", "verify", "predict", "unpack", "key", "sign", "diff")  # of files, wherever they lie
 
 AWS = "[default]\ncredential_process = {start}\n[profile evil]\ncredential_process = {start}\n"
