@@ -77,9 +77,7 @@ def _take(root: Path, partial: Path, origin: str) -> None:
     unpinned = _unpinned(root, wheel)
     _replace(root, partial)
     if unpinned:
-        print(
-            f"requirements.lock pins none of {', '.join(unpinned)}, which the toolkit needs: take the template's pins"
-        )
+        print(f"requirements.lock does not pin {', '.join(unpinned)}, which the toolkit needs: the template's does")
     print(f"next: git add {VENDOR} {FILE}, git commit, dvc repro")
 
 
@@ -109,9 +107,8 @@ def _fetched(root: Path, origin: Origin, partial: Path) -> str:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.copytree(root / VENDOR, partial, ignore=shutil.ignore_patterns(WHEELS, TOLD))
         if not (template / BUILDER).is_file() or _run(root, "-I", str(template / BUILDER), str(partial)):
-            raise ToolkitError(
-                f"{origin.template} ({commit[:7]}) holds no toolkit that can be made a wheel ({BUILDER})"
-            )
+            told = f"{origin.template} ({commit[:7]}) holds no toolkit that can be made a wheel"
+            raise ToolkitError(f"{told} ({BUILDER})")
     return commit
 
 
