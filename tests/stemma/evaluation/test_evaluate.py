@@ -1,4 +1,4 @@
-"""The stage as a user runs it, on a small trained project."""
+"""The stage evaluate as a user runs it, on a small trained project of the root."""
 
 import json
 import shutil
