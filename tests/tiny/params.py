@@ -1,6 +1,5 @@
 """The whole of params.yaml in the toolkit's own sections: the values of conf/, with the tests' table and network."""
 
-import json
 import tempfile
 from collections.abc import Mapping
 from functools import partial
@@ -58,7 +57,7 @@ def conf(name: str) -> dict[str, Any]:
 
 def settle(folder: Path, **changes: Changes) -> Path:
     """Write params.yaml into a folder, which is given back."""
-    (folder / "params.yaml").write_text(json.dumps(values(**changes)), encoding="utf-8")
+    (folder / "params.yaml").write_text(yaml.safe_dump(values(**changes)), encoding="utf-8")
     return folder
 
 

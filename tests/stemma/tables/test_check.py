@@ -1,6 +1,5 @@
 """`stemma check`, from a file to the lines a person sees."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -121,10 +120,7 @@ def test_the_command_is_as_strict_as_it_is_told(project, capsys):
 
 
 def test_wrong_settings_of_the_table_are_named_and_others_do_not_count(project, capsys):
-    settings = json.loads((project / "params.yaml").read_text(encoding="utf-8"))
-    settings["data"] |= {"taget": "y", "header": "yes"}
-    settings["model"] = {"name": "of nobody"}
-    (project / "params.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    settle(project, data=conf("data/csv") | {"taget": "y", "header": "yes"}, model={"name": "of nobody"})
     assert stops() == 1
     told = capsys.readouterr().err
     assert told.startswith("error: params.yaml: 2 settings are wrong:\n")
