@@ -14,14 +14,13 @@ with suppress(ImportError):  # in PyPI's PyTorch for Linux: imported after Tenso
     import triton  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
-FIRST = next(name for name in NETWORKS if name.endswith("_mlp"))
 SMALL = ("data=simulated", "data.rows=1500", "train.epochs=6", "train.batch_size=32", "evaluate.bootstrap=200")
 
 
-@pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> testing.Project:
-    """It ran from data to package, and is committed. Copy it before changing it."""
-    return testing.trained(ROOT, tmp_path_factory, *SMALL, f"model={FIRST}")
+@pytest.fixture(scope="session", params=testing.each(NETWORKS, "*_mlp"))
+def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> testing.Project:
+    """It ran from data to package, with one network of each framework, and is committed. Copy it to change it."""
+    return testing.trained(ROOT, tmp_path_factory, *SMALL, f"model={request.param}")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from stemma.testing import Project
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("torch")]
+pytestmark = pytest.mark.pipeline
 PROMISED = (
     "data/prepared/train.parquet", "data/prepared/encoder.onnx", "data/prepared/profile.json",
     "models/weights/index.json", "reports/training.json", "reports/predictions.parquet", "reports/plots/roc.csv",

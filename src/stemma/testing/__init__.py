@@ -10,10 +10,10 @@ contracts.py   what the toolkit asks of networks, sources and metrics: `check_ne
         testing.check_network(NETWORKS, settings, tmp_path)
 """
 
-from stemma.testing.contracts import check_metric, check_network, check_source, fitted, rows
+from stemma.testing.contracts import check_metric, check_network, check_source, each, fitted, rows
 from stemma.testing.projects import Project, choose_a_table, copied, fresh, params, trained
 
 __all__ = [
-    "Project", "check_metric", "check_network", "check_source", "choose_a_table", "copied", "fitted", "fresh", "params",
-    "rows", "trained",
+    "Project", "check_metric", "check_network", "check_source", "choose_a_table", "copied", "each", "fitted", "fresh",
+    "params", "rows", "trained",
 ]  # fmt: skip

@@ -4,7 +4,9 @@ Networks are fitted to rows that are made here: three numbers, a flag, and the c
 """
 
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +21,9 @@ from stemma.training.base import Floats, Network, Problem, Rows
 from stemma.training.own import Lines
 
 PLAIN = Lines()
+if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
+
 LEVELS = 40
 BLOCKS = (
     Block("x", "numeric", 0, 3), Block("flag", "binary", 3, 1), Block("city", "code", 4, 1, LEVELS),
@@ -38,6 +43,14 @@ def rows(kind: str = "binary", count: int = 800, seed: int = 0) -> Rows:
         return Rows(x, 100 + 20 * value.astype(np.float64))
     y = np.where(x[:, 3] == 1, 2, value > 0) if kind == "multiclass" else value > 0
     return Rows(x, y.astype(np.int64 if kind == "multiclass" else np.float32))
+
+
+def each(lines: Mapping[str, Entry], pattern: str = "*") -> list["ParameterSet"]:
+    """Networks as parameters of a test. With pytest-xdist, one worker holds TensorFlow and one PyTorch."""
+    import pytest
+
+    groups = {name: networks.home(lines[name]) or "torch" for name in lines if fnmatch(name, pattern)}
+    return [pytest.param(name, marks=pytest.mark.xdist_group(group)) for name, group in groups.items()]
 
 
 def check_network(
