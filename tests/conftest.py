@@ -9,14 +9,14 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from hypothesis import settings
 
 with suppress(ImportError):  # in PyPI's PyTorch for Linux: imported after TensorFlow, it ends the process
     import triton  # noqa: F401
 
 import forks
-from worlds import PREFIX, PREFIXES, Project, fresh_project
+from stemma import testing
+from worlds import ROOT, Project
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # workers share the cores: who waits sleeps; read at an import
 gc.set_threshold(100_000)  # as src/stage.py does: what two frameworks leave in memory is no garbage
@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 COSTS = ("unit", "repository", "pipeline", "stamp")  # what a test needs
-PIPELINES = {"torch_project", "keras_project", "trained_project"}
+PIPELINES = {"torch_project", "keras_project", "project"}
 TESTS = Path(__file__).resolve().parent
 FOLDERS = {"template": "stamp"} | {
     f"stemma/{room}": "repository" for room in ("conf", "repo", "versions", "registry", "rollback", "storage")
@@ -95,39 +95,17 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+# As in tests/purchase_intent/conftest.py, so that both share what they train.
 SMALL = ("data=simulated", "data.rows=1500", "train.epochs=6", "train.batch_size=32", "evaluate.bootstrap=200")
 
 
 @pytest.fixture(scope="session")
 def torch_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A small PyTorch network on simulated rows, trained and committed. Copy it before changing it."""
-    return _trained(tmp_path_factory, "torch")
+    return testing.trained(ROOT, tmp_path_factory, *SMALL, "model=torch_mlp")
 
 
 @pytest.fixture(scope="session")
 def keras_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The same in TensorFlow."""
-    return _trained(tmp_path_factory, "tensorflow")
-
-
-@pytest.fixture(scope="session")
-def trained_project(request: pytest.FixtureRequest) -> Project:
-    """The one of these in the first framework that this project has."""
-    project: Project = request.getfixturevalue(f"{PREFIX}_project")
-    return project
-
-
-def _trained(folders: pytest.TempPathFactory, framework: str) -> Project:
-    """A copy of one's own of a project that all workers of pytest-xdist share: the first that needs it trains it."""
-    if framework not in PREFIXES:
-        pytest.skip(f"this project has no network of {framework}")
-    own = folders.getbasetemp()
-    shared = own.parent if own.name.startswith("popen-") else own  # as a worker's folder is named
-    trained = shared / f"{framework} is trained"  # says where
-    with FileLock(shared / f"{framework}.lock"):
-        if not trained.exists():
-            first = fresh_project(folders.mktemp("first") / "project", *SMALL, f"model={PREFIXES[framework]}_mlp")
-            first.repro()
-            first.commit("trained")
-            trained.write_text(str(first.folder), encoding="utf-8")
-        return Project(Path(trained.read_text(encoding="utf-8"))).copy(folders.mktemp(framework) / "project")
+    return testing.trained(ROOT, tmp_path_factory, *SMALL, "model=keras_mlp")

@@ -40,6 +40,7 @@ ROOMS = (
     {"versions"},
     {"registry", "rollback", "storage"},
     {"cli"},
+    {"testing"},
 )
 # What is not so yet, and why: (file, the room above that it imports).
 UPWARD = {}
@@ -69,6 +70,18 @@ def importers(prefix: str, where: str) -> list[str]:
 
 def test_the_toolkit_never_imports_the_project() -> None:
     assert importers("purchase_intent", "src/stemma/") == []
+
+
+def test_tests_of_the_toolkit_never_import_the_project() -> None:
+    """Nor do their helpers. What they hand to the toolkit is in tests/tiny; the project they only run, as a process."""
+    todo, seen = [path for room in ("stemma", "tiny") for path in (ROOT / "tests" / room).rglob("*.py")], set()
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo += [file for module in imports(path) for file in modules(ROOT / "tests", module)]
+    assert {"tests/worlds.py", "tests/sections.py", "tests/fits.py"} <= set(map(name, seen))
+    assert [name(path) for path in seen if any(each.split(".")[0] == "purchase_intent" for each in imports(path))] == []
 
 
 def test_a_room_imports_only_from_rooms_below_it() -> None:
@@ -198,5 +211,10 @@ def holds_no_code(path: Path) -> bool:
 def files_of(module: str) -> list[Path]:
     if module.split(".")[0] not in ("purchase_intent", "stemma"):
         return []
-    base = ROOT / "src" / Path(*module.split("."))
+    return modules(ROOT / "src", module)
+
+
+def modules(folder: Path, module: str) -> list[Path]:
+    """The file of a module in a folder, if it is one of it."""
+    base = folder / Path(*module.split("."))
     return [file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()]

@@ -1,4 +1,4 @@
-"""Rebuilt bit for bit; only what changed is rebuilt; a kill or a checkout loses nothing."""
+"""Only what changed is rebuilt; a kill or a checkout loses nothing. Rebuilt bit for bit: tests/purchase_intent."""
 
 import hashlib
 import json
@@ -31,16 +31,6 @@ def digests(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-
-
-def test_a_forced_rebuild_gives_the_same_bytes_and_another_seed_does_not(project: Project) -> None:
-    """In another folder, with other numbers of threads and another hash seed."""
-    threads = {"OMP_NUM_THREADS": "4", "TF_NUM_INTRAOP_THREADS": "4", "MKL_NUM_THREADS": "3"}
-    project.repro("--force", PYTHONHASHSEED="1", **threads)
-    assert project.run("git", "diff", "--exit-code", "--stat").stdout == ""
-    project.ok("stemma", "conf", "sync", "train.seed=1")
-    project.repro("train")
-    assert "models/weights" in project.ok("git", "diff", "dvc.lock")
 
 
 def edit_conf(project: Project, file: str, old: str, new: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from following import commands, follow
+from following import code, commands, follow
 from template import hook, stamp
 from worlds import Project
 
@@ -71,6 +71,15 @@ def test_every_kind_that_the_page_names_takes_part(extended: Project) -> None:
     assert [float(rate) for rate in rates] == pytest.approx([0.001, 0.01])
     losses = {split: extended.read(f"reports/training/plots/metrics/{split}/loss.tsv").split() for split in SPLITS}
     assert float(losses["train"][-1]) < 0.5 * float(losses["validation"][-1]), "the loss that is fitted is another one"
+
+
+def test_its_own_tests_ask_of_new_parts_what_the_toolkit_does(extended: Project) -> None:
+    page, pytest = extended.folder / "tests/churn/test_mine.py", ("pytest", "-q", "-p", "no:cacheprovider")
+    page.write_text(code(extended.folder / "docs/testing.md"), encoding="utf-8")
+    told = extended.ok(*pytest, "tests/churn/test_extensions.py", "tests/churn/test_house.py")
+    mine = extended.ok(*pytest, str(page), "tests/churn/test_networks.py", "-k", "mine")
+    page.unlink()
+    assert " passed" in told and "2 passed" in mine and "skipped" not in told + mine
 
 
 def test_reading_shows_what_was_recorded_and_runs_nobodys_code(extended: Project, tmp_path: Path) -> None:

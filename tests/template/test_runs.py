@@ -73,12 +73,8 @@ def test_it_goes_from_data_to_a_package_tries_an_experiment_and_comes_back(proje
 
 
 def test_its_own_tests_pass(project: tuple[Project, str, str]) -> None:
-    """The quick ones, of the code that answers change: who imports whom, the settings, what is prepared by them."""
-    made = project[0]
-    files = ("test_architecture.py", "churn/test_settings.py", "churn/stages/test_prepare.py")
-    quick = [*(f"tests/{name}" for name in files), "-k", "architecture or default or reference or every_task"]
-    told = made.ok("pytest", "-q", "-p", "no:cacheprovider", *quick)
-    assert " passed" in told and "skipped" not in told
-    if not (made.folder / "src/churn/networks/tensorflow").is_dir():
-        other = ["tests/churn/stages/test_package.py", "-k", "network_of_tensorflow"]
-        assert "1 skipped" in made.ok("pytest", "-q", "-p", "no:cacheprovider", *other)
+    """The quick ones, of the code that answers change: who imports whom, the settings, the sources, own parts."""
+    names = ("house", "settings", "sources", "extensions")
+    quick = [f"tests/churn/test_{name}.py" for name in names]
+    told = project[0].ok("pytest", "-q", "-p", "no:cacheprovider", "-m", "unit", *quick)
+    assert " passed" in told and "skipped" not in told and "deselected" not in told

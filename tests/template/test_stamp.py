@@ -122,6 +122,16 @@ def test_a_person_owns_at_most_1200_lines_and_each_stage_is_told_in_25(plan: Pla
     assert all((main.end_lineno or 0) - main.lineno < 25 for main in mains)
 
 
+def test_a_stamp_is_small_enough_to_own(plan: Plan) -> None:
+    """Its tests and chores included; not the toolkit, which is another's."""
+    own = {name: text for name, text in plan().items() if not name.startswith(("src/stemma/", "vendor/"))}
+    python = {name: text.count(b"\n") for name, text in own.items() if name.endswith(".py")}
+    tests = {name: lines for name, lines in python.items() if name.startswith("tests/")}
+    assert (len(python) <= 45, sum(python.values()) <= 2500) == (True, True), python
+    assert (len(tests) <= 15, sum(tests.values()) <= 1000) == (True, True), tests
+    assert len(own) - len(python) <= 60
+
+
 def test_a_stamp_depends_on_the_answers_alone(plan: Plan) -> None:
     assert plan(framework="torch", package_name="zebra") == plan(framework="torch", package_name="zebra")
 

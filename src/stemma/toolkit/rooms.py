@@ -23,7 +23,7 @@ LEFT_OUT = {  # what cannot change a result, and why
     "repo": "reads and moves objects, which their hashes verify",
     "rollback": "moves between versions",
     "storage": "keeps objects, which their hashes verify",
-    "testing.py": "for tests",
+    "testing": "for tests",
     "text.py": "words, and figures as a person reads them",
     "toolkit": "tells what the toolkit is",
     "training/networks.py": "makes what the settings name",

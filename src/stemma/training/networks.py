@@ -29,8 +29,13 @@ def faults(values: Mapping[str, Any], chosen: Mapping[str, Chosen]) -> list[str]
     if not isinstance(section, dict) or section.get("name") not in networks:
         return []
     name, framework = section["name"], section.get("framework")
-    folders = networks[name].path.partition(":")[0].split(".")
-    home = next((folder for folder in folders if folder in FRAMEWORKS), framework)
-    if framework in FRAMEWORKS and framework != home:
-        return [f"model.framework: {name} is in the framework {home}, not {framework}"]
+    its = home(networks[name]) or framework
+    if framework in FRAMEWORKS and framework != its:
+        return [f"model.framework: {name} is in the framework {its}, not {framework}"]
     return []
+
+
+def home(entry: Entry) -> str | None:
+    """The framework in whose folder a network is."""
+    folders = entry.path.partition(":")[0].split(".")
+    return next((folder for folder in folders if folder in FRAMEWORKS), None)

@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import json
 import os
 import shutil
 import subprocess
@@ -15,22 +14,20 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
+import yaml
 
-import stemma.task
-from purchase_intent import settings as config
-from purchase_intent.networks import NETWORKS
-from purchase_intent.networks.settings import TabularSettings
-from stemma import conf, formats
+from fits import EACH, PROBLEMS, settings, tabular
+from stemma import formats
 from stemma.errors import ExportError, SettingsError
 from stemma.formats import parity, proof, replay
 from stemma.formats.settings import ExportSettings
 from stemma.tables import encode
 from stemma.tables.settings import PrepareSettings
 from stemma.training import fit as training
-from stemma.training import networks
 from stemma.training.base import Problem, Rows
-from stemma.training.settings import TrainSettings
-from worlds import PREFIXES, ROOT
+from tiny import FRAMEWORKS, NETWORKS
+from tiny.params import load, settle
+from worlds import ROOT
 
 TASKS = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "regression": ()}
 FEATURES = (
@@ -41,16 +38,6 @@ PREPARE = PrepareSettings(strict=False, numeric="auto", impute="median", indicat
 SETTINGS = ExportSettings(
     formats="all", opset=18, optimise=True, precision="float32", tolerance=1e-4, tolerance_float16=1e-2
 )
-TRAIN = TrainSettings.model_validate_json(
-    json.dumps(
-        {
-            "epochs": 1, "batch_size": None, "optimizer": "adam", "learning_rate": 0.01, "schedule": "constant",
-            "weight_decay": 0.0, "clip_norm": None, "class_weight": "none", "patience": None, "device": "cpu",
-            "precision": "float32", "threads": 1, "seed": 0, "init_from": None, "freeze": [],
-            "stepper": "auto", "resume": False, "loss": None,
-        }
-    )
-)  # fmt: skip
 
 
 def table(rows: int = 240, seed: int = 0) -> pd.DataFrame:
@@ -78,22 +65,19 @@ def make(framework: str, task: str, fit: bool = True) -> formats.Served:
     fitted = encode.fit(frame, FEATURES, PREPARE)
     encoder = encode.Encoder(fitted.graph)
     x = encoder.encode(frame)
-    mean, deviation = (100.0, 20.0) if task == "regression" else (0.0, 1.0)
-    problem = Problem(stemma.task.of(task, TASKS[task], mean=mean, deviation=deviation), encoder.width, fitted.blocks)
-    settings = TabularSettings(
-        name=f"{PREFIXES[framework]}_tabular", framework=framework,  # type: ignore[arg-type]
-        members=2, hidden=(8,), embedding=3, bins=4, dropout=0.1,
-    )  # fmt: skip
-    model = networks.create(NETWORKS, settings, problem)
+    problem = Problem(PROBLEMS[task].task, encoder.width, fitted.blocks)
+    model = tabular(framework, problem, members=2, hidden=(8,), embedding=3, bins=4, dropout=0.1)
     if fit:
         y = 100 + 20 * draw.normal(size=len(x)) if task == "regression" else draw.integers(0, len(TASKS[task]), len(x))
         rows = Rows(x, y.astype({"binary": np.float32, "multiclass": np.int64, "regression": np.float64}[task]))
         folder = Path(os.environ["PYTEST_FITS"])
-        training.run(model, rows, rows, TRAIN, folder / f"{framework}-{task}")
+        training.run(model, rows, rows, settings(epochs=1, batch_size=None), folder / f"{framework}-{task}")
     else:
         model.load(Path(os.environ["PYTEST_FITS"]) / f"{framework}-{task}-weights")
     temperature = 1.0 if task == "regression" else 1.7
-    return formats.Served(model, NETWORKS[settings.name], fitted.graph, FEATURES, temperature, SETTINGS, "a model", x)
+    return formats.Served(
+        model, NETWORKS[f"tiny_{framework}"], fitted.graph, FEATURES, temperature, SETTINGS, "a model", x
+    )
 
 
 def named(framework: str, name: str) -> Any:
@@ -104,7 +88,7 @@ def named(framework: str, name: str) -> Any:
 
 EVERY = [
     named(framework, name)
-    for framework in PREFIXES
+    for framework in FRAMEWORKS
     for name, each in formats.FORMATS.items()
     if framework in each.modules
 ]
@@ -115,13 +99,12 @@ NOT_EMPTY = ("tflite", "safetensors")  # run by what takes one row or more
 
 @pytest.fixture(autouse=True)
 def replayed_by_forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replays are processes of the Python that tests find first."""
+    """Replays are processes of the Python that tests find first, and know the tests' network."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
     monkeypatch.setattr(replay.sys, "executable", shutil.which("python"))
 
 
-each_framework = pytest.mark.parametrize(
-    "framework", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PREFIXES]
-)
+each_framework = pytest.mark.parametrize("framework", EACH)
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +230,7 @@ def test_a_file_holds_no_path_of_this_machine(framework: str, name: str, fits: A
 @pytest.mark.xdist_group("tensorflow")
 def test_a_saved_model_has_the_layout_and_the_signature_of_tensorflow_serving(fits: Any, tmp_path: Path) -> None:
     tf = pytest.importorskip("tensorflow")
-    served = fits(next(name for name in PREFIXES), "binary")
+    served = fits("torch", "binary")
     write(served, "saved_model", tmp_path)
     folder = tmp_path / "saved_model" / "a model" / "1"
     assert (folder / "saved_model.pb").is_file()
@@ -425,11 +408,9 @@ def test_a_format_that_cannot_be_is_refused_by_name(names: list[str], framework:
     ],
 )
 def test_wrong_formats_are_told_before_anything_runs(formats: str, message: str, tmp_path: Path) -> None:
-    text = conf.compose(ROOT, ["data=simulated"])
-    assert "  formats:\n  - onnx\n" in text
-    (tmp_path / "params.yaml").write_text(text.replace("  formats:\n  - onnx\n", f"  formats: {formats}\n"))
+    settle(tmp_path, export={"formats": yaml.safe_load(formats)})
     with pytest.raises(SettingsError, match=message):
-        config.load(tmp_path / "params.yaml")
+        load(tmp_path / "params.yaml")
 
 
 def test_all_is_every_format_that_dvc_can_keep() -> None:
