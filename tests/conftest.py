@@ -16,7 +16,7 @@ with suppress(ImportError):  # in PyPI's PyTorch for Linux: imported after Tenso
 
 import forks
 from stemma import testing
-from worlds import ROOT, Project
+from worlds import ROOT, SMALL, Project
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # workers share the cores: who waits sleeps; read at an import
 gc.set_threshold(100_000)  # as src/stage.py does: what two frameworks leave in memory is no garbage
@@ -96,7 +96,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 # As in tests/purchase_intent/conftest.py, so that both share what they train.
-SMALL = ("data=simulated", "data.rows=1500", "train.epochs=6", "train.batch_size=32", "evaluate.bootstrap=200")
 
 
 @pytest.fixture(scope="session")
