@@ -160,9 +160,18 @@ def load(libraries: tuple[str, ...]) -> None:
     for library in libraries:
         with contextlib.suppress(ImportError):
             importlib.import_module(library)
+    read_translations_once()
     weakref.finalize._registry.clear()  # type: ignore[attr-defined]
     gc.collect()
     gc.freeze()
+
+
+def read_translations_once() -> None:
+    """PyTorch's exporter parses the sources of the five hundred functions that it can use, in every export."""
+    if (exporter := sys.modules.get("torch.onnx._internal.exporter._registration")) is not None:
+        registry = exporter.ONNXRegistry
+        registry.from_torchlib = staticmethod(functools.cache(registry.from_torchlib))
+        registry.from_torchlib(opset_version=18)
 
 
 def ended() -> list[tuple[int, int]]:
