@@ -7,9 +7,11 @@ The child is what a new process of Python would be: its own folder, environment,
 import ast
 import atexit
 import contextlib
+import fcntl
 import functools
 import gc
 import importlib
+import multiprocessing
 import os
 import runpy
 import selectors
@@ -62,7 +64,9 @@ LIBRARIES = {
 READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "NPY_", "ATEN_", "ONEDNN_", "DNNL_",
                  "TF_", "TORCH", "KERAS_", "CUDA_", "LD_", "MALLOC_", "STEMMA_COLD")  # fmt: skip
 WORKER = ["-u", "-c"]  # of pytest-xdist
+SPAWNED = "--multiprocessing-fork"
 HEAD = 10  # bytes: the length of a request
+STREAMS = 64  # at most
 HANDED_ON = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 # The libraries and our trainers set these themselves; a test's process that has imported them hands them on.
 SET_BY_LIBRARIES = ("KERAS_BACKEND", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "TF2_BEHAVIOR", "TF_CPP_MIN_LOG_LEVEL",
@@ -80,6 +84,7 @@ def main() -> None:
     if request is not None:
         if request["command"][:2] != WORKER:
             sys.executable = str(place.parent / "bin/python")  # so that what a program starts is forked too
+            multiprocessing.set_executable(sys.executable)
         become(request)
 
 
@@ -187,13 +192,13 @@ def received(client: socket.socket) -> dict[str, Any] | None:
     """A client's request, with its standard streams; None where it asks for a new process, or was killed by now."""
     streams: list[int] = []
     try:
-        head, streams, _, _ = socket.recv_fds(client, HEAD, 3)
+        head, streams, _, _ = socket.recv_fds(client, HEAD, STREAMS)
         with client.makefile("rb") as file:
             text = file.read(int(head)).decode("utf-8", "surrogateescape")
         request: dict[str, Any] = ast.literal_eval(text)
         other = at_start(request["environment"]) ^ at_start(STARTED_WITH)
         if not other:
-            return request | {"streams": streams}
+            return request | {"received": streams}
         print("cold:", *sorted(map("=".join, other)), file=sys.stderr, flush=True)
         client.sendall(b"cold\n")
     except (OSError, ValueError, SyntaxError):
@@ -210,19 +215,29 @@ def at_start(environment: dict[str, str]) -> set[tuple[str, str]]:
 
 
 def fork(request: dict[str, Any]) -> int:
-    """The child's number; 0 in the child, which has the client's streams."""
+    """The child's number; 0 in the child, which keeps the client's streams."""
     number = os.fork()
-    for target, stream in enumerate(request["streams"]):
-        if not number:
-            os.dup2(stream, target)
+    for stream in request["received"] if number else ():
         os.close(stream)
     return number
 
 
+def take(received: list[int], streams: list[int]) -> None:
+    """The client's streams, each by the number that it has there; before, all are put out of each other's way."""
+    aside = [fcntl.fcntl(stream, fcntl.F_DUPFD, 1000) for stream in received]
+    for stream in received:
+        os.close(stream)
+    for number, stream in zip(streams, aside, strict=True):
+        os.dup2(stream, number)
+        os.close(stream)
+
+
 def become(request: dict[str, Any]) -> None:
     """Run the program as a new process of Python would, and end."""
+    take(request["received"], request["streams"])
     os.setsid()
     os.chdir(request["folder"])
+    multiprocessing.process.ORIGINAL_DIR = request["folder"]  # noted at its import, for the paths of scripts
     os.umask(request["umask"])
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -254,11 +269,12 @@ def become(request: dict[str, Any]) -> None:
 
 
 def run(command: list[str]) -> None:
-    """`python SCRIPT ...`, `python [-P] -m MODULE ...` or `python -u -c CODE`."""
-    if command[:2] == WORKER:
-        sys.argv = ["-c"]
+    """`python SCRIPT ...`, `python [-P] -m MODULE ...` or `python ... -c CODE ...`."""
+    if "-c" in command and (command[:2] == WORKER or command[-1] == SPAWNED):
+        at = command.index("-c")
+        sys.argv = command[at : at + 1] + command[at + 2 :]
         sys.path.insert(0, "")
-        exec(command[2], {"__name__": "__main__"})  # noqa: S102 - what pytest-xdist asks for
+        exec(command[at + 1], {"__name__": "__main__"})  # noqa: S102 - what pytest-xdist or multiprocessing asks for
         return
     safe = command[0] == "-P"
     first, *rest = command[1:] if safe else command
