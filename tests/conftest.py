@@ -127,6 +127,7 @@ def _trained(folders: pytest.TempPathFactory, framework: str) -> Project:
     with FileLock(shared / f"{framework}.lock"):
         if not trained.exists():
             first = fresh_project(folders.mktemp("first") / "project", *SMALL, f"model={PREFIXES[framework]}_mlp")
+            first.ok("stemma", "conf", "adopt")  # tests compose conf/ again
             first.repro()
             first.commit("trained")
             trained.write_text(str(first.folder), encoding="utf-8")

@@ -94,12 +94,11 @@ def choose_a_table(folder: Path) -> None:
 
 
 def fresh_project(folder: Path, *settings: str) -> Project:
-    """What the project runs, without results, in a new repository, with settings composed and committed."""
+    """What the project runs, without results, in a new repository, with params.yaml composed and committed."""
     copied(folder, without=RESULTS + NOT_RUN)
     choose_a_table(folder)
     project = Project(folder)
     project.ok("git", "init", "-q", "-b", "main")
     project.ok("stemma", "conf", "sync", *settings)
-    project.ok("stemma", "conf", "adopt")
     project.commit("start")
     return project

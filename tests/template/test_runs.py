@@ -9,7 +9,11 @@ import pytest
 from template import hook, stamp
 from worlds import Project
 
-QUICK = ("train.epochs=2", "evaluate.bootstrap=0")
+QUICK = {  # file of conf/ -> what a person would edit there
+    "train/default": ("epochs: 60 ", "epochs: 2 "),
+    "config": ("bootstrap: 1000 ", "bootstrap: 0 "),
+    "data/simulated": ("rows: 12000", "rows: 600"),
+}
 CASES = {  # -> the answers, a small model, the task
     "csv-torch": (
         {"framework": "torch", "data": "csv", "csv_path": "visits.csv", "csv_target": "ProductRelated"},
@@ -46,9 +50,11 @@ def project(
             stamp.ignore(folder / "data/raw/visits.csv")
             first += "; tasks.describe()"
         made.ok("python", "-c", first)
-        small = ("data.rows=600",) if own["data"] == "simulated" else ()
-        made.ok("stemma", "conf", "sync", f"model={model}", *QUICK, *small)
-        made.ok("stemma", "conf", "adopt")
+        for file, edit in QUICK.items():
+            if (folder / f"conf/{file}.yaml").is_file():
+                made.replace(f"conf/{file}.yaml", *edit)
+        made.replace("conf/config.yaml", f"- model: {model.split('_')[0]}_tabular", f"- model: {model}")
+        made.ok("stemma", "conf", "sync")
         yield made, model, task
 
 
