@@ -101,10 +101,13 @@ def test_dvc_gets_the_model_by_its_name_and_version(project: Project, tmp_path: 
     assert target.read_bytes() == (tagged.folder / "models/package/model.zip").read_bytes()
 
 
-@pytest.mark.parametrize(("model", "data"), [("torch_tabular", "digits"), ("keras_tabular", "diabetes")])
-def test_several_classes_and_regression_reach_the_bundle(model: str, data: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "data", "epochs"), [("torch_tabular", "digits", 5), ("keras_tabular", "diabetes", 10)]
+)
+def test_several_classes_and_regression_reach_the_bundle(model: str, data: str, epochs: int, tmp_path: Path) -> None:
     """The other way round, stamped projects do: tests/template/test_runs.py."""
-    project = fresh_project(tmp_path / "p", f"model={model}", f"data={data}", "train.epochs=30", "evaluate.bootstrap=0")
+    chosen = (f"model={model}", f"data={data}", f"train.epochs={epochs}", "evaluate.bootstrap=0")
+    project = fresh_project(tmp_path / "p", *chosen)
     project.repro()
     figures = metrics(project)["test"]
     assert figures["accuracy"] > 0.9 if data == "digits" else figures["r2"] > 0.3
@@ -116,7 +119,8 @@ def test_several_classes_and_regression_reach_the_bundle(model: str, data: str, 
 @pytest.mark.skipif(not REAL.is_file(), reason="shared/data/online_shoppers_intention.csv is not beside this checkout")
 @pytest.mark.parametrize("model", ["torch_mlp", "keras_mlp"])
 def test_the_real_file_reaches_a_packaged_network_that_beats_logistic_regression(model: str, tmp_path: Path) -> None:
-    project = fresh_project(tmp_path / "p", f"model={model}", "data=csv", f"data.source={REAL.as_posix()}")
+    quick = ("train.epochs=8", "evaluate.bootstrap=0")
+    project = fresh_project(tmp_path / "p", f"model={model}", "data=csv", f"data.source={REAL.as_posix()}", *quick)
     project.repro()
     assert metrics(project)["test"]["roc_auc"] > 0.902  # scikit-learn's logistic regression on this split size
     assert (project.folder / "models/package/model.zip").is_file()
