@@ -37,11 +37,13 @@ EVERYWHERE = """
     ruamel.yaml.mergevalue s3fs safetensors.numpy scipy.stats typer._click.decorators typer.rich_utils
 """
 TOOLS = """
-    celery.bin.celery celery.worker.consumer.delayed_delivery dulwich.line_ending dvc._debug dvc.cli
-    dvc.cli.parser dvc.render.match dvc.repo.brancher dvc.repo.experiments dvc.repo.experiments.queue.celery
-    dvc.repo.graph dvc.repo.open_repo dvc.repo.reproduce dvc.repo.trie dvc_data.hashfile._progress
-    dvc_data.hashfile.status dvc_data.index.push dvc_task.proc.tasks dvc_task.worker
-    fsspec.implementations.memory gto onnx pydantic scmrepo.git.backend.pygit2.filter
+    celery.app.amqp celery.app.control celery.bin.celery celery.worker.consumer.delayed_delivery cookiecutter.cli
+    cookiecutter.main cruft._cli dulwich.gc dulwich.line_ending dulwich.stash dvc._debug dvc.cli dvc.cli.parser
+    dvc.render.match dvc.repo.brancher dvc.repo.experiments dvc.repo.experiments.queue.celery
+    dvc.repo.experiments.queue.workspace dvc.repo.experiments.run dvc.repo.experiments.show dvc.repo.graph
+    dvc.repo.open_repo dvc.repo.reproduce dvc.repo.trie dvc_data.hashfile._progress dvc_data.hashfile.status
+    dvc_data.index.push dvc_task.proc.tasks dvc_task.worker fsspec.implementations.memory gto.cli onnx pydantic
+    scmrepo.git.backend.pygit2.filter
 """
 STAGES = """
     dvc.api encodings.cp437 hypothesis.strategies keras matplotlib.backends.backend_svg matplotlib.figure
@@ -49,12 +51,11 @@ STAGES = """
     pandas.core.arrays.arrow.extension_types pandera.accessors.pandas_accessor pandera.api.geopandas
     pandera.backends.pandas.builtin_hypotheses pandera.backends.pandas.register pandera.pandas
     pandera.strategies.pandas_strategies pyarrow.csv pyarrow.dataset pytest sklearn.calibration sklearn.datasets
-    sklearn.ensemble sklearn.frozen sklearn.linear_model sklearn.metrics sklearn.model_selection
-    sympy.tensor.tensor tensorflow tf2onnx.convert torch torch._dynamo torch._export
-    torch._export.passes.replace_autocast_with_hop_pass torch._functorch.aot_autograd
-    torch._inductor.decomposition torch._inductor.fx_passes.dedupe_symint_uses torch.export torch.export._trace
-    torch.fx.experimental.proxy_tensor torch.onnx._internal.exporter._core
-    torch.onnx._internal.exporter._torchlib.ops torch.profiler xdist.remote
+    sklearn.ensemble sklearn.frozen sklearn.linear_model sklearn.metrics sklearn.model_selection sympy.tensor.tensor
+    tensorflow tf2onnx.convert torch torch._dynamo torch._export torch._export.passes.replace_autocast_with_hop_pass
+    torch._functorch.aot_autograd torch._inductor.decomposition torch._inductor.fx_passes.dedupe_symint_uses
+    torch.export torch.export._patches torch.export._trace torch.fx.experimental.proxy_tensor
+    torch.onnx._internal.exporter._core torch.onnx._internal.exporter._torchlib.ops torch.profiler xdist.remote
 """
 LIBRARIES = {
     "tools": (*EVERYWHERE.split(), *TOOLS.split()),
