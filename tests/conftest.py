@@ -76,6 +76,10 @@ def pytest_sessionfinish() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Commands of this environment first on the PATH, a Git identity, and none of the machine's own DVC state."""
+    git = tmp_path_factory.mktemp("git")
+    (git / "config").write_text("[maintenance]\n\tauto = false\n[core]\n\tfsync = none\n", encoding="utf-8")
+    for part in ("hooks", "info"):  # of a new repository, without the samples: tests copy hundreds
+        (git / "template" / part).mkdir(parents=True)
     programs = (os.environ.get(forks.PLACE), str(Path(sys.executable).parent), os.environ["PATH"])
     changes = {
         "PATH": os.pathsep.join(filter(None, programs)),
@@ -83,7 +87,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         "GIT_AUTHOR_EMAIL": "person@example.org",
         "GIT_COMMITTER_NAME": "A Person",
         "GIT_COMMITTER_EMAIL": "person@example.org",
-        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_GLOBAL": str(git / "config"),
+        "GIT_TEMPLATE_DIR": str(git / "template"),
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(tmp_path_factory.mktemp("dvc-site-cache")),
         "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state")),  # where `stemma trust` notes

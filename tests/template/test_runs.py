@@ -12,7 +12,10 @@ from stemma.toolkit import lock
 from template import hook, stamp
 from worlds import SMALL, Project
 
-QUICK = ("train.epochs=2", "evaluate.bootstrap=0")
+QUICK = {  # file of conf/ -> what a person would edit there
+    "train/default": ("epochs: 60 ", "epochs: 2 "),
+    "config": ("bootstrap: 1000 ", "bootstrap: 0 "),
+}
 CASES = {  # -> the answers, a small model, the task
     "csv-torch": (
         {"framework": "torch", "data": "csv", "csv_path": "visits.csv", "csv_target": "ProductRelated"},
@@ -50,8 +53,14 @@ def project(
             stamp.ignore(folder / "data/raw/visits.csv")
             first += "; tasks.describe()"
         made.ok("python", "-c", first)
-        made.ok("stemma", "conf", "sync", f"model={model}", *(SMALL if own["data"] == "simulated" else QUICK))
-        made.ok("stemma", "conf", "adopt")
+        if own["data"] == "simulated":
+            made.ok("stemma", "conf", "sync", f"model={model}", *SMALL)
+            made.ok("stemma", "conf", "adopt")
+        else:
+            for file, edit in QUICK.items():
+                made.replace(f"conf/{file}.yaml", *edit)
+            made.replace("conf/config.yaml", f"- model: {model.split('_')[0]}_tabular", f"- model: {model}")
+            made.ok("stemma", "conf", "sync")
         yield made, model, task
 
 
