@@ -16,7 +16,7 @@ with suppress(ImportError):  # in PyPI's PyTorch for Linux: imported after Tenso
 
 import forks
 from stemma import testing
-from worlds import ROOT, Project
+from worlds import ROOT, SMALL, Project
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # workers share the cores: who waits sleeps; read at an import
 gc.set_threshold(100_000)  # as src/stage.py does: what two frameworks leave in memory is no garbage
@@ -76,6 +76,10 @@ def pytest_sessionfinish() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Commands of this environment first on the PATH, a Git identity, and none of the machine's own DVC state."""
+    git = tmp_path_factory.mktemp("git")
+    (git / "config").write_text("[maintenance]\n\tauto = false\n[core]\n\tfsync = none\n", encoding="utf-8")
+    for part in ("hooks", "info"):  # of a new repository, without the samples: tests copy hundreds
+        (git / "template" / part).mkdir(parents=True)
     programs = (os.environ.get(forks.PLACE), str(Path(sys.executable).parent), os.environ["PATH"])
     changes = {
         "PATH": os.pathsep.join(filter(None, programs)),
@@ -83,7 +87,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         "GIT_AUTHOR_EMAIL": "person@example.org",
         "GIT_COMMITTER_NAME": "A Person",
         "GIT_COMMITTER_EMAIL": "person@example.org",
-        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_GLOBAL": str(git / "config"),
+        "GIT_TEMPLATE_DIR": str(git / "template"),
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(tmp_path_factory.mktemp("dvc-site-cache")),
         "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state")),  # where `stemma trust` notes
@@ -96,7 +101,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 # As in tests/purchase_intent/conftest.py, so that both share what they train.
-SMALL = ("data=simulated", "data.rows=1500", "train.epochs=6", "train.batch_size=32", "evaluate.bootstrap=200")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,16 @@ ROOMS = (
 UPWARD = {}
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def imports(path: Path) -> set[str]:
     """Every module that a file imports, inside functions too."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -137,7 +144,7 @@ def test_a_framework_is_imported_only_in_its_folders_or_inside_a_function(framew
     for path in SOURCES:
         if name(path).startswith((ADDED, *homes("torch" if framework == "torch" else "tensorflow"))):
             continue
-        top = ast.parse(path.read_text(encoding="utf-8")).body
+        top = parsed(path).body
         statements = [node for node in top if isinstance(node, ast.Import | ast.ImportFrom)]
         modules = {a.name for n in statements if isinstance(n, ast.Import) for a in n.names}
         modules |= {n.module or "" for n in statements if isinstance(n, ast.ImportFrom)}
@@ -205,7 +212,7 @@ def is_left_out(path: Path) -> bool:
 
 def holds_no_code(path: Path) -> bool:
     """True for a package's map."""
-    return all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text(encoding="utf-8")).body)
+    return all(isinstance(node, ast.Expr) for node in parsed(path).body)
 
 
 def files_of(module: str) -> list[Path]:

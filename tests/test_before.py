@@ -12,7 +12,7 @@ import pytest
 
 from worlds import NOT_RUN, RESULTS, Project, copied
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("before")]
 
 ZIP = Path(__file__).parent / "before/project.zip"
 SETTINGS = ("data=simulated", "data.rows=600", "model=torch_mlp", "model.hidden=[16]", "train.epochs=4",
@@ -35,7 +35,6 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.ok("git", "rm", "-rq", "--", "src", "conf")
     copied(project.folder, without=(*RESULTS, *NOT_RUN))
     project.ok("stemma", "conf", "sync", *SETTINGS)
-    project.ok("stemma", "conf", "adopt")
     project.repro()
     project.commit("a version of today")
     return project

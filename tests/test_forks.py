@@ -18,6 +18,19 @@ print(sys.argv, os.getcwd(), sys.path[0], "numpy" in sys.modules, "stemma" in sy
 print(sys.stdin.read(), file=sys.stderr)
 sys.exit(3)
 """
+SPAWNING = """import multiprocessing, sys
+def tell(there):
+    there.send((multiprocessing.parent_process() is not None, "numpy" in sys.modules, "stemma" in sys.modules))
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    child = context.Process(target=tell, args=(there,))
+    child.start()
+    there.close()
+    print(here.recv())
+    child.join()
+    print(child.exitcode)
+"""
 WAITING = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)\n"
 
 
@@ -25,6 +38,7 @@ WAITING = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)\n"
 def scripts(tmp_path: Path) -> Path:
     (tmp_path / "below").mkdir()
     (tmp_path / "asked.py").write_text(ASKED, encoding="utf-8")
+    (tmp_path / "spawning.py").write_text(SPAWNING, encoding="utf-8")
     (tmp_path / "waiting.py").write_text(WAITING, encoding="utf-8")
     return tmp_path
 
@@ -48,6 +62,12 @@ def test_a_module_is_found_in_the_folder_and_in_pythonpath(scripts: Path) -> Non
     assert "No module named asked" in run("-P", "-m", "asked", cwd=scripts).stderr
     elsewhere = run("-P", "-m", "asked", cwd=scripts / "below", PYTHONPATH=str(scripts))
     assert elsewhere.returncode == 3 and f" {scripts / 'below'} {scripts} True False" in elsewhere.stdout
+
+
+@pytest.mark.parametrize("variables", [{}, forks.COLD])
+def test_a_process_of_multiprocessing_has_its_pipes(variables: dict[str, str], scripts: Path) -> None:
+    done = run("spawning.py", cwd=scripts, **variables)
+    assert done.stdout == f"(True, {not variables}, False)\n0\n", done.stderr
 
 
 def test_other_ways_to_start_python_are_those_of_python(scripts: Path) -> None:

@@ -6,6 +6,7 @@ What the stages leave behind, and that they do it again to the same bytes: tests
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,6 @@ from worlds import Project, fresh_project
 
 pytestmark = pytest.mark.pipeline
 
-ALL = ("train.epochs=30", "evaluate.bootstrap=0", "export.formats=all")
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "online_shoppers_intention.csv"
 
 
@@ -65,10 +65,13 @@ def test_dvc_gets_the_model_by_its_name_and_version(project: Project, tmp_path: 
     assert target.read_bytes() == (tagged.folder / "models/package/model.zip").read_bytes()
 
 
-@pytest.mark.parametrize(("model", "data"), [("torch_tabular", "digits"), ("keras_tabular", "diabetes")])
-def test_several_classes_and_regression_reach_the_bundle(model: str, data: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "data", "epochs"), [("torch_tabular", "digits", 5), ("keras_tabular", "diabetes", 10)]
+)
+def test_several_classes_and_regression_reach_the_bundle(model: str, data: str, epochs: int, tmp_path: Path) -> None:
     """The other way round, stamped projects do: tests/template/test_runs.py."""
-    project = fresh_project(tmp_path / "p", f"model={model}", f"data={data}", *ALL)
+    chosen = (f"model={model}", f"data={data}", f"train.epochs={epochs}", "evaluate.bootstrap=0", "export.formats=all")
+    project = fresh_project(tmp_path / "p", *chosen)
     project.repro()
     figures = metrics(project)["test"]
     assert figures["accuracy"] > 0.9 if data == "digits" else figures["r2"] > 0.3
@@ -82,7 +85,8 @@ def test_several_classes_and_regression_reach_the_bundle(model: str, data: str, 
 @pytest.mark.skipif(not REAL.is_file(), reason="shared/data/online_shoppers_intention.csv is not beside this checkout")
 @pytest.mark.parametrize("model", ["torch_mlp", "keras_mlp"])
 def test_the_real_file_reaches_a_packaged_network_that_beats_logistic_regression(model: str, tmp_path: Path) -> None:
-    project = fresh_project(tmp_path / "p", f"model={model}", "data=csv", f"data.source={REAL.as_posix()}")
+    quick = ("train.epochs=8", "evaluate.bootstrap=0")
+    project = fresh_project(tmp_path / "p", f"model={model}", "data=csv", f"data.source={REAL.as_posix()}", *quick)
     project.repro()
     assert metrics(project)["test"]["roc_auc"] > 0.902  # scikit-learn's logistic regression on this split size
     assert (project.folder / "models/package/model.zip").is_file()
@@ -93,16 +97,16 @@ def test_experiments_may_change_the_framework_and_queued_grids_run_and_show(
 ) -> None:
     project = torch_project.copy(tmp_path / "p")
     chosen = ("-S", "model=keras_mlp", "-S", "train.learning_rate=0.05", "-S", "train.epochs=2")
-    project.ok("dvc", "exp", "run", "-n", "other", *chosen)
+    project.ok("dvc", "exp", "run", "-n", "other", *chosen, "evaluate")
     assert json.loads(project.read("models/weights/index.json"))["framework"] == "tensorflow"
     diff = json.loads(project.ok("dvc", "metrics", "diff", "--json"))
     assert "test.roc_auc" in diff["reports/metrics.json"]
     project.ok("git", "checkout", "-q", "--", ".")
     project.ok("dvc", "checkout", "--force")
-    grid = ["dvc", "exp", "run", "--queue", "-S", "train.learning_rate=0.01,0.001", "-S", "train.epochs=2"]
+    grid = ["dvc", "exp", "run", "--queue", "-S", "train.learning_rate=0.01,0.001", "-S", "train.epochs=2", "evaluate"]
     project.ok(*grid)
     project.ok("dvc", "queue", "start", "-j", "2")
-    _wait_for_queue(project)
+    _wait_for_experiments(project, 3)
     assert "Running stage 'train'" in project.ok("dvc", "queue", "logs", _queued(project)[-1])
     shown = pd.read_csv(_csv(project, tmp_path))
     rates = shown["train.learning_rate"].dropna().tolist()
@@ -114,16 +118,15 @@ def _queued(project: Project) -> list[str]:
     return [line.split()[0] for line in project.ok("dvc", "queue", "status").splitlines()[1:3]]
 
 
-def _wait_for_queue(project: Project) -> None:
+def _wait_for_experiments(project: Project, many: int) -> None:
+    """By the refs that they leave: a process of DVC each second takes longer than they."""
     import time
 
-    for _ in range(180):
-        lines = [
-            line for line in project.ok("dvc", "queue", "status").splitlines() if "Queued" in line or "Running" in line
-        ]
-        if not lines:
+    for _ in range(360):
+        refs = project.ok("git", "for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
+        if sum(re.match("refs/exps/[0-9a-f]{2}/", ref) is not None for ref in refs) == many:
             return
-        time.sleep(1)
+        time.sleep(0.5)
     raise AssertionError("the queue did not end")
 
 

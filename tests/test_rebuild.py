@@ -17,6 +17,7 @@ from worlds import Project
 pytestmark = pytest.mark.pipeline
 
 AFTER_TRAIN = ["train", "evaluate", "export", "package"]
+ALL = ["settings", "prepare", *AFTER_TRAIN]
 
 
 @pytest.fixture(params=["torch", "keras"])
@@ -38,24 +39,42 @@ def edit_conf(project: Project, file: str, old: str, new: str) -> None:
     project.ok("stemma", "conf", "sync")
 
 
-CHANGES = {
-    "a train setting": ("conf/train/default.yaml", "epochs: 6", "epochs: 5", ["settings", *AFTER_TRAIN]),
+@pytest.fixture(scope="module")
+def editable(torch_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """One's own, for tests that take their edits back."""
+    return torch_project.copy(tmp_path_factory.mktemp("editable") / "p")
+
+
+RERUN = {
     "an evaluate setting": ("conf/config.yaml", "bins: 10", "bins: 5", ["settings", "evaluate", "package"]),
     "an export setting": ("conf/export/default.yaml", "0.0001", "0.001", ["settings", "export", "package"]),
-    "a package setting": ("conf/config.yaml", "name: purchase-intent", "name: other", ["settings", "package"]),
-    "a data setting": ("conf/data/simulated.yaml", "0.02", "0.03", ["settings", "prepare", *AFTER_TRAIN]),
-    "a comment in conf/": ("conf/train/default.yaml", "# at most", "# at the most", ["settings"]),
 }  # fmt: skip
+READ = {
+    "a data setting": ("conf/data/simulated.yaml", "0.02", "0.03", ["settings", "prepare", "package"]),
+    "a train setting": ("conf/train/default.yaml", "epochs: 6", "epochs: 5", ["settings", "train"]),
+    "a package setting": ("conf/config.yaml", "name: purchase-intent", "name: other", ["settings", "package"]),
+    "a comment in conf/": ("conf/train/default.yaml", "# at most", "# at the most", ["settings"]),
+}
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", RERUN)
 def test_a_change_of_settings_reruns_just_the_stages_it_concerns(
     change: str, torch_project: Project, tmp_path: Path
 ) -> None:
     project = torch_project.copy(tmp_path / "p")
-    file, old, new, expected = CHANGES[change]
+    file, old, new, expected = RERUN[change]
     edit_conf(project, file, old, new)
     assert project.repro() == expected
+
+
+@pytest.mark.parametrize("change", READ)
+def test_a_change_of_settings_concerns_just_the_stages_that_read_them(change: str, editable: Project) -> None:
+    """What they leave concerns the stages after them: a data setting, all, in the test of `git checkout`."""
+    file, old, new, expected = READ[change]
+    edit_conf(editable, file, old, new)
+    changed = json.loads(editable.ok("dvc", "status", "--json"))
+    editable.ok("git", "checkout", "-q", "--", ".")
+    assert list(changed) == expected
 
 
 CODE = {
@@ -63,12 +82,6 @@ CODE = {
     "src/purchase_intent/sources/bundled.py": [],
     "src/purchase_intent/networks/torch/mlp.py": ["train", "evaluate", "export"],
 }
-
-
-@pytest.fixture(scope="module")
-def editable(torch_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """One's own, for tests that take their edits back."""
-    return torch_project.copy(tmp_path_factory.mktemp("editable") / "p")
 
 
 @pytest.mark.parametrize("file", CODE)
@@ -94,10 +107,10 @@ def test_git_checkout_and_dvc_checkout_bring_a_version_back_hash_by_hash(
 ) -> None:
     project = torch_project.copy(tmp_path / "p")
     first, before = project.ok("git", "rev-parse", "HEAD").strip(), _results(project)
-    edit_conf(project, "conf/train/default.yaml", "seed: 0", "seed: 5")
-    project.repro()
-    second, after = project.commit("another seed"), _results(project)
-    assert before["models/weights"] != after["models/weights"]
+    edit_conf(project, "conf/data/simulated.yaml", "0.02", "0.03")
+    assert project.repro() == ALL
+    second, after = project.commit("more values left out"), _results(project)
+    assert all(before[name] != after[name] for name in before)
     for revision, expected in ((first, before), (second, after)):
         project.ok("git", "checkout", "-q", revision)
         project.ok("dvc", "checkout")
@@ -140,9 +153,8 @@ def test_a_kill_in_the_middle_of_a_stage_leaves_the_committed_results_readable(
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
 def test_a_killed_training_goes_on_to_the_bytes_of_an_uninterrupted_one(project: Project) -> None:
-    more = ["train.epochs=40", "train.patience=null", "data.rows=3000"]
+    more = ["train.epochs=40", "train.patience=null", "train.batch_size=16"]
     project.ok("stemma", "conf", "sync", *more)
-    project.repro("prepare")
     process = subprocess.Popen(
         ["dvc", "repro", "train"],
         cwd=project.folder,

@@ -397,4 +397,5 @@ def make_three_versions(folder: Path) -> World:
     write(world, third)
     world.write("notes.md", "Another page.\n")
     world.commit("another page")
+    world.ok("git", "gc", "-q")  # into one file of all objects: it is copied hundreds of times
     return world

@@ -10,6 +10,7 @@ __all__ = [
     "NOT_RUN", "PREFIXES", "RESULTS", "ROOT", "Project", "choose_a_table", "copied", "fresh_project", "stemma"
 ]  # fmt: skip
 ROOT = Path(__file__).resolve().parent.parent
+SMALL = ("data=simulated", "data.rows=1500", "train.epochs=6", "train.batch_size=32", "evaluate.bootstrap=200")
 PREFIXES = {"torch": "torch", "tensorflow": "keras"}  # framework -> how the names of its models begin
 
 

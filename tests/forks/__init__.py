@@ -1,9 +1,9 @@
 """The programs that tests start: real processes, forked from one that has imported the libraries before.
 
 A stage spends most of its time on imports, and the gate runs hundreds of stages. So `serving` puts `python`, `dvc`,
-`stemma` and `pytest` into a folder for the PATH. Each (client.py) hands its arguments, environment and standard streams
-to a server (server.py), which forks: the child has the libraries, and none of this project's own code, which it imports
-from where the real program would. What the client cannot hand over runs as it always did: other ways to start Python,
+`stemma` and others into a folder for the PATH. Each (client.py) hands its arguments, environment and open streams to a
+server (server.py), which forks: the child has the libraries, and none of this project's own code, which it imports from
+where the real program would. What the client cannot hand over runs as it always did: other ways to start Python,
 variables that libraries read when they are imported, `STEMMA_COLD=1`, and all on a system without fork.
 """
 
@@ -19,7 +19,9 @@ HERE = Path(__file__).resolve().parent
 COLD = {"STEMMA_COLD": "1"}  # in the environment of what is killed, or shall be a process with nothing imported
 PLACE = "STEMMA_FORKS"  # the folder of the programs, once they are served
 # -> the server that it is forked from
-PROGRAMS = {"python": "stages", "pytest": "stages", "dvc": "tools", "stemma": "tools"}
+PROGRAMS = {"python": "stages", "pytest": "stages"} | dict.fromkeys(
+    ("dvc", "stemma", "gto", "cookiecutter", "cruft"), "tools"
+)
 PROGRAM = """#!/bin/sh
 exec {python} -I -S {client} {socket} {python} {script} "$@"
 """

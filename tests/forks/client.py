@@ -13,6 +13,7 @@ from array import array
 COLD = b"cold"  # the server's word for: start it yourself
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 A_WORKER = ["-u", "-c"]  # how pytest-xdist starts one: a program, read from standard input
+SPAWNED = "--multiprocessing-fork"  # the last word of how multiprocessing starts one
 
 
 def main() -> None:
@@ -24,13 +25,16 @@ def main() -> None:
 
 
 def can_be_forked(command: list[str]) -> bool:
-    """A script, or `-m MODULE`, perhaps with -P, or a worker of the tests: but no other option of Python's."""
+    """A script, or `-m MODULE`, perhaps with -P, or a worker of the tests or of multiprocessing: no other option."""
     words = command[1:] if command[:1] == ["-P"] else command
-    return command[:2] == A_WORKER or (bool(words) and (words[0] == "-m" or not words[0].startswith("-")))
+    if command[:2] == A_WORKER or command[-1:] == [SPAWNED]:
+        return True
+    return bool(words) and (words[0] == "-m" or not words[0].startswith("-"))
 
 
 def run_by_server(place: str, command: list[str]) -> None:
     """Be the child until it ends; return where the server says that it should not be forked, or is not there."""
+    streams = opened()
     server = socket(AF_UNIX)
     try:
         server.connect(place)
@@ -39,7 +43,8 @@ def run_by_server(place: str, command: list[str]) -> None:
     umask = os.umask(0)
     os.umask(umask)
     here = os.getcwd()  # noqa: PTH109 - pathlib takes as long to import as all else here
-    send(server, {"command": command, "folder": here, "environment": dict(os.environ), "umask": umask})
+    request = {"command": command, "folder": here, "environment": dict(os.environ), "umask": umask, "streams": streams}
+    send(server, request, streams)
     first = line(server)
     if first == COLD:
         return
@@ -49,11 +54,22 @@ def run_by_server(place: str, command: list[str]) -> None:
     end(int(line(server) or -9))  # the server was killed, and its children with it
 
 
-def send(server: socket, request: dict[str, object]) -> None:
-    """The request's length, with the standard streams beside it; then the request, as Python writes it."""
+def opened() -> list[int]:
+    """The standard streams, and what else was handed on, such as the pipes of multiprocessing."""
+    found = []
+    for number in sorted(map(int, os.listdir("/dev/fd"))):  # noqa: PTH208 - pathlib takes as long as all else here
+        try:
+            os.fstat(number)
+        except OSError:  # it was open to read the list
+            continue
+        found.append(number)
+    return found
+
+
+def send(server: socket, request: dict[str, object], streams: list[int]) -> None:
+    """The request's length, with the streams beside it; then the request, as Python writes it."""
     text = repr(request).encode("utf-8", "surrogateescape")
-    streams = array("i", (0, 1, 2))
-    server.sendmsg([b"%9d\n" % len(text)], [(SOL_SOCKET, SCM_RIGHTS, streams)])
+    server.sendmsg([b"%9d\n" % len(text)], [(SOL_SOCKET, SCM_RIGHTS, array("i", streams))])
     server.sendall(text)
 
 

@@ -7,9 +7,11 @@ The child is what a new process of Python would be: its own folder, environment,
 import ast
 import atexit
 import contextlib
+import fcntl
 import functools
 import gc
 import importlib
+import multiprocessing
 import os
 import runpy
 import selectors
@@ -35,11 +37,13 @@ EVERYWHERE = """
     ruamel.yaml.mergevalue s3fs safetensors.numpy scipy.stats typer._click.decorators typer.rich_utils
 """
 TOOLS = """
-    celery.bin.celery celery.worker.consumer.delayed_delivery dulwich.line_ending dvc._debug dvc.cli
-    dvc.cli.parser dvc.render.match dvc.repo.brancher dvc.repo.experiments dvc.repo.experiments.queue.celery
-    dvc.repo.graph dvc.repo.open_repo dvc.repo.reproduce dvc.repo.trie dvc_data.hashfile._progress
-    dvc_data.hashfile.status dvc_data.index.push dvc_task.proc.tasks dvc_task.worker
-    fsspec.implementations.memory gto onnx pydantic scmrepo.git.backend.pygit2.filter
+    celery.app.amqp celery.app.control celery.bin.celery celery.worker.consumer.delayed_delivery cookiecutter.cli
+    cookiecutter.main cruft._cli dulwich.gc dulwich.line_ending dulwich.stash dvc._debug dvc.cli dvc.cli.parser
+    dvc.render.match dvc.repo.brancher dvc.repo.experiments dvc.repo.experiments.queue.celery
+    dvc.repo.experiments.queue.workspace dvc.repo.experiments.run dvc.repo.experiments.show dvc.repo.graph
+    dvc.repo.open_repo dvc.repo.reproduce dvc.repo.trie dvc_data.hashfile._progress dvc_data.hashfile.status
+    dvc_data.index.push dvc_task.proc.tasks dvc_task.worker fsspec.implementations.memory gto.cli onnx pydantic
+    scmrepo.git.backend.pygit2.filter
 """
 STAGES = """
     dvc.api encodings.cp437 hypothesis.strategies keras matplotlib.backends.backend_svg matplotlib.figure
@@ -47,12 +51,11 @@ STAGES = """
     pandas.core.arrays.arrow.extension_types pandera.accessors.pandas_accessor pandera.api.geopandas
     pandera.backends.pandas.builtin_hypotheses pandera.backends.pandas.register pandera.pandas
     pandera.strategies.pandas_strategies pyarrow.csv pyarrow.dataset pytest sklearn.calibration sklearn.datasets
-    sklearn.ensemble sklearn.frozen sklearn.linear_model sklearn.metrics sklearn.model_selection
-    sympy.tensor.tensor tensorflow tf2onnx.convert torch torch._dynamo torch._export
-    torch._export.passes.replace_autocast_with_hop_pass torch._functorch.aot_autograd
-    torch._inductor.decomposition torch._inductor.fx_passes.dedupe_symint_uses torch.export torch.export._trace
-    torch.fx.experimental.proxy_tensor torch.onnx._internal.exporter._core
-    torch.onnx._internal.exporter._torchlib.ops torch.profiler xdist.remote
+    sklearn.ensemble sklearn.frozen sklearn.linear_model sklearn.metrics sklearn.model_selection sympy.tensor.tensor
+    tensorflow tf2onnx.convert torch torch._dynamo torch._export torch._export.passes.replace_autocast_with_hop_pass
+    torch._functorch.aot_autograd torch._inductor.decomposition torch._inductor.fx_passes.dedupe_symint_uses
+    torch.export torch.export._patches torch.export._trace torch.fx.experimental.proxy_tensor
+    torch.onnx._internal.exporter._core torch.onnx._internal.exporter._torchlib.ops torch.profiler xdist.remote
 """
 LIBRARIES = {
     "tools": (*EVERYWHERE.split(), *TOOLS.split()),
@@ -62,7 +65,9 @@ LIBRARIES = {
 READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "NPY_", "ATEN_", "ONEDNN_", "DNNL_",
                  "TF_", "TORCH", "KERAS_", "CUDA_", "LD_", "MALLOC_", "STEMMA_COLD")  # fmt: skip
 WORKER = ["-u", "-c"]  # of pytest-xdist
+SPAWNED = "--multiprocessing-fork"
 HEAD = 10  # bytes: the length of a request
+STREAMS = 64  # at most
 HANDED_ON = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 # The libraries and our trainers set these themselves; a test's process that has imported them hands them on.
 SET_BY_LIBRARIES = ("KERAS_BACKEND", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "TF2_BEHAVIOR", "TF_CPP_MIN_LOG_LEVEL",
@@ -80,6 +85,7 @@ def main() -> None:
     if request is not None:
         if request["command"][:2] != WORKER:
             sys.executable = str(place.parent / "bin/python")  # so that what a program starts is forked too
+            multiprocessing.set_executable(sys.executable)
         become(request)
 
 
@@ -160,9 +166,18 @@ def load(libraries: tuple[str, ...]) -> None:
     for library in libraries:
         with contextlib.suppress(ImportError):
             importlib.import_module(library)
+    read_translations_once()
     weakref.finalize._registry.clear()  # type: ignore[attr-defined]
     gc.collect()
     gc.freeze()
+
+
+def read_translations_once() -> None:
+    """PyTorch's exporter parses the sources of the five hundred functions that it can use, in every export."""
+    if (exporter := sys.modules.get("torch.onnx._internal.exporter._registration")) is not None:
+        registry = exporter.ONNXRegistry
+        registry.from_torchlib = staticmethod(functools.cache(registry.from_torchlib))
+        registry.from_torchlib(opset_version=18)
 
 
 def ended() -> list[tuple[int, int]]:
@@ -178,13 +193,13 @@ def received(client: socket.socket) -> dict[str, Any] | None:
     """A client's request, with its standard streams; None where it asks for a new process, or was killed by now."""
     streams: list[int] = []
     try:
-        head, streams, _, _ = socket.recv_fds(client, HEAD, 3)
+        head, streams, _, _ = socket.recv_fds(client, HEAD, STREAMS)
         with client.makefile("rb") as file:
             text = file.read(int(head)).decode("utf-8", "surrogateescape")
         request: dict[str, Any] = ast.literal_eval(text)
         other = at_start(request["environment"]) ^ at_start(STARTED_WITH)
         if not other:
-            return request | {"streams": streams}
+            return request | {"received": streams}
         print("cold:", *sorted(map("=".join, other)), file=sys.stderr, flush=True)
         client.sendall(b"cold\n")
     except (OSError, ValueError, SyntaxError):
@@ -201,19 +216,29 @@ def at_start(environment: dict[str, str]) -> set[tuple[str, str]]:
 
 
 def fork(request: dict[str, Any]) -> int:
-    """The child's number; 0 in the child, which has the client's streams."""
+    """The child's number; 0 in the child, which keeps the client's streams."""
     number = os.fork()
-    for target, stream in enumerate(request["streams"]):
-        if not number:
-            os.dup2(stream, target)
+    for stream in request["received"] if number else ():
         os.close(stream)
     return number
 
 
+def take(received: list[int], streams: list[int]) -> None:
+    """The client's streams, each by the number that it has there; before, all are put out of each other's way."""
+    aside = [fcntl.fcntl(stream, fcntl.F_DUPFD, 1000) for stream in received]
+    for stream in received:
+        os.close(stream)
+    for number, stream in zip(streams, aside, strict=True):
+        os.dup2(stream, number)
+        os.close(stream)
+
+
 def become(request: dict[str, Any]) -> None:
     """Run the program as a new process of Python would, and end."""
+    take(request["received"], request["streams"])
     os.setsid()
     os.chdir(request["folder"])
+    multiprocessing.process.ORIGINAL_DIR = request["folder"]  # noted at its import, for the paths of scripts
     os.umask(request["umask"])
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -245,11 +270,12 @@ def become(request: dict[str, Any]) -> None:
 
 
 def run(command: list[str]) -> None:
-    """`python SCRIPT ...`, `python [-P] -m MODULE ...` or `python -u -c CODE`."""
-    if command[:2] == WORKER:
-        sys.argv = ["-c"]
+    """`python SCRIPT ...`, `python [-P] -m MODULE ...` or `python ... -c CODE ...`."""
+    if "-c" in command and (command[:2] == WORKER or command[-1] == SPAWNED):
+        at = command.index("-c")
+        sys.argv = command[at : at + 1] + command[at + 2 :]
         sys.path.insert(0, "")
-        exec(command[2], {"__name__": "__main__"})  # noqa: S102 - what pytest-xdist asks for
+        exec(command[at + 1], {"__name__": "__main__"})  # noqa: S102 - what pytest-xdist or multiprocessing asks for
         return
     safe = command[0] == "-P"
     first, *rest = command[1:] if safe else command

@@ -14,6 +14,7 @@ import pytest
 
 from s3 import Server, served
 from stemma import cli
+from stemma.repo import composition
 from version_worlds import World, make_three_versions
 
 Run = Callable[..., tuple[int, str, str]]
@@ -140,9 +141,32 @@ class Repository:
         return names
 
 
+@pytest.fixture(scope="session")
+def asked_once() -> Callable[..., None]:
+    """`repo.composition.compose`, but of the same files and overrides Hydra, which takes its time, is asked once.
+
+    What does not compose is told with its place, and so is asked each time.
+    """
+    known: dict[tuple[object, ...], bytes] = {}
+    compose = composition.compose
+
+    def asked(
+        to: Path, folder: Path | None, module: str | None, name: str, plugins: Path, overrides: list[str]
+    ) -> None:
+        files = sorted(folder.rglob("*.yaml")) if folder else []
+        key = (name, *overrides, *((str(file.relative_to(folder)), file.read_bytes()) for file in files))
+        if not files or key not in known:
+            compose(to, folder, module, name, plugins, overrides)
+            known[key] = to.read_bytes()
+        to.write_bytes(known[key])
+
+    return asked
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Repository:
+def settings(tmp_path: Path, asked_once: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Repository:
     """conf/ and .dvc/config, params.yaml composed; no Git."""
+    monkeypatch.setattr(composition, "compose", asked_once)
     repository = Repository(tmp_path / "repository")
     _write_conf(repository)
     return repository

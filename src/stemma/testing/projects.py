@@ -105,13 +105,12 @@ def choose_a_table(folder: Path, name: str = "simulated") -> None:
 
 
 def fresh(root: Path, folder: Path, *settings: str) -> Project:
-    """What a project runs, without results, in a new repository, with settings composed and committed."""
+    """What a project runs, without results, in a new repository, with params.yaml composed and committed."""
     copied(root, folder, without=RESULTS + NOT_RUN)
     choose_a_table(folder)
     project = Project(folder)
     project.ok("git", "init", "-q", "-b", "main")
     project.ok("stemma", "conf", "sync", *settings)
-    project.ok("stemma", "conf", "adopt")
     project.commit("start")
     return project
 
@@ -126,6 +125,7 @@ def trained(root: Path, folders: "pytest.TempPathFactory", *settings: str) -> Pr
     with FileLock(f"{place}.lock"):
         if not place.exists():
             first = fresh(root, folders.mktemp("first") / "project", *settings)
+            first.ok("stemma", "conf", "adopt")  # tests compose conf/ again
             first.repro()
             first.commit("trained")
             place.write_text(str(first.folder), encoding="utf-8")

@@ -133,7 +133,7 @@ def test_hydras_global_state_is_left_as_it_was_found(settings: Any) -> None:
     assert not GlobalHydra.instance().is_initialized()
     with initialize_config_dir(str(settings.root / "conf" / "model"), version_base=None):
         before = GlobalHydra.instance().hydra
-        conf.compose(settings.root)
+        conf.compose(settings.root, ["train.epochs=41"])  # never asked before
         with pytest.raises(SettingsError):
             conf.choices(settings.root, ["nope=1"])
         assert GlobalHydra.instance().hydra is before

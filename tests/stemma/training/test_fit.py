@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -269,6 +270,7 @@ def test_recorded_steps_are_refused_where_there_are_none(tmp_path: Path) -> None
 
 def _fit_slowly(framework: str, folder: Path) -> None:
     model = tiny(framework, PROBLEMS["binary"])
+    (folder / "number").write_text(str(os.getpid()))
     training.run(model, rows("binary"), rows("binary", 100, 1), settings(epochs=1000), folder / "last.safetensors",
         lambda epoch: (folder / f"epoch {epoch.number}").touch(),
     )  # fmt: skip
@@ -277,11 +279,11 @@ def _fit_slowly(framework: str, folder: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
 def test_a_killed_fit_leaves_a_checkpoint_that_can_be_read(framework: str, tmp_path: Path) -> None:
     found = {"PYTHONPATH": os.pathsep.join(sys.path)}  # what pytest imports from, such as worlds
-    process = subprocess.Popen([sys.executable, __file__, framework, str(tmp_path)], env=os.environ | found)
+    process = subprocess.Popen(["python", __file__, framework, str(tmp_path)], env=os.environ | found)
     deadline = time.monotonic() + 120
     while not (tmp_path / "epoch 3").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.kill()
+    os.kill(int((tmp_path / "number").read_text()), signal.SIGKILL)
     process.wait()
     assert (tmp_path / "epoch 3").exists(), "it never came so far"
     told: list[int] = []
