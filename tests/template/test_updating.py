@@ -273,7 +273,7 @@ def from_before(template: Path, tmp_path: Path) -> Path:
     """
     repository = Project(tmp_path / "a template")
     with tarfile.open(ROOT / "tests/before/template.tar.xz") as archive:
-        archive.extractall(repository.folder, filter="data")
+        archive.extractall(repository.folder)  # noqa: S202 - ours; Python 3.11.2 has no filters
     repository.ok("git", "init", "-q", "-b", "main")
     repository.commit("one")
     repository.ok("git", "tag", "v1")
