@@ -60,7 +60,18 @@ def log(
 
 def _legend(found: "Log") -> str:
     """What the letters stand for; those of what is not known only where a version has one."""
-    return LEGEND + UNKNOWN * any(set("sp") & set(entry.changed or "") for entry in found)
+    unknown = UNKNOWN * any(set("sp") & set(entry.changed or "") for entry in found)
+    return "\n".join([*(f"judged {letter}: {on}" for on, letter in _judged(found).items()), LEGEND + unknown])
+
+
+def _judged(found: "Log") -> dict[str, str]:
+    """A letter for each of what versions were judged on; none where all were judged on the same."""
+    return {on: _letters(place) for place, on in enumerate(dict.fromkeys(each.judged for each in found if each.judged))}
+
+
+def _letters(place: int) -> str:
+    """A, B, ... Z, AA, AB, ..."""
+    return (_letters(place // 26 - 1) if place >= 26 else "") + chr(ord("A") + place % 26)
 
 
 def _drawn(found: "Log", graph: Graph) -> str:
@@ -92,10 +103,13 @@ def _lines(found: "Log") -> list[str]:
 
 
 def _headers(found: "Log") -> tuple[str, ...]:
-    return "revision", "date", "author", "changed", found.metric or "metric", "move", "names and stages", "subject"
+    judged = ("judged",) if _judged(found) else ()
+    figures = (found.metric or "metric", "move", *judged)
+    return "revision", "date", "author", "changed", *figures, "names and stages", "subject"
 
 
 def _rows(found: "Log") -> list[tuple[str, ...]]:
+    letters = _judged(found)
     return [
         (
             entry.revision,
@@ -103,6 +117,7 @@ def _rows(found: "Log") -> list[tuple[str, ...]]:
             entry.author,
             "first" if entry.changed is None else entry.changed or "names",
             *(_measured(found, entry)[1:] or ("-", "")),
+            *([letters[entry.judged or ""]] if letters else []),
             ", ".join([*entry.names, *entry.stages]),
             _subject(entry),
         )
