@@ -119,6 +119,11 @@ def test_a_number_or_a_bump_can_be_given(world: World) -> None:
     assert stemma.register(world.folder, bump="major").version == "v3.0.0"
 
 
+def test_the_lock_of_a_tag_that_a_killed_command_left_is_in_nobody_s_way(world: World) -> None:
+    world.write(".git/refs/tags/model@v1.1.1.lock", b"")
+    assert stemma.register(world.folder, version="1.1.1").version == "v1.1.1"
+
+
 def test_a_number_is_never_used_again(world: World) -> None:
     stemma.retire(world.folder, V3, "wrong rows")
     assert stemma.register(world.folder, "HEAD").version == "v3.0.0"  # beside v1.1.0, the structure changed

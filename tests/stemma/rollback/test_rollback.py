@@ -757,6 +757,47 @@ def test_an_abort_that_gives_up_leaves_no_lock(world: World, monkeypatch: pytest
     assert not (world.folder / ".git/index.lock").exists()
 
 
+@posix
+@pytest.mark.parametrize("way", [(V1, "--commit"), ("--abort",)])
+@pytest.mark.parametrize(("step", "after", "left"), [
+    ("commit", False, ["HEAD", "refs/heads/main"]),
+    ("commit", True, ["HEAD", "ORIG_HEAD"]),
+    ("stash", False, ["index", "refs/stash"]),
+])  # fmt: skip
+def test_locks_that_a_killed_git_command_left_are_in_nobody_s_way(
+    world: World, states: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, way: tuple[str, ...], step: str,
+    after: bool, left: list[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(locks, "SETTLED", 0.1)
+    mine = step == "stash"
+    if mine:
+        world.write("src/é à.py", "mine\n")
+    dies(monkeypatch, step, lambda: rollback.roll_back(world.folder, V1, commit=True, stash=mine), after=after)
+    for name in left:
+        world.write(f".git/{name}.lock", b"")
+    assert cli(world, *way).exit_code == 0
+    assert not [name for name in left if (world.folder / f".git/{name}.lock").exists()]
+    if not mine:
+        assert is_at(world, states, V1 if V1 in way else V2)
+        assert world.ok("git", "status", "--porcelain") == ""
+
+
+@posix
+def test_a_lock_that_a_git_command_may_hold_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "WAIT_FOR_GIT", 0.3)
+    dies(monkeypatch, "commit", lambda: rollback.roll_back(world.folder, V1, commit=True), after=False)
+    world.write(".git/HEAD.lock", b"")
+    os.utime(world.folder / ".git/HEAD.lock", (0, 0))
+    with subprocess.Popen(["git", "cat-file", "--batch"], cwd=world.folder, stdin=subprocess.PIPE) as running:
+        with pytest.raises(VersionError, match=rf"in use by process {running.pid} \(git cat-file --batch\)"):
+            rollback.abort(world.folder)
+        assert running.stdin is not None
+        running.stdin.close()
+    assert (world.folder / ".git/HEAD.lock").exists()
+    rollback.abort(world.folder)
+    assert not (world.folder / ".git/HEAD.lock").exists()
+
+
 # Others at work.
 
 
