@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.text import say
 
 app = typer.Typer(
     help="Compose conf/ into params.yaml, compare the two, or take params.yaml back into conf/.", no_args_is_help=True
@@ -26,7 +27,7 @@ def sync(
     from stemma import conf
 
     changed = conf.sync(repository(), overrides or ())
-    typer.echo("params.yaml written" if changed else "params.yaml is up to date")
+    say("params.yaml written" if changed else "params.yaml is up to date")
 
 
 @app.command()
@@ -41,9 +42,9 @@ def check(
 
     found = conf.differences(repository())
     if as_json:
-        typer.echo(json.dumps({"differences": [one.as_dict() for one in found]}, indent=2))
+        say(json.dumps({"differences": [one.as_dict() for one in found]}, indent=2))
     else:
-        typer.echo("\n".join(str(one) for one in found) or "params.yaml is the composition of conf/")
+        say("\n".join(str(one) for one in found) or "params.yaml is the composition of conf/")
     raise typer.Exit(1 if found else 0)
 
 
@@ -58,4 +59,4 @@ def adopt() -> None:
     from stemma import conf
 
     adopted = conf.adopt(repository())
-    typer.echo("\n".join(str(one) for one in adopted) or "params.yaml is the composition of conf/: nothing to adopt")
+    say("\n".join(str(one) for one in adopted) or "params.yaml is the composition of conf/: nothing to adopt")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Table, aligned, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Markup, Table, aligned, show, show_json
+from stemma.text import say
 
 if TYPE_CHECKING:
     from stemma.versions.log import Entry, Log
@@ -42,20 +43,20 @@ def log(
 
     found = log(repository(), all=all, number=number, since=since, metric=metric)
     for note in found.notes:
-        typer.echo(f"note: {note}", err=True)
+        say(f"note: {note}", error=True)
     if as_json:
         show_json(found)
     elif not found.entries:
         why = "a version is a commit whose dvc.lock names models/weights" if since is None else f"none since {since}"
-        typer.echo(f"no version: {why}")
+        say(f"no version: {why}")
     elif as_md:
-        drawn = [] if graph == "ascii" else [f"```{graph}\n{_drawn(found, graph)}\n```"]
+        drawn = [] if graph == "ascii" else [Markup(f"```{graph}\n{_drawn(found, graph)}\n```")]
         table = Table(_headers(found), _rows(found), left=None)
         show([*drawn, table, _legend(found)], markdown=True)
     elif graph == "ascii":
-        typer.echo("\n".join([*_lines(found), "", _legend(found)]))
+        say("\n".join([*_lines(found), "", _legend(found)]))
     else:
-        typer.echo(_drawn(found, graph))
+        say(_drawn(found, graph))
 
 
 def _legend(found: "Log") -> str:

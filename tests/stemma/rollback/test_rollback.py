@@ -82,7 +82,7 @@ def is_at(world: World, states: dict[str, dict[str, str]], name: str) -> bool:
 
 
 def cli(world: World, *arguments: str) -> Result:
-    from stemma.cli import app
+    from stemma.cli.words import app
     from stemma.errors import one_line
 
     with contextlib.chdir(world.folder):

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
 from stemma import bundle
-from stemma.cli import app
 from stemma.cli.doctor import report
+from stemma.cli.words import app
 from stemma.entries import Entry
 from stemma.errors import VersionError
 from stemma.repo.repository import Repository, Version
