@@ -61,7 +61,9 @@ def test_no_command_prints_what_a_terminal_would_obey(command: tuple[str, ...], 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if "--md" in each])
 def test_markdown_shows_markup_of_a_stranger_as_text(command: tuple[str, ...], hostile: World, run: Run) -> None:
     out = run(hostile, *command)[1]
-    assert ("script" in out or "diff" in command) and not re.search(r"(?<!\\)(<|\]\(|\*\*|`c)", out.replace("```mermaid", ""))
+    assert ("script" in out or "diff" in command) and not re.search(
+        r"(?<!\\)(<|\]\(|\*\*|`c)", out.replace("```mermaid", "")
+    )
 
 
 def test_a_drawing_holds_no_markup_of_a_stranger(hostile: World) -> None:

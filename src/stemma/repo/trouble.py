@@ -88,7 +88,12 @@ def explained(error: BaseException) -> str | None:
     for each in chain:
         if isinstance(each, OSError) and each.errno in NUMBERS:
             return NUMBERS[each.errno]
-    known = isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("botocore", "aiohttp", "dvc")
+    known = isinstance(error, OSError) or type(error).__module__.split(".")[0] in (
+        "botocore",
+        "aiohttp",
+        "dvc",
+        "sqlite3",
+    )
     return in_one_line(error) if known else None
 
 

@@ -420,6 +420,15 @@ def test_options_that_do_not_go_together_are_wrong_usage(world: World, arguments
 # Locks.
 
 
+def test_a_full_disk_below_dvc_s_own_notes_is_one_line(
+    world: World, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(small_disk))
+    (small_disk / "filler").write_bytes(bytes(56_000))
+    with pytest.raises(VersionError, match="or DVC's site cache: .*full"):
+        rollback.plan(world.folder, V1)
+
+
 def test_dvc_s_lock_names_its_holder(world: World) -> None:
     (world.folder / ".dvc/tmp").mkdir(exist_ok=True)
     lines = (

@@ -117,6 +117,8 @@ def test_a_layer_that_did_not_move_is_told_unless_it_was_frozen(clinic: World, s
     moved = {"hidden_1.weight": 0.0, "hidden_1.bias": 0.0, "output.weight": 0.3, "output.bias": 0.0}
     one = found(clinic, sound.but(training=trained(moved=moved)), "moved")
     assert one.what == "layer hidden_1 did not move since its initialisation"
+    unknown = trained(moved=dict.fromkeys(moved))  # of weights that are not finite
+    assert "moved" in examined(clinic, sound.but(training=unknown)).passed
     frozen = trained(moved=moved, frozen=["hidden_1.weight", "hidden_1.bias"])
     assert "moved" in examined(clinic, sound.but(training=frozen)).passed
 

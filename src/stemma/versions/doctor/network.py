@@ -50,7 +50,7 @@ def layers_have_moved(version: "Version") -> Iterator[Finding]:
     frozen = set(training.get("frozen") or ())
     layers: dict[str, list[float]] = {}
     for name, distance in training["moved"].items():
-        if name not in frozen:
+        if name not in frozen and distance is not None:  # else its weights are not finite
             layers.setdefault(name.rpartition(".")[0] or name, []).append(float(distance))
     for layer, distances in layers.items():
         if max(distances) < UNMOVED:
