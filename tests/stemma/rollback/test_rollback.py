@@ -425,7 +425,7 @@ def test_a_full_disk_below_dvc_s_own_notes_is_one_line(
 ) -> None:
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(small_disk))
     (small_disk / "filler").write_bytes(bytes(56_000))
-    with pytest.raises(VersionError, match="or DVC's site cache: .*full"):
+    with pytest.raises(VersionError, match=r"or DVC's site cache: .*full"):
         rollback.plan(world.folder, V1)
 
 
