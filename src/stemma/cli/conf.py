@@ -8,6 +8,7 @@ import typer
 from stemma.cli.here import repository
 from stemma.text import say
 
+STAGE = "settings"
 app = typer.Typer(
     help="Compose conf/ into params.yaml, compare the two, or take params.yaml back into conf/.", no_args_is_help=True
 )
@@ -52,11 +53,17 @@ def check(
 def adopt() -> None:
     """Put the values of params.yaml into conf/: choices into its defaults list, others into the files that decide them.
 
-    Comments and order stay.
+    Comments and order stay. Where the stage `settings` had passed with these values, `dvc status` stays clean.
 
     Example: dvc exp apply NAME && stemma conf adopt
     """
     from stemma import conf
+    from stemma.repo import tracking
 
-    adopted = conf.adopt(repository())
+    root = repository()
+    passed = tracking.ran_with(root, STAGE, conf.PARAMS)
+    adopted = conf.adopt(root)
+    if passed:
+        conf.guard(root)
+        tracking.renew(root, STAGE)
     say("\n".join(str(one) for one in adopted) or "params.yaml is the composition of conf/: nothing to adopt")

@@ -20,6 +20,7 @@ from stemma.errors import VersionError
 from stemma.repo.repository import Repository, Version
 from stemma.versions import doctor as doctoring
 from stemma.versions.doctor import CHECKS, Diagnosis, doctor, examine
+from stemma.versions.doctor.finding import ways
 from stemma.weights import Layer
 from version_worlds import METRICS, PARAMS, TRAINING, Parts, World, new, parts, table
 
@@ -131,6 +132,20 @@ def test_units_that_are_never_active_are_counted(
 ) -> None:
     one = found(clinic, sound.but(bundle=packaged(tmp_path, weights)), "dead-units")
     assert (one.severity, one.what) == (severity, f"{told} units of activation_1 are never active")
+
+
+def test_a_remedy_names_settings_of_this_model_alone() -> None:
+    mlp, own = {"model": {"activation": "relu", "dropout": 0.1}}, {"model": {"name": "mine"}}
+    given = ("model.activation=gelu", "fewer units", "more model.dropout")
+    assert ways(mlp, *given) == "model.activation=gelu, fewer units or more model.dropout"
+    assert ways(own, *given) == ways(None, *given) == "fewer units"
+
+
+def test_miscalibration_after_a_temperature_has_another_remedy(clinic: World, sound: Parts) -> None:
+    wrong = sound.but(metrics=measured(calibration_error=0.21))
+    assert found(clinic, wrong, "calibration").remedy == "dvc exp run -S evaluate.calibration=temperature"
+    done = PARAMS | {"evaluate": {"calibration": "temperature"}}
+    assert "temperature" not in found(clinic, wrong.but(params=done), "calibration").remedy
 
 
 def test_a_gap_between_training_and_validation_names_both_losses(clinic: World, sound: Parts) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stemma import layout
 from stemma.repo.repository import PACKAGE
-from stemma.versions.doctor.finding import Finding, Severity, Skipped
+from stemma.versions.doctor.finding import Finding, Severity, Skipped, ways
 
 if TYPE_CHECKING:
     from stemma.repo.repository import Version
@@ -69,7 +69,7 @@ def units_are_alive(version: "Version") -> Iterator[Finding]:
             yield Finding(
                 severity, "dead-units", f"{dead} of {units} units of {layer} are never active",
                 f"zero on all of {rows} rows of validation",
-                "use model.activation=gelu, a smaller train.learning_rate, or fewer units",
+                ways(version.settings, "model.activation=gelu", "a smaller train.learning_rate", "fewer units"),
             )  # fmt: skip
 
 
