@@ -18,6 +18,7 @@ from stemma.cli import (
     export,
     gc,
     log,
+    push,
     registry,
     remote,
     rollback,
@@ -47,6 +48,7 @@ app.command()(diff.diff)
 app.command()(doctor.doctor)
 app.command()(export.export)
 app.command()(verify.verify)
+app.command()(push.push)
 app.command()(backup.backup)
 app.command()(backup.restore)
 app.command()(backup.key)

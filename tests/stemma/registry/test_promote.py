@@ -258,7 +258,8 @@ def test_every_object_must_be_in_the_remote(world: World, what: str) -> None:
     kept = place.read_bytes()
     place.unlink()
     with pytest.raises(
-        VersionError, match=rf"the remote lacks 1 of \d+ objects of model@v2.1.0: {what}: run `dvc push"
+        VersionError,
+        match=rf"the remote lacks 1 of \d+ objects of model@v2.1.0: {what}: run `stemma push model@v2.1.0`",
     ):
         stemma.promote(world.folder, "v2.1.0", "prod")
     place.write_bytes(kept)
@@ -302,8 +303,8 @@ def test_a_bucket_is_asked_for_every_object(world: World, tmp_path: Path) -> Non
 
         world.ok("dvc", "push", **server.environment)  # the last version, not V3
         lacking = promote()
-        assert f"of model@{V3}: models" in lacking and "run `dvc push --all-commits`" in lacking
-        world.ok("dvc", "push", "--all-commits", **server.environment)
+        assert f"of model@{V3}: models" in lacking and f"run `stemma push model@{V3}`" in lacking
+        world.ok("stemma", "push", f"model@{V3}", **server.environment)
         assert "remote 'cloud'" in promote(AWS_ACCESS_KEY_ID="nobody")
         server.stop()
         assert "remote 'cloud'" in promote() and tags(world) == NAMES

@@ -219,7 +219,7 @@ def test_an_object_that_is_nowhere_is_an_error_and_one_not_pushed_a_warning(
     assert (one.severity, one.evidence, one.remedy) == (
         "warning",
         "models/package/model.zip",
-        "run `dvc push --all-commits`",
+        "run `stemma push HEAD`",
     )
     assert "objects" in diagnosis.passed
     world.object(md5).unlink()
@@ -334,7 +334,7 @@ def test_the_remedy_for_a_remote_pushes_what_lacks(name: str, clinic: World, sou
     world.experiment("an-experiment", "an experiment", sound)
     shutil.rmtree(world.remote)
     (one,) = [each for each in doctor(world.folder, name).findings if each.check == "remote"]
-    wanted = {"workspace": "run `dvc push`", "an-experiment": "run `dvc exp push GIT_REMOTE an-experiment`"}
+    wanted = {"workspace": "run `dvc push`", "an-experiment": "run `stemma push an-experiment`"}
     assert one.remedy == wanted[name]
 
 
