@@ -36,7 +36,7 @@ from typing import Any
 _WORDS = {
     "backup": "storage.backup", "best": "versions.best", "compare": "versions.compare", "demote": "registry.promote",
     "diff": "versions.diff", "doctor": "versions.doctor", "history": "registry.history", "log": "versions.log",
-    "probe": "storage.remote", "promote": "registry.promote", "register": "registry.register",
+    "probe": "storage.remote", "promote": "registry.promote", "push": "storage.push", "register": "registry.register",
     "restore": "storage.restore", "retire": "registry.register", "show": "versions.show", "Tagging": "registry.writing",
     "verify": "storage.verify",
 }  # fmt: skip
