@@ -16,12 +16,12 @@ PREFIXES = {"torch": "torch", "tensorflow": "keras"}  # framework -> how the nam
 
 def stemma(*arguments: str) -> None:
     """`stemma ARGUMENT...` in this process. What goes wrong is a SystemExit, as a shell has it."""
-    from stemma import cli
+    from stemma.cli.words import app
     from stemma.errors import one_line
 
     try:
         with one_line():
-            cli.app(list(arguments), prog_name="stemma")
+            app(list(arguments), prog_name="stemma")
     except SystemExit as end:
         if end.code:
             raise

@@ -23,7 +23,8 @@ Reading order, from the ground up:
 - `cli`         `stemma ...`
 - `testing`     what the tests of a project need
 
-Words of the command line are functions here, each imported when it is first asked for:
+Words of the command line are functions here, each imported when first asked for; `__version__` ends in a digest of
+the content:
 
     import stemma
 
@@ -36,13 +37,15 @@ from typing import Any
 _WORDS = {
     "backup": "storage.backup", "best": "versions.best", "compare": "versions.compare", "demote": "registry.promote",
     "diff": "versions.diff", "doctor": "versions.doctor", "history": "registry.history", "log": "versions.log",
-    "probe": "storage.remote", "promote": "registry.promote", "register": "registry.register",
+    "probe": "storage.remote", "promote": "registry.promote", "push": "storage.push", "register": "registry.register",
     "restore": "storage.restore", "retire": "registry.register", "show": "versions.show", "Tagging": "registry.writing",
     "verify": "storage.verify",
 }  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("stemma.toolkit").version()
     if name not in _WORDS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"stemma.{_WORDS[name]}"), name)

@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -134,6 +135,29 @@ def test_a_stamp_is_small_enough_to_own(plan: Plan) -> None:
 
 def test_a_stamp_depends_on_the_answers_alone(plan: Plan) -> None:
     assert plan(framework="torch", package_name="zebra") == plan(framework="torch", package_name="zebra")
+
+
+PYTHONS = ("/usr/bin/python3", *Path(sys.base_prefix).parent.glob("3.1[123]*/bin/python3"))  # beside this one
+PROGRAM = """
+import hashlib, json, sys
+sys.dont_write_bytecode = True
+sys.path[:0] = sys.argv[1:3]
+from pathlib import Path
+from template import stamp
+planned = stamp.plan(Path(sys.argv[1]), json.loads(sys.argv[3]))
+print(hashlib.sha256(repr(sorted(planned.items())).encode()).hexdigest())
+"""
+
+
+def test_a_stamp_is_the_same_by_every_python_of_this_machine(answers: Answers, tmp_path: Path) -> None:
+    shutil.copytree(Path(yaml.__file__).parent, tmp_path / "yaml", ignore=shutil.ignore_patterns("*.so", "*.pyd"))
+    told = {}
+    for python in (sys.executable, *map(str, PYTHONS)):
+        command = [python, "-c", PROGRAM, str(ROOT), str(tmp_path), json.dumps(answers())]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if "No module named 'tomllib'" not in done.stderr:  # older than 3.11
+            told[python] = done.stdout
+    assert len(set(told.values())) == 1 and len(told[sys.executable]) == 65, told
 
 
 def test_a_text_that_an_edit_does_not_find_stops_the_stamp(answers: Answers) -> None:

@@ -19,16 +19,16 @@ def docs(
 
     Example: stemma docs rollback
     """
-    from stemma.text import nearest
+    from stemma.text import nearest, say
     from stemma.toolkit.distribution import contents
 
     pages = {path.stem: path for name, path in contents().items() if name.startswith("docs/")}
     if page is None:
         for name, path in pages.items():
-            typer.echo(f"{name:14} {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}")
+            say(f"{name:14} {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}")
     elif page.removesuffix(".md") in pages:
         text = pages[page.removesuffix(".md")].read_text(encoding="utf-8")
-        typer.echo(text.replace(EXAMPLE, _package()), nl=False)
+        say(text.replace(EXAMPLE, _package()).rstrip("\n"))
     else:
         raise StemmaError(f"there is no page {page}{nearest(page, pages)}", run="stemma docs")
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.text import say
 
 
 def lock(
@@ -30,11 +31,11 @@ def lock(
     root = repository()
     if check:
         locking.compare(root)
-        typer.echo(f"{locking.FILE} is that of the toolkit")
+        say(f"{locking.FILE} is that of the toolkit")
         return
     written = locking.accept(root, accept) if accept is not None else locking.write(root)
-    typer.echo(f"{locking.FILE}: {written.lock.path}, {written.lock.version}")
+    say(f"{locking.FILE}: {written.lock.path}, {written.lock.version}")
     if written.rooms:
-        typer.echo(f"changed: {', '.join(written.rooms)}")
+        say(f"changed: {', '.join(written.rooms)}")
     if written.stages:
-        typer.echo(f"`dvc repro` runs again: {', '.join(written.stages)}, and what uses their results")
+        say(f"`dvc repro` runs again: {', '.join(written.stages)}, and what uses their results")

@@ -1,9 +1,10 @@
-"""What DVC is to keep or to take as done from now on."""
+"""What DVC is to keep from now on, or to take as done, and what its dvc.lock says."""
 
 from pathlib import Path
 
 from stemma.errors import VersionError
-from stemma.repo import trust
+from stemma.repo import lockfile, trust
+from stemma.repo.objects import md5_of
 from stemma.text import in_one_line
 
 
@@ -30,7 +31,31 @@ def changed(root: Path, but: str) -> list[str]:
     return [name for name, reasons in told.items() if reasons != [{"changed deps": {but: "modified"}}]]
 
 
-def commit(root: Path) -> None:
-    """Take every output of the work tree as what its stage gives now, as `dvc commit --force` does."""
-    with trust.repo(root) as repo:
-        repo.commit(force=True)
+def ran_with(root: Path, stage: str, file: Path) -> bool:
+    """Whether dvc.lock says that a stage ran with a file as it is."""
+    lock = root / "dvc.lock"
+    if not lock.is_file():
+        return False
+    try:
+        ran = lockfile.load(lock.read_text(encoding="utf-8"))["stages"][stage]["deps"]
+        noted = {str(dep["path"]): dep.get("md5") for dep in ran}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
+    return noted.get(file.as_posix()) == md5_of(root / file)
+
+
+def renew(root: Path, stage: str | None = None) -> None:
+    """Let dvc.lock say that a stage, or every one, ran with what lies there now, as `dvc commit --force` does.
+
+    Raises:
+        VersionError: DVC cannot.
+    """
+    from dvc.exceptions import DvcException
+
+    try:
+        with trust.repo(root) as repo:
+            repo.commit(stage, force=True)
+    except DvcException as error:
+        raise VersionError(
+            f"dvc.lock cannot be written ({in_one_line(error, 300)})", run=f"dvc repro {stage or ''}".rstrip()
+        ) from error

@@ -22,7 +22,7 @@ from typing import Any
 from stemma.errors import VersionError
 from stemma.files import write_bytes
 from stemma.repo import journal, locks
-from stemma.repo.git import at, commit_of, contents, git
+from stemma.repo.git import at, commit_of, contents, git, run
 from stemma.repo.journal import Journal
 from stemma.repo.outputs import Kept, Outputs, opened
 from stemma.repo.repository import Repository, Version
@@ -97,6 +97,7 @@ def roll_back(root: Path | str, revision: str, *, commit: bool = False, stash: b
     with _alone(top):
         waiting = journal.read(top)
         if waiting is not None:
+            _clear_locks(top)
             _bring_config(top, waiting)
         repository = Repository(top)
         # HEAD~1 is another commit once HEAD has moved: the same name completes what it began
@@ -125,8 +126,8 @@ def _abort(top: Path) -> Rollback:
     note = journal.read(top)
     if note is None:
         raise VersionError("no rollback was cut short, so there is nothing to abort", run="git status")
+    _clear_locks(top)
     if commit_of(top, "HEAD") not in (note.before, note.made):
-        locks.unlock_git(journal.folder(top))
         journal.remove(top)
         raise VersionError(
             "HEAD moved since the rollback was cut short: it is given up, and every file stays as it is",
@@ -258,6 +259,13 @@ def _unfinished(note: Journal) -> VersionError:
 def _alone(root: Path) -> AbstractContextManager[None]:
     """One rollback at a time in a work tree, from before the journal is read."""
     return locks.held(journal.folder(root) / "rollback.lock", str(root))
+
+
+def _clear_locks(root: Path) -> None:
+    """What a killed rollback, or a Git command of its, left locked."""
+    locks.unlock_git(journal.folder(root))
+    branch = run(root, "symbolic-ref", "--quiet", "HEAD").stdout.decode(errors="surrogateescape").split()
+    locks.clear_killed(root, "index", "HEAD", "ORIG_HEAD", "refs/stash", *branch)
 
 
 def _bring_config(root: Path, note: Journal) -> None:

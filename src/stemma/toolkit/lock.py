@@ -173,7 +173,7 @@ def accept(root: Path, room: str) -> Written:
     if pending:
         raise ToolkitError(f"the results are not those of dvc.lock ({few(pending)})", run="dvc status")
     written = _write(root, before.rooms, new)
-    tracking.commit(root)
+    tracking.renew(root)
     return Written(written.lock, written.rooms, ())
 
 

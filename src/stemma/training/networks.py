@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from stemma.entries import Entry
+from stemma.entries import Entry, naming
 from stemma.settings import Chosen
 from stemma.training.settings import ModelSettings
 
@@ -18,8 +18,11 @@ def create(networks: Mapping[str, Entry], settings: ModelSettings, problem: "Pro
 
     Raises:
         MissingExtra: its framework is not installed.
+        EntryError: it cannot be built.
     """
-    network: Network = networks[settings.name].load()(settings, problem, threads)
+    kind = networks[settings.name].load()
+    with naming(f"the network {settings.name} cannot be built"):
+        network: Network = kind(settings, problem, threads)
     return network
 
 

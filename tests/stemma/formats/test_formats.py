@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -158,7 +159,7 @@ def more(served: formats.Served, name: str) -> tuple[str, ...]:
 
 
 def run(served: formats.Served, name: str, way: Any, file: Path, frame: pd.DataFrame) -> np.ndarray:
-    got = np.asarray(way(file, given(served, name, frame), *more(served, name)))
+    got = np.asarray(way(file, *more(served, name))(given(served, name, frame)))
     return served.predictions(got) if formats.FORMATS[name].scores else got
 
 
@@ -185,9 +186,57 @@ def test_a_format_runs_in_a_process_that_knows_only_the_file(
     served = fits(framework, "binary")
     way = write(served, name, tmp_path)
     frame = table(50, seed=6)
-    got = replay.run(way, tmp_path / formats.FORMATS[name].file, given(served, name, frame), *more(served, name))
-    got = served.predictions(got) if formats.FORMATS[name].scores else got
-    parity.compare(got, expected(served, frame), 1e-5)
+    both = replay.run(way, tmp_path / formats.FORMATS[name].file, given(served, name, frame), *more(served, name))
+    for got in both:
+        parity.compare(served.predictions(got) if formats.FORMATS[name].scores else got, expected(served, frame), 1e-5)
+
+
+MIXING = {
+    "none": lambda x: x,
+    "mean": lambda x: x - x.mean(axis=0),
+    "neighbour": lambda x: np.roll(x, 1, axis=0),
+    "order": lambda x: x + np.arange(len(x))[:, None],
+    "largest": lambda x: x / x.max(),
+    "pairs": lambda x: np.concatenate(
+        [x[: len(x) // 2 * 2].reshape(-1, 2, 1)[:, ::-1].reshape(-1, 1), x[len(x) // 2 * 2 :]]
+    ),
+}
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 33, 40, 500])
+@pytest.mark.parametrize("way", MIXING)
+def test_what_mixes_the_rows_of_a_batch_gives_something_else_in_other_batches(way: str, rows: int) -> None:
+    seen: list[int] = []
+
+    def serve(arrays: Any) -> Any:
+        seen.append(len(arrays["x"]))
+        return MIXING[way](arrays["x"])
+
+    x = {"x": np.random.default_rng(rows).random((rows, 1), np.float32) + 1}
+    same = np.array_equal(replay.regrouped(serve, x), MIXING[way](x["x"]))
+    assert same == (way == "none" or rows == 1)
+    assert sum(seen) == rows and seen[:32] == [1] * min(rows, 32)
+
+
+@each_framework
+def test_a_format_that_gives_a_row_something_else_in_another_batch_is_refused(
+    framework: str, fits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mixing.py").write_text(
+        "from stemma.formats.replay import load_onnx\n"
+        "def run(file, arrays):\n"
+        "    given = load_onnx(file)(arrays)\n"
+        "    return given if len(given) == 60 else given.mean(axis=0, keepdims=True) + 0 * given\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    served, mixing = fits(framework, "regression"), __import__("mixing")
+    monkeypatch.setattr(proof, "ways", lambda *_: (formats.ways(formats.FORMATS["onnx"], framework)[0], mixing.run))
+    frame = table(60, seed=6)
+    test = SimpleNamespace(frame=frame, x=encode.Encoder(served.encoder).encode(frame), y=np.zeros(60))
+    with pytest.raises(ExportError, match=r"onnx, given the rows in other batches, .* differs from the framework by"):
+        proof.write(served, {"onnx": formats.FORMATS["onnx"]}, test, tmp_path / "export")
+    assert not (tmp_path / "export").exists()
 
 
 def again(framework: str, folder: str) -> None:
@@ -261,7 +310,7 @@ def test_a_program_holds_no_pickle_and_one_that_does_is_not_loaded(
             for each, part in (content | poison).items():
                 archive.writestr(each, part)
         with pytest.raises(ExportError, match=r"model\.pt2 is not loaded: it holds a pickle"):
-            way(file, given(served, name, table(2)))
+            way(file)
 
 
 # Half precision and optimisation.

@@ -13,7 +13,8 @@ import pytest
 import typer
 from dvc.config_schema import REMOTE_SCHEMAS, SCHEMA
 
-from stemma import cli, conf
+from stemma import conf
+from stemma.cli.words import app
 from stemma.errors import VersionError
 from stemma.repo import allowed, trust
 from stemma.versions.export import export
@@ -205,7 +206,7 @@ def words(group: Any, before: str = "") -> Iterator[str]:
 
 
 def test_every_command_that_reads_is_tried() -> None:
-    known = set(words(typer.main.get_command(cli.app)))
+    known = set(words(typer.main.get_command(app)))
     assert known == {*READS, *ELSEWHERE, *(f"bundle {name}" for name in BUNDLES)}
 
 

@@ -99,7 +99,7 @@ def test_a_missing_object_is_named_with_the_command_that_fetches_it(made: World,
     for file in world.remote.rglob("*"):
         if file.is_file() and b'"architecture"' in file.read_bytes():
             file.unlink()
-    with pytest.raises(VersionError, match=r"models/weights.*: run `dvc fetch --all-commits models/weights`"):
+    with pytest.raises(VersionError, match=r"models/weights.*: run `stemma push .* where it is"):
         export(world.folder, "HEAD", "safetensors", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -152,12 +152,8 @@ def environment_is_the_recorded_one(version: "Version") -> Iterator[Finding]:
 
 
 def _push(version: "Version") -> str:
-    """What pushes a version; DVC's push leaves out experiments, and without a switch what is not checked out."""
-    if version.commit is None:
-        return "dvc push"
-    if version.name in version.repository.experiments:
-        return f"dvc exp push GIT_REMOTE {version.name}"
-    return "dvc push --all-commits"
+    """What pushes a version, whatever is checked out."""
+    return "dvc push" if version.commit is None else f"stemma push {version.name}"
 
 
 def _objects(version: "Version") -> Inventory:
