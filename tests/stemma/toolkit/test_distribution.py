@@ -145,9 +145,9 @@ def test_the_base_is_without_what_only_stages_need(absent: str, bare: Path) -> N
 
 
 @pytest.fixture(scope="module")
-def clone(trained_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def clone(torch_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Two versions, in a clone whose project code cannot be imported."""
-    project = trained_project.copy(tmp_path_factory.mktemp("clone") / "p")
+    project = torch_project.copy(tmp_path_factory.mktemp("clone") / "p")
     for path in (project.folder / "src").rglob("*.py"):
         path.write_text("this is no Python\n")
     project.commit("broken")

@@ -144,8 +144,8 @@ def comment(project: Project, file: str) -> None:
 
 
 @pytest.fixture
-def project(trained_project: Project, tmp_path: Path) -> Project:
-    return trained_project.copy(tmp_path / "p")
+def project(torch_project: Project, tmp_path: Path) -> Project:
+    return torch_project.copy(tmp_path / "p")
 
 
 def test_an_edit_stops_the_pipeline_until_it_is_locked_and_a_typo_in_a_message_does_not(project: Project) -> None:
