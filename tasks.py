@@ -136,8 +136,9 @@ def install(extras: str = "") -> None:
         print(f"making {VENV}", flush=True)
         venv.create(VENV, with_pip=True, clear=True, symlinks=os.name != "nt")
     print(announcement(extras), flush=True)
-    for other in VENV.glob("made-*"):  # with another toolkit, perhaps
-        other.unlink()
+    for other in VENV.glob("made-*"):  # with another toolkit
+        if other.read_text(encoding="utf-8") != digest:
+            other.unlink()
     pip = ("python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     try:
         call(*pip, "--no-deps", *toolkit()[:-1])
