@@ -136,9 +136,9 @@ def install(extras: str = "") -> None:
         print(f"making {VENV}", flush=True)
         venv.create(VENV, with_pip=True, clear=True, symlinks=os.name != "nt")
     print(announcement(extras), flush=True)
-    for other in VENV.glob("made-*"):  # with another toolkit
-        if other.read_text(encoding="utf-8") != digest:
-            other.unlink()
+    before = {other: other.read_text(encoding="utf-8") for other in VENV.glob("made-*")}
+    for other in before:  # an interrupt leaves .venv in pieces
+        other.unlink()
     pip = ("python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     try:
         call(*pip, "--no-deps", *toolkit()[:-1])
@@ -146,7 +146,8 @@ def install(extras: str = "") -> None:
     except SystemExit:  # pip came to its own end, so .venv is whole, and is not made anew the next time
         stamp.write_text("", encoding="utf-8")
         raise
-    stamp.write_text(digest, encoding="utf-8")
+    for made in (stamp, *(other for other, of in before.items() if of == digest)):  # of the same toolkit and pins
+        made.write_text(digest, encoding="utf-8")
 
 
 def put_back() -> None:
