@@ -9,19 +9,15 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import venv
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
-TOOLKIT = "src/stemma"
-PARTIAL, ASIDE = ROOT / f"{TOOLKIT}.partial", ROOT / f"{TOOLKIT}.aside"
+PINNED = "vendor/stemma.txt"  # the toolkit's wheel, by its path and its hash
 SIZES = {"torch": (0.4, 1.7), "tensorflow": (0.9, 3.0), "all,dev": (1.2, 4.2)}  # GB to fetch, and on disk
 CUDA = (2.5, 4.0)  # more, with PyTorch as PyPI has it for Linux
 CPU_BUILD = "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu"
@@ -31,7 +27,7 @@ CACHES = ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypoth
 def run(*arguments: str) -> None:
     """install, rebuild what changed (dvc repro), say where the results are"""
     repository()
-    install(framework())
+    install()
     call("dvc", "repro", *arguments)
     print("\nmetrics      reports/metrics.json          dvc metrics show")
     print("plots        reports/plots/                dvc plots show")
@@ -93,101 +89,9 @@ def clean() -> None:
 
 
 def update_stemma(*arguments: str) -> None:
-    """FROM [--version TAG]: replace src/stemma by a template's (path or URL), unless it was edited here"""
-    if len(arguments) not in (1, 3) or arguments[1:2] not in ((), ("--version",)):
-        print("usage: python tasks.py update-stemma FROM [--version TAG]", file=sys.stderr)
-        raise SystemExit(2)
-    version = arguments[2] if arguments[2:] else "HEAD"
-    mend()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        template, archive = Path(folder, "template"), Path(folder, "stemma.zip")
-        git(template, "clone", "--quiet", "--bare", "--", arguments[0], str(template))
-        new = commit_of(template, version)
-        old = unedited(template)
-        if git(template, "rev-parse", f"{old}:{TOOLKIT}") == git(template, "rev-parse", f"{new}:{TOOLKIT}"):
-            print(f"{TOOLKIT} is that of {version} ({new[:7]}) already")
-            return
-        git(template, "archive", "--format=zip", f"--output={archive}", f"{new}:{TOOLKIT}")
-        changed = git(template, "diff", "--shortstat", old, new, "--", TOOLKIT)
-        lines = list(needs(*(git(template, "show", f"{commit}:pyproject.toml") for commit in (old, new))))
-        swap(archive)
-    print(f"{TOOLKIT} is that of {version} ({new[:7]}) now: {changed}")
-    for line in lines:
-        print(f"pyproject.toml: {line}")
-    print("next: python tasks.py test")
-
-
-def unedited(template: Path) -> str:
-    """The oldest commit of the template whose toolkit is ours, byte for byte; stop if there is none."""
-    commits = git(template, "log", "--all", "--full-history", "--format=%H", "--", TOOLKIT).split()
-    asked = "\n".join(f"{commit}:{TOOLKIT}" for commit in commits)
-    found = git(template, "cat-file", "--batch-check=%(objecttype) %(objectname)", text=asked).splitlines()
-    trees = {line[5:]: commit for commit, line in zip(commits, found, strict=True) if line.startswith("tree ")}
-    if not trees:
-        raise SystemExit(f"error: the template never held {TOOLKIT}: is it one of Stemma?")
-    git(template, f"--work-tree={ROOT}", "add", "--all", "--", str(ROOT / TOOLKIT))
-    ours = git(template, "write-tree", f"--prefix={TOOLKIT}/")
-    if ours not in trees:
-        edits = min((git(template, "diff", "--name-only", tree, ours).splitlines() for tree in trees), key=len)
-        names = ", ".join(edits[:5]) + (f" and {len(edits) - 5} more" if edits[5:] else "")
-        raise SystemExit(
-            f"error: {TOOLKIT} was edited (no commit of the template holds it), so nothing was replaced: {names}: "
-            "run `cruft update`, which keeps edits"
-        )
-    return trees[ours]
-
-
-def commit_of(template: Path, version: str) -> str:
-    try:
-        return git(template, "rev-parse", "--verify", "--end-of-options", f"{version}^{{commit}}")
-    except SystemExit:
-        tags = ", ".join(git(template, "tag", "--sort=-creatordate").splitlines()[:5])
-        raise SystemExit(f"error: the template has no {version!r}; its newest tags: {tags or 'none'}") from None
-
-
-def needs(*files: str) -> Iterator[str]:
-    """What the toolkit asks of pyproject.toml between the two, as far as this project's says otherwise."""
-    import tomllib  # Python 3.10 has none
-
-    mine = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    projects = (tomllib.loads(text)["project"] for text in (*files, mine))
-    old, new, here = (
-        {"dependencies": each.get("dependencies", []), **each.get("optional-dependencies", {})} for each in projects
-    )
-    for part in (part for part in new if part in here or part not in old):
-        before, has = old.get(part, []), here.get(part, [])
-        yield from (f"add {each!r} to {part}" for each in new[part] if each not in before and each not in has)
-        yield from (f"{part} need no longer hold {each!r}" for each in before if each in has and each not in new[part])
-
-
-def swap(archive: Path) -> None:
-    """Put what the archive holds in the toolkit's place; on any failure the old one stays."""
-    try:
-        with zipfile.ZipFile(archive) as files:
-            files.extractall(PARTIAL)
-        (ROOT / TOOLKIT).rename(ASIDE)
-        PARTIAL.rename(ROOT / TOOLKIT)
-    except OSError as error:  # a full disk; on Windows, a program that has a file of it open
-        raise SystemExit(f"error: {TOOLKIT} stays as it was: {error}") from None
-    finally:
-        mend()
-
-
-def mend() -> None:
-    """Undo a swap that was interrupted, and remove what one leaves."""
-    if ASIDE.exists() and not (ROOT / TOOLKIT).exists():
-        ASIDE.rename(ROOT / TOOLKIT)
-    for left in (PARTIAL, ASIDE):
-        shutil.rmtree(left, ignore_errors=True)
-
-
-def git(repository: Path, *arguments: str, text: str | None = None) -> str:
-    """What a Git command says of a repository, stripped; stop if it fails."""
-    command = ["git", f"--git-dir={repository}", "-c", "core.autocrlf=false", *arguments]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, encoding="utf-8")
-    if done.returncode:
-        raise SystemExit(f"error: git {arguments[0]}: {' '.join(done.stderr.split())}")
-    return done.stdout.strip()
+    """[FROM] [--version TAG]: take the toolkit of a template (path or URL; without FROM, the one cruft knows)"""
+    install()
+    call("python", "-m", "stemma.toolkit.update", *arguments)
 
 
 def repository() -> None:
@@ -214,14 +118,15 @@ def framework() -> str:
     return found[1] if found else "torch"
 
 
-def install(extras: str) -> None:
-    """Make .venv and install the project with these extras, unless that was done since the pins last changed."""
-    pins = b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "requirements.lock"))
-    stamp = VENV / f"installed-{extras}"
+def install(extras: str = "") -> None:
+    """make .venv with the locked toolkit and the project's packages, unless that was done since they last changed"""
+    extras = extras or framework()
+    pins = b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "requirements.lock", toolkit()[-1]))
+    stamp = VENV / f"made-{extras}"
     digest = hashlib.sha256(pins).hexdigest()
     if PYTHON.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
         return
-    if not any(VENV.glob("installed-*")):  # none at all, or one whose making was interrupted
+    if not any(VENV.glob("made-*")):  # none at all, one whose making was interrupted, or one of older chores
         if importlib.util.find_spec("ensurepip") is None:
             raise SystemExit(
                 "error: this Python cannot make a .venv with pip: run `apt install python3-venv`, on Debian"
@@ -229,9 +134,24 @@ def install(extras: str) -> None:
         print(f"making {VENV}", flush=True)
         venv.create(VENV, with_pip=True, clear=True, symlinks=os.name != "nt")
     print(announcement(extras), flush=True)
+    for other in VENV.glob("made-*"):  # with another toolkit, perhaps
+        other.unlink()
     pip = ("python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
+    call(*pip, "--no-deps", *toolkit()[:-1])
     call(*pip, "--constraint", "requirements.lock", "--editable", f".[{extras}]")
     stamp.write_text(digest, encoding="utf-8")
+
+
+def toolkit() -> tuple[str, ...]:
+    """What pip is told to take the toolkit from, and the file that says which one it is."""
+    if (ROOT / "src/stemma/pyproject.toml").is_file():
+        return "--no-build-isolation", "--editable", "src/stemma", "src/stemma/pyproject.toml"
+    if not (ROOT / PINNED).is_file():
+        raise SystemExit(f"error: {PINNED} is not there: run `git checkout -- vendor`")
+    wheel, _, pinned = (ROOT / PINNED).read_text(encoding="utf-8").partition(" --hash=sha256:")
+    if not (ROOT / wheel).is_file() or hashlib.sha256((ROOT / wheel).read_bytes()).hexdigest() != pinned.strip():
+        raise SystemExit(f"error: {wheel} is not the one that {PINNED} names: run `git checkout -- vendor`")
+    return "--force-reinstall", "--require-hashes", "--requirement", PINNED, PINNED
 
 
 def announcement(extras: str) -> str:
@@ -260,7 +180,7 @@ def call(program: str, *arguments: str) -> None:
 
 
 # Only Stemma itself has bench/; a project stamped from it has the other chores.
-HERE = (run, test, lint, *((bench,) if (ROOT / "bench").is_dir() else ()), clean, update_stemma)
+HERE = (run, test, lint, install, *((bench,) if (ROOT / "bench").is_dir() else ()), clean, update_stemma)
 CHORES = {chore.__name__.replace("_", "-"): chore for chore in HERE}
 
 

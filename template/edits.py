@@ -82,6 +82,7 @@ def _edited(texts: Mapping[str, str], edits: Iterable[Edit]) -> dict[str, str]:
 
 
 def _choices(texts: Mapping[str, str], answers: Mapping[str, str]) -> Iterator[Edit]:
+    yield Edit("pyproject.toml", 'packages = ["stemma", "purchase_intent"]', 'packages = ["purchase_intent"]')
     yield from _python(answers["python_version"])
     yield from _ci(texts, answers)
     if answers["framework"] != "both":
@@ -138,9 +139,7 @@ def _without(texts: Mapping[str, str], framework: str) -> Iterator[Edit]:
     starts = {
         "pyproject.toml": (f"{framework} = [",),
         "requirements.lock": tuple(f"{name}==" for name in frameworks.PINS[framework]),
-        "docs/dependencies.md": (f"| `[{framework}]`",),
         frameworks.INIT: (f'    "{prefix}_',),
-        "docs/formats.md": tuple(f"| `{name}` |" for name in frameworks.FORMATS_OF[framework]),
     }
     for file, beginnings in starts.items():
         lines = [line for line in texts[file].splitlines(keepends=True) if line.startswith(beginnings)]
@@ -171,4 +170,4 @@ def _bucket(answers: Mapping[str, str]) -> Iterator[Edit]:
     remote = f"['remote \"storage\"']\n    url = {url}\n{endpoint}    verify = true\n"
     yield Edit(".dvc/config", "    analytics = false\n", "    analytics = false\n    remote = storage\n")
     yield Edit(".dvc/config", "    enabled = True\n", f"    enabled = True\n{remote}")
-    yield Edit("tasks.py", "    install(framework())\n", '    install(f"{framework()},s3")\n')
+    yield Edit("tasks.py", "extras = extras or framework()", 'extras = extras or f"{framework()},s3"')

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from template import edits, imports, manifest
+from template import edits, imports, manifest, toolkit
 
 PACKAGE, SLUG = "purchase_intent", "purchase-intent"
 
@@ -18,7 +18,7 @@ def plan(root: Path, answers: Mapping[str, str]) -> dict[str, bytes]:
     """Every file of the project, by its place in there.
 
     Raises:
-        LookupError: a text that an edit replaces is not in its file.
+        LookupError: a text that an edit replaces is not in its file, or stemma.lock is not that of the toolkit.
         FileNotFoundError: the manifest names a file that is not there.
     """
     texts = {
@@ -28,7 +28,7 @@ def plan(root: Path, answers: Mapping[str, str]) -> dict[str, bytes]:
     chosen = edits.choose(texts, answers)
     named = {renamed(target, answers): _named(target, text, answers) for target, text in sorted(chosen.items())}
     filled = edits.fill(named, answers)  # after the rename: an answer may hold our names
-    return {target: text.encode("utf-8") for target, text in filled.items()}
+    return toolkit.vendored(root, {target: text.encode("utf-8") for target, text in filled.items()})
 
 
 def renamed(text: str, answers: Mapping[str, str]) -> str:
@@ -36,7 +36,7 @@ def renamed(text: str, answers: Mapping[str, str]) -> str:
 
 
 def _named(target: str, text: str, answers: Mapping[str, str]) -> str:
-    if target == "LICENSE.stemma" or target.startswith("src/stemma/"):  # unchanged, so that it can be replaced alone
+    if target == "LICENSE.stemma":
         return text
     text = renamed(text, answers)
     if target.endswith(".py") and answers["package_name"] != PACKAGE:

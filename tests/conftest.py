@@ -9,14 +9,14 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from hypothesis import settings
 
 with suppress(ImportError):  # in PyPI's PyTorch for Linux: imported after TensorFlow, it ends the process
     import triton  # noqa: F401
 
 import forks
-from worlds import PREFIX, PREFIXES, Project, fresh_project
+from stemma import testing
+from worlds import ROOT, SMALL, Project
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # workers share the cores: who waits sleeps; read at an import
 gc.set_threshold(100_000)  # as src/stage.py does: what two frameworks leave in memory is no garbage
@@ -48,11 +48,11 @@ WORLDS = {  # fixture -> what it costs
     "s3_server": "slow",
 }  # fmt: skip
 TESTS = Path(__file__).resolve().parent
-SLOW = ("purchase_intent/networks", "purchase_intent/stages", "stemma/formats", "stemma/frameworks", "stemma/training")
+SLOW = ("stemma/formats/", "stemma/frameworks/", "stemma/training/")
 FOLDERS = (
-    {"template": "stamp"}
+    {"template/": "stamp"}
     | dict.fromkeys(SLOW, "slow")
-    | {f"stemma/{room}": "repository" for room in ("conf", "repo", "versions", "registry", "rollback", "storage")}
+    | {f"stemma/{room}/": "repository" for room in ("conf", "repo", "versions", "registry", "rollback", "storage")}
 )
 
 
@@ -72,7 +72,7 @@ def cost(item: pytest.Item) -> str:
     if worlds := {WORLDS[name] for name in getattr(item, "fixturenames", ()) if name in WORLDS}:
         return max(worlds, key=COSTS.index)
     name = item.path.relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
-    return next((its for folder, its in FOLDERS.items() if name.startswith(f"{folder}/")), "unit")
+    return next((its for folder, its in FOLDERS.items() if name.startswith(folder)), "unit")
 
 
 def pytest_sessionfinish() -> None:
@@ -108,40 +108,16 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-SMALL = ("data=simulated", "data.rows=1500", "train.epochs=6", "train.batch_size=32", "evaluate.bootstrap=200")
+# As in tests/purchase_intent/conftest.py, so that both share what they train.
 
 
 @pytest.fixture(scope="session")
 def torch_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A small PyTorch network on simulated rows, trained and committed. Copy it before changing it."""
-    return _trained(tmp_path_factory, "torch")
+    return testing.trained(ROOT, tmp_path_factory, *SMALL, "model=torch_mlp")
 
 
 @pytest.fixture(scope="session")
 def keras_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The same in TensorFlow."""
-    return _trained(tmp_path_factory, "tensorflow")
-
-
-@pytest.fixture(scope="session")
-def trained_project(request: pytest.FixtureRequest) -> Project:
-    """The one of these in the first framework that this project has."""
-    project: Project = request.getfixturevalue(f"{PREFIX}_project")
-    return project
-
-
-def _trained(folders: pytest.TempPathFactory, framework: str) -> Project:
-    """A copy of one's own of a project that all workers of pytest-xdist share: the first that needs it trains it."""
-    if framework not in PREFIXES:
-        pytest.skip(f"this project has no network of {framework}")
-    own = folders.getbasetemp()
-    shared = own.parent if own.name.startswith("popen-") else own  # as a worker's folder is named
-    trained = shared / f"{framework} is trained"  # says where
-    with FileLock(shared / f"{framework}.lock"):
-        if not trained.exists():
-            first = fresh_project(folders.mktemp("first") / "project", *SMALL, f"model={PREFIXES[framework]}_mlp")
-            first.ok("stemma", "conf", "adopt")  # tests compose conf/ again
-            first.repro()
-            first.commit("trained")
-            trained.write_text(str(first.folder), encoding="utf-8")
-        return Project(Path(trained.read_text(encoding="utf-8"))).copy(folders.mktemp(framework) / "project")
+    return testing.trained(ROOT, tmp_path_factory, *SMALL, "model=keras_mlp")

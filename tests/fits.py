@@ -4,16 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from purchase_intent.networks import NETWORKS
-from purchase_intent.networks.settings import LinearSettings, MlpSettings, TabularSettings
 from stemma.task import of
 from stemma.training import fit as training
 from stemma.training import networks
 from stemma.training.base import Epoch, Fit, Network, Problem, Rows
 from stemma.training.own import PLAIN, Parts
 from stemma.training.settings import TrainSettings
-from worlds import PREFIXES
+from tiny import FRAMEWORKS, NETWORKS, TinySettings
+
+EACH = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in FRAMEWORKS]
 
 BASE = {
     "epochs": 4,
@@ -41,23 +42,18 @@ def settings(**changes: object) -> TrainSettings:
     return TrainSettings.model_validate(BASE | changes)
 
 
-def mlp(framework: str, problem: Problem, **changes: object) -> Network:
-    values = {"hidden": (16,), "activation": "relu", "dropout": 0.2} | changes
-    name = f"{PREFIXES[framework]}_mlp"
-    return networks.create(
-        NETWORKS, MlpSettings.model_validate({"name": name, "framework": framework, **values}), problem
-    )
+def tiny(framework: str, problem: Problem, **changes: object) -> Network:
+    values = {"name": f"tiny_{framework}", "framework": framework} | changes
+    return networks.create(NETWORKS, TinySettings.model_validate(values), problem)
 
 
 def linear(framework: str, problem: Problem) -> Network:
-    return networks.create(NETWORKS, LinearSettings(name=f"{PREFIXES[framework]}_linear", framework=framework), problem)
+    return tiny(framework, problem, hidden=())
 
 
-def tabular(framework: str, problem: Problem) -> Network:
-    values = {"hidden": (16,), "dropout": 0.2, "members": 4, "embedding": 4, "bins": 8}
-    name = f"{PREFIXES[framework]}_tabular"
-    chosen = TabularSettings.model_validate({"name": name, "framework": framework, **values})
-    return networks.create(NETWORKS, chosen, problem)
+def tabular(framework: str, problem: Problem, **changes: object) -> Network:
+    """On embedded numbers, with members."""
+    return tiny(framework, problem, **({"members": 4, "bins": 8} | changes))
 
 
 def rows(task: str, count: int = 300, seed: int = 0) -> Rows:

@@ -17,6 +17,11 @@ def commands(page: Path) -> list[str]:
     return [line for line in lines if line.split(" ")[0] in ("python", "dvc", "stemma", "git")]
 
 
+def code(page: Path) -> str:
+    """The first block of Python."""
+    return next(body for language, body in FENCE.findall(page.read_text(encoding="utf-8")) if language == "python")
+
+
 def follow(page: Path, project: Project) -> list[str]:
     """Each block of code below the name of a file is that file, or goes into it; the files."""
     found = BLOCK.findall(page.read_text(encoding="utf-8"))

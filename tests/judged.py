@@ -120,6 +120,7 @@ class FakeVersion:
     index: Any = None  # no weights
     metrics: Any = None
     evaluation: Any = None
+    settings: Any = None
     commit: str | None = None
 
     def output(self, path: str) -> Output | None:

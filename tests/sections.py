@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from purchase_intent.sources import SOURCES
 from stemma.tables.settings import Table
-
-ROOT = Path(__file__).parents[1]
+from tiny import SOURCES, VISITS
+from tiny.params import conf
+from worlds import ROOT
 
 
 def described(values: Mapping[str, Any]) -> Table:
@@ -21,11 +20,10 @@ def described(values: Mapping[str, Any]) -> Table:
 
 @pytest.fixture(scope="session")
 def section() -> Callable[..., Table]:
-    """section("simulated", rows=500): that file of conf/data/, with changes."""
+    """section("visits", rows=500): the tests' own table, or a file (`csv`, as conf/data/ has it), with changes."""
 
-    def build(name: str, **changes: object) -> Table:
-        values = yaml.safe_load((ROOT / f"conf/data/{name}.yaml").read_text(encoding="utf-8"))
-        return described(values | changes)
+    def build(kind: str, **changes: object) -> Table:
+        return described((conf("data/csv") if kind == "csv" else VISITS) | changes)
 
     return build
 

@@ -11,7 +11,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-CHORES = ["run", "test", "lint", "bench", "clean", "update-stemma"]
+CHORES = ["run", "test", "lint", "install", "bench", "clean", "update-stemma"]
 
 
 def tasks(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -90,43 +90,43 @@ def test_before_it_installs_it_says_how_much_that_is_and_how_it_is_less(
         assert more in told and told.count("\n") == bool(more)
 
 
-def test_the_pins_are_exact_and_cover_what_is_required() -> None:
+def projects_table(place: str) -> dict[str, list[str]]:
+    """What a pyproject.toml asks for: by extra, and `base`."""
     import tomllib
 
+    project = tomllib.loads((ROOT / f"{place}pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {"base": project["dependencies"], **project["optional-dependencies"]}
+
+
+def test_the_pins_are_exact_and_cover_what_is_required() -> None:
     from packaging.requirements import Requirement
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line and line[0] != "#"]
     pins = {Requirement(line).name.lower().replace("_", "-"): Requirement(line) for line in lines}
     assert all(str(pin.specifier).startswith("==") for pin in pins.values())
     assert str(pins["torch"].specifier) == "==2.13.0"
-    wanted = [*project["dependencies"], *(r for rs in project["optional-dependencies"].values() for r in rs)]
+    projects = [projects_table(place) for place in ("", "src/stemma/")]
+    wanted = [r for table in projects for rs in table.values() for r in rs]
     for requirement in map(Requirement, wanted):
-        if requirement.name != project["name"]:
+        if requirement.name not in ("purchase-intent", "stemma-versions"):
             pin = pins[requirement.name.lower().replace("_", "-")]
             assert requirement.specifier.contains(str(pin.specifier)[2:], prereleases=True), requirement
 
 
 def test_the_base_install_holds_neither_framework() -> None:
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert not [r for r in project["dependencies"] if r.startswith(("torch", "tensorflow", "keras"))]
+    toolkit = projects_table("src/stemma/")
+    held = [*toolkit["base"], *toolkit["pipeline"]]
+    assert not [r for r in held if r.startswith(("torch", "tensorflow", "keras"))]
     extras = {"torch", "tensorflow", "s3", "encrypt", "sign", "serve", "dev", "all"}
-    assert set(project["optional-dependencies"]) == extras
+    assert set(projects_table("")) == {"base", *extras}
 
 
 def test_every_dependency_has_its_line_in_the_docs() -> None:
-    import tomllib
-
     from packaging.requirements import Requirement
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
-    extras = project["optional-dependencies"]
-    used = ("torch", "tensorflow", "s3", "encrypt", "sign", "serve")
-    names = [*project["dependencies"], *(r for key in used for r in extras[key])]
-    assert [name for name in (Requirement(r).name for r in names) if name not in page] == []
+    names = [Requirement(each).name for needed in projects_table("src/stemma/").values() for each in needed]
+    assert [name for name in names if name not in page] == []
 
 
 def test_run_installs_the_framework_of_params_yaml_rebuilds_and_says_where_the_results_are(
@@ -134,7 +134,7 @@ def test_run_installs_the_framework_of_params_yaml_rebuilds_and_says_where_the_r
 ) -> None:
     module = loaded(ROOT / "tasks.py")
     done: list[tuple[str, ...]] = []
-    monkeypatch.setattr(module, "install", lambda extras: done.append(("install", extras)))
+    monkeypatch.setattr(module, "install", lambda: done.append((module.framework(),)))
     monkeypatch.setattr(module, "call", lambda *command: done.append(command))
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "repository", lambda: None)
@@ -143,12 +143,7 @@ def test_run_installs_the_framework_of_params_yaml_rebuilds_and_says_where_the_r
     for framework in ("torch", "tensorflow"):
         (tmp_path / "params.yaml").write_text(f"model:\n  name: x\n  framework: {framework}\n", encoding="utf-8")
         module.run("train")
-    assert done == [
-        ("install", "torch"),
-        ("dvc", "repro", "train"),
-        ("install", "tensorflow"),
-        ("dvc", "repro", "train"),
-    ]
+    assert done == [("torch",), ("dvc", "repro", "train"), ("tensorflow",), ("dvc", "repro", "train")]
     assert "models/package/model.zip" in capsys.readouterr().out
 
 

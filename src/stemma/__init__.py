@@ -21,8 +21,10 @@ Reading order, from the ground up:
 - `versions`    what a version is, how it differs, which is better, what is wrong with it
 - `registry`, `rollback`, `storage`  the rooms that write: tags; going back; verify, backup, restore, gc
 - `cli`         `stemma ...`
+- `testing`     what the tests of a project need
 
-Words of the command line are functions here, each imported when it is first asked for:
+Words of the command line are functions here, each imported when first asked for; `__version__` ends in a digest of
+the content:
 
     import stemma
 
@@ -35,13 +37,15 @@ from typing import Any
 _WORDS = {
     "backup": "storage.backup", "best": "versions.best", "compare": "versions.compare", "demote": "registry.promote",
     "diff": "versions.diff", "doctor": "versions.doctor", "history": "registry.history", "log": "versions.log",
-    "probe": "storage.remote", "promote": "registry.promote", "register": "registry.register",
+    "probe": "storage.remote", "promote": "registry.promote", "push": "storage.push", "register": "registry.register",
     "restore": "storage.restore", "retire": "registry.register", "show": "versions.show", "Tagging": "registry.writing",
     "verify": "storage.verify",
 }  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("stemma.toolkit").version()
     if name not in _WORDS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"stemma.{_WORDS[name]}"), name)

@@ -2,6 +2,7 @@
 
     StemmaError
     |- SettingsError     conf/ or params.yaml
+    |- ToolkitError      stemma.lock, vendor/, or the toolkit that is installed
     |- DataError         a table, its columns or its split
     |- TrainingError     a fit that cannot go on
     |- EvaluationError   a rule or a quality gate that predictions do not meet
@@ -16,10 +17,24 @@ Each says what is wrong, where, and the next command:
 "models/weights is not there: run `dvc checkout`".
 """
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
+
+from stemma.text import say
+
+NUMBERS = {
+    errno.ENOSPC: "the disk is full: make room",
+    errno.EDQUOT: "the disk's quota is used up: make room",
+    errno.EROFS: "the disk is mounted read-only: mount it for writing, or choose another folder",
+    errno.EACCES: "this user may not do this: change the folder's owner or mode",
+    errno.EPERM: "this user may not do this: change the folder's owner or mode",
+    errno.ENOTDIR: "a part of the path is a file: correct the path",
+    errno.EIO: "the disk has a fault: look at the system's log, and copy what is there elsewhere",
+}
 
 
 class StemmaError(Exception):
@@ -38,6 +53,10 @@ class StemmaError(Exception):
 
 class SettingsError(StemmaError):
     """conf/ or params.yaml is wrong, or the two differ."""
+
+
+class ToolkitError(StemmaError):
+    """The toolkit that runs is not the locked one, or the lock is none."""
 
 
 class DataError(StemmaError):
@@ -81,18 +100,56 @@ class MissingExtra(StemmaError):
 
 @contextmanager
 def one_line(debug: bool = False) -> Iterator[None]:
-    """Turn a StemmaError into one line on stderr and exit code 1, an interrupt into one line and 130.
+    """Turn an error of ours or of a disk into one line on stderr and exit code 1, an interrupt into one line and 130.
 
     Args:
         debug: show the whole trace instead. The environment's STEMMA_DEBUG=1 does the same.
     """
+    _open_standard()
     try:
-        yield
-    except StemmaError as error:
-        if debug or os.environ.get("STEMMA_DEBUG") == "1":
+        try:
+            yield
+        except SystemExit:
+            sys.stdout.flush()  # here a full disk can still be told
             raise
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough, as `head`
+        _give_up_output()
+        raise SystemExit(0) from None
+    except (StemmaError, OSError) as error:
+        _give_up_output()
+        if debug or os.environ.get("STEMMA_DEBUG") == "1":  # --debug sets it meanwhile
+            raise
+        _stop(told_by_system(error) if isinstance(error, OSError) else str(error))
     except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        raise SystemExit(130) from None  # as shells count it: 128 + SIGINT
+        _stop("interrupted", 130)  # as shells count it: 128 + SIGINT
+
+
+def told_by_system(error: OSError) -> str:
+    """Where it happened, as far as that is known, and what to do."""
+    where = f"{error.filename}: " if error.filename else ""
+    return where + (NUMBERS.get(error.errno or 0) or error.strerror or type(error).__name__)
+
+
+def _stop(what: str, code: int = 1) -> NoReturn:
+    say(f"error: {what}", error=True)
+    raise SystemExit(code) from None
+
+
+def _open_standard() -> None:
+    """Streams that the caller closed: else the next file that is opened would be one. Output to them still fails."""
+    for number, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - until the process ends
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def _give_up_output() -> None:
+    """What standard output does not take is lost: Python would complain once more at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,11 +1,18 @@
-"""Texts for people: the nearest name, figures, and Markdown in which nothing of a stranger's is markup."""
+"""Texts for people: the nearest name, figures, and the one way out, on which nothing of a stranger's is obeyed.
+
+Whatever a repository, a bundle or a table says may be in a text: `say` prints it, `escaped` and `code` put it into
+Markdown, `stemma.report.document` into HTML.
+"""
 
 import difflib
 import re
+import sys
 from collections.abc import Iterable, Sequence
 
 MARKUP = re.compile(r"([\\`*_\[\]<>|#~])")
+IN_WORD = re.compile(r"(?<=[^\W_])\\_(?=[^\W_])")
 SHOWN = 3  # of a list
+OUTPUT = "standard output"
 PLAIN = re.compile(r"[\w.@-]+")
 
 
@@ -57,14 +64,50 @@ def figure(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 1e6 else f"{value:.4g}"
 
 
-def escaped(text: object) -> str:
-    """Markdown, on one line, that shows just this text."""
-    return MARKUP.sub(r"\\\1", " ".join(str(text).split()))
+def visible(text: object, *, lines: bool = False) -> str:
+    """The text with all that a terminal would obey, or that turns or hides what stands beside it, written out: \\u001b.
+
+    Args:
+        lines: line ends stay.
+    """
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or (lines and letter == "\n") else f"\\u{ord(letter):04x}"  # as JSON has it
+        for letter in text
+    )
+
+
+def say(text: object, *, error: bool = False) -> None:
+    """Print a text, of one line or more, on standard output or standard error.
+
+    Raises:
+        OSError: standard output cannot be written; its `filename` is OUTPUT. What standard error does not take is lost.
+    """
+    stream = sys.stderr if error else sys.stdout
+    form = stream.encoding or "utf-8"
+    try:
+        print(visible(text, lines=True).encode(form, "backslashreplace").decode(form), file=stream, flush=True)
+    except OSError as fault:
+        if not error:
+            fault.filename = OUTPUT
+            raise
+
+
+def escaped(text: object, *, names: bool = False) -> str:
+    """Markdown, on one line, that shows just this text.
+
+    Args:
+        names: `_` in a word stays as it is, for those who read the source.
+    """
+    made = MARKUP.sub(r"\\\1", visible(" ".join(str(text).split())))
+    return IN_WORD.sub("_", made) if names else made
 
 
 def code(text: object) -> str:
     """Markdown, on one line, that shows this text as code."""
-    return "`" + " ".join(str(text).split()).replace("`", "'") + "`"
+    return "`" + visible(" ".join(str(text).split())).replace("`", "'") + "`"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Iterable[int] = (0,)) -> list[str]:

@@ -108,15 +108,25 @@ def test_every_command_has_help_and_an_example(run: Run, command: str) -> None:
     assert code == 0 and "Example: " in out and f"stemma conf {command}" in " ".join(out.split())
 
 
-def test_version_is_that_of_the_installed_distribution(run: Run) -> None:
-    from importlib.metadata import packages_distributions, version
+def test_version_is_that_of_the_toolkit(run: Run) -> None:
+    from stemma.toolkit import version
 
-    assert run("--version") == (0, f"stemma {version(packages_distributions()['stemma'][0])}\n", "")
+    assert run("--version") == (0, f"stemma {version()}\n", "")
+
+
+def test_docs_are_listed_and_printed(run: Run) -> None:
+    from worlds import ROOT
+
+    pages = sorted(path.stem for path in ROOT.glob("docs/*.md") if path.stem != "scaffold")
+    listed = run("docs")[1].splitlines()
+    assert [line.split()[0] for line in listed] == pages and all(len(line.split()) > 1 for line in listed)
+    assert run("docs", "diff") == (0, (ROOT / "docs/diff.md").read_text(encoding="utf-8"), "")
+    assert run("docs", "dif") == (1, "", "error: there is no page dif (did you mean diff?): run `stemma docs`\n")
 
 
 def test_the_command_line_starts_fast_and_imports_nothing_heavy() -> None:
     program = (
-        "import sys, time; start = time.process_time(); import stemma.cli; "
+        "import sys, time; start = time.process_time(); import stemma.cli.words; "
         f"print(time.process_time() - start, *(name for name in {HEAVY} if name in sys.modules))"
     )
 

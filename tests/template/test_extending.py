@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from following import commands, follow
+from following import code, commands, follow
 from template import hook, stamp
 from worlds import Project
 
-PAGE = "docs/extending.md"
 CHOSEN = ("data=mine", "model=mine", "export.formats=[onnx,onnx_json]", "+evaluate.minimum.lift=0.5",
           "+evaluate.minimum.better_than=neighbours", "evaluate.folds=2", "evaluate.bootstrap=50",
           "train.epochs=2", "train.loss=focal", "train.optimizer=nadam", "train.schedule=warm")  # fmt: skip
@@ -31,8 +30,8 @@ def extended(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder / "src"))  # in place of an editable install
         made.ok("python", "-c", "import tasks; tasks.repository()")
-        follow(folder / "docs/models.md", made)
-        follow(folder / PAGE, made)
+        for page in ("models", "extending"):
+            follow(printed(made, page), made)
         made.ok("stemma", "conf", "sync", *CHOSEN)
         made.ok("stemma", "conf", "adopt")
         assert made.repro() == ["settings", "prepare", "train", "audit", "evaluate", "export", "package"]
@@ -42,6 +41,13 @@ def extended(
         made.repro()
         made.commit("second")
         yield made
+
+
+def printed(project: Project, page: str) -> Path:
+    """A page of the toolkit's, as `stemma docs` gives it in this project."""
+    path = project.folder.with_name(f"{page}.md")
+    path.write_text(project.ok("stemma", "docs", page), encoding="utf-8")
+    return path
 
 
 def evaluation(project: Project) -> dict:
@@ -67,6 +73,15 @@ def test_every_kind_that_the_page_names_takes_part(extended: Project) -> None:
     assert float(losses["train"][-1]) < 0.5 * float(losses["validation"][-1]), "the loss that is fitted is another one"
 
 
+def test_its_own_tests_ask_of_new_parts_what_the_toolkit_does(extended: Project) -> None:
+    page, pytest = extended.folder / "tests/churn/test_mine.py", ("pytest", "-q", "-p", "no:cacheprovider")
+    page.write_text(code(extended.folder / "docs/testing.md"), encoding="utf-8")
+    told = extended.ok(*pytest, "tests/churn/test_extensions.py", "tests/churn/test_house.py")
+    mine = extended.ok(*pytest, str(page), "tests/churn/test_networks.py", "-k", "mine")
+    page.unlink()
+    assert " passed" in told and "2 passed" in mine and "skipped" not in told + mine
+
+
 def test_reading_shows_what_was_recorded_and_runs_nobodys_code(extended: Project, tmp_path: Path) -> None:
     clone = extended.copy(tmp_path / "p")
     trap = "raise SystemExit('this ran')\n"
@@ -89,7 +104,7 @@ def test_the_commands_of_the_page_run_and_the_code_of_a_trusted_project_with_the
     extended: Project, tmp_path: Path
 ) -> None:
     project = extended.copy(tmp_path / "p")
-    told = {command: project.run(*shlex.split(command)) for command in commands(project.folder / PAGE)}
+    told = {command: project.run(*shlex.split(command)) for command in commands(printed(project, "extending"))}
     assert {command: done.stderr for command, done in told.items() if done.returncode} == {}
     assert "lift" in told["stemma compare HEAD~1 HEAD --metric lift"].stdout.splitlines()[0]
     assert "warning: a tensor is large [small]\n  evidence: 32 rows" in told["stemma doctor HEAD"].stdout

@@ -3,8 +3,9 @@
 from purchase_intent.settings import load
 from purchase_intent.sources import SOURCES
 from stemma.tables.check import check, told
+from stemma.text import say
 
 
 def main(strict: str | None = None) -> None:
     settings = load()
-    print(told(check(settings.data, SOURCES, settings.prepare.strict or strict is not None), settings.data))
+    say(told(check(settings.data, SOURCES, settings.prepare.strict or strict is not None), settings.data))

@@ -18,6 +18,7 @@ def main() -> None:
     network = networks.create(NETWORKS, settings.model, problem, settings.train.threads)
     train, validation = (arrays.read(layout.PREPARED, name) for name in ("train", "validation"))
     rows = Rows(train.x, train.y), Rows(validation.x, validation.y)
+    training.try_out(network, train.x)
     begin, parts = start_of(network, settings.train.init_from), own.chosen(settings.train, LINES)
     with watched(layout.CURVES, settings.train, problem.task.score, layout.CHECKPOINT) as watch:
         fit = training.run(network, *rows, settings.train, layout.CHECKPOINT, watch, begin.tensors, parts)

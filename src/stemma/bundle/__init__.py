@@ -25,9 +25,17 @@ Predicting needs NumPy and onnxruntime (Parquet: pyarrow), and nothing is unpick
     python -m stemma.bundle verify models/package/model.zip
 """
 
-from stemma.bundle.archive import build
-from stemma.bundle.command import main
-from stemma.bundle.model import Bundle, open_bundle, verify
-from stemma.bundle.rows import BATCH, Rows
+from importlib import import_module
+from typing import Any
 
-__all__ = ["BATCH", "Bundle", "Rows", "build", "main", "open_bundle", "verify"]
+_WORDS = {
+    "BATCH": "rows", "Bundle": "model", "Rows": "rows", "build": "archive", "main": "command", "open_bundle": "model",
+    "verify": "model",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when it is first asked for: an interrupt meanwhile is a line of `main`."""
+    if name not in _WORDS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"stemma.bundle.{_WORDS[name]}"), name)

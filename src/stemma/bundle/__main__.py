@@ -1,3 +1,6 @@
-from stemma.bundle import main
+from stemma.errors import one_line
 
-main()
+with one_line():
+    from stemma.bundle.command import main
+
+    main()

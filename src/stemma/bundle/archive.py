@@ -20,6 +20,7 @@ from stemma import signature
 from stemma.errors import BundleError
 from stemma.files import replaced
 from stemma.names import LONGEST, folded, in_bundle
+from stemma.text import visible
 
 FORMAT = 1
 MANIFEST, GRAPH, SIGNATURE = "manifest.json", "model.onnx", "signature.json"
@@ -119,8 +120,7 @@ def check_names(names: Sequence[str]) -> None:
 
 def first_line(error: Exception) -> str:
     """Of what it says, without what a terminal would obey."""
-    line = (str(error).splitlines() or [type(error).__name__])[0][:200]
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
+    return visible((str(error).splitlines() or [type(error).__name__])[0][:200])
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

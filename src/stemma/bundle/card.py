@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from stemma.text import code, table
+from stemma.text import code, escaped, table
 
 Facts = Mapping[str, Any]
 
@@ -89,7 +89,9 @@ def _figures(record: Facts) -> Iterable[str]:
 
 def _sliced(slices: Sequence[Facts], main: Any) -> str:
     """One line a slice: rows, and the main metric."""
-    lines = ((str(each["value"]), f"{each['rows']:,}", *_row("", each["test"].get(main) or {})[1:]) for each in slices)
+    lines = (
+        (escaped(each["value"]), f"{each['rows']:,}", *_row("", each["test"].get(main) or {})[1:]) for each in slices
+    )
     return _table(("value", "rows", str(main), "95 % interval"), lines)
 
 
@@ -109,8 +111,8 @@ def _lineage(record: Facts) -> Iterable[str]:
     process, environment = record["process"], record.get("environment") or {}
     start = process.get("init_from")
     if start:
-        commit = f" (commit `{start['commit']}`)" if start.get("commit") else ""
-        yield f"Started with the weights of `{start.get('revision')}`{commit}."
+        commit = f" (commit {code(start['commit'])})" if start.get("commit") else ""
+        yield f"Started with the weights of {code(start.get('revision'))}{commit}."
     else:
         yield "Started with random weights, not with those of an earlier version."
     seed = (process.get("train") or {}).get("seed")

@@ -8,6 +8,7 @@ from stemma.bundle.model import open_bundle
 from stemma.bundle.predict import predict
 from stemma.bundle.rows import Rows, character
 from stemma.errors import one_line
+from stemma.text import say
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -15,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with one_line():
         bundle = open_bundle(chosen.bundle)
         if chosen.command == "verify":
-            print(f"{chosen.bundle} is intact: {len(bundle.files)} files")
+            say(f"{chosen.bundle} is intact: {len(bundle.files)} files")
         else:
             predict(bundle, Rows(chosen.rows, chosen.separator, chosen.decimal), chosen.output, chosen.bundle)
 

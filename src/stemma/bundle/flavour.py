@@ -8,10 +8,11 @@ import hashlib
 from pathlib import Path
 
 import stemma.bundle.pyfunc
-from stemma import errors, runtime, signature, values
+from stemma import errors, runtime, signature, text, values
 
 MODULES = {
-    "errors": errors, "runtime": runtime, "signature": signature, "values": values, "__init__": stemma.bundle.pyfunc,
+    "errors": errors, "runtime": runtime, "signature": signature, "text": text, "values": values,
+    "__init__": stemma.bundle.pyfunc,
 }  # fmt: skip
 MODEL = """\
 flavors:

@@ -2,11 +2,10 @@
 
 import csv
 import io
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from stemma.bundle.model import Bundle
 from stemma.bundle.rows import PARQUET, Rows, batches
 from stemma.errors import BundleError
 from stemma.files import replaced
+from stemma.text import OUTPUT, visible
 
 GROUP = 65_536  # rows of a row group in Parquet
 
@@ -77,12 +77,18 @@ def _to_stdout(bundle: Bundle, rows: Rows) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")
     try:
-        _write_csv(bundle, rows, sys.stdout)
+        _write_csv(bundle, rows, cast("TextIO", _Terminal()) if sys.stdout.isatty() else sys.stdout)
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain once more at exit
-        if not isinstance(error, BrokenPipeError):  # that reader, such as `head`, has seen enough
-            raise BundleError(f"predictions cannot be written ({error.strerror or error})") from None
+        error.filename = OUTPUT
+        raise
+
+
+class _Terminal:
+    """Standard output that is a terminal: names of classes are a stranger's."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(visible(text, lines=True))
 
 
 def _write_csv(bundle: Bundle, rows: Rows, file: TextIO) -> None:

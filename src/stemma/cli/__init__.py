@@ -1,91 +1,19 @@
 """The command `stemma`: parses the command line, calls the toolkit, prints.
 
-What goes wrong is one line on stderr and exit code 1; wrong usage is exit code 2. Everything heavy is imported by the
-command that needs it, so that `stemma --help` is instant.
+What goes wrong is one line on stderr and exit code 1; wrong usage is exit code 2. An interrupt is one line too, also
+during imports: so there are none here.
 """
 
-import os
-from typing import Annotated
-
-import typer
-
-from stemma.cli import (
-    backup,
-    best,
-    bundle,
-    check,
-    compare,
-    conf,
-    describe,
-    diff,
-    doctor,
-    export,
-    gc,
-    log,
-    registry,
-    remote,
-    rollback,
-    show,
-    trust,
-    verify,
-)
 from stemma.errors import StemmaError, one_line
-
-app = typer.Typer(
-    help="Read, compare and serve the versions of a model.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.add_typer(bundle.app, name="bundle")
-app.add_typer(conf.app, name="conf")
-app.add_typer(remote.app, name="remote")
-app.command()(describe.describe)
-app.command()(check.check)
-app.command()(best.best)
-app.command()(compare.compare)
-app.command()(log.log)
-app.command()(show.show)
-app.command()(diff.diff)
-app.command()(doctor.doctor)
-app.command()(export.export)
-app.command()(verify.verify)
-app.command()(backup.backup)
-app.command()(backup.restore)
-app.command()(backup.key)
-app.command()(registry.register)
-app.command()(registry.promote)
-app.command()(registry.demote)
-app.command()(registry.retire)
-app.command()(registry.history)
-app.command()(rollback.rollback)
-app.command()(trust.trust)
-app.command(cls=gc.Command)(gc.gc)
 
 
 def main() -> None:
     with one_line():
-        app()
+        try:
+            from stemma.cli.words import app
 
-
-def print_version(wanted: bool) -> None:
-    if not wanted:
-        return
-    from importlib.metadata import packages_distributions, version
-
-    distributions = packages_distributions().get("stemma")
-    if not distributions:
-        raise StemmaError("stemma runs from its sources and is not installed", run="pip install -e .")
-    typer.echo(f"stemma {version(distributions[0])}")
-    raise typer.Exit
-
-
-@app.callback()
-def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    if debug:
-        os.environ["STEMMA_DEBUG"] = "1"  # read by one_line, also in the processes that a command starts
+            app()
+        except ModuleNotFoundError as error:
+            if str(error.name).startswith("stemma"):
+                raise
+            raise StemmaError(f"{error.name} is not installed", run="python tasks.py install") from error

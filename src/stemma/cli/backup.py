@@ -7,7 +7,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, Report, answer, in_bytes
-from stemma.text import counted
+from stemma.text import counted, say
 
 if TYPE_CHECKING:
     from stemma.storage.backup import Backup
@@ -74,7 +74,7 @@ def key(
     """
     from stemma.storage import sealing
 
-    typer.echo(sealing.new_key(file))
+    say(sealing.new_key(file))
 
 
 def backed_up(found: "Backup") -> Report:

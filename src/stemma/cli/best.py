@@ -1,14 +1,15 @@
 """`stemma best`: the best version under constraints."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, titled
 
 if TYPE_CHECKING:
-    from stemma.versions.best import Best
+    from stemma.versions.best import Best, Candidate
 
 
 def best(
@@ -23,6 +24,10 @@ def best(
             help="Of a metric, rows, size, latency, parameters, date, stage or framework; repeatable.",
         ),
     ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION", help="Those judged by its target, on its table and test rows, alone."),
+    ] = None,
     limit: Annotated[int, typer.Option("-n", min=1, help="Versions listed.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     as_json: AsJson = False,
@@ -30,32 +35,41 @@ def best(
 ) -> None:
     """Name the best version that fits every constraint, and say whether its lead is more than chance.
 
+    Exit code 1 where the versions that fit were judged on different things, so that none is the best.
+
     Example: stemma best --metric log_loss --where 'rows > 1000' --where 'size < 5 MB'
     """
     from stemma.versions.best import best
 
-    found = best(repository(), metric=metric, where=where or (), seed=seed)
-    answer(found, lambda: report(found, limit), as_json, as_md)
+    found = best(repository(), metric=metric, where=where or (), like=like, seed=seed)
+    answer(found, lambda: report(found, limit, as_md), as_json, as_md)
+    raise typer.Exit(0 if found.candidates else 1)
 
 
-def report(found: "Best", limit: int) -> Report:
-    """The best, the first few, and what left out the others."""
+def report(found: "Best", limit: int, markdown: bool) -> Report:
+    """The best, the first few of each group, and what left out the others."""
+    several = len(found.groups) > 1
+    tables = [(each.judged, _table(found, each.candidates[:limit])) for each in found.groups]
+    more = max(len(each.candidates) for each in found.groups)
+    left = ", ".join(f"`{text}` left out {count}" for text, count in found.left_out if count)
+    notes = [f"and {more - limit} more: -n {more}"] if more > limit else []
+    notes += [f"of {found.looked_at} versions, {left}"] if left else []
+    shown = titled(tables, markdown) if several else [tables[0][1]]
+    return [f"{found.sentence}.", *shown, *notes, *found.notes]
+
+
+def _table(found: "Best", candidates: "Sequence[Candidate]") -> Table:
     from stemma.versions.compare import figure
 
-    facts = [name for name in found.candidates[0].facts if name not in (found.metric, "date", "stage")]
+    facts = [name for name in candidates[0].facts if name not in (found.metric, "date", "stage")]
     rows = [
         (
             *(each.name, f"{each.date:%Y-%m-%d}", ", ".join(each.stages), figure(each.value)),
             *(_fact(each.facts[name]) for name in facts),
         )
-        for each in found.candidates[:limit]
+        for each in candidates
     ]
-    more = len(found.candidates) - limit
-    left = ", ".join(f"`{text}` left out {count}" for text, count in found.left_out if count)
-    notes = [f"and {more} more: -n {len(found.candidates)}"] if more > 0 else []
-    notes += [f"of {found.looked_at} versions, {left}"] if left else []
-    table = Table(("version", "date", "stages", found.metric, *facts), rows, left=3)
-    return [f"{found.sentence}.", table, *notes, *found.notes]
+    return Table(("version", "date", "stages", found.metric, *facts), rows, left=3)
 
 
 def _fact(value: Any) -> str:

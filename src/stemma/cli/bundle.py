@@ -8,6 +8,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, show, show_json, titled
+from stemma.text import say
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
@@ -54,7 +55,7 @@ def inspect(bundle: File, as_json: AsJson = False, as_md: AsMarkdown = False) ->
         show_json({"path": bundle, "registered": found.registered, "signed": found.is_signed} | facts)
     else:
         with reading(RECORD):
-            show(_clean(_about(found, bundle)), as_md)
+            show(_about(found, bundle), as_md)
 
 
 @app.command()
@@ -86,7 +87,7 @@ def verify(
         if not is_version(at_least):
             raise typer.BadParameter(f"{at_least[1:]} is no version such as 1.2.0", param_hint="--at-least")
     found = check(bundle, key, at_least)
-    answer(found, lambda: _clean(_verified(found)), as_json, as_md)
+    answer(found, lambda: _verified(found), as_json, as_md)
 
 
 @app.command()
@@ -128,7 +129,7 @@ def unpack(
 
     opened = open_bundle(bundle)
     unpack(opened, folder)
-    typer.echo(f"{folder}: {len(opened.files)} files")
+    say(f"{folder}: {len(opened.files)} files")
 
 
 @app.command()
@@ -142,7 +143,7 @@ def key(
     from stemma.bundle.sign import key_pair
 
     public = key_pair(private)
-    typer.echo(f"{private}: keep it secret, whoever has it can sign\n{public}: give it to whoever verifies")
+    say(f"{private}: keep it secret, whoever has it can sign\n{public}: give it to whoever verifies")
 
 
 @app.command()
@@ -158,7 +159,7 @@ def sign(
     from stemma.bundle.sign import sign
 
     sign(bundle, key, output)
-    typer.echo(f"{output or bundle}: signed")
+    say(f"{output or bundle}: signed")
 
 
 @app.command()
@@ -176,24 +177,10 @@ def diff(
     from stemma.bundle.difference import difference
 
     found = difference(open_bundle(a), open_bundle(b), (str(a), str(b)))
-    answer(found, lambda: _clean(_different(found, as_md)), as_json, as_md)
+    answer(found, lambda: _different(found, as_md), as_json, as_md)
 
 
 # What is shown.
-
-
-def _clean(report: Report) -> Report:
-    """Without what a terminal would obey: a bundle can come from anybody."""
-    return [
-        Table(part.headers, [tuple(map(_plain, row)) for row in part.rows], part.left)
-        if isinstance(part, Table)
-        else _plain(part)
-        for part in report
-    ]
-
-
-def _plain(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _about(bundle: "Bundle", path: Path) -> Report:

@@ -8,6 +8,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.errors import VersionError
+from stemma.text import say
 
 
 def check(
@@ -27,7 +28,7 @@ def check(
     kind = data.get("kind") if isinstance(data, dict) else None
     if kind in FILES:
         with chdir(root):
-            typer.echo(_of_file(strict))
+            say(_of_file(strict))
     else:
         _of_code(root, kind, strict)
 
@@ -49,6 +50,8 @@ def _of_code(root: Path, kind: object, strict: bool) -> None:
     done = project.run(root, "check", *(["strict"] if strict else []))
     if done.returncode == project.WRONG_USAGE:
         raise VersionError(f"{project.STAGE} of this project is older than `stemma check`: update the project's files")
-    typer.echo(done.stdout, nl=False)
-    typer.echo(done.stderr, err=True, nl=False)
+    if done.stdout:
+        say(done.stdout.rstrip("\n"))
+    if done.stderr:
+        say(done.stderr.rstrip("\n"), error=True)
     raise typer.Exit(done.returncode)

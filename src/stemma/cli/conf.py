@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.text import say
 
+STAGE = "settings"
 app = typer.Typer(
     help="Compose conf/ into params.yaml, compare the two, or take params.yaml back into conf/.", no_args_is_help=True
 )
@@ -26,7 +28,7 @@ def sync(
     from stemma import conf
 
     changed = conf.sync(repository(), overrides or ())
-    typer.echo("params.yaml written" if changed else "params.yaml is up to date")
+    say("params.yaml written" if changed else "params.yaml is up to date")
 
 
 @app.command()
@@ -41,9 +43,9 @@ def check(
 
     found = conf.differences(repository())
     if as_json:
-        typer.echo(json.dumps({"differences": [one.as_dict() for one in found]}, indent=2))
+        say(json.dumps({"differences": [one.as_dict() for one in found]}, indent=2))
     else:
-        typer.echo("\n".join(str(one) for one in found) or "params.yaml is the composition of conf/")
+        say("\n".join(str(one) for one in found) or "params.yaml is the composition of conf/")
     raise typer.Exit(1 if found else 0)
 
 
@@ -51,11 +53,17 @@ def check(
 def adopt() -> None:
     """Put the values of params.yaml into conf/: choices into its defaults list, others into the files that decide them.
 
-    Comments and order stay.
+    Comments and order stay. Where the stage `settings` had passed with these values, `dvc status` stays clean.
 
     Example: dvc exp apply NAME && stemma conf adopt
     """
     from stemma import conf
+    from stemma.repo import tracking
 
-    adopted = conf.adopt(repository())
-    typer.echo("\n".join(str(one) for one in adopted) or "params.yaml is the composition of conf/: nothing to adopt")
+    root = repository()
+    passed = tracking.ran_with(root, STAGE, conf.PARAMS)
+    adopted = conf.adopt(root)
+    if passed:
+        conf.guard(root)
+        tracking.renew(root, STAGE)
+    say("\n".join(str(one) for one in adopted) or "params.yaml is the composition of conf/: nothing to adopt")

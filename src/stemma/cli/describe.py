@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stemma.cli.here import repository
+from stemma.text import say
 
 if TYPE_CHECKING:
     from stemma.describe.write import Written
@@ -72,4 +73,4 @@ def _show(made: "Written", name: str) -> None:
 
 
 def _warn(text: str) -> None:
-    typer.echo(f"warning: {text}", err=True)
+    say(f"warning: {text}", error=True)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.text import say
 
 
 def export(
@@ -28,7 +29,7 @@ def export(
 
     made = export(repository(), revision, format, output)
     shown = made.folder.relative_to(Path.cwd()) if made.folder.is_relative_to(Path.cwd()) else made.folder
-    typer.echo(
+    say(
         f"{shown}: {made.format} of {made.revision}, within {made.parity['largest']:.2g} of the network "
         f"on {made.parity['rows']} test rows"
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Table, aligned, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Markup, Table, aligned, show, show_json
+from stemma.text import say
 
 if TYPE_CHECKING:
     from stemma.versions.log import Entry, Log
@@ -42,25 +43,36 @@ def log(
 
     found = log(repository(), all=all, number=number, since=since, metric=metric)
     for note in found.notes:
-        typer.echo(f"note: {note}", err=True)
+        say(f"note: {note}", error=True)
     if as_json:
         show_json(found)
     elif not found.entries:
         why = "a version is a commit whose dvc.lock names models/weights" if since is None else f"none since {since}"
-        typer.echo(f"no version: {why}")
+        say(f"no version: {why}")
     elif as_md:
-        drawn = [] if graph == "ascii" else [f"```{graph}\n{_drawn(found, graph)}\n```"]
+        drawn = [] if graph == "ascii" else [Markup(f"```{graph}\n{_drawn(found, graph)}\n```")]
         table = Table(_headers(found), _rows(found), left=None)
         show([*drawn, table, _legend(found)], markdown=True)
     elif graph == "ascii":
-        typer.echo("\n".join([*_lines(found), "", _legend(found)]))
+        say("\n".join([*_lines(found), "", _legend(found)]))
     else:
-        typer.echo(_drawn(found, graph))
+        say(_drawn(found, graph))
 
 
 def _legend(found: "Log") -> str:
     """What the letters stand for; those of what is not known only where a version has one."""
-    return LEGEND + UNKNOWN * any(set("sp") & set(entry.changed or "") for entry in found)
+    unknown = UNKNOWN * any(set("sp") & set(entry.changed or "") for entry in found)
+    return "\n".join([*(f"judged {letter}: {on}" for on, letter in _judged(found).items()), LEGEND + unknown])
+
+
+def _judged(found: "Log") -> dict[str, str]:
+    """A letter for each of what versions were judged on; none where all were judged on the same."""
+    return {on: _letters(place) for place, on in enumerate(dict.fromkeys(each.judged for each in found if each.judged))}
+
+
+def _letters(place: int) -> str:
+    """A, B, ... Z, AA, AB, ..."""
+    return (_letters(place // 26 - 1) if place >= 26 else "") + chr(ord("A") + place % 26)
 
 
 def _drawn(found: "Log", graph: Graph) -> str:
@@ -92,10 +104,13 @@ def _lines(found: "Log") -> list[str]:
 
 
 def _headers(found: "Log") -> tuple[str, ...]:
-    return "revision", "date", "author", "changed", found.metric or "metric", "move", "names and stages", "subject"
+    judged = ("judged",) if _judged(found) else ()
+    figures = (found.metric or "metric", "move", *judged)
+    return "revision", "date", "author", "changed", *figures, "names and stages", "subject"
 
 
 def _rows(found: "Log") -> list[tuple[str, ...]]:
+    letters = _judged(found)
     return [
         (
             entry.revision,
@@ -103,6 +118,7 @@ def _rows(found: "Log") -> list[tuple[str, ...]]:
             entry.author,
             "first" if entry.changed is None else entry.changed or "names",
             *(_measured(found, entry)[1:] or ("-", "")),
+            *([letters[entry.judged or ""]] if letters else []),
             ", ".join([*entry.names, *entry.stages]),
             _subject(entry),
         )

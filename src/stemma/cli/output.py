@@ -8,7 +8,8 @@
         answer(found, lambda: report(found), as_json, as_md)
 
 In a pipe or a pager nothing is cut, wrapped or coloured. On a terminal, tables that are too wide for it are wrapped
-inside their cells.
+inside their cells. Texts and cells are plain text, whoever wrote it: in Markdown nothing of them is markup but what is
+`Markup`.
 """
 
 import dataclasses
@@ -16,13 +17,16 @@ import json
 import math
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
 
 import typer
 
+from stemma.errors import StemmaError, told_by_system
+from stemma.text import escaped, say, visible
 from stemma.text import table as markdown_table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -46,6 +50,10 @@ class Table:
         return len(self.headers) if self.left is None else self.left
 
 
+class Markup(str):
+    """Lines of Markdown of our own."""
+
+
 Report = Sequence["str | Table"]
 
 
@@ -57,14 +65,25 @@ def answer(found: Any, report: Callable[[], Report], as_json: bool, as_md: bool 
         show(report(), as_md)
 
 
+@contextmanager
+def done(what: str) -> Iterator[None]:
+    """What was done is told even where the rest cannot be."""
+    try:
+        yield
+    except StemmaError as error:
+        raise StemmaError(f"{what}; but {error}") from error
+    except OSError as error:
+        raise StemmaError(f"{what}; but {told_by_system(error)}") from error
+
+
 def show(parts: Report, markdown: bool) -> None:
     """Print texts and tables, an empty line between them."""
-    typer.echo("\n\n".join(_text(part, markdown) for part in parts))
+    say("\n\n".join(_text(part, markdown) for part in parts))
 
 
 def show_json(found: Any, **more: Any) -> None:
     """Print a frozen object, and `more`, in ASCII, which no terminal obeys; numbers that are not finite are null."""
-    typer.echo(json.dumps(plain(found) | plain(more), indent=2, allow_nan=False))
+    say(json.dumps(plain(found) | plain(more), indent=2, allow_nan=False))
 
 
 def plain(value: Any) -> Any:
@@ -88,7 +107,11 @@ def plain(value: Any) -> Any:
 def titled(sections: Iterable[tuple[str, Table]], markdown: bool) -> list[str | Table]:
     """Tables under their names; those without rows are left out."""
     there = [(title, table) for title, table in sections if table.rows]
-    return [part for title, table in there for part in (f"### {title}" if markdown else f"{title}:", table)]
+    return [part for title, table in there for part in (headed(title, 3) if markdown else f"{title}:", table)]
+
+
+def headed(title: str, level: int) -> Markup:
+    return Markup(f"{'#' * level} {_marked(title)}")
 
 
 def in_bytes(size: int | None) -> str:
@@ -104,16 +127,27 @@ def in_bytes(size: int | None) -> str:
 
 
 def _text(part: "str | Table", markdown: bool) -> str:
-    if isinstance(part, str):
-        return part
-    lines = markdown_table(part.headers, part.rows, range(part.texts)) if markdown else aligned(part)
+    if isinstance(part, Table):
+        return "\n".join(_lines(part, markdown))
+    return "\n".join(map(_marked, part.split("\n"))) if markdown and not isinstance(part, Markup) else part
+
+
+def _marked(text: str) -> str:
+    return escaped(text, names=True)
+
+
+def _lines(part: Table, markdown: bool) -> list[str]:
+    if markdown:
+        head, *rows = (tuple(map(_marked, cells)) for cells in (part.headers, *part.rows))
+        return markdown_table(head, rows, range(part.texts))
+    lines = aligned(part)
     wide = max(map(len, lines)) > shutil.get_terminal_size().columns
-    return _wrapped(part) if wide and not markdown and sys.stdout.isatty() else "\n".join(lines)
+    return _wrapped(part) if wide and sys.stdout.isatty() else lines
 
 
 def aligned(table: Table) -> list[str]:
     """The lines of a table, the headers first."""
-    rows = [table.headers, *table.rows]
+    rows = [tuple(map(visible, cells)) for cells in (table.headers, *table.rows)]
     widths = _widths(rows)
     return ["  ".join(_placed(row, widths, table.texts)).rstrip() for row in rows]
 
@@ -129,7 +163,7 @@ def _placed(row: tuple[str, ...], widths: Sequence[int], texts: int) -> list[str
     ]
 
 
-def _wrapped(table: Table) -> str:
+def _wrapped(table: Table) -> list[str]:
     """For a terminal that is too narrow for the table."""
     from rich.console import Console
     from rich.table import Table as Drawn
@@ -137,10 +171,10 @@ def _wrapped(table: Table) -> str:
 
     drawn = Drawn(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
     for place, header in enumerate(table.headers):
-        drawn.add_column(Text(header), justify="left" if place < table.texts else "right", overflow="fold")
+        drawn.add_column(Text(visible(header)), justify="left" if place < table.texts else "right", overflow="fold")
     for row in table.rows:
-        drawn.add_row(*map(Text, row))
+        drawn.add_row(*(Text(visible(cell)) for cell in row))
     console = Console(width=shutil.get_terminal_size().columns, color_system=None)
     with console.capture() as captured:
         console.print(drawn)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+    return [line.rstrip() for line in captured.get().splitlines()]

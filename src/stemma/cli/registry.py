@@ -8,7 +8,8 @@ import typer
 
 from stemma.cli.compare import Margin
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, done
+from stemma.text import say
 
 if TYPE_CHECKING:
     from stemma.registry.history import Event, History
@@ -90,7 +91,7 @@ def promote(
     tagging = Tagging(sign, push, wait)
     made = promote(repository(), version, stage, why=why, judgement=judgement, local=local, tagging=tagging)
     if require is not None and made.before is None and not as_json:
-        typer.echo(f"{stage} was empty: there was nothing to compare with")
+        say(f"{stage} was empty: there was nothing to compare with")
     tell([made], why is not None, push, as_json)
 
 
@@ -192,20 +193,25 @@ def _first(text: str) -> str:
 
 def tell(made: "Sequence[Event]", with_why: bool, pushed: bool, as_json: bool) -> None:
     """What was done, and the command that shares it."""
+    with done(", ".join(f"{event.kind} {event.name} ({event.tag})" for event in made)):
+        _tell(made, with_why, pushed, as_json)
+
+
+def _tell(made: "Sequence[Event]", with_why: bool, pushed: bool, as_json: bool) -> None:
     if as_json:
         import json
 
         from stemma.cli.output import plain
 
-        typer.echo(json.dumps([plain(event) for event in made], indent=2))
+        say(json.dumps([plain(event) for event in made], indent=2))
         return
     for event in made:
         where = f" {'from' if event.kind == 'Demoted' else 'to'} {_stage(event)}" if event.stage else ""
-        typer.echo(f"{event.kind} {event.name}{where}" + (f": {_first(event.why)}" if with_why else ""))
+        say(f"{event.kind} {event.name}{where}" + (f": {_first(event.why)}" if with_why else ""))
     if not pushed:
         from stemma.registry.tags import remotes
 
         names = remotes(repository())
         tags = " ".join(f"'{event.tag}'" for event in made)
         if names:
-            typer.echo(f"not pushed: git push {'origin' if 'origin' in names else names[0]} {tags}")
+            say(f"not pushed: git push {'origin' if 'origin' in names else names[0]} {tags}")

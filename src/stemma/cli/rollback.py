@@ -1,11 +1,11 @@
 """`stemma rollback`: back to a version, code, settings, data and model together; or a stage back to what it held."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_bytes
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, done, in_bytes
 
 if TYPE_CHECKING:
     from stemma.rollback import Environment, Plan, Rollback
@@ -54,8 +54,9 @@ def rollback(
 def _abort(as_json: bool, as_md: bool) -> None:
     from stemma.rollback import abort
 
-    done = abort(repository())
-    answer(done, lambda: _told(done, None), as_json, as_md)
+    made = abort(repository())
+    with done("; ".join(_sentences(made))):
+        answer(made, lambda: _told(made, None), as_json, as_md)
 
 
 def _files(name: str, commit: bool, stash: bool, dry_run: bool, as_json: bool, as_md: bool) -> None:
@@ -63,11 +64,15 @@ def _files(name: str, commit: bool, stash: bool, dry_run: bool, as_json: bool, a
     from stemma.repo.repository import Repository
 
     root = repository()
-    found: Any = (going.plan if dry_run else going.roll_back)(root, name, commit=commit, stash=stash)
-    differs = going.environment(Repository(root).version(found.commit))
-    report = _planned if dry_run else _told
-    answer(found, lambda: report(found, differs), as_json, as_md, environment=differs)
-    raise typer.Exit(1 if dry_run and found.blockers else 0)
+    if dry_run:
+        plan = going.plan(root, name, commit=commit, stash=stash)
+        differs = going.environment(Repository(root).version(plan.commit))
+        answer(plan, lambda: _planned(plan, differs), as_json, as_md, environment=differs)
+        raise typer.Exit(1 if plan.blockers else 0)
+    made = going.roll_back(root, name, commit=commit, stash=stash)
+    with done("; ".join(_sentences(made))):
+        differs = going.environment(Repository(root).version(made.commit))
+        answer(made, lambda: _told(made, differs), as_json, as_md, environment=differs)
 
 
 def _fits(rev: str | None, stage: str | None, abort: bool, moving: dict[str, bool], tagging: dict[str, bool]) -> None:
@@ -114,30 +119,34 @@ def _planned(plan: "Plan", differs: "Environment | None") -> Report:
     return parts + _environment(differs)
 
 
-def _told(done: "Rollback", differs: "Environment | None") -> Report:
-    where = f"{done.revision} ({done.commit[:7]})"
-    if done.undone:
-        parts = [f"undone: the rollback to {where}; {done.before[:7]} is restored, {done.verified} outputs verified"]
+def _told(made: "Rollback", differs: "Environment | None") -> Report:
+    return ["\n".join(_sentences(made)), *_environment(differs)]
+
+
+def _sentences(made: "Rollback") -> list[str]:
+    where = f"{made.revision} ({made.commit[:7]})"
+    if made.undone:
+        parts = [f"undone: the rollback to {where}; {made.before[:7]} is restored, {made.verified} outputs verified"]
     else:
-        word = "completed: restored" if done.completed else "restored"
-        parts = [f"{word} {where}: {len(done.moves)} files changed, {done.verified} outputs verified"]
-        if done.completed:
-            parts = [f"{word} {where}: {done.verified} outputs verified"]
-        if done.made is not None:
-            parts.append(f"committed as {done.made[:7]}; back again: stemma rollback {done.before[:7]} --commit")
-        elif done.moves or done.completed:
+        word = "completed: restored" if made.completed else "restored"
+        parts = [f"{word} {where}: {len(made.moves)} files changed, {made.verified} outputs verified"]
+        if made.completed:
+            parts = [f"{word} {where}: {made.verified} outputs verified"]
+        if made.made is not None:
+            parts.append(f"committed as {made.made[:7]}; back again: stemma rollback {made.before[:7]} --commit")
+        elif made.moves or made.completed:
             parts.append(
-                f'staged, not committed: git commit -m "Roll back to {done.revision}"; '
+                f'staged, not committed: git commit -m "Roll back to {made.revision}"; '
                 "or take it back: git reset --hard, then dvc checkout"
             )
-    if done.stash is not None:
+    if made.stash is not None:
         parts.append(
-            f"what was not committed is in the stash {done.stash[:7]}; with a clean tree again: "
+            f"what was not committed is in the stash {made.stash[:7]}; with a clean tree again: "
             f"git stash branch mine, then dvc checkout"
         )
-    if done.aside:
-        parts.append(f"files that no version keeps were in the way and are in {done.saved}: {', '.join(done.aside)}")
-    return ["\n".join(parts), *_environment(differs)]
+    if made.aside:
+        parts.append(f"files that no version keeps were in the way and are in {made.saved}: {', '.join(made.aside)}")
+    return parts
 
 
 def _environment(differs: "Environment | None") -> list[str]:

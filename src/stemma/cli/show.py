@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, headed
 
 if TYPE_CHECKING:
     from stemma.versions.show import Data, Process, Record, Structure, Weights
@@ -58,7 +58,7 @@ def report(found: "Record", markdown: bool = False) -> Report:
         sections.append(("Missing", ["\n".join(f"- {line}" for line in found.missing)]))
     parts: list[str | Table] = []
     for title, content in sections:
-        parts += [f"## {title}" if markdown else title.upper()] if title else []
+        parts += [headed(title, 2) if markdown else title.upper()] if title else []
         parts += content
     return parts
 

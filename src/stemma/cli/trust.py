@@ -35,9 +35,7 @@ def trust(
 
 
 def _lines(state: "State") -> list[str]:
-    from stemma.repo.trust import shown
-
-    asks = [f"  {shown(claim.source)}: {', '.join(map(shown, claim.keys))}" for claim in state.claims]
+    asks = [f"  {claim.source}: {', '.join(claim.keys)}" for claim in state.claims]
     if state.trusted:
         code = [] if state.commit is None else [f"  code: of {state.commit[:7]} and of what it was made from"]
         return [f"{state.path} is trusted on this machine:", *asks, *code, "undo: `stemma trust --undo`"]

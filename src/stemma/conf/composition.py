@@ -7,7 +7,6 @@ Hydra keeps its state in a global; each call here leaves that as it found it.
 """
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +18,7 @@ from stemma.conf.difference import Difference, compare, dotted, leaves, shown
 from stemma.conf.hydra_yaml import one_line, parse, read_text
 from stemma.errors import SettingsError, VersionError
 from stemma.files import write_text
-from stemma.text import counted
+from stemma.text import counted, say
 
 PARAMS = Path("params.yaml")
 PASSED = Path("reports/settings/passed.txt")
@@ -242,7 +241,7 @@ def guard(root: Path, validate: Callable[[], object] | None = None) -> None:
             raise SettingsError(_report(found))
         differ = f"params.yaml differs from conf/ in {counted(len(found), 'setting')}"
         note = f"note: {differ}: `{ADOPT}` keeps that, `{SYNC}` drops it"
-        print(note, file=sys.stderr)
+        say(note, error=True)
     if validate:
         validate()
     write_text(root / RECORD, text)

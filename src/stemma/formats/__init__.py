@@ -15,7 +15,8 @@ What knows a framework is in its folder of `stemma.frameworks`:
 
 To add one: a module with `write(served, file)` and `run(file, arrays)`, and a line in FORMATS, or in the project's own
 table of entries, each of which names a `Format`. `run` is called in a process of its own, which knows nothing but the
-file: what it gives is compared with the network on every test row.
+file: what it gives is compared with the network on every test row, in one batch and in others. Where a file takes long
+to load, `load(file)` instead of `run` gives a function of the arrays.
 docs/formats.md has the same table for people.
 """
 
@@ -51,8 +52,8 @@ class Format:
         encoded: whether it takes encoded rows (rows, inputs) float32 as `encoded`, not the table's columns (rows, 1).
         scores: whether it gives scores, not probabilities or predictions.
         kept: whether the same network gives the same bytes, so that DVC may keep it; else it is made on demand.
-        code: whether the network's own class builds it again: `run` also takes its entry, as two texts.
-        run: what runs it ("module:function"), where that needs less than the module that writes it.
+        code: whether the network's own class builds it again: `run` and `load` also take its entry, as two texts.
+        load: what stands for `load` ("module:load_..."), where that needs less than the module that writes it.
     """
 
     file: str
@@ -61,7 +62,7 @@ class Format:
     scores: bool = False
     kept: bool = True
     code: bool = False
-    run: str = ""
+    load: str = ""
 
 
 GRAPH, TENSORS, REPLAY = "stemma.formats.graph", "stemma.formats.tensors", "stemma.formats.replay"
@@ -69,7 +70,7 @@ KERAS, TORCH = "stemma.frameworks.tensorflow", "stemma.frameworks.torch"
 FORMATS = {
     "onnx": Format("model.onnx", {"torch": GRAPH, "tensorflow": GRAPH}),
     "saved_model": Format("saved_model", {"torch": f"{KERAS}.saved", "tensorflow": f"{KERAS}.saved"}, kept=False),
-    "tflite": Format("model.tflite", {"tensorflow": f"{KERAS}.lite"}, encoded=True, run=f"{REPLAY}:run_tflite"),
+    "tflite": Format("model.tflite", {"tensorflow": f"{KERAS}.lite"}, encoded=True, load=f"{REPLAY}:load_tflite"),
     "h5": Format("model.h5", {"tensorflow": f"{KERAS}.archive"}, encoded=True, scores=True, code=True),
     "keras": Format("model.keras", {"tensorflow": f"{KERAS}.archive"}, encoded=True, scores=True, code=True),
     "torch_export": Format("model.pt2", {"torch": f"{TORCH}.program"}, encoded=True),
@@ -225,11 +226,13 @@ def refusal(name: str, framework: str, table: Mapping[str, Format] = FORMATS) ->
 
 
 def ways(format: Format, framework: str) -> tuple[Callable[[Served, Path], None], Callable[..., Any]]:
-    """What writes a format of a framework's network, and what runs the file.
+    """What writes a format of a framework's network, and what loads the file, or runs it: `load` or `run`.
 
     Raises:
         MissingExtra: a package that it needs is not installed.
     """
     module = importlib.import_module(format.modules[framework])
-    home, _, run = format.run.rpartition(":")
-    return module.write, getattr(importlib.import_module(home), run) if run else module.run
+    home, _, load = format.load.rpartition(":")
+    if load:
+        return module.write, getattr(importlib.import_module(home), load)
+    return module.write, getattr(module, "load", None) or module.run

@@ -10,11 +10,11 @@ from stemma.errors import ExportError
 from stemma.formats import Served, parity
 from stemma.formats.onnx import join
 from stemma.formats.optimise import EXACT, halve, optimise
-from stemma.formats.replay import run_onnx as run
+from stemma.formats.replay import load_onnx as load
 from stemma.training import inputs
 from stemma.training.base import Floats
 
-__all__ = ["run", "write"]
+__all__ = ["load", "write"]
 
 
 def write(served: Served, file: Path) -> None:

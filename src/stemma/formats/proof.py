@@ -40,16 +40,24 @@ def prove(
         ExportError: it cannot be written or run, or differs by more than the tolerance.
     """
     task = served.problem.task
-    write, run = ways(format, served.model.framework)
+    write, load = ways(format, served.model.framework)
     with naming(f"the format {name} cannot be written"):
         write(served, folder / format.file)
     more = served.entry.words() if format.code else ()
-    given = replay.run(run, folder / format.file, {ENCODED: test.x} if format.encoded else columns, *more)
-    exported = served.predictions(given) if format.scores else given
+    given, again = replay.run(load, folder / format.file, {ENCODED: test.x} if format.encoded else columns, *more)
+    exported, apart = (served.predictions(each) if format.scores else each for each in (given, again))
     expected = served.predictions(served.model.scores(test.x))
     setting = "tolerance_float16" if name == "onnx" and served.settings.precision == "float16" else "tolerance"
     allowed = getattr(served.settings, setting)
     found = parity.compare(exported, expected, allowed, task.deviation, name, setting)
+    parity.compare(
+        apart,
+        expected,
+        allowed,
+        task.deviation,
+        f"{name}, given the rows in other batches, which must change nothing,",
+        setting,
+    )
     main = metrics.METRICS[task.main]
     figures = [metrics.figures(metrics.Rows.of(task, test.y, each), of=[main]) for each in (exported, expected)]
     difference = figures[0][main.name] - figures[1][main.name]

@@ -1,8 +1,8 @@
 """Run what was written in a process of its own, which knows nothing but the file.
 
-    predictions = replay.run(replay.run_onnx, Path("models/export/model.onnx"), columns)
+    predictions, again = replay.run(replay.load_onnx, Path("models/export/model.onnx"), columns)
 
-The process is the same Python, and starts with the code that lies beside this file. Nothing is pickled on the way:
+The process is the same Python, and finds code where this one does. Nothing is pickled on the way:
 numbers travel as .npz, texts as JSON.
 """
 
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,17 @@ from stemma import runtime
 from stemma.errors import ExportError
 from stemma.training.exported import Arrays as Arrays
 
-SOURCE = Path(__file__).resolve().parents[2]
+Serve = Callable[[Arrays], Any]
+ALONE = 32  # rows that are run one by one
 NUMBERS, TEXTS, RESULT = "numbers.npz", "texts.json", "result.npy"
 
 
 def run(function: Callable[..., Any], file: Path, arrays: Arrays, *more: str) -> NDArray[np.float32]:
-    """What `function(file, arrays, *more)` gives, in another process.
+    """What a file gives, in another process: (2, rows, outputs), for all rows at once and `regrouped`.
 
     Args:
-        function: of a module, not of another function.
+        function: of a module, not of another function: `load...(file, *more)`, which gives a function of the arrays,
+            or `run(file, arrays, *more)`.
 
     Raises:
         ExportError: it fails; with its last line.
@@ -43,10 +46,8 @@ def run(function: Callable[..., Any], file: Path, arrays: Arrays, *more: str) ->
             sys.executable, "-P", "-m", "stemma.formats.replay", function.__module__, function.__qualname__,
             str(file), name, *more,
         ]  # fmt: skip
-        paths = [str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
-        done = subprocess.run(
-            command, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}, capture_output=True, text=True
-        )
+        paths = os.pathsep.join(filter(None, sys.path))
+        done = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True)
         if done.returncode:
             told = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
             raise ExportError(f"{file.name} cannot be loaded again in a process of its own ({told:.300})")
@@ -54,22 +55,37 @@ def run(function: Callable[..., Any], file: Path, arrays: Arrays, *more: str) ->
     return result
 
 
-def run_onnx(file: Path, arrays: Arrays) -> Any:
+def regrouped(serve: Serve, arrays: Arrays) -> NDArray[np.float32]:
+    """What the same rows give in another order, some of them alone and the others in batches of several sizes."""
+    rows = len(next(iter(arrays.values())))
+    order = np.random.default_rng(0).permutation(rows)
+    cuts = sorted([*range(1, ALONE + 1), ALONE + 2, ALONE + 5, (ALONE + rows) // 2])
+    batches = [batch for batch in np.split(order, cuts) if len(batch)] or [order]
+    given = np.concatenate([serve({name: values[batch] for name, values in arrays.items()}) for batch in batches])
+    result: NDArray[np.float32] = given[np.argsort(order)]
+    return result
+
+
+def load_onnx(file: Path) -> Serve:
     """By onnxruntime."""
-    return runtime.run(runtime.session(file.read_bytes()), arrays)
+    return partial(runtime.run, runtime.session(file.read_bytes()))
 
 
-def run_tflite(file: Path, arrays: Arrays) -> Any:
+def load_tflite(file: Path) -> Serve:
     """By ai-edge-litert, in chunks of rows."""
     from ai_edge_litert.interpreter import Interpreter
 
-    serve = Interpreter(model_path=str(file), num_threads=1).get_signature_runner("serving_default")
-    rows = len(next(iter(arrays.values())))
-    parts = []
-    for start in range(0, max(rows, 1), 4096):
-        given = {name: values[start : start + 4096] for name, values in arrays.items()}
-        parts.append(np.array(next(iter(serve(**given).values()))))
-    return np.concatenate(parts)
+    run = Interpreter(model_path=str(file), num_threads=1).get_signature_runner("serving_default")
+
+    def serve(arrays: Arrays) -> Any:
+        rows = len(next(iter(arrays.values())))
+        parts = []
+        for start in range(0, max(rows, 1), 4096):
+            given = {name: values[start : start + 4096] for name, values in arrays.items()}
+            parts.append(np.array(next(iter(run(**given).values()))))
+        return np.concatenate(parts)
+
+    return serve
 
 
 def _write(folder: Path, arrays: Arrays) -> None:
@@ -91,10 +107,13 @@ def _read(folder: Path) -> dict[str, NDArray[Any]]:
 
 
 def _main() -> None:
-    module, function, file, name, *more = sys.argv[1:]
-    folder = Path(name)
-    result = getattr(importlib.import_module(module), function)(Path(file), _read(folder), *more)
-    np.save(folder / RESULT, np.asarray(result, np.float32), allow_pickle=False)
+    module, name, file, place, *more = sys.argv[1:]
+    function, folder = getattr(importlib.import_module(module), name), Path(place)
+    loaded = name.startswith("load")
+    serve = function(Path(file), *more) if loaded else lambda arrays: function(Path(file), arrays, *more)
+    arrays = _read(folder)
+    result = np.asarray([serve(arrays), regrouped(serve, arrays)], np.float32)
+    np.save(folder / RESULT, result, allow_pickle=False)
 
 
 if __name__ == "__main__":

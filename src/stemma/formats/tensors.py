@@ -1,6 +1,7 @@
 """The format safetensors: all tensors in one file that holds nothing else; model.json tells how to build on them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from safetensors.numpy import load_file, save
@@ -19,8 +20,8 @@ def write(served: Served, file: Path) -> None:
     file.write_bytes(save(served.model.tensors()))
 
 
-def run(file: Path, arrays: Arrays, network: str, settings: str) -> Floats:
-    """Scores (rows, outputs) of the network of this entry, as model.json beside the file describes it."""
+def load(file: Path, network: str, settings: str) -> Callable[[Arrays], Floats]:
+    """Encoded rows -> scores (rows, outputs) of the network of this entry, as model.json beside the file has it."""
     about = json.loads((file.parent / ABOUT).read_text(encoding="utf-8"))
     told = about["problem"]
     task = stemma.task.of(told["task"], told["classes"], mean=told["mean"], deviation=told["deviation"])
@@ -29,5 +30,4 @@ def run(file: Path, arrays: Arrays, network: str, settings: str) -> Floats:
     chosen = (entry.settings or ModelSettings).model_validate_json(json.dumps(about["model"]))
     model = entry.load()(chosen, problem)
     model.set_tensors(load_file(file))
-    scores: Floats = model.scores(arrays[ENCODED])
-    return scores
+    return lambda arrays: model.scores(arrays[ENCODED])

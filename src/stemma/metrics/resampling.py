@@ -81,14 +81,6 @@ def paired(a: Measure, b: Measure, rows: int, count: int = RESAMPLES, seed: int 
     return {name: _difference(of_a[name], of_b[name], values) for name, values in moved.items()}
 
 
-def errors(measure: Measure, rows: int, count: int = RESAMPLES, seed: int = 0) -> dict[str, float]:
-    """The standard error of every figure."""
-    found = measure(np.ones(rows))
-    return {
-        name: _difference(0.0, found[name], values).error for name, values in drawn(measure, rows, count, seed).items()
-    }
-
-
 def _difference(a: float, b: float, values: Floats) -> Difference:
     interval = percentiles(values)
     known = values[np.isfinite(values)]

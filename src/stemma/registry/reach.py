@@ -31,4 +31,4 @@ def check(version: Version, *, local: bool = False) -> None:
         return
     where = "the cache" if local else "the remote"
     what = f"{where} lacks {len(names)} of {len(inventory.objects)} objects of {version.name}: {few(names)}"
-    raise VersionError(what, run="dvc repro" if local else "dvc push --all-commits")
+    raise VersionError(what, run="dvc repro" if local else f"stemma push {version.name}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemma.errors import VersionError
-from stemma.repo import registry
+from stemma.repo import locks, registry
 from stemma.repo.git import config, fields, git, is_set, refs, run
 
 SETTINGS = r"^(user|gpg|tag)\."  # what `git tag` reads
@@ -50,6 +50,7 @@ def write(root: Path, new: Sequence[Tag], *, sign: bool, remote: "Remote | None"
     made = _made(root, new, sign)
     if remote is not None:
         remote.push(made)
+    locks.clear_killed(root, *(f"refs/tags/{name}" for name in made))  # whoever writes holds the registry's lock
     lines = "".join(f"create refs/tags/{name} {identity}\n" for name, identity in made.items())
     git(root, "update-ref", "--stdin", stdin=lines)
 

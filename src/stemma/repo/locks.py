@@ -18,13 +18,14 @@ from traceback import clear_frames
 from typing import TypeVar
 
 from stemma.errors import VersionError
-from stemma.repo.git import common_folder
+from stemma.repo.git import common_folder, git
 from stemma.repo.repository import Repository
 from stemma.repo.trouble import told
 
 Found = TypeVar("Found")
 WAIT = 3.0  # seconds, as DVC waits
 WAIT_FOR_GIT = 5.0
+SETTLED = 1.0
 WAIT_FOR_REGISTRY = 10.0
 REGISTRY = "stemma-registry.lock"
 MARK = "stemma rollback"
@@ -113,13 +114,32 @@ def unlock_git(folder: Path) -> None:
             lock.unlink()
 
 
-def clear(lock: Path, root: Path) -> None:
-    """Remove the lock of a private index once the Git command of a killed rollback has ended.
+def clear_killed(root: Path, *names: str) -> None:
+    """Remove the locks that a killed Git command left: of refs by their whole names, of HEAD, of the index.
 
     Raises:
-        VersionError: it still runs after some seconds.
+        VersionError: as `clear`.
     """
-    if not _waited(lambda: not lock.exists() or git_process(root) is None, WAIT_FOR_GIT):
+    asked = [word for name in names for word in ("--git-path", f"{name}.lock")]
+    found = git(root, "rev-parse", "--path-format=absolute", *asked).decode(errors="surrogateescape")
+    for lock in found.splitlines():
+        clear(Path(lock), root)
+
+
+def clear(lock: Path, root: Path) -> None:
+    """Remove a lock of Git's once no Git command runs; other programs hold one for less than a second.
+
+    Raises:
+        VersionError: one still runs after some seconds.
+    """
+
+    def dead() -> bool:
+        try:
+            return abs(time.time() - lock.stat().st_mtime) > SETTLED and git_process(root) is None
+        except FileNotFoundError:
+            return True
+
+    if not _waited(dead, WAIT_FOR_GIT):
         raise _busy(root, git_process(root) or "git")
     lock.unlink(missing_ok=True)
 

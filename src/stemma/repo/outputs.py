@@ -22,6 +22,7 @@ from stemma.repo.parallel import each
 from stemma.repo.places import Place
 from stemma.repo.repository import Repository
 from stemma.repo.stores import Stores
+from stemma.repo.trouble import told
 from stemma.text import few, in_one_line
 
 
@@ -58,15 +59,9 @@ def opened(repository: Repository) -> Iterator["Outputs"]:
     """The outputs of a repository, with the settings of now.
 
     Raises:
-        VersionError: as `trust.repo`, or DVC cannot open it.
+        VersionError: as `trust.repo`, or DVC cannot open it; or in the block a disk refuses.
     """
-    from dvc.exceptions import DvcException
-
-    try:
-        repo = trust.repo(repository.root)
-    except DvcException as error:
-        raise VersionError(f"{repository.root} cannot be opened ({in_one_line(error)})") from None
-    with repo:
+    with told(f"{repository.root}, or DVC's site cache"), trust.repo(repository.root) as repo:
         yield Outputs(repository.root, Stores(repository), repo)
 
 

@@ -403,7 +403,7 @@ class Version:
         content, damaged = self.repository.objects.read(md5)
         if content is None and damaged is not None:
             what = f"{path} of {self.name} is damaged: {damaged} does not hold what its name says; remove it"
-            raise VersionError(what, run=self._fetch(entry))
+            raise VersionError(what, run=self._fetched)
         return content
 
     def _through_dvc(self, entry: Entry, path: str) -> "Bytes":
@@ -433,7 +433,7 @@ class Version:
         """
         by_hash = md5 if not entry.legacy else None
         objects = self.repository.objects
-        missing, run = f"{path} of {self.name} is neither in the cache nor in a remote within reach", self._fetch(entry)
+        missing, run = f"{path} of {self.name} is neither in the cache nor in a remote within reach", self._fetched
         if not objects.remotes:
             missing = f"{path} of {self.name} is not in the cache, and no remote is configured"
             run = "dvc remote add -d NAME URL"
@@ -470,8 +470,10 @@ class Version:
         except OSError as error:
             raise VersionError(f"{path} of the work tree cannot be read ({error.strerror or error})") from None
 
-    def _fetch(self, entry: Entry) -> str:
-        return f"dvc fetch --all-commits {entry.path}"
+    @property
+    def _fetched(self) -> str:
+        """The commands that bring what is missing here."""
+        return f"stemma push {self.name}` where it is, then `stemma verify {self.name} --repair"
 
     def _damaged(self, path: str, reason: object) -> VersionError:
         return VersionError(f"{path} of {self.name} is damaged ({in_one_line(reason)})")

@@ -1,9 +1,10 @@
-"""What DVC is to keep from now on."""
+"""What DVC is to keep from now on, or to take as done, and what its dvc.lock says."""
 
 from pathlib import Path
 
 from stemma.errors import VersionError
-from stemma.repo import trust
+from stemma.repo import lockfile, trust
+from stemma.repo.objects import md5_of
 from stemma.text import in_one_line
 
 
@@ -21,3 +22,40 @@ def add(root: Path, file: Path) -> None:
             repo.add(str(file))
     except DvcException as error:
         raise VersionError(f"DVC does not take {name} ({in_one_line(error, 300)})", run=f"dvc add {name}") from error
+
+
+def changed(root: Path, but: str) -> list[str]:
+    """The stages and files whose state is not that of dvc.lock, apart from stages that only depend on `but`."""
+    with trust.repo(root) as repo:
+        told = repo.status()
+    return [name for name, reasons in told.items() if reasons != [{"changed deps": {but: "modified"}}]]
+
+
+def ran_with(root: Path, stage: str, file: Path) -> bool:
+    """Whether dvc.lock says that a stage ran with a file as it is."""
+    lock = root / "dvc.lock"
+    if not lock.is_file():
+        return False
+    try:
+        ran = lockfile.load(lock.read_text(encoding="utf-8"))["stages"][stage]["deps"]
+        noted = {str(dep["path"]): dep.get("md5") for dep in ran}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
+    return noted.get(file.as_posix()) == md5_of(root / file)
+
+
+def renew(root: Path, stage: str | None = None) -> None:
+    """Let dvc.lock say that a stage, or every one, ran with what lies there now, as `dvc commit --force` does.
+
+    Raises:
+        VersionError: DVC cannot.
+    """
+    from dvc.exceptions import DvcException
+
+    try:
+        with trust.repo(root) as repo:
+            repo.commit(stage, force=True)
+    except DvcException as error:
+        raise VersionError(
+            f"dvc.lock cannot be written ({in_one_line(error, 300)})", run=f"dvc repro {stage or ''}".rstrip()
+        ) from error

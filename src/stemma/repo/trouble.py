@@ -4,12 +4,11 @@ S3 answers with codes (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResp
 into Python's errors and keeps the answer as the cause.
 """
 
-import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from stemma.errors import StemmaError, VersionError
+from stemma.errors import NUMBERS, StemmaError, VersionError
 from stemma.text import in_one_line
 
 CODES = {
@@ -34,15 +33,6 @@ STATUS = {
     403: "the key is refused, or may not do this (403): check the key, its secret and the bucket's policy",
     503: CODES["SlowDown"],
     507: CODES["XMinioStorageFull"],
-}
-NUMBERS = {
-    errno.ENOSPC: "the disk is full: make room",
-    errno.EDQUOT: "the disk's quota is used up: make room",
-    errno.EROFS: "the disk is mounted read-only: mount it for writing, or choose another folder",
-    errno.EACCES: "this user may not do this: change the folder's owner or mode",
-    errno.EPERM: "this user may not do this: change the folder's owner or mode",
-    errno.ENOTDIR: "a part of the path is a file: correct the path",
-    errno.EIO: "the disk has a fault: look at the system's log, and copy what is there elsewhere",
 }
 NAMES = {  # of botocore's and aiohttp's errors: neither is imported, for an S3 remote may not be in use
     "NoCredentialsError": "no key is set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -98,7 +88,12 @@ def explained(error: BaseException) -> str | None:
     for each in chain:
         if isinstance(each, OSError) and each.errno in NUMBERS:
             return NUMBERS[each.errno]
-    known = isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("botocore", "aiohttp", "dvc")
+    known = isinstance(error, OSError) or type(error).__module__.split(".")[0] in (
+        "botocore",
+        "aiohttp",
+        "dvc",
+        "sqlite3",
+    )
     return in_one_line(error) if known else None
 
 

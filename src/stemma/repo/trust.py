@@ -15,7 +15,6 @@ import functools
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from stemma.errors import VersionError
 from stemma.files import write_text
 from stemma.repo.allowed import Claim, claim_of, parted, place
 from stemma.repo.git import commit_of, contents, fields, git
-from stemma.text import few, in_one_line
+from stemma.text import few, in_one_line, say
 
 RUN = "stemma trust"
 LEVELS = {"repo": ".dvc/config", "local": ".dvc/config.local"}  # that a clone or a commit can bring
@@ -73,7 +72,7 @@ def config(root: Path, *, validate: bool = False, whole: bool = False) -> Any:
 
     own, links = _carried(root)
     if links is not None and not whole and links.digest not in _settings(root):
-        what = f"Git carries {_listed(links.keys)}, a link or a repository where DVC reads and writes"
+        what = f"Git carries {few(links.keys, SHOWN)}, a link or a repository where DVC reads and writes"
         raise VersionError(f"{what}: look at it, and if it is meant", run=RUN)
     ignored: list[Claim] = []
 
@@ -133,7 +132,7 @@ def stage_files(root: Path, commit: str | None) -> None:
         found = dict(zip(blobs, contents(root, list(blobs.values())), strict=True))
     for name, content in found.items():
         if content is not None and _asks_of_dvc(content):
-            what = f"{shown(name)} has settings of its own (fs_config), or cannot be read: DVC, which obeys it,"
+            what = f"{name} has settings of its own (fs_config), or cannot be read: DVC, which obeys it,"
             code(root, commit, what)
 
 
@@ -307,22 +306,13 @@ def _asks_of_dvc(content: bytes) -> bool:
 # What is told.
 
 
-def shown(name: str) -> str:
-    """A name that a stranger gave, so that no terminal obeys it."""
-    return name.encode("unicode_escape", errors="surrogatepass").decode()
-
-
-def _listed(keys: Sequence[str]) -> str:
-    return few(list(map(shown, keys)), SHOWN)
-
-
 def _tell(ignored: Sequence[Claim]) -> None:
     if ignored:
-        said = "; ".join(f"{_listed(claim.keys)} in {shown(claim.source)}" for claim in ignored)
+        said = "; ".join(f"{few(claim.keys, SHOWN)} in {claim.source}" for claim in ignored)
         _once(f"note: this repository may not decide {said}: ignored; if you trust it, run `{RUN}`")
 
 
 @functools.cache
 def _once(line: str) -> None:
     """A command opens a repository more than once, and says it once."""
-    print(line, file=sys.stderr)
+    say(line, error=True)

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from html import escape
+from html import escape as of_html
 from itertools import groupby
 from pathlib import Path
 
 from stemma.files import write_text
 from stemma.report.pictures import COLOURS
-from stemma.text import escaped, table
+from stemma.text import escaped, table, visible
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,11 @@ class Document:
     badges: tuple[tuple[str, str], ...]
     cards: tuple[tuple[str, str, str], ...]
     sections: tuple[Section, ...]
+
+
+def escape(text: str) -> str:
+    """HTML that shows just this text."""
+    return of_html(visible(text, lines=True))
 
 
 def write(document: Document, page: Path, drawn: Mapping[str, str], charts: Path) -> None:

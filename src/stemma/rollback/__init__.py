@@ -13,6 +13,7 @@ Reading order:
 - `steps`     the moves themselves; in `repo`: `journal`, how far they came, and `locks`
 """
 
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,13 +22,13 @@ from typing import Any
 from stemma.errors import VersionError
 from stemma.files import write_bytes
 from stemma.repo import journal, locks
-from stemma.repo.git import at, commit_of, contents, git
+from stemma.repo.git import at, commit_of, contents, git, run
 from stemma.repo.journal import Journal
 from stemma.repo.outputs import Kept, Outputs, opened
 from stemma.repo.repository import Repository, Version
 from stemma.rollback import planning, steps
 from stemma.rollback.planning import Move, Plan
-from stemma.versions.doctor.finding import Skipped
+from stemma.versions.doctor.finding import Finding, Skipped
 
 __all__ = ["Environment", "Move", "Plan", "Rollback", "abort", "environment", "plan", "roll_back"]
 
@@ -96,6 +97,7 @@ def roll_back(root: Path | str, revision: str, *, commit: bool = False, stash: b
     with _alone(top):
         waiting = journal.read(top)
         if waiting is not None:
+            _clear_locks(top)
             _bring_config(top, waiting)
         repository = Repository(top)
         # HEAD~1 is another commit once HEAD has moved: the same name completes what it began
@@ -124,8 +126,8 @@ def _abort(top: Path) -> Rollback:
     note = journal.read(top)
     if note is None:
         raise VersionError("no rollback was cut short, so there is nothing to abort", run="git status")
+    _clear_locks(top)
     if commit_of(top, "HEAD") not in (note.before, note.made):
-        locks.unlock_git(journal.folder(top))
         journal.remove(top)
         raise VersionError(
             "HEAD moved since the rollback was cut short: it is given up, and every file stays as it is",
@@ -157,13 +159,13 @@ def _abort(top: Path) -> Rollback:
 
 def environment(version: Version) -> Environment | None:
     """Where this environment differs from the recorded one; None where it does not, or none was recorded."""
-    from stemma.versions.doctor.state import environment_is_the_recorded_one
+    from stemma.toolkit.lock import INSTALL
+    from stemma.versions.doctor.state import environment_is_the_recorded_one, toolkit_is_the_locked_one
 
     training: Any = version.training
-    try:
-        found = next(environment_is_the_recorded_one(version), None)
-    except Skipped:
-        return None
+    other, found = (_found(check, version) for check in (toolkit_is_the_locked_one, environment_is_the_recorded_one))
+    if other is not None:
+        return Environment("; ".join(each.evidence for each in (other, found) if each is not None), INSTALL)
     if found is None:
         return None
     pinned = contents(version.repository.root, [at(str(version.commit), "requirements.lock")])[0]
@@ -173,6 +175,13 @@ def environment(version: Version) -> Environment | None:
         return Environment(found.evidence, f"pip install -c requirements.lock -e {extra}")
     packages = " ".join(f"{name}=={number}" for name, number in (training["environment"].get("packages") or {}).items())
     return Environment(found.evidence, f"pip install {packages}")
+
+
+def _found(check: Callable[[Version], Iterator[Finding]], version: Version) -> Finding | None:
+    try:
+        return next(check(version), None)
+    except Skipped:
+        return None
 
 
 def _begin(version: Version, outputs: Outputs, commit: bool, stash: bool) -> Rollback:
@@ -250,6 +259,13 @@ def _unfinished(note: Journal) -> VersionError:
 def _alone(root: Path) -> AbstractContextManager[None]:
     """One rollback at a time in a work tree, from before the journal is read."""
     return locks.held(journal.folder(root) / "rollback.lock", str(root))
+
+
+def _clear_locks(root: Path) -> None:
+    """What a killed rollback, or a Git command of its, left locked."""
+    locks.unlock_git(journal.folder(root))
+    branch = run(root, "symbolic-ref", "--quiet", "HEAD").stdout.decode(errors="surrogateescape").split()
+    locks.clear_killed(root, "index", "HEAD", "ORIG_HEAD", "refs/stash", *branch)
 
 
 def _bring_config(root: Path, note: Journal) -> None:

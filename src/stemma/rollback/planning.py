@@ -212,7 +212,7 @@ class _Look:
         where = f"nor in {remote.name} ({remote.url})" if remote else "and no remote is configured"
         return sizes, [
             f"{len(lost)} objects of {name} are neither whole in the cache {where} ({few(lost)}): "
-            f"run `dvc push --all-commits` where they are, or `stemma restore` from a backup"
+            f"run `stemma push {name}` where they are, or `stemma restore` from a backup"
         ]
 
     def _size_in_remotes(self, md5: str) -> int | None:

@@ -166,7 +166,7 @@ def _without_remote(folder: Path, found: Manifest) -> list[str]:
     if not why:
         return []
     write_text(folder / ".dvc" / "config.local", NO_DEFAULT)
-    back = f"`dvc push -r {name} --all-commits`, then `dvc config --local --unset core.remote`"
+    back = "`dvc config --local --unset core.remote`, then `stemma push --all`"
     return [f"remote {name!r} {why}: it is not the default here. To use it again: {back}"]
 
 

@@ -1,6 +1,5 @@
 """All that `prepare` checks before it learns anything."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from stemma.tables import hints, load, validate
 from stemma.tables.columns import features, refuse
 from stemma.tables.settings import Table
 from stemma.tables.split import split
+from stemma.text import say
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def check(settings: Table, sources: Mapping[str, Entry], strict: bool) -> Checke
     if strict:
         refuse(settings.source, hints.lines(found))
     for line in hints.lines(found):
-        print(f"hint: {line}", file=sys.stderr)
+        say(f"hint: {line}", error=True)
     return Checked(table, splits, found)
 
 

@@ -5,6 +5,7 @@ epoch without any generator's state, to the same bytes as one that was never int
 """
 
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -19,12 +20,15 @@ from numpy.typing import NDArray
 from stemma.entries import naming
 from stemma.errors import TrainingError
 from stemma.files import replaced
+from stemma.text import say
+from stemma.training import inputs
 from stemma.training.base import Draw, Epoch, Fit, Floats, Given, Network, Problem, Rows, Session, State
 from stemma.training.own import PLAIN, Parts, Schedule
 from stemma.training.settings import TrainSettings
 
 EXPLODED = 1e4  # times the loss of the untrained network
 SMOOTH = 5  # epochs that early stopping judges together
+TRIED = 32  # rows that a network is tried out with
 STEPS = 48  # of an epoch, where the batch size is not set
 
 
@@ -93,7 +97,9 @@ def run(
         _write_checkpoint(checkpoint, identity, progress, session.state())
     while not progress.is_over(settings):
         draw = _draw(settings, len(progress.epochs), len(train.x), parts.schedule)
-        epoch = _epoch(len(progress.epochs) + 1, network, session.run_epoch(draw), validation, draw.rate)
+        with naming(f"the network {network.settings.name} fails in training{_lonely_row(settings, len(train.x))}"):
+            loss = session.run_epoch(draw)
+        epoch = _epoch(len(progress.epochs) + 1, network, loss, validation, draw.rate)
         if not (epoch.train_loss < limit and epoch.validation_loss < limit):
             _read_checkpoint(checkpoint, identity, session)
             raise _stopped(epoch, session.find_fault(draw), settings)
@@ -102,6 +108,38 @@ def run(
         watch(epoch)
     network.set_tensors(progress.weights)
     return _told(progress, start, settings)
+
+
+def try_out(network: Network, x: Floats) -> None:
+    """Nothing, if a network not yet fitted gives as many scores as the task needs; columns whose codes it takes as
+    numbers are told.
+
+    Raises:
+        TrainingError: it gives another number of scores.
+        EntryError: it fails.
+    """
+    x, name, wanted = x[:TRIED], network.settings.name, network.problem.outputs
+    with naming(f"the network {name} fails"):
+        scores = network.scores(x)
+        if scores.shape != (len(x), wanted):
+            raise TrainingError(
+                f"the network {name} gives the shape {scores.shape} for {len(x)} rows: its last layer must give "
+                f"self.problem.outputs numbers a row, here {wanted}"
+            )
+        numbers = [code.name for code in inputs.codes(network.problem) if _matters(network, x, scores, code.start)]
+    if numbers:
+        say(
+            f"note: the network {name} takes the codes of {', '.join(numbers)} as numbers, though their order means "
+            "nothing: an embedding gives each level a vector (docs/models.md)",
+            error=True,
+        )
+
+
+def _matters(network: Network, x: Floats, scores: Floats, place: int) -> bool:
+    """Whether a code that is moved by less than to the next one gives other scores: not if it is looked up."""
+    moved = x.copy()
+    moved[:, place] += 0.25
+    return not np.array_equal(network.scores(moved), scores, equal_nan=True)
 
 
 def _told(progress: Progress, start: State, settings: TrainSettings) -> Fit:
@@ -130,6 +168,18 @@ def _distance(before: NDArray[Any], after: NDArray[Any]) -> float:
     """L2 norm of the change over that of the start; over 1 where the start is 0."""
     before, after = before.astype(np.float64), after.astype(np.float64)
     return float(np.linalg.norm(after - before) / (np.linalg.norm(before) or 1.0))
+
+
+def _lonely_row(settings: TrainSettings, rows: int) -> str:
+    """A hint where the last batch has one row."""
+    size = batch_size(settings, rows)
+    if rows % size != 1 or rows == 1:
+        return ""
+    other = next(number for number in itertools.count(size + 1) if rows % number != 1)
+    return (
+        "; its last batch has one row, which a layer that normalises a batch may refuse: run "
+        f"`dvc exp run -S train.batch_size={other}`"
+    )
 
 
 def batch_size(settings: TrainSettings, rows: int) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from stemma.entries import Entry
+from stemma.entries import Entry, naming
 from stemma.settings import Chosen
 from stemma.training.settings import ModelSettings
 
@@ -18,8 +18,11 @@ def create(networks: Mapping[str, Entry], settings: ModelSettings, problem: "Pro
 
     Raises:
         MissingExtra: its framework is not installed.
+        EntryError: it cannot be built.
     """
-    network: Network = networks[settings.name].load()(settings, problem, threads)
+    kind = networks[settings.name].load()
+    with naming(f"the network {settings.name} cannot be built"):
+        network: Network = kind(settings, problem, threads)
     return network
 
 
@@ -29,8 +32,13 @@ def faults(values: Mapping[str, Any], chosen: Mapping[str, Chosen]) -> list[str]
     if not isinstance(section, dict) or section.get("name") not in networks:
         return []
     name, framework = section["name"], section.get("framework")
-    folders = networks[name].path.partition(":")[0].split(".")
-    home = next((folder for folder in folders if folder in FRAMEWORKS), framework)
-    if framework in FRAMEWORKS and framework != home:
-        return [f"model.framework: {name} is in the framework {home}, not {framework}"]
+    its = home(networks[name]) or framework
+    if framework in FRAMEWORKS and framework != its:
+        return [f"model.framework: {name} is in the framework {its}, not {framework}"]
     return []
+
+
+def home(entry: Entry) -> str | None:
+    """The framework in whose folder a network is."""
+    folders = entry.path.partition(":")[0].split(".")
+    return next((folder for folder in folders if folder in FRAMEWORKS), None)

@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from stemma.errors import TrainingError
+from stemma.text import say
 from stemma.training.base import Network, State
 
 
@@ -36,7 +37,7 @@ def of(network: Network, revision: str, commit: str | None, arrays: Mapping[str,
             run=f"stemma show {revision}",
         )
     drawn = sorted(own.keys() - taken.keys())
-    print(
+    say(
         f"note: {len(taken)} of {len(own)} tensors start from {revision}"
         + (f"; drawn: {', '.join(drawn)}" * bool(drawn))
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma import weights
+from stemma.files import finite
 from stemma.training.base import Fit, Network
 from stemma.training.origin import Origin
 from stemma.training.settings import TrainSettings
@@ -27,7 +28,7 @@ def make(network: Network, fit: Fit, settings: TrainSettings, origin: Origin, st
         "epochs_run": len(fit.epochs),
         "epoch_kept": fit.kept,
         "frozen": list(fit.frozen),
-        "moved": {name: distance for name, distance in fit.moved.items() if name not in buffers},
+        "moved": finite({name: distance for name, distance in fit.moved.items() if name not in buffers}),
         "environment": _environment(network),
     }
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from stemma import layout
 from stemma.errors import TrainingError
+from stemma.text import say
 from stemma.training.base import Epoch
 from stemma.training.settings import TrainSettings
 
@@ -27,7 +28,7 @@ def watched(folder: Path, settings: TrainSettings, score: str, checkpoint: Path)
         TrainingError: the Git repository cannot be read, or the fit was interrupted; with the way to go on.
     """
     if settings.resume and not checkpoint.exists():
-        print(f"note: {checkpoint} is not there, so training starts with the first epoch", file=sys.stderr)
+        say(f"note: {checkpoint} is not there, so training starts with the first epoch", error=True)
     live = _live(folder)
     try:
         with tqdm(total=settings.epochs, unit="epoch", disable=not sys.stderr.isatty()) as bar:

@@ -9,18 +9,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from stemma.errors import VersionError
 from stemma.evaluation.results import higher_is_better, main_figure, told
-from stemma.repo.repository import PACKAGE, Repo, Repository, Revision, Version, opened
+from stemma.repo.repository import PACKAGE, PREPARED, Repo, Repository, Revision, Version, opened
 from stemma.text import nearest
+from stemma.versions import judged
 from stemma.versions.compare import bundle_bytes, figure, measure, other_rows, parameters, signed
 from stemma.versions.constraints import NAMES, Constraint, parse
+from stemma.versions.judged import Judged
 from stemma.versions.log import Entry, flat, log
 
+if TYPE_CHECKING:
+    from stemma.metrics.resampling import Difference
+
 RESAMPLES = 1000
-NORMAL = 1.959964  # of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -43,20 +47,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Lead:
-    """How far the best version is ahead of the runner-up.
+    """How far the best version is ahead of the runner-up, on the same test rows.
 
     Args:
         difference: of the metric, best minus runner-up.
-        low, high: its 95 % interval; None where it is not known.
-        how: paired (on the same test rows), unpaired (each on test rows of its own), or unknown.
-        why: why it is not known.
+        low, high: its 95 % interval; None where it is not known. why: why it is not.
     """
 
     difference: float
-    low: float | None
-    high: float | None
-    how: Literal["paired", "unpaired", "unknown"]
-    why: str | None
+    low: float | None = None
+    high: float | None = None
+    why: str | None = None
 
     @property
     def within_noise(self) -> bool | None:
@@ -65,12 +66,21 @@ class Lead:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Versions that were judged on the same, the best first; `judged` says on what."""
+
+    judged: str
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
 class Best:
-    """The candidates, the best first.
+    """The versions that fit, in groups that were judged on the same: across them nothing is best.
 
     Args:
         metric: as asked for; higher_is_better: whether more of it is better.
-        lead: of the first over the second; None where one alone fits.
+        groups: that of the newest version first.
+        lead: of the first over the second; None where one alone fits, or there are several groups.
         looked_at: versions looked at.
         left_out: how many versions each constraint left out, in the order given, of those that the ones before let
             through; last the metric, which a version may lack.
@@ -79,26 +89,35 @@ class Best:
 
     metric: str
     higher_is_better: bool
-    candidates: tuple[Candidate, ...]
+    groups: tuple[Group, ...]
     lead: Lead | None
     looked_at: int
     left_out: tuple[tuple[str, int], ...]
     notes: tuple[str, ...]
 
     @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The best first; none where they are of several groups."""
+        return self.groups[0].candidates if len(self.groups) == 1 else ()
+
+    @property
     def sentence(self) -> str:
-        """What is best, and how sure that is."""
-        first = self.candidates[0]
-        count = len(self.candidates)
-        said = f"{first.name} is the best of {count} versions that fit: {self.metric} {figure(first.value)}"
+        """What is best, and how sure that is; or that nothing is."""
+        if len(self.groups) > 1:
+            return (
+                f"no version is the best: those that fit were judged in {len(self.groups)} ways (another target, table "
+                "or test rows), and no figure ranks across them: `stemma best --like VERSION` takes one of these ways"
+            )
+        first, count = self.candidates[0], len(self.candidates)
         if self.lead is None:
             return f"{first.name} is the only version that fits: {self.metric} {figure(first.value)}"
+        said = f"{first.name} is the best of {count} versions that fit: {self.metric} {figure(first.value)}"
         ahead = f"its lead over {self.candidates[1].name}, {figure(abs(self.lead.difference))},"
         if self.lead.low is None or self.lead.high is None:
             return f"{said}; whether {ahead} is more than noise is not known: {self.lead.why}"
-        on = "on the same test rows" if self.lead.how == "paired" else "each on test rows of its own"
         verdict = "is within noise" if self.lead.within_noise else "is more than noise"
-        return f"{said}; {ahead} {verdict} (95 % interval {signed(self.lead.low)} to {signed(self.lead.high)}, {on})"
+        interval = f"95 % interval {signed(self.lead.low)} to {signed(self.lead.high)}, on the same test rows"
+        return f"{said}; {ahead} {verdict} ({interval})"
 
 
 def best(
@@ -106,6 +125,7 @@ def best(
     *,
     metric: str | None = None,
     where: Sequence[str] = (),
+    like: str | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Best:
@@ -116,6 +136,7 @@ def best(
         metric: of reports/metrics.json: roc_auc is that of the test rows, validation.roc_auc that of validation. By
             default the figure that the newest version was judged by, of the test rows.
         where: constraints, see stemma.versions.constraints.
+        like: a revision; versions judged by another target or task, on another table or other test rows are left out.
         resamples, seed: of the bootstrap that tells a lead from noise.
 
     Raises:
@@ -123,7 +144,8 @@ def best(
     """
     repository = opened(repo)
     constraints = [parse(text) for text in where]
-    return among(_seen(repository), constraints, metric, resamples, seed)
+    as_judged = None if like is None else Facts(repository.version(like), like).judged
+    return among(_seen(repository), constraints, metric, resamples, seed, as_judged)
 
 
 def _seen(repository: Repository) -> "list[Facts]":
@@ -145,6 +167,7 @@ def among(
     metric: str | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    like: Judged | None = None,
 ) -> Best:
     """`best` for versions at hand, the newest first."""
     if not seen:
@@ -155,23 +178,53 @@ def among(
         kept = [facts for facts in fitting if constraint.holds(facts.of(constraint.name))]
         left.append((constraint.text, len(fitting) - len(kept)))
         fitting = kept
+    if like is not None:
+        kept = [facts for facts in fitting if facts.judged == like]
+        left.append(("judged alike", len(fitting) - len(kept)))
+        fitting = kept
     with_metric = [facts for facts in fitting if facts.of(metric) is not None]
     left.append((metric, len(fitting) - len(with_metric)))
     if not with_metric:
         said = ", ".join([f"`{text}` leaves out {count}" for text, count in left if count] + list(_notes(seen)))
         raise VersionError(f"none of {len(seen)} versions fits: {said}")
     higher = higher_is_better(with_metric[0].of("evaluation"), metric)
-    ranked = sorted(with_metric, key=lambda facts: facts.of(metric), reverse=higher)
     names = [*dict.fromkeys(constraint.name for constraint in constraints)]
+
+    groups = [
+        (about, sorted(members, key=lambda facts: facts.of(metric), reverse=higher))
+        for about, members in _groups(with_metric).items()
+    ]
+    ranked = groups[0][1] if len(groups) == 1 else []
     return Best(
         metric=metric,
         higher_is_better=higher,
-        candidates=tuple(facts.candidate(metric, names) for facts in ranked),
+        groups=tuple(Group(about, tuple(each.candidate(metric, names) for each in found)) for about, found in groups),
         lead=_lead(ranked[0], ranked[1], metric, resamples, seed) if len(ranked) > 1 else None,
         looked_at=len(seen),
         left_out=tuple(left),
-        notes=_notes(seen),
+        notes=(*_notes(seen), *_guessed(with_metric[0], metric, higher)),
     )
+
+
+def _guessed(first: "Facts", metric: str, higher: bool) -> tuple[str, ...]:
+    """A note where nobody recorded which way a figure is better."""
+    from stemma.metrics import METRICS
+
+    name = metric.rpartition(".")[2]
+    if name in METRICS or told(first.of("evaluation"), "test", name, "better"):
+        return ()
+    return (f"which way {metric} is better is not recorded: {'more' if higher else 'less'} is taken for better",)
+
+
+def _groups(members: "Sequence[Facts]") -> dict[str, list["Facts"]]:
+    """Those that were judged on the same; the profile of each data/prepared is read once."""
+    by_data: dict[Any, list[Facts]] = {}
+    for facts in members:
+        by_data.setdefault(facts.prepared or facts, []).append(facts)
+    found: dict[Judged, list[Facts]] = {}
+    for same in by_data.values():
+        found.setdefault(same[0].judged, []).extend(same)
+    return {str(about): each for about, each in found.items()}
 
 
 def _notes(seen: "Sequence[Facts]") -> tuple[str, ...]:
@@ -187,12 +240,24 @@ def _notes(seen: "Sequence[Facts]") -> tuple[str, ...]:
 class Facts:
     """What is known of one version, read when asked; None for what is not."""
 
-    def __init__(self, version: Version, name: str, stages: tuple[str, ...], date: datetime) -> None:
+    def __init__(
+        self, version: Version, name: str, stages: tuple[str, ...] = (), date: datetime = datetime.min
+    ) -> None:
         self.version = version
         self.name = name
         self.stages = stages
         self.date = date
         self.unread: dict[str, str] = {}  # why a fact is out of reach
+
+    @cached_property
+    def prepared(self) -> str | None:
+        """MD5 of data/prepared: with the same, the same table, target and test rows."""
+        output = self.version.output(PREPARED)
+        return None if output is None else output.md5
+
+    @cached_property
+    def judged(self) -> Judged:
+        return judged.of(self.of("profile"), self.of("settings"), self.prepared)
 
     @cached_property
     def metrics(self) -> Mapping[str, float]:
@@ -223,6 +288,8 @@ class Facts:
             "stage": lambda: (*self.stages, *(stage.rpartition("#")[2] for stage in self.stages)),
             "date": lambda: self.date,
             "evaluation": lambda: self.version.evaluation,
+            "profile": lambda: self.version.profile,
+            "settings": lambda: self.version.settings,
         }
 
     @cached_property
@@ -266,37 +333,29 @@ def _lead(first: "Facts", second: "Facts", metric: str, resamples: int, seed: in
     difference = float(first.of(metric) - second.of(metric))
     name = metric.removeprefix("test.")
     if "." in name:
-        why = f"predictions are kept for the test rows alone, and {metric} is of others"
-        return Lead(difference, None, None, "unknown", why)
+        return Lead(difference, why=f"predictions are kept for the test rows alone, and {metric} is of others")
     try:
-        return _tested(first.version, second.version, name, difference, resamples, seed)
+        found = _tested(first.version, second.version, name, resamples, seed)
     except VersionError as error:
-        return Lead(difference, None, None, "unknown", str(error))
+        return Lead(difference, why=str(error))
+    if not math.isfinite(found.high - found.low):
+        return Lead(difference, why="it has no meaning on the test rows")
+    return Lead(difference, found.low, found.high)
 
 
-def _tested(a: Version, b: Version, metric: str, difference: float, resamples: int, seed: int) -> Lead:
-    """Paired where the test rows are the same, else from the errors of both."""
+def _tested(a: Version, b: Version, metric: str, resamples: int, seed: int) -> "Difference":
+    """Version a minus version b, paired."""
     from stemma.metrics import METRICS, names, resampling
     from stemma.versions import predictions
 
     first, second = predictions.recorded(a), predictions.recorded(b)
-    if sorted(first.task.classes) == sorted(second.task.classes):
-        second = second.in_order_of(first.task.classes)
-    if not all(metric in names(each.task.kind) for each in (first, second)):
+    if metric not in names(first.task.kind):
         if told(a.evaluation, "test", metric, "entry"):
             raise VersionError(f"{metric} is the project's own: `stemma compare A B --metric {metric}` runs its code")
         raise VersionError(f"{metric} is not a figure of predictions")
+    second = second.in_order_of(first.task.classes)
+    other = other_rows((a, b), first, second)
+    if other:
+        raise VersionError(other)
     of_a, of_b = (measure(each, [METRICS[metric]]) for each in (first, second))
-    if first.task.classes == second.task.classes and other_rows((a, b), first, second) is None:
-        found = resampling.paired(of_b, of_a, len(first.rows), resamples, seed)[metric]
-        return _measured(difference, found.low, found.high, "paired")
-    pairs = ((of_a, first), (of_b, second))
-    errors = [resampling.errors(of, len(each.rows), resamples, seed)[metric] for of, each in pairs]
-    half = NORMAL * math.hypot(*errors)
-    return _measured(difference, difference - half, difference + half, "unpaired")
-
-
-def _measured(difference: float, low: float, high: float, how: Literal["paired", "unpaired"]) -> Lead:
-    if not math.isfinite(high - low):
-        return Lead(difference, None, None, "unknown", "it has no meaning on the test rows")
-    return Lead(difference, low, high, how, None)
+    return resampling.paired(of_b, of_a, len(first.rows), resamples, seed)[metric]

@@ -1,7 +1,8 @@
 """Another format of any version, made by that version's own code.
 
-The code of the commit and what its stage `export` depends on are laid out in a temporary folder, and there `python
-src/stage.py export FORMAT FOLDER` runs, in this Python. The work tree, the cache and the index of Git are only read.
+The code of the commit, its own toolkit too, and what its stage `export` depends on are laid out in a temporary folder,
+and there `python src/stage.py export FORMAT FOLDER` runs, in this Python. The work tree, the cache and the index of Git
+are only read.
 """
 
 import json
@@ -17,6 +18,7 @@ from stemma.names import stays_in
 from stemma.repo import project, trust
 from stemma.repo.git import git
 from stemma.repo.repository import EXPORT, Repo, Version, no_model, opened
+from stemma.toolkit import lock
 
 ONNX = "onnx"  # what every version has: its folder holds it already
 GRAPH, PARITY = "model.onnx", "parity.json"
@@ -60,7 +62,8 @@ def export(repo: Repo, revision: str, format: str, folder: Path | None = None) -
         _run(version, version.repository.root, format, folder)
     else:
         with tempfile.TemporaryDirectory(prefix="stemma-export-") as name:
-            _run(version, _lay_out(version, Path(name)), format, folder)
+            root = _lay_out(version, Path(name))
+            _run(version, root, format, folder, toolkit=lock.unpacked(root, Path(name, "toolkit")))
     told = json.loads((folder / PARITY).read_text(encoding="utf-8"))
     return Exported(folder, format, version.name, told.get("formats", {}).get(format, told))
 
@@ -98,10 +101,10 @@ def check_out(root: Path, commit: str, folder: Path) -> Path:
     return tree / git(root, "rev-parse", "--show-prefix").decode().removesuffix("\n")
 
 
-def _run(version: Version, root: Path, format: str, folder: Path) -> None:
+def _run(version: Version, root: Path, format: str, folder: Path, toolkit: Path | None = None) -> None:
     if not (root / project.STAGE).is_file():
         raise VersionError(f"{version.name} has no {project.STAGE}, which exports are made by")
-    done = project.run(root, "export", format, str(folder))
+    done = project.run(root, "export", format, str(folder), toolkit=toolkit)
     if done.returncode == project.WRONG_USAGE:
         raise VersionError(f"the code of {version.name} is older than formats on demand: it makes {ONNX} alone")
     if done.returncode:

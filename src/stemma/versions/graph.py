@@ -5,6 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from stemma.versions.log import Entry, Log
 
+ENTITIES = str.maketrans(  # for what Mermaid takes for markup
+    {'"': "#quot;", "&": "#amp;", "<": "#lt;", ">": "#gt;", "#": "#35;", "`": "#96;"}
+)
+
 
 def text(nodes: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[str, str | None]]:
     """Lines of `*`, `|`, `/` and `\\`, as `git log --graph` draws them.
@@ -67,7 +71,7 @@ def mermaid(found: Log, describe: Callable[[Entry], Sequence[str]]) -> str:
     """A Mermaid flowchart, old versions above; a dotted arrow is a training that started from a version's weights."""
     lines = ["flowchart TD"]
     for entry in found:
-        label = "<br/>".join(line.replace('"', "#quot;") for line in describe(entry))
+        label = "<br/>".join(line.translate(ENTITIES) for line in describe(entry))
         lines.append(f'    {_id(entry.commit)}["{label}"]')
     lines += [f"    {_id(a)} --> {_id(b)}" for a, b in _history(found)]
     lines += [f"    {_id(a)} -. weights .-> {_id(b)}" for a, b in _lineage(found)]

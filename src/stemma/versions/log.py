@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from stemma.repo.repository import (
     METRICS,
     PARAMS,
     PREPARED,
+    PROFILE,
     TRAINING,
     WEIGHTS,
     Repo,
@@ -29,6 +30,7 @@ from stemma.repo.repository import (
     opened,
 )
 from stemma.text import in_one_line, nearest
+from stemma.versions import judged
 
 CODE = "src"
 LETTERS = {"S": "structure", "P": "parameters", "D": "data", "T": "settings", "C": "code"}
@@ -47,7 +49,9 @@ class Entry:
         stages: that it holds, as model#prod.
         changed: letters, see LETTERS; lower case where it cannot be told, because the weights' index is not on this
             machine. None for a version without a parent.
-        metric: the value; None where it was not measured. move: against the parent's.
+        metric: the value; None where it was not measured. move: against the parent's; None where that was judged by
+            another target or task, on another table or other test rows.
+        judged: on what, in words; None in a log in which all versions were judged on the same.
         same_as: an older version with the very same weights: this one went back to it.
         weights: MD5 of models/weights.
     """
@@ -63,6 +67,7 @@ class Entry:
     changed: str | None
     metric: float | None
     move: float | None
+    judged: str | None
     same_as: str | None
     weights: str
 
@@ -130,7 +135,8 @@ def log(
         found = _main(repository.root, measured[0], parts[measured[0]].metrics) if measured else None
     else:
         found = _metric(metric, {name for commit in measured for name in parts[commit].metrics})
-    entries = tuple(_entry(history, commit, parts, found) for commit in shown)
+    on = _judged(history, parts)
+    entries = tuple(_entry(history, commit, parts, on, found) for commit in shown)
     return Log(found, entries, tuple(history.notes))
 
 
@@ -295,6 +301,25 @@ def _parts(history: History, versions: Sequence[str]) -> Iterator[Parts]:
         )
 
 
+def _judged(history: History, versions: Iterable[str]) -> dict[str, str]:
+    """What each version was judged on; nothing is read, or told, where all have one data/prepared."""
+    by_data: dict[str | None, str] = {}
+    for commit in versions:
+        by_data.setdefault(history.commits[commit].data, commit)
+    if len(by_data) < 2:
+        return {}
+    read = cache(lambda content: lockfile.load(content.decode(errors="replace")))
+    found = {}
+    settings = contents(history.repository.root, [at(commit, PARAMS) for commit in by_data.values()])
+    for data, params in zip(by_data, settings, strict=True):
+        profile = _json(_at_hand(history.repository, data, PROFILE.removeprefix(f"{PREPARED}/")))
+        try:
+            found[data] = str(judged.of(profile, read(params or b""), data))
+        except ValueError:
+            found[data] = str(judged.of(profile, None, data))
+    return {commit: found[history.commits[commit].data] for commit in versions} if len({*found.values()}) > 1 else {}
+
+
 def _network(index: Any) -> Network | None:
     """What an index says of the network; None where there is none, or it has another form."""
     try:
@@ -308,14 +333,21 @@ def _network(index: Any) -> Network | None:
 
 def _index(repository: Repository, weights: lockfile.Entry | None) -> Any:
     """models/weights/index.json, if it lies on this machine."""
-    if weights is None or weights.md5 is None or weights.legacy:
+    if weights is None or weights.legacy:
+        return None
+    return _json(_at_hand(repository, weights.md5, INDEX.removeprefix(f"{WEIGHTS}/")))
+
+
+def _at_hand(repository: Repository, folder: str | None, name: str) -> bytes | None:
+    """A file of a folder that DVC keeps, if it lies on this machine."""
+    if folder is None:
         return None
     try:
-        files = lockfile.listing(repository.objects.read(weights.md5)[0] or b"")
+        files = lockfile.listing(repository.objects.read(folder)[0] or b"")
     except ValueError:
         return None
-    md5, _ = files.get(INDEX.removeprefix(f"{WEIGHTS}/"), (None, None))
-    return None if md5 is None else _json(repository.objects.read(md5)[0])
+    md5, _ = files.get(name, (None, None))
+    return None if md5 is None else repository.objects.read(md5)[0]
 
 
 def _json(content: bytes | None) -> Any:
@@ -356,11 +388,14 @@ def _metric(wanted: str, known: set[str]) -> str:
     raise VersionError(f"no version has a metric {wanted!r}{hint}: there are {', '.join(sorted(short)) or 'none'}")
 
 
-def _entry(history: History, commit: str, parts: Mapping[str, Parts], metric: str | None) -> Entry:
+def _entry(
+    history: History, commit: str, parts: Mapping[str, Parts], on: Mapping[str, str], metric: str | None
+) -> Entry:
     each, own = history.commits[commit], parts[commit]
     parent = history.parents[commit][0] if history.parents[commit] else None
     value = own.metrics.get(metric or "")
-    before = None if parent is None else parts[parent].metrics.get(metric or "")
+    alike = parent is not None and on.get(commit) == on.get(parent)
+    before = parts[parent].metrics.get(metric or "") if parent is not None and alike else None
     return Entry(
         commit=commit,
         parents=history.parents[commit],
@@ -373,6 +408,7 @@ def _entry(history: History, commit: str, parts: Mapping[str, Parts], metric: st
         changed=None if parent is None else _changed(history, commit, parent, parts),
         metric=value,
         move=None if value is None or before is None else value - before,
+        judged=on.get(commit),
         same_as=history.same_as.get(commit),
         weights=str(each.model),
     )

@@ -50,6 +50,42 @@ def test_a_sample_that_gives_another_prediction_is_refused_with_its_row(tmp_path
     check(path)
 
 
+def mixing(*, width: float) -> bytes:
+    """The graph, with so much of the sum over the rows of a batch in every prediction."""
+    model = onnx.load_from_string(graph("prediction", 1))
+    model.graph.node[-1].output[0] = "raw"
+    model.graph.node.append(helper.make_node("ReduceSum", ["raw", "first"], ["sum"]))
+    model.graph.node.append(helper.make_node("Mul", ["sum", "width"], ["part"]))
+    model.graph.node.append(helper.make_node("Add", ["raw", "part"], ["prediction"]))
+    model.graph.initializer.append(helper.make_tensor("first", TensorProto.INT64, [1], [0]))
+    model.graph.initializer.append(helper.make_tensor("width", TensorProto.FLOAT, [1], [width]))
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("width", "parity", "passes"),
+    [
+        (0.1, None, False),
+        (0.1, 1e9, False),  # whoever made the bundle wrote that
+        (1e-3, None, False),
+        (1e-3, 1e-2, True),  # as float16 rounds
+        (0.0, None, True),
+    ],
+)
+def test_a_graph_whose_rows_depend_on_each_other_is_refused(
+    width: float, parity: float | None, passes: bool, tmp_path: Path
+) -> None:
+    path, raw = tmp_path / "m.zip", np.array([[2.5], [5.0], [3.75], [-9.0]])
+    record = {"format": 1} | ({} if parity is None else {"export": {"parity": {"tolerance": parity}}})
+    more = {"model.onnx": mixing(width=width), "version.json": json.dumps(record).encode()}
+    bundle.build(path, with_sample(prediction=(raw + width * raw.sum()).tolist()) | more)
+    if passes:
+        assert states(path)["sample"] is True
+        return
+    with pytest.raises(BundleError, match=r"row \d of request\.json gives alone another prediction than"):
+        check(path)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

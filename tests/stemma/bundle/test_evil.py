@@ -248,7 +248,7 @@ def test_what_a_terminal_would_obey_is_not_in_a_message(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="is missing") as error:
         bundle.open_bundle(path)
     assert str(error.value).isprintable()
-    assert archive.first_line(ValueError("evil \x1b[2J\nmore")) == "evil ?[2J"
+    assert archive.first_line(ValueError("evil \x1b[2J\nmore")) == "evil \\u001b[2J"
 
 
 def test_absurd_numbers_of_files_and_lengths_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

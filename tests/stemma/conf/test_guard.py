@@ -203,3 +203,23 @@ def test_queued_experiments_pass(queue: Any) -> None:
     assert sorted(queue.stages_run()) == ["settings", "settings", "train", "train"]
     status = queue.ok("dvc", "queue", "status")
     assert status.count("Success") == 2, status
+
+
+def test_a_kept_experiment_leaves_the_status_clean_and_runs_nothing_again(pipeline: Any) -> None:
+    pipeline.ok("dvc", "exp", "run", "-q", "-n", "better", "-S", "train.epochs=41", "-S", "model=linear")
+    pipeline.ok("git", "checkout", "-q", ".")
+    pipeline.ok("dvc", "exp", "apply", "better")
+    pipeline.stages_run()
+    assert "train.epochs: 40 -> 41" in pipeline.ok("stemma", "conf", "adopt")
+    pipeline.ok("git", "commit", "-qam", "Keep it")
+    assert "up to date" in pipeline.ok("dvc", "status")
+    pipeline.ok("dvc", "repro")
+    assert pipeline.stages_run() == [] and pipeline.ok("git", "status", "--porcelain") == ""
+
+
+def test_values_that_no_stage_has_seen_are_adopted_and_still_to_be_run(pipeline: Any) -> None:
+    pipeline.replace("params.yaml", "epochs: 40", "epochs: 42")
+    pipeline.ok("stemma", "conf", "adopt")
+    assert "settings" in pipeline.ok("dvc", "status")
+    pipeline.ok("dvc", "repro")
+    assert "train" in pipeline.stages_run()

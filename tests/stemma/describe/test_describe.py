@@ -20,13 +20,12 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from awkward import NAMES, PLAIN, TABLES, Awkward
-from purchase_intent.sources import SOURCES
 from sections import described
 from stemma import conf
 from stemma.errors import DataError
 from stemma.tables import load, validate
 from stemma.tables.columns import role_of
-from stemma.tables.settings import FileTable
+from stemma.tables.settings import FILES, FileTable
 from worlds import choose_a_table, stemma
 
 ROOT = Path(__file__).parents[3]
@@ -87,7 +86,7 @@ def test_an_awkward_table_is_described_and_read(table, describe, tmp_path, capsy
     told = capsys.readouterr().err
     assert table.warns in told
     if table.runs:
-        frame = load.table(found, SOURCES)
+        frame = load.table(found, FILES)
         validate.check(frame, found)
         assert len(frame) == 60 or "\n\n" not in table.content.decode("latin-1")
         assert [line for line in told.splitlines() if "outside the project" not in line] == [] or table.warns
@@ -104,7 +103,7 @@ def whole_prepare(found: FileTable) -> None:
     from stemma.tables.settings import PrepareSettings
     from stemma.tables.split import split
 
-    frame = load.table(found, SOURCES)
+    frame = load.table(found, FILES)
     validate.check(frame, found)
     splits = split(frame, found)
     validate.check_splits(frame, found, splits)
@@ -130,7 +129,7 @@ def test_every_name_survives_hydra_and_comes_back_as_it_was(project, tmp_path):
     found = settings_of_params(project)
     assert list(found.columns) == names
     assert set(found.columns.values()) == {"numeric"}
-    assert load.table(found, SOURCES).shape == (30, len(names) + 1)
+    assert load.table(found, FILES).shape == (30, len(names) + 1)
 
 
 @pytest.mark.parametrize("text", ["${data.task}", "yes", "~", "1e3", "a: b # c", "\\${x}", "é", "'", '"', "[x]", "-"])
@@ -141,7 +140,7 @@ def test_a_target_and_its_classes_survive_hydra(project, text):
     composed(project, "t.csv", text)
     found = settings_of_params(project)
     assert (found.target, found.positive, found.task) == (text, text, "binary")
-    validate.check(load.table(found, SOURCES), found)
+    validate.check(load.table(found, FILES), found)
 
 
 def test_what_hydra_cannot_say_is_refused(refused, tmp_path):
@@ -384,7 +383,7 @@ def test_an_encoding_is_guessed_by_its_letters(describe, tmp_path, text, encodin
     rows = "".join(f"{row}.5,{word},{'ab'[row % 2]}\n" for row in range(40) for word in text.replace(",", "").split())
     (tmp_path / "t.csv").write_bytes(("n,c,y\n" + rows).encode(encoding))
     found = describe(tmp_path / "t.csv")
-    assert set(load.table(found, SOURCES)["c"]) == set(text.replace(",", "").split())
+    assert set(load.table(found, FILES)["c"]) == set(text.replace(",", "").split())
     assert "is a guess" in capsys.readouterr().err
 
 
@@ -408,7 +407,7 @@ def test_types_that_only_parquet_has_are_described_and_read(describe, tmp_path):
     dropped = {name for name, role in found.columns.items() if role == "drop"}
     assert dropped == {"nothing", "clock", "span", "bytes", "nested"}
     assert found.columns["view"] == "categorical"
-    validate.check(load.table(found, SOURCES), found)
+    validate.check(load.table(found, FILES), found)
 
 
 CELLS = st.one_of(
@@ -452,7 +451,7 @@ def test_any_table_that_describe_accepts_is_read_and_its_roles_come_back(project
         return
     found = settings_of(project / "conf/data/mine.yaml")
     assert list(found.columns) == [name.strip() or f"c{place}" for place, name in enumerate(frame)][:-1]
-    table = load.table(found, SOURCES)
+    table = load.table(found, FILES)
     validate.check(table, found)
     assert len(table) == 80
     kept = [name for name in found.columns if role_of(name, found) != "drop"]

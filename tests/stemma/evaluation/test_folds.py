@@ -7,13 +7,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from purchase_intent import settings as config
-from purchase_intent.networks import NETWORKS
 from stemma.errors import EvaluationError
 from stemma.evaluation import folds
 from stemma.tables import profile
 from stemma.task import of
-from worlds import ROOT
+from tiny import NETWORKS
+from tiny.params import settled
 
 FIGURES = [{"roc_auc": value} for value in (0.90, 0.92, 0.91, 0.95, 0.92)]
 
@@ -53,9 +52,8 @@ def test_a_failing_fold_is_named_and_its_checkpoints_are_removed(
         raise EvaluationError(f"{names[1]}: the loss went wrong")
 
     monkeypatch.setattr(folds.parallel, "run", run)
-    settings = config.load(ROOT / "params.yaml")
     with pytest.raises(EvaluationError, match=r"^evaluate.folds: fold 2 of 2: the loss went wrong$"):
-        folds.cross_validate(settings, folds.Tables(NETWORKS), tmp_path, tmp_path / "scratch", 2)
+        folds.cross_validate(settled(), folds.Tables(NETWORKS), tmp_path, tmp_path / "scratch", 2)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,35 +2,33 @@
 
 import copy
 import functools
-import json
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import onnx
 import pandas as pd
 import pytest
+import yaml
 
-import stemma.task
-from purchase_intent import settings as config
-from purchase_intent.networks import NETWORKS
-from purchase_intent.networks.settings import TabularSettings
-from stemma import conf, formats
+from fits import EACH, PROBLEMS, settings, tabular
+from stemma import formats
 from stemma.errors import ExportError, SettingsError
 from stemma.formats import parity, proof, replay
 from stemma.formats.settings import ExportSettings
 from stemma.tables import encode
 from stemma.tables.settings import PrepareSettings
 from stemma.training import fit as training
-from stemma.training import networks
 from stemma.training.base import Problem, Rows
-from stemma.training.settings import TrainSettings
-from worlds import PREFIXES, ROOT
+from tiny import FRAMEWORKS, NETWORKS
+from tiny.params import load, settle
+from worlds import ROOT
 
 TASKS = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "regression": ()}
 FEATURES = (
@@ -41,16 +39,6 @@ PREPARE = PrepareSettings(strict=False, numeric="auto", impute="median", indicat
 SETTINGS = ExportSettings(
     formats="all", opset=18, optimise=True, precision="float32", tolerance=1e-4, tolerance_float16=1e-2
 )
-TRAIN = TrainSettings.model_validate_json(
-    json.dumps(
-        {
-            "epochs": 1, "batch_size": None, "optimizer": "adam", "learning_rate": 0.01, "schedule": "constant",
-            "weight_decay": 0.0, "clip_norm": None, "class_weight": "none", "patience": None, "device": "cpu",
-            "precision": "float32", "threads": 1, "seed": 0, "init_from": None, "freeze": [],
-            "stepper": "auto", "resume": False, "loss": None,
-        }
-    )
-)  # fmt: skip
 
 
 def table(rows: int = 240, seed: int = 0) -> pd.DataFrame:
@@ -78,22 +66,19 @@ def make(framework: str, task: str, fit: bool = True) -> formats.Served:
     fitted = encode.fit(frame, FEATURES, PREPARE)
     encoder = encode.Encoder(fitted.graph)
     x = encoder.encode(frame)
-    mean, deviation = (100.0, 20.0) if task == "regression" else (0.0, 1.0)
-    problem = Problem(stemma.task.of(task, TASKS[task], mean=mean, deviation=deviation), encoder.width, fitted.blocks)
-    settings = TabularSettings(
-        name=f"{PREFIXES[framework]}_tabular", framework=framework,  # type: ignore[arg-type]
-        members=2, hidden=(8,), embedding=3, bins=4, dropout=0.1,
-    )  # fmt: skip
-    model = networks.create(NETWORKS, settings, problem)
+    problem = Problem(PROBLEMS[task].task, encoder.width, fitted.blocks)
+    model = tabular(framework, problem, members=2, hidden=(8,), embedding=3, bins=4, dropout=0.1)
     if fit:
         y = 100 + 20 * draw.normal(size=len(x)) if task == "regression" else draw.integers(0, len(TASKS[task]), len(x))
         rows = Rows(x, y.astype({"binary": np.float32, "multiclass": np.int64, "regression": np.float64}[task]))
         folder = Path(os.environ["PYTEST_FITS"])
-        training.run(model, rows, rows, TRAIN, folder / f"{framework}-{task}")
+        training.run(model, rows, rows, settings(epochs=1, batch_size=None), folder / f"{framework}-{task}")
     else:
         model.load(Path(os.environ["PYTEST_FITS"]) / f"{framework}-{task}-weights")
     temperature = 1.0 if task == "regression" else 1.7
-    return formats.Served(model, NETWORKS[settings.name], fitted.graph, FEATURES, temperature, SETTINGS, "a model", x)
+    return formats.Served(
+        model, NETWORKS[f"tiny_{framework}"], fitted.graph, FEATURES, temperature, SETTINGS, "a model", x
+    )
 
 
 def named(framework: str, name: str) -> Any:
@@ -104,7 +89,7 @@ def named(framework: str, name: str) -> Any:
 
 EVERY = [
     named(framework, name)
-    for framework in PREFIXES
+    for framework in FRAMEWORKS
     for name, each in formats.FORMATS.items()
     if framework in each.modules
 ]
@@ -115,13 +100,12 @@ NOT_EMPTY = ("tflite", "safetensors")  # run by what takes one row or more
 
 @pytest.fixture(autouse=True)
 def replayed_by_forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replays are processes of the Python that tests find first."""
+    """Replays are processes of the Python that tests find first, and know the tests' network."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
     monkeypatch.setattr(replay.sys, "executable", shutil.which("python"))
 
 
-each_framework = pytest.mark.parametrize(
-    "framework", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PREFIXES]
-)
+each_framework = pytest.mark.parametrize("framework", EACH)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +159,7 @@ def more(served: formats.Served, name: str) -> tuple[str, ...]:
 
 
 def run(served: formats.Served, name: str, way: Any, file: Path, frame: pd.DataFrame) -> np.ndarray:
-    got = np.asarray(way(file, given(served, name, frame), *more(served, name)))
+    got = np.asarray(way(file, *more(served, name))(given(served, name, frame)))
     return served.predictions(got) if formats.FORMATS[name].scores else got
 
 
@@ -202,9 +186,57 @@ def test_a_format_runs_in_a_process_that_knows_only_the_file(
     served = fits(framework, "binary")
     way = write(served, name, tmp_path)
     frame = table(50, seed=6)
-    got = replay.run(way, tmp_path / formats.FORMATS[name].file, given(served, name, frame), *more(served, name))
-    got = served.predictions(got) if formats.FORMATS[name].scores else got
-    parity.compare(got, expected(served, frame), 1e-5)
+    both = replay.run(way, tmp_path / formats.FORMATS[name].file, given(served, name, frame), *more(served, name))
+    for got in both:
+        parity.compare(served.predictions(got) if formats.FORMATS[name].scores else got, expected(served, frame), 1e-5)
+
+
+MIXING = {
+    "none": lambda x: x,
+    "mean": lambda x: x - x.mean(axis=0),
+    "neighbour": lambda x: np.roll(x, 1, axis=0),
+    "order": lambda x: x + np.arange(len(x))[:, None],
+    "largest": lambda x: x / x.max(),
+    "pairs": lambda x: np.concatenate(
+        [x[: len(x) // 2 * 2].reshape(-1, 2, 1)[:, ::-1].reshape(-1, 1), x[len(x) // 2 * 2 :]]
+    ),
+}
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 33, 40, 500])
+@pytest.mark.parametrize("way", MIXING)
+def test_what_mixes_the_rows_of_a_batch_gives_something_else_in_other_batches(way: str, rows: int) -> None:
+    seen: list[int] = []
+
+    def serve(arrays: Any) -> Any:
+        seen.append(len(arrays["x"]))
+        return MIXING[way](arrays["x"])
+
+    x = {"x": np.random.default_rng(rows).random((rows, 1), np.float32) + 1}
+    same = np.array_equal(replay.regrouped(serve, x), MIXING[way](x["x"]))
+    assert same == (way == "none" or rows == 1)
+    assert sum(seen) == rows and seen[:32] == [1] * min(rows, 32)
+
+
+@each_framework
+def test_a_format_that_gives_a_row_something_else_in_another_batch_is_refused(
+    framework: str, fits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mixing.py").write_text(
+        "from stemma.formats.replay import load_onnx\n"
+        "def run(file, arrays):\n"
+        "    given = load_onnx(file)(arrays)\n"
+        "    return given if len(given) == 60 else given.mean(axis=0, keepdims=True) + 0 * given\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    served, mixing = fits(framework, "regression"), __import__("mixing")
+    monkeypatch.setattr(proof, "ways", lambda *_: (formats.ways(formats.FORMATS["onnx"], framework)[0], mixing.run))
+    frame = table(60, seed=6)
+    test = SimpleNamespace(frame=frame, x=encode.Encoder(served.encoder).encode(frame), y=np.zeros(60))
+    with pytest.raises(ExportError, match=r"onnx, given the rows in other batches, .* differs from the framework by"):
+        proof.write(served, {"onnx": formats.FORMATS["onnx"]}, test, tmp_path / "export")
+    assert not (tmp_path / "export").exists()
 
 
 def again(framework: str, folder: str) -> None:
@@ -247,7 +279,7 @@ def test_a_file_holds_no_path_of_this_machine(framework: str, name: str, fits: A
 @pytest.mark.xdist_group("tensorflow")
 def test_a_saved_model_has_the_layout_and_the_signature_of_tensorflow_serving(fits: Any, tmp_path: Path) -> None:
     tf = pytest.importorskip("tensorflow")
-    served = fits(next(name for name in PREFIXES), "binary")
+    served = fits("torch", "binary")
     write(served, "saved_model", tmp_path)
     folder = tmp_path / "saved_model" / "a model" / "1"
     assert (folder / "saved_model.pb").is_file()
@@ -278,7 +310,7 @@ def test_a_program_holds_no_pickle_and_one_that_does_is_not_loaded(
             for each, part in (content | poison).items():
                 archive.writestr(each, part)
         with pytest.raises(ExportError, match=r"model\.pt2 is not loaded: it holds a pickle"):
-            way(file, given(served, name, table(2)))
+            way(file)
 
 
 # Half precision and optimisation.
@@ -425,11 +457,9 @@ def test_a_format_that_cannot_be_is_refused_by_name(names: list[str], framework:
     ],
 )
 def test_wrong_formats_are_told_before_anything_runs(formats: str, message: str, tmp_path: Path) -> None:
-    text = conf.compose(ROOT, ["data=simulated"])
-    assert "  formats:\n  - onnx\n" in text
-    (tmp_path / "params.yaml").write_text(text.replace("  formats:\n  - onnx\n", f"  formats: {formats}\n"))
+    settle(tmp_path, export={"formats": yaml.safe_load(formats)})
     with pytest.raises(SettingsError, match=message):
-        config.load(tmp_path / "params.yaml")
+        load(tmp_path / "params.yaml")
 
 
 def test_all_is_every_format_that_dvc_can_keep() -> None:

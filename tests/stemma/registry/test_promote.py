@@ -119,6 +119,11 @@ def test_a_number_or_a_bump_can_be_given(world: World) -> None:
     assert stemma.register(world.folder, bump="major").version == "v3.0.0"
 
 
+def test_the_lock_of_a_tag_that_a_killed_command_left_is_in_nobody_s_way(world: World) -> None:
+    world.write(".git/refs/tags/model@v1.1.1.lock", b"")
+    assert stemma.register(world.folder, version="1.1.1").version == "v1.1.1"
+
+
 def test_a_number_is_never_used_again(world: World) -> None:
     stemma.retire(world.folder, V3, "wrong rows")
     assert stemma.register(world.folder, "HEAD").version == "v3.0.0"  # beside v1.1.0, the structure changed
@@ -253,7 +258,8 @@ def test_every_object_must_be_in_the_remote(world: World, what: str) -> None:
     kept = place.read_bytes()
     place.unlink()
     with pytest.raises(
-        VersionError, match=rf"the remote lacks 1 of \d+ objects of model@v2.1.0: {what}: run `dvc push"
+        VersionError,
+        match=rf"the remote lacks 1 of \d+ objects of model@v2.1.0: {what}: run `stemma push model@v2.1.0`",
     ):
         stemma.promote(world.folder, "v2.1.0", "prod")
     place.write_bytes(kept)
@@ -298,8 +304,8 @@ def test_a_bucket_is_asked_for_every_object(world: World, tmp_path: Path) -> Non
 
         world.ok("dvc", "push", **server.environment)  # the last version, not V3
         lacking = promote()
-        assert f"of model@{V3}: models" in lacking and "run `dvc push --all-commits`" in lacking
-        world.ok("dvc", "push", "--all-commits", **server.environment)
+        assert f"of model@{V3}: models" in lacking and f"run `stemma push model@{V3}`" in lacking
+        world.ok("stemma", "push", f"model@{V3}", **server.environment)
         assert "remote 'cloud'" in promote(AWS_ACCESS_KEY_ID="nobody")
         server.stop()
         assert "remote 'cloud'" in promote() and tags(world) == NAMES

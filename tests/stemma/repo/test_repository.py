@@ -221,7 +221,7 @@ def test_an_object_that_is_nowhere_names_file_revision_and_command(world: World)
     assert version.has(INDEX)
     expected = (
         "models/weights/index.json of main is neither in the cache nor in a remote within reach: "
-        "run `dvc fetch --all-commits models/weights`"
+        "run `stemma push main` where it is, then `stemma verify main --repair`"
     )
     with pytest.raises(VersionError) as error:
         _ = version.index

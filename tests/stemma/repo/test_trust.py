@@ -13,7 +13,8 @@ import pytest
 import typer
 from dvc.config_schema import REMOTE_SCHEMAS, SCHEMA
 
-from stemma import cli, conf
+from stemma import conf
+from stemma.cli.words import app
 from stemma.errors import VersionError
 from stemma.repo import allowed, trust
 from stemma.versions.export import export
@@ -37,6 +38,7 @@ READS = {  # every command that reads a repository, with what makes it read most
     "export": ("HEAD", "--format", "safetensors", "--output", "../exported"),
     "gc": ("--remote",),
     "history": ("--verify",),
+    "lock": ("--accept", "task"),
     "log": ("--all",),
     "promote": ("v1.0.0", "prod"),
     "register": ("--push",),
@@ -47,7 +49,7 @@ READS = {  # every command that reads a repository, with what makes it read most
     "trust": ("--show",),
     "verify": ("--all", "--repair"),
 }
-ELSEWHERE = {"restore": "it makes a repository of its own", "key": "it makes a key"}
+ELSEWHERE = {"restore": "it makes a repository of its own", "key": "it makes a key", "docs": "it reads pages"}
 BUNDLES = ("inspect", "verify", "predict", "unpack", "key", "sign", "diff")  # of files, wherever they lie
 
 AWS = "[default]\ncredential_process = {start}\n[profile evil]\ncredential_process = {start}\n"
@@ -204,7 +206,7 @@ def words(group: Any, before: str = "") -> Iterator[str]:
 
 
 def test_every_command_that_reads_is_tried() -> None:
-    known = set(words(typer.main.get_command(cli.app)))
+    known = set(words(typer.main.get_command(app)))
     assert known == {*READS, *ELSEWHERE, *(f"bundle {name}" for name in BUNDLES)}
 
 

@@ -10,9 +10,8 @@ import pytest
 from matplotlib.figure import Figure
 
 import timing
-from purchase_intent.sources import SOURCES
 from stemma.report import data as report
-from stemma.tables import hints, load, statistics
+from stemma.tables import hints, statistics
 from stemma.tables.profile import Block
 from stemma.tables.split import split
 
@@ -161,9 +160,12 @@ def test_of_many_columns_the_page_draws_and_tells_a_part(written, tmp_path):
     assert (tmp_path / "data/columns.svg").stat().st_size < 300_000
 
 
-def test_the_report_of_the_default_table_takes_less_than_three_seconds(section, tmp_path):
-    settings = section("simulated")
-    frame = load.table(settings, SOURCES)
+def test_the_report_of_a_table_as_large_as_the_default_one_takes_less_than_three_seconds(small, tmp_path):
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({f"n{number}": draw.standard_normal(12_000) for number in range(10)})
+    frame = frame.assign(**{f"c{n}": pd.Categorical(draw.choice([*"uvwxyz"], 12_000)) for n in range(7)})
+    frame["y"] = pd.Categorical(draw.choice(["p", "q"], 12_000))
+    settings = small("t.csv", columns={"n*": "numeric", "c*": "categorical"})
     parts = split(frame, settings)
     about = statistics.make(frame, settings, parts, BLOCKS)
     assert timing.seconds(lambda: report.write(tmp_path, frame, settings, parts, about, ()), below=3) < 3

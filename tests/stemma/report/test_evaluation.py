@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 import stemma.task
-from purchase_intent import settings as config
 from stemma.evaluation import assessment, baselines, decision, record
 from stemma.report import charts, curves, document
 from stemma.report import evaluation as report
 from stemma.report.pictures import COLOURS
 from stemma.tables.arrays import Arrays
-from worlds import ROOT
+from tiny.params import settled
 
 VOID = {"meta", "link", "br", "img", "path", "use", "rect", "circle", "line"}
 HOSTILE = ("<script>alert(1)</script>", 'a|b $x$ & "c"', "*c*")  # classes of a table that somebody else made
@@ -41,7 +40,7 @@ def made(make: Any, task: str, classes: tuple[str, ...] | None = None, **changed
     }
     chosen = decision.Decision("fixed" if task == "binary" else None, 0.5 if task == "binary" else None)
     network = assessment.Judgement(problem.task, others["gradient_boosting"].predictions, chosen.threshold)
-    settings = config.load(ROOT / "params.yaml").model_copy(update={"evaluate": own})
+    settings = settled().model_copy(update={"evaluate": own})
     figures = {"roc_auc": 0.5, "balanced_accuracy": 0.5, "rmse": 0.5, "mae": 0.4, "r2": 0.3}
     figures |= dict.fromkeys(("pr_auc", "log_loss", "f1", "accuracy"), 0.5)
     summary = {name: {"mean": v, "deviation": 0.1, "low": 0.4, "high": 0.6} for name, v in figures.items()}

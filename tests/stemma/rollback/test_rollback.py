@@ -82,7 +82,7 @@ def is_at(world: World, states: dict[str, dict[str, str]], name: str) -> bool:
 
 
 def cli(world: World, *arguments: str) -> Result:
-    from stemma.cli import app
+    from stemma.cli.words import app
     from stemma.errors import one_line
 
     with contextlib.chdir(world.folder):
@@ -420,6 +420,15 @@ def test_options_that_do_not_go_together_are_wrong_usage(world: World, arguments
 # Locks.
 
 
+def test_a_full_disk_below_dvc_s_own_notes_is_one_line(
+    world: World, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(small_disk))
+    (small_disk / "filler").write_bytes(bytes(56_000))
+    with pytest.raises(VersionError, match=r"or DVC's site cache: .*full"):
+        rollback.plan(world.folder, V1)
+
+
 def test_dvc_s_lock_names_its_holder(world: World) -> None:
     (world.folder / ".dvc/tmp").mkdir(exist_ok=True)
     lines = (
@@ -755,6 +764,47 @@ def test_an_abort_that_gives_up_leaves_no_lock(world: World, monkeypatch: pytest
     with pytest.raises(VersionError, match=r"HEAD moved since .* every file stays as it is"):
         rollback.abort(world.folder)
     assert not (world.folder / ".git/index.lock").exists()
+
+
+@posix
+@pytest.mark.parametrize("way", [(V1, "--commit"), ("--abort",)])
+@pytest.mark.parametrize(("step", "after", "left"), [
+    ("commit", False, ["HEAD", "refs/heads/main"]),
+    ("commit", True, ["HEAD", "ORIG_HEAD"]),
+    ("stash", False, ["index", "refs/stash"]),
+])  # fmt: skip
+def test_locks_that_a_killed_git_command_left_are_in_nobody_s_way(
+    world: World, states: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, way: tuple[str, ...], step: str,
+    after: bool, left: list[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(locks, "SETTLED", 0.1)
+    mine = step == "stash"
+    if mine:
+        world.write("src/é à.py", "mine\n")
+    dies(monkeypatch, step, lambda: rollback.roll_back(world.folder, V1, commit=True, stash=mine), after=after)
+    for name in left:
+        world.write(f".git/{name}.lock", b"")
+    assert cli(world, *way).exit_code == 0
+    assert not [name for name in left if (world.folder / f".git/{name}.lock").exists()]
+    if not mine:
+        assert is_at(world, states, V1 if V1 in way else V2)
+        assert world.ok("git", "status", "--porcelain") == ""
+
+
+@posix
+def test_a_lock_that_a_git_command_may_hold_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "WAIT_FOR_GIT", 0.3)
+    dies(monkeypatch, "commit", lambda: rollback.roll_back(world.folder, V1, commit=True), after=False)
+    world.write(".git/HEAD.lock", b"")
+    os.utime(world.folder / ".git/HEAD.lock", (0, 0))
+    with subprocess.Popen(["git", "cat-file", "--batch"], cwd=world.folder, stdin=subprocess.PIPE) as running:
+        with pytest.raises(VersionError, match=rf"in use by process {running.pid} \(git cat-file --batch\)"):
+            rollback.abort(world.folder)
+        assert running.stdin is not None
+        running.stdin.close()
+    assert (world.folder / ".git/HEAD.lock").exists()
+    rollback.abort(world.folder)
+    assert not (world.folder / ".git/HEAD.lock").exists()
 
 
 # Others at work.

@@ -6,22 +6,23 @@ import shutil
 import numpy as np
 import pytest
 
-from purchase_intent.sources import SOURCES
 from stemma.errors import DataError
 from stemma.tables import arrays, profile
 from stemma.tables import prepared as written
 from stemma.tables.check import check
 from stemma.tables.settings import PrepareSettings
+from tiny import SEASON, SOURCES, SPENT
 
 PREPARE = PrepareSettings(strict=False, numeric="auto", impute="median", indicator=True, rare=10, embed=50)
+TASKS = {"binary": {}, "multiclass": SEASON, "regression": SPENT}
 
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory, section):
-    """Folders written by prepare, by the name of their settings."""
+    """Folders written by prepare, by task."""
     folders = {}
-    for name, changes in (("simulated", {"rows": 600}), ("digits", {}), ("diabetes", {})):
-        settings = section(name, **changes)
+    for name, changes in TASKS.items():
+        settings = section("visits", **changes)
         folders[name] = tmp_path_factory.mktemp(name) / "prepared"
         written.write(folders[name], check(settings, SOURCES, strict=False), settings, PREPARE)
     return folders
@@ -30,41 +31,41 @@ def prepared(tmp_path_factory, section):
 @pytest.fixture
 def damaged(prepared, tmp_path):
     """A copy to do harm to."""
-    return shutil.copytree(prepared["simulated"], tmp_path / "prepared")
+    return shutil.copytree(prepared["binary"], tmp_path / "prepared")
 
 
 def test_a_binary_target_is_one_for_the_positive_class(prepared):
-    read = arrays.read(prepared["simulated"], "train")
+    read = arrays.read(prepared["binary"], "train")
     assert (read.x.dtype, read.y.dtype) == (np.float32, np.float32)
     assert len(read.x) == len(read.y) == len(read.frame) == 384
     np.testing.assert_array_equal(read.y, read.frame["Revenue"] == "TRUE")
 
 
 def test_several_classes_are_indices_in_the_order_of_the_profile(prepared):
-    read = arrays.read(prepared["digits"], "test")
+    read = arrays.read(prepared["multiclass"], "test")
     assert read.y.dtype == np.int64
-    assert profile.read(prepared["digits"]).task.classes == tuple("0123456789")
-    np.testing.assert_array_equal(read.y, read.frame["digit"].astype(str).astype(int))
+    assert profile.read(prepared["multiclass"]).task.classes == ("Dec", "May", "Nov")
+    np.testing.assert_array_equal(read.y, read.frame["Month"].cat.codes)
 
 
 def test_a_regression_target_is_as_it_stands_in_the_table(prepared):
-    read = arrays.read(prepared["diabetes"], "validation")
+    read = arrays.read(prepared["regression"], "validation")
     assert read.y.dtype == np.float64
-    np.testing.assert_array_equal(read.y, read.frame["target"])
+    np.testing.assert_array_equal(read.y, read.frame["Minutes"])
 
 
-@pytest.mark.parametrize("name", ["simulated", "digits", "diabetes"])
+@pytest.mark.parametrize("name", TASKS)
 def test_the_profile_tells_what_the_stages_need(prepared, section, name):
-    known, settings = profile.read(prepared[name]), section(name)
+    known, settings = profile.read(prepared[name]), section("visits", **TASKS[name])
     assert (known.task.kind, known.target) == (settings.task, settings.target)
     assert known.encoded_width == arrays.read(prepared[name], "test").x.shape[1]
     assert known.raw["rows"] == sum(len(arrays.read_frame(prepared[name], part)) for part in known.raw["splits"])
     assert ((known.task.mean, known.task.deviation) == (0, 1)) == (settings.task != "regression")
-    assert (known.bayes, known.row) == ("Probability" if name == "simulated" else None, "row")
-    assert (known.raw["bayes_roc_auc"] is None) == (name != "simulated")
+    assert (known.bayes, known.row) == ("Probability" if name == "binary" else None, "row")
+    assert (known.raw["bayes_roc_auc"] is None) == (name != "binary")
 
 
-@pytest.mark.parametrize("name", ["simulated", "digits", "diabetes"])
+@pytest.mark.parametrize("name", TASKS)
 def test_the_profile_tells_which_column_every_encoded_number_is_of(prepared, name):
     known, x = profile.read(prepared[name]), arrays.read(prepared[name], "train").x
     assert sum(block.width for block in known.blocks) == known.encoded_width
@@ -72,13 +73,15 @@ def test_the_profile_tells_which_column_every_encoded_number_is_of(prepared, nam
     for block in known.blocks:
         numbers = x[:, block.start : block.start + block.width]
         assert block.kind == "numeric" or set(np.unique(numbers)) <= {0, 1}
-    assert name != "simulated" or {block.kind for block in known.blocks} == {"numeric", "binary"}
+    assert name != "binary" or {block.kind for block in known.blocks} == {"numeric", "binary"}
 
 
-def test_training_rows_are_scaled(prepared):
-    x = arrays.read(prepared["diabetes"], "train").x
-    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-5)
-    np.testing.assert_allclose(x.std(axis=0), 1, atol=1e-5)
+def test_training_rows_are_scaled(section, tmp_path):
+    settings, standard = section("visits"), PREPARE.model_copy(update={"numeric": "standard"})
+    written.write(tmp_path / "p", check(settings, SOURCES, strict=False), settings, standard)
+    minutes = next(block.start for block in profile.read(tmp_path / "p").blocks if block.name == "Minutes")
+    x = arrays.read(tmp_path / "p", "train").x[:, minutes]
+    np.testing.assert_allclose((x.mean(), x.std()), (0, 1), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["profile.json", "encoder.onnx", "test.parquet"])

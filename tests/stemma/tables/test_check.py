@@ -1,18 +1,15 @@
 """`stemma check`, from a file to the lines a person sees."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
-from purchase_intent.sources import SOURCES
 from stemma.errors import DataError
 from stemma.tables import check
-from worlds import PREFIX, fresh_project, stemma
-
-ROOT = Path(__file__).parents[3]
+from stemma.tables.settings import FILES
+from tiny.params import conf, settle
+from worlds import fresh_project, stemma
 
 
 def lines(rows: int = 300) -> list[str]:
@@ -41,7 +38,7 @@ def checked(section, table_file):
             "columns": ROLES,
             "ranges": {},
         }
-        return check.check(section("csv", **(base | changes)), SOURCES, strict)
+        return check.check(section("csv", **(base | changes)), FILES, strict)
 
     return run
 
@@ -97,16 +94,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / ".dvc").mkdir()
     (tmp_path / "t.csv").write_text("\n".join(with_leak()), encoding="utf-8")
 
-    def read(name: str) -> dict:
-        return yaml.safe_load((ROOT / "conf" / name).read_text(encoding="utf-8"))
-
-    chosen = {"model": f"{PREFIX}_mlp", "train": "default", "export": "default", "data": "csv"}
-    sections = {name: values for name, values in read("config.yaml").items() if name != "defaults"}
-    sections |= {group: read(f"{group}/{name}.yaml") for group, name in chosen.items()}
-    sections["data"] |= {"source": "t.csv", "target": "y", "positive": "q", "ranges": {}}
-    sections["data"]["columns"] = ROLES | {"x": "numeric"}
-    (tmp_path / "params.yaml").write_text(json.dumps(sections), encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
+    own = {"source": "t.csv", "target": "y", "positive": "q", "ranges": {}, "columns": ROLES | {"x": "numeric"}}
+    monkeypatch.chdir(settle(tmp_path, data=conf("data/csv") | own))
     return tmp_path
 
 
@@ -131,10 +120,7 @@ def test_the_command_is_as_strict_as_it_is_told(project, capsys):
 
 
 def test_wrong_settings_of_the_table_are_named_and_others_do_not_count(project, capsys):
-    settings = json.loads((project / "params.yaml").read_text(encoding="utf-8"))
-    settings["data"] |= {"taget": "y", "header": "yes"}
-    settings["model"] = {"name": "of nobody"}
-    (project / "params.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    settle(project, data=conf("data/csv") | {"taget": "y", "header": "yes"}, model={"name": "of nobody"})
     assert stops() == 1
     told = capsys.readouterr().err
     assert told.startswith("error: params.yaml: 2 settings are wrong:\n")

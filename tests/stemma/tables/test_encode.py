@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from purchase_intent.sources import SOURCES
 from stemma import runtime, signature
 from stemma.bundle.contents import TYPES
 from stemma.errors import DataError
@@ -21,7 +20,7 @@ from stemma.tables import encode, load, texts
 from stemma.tables.columns import features
 from stemma.tables.encode import numeric
 from stemma.tables.profile import Block
-from stemma.tables.settings import PrepareSettings
+from stemma.tables.settings import FILES, PrepareSettings
 
 MIXED = (
     ("n", "numeric"), ("c", "categorical"), ("b", "boolean"), ("m", "numeric"), ("t", "date"), ("d", "categorical"),
@@ -573,7 +572,7 @@ def as_csv(frame: pd.DataFrame, roles: Any, data: Any) -> str:
 
 def test_the_real_file_is_encoded_as_documented(section, real_file: Path):
     described = section("csv", source=str(real_file))
-    table = load.table(described, SOURCES)
+    table = load.table(described, FILES)
     roles = features(table, described)
     train, test = table[:9000], table[9000:]
     how = prepare(numeric="auto", indicator=True, rare=10)

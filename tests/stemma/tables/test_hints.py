@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import timing
-from purchase_intent.sources import SOURCES
 from stemma.tables import hints, load, split
+from stemma.tables.settings import FILES
 
 ROWS = 400
 PARTS = {"train": np.arange(240), "validation": np.arange(240, 300), "test": np.arange(300, 400)}
@@ -50,16 +50,9 @@ def test_nothing_is_said_of_a_good_table(told):
     assert told(table()) == []
 
 
-@pytest.mark.parametrize("name", ["simulated", "diabetes"])
-def test_nothing_is_said_of_the_tables_that_come_with_the_project(section, name):
-    settings = section(name)
-    frame = load.table(settings, SOURCES)
-    assert hints.find(frame, settings, split.split(frame, settings)) == ()
-
-
 def test_the_real_file_has_a_text_never_seen_and_rows_repeated_in_test(section, real_file):
     settings = section("csv", source=str(real_file))
-    frame = load.table(settings, SOURCES)
+    frame = load.table(settings, FILES)
     assert [hint.text for hint in hints.find(frame, settings, split.split(frame, settings))] == [
         "column 'Browser' holds '9' in row 285, which no training row holds",
         "32 of 2,466 test rows (1.3%) have the same features as a training row, the first in row 133: remove repeated"

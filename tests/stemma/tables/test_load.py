@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from purchase_intent.sources import SOURCES
 from stemma.errors import DataError
 from stemma.tables import load
+from tiny import SOURCES, visits
 
 SMALL = 'n,b,c,y\n1.5,yes,"a, b",p\n,No,,q\n-2e3,,01,p\n'
 
@@ -203,20 +203,14 @@ def test_columns_that_do_not_fit_the_settings_are_refused(refused, table_file):
     assert refused(table_file("n,b,c,d,y\n1,t,x,1,p\n")) == "FILE: column 'd' has no role in the settings"
 
 
-def test_simulated_tables_are_the_same_from_memory_and_from_a_file(section, tmp_path):
-    from purchase_intent.sources import simulated
-
-    drawn = load.table(section("simulated", rows=500), SOURCES)
-    columns = {**section("csv").columns, "Probability": "bayes"}
+def test_a_table_is_the_same_from_code_and_from_a_file(section, tmp_path):
+    settings = section("visits")
+    drawn, (frame,) = load.table(settings, SOURCES), visits(settings)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet", index=False)
     for ending in ("csv", "parquet"):
-        path = tmp_path / f"t.{ending}"
-        simulated.write(path, 500, 0, 0.02)
-        pd.testing.assert_frame_equal(load.table(section("csv", source=str(path), columns=columns), SOURCES), drawn)
-
-
-@pytest.mark.parametrize(("name", "shape"), [("digits", (1797, 65)), ("diabetes", (442, 11))])
-def test_bundled_tables_load_with_the_settings_that_come_with_the_project(section, name, shape):
-    assert load.table(section(name), SOURCES).shape == shape
+        file = section("csv", source=str(tmp_path / f"t.{ending}"), columns=dict(settings.columns), ranges={})
+        pd.testing.assert_frame_equal(load.table(file, SOURCES), drawn)
 
 
 def test_the_real_file_loads(section, real_file):

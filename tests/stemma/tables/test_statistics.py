@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purchase_intent.sources import SOURCES
 from stemma.tables import load, profile, statistics
 from stemma.tables.profile import Block
 from stemma.tables.split import split
+from tiny import SOURCES, SPENT
 
-BLOCKS = (Block("Browser", "code", 0, 1, 8), Block("PageValues", "numeric", 1, 73))
+BLOCKS = (Block("Browser", "code", 0, 1, 8), Block("PageValues", "numeric", 1, 11))
 
 
 def numbers(rows: range) -> pd.DataFrame:
@@ -20,8 +20,8 @@ def numbers(rows: range) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def made(section):
-    """The statistics of 2,000 simulated sessions."""
-    settings = section("simulated", rows=2000)
+    """The statistics of 2,000 visits."""
+    settings = section("visits", rows=2000)
     table = load.table(settings, SOURCES)
     return statistics.make(table, settings, split(table, settings), BLOCKS), table
 
@@ -29,10 +29,10 @@ def made(section):
 def test_what_the_table_is_comes_first(made):
     about, _ = made
     assert (about["format"], about["task"], about["target"], about["rows"]) == (1, "binary", "Revenue", 2000)
-    assert (about["classes"], about["positive"], about["encoded_width"]) == (["FALSE", "TRUE"], "TRUE", 74)
-    assert about["source"] == "src/purchase_intent/sources/simulated.py"
-    assert about["features"][0] == {"name": "Administrative", "role": "numeric"}
-    assert len(about["features"]) == 17
+    assert (about["classes"], about["positive"], about["encoded_width"]) == (["FALSE", "TRUE"], "TRUE", 12)
+    assert about["source"] == "tests/tiny/__init__.py"
+    assert about["features"][0] == {"name": "PageValues", "role": "numeric"}
+    assert len(about["features"]) == 5
     assert about["bayes"] == "Probability"
 
 
@@ -78,14 +78,14 @@ def test_of_many_texts_the_most_frequent_are_counted_by_name(small):
 
 
 def test_a_regression_has_mean_and_spread_of_the_training_target(section):
-    settings = section("diabetes")
+    settings = section("visits", **SPENT)
     table = load.table(settings, SOURCES)
     rows = split(table, settings)
     about = statistics.make(table, settings, rows, BLOCKS)
-    train = table["target"].iloc[rows["train"]]
+    train = table["Minutes"].iloc[rows["train"]]
     assert about["target_mean"] == pytest.approx(train.mean())
     assert about["target_std"] == pytest.approx(train.std(ddof=0))
-    assert about["splits"]["test"] == {"rows": 89, "mean": pytest.approx(table["target"].iloc[rows["test"]].mean())}
+    assert about["splits"]["test"] == {"rows": 120, "mean": pytest.approx(table["Minutes"].iloc[rows["test"]].mean())}
     assert (about["classes"], about["positive"], about["bayes_roc_auc"]) == ([], None, None)
 
 
@@ -105,18 +105,18 @@ def test_classes_are_ordered_as_numbers_or_text_and_the_positive_one_is_last(sma
 
 
 def test_the_file_is_the_same_every_time_and_holds_no_number_that_is_not_finite(tmp_path, section):
-    settings = section("simulated", rows=500)
+    settings = section("visits", rows=500)
     files = []
     for number in range(2):
         table = load.table(settings, SOURCES)
-        table["BounceRates"] = np.nan
+        table["Minutes"] = np.nan
         profile.write(tmp_path / f"{number}", statistics.make(table, settings, split(table, settings), BLOCKS))
         files.append((tmp_path / f"{number}/profile.json").read_bytes())
     assert files[0] == files[1]
     read = json.loads(files[0], parse_constant=pytest.fail)
     assert list(read) == sorted(read)
-    assert read["columns"]["BounceRates"]["mean"] is None
-    assert read["columns"]["BounceRates"]["missing"] == 500
+    assert read["columns"]["Minutes"]["mean"] is None
+    assert read["columns"]["Minutes"]["missing"] == 500
 
 
 def test_numbers_that_are_not_finite_are_written_as_null(tmp_path):
@@ -193,7 +193,7 @@ def test_the_column_of_row_numbers_takes_a_name_that_is_free():
 def test_training_rows_have_statistics_of_their_own_for_the_features(made, section):
     about, table = made
     assert list(about["training"]) == [feature["name"] for feature in about["features"]]
-    rows = split(table, section("simulated", rows=2000))["train"]
+    rows = split(table, section("visits", rows=2000))["train"]
     values = table["PageValues"].iloc[rows].dropna()
     assert about["training"]["PageValues"]["mean"] == pytest.approx(values.mean())
     assert about["training"]["PageValues"]["mean"] != about["columns"]["PageValues"]["mean"]

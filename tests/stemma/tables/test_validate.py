@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from purchase_intent.sources import SOURCES
 from stemma.errors import DataError
 from stemma.tables import load, split, validate
+from stemma.tables.settings import FILES
 
 
 def table(rows: int = 40, **columns: object) -> pd.DataFrame:
@@ -46,15 +46,9 @@ def test_columns_without_values_or_with_one_value_are_accepted(small):
     validate.check(table(n=np.full(40, np.nan), b=1.0, c=pd.Categorical([""] * 40)), small("t.csv"))
 
 
-@pytest.mark.parametrize("name", ["simulated", "digits", "diabetes"])
-def test_the_tables_that_come_with_the_project_are_accepted(section, name):
-    settings = section(name)
-    validate.check(load.table(settings, SOURCES), settings)
-
-
 def test_the_real_file_is_accepted(section, real_file):
     settings = section("csv", source=str(real_file))
-    validate.check(load.table(settings, SOURCES), settings)
+    validate.check(load.table(settings, FILES), settings)
 
 
 def test_a_column_of_another_type_is_refused(problems):

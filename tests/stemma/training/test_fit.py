@@ -13,17 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fits import PROBLEMS, fit, linear, mlp, rows, settings
+from fits import EACH, PROBLEMS, fit, linear, rows, settings, tiny
 from stemma import weights
 from stemma.errors import TrainingError, WeightsError
 from stemma.training import fit as training
 from stemma.training.base import Epoch, Network, Rows
-from worlds import PREFIXES
-
-FRAMEWORKS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PREFIXES]
 
 
-@pytest.fixture(params=FRAMEWORKS)
+@pytest.fixture(params=EACH)
 def framework(request: pytest.FixtureRequest) -> str:
     pytest.importorskip(request.param)
     return str(request.param)
@@ -31,7 +28,7 @@ def framework(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize("task", PROBLEMS)
 def test_a_fit_learns_and_gives_predictions_of_the_promised_shape(framework: str, task: str, tmp_path: Path) -> None:
-    model = mlp(framework, PROBLEMS[task], dropout=0.0)
+    model = tiny(framework, PROBLEMS[task], dropout=0.0)
     done = fit(model, tmp_path, task, epochs=25)
     predicted = model.predict(rows(task, 50, 2).x)
     assert done.epochs[-1].validation_loss < 0.5 * done.epochs[0].validation_loss
@@ -48,7 +45,7 @@ def test_a_fit_learns_and_gives_predictions_of_the_promised_shape(framework: str
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(framework: str, tmp_path: Path) -> None:
     stores = []
     for number, seed in enumerate((0, 0, 1)):
-        model = mlp(framework, PROBLEMS["binary"])
+        model = tiny(framework, PROBLEMS["binary"])
         fit(model, tmp_path, seed=seed)
         model.save(tmp_path / str(number))
         stores.append({f.name: f.read_bytes() for f in (tmp_path / str(number)).rglob("*") if f.is_file()})
@@ -57,17 +54,17 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(framework: s
 
 
 def test_a_saved_network_loads_into_a_new_one_and_predicts_the_same(framework: str, tmp_path: Path) -> None:
-    model = mlp(framework, PROBLEMS["multiclass"])
+    model = tiny(framework, PROBLEMS["multiclass"])
     fit(model, tmp_path, "multiclass")
     model.save(tmp_path / "weights")
-    other = mlp(framework, PROBLEMS["multiclass"])
+    other = tiny(framework, PROBLEMS["multiclass"])
     other.load(tmp_path / "weights")
     x = rows("multiclass", 40, 3).x
     assert np.array_equal(model.predict(x), other.predict(x))
 
 
 def test_the_store_names_layers_alike_in_both_frameworks(framework: str, tmp_path: Path) -> None:
-    model = mlp(framework, PROBLEMS["binary"])
+    model = tiny(framework, PROBLEMS["binary"])
     model.save(tmp_path / "weights")
     names = [layer.name for layer in weights.index(tmp_path / "weights").layers]
     assert [name for name in names if name != "encoded"] == [
@@ -76,9 +73,9 @@ def test_the_store_names_layers_alike_in_both_frameworks(framework: str, tmp_pat
 
 
 def test_weights_of_another_network_are_refused(framework: str, tmp_path: Path) -> None:
-    mlp(framework, PROBLEMS["binary"], hidden=(8,)).save(tmp_path / "weights")
+    tiny(framework, PROBLEMS["binary"], hidden=(8,)).save(tmp_path / "weights")
     with pytest.raises(WeightsError, match=r"weights.*another network.*dvc repro"):
-        mlp(framework, PROBLEMS["binary"], hidden=(9,)).load(tmp_path / "weights")
+        tiny(framework, PROBLEMS["binary"], hidden=(9,)).load(tmp_path / "weights")
 
 
 class Interrupted(Exception):
@@ -97,7 +94,7 @@ class Interrupted(Exception):
 def test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one(
     framework: str, task: str, changes: dict[str, object], tmp_path: Path
 ) -> None:
-    whole = mlp(framework, PROBLEMS[task])
+    whole = tiny(framework, PROBLEMS[task])
     expected = fit(whole, tmp_path, task, **changes)
     (tmp_path / "last.safetensors").unlink()
 
@@ -107,14 +104,14 @@ def test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one(
 
     with pytest.raises(Interrupted):
         training.run(
-            mlp(framework, PROBLEMS[task]),
+            tiny(framework, PROBLEMS[task]),
             rows(task),
             rows(task, 100, 1),
             settings(**changes),
             tmp_path / "last.safetensors",
             stop,
         )
-    resumed = mlp(framework, PROBLEMS[task])
+    resumed = tiny(framework, PROBLEMS[task])
     seen: list[Epoch] = []
     done = fit(resumed, tmp_path, task, seen.append, resume=True, **changes)
     assert done == expected
@@ -124,7 +121,7 @@ def test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one(
 
 
 def test_a_checkpoint_of_other_settings_or_rows_is_refused_by_name(framework: str, tmp_path: Path) -> None:
-    model = mlp(framework, PROBLEMS["binary"])
+    model = tiny(framework, PROBLEMS["binary"])
     fit(model, tmp_path)
     with pytest.raises(TrainingError, match=r"last.safetensors is of another fit \(train.learning_rate changed\)"):
         fit(model, tmp_path, resume=True, learning_rate=0.5)
@@ -136,9 +133,9 @@ def test_a_checkpoint_of_other_settings_or_rows_is_refused_by_name(framework: st
 
 def test_a_checkpoint_of_another_network_is_refused(framework: str, tmp_path: Path) -> None:
     """The settings are the same, the code of `build` is not."""
-    fit(mlp(framework, PROBLEMS["binary"]), tmp_path)
-    other = mlp(framework, PROBLEMS["binary"])
-    other.build = mlp(framework, PROBLEMS["binary"], hidden=(17,)).build  # type: ignore[method-assign]
+    fit(tiny(framework, PROBLEMS["binary"]), tmp_path)
+    other = tiny(framework, PROBLEMS["binary"])
+    other.build = tiny(framework, PROBLEMS["binary"], hidden=(17,)).build  # type: ignore[method-assign]
     with pytest.raises(TrainingError, match=r"of another fit \(network or optimizer, weights at the start changed\)"):
         fit(other, tmp_path, resume=True)
 
@@ -152,14 +149,14 @@ def test_mixed_precision_fits_and_leaves_a_float32_network(
     network = importlib.import_module(f"stemma.frameworks.{framework}.session")
     cpu = network.choose_device(settings())
     monkeypatch.setattr(network, "choose_device", lambda settings: cpu)
-    model = mlp(framework, PROBLEMS["binary"], dropout=0.0)
+    model = tiny(framework, PROBLEMS["binary"], dropout=0.0)
     done = fit(model, tmp_path, precision="mixed", epochs=20)
     assert done.epochs[-1].validation_loss < 0.7 * done.epochs[0].validation_loss
     model.save(tmp_path / "weights")
     assert {tensor.dtype for tensor in weights.index(tmp_path / "weights").tensors} == {"float32"}
     assert "bfloat16" not in (tmp_path / "weights" / "index.json").read_text(encoding="utf-8")
     assert {part.data_type for part in model.onnx(18).graph.initializer} <= {1, 7}  # float32, int64
-    plain = mlp(framework, PROBLEMS["binary"], dropout=0.0)
+    plain = tiny(framework, PROBLEMS["binary"], dropout=0.0)
     plain.load(tmp_path / "weights")
     x = rows("binary", 20, 3).x
     assert np.array_equal(plain.predict(x), model.predict(x))
@@ -169,18 +166,18 @@ def test_mixed_precision_fits_and_leaves_a_float32_network(
 def test_every_opset_that_the_settings_allow_can_be_exported(framework: str, opset: int) -> None:
     from stemma.formats.onnx import _at_opset
 
-    graph = _at_opset(mlp(framework, PROBLEMS["multiclass"]).onnx(opset), opset)
+    graph = _at_opset(tiny(framework, PROBLEMS["multiclass"]).onnx(opset), opset)
     assert {entry.version for entry in graph.opset_import if entry.domain == ""} == {opset}
 
 
 def test_a_damaged_checkpoint_is_refused(framework: str, tmp_path: Path) -> None:
     (tmp_path / "last.safetensors").write_bytes(b"not a checkpoint")
     with pytest.raises(TrainingError, match="is damaged"):
-        fit(mlp(framework, PROBLEMS["binary"]), tmp_path, resume=True)
+        fit(tiny(framework, PROBLEMS["binary"]), tmp_path, resume=True)
 
 
 def test_early_stopping_restores_the_best_epoch(framework: str, tmp_path: Path) -> None:
-    model = mlp(framework, PROBLEMS["binary"], hidden=(64,), dropout=0.0)
+    model = tiny(framework, PROBLEMS["binary"], hidden=(64,), dropout=0.0)
     noise = np.random.default_rng(5)
     train = Rows(rows("binary", 60).x, noise.integers(0, 2, 60).astype(np.float32))  # nothing to learn: it overfits
     judge = Rows(rows("binary", 60, 1).x, noise.integers(0, 2, 60).astype(np.float32))
@@ -204,13 +201,13 @@ def test_one_lucky_epoch_is_not_kept() -> None:
 
 
 def test_without_patience_the_last_epoch_is_kept(framework: str, tmp_path: Path) -> None:
-    done = fit(mlp(framework, PROBLEMS["binary"]), tmp_path, epochs=3)
+    done = fit(tiny(framework, PROBLEMS["binary"]), tmp_path, epochs=3)
     assert (done.kept, len(done.epochs)) == (3, 3)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_an_exploding_loss_stops_with_the_epoch_and_the_layer(framework: str, optimizer: str, tmp_path: Path) -> None:
-    model = mlp(framework, PROBLEMS["regression"], dropout=0.0)
+    model = tiny(framework, PROBLEMS["regression"], dropout=0.0)
     with pytest.raises(TrainingError, match=r"epoch \d+ .*layer '(hidden_1|output|activation_1)'.*learning_rate") as e:
         fit(model, tmp_path, "regression", optimizer=optimizer, learning_rate=1e6, epochs=10)
     assert e.value.run is not None and "train.learning_rate=100000" in e.value.run
@@ -220,7 +217,7 @@ def test_an_input_that_is_not_finite_is_named(framework: str, tmp_path: Path) ->
     bad = rows("binary")
     bad.x[7, 0] = np.nan
     with pytest.raises(TrainingError, match=r"epoch 1 .*input that is not finite"):
-        training.run(mlp(framework, PROBLEMS["binary"]), bad, rows("binary", 100, 1), settings(), tmp_path / "c")
+        training.run(tiny(framework, PROBLEMS["binary"]), bad, rows("binary", 100, 1), settings(), tmp_path / "c")
 
 
 def test_balanced_classes_raise_the_recall_of_a_rare_class(framework: str, tmp_path: Path) -> None:
@@ -272,7 +269,7 @@ def test_recorded_steps_are_refused_where_there_are_none(tmp_path: Path) -> None
 
 
 def _fit_slowly(framework: str, folder: Path) -> None:
-    model = mlp(framework, PROBLEMS["binary"])
+    model = tiny(framework, PROBLEMS["binary"])
     (folder / "number").write_text(str(os.getpid()))
     training.run(model, rows("binary"), rows("binary", 100, 1), settings(epochs=1000), folder / "last.safetensors",
         lambda epoch: (folder / f"epoch {epoch.number}").touch(),
@@ -298,7 +295,7 @@ def test_a_killed_fit_leaves_a_checkpoint_that_can_be_read(framework: str, tmp_p
 
     with pytest.raises(Interrupted):
         training.run(
-            mlp(framework, PROBLEMS["binary"]),
+            tiny(framework, PROBLEMS["binary"]),
             rows("binary"),
             rows("binary", 100, 1),
             settings(epochs=1000, resume=True),
@@ -345,11 +342,11 @@ def _named(model: Network, part: str) -> set[str]:
 
 
 def test_frozen_tensors_keep_their_bytes_and_the_others_move(framework: str, tmp_path: Path) -> None:
-    model = mlp(framework, PROBLEMS["binary"])
+    model = tiny(framework, PROBLEMS["binary"])
     first = training.run(model, rows("binary"), rows("binary", 100, 1), settings(), tmp_path / "a.safetensors")
     weights = model.tensors()
     begin = {name: weights[name] for name in _named(model, "hidden_1")}
-    again = mlp(framework, PROBLEMS["binary"])
+    again = tiny(framework, PROBLEMS["binary"])
     changes = settings(freeze=("hidden_1.*",), weight_decay=0.1, seed=1)
     fit = training.run(
         again, rows("binary"), rows("binary", 100, 1), changes, tmp_path / "b.safetensors", lambda epoch: None, begin
@@ -364,13 +361,13 @@ def test_a_resumed_fit_from_another_networks_weights_ends_with_the_bytes_of_an_u
     framework: str, tmp_path: Path
 ) -> None:
     problem = PROBLEMS["binary"]
-    other = mlp(framework, problem)
+    other = tiny(framework, problem)
     training.run(other, rows("binary"), rows("binary", 100, 1), settings(seed=3), tmp_path / "other.safetensors")
     begin = other.tensors()
     made = []
     for stopped in (False, True):
         checkpoint, seen = tmp_path / f"{stopped}.safetensors", []
-        model = mlp(framework, problem)
+        model = tiny(framework, problem)
 
         def stop(epoch: Epoch, seen: list[int] = seen, stopped: bool = stopped) -> None:
             seen.append(epoch.number)
@@ -379,7 +376,7 @@ def test_a_resumed_fit_from_another_networks_weights_ends_with_the_bytes_of_an_u
 
         with contextlib.suppress(Interrupted):
             training.run(model, rows("binary"), rows("binary", 100, 1), settings(), checkpoint, stop, begin)
-        model = mlp(framework, problem)
+        model = tiny(framework, problem)
         resumed = settings(resume=True)
         fit = training.run(
             model, rows("binary"), rows("binary", 100, 1), resumed, checkpoint, lambda epoch: None, begin

@@ -1,6 +1,5 @@
 """What the first layers make of an encoded row."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -8,13 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from purchase_intent.networks import NETWORKS
-from purchase_intent.networks.settings import TabularSettings
+from fits import EACH, tabular
 from stemma.tables.profile import Block
 from stemma.task import of
-from stemma.training import inputs, networks
+from stemma.training import inputs
 from stemma.training.base import Problem
-from worlds import PREFIXES
 
 BLOCKS = (
     Block("age", "numeric", 0, 1), Block("income", "numeric", 1, 1), Block("colour", "binary", 2, 3),
@@ -66,23 +63,14 @@ def test_edges_ascend_from_the_lowest_value_to_the_highest(values: list[float], 
     assert (found[0], found[-1]) == (x.min(), x.max())
 
 
-@pytest.mark.parametrize("framework", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PREFIXES])
+@pytest.mark.parametrize("framework", EACH)
 def test_pieces_times_widths_give_the_value_back(framework: str) -> None:
     """So a layer over pieces can draw the straight line too; outside the training rows it goes on level."""
     pytest.importorskip(framework)
     draw = np.random.default_rng(0)
     train = np.exp(draw.normal(size=(200, 3))).astype(np.float32)
     x = np.concatenate([train[:50], train[:1] * 1e6, -train[:1] * 1e6])
-    values = {
-        "name": f"{PREFIXES[framework]}_tabular",
-        "framework": framework,
-        "members": 1,
-        "hidden": [1],
-        "embedding": 1,
-        "bins": 6,
-        "dropout": 0,
-    }
-    model = networks.create(NETWORKS, TabularSettings.model_validate_json(json.dumps(values)), numeric(3))
+    model = tabular(framework, numeric(3), hidden=(1,), embedding=1, bins=6)
     edges = inputs.edges(train, numeric(3), 6)
     chosen = {"edges": edges, "weight": np.diff(edges)[:, :, None], "slope": np.zeros((3, 1)), "bias": np.zeros((3, 1))}
     own = {f"embedding.numeric.{name}": array.astype(np.float32) for name, array in chosen.items()}

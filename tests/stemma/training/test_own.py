@@ -8,19 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fits import PROBLEMS, fit, linear, rows, settings
+from fits import EACH, PROBLEMS, fit, linear, rows, settings
 from stemma.entries import Entry
 from stemma.errors import EntryError
 from stemma.training import own
 from stemma.training.base import Draw, Given
 from stemma.training.own import Lines, Parts
 from stemma.training.settings import TrainSettings
-from worlds import PREFIXES
-
-FRAMEWORKS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PREFIXES]
 
 
-@pytest.fixture(params=FRAMEWORKS)
+@pytest.fixture(params=EACH)
 def framework(request: pytest.FixtureRequest) -> str:
     pytest.importorskip(request.param)
     return str(request.param)

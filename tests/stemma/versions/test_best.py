@@ -89,7 +89,7 @@ def test_a_version_without_the_metric_or_a_fact_does_not_fit(three: list[Facts],
 
 def test_a_lead_that_the_same_rows_show_is_more_than_noise(three: list[Facts]) -> None:
     found = among([each for each in three if each.name != "fair"])
-    assert found.lead is not None and found.lead.how == "paired" and found.lead.within_noise is False
+    assert found.lead is not None and found.lead.within_noise is False
     assert "is more than noise" in found.sentence and "on the same test rows" in found.sentence
 
 
@@ -110,15 +110,31 @@ def test_the_interval_of_a_lower_metric_is_that_of_the_best_minus_the_runner_up(
     assert lead.difference < 0 and lead.low < lead.high < 0
 
 
-def test_on_other_rows_the_errors_of_both_decide(three: list[Facts], tmp_path: Path) -> None:
-    other = version("other", tmp_path, noise=1.5, content="c9")
-    poor = facts(dataclasses.replace(other, metrics={"test": {"roc_auc": 0.74}}))
-    found = among([three[0], poor])
-    assert found.lead is not None and found.lead.how == "unpaired" and found.lead.within_noise is False
-    paired = among([three[0], three[2]]).lead
-    assert paired is not None and paired.low is not None and found.lead.low is not None
-    assert found.lead.low < paired.low  # what is hard for both does not cancel
-    assert "each on test rows of its own" in found.sentence
+def test_no_version_is_the_best_across_targets_tasks_tables_or_test_rows(three: list[Facts], tmp_path: Path) -> None:
+    good = three[0].version
+    others = {
+        "table": {"profile": good.profile | {"content": {"sha256": "c9"}}},
+        "target": {"profile": good.profile | {"target": "Returned"}},
+        "positive": {"profile": good.profile | {"positive": "FALSE"}},
+        "task": {"profile": good.profile | {"task": "multiclass"}},
+        "split": {"settings": {"data": {"split": {"test": 0.2, "seed": 1}}}},
+    }
+    for what, change in others.items():
+        other = facts(dataclasses.replace(good, name=what, **change))  # type: ignore[type-var]
+        found = among([other, *three])
+        assert [[each.name for each in group.candidates] for group in found.groups] == [
+            [what],
+            ["good", "fair", "poor"],
+        ]
+        assert (found.candidates, found.lead) == ((), None), what
+        assert found.sentence.startswith("no version is the best: those that fit were judged in 2 ways")
+        assert names(among([other, *three], like=other.judged)) == [what]
+        assert names(among([other, *three], like=three[1].judged)) == ["good", "fair", "poor"]
+
+
+def test_the_same_rows_in_another_order_of_classes_are_the_same(three: list[Facts]) -> None:
+    turned = dataclasses.replace(three[0].version, profile=three[0].version.profile | {"classes": ["TRUE", "FALSE"]})  # type: ignore[type-var]
+    assert names(among([facts(turned), *three[1:]])) == ["good", "fair", "poor"]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +160,23 @@ def test_a_lead_in_a_figure_without_meaning_on_the_test_rows_is_not_known(three:
         files = each.version.files | {"reports/predictions.parquet": parquet(table[table.actual == "TRUE"])}
         made.append(facts(dataclasses.replace(each.version, files=files)))
     lead = among(made).lead
-    assert lead is not None and (lead.how, lead.within_noise) == ("unknown", None)
+    assert lead is not None and lead.within_noise is None and lead.why == "it has no meaning on the test rows"
+
+
+def test_a_direction_that_nobody_recorded_is_said_to_be_guessed(three: list[Facts]) -> None:
+    notes = {}
+    for metric, told in (
+        ("depth_p90", None),
+        ("depth_error", None),
+        ("gain", {"test": {"gain": {"better": "higher"}}}),
+    ):
+        change = {"metrics": {"test": {metric: 0.5}}, "evaluation": told}
+        notes[metric] = among([facts(dataclasses.replace(three[0].version, **change))], metric=metric).notes  # type: ignore[type-var]
+    assert notes == {
+        "depth_p90": ("which way depth_p90 is better is not recorded: more is taken for better",),
+        "depth_error": ("which way depth_error is better is not recorded: less is taken for better",),
+        "gain": (),
+    }
 
 
 def test_without_predictions_the_lead_is_not_known(three: list[Facts]) -> None:
@@ -216,10 +248,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_version_of_a_repository_is_looked_at(repository: Path) -> None:
     found = stemma.best(repository)
-    assert values(found) == [BETTER, ELSEWHERE, WORSE]
-    assert found.candidates[0].stages == ("model#prod",)
+    assert [[each.value for each in group.candidates] for group in found.groups] == [[ELSEWHERE], [BETTER, WORSE]]
+    assert found.groups[1].candidates[0].stages == ("model#prod",)
     assert values(stemma.best(repository, where=["stage = prod"])) == [BETTER]
-    assert values(stemma.best(repository, where=["stage != model#prod"])) == [ELSEWHERE, WORSE]
+    assert values(stemma.best(repository, like="worse")) == [BETTER, WORSE]
+    assert values(stemma.best(repository, where=["stage != model#prod"], like="worse")) == [WORSE]
 
 
 def test_weights_out_of_reach_are_told(repository: Path) -> None:
@@ -237,17 +270,25 @@ def run(run: Run, repository: Path) -> Run:
 
 
 def test_the_command_names_the_best_first(run: Run) -> None:
-    code, out, err = run("--where", "roc_auc > 0.8", "-n", "1")
+    code, out, err = run("--like", "better", "-n", "1")
     assert (code, err) == (0, "")
     assert out.startswith("better is the best of 2 versions that fit: roc_auc 0.9200; its lead over ")
-    assert "and 1 more: -n 2" in out and "of 3 versions, `roc_auc > 0.8` left out 1" in out
+    assert "and 1 more: -n 2" in out and "of 3 versions, `judged alike` left out 1" in out
 
 
-def test_json_and_markdown_hold_the_candidates(run: Run, repository: Path) -> None:
-    told = json.loads(run("--json", "--where", "date > 2020-01-01")[1])
-    assert [each["value"] for each in told["candidates"]] == [BETTER, ELSEWHERE, WORSE]
-    assert told["lead"]["how"] == "unpaired" and told["sentence"] == stemma.best(repository).sentence
-    assert "| better " in run("--md")[1]
+def test_the_command_refuses_to_name_one_best_of_several_tables(run: Run) -> None:
+    code, out, err = run("--md")
+    assert (code, err) == (1, "")
+    assert out.startswith("no version is the best: those that fit were judged in 2 ways (another target, table or test")
+    assert [line.split(",")[1] for line in out.splitlines() if line.startswith("###")] == [" table c1", " table c0"]
+    assert "| better " in out and "| worse " in out
+
+
+def test_json_holds_the_candidates(run: Run, repository: Path) -> None:
+    told = json.loads(run("--json", "--where", "date > 2020-01-01", "--like", "worse")[1])
+    assert [each["value"] for each in told["candidates"]] == [BETTER, WORSE]
+    assert told["sentence"] == stemma.best(repository, like="worse").sentence
+    assert (told := json.loads(run("--json")[1]))["candidates"] == [] and len(told["groups"]) == 2
 
 
 def test_wrong_constraints_are_one_line(run: Run) -> None:

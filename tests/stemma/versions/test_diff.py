@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import stemma
 from stemma import weights
-from stemma.cli import app
+from stemma.cli.words import app
 from stemma.errors import StemmaError
 from stemma.repo.repository import Repository
 from stemma.weights import Layer

@@ -13,13 +13,14 @@ from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
 from stemma import bundle
-from stemma.cli import app
 from stemma.cli.doctor import report
+from stemma.cli.words import app
 from stemma.entries import Entry
 from stemma.errors import VersionError
 from stemma.repo.repository import Repository, Version
 from stemma.versions import doctor as doctoring
 from stemma.versions.doctor import CHECKS, Diagnosis, doctor, examine
+from stemma.versions.doctor.finding import ways
 from stemma.weights import Layer
 from version_worlds import METRICS, PARAMS, TRAINING, Parts, World, new, parts, table
 
@@ -117,6 +118,8 @@ def test_a_layer_that_did_not_move_is_told_unless_it_was_frozen(clinic: World, s
     moved = {"hidden_1.weight": 0.0, "hidden_1.bias": 0.0, "output.weight": 0.3, "output.bias": 0.0}
     one = found(clinic, sound.but(training=trained(moved=moved)), "moved")
     assert one.what == "layer hidden_1 did not move since its initialisation"
+    unknown = trained(moved=dict.fromkeys(moved))  # of weights that are not finite
+    assert "moved" in examined(clinic, sound.but(training=unknown)).passed
     frozen = trained(moved=moved, frozen=["hidden_1.weight", "hidden_1.bias"])
     assert "moved" in examined(clinic, sound.but(training=frozen)).passed
 
@@ -129,6 +132,20 @@ def test_units_that_are_never_active_are_counted(
 ) -> None:
     one = found(clinic, sound.but(bundle=packaged(tmp_path, weights)), "dead-units")
     assert (one.severity, one.what) == (severity, f"{told} units of activation_1 are never active")
+
+
+def test_a_remedy_names_settings_of_this_model_alone() -> None:
+    mlp, own = {"model": {"activation": "relu", "dropout": 0.1}}, {"model": {"name": "mine"}}
+    given = ("model.activation=gelu", "fewer units", "more model.dropout")
+    assert ways(mlp, *given) == "model.activation=gelu, fewer units or more model.dropout"
+    assert ways(own, *given) == ways(None, *given) == "fewer units"
+
+
+def test_miscalibration_after_a_temperature_has_another_remedy(clinic: World, sound: Parts) -> None:
+    wrong = sound.but(metrics=measured(calibration_error=0.21))
+    assert found(clinic, wrong, "calibration").remedy == "dvc exp run -S evaluate.calibration=temperature"
+    done = PARAMS | {"evaluate": {"calibration": "temperature"}}
+    assert "temperature" not in found(clinic, wrong.but(params=done), "calibration").remedy
 
 
 def test_a_gap_between_training_and_validation_names_both_losses(clinic: World, sound: Parts) -> None:
@@ -202,7 +219,7 @@ def test_an_object_that_is_nowhere_is_an_error_and_one_not_pushed_a_warning(
     assert (one.severity, one.evidence, one.remedy) == (
         "warning",
         "models/package/model.zip",
-        "run `dvc push --all-commits`",
+        "run `stemma push HEAD`",
     )
     assert "objects" in diagnosis.passed
     world.object(md5).unlink()
@@ -317,7 +334,7 @@ def test_the_remedy_for_a_remote_pushes_what_lacks(name: str, clinic: World, sou
     world.experiment("an-experiment", "an experiment", sound)
     shutil.rmtree(world.remote)
     (one,) = [each for each in doctor(world.folder, name).findings if each.check == "remote"]
-    wanted = {"workspace": "run `dvc push`", "an-experiment": "run `dvc exp push GIT_REMOTE an-experiment`"}
+    wanted = {"workspace": "run `dvc push`", "an-experiment": "run `stemma push an-experiment`"}
     assert one.remedy == wanted[name]
 
 

@@ -1,13 +1,15 @@
 """Another format of any version: made by that version's own code, out of its own objects, the work tree untouched."""
 
+import hashlib
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from stemma.errors import ExportError, VersionError
+from stemma.errors import ExportError, ToolkitError, VersionError
 from stemma.repo import trust
 from stemma.versions.export import export
 from version_worlds import World, new, parts
@@ -97,7 +99,7 @@ def test_a_missing_object_is_named_with_the_command_that_fetches_it(made: World,
     for file in world.remote.rglob("*"):
         if file.is_file() and b'"architecture"' in file.read_bytes():
             file.unlink()
-    with pytest.raises(VersionError, match=r"models/weights.*: run `dvc fetch --all-commits models/weights`"):
+    with pytest.raises(VersionError, match=r"models/weights.*: run `stemma push .* where it is"):
         export(world.folder, "HEAD", "safetensors", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -145,3 +147,37 @@ def test_a_project_below_the_top_folder_of_git_is_exported(made: World, tmp_path
     trust.trust(below.folder)
     files = export(below.folder, "HEAD", "safetensors", tmp_path / "out").parity["files"]
     assert {"params.yaml", "src/stage.py", "models/weights/index.json"} <= files.keys()
+
+
+@pytest.fixture(scope="module")
+def vendored(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Two versions of a project that keeps its toolkit as a wheel; what the wheel of the second holds was changed."""
+    world = new(tmp_path_factory.mktemp("exporting") / "vendored")
+    stage = STAGE.replace("1e-7", "stemma.MARGIN").replace(', "models/weights/index.json"', ",")
+    world.write("src/stage.py", f"import stemma\n{stage}")
+    for name in ("right", "flipped"):
+        wheel = world.folder / "vendor/stemma_versions-0.1.0+g0-py3-none-any.whl"
+        wheel.parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr("stemma/__init__.py", "MARGIN = 0.25")
+        pin = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        world.write("vendor/stemma.txt", f"./vendor/{wheel.name} --hash=sha256:{pin}\n")
+        if name == "flipped":
+            wheel.write_bytes(wheel.read_bytes().replace(b"0.25", b"0.35"))
+        world.write("stemma.lock", f"path: vendor/{wheel.name}\nversion: 0.1.0+g0\nfiles: {{}}\nrooms: {{}}\n")
+        world.version(name, parts(export=name.encode()))
+        world.tag(name)
+    trust.trust(world.folder)
+    return world
+
+
+def test_a_version_that_keeps_its_toolkit_as_a_wheel_is_exported_by_that_wheel(vendored: World, tmp_path: Path) -> None:
+    found = export(vendored.folder, "right", "safetensors", tmp_path / "out")
+    assert found.parity["largest"] == 0.25
+
+
+def test_a_wheel_that_is_not_the_pinned_one_runs_nothing(vendored: World, tmp_path: Path) -> None:
+    told = r"^vendor/stemma_versions-0.1.0\+g0-py3-none-any.whl is not the wheel that vendor/stemma.txt names$"
+    with pytest.raises(ToolkitError, match=told):
+        export(vendored.folder, "flipped", "safetensors", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,7 @@ import timing
 from stemma.errors import VersionError
 from stemma.versions import graph
 from stemma.versions.log import Log
-from version_worlds import METRICS, PARAMS, TRAINING, World, changed, new, parts
+from version_worlds import METRICS, PARAMS, TRAINING, World, changed, new, parts, table, write
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -189,7 +189,31 @@ def test_the_metric_and_its_move(three_versions: World) -> None:
     found = stemma.log(three_versions.folder)
     assert found.metric == "test.roc_auc"
     assert [entry.metric for entry in found] == [0.84, 0.87, 0.85]
-    assert [entry.move for entry in found] == pytest.approx([-0.03, 0.02, None])
+    assert [entry.move for entry in found] == [None, pytest.approx(0.02), None]  # "more rows" has another table
+
+
+def otherwise_judged(world: World) -> list[str]:
+    """Versions of the same network, each by other data settings; their subjects, the oldest first."""
+    one = parts()
+    split = PARAMS | {"data": PARAMS["data"] | {"split": PARAMS["data"]["split"] | {"seed": 1}}}
+    widths = PARAMS | {"prepare": {"rare": 10}}  # the same rows, in other columns
+    made = {"first": {}, "encoded": {"params": widths}, "split": {"params": split}, "table": {"frame": table(500)}}
+    for number, (name, change) in enumerate(made.items()):
+        write(world, one.but(tensors=changed(one.tensors, "output.bias", by=number), **change))
+        world.write("data/prepared/encoder.onnx", name)
+        world.keep(name)
+    return [*made]
+
+
+def test_figures_move_only_between_versions_that_were_judged_on_the_same(world: World, run: Run) -> None:
+    subjects = otherwise_judged(world)
+    found = {entry.subject: entry for entry in stemma.log(world.folder)}
+    assert [name for name in subjects if found[name].move is not None] == ["encoded"]
+    assert found["first"].judged == found["encoded"].judged
+    assert len({found[name].judged for name in subjects}) == 3
+    out = run(world, "log", "--md")[1].splitlines()
+    assert [line.split(" | ")[6] for line in out[2:6]] == ["A", "B", "C", "C"]
+    assert [line[:8] for line in out if line.startswith("judged ")] == ["judged A", "judged B", "judged C"]
 
 
 @pytest.mark.parametrize(
@@ -355,8 +379,9 @@ def test_the_command_prints_a_line_per_version_and_the_legend(three_versions: Wo
     assert (code, err) == (0, "")
     assert lines[0].split()[:6] == ["revision", "date", "author", "changed", "test.roc_auc", "move"]
     assert [line[:3] for line in lines[1:7]] == ["*  ", "*  ", "| *", "|/", "*  ", "*  "]
-    assert lines[5].split("  ")[-2:] == ["model@v1.1.0, model#prod", "only a bias moved"]
+    assert [cell.strip() for cell in lines[5].split("  ")[-2:]] == ["model@v1.1.0, model#prod", "only a bias moved"]
     assert "+0.0200" in lines[5] and " PT " in lines[5] and "A Person" in lines[5] and "2026-01-01" in lines[5]
+    assert {line[:8] for line in lines[-3:-1]} == {"judged A", "judged B"}
     assert lines[-1].startswith("changed: S structure, P parameters, D data, T settings, C code")
 
 

@@ -134,7 +134,9 @@ def test_what_is_out_of_reach_or_damaged_is_named_with_its_remedy_and_the_rest_i
     found = stemma.show(world.folder, "HEAD")
     assert found.structure is None and found.data is None and found.process is not None
     missing = {line.split(":")[0]: line for line in found.missing}
-    assert missing["structure and weights"].endswith("run `dvc fetch --all-commits models/weights`")
+    assert missing["structure and weights"].endswith(
+        "run `stemma push HEAD` where it is, then `stemma verify HEAD --repair`"
+    )
     assert "models/weights of HEAD is neither in the cache nor in a remote" in missing["structure and weights"]
     assert "reports/metrics.json of HEAD is damaged" in missing["metrics"]
     assert set(missing) == {"structure and weights", "curves", "data", "metrics"}
@@ -142,7 +144,7 @@ def test_what_is_out_of_reach_or_damaged_is_named_with_its_remedy_and_the_rest_i
     world.commit("mended")
     assert "intervals: reports/evaluation.json has another form" in str(stemma.show(world.folder).missing)
     code, out, err = run(world, "show")
-    assert (code, err) == (0, "") and "MISSING" in out and "dvc fetch --all-commits models/weights" in out
+    assert (code, err) == (0, "") and "MISSING" in out and "stemma verify HEAD --repair" in out
 
 
 def test_parts_that_a_version_never_had_are_named_alone(tmp_path: Path) -> None:

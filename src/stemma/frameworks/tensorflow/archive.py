@@ -7,6 +7,7 @@ refuses a Lambda. `.keras` is rewritten without the date, and with numbers in pl
 import importlib
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,18 @@ def write(served: Exportable, file: Path) -> None:
         _settle(file)
 
 
-def run(file: Path, arrays: Arrays, network: str, settings: str) -> Floats:
-    """Scores (rows, outputs) of encoded rows."""
+def load(file: Path, network: str, settings: str) -> Callable[[Arrays], Floats]:
+    """Encoded rows -> scores (rows, outputs)."""
     importlib.import_module(network.split(":")[0])  # where its layers are
     loaded = keras.models.load_model(file, compile=False, safe_mode=True)
-    x = arrays[ENCODED]
-    parts = [loaded(x[start : start + CHUNK], training=False) for start in range(0, max(len(x), 1), CHUNK)]
-    scores: Floats = keras.ops.convert_to_numpy(keras.ops.concatenate(parts))
-    return scores
+
+    def serve(arrays: Arrays) -> Floats:
+        x = arrays[ENCODED]
+        parts = [loaded(x[start : start + CHUNK], training=False) for start in range(0, max(len(x), 1), CHUNK)]
+        scores: Floats = keras.ops.convert_to_numpy(keras.ops.concatenate(parts))
+        return scores
+
+    return serve
 
 
 def _settle(file: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.utils.naming import reset_uids  # beside it stands clear_session alone, which forgets the seed too
 from numpy.typing import NDArray
 
 from stemma import weights
@@ -33,7 +34,12 @@ class KerasNetwork(Network):
         _be_deterministic(threads)
         self.device = "CPU:0"
         with tf.device(self.device):
-            self.built = self.build()
+            self.built = self.named_by_place()
+
+    def named_by_place(self) -> keras.Model:
+        """`build`, in which layers without a name of their own are named by their place, not by how many there were."""
+        reset_uids()
+        return self.build()
 
     def session(self, given: Given) -> "KerasSession":
         from stemma.frameworks.tensorflow.session import KerasSession  # what only loads and scores needs no optimizer

@@ -45,19 +45,24 @@ def write(served: Exportable, file: Path) -> None:
         _save(file / served.name / VERSION, columns, outputs, tables)
 
 
-def run(file: Path, arrays: Arrays) -> Floats:
-    """What the signature gives for columns."""
+def load(file: Path) -> Callable[[Arrays], Floats]:
+    """Columns -> what the signature gives for them."""
     (folder,) = file.glob(f"*/{VERSION}")
     v1 = tf.compat.v1
-    with silent(), tf.Graph().as_default(), v1.Session() as session:
+    with silent(), tf.Graph().as_default():
+        session = v1.Session()
         # By the tensors of the signature, as TensorFlow Serving does: Python could not call it with a column `self`.
         signature = v1.saved_model.load(session, [tf.saved_model.SERVING], str(folder)).signature_def[SIGNATURE]
-        (output,) = (each.name for each in signature.outputs.values())
+    (output,) = (each.name for each in signature.outputs.values())
+
+    def serve(arrays: Arrays) -> Floats:
         parts = []
         for start in range(0, max(len(next(iter(arrays.values()))), 1), CHUNK):
             rows = {signature.inputs[name].name: values[start : start + CHUNK] for name, values in arrays.items()}
             parts.append(session.run(output, rows))
-    return np.concatenate(parts)
+        return np.concatenate(parts)
+
+    return serve
 
 
 def _network(served: Exportable) -> Callable[[Any], Any]:

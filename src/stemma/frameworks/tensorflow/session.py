@@ -38,8 +38,8 @@ class KerasSession(Session):
         keras.utils.set_random_seed(settings.seed)
         network.adapt(train)
         with tf.device(network.device):
-            network.built = network.build()
-            self.fitted = network.built if settings.precision == "float32" else _mixed(network.build)
+            network.built = network.named_by_place()
+            self.fitted = network.built if settings.precision == "float32" else _mixed(network.named_by_place)
             self.learning = _learning(network.built, self.fitted, settings)
             self.optimizer = _optimizer(self.learning, settings, given.parts)
             self.x, self.y = tf.constant(train.x), tf.constant(network.problem.task.targets(train.y))

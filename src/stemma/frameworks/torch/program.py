@@ -7,6 +7,7 @@ is so, for torch.export.load would unpickle what a file asks it to.
 import copy
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,8 @@ def write(served: Exportable, file: Path) -> None:
     torch.export.save(program, file)
 
 
-def run(file: Path, arrays: Arrays) -> Floats:
-    """What the program gives for encoded rows.
+def load(file: Path) -> Callable[[Arrays], Floats]:
+    """Encoded rows -> what the program gives for them.
 
     Raises:
         ExportError: the file holds a pickle.
@@ -68,11 +69,15 @@ def run(file: Path, arrays: Arrays) -> Floats:
         raise ExportError(f"{file.name} is not loaded: it holds a pickle ({pickles[0]})")
     torch.set_num_threads(1)
     network = torch.export.load(file).module()
-    x = torch.from_numpy(arrays[ENCODED])
-    with torch.no_grad():
-        parts = [network(x[start : start + CHUNK]) for start in range(0, max(len(x), 1), CHUNK)]
-    given: Floats = torch.cat(parts).numpy()
-    return given
+
+    def serve(arrays: Arrays) -> Floats:
+        x = torch.from_numpy(arrays[ENCODED])
+        with torch.no_grad():
+            parts = [network(x[start : start + CHUNK]) for start in range(0, max(len(x), 1), CHUNK)]
+        given: Floats = torch.cat(parts).numpy()
+        return given
+
+    return serve
 
 
 def pickled(file: Path) -> list[str]:

@@ -198,7 +198,8 @@ def record(network: nn.Module, loss: Callable[..., Any], batches: Sequence[Batch
         def step(given: list[Any], *batch: Any) -> list[Any]:
             tensors = rest | dict(zip(values, given, strict=True))
             found = loss(functional_call(twin, tensors, (batch[0],)), *batch[1:])
-            return [found.detach(), *torch.autograd.grad(found, given)]
+            gradients = torch.autograd.grad(found, given)
+            return [found.detach(), *map(_laid_as, gradients, given)]
 
         given = list(values.values())
         run = _record(step, given, batches[0])
@@ -218,6 +219,11 @@ def record(network: nn.Module, loss: Callable[..., Any], batches: Sequence[Batch
     if changed or not same:
         raise _not_recorded("it changes a buffer" if changed else "it gives other bytes")
     return run
+
+
+def _laid_as(gradient: Any, parameter: Any) -> Any:
+    """The gradient with its numbers in the order of the parameter's: AdamW's operation takes them one by one."""
+    return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
 
 
 def _equal(one: Callable[[], list[Any]], other: Callable[[], list[Any]], random: Any) -> bool:
@@ -261,10 +267,10 @@ def _record(step: Callable[..., Any], values: list[Any], batch: Batch) -> Step:
     # PyTorch takes a tensor in half the time of a number.
     for node in graph.find_nodes(op="call_function", target=aten.div_.Scalar):
         node.args = (node.args[0], argument(torch.tensor(node.args[1], dtype=node.meta["val"].dtype)))
-    for node in fixed:
-        graph.erase_node(node)
     for node in list(graph.nodes):
-        if node.op == "call_function":
+        if node in fixed:  # those that nothing used are gone
+            graph.erase_node(node)
+        elif node.op == "call_function":
             _call_directly(node)
     graph.set_codegen(fx.graph.CodeGen())
     run = fx.GraphModule(nn.Module(), graph).forward

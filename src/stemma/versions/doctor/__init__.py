@@ -43,6 +43,7 @@ CHECKS: dict[str, Check] = {
     "files": state.weights_are_those_of_their_index,
     "objects": state.objects_are_in_reach,
     "remote": state.remote_is_complete,
+    "toolkit": state.toolkit_is_the_locked_one,
     "environment": state.environment_is_the_recorded_one,
 }
 

@@ -1,10 +1,13 @@
 """What a check finds, and what it cannot look at."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from stemma.errors import StemmaError
 
+MODEL = re.compile(r"\bmodel\.(\w+)")
 Severity = Literal["error", "warning"]
 
 
@@ -25,6 +28,13 @@ class Finding:
     what: str
     evidence: str
     remedy: str
+
+
+def ways(settings: Mapping[str, Any] | None, *texts: str) -> str:
+    """The remedies whose every setting `model.X` is one of this model."""
+    known = (settings or {}).get("model") or {}
+    *first, last = [text for text in texts if all(name in known for name in MODEL.findall(text))]
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 class Skipped(StemmaError):

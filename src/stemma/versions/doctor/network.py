@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stemma import layout
 from stemma.repo.repository import PACKAGE
-from stemma.versions.doctor.finding import Finding, Severity, Skipped
+from stemma.versions.doctor.finding import Finding, Severity, Skipped, ways
 
 if TYPE_CHECKING:
     from stemma.repo.repository import Version
@@ -50,7 +50,7 @@ def layers_have_moved(version: "Version") -> Iterator[Finding]:
     frozen = set(training.get("frozen") or ())
     layers: dict[str, list[float]] = {}
     for name, distance in training["moved"].items():
-        if name not in frozen:
+        if name not in frozen and distance is not None:  # else its weights are not finite
             layers.setdefault(name.rpartition(".")[0] or name, []).append(float(distance))
     for layer, distances in layers.items():
         if max(distances) < UNMOVED:
@@ -69,7 +69,7 @@ def units_are_alive(version: "Version") -> Iterator[Finding]:
             yield Finding(
                 severity, "dead-units", f"{dead} of {units} units of {layer} are never active",
                 f"zero on all of {rows} rows of validation",
-                "use model.activation=gelu, a smaller train.learning_rate, or fewer units",
+                ways(version.settings, "model.activation=gelu", "a smaller train.learning_rate", "fewer units"),
             )  # fmt: skip
 
 

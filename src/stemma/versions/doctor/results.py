@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from stemma.repo.repository import CURVES
-from stemma.versions.doctor.finding import Finding, Skipped
+from stemma.versions.doctor.finding import Finding, Skipped, ways
 
 if TYPE_CHECKING:
     from stemma.repo.repository import Version
@@ -35,7 +35,8 @@ def training_and_validation_agree(version: "Version") -> Iterator[Finding]:
         yield Finding(
             "warning", "gap", "the network fits its training rows much better than others",
             f"loss {train:.4g} in training, {validation:.4g} in validation, epoch {kept}",
-            "more rows, more train.weight_decay or model.dropout, a smaller network, or train.patience",
+            ways(version.settings, "more rows", "more train.weight_decay", "more model.dropout", "a smaller network",
+                 "train.patience"),
         )  # fmt: skip
 
 
@@ -73,7 +74,7 @@ def imbalance_is_met(version: "Version") -> Iterator[Finding]:
         yield Finding(
             "warning", "imbalance", f"class {rarest} is rare, and most of it is missed",
             f"{share:.1%} of the training rows, recall {recall:.3f}",
-            "dvc exp run -S evaluate.threshold=f1, or -S train.class_weight=balanced",
+            "dvc exp run -S train.class_weight=balanced" + ", or -S evaluate.threshold=f1" * (len(shares) == 2),
         )  # fmt: skip
 
 
@@ -85,8 +86,14 @@ def probabilities_are_calibrated(version: "Version") -> Iterator[Finding]:
     if error > MISCALIBRATED:
         yield Finding(
             "warning", "calibration", "probabilities are not what they say", f"expected calibration error {error:.3f}",
-            "dvc exp run -S evaluate.calibration=temperature",
+            _calibrate(version),
         )  # fmt: skip
+
+
+def _calibrate(version: "Version") -> str:
+    if (version.settings or {}).get("evaluate", {}).get("calibration") == "temperature":
+        return ways(version.settings, "more validation rows", "more train.weight_decay", "more model.dropout")
+    return "dvc exp run -S evaluate.calibration=temperature"
 
 
 def _losses(table: str) -> list[float]:

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from stemma.errors import StemmaError, VersionError, WeightsError
+from stemma import toolkit
+from stemma.errors import StemmaError, ToolkitError, VersionError, WeightsError
 from stemma.repo.inventory import Inventory, Object, on_disk, take
 from stemma.repo.repository import WEIGHTS
 from stemma.text import few
-from stemma.versions.doctor.finding import Finding, Skipped
+from stemma.toolkit import lock
+from stemma.versions.doctor.finding import Finding, Severity, Skipped
 
 if TYPE_CHECKING:
     from stemma.repo.repository import Version
@@ -33,17 +35,46 @@ def conf_is_composed(version: "Version") -> Iterator[Finding]:
 
 
 def results_are_of_these_settings(version: "Version") -> Iterator[Finding]:
-    """The settings that dvc.lock noted when each stage ran are those of params.yaml."""
+    """What dvc.lock noted when each stage ran is what params.yaml and stemma.lock hold."""
     if version.lock is None or version.settings is None:
         raise Skipped("dvc.lock or params.yaml is not in the version")
+    rooms = _locked(version).rooms if version.has(lock.FILE) else {}
     for stage, entry in (version.lock.get("stages") or {}).items():
-        ran = (entry.get("params") or {}).get("params.yaml") or {}
-        moved = [key for key, value in ran.items() if _look_up(version.settings, key) != value]
-        if moved:
-            yield Finding(
-                "error", "results", f"stage {stage} ran with other settings than params.yaml has", few(moved),
-                "run `dvc repro`",
-            )  # fmt: skip
+        settings, used = ((entry.get("params") or {}).get(file) or {} for file in ("params.yaml", lock.FILE))
+        moved = {
+            "other settings than params.yaml": [k for k, v in settings.items() if _look_up(version.settings, k) != v],
+            f"another toolkit than {lock.FILE}": [
+                k for k, v in used.items() if rooms.get(k.removeprefix("rooms.")) != v
+            ],
+        }
+        for what, keys in moved.items():
+            if keys:
+                found = f"stage {stage} ran with {what} has"
+                yield Finding("error", "results", found, few(keys), "run `dvc repro`")
+
+
+def toolkit_is_the_locked_one(version: "Version") -> Iterator[Finding]:
+    """The toolkit that runs here, beside the one that stemma.lock names: as a stage looks at it, in the workspace."""
+    if not version.has(lock.FILE):
+        raise Skipped(f"{lock.FILE} is not in the version")
+    try:
+        if version.commit is None:
+            lock.check(version.repository.root)
+        elif (locked := _locked(version)).is_wheel and locked.version != toolkit.version():
+            raise ToolkitError(
+                f"the version's toolkit is {locked.version}, the one that is installed {toolkit.version()}",
+                lock.INSTALL,
+            )
+    except ToolkitError as error:
+        severity: Severity = "error" if version.commit is None else "warning"
+        yield Finding(severity, "toolkit", "the toolkit is not the locked one", error.what, f"run `{error.run}`")
+
+
+def _locked(version: "Version") -> lock.Lock:
+    try:
+        return lock.parse(version.text(lock.FILE))
+    except ValueError as error:
+        raise Skipped(f"{lock.FILE} is none ({error})") from None
 
 
 def weights_are_those_of_their_index(version: "Version") -> Iterator[Finding]:
@@ -121,12 +152,8 @@ def environment_is_the_recorded_one(version: "Version") -> Iterator[Finding]:
 
 
 def _push(version: "Version") -> str:
-    """What pushes a version; DVC's push leaves out experiments, and without a switch what is not checked out."""
-    if version.commit is None:
-        return "dvc push"
-    if version.name in version.repository.experiments:
-        return f"dvc exp push GIT_REMOTE {version.name}"
-    return "dvc push --all-commits"
+    """What pushes a version, whatever is checked out."""
+    return "dvc push" if version.commit is None else f"stemma push {version.name}"
 
 
 def _objects(version: "Version") -> Inventory:

@@ -1,4 +1,4 @@
-"""The stage as a user runs it, on a small trained project."""
+"""The stage evaluate as a user runs it, on a small trained project of the root."""
 
 import json
 import shutil
@@ -21,9 +21,9 @@ FILES = ("metrics.json", "evaluation.json", "decision.json", "report.md", "repor
 
 
 @pytest.fixture(scope="session")
-def rich(trained_project: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
+def rich(torch_project: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     """Everything switched on, and a gate that fails; what the stage told."""
-    project = trained_project.copy(tmp_path_factory.mktemp("rich") / "p")
+    project = torch_project.copy(tmp_path_factory.mktemp("rich") / "p")
     project.ok("stemma", "conf", "sync", *RICH)
     done = project.run("python", "src/stage.py", "evaluate")
     assert done.returncode == 1, done.stderr
@@ -101,9 +101,9 @@ def test_the_same_bytes_on_other_numbers_of_threads(rich: tuple[Project, str]) -
     ],
 )
 def test_a_wrong_name_stops_before_anything_is_computed(
-    trained_project: Project, tmp_path: Path, setting: str, line: str
+    torch_project: Project, tmp_path: Path, setting: str, line: str
 ) -> None:
-    project = trained_project.copy(tmp_path / "p")
+    project = torch_project.copy(tmp_path / "p")
     project.ok("stemma", "conf", "sync", setting)
     before = project.read("reports/metrics.json")
     done = project.run("python", "src/stage.py", "evaluate")

@@ -23,8 +23,8 @@ def logits(project: Project) -> np.ndarray:
     return np.log(chances[:, 1] / chances[:, 0])
 
 
-def test_temperature_and_threshold_are_those_of_the_decision(trained_project: Project, tmp_path: Path) -> None:
-    project = trained_project.copy(tmp_path / "p")
+def test_temperature_and_threshold_are_those_of_the_decision(torch_project: Project, tmp_path: Path) -> None:
+    project = torch_project.copy(tmp_path / "p")
     before, decided = logits(project), json.loads(project.read("reports/decision.json"))
     decision = project.folder / "reports/decision.json"
     decision.write_text(json.dumps(decided | {"temperature": 2.0, "threshold": 0.25}), encoding="utf-8")
@@ -35,9 +35,9 @@ def test_temperature_and_threshold_are_those_of_the_decision(trained_project: Pr
 
 
 def test_beyond_the_tolerance_the_stage_names_format_and_row_and_leaves_the_folder(
-    trained_project: Project, tmp_path: Path
+    torch_project: Project, tmp_path: Path
 ) -> None:
-    project = trained_project.copy(tmp_path / "p")
+    project = torch_project.copy(tmp_path / "p")
     folder = project.folder / "models/export"
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     project.replace("params.yaml", "\n  tolerance: 0.0001\n", "\n  tolerance: 1.0e-12\n")

@@ -1,0 +1,40 @@
+"""`stemma push`: versions into the remote."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemma.cli.here import repository
+from stemma.cli.output import AsJson, answer, done, in_bytes
+from stemma.text import counted
+
+if TYPE_CHECKING:
+    from stemma.storage.push import Push
+
+
+def push(
+    revisions: Annotated[
+        list[str] | None, typer.Argument(metavar="[REV]...", help="Versions to push; HEAD by default.")
+    ] = None,
+    all: Annotated[
+        bool, typer.Option("--all", help="Every registered version, every stage, every branch's tip.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send what the remote lacks of versions, whatever is checked out, by the settings of this clone.
+
+    Example: stemma push model@v1.2.0
+    """
+    from stemma.storage.push import push
+
+    found = push(repository(), revisions or (), all=all)
+    with done(_sentence(found)):
+        answer(found, lambda: [_sentence(found)], as_json)
+
+
+def _sentence(found: "Push") -> str:
+    where = " and ".join(found.remotes) or "the remote"
+    what = (
+        f"{found.pushed} of {found.objects} objects sent" if found.pushed else f"all {found.objects} objects were there"
+    )
+    return f"{counted(len(found.versions), 'version')} in {where}: {what}, {in_bytes(found.size)}"

@@ -1,0 +1,71 @@
+"""The objects of versions into the remotes that must hold them: of any commit, and by this clone's own settings.
+
+`dvc push --all-commits` reads the settings of each commit out of Git, where a remote that is a relative path leads to a
+folder at the root of the disk.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stemma.errors import VersionError
+from stemma.repo import locks, places
+from stemma.repo.inventory import Object, take
+from stemma.repo.parallel import each
+from stemma.repo.places import Place
+from stemma.repo.repository import Repo, opened
+from stemma.repo.stores import Stores
+from stemma.storage.selection import select
+from stemma.text import few
+
+
+@dataclass(frozen=True)
+class Push:
+    """
+    Args:
+        versions: their names; objects: how many they need there; pushed: of these, how many were not there.
+        size: bytes that were sent; remotes: their names.
+    """
+
+    versions: tuple[str, ...]
+    objects: int
+    pushed: int
+    size: int
+    remotes: tuple[str, ...]
+
+
+def push(repo: Repo = ".", revisions: Sequence[str] = (), *, all: bool = False) -> Push:
+    """Copy what the remotes lack of versions, out of the cache, each object hashed on its way.
+
+    Args:
+        revisions: names; HEAD where neither they nor `all` are given.
+        all: every registered version, every stage's holder, every branch's tip.
+
+    Raises:
+        VersionError: no remote is configured or it refuses; a name is not known; an object is nowhere.
+    """
+    repository = opened(repo)
+    versions = select(repository, list(revisions) or ([] if all else ["HEAD"]), all=all)
+    stores = Stores(repository)
+    if stores.default is None:
+        raise VersionError("no default DVC remote is set", run="dvc remote add --default NAME URL")
+    with locks.dvc(repository):
+        inventory = take(repository, versions, stores.read)
+        duties = stores.duties(inventory, "remote")
+        sizes = each(lambda duty: duty[1].size(places.key(duty[0].md5)), duties)
+        missing = [duty for duty, size in zip(duties, sizes, strict=True) if size is None]
+        lost = [wanted.path for wanted, _ in missing if stores.cache.size(places.key(wanted.md5)) is None]
+        lost += [path for path, _ in inventory.unlisted]
+        if lost:
+            what = f"{len(lost)} objects are neither in the cache nor in the remote ({few(sorted(lost))})"
+            raise VersionError(f"{what}: push where they are, or `stemma restore` from a backup; nothing was sent")
+        # A listing goes last: DVC takes a folder for pushed once that is there.
+        files, listings = ([duty for duty in missing if duty[0].md5.endswith(".dir") is last] for last in (False, True))
+        sent = [size for part in (files, listings) for size in each(lambda duty: _sent(*duty, stores), part)]
+    names = dict.fromkeys(place.name for _, place in duties)
+    return Push(tuple(version.name for version in versions), len(duties), len(sent), sum(sent), tuple(names))
+
+
+def _sent(wanted: Object, place: Place, stores: Stores) -> int:
+    """The bytes of an object that was sent."""
+    places.copy(wanted.md5, stores.cache, place, stores.scratch)
+    return stores.cache.size(places.key(wanted.md5)) or 0

@@ -1,0 +1,95 @@
+"""Exact by room: what a change of each of them runs again, and what no change of runs."""
+
+import importlib
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stemma.toolkit import lock, rooms
+from worlds import ROOT
+
+# A room, and what a change in it runs again for a network of PyTorch. What uses a result that changed runs too.
+RUNS = {
+    "bundle": ["package"],
+    "evaluation": ["evaluate"],
+    "formats": ["export"],
+    "frameworks": [],
+    "frameworks/tensorflow": [],
+    "frameworks/torch": ["train", "evaluate", "export"],
+    "metrics": ["evaluate", "export"],
+    "parquet": ["evaluate"],
+    "report": ["evaluate"],
+    "runtime": ["prepare", "train", "evaluate", "export", "package"],
+    "semver": ["package"],
+    "signature": ["package"],
+    "tables": ["prepare", "evaluate"],  # a cross-validation does what prepare does
+    "task": ["prepare", "train", "evaluate", "export", "package"],
+    "training": ["train", "evaluate", "export"],
+    "values": ["prepare", "train", "evaluate", "export", "package"],
+    "weights": ["train", "evaluate", "export"],
+}
+FILES = {"report": "report/document.py", "tables": "tables/hints.py"}  # where not any file of a room will do
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("package") / "stemma"
+    shutil.copytree(ROOT / "src/stemma", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def stages(changed: set[str]) -> list[str]:
+    """Those of dvc.yaml that name one of these, where the network is one of PyTorch."""
+    found = []
+    for stage, entry in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
+        keys = [key for item in entry.get("params", ()) if isinstance(item, dict) for key in item[lock.FILE]]
+        if changed & {key.removeprefix("rooms.").replace("${model.framework}", "torch") for key in keys}:
+            found.append(stage)
+    return found
+
+
+def test_every_room_that_counts_is_examined_here() -> None:
+    assert set(RUNS) == set(rooms.rooms())
+
+
+@pytest.mark.parametrize("room", RUNS)
+def test_a_change_in_a_room_runs_just_what_uses_it(room: str) -> None:
+    file = FILES.get(room, rooms.rooms()[room][0])
+    assert stages({name for name, files in rooms.covered().items() if file in files}) == RUNS[room]
+
+
+@pytest.mark.parametrize("file", ["tables/split.py", "task.py", "frameworks/tensorflow/network.py"])
+def test_a_digest_changes_with_each_file_that_it_covers_and_with_no_other(file: str, package: Path) -> None:
+    before, text = rooms.digests(package), (package / file).read_bytes()
+    (package / file).write_bytes(text + b"# a comment\n")
+    after = rooms.digests(package)
+    (package / file).write_bytes(text)
+    changed = {room for room in before if before[room] != after[room]}
+    assert changed == {room for room, files in rooms.covered().items() if file in files} and changed
+
+
+@pytest.mark.parametrize("name", rooms.LEFT_OUT)
+def test_what_cannot_change_a_result_is_in_no_digest(name: str) -> None:
+    """The list holds nothing that is gone."""
+    assert (ROOT / "src/stemma" / name).exists()
+    assert not [file for files in rooms.covered().values() for file in files if file.split("/")[0] == name]
+
+
+def test_a_type_of_settings_has_no_default_so_params_yaml_holds_every_value() -> None:
+    """That is why its file is in no digest."""
+    from pydantic_core import PydanticUndefined
+
+    from stemma.settings import Section
+
+    for path in (ROOT / "src/stemma").glob("*/settings.py"):
+        importlib.import_module(f"stemma.{path.parent.name}.settings")
+    sections, todo = set(), [Section]
+    while todo:
+        found = todo.pop().__subclasses__()
+        sections |= {each for each in found if each.__module__.startswith("stemma.")}
+        todo += found
+    assert len(sections) > 8
+    for section in sections:
+        assert [name for name, field in section.model_fields.items() if field.default is not PydanticUndefined] == []
