@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 COSTS = ("unit", "repository", "pipeline", "stamp")  # what a test needs
-PIPELINES = {"torch_project", "keras_project", "project"}
+PIPELINES = {"torch_project", "keras_project"}
 TESTS = Path(__file__).resolve().parent
 FOLDERS = {"template": "stamp"} | {
     f"stemma/{room}": "repository" for room in ("conf", "repo", "versions", "registry", "rollback", "storage")
