@@ -44,8 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 COSTS = ("unit", "repository", "slow", "pipeline", "stamp")  # what a test needs
 WORLDS = {  # fixture -> what it costs
-    "torch_project": "pipeline", "keras_project": "pipeline", "trained_project": "pipeline", "passed_once": "pipeline",
-    "s3_server": "slow",
+    "torch_project": "pipeline", "keras_project": "pipeline", "passed_once": "pipeline", "s3_server": "slow",
 }  # fmt: skip
 TESTS = Path(__file__).resolve().parent
 SLOW = ("stemma/formats/", "stemma/frameworks/", "stemma/training/")
