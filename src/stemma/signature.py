@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemma.errors import BundleError
-from stemma.values import CONVERTERS, MISSING, WANTED
+from stemma.values import CONVERTERS, MISSING, WANTED, level
 
 FORMAT = 1
+LEVELS = "by value"  # of signature.json: how texts of columns are compared
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Signature:
         classes: labels in the order of the probabilities; empty for a regression.
         positive, threshold: of a binary task: the class predicted where its probability reaches the threshold.
         missing: the texts that stand for "no value".
+        by_value: whether a level is a value, 1 for 1.0 too; not in bundles made before that.
     """
 
     task: str
@@ -46,6 +48,7 @@ class Signature:
     positive: str | None
     threshold: float | None
     missing: tuple[str, ...] = MISSING
+    by_value: bool = False
 
     @property
     def width(self) -> int:
@@ -98,6 +101,7 @@ class Signature:
             except (ValueError, TypeError, OverflowError):
                 raise wrong(column, row, value) from None
         if column.type == "string":
+            converted = [level(text) for text in converted] if self.by_value else converted
             return np.array(converted, dtype=object).reshape(-1, 1)
         with np.errstate(over="ignore"):
             array = np.array(converted, dtype=np.float64).astype(np.float64 if column.type == "date" else np.float32)
@@ -125,6 +129,7 @@ def parse(content: bytes) -> Signature:
             classes=tuple(entry.get("classes") or ()),
             positive=entry.get("positive"),
             threshold=entry.get("threshold"),
+            by_value=entry.get("levels") == LEVELS,
             missing=tuple(text.strip() for text in entry.get("missing", MISSING)),
         )
         faults = _faults(signature)

@@ -5,7 +5,8 @@ Canonical columns, whatever the source:
     numeric, bayes   float64, NaN is missing
     boolean          float64, 1, 0 or NaN (true/false, yes/no, t/f, y/n, 1/0 in any case)
     date             datetime64[us] without a zone (a time with one is taken in UTC), NaT is missing
-    categorical      category of text as in the file; "" is missing; categories in text order
+    categorical      category of text as in the file, but for whole numbers: 1 and 1.0 are one level, whoever wrote the
+                     file; "" is missing; categories in text order
     target           category of text (classes; TRUE/FALSE for booleans), or float64 (regression)
 
 Spaces around a value never count.
@@ -26,7 +27,7 @@ from stemma.tables import files
 from stemma.tables.columns import refuse, role_of, roles, splitting
 from stemma.tables.settings import FileTable, Table
 from stemma.tables.texts import INSTANT, instants, numbers, trimmed
-from stemma.values import TRUTH  # what a served network takes for true and false
+from stemma.values import TRUTH, level  # what a served network takes for true and false
 
 
 class WrongValue(Exception):
@@ -212,7 +213,7 @@ def _coded(column: pa.ChunkedArray, writing: Writing) -> tuple[np.ndarray, list[
     except pa.ArrowNotImplementedError:
         raise WrongValue(f"holds values of type {column.type}, which have no text") from None
     places = np.array([-1 if text in writing.missing else code for code, text in enumerate(texts)] + [-1])
-    return places[coded.indices.fill_null(-1).to_numpy()], texts
+    return places[coded.indices.fill_null(-1).to_numpy()], [level(text, writing.decimal) for text in texts]
 
 
 def written(values: pa.Array) -> list[str]:

@@ -12,7 +12,7 @@ import pandas as pd
 from stemma.tables.columns import features, role_of, splitting
 from stemma.tables.profile import FORMAT, Block
 from stemma.tables.settings import FileTable, Table
-from stemma.values import seconds
+from stemma.values import level, seconds
 
 QUANTILES = (5, 25, 50, 75, 95)
 BINS = 10
@@ -76,7 +76,7 @@ def classes(target: pd.Series, settings: Table) -> list[str]:
     except ValueError:
         found.sort()
     if settings.task == "binary" and settings.positive is not None:
-        found.sort(key=lambda text: text == settings.positive)
+        found.sort(key=lambda text: text == level(str(settings.positive)))
     return found
 
 
