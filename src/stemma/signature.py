@@ -5,7 +5,7 @@ What values a column may have, `stemma.values` says.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ class Signature:
         classes: labels in the order of the probabilities; empty for a regression.
         positive, threshold: of a binary task: the class predicted where its probability reaches the threshold.
         missing: the texts that stand for "no value".
+        missing_in: the same for one column, in the place of `missing`.
         by_value: whether a level is a value, 1 for 1.0 too; not in bundles made before that.
     """
 
@@ -48,7 +49,12 @@ class Signature:
     positive: str | None
     threshold: float | None
     missing: tuple[str, ...] = MISSING
+    missing_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     by_value: bool = False
+
+    def absent(self, column: str) -> tuple[str, ...]:
+        """The texts that stand for "no value" in a column."""
+        return self.missing_in.get(column, self.missing)
 
     @property
     def width(self) -> int:
@@ -93,11 +99,11 @@ class Signature:
         return [choices[reached] for reached in (output[:, place].astype(np.float64) >= self.threshold).tolist()]
 
     def _array(self, column: Input, values: Sequence[Any], first_row: int) -> NDArray[Any]:
-        convert = CONVERTERS[column.type]
+        convert, missing = CONVERTERS[column.type], self.absent(column.name)
         converted = []
         for row, value in enumerate(values, start=first_row):
             try:
-                converted.append(convert(value, self.missing))
+                converted.append(convert(value, missing))
             except (ValueError, TypeError, OverflowError):
                 raise wrong(column, row, value) from None
         if column.type == "string":
@@ -131,6 +137,9 @@ def parse(content: bytes) -> Signature:
             threshold=entry.get("threshold"),
             by_value=entry.get("levels") == LEVELS,
             missing=tuple(text.strip() for text in entry.get("missing", MISSING)),
+            missing_in={
+                name: tuple(text.strip() for text in texts) for name, texts in (entry.get("missing_in") or {}).items()
+            },
         )
         faults = _faults(signature)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -104,7 +104,7 @@ def _pointed(columns: dict[str, list[str]], known: Signature, first_row: int) ->
             pointed[each.name] = [level(text.strip(), ",") for text in columns[each.name]]
     for name in (name for name in columns if name.strip() in numbers):
         for row, text in enumerate(columns[name], start=first_row):
-            if "." in text and text.strip() not in known.missing:
+            if "." in text and text.strip() not in known.absent(name.strip()):
                 raise BundleError(f"column {name!r}, row {row}: {text!r} has a point, and the decimal mark is a comma")
         pointed[name] = [text.replace(",", ".") for text in columns[name]]
     return pointed

@@ -63,7 +63,13 @@ def make(
         "sketch": {"kind": "bottom-k", "k": SKETCH, "hashes": sketch(frame)},
         "bayes": bayes,
         "bayes_roc_auc": None if bayes is None else bayes_auc(frame[bayes].to_numpy()),
-    }
+    } | _missing_in(settings)
+
+
+def _missing_in(settings: Table) -> dict[str, Any]:
+    """What stands for no value in single columns, where settings say so."""
+    found = settings.missing_in if isinstance(settings, FileTable) else {}
+    return {"missing_in": {name: list(texts) for name, texts in found.items()}} if found else {}
 
 
 def classes(target: pd.Series, settings: Table) -> list[str]:

@@ -160,7 +160,7 @@ def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:
     for row, value in enumerate(values, start=1):
         try:
             stripped = value.strip() if isinstance(value, str) else value
-            read = convert(stripped, signature.missing)
+            read = convert(stripped, signature.absent(target))
             read = level(read) if place and signature.by_value else read
             found.append(place[read] if place else float(read))
             wrong = not np.isfinite(found[-1])
