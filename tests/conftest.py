@@ -30,7 +30,6 @@ settings.load_profile("gate")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Fork what tests start, for this process, its workers, and tests that run pytest."""
-    config.addinivalue_line("markers", "slow: fits networks, or asks a server again and again")
     if forks.possible() and forks.PLACE not in os.environ:
         stack = ExitStack()
         config.add_cleanup(stack.close)
@@ -47,7 +46,7 @@ WORLDS = {  # fixture -> what it costs
     "torch_project": "pipeline", "keras_project": "pipeline", "passed_once": "pipeline", "s3_server": "slow",
 }  # fmt: skip
 TESTS = Path(__file__).resolve().parent
-SLOW = ("stemma/formats/", "stemma/frameworks/", "stemma/training/")
+SLOW = ("stemma/formats/", "stemma/frameworks/", "stemma/test_testing.py", "stemma/training/")
 FOLDERS = (
     {"template/": "stamp"}
     | dict.fromkeys(SLOW, "slow")

@@ -11,7 +11,7 @@ from purchase_intent.settings import Settings
 from stemma import testing, weights
 from stemma.training.base import Network
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.slow
 QUICK = ("train.epochs=3", "train.device=cpu", "train.schedule=constant", "train.learning_rate=0.01")
 Composed = Callable[..., Settings]
 

@@ -64,8 +64,11 @@ def describe(about: Profile, threshold: float | None) -> Facts:
     inputs = [{"name": name, "type": TYPES[role]} for name, role in about.features]
     task = about.task
     told = {"format": 1, "task": task.kind, "target": about.target, "inputs": inputs, "output": task.output}
+    told["levels"] = signature.LEVELS
     if about.raw["missing"] is not None:  # the texts that stood for "no value" in the file
         told["missing"] = about.raw["missing"]
+    if about.raw.get("missing_in"):
+        told["missing_in"] = about.raw["missing_in"]
     if task.classes:
         told["classes"] = list(task.classes)
     if task.positive is not None:

@@ -17,6 +17,7 @@ from stemma.describe.dialect import Dialect
 from stemma.errors import DataError
 from stemma.tables import files, load
 from stemma.tables.texts import NUMBER, instants, numbers, pointed
+from stemma.values import level
 
 MOST_LEVELS = 20_000
 MOST_ODD = 1000  # different texts kept that are neither numbers nor dates
@@ -178,7 +179,7 @@ def _add(column: Column, values: pa.Array, decimal: str) -> None:
         return
     counts = values.value_counts()
     for text, rows in zip(load.written(counts.field("values")), counts.field("counts").to_pylist(), strict=True):
-        column.levels[text.strip()] += rows
+        column.levels[level(text.strip(), decimal)] += rows
     if len(column.levels) > MOST_LEVELS:
         _widen(column, decimal)
 

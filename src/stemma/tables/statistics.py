@@ -12,7 +12,7 @@ import pandas as pd
 from stemma.tables.columns import features, role_of, splitting
 from stemma.tables.profile import FORMAT, Block
 from stemma.tables.settings import FileTable, Table
-from stemma.values import seconds
+from stemma.values import level, seconds
 
 QUANTILES = (5, 25, 50, 75, 95)
 BINS = 10
@@ -63,7 +63,13 @@ def make(
         "sketch": {"kind": "bottom-k", "k": SKETCH, "hashes": sketch(frame)},
         "bayes": bayes,
         "bayes_roc_auc": None if bayes is None else bayes_auc(frame[bayes].to_numpy()),
-    }
+    } | _missing_in(settings)
+
+
+def _missing_in(settings: Table) -> dict[str, Any]:
+    """What stands for no value in single columns, where settings say so."""
+    found = settings.missing_in if isinstance(settings, FileTable) else {}
+    return {"missing_in": {name: list(texts) for name, texts in found.items()}} if found else {}
 
 
 def classes(target: pd.Series, settings: Table) -> list[str]:
@@ -76,7 +82,7 @@ def classes(target: pd.Series, settings: Table) -> list[str]:
     except ValueError:
         found.sort()
     if settings.task == "binary" and settings.positive is not None:
-        found.sort(key=lambda text: text == settings.positive)
+        found.sort(key=lambda text: text == level(str(settings.positive)))
     return found
 
 

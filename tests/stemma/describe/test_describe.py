@@ -475,3 +475,81 @@ def test_a_file_of_any_bytes_is_described_or_refused_in_one_line(project, capsys
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1
         assert lines[0].startswith("error: t.csv")
+
+
+# What stands for no value stands so in its column.
+
+
+def column_of(texts: list[str], fill: str, rows: int = 60) -> list[str]:
+    return [*texts, *(fill.format(number) for number in range(rows - len(texts)))]
+
+
+def table_of(path: Path, **columns: list[str]) -> Path:
+    pd.DataFrame(columns).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("marker", ["none", "unknown", "-", "missing"])
+def test_a_text_for_no_value_in_one_column_is_a_class_or_a_level_in_another(
+    marker: str, describe: Describe, tmp_path: Path
+) -> None:
+    numbers = column_of([marker, "1.5"], "{}.25")
+    classes = [marker if row % 3 == 0 else "mild" if row % 3 == 1 else "severe" for row in range(60)]
+    levels = [marker if row % 5 == 0 else "red" for row in range(60)]
+    found = describe(table_of(tmp_path / "t.csv", n=numbers, c=levels, y=classes))
+    assert found.missing_in == {"n": ("", marker)} and marker not in found.missing
+    frame = load.table(found, FILES)
+    assert frame["n"].isna().sum() == 1 and frame["c"].tolist() == levels and frame["y"].tolist() == classes
+    seen = Path("conf/data/mine.yaml").read_text(encoding="utf-8")
+    assert f'"{marker}" 1' in seen  # how often
+
+
+@pytest.mark.parametrize("name", ["NA", "null", "NaN", "N/A"])
+def test_a_class_with_the_name_of_nothing_is_asked_about_and_kept(
+    name: str, describe: Describe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classes = [name if row % 3 == 0 else "EU" if row % 3 == 1 else "ASIA" for row in range(60)]
+    numbers = column_of([name], "{}.25")
+    found = describe(table_of(tmp_path / "t.csv", n=numbers, y=classes))
+    assert (
+        f"the target 'y' has {name!r} in 20 rows, taken for a class: if it stands for no value"
+        in capsys.readouterr().err
+    )
+    assert found.task == "multiclass" and found.missing_in == {"y": ("",)} and name in found.missing
+    frame = load.table(found, FILES)
+    assert frame["y"].tolist() == classes and frame["n"].isna().sum() == 1
+
+
+@pytest.mark.parametrize("classes", [["0", "1"], ["yes", "no"], ["1.5", "2.5", "3.5"]])
+def test_beside_numbers_or_yes_and_no_the_target_has_no_value(
+    classes: list[str], describe: Describe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = ["NA", *(classes[row % len(classes)] for row in range(79))]
+    found = describe(table_of(tmp_path / "t.csv", n=column_of([], "{}.25", 80), y=values))
+    assert found.missing_in == {} and "NA" in found.missing
+    assert "the target 'y' has no value in 1 row: prepare refuses them" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_markers_of_a_column_hold_in_service_too(suffix: str, describe: Describe, tmp_path: Path) -> None:
+    from stemma.bundle.rows import Rows, batches
+    from stemma.signature import Input, Signature
+
+    columns = {"n": column_of(["none", "1.5"], "{}.25"), "c": column_of(["none"], "red"), "y": ["p", "q"] * 30}
+    found = describe(table_of(tmp_path / "t.csv", **columns))
+    path = tmp_path / f"rows.{suffix}"
+    frame = pd.DataFrame(columns)
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    served = Signature(
+        "binary", "y", (Input("n", "number"), Input("c", "string")), "probabilities", ("p", "q"), "q", 0.5,
+        found.missing, found.missing_in, by_value=True,
+    )  # fmt: skip
+    ((_, arrays),) = batches(Rows(path), served)
+    assert np.isnan(arrays["n"][0, 0]) and arrays["c"][0, 0] == "none"
+
+
+def test_a_marker_of_a_column_that_is_none_is_named(describe: Describe, tmp_path: Path) -> None:
+    found = describe(table_of(tmp_path / "t.csv", n=column_of(["none"], "{}.25"), y=["p", "q"] * 30))
+    wrong = found.model_copy(update={"missing_in": {"N": ("none",)}})
+    with pytest.raises(DataError, match=r"`missing_in` names 'N', which is no column \(did you mean n\?\)"):
+        load.table(wrong, FILES)
