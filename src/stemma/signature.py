@@ -38,6 +38,7 @@ class Signature:
         positive, threshold: of a binary task: the class predicted where its probability reaches the threshold.
         missing: the texts that stand for "no value".
         missing_in: the same for one column, in the place of `missing`.
+        fold_case: columns whose levels do not differ by capital letters.
         by_value: whether a level is a value, 1 for 1.0 too; not in bundles made before that.
     """
 
@@ -50,6 +51,7 @@ class Signature:
     threshold: float | None
     missing: tuple[str, ...] = MISSING
     missing_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fold_case: tuple[str, ...] = ()
     by_value: bool = False
 
     def absent(self, column: str) -> tuple[str, ...]:
@@ -80,6 +82,11 @@ class Signature:
                 raise BundleError(f"column {name!r} has {length} rows, and column {first!r} has {lengths[first]}")
         return {each.name: self._array(each, named[each.name], first_row) for each in self.inputs}
 
+    def spelled(self, column: str, text: str) -> str:
+        """A level, or a class, as the network knows it."""
+        text = text.lower() if column in self.fold_case else text
+        return level(text) if self.by_value else text
+
     def check_there(self, columns: Mapping[str, Any]) -> None:
         """Refuse rows that lack an input.
 
@@ -107,7 +114,7 @@ class Signature:
             except (ValueError, TypeError, OverflowError):
                 raise wrong(column, row, value) from None
         if column.type == "string":
-            converted = [level(text) for text in converted] if self.by_value else converted
+            converted = [self.spelled(column.name, text) for text in converted]
             return np.array(converted, dtype=object).reshape(-1, 1)
         with np.errstate(over="ignore"):
             array = np.array(converted, dtype=np.float64).astype(np.float64 if column.type == "date" else np.float32)
@@ -135,6 +142,7 @@ def parse(content: bytes) -> Signature:
             classes=tuple(entry.get("classes") or ()),
             positive=entry.get("positive"),
             threshold=entry.get("threshold"),
+            fold_case=tuple(entry.get("fold_case") or ()),
             by_value=entry.get("levels") == LEVELS,
             missing=tuple(text.strip() for text in entry.get("missing", MISSING)),
             missing_in={

@@ -20,10 +20,21 @@ from numpy.typing import NDArray
 
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 MISSING = ("", "NA", "NaN", "nan", "null", "NULL", "None", "?")
+MINUS = "\u2212"
+SPACES = re.compile("[\u00a0\u2009\u202f]")
+SPACED = re.compile("[-+(]?[0-9]{1,3}([\u00a0\u2009\u202f][0-9]{3})+([.,][0-9]+)?\\)?")
+BRACKETED = re.compile(r"\([0-9.,]+\)")
 WHOLE = {mark: re.compile(rf"(-?[1-9][0-9]*)[{mark}]0*|-?0(?:[{mark}]0*)?") for mark in ".,"}  # by the decimal mark
 TRUTH = dict.fromkeys(("true", "yes", "t", "y", "1", "1.0"), 1.0) | dict.fromkeys(
     ("false", "no", "f", "n", "0", "0.0"), 0.0
 )
+
+
+def plain_number(text: str) -> str:
+    """A number as Python takes it: a minus of typography, no-break spaces between thousands, (1.50) for -1.50."""
+    text = text.replace(MINUS, "-")
+    text = SPACES.sub("", text) if SPACED.fullmatch(text) else text
+    return f"-{text[1:-1]}" if BRACKETED.fullmatch(text) else text
 
 
 def seconds(moments: NDArray[np.datetime64]) -> NDArray[np.float64]:
@@ -44,6 +55,7 @@ def _number(value: Any, missing: tuple[str, ...]) -> float:
         text = value.strip()
         if text in missing:
             return math.nan
+        text = plain_number(text)
         if "_" in text or not text.isascii():  # float() takes 1_000 and digits of other scripts
             raise ValueError
         return float(text)

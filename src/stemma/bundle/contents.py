@@ -67,8 +67,7 @@ def describe(about: Profile, threshold: float | None) -> Facts:
     told["levels"] = signature.LEVELS
     if about.raw["missing"] is not None:  # the texts that stood for "no value" in the file
         told["missing"] = about.raw["missing"]
-    if about.raw.get("missing_in"):
-        told["missing_in"] = about.raw["missing_in"]
+    told |= {name: about.raw[name] for name in ("missing_in", "fold_case") if about.raw.get(name)}
     if task.classes:
         told["classes"] = list(task.classes)
     if task.positive is not None:

@@ -393,6 +393,9 @@ def _of_target(found: Survey, name: str, target: Target) -> Iterator[str]:
         if found.rows < (needed := rows_needed(SHARES, least=2)):
             yield f"the table has {found.rows} rows, and prepare needs {needed}"
         return
+    yield from _case(column)
+    if kind := _resembles(column):
+        yield f"the target {name!r} has {len(column.levels or ())} classes, and they look {kind}"
     needed = rows_needed(SHARES)
     rare = [shown(text) for text, rows in sorted((column.levels or Counter()).items()) if rows < needed]
     if rare:
@@ -402,9 +405,37 @@ def _of_target(found: Survey, name: str, target: Target) -> Iterator[str]:
 
 def _of_columns(columns: dict[str, Column], judged: tuple[Judged, ...]) -> Iterator[str]:
     for one in judged:
+        yield from _misread(columns[one.name], one.role)
         if one.name in OUTPUTS and one.role != "drop":
             yield f"column {one.name!r} has the name of an output of the network, which prepare refuses: rename it"
         yield from _strays(columns[one.name], one.role)
+
+
+def _misread(column: Column, role: Role) -> Iterator[str]:
+    """What may be meant as something else than it is read as, with what shows it and what settles it."""
+    if role in ("drop", "categorical") and (kind := _resembles(column)):
+        remedy = "write dates as 2024-01-31" if "dates" in kind else "write numbers as 1234.5, or give `decimal`"
+        yield f"column {column.name!r} is {role}, and its texts look {kind}: {remedy}"
+    if role == "numeric" and column.thousands:
+        yield (
+            f"column {column.name!r} holds {', '.join(column.thousands)}: a mark, taken for the decimal one, has three "
+            "digits behind it wherever it stands; if it is between thousands, take it out of the file"
+        )
+    if role == "categorical":
+        yield from _case(column)
+
+
+def _case(column: Column) -> Iterator[str]:
+    """Levels that differ by capital letters alone."""
+    folded: dict[str, list[str]] = {}
+    for text in sorted(column.levels or ()):
+        folded.setdefault(text.lower(), []).append(text)
+    alike = [texts for texts in folded.values() if len(texts) > 1]
+    if alike:
+        yield (
+            f"column {column.name!r} has {len(column.levels or ())} levels, {len(folded)} but for capital letters "
+            f"({', '.join(map(shown, alike[0]))}): if they are the same, write fold_case: [{column.name}]"
+        )
 
 
 def _strays(column: Column, role: Role) -> Iterator[str]:

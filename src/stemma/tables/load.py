@@ -41,6 +41,7 @@ class Writing:
 
     missing: tuple[str, ...] = ()
     decimal: str = "."
+    fold: bool = False  # capital letters do not count
 
 
 def table(settings: Table, sources: Mapping[str, Entry]) -> pd.DataFrame:
@@ -72,16 +73,18 @@ def table(settings: Table, sources: Mapping[str, Entry]) -> pd.DataFrame:
 
 
 def _writing(column: str, settings: Table) -> Writing:
-    return Writing(settings.absent(column), settings.decimal) if isinstance(settings, FileTable) else Writing()
+    if not isinstance(settings, FileTable):
+        return Writing()
+    return Writing(settings.absent(column), settings.decimal, column in settings.fold_case)
 
 
 def _used(names: list[str], settings: Table) -> list[str]:
     """The columns that are not dropped, once all have been checked."""
     if isinstance(settings, FileTable):
-        other = [name for name in settings.missing_in if name not in names]
+        other = [name for name in (*settings.missing_in, *settings.fold_case) if name not in names]
         refuse(
             settings.source,
-            [f"`missing_in` names {name!r}, which is no column{nearest(name, names)}" for name in other],
+            [f"`missing_in` or `fold_case` names {name!r}, which is no column{nearest(name, names)}" for name in other],
         )
     kept, splits = roles(names, settings), splitting(settings).values()
     return [name for name in names if kept.get(name) != "drop" or name in splits]
@@ -224,7 +227,9 @@ def _coded(column: pa.ChunkedArray, writing: Writing) -> tuple[np.ndarray, list[
     except pa.ArrowNotImplementedError:
         raise WrongValue(f"holds values of type {column.type}, which have no text") from None
     places = np.array([-1 if text in writing.missing else code for code, text in enumerate(texts)] + [-1])
-    return places[coded.indices.fill_null(-1).to_numpy()], [level(text, writing.decimal) for text in texts]
+    return places[coded.indices.fill_null(-1).to_numpy()], [
+        level(text.lower() if writing.fold else text, writing.decimal) for text in texts
+    ]
 
 
 def written(values: pa.Array) -> list[str]:

@@ -63,13 +63,16 @@ def make(
         "sketch": {"kind": "bottom-k", "k": SKETCH, "hashes": sketch(frame)},
         "bayes": bayes,
         "bayes_roc_auc": None if bayes is None else bayes_auc(frame[bayes].to_numpy()),
-    } | _missing_in(settings)
+    } | _by_column(settings)
 
 
-def _missing_in(settings: Table) -> dict[str, Any]:
-    """What stands for no value in single columns, where settings say so."""
-    found = settings.missing_in if isinstance(settings, FileTable) else {}
-    return {"missing_in": {name: list(texts) for name, texts in found.items()}} if found else {}
+def _by_column(settings: Table) -> dict[str, Any]:
+    """How single columns are read, where settings say so."""
+    if not isinstance(settings, FileTable):
+        return {}
+    absent = {name: list(texts) for name, texts in settings.missing_in.items()}
+    told = {"missing_in": absent, "fold_case": list(settings.fold_case)}
+    return {name: value for name, value in told.items() if value}
 
 
 def classes(target: pd.Series, settings: Table) -> list[str]:
@@ -81,9 +84,18 @@ def classes(target: pd.Series, settings: Table) -> list[str]:
         found.sort(key=lambda text: (float(text), text))
     except ValueError:
         found.sort()
-    if settings.task == "binary" and settings.positive is not None:
-        found.sort(key=lambda text: text == level(str(settings.positive)))
+    positive = positive_of(settings)
+    if settings.task == "binary" and positive is not None:
+        found.sort(key=lambda text: text == positive)
     return found
+
+
+def positive_of(settings: Table) -> str | None:
+    """The positive class as the canonical table has it."""
+    if settings.positive is None:
+        return None
+    fold = isinstance(settings, FileTable) and settings.target in settings.fold_case
+    return level(settings.positive.lower() if fold else settings.positive)
 
 
 def row_column(frame: pd.DataFrame) -> str:

@@ -151,7 +151,7 @@ def computed(bundle: "Bundle", columns: Mapping[str, Sequence[Any]], where: str)
 
 def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:
     """Class numbers, or values, of the target's column."""
-    from stemma.values import CONVERTERS, level
+    from stemma.values import CONVERTERS
 
     target, place = signature.target, {name: number for number, name in enumerate(signature.classes)}
     convert = CONVERTERS["string" if place else "number"]
@@ -161,7 +161,7 @@ def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:
         try:
             stripped = value.strip() if isinstance(value, str) else value
             read = convert(stripped, signature.absent(target))
-            read = level(read) if place and signature.by_value else read
+            read = signature.spelled(target, read) if place else read
             found.append(place[read] if place else float(read))
             wrong = not np.isfinite(found[-1])
         except (KeyError, TypeError, ValueError, OverflowError):

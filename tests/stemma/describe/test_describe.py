@@ -1,5 +1,6 @@
 """Every awkward table is described and read, or stops with its line."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,7 +23,7 @@ from pyarrow import parquet
 
 from awkward import NAMES, PLAIN, TABLES, Awkward
 from sections import described
-from stemma import conf
+from stemma import conf, task
 from stemma.errors import DataError
 from stemma.tables import load, validate
 from stemma.tables.columns import role_of
@@ -551,5 +553,71 @@ def test_markers_of_a_column_hold_in_service_too(suffix: str, describe: Describe
 def test_a_marker_of_a_column_that_is_none_is_named(describe: Describe, tmp_path: Path) -> None:
     found = describe(table_of(tmp_path / "t.csv", n=column_of(["none"], "{}.25"), y=["p", "q"] * 30))
     wrong = found.model_copy(update={"missing_in": {"N": ("none",)}})
-    with pytest.raises(DataError, match=r"`missing_in` names 'N', which is no column \(did you mean n\?\)"):
+    with pytest.raises(
+        DataError, match=r"`missing_in` or `fold_case` names 'N', which is no column \(did you mean n\?\)"
+    ):
         load.table(wrong, FILES)
+
+
+# What may be meant otherwise is warned of.
+
+
+@pytest.mark.parametrize(
+    ("texts", "role", "told"),
+    [
+        (["950", "1.250", "12.500", "3.125"], "numeric", "holds 950, 1.250, 12.500: a mark, taken for the decimal one"),
+        (["1.250", "12.500", "3.125"], "numeric", ""),  # three decimals everywhere
+        (["950", "0.250", "12.500"], "numeric", ""),
+        (["26.09.2023", "27.09.2023"], "categorical", "its texts look like dates, but not as 2024-01-31: 26.09.2023"),
+        (["94,44", "12,5", "3,1"], "categorical", "its texts look like numbers, but with a unit or thousands: "),
+        (
+            ["Red", "red", "BLUE", "Blue", "blue"],
+            "categorical",
+            "has 5 levels, 2 but for capital letters (BLUE, Blue, blue): if they",
+        ),
+        (["yes", "no", "maybe"], "categorical", ""),
+        (["\u22121.5", "2.5", "\u22123.25"], "numeric", ""),
+        (["1\u00a0234", "12\u202f345.5", "999"], "numeric", ""),
+        (["(1.50)", "2.25", "3.75"], "numeric", ""),
+    ],
+)
+def test_what_may_be_meant_otherwise_is_warned_of(
+    texts: list[str], role: str, told: str, describe: Describe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = [texts[row % len(texts)] for row in range(60)]
+    path = tmp_path / "t.csv"
+    pd.DataFrame({"x": values, "n": np.arange(60) + 0.5, "y": ["p", "q"] * 30}).to_csv(path, index=False, sep="|")
+    found = describe(path)
+    assert found.columns["x"] == role
+    warned = [line for line in capsys.readouterr().err.splitlines() if "outside the project" not in line]
+    assert len(warned) == bool(told) and all("column 'x' " in line and told in line for line in warned), warned
+    if role == "numeric":
+        assert load.table(found, FILES)["x"].notna().all()
+
+
+def test_numbers_of_typography_are_read_alike_in_training_and_in_service(describe: Describe, tmp_path: Path) -> None:
+    from stemma.values import CONVERTERS
+
+    texts = ["\u22121.5", "1\u00a0234.5", "12\u202f345", "(2.25)", "+3", "-4e1"]
+    path = tmp_path / "t.csv"
+    pd.DataFrame({"x": [texts[row % 6] for row in range(60)], "y": ["p", "q"] * 30}).to_csv(path, index=False)
+    trained = load.table(describe(path), FILES)["x"].tolist()[:6]
+    assert trained == [-1.5, 1234.5, 12345, -2.25, 3, -40] == [CONVERTERS["number"](text, ()) for text in texts]
+
+
+def test_capital_letters_do_not_count_where_settings_say_so(describe: Describe, tmp_path: Path) -> None:
+    from stemma.bundle.contents import describe as contract
+    from stemma.signature import parse
+    from stemma.tables import statistics
+
+    classes = [("No", "no", "yes", "YES")[row % 4] for row in range(60)]
+    found = describe(table_of(tmp_path / "t.csv", c=[("Red", "red", "BLUE")[row % 3] for row in range(60)], y=classes))
+    folded = found.model_copy(update={"fold_case": ("c", "y"), "task": "binary", "positive": "YES"})
+    frame = load.table(folded, FILES)
+    assert set(frame["y"]) == {"no", "yes"} and set(frame["c"]) == {"red", "blue"}
+    assert statistics.classes(frame["y"], folded) == ["no", "yes"]
+    raw = {"missing": [""], **statistics._by_column(folded)}
+    about = SimpleNamespace(features=[("c", "categorical")], task=task.of("binary", ["no", "yes"]), target="y", raw=raw)
+    served = parse(json.dumps(contract(about, 0.5)).encode())
+    assert served.arrays({"c": ["RED", "Blue"]})["c"][:, 0].tolist() == ["red", "blue"]
+    assert served.spelled("y", "YES") == "yes"

@@ -1,5 +1,6 @@
 import bz2
 import gzip
+import re
 import tempfile
 from dataclasses import replace
 from decimal import Decimal
@@ -13,13 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from stemma import bundle
 from stemma.bundle.rows import Rows, batches
-from stemma.errors import DataError
+from stemma.errors import BundleError, DataError
 from stemma.signature import Input, Signature
 from stemma.tables import load, statistics
 from stemma.values import level
 from tiny import SOURCES, visits
+from worlds import stemma
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n"
 SMALL = 'n,b,c,y\n1.5,yes,"a, b",p\n,No,,q\n-2e3,,01,p\n'
 
 
@@ -413,3 +417,40 @@ def test_bundles_made_before_compare_texts(tmp_path):
     (tmp_path / "rows.csv").write_text("c\n1.0\n1\n")
     ((_, arrays),) = batches(Rows(tmp_path / "rows.csv"), BEFORE)
     assert arrays["c"][:, 0].tolist() == ["1.0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("t.csv", POINTER, "a pointer of Git LFS, .*`git lfs pull`"),
+        ("t.parquet", POINTER, "a pointer of Git LFS, .*`git lfs pull`"),
+        ("t.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest", "a workbook of an old Excel: save the sheet as CSV"),
+        (
+            "t.xls",
+            b"\xef\xbb\xbf\r\n<HTML><table><tr><td>n</td></tr></table>",
+            "a page of HTML .*save the table as CSV",
+        ),
+        ("t.csv", b"<?xml version='1.0'?><Workbook/>", "a page of HTML or XML"),
+        ("t.csv", b"sep=;\nn;c;y\n1;red;p\n2;red;q\n", "its first line, sep=;, speaks to Excel alone: take it out"),
+        (
+            "t.csv",
+            b"# unit: mg/l\n# by LIMS\nn,c,y\n1,red,p\n",
+            r"its first lines are comments \('# unit: mg/l'\): take",
+        ),
+    ],
+)
+def test_what_is_no_table_is_named_with_what_to_do(tmp_path, name, content, told, monkeypatch, capsys):
+    path = tmp_path / name
+    path.write_bytes(content)
+    (tmp_path / ".dvc").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        stemma("describe", str(path), "--target", "y", "--name", "mine")
+    said = capsys.readouterr().err
+    assert re.search(told, said) and said.count("\n") == 1
+
+
+def test_a_bundle_that_is_a_pointer_says_so(tmp_path):
+    (tmp_path / "model.zip").write_bytes(POINTER)
+    with pytest.raises(BundleError, match="a pointer of Git LFS, not the file: run `git lfs pull`"):
+        bundle.open_bundle(tmp_path / "model.zip")
