@@ -52,8 +52,8 @@ def test_the_package_gives_the_predictions_that_were_judged_without_a_framework(
     run = f"{poison}\nimport runpy; runpy.run_module('stemma.bundle', run_name='__main__', alter_sys=True)"
     command = ("python", "-c", run, "predict", str(project.folder / "models/package/model.zip"))
     text = project.ok(*command, str(tmp_path / "rows.csv"))
-    given = pd.read_csv(io.StringIO(text))[[name for name in judged if name not in ("row", "actual")]]
-    pd.testing.assert_frame_equal(given, judged[list(given)], check_dtype=False, rtol=0, atol=1e-5)
+    given = pd.read_csv(io.StringIO(text), dtype=dict(judged.dtypes))
+    pd.testing.assert_frame_equal(given, judged[list(given)], rtol=0, atol=1e-5)
 
 
 def test_a_forced_run_gives_the_same_bytes_and_another_seed_others(project: Project, tmp_path: Path) -> None:
