@@ -34,6 +34,10 @@ def describe() -> None:
 
 def test("""
 
+SOURCES = "src/purchase_intent/sources/__init__.py"
+TABLES = {"simulated": "SimulatedTable", "digits": "BundledTable"}  # data -> its class in sources/settings.py
+SMALL = {"digits": "data=digits", "csv": "data=drawn"}  # what the tests of a project run, which may have no table yet
+
 JENKINS_KEYS = """            environment {
                 AWS_ACCESS_KEY_ID = credentials('aws-access-key-id')
                 AWS_SECRET_ACCESS_KEY = credentials('aws-secret-access-key')
@@ -68,7 +72,7 @@ def fill(texts: Mapping[str, str], answers: Mapping[str, str]) -> dict[str, str]
         LookupError: a text is not in its file, or more than once.
     """
     filled = _edited(texts, _words(texts, answers))
-    return filled | {"params.yaml": settings.composed(filled)}
+    return filled | {"params.yaml": settings.composed(filled, _known(answers))}
 
 
 def _edited(texts: Mapping[str, str], edits: Iterable[Edit]) -> dict[str, str]:
@@ -87,6 +91,7 @@ def _choices(texts: Mapping[str, str], answers: Mapping[str, str]) -> Iterator[E
     yield from _ci(texts, answers)
     if answers["framework"] != "both":
         yield from _without(texts, {"torch": "tensorflow", "tensorflow": "torch"}[answers["framework"]])
+    yield from _sources(texts, answers["data"])
     if answers["data"] == "digits":
         yield Edit("conf/config.yaml", "  - data: simulated\n", "  - data: digits\n")
 
@@ -150,17 +155,48 @@ def _without(texts: Mapping[str, str], framework: str) -> Iterator[Edit]:
     yield from (Edit(*words) for words in frameworks.WITHOUT[framework])
 
 
+def _sources(texts: Mapping[str, str], data: str) -> Iterator[Edit]:
+    """The source that was chosen, and no other; a table in a file needs none."""
+    for name in TABLES.values():
+        if name != TABLES.get(data):
+            (line,) = (line for line in texts[SOURCES].splitlines(keepends=True) if line.endswith(f", {name}),\n"))
+            yield Edit(SOURCES, line, "")
+    names = "from purchase_intent.sources.settings import BundledTable, SimulatedTable\n"
+    yield Edit(SOURCES, names, f"{names.split('Bundled')[0]}{TABLES[data]}\n" if data in TABLES else "")
+    if data in TABLES:
+        yield from _settings(texts["src/purchase_intent/sources/settings.py"], TABLES[data])
+    if data in SMALL:
+        yield Edit("tests/purchase_intent/conftest.py", '"data=simulated", "data.rows=1500"', f'"{SMALL[data]}"')
+
+
+def _settings(text: str, kept: str) -> Iterator[Edit]:
+    """Of the classes one, and the imports that it needs."""
+    file = "src/purchase_intent/sources/settings.py"
+    for block in text.rstrip("\n").split("\n\n\n")[1:]:
+        if not block.startswith(f"class {kept}("):
+            yield Edit(file, f"\n\n\n{block}", "")
+    if kept == "BundledTable":
+        yield Edit(file, "import Annotated, Literal", "import Literal")
+        yield Edit(file, "from pydantic import Field\n\nfrom stemma.settings import Seed\n", "")
+
+
 def _own_table(answers: Mapping[str, str]) -> Iterator[Edit]:
     """The first `tasks.py run` describes it. Until then nothing trains: what conf/config.yaml chooses is not there."""
-    file = PurePosixPath(answers["csv_path"].replace("\\", "/")).name
-    name = table_name(file)
+    file = _known(answers)["source"]
+    name = table_name(PurePosixPath(file).name)
     yield Edit("conf/config.yaml", "  - data: simulated\n", f"  - data: {name}\n")
     repro = '    call("dvc", "repro", *arguments)\n'
     yield Edit("tasks.py", repro, f"    describe()\n{repro}")
     yield Edit("tasks.py", "\n\n\ndef test(", DESCRIBE.format(
-        conf=json.dumps(f"conf/data/{name}.yaml"), file=json.dumps(f"data/raw/{file}"), name=json.dumps(name),
+        conf=json.dumps(f"conf/data/{name}.yaml"), file=json.dumps(file), name=json.dumps(name),
         target=json.dumps(answers["csv_target"], ensure_ascii=False),
     ))  # fmt: skip
+
+
+def _known(answers: Mapping[str, str]) -> dict[str, str]:
+    """What the answers say of a table of one's own."""
+    file = PurePosixPath(answers["csv_path"].replace("\\", "/")).name
+    return {"source": f"data/raw/{file}", "target": answers["csv_target"]}
 
 
 def _bucket(answers: Mapping[str, str]) -> Iterator[Edit]:

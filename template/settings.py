@@ -6,20 +6,20 @@ from typing import Any
 import yaml
 
 
-def composed(texts: Mapping[str, str]) -> str:
+def composed(texts: Mapping[str, str], own: Mapping[str, str]) -> str:
     """params.yaml for the choices in conf/config.yaml, the values in the order in which DVC writes them.
 
-    A choice without its file is a table that is yet to be described; its settings are those of the table before.
+    A choice without its file is a table that is yet to be described; its settings are those of conf/data/csv.yaml, but
+    for what is known of one's own.
     """
     config = _load(texts["conf/config.yaml"])
     values = {key: value for key, value in config.items() if key != "defaults"}
-    before = _load(texts["params.yaml"])
     for choice in config["defaults"]:
         if choice != "_self_":
             ((group, option),) = choice.items()
             if option is not None:
                 file = f"conf/{group}/{option}.yaml"
-                values[group] = _load(texts[file]) if file in texts else before[group]
+                values[group] = _load(texts[file]) if file in texts else _load(texts["conf/data/csv.yaml"]) | own
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 

@@ -28,7 +28,7 @@ def composed(tmp_path: Path) -> Callable[..., Settings]:
     """composed("model=torch_mlp"): the settings of conf/ with changes, on a table that is always there."""
 
     def make(*changes: str) -> Settings:
-        chosen = () if any(change.startswith("data=") for change in changes) else ("data=simulated",)
+        chosen = () if any(change.startswith("data=") for change in changes) else ("data=csv",)
         return load(testing.params(ROOT, tmp_path, *chosen, *changes))
 
     return make

@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from purchase_intent.sources import simulated
+from purchase_intent.sources import SOURCES, simulated
 from stemma.errors import DataError
+from stemma.tables import check, load
 from stemma.tables.statistics import bayes_auc
 
 pytestmark = pytest.mark.unit
@@ -142,6 +143,19 @@ def test_trees_come_near_the_bayes_auc_not_above_it_and_beat_a_linear_model(sess
     best = roc_auc_score(bought[test], sessions["Probability"][test])
     assert auc["linear"] + 0.01 < auc["network"] < best
     assert auc["linear"] + 0.01 < auc["trees"] < best
+
+
+def test_nothing_looks_wrong_in_the_table_of_conf(composed):
+    assert check.check(composed("data=simulated", "data.rows=12000").data, SOURCES, strict=False).hints == ()
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_the_table_is_the_same_from_memory_and_from_a_file(ending, composed, tmp_path):
+    settings = composed("data=simulated", "data.rows=500").data
+    path = tmp_path / f"t.{ending}"
+    simulated.write(path, 500, settings.seed, settings.missing)
+    file = composed("data=csv", f"data.source={path.as_posix()}", "+data.columns.Probability=bayes").data
+    pd.testing.assert_frame_equal(load.table(file, SOURCES), load.table(settings, SOURCES))
 
 
 def test_the_command_line_writes_the_table(tmp_path):

@@ -1,6 +1,7 @@
 """What owners test with: good parts pass, and a promise that is broken is told."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -10,9 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stemma import metrics, testing
+from sections import described
+from stemma import conf, metrics, testing
 from stemma.entries import Entry
 from stemma.evaluation.settings import Settings
+from stemma.tables.settings import FILES
 from tiny import FRAMEWORKS, NETWORKS, SOURCES, VISITS, TinySettings, VisitsTable
 from tiny.params import settled
 from worlds import ROOT
@@ -228,6 +231,25 @@ def test_a_project_is_run_once_for_all_that_ask_with_the_same_settings(
     other = testing.trained(ROOT, tmp_path_factory, *SMALL, "model=torch_mlp")
     assert other.folder != torch_project.folder
     assert other.read("dvc.lock") == torch_project.read("dvc.lock")
+
+
+@pytest.mark.repository
+def test_a_project_whose_table_is_yet_to_be_described_starts_on_a_drawn_one(
+    repository: testing.Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("conf", ".dvc"):
+        ignored = shutil.ignore_patterns("cache", "tmp")
+        shutil.copytree(ROOT / name, repository.folder / name, ignore=ignored)
+    (repository.folder / "conf/data/drawn.yaml").write_text("an owner's\n", encoding="utf-8")
+    repository.replace("conf/config.yaml", "data: simulated", "data: mine")
+    made = testing.fresh(repository.folder, tmp_path / "copy", "data=drawn")
+    assert "data: csv\n" in made.read("conf/config.yaml") and "data: mine\n" in repository.read("conf/config.yaml")
+    settings = described(conf.params(made.folder)["data"])
+    monkeypatch.chdir(made.folder)
+    found = testing.check_source(FILES, settings)
+    assert (settings.target, settings.task, settings.positive, found.hints) == ("bought", "binary", "yes", ())
+    assert sorted(settings.columns.values()) == ["boolean", "categorical", "numeric", "numeric"]
+    assert 0.2 < (found.table["bought"] == "yes").mean() < 0.8 and found.table["spent"].isna().any()
 
 
 def test_the_rows_hold_what_is_awkward_in_a_table() -> None:

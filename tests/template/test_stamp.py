@@ -33,6 +33,7 @@ NAMES = itertools.cycle(
     ("p", "zebra", "shop_visits_of_the_year_2026_a", "churn", "stemma_two")
 )  # before and after stemma
 TEXTS = (".py", ".yaml", ".yml", ".toml", ".md", ".lock", ".txt")
+SOURCES = {"simulated": ("simulated", "simulat"), "digits": ("bundled", "bundled|digits|diabetes")}
 TABLE = {"csv_path": "../My visits.csv", "csv_target": "Revenue"}
 BUCKET = {"s3_bucket": "my-bucket/models", "s3_endpoint": "https://minio.example.org:9000"}
 
@@ -101,15 +102,22 @@ def test_only_files_of_the_template_are_stamped(answers: Answers) -> None:
 
 
 def test_with_the_default_answers_the_stamp_is_the_root_byte_for_byte(answers: Answers, plan: Plan) -> None:
-    """But for the holder of the licence, where the toolkit lies, and that mypy does not look at it."""
+    """But for the holder of the licence, where the toolkit lies, that mypy does not look at it, and the other table."""
     stamped, sources = plan(), manifest.stamped(ROOT, answers())
     own = [target for target, source in sources.items() if target == source]
     differing = [name for name in own if stamped[name] != (ROOT / name).read_bytes()]
-    assert len(own) > 60 and differing == ["LICENSE", "pyproject.toml", "stemma.lock"]
+    assert len(own) > 60 and differing == [
+        "LICENSE", "pyproject.toml", "src/purchase_intent/sources/__init__.py",
+        "src/purchase_intent/sources/settings.py", "stemma.lock",
+    ]  # fmt: skip
     lock, ours = stamped["stemma.lock"].decode(), (ROOT / "stemma.lock").read_text(encoding="utf-8")
     assert re.sub("path: vendor/.*", "path: src/stemma", lock) == ours
     project, ours = stamped["pyproject.toml"].decode(), (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert project == ours.replace('packages = ["stemma", "purchase_intent"]', 'packages = ["purchase_intent"]')
+    lines, classes = (stamped[name].decode() for name in differing[2:4])
+    ours, all_classes = ((ROOT / name).read_text(encoding="utf-8") for name in differing[2:4])
+    assert lines == re.sub('BundledTable, |    "bundled": .*\n', "", ours)
+    assert all_classes.startswith(f"{classes}\n\nclass BundledTable(") and all_classes.count("\nclass ") == 2
     text = (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert stamped["LICENSE"].decode() == text.replace("2026 The Stemma developers", "The Purchase intent developers")
 
@@ -303,10 +311,11 @@ def test_settings_are_composed_as_stemma_composes_them(matrix: dict[Path, dict[s
         params, composed = (folder / "params.yaml").read_text("utf-8"), None
         if own["data"] == "csv":  # chosen, and described by the first run
             assert "  - data: my_visits\n" in (folder / "conf/config.yaml").read_text("utf-8")
-            composed = conf.compose(folder, ["data=simulated"])
+            known = ("data.source='data/raw/My visits.csv'", "data.target=Revenue")
+            composed = conf.compose(folder, ["data=csv", *known])
             shutil.copytree(folder / "conf", tmp_path / "conf", dirs_exist_ok=True)
             choose_a_table(tmp_path)  # as the project's tests do, so that they pass before the first run
-            assert "  - data: simulated\n" in (tmp_path / "conf/config.yaml").read_text("utf-8")
+            assert "  - data: csv\n" in (tmp_path / "conf/config.yaml").read_text("utf-8")
         else:
             composed = conf.compose(folder)
             assert conf.differences(folder) == ()
@@ -351,6 +360,16 @@ def test_what_was_not_chosen_is_gone(matrix: dict[Path, dict[str, str]]) -> None
         if own["licence"] != "none":
             assert "Ada" in (folder / "LICENSE").read_text("utf-8")
         assert "The Stemma developers" in (folder / "LICENSE.stemma").read_text("utf-8")
+
+
+def test_no_word_is_left_of_a_source_that_was_not_chosen(matrix: dict[Path, dict[str, str]]) -> None:
+    for folder, own in matrix.items():
+        files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".whl"]
+        texts = {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in files}
+        for data, (source, words) in SOURCES.items():
+            told = {name for name, text in texts.items() if re.search(words, f"{name}\n{text}", re.IGNORECASE)}
+            place = (f"src/{own['package_name']}/sources/{source}.py", f"tests/{own['package_name']}/test_{source}.py")
+            assert told >= set(place) if own["data"] == data else not told, told
 
 
 def test_pages_link_to_files_that_are_there(matrix: dict[Path, dict[str, str]]) -> None:

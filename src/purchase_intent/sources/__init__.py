@@ -11,7 +11,7 @@ from purchase_intent.sources.settings import BundledTable, SimulatedTable
 from stemma.entries import Entry, installed
 from stemma.tables.settings import FILES
 
-SOURCES = {
+SOURCES: dict[str, Entry] = {
     **installed("sources"),
     **FILES,
     "simulated": Entry("purchase_intent.sources.simulated:table", SimulatedTable),

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
+
 from stemma import conf
 
 if TYPE_CHECKING:
     import pytest
 
 RESULTS = ("dvc.lock", "reports/")
+DRAWN = "data/raw/drawn.csv"
 NOT_RUN = ("tests/", "docs/", "bench/")  # by any stage: Git and DVC look at every file
 PERSON = {f"GIT_{role}_{what}": text for role in ("AUTHOR", "COMMITTER")
           for what, text in (("NAME", "A Person"), ("EMAIL", "person@example.org"))}  # fmt: skip
@@ -95,21 +99,41 @@ def copied(root: Path, folder: Path, without: tuple[str, ...] = ()) -> None:
             shutil.copyfile(root / name, folder / name)
 
 
-def choose_a_table(folder: Path, name: str = "simulated") -> None:
-    """This one where conf/config.yaml chooses a table that is yet to be described."""
+def choose_a_table(folder: Path) -> None:
+    """The first that is there, where conf/config.yaml chooses one that is yet to be described."""
     path = folder / "conf/config.yaml"
     text = path.read_text(encoding="utf-8")
     chosen = re.search(r"^  - data: (\w+)$", text, re.MULTILINE)
-    if chosen and not (folder / f"conf/data/{chosen[1]}.yaml").is_file():
-        path.write_bytes(text.replace(chosen[0], f"  - data: {name}").encode("utf-8"))
+    there = sorted(file.stem for file in folder.glob("conf/data/*.yaml"))
+    if chosen and there and chosen[1] not in there:
+        path.write_bytes(text.replace(chosen[0], f"  - data: {there[0]}").encode("utf-8"))
+
+
+def draw_a_table(file: Path) -> None:
+    """A CSV of 400 customers: numbers, a category, a flag, missing values, and whether each bought, a bit by chance."""
+    draw = np.random.default_rng(0)
+    age, spent = draw.uniform(18, 90, 400), draw.gamma(2, 50, 400)
+    city, member = draw.choice(["Bern", "Oslo", "Rome"], 400), draw.random(400) < 0.4
+    score = age / 10 + spent / 50 - 8 + np.where(member, 1, -1) + np.where(city == "Oslo", 1, 0)
+    bought = draw.random(400) < 1 / (1 + np.exp(-score))
+    spent[draw.random(400) < 0.05] = np.nan
+    columns = {"age": age.round(2), "spent": spent.round(2), "city": city, "member": member, "bought": bought}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(columns).replace({True: "yes", False: "no"}).to_csv(file, index=False)
 
 
 def fresh(root: Path, folder: Path, *settings: str) -> Project:
-    """What a project runs, without results, in a new repository, with params.yaml composed and committed."""
+    """What a project runs, without results, in a new repository, with params.yaml composed and committed.
+
+    With `data=drawn`, on a small table that is drawn and described there.
+    """
     copied(root, folder, without=RESULTS + NOT_RUN)
     choose_a_table(folder)
     project = Project(folder)
     project.ok("git", "init", "-q", "-b", "main")
+    if "data=drawn" in settings:
+        draw_a_table(folder / DRAWN)
+        project.ok("stemma", "describe", DRAWN, "--target", "bought", "--name", "drawn", "--force")
     project.ok("stemma", "conf", "sync", *settings)
     project.commit("start")
     return project
