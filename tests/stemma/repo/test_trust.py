@@ -40,6 +40,7 @@ READS = {  # every command that reads a repository, with what makes it read most
     "history": ("--verify",),
     "log": ("--all",),
     "promote": ("v1.0.0", "prod"),
+    "push": ("--all",),
     "register": ("--push",),
     "remote check": (),
     "retire": ("v1.0.0", "--why", "x"),
