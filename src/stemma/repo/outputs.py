@@ -282,7 +282,7 @@ def _path(out: Any) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """DVC tells on standard output which files it writes, where a command prints JSON."""
+    """Without what DVC tells on standard output of the files that it writes."""
     logger = logging.getLogger("dvc")
     level = logger.level
     logger.setLevel(logging.ERROR)

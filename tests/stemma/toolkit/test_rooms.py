@@ -30,6 +30,7 @@ RUNS = {
     "values": ["prepare", "train", "evaluate", "export", "package"],
     "weights": ["train", "evaluate", "export"],
 }
+YOUNGER = ["missing_in", "fold_case"]  # than some conf/: empty there, which changes nothing, for ever
 FILES = {"report": "report/document.py", "tables": "tables/hints.py"}  # where not any file of a room will do
 
 
@@ -92,4 +93,5 @@ def test_a_type_of_settings_has_no_default_so_params_yaml_holds_every_value() ->
         todo += found
     assert len(sections) > 8
     for section in sections:
-        assert [name for name, field in section.model_fields.items() if field.default is not PydanticUndefined] == []
+        optional = [name for name, field in section.model_fields.items() if field.default is not PydanticUndefined]
+        assert optional == (YOUNGER if section.__name__ == "FileTable" else []), section
