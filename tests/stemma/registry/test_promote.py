@@ -504,6 +504,7 @@ def test_a_lock_names_its_holder_and_goes_with_a_killed_process(world: World) ->
 RUNS = int(os.environ.get("STEMMA_KILLS", "10"))
 
 
+@pytest.mark.slow
 def test_a_promotion_killed_at_any_moment_is_made_or_not(world: World) -> None:
     draw = np.random.default_rng(0)
     anne, _ = clones(world)

@@ -528,6 +528,7 @@ def test_git_hashes_files_of_any_name(tmp_path: Path) -> None:
 
 @posix
 @pytest.mark.parametrize("run", range(int(os.environ.get("STEMMA_KILLS", "10"))))
+@pytest.mark.slow
 def test_a_killed_rollback_is_completed_or_undone(
     world: World, states: dict[str, dict[str, str]], lasts: float, run: int
 ) -> None:
@@ -556,6 +557,7 @@ STEPS = ("code", "data", "verify", "commit")
 @posix
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("way", ["completed", "undone"])
+@pytest.mark.slow
 def test_a_kill_right_after_a_step(
     world: World, states: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, step: str, way: str
 ) -> None:
@@ -612,6 +614,7 @@ def test_there_is_nothing_to_abort_without_a_kill(world: World) -> None:
 
 @posix
 @pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.slow
 def test_a_kill_around_the_stash_loses_nothing(
     world: World, states: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -773,6 +776,7 @@ def test_an_abort_that_gives_up_leaves_no_lock(world: World, monkeypatch: pytest
     ("commit", True, ["HEAD", "ORIG_HEAD"]),
     ("stash", False, ["index", "refs/stash"]),
 ])  # fmt: skip
+@pytest.mark.slow
 def test_locks_that_a_killed_git_command_left_are_in_nobody_s_way(
     world: World, states: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, way: tuple[str, ...], step: str,
     after: bool, left: list[str],

@@ -637,6 +637,7 @@ def in_a_process(work: Callable[[], object]) -> int:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process that starts in milliseconds is needed")
+@pytest.mark.slow
 def test_killed_at_any_moment_verify_is_clean_and_undo_brings_all_back(world: World) -> None:
     before = cached(world), files(world.remote)
     tries = int(os.environ.get("STEMMA_KILLS", "10"))

@@ -2,6 +2,7 @@
 
 import importlib
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ RUNS = {
 }
 YOUNGER = ["missing_in", "fold_case"]  # than some conf/: empty there, which changes nothing, for ever
 FILES = {"report": "report/document.py", "tables": "tables/hints.py"}  # where not any file of a room will do
+covered = cache(rooms.covered)  # parses the whole toolkit
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def test_every_room_that_counts_is_examined_here() -> None:
 @pytest.mark.parametrize("room", RUNS)
 def test_a_change_in_a_room_runs_just_what_uses_it(room: str) -> None:
     file = FILES.get(room, rooms.rooms()[room][0])
-    assert stages({name for name, files in rooms.covered().items() if file in files}) == RUNS[room]
+    assert stages({name for name, files in covered().items() if file in files}) == RUNS[room]
 
 
 @pytest.mark.parametrize("file", ["tables/split.py", "task.py", "frameworks/tensorflow/network.py"])
@@ -68,14 +70,14 @@ def test_a_digest_changes_with_each_file_that_it_covers_and_with_no_other(file: 
     after = rooms.digests(package)
     (package / file).write_bytes(text)
     changed = {room for room in before if before[room] != after[room]}
-    assert changed == {room for room, files in rooms.covered().items() if file in files} and changed
+    assert changed == {room for room, files in covered().items() if file in files} and changed
 
 
 @pytest.mark.parametrize("name", rooms.LEFT_OUT)
 def test_what_cannot_change_a_result_is_in_no_digest(name: str) -> None:
     """The list holds nothing that is gone."""
     assert (ROOT / "src/stemma" / name).exists()
-    assert not [file for files in rooms.covered().values() for file in files if file.split("/")[0] == name]
+    assert not [file for files in covered().values() for file in files if file.split("/")[0] == name]
 
 
 def test_a_type_of_settings_has_no_default_so_params_yaml_holds_every_value() -> None:

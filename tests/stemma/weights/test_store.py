@@ -312,6 +312,7 @@ tests["write"](Path({folder!r}), tests["network"](seed=1))
         ("shutil.rmtree", 2, "new"),  # the old folder
     ],
 )
+@pytest.mark.slow
 def test_a_killed_write_leaves_a_whole_store_and_the_next_one_works(
     store: Path, target: str, call: int, left: str
 ) -> None:
