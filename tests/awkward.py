@@ -225,6 +225,7 @@ HELD = [  # what columns hold
         "dates of one country",
         _with(x=[f"{1 + row % 28:02}.{1 + row % 12:02}.2024" for row in range(ROWS)]).encode(),
         roles=DROPPED,
+        warns="column 'x' is drop, and its texts look like dates, but not as 2024-01-31: ",
     ),
     Awkward(
         "only numbers",

@@ -41,12 +41,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.tx = [f"{each}//python={os.environ[forks.PLACE]}/python" for each in workers]
 
 
-COSTS = ("unit", "repository", "pipeline", "stamp")  # what a test needs
-PIPELINES = {"torch_project", "keras_project", "project"}
+COSTS = ("unit", "repository", "slow", "pipeline", "stamp")  # what a test needs
+WORLDS = {  # fixture -> what it costs
+    "torch_project": "pipeline", "keras_project": "pipeline", "passed_once": "pipeline", "s3_server": "slow",
+}  # fmt: skip
 TESTS = Path(__file__).resolve().parent
-FOLDERS = {"template": "stamp"} | {
-    f"stemma/{room}": "repository" for room in ("conf", "repo", "versions", "registry", "rollback", "storage")
-}
+SLOW = ("stemma/formats/", "stemma/frameworks/", "stemma/test_testing.py", "stemma/training/")
+FOLDERS = (
+    {"template/": "stamp"}
+    | dict.fromkeys(SLOW, "slow")
+    | {f"stemma/{room}/": "repository" for room in ("conf", "repo", "versions", "registry", "rollback", "storage")}
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,17 +59,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     costs = [cost(item) for item in items]
     for item, its in zip(items, costs, strict=True):
         item.add_marker(its)
-    dear = {item.path for item, its in zip(items, costs, strict=True) if its in ("pipeline", "stamp")}
+    dear = {item.path for item, its in zip(items, costs, strict=True) if its in ("slow", "pipeline", "stamp")}
     items.sort(key=lambda item: item.path not in dear)
 
 
 def cost(item: pytest.Item) -> str:
     """As the test is marked, else by the worlds that it asks for, else by its folder."""
-    marked = next((each for each in COSTS if item.get_closest_marker(each)), None)
-    if marked or PIPELINES & set(getattr(item, "fixturenames", ())):
-        return marked or "pipeline"
+    if marked := next((each for each in COSTS if item.get_closest_marker(each)), None):
+        return marked
+    if worlds := {WORLDS[name] for name in getattr(item, "fixturenames", ()) if name in WORLDS}:
+        return max(worlds, key=COSTS.index)
     name = item.path.relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
-    return next((its for folder, its in FOLDERS.items() if name.startswith(f"{folder}/")), "unit")
+    return next((its for folder, its in FOLDERS.items() if name.startswith(folder)), "unit")
 
 
 def pytest_sessionfinish() -> None:

@@ -139,6 +139,7 @@ def test_a_queued_experiment_runs_the_code_of_its_own_folder(torch_project: Proj
     """An editable install points at one src/; `python src/stage.py` must win over it."""
     project = torch_project.copy(tmp_path / "p")
     project.replace("src/stemma/metrics/table.py", 'Metric("accuracy",', 'Metric("own_accuracy",')
+    project.ok("stemma", "lock")
     project.ok("dvc", "exp", "run", "--temp", "-n", "own", "evaluate")
     moved = json.loads(project.ok("dvc", "metrics", "diff", "HEAD", "own", "--json"))
     assert "test.own_accuracy" in moved["reports/metrics.json"]

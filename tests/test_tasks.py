@@ -226,7 +226,7 @@ def test_the_gate_draws_the_same_examples_each_time_and_fuzz_draws_others() -> N
 
 
 def test_every_test_is_of_one_cost(request: pytest.FixtureRequest) -> None:
-    costs = {"unit", "repository", "pipeline", "stamp"}
+    costs = {"unit", "repository", "slow", "pipeline", "stamp"}
     for item in request.session.items:
         assert len(costs & {mark.name for mark in item.iter_markers()}) == 1, item.nodeid
 

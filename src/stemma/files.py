@@ -13,6 +13,18 @@ from pathlib import Path
 from typing import Any
 
 
+def mistaken(first: bytes) -> str | None:
+    """What a file is, by its first bytes, that is no table and no bundle, and what to do; None where nothing tells."""
+    start = first.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS, not the file: run `git lfs pull`"
+    if start.startswith(b"\xd0\xcf\x11\xe0"):
+        return "is a workbook of an old Excel: save the sheet as CSV"
+    if start.startswith((b"<html", b"<!doctype", b"<table", b"<?xml")):
+        return "is a page of HTML or XML, whatever its name says: open it and save the table as CSV"
+    return None
+
+
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, which takes its place when the block ends well."""

@@ -5,16 +5,17 @@ What values a column may have, `stemma.values` says.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemma.errors import BundleError
-from stemma.values import CONVERTERS, MISSING, WANTED
+from stemma.values import CONVERTERS, MISSING, WANTED, level
 
 FORMAT = 1
+LEVELS = "by value"  # of signature.json: how texts of columns are compared
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Signature:
         classes: labels in the order of the probabilities; empty for a regression.
         positive, threshold: of a binary task: the class predicted where its probability reaches the threshold.
         missing: the texts that stand for "no value".
+        missing_in: the same for one column, in the place of `missing`.
+        fold_case: columns whose levels do not differ by capital letters.
+        by_value: whether a level is a value, 1 for 1.0 too; not in bundles made before that.
     """
 
     task: str
@@ -46,6 +50,13 @@ class Signature:
     positive: str | None
     threshold: float | None
     missing: tuple[str, ...] = MISSING
+    missing_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fold_case: tuple[str, ...] = ()
+    by_value: bool = False
+
+    def absent(self, column: str) -> tuple[str, ...]:
+        """The texts that stand for "no value" in a column."""
+        return self.missing_in.get(column, self.missing)
 
     @property
     def width(self) -> int:
@@ -71,6 +82,11 @@ class Signature:
                 raise BundleError(f"column {name!r} has {length} rows, and column {first!r} has {lengths[first]}")
         return {each.name: self._array(each, named[each.name], first_row) for each in self.inputs}
 
+    def spelled(self, column: str, text: str) -> str:
+        """A level, or a class, as the network knows it."""
+        text = text.lower() if column in self.fold_case else text
+        return level(text) if self.by_value else text
+
     def check_there(self, columns: Mapping[str, Any]) -> None:
         """Refuse rows that lack an input.
 
@@ -90,14 +106,15 @@ class Signature:
         return [choices[reached] for reached in (output[:, place].astype(np.float64) >= self.threshold).tolist()]
 
     def _array(self, column: Input, values: Sequence[Any], first_row: int) -> NDArray[Any]:
-        convert = CONVERTERS[column.type]
+        convert, missing = CONVERTERS[column.type], self.absent(column.name)
         converted = []
         for row, value in enumerate(values, start=first_row):
             try:
-                converted.append(convert(value, self.missing))
+                converted.append(convert(value, missing))
             except (ValueError, TypeError, OverflowError):
                 raise wrong(column, row, value) from None
         if column.type == "string":
+            converted = [self.spelled(column.name, text) for text in converted]
             return np.array(converted, dtype=object).reshape(-1, 1)
         with np.errstate(over="ignore"):
             array = np.array(converted, dtype=np.float64).astype(np.float64 if column.type == "date" else np.float32)
@@ -125,7 +142,12 @@ def parse(content: bytes) -> Signature:
             classes=tuple(entry.get("classes") or ()),
             positive=entry.get("positive"),
             threshold=entry.get("threshold"),
+            fold_case=tuple(entry.get("fold_case") or ()),
+            by_value=entry.get("levels") == LEVELS,
             missing=tuple(text.strip() for text in entry.get("missing", MISSING)),
+            missing_in={
+                name: tuple(text.strip() for text in texts) for name, texts in (entry.get("missing_in") or {}).items()
+            },
         )
         faults = _faults(signature)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fits import EACH
 from sections import described
 from stemma import conf, metrics, testing
 from stemma.entries import Entry
@@ -41,8 +40,13 @@ def own(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 # Networks
 
 
-@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
-@pytest.mark.parametrize("framework", EACH)
+@pytest.mark.parametrize(
+    ("framework", "kind"),
+    [
+        pytest.param("torch", "regression", marks=pytest.mark.xdist_group("torch")),
+        pytest.param("tensorflow", "multiclass", marks=pytest.mark.xdist_group("tensorflow")),
+    ],
+)
 def test_a_network_that_keeps_its_promises_is_given_back_fitted(framework: str, kind: str, tmp_path: Path) -> None:
     pytest.importorskip(framework)
     network = testing.check_network(NETWORKS, chosen(f"tiny_{framework}", members=2, bins=4), tmp_path, kind)

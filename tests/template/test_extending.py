@@ -75,7 +75,7 @@ def test_every_kind_that_the_page_names_takes_part(extended: Project) -> None:
 
 def test_its_own_tests_ask_of_new_parts_what_the_toolkit_does(extended: Project) -> None:
     page, pytest = extended.folder / "tests/churn/test_mine.py", ("pytest", "-q", "-p", "no:cacheprovider")
-    page.write_text(code(extended.folder / "docs/testing.md"), encoding="utf-8")
+    page.write_text(code(printed(extended, "testing")), encoding="utf-8")
     told = extended.ok(*pytest, "tests/churn/test_extensions.py", "tests/churn/test_house.py")
     mine = extended.ok(*pytest, str(page), "tests/churn/test_networks.py", "-k", "mine")
     page.unlink()

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from stemma import signature
 from stemma.errors import BundleError
-from stemma.files import replaced
+from stemma.files import mistaken, replaced
 from stemma.names import LONGEST, folded, in_bundle
 from stemma.text import visible
 
@@ -143,8 +143,9 @@ def _hash_before_seal(file: BinaryIO) -> bytes:
 
 
 def _read(file: BinaryIO) -> dict[str, bytes]:
-    if file.read(2) != b"PK":
-        raise BundleError("it is no zip file")
+    first = file.read(64)
+    if not first.startswith(b"PK"):
+        raise BundleError(f"it {mistaken(first) or 'is no zip file'}")
     seal = _hash_before_seal(file)
     if file.read(SEAL) != seal:
         raise BundleError("its bytes are not those that were packed")

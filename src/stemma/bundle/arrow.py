@@ -57,6 +57,8 @@ def array(column: Input, values: Any, known: Signature, first_row: int) -> NDArr
     wide = np.float64 if column.type == "date" else np.float32
     of_texts = is_text(kind) or (types.is_dictionary(kind) and is_text(kind.value_type)) or types.is_null(kind)
     plain = types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind)
+    if column.type == "string" and types.is_decimal(kind):
+        return _by_value(column, compute.cast(values, pa.string()), known, first_row)
     if of_texts or (column.type == "string" and plain):
         return _by_value(column, values, known, first_row)
     if types.is_dictionary(kind):

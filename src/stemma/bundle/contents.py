@@ -64,8 +64,10 @@ def describe(about: Profile, threshold: float | None) -> Facts:
     inputs = [{"name": name, "type": TYPES[role]} for name, role in about.features]
     task = about.task
     told = {"format": 1, "task": task.kind, "target": about.target, "inputs": inputs, "output": task.output}
+    told["levels"] = signature.LEVELS
     if about.raw["missing"] is not None:  # the texts that stood for "no value" in the file
         told["missing"] = about.raw["missing"]
+    told |= {name: about.raw[name] for name in ("missing_in", "fold_case") if about.raw.get(name)}
     if task.classes:
         told["classes"] = list(task.classes)
     if task.positive is not None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stemma.bundle.archive import first_line
 from stemma.errors import BundleError
 from stemma.signature import Signature
+from stemma.values import level
 
 BATCH = 8192  # rows read and predicted at once
 PARQUET = ".parquet"
@@ -98,9 +99,12 @@ def _pointed(columns: dict[str, list[str]], known: Signature, first_row: int) ->
     """The columns with a point in numbers that have a decimal comma."""
     numbers = {each.name.strip() for each in known.inputs if each.type == "number"}
     pointed = dict(columns)
+    for each in known.inputs:
+        if each.type == "string" and each.name in columns:
+            pointed[each.name] = [level(text.strip(), ",") for text in columns[each.name]]
     for name in (name for name in columns if name.strip() in numbers):
         for row, text in enumerate(columns[name], start=first_row):
-            if "." in text and text.strip() not in known.missing:
+            if "." in text and text.strip() not in known.absent(name.strip()):
                 raise BundleError(f"column {name!r}, row {row}: {text!r} has a point, and the decimal mark is a comma")
         pointed[name] = [text.replace(",", ".") for text in columns[name]]
     return pointed

@@ -49,8 +49,7 @@ def yaml(description: Description, source: str) -> str:
 def _file(description: Description, source: str) -> list[Entry]:
     """Where the table is and how it is written."""
     dialect = description.dialect or PARQUET
-    text, missing = dialect.text, description.missing
-    seen = ", ".join(f"{flow(one, QUOTE)} {rows:,}" for one, rows in missing.items() if rows)
+    text = dialect.text
     return [
         ("kind", "file", ""),
         ("source", value(source), ""),
@@ -58,8 +57,20 @@ def _file(description: Description, source: str) -> list[Entry]:
         ("header", str(text.header).lower(), "" if text.header else "the columns are c0, c1, ..."),
         ("encoding", value(text.encoding), "a guess" if dialect.guessed else ""),
         ("decimal", value(dialect.decimal, quoted=True), ""),
-        ("missing", f"[{', '.join(value(one, quoted=True) for one in missing)}]", f"values: {seen}" if seen else ""),
+        ("missing", *_absent(description.missing)),
+        *_missing_in(description),
     ]
+
+
+def _missing_in(description: Description) -> list[Entry]:
+    own = [(f"  {key(name)}", *_absent(texts)) for name, texts in description.missing_in.items()]
+    return [("missing_in", "", "in one column, in the place of `missing`"), *own] if own else []
+
+
+def _absent(missing: dict[str, int]) -> tuple[str, str]:
+    """Texts that stand for no value, and how often each was seen."""
+    seen = ", ".join(f"{flow(one, QUOTE)} {rows:,}" for one, rows in missing.items() if rows)
+    return f"[{', '.join(value(one, quoted=True) for one in missing)}]", f"values: {seen}" if seen else ""
 
 
 def _target(target: Target) -> list[Entry]:

@@ -67,7 +67,8 @@ class Description:
         path: of the file.
         dialect: None for Parquet.
         rows: of the table.
-        missing: text -> rows of what stands for no value, the empty text first.
+        missing: text -> rows of what stands for no value, the empty text first; missing_in: the same for one column, in
+            the place of that.
         warnings: what a person should look at, a line each.
     """
 
@@ -75,6 +76,7 @@ class Description:
     dialect: Dialect | None
     rows: int
     missing: dict[str, int]
+    missing_in: dict[str, dict[str, int]]
     columns: tuple[Judged, ...]
     target: Target
     warnings: tuple[str, ...]
@@ -93,16 +95,22 @@ def judge(found: Survey, target: str) -> Description:
         raise DataError(f"{path}: the target {target!r} is not a column{nearest(target, by_name)}{_columns(by_name)}")
     if found.rows < 2:
         raise DataError(f"{path} has {counted(found.rows, 'row')}: nothing can be learned from that")
-    missing = _missing(found, target)
+    classes = _classes_like_nothing(by_name[target])
+    missing, missing_in = _missing(found, target)
     for column in found.columns:
-        _without(column, missing)
+        _without(column, missing_in.get(column.name, missing))
     aim = _target(path, by_name.pop(target))
     columns = tuple(Judged(column.name, *_role(column)) for column in by_name.values())
     if all(column.role == "drop" for column in columns):
         reasons = "; ".join(f"{column.name!r}: {column.seen}" for column in columns[:5])
         raise DataError(f"{path}: no column is left to learn from{': ' * bool(reasons)}{reasons}")
-    told = (*_of_file(found), *_of_target(found, target, aim), *_of_columns(by_name, columns))
-    return Description(path, found.dialect, found.rows, missing, columns, aim, told)
+    asked = [
+        f"the target {target!r} has {text!r} in {counted(rows, 'row')}, taken for a class: if it stands for no value, "
+        "name it in `missing_in`"
+        for text, rows in classes.items()
+    ]
+    told = (*_of_file(found), *asked, *_of_target(found, target, aim), *_of_columns(by_name, columns))
+    return Description(path, found.dialect, found.rows, missing, missing_in, columns, aim, told)
 
 
 def shown(text: str) -> str:
@@ -119,23 +127,52 @@ def _columns(names: dict[str, Column]) -> str:
 # Missing values
 
 
-def _missing(found: Survey, target: str) -> dict[str, int]:
-    """What stands for no value: the usual texts wherever they are, doubtful ones where all else is numbers or dates.
+def _classes_like_nothing(target: Column) -> dict[str, int]:
+    """Make classes of the usual texts for no value where the target's others are texts too; these classes.
 
-    Beside classes that are numbers, a doubtful text is a class.
+    NA may be North America. Beside numbers, or yes and no, such a text is no class.
+    """
+    numbers = target.number.count >= NEARLY * target.present
+    if target.levels is None or target.kind != "text" or numbers or {text.lower() for text in target.levels} in PAIRS:
+        return {}
+    found = {text: target.missing.pop(text) for text in sorted(target.missing) if text and target.missing[text]}
+    target.levels.update(found)
+    target.odd.update(found)
+    target.distinct += len(found)
+    target.counted += sum(found.values())
+    return found
+
+
+def _missing(found: Survey, target: str) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+    """What stands for no value in every column: the usual texts. And what does in single ones, by column.
+
+    There doubtful texts do too, where all else is numbers or dates; and in the target no text that is a class.
     """
     counts: Counter[str] = Counter({"": 0})
     for column in found.columns:
         counts.update(column.missing)
-        known = max(column.number.count, column.date.count)
-        alone = column.name != target and set(column.odd) <= set(DOUBTFUL)
-        if known and (alone or known >= NEARLY * column.present):
-            counts.update({text: rows for text, rows in column.odd.items() if text in DOUBTFUL})
-    return {text: rows for text, rows in sorted(counts.items()) if rows or not text}
+    usual = {text: rows for text, rows in sorted(counts.items()) if rows or not text}
+    own = {}
+    for column in found.columns:
+        doubtful = _doubtful(column, column.name == target)
+        classes = (column.levels or Counter()).keys() & usual.keys()
+        if doubtful or classes:
+            texts = [text for text in usual if text not in classes]
+            own[column.name] = {text: column.missing[text] for text in texts} | doubtful
+    return usual, own
+
+
+def _doubtful(column: Column, is_target: bool) -> dict[str, int]:
+    """Beside classes that are numbers, a doubtful text is a class."""
+    known = max(column.number.count, column.date.count)
+    alone = not is_target and set(column.odd) <= set(DOUBTFUL)
+    if known and (alone or known >= NEARLY * column.present):
+        return {text: rows for text, rows in sorted(column.odd.items()) if text in DOUBTFUL}
+    return {}
 
 
 def _without(column: Column, missing: dict[str, int]) -> None:
-    """Count the texts that stand for no value as missing in every column."""
+    """Count the texts that stand for no value as missing."""
     for text in missing.keys() & column.odd.keys():
         rows = column.odd.pop(text)
         column.missing[text] += rows
@@ -356,6 +393,9 @@ def _of_target(found: Survey, name: str, target: Target) -> Iterator[str]:
         if found.rows < (needed := rows_needed(SHARES, least=2)):
             yield f"the table has {found.rows} rows, and prepare needs {needed}"
         return
+    yield from _case(column)
+    if kind := _resembles(column):
+        yield f"the target {name!r} has {len(column.levels or ())} classes, and they look {kind}"
     needed = rows_needed(SHARES)
     rare = [shown(text) for text, rows in sorted((column.levels or Counter()).items()) if rows < needed]
     if rare:
@@ -365,9 +405,37 @@ def _of_target(found: Survey, name: str, target: Target) -> Iterator[str]:
 
 def _of_columns(columns: dict[str, Column], judged: tuple[Judged, ...]) -> Iterator[str]:
     for one in judged:
+        yield from _misread(columns[one.name], one.role)
         if one.name in OUTPUTS and one.role != "drop":
             yield f"column {one.name!r} has the name of an output of the network, which prepare refuses: rename it"
         yield from _strays(columns[one.name], one.role)
+
+
+def _misread(column: Column, role: Role) -> Iterator[str]:
+    """What may be meant as something else than it is read as, with what shows it and what settles it."""
+    if role in ("drop", "categorical") and (kind := _resembles(column)):
+        remedy = "write dates as 2024-01-31" if "dates" in kind else "write numbers as 1234.5, or give `decimal`"
+        yield f"column {column.name!r} is {role}, and its texts look {kind}: {remedy}"
+    if role == "numeric" and column.thousands:
+        yield (
+            f"column {column.name!r} holds {', '.join(column.thousands)}: a mark, taken for the decimal one, has three "
+            "digits behind it wherever it stands; if it is between thousands, take it out of the file"
+        )
+    if role == "categorical":
+        yield from _case(column)
+
+
+def _case(column: Column) -> Iterator[str]:
+    """Levels that differ by capital letters alone."""
+    folded: dict[str, list[str]] = {}
+    for text in sorted(column.levels or ()):
+        folded.setdefault(text.lower(), []).append(text)
+    alike = [texts for texts in folded.values() if len(texts) > 1]
+    if alike:
+        yield (
+            f"column {column.name!r} has {len(column.levels or ())} levels, {len(folded)} but for capital letters "
+            f"({', '.join(map(shown, alike[0]))}): if they are the same, write fold_case: [{column.name}]"
+        )
 
 
 def _strays(column: Column, role: Role) -> Iterator[str]:
@@ -380,7 +448,7 @@ def _strays(column: Column, role: Role) -> Iterator[str]:
             kind = "numbers" if role == "numeric" else "dates"
             yield (
                 f"column {column.name!r} is nearly all {kind}, but {rows:,} rows hold others, such as {text!r}:"
-                " correct the file, or name the text in `missing`"
+                " correct the file, or name the text in `missing_in`"
             )
     if role == "numeric" and max(abs(column.number.low), abs(column.number.high)) > LARGEST:
         yield f"column {column.name!r} holds a number that is infinite or too large, which prepare refuses"

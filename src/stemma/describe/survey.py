@@ -4,6 +4,7 @@ The different values of a column are counted until there are more than `MOST_LEV
 measured only: numbers and dates by their lowest and highest, texts not at all.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,8 +17,10 @@ import pyarrow.compute as pc
 from stemma.describe.dialect import Dialect
 from stemma.errors import DataError
 from stemma.tables import files, load
-from stemma.tables.texts import NUMBER, instants, numbers, pointed
+from stemma.tables.texts import NUMBER, instants, numbers, plain, pointed
+from stemma.values import level
 
+THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}([.,]\d{3})+")
 MOST_LEVELS = 20_000
 MOST_ODD = 1000  # different texts kept that are neither numbers nor dates
 BATCH = 65_536  # rows of a Parquet file at once
@@ -66,6 +69,7 @@ class Column:
         counted: rows with a value when `distinct` was last known: all of them where `levels` is there.
         missing: text -> rows of what stands for no value; a null is "".
         odd: text -> rows of what is neither number nor date, some of them.
+        thousands: numbers that show that the decimal mark may stand between thousands.
     """
 
     name: str
@@ -79,6 +83,7 @@ class Column:
     number: Measure = field(default_factory=Measure)
     date: Measure = field(default_factory=Measure)
     nothing_but_text: bool = False
+    thousands: list[str] = field(default_factory=list)
 
     @property
     def present(self) -> int:
@@ -271,7 +276,7 @@ def _counted(texts: pa.Array) -> dict[str, int]:
 
 def _sorted_out(texts: pa.Array, decimal: str) -> tuple[pa.Array, pa.Array, pa.Array]:
     """Texts that are numbers, that are dates, and others."""
-    is_number = pc.match_substring_regex(pointed(texts, decimal), NUMBER)
+    is_number = pc.match_substring_regex(pointed(plain(texts), decimal), NUMBER)
     infinite = pc.match_substring_regex(texts, r"^[+-]?inf(inity)?$", ignore_case=True)
     is_number = pc.or_(is_number, infinite)
     rest = texts.filter(pc.invert(is_number))
@@ -306,5 +311,19 @@ def _finish(column: Column, decimal: str) -> None:
         return
     for text in [text for text in column.levels if text in MISSING]:
         column.missing[text] += column.levels.pop(text)
+    column.thousands = _thousands(list(column.levels), decimal)
+    values: Counter[str] = Counter()
+    for text, rows in column.levels.items():
+        values[level(text, decimal)] += rows
+    column.levels = values
     column.distinct, column.counted = len(column.levels), column.levels.total()
     _measure_levels(column, dict(column.levels), decimal)
+
+
+def _thousands(texts: list[str], decimal: str) -> list[str]:
+    """Numbers that show that the mark may stand between thousands: those with one have three digits behind it."""
+    marked = [text for text in texts if decimal in text]
+    plain = [text for text in texts if decimal not in text]
+    if len(marked) < 2 or not plain or not all(THOUSANDS.fullmatch(text) for text in marked):
+        return []
+    return [plain[0], *marked[:2]]

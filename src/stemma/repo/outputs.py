@@ -126,7 +126,7 @@ class Outputs:
 
     def save_changed(self) -> None:
         """Put what differs into the cache, and its hashes into dvc.lock."""
-        with _quiet():
+        with quiet():
             for out in self._changed():
                 out.save()
                 out.commit()
@@ -281,7 +281,7 @@ def _path(out: Any) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """DVC tells on standard output which files it writes, where a command prints JSON."""
     logger = logging.getLogger("dvc")
     level = logger.level

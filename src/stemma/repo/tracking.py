@@ -5,6 +5,7 @@ from pathlib import Path
 from stemma.errors import VersionError
 from stemma.repo import lockfile, trust
 from stemma.repo.objects import md5_of
+from stemma.repo.outputs import quiet
 from stemma.text import in_one_line
 
 
@@ -53,7 +54,7 @@ def renew(root: Path, stage: str | None = None) -> None:
     from dvc.exceptions import DvcException
 
     try:
-        with trust.repo(root) as repo:
+        with trust.repo(root) as repo, quiet():
             repo.commit(stage, force=True)
     except DvcException as error:
         raise VersionError(

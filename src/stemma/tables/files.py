@@ -24,6 +24,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from stemma.errors import DataError
+from stemma.files import mistaken
 
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4"}
 BLOCK = 4 * 2**20  # bytes that Arrow parses at once; no row may be longer
@@ -48,8 +49,15 @@ class Text:
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file is Parquet, by its ending or its first bytes."""
-    return path.suffix in (".parquet", ".pq") or start(path, 4) == b"PAR1"
+    """Whether a file is Parquet, by its ending or its first bytes.
+
+    Raises:
+        DataError: it is not there, or is no table.
+    """
+    first = start(path, 64)
+    if told := mistaken(first):
+        raise DataError(f"{path} {told}")
+    return path.suffix in (".parquet", ".pq") or first.startswith(b"PAR1")
 
 
 def start(path: Path, size: int) -> bytes:
@@ -167,6 +175,7 @@ def one_reason(path: Path, text: Text | None = None) -> Iterator[None]:
     except (pa.ArrowInvalid, UnicodeError) as error:
         undecoded = _undecoded(path, text.encoding) if text else None
         reason = undecoded or _reason(error, text is not None and text.header)
+        reason = (text and _preface(path, text)) or reason
         if text and "straddl" in str(error) and len(head(path, text)) < HEAD:
             reason = "no row follows the header"
         raise DataError(f"{path} cannot be read as {form}: {reason}") from None
@@ -190,6 +199,17 @@ def fault(path: Path, encoding: str) -> tuple[int, int, int] | None:
             if not block:
                 return None
             read += len(block)
+
+
+def _preface(path: Path, text: Text) -> str | None:
+    """A first line that is no row."""
+    try:
+        first = head(path, text).partition("\n")[0].strip()
+    except (pa.ArrowInvalid, OSError, UnicodeError):
+        return None
+    if re.fullmatch(r"(?i)sep=.", first):
+        return f"its first line, {first}, speaks to Excel alone: take it out"
+    return f"its first lines are comments ({first[:40]!r}): take them out" if first.startswith("#") else None
 
 
 def _undecoded(path: Path, encoding: str) -> str | None:

@@ -5,7 +5,8 @@ Canonical columns, whatever the source:
     numeric, bayes   float64, NaN is missing
     boolean          float64, 1, 0 or NaN (true/false, yes/no, t/f, y/n, 1/0 in any case)
     date             datetime64[us] without a zone (a time with one is taken in UTC), NaT is missing
-    categorical      category of text as in the file; "" is missing; categories in text order
+    categorical      category of text as in the file, but for whole numbers: 1 and 1.0 are one level, whoever wrote the
+                     file; "" is missing; categories in text order
     target           category of text (classes; TRUE/FALSE for booleans), or float64 (regression)
 
 Spaces around a value never count.
@@ -26,7 +27,8 @@ from stemma.tables import files
 from stemma.tables.columns import refuse, role_of, roles, splitting
 from stemma.tables.settings import FileTable, Table
 from stemma.tables.texts import INSTANT, instants, numbers, trimmed
-from stemma.values import TRUTH  # what a served network takes for true and false
+from stemma.text import nearest
+from stemma.values import TRUTH, level  # what a served network takes for true and false
 
 
 class WrongValue(Exception):
@@ -39,6 +41,7 @@ class Writing:
 
     missing: tuple[str, ...] = ()
     decimal: str = "."
+    fold: bool = False  # capital letters do not count
 
 
 def table(settings: Table, sources: Mapping[str, Entry]) -> pd.DataFrame:
@@ -57,12 +60,11 @@ def table(settings: Table, sources: Mapping[str, Entry]) -> pd.DataFrame:
     source = _source(settings, sources)
     columns = {name: source.column(name) for name in source.column_names}
     del source
-    writing = Writing(settings.missing, settings.decimal) if isinstance(settings, FileTable) else Writing()
     canonical, problems = {}, []
     for name in list(columns):
         kind = _kind(name, settings)
         try:
-            canonical[name] = CONVERTERS[kind](columns.pop(name), writing)
+            canonical[name] = CONVERTERS[kind](columns.pop(name), _writing(name, settings))
         except WrongValue as wrong:
             problems.append(f"column {name!r} ({kind}) {wrong}")
     refuse(settings.source, problems)
@@ -70,8 +72,20 @@ def table(settings: Table, sources: Mapping[str, Entry]) -> pd.DataFrame:
     return pd.DataFrame(canonical, copy=False)
 
 
+def _writing(column: str, settings: Table) -> Writing:
+    if not isinstance(settings, FileTable):
+        return Writing()
+    return Writing(settings.absent(column), settings.decimal, column in settings.fold_case)
+
+
 def _used(names: list[str], settings: Table) -> list[str]:
     """The columns that are not dropped, once all have been checked."""
+    if isinstance(settings, FileTable):
+        other = [name for name in (*settings.missing_in, *settings.fold_case) if name not in names]
+        refuse(
+            settings.source,
+            [f"`missing_in` or `fold_case` names {name!r}, which is no column{nearest(name, names)}" for name in other],
+        )
     kept, splits = roles(names, settings), splitting(settings).values()
     return [name for name in names if kept.get(name) != "drop" or name in splits]
 
@@ -111,7 +125,7 @@ def _parquet(path: Path, settings: FileTable) -> pa.Table:
     for place, name in enumerate(source.column_names):
         column = decoded(source.column(name))
         if pa.types.is_string(column.type):
-            source = source.set_column(place, name, trimmed(column, settings.missing))
+            source = source.set_column(place, name, trimmed(column, settings.absent(name)))
     return source
 
 
@@ -121,7 +135,8 @@ def _csv(path: Path, settings: FileTable) -> pa.Table:
     used = _used(files.names(path, text), settings)
     plain, coded = pa.string(), pa.dictionary(pa.int32(), pa.string())
     columns = {name: coded if _kind(name, settings) in ("categorical", "class") else plain for name in used}
-    return files.texts(path, text, columns, settings.missing)
+    everywhere = set(settings.missing).intersection(*settings.missing_in.values())
+    return files.texts(path, text, columns, sorted(everywhere))
 
 
 def _number(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
@@ -212,7 +227,9 @@ def _coded(column: pa.ChunkedArray, writing: Writing) -> tuple[np.ndarray, list[
     except pa.ArrowNotImplementedError:
         raise WrongValue(f"holds values of type {column.type}, which have no text") from None
     places = np.array([-1 if text in writing.missing else code for code, text in enumerate(texts)] + [-1])
-    return places[coded.indices.fill_null(-1).to_numpy()], texts
+    return places[coded.indices.fill_null(-1).to_numpy()], [
+        level(text.lower() if writing.fold else text, writing.decimal) for text in texts
+    ]
 
 
 def written(values: pa.Array) -> list[str]:

@@ -44,6 +44,13 @@ class FileTable(Table):
     encoding: str  # of the text, as Python names it
     decimal: Literal[".", ","]
     missing: tuple[str, ...]  # the texts that stand for "no value"
+    missing_in: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # in one column, in the place of `missing`
+
+    fold_case: tuple[str, ...] = ()  # columns whose levels or classes do not differ by capital letters
+
+    def absent(self, column: str) -> tuple[str, ...]:
+        """The texts that stand for "no value" in a column."""
+        return self.missing_in.get(column, self.missing)
 
 
 FILES = {"file": Entry("stemma.tables.load:file", FileTable)}  # the sources that need no code of a project

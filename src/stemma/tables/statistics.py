@@ -12,7 +12,7 @@ import pandas as pd
 from stemma.tables.columns import features, role_of, splitting
 from stemma.tables.profile import FORMAT, Block
 from stemma.tables.settings import FileTable, Table
-from stemma.values import seconds
+from stemma.values import level, seconds
 
 QUANTILES = (5, 25, 50, 75, 95)
 BINS = 10
@@ -63,7 +63,16 @@ def make(
         "sketch": {"kind": "bottom-k", "k": SKETCH, "hashes": sketch(frame)},
         "bayes": bayes,
         "bayes_roc_auc": None if bayes is None else bayes_auc(frame[bayes].to_numpy()),
-    }
+    } | _by_column(settings)
+
+
+def _by_column(settings: Table) -> dict[str, Any]:
+    """How single columns are read, where settings say so."""
+    if not isinstance(settings, FileTable):
+        return {}
+    absent = {name: list(texts) for name, texts in settings.missing_in.items()}
+    told = {"missing_in": absent, "fold_case": list(settings.fold_case)}
+    return {name: value for name, value in told.items() if value}
 
 
 def classes(target: pd.Series, settings: Table) -> list[str]:
@@ -75,9 +84,18 @@ def classes(target: pd.Series, settings: Table) -> list[str]:
         found.sort(key=lambda text: (float(text), text))
     except ValueError:
         found.sort()
-    if settings.task == "binary" and settings.positive is not None:
-        found.sort(key=lambda text: text == settings.positive)
+    positive = positive_of(settings)
+    if settings.task == "binary" and positive is not None:
+        found.sort(key=lambda text: text == positive)
     return found
+
+
+def positive_of(settings: Table) -> str | None:
+    """The positive class as the canonical table has it."""
+    if settings.positive is None:
+        return None
+    fold = isinstance(settings, FileTable) and settings.target in settings.fold_case
+    return level(settings.positive.lower() if fold else settings.positive)
 
 
 def row_column(frame: pd.DataFrame) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stemma.values import MINUS, SPACED, SPACES
+
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 ZONED = r"[T ]\d.*(Z|[+-]\d\d(:?\d\d)?)$"
 INSTANT = pa.timestamp("us")
@@ -25,7 +27,18 @@ def numbers(texts: Any, decimal: str) -> Any:
     Raises:
         pa.ArrowInvalid: one of them is no number.
     """
-    return pointed(texts, decimal).cast(pa.float64())
+    try:
+        return pointed(texts, decimal).cast(pa.float64())
+    except pa.ArrowInvalid:
+        return pointed(plain(texts), decimal).cast(pa.float64())
+
+
+def plain(texts: Any) -> Any:
+    """Texts of numbers as `values.plain_number` has them."""
+    texts = pc.replace_substring(texts, MINUS, "-")
+    spaced = pc.match_substring_regex(texts, f"^(?:{SPACED.pattern})$")
+    texts = pc.if_else(spaced, pc.replace_substring_regex(texts, SPACES.pattern, ""), texts)
+    return pc.replace_substring_regex(texts, r"^\(([0-9.,]+)\)$", r"-\1")
 
 
 def pointed(texts: Any, decimal: str) -> Any:

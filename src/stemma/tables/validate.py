@@ -10,6 +10,7 @@ from stemma.layout import SPLITS
 from stemma.tables.columns import absent, features, range_of, refuse, role_of, splitting
 from stemma.tables.settings import Table
 from stemma.tables.split import PARTITIONS, incomplete, rows_needed
+from stemma.tables.statistics import positive_of
 from stemma.text import counted, few, nearest
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def _wrong_classes(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
         yield f"the target {settings.target!r} has {_some(classes)}, and at least 2 classes are needed"
     if settings.task == "binary" and len(classes) > 2:
         yield f"the target {settings.target!r} has {_some(classes)}, but a binary task has 2: set `task` to multiclass"
-    if settings.task == "binary" and settings.positive is not None and settings.positive not in classes:
+    if settings.task == "binary" and settings.positive is not None and positive_of(settings) not in classes:
         hint = nearest(settings.positive, classes)
         yield f"`positive` is {settings.positive!r}{hint}, but the target has {_some(classes)}"
     needed = len(SPLITS) if splitting(settings) else needed  # which split they fall into, `check_splits` looks at

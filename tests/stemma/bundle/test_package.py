@@ -114,7 +114,7 @@ def test_the_bundle_passes_its_own_checks_and_the_card_tells_what_the_record_kno
     record, card = opened(packaged).record, opened(packaged).files["README.md"].decode()
     figure = record["evaluation"]["test"]["roc_auc"]
     assert f"| roc_auc | {figure['value']:.4f} | {figure['low']:.4f} to {figure['high']:.4f} |" in card
-    assert "By `VisitorType`:" in card and "| Returning_Visitor |" in card
+    assert "By `VisitorType`:" in card and "| Returning\\_Visitor |" in card
     assert "## Licence\n\nMIT\n" in card and "- It does not know returning visitors.\n" in card
     assert "No slices were judged" not in card and "were not calibrated" in card
     assert "Started with random weights" in card

@@ -1,5 +1,6 @@
 """Every awkward table is described and read, or stops with its line."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,7 +23,7 @@ from pyarrow import parquet
 
 from awkward import NAMES, PLAIN, TABLES, Awkward
 from sections import described
-from stemma import conf
+from stemma import conf, task
 from stemma.errors import DataError
 from stemma.tables import load, validate
 from stemma.tables.columns import role_of
@@ -475,3 +477,147 @@ def test_a_file_of_any_bytes_is_described_or_refused_in_one_line(project, capsys
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1
         assert lines[0].startswith("error: t.csv")
+
+
+# What stands for no value stands so in its column.
+
+
+def column_of(texts: list[str], fill: str, rows: int = 60) -> list[str]:
+    return [*texts, *(fill.format(number) for number in range(rows - len(texts)))]
+
+
+def table_of(path: Path, **columns: list[str]) -> Path:
+    pd.DataFrame(columns).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("marker", ["none", "unknown", "-", "missing"])
+def test_a_text_for_no_value_in_one_column_is_a_class_or_a_level_in_another(
+    marker: str, describe: Describe, tmp_path: Path
+) -> None:
+    numbers = column_of([marker, "1.5"], "{}.25")
+    classes = [marker if row % 3 == 0 else "mild" if row % 3 == 1 else "severe" for row in range(60)]
+    levels = [marker if row % 5 == 0 else "red" for row in range(60)]
+    found = describe(table_of(tmp_path / "t.csv", n=numbers, c=levels, y=classes))
+    assert found.missing_in == {"n": ("", marker)} and marker not in found.missing
+    frame = load.table(found, FILES)
+    assert frame["n"].isna().sum() == 1 and frame["c"].tolist() == levels and frame["y"].tolist() == classes
+    seen = Path("conf/data/mine.yaml").read_text(encoding="utf-8")
+    assert f'"{marker}" 1' in seen  # how often
+
+
+@pytest.mark.parametrize("name", ["NA", "null", "NaN", "N/A"])
+def test_a_class_with_the_name_of_nothing_is_asked_about_and_kept(
+    name: str, describe: Describe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classes = [name if row % 3 == 0 else "EU" if row % 3 == 1 else "ASIA" for row in range(60)]
+    numbers = column_of([name], "{}.25")
+    found = describe(table_of(tmp_path / "t.csv", n=numbers, y=classes))
+    assert (
+        f"the target 'y' has {name!r} in 20 rows, taken for a class: if it stands for no value"
+        in capsys.readouterr().err
+    )
+    assert found.task == "multiclass" and found.missing_in == {"y": ("",)} and name in found.missing
+    frame = load.table(found, FILES)
+    assert frame["y"].tolist() == classes and frame["n"].isna().sum() == 1
+
+
+@pytest.mark.parametrize("classes", [["0", "1"], ["yes", "no"], ["1.5", "2.5", "3.5"]])
+def test_beside_numbers_or_yes_and_no_the_target_has_no_value(
+    classes: list[str], describe: Describe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = ["NA", *(classes[row % len(classes)] for row in range(79))]
+    found = describe(table_of(tmp_path / "t.csv", n=column_of([], "{}.25", 80), y=values))
+    assert found.missing_in == {} and "NA" in found.missing
+    assert "the target 'y' has no value in 1 row: prepare refuses them" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_markers_of_a_column_hold_in_service_too(suffix: str, describe: Describe, tmp_path: Path) -> None:
+    from stemma.bundle.rows import Rows, batches
+    from stemma.signature import Input, Signature
+
+    columns = {"n": column_of(["none", "1.5"], "{}.25"), "c": column_of(["none"], "red"), "y": ["p", "q"] * 30}
+    found = describe(table_of(tmp_path / "t.csv", **columns))
+    path = tmp_path / f"rows.{suffix}"
+    frame = pd.DataFrame(columns)
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    served = Signature(
+        "binary", "y", (Input("n", "number"), Input("c", "string")), "probabilities", ("p", "q"), "q", 0.5,
+        found.missing, found.missing_in, by_value=True,
+    )  # fmt: skip
+    ((_, arrays),) = batches(Rows(path), served)
+    assert np.isnan(arrays["n"][0, 0]) and arrays["c"][0, 0] == "none"
+
+
+def test_a_marker_of_a_column_that_is_none_is_named(describe: Describe, tmp_path: Path) -> None:
+    found = describe(table_of(tmp_path / "t.csv", n=column_of(["none"], "{}.25"), y=["p", "q"] * 30))
+    wrong = found.model_copy(update={"missing_in": {"N": ("none",)}})
+    with pytest.raises(
+        DataError, match=r"`missing_in` or `fold_case` names 'N', which is no column \(did you mean n\?\)"
+    ):
+        load.table(wrong, FILES)
+
+
+# What may be meant otherwise is warned of.
+
+
+@pytest.mark.parametrize(
+    ("texts", "role", "told"),
+    [
+        (["950", "1.250", "12.500", "3.125"], "numeric", "holds 950, 1.250, 12.500: a mark, taken for the decimal one"),
+        (["1.250", "12.500", "3.125"], "numeric", ""),  # three decimals everywhere
+        (["950", "0.250", "12.500"], "numeric", ""),
+        (["26.09.2023", "27.09.2023"], "categorical", "its texts look like dates, but not as 2024-01-31: 26.09.2023"),
+        (["94,44", "12,5", "3,1"], "categorical", "its texts look like numbers, but with a unit or thousands: "),
+        (
+            ["Red", "red", "BLUE", "Blue", "blue"],
+            "categorical",
+            "has 5 levels, 2 but for capital letters (BLUE, Blue, blue): if they",
+        ),
+        (["yes", "no", "maybe"], "categorical", ""),
+        (["\u22121.5", "2.5", "\u22123.25"], "numeric", ""),
+        (["1\u00a0234", "12\u202f345.5", "999"], "numeric", ""),
+        (["(1.50)", "2.25", "3.75"], "numeric", ""),
+    ],
+)
+def test_what_may_be_meant_otherwise_is_warned_of(
+    texts: list[str], role: str, told: str, describe: Describe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = [texts[row % len(texts)] for row in range(60)]
+    path = tmp_path / "t.csv"
+    pd.DataFrame({"x": values, "n": np.arange(60) + 0.5, "y": ["p", "q"] * 30}).to_csv(path, index=False, sep="|")
+    found = describe(path)
+    assert found.columns["x"] == role
+    warned = [line for line in capsys.readouterr().err.splitlines() if "outside the project" not in line]
+    assert len(warned) == bool(told) and all("column 'x' " in line and told in line for line in warned), warned
+    if role == "numeric":
+        assert load.table(found, FILES)["x"].notna().all()
+
+
+def test_numbers_of_typography_are_read_alike_in_training_and_in_service(describe: Describe, tmp_path: Path) -> None:
+    from stemma.values import CONVERTERS
+
+    texts = ["\u22121.5", "1\u00a0234.5", "12\u202f345", "(2.25)", "+3", "-4e1"]
+    path = tmp_path / "t.csv"
+    pd.DataFrame({"x": [texts[row % 6] for row in range(60)], "y": ["p", "q"] * 30}).to_csv(path, index=False)
+    trained = load.table(describe(path), FILES)["x"].tolist()[:6]
+    assert trained == [-1.5, 1234.5, 12345, -2.25, 3, -40] == [CONVERTERS["number"](text, ()) for text in texts]
+
+
+def test_capital_letters_do_not_count_where_settings_say_so(describe: Describe, tmp_path: Path) -> None:
+    from stemma.bundle.contents import describe as contract
+    from stemma.signature import parse
+    from stemma.tables import statistics
+
+    classes = [("No", "no", "yes", "YES")[row % 4] for row in range(60)]
+    found = describe(table_of(tmp_path / "t.csv", c=[("Red", "red", "BLUE")[row % 3] for row in range(60)], y=classes))
+    folded = found.model_copy(update={"fold_case": ("c", "y"), "task": "binary", "positive": "YES"})
+    frame = load.table(folded, FILES)
+    assert set(frame["y"]) == {"no", "yes"} and set(frame["c"]) == {"red", "blue"}
+    assert statistics.classes(frame["y"], folded) == ["no", "yes"]
+    raw = {"missing": [""], **statistics._by_column(folded)}
+    about = SimpleNamespace(features=[("c", "categorical")], task=task.of("binary", ["no", "yes"]), target="y", raw=raw)
+    served = parse(json.dumps(contract(about, 0.5)).encode())
+    assert served.arrays({"c": ["RED", "Blue"]})["c"][:, 0].tolist() == ["red", "blue"]
+    assert served.spelled("y", "YES") == "yes"

@@ -77,8 +77,11 @@ def test_folds_are_other_cuts_and_leave_nothing_behind(rich: tuple[Project, str]
     assert not (project.folder / "models/checkpoint/folds").exists()
 
 
-def test_the_same_bytes_on_other_numbers_of_threads(rich: tuple[Project, str]) -> None:
-    project, _ = rich
+def test_the_same_bytes_on_other_numbers_of_threads(rich: tuple[Project, str], tmp_path: Path) -> None:
+    """Without folds, each of which is prepared, fitted and judged as a forced run of the whole pipeline is."""
+    project = rich[0].copy(tmp_path / "p")
+    project.ok("stemma", "conf", "sync", *(setting for setting in RICH if "folds" not in setting))
+    project.run("python", "src/stage.py", "evaluate")
     reports = project.folder / "reports"
 
     def content() -> dict[str, bytes]:

@@ -289,6 +289,7 @@ def test_a_project_without_a_remote_says_so_to_promote(world: World) -> None:
         stemma.promote(world.folder, "v2.1.0", "prod", local=True)
 
 
+@pytest.mark.slow
 def test_a_bucket_is_asked_for_every_object(world: World, tmp_path: Path) -> None:
     (tmp_path / "buckets").mkdir()
     with served(tmp_path / "buckets") as server:

@@ -41,6 +41,7 @@ READS = {  # every command that reads a repository, with what makes it read most
     "lock": ("--accept", "task"),
     "log": ("--all",),
     "promote": ("v1.0.0", "prod"),
+    "push": ("HEAD~1",),
     "register": ("--push",),
     "remote check": (),
     "retire": ("v1.0.0", "--why", "x"),

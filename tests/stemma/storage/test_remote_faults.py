@@ -213,6 +213,8 @@ def test_a_server_that_hangs_is_left_after_a_while(
 def test_a_full_disk_stops_a_repair_and_a_restore_and_what_was_there_stays(
     world: World, small_disk: Path, tmp_path: Path
 ) -> None:
+    world.write("large", os.urandom(200_000))  # more of Git than the disk holds
+    world.commit("a large file")
     stemma.backup(world.folder, str(tmp_path / "backup"))
     with pytest.raises(VersionError, match=r"the disk is full: make room|No space left on device"):
         stemma.restore(str(tmp_path / "backup"), small_disk / "restored")

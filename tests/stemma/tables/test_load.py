@@ -1,5 +1,10 @@
 import bz2
 import gzip
+import re
+import tempfile
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,10 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from stemma.errors import DataError
-from stemma.tables import load
+from stemma import bundle
+from stemma.bundle.rows import Rows, batches
+from stemma.errors import BundleError, DataError
+from stemma.signature import Input, Signature
+from stemma.tables import load, statistics
+from stemma.values import level
 from tiny import SOURCES, visits
+from worlds import stemma
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n"
 SMALL = 'n,b,c,y\n1.5,yes,"a, b",p\n,No,,q\n-2e3,,01,p\n'
 
 
@@ -331,3 +342,115 @@ def test_a_wrong_encoding_is_named_with_the_byte_and_its_line(refused, table_fil
     )
     told = refused(path, encoding="klingon")
     assert told == "FILE: Python knows no encoding 'klingon': correct `encoding`"
+
+
+# A level is a value, whoever wrote the file.
+
+CODES = st.lists(st.one_of(st.none(), st.integers(-3, 12)), min_size=4, max_size=30).filter(
+    lambda codes: len({code for code in codes if code is not None}) > 1
+)
+
+
+BEFORE = Signature("binary", "y", (Input("c", "string"),), "probabilities", ("p", "q"), "q", 0.5)
+
+
+def written_by(codes, folder):
+    """The same column of codes by every writer: name -> file."""
+    texts = [None if code is None else str(code) for code in codes]
+    rows = {"n": np.arange(len(codes)) + 0.5, "y": ["p", "q"] * (len(codes) // 2) + ["p"] * (len(codes) % 2)}
+    decimals = [None if code is None else Decimal(code).quantize(Decimal("0.00")) for code in codes]
+    columns = {
+        "integer": pa.array(codes, pa.int64()), "float": pa.array(codes, pa.float64()),
+        "single": pa.array(codes, pa.float32()), "text": pa.array(texts), "decimal": pa.array(decimals),
+        "dictionary": pa.array(texts).dictionary_encode(), "nullable": pa.array(pd.array(codes, dtype="Int64")),
+    }  # fmt: skip
+    for name, column in columns.items():
+        parquet.write_table(pa.table({"n": rows["n"], "c": column, "y": rows["y"]}), folder / f"{name}.parquet")
+    plain = pd.DataFrame(rows | {"c": pd.array(codes, dtype="Int64")})[["n", "c", "y"]]
+    plain.to_csv(folder / "plain.csv", index=False)
+    plain.astype({"c": "float64"}).to_csv(folder / "float.csv", index=False)
+    plain.astype({"c": "float64"}).to_csv(folder / "padded.csv", index=False, float_format="%.3f")
+    plain.astype({"c": "float64"}).to_csv(folder / "comma.csv", index=False, sep=";", decimal=",")
+    return sorted(folder.glob("*.*"))
+
+
+@settings(max_examples=15, deadline=None)
+@given(CODES)
+def test_every_writer_gives_the_same_levels_for_training_and_in_service(small, codes):
+    wanted = ["" if code is None else str(code) for code in codes]
+    served = replace(BEFORE, by_value=True)
+    with tempfile.TemporaryDirectory() as name:
+        for path in written_by(codes, Path(name)):
+            comma = path.name == "comma.csv"
+            marks = {"separator": ";", "decimal": ","} if comma else {}
+            chosen = small(path, columns={"n": "numeric", "c": "categorical"}, **marks)
+            assert load.table(chosen, SOURCES)["c"].tolist() == wanted, path.name
+            rows = Rows(path, ";", ",") if comma else Rows(path)
+            found = [text for _, arrays in batches(rows, served) for text in arrays["c"][:, 0]]
+            assert found == wanted, path.name
+        values = [*codes, *(float(code) for code in codes if code is not None)]
+        given = served.arrays({"c": values})["c"][:, 0].tolist()
+        assert given == wanted + [text for text in wanted if text]
+
+
+@pytest.mark.parametrize("text", ["01", "1.10", "3.5", "1e0", "+1", "1.0.0", ".0", "x", "", "1_0", "\u0661"])
+def test_a_level_that_is_no_whole_number_stays_as_it_is(text):
+    assert level(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "one"), [("1.0", "1"), ("-2.00", "-2"), ("0.0", "0"), ("-0", "0"), ("-0.0", "0"), ("7.", "7")]
+)
+def test_a_whole_number_is_one_level(text, one):
+    assert level(text) == level(one) == one
+
+
+def test_classes_and_the_positive_one_are_values_too(small, table_file):
+    file = table_file("n,y\n1.5,1.0\n2.5,0.0\n3.5,1\n")
+    table = small(file, task="binary", positive="1.0", columns={"n": "numeric"})
+    frame = load.table(table, SOURCES)
+    assert frame["y"].tolist() == ["1", "0", "1"]
+    assert statistics.classes(frame["y"], table) == ["0", "1"]
+
+
+def test_bundles_made_before_compare_texts(tmp_path):
+    (tmp_path / "rows.csv").write_text("c\n1.0\n1\n")
+    ((_, arrays),) = batches(Rows(tmp_path / "rows.csv"), BEFORE)
+    assert arrays["c"][:, 0].tolist() == ["1.0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("t.csv", POINTER, "a pointer of Git LFS, .*`git lfs pull`"),
+        ("t.parquet", POINTER, "a pointer of Git LFS, .*`git lfs pull`"),
+        ("t.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest", "a workbook of an old Excel: save the sheet as CSV"),
+        (
+            "t.xls",
+            b"\xef\xbb\xbf\r\n<HTML><table><tr><td>n</td></tr></table>",
+            "a page of HTML .*save the table as CSV",
+        ),
+        ("t.csv", b"<?xml version='1.0'?><Workbook/>", "a page of HTML or XML"),
+        ("t.csv", b"sep=;\nn;c;y\n1;red;p\n2;red;q\n", "its first line, sep=;, speaks to Excel alone: take it out"),
+        (
+            "t.csv",
+            b"# unit: mg/l\n# by LIMS\nn,c,y\n1,red,p\n",
+            r"its first lines are comments \('# unit: mg/l'\): take",
+        ),
+    ],
+)
+def test_what_is_no_table_is_named_with_what_to_do(tmp_path, name, content, told, monkeypatch, capsys):
+    path = tmp_path / name
+    path.write_bytes(content)
+    (tmp_path / ".dvc").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        stemma("describe", str(path), "--target", "y", "--name", "mine")
+    said = capsys.readouterr().err
+    assert re.search(told, said) and said.count("\n") == 1
+
+
+def test_a_bundle_that_is_a_pointer_says_so(tmp_path):
+    (tmp_path / "model.zip").write_bytes(POINTER)
+    with pytest.raises(BundleError, match="a pointer of Git LFS, not the file: run `git lfs pull`"):
+        bundle.open_bundle(tmp_path / "model.zip")

@@ -167,6 +167,8 @@ def test_the_wheel_alone_reads_a_clone_whose_code_cannot_be_imported(words: str,
 
 
 def test_what_needs_more_says_so_in_a_line(bare: Path, clone: Project) -> None:
-    done = clone.run(str(bare), "-m", "stemma.cli", "describe", "rows.csv", "--target", "Revenue", PYTHONPATH="")
+    done = clone.run(
+        str(bare), "-m", "stemma.cli", "describe", "rows.csv", "--target", "Weekend", "--name", "mine", PYTHONPATH=""
+    )
     assert done.returncode == 1
     assert done.stderr == "error: pandas is not installed: run `python tasks.py install`\n"
