@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pytest
 
 RESULTS = ("dvc.lock", "reports/")
-DRAWN = "data/raw/drawn.csv"
 NOT_RUN = ("tests/", "docs/", "bench/")  # by any stage: Git and DVC look at every file
+DRAWN = "data/raw/drawn.csv"
 PERSON = {f"GIT_{role}_{what}": text for role in ("AUTHOR", "COMMITTER")
           for what, text in (("NAME", "A Person"), ("EMAIL", "person@example.org"))}  # fmt: skip
 
@@ -117,9 +117,10 @@ def draw_a_table(file: Path) -> None:
     score = age / 10 + spent / 50 - 8 + np.where(member, 1, -1) + np.where(city == "Oslo", 1, 0)
     bought = draw.random(400) < 1 / (1 + np.exp(-score))
     spent[draw.random(400) < 0.05] = np.nan
-    columns = {"age": age.round(2), "spent": spent.round(2), "city": city, "member": member, "bought": bought}
+    flags = {"member": np.where(member, "yes", "no"), "bought": np.where(bought, "yes", "no")}
+    table = pd.DataFrame({"age": age.round(2), "spent": spent.round(2), "city": city} | flags)
     file.parent.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(columns).replace({True: "yes", False: "no"}).to_csv(file, index=False)
+    table.to_csv(file, index=False, lineterminator="\n")
 
 
 def fresh(root: Path, folder: Path, *settings: str) -> Project:

@@ -143,12 +143,14 @@ def _write(root: Path, before: Mapping[str, str], new: Lock) -> Written:
 
 
 def _stale(root: Path, lock: Lock) -> Iterator[str]:
-    """The stages that ran with another digest of a room that they name."""
+    """The stages that ran with another digest of a room that they name; none where no dvc.lock can tell."""
     from stemma.repo.lockfile import load
 
-    if not (root / RAN).is_file():
+    try:
+        stages = load((root / RAN).read_text(encoding="utf-8"))["stages"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # nothing ran, or a merge left marks in it
         return
-    for stage, entry in (load((root / RAN).read_text(encoding="utf-8")).get("stages") or {}).items():
+    for stage, entry in stages.items():
         used = (entry.get("params") or {}).get(FILE) or {}
         if any(lock.rooms.get(key.removeprefix("rooms.")) != digest for key, digest in used.items()):
             yield stage

@@ -79,6 +79,7 @@ def test_a_lock_that_is_not_there_or_holds_the_marks_of_a_merge_is_written_anew(
     (root / lock.FILE).write_text(f"<<<<<<< ours\n{whole}=======\n{whole}>>>>>>> theirs\n", encoding="utf-8")
     with pytest.raises(ToolkitError, match=r"^stemma.lock cannot be read \(.*\): run `stemma lock`$"):
         lock.check(root)
+    (root / "dvc.lock").write_text("<<<<<<< ours\nstages:\n", encoding="utf-8")
     lock.write(root)
     assert (root / lock.FILE).read_text(encoding="utf-8") == whole
     (root / lock.FILE).unlink()
