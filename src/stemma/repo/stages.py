@@ -70,7 +70,7 @@ def outputs(root: Path, stage: str | None = None) -> Iterator[list[Output]]:
     """
     with told(str(root)), trust.repo(root, whole=stage is not None) as repo:
         stages = repo.index.stages if stage is None else [repo.stage.load_one(name=stage)]
-        cache = Folder(Path(repo.cache.local.path), "cache")
+        cache = Folder(Path(repo.cache.legacy.path), "cache")
         yield [
             Output(each.addressing, path, out.hash_info.value, root, cache, out)
             for each in stages

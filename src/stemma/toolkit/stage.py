@@ -17,6 +17,7 @@ def run(package: Path) -> None:
     Args:
         package: the folder of the project's package, which holds stages/.
     """
+    package = package.absolute()
     with one_line(), undo.guarded(package.parent.parent):
         _run(package, *(sys.argv[1:] or [""]))
 

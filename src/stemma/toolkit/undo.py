@@ -38,10 +38,10 @@ class Undone:
 
     @property
     def sentence(self) -> str:
-        said = [f"{few(self.back)} as before"] if self.back else []
-        places = [place.as_posix() for place in self.aside.values()]
-        said += [f"what a stage had written is in {few(places)}"] if places else []
-        said += [f"{few(self.lacking)} in neither the cache nor Git: run `dvc pull`"] if self.lacking else []
+        said = [f"put back: {few(self.back)}"] if self.back else []
+        folders = sorted({Path(*place.parts[:3]).as_posix() for place in self.aside.values()})
+        said += [f"what a stage had written there is in {few(folders)}"] if folders else []
+        said += [f"in neither the cache nor Git: {few(self.lacking)} (try `dvc pull`)"] if self.lacking else []
         return "; ".join(said) or "every output is as dvc.lock has it"
 
 
