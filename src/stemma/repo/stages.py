@@ -35,7 +35,7 @@ class Output:
         Raises:
             VersionError: the disk refuses.
         """
-        files = self._cached()
+        files = _files(self.cache, self.path, self.md5)
         if files is None:
             return self._from_git()
         for path, md5 in files.items():
@@ -44,21 +44,22 @@ class Output:
             (self.root / self.path).mkdir(parents=True, exist_ok=True)  # it may be empty
         return True
 
-    def _cached(self) -> dict[str, str] | None:
-        """MD5 by path of its files; None where the cache does not hold every one as it should."""
-        if places.digest(self.cache, self.md5) != self.md5:
-            return None
-        if not self.md5.endswith(".dir"):
-            return {self.path: self.md5}
-        listed = lockfile.listing(places.read(self.cache, places.key(self.md5)) or b"")
-        files = {f"{self.path}/{name}": md5 for name, (md5, _) in listed.items()}
-        return files if all(places.digest(self.cache, md5) == md5 for md5 in files.values()) else None
-
     def _from_git(self) -> bool:
         if self._dvc.use_cache or not git(self.root, "--literal-pathspecs", "ls-files", "--", self.path):
             return False
         git(self.root, "--literal-pathspecs", "restore", "--", self.path)
         return self.is_right
+
+
+def _files(cache: Folder, path: str, md5: str) -> dict[str, str] | None:
+    """MD5 by path of the files of an output; None where the cache does not hold every one as it should."""
+    if places.digest(cache, md5) != md5:
+        return None
+    if not md5.endswith(".dir"):
+        return {path: md5}
+    listed = lockfile.listing(places.read(cache, places.key(md5)) or b"")
+    files = {f"{path}/{name}": each for name, (each, _) in listed.items()}
+    return files if all(places.digest(cache, each) == each for each in files.values()) else None
 
 
 @contextmanager
@@ -70,7 +71,7 @@ def outputs(root: Path, stage: str | None = None) -> Iterator[list[Output]]:
     """
     with told(str(root)), trust.repo(root, whole=stage is not None) as repo:
         stages = repo.index.stages if stage is None else [repo.stage.load_one(name=stage)]
-        cache = Folder(Path(repo.cache.legacy.path), "cache")
+        cache = _cache(repo)
         yield [
             Output(each.addressing, path, out.hash_info.value, root, cache, out)
             for each in stages
@@ -84,7 +85,7 @@ def outputs(root: Path, stage: str | None = None) -> Iterator[list[Output]]:
 def remember(root: Path, stage: str, command: str) -> None:
     """Note in DVC's run cache that a stage gave what lies there, if the command is all that it runs.
 
-    DVC itself does so only for stages whose outputs it keeps all. What Git keeps goes into the cache too.
+    DVC itself does so only for stages all of whose outputs it keeps.
 
     Raises:
         VersionError: DVC cannot.
@@ -93,3 +94,46 @@ def remember(root: Path, stage: str, command: str) -> None:
         found = repo.stage.load_one(name=stage)
         if found.cmd == command:
             found.save()
+            _share(repo, found)
+
+
+def recall(root: Path) -> None:
+    """Before outputs are removed: note what lies there as dvc.lock has it, and take in what another machine noted.
+
+    Raises:
+        VersionError: DVC cannot.
+    """
+    with told(str(root)), trust.repo(root, whole=True) as repo:
+        cache, shared = _cache(repo), _shared(repo)
+        for key in shared.sizes(places.OBJECTS):
+            md5 = "".join(key.split("/")[-2:])
+            if not cache.size(key):
+                places.copy(md5, shared, cache, cache.root)
+        for stage in repo.index.stages:
+            if (
+                stage.cmd
+                and not stage.changed_stage()
+                and all(out.hash_info and not out.workspace_status() for out in stage.outs)
+            ):
+                repo.stage_cache.save(stage)
+                _share(repo, stage)
+
+
+def _share(repo: Any, stage: Any) -> None:
+    """Keep what Git keeps in the run cache too: `dvc push --run-cache` sends that whole, and of objects only those that
+    DVC keeps."""
+    cache, shared = _cache(repo), _shared(repo)
+    for out in stage.outs:
+        if not out.use_cache and not out.persist:
+            md5 = out.hash_info.value
+            for each in {md5, *(_files(cache, "", md5) or {}).values()}:
+                if not shared.size(places.key(each)):
+                    places.copy(each, cache, shared, cache.root)
+
+
+def _cache(repo: Any) -> Folder:
+    return Folder(Path(repo.cache.legacy.path), "cache", places.READ_ONLY)
+
+
+def _shared(repo: Any) -> Folder:
+    return Folder(Path(repo.stage_cache.cache_dir, "outputs"), "run cache", places.READ_ONLY)

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from stemma.repo import stages
 from stemma.repo.stages import Output
 from stemma.text import few, say
 
+FIRST = "settings"  # the stage that every change of a setting begins with
 FAILED = Path("build/failed")  # which Git ignores
 RUN = "stemma undo"
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -60,9 +61,11 @@ def guarded(root: Path) -> Iterator[None]:
         if signal.getsignal(each) == signal.SIG_DFL:
             signal.signal(each, signal.default_int_handler)
     try:
+        if stage == FIRST:
+            _note(lambda: stages.recall(root))
         yield
         sys.stdout.flush()
-        _remember(root, stage)
+        _note(lambda: stages.remember(root, stage, " ".join(["python", *sys.argv])))
     except BaseException as error:
         if isinstance(error, SystemExit) and not error.code:
             raise
@@ -74,11 +77,12 @@ def guarded(root: Path) -> Iterator[None]:
         raise
 
 
-def _remember(root: Path, stage: str) -> None:
+def _note(work: Callable[[], None]) -> None:
+    """Do what later runs have their use of, and this one has not."""
     try:
-        stages.remember(root, stage, " ".join(["python", *sys.argv]))
+        work()
     except StemmaError as error:
-        say(f"note: DVC's run cache does not have it ({error})", error=True)
+        say(f"note: DVC's run cache is not complete ({error})", error=True)
 
 
 def _undone(root: Path, stage: str) -> dict[str, Path]:

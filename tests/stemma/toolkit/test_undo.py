@@ -33,7 +33,7 @@ def main():
     work = load(Path("params.yaml").read_text())
     for name in ("kept/one", "kept/two", "page.html", "told/one.txt", "told.md"):
         Path("out", name).parent.mkdir(parents=True, exist_ok=True)
-        Path("out", name).write_text(f"{name}: {work['text']}")
+        Path("out", name).write_text(f"{name}: {work['text']}, {work['how']}")
         if work["how"] == "first":
             break
     match work["how"]:
@@ -49,11 +49,17 @@ def main():
             Path("waiting").touch()
             time.sleep(60)
 """
+SETTINGS = "from pathlib import Path\nmain = lambda: Path('passed.txt').touch()\n"
 DVC_YAML = """\
 stages:
+  settings:
+    cmd: python src/stage.py settings
+    params: [text]
+    deps: [src/stage.py]
+    outs: [passed.txt: {cache: false, persist: true}]
   work:
     cmd: python src/stage.py work
-    deps: [src/tiny/stages/work.py]
+    deps: [passed.txt, src/tiny/stages/work.py]
     params: [text, how]
     outs:
       - out/kept
@@ -69,8 +75,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project of one stage that ran, committed."""
     root = tmp_path_factory.mktemp("ran") / "p"
     for name, text in {
-        "src/stage.py": RUN, "src/tiny/stages/work.py": STAGE, "src/tiny/__init__.py": "", "dvc.yaml": DVC_YAML,
-        "params.yaml": "text: a\nhow: well\n", ".gitignore": IGNORED,
+        "src/stage.py": RUN, "src/tiny/stages/work.py": STAGE, "src/tiny/stages/settings.py": SETTINGS,
+        "dvc.yaml": DVC_YAML, "params.yaml": "text: a\nhow: well\n", ".gitignore": IGNORED,
         lock.FILE: lock.text_of(lock.Lock(lock.SOURCES, "any", lock.rooms.own(), {"none": ""})),
     }.items():  # fmt: skip
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +84,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(root)
     project.ok("git", "init", "-q")
     project.ok("dvc", "init", "-q")
-    assert project.repro() == ["work"]
+    project.repro()
     project.commit()
     return project
 
@@ -110,11 +116,11 @@ def test_a_stage_that_fails_leaves_the_outputs_of_before_and_what_it_wrote_besid
     how: str, project: Project
 ) -> None:
     before = outputs(project)
-    choose(project, "b", how)
+    choose(project, "a", how)
     failed = project.run("dvc", "repro")
     assert failed.returncode
     assert is_as_before(project, before)
-    assert project.read("build/failed/work/out/page.html") == "page.html: b"
+    assert project.read("build/failed/work/out/page.html") == f"page.html: a, {how}"
     assert ("see build/failed/work/out/page.html" in failed.stderr) == (how == "error")
     assert ("standard output was closed" in failed.stderr) == (how == "pipe")
 
@@ -138,7 +144,7 @@ def test_a_stage_that_is_interrupted_leaves_the_outputs_of_before(
     how: str, number: signal.Signals, project: Project
 ) -> None:
     before = outputs(project)
-    choose(project, "b", how)
+    choose(project, "a", how)
     process = started(project)
     os.killpg(process.pid, number)
     _, told = process.communicate(timeout=60)  # until the stage, which writes there too, has ended
@@ -149,26 +155,26 @@ def test_a_stage_that_is_interrupted_leaves_the_outputs_of_before(
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
 def test_after_a_kill_doctor_names_the_command_that_puts_outputs_back(project: Project) -> None:
     before = outputs(project)
-    choose(project, "b", "first")
+    choose(project, "a", "first")
     process = started(project)
     refused = project.run("stemma", "undo")
     assert refused.returncode == 1 and "is in use by process" in refused.stderr
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    assert outputs(project) == {"out/kept/one": "kept/one: b"}
+    assert outputs(project) == {"out/kept/one": "kept/one: a, first"}
     found = json.loads(project.run("stemma", "doctor", "--json").stdout)["findings"]
     assert "run `stemma undo`" in next(each["remedy"] for each in found if each["check"] == "outputs")
     project.ok("stemma", "undo")
     assert is_as_before(project, before)
-    assert project.read("build/failed/work/out/kept/one") == "kept/one: b"
+    assert project.read("build/failed/work/out/kept/one") == "kept/one: a, first"
 
 
 def test_a_first_run_that_fails_leaves_what_it_wrote(project: Project) -> None:
     project.ok("git", "rm", "-q", "dvc.lock")
-    choose(project, "b", "error")
+    choose(project, "a", "error")
     failed = project.run("dvc", "repro")
     assert "(see out/page.html)" in failed.stderr and "put back" not in failed.stderr
-    assert outputs(project)["out/page.html"] == "page.html: b"
+    assert outputs(project)["out/page.html"] == "page.html: a, error"
 
 
 def test_outputs_come_out_of_git_where_the_cache_has_none_and_never_with_other_bytes(project: Project) -> None:
@@ -180,7 +186,7 @@ def test_outputs_come_out_of_git_where_the_cache_has_none_and_never_with_other_b
         elif file.is_file() and file.read_text() == before["out/page.html"]:
             file.chmod(0o644)
             file.write_text("damaged")
-    choose(project, "b", "error")
+    choose(project, "a", "error")
     failed = project.run("dvc", "repro")
     assert "in neither the cache nor Git: out/page.html" in failed.stderr
     del before["out/page.html"]
@@ -190,20 +196,25 @@ def test_outputs_come_out_of_git_where_the_cache_has_none_and_never_with_other_b
 def test_settings_that_ran_before_run_again_neither_here_nor_where_the_run_cache_was_pulled(
     project: Project, tmp_path: Path
 ) -> None:
-    first = outputs(project)
-    choose(project, "b", "well")
-    assert project.repro() == ["work"]
-    second = outputs(project)
-    choose(project, "a", "well")
-    assert project.repro() == [] and outputs(project) == first
     project.ok("dvc", "remote", "add", "-d", "disk", str(tmp_path / "remote"))
     project.commit()
-    project.ok("dvc", "push", "-q", "--run-cache")
     project.ok("git", "clone", "-q", ".", str(tmp_path / "clone"))
+    first = outputs(project)
+    project.ok("dvc", "push", "-q")
+    choose(project, "b", "well")
+    assert project.repro() == ["settings", "work"]
+    second = outputs(project)
+    project.ok("dvc", "push", "-q", "--run-cache")
+    choose(project, "a", "well")
+    assert project.repro() == ["settings"] and outputs(project) == first
     clone = Project(tmp_path / "clone")
     clone.ok("dvc", "pull", "-q", "--run-cache")
+    choose(clone, "c", "well")
+    assert clone.repro() == ["settings", "work"]
     choose(clone, "b", "well")
-    assert clone.repro() == [] and outputs(clone) == second
+    assert clone.repro("--pull") == ["settings"] and outputs(clone) == second
+    choose(clone, "a", "well")
+    assert clone.repro() == ["settings"] and outputs(clone) == first
 
 
 def test_a_command_of_several_steps_is_not_noted_after_the_first(project: Project) -> None:
