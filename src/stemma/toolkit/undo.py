@@ -5,6 +5,7 @@ undo.undo(root)              after a kill
 """
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from stemma import names
 from stemma.errors import StemmaError
 from stemma.repo import stages
 from stemma.repo.stages import Output
@@ -100,9 +102,9 @@ def _undone(root: Path, stage: str) -> dict[str, Path]:
 
 
 def _moved(what: str, aside: dict[str, Path]) -> str:
-    for path, place in aside.items():
-        what = what.replace(path, place.as_posix())
-    return what
+    """A message that names outputs, with where they are now."""
+    paths = "|".join(re.escape(path) for path in sorted(aside, key=len, reverse=True))
+    return re.sub(paths, lambda found: aside[found[0]].as_posix(), what) if paths else what
 
 
 def undo(root: Path, stage: str | None = None) -> Undone:
@@ -112,12 +114,14 @@ def undo(root: Path, stage: str | None = None) -> Undone:
         stage: that runs and fails; None for all, while none runs.
 
     Raises:
-        VersionError: DVC cannot read them, or a disk refuses.
+        StemmaError: DVC cannot read them, a disk refuses, or FAILED leads elsewhere.
     """
     with stages.outputs(root, stage) as outputs:
         wrong = [output for output in outputs if not output.is_right]
-        for name in {output.stage for output in wrong}:
-            shutil.rmtree(root / FAILED / name, ignore_errors=True)
+        for folder in {FAILED / output.stage for output in wrong}:
+            if not names.unlinked(root, f"{folder.as_posix()}/x"):
+                raise StemmaError(f"{folder} leads elsewhere, through a link or its name: put a folder in its place")
+            shutil.rmtree(root / folder, ignore_errors=True)
         aside = {output.path: place for output in wrong if (place := _set_aside(root, output))}
         lacking = [output.path for output in wrong if not output.put()]
     return Undone(tuple(each.path for each in wrong if each.path not in lacking), tuple(lacking), aside)

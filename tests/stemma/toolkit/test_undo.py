@@ -177,6 +177,18 @@ def test_a_first_run_that_fails_leaves_what_it_wrote(project: Project) -> None:
     assert outputs(project)["out/page.html"] == "page.html: a, error"
 
 
+def test_nothing_is_moved_through_a_link_that_leads_elsewhere(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "mine/work").mkdir(parents=True)
+    (tmp_path / "mine/work/kept").touch()
+    (project.folder / "build").mkdir()
+    (project.folder / "build/failed").symlink_to(tmp_path / "mine")
+    (project.folder / "out/told.md").write_text("edited", encoding="utf-8")
+    refused = project.run("stemma", "undo")
+    assert refused.returncode == 1 and "build/failed/work leads elsewhere" in refused.stderr
+    assert project.read("out/told.md") == "edited"
+    assert [path.name for path in (tmp_path / "mine").rglob("*")] == ["work", "kept"]
+
+
 def test_outputs_come_out_of_git_where_the_cache_has_none_and_never_with_other_bytes(project: Project) -> None:
     """As in a clone after `dvc pull`: what Git keeps is not in the cache. One object there is damaged."""
     before = outputs(project)
