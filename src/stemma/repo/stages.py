@@ -73,7 +73,7 @@ def outputs(root: Path, stage: str | None = None) -> Iterator[list[Output]]:
         stages = repo.index.stages if stage is None else [repo.stage.load_one(name=stage)]
         cache = _cache(repo)
         yield [
-            Output(each.name, path, out.hash_info.value, root, cache, out)
+            Output(each.addressing.rpartition(":")[2], path, out.hash_info.value, root, cache, out)
             for each in stages
             if each.cmd
             for out in each.outs
