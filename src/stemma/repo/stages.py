@@ -110,11 +110,8 @@ def recall(root: Path) -> None:
             if not cache.size(key):
                 places.copy(md5, shared, cache, cache.root)
         for stage in repo.index.stages:
-            if (
-                stage.cmd
-                and not stage.changed_stage()
-                and all(out.hash_info and not out.workspace_status() for out in stage.outs)
-            ):
+            is_right = all(out.hash_info and not out.workspace_status() for out in stage.outs)
+            if is_right and stage.cmd and not stage.changed_stage():  # another command gives other outputs
                 repo.stage_cache.save(stage)
                 _share(repo, stage)
 
