@@ -63,19 +63,22 @@ def _files(cache: Folder, path: str, md5: str) -> dict[str, str] | None:
 
 
 @contextmanager
-def outputs(root: Path, stage: str | None = None) -> Iterator[list[Output]]:
-    """The outputs of a stage that runs, which are whole again afterwards; or of all stages, where none runs.
+def outputs(root: Path, stage: str | None = None, command: str = "") -> Iterator[list[Output]]:
+    """The outputs of a stage that runs; or of all stages, where none runs.
+
+    Args:
+        command: that runs; none are told where the stage could pass though this command fails.
 
     Raises:
         VersionError: DVC cannot read them, or a disk refuses.
     """
     with told(str(root)), trust.repo(root, whole=stage is not None) as repo:
         stages = repo.index.stages if stage is None else [repo.stage.load_one(name=stage)]
+        running = [each for each in stages if each.cmd and (stage is None or command in _commands(each))]
         cache = _cache(repo)
         yield [
             Output(each.addressing.rpartition(":")[2], path, out.hash_info.value, root, cache, out)
-            for each in stages
-            if each.cmd
+            for each in running
             for out in each.outs
             if out.is_in_repo and not out.persist and out.hash_info and out.hash_info.name == "md5"
             if names.stays_in(root, path := "/".join(out.index_key[1]))
@@ -92,9 +95,14 @@ def remember(root: Path, stage: str, command: str) -> None:
     """
     with told(str(root)), trust.repo(root, whole=True) as repo:
         found = repo.stage.load_one(name=stage)
-        if found.cmd == command:
+        if _commands(found) == [command]:
             found.save()
             _share(repo, found)
+
+
+def _commands(stage: Any) -> list[str]:
+    """What DVC runs one by one, until one fails."""
+    return list(stage.cmd) if isinstance(stage.cmd, list) else str(stage.cmd).splitlines()
 
 
 def recall(root: Path) -> None:

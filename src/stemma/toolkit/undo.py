@@ -67,7 +67,7 @@ def guarded(root: Path) -> Iterator[None]:
             _note(lambda: stages.recall(root))
         yield
         sys.stdout.flush()
-        _note(lambda: stages.remember(root, stage, " ".join(["python", *sys.argv])))
+        _note(lambda: stages.remember(root, stage, _command()))
     except BaseException as error:
         if isinstance(error, SystemExit) and not error.code:
             raise
@@ -77,6 +77,11 @@ def guarded(root: Path) -> Iterator[None]:
         if isinstance(error, StemmaError):
             raise StemmaError(_moved(error.what, aside), error.run) from error
         raise
+
+
+def _command() -> str:
+    """This one, as dvc.yaml has it."""
+    return " ".join(["python", *sys.argv])
 
 
 def _note(work: Callable[[], None]) -> None:
@@ -116,7 +121,7 @@ def undo(root: Path, stage: str | None = None) -> Undone:
     Raises:
         StemmaError: DVC cannot read them, a disk refuses, or FAILED leads elsewhere.
     """
-    with stages.outputs(root, stage) as outputs:
+    with stages.outputs(root, stage, _command()) as outputs:
         wrong = [output for output in outputs if not output.is_right]
         for folder in {FAILED / output.stage for output in wrong}:
             if not names.unlinked(root, f"{folder.as_posix()}/x"):

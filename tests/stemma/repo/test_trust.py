@@ -41,12 +41,14 @@ READS = {  # every command that reads a repository, with what makes it read most
     "lock": ("--accept", "task"),
     "log": ("--all",),
     "promote": ("v1.0.0", "prod"),
+    "push": ("--all",),
     "register": ("--push",),
     "remote check": (),
     "retire": ("v1.0.0", "--why", "x"),
     "rollback": ("HEAD~1", "--dry-run"),
     "show": ("HEAD",),
     "trust": ("--show",),
+    "undo": (),
     "verify": ("--all", "--repair"),
 }
 ELSEWHERE = {"restore": "it makes a repository of its own", "key": "it makes a key", "docs": "it reads pages"}

@@ -177,6 +177,14 @@ def test_a_first_run_that_fails_leaves_what_it_wrote(project: Project) -> None:
     assert outputs(project)["out/page.html"] == "page.html: a, error"
 
 
+def test_a_failure_that_the_stage_survives_does_not_bring_old_outputs_back(project: Project) -> None:
+    """DVC would take them for the new ones."""
+    project.replace("dvc.yaml", "src/stage.py work", "src/stage.py work; python src/stage.py nothing || true")
+    choose(project, "b", "well")
+    project.repro()
+    assert project.read("out/told.md") == "told.md: b, well"
+
+
 def test_nothing_is_moved_through_a_link_that_leads_elsewhere(project: Project, tmp_path: Path) -> None:
     (tmp_path / "mine/work").mkdir(parents=True)
     (tmp_path / "mine/work/kept").touch()
@@ -230,7 +238,9 @@ def test_settings_that_ran_before_run_again_neither_here_nor_where_the_run_cache
 
 
 def test_a_changed_command_and_one_of_several_steps_get_no_outputs_of_another(project: Project) -> None:
-    project.replace("dvc.yaml", "stage.py work", "stage.py work && echo more >> out/told.md")
+    project.replace(
+        "dvc.yaml", "cmd: python src/stage.py work", "cmd: [python src/stage.py work, echo more >> out/told.md]"
+    )
     for text in "ba":
         choose(project, text, "well")
         assert project.repro() == ["settings", "work"]
