@@ -26,6 +26,7 @@ from stemma.cli import (
     rollback,
     show,
     trust,
+    undo,
     verify,
 )
 from stemma.text import say
@@ -61,6 +62,7 @@ app.command()(registry.demote)
 app.command()(registry.retire)
 app.command()(registry.history)
 app.command()(rollback.rollback)
+app.command()(undo.undo)
 app.command()(trust.trust)
 app.command(cls=gc.Command)(gc.gc)
 

@@ -95,8 +95,11 @@ def config(root: Path, *, validate: bool = False, whole: bool = False) -> Any:
     return found
 
 
-def repo(root: Path) -> Any:
+def repo(root: Path, *, whole: bool = False) -> Any:
     """DVC's own view of the repository, with the settings of `config`, whatever commit it looks at.
+
+    Args:
+        whole: as for `config`.
 
     Raises:
         VersionError: as `config`, and as `stage_files` of the work tree.
@@ -104,10 +107,12 @@ def repo(root: Path) -> Any:
     """
     from dvc.repo import Repo
 
-    stage_files(root, None)
+    if not whole:
+        stage_files(root, None)
 
     class Bounded(Repo):  # type: ignore[misc]
-        config = config(root, validate=True)  # instead of DVC's own, which reads every level of the commit looked at
+        # instead of DVC's own, which reads every level of the commit looked at
+        config = config(root, validate=True, whole=whole)
 
     return Bounded(str(root))
 

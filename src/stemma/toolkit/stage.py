@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from stemma.errors import StemmaError, one_line
-from stemma.toolkit import lock
+from stemma.toolkit import lock, undo
 
 WORDS = {"export": (0, 2), "check": (0, 1)}  # that may follow; nothing follows another stage
 
@@ -17,7 +17,12 @@ def run(package: Path) -> None:
     Args:
         package: the folder of the project's package, which holds stages/.
     """
-    stage, *arguments = sys.argv[1:] or [""]
+    package = package.absolute()
+    with one_line(), undo.guarded(package.parent.parent):
+        _run(package, *(sys.argv[1:] or [""]))
+
+
+def _run(package: Path, stage: str, *arguments: str) -> None:
     stages = sorted(file.stem for file in (package / "stages").glob("[a-z]*.py"))
     if stage not in stages or len(arguments) not in WORDS.get(stage, (0,)):
         usage = f"usage: python src/stage.py {{{','.join(stages)}}}, or export FORMAT FOLDER, or check strict"
@@ -26,9 +31,8 @@ def run(package: Path) -> None:
     # A framework leaves a million objects in memory: to look for garbage among them costs a tenth of a stage, and a
     # quarter of export, which traces a network in as many and ends.
     gc.disable() if stage == "export" else gc.set_threshold(100_000)
-    with one_line():
-        lock.check(package.parent.parent)
-        try:
-            importlib.import_module(f"{package.name}.stages.{stage}").main(*arguments)
-        except FileNotFoundError as error:
-            raise StemmaError(f"{error.filename} is not there", run="dvc repro") from error
+    lock.check(package.parent.parent)
+    try:
+        importlib.import_module(f"{package.name}.stages.{stage}").main(*arguments)
+    except FileNotFoundError as error:
+        raise StemmaError(f"{error.filename} is not there", run="dvc repro") from error

@@ -48,6 +48,7 @@ READS = {  # every command that reads a repository, with what makes it read most
     "rollback": ("HEAD~1", "--dry-run"),
     "show": ("HEAD",),
     "trust": ("--show",),
+    "undo": (),
     "verify": ("--all", "--repair"),
 }
 ELSEWHERE = {"restore": "it makes a repository of its own", "key": "it makes a key", "docs": "it reads pages"}

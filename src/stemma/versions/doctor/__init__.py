@@ -40,6 +40,7 @@ CHECKS: dict[str, Check] = {
     "split-drift": rows.splits_are_alike,
     "conf": state.conf_is_composed,
     "results": state.results_are_of_these_settings,
+    "outputs": state.outputs_are_there,
     "files": state.weights_are_those_of_their_index,
     "objects": state.objects_are_in_reach,
     "remote": state.remote_is_complete,

@@ -8,8 +8,8 @@ from stemma import toolkit
 from stemma.errors import StemmaError, ToolkitError, VersionError, WeightsError
 from stemma.repo.inventory import Inventory, Object, on_disk, take
 from stemma.repo.repository import WEIGHTS
-from stemma.text import few
-from stemma.toolkit import lock
+from stemma.text import counted, few
+from stemma.toolkit import lock, undo
 from stemma.versions.doctor.finding import Finding, Severity, Skipped
 
 if TYPE_CHECKING:
@@ -75,6 +75,16 @@ def _locked(version: "Version") -> lock.Lock:
         return lock.parse(version.text(lock.FILE))
     except ValueError as error:
         raise Skipped(f"{lock.FILE} is none ({error})") from None
+
+
+def outputs_are_there(version: "Version") -> Iterator[Finding]:
+    """Every output that dvc.lock names is in the work tree: a run that is killed leaves those of its stage removed."""
+    if version.commit is not None or not version.outputs:
+        raise Skipped("outputs are looked for in the workspace alone, by dvc.lock")
+    missing = [path for path in version.outputs if not (version.repository.root / path).exists()]
+    if missing:
+        what = f"{counted(len(missing), 'output')} of dvc.lock not in the workspace"
+        yield Finding("error", "outputs", what, few(missing), f"run `{undo.RUN}`, in a new clone `dvc pull`")
 
 
 def weights_are_those_of_their_index(version: "Version") -> Iterator[Finding]:

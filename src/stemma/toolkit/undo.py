@@ -1,0 +1,142 @@
+"""A stage that DVC runs gives all its outputs, or those of before: DVC removes them before it starts one.
+
+with undo.guarded(root):     what fails or is interrupted in here is undone; what passes need not run again
+undo.undo(root)              after a kill
+"""
+
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemma import names
+from stemma.errors import StemmaError
+from stemma.repo import stages
+from stemma.repo.stages import Output
+from stemma.text import few, say
+
+FIRST = "settings"  # the stage that every change of a setting begins with
+FAILED = Path("build/failed")  # which Git ignores
+RUN = "stemma undo"
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What was done, by paths of outputs.
+
+    Args:
+        back: as dvc.lock has them; lacking: neither the cache nor Git holds those bytes.
+        aside: in FAILED, by where they were.
+    """
+
+    back: tuple[str, ...]
+    lacking: tuple[str, ...]
+    aside: dict[str, Path]
+
+    @property
+    def sentence(self) -> str:
+        said = [f"put back: {few(self.back)}"] if self.back else []
+        folders = sorted({Path(*place.parts[:3]).as_posix() for place in self.aside.values()})
+        said += [f"what a stage had written there is in {few(folders)}"] if folders else []
+        said += [f"in neither the cache nor Git: {few(self.lacking)} (try `dvc pull`)"] if self.lacking else []
+        return "; ".join(said) or "every output is as dvc.lock has it"
+
+
+@contextmanager
+def guarded(root: Path) -> Iterator[None]:
+    """Around a stage; nothing but this happens where DVC does not run it.
+
+    Raises:
+        StemmaError: in the place of one that names an output, which is elsewhere now; or of a broken pipe.
+    """
+    stage = os.environ.get("DVC_STAGE", "").rpartition(":")[2]
+    if not stage:
+        yield
+        return
+    for each in SIGNALS:
+        if signal.getsignal(each) == signal.SIG_DFL:
+            signal.signal(each, signal.default_int_handler)
+    try:
+        if stage == FIRST:
+            _note(lambda: stages.recall(root))
+        yield
+        sys.stdout.flush()
+        _note(lambda: stages.remember(root, stage, _command()))
+    except BaseException as error:
+        if isinstance(error, SystemExit) and not error.code:
+            raise
+        aside = _undone(root, stage)
+        if isinstance(error, BrokenPipeError):  # which would end as if all were well
+            raise StemmaError("standard output was closed") from error
+        if isinstance(error, StemmaError):
+            raise StemmaError(_moved(error.what, aside), error.run) from error
+        raise
+
+
+def _command() -> str:
+    """This one, as dvc.yaml has it."""
+    return " ".join(["python", *sys.argv])
+
+
+def _note(work: Callable[[], None]) -> None:
+    """Do what later runs have their use of, and this one has not."""
+    try:
+        work()
+    except StemmaError as error:
+        say(f"note: DVC's run cache is not complete ({error})", error=True)
+
+
+def _undone(root: Path, stage: str) -> dict[str, Path]:
+    """Undo a stage, whatever else comes; what is aside."""
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    try:
+        done = undo(root, stage)
+    except (StemmaError, OSError) as error:
+        say(f"note: the outputs of {stage} are not back ({error}): run `{RUN}`", error=True)
+        return {}
+    if done.aside or done.lacking:
+        say(f"note: {done.sentence}", error=True)
+    return done.aside
+
+
+def _moved(what: str, aside: dict[str, Path]) -> str:
+    """A message that names outputs, with where they are now."""
+    paths = "|".join(re.escape(path) for path in sorted(aside, key=len, reverse=True))
+    return re.sub(paths, lambda found: aside[found[0]].as_posix(), what) if paths else what
+
+
+def undo(root: Path, stage: str | None = None) -> Undone:
+    """Put outputs back as dvc.lock has them; what else lies there goes to FAILED.
+
+    Args:
+        stage: that runs and fails; None for all, while none runs.
+
+    Raises:
+        StemmaError: DVC cannot read them, a disk refuses, or FAILED leads elsewhere.
+    """
+    with stages.outputs(root, stage, _command()) as outputs:
+        wrong = [output for output in outputs if not output.is_right]
+        for folder in {FAILED / output.stage for output in wrong}:
+            if not names.unlinked(root, f"{folder.as_posix()}/x"):
+                raise StemmaError(f"{folder} leads elsewhere, through a link or its name: put a folder in its place")
+            shutil.rmtree(root / folder, ignore_errors=True)
+        aside = {output.path: place for output in wrong if (place := _set_aside(root, output))}
+        lacking = [output.path for output in wrong if not output.put()]
+    return Undone(tuple(each.path for each in wrong if each.path not in lacking), tuple(lacking), aside)
+
+
+def _set_aside(root: Path, output: Output) -> Path | None:
+    """Where it is now; None where nothing lay there."""
+    here, place = root / output.path, FAILED / output.stage / output.path
+    if not os.path.lexists(here):
+        return None
+    (root / place).parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(here, root / place)
+    return place

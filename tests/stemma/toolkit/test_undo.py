@@ -1,0 +1,249 @@
+"""A stage that DVC runs gives all its outputs or leaves those of before, however it ends; what ran is in the run cache.
+
+Real DVC and real processes, on stages that take no time. The whole pipeline: tests/test_rebuild.py.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from forks import COLD
+from stemma.testing import Project
+from stemma.toolkit import lock
+
+pytestmark = pytest.mark.repository
+
+RUN = """\
+from pathlib import Path
+from stemma.toolkit.stage import run
+run(Path(__file__).parent / "tiny")
+"""
+STAGE = """\
+import os, signal, sys, time
+from pathlib import Path
+from stemma.errors import StemmaError
+from stemma.repo.lockfile import load
+
+def main():
+    work = load(Path("params.yaml").read_text())
+    for name in ("kept/one", "kept/two", "page.html", "told/one.txt", "told.md"):
+        Path("out", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("out", name).write_text(f"{name}: {work['text']}, {work['how']}")
+        if work["how"] == "first":
+            break
+    match work["how"]:
+        case "error":
+            raise StemmaError("it is not good enough (see out/page.html)")
+        case "bug":
+            raise ZeroDivisionError
+        case "exit":
+            sys.exit(3)
+        case "pipe":
+            raise BrokenPipeError
+        case "first" | "wait":
+            Path("waiting").touch()
+            time.sleep(60)
+"""
+SETTINGS = "from pathlib import Path\nmain = lambda: Path('passed.txt').touch()\n"
+DVC_YAML = """\
+stages:
+  settings:
+    cmd: python src/stage.py settings
+    params: [text]
+    deps: [src/stage.py]
+    outs: [passed.txt: {cache: false, persist: true}]
+  work:
+    cmd: python src/stage.py work
+    deps: [passed.txt, src/tiny/stages/work.py]
+    params: [text, how]
+    outs:
+      - out/kept
+      - out/page.html
+      - out/told: {cache: false}
+      - out/told.md: {cache: false}
+"""
+IGNORED = "/out/kept\n/out/page.html\n/waiting\n/build/\n__pycache__/\n"
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project of one stage that ran, committed."""
+    root = tmp_path_factory.mktemp("ran") / "p"
+    for name, text in {
+        "src/stage.py": RUN, "src/tiny/stages/work.py": STAGE, "src/tiny/stages/settings.py": SETTINGS,
+        "dvc.yaml": DVC_YAML, "params.yaml": "text: a\nhow: well\n", ".gitignore": IGNORED,
+        lock.FILE: lock.text_of(lock.Lock(lock.SOURCES, "any", lock.rooms.own(), {"none": ""})),
+    }.items():  # fmt: skip
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    project = Project(root)
+    project.ok("git", "init", "-q")
+    project.ok("dvc", "init", "-q")
+    project.repro()
+    project.commit()
+    return project
+
+
+@pytest.fixture
+def project(ran: Project, tmp_path: Path) -> Project:
+    return ran.copy(tmp_path / "p")
+
+
+def outputs(project: Project) -> dict[str, str]:
+    files = (project.folder / "out").rglob("*")
+    return {file.relative_to(project.folder).as_posix(): file.read_text() for file in files if file.is_file()}
+
+
+def choose(project: Project, text: str, how: str) -> None:
+    """Settings, committed: what `git status` shows afterwards is what the stage did."""
+    (project.folder / "params.yaml").write_text(f"text: {text}\nhow: {how}\n", encoding="utf-8")
+    project.commit()
+
+
+def is_as_before(project: Project, before: dict[str, str]) -> bool:
+    status = json.loads(project.ok("dvc", "status", "--json"))
+    changed = [kind for reasons in status.values() for kind in reasons if "changed outs" in kind]
+    return outputs(project) == before and not project.ok("git", "status", "--porcelain") and not changed
+
+
+@pytest.mark.parametrize("how", ["error", "bug", "exit", "pipe"])
+def test_a_stage_that_fails_leaves_the_outputs_of_before_and_what_it_wrote_beside_them(
+    how: str, project: Project
+) -> None:
+    before = outputs(project)
+    choose(project, "a", how)
+    failed = project.run("dvc", "repro")
+    assert failed.returncode
+    assert is_as_before(project, before)
+    assert project.read("build/failed/work/out/page.html") == f"page.html: a, {how}"
+    assert ("see build/failed/work/out/page.html" in failed.stderr) == (how == "error")
+    assert ("standard output was closed" in failed.stderr) == (how == "pipe")
+
+
+def started(project: Project) -> subprocess.Popen[str]:
+    """`dvc repro`, in the middle of its stage."""
+    process = subprocess.Popen(
+        ["dvc", "repro"], cwd=project.folder, start_new_session=True, env=os.environ | COLD, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    for _ in range(600):
+        if (project.folder / "waiting").exists():
+            return process
+        time.sleep(0.05)
+    raise AssertionError("the stage did not start")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals to a group are of POSIX")
+@pytest.mark.parametrize(("how", "number"), [("wait", signal.SIGINT), ("first", signal.SIGTERM)])
+def test_a_stage_that_is_interrupted_leaves_the_outputs_of_before(
+    how: str, number: signal.Signals, project: Project
+) -> None:
+    before = outputs(project)
+    choose(project, "a", how)
+    process = started(project)
+    os.killpg(process.pid, number)
+    _, told = process.communicate(timeout=60)  # until the stage, which writes there too, has ended
+    assert is_as_before(project, before), told
+    assert "error: interrupted" in told
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
+def test_after_a_kill_doctor_names_the_command_that_puts_outputs_back(project: Project) -> None:
+    before = outputs(project)
+    choose(project, "a", "first")
+    process = started(project)
+    refused = project.run("stemma", "undo")
+    assert refused.returncode == 1 and "is in use by process" in refused.stderr
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert outputs(project) == {"out/kept/one": "kept/one: a, first"}
+    found = json.loads(project.run("stemma", "doctor", "--json").stdout)["findings"]
+    assert "run `stemma undo`" in next(each["remedy"] for each in found if each["check"] == "outputs")
+    project.ok("stemma", "undo")
+    assert is_as_before(project, before)
+    assert project.read("build/failed/work/out/kept/one") == "kept/one: a, first"
+
+
+def test_a_first_run_that_fails_leaves_what_it_wrote(project: Project) -> None:
+    project.ok("git", "rm", "-q", "dvc.lock")
+    choose(project, "a", "error")
+    failed = project.run("dvc", "repro")
+    assert "(see out/page.html)" in failed.stderr and "put back" not in failed.stderr
+    assert outputs(project)["out/page.html"] == "page.html: a, error"
+
+
+def test_a_failure_that_the_stage_survives_does_not_bring_old_outputs_back(project: Project) -> None:
+    """DVC would take them for the new ones."""
+    project.replace("dvc.yaml", "src/stage.py work", "src/stage.py work; python src/stage.py nothing || true")
+    choose(project, "b", "well")
+    project.repro()
+    assert project.read("out/told.md") == "told.md: b, well"
+
+
+def test_nothing_is_moved_through_a_link_that_leads_elsewhere(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "mine/work").mkdir(parents=True)
+    (tmp_path / "mine/work/kept").touch()
+    (project.folder / "build").mkdir()
+    (project.folder / "build/failed").symlink_to(tmp_path / "mine")
+    (project.folder / "out/told.md").write_text("edited", encoding="utf-8")
+    refused = project.run("stemma", "undo")
+    assert refused.returncode == 1 and "build/failed/work leads elsewhere" in refused.stderr
+    assert project.read("out/told.md") == "edited"
+    assert [path.name for path in (tmp_path / "mine").rglob("*")] == ["work", "kept"]
+
+
+def test_outputs_come_out_of_git_where_the_cache_has_none_and_never_with_other_bytes(project: Project) -> None:
+    """As in a clone after `dvc pull`: what Git keeps is not in the cache. One object there is damaged."""
+    before = outputs(project)
+    for file in (project.folder / ".dvc/cache/files/md5").rglob("*"):
+        if file.is_file() and file.read_text() in (before["out/told/one.txt"], before["out/told.md"]):
+            file.unlink()
+        elif file.is_file() and file.read_text() == before["out/page.html"]:
+            file.chmod(0o644)
+            file.write_text("damaged")
+    choose(project, "a", "error")
+    failed = project.run("dvc", "repro")
+    assert "in neither the cache nor Git: out/page.html" in failed.stderr
+    del before["out/page.html"]
+    assert outputs(project) == before
+
+
+def test_settings_that_ran_before_run_again_neither_here_nor_where_the_run_cache_was_pulled(
+    project: Project, tmp_path: Path
+) -> None:
+    project.ok("dvc", "remote", "add", "-d", "disk", str(tmp_path / "remote"))
+    project.commit()
+    project.ok("git", "clone", "-q", ".", str(tmp_path / "clone"))
+    first = outputs(project)
+    project.ok("dvc", "push", "-q")
+    choose(project, "b", "well")
+    assert project.repro() == ["settings", "work"]
+    second = outputs(project)
+    project.ok("dvc", "push", "-q", "--run-cache")
+    choose(project, "a", "well")
+    assert project.repro() == ["settings"] and outputs(project) == first
+    clone = Project(tmp_path / "clone")
+    clone.ok("dvc", "pull", "-q", "--run-cache")
+    choose(clone, "c", "well")
+    assert clone.repro() == ["settings", "work"]
+    choose(clone, "b", "well")
+    assert clone.repro("--pull") == ["settings"] and outputs(clone) == second
+    choose(clone, "a", "well")
+    assert clone.repro() == ["settings"] and outputs(clone) == first
+
+
+def test_a_changed_command_and_one_of_several_steps_get_no_outputs_of_another(project: Project) -> None:
+    project.replace(
+        "dvc.yaml", "cmd: python src/stage.py work", "cmd: [python src/stage.py work, echo more >> out/told.md]"
+    )
+    for text in "ba":
+        choose(project, text, "well")
+        assert project.repro() == ["settings", "work"]
+    choose(project, "b", "well")
+    assert project.repro() == ["settings"]
+    assert project.read("out/told.md") == "told.md: b, wellmore\n"
