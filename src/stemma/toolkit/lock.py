@@ -117,9 +117,10 @@ def _holds_source(root: Path) -> bool:
 
 def _wheel(root: Path) -> str:
     wheels = sorted(path.name for path in (root / VENDOR).glob(f"{NAME.replace('-', '_')}-*.whl"))
-    if len(wheels) != 1:
-        told = f"{VENDOR}/ holds {', '.join(wheels)}" if wheels else f"{VENDOR}/ holds no wheel of the toolkit"
-        raise ToolkitError(f"{told}, not one", run=f"git checkout -- {VENDOR}")
+    if not wheels:
+        raise ToolkitError(f"{VENDOR}/ holds no wheel of the toolkit", run=f"git checkout -- {VENDOR}")
+    if wheels[1:]:
+        raise ToolkitError(f"{VENDOR}/ holds {', '.join(wheels)}: remove all but the one that {PINNED} names")
     if version() != wheels[0].split("-")[1]:
         raise ToolkitError(f"the toolkit that is installed is {version()}, {VENDOR}/ holds {wheels[0]}", run=INSTALL)
     return f"{VENDOR}/{wheels[0]}"
