@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from stemma.text import few, say
 FIRST = "settings"  # the stage that every change of a setting begins with
 FAILED = Path("build/failed")  # which Git ignores
 RUN = "stemma undo"
+WORTH = 10  # seconds: what takes less is noted by the next `settings` alone, for to open DVC takes half a second
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -62,11 +64,14 @@ def guarded(root: Path) -> Iterator[None]:
     for each in SIGNALS:
         if signal.getsignal(each) == signal.SIG_DFL:
             signal.signal(each, signal.default_int_handler)
+    began = time.monotonic()
     try:
         if stage == FIRST:
             _note(lambda: stages.recall(root))
         yield
         sys.stdout.flush()
+        if time.monotonic() - began < WORTH:
+            return
         _note(lambda: stages.remember(root, stage, _command()))
     except BaseException as error:
         if isinstance(error, SystemExit) and not error.code:

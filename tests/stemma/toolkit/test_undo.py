@@ -224,9 +224,10 @@ def test_settings_that_ran_before_run_again_neither_here_nor_where_the_run_cache
     choose(project, "b", "well")
     assert project.repro() == ["settings", "work"]
     second = outputs(project)
-    project.ok("dvc", "push", "-q", "--run-cache")
+    project.ok("dvc", "push", "-q")
     choose(project, "a", "well")
     assert project.repro() == ["settings"] and outputs(project) == first
+    project.ok("dvc", "push", "-q", "--run-cache")
     clone = Project(tmp_path / "clone")
     clone.ok("dvc", "pull", "-q", "--run-cache")
     choose(clone, "c", "well")
