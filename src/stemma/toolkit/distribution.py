@@ -83,8 +83,12 @@ def _wheel(files: Mapping[str, bytes], members: Mapping[str, bytes]) -> tuple[st
 def vendored(package: Path = PACKAGE) -> dict[str, bytes]:
     """The files of a project's vendor/: the wheel, and the line that tells pip its path and its hash."""
     name, content = wheel(package)
-    line = f"./vendor/{name} --hash=sha256:{hashlib.sha256(content).hexdigest()}\n"
-    return {name: content, "stemma.txt": line.encode()}
+    return {name: content, "stemma.txt": pin(f"vendor/{name}", content).encode()}
+
+
+def pin(path: str, content: bytes) -> str:
+    """The text of stemma.txt: pip takes this path, if it holds these bytes."""
+    return f"./{path} --hash=sha256:{hashlib.sha256(content).hexdigest()}\n"
 
 
 def _short(content: bytes) -> str:

@@ -8,7 +8,6 @@ rooms     by room, a digest of its files and of all that they import: what stage
 `check` stops a stage whose toolkit is another one, `write` locks the one that is here.
 """
 
-import hashlib
 import io
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from stemma.files import write_text
 from stemma.names import stays_in
 from stemma.text import few, nearest
 from stemma.toolkit import rooms
-from stemma.toolkit.distribution import NAME, PACKAGE, version
+from stemma.toolkit.distribution import NAME, PACKAGE, pin, version
 
 FILE, RAN = "stemma.lock", "dvc.lock"
 SOURCES, VENDOR, PINNED = "src/stemma", "vendor", "vendor/stemma.txt"
@@ -205,9 +204,9 @@ def unpacked(root: Path, folder: Path) -> Path | None:
     """
     if not (root / FILE).is_file() or not (locked := read(root)).is_wheel:
         return None
-    wheel, pin = locked.path, (root / PINNED).read_text(encoding="utf-8")
+    wheel, pinned = locked.path, (root / PINNED).read_text(encoding="utf-8")
     content = (root / wheel).read_bytes() if stays_in(root, wheel) and (root / wheel).is_file() else b""
-    if pin != f"./{wheel} --hash=sha256:{hashlib.sha256(content).hexdigest()}\n":
+    if pinned != pin(wheel, content):
         raise ToolkitError(f"{wheel} is not the wheel that {PINNED} names")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(folder)
