@@ -158,13 +158,13 @@ def network(model: str, about: Any, splits: dict[str, Any]) -> np.ndarray:
     from purchase_intent.networks import NETWORKS
     from purchase_intent.settings import load
     from stemma.training import fit, networks
-    from stemma.training.base import Problem, Rows
+    from stemma.training.base import Given, Problem, Rows
 
     settings = load()
     fitted = networks.create(NETWORKS, settings.model, Problem.of(about), settings.train.threads)
     train, validation = (Rows(splits[name].x, splits[name].y) for name in ("train", "validation"))
     with tempfile.TemporaryDirectory() as folder:
-        fit.run(fitted, train, validation, settings.train, Path(folder) / "checkpoint.safetensors")
+        fit.run(fitted, Given(train, settings.train), validation, Path(folder) / "checkpoint.safetensors")
     return fitted.predict(splits["test"].x)
 
 

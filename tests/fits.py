@@ -9,7 +9,7 @@ import pytest
 from stemma.task import of
 from stemma.training import fit as training
 from stemma.training import networks
-from stemma.training.base import Epoch, Fit, Network, Problem, Rows
+from stemma.training.base import Epoch, Fit, Given, Network, Problem, Rows
 from stemma.training.own import PLAIN, Parts
 from stemma.training.settings import TrainSettings
 from tiny import FRAMEWORKS, NETWORKS, TinySettings
@@ -83,4 +83,5 @@ def fit(
     **changes: object,
 ) -> Fit:
     checkpoint = folder / "last.safetensors"
-    return training.run(network, rows(task), rows(task, 100, 1), settings(**changes), checkpoint, watch, parts=parts)
+    given = Given(rows(task), settings(**changes), parts=parts)
+    return training.run(network, given, rows(task, 100, 1), checkpoint, watch)

@@ -8,7 +8,7 @@ from stemma.files import write_json
 from stemma.tables import arrays, profile
 from stemma.training import fit as training
 from stemma.training import networks, origin, own, record
-from stemma.training.base import Network, Problem, Rows
+from stemma.training.base import Given, Network, Problem, Rows
 from stemma.training.watch import watched
 
 
@@ -17,11 +17,11 @@ def main() -> None:
     problem = Problem.of(profile.read(layout.PREPARED))
     network = networks.create(NETWORKS, settings.model, problem, settings.train.threads)
     train, validation = (arrays.read(layout.PREPARED, name) for name in ("train", "validation"))
-    rows = Rows(train.x, train.y), Rows(validation.x, validation.y)
     training.try_out(network, train.x)
     begin, parts = start_of(network, settings.train.init_from), own.chosen(settings.train, LINES)
+    given = Given(Rows(train.x, train.y), settings.train, begin.tensors, parts)
     with watched(layout.CURVES, settings.train, problem.task.score, layout.CHECKPOINT) as watch:
-        fit = training.run(network, *rows, settings.train, layout.CHECKPOINT, watch, begin.tensors, parts)
+        fit = training.run(network, given, Rows(validation.x, validation.y), layout.CHECKPOINT, watch)
     network.save(layout.WEIGHTS)
     write_json(layout.TRAINING, record.make(network, fit, settings.train, begin, layout.WEIGHTS))
     layout.CHECKPOINT.unlink()

@@ -20,7 +20,7 @@ from stemma.evaluation.settings import Settings
 from stemma.layout import SPLITS
 from stemma.tables import arrays, encode, profile, split
 from stemma.training import fit, networks, own
-from stemma.training.base import Problem, Rows
+from stemma.training.base import Given, Problem, Rows
 from stemma.training.own import Lines
 
 Figures = dict[str, float]
@@ -112,7 +112,8 @@ def judge(settings: Settings, tables: Tables, prepared: Path, checkpoint: Path, 
     problem = Problem(task, encoder.width, fitted.blocks)
     model = networks.create(tables.networks, settings.model, problem, settings.train.threads)
     training = settings.train.model_copy(update={"resume": False, "freeze": ()})
-    fit.run(model, train, validation, training, checkpoint, parts=own.chosen(training, tables.training))
+    given = Given(train, training, parts=own.chosen(training, tables.training))
+    fit.run(model, given, validation, checkpoint)
     chosen = decision.decide(task, model.scores(validation.x), validation.y, settings.evaluate)
     predicted = chosen.predictions(task, model.scores(test.x))
     rows = metrics.Rows.of(task, test.y, predicted, task.decide(predicted, chosen.threshold), settings.evaluate.bins)

@@ -17,7 +17,7 @@ from stemma.tables import check, load, statistics
 from stemma.tables.profile import Block
 from stemma.tables.settings import Table
 from stemma.training import fit, networks, own
-from stemma.training.base import Floats, Network, Problem, Rows
+from stemma.training.base import Floats, Given, Network, Problem, Rows
 from stemma.training.own import Lines
 
 PLAIN = Lines()
@@ -95,8 +95,8 @@ def fitted(
     mean, deviation = (0.0, 1.0) if CLASSES[kind] else (100.0, 20.0)
     problem = Problem(task.of(kind, CLASSES[kind], mean=mean, deviation=deviation), 5, BLOCKS)
     network = networks.create(lines, settings.model, problem, settings.train.threads)
-    chosen = own.chosen(settings.train, parts)
-    fit.run(network, rows(kind), rows(kind, 200, seed=1), settings.train, folder / "checkpoint", parts=chosen)
+    given = Given(rows(kind), settings.train, parts=own.chosen(settings.train, parts))
+    fit.run(network, given, rows(kind, 200, seed=1), folder / "checkpoint")
     return network
 
 

@@ -5,7 +5,8 @@ base.py       the contracts of a network, which is kept, and of a session, which
 networks.py   the network that settings name, out of a project's table
 inputs.py     what the numbers of an encoded row are, and how they are embedded
 own.py        parts of a fit that are a project's own
-fit.py        epochs, learning rate, early stopping, checkpoint
+fit.py        epochs, learning rate, early stopping
+progress.py   how far a fit has come, and its checkpoint
 origin.py     the tensors that a fit starts from
 watch.py      what a person sees of a fit
 record.py     how a network came to be, training.json

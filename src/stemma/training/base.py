@@ -62,14 +62,12 @@ class Given:
     """What a network is fitted with.
 
     Args:
-        row_weights: of the losses (rows,).
         begin: tensors to start from, by name; the others are drawn.
         parts: of the fit that are the project's own.
     """
 
     train: Rows
     settings: TrainSettings
-    row_weights: Floats | None = None
     begin: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     parts: Parts = PLAIN
 

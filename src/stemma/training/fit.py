@@ -4,12 +4,9 @@ Everything random in an epoch follows from the seed and the epoch's number. So a
 epoch without any generator's state, to the same bytes as one that was never interrupted.
 """
 
-import hashlib
 import itertools
-import json
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -19,92 +16,56 @@ from numpy.typing import NDArray
 
 from stemma.entries import naming
 from stemma.errors import TrainingError
-from stemma.files import replaced
 from stemma.text import say
 from stemma.training import inputs
-from stemma.training.base import Draw, Epoch, Fit, Floats, Given, Network, Problem, Rows, Session, State
-from stemma.training.own import PLAIN, Parts, Schedule
+from stemma.training.base import Draw, Epoch, Fit, Floats, Given, Network, Problem, Rows, State
+from stemma.training.own import Schedule
+from stemma.training.progress import Checkpoint, Progress
 from stemma.training.settings import TrainSettings
 
 EXPLODED = 1e4  # times the loss of the untrained network
-SMOOTH = 5  # epochs that early stopping judges together
 TRIED = 32  # rows that a network is tried out with
 STEPS = 48  # of an epoch, where the batch size is not set
 
 
-@dataclass(frozen=True)
-class Progress:
-    """A fit after some epochs: what was seen, and the weights kept so far."""
-
-    epochs: tuple[Epoch, ...]
-    kept: int
-    weights: State
-
-    def after(self, epoch: Epoch, network: Network, keep_best: bool) -> "Progress":
-        """With one more epoch; its weights are kept if it is the best so far, or always without early stopping."""
-        epochs = (*self.epochs, epoch)
-        best = min((judged(self.epochs[:end]) for end in range(SMOOTH, len(epochs))), default=math.inf)
-        if keep_best and judged(epochs) >= best < math.inf:
-            return Progress(epochs, self.kept, self.weights)
-        return Progress(epochs, epoch.number, network.tensors())
-
-    def is_over(self, settings: TrainSettings) -> bool:
-        done = len(self.epochs)
-        return done >= settings.epochs or (settings.patience is not None and done - self.kept >= settings.patience)
-
-
-def judged(epochs: tuple[Epoch, ...]) -> float:
-    """What the last of these epochs is judged by: the mean validation loss of the last SMOOTH.
-
-    With few validation rows, or few of one class, a single epoch has the least loss by chance, and often an early one.
-    """
-    losses = [epoch.validation_loss for epoch in epochs[-SMOOTH:]]
-    return sum(losses) / SMOOTH if len(losses) == SMOOTH else math.inf
-
-
 def run(
     network: Network,
-    train: Rows,
+    given: Given,
     validation: Rows,
-    settings: TrainSettings,
     checkpoint: Path,
     watch: Callable[[Epoch], None] = lambda epoch: None,
-    begin: Mapping[str, NDArray[Any]] | None = None,
-    parts: Parts = PLAIN,
 ) -> Fit:
-    """Fit a network to `train`, judged on `validation` after every epoch.
+    """Fit a network to what is given, judged on `validation` after every epoch.
 
     Args:
         checkpoint: file that holds the last finished epoch, so that an interrupted fit can go on.
         watch: called after every epoch, and for each earlier one when a fit is resumed.
-        begin: tensors to start from, by name; the others are drawn.
-        parts: of the fit that are the project's own.
 
     Raises:
         TrainingError: the loss is not finite or explodes, the device is not there, or the checkpoint is of another fit.
     """
-    weights = row_weights(network.problem, train.y, settings.class_weight)
-    session = network.session(Given(train, settings, weights, begin or {}, parts))
+    settings = given.settings
+    session = network.session(given)
     start = network.tensors()
     limit = EXPLODED * max(1.0, _mean_loss(network, validation))
-    identity = _identity(network, session, train, validation, settings)
+    saved = Checkpoint.of(checkpoint, network, given, validation, session)
     progress = Progress((), 0, start)
     if settings.resume and checkpoint.exists():
-        progress = _read_checkpoint(checkpoint, identity, session)
+        progress = saved.read()
         for epoch in progress.epochs:
             watch(epoch)
     else:
-        _write_checkpoint(checkpoint, identity, progress, session.state())
+        saved.write(progress)
     while not progress.is_over(settings):
-        draw = _draw(settings, len(progress.epochs), len(train.x), parts.schedule)
-        with naming(f"the network {network.settings.name} fails in training{_lonely_row(settings, len(train.x))}"):
+        draw = _draw(given, len(progress.epochs))
+        with naming(f"the network {network.settings.name} fails in training{_lonely_row(given)}"):
             loss = session.run_epoch(draw)
         epoch = _epoch(len(progress.epochs) + 1, network, loss, validation, draw.rate)
         if not (epoch.train_loss < limit and epoch.validation_loss < limit):
-            _read_checkpoint(checkpoint, identity, session)
+            saved.read()
             raise _stopped(epoch, session.find_fault(draw), settings)
         progress = progress.after(epoch, network, keep_best=settings.patience is not None)
-        _write_checkpoint(checkpoint, identity, progress, session.state())
+        saved.write(progress)
         watch(epoch)
     network.set_tensors(progress.weights)
     return _told(progress, start, settings)
@@ -170,9 +131,10 @@ def _distance(before: NDArray[Any], after: NDArray[Any]) -> float:
     return float(np.linalg.norm(after - before) / (np.linalg.norm(before) or 1.0))
 
 
-def _lonely_row(settings: TrainSettings, rows: int) -> str:
+def _lonely_row(given: Given) -> str:
     """A hint where the last batch has one row."""
-    size = batch_size(settings, rows)
+    rows = len(given.train.x)
+    size = batch_size(given.settings, rows)
     if rows % size != 1 or rows == 1:
         return ""
     other = next(number for number in itertools.count(size + 1) if rows % number != 1)
@@ -234,10 +196,10 @@ def _epoch(number: int, network: Network, train_loss: float, validation: Rows, r
     return Epoch(number, rate, train_loss, loss, score)
 
 
-def _draw(settings: TrainSettings, done: int, rows: int, schedule: Schedule | None) -> Draw:
-    generator = np.random.default_rng([settings.seed, done])
-    rate = learning_rate(settings, done, schedule)
-    return Draw(generator.permutation(rows), rate, int(generator.integers(2**31)))
+def _draw(given: Given, done: int) -> Draw:
+    generator = np.random.default_rng([given.settings.seed, done])
+    rate = learning_rate(given.settings, done, given.parts.schedule)
+    return Draw(generator.permutation(len(given.train.x)), rate, int(generator.integers(2**31)))
 
 
 def _mean_loss(network: Network, rows: Rows) -> float:
@@ -252,55 +214,3 @@ def _stopped(epoch: Epoch, fault: str, settings: TrainSettings) -> TrainingError
         f"({settings.learning_rate:g}) or set train.clip_norm",
         run=f"dvc exp run -S train.learning_rate={settings.learning_rate / 10:g}",
     )
-
-
-# The checkpoint: one safetensors file, replaced whole. Numbers and texts are tensors too, so nothing needs unpickling.
-
-
-def _write_checkpoint(path: Path, identity: dict[str, str], progress: Progress, state: State) -> None:
-    from safetensors.numpy import save_file
-
-    tensors = {f"state/{name}": tensor for name, tensor in state.items()}
-    tensors |= {f"kept/{name}": tensor for name, tensor in progress.weights.items()}
-    tensors["identity"] = np.frombuffer(json.dumps(identity, sort_keys=True).encode(), dtype=np.uint8)
-    tensors["epochs"] = np.array([astuple(e) for e in progress.epochs], np.float64).reshape(-1, len(fields(Epoch)))
-    tensors["kept"] = np.array([progress.kept])
-    with replaced(path) as partial:
-        save_file({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, partial)
-
-
-def _read_checkpoint(path: Path, identity: dict[str, str], session: Session) -> Progress:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        tensors = load_file(path)
-        saved = json.loads(tensors.pop("identity").tobytes())
-        table, kept = tensors.pop("epochs"), int(tensors.pop("kept")[0])
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise TrainingError(f"{path} is damaged ({error}); train.resume=false starts over") from None
-    if saved != identity:
-        changed = sorted(key for key in saved.keys() | identity.keys() if saved.get(key) != identity.get(key))
-        raise TrainingError(f"{path} is of another fit ({', '.join(changed)} changed); train.resume=false starts over")
-    epochs = tuple(Epoch(int(row[0]), *map(float, row[1:])) for row in table)
-    session.restore({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("state/")})
-    return Progress(epochs, kept, {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("kept/")})
-
-
-def _identity(
-    network: Network, session: Session, train: Rows, validation: Rows, settings: TrainSettings
-) -> dict[str, str]:
-    """What a checkpoint must share with the fit that takes it up: settings, network, device and both sets of rows."""
-    values = {f"model.{key}": repr(value) for key, value in network.settings.model_dump().items()}
-    shapes = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in sorted(session.state().items())}
-    values |= {"network or optimizer": repr(shapes), "device": str(network.device)}
-    values |= {f"train.{key}": repr(value) for key, value in settings.deciding().items()}
-    values["weights at the start"] = _digest(*(tensor for _, tensor in sorted(network.tensors().items())))
-    return values | {"training rows": _digest(train.x, train.y), "validation rows": _digest(validation.x, validation.y)}
-
-
-def _digest(*arrays: NDArray[Any]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()

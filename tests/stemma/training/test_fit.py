@@ -17,7 +17,8 @@ from fits import EACH, PROBLEMS, fit, linear, rows, settings, tiny
 from stemma import weights
 from stemma.errors import TrainingError, WeightsError
 from stemma.training import fit as training
-from stemma.training.base import Epoch, Network, Rows
+from stemma.training.base import Epoch, Given, Network, Rows
+from stemma.training.progress import SMOOTH, judged
 
 
 @pytest.fixture(params=EACH)
@@ -105,9 +106,8 @@ def test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one(
     with pytest.raises(Interrupted):
         training.run(
             tiny(framework, PROBLEMS[task]),
-            rows(task),
+            Given(rows(task), settings(**changes)),
             rows(task, 100, 1),
-            settings(**changes),
             tmp_path / "last.safetensors",
             stop,
         )
@@ -127,7 +127,10 @@ def test_a_checkpoint_of_other_settings_or_rows_is_refused_by_name(framework: st
         fit(model, tmp_path, resume=True, learning_rate=0.5)
     with pytest.raises(TrainingError, match="training rows changed"):
         training.run(
-            model, rows("binary", seed=9), rows("binary", 100, 1), settings(resume=True), tmp_path / "last.safetensors"
+            model,
+            Given(rows("binary", seed=9), settings(resume=True)),
+            rows("binary", 100, 1),
+            tmp_path / "last.safetensors",
         )
 
 
@@ -181,11 +184,9 @@ def test_early_stopping_restores_the_best_epoch(framework: str, tmp_path: Path) 
     noise = np.random.default_rng(5)
     train = Rows(rows("binary", 60).x, noise.integers(0, 2, 60).astype(np.float32))  # nothing to learn: it overfits
     judge = Rows(rows("binary", 60, 1).x, noise.integers(0, 2, 60).astype(np.float32))
-    done = training.run(model, train, judge, settings(epochs=60, patience=3, learning_rate=0.02), tmp_path / "c")
+    done = training.run(model, Given(train, settings(epochs=60, patience=3, learning_rate=0.02)), judge, tmp_path / "c")
     losses = [epoch.validation_loss for epoch in done.epochs]
-    means = [math.inf] * (training.SMOOTH - 1) + np.convolve(
-        losses, np.ones(training.SMOOTH) / training.SMOOTH, "valid"
-    ).tolist()
+    means = [math.inf] * (SMOOTH - 1) + np.convolve(losses, np.ones(SMOOTH) / SMOOTH, "valid").tolist()
     assert len(losses) == done.kept + 3 < 60
     assert done.kept == int(np.argmin(means)) + 1
     kept = float(model.problem.task.losses(model.scores(judge.x), judge.y).mean())
@@ -197,7 +198,7 @@ def test_one_lucky_epoch_is_not_kept() -> None:
     losses = [0.9, 0.9, 0.9, 0.2, 0.9, 0.9, 0.5, 0.5, 0.5, 0.5, 0.5]
     epochs = tuple(Epoch(number, 0.1, 0.0, loss, 0.0) for number, loss in enumerate(losses, start=1))
     ends = range(1, len(losses) + 1)
-    assert min(ends, key=lambda end: training.judged(epochs[:end])) > 6
+    assert min(ends, key=lambda end: judged(epochs[:end])) > 6
 
 
 def test_without_patience_the_last_epoch_is_kept(framework: str, tmp_path: Path) -> None:
@@ -216,8 +217,9 @@ def test_an_exploding_loss_stops_with_the_epoch_and_the_layer(framework: str, op
 def test_an_input_that_is_not_finite_is_named(framework: str, tmp_path: Path) -> None:
     bad = rows("binary")
     bad.x[7, 0] = np.nan
+    given = Given(bad, settings())
     with pytest.raises(TrainingError, match=r"epoch 1 .*input that is not finite"):
-        training.run(tiny(framework, PROBLEMS["binary"]), bad, rows("binary", 100, 1), settings(), tmp_path / "c")
+        training.run(tiny(framework, PROBLEMS["binary"]), given, rows("binary", 100, 1), tmp_path / "c")
 
 
 def test_balanced_classes_raise_the_recall_of_a_rare_class(framework: str, tmp_path: Path) -> None:
@@ -227,7 +229,7 @@ def test_balanced_classes_raise_the_recall_of_a_rare_class(framework: str, tmp_p
     shares = []
     for class_weight in ("none", "balanced"):
         model = linear(framework, PROBLEMS["binary"])
-        training.run(model, train, train, settings(class_weight=class_weight, epochs=15), tmp_path / "c")
+        training.run(model, Given(train, settings(class_weight=class_weight, epochs=15)), train, tmp_path / "c")
         shares.append(float((model.predict(x)[:, 1] > 0.5).mean()))
     assert shares[1] > 2 * shares[0]
 
@@ -271,7 +273,8 @@ def test_recorded_steps_are_refused_where_there_are_none(tmp_path: Path) -> None
 def _fit_slowly(framework: str, folder: Path) -> None:
     model = tiny(framework, PROBLEMS["binary"])
     (folder / "number").write_text(str(os.getpid()))
-    training.run(model, rows("binary"), rows("binary", 100, 1), settings(epochs=1000), folder / "last.safetensors",
+    given = Given(rows("binary"), settings(epochs=1000))
+    training.run(model, given, rows("binary", 100, 1), folder / "last.safetensors",
         lambda epoch: (folder / f"epoch {epoch.number}").touch(),
     )  # fmt: skip
 
@@ -296,9 +299,8 @@ def test_a_killed_fit_leaves_a_checkpoint_that_can_be_read(framework: str, tmp_p
     with pytest.raises(Interrupted):
         training.run(
             tiny(framework, PROBLEMS["binary"]),
-            rows("binary"),
+            Given(rows("binary"), settings(epochs=1000, resume=True)),
             rows("binary", 100, 1),
-            settings(epochs=1000, resume=True),
             tmp_path / "last.safetensors",
             stop,
         )
@@ -343,14 +345,13 @@ def _named(model: Network, part: str) -> set[str]:
 
 def test_frozen_tensors_keep_their_bytes_and_the_others_move(framework: str, tmp_path: Path) -> None:
     model = tiny(framework, PROBLEMS["binary"])
-    first = training.run(model, rows("binary"), rows("binary", 100, 1), settings(), tmp_path / "a.safetensors")
+    first = training.run(model, Given(rows("binary"), settings()), rows("binary", 100, 1), tmp_path / "a.safetensors")
     weights = model.tensors()
     begin = {name: weights[name] for name in _named(model, "hidden_1")}
     again = tiny(framework, PROBLEMS["binary"])
     changes = settings(freeze=("hidden_1.*",), weight_decay=0.1, seed=1)
-    fit = training.run(
-        again, rows("binary"), rows("binary", 100, 1), changes, tmp_path / "b.safetensors", lambda epoch: None, begin
-    )
+    given = Given(rows("binary"), changes, begin)
+    fit = training.run(again, given, rows("binary", 100, 1), tmp_path / "b.safetensors")
     assert set(fit.frozen) == _named(model, "hidden_1") and not first.frozen
     for name, tensor in again.tensors().items():
         assert (tensor.tobytes() == weights[name].tobytes()) == (name in fit.frozen), name
@@ -362,7 +363,7 @@ def test_a_resumed_fit_from_another_networks_weights_ends_with_the_bytes_of_an_u
 ) -> None:
     problem = PROBLEMS["binary"]
     other = tiny(framework, problem)
-    training.run(other, rows("binary"), rows("binary", 100, 1), settings(seed=3), tmp_path / "other.safetensors")
+    training.run(other, Given(rows("binary"), settings(seed=3)), rows("binary", 100, 1), tmp_path / "other.safetensors")
     begin = other.tensors()
     made = []
     for stopped in (False, True):
@@ -375,12 +376,10 @@ def test_a_resumed_fit_from_another_networks_weights_ends_with_the_bytes_of_an_u
                 raise Interrupted
 
         with contextlib.suppress(Interrupted):
-            training.run(model, rows("binary"), rows("binary", 100, 1), settings(), checkpoint, stop, begin)
+            training.run(model, Given(rows("binary"), settings(), begin), rows("binary", 100, 1), checkpoint, stop)
         model = tiny(framework, problem)
-        resumed = settings(resume=True)
-        fit = training.run(
-            model, rows("binary"), rows("binary", 100, 1), resumed, checkpoint, lambda epoch: None, begin
-        )
+        resumed = Given(rows("binary"), settings(resume=True), begin)
+        fit = training.run(model, resumed, rows("binary", 100, 1), checkpoint)
         made.append((model.tensors(), fit))
     (whole, fit_whole), (resumed_weights, fit_resumed) = made
     assert all(whole[name].tobytes() == resumed_weights[name].tobytes() for name in whole)

@@ -43,7 +43,8 @@ class KerasSession(Session):
             self.learning = _learning(network.built, self.fitted, settings)
             self.optimizer = _optimizer(self.learning, settings, given.parts)
             self.x, self.y = tf.constant(train.x), tf.constant(network.problem.task.targets(train.y))
-            self.row_weights = None if given.row_weights is None else tf.constant(given.row_weights)
+            row_weights = fit.row_weights(network.problem, train.y, settings.class_weight)
+            self.row_weights = None if row_weights is None else tf.constant(row_weights)
         self._set_tensors(network.tensors() | dict(given.begin))
         self.batch_size, self.clip_norm = fit.batch_size(settings, len(train.x)), settings.clip_norm
         self._graph = tf.function(self._epoch)

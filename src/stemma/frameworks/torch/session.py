@@ -35,7 +35,8 @@ class TorchSession(Session):
         still = fit.frozen((name for name, _ in network.built.named_parameters()), settings)
         for name, parameter in network.built.named_parameters():
             parameter.requires_grad_(name not in still)
-        each = (train.x, network.problem.task.targets(train.y), given.row_weights)
+        row_weights = fit.row_weights(network.problem, train.y, settings.class_weight)
+        each = (train.x, network.problem.task.targets(train.y), row_weights)
         self.rows = [torch.from_numpy(part).to(device) for part in each if part is not None]
         self.batch_size = fit.batch_size(settings, len(train.x))
         self.optimizer = _optimizer(network.built, settings, given.parts, fused=device.type in ("cpu", "cuda"))
