@@ -36,6 +36,8 @@ class Task(ABC):
     deviation: float = 1.0
 
     kind: ClassVar[str]
+    has_classes: ClassVar[bool] = True
+    has_positive: ClassVar[bool] = False  # one of two classes, whose probability a threshold cuts
     head: ClassVar[str]  # what turns scores into predictions
     loss: ClassVar[str]  # of one row
     score: ClassVar[str] = "accuracy"  # the figure shown beside the loss
@@ -111,6 +113,7 @@ class Binary(Task):
     """Two classes. One score: the logit of the positive class, which is the last for a network."""
 
     kind, head, loss = "binary", "sigmoid", "binary_cross_entropy"
+    has_positive = True
     shown = ("roc_auc", "pr_auc", "log_loss", "balanced_accuracy", "f1")
 
     @property
@@ -157,6 +160,7 @@ class Regression(Task):
     """A value. The score is the value, standardised by mean and deviation of the training rows."""
 
     kind, head, loss = "regression", "rescale", "squared_error"
+    has_classes = False
     score, output = "mean_absolute_error", "prediction"
     shown = ("rmse", "mae", "r2")
 
@@ -193,6 +197,6 @@ def of(
     Raises:
         KeyError: there is no such kind.
     """
-    if kind == "binary" and positive is None and classes:
+    if KINDS[kind].has_positive and positive is None and classes:
         positive = classes[-1]
     return KINDS[kind](tuple(classes), positive, mean, deviation)

@@ -106,7 +106,7 @@ def _page(
 def _splits(settings: Table, about: About) -> Iterator[str]:
     """How rows were split, and what each split holds."""
     by = "".join(f"By {setting} {_code(name)}: {BY[setting]}." for setting, name in splitting(settings).items())
-    chance = "By chance" + ("" if settings.task == "regression" else ", every class in the same share")
+    chance = "By chance" + (", every class in the same share" if settings.predicts.has_classes else "")
     yield by or f"{chance} (seed {settings.split.seed})."
     yield ""
     classes = about["classes"][:10]

@@ -85,7 +85,7 @@ def _figures(told: Told) -> Section:
         )
         for name in _ordered(found, first)
     ]
-    averages = " Averages over classes are macro averages." if told["task"] == "multiclass" else ""
+    averages = " Averages over classes are macro averages." if len(told.get("classes", ())) > 2 else ""
     count = told["evaluate"]["bootstrap"]
     note = f"Intervals: bootstrap, percentiles of {count:,} resamples of the test rows." if count else "No intervals."
     return Section("Figures", (Table("", head, tuple(rows), words=(4,)), note + averages))
@@ -180,14 +180,14 @@ def _confusions(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Tabl
 
 
 def _probabilities(told: Told) -> Section | None:
-    if told["task"] == "regression":
+    if not KINDS[told["task"]].has_classes:
         return None
     temperature = told["decision"]["temperature"]
     calibrated = told["evaluate"]["calibration"] == "temperature"
     text = (
         f"Scores are divided by the temperature {temperature:.4g}, which has the least log loss on the validation rows."
     )
-    pooled = " All classes are pooled: each row counts once for every class." if told["task"] == "multiclass" else ""
+    pooled = " All classes are pooled: each row counts once for every class." if len(told.get("classes", ())) > 2 else ""
     parts = [(text if calibrated else "Probabilities are the network's own.") + pooled]
     shown = (
         Chart("roc", "ROC curve"),

@@ -207,7 +207,7 @@ def _repeated(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray
 
 def _imbalance(frame: pd.DataFrame, settings: Table, train: np.ndarray) -> Iterator[tuple[str, str]]:
     """A class far below its fair share."""
-    if settings.task == "regression":
+    if not settings.predicts.has_classes:
         return
     target = frame[settings.target].iloc[train]
     counts = target.value_counts(sort=False)
@@ -252,7 +252,7 @@ class _Sample:
         draw = np.random.default_rng(settings.split.seed)
         rows = draw.permutation(train)
         target = frame[settings.target].iloc[rows]
-        if settings.task == "regression":
+        if not settings.predicts.has_classes:
             return cls(rows[:SAMPLE], target.iloc[:SAMPLE].rank(pct=True).to_numpy(), True)
         classes = target.cat.codes.to_numpy()
         counts = np.bincount(classes)

@@ -93,7 +93,7 @@ def _used(names: list[str], settings: Table) -> list[str]:
 def _kind(name: str, settings: Table) -> str:
     """The role of a column, for the target "class" or "numeric", for one that only splits by time "time"."""
     if name == settings.target:
-        return "numeric" if settings.task == "regression" else "class"
+        return "class" if settings.predicts.has_classes else "numeric"
     if name in (settings.group, settings.partition):
         return "categorical"
     role = role_of(name, settings)

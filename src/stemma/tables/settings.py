@@ -6,6 +6,8 @@ from pydantic import Field, PositiveInt
 
 from stemma.entries import Entry
 from stemma.settings import Section, Seed, Share
+from stemma.task import KINDS
+from stemma.task import Task as Predicted
 
 Role = Literal["numeric", "categorical", "boolean", "date", "drop", "bayes"]
 Task = Literal["binary", "multiclass", "regression"]
@@ -33,6 +35,11 @@ class Table(Section):
     time: str | None  # a date or number by which later rows are judged: train, then validation, then test
     partition: str | None  # a column that already says train, validation or test
     split: SplitSettings
+
+    @property
+    def predicts(self) -> type[Predicted]:
+        """What the kind of task says of itself."""
+        return KINDS[self.task]
 
 
 class FileTable(Table):

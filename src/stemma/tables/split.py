@@ -96,7 +96,7 @@ def incomplete(target: pd.Series, splits: dict[str, Rows], settings: Table) -> l
     reasons = []
     for name, rows in splits.items():
         part = target.iloc[rows]
-        if settings.task == "regression":
+        if not settings.predicts.has_classes:
             if len(rows) < 2:
                 reasons.append(f"{name} has {counted(len(rows), 'row')}, and at least 2 are needed")
             continue
@@ -124,7 +124,7 @@ def rows_needed(settings: SplitSettings, least: int = 1) -> int:
 
 def _classes(frame: pd.DataFrame, settings: Table) -> np.ndarray:
     """The class of each row as a number; of a regression, one for all."""
-    if settings.task == "regression":
+    if not settings.predicts.has_classes:
         return np.zeros(len(frame), np.int8)
     return np.asarray(frame[settings.target].cat.codes)
 

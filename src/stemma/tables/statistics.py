@@ -37,7 +37,7 @@ def make(
     """
     target = frame[settings.target]
     ordered = classes(target, settings)
-    train = target.iloc[splits["train"]] if settings.task == "regression" else None
+    train = None if settings.predicts.has_classes else target.iloc[splits["train"]]
     bayes = next((name for name in frame if _role(name, settings) == "bayes"), None)
     return {
         "format": FORMAT,
@@ -45,7 +45,7 @@ def make(
         "task": settings.task,
         "target": settings.target,
         "classes": ordered,
-        "positive": ordered[-1] if settings.task == "binary" else None,
+        "positive": ordered[-1] if settings.predicts.has_positive else None,
         "features": [{"name": name, "role": role} for name, role in features(frame.columns, settings)],
         "encoded_width": sum(block.width for block in blocks),
         "blocks": [asdict(block) for block in blocks],
@@ -77,7 +77,7 @@ def _by_column(settings: Table) -> dict[str, Any]:
 
 def classes(target: pd.Series, settings: Table) -> list[str]:
     """The classes in order: as numbers if all are numbers, else as text; the positive one of two last."""
-    if settings.task == "regression":
+    if not settings.predicts.has_classes:
         return []
     found = list(target.cat.categories)
     try:
@@ -85,7 +85,7 @@ def classes(target: pd.Series, settings: Table) -> list[str]:
     except ValueError:
         found.sort()
     positive = positive_of(settings)
-    if settings.task == "binary" and positive is not None:
+    if settings.predicts.has_positive and positive is not None:
         found.sort(key=lambda text: text == positive)
     return found
 

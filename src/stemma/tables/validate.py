@@ -39,7 +39,7 @@ def check(frame: pd.DataFrame, settings: Table) -> None:
     refuse(settings.source, [*absent(kept, frame.columns, "columns"), *_wrong_structure(frame, failures)])
     problems = [*_wrong_settings(frame, settings), *map(_wrong_value, failures), *_wrong_features(frame, settings)]
     problems += _wrong_splitting(frame, settings)
-    problems += _wrong_numbers(frame, settings) if settings.task == "regression" else _wrong_classes(frame, settings)
+    problems += (_wrong_classes if settings.predicts.has_classes else _wrong_numbers)(frame, settings)
     refuse(settings.source, problems)
 
 
@@ -53,7 +53,7 @@ def check_splits(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndar
     by = "".join(f" when rows are split by `{setting}` {name!r}" for setting, name in splitting(settings).items())
     problems = [reason + by for reason in incomplete(frame[settings.target], splits, settings)]
     target = frame[settings.target].iloc[splits["train"]]
-    if settings.task == "regression" and target.nunique() == 1:
+    if not settings.predicts.has_classes and target.nunique() == 1:
         value = f"{target.iloc[0]:g}"
         problems.append(f"the target {settings.target!r} has the same value, {value}, in all training rows")
     refuse(settings.source, problems)
@@ -70,7 +70,7 @@ def schema(frame: pd.DataFrame, settings: Table) -> "pandera.DataFrameSchema":
             columns[name] = _column("categorical", None, None)
         elif kinds.get(name) == "drop":  # of a column without a role: what it holds was found when it was read
             columns[name] = pandera.Column(frame[name].dtype, nullable=True)
-    if settings.task == "regression":
+    if not settings.predicts.has_classes:
         columns[settings.target] = _column("numeric", *range_of(settings.target, settings), nullable=False)
     else:
         columns[settings.target] = pandera.Column("category", nullable=False)
@@ -110,9 +110,9 @@ def _wrong_settings(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
     bayes = [repr(name) for name in frame if name != settings.target and role_of(name, settings) == "bayes"]
     if len(bayes) > 1:
         yield f"{few(bayes, 5)} have the role bayes, which is for one column"
-    if bayes and settings.task != "binary":
+    if bayes and not settings.predicts.has_positive:
         yield f"{few(bayes, 5)} has the role bayes, which is for a binary task: give it another, such as drop"
-    if settings.task != "binary" and settings.positive is not None:
+    if not settings.predicts.has_positive and settings.positive is not None:
         yield f"`positive` is {settings.positive!r}, but only a binary task has a positive class: set it to null"
 
 
@@ -201,9 +201,9 @@ def _wrong_classes(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
     classes, needed = list(counts.index), rows_needed(settings.split)
     if len(classes) < 2:
         yield f"the target {settings.target!r} has {_some(classes)}, and at least 2 classes are needed"
-    if settings.task == "binary" and len(classes) > 2:
+    if settings.predicts.has_positive and len(classes) > 2:
         yield f"the target {settings.target!r} has {_some(classes)}, but a binary task has 2: set `task` to multiclass"
-    if settings.task == "binary" and settings.positive is not None and positive_of(settings) not in classes:
+    if settings.predicts.has_positive and settings.positive is not None and positive_of(settings) not in classes:
         hint = nearest(settings.positive, classes)
         yield f"`positive` is {settings.positive!r}{hint}, but the target has {_some(classes)}"
     needed = len(SPLITS) if splitting(settings) else needed  # which split they fall into, `check_splits` looks at
