@@ -5,6 +5,7 @@ fill(texts, answers)     what a person wrote, once the package is renamed
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -12,7 +13,6 @@ from pathlib import PurePosixPath
 from template import frameworks, settings
 from template.answers import table_name
 
-ASKED = "Will this visitor of a shop buy?"
 DESCRIBE = """
 
 
@@ -34,6 +34,7 @@ def describe() -> None:
 
 def test("""
 
+OPTIONS = {"train": "default", "export": "default", "experiment": "null"}  # of groups that no answer chooses
 SOURCES = "src/purchase_intent/sources/__init__.py"
 TABLES = {"simulated": "SimulatedTable", "digits": "BundledTable"}  # data -> its class in sources/settings.py
 SMALL = {"digits": "data=digits", "csv": "data=drawn"}  # what the tests of a project run, which may have no table yet
@@ -92,22 +93,35 @@ def _choices(texts: Mapping[str, str], answers: Mapping[str, str]) -> Iterator[E
     if answers["framework"] != "both":
         yield from _without(texts, {"torch": "tensorflow", "tensorflow": "torch"}[answers["framework"]])
     yield from _sources(texts, answers["data"])
-    if answers["data"] == "digits":
-        yield Edit("conf/config.yaml", "  - data: simulated\n", "  - data: digits\n")
+    yield from _chosen(texts, OPTIONS | {"data": answers["data"], "model": frameworks.MODEL[answers["framework"]]})
+
+
+def _chosen(texts: Mapping[str, str], options: Mapping[str, str]) -> Iterator[Edit]:
+    """The options of groups. What the root has chosen today is its own affair."""
+    for group, option in options.items():
+        yield _set(texts, "conf/config.yaml", f"  - {group}: ", option, is_word=True)
+
+
+def _set(texts: Mapping[str, str], file: str, key: str, value: str, is_word: bool = False) -> Edit:
+    """Another value in the one line that begins with this key; behind a word a comment stays."""
+    found = re.findall(rf"\n{re.escape(key)}" + (r"\S*" if is_word else ".*"), texts[file])
+    if len(found) != 1:
+        raise LookupError(f"template/edits.py: {len(found)} lines of {file} begin with {key!r}, not one")
+    return Edit(file, found[0], f"\n{key}{value}")
 
 
 def _words(texts: Mapping[str, str], answers: Mapping[str, str]) -> Iterator[Edit]:
     yield from _names(texts, answers)
     if answers["data"] == "csv":
-        yield from _own_table(answers)
+        yield from _own_table(texts, answers)
     if answers["remote"] == "s3":
         yield from _bucket(answers)
 
 
 def _names(texts: Mapping[str, str], answers: Mapping[str, str]) -> Iterator[Edit]:
     description = answers["description"]
-    yield Edit("pyproject.toml", f'description = "{ASKED}"', f'description = "{description}"')
-    yield Edit("conf/config.yaml", f"description: {ASKED}", f"description: {settings.scalar(description)}")
+    yield _set(texts, "pyproject.toml", "description = ", f'"{description}"')
+    yield _set(texts, "conf/config.yaml", "  description: ", settings.scalar(description))
     if "LICENSE" in texts:
         (holder,) = (line for line in texts["LICENSE"].splitlines() if line.endswith("The Stemma developers"))
         yield Edit("LICENSE", holder, f"{holder.split('Copyright')[0]}Copyright (c) {answers['author']}")
@@ -180,11 +194,11 @@ def _settings(text: str, kept: str) -> Iterator[Edit]:
         yield Edit(file, "from pydantic import Field\n\nfrom stemma.settings import Seed\n", "")
 
 
-def _own_table(answers: Mapping[str, str]) -> Iterator[Edit]:
+def _own_table(texts: Mapping[str, str], answers: Mapping[str, str]) -> Iterator[Edit]:
     """The first `tasks.py run` describes it. Until then nothing trains: what conf/config.yaml chooses is not there."""
     file = _known(answers)["source"]
     name = table_name(PurePosixPath(file).name)
-    yield Edit("conf/config.yaml", "  - data: simulated\n", f"  - data: {name}\n")
+    yield from _chosen(texts, {"data": name})
     repro = '    call("dvc", "repro", *arguments)\n'
     yield Edit("tasks.py", repro, f"    describe()\n{repro}")
     yield Edit("tasks.py", "\n\n\ndef test(", DESCRIBE.format(

@@ -13,6 +13,7 @@ PINS = {
 }  # fmt: skip
 
 INIT = "src/purchase_intent/networks/__init__.py"
+MODEL = {"torch": "torch_tabular", "both": "torch_tabular", "tensorflow": "keras_tabular"}  # what a project begins with
 SAME = " The same in reference_torch and reference_keras."
 TABM = """TabM-mini with piecewise-linear embeddings: Gorishniy, Kotelnikov and Babenko, TabM: Advancing Tabular Deep Learning
 with Parameter-Efficient Ensembling, ICLR 2025, section 3 and figure 1. Members share all weights but an adapter before
@@ -28,7 +29,6 @@ WITHOUT = {
     "torch": (
         ("requirements.lock", "# torch's version names no build: on Linux pip takes the one with CUDA unless a CPU "
          "build is offered.\n", ""),
-        ("conf/config.yaml", "  - model: torch_tabular\n", "  - model: keras_tabular\n"),
         ("conf/config.yaml", "-S experiment=reference_torch", "-S experiment=reference_keras"),
         ("conf/experiment/reference_keras.yaml", SAME, ""),
         (INIT, ", in PyTorch (TensorFlow is the same in its folder):", ":"),

@@ -108,6 +108,11 @@ def test_every_command_has_help_and_an_example(run: Run, command: str) -> None:
     assert code == 0 and "Example: " in out and f"stemma conf {command}" in " ".join(out.split())
 
 
+@pytest.mark.parametrize("command", [(), ("log",), ("bundle", "predict"), ("conf", "sync")])
+def test_help_has_a_short_name_everywhere(run: Run, command: tuple[str, ...]) -> None:
+    assert run(*command, "-h") == run(*command, "--help")
+
+
 def test_version_is_that_of_the_toolkit(run: Run) -> None:
     from stemma.toolkit import version
 

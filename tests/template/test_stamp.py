@@ -25,7 +25,7 @@ from stemma import conf
 from stemma.toolkit import distribution, lock
 from template import answers as rule
 from template import closing, edits, frameworks, hook, imports, manifest, stamp, toolkit
-from worlds import ROOT, choose_a_table
+from worlds import ROOT, choose_a_table, copied
 
 Plan = Callable[..., dict[str, bytes]]
 Answers = Callable[..., dict[str, str]]
@@ -302,6 +302,19 @@ def test_a_template_whose_lock_is_old_stamps_nothing(plan: Plan) -> None:
         LookupError, match=r"the template's stemma.lock is not that of src/stemma, .*: run `stemma lock`"
     ):
         toolkit.vendored(ROOT, planned | {"stemma.lock": old})
+
+
+def test_what_the_root_has_chosen_today_changes_no_project(plan: Plan, answers: Answers, tmp_path: Path) -> None:
+    """As after `stemma conf adopt` of another table and network, and of an experiment."""
+    copied(tmp_path / "root")
+    config, project = tmp_path / "root/conf/config.yaml", tmp_path / "root/pyproject.toml"
+    text = config.read_text("utf-8").replace("data: simulated", "data: digits").replace("torch_tabular", "keras_mlp")
+    text = text.replace("export: default", "export: all").replace("experiment: null", "experiment: reference_torch")
+    config.write_text(re.sub("(?m)^  description: .*", "  description: Which one?", text), "utf-8")
+    text = re.sub("(?m)^description = .*", 'description = "Which one?"', project.read_text("utf-8"))
+    project.write_text(text, "utf-8")
+    for own in ({}, {"framework": "tensorflow"}, {"data": "digits", "framework": "torch"}, TABLE | {"data": "csv"}):
+        assert stamp.plan(tmp_path / "root", answers(**own)) == plan(**own), own
 
 
 def test_settings_are_composed_as_stemma_composes_them(matrix: dict[Path, dict[str, str]], tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ app = typer.Typer(
     help="Read, compare and serve the versions of a model.",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 app.add_typer(bundle.app, name="bundle")

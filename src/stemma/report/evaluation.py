@@ -85,10 +85,15 @@ def _figures(told: Told) -> Section:
         )
         for name in _ordered(found, first)
     ]
-    averages = " Averages over classes are macro averages." if len(told.get("classes", ())) > 2 else ""
+    averages = " Averages over classes are macro averages." if _is_of_many(told) else ""
     count = told["evaluate"]["bootstrap"]
     note = f"Intervals: bootstrap, percentiles of {count:,} resamples of the test rows." if count else "No intervals."
     return Section("Figures", (Table("", head, tuple(rows), words=(4,)), note + averages))
+
+
+def _is_of_many(told: Told) -> bool:
+    """Whether there are more than two classes."""
+    return len(told.get("classes", ())) > 2
 
 
 def _label(told: Told, name: str) -> str:
@@ -187,7 +192,7 @@ def _probabilities(told: Told) -> Section | None:
     text = (
         f"Scores are divided by the temperature {temperature:.4g}, which has the least log loss on the validation rows."
     )
-    pooled = " All classes are pooled: each row counts once for every class." if len(told.get("classes", ())) > 2 else ""
+    pooled = " All classes are pooled: each row counts once for every class." if _is_of_many(told) else ""
     parts = [(text if calibrated else "Probabilities are the network's own.") + pooled]
     shown = (
         Chart("roc", "ROC curve"),
