@@ -27,7 +27,7 @@ def main(name: str | None = None, folder: str = str(layout.EXPORT)) -> None:
         model,
         NETWORKS[settings.model.name],
         (layout.PREPARED / encode.FILE).read_bytes(),
-        about.features,
+        about.inputs,
         read_json(layout.DECISION)["temperature"],
         settings.export,
         settings.package.name,

@@ -61,7 +61,7 @@ def files(about: Profile, results: Results, settings: PackageSettings, record: F
 
 def describe(about: Profile, threshold: float | None) -> Facts:
     """What goes in and what comes out; the first file a server reads."""
-    inputs = [{"name": name, "type": TYPES[role]} for name, role in about.features]
+    inputs = [{"name": name, "type": TYPES[role]} for name, role in about.inputs]
     task = about.task
     told = {"format": 1, "task": task.kind, "target": about.target, "inputs": inputs, "output": task.output}
     told["levels"] = signature.LEVELS
@@ -80,7 +80,7 @@ def sample(about: Profile, contract: Facts, graph: bytes, rows: Path) -> tuple[F
     import pyarrow.parquet as pq
 
     table = next(pq.ParquetFile(rows).iter_batches(SAMPLE))
-    columns = {name: _plain(table.column(name).to_pylist(), role) for name, role in about.features}
+    columns = {name: _plain(table.column(name).to_pylist(), role) for name, role in about.inputs}
     arrays = signature.parse(_bytes(contract)).arrays(columns)
     return {"inputs": columns}, {contract["output"]: runtime.run(runtime.session(graph), arrays).tolist()}
 

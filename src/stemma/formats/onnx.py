@@ -25,7 +25,7 @@ def join(encoder: Any, network: Any, task: Task, opset: int, temperature: float 
     Args:
         encoder, network: ModelProtos as above.
         task: its head turns scores into predictions.
-        opset: of the standard operators.
+        opset: of the standard operators; that of the encoder where it needs a later one (`cat` in `data.derive`).
         temperature: divides the scores of classes, above 0; more than 1 draws probabilities together (Guo et al., On
             Calibration of Modern Neural Networks, ICML 2017).
 
@@ -38,7 +38,8 @@ def join(encoder: Any, network: Any, task: Task, opset: int, temperature: float 
 
     if not 0 < temperature < float("inf") or (task.head == "rescale" and temperature != 1):
         raise ExportError(f"{temperature} is not a temperature for a {task.kind}")
-    parts = [_at_opset(part, opset) for part in (encoder, network)]
+    wanted = max(opset, _opset(encoder))
+    parts = [_at_opset(part, wanted) for part in (encoder, network)]
     _number(parts[1].graph)
     # Inputs are named as columns, and exporters name what they like: what lies between has names that neither takes.
     columns = [value.name for value in parts[0].graph.input]
@@ -138,10 +139,14 @@ def _rename(graph: Any, old: str, new: str) -> None:
                     names[place] = new
 
 
+def _opset(model: Any) -> int:
+    return int(next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")))
+
+
 def _at_opset(model: Any, opset: int) -> Any:
     from onnx import version_converter
 
-    now = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    now = _opset(model)
     if now == opset:
         return model
     try:

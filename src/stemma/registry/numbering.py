@@ -92,12 +92,18 @@ def suggest(version: Version, before: Version | None) -> Suggestion:
     return Suggestion("patch", f"the same weights as {before.name}")
 
 
+def _inputs(profile: Any) -> dict[str, str]:
+    """The role of each column that a row must bring."""
+    made = profile.get("derive", ())
+    return {each["name"]: each["role"] for each in profile["features"] if each["name"] not in made}
+
+
 def _signature_change(before: Any, after: Any) -> str | None:
     """What differs, in words; None where nothing does, or where a version has no profile."""
     if before is None or after is None:
         return None
     try:
-        inputs = [{each["name"]: each["role"] for each in profile["features"]} for profile in (before, after)]
+        inputs = [_inputs(profile) for profile in (before, after)]
         rests = [
             {key: profile[key] for key in ("task", "target", "classes", "positive")} for profile in (before, after)
         ]

@@ -96,6 +96,8 @@ def _page(
     )
     yield from _numeric(about, drifts)
     yield from _texts(about, drifts)
+    if settings.derive:
+        yield from ["", *_items([f"{_code(name)} is {code(text)}" for name, text in settings.derive.items()])]
     yield ""
     most = f"The {drawn} features with the most drift, training" if drawn < len(drifts) else "Training"
     yield f"{most} rows in blue, test rows in orange:"

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from stemma.errors import DataError
+from stemma.tables import derive
 from stemma.tables.settings import Role, Table
 from stemma.text import nearest
 
@@ -21,6 +22,8 @@ def roles(names: Iterable[str], settings: Table) -> dict[str, Role]:
             target is not there; no column is a feature. All of it at once.
     """
     names = list(names)
+    made = [f"`derive` names {name!r}, which is a column of the table" for name in settings.derive if name in names]
+    refuse(settings.source, made)  # its role is not that of the column
     others = [name for name in names if name != settings.target]
     found = {name: role_of(name, settings) for name in others}
     problems = [f"column {name!r} appears twice" for name, times in sorted(Counter(names).items()) if times > 1]
@@ -28,8 +31,12 @@ def roles(names: Iterable[str], settings: Table) -> dict[str, Role]:
         problems.append(f"column {names.index('') + 1} has no name")
     if settings.target not in names:
         problems.append(f"the target {settings.target!r} is not a column{nearest(settings.target, names)}")
-    problems += absent(settings.columns, names, "columns") + absent(settings.ranges, names, "ranges")
-    problems += _wrong_splitting(names, settings)
+    problems += [
+        line
+        for section in ("columns", "ranges")
+        for line in absent(getattr(settings, section), [*names, *settings.derive], section)
+    ]
+    problems += [*_wrong_splitting(names, settings), *_wrong_derived(names, settings)]
     problems += [
         f"column {name!r} has no role in the settings{nearest(name, settings.columns)}"
         for name in others
@@ -49,10 +56,31 @@ def features(names: Iterable[str], settings: Table) -> tuple[tuple[str, Role], .
 
 def role_of(name: str, settings: Table) -> Role | None:
     """The role of one column that is not the target. A column by which rows are split is `drop`, so no feature; one of
-    time may have another."""
+    time may have another; one that is derived has that of its values."""
+    if name in settings.derive:
+        return derived(settings).get(name)
     if name in (settings.group, settings.partition):
         return "drop"
     return _find(name, settings.columns) or ("drop" if name == settings.time else None)
+
+
+def derived(settings: Table) -> dict[str, Role]:
+    """The roles of the derived columns, of which no expression may be wrong."""
+    named = dict.fromkeys(name for text in settings.derive.values() for name in derive.names(text))
+    found = {name: role_of(name, settings) for name in named if name not in settings.derive}
+    return derive.roles(settings.derive, {name: role for name, role in found.items() if role in FEATURES})
+
+
+def _wrong_derived(names: list[str], settings: Table) -> Iterator[str]:
+    """Expressions of columns that are not there, have no use, or do not fit."""
+    found = {name: role_of(name, settings) for name in names if name not in settings.derive}
+    others = {name: "is dropped: give it a role" for name, role in found.items() if role not in FEATURES}
+    others[settings.target] = "is the target"
+    usable = {name: role for name, role in found.items() if name not in others}
+    try:
+        derive.roles(settings.derive, usable, others)
+    except DataError as error:
+        yield str(error)
 
 
 def splitting(settings: Table) -> dict[str, str]:

@@ -23,8 +23,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stemma.entries import Entry
-from stemma.tables import files
-from stemma.tables.columns import refuse, role_of, roles, splitting
+from stemma.tables import derive, files
+from stemma.tables.columns import features, refuse, role_of, roles, splitting
 from stemma.tables.settings import FileTable, Table
 from stemma.tables.texts import INSTANT, instants, numbers, trimmed
 from stemma.text import nearest
@@ -69,7 +69,10 @@ def table(settings: Table, sources: Mapping[str, Entry]) -> pd.DataFrame:
             problems.append(f"column {name!r} ({kind}) {wrong}")
     refuse(settings.source, problems)
     pa.default_memory_pool().release_unused()  # Arrow keeps freed memory for itself, about twice the table
-    return pd.DataFrame(canonical, copy=False)
+    frame = pd.DataFrame(canonical, copy=False)
+    if not settings.derive:
+        return frame
+    return pd.concat([frame, derive.columns(frame, settings.derive, dict(features(frame, settings)))], axis=1)
 
 
 def _writing(column: str, settings: Table) -> Writing:

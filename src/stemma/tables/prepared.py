@@ -19,7 +19,7 @@ def write(folder: Path, checked: Checked, data: Table, settings: PrepareSettings
         The profile.
     """
     table, splits = checked.table, checked.splits
-    encoder = encode.fit(table.iloc[splits["train"]], features(table, data), settings)
+    encoder = encode.fit(table.iloc[splits["train"]], features(table, data), settings, derive=data.derive)
     about = statistics.make(table, data, splits, encoder.blocks)
     with swapped_folder(folder) as partial:
         for name, rows in splits.items():

@@ -1,7 +1,7 @@
 """profile.json, written and read: what later stages need to know of a prepared table. `statistics.make` makes it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ class Profile:
         task: its classes are in the order of the network's outputs; of two, the positive one is the last.
         target: the column to predict.
         features: (name, role) in the order of the table.
+        derive: the expressions of those that are made of others.
         encoded_width: numbers per encoded row.
         blocks: what these numbers are; together they cover the row, in order.
         bayes: the column of the true probabilities; None where they are not known.
@@ -59,6 +60,12 @@ class Profile:
     bayes: str | None
     row: str
     raw: dict[str, Any]
+    derive: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> tuple[tuple[str, "Role"], ...]:
+        """The features that a row must bring: those that are not derived."""
+        return tuple((name, role) for name, role in self.features if name not in self.derive)
 
 
 def write(folder: Path, made: Mapping[str, Any]) -> None:
@@ -91,4 +98,5 @@ def read(folder: Path) -> Profile:
         bayes=raw["bayes"],
         row=raw["row"],
         raw=raw,
+        derive=raw.get("derive", {}),
     )

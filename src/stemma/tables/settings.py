@@ -35,6 +35,7 @@ class Table(Section):
     time: str | None  # a date or number by which later rows are judged: train, then validation, then test
     partition: str | None  # a column that already says train, validation or test
     split: SplitSettings
+    derive: dict[str, str] = Field(default_factory=dict)  # columns made of others: by name, an expression
 
     @property
     def predicts(self) -> type[Predicted]:

@@ -14,7 +14,7 @@ float32: numbers, then what is 0 or 1, then codes. `Fitted.blocks` says which co
 becomes of which column.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,11 @@ class Fitted:
 
 
 def fit(
-    train: pd.DataFrame, features: Sequence[tuple[str, Role]], settings: PrepareSettings, opset: int = OPSET
+    train: pd.DataFrame,
+    features: Sequence[tuple[str, Role]],
+    settings: PrepareSettings,
+    opset: int = OPSET,
+    derive: Mapping[str, str] | None = None,
 ) -> Fitted:
     """Fit the encoder, column by column so that memory stays low; the same bytes for the same rows.
 
@@ -55,25 +59,40 @@ def fit(
         features: (name, role) of the columns to encode, in their order.
         settings: the section `prepare`.
         opset: of ONNX.
+        derive: the expressions of those features that are derived.
 
     Raises:
         DataError: a feature has the name of an output, of the encoder or of the exported graph.
     """
-    from onnx import TensorProto
+    from stemma.tables import derive as derived
 
     names = [name for name, _ in features]
     taken = sorted({OUTPUT, "probabilities", "prediction"} & set(names))
     if taken:
         raise DataError(f"column {taken[0]!r} has the name of an output of the graph: rename it in the table")
-    types = {"categorical": TensorProto.STRING, "date": TensorProto.DOUBLE}
-    graph = Graph(names)
-    for name, role in features:
-        graph.take(name, types.get(role, TensorProto.FLOAT))
+    graph, derive = Graph(names), derive or {}
+    given = {name: role for name, role in features if name not in derive}
+    take(graph, given.items())
+    derived.add(graph, derive, given)
     numbers, days, texts = _learned(train, features, settings)
     parts = [*numeric.parts(graph, numbers), *dates.parts(graph, days), *categorical.parts(graph, texts)]
     parts.sort(key=lambda part: KINDS.index(part.blocks[0].kind))
     model, blocks = graph.finish(parts, OUTPUT, opset)
     return Fitted(model.SerializeToString(deterministic=True), blocks)
+
+
+def take(graph: Graph, columns: Iterable[tuple[str, str]]) -> None:
+    """Take columns (name, role) as `feeds` gives them."""
+    for name, tensor in tensors(dict(columns)):
+        graph.take(name, tensor)
+
+
+def tensors(columns: Mapping[str, str]) -> list[tuple[str, int]]:
+    """The type in ONNX of each column, by its role."""
+    from onnx import TensorProto
+
+    types = {"categorical": TensorProto.STRING, "date": TensorProto.DOUBLE}
+    return [(name, types.get(role, TensorProto.FLOAT)) for name, role in columns.items()]
 
 
 def _learned(train: pd.DataFrame, features: Sequence[tuple[str, Role]], settings: PrepareSettings) -> tuple[Any, ...]:

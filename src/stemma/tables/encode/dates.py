@@ -58,8 +58,8 @@ def _parts(graph: Graph, column: Date) -> list[Part]:
     for period in (YEAR, DAY) if column.hours else (YEAR,):
         angle = _angle(graph, seconds, period)
         numbers += [_unless(graph, missing, graph.node(wave, angle)) for wave in ("Sin", "Cos")]
-    weekday = _unless(graph, missing, _weekday(graph, seconds), -1.0)
-    flags = [graph.node("Equal", weekday, graph.constant([np.arange(7)], np.float64))]
+    day = _unless(graph, missing, weekday(graph, seconds), -1.0)
+    flags = [graph.node("Equal", day, graph.constant([np.arange(7)], np.float64))]
     if column.indicator:
         flags.append(missing)
     return [
@@ -83,7 +83,7 @@ def _angle(graph: Graph, seconds: str, period: float) -> str:
     return graph.node("Mul", turn, graph.constant(2 * np.pi, np.float64))
 
 
-def _weekday(graph: Graph, seconds: str) -> str:
+def weekday(graph: Graph, seconds: str) -> str:
     """0 for Monday to 6 for Sunday."""
     days = graph.node("Floor", graph.node("Div", seconds, graph.constant(DAY, np.float64)))
     shifted = graph.node("Add", days, graph.constant(THURSDAY, np.float64))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import onnx
 
 LABELS = 3  # version of the operator set ai.onnx.ml, which has the look-up of texts
+SINCE = {"StringConcat": 20}  # the opset that has an operator, where it may not be the one that is asked for
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Graph:
         self._inputs: list[Any] = []
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
-        self._used = 0
+        self._used, self._least = 0, 0
 
     def take(self, name: str, tensor: int) -> None:
         """Take a column (rows, 1) of this type of ONNX."""
@@ -69,8 +70,15 @@ class Graph:
         from onnx import helper
 
         names = [self._name() for _ in range(outputs)]
+        self._least = max(self._least, SINCE.get(kind, 0))
         self._nodes.append(helper.make_node(kind, inputs, names, names[0], domain=domain, **attributes))
         return names
+
+    def name(self, value: str, name: str) -> None:
+        """Give a value a name of its own, as an input has."""
+        from onnx import helper
+
+        self._nodes.append(helper.make_node("Identity", [value], [name], self._name()))
 
     def joined(self, values: Sequence[str]) -> str:
         """Values (rows, ...) side by side."""
@@ -92,12 +100,18 @@ class Graph:
             width += block.width
         # A Concat even of one part: it gives the output its name.
         self._nodes.append(helper.make_node("Concat", [part.value for part in parts], [output], self._name(), axis=1))
-        given = helper.make_tensor_value_info(output, TensorProto.FLOAT, [None, width])
-        graph = helper.make_graph(self._nodes, "encoder", self._inputs, [given], self._constants)
-        opsets = [helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", LABELS)]
+        return self.model([(output, TensorProto.FLOAT)], opset, width), tuple(blocks)
+
+    def model(self, outputs: Sequence[tuple[str, int]], opset: int, width: int = 1) -> "onnx.ModelProto":
+        """The graph that gives these values (rows, width), of these types of ONNX."""
+        from onnx import helper
+
+        given = [helper.make_tensor_value_info(name, tensor, [None, width]) for name, tensor in outputs]
+        graph = helper.make_graph(self._nodes, "encoder", self._inputs, given, self._constants)
+        opsets = [helper.make_opsetid("", max(opset, self._least)), helper.make_opsetid("ai.onnx.ml", LABELS)]
         model = helper.make_model(graph, opset_imports=opsets, producer_name="stemma")
         model.ir_version = helper.find_min_ir_version_for(model.opset_import)
-        return model, tuple(blocks)
+        return model
 
     def _name(self) -> str:
         self._used += 1

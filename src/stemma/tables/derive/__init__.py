@@ -1,0 +1,101 @@
+"""Columns made of others, by expressions in `data.derive`, in the encoder's graph: the same in training and service.
+
+    ratio: ExitRates / (BounceRates + 1e-6)      late: hour(when) >= 22       pair: cat(region, browser)
+
+    functions.py      what an expression may call, and its nodes
+    expressions.py    an expression as nodes of a graph
+    here              all expressions of a table, and the columns that they give
+
+What comes of a missing value is missing, and so is a number that is not finite in the end.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stemma import runtime
+from stemma.errors import DataError
+from stemma.tables import encode
+from stemma.tables.derive.expressions import Expression, WrongExpression, names
+from stemma.tables.encode.graph import Graph
+from stemma.tables.settings import Role
+from stemma.text import short
+
+__all__ = ["add", "columns", "names", "roles"]
+TYPES: Mapping[str, str] = {"numeric": "number", "boolean": "boolean", "date": "date", "categorical": "text"}
+SHOWN = 100  # letters of an expression in a message
+ROLES: Mapping[str, Role] = {"number": "numeric", "boolean": "boolean", "text": "categorical"}
+
+
+def add(
+    graph: Graph, derive: Mapping[str, str], roles: Mapping[str, str], others: Mapping[str, str] | None = None
+) -> dict[str, Role]:
+    """Add the nodes of all expressions to a graph that takes columns of these roles. A derived column is a value of the
+    graph by its name, as a column that was taken is, and may be used by those below it.
+
+    Args:
+        others: why other columns may not be used, by name.
+
+    Returns:
+        The role of each derived column.
+
+    Raises:
+        DataError: an expression is wrong; it says which, where and how.
+    """
+    types = {name: TYPES[role] for name, role in roles.items()}
+    made: dict[str, Role] = {}
+    for name, text in derive.items():
+        try:
+            value = Expression(text, graph, types, others or {}).value()
+            if value.type not in ROLES:
+                raise WrongExpression("it gives a date: take year(), hour() or another part of it", 1)
+        except WrongExpression as wrong:
+            place = f"at letter {wrong.place} of {short(text, SHOWN)!r}"
+            raise DataError(f"data.derive: {name}: {wrong} ({place})") from None
+        graph.name(value.name if value.type == "text" else _single(graph, value.name), name)
+        made[name], types[name] = ROLES[value.type], value.type
+    return made
+
+
+def roles(
+    derive: Mapping[str, str], columns: Mapping[str, Any], others: Mapping[str, str] | None = None
+) -> dict[str, Role]:
+    """The role of each derived column; see `add`."""
+    return add(Graph([*columns, *derive]), derive, columns, others) if derive else {}
+
+
+def _single(graph: Graph, value: str) -> str:
+    """A number as the encoder takes it: float32, missing where it is not finite."""
+    single = graph.float32(value)
+    return graph.node("Where", graph.node("IsInf", single), graph.constant([[np.nan]]), single)
+
+
+def columns(frame: pd.DataFrame, derive: Mapping[str, str], roles: Mapping[str, str]) -> pd.DataFrame:
+    """The derived columns of a canonical table.
+
+    Raises:
+        DataError: as `add`, or a column has no value in any row.
+    """
+    taken = list(roles.items())
+    graph = Graph([*roles, *derive])
+    encode.take(graph, taken)
+    made = add(graph, derive, roles)
+    session = runtime.session(graph.model(encode.tensors(made), encode.OPSET).SerializeToString())
+    pieces = [
+        session.run(list(made), encode.feeds(frame.iloc[start : start + encode.CHUNK], taken))
+        for start in range(0, len(frame), encode.CHUNK)
+    ]
+    found = {name: np.concatenate([piece[place] for piece in pieces])[:, 0] for place, name in enumerate(made)}
+    for name, values in found.items():
+        if not (values != "" if values.dtype == object else ~np.isnan(values)).any():
+            raise DataError(f"data.derive: {name}: {short(derive[name], SHOWN)!r} has no value in any row")
+    return pd.DataFrame({name: _canonical(values) for name, values in found.items()})
+
+
+def _canonical(values: np.ndarray) -> Any:
+    if values.dtype != object:
+        return values.astype(np.float64)
+    codes, texts = pd.factorize(values, sort=True)
+    return pd.Categorical.from_codes(codes, pd.Index(texts, dtype="str"))

@@ -1,0 +1,277 @@
+"""Derived columns against NumPy and the calendar, in a table, in the encoder, and beside rows as service gets them."""
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stemma import runtime, signature
+from stemma.bundle.contents import describe
+from stemma.errors import DataError
+from stemma.registry import numbering
+from stemma.tables import derive, encode, load, prepared, profile
+from stemma.tables.check import check
+from stemma.tables.settings import PrepareSettings
+from tiny import SOURCES
+from tiny.params import settled
+
+ROLES = {"a": "numeric", "b-2": "numeric", "when": "date", "flag": "boolean"}
+ROLES |= {"region": "categorical", "größe": "categorical"}
+OTHERS = {"bought": "is the target", "old": "is dropped: give it a role"}
+numbers = st.none() | st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e-30, 1e30]) | st.floats(-1e6, 1e6, width=32)
+texts = st.sampled_from(["", "n", "süd", "1", "A b", "x|y"])
+moments = st.none() | st.datetimes(datetime.datetime(1600, 1, 1), datetime.datetime(2400, 1, 1))
+rows = st.tuples(numbers, numbers, moments, st.sampled_from([0.0, 1.0, None]), texts, texts)
+
+
+def table(of: list[tuple[Any, ...]]) -> pd.DataFrame:
+    columns = dict(zip(ROLES, zip(*of, strict=True), strict=True))
+    made = {name: pd.Series(columns[name], dtype=np.float64) for name in ("a", "b-2", "flag")}
+    made["when"] = pd.Series(np.array(columns["when"], "datetime64[us]"))
+    made |= {name: pd.Series(pd.Categorical(columns[name])) for name in ("region", "größe")}
+    return pd.DataFrame({name: made[name] for name in ROLES})
+
+
+FRAME = table([
+    (1.0, 0.0, "2024-02-29T22:10:05", 1.0, "n", "1"), (None, 2.0, None, 0.0, "süd", "A b"),
+    (3.0, 4.0, "1969-12-31T23:59:59", None, "", "1"), (0.0, 0.5, "2000-03-01", 1.0, "n", ""),
+])  # fmt: skip
+
+
+def of(text: str, frame: pd.DataFrame = FRAME) -> list[Any]:
+    """What an expression gives; None where it is missing."""
+    found = derive.columns(frame, {"new": text}, ROLES)["new"]
+    return [None if value != value or value == "" else value for value in found.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a / (`b-2` + 1)", [1.0, None, 3 / 5, 0.0]),
+        ("a / `b-2`", [None, None, 0.75, 0.0]),  # what is not finite is missing
+        ("1 / (1 / `b-2`)", [0.0, 2.0, 4.0, 0.5]),  # but only in the end
+        ("log(-a - 1)", None),
+        ("log1p(`b-2`)", np.log1p([0.0, 2.0, 4.0, 0.5]).astype(np.float32).tolist()),
+        ("min(a, `b-2`) + max(a, 2)", [2.0, None, 6.0, 2.0]),
+        ("-a % 2", [1.0, None, 1.0, 0.0]),
+        ("hour(when) >= 22", [1.0, None, 1.0, 0.0]),
+        ("hour(when) * 100 + minute(when)", [2210.0, None, 2359.0, 0.0]),
+        ("when >= '2000-01-01'", [1.0, None, 0.0, 1.0]),
+        ("when - fill(when, '2000-03-02') < 0", [0.0, None, 0.0, 0.0]),
+        ("cat(region, größe)", ["n|1", "süd|A b", None, None]),
+        ("region == 'n' and not flag", [0.0, 0.0, None, 0.0]),
+        ("region != 'n' or flag", [1.0, 1.0, None, 1.0]),
+        ("region in ('süd', 'west')", [0.0, 1.0, None, 0.0]),
+        ("größe == '1.0'", [1.0, 0.0, 1.0, None]),  # a level is a value
+        ("`b-2` not in [2, 4]", [1.0, 0.0, 0.0, 1.0]),
+        ("0 < a <= 3", [1.0, None, 1.0, 0.0]),
+        ("missing(region) or missing(a)", [0.0, 1.0, 1.0, 0.0]),
+        ("fill(a, 9) * flag", [1.0, 0.0, None, 0.0]),
+        ("fill(region, 'none')", ["n", "süd", "none", "n"]),
+        ("where(a > 2, 'much', region)", ["n", None, "much", "n"]),
+        ("where(flag, a, 7)", [1.0, 7.0, None, 0.0]),
+        ("  a\n  + 1 ", [2.0, None, 4.0, 1.0]),
+    ],
+)
+def test_an_expression_gives(text: str, expected: list[Any] | None) -> None:
+    if expected is None:
+        with pytest.raises(DataError, match="has no value in any row"):
+            of(text)
+    else:
+        assert of(text) == [value if isinstance(value, str | None) else np.float32(value) for value in expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("a +", r"new: it is no expression; .* \(at letter 3 of 'a \+'\)"),
+        ("1 + agee", r"'agee' is no column \(at letter 5 of"),
+        ("a + education_num", r"is no column \(did you mean '`education-num`'\?\) \(at letter 5"),
+        ("fill(`größe`, 'ü') == bought", r"'bought' is the target \(at letter 23"),
+        ("old * 2", "'old' is dropped: give it a role"),
+        ("region + 1", "this is a text, and a number is needed"),
+        ("hour(a)", r"this is a number, and a date is needed \(at letter 6"),
+        ("not a", "this is a number, and true or false is needed"),
+        ("when", "it gives a date: take year"),
+        ("1 + 1", "it uses no column"),
+        ("logg(a)", r"logg is no function \(did you mean log\?\): there are abs, "),
+        ("min(a)", "min takes a number, a number"),
+        ("cat(region)", "cat takes a text, a text"),
+        ("region < 'x'", "is compared with a text in quotes"),
+        ("region == größe", "is compared with a text in quotes"),
+        ("a == region", "a number is compared with a text"),
+        ("a in (`b-2`, 1)", "`in` needs constants in brackets"),
+        ("when > 'soon'", "'soon' is no date such as"),
+        ("a @ a", "of operators there are"),
+        ("a is 1", "values are compared by"),
+        ("__import__('os').system('x')", "this is not understood"),
+        ("().__class__", "this is not understood"),
+        ("[a for a in region]", "this is not understood"),
+        ("a if flag else 1", "this is not understood"),
+        ("where(a, 1, 2)", "where takes a condition"),
+        ("fill(a, 'x')", "fill takes a value"),
+        ("a" * 1001, "longer than 1,000 letters"),
+        ("(" * 900, "it is no expression"),
+        ("-" * 990 + "a", "nested too deep|it is no expression"),
+        ("a\0", "it is no expression"),
+    ],
+)
+def test_a_wrong_expression_is_one_line_that_says_where(text: str, what: str) -> None:
+    with pytest.raises(DataError, match=what) as error:
+        derive.roles(
+            {"new": text},
+            ROLES | {"education-num": "numeric"},
+            {"bought": "is the target", "old": "is dropped: give it a role"},
+        )
+    assert "\n" not in str(error.value) and len(str(error.value)) < 500
+
+
+BINARY = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "**": np.power, "%": np.mod}
+UNARY = {name: getattr(np, name) for name in ("abs", "sqrt", "exp", "log", "log1p", "floor", "ceil", "round", "sign")}
+ORDER = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal}
+PAIRS = {"min": np.minimum, "max": np.maximum}
+Made = tuple[str, Any]  # an expression, and the same of NumPy: columns -> float64
+
+
+def missing_kept(compared: Any) -> Any:
+    return lambda x, y: np.where(np.isnan(x) | np.isnan(y), np.nan, compared(x, y).astype(np.float64))
+
+
+def both(text: str, apply: Any) -> Any:
+    return lambda parts: (text.format(parts[0][0], parts[1][0]), lambda c: apply(parts[0][1](c), parts[1][1](c)))
+
+
+def alone(name: str, apply: Any) -> Any:
+    return lambda part: (f"{name}({part[0]})", lambda c: apply(part[1](c)))
+
+
+leaves = st.sampled_from([
+    ("a", lambda c: c["a"]), ("`b-2`", lambda c: c["b-2"]), ("flag", lambda c: c["flag"]),
+]) | st.integers(-5, 5).map(lambda n: (f"({n})", lambda c: np.full(len(c), float(n))))  # fmt: skip
+trees = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        *(st.tuples(inner, inner).map(both(f"({{}} {sign} {{}})", apply)) for sign, apply in BINARY.items()),
+        *(st.tuples(inner, inner).map(both(f"({{}} {sign} {{}})", missing_kept(f))) for sign, f in ORDER.items()),
+        *(st.tuples(inner, inner).map(both(f"{name}({{}}, {{}})", apply)) for name, apply in PAIRS.items()),
+        *(inner.map(alone(name, apply)) for name, apply in UNARY.items()),
+    ),
+    max_leaves=6,
+)
+
+
+@given(trees, st.lists(rows, min_size=1, max_size=6))
+@settings(deadline=None, max_examples=60)
+def test_numbers_are_those_of_numpy(tree: Made, drawn: list[tuple[Any, ...]]) -> None:
+    text, compute = tree
+    frame = table(drawn).astype({"a": np.float32, "b-2": np.float32}).astype({"a": np.float64, "b-2": np.float64})
+    with np.errstate(all="ignore"):
+        expected = compute(frame).to_numpy() if isinstance(compute(frame), pd.Series) else compute(frame)
+        expected = expected.astype(np.float32)
+    expected = np.where(np.isinf(expected), np.nan, expected)
+    try:
+        found = derive.columns(frame, {"new": f"{text} + 0 * fill(a, 0)"}, ROLES)["new"].to_numpy()
+    except DataError as error:
+        assert "no value in any row" in str(error) and np.isnan(expected).all()
+        return
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-30)
+
+
+@given(st.lists(rows, min_size=1, max_size=8))
+@settings(deadline=None, max_examples=25)
+def test_parts_of_dates_are_those_of_the_calendar(drawn: list[tuple[Any, ...]]) -> None:
+    frame = table([*drawn, (1.0, 1.0, datetime.datetime(1999, 12, 31, 23, 59, 59), 1.0, "n", "n")])
+    parts = ("year", "month", "day", "weekday", "hour", "minute")
+    found = derive.columns(frame, {name: f"{name}(when)" for name in parts}, ROLES)
+    for name in parts:
+        np.testing.assert_array_equal(found[name], getattr(frame["when"].dt, name).astype(np.float64), name)
+
+
+def test_one_may_use_those_above_it_and_not_those_below() -> None:
+    found = derive.columns(FRAME, {"twice": "2 * a", "more": "twice + 1"}, ROLES)
+    assert found["more"].tolist()[2] == 7.0
+    with pytest.raises(DataError, match="more: 'twice' is no column"):
+        derive.roles({"more": "twice + 1", "twice": "2 * a"}, ROLES)
+
+
+# In a table
+
+TEXT = "age,city name,joined,note,y\n" + "".join(
+    f"{20 + row % 50},{'ab'[row % 2]} x,2024-01-{1 + row % 28:02},n{row},{'pq'[row % 3 == 0]}\n" for row in range(90)
+)
+COLUMNS = {"age": "numeric", "city name": "categorical", "joined": "date", "note": "drop"}
+DERIVED = {"young": "age < 30", "since": "log1p(age)", "pair": "cat(`city name`, `city name`)"}
+
+
+def read(small: Any, table_file: Any, **changes: Any) -> Any:
+    return small(table_file(TEXT), **({"columns": COLUMNS, "derive": DERIVED} | changes))
+
+
+def test_derived_columns_stand_behind_the_others_with_the_role_of_their_values(small: Any, table_file: Any) -> None:
+    data = read(small, table_file)
+    frame = load.table(data, SOURCES)
+    assert list(frame) == ["age", "city name", "joined", "y", "young", "since", "pair"]
+    assert frame["young"].tolist()[:2] == [1.0, 1.0] and frame["pair"].tolist()[1] == "b x|b x"
+    about = profile_of(data)
+    assert dict(about.features)["young"] == "boolean" and dict(about.features)["pair"] == "categorical"
+    assert [name for name, _ in about.inputs] == ["age", "city name", "joined"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"derive": {"age": "age + 1"}}, "`derive` names 'age', which is a column of the table"),
+        ({"derive": {"new": "y == 'p'"}}, "'y' is the target"),
+        ({"derive": {"new": "note == 'p'"}}, "'note' is dropped: give it a role"),
+        ({"derive": {"new": "agee + 1"}}, r"'agee' is no column \(did you mean age\?\)"),
+        ({"derive": {"new": "1 / (age - age)"}}, "has no value in any row"),
+    ],
+)
+def test_what_a_table_cannot_derive_is_one_line(small: Any, table_file: Any, changes: Any, what: str) -> None:
+    with pytest.raises(DataError, match=what) as error:
+        load.table(read(small, table_file, **changes), SOURCES)
+    assert "\n" not in str(error.value)
+
+
+def profile_of(data: Any) -> profile.Profile:
+    """In the current folder, as prepare writes it."""
+    prepared.write(Path("data/prepared"), check(data, SOURCES, False), data, settled().prepare)
+    return profile.read(Path("data/prepared"))
+
+
+def test_service_takes_the_raw_columns_alone_and_encodes_as_training(
+    small: Any, table_file: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = read(small, table_file)
+    about = profile_of(data)
+    contract = describe(about, 0.5)
+    assert [each["name"] for each in contract["inputs"]] == ["age", "city name", "joined"]
+    frame = load.table(data, SOURCES)
+    rows = [line.split(",") for line in TEXT.splitlines()]
+    raw = {name: [row[place] for row in rows[1:]] for place, name in enumerate(rows[0])}
+    arrays = signature.parse(json.dumps(contract).encode()).arrays(raw)
+    encoder = encode.Encoder(tmp_path / "data/prepared/encoder.onnx")
+    session = runtime.session((tmp_path / "data/prepared/encoder.onnx").read_bytes())
+    np.testing.assert_array_equal(runtime.run(session, arrays), encoder.encode(frame))
+    assert sum(block.width for block in about.blocks) == encoder.width
+    assert {block.name for block in about.blocks} >= set(DERIVED)
+
+
+def test_an_encoder_without_derived_columns_keeps_its_bytes() -> None:
+    how = PrepareSettings(strict=False, numeric="auto", impute="median", indicator=True, rare=1, embed=50)
+    features = list(ROLES.items())
+    assert encode.fit(FRAME, features, how).graph == encode.fit(FRAME, features, how, derive={}).graph
+
+
+def test_another_expression_is_no_break_of_the_signature() -> None:
+    base = {"features": [{"name": "a", "role": "numeric"}], "task": "binary", "target": "y"}
+    base |= {"classes": ["n", "y"], "positive": "y"}
+    more = base | {"features": [*base["features"], {"name": "new", "role": "numeric"}], "derive": {"new": "a + 1"}}
+    assert numbering._signature_change(base, more) is None
