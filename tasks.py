@@ -141,6 +141,7 @@ def install(extras: str = "") -> None:
         other.unlink()
     pip = ("python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     try:
+        call(*pip, "--constraint", "requirements.lock", "pip")  # Python 3.11's own takes twice as long to find versions
         call(*pip, "--no-deps", *toolkit()[:-1])
         call(*pip, "--constraint", "requirements.lock", "--editable", f".[{extras}]")
     except SystemExit:  # pip came to its own end, so .venv is whole, and is not made anew the next time
