@@ -128,6 +128,7 @@ def install(extras: str = "") -> None:
     digest = hashlib.sha256(pins).hexdigest()
     if PYTHON.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
         return
+    pip = ("python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     if not any(VENV.glob("made-*")):  # none at all, one whose making was interrupted, or one of older chores
         if importlib.util.find_spec("ensurepip") is None:
             raise SystemExit(
@@ -135,11 +136,11 @@ def install(extras: str = "") -> None:
             )
         print(f"making {VENV}", flush=True)
         venv.create(VENV, with_pip=True, clear=True, symlinks=os.name != "nt")
+        call(*pip, "--constraint", "requirements.lock", "pip")  # Python 3.11's own takes twice as long to find versions
     print(announcement(extras), flush=True)
     before = {other: other.read_text(encoding="utf-8") for other in VENV.glob("made-*")}
     for other in before:  # an interrupt leaves .venv in pieces
         other.unlink()
-    pip = ("python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     try:
         call(*pip, "--no-deps", *toolkit()[:-1])
         call(*pip, "--constraint", "requirements.lock", "--editable", f".[{extras}]")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -191,12 +192,13 @@ class Bucket(Place):
     def __init__(self, open_it: Callable[[], Any], root: str, name: str, url: str) -> None:
         self._open, self.root, self.name, self.url = open_it, root.rstrip("/"), name, url
         self._fs: Any = None
+        self._opening = Lock()
 
     @property
     def fs(self) -> Any:
-        """fsspec's file system."""
-        if self._fs is None:
-            with self._told():
+        """fsspec's file system, opened once for all threads: it is a client of its own, which takes its time."""
+        with self._opening, self._told():
+            if self._fs is None:
                 self._fs = self._open()
         return self._fs
 
