@@ -37,7 +37,7 @@ def run(
         VersionError: Git is not installed.
     """
     command = [*(WITH_HOOKS if hooks else GIT), *words]
-    given = None if stdin is None else stdin.encode()
+    given = None if stdin is None else stdin.encode(errors="surrogateescape")
     try:
         return subprocess.run(command, cwd=root, env=os.environ | (environment or {}), input=given, capture_output=True)
     except FileNotFoundError:
@@ -93,6 +93,13 @@ def common_folder(root: Path) -> Path:
 
 def _folder(root: Path, which: str) -> Path:
     return Path(git(root, "rev-parse", "--path-format=absolute", which).decode().removesuffix("\n"))
+
+
+def prefix(root: Path) -> str:
+    """The way from Git's top folder down to `root`: empty, or `churn/`."""
+    if (root / ".git").exists():
+        return ""  # without a process: nearly every project is alone in its repository
+    return git(root, "rev-parse", "--show-prefix").decode(errors="surrogateescape").removesuffix("\n")
 
 
 def top(root: Path) -> Path:

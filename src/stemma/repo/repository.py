@@ -133,9 +133,9 @@ class Repository:
             return Revision(name, None)
         # A stage moves with each new tag: the registry knows better than a plain tag of that name.
         says = registry.parse(name)
-        moves = says is not None and says.action == "assign" and says.counter is None
-        commit = self.registry.find(name) if moves else None
-        commit = commit or commit_of(self.root, name) or self.registry.find(name) or self._experiment(name)
+        commit = None if says is None else self.registry.find(name)
+        commit = commit or commit_of(self.root, name if says is None else registry.tag(self.root, name))
+        commit = commit or self.registry.find(name) or self._experiment(name)
         if commit is None:
             raise VersionError(f"no revision is named {name!r}{near(name, self.names(), 3)}", run="stemma log --all")
         return Revision(name, commit)

@@ -16,6 +16,7 @@ from stemma.errors import VersionError
 from stemma.evaluation.results import main_figure, told
 from stemma.repo import lockfile
 from stemma.repo.git import at, commit_of, contents, git, ids, refs
+from stemma.repo.registry import parse
 from stemma.repo.repository import (
     EVALUATION,
     INDEX,
@@ -240,9 +241,9 @@ class History:
         named = [(commit, f"{model}@{version}") for (model, version), commit in registry.registered.items()]
         head = commit_of(self.repository.root, "HEAD")
         named += [(head, "HEAD")] if head else []
-        tags = {f"refs/tags/{event.tag}" for event in registry.events}
         here = refs(self.repository.root, "refs/heads", "refs/remotes", "refs/tags")
-        named += [(ref.peeled or ref.id, ref.short) for ref in here if ref.name not in tags and not ref.alias]
+        plain = [ref for ref in here if not ref.alias and not (ref.name.startswith("refs/tags/") and parse(ref.short))]
+        named += [(ref.peeled or ref.id, ref.short) for ref in plain]
         named += [(commit, name) for name, commits in self.repository.experiments.items() for commit in commits]
         return self._by_version(named)
 
