@@ -126,4 +126,4 @@ def test_an_extent_is_its_folder_without_the_projects_in_it(nested: tuple[World,
     assert extent.of(outer.folder) == Extent("", ("inner/",)) == extent.of(outer.folder, "HEAD")
     assert extent.of(inner.folder) == Extent("inner/")
     assert extent.of(outer.folder, "HEAD~2") == Extent("", ("inner/",))  # the index has it
-    assert extent.projects(outer.folder, "HEAD") == ["", "inner/"]
+    assert extent.others(outer.folder, "HEAD") == ("inner/",) and extent.others(inner.folder, "HEAD") == ("..",)
