@@ -442,7 +442,8 @@ def make_two_projects(top: Path) -> Projects:
         for world in (made.churn, made.sales):
             name = world.folder.name
             tensors = network(seed=number + 10 * (name == "sales"))[1]
-            world.version(f"{name} {number}", parts(tensors=tensors, frame=None, bundle=f"{name} {number}".encode()))
+            made_of = parts(tensors=tensors, frame=table(60), bundle=f"{name} {number}".encode())
+            world.version(f"{name} {number}", made_of)
             world.tag(f"{name}=model@v{number}.0.0")
             if number == 2:
                 world.tag(f"{name}=model#prod#1", f"{name}=model@v1.0.0^{{}}")

@@ -18,7 +18,7 @@ from s3 import Server
 from stemma.errors import VersionError
 from stemma.repo import places
 from stemma.storage import manifest, sealing
-from version_worlds import World
+from version_worlds import Projects, World
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -222,6 +222,21 @@ def test_a_folder_with_the_backup_of_another_repository_is_refused(world: World,
     other.commit("another")
     with pytest.raises(VersionError, match="which this repository does not know"):
         stemma.backup(other.folder, str(tmp_path / "backup"))
+
+
+def test_a_project_in_a_folder_of_its_repository_is_restored_there(two_projects: Projects, tmp_path: Path) -> None:
+    two = two_projects.copy(tmp_path / "shop")
+    for name in ("churn", "sales"):
+        stemma.backup(two.top / name, str(tmp_path / f"{name}-backup"))
+    with pytest.raises(VersionError, match=r"the backup in .* is of the project in sales/: choose another place"):
+        stemma.backup(two.churn.folder, str(tmp_path / "sales-backup"))
+    with pytest.raises(VersionError, match="is inside the repository, and would be lost with it"):
+        stemma.backup(two.churn.folder, str(two.top / "backup"))
+    two.top.rename(tmp_path / "gone")
+    done = stemma.restore(str(tmp_path / "churn-backup"), tmp_path / "new")
+    assert done.checked_out and everything(tmp_path / "new/churn/models") == everything(tmp_path / "gone/churn/models")
+    assert stemma.verify(tmp_path / "new/churn", all=True, only="cache").is_whole
+    assert [entry.names[0] for entry in stemma.log(tmp_path / "new/churn")] == ["model@v2.0.0", "model@v1.0.0"]
 
 
 def test_a_shallow_clone_is_refused(world: World, tmp_path: Path) -> None:
