@@ -140,6 +140,10 @@ class Remote:
             specs = [f"{pattern}:{pattern}" for pattern in self.patterns]
             self._ask("fetch", "--quiet", "--no-tags", self.name, *specs)
 
+    def more(self) -> bool:
+        """Whether the remote has events that are not here."""
+        return bool(self._there().keys() - self._here().keys())
+
     def push(self, made: Mapping[str, str]) -> None:
         """Push tags by their ids, with every event that the remote lacks, all or none.
 

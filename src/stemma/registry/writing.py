@@ -8,7 +8,7 @@ from pathlib import Path
 from stemma.errors import VersionError
 from stemma.registry.history import Event, replay
 from stemma.registry.tags import Remote, Tag, TakenError, write
-from stemma.repo import locks, registry
+from stemma.repo import clone, locks, registry
 from stemma.repo.registry import MODEL, Registry
 from stemma.repo.repository import Repo, Repository, opened
 
@@ -92,11 +92,24 @@ def writing(repo: Repo, tagging: Tagging) -> Iterator[Writer]:
     """The repository as it is while nobody else writes to its registry; what the Git remote knows is fetched first."""
     root = opened(repo).root
     before = holders(root)
+    if not tagging.push:  # which fetches every event first
+        _knows_all(root)
     remote = Remote(root, registry.tag(root, MODEL)) if tagging.push else None
     with locks.registry(root, tagging.wait):
         if remote is not None:
             remote.fetch()
         yield Writer(Repository(root), remote, tagging.sign, before)
+
+
+def _knows_all(root: Path) -> None:
+    """Whether every event is here, as far as that can be told: else two get one number.
+
+    Raises:
+        VersionError: some are not, or nobody can be asked.
+    """
+    for lack in clone.lacks(root):
+        if lack.kind == "history" or Remote(root, registry.tag(root, MODEL)).more():
+            raise VersionError(f"{lack.what}: nothing is written to the registry before they are here", run=lack.run)
 
 
 def holders(root: Path) -> Holders:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
-from stemma.repo import locks, places
+from stemma.repo import clone, locks, places
 from stemma.repo.git import commit_of, git, prefix, refs, top
 from stemma.repo.inventory import take
 from stemma.repo.parallel import each
@@ -226,8 +226,9 @@ def _is_the_same(repository: Repository, place: Place, before: Manifest | None, 
     Raises:
         VersionError: it is of another repository, or is encrypted otherwise; or this is a shallow clone.
     """
-    if git(repository.root, "rev-parse", "--is-shallow-repository").strip() == b"true":
-        raise VersionError("this clone is shallow, its history is elsewhere", run="git fetch --unshallow")
+    for lack in clone.lacks(repository.root):
+        if lack.kind == "history":
+            raise VersionError(lack.what, run=lack.run)
     if before is None:
         return
     if before.recipient != recipient:

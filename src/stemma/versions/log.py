@@ -14,8 +14,8 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.evaluation.results import main_figure, told
-from stemma.repo import lockfile
-from stemma.repo.git import at, commit_of, contents, git, ids, refs
+from stemma.repo import clone, lockfile
+from stemma.repo.git import POINTER, at, commit_of, contents, git, ids, refs
 from stemma.repo.registry import parse
 from stemma.repo.repository import (
     EVALUATION,
@@ -30,7 +30,7 @@ from stemma.repo.repository import (
     Repository,
     opened,
 )
-from stemma.text import in_one_line, nearest
+from stemma.text import counted, in_one_line, nearest
 from stemma.versions import judged
 
 CODE = "src"
@@ -163,6 +163,7 @@ class History:
     def __init__(self, repository: Repository, all: bool) -> None:
         self.repository = repository
         self.notes: list[str] = []
+        clone.tell(repository.root, branches=all)
         self.commits = self._walk(all)  # children before parents
         self.parents: dict[str, tuple[str, ...]] = {}  # of each version
         self.carried: dict[str, str | None] = {}  # the version whose model a commit has
@@ -290,6 +291,9 @@ def _parts(history: History, versions: Sequence[str]) -> Iterator[Parts]:
     settings, code, *files = (found[place * count : (place + 1) * count] for place in range(4))
     blobs = [blob for blob in {*files[0], *files[1]} if blob is not None]
     content = dict(zip(blobs, contents(root, blobs), strict=True))
+    if lacking := sum(POINTER.fullmatch(each or b"") is not None for each in content.values()):
+        what = f"{counted(lacking, 'report')} kept by Git LFS and not on this machine"
+        history.notes.append(f"{what}, so figures are missing: run `git lfs fetch --all`")
     for place, commit in enumerate(versions):
         metrics, training = (_json(content.get(column[place] or "")) for column in files)
         started = told(training, "init_from", "commit")

@@ -69,12 +69,12 @@ def test_one_stage_can_be_asked_for(world: World) -> None:
         stemma.history(world.folder, "prd")
 
 
-def test_git_is_asked_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_is_asked_for_all_events_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     run = subprocess.run
     monkeypatch.setattr(subprocess, "run", lambda words, **rest: asked.append(words) or run(words, **rest))
     stemma.history(world.folder)
-    assert [words[len(GIT)] for words in asked] == ["for-each-ref"]
+    assert [words[len(GIT)] for words in asked] == ["for-each-ref", "config"]  # what the clone lacks
 
 
 def test_history_prints_text_markdown_and_json(world: World) -> None:

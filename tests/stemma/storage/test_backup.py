@@ -241,7 +241,7 @@ def test_a_project_in_a_folder_of_its_repository_is_restored_there(two_projects:
 
 def test_a_shallow_clone_is_refused(world: World, tmp_path: Path) -> None:
     world.ok("git", "clone", "-q", "--depth", "1", f"file://{world.folder}", str(tmp_path / "shallow"))
-    with pytest.raises(VersionError, match=r"shallow.*run `git fetch --unshallow`"):
+    with pytest.raises(VersionError, match=r"shallow.*run `git fetch --unshallow --tags`"):
         stemma.backup(tmp_path / "shallow", str(tmp_path / "backup"))
 
 
@@ -379,6 +379,15 @@ def test_a_server_that_stops_in_the_middle_is_one_line_and_the_next_run_complete
         s3.start()
     assert stemma.backup(world.folder, "s3://stopped/b").copied > 0
     stemma.restore("s3://stopped/b", tmp_path / "new")
+
+
+def test_a_full_disk_is_told_as_one_and_leaves_nothing(world: World, tmp_path: Path, small_disk: Path) -> None:
+    world.write("src/purchase_intent/large.py", os.urandom(100_000))
+    world.commit("Git's part alone is larger than the disk")
+    stemma.backup(world.folder, str(tmp_path / "backup"))
+    with pytest.raises(VersionError, match=r"git .* failed in .*the disk is full: make room"):
+        stemma.restore(str(tmp_path / "backup"), small_disk / "new")
+    assert not list(small_disk.iterdir())
 
 
 def test_a_full_disk_is_one_line_and_the_earlier_backup_stands(world: World, small_disk: Path) -> None:
