@@ -153,13 +153,22 @@ def changed(tensors: Mapping[str, Any], *names: str, by: float = 0.1) -> dict[st
 
 @dataclass(frozen=True)
 class World:
-    """A Git + DVC repository with a remote that is a folder beside it."""
+    """A Git + DVC repository with a remote that is a folder beside it.
+
+    Args:
+        above: Git's top folder, where that holds several DVC projects.
+    """
 
     folder: Path
+    above: Path | None = None
+
+    @property
+    def top(self) -> Path:
+        return self.above or self.folder
 
     @property
     def remote(self) -> Path:
-        return self.folder.with_name(self.folder.name + "-remote")
+        return self.top.with_name(self.folder.name + "-remote")
 
     @property
     def cache(self) -> Path:
@@ -280,11 +289,12 @@ class World:
         return md5
 
 
-def new(folder: Path) -> World:
+def new(folder: Path, above: Path | None = None) -> World:
     """An empty world: DVC, a remote, a pipeline that has not run."""
-    world = World(folder)
+    world = World(folder, above)
     folder.mkdir(parents=True)
-    world.ok("git", "init", "-q", "-b", "main")
+    if not (world.top / ".git").exists():
+        world.ok("git", "init", "-q", "-b", "main", str(world.top))
     world.write(".dvc/config", _config(world))
     world.write(".dvc/.gitignore", "/config.local\n/tmp\n/cache\n")
     world.write(".gitignore", IGNORED)
@@ -298,9 +308,8 @@ def new(folder: Path) -> World:
 
 
 def _config(world: World) -> str:
-    return (
-        f"[core]\n    remote = disk\n    analytics = false\n['remote \"disk\"']\n    url = ../../{world.remote.name}\n"
-    )
+    url = Path(os.path.relpath(world.remote, world.folder / ".dvc")).as_posix()
+    return f"[core]\n    remote = disk\n    analytics = false\n['remote \"disk\"']\n    url = {url}\n"
 
 
 def write(world: World, made: Parts) -> None:
@@ -399,3 +408,43 @@ def make_three_versions(folder: Path) -> World:
     world.commit("another page")
     world.ok("git", "gc", "-q")  # into one file of all objects: it is copied hundreds of times
     return world
+
+
+@dataclass(frozen=True)
+class Projects:
+    """Two DVC projects in one Git repository, each with two versions; v1.0.0 and v2.0.0 of each are registered."""
+
+    top: Path
+
+    @property
+    def churn(self) -> World:
+        return World(self.top / "churn", self.top)
+
+    @property
+    def sales(self) -> World:
+        return World(self.top / "sales", self.top)
+
+    def copy(self, top: Path) -> "Projects":
+        shutil.copytree(self.top, top, symlinks=True)
+        for one, other in ((self.churn, Projects(top).churn), (self.sales, Projects(top).sales)):
+            shutil.copytree(one.remote, other.remote)
+        return Projects(top)
+
+
+def make_two_projects(top: Path) -> Projects:
+    """churn v1, sales v1, churn v2, sales v2: a commit each, tagged as GTO names what lies in a folder."""
+    made = Projects(top)
+    for world in (made.churn, made.sales):
+        new(world.folder, top)
+        pipeline = (world.folder / "dvc.yaml").read_text()
+        world.write("dvc.yaml", pipeline + "artifacts:\n  model: {path: models/package/model.zip, type: model}\n")
+    for number in (1, 2):
+        for world in (made.churn, made.sales):
+            name = world.folder.name
+            tensors = network(seed=number + 10 * (name == "sales"))[1]
+            made_of = parts(tensors=tensors, frame=table(60), bundle=f"{name} {number}".encode())
+            world.version(f"{name} {number}", made_of)
+            world.tag(f"{name}=model@v{number}.0.0")
+            if number == 2:
+                world.tag(f"{name}=model#prod#1", f"{name}=model@v1.0.0^{{}}")
+    return made

@@ -5,6 +5,7 @@ Markdown, `stemma.report.document` into HTML.
 """
 
 import difflib
+import functools
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -93,6 +94,12 @@ def say(text: object, *, error: bool = False) -> None:
         if not error:
             fault.filename = OUTPUT
             raise
+
+
+@functools.cache
+def say_once(line: str) -> None:
+    """On standard error; a command opens a repository more than once, and says it once."""
+    say(line, error=True)
 
 
 def escaped(text: object, *, names: bool = False) -> str:

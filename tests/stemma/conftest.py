@@ -15,7 +15,7 @@ import pytest
 from s3 import Server, served
 from stemma import cli
 from stemma.repo import composition
-from version_worlds import World, make_three_versions
+from version_worlds import Projects, World, make_three_versions, make_two_projects
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -224,6 +224,12 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 def three_versions(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Three versions on main, a branch, an experiment, tags, a remote on disk; see `make_three_versions`."""
     return make_three_versions(tmp_path_factory.mktemp("three") / "versions")
+
+
+@pytest.fixture(scope="session")
+def two_projects(tmp_path_factory: pytest.TempPathFactory) -> Projects:
+    """Two DVC projects in one Git repository; see `make_two_projects`."""
+    return make_two_projects(tmp_path_factory.mktemp("projects") / "shop")
 
 
 @pytest.fixture(scope="session")

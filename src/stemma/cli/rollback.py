@@ -24,6 +24,9 @@ def rollback(
     stash: Annotated[
         bool, typer.Option("--stash", help="Put what is not committed into Git's stash first, outputs too.")
     ] = False,
+    whole: Annotated[
+        bool, typer.Option("--whole-commit", help="Git's files outside of the project too, of other projects as well.")
+    ] = False,
     abort: Annotated[bool, typer.Option("--abort", help="Undo a rollback that was killed.")] = False,
     why: Annotated[str | None, typer.Option("-m", "--why", help="With --stage: kept as the tag's message.")] = None,
     local: Annotated[
@@ -39,7 +42,7 @@ def rollback(
 
     Example: stemma rollback model@v1.2.0 --commit
     """
-    _fits(rev, stage, abort, {"--commit": commit, "--dry-run": dry_run, "--stash": stash},
+    _fits(rev, stage, abort, {"--commit": commit, "--dry-run": dry_run, "--stash": stash, "--whole-commit": whole},
           {"--why": why is not None, "--local": local, "--push": push})  # fmt: skip
     if stage is not None:
         if as_md:
@@ -48,7 +51,7 @@ def rollback(
     elif abort:
         _abort(as_json, as_md)
     else:
-        _files(str(rev), commit, stash, dry_run, as_json, as_md)
+        _files(str(rev), {"commit": commit, "stash": stash, "whole": whole}, dry_run, as_json, as_md)
 
 
 def _abort(as_json: bool, as_md: bool) -> None:
@@ -59,17 +62,17 @@ def _abort(as_json: bool, as_md: bool) -> None:
         answer(made, lambda: _told(made, None), as_json, as_md)
 
 
-def _files(name: str, commit: bool, stash: bool, dry_run: bool, as_json: bool, as_md: bool) -> None:
+def _files(name: str, how: dict[str, bool], dry_run: bool, as_json: bool, as_md: bool) -> None:
     from stemma import rollback as going
     from stemma.repo.repository import Repository
 
     root = repository()
     if dry_run:
-        plan = going.plan(root, name, commit=commit, stash=stash)
+        plan = going.plan(root, name, **how)
         differs = going.environment(Repository(root).version(plan.commit))
         answer(plan, lambda: _planned(plan, differs), as_json, as_md, environment=differs)
         raise typer.Exit(1 if plan.blockers else 0)
-    made = going.roll_back(root, name, commit=commit, stash=stash)
+    made = going.roll_back(root, name, **how)
     with done("; ".join(_sentences(made))):
         differs = going.environment(Repository(root).version(made.commit))
         answer(made, lambda: _told(made, differs), as_json, as_md, environment=differs)
@@ -86,7 +89,7 @@ def _fits(rev: str | None, stage: str | None, abort: bool, moving: dict[str, boo
             if given:
                 raise typer.BadParameter("it goes with --stage", param_hint=option)
         return
-    for option in ("--commit", "--stash"):
+    for option in ("--commit", "--stash", "--whole-commit"):
         if moving[option]:
             raise typer.BadParameter("no file changes with --stage", param_hint=option)
 
@@ -144,6 +147,8 @@ def _sentences(made: "Rollback") -> list[str]:
             f"what was not committed is in the stash {made.stash[:7]}; with a clean tree again: "
             f"git stash branch mine, then dvc checkout"
         )
+    if made.others:
+        parts.append(f"of {', '.join(made.others)} Git's files alone moved: run `dvc checkout` there")
     if made.aside:
         parts.append(f"files that no version keeps were in the way and are in {made.saved}: {', '.join(made.aside)}")
     return parts

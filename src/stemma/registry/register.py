@@ -6,7 +6,7 @@ from stemma.registry.history import Event, versions_of
 from stemma.registry.numbering import Bump
 from stemma.registry.tags import Tag
 from stemma.registry.writing import PLAIN, Tagging, message, writing
-from stemma.repo.git import git
+from stemma.repo import extent
 from stemma.repo.registry import MODEL
 from stemma.repo.repository import WEIGHTS, WORKSPACE, Repo, Repository, Version
 from stemma.text import few
@@ -66,9 +66,9 @@ def retire(repo: Repo, version: str, why: str, *, tagging: Tagging = PLAIN) -> E
 def _registrable(repository: Repository, revision: str | None) -> Version:
     """The version to be registered."""
     if revision is None:
-        moved = git(repository.root, "status", "--porcelain", "--untracked-files=no").decode().splitlines()
+        moved = extent.of(repository.root).changed(repository.root)
         if moved:
-            what = f"the work tree has changes that are in no commit ({few([line[3:] for line in moved])})"
+            what = f"the work tree has changes that are in no commit ({few(moved)})"
             raise VersionError(f"{what}: commit them, or name the revision", run="stemma register HEAD")
     if revision == WORKSPACE:
         raise VersionError("the workspace cannot be registered: commit it first", run="git commit")

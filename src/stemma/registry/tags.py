@@ -112,13 +112,16 @@ def _told(errors: bytes) -> str:
 class Remote:
     """The Git remote that events are pushed to, and what it has of the registry.
 
+    Args:
+        model: as it stands in tags.
+
     Raises:
         VersionError: there is none, or it cannot be asked.
     """
 
     def __init__(self, root: Path, model: str) -> None:
         self.root = root
-        self.model = model
+        self.model = model.replace("=", ":")  # as they are parsed
         self.patterns = [f"refs/tags/{model}{mark}*" for mark in "@#"]
         self.name = _remote(root)
 
@@ -136,6 +139,10 @@ class Remote:
         if there.keys() - here.keys():
             specs = [f"{pattern}:{pattern}" for pattern in self.patterns]
             self._ask("fetch", "--quiet", "--no-tags", self.name, *specs)
+
+    def more(self) -> bool:
+        """Whether the remote has events that are not here."""
+        return bool(self._there().keys() - self._here().keys())
 
     def push(self, made: Mapping[str, str]) -> None:
         """Push tags by their ids, with every event that the remote lacks, all or none.

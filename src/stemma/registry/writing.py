@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stemma.errors import VersionError
 from stemma.registry.history import Event, replay
 from stemma.registry.tags import Remote, Tag, TakenError, write
-from stemma.repo import locks, registry
+from stemma.repo import clone, locks, registry
 from stemma.repo.registry import MODEL, Registry
 from stemma.repo.repository import Repo, Repository, opened
 
@@ -64,11 +64,18 @@ class Writer:
     def write(self, new: Sequence[Tag]) -> tuple[Event, ...]:
         """Make tags, all or none, and say what happened by them.
 
+        Args:
+            new: with names as the project says them.
+
         Raises:
-            VersionError: another push came first, with whose; or as `tags.write`.
+            VersionError: another push came first, with whose; a tag cannot have the project's folder in it, or is
+                there and not annotated; or as `tags.write`.
         """
+        root = self.repository.root
+        new = [replace(tag, name=registry.tag(root, tag.name)) for tag in new]
+        _can_be(new, self.known)
         try:
-            write(self.repository.root, new, sign=self.sign, remote=self.remote)
+            write(root, new, sign=self.sign, remote=self.remote)
         except TakenError:
             old = {event.tag for event in self.known.events}
             others = [event for tag, event in self._events().items() if tag not in old]  # they are here by now
@@ -85,11 +92,24 @@ def writing(repo: Repo, tagging: Tagging) -> Iterator[Writer]:
     """The repository as it is while nobody else writes to its registry; what the Git remote knows is fetched first."""
     root = opened(repo).root
     before = holders(root)
-    remote = Remote(root, MODEL) if tagging.push else None
+    if not tagging.push:  # which fetches every event first
+        _knows_all(root)
+    remote = Remote(root, registry.tag(root, MODEL)) if tagging.push else None
     with locks.registry(root, tagging.wait):
         if remote is not None:
             remote.fetch()
         yield Writer(Repository(root), remote, tagging.sign, before)
+
+
+def _knows_all(root: Path) -> None:
+    """Whether every event is here, as far as that can be told: else two get one number.
+
+    Raises:
+        VersionError: some are not, or nobody can be asked.
+    """
+    for lack in clone.lacks(root):
+        if lack.kind == "history" or Remote(root, registry.tag(root, MODEL)).more():
+            raise VersionError(f"{lack.what}: nothing is written to the registry before they are here", run=lack.run)
 
 
 def holders(root: Path) -> Holders:
@@ -100,6 +120,15 @@ def holders(root: Path) -> Holders:
 def message(subject: str, *more: str | None) -> str:
     """Of a tag."""
     return "\n\n".join([subject.strip(), *filter(None, more)]) + "\n"
+
+
+def _can_be(new: Sequence[Tag], known: Registry) -> None:
+    for tag in new:
+        if registry.parse(tag.name) is None:
+            what = f"the folder {known.folder!r} cannot be part of a tag of GTO's"
+            raise VersionError(f"{what}: give it a name of letters, digits, -, _ and .")
+        if tag.name in known.light:
+            raise registry.not_annotated([tag.name])
 
 
 def _came_first(event: Event) -> VersionError:

@@ -13,6 +13,7 @@ Reading order:
 - `outputs`     what DVC keeps for a commit and in the work tree, by DVC's own view of it; `composition` its settings
 - `trouble`     what a place's refusal means, in one line; `parallel` many objects at a time
 - `trust`       what a repository may do on this machine; `allowed` its settings that count
+- `extent`      which files are the project's, where several are in one Git repository; `clone` what a clone lacks
 - `locks`       DVC's, the registry's, that of Git's index
 - `journal`     how far a rollback came
 """

@@ -4,13 +4,18 @@ A clone brings no settings of Git; a folder that was copied with its .git does. 
 commands that read is switched off where that costs nobody anything; docs/trust.md says what remains.
 """
 
+import errno
+import hashlib
 import os
+import re
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stemma.errors import VersionError
+from stemma.errors import NUMBERS, VersionError
+from stemma.files import read_plain
 
 _QUIET = (
     "core.fsmonitor=false", "log.showSignature=false", "protocol.ext.allow=never", "fetch.recurseSubmodules=false",
@@ -18,6 +23,11 @@ _QUIET = (
     "safe.bareRepository=explicit",  # a folder of the tree may look like one, with settings of its own
 )  # fmt: skip
 WITH_HOOKS = ("git", *(word for setting in _QUIET for word in ("-c", setting)))  # to tag and push, as the user's Git
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what Git tells of a disk, in the words of the system
+POINTER = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize \d+\n"
+)
+ROOM = 1 << 20  # bytes; with less a disk is full
 GIT = (*WITH_HOOKS, "-c", f"core.hooksPath={os.devnull}")
 
 
@@ -37,7 +47,7 @@ def run(
         VersionError: Git is not installed.
     """
     command = [*(WITH_HOOKS if hooks else GIT), *words]
-    given = None if stdin is None else stdin.encode()
+    given = None if stdin is None else stdin.encode(errors="surrogateescape")
     try:
         return subprocess.run(command, cwd=root, env=os.environ | (environment or {}), input=given, capture_output=True)
     except FileNotFoundError:
@@ -55,9 +65,23 @@ def git(root: Path, *words: str, stdin: str | None = None, index: Path | None = 
     """
     done = run(root, *words, stdin=stdin, environment={"GIT_INDEX_FILE": str(index)} if index else None)
     if done.returncode:
-        told = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
-        raise VersionError(f"git {words[0]} failed in {root} ({told[0].removeprefix('fatal: ')})")
+        raise _failed(root, words[0], done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}")
     return done.stdout
+
+
+def _failed(root: Path, verb: str, told: str) -> VersionError:
+    """What Git says in a line, with the command that helps where one does."""
+    cure = next((line.strip() for line in told.splitlines() if " --add safe.directory " in line), None)
+    if cure is not None:
+        return VersionError(f"{root} belongs to another user, and Git reads nothing there until you say so", run=cure)
+    first = told.splitlines()[0].removeprefix("fatal: ")
+    if "promisor remote" in told:
+        what = f"{root} is a partial clone, and what it lacks cannot be fetched ({first})"
+        return VersionError(f"{what}: with its remote in reach", run="git fetch --refetch --no-filter")
+    disk = next((NUMBERS[number] for number in DISK if os.strerror(number) in told), None)
+    if " write " in told and shutil.disk_usage(root).free < ROOM:  # Git does not always say why
+        disk = NUMBERS[errno.ENOSPC]
+    return VersionError(f"git {verb} failed in {root} ({disk or first})")
 
 
 def commit_of(root: Path, name: str) -> str | None:
@@ -93,6 +117,20 @@ def common_folder(root: Path) -> Path:
 
 def _folder(root: Path, which: str) -> Path:
     return Path(git(root, "rev-parse", "--path-format=absolute", which).decode().removesuffix("\n"))
+
+
+def is_shallow(root: Path) -> bool:
+    """Whether the clone has not all of its history."""
+    if (root / ".git").is_dir():
+        return (root / ".git" / "shallow").is_file()  # without a process: every `stemma log` asks
+    return git(root, "rev-parse", "--is-shallow-repository").strip() == b"true"
+
+
+def prefix(root: Path) -> str:
+    """The way from Git's top folder down to `root`: empty, or `churn/`."""
+    if (root / ".git").exists():
+        return ""  # without a process: nearly every project is alone in its repository
+    return git(root, "rev-parse", "--show-prefix").decode(errors="surrogateescape").removesuffix("\n")
 
 
 def top(root: Path) -> Path:
@@ -133,7 +171,7 @@ def at(commit: str, path: str) -> str:
 
 
 def contents(root: Path, names: Sequence[str]) -> list[bytes | None]:
-    """The files with these names, in one process; None for what is not there or is no file."""
+    """The files with these names as Git keeps them, in one process; None for what is not there or is no file."""
     stream = git(root, "cat-file", "--batch", stdin="".join(f"{name}\n" for name in names))
     found: list[bytes | None] = []
     start = 0
@@ -147,7 +185,30 @@ def contents(root: Path, names: Sequence[str]) -> list[bytes | None]:
         size = int(header[-1])
         found.append(stream[start : start + size] if header[-2] == b"blob" else None)
         start += size + 1
+    return _behind_pointers(root, found)
+
+
+def _behind_pointers(root: Path, found: list[bytes | None]) -> list[bytes | None]:
+    """With what pointers of Git LFS stand for, where that is on this machine; no filter is run, nothing is fetched."""
+    pointers = [POINTER.fullmatch(content or b"") for content in found]
+    folder = common_folder(root) / "lfs" / "objects" if any(pointers) else root
+    for place, pointer in enumerate(pointers):
+        name = pointer[1].decode() if pointer else ""
+        file = folder / name[:2] / name[2:4] / name
+        if name and file.is_file() and hashlib.sha256(content := read_plain(file)).hexdigest() == name:
+            found[place] = content
     return found
+
+
+def checked_out(root: Path, path: str, blob: str) -> bytes:
+    """A file with the line ends, `$Id$` and encoding that its attributes ask for; no filter's command is run.
+
+    Args:
+        path: from `root`.
+    """
+    listed = fields(run(root, "config", "-z", "--name-only", "--get-regexp", r"^filter\.").stdout)
+    off = [word for name in dict.fromkeys(listed) for word in ("-c", f"{name}=")]
+    return git(root, *off, "cat-file", "--filters", f"--path={prefix(root)}{path}", blob)
 
 
 def ids(root: Path, names: Sequence[str]) -> list[str | None]:

@@ -10,13 +10,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stemma.errors import VersionError
-from stemma.repo import lockfile
+from stemma.repo import extent, lockfile
 from stemma.repo.git import at, contents, fields, git, ids
 from stemma.repo.repository import Repository, Revision, Version
 from stemma.text import in_one_line
 
 Read = Callable[[str], bytes | None]  # an object's bytes by its MD5, right ones, or None
-_MATTERS = ("dvc.lock", "dvc.yaml", "*.dvc")
+_MATTERS = ("dvc.lock", "dvc.yaml", "*.dvc", extent.MARK)
 
 
 @dataclass
@@ -114,9 +114,10 @@ def on_disk(folder: Path) -> dict[str, bytes]:
 
 
 def matters(path: str) -> bool:
-    """Whether a file may name objects."""
+    """Whether a file may name objects, or tells that those beside it are another project's."""
     name = path.rpartition("/")[2]
-    return name in ("dvc.lock", "dvc.yaml") or (name.endswith(".dvc") and name != ".dvc")
+    named = name in ("dvc.lock", "dvc.yaml") or (name.endswith(".dvc") and name != ".dvc")
+    return named or path.endswith(f"/{extent.MARK}")
 
 
 class _Taken:
@@ -133,7 +134,8 @@ class _Taken:
 
     def add(self, version: Version, files: Mapping[str, tuple[str, bytes]]) -> None:
         """The outputs that the files of a version name."""
-        for path, (blob, content) in files.items():
+        for path in extent.own(files):
+            blob, content = files[path]
             name = PurePosixPath(path)
             if name.name == "dvc.yaml":
                 continue

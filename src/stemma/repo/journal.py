@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from stemma import names
 from stemma.errors import VersionError
 from stemma.files import write_text
-from stemma.repo.git import own_folder
+from stemma.repo.git import own_folder, prefix, top
 from stemma.repo.trouble import told
 
 Noted = TypeVar("Noted")
@@ -46,6 +46,8 @@ class Journal:
     Args:
         revision: as it was asked for; target: its commit; before: HEAD's commit when it began.
         commit: whether the restored state becomes a commit; made: that commit, from before HEAD moves to it.
+        tree: Git's, that is to be restored: of the project's files alone; None: all of the target's.
+        folder: of the project, from Git's top folder; None in a journal of an older stemma.
         untracked: files that were there, untracked and identical to those of the target.
         stashing: what was not committed is to be stashed; stashed_before: the last stash before that.
         stash: the one made.
@@ -62,6 +64,13 @@ class Journal:
     stash: str | None = None
     made: str | None = None
     done: tuple[str, ...] = ()
+    tree: str | None = None
+    folder: str | None = None
+
+    @property
+    def wanted(self) -> str:
+        """What Git's files are to be as."""
+        return self.tree or self.target
 
 
 def folder(root: Path) -> Path:
@@ -73,19 +82,22 @@ def read(root: Path) -> Journal | None:
     """The journal of a rollback that did not end; None where there is none.
 
     Raises:
-        VersionError: it cannot be read.
+        VersionError: it cannot be read, or is of another project in the same Git repository.
     """
     file = folder(root) / "rollback.json"
     try:
         found = parsed(file.read_bytes(), Journal)
-        for commit in (found.target, found.before, found.made, found.stash, found.stashed_before):
+        for commit in (found.target, found.before, found.made, found.stash, found.stashed_before, found.tree):
             if commit is not None:
                 names.git_id(commit)
-        return found
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise VersionError(f"{file} cannot be read ({error}): use the stemma that wrote it, or remove it") from None
+    if found.folder not in (None, prefix(root)):
+        what = f"a rollback of the project in {top(root) / str(found.folder)} was cut short"
+        raise VersionError(f"{what}: go there, and complete or undo it", run="stemma rollback --abort")
+    return found
 
 
 def write(root: Path, journal: Journal) -> Journal:

@@ -4,17 +4,22 @@
     model#prod#3        assigns the stage prod, the third such tag; model#prod!#4 takes that back
     model@deprecated    deprecates the model
 
-A version is known by its commit. GTO ignores tags that are not annotated, and so does this.
+Of a project in a folder of its Git repository the tags are `churn=model@v1.2.0`, and its names here are without the
+folder, as its paths are: a project knows its own events alone. A version is known by its commit. GTO ignores tags that
+are not annotated, and so does this.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from stemma.repo.git import commit_of, git
+from stemma.errors import VersionError
+from stemma.repo.git import at, commit_of, git, ids, prefix
 from stemma.semver import VERSION, precedence
+from stemma.text import few, say_once
 
 MODEL = "model"  # the artifact's name in dvc.yaml
 
@@ -38,7 +43,7 @@ class Grammar:
     """What a tag's name says.
 
     Args:
-        model: GTO's artifact, with `:` after a folder where the tag has `=`.
+        model: GTO's artifact, with `:` after a folder where the tag has `=`; of an event, as its project names it.
         version: "v1.2.0", of a registration; stage: "prod", of an assignment. counter: None where the tag has none.
     """
 
@@ -73,9 +78,16 @@ class Event:
 
 @dataclass(frozen=True)
 class Registry:
-    """All such tags of a repository, the oldest first."""
+    """All such tags of a project, the oldest first.
+
+    Args:
+        folder: where the project lies in its Git repository, such as "churn/".
+        light: tags that would be events, were they annotated.
+    """
 
     events: tuple[Event, ...]
+    folder: str = ""
+    light: tuple[str, ...] = ()
 
     @cached_property
     def registered(self) -> dict[tuple[str, str], str]:
@@ -116,7 +128,11 @@ class Registry:
         return frozenset(model for model, action in last.items() if action == "deprecate")
 
     def find(self, name: str) -> str | None:
-        """The commit of `model#stage`, `model@v1.2.0`, or `model@latest`; None where there is none."""
+        """The commit of `model#stage`, `model@v1.2.0`, or `model@latest`; None where there is none.
+
+        The folder of the project may stand before it, as in GTO's `churn:model@v1.2.0`.
+        """
+        name = _relative(name.replace("=", ":", 1), self.folder) or name
         model, _, stage = name.partition("#")
         if stage:
             return self.assigned.get((model, stage))
@@ -133,24 +149,71 @@ class Registry:
 
 
 def read(root: Path) -> Registry:
-    """The registry of a repository.
+    """The registry of a project. That a tag is not annotated is told in a line on stderr.
 
     Raises:
         VersionError: the folder has no Git.
     """
+    folder = prefix(root)
     words = git(root, "for-each-ref", f"--format={_FORMAT}", "refs/tags").decode(errors="replace").split("\0")
-    found = []
+    found, light = [], []
     for start in range(0, len(words) - 1, len(_FIELDS)):
         tag, commit, kind, *facts = words[start : start + len(_FIELDS)]
         time, author, message, email, body, itself, inner, signature = facts
         name = tag.removeprefix("\n")  # the line end behind the tag before
-        says = parse(name)
-        if says is not None and kind not in ("", "commit"):  # a tag on a tag, or on a file
+        says = _own(parse(name), folder)
+        if says is None:
+            continue
+        if kind not in ("", "commit"):  # a tag on a tag, or on a file
             commit = commit_of(root, f"refs/tags/{name}") or ""
-        if commit and says is not None:
+        if commit:
             more = email, body.strip(), itself, inner, bool(signature)
             found.append(Event(name, commit, says, int(time or 0), author, message, *more))
-    return Registry(tuple(sorted(found, key=lambda event: (event.time, event.says.counter or 0, event.tag))))
+        elif not kind:
+            light.append(name)
+    events = sorted(_in_project(root, found), key=lambda event: (event.time, event.says.counter or 0, event.tag))
+    if light:
+        say_once(f"note: {not_annotated(light)}")
+    return Registry(tuple(events), folder, tuple(light))
+
+
+def not_annotated(tags: Sequence[str]) -> VersionError:
+    what = f"{few(tags)}: a lightweight tag is no event of the registry, here or for GTO"
+    return VersionError(what, run=f"git tag -f -a -m WHY '{tags[0]}' '{tags[0]}'")
+
+
+def tag(root: Path, name: str) -> str:
+    """The Git tag of a name in a project: `churn=model@v1.2.0`; as it is where it says a folder itself."""
+    folder = prefix(root)
+    return f"{folder[:-1]}={name}" if folder and "=" not in name else name
+
+
+def _own(says: Grammar | None, folder: str) -> Grammar | None:
+    """As a project names it; None where it is another one's."""
+    model = None if says is None else _relative(says.model, folder)
+    return None if says is None or model is None else replace(says, model=model)
+
+
+def _relative(model: str, folder: str) -> str | None:
+    """`model` of `churn:model` in the folder "churn/"; None where it lies elsewhere."""
+    if not folder:
+        return model
+    within = f"{model.rpartition(':')[0]}/".startswith(folder)
+    return model.removeprefix(f"{folder[:-1]}:").removeprefix(folder) if within else None
+
+
+def _in_project(root: Path, events: Sequence[Event]) -> Iterator[Event]:
+    """Those whose folder, in their commit, is in no DVC project below this one."""
+    above = [
+        (number, at(event.commit, f"{folder}/.dvc"))
+        for number, event in enumerate(events)
+        if (inside := event.says.model.rpartition(":")[0])
+        for folder in (inside, *map(str, PurePosixPath(inside).parents))
+        if folder != "."
+    ]
+    there = ids(root, [name for _, name in above]) if above else []
+    elsewhere = {number for (number, _), found in zip(above, there, strict=True) if found}
+    return (event for number, event in enumerate(events) if number not in elsewhere)
 
 
 def parse(tag: str) -> Grammar | None:

@@ -21,7 +21,8 @@ from stemma import layout, names
 from stemma.errors import VersionError, WeightsError
 from stemma.files import read_plain
 from stemma.repo import lockfile, registry, trust
-from stemma.repo.git import at, commit_of, contents, refs
+from stemma.repo.clone import lacks
+from stemma.repo.git import POINTER, at, commit_of, contents, refs
 from stemma.repo.lockfile import Entry
 from stemma.repo.objects import Objects, is_object, md5_of
 from stemma.text import in_one_line, near
@@ -133,11 +134,14 @@ class Repository:
             return Revision(name, None)
         # A stage moves with each new tag: the registry knows better than a plain tag of that name.
         says = registry.parse(name)
-        moves = says is not None and says.action == "assign" and says.counter is None
-        commit = self.registry.find(name) if moves else None
-        commit = commit or commit_of(self.root, name) or self.registry.find(name) or self._experiment(name)
+        commit = None if says is None else self.registry.find(name)
+        commit = commit or commit_of(self.root, name if says is None else registry.tag(self.root, name))
+        commit = commit or self.registry.find(name) or self._experiment(name)
         if commit is None:
-            raise VersionError(f"no revision is named {name!r}{near(name, self.names(), 3)}", run="stemma log --all")
+            what = f"no revision is named {name!r}{near(name, self.names(), 3)}"
+            for lack in lacks(self.root):
+                raise VersionError(f"{what}; {lack.what}", run=lack.run)
+            raise VersionError(what, run="stemma log --all")
         return Revision(name, commit)
 
     def version(self, name: str) -> "Version":
@@ -214,14 +218,14 @@ class Version:
             return self._in_work_tree(path)
         content = self._texts.get(path)
         if content is not None:
-            return content
+            return self._behind(content, path)
         entry = self._holder(path)
         content = None if entry is None else self._at_hand(entry, path)
         if content is not None:
             return content
         tracked, from_file = self._in_git(path)  # also outputs with `cache: false`
         if tracked is not None:
-            return tracked
+            return self._behind(tracked, path)
         if from_file is not None:
             content = self._at_hand(from_file, path)
         if content is not None:
@@ -464,11 +468,18 @@ class Version:
 
     def _in_work_tree(self, path: str) -> "Bytes":
         try:
-            return read_plain(self.repository.root / _inside(path))
+            return self._behind(read_plain(self.repository.root / _inside(path)), path)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise VersionError(f"{path} is not in the work tree", run=f"dvc checkout {path}") from None
         except OSError as error:
             raise VersionError(f"{path} of the work tree cannot be read ({error.strerror or error})") from None
+
+    def _behind(self, content: "Bytes", path: str) -> "Bytes":
+        """What Git has, if it is no pointer of Git LFS: what that stands for is not on this machine then."""
+        if POINTER.fullmatch(content):
+            run = "git lfs pull" if self.commit is None else "git lfs fetch --all"
+            raise VersionError(f"{path} of {self.name} is kept by Git LFS, and is not on this machine", run=run)
+        return content
 
     @property
     def _fetched(self) -> str:

@@ -11,7 +11,6 @@ clone and no copied folder can hold, by the repository's place and by the digest
 or code of commits that are not part of the trusted one, ask anew.
 """
 
-import functools
 import hashlib
 import json
 import os
@@ -24,7 +23,7 @@ from stemma.errors import VersionError
 from stemma.files import write_text
 from stemma.repo.allowed import Claim, claim_of, parted, place
 from stemma.repo.git import commit_of, contents, fields, git
-from stemma.text import few, in_one_line, say
+from stemma.text import few, in_one_line, say_once
 
 RUN = "stemma trust"
 LEVELS = {"repo": ".dvc/config", "local": ".dvc/config.local"}  # that a clone or a commit can bring
@@ -314,10 +313,4 @@ def _asks_of_dvc(content: bytes) -> bool:
 def _tell(ignored: Sequence[Claim]) -> None:
     if ignored:
         said = "; ".join(f"{few(claim.keys, SHOWN)} in {claim.source}" for claim in ignored)
-        _once(f"note: this repository may not decide {said}: ignored; if you trust it, run `{RUN}`")
-
-
-@functools.cache
-def _once(line: str) -> None:
-    """A command opens a repository more than once, and says it once."""
-    say(line, error=True)
+        say_once(f"note: this repository may not decide {said}: ignored; if you trust it, run `{RUN}`")

@@ -21,8 +21,8 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.files import write_bytes
-from stemma.repo import journal, locks
-from stemma.repo.git import at, commit_of, contents, git, run
+from stemma.repo import extent, journal, locks
+from stemma.repo.git import at, commit_of, contents, git, prefix, run
 from stemma.repo.journal import Journal
 from stemma.repo.outputs import Kept, Outputs, opened
 from stemma.repo.repository import Repository, Version
@@ -44,6 +44,7 @@ class Rollback:
         moves: the files that changed; empty where a killed rollback was completed. verified: outputs hashed.
         stash: the stash with what was not committed. aside: files that were in the way after a kill, kept in `saved`.
         completed: whether a killed rollback was completed; undone: whether one was undone.
+        others: folders of other DVC projects of which Git's files moved, and outputs did not.
     """
 
     revision: str
@@ -57,6 +58,7 @@ class Rollback:
     saved: str | None = None
     completed: bool = False
     undone: bool = False
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,10 @@ class Environment:
     run: str
 
 
-def plan(root: Path | str, revision: str, *, commit: bool = False, stash: bool = False) -> Plan:
+def plan(root: Path | str, revision: str, *, commit: bool = False, stash: bool = False, whole: bool = False) -> Plan:
     """What a rollback would move.
+
+    Args: as of `roll_back`.
 
     Raises:
         VersionError: no such revision, or no commit; a file of it cannot be read; a killed rollback waits.
@@ -80,15 +84,18 @@ def plan(root: Path | str, revision: str, *, commit: bool = False, stash: bool =
         raise _unfinished(waiting)
     with opened(repository) as outputs:
         before = str(commit_of(repository.root, "HEAD"))
-        return planning.make(version, outputs, before, commit=commit, stash=stash)
+        return planning.make(version, outputs, before, commit=commit, stash=stash, whole=whole)
 
 
-def roll_back(root: Path | str, revision: str, *, commit: bool = False, stash: bool = False) -> Rollback:
+def roll_back(
+    root: Path | str, revision: str, *, commit: bool = False, stash: bool = False, whole: bool = False
+) -> Rollback:
     """Restore a version in the work tree and the index; HEAD's branch stays. Completes what a kill cut short.
 
     Args:
         commit: make the restored state a new commit.
         stash: put what is not committed into Git's stash first, outputs into DVC's cache.
+        whole: move every file of Git's, those of other projects in the repository and beside them too.
 
     Raises:
         VersionError: it cannot begin, and nothing was moved; or a step failed, and the next command is told.
@@ -105,7 +112,7 @@ def roll_back(root: Path | str, revision: str, *, commit: bool = False, stash: b
         version = _version(repository, waiting.target if waiting is not None and again else revision)
         with locks.dvc(repository, idle=True), opened(repository) as outputs:
             if waiting is None:
-                return _begin(version, outputs, commit, stash)
+                return _begin(version, outputs, commit=commit, stash=stash, whole=whole)
             if waiting.target != version.commit:
                 raise _unfinished(waiting)
             return _complete(outputs, replace(waiting, commit=commit or waiting.commit))
@@ -146,7 +153,7 @@ def _abort(top: Path) -> Rollback:
             old, new = outputs.of(note.before), outputs.of(note.target)
             aside = steps.set_aside(outputs, folder, note, (old, new))
             steps.remove_added(top, note)
-            steps.code(top, folder, note.before, None, note.untracked)
+            steps.code(top, folder, note, None, back=True)
             steps.data(outputs, old, new, (), note.before)
             there = {path: md5 for path, md5 in old.files.items() if outputs.has(md5)}
             verified = steps.verify(outputs, replace(old, files=there), set(there))
@@ -184,9 +191,9 @@ def _found(check: Callable[[Version], Iterator[Finding]], version: Version) -> F
         return None
 
 
-def _begin(version: Version, outputs: Outputs, commit: bool, stash: bool) -> Rollback:
+def _begin(version: Version, outputs: Outputs, *, commit: bool, stash: bool, whole: bool) -> Rollback:
     root, folder = outputs.root, journal.folder(outputs.root)
-    found = planning.make(version, outputs, str(commit_of(root, "HEAD")), commit=commit, stash=stash)
+    found = planning.make(version, outputs, str(commit_of(root, "HEAD")), commit=commit, stash=stash, whole=whole)
     if found.blockers:
         raise VersionError(found.blockers[0])
     steps.fetch(found.revision, found._new, found.fetch, outputs)
@@ -195,7 +202,10 @@ def _begin(version: Version, outputs: Outputs, commit: bool, stash: bool) -> Rol
     steps.save(outputs, found)
     stashing = stash and bool(found.unsaved)
     last = steps.stashed(root) if stashing else None
-    note = Journal(found.revision, found.commit, found.before, commit, found._untracked, stashing, last)
+    note = Journal(
+        found.revision, found.commit, found.before, commit, found._untracked, stashing, last, tree=found._tree,
+        folder=prefix(root),
+    )  # fmt: skip
     if not stashing:
         with locks.git_index(root, folder):
             steps.check_code(root, folder, found)
@@ -204,7 +214,7 @@ def _begin(version: Version, outputs: Outputs, commit: bool, stash: bool) -> Rol
         note = steps.stash(outputs, note)
     with locks.git_index(root, folder):
         moved = {move.path for move in found.moves if move.keeper == "DVC"}
-        steps.code(root, folder, found.commit, found)
+        steps.code(root, folder, note, found)
         done = _finish(outputs, note, found._old, found._new, moved)
     journal.remove(root)  # after Git's lock, so that a kill in between is told
     return replace(done, moves=found.moves)
@@ -221,7 +231,7 @@ def _complete(outputs: Outputs, note: Journal) -> Rollback:
     steps.fetch(note.revision, new, outputs.lacking(new, set(new.files.values())), outputs)
     with locks.git_index(root, folder):
         aside = steps.set_aside(outputs, folder, note, (old, new))
-        steps.code(root, folder, note.target, None)
+        steps.code(root, folder, note, None)
         done = _finish(outputs, note, old, new, None)
     journal.remove(root)
     return replace(done, aside=tuple(aside), saved=str(folder / "saved"), completed=True)
@@ -237,7 +247,8 @@ def _finish(outputs: Outputs, note: Journal, old: Kept, new: Kept, certain: set[
     note = journal.write(root, replace(note, done=(*note.done, "verified")))
     if note.commit:
         note = steps.commit(root, note)
-    return Rollback(note.revision, note.target, note.before, note.made, (), verified, note.stash)
+    others = () if note.tree else extent.others(root, note.target)
+    return Rollback(note.revision, note.target, note.before, note.made, (), verified, note.stash, others=others)
 
 
 def _version(repository: Repository, revision: str) -> Version:

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from stemma.errors import VersionError
-from stemma.repo import places
+from stemma.repo import extent, places
+from stemma.repo.extent import Extent
 from stemma.repo.git import blob_ids, blobs, fields, git, own_folder, top, tree
 from stemma.repo.outputs import Kept, Outputs, astray, hashed, is_in
 from stemma.repo.parallel import each
@@ -62,18 +63,26 @@ class Plan:
     _old: Kept = field(repr=False)
     _new: Kept = field(repr=False)
     _untracked: tuple[str, ...] = field(repr=False, default=())
+    _tree: str | None = field(repr=False, default=None)
+
+    @property
+    def _wanted(self) -> str:
+        return self._tree or self.commit
 
 
-def make(version: Version, outputs: Outputs, before: str, *, commit: bool, stash: bool) -> Plan:
+def make(
+    version: Version, outputs: Outputs, before: str, *, commit: bool = False, stash: bool = False, whole: bool = False
+) -> Plan:
     """The plan for a version.
 
     Args:
-        commit: a commit will be made; stash: what is not committed will be stashed.
+        commit: a commit will be made; stash: what is not committed will be stashed. whole: Git's files outside of the
+            project move too.
 
     Raises:
         VersionError: dvc.yaml or dvc.lock of a revision cannot be read.
     """
-    return _Look(version, outputs, before).plan(commit=commit, stash=stash)
+    return _Look(version, outputs, before, whole).plan(commit=commit, stash=stash)
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,7 @@ class _Look:
     version: Version
     outputs: Outputs
     before: str
+    whole: bool
 
     def plan(self, *, commit: bool, stash: bool) -> Plan:
         changes = self._git_moves()
@@ -97,10 +107,11 @@ class _Look:
             *missing,
             *_stray(in_the_way),
         )
-        moves = sorted([*(move for move, _ in changes), *self._dvc_moves(sizes)], key=lambda move: move.path)
+        by_git = [replace(move, path=self.extent.near(move.path)) for move, _ in changes]
+        moves = sorted([*by_git, *self._dvc_moves(sizes)], key=lambda move: move.path)
         return Plan(
             self.version.name, self.target, self.before, tuple(moves), self.absent, self.unsaved, blockers,
-            self.old, self.new, untracked,
+            self.old, self.new, untracked, None if self.extent.is_all else self.wanted,
         )  # fmt: skip
 
     @property
@@ -125,10 +136,19 @@ class _Look:
         return top(self.root)
 
     @cached_property
+    def extent(self) -> Extent:
+        """Which of Git's files move."""
+        return extent.of(self.root, self.before, self.target, whole=self.whole)
+
+    @cached_property
+    def wanted(self) -> str:
+        """What Git's files are to be as."""
+        return extent.tree_of(self.root, self.extent, self.before, self.target)
+
+    @cached_property
     def unsaved(self) -> tuple[str, ...]:
         """Files that Git tracks, and outputs, that differ from HEAD."""
-        asked = ("--no-optional-locks", "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames")
-        return (*(line[3:] for line in fields(git(self.root, *asked))), *self.outputs.changed())
+        return (*self.extent.changed(self.root), *self.outputs.changed())
 
     @cached_property
     def moved(self) -> dict[str, str]:
@@ -162,7 +182,7 @@ class _Look:
 
     def _git_moves(self) -> list[tuple[Move, str]]:
         """Each file that Git changes, and its id afterwards; paths from Git's top folder."""
-        asked = ("diff-tree", "-r", "-z", "--no-renames", "--raw", "--no-abbrev", self.before, self.target)
+        asked = ("diff-tree", "-r", "-z", "--no-renames", "--raw", "--no-abbrev", self.before, self.wanted)
         words = fields(git(self.top, *asked))
         pairs = [(facts.split(" "), path) for facts, path in zip(words[::2], words[1::2], strict=True)]
         stdin = "".join(f"{facts[3]}\n" for facts, _ in pairs)
@@ -187,9 +207,9 @@ class _Look:
         found = astray(self.root, self.old, self.new)
         if found:
             yield found
-        prefix = PurePosixPath(self.root.relative_to(self.top).as_posix())
+        prefix = PurePosixPath(self.extent.folder)
         folders = {str(each) for folder in self.new.above for each in (prefix / folder / "x").parents}
-        links = {path for path, facts in tree(self.top, self.target).items() if facts[0] == LINK} & folders
+        links = {path for path, facts in tree(self.top, self.wanted).items() if facts[0] == LINK} & folders
         if links:
             yield f"{few(sorted(links))} of {self.version.name} is a link, and outputs would be written through it"
 
@@ -222,7 +242,7 @@ class _Look:
 
     def _in_the_way(self, changes: Sequence[tuple[Move, str]]) -> tuple[tuple[str, ...], list[str]]:
         """Files that nothing keeps where a file is to be: those that are identical, and the others."""
-        prefix = "" if self.top == self.root else f"{self.root.relative_to(self.top).as_posix()}/"
+        prefix = self.extent.folder
         added = {move.path: blob for move, blob in changes if move.change == "added"}
         there = [path for path in added if os.path.lexists(self.top / path)]
         stray = [path for path in there if path.removeprefix(prefix) not in self.old.files]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from stemma.errors import VersionError
 from stemma.names import unlinked
-from stemma.repo import journal, locks, places
+from stemma.repo import extent, journal, locks, places
+from stemma.repo.extent import Extent
 from stemma.repo.git import blob_ids, blobs, commit_of, fields, git, is_set, top, tree
 from stemma.repo.journal import Journal
 from stemma.repo.outputs import Kept, Outputs, astray, hashed, is_in
@@ -72,7 +73,8 @@ def stash(outputs: Outputs, note: Journal) -> Journal:
     root = outputs.root
     if stashed(root) == note.stashed_before:  # else a kill came after it was made
         outputs.save_changed()
-        git(root, "stash", "push", "--quiet", "-m", f"before stemma rollback {note.revision}")
+        files = ["--", *found] if (found := _extent(root, note).pathspecs) else []
+        git(root, "stash", "push", "--quiet", "-m", f"before stemma rollback {note.revision}", *files)
     made = stashed(root)
     return journal.write(root, replace(note, stash=made if made != note.stashed_before else None, done=("stashed",)))
 
@@ -95,29 +97,31 @@ def check_code(root: Path, folder: Path, plan: Plan) -> None:
         _on(index, top(root), "update-index", "--add", "--", *plan._untracked)
     if not _displaced(root, plan):
         try:
-            _on(index, root, "read-tree", "-m", "-u", "-n", plan.before, plan.commit)
+            _on(index, root, "read-tree", "-m", "-u", "-n", plan.before, plan._wanted)
         except VersionError as error:
             raise VersionError(f"{error.what}; nothing was moved", run="git status") from None
 
 
-def code(root: Path, folder: Path, wanted: str, plan: Plan | None, stay: Sequence[str] = ()) -> None:
-    """The work tree and the index as a commit has them; HEAD stays.
+def code(root: Path, folder: Path, note: Journal, plan: Plan | None, *, back: bool = False) -> None:
+    """The work tree and the index as a version has them, as far as they are the project's; HEAD stays.
 
     A private index is used and takes the real one's place at the end, so that a killed Git leaves no lock in the way.
 
     Args:
         plan: of the first try, in which Git refuses to overwrite what anyone changed; None after a kill, when that
             was set aside.
-        stay: files that stay in the work tree though the commit has none of that name.
+        back: to what was before; files that were there before, untracked, stay in the work tree.
 
     Raises:
         VersionError: Git refuses.
     """
-    index = _private(root, folder)
+    index, files = _private(root, folder), _extent(root, note).pathspecs
+    wanted = note.before if back else note.wanted
     if plan is None:
-        if stay:
-            _on(index, top(root), "update-index", "--force-remove", "--", *stay)
-        _on(index, root, "read-tree", "--reset", "-u", wanted)
+        if back and note.untracked:
+            _on(index, top(root), "update-index", "--force-remove", "--", *note.untracked)
+        reset = ("restore", "--staged", "--worktree", f"--source={wanted}", "--", *files)
+        _on(index, root, *(reset if files else ("read-tree", "--reset", "-u", wanted)))
     else:
         if plan._untracked:
             _on(index, top(root), "update-index", "--add", "--", *plan._untracked)
@@ -125,7 +129,7 @@ def code(root: Path, folder: Path, wanted: str, plan: Plan | None, stay: Sequenc
             path.unlink()
         _on(index, root, "read-tree", "-m", "-u", plan.before, wanted)
     _on(index, root, "update-index", "-q", "--refresh")
-    _on(index, root, "diff-files", "--quiet", "--ignore-submodules")  # as `git checkout` leaves them
+    _on(index, root, "diff-files", "--quiet", "--ignore-submodules", "--", *files)  # as `git checkout` leaves them
     index.replace(folder.parent / "index")
 
 
@@ -212,7 +216,7 @@ def commit(root: Path, note: Journal) -> Journal:
     Raises:
         VersionError: Git refuses.
     """
-    tree = git(root, "rev-parse", f"{note.target}^{{tree}}").decode().strip()
+    tree = git(root, "rev-parse", f"{note.wanted}^{{tree}}").decode().strip()
     if tree == git(root, "rev-parse", f"{note.before}^{{tree}}").decode().strip():
         return note
     if note.made is None:
@@ -249,9 +253,10 @@ def set_aside(outputs: Outputs, folder: Path, note: Journal, both: Sequence[Kept
 def _strange(outputs: Outputs, note: Journal, both: Sequence[Kept]) -> list[Path]:
     """The files of Git and of outputs that are as neither version has them."""
     root, above = outputs.root, top(outputs.root)
-    trees = [blobs(above, note.before), blobs(above, note.target)]
+    trees = [blobs(above, note.before), blobs(above, note.wanted)]
     in_index = fields(git(above, "ls-files", "-z", "--cached"))  # Git removes what the index alone has
-    names = sorted(name for name in {*trees[0], *trees[1], *in_index} if unlinked(above, name))  # others are not ours
+    ours = filter(_extent(root, note).holds, {*trees[0], *trees[1], *in_index})
+    names = sorted(name for name in ours if unlinked(above, name))  # others are not ours
     found = blob_ids(above, names)
     strange = [above / path for path, blob in found.items() if blob not in [each.get(path) for each in trees]]
     for output in sorted({*both[0].roots, *both[1].roots}):
@@ -265,10 +270,15 @@ def _strange(outputs: Outputs, note: Journal, both: Sequence[Kept]) -> list[Path
 def remove_added(root: Path, note: Journal) -> None:
     """The files that Git added, for the way back; those that were there before stay."""
     above = top(root)
-    for path in blobs(above, note.target).keys() - blobs(above, note.before).keys() - set(note.untracked):
+    for path in blobs(above, note.wanted).keys() - blobs(above, note.before).keys() - set(note.untracked):
         if unlinked(above, path):
             (above / path).unlink(missing_ok=True)
             _prune((above / path).parent, above)
+
+
+def _extent(root: Path, note: Journal) -> Extent:
+    """Which of Git's files a rollback moves."""
+    return extent.of(root, note.before, note.target, whole=note.tree is None)
 
 
 def _private(root: Path, folder: Path) -> Path:
@@ -291,9 +301,7 @@ def _on(index: Path, root: Path, *words: str) -> None:
 def _displaced(root: Path, plan: Plan) -> list[Path]:
     """Outputs of DVC where Git is about to put a file; the cache has them."""
     git_paths = {move.path for move in plan.moves if move.keeper == "Git" and move.change == "added"}
-    above = top(root)
-    places = [root / path for path in plan._old.files]
-    return [place for place in places if place.relative_to(above).as_posix() in git_paths and place.is_file()]
+    return [root / path for path in plan._old.files if path in git_paths and (root / path).is_file()]
 
 
 def _inside(outputs: Outputs, wanted: Kept, other: Kept) -> Iterator[str]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
-from stemma.repo import locks, places
-from stemma.repo.git import commit_of, git, refs
+from stemma.repo import clone, locks, places
+from stemma.repo.git import commit_of, git, prefix, refs, top
 from stemma.repo.inventory import take
 from stemma.repo.parallel import each
 from stemma.repo.places import Folder, Place
@@ -177,8 +177,9 @@ class _Work:
         else:
             bundle = self._bundled(named)
         done = Manifest(
-            self.repository.root.name, dict(sorted(versions.items())), named, head, bundle, sizes, self.recipient
-        )
+            top(self.repository.root).name, dict(sorted(versions.items())), named, head, bundle, sizes, self.recipient,
+            prefix(self.repository.root),
+        )  # fmt: skip
         if done != self.before:
             file = self.scratch / manifest.NAME
             file.write_text(done.text(), encoding="utf-8")
@@ -206,7 +207,7 @@ def _alone(repository: Repository, place: Folder) -> Iterator[None]:
     Raises:
         VersionError: another backup writes there, or the folder is no place for one.
     """
-    if place.root.is_relative_to(repository.root):
+    if place.root.is_relative_to(top(repository.root)):
         raise VersionError(f"{place.url} is inside the repository, and would be lost with it: choose another folder")
     with told(f"backup ({place.url})"):
         place.root.mkdir(parents=True, exist_ok=True)
@@ -225,13 +226,17 @@ def _is_the_same(repository: Repository, place: Place, before: Manifest | None, 
     Raises:
         VersionError: it is of another repository, or is encrypted otherwise; or this is a shallow clone.
     """
-    if git(repository.root, "rev-parse", "--is-shallow-repository").strip() == b"true":
-        raise VersionError("this clone is shallow, its history is elsewhere", run="git fetch --unshallow")
+    for lack in clone.lacks(repository.root):
+        if lack.kind == "history":
+            raise VersionError(lack.what, run=lack.run)
     if before is None:
         return
     if before.recipient != recipient:
         how = f"is encrypted for {before.recipient}" if before.recipient else "is not encrypted"
         raise VersionError(f"the backup in {place.url} {how}: do the same, or choose another place")
+    if before.project != prefix(repository.root):
+        what = f"the backup in {place.url} is of the project in {before.project or 'the top folder'}"
+        raise VersionError(f"{what}: choose another place")
     strange = next((commit for commit in before.versions if commit_of(repository.root, commit) is None), None)
     if strange is not None:
         what = f"{place.url} holds commit {strange[:7]}, which this repository does not know: choose another place"

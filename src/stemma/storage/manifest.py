@@ -24,7 +24,7 @@ GIT = "git"
 class Manifest:
     """
     Args:
-        name: of the repository's folder.
+        name: of the repository's folder; project: where DVC's lies in it, such as "churn/", empty at its top.
         versions: the commits whose objects are all there, each with a name.
         refs: Git's, by full name; head: what HEAD is, "refs/heads/main" or a commit.
         bundle: SHA-256 of the Git bundle, not sealed.
@@ -39,6 +39,7 @@ class Manifest:
     bundle: str
     objects: Mapping[str, int]
     recipient: str | None
+    project: str = ""
 
     @property
     def head_commit(self) -> str:
@@ -87,6 +88,8 @@ def _checked(found: Manifest) -> Manifest:
         ValueError: something has not.
     """
     names.sha256(found.bundle)
+    if found.project and not names.inside(found.project.removesuffix("/")):
+        raise ValueError(f"{found.project[:80]!r} is no folder in it")
     for md5, size in found.objects.items():
         names.md5(md5)
         if not isinstance(size, int) or size < 0:

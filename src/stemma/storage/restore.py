@@ -70,12 +70,15 @@ def restore(source: str, folder: Path | str | None = None, *, key: Path | None =
     opener = _Opener(place, found, sealing.identity(key) if key is not None and found.sealed else None)
     with told(str(target)), swapped_folder(target) as partial, tempfile.TemporaryDirectory() as scratch:
         _git_part(opener, partial, Path(scratch))
-        _objects(opener, places.cache(Repository(partial)), Path(scratch))
-        _outputs_stay(opener, partial)
-    notes = _without_remote(target, found)
+        project = partial / found.project
+        if not (project / ".dvc").is_dir():
+            raise VersionError(f"HEAD of the backup in {place.url} is no DVC project: it has no {found.project}.dvc")
+        _objects(opener, places.cache(Repository(project)), Path(scratch))
+        _outputs_stay(opener, project)
+    notes = _without_remote(target / found.project, found)
     checked_out = found.head_commit in found.versions
     if checked_out:
-        _checkout(target)
+        _checkout(target / found.project)
     else:
         notes.append("HEAD is no version of the backup: `git checkout` one that is, then `dvc checkout`")
     return Restored(
@@ -119,7 +122,9 @@ def _git_part(opener: _Opener, folder: Path, scratch: Path) -> None:
     else:
         git(folder, "update-ref", "--no-deref", "HEAD", found.head)
     git(folder, "reset", "-q", "--hard")
-    links = [path for path in (folder / ".dvc", *(folder / ".dvc").rglob("*")) if path.is_symlink()]
+    settings = folder / found.project / ".dvc"
+    above = [folder / each for each in settings.relative_to(folder).parents]
+    links = [path for path in (*above, settings, *settings.rglob("*")) if path.is_symlink()]
     if links:
         name = links[0].relative_to(folder).as_posix()
         raise VersionError(f"{name} of the backup in {opener.place.url} is a link, and DVC would write through it")

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from stemma.repo import locks, places
-from stemma.repo.git import contents
-from stemma.repo.inventory import Inventory, Object, take
+from stemma.repo.git import POINTER, checked_out, contents
+from stemma.repo.inventory import Inventory, Object, Tracked, take
 from stemma.repo.objects import is_object
 from stemma.repo.parallel import each
 from stemma.repo.places import Place
@@ -123,5 +124,11 @@ def _in_git(repository: Repository, inventory: Inventory) -> Iterator[Fault]:
     """Outputs that Git keeps and that are not what dvc.lock says."""
     files = contents(repository.root, [kept.blob for kept in inventory.tracked])
     for kept, content in zip(inventory.tracked, files, strict=True):
-        if content is None or not is_object(content, kept.md5):
-            yield Fault(kept.path, (kept.version,), kept.md5, "Git", "missing" if content is None else "corrupt")
+        absent = content is None or POINTER.fullmatch(content) is not None
+        if absent or not _is_right(repository.root, kept, content or b""):
+            yield Fault(kept.path, (kept.version,), kept.md5, "Git", "missing" if absent else "corrupt")
+
+
+def _is_right(root: Path, kept: Tracked, content: bytes) -> bool:
+    """Whether a file that Git keeps, or what a checkout makes of it, is what dvc.lock says."""
+    return is_object(content, kept.md5) or is_object(checked_out(root, kept.path, kept.blob), kept.md5)

@@ -40,7 +40,7 @@ def of(profile: Any, settings: Any, prepared: str | None) -> Judged:
     data, held = told(settings, "data"), told(profile, "splits", "test")
     chosen = [data.get(name) for name in SPLITTING] if isinstance(data, Mapping) else None
     split = hashlib.sha256(json.dumps([chosen, held], sort_keys=True, default=str).encode()).hexdigest()
-    keys = (("task",), ("target",), ("positive",), ("content", "sha256"))
-    found = (told(profile, *each) for each in keys)
+    said = data if profile is None else profile
+    found = (*(told(said, key) for key in ("task", "target", "positive")), told(profile, "content", "sha256"))
     task, target, positive, table = (None if each is None else str(each) for each in found)
     return Judged(task, target, positive, table or prepared or "unknown", split)

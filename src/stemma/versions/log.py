@@ -14,8 +14,9 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.evaluation.results import main_figure, told
-from stemma.repo import lockfile
-from stemma.repo.git import at, commit_of, contents, git, ids, refs
+from stemma.repo import clone, lockfile
+from stemma.repo.git import POINTER, at, commit_of, contents, git, ids, refs
+from stemma.repo.registry import parse
 from stemma.repo.repository import (
     EVALUATION,
     INDEX,
@@ -29,7 +30,7 @@ from stemma.repo.repository import (
     Repository,
     opened,
 )
-from stemma.text import in_one_line, nearest
+from stemma.text import counted, in_one_line, nearest
 from stemma.versions import judged
 
 CODE = "src"
@@ -162,6 +163,7 @@ class History:
     def __init__(self, repository: Repository, all: bool) -> None:
         self.repository = repository
         self.notes: list[str] = []
+        clone.tell(repository.root, branches=all)
         self.commits = self._walk(all)  # children before parents
         self.parents: dict[str, tuple[str, ...]] = {}  # of each version
         self.carried: dict[str, str | None] = {}  # the version whose model a commit has
@@ -240,9 +242,9 @@ class History:
         named = [(commit, f"{model}@{version}") for (model, version), commit in registry.registered.items()]
         head = commit_of(self.repository.root, "HEAD")
         named += [(head, "HEAD")] if head else []
-        tags = {f"refs/tags/{event.tag}" for event in registry.events}
         here = refs(self.repository.root, "refs/heads", "refs/remotes", "refs/tags")
-        named += [(ref.peeled or ref.id, ref.short) for ref in here if ref.name not in tags and not ref.alias]
+        plain = [ref for ref in here if not ref.alias and not (ref.name.startswith("refs/tags/") and parse(ref.short))]
+        named += [(ref.peeled or ref.id, ref.short) for ref in plain]
         named += [(commit, name) for name, commits in self.repository.experiments.items() for commit in commits]
         return self._by_version(named)
 
@@ -289,6 +291,9 @@ def _parts(history: History, versions: Sequence[str]) -> Iterator[Parts]:
     settings, code, *files = (found[place * count : (place + 1) * count] for place in range(4))
     blobs = [blob for blob in {*files[0], *files[1]} if blob is not None]
     content = dict(zip(blobs, contents(root, blobs), strict=True))
+    if lacking := sum(POINTER.fullmatch(each or b"") is not None for each in content.values()):
+        what = f"{counted(lacking, 'report')} kept by Git LFS and not on this machine"
+        history.notes.append(f"{what}, so figures are missing: run `git lfs fetch --all`")
     for place, commit in enumerate(versions):
         metrics, training = (_json(content.get(column[place] or "")) for column in files)
         started = told(training, "init_from", "commit")

@@ -1,11 +1,16 @@
 """GTO's grammar, read as GTO reads it."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import stemma
+from stemma.errors import VersionError
 from stemma.repo import registry
 from stemma.repo.registry import Event, Grammar, Registry
+from stemma.repo.repository import Repository
 from stemma.semver import precedence
 from version_worlds import World
 
@@ -97,3 +102,16 @@ def test_gto_itself_finds_the_same_versions_and_stages(three_versions: World) ->
         version: commit for (_, version), commit in found.registered.items()
     }
     assert artifact.get_vstages()["prod"][0].commit_hexsha == found.find("model#prod")
+
+
+def test_a_tag_that_is_not_annotated_is_told_with_its_remedy(three_versions: World, tmp_path, capsys) -> None:
+    world = three_versions.copy(tmp_path / "world")
+    world.ok("git", "tag", "model@v9.0.1", "main")
+    remedy = "git tag -f -a -m WHY 'model@v9.0.1' 'model@v9.0.1'"
+    Repository(world.folder).resolve("model@v9.0.1")  # Git knows it
+    told = f"model@v9.0.1: a lightweight tag is no event of the registry, here or for GTO: run `{remedy}`"
+    assert capsys.readouterr().err == f"note: {told}\n"
+    with pytest.raises(VersionError, match=re.escape(told)):
+        stemma.register(world.folder, "main", version="9.0.1")
+    world.ok("sh", "-c", remedy)
+    assert registry.read(world.folder).registered["model", "v9.0.1"] == world.ok("git", "rev-parse", "main")

@@ -13,7 +13,7 @@ import pytest
 import typer
 from dvc.config_schema import REMOTE_SCHEMAS, SCHEMA
 
-from stemma import conf
+from stemma import conf, text
 from stemma.cli.words import app
 from stemma.errors import VersionError
 from stemma.repo import allowed, trust
@@ -144,7 +144,7 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    trust._once.cache_clear()
+    text.say_once.cache_clear()
     before = dict(os.environ)
     yield
     for name in os.environ.keys() - before.keys():

@@ -646,7 +646,8 @@ def test_a_kill_around_the_stash_loses_nothing(
     assert (world.folder / "models/export/model.onnx").read_bytes() == b"mine"
 
 
-def test_a_project_in_a_folder_of_a_larger_repository(tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_project_in_a_folder_of_a_larger_repository(tmp_path: Path, whole: bool) -> None:
     world = new(tmp_path / "large repo" / "projéct")
     shutil.move(world.folder / ".git", world.folder.parent / ".git")
     world.commit("into a folder")
@@ -660,10 +661,10 @@ def test_a_project_in_a_folder_of_a_larger_repository(tmp_path: Path) -> None:
     world.git("add", "-A", "..")
     world.version("second", first.but(tensors=changed(first.tensors, "output.bias")))
     after = state(world)
-    rollback.roll_back(world.folder, old, commit=True)
+    rollback.roll_back(world.folder, old, commit=True, whole=whole)
     assert state(world) == before != after
-    assert (world.folder / "../other/ä.txt").read_text() == "1\n"
-    assert not (world.folder / "../other/b.txt").exists()
+    assert (world.folder / "../other/ä.txt").read_text() == ("1\n" if whole else "2\n")
+    assert (world.folder / "../other/b.txt").exists() is not whole
     assert world.ok("git", "status", "--porcelain") == ""
 
 

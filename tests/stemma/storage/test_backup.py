@@ -18,7 +18,7 @@ from s3 import Server
 from stemma.errors import VersionError
 from stemma.repo import places
 from stemma.storage import manifest, sealing
-from version_worlds import World
+from version_worlds import Projects, World
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -224,9 +224,24 @@ def test_a_folder_with_the_backup_of_another_repository_is_refused(world: World,
         stemma.backup(other.folder, str(tmp_path / "backup"))
 
 
+def test_a_project_in_a_folder_of_its_repository_is_restored_there(two_projects: Projects, tmp_path: Path) -> None:
+    two = two_projects.copy(tmp_path / "shop")
+    for name in ("churn", "sales"):
+        stemma.backup(two.top / name, str(tmp_path / f"{name}-backup"))
+    with pytest.raises(VersionError, match=r"the backup in .* is of the project in sales/: choose another place"):
+        stemma.backup(two.churn.folder, str(tmp_path / "sales-backup"))
+    with pytest.raises(VersionError, match="is inside the repository, and would be lost with it"):
+        stemma.backup(two.churn.folder, str(two.top / "backup"))
+    two.top.rename(tmp_path / "gone")
+    done = stemma.restore(str(tmp_path / "churn-backup"), tmp_path / "new")
+    assert done.checked_out and everything(tmp_path / "new/churn/models") == everything(tmp_path / "gone/churn/models")
+    assert stemma.verify(tmp_path / "new/churn", all=True, only="cache").is_whole
+    assert [entry.names[0] for entry in stemma.log(tmp_path / "new/churn")] == ["model@v2.0.0", "model@v1.0.0"]
+
+
 def test_a_shallow_clone_is_refused(world: World, tmp_path: Path) -> None:
     world.ok("git", "clone", "-q", "--depth", "1", f"file://{world.folder}", str(tmp_path / "shallow"))
-    with pytest.raises(VersionError, match=r"shallow.*run `git fetch --unshallow`"):
+    with pytest.raises(VersionError, match=r"shallow.*run `git fetch --unshallow --tags`"):
         stemma.backup(tmp_path / "shallow", str(tmp_path / "backup"))
 
 
@@ -364,6 +379,15 @@ def test_a_server_that_stops_in_the_middle_is_one_line_and_the_next_run_complete
         s3.start()
     assert stemma.backup(world.folder, "s3://stopped/b").copied > 0
     stemma.restore("s3://stopped/b", tmp_path / "new")
+
+
+def test_a_full_disk_is_told_as_one_and_leaves_nothing(world: World, tmp_path: Path, small_disk: Path) -> None:
+    world.write("src/purchase_intent/large.py", os.urandom(100_000))
+    world.commit("Git's part alone is larger than the disk")
+    stemma.backup(world.folder, str(tmp_path / "backup"))
+    with pytest.raises(VersionError, match=r"git .* failed in .*the disk is full: make room"):
+        stemma.restore(str(tmp_path / "backup"), small_disk / "new")
+    assert not list(small_disk.iterdir())
 
 
 def test_a_full_disk_is_one_line_and_the_earlier_backup_stands(world: World, small_disk: Path) -> None:

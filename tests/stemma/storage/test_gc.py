@@ -23,7 +23,7 @@ from stemma.repo import places
 from stemma.repo.repository import Repository
 from stemma.storage import gc
 from stemma.storage.gc import Plan, Rules, trash
-from version_worlds import World, network, new, parts
+from version_worlds import Projects, World, network, new, parts
 
 Run = Callable[..., tuple[int, str, str]]
 NOW = Rules(older_than=timedelta())
@@ -365,6 +365,26 @@ def test_another_repository_with_the_same_cache_keeps_its_objects(world: World, 
     beside = gc.plan(world.folder, Rules(older_than=timedelta(), projects=(other.folder,)))
     assert 0 < beside.going < alone.going
     assert lost(beside) == ["third"]
+
+
+def test_another_project_of_the_repository_with_the_same_remote_keeps_its_objects(
+    two_projects: Projects, tmp_path: Path
+) -> None:
+    two = two_projects.copy(tmp_path / "shop")
+    for world in (two.churn, two.sales):
+        world.ok("dvc", "remote", "modify", "-q", "disk", "url", str(two.churn.remote))
+        world.commit("one remote for both")
+        stemma.push(world.folder, all=True)
+    two.sales.version("never registered", parts(frame=None, bundle=b"nobody's"))
+    two.sales.ok("git", "reset", "-q", "--hard", "HEAD~1")
+    two.sales.ok("git", "update-ref", "-d", "ORIG_HEAD")
+    stemma.push(two.sales.folder, all=True)
+    shutil.copytree(two.sales.remote, two.churn.remote, dirs_exist_ok=True)
+    assert 0 < gc.collect(two.churn.folder, BOTH).plan.places[1].going < 10
+    assert all(stemma.verify(world.folder, all=True, only="remote").is_whole for world in (two.churn, two.sales))
+    shutil.rmtree(two.sales.folder)
+    with pytest.raises(VersionError, match=r"the project in ../sales is not in the work tree.*git checkout HEAD"):
+        gc.plan(two.churn.folder, BOTH)
 
 
 def test_a_cache_outside_the_repository_is_touched_only_when_its_users_are_named(world: World, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -214,6 +215,14 @@ def test_figures_move_only_between_versions_that_were_judged_on_the_same(world: 
     out = run(world, "log", "--md")[1].splitlines()
     assert [line.split(" | ")[6] for line in out[2:6]] == ["A", "B", "C", "C"]
     assert [line[:8] for line in out if line.startswith("judged ")] == ["judged A", "judged B", "judged C"]
+
+
+def test_the_target_is_told_though_the_prepared_data_is_out_of_reach(world: World) -> None:
+    otherwise_judged(world)
+    world.empty_cache()
+    shutil.rmtree(world.remote)
+    told = {str(entry.judged).partition(", table ")[0] for entry in stemma.log(world.folder)}
+    assert told == {"bought (binary) = yes"}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemma.errors import VersionError
-from stemma.repo.git import config, git, ids, refs, run
+from stemma.repo import clone
+from stemma.repo.git import git, ids, refs, run
 from stemma.repo.repository import EXPERIMENTS
 
 HEADS, TAGS = "refs/heads/", "refs/tags/"
@@ -30,21 +31,16 @@ def asked(root: Path) -> tuple[tuple[Far, ...], tuple[str, ...]]:
     Raises:
         VersionError: the clone is shallow, or was made or set to have no tags, or a Git remote cannot be asked.
     """
-    if git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
-        raise VersionError("this clone is shallow: versions in use may be in the part that it lacks", run=_WHOLE)
+    for lack in clone.lacks(root):
+        if lack.kind != "branches":  # those are asked for below
+            raise VersionError(lack.what, run=lack.run)
     found: list[Far] = []
     said: list[str] = []
     for remote in git(root, "remote").decode().split():
-        if config(root, f"remote.{remote}.tagOpt") == "--no-tags":
-            what = f"this clone takes no tags from {remote}, and tags say which versions are in use"
-            raise VersionError(what, run=f"git config --unset remote.{remote}.tagOpt && git fetch --tags {remote}")
         there = _there(root, remote)
         said += _fetched(root, remote, there)
         found += there
     return tuple(found), tuple(said)
-
-
-_WHOLE = "git fetch --unshallow --tags"
 
 
 def _there(root: Path, remote: str) -> list[Far]:

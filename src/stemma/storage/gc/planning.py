@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from stemma.errors import VersionError
-from stemma.repo import places
+from stemma.repo import extent, places
 from stemma.repo.git import git
 from stemma.repo.inventory import listing, take
 from stemma.repo.places import Place, Stored
@@ -177,8 +177,19 @@ def kept_by_all(repository: Repository, stores: Stores, rules: Rules, now: float
 
 
 def others(repository: Repository, rules: Rules) -> Iterator[Repository]:
-    """The other repositories that the rules name."""
-    yield from (other for other in map(Repository, rules.projects) if other.root != repository.root)
+    """The other repositories that the rules name, and the projects of this one that may use the same remote.
+
+    Raises:
+        VersionError: one of them is not there.
+    """
+    beside = extent.others(repository.root, "HEAD") if rules.remotes or rules.projects else ()
+    for folder in beside:
+        if not (repository.root / folder / ".dvc").is_dir():
+            what = f"the project in {folder} is not in the work tree, and may use what is collected"
+            raise VersionError(what, run=f"git checkout HEAD -- {folder}")
+    folders = [*rules.projects, *(repository.root / folder for folder in beside)]
+    found = {other.root: other for other in map(Repository, folders)}
+    yield from (other for root, other in found.items() if root != repository.root)
 
 
 def _reader(stores: Stores) -> Reader:

@@ -17,7 +17,7 @@ from typing import Literal
 
 from stemma.errors import VersionError
 from stemma.repo import journal, places, registry
-from stemma.repo.git import commit_of, contents, fields, git, ids, refs
+from stemma.repo.git import commit_of, contents, fields, git, ids, prefix, refs
 from stemma.repo.inventory import Inventory, matters, on_disk, take
 from stemma.repo.objects import is_object
 from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, Repository, Revision, Version
@@ -281,7 +281,8 @@ def _loose(root: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
         for stage, files in _staged(folder).items():
             yield f"the index of {folder}" + (f", {SIDES[stage]}" if stage in SIDES else ""), files
     for place in sorted((root / ".dvc" / "tmp" / "exps").rglob(".git")):
-        yield f"a running experiment, {place.parent.name}", on_disk(place.parent)
+        if (project := place.parent / prefix(root)).is_dir():
+            yield f"a running experiment, {place.parent.name}", on_disk(project)
 
 
 def _staged(folder: Path) -> dict[str, dict[str, bytes]]:

@@ -1,0 +1,93 @@
+"""Which files of a Git repository are a DVC project's: those of its folder, without the DVC projects in it.
+
+`dvc init --subdir` makes a project in a folder; several may share one Git repository.
+"""
+
+import posixpath
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemma.repo.git import fields, git, prefix, top, tree
+
+MARK = ".dvc/config"  # what tells a project
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Paths are from Git's top folder, and folders end in a slash.
+
+    Args:
+        folder: of the project; below: of other projects in it. whole: every file counts all the same.
+    """
+
+    folder: str = ""
+    below: tuple[str, ...] = ()
+    whole: bool = False
+
+    @property
+    def is_all(self) -> bool:
+        """Whether every file of the repository counts."""
+        return self.whole or not (self.folder or self.below)
+
+    @property
+    def pathspecs(self) -> tuple[str, ...]:
+        """Its files, as Git commands take them; none where all count."""
+        if self.is_all:
+            return ()
+        return (f":(top,literal){self.folder}", *(f":(top,exclude,literal){each}" for each in self.below))
+
+    def holds(self, path: str) -> bool:
+        """Whether a file is the project's."""
+        return self.is_all or (path.startswith(self.folder) and not path.startswith(self.below))
+
+    def changed(self, root: Path) -> list[str]:
+        """The project's files that Git tracks and that differ from HEAD, from the project's folder."""
+        asked = ("--no-optional-locks", "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames")
+        return [self.near(line[3:]) for line in fields(git(root, *asked, "--", *self.pathspecs))]
+
+    def near(self, path: str) -> str:
+        """The path from the project's folder."""
+        return posixpath.relpath(path, self.folder) if self.folder else path
+
+
+def of(root: Path, *commits: str, whole: bool = False) -> Extent:
+    """What is the project's, as Git's index and commits have it together."""
+    folder = prefix(root)
+    if whole:
+        return Extent(folder, whole=True)
+    listed = {*fields(git(root, "ls-files", "-z", "--full-name", "--", f":(glob)*/**/{MARK}"))}
+    listed |= {path for commit in commits for path in tree(top(root), commit) if path.endswith(f"/{MARK}")}
+    found = {path.removesuffix(MARK) for path in listed if path.startswith(folder)} - {folder}
+    return Extent(folder, tuple(sorted(found)))
+
+
+def tree_of(root: Path, extent: Extent, before: str, target: str) -> str:
+    """The tree with the project's files as a commit has them, and all others as `before` has them."""
+    if extent.is_all:
+        return git(root, "rev-parse", f"{target}^{{tree}}").decode().strip()
+    above = top(root)
+    gone = [path for path in tree(above, before) if extent.holds(path)]
+    new = {path: facts for path, facts in tree(above, target).items() if extent.holds(path)}
+    lines = [f"0 {'0' * len(target)}\t{path}\0" for path in gone]
+    lines += [f"{mode} {identity}\t{path}\0" for path, (mode, _, identity) in new.items()]
+    with tempfile.TemporaryDirectory(prefix="stemma-tree-") as folder:
+        index = Path(folder, "index")
+        git(above, "read-tree", before, index=index)
+        git(above, "update-index", "-z", "--index-info", stdin="".join(lines), index=index)
+        return git(above, "write-tree", index=index).decode().strip()
+
+
+def others(root: Path, commit: str) -> tuple[str, ...]:
+    """The folders of a commit's other DVC projects, from the project's."""
+    own = Extent(prefix(root))
+    found = [path.removesuffix(MARK) for path in tree(top(root), commit) if f"/{path}".endswith(f"/{MARK}")]
+    return tuple(own.near(folder or ".") for folder in found if folder != own.folder)
+
+
+def own(paths: Iterable[str]) -> list[str]:
+    """Those of paths from a project's folder that are its own: the marks of projects below are among them."""
+    paths = list(paths)
+    below = tuple(path.removesuffix(MARK) for path in paths if path.endswith(f"/{MARK}"))
+    return [path for path in paths if not path.startswith(below) and path != MARK]
