@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt
 
+from stemma import values
 from stemma.entries import Entry
 from stemma.settings import Section, Seed, Share
 
@@ -45,12 +46,14 @@ class FileTable(Table):
     decimal: Literal[".", ","]
     missing: tuple[str, ...]  # the texts that stand for "no value"
     missing_in: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # in one column, in the place of `missing`
-
+    decimal_in: dict[str, Literal[".", ",", ".,"]] = Field(default_factory=dict)  # in one column; ".,": either
+    thousands: dict[str, Literal[".", ",", " ", "'", "\u2019"]] = Field(default_factory=dict)  # by column
+    date_format: dict[str, Annotated[str, AfterValidator(values.checked_format)]] = Field(default_factory=dict)
     fold_case: tuple[str, ...] = ()  # columns whose levels or classes do not differ by capital letters
 
-    def absent(self, column: str) -> tuple[str, ...]:
-        """The texts that stand for "no value" in a column."""
-        return self.missing_in.get(column, self.missing)
+    def writing(self, column: str) -> values.Writing:
+        """How the texts of a column are written."""
+        return values.writing(self, column)
 
 
 FILES = {"file": Entry("stemma.tables.load:file", FileTable)}  # the sources that need no code of a project

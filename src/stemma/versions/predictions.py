@@ -160,7 +160,7 @@ def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:
     for row, value in enumerate(values, start=1):
         try:
             stripped = value.strip() if isinstance(value, str) else value
-            read = convert(stripped, signature.absent(target))
+            read = convert(stripped, signature.writing(target))
             read = signature.spelled(target, read) if place else read
             found.append(place[read] if place else float(read))
             wrong = not np.isfinite(found[-1])
