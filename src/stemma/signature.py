@@ -71,10 +71,6 @@ class Signature:
     thousands: Mapping[str, str] = field(default_factory=dict)
     date_format: Mapping[str, str] = field(default_factory=dict)
 
-    def writing(self, column: str) -> Writing:
-        """How the texts of a column are written."""
-        return writing(self, column)
-
     @property
     def width(self) -> int:
         """Columns of the output."""
@@ -101,7 +97,7 @@ class Signature:
 
     def spelled(self, column: str, text: str) -> str:
         """A level, or a class, as the network knows it."""
-        how = self.writing(column)
+        how = writing(self, column)
         text = text.lower() if how.fold else text
         return level(text, how.decimal) if self.by_value else text
 
@@ -124,7 +120,7 @@ class Signature:
         return [choices[reached] for reached in (output[:, place].astype(np.float64) >= self.threshold).tolist()]
 
     def _array(self, column: Input, values: Sequence[Any], first_row: int) -> NDArray[Any]:
-        convert, how = CONVERTERS[column.type], self.writing(column.name)
+        convert, how = CONVERTERS[column.type], writing(self, column.name)
         converted = []
         for row, value in enumerate(values, start=first_row):
             try:

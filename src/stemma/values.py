@@ -12,11 +12,11 @@ is one. What a table of training may hold, `stemma.tables.load` says; TRUTH is o
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,27 +60,8 @@ class Writing:
 PLAIN = Writing()
 
 
-class Written(Protocol):
-    """What says how every column is written: the settings of a table, the signature of a network."""
-
-    @property
-    def missing(self) -> tuple[str, ...]: ...
-    @property
-    def missing_in(self) -> Mapping[str, tuple[str, ...]]: ...
-    @property
-    def decimal(self) -> str: ...
-    @property
-    def decimal_in(self) -> Mapping[str, str]: ...
-    @property
-    def thousands(self) -> Mapping[str, str]: ...
-    @property
-    def date_format(self) -> Mapping[str, str]: ...
-    @property
-    def fold_case(self) -> tuple[str, ...]: ...
-
-
-def writing(told: Written, column: str) -> Writing:
-    """Of one column."""
+def writing(told: Any, column: str) -> Writing:
+    """How a column is written, by the settings of a table, or the signature of a network: both name it alike."""
     thousands = told.thousands.get(column)
     return Writing(
         told.missing_in.get(column, told.missing),

@@ -68,7 +68,7 @@ def table(settings: Table, sources: Mapping[str, Entry]) -> pd.DataFrame:
 def _writing(column: str, settings: Table) -> Writing:
     if not isinstance(settings, FileTable):
         return PLAIN
-    return settings.writing(column)
+    return values.writing(settings, column)
 
 
 def _used(names: list[str], settings: Table) -> list[str]:
@@ -88,7 +88,7 @@ def _wrong_writing(names: list[str], settings: FileTable) -> Iterator[str]:
             elif setting in FITTING and (kind := _kind(name, settings)) not in (*FITTING[setting], "drop"):
                 yield f"`{setting}` names {name!r}, which is {kind}: give it the role {FITTING[setting][0]}"
     for name, mark in settings.thousands.items():
-        if mark in settings.writing(name).decimal:
+        if mark in values.writing(settings, name).decimal:
             yield f"`thousands` and `decimal_in` both give {name!r} the mark {mark!r}: correct one of them"
 
 
@@ -127,7 +127,7 @@ def _parquet(path: Path, settings: FileTable) -> pa.Table:
     for place, name in enumerate(source.column_names):
         column = decoded(source.column(name))
         if pa.types.is_string(column.type):
-            source = source.set_column(place, name, trimmed(column, settings.writing(name).missing))
+            source = source.set_column(place, name, trimmed(column, values.writing(settings, name).missing))
     return source
 
 

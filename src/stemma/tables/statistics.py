@@ -12,7 +12,7 @@ import pandas as pd
 from stemma.tables.columns import features, role_of, splitting
 from stemma.tables.profile import FORMAT, Block
 from stemma.tables.settings import FileTable, Table
-from stemma.values import BY_COLUMN, PLAIN, level, seconds
+from stemma.values import BY_COLUMN, PLAIN, level, seconds, writing
 
 QUANTILES = (5, 25, 50, 75, 95)
 BINS = 10
@@ -93,7 +93,7 @@ def positive_of(settings: Table) -> str | None:
     """The positive class as the canonical table has it."""
     if settings.positive is None:
         return None
-    how = settings.writing(settings.target) if isinstance(settings, FileTable) else PLAIN
+    how = writing(settings, settings.target) if isinstance(settings, FileTable) else PLAIN
     return level(settings.positive.lower() if how.fold else settings.positive, how.decimal)
 
 

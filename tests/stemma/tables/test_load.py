@@ -22,7 +22,7 @@ from stemma.bundle.rows import Rows, batches
 from stemma.errors import BundleError, DataError
 from stemma.signature import Input, Signature, parse
 from stemma.tables import load, statistics
-from stemma.values import level, seconds
+from stemma.values import level, seconds, writing
 from tiny import SOURCES, visits
 from worlds import stemma
 
@@ -527,7 +527,7 @@ def test_what_is_no_format_of_a_date_is_no_setting(small, tmp_path, text):
 def test_a_signature_with_other_marks_is_damaged(small, tmp_path, wrong):
     told = {"format": 1, "task": "regression", "target": "y", "output": "prediction"}
     told |= {"inputs": [{"name": "x", "type": "number"}]}
-    assert parse(json.dumps(told).encode()).writing("x").decimal == "."
+    assert writing(parse(json.dumps(told).encode()), "x").decimal == "."
     with pytest.raises(BundleError, match=r"signature\.json is damaged"):
         parse(json.dumps(told | wrong).encode())
 
