@@ -12,7 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemma.errors import BundleError
-from stemma.values import CONVERTERS, MISSING, WANTED, level
+from stemma.values import (
+    CONVERTERS,
+    DECIMAL,
+    MISSING,
+    PLAIN,
+    THOUSANDS,
+    Writing,
+    checked_format,
+    level,
+    wanted,
+    writing,
+)
 
 FORMAT = 1
 LEVELS = "by value"  # of signature.json: how texts of columns are compared
@@ -39,6 +50,8 @@ class Signature:
         missing: the texts that stand for "no value".
         missing_in: the same for one column, in the place of `missing`.
         fold_case: columns whose levels do not differ by capital letters.
+        decimal: the decimal mark of texts; decimal_in: the same for one column.
+        thousands, date_format: by column; see `Writing`.
         by_value: whether a level is a value, 1 for 1.0 too; not in bundles made before that.
     """
 
@@ -53,10 +66,10 @@ class Signature:
     missing_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fold_case: tuple[str, ...] = ()
     by_value: bool = False
-
-    def absent(self, column: str) -> tuple[str, ...]:
-        """The texts that stand for "no value" in a column."""
-        return self.missing_in.get(column, self.missing)
+    decimal: str = "."
+    decimal_in: Mapping[str, str] = field(default_factory=dict)
+    thousands: Mapping[str, str] = field(default_factory=dict)
+    date_format: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def width(self) -> int:
@@ -84,8 +97,9 @@ class Signature:
 
     def spelled(self, column: str, text: str) -> str:
         """A level, or a class, as the network knows it."""
-        text = text.lower() if column in self.fold_case else text
-        return level(text) if self.by_value else text
+        how = writing(self, column)
+        text = text.lower() if how.fold else text
+        return level(text, how.decimal) if self.by_value else text
 
     def check_there(self, columns: Mapping[str, Any]) -> None:
         """Refuse rows that lack an input.
@@ -106,13 +120,13 @@ class Signature:
         return [choices[reached] for reached in (output[:, place].astype(np.float64) >= self.threshold).tolist()]
 
     def _array(self, column: Input, values: Sequence[Any], first_row: int) -> NDArray[Any]:
-        convert, missing = CONVERTERS[column.type], self.absent(column.name)
+        convert, how = CONVERTERS[column.type], writing(self, column.name)
         converted = []
         for row, value in enumerate(values, start=first_row):
             try:
-                converted.append(convert(value, missing))
+                converted.append(convert(value, how))
             except (ValueError, TypeError, OverflowError):
-                raise wrong(column, row, value) from None
+                raise wrong(column, row, value, how) from None
         if column.type == "string":
             converted = [self.spelled(column.name, text) for text in converted]
             return np.array(converted, dtype=object).reshape(-1, 1)
@@ -120,7 +134,7 @@ class Signature:
             array = np.array(converted, dtype=np.float64).astype(np.float64 if column.type == "date" else np.float32)
         if np.isinf(array).any():
             row = int(np.isinf(array).argmax())
-            raise wrong(column, row + first_row, values[row])
+            raise wrong(column, row + first_row, values[row], how)
         return array.reshape(-1, 1)
 
 
@@ -144,6 +158,9 @@ def parse(content: bytes) -> Signature:
             threshold=entry.get("threshold"),
             fold_case=tuple(entry.get("fold_case") or ()),
             by_value=entry.get("levels") == LEVELS,
+            decimal_in=_marks(entry, "decimal_in", DECIMAL),
+            thousands=_marks(entry, "thousands", THOUSANDS),
+            date_format={name: checked_format(told) for name, told in (entry.get("date_format") or {}).items()},
             missing=tuple(text.strip() for text in entry.get("missing", MISSING)),
             missing_in={
                 name: tuple(text.strip() for text in texts) for name, texts in (entry.get("missing_in") or {}).items()
@@ -155,6 +172,13 @@ def parse(content: bytes) -> Signature:
     if faults:
         raise BundleError(f"signature.json is damaged ({faults[0]})")
     return signature
+
+
+def _marks(entry: Mapping[str, Any], name: str, known: Sequence[str]) -> dict[str, str]:
+    found = dict(entry.get(name) or {})
+    if not all(mark in known for mark in found.values()):
+        raise ValueError(f"{name} holds a mark that is none of {', '.join(map(repr, known))}")
+    return found
 
 
 def _faults(signature: Signature) -> list[str]:
@@ -178,7 +202,7 @@ def _faults(signature: Signature) -> list[str]:
     return [fault for fault, holds in rules.items() if not holds]
 
 
-def wrong(column: Input, row: int, value: Any) -> BundleError:
+def wrong(column: Input, row: int, value: Any, how: Writing = PLAIN) -> BundleError:
     """The error of a value that does not fit."""
     shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
-    return BundleError(f"column {column.name!r}, row {row}: {shown} is not {WANTED[column.type]}")
+    return BundleError(f"column {column.name!r}, row {row}: {shown} is not {wanted(column.type, how)}")

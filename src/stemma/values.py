@@ -6,35 +6,113 @@ date       float64 seconds since 1970, from ISO 8601 text such as 2024-12-31 or 
            of such seconds; a text with an offset is taken to UTC, one without counts as it stands; NaN is missing
 string     text; "" is missing; a whole number is one level however it is spelled, 1, 1.0 or 1.00, and 01 is a text
 
-Spaces around a text never count. What a table of training may hold, `stemma.tables.load` says; TRUTH is of both.
+Spaces around a text never count. How else the texts of a column are written, a `Writing` says; what comes as a number
+is one. What a table of training may hold, `stemma.tables.load` says; TRUTH is of both.
 """
 
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+PROBE = datetime(2023, 1, 1)
+DECIMAL, THOUSANDS = (".", ",", ".,"), (".", ",", " ", "'", "\u2019")
+BY_COLUMN = ("missing_in", "fold_case", "decimal_in", "thousands", "date_format")  # what says how one is written
 MISSING = ("", "NA", "NaN", "nan", "null", "NULL", "None", "?")
 MINUS = "\u2212"
 SPACES = re.compile("[\u00a0\u2009\u202f]")
 SPACED = re.compile("[-+(]?[0-9]{1,3}([\u00a0\u2009\u202f][0-9]{3})+([.,][0-9]+)?\\)?")
 BRACKETED = re.compile(r"\([0-9.,]+\)")
-WHOLE = {mark: re.compile(rf"(-?[1-9][0-9]*)[{mark}]0*|-?0(?:[{mark}]0*)?") for mark in ".,"}  # by the decimal mark
+WHOLE = {  # by the decimal mark
+    mark: re.compile(rf"(-?[1-9][0-9]*)[{mark}]0*|-?0(?:[{mark}]0*)?") for mark in DECIMAL
+}
 TRUTH = dict.fromkeys(("true", "yes", "t", "y", "1", "1.0"), 1.0) | dict.fromkeys(
     ("false", "no", "f", "n", "0", "0.0"), 0.0
 )
 
 
-def plain_number(text: str) -> str:
-    """A number as Python takes it: a minus of typography, no-break spaces between thousands, (1.50) for -1.50."""
+@dataclass(frozen=True)
+class Writing:
+    """How the texts of a column are written.
+
+    Attributes:
+        missing: the texts that stand for "no value".
+        decimal: the mark before the decimals of a number; ".,": either.
+        thousands: the mark between its thousands; no-break spaces may stand there in any column.
+        date_format: of its dates, as `datetime.strptime` has it, also of such as come as whole numbers; None: ISO 8601.
+        fold: capital letters do not count.
+    """
+
+    missing: tuple[str, ...] = ()
+    decimal: str = "."
+    thousands: str | None = None
+    date_format: str | None = None
+    fold: bool = False
+
+
+PLAIN = Writing()
+
+
+def writing(told: Any, column: str) -> Writing:
+    """How a column is written, by the settings of a table, or the signature of a network: both name it alike."""
+    thousands = told.thousands.get(column)
+    return Writing(
+        told.missing_in.get(column, told.missing),
+        told.decimal_in.get(column, usual_decimal(told.decimal, thousands)),
+        thousands,
+        told.date_format.get(column),
+        column in told.fold_case,
+    )
+
+
+def usual_decimal(decimal: str, thousands: str | None) -> str:
+    """That of a table, but where this mark stands between thousands: there it is the other one."""
+    return decimal if decimal != thousands else "," if decimal == "." else "."
+
+
+def plain_number(text: str, how: Writing) -> str:
+    """A number as Python takes it: a minus of typography, no-break spaces between thousands, (1.50) for -1.50.
+
+    Raises:
+        ValueError: it has a point, and the decimal mark is a comma.
+    """
     text = text.replace(MINUS, "-")
     text = SPACES.sub("", text) if SPACED.fullmatch(text) else text
+    if how.thousands and _grouped(how.thousands, how.decimal).fullmatch(text):
+        text = text.replace(how.thousands, "")
+    if how.decimal == "," and "." in text:
+        raise ValueError
+    text = text if how.decimal == "." else text.replace(",", ".")
     return f"-{text[1:-1]}" if BRACKETED.fullmatch(text) else text
+
+
+@cache
+def _grouped(thousands: str, decimal: str) -> re.Pattern[str]:
+    """A number with marks between thousands, or as in India: 1,234.5 and 12,34,567."""
+    mark, point = re.escape(thousands), re.escape(decimal)
+    return re.compile(rf"[-+(]?[0-9]{{1,3}}({mark}[0-9]{{2,3}})*{mark}[0-9]{{3}}([{point}][0-9]*)?\)?")
+
+
+def checked_format(text: str) -> str:
+    """A format of dates that says at least which year.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        found = datetime.strptime(PROBE.strftime(text), text)
+    except (ValueError, re.error):
+        found = None
+    if found is None or found.replace(tzinfo=None) != PROBE:
+        raise ValueError(f"{text!r} is no format of a date such as %d.%m.%Y or %m/%d/%Y %H:%M")
+    return text
 
 
 def seconds(moments: NDArray[np.datetime64]) -> NDArray[np.float64]:
@@ -48,14 +126,14 @@ def level(text: str, decimal: str = ".") -> str:
     return text if found is None else found[1] or "0"
 
 
-def _number(value: Any, missing: tuple[str, ...]) -> float:
+def _number(value: Any, how: Writing) -> float:
     if value is None:
         return math.nan
     if isinstance(value, str):
         text = value.strip()
-        if text in missing:
+        if text in how.missing:
             return math.nan
-        text = plain_number(text)
+        text = plain_number(text, how)
         if "_" in text or not text.isascii():  # float() takes 1_000 and digits of other scripts
             raise ValueError
         return float(text)
@@ -64,37 +142,40 @@ def _number(value: Any, missing: tuple[str, ...]) -> float:
     raise TypeError
 
 
-def _flag(value: Any, missing: tuple[str, ...]) -> float:
+def _flag(value: Any, how: Writing) -> float:
     if isinstance(value, str) and value.strip().lower() in TRUTH:
         return TRUTH[value.strip().lower()]
-    number = _number(value, missing)
+    number = _number(value, how)
     if number not in (0.0, 1.0) and not math.isnan(number):
         raise ValueError
     return number
 
 
-def _date(value: Any, missing: tuple[str, ...]) -> float:
+def _date(value: Any, how: Writing) -> float:
     """Seconds since 1970."""
     if isinstance(value, (bool, np.bool_)):
         raise TypeError
+    if how.date_format is not None and value is not None and value == value:
+        value = _text(value, how)
     if not isinstance(value, str):
-        return _number(value, missing)
+        return _number(value, how)
     text = value.strip()
-    if text in missing:
+    if text in how.missing:
         return math.nan
-    moment = datetime.fromisoformat(text.replace("/", "-"))
+    named = how.date_format
+    moment = datetime.strptime(text, named) if named else datetime.fromisoformat(text.replace("/", "-"))
     # Whole microseconds by one division, as a table's dates are turned into seconds.
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - EPOCH) // MICROSECOND / 1_000_000
 
 
-def _text(value: Any, missing: tuple[str, ...]) -> str:
+def _text(value: Any, how: Writing) -> str:
     """Text without the spaces around it; a number as a table writes it, so that 2 and 2.0 are "2"."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, str):
         value.encode()  # half a surrogate pair is no text
         text = value.strip()
-        return "" if text in missing else text
+        return "" if text in how.missing else text
     if value is None or value != value:
         return ""
     if isinstance(value, bool):
@@ -106,15 +187,24 @@ def _text(value: Any, missing: tuple[str, ...]) -> str:
     raise TypeError
 
 
-CONVERTERS: dict[str, Callable[[Any, tuple[str, ...]], Any]] = {
+CONVERTERS: dict[str, Callable[[Any, Writing], Any]] = {
     "number": _number,
     "boolean": _flag,
     "date": _date,
     "string": _text,
 }
-WANTED = {
+_WANTED = {
     "number": "a finite number",
     "boolean": "true or false",
     "date": "a date such as 2024-12-31 or 2024-12-31T23:59:59",
     "string": "a text",
 }
+
+
+def wanted(kind: str, how: Writing = PLAIN) -> str:
+    """What a value of a column should have been, in words."""
+    if kind == "date" and how.date_format:
+        return f"a date written as {how.date_format}"
+    marks = f" with the decimal mark {how.decimal!r}" * (how.decimal != ".")
+    marks += f" and {how.thousands!r} between thousands" * bool(how.thousands)
+    return _WANTED[kind] + (marks if kind == "number" else "")

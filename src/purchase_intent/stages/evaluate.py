@@ -39,7 +39,7 @@ def main() -> None:
     others = assessment.of_baselines(about, train, splits, settings.evaluate, BASELINES)
     k, tables = settings.evaluate.folds, folds.Tables(NETWORKS, METRICS, LINES)
     folded = None if k is None else folds.cross_validate(settings, tables, layout.PREPARED, layout.FOLDS, k)
-    told = record.make(settings, about, splits, chosen, network, others, folded)
+    told = record.make(settings, about, splits | {"train": train}, chosen, network, others, folded)
     results.write(layout.REPORTS, told)
     predictions.write(layout.PREDICTIONS, splits["test"], about, network)
     drawn = plots.write(layout.PLOTS, told, splits["test"], network, others)

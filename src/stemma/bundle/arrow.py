@@ -15,7 +15,7 @@ from pyarrow import compute
 
 from stemma.errors import BundleError
 from stemma.signature import Input, Signature, wrong
-from stemma.values import WANTED
+from stemma.values import wanted
 
 SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 
@@ -59,14 +59,15 @@ def array(column: Input, values: Any, known: Signature, first_row: int) -> NDArr
     plain = types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind)
     if column.type == "string" and types.is_decimal(kind):
         return _by_value(column, compute.cast(values, pa.string()), known, first_row)
-    if of_texts or (column.type == "string" and plain):
+    by_format = column.type == "date" and column.name in known.date_format
+    if of_texts or (plain and (column.type == "string" or by_format)):
         return _by_value(column, values, known, first_row)
     if types.is_dictionary(kind):
         return array(column, values.dictionary_decode(), known, first_row)
     if column.type == "date" and (types.is_timestamp(kind) or types.is_date(kind)):
         return _seconds(values)
     if column.type == "string" or not (plain or types.is_decimal(kind)) or (column.type, kind) == ("date", pa.bool_()):
-        raise BundleError(f"column {column.name!r} holds {kind}, which is not {WANTED[column.type]}")
+        raise BundleError(f"column {column.name!r} holds {kind}, which is not {wanted(column.type)}")
     return _numbers(column, values, first_row).astype(wide, copy=False)
 
 

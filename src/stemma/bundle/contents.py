@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from stemma.bundle.settings import PackageSettings
 from stemma.files import read_json
 from stemma.settings import Section
 from stemma.tables.profile import Profile
+from stemma.values import BY_COLUMN
 
 Facts = dict[str, Any]
 TYPES = {"numeric": "number", "boolean": "boolean", "date": "date", "categorical": "string"}  # of inputs, by role
@@ -67,7 +69,7 @@ def describe(about: Profile, threshold: float | None) -> Facts:
     told["levels"] = signature.LEVELS
     if about.raw["missing"] is not None:  # the texts that stood for "no value" in the file
         told["missing"] = about.raw["missing"]
-    told |= {name: about.raw[name] for name in ("missing_in", "fold_case") if about.raw.get(name)}
+    told |= {name: about.raw[name] for name in BY_COLUMN if about.raw.get(name)}
     if task.classes:
         told["classes"] = list(task.classes)
     if task.positive is not None:
@@ -80,18 +82,21 @@ def sample(about: Profile, contract: Facts, graph: bytes, rows: Path) -> tuple[F
     import pyarrow.parquet as pq
 
     table = next(pq.ParquetFile(rows).iter_batches(SAMPLE))
-    columns = {name: _plain(table.column(name).to_pylist(), role) for name, role in about.inputs}
-    arrays = signature.parse(_bytes(contract)).arrays(columns)
+    known = signature.parse(_bytes(contract))
+    columns = {
+        name: _plain(table.column(name).to_pylist(), role, known.date_format.get(name)) for name, role in about.inputs
+    }
+    arrays = known.arrays(columns)
     return {"inputs": columns}, {contract["output"]: runtime.run(runtime.session(graph), arrays).tolist()}
 
 
-def _plain(values: Sequence[Any], role: str) -> list[float | str | None]:
-    """Values as JSON has them: numbers, null for a missing one, dates (ISO 8601) and text."""
+def _plain(values: Sequence[Any], role: str, format_: str | None) -> list[float | str | None]:
+    """Values as JSON has them: numbers, null for a missing one, texts and dates (ISO 8601 without a format)."""
     missing = "" if role == "categorical" else None
-    return [
-        missing if value is None or value != value else value.isoformat() if role == "date" else value
-        for value in values
-    ]
+    if role == "date":
+        written = methodcaller("strftime", format_) if format_ else methodcaller("isoformat")
+        return [None if value is None else written(value) for value in values]
+    return [missing if value is None or value != value else value for value in values]
 
 
 def version(about: Profile, results: Results, own: PackageSettings, sections: Mapping[str, Section]) -> Facts:

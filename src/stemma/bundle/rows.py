@@ -3,7 +3,7 @@
 import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from stemma.bundle.archive import first_line
 from stemma.errors import BundleError
 from stemma.signature import Signature
-from stemma.values import level
 
 BATCH = 8192  # rows read and predicted at once
 PARQUET = ".parquet"
@@ -25,7 +24,7 @@ class Rows:
 
     Args:
         separator: of two fields in CSV, one character.
-        decimal: the mark before the decimals of a number in CSV, a point or a comma.
+        decimal: the mark before the decimals of a number in CSV, a point or a comma, where the signature gives none.
     """
 
     path: Path
@@ -58,10 +57,9 @@ def character(text: str) -> str:
 
 
 def _of_csv(rows: Rows, known: Signature) -> Iterator[Batch]:
+    known = replace(known, decimal=rows.decimal)
     for first_row, columns in _texts(rows, {each.name for each in known.inputs}):
         try:
-            if rows.decimal == ",":
-                columns = _pointed(columns, known, first_row)
             arrays = known.arrays(columns, first_row)
         except BundleError as error:
             raise BundleError(f"{rows.path}: {error}") from None
@@ -93,21 +91,6 @@ def _texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[s
         raise BundleError(f"{path} is not there") from None
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise BundleError(f"{path} cannot be read as CSV ({first_line(error)})") from None
-
-
-def _pointed(columns: dict[str, list[str]], known: Signature, first_row: int) -> dict[str, list[str]]:
-    """The columns with a point in numbers that have a decimal comma."""
-    numbers = {each.name.strip() for each in known.inputs if each.type == "number"}
-    pointed = dict(columns)
-    for each in known.inputs:
-        if each.type == "string" and each.name in columns:
-            pointed[each.name] = [level(text.strip(), ",") for text in columns[each.name]]
-    for name in (name for name in columns if name.strip() in numbers):
-        for row, text in enumerate(columns[name], start=first_row):
-            if "." in text and text.strip() not in known.absent(name.strip()):
-                raise BundleError(f"column {name!r}, row {row}: {text!r} has a point, and the decimal mark is a comma")
-        pointed[name] = [text.replace(",", ".") for text in columns[name]]
-    return pointed
 
 
 def _header(names: list[str], path: Path) -> list[str]:

@@ -8,6 +8,7 @@ Read in this order:
     dialect.py    how a text file is written: separator, encoding, decimal mark
     survey.py     what each column holds, in one pass over the file
     roles.py      which role a column has, and what the target is
+    meant.py      what texts may be meant as, and the settings that read them so
     page.py       all of it as YAML, and as a table for the terminal
 
 Columns are judged by what they hold; names count only where they end in "id" or the like.

@@ -18,7 +18,7 @@ Entry = tuple[str, str, str]  # of YAML: key, value, comment
 PARQUET = Dialect(Text(",", header=True, encoding="utf-8"), decimal=".")  # what the settings say where nothing counts
 OTHERS: list[Entry] = [
     ("ranges", "{}", "lowest and highest value where you know them, such as {Age: [0, 120]}; null is open"),
-    ("group", "null", "a column whose equal values stay in one split, such as a customer"),
+    ("group", "null", "a column whose equal values stay in one split, such as a customer; duplicates: equal rows"),
     ("time", "null", "a date or number: train on the earliest rows, judge on the latest"),
     ("partition", "null", "a column that already says train, validation or test"),
     ("split", "", ""),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from stemma.describe import meant
 from stemma.describe.dialect import Dialect
 from stemma.describe.survey import DOUBTFUL, Column, Survey
 from stemma.errors import DataError
@@ -21,6 +22,7 @@ from stemma.tables.settings import Role, SplitSettings, Task
 from stemma.tables.split import rows_needed
 from stemma.tables.validate import LARGEST, MOST_CATEGORIES
 from stemma.text import counted, nearest
+from stemma.values import Writing, usual_decimal
 
 PAIRS = tuple(
     set(pair) for pair in (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"), ("1", "0"), ("1.0", "0.0"))
@@ -28,6 +30,7 @@ PAIRS = tuple(
 POSITIVE = ("true", "yes", "t", "y", "1", "1.0", "positive", "pos")
 NEARLY = 0.95  # the share of values that decides on a column where a few do not fit
 CODES = 20  # whole numbers with no more different values than this may be codes, or classes
+MOST_TRIED = 1000  # texts on which settings that read them are tried
 REPEATS = 3  # rows of a text level, on average, below which texts are free text
 FEW = 50  # levels that are kept however seldom they repeat
 IDENTIFIER = re.compile(r"(^|[\W_])(id|ids|uuid|guid|idx|index|rowid|rownum|row_number)$", re.IGNORECASE)
@@ -35,7 +38,7 @@ CAMEL = re.compile(r"[a-z](Id|ID)$")
 LIKE_DATE = re.compile(
     r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b.*|.*\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w*\b.*\d.*"
 )
-LIKE_NUMBER = re.compile(r"[-+]?[$€£]?\s?\d[\d,.' ]*\s?(%|[a-zA-Z€$£]{1,3})?")
+LIKE_NUMBER = re.compile(r"[-+(\u2212]?[$€£]?\s?\d[\d,.'\u2019 ]*\s?(%|[a-zA-Z€$£]{1,3})?\)?")
 OUTPUTS = ("encoded", "prediction", "probabilities")
 SHARES = SplitSettings(test=0.2, validation=0.2, seed=0)
 
@@ -109,7 +112,7 @@ def judge(found: Survey, target: str) -> Description:
         "name it in `missing_in`"
         for text, rows in classes.items()
     ]
-    told = (*_of_file(found), *asked, *_of_target(found, target, aim), *_of_columns(by_name, columns))
+    told = (*_of_file(found), *asked, *_of_target(found, target, aim), *_of_columns(by_name, columns, found.decimal))
     return Description(path, found.dialect, found.rows, missing, missing_in, columns, aim, told)
 
 
@@ -281,7 +284,7 @@ def _repeats(column: Column) -> bool:
 
 def _resembles(column: Column) -> str:
     """What most texts look like that are read as texts, but may be meant as something else."""
-    texts = list(column.odd)[:200]
+    texts = _odd(column)[:200]
     if not texts:
         return ""
     share = [sum(1 for text in texts if form.fullmatch(text.lower())) / len(texts) for form in (LIKE_DATE, LIKE_NUMBER)]
@@ -290,6 +293,11 @@ def _resembles(column: Column) -> str:
     if share[1] >= NEARLY and any(character.isdigit() for character in texts[0]):
         return f"like numbers, but with a unit or thousands: {shown(texts[0])}"
     return ""
+
+
+def _odd(column: Column) -> list[str]:
+    """Texts that are neither numbers nor dates, without those that may stand for no value."""
+    return [text for text in column.odd if text not in DOUBTFUL]
 
 
 # Words
@@ -395,7 +403,8 @@ def _of_target(found: Survey, name: str, target: Target) -> Iterator[str]:
         return
     yield from _case(column)
     if kind := _resembles(column):
-        yield f"the target {name!r} has {len(column.levels or ())} classes, and they look {kind}"
+        classes, remedy = len(column.levels or ()), _remedy(column, kind, found.decimal, True)
+        yield f"the target {name!r} has {classes} classes, and they look {kind}: {remedy}"
     needed = rows_needed(SHARES)
     rare = [shown(text) for text, rows in sorted((column.levels or Counter()).items()) if rows < needed]
     if rare:
@@ -403,26 +412,40 @@ def _of_target(found: Survey, name: str, target: Target) -> Iterator[str]:
         yield f"fewer than {needed} rows are of the class{'es' * (len(rare) > 1)} {listed}, and prepare refuses that"
 
 
-def _of_columns(columns: dict[str, Column], judged: tuple[Judged, ...]) -> Iterator[str]:
+def _of_columns(columns: dict[str, Column], judged: tuple[Judged, ...], decimal: str) -> Iterator[str]:
     for one in judged:
-        yield from _misread(columns[one.name], one.role)
+        yield from _misread(columns[one.name], one.role, decimal)
         if one.name in OUTPUTS and one.role != "drop":
             yield f"column {one.name!r} has the name of an output of the network, which prepare refuses: rename it"
         yield from _strays(columns[one.name], one.role)
 
 
-def _misread(column: Column, role: Role) -> Iterator[str]:
+def _misread(column: Column, role: Role, decimal: str) -> Iterator[str]:
     """What may be meant as something else than it is read as, with what shows it and what settles it."""
     if role in ("drop", "categorical") and (kind := _resembles(column)):
-        remedy = "write dates as 2024-01-31" if "dates" in kind else "write numbers as 1234.5, or give `decimal`"
-        yield f"column {column.name!r} is {role}, and its texts look {kind}: {remedy}"
-    if role == "numeric" and column.thousands:
+        yield f"column {column.name!r} is {role}, and its texts look {kind}: {_remedy(column, kind, decimal)}"
+    if role == "numeric" and (thousands := meant.between_thousands(column.spelled, decimal)):
         yield (
-            f"column {column.name!r} holds {', '.join(column.thousands)}: a mark, taken for the decimal one, has three "
-            "digits behind it wherever it stands; if it is between thousands, take it out of the file"
+            f"column {column.name!r} holds {', '.join(thousands)}: a mark, taken for the decimal one, has three "
+            "digits behind it wherever it stands; if it is between thousands, write "
+            + meant.setting(column.name, Writing(decimal=usual_decimal(decimal, decimal), thousands=decimal), decimal)
         )
     if role == "categorical":
         yield from _case(column)
+
+
+def _remedy(column: Column, kind: str, decimal: str, of_target: bool = False) -> str:
+    """The settings that read texts as dates or numbers, where some do."""
+    texts = _odd(column)[:MOST_TRIED]
+    if "dates" in kind:
+        found, role, plain = meant.dates(column.name, texts), "the role date", "write dates as 2024-01-31"
+    else:
+        numbers = column.spelled[:MOST_TRIED] or [f"0{decimal}5"] * (not column.number.whole)
+        texts += [text for text in numbers if text not in DOUBTFUL]
+        found = meant.numbers(column.name, texts, decimal)
+        role, plain = "the task regression" if of_target else "the role numeric", "write numbers as 1234.5"
+    several = ", whichever is meant" * (len(found) > 1)
+    return f"give it {role} and {' or '.join(found)}{several}" if found else plain
 
 
 def _case(column: Column) -> Iterator[str]:

@@ -4,7 +4,6 @@ The different values of a column are counted until there are more than `MOST_LEV
 measured only: numbers and dates by their lowest and highest, texts not at all.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +19,6 @@ from stemma.tables import files, load
 from stemma.tables.texts import NUMBER, instants, numbers, plain, pointed
 from stemma.values import level
 
-THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}([.,]\d{3})+")
 MOST_LEVELS = 20_000
 MOST_ODD = 1000  # different texts kept that are neither numbers nor dates
 BATCH = 65_536  # rows of a Parquet file at once
@@ -69,7 +67,7 @@ class Column:
         counted: rows with a value when `distinct` was last known: all of them where `levels` is there.
         missing: text -> rows of what stands for no value; a null is "".
         odd: text -> rows of what is neither number nor date, some of them.
-        thousands: numbers that show that the decimal mark may stand between thousands.
+        spelled: its different texts as they are, where all were counted; levels are values.
     """
 
     name: str
@@ -83,7 +81,7 @@ class Column:
     number: Measure = field(default_factory=Measure)
     date: Measure = field(default_factory=Measure)
     nothing_but_text: bool = False
-    thousands: list[str] = field(default_factory=list)
+    spelled: list[str] = field(default_factory=list)
 
     @property
     def present(self) -> int:
@@ -99,6 +97,11 @@ class Survey:
     dialect: Dialect | None
     rows: int
     columns: tuple[Column, ...]
+
+    @property
+    def decimal(self) -> str:
+        """The decimal mark of its numbers."""
+        return self.dialect.decimal if self.dialect else "."
 
 
 def survey(path: Path, dialect: Dialect | None) -> Survey:
@@ -311,19 +314,10 @@ def _finish(column: Column, decimal: str) -> None:
         return
     for text in [text for text in column.levels if text in MISSING]:
         column.missing[text] += column.levels.pop(text)
-    column.thousands = _thousands(list(column.levels), decimal)
+    column.spelled = list(column.levels)
     values: Counter[str] = Counter()
     for text, rows in column.levels.items():
         values[level(text, decimal)] += rows
     column.levels = values
     column.distinct, column.counted = len(column.levels), column.levels.total()
     _measure_levels(column, dict(column.levels), decimal)
-
-
-def _thousands(texts: list[str], decimal: str) -> list[str]:
-    """Numbers that show that the mark may stand between thousands: those with one have three digits behind it."""
-    marked = [text for text in texts if decimal in text]
-    plain = [text for text in texts if decimal not in text]
-    if len(marked) < 2 or not plain or not all(THOUSANDS.fullmatch(text) for text in marked):
-        return []
-    return [plain[0], *marked[:2]]

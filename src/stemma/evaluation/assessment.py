@@ -15,8 +15,9 @@ from stemma.evaluation import baselines, threshold
 from stemma.evaluation.decision import Decision
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.files import finite
-from stemma.metrics.resampling import Interval, intervals
+from stemma.metrics.resampling import Interval, Measure, intervals
 from stemma.metrics.slices import Slice, cut
+from stemma.tables import repeats
 from stemma.tables.arrays import Arrays
 from stemma.tables.profile import Profile
 from stemma.task import Floats, Task
@@ -109,7 +110,7 @@ def figures(
             found |= {f"{name}/{main.name}": value, f"{name}/difference": found[main.name] - value}
         return found
 
-    reach = intervals(measure, len(test.y), settings.bootstrap, settings.seed)
+    reach = _reach(measure, own, settings)
     found = {name: _entry(value, reach.get(name)) for name, value in measure().items()}
     compared = {}
     for name, rows in ready.items():
@@ -117,6 +118,17 @@ def figures(
         every[main.name], ahead = found.pop(f"{name}/{main.name}"), found.pop(f"{name}/difference")
         compared[name] = {"test": every, "ahead": {"metric": main.name} | ahead}
     return found, compared
+
+
+def _reach(measure: Measure, rows: metrics.Rows, settings: EvaluateSettings) -> dict[str, Interval | None]:
+    """The 95 % interval of each figure; none at all of no resamples, or of no rows."""
+    if not rows.count:
+        return {}
+    above = {}
+    if rows.task.classes:
+        error = metrics.METRICS["calibration_error"]
+        above = {error.name: (metrics.figures(rows, of=[error])[error.name], rows.bins.by_chance())}
+    return intervals(measure, rows.count, settings.bootstrap, settings.seed, above)
 
 
 def check_slices(columns: Sequence[str], offered: Sequence[str]) -> None:
@@ -153,10 +165,28 @@ def _values(column: pd.Series, boolean: bool) -> list[Any]:
 def _slice(test: Arrays, model: Judgement, part: Slice, settings: EvaluateSettings) -> dict[str, Any]:
     rows = model.rows("test", test.y, settings.bins, part.rows)
     shown = [metrics.METRICS[name] for name in model.task.shown]
-    reach = intervals(lambda weights: metrics.figures(rows, weights, shown), rows.count, settings.bootstrap,
-                      settings.seed)  # fmt: skip
+    reach = _reach(lambda weights: metrics.figures(rows, weights, shown), rows, settings)
     found = {name: _entry(value, reach.get(name)) for name, value in metrics.figures(rows, of=model.measured).items()}
     return {"value": part.value, "rows": rows.count, "test": found}
+
+
+def new_rows(
+    train: Arrays,
+    test: Arrays,
+    names: Sequence[str],
+    model: Judgement,
+    others: Mapping[str, Judgement],
+    settings: EvaluateSettings,
+) -> dict[str, Any]:
+    """How many test rows have the same features as a training row, and the figures of the others; nothing where they
+    are too few to matter."""
+    seen = repeats.seen(*(repeats.hashes(rows.frame, names) for rows in (train, test)))
+    if not seen.any():
+        return {}
+    kept = Slice("new", np.flatnonzero(~seen))
+    models = {name: each.rows("test", test.y, settings.bins, kept.rows) for name, each in others.items()}
+    told = {name: finite(metrics.figures(rows, of=others[name].measured)) for name, rows in models.items()}
+    return {"rows": int(seen.sum()), "test": _slice(test, model, kept, settings)["test"], "baselines": told}
 
 
 def by_class(test: Arrays, model: Judgement) -> dict[str, Any]:

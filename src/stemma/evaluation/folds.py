@@ -5,7 +5,7 @@ Each fold is a process of its own. Its figures depend on its rows and the settin
 
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -62,30 +62,35 @@ def cross_validate(settings: Settings, tables: Tables, prepared: Path, scratch: 
     return {
         "k": k,
         "folds": [{"rows": rows, "test": found} for rows, found in zip(sizes, figures, strict=True)],
-        "summary": summary(figures, ratio),
+        "summary": summary(figures, ratio, metrics.of_task(about.task.kind, metrics.added_to(tables.metrics))),
     }
 
 
-def summary(figures: Sequence[Mapping[str, float]], ratio: float) -> dict[str, dict[str, float]]:
+def summary(
+    figures: Sequence[Mapping[str, float]], ratio: float, known: Iterable[metrics.Metric] = ()
+) -> dict[str, dict[str, float]]:
     """Mean, standard deviation and interval of each figure over the folds; NaN where a fold has none.
 
     The training rows of two folds are mostly the same, so the plain t interval is too narrow. Its variance is therefore
     deviation^2 * (1 / k + test rows / training rows) (Nadeau and Bengio, Inference for the Generalization Error,
-    Machine Learning 52, 2003), with k - 1 degrees of freedom.
+    Machine Learning 52, 2003), with k - 1 degrees of freedom. It is cut to the values that the figure can have, which
+    takes nothing from its coverage.
 
     Args:
         ratio: test rows / training rows of a fold.
+        known: the figures, with these values.
     """
     from scipy.stats import t
 
     k = len(figures)
     reach = float(t.ppf(0.975, k - 1)) * math.sqrt(1 / k + ratio)
-    made = {}
+    made, ends = {}, {metric.name: (metric.least, metric.most) for metric in known}
     for name in figures[0]:
         values = np.array([found[name] for found in figures])
         mean, deviation = float(values.mean()), float(values.std(ddof=1))
         half = reach * deviation
-        made[name] = {"mean": mean, "deviation": deviation, "low": mean - half, "high": mean + half}
+        low, high = np.clip((mean - half, mean + half), *ends.get(name, (-math.inf, math.inf))).tolist()
+        made[name] = {"mean": mean, "deviation": deviation, "low": low, "high": high}
     return made
 
 

@@ -29,7 +29,7 @@ def make(
     """The record; a number that is not defined is None.
 
     Args:
-        splits: validation and test.
+        splits: validation and test; with train, test rows that repeat a training row are told of.
         others: the baselines, by name.
         folds: what `folds.cross_validate` gave.
     """
@@ -57,6 +57,12 @@ def make(
         "folds": folds,
         "gate": _gate(own.minimum, network, found, compared),
     }
+    if about.raw.get("hints"):
+        told["hints"] = about.raw["hints"]
+    if "train" in splits:
+        names = [name for name, _ in about.features]
+        repeated = assessment.new_rows(splits["train"], test, names, network, others, own)
+        told |= {"repeated": repeated} if repeated else {}
     by_class = assessment.by_class(test, network) if task.classes else {}
     made: dict[str, Any] = finite(told | by_class)
     return made
@@ -94,7 +100,8 @@ def _best_possible(about: Profile, splits: Mapping[str, Arrays]) -> dict[str, fl
     """The best ROC-AUC that any model could reach on these rows, where the true probability is known."""
     if about.bayes is None:
         return None
-    return {name: metrics.roc_auc(rows.y == 1, rows.frame[about.bayes].to_numpy()) for name, rows in splits.items()}
+    judged = {name: splits[name] for name in ("validation", "test")}
+    return {name: metrics.roc_auc(rows.y == 1, rows.frame[about.bayes].to_numpy()) for name, rows in judged.items()}
 
 
 def _baseline(judged: Judgement) -> dict[str, Any]:

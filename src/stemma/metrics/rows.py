@@ -28,11 +28,13 @@ class Rows:
     Attributes:
         order: sorts the rows, by how sure they are or by their error; what follows is in this order.
         names, losses: of each row (losses, rows); their means are figures.
+        bins: of the calibration error; of classes.
     """
 
     order: NDArray[np.int64]
     names: tuple[str, ...]
     losses: Floats
+    bins: "_Bins"
 
     def __init__(self, task: Task, actual: Array, predictions: Array, decided: Array | None, bins: int) -> None:
         self.task, self.count = task, len(actual)
@@ -163,9 +165,21 @@ class _Bins:
 
     def __init__(self, probability: Floats, gap: Floats, count: int) -> None:
         self._gap = gap  # probability - outcome
+        self._spread = probability * (1 - probability)  # its variance where the probability is right
         inner = np.linspace(0, 1, count + 1)[1:-1]
         edges = np.quantile(probability, inner) if len(probability) else np.zeros(0)
         _, self._starts = np.unique(np.searchsorted(edges, probability), return_index=True)
+
+    def by_chance(self) -> float:
+        """What 2.5 % of samples exceed of which every probability is right, per row.
+
+        A gap of a bin is normal then, with variance p (1 - p) of each row, so its size has mean sqrt(2 / pi) and
+        variance 1 - 2 / pi of that: the consistency of Bröcker and Smith, Weather and Forecasting 22, 2007, without
+        resamples.
+        """
+        variance = np.add.reduceat(self._spread, self._starts)
+        mean, spread = np.sqrt(2 / np.pi * variance).sum(), np.sqrt((1 - 2 / np.pi) * variance.sum())
+        return float(mean + 1.96 * spread) / len(self._gap)
 
     def error(self, weights: Floats) -> float:
         """Sum over the bins of how far probabilities and outcomes are apart."""

@@ -16,6 +16,7 @@ In files NaN is null.
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -43,6 +44,7 @@ class Metric:
         better: which way.
         unit: nats, target (that of the target), or None.
         entry: where a project has it, "module:Name"; None for those of the toolkit.
+        least, most: the values that it can have; an interval over folds is cut to them.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Metric:
     better: Better = "higher"
     unit: str | None = None
     entry: str | None = None
+    least: float = -math.inf
+    most: float = math.inf
 
 
 def accuracy(sample: Sample) -> float:
@@ -116,27 +120,28 @@ def cost(false_positive: float, false_negative: float) -> Metric:
     return Metric("cost", "cost", "mean cost of a row", ("binary",), measure, "lower")
 
 
+_shares = partial(Metric, least=0, most=1)
+_losses = partial(Metric, better="lower", least=0)
 _TABLE = (
     # Losses are in nats. Brier: Monthly Weather Review 78, 1950; of several classes the sum over them, from 0 to 2.
-    Metric("log_loss", "log loss", "surprise per row, in nats", CLASSES, lambda s: s.means["log_loss"], "lower",
-           "nats"),
-    Metric("accuracy", "accuracy", "share of rows decided rightly", CLASSES, accuracy),
-    Metric("balanced_accuracy", "balanced accuracy", "mean recall of the classes", CLASSES, balanced_accuracy),
-    Metric("precision", "precision", "share of those decided positive that are", CLASSES, lambda s: s.averaged(0)),
-    Metric("recall", "recall", "share of the positive that are found", CLASSES, lambda s: s.averaged(1)),
-    Metric("f1", "F1", "harmonic mean of precision and recall", CLASSES, lambda s: s.averaged(2)),
-    Metric("roc_auc", "ROC-AUC", "chance that a positive row scores above another", CLASSES, lambda s: s.area(0)),
-    Metric("pr_auc", "PR-AUC", "mean precision over all recalls", CLASSES, lambda s: s.area(1)),
-    Metric("brier", "Brier score", "squared error of the probabilities", CLASSES, lambda s: s.means["brier"], "lower"),
-    Metric("calibration_error", "calibration error", "how far probabilities and shares are apart", CLASSES,
-           calibration_error, "lower"),
-    Metric("mcc", "MCC", "correlation of truth and decision", CLASSES, mcc),
-    Metric("mae", "MAE", "mean absolute error", VALUES, lambda s: s.means["absolute"], "lower", "target"),
-    Metric("rmse", "RMSE", "root of the mean squared error", VALUES, lambda s: math.sqrt(s.means["squared"]), "lower",
-           "target"),
-    Metric("r2", "R²", "share of the variance that is explained", VALUES, r2),
-    *(Metric(f"error_p{n}", f"error, {n} %", f"{'half' if n == 50 else f'{n} %'} of the rows err by no more", VALUES,
-             error_quantile(n / 100), "lower", "target") for n in (50, 90, 95)),
+    _losses("log_loss", "log loss", "surprise per row, in nats", CLASSES, lambda s: s.means["log_loss"], unit="nats"),
+    _shares("accuracy", "accuracy", "share of rows decided rightly", CLASSES, accuracy),
+    _shares("balanced_accuracy", "balanced accuracy", "mean recall of the classes", CLASSES, balanced_accuracy),
+    _shares("precision", "precision", "share of those decided positive that are", CLASSES, lambda s: s.averaged(0)),
+    _shares("recall", "recall", "share of the positive that are found", CLASSES, lambda s: s.averaged(1)),
+    _shares("f1", "F1", "harmonic mean of precision and recall", CLASSES, lambda s: s.averaged(2)),
+    _shares("roc_auc", "ROC-AUC", "chance that a positive row scores above another", CLASSES, lambda s: s.area(0)),
+    _shares("pr_auc", "PR-AUC", "mean precision over all recalls", CLASSES, lambda s: s.area(1)),
+    _losses("brier", "Brier score", "squared error of the probabilities", CLASSES, lambda s: s.means["brier"], most=2),
+    _losses("calibration_error", "calibration error", "how far probabilities and shares are apart", CLASSES,
+            calibration_error, most=1),
+    Metric("mcc", "MCC", "correlation of truth and decision", CLASSES, mcc, least=-1, most=1),
+    _losses("mae", "MAE", "mean absolute error", VALUES, lambda s: s.means["absolute"], unit="target"),
+    _losses("rmse", "RMSE", "root of the mean squared error", VALUES, lambda s: math.sqrt(s.means["squared"]),
+            unit="target"),
+    Metric("r2", "R²", "share of the variance that is explained", VALUES, r2, most=1),
+    *(_losses(f"error_p{n}", f"error, {n} %", f"{'half' if n == 50 else f'{n} %'} of the rows err by no more", VALUES,
+              error_quantile(n / 100), unit="target") for n in (50, 90, 95)),
 )  # fmt: skip
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _TABLE}
 

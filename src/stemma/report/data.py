@@ -158,7 +158,8 @@ def _texts(about: About, drifts: Mapping[str, float]) -> Iterator[str]:
 
 def _unused(frame: pd.DataFrame, settings: Table, about: About) -> Iterator[str]:
     """Columns that no model sees, and why."""
-    reasons = {name: f"rows are split by it (`{setting}`)" for setting, name in splitting(settings).items()}
+    splits = [(setting, name) for setting, name in splitting(settings).items() if name in frame]
+    reasons = {name: f"rows are split by it (`{setting}`)" for setting, name in splits}
     used = {feature["name"] for feature in about["features"]}
     if about["bayes"] is not None:
         reasons[about["bayes"]] = "the true probability (`bayes`)"

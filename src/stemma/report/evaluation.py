@@ -21,7 +21,16 @@ Told = Mapping[str, Any]
 
 def write(told: Told) -> Document:
     """`told`: what evaluation.json holds."""
-    sections = [_figures(told), _baselines(told), _decisions(told), _classes(told), _probabilities(told), _errors(told)]
+    sections = [
+        _hints(told),
+        _figures(told),
+        _repeated(told),
+        _baselines(told),
+        _decisions(told),
+        _classes(told),
+        _probabilities(told),
+        _errors(told),
+    ]
     sections += [_slices(told), _folds(told), _gate(told), _making(told)]
     return Document(
         title=f"How well {told['target']} is predicted",
@@ -43,6 +52,8 @@ def _lead(told: Told) -> str:
 
 
 def _badges(told: Told) -> Iterable[tuple[str, str]]:
+    if repeated := told.get("repeated"):
+        yield f"{repeated['rows']:,} of {told['data']['splits']['test']:,} test rows repeat a training row", "bad"
     for name, entry in told["baselines"].items():
         yield _compared(name, entry["ahead"], told["test"][told["main"]]["better"])
     if told["gate"]:
@@ -88,12 +99,39 @@ def _figures(told: Told) -> Section:
     averages = " Averages over classes are macro averages." if _is_of_many(told) else ""
     count = told["evaluate"]["bootstrap"]
     note = f"Intervals: bootstrap, percentiles of {count:,} resamples of the test rows." if count else "No intervals."
+    if count and "calibration_error" in found:
+        note += " That of the calibration error is mirrored (Davison and Hinkley, 1997), for resampling adds to it."
     return Section("Figures", (Table("", head, tuple(rows), words=(4,)), note + averages))
 
 
 def _is_of_many(told: Told) -> bool:
     """Whether there are more than two classes."""
     return len(told.get("classes", ())) > 2
+
+
+def _hints(told: Told) -> Section | None:
+    return Section("What looks wrong with the table", tuple(told["hints"])) if told.get("hints") else None
+
+
+def _repeated(told: Told) -> Section | None:
+    """Figures with and without the test rows that stand among the training rows."""
+    if not (repeated := told.get("repeated")):
+        return None
+    all_rows, shown = told["data"]["splits"]["test"], _shown(told)
+    new = all_rows - repeated["rows"]
+    text = (
+        f"{repeated['rows']:,} of {all_rows:,} test rows have the same features as a training row. A model that knows"
+    )
+    text += f" these by heart is right there, and not therefore on others: judge by the {new:,} that are new. A split"
+    text += " with data.group=duplicates keeps such rows together."
+    rows = [(NETWORK, "all", *(figure(told["test"][name]["value"]) for name in shown)),
+            ("", "new", *(figure(repeated["test"][name]["value"]) for name in shown))]  # fmt: skip
+    for name, found in repeated["baselines"].items():
+        every = told["baselines"][name]["test"]
+        rows.append((title(name), "all", *(figure(every[metric]["value"]) for metric in shown)))
+        rows.append(("", "new", *(figure(found[metric]) for metric in shown)))
+    head = ("model", "test rows", *map(label, shown))
+    return Section("Repeated rows", (text, Table("", head, tuple(rows), words=(1,))))
 
 
 def _label(told: Told, name: str) -> str:
@@ -244,7 +282,7 @@ def _folds(told: Told) -> Section | None:
         for number, fold in enumerate(folds["folds"], 1)
     )
     text = f"{folds['k']} networks, each with an encoder of its own, fitted and judged on other cuts of the same rows."
-    text += " The interval is the corrected resampled t of Nadeau and Bengio (2003)."
+    text += " The interval is the corrected resampled t of Nadeau and Bengio (2003), within what a figure can be."
     return Section(
         "Cross-validation",
         (

@@ -11,6 +11,7 @@ from stemma.tables.settings import Role, Table
 from stemma.text import nearest
 
 FEATURES = ("numeric", "categorical", "boolean", "date")  # roles that a model sees
+DUPLICATES = "duplicates"  # a group of no column: rows with the same features
 Range = tuple[float | None, float | None]
 
 
@@ -84,7 +85,8 @@ def _wrong_derived(names: list[str], settings: Table) -> Iterator[str]:
 
 
 def splitting(settings: Table) -> dict[str, str]:
-    """The column by which rows are split, under the name of its setting: group, time or partition; none as a rule."""
+    """The column, or DUPLICATES, by which rows are split, under the name of its setting: group, time or partition;
+    none as a rule."""
     named = {"group": settings.group, "time": settings.time, "partition": settings.partition}
     return {setting: name for setting, name in named.items() if name is not None}
 
@@ -119,8 +121,10 @@ def _wrong_splitting(names: list[str], settings: Table) -> Iterator[str]:
     if len(given) > 1:
         yield f"{' and '.join(f'`{setting}`' for setting in given)} are both given: rows are split by one of them"
     for setting, name in given.items():
+        if (setting, name) == ("group", DUPLICATES) and name not in names:
+            continue
         if name not in names:
-            yield f"`{setting}` names {name!r}, which is not a column{nearest(name, names)}"
+            yield f"`{setting}` names {name!r}, which is not a column{nearest(name, [*names, DUPLICATES])}"
         elif name == settings.target:
             yield f"`{setting}` names {name!r}, which is the target"
         elif setting == "time" and (role := role_of(name, settings)) not in ("date", "numeric", "drop"):

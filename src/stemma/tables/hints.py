@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stemma.tables.columns import features
+from stemma.tables import repeats
+from stemma.tables.columns import features, splitting
 from stemma.tables.settings import Table
 from stemma.tables.statistics import numbers
 
@@ -23,8 +24,6 @@ FEWEST_OF_CLASS = 10  # training rows of a class that a column is judged by
 MOST_CLASSES = 50  # that a column is judged by, the most common
 PREDICTS = 0.995  # ROC-AUC, or R2 of the ranks, of one column alone
 MISSING = 0.9  # of the training rows
-REPEATED = 0.01  # of the test rows
-FEW_DIFFERENT = 0.25  # of the training rows
 DISTINCT = 0.95  # of the values
 RARE = 0.01  # of the training rows
 OF_ONE_TYPE = 0.95  # of the values
@@ -186,23 +185,19 @@ def _digest(values: pd.Series) -> bytes:
 
 
 def _repeated(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:
-    """Rows of test whose features stand in a training row too. In a table of few different rows that tells nothing."""
-    names = [name for name, _ in features(frame.columns, settings)]
-    hashes = np.zeros(len(frame), np.uint64)
-    for name in names:  # one at a time: memory stays low
-        hashes *= np.uint64(0x9E3779B97F4A7C15)
-        hashes += pd.util.hash_pandas_object(frame[name], index=False).to_numpy()
-    train = np.unique(hashes[splits["train"]])
-    twin = np.isin(hashes[splits["test"]], train)
+    """Rows of test whose features stand in a training row too."""
+    hashes = repeats.hashes(frame, [name for name, _ in features(frame.columns, settings)])
+    train = hashes[splits["train"]]
+    twin = repeats.seen(train, hashes[splits["test"]])
     count = int(twin.sum())
-    if len(train) < FEW_DIFFERENT * len(splits["train"]) or count < max(REPEATED * len(twin), 2):
-        return
-    row = splits["test"][int(np.argmax(twin))]
-    yield (
-        "repeated",
-        f"{count:,} of {len(twin):,} test rows ({count / len(twin):.1%}) have the same features as a training row, the"
-        f" first in row {row + 1}: remove repeated rows, or keep them together with `group`",
-    )
+    if count:
+        row = splits["test"][int(np.argmax(twin))]
+        yield (
+            "repeated",
+            f"{count:,} of {len(twin):,} test rows ({count / len(twin):.1%}) have the same features as a training row,"
+            f" the first in row {row + 1} ({len(np.unique(train)):,} of {len(train):,} training rows differ): remove"
+            " repeated rows" + ("" if splitting(settings) else ", or keep them together with `group: duplicates`"),
+        )
 
 
 def _imbalance(frame: pd.DataFrame, settings: Table, train: np.ndarray) -> Iterator[tuple[str, str]]:

@@ -12,8 +12,7 @@ Canonical columns, whatever the source:
 Spaces around a value never count.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +21,20 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stemma import values
 from stemma.entries import Entry
 from stemma.tables import derive, files
 from stemma.tables.columns import features, refuse, role_of, roles, splitting
 from stemma.tables.settings import FileTable, Table
 from stemma.tables.texts import INSTANT, instants, numbers, trimmed
 from stemma.text import nearest
-from stemma.values import TRUTH, level  # what a served network takes for true and false
+from stemma.values import BY_COLUMN, PLAIN, TRUTH, Writing, level
+
+FITTING = {"thousands": ("numeric", "bayes", "time"), "date_format": ("date", "time")}  # kinds of columns
 
 
 class WrongValue(Exception):
     """A value that does not fit the role of its column."""
-
-
-@dataclass(frozen=True)
-class Writing:
-    """How values are written as text."""
-
-    missing: tuple[str, ...] = ()
-    decimal: str = "."
-    fold: bool = False  # capital letters do not count
 
 
 def table(settings: Table, sources: Mapping[str, Entry]) -> pd.DataFrame:
@@ -77,20 +70,29 @@ def table(settings: Table, sources: Mapping[str, Entry]) -> pd.DataFrame:
 
 def _writing(column: str, settings: Table) -> Writing:
     if not isinstance(settings, FileTable):
-        return Writing()
-    return Writing(settings.absent(column), settings.decimal, column in settings.fold_case)
+        return PLAIN
+    return values.writing(settings, column)
 
 
 def _used(names: list[str], settings: Table) -> list[str]:
     """The columns that are not dropped, once all have been checked."""
     if isinstance(settings, FileTable):
-        other = [name for name in (*settings.missing_in, *settings.fold_case) if name not in names]
-        refuse(
-            settings.source,
-            [f"`missing_in` or `fold_case` names {name!r}, which is no column{nearest(name, names)}" for name in other],
-        )
+        refuse(settings.source, [*_wrong_writing(names, settings)])
     kept, splits = roles(names, settings), splitting(settings).values()
     return [name for name in names if kept.get(name) != "drop" or name in splits]
+
+
+def _wrong_writing(names: list[str], settings: FileTable) -> Iterator[str]:
+    """Settings of single columns that say nothing: of a column that is none, or of one of another role."""
+    for setting in BY_COLUMN:
+        for name in getattr(settings, setting):
+            if name not in names:
+                yield f"`{setting}` names {name!r}, which is no column{nearest(name, names)}"
+            elif setting in FITTING and (kind := _kind(name, settings)) not in (*FITTING[setting], "drop"):
+                yield f"`{setting}` names {name!r}, which is {kind}: give it the role {FITTING[setting][0]}"
+    for name, mark in settings.thousands.items():
+        if mark in values.writing(settings, name).decimal:
+            yield f"`thousands` and `decimal_in` both give {name!r} the mark {mark!r}: correct one of them"
 
 
 def _kind(name: str, settings: Table) -> str:
@@ -128,7 +130,7 @@ def _parquet(path: Path, settings: FileTable) -> pa.Table:
     for place, name in enumerate(source.column_names):
         column = decoded(source.column(name))
         if pa.types.is_string(column.type):
-            source = source.set_column(place, name, trimmed(column, settings.absent(name)))
+            source = source.set_column(place, name, trimmed(column, values.writing(settings, name).missing))
     return source
 
 
@@ -145,6 +147,8 @@ def _csv(path: Path, settings: FileTable) -> pa.Table:
 def _number(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
     """float64, NaN where there is no value."""
     column = decoded(column)
+    if pa.types.is_string(column.type) and (writing.thousands or writing.decimal not in (".", ",")):
+        return _as_served(column, writing, "number")
     if pa.types.is_string(column.type):
         column = _parsed(column, writing, lambda texts: numbers(texts, writing.decimal), "is not a number")
     try:
@@ -156,6 +160,8 @@ def _number(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
 def _date(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
     """datetime64[us], NaT where there is no value."""
     column = decoded(column)
+    if writing.date_format and not pa.types.is_temporal(column.type):
+        return np.asarray(np.rint(_as_served(column, writing, "date") * 1_000_000).astype("datetime64[us]"))
     if pa.types.is_string(column.type):
         column = _parsed(column, writing, instants, "is not a date such as 2024-01-31 or 2024-01-31 12:30:00")
     if not pa.types.is_temporal(column.type) or pa.types.is_time(column.type) or pa.types.is_duration(column.type):
@@ -183,6 +189,20 @@ def _parsed(
         except pa.ArrowInvalid:
             bad = middle
     raise WrongValue(f"holds {texts[good].as_py()!r} in row {good + 1}, which {otherwise}")
+
+
+def _as_served(column: pa.ChunkedArray, writing: Writing, kind: str) -> np.ndarray:
+    """float64, each value that occurs read once by the reader of a served network."""
+    coded = column.dictionary_encode().combine_chunks()
+    codes, convert = coded.indices.fill_null(-1).to_numpy(), values.CONVERTERS[kind]
+    found = []
+    for place, value in enumerate(coded.dictionary.to_pylist()):
+        try:
+            found.append(convert(value, writing))
+        except (ValueError, TypeError, OverflowError):
+            row, wanted = int(np.argmax(codes == place)) + 1, values.wanted(kind, writing)
+            raise WrongValue(f"holds {value!r} in row {row}, which is not {wanted}") from None
+    return np.asarray(np.array([*found, np.nan])[codes])
 
 
 def _category(column: pa.ChunkedArray, writing: Writing) -> pd.Categorical:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.files import swapped_folder
-from stemma.tables import encode, profile, statistics
+from stemma.tables import encode, hints, profile, statistics
 from stemma.tables.check import Checked
 from stemma.tables.columns import features
 from stemma.tables.settings import PrepareSettings, Table
@@ -21,6 +21,7 @@ def write(folder: Path, checked: Checked, data: Table, settings: PrepareSettings
     table, splits = checked.table, checked.splits
     encoder = encode.fit(table.iloc[splits["train"]], features(table, data), settings, derive=data.derive)
     about = statistics.make(table, data, splits, encoder.blocks)
+    about |= {"hints": hints.lines(checked.hints)} if checked.hints else {}
     with swapped_folder(folder) as partial:
         for name, rows in splits.items():
             part = table.iloc[rows].reset_index(drop=True)

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt
 
 from stemma.entries import Entry
 from stemma.settings import Section, Seed, Share
 from stemma.task import KINDS
 from stemma.task import Task as Predicted
+from stemma.values import checked_format
 
 Role = Literal["numeric", "categorical", "boolean", "date", "drop", "bayes"]
 Task = Literal["binary", "multiclass", "regression"]
@@ -31,7 +32,7 @@ class Table(Section):
     positive: str | None  # the class whose probability is judged; None: the last one in order
     columns: dict[str, Role]  # by name, or by a pattern such as "pixel_*"
     ranges: dict[str, tuple[float | None, float | None]]  # lowest and highest of a numeric column, None is open
-    group: str | None  # a column whose equal values stay in one split
+    group: str | None  # a column whose equal values stay in one split, or duplicates: rows with the same features
     time: str | None  # a date or number by which later rows are judged: train, then validation, then test
     partition: str | None  # a column that already says train, validation or test
     split: SplitSettings
@@ -53,12 +54,10 @@ class FileTable(Table):
     decimal: Literal[".", ","]
     missing: tuple[str, ...]  # the texts that stand for "no value"
     missing_in: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # in one column, in the place of `missing`
-
+    decimal_in: dict[str, Literal[".", ",", ".,"]] = Field(default_factory=dict)  # in one column; ".,": either
+    thousands: dict[str, Literal[".", ",", " ", "'", "\u2019"]] = Field(default_factory=dict)  # by column
+    date_format: dict[str, Annotated[str, AfterValidator(checked_format)]] = Field(default_factory=dict)
     fold_case: tuple[str, ...] = ()  # columns whose levels or classes do not differ by capital letters
-
-    def absent(self, column: str) -> tuple[str, ...]:
-        """The texts that stand for "no value" in a column."""
-        return self.missing_in.get(column, self.missing)
 
 
 FILES = {"file": Entry("stemma.tables.load:file", FileTable)}  # the sources that need no code of a project

@@ -3,7 +3,8 @@
 Rows are split
 
     by default        by chance, every class with the same share in every split
-    data.group        rows of one group stay together: shares of rows and of classes as near as groups allow
+    data.group        rows of one group stay together: shares of rows and of classes as near as groups allow; a group of
+                      `duplicates` is of rows with the same features
     data.time         the oldest rows to train, the newest to test; rows of one moment stay together
     data.partition    as the column says; without validation rows, these are cut from train by chance
 """
@@ -17,6 +18,8 @@ import pandas as pd
 
 from stemma.errors import DataError
 from stemma.layout import SPLITS
+from stemma.tables import repeats
+from stemma.tables.columns import features
 from stemma.tables.settings import SplitSettings, Table
 from stemma.text import counted, few
 
@@ -40,7 +43,7 @@ def split(frame: pd.DataFrame, settings: Table) -> dict[str, Rows]:
         return _told(frame[settings.partition], classes, sizes)
     if settings.group is not None:
         shares = ((1 - sizes.test) * (1 - sizes.validation), (1 - sizes.test) * sizes.validation, sizes.test)
-        part = _grouped(frame[settings.group].cat.codes.to_numpy(), classes, shares, seed)
+        part = _grouped(_groups(frame, settings), classes, shares, seed)
         return {name: np.flatnonzero(part == number) for number, name in enumerate(SPLITS)}
     if settings.time is not None:
         block = _timed(frame[settings.time], (1 - sizes.test) * (1 - sizes.validation), 1 - sizes.test)
@@ -73,7 +76,7 @@ def folds(frame: pd.DataFrame, settings: Table, k: int) -> list[tuple[Rows, Rows
             for i in range(k)
         ]
     else:
-        groups = None if settings.group is None else frame[settings.group].cat.codes.to_numpy()
+        groups = None if settings.group is None else _groups(frame, settings)
         fold = _folded(classes, k, seed) if groups is None else _grouped(groups, classes, [1 / k] * k, seed)
         made = []
         for number in range(k):
@@ -127,6 +130,14 @@ def _classes(frame: pd.DataFrame, settings: Table) -> np.ndarray:
     if not settings.predicts.has_classes:
         return np.zeros(len(frame), np.int8)
     return np.asarray(frame[settings.target].cat.codes)
+
+
+def _groups(frame: pd.DataFrame, settings: Table) -> np.ndarray:
+    """The group of each row as a number from 0."""
+    if settings.group in frame:
+        return np.asarray(frame[settings.group].cat.codes)
+    hashes = repeats.hashes(frame, [name for name, _ in features(frame.columns, settings)])
+    return np.unique(hashes, return_inverse=True)[1]
 
 
 def _cut(rows: Rows, classes: np.ndarray, share: float, seed: int) -> tuple[Rows, Rows]:

@@ -12,7 +12,7 @@ import pandas as pd
 from stemma.tables.columns import features, role_of, splitting
 from stemma.tables.profile import FORMAT, Block
 from stemma.tables.settings import FileTable, Table
-from stemma.values import level, seconds
+from stemma.values import BY_COLUMN, PLAIN, level, seconds, writing
 
 QUANTILES = (5, 25, 50, 75, 95)
 BINS = 10
@@ -75,8 +75,7 @@ def _by_column(settings: Table) -> dict[str, Any]:
     """How single columns are read, where settings say so."""
     if not isinstance(settings, FileTable):
         return {}
-    absent = {name: list(texts) for name, texts in settings.missing_in.items()}
-    told = {"missing_in": absent, "fold_case": list(settings.fold_case)}
+    told = settings.model_dump(mode="json", include=set(BY_COLUMN))
     return {name: value for name, value in told.items() if value}
 
 
@@ -99,8 +98,8 @@ def positive_of(settings: Table) -> str | None:
     """The positive class as the canonical table has it."""
     if settings.positive is None:
         return None
-    fold = isinstance(settings, FileTable) and settings.target in settings.fold_case
-    return level(settings.positive.lower() if fold else settings.positive)
+    how = writing(settings, settings.target) if isinstance(settings, FileTable) else PLAIN
+    return level(settings.positive.lower() if how.fold else settings.positive, how.decimal)
 
 
 def row_column(frame: pd.DataFrame) -> str:

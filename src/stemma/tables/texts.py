@@ -34,7 +34,7 @@ def numbers(texts: Any, decimal: str) -> Any:
 
 
 def plain(texts: Any) -> Any:
-    """Texts of numbers as `values.plain_number` has them."""
+    """Texts of numbers as `values.plain_number` has them, without marks between thousands."""
     texts = pc.replace_substring(texts, MINUS, "-")
     spaced = pc.match_substring_regex(texts, f"^(?:{SPACED.pattern})$")
     texts = pc.if_else(spaced, pc.replace_substring_regex(texts, SPACES.pattern, ""), texts)

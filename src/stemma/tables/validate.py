@@ -65,7 +65,7 @@ def schema(frame: pd.DataFrame, settings: Table) -> "pandera.DataFrameSchema":
 
     kinds = {name: role_of(name, settings) for name in frame if name != settings.target}
     columns = {name: _column(role, *range_of(name, settings)) for name, role in kinds.items() if role is not None}
-    for setting, name in splitting(settings).items():
+    for setting, name in _splitting(frame, settings):
         if setting != "time":
             columns[name] = _column("categorical", None, None)
         elif kinds.get(name) == "drop":  # of a column without a role: what it holds was found when it was read
@@ -158,9 +158,14 @@ def _wrong_features(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
             )
 
 
+def _splitting(frame: pd.DataFrame, settings: Table) -> list[tuple[str, str]]:
+    """Setting and name of a column that splits, not of repeated rows."""
+    return [(setting, name) for setting, name in splitting(settings).items() if name in frame]
+
+
 def _wrong_splitting(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
     """A column by which rows cannot be split."""
-    for setting, name in splitting(settings).items():
+    for setting, name in _splitting(frame, settings):
         values = frame[name]
         missing = (values == "" if isinstance(values.dtype, pd.CategoricalDtype) else values.isna()).to_numpy()
         if missing.any():

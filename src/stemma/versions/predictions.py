@@ -151,7 +151,7 @@ def computed(bundle: "Bundle", columns: Mapping[str, Sequence[Any]], where: str)
 
 def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:
     """Class numbers, or values, of the target's column."""
-    from stemma.values import CONVERTERS
+    from stemma.values import CONVERTERS, writing
 
     target, place = signature.target, {name: number for number, name in enumerate(signature.classes)}
     convert = CONVERTERS["string" if place else "number"]
@@ -160,7 +160,7 @@ def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:
     for row, value in enumerate(values, start=1):
         try:
             stripped = value.strip() if isinstance(value, str) else value
-            read = convert(stripped, signature.absent(target))
+            read = convert(stripped, writing(signature, target))
             read = signature.spelled(target, read) if place else read
             found.append(place[read] if place else float(read))
             wrong = not np.isfinite(found[-1])

@@ -49,3 +49,13 @@ def test_the_sample_has_the_values_of_json_and_what_the_graph_gives_for_them(tmp
     seconds = np.float32(pd.Timestamp("2024-02-29").timestamp())
     assert response["prediction"][0] == [float(np.float32(1.5) + seconds)]
     assert np.isnan(response["prediction"][1:]).all()
+
+
+def test_the_sample_has_dates_as_their_column_has_them(tmp_path: Path) -> None:
+    moments = np.array(["2024-02-29", "NaT"], "datetime64[us]")
+    pd.DataFrame({"n": [1.0, 2.0], "c": ["x", "y"], "t": moments, "b": [1.0, 0.0]}).to_parquet(tmp_path / "t.parquet")
+    raw = {"missing": [""], "date_format": {"t": "%d.%m.%y"}}
+    about = Profile(task.of("regression", (), None, 0.0, 1.0), "y", ROLES, 4, (), None, "row", raw)
+    request, response = contents.sample(about, contents.describe(about, None), graph(), tmp_path / "t.parquet")
+    assert request["inputs"]["t"] == ["29.02.24", None]
+    assert response["prediction"][0] == [float(np.float32(1) + np.float32(pd.Timestamp("2024-02-29").timestamp()))]

@@ -303,7 +303,7 @@ def test_another_separator_and_a_decimal_comma_are_options(regression: Path, tmp
     path.write_text(path.read_text().replace(";", "\t"), encoding="utf-8")
     assert command(*comma, "--separator", "\\t", poisoned=False).stdout == "prediction\n2.5\n-8.0\n"
     path.write_text("Month;PageValues;Weekend\nMay;1.234;1\n", encoding="utf-8")
-    reason = "column 'PageValues', row 1: '1.234' has a point, and the decimal mark is a comma"
+    reason = "column 'PageValues', row 1: '1.234' is not a finite number with the decimal mark ','"
     assert reason in failed(*comma, "--separator", ";")
 
 

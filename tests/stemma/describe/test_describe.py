@@ -553,9 +553,7 @@ def test_markers_of_a_column_hold_in_service_too(suffix: str, describe: Describe
 def test_a_marker_of_a_column_that_is_none_is_named(describe: Describe, tmp_path: Path) -> None:
     found = describe(table_of(tmp_path / "t.csv", n=column_of(["none"], "{}.25"), y=["p", "q"] * 30))
     wrong = found.model_copy(update={"missing_in": {"N": ("none",)}})
-    with pytest.raises(
-        DataError, match=r"`missing_in` or `fold_case` names 'N', which is no column \(did you mean n\?\)"
-    ):
+    with pytest.raises(DataError, match=r"`missing_in` names 'N', which is no column \(did you mean n\?\)"):
         load.table(wrong, FILES)
 
 
@@ -566,10 +564,22 @@ def test_a_marker_of_a_column_that_is_none_is_named(describe: Describe, tmp_path
     ("texts", "role", "told"),
     [
         (["950", "1.250", "12.500", "3.125"], "numeric", "holds 950, 1.250, 12.500: a mark, taken for the decimal one"),
+        (["950", "1.250", "12.500", "3.125"], "numeric", """between thousands, write thousands: {"x": "."}"""),
         (["1.250", "12.500", "3.125"], "numeric", ""),  # three decimals everywhere
         (["950", "0.250", "12.500"], "numeric", ""),
         (["26.09.2023", "27.09.2023"], "categorical", "its texts look like dates, but not as 2024-01-31: 26.09.2023"),
+        (["26.09.2023", "27.09.2023"], "categorical", """give it the role date and date_format: {"x": "%d.%m.%Y"}"""),
+        (
+            ["1/2/2023", "3/4/2023", "-"],
+            "categorical",
+            """"%d/%m/%Y"} or date_format: {"x": "%m/%d/%Y"}, whichever is""",
+        ),
         (["94,44", "12,5", "3,1"], "categorical", "its texts look like numbers, but with a unit or thousands: "),
+        (["94,44", "12,5", "3,1"], "categorical", """give it the role numeric and decimal_in: {"x": ","}"""),
+        (["94,44", "0.0", "3,1"], "categorical", """give it the role numeric and decimal_in: {"x": ".,"}"""),
+        (["1,234.50", "2.5", "950"], "categorical", """give it the role numeric and thousands: {"x": ","}"""),
+        (["1'234.50", "2.5", "950"], "categorical", """give it the role numeric and thousands: {"x": "'"}"""),
+        (["5 %", "12 %", "7 %"], "categorical", "write numbers as 1234.5"),
         (
             ["Red", "red", "BLUE", "Blue", "blue"],
             "categorical",
@@ -596,13 +606,13 @@ def test_what_may_be_meant_otherwise_is_warned_of(
 
 
 def test_numbers_of_typography_are_read_alike_in_training_and_in_service(describe: Describe, tmp_path: Path) -> None:
-    from stemma.values import CONVERTERS
+    from stemma.values import CONVERTERS, PLAIN
 
     texts = ["\u22121.5", "1\u00a0234.5", "12\u202f345", "(2.25)", "+3", "-4e1"]
     path = tmp_path / "t.csv"
     pd.DataFrame({"x": [texts[row % 6] for row in range(60)], "y": ["p", "q"] * 30}).to_csv(path, index=False)
     trained = load.table(describe(path), FILES)["x"].tolist()[:6]
-    assert trained == [-1.5, 1234.5, 12345, -2.25, 3, -40] == [CONVERTERS["number"](text, ()) for text in texts]
+    assert trained == [-1.5, 1234.5, 12345, -2.25, 3, -40] == [CONVERTERS["number"](text, PLAIN) for text in texts]
 
 
 def test_capital_letters_do_not_count_where_settings_say_so(describe: Describe, tmp_path: Path) -> None:

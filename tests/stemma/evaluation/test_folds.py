@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from stemma import metrics
 from stemma.errors import EvaluationError
 from stemma.evaluation import folds
 from stemma.tables import profile
@@ -30,6 +31,23 @@ def test_without_test_rows_to_speak_of_it_is_the_plain_t() -> None:
     values = [each["roc_auc"] for each in FIGURES]
     plain = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert (found["low"], found["high"]) == pytest.approx((plain.low, plain.high))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "ends"),
+    [
+        ("roc_auc", (0.99, 0.7, 1.0), (None, 1)), ("pr_auc", (0.0, 0.4, 0.1), (0, None)),
+        ("mcc", (-0.9, 0.9, 0.0), (-1, 1)), ("r2", (0.9, -2.0, 0.95), (None, 1)), ("rmse", (0.1, 9.0, 0.2), (0, None)),
+        ("log_loss", (0.1, 3.0, 0.2), (0, None)), ("own", (0.1, 9.0, 0.2), (None, None)),
+    ],
+)  # fmt: skip
+def test_no_interval_holds_what_the_figure_cannot_be(name: str, values: tuple[float, ...], ends: tuple) -> None:
+    figures = [{name: value} for value in values]
+    free, cut = (folds.summary(figures, 0.5, known)[name] for known in ((), metrics.METRICS.values()))
+    assert (cut["low"], cut["high"]) == tuple(
+        free[side] if end is None else end for side, end in zip(("low", "high"), ends, strict=True)
+    )
+    assert (cut["mean"], cut["deviation"]) == (free["mean"], free["deviation"])
 
 
 def test_a_figure_that_one_fold_lacks_has_no_summary() -> None:

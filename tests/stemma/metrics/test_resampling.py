@@ -129,6 +129,27 @@ def test_intervals_of_the_roc_auc_cover_the_truth_in_about_95_of_100_samples() -
     assert 0.88 <= covered / samples <= 0.99
 
 
+@pytest.mark.parametrize(("shift", "truth"), [(0.0, 0.0), (0.15, 0.0243)])  # logits; the truth of 10^6 rows
+def test_intervals_of_the_calibration_error_cover_the_truth(shift: float, truth: float) -> None:
+    """Percentiles of resamples lie above it, nearly all of them."""
+    generator, covered, above, samples = np.random.default_rng(0), 0, 0, 60
+    task, error = of("binary", "ab"), metrics.METRICS["calibration_error"]
+    for _ in range(samples):
+        logits = generator.normal(-1, 1.5, 500)
+        y = (generator.random(500) < 1 / (1 + np.exp(-logits))).astype(np.float32)
+        p = 1 / (1 + np.exp(-logits - shift))
+        rows = metrics.Rows.of(task, y, np.stack([1 - p, p], axis=1))
+        value = metrics.figures(rows, of=[error])[error.name]
+        known = {error.name: (value, rows.bins.by_chance())}
+        measure = lambda weights, rows=rows: metrics.figures(rows, weights, [error])  # noqa: E731
+        low, high = resampling.intervals(measure, 500, 200, 0, known)[error.name]
+        assert 0 <= low <= value <= high
+        covered += low <= truth <= high
+        above += resampling.intervals(measure, 500, 200, 0)[error.name][0] > truth
+    assert covered / samples >= 0.88
+    assert above / samples > 0.5
+
+
 def test_resamples_without_a_figure_are_left_out_and_mostly_none_means_no_interval() -> None:
     assert resampling.percentiles(np.array([1.0, 2.0, np.nan])) == pytest.approx((1.025, 1.975))
     assert resampling.percentiles(np.array([1.0, np.nan, np.nan])) is None

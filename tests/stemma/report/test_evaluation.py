@@ -14,22 +14,28 @@ from stemma.report import charts, curves, document
 from stemma.report import evaluation as report
 from stemma.report.pictures import COLOURS
 from stemma.tables.arrays import Arrays
+from stemma.text import escaped
 from tiny.params import settled
 
 VOID = {"meta", "link", "br", "img", "path", "use", "rect", "circle", "line"}
 HOSTILE = ("<script>alert(1)</script>", 'a|b $x$ & "c"', "*c*")  # classes of a table that somebody else made
 
 
-def made(make: Any, task: str, classes: tuple[str, ...] | None = None, **changed: Any) -> tuple[dict, dict[str, str]]:
-    """The record and the pictures of a gradient boosting that plays the network."""
+def made(
+    make: Any, task: str, classes: tuple[str, ...] | None = None, repeated: int | None = None, **changed: Any
+) -> tuple[dict, dict[str, str]]:
+    """The record and pictures of a gradient boosting that plays the network; so many test rows are training rows."""
     problem, about, rows = make.prepared(task, 600)
+    if repeated is not None:  # rows without a size are alike
+        rows.frame["size"] = rows.frame["size"].fillna(rows.frame["row"] + 10.0)
     if classes:
         posed = stemma.task.of(task, classes)
         problem, about = replace(problem, task=posed), replace(about, task=posed)
     names = ("train", "validation", "test")
     raw = {"source": "a.csv", "rows": 600, "splits": {name: {"rows": 200} for name in names}}
     about = replace(about, raw=raw)
-    parts = [slice(0, 200), slice(200, 400), slice(400, 600)]
+    again = repeated or 0
+    parts = [[*range(200)], [*range(200, 400)], [*range(again), *range(400 + again, 600)]]
     cut = {name: Arrays(rows.x[p], rows.y[p], rows.frame.iloc[p].reset_index(drop=True))
            for name, p in zip(names, parts, strict=True)}  # fmt: skip
     own = make.settings(**{"slices": ("kind", "size")} | changed)
@@ -46,7 +52,8 @@ def made(make: Any, task: str, classes: tuple[str, ...] | None = None, **changed
     summary = {name: {"mean": v, "deviation": 0.1, "low": 0.4, "high": 0.6} for name, v in figures.items()}
     fold = {"rows": {"train": 300, "validation": 100, "test": 200}, "test": figures}
     folds = {"k": 2, "folds": [fold, fold], "summary": summary}
-    told = record.make(settings, about, splits, chosen, network, others, folds)
+    known = splits if repeated is None else cut
+    told = record.make(settings, about, known, chosen, network, others, folds)
     learned = {name: e for name, e in others.items() if name not in baselines.CONSTANT}
     points = {
         name: curves.tables(problem.task, cut["test"].y, e.predictions["test"], e.decided("test"), 10)
@@ -171,3 +178,29 @@ def test_a_network_is_not_ahead_of_itself(make: Any) -> None:
     assert (same["value"], same["low"], same["high"]) == (0, 0, 0)
     other = told["baselines"]["majority"]["ahead"]
     assert other["low"] < other["value"] < other["high"] and other["low"] > 0
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_test_rows_that_were_learned_from_are_told_of_and_judged_apart(make: Any, task: str) -> None:
+    told, _ = made(make, task, repeated=80)
+    page = document.markdown(report.write(told), "plots")
+    assert told["repeated"]["rows"] == 80 and "80 of 200 test rows repeat a training row" in page
+    assert "judge by the 120 that are new" in page
+    main, boosting = told["main"], told["repeated"]["baselines"]["gradient_boosting"]
+    assert boosting[main] == pytest.approx(told["repeated"]["test"][main]["value"])  # it plays the network
+    apart = boosting[main] - told["test"][main]["value"]
+    assert apart < 0 if told["test"][main]["better"] == "higher" else apart > 0
+    assert told["repeated"]["test"][main]["low"] <= boosting[main] <= told["repeated"]["test"][main]["high"]
+
+
+def test_where_all_rows_were_learned_from_nothing_is_left_to_judge_by(make: Any) -> None:
+    told, _ = made(make, "binary", repeated=200)
+    page = document.markdown(report.write(told), "plots")
+    assert told["repeated"]["test"]["roc_auc"]["value"] is None and "the 0 that are new" in page
+
+
+def test_hints_at_the_table_are_in_the_report(make: Any) -> None:
+    told, _ = made(make, "binary", repeated=0)
+    hint = "column 'n' <b>alone</b> predicts"
+    assert "repeated" not in told and "looks wrong" not in document.markdown(report.write(told), "plots")
+    assert escaped(hint) in document.markdown(report.write(told | {"hints": [hint]}), "plots")

@@ -55,8 +55,8 @@ def test_the_real_file_has_a_text_never_seen_and_rows_repeated_in_test(section, 
     frame = load.table(settings, FILES)
     assert [hint.text for hint in hints.find(frame, settings, split.split(frame, settings))] == [
         "column 'Browser' holds '9' in row 285, which no training row holds",
-        "32 of 2,466 test rows (1.3%) have the same features as a training row, the first in row 133: remove repeated"
-        " rows, or keep them together with `group`",
+        "32 of 2,466 test rows (1.3%) have the same features as a training row, the first in row 133 (7,830 of 7,891"
+        " training rows differ): remove repeated rows, or keep them together with `group: duplicates`",
     ]
 
 
@@ -138,13 +138,25 @@ def test_test_rows_that_repeat_training_rows_are_counted(told):
     frame = table()
     frame.iloc[310:315] = frame.iloc[10:15]
     assert told(frame) == [
-        "5 of 100 test rows (5.0%) have the same features as a training row, the first in row 311: remove repeated"
-        " rows, or keep them together with `group`"
+        "5 of 100 test rows (5.0%) have the same features as a training row, the first in row 311 (240 of 240 training"
+        " rows differ): remove repeated rows, or keep them together with `group: duplicates`"
+    ]
+    [only] = told(frame, time="when")
+    assert only.endswith("training rows differ): remove repeated rows")  # rows are split by one thing
+
+
+def test_where_most_rows_repeat_it_says_so_too(told):
+    assert told(table(n=1.0 * np.random.default_rng(1).integers(0, 4, ROWS))) == [
+        "100 of 100 test rows (100.0%) have the same features as a training row, the first in row 301 (24 of 240"
+        " training rows differ): remove repeated rows, or keep them together with `group: duplicates`"
     ]
 
 
-def test_a_table_of_few_different_rows_repeats_them_without_a_word(told):
-    assert told(table(n=1.0 * np.random.default_rng(1).integers(0, 4, ROWS))) == []
+def test_a_split_that_keeps_repeats_together_has_nothing_to_hint_at(told, small):
+    frame = table(n=1.0 * np.random.default_rng(1).integers(0, 40, ROWS))
+    settings = small("t.csv", group="duplicates")
+    assert [line for line in told(frame) if "same features" in line]
+    assert told(frame, split.split(frame, settings), group="duplicates") == []
 
 
 def test_texts_that_nearly_all_differ_look_like_an_identifier(told):
@@ -191,9 +203,9 @@ def test_a_column_with_one_value_in_training_is_named(told):
 
 
 def test_a_column_that_is_mostly_missing_is_named(told):
-    assert told(table(n=np.where(np.arange(ROWS) % 20 == 0, noise(), np.nan))) == [
-        "column 'n' has no value in 95.0% of the training rows"
-    ]
+    gaps = np.where(np.arange(ROWS) % 20 == 0, noise(), np.nan)
+    columns = {"n": "numeric", "m": "numeric", "b": "boolean", "c": "categorical"}
+    assert told(table(n=gaps, m=noise(2)), columns=columns) == ["column 'n' has no value in 95.0% of the training rows"]
 
 
 def test_a_text_that_training_has_never_seen_is_named_by_row_and_value(told):

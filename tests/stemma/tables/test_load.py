@@ -1,10 +1,12 @@
 import bz2
 import gzip
+import json
 import re
 import tempfile
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from stemma import bundle
+from stemma import bundle, task
+from stemma.bundle.contents import describe as contract
 from stemma.bundle.rows import Rows, batches
 from stemma.errors import BundleError, DataError
-from stemma.signature import Input, Signature
+from stemma.signature import Input, Signature, parse
 from stemma.tables import load, statistics
-from stemma.values import level
+from stemma.values import level, seconds, writing
 from tiny import SOURCES, visits
 from worlds import stemma
 
@@ -411,6 +414,122 @@ def test_classes_and_the_positive_one_are_values_too(small, table_file):
     frame = load.table(table, SOURCES)
     assert frame["y"].tolist() == ["1", "0", "1"]
     assert statistics.classes(frame["y"], table) == ["0", "1"]
+
+
+# How single columns are written holds in training and in service alike.
+
+WRITTEN = [  # settings of x, its role, texts, values
+    (
+        {"thousands": {"x": "."}},
+        "numeric",
+        ["950", "1.250", "-12.500,75", "(1.250,5)"],
+        [950, 1250, -12500.75, -1250.5],
+    ),
+    ({"thousands": {"x": ","}}, "numeric", ["1,234.5", "12,34,567", "\u22121,234", "7"], [1234.5, 1234567, -1234, 7]),
+    ({"thousands": {"x": " "}}, "numeric", ["1 234.5", "1\u00a0234", "9"], [1234.5, 1234, 9]),
+    ({"thousands": {"x": "\u2019"}, "decimal_in": {"x": ","}}, "numeric", ["1\u2019234,5", "2"], [1234.5, 2]),
+    ({"decimal_in": {"x": ","}}, "numeric", ["94,44", "-,5", "3"], [94.44, -0.5, 3]),
+    ({"decimal_in": {"x": ".,"}}, "numeric", ["94,44", "0.0"], [94.44, 0]),
+    ({"decimal_in": {"x": ","}}, "categorical", ["1,0", "1", "2,5"], ["1", "1", "2,5"]),
+    ({"date_format": {"x": "%d.%m.%Y"}}, "date", ["26.09.2023", "1.2.1969"], ["2023-09-26", "1969-02-01"]),
+    ({"date_format": {"x": "%m/%d/%y %H:%M"}}, "date", ["02/01/24 13:30", ""], ["2024-02-01T13:30", "NaT"]),
+    ({"date_format": {"x": "%Y%m%d"}}, "date", ["20230926", "99991231"], ["2023-09-26", "9999-12-31"]),
+]
+
+
+def in_service(found, role):
+    """A signature as a bundle of this table has it, read back."""
+    raw = {"missing": list(found.missing), **statistics._by_column(found)}
+    about = SimpleNamespace(features=[("x", role)], task=task.of("binary", ["p", "q"], "q"), target="y", raw=raw)
+    return parse(json.dumps(contract(about, 0.5)).encode())
+
+
+@pytest.mark.parametrize(("chosen", "role", "texts", "values"), WRITTEN)
+def test_a_column_is_read_as_its_settings_say_in_training_and_in_service(small, tmp_path, chosen, role, texts, values):
+    wanted = np.array(values, "datetime64[us]") if role == "date" else np.array(values)
+    rows = pd.DataFrame({"x": [f" {text} " for text in texts], "y": [*"pq" * 2][: len(texts)]})
+    rows.to_csv(tmp_path / "t.csv", index=False, sep=";")
+    rows.to_parquet(tmp_path / "t.parquet")
+    for path in (tmp_path / "t.csv", tmp_path / "t.parquet"):
+        found = small(path, separator=";", columns={"x": role}, **chosen)
+        np.testing.assert_array_equal(load.table(found, SOURCES)["x"].to_numpy(), wanted)
+        served = in_service(found, role)
+        seen = wanted if role == "categorical" else seconds(wanted) if role == "date" else wanted.astype("float32")
+        ((_, of_file),) = batches(Rows(path, ";"), served)
+        of_request = served.arrays({"x": texts})
+        for arrays in (of_file, of_request):
+            np.testing.assert_array_equal(arrays["x"][:, 0], seen)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "role", "text", "told"),
+    [
+        ({"thousands": {"x": ","}}, "numeric", "12,5", "a finite number and ',' between thousands"),
+        (
+            {"thousands": {"x": "."}},
+            "numeric",
+            "1.5",
+            "a finite number with the decimal mark ',' and '.' between thousands",
+        ),
+        ({"decimal_in": {"x": ","}}, "numeric", "1.250", "a number"),
+        ({"decimal_in": {"x": ".,"}}, "numeric", "1.234,5", "a finite number with the decimal mark '.,'"),
+        ({"date_format": {"x": "%d.%m.%Y"}}, "date", "2023-09-26", "a date written as %d.%m.%Y"),
+        ({"date_format": {"x": "%d.%m.%Y"}}, "date", "31.02.2023", "a date written as %d.%m.%Y"),
+    ],
+)
+def test_what_is_written_otherwise_is_refused_in_training_and_in_service(
+    refused, small, table_file, chosen, role, text, told
+):
+    path = table_file(f"x;y\n;p\n{text};q\n")
+    wrong = f"holds {text!r} in row 2, which is not {told}"
+    assert refused(path, separator=";", columns={"x": role}, **chosen) == f"FILE: column 'x' ({role}) {wrong}"
+    served = in_service(small(path, separator=";", columns={"x": role}, **chosen), role)
+    with pytest.raises(BundleError, match=re.escape(f"column 'x', row 2: {text!r} is not a ")):
+        list(batches(Rows(path, ";"), served))
+
+
+def test_whole_numbers_are_dates_where_a_format_says_so(small, tmp_path):
+    frame = pd.DataFrame({"x": [20230926, 20240131, 20240201], "z": [1.0, 2.0, 3.0], "y": ["p", "q", "p"]})
+    wanted = np.array(["2023-09-26", "2024-01-31", "2024-02-01"], "datetime64[us]")
+    for kind in ("int64", "float64"):
+        frame.astype({"x": kind}).to_parquet(tmp_path / "t.parquet")
+        found = small(tmp_path / "t.parquet", columns={"x": "date", "z": "numeric"}, date_format={"x": "%Y%m%d"})
+        np.testing.assert_array_equal(load.table(found, SOURCES)["x"].to_numpy(), wanted)
+        ((_, arrays),) = batches(Rows(tmp_path / "t.parquet"), in_service(found, "date"))
+        np.testing.assert_array_equal(arrays["x"][:, 0], seconds(wanted))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ({"thousands": {"nn": ","}}, "`thousands` names 'nn', which is no column (did you mean n?)"),
+        ({"date_format": {"n": "%Y"}}, "`date_format` names 'n', which is numeric: give it the role date"),
+        ({"thousands": {"c": ","}}, "`thousands` names 'c', which is categorical: give it the role numeric"),
+        (
+            {"thousands": {"n": ","}, "decimal_in": {"n": ","}},
+            "`thousands` and `decimal_in` both give 'n' the mark ','",
+        ),
+    ],
+)
+def test_a_setting_of_a_column_that_says_nothing_is_refused(refused, table_file, chosen, told):
+    assert refused(table_file(SMALL), **chosen).startswith(f"FILE: {told}")
+
+
+@pytest.mark.parametrize("text", ["%d.%m", "%H:%M", "DD.MM.YYYY", "%d.%m.%Q", "%", ""])
+def test_what_is_no_format_of_a_date_is_no_setting(small, tmp_path, text):
+    with pytest.raises(ValueError, match=r"is no format of a date such as %d\.%m\.%Y"):
+        small(tmp_path / "t.csv", date_format={"n": text})
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"thousands": {"x": "(a+)+"}}, {"decimal_in": {"x": "]"}}, {"date_format": {"x": "%d"}}, {"thousands": 3}]
+)
+def test_a_signature_with_other_marks_is_damaged(small, tmp_path, wrong):
+    told = {"format": 1, "task": "regression", "target": "y", "output": "prediction"}
+    told |= {"inputs": [{"name": "x", "type": "number"}]}
+    assert writing(parse(json.dumps(told).encode()), "x").decimal == "."
+    with pytest.raises(BundleError, match=r"signature\.json is damaged"):
+        parse(json.dumps(told | wrong).encode())
 
 
 def test_bundles_made_before_compare_texts(tmp_path):

@@ -73,6 +73,35 @@ def test_rows_are_those_of_the_source_table_and_a_column_of_that_name_is_kept(se
     assert profile.read(layout.PREPARED).row == "_row"
 
 
+def test_repeated_rows_stay_together_where_settings_say_so_and_hints_go_on_to_the_report(section):
+    lines = [f"{number // 4 % 15},{'uvw'[number % 3]},{'pq'[number % 7 == 0]}" for number in range(240)]
+    Path("t.csv").write_text("n,c,y\n" + "\n".join(lines))
+    columns = {"n": "numeric", "c": "categorical"}
+    by_chance = section("csv", source="t.csv", target="y", positive="q", columns=columns, ranges={})
+    prepare(by_chance)
+    [hint] = profile.read(layout.PREPARED).raw["hints"]
+    assert (
+        hint.startswith("48 of 48 test rows (100.0%) have the same features")
+        and b"48 of 48 test rows" in told()["data.md"]
+    )
+    prepare(by_chance.model_copy(update={"group": "duplicates"}))
+    assert "hints" not in profile.read(layout.PREPARED).raw
+    page = told()["data.md"].decode()
+    assert "By group `duplicates`: rows of one group stay together." in page and "Not used" not in page
+    parts = [pd.read_parquet(layout.PREPARED / f"{name}.parquet") for name in ("train", "validation", "test")]
+    kept = [set(map(tuple, part[["n", "c"]].astype("str").to_numpy())) for part in parts]
+    assert sum(map(len, kept)) == len(set.union(*kept)) and sum(map(len, parts)) == 240
+
+
+def test_too_few_different_rows_cannot_be_kept_together(section):
+    Path("t.csv").write_text("n,y\n" + "".join(f"{row % 2},{'pq'[row % 3 == 0]}\n" for row in range(60)))
+    data = section(
+        "csv", source="t.csv", target="y", positive="q", columns={"n": "numeric"}, ranges={}, group="duplicates"
+    )
+    with pytest.raises(DataError, match=r"has no rows when rows are split by `group` 'duplicates'"):
+        prepare(data)
+
+
 def many() -> None:
     """For another process too."""
     prepare(described(VISITS | {"rows": 40_000}))

@@ -71,6 +71,34 @@ def with_groups(groups: list[int], classes: list[int] | None = None) -> pd.DataF
     return pd.DataFrame({"g": pd.Categorical([f"g{n}" for n in groups]), "y": pd.Categorical([str(n) for n in labels])})
 
 
+def repeated(rows: int) -> pd.DataFrame:
+    """Each of some rows several times, with classes of their own; a time of no meaning."""
+    code = np.random.default_rng(0).integers(0, rows // 5, rows)
+    texts = pd.Categorical([f"c{number % 7}" for number in code])
+    labels = pd.Categorical(np.random.default_rng(1).choice(["p", "q"], rows))
+    return pd.DataFrame({"n": np.where(code % 9, code * 0.5, np.nan), "b": code % 2 * 1.0, "c": texts, "y": labels})
+
+
+def test_rows_with_the_same_features_stay_together_in_splits_and_folds(small):
+    frame, settings = repeated(400), small("t.csv", group="duplicates")
+    kept = frame[["n", "b", "c"]].astype("str").fillna("").agg("|".join, axis=1).to_numpy()
+    parts = split.split(frame, settings)
+    assert {name: round(len(rows) / 400, 2) for name, rows in parts.items()} == {
+        "train": 0.64, "validation": 0.16, "test": 0.2
+    }  # fmt: skip
+    for some in (list(parts.values()), *split.folds(frame, settings, 4)):
+        assert covered(some, 400)
+        sets = [set(kept[rows]) for rows in some]
+        assert not (sets[0] & sets[1] or sets[0] & sets[2] or sets[1] & sets[2])
+
+
+def test_a_column_called_duplicates_is_a_column(small):
+    frame = with_groups([number // 3 for number in range(60)]).rename(columns={"g": "duplicates"})
+    same = with_groups([number // 3 for number in range(60)])
+    found, wanted = split.split(frame, small("t.csv", group="duplicates")), split.split(same, small("t.csv", group="g"))
+    assert all((found[name] == wanted[name]).all() for name in wanted)
+
+
 def covered(parts, rows: int) -> bool:
     return sorted(np.concatenate(list(parts))) == list(range(rows))
 

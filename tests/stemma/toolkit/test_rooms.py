@@ -31,7 +31,8 @@ RUNS = {
     "values": ["prepare", "train", "evaluate", "export", "package"],
     "weights": ["train", "evaluate", "export"],
 }
-YOUNGER = ["missing_in", "fold_case", "derive"]  # than some conf/: empty there, which changes nothing, for ever
+# Than some conf/: empty there, which changes nothing, for ever.
+YOUNGER = ["missing_in", "decimal_in", "thousands", "date_format", "fold_case", "derive"]
 FILES = {"report": "report/document.py", "tables": "tables/hints.py"}  # where not any file of a room will do
 covered = cache(rooms.covered)  # parses the whole toolkit
 

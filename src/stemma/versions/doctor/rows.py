@@ -26,7 +26,7 @@ def test_rows_are_new(version: "Version") -> Iterator[Finding]:
         severity: Severity = "error" if seen > len(test) / 2 else "warning"
         yield Finding(
             severity, "seen-rows", "rows of test are also in train", f"{seen} of {len(test)} ({seen / len(test):.1%})",
-            "remove duplicates from the table, or keep them together: -S data.group=COLUMN",
+            "remove duplicates from the table, or keep them together: -S data.group=duplicates",
         )  # fmt: skip
 
 

@@ -1,0 +1,76 @@
+"""What texts may be meant as that are read as texts, and the settings of their column that say so.
+
+A format, or a pair of marks, is offered where every text that was seen fits it; where several do, a person must choose.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import product
+
+from stemma.conf.hydra_yaml import flow
+from stemma.values import CONVERTERS, THOUSANDS, Writing, usual_decimal
+
+THREE = re.compile(r"[-+]?[1-9]\d{0,2}([.,]\d{3})+")
+QUOTE = '"'
+DAYS = [f"%{order[0]}{mark}%{order[1]}{mark}%{order[2]}" for mark in ".-/ " for order in ("dmY", "mdY", "dmy", "mdy")]
+DAYS += [f"%d{mark}%{month}{mark}%{year}" for mark in "- " for month in "bB" for year in "Yy"]
+DAYS += ["%b %d, %Y", "%B %d, %Y", "%Y.%m.%d", "%Y/%m/%d", "%Y-%m-%d"]
+TIMES = ["", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"]
+
+
+def dates(name: str, texts: Sequence[str]) -> list[str]:
+    """The setting of a column, once for each format that all of its texts have."""
+    formats = (day + time for day, time in product(DAYS, TIMES))
+    return [f"date_format: {flow({name: each}, QUOTE)}" for each in formats if _are_dates(texts, each)]
+
+
+def numbers(name: str, texts: Sequence[str], decimal: str) -> list[str]:
+    """The settings of a column, once for each pair of marks with which all of its texts are numbers.
+
+    Args:
+        decimal: of the file.
+    """
+    fitting = [how for how in _marks(texts, decimal) if _are_numbers(texts, how)]
+    either = Writing(decimal=".,")
+    return [setting(name, how, decimal) for how in fitting or [either] if _are_numbers(texts, how)]
+
+
+def between_thousands(texts: Sequence[str], decimal: str) -> list[str]:
+    """Numbers that show that the decimal mark may stand between thousands: three digits are behind each."""
+    marked = [text for text in texts if decimal in text]
+    plain = [text for text in texts if decimal not in text]
+    if len(marked) < 2 or not plain or not all(THREE.fullmatch(text) for text in marked):
+        return []
+    return [plain[0], *marked[:2]]
+
+
+def setting(name: str, how: Writing, decimal: str) -> str:
+    """What says of a column of a file that it is written so."""
+    told = {"thousands": how.thousands}
+    if how.decimal != usual_decimal(decimal, how.thousands):
+        told["decimal_in"] = how.decimal
+    return " and ".join(f"{key}: {flow({name: mark}, QUOTE)}" for key, mark in told.items() if mark)
+
+
+def _marks(texts: Sequence[str], decimal: str) -> Iterator[Writing]:
+    """Those that occur."""
+    occurring = set("".join(texts))
+    for point, thousands in product(".,", (None, *THOUSANDS)):
+        differs = thousands in occurring if thousands else point != decimal
+        if differs and thousands != point and point in {decimal, *occurring}:
+            yield Writing(decimal=point, thousands=thousands)
+
+
+def _are_dates(texts: Sequence[str], format_: str) -> bool:
+    try:
+        return bool([datetime.strptime(text, format_) for text in texts])
+    except ValueError:
+        return False
+
+
+def _are_numbers(texts: Sequence[str], how: Writing) -> bool:
+    try:
+        return bool([CONVERTERS["number"](text, how) for text in texts])
+    except ValueError:
+        return False
