@@ -151,13 +151,16 @@ def test_a_network_starts_from_another_versions_weights_and_frozen_layers_keep_t
     child = project.copy(tmp_path / "p")
     parent = child.ok("git", "rev-parse", "HEAD").strip()
     before = json.loads(child.read("models/weights/index.json"))
-    child.ok("stemma", "conf", "sync", "train.init_from=HEAD", "train.freeze=['hidden_1.*']", "train.seed=1")
+    moves = child.run("dvc", "exp", "run", "-S", "train.init_from=HEAD")
+    assert f"run `dvc exp run -S train.init_from={parent}`" in moves.stderr
+    child.ok("git", "checkout", "-q", "--", ".")
+    child.ok("stemma", "conf", "sync", f"train.init_from={parent}", "train.freeze=['hidden_1.*']", "train.seed=1")
     told = child.ok("dvc", "repro", "train")
     tensors = {tensor["name"]: tensor["sha256"] for tensor in before["tensors"]}
-    assert f"{len(tensors)} of {len(tensors)} tensors start from HEAD" in told
+    assert f"{len(tensors)} of {len(tensors)} tensors start from {parent}" in told
     record = json.loads(child.read("reports/training.json"))
     assert record["init_from"] == {
-        "revision": "HEAD", "commit": parent, "taken": sorted(tensors), "drawn": []
+        "revision": parent, "commit": parent, "taken": sorted(tensors), "drawn": []
     }  # fmt: skip
     after = {t["name"]: t["sha256"] for t in json.loads(child.read("models/weights/index.json"))["tensors"]}
     assert {name for name in tensors if tensors[name] == after[name]} == set(record["frozen"])
@@ -165,8 +168,12 @@ def test_a_network_starts_from_another_versions_weights_and_frozen_layers_keep_t
     child.commit("tuned")
     (newest,) = json.loads(child.ok("stemma", "log", "--json", "-n", "1"))["entries"]
     assert newest["commit"] != parent and parent in json.dumps(newest)
-    child.ok("stemma", "conf", "sync", "train.init_from=nowhere")
-    refused = child.run("python", "src/stage.py", "train")
+    files = {
+        name: (child.folder / name).read_bytes() for name in ("models/weights/index.json", "reports/training.json")
+    }
+    child.ok("dvc", "repro", "--force", "train")
+    assert files == {name: (child.folder / name).read_bytes() for name in files}, "it starts from itself"
+    refused = child.run("stemma", "conf", "sync", "train.init_from=nowhere")
     assert refused.returncode == 1 and refused.stderr.startswith("error: no revision is named 'nowhere'")
 
 

@@ -17,6 +17,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from stemma import exact
+
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
 
@@ -130,7 +132,8 @@ class Binary(Task):
     def losses(self, scores: Floats, y: Array) -> Array:
         wide = scores.astype(np.float64)
         with np.errstate(invalid="ignore"):  # scores of a network that exploded are judged too
-            return np.asarray(np.logaddexp(0.0, wide) - wide * self.targets(y))[:, 0]
+            softplus = np.maximum(wide, 0) + exact.log(1 + exact.exp(-np.abs(wide)))
+            return np.asarray(softplus - wide * self.targets(y))[:, 0]
 
     def decide(self, predictions: Array, threshold: float | None = None) -> Array:
         reached = predictions[:, self.place].astype(np.float64) >= (math.inf if threshold is None else threshold)
@@ -153,7 +156,7 @@ class Multiclass(Task):
     def losses(self, scores: Floats, y: Array) -> Array:
         wide = scores.astype(np.float64)
         shifted = wide - wide.max(axis=1, keepdims=True)
-        return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(y)), self.targets(y)])
+        return exact.log(exact.exp(shifted).sum(axis=1)) - shifted[np.arange(len(y)), self.targets(y)]
 
 
 class Regression(Task):

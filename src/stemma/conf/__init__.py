@@ -3,6 +3,7 @@
 - `composition`  conf/ -> params.yaml, by DVC's own function; the guard of `dvc repro`
 - `adoption`     params.yaml -> conf/
 - `difference`   what the two disagree on
+- `pins`         what a setting names outside the commit must not move
 - `hydra_yaml`   YAML as Hydra reads and writes it
 - `yaml_edit`    change one value of a YAML text and no other byte
 

@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from stemma.conf import yaml_edit
+from stemma.conf import pins, yaml_edit
 from stemma.conf.composition import PARAMS, Layer, Source, decider, home, mapping, params, source
 from stemma.conf.difference import MISSING, Difference, compare, dotted, leaves, same, shown
 from stemma.conf.hydra_yaml import parse, read_text
@@ -75,9 +75,10 @@ def adopt(root: Path) -> tuple[Adopted, ...]:
     decides them, new ones into their group's file. Comments, order and untouched lines stay as they are.
 
     Raises:
-        SettingsError: conf/ cannot express params.yaml. No file is changed then.
+        SettingsError: conf/ cannot express params.yaml; or as `pins.check`. No file is changed then.
     """
     place, wanted = source(root), params(root)
+    pins.check(root, wanted)
     if place.module:
         raise SettingsError(f"the settings come from the Python module {place.module}, which adopt cannot edit")
     place.compose()  # what is wrong in conf/ already is told before its copy is made

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stemma.conf import pins
 from stemma.conf.difference import Difference, compare, dotted, leaves, shown
 from stemma.conf.hydra_yaml import one_line, parse, read_text
 from stemma.errors import SettingsError, VersionError
@@ -140,9 +141,10 @@ def sync(root: Path, overrides: Sequence[str] = ()) -> bool:
     """Write params.yaml, byte for byte as `dvc exp run -S OVERRIDE...` does; say whether it changed.
 
     With overrides, params.yaml differs from conf/ on purpose; the record of `guard` is written too, so that the next
-    `dvc repro` does not take that for a forgotten edit of conf/. Raises as `compose`.
+    `dvc repro` does not take that for a forgotten edit of conf/. Raises as `compose`, and as `pins.check`.
     """
     text = compose(root, overrides)
+    pins.check(root, mapping(text, "conf/"))
     if overrides:
         write_text(root / RECORD, compose(root))
     path = root / PARAMS
@@ -231,17 +233,19 @@ def guard(root: Path, validate: Callable[[], object] | None = None) -> None:
         validate: called before the pass is recorded; what it raises stops the stage.
 
     Raises:
-        SettingsError: conf/ was edited since the last pass and differs from params.yaml. Nothing is written.
+        SettingsError: conf/ was edited since the last pass and differs from params.yaml; or as `pins.check`. Nothing
+            is written.
     """
     text = source(root, own=True).compose()
-    composed = mapping(text, "conf/")
-    found = compare(composed, params(root))
+    composed, held = mapping(text, "conf/"), params(root)
+    found = compare(composed, held)
     if found and "DVC_EXP_BASELINE_REV" not in os.environ:
         if not _is_recorded(root, composed):
             raise SettingsError(_report(found))
         differ = f"params.yaml differs from conf/ in {counted(len(found), 'setting')}"
         note = f"note: {differ}: `{ADOPT}` keeps that, `{SYNC}` drops it"
         say(note, error=True)
+    pins.check(root, held)
     if validate:
         validate()
     write_text(root / RECORD, text)

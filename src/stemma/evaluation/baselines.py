@@ -5,7 +5,9 @@
     gradient_boosting     scikit-learn's HistGradientBoosting on the raw columns
 
 All with scikit-learn's defaults, on one thread, so that the same rows give the same bytes on any machine's number of
-cores. Of a large table each learns from a sample of rows (ROWS, CELLS), and `Baseline.rows` says how many.
+cores; and on any processor: solvers add by BLAS, which ends elsewhere in the last digits where instructions differ, so
+what they come to is rounded (STEPS), and predictions are made of it here. Of a large table each learns from a sample of
+rows (ROWS, CELLS), and `Baseline.rows` says how many.
 """
 
 import warnings
@@ -17,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stemma import exact
 from stemma.entries import Entry, added, naming
 from stemma.errors import EntryError
 from stemma.tables.arrays import Arrays
@@ -32,6 +35,9 @@ CELLS = 10_000_000  # rows * columns * outputs, at most
 LEAST = 1_000  # rows are learned from however wide they are
 LEVELS = 254  # of a categorical column; HistGradientBoosting takes 255, one is for all others
 ITERATIONS = 200  # of the logistic regression, at most
+# Of a unit, log odds or standard deviations of the target: coefficients and scores are multiples of 2^-20. Processors
+# were seen to differ by 1e-13, by 3e-12 where columns are nearly equal (docs/rebuild.md).
+STEPS = 2.0**20
 BASELINES = {
     "majority": "class shares", "mean": "mean", "logistic": "logistic regression", "ridge": "ridge regression",
     "gradient_boosting": "gradient boosting",
@@ -133,12 +139,30 @@ def _linear(problem: Problem, train: Arrays) -> tuple[bool | None, Predict]:
     x = _design(problem, train.x)
     if not problem.task.classes:
         ridge = _limited(lambda: Ridge().fit(x, train.y))
-        return None, lambda rows: _limited(lambda: ridge.predict(_design(problem, rows.x)))[:, None]
+        return None, _by_coefficients(problem, ridge)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # told by `converged`
         model = _limited(lambda: LogisticRegression(max_iter=ITERATIONS).fit(x, train.y.astype(np.int64)))
     ended = bool(np.max(model.n_iter_) < ITERATIONS)
-    return ended, lambda rows: _limited(lambda: _all_classes(problem, model, _design(problem, rows.x)))
+    predict = _by_coefficients(problem, model)
+    return ended, lambda rows: _all_classes(problem, model.classes_, predict(rows))
+
+
+def _by_coefficients(problem: Problem, model: Any) -> Predict:
+    """Scores or values (rows, width) of a linear model; no sum of it goes through BLAS."""
+    weights = _rounded(problem, np.atleast_2d(model.coef_))
+    intercept = _rounded(problem, np.atleast_1d(model.intercept_))
+
+    def predict(rows: Arrays) -> Array:
+        x = _design(problem, rows.x)
+        return (np.einsum("ij,kj->ik", x, weights) if isinstance(x, np.ndarray) else x @ weights.T) + intercept
+
+    return predict
+
+
+def _rounded(problem: Problem, values: Array) -> Array:
+    unit = problem.task.deviation
+    return np.asarray(np.round(values / unit * STEPS) / STEPS * unit)
 
 
 def _design(problem: Problem, x: Array) -> Any:
@@ -166,13 +190,22 @@ def _boosting(problem: Problem, about: Profile, train: Arrays, seed: int) -> Pre
     if not problem.task.classes:
         trees = HistGradientBoostingRegressor(categorical_features=categorical, random_state=seed)
         _limited(lambda: trees.fit(x, train.y))
-        return lambda rows: _limited(lambda: trees.predict(_columns(about, rows.frame, levels)))[:, None]
+        return lambda rows: _scores(problem, trees.predict, _columns(about, rows.frame, levels))
     y = train.y.astype(np.int64)
     # Early stopping as by default, unless a class is too rare for its split of the rows.
     early = len(y) > 10_000 and int(np.unique(y, return_counts=True)[1].min()) > 1
     forest = HistGradientBoostingClassifier(categorical_features=categorical, random_state=seed, early_stopping=early)
     _limited(lambda: forest.fit(x, y))
-    return lambda rows: _limited(lambda: _all_classes(problem, forest, _columns(about, rows.frame, levels)))
+
+    def predict(rows: Arrays) -> Array:
+        scores = _scores(problem, forest.decision_function, _columns(about, rows.frame, levels))
+        return _all_classes(problem, forest.classes_, scores)
+
+    return predict
+
+
+def _scores(problem: Problem, predict: Callable[[Array], Array], x: Array) -> Array:
+    return _rounded(problem, _limited(lambda: predict(x))).reshape(len(x), -1)
 
 
 def _columns(about: Profile, frame: pd.DataFrame, levels: dict[str, list[str]]) -> Array:
@@ -202,10 +235,14 @@ def _codes(column: pd.Series, levels: Sequence[str]) -> Array:
     return np.minimum(codes, LEVELS)
 
 
-def _all_classes(problem: Problem, model: Any, x: Any) -> Array:
-    """Probabilities of every class, 0 for one that the sample lacked."""
-    made = np.zeros((x.shape[0], len(problem.task.classes)))
-    made[:, model.classes_] = model.predict_proba(x)
+def _all_classes(problem: Problem, classes: Array, scores: Array) -> Array:
+    """Probabilities of every class, 0 for one that the sample lacked, from scores (rows, classes); of two classes from
+    those of the second alone."""
+    if len(classes) == 2:
+        scores = np.column_stack([np.zeros(len(scores)), scores])
+    made = np.zeros((len(scores), len(problem.task.classes)))
+    parts = exact.exp(scores - scores.max(axis=1, keepdims=True))
+    made[:, classes] = parts / parts.sum(axis=1, keepdims=True)
     return made
 
 

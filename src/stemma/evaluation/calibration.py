@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from stemma import exact
 from stemma.task import Floats, Task
 
 COLDEST, HOTTEST = 0.05, 20.0
@@ -16,11 +17,15 @@ def temperature(task: Task, scores: Floats, y: NDArray[np.generic]) -> float:
     """
     from scipy.optimize import minimize_scalar
 
-    def loss(logarithm: float) -> float:
-        return float(task.losses(cooled(scores, float(np.exp(logarithm))), y).mean())
+    def by(logarithm: float) -> float:
+        return float(exact.exp(np.asarray(logarithm)))
 
-    found = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded", options={"xatol": 1e-6})
-    return float(f"{np.exp(found.x):.6g}")
+    def loss(logarithm: float) -> float:
+        return float(task.losses(cooled(scores, by(logarithm)), y).mean())
+
+    bounds = exact.log(np.array([COLDEST, HOTTEST]))
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    return float(f"{by(found.x):.6g}")
 
 
 def cooled(scores: Floats, by: float) -> Floats:

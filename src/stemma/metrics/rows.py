@@ -3,7 +3,8 @@
 A weighting is how often each row counts: all ones give the plain figures, a bootstrap resample gives others. What does
 not depend on weights is computed once, so that nothing is sorted or copied anew for a resample.
 
-No sum here goes through BLAS, which cuts sums by threads: the same rows give the same bytes on any number of them.
+No sum here goes through BLAS, which cuts sums by threads and adds as the processor can: the same rows give the same
+bytes on any number of threads, and on any processor.
 """
 
 import math
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemma import exact
 from stemma.errors import EvaluationError
 from stemma.metrics.ranking import Ranking
 from stemma.task import Binary, Task
@@ -197,5 +199,4 @@ def _ranking(positive: Array, score: Floats) -> tuple[NDArray[np.int64], Ranking
 
 def _nats(probability: Floats) -> Floats:
     """-log p; a probability of 0 counts as the smallest step of float64, as in scikit-learn."""
-    nats: Floats = -np.log(np.clip(probability, np.finfo(np.float64).eps, 1.0))
-    return nats
+    return -exact.log(np.clip(probability, np.finfo(np.float64).eps, 1.0))

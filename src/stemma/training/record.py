@@ -35,9 +35,10 @@ def make(network: Network, fit: Fit, settings: TrainSettings, origin: Origin, st
 
 def _environment(network: Network) -> dict[str, Any]:
     modules = ("numpy", "onnxruntime", *PACKAGES[network.framework])
+    versions = {name: importlib.import_module(name).__version__ for name in modules}
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",  # no host name: equal machines give equal bytes
         "device": str(network.device),
-        "packages": {name: importlib.import_module(name).__version__ for name in modules},
+        "packages": {name: version.partition("+")[0] for name, version in versions.items()},  # not +cpu: see `device`
     }

@@ -32,7 +32,7 @@ class TrainSettings(Section):
     threads: PositiveInt
     stepper: Literal["auto", "ordinary", "recorded"]  # how PyTorch takes the steps on a CPU
     seed: Seed
-    init_from: str | None  # a revision whose weights it starts from; None: from random ones
+    init_from: str | None  # a commit or registered version whose weights it starts from; None: random ones
     freeze: tuple[str, ...]  # patterns of tensors that stay as they start, such as "hidden_1.*"
     resume: bool
 

@@ -93,16 +93,16 @@ def test_everything_is_fitted_and_predicted_on_one_thread(
 
         return call
 
-    of_classes = {LogisticRegression: "predict_proba", HistGradientBoostingClassifier: "predict_proba"}
-    of_numbers = {Ridge: "predict", HistGradientBoostingRegressor: "predict"}
-    for kind, verb in (of_classes if task == "binary" else of_numbers).items():
-        for name in ("fit", verb):
-            monkeypatch.setattr(kind, name, watched(getattr(kind, name)))
+    classes, numbers = (LogisticRegression, HistGradientBoostingClassifier), (Ridge, HistGradientBoostingRegressor)
+    linear, trees = classes if task == "binary" else numbers
+    verb = "decision_function" if task == "binary" else "predict"
+    for kind, name in ((linear, "fit"), (trees, "fit"), (trees, verb)):
+        monkeypatch.setattr(kind, name, watched(getattr(kind, name)))
     problem, about, train = make.prepared(task)
     with threadpool_limits(2):
         for each in baselines.fit(problem, about, train, 0):
             each.predict(train)
-    assert len(seen) == 4 and set(seen) == {1}
+    assert len(seen) == 3 and set(seen) == {1}
 
 
 @pytest.fixture
@@ -142,3 +142,19 @@ def test_a_baseline_of_ones_own_that_is_wrong_is_named(
     problem, about, train = make.prepared("binary", 300)
     with pytest.raises(EntryError, match=rf"^the baseline mine .baseline_\d+:fit. {told}"):
         baselines.fit(problem, about, train, 0, {"mine": own(predict)})[-1].predict(train)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("levels", [3, 80], ids=["one-hot", "codes"])
+def test_predictions_are_those_of_scikit_learn(make: Any, task: str, levels: int) -> None:
+    """Up to the steps in which coefficients and scores are told."""
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    problem, about, train = make.prepared(task, 1500, levels)
+    x = baselines._design(problem, train.x)
+    if task == "regression":
+        expected = Ridge().fit(x, train.y).predict(x)[:, None]
+    else:
+        expected = LogisticRegression(max_iter=baselines.ITERATIONS).fit(x, train.y).predict_proba(x)
+    predicted = baselines.fit(problem, about, train, seed=0)[1].predict(train)
+    assert predicted == pytest.approx(expected, abs=1e-4 * problem.task.deviation)
