@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from stemma.text import say
+from stemma.text import cut, say
 
 NUMBERS = {
     errno.ENOSPC: "the disk is full: make room",
@@ -46,9 +46,9 @@ class StemmaError(Exception):
     """
 
     def __init__(self, what: str, run: str | None = None) -> None:
-        self.what = what
+        self.what = cut(what)  # names of a stranger's are as long as he likes
         self.run = run
-        super().__init__(f"{what}: run `{run}`" if run else what)
+        super().__init__(f"{self.what}: run `{run}`" if run else self.what)
 
 
 class SettingsError(StemmaError):
@@ -128,7 +128,7 @@ def one_line(debug: bool = False) -> Iterator[None]:
 def told_by_system(error: OSError) -> str:
     """Where it happened, as far as that is known, and what to do."""
     where = f"{error.filename}: " if error.filename else ""
-    return where + (NUMBERS.get(error.errno or 0) or error.strerror or type(error).__name__)
+    return cut(where) + (NUMBERS.get(error.errno or 0) or error.strerror or type(error).__name__)
 
 
 def _stop(what: str, code: int = 1) -> NoReturn:

@@ -190,7 +190,7 @@ def _faults(signature: Signature) -> list[str]:
     decided = isinstance(threshold, (int, float)) and 0 <= threshold <= 1 and signature.positive in signature.classes
     rules = {
         f"task {task!r} is unknown": task in fitting,
-        "a name, class or missing value is not a text": all(isinstance(text, str) for text in texts),
+        "a name, class or missing value is not a text": all(map(_is_text, texts)),
         "it names no inputs": bool(names),
         "two inputs have one name": len(set(names)) == len(names),
         "an input is of an unknown type": all(each.type in CONVERTERS for each in signature.inputs),
@@ -200,6 +200,11 @@ def _faults(signature: Signature) -> list[str]:
         "only a binary task has a positive class": task == "binary" or (signature.positive, threshold) == (None, None),
     }
     return [fault for fault, holds in rules.items() if not holds]
+
+
+def _is_text(value: Any) -> bool:
+    """Half of a pair of surrogates is in no file and on no terminal."""
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def wrong(column: Input, row: int, value: Any, how: Writing = PLAIN) -> BundleError:

@@ -52,6 +52,12 @@ def short(text: object, most: int) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
+def cut(text: str, most: int = 600) -> str:
+    """The text with the middle of every line that is longer left out."""
+    head, tail = most * 2 // 3, most // 3
+    return "\n".join(line if len(line) <= most else f"{line[:head]} … {line[-tail:]}" for line in text.split("\n"))
+
+
 def in_one_line(error: object, most: int | None = 200) -> str:
     """What an error of somebody else's says, its kind where it says nothing."""
     said = " ".join(str(error).split())

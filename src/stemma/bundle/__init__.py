@@ -2,6 +2,8 @@
 
     archive.py     the file: the same files give the same bytes; what is damaged or dangerous is refused
     model.py       an opened bundle: its files, its record, its predictions
+    graph.py       what a graph asks for, refused before anything runs it (`look`)
+    limits.py      a process with limits of time and memory, in which strangers' graphs run
     rows.py        CSV and Parquet files as arrays, some rows at a time (arrow.py: Parquet's columns)
     predict.py     rows in, predictions out, as CSV or Parquet
     check.py       hashes, signature, graph, and the sample played again
@@ -29,8 +31,8 @@ from importlib import import_module
 from typing import Any
 
 _WORDS = {
-    "BATCH": "rows", "Bundle": "model", "Rows": "rows", "build": "archive", "main": "command", "open_bundle": "model",
-    "verify": "model",
+    "BATCH": "rows", "Bundle": "model", "Rows": "rows", "build": "archive", "look": "graph", "main": "command",
+    "open_bundle": "model", "verify": "model",
 }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ SEAL = 64  # letters of a SHA-256
 # What a bundle may unpack to, at most: a small zip of endless zeros must not fill the memory.
 SMALL, RATIO = 256 * 2**20, 10
 MOST_FILES = 10_000
+MOST_JSON, DEEPEST = 16 * 2**20, 100  # bytes of a file, and lists within lists
 LOCAL = struct.Struct("<4s5H3L2H")  # signature, version, flags, method, time, date, CRC, packed, size, name, extra
 ENTRY = 46  # bytes of an entry of the directory, without its name
 END = struct.Struct("<4s4H2LH")  # signature, disks, files here and in all, size and place of the directory, comment
@@ -228,7 +229,29 @@ def _check_content(files: Mapping[str, bytes]) -> None:
     for name in (GRAPH, SIGNATURE):
         if name not in files:
             raise BundleError(f"it has no {name}")
+    for name, data in files.items():
+        if name.endswith(".json"):
+            _check_json(name, data)
     signature.parse(files[SIGNATURE])
+
+
+def _check_json(name: str, data: bytes) -> None:
+    """Refuse what would fill the memory, or the stack of those who walk through it; what else is wrong they say."""
+    if len(data) > MOST_JSON:
+        raise BundleError(f"{name} has {len(data):,} bytes")
+    try:
+        level = [json.loads(data)]
+        for _ in range(DEEPEST):
+            inner = (
+                each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)
+            )
+            level = [value for values in inner for value in values]
+    except RecursionError:
+        level = [None]
+    except ValueError:
+        level = []
+    if level:
+        raise BundleError(f"{name} has lists within lists, more than {DEEPEST} deep")
 
 
 def _check_manifest(content: Mapping[str, bytes]) -> None:

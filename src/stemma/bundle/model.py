@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stemma import layout, runtime, signature
 from stemma.bundle import archive
 from stemma.bundle.archive import GRAPH, SIGNATURE, SIGNED, first_line
+from stemma.bundle.graph import look
 from stemma.errors import BundleError
 from stemma.files import open_plain
 
@@ -30,19 +31,24 @@ TENSORS = {
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle in memory."""
+    """A verified bundle in memory.
+
+    Args:
+        trusted: its graph is run without a look at it, and without limits.
+    """
 
     files: Mapping[str, bytes]
     signature: signature.Signature
+    trusted: bool = False
 
     @classmethod
-    def of(cls, files: Mapping[str, bytes]) -> Self:
+    def of(cls, files: Mapping[str, bytes], trusted: bool = False) -> Self:
         """The bundle of files that `archive.read` gave.
 
         Raises:
             BundleError: signature.json is damaged.
         """
-        return cls(MappingProxyType(files), signature.parse(files[SIGNATURE]))
+        return cls(MappingProxyType(files), signature.parse(files[SIGNATURE]), trusted)
 
     @cached_property
     def record(self) -> Mapping[str, Any]:
@@ -83,29 +89,38 @@ class Bundle:
         """As `predict`, for the arrays (N, 1) that `Signature.arrays` makes."""
         if not len(next(iter(arrays.values()))):
             return np.empty((0, self.signature.width), np.float32)
+        output = self._output(arrays)
+        if not np.isfinite(output).all():
+            row = first_row + int((~np.isfinite(output).all(axis=1)).argmax())
+            raise BundleError(f"row {row} gives a prediction that is not finite")
+        return output
+
+    def _output(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         try:
             output = runtime.run(self._session, arrays)
         except BundleError:
             raise
         except Exception as error:  # the errors of onnxruntime have no other base
             raise BundleError(f"{GRAPH} cannot be run ({first_line(error)})") from None
-        if output.shape[1:] != (self.signature.width,):
-            raise BundleError(f"{GRAPH} gives {output.shape[1:]} values a row, and {SIGNATURE} {self.signature.width}")
-        if not np.isfinite(output).all():
-            row = first_row + int((~np.isfinite(output).all(axis=1)).argmax())
-            raise BundleError(f"row {row} gives a prediction that is not finite")
+        asked = (len(next(iter(arrays.values()))), self.signature.width)
+        if output.shape != asked:
+            raise BundleError(f"{GRAPH} gives {output.shape} values, and {SIGNATURE} promises {asked}")
         return output
 
     def ready(self) -> None:
-        """Load the graph, so that the first prediction does not wait for it.
+        """Load the graph and try it on two rows, so that the first prediction does not wait for it.
 
         Raises:
             BundleError: it cannot be run, or does not fit the signature.
         """
-        self._session  # noqa: B018  a cached property
+        nothing = {"tensor(float)": np.float32(0), "tensor(double)": 0.0, "tensor(string)": ""}
+        rows = {each.name: nothing[TENSORS[each.type]] for each in self.signature.inputs}
+        self._output({name: np.array([[value]] * 2, object if value == "" else None) for name, value in rows.items()})
 
     @cached_property
     def _session(self) -> Any:
+        if not self.trusted:
+            look(self.files[GRAPH])
         try:
             session = runtime.session(self.files[GRAPH])
         except ImportError:
@@ -115,8 +130,9 @@ class Bundle:
         inputs = {each.name: TENSORS[each.type] for each in self.signature.inputs}
         if {each.name: each.type for each in session.get_inputs()} != inputs:
             raise BundleError(f"{GRAPH} does not take the inputs of {SIGNATURE}")
-        if session.get_outputs()[0].name != self.signature.output:
-            raise BundleError(f"{GRAPH} does not give the output of {SIGNATURE}")
+        output = session.get_outputs()[0]
+        if (output.name, output.type) != (self.signature.output, TENSORS["number"]):
+            raise BundleError(f"{GRAPH} does not give the output of {SIGNATURE}, in float32")
         return session
 
     def _facts(self, name: str) -> Mapping[str, Any]:
@@ -145,8 +161,11 @@ def reading(record: str) -> Iterator[None]:
         raise BundleError(f"{record} is damaged ({type(error).__name__}: {first_line(error)})") from error
 
 
-def open_bundle(path: Path) -> Bundle:
+def open_bundle(path: Path, trusted: bool = False) -> Bundle:
     """Read a bundle into memory, every byte verified.
+
+    Args:
+        trusted: as of `Bundle`.
 
     Raises:
         BundleError: it is not there, is damaged, or holds what a bundle does not.
@@ -162,13 +181,13 @@ def open_bundle(path: Path) -> Bundle:
         raise BundleError(f"{path} cannot be read ({error.strerror or error})") from None
     except BundleError as error:
         raise BundleError(f"{path} is damaged ({error})", run=helps) from None
-    return Bundle.of(content)
+    return Bundle.of(content, trusted)
 
 
 def verify(path: Path) -> None:
-    """Check every byte of a bundle.
+    """Check every byte of a bundle, and what its graph asks for.
 
     Raises:
-        BundleError: as `open_bundle`.
+        BundleError: as `open_bundle` and `look`.
     """
-    open_bundle(path)
+    look(open_bundle(path).files[GRAPH])

@@ -3,15 +3,16 @@
 import csv
 import io
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stemma.bundle.limits import LIMITS, Limits, apart
 from stemma.bundle.model import Bundle
-from stemma.bundle.rows import PARQUET, Rows, batches
+from stemma.bundle.rows import BATCH, PARQUET, Rows, batches
 from stemma.errors import BundleError
 from stemma.files import replaced
 from stemma.text import OUTPUT, visible
@@ -48,12 +49,40 @@ def columns(bundle: Bundle) -> list[str]:
     return [*(f"probability_{name}" for name in bundle.signature.classes), "prediction"]
 
 
-def outputs(bundle: Bundle, rows: Rows) -> Iterator[NDArray[np.float32]]:
-    """What the graph gives for some rows at a time, at least once.
+def outputs(bundle: Bundle, rows: Rows, limits: Limits = LIMITS) -> Iterator[NDArray[np.float32]]:
+    """What the graph gives for some rows at a time, at least once; apart from this process, unless it is trusted.
 
     Raises:
         BundleError: as `predict`.
     """
+    return _apart(bundle, lambda: _outputs(bundle, rows), limits)
+
+
+def predicted(bundle: Bundle, columns: Mapping[str, Sequence[Any]], limits: Limits = LIMITS) -> NDArray[np.float32]:
+    """As `Bundle.predict`, apart from this process, unless it is trusted.
+
+    Raises:
+        BundleError: as `Bundle.predict`.
+    """
+
+    def parts() -> Iterator[NDArray[np.float32]]:
+        for start in range(0, max(1, len(next(iter(columns.values())))), BATCH):
+            yield bundle.predict({name: values[start : start + BATCH] for name, values in columns.items()}, start + 1)
+
+    return np.concatenate(list(_apart(bundle, parts, limits)))
+
+
+def _apart(
+    bundle: Bundle, work: Callable[[], Iterator[NDArray[np.float32]]], limits: Limits
+) -> Iterator[NDArray[np.float32]]:
+    if bundle.trusted:
+        yield from work()
+        return
+    for content in apart(lambda: (output.tobytes() for output in work()), limits):
+        yield np.frombuffer(content, np.float32).reshape(-1, bundle.signature.width)
+
+
+def _outputs(bundle: Bundle, rows: Rows) -> Iterator[NDArray[np.float32]]:
     for first_row, arrays in batches(rows, bundle.signature):
         try:
             yield bundle.run(arrays, first_row)

@@ -99,6 +99,9 @@ def predict(
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write here, Parquet if it ends so; else CSV to the terminal.")
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run its graph without a look at it, and without limits of time and memory.")
+    ] = False,
 ) -> None:
     """Predict the rows of a table of any size.
 
@@ -112,7 +115,7 @@ def predict(
         mark = character(separator)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--separator") from None
-    predict(package.open_bundle(bundle), package.Rows(rows, mark, decimal), output, bundle)
+    predict(package.open_bundle(bundle, trust), package.Rows(rows, mark, decimal), output, bundle)
 
 
 @app.command()

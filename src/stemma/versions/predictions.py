@@ -136,12 +136,14 @@ def computed(bundle: "Bundle", columns: Mapping[str, Sequence[Any]], where: str)
     Raises:
         StemmaError: the target or an input is not there, or a value (row from 1) does not fit.
     """
+    from stemma.bundle.predict import predicted
+
     signature = bundle.signature
     if signature.target not in columns:
         raise DataError(f"{where} has no column {signature.target!r}, the target, to judge predictions by")
     actual = _actual(signature, columns[signature.target], where)
     try:
-        outputs = bundle.predict(columns)
+        outputs = predicted(bundle, columns)
     except BundleError as error:
         raise BundleError(f"{where}: {error}") from None
     task = stemma.task.of(signature.task, signature.classes, signature.positive)

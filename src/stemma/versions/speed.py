@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stemma.bundle.limits import Limits, answer
+
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
 
 BATCH = 256  # rows
 SINGLES, BATCHES = 200, 20  # timed runs of each bundle
+TIME = Limits(seconds=600)  # for all of them
 WARM = 3  # runs before those: the first is ten times slower
 
 Columns = Mapping[str, Sequence[Any]]
@@ -38,11 +41,15 @@ def latencies(a: "Bundle", b: "Bundle", rows: Columns | None = None) -> tuple[La
         rows: to predict, repeated as needed; by default the sample request that each bundle carries.
     """
     of_a, of_b = rows or sample(a), rows or sample(b)
-    medians = []
-    for count, runs in ((1, SINGLES), (BATCH, BATCHES)):
-        first, second = repeated(of_a, a, count), repeated(of_b, b, count)
-        medians.append(_in_turns(lambda x=first: a.predict(x), lambda x=second: b.predict(x), runs))  # type: ignore[misc]
-    (single_a, single_b), (batch_a, batch_b) = medians
+
+    def medians() -> list[tuple[float, float]]:
+        found = []
+        for count, runs in ((1, SINGLES), (BATCH, BATCHES)):
+            first, second = repeated(of_a, a, count), repeated(of_b, b, count)
+            found.append(_in_turns(lambda x=first: a.predict(x), lambda x=second: b.predict(x), runs))  # type: ignore[misc]
+        return found
+
+    (single_a, single_b), (batch_a, batch_b) = answer(medians, TIME)
     return Latency(single_a, batch_a), Latency(single_b, batch_b)
 
 

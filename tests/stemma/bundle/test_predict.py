@@ -191,8 +191,8 @@ def test_a_signature_that_contradicts_itself_is_refused(tmp_path: Path, change: 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({**contents(), "model.onnx": b"no graph"}, r"model\.onnx cannot be run \("),
-        (contents(MULTICLASS, width=2), r"model\.onnx gives \(2,\) values a row, and signature\.json 3"),
+        ({**contents(), "model.onnx": b"no graph"}, r"model\.onnx is damaged \("),
+        (contents(MULTICLASS, width=2), r"model\.onnx gives \(4, 2\) values, and signature\.json promises \(4, 3\)"),
         (contents(REGRESSION), r"model\.onnx does not give the output of signature\.json"),
         (
             contents({**SIGNATURE, "inputs": [*SIGNATURE["inputs"][:2], {"name": "Weekday", "type": "boolean"}]}),

@@ -87,6 +87,8 @@ def _dead_units(version: "Version") -> Iterator[tuple[str, int, int, int]]:
     import onnx
 
     from stemma import parquet, runtime
+    from stemma.bundle import look
+    from stemma.bundle.limits import answer
     from stemma.versions.predictions import bundle_of
 
     for path in (PACKAGE, VALIDATION):
@@ -101,11 +103,16 @@ def _dead_units(version: "Version") -> Iterator[tuple[str, int, int, int]]:
     names = [each.name for each in bundle.signature.inputs]
     rows = parquet.read(io.BytesIO(version.bytes(VALIDATION)), names).slice(0, ROWS)
     feeds = bundle.signature.arrays({name: _plain(rows.column(name)) for name in names})
-    outputs: list[Any] = runtime.session(graph.SerializeToString()).run(watched, feeds)
-    for name, output in zip(_relus(version, watched), outputs, strict=True):
-        axis = output.shape.index(len(rows))  # the first, or the second where members come first
-        silent = np.all(output == 0, axis=axis).ravel()
-        yield name, silent.size, int(silent.sum()), len(rows)
+
+    def silent() -> list[tuple[int, int]]:
+        outputs: list[Any] = runtime.session(graph.SerializeToString()).run(watched, feeds)
+        # The rows come first, or second where members do.
+        zeros = [np.all(output == 0, axis=output.shape.index(len(rows))) for output in outputs]
+        return [(each.size, int(each.sum())) for each in zeros]
+
+    look(bundle.files["model.onnx"])
+    for name, (units, dead) in zip(_relus(version, watched), answer(silent), strict=True):
+        yield name, units, dead, len(rows)
 
 
 def _relus(version: "Version", watched: list[str]) -> list[str]:

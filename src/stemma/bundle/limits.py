@@ -1,0 +1,181 @@
+"""A process of its own for what anybody may have made: it ends at limits of time and memory, and takes nothing along.
+
+On Linux it is a fork, so that it costs some milliseconds and imports nothing twice. Elsewhere the work is done here,
+and a graph that takes too long ends this process.
+"""
+
+import json
+import math
+import os
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+from stemma.bundle.archive import GRAPH
+from stemma.errors import BundleError, StemmaError
+from stemma.text import say
+
+Work = Callable[[], Iterable[bytes]]
+LENGTH = 8  # bytes, before each message
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a graph may take.
+
+    Args:
+        seconds: of a processor, to be loaded and for each batch of rows.
+        memory: bytes, beside what this process has.
+    """
+
+    seconds: int = 60
+    memory: int = 4 * 2**30
+
+    @property
+    def over(self) -> str:
+        return f"{GRAPH} takes more than {self.seconds} s for a batch of rows (--trust: as long as it likes)"
+
+
+LIMITS = Limits()
+
+
+def apart(work: Work, limits: Limits) -> Iterator[bytes]:
+    """What `work` yields, made in another process; for each of it there is the time anew.
+
+    Raises:
+        BundleError: as `work`; or its process ended, and how.
+    """
+    if sys.platform != "linux":
+        yield from _watched(work, limits)
+        return
+    here, there = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy's threads, which have nothing to do and no locks
+        child = os.fork()
+    if not child:
+        os.close(here)
+        _work(work, limits, there)
+    os.close(there)
+    try:
+        with os.fdopen(here, "rb") as pipe:
+            while message := _received(pipe):
+                yield message[1:]
+    except BaseException:  # nobody asks for more: an interrupt, a full disk, a reader who has seen enough
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        status = os.waitpid(child, 0)[1]
+    if status:
+        raise _ended(-os.waitstatus_to_exitcode(status), limits)
+
+
+def answer(work: Callable[[], Any], limits: Limits = LIMITS) -> Any:
+    """What `work` returns, as JSON has it, in the time of one batch.
+
+    Raises:
+        BundleError: as `apart`.
+    """
+
+    def once() -> Iterator[bytes]:
+        yield json.dumps(work()).encode()
+
+    return json.loads(b"".join(apart(once, limits)))
+
+
+def _received(pipe: IO[bytes]) -> bytes:
+    """The next message; empty where there is none."""
+    length = int.from_bytes(pipe.read(LENGTH), "little")
+    message = pipe.read(length)
+    if len(message) < length:  # it died meanwhile
+        return b""
+    if message[:1] == b"!":
+        raise BundleError(*json.loads(message[1:]))
+    if message[:1] == b"?":
+        raise RuntimeError(message[1:].decode())
+    return message
+
+
+def _ended(number: int, limits: Limits) -> BundleError:
+    if number == signal.SIGXCPU:
+        return BundleError(limits.over)
+    return BundleError(f"{GRAPH} ended the process that ran it ({signal.Signals(number).name})")
+
+
+# In the other process.
+
+
+def _work(work: Work, limits: Limits, there: int) -> NoReturn:
+    """An interrupt is for the parent, and what the runtime prints when it dies for nobody."""
+    with suppress(BrokenPipeError), os.fdopen(there, "wb") as pipe:  # the parent is gone
+        try:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            _bound(limits)
+            items = iter(work())
+            while (item := _next(items, limits)) is not None:
+                _send(pipe, b"+" + item)
+        except BrokenPipeError:
+            raise
+        except StemmaError as error:
+            _send(pipe, b"!" + json.dumps([error.what, error.run]).encode())
+        except MemoryError:
+            _send(pipe, b"!" + json.dumps([f"{GRAPH} needs more than {limits.memory:,} bytes of memory"]).encode())
+        except BaseException:
+            _send(pipe, b"?" + traceback.format_exc().encode(errors="replace"))
+    os._exit(0)
+
+
+def _send(pipe: IO[bytes], message: bytes) -> None:
+    pipe.write(len(message).to_bytes(LENGTH, "little") + message)
+    pipe.flush()
+
+
+def _bound(limits: Limits) -> None:
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + limits.memory)
+    _limit(resource.RLIMIT_CORE, 0)
+
+
+def _next(items: Iterator[bytes], limits: Limits) -> bytes | None:
+    import resource
+
+    _limit(resource.RLIMIT_CPU, math.ceil(sum(os.times()[:2])) + limits.seconds)
+    return next(items, None)
+
+
+def _limit(what: int, most: int) -> None:
+    """The soft limit, which the system may hold lower."""
+    import resource
+
+    hard = resource.getrlimit(what)[1]
+    resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+# Where there is no fork.
+
+
+def _watched(work: Work, limits: Limits) -> Iterator[bytes]:
+    def over() -> None:
+        say(f"error: {limits.over}", error=True)
+        os._exit(1)
+
+    items = iter(work())
+    item: Any = b""
+    while item is not None:
+        watch = threading.Timer(limits.seconds, over)
+        watch.start()
+        try:
+            item = next(items, None)
+        finally:
+            watch.cancel()
+        if item is not None:
+            yield item
