@@ -134,21 +134,24 @@ def _judged(text: str, asked: _Asked | None, before: str | None) -> tuple[str, s
     """What is done with an outcome, and how it is spelled."""
     if asked is None:
         return "unknown", text
-    known, text = asked.signature, text.strip()
-    if known.classes:
-        outcome = known.spelled(known.target, text)
-        if outcome not in known.classes:
-            return "wrong", text
-    else:
-        try:
-            outcome = repr(CONVERTERS["number"](text, ()))
-        except ValueError:
-            return "wrong", text
-        if not math.isfinite(float(outcome)):
-            return "wrong", text
+    outcome = spelled(asked.signature, text)
+    if outcome is None:
+        return "wrong", text
     if before is None:
         return "taken", outcome
     return ("same" if before == outcome else "contradicting"), outcome
+
+
+def spelled(known: Signature, text: str) -> str | None:
+    """The class as the version has it, or the number; None where it is neither."""
+    if known.classes:
+        outcome = known.spelled(known.target, text.strip())
+        return outcome if outcome in known.classes else None
+    try:
+        value = CONVERTERS["number"](text, ())
+    except ValueError:
+        return None
+    return repr(value) if math.isfinite(value) else None
 
 
 def _rows(file: Path) -> Iterator[tuple[Key, str]]:

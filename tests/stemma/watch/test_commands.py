@@ -9,21 +9,24 @@ import pytest
 
 from following import FENCE
 from stemma import cli
-from watched import logged
+from watched import logged, source
 from worlds import ROOT
 
 PAGE = [line.split(" # ")[0].strip() for language, body in FENCE.findall((ROOT / "docs/watch.md").read_text("utf-8"))
         if language == "sh" for line in body.splitlines()]  # fmt: skip
 
+VERSIONS = ("model@v1.1.0", "model@v1.2.0")
+
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a log, and the outcomes of its requests."""
+    """A folder with a log of two versions, each asked twice, and the outcomes of the requests."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STEMMA_DEBUG", "0")
-    logged(tmp_path / "requests", [0.3, 0.6])
-    ids = [f"model@v1.0.0-{n}" for n in range(2)]
-    (tmp_path / "outcomes.csv").write_text("id,outcome\n" + "".join(f"{id},TRUE\n" for id in ids), encoding="utf-8")
+    for version in VERSIONS:
+        logged(tmp_path / "requests", [0.3, 0.6], of=source(version))
+    lines = [f"{version}-{n},{text}\n" for version in VERSIONS for n, text in enumerate(("FALSE", "TRUE"))]
+    (tmp_path / "outcomes.csv").write_text("id,outcome\n" + "".join(lines), encoding="utf-8")
     return tmp_path
 
 
@@ -50,11 +53,11 @@ def test_outcomes_are_told_as_a_table_and_as_json(
 ) -> None:
     (here / "requests/requests-0.parquet").write_bytes(b"PAR1")
     code, out, _ = run(capsys, monkeypatch, "watch", "outcomes", "requests", "outcomes.csv", "--late", "1e6")
-    assert (code, out.splitlines()[0]) == (0, "outcomes.csv: 2 of 2 outcomes taken.")
+    assert (code, out.splitlines()[0]) == (0, "outcomes.csv: 4 of 4 outcomes taken.")
     assert "new outcomes" in out and "late" not in out and "requests-0.parquet is skipped" in out
     code, out, _ = run(capsys, monkeypatch, "watch", "outcomes", "requests", "outcomes.csv", "--json")
     found = json.loads(out)
-    assert (found["counts"]["same"], found["sentence"]) == (2, "outcomes.csv: 0 of 2 outcomes taken")
+    assert (found["counts"]["same"], found["sentence"]) == (4, "outcomes.csv: 0 of 4 outcomes taken")
 
 
 def test_what_cannot_be_read_is_one_line(
@@ -65,3 +68,21 @@ def test_what_cannot_be_read_is_one_line(
     )  # fmt: skip
     code, _, err = run(capsys, monkeypatch, "watch", "outcomes", "requests", "none.csv")
     assert (code, err) == (1, "error: none.csv is not there\n")
+
+
+def test_a_verdict_that_is_not_met_is_exit_code_1(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = VERSIONS
+    ab = ("watch", "ab", "requests", "--a", a, "--b", b, "--metric", "accuracy")
+    code, _, err = run(capsys, monkeypatch, *ab)
+    assert code == 1 and err.endswith("run `stemma watch outcomes requests OUTCOMES.csv`\n")
+    run(capsys, monkeypatch, "watch", "outcomes", "requests", "outcomes.csv")
+    code, out, _ = run(capsys, monkeypatch, *ab, "--by", "Month", "--require", "better")
+    assert code == 1 and out.startswith(f"{b} is not distinguishable from {a} yet: accuracy 1.0000 -> 1.0000 on 4 rows")
+    assert "Month = May" in out and "2025-10-09 08:53" in out
+    code, out, _ = run(capsys, monkeypatch, *ab, "--require", "not-worse", "--json")
+    found = json.loads(out)
+    assert (code, found["verdict"], found["rows"]) == (0, "not distinguishable", [2, 2])
+    assert run(capsys, monkeypatch, *ab, "--share", "1")[0] == 2
+    assert run(capsys, monkeypatch, *ab, "--since", "2026-01-01")[0] == 1
