@@ -51,7 +51,7 @@ ROOMS = (
     {"formats"},
     {"report"},
     {"bundle"},
-    {"versions"},
+    {"versions", "watch"},
     {"registry", "rollback", "storage"},
     {"cli"},
     {"testing"},
@@ -164,7 +164,9 @@ def test_a_framework_is_imported_only_in_its_folders_or_inside_a_function(framew
         assert not any(module.split(".")[0] == framework for module in modules), name(path)
 
 
-@pytest.mark.parametrize("room", ["metrics", "tables", "describe", "training", "evaluation", "report", "bundle"])
+@pytest.mark.parametrize(
+    "room", ["metrics", "tables", "describe", "training", "evaluation", "report", "bundle", "watch"]
+)
 def test_a_room_knows_no_framework(room: str) -> None:
     for framework in FRAMEWORKS:
         assert importers(framework, f"src/stemma/{room}/") == []

@@ -58,7 +58,7 @@ def character(text: str) -> str:
 
 def _of_csv(rows: Rows, known: Signature) -> Iterator[Batch]:
     known = replace(known, decimal=rows.decimal)
-    for first_row, columns in _texts(rows, {each.name for each in known.inputs}):
+    for first_row, columns in texts(rows, {each.name for each in known.inputs}):
         try:
             arrays = known.arrays(columns, first_row)
         except BundleError as error:
@@ -66,7 +66,7 @@ def _of_csv(rows: Rows, known: Signature) -> Iterator[Batch]:
         yield first_row, arrays
 
 
-def _texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[str]]]]:
+def texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[str]]]]:
     """Number of the first row, and those columns of texts that are wanted; the others are not kept in memory."""
     path = rows.path
     try:

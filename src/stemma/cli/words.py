@@ -28,6 +28,7 @@ from stemma.cli import (
     trust,
     undo,
     verify,
+    watch,
 )
 from stemma.text import say
 
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(conf.app, name="conf")
 app.add_typer(remote.app, name="remote")
+app.add_typer(watch.app, name="watch")
 app.command()(describe.describe)
 app.command()(check.check)
 app.command()(best.best)

@@ -28,6 +28,7 @@ LEFT_OUT = {  # what cannot change a result, and why
     "toolkit": "tells what the toolkit is",
     "training/networks.py": "makes what the settings name",
     "versions": "reads versions; finds the weights to start from, which their hashes verify",
+    "watch": "reads what a model in service wrote",
 }
 SETTINGS = "settings.py"  # of any room: types without defaults, so that every value stands in params.yaml
 FOLDERS_OF_ROOMS = ("frameworks",)  # each folder in there is a room

@@ -1,0 +1,108 @@
+"""`stemma watch`: what the request log of a model in service tells."""
+
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
+
+if TYPE_CHECKING:
+    from stemma.watch.ab import Experiment
+    from stemma.watch.outcomes import Taken
+
+app = typer.Typer(help="Models in service, by their request log: outcomes, experiments.", no_args_is_help=True)
+Log = Annotated[Path, typer.Argument(metavar="LOG", help="The folder of the request log.")]
+Since = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Requests from then on, UTC.")
+]
+DAYS = typer.Option(min=0, metavar="DAYS", help="From so many days after the request on an outcome is late.")
+
+
+@app.command()
+def outcomes(
+    log: Log,
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Columns id and outcome; row, from 0, at will.")],
+    late: Annotated[float, DAYS] = 7,
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Take what came of requests into a log, by their ids; say what was late, told before, unknown or no outcome.
+
+    Example: stemma watch outcomes requests outcomes.csv
+    """
+    from stemma.watch.outcomes import take
+
+    found = take(log, file, late * 86400)
+    answer(found, lambda: _taken(found), as_json, as_md)
+
+
+@app.command()
+def ab(
+    log: Log,
+    a: Annotated[str, typer.Option("--a", metavar="VERSION", help="The version to compare with.")],
+    b: Annotated[str, typer.Option("--b", metavar="VERSION", help="The version that is judged.")],
+    metric: Annotated[
+        str | None, typer.Option(help="What the verdict follows from: a metric as in compare, or outcome itself.")
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Each value of an input or a header by itself.")
+    ] = None,
+    share: Annotated[float, typer.Option(help="Of the requests, that B was meant to get.")] = 0.5,
+    since: Since = None,
+    require: Annotated[
+        Literal["better", "not-worse"] | None, typer.Option(help="Exit with 1 unless the verdict meets this.")
+    ] = None,
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Say whether version B did better than A on requests of the same time; look at it as often as you like.
+
+    Example: stemma watch ab requests --a model@v1.0.0 --b model@v1.1.0 --metric accuracy
+    """
+    from stemma.watch.ab import Options, compare
+
+    if not 0 < share < 1:
+        raise typer.BadParameter(f"{share} is no share between 0 and 1", param_hint="--share")
+    found = compare(log, a, b, Options(metric, by or (), share, _moment(since)))
+    answer(found, lambda: _experiment(found), as_json, as_md)
+    raise typer.Exit(0 if require is None or found.meets(require) else 1)
+
+
+def _moment(since: datetime | None) -> float | None:
+    return None if since is None else since.replace(tzinfo=UTC).timestamp()
+
+
+def _experiment(found: "Experiment") -> Report:
+    from stemma.text import figure
+    from stemma.watch.ab import signed
+
+    first, last = (f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}" for moment in (found.first, found.last))
+    period = f"From {first} to {last} (UTC), while both were in service."
+    counted = [(name, *(f"{count:,}" for count in counts)) for name, counts in
+               (("requests", found.requests), ("rows with an outcome", found.rows))]  # fmt: skip
+    parts: list[str | Table] = [f"{found.sentence}.", period, Table(("", found.a, found.b), counted)]
+    headers = (f"{found.metric} of", "rows", found.a, found.b, "95 % interval", "p (Holm)", "verdict")
+    rows = []
+    for each in found.slices:
+        moved = each.difference
+        interval = f"{signed(moved.low)} to {signed(moved.high)}"
+        of_each = (figure(value) if math.isfinite(value) else "-" for value in (moved.a, moved.b))
+        values = (f"{sum(each.rows):,}", *of_each, interval)
+        p = "-" if each.corrected is None else f"{each.corrected:.4f}"
+        rows.append((f"{each.column} = {each.value}", *values, p, each.verdict))
+    return [*parts, *([Table(headers, rows)] if rows else []), *found.skipped]
+
+
+def _taken(found: "Taken") -> Report:
+    from stemma.watch.outcomes import SAID
+
+    rows = [
+        (what, f"{found.counts[what]:,}", meaning.format(days=found.days), ", ".join(found.examples.get(what, ())))
+        for what, meaning in SAID.items()
+        if found.counts[what]
+    ]
+    table = [Table(("what", "rows", "meaning", "ids"), rows, left=None)] if rows else []
+    return [f"{found.sentence}.", *table, *found.skipped]

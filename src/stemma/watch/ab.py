@@ -1,0 +1,299 @@
+"""Who wins: two versions that answered different requests at the same time, judged by what came of them.
+
+Only requests of the time in which both were in service count. First the split: where it is not the one that was meant,
+the two did not answer the same kind of requests, and nothing else is said. Then the difference of a figure, with an
+interval that may be looked at every day (stemma.watch.sequential), and the verdict that follows from it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemma import metrics
+from stemma.errors import StemmaError
+from stemma.metrics import Metric, Rows, resampling, slices, tests
+from stemma.metrics.power import SIGNIFICANCE
+from stemma.metrics.resampling import Difference
+from stemma.task import Binary, Task
+from stemma.text import figure, named, nearest
+from stemma.watch import sequential
+from stemma.watch.answers import PREDICTED, Answers, read
+
+Verdict = Literal["better", "worse", "not distinguishable", "not compared"]
+OUTCOME = "outcome"
+BY_ROW = {"log_loss": "log_loss", "brier": "brier", "mae": "absolute"}  # metrics that are means -> of these losses
+RESAMPLES = 300
+NOTHING = Difference(*[math.nan] * 6)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How two versions are compared.
+
+    Args:
+        metric: one of stemma.metrics, or `outcome`: the share of the positive class, or the mean of the values; by
+            default the task's main figure.
+        by: inputs or headers whose every value is compared by itself.
+        share: of the requests that b was meant to get.
+        since: seconds since 1970.
+    """
+
+    metric: str | None = None
+    by: Sequence[str] = ()
+    share: float = 0.5
+    since: float | None = None
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The metric on the rows where a column has a value.
+
+    Args:
+        corrected: the p-value that may be looked at every day, by Holm's method over all slices; None of too few rows.
+        verdict: from it, at 5 %.
+    """
+
+    column: str
+    value: str
+    rows: tuple[int, int]
+    difference: Difference
+    corrected: float | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """How version b does beside version a.
+
+    Args:
+        requests: to a and to b, while both were in service. rows: of them, those with an outcome.
+        first, last: the time of these requests, seconds since 1970.
+        share: of b, as it was meant. mismatch: p-value of "the split is as it was meant".
+        difference: b minus a, its interval and p-value valid whenever one looks.
+        needed: rows of both on which this difference would show; days: until then, at the pace of these requests.
+    """
+
+    a: str
+    b: str
+    metric: str
+    higher_is_better: bool
+    verdict: Verdict
+    requests: tuple[int, int]
+    rows: tuple[int, int]
+    first: float
+    last: float
+    share: float
+    mismatch: float
+    difference: Difference
+    p: float | None
+    needed: int | None
+    days: float | None
+    slices: tuple[Slice, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict, in one sentence."""
+        if self.verdict == "not compared":
+            got = f"it got {self.requests[1]:,} of {sum(self.requests):,} requests, and {self.share:.0%} were meant"
+            return f"{self.b} is not compared with {self.a}: {got} (p = {self.mismatch:.2g}); find out why first"
+        found = self.difference
+        moved = f"{self.metric} {figure(found.a)} -> {figure(found.b)} on {sum(self.rows):,} rows"
+        moved += f", difference {signed(found.difference)}, 95 % interval {signed(found.low)} to {signed(found.high)}"
+        if self.verdict != "not distinguishable":
+            return f"{self.b} is {self.verdict} than {self.a}: {moved}"
+        return f"{self.b} is not distinguishable from {self.a} yet: {moved}; {self._known}"
+
+    @property
+    def _known(self) -> str:
+        if min(self.rows) < sequential.FEWEST:
+            return f"nothing is said before each has {sequential.FEWEST} rows with an outcome"
+        if self.needed is None:
+            return "no number of rows would tell them apart"
+        days = "" if self.days is None else f", in {self.days:,.1f} days at this pace"
+        return f"about {self.needed:,} rows would be needed{days}"
+
+    def meets(self, requirement: Literal["better", "not-worse"]) -> bool:
+        """Whether b may take the place of a."""
+        return self.verdict == "better" or (requirement == "not-worse" and self.verdict == "not distinguishable")
+
+
+def compare(folder: Path, a: str, b: str, options: Options = Options()) -> Experiment:
+    """Judge version b beside version a.
+
+    Args:
+        folder: of the request log. a, b: versions as the log names them.
+
+    Raises:
+        StemmaError: there is no log, a version is not in it or has no outcomes, or the two predict different things.
+    """
+    skipped: list[str] = []
+    found = read(folder, (*PREDICTED, *(options.by and ("input", "header"))), skipped, options.since)
+    both = _together(_named(found, a, folder), _named(found, b, folder))
+    task = _task(*both)
+    metric = _metric(task, options.metric)
+    judged = _judged(both, folder)
+    requests, rows = (both[0].requests, both[1].requests), (len(judged[0].table), len(judged[1].table))
+    mismatch = sequential.mismatch(*requests, options.share)
+    difference = _difference(judged, task, metric)
+    if not math.isfinite(difference.difference):
+        raise StemmaError(f"{metric.name} has no meaning on these {sum(rows)} rows: choose another metric")
+    verdict = _verdict(difference, metric, rows)
+    needed = _needed(difference, rows) if verdict == "not distinguishable" else None
+    first, last = (float(pick([pick(each.times) for each in both])) for pick in (min, max))
+    return Experiment(
+        a=a,
+        b=b,
+        metric=metric.name,
+        higher_is_better=metric.better == "higher",
+        verdict="not compared" if mismatch < sequential.MISMATCH else verdict,
+        requests=requests,
+        rows=rows,
+        first=first,
+        last=last,
+        share=options.share,
+        mismatch=mismatch,
+        difference=difference,
+        p=_p(difference, rows),
+        needed=needed,
+        days=None if needed is None else (needed / sum(rows) - 1) * (last - first) / 86400,
+        slices=_slices(judged, task, metric, options.by),
+        skipped=tuple(skipped),
+    )
+
+
+def signed(value: float) -> str:
+    return ("+" if value >= 0 else "-") + figure(abs(value)) if math.isfinite(value) else "-"
+
+
+# What can be compared.
+
+
+def _named(found: Mapping[str, Answers], name: str, folder: Path) -> Answers:
+    if name not in found:
+        known = ", ".join(map(named, sorted(found)))
+        raise StemmaError(f"{folder} has no version {name!r}{nearest(name, found)}: it has {known}")
+    return found[name]
+
+
+def _together(a: Answers, b: Answers) -> tuple[Answers, Answers]:
+    """What both answered while both were in service."""
+    if a.version == b.version:
+        raise StemmaError(f"{a.version} cannot be compared with itself")
+    if not len(a.times) or not len(b.times) or a.times[0] > b.times[-1] or b.times[0] > a.times[-1]:
+        raise StemmaError(f"{a.version} and {b.version} were never in service at the same time")
+    start, end = max(a.times[0], b.times[0]), min(a.times[-1], b.times[-1])
+    first, second = (each.only((each.times >= start) & (each.times <= end)) for each in (a, b))
+    return first, second
+
+
+def _task(a: Answers, b: Answers) -> Task:
+    for what, of_a, of_b in (
+        ("the task", a.task.kind, b.task.kind),
+        ("the target", a.signature.target, b.signature.target),
+        ("the classes", sorted(a.task.classes), sorted(b.task.classes)),
+        ("the positive class", a.task.positive, b.task.positive),
+    ):
+        if of_a != of_b:
+            raise StemmaError(
+                f"{a.version} and {b.version} cannot be compared: {what} of one is {of_a}, of the other {of_b}"
+            )
+    return a.task
+
+
+def _metric(task: Task, wanted: str | None) -> Metric:
+    known = {metric.name: metric for metric in metrics.of_task(task.kind)}
+    if task.kind != "multiclass":
+        known[OUTCOME] = Metric(OUTCOME, OUTCOME, "what came of it", (task.kind,), lambda sample: math.nan)
+    name = task.main if wanted is None else wanted
+    if name not in known:
+        names = ", ".join(sorted(known))
+        raise StemmaError(f"{name!r} is no metric of a {task.kind} task{nearest(name, known)}: one of {names}")
+    return known[name]
+
+
+def _judged(both: tuple[Answers, Answers], folder: Path) -> tuple[Answers, Answers]:
+    judged = both[0].judged, both[1].judged
+    for each in judged:
+        if not len(each.table):
+            helps = f"stemma watch outcomes {folder} OUTCOMES.csv"
+            raise StemmaError(f"no request to {each.version} has an outcome while both were in service", run=helps)
+    return judged
+
+
+# Figures.
+
+
+def _difference(judged: tuple[Answers, Answers], task: Task, metric: Metric) -> Difference:
+    """Of two groups of other requests; its interval may be looked at whenever one likes."""
+    (a, error_a), (b, error_b) = (_measured(each.rows(task), metric) for each in judged)
+    error = math.hypot(error_a, error_b)
+    reach = error * sequential.reach(sequential.rows_of(*(len(each.table) for each in judged)))
+    return Difference(a, b, b - a, b - a - reach, b - a + reach, error)
+
+
+def _measured(rows: Rows, metric: Metric) -> tuple[float, float]:
+    """The figure and its standard error: of a mean from the rows themselves, else by the bootstrap."""
+    values = _by_row(rows, metric.name)
+    if values is None:
+        value = metrics.figures(rows, of=[metric])[metric.name]
+        found = resampling.drawn(lambda weights: metrics.figures(rows, weights, [metric]), rows.count, RESAMPLES, 0)
+        known = found[metric.name][np.isfinite(found[metric.name])]
+        return value, float(known.std(ddof=1)) if len(known) > 1 else math.nan
+    spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
+    return float(values.mean()), spread / math.sqrt(len(values))
+
+
+def _by_row(rows: Rows, name: str) -> NDArray[np.float64] | None:
+    """What a figure is the mean of; None where it is no mean."""
+    if name == OUTCOME:
+        positive = rows.task.place if isinstance(rows.task, Binary) else None
+        return np.asarray(rows.actual if positive is None else rows.actual == positive, np.float64)
+    if name == "accuracy" and rows.decided is not None:
+        return np.asarray(rows.decided == rows.actual, np.float64)
+    return np.asarray(rows.losses[rows.names.index(BY_ROW[name])]) if name in BY_ROW else None
+
+
+def _verdict(found: Difference, metric: Metric, rows: tuple[int, int]) -> Verdict:
+    if min(rows) < sequential.FEWEST or not (found.low > 0 or found.high < 0):
+        return "not distinguishable"
+    return "better" if (found.low > 0) == (metric.better == "higher") else "worse"
+
+
+def _p(found: Difference, rows: tuple[int, int]) -> float | None:
+    if min(rows) < sequential.FEWEST or not found.error > 0:
+        return None
+    return sequential.p(found.difference / found.error, sequential.rows_of(*rows))
+
+
+def _needed(found: Difference, rows: tuple[int, int]) -> int | None:
+    """Rows of both, as they are split now."""
+    alike = sequential.rows_of(*rows)
+    needed = sequential.rows_needed(found.difference, found.error, alike)
+    return None if needed is None else max(math.ceil(needed * sum(rows) / alike), sum(rows) + 1)
+
+
+def _slices(both: tuple[Answers, Answers], task: Task, metric: Metric, by: Sequence[str]) -> tuple[Slice, ...]:
+    made: list[Slice] = []
+    for column in by:
+        values = [*both[0].values(column), *both[1].values(column)]
+        of_b = np.arange(len(values)) >= len(both[0].table)
+        for part in slices.cut(values):
+            inside = np.isin(np.arange(len(values)), part.rows)
+            first, second = both[0].only(inside[~of_b]), both[1].only(inside[of_b])
+            rows = len(first.table), len(second.table)
+            found = _difference((first, second), task, metric) if min(rows) else NOTHING
+            made.append(Slice(column, part.value, rows, found, _p(found, rows), "not distinguishable"))
+    corrected = iter(tests.holm([each.corrected for each in made if each.corrected is not None]))
+    return tuple(each if each.corrected is None else _corrected(each, next(corrected), metric) for each in made)
+
+
+def _corrected(found: Slice, p: float, metric: Metric) -> Slice:
+    better = (found.difference.difference > 0) == (metric.better == "higher")
+    verdict: Verdict = "not distinguishable" if p >= SIGNIFICANCE else "better" if better else "worse"
+    return replace(found, corrected=p, verdict=verdict)

@@ -1,0 +1,363 @@
+"""The request log: Parquet files in a folder, written and read here.
+
+A file holds rows that one version answered. Its metadata say which, with the signature of its bundle; its columns are
+
+    id, row            of the request; the number of the row in it, from 0
+    time, latency      when it was answered (UTC); seconds that the whole request took
+    input.NAME         as the signature types it, or as text what a treatment leaves of it
+    header.NAME        of the request
+    probability.CLASS  of each class
+    prediction         the class that was decided, or the value of a regression
+
+A file has a temporary name until it is whole: what is killed loses the rows of its last `Options.seconds`.
+"""
+
+import hmac
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import compute, parquet
+
+from stemma import parquet as whole
+from stemma.errors import SettingsError, StemmaError, told_by_system
+from stemma.files import open_plain, replaced
+from stemma.signature import Signature, parse
+from stemma.text import in_one_line, nearest
+
+FORMAT, REQUESTS = 1, "requests"
+FACTS = b"stemma.watch"  # of a file's metadata
+MOMENT = pa.timestamp("us", tz="UTC")
+TYPES = {"number": pa.float32(), "boolean": pa.bool_(), "date": MOMENT, "string": pa.string()}
+CORE = {"id": pa.string(), "row": pa.int32(), "time": MOMENT}  # of every file
+MASKED = "***"
+CHUNK = 256  # requests taken at once: more would hold the interpreter while an answer waits for it
+PAUSE = 0.1  # seconds in which nothing is looked for
+FILES = 4  # whose rows may wait in memory
+LARGE = 64 * 10**6  # bytes of a file in memory that is written, however few its rows are
+Treatment = Literal["mask", "hash", "omit"]
+Columns = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What answered: the version, and signature.json of its bundle."""
+
+    version: str
+    contract: bytes
+
+    @cached_property
+    def signature(self) -> Signature:
+        return parse(self.contract)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request of N rows that was answered.
+
+    Args:
+        inputs: arrays (N, 1), as `Signature.arrays` makes them; nobody changes them any more.
+        output: (N, width), what the graph gave.
+        latency: seconds.
+        headers: those that are kept, by name.
+        time: seconds since 1970.
+    """
+
+    id: str
+    inputs: Mapping[str, NDArray[Any]]
+    output: NDArray[Any]
+    latency: float
+    headers: Mapping[str, str] = field(default_factory=dict)
+    time: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is kept of requests.
+
+    Args:
+        sample: share of the requests, chosen by a hash of their ids: the same ones in every process.
+        columns: inputs, and headers as header.NAME, that are masked (only whether there is a value), hashed (equal
+            values stay equal), or left out.
+        key: of the hashes: without it nobody finds a value by trying.
+        rows, seconds: a file is written when it has so many, or is so old.
+    """
+
+    sample: float = 1.0
+    columns: Mapping[str, Treatment] = field(default_factory=dict)
+    key: bytes = field(default=b"", repr=False)
+    rows: int = 50_000
+    seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        if "hash" in self.columns.values() and not self.key:
+            raise SettingsError("columns of the request log are hashed, and there is no key: give one")
+
+    def check(self, sources: Iterable[Source], headers: Collection[str] = ()) -> None:
+        """Refuse the name of a column that no version has, whose values would be kept.
+
+        Raises:
+            SettingsError: names it.
+        """
+        known = {each.name for source in sources for each in source.signature.inputs}
+        known |= {f"header.{name}" for name in headers}
+        for name in self.columns.keys() - known:
+            raise SettingsError(f"the request log shall treat {name!r}, which no version takes{nearest(name, known)}")
+
+    def takes(self, id: str) -> bool:
+        return self.sample >= 1 or int(self.digest(id), 16) < self.sample * 2**64
+
+    def digest(self, value: object) -> str:
+        """16 hexadecimal digits."""
+        return hmac.digest(self.key, str(value).encode("utf-8", "replace"), "sha256").hex()[:16]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows that were written, dropped because too many waited, and lost because they could not be written.
+
+    Args:
+        fault: why, the last time.
+    """
+
+    written: int = 0
+    dropped: int = 0
+    lost: int = 0
+    fault: str | None = None
+
+
+class Writer:
+    """Takes requests and returns at once: a thread of its own writes them. Nothing that it meets stops an answer.
+
+    Attributes:
+        counts: until now.
+    """
+
+    def __init__(self, folder: Path, options: Options = Options()) -> None:
+        self._folder, self._options = folder, options
+        self._lock, self._closing = threading.Lock(), threading.Event()
+        self._queue: deque[tuple[Source, Request]] = deque()
+        self._waiting, self.counts = 0, Counts()  # rows in memory
+        self._thread = threading.Thread(target=self._run, name="request log", daemon=True)
+        self._thread.start()
+
+    def add(self, source: Source, request: Request) -> None:
+        if not self._options.takes(request.id):
+            return
+        rows = len(request.output)
+        with self._lock:
+            if self._waiting + rows > FILES * self._options.rows:
+                self.counts = replace(self.counts, dropped=self.counts.dropped + rows)
+                return
+            self._waiting += rows
+            self._queue.append((source, request))
+
+    def close(self) -> None:
+        """Write what waits."""
+        self._closing.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        files: dict[Source, _File] = {}
+        last = False
+        while not last:
+            last = self._closing.is_set()
+            while taken := [self._queue.popleft() for _ in range(min(CHUNK, len(self._queue)))]:
+                for source in dict.fromkeys(source for source, _ in taken):
+                    self._keep(source, [each for of, each in taken if of == source], files)
+                self._flush(files)
+                time.sleep(0.001)  # answers come first
+            self._flush(files, all=last)
+            self._closing.wait(PAUSE)
+
+    def _keep(self, source: Source, requests: Sequence[Request], files: "dict[Source, _File]") -> None:
+        with self._losing(sum(len(each.output) for each in requests)):
+            made = _table(source.signature, requests, self._options)
+            files.setdefault(source, _File()).tables.append(made)
+
+    def _flush(self, files: "dict[Source, _File]", all: bool = False) -> None:
+        for source, file in list(files.items()):
+            if all or file.is_due(self._options):
+                del files[source]
+                with self._losing(file.rows):
+                    table = pa.concat_tables(file.tables, promote_options="default")
+                    told = {"version": source.version, "signature": source.contract.decode()}
+                    save(self._folder, REQUESTS, table, told | {"treated": dict(self._options.columns)})
+                    self._count(written=file.rows)
+
+    @contextmanager
+    def _losing(self, rows: int) -> Iterator[None]:
+        """Whatever goes wrong in here is counted and told, and the next rows are tried."""
+        try:
+            yield
+        except Exception as error:
+            fault = told_by_system(error) if isinstance(error, OSError) else in_one_line(error)
+            self._count(lost=rows, fault=fault)
+
+    def _count(self, written: int = 0, lost: int = 0, fault: str | None = None) -> None:
+        with self._lock:
+            self._waiting -= written + lost
+            old = self.counts
+            self.counts = Counts(old.written + written, old.dropped, old.lost + lost, fault or old.fault)
+
+
+@dataclass
+class _File:
+    """Rows of a version on their way to one file."""
+
+    tables: list[Any] = field(default_factory=list)
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def rows(self) -> int:
+        return sum(table.num_rows for table in self.tables)
+
+    def is_due(self, options: Options) -> bool:
+        large = self.rows >= options.rows or sum(table.nbytes for table in self.tables) >= LARGE
+        return large or time.monotonic() - self.since >= options.seconds
+
+
+# Rows as Arrow has them.
+
+
+def _table(known: Signature, requests: Sequence[Request], options: Options) -> Any:
+    rows = [len(each.output) for each in requests]
+
+    def repeated(values: Iterable[Any]) -> list[Any]:
+        return [value for value, count in zip(values, rows, strict=True) for _ in range(count)]
+
+    made: dict[str, Any] = {
+        "id": pa.array(repeated(each.id for each in requests), CORE["id"]),
+        "row": pa.array(np.concatenate([np.arange(count) for count in rows]), CORE["row"]),
+        "time": pa.array(repeated(round(each.time * 1e6) for each in requests), MOMENT),
+        "latency": pa.array(repeated(each.latency for each in requests), pa.float64()),
+    }
+    for each in known.inputs:
+        values = np.concatenate([request.inputs[each.name][:, 0] for request in requests])
+        made |= _treated(f"input.{each.name}", each.name, _typed(values, each.type), options)
+    for name in sorted({name for request in requests for name in request.headers}):
+        values = pa.array(repeated(request.headers.get(name) for request in requests), pa.string())
+        made |= _treated(f"header.{name}", f"header.{name}", values, options)
+    output = np.concatenate([each.output for each in requests])
+    made |= {f"probability.{name}": pa.array(output[:, place]) for place, name in enumerate(known.classes)}
+    return pa.table(made | {"prediction": pa.array(known.labels(output) if known.classes else output[:, 0])})
+
+
+def _typed(values: NDArray[Any], kind: str) -> Any:
+    """A column of a graph's inputs; no value is null, of a text ""."""
+    if kind == "string":
+        return pa.array(values, pa.string())
+    gone = np.isnan(values)
+    plain = np.where(gone, 0, values * 1e6 if kind == "date" else values)
+    wide = {"number": np.float32, "boolean": np.bool_, "date": np.int64}[kind]
+    return pa.array(np.rint(plain).astype(wide) if kind == "date" else plain.astype(wide), TYPES[kind], mask=gone)
+
+
+def _treated(column: str, name: str, values: Any, options: Options) -> dict[str, Any]:
+    """The column as it is kept, by its name in the file; nothing where it is left out."""
+    treatment = options.columns.get(name)
+    if treatment is None or treatment == "omit":
+        return {} if treatment else {column: values}
+    shown = (
+        None if value in (None, "") else MASKED if treatment == "mask" else options.digest(value)
+        for value in values.to_pylist()
+    )
+    return {column: pa.array(shown, pa.string())}
+
+
+# Files.
+
+
+def save(folder: Path, kind: str, table: Any, facts: Columns) -> None:
+    """Write a file that no other has the name of.
+
+    Raises:
+        OSError: it cannot be written; nothing is left of it.
+    """
+    told = json.dumps({"format": FORMAT, "kind": kind, **facts}).encode()
+    name = f"{kind}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:12]}.parquet"
+    with replaced(folder / name) as partial:
+        parquet.write_table(table.replace_schema_metadata({FACTS: told}), partial)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one file.
+
+    Args:
+        treated: what was done to columns, by name, before they were kept.
+        table: an Arrow table.
+    """
+
+    source: Source
+    treated: Mapping[str, str]
+    table: Any
+
+
+def read(folder: Path, columns: Collection[str], skipped: list[str], since: float | None = None) -> Iterator[Part]:
+    """The requests, a file at a time, of all versions.
+
+    Args:
+        columns: those that are wanted beside id, row and time, such as "prediction", or "input" for all of its kind.
+        skipped: gets a line for each file that is damaged, or none of ours.
+        since: seconds since 1970.
+
+    Raises:
+        StemmaError: there is not one file to read.
+    """
+    found = False
+    for facts, table in scan(folder, REQUESTS, columns, skipped):
+        found = True
+        if since is not None:
+            table = table.filter(compute.greater_equal(table["time"], datetime.fromtimestamp(since, UTC)))
+        yield Part(_source(facts), facts["treated"], table)
+    if not found:
+        raise StemmaError(f"{folder} holds no request log" + "".join(f": {line}" for line in skipped[:1]))
+
+
+def scan(folder: Path, kind: str, columns: Collection[str], skipped: list[str]) -> Iterator[tuple[Columns, Any]]:
+    """What each file of a kind says of itself, and its table."""
+    for path in sorted(folder.glob(f"{kind}-*.parquet")):
+        try:
+            opened = _opened(path, kind, columns)
+        except OSError as error:
+            skipped.append(f"{path} is skipped: {error.strerror or in_one_line(error)}")
+        except (pa.ArrowException, StemmaError, ValueError, LookupError, TypeError, AttributeError) as error:
+            skipped.append(f"{path} is skipped: it is damaged, or not of this log ({in_one_line(error, 80)})")
+        else:
+            yield opened
+
+
+def _opened(path: Path, kind: str, columns: Collection[str]) -> tuple[Columns, Any]:
+    with open_plain(path) as file:
+        schema = parquet.read_schema(file)
+        facts = json.loads(schema.metadata[FACTS])
+        if (facts["format"], facts["kind"]) != (FORMAT, kind):
+            raise ValueError(f"{facts['kind']} of format {facts['format']}")
+        if kind == REQUESTS:
+            _source(facts).signature  # noqa: B018  what is damaged is told here
+        for name, wanted in CORE.items():
+            if schema.field(name).type != wanted:
+                raise TypeError(f"{name} is {schema.field(name).type}")
+        file.seek(0)
+        return facts, whole.read(file, [name for name in schema.names if _is_wanted(name, columns)])
+
+
+def _is_wanted(name: str, columns: Collection[str]) -> bool:
+    return not {name, name.partition(".")[0]}.isdisjoint((*CORE, *columns))
+
+
+def _source(facts: Columns) -> Source:
+    return Source(str(facts["version"]), facts["signature"].encode())

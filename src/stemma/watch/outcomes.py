@@ -1,0 +1,167 @@
+"""What came of requests: outcomes, as they are told, in files of their own beside the log.
+
+    id, row    of the request; the number of the row in it
+    time       when it was told
+    outcome    the class, or the value, as text
+
+Of several outcomes for a row the one that was told first counts: nobody changes afterwards what a figure rests on.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import compute
+
+from stemma.bundle.rows import Rows, texts
+from stemma.errors import DataError
+from stemma.signature import Signature
+from stemma.text import SHOWN, counted
+from stemma.values import CONVERTERS
+from stemma.watch import log
+
+OUTCOMES = "outcomes"
+Key = tuple[str, int]
+NEEDED = ("id", "outcome")
+LATE = 7 * 86400.0  # seconds
+SAID = {  # what is told of a row, and what that means
+    "taken": "new outcomes",
+    "late": "of them told more than {days:g} days after the request",
+    "same": "told before, and the same",
+    "contradicting": "told before, and otherwise: the first counts",
+    "unknown": "of no request in the log: not sampled, not written yet, or never asked",
+    "wrong": "no class and no number that the version predicts",
+}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was done with a file of outcomes.
+
+    Args:
+        counts: rows by what was done with them, see SAID; those that are late are taken too.
+        examples: ids of some of those that were not taken.
+        skipped: files of the log that could not be read.
+    """
+
+    file: str
+    days: float
+    counts: Mapping[str, int]
+    examples: Mapping[str, tuple[str, ...]]
+    skipped: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        given = sum(self.counts.values()) - self.counts["late"]
+        return f"{self.file}: {self.counts['taken']:,} of {counted(given, 'outcome')} taken"
+
+
+def take(folder: Path, file: Path, late: float = LATE) -> Taken:
+    """Take the outcomes of a CSV file (UTF-8, commas, a header) into a log: columns id and outcome, and row where a
+    request has several. Taking a file again changes nothing.
+
+    Args:
+        late: seconds after the request from which an outcome is.
+
+    Raises:
+        StemmaError: the file cannot be read or lacks a column, or there is no log.
+    """
+    told, skipped, now = list(_rows(file)), list[str](), time.time()
+    asked = _asked(folder, {id for (id, _), _ in told}, skipped)
+    first = dict(read(folder, skipped))
+    counts, examples, new = Counter(dict.fromkeys(SAID, 0)), dict[str, list[str]](), dict[Key, str]()
+    for key, text in told:
+        what, outcome = _judged(text, asked.get(key), first.get(key))
+        counts[what] += 1
+        if what != "taken":
+            examples.setdefault(what, []).append(key[0])
+            continue
+        first[key] = new[key] = outcome
+        counts["late"] += now - asked[key].time > late
+    if new:
+        write(folder, new, now)
+    shown = {what: tuple(ids[:SHOWN]) for what, ids in examples.items()}
+    return Taken(str(file), late / 86400, dict(counts), shown, tuple(dict.fromkeys(skipped)))
+
+
+def write(folder: Path, outcomes: Mapping[Key, str], told: float) -> None:
+    """Keep outcomes beside the log, unseen.
+
+    Raises:
+        OSError: they cannot be written; nothing is left of them.
+    """
+    columns = (*zip(*outcomes, strict=True), [round(told * 1e6)] * len(outcomes), list(outcomes.values()))
+    types = (*log.CORE.items(), ("outcome", pa.string()))
+    made = {name: pa.array(values, kind) for (name, kind), values in zip(types, columns, strict=True)}
+    log.save(folder, OUTCOMES, pa.table(made), {})
+
+
+def read(folder: Path, skipped: list[str]) -> dict[Key, str]:
+    """The outcome of each row that has one, as it was told first; `skipped` as in `log.read`."""
+    tables = [table for _, table in log.scan(folder, OUTCOMES, ("outcome",), skipped)]
+    if not tables:
+        return {}
+    found = pa.concat_tables(tables).sort_by([("time", "descending")])
+    keys = zip(found["id"].to_pylist(), found["row"].to_pylist(), strict=True)
+    return dict(zip(keys, found["outcome"].to_pylist(), strict=True))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """When a row was asked, and of what."""
+
+    time: float
+    signature: Signature
+
+
+def _asked(folder: Path, ids: Collection[str], skipped: list[str]) -> dict[Key, _Asked]:
+    """The rows of the log that have these ids."""
+    found: dict[Key, _Asked] = {}
+    wanted = pa.array(ids, pa.string())
+    for part in log.read(folder, (), skipped):
+        rows = part.table.filter(compute.is_in(part.table["id"], wanted))
+        columns = (rows[name].to_pylist() for name in log.CORE)
+        found |= {(id, row): _Asked(moment.timestamp(), part.source.signature)
+                  for id, row, moment in zip(*columns, strict=True)}  # fmt: skip
+    return found
+
+
+def _judged(text: str, asked: _Asked | None, before: str | None) -> tuple[str, str]:
+    """What is done with an outcome, and how it is spelled."""
+    if asked is None:
+        return "unknown", text
+    outcome = spelled(asked.signature, text)
+    if outcome is None:
+        return "wrong", text
+    if before is None:
+        return "taken", outcome
+    return ("same" if before == outcome else "contradicting"), outcome
+
+
+def spelled(known: Signature, text: str) -> str | None:
+    """The class as the version has it, or the number; None where it is neither."""
+    if known.classes:
+        outcome = known.spelled(known.target, text.strip())
+        return outcome if outcome in known.classes else None
+    try:
+        value = CONVERTERS["number"](text, ())
+    except ValueError:
+        return None
+    return repr(value) if math.isfinite(value) else None
+
+
+def _rows(file: Path) -> Iterator[tuple[Key, str]]:
+    for first, columns in texts(Rows(file), {*NEEDED, "row"}):
+        columns = {name.strip(): values for name, values in columns.items()}
+        for name in NEEDED:
+            if name not in columns:
+                raise DataError(f"{file} has no column {name!r}: its columns are id, outcome and, at will, row")
+        rows = columns.get("row", ["0"] * len(columns["id"]))
+        for number, (id, row, outcome) in enumerate(zip(columns["id"], rows, columns["outcome"], strict=True), first):
+            if not (row.strip().isascii() and row.strip().isdigit() and int(row) < 2**31):
+                raise DataError(f"{file}, row {number}: {row!r} in column 'row' is not the number of a row, from 0")
+            yield (id, int(row)), outcome

@@ -1,0 +1,201 @@
+"""Two versions in service, judged by outcomes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import stemma.task
+from stemma import metrics
+from stemma.errors import StemmaError
+from stemma.watch import ab, outcomes
+from stemma.watch.ab import Options
+from watched import DAY, MULTICLASS, REGRESSION, START, logged, source
+
+
+def served(
+    folder: Path, version: str, rows: int, right: float, *, seed: int = 0, told: float = 1.0, **more: Any
+) -> np.ndarray:
+    """Two classes, decided rightly with this chance; outcomes are told of a share of the rows. (rows,) what came."""
+    draw = np.random.default_rng(seed)
+    actual = draw.random(rows) < 0.4
+    decided = np.where(draw.random(rows) < right, actual, ~actual)
+    times = START + 7 * DAY * np.arange(rows) / rows
+    logged(folder, np.where(decided, 0.8, 0.2), of=source(version), **({"times": times} | more))
+    tell(folder, version, ["TRUE" if one else "FALSE" for one in actual[: int(told * rows)]])
+    return actual
+
+
+def tell(folder: Path, version: str, texts: list[str]) -> None:
+    if texts:
+        outcomes.write(folder, {(f"{version}-{n}", 0): text for n, text in enumerate(texts)}, START)
+
+
+@pytest.fixture(scope="module")
+def better(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """b is right in 80 %, a in 70 %; in b's rows of November it is a tenth better still."""
+    folder = tmp_path_factory.mktemp("better")
+    months = np.array(["May", "Nov"] * 750, object)
+    users = [{"group": "new" if n % 3 else "old"} for n in range(1500)]
+    served(folder, "a", 1500, 0.7, seed=1, inputs={"Month": months}, headers=users)
+    served(folder, "b", 1500, 0.8, seed=2, inputs={"Month": months}, headers=users)
+    return folder
+
+
+def test_the_better_version_is_told_in_one_sentence(better: Path) -> None:
+    found = ab.compare(better, "a", "b", Options("accuracy"))
+    assert (found.verdict, found.requests, found.rows, found.skipped) == ("better", (1500, 1500), (1500, 1500), ())
+    moved, low, high = found.difference.difference, found.difference.low, found.difference.high
+    assert 0 < low < moved < high and found.p is not None and found.p < 0.05
+    assert found.sentence == (
+        f"b is better than a: accuracy {found.difference.a:.4f} -> {found.difference.b:.4f} on 3,000 rows, "
+        f"difference +{moved:.4f}, 95 % interval +{low:.4f} to +{high:.4f}"
+    )
+    assert found.meets("better") and found.meets("not-worse")
+    back = ab.compare(better, "b", "a", Options("accuracy"))
+    assert (back.verdict, back.meets("not-worse")) == ("worse", False)
+    assert back.difference.low == pytest.approx(-high)
+
+
+def test_error_of_a_mean_is_that_of_welch(better: Path) -> None:
+    found = ab.compare(better, "a", "b", Options("accuracy")).difference
+    a, b = (np.arange(1500) < round(value * 1500) for value in (found.a, found.b))
+    welch = stats.ttest_ind(b.astype(float), a.astype(float), equal_var=False)
+    assert found.difference / found.error == pytest.approx(welch.statistic)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "log_loss", "brier", "roc_auc"])
+def test_every_figure_is_that_of_evaluate_on_the_same_rows(better: Path, name: str) -> None:
+    """The mean of rows is the figure; a figure that is none has the error of the bootstrap."""
+    found = ab.compare(better, "a", "b", Options(name))
+    answers = ab.read(better, ab.PREDICTED, [])["b"]
+    task = stemma.task.of("binary", ("FALSE", "TRUE"))
+    p = answers.table["probability.TRUE"].to_numpy().astype(np.float64)
+    actual = np.array([text == "TRUE" for text in answers.table["outcome"].to_pylist()], int)
+    rows = metrics.Rows.of(task, actual, np.column_stack([1 - p, p]), task.decide(np.column_stack([1 - p, p]), 0.5))
+    assert found.difference.b == pytest.approx(metrics.figures(rows)[name], rel=1e-6)
+    assert found.verdict == "better" and found.higher_is_better == (metrics.better(name) == "higher")
+
+
+def test_slices_are_of_inputs_and_of_headers(better: Path) -> None:
+    found = ab.compare(better, "a", "b", Options("accuracy", by=("Month", "group")))
+    assert [(each.column, each.value) for each in found.slices] == [
+        ("Month", "May"), ("Month", "Nov"), ("group", "new"), ("group", "old")
+    ]  # fmt: skip
+    assert [each.rows for each in found.slices] == [(750, 750), (750, 750), (1000, 1000), (500, 500)]
+    weighted = sum(each.difference.b * each.rows[1] for each in found.slices[:2]) / 1500
+    assert weighted == pytest.approx(found.difference.b)
+    assert all(each.corrected is not None and each.corrected >= found.p for each in found.slices)
+    with pytest.raises(StemmaError, match=r"no column 'Mont' \(did you mean Month"):
+        ab.compare(better, "a", "b", Options(by=("Mont",)))
+
+
+def test_equal_versions_are_not_told_apart_and_the_time_to_a_verdict_is(tmp_path: Path) -> None:
+    served(tmp_path, "a", 400, 0.7, seed=1)
+    served(tmp_path, "b", 400, 0.7, seed=4)
+    found = ab.compare(tmp_path, "a", "b", Options("accuracy"))
+    assert found.verdict == "not distinguishable" and found.needed is not None and found.needed > 800
+    assert found.days == pytest.approx((found.needed / 800 - 1) * 7, rel=0.01)
+    assert f"about {found.needed:,} rows would be needed, in {found.days:,.1f} days" in found.sentence
+    assert found.meets("not-worse") and not found.meets("better")
+
+
+def test_a_few_rows_say_nothing_however_different(tmp_path: Path) -> None:
+    served(tmp_path, "a", 99, 0.0)
+    served(tmp_path, "b", 99, 1.0)
+    found = ab.compare(tmp_path, "a", "b", Options("accuracy", by=("Month",)))
+    assert (found.verdict, found.p, found.slices[0].corrected) == ("not distinguishable", None, None)
+    assert "nothing is said before each has 100 rows" in found.sentence
+
+
+def test_a_split_that_is_not_the_one_that_was_meant_is_found_first(tmp_path: Path) -> None:
+    served(tmp_path, "a", 900, 0.5)
+    served(tmp_path, "b", 600, 1.0)
+    found = ab.compare(tmp_path, "a", "b", Options("accuracy"))
+    assert found.verdict == "not compared" and not found.meets("not-worse")
+    assert found.sentence.startswith("b is not compared with a: it got 600 of 1,499 requests, and 50% were meant (p = ")
+    assert ab.compare(tmp_path, "a", "b", Options("accuracy", share=0.4)).verdict == "better"
+
+
+def test_only_the_time_in_which_both_were_in_service_counts(tmp_path: Path) -> None:
+    """a is older: its requests before b came are no part of the experiment."""
+    served(tmp_path, "a", 600, 0.7, times=START + np.arange(600) * 60)
+    served(tmp_path, "b", 300, 0.7, times=START + 18_000 + np.arange(300) * 60)
+    found = ab.compare(tmp_path, "a", "b", Options("accuracy"))
+    assert (found.requests, found.first, found.last) == ((300, 300), START + 18_000, START + 35_940)
+    later = ab.compare(tmp_path, "a", "b", Options("accuracy", since=START + 30_000))
+    assert later.requests == (100, 100)
+
+
+def test_what_came_of_it_is_a_figure_of_its_own(tmp_path: Path) -> None:
+    """As in a test on the behaviour of users: what was predicted plays no part."""
+    actual = [served(tmp_path, name, 300, 0.5, seed=seed) for seed, name in enumerate("ab")]
+    found = ab.compare(tmp_path, "a", "b", Options("outcome")).difference
+    assert (found.a, found.b) == pytest.approx([each.mean() for each in actual])
+
+
+def test_values_are_compared_by_their_errors(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for version, noise in (("a", 2.0), ("b", 1.0)):
+        truth = draw.normal(size=300)
+        logged(tmp_path, truth + noise * draw.normal(size=300), of=source(version, REGRESSION))
+        tell(tmp_path, version, [repr(float(value)) for value in truth])
+    found = ab.compare(tmp_path, "a", "b")
+    assert (found.metric, found.verdict, found.higher_is_better) == ("rmse", "better", False)
+    assert found.difference.a == pytest.approx(2, abs=0.3) and found.difference.b == pytest.approx(1, abs=0.2)
+    assert ab.compare(tmp_path, "a", "b", Options("mae")).verdict == "better"
+
+
+def test_classes_in_another_order_are_the_same(tmp_path: Path) -> None:
+    """And outcomes that a server was told, which are none, count as none."""
+    draw = np.random.default_rng(0)
+    for version, classes in (("a", ["a", "b", "c"]), ("b", ["c", "b", "a"])):
+        place = draw.integers(0, 3, 200)
+        of = source(version, MULTICLASS | {"classes": classes})
+        logged(tmp_path, np.eye(3)[place] * 0.7 + 0.1, of=of)
+        tell(tmp_path, version, [classes[n] for n in place[:-1]] + ["DROP TABLE"])
+    found = ab.compare(tmp_path, "a", "b", Options("accuracy"))
+    assert (found.difference.a, found.difference.b, found.rows) == (1, 1, (199, 199))
+    assert found.verdict == "not distinguishable" and "no number of rows" in found.sentence
+
+
+def test_what_cannot_be_compared_is_refused_in_a_line(tmp_path: Path) -> None:
+    logged(tmp_path, [0.5] * 3, of=source("a"))
+    logged(tmp_path, [0.5] * 3, of=source("b"))
+    logged(tmp_path, [0.5] * 3, of=source("c", REGRESSION))
+    logged(tmp_path, [0.5] * 3, of=source("d"), times=START + DAY + np.arange(3))
+    for a, b, told in (
+        ("a", "x", "has no version 'x': it has a, b, c, d"),
+        ("a", "a", "cannot be compared with itself"),
+        ("a", "b", "no request to a has an outcome while both were in service: run `stemma watch outcomes"),
+        ("a", "c", "a and c cannot be compared: the task of one is binary, of the other regression"),
+        ("a", "d", "a and d were never in service at the same time"),
+    ):
+        with pytest.raises(StemmaError) as error:
+            ab.compare(tmp_path, a, b)
+        assert told in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(StemmaError, match=r"'acuracy' is no metric of a binary task \(did you mean accuracy\?\)"):
+        ab.compare(tmp_path, "a", "b", Options("acuracy"))
+
+
+def test_a_figure_that_has_no_meaning_on_the_rows_is_told(tmp_path: Path) -> None:
+    """And a slice where it has none has no verdict."""
+    for version in ("a", "b"):
+        logged(tmp_path, [0.2, 0.8] * 60, of=source(version), headers=[{"u": "x" if n else "y"} for n in range(120)])
+        tell(tmp_path, version, ["FALSE", "TRUE"] * 60)
+    found = ab.compare(tmp_path, "a", "b", Options("roc_auc", by=("u",)))
+    assert [each.verdict for each in found.slices] == ["not distinguishable"] * 2
+    assert np.isnan(found.slices[1].difference.a)
+    for version in ("a", "b"):
+        logged(tmp_path / "one", [0.2], of=source(version))
+        tell(tmp_path / "one", version, ["TRUE"])
+    with pytest.raises(StemmaError, match="roc_auc has no meaning on these 2 rows"):
+        ab.compare(tmp_path / "one", "a", "b")
+
+
+def test_versions_of_one_name_and_several_signatures_are_told_apart(tmp_path: Path) -> None:
+    logged(tmp_path, [0.5], of=source("x"))
+    logged(tmp_path, [0.5], of=source("x", REGRESSION))
+    assert sorted(ab.read(tmp_path, (), [])) == ["x", "x (2)"]

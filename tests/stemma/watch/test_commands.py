@@ -1,0 +1,88 @@
+"""The words `stemma watch ...`, as docs/watch.md has them."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from following import FENCE
+from stemma import cli
+from watched import logged, source
+from worlds import ROOT
+
+PAGE = [line.split(" # ")[0].strip() for language, body in FENCE.findall((ROOT / "docs/watch.md").read_text("utf-8"))
+        if language == "sh" for line in body.splitlines()]  # fmt: skip
+
+VERSIONS = ("model@v1.1.0", "model@v1.2.0")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a log of two versions, each asked twice, and the outcomes of the requests."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STEMMA_DEBUG", "0")
+    for version in VERSIONS:
+        logged(tmp_path / "requests", [0.3, 0.6], of=source(version))
+    lines = [f"{version}-{n},{text}\n" for version in VERSIONS for n, text in enumerate(("FALSE", "TRUE"))]
+    (tmp_path / "outcomes.csv").write_text("id,outcome\n" + "".join(lines), encoding="utf-8")
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["stemma", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    printed = capsys.readouterr()
+    return int(stopped.value.code or 0), printed.out, printed.err
+
+
+def test_every_command_of_the_page_runs(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert PAGE
+    for command in PAGE:
+        name, *arguments = shlex.split(command)
+        code, out, err = run(capsys, monkeypatch, *arguments)
+        assert (name, code, err) == ("stemma", 0, "") and out
+
+
+def test_outcomes_are_told_as_a_table_and_as_json(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "requests/requests-0.parquet").write_bytes(b"PAR1")
+    code, out, _ = run(capsys, monkeypatch, "watch", "outcomes", "requests", "outcomes.csv", "--late", "1e6")
+    assert (code, out.splitlines()[0]) == (0, "outcomes.csv: 4 of 4 outcomes taken.")
+    assert "new outcomes" in out and "late" not in out and "requests-0.parquet is skipped" in out
+    code, out, _ = run(capsys, monkeypatch, "watch", "outcomes", "requests", "outcomes.csv", "--json")
+    found = json.loads(out)
+    assert (found["counts"]["same"], found["sentence"]) == (4, "outcomes.csv: 0 of 4 outcomes taken")
+
+
+def test_what_cannot_be_read_is_one_line(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(capsys, monkeypatch, "watch", "outcomes", "nowhere", "outcomes.csv") == (
+        1, "", "error: nowhere holds no request log\n",
+    )  # fmt: skip
+    code, _, err = run(capsys, monkeypatch, "watch", "outcomes", "requests", "none.csv")
+    assert (code, err) == (1, "error: none.csv is not there\n")
+
+
+def test_a_verdict_that_is_not_met_is_exit_code_1(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = VERSIONS
+    ab = ("watch", "ab", "requests", "--a", a, "--b", b, "--metric", "accuracy")
+    code, _, err = run(capsys, monkeypatch, *ab)
+    assert code == 1 and err.endswith("run `stemma watch outcomes requests OUTCOMES.csv`\n")
+    run(capsys, monkeypatch, "watch", "outcomes", "requests", "outcomes.csv")
+    code, out, _ = run(capsys, monkeypatch, *ab, "--by", "Month", "--require", "better")
+    assert code == 1 and out.startswith(f"{b} is not distinguishable from {a} yet: accuracy 1.0000 -> 1.0000 on 4 rows")
+    assert "Month = May" in out and "2025-10-09 08:53" in out
+    code, out, _ = run(capsys, monkeypatch, *ab, "--require", "not-worse", "--json")
+    found = json.loads(out)
+    assert (code, found["verdict"], found["rows"]) == (0, "not distinguishable", [2, 2])
+    assert run(capsys, monkeypatch, *ab, "--share", "1")[0] == 2
+    assert run(capsys, monkeypatch, *ab, "--since", "2026-01-01")[0] == 1

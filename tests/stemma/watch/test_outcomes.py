@@ -1,0 +1,98 @@
+"""Outcomes: taken once, by the requests' ids, whenever they are told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stemma.errors import BundleError, DataError, StemmaError
+from stemma.watch import log, outcomes
+from watched import DAY, MULTICLASS, REGRESSION, START, logged, source
+
+
+@pytest.fixture
+def requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Ids a, b, c of two classes, asked one, two and nine days ago; d of a regression."""
+    folder = tmp_path / "requests"
+    monkeypatch.setattr("time.time", lambda: START)
+    logged(folder, [0.5, 0.5, 0.5], ids=["a", "b", "c"], times=[START - days * DAY for days in (1, 2, 9)])
+    logged(folder, [2.0], ids=["d"], of=source("other", REGRESSION), times=[START])
+    return folder
+
+
+def csv(folder: Path, text: str) -> Path:
+    file = folder.parent / "outcomes.csv"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_what_is_late_doubled_unknown_or_no_outcome_is_told_each(requests: Path) -> None:
+    text = "id,outcome\na,TRUE\na,TRUE\na,FALSE\nc, FALSE \nd,3.50\nnobody,TRUE\nb,MAYBE\nd,nan\nb,\n"
+    found = outcomes.take(requests, csv(requests, text))
+    assert found.counts == {"taken": 3, "late": 1, "same": 1, "contradicting": 1, "unknown": 1, "wrong": 3}
+    assert found.examples == {"same": ("a",), "contradicting": ("a",), "unknown": ("nobody",), "wrong": ("b", "d", "b")}
+    assert found.sentence.endswith("outcomes.csv: 3 of 9 outcomes taken")
+    assert outcomes.read(requests, []) == {("a", 0): "TRUE", ("c", 0): "FALSE", ("d", 0): "3.5"}
+
+
+def test_taking_a_file_again_changes_nothing(requests: Path) -> None:
+    file = csv(requests, "id,outcome\na,TRUE\nb,FALSE\n")
+    outcomes.take(requests, file)
+    before = sorted(requests.iterdir())
+    assert outcomes.take(requests, file).counts["same"] == 2
+    assert sorted(requests.iterdir()) == before
+
+
+def test_of_several_outcomes_the_first_that_was_told_counts(requests: Path) -> None:
+    """Also where a server, which looks at nothing, kept them all."""
+    outcomes.write(requests, {("a", 0): "FALSE"}, START + 5)
+    outcomes.write(requests, {("a", 0): "TRUE"}, START)
+    outcomes.write(requests, {("a", 0): "FALSE"}, START + 9)
+    assert outcomes.read(requests, []) == {("a", 0): "TRUE"}
+    assert outcomes.take(requests, csv(requests, "id,outcome\na,FALSE\n")).counts["contradicting"] == 1
+
+
+def test_rows_of_a_request_have_outcomes_of_their_own(requests: Path) -> None:
+    logged(requests, [[0.2, 0.3, 0.5]], of=source("several", MULTICLASS), ids=["m"])
+    found = outcomes.take(requests, csv(requests, "row,id,outcome\n0,m,c\n1,m,c\n"))
+    assert (found.counts["taken"], found.counts["unknown"]) == (1, 1)
+
+
+@pytest.mark.parametrize("row", ["-1", "x", "1.5", "²", "", "99999999999"])
+def test_a_row_that_is_no_number_is_named(requests: Path, row: str) -> None:
+    with pytest.raises(DataError, match=r"row 2: .* in column 'row'"):
+        outcomes.take(requests, csv(requests, f"id,row,outcome\na,0,TRUE\na,{row},TRUE\n"))
+
+
+@pytest.mark.parametrize("text", ["", "id\na\n", "name,outcome\na,TRUE\n", "id,outcome\na\n", 'id,outcome\n"a,TRUE\n'])
+def test_a_file_that_is_no_table_of_outcomes_is_refused_in_a_line(requests: Path, text: str) -> None:
+    with pytest.raises((DataError, BundleError), match=r"outcomes\.csv") as error:
+        outcomes.take(requests, csv(requests, text))
+    assert "\n" not in str(error.value)
+    assert outcomes.read(requests, []) == {}
+
+
+def test_hostile_outcomes_are_texts_and_nothing_more(requests: Path) -> None:
+    text = 'id,outcome\n"=cmd()\x1b[31m",TRUE\n../../etc,TRUE\na,"TRUE\x1b"\n' + "x" * 100_000 + ",TRUE\n"
+    found = outcomes.take(requests, csv(requests, text))
+    assert (found.counts["unknown"], found.counts["wrong"], found.counts["taken"]) == (3, 1, 0)
+
+
+def test_a_damaged_file_of_outcomes_is_skipped_in_a_line(requests: Path) -> None:
+    outcomes.take(requests, csv(requests, "id,outcome\na,TRUE\n"))
+    (requests / "outcomes-z.parquet").write_bytes(b"PAR1 and no more")
+    skipped: list[str] = []
+    assert outcomes.read(requests, skipped) == {("a", 0): "TRUE"}
+    assert len(skipped) == 1 and "outcomes-z.parquet is skipped" in skipped[0]
+
+
+def test_without_a_log_nothing_is_taken(tmp_path: Path) -> None:
+    with pytest.raises(StemmaError, match=r"no request log"):
+        outcomes.take(tmp_path / "none", csv(tmp_path / "none", "id,outcome\na,TRUE\n"))
+
+
+def test_the_log_knows_nothing_of_outcomes(requests: Path) -> None:
+    outcomes.take(requests, csv(requests, "id,outcome\na,TRUE\n"))
+    assert sum(part.table.num_rows for part in log.read(requests, (), [])) == 4
+    facts = next(log.scan(requests, outcomes.OUTCOMES, (), []))[0]
+    assert facts == {"format": 1, "kind": "outcomes"} and json.dumps(facts)
