@@ -19,10 +19,12 @@ Count = Annotated[int, Field(gt=0)]
 
 
 class ModelSettings(Section):
-    """A model, and where its versions lie: a bundle, or a folder of versions."""
+    """A model, where its versions lie, and which of them serve."""
 
-    source: str
-    name: Annotated[str, Field(pattern=r"^[\w.-]+$")] | None = None  # None: as its bundle, or its folder, is named
+    source: str  # a bundle, or a folder of versions
+    name: str | None = None  # None: as its bundle, or its folder, is named
+    policy: Annotated[str, Field(pattern=r"^(all|latest:[1-9]\d{0,5}|\d{1,18}(,\d{1,18})*)$")] = "latest:1"
+    labels: dict[str, int] = Field(default_factory=dict)  # names of versions; those that do not serve have none
 
 
 class Limits(Section):
@@ -42,6 +44,9 @@ class ServeSettings(Section):
     port: Annotated[int, Field(ge=0, lt=65536)] = 8501  # 0: any that is free
     socket: str | None = None  # a Unix socket in the place of host and port
     root_path: Annotated[str, Field(pattern="^(/.*[^/])?$")] = ""  # that a proxy puts before every path
+    poll: Seconds = 1.0  # between two looks at the sources
+    allow_breaking: bool = False  # take versions that break those who call the one before
+    workers: Count = 1  # processes that answer
     drain: Seconds = 30.0  # for calls to end, after SIGTERM
     limits: Limits = Limits()
 
