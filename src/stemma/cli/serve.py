@@ -23,6 +23,7 @@ def serve(
         bool | None, typer.Option("--allow-breaking", help="Take versions that break callers of the one before.")
     ] = None,
     poll: Annotated[float | None, typer.Option(help="Seconds between looks at SOURCE.  [default: 1]")] = None,
+    admin: Annotated[bool | None, typer.Option("--admin", help="Take orders to load and unload models.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that answer.  [default: 1]")] = None,
     root_path: Annotated[str | None, typer.Option(metavar="/PATH", help="What a proxy puts before paths.")] = None,
 ) -> None:
@@ -36,4 +37,4 @@ def serve(
     except ModuleNotFoundError as error:
         raise MissingExtra(str(error.name), "serve") from None
     options = {"host": host, "port": port, "socket": socket, "root_path": root_path, "poll": poll, "workers": workers}
-    run(lambda: ServeSettings.of(config, sources or (), allow_breaking=allow_breaking, **options))
+    run(lambda: ServeSettings.of(config, sources or (), allow_breaking=allow_breaking, admin=admin, **options))

@@ -53,7 +53,7 @@ def app_of(settings: ServeSettings, serving: Callable[[], Models], control: Cont
         serving: gives what serves at the moment.
         control: changes what serves.
     """
-    return App(settings, serving, (*protocols.routes(), *status.ROUTES), control)
+    return App(settings, serving, (*protocols.routes(), *status.ROUTES), control if settings.admin else None)
 
 
 class Server(uvicorn.Server):

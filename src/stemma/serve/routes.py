@@ -48,14 +48,14 @@ class Call:
         """The last of this name, empty where there is none."""
         return next((value.decode("latin-1") for key, value in reversed(self.headers) if key == name), "")
 
-    def json(self) -> Any:
-        """The body.
+    def json(self, body: bytes | None = None) -> Any:
+        """The body, or a part of it.
 
         Raises:
             Refused: it is no JSON.
         """
         try:
-            return orjson.loads(self.body)
+            return orjson.loads(self.body if body is None else body)
         except orjson.JSONDecodeError as error:
             raise Refused(400, f"the body is no JSON ({error})") from None
 

@@ -46,6 +46,7 @@ class ServeSettings(Section):
     root_path: Annotated[str, Field(pattern="^(/.*[^/])?$")] = ""  # that a proxy puts before every path
     poll: Seconds = 1.0  # between two looks at the sources
     allow_breaking: bool = False  # take versions that break those who call the one before
+    admin: bool = False  # take orders to load and unload
     workers: Count = 1  # processes that answer
     drain: Seconds = 30.0  # for calls to end, after SIGTERM
     limits: Limits = Limits()
