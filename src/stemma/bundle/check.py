@@ -61,7 +61,7 @@ def check(path: Path, key: Path | None = None, at_least: str | None = None, limi
             Check("hashes", True, f"{len(bundle.files)} files are those of the manifest"),
             _signature(bundle, path, key),
             *(() if at_least is None else (_version(version, at_least),)),
-            *(Check(*told) for told in answer(lambda: [astuple(_graph(bundle)), astuple(_sample(bundle))], limits)),
+            *(Check(*told) for told in answer(lambda: [astuple(_graph(bundle)), astuple(sample(bundle))], limits)),
             Check("record", True, "its format is known") if bundle.record else Check("record", None, "it has none"),
         ]
     except BundleError as error:
@@ -111,8 +111,12 @@ def _graph(bundle: Bundle) -> Check:
     return Check("graph", True, f"valid, standard operators alone ({opsets}), nothing outside the bundle")
 
 
-def _sample(bundle: Bundle) -> Check:
-    """Play the sample request again."""
+def sample(bundle: Bundle) -> Check:
+    """Play the sample request again.
+
+    Raises:
+        BundleError: it gives another prediction, among others or alone.
+    """
     if REQUEST not in bundle.files or RESPONSE not in bundle.files:
         return Check("sample", None, "it has none")
     try:

@@ -1,0 +1,24 @@
+"""A bundle behind HTTP. It knows folders of bundles, `bundle` and what lies below it: no Git, no DVC, no framework.
+
+In the order of a request:
+
+    settings.py    what is served, where, within which limits: options and serve.yaml as one frozen object
+    process.py     the process: ready when warm, drained at the end (sockets.py, log.py)
+    workers.py     several of them, and the one that keeps them (worker.py is one of the several)
+    app.py         the ASGI callable: a request in, its route, an answer or a refusal out
+    routes.py      a route, a call and an answer, which protocols and pages are made of
+    protocols/     PROTOCOLS, a module each: from a body to rows, from predictions to a body
+    models.py      models, their versions, and which of them is in service
+
+and of a version:
+
+    sources.py     folders of versions, and policies: which are wanted
+    keeper.py      has what is new prepared, then switches; what fails never serves
+    service.py     what one process serves
+    load.py        a file or folder -> a bundle that is verified, warm, and gives what its sample says
+
+    from stemma.serve.settings import ServeSettings
+    from stemma.serve.process import run
+
+    run(ServeSettings.of(models=["models/package/model.zip"]))
+"""

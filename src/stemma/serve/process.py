@@ -1,0 +1,139 @@
+"""The process of a server: ready when warm, drained at the end. With several workers it is the one that keeps them."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from stemma.errors import StemmaError
+from stemma.serve import log, protocols, sockets, status
+from stemma.serve.app import App
+from stemma.serve.keeper import Keeper
+from stemma.serve.models import Models
+from stemma.serve.routes import Control
+from stemma.serve.service import Service
+from stemma.serve.settings import ServeSettings
+from stemma.serve.workers import Crew
+from stemma.text import say
+
+BACKLOG = 2048
+Read = Callable[[], ServeSettings]
+
+
+def run(read: Read) -> None:
+    """Serve until SIGTERM or SIGINT, and answer what was taken before.
+
+    Args:
+        read: gives the settings, and gives them again on SIGHUP.
+
+    Raises:
+        StemmaError: a bundle cannot be served, or the address is taken.
+    """
+    settings = read()
+    if settings.workers > 1 and os.name == "nt":
+        raise StemmaError("workers share a socket, which Windows has not: leave --workers out")
+    serve = _alone if settings.workers == 1 else _with_workers
+    with sockets.reserved(settings) as bound, asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(serve(settings, read, bound))
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Of uvloop where that is installed."""
+    return uvicorn.Config(None, loop="auto").get_loop_factory()  # type: ignore[arg-type]  # it is asked for that alone
+
+
+def app_of(settings: ServeSettings, serving: Callable[[], Models], control: Control | None = None) -> App:
+    """The ASGI callable of a server.
+
+    Args:
+        serving: gives what serves at the moment.
+        control: changes what serves.
+    """
+    return App(settings, serving, (*protocols.routes(), *status.ROUTES), control if settings.admin else None)
+
+
+class Server(uvicorn.Server):
+    """Uvicorn over one of our applications, with signals that are ours."""
+
+    def __init__(self, app: App, settings: ServeSettings) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                http="httptools",
+                server_header=False,
+                proxy_headers=False,
+                backlog=BACKLOG,
+                timeout_graceful_shutdown=max(1, round(settings.drain)),
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        """Answer what was taken, then end; asked twice, end."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+async def _alone(settings: ServeSettings, read: Read, bound: socket.socket) -> None:
+    service = Service()
+    keeper = Keeper(settings, [service])
+    await keeper.start()
+    server = Server(app_of(settings, lambda: service.models, keeper.act), settings)
+    bound.listen(BACKLOG)
+    with _signals(server.stop, read, keeper), _watching(keeper):
+        say(f"ready: {sockets.address(settings, bound)}")
+        await server.serve(sockets=[bound])
+
+
+async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socket) -> None:
+    crew = Crew(settings, bound)
+    keeper = Keeper(settings, crew.members)
+    async with crew.working(keeper):
+        await keeper.start()
+        bound.listen(BACKLOG)
+        with _signals(crew.stop, read, keeper), _watching(keeper):
+            await crew.serve()
+            say(f"ready: {sockets.address(settings, bound)}, {settings.workers} workers")
+            await crew.stopped()
+
+
+@contextlib.contextmanager
+def _watching(keeper: Keeper) -> Iterator[None]:
+    watching = asyncio.get_running_loop().create_task(keeper.watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+@contextlib.contextmanager
+def _signals(stop: Callable[[], None], read: Read, keeper: Keeper) -> Iterator[None]:
+    """SIGTERM and SIGINT stop, SIGHUP reads the settings again."""
+    loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+
+    def reload() -> None:
+        tasks.add(loop.create_task(_reload(read, keeper)))
+
+    with contextlib.suppress(NotImplementedError):  # on Windows, where Ctrl+C interrupts the loop
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(signal.SIGHUP, reload)
+    yield
+
+
+async def _reload(read: Read, keeper: Keeper) -> None:
+    try:
+        await keeper.reload(read())
+    except StemmaError as error:  # what serves is served on
+        log.note("settings refused", error=str(error))
