@@ -118,7 +118,7 @@ class Signature:
         if absent:
             names = ", ".join(repr(each.name) for each in absent)
             what = f"the rows lack the column{'s' if len(absent) > 1 else ''} {names}"
-            raise RowError(what, absent[0].name, None, WANTED[absent[0].type])
+            raise RowError(what, absent[0].name, None, wanted(absent[0].type, writing(self, absent[0].name)))
 
     def labels(self, output: NDArray[Any]) -> list[str]:
         """The class of each row of probabilities (N, classes)."""

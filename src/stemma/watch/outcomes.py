@@ -21,7 +21,7 @@ from stemma.bundle.rows import Rows, texts
 from stemma.errors import DataError
 from stemma.signature import Signature
 from stemma.text import SHOWN, counted
-from stemma.values import CONVERTERS
+from stemma.values import CONVERTERS, PLAIN
 from stemma.watch import log
 
 OUTCOMES = "outcomes"
@@ -148,7 +148,7 @@ def spelled(known: Signature, text: str) -> str | None:
         outcome = known.spelled(known.target, text.strip())
         return outcome if outcome in known.classes else None
     try:
-        value = CONVERTERS["number"](text, ())
+        value = CONVERTERS["number"](text, PLAIN)
     except ValueError:
         return None
     return repr(value) if math.isfinite(value) else None

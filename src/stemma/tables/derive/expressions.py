@@ -12,7 +12,7 @@ from stemma.tables.derive.functions import ARITHMETIC, FUNCTIONS, ORDER, Functio
 from stemma.tables.encode.dates import DAY
 from stemma.tables.encode.graph import Graph
 from stemma.text import nearest
-from stemma.values import CONVERTERS, level
+from stemma.values import CONVERTERS, PLAIN, level
 
 LONGEST = 1000  # letters
 PIECES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`([^`]*)`""")  # texts, and names in backticks
@@ -209,7 +209,7 @@ class Expression:
         if value.text is None or beside.type != "date":
             return value
         try:
-            seconds = CONVERTERS["date"](value.text, ())
+            seconds = CONVERTERS["date"](value.text, PLAIN)
         except ValueError:
             self._refuse(node, f"{value.text!r} is no date such as 2024-12-31 or 2024-12-31T23:59:59")
         return Value(functions.number(self._graph, seconds), "date")
