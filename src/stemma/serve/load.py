@@ -18,7 +18,6 @@ def load(path: Path) -> Bundle:
     try:
         bundle.ready()
         sample(bundle)  # its rows together and alone: from here on, every shape was seen
-        _check_texts(bundle)
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from None
     return bundle
@@ -38,13 +37,3 @@ def opened(path: Path) -> Bundle:
     if len(files) != 1:
         raise BundleError(f"{path} holds {len(files)} bundles, and a version is one")
     return open_bundle(files[0])
-
-
-def _check_texts(bundle: Bundle) -> None:
-    """Refuse names that JSON escapes and UTF-8 cannot hold: no answer could tell them."""
-    known = bundle.signature
-    for text in (known.target, *known.classes, *(each.name for each in known.inputs)):
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise BundleError(f"{text!a} is no text") from None
