@@ -5,6 +5,7 @@ A partial clone (`--filter=blob:none`) lacks nothing that is named here: Git fet
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from stemma.repo.git import is_shallow, run
@@ -26,28 +27,23 @@ def lacks(root: Path) -> list[Lack]:
     if is_shallow(root):
         what = "this clone is shallow, and versions, tags and branches may be in the part that it lacks"
         found.append(Lack("history", what, "git fetch --unshallow --tags"))
-    settings: dict[str, list[str]] = {}
-    for line in run(root, "config", "--get-regexp", r"^remote\..*\.(fetch|tagopt)$").stdout.decode().splitlines():
+    asked = ("config", "--get-regexp", r"^remote\..*\.(fetch|tagopt)$")
+    settings: dict[tuple[str, str], list[str]] = {}
+    for line in run(root, *asked).stdout.decode(errors="replace").splitlines():
         name, _, value = line.partition(" ")
-        settings.setdefault(name.removeprefix("remote."), []).append(value)
-    for setting, values in settings.items():
-        remote, _, kind = setting.rpartition(".")
+        remote, _, kind = name.removeprefix("remote.").rpartition(".")
+        settings.setdefault((quote(remote), kind), []).append(value)
+    for (remote, kind), values in settings.items():
         if kind == "tagopt" and "--no-tags" in values:
             what = f"this clone takes no tags from {remote}, and tags say which versions are in use"
-            cure = f"git config --unset remote.{remote}.tagOpt && git fetch --tags {remote}"
-            found.append(Lack("tags", what, cure))
+            found.append(Lack("tags", what, f"git config --unset remote.{remote}.tagOpt && git fetch --tags {remote}"))
         elif kind == "fetch" and not any("*" in value for value in values):
             what = f"this clone does not take every branch of {remote}, and versions and tags may be on others"
-            cure = f"git remote set-branches {remote} '*' && git fetch --tags {remote}"
-            found.append(Lack("branches", what, cure))
+            found.append(Lack("branches", what, f"git remote set-branches {remote} '*' && git fetch --tags {remote}"))
     return found
 
 
 def tell(root: Path, *, branches: bool = True) -> None:
-    """What is lacking, on stderr, by a command that would else seem to say all there is.
-
-    Args:
-        branches: whether the command is about every branch.
-    """
+    """What is lacking, on stderr, by a command that would else seem to say all there is, of every branch or not."""
     for lack in [each for each in lacks(root) if branches or each.kind != "branches"]:
         say_once(f"note: {lack.what}: run `{lack.run}`")
