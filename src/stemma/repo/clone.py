@@ -1,14 +1,11 @@
-"""What a clone lacks of its repository, in words, with the command that brings it.
-
-A partial clone (`--filter=blob:none`) lacks nothing that is named here: Git fetches what is read of it, or fails.
-"""
+"""What a clone lacks, with the command that brings it. Of a partial clone Git fetches what is read."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Literal
 
-from stemma.repo.git import is_shallow, run
+from stemma.repo.git import git, run
 from stemma.text import say_once
 
 
@@ -23,8 +20,9 @@ class Lack:
 
 def lacks(root: Path) -> list[Lack]:
     """What this clone was made, or set, to lack; the remote is not asked."""
-    found = []
-    if is_shallow(root):
+    found, own = [], root / ".git"  # a folder is looked at without a process: every `stemma log` asks
+    told = b"" if own.is_dir() else git(root, "rev-parse", "--is-shallow-repository").strip()
+    if told == b"true" or (own / "shallow").is_file():
         what = "this clone is shallow, and versions, tags and branches may be in the part that it lacks"
         found.append(Lack("history", what, "git fetch --unshallow --tags"))
     asked = ("config", "--get-regexp", r"^remote\..*\.(fetch|tagopt)$")
@@ -43,7 +41,7 @@ def lacks(root: Path) -> list[Lack]:
     return found
 
 
-def tell(root: Path, *, branches: bool = True) -> None:
-    """What is lacking, on stderr, by a command that would else seem to say all there is, of every branch or not."""
-    for lack in [each for each in lacks(root) if branches or each.kind != "branches"]:
+def tell(root: Path) -> None:
+    """What is lacking, on stderr, by a command that would else seem to say all there is."""
+    for lack in lacks(root):
         say_once(f"note: {lack.what}: run `{lack.run}`")

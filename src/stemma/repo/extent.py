@@ -73,7 +73,7 @@ def tree_of(root: Path, extent: Extent, before: str, target: str) -> str:
         index = Path(folder, "index")
         git(above, "read-tree", before, index=index)
         git(above, "update-index", "-z", "--index-info", stdin="".join(lines), index=index)
-        return git(above, "write-tree", index=index).decode().strip()
+        return git(above, "write-tree", "--missing-ok", index=index).decode().strip()
 
 
 def others(root: Path, commit: str) -> tuple[str, ...]:

@@ -116,13 +116,6 @@ def _folder(root: Path, which: str) -> Path:
     return Path(git(root, "rev-parse", "--path-format=absolute", which).decode().removesuffix("\n"))
 
 
-def is_shallow(root: Path) -> bool:
-    """Whether the clone has not all of its history."""
-    if (root / ".git").is_dir():
-        return (root / ".git" / "shallow").is_file()  # without a process: every `stemma log` asks
-    return git(root, "rev-parse", "--is-shallow-repository").strip() == b"true"
-
-
 def prefix(root: Path) -> str:
     """The way from Git's top folder down to `root`: empty, or `churn/`."""
     if (root / ".git").exists():

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from stemma.errors import VersionError
-from stemma.repo.git import at, commit_of, git, ids, prefix
+from stemma.repo.git import at, commit_of, git, ids, prefix, top
 from stemma.semver import VERSION, precedence
 from stemma.text import few, say_once
 
@@ -153,14 +153,15 @@ def read(root: Path) -> Registry:
     """
     folder = prefix(root)
     words = git(root, "for-each-ref", f"--format={_FORMAT}", "refs/tags").decode(errors="replace").split("\0")
-    found, light = [], []
+    found, light, nobodys = [], [], []
     for start in range(0, len(words) - 1, len(_FIELDS)):
-        tag, commit, kind, *facts = words[start : start + len(_FIELDS)]
+        ref, commit, kind, *facts = words[start : start + len(_FIELDS)]
         time, author, message, email, body, itself, inner, signature = facts
-        name = tag.removeprefix("\n")  # the line end behind the tag before
+        name = ref.removeprefix("\n")  # the line end behind the tag before
         says = parse(name)
         model = None if says is None else _relative(says.model, folder)
         if says is None or model is None:
+            nobodys += [name] if says is not None and ":" not in says.model else []
             continue
         if kind not in ("", "commit"):  # a tag on a tag, or on a file
             commit = commit_of(root, f"refs/tags/{name}") or ""
@@ -170,6 +171,9 @@ def read(root: Path) -> Registry:
         elif not kind:
             light.append(name)
     events = sorted(_in_project(root, found), key=lambda event: (event.time, event.says.counter or 0, event.tag))
+    if nobodys and not (top(root) / ".dvc").is_dir():
+        cure = f"git tag -a -m WHY '{tag(root, nobodys[0])}' '{nobodys[0]}^{{}}'"
+        say_once(f"note: {few(nobodys)}: of no project, for no folder is named: run `{cure}`")
     if light:
         say_once(f"note: {not_annotated(light)}")
     return Registry(tuple(events), folder, tuple(light))
