@@ -112,9 +112,6 @@ def _told(errors: bytes) -> str:
 class Remote:
     """The Git remote that events are pushed to, and what it has of the registry.
 
-    Args:
-        model: as it stands in tags.
-
     Raises:
         VersionError: there is none, or it cannot be asked.
     """

@@ -64,16 +64,18 @@ class Writer:
     def write(self, new: Sequence[Tag]) -> tuple[Event, ...]:
         """Make tags, all or none, and say what happened by them.
 
-        Args:
-            new: with names as the project says them.
-
         Raises:
-            VersionError: another push came first, with whose; a tag cannot have the project's folder in it, or is
-                there and not annotated; or as `tags.write`.
+            VersionError: another push came first, with whose; a tag of this name cannot be, or is there; or as
+                `tags.write`.
         """
         root = self.repository.root
         new = [replace(tag, name=registry.tag(root, tag.name)) for tag in new]
-        _can_be(new, self.known)
+        for tag in new:
+            if registry.parse(tag.name) is None:
+                what = f"the folder {self.known.folder!r} cannot be part of a tag of GTO's"
+                raise VersionError(f"{what}: give it a name of letters, digits, -, _ and .")
+            if tag.name in self.known.light:
+                raise registry.not_annotated([tag.name])
         try:
             write(root, new, sign=self.sign, remote=self.remote)
         except TakenError:
@@ -93,23 +95,14 @@ def writing(repo: Repo, tagging: Tagging) -> Iterator[Writer]:
     root = opened(repo).root
     before = holders(root)
     if not tagging.push:  # which fetches every event first
-        _knows_all(root)
+        for lack in clone.lacks(root):  # else two versions may get one number
+            if lack.kind == "history" or Remote(root, registry.tag(root, MODEL)).more():
+                raise VersionError(f"{lack.what}: nothing is written to the registry before they are here", lack.run)
     remote = Remote(root, registry.tag(root, MODEL)) if tagging.push else None
     with locks.registry(root, tagging.wait):
         if remote is not None:
             remote.fetch()
         yield Writer(Repository(root), remote, tagging.sign, before)
-
-
-def _knows_all(root: Path) -> None:
-    """Whether every event is here, as far as that can be told: else two get one number.
-
-    Raises:
-        VersionError: some are not, or nobody can be asked.
-    """
-    for lack in clone.lacks(root):
-        if lack.kind == "history" or Remote(root, registry.tag(root, MODEL)).more():
-            raise VersionError(f"{lack.what}: nothing is written to the registry before they are here", run=lack.run)
 
 
 def holders(root: Path) -> Holders:
@@ -120,15 +113,6 @@ def holders(root: Path) -> Holders:
 def message(subject: str, *more: str | None) -> str:
     """Of a tag."""
     return "\n\n".join([subject.strip(), *filter(None, more)]) + "\n"
-
-
-def _can_be(new: Sequence[Tag], known: Registry) -> None:
-    for tag in new:
-        if registry.parse(tag.name) is None:
-            what = f"the folder {known.folder!r} cannot be part of a tag of GTO's"
-            raise VersionError(f"{what}: give it a name of letters, digits, -, _ and .")
-        if tag.name in known.light:
-            raise registry.not_annotated([tag.name])
 
 
 def _came_first(event: Event) -> VersionError:

@@ -1,13 +1,11 @@
-"""What a clone lacks of its repository, in words, with the command that brings it.
-
-A partial clone (`--filter=blob:none`) lacks nothing that is named here: Git fetches what is read of it, or fails.
-"""
+"""What a clone lacks, with the command that brings it. Of a partial clone Git fetches what is read."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
-from stemma.repo.git import is_shallow, run
+from stemma.repo.git import git, run
 from stemma.text import say_once
 
 
@@ -22,32 +20,28 @@ class Lack:
 
 def lacks(root: Path) -> list[Lack]:
     """What this clone was made, or set, to lack; the remote is not asked."""
-    found = []
-    if is_shallow(root):
+    found, own = [], root / ".git"  # a folder is looked at without a process: every `stemma log` asks
+    told = b"" if own.is_dir() else git(root, "rev-parse", "--is-shallow-repository").strip()
+    if told == b"true" or (own / "shallow").is_file():
         what = "this clone is shallow, and versions, tags and branches may be in the part that it lacks"
         found.append(Lack("history", what, "git fetch --unshallow --tags"))
-    settings: dict[str, list[str]] = {}
-    for line in run(root, "config", "--get-regexp", r"^remote\..*\.(fetch|tagopt)$").stdout.decode().splitlines():
+    asked = ("config", "--get-regexp", r"^remote\..*\.(fetch|tagopt)$")
+    settings: dict[tuple[str, str], list[str]] = {}
+    for line in run(root, *asked).stdout.decode(errors="replace").splitlines():
         name, _, value = line.partition(" ")
-        settings.setdefault(name.removeprefix("remote."), []).append(value)
-    for setting, values in settings.items():
-        remote, _, kind = setting.rpartition(".")
+        remote, _, kind = name.removeprefix("remote.").rpartition(".")
+        settings.setdefault((quote(remote), kind), []).append(value)
+    for (remote, kind), values in settings.items():
         if kind == "tagopt" and "--no-tags" in values:
             what = f"this clone takes no tags from {remote}, and tags say which versions are in use"
-            cure = f"git config --unset remote.{remote}.tagOpt && git fetch --tags {remote}"
-            found.append(Lack("tags", what, cure))
+            found.append(Lack("tags", what, f"git config --unset remote.{remote}.tagOpt && git fetch --tags {remote}"))
         elif kind == "fetch" and not any("*" in value for value in values):
             what = f"this clone does not take every branch of {remote}, and versions and tags may be on others"
-            cure = f"git remote set-branches {remote} '*' && git fetch --tags {remote}"
-            found.append(Lack("branches", what, cure))
+            found.append(Lack("branches", what, f"git remote set-branches {remote} '*' && git fetch --tags {remote}"))
     return found
 
 
-def tell(root: Path, *, branches: bool = True) -> None:
-    """What is lacking, on stderr, by a command that would else seem to say all there is.
-
-    Args:
-        branches: whether the command is about every branch.
-    """
-    for lack in [each for each in lacks(root) if branches or each.kind != "branches"]:
+def tell(root: Path) -> None:
+    """What is lacking, on stderr, by a command that would else seem to say all there is."""
+    for lack in lacks(root):
         say_once(f"note: {lack.what}: run `{lack.run}`")

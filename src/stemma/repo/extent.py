@@ -34,9 +34,8 @@ class Extent:
     @property
     def pathspecs(self) -> tuple[str, ...]:
         """Its files, as Git commands take them; none where all count."""
-        if self.is_all:
-            return ()
-        return (f":(top,literal){self.folder}", *(f":(top,exclude,literal){each}" for each in self.below))
+        below = [f":(top,exclude,literal){each}" for each in self.below]
+        return () if self.is_all else (f":(top,literal){self.folder}", *below)
 
     def holds(self, path: str) -> bool:
         """Whether a file is the project's."""
@@ -57,16 +56,14 @@ def of(root: Path, *commits: str, whole: bool = False) -> Extent:
     folder = prefix(root)
     if whole:
         return Extent(folder, whole=True)
-    listed = {*fields(git(root, "ls-files", "-z", "--full-name", "--", f":(glob)*/**/{MARK}"))}
-    listed |= {path for commit in commits for path in tree(top(root), commit) if path.endswith(f"/{MARK}")}
+    listed = fields(git(root, "ls-files", "-z", "--full-name", "--", f":(glob)*/**/{MARK}"))
+    listed += [path for commit in commits for path in tree(top(root), commit) if path.endswith(f"/{MARK}")]
     found = {path.removesuffix(MARK) for path in listed if path.startswith(folder)} - {folder}
     return Extent(folder, tuple(sorted(found)))
 
 
 def tree_of(root: Path, extent: Extent, before: str, target: str) -> str:
     """The tree with the project's files as a commit has them, and all others as `before` has them."""
-    if extent.is_all:
-        return git(root, "rev-parse", f"{target}^{{tree}}").decode().strip()
     above = top(root)
     gone = [path for path in tree(above, before) if extent.holds(path)]
     new = {path: facts for path, facts in tree(above, target).items() if extent.holds(path)}
@@ -76,14 +73,14 @@ def tree_of(root: Path, extent: Extent, before: str, target: str) -> str:
         index = Path(folder, "index")
         git(above, "read-tree", before, index=index)
         git(above, "update-index", "-z", "--index-info", stdin="".join(lines), index=index)
-        return git(above, "write-tree", index=index).decode().strip()
+        return git(above, "write-tree", "--missing-ok", index=index).decode().strip()
 
 
 def others(root: Path, commit: str) -> tuple[str, ...]:
     """The folders of a commit's other DVC projects, from the project's."""
-    own = Extent(prefix(root))
+    here = Extent(prefix(root))
     found = [path.removesuffix(MARK) for path in tree(top(root), commit) if f"/{path}".endswith(f"/{MARK}")]
-    return tuple(own.near(folder or ".") for folder in found if folder != own.folder)
+    return tuple(here.near(folder or ".") for folder in found if folder != here.folder)
 
 
 def own(paths: Iterable[str]) -> list[str]:

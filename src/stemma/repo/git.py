@@ -24,9 +24,7 @@ _QUIET = (
 )  # fmt: skip
 WITH_HOOKS = ("git", *(word for setting in _QUIET for word in ("-c", setting)))  # to tag and push, as the user's Git
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what Git tells of a disk, in the words of the system
-POINTER = re.compile(
-    rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize \d+\n"
-)
+POINTER = re.compile(rb"version https://git-lfs.github.com/spec/v1\n(?:ext-.*\n)*oid sha256:([0-9a-f]{64})\nsize \d+\n")
 ROOM = 1 << 20  # bytes; with less a disk is full
 GIT = (*WITH_HOOKS, "-c", f"core.hooksPath={os.devnull}")
 
@@ -78,10 +76,9 @@ def _failed(root: Path, verb: str, told: str) -> VersionError:
     if "promisor remote" in told:
         what = f"{root} is a partial clone, and what it lacks cannot be fetched ({first})"
         return VersionError(f"{what}: with its remote in reach", run="git fetch --refetch --no-filter")
-    disk = next((NUMBERS[number] for number in DISK if os.strerror(number) in told), None)
-    if " write " in told and shutil.disk_usage(root).free < ROOM:  # Git does not always say why
-        disk = NUMBERS[errno.ENOSPC]
-    return VersionError(f"git {verb} failed in {root} ({disk or first})")
+    is_full = " write " in told and shutil.disk_usage(root).free < ROOM  # Git does not always say why
+    disk = [NUMBERS[number] for number in DISK if os.strerror(number) in told] + [NUMBERS[errno.ENOSPC]] * is_full
+    return VersionError(f"git {verb} failed in {root} ({[*disk, first][0]})")
 
 
 def commit_of(root: Path, name: str) -> str | None:
@@ -117,13 +114,6 @@ def common_folder(root: Path) -> Path:
 
 def _folder(root: Path, which: str) -> Path:
     return Path(git(root, "rev-parse", "--path-format=absolute", which).decode().removesuffix("\n"))
-
-
-def is_shallow(root: Path) -> bool:
-    """Whether the clone has not all of its history."""
-    if (root / ".git").is_dir():
-        return (root / ".git" / "shallow").is_file()  # without a process: every `stemma log` asks
-    return git(root, "rev-parse", "--is-shallow-repository").strip() == b"true"
 
 
 def prefix(root: Path) -> str:
@@ -201,11 +191,7 @@ def _behind_pointers(root: Path, found: list[bytes | None]) -> list[bytes | None
 
 
 def checked_out(root: Path, path: str, blob: str) -> bytes:
-    """A file with the line ends, `$Id$` and encoding that its attributes ask for; no filter's command is run.
-
-    Args:
-        path: from `root`.
-    """
+    """A file with the line ends, `$Id$` and encoding that its attributes ask for; no filter's command is run."""
     listed = fields(run(root, "config", "-z", "--name-only", "--get-regexp", r"^filter\.").stdout)
     off = [word for name in dict.fromkeys(listed) for word in ("-c", f"{name}=")]
     return git(root, *off, "cat-file", "--filters", f"--path={prefix(root)}{path}", blob)

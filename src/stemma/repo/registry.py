@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from stemma.errors import VersionError
-from stemma.repo.git import at, commit_of, git, ids, prefix
+from stemma.repo.git import at, commit_of, git, ids, prefix, top
 from stemma.semver import VERSION, precedence
 from stemma.text import few, say_once
 
@@ -128,10 +128,7 @@ class Registry:
         return frozenset(model for model, action in last.items() if action == "deprecate")
 
     def find(self, name: str) -> str | None:
-        """The commit of `model#stage`, `model@v1.2.0`, or `model@latest`; None where there is none.
-
-        The folder of the project may stand before it, as in GTO's `churn:model@v1.2.0`.
-        """
+        """The commit of `model#stage`, `model@v1.2.0`, `churn:model@latest`; None where there is none."""
         name = _relative(name.replace("=", ":", 1), self.folder) or name
         model, _, stage = name.partition("#")
         if stage:
@@ -156,22 +153,27 @@ def read(root: Path) -> Registry:
     """
     folder = prefix(root)
     words = git(root, "for-each-ref", f"--format={_FORMAT}", "refs/tags").decode(errors="replace").split("\0")
-    found, light = [], []
+    found, light, nobodys = [], [], []
     for start in range(0, len(words) - 1, len(_FIELDS)):
-        tag, commit, kind, *facts = words[start : start + len(_FIELDS)]
+        ref, commit, kind, *facts = words[start : start + len(_FIELDS)]
         time, author, message, email, body, itself, inner, signature = facts
-        name = tag.removeprefix("\n")  # the line end behind the tag before
-        says = _own(parse(name), folder)
-        if says is None:
+        name = ref.removeprefix("\n")  # the line end behind the tag before
+        says = parse(name)
+        model = None if says is None else _relative(says.model, folder)
+        if says is None or model is None:
+            nobodys += [name] if says is not None and ":" not in says.model else []
             continue
         if kind not in ("", "commit"):  # a tag on a tag, or on a file
             commit = commit_of(root, f"refs/tags/{name}") or ""
         if commit:
             more = email, body.strip(), itself, inner, bool(signature)
-            found.append(Event(name, commit, says, int(time or 0), author, message, *more))
+            found.append(Event(name, commit, replace(says, model=model), int(time or 0), author, message, *more))
         elif not kind:
             light.append(name)
     events = sorted(_in_project(root, found), key=lambda event: (event.time, event.says.counter or 0, event.tag))
+    if nobodys and not (top(root) / ".dvc").is_dir():
+        cure = f"git tag -a -m WHY '{tag(root, nobodys[0])}' '{nobodys[0]}^{{}}'"
+        say_once(f"note: {few(nobodys)}: of no project, for no folder is named: run `{cure}`")
     if light:
         say_once(f"note: {not_annotated(light)}")
     return Registry(tuple(events), folder, tuple(light))
@@ -186,12 +188,6 @@ def tag(root: Path, name: str) -> str:
     """The Git tag of a name in a project: `churn=model@v1.2.0`; as it is where it says a folder itself."""
     folder = prefix(root)
     return f"{folder[:-1]}={name}" if folder and "=" not in name else name
-
-
-def _own(says: Grammar | None, folder: str) -> Grammar | None:
-    """As a project names it; None where it is another one's."""
-    model = None if says is None else _relative(says.model, folder)
-    return None if says is None or model is None else replace(says, model=model)
 
 
 def _relative(model: str, folder: str) -> str | None:

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 from stemma import layout, names
 from stemma.errors import VersionError, WeightsError
 from stemma.files import read_plain
-from stemma.repo import lockfile, registry, trust
-from stemma.repo.clone import lacks
+from stemma.repo import clone, lockfile, registry, trust
 from stemma.repo.git import POINTER, at, commit_of, contents, refs
 from stemma.repo.lockfile import Entry
 from stemma.repo.objects import Objects, is_object, md5_of
@@ -107,7 +106,8 @@ class Repository:
 
     @cached_property
     def registry(self) -> registry.Registry:
-        """Registered versions and assigned stages."""
+        """Registered versions and assigned stages; what the clone lacks of them is told in a line on stderr."""
+        clone.tell(self.root)
         return registry.read(self.root)
 
     @cached_property
@@ -139,7 +139,7 @@ class Repository:
         commit = commit or self.registry.find(name) or self._experiment(name)
         if commit is None:
             what = f"no revision is named {name!r}{near(name, self.names(), 3)}"
-            for lack in lacks(self.root):
+            for lack in clone.lacks(self.root):
                 raise VersionError(f"{what}; {lack.what}", run=lack.run)
             raise VersionError(what, run="stemma log --all")
         return Revision(name, commit)

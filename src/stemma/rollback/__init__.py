@@ -72,8 +72,6 @@ class Environment:
 def plan(root: Path | str, revision: str, *, commit: bool = False, stash: bool = False, whole: bool = False) -> Plan:
     """What a rollback would move.
 
-    Args: as of `roll_back`.
-
     Raises:
         VersionError: no such revision, or no commit; a file of it cannot be read; a killed rollback waits.
     """

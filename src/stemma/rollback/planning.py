@@ -65,19 +65,12 @@ class Plan:
     _untracked: tuple[str, ...] = field(repr=False, default=())
     _tree: str | None = field(repr=False, default=None)
 
-    @property
-    def _wanted(self) -> str:
-        return self._tree or self.commit
 
-
-def make(
-    version: Version, outputs: Outputs, before: str, *, commit: bool = False, stash: bool = False, whole: bool = False
-) -> Plan:
+def make(version: Version, outputs: Outputs, before: str, *, commit: bool, stash: bool, whole: bool) -> Plan:
     """The plan for a version.
 
     Args:
-        commit: a commit will be made; stash: what is not committed will be stashed. whole: Git's files outside of the
-            project move too.
+        commit: a commit will be made; stash: what is not committed will be stashed; whole: others' files move too.
 
     Raises:
         VersionError: dvc.yaml or dvc.lock of a revision cannot be read.
@@ -142,8 +135,8 @@ class _Look:
 
     @cached_property
     def wanted(self) -> str:
-        """What Git's files are to be as."""
-        return extent.tree_of(self.root, self.extent, self.before, self.target)
+        """The commit, or the tree, that Git's files are to be as."""
+        return self.target if self.extent.is_all else extent.tree_of(self.root, self.extent, self.before, self.target)
 
     @cached_property
     def unsaved(self) -> tuple[str, ...]:

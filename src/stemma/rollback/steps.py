@@ -97,7 +97,7 @@ def check_code(root: Path, folder: Path, plan: Plan) -> None:
         _on(index, top(root), "update-index", "--add", "--", *plan._untracked)
     if not _displaced(root, plan):
         try:
-            _on(index, root, "read-tree", "-m", "-u", "-n", plan.before, plan._wanted)
+            _on(index, root, "read-tree", "-m", "-u", "-n", plan.before, plan._tree or plan.commit)
         except VersionError as error:
             raise VersionError(f"{error.what}; nothing was moved", run="git status") from None
 

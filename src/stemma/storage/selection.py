@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from stemma.errors import VersionError
-from stemma.repo import clone
 from stemma.repo.git import commit_of, refs
 from stemma.repo.repository import Repository, Revision, Version
 
@@ -31,8 +30,6 @@ def select(
     """
     if commit_of(repository.root, "HEAD") is None:
         raise VersionError("there is no commit yet", run="git commit")
-    if all:
-        clone.tell(repository.root)
     names = list(revisions)
     for stage in stages:
         names += _holders(repository, stage)

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Literal
 
 from stemma.repo import locks, places
 from stemma.repo.git import POINTER, checked_out, contents
-from stemma.repo.inventory import Inventory, Object, Tracked, take
+from stemma.repo.inventory import Inventory, Object, take
 from stemma.repo.objects import is_object
 from stemma.repo.parallel import each
 from stemma.repo.places import Place
@@ -122,13 +122,11 @@ def _repaired(fault: Fault, stores: Stores) -> Fault:
 
 def _in_git(repository: Repository, inventory: Inventory) -> Iterator[Fault]:
     """Outputs that Git keeps and that are not what dvc.lock says."""
-    files = contents(repository.root, [kept.blob for kept in inventory.tracked])
+    root = repository.root
+    files = contents(root, [kept.blob for kept in inventory.tracked])
     for kept, content in zip(inventory.tracked, files, strict=True):
-        absent = content is None or POINTER.fullmatch(content) is not None
-        if absent or not _is_right(repository.root, kept, content or b""):
-            yield Fault(kept.path, (kept.version,), kept.md5, "Git", "missing" if absent else "corrupt")
-
-
-def _is_right(root: Path, kept: Tracked, content: bytes) -> bool:
-    """Whether a file that Git keeps, or what a checkout makes of it, is what dvc.lock says."""
-    return is_object(content, kept.md5) or is_object(checked_out(root, kept.path, kept.blob), kept.md5)
+        fault = partial(Fault, kept.path, (kept.version,), kept.md5, "Git")
+        if content is None or POINTER.fullmatch(content):
+            yield fault("missing")
+        elif not (is_object(content, kept.md5) or is_object(checked_out(root, kept.path, kept.blob), kept.md5)):
+            yield fault("corrupt")

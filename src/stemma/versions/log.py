@@ -14,7 +14,7 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.evaluation.results import main_figure, told
-from stemma.repo import clone, lockfile
+from stemma.repo import lockfile
 from stemma.repo.git import POINTER, at, commit_of, contents, git, ids, refs
 from stemma.repo.registry import parse
 from stemma.repo.repository import (
@@ -163,7 +163,6 @@ class History:
     def __init__(self, repository: Repository, all: bool) -> None:
         self.repository = repository
         self.notes: list[str] = []
-        clone.tell(repository.root, branches=all)
         self.commits = self._walk(all)  # children before parents
         self.parents: dict[str, tuple[str, ...]] = {}  # of each version
         self.carried: dict[str, str | None] = {}  # the version whose model a commit has

@@ -127,3 +127,15 @@ def test_an_extent_is_its_folder_without_the_projects_in_it(nested: tuple[World,
     assert extent.of(inner.folder) == Extent("inner/")
     assert extent.of(outer.folder, "HEAD~2") == Extent("", ("inner/",))  # the index has it
     assert extent.others(outer.folder, "HEAD") == ("inner/",) and extent.others(inner.folder, "HEAD") == ("..",)
+
+
+def test_tags_without_a_folder_are_told_with_what_takes_them_over(
+    two: Projects, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two.churn.tag("model@v7.0.0", "HEAD~1")
+    said = "note: model@v7.0.0: of no project, for no folder is named: run `"
+    stemma.history(two.churn.folder)
+    told = capsys.readouterr().err
+    assert told.startswith(said) and told.endswith("`\n")
+    two.churn.ok("sh", "-c", told.removeprefix(said).removesuffix("`\n"))
+    assert Repository(two.churn.folder).resolve("model@v7.0.0").commit == commit(two.churn, "HEAD~1")

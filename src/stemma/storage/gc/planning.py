@@ -177,11 +177,7 @@ def kept_by_all(repository: Repository, stores: Stores, rules: Rules, now: float
 
 
 def others(repository: Repository, rules: Rules) -> Iterator[Repository]:
-    """The other repositories that the rules name, and the projects of this one that may use the same remote.
-
-    Raises:
-        VersionError: one of them is not there.
-    """
+    """The other repositories that the rules name, and the projects of this one, which may use the same remote."""
     beside = extent.others(repository.root, "HEAD") if rules.remotes or rules.projects else ()
     for folder in beside:
         if not (repository.root / folder / ".dvc").is_dir():
