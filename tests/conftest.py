@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ settings.load_profile("gate")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Fork what tests start, for this process, its workers, and tests that run pytest."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background, and so in all that tests interrupt
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if forks.possible() and forks.PLACE not in os.environ:
         stack = ExitStack()
         config.add_cleanup(stack.close)

@@ -60,8 +60,8 @@ def table(rows: int = 240, seed: int = 0) -> pd.DataFrame:
     return frame
 
 
-def make(framework: str, task: str, fit: bool = True) -> formats.Served:
-    """A network that one epoch moved from where it began."""
+def make(framework: str, task: str, weights: Path, fit: bool = True) -> formats.Served:
+    """A network that one epoch moved from where it began; its weights lie in a folder, or are taken from there."""
     frame, draw = table(), np.random.default_rng(1)
     fitted = encode.fit(frame, FEATURES, PREPARE)
     encoder = encode.Encoder(fitted.graph)
@@ -71,10 +71,10 @@ def make(framework: str, task: str, fit: bool = True) -> formats.Served:
     if fit:
         y = 100 + 20 * draw.normal(size=len(x)) if task == "regression" else draw.integers(0, len(TASKS[task]), len(x))
         rows = Rows(x, y.astype({"binary": np.float32, "multiclass": np.int64, "regression": np.float64}[task]))
-        folder = Path(os.environ["PYTEST_FITS"])
-        training.run(model, rows, rows, settings(epochs=1, batch_size=None), folder / f"{framework}-{task}")
+        training.run(model, rows, rows, settings(epochs=1, batch_size=None), weights.with_suffix(".checkpoint"))
+        model.save(weights)
     else:
-        model.load(Path(os.environ["PYTEST_FITS"]) / f"{framework}-{task}-weights")
+        model.load(weights)
     temperature = 1.0 if task == "regression" else 1.7
     return formats.Served(
         model, NETWORKS[f"tiny_{framework}"], fitted.graph, FEATURES, temperature, SETTINGS, "a model", x
@@ -109,22 +109,23 @@ each_framework = pytest.mark.parametrize("framework", EACH)
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def fits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fits")
+
+
+@pytest.fixture(scope="module")
+def fits(fits_folder: Path) -> Any:
     """Networks, each fitted once."""
     made: dict[tuple[str, str], formats.Served] = {}
-    folder = tmp_path_factory.mktemp("fits")
-    os.environ["PYTEST_FITS"] = str(folder)
 
     def get(framework: str, task: str) -> formats.Served:
         if (framework, task) not in made:
             pytest.importorskip(framework)
-            made[framework, task] = make(framework, task)
-            made[framework, task].model.save(folder / f"{framework}-{task}-weights")
+            made[framework, task] = make(framework, task, fits_folder / f"{framework}-{task}")
             _trace_once(made[framework, task].model)
         return made[framework, task]
 
-    yield get
-    del os.environ["PYTEST_FITS"]
+    return get
 
 
 def _trace_once(model: Any) -> None:
@@ -140,6 +141,18 @@ def write(served: formats.Served, name: str, folder: Path) -> Any:
     make_file, run = formats.ways(formats.FORMATS[name], served.model.framework)
     make_file(served, folder / formats.FORMATS[name].file)
     return run
+
+
+@pytest.fixture(scope="module")
+def file_of(fits: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """file_of(framework, name): the file of a network, written once, to be read; and what runs it."""
+
+    @functools.cache
+    def get(framework: str, name: str, task: str = "binary") -> tuple[Path, Any]:
+        folder = tmp_path_factory.mktemp("files")
+        return folder / formats.FORMATS[name].file, write(fits(framework, task), name, folder)
+
+    return get
 
 
 def given(served: formats.Served, name: str, frame: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -166,14 +179,13 @@ def run(served: formats.Served, name: str, way: Any, file: Path, frame: pd.DataF
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(("framework", "name"), EVERY)
 def test_a_format_gives_what_the_network_gives_for_any_number_of_rows(
-    framework: str, name: str, task: str, fits: Any, tmp_path: Path
+    framework: str, name: str, task: str, fits: Any, file_of: Any
 ) -> None:
-    served = fits(framework, task)
-    way = write(served, name, tmp_path)
+    served, (file, way) = fits(framework, task), file_of(framework, name, task)
     frame = table(200, seed=5)
     frame.loc[3, "city/x"], frame.loc[4, "Month"], frame.loc[5, "amount"] = "elsewhere", "Dec", 1e30
     for rows in (200, 7, 1, 0)[: 3 if name in NOT_EMPTY else 4]:
-        got = run(served, name, way, tmp_path / formats.FORMATS[name].file, frame[:rows])
+        got = run(served, name, way, file, frame[:rows])
         if rows:
             parity.compare(got, expected(served, frame[:rows]), 1e-5, served.problem.task.deviation, name)
         assert len(got) == rows
@@ -181,12 +193,11 @@ def test_a_format_gives_what_the_network_gives_for_any_number_of_rows(
 
 @pytest.mark.parametrize(("framework", "name"), APART)
 def test_a_format_runs_in_a_process_that_knows_only_the_file(
-    framework: str, name: str, fits: Any, tmp_path: Path
+    framework: str, name: str, fits: Any, file_of: Any
 ) -> None:
-    served = fits(framework, "binary")
-    way = write(served, name, tmp_path)
+    served, (file, way) = fits(framework, "binary"), file_of(framework, name)
     frame = table(50, seed=6)
-    both = replay.run(way, tmp_path / formats.FORMATS[name].file, given(served, name, frame), *more(served, name))
+    both = replay.run(way, file, given(served, name, frame), *more(served, name))
     for got in both:
         parity.compare(served.predictions(got) if formats.FORMATS[name].scores else got, expected(served, frame), 1e-5)
 
@@ -239,49 +250,46 @@ def test_a_format_that_gives_a_row_something_else_in_another_batch_is_refused(
     assert not (tmp_path / "export").exists()
 
 
-def again(framework: str, folder: str) -> None:
-    """Write every kept format of a network read from its weights; for another process."""
-    served = make(framework, "binary", fit=False)
-    for name, each in formats.FORMATS.items():
-        if each.kept and framework in each.modules:
-            write(served, name, Path(folder))
+AGAIN = [param.values for param in KEPT if param.values[1] != "onnx"]  # of which forced runs of the pipeline tell
 
 
-@each_framework
+def again(fits_folder: str, folder: str) -> None:
+    """Write every kept format of each network read from its weights; for another process."""
+    for framework in FRAMEWORKS:
+        served = make(framework, "binary", Path(fits_folder, f"{framework}-binary"), fit=False)
+        for name in (str(name) for each, name in AGAIN if each == framework):
+            write(served, name, Path(folder, framework))
+
+
+@pytest.mark.xdist_group("tensorflow")
 def test_what_dvc_keeps_has_the_same_bytes_in_another_folder_and_process(
-    framework: str, fits: Any, tmp_path: Path
+    fits_folder: Path, file_of: Any, tmp_path: Path
 ) -> None:
-    served = fits(framework, "binary")
-    folder = tmp_path / "another" / "folder"
-    folder.mkdir(parents=True)
+    files = {each: file_of(*each)[0] for each in AGAIN}
     code = "import sys, test_formats; test_formats.again(*sys.argv[1:])"
     paths = os.pathsep.join(map(str, [Path(__file__).parent, *sys.path]))
     environment = os.environ | {"PYTHONPATH": paths, "PYTHONHASHSEED": "1"}
-    subprocess.run([sys.executable, "-c", code, framework, str(folder)], env=environment, cwd=folder, check=True)
-    for name, each in formats.FORMATS.items():
-        if each.kept and framework in each.modules:
-            write(served, name, tmp_path)
-            assert (tmp_path / each.file).read_bytes() == (folder / each.file).read_bytes(), name
+    command = [sys.executable, "-c", code, str(fits_folder), str(tmp_path)]
+    subprocess.run(command, env=environment, cwd=tmp_path, check=True)
+    for (framework, name), file in files.items():
+        assert (tmp_path / str(framework) / file.name).read_bytes() == file.read_bytes(), name
 
 
 @pytest.mark.parametrize(("framework", "name"), KEPT)
-def test_a_file_holds_no_path_of_this_machine(framework: str, name: str, fits: Any, tmp_path: Path) -> None:
-    served = fits(framework, "binary")
-    write(served, name, tmp_path)
-    content = (tmp_path / formats.FORMATS[name].file).read_bytes()
-    if zipfile.is_zipfile(tmp_path / formats.FORMATS[name].file):
-        with zipfile.ZipFile(tmp_path / formats.FORMATS[name].file) as archive:
+def test_a_file_holds_no_path_of_this_machine(framework: str, name: str, file_of: Any) -> None:
+    file, _ = file_of(framework, name)
+    content = file.read_bytes()
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
             content = b"".join(archive.read(each) for each in archive.namelist())
-    for text in (str(tmp_path), str(Path(formats.__file__).parents[1]), "site-packages"):
+    for text in (str(file.parent), str(Path(formats.__file__).parents[1]), "site-packages"):
         assert text.encode() not in content
 
 
 @pytest.mark.xdist_group("tensorflow")
-def test_a_saved_model_has_the_layout_and_the_signature_of_tensorflow_serving(fits: Any, tmp_path: Path) -> None:
+def test_a_saved_model_has_the_layout_and_the_signature_of_tensorflow_serving(file_of: Any) -> None:
     tf = pytest.importorskip("tensorflow")
-    served = fits("torch", "binary")
-    write(served, "saved_model", tmp_path)
-    folder = tmp_path / "saved_model" / "a model" / "1"
+    folder = file_of("torch", "saved_model")[0] / "a model" / "1"
     assert (folder / "saved_model.pb").is_file()
     signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
     assert sorted(signature.structured_input_signature[1]) == sorted(name for name, _ in FEATURES)

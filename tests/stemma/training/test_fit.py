@@ -165,14 +165,6 @@ def test_mixed_precision_fits_and_leaves_a_float32_network(
     assert np.array_equal(plain.predict(x), model.predict(x))
 
 
-@pytest.mark.parametrize("opset", [18, 19, 20])
-def test_every_opset_that_the_settings_allow_can_be_exported(framework: str, opset: int) -> None:
-    from stemma.formats.onnx import _at_opset
-
-    graph = _at_opset(tiny(framework, PROBLEMS["multiclass"]).onnx(opset), opset)
-    assert {entry.version for entry in graph.opset_import if entry.domain == ""} == {opset}
-
-
 def test_a_damaged_checkpoint_is_refused(framework: str, tmp_path: Path) -> None:
     (tmp_path / "last.safetensors").write_bytes(b"not a checkpoint")
     with pytest.raises(TrainingError, match="is damaged"):
