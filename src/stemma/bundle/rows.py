@@ -1,6 +1,5 @@
 """The rows of a CSV or Parquet file as the arrays that a graph takes: some at a time, so that memory stays flat."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,9 @@ from numpy.typing import NDArray
 
 from stemma.bundle.archive import first_line
 from stemma.errors import BundleError
+from stemma.files import mistaken
 from stemma.signature import Signature
+from stemma.values import fields
 
 BATCH = 8192  # rows read and predicted at once
 PARQUET = ".parquet"
@@ -71,13 +72,13 @@ def _texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[s
     path = rows.path
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True, delimiter=rows.separator)
+            reader = fields(file, rows.separator, strict=True)
             header = _header(next(reader, []), path)
             kept = [place for place, name in enumerate(header) if {name, name.strip()} & wanted]
             names = [header[place] for place in kept]
             first_row = 1
             batch: list[list[str]] = []
-            for row in filter(None, reader):
+            for row in reader:
                 if len(row) != len(header):
                     number = first_row + len(batch)
                     raise BundleError(f"{path}, row {number}: {len(row)} values, and the header has {len(header)}")
@@ -89,11 +90,13 @@ def _texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[s
                 yield first_row, _columns(names, batch)
     except FileNotFoundError:
         raise BundleError(f"{path} is not there") from None
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise BundleError(f"{path} cannot be read as CSV ({first_line(error)})") from None
 
 
 def _header(names: list[str], path: Path) -> list[str]:
+    if told := mistaken(",".join(names).encode()):
+        raise BundleError(f"{path} {told}")
     if not names:
         raise BundleError(f"{path} is empty: its first line must name the columns")
     _check_twice(names, path)
