@@ -349,7 +349,7 @@ REFUSED = [  # what no network can learn from
         "an open quote",
         PLAIN.replace("red", '"red', 1).encode(),
         stops="describe",
-        line=" cannot be read as text separated by ',': row 1: Expected 3 columns, got 2: 0.00,\"red,no",
+        line=" cannot be read as text separated by ',': a quote is not closed, or a value is longer than 1,048,576 letters",
     ),
     Awkward(
         "another encoding than told",
@@ -455,7 +455,7 @@ REFUSED = [  # what no network can learn from
         stops="prepare",
         warns="column 'n' is nearly all numbers, but 1 rows hold others, such as 'n/k'",
         roles=USUAL,
-        line="column 'n' (numeric) holds 'n/k' in row 59, which is not a number",
+        line="column 'n' (numeric) holds 'n/k' in row 59, which is not a finite number",
     ),
     Awkward(
         "a day that no month has",

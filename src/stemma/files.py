@@ -12,17 +12,20 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+PAGE = "is a page of HTML or XML, whatever its name says: open it and save the table as CSV"
+MISTAKEN = {  # by the first bytes, in small letters
+    b"version https://git-lfs": "is a pointer of Git LFS, not the file: run `git lfs pull`",
+    b"/annex/objects/": "is a pointer of git-annex, not the file: run `git annex get`",
+    b"\xd0\xcf\x11\xe0": "is a workbook of an old Excel: save the sheet as CSV",
+    **dict.fromkeys((b"<html", b"<!doctype", b"<table", b"<?xml", b"<!--", b"mime-version:"), PAGE),
+    **dict.fromkeys((b'{"', b'[{"'), "is JSON: save the table as CSV or Parquet"),
+}
+
 
 def mistaken(first: bytes) -> str | None:
     """What a file is, by its first bytes, that is no table and no bundle, and what to do; None where nothing tells."""
-    start = first.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if start.startswith(b"version https://git-lfs"):
-        return "is a pointer of Git LFS, not the file: run `git lfs pull`"
-    if start.startswith(b"\xd0\xcf\x11\xe0"):
-        return "is a workbook of an old Excel: save the sheet as CSV"
-    if start.startswith((b"<html", b"<!doctype", b"<table", b"<?xml")):
-        return "is a page of HTML or XML, whatever its name says: open it and save the table as CSV"
-    return None
+    start = first.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").lower()
+    return next((told for mark, told in MISTAKEN.items() if start.startswith(mark)), None)
 
 
 @contextmanager

@@ -13,18 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemma.errors import BundleError, RowError
-from stemma.values import (
-    CONVERTERS,
-    DECIMAL,
-    MISSING,
-    PLAIN,
-    THOUSANDS,
-    Writing,
-    checked_format,
-    level,
-    wanted,
-    writing,
-)
+from stemma.values import CONVERTERS, DECIMAL, MISSING, THOUSANDS, Writing, checked_format, level, wanted, writing
 
 FORMAT = 1
 NUMBERS = {float, int, bool, type(None)}
@@ -185,9 +174,9 @@ def parse(content: bytes) -> Signature:
             threshold=entry.get("threshold"),
             fold_case=tuple(entry.get("fold_case") or ()),
             by_value=entry.get("levels") == LEVELS,
-            decimal_in=_marks(entry, "decimal_in", DECIMAL),
-            thousands=_marks(entry, "thousands", THOUSANDS),
-            date_format={name: checked_format(told) for name, told in (entry.get("date_format") or {}).items()},
+            decimal_in=entry.get("decimal_in") or {},
+            thousands=entry.get("thousands") or {},
+            date_format=entry.get("date_format") or {},
             missing=tuple(text.strip() for text in entry.get("missing", MISSING)),
             missing_in={
                 name: tuple(text.strip() for text in texts) for name, texts in (entry.get("missing_in") or {}).items()
@@ -201,13 +190,6 @@ def parse(content: bytes) -> Signature:
     return signature
 
 
-def _marks(entry: Mapping[str, Any], name: str, known: Sequence[str]) -> dict[str, str]:
-    found = dict(entry.get(name) or {})
-    if not all(mark in known for mark in found.values()):
-        raise ValueError(f"{name} holds a mark that is none of {', '.join(map(repr, known))}")
-    return found
-
-
 def _faults(signature: Signature) -> list[str]:
     names = [each.name for each in signature.inputs]
     texts = [signature.target, *names, *signature.classes, *signature.missing]
@@ -219,6 +201,9 @@ def _faults(signature: Signature) -> list[str]:
         f"task {task!r} is unknown": task in fitting,
         "a name, class or missing value is not a text": all(map(_is_text, texts)),
         "it names no inputs": bool(names),
+        "a decimal mark is unknown": {*signature.decimal_in.values()} <= {*DECIMAL},
+        "a mark between thousands is unknown": {*signature.thousands.values()} <= {*THOUSANDS},
+        "a format of dates is none": all(map(checked_format, signature.date_format.values())),
         "two inputs have one name": len(set(names)) == len(names),
         "an input is of an unknown type": all(each.type in CONVERTERS for each in signature.inputs),
         f"output {signature.output!r} does not fit the task": signature.output == output,
@@ -234,7 +219,7 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
-def wrong(column: Input, row: int, value: Any, how: Writing = PLAIN) -> RowError:
+def wrong(column: Input, row: int, value: Any, how: Writing) -> RowError:
     """The error of a value that does not fit."""
     shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
     expected = wanted(column.type, how)

@@ -10,9 +10,10 @@ Spaces around a text never count. How else the texts of a column are written, a 
 is one. What a table of training may hold, `stemma.tables.load` says; TRUTH is of both.
 """
 
+import csv
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -22,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+LONGEST = 2**20  # letters of a value in CSV
+TOO_LONG = f"a quote is not closed, or a value is longer than {LONGEST:,} letters"
 PROBE = datetime(2023, 1, 1)
 DECIMAL, THOUSANDS = (".", ",", ".,"), (".", ",", " ", "'", "\u2019")
 BY_COLUMN = ("missing_in", "fold_case", "decimal_in", "thousands", "date_format")  # what says how one is written
@@ -30,9 +33,7 @@ MINUS = "\u2212"
 SPACES = re.compile("[\u00a0\u2009\u202f]")
 SPACED = re.compile("[-+(]?[0-9]{1,3}([\u00a0\u2009\u202f][0-9]{3})+([.,][0-9]+)?\\)?")
 BRACKETED = re.compile(r"\([0-9.,]+\)")
-WHOLE = {  # by the decimal mark
-    mark: re.compile(rf"(-?[1-9][0-9]*)[{mark}]0*|-?0(?:[{mark}]0*)?") for mark in DECIMAL
-}
+WHOLE = {m: re.compile(rf"(-?[1-9][0-9]*)[{m}]0*|-?0(?:[{m}]0*)?") for m in DECIMAL}  # by the decimal mark
 TRUTH = dict.fromkeys(("true", "yes", "t", "y", "1", "1.0"), 1.0) | dict.fromkeys(
     ("false", "no", "f", "n", "0", "0.0"), 0.0
 )
@@ -63,13 +64,9 @@ PLAIN = Writing()
 def writing(told: Any, column: str) -> Writing:
     """How a column is written, by the settings of a table, or the signature of a network: both name it alike."""
     thousands = told.thousands.get(column)
-    return Writing(
-        told.missing_in.get(column, told.missing),
-        told.decimal_in.get(column, usual_decimal(told.decimal, thousands)),
-        thousands,
-        told.date_format.get(column),
-        column in told.fold_case,
-    )
+    decimal = told.decimal_in.get(column, usual_decimal(told.decimal, thousands))
+    missing, fold = told.missing_in.get(column, told.missing), column in told.fold_case
+    return Writing(missing, decimal, thousands, told.date_format.get(column), fold)
 
 
 def usual_decimal(decimal: str, thousands: str | None) -> str:
@@ -101,18 +98,26 @@ def _grouped(thousands: str, decimal: str) -> re.Pattern[str]:
 
 
 def checked_format(text: str) -> str:
-    """A format of dates that says at least which year.
+    """A format of dates that says at least which year; ValueError: it is none."""
+    try:
+        if datetime.strptime(PROBE.strftime(text), text).replace(tzinfo=None) == PROBE:
+            return text
+    except (ValueError, re.error):
+        pass
+    raise ValueError(f"{text!r} is no format of a date such as %d.%m.%Y or %m/%d/%Y %H:%M")
+
+
+def fields(lines: Iterable[str], separator: str, strict: bool = False) -> Iterator[list[str]]:
+    """The rows of a CSV text, empty lines left out.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, in words.
     """
+    csv.field_size_limit(LONGEST)
     try:
-        found = datetime.strptime(PROBE.strftime(text), text)
-    except (ValueError, re.error):
-        found = None
-    if found is None or found.replace(tzinfo=None) != PROBE:
-        raise ValueError(f"{text!r} is no format of a date such as %d.%m.%Y or %m/%d/%Y %H:%M")
-    return text
+        yield from filter(None, csv.reader(lines, strict=strict, delimiter=separator))
+    except csv.Error as error:
+        raise ValueError(TOO_LONG if "field limit" in str(error) else str(error)) from None
 
 
 def seconds(moments: NDArray[np.datetime64]) -> NDArray[np.float64]:
@@ -162,8 +167,8 @@ def _date(value: Any, how: Writing) -> float:
     text = value.strip()
     if text in how.missing:
         return math.nan
-    named = how.date_format
-    moment = datetime.strptime(text, named) if named else datetime.fromisoformat(text.replace("/", "-"))
+    ours = how.date_format
+    moment = datetime.strptime(text, ours) if ours else datetime.fromisoformat(text.replace("/", "-"))
     # Whole microseconds by one division, as a table's dates are turned into seconds.
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - EPOCH) // MICROSECOND / 1_000_000
 

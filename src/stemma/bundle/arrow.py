@@ -15,7 +15,7 @@ from pyarrow import compute
 
 from stemma.errors import BundleError
 from stemma.signature import Input, Signature, wrong
-from stemma.values import wanted
+from stemma.values import PLAIN, wanted
 
 SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 
@@ -82,7 +82,7 @@ def _numbers(column: Input, values: Any, first_row: int) -> NDArray[Any]:
         bad |= ~((found == 0) | (found == 1) | np.isnan(found))
     if bad.any():
         row = int(bad.argmax())
-        raise wrong(column, first_row + row, values[row].as_py())
+        raise wrong(column, first_row + row, values[row].as_py(), PLAIN)
     return np.asarray(narrow)
 
 

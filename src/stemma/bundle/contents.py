@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed
-from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +93,7 @@ def _plain(values: Sequence[Any], role: str, format_: str | None) -> list[float 
     """Values as JSON has them: numbers, null for a missing one, texts and dates (ISO 8601 without a format)."""
     missing = "" if role == "categorical" else None
     if role == "date":
-        written = methodcaller("strftime", format_) if format_ else methodcaller("isoformat")
-        return [None if value is None else written(value) for value in values]
+        return [value and (value.strftime(format_) if format_ else value.isoformat()) for value in values]
     return [missing if value is None or value != value else value for value in values]
 
 

@@ -1,6 +1,5 @@
 """The rows of CSV, Parquet or Arrow as the arrays that a graph takes: some at a time, so that memory stays flat."""
 
-import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,9 @@ from numpy.typing import NDArray
 
 from stemma.bundle.archive import first_line
 from stemma.errors import BundleError, RowError
+from stemma.files import mistaken
 from stemma.signature import Signature
+from stemma.values import fields
 
 BATCH = 8192  # rows read and predicted at once
 PARQUET = ".parquet"
@@ -90,13 +91,13 @@ def texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[st
     path = rows.path
     try:
         with rows.text() as file:
-            reader = csv.reader(file, strict=True, delimiter=rows.separator)
+            reader = fields(file, rows.separator, strict=True)
             header = _header(next(reader, []), path)
             kept = [place for place, name in enumerate(header) if {name, name.strip()} & wanted]
             names = [header[place] for place in kept]
             first_row = 1
             batch: list[list[str]] = []
-            for row in filter(None, reader):
+            for row in reader:
                 if len(row) != len(header):
                     number = first_row + len(batch)
                     raise BundleError(f"{path}, row {number}: {len(row)} values, and the header has {len(header)}")
@@ -108,11 +109,13 @@ def texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[st
                 yield first_row, _columns(names, batch)
     except FileNotFoundError:
         raise BundleError(f"{path} is not there") from None
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise BundleError(f"{path} cannot be read as CSV ({first_line(error)})") from None
 
 
 def _header(names: list[str], path: Path) -> list[str]:
+    if told := mistaken(",".join(names).encode()):
+        raise BundleError(f"{path} {told}")
     if not names:
         raise BundleError(f"{path} is empty: its first line must name the columns")
     _check_twice(names, path)

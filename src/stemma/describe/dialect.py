@@ -10,11 +10,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from stemma.errors import DataError
 from stemma.tables import files
 from stemma.tables.files import Text, fault, head, one_reason, raw, records
+from stemma.values import TOO_LONG
 
 SEPARATORS = "\t;|, "
 MARKS = {
@@ -59,7 +58,10 @@ def detect(
         raise DataError(f"{path} is empty")
     text = Text(separator or _separator(sample), header, found)
     with one_reason(path, text):
-        rows = list(records(whole_lines(head(path, text)), text.separator))
+        sample = whole_lines(head(path, text))
+        rows = list(records(sample, text.separator))
+        if rows and "\n" in rows[-1][-1] and sample.count('"') % 2:
+            raise ValueError(TOO_LONG)
     headless = header and any(NUMBER.fullmatch(name) for name in rows[0]) if rows else False
     return Dialect(text, decimal or _decimal(rows[header:]), guessed, headless)
 
@@ -76,7 +78,7 @@ def _separator(sample: str) -> str:
         lines = re.sub(" +", " ", sample).replace("\n ", "\n").strip(" ") if separator == " " else sample
         try:
             widths = Counter(len(row) for row in records(whole_lines(lines), separator))
-        except pa.ArrowInvalid:
+        except ValueError:
             continue
         width, rows = widths.most_common(1)[0]
         alike[separator] = rows / widths.total() if width > 1 else 0.0

@@ -4,9 +4,10 @@ A format, or a pair of marks, is offered where every text that was seen fits it;
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import product
+from typing import Any
 
 from stemma.conf.hydra_yaml import flow
 from stemma.values import CONVERTERS, THOUSANDS, Writing, usual_decimal
@@ -22,7 +23,8 @@ TIMES = ["", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"]
 def dates(name: str, texts: Sequence[str]) -> list[str]:
     """The setting of a column, once for each format that all of its texts have."""
     formats = (day + time for day, time in product(DAYS, TIMES))
-    return [f"date_format: {flow({name: each}, QUOTE)}" for each in formats if _are_dates(texts, each)]
+    fitting = [each for each in formats if _all(datetime.strptime, texts, each)]
+    return [f"date_format: {flow({name: each}, QUOTE)}" for each in fitting]
 
 
 def numbers(name: str, texts: Sequence[str], decimal: str) -> list[str]:
@@ -31,18 +33,16 @@ def numbers(name: str, texts: Sequence[str], decimal: str) -> list[str]:
     Args:
         decimal: of the file.
     """
-    fitting = [how for how in _marks(texts, decimal) if _are_numbers(texts, how)]
-    either = Writing(decimal=".,")
-    return [setting(name, how, decimal) for how in fitting or [either] if _are_numbers(texts, how)]
+    several = [[*_marks(texts, decimal)], [Writing(decimal=".,")]]
+    fitting = [[how for how in some if _all(CONVERTERS["number"], texts, how)] for some in several]
+    return [setting(name, how, decimal) for how in fitting[0] or fitting[1]]
 
 
 def between_thousands(texts: Sequence[str], decimal: str) -> list[str]:
     """Numbers that show that the decimal mark may stand between thousands: three digits are behind each."""
-    marked = [text for text in texts if decimal in text]
-    plain = [text for text in texts if decimal not in text]
-    if len(marked) < 2 or not plain or not all(THREE.fullmatch(text) for text in marked):
-        return []
-    return [plain[0], *marked[:2]]
+    marked, plain = ([text for text in texts if (decimal in text) is has] for has in (True, False))
+    shown = len(marked) > 1 and plain and all(map(THREE.fullmatch, marked))
+    return [plain[0], *marked[:2]] if shown else []
 
 
 def setting(name: str, how: Writing, decimal: str) -> str:
@@ -62,15 +62,9 @@ def _marks(texts: Sequence[str], decimal: str) -> Iterator[Writing]:
             yield Writing(decimal=point, thousands=thousands)
 
 
-def _are_dates(texts: Sequence[str], format_: str) -> bool:
+def _all(read: Callable[[str, Any], object], texts: Sequence[str], how: object) -> bool:
+    """Whether there are texts, and all of them are read so."""
     try:
-        return bool([datetime.strptime(text, format_) for text in texts])
-    except ValueError:
-        return False
-
-
-def _are_numbers(texts: Sequence[str], how: Writing) -> bool:
-    try:
-        return bool([CONVERTERS["number"](text, how) for text in texts])
+        return bool([read(text, how) for text in texts])
     except ValueError:
         return False

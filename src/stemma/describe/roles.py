@@ -112,7 +112,8 @@ def judge(found: Survey, target: str) -> Description:
         "name it in `missing_in`"
         for text, rows in classes.items()
     ]
-    told = (*_of_file(found), *asked, *_of_target(found, target, aim), *_of_columns(by_name, columns, found.decimal))
+    decimal = found.dialect.decimal if found.dialect else "."
+    told = (*_of_file(found), *asked, *_of_target(found, target, aim), *_of_columns(by_name, columns, decimal))
     return Description(path, found.dialect, found.rows, missing, missing_in, columns, aim, told)
 
 
@@ -284,7 +285,7 @@ def _repeats(column: Column) -> bool:
 
 def _resembles(column: Column) -> str:
     """What most texts look like that are read as texts, but may be meant as something else."""
-    texts = _odd(column)[:200]
+    texts = [text for text in column.odd if text not in DOUBTFUL][:200]
     if not texts:
         return ""
     share = [sum(1 for text in texts if form.fullmatch(text.lower())) / len(texts) for form in (LIKE_DATE, LIKE_NUMBER)]
@@ -293,11 +294,6 @@ def _resembles(column: Column) -> str:
     if share[1] >= NEARLY and any(character.isdigit() for character in texts[0]):
         return f"like numbers, but with a unit or thousands: {shown(texts[0])}"
     return ""
-
-
-def _odd(column: Column) -> list[str]:
-    """Texts that are neither numbers nor dates, without those that may stand for no value."""
-    return [text for text in column.odd if text not in DOUBTFUL]
 
 
 # Words
@@ -403,8 +399,7 @@ def _of_target(found: Survey, name: str, target: Target) -> Iterator[str]:
         return
     yield from _case(column)
     if kind := _resembles(column):
-        classes, remedy = len(column.levels or ()), _remedy(column, kind, found.decimal, True)
-        yield f"the target {name!r} has {classes} classes, and they look {kind}: {remedy}"
+        yield f"the target {name!r} has {len(column.levels or ())} classes, and they look {kind}"
     needed = rows_needed(SHARES)
     rare = [shown(text) for text, rows in sorted((column.levels or Counter()).items()) if rows < needed]
     if rare:
@@ -428,24 +423,21 @@ def _misread(column: Column, role: Role, decimal: str) -> Iterator[str]:
         yield (
             f"column {column.name!r} holds {', '.join(thousands)}: a mark, taken for the decimal one, has three "
             "digits behind it wherever it stands; if it is between thousands, write "
-            + meant.setting(column.name, Writing(decimal=usual_decimal(decimal, decimal), thousands=decimal), decimal)
+            + meant.setting(column.name, Writing((), usual_decimal(decimal, decimal), decimal), decimal)
         )
     if role == "categorical":
         yield from _case(column)
 
 
-def _remedy(column: Column, kind: str, decimal: str, of_target: bool = False) -> str:
+def _remedy(column: Column, kind: str, decimal: str) -> str:
     """The settings that read texts as dates or numbers, where some do."""
-    texts = _odd(column)[:MOST_TRIED]
-    if "dates" in kind:
-        found, role, plain = meant.dates(column.name, texts), "the role date", "write dates as 2024-01-31"
-    else:
-        numbers = column.spelled[:MOST_TRIED] or [f"0{decimal}5"] * (not column.number.whole)
-        texts += [text for text in numbers if text not in DOUBTFUL]
-        found = meant.numbers(column.name, texts, decimal)
-        role, plain = "the task regression" if of_target else "the role numeric", "write numbers as 1234.5"
+    dates = "dates" in kind
+    others = [] if dates else column.spelled[:MOST_TRIED] or [f"0{decimal}5"] * (not column.number.whole)
+    texts = [text for text in (*column.odd, *others) if text not in DOUBTFUL]
+    found = meant.dates(column.name, texts) if dates else meant.numbers(column.name, texts, decimal)
+    role, plain = ("date", "write dates as 2024-01-31") if dates else ("numeric", "write numbers as 1234.5")
     several = ", whichever is meant" * (len(found) > 1)
-    return f"give it {role} and {' or '.join(found)}{several}" if found else plain
+    return f"give it the role {role} and {' or '.join(found)}{several}" if found else plain
 
 
 def _case(column: Column) -> Iterator[str]:

@@ -98,11 +98,6 @@ class Survey:
     rows: int
     columns: tuple[Column, ...]
 
-    @property
-    def decimal(self) -> str:
-        """The decimal mark of its numbers."""
-        return self.dialect.decimal if self.dialect else "."
-
 
 def survey(path: Path, dialect: Dialect | None) -> Survey:
     """Look at every value of a file.
@@ -142,6 +137,7 @@ def _batches(path: Path, dialect: Dialect | None) -> Iterator[tuple[list[str], l
     options = files.csv_options(path, dialect.text, dict.fromkeys(names, pa.string()), null_values=[""])
     with files.opened(path, dialect.text) as stream:
         for batch in csv.open_csv(stream, *options):
+            files.refuse_long(batch)
             yield names, batch.columns
 
 

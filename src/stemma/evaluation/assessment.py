@@ -15,7 +15,7 @@ from stemma.evaluation import baselines, threshold
 from stemma.evaluation.decision import Decision
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.files import finite
-from stemma.metrics.resampling import Interval, Measure, intervals
+from stemma.metrics.resampling import Interval, Measure, intervals, mirrored
 from stemma.metrics.slices import Slice, cut
 from stemma.tables import repeats
 from stemma.tables.arrays import Arrays
@@ -122,13 +122,11 @@ def figures(
 
 def _reach(measure: Measure, rows: metrics.Rows, settings: EvaluateSettings) -> dict[str, Interval | None]:
     """The 95 % interval of each figure; none at all of no resamples, or of no rows."""
-    if not rows.count:
-        return {}
-    above = {}
-    if rows.task.classes:
-        error = metrics.METRICS["calibration_error"]
-        above = {error.name: (metrics.figures(rows, of=[error])[error.name], rows.bins.by_chance())}
-    return intervals(measure, rows.count, settings.bootstrap, settings.seed, above)
+    reach = intervals(measure, rows.count, settings.bootstrap, settings.seed) if rows.count else {}
+    if interval := reach.get("calibration_error"):
+        value = measure(np.ones(rows.count))["calibration_error"]
+        reach["calibration_error"] = mirrored(interval, value, rows.bins.by_chance())
+    return reach
 
 
 def check_slices(columns: Sequence[str], offered: Sequence[str]) -> None:
@@ -171,22 +169,14 @@ def _slice(test: Arrays, model: Judgement, part: Slice, settings: EvaluateSettin
 
 
 def new_rows(
-    train: Arrays,
-    test: Arrays,
-    names: Sequence[str],
-    model: Judgement,
-    others: Mapping[str, Judgement],
-    settings: EvaluateSettings,
+    train: Arrays, test: Arrays, names: Sequence[str], models: Mapping[str, Judgement], settings: EvaluateSettings
 ) -> dict[str, Any]:
-    """How many test rows have the same features as a training row, and the figures of the others; nothing where they
-    are too few to matter."""
+    """How many test rows have the same features as a training row, and each model's figures of the others; nothing
+    where they are too few to matter."""
     seen = repeats.seen(*(repeats.hashes(rows.frame, names) for rows in (train, test)))
-    if not seen.any():
-        return {}
     kept = Slice("new", np.flatnonzero(~seen))
-    models = {name: each.rows("test", test.y, settings.bins, kept.rows) for name, each in others.items()}
-    told = {name: finite(metrics.figures(rows, of=others[name].measured)) for name, rows in models.items()}
-    return {"rows": int(seen.sum()), "test": _slice(test, model, kept, settings)["test"], "baselines": told}
+    told = {name: _slice(test, model, kept, settings)["test"] for name, model in models.items() if seen.any()}
+    return {"rows": int(seen.sum()), "test": told} if told else {}
 
 
 def by_class(test: Arrays, model: Judgement) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from stemma import metrics
 from stemma.evaluation import assessment, gate
 from stemma.evaluation.assessment import Judgement
+from stemma.evaluation.baselines import NETWORK
 from stemma.evaluation.decision import Decision
 from stemma.evaluation.results import FORMAT
 from stemma.evaluation.settings import Settings
@@ -57,11 +58,10 @@ def make(
         "folds": folds,
         "gate": _gate(own.minimum, network, found, compared),
     }
-    if about.raw.get("hints"):
-        told["hints"] = about.raw["hints"]
+    told |= {"hints": about.raw["hints"]} if "hints" in about.raw else {}
     if "train" in splits:
-        names = [name for name, _ in about.features]
-        repeated = assessment.new_rows(splits["train"], test, names, network, others, own)
+        names, models = [name for name, _ in about.features], {NETWORK: network, **others}
+        repeated = assessment.new_rows(splits["train"], test, names, models, own)
         told |= {"repeated": repeated} if repeated else {}
     by_class = assessment.by_class(test, network) if task.classes else {}
     made: dict[str, Any] = finite(told | by_class)

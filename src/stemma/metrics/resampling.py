@@ -8,7 +8,6 @@ resample. Resamples in which a figure is not defined are left out; where they ar
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,18 +51,9 @@ def drawn(measure: Measure, rows: int, count: int, seed: int) -> dict[str, Float
     return {name: np.array([figures[name] for figures in found]) for name in (found[0] if found else ())}
 
 
-def intervals(
-    measure: Measure, rows: int, count: int, seed: int, above: Mapping[str, tuple[float, float]] = MappingProxyType({})
-) -> dict[str, Interval | None]:
-    """The 95 % interval of each figure; none at all of no resamples.
-
-    Args:
-        above: figures whose interval is `mirrored`, with the rest of what that asks for.
-    """
-    return {
-        name: mirrored(values, *above[name]) if name in above else percentiles(values)
-        for name, values in drawn(measure, rows, count, seed).items()
-    }
+def intervals(measure: Measure, rows: int, count: int, seed: int) -> dict[str, Interval | None]:
+    """The 95 % interval of each figure; none at all of no resamples."""
+    return {name: percentiles(values) for name, values in drawn(measure, rows, count, seed).items()}
 
 
 def percentiles(values: Floats) -> Interval | None:
@@ -75,17 +65,14 @@ def percentiles(values: Floats) -> Interval | None:
     return float(low), float(high)
 
 
-def mirrored(values: Floats, value: float, by_chance: float) -> Interval | None:
-    """Of a sum of sizes, such as a calibration error, whose resamples lie as far above it as it lies above the truth:
-    the basic interval (Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 5.2), which takes
-    the bias off once more.
+def mirrored(interval: Interval, value: float, by_chance: float) -> Interval:
+    """Of a sum of sizes, such as a calibration error, whose resamples lie above it as it lies above the truth: basic
+    interval (Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 5.2), with the value in it.
 
     Args:
         by_chance: where the value is no more, nothing contradicts a truth of 0, and the interval begins there.
     """
-    if (ends := percentiles(values)) is None:
-        return None
-    low, high = 2 * value - ends[1], 2 * value - ends[0]
+    low, high = 2 * value - interval[1], 2 * value - interval[0]
     return max(0.0, min(low, value)) if value > by_chance else 0.0, max(high, value)
 
 

@@ -173,12 +173,8 @@ class _Bins:
         _, self._starts = np.unique(np.searchsorted(edges, probability), return_index=True)
 
     def by_chance(self) -> float:
-        """What 2.5 % of samples exceed of which every probability is right, per row.
-
-        A gap of a bin is normal then, with variance p (1 - p) of each row, so its size has mean sqrt(2 / pi) and
-        variance 1 - 2 / pi of that: the consistency of Bröcker and Smith, Weather and Forecasting 22, 2007, without
-        resamples.
-        """
+        """What 2.5 % of samples exceed whose probabilities are right (Bröcker and Smith, Weather and Forecasting 22,
+        2007): gaps of bins are normal then, with variance p (1 - p) of each row, and their sizes half-normal."""
         variance = np.add.reduceat(self._spread, self._starts)
         mean, spread = np.sqrt(2 / np.pi * variance).sum(), np.sqrt((1 - 2 / np.pi) * variance.sum())
         return float(mean + 1.96 * spread) / len(self._gap)

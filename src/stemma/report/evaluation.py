@@ -21,16 +21,8 @@ Told = Mapping[str, Any]
 
 def write(told: Told) -> Document:
     """`told`: what evaluation.json holds."""
-    sections = [
-        _hints(told),
-        _figures(told),
-        _repeated(told),
-        _baselines(told),
-        _decisions(told),
-        _classes(told),
-        _probabilities(told),
-        _errors(told),
-    ]
+    sections = [_hints(told), _figures(told), _repeated(told), _baselines(told), _decisions(told), _classes(told)]
+    sections += [_probabilities(told), _errors(told)]
     sections += [_slices(told), _folds(told), _gate(told), _making(told)]
     return Document(
         title=f"How well {told['target']} is predicted",
@@ -117,21 +109,17 @@ def _repeated(told: Told) -> Section | None:
     """Figures with and without the test rows that stand among the training rows."""
     if not (repeated := told.get("repeated")):
         return None
-    all_rows, shown = told["data"]["splits"]["test"], _shown(told)
-    new = all_rows - repeated["rows"]
-    text = (
-        f"{repeated['rows']:,} of {all_rows:,} test rows have the same features as a training row. A model that knows"
+    count, shown = told["data"]["splits"]["test"], _shown(told)
+    text = f"{repeated['rows']:,} of {count:,} test rows have the same features as a training row. A model that knows"
+    text += " these by heart is right there, and not therefore on others: judge by the"
+    text += f" {count - repeated['rows']:,} that are new. A split with data.group=duplicates keeps such rows together."
+    every = {NETWORK: told["test"]} | {name: entry["test"] for name, entry in told["baselines"].items()}
+    rows = tuple(
+        (title(name), which, *(figure(found[metric]["value"]) for metric in shown))
+        for name, new in repeated["test"].items()
+        for which, found in (("all", every[name]), ("new", new))
     )
-    text += f" these by heart is right there, and not therefore on others: judge by the {new:,} that are new. A split"
-    text += " with data.group=duplicates keeps such rows together."
-    rows = [(NETWORK, "all", *(figure(told["test"][name]["value"]) for name in shown)),
-            ("", "new", *(figure(repeated["test"][name]["value"]) for name in shown))]  # fmt: skip
-    for name, found in repeated["baselines"].items():
-        every = told["baselines"][name]["test"]
-        rows.append((title(name), "all", *(figure(every[metric]["value"]) for metric in shown)))
-        rows.append(("", "new", *(figure(found[metric]) for metric in shown)))
-    head = ("model", "test rows", *map(label, shown))
-    return Section("Repeated rows", (text, Table("", head, tuple(rows), words=(1,))))
+    return Section("Repeated rows", (text, Table("", ("model", "test rows", *map(label, shown)), rows, words=(1,))))
 
 
 def _label(told: Told, name: str) -> str:

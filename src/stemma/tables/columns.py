@@ -121,9 +121,7 @@ def _wrong_splitting(names: list[str], settings: Table) -> Iterator[str]:
     if len(given) > 1:
         yield f"{' and '.join(f'`{setting}`' for setting in given)} are both given: rows are split by one of them"
     for setting, name in given.items():
-        if (setting, name) == ("group", DUPLICATES) and name not in names:
-            continue
-        if name not in names:
+        if name not in (*names, DUPLICATES if setting == "group" else ""):
             yield f"`{setting}` names {name!r}, which is not a column{nearest(name, [*names, DUPLICATES])}"
         elif name == settings.target:
             yield f"`{setting}` names {name!r}, which is the target"

@@ -11,9 +11,9 @@ A file is known by its first bytes rather than by its ending: Parquet, and the c
 """
 
 import codecs
-import csv as standard_csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,10 +21,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 
 from stemma.errors import DataError
 from stemma.files import mistaken
+from stemma.text import counted
+from stemma.values import LONGEST, TOO_LONG, fields
 
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4"}
 BLOCK = 4 * 2**20  # bytes that Arrow parses at once; no row may be longer
@@ -99,12 +102,7 @@ def head(path: Path, text: Text) -> str:
 
 def records(text: str, separator: str) -> Iterator[list[str]]:
     """The rows of a text, empty lines left out."""
-    try:
-        yield from filter(None, standard_csv.reader(io.StringIO(text, newline=""), delimiter=separator))
-    except standard_csv.Error as error:
-        longest = standard_csv.field_size_limit()
-        open_quote = f"a quote is not closed, or a value is longer than {longest:,} letters"
-        raise pa.ArrowInvalid(open_quote if "field limit" in str(error) else str(error)) from None
+    return fields(io.StringIO(text, newline=""), separator)
 
 
 @contextmanager
@@ -140,7 +138,18 @@ def texts(
     columns = columns or dict.fromkeys(names(path, text), pa.string())
     options = csv_options(path, text, columns, null_values=list(missing))
     with one_reason(path, text), opened(path, text) as stream:
-        return csv.read_csv(stream, *options)
+        table = csv.read_csv(stream, *options)
+        for batch in table.to_batches():
+            refuse_long(batch)
+    return table
+
+
+def refuse_long(batch: pa.RecordBatch) -> None:
+    """Refuse rows with a value that a served network would not read."""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        texts = column.dictionary if pa.types.is_dictionary(column.type) else column
+        if (pc.max(pc.binary_length(texts)).as_py() or 0) > LONGEST:
+            raise pa.ArrowInvalid(f"column {name!r}: {TOO_LONG}")
 
 
 def csv_options(
@@ -172,7 +181,7 @@ def one_reason(path: Path, text: Text | None = None) -> Iterator[None]:
         yield
     except LookupError:
         raise DataError(f"{path}: Python knows no encoding {text and text.encoding!r}: correct `encoding`") from None
-    except (pa.ArrowInvalid, UnicodeError) as error:
+    except ValueError as error:  # UnicodeError and Arrow's are such
         undecoded = _undecoded(path, text.encoding) if text else None
         reason = undecoded or _reason(error, text is not None and text.header)
         reason = (text and _preface(path, text)) or reason
@@ -204,12 +213,18 @@ def fault(path: Path, encoding: str) -> tuple[int, int, int] | None:
 def _preface(path: Path, text: Text) -> str | None:
     """A first line that is no row."""
     try:
-        first = head(path, text).partition("\n")[0].strip()
-    except (pa.ArrowInvalid, OSError, UnicodeError):
+        start = head(path, text)
+        widths = [len(row) for row in records(start, text.separator)]
+    except (OSError, ValueError):
         return None
-    if re.fullmatch(r"(?i)sep=.", first):
+    first = start.partition("\n")[0].rstrip("\r")
+    if re.fullmatch(r"(?i)\"?sep=.?\"?", first):
         return f"its first line, {first}, speaks to Excel alone: take it out"
-    return f"its first lines are comments ({first[:40]!r}): take them out" if first.startswith("#") else None
+    usual = Counter(reversed(widths)).most_common(1)[0][0] if widths else 0
+    if widths and (widths[0] < usual or (first.startswith("#") and widths[0] != usual)):
+        seen = f"{counted(widths[0], 'field')}, and most have {usual}"
+        return f"its first line ({first[:40]!r}) has {seen}: take out what is above the header"
+    return None
 
 
 def _undecoded(path: Path, encoding: str) -> str | None:

@@ -13,6 +13,7 @@ Spaces around a value never count.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -147,10 +148,8 @@ def _csv(path: Path, settings: FileTable) -> pa.Table:
 def _number(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
     """float64, NaN where there is no value."""
     column = decoded(column)
-    if pa.types.is_string(column.type) and (writing.thousands or writing.decimal not in (".", ",")):
-        return _as_served(column, writing, "number")
     if pa.types.is_string(column.type):
-        column = _parsed(column, writing, lambda texts: numbers(texts, writing.decimal), "is not a number")
+        column = _parsed(column, writing, "number", lambda texts: numbers(texts, writing.decimal))
     try:
         return np.asarray(column.cast(pa.float64(), safe=False).to_numpy())
     except pa.ArrowNotImplementedError:
@@ -160,39 +159,28 @@ def _number(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
 def _date(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
     """datetime64[us], NaT where there is no value."""
     column = decoded(column)
-    if writing.date_format and not pa.types.is_temporal(column.type):
-        return np.asarray(np.rint(_as_served(column, writing, "date") * 1_000_000).astype("datetime64[us]"))
-    if pa.types.is_string(column.type):
-        column = _parsed(column, writing, instants, "is not a date such as 2024-01-31 or 2024-01-31 12:30:00")
+    if pa.types.is_string(column.type) or (writing.date_format and not pa.types.is_temporal(column.type)):
+        column = _parsed(column, writing, "date", instants)
     if not pa.types.is_temporal(column.type) or pa.types.is_time(column.type) or pa.types.is_duration(column.type):
         raise WrongValue(f"holds values of type {column.type}, not dates")
     return np.asarray(column.cast(INSTANT, safe=False).to_numpy())
 
 
 def _parsed(
-    texts: pa.ChunkedArray, writing: Writing, parse: Callable[[Any], pa.ChunkedArray], otherwise: str
+    texts: pa.ChunkedArray, writing: Writing, kind: str, parse: Callable[[Any], pa.ChunkedArray]
 ) -> pa.ChunkedArray:
-    """Texts as values; the first that is none is found by halving."""
-    try:
-        return parse(texts)
-    except pa.ArrowInvalid:
-        texts = trimmed(texts, writing.missing)
-    try:
-        return parse(texts)
-    except pa.ArrowInvalid:
-        good, bad = 0, len(texts)  # texts[:good] are values, texts[:bad] are not all
-    while bad - good > 1:
-        middle = (good + bad) // 2
-        try:
-            parse(texts.slice(good, middle - good))
-            good = middle
-        except pa.ArrowInvalid:
-            bad = middle
-    raise WrongValue(f"holds {texts[good].as_py()!r} in row {good + 1}, which {otherwise}")
+    """Texts as values: by Arrow where it can read all of them, else as a served network does."""
+    if not (writing.thousands or writing.date_format or writing.decimal == ".,"):
+        with suppress(pa.ArrowInvalid):
+            return parse(texts)
+        with suppress(pa.ArrowInvalid):
+            return parse(trimmed(texts, writing.missing))
+    found = _as_served(texts, writing, kind)
+    return pa.chunked_array([np.rint(found * 1_000_000).astype("datetime64[us]") if kind == "date" else found])
 
 
 def _as_served(column: pa.ChunkedArray, writing: Writing, kind: str) -> np.ndarray:
-    """float64, each value that occurs read once by the reader of a served network."""
+    """float64, each value that occurs read once."""
     coded = column.dictionary_encode().combine_chunks()
     codes, convert = coded.indices.fill_null(-1).to_numpy(), values.CONVERTERS[kind]
     found = []
@@ -232,6 +220,8 @@ def _flag(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
 
 def _moment(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
     """Numbers, or else dates: a column of time that has no role."""
+    if writing.date_format:
+        return _date(column, writing)
     try:
         return _number(column, writing)
     except WrongValue:

@@ -65,8 +65,8 @@ def schema(frame: pd.DataFrame, settings: Table) -> "pandera.DataFrameSchema":
 
     kinds = {name: role_of(name, settings) for name in frame if name != settings.target}
     columns = {name: _column(role, *range_of(name, settings)) for name, role in kinds.items() if role is not None}
-    for setting, name in _splitting(frame, settings):
-        if setting != "time":
+    for setting, name in splitting(settings).items():
+        if setting != "time" and name in frame:
             columns[name] = _column("categorical", None, None)
         elif kinds.get(name) == "drop":  # of a column without a role: what it holds was found when it was read
             columns[name] = pandera.Column(frame[name].dtype, nullable=True)
@@ -158,14 +158,11 @@ def _wrong_features(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
             )
 
 
-def _splitting(frame: pd.DataFrame, settings: Table) -> list[tuple[str, str]]:
-    """Setting and name of a column that splits, not of repeated rows."""
-    return [(setting, name) for setting, name in splitting(settings).items() if name in frame]
-
-
 def _wrong_splitting(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
     """A column by which rows cannot be split."""
-    for setting, name in _splitting(frame, settings):
+    for setting, name in splitting(settings).items():
+        if name not in frame:  # duplicates
+            continue
         values = frame[name]
         missing = (values == "" if isinstance(values.dtype, pd.CategoricalDtype) else values.isna()).to_numpy()
         if missing.any():

@@ -24,7 +24,9 @@ from pyarrow import parquet
 from awkward import NAMES, PLAIN, TABLES, Awkward
 from sections import described
 from stemma import conf, task
-from stemma.errors import DataError
+from stemma.bundle.rows import Rows, batches
+from stemma.errors import DataError, StemmaError
+from stemma.signature import Input, Signature
 from stemma.tables import load, validate
 from stemma.tables.columns import role_of
 from stemma.tables.settings import FILES, FileTable
@@ -367,9 +369,39 @@ def test_whole_numbers_with_decimal_commas_are_numbers(describe, tmp_path):
 
 
 def test_a_long_text_behind_an_open_quote_is_named(refused, tmp_path):
-    (tmp_path / "t.csv").write_text('n,y\n1,"' + "1,a\n" * 50_000)
-    told = refused(tmp_path / "t.csv")
-    assert told.endswith("a quote is not closed, or a value is longer than 131,072 letters")
+    for rows in (50_000, 400_000):
+        (tmp_path / "t.csv").write_text('n,y\n1,"' + "1,a\n" * rows)
+        told = refused(tmp_path / "t.csv")
+        assert told.endswith("a quote is not closed, or a value is longer than 1,048,576 letters")
+
+
+@pytest.mark.parametrize(("letters", "fits"), [(200_000, True), (2**20, True), (2**20 + 1, False), (5 * 2**20, False)])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_value_is_as_long_as_it_may_be_in_description_training_and_service(
+    letters: int, fits: bool, last: bool, describe: Describe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, lines = tmp_path / "t.csv", [f"{row}.5,{'uvw'[row % 3]},{'pq'[row % 2]}" for row in range(60)]
+    path.write_text("\n".join(["n,c,y", *lines]) + "\n")
+    found = describe(path)
+    lines.insert(len(lines) if last else 0, f"1.5,{'x' * letters},p")
+    path.write_text("\n".join(["n,c,y", *lines]) + "\n")
+    served = Signature(
+        "binary", "y", (Input("n", "number"), Input("c", "string")), "probabilities", ("p", "q"), "q", 0.5
+    )
+    capsys.readouterr()
+    if fits:
+        describe(path)
+        assert max(map(len, load.table(found, FILES)["c"])) == letters
+        assert sum(len(arrays["n"]) for _, arrays in batches(Rows(path), served)) == 61
+        return
+    with pytest.raises(SystemExit):
+        describe(path)
+    said = [capsys.readouterr().err]
+    for read in (lambda: load.table(found, FILES), lambda: list(batches(Rows(path), served))):
+        with pytest.raises(StemmaError) as error:
+            read()
+        said.append(str(error.value))
+    assert all("a quote is not closed, or a " in line and "\n" not in line.strip() for line in said), said
 
 
 @pytest.mark.parametrize(
@@ -534,9 +566,6 @@ def test_beside_numbers_or_yes_and_no_the_target_has_no_value(
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_markers_of_a_column_hold_in_service_too(suffix: str, describe: Describe, tmp_path: Path) -> None:
-    from stemma.bundle.rows import Rows, batches
-    from stemma.signature import Input, Signature
-
     columns = {"n": column_of(["none", "1.5"], "{}.25"), "c": column_of(["none"], "red"), "y": ["p", "q"] * 30}
     found = describe(table_of(tmp_path / "t.csv", **columns))
     path = tmp_path / f"rows.{suffix}"

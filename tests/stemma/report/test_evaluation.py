@@ -10,6 +10,7 @@ import pytest
 
 import stemma.task
 from stemma.evaluation import assessment, baselines, decision, record
+from stemma.evaluation.baselines import NETWORK
 from stemma.report import charts, curves, document
 from stemma.report import evaluation as report
 from stemma.report.pictures import COLOURS
@@ -186,17 +187,18 @@ def test_test_rows_that_were_learned_from_are_told_of_and_judged_apart(make: Any
     page = document.markdown(report.write(told), "plots")
     assert told["repeated"]["rows"] == 80 and "80 of 200 test rows repeat a training row" in page
     assert "judge by the 120 that are new" in page
-    main, boosting = told["main"], told["repeated"]["baselines"]["gradient_boosting"]
-    assert boosting[main] == pytest.approx(told["repeated"]["test"][main]["value"])  # it plays the network
-    apart = boosting[main] - told["test"][main]["value"]
+    main, new = told["main"], told["repeated"]["test"]
+    assert new[NETWORK][main] == new["gradient_boosting"][main]  # which plays it
+    apart = new[NETWORK][main]["value"] - told["test"][main]["value"]
     assert apart < 0 if told["test"][main]["better"] == "higher" else apart > 0
-    assert told["repeated"]["test"][main]["low"] <= boosting[main] <= told["repeated"]["test"][main]["high"]
+    assert new[NETWORK][main]["low"] <= new[NETWORK][main]["value"] <= new[NETWORK][main]["high"]
+    assert set(new) == {NETWORK, *told["baselines"]}
 
 
 def test_where_all_rows_were_learned_from_nothing_is_left_to_judge_by(make: Any) -> None:
     told, _ = made(make, "binary", repeated=200)
     page = document.markdown(report.write(told), "plots")
-    assert told["repeated"]["test"]["roc_auc"]["value"] is None and "the 0 that are new" in page
+    assert told["repeated"]["test"][NETWORK]["roc_auc"]["value"] is None and "the 0 that are new" in page
 
 
 def test_hints_at_the_table_are_in_the_report(make: Any) -> None:

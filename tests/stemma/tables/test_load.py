@@ -164,14 +164,14 @@ def test_values_that_do_not_fit_are_named_for_every_column_at_once(refused, tabl
     path = table_file("n,b,c,y\n1,yes,x,p\n" + "abc,no,x,p\n" * 3 + "2,maybe,x,q\n")
     assert refused(path).splitlines() == [
         "FILE cannot be used for 2 reasons:",
-        "  column 'n' (numeric) holds 'abc' in row 2, which is not a number",
+        "  column 'n' (numeric) holds 'abc' in row 2, which is not a finite number",
         "  column 'b' (boolean) holds 'maybe' in row 5, which is neither true nor false",
     ]
 
 
 def test_the_first_wrong_number_of_a_long_column_is_found(refused, table_file):
     path = table_file("n,b,c,y\n" + "1,t,x,p\n" * 5000 + "1 000,t,x,p\n" + "1,t,x,p\n" * 5000 + "zero,t,x,p\n")
-    assert refused(path) == "FILE: column 'n' (numeric) holds '1 000' in row 5001, which is not a number"
+    assert refused(path) == "FILE: column 'n' (numeric) holds '1 000' in row 5001, which is not a finite number"
 
 
 def test_types_without_numbers_or_text_are_refused(refused, tmp_path):
@@ -271,7 +271,10 @@ def test_a_decimal_comma_is_read_where_the_settings_say_so(small, table_file):
 
 def test_a_point_is_no_part_of_a_number_where_the_comma_is_decimal(refused, table_file):
     told = refused(table_file("n;b;c;y\n1.500;t;x;p\n"), separator=";", decimal=",")
-    assert told == "FILE: column 'n' (numeric) holds '1.500' in row 1, which is not a number"
+    assert (
+        told
+        == "FILE: column 'n' (numeric) holds '1.500' in row 1, which is not a finite number with the decimal mark ','"
+    )
 
 
 def test_spaces_around_names_values_and_classes_do_not_count(small, table_file):
@@ -332,7 +335,7 @@ def test_dates_of_a_parquet_file_become_those_of_the_csv_file(small, tmp_path):
 
 def test_a_text_or_a_number_that_is_no_date_is_named(refused, table_file, tmp_path):
     told = refused(table_file("d,y\n2024-02-29,p\n29.2.2024,p\n"), columns={"d": "date"})
-    assert told.startswith("FILE: column 'd' (date) holds '29.2.2024' in row 2, which is not a date such as 2024-01-31")
+    assert told.startswith("FILE: column 'd' (date) holds '29.2.2024' in row 2, which is not a date such as 2024-12-31")
     parquet.write_table(pa.table({"d": [20240229], "y": ["p"]}), tmp_path / "t.parquet")
     told = refused(tmp_path / "t.parquet", columns={"d": "date"})
     assert told == "FILE: column 'd' (date) holds values of type int64, not dates"
@@ -471,7 +474,7 @@ def test_a_column_is_read_as_its_settings_say_in_training_and_in_service(small, 
             "1.5",
             "a finite number with the decimal mark ',' and '.' between thousands",
         ),
-        ({"decimal_in": {"x": ","}}, "numeric", "1.250", "a number"),
+        ({"decimal_in": {"x": ","}}, "numeric", "1.250", "a finite number with the decimal mark ','"),
         ({"decimal_in": {"x": ".,"}}, "numeric", "1.234,5", "a finite number with the decimal mark '.,'"),
         ({"date_format": {"x": "%d.%m.%Y"}}, "date", "2023-09-26", "a date written as %d.%m.%Y"),
         ({"date_format": {"x": "%d.%m.%Y"}}, "date", "31.02.2023", "a date written as %d.%m.%Y"),
@@ -550,11 +553,20 @@ def test_bundles_made_before_compare_texts(tmp_path):
             "a page of HTML .*save the table as CSV",
         ),
         ("t.csv", b"<?xml version='1.0'?><Workbook/>", "a page of HTML or XML"),
+        ("t.csv", POINTER.replace(b"\n", b"\r\n"), "a pointer of Git LFS, .*`git lfs pull`"),
+        ("t.csv", b"/annex/objects/SHA256E-s5--0.csv\n", "a pointer of git-annex, .*`git annex get`"),
+        ("t.xls", "<html><table></table></html>".encode("utf-16"), "a page of HTML"),
+        ("t.xls", b"<!-- saved --><table><tr><td>n</td></tr></table>", "a page of HTML"),
+        ("t.csv", b'[{"n": 1, "y": "p"}]', "is JSON: save the table as CSV or Parquet"),
         ("t.csv", b"sep=;\nn;c;y\n1;red;p\n2;red;q\n", "its first line, sep=;, speaks to Excel alone: take it out"),
+        ("t.csv", b'"sep=;"\nn;c;y\n1;red;p\n2;red;q\n', "its first line, .*, speaks to Excel alone: take it out"),
+        ("t.csv", b"SEP=\t\nn\tc\ty\n1\tred\tp\n2\tred\tq\n", "its first line, .*, speaks to Excel alone: take it out"),
+        ("t.csv", b"// by LIMS\nn,c,y\n1,red,p\n", r"first line \('// by LIMS'\) has 1 field, and most have 3: take"),
+        ("t.csv", b"Sales of May\n\nn,c,y\n1,red,p\n", r"line \('Sales of May'\) has 1 field, and most have 3: take"),
         (
             "t.csv",
             b"# unit: mg/l\n# by LIMS\nn,c,y\n1,red,p\n",
-            r"its first lines are comments \('# unit: mg/l'\): take",
+            r"its first line \('# unit: mg/l'\) has 3 fields, and most have 1: take out what is above",
         ),
     ],
 )
@@ -567,6 +579,12 @@ def test_what_is_no_table_is_named_with_what_to_do(tmp_path, name, content, told
         stemma("describe", str(path), "--target", "y", "--name", "mine")
     said = capsys.readouterr().err
     assert re.search(told, said) and said.count("\n") == 1
+
+
+def test_rows_to_predict_that_are_a_pointer_say_so(tmp_path):
+    (tmp_path / "rows.csv").write_bytes(POINTER)
+    with pytest.raises(BundleError, match="a pointer of Git LFS, not the file: run `git lfs pull`"):
+        list(batches(Rows(tmp_path / "rows.csv"), BEFORE))
 
 
 def test_a_bundle_that_is_a_pointer_says_so(tmp_path):
