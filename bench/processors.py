@@ -48,7 +48,7 @@ def compared(model: str) -> Table:
     with project() as folder:
         call(folder, "stemma", "conf", "sync", f"model={model}")
         call(folder, "git", "commit", "--allow-empty", "-qam", "settings")
-        compiler = ["cc", "-shared", "-fPIC", "-xc", "-o", ".dvc/tmp/intel.so", "-"]
+        compiler = ["cc", "-shared", "-fPIC", "-xc", "-o", "../intel.so", "-"]
         subprocess.run(compiler, cwd=folder, input=INTEL, text=True, check=True)
         found = {what: results(folder, forced) for what, forced in FORCED.items()}
     first = found.pop("nothing")
@@ -61,7 +61,7 @@ def results(folder: Path, forced: dict[str, str]) -> dict[str, dict[str, str]]:
     ours = {name for each in FORCED.values() for name in each}
     known = {name: value for name, value in (os.environ | environment(folder)).items() if name not in ours}
     if "LD_PRELOAD" in forced:
-        forced = {"LD_PRELOAD": str(folder / ".dvc/tmp" / forced["LD_PRELOAD"])}
+        forced = {"LD_PRELOAD": str(folder.parent / forced["LD_PRELOAD"])}
     subprocess.run(["dvc", "repro", "-q", "--force"], cwd=folder, env=known | forced, check=True)
     stages = yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     return {name: {out["path"]: out["md5"] for out in stage["outs"]} for name, stage in stages.items()}
