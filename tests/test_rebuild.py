@@ -139,6 +139,20 @@ def _results(project: Project) -> dict[str, dict[str, str]]:
     }
 
 
+def test_a_processor_with_other_instructions_gives_the_same_bytes(torch_project: Project, tmp_path: Path) -> None:
+    """As far as one can be made of this one; docs/rebuild.md says how far that is."""
+    project = torch_project.copy(tmp_path / "p")
+    expected = _results(project)
+    other = {
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA",
+    }
+    for stage in ("prepare", "train", "evaluate"):
+        project.ok("python", "src/stage.py", stage, **other, **COLD)
+    assert _results(project) == expected and project.ok("git", "status", "--porcelain") == ""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
 @pytest.mark.parametrize("stage", ["prepare", "evaluate"])
 def test_after_a_kill_in_the_middle_of_a_stage_one_command_puts_the_results_back(

@@ -156,7 +156,7 @@ class Multiclass(Task):
     def losses(self, scores: Floats, y: Array) -> Array:
         wide = scores.astype(np.float64)
         shifted = wide - wide.max(axis=1, keepdims=True)
-        return exact.log(exact.exp(shifted).sum(axis=1)) - shifted[np.arange(len(y)), self.targets(y)]
+        return np.asarray(exact.log(exact.exp(shifted).sum(axis=1)) - shifted[np.arange(len(y)), self.targets(y)])
 
 
 class Regression(Task):

@@ -155,7 +155,8 @@ def _by_coefficients(problem: Problem, model: Any) -> Predict:
 
     def predict(rows: Arrays) -> Array:
         x = _design(problem, rows.x)
-        return (np.einsum("ij,kj->ik", x, weights) if isinstance(x, np.ndarray) else x @ weights.T) + intercept
+        scores: Array = np.einsum("ij,kj->ik", x, weights) if isinstance(x, np.ndarray) else x @ weights.T
+        return scores + intercept
 
     return predict
 

@@ -21,8 +21,9 @@ from stemma.repo.repository import Repository, Version
 from stemma.versions import doctor as doctoring
 from stemma.versions.doctor import CHECKS, Diagnosis, doctor, examine
 from stemma.versions.doctor.finding import ways
+from stemma.versions.doctor.rebuilt import _otherwise
 from stemma.weights import Layer
-from version_worlds import METRICS, PARAMS, TRAINING, Parts, World, new, parts, table
+from version_worlds import EVALUATION, METRICS, PARAMS, TRAINING, Parts, World, changed, new, parts, table
 
 TEST = METRICS["test"]
 
@@ -354,3 +355,76 @@ def test_a_check_of_ones_own_that_fails_is_a_finding_of_its_own(monkeypatch: pyt
 
 def _idle(version: Any) -> Any:
     raise doctoring.Skipped("nothing to look at")
+
+
+@pytest.fixture
+def rebuilt(clinic: World, sound: Parts) -> Any:
+    """rebuilt(Parts): what the doctor says of a work tree in which the pipeline ran again to these."""
+
+    def ask(made: Parts, before: Parts = sound) -> list[Any]:
+        clinic.version("before", before)
+        clinic.version("again", made)
+        clinic.ok("git", "reset", "-q", "--soft", "HEAD~1")
+        found = examine(Repository(clinic.folder).version("workspace"))
+        clinic.ok("git", "reset", "-q", "--hard")
+        assert "rebuilt" in found.passed or [each for each in found.findings if each.check == "rebuilt"]
+        return [each for each in found.findings if each.check == "rebuilt"]
+
+    return ask
+
+
+def moved(by: float) -> dict[str, Any]:
+    """The evaluation with its last figure moved by that share."""
+    value = EVALUATION["test"]["roc_auc"]["value"]
+    figure = EVALUATION["test"]["roc_auc"] | {"value": value * (1 + by)}
+    return EVALUATION | {"test": EVALUATION["test"] | {"roc_auc": figure}}
+
+
+def test_a_rebuild_that_differs_in_the_last_digits_is_told_from_one_that_differs(rebuilt: Any, sound: Parts) -> None:
+    (digits,) = rebuilt(sound.but(evaluation=moved(1e-13), bundle=b"that holds it"))
+    assert (digits.severity, digits.what) == ("warning", "results differ from HEAD's in their last digits alone")
+    assert digits.evidence == "reports/evaluation.json by 1e-13" and "git restore dvc.lock reports" in digits.remedy
+    (real,) = rebuilt(sound.but(evaluation=moved(1e-6)))
+    assert real.what == "the same code and settings gave other results than HEAD has"
+    assert real.evidence == "reports/evaluation.json"
+    (both,) = rebuilt(sound.but(evaluation=moved(1e-13), tensors=changed(sound.tensors, "output.bias", by=1e-6)))
+    assert both.evidence == "models/weights"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        EVALUATION | {"more": 1},
+        EVALUATION | {"format": 2},
+        EVALUATION | {"test": {}},
+        EVALUATION | {"main": "accuracy"},
+    ],
+)
+def test_what_is_no_figure_is_no_last_digit(rebuilt: Any, sound: Parts, other: dict[str, Any]) -> None:
+    (found,) = rebuilt(sound.but(evaluation=other))
+    assert found.evidence == "reports/evaluation.json"
+
+
+def test_results_of_other_settings_are_no_rebuild() -> None:
+    """Nor what follows from them; a stage that was only checked again asks nothing new of the others."""
+
+    def stage(deps: dict[str, str], outs: dict[str, str], **more: Any) -> dict[str, Any]:
+        files = {"deps": deps, "outs": outs}
+        return {"cmd": "x", **more, **{k: [{"path": p, "md5": m} for p, m in v.items()] for k, v in files.items()}}
+
+    there = {
+        "settings": stage({"src": "1"}, {"passed": "p"}),
+        "train": stage({"passed": "p", "raw": "1"}, {"weights": "1"}, params={"params.yaml": {"epochs": 1}}),
+        "evaluate": stage({"passed": "p", "weights/index.json": "1"}, {"figures": "1"}),
+        "page": stage({"passed": "p"}, {"page": "1"}),
+    }
+    checked = there | {"settings": stage({"src": "2"}, {"passed": "p"}), "page": stage({"passed": "p"}, {"page": "2"})}
+    assert _otherwise(checked, there) == ["page"]
+    asked = checked | {
+        "train": stage({"passed": "p", "raw": "1"}, {"weights": "2"}, params={"params.yaml": {"epochs": 2}}),
+        "evaluate": stage({"passed": "p", "weights/index.json": "2"}, {"figures": "2"}),
+        "new": stage({}, {"new": "1"}),
+    }
+    assert _otherwise(asked, there) == ["page"]
+    by_itself = asked | {"train": stage({"passed": "p", "raw": "1"}, {"weights": "2"}, params=there["train"]["params"])}
+    assert _otherwise(by_itself, there) == ["weights", "figures", "page"]

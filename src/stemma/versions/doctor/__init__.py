@@ -3,6 +3,7 @@
 - `network`  the weights and the units
 - `results`  the figures
 - `rows`     the prepared rows
+- `rebuilt`  a run that was to give what HEAD has
 - `state`    settings, objects, environment
 
 To add a check: a function in one of them that takes a Version and yields a Finding for each fault, or raises Skipped
@@ -19,7 +20,7 @@ from stemma.errors import EntryError, StemmaError
 from stemma.repo.repository import WORKSPACE, Repo, Repository, Version, no_model, opened
 from stemma.text import in_one_line
 from stemma.versions import own
-from stemma.versions.doctor import network, results, rows, state
+from stemma.versions.doctor import network, rebuilt, results, rows, state
 from stemma.versions.doctor.finding import Finding, Skipped
 
 __all__ = ["CHECKS", "Diagnosis", "Finding", "Skipped", "doctor", "examine"]
@@ -40,6 +41,7 @@ CHECKS: dict[str, Check] = {
     "split-drift": rows.splits_are_alike,
     "conf": state.conf_is_composed,
     "results": state.results_are_of_these_settings,
+    "rebuilt": rebuilt.results_are_those_of_head,
     "outputs": state.outputs_are_there,
     "files": state.weights_are_those_of_their_index,
     "objects": state.objects_are_in_reach,
