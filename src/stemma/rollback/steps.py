@@ -1,5 +1,6 @@
 """The steps of a rollback. Each can be done again from any point at which a kill left it."""
 
+import os
 import re
 import shutil
 import stat
@@ -113,7 +114,7 @@ def code(root: Path, folder: Path, wanted: str, plan: Plan | None, stay: Sequenc
     Raises:
         VersionError: Git refuses.
     """
-    index = _private(root, folder)
+    index = _private(root, folder, doubted=plan is None)
     if plan is None:
         if stay:
             _on(index, top(root), "update-index", "--force-remove", "--", *stay)
@@ -262,20 +263,27 @@ def _strange(outputs: Outputs, note: Journal, both: Sequence[Kept]) -> list[Path
     return strange
 
 
-def remove_added(root: Path, note: Journal) -> None:
-    """The files that Git added, for the way back; those that were there before stay."""
+def remove_added(root: Path, wanted: str, other: str, stay: Sequence[str] = ()) -> None:
+    """The files that Git may have added on its way to the other commit, though the index does not know of them yet."""
     above = top(root)
-    for path in blobs(above, note.target).keys() - blobs(above, note.before).keys() - set(note.untracked):
+    for path in blobs(above, other).keys() - blobs(above, wanted).keys() - set(stay):
         if unlinked(above, path):
             (above / path).unlink(missing_ok=True)
             _prune((above / path).parent, above)
 
 
-def _private(root: Path, folder: Path) -> Path:
-    """A copy of the index, ours alone."""
+def _private(root: Path, folder: Path, doubted: bool = False) -> Path:
+    """A copy of the index, ours alone.
+
+    Args:
+        doubted: Git shall look into every file. It tells times by the second, and takes a file of the same size that
+            was written again within one for the old one, unless the index is as old.
+    """
     locks.clear(folder / "index.lock", root)
     index = folder / "index"
-    shutil.copyfile(folder.parent / "index", index)
+    shutil.copy2(folder.parent / "index", index)
+    if doubted:
+        os.utime(index, (1, 1))
     _on(index, root, "update-index", "-q", "--refresh")  # a copied folder has other times than its index says
     return index
 
