@@ -9,9 +9,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from stemma.bundle.archive import first_line
 from stemma.errors import BundleError
 from stemma.signature import Signature
+from stemma.text import in_one_line
 from stemma.values import level
 
 BATCH = 8192  # rows read and predicted at once
@@ -92,7 +92,7 @@ def _texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[s
     except FileNotFoundError:
         raise BundleError(f"{path} is not there") from None
     except (OSError, csv.Error, UnicodeDecodeError) as error:
-        raise BundleError(f"{path} cannot be read as CSV ({first_line(error)})") from None
+        raise BundleError(f"{path} cannot be read as CSV ({in_one_line(error)})") from None
 
 
 def _pointed(columns: dict[str, list[str]], known: Signature, first_row: int) -> dict[str, list[str]]:
@@ -159,4 +159,4 @@ def _of_parquet(path: Path, known: Signature) -> Iterator[Batch]:
     except BundleError as error:
         raise BundleError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
     except (pa.ArrowException, OSError) as error:
-        raise BundleError(f"{path} cannot be read as Parquet ({first_line(error)})") from None
+        raise BundleError(f"{path} cannot be read as Parquet ({in_one_line(error)})") from None
