@@ -11,6 +11,7 @@ import random
 import shutil
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,10 +61,13 @@ CUT = (Mode("the same again, after a kill", cut=True), Mode("`rollback --abort`,
 
 @dataclass(frozen=True)
 class Room:
+    """Where repositories are copied from. Args: head: its commit; lasts: seconds of a rollback."""
+
     folder: Path
     world: World
     states: dict[str, dict[str, str]]
     head: str
+    lasts: float
 
     def copy(self, mode: Mode) -> World:
         """A repository in which a mode can begin."""
@@ -88,7 +92,7 @@ def writes() -> Table:
 
 
 def moments() -> Table:
-    """As `writes`, killed after a random time; in 3 of 10 runs what heals is killed too, and then healed in turn."""
+    """As `writes`, killed at a random moment; in 3 of 10 runs what heals is killed too, and then healed in turn."""
     rows = []
     with _room() as room:
         for mode in PLAIN:
@@ -108,7 +112,10 @@ def _room() -> Iterator[Room]:
         world = killed.two_versions(folder / "a pläce")
         states = killed.states_of(world, folder / "plain" / world.folder.name)
         killed.back(world.copy(folder / "warm" / world.folder.name))()  # imports
-        yield Room(folder, world, states, world.ok("git", "rev-parse", "HEAD"))
+        copy = world.copy(folder / "timed" / world.folder.name)
+        start = time.monotonic()
+        killed.killed_after(60.0, killed.back(copy))
+        yield Room(folder, world, states, world.ok("git", "rev-parse", "HEAD"), time.monotonic() - start)
 
 
 def _at_writes(room: Room, mode: Mode) -> Iterator[bool]:
@@ -126,10 +133,10 @@ def _at_writes(room: Room, mode: Mode) -> Iterator[bool]:
 
 def _moment(room: Room, mode: Mode, run: int) -> bool:
     draw = random.Random(run)  # noqa: S311 - a moment, no secret
-    world = room.copy(mode)
-    killed.killed_after(draw.uniform(0.02, 1.5), mode.work(world))
+    while not killed.killed_after(draw.uniform(0, room.lasts), mode.work(world := room.copy(mode))):
+        shutil.rmtree(world.folder.parent)  # it was done before
     if draw.random() < AGAIN:
-        killed.killed_after(draw.uniform(0.02, 1.5), mode.work(world))
+        killed.killed_after(draw.uniform(0, room.lasts), mode.work(world))
     return _healed(room, world, mode, WAYS[run % 2])
 
 
