@@ -19,7 +19,9 @@ MOST_TURNS = 100_000  # of a loop, times those of the loops around it
 MOST_DIMENSIONS = 32
 MOST_VALUES = 2**28  # of a tensor that an operator makes: 1 GB of float32
 SPARSE = 2**26  # values that a tensor may have though the file holds fewer
-MOST_FIELDS = 5_000_000  # of the file: some seconds to read
+MOST_FIELDS = 5_000_000  # of the file: some seconds to read, some 100 MB
+PART = 10  # fields, in memory
+LONGEST = 1000  # bytes that are kept of a value: of weights nothing more is asked
 DEEPEST = 60  # parts within parts; a graph in a node's attribute is three of them
 # What is read of each part, by the numbers of onnx.proto: a part, where this table names it, else a value.
 FIELDS: Mapping[str, Mapping[int, str]] = {
@@ -43,7 +45,7 @@ SIZES = {  # operators that make a tensor as large as one of their inputs says, 
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """A part of the file: its values by name, and the parts in it."""
 
@@ -52,7 +54,7 @@ class Part:
     parts: list["Part"] = field(default_factory=list)
 
     def texts(self, name: str) -> list[bytes]:
-        return [bytes(each) for each in self.values.get(name, ()) if not isinstance(each, int)]
+        return [each for each in self.values.get(name, ()) if isinstance(each, bytes)]
 
     def numbers(self, name: str) -> list[int]:
         """Those that stand by themselves, and those that are packed together."""
@@ -155,8 +157,8 @@ def _numbers(tensor: Part | None) -> list[int]:
     width = {6: 4, 7: 8}.get(([0] if tensor is None else tensor.numbers("type") or [0])[-1])
     if tensor is None or width is None:
         return []
-    raw = b"".join(tensor.texts("raw")[-1:])[: 8 * (MOST_DIMENSIONS + 1)]
-    parts = [raw[at : at + width] for at in range(0, len(raw), width)]
+    raw = b"".join(tensor.texts("raw")[-1:])
+    parts = (raw[at : at + width] for at in range(0, len(raw), width))
     return [int.from_bytes(each, "little", signed=True) for each in parts] or tensor.numbers("whole")
 
 
@@ -168,15 +170,16 @@ def _read(kind: str, data: memoryview, left: list[int], depth: int) -> Part:
     if depth > DEEPEST:
         raise ValueError(f"it has parts within parts, more than {DEEPEST} deep")
     part, names = Part(kind), FIELDS[kind]
+    left[0] -= PART
     for number, value in _fields(data):
         left[0] -= 1
         if left[0] < 0:
             raise ValueError(f"it has more than {MOST_FIELDS:,} fields")
-        name = names.get(number)
+        name = names.get(number, "")
         if name in FIELDS and not isinstance(value, int):
             part.parts.append(_read(name, value, left, depth + 1))
-        elif name is not None:
-            part.values.setdefault(name, []).append(value)
+        elif name:
+            part.values.setdefault(name, []).append(value if isinstance(value, int) else bytes(value[:LONGEST]))
     return part
 
 
@@ -193,7 +196,7 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         place += value if form else 0
 
 
-def _number(data: memoryview, place: int) -> tuple[int, int]:
+def _number(data: memoryview | bytes, place: int) -> tuple[int, int]:
     """A whole number, seven bits to the byte, and the place behind it."""
     value = 0
     for shift in range(0, 70, 7):
@@ -205,7 +208,7 @@ def _number(data: memoryview, place: int) -> tuple[int, int]:
     raise ValueError("a number without an end")
 
 
-def _packed(data: memoryview) -> Iterator[int]:
+def _packed(data: bytes) -> Iterator[int]:
     place = 0
     while place < len(data):
         value, place = _number(data, place)
