@@ -52,6 +52,9 @@ def test(*arguments: str) -> None:
 
 def fuzz(hours: str = "0") -> None:
     """Draw examples of every property once, or for so many hours; stop at the first that fails."""
+    if not (ROOT / "tests/stemma").is_dir():
+        print("error: --fuzz draws examples for the tests of the toolkit, and none of them is here", file=sys.stderr)
+        raise SystemExit(2)
     try:
         end = time.monotonic() + 3600 * float(hours)
     except ValueError:

@@ -218,6 +218,17 @@ def test_fuzz_draws_for_as_long_as_it_is_told(
     assert stopped.value.code == 2 and "takes a number of hours, not 'long'" in capsys.readouterr().err
 
 
+def test_fuzz_says_that_a_project_has_no_properties(
+    called: Called, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module, done = called
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        module.fuzz("1")
+    assert stopped.value.code == 2 and "none of them is here" in capsys.readouterr().err
+    assert done == []
+
+
 def test_the_gate_draws_the_same_examples_each_time_and_fuzz_draws_others() -> None:
     from hypothesis import settings
 

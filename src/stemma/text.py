@@ -6,6 +6,7 @@ Markdown, `stemma.report.document` into HTML.
 
 import difflib
 import functools
+import math
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -60,15 +61,15 @@ def cut(text: str, most: int = 600) -> str:
 
 def in_one_line(error: object, most: int | None = 200) -> str:
     """What an error of somebody else's says, its kind where it says nothing."""
-    said = " ".join(str(error).split())
+    said = visible(" ".join(str(error).split()))
     return (said or (type(error).__name__ if isinstance(error, BaseException) else ""))[:most]
 
 
 def figure(value: float | None) -> str:
     """Four digits behind the point, or four digits in all for large numbers; a dash where it is not defined."""
-    if value is None:
+    if value is None or not math.isfinite(value):
         return "-"
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 1e6 else f"{value:.4g}"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}" if abs(value) < 1e6 else f"{value:.4g}"
 
 
 def visible(text: object, *, lines: bool = False) -> str:

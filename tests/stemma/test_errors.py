@@ -2,7 +2,7 @@
 
 import pytest
 
-from stemma.errors import MissingExtra, StemmaError, one_line
+from stemma.errors import BundleError, MissingExtra, StemmaError, one_line, told_by_system
 
 
 def test_an_error_says_what_and_the_next_command() -> None:
@@ -10,6 +10,15 @@ def test_an_error_says_what_and_the_next_command() -> None:
         "models/weights is not there: run `dvc checkout`"
     )
     assert 'pip install -c requirements.lock -e ".[tensorflow]"' in str(MissingExtra("tensorflow", "tensorflow"))
+
+
+def test_what_a_stranger_makes_long_is_cut_in_the_middle_and_the_command_stays() -> None:
+    error = StemmaError(f"a is {'n' * 10_000} and not b\nc", run="mend " + "it " * 500)
+    first, second = str(error).split("\n", 1)
+    assert len(first) < 700 and first.startswith("a is nnn") and first.endswith("n and not b")
+    assert second == f"c: run `mend {'it ' * 500}`"
+    assert str(BundleError(error.what)) == error.what
+    assert len(told_by_system(OSError(36, "File name too long", "n" * 10_000))) < 700
 
 
 def test_an_error_is_one_line_on_stderr_and_exit_code_1(

@@ -21,7 +21,8 @@ def test_a_hint_names_the_nearest_and_quotes_what_is_not_plain(name: object, nam
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(None, "-"), (0.5, "0.5000"), (-12.34, "-12.3"), (1234.5, "1,234.5"), (1e7, "1e+07")]
+    ("value", "shown"),
+    [(None, "-"), (float("nan"), "-"), (0.5, "0.5000"), (-12.34, "-12.3400"), (1234.5, "1,234.5"), (1e7, "1e+07")],
 )
 def test_a_figure_has_four_digits_behind_the_point_or_in_all(value: float | None, shown: str) -> None:
     assert text.figure(value) == shown

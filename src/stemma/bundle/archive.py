@@ -20,7 +20,7 @@ from stemma import signature
 from stemma.errors import BundleError
 from stemma.files import mistaken, replaced
 from stemma.names import LONGEST, folded, in_bundle
-from stemma.text import visible
+from stemma.text import in_one_line
 
 FORMAT = 1
 MANIFEST, GRAPH, SIGNATURE = "manifest.json", "model.onnx", "signature.json"
@@ -96,7 +96,7 @@ def read(file: BinaryIO) -> dict[str, bytes]:
         return _read(file)
     # What zipfile raises for archives that are broken in a way that was not looked for here.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise BundleError(first_line(error)) from None
+        raise BundleError(in_one_line(error)) from None
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -117,11 +117,6 @@ def check_names(names: Sequence[str]) -> None:
     for name in names:
         if folded(name) in folders:
             raise BundleError(f"{name!r} is a file and a folder")
-
-
-def first_line(error: Exception) -> str:
-    """Of what it says, without what a terminal would obey."""
-    return visible((str(error).splitlines() or [type(error).__name__])[0][:200])
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemma.bundle.archive import GRAPH, first_line
+from stemma.bundle.archive import GRAPH
 from stemma.bundle.graph import look
 from stemma.bundle.limits import LIMITS, Limits, answer
 from stemma.bundle.model import RECORD, REGISTERED, Bundle, open_bundle, reading
 from stemma.errors import BundleError
 from stemma.semver import is_version, precedence
+from stemma.text import in_one_line
 
 REQUEST, RESPONSE = "request.json", "response.json"
 MOST_ROUNDING = 1e-2  # of float16
@@ -105,7 +106,7 @@ def _graph(bundle: Bundle) -> Check:
         model = onnx.load_from_string(bundle.files[GRAPH])
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # of the checker, of shape inference, and of protobuf
-        raise BundleError(f"{GRAPH} is no valid graph ({first_line(error)})") from None
+        raise BundleError(f"{GRAPH} is no valid graph ({in_one_line(error)})") from None
     bundle.ready()
     opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
     return Check("graph", True, f"valid, standard operators alone ({opsets}), nothing outside the bundle")

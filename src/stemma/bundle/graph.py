@@ -14,58 +14,53 @@ from stemma.bundle.archive import GRAPH
 from stemma.errors import BundleError
 from stemma.text import short
 
-DOMAINS = ("", "ai.onnx", "ai.onnx.ml")  # of operators that every runtime has
+DOMAINS = {b"", b"ai.onnx", b"ai.onnx.ml"}  # of operators that every runtime has
 MOST_TURNS = 100_000  # of a loop, times those of the loops around it
 MOST_DIMENSIONS = 32
 MOST_VALUES = 2**28  # of a tensor that an operator makes: 1 GB of float32
 SPARSE = 2**26  # values that a tensor may have though the file holds fewer
-MOST_FIELDS = 5_000_000  # of the file: some seconds to read
+MOST_FIELDS = 5_000_000  # of the file: some seconds to read, some 100 MB
+PART = 10  # fields, in memory
+LONGEST = 1000  # bytes that are kept of a value: of weights nothing more is asked
 DEEPEST = 60  # parts within parts; a graph in a node's attribute is three of them
-# By the numbers of onnx.proto: the parts that are looked into, and what else is kept of each.
-PARTS: Mapping[str, Mapping[int, str]] = {
+# What is read of each part, by the numbers of onnx.proto: a part, where this table names it, else a value.
+FIELDS: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph", 8: "opset", 25: "function"},
-    "graph": {1: "node", 5: "tensor", 11: "input", 12: "value", 13: "value", 15: "sparse tensor"},
-    "node": {5: "attribute"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse tensor", 23: "sparse tensor"},
-    "sparse tensor": {1: "tensor", 2: "tensor"},
-    "input": {2: "type"},
-    "value": {2: "type"},
-    "type": {1: "tensor type"},
-    "tensor type": {2: "shape"},
-}
-KEPT: Mapping[str, Mapping[int, str]] = {
     "opset": {1: "domain"},
-    "node": {1: "inputs", 2: "outputs", 4: "operator", 7: "domain"},
-    "tensor": {
-        1: "dims", 2: "type", 5: "numbers", 7: "numbers", 8: "name", 9: "raw", 13: "elsewhere", 14: "place",
-    },
-    "sparse tensor": {3: "dims"},
-    "input": {1: "name"},
+    "graph": {1: "node", 5: "tensor", 11: "input", 12: "output", 13: "output", 15: "sparse"},
+    "node": {1: "inputs", 2: "names", 4: "operator", 5: "attribute", 7: "domain"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "tensor": {1: "dims", 2: "type", 5: "whole", 7: "whole", 8: "names", 9: "raw", 13: "elsewhere", 14: "place"},
+    "sparse": {1: "tensor", 2: "tensor", 3: "dims"},
+    "input": {1: "names", 2: "type of a value"},
+    "output": {2: "type of a value"},
+    "type of a value": {1: "type of a tensor"},
+    "type of a tensor": {2: "shape"},
     "shape": {1: "sizes"},
-}  # fmt: skip
-LOOPS = (b"Loop", b"Scan", b"SequenceMap")  # the others have as many turns as what they are given is long
+    "function": {},
+}
+LOOPS = {b"Loop", b"Scan", b"SequenceMap"}  # the others have as many turns as what they are given is long
 SIZES = {  # operators that make a tensor as large as one of their inputs says, and which input that is
     b"ConstantOfShape": 0, b"Expand": 1, b"OneHot": 1, b"Pad": 1, b"Range": 1, b"Reshape": 1, b"Resize": 3, b"Tile": 1,
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the file: what is kept of it, by name, and the parts in it."""
+    """A part of the file: its values by name, and the parts in it."""
 
     kind: str
-    kept: dict[str, list[Any]] = field(default_factory=dict)
+    values: dict[str, list[Any]] = field(default_factory=dict)
     parts: list["Part"] = field(default_factory=list)
 
     def texts(self, name: str) -> list[bytes]:
-        return [bytes(each) for each in self.kept.get(name, ()) if not isinstance(each, int)]
+        return [each for each in self.values.get(name, ()) if isinstance(each, bytes)]
 
     def numbers(self, name: str) -> list[int]:
         """Those that stand by themselves, and those that are packed together."""
-        found: list[int] = []
-        for each in self.kept.get(name, ()):
-            found += [each] if isinstance(each, int) else _packed(each)
-        return [each - 2**64 if each >= 2**63 else each for each in found]
+        held = self.values.get(name, ())
+        found = [number for each in held for number in ([each] if isinstance(each, int) else _packed(each))]
+        return [number - 2**64 if number >= 2**63 else number for number in found]
 
     def within(self) -> Iterator["Part"]:
         yield self
@@ -104,25 +99,23 @@ def _fault(graph: bytes) -> str | None:
 
 def _operator(part: Part, constants: Mapping[bytes, Part]) -> str | None:
     """What is wrong with a node, or with a set of operators or functions that the file names."""
-    strange = {each.decode(errors="replace") for each in part.texts("domain")} - set(DOMAINS)
+    strange = {*part.texts("domain")} - DOMAINS
     if strange:
-        return f"uses operators of {short(min(strange), 60)!r}, which not every runtime has"
+        return f"uses operators of {_shown(min(strange))}, which not every runtime has"
     inputs = part.texts("inputs")
-    for operator in SIZES.keys() & set(part.texts("operator")):
-        asked = constants.get(inputs[SIZES[operator]]) if len(inputs) > SIZES[operator] else None
-        sizes = _values(asked)
+    for operator in SIZES.keys() & {*part.texts("operator")}:
+        sizes = _numbers(constants.get(b"".join(inputs[SIZES[operator] :][:1])))
         if len(sizes) > MOST_DIMENSIONS or math.prod(max(1, abs(size)) for size in sizes) > MOST_VALUES:
             return f"makes a tensor of more than {MOST_VALUES:,} values, by {operator.decode()}"
     return "has functions of its own" if part.kind == "function" else None
 
 
 def _tensor(part: Part, most: int) -> str | None:
-    """What is wrong with a tensor of at most so many values, or with the shape of a value."""
-    name = repr(short(b"".join(part.texts("name")[-1:]).decode(errors="replace"), 60))
-    dims = part.numbers("dims")
-    if part.kept.get("elsewhere") or 1 in part.numbers("place"):
+    """What is wrong with a tensor, of at most so many values, or with the shape of a value."""
+    name, dims = _shown(b"".join(part.texts("names")[-1:])), part.numbers("dims")
+    dimensions = len(dims) + len(part.values.get("sizes", ()))
+    if part.values.get("elsewhere") or 1 in part.numbers("place"):
         return f"keeps the tensor {name} in another file"
-    dimensions = len(dims) + len(part.kept.get("sizes", ()))
     if dimensions > MOST_DIMENSIONS:
         return f"has a tensor of {dimensions:,} dimensions"
     if min(dims, default=0) < 0 or math.prod(dims) > most:
@@ -130,11 +123,15 @@ def _tensor(part: Part, most: int) -> str | None:
     return None
 
 
+def _shown(name: bytes) -> str:
+    return repr(short(name.decode(errors="replace"), 60))
+
+
 def _with_turns(part: Part, constants: Mapping[bytes, Part], turns: float) -> Iterator[tuple[Part, float]]:
     """Each part, and how often what it holds is run; without end where no constant says it."""
     operators = part.texts("operator")
-    if set(operators) & set(LOOPS):
-        counted = _values(constants.get(b"".join(part.texts("inputs")[:1])))
+    if LOOPS & {*operators}:
+        counted = _numbers(constants.get(b"".join(part.texts("inputs")[:1])))
         turns *= max(counted[0], 1) if operators == [b"Loop"] and len(counted) == 1 else math.inf
     yield part, turns
     for each in part.parts:
@@ -146,8 +143,7 @@ def _constants(model: Part) -> dict[bytes, Part]:
     made: Counter[bytes] = Counter()
     found: dict[bytes, Part] = {}
     for part in (part for graph in model.within() if graph.kind == "graph" for part in graph.parts):
-        names = part.texts("outputs") + part.texts("name")
-        held = [part] if part.kind == "tensor" else []
+        names, held = part.texts("names"), [part] if part.kind == "tensor" else []
         if part.texts("operator") == [b"Constant"]:
             held = [tensor for attribute in part.parts for tensor in attribute.parts if tensor.kind == "tensor"]
         made.update(names)
@@ -156,32 +152,34 @@ def _constants(model: Part) -> dict[bytes, Part]:
     return {name: tensor for name, tensor in found.items() if made[name] == 1}
 
 
-def _values(tensor: Part | None) -> list[int]:
+def _numbers(tensor: Part | None) -> list[int]:
     """The whole numbers of a tensor; of a large one some, of others and where there is none nothing."""
-    width = {6: 4, 7: 8}.get(tensor.numbers("type")[-1]) if tensor and tensor.numbers("type") else None
+    width = {6: 4, 7: 8}.get(([0] if tensor is None else tensor.numbers("type") or [0])[-1])
     if tensor is None or width is None:
         return []
-    raw = b"".join(tensor.texts("raw")[-1:])[: 8 * (MOST_DIMENSIONS + 1)]
-    parts = [raw[at : at + width] for at in range(0, len(raw), width)]
-    return [int.from_bytes(each, "little", signed=True) for each in parts] or tensor.numbers("numbers")
+    raw = b"".join(tensor.texts("raw")[-1:])
+    parts = (raw[at : at + width] for at in range(0, len(raw), width))
+    return [int.from_bytes(each, "little", signed=True) for each in parts] or tensor.numbers("whole")
 
 
 # How protobuf writes it.
 
 
 def _read(kind: str, data: memoryview, left: list[int], depth: int) -> Part:
-    """Args: left: the fields that may still come, a list of one number that all share."""
+    """Args: left: the fields that may still come, one number that all parts share."""
     if depth > DEEPEST:
         raise ValueError(f"it has parts within parts, more than {DEEPEST} deep")
-    part, inner, kept = Part(kind), PARTS.get(kind, {}), KEPT.get(kind, {})
+    part, names = Part(kind), FIELDS[kind]
+    left[0] -= PART
     for number, value in _fields(data):
         left[0] -= 1
         if left[0] < 0:
             raise ValueError(f"it has more than {MOST_FIELDS:,} fields")
-        if number in inner and not isinstance(value, int):
-            part.parts.append(_read(inner[number], value, left, depth + 1))
-        elif number in kept:
-            part.kept.setdefault(kept[number], []).append(value)
+        name = names.get(number, "")
+        if name in FIELDS and not isinstance(value, int):
+            part.parts.append(_read(name, value, left, depth + 1))
+        elif name:
+            part.values.setdefault(name, []).append(value if isinstance(value, int) else bytes(value[:LONGEST]))
     return part
 
 
@@ -191,19 +189,14 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     while place < len(data):
         key, place = _number(data, place)
         number, form = key >> 3, key & 7
-        width = {1: 8, 5: 4}.get(form, 0)
-        if form in (0, 2):
-            width, place = _number(data, place)
-        if form not in (0, 1, 2, 5) or key >= 2**32 or (form and place + width > len(data)):
+        value, place = _number(data, place) if form in (0, 2) else (8 if form == 1 else 4, place)
+        if form not in (0, 1, 2, 5) or key >= 2**32 or (form and place + value > len(data)):
             raise ValueError("a field without an end, or of no known form")
-        if form == 0:
-            yield number, width
-            continue
-        place += width
-        yield number, data[place - width : place]
+        yield number, data[place : place + value] if form else value
+        place += value if form else 0
 
 
-def _number(data: memoryview, place: int) -> tuple[int, int]:
+def _number(data: memoryview | bytes, place: int) -> tuple[int, int]:
     """A whole number, seven bits to the byte, and the place behind it."""
     value = 0
     for shift in range(0, 70, 7):
@@ -215,9 +208,8 @@ def _number(data: memoryview, place: int) -> tuple[int, int]:
     raise ValueError("a number without an end")
 
 
-def _packed(data: memoryview) -> list[int]:
-    found, place = [], 0
+def _packed(data: bytes) -> Iterator[int]:
+    place = 0
     while place < len(data):
         value, place = _number(data, place)
-        found.append(value)
-    return found
+        yield value

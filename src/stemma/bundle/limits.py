@@ -1,7 +1,6 @@
 """A process of its own for what anybody may have made: it ends at limits of time and memory, and takes nothing along.
 
-On Linux it is a fork, so that it costs some milliseconds and imports nothing twice. Elsewhere the work is done here,
-and a graph that takes too long ends this process.
+On Linux it is a fork, which costs some milliseconds. Elsewhere the work is done here, and the time alone is limited.
 """
 
 import json
@@ -23,7 +22,8 @@ from stemma.errors import BundleError, StemmaError
 from stemma.text import say
 
 Work = Callable[[], Iterable[bytes]]
-LENGTH = 8  # bytes, before each message
+RESULT, REFUSED, FAULT = b"+", b"!", b"?"  # what a message is
+LENGTH = 8  # bytes before each
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,9 @@ def apart(work: Work, limits: Limits) -> Iterator[bytes]:
     finally:
         status = os.waitpid(child, 0)[1]
     if status:
-        raise _ended(-os.waitstatus_to_exitcode(status), limits)
+        ended = signal.Signals(-os.waitstatus_to_exitcode(status))
+        over = ended == signal.SIGXCPU
+        raise BundleError(limits.over if over else f"{GRAPH} ended the process that ran it ({ended.name})")
 
 
 def answer(work: Callable[[], Any], limits: Limits = LIMITS) -> Any:
@@ -90,66 +92,52 @@ def answer(work: Callable[[], Any], limits: Limits = LIMITS) -> Any:
 
 
 def _received(pipe: IO[bytes]) -> bytes:
-    """The next message; empty where there is none."""
+    """The next message; nothing where the other process ended."""
     length = int.from_bytes(pipe.read(LENGTH), "little")
     message = pipe.read(length)
-    if len(message) < length:  # it died meanwhile
-        return b""
-    if message[:1] == b"!":
+    if message.startswith(REFUSED) and len(message) == length:
         raise BundleError(*json.loads(message[1:]))
-    if message[:1] == b"?":
+    if message.startswith(FAULT):
         raise RuntimeError(message[1:].decode())
-    return message
-
-
-def _ended(number: int, limits: Limits) -> BundleError:
-    if number == signal.SIGXCPU:
-        return BundleError(limits.over)
-    return BundleError(f"{GRAPH} ended the process that ran it ({signal.Signals(number).name})")
-
-
-# In the other process.
+    return message if len(message) == length else b""
 
 
 def _work(work: Work, limits: Limits, there: int) -> NoReturn:
-    """An interrupt is for the parent, and what the runtime prints when it dies for nobody."""
-    with suppress(BrokenPipeError), os.fdopen(there, "wb") as pipe:  # the parent is gone
+    """In the other process. An interrupt is for the parent, and what the runtime prints when it dies for nobody."""
+    with suppress(BrokenPipeError), os.fdopen(there, "wb") as pipe:  # the parent may be gone
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-            _bound(limits)
-            items = iter(work())
-            while (item := _next(items, limits)) is not None:
-                _send(pipe, b"+" + item)
-        except BrokenPipeError:
-            raise
+            for item in _limited(work, limits):
+                _send(pipe, RESULT, item)
         except StemmaError as error:
-            _send(pipe, b"!" + json.dumps([error.what, error.run]).encode())
+            _send(pipe, REFUSED, json.dumps([error.what, error.run]).encode())
         except MemoryError:
-            _send(pipe, b"!" + json.dumps([f"{GRAPH} needs more than {limits.memory:,} bytes of memory"]).encode())
-        except BaseException:
-            _send(pipe, b"?" + traceback.format_exc().encode(errors="replace"))
+            _send(pipe, REFUSED, json.dumps([f"{GRAPH} needs more than {limits.memory:,} bytes of memory"]).encode())
+        except Exception:
+            _send(pipe, FAULT, traceback.format_exc().encode(errors="replace"))
     os._exit(0)
 
 
-def _send(pipe: IO[bytes], message: bytes) -> None:
-    pipe.write(len(message).to_bytes(LENGTH, "little") + message)
+def _send(pipe: IO[bytes], kind: bytes, content: bytes) -> None:
+    pipe.write((len(content) + 1).to_bytes(LENGTH, "little") + kind + content)
     pipe.flush()
 
 
-def _bound(limits: Limits) -> None:
+def _limited(work: Work, limits: Limits) -> Iterator[bytes]:
     import resource
 
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + limits.memory)
     _limit(resource.RLIMIT_CORE, 0)
-
-
-def _next(items: Iterator[bytes], limits: Limits) -> bytes | None:
-    import resource
-
-    _limit(resource.RLIMIT_CPU, math.ceil(sum(os.times()[:2])) + limits.seconds)
-    return next(items, None)
+    items = iter(work())
+    while True:
+        _limit(resource.RLIMIT_CPU, math.ceil(sum(os.times()[:2])) + limits.seconds)
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        yield item
 
 
 def _limit(what: int, most: int) -> None:
@@ -160,22 +148,21 @@ def _limit(what: int, most: int) -> None:
     resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
-# Where there is no fork.
-
-
 def _watched(work: Work, limits: Limits) -> Iterator[bytes]:
+    """Where there is no such fork: the time over, this process ends."""
+
     def over() -> None:
         say(f"error: {limits.over}", error=True)
         os._exit(1)
 
     items = iter(work())
-    item: Any = b""
-    while item is not None:
+    while True:
         watch = threading.Timer(limits.seconds, over)
         watch.start()
         try:
-            item = next(items, None)
+            item = next(items)
+        except StopIteration:
+            return
         finally:
             watch.cancel()
-        if item is not None:
-            yield item
+        yield item

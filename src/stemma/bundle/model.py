@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from stemma import layout, runtime, signature
 from stemma.bundle import archive
-from stemma.bundle.archive import GRAPH, SIGNATURE, SIGNED, first_line
+from stemma.bundle.archive import GRAPH, SIGNATURE, SIGNED
 from stemma.bundle.graph import look
 from stemma.errors import BundleError
 from stemma.files import open_plain
+from stemma.text import in_one_line
 
 RECORD, REGISTERED = "version.json", "registered.json"
 FORMAT = 1  # of both
@@ -101,7 +102,7 @@ class Bundle:
         except BundleError:
             raise
         except Exception as error:  # the errors of onnxruntime have no other base
-            raise BundleError(f"{GRAPH} cannot be run ({first_line(error)})") from None
+            raise BundleError(f"{GRAPH} cannot be run ({in_one_line(error)})") from None
         asked = (len(next(iter(arrays.values()))), self.signature.width)
         if output.shape != asked:
             raise BundleError(f"{GRAPH} gives {output.shape} values, and {SIGNATURE} promises {asked}")
@@ -126,7 +127,7 @@ class Bundle:
         except ImportError:
             raise BundleError("onnxruntime is not installed", run="pip install onnxruntime") from None
         except Exception as error:  # the errors of onnxruntime have no other base
-            raise BundleError(f"{GRAPH} cannot be run ({first_line(error)})") from None
+            raise BundleError(f"{GRAPH} cannot be run ({in_one_line(error)})") from None
         inputs = {each.name: TENSORS[each.type] for each in self.signature.inputs}
         if {each.name: each.type for each in session.get_inputs()} != inputs:
             raise BundleError(f"{GRAPH} does not take the inputs of {SIGNATURE}")
@@ -158,7 +159,7 @@ def reading(record: str) -> Iterator[None]:
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"{record} is damaged ({type(error).__name__}: {first_line(error)})") from error
+        raise BundleError(f"{record} is damaged ({type(error).__name__}: {in_one_line(error)})") from error
 
 
 def open_bundle(path: Path, trusted: bool = False) -> Bundle:

@@ -28,6 +28,8 @@ class Model:
 
         columns = {str(name): _values(model_input[name]) for name in model_input.columns}
         output = runtime.run(self.session, self.signature.arrays(columns))
+        if output.shape != (len(model_input), self.signature.width):
+            raise BundleError(f"model.onnx gives {output.shape} values for {len(model_input)} rows")
         if not self.signature.classes:
             return pd.DataFrame({"prediction": output[:, 0]})
         found: dict[str, Any] = {

@@ -9,10 +9,10 @@ from typing import Any, TextIO
 
 from numpy.typing import NDArray
 
-from stemma.bundle.archive import first_line
 from stemma.errors import BundleError, RowError
 from stemma.files import mistaken
 from stemma.signature import Signature
+from stemma.text import in_one_line
 from stemma.values import fields
 
 BATCH = 8192  # rows read and predicted at once
@@ -110,7 +110,7 @@ def texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[st
     except FileNotFoundError:
         raise BundleError(f"{path} is not there") from None
     except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read as CSV ({first_line(error)})") from None
+        raise BundleError(f"{path} cannot be read as CSV ({in_one_line(error)})") from None
 
 
 def _header(names: list[str], path: Path) -> list[str]:
@@ -157,7 +157,7 @@ def _of_arrow(rows: Rows, known: Signature) -> Iterator[Batch]:
         raise BundleError(f"{rows.path}: {error}" if str(rows.path) not in str(error) else str(error)) from None
     except (pa.ArrowException, OSError) as error:
         what = "Parquet" if rows.kind == PARQUET else "Arrow"
-        raise BundleError(f"{rows.path} cannot be read as {what} ({first_line(error)})") from None
+        raise BundleError(f"{rows.path} cannot be read as {what} ({in_one_line(error)})") from None
 
 
 def _of_parquet(rows: Rows, known: Signature) -> Iterator[Any]:

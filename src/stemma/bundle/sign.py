@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from stemma.bundle import archive
-from stemma.bundle.archive import MANIFEST, SIGNED, first_line
+from stemma.bundle.archive import MANIFEST, SIGNED
 from stemma.bundle.model import Bundle, open_bundle
 from stemma.errors import BundleError, MissingExtra
 from stemma.files import write_bytes
+from stemma.text import in_one_line
 
 NAME = "bundle"  # of the folder that is signed; it stands in the signature
 
@@ -81,7 +82,7 @@ def sign(path: Path, key: Path, output: Path | None = None) -> None:
         except OSError as error:
             raise BundleError(f"{key} cannot be read ({error.strerror or error})") from None
         except Exception as error:  # cryptography and model-signing have no common error
-            raise BundleError(f"{key} cannot sign: it must be a private key on P-256 ({first_line(error)})") from None
+            raise BundleError(f"{key} cannot sign: it must be a private key on P-256 ({in_one_line(error)})") from None
         archive.write(output or path, content | {SIGNED: target.read_bytes()})
 
 
@@ -105,11 +106,11 @@ def verify(bundle: Bundle, key: Path, where: Path) -> None:
         except OSError as error:
             raise BundleError(f"{key} cannot be read ({error.strerror or error})") from None
         except Exception as error:
-            raise BundleError(f"{key} is not a public key on P-256 ({first_line(error)})") from None
+            raise BundleError(f"{key} is not a public key on P-256 ({in_one_line(error)})") from None
         try:
             config.set_hashing_config(_all_files()).verify(folder, target)
         except Exception as error:  # cryptography and model-signing have no common error
-            told = first_line(error)
+            told = in_one_line(error)
             raise BundleError(f"{where} was not signed by the owner of {key}, or was changed since ({told})") from None
 
 

@@ -7,6 +7,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, titled
+from stemma.text import figure
 
 if TYPE_CHECKING:
     from stemma.versions.best import Best, Candidate
@@ -59,8 +60,6 @@ def report(found: "Best", limit: int, markdown: bool) -> Report:
 
 
 def _table(found: "Best", candidates: "Sequence[Candidate]") -> Table:
-    from stemma.versions.compare import figure
-
     facts = [name for name in candidates[0].facts if name not in (found.metric, "date", "stage")]
     rows = [
         (

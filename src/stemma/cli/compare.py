@@ -8,6 +8,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
+from stemma.text import figure
 
 if TYPE_CHECKING:
     from stemma.metrics.resampling import Difference
@@ -87,16 +88,12 @@ def report(found: "Comparison") -> Report:
 
 
 def _metrics(found: "Comparison") -> Table:
-    from stemma.versions.compare import figure
-
     ordered = sorted(found.differences.items(), key=lambda item: item[0] != found.metric)
     rows = [(name, figure(each.a), figure(each.b), *_moved(each)) for name, each in ordered]
     return Table(("metric", found.a, found.b, "difference", "95 % interval"), rows)
 
 
 def _slices(found: "Comparison") -> Table:
-    from stemma.versions.compare import figure
-
     headers = (f"{found.metric} of", "rows", found.a, found.b, "difference", "95 % interval", "p (Holm)", "verdict")
     rows = []
     for each in found.slices:

@@ -22,7 +22,7 @@ from typing import Any
 from stemma.errors import VersionError
 from stemma.files import write_bytes
 from stemma.repo import extent, journal, locks
-from stemma.repo.git import at, commit_of, contents, git, prefix, run
+from stemma.repo.git import at, commit_of, contents, git, own_folder, prefix, run
 from stemma.repo.journal import Journal
 from stemma.repo.outputs import Kept, Outputs, opened
 from stemma.repo.repository import Repository, Version
@@ -150,7 +150,7 @@ def _abort(top: Path) -> Rollback:
                 git(top, "update-ref", "-m", "rollback: aborted", "HEAD", note.before, str(note.made))
             old, new = outputs.of(note.before), outputs.of(note.target)
             aside = steps.set_aside(outputs, folder, note, (old, new))
-            steps.remove_added(top, note)
+            steps.remove_added(top, note, back=True)
             steps.code(top, folder, note, None, back=True)
             steps.data(outputs, old, new, (), note.before)
             there = {path: md5 for path, md5 in old.files.items() if outputs.has(md5)}
@@ -229,6 +229,7 @@ def _complete(outputs: Outputs, note: Journal) -> Rollback:
     steps.fetch(note.revision, new, outputs.lacking(new, set(new.files.values())), outputs)
     with locks.git_index(root, folder):
         aside = steps.set_aside(outputs, folder, note, (old, new))
+        steps.remove_added(root, note)
         steps.code(root, folder, note, None)
         done = _finish(outputs, note, old, new, None)
     journal.remove(root)
@@ -275,6 +276,8 @@ def _clear_locks(root: Path) -> None:
     locks.unlock_git(journal.folder(root))
     branch = run(root, "symbolic-ref", "--quiet", "HEAD").stdout.decode(errors="surrogateescape").split()
     locks.clear_killed(root, "index", "HEAD", "ORIG_HEAD", "refs/stash", *branch)
+    for left in own_folder(root).glob("index.stash.*"):  # what Git stashes with, and would leave for ever
+        locks.clear(left, root)
 
 
 def _bring_config(root: Path, note: Journal) -> None:

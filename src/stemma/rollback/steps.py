@@ -1,5 +1,6 @@
 """The steps of a rollback. Each can be done again from any point at which a kill left it."""
 
+import os
 import re
 import shutil
 import stat
@@ -115,7 +116,7 @@ def code(root: Path, folder: Path, note: Journal, plan: Plan | None, *, back: bo
     Raises:
         VersionError: Git refuses.
     """
-    index, files = _private(root, folder), _extent(root, note).pathspecs
+    index, files = _private(root, folder, doubted=plan is None), _extent(root, note).pathspecs
     wanted = note.before if back else note.wanted
     if plan is None:
         if back and note.untracked:
@@ -267,10 +268,11 @@ def _strange(outputs: Outputs, note: Journal, both: Sequence[Kept]) -> list[Path
     return strange
 
 
-def remove_added(root: Path, note: Journal) -> None:
-    """The files that Git added, for the way back; those that were there before stay."""
+def remove_added(root: Path, note: Journal, *, back: bool = False) -> None:
+    """The files that Git may have added on its way to the other commit, though the index does not know of them yet."""
     above = top(root)
-    for path in blobs(above, note.wanted).keys() - blobs(above, note.before).keys() - set(note.untracked):
+    wanted, other = (note.before, note.wanted) if back else (note.wanted, note.before)
+    for path in blobs(above, other).keys() - blobs(above, wanted).keys() - set(note.untracked if back else ()):
         if unlinked(above, path):
             (above / path).unlink(missing_ok=True)
             _prune((above / path).parent, above)
@@ -281,11 +283,18 @@ def _extent(root: Path, note: Journal) -> Extent:
     return extent.of(root, note.before, note.target, whole=note.tree is None)
 
 
-def _private(root: Path, folder: Path) -> Path:
-    """A copy of the index, ours alone."""
+def _private(root: Path, folder: Path, doubted: bool = False) -> Path:
+    """A copy of the index, ours alone.
+
+    Args:
+        doubted: Git shall look into every file. It tells times by the second, and takes a file of the same size that
+            was written again within one for the old one, unless the index is as old.
+    """
     locks.clear(folder / "index.lock", root)
     index = folder / "index"
-    shutil.copyfile(folder.parent / "index", index)
+    shutil.copy2(folder.parent / "index", index)
+    if doubted:
+        os.utime(index, (1, 1))
     _on(index, root, "update-index", "-q", "--refresh")  # a copied folder has other times than its index says
     return index
 

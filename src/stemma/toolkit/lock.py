@@ -18,7 +18,7 @@ from typing import Any
 from stemma.errors import ToolkitError
 from stemma.files import write_text
 from stemma.names import stays_in
-from stemma.text import few, nearest
+from stemma.text import few, in_one_line, nearest
 from stemma.toolkit import rooms
 from stemma.toolkit.distribution import NAME, PACKAGE, pin, version
 
@@ -200,16 +200,21 @@ def unpacked(root: Path, folder: Path) -> Path | None:
     """The toolkit of a project that keeps it as a wheel, laid out in a new folder; None where it keeps its source.
 
     Raises:
-        ToolkitError: the wheel is not there, or is not the one that is pinned.
+        ToolkitError: the wheel or its pin is not there, it is not the one that is pinned, or it is none.
     """
     if not (root / FILE).is_file() or not (locked := read(root)).is_wheel:
         return None
-    wheel, pinned = locked.path, (root / PINNED).read_text(encoding="utf-8")
+    wheel, pinned = locked.path, root / PINNED
+    if not pinned.is_file():
+        raise ToolkitError(f"{PINNED} is not there, which says what {wheel} must be")
     content = (root / wheel).read_bytes() if stays_in(root, wheel) and (root / wheel).is_file() else b""
-    if pinned != pin(wheel, content):
+    if pinned.read_bytes() != pin(wheel, content).encode():
         raise ToolkitError(f"{wheel} is not the wheel that {PINNED} names")
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        archive.extractall(folder)
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            archive.extractall(folder)
+    except zipfile.BadZipFile as error:
+        raise ToolkitError(f"{wheel} is no wheel ({in_one_line(error)})") from None
     return folder
 
 

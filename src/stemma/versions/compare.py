@@ -15,7 +15,7 @@ from stemma.entries import Entry
 from stemma.errors import StemmaError
 from stemma.evaluation.results import told
 from stemma.repo.repository import PACKAGE, Repo, Repository, Version, opened
-from stemma.text import nearest
+from stemma.text import figure, nearest
 from stemma.versions import own
 
 if TYPE_CHECKING:
@@ -244,13 +244,6 @@ def _recorded(versions: tuple[Version, Version]) -> "dict[str, Difference]":
 
 def _version(repo: Repo, given: str | Version) -> Version:
     return opened(repo).version(given) if isinstance(given, str) else given
-
-
-def figure(value: float) -> str:
-    """A figure as people read it: four decimals, one where it is large, a dash where it has no meaning."""
-    if not math.isfinite(value):
-        return "-"
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
 
 
 def signed(value: float) -> str:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 import stemma.task
 from stemma import parquet
-from stemma.bundle.archive import first_line
 from stemma.errors import BundleError, DataError, VersionError
 from stemma.evaluation import predictions as written
 from stemma.evaluation.results import told
 from stemma.repo.repository import PACKAGE, PREDICTIONS, PROFILE
 from stemma.task import Task
+from stemma.text import in_one_line
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
@@ -71,7 +71,7 @@ def recorded(version: "Version") -> Predictions:
         task = stemma.task.of(str(profile["task"]), [str(name) for name in profile["classes"]], profile["positive"])
         return Predictions(task, str(profile["target"]), *written.read(content, task))
     except (KeyError, TypeError, ValueError) as error:
-        raise VersionError(f"{PREDICTIONS} of {version.name} does not fit its profile ({first_line(error)})") from None
+        raise VersionError(f"{PREDICTIONS} of {version.name} does not fit its profile ({in_one_line(error)})") from None
 
 
 def described(version: "Version", *keys: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemma.errors import MissingExtra, WeightsError
+from stemma.text import in_one_line
 
 Array = NDArray[Any]
 UNSAFE = ("Lambda", "__lambda__")  # what holds Python code in a Keras config
@@ -131,7 +132,7 @@ def keras_model(config: Mapping[str, Any]) -> Any:
     try:
         return keras.saving.deserialize_keras_object(whole, safe_mode=True)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise WeightsError(f"the Keras model cannot be built from its config ({_first_line(error)})") from None
+        raise WeightsError(f"the Keras model cannot be built from its config ({in_one_line(error)})") from None
 
 
 def _from_torch(tensor: Any) -> Array:
@@ -219,7 +220,3 @@ def _own_classes(config: Any) -> Iterator[tuple[str, str]]:
     if isinstance(config, (Mapping, list, tuple)):
         for part in config.values() if isinstance(config, Mapping) else config:
             yield from _own_classes(part)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

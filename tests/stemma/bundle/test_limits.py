@@ -142,7 +142,7 @@ def test_a_graph_that_takes_too_much_is_stopped(kind: str, tmp_path: Path, monke
 @pytest.mark.parametrize(("graph", "reason"), [
     (hostile.two_answers(), r"gives \(4, 1\) values, and signature\.json promises \(2, 1\)"),
     (hostile.texts(), r"does not give the output of signature\.json, in float32"),
-])  # fmt: skip
+], ids=["rows", "texts"])  # fmt: skip
 def test_answers_of_another_shape_or_type_are_refused_though_there_is_no_sample(
     graph: bytes, reason: str, tmp_path: Path
 ) -> None:

@@ -4,12 +4,10 @@ import contextlib
 import hashlib
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from killed import CHANGED, MINE, V1, V2, back, counted, healed, killed_after, killed_at, state, states_of, two_versions
 from s3 import Server
 from stemma import rollback
 from stemma.errors import VersionError
@@ -25,29 +24,12 @@ from stemma.repo import journal, locks, places
 from stemma.repo.git import blob_ids
 from version_worlds import World, changed, new, parts
 
-V1, V2 = "model@v1.0.0", "model@v1.1.0"
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="kill -9 of a forked process")
 
 
 @pytest.fixture(scope="session")
 def two(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Two versions on main with files that were added, changed and removed, in names with spaces and accents."""
-    world = new(tmp_path_factory.mktemp("two") / "a pläce")
-    first = parts()
-    world.write("notes/old page.md", "Old.\n")
-    world.write("src/é à.py", "pass\n")
-    world.write("data/raw/ä b.csv", "a,b\n1,2\n")
-    world.ok("dvc", "add", "-q", "data/raw/ä b.csv")
-    world.version("first model", first)
-    world.tag(V1)
-    world.ok("git", "rm", "-q", "notes/old page.md")
-    world.write("notes/new page.md", "New.\n")
-    world.write("src/é à.py", "pass  # new\n")
-    world.write("data/raw/ä b.csv", "a,b\n3,4\n")
-    world.ok("dvc", "add", "-q", "data/raw/ä b.csv")
-    world.version("second model", first.but(tensors=changed(first.tensors, "output.bias"), code="pass  # new\n"))
-    world.tag(V2)
-    return world
+    return two_versions(tmp_path_factory.mktemp("two") / "a pläce")
 
 
 @pytest.fixture
@@ -55,26 +37,9 @@ def world(two: World, tmp_path: Path) -> World:
     return two.copy(tmp_path / "a pläce")
 
 
-def state(world: World) -> dict[str, str]:
-    """The hash of each file of the work tree; what DVC and Git keep for themselves is left out."""
-    return {
-        path.relative_to(world.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(world.folder.rglob("*"))
-        if path.is_file() and not {".git", "cache", "tmp", "config.local"} & set(path.relative_to(world.folder).parts)
-    }
-
-
 @pytest.fixture(scope="session")
 def states(two: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
-    """What `git checkout` and `dvc checkout` make of each version."""
-    plain = two.copy(tmp_path_factory.mktemp("plain") / "a pläce")
-    found = {}
-    for name in (V1, V2):
-        plain.ok("git", "checkout", "-qf", name)
-        plain.ok("dvc", "checkout", "-q", "-f")
-        found[name] = state(plain)
-    assert found[V1] != found[V2]
-    return found
+    return states_of(two, tmp_path_factory.mktemp("plain") / "a pläce")
 
 
 def is_at(world: World, states: dict[str, dict[str, str]], name: str) -> bool:
@@ -483,36 +448,6 @@ def test_git_waits_while_a_rollback_moves_files(world: World, monkeypatch: pytes
 # Kills.
 
 
-@pytest.fixture(scope="session")
-def lasts(two: World, tmp_path_factory: pytest.TempPathFactory) -> float:
-    """Seconds of a rollback in a forked process, with everything imported."""
-    rollback.roll_back(two.copy(tmp_path_factory.mktemp("warm") / "a pläce").folder, V1)  # imports
-    copy = two.copy(tmp_path_factory.mktemp("timed") / "a pläce")
-    start = time.monotonic()
-    assert not killed_after(60.0, lambda: rollback.roll_back(copy.folder, V1))
-    return time.monotonic() - start
-
-
-def killed_after(seconds: float, work: Callable[[], object]) -> bool:
-    """Do it in another process, and kill that with all that it started; whether it was killed before it ended."""
-    child = os.fork()
-    if child == 0:
-        os.setpgid(0, 0)
-        with contextlib.suppress(BaseException):
-            work()
-        os._exit(0)
-    with contextlib.suppress(OSError):
-        os.setpgid(child, child)
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return os.WIFSIGNALED(status)
-        time.sleep(0.002)
-    os.killpg(child, signal.SIGKILL)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
 @pytest.mark.skipif(os.name == "nt", reason="such names cannot be there")
 def test_git_hashes_files_of_any_name(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
@@ -526,29 +461,72 @@ def test_git_hashes_files_of_any_name(tmp_path: Path) -> None:
     assert blob_ids(tmp_path, [*names, "not there"]) == alone
 
 
+WRITES = (  # the Git commands of a rollback that write, in order; bench/kills.py kills inside of them too
+    "update-index", "read-tree, as a trial", "update-index", "read-tree", "update-index", "commit-tree", "update-ref",
+)  # fmt: skip
+
+
 @posix
-@pytest.mark.parametrize("run", range(int(os.environ.get("STEMMA_KILLS", "10"))))
+@pytest.mark.parametrize("number", range(1, len(WRITES) + 1))
+@pytest.mark.parametrize(("call", "way"), [("before", "completed"), ("after", "undone")])
 @pytest.mark.slow
-def test_a_killed_rollback_is_completed_or_undone(
-    world: World, states: dict[str, dict[str, str]], lasts: float, run: int
+def test_a_rollback_that_was_killed_beside_a_git_write_is_completed_or_undone(
+    world: World, states: dict[str, dict[str, str]], tmp_path: Path, number: int, call: str, way: str
 ) -> None:
-    draw = random.Random(run)  # noqa: S311 - a moment, no secret
-    moment = draw.uniform(0.4, 1.0) * lasts
-    commit = draw.random() < 0.5
-    killed_after(moment, lambda: rollback.roll_back(world.folder, V1, commit=commit))
-    waiting = journal.read(world.folder)
-    if waiting is not None and run % 2:
-        rollback.abort(world.folder)
-        assert is_at(world, states, V2)
-        assert world.ok("git", "rev-parse", "HEAD") == waiting.before
-        assert world.ok("git", "status", "--porcelain") == ""
-    elif waiting is not None or not is_at(world, states, V1):
-        rollback.roll_back(world.folder, V1, commit=commit)
-        assert is_at(world, states, V1)
-    assert journal.read(world.folder) is None
-    assert world.ok("git", "fsck", "--no-dangling", "--connectivity-only") == ""
-    if is_at(world, states, V1):
-        rollback.roll_back(world.folder, V2) if commit else world.ok("git", "reset", "-q", "--hard", V2)
+    head = world.ok("git", "rev-parse", "HEAD")
+    assert killed_at(tmp_path / "bin", number, call, back(world))
+    healed(world, states, head, way, back(world))
+
+
+@posix
+def test_a_rollback_writes_by_git_as_often_as_is_tested(world: World, tmp_path: Path) -> None:
+    assert not killed_at(tmp_path / "bin", len(WRITES) + 1, "before", back(world))
+    assert counted(tmp_path / "bin") == len(WRITES)
+
+
+@posix
+@pytest.mark.parametrize("way", ["completed", "undone"])
+@pytest.mark.parametrize("number", [1, 3, 4])
+@pytest.mark.slow
+def test_an_abort_that_was_killed_is_completed_or_the_rollback_is(
+    world: World, states: dict[str, dict[str, str]], tmp_path: Path, number: int, way: str
+) -> None:
+    head = world.ok("git", "rev-parse", "HEAD")
+    assert killed_at(tmp_path / "bin", len(WRITES), "after", back(world))
+    assert killed_at(tmp_path / "bin", number, "after", lambda: rollback.abort(world.folder))
+    healed(world, states, head, way, back(world))
+
+
+@posix
+def test_a_file_that_was_written_again_within_the_second_is_not_taken_for_the_old_one(
+    world: World, states: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = world.folder / "data/raw/ä b.csv.dvc"
+    newer = file.read_bytes()
+    dies(monkeypatch, "code", back(world))
+    assert len(newer) == file.stat().st_size
+    written = file.stat()
+    file.write_bytes(newer)
+    os.utime(file, ns=(written.st_atime_ns, written.st_mtime_ns))
+    world.ok("git", "config", "core.trustctime", "false")  # which nobody can set
+    index = world.folder / ".git/index"
+    os.utime(index, (index.stat().st_atime + 5, index.stat().st_mtime + 5))  # else Git knows that it must look again
+    rollback.roll_back(world.folder, V1)
+    assert is_at(world, states, V1)
+
+
+@posix
+def test_what_a_killed_stash_left_in_git_s_folder_is_removed(
+    world: World, states: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "SETTLED", 0.1)
+    head = world.ok("git", "rev-parse", "HEAD")
+    world.write(CHANGED, MINE)
+    dies(monkeypatch, "stash", back(world, stash=True), after=False)
+    for name in ("index.stash.4711", "index.stash.4711.lock"):
+        world.write(f".git/{name}", b"")
+    healed(world, states, head, "completed", back(world, stash=True))
+    assert not list((world.folder / ".git").glob("index.stash*"))
 
 
 STEPS = ("code", "data", "verify", "commit")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from stemma.errors import ToolkitError
 from stemma.toolkit import lock, rooms, version
+from stemma.toolkit.distribution import pin
 from worlds import ROOT, Project
 
 NAMES = st.from_regex("room[a-z/]{1,9}", fullmatch=True)
@@ -99,6 +100,19 @@ def vendored(tmp_path: Path) -> Path:
 def test_a_wheel_of_the_toolkit_that_runs_is_locked_by_its_path(vendored: Path) -> None:
     assert lock.read(vendored).path == f"vendor/stemma_versions-{version()}-py3-none-any.whl"
     lock.check(vendored)
+
+
+def test_a_wheel_without_its_pin_with_another_or_that_is_none_is_told_in_a_line(vendored: Path) -> None:
+    wheel = lock.read(vendored).path
+    with pytest.raises(ToolkitError, match=r"^vendor/stemma\.txt is not there, which says what vendor/.*whl must be$"):
+        lock.unpacked(vendored, vendored / "out")
+    (vendored / lock.PINNED).write_bytes(b"\xff")
+    with pytest.raises(ToolkitError, match=r"^vendor/.*whl is not the wheel that vendor/stemma\.txt names$"):
+        lock.unpacked(vendored, vendored / "out")
+    (vendored / lock.PINNED).write_text(pin(wheel, b"a wheel"), encoding="utf-8")
+    with pytest.raises(ToolkitError, match=r"^vendor/.*whl is no wheel \("):
+        lock.unpacked(vendored, vendored / "out")
+    assert not (vendored / "out").exists()
 
 
 def test_another_toolkit_than_the_locked_one_stops_a_stage_even_if_no_room_differs(vendored: Path) -> None:
