@@ -7,25 +7,28 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stemma.cli.gc import age_of
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
 
 if TYPE_CHECKING:
     from stemma.watch.ab import Experiment
+    from stemma.watch.drift import Drift
     from stemma.watch.outcomes import Taken
 
-app = typer.Typer(help="Models in service, by their request log: outcomes, experiments.", no_args_is_help=True)
+app = typer.Typer(help="Models in service, by their request log: outcomes, experiments, drift.", no_args_is_help=True)
 Log = Annotated[Path, typer.Argument(metavar="LOG", help="The folder of the request log.")]
 Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Requests from then on, UTC.")
 ]
-DAYS = typer.Option(min=0, metavar="DAYS", help="From so many days after the request on an outcome is late.")
+LATE = typer.Option(metavar="AGE", help="From so long after the request on an outcome is late: 36h, 7d, 4w.")
+WINDOW = typer.Option(metavar="AGE", help="What is judged at once, such as 1d; it is judged when it is over.")
 
 
 @app.command()
 def outcomes(
     log: Log,
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Columns id and outcome; row, from 0, at will.")],
-    late: Annotated[float, DAYS] = 7,
+    late: Annotated[str, LATE] = "7d",
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -35,7 +38,7 @@ def outcomes(
     """
     from stemma.watch.outcomes import take
 
-    found = take(log, file, late * 86400)
+    found = take(log, file, age_of("--late", late).total_seconds())
     answer(found, lambda: _taken(found), as_json, as_md)
 
 
@@ -71,6 +74,50 @@ def ab(
     raise typer.Exit(0 if require is None or found.meets(require) else 1)
 
 
+@app.command()
+def drift(
+    log: Log,
+    bundle: Annotated[
+        Path | None, typer.Option(metavar="MODEL.zip", help="Whose training is the reference; else the first window.")
+    ] = None,
+    window: Annotated[str, WINDOW] = "7d",
+    since: Since = None,
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Say which inputs, predictions and figures are no longer those of training, by version and window.
+
+    Example: stemma watch drift requests --bundle models/package/model.zip
+    """
+    from stemma.bundle import open_bundle
+    from stemma.watch.drift import drift
+
+    length = age_of("--window", window).total_seconds()
+    if not length:
+        raise typer.BadParameter("a window takes some time", param_hint="--window")
+    found = drift(log, None if bundle is None else open_bundle(bundle), length, _moment(since))
+    answer(found, lambda: _drifted(found), as_json, as_md)
+
+
+def _drifted(found: "Drift") -> Report:
+    windows = [(each.version, _day(each.first), _day(each.last), f"{each.rows:,}", each.state, str(len(each.alarms)))
+               for each in found.windows]  # fmt: skip
+    shifts = [
+        (each.version, _day(each.first), shift.name, shift.kind or "", shift.size, f"{shift.p:.2g}", shift.told)
+        for each in found.windows for shift in each.alarms
+    ]  # fmt: skip
+    parts: list[str | Table] = [f"{found.sentence}."]
+    if shifts:
+        heads = ("version", "from", "what", "kind", "PSI", "p", "told")
+        parts.append(Table(heads, shifts, left=None))
+    parts.append(Table(("version", "from", "to", "rows", "state", "drifts"), windows, left=None))
+    return [*parts, *found.skipped]
+
+
+def _day(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"
+
+
 def _moment(since: datetime | None) -> float | None:
     return None if since is None else since.replace(tzinfo=UTC).timestamp()
 
@@ -79,8 +126,7 @@ def _experiment(found: "Experiment") -> Report:
     from stemma.text import figure
     from stemma.watch.ab import signed
 
-    first, last = (f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}" for moment in (found.first, found.last))
-    period = f"From {first} to {last} (UTC), while both were in service."
+    period = f"From {_day(found.first)} to {_day(found.last)} (UTC), while both were in service."
     counted = [(name, *(f"{count:,}" for count in counts)) for name, counts in
                (("requests", found.requests), ("rows with an outcome", found.rows))]  # fmt: skip
     parts: list[str | Table] = [f"{found.sentence}.", period, Table(("", found.a, found.b), counted)]

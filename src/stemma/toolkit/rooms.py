@@ -23,6 +23,7 @@ LEFT_OUT = {  # what cannot change a result, and why
     "repo": "reads and moves objects, which their hashes verify",
     "rollback": "moves between versions",
     "storage": "keeps objects, which their hashes verify",
+    "tables/distance.py": "tells versions, and service, apart",
     "testing": "for tests",
     "text.py": "words, and figures as a person reads them",
     "toolkit": "tells what the toolkit is",
