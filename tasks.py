@@ -78,7 +78,7 @@ def lint() -> None:
 def bench() -> None:
     """measure, and write the tables to bench/README.md"""
     install("all,dev")
-    for name in ("pipeline", "versions", "moves", "export"):
+    for name in ("pipeline", "versions", "moves", "export", "watch"):
         call("python", f"bench/{name}.py")
 
 

@@ -9,16 +9,22 @@ import typer
 
 from stemma.cli.gc import age_of
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
+from stemma.text import say
 
 if TYPE_CHECKING:
     from stemma.watch.ab import Experiment
     from stemma.watch.drift import Drift
     from stemma.watch.outcomes import Taken
 
-app = typer.Typer(help="Models in service, by their request log: outcomes, experiments, drift.", no_args_is_help=True)
+app = typer.Typer(
+    help="Models in service, by their request log: outcomes, experiments, drift, a page.", no_args_is_help=True
+)
 Log = Annotated[Path, typer.Argument(metavar="LOG", help="The folder of the request log.")]
 Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Requests from then on, UTC.")
+]
+Bundle = Annotated[
+    Path | None, typer.Option(metavar="MODEL.zip", help="Whose training is the reference; else the first window.")
 ]
 LATE = typer.Option(metavar="AGE", help="From so long after the request on an outcome is late: 36h, 7d, 4w.")
 WINDOW = typer.Option(metavar="AGE", help="What is judged at once, such as 1d; it is judged when it is over.")
@@ -77,9 +83,7 @@ def ab(
 @app.command()
 def drift(
     log: Log,
-    bundle: Annotated[
-        Path | None, typer.Option(metavar="MODEL.zip", help="Whose training is the reference; else the first window.")
-    ] = None,
+    bundle: Bundle = None,
     window: Annotated[str, WINDOW] = "7d",
     since: Since = None,
     as_json: AsJson = False,
@@ -92,11 +96,34 @@ def drift(
     from stemma.bundle import open_bundle
     from stemma.watch.drift import drift
 
-    length = age_of("--window", window).total_seconds()
-    if not length:
-        raise typer.BadParameter("a window takes some time", param_hint="--window")
-    found = drift(log, None if bundle is None else open_bundle(bundle), length, _moment(since))
+    found = drift(log, None if bundle is None else open_bundle(bundle), _length(window), _moment(since))
     answer(found, lambda: _drifted(found), as_json, as_md)
+
+
+@app.command()
+def report(
+    log: Log,
+    html: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to write the page.")],
+    bundle: Bundle = None,
+    window: Annotated[str, WINDOW] = "7d",
+    since: Since = None,
+) -> None:
+    """Write a page of all of it: versions, latency, figures, which is better, what drifted.
+
+    Example: stemma watch report requests --html service.html
+    """
+    from stemma.bundle import open_bundle
+    from stemma.watch.report import write
+
+    found = write(log, html, None if bundle is None else open_bundle(bundle), _length(window), _moment(since))
+    say(f"{html}: {found.sentence}")
+
+
+def _length(window: str) -> float:
+    seconds = age_of("--window", window).total_seconds()
+    if not seconds:
+        raise typer.BadParameter("a window takes some time", param_hint="--window")
+    return seconds
 
 
 def _drifted(found: "Drift") -> Report:
