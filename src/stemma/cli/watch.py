@@ -127,10 +127,12 @@ def _length(window: str) -> float:
 
 
 def _drifted(found: "Drift") -> Report:
-    windows = [(each.version, _day(each.first), _day(each.last), f"{each.rows:,}", each.state, str(len(each.alarms)))
+    from stemma.watch.answers import day
+
+    windows = [(each.version, day(each.first), day(each.last), f"{each.rows:,}", each.state, str(len(each.alarms)))
                for each in found.windows]  # fmt: skip
     shifts = [
-        (each.version, _day(each.first), shift.name, shift.kind or "", shift.size, f"{shift.p:.2g}", shift.told)
+        (each.version, day(each.first), shift.name, shift.kind or "", shift.size, f"{shift.p:.2g}", shift.told)
         for each in found.windows for shift in each.alarms
     ]  # fmt: skip
     parts: list[str | Table] = [f"{found.sentence}."]
@@ -141,10 +143,6 @@ def _drifted(found: "Drift") -> Report:
     return [*parts, *found.skipped]
 
 
-def _day(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"
-
-
 def _moment(since: datetime | None) -> float | None:
     return None if since is None else since.replace(tzinfo=UTC).timestamp()
 
@@ -152,8 +150,9 @@ def _moment(since: datetime | None) -> float | None:
 def _experiment(found: "Experiment") -> Report:
     from stemma.text import figure
     from stemma.watch.ab import signed
+    from stemma.watch.answers import day
 
-    period = f"From {_day(found.first)} to {_day(found.last)} (UTC), while both were in service."
+    period = f"From {day(found.first)} to {day(found.last)} (UTC), while both were in service."
     counted = [(name, *(f"{count:,}" for count in counts)) for name, counts in
                (("requests", found.requests), ("rows with an outcome", found.rows))]  # fmt: skip
     parts: list[str | Table] = [f"{found.sentence}.", period, Table(("", found.a, found.b), counted)]

@@ -18,6 +18,7 @@ from stemma.errors import StemmaError
 from stemma.metrics import Metric, slices, tests
 from stemma.metrics.power import SIGNIFICANCE
 from stemma.metrics.resampling import Difference
+from stemma.signature import Signature
 from stemma.task import Task
 from stemma.text import figure, named, nearest
 from stemma.watch import sequential
@@ -189,17 +190,15 @@ def _together(a: Answers, b: Answers) -> tuple[Answers, Answers]:
 
 
 def _task(a: Answers, b: Answers) -> Task:
-    for what, of_a, of_b in (
-        ("the task", a.task.kind, b.task.kind),
-        ("the target", a.signature.target, b.signature.target),
-        ("the classes", sorted(a.task.classes), sorted(b.task.classes)),
-        ("the positive class", a.task.positive, b.task.positive),
-    ):
-        if of_a != of_b:
-            raise StemmaError(
-                f"{a.version} and {b.version} cannot be compared: {what} of one is {of_a}, of the other {of_b}"
-            )
+    one, other = _predicts(a.signature), _predicts(b.signature)
+    if one != other:
+        raise StemmaError(f"{a.version} and {b.version} cannot be compared: one predicts {one}, the other {other}")
     return a.task
+
+
+def _predicts(known: Signature) -> str:
+    told = (known.task, *sorted(known.classes), known.positive and f"positive {known.positive}")
+    return f"{known.target} ({', '.join(filter(None, told))})"
 
 
 def _metric(task: Task, wanted: str | None) -> Metric:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -96,10 +97,22 @@ def read(folder: Path, columns: Collection[str], skipped: list[str], since: floa
     for source, its in parts.items():
         same = sum(each.split(" (")[0] == source.version for each in found)
         name = f"{source.version} ({same + 1})" if same else source.version
-        table = pa.concat_tables([part.table for part in its], promote_options="permissive").sort_by("time")
+        table = _together([part.table for part in its]).sort_by("time")
         treated = frozenset(column for part in its for column in part.treated)
-        found[name] = Answers(name, source.signature, treated, _joined(table, source.signature, told))
+        if len(table):
+            found[name] = Answers(name, source.signature, treated, _joined(table, source.signature, told))
+    if not found:
+        raise StemmaError(f"{folder} holds no request since then")
     return found
+
+
+def _together(tables: Sequence[Any]) -> Any:
+    """One table; a column that was treated otherwise in some files is left out."""
+    kinds = {(field.name, field.type) for table in tables for field in table.schema}
+    names = [name for name, _ in kinds]
+    mixed = {name for name in names if names.count(name) > 1}
+    kept = [table.select([name for name in table.column_names if name not in mixed]) for table in tables]
+    return pa.concat_tables(kept, promote_options="default")
 
 
 def _joined(table: Any, known: Signature, told: dict[outcomes.Key, str]) -> Any:
@@ -130,3 +143,8 @@ def _by_row(rows: Rows, name: str) -> NDArray[np.float64] | None:
     if name == "accuracy" and rows.decided is not None:
         return np.asarray(rows.decided == rows.actual, np.float64)
     return np.asarray(rows.losses[rows.names.index(BY_ROW[name])]) if name in BY_ROW else None
+
+
+def day(moment: float) -> str:
+    """Of seconds since 1970, for people; UTC."""
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"

@@ -148,7 +148,7 @@ class _Part:
 
 
 def _windows(answers: Answers, bundle: Bundle | None, seconds: float, versions: int) -> Iterator[Window]:
-    parts = [_part(answers, first, seconds) for first in np.unique(answers.times // seconds) * seconds]
+    parts = (_part(answers, first, seconds) for first in np.unique(answers.times // seconds) * seconds)
     alpha = ALPHA * min(1.0, seconds / WEEK)
     now = max(time.time(), answers.times.max(initial=0))
     reference: dict[str, Column] = {} if bundle is None else _reference(bundle, answers)
@@ -178,7 +178,7 @@ def _part(answers: Answers, first: float, seconds: float) -> _Part:
         if pa.types.is_string(kept.type) or pa.types.is_boolean(kept.type):
             profiles[name] = _of_texts(kept)
         else:
-            values[name] = _numbers(kept)
+            values[name] = np.sort(_numbers(kept))  # what follows is twice as fast
             present = values[name][~np.isnan(values[name])].astype(np.float64)
             profiles[name] = {"missing": len(kept) - len(present), **described(present)}
     return _Part(first, its, profiles, values)
@@ -217,8 +217,10 @@ def _recorded(bundle: Bundle, answers: Answers) -> tuple[float, float] | None:
     """The main figure of the test rows, and its standard error."""
     with reading(RECORD):
         tests_of = (bundle.record.get("evaluation") or {}).get("test") or {}
-        told = tests_of.get(answers.task.main) if answers.signature == bundle.signature else None
-        return None if told is None else (told["value"], (told["high"] - told["low"]) / (2 * Z))
+        told = tests_of.get(answers.task.main) or {}
+        if answers.signature != bundle.signature or None in (told.get("value"), told.get("low"), told.get("high")):
+            return None
+        return told["value"], (told["high"] - told["low"]) / (2 * Z)
 
 
 def _figure(part: _Part) -> tuple[float, float] | None:

@@ -1,7 +1,6 @@
 """The page of a log: who answered what, how fast, how well, and what drifted."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from stemma.files import write_text
 from stemma.report.document import Document, Section, Table, html
 from stemma.text import figure
 from stemma.watch import ab, drift, sequential
-from stemma.watch.answers import PREDICTED, Answers, measured, read
+from stemma.watch.answers import PREDICTED, Answers, day, measured, read
 
 MOST = 200  # lines of a table
 
@@ -105,7 +104,3 @@ def _columns(found: drift.Drift) -> Table:
         (shift.name, each.version, shift.size, f"{shift.p:.2g}") for each in last.values() for shift in each.shifts
     )
     return Table("In the last window that was judged", ("column", "version", "PSI", "p"), rows[:MOST], words=(1, 2))
-
-
-def day(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"

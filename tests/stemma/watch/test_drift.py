@@ -228,3 +228,17 @@ def test_other_signatures_of_the_log_are_left_alone(bundle: Bundle, tmp_path: Pa
     (window,) = drift(tmp_path, bundle).windows
     assert {each.name for each in window.shifts} == {"Month", "PageValues", "Weekend", "prediction"}
     assert window.alarms == ()
+
+
+@pytest.mark.parametrize("told", [None, {"value": 0.9, "low": None, "high": None}])
+def test_a_figure_without_an_interval_is_held_beside_the_first_window(
+    told: Any, bundle: Bundle, tmp_path: Path
+) -> None:
+    """As of an evaluation without a bootstrap."""
+    record = {"format": 1, "evaluation": {"confusion": [[9, 1], [1, 9]], "test": {"roc_auc": told}}}
+    bare = Bundle.of({**bundle.files, "version.json": json.dumps(record).encode()})
+    weeks(tmp_path, rows(200, 1))
+    said = predicted(rows(200, 1)) > 0.5
+    outcomes.write(tmp_path, {(f"0-{n}", 0): "TRUE" if one else "FALSE" for n, one in enumerate(said)}, MONDAY)
+    (window,) = drift(tmp_path, bare).windows
+    assert "roc_auc" not in {each.name for each in window.shifts if each.kind}
