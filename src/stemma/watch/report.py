@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from math import isfinite, nan
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def write(
         cards=(
             ("requests", f"{requests:,}", f"{rows:,} rows of {folder.name}"),
             ("versions", f"{len(versions)}", ", ".join(sorted(versions))[:80]),
-            ("outcomes", f"{judged / max(rows, 1):.0%}", f"of {judged:,} rows"),
+            ("outcomes", f"{judged / rows:.0%}", f"{judged:,} of {rows:,} rows"),
         ),
         sections=(
             Section("Versions", (_versions(versions),)),
@@ -60,10 +61,12 @@ def _version(answers: Answers) -> tuple[str, ...]:
     judged, task = answers.judged, answers.task
     first = answers.table["row"].to_numpy() == 0
     half, most = np.quantile(answers.table["latency"].to_numpy()[first], [0.5, 0.99]) * 1000 if first.any() else (0, 0)
-    shown = "-"
-    if len(judged.table) >= sequential.FEWEST:
-        value, error = measured(judged.rows(task), metrics.METRICS[task.main])
-        shown = f"{task.main} {figure(value)} ± {figure(1.96 * error)}"
+    found = (
+        measured(judged.rows(task), metrics.METRICS[task.main])
+        if len(judged.table) >= sequential.FEWEST
+        else (nan, nan)
+    )
+    shown = f"{task.main} {figure(found[0])} ± {figure(1.96 * found[1])}" if all(map(isfinite, found)) else "-"
     times = (day(moment) for moment in (answers.times[0], answers.times[-1]))
     counts = (answers.requests, len(answers.table), len(judged.table))
     return answers.version, *times, *(f"{count:,}" for count in counts), f"{half:.2f}", f"{most:.2f}", shown

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -107,3 +108,19 @@ def test_drift_is_told_as_tables_and_as_json(
     assert found["windows"][1]["alarms"][0]["kind"] == "unit" and len(found["windows"][1]["shifts"]) == 4
     for window in ("0", "7", "x"):
         assert run(capsys, monkeypatch, "watch", "drift", "weeks", "--window", window)[0] == 2
+
+
+def test_nothing_of_a_pipeline_is_needed() -> None:
+    program = "import sys, stemma.watch.report; print(*({'pandas', 'matplotlib', 'dvc', 'sklearn'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
+def test_a_page_is_written_and_the_drift_is_told(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = run(capsys, monkeypatch, "watch", "report", "requests", "--html", "page.html", "--window", "1d")
+    assert (code, out) == (
+        0, "page.html: no window is judged yet: none is over and has enough rows beside its reference\n"
+    )  # fmt: skip
+    assert "model@v1.2.0" in (here / "page.html").read_text(encoding="utf-8")
