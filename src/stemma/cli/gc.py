@@ -96,14 +96,14 @@ class _Given:
 
     @property
     def age(self) -> timedelta | None:
-        return None if self.older_than is None else _age("--older-than", self.older_than)
+        return None if self.older_than is None else age_of("--older-than", self.older_than)
 
     @property
     def rules(self) -> "Rules":
         from stemma.storage import gc
 
         age = self.age
-        younger = self.experiments if self.experiments in ("all", "none") else _age("--experiments", self.experiments)
+        younger = self.experiments if self.experiments in ("all", "none") else age_of("--experiments", self.experiments)
         return gc.Rules(
             remotes=self.remotes,
             older_than=gc.DAY if age is None else age,
@@ -154,7 +154,7 @@ def _done(mode: str, given: _Given) -> tuple[Any, Report]:
     return plan, [*_planned(plan, "would go"), *_next(plan)]
 
 
-def _age(option: str, text: str) -> timedelta:
+def age_of(option: str, text: str) -> timedelta:
     match = AGE.fullmatch(text)
     if match is None and text != "0":
         raise typer.BadParameter(

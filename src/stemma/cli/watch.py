@@ -7,25 +7,34 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stemma.cli.gc import age_of
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
+from stemma.text import say
 
 if TYPE_CHECKING:
     from stemma.watch.ab import Experiment
+    from stemma.watch.drift import Drift
     from stemma.watch.outcomes import Taken
 
-app = typer.Typer(help="Models in service, by their request log: outcomes, experiments.", no_args_is_help=True)
+app = typer.Typer(
+    help="Models in service, by their request log: outcomes, experiments, drift, a page.", no_args_is_help=True
+)
 Log = Annotated[Path, typer.Argument(metavar="LOG", help="The folder of the request log.")]
 Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Requests from then on, UTC.")
 ]
-DAYS = typer.Option(min=0, metavar="DAYS", help="From so many days after the request on an outcome is late.")
+Bundle = Annotated[
+    Path | None, typer.Option(metavar="MODEL.zip", help="Whose training is the reference; else the first window.")
+]
+LATE = typer.Option(metavar="AGE", help="From so long after the request on an outcome is late: 36h, 7d, 4w.")
+WINDOW = typer.Option(metavar="AGE", help="What is judged at once, such as 1d; it is judged when it is over.")
 
 
 @app.command()
 def outcomes(
     log: Log,
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Columns id and outcome; row, from 0, at will.")],
-    late: Annotated[float, DAYS] = 7,
+    late: Annotated[str, LATE] = "7d",
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -35,7 +44,7 @@ def outcomes(
     """
     from stemma.watch.outcomes import take
 
-    found = take(log, file, late * 86400)
+    found = take(log, file, age_of("--late", late).total_seconds())
     answer(found, lambda: _taken(found), as_json, as_md)
 
 
@@ -71,6 +80,69 @@ def ab(
     raise typer.Exit(0 if require is None or found.meets(require) else 1)
 
 
+@app.command()
+def drift(
+    log: Log,
+    bundle: Bundle = None,
+    window: Annotated[str, WINDOW] = "7d",
+    since: Since = None,
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Say which inputs, predictions and figures are no longer those of training, by version and window.
+
+    Example: stemma watch drift requests --bundle models/package/model.zip
+    """
+    from stemma.bundle import open_bundle
+    from stemma.watch.drift import drift
+
+    found = drift(log, None if bundle is None else open_bundle(bundle), _length(window), _moment(since))
+    answer(found, lambda: _drifted(found), as_json, as_md)
+
+
+@app.command()
+def report(
+    log: Log,
+    html: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to write the page.")],
+    bundle: Bundle = None,
+    window: Annotated[str, WINDOW] = "7d",
+    since: Since = None,
+) -> None:
+    """Write a page of all of it: versions, latency, figures, which is better, what drifted.
+
+    Example: stemma watch report requests --html service.html
+    """
+    from stemma.bundle import open_bundle
+    from stemma.watch.report import write
+
+    found = write(log, html, None if bundle is None else open_bundle(bundle), _length(window), _moment(since))
+    say(f"{html}: {found.sentence}")
+
+
+def _length(window: str) -> float:
+    seconds = age_of("--window", window).total_seconds()
+    if not seconds:
+        raise typer.BadParameter("a window takes some time", param_hint="--window")
+    return seconds
+
+
+def _drifted(found: "Drift") -> Report:
+    from stemma.watch.answers import day
+
+    windows = [(each.version, day(each.first), day(each.last), f"{each.rows:,}", each.state, str(len(each.alarms)))
+               for each in found.windows]  # fmt: skip
+    shifts = [
+        (each.version, day(each.first), shift.name, shift.kind or "", shift.size, f"{shift.p:.2g}", shift.told)
+        for each in found.windows for shift in each.alarms
+    ]  # fmt: skip
+    parts: list[str | Table] = [f"{found.sentence}."]
+    if shifts:
+        heads = ("version", "from", "what", "kind", "PSI", "p", "told")
+        parts.append(Table(heads, shifts, left=None))
+    parts.append(Table(("version", "from", "to", "rows", "state", "drifts"), windows, left=None))
+    return [*parts, *found.skipped]
+
+
 def _moment(since: datetime | None) -> float | None:
     return None if since is None else since.replace(tzinfo=UTC).timestamp()
 
@@ -78,9 +150,9 @@ def _moment(since: datetime | None) -> float | None:
 def _experiment(found: "Experiment") -> Report:
     from stemma.text import figure
     from stemma.watch.ab import signed
+    from stemma.watch.answers import day
 
-    first, last = (f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}" for moment in (found.first, found.last))
-    period = f"From {first} to {last} (UTC), while both were in service."
+    period = f"From {day(found.first)} to {day(found.last)} (UTC), while both were in service."
     counted = [(name, *(f"{count:,}" for count in counts)) for name, counts in
                (("requests", found.requests), ("rows with an outcome", found.rows))]  # fmt: skip
     parts: list[str | Table] = [f"{found.sentence}.", period, Table(("", found.a, found.b), counted)]

@@ -15,8 +15,9 @@ from stemma.report.pictures import Margins, draw
 from stemma.tables.columns import features, splitting
 from stemma.tables.drift import drift
 from stemma.tables.hints import Hint
+from stemma.tables.profile import span
 from stemma.tables.settings import Table
-from stemma.tables.statistics import numbers, span
+from stemma.tables.statistics import numbers
 from stemma.text import code, escaped, short, table
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ Read in this order:
     hints.py      what looks wrong with a table that can be learned from
     check.py      all of these four
     encode/       fits the encoder, keeps it as ONNX and runs it
-    drift.py      how far two parts of a table are apart
+    drift.py      how far two parts of a table are apart; distance.py: two profiles
     statistics.py what is known of a table and its splits
     profile.py    reads that back: profile.json
     prepared.py   a checked table -> data/prepared

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stemma import task
 from stemma.errors import DataError
 from stemma.files import finite, read_json, write_json
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 FILE = "profile.json"
+QUANTILES = (5, 25, 50, 75, 95)
+BINS = 10
 
 
 @dataclass(frozen=True)
@@ -100,3 +105,30 @@ def read(folder: Path) -> Profile:
         raw=raw,
         derive=raw.get("derive", {}),
     )
+
+
+def described(present: NDArray[np.float64]) -> dict[str, Any]:
+    """Moments, quantiles and a histogram of numbers; null where there are none."""
+    if not len(present):
+        empty = dict.fromkeys(("mean", "std", "min", "max"))
+        return empty | {"quantiles": dict.fromkeys(map(str, QUANTILES)), "histogram": {"edges": [], "counts": []}}
+    low, high = float(present.min()), float(present.max())
+    counts, edges = np.histogram(present, BINS, span(low, high, BINS))
+    quantiles = np.quantile(present, np.array(QUANTILES) / 100)
+    return {
+        "mean": float(present.mean()),
+        "std": float(present.std()),
+        "min": low,
+        "max": high,
+        "quantiles": {str(percent): float(value) for percent, value in zip(QUANTILES, quantiles, strict=True)},
+        "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
+    }
+
+
+def span(low: float, high: float, bins: int) -> tuple[float, float]:
+    """The outer edges of a histogram: wider than [low, high] where these are too close to be cut into bins, as 0.3 and
+    0.1 + 0.2 are."""
+    if (high - low) / bins > 4 * np.spacing(max(abs(low), abs(high))):
+        return low, high
+    reach = max(0.5 if low == high else 0.0, 1e-9 * max(abs(low), abs(high), 1.0))
+    return low - reach, high + reach

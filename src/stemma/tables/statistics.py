@@ -10,12 +10,10 @@ import numpy as np
 import pandas as pd
 
 from stemma.tables.columns import features, role_of, splitting
-from stemma.tables.profile import FORMAT, Block
+from stemma.tables.profile import FORMAT, Block, described
 from stemma.tables.settings import FileTable, Table
 from stemma.values import BY_COLUMN, PLAIN, level, seconds, writing
 
-QUANTILES = (5, 25, 50, 75, 95)
-BINS = 10
 MOST_VALUES = 50  # of a categorical column that are counted by name
 SKETCH = 512  # row hashes kept
 
@@ -199,10 +197,10 @@ def _column(values: pd.Series, role: str | None) -> dict[str, Any]:
         return {"role": role, "missing": int((values == "").sum()), **_counts(values[values != ""])}
     present = numbers(values)
     present = present[~np.isnan(present)]
-    described = {"role": role, "missing": len(values) - len(present)}
+    told = {"role": role, "missing": len(values) - len(present)}
     if role == "boolean":
-        return described | {"values": {"0": int((present == 0).sum()), "1": int((present == 1).sum())}}
-    return described | _statistics(present)
+        return told | {"values": {"0": int((present == 0).sum()), "1": int((present == 1).sum())}}
+    return told | described(present)
 
 
 def _counts(values: pd.Series) -> dict[str, Any]:
@@ -211,30 +209,3 @@ def _counts(values: pd.Series) -> dict[str, Any]:
     counts = counts[counts > 0].sort_index().sort_values(ascending=False, kind="stable")
     named = {str(text): int(rows) for text, rows in counts.iloc[:MOST_VALUES].items()}
     return {"values": named, "other": int(counts.iloc[MOST_VALUES:].sum())}
-
-
-def _statistics(present: np.ndarray) -> dict[str, Any]:
-    """Moments, quantiles and a histogram of numbers; null where there are none."""
-    if not len(present):
-        empty = dict.fromkeys(("mean", "std", "min", "max"))
-        return empty | {"quantiles": dict.fromkeys(map(str, QUANTILES)), "histogram": {"edges": [], "counts": []}}
-    low, high = float(present.min()), float(present.max())
-    counts, edges = np.histogram(present, BINS, span(low, high, BINS))
-    quantiles = np.quantile(present, np.array(QUANTILES) / 100)
-    return {
-        "mean": float(present.mean()),
-        "std": float(present.std()),
-        "min": low,
-        "max": high,
-        "quantiles": {str(percent): float(value) for percent, value in zip(QUANTILES, quantiles, strict=True)},
-        "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
-    }
-
-
-def span(low: float, high: float, bins: int) -> tuple[float, float]:
-    """The outer edges of a histogram: wider than [low, high] where these are too close to be cut into bins, as 0.3 and
-    0.1 + 0.2 are."""
-    if (high - low) / bins > 4 * np.spacing(max(abs(low), abs(high))):
-        return low, high
-    reach = max(0.5 if low == high else 0.0, 1e-9 * max(abs(low), abs(high), 1.0))
-    return low - reach, high + reach

@@ -24,6 +24,7 @@ LEFT_OUT = {  # what cannot change a result, and why
     "rollback": "moves between versions",
     "serve": "answers with bundles that are made",
     "storage": "keeps objects, which their hashes verify",
+    "tables/distance.py": "tells versions, and service, apart",
     "testing": "for tests",
     "text.py": "words, and figures as a person reads them",
     "toolkit": "tells what the toolkit is",

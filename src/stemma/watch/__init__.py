@@ -2,6 +2,10 @@
 
 log.py         the requests: format, writer, reader
 outcomes.py    what came of them, days later too, joined by the requests' ids
+answers.py     both, by version
+ab.py          which of two versions did better (sequential.py: intervals that may be looked at every day)
+drift.py       inputs, predictions and figures beside those of training (tests.py: what is certain)
+report.py      a page of all of it
 
 writer = log.Writer(Path("requests"), log.Options(columns={"email": "hash"}, key=secret))
 writer.add(log.Source("model@v1.2.0", bundle.files["signature.json"]), log.Request(...))

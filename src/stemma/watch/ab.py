@@ -12,22 +12,19 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stemma import metrics
 from stemma.errors import StemmaError
-from stemma.metrics import Metric, Rows, resampling, slices, tests
+from stemma.metrics import Metric, slices, tests
 from stemma.metrics.power import SIGNIFICANCE
 from stemma.metrics.resampling import Difference
-from stemma.task import Binary, Task
+from stemma.signature import Signature
+from stemma.task import Task
 from stemma.text import figure, named, nearest
 from stemma.watch import sequential
-from stemma.watch.answers import PREDICTED, Answers, read
+from stemma.watch.answers import OUTCOME, PREDICTED, Answers, measured, read
 
 Verdict = Literal["better", "worse", "not distinguishable", "not compared"]
-OUTCOME = "outcome"
-BY_ROW = {"log_loss": "log_loss", "brier": "brier", "mae": "absolute"}  # metrics that are means -> of these losses
-RESAMPLES = 300
 NOTHING = Difference(*[math.nan] * 6)
 
 
@@ -193,17 +190,15 @@ def _together(a: Answers, b: Answers) -> tuple[Answers, Answers]:
 
 
 def _task(a: Answers, b: Answers) -> Task:
-    for what, of_a, of_b in (
-        ("the task", a.task.kind, b.task.kind),
-        ("the target", a.signature.target, b.signature.target),
-        ("the classes", sorted(a.task.classes), sorted(b.task.classes)),
-        ("the positive class", a.task.positive, b.task.positive),
-    ):
-        if of_a != of_b:
-            raise StemmaError(
-                f"{a.version} and {b.version} cannot be compared: {what} of one is {of_a}, of the other {of_b}"
-            )
+    one, other = _predicts(a.signature), _predicts(b.signature)
+    if one != other:
+        raise StemmaError(f"{a.version} and {b.version} cannot be compared: one predicts {one}, the other {other}")
     return a.task
+
+
+def _predicts(known: Signature) -> str:
+    told = (known.task, *sorted(known.classes), known.positive and f"positive {known.positive}")
+    return f"{known.target} ({', '.join(filter(None, told))})"
 
 
 def _metric(task: Task, wanted: str | None) -> Metric:
@@ -231,32 +226,10 @@ def _judged(both: tuple[Answers, Answers], folder: Path) -> tuple[Answers, Answe
 
 def _difference(judged: tuple[Answers, Answers], task: Task, metric: Metric) -> Difference:
     """Of two groups of other requests; its interval may be looked at whenever one likes."""
-    (a, error_a), (b, error_b) = (_measured(each.rows(task), metric) for each in judged)
+    (a, error_a), (b, error_b) = (measured(each.rows(task), metric) for each in judged)
     error = math.hypot(error_a, error_b)
     reach = error * sequential.reach(sequential.rows_of(*(len(each.table) for each in judged)))
     return Difference(a, b, b - a, b - a - reach, b - a + reach, error)
-
-
-def _measured(rows: Rows, metric: Metric) -> tuple[float, float]:
-    """The figure and its standard error: of a mean from the rows themselves, else by the bootstrap."""
-    values = _by_row(rows, metric.name)
-    if values is None:
-        value = metrics.figures(rows, of=[metric])[metric.name]
-        found = resampling.drawn(lambda weights: metrics.figures(rows, weights, [metric]), rows.count, RESAMPLES, 0)
-        known = found[metric.name][np.isfinite(found[metric.name])]
-        return value, float(known.std(ddof=1)) if len(known) > 1 else math.nan
-    spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
-    return float(values.mean()), spread / math.sqrt(len(values))
-
-
-def _by_row(rows: Rows, name: str) -> NDArray[np.float64] | None:
-    """What a figure is the mean of; None where it is no mean."""
-    if name == OUTCOME:
-        positive = rows.task.place if isinstance(rows.task, Binary) else None
-        return np.asarray(rows.actual if positive is None else rows.actual == positive, np.float64)
-    if name == "accuracy" and rows.decided is not None:
-        return np.asarray(rows.decided == rows.actual, np.float64)
-    return np.asarray(rows.losses[rows.names.index(BY_ROW[name])]) if name in BY_ROW else None
 
 
 def _verdict(found: Difference, metric: Metric, rows: tuple[int, int]) -> Verdict:

@@ -1,7 +1,9 @@
 """What each version answered, with what came of it."""
 
+import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,16 @@ from pyarrow import compute
 import stemma.task
 from stemma import metrics
 from stemma.errors import StemmaError
+from stemma.metrics import Metric, Rows, resampling
 from stemma.signature import Signature
-from stemma.task import Task
+from stemma.task import Binary, Task
 from stemma.text import nearest
 from stemma.watch import log, outcomes
 
 PREDICTED = ("probability", "prediction")
+OUTCOME = "outcome"  # a figure too: what came, whatever was predicted
+BY_ROW = {"log_loss": "log_loss", "brier": "brier", "mae": "absolute"}  # metrics that are means -> of these losses
+RESAMPLES = 300
 Array = NDArray[Any]
 
 
@@ -52,18 +58,18 @@ class Answers:
         return np.asarray(self.table["time"].cast(pa.int64()).to_numpy()) / 1e6
 
     def only(self, mask: Array) -> "Answers":
-        return Answers(self.version, self.signature, self.treated, self.table.filter(pa.array(mask)))
+        return replace(self, table=self.table.filter(pa.array(mask)))
 
     @property
     def judged(self) -> "Answers":
         """Those with an outcome."""
         return self.only(compute.is_valid(self.table["outcome"]).to_numpy(zero_copy_only=False))
 
-    def rows(self, task: Task) -> metrics.Rows:
+    def rows(self, task: Task) -> Rows:
         """Predictions beside outcomes, which all of them have, with the classes in the order of a task."""
         actual, decided = (task.codes(self.table[name].to_pylist()) for name in ("outcome", "prediction"))
         columns = [f"probability.{name}" for name in task.classes] or ["prediction"]
-        return metrics.Rows.of(task, actual, np.column_stack([self.table[name] for name in columns]), decided)
+        return Rows.of(task, actual, np.column_stack([self.table[name] for name in columns]), decided)
 
     def values(self, name: str) -> Sequence[Any]:
         """Of an input or a header.
@@ -91,10 +97,22 @@ def read(folder: Path, columns: Collection[str], skipped: list[str], since: floa
     for source, its in parts.items():
         same = sum(each.split(" (")[0] == source.version for each in found)
         name = f"{source.version} ({same + 1})" if same else source.version
-        table = pa.concat_tables([part.table for part in its], promote_options="permissive").sort_by("time")
+        table = _together([part.table for part in its]).sort_by("time")
         treated = frozenset(column for part in its for column in part.treated)
-        found[name] = Answers(name, source.signature, treated, _joined(table, source.signature, told))
+        if len(table):
+            found[name] = Answers(name, source.signature, treated, _joined(table, source.signature, told))
+    if not found:
+        raise StemmaError(f"{folder} holds no request since then")
     return found
+
+
+def _together(tables: Sequence[Any]) -> Any:
+    """One table; a column that was treated otherwise in some files is left out."""
+    kinds = {(field.name, field.type) for table in tables for field in table.schema}
+    names = [name for name, _ in kinds]
+    mixed = {name for name in names if names.count(name) > 1}
+    kept = [table.select([name for name in table.column_names if name not in mixed]) for table in tables]
+    return pa.concat_tables(kept, promote_options="default")
 
 
 def _joined(table: Any, known: Signature, told: dict[outcomes.Key, str]) -> Any:
@@ -103,3 +121,30 @@ def _joined(table: Any, known: Signature, told: dict[outcomes.Key, str]) -> Any:
     keys = zip(table["id"].to_pylist(), table["row"].to_pylist(), strict=True) if told else ()
     found = [spelled.get(told.get(key, "")) for key in keys] or [None] * len(table)
     return table.append_column("outcome", pa.array(found, pa.string()))
+
+
+def measured(rows: Rows, metric: Metric) -> tuple[float, float]:
+    """The figure and its standard error: of a mean from the rows themselves, else by the bootstrap."""
+    values = _by_row(rows, metric.name)
+    if values is None:
+        value = metrics.figures(rows, of=[metric])[metric.name]
+        found = resampling.drawn(lambda weights: metrics.figures(rows, weights, [metric]), rows.count, RESAMPLES, 0)
+        known = found[metric.name][np.isfinite(found[metric.name])]
+        return value, float(known.std(ddof=1)) if len(known) > 1 else math.nan
+    spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
+    return float(values.mean()), spread / math.sqrt(len(values))
+
+
+def _by_row(rows: Rows, name: str) -> NDArray[np.float64] | None:
+    """What a figure is the mean of; None where it is no mean."""
+    if name == OUTCOME:
+        positive = rows.task.place if isinstance(rows.task, Binary) else None
+        return np.asarray(rows.actual if positive is None else rows.actual == positive, np.float64)
+    if name == "accuracy" and rows.decided is not None:
+        return np.asarray(rows.decided == rows.actual, np.float64)
+    return np.asarray(rows.losses[rows.names.index(BY_ROW[name])]) if name in BY_ROW else None
+
+
+def day(moment: float) -> str:
+    """Of seconds since 1970, for people; UTC."""
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"

@@ -289,7 +289,8 @@ def save(folder: Path, kind: str, table: Any, facts: Columns) -> None:
     told = json.dumps({"format": FORMAT, "kind": kind, **facts}).encode()
     name = f"{kind}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:12]}.parquet"
     with replaced(folder / name) as partial:
-        parquet.write_table(table.replace_schema_metadata({FACTS: told}), partial)
+        texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
+        parquet.write_table(table.replace_schema_metadata({FACTS: told}), partial, use_dictionary=texts)
 
 
 @dataclass(frozen=True)
@@ -346,13 +347,18 @@ def _opened(path: Path, kind: str, columns: Collection[str]) -> tuple[Columns, A
         facts = json.loads(schema.metadata[FACTS])
         if (facts["format"], facts["kind"]) != (FORMAT, kind):
             raise ValueError(f"{facts['kind']} of format {facts['format']}")
-        if kind == REQUESTS:
-            _source(facts).signature  # noqa: B018  what is damaged is told here
-        for name, wanted in CORE.items():
+        answered = _answered(_source(facts).signature) if kind == REQUESTS else {}
+        for name, wanted in (CORE | answered).items():
             if schema.field(name).type != wanted:
                 raise TypeError(f"{name} is {schema.field(name).type}")
         file.seek(0)
         return facts, whole.read(file, [name for name in schema.names if _is_wanted(name, columns)])
+
+
+def _answered(known: Signature) -> dict[str, Any]:
+    """The types of what was answered."""
+    probabilities = {f"probability.{name}": pa.float32() for name in known.classes}
+    return probabilities | {"latency": pa.float64(), "prediction": pa.string() if known.classes else pa.float32()}
 
 
 def _is_wanted(name: str, columns: Collection[str]) -> bool:

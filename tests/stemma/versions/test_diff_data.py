@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
+from stemma.tables import distance as drift
 from stemma.tables import statistics
-from stemma.versions.diff import data, drift
+from stemma.versions.diff import data
 
 ROLES = {"size": "numeric", "colour": "categorical", "bought": "target"}
 

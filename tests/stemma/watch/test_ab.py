@@ -10,7 +10,7 @@ from scipy import stats
 import stemma.task
 from stemma import metrics
 from stemma.errors import StemmaError
-from stemma.watch import ab, outcomes
+from stemma.watch import ab, log, outcomes
 from stemma.watch.ab import Options
 from watched import DAY, MULTICLASS, REGRESSION, START, logged, source
 
@@ -170,7 +170,7 @@ def test_what_cannot_be_compared_is_refused_in_a_line(tmp_path: Path) -> None:
         ("a", "x", "has no version 'x': it has a, b, c, d"),
         ("a", "a", "cannot be compared with itself"),
         ("a", "b", "no request to a has an outcome while both were in service: run `stemma watch outcomes"),
-        ("a", "c", "a and c cannot be compared: the task of one is binary, of the other regression"),
+        ("a", "c", "one predicts Revenue (binary, FALSE, TRUE, positive TRUE), the other Revenue (regression)"),
         ("a", "d", "a and d were never in service at the same time"),
     ):
         with pytest.raises(StemmaError) as error:
@@ -199,3 +199,18 @@ def test_versions_of_one_name_and_several_signatures_are_told_apart(tmp_path: Pa
     logged(tmp_path, [0.5], of=source("x"))
     logged(tmp_path, [0.5], of=source("x", REGRESSION))
     assert sorted(ab.read(tmp_path, (), [])) == ["x", "x (2)"]
+
+
+def test_a_column_that_was_treated_otherwise_meanwhile_is_left_out(tmp_path: Path) -> None:
+    """And the rows stay."""
+    logged(tmp_path, [0.5], of=source("x"))
+    logged(tmp_path, [0.5], of=source("x"), options=log.Options(columns={"PageValues": "mask"}))
+    found = ab.read(tmp_path, ("input",), [])["x"]
+    assert len(found.table) == 2 and found.treated == {"PageValues"}
+    assert [name for name in found.table.column_names if name.startswith("input.")] == ["input.Month", "input.Weekend"]
+
+
+def test_a_time_without_requests_is_told(tmp_path: Path) -> None:
+    logged(tmp_path, [0.5], of=source("x"))
+    with pytest.raises(StemmaError, match="holds no request since then"):
+        ab.read(tmp_path, (), [], since=START + DAY)

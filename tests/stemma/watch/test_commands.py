@@ -2,31 +2,37 @@
 
 import json
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bundles import contents
 from following import FENCE
-from stemma import cli
+from stemma import bundle, cli
 from watched import logged, source
 from worlds import ROOT
 
 PAGE = [line.split(" # ")[0].strip() for language, body in FENCE.findall((ROOT / "docs/watch.md").read_text("utf-8"))
         if language == "sh" for line in body.splitlines()]  # fmt: skip
 
+WEEK = 7 * 86400.0
 VERSIONS = ("model@v1.1.0", "model@v1.2.0")
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a log of two versions, each asked twice, and the outcomes of the requests."""
+    """A folder with a log of two versions, each asked twice, the outcomes of the requests, and a bundle."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STEMMA_DEBUG", "0")
     for version in VERSIONS:
         logged(tmp_path / "requests", [0.3, 0.6], of=source(version))
     lines = [f"{version}-{n},{text}\n" for version in VERSIONS for n, text in enumerate(("FALSE", "TRUE"))]
     (tmp_path / "outcomes.csv").write_text("id,outcome\n" + "".join(lines), encoding="utf-8")
+    (tmp_path / "models/package").mkdir(parents=True)
+    bundle.build(tmp_path / "models/package/model.zip", contents())
     return tmp_path
 
 
@@ -52,7 +58,7 @@ def test_outcomes_are_told_as_a_table_and_as_json(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (here / "requests/requests-0.parquet").write_bytes(b"PAR1")
-    code, out, _ = run(capsys, monkeypatch, "watch", "outcomes", "requests", "outcomes.csv", "--late", "1e6")
+    code, out, _ = run(capsys, monkeypatch, "watch", "outcomes", "requests", "outcomes.csv", "--late", "999w")
     assert (code, out.splitlines()[0]) == (0, "outcomes.csv: 4 of 4 outcomes taken.")
     assert "new outcomes" in out and "late" not in out and "requests-0.parquet is skipped" in out
     code, out, _ = run(capsys, monkeypatch, "watch", "outcomes", "requests", "outcomes.csv", "--json")
@@ -86,3 +92,35 @@ def test_a_verdict_that_is_not_met_is_exit_code_1(
     assert (code, found["verdict"], found["rows"]) == (0, "not distinguishable", [2, 2])
     assert run(capsys, monkeypatch, *ab, "--share", "1")[0] == 2
     assert run(capsys, monkeypatch, *ab, "--since", "2026-01-01")[0] == 1
+
+
+def test_drift_is_told_as_tables_and_as_json(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for week, size in enumerate((1.0, 100.0)):
+        values = {"PageValues": np.linspace(0.1, 2, 300).astype(np.float32) * size}
+        logged(here / "weeks", [0.3, 0.6] * 150, inputs=values, times=WEEK * (2900 + week) + np.arange(300))
+    code, out, _ = run(capsys, monkeypatch, "watch", "drift", "weeks")
+    assert code == 0 and out.startswith("1 drift in 1 window of 7 days: PageValues: about 100 times as large.")
+    assert "2025-07-31 00:00" in out and "reference" in out and "large" in out
+    code, out, _ = run(capsys, monkeypatch, "watch", "drift", "weeks", "--json")
+    found = json.loads(out)
+    assert found["windows"][1]["alarms"][0]["kind"] == "unit" and len(found["windows"][1]["shifts"]) == 4
+    for window in ("0", "7", "x"):
+        assert run(capsys, monkeypatch, "watch", "drift", "weeks", "--window", window)[0] == 2
+
+
+def test_nothing_of_a_pipeline_is_needed() -> None:
+    program = "import sys, stemma.watch.report; print(*({'pandas', 'matplotlib', 'dvc', 'sklearn'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
+def test_a_page_is_written_and_the_drift_is_told(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = run(capsys, monkeypatch, "watch", "report", "requests", "--html", "page.html", "--window", "1d")
+    assert (code, out) == (
+        0, "page.html: no window is judged yet: none is over and has enough rows beside its reference\n"
+    )  # fmt: skip
+    assert "model@v1.2.0" in (here / "page.html").read_text(encoding="utf-8")

@@ -183,10 +183,11 @@ def test_files_that_are_cut_or_not_ours_are_skipped_in_a_line_each(tmp_path: Pat
         parquet.write_table(table.replace_schema_metadata(told), tmp_path / f"requests-{name}.parquet")
     retyped = table.set_column(0, "id", pa.array([1, 2, 3])).replace_schema_metadata(table.schema.metadata)
     parquet.write_table(retyped, tmp_path / "requests-h.parquet")
+    parquet.write_table(table.drop_columns("prediction"), tmp_path / "requests-i.parquet")
     skipped: list[str] = []
     found = [*log.read(tmp_path, (), skipped)]
     assert [part.table.num_rows for part in found] == [3]
-    assert [line.partition(" is skipped: ")[0][-9:] for line in skipped] == [f"{name}.parquet" for name in "abcdefgh"]
+    assert [line.partition(" is skipped: ")[0][-9:] for line in skipped] == [f"{name}.parquet" for name in "abcdefghi"]
     assert all("\n" not in line for line in skipped)
 
 

@@ -14,7 +14,6 @@ Reading order:
 - `layout`      what PyTorch and Keras call the same thing
 - `structure`   which layers are the same one; the part `structure`
 - `tensors`     how far tensors are apart; the part `parameters`; `entries` reads them themselves
-- `drift`       how far a column's distribution moved
 - `data`        rows, columns, classes; the part `data`; `tables` reads the rows themselves
 - `settings`    settings, metrics and environment; `code` the lines of src/
 - `total`       D

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stemma.versions.diff import drift
+from stemma.tables import distance as drift
 
 Z = 1.959964  # of a 95 % interval
 ANOTHER = ("added", "removed", "changed")  # columns that are as far apart as columns can be

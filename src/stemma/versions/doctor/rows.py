@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from stemma import layout
-from stemma.versions.diff.drift import LARGE
+from stemma.tables.distance import LARGE
 from stemma.versions.doctor.finding import Finding, Severity, Skipped
 
 if TYPE_CHECKING:

@@ -1,0 +1,200 @@
+"""What `stemma watch` promises, by simulation; every table is printed and put into bench/README.md.
+
+python bench/watch.py [drift] [looks] [writing]
+"""
+
+import json
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+import page
+from stemma.tables.profile import described
+from stemma.watch import drift as watch_drift
+from stemma.watch import sequential, tests
+from stemma.watch.log import Options, Request, Source, Writer
+
+WEEKS, RUNS, LOOKS = 1000, 10_000, 100
+COLUMNS, ROWS, TRAINED = 20, 5000, 10_000
+FAMILY = COLUMNS + 2  # and the predictions and the figure
+ALPHA = 0.05
+Column = Mapping[str, Any]
+SHAPES = {
+    "normal": lambda draw, rows: draw.normal(size=rows),
+    "log-normal": lambda draw, rows: np.exp(1.5 * draw.normal(size=rows)),
+    "mostly zero": lambda draw, rows: np.where(draw.random(rows) < 0.6, 0, np.exp(draw.normal(size=rows))),
+    "counts": lambda draw, rows: draw.poisson(3, rows).astype(float),
+    "texts": lambda draw, rows: draw.zipf(2.0, rows) % 40,
+}
+
+
+def drift() -> page.Table:
+    """Drift beside the profile of 10,000 training rows: weeks of 5,000 rows and 20 columns: normal, log-normal, mostly
+    zero, counts and texts, of which a third have no value in 2 % of the rows. False alarms: of 1,000 undrifted weeks,
+    each beside training rows of its own. Found: a shift of 0.1 deviations in one normal column; a perfect test knows
+    that it is normal, and has all training rows. Time: from a log to what drifted."""
+    draw = np.random.default_rng(0)
+    alarms = sum(alarmed(draw) for _ in range(WEEKS))
+    found, perfect = zip(*(shifted(draw) for _ in range(WEEKS)), strict=True)
+    limit = ALPHA
+    return ["what", "here", "beside it", "goal"], [
+        [f"false alarms, of {WEEKS:,} weeks", f"{alarms / WEEKS:.1%}", "", f"<= {limit:.0%}"],
+        [f"0.1 deviations found within {ROWS:,} rows", f"{np.mean(found):.1%}",
+         f"a perfect test: {np.mean(perfect):.1%}", ">= 95%"],
+        ["1,000,000 rows x 20 columns, read and judged", f"{seconds(draw):.2f} CPU s", "", "< 2 s"],
+    ]  # fmt: skip
+
+
+def columns(draw: np.random.Generator, rows: int) -> Iterator[np.ndarray]:
+    for place in range(COLUMNS):
+        values = SHAPES[[*SHAPES][place % len(SHAPES)]](draw, rows).astype(np.float32)
+        if place % 3 == 0:
+            values[draw.random(rows) < 0.02] = np.nan
+        yield values
+
+
+def profile(values: np.ndarray) -> Column:
+    present = values[~np.isnan(values)].astype(np.float64)
+    return {"missing": len(values) - len(present), **described(present)}
+
+
+def counted(values: np.ndarray) -> tuple[dict[str, int], int]:
+    names, counts = np.unique(values[~np.isnan(values)], return_counts=True)
+    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}, int(np.isnan(values).sum())
+
+
+def judged(before: np.ndarray, now: np.ndarray, text: bool) -> float:
+    """The corrected p-value of a column."""
+    if text:
+        values, gone = counted(before)
+        found = tests.of_texts({"missing": gone, "values": values, "other": 0}, *counted(now))
+    else:
+        found = tests.of_numbers(profile(before), now)
+    weights = tests.WEIGHTS["text" if text else "number"]
+    return min(p * FAMILY / weights[name] for name, p in found.items())
+
+
+def alarmed(draw: np.random.Generator) -> bool:
+    pairs = zip(columns(draw, TRAINED), columns(draw, ROWS), strict=True)
+    return any(judged(*pair, text=place % len(SHAPES) == 4) < ALPHA for place, pair in enumerate(pairs))
+
+
+def shifted(draw: np.random.Generator) -> tuple[bool, bool]:
+    before, now = draw.normal(size=TRAINED), (draw.normal(size=ROWS) + 0.1).astype(np.float32)
+    return judged(before, now, text=False) < ALPHA, bool(stats.ttest_ind(before, now).pvalue * FAMILY < ALPHA)
+
+
+def seconds(draw: np.random.Generator) -> float:
+    """CPU seconds from a log of 1,000,000 rows in ten weeks to what drifted."""
+    kinds = ["number"] * 16 + ["string"] * 4
+    of, texts = source(kinds), np.array([f"level {n}" for n in range(12)], object)
+    with tempfile.TemporaryDirectory() as folder:
+        with closing(Writer(Path(folder))) as writer:
+            for batch in range(100):
+                inputs = {f"c{n}": draw.normal(size=(10_000, 1)).astype(np.float32) for n in range(16)}
+                inputs |= {f"c{n}": texts[draw.integers(0, 12, (10_000, 1))] for n in range(16, 20)}
+                output = draw.random((10_000, 1)).astype(np.float32)
+                writer.add(of, Request(f"{batch}", inputs, output, 0.01, {}, 1_760_000_000 + batch * 60_000))
+                while writer.counts.written < 10_000 * (batch - 9):
+                    time.sleep(0.01)
+        start = time.process_time()
+        found = watch_drift.drift(Path(folder))
+        took = time.process_time() - start
+        assert sum(window.rows for window in found.windows) == 10**6
+    return took
+
+
+def source(kinds: list[str]) -> Source:
+    inputs = [{"name": f"c{n}", "type": kind} for n, kind in enumerate(kinds)]
+    signature = {"format": 1, "task": "regression", "target": "y", "output": "prediction", "inputs": inputs}
+    return Source("model@v1.0.0", json.dumps(signature).encode())
+
+
+def looks() -> page.Table:
+    """Equal versions that are looked at 100 times, 100 rows of each between two looks: how often a difference ever
+    shows, of 10,000 runs; and how often a real one (a twentieth of a deviation; rates of 20 and 22 %) has shown by the
+    end, beside a test that is allowed one look, and a t-test every day. The split: 50 % that were 52 %, by the end."""
+    draw = np.random.default_rng(0)
+    rows = []
+    for name, makes in SAMPLES.items():
+        for what, effect in (("equal", 0.0), ("different", 0.05)):
+            here, naive, once = looked(draw, makes, effect)
+            goal = "<= 5%" if what == "equal" else ""
+            rows.append([f"{name}, {what}", f"{here:.1%}", f"t-test every day {naive:.1%}, one look {once:.1%}", goal])
+    for name, share, goal in (("a split as it was meant", 0.5, "<= 1%"), ("a split of 52 %", 0.52, "")):
+        rows.append([f"{name}, told as mismatch", f"{mismatched(draw, share):.1%}", "", goal])
+    return ["what", "here", "beside it", "goal"], rows
+
+
+SAMPLES = {
+    "rates of 20 %": lambda draw, shape, effect: draw.random(shape) < 0.2 + 0.4 * effect,
+    "rates of 2 %": lambda draw, shape, effect: draw.random(shape) < 0.02 + 0.14 * effect,
+    "normal means": lambda draw, shape, effect: draw.normal(size=shape) + effect,
+    "log-normal means": lambda draw, shape, effect: np.exp(draw.normal(size=shape)) + 2.16 * effect,
+}
+
+
+def looked(draw: np.random.Generator, makes: Any, effect: float) -> tuple[float, float, float]:
+    """Share of the runs in which a difference ever shows: here, by a t-test at every look, at the last look alone."""
+    count = np.arange(1, LOOKS + 1) * 100
+    reach = np.array([sequential.reach(sequential.rows_of(n, n)) for n in count])
+    here, naive, once = [], [], []
+    for _ in range(RUNS // 500):
+        moments = [moments_of(makes(draw, (500, LOOKS, 100), of), count) for of in (0.0, effect)]
+        error = np.sqrt((moments[0][1] + moments[1][1]) / count)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            statistic = np.nan_to_num(np.abs(moments[0][0] - moments[1][0]) / error, posinf=math.inf)
+        here.append((statistic > reach).any(axis=1))
+        naive.append((statistic > 1.96).any(axis=1))
+        once.append(statistic[:, -1] > 1.96)
+    return tuple(float(np.mean(each)) for each in (here, naive, once))  # type: ignore[return-value]
+
+
+def moments_of(values: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance until each look, (runs, looks)."""
+    values = values.astype(np.float64)
+    mean = values.sum(axis=2).cumsum(axis=1) / count
+    return mean, np.maximum(np.square(values).sum(axis=2).cumsum(axis=1) / count - mean**2, 0)
+
+
+def mismatched(draw: np.random.Generator, share: float) -> float:
+    runs = 1000
+    found = 0
+    for _ in range(runs):
+        b = draw.binomial(200, share, LOOKS).cumsum()
+        total = np.arange(1, LOOKS + 1) * 200
+        pairs = zip((total - b).tolist(), b.tolist(), strict=True)
+        found += any(sequential.mismatch(*pair, 0.5) < sequential.MISMATCH for pair in pairs)
+    return found / runs
+
+
+def writing() -> page.Table:
+    """A request of one row and 20 columns: what `Writer.add` takes of the time of an answer, with the thread that
+    writes beside it."""
+    of = source(["number"] * 20)
+    request = Request("a", {f"c{n}": np.ones((1, 1), np.float32) for n in range(20)}, np.ones((1, 1), np.float32), 0.1)
+    with tempfile.TemporaryDirectory() as folder, closing(Writer(Path(folder), Options())) as writer:
+        took = []
+        for _ in range(4000):
+            start = time.perf_counter()
+            writer.add(of, request)
+            took.append((time.perf_counter() - start) * 1e6)
+            time.sleep(0.0005)
+    took.sort()
+    return ["what", "here", "goal"], [
+        ["median of add", f"{statistics.median(took):.1f} us", ""],
+        ["p99 of add", f"{took[int(0.99 * len(took))]:.1f} us", "< 1,000 us"],
+        ["rows written, dropped, lost", f"{writer.counts.written}, {writer.counts.dropped}, {writer.counts.lost}", ""],
+    ]
+
+
+if __name__ == "__main__":
+    page.main({"drift": drift, "looks": looks, "writing": writing})

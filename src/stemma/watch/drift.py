@@ -1,0 +1,304 @@
+"""Is the world still the one that a version was trained on: columns, predictions and figures, window by window.
+
+A column is held beside its entry in the bundle's reference.json, or beside the first window where there is none. PSI
+and the Jensen-Shannon divergence say how far it moved; stemma.watch.tests, whether that is certain. A window's tests
+share its part of ALPHA, so all columns, tests and windows together raise one false alarm in 20 weeks, however often one
+looks: a window is judged once, when it is over.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import compute
+
+from stemma import metrics
+from stemma.bundle.model import RECORD, Bundle, reading
+from stemma.errors import StemmaError
+from stemma.metrics.tests import z
+from stemma.tables.distance import jensen_shannon, level, psi, shares
+from stemma.tables.profile import described
+from stemma.text import counted, few, figure, short
+from stemma.watch import sequential, tests
+from stemma.watch.answers import PREDICTED, Answers, measured, read
+
+WEEK = 7 * 86400.0
+ALPHA = 0.05  # of false alarms in a week
+FEWEST = 50  # rows of a window that is judged
+PREDICTION, REFERENCE = "prediction", "reference.json"
+TESTS = {  # kind of drift -> the tests that are certain of it
+    "unit": {"location", "shape", "range"}, "moved": {"location", "shape"}, "range": {"range"}, "new": {"new"},
+    "missing": {"missing"},
+}  # fmt: skip
+Z = 1.959964  # of a 95 % interval
+Column = Mapping[str, Any]  # as profile.json describes it
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How a column, the predictions or a figure stand beside the reference.
+
+    Args:
+        psi, jensen_shannon: None where the two have no bins in common.
+        kind: unit, moved, range, new, missing or figure; None: nothing is certain.
+        told: what was found, in a few words.
+        p: of the test that found it, or of the nearest to it; corrected for all columns, tests and versions.
+    """
+
+    name: str
+    kind: str | None
+    told: str
+    p: float
+    psi: float | None = None
+    jensen_shannon: float | None = None
+
+    @property
+    def size(self) -> str:
+        return "-" if self.psi is None else f"{self.psi:.3f} {level(self.psi)}"
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a version answered in some time.
+
+    Args:
+        first, last: seconds since 1970; the end is not in it.
+        state: judged; or why not: reference, not over, few rows.
+        alpha: what its tests share.
+    """
+
+    version: str
+    first: float
+    last: float
+    rows: int
+    state: str
+    alpha: float
+    shifts: tuple[Shift, ...] = ()
+
+    @property
+    def alarms(self) -> tuple[Shift, ...]:
+        return tuple(each for each in self.shifts if each.kind)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """All windows of all versions, in the order of time.
+
+    Args:
+        seconds: of a window. bundle: whose reference it is; None: that of the first windows.
+    """
+
+    seconds: float
+    bundle: str | None
+    windows: tuple[Window, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        judged = [each for each in self.windows if each.state == "judged"]
+        alarmed = [f"{shift.name}: {shift.told}" for each in judged for shift in each.alarms]
+        where = f"in {counted(len(judged), 'window')} of {self.seconds / 86400:g} days"
+        if not judged:
+            return "no window is judged yet: none is over and has enough rows beside its reference"
+        return (
+            f"nothing drifted {where}" if not alarmed else f"{counted(len(alarmed), 'drift')} {where}: {few(alarmed)}"
+        )
+
+
+def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, since: float | None = None) -> Drift:
+    """Look at every window of a log.
+
+    Args:
+        bundle: with the reference, for versions that take its inputs; None: each version's first window is it.
+        seconds: of a window; windows begin at whole multiples of it since 1970.
+
+    Raises:
+        StemmaError: there is no log, or no version of it takes the bundle's inputs.
+    """
+    skipped: list[str] = []
+    named = None if bundle is None else str(bundle.registered.get("version", "not registered"))
+    found = read(folder, ("input", *PREDICTED), skipped, since)
+    if bundle is not None:
+        found = {name: each for name, each in found.items() if each.signature.inputs == bundle.signature.inputs}
+        if not found:
+            raise StemmaError(f"no version in {folder} takes the inputs of the bundle")
+    windows = [each for answers in found.values() for each in _windows(answers, bundle, seconds, len(found))]
+    windows.sort(key=lambda each: (each.first, each.version))
+    return Drift(seconds, named, tuple(windows), tuple(skipped))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The rows of a version in a window, with a profile of each column.
+
+    Args:
+        values: of columns of numbers (rows,), NaN where there is none.
+    """
+
+    first: float
+    answers: Answers
+    profiles: Mapping[str, Column]
+    values: Mapping[str, Any]
+
+
+def _windows(answers: Answers, bundle: Bundle | None, seconds: float, versions: int) -> Iterator[Window]:
+    parts = (_part(answers, first, seconds) for first in np.unique(answers.times // seconds) * seconds)
+    alpha = ALPHA * min(1.0, seconds / WEEK)
+    now = max(time.time(), answers.times.max(initial=0))
+    reference: dict[str, Column] = {} if bundle is None else _reference(bundle, answers)
+    expected = None if bundle is None else _recorded(bundle, answers)
+    began = False
+    for part in parts:
+        rows = len(part.answers.table)
+        judged = Window(answers.version, part.first, part.first + seconds, rows, "judged", alpha)
+        if judged.last > now or rows < FEWEST:
+            yield replace(judged, state="not over" if judged.last > now else "few rows")
+            continue
+        if not began:  # what the bundle says nothing of is held beside the first window
+            began, reference = True, {**part.profiles, **reference}
+            expected = expected or _figure(part)
+            if bundle is None:
+                yield replace(judged, state="reference")
+                continue
+        yield replace(judged, shifts=tuple(_shifts(part, reference, expected, alpha, versions)))
+
+
+def _part(answers: Answers, first: float, seconds: float) -> _Part:
+    start, end = np.searchsorted(answers.times, [first, first + seconds])
+    its = replace(answers, table=answers.table.slice(start, end - start))
+    profiles, values = dict[str, Column](), dict[str, Any]()
+    for column in [name for name in its.table.column_names if name.startswith("input.")] + [PREDICTION]:
+        name, kept = column.removeprefix("input."), its.table[column].combine_chunks()
+        if pa.types.is_string(kept.type) or pa.types.is_boolean(kept.type):
+            profiles[name] = _of_texts(kept)
+        else:
+            values[name] = np.sort(_numbers(kept))  # what follows is twice as fast
+            present = values[name][~np.isnan(values[name])].astype(np.float64)
+            profiles[name] = {"missing": len(kept) - len(present), **described(present)}
+    return _Part(first, its, profiles, values)
+
+
+def _of_texts(kept: Any) -> Column:
+    """Truth values are 0 and 1, as in profile.json; no text is no value."""
+    texts = kept.cast(pa.int8()).cast(pa.string()) if pa.types.is_boolean(kept.type) else kept
+    counts = {pair["values"]: pair["counts"] for pair in compute.value_counts(texts).to_pylist()}
+    gone = counts.pop(None, 0) + counts.pop("", 0)
+    return {"missing": gone, "values": counts, "other": 0}
+
+
+def _numbers(kept: Any) -> Any:
+    if pa.types.is_timestamp(kept.type):
+        return compute.divide(kept.cast(pa.int64()).cast(pa.float64()), 1e6).to_numpy(zero_copy_only=False)
+    return kept.to_numpy(zero_copy_only=False)
+
+
+def _reference(bundle: Bundle, answers: Answers) -> dict[str, Column]:
+    """Of the bundle, for columns that were kept as they came; of predictions, how the test rows were decided."""
+    with reading(REFERENCE):
+        columns = json.loads(bundle.files.get(REFERENCE, b'{"columns": {}}'))["columns"]
+        found = {name: each for name, each in columns.items() if name not in answers.treated}
+        if any(shares(each, each) is None for each in found.values()):
+            raise ValueError("a column has no distribution")
+    with reading(RECORD):
+        confusion = (bundle.record.get("evaluation") or {}).get("confusion")
+        if confusion and answers.signature == bundle.signature:
+            counts = dict(zip(bundle.signature.classes, np.sum(confusion, axis=0).tolist(), strict=True))
+            found[PREDICTION] = {"missing": 0, "values": counts, "other": 0}
+    return found
+
+
+def _recorded(bundle: Bundle, answers: Answers) -> tuple[float, float] | None:
+    """The main figure of the test rows, and its standard error."""
+    with reading(RECORD):
+        tests_of = (bundle.record.get("evaluation") or {}).get("test") or {}
+        told = tests_of.get(answers.task.main) or {}
+        if answers.signature != bundle.signature or None in (told.get("value"), told.get("low"), told.get("high")):
+            return None
+        return told["value"], (told["high"] - told["low"]) / (2 * Z)
+
+
+def _figure(part: _Part) -> tuple[float, float] | None:
+    """The main figure by outcomes, and its standard error; None of too few rows."""
+    judged, task = part.answers.judged, part.answers.task
+    if len(judged.table) < sequential.FEWEST:
+        return None
+    value, error = measured(judged.rows(task), metrics.METRICS[task.main])
+    return (value, error) if math.isfinite(value) and error > 0 else None
+
+
+def _shifts(
+    part: _Part, reference: Mapping[str, Column], expected: tuple[float, float] | None, alpha: float, versions: int
+) -> Iterator[Shift]:
+    """Of every column; then of the main figure, once outcomes are there."""
+    family = (len(part.profiles) + 1) * versions
+    for name, now in part.profiles.items():
+        if name in reference:
+            yield from _of_column(name, reference[name], now, part.values.get(name), alpha, family)
+    found = _figure(part)
+    if found is not None and expected is not None:
+        p = z(found[0] - expected[0], math.hypot(found[1], expected[1])).p * family
+        told = f"{figure(expected[0])} -> {figure(found[0])}"
+        yield Shift(part.answers.task.main, "figure" if p < alpha else None, told, min(1.0, p))
+
+
+def _of_column(name: str, before: Column, now: Column, values: Any, alpha: float, family: int) -> Iterator[Shift]:
+    """What is certain of a column; one shift without a kind where nothing is."""
+    cut = shares(before, now)
+    sizes = (None, None) if cut is None else (psi(*cut), jensen_shannon(*cut))
+    weights = tests.WEIGHTS["text" if values is None else "number"]
+    found = (
+        tests.of_texts(before, now["values"], now["missing"]) if values is None else tests.of_numbers(before, values)
+    )
+    p = {test: min(1.0, value * family / weights[test]) for test, value in found.items()}
+    certain = dict(_certain(before, now, {test for test, value in p.items() if value < alpha}))
+    for kind, told in certain.items():
+        yield Shift(name, kind, told, min(p[test] for test in TESTS[kind] if test in p), *sizes)
+    if not certain:
+        yield Shift(name, None, "", min(p.values()), *sizes)
+
+
+def _certain(before: Column, now: Column, tests_that_saw: set[str]) -> Iterator[tuple[str, str]]:
+    """Kinds of drift, and what is told of them. One that explains another stands for both."""
+    factor = tests.factor(before, now) if "quantiles" in now and tests_that_saw & TESTS["unit"] else None
+    if factor is not None:
+        yield "unit", f"about {factor:.3g} times as large"
+    elif tests_that_saw & TESTS["moved"]:
+        yield "moved", _moved(before, now)
+    elif "range" in tests_that_saw:
+        yield "range", f"{_end(before)} -> {_end(now)}"
+    if "new" in tests_that_saw:
+        names = sorted(now["values"].keys() - before["values"].keys(), key=lambda name: -now["values"][name])
+        yield "new", f"{few([short(name, 40) for name in names])}, unknown in training"
+    if "missing" in tests_that_saw:
+        yield "missing", f"{_gone(before):.2%} -> {_gone(now):.2%} without a value"
+
+
+def _moved(before: Column, now: Column) -> str:
+    """Of numbers the middle and the spread; of texts the one whose share changed most."""
+    if "quantiles" in now:
+        shown = (
+            " ".join(figure(each["quantiles"][percent]) for percent in ("5", "50", "95")) for each in (before, now)
+        )
+        return "5, 50, 95 % at " + " -> ".join(shown)
+    of = [
+        {name: count / sum(each["values"].values()) for name, count in each["values"].items()} for each in (before, now)
+    ]
+    most = max(before["values"], key=lambda name: abs(of[1].get(name, 0) - of[0][name]))
+    return f"{short(most, 40)}: {of[0][most]:.1%} -> {of[1].get(most, 0):.1%}"
+
+
+def _end(column: Column) -> str:
+    return f"{figure(column['min'])} to {figure(column['max'])}"
+
+
+def _gone(column: Column) -> float:
+    present = (
+        sum(column["values"].values()) + column["other"] if "values" in column else sum(column["histogram"]["counts"])
+    )
+    return float(column["missing"] / (column["missing"] + present))

@@ -1,0 +1,109 @@
+"""The page of a log: who answered what, how fast, how well, and what drifted."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from math import isfinite, nan
+from pathlib import Path
+
+import numpy as np
+
+from stemma import metrics
+from stemma.bundle.model import Bundle
+from stemma.errors import StemmaError
+from stemma.files import write_text
+from stemma.report.document import Document, Section, Table, html
+from stemma.text import figure
+from stemma.watch import ab, drift, sequential
+from stemma.watch.answers import PREDICTED, Answers, day, measured, read
+
+MOST = 200  # lines of a table
+
+
+def write(
+    folder: Path, page: Path, bundle: Bundle | None = None, seconds: float = drift.WEEK, since: float | None = None
+) -> drift.Drift:
+    """Write the page as one file of HTML, and give what drifted.
+
+    Raises:
+        StemmaError, OSError: there is no log, or the page cannot be written.
+    """
+    found, versions = drift.drift(folder, bundle, seconds, since), read(folder, ("latency", *PREDICTED), [], since)
+    rows, requests = (sum(each) for each in zip(*((len(a.table), a.requests) for a in versions.values()), strict=True))
+    judged = sum(len(each.judged.table) for each in versions.values())
+    alarms = [(f"{each.version}: {shift.name} {shift.told}", "bad") for each in found.windows for shift in each.alarms]
+    document = Document(
+        title="In service",
+        lead=f"{found.sentence[:1].upper()}{found.sentence[1:]}.",
+        badges=tuple(alarms[:8]) or (("no drift", "good"),),
+        cards=(
+            ("requests", f"{requests:,}", f"{rows:,} rows of {folder.name}"),
+            ("versions", f"{len(versions)}", ", ".join(sorted(versions))[:80]),
+            ("outcomes", f"{judged / rows:.0%}", f"{judged:,} of {rows:,} rows"),
+        ),
+        sections=(
+            Section("Versions", (_versions(versions),)),
+            Section("Which is better", tuple(_experiments(folder, versions, since))),
+            Section("Drift", (_alarms(found), _windows(found))),
+            Section("Columns", (_columns(found),)),
+            Section("Left out", found.skipped or ("Every file of the log was read.",)),
+        ),
+    )
+    write_text(page, html(document, {}))
+    return found
+
+
+def _versions(versions: dict[str, Answers]) -> Table:
+    head = ("version", "from", "to", "requests", "rows", "with an outcome", "50 %, ms", "99 %, ms", "main figure")
+    return Table("Latency is that of requests", head, tuple(_version(each) for each in versions.values()), words=(1, 2))
+
+
+def _version(answers: Answers) -> tuple[str, ...]:
+    judged, task = answers.judged, answers.task
+    first = answers.table["row"].to_numpy() == 0
+    half, most = np.quantile(answers.table["latency"].to_numpy()[first], [0.5, 0.99]) * 1000 if first.any() else (0, 0)
+    found = (
+        measured(judged.rows(task), metrics.METRICS[task.main])
+        if len(judged.table) >= sequential.FEWEST
+        else (nan, nan)
+    )
+    shown = f"{task.main} {figure(found[0])} ± {figure(1.96 * found[1])}" if all(map(isfinite, found)) else "-"
+    times = (day(moment) for moment in (answers.times[0], answers.times[-1]))
+    counts = (answers.requests, len(answers.table), len(judged.table))
+    return answers.version, *times, *(f"{count:,}" for count in counts), f"{half:.2f}", f"{most:.2f}", shown
+
+
+def _experiments(folder: Path, versions: dict[str, Answers], since: float | None) -> Iterator[str]:
+    """Each version beside the one before it, in the order in which they came."""
+    names = sorted(versions, key=lambda name: (versions[name].times[0], name))
+    for a, b in pairwise(names):
+        try:
+            yield f"{ab.compare(folder, a, b, ab.Options(since=since)).sentence}."
+        except StemmaError as error:
+            yield f"{b} is not compared with {a}: {error.what}."
+    if len(names) < 2:
+        yield "There is one version."
+
+
+def _alarms(found: drift.Drift) -> Table:
+    rows = tuple(
+        (shift.name, each.version, day(each.first), str(shift.kind), shift.told, shift.size, f"{shift.p:.2g}")
+        for each in found.windows
+        for shift in each.alarms
+    )
+    head = ("what", "version", "window from", "kind", "told", "PSI", "p")
+    return Table("" if rows else "Nothing is certain", head, rows[:MOST], words=(1, 2, 3, 4, 5))
+
+
+def _windows(found: drift.Drift) -> Table:
+    rows = tuple(
+        (each.version, day(each.first), f"{each.rows:,}", each.state, str(len(each.alarms))) for each in found.windows
+    )
+    return Table("Windows", ("version", "from", "rows", "state", "drifts"), rows[-MOST:], words=(1, 3))
+
+
+def _columns(found: drift.Drift) -> Table:
+    last = {each.version: each for each in found.windows if each.state == "judged"}
+    rows = tuple(
+        (shift.name, each.version, shift.size, f"{shift.p:.2g}") for each in last.values() for shift in each.shifts
+    )
+    return Table("In the last window that was judged", ("column", "version", "PSI", "p"), rows[:MOST], words=(1, 2))

@@ -1,0 +1,48 @@
+"""The page of a log."""
+
+from pathlib import Path
+
+import numpy as np
+
+from stemma.watch import outcomes, report
+from watched import DAY, MULTICLASS, logged, source
+
+WEEK = 7 * DAY
+
+
+def test_the_page_holds_versions_figures_verdicts_and_drifts(tmp_path: Path) -> None:
+    log = tmp_path / "requests"
+    for version in ("v1", "v2"):
+        for week, size in enumerate((1.0, 1.0, 100.0)):
+            times, ids = WEEK * (2900 + week) + np.arange(200) * 60, [f"{version}-{week}-{n}" for n in range(200)]
+            values = {"PageValues": np.linspace(0.1, 2, 200).astype(np.float32) * size}
+            logged(log, [0.2, 0.8] * 100, of=source(version), inputs=values, times=times, ids=ids)
+            outcomes.write(log, {(id, 0): "TRUE" if n % 2 else "FALSE" for n, id in enumerate(ids)}, 0)
+    found = report.write(log, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert len([each for window in found.windows for each in window.alarms]) == 2
+    for text in (
+        "2 drifts in 4 windows of 7 days", "about 100 times as large", "1,200", "roc_auc 1.0000", "2025-07-31 00:00",
+        "v2 is not distinguishable from v1 yet", "In the last window that was judged", "Every file of the log was read",
+    ):  # fmt: skip
+        assert text in page
+    assert "<script" not in page
+
+
+def test_what_strangers_wrote_is_only_text_on_the_page(tmp_path: Path) -> None:
+    log = tmp_path / "requests"
+    evil = "<script>alert(1)</script>"
+    names = {"inputs": [{"name": evil, "type": "string"}], "target": evil}
+    logged(log, [[0.2, 0.3, 0.5]] * 60, of=source(evil, MULTICLASS | names), inputs={evil: np.full(60, evil, object)})
+    (log / "requests-x.parquet").write_bytes(b"PAR1")
+    report.write(log, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<script" not in page and "&lt;script&gt;" in page and "requests-x.parquet is skipped" in page
+    assert "There is one version" in page
+
+
+def test_versions_that_predict_other_things_are_told_not_to_be_compared(tmp_path: Path) -> None:
+    logged(tmp_path / "log", [0.5] * 60, of=source("v1"))
+    logged(tmp_path / "log", [[0.2, 0.3, 0.5]] * 60, of=source("v2", MULTICLASS))
+    report.write(tmp_path / "log", tmp_path / "page.html")
+    assert "v2 is not compared with v1: " in (tmp_path / "page.html").read_text(encoding="utf-8")
