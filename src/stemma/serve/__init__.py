@@ -6,7 +6,9 @@ In the order of a request:
     process.py     the process: ready when warm, drained at the end (sockets.py, log.py)
     workers.py     several of them, and the one that keeps them (worker.py is one of the several)
     app.py         the ASGI callable: a request in, its route, an answer or a refusal out
+    wire.py        one connection: heads that never end are given up
     routes.py      a route, a call and an answer, which protocols and pages are made of
+    metrics.py     what is counted (status.py, openapi.py: what it says of itself)
     protocols/     PROTOCOLS, a module each: from a body to rows, from predictions to a body
     models.py      models, their versions, and which of them is in service
 
@@ -20,5 +22,5 @@ and of a version:
     from stemma.serve.settings import ServeSettings
     from stemma.serve.process import run
 
-    run(ServeSettings.of(models=["models/package/model.zip"]))
+    run(lambda: ServeSettings.of(models=["models/package/model.zip"]))
 """

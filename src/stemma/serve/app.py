@@ -5,6 +5,7 @@ answered on the event loop, since a change of threads would cost more than they 
 """
 
 import asyncio
+import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache
@@ -12,6 +13,7 @@ from typing import Any
 
 from stemma.errors import RowError, StemmaError
 from stemma.serve import log
+from stemma.serve.metrics import Metrics
 from stemma.serve.models import Models, Refused
 from stemma.serve.routes import Answer, Call, Control, Route, found, in_json
 from stemma.serve.settings import ServeSettings
@@ -28,6 +30,7 @@ class App:
 
     Args:
         routes: every path; the first that matches answers.
+        metrics: count what is asked.
         control: what changes them.
     """
 
@@ -36,9 +39,10 @@ class App:
         settings: ServeSettings,
         serving: Callable[[], Models],
         routes: Iterable[Route],
+        metrics: Metrics,
         control: Control | None = None,
     ) -> None:
-        self._settings, self._serving, self._control = settings, serving, control
+        self._settings, self._serving, self._control, self._metrics = settings, serving, control, metrics
         table = tuple(routes)
         # Paths hold names of models, which callers may invent: only those that were found are kept.
         self._found = lru_cache(1024)(lambda method, path: found(table, method, path))
@@ -47,13 +51,19 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        started = time.perf_counter()
         self._busy += 1
         try:
             answer = await self.answer(scope, receive)
         finally:
             self._busy -= 1
+        seconds = time.perf_counter() - started
+        self._metrics.count(scope.get("route", "none"), answer, seconds)
+        if self._settings.log_requests:
+            log.request(scope, answer, seconds)
         length = str(len(answer.body)).encode()
         headers = [(b"content-type", answer.kind.encode()), (b"content-length", length), *answer.headers]
+        headers += answer.version.headers if answer.version else ()
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
@@ -64,6 +74,7 @@ class App:
             if self._busy > limits.concurrency:
                 raise Refused(503, "too many calls at once", ((b"retry-after", b"1"),))
             route, named = self._found(scope["method"], path)
+            scope["route"] = route.path
             headers = tuple(scope["headers"])
             body = await self._body(headers, receive)
             call = Call(path, named, scope["query_string"], headers, body, self._serving(), limits, self._control)
@@ -73,26 +84,21 @@ class App:
                 answer = route.answer(call)
             return answer if isinstance(answer, Answer) else await answer
         except Exception as error:
-            return _told(error, path)
+            return _told(error, scope)
 
     async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
         """All of it.
 
         Raises:
-            Refused: it is too long, packed, or takes too long to arrive.
+            Refused: it is too long, or packed.
         """
-        limits = self._settings.limits
-        most = int(limits.body * MEGABYTE)
+        most = int(self._settings.limits.body * MEGABYTE)
         for name, value in headers:
             if name == b"content-encoding" and value != b"identity":
                 raise Refused(415, "a body is not unpacked here: send it without Content-Encoding")
             if name == b"content-length" and int(value) > most:
                 raise Refused(413, f"the body has {int(value)} bytes, and {most} are taken", CLOSING)
-        try:
-            async with asyncio.timeout(limits.seconds):
-                return await _received(receive, most)
-        except TimeoutError:
-            raise Refused(408, f"the body did not arrive within {limits.seconds:g} s", CLOSING) from None
+        return await _received(receive, most)
 
 
 CLOSING = ((b"connection", b"close"),)  # what else the caller sends is not read
@@ -101,7 +107,7 @@ CLOSING = ((b"connection", b"close"),)  # what else the caller sends is not read
 async def _received(receive: Receive, most: int) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
+    if not message.get("more_body") and message["type"] == "http.request":
         return body
     parts, length = [body], len(body)
     while message.get("more_body"):
@@ -110,10 +116,12 @@ async def _received(receive: Receive, most: int) -> bytes:
         length += len(parts[-1])
         if length > most:
             raise Refused(413, f"the body has more than {most} bytes", CLOSING)
+    if message["type"] == "http.disconnect":
+        raise Refused(408, "the body did not arrive", CLOSING)  # nobody is told: the connection is gone
     return b"".join(parts)
 
 
-def _told(error: Exception, path: str) -> Answer:
+def _told(error: Exception, scope: Scope) -> Answer:
     """What went wrong, in JSON; a fault of ours is told in the log alone."""
     if isinstance(error, Refused):
         more = {name: value for name, value in error.more.items() if value is not None}
@@ -122,5 +130,5 @@ def _told(error: Exception, path: str) -> Answer:
         return in_json({"error": str(error), "field": error.column, "row": error.row, "expected": error.wanted}, 422)
     if isinstance(error, StemmaError):
         return in_json({"error": str(error)}, 422)
-    log.note("fault", path=path, trace="".join(traceback.format_exception(error)))
+    log.note("fault", **log.names(scope), trace="".join(traceback.format_exception(error)))
     return in_json({"error": "this call met a fault of the server, which its log tells"}, 500)

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from stemma.serve.models import Models, Refused
+from stemma.serve.models import Models, Refused, Version
 from stemma.serve.settings import Limits
 
 JSON = "application/json"
@@ -62,17 +62,24 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back."""
+    """What goes back.
+
+    Args:
+        version: that it is of, and is named in its headers.
+        rows: that were predicted.
+    """
 
     body: bytes = b""
     status: int = 200
     kind: str = JSON
     headers: tuple[Header, ...] = ()
+    version: Version | None = None
+    rows: int = 0
 
 
-def in_json(value: Any, status: int = 200, headers: tuple[Header, ...] = ()) -> Answer:
+def in_json(value: Any, status: int = 200, headers: tuple[Header, ...] = (), **more: Any) -> Answer:
     """An answer; arrays and figures of NumPy with the fewest digits that give the same float32."""
-    return Answer(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), status, JSON, headers)
+    return Answer(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), status, JSON, headers, **more)
 
 
 @dataclass(frozen=True)
@@ -81,14 +88,14 @@ class Route:
 
     Args:
         answer: called beside the event loop where the body is large; a coroutine that it gives is awaited on it.
-        predicts: it counts as a prediction; what else is asked is free of charge.
+        takes: the content types of a body.
         scope: what a caller must be allowed to.
     """
 
     method: str
     path: str
     answer: Callable[[Call], Answer | Awaitable[Answer]]
-    predicts: bool = False
+    takes: tuple[str, ...] = (JSON,)
     scope: str | None = None
     pattern: re.Pattern[str] = field(init=False, repr=False)
 

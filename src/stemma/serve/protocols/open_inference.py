@@ -9,6 +9,7 @@ import itertools
 import math
 import struct
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 import stemma
 from stemma.serve.models import Models, Refused, Version
-from stemma.serve.routes import Answer, Call, Route, in_json
+from stemma.serve.routes import JSON, Answer, Call, Route, in_json
 
 TYPES = {"number": "FP32", "boolean": "BOOL", "date": "FP64", "string": "BYTES"}
 BINARY = {
@@ -39,7 +40,7 @@ def ready(call: Call) -> Answer:
 
 def model_ready(call: Call) -> Answer:
     version = call.models.find(call.named)
-    return in_json({"name": version.model, "ready": True}, headers=version.headers)
+    return in_json({"name": version.model, "ready": True}, version=version)
 
 
 def server(call: Call) -> Answer:
@@ -64,7 +65,7 @@ def metadata(call: Call) -> Answer:
         "inputs": [{"name": each.name, "datatype": TYPES[each.type], "shape": [-1, 1]} for each in known.inputs],
         "outputs": outputs,
     }
-    return in_json(told, headers=version.headers)
+    return in_json(told, version=version)
 
 
 def infer(call: Call) -> Answer:
@@ -222,11 +223,11 @@ def _answer(head: Mapping[str, Any], version: Version, output: NDArray[np.float3
         else:
             outputs.append(told | {"data": output.ravel() if texts is None else texts})
     answer = {"model_name": version.model, "model_version": str(version.number), "outputs": outputs}
-    made = in_json(answer | ({"id": head["id"]} if "id" in head else {}), headers=version.headers)
+    made = in_json(answer | ({"id": head["id"]} if "id" in head else {}), version=version, rows=len(output))
     if not binary:
         return made
-    headers = (*version.headers, (LENGTH, str(len(made.body)).encode()))
-    return Answer(made.body + binary, 200, OCTETS, headers)
+    length = ((LENGTH, str(len(made.body)).encode()),)
+    return replace(made, body=made.body + binary, kind=OCTETS, headers=length)
 
 
 def _wanted(head: Mapping[str, Any], version: Version) -> Iterator[tuple[str, bool]]:
@@ -254,7 +255,7 @@ ROUTES = (
         route
         for place in (MODEL, f"{MODEL}/versions/{{version}}")
         for route in (
-            Route("POST", f"{place}/infer", infer, predicts=True),
+            Route("POST", f"{place}/infer", infer, takes=(JSON, OCTETS)),
             Route("GET", f"{place}/ready", model_ready),
             Route("GET", place, metadata),
         )

@@ -27,7 +27,7 @@ def predict(call: Call) -> Answer:
     else:
         found = _inputs(call, body["inputs"], version)
     output = version.bundle.predict({name: _values(values) for name, values in found.items()})
-    return in_json({"predictions" if "instances" in body else "outputs": output}, headers=version.headers)
+    return in_json({"predictions" if "instances" in body else "outputs": output}, version=version, rows=len(output))
 
 
 def classify(call: Call) -> Answer:
@@ -37,7 +37,7 @@ def classify(call: Call) -> Answer:
         raise Refused(400, f"{version.model} predicts a value: ask :regress")
     output = version.bundle.predict(_examples(call, version))
     results = [list(zip(known.classes, row, strict=True)) for row in output]
-    return in_json({"results": results}, headers=version.headers)
+    return in_json({"results": results}, version=version, rows=len(output))
 
 
 def regress(call: Call) -> Answer:
@@ -45,7 +45,7 @@ def regress(call: Call) -> Answer:
     if version.bundle.signature.classes:
         raise Refused(400, f"{version.model} predicts classes: ask :classify")
     output = version.bundle.predict(_examples(call, version))
-    return in_json({"results": output[:, 0]}, headers=version.headers)
+    return in_json({"results": output[:, 0]}, version=version, rows=len(output))
 
 
 def status(call: Call) -> Answer:
@@ -70,7 +70,7 @@ def metadata(call: Call) -> Answer:
     kind = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
     told = {"signature_def": {"@type": kind, "signature_def": {DEFAULT: signature}}}
     spec = {"name": version.model, "signature_name": "", "version": str(version.number)}
-    return in_json({"model_spec": spec, "metadata": told}, headers=version.headers)
+    return in_json({"model_spec": spec, "metadata": told}, version=version)
 
 
 def _body(call: Call) -> dict[str, Any]:
@@ -160,9 +160,9 @@ ROUTES = tuple(
     route
     for place in (MODEL, f"{MODEL}/versions/{{version}}", f"{MODEL}/labels/{{label}}")
     for route in (
-        Route("POST", f"{place}:predict", predict, predicts=True),
-        Route("POST", f"{place}:classify", classify, predicts=True),
-        Route("POST", f"{place}:regress", regress, predicts=True),
+        Route("POST", f"{place}:predict", predict),
+        Route("POST", f"{place}:classify", classify),
+        Route("POST", f"{place}:regress", regress),
         Route("GET", f"{place}/metadata", metadata),
         Route("GET", place, status),
     )
