@@ -15,6 +15,7 @@ from worlds import ROOT
 RUNS = {
     "bundle": ["package"],
     "evaluation": ["evaluate"],
+    "exact": ["prepare", "train", "evaluate", "export", "package"],
     "formats": ["export"],
     "frameworks": [],
     "frameworks/tensorflow": [],
@@ -94,7 +95,7 @@ def test_a_type_of_settings_has_no_default_so_params_yaml_holds_every_value() ->
         sections |= {each for each in found if each.__module__.startswith("stemma.")}
         todo += found
     assert len(sections) > 8
-    for section in sections:
+    for section in (each for each in sections if "serve" not in each.__module__):  # what serves is in no digest
         optional = [name for name, field in section.model_fields.items() if not field.is_required()]
         younger = YOUNGER if issubclass(section, Table) else []
         assert set(optional) == set(younger) & set(section.model_fields), section
