@@ -1,7 +1,4 @@
-"""Which files of a Git repository are a DVC project's: those of its folder, without the DVC projects in it.
-
-`dvc init --subdir` makes a project in a folder; several may share one Git repository.
-"""
+"""Which files are a project's, where `dvc init --subdir` made several in one Git repository: those of its folder."""
 
 import posixpath
 import tempfile

@@ -116,8 +116,8 @@ def on_disk(folder: Path) -> dict[str, bytes]:
 def matters(path: str) -> bool:
     """Whether a file may name objects, or tells that those beside it are another project's."""
     name = path.rpartition("/")[2]
-    named = name in ("dvc.lock", "dvc.yaml") or (name.endswith(".dvc") and name != ".dvc")
-    return named or path.endswith(f"/{extent.MARK}")
+    told = name in ("dvc.lock", "dvc.yaml") or path.endswith(f"/{extent.MARK}")
+    return told or (name.endswith(".dvc") and name != ".dvc")
 
 
 class _Taken:

@@ -21,7 +21,7 @@ from stemma import layout, names
 from stemma.errors import VersionError, WeightsError
 from stemma.files import read_plain
 from stemma.repo import clone, lockfile, registry, trust
-from stemma.repo.git import POINTER, at, commit_of, contents, refs
+from stemma.repo.git import POINTER, at, commit_of, contents, ids, prefix, refs
 from stemma.repo.lockfile import Entry
 from stemma.repo.objects import Objects, is_object, md5_of
 from stemma.text import in_one_line, near
@@ -114,9 +114,13 @@ class Repository:
     def experiments(self) -> dict[str, tuple[str, ...]]:
         """The commits of DVC's experiments, by name; more than one where a name was used on several commits."""
         found: dict[str, tuple[str, ...]] = {}
+        folder = prefix(self.root)
         for ref in refs(self.root, EXPERIMENTS):
             parts = ref.name.removeprefix(EXPERIMENTS).split("/")
-            if len(parts) == 3 and parts[0] not in NO_EXPERIMENTS:
+            if len(parts) != 3 or parts[0] in NO_EXPERIMENTS:
+                continue
+            both = [at(commit, "") for commit in (ref.id, parts[0] + parts[1])]
+            if not folder or len({*ids(self.root, both)}) == 2:  # else it is another project's
                 found[parts[2]] = (*found.get(parts[2], ()), ref.id)
         return found
 

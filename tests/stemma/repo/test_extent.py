@@ -13,7 +13,8 @@ from stemma.registry.writing import Tagging
 from stemma.repo import extent
 from stemma.repo.extent import Extent
 from stemma.repo.repository import Repository
-from version_worlds import Projects, World, new, parts
+from stemma.versions.diff import code
+from version_worlds import Projects, World, network, new, parts, table
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -86,6 +87,20 @@ def test_the_changes_of_another_project_are_in_nobody_s_way(two: Projects) -> No
     two.churn.write("params.yaml", "model: {}\n")
     with pytest.raises(VersionError, match=r"are in no commit \(params\.yaml\)"):
         stemma.register(two.churn.folder, version="4.0.0")
+
+
+def test_the_code_that_differs_is_told_from_the_projects_folder(two: Projects) -> None:
+    for world in (two.churn, two.sales):
+        world.write("src/purchase_intent/model.py", "pass  # new\n")
+    found = code.compare(two.churn.folder, "HEAD", None).files
+    assert [file.path for file in found] == ["src/purchase_intent/model.py"]
+
+
+def test_an_experiment_is_of_the_project_that_it_changes(two: Projects) -> None:
+    made = two.sales.experiment("calm-otter", "another network", parts(frame=table(60), tensors=network(seed=7)[1]))
+    assert Repository(two.sales.folder).experiments == {"calm-otter": (made,)}
+    assert Repository(two.churn.folder).experiments == {}
+    assert stemma.log(two.churn.folder, all=True).entries[0].names == ("model@v2.0.0", "HEAD", "main")
 
 
 def test_a_folder_that_no_tag_can_name_is_refused(tmp_path: Path) -> None:

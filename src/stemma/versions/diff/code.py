@@ -36,7 +36,7 @@ def compare(repository: Path, before: str | None, after: str | None) -> Code:
         return Code((), 0, 0)
     reverse = ["-R"] if before is None else []
     commits = [commit for commit in (before, after) if commit is not None]
-    options = ("--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", *reverse)
+    options = ("--numstat", "-z", "--relative", "--no-renames", "--no-ext-diff", "--no-textconv", *reverse)
     counted = git(repository, "diff", *options, *commits, "--", FOLDER).decode(errors="replace")
     files = tuple(_file(line) for line in counted.split("\0") if line)
     return Code(files, sum(file.insertions or 0 for file in files), sum(file.deletions or 0 for file in files))
