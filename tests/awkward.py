@@ -349,7 +349,8 @@ REFUSED = [  # what no network can learn from
         "an open quote",
         PLAIN.replace("red", '"red', 1).encode(),
         stops="describe",
-        line=" cannot be read as text separated by ',': a quote is not closed, or a value is longer than 1,048,576 letters",
+        line=" cannot be read as text separated by ',': a quote is not closed, or a value is longer than 1,048,576"
+        " letters",
     ),
     Awkward(
         "another encoding than told",
