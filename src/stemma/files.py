@@ -15,10 +15,8 @@ from typing import Any
 PAGE = "is a page of HTML or XML, whatever its name says: open it and save the table as CSV"
 MISTAKEN = {  # by the first bytes, in small letters
     b"version https://git-lfs": "is a pointer of Git LFS, not the file: run `git lfs pull`",
-    b"/annex/objects/": "is a pointer of git-annex, not the file: run `git annex get`",
     b"\xd0\xcf\x11\xe0": "is a workbook of an old Excel: save the sheet as CSV",
     **dict.fromkeys((b"<html", b"<!doctype", b"<table", b"<?xml", b"<!--", b"mime-version:"), PAGE),
-    **dict.fromkeys((b'{"', b'[{"'), "is JSON: save the table as CSV or Parquet"),
 }
 
 

@@ -41,8 +41,7 @@ class Signature:
         missing: the texts that stand for "no value".
         missing_in: the same for one column, in the place of `missing`.
         fold_case: columns whose levels do not differ by capital letters.
-        decimal: the decimal mark of texts; decimal_in: the same for one column.
-        thousands, date_format: by column; see `Writing`.
+        decimal, decimal_in, thousands, date_format: of texts, the last three by column; see `Writing`.
         by_value: whether a level is a value, 1 for 1.0 too; not in bundles made before that.
     """
 

@@ -167,8 +167,8 @@ def _date(value: Any, how: Writing) -> float:
     text = value.strip()
     if text in how.missing:
         return math.nan
-    ours = how.date_format
-    moment = datetime.strptime(text, ours) if ours else datetime.fromisoformat(text.replace("/", "-"))
+    own = how.date_format
+    moment = datetime.strptime(text, own) if own else datetime.fromisoformat(text.replace("/", "-"))
     # Whole microseconds by one division, as a table's dates are turned into seconds.
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - EPOCH) // MICROSECOND / 1_000_000
 

@@ -204,7 +204,7 @@ def _measure_levels(column: Column, levels: dict[str, int], decimal: str) -> Non
     """Numbers, dates and other texts among the levels of a column."""
     texts = pa.array(list(levels), pa.string())
     numeric, dated, odd = _sorted_out(texts, decimal)
-    parsed = ((column.number, numeric, numbers(numeric, decimal)), (column.date, dated, instants(dated)))
+    parsed = ((column.number, numeric, numbers(plain(numeric), decimal)), (column.date, dated, instants(dated)))
     for measure, some, values in parsed:
         if len(some):
             measure.add(values, sum(levels[text] for text in some.to_pylist()))
@@ -261,7 +261,7 @@ def _present(column: Column, values: pa.Array) -> pa.Array:
 def _measure_apart(column: Column, values: pa.Array, decimal: str) -> None:
     """Add texts of which not all are numbers."""
     numeric, dated, odd = _sorted_out(values, decimal)
-    column.number.add(numbers(numeric, decimal))
+    column.number.add(numbers(plain(numeric), decimal))
     column.number.padded = column.number.padded or _padded(numeric)
     column.date.add(instants(dated))
     if len(column.odd) < MOST_ODD:

@@ -17,9 +17,9 @@ from stemma.evaluation.settings import EvaluateSettings
 from stemma.files import finite
 from stemma.metrics.resampling import Interval, Measure, intervals, mirrored
 from stemma.metrics.slices import Slice, cut
-from stemma.tables import repeats
 from stemma.tables.arrays import Arrays
 from stemma.tables.profile import Profile
+from stemma.tables.split import hashed, twins
 from stemma.task import Floats, Task
 from stemma.text import nearest
 from stemma.training.base import Problem
@@ -173,7 +173,7 @@ def new_rows(
 ) -> dict[str, Any]:
     """How many test rows have the same features as a training row, and each model's figures of the others; nothing
     where they are too few to matter."""
-    seen = repeats.seen(*(repeats.hashes(rows.frame, names) for rows in (train, test)))
+    seen = twins(*(hashed(rows.frame, names) for rows in (train, test)))
     kept = Slice("new", np.flatnonzero(~seen))
     told = {name: _slice(test, model, kept, settings)["test"] for name, model in models.items() if seen.any()}
     return {"rows": int(seen.sum()), "test": told} if told else {}

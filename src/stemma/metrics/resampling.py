@@ -68,10 +68,7 @@ def percentiles(values: Floats) -> Interval | None:
 def mirrored(interval: Interval, value: float, by_chance: float) -> Interval:
     """Of a sum of sizes, such as a calibration error, whose resamples lie above it as it lies above the truth: basic
     interval (Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 5.2), with the value in it.
-
-    Args:
-        by_chance: where the value is no more, nothing contradicts a truth of 0, and the interval begins there.
-    """
+    Where that is no more than comes `by_chance`, nothing contradicts a truth of 0, and the interval begins there."""
     low, high = 2 * value - interval[1], 2 * value - interval[0]
     return max(0.0, min(low, value)) if value > by_chance else 0.0, max(high, value)
 

@@ -222,8 +222,8 @@ def _preface(path: Path, text: Text) -> str | None:
         return f"its first line, {first}, speaks to Excel alone: take it out"
     usual = Counter(reversed(widths)).most_common(1)[0][0] if widths else 0
     if widths and (widths[0] < usual or (first.startswith("#") and widths[0] != usual)):
-        seen = f"{counted(widths[0], 'field')}, and most have {usual}"
-        return f"its first line ({first[:40]!r}) has {seen}: take out what is above the header"
+        told = f"its first line ({first[:40]!r}) has {counted(widths[0], 'field')}, and most have {usual}"
+        return f"{told}: take out what is above the header"
     return None
 
 

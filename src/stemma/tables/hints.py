@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stemma.tables import repeats
 from stemma.tables.columns import features, splitting
 from stemma.tables.settings import Table
+from stemma.tables.split import hashed, twins
 from stemma.tables.statistics import numbers
 
 SAMPLE = 5000  # training rows on which one column is judged
@@ -186,9 +186,9 @@ def _digest(values: pd.Series) -> bytes:
 
 def _repeated(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:
     """Rows of test whose features stand in a training row too."""
-    hashes = repeats.hashes(frame, [name for name, _ in features(frame.columns, settings)])
+    hashes = hashed(frame, [name for name, _ in features(frame.columns, settings)])
     train = hashes[splits["train"]]
-    twin = repeats.seen(train, hashes[splits["test"]])
+    twin = twins(train, hashes[splits["test"]])
     count = int(twin.sum())
     if count:
         row = splits["test"][int(np.argmax(twin))]

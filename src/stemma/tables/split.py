@@ -18,7 +18,6 @@ import pandas as pd
 
 from stemma.errors import DataError
 from stemma.layout import SPLITS
-from stemma.tables import repeats
 from stemma.tables.columns import features
 from stemma.tables.settings import SplitSettings, Table
 from stemma.text import counted, few
@@ -27,6 +26,7 @@ PARTITIONS = {  # what a column of partitions may say, in any case
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
     "dev": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
+REPEATED = 0.01  # of the test rows, from which repeats of training rows are told of
 Rows = np.ndarray  # positions in the table, ascending
 
 
@@ -112,6 +112,21 @@ def incomplete(target: pd.Series, splits: dict[str, Rows], settings: Table) -> l
     return reasons
 
 
+def hashed(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
+    """A number for each row, the same for rows that are equal in these columns, (rows,) uint64."""
+    found = np.zeros(len(frame), np.uint64)
+    for name in names:  # one at a time: memory stays low
+        found *= np.uint64(0x9E3779B97F4A7C15)
+        found += pd.util.hash_pandas_object(frame[name], index=False).to_numpy()
+    return found
+
+
+def twins(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Which test rows stand among the training rows, by the hashes of both; none where they are too few to matter."""
+    twin = np.isin(test, train)
+    return twin if twin.sum() >= max(REPEATED * len(twin), 2) else np.zeros(len(twin), bool)
+
+
 def rows_needed(settings: SplitSettings, least: int = 1) -> int:
     """The fewest rows (of a class) that always leave `least` of them in every split.
 
@@ -136,7 +151,7 @@ def _groups(frame: pd.DataFrame, settings: Table) -> np.ndarray:
     """The group of each row as a number from 0."""
     if settings.group in frame:
         return np.asarray(frame[settings.group].cat.codes)
-    hashes = repeats.hashes(frame, [name for name, _ in features(frame.columns, settings)])
+    hashes = hashed(frame, [name for name, _ in features(frame.columns, settings)])
     return np.unique(hashes, return_inverse=True)[1]
 
 

@@ -27,10 +27,7 @@ def numbers(texts: Any, decimal: str) -> Any:
     Raises:
         pa.ArrowInvalid: one of them is no number.
     """
-    try:
-        return pointed(texts, decimal).cast(pa.float64())
-    except pa.ArrowInvalid:
-        return pointed(plain(texts), decimal).cast(pa.float64())
+    return pointed(texts, decimal).cast(pa.float64())
 
 
 def plain(texts: Any) -> Any:
