@@ -92,13 +92,13 @@ def test_a_reader_who_has_seen_enough_leaves_no_process() -> None:
 @linux
 def test_each_answer_has_its_time() -> None:
     def work() -> Iterator[bytes]:
-        for _ in range(4):
+        for _ in range(3):
             until = time.process_time() + 0.6
             while time.process_time() < until:
                 pass
             yield b"one"
 
-    assert len(list(apart(work, SHORT))) == 4
+    assert len(list(apart(work, SHORT))) == 3
 
 
 @linux
@@ -183,7 +183,7 @@ def test_apart_or_not_the_predictions_are_the_same(model: Path, tmp_path: Path) 
 
 @linux
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_graph_of_which_bytes_were_changed_is_refused_or_run_in_time(
     tmp_path_factory: pytest.TempPathFactory, data: Any
 ) -> None:
@@ -200,7 +200,7 @@ NUMBERS = st.sampled_from(
 
 @linux
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_signature_or_sample_in_which_a_value_was_changed_is_refused_or_run_in_time(
     tmp_path_factory: pytest.TempPathFactory, data: Any
 ) -> None:
