@@ -68,6 +68,7 @@ def test_a_fault_of_ours_keeps_its_trace() -> None:
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
 def test_a_graph_that_ends_its_process_is_one_line(number: signal.Signals, capfd: pytest.CaptureFixture[str]) -> None:
     def work() -> None:
+        os.write(1, b"as onnxruntime prints")
         faulthandler.disable()  # pytest's
         os.kill(os.getpid(), number)
 
@@ -180,6 +181,8 @@ def test_apart_or_not_the_predictions_are_the_same(model: Path, tmp_path: Path) 
 
 # Bundles that are damaged at random, under right hashes.
 
+GRAPHS = [contents()["model.onnx"], hostile.looped(5), hostile.nested(3), hostile.shaped("Expand", [3, 2])]
+
 
 @linux
 @given(st.data())
@@ -187,10 +190,22 @@ def test_apart_or_not_the_predictions_are_the_same(model: Path, tmp_path: Path) 
 def test_a_graph_of_which_bytes_were_changed_is_refused_or_run_in_time(
     tmp_path_factory: pytest.TempPathFactory, data: Any
 ) -> None:
-    graph = bytearray(data.draw(st.sampled_from([contents()["model.onnx"], hostile.looped(5), hostile.nested(3)])))
+    graph = bytearray(data.draw(st.sampled_from(GRAPHS)))
     for _ in range(data.draw(st.integers(1, 4))):
         graph[data.draw(st.integers(0, len(graph) - 1))] = data.draw(st.integers(0, 255))
     ended_well(tmp_path_factory, {**contents(), "model.onnx": bytes(graph)})
+
+
+@linux
+@given(st.data())
+@settings(max_examples=25, deadline=None)
+def test_a_graph_of_which_a_field_was_changed_is_refused_or_run_in_time(
+    tmp_path_factory: pytest.TempPathFactory, data: Any
+) -> None:
+    graph = data.draw(st.sampled_from(GRAPHS))
+    for _ in range(data.draw(st.integers(1, 3))):
+        graph = hostile.with_a_field_changed(graph, lambda choices: data.draw(st.sampled_from(choices)))
+    ended_well(tmp_path_factory, {**contents(), "model.onnx": graph})
 
 
 NUMBERS = st.sampled_from(
