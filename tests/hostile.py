@@ -1,15 +1,18 @@
 """Graphs as an enemy would make them, over one column of numbers: `PageValues` in, `prediction` out."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from bundles import REGRESSION, contents
 from stemma import bundle
 
+TEXTS = ["", "Loop", "Expand", "x" * 10_000, "PageValues", "prediction"]
 SIGNATURE = {**REGRESSION, "inputs": [{"name": "PageValues", "type": "number"}]}
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 node, info = helper.make_node, helper.make_tensor_value_info
@@ -112,3 +115,32 @@ def nested(depth: int) -> bytes:
         inner = helper.make_graph([chosen], "b", [], [info(f"b{level}", FLOAT, ["rows", 1])])
     last = node("If", ["always"], ["prediction"], then_branch=inner, else_branch=leaf)
     return made([last], [constant("always", True, np.bool_)])
+
+
+def messages(found: Any) -> list[Any]:
+    """A message of protobuf and all in it."""
+    held = [value for field, value in found.ListFields() if field.message_type]
+    inner = [
+        each for value in held for each in (value if hasattr(value, "append") or hasattr(value, "add") else [value])
+    ]
+    return [found, *(message for each in inner for message in messages(each))]
+
+
+def with_a_field_changed(content: bytes, draw: Callable[[Sequence[Any]], Any]) -> bytes:
+    """The graph with a value of one of its fields changed, left out or doubled; `draw` chooses."""
+    found = onnx.load_from_string(content)
+    message = draw(messages(found))
+    field, value = draw([*message.ListFields()] or [(None, None)])
+    if field is None or draw([True, False, False, False]):
+        message.Clear()
+    elif hasattr(value, "MergeFrom") and hasattr(value, "__len__"):
+        value.MergeFrom([draw(value)] if draw([True, False]) else list(value))
+    elif field.message_type:
+        message.ClearField(field.name)
+    elif isinstance(value, bytes | str):
+        setattr(message, field.name, draw(TEXTS) if isinstance(value, str) else value * 3)
+    else:
+        with contextlib.suppress(ValueError, TypeError):  # no such value of an enumeration
+            setattr(message, field.name, draw([0, -1, 1, 7, 2**31 - 1, 2**62]))
+    written: bytes = found.SerializeToString()
+    return written

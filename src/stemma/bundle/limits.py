@@ -103,11 +103,12 @@ def _received(pipe: IO[bytes]) -> bytes:
 
 
 def _work(work: Work, limits: Limits, there: int) -> NoReturn:
-    """In the other process. An interrupt is for the parent, and what the runtime prints when it dies for nobody."""
+    """In the other process. An interrupt is for the parent, and what the runtime prints is for nobody."""
     with suppress(BrokenPipeError), os.fdopen(there, "wb") as pipe:  # the parent may be gone
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            for stream in (1, 2):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
             for item in _limited(work, limits):
                 _send(pipe, RESULT, item)
         except StemmaError as error:

@@ -21,6 +21,7 @@ from stemma import bundle
 from stemma.bundle import archive
 from stemma.bundle.unpack import unpack
 from stemma.errors import BundleError
+from stemma.text import in_one_line
 
 GOOD = list(contents().items())
 END = 22 + 64  # bytes behind the directory
@@ -248,7 +249,7 @@ def test_what_a_terminal_would_obey_is_not_in_a_message(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="is missing") as error:
         bundle.open_bundle(path)
     assert str(error.value).isprintable()
-    assert archive.first_line(ValueError("evil \x1b[2J\nmore")) == "evil \\u001b[2J"
+    assert in_one_line(ValueError("evil \x1b[2J\nmore")) == "evil \\u001b[2J more"
 
 
 def test_absurd_numbers_of_files_and_lengths_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
