@@ -140,7 +140,8 @@ def compare(folder: Path, a: str, b: str, options: Options = Options()) -> Exper
     difference = _difference(judged, task, metric)
     if not math.isfinite(difference.difference):
         raise StemmaError(f"{metric.name} has no meaning on these {sum(rows)} rows: choose another metric")
-    verdict = _verdict(difference, metric, rows)
+    p = _p(difference, rows)
+    verdict = _verdict(difference, p, metric)
     needed = _needed(difference, rows) if verdict == "not distinguishable" else None
     first, last = (float(pick([pick(each.times) for each in both])) for pick in (min, max))
     return Experiment(
@@ -156,7 +157,7 @@ def compare(folder: Path, a: str, b: str, options: Options = Options()) -> Exper
         share=options.share,
         mismatch=mismatch,
         difference=difference,
-        p=_p(difference, rows),
+        p=p,
         needed=needed,
         days=None if needed is None else (needed / sum(rows) - 1) * (last - first) / 86400,
         slices=_slices(judged, task, metric, options.by),
@@ -232,16 +233,18 @@ def _difference(judged: tuple[Answers, Answers], task: Task, metric: Metric) -> 
     return Difference(a, b, b - a, b - a - reach, b - a + reach, error)
 
 
-def _verdict(found: Difference, metric: Metric, rows: tuple[int, int]) -> Verdict:
-    if min(rows) < sequential.FEWEST or not (found.low > 0 or found.high < 0):
-        return "not distinguishable"
-    return "better" if (found.low > 0) == (metric.better == "higher") else "worse"
-
-
 def _p(found: Difference, rows: tuple[int, int]) -> float | None:
-    if min(rows) < sequential.FEWEST or not found.error > 0:
+    if min(rows) < sequential.FEWEST or math.isnan(found.error):
         return None
+    if not found.error:
+        return float(not found.difference)
     return sequential.p(found.difference / found.error, sequential.rows_of(*rows))
+
+
+def _verdict(found: Difference, p: float | None, metric: Metric) -> Verdict:
+    if p is None or p >= SIGNIFICANCE:
+        return "not distinguishable"
+    return "better" if (found.difference > 0) == (metric.better == "higher") else "worse"
 
 
 def _needed(found: Difference, rows: tuple[int, int]) -> int | None:
@@ -263,10 +266,6 @@ def _slices(both: tuple[Answers, Answers], task: Task, metric: Metric, by: Seque
             found = _difference((first, second), task, metric) if min(rows) else NOTHING
             made.append(Slice(column, part.value, rows, found, _p(found, rows), "not distinguishable"))
     corrected = iter(tests.holm([each.corrected for each in made if each.corrected is not None]))
-    return tuple(each if each.corrected is None else _corrected(each, next(corrected), metric) for each in made)
-
-
-def _corrected(found: Slice, p: float, metric: Metric) -> Slice:
-    better = (found.difference.difference > 0) == (metric.better == "higher")
-    verdict: Verdict = "not distinguishable" if p >= SIGNIFICANCE else "better" if better else "worse"
-    return replace(found, corrected=p, verdict=verdict)
+    holm = [None if each.corrected is None else next(corrected) for each in made]
+    return tuple(replace(each, corrected=p, verdict=_verdict(each.difference, p, metric))
+                 for each, p in zip(made, holm, strict=True))  # fmt: skip

@@ -1,6 +1,7 @@
 """What each version answered, with what came of it."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -93,10 +94,10 @@ def read(folder: Path, columns: Collection[str], skipped: list[str], since: floa
     parts: dict[log.Source, list[log.Part]] = {}
     for part in log.read(folder, columns, skipped, since):
         parts.setdefault(part.source, []).append(part)
-    told, found = outcomes.read(folder, skipped), dict[str, Answers]()
+    told, found, seen = outcomes.read(folder, skipped), dict[str, Answers](), Counter[str]()
     for source, its in parts.items():
-        same = sum(each.split(" (")[0] == source.version for each in found)
-        name = f"{source.version} ({same + 1})" if same else source.version
+        seen[source.version] += 1
+        name = source.version + (f" ({seen[source.version]})" if seen[source.version] > 1 else "")
         table = _together([part.table for part in its]).sort_by("time")
         treated = frozenset(column for part in its for column in part.treated)
         if len(table):
@@ -107,10 +108,11 @@ def read(folder: Path, columns: Collection[str], skipped: list[str], since: floa
 
 
 def _together(tables: Sequence[Any]) -> Any:
-    """One table; a column that was treated otherwise in some files is left out."""
-    kinds = {(field.name, field.type) for table in tables for field in table.schema}
-    names = [name for name, _ in kinds]
-    mixed = {name for name in names if names.count(name) > 1}
+    """One table; an input that was treated otherwise in some files is left out."""
+    kinds = Counter((field.name, field.type) for table in tables for field in table.schema)
+    types = Counter(name for name, _ in kinds)
+    rare = {name for (name, _), count in kinds.items() if name.startswith("input.") and count < len(tables)}
+    mixed = rare | {name for name, count in types.items() if count > 1}
     kept = [table.select([name for name in table.column_names if name not in mixed]) for table in tables]
     return pa.concat_tables(kept, promote_options="default")
 

@@ -202,8 +202,10 @@ def _reference(bundle: Bundle, answers: Answers) -> dict[str, Column]:
     """Of the bundle, for columns that were kept as they came; of predictions, how the test rows were decided."""
     with reading(REFERENCE):
         columns = json.loads(bundle.files.get(REFERENCE, b'{"columns": {}}'))["columns"]
-        found = {name: each for name, each in columns.items() if name not in answers.treated}
-        if any(shares(each, each) is None for each in found.values()):
+        inputs = {each.name: "values" if each.type in ("string", "boolean") else "histogram"
+                  for each in bundle.signature.inputs if each.name not in answers.treated}  # fmt: skip
+        found = {name: columns[name] for name in inputs if name in columns}
+        if any(inputs[name] not in each or shares(each, each) is None for name, each in found.items()):
             raise ValueError("a column has no distribution")
     with reading(RECORD):
         confusion = (bundle.record.get("evaluation") or {}).get("confusion")
@@ -286,9 +288,7 @@ def _moved(before: Column, now: Column) -> str:
             " ".join(figure(each["quantiles"][percent]) for percent in ("5", "50", "95")) for each in (before, now)
         )
         return "5, 50, 95 % at " + " -> ".join(shown)
-    of = [
-        {name: count / sum(each["values"].values()) for name, count in each["values"].items()} for each in (before, now)
-    ]
+    of = [{name: count / _present(each) for name, count in each["values"].items()} for each in (before, now)]
     most = max(before["values"], key=lambda name: abs(of[1].get(name, 0) - of[0][name]))
     return f"{short(most, 40)}: {of[0][most]:.1%} -> {of[1].get(most, 0):.1%}"
 
@@ -297,8 +297,10 @@ def _end(column: Column) -> str:
     return f"{figure(column['min'])} to {figure(column['max'])}"
 
 
+def _present(column: Column) -> int:
+    counts = column["values"].values() if "values" in column else column["histogram"]["counts"]
+    return int(sum(counts)) + int(column.get("other", 0))
+
+
 def _gone(column: Column) -> float:
-    present = (
-        sum(column["values"].values()) + column["other"] if "values" in column else sum(column["histogram"]["counts"])
-    )
-    return float(column["missing"] / (column["missing"] + present))
+    return float(column["missing"] / (column["missing"] + _present(column)))

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from uuid import uuid4
 
 import numpy as np
@@ -102,6 +102,10 @@ class Options:
     seconds: float = 60.0
 
     def __post_init__(self) -> None:
+        for treatment in set(self.columns.values()) - set(get_args(Treatment)):
+            raise SettingsError(
+                f"columns of the request log cannot be treated by {treatment!r}: mask, hash or omit them"
+            )
         if "hash" in self.columns.values() and not self.key:
             raise SettingsError("columns of the request log are hashed, and there is no key: give one")
 
@@ -185,7 +189,7 @@ class Writer:
     def _keep(self, source: Source, requests: Sequence[Request], files: "dict[Source, _File]") -> None:
         with self._losing(sum(len(each.output) for each in requests)):
             made = _table(source.signature, requests, self._options)
-            files.setdefault(source, _File()).tables.append(made)
+            files.setdefault(source, _File()).add(made)
 
     def _flush(self, files: "dict[Source, _File]", all: bool = False) -> None:
         for source, file in list(files.items()):
@@ -219,14 +223,16 @@ class _File:
 
     tables: list[Any] = field(default_factory=list)
     since: float = field(default_factory=time.monotonic)
+    rows: int = 0
+    bytes: int = 0
 
-    @property
-    def rows(self) -> int:
-        return sum(table.num_rows for table in self.tables)
+    def add(self, table: Any) -> None:
+        self.tables.append(table)
+        self.rows += table.num_rows
+        self.bytes += table.nbytes
 
     def is_due(self, options: Options) -> bool:
-        large = self.rows >= options.rows or sum(table.nbytes for table in self.tables) >= LARGE
-        return large or time.monotonic() - self.since >= options.seconds
+        return self.rows >= options.rows or self.bytes >= LARGE or time.monotonic() - self.since >= options.seconds
 
 
 # Rows as Arrow has them.
@@ -347,18 +353,20 @@ def _opened(path: Path, kind: str, columns: Collection[str]) -> tuple[Columns, A
         facts = json.loads(schema.metadata[FACTS])
         if (facts["format"], facts["kind"]) != (FORMAT, kind):
             raise ValueError(f"{facts['kind']} of format {facts['format']}")
-        answered = _answered(_source(facts).signature) if kind == REQUESTS else {}
-        for name, wanted in (CORE | answered).items():
+        for name, wanted in (CORE | (_answered(facts) if kind == REQUESTS else {})).items():
             if schema.field(name).type != wanted:
                 raise TypeError(f"{name} is {schema.field(name).type}")
         file.seek(0)
         return facts, whole.read(file, [name for name in schema.names if _is_wanted(name, columns)])
 
 
-def _answered(known: Signature) -> dict[str, Any]:
-    """The types of what was answered."""
-    probabilities = {f"probability.{name}": pa.float32() for name in known.classes}
-    return probabilities | {"latency": pa.float64(), "prediction": pa.string() if known.classes else pa.float32()}
+def _answered(facts: Columns) -> dict[str, Any]:
+    """The types of what was answered; facts that are damaged are found here."""
+    classes = _source(facts).signature.classes
+    if not isinstance(facts["treated"], dict):
+        raise TypeError("treated")
+    probabilities = {f"probability.{name}": pa.float32() for name in classes}
+    return probabilities | {"latency": pa.float64(), "prediction": pa.string() if classes else pa.float32()}
 
 
 def _is_wanted(name: str, columns: Collection[str]) -> bool:

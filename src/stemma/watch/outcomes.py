@@ -21,7 +21,6 @@ from stemma.bundle.rows import Rows, texts
 from stemma.errors import DataError
 from stemma.signature import Signature
 from stemma.text import SHOWN, counted
-from stemma.values import CONVERTERS, PLAIN
 from stemma.watch import log
 
 OUTCOMES = "outcomes"
@@ -148,7 +147,7 @@ def spelled(known: Signature, text: str) -> str | None:
         outcome = known.spelled(known.target, text.strip())
         return outcome if outcome in known.classes else None
     try:
-        value = CONVERTERS["number"](text, PLAIN)
+        value = float("" if "_" in text else text)  # 1_000 is none
     except ValueError:
         return None
     return repr(value) if math.isfinite(value) else None

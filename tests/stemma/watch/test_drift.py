@@ -209,7 +209,8 @@ def test_a_bundle_of_other_inputs_or_a_damaged_one_is_refused(bundle: Bundle, tm
     other = Bundle.of(contents(DATED))
     with pytest.raises(StemmaError, match=r"no version in .* takes the inputs of the bundle"):
         drift(tmp_path, other)
-    for text in ("[", "[]", '{"columns": 3}', '{"columns": {"PageValues": {"missing": 0}}}'):
+    texts = {"missing": 0, "values": {"a": 1}, "other": 0}  # of a number
+    for text in ("[", "[]", '{"columns": 3}', json.dumps({"columns": {"PageValues": texts}})):
         damaged = Bundle.of({**bundle.files, "reference.json": text.encode()})
         with pytest.raises(BundleError, match=r"reference\.json is damaged"):
             drift(tmp_path, damaged)

@@ -89,6 +89,8 @@ def test_columns_are_masked_hashed_or_left_out(tmp_path: Path) -> None:
 def test_hashes_want_a_key_that_nothing_shows() -> None:
     with pytest.raises(SettingsError, match=r"no key"):
         Options(columns={"Month": "hash"})
+    with pytest.raises(SettingsError, match=r"cannot be treated by 'hahs': mask, hash or omit"):
+        Options(columns={"Month": "hahs"}, key=b"k")  # type: ignore[dict-item]
     assert "secret" not in repr(Options(columns={"Month": "hash"}, key=b"secret"))
 
 
@@ -178,7 +180,8 @@ def test_files_that_are_cut_or_not_ours_are_skipped_in_a_line_each(tmp_path: Pat
     parquet.write_table(pa.table({"id": ["x"]}), tmp_path / "requests-d.parquet")
     table = parquet.read_table(good)
     facts = json.loads(table.schema.metadata[log.FACTS])
-    for name, change in {"e": {"format": 9}, "f": {"signature": "{}"}, "g": {"signature": 3}}.items():
+    changes = {"e": {"format": 9}, "f": {"signature": "{}"}, "g": {"signature": 3}, "j": {"treated": 5}}
+    for name, change in changes.items():
         told = {log.FACTS: json.dumps(facts | change).encode()}
         parquet.write_table(table.replace_schema_metadata(told), tmp_path / f"requests-{name}.parquet")
     retyped = table.set_column(0, "id", pa.array([1, 2, 3])).replace_schema_metadata(table.schema.metadata)
@@ -187,7 +190,7 @@ def test_files_that_are_cut_or_not_ours_are_skipped_in_a_line_each(tmp_path: Pat
     skipped: list[str] = []
     found = [*log.read(tmp_path, (), skipped)]
     assert [part.table.num_rows for part in found] == [3]
-    assert [line.partition(" is skipped: ")[0][-9:] for line in skipped] == [f"{name}.parquet" for name in "abcdefghi"]
+    assert [line.partition(" is skipped: ")[0][-9:] for line in skipped] == [f"{name}.parquet" for name in "abcdefghij"]
     assert all("\n" not in line for line in skipped)
 
 

@@ -27,11 +27,11 @@ def csv(folder: Path, text: str) -> Path:
 
 
 def test_what_is_late_doubled_unknown_or_no_outcome_is_told_each(requests: Path) -> None:
-    text = "id,outcome\na,TRUE\na,TRUE\na,FALSE\nc, FALSE \nd,3.50\nnobody,TRUE\nb,MAYBE\nd,nan\nb,\n"
+    text = "id,outcome\na,TRUE\na,TRUE\na,FALSE\nc, FALSE \nd,3.50\nnobody,TRUE\nb,MAYBE\nd,nan\nb,\nd,1_0\nd,1e999\n"
     found = outcomes.take(requests, csv(requests, text))
-    assert found.counts == {"taken": 3, "late": 1, "same": 1, "contradicting": 1, "unknown": 1, "wrong": 3}
+    assert found.counts == {"taken": 3, "late": 1, "same": 1, "contradicting": 1, "unknown": 1, "wrong": 5}
     assert found.examples == {"same": ("a",), "contradicting": ("a",), "unknown": ("nobody",), "wrong": ("b", "d", "b")}
-    assert found.sentence.endswith("outcomes.csv: 3 of 9 outcomes taken")
+    assert found.sentence.endswith("outcomes.csv: 3 of 11 outcomes taken")
     assert outcomes.read(requests, []) == {("a", 0): "TRUE", ("c", 0): "FALSE", ("d", 0): "3.5"}
 
 
