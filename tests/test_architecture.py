@@ -40,6 +40,7 @@ ROOMS = (
     {"bundle"},
     {"versions"},
     {"registry", "rollback", "storage"},
+    {"follow"},
     {"cli"},
     {"testing"},
 )
@@ -117,7 +118,7 @@ def test_one_room_knows_the_inside_of_dvc(package: str) -> None:
 def test_only_rooms_that_read_or_keep_versions_know_git_and_dvc() -> None:
     """And conf, where DVC composes the settings; and toolkit, where DVC commits what is accepted."""
     found = {path.split("/")[2] for path in importers("stemma.repo", "src/stemma/")}
-    assert found == {"repo", "conf", "toolkit", "versions", "registry", "rollback", "storage", "cli"}
+    assert found == {"repo", "conf", "toolkit", "versions", "registry", "rollback", "storage", "follow", "cli"}
 
 
 def test_nobody_imports_a_stage() -> None:

@@ -17,6 +17,7 @@ from stemma.cli import (
     docs,
     doctor,
     export,
+    follow,
     gc,
     lock,
     log,
@@ -64,6 +65,7 @@ app.command()(registry.history)
 app.command()(rollback.rollback)
 app.command()(undo.undo)
 app.command()(trust.trust)
+app.command()(follow.follow)
 app.command(cls=gc.Command)(gc.gc)
 
 

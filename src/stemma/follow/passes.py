@@ -1,0 +1,112 @@
+"""One pass: what the stage holds now is what is newest in the folder. And passes, until somebody stops them."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from stemma.errors import StemmaError, VersionError, told_by_system
+from stemma.follow import folder, source
+from stemma.follow.folder import Published
+from stemma.registry.history import history
+from stemma.repo.registry import MODEL
+from stemma.repo.repository import Repository
+from stemma.versions.release import release
+
+# Nobody is there to be asked for a password, and a server that falls silent is left after half a minute.
+GIT = {"GIT_TERMINAL_PROMPT": "0", "GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "30"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to follow.
+
+    Args:
+        source: a repository, a clone, or a Git URL; stage: such as "prod".
+        folder: that of the versions; nobody else writes to it.
+        signed: follow tags alone of which Git verifies the signature (`git verify-tag`).
+    """
+
+    source: str
+    stage: str
+    folder: Path
+    signed: bool = False
+
+
+def publish(asked: Asked, before: Published | None = None) -> Published | None:
+    """Make what the stage holds the newest version of the folder; None where it holds none, as then the folder does.
+
+    Args:
+        before: what an earlier pass gave; its bytes are not read again.
+
+    Raises:
+        StemmaError: Git or the DVC remote cannot be asked, or gives other bytes than the version names; what is
+            published stays.
+        OSError: the folder cannot be written.
+    """
+    repository = source.opened(asked.source)
+    number, commit = _held(repository, asked)
+    with folder.held(asked.folder, source.plain(asked.source), asked.stage):
+        there = folder.published(asked.folder)
+        newest = there[-1] if there else None
+        if commit is None:
+            for old in there:  # the newest last: none that is older is ever the newest
+                folder.remove(old)
+            return None
+        if newest is not None and newest.commit == commit and (newest == before or newest.is_whole()):
+            return newest
+        number = max(number, newest.number + 1 if newest else 1)
+        return folder.add(asked.folder, number, commit, lambda path: _write(repository, asked, there, path))
+
+
+def _held(repository: Repository, asked: Asked) -> tuple[int, str | None]:
+    """How many events the stage has, and the commit that it holds after them.
+
+    Raises:
+        VersionError: nothing was ever promoted to it, or an event's signature is asked for and is not good.
+    """
+    found = history(repository, asked.stage, verify=asked.signed)
+    if found.is_sound is False:
+        wrong = next(event for event in found.events if event.signature != "good")
+        raise VersionError(f"{wrong.tag} has no good signature", run=f"stemma history {asked.stage} --verify")
+    return len(found.events), repository.registry.assigned.get((MODEL, asked.stage))
+
+
+def _write(repository: Repository, asked: Asked, there: list[Published], path: Path) -> str | None:
+    """The bundle of the stage, out of the folder where it is there already: a rollback needs no remote."""
+    version = repository.version(f"{MODEL}#{asked.stage}")
+    earlier = next((each for each in there if each.commit == version.commit and each.is_whole()), None)
+    if earlier is None:
+        return release(repository, version.name, path).version
+    shutil.copyfile(earlier.bundle, path)
+    return earlier.version
+
+
+def poll(asked: Asked, seconds: float, say: Callable[[str], None], stop: Event | None = None) -> None:
+    """Publish again and again; each change of state is told once, in a line, and what fails is tried again.
+
+    Args:
+        stop: ends it when it is set, after the pass that is under way.
+    """
+    stop = stop or Event()
+    before, told = None, ""
+    while not stop.is_set():
+        try:
+            before = publish(asked, before)
+            state = described(asked, before)
+        except StemmaError as error:
+            state = f"{asked.stage}: {error}; what is published stays, and it is tried again every {seconds:g} s"
+        except OSError as error:
+            state = f"{asked.stage}: {told_by_system(error)}; tried again every {seconds:g} s"
+        if state != told:
+            say(state)
+            told = state
+        stop.wait(seconds)
+
+
+def described(asked: Asked, found: Published | None) -> str:
+    """What a pass found, in a line."""
+    if found is None:
+        return f"{asked.stage} is empty: nothing is published"
+    return f"{asked.stage} is {found.version or 'not registered'} ({found.commit[:7]}): published as {found.folder}"
