@@ -16,6 +16,7 @@ PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("*.md
 ELSEWHERE = {  # commands that another test runs, or that only a terminal makes sense of
     "python tasks.py run": "the gate starts with a chore; installing twice would take minutes",
     "python tasks.py test": "this is it",
+    "stemma serve": "tests/stemma/serve: it answers until it is stopped",
     "dvc exp run --queue -S 'train.learning_rate=0.01,0.001'": "test_pipeline, with fewer epochs",
     "dvc queue start -j 2": "test_pipeline",
     "dvc exp run -S experiment=reference_torch": "test_pipeline, as far as the trained network",

@@ -10,6 +10,7 @@
     |- WeightsError      the weights store
     |- ExportError       ONNX, parity
     |- BundleError       models/package/model.zip
+    |  `- RowError       a value that does not fit its input
     |- VersionError      a revision, or what Git and DVC keep of it
     `- MissingExtra      an optional package that is not installed
 
@@ -85,6 +86,23 @@ class ExportError(StemmaError):
 
 class BundleError(StemmaError):
     """A bundle is missing, damaged or does not fit its input."""
+
+
+class RowError(BundleError):
+    """A value of the rows to predict does not fit, or a column is not there.
+
+    Args:
+        row: its number; None where all rows lack the column.
+        wanted: what was expected.
+    """
+
+    def __init__(self, what: str, column: str, row: int | None, wanted: str) -> None:
+        self.column, self.row, self.wanted = column, row, wanted
+        super().__init__(what)
+
+    def within(self, name: object) -> "RowError":
+        """The same, told with the file that holds the rows."""
+        return RowError(f"{name}: {self.what}", self.column, self.row, self.wanted)
 
 
 class VersionError(StemmaError):

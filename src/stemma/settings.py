@@ -74,6 +74,24 @@ def load(
     return whole.model_construct(**sections)
 
 
+def checked(kind: type[Whole], values: Mapping[str, Any], where: str) -> Whole:
+    """Settings that no params.yaml holds.
+
+    Args:
+        where: what holds them, for messages.
+
+    Raises:
+        SettingsError: some are wrong: all of them, one per line.
+    """
+    try:
+        return kind.model_validate_json(json.dumps(values, default=str))
+    except ValidationError as error:
+        adapter = TypeAdapter(kind)
+        faults = sorted(_told(fault, ".".join(map(str, fault["loc"])), adapter) for fault in error.errors())
+        lines = "".join(f"\n  {fault}" for fault in faults)
+        raise SettingsError(f"{where}: {counted(len(faults), 'setting is', 'settings are')} wrong:{lines}") from None
+
+
 def _section_types(
     whole: type[Section], values: Mapping[str, Any], chosen: Mapping[str, Chosen]
 ) -> dict[str, TypeAdapter[Any]]:
@@ -104,16 +122,18 @@ def _wrong_choice(section: str, values: Mapping[str, Any], chosen: Mapping[str, 
 
 def _describe(fault: ErrorDetails, section: str, kind: TypeAdapter[Any], root: Path) -> str:
     """One line: the key, its value, what is allowed, and the file in conf/ that holds it."""
-    location = fault["loc"]
-    key = ".".join([section, *map(str, location)])
+    key = ".".join([section, *map(str, fault["loc"])])
+    return _told(fault, key, kind) + _origin(key, root)
+
+
+def _told(fault: ErrorDetails, key: str, kind: TypeAdapter[Any]) -> str:
     match fault["type"]:
         case "extra_forbidden":
-            text = f"{key}: no such setting{nearest(location[-1], _keys(kind))}"
+            return f"{key}: no such setting{nearest(fault['loc'][-1], _keys(kind))}"
         case "missing":
-            text = f"{key}: this setting is missing"
+            return f"{key}: this setting is missing"
         case _:
-            text = f"{key}: {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
-    return text + _origin(key, root)
+            return f"{key}: {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
 
 def _origin(key: str, root: Path) -> str:

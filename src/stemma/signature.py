@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemma.errors import BundleError
+from stemma.errors import BundleError, RowError
 from stemma.values import CONVERTERS, MISSING, WANTED, level
 
 FORMAT = 1
@@ -91,11 +91,13 @@ class Signature:
         """Refuse rows that lack an input.
 
         Raises:
-            BundleError: names the inputs that are missing.
+            RowError: names the inputs that are missing.
         """
-        absent = [repr(each.name) for each in self.inputs if each.name not in columns]
+        absent = [each for each in self.inputs if each.name not in columns]
         if absent:
-            raise BundleError(f"the rows lack the column{'s' if len(absent) > 1 else ''} {', '.join(absent)}")
+            names = ", ".join(repr(each.name) for each in absent)
+            what = f"the rows lack the column{'s' if len(absent) > 1 else ''} {names}"
+            raise RowError(what, absent[0].name, None, WANTED[absent[0].type])
 
     def labels(self, output: NDArray[Any]) -> list[str]:
         """The class of each row of probabilities (N, classes)."""
@@ -178,7 +180,8 @@ def _faults(signature: Signature) -> list[str]:
     return [fault for fault, holds in rules.items() if not holds]
 
 
-def wrong(column: Input, row: int, value: Any) -> BundleError:
+def wrong(column: Input, row: int, value: Any) -> RowError:
     """The error of a value that does not fit."""
     shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
-    return BundleError(f"column {column.name!r}, row {row}: {shown} is not {WANTED[column.type]}")
+    wanted = WANTED[column.type]
+    return RowError(f"column {column.name!r}, row {row}: {shown} is not {wanted}", column.name, row, wanted)

@@ -2,11 +2,11 @@
 
     archive.py     the file: the same files give the same bytes; what is damaged or dangerous is refused
     model.py       an opened bundle: its files, its record, its predictions
-    rows.py        CSV and Parquet files as arrays, some rows at a time (arrow.py: Parquet's columns)
+    rows.py        CSV, Parquet and Arrow as arrays, some rows at a time (arrow.py: columns of the last two)
     predict.py     rows in, predictions out, as CSV or Parquet
     check.py       hashes, signature, graph, and the sample played again
     sign.py        OpenSSF model-signing with a key pair of one's own
-    unpack.py      its files in a folder
+    unpack.py      its files in a folder, and back
     difference.py  two bundles side by side
     contents.py    what is put into it, from what the stages wrote
     card.py        the model card, made from the record
@@ -30,7 +30,7 @@ from typing import Any
 
 _WORDS = {
     "BATCH": "rows", "Bundle": "model", "Rows": "rows", "build": "archive", "main": "command", "open_bundle": "model",
-    "verify": "model",
+    "open_unpacked": "unpack", "verify": "model",
 }  # fmt: skip
 
 

@@ -161,9 +161,18 @@ def _read(file: BinaryIO) -> dict[str, bytes]:
             content[entry.filename], place = _unpacked(file, entry, place)
         if place != archive.start_dir:
             raise BundleError("its directory does not follow its files")
+    check(content)
+    return content
+
+
+def check(content: Mapping[str, bytes]) -> None:
+    """Refuse files that are not just those of their manifest, or no bundle.
+
+    Raises:
+        BundleError: says which file is wrong.
+    """
     _check_content(content)
     _check_manifest(content)
-    return content
 
 
 def _end(file: BinaryIO, size: int) -> tuple[int, int]:

@@ -60,7 +60,7 @@ def check(path: Path, key: Path | None = None, at_least: str | None = None) -> V
             _signature(bundle, path, key),
             *(() if at_least is None else (_version(version, at_least),)),
             _graph(bundle),
-            _sample(bundle),
+            sample(bundle),
             Check("record", True, "its format is known") if bundle.record else Check("record", None, "it has none"),
         ]
     except BundleError as error:
@@ -145,8 +145,12 @@ def _tensors(model: Any) -> Iterator[Any]:
             yield from (sparse.values, sparse.indices)
 
 
-def _sample(bundle: Bundle) -> Check:
-    """Play the sample request again."""
+def sample(bundle: Bundle) -> Check:
+    """Play the sample request again.
+
+    Raises:
+        BundleError: it gives another prediction, among others or alone.
+    """
     if REQUEST not in bundle.files or RESPONSE not in bundle.files:
         return Check("sample", None, "it has none")
     try:

@@ -1,45 +1,62 @@
-"""The rows of a CSV or Parquet file as the arrays that a graph takes: some at a time, so that memory stays flat."""
+"""The rows of CSV, Parquet or Arrow as the arrays that a graph takes: some at a time, so that memory stays flat."""
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from numpy.typing import NDArray
 
 from stemma.bundle.archive import first_line
-from stemma.errors import BundleError
+from stemma.errors import BundleError, RowError
 from stemma.signature import Signature
 from stemma.values import level
 
 BATCH = 8192  # rows read and predicted at once
 PARQUET = ".parquet"
+ARROW, ARROW_STREAM = ".arrow", ".arrows"  # IPC: the file and the stream
 Batch = tuple[int, dict[str, NDArray[Any]]]  # number of the first row, arrays (N, 1)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A file to predict: Parquet where its name ends so, else CSV with a header and in UTF-8.
+    """A file to predict: Parquet or Arrow where its name ends so, else CSV with a header and in UTF-8.
 
     Args:
         separator: of two fields in CSV, one character.
         decimal: the mark before the decimals of a number in CSV, a point or a comma.
+        content: its bytes, where they came another way; `path` is what it is called then.
     """
 
     path: Path
     separator: str = ","
     decimal: str = "."
+    content: bytes | None = None
+
+    @property
+    def kind(self) -> str:
+        """The end of its name."""
+        return self.path.suffix.lower()
+
+    def text(self) -> TextIO:
+        if self.content is None:
+            return self.path.open(encoding="utf-8-sig", newline="")
+        return io.TextIOWrapper(io.BytesIO(self.content), encoding="utf-8-sig", newline="")
 
 
 def batches(rows: Rows, known: Signature) -> Iterator[Batch]:
     """Some rows at a time; at least once. Empty lines are no rows.
 
     Raises:
-        BundleError: names the file, and the column and row of a value that does not fit.
+        BundleError: names the file.
+        RowError: and the column and row of a value that does not fit.
     """
-    return _of_parquet(rows.path, known) if rows.path.suffix.lower() == PARQUET else _of_csv(rows, known)
+    if rows.kind in (PARQUET, ARROW, ARROW_STREAM):
+        return _of_arrow(rows, known)
+    return _of_csv(rows, known)
 
 
 def character(text: str) -> str:
@@ -63,6 +80,8 @@ def _of_csv(rows: Rows, known: Signature) -> Iterator[Batch]:
             if rows.decimal == ",":
                 columns = _pointed(columns, known, first_row)
             arrays = known.arrays(columns, first_row)
+        except RowError as error:
+            raise error.within(rows.path) from None
         except BundleError as error:
             raise BundleError(f"{rows.path}: {error}") from None
         yield first_row, arrays
@@ -72,7 +91,7 @@ def _texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[s
     """Number of the first row, and those columns of texts that are wanted; the others are not kept in memory."""
     path = rows.path
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with rows.text() as file:
             reader = csv.reader(file, strict=True, delimiter=rows.separator)
             header = _header(next(reader, []), path)
             kept = [place for place, name in enumerate(header) if {name, name.strip()} & wanted]
@@ -128,35 +147,74 @@ def _columns(header: list[str], rows: list[list[str]]) -> dict[str, list[str]]:
     return {name: list(column) for name, column in zip(header, values, strict=True)}
 
 
-# Parquet.
+# Parquet and Arrow.
 
 
-def _of_parquet(path: Path, known: Signature) -> Iterator[Batch]:
+def _of_arrow(rows: Rows, known: Signature) -> Iterator[Batch]:
     try:
         import pyarrow as pa
-        from pyarrow import parquet
     except ImportError:
-        raise BundleError("pyarrow is not installed, and Parquet needs it", run="pip install pyarrow") from None
+        what = "Parquet" if rows.kind == PARQUET else "Arrow"
+        raise BundleError(f"pyarrow is not installed, and {what} needs it", run="pip install pyarrow") from None
     from stemma.bundle import arrow
 
     first_row = 1
     try:
-        # A buffer: what is not yet read of a row group stays on disk.
-        with parquet.ParquetFile(path, buffer_size=2**20, pre_buffer=False) as file:
-            schema = file.schema_arrow
-            _check_twice(schema.names, path)
-            wanted = arrow.names(known, schema.names)
-            texts = [name for name in wanted.values() if arrow.is_text(schema.field(name).type)]
-        with parquet.ParquetFile(path, buffer_size=2**20, pre_buffer=False, read_dictionary=texts) as file:
-            for batch in file.iter_batches(BATCH, columns=list(wanted.values()), use_threads=False):
-                yield first_row, arrow.arrays(batch, known, wanted, first_row)
-                first_row += batch.num_rows
-            if first_row == 1:
-                empty = pa.RecordBatch.from_pylist([], schema=schema)
-                yield first_row, arrow.arrays(empty, known, wanted, first_row)
+        for batch in (_of_parquet if rows.kind == PARQUET else _of_ipc)(rows, known):
+            yield first_row, arrow.arrays(batch, known, arrow.names(known, batch.schema.names), first_row)
+            first_row += batch.num_rows
     except FileNotFoundError:
-        raise BundleError(f"{path} is not there") from None
+        raise BundleError(f"{rows.path} is not there") from None
+    except RowError as error:
+        raise error.within(rows.path) from None
     except BundleError as error:
-        raise BundleError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
+        raise BundleError(f"{rows.path}: {error}" if str(rows.path) not in str(error) else str(error)) from None
     except (pa.ArrowException, OSError) as error:
-        raise BundleError(f"{path} cannot be read as Parquet ({first_line(error)})") from None
+        what = "Parquet" if rows.kind == PARQUET else "Arrow"
+        raise BundleError(f"{rows.path} cannot be read as {what} ({first_line(error)})") from None
+
+
+def _of_parquet(rows: Rows, known: Signature) -> Iterator[Any]:
+    """Batches of the columns that are inputs, at least one."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    from stemma.bundle import arrow
+
+    # A buffer: what is not yet read of a row group stays on disk.
+    with parquet.ParquetFile(_source(rows), buffer_size=2**20, pre_buffer=False) as file:
+        schema = file.schema_arrow
+        _check_twice(schema.names, rows.path)
+        wanted = list(arrow.names(known, schema.names).values())
+        texts = [name for name in wanted if arrow.is_text(schema.field(name).type)]
+    with parquet.ParquetFile(_source(rows), buffer_size=2**20, pre_buffer=False, read_dictionary=texts) as file:
+        yield from file.iter_batches(BATCH, columns=wanted, use_threads=False)
+        if not file.metadata.num_rows:
+            yield pa.RecordBatch.from_pylist([], schema=schema)
+
+
+def _of_ipc(rows: Rows, known: Signature) -> Iterator[Any]:
+    """Batches of the columns that are inputs, at least one; offsets that lead out of a buffer are refused."""
+    import pyarrow as pa
+
+    from stemma.bundle import arrow
+
+    source = pa.OSFile(_source(rows)) if rows.content is None else _source(rows)
+    with source, (pa.ipc.open_file if rows.kind == ARROW else pa.ipc.open_stream)(source) as reader:
+        _check_twice(reader.schema.names, rows.path)
+        wanted = list(arrow.names(known, reader.schema.names).values())
+        whole = reader if rows.kind == ARROW_STREAM else map(reader.get_batch, range(reader.num_record_batches))
+        there = False
+        for batch in whole:
+            batch.validate(full=True)
+            for start in range(0, batch.num_rows, BATCH):
+                there = True
+                yield batch.slice(start, BATCH).select(wanted)
+        if not there:
+            yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+
+
+def _source(rows: Rows) -> Any:
+    import pyarrow as pa
+
+    return str(rows.path) if rows.content is None else pa.BufferReader(rows.content)

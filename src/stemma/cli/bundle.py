@@ -93,7 +93,9 @@ def verify(
 @app.command()
 def predict(
     bundle: File,
-    rows: Annotated[Path, typer.Argument(metavar="ROWS", help="CSV (UTF-8, with a header), or ROWS.parquet.")],
+    rows: Annotated[
+        Path, typer.Argument(metavar="ROWS", help="CSV (UTF-8, with a header), .parquet, .arrow or .arrows.")
+    ],
     separator: Annotated[str, typer.Option(metavar="CHARACTER", help="Of ROWS in CSV.")] = ",",
     decimal: Annotated[Literal[".", ","], typer.Option(help="The mark in numbers of ROWS in CSV.")] = ".",
     output: Annotated[

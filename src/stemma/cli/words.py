@@ -25,6 +25,7 @@ from stemma.cli import (
     registry,
     remote,
     rollback,
+    serve,
     show,
     trust,
     undo,
@@ -50,6 +51,7 @@ app.command()(show.show)
 app.command()(diff.diff)
 app.command()(doctor.doctor)
 app.command()(export.export)
+app.command()(serve.serve)
 app.command()(lock.lock)
 app.command()(docs.docs)
 app.command()(verify.verify)

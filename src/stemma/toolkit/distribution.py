@@ -125,7 +125,9 @@ def _metadata(project: Mapping[str, Any], number: str) -> str:
 
 
 def _when(needed: str, extra: str) -> str:
-    return f'{needed} ; extra == "{extra}"'
+    package, _, marker = needed.partition(";")
+    marked = f"({marker.strip()}) and " if marker else ""
+    return f'{package.strip()} ; {marked}extra == "{extra}"'
 
 
 def build_wheel(wheel_directory: str, config_settings: object = None, metadata_directory: object = None) -> str:

@@ -23,6 +23,7 @@ LEFT_OUT = {  # what cannot change a result, and why
     "registry": "writes tags",
     "repo": "reads and moves objects, which their hashes verify",
     "rollback": "moves between versions",
+    "serve": "answers with bundles that are made",
     "storage": "keeps objects, which their hashes verify",
     "testing": "for tests",
     "text.py": "words, and figures as a person reads them",

@@ -1,0 +1,119 @@
+"""The ASGI callable: reads a request within its limits, finds its route, sends an answer or a refusal.
+
+There is no framework in between: a request costs what its body and its network cost (bench/serve.py). Small bodies are
+answered on the event loop, since a change of threads would cost more than they do; large ones beside it.
+"""
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import lru_cache
+from typing import Any
+
+from stemma.errors import RowError, StemmaError
+from stemma.serve import log
+from stemma.serve.models import Models, Refused
+from stemma.serve.routes import Answer, Call, Route, found, in_json
+from stemma.serve.settings import ServeSettings
+
+INLINE = 16_384  # bytes of a body
+MEGABYTE = 10**6
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class App:
+    """Answers for the models that `serving` gives at the moment of a call.
+
+    Args:
+        routes: every path; the first that matches answers.
+    """
+
+    def __init__(self, settings: ServeSettings, serving: Callable[[], Models], routes: Iterable[Route]) -> None:
+        self._settings, self._serving = settings, serving
+        table = tuple(routes)
+        # Paths hold names of models, which callers may invent: only those that were found are kept.
+        self._found = lru_cache(1024)(lambda method, path: found(table, method, path))
+        self._busy = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        self._busy += 1
+        try:
+            answer = await self.answer(scope, receive)
+        finally:
+            self._busy -= 1
+        length = str(len(answer.body)).encode()
+        headers = [(b"content-type", answer.kind.encode()), (b"content-length", length), *answer.headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Of any request; what goes wrong is told in JSON."""
+        limits, path = self._settings.limits, scope["path"].removeprefix(self._settings.root_path)
+        try:
+            if self._busy > limits.concurrency:
+                raise Refused(503, "too many calls at once", ((b"retry-after", b"1"),))
+            route, named = self._found(scope["method"], path)
+            headers = tuple(scope["headers"])
+            body = await self._body(headers, receive)
+            call = Call(path, named, scope["query_string"], headers, body, self._serving(), limits)
+            if len(body) > INLINE:
+                answer = await asyncio.get_running_loop().run_in_executor(None, route.answer, call)
+            else:
+                answer = route.answer(call)
+            return answer if isinstance(answer, Answer) else await answer
+        except Exception as error:
+            return _told(error, path)
+
+    async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
+        """All of it.
+
+        Raises:
+            Refused: it is too long, packed, or takes too long to arrive.
+        """
+        limits = self._settings.limits
+        most = int(limits.body * MEGABYTE)
+        for name, value in headers:
+            if name == b"content-encoding" and value != b"identity":
+                raise Refused(415, "a body is not unpacked here: send it without Content-Encoding")
+            if name == b"content-length" and int(value) > most:
+                raise Refused(413, f"the body has {int(value)} bytes, and {most} are taken", CLOSING)
+        try:
+            async with asyncio.timeout(limits.seconds):
+                return await _received(receive, most)
+        except TimeoutError:
+            raise Refused(408, f"the body did not arrive within {limits.seconds:g} s", CLOSING) from None
+
+
+CLOSING = ((b"connection", b"close"),)  # what else the caller sends is not read
+
+
+async def _received(receive: Receive, most: int) -> bytes:
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body
+    parts, length = [body], len(body)
+    while message.get("more_body"):
+        message = await receive()
+        parts.append(message.get("body", b""))
+        length += len(parts[-1])
+        if length > most:
+            raise Refused(413, f"the body has more than {most} bytes", CLOSING)
+    return b"".join(parts)
+
+
+def _told(error: Exception, path: str) -> Answer:
+    """What went wrong, in JSON; a fault of ours is told in the log alone."""
+    if isinstance(error, Refused):
+        more = {name: value for name, value in error.more.items() if value is not None}
+        return in_json({"error": str(error), **more}, error.status, error.headers)
+    if isinstance(error, RowError):
+        return in_json({"error": str(error), "field": error.column, "row": error.row, "expected": error.wanted}, 422)
+    if isinstance(error, StemmaError):
+        return in_json({"error": str(error)}, 422)
+    log.note("fault", path=path, trace="".join(traceback.format_exception(error)))
+    return in_json({"error": "this call met a fault of the server, which its log tells"}, 500)

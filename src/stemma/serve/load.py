@@ -1,0 +1,45 @@
+"""A file or a folder -> a version that may serve: every byte verified, loaded, warm, and true to its sample."""
+
+from pathlib import Path
+
+from stemma.bundle import Bundle, open_bundle, open_unpacked
+from stemma.bundle.archive import MANIFEST
+from stemma.bundle.check import sample
+from stemma.errors import BundleError
+
+
+def load(path: Path) -> Bundle:
+    """The bundle of a file, of a folder that holds one file, or of a folder that it was unpacked to.
+
+    Raises:
+        StemmaError: why it cannot serve.
+    """
+    bundle = _opened(path)
+    try:
+        bundle.ready()
+        sample(bundle)  # its rows together and alone: from here on, every shape was seen
+        _check_texts(bundle)
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from None
+    return bundle
+
+
+def _opened(path: Path) -> Bundle:
+    if not path.is_dir():
+        return open_bundle(path)
+    if (path / MANIFEST).is_file():
+        return open_unpacked(path)
+    files = sorted(path.glob("*.zip"))
+    if len(files) != 1:
+        raise BundleError(f"{path} holds {len(files)} bundles, and a version is one")
+    return open_bundle(files[0])
+
+
+def _check_texts(bundle: Bundle) -> None:
+    """Refuse names that JSON escapes and UTF-8 cannot hold: no answer could tell them."""
+    known = bundle.signature
+    for text in (known.target, *known.classes, *(each.name for each in known.inputs)):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise BundleError(f"{text!a} is no text") from None

@@ -1,0 +1,98 @@
+"""`POST /predict`: rows as JSON objects, CSV, Parquet or Arrow in, predictions as JSON out.
+
+curl -d '{"Month": "May", "PageValues": 0.5}' localhost:8501/predict
+{"model": "shop", "version": "3", "predictions": [{"prediction": "TRUE", "probabilities": {...}}]}
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Rows, batches
+from stemma.errors import RowError
+from stemma.serve.models import Refused, Version
+from stemma.serve.routes import JSON, Answer, Call, Route, in_json
+from stemma.signature import Signature
+from stemma.values import WANTED
+
+FILES = {
+    "text/csv": ".csv",
+    "application/vnd.apache.parquet": PARQUET,
+    "application/vnd.apache.arrow.stream": ARROW_STREAM,
+    "application/vnd.apache.arrow.file": ARROW,
+}
+OF_CURL = "application/x-www-form-urlencoded"  # what `curl -d` says of any body
+
+
+def predict(call: Call) -> Answer:
+    version = call.models.find(call.named)
+    kind = call.header(b"content-type").partition(";")[0].strip().lower()
+    if kind in FILES:
+        output = _of_file(call, Rows(Path(f"request{FILES[kind]}"), content=call.body), version)
+    elif kind in ("", JSON, OF_CURL):
+        output = version.bundle.predict(columns(_rows(call), version.bundle.signature))
+    else:
+        known = ", ".join((JSON, *FILES))
+        raise Refused(415, f"the content type {kind[:100]!r} is not read here: send {known}")
+    predictions = told(output, version.bundle.signature)
+    return in_json(
+        {"model": version.model, "version": str(version.number), "predictions": predictions}, headers=version.headers
+    )
+
+
+def columns(rows: Sequence[Mapping[str, Any]], known: Signature) -> dict[str, list[Any]]:
+    """The columns that a network takes, of rows that may hold others.
+
+    Raises:
+        RowError: a row lacks one; null would be a missing value.
+    """
+    try:
+        return {each.name: [row[each.name] for row in rows] for each in known.inputs}
+    except KeyError:
+        rows = [{name.strip(): value for name, value in row.items()} | dict(row) for row in rows]
+    for number, row in enumerate(rows, start=1):
+        for each in known.inputs:
+            if each.name not in row:
+                what = f"row {number} lacks the column {each.name!r}"
+                raise RowError(what, each.name, number, WANTED[each.type])
+    return {each.name: [row[each.name] for row in rows] for each in known.inputs}
+
+
+def told(output: NDArray[np.float32], known: Signature) -> list[dict[str, Any]]:
+    """Each row's prediction, and the probability of each class."""
+    if not known.classes:
+        return [{"prediction": value} for value in output[:, 0]]
+    labels = known.labels(output)
+    return [
+        {"prediction": label, "probabilities": dict(zip(known.classes, row, strict=True))}
+        for label, row in zip(labels, output, strict=True)
+    ]
+
+
+def _rows(call: Call) -> list[dict[str, Any]]:
+    given = call.json()
+    rows = given if isinstance(given, list) else [given]
+    call.check_rows(len(rows))
+    for number, row in enumerate(rows, start=1):
+        if type(row) is not dict:
+            raise Refused(422, f"row {number} is no object", row=number, expected="an object of columns and values")
+    return rows
+
+
+def _of_file(call: Call, rows: Rows, version: Version) -> NDArray[np.float32]:
+    outputs = []
+    for first, arrays in batches(rows, version.bundle.signature):
+        outputs.append(version.bundle.run(arrays, first))
+        call.check_rows(first - 1 + len(outputs[-1]))
+    return np.concatenate(outputs)
+
+
+ROUTES = (
+    Route("POST", "/predict", predict, predicts=True),
+    Route("POST", "/predict/{model}", predict, predicts=True),
+    Route("POST", "/predict/{model}/versions/{version}", predict, predicts=True),
+    Route("POST", "/predict/{model}/labels/{label}", predict, predicts=True),
+)

@@ -1,0 +1,77 @@
+"""What is served, where, within which limits: the options of `stemma serve` over serve.yaml, as one frozen object."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field
+
+from stemma import layout
+from stemma.errors import SettingsError
+from stemma.settings import Section, checked
+
+NAME = re.compile(r"(?:([\w.-]+)=)?(.+)")  # NAME=SOURCE
+Megabytes = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class ModelSettings(Section):
+    """A model, and where its versions lie: a bundle, or a folder of versions."""
+
+    source: str
+    name: Annotated[str, Field(pattern=r"^[\w.-]+$")] | None = None  # None: as its bundle, or its folder, is named
+
+
+class Limits(Section):
+    """What is refused, so that one caller cannot take all there is."""
+
+    body: Megabytes = 64.0  # 413
+    rows: Count = 100_000  # 422
+    seconds: Seconds = 10.0  # for a body to arrive: 408
+    concurrency: Count = 1024  # calls at once, in each process: 503
+
+
+class ServeSettings(Section):
+    """All of it."""
+
+    models: tuple[ModelSettings, ...] = (ModelSettings(source=str(layout.PACKAGE)),)
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, lt=65536)] = 8501  # 0: any that is free
+    socket: str | None = None  # a Unix socket in the place of host and port
+    root_path: Annotated[str, Field(pattern="^(/.*[^/])?$")] = ""  # that a proxy puts before every path
+    drain: Seconds = 30.0  # for calls to end, after SIGTERM
+    limits: Limits = Limits()
+
+    @classmethod
+    def of(cls, file: Path | None = None, models: Iterable[str] = (), **options: Any) -> "ServeSettings":
+        """Those of a file, and over them what was given; None was not.
+
+        Raises:
+            SettingsError: the file is not there or no YAML, or settings are wrong: all of them, one per line.
+        """
+        values = {} if file is None else _read(file)
+        if given := [_named(each) for each in models]:
+            values["models"] = given
+        values |= {name: value for name, value in options.items() if value is not None}
+        return checked(cls, values, "stemma serve" if file is None else str(file))
+
+
+def _named(model: str) -> dict[str, str | None]:
+    match = NAME.fullmatch(model)
+    name, source = match.groups() if match else (None, model)
+    return {"name": name, "source": source}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(file.read_bytes())
+    except FileNotFoundError:
+        raise SettingsError(f"{file} is not there") from None
+    except (OSError, yaml.YAMLError) as error:
+        raise SettingsError(f"{file} cannot be read as YAML ({' '.join(str(error).split())[:200]})") from None
+    if not isinstance(found or {}, Mapping):
+        raise SettingsError(f"{file} holds no settings, but {type(found).__name__}")
+    return dict(found or {})

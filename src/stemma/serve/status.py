@@ -1,0 +1,25 @@
+"""What a server says of itself: `GET /status`."""
+
+from typing import Any
+
+from stemma.serve.models import Model
+from stemma.serve.routes import Answer, Call, Route, in_json
+
+
+def status(call: Call) -> Answer:
+    """Every model: versions in service, labels, and why others are not; 503 where one has none."""
+    models = call.models
+    told = {"ready": models.ready, "models": [_model(each) for each in models.by_name.values()]}
+    return in_json(told, 200 if models.ready else 503)
+
+
+def _model(model: Model) -> dict[str, Any]:
+    versions = [
+        {"version": str(number), "registered": each.bundle.registered.get("version")}
+        for number, each in model.versions.items()
+    ]
+    faults = [{"version": str(number), "error": fault} for number, fault in model.faults.items()]
+    return {"name": model.name, "versions": versions, "labels": model.labels, "faults": faults}
+
+
+ROUTES = (Route("GET", "/status", status),)

@@ -1,0 +1,108 @@
+"""The ASGI callable: paths, limits, faults."""
+
+import asyncio
+import dataclasses
+from typing import Any
+
+import pytest
+
+from serving import ask, asked
+from stemma.serve import routes
+from stemma.serve.app import App
+from stemma.serve.models import Model, Models
+from stemma.serve.process import app_of
+from stemma.serve.settings import ServeSettings
+
+ROW = {"Month": "May", "PageValues": 1, "Weekend": True}
+
+
+def limited(models: Models, **limits: Any) -> App:
+    return app_of(ServeSettings.of(limits=limits), lambda: models)
+
+
+def test_a_path_that_is_none_and_a_method_that_a_path_does_not_take_are_told(app: App) -> None:
+    assert ask(app, "GET", "/nowhere").status == 404
+    reply = ask(app, "GET", "/predict")
+    assert (reply.status, reply.headers["allow"]) == (405, "POST")
+    assert ask(app, "POST", "/predict/nobody", ROW).status == 404
+    assert ask(app, "POST", "/predict/binary/versions/2", ROW).status == 404
+    assert ask(app, "POST", f"/predict/binary/versions/{'9' * 5000}", ROW).status == 404
+    assert ask(app, "POST", "/predict/binary/versions/\u00b2", ROW).status == 404
+    assert ask(app, "POST", "/predict/binary/labels/stable", ROW).status == 404
+
+
+def test_the_status_names_what_serves_and_why_the_rest_does_not(models: Models) -> None:
+    binary = dataclasses.replace(models.by_name["binary"], faults={2: "it is damaged"}, labels={"stable": 1})
+    known = Models({"binary": binary})
+    reply = ask(app_of(ServeSettings.of(), lambda: known), "GET", "/status")
+    assert reply.status == 200 and reply.json["ready"]
+    assert reply.json["models"] == [{
+        "name": "binary", "versions": [{"version": "1", "registered": None}], "labels": {"stable": 1},
+        "faults": [{"version": "2", "error": "it is damaged"}],
+    }]  # fmt: skip
+    head = ask(app_of(ServeSettings.of(), lambda: known), "HEAD", "/status")
+    assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(len(reply.body)))
+
+
+def test_a_model_without_a_version_is_not_ready_and_says_when_to_ask_again() -> None:
+    app = app_of(ServeSettings.of(), lambda: Models({"shop": Model("shop")}))
+    assert ask(app, "GET", "/status").status == 503
+    reply = ask(app, "POST", "/predict", ROW)
+    assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+
+
+def test_a_body_that_is_too_long_is_refused_before_and_while_it_arrives(models: Models) -> None:
+    small = limited(models, body=0.001)
+    assert ask(small, "POST", "/predict", b" " * 1001).status == 413
+    reply = ask(small, "POST", "/predict", parts=[b" " * 600, b" " * 600, b" " * 600])
+    assert (reply.status, reply.headers["connection"]) == (413, "close")
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for(models: Models) -> None:
+    reply = ask(limited(models, seconds=0.05), "POST", "/predict", parts=[b"{"])
+    assert (reply.status, reply.headers["connection"]) == (408, "close")
+
+
+def test_a_packed_body_is_not_unpacked(app: App) -> None:
+    assert ask(app, "POST", "/predict", ROW, content_encoding="gzip").status == 415
+    assert ask(app, "POST", "/predict", ROW, content_encoding="identity").status == 200
+
+
+def test_more_calls_than_are_taken_at_once_are_turned_away(models: Models) -> None:
+    async def both() -> tuple[int, int]:
+        app = limited(models, concurrency=1, seconds=0.5)
+        slow = asyncio.create_task(asked(app, "POST", "/predict", parts=[b"{"]))
+        await asyncio.sleep(0.01)
+        second = await asked(app, "POST", "/predict", ROW)
+        assert second.headers["retry-after"]
+        return (await slow).status, second.status
+
+    assert asyncio.run(both()) == (408, 503)
+    app = limited(models, concurrency=1)
+    assert [ask(app, "POST", "/predict", ROW).status for _ in range(3)] == [200] * 3
+
+
+def test_what_a_proxy_puts_before_a_path_may_be_there_or_not(models: Models) -> None:
+    app = app_of(ServeSettings.of(root_path="/models/shop"), lambda: models)
+    assert ask(app, "GET", "/models/shop/status").status == 200
+    assert ask(app, "GET", "/status").status == 200
+
+
+def test_a_fault_of_ours_is_told_in_the_log_alone(models: Models, capfd: pytest.CaptureFixture[str]) -> None:
+    def broken(call: routes.Call) -> routes.Answer:
+        raise ZeroDivisionError("secret")
+
+    async def broken_too(call: routes.Call) -> routes.Answer:
+        raise ZeroDivisionError("secret")
+
+    known = [routes.Route("GET", "/a", broken), routes.Route("GET", "/b", broken_too)]
+    app = App(ServeSettings.of(), lambda: models, known)
+    for path in ("/a", "/b"):
+        reply = ask(app, "GET", path)
+        assert reply.status == 500 and b"secret" not in reply.body
+        assert "ZeroDivisionError: secret" in capfd.readouterr().err
+
+
+def test_a_large_body_is_answered_beside_the_event_loop(app: App) -> None:
+    reply = ask(app, "POST", "/predict", [ROW] * 2000)
+    assert len(reply.json["predictions"]) == 2000

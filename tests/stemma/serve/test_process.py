@@ -1,0 +1,102 @@
+"""`stemma serve` as a process: ready, asked, stopped."""
+
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serving import Server, served
+from stemma.serve.process import listening
+from stemma.serve.settings import ServeSettings
+
+pytestmark = pytest.mark.slow
+
+ROW = b'{"Month": "May", "PageValues": 1, "Weekend": true}'
+
+
+@pytest.fixture(scope="module")
+def server(bundles: dict[str, Path]) -> Iterator[Server]:
+    with served(f"shop={bundles['binary']}", bundles["regression"]) as running:
+        yield running
+
+
+def test_it_answers_at_the_address_that_it_tells(server: Server) -> None:
+    assert server.address.startswith("http://127.0.0.1:")
+    assert server.ask("POST", "/predict/shop", ROW).json["predictions"][0]["prediction"] == "TRUE"
+    assert server.ask("POST", "/predict/regression", ROW).json["predictions"] == [{"prediction": 3.0}]
+    assert server.ask("GET", "/status").json["ready"]
+
+
+def test_many_requests_on_one_connection_and_pipelined_ones_are_answered_in_order(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", int(server.address.rsplit(":", 1)[1])), 30) as link:
+        request = b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n%s" % (len(ROW), ROW)
+        link.sendall(request * 20 + b"GET /status HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        text = b"".join(iter(lambda: link.recv(65536), b""))
+    assert text.count(b"HTTP/1.1 200 OK") == 21 and text.endswith(b"}")
+
+
+def test_what_is_no_http_is_refused_and_the_server_stays(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", int(server.address.rsplit(":", 1)[1])), 30) as link:
+        link.sendall(b"\x16\x03\x01 no http\r\n\r\n")
+        assert link.recv(100).startswith(b"HTTP/1.1 400")
+    assert server.ask("GET", "/status").status == 200
+
+
+def test_sigterm_answers_what_was_taken_and_ends_with_0(bundles: dict[str, Path]) -> None:
+    with served(bundles["binary"]) as server:
+        connection = server.connect()
+        connection.putrequest("POST", "/predict")
+        connection.putheader("content-length", str(len(ROW)))
+        connection.endheaders(ROW[:10])
+        time.sleep(0.2)
+        server.process.terminate()
+        time.sleep(0.3)
+        connection.send(ROW[10:])
+        assert connection.getresponse().status == 200
+        assert server.process.wait(10) == 0
+        with pytest.raises(OSError):
+            server.ask("GET", "/status")
+
+
+def test_a_unix_socket_is_served_and_removed_and_one_that_is_left_over_replaced(
+    bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    with served(bundles["binary"], "--socket", path) as server:
+        assert server.address == f"unix:{path}"
+        assert server.ask("POST", "/predict", ROW).status == 200
+        server.stop()
+    assert not path.exists()
+
+
+def test_a_file_in_the_place_of_a_socket_is_left_alone(bundles: dict[str, Path], tmp_path: Path, run) -> None:
+    (tmp_path / "s").write_text("mine")
+    code, _, err = run(tmp_path, "serve", str(bundles["binary"]), "--socket", str(tmp_path / "s"))
+    assert code == 1 and "cannot be listened at" in err and (tmp_path / "s").read_text() == "mine"
+
+
+def test_an_address_that_is_taken_or_a_bundle_that_is_damaged_is_one_line(
+    bundles: dict[str, Path], tmp_path: Path, run
+) -> None:
+    with listening(ServeSettings.of(port=0)) as bound:
+        port = str(bound.getsockname()[1])
+        code, _, err = run(tmp_path, "serve", str(bundles["binary"]), "--port", port)
+    assert code == 1 and err.count("\n") == 1 and f"127.0.0.1:{port} cannot be listened at" in err
+    (tmp_path / "m.zip").write_bytes(bundles["binary"].read_bytes()[:-1])
+    code, _, err = run(tmp_path, "serve", "m.zip")
+    assert code == 1 and err.count("\n") == 1 and "damaged" in err
+    code, _, err = run(tmp_path, "serve")
+    assert code == 1 and "models/package/model.zip is not there" in err
+
+
+def test_without_the_extra_the_line_says_how_to_install_it(tmp_path: Path, run, monkeypatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("stemma.serve")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    code, _, err = run(tmp_path, "serve")
+    assert code == 1 and 'uvicorn is not installed: run `pip install -c requirements.lock -e ".[serve]"`' in err

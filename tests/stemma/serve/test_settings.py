@@ -1,0 +1,39 @@
+"""serve.yaml, and the options over it."""
+
+from pathlib import Path
+
+import pytest
+
+from stemma.errors import SettingsError
+from stemma.serve.settings import ModelSettings, ServeSettings
+
+
+def test_without_any_the_bundle_of_the_project_is_served_on_this_machine_alone() -> None:
+    known = ServeSettings.of()
+    assert (known.host, [each.source for each in known.models]) == ("127.0.0.1", ["models/package/model.zip"])
+
+
+def test_options_go_before_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "serve.yaml"
+    file.write_text("port: 9000\nmodels: [{source: a.zip}]\nlimits: {rows: 10}\n")
+    known = ServeSettings.of(file, ["shop=b=c.zip", "d.zip"], port=9001, host=None)
+    assert (known.port, known.host, known.limits.rows) == (9001, "127.0.0.1", 10)
+    assert known.models == (ModelSettings(source="b=c.zip", name="shop"), ModelSettings(source="d.zip"))
+
+
+def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "serve.yaml"
+    file.write_text("port: http\nhots: a\nmodels: [{source: a, name: 'a b'}]\nlimits: {rows: 0}\nroot_path: a/\n")
+    with pytest.raises(SettingsError, match="5 settings are wrong") as caught:
+        ServeSettings.of(file)
+    assert "hots: no such setting (did you mean host?)" in str(caught.value)
+    assert str(caught.value).startswith(f"{file}: ")
+
+
+@pytest.mark.parametrize("text", ["[", "- a", "a", "\0"])
+def test_a_file_that_holds_no_settings_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "serve.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=r"serve\.yaml"):
+        ServeSettings.of(tmp_path / "serve.yaml")
+    with pytest.raises(SettingsError, match="is not there"):
+        ServeSettings.of(tmp_path / "none.yaml")
