@@ -26,6 +26,7 @@ from stemma.cli import (
     remote,
     rollback,
     serve,
+    service,
     show,
     trust,
     undo,
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(conf.app, name="conf")
 app.add_typer(remote.app, name="remote")
+app.add_typer(service.app, name="service")
 app.command()(describe.describe)
 app.command()(check.check)
 app.command()(best.best)

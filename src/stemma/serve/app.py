@@ -12,11 +12,13 @@ from typing import Any
 
 from stemma.errors import RowError, StemmaError
 from stemma.serve import log
+from stemma.serve.access import Access
 from stemma.serve.models import Models, Refused
 from stemma.serve.routes import Answer, Call, Route, found, in_json
 from stemma.serve.settings import ServeSettings
 
 INLINE = 16_384  # bytes of a body
+SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))  # no browser shows or keeps an answer
 MEGABYTE = 10**6
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -28,10 +30,13 @@ class App:
 
     Args:
         routes: every path; the first that matches answers.
+
+    Raises:
+        SettingsError: the tokens of the settings cannot be read.
     """
 
     def __init__(self, settings: ServeSettings, serving: Callable[[], Models], routes: Iterable[Route]) -> None:
-        self._settings, self._serving = settings, serving
+        self._settings, self._serving, self._access = settings, serving, Access(settings.tokens)
         table = tuple(routes)
         # Paths hold names of models, which callers may invent: only those that were found are kept.
         self._found = lru_cache(1024)(lambda method, path: found(table, method, path))
@@ -46,7 +51,7 @@ class App:
         finally:
             self._busy -= 1
         length = str(len(answer.body)).encode()
-        headers = [(b"content-type", answer.kind.encode()), (b"content-length", length), *answer.headers]
+        headers = [(b"content-type", answer.kind.encode()), (b"content-length", length), *SAFE, *answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
@@ -58,6 +63,7 @@ class App:
                 raise Refused(503, "too many calls at once", ((b"retry-after", b"1"),))
             route, named = self._found(scope["method"], path)
             headers = tuple(scope["headers"])
+            self._access.check(route.scope, headers)
             body = await self._body(headers, receive)
             call = Call(path, named, scope["query_string"], headers, body, self._serving(), limits)
             if len(body) > INLINE:

@@ -42,6 +42,7 @@ class ServeSettings(Section):
     port: Annotated[int, Field(ge=0, lt=65536)] = 8501  # 0: any that is free
     socket: str | None = None  # a Unix socket in the place of host and port
     root_path: Annotated[str, Field(pattern="^(/.*[^/])?$")] = ""  # that a proxy puts before every path
+    tokens: str | None = None  # the file of who may ask what; None: the environment's STEMMA_TOKENS, else everybody
     drain: Seconds = 30.0  # for calls to end, after SIGTERM
     limits: Limits = Limits()
 
