@@ -8,6 +8,7 @@ In the order of a request:
     access.py      tokens: which calls are answered
     routes.py      a route, a call and an answer, which protocols and pages are made of
     protocols/     PROTOCOLS, a module each: from a body to rows, from predictions to a body
+    page.py        page.html at `/`, to try a model by hand
     models.py      models, their versions, and which of them is in service
     audit.py       the log of what admins did, in which no line can be changed unseen
     load.py        a file or folder -> a version that is verified, warm, and gives what its sample says

@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 
 from stemma.errors import StemmaError, told_by_system
-from stemma.serve import protocols, status
+from stemma.serve import page, protocols, status
 from stemma.serve.app import App
 from stemma.serve.load import load
 from stemma.serve.models import Model, Models, Version
@@ -37,7 +37,7 @@ def run(settings: ServeSettings) -> None:
 
 def app_of(settings: ServeSettings, serving: Any) -> App:
     """The ASGI callable of a server."""
-    return App(settings, serving, (*protocols.routes(), *status.ROUTES))
+    return App(settings, serving, (*protocols.routes(), *status.ROUTES, *page.ROUTES))
 
 
 def _model(settings: ModelSettings) -> Model:
