@@ -3,9 +3,10 @@
     NAME/followed.json        the repository and the stage that it follows
     NAME/3/model.zip          the bundle of the third event of the stage
     NAME/3/published.json     what it is
+    NAME/empty                is there while the stage holds nothing
 
-A version appears by a rename, whole, under a number above all that are there, and goes by a rename. What is newest is
-what the stage holds: a rollback is a new number with an old bundle.
+A version appears by a rename, whole, under a number above all that are there. What is newest is what the stage holds: a
+rollback is a new number with an old bundle.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from stemma.files import open_plain, read_json, write_json
 from stemma.repo import locks
 
 BUNDLE = layout.PACKAGE.name
-MARK, NOTE = "followed.json", "published.json"
+MARK, NOTE, EMPTY = "followed.json", "published.json", "empty"
 NUMBER = re.compile(r"[1-9][0-9]*", re.ASCII)
 KEPT = 5  # versions, the newest; an earlier one is copied from here when its remote is gone
 
@@ -86,7 +87,7 @@ def published(folder: Path) -> list[Published]:
 
 
 def add(folder: Path, number: int, commit: str, write: Callable[[Path], str | None]) -> Published:
-    """Publish a version, and remove what is older than the newest few.
+    """Publish a version, and remove those that are older than the newest few.
 
     Args:
         write: writes the bundle to a path, and says its version.
@@ -98,16 +99,13 @@ def add(folder: Path, number: int, commit: str, write: Callable[[Path], str | No
     write_json(partial / NOTE, {"version": version, "commit": commit, "sha256": _digest(partial / BUNDLE)})
     partial.rename(folder / str(number))
     for old in published(folder)[:-KEPT]:
-        remove(old)
+        shutil.rmtree(old.folder)
     return _read(folder / str(number))
 
 
-def remove(old: Published) -> None:
-    """Take a version away, as a whole."""
-    aside = old.folder.with_name(".removed")
-    shutil.rmtree(aside, ignore_errors=True)
-    old.folder.rename(aside)
-    shutil.rmtree(aside)
+def mark(folder: Path, *, empty: bool) -> None:
+    """Say whether the stage holds nothing."""
+    (folder / EMPTY).touch() if empty else (folder / EMPTY).unlink(missing_ok=True)
 
 
 def _read(folder: Path) -> Published:

@@ -35,7 +35,7 @@ class Asked:
 
 
 def publish(asked: Asked, before: Published | None = None) -> Published | None:
-    """Make what the stage holds the newest version of the folder; None where it holds none, as then the folder does.
+    """Make what the stage holds the newest version of the folder; None where it holds none, as the folder says then.
 
     Args:
         before: what an earlier pass gave; its bytes are not read again.
@@ -50,14 +50,15 @@ def publish(asked: Asked, before: Published | None = None) -> Published | None:
     with folder.held(asked.folder, source.plain(asked.source), asked.stage):
         there = folder.published(asked.folder)
         newest = there[-1] if there else None
-        if commit is None:
-            for old in there:  # the newest last: none that is older is ever the newest
-                folder.remove(old)
-            return None
-        if newest is not None and newest.commit == commit and (newest == before or newest.is_whole()):
-            return newest
-        number = max(number, newest.number + 1 if newest else 1)
-        return folder.add(asked.folder, number, commit, lambda path: _write(repository, asked, there, path))
+        if commit is not None and not _is_published(newest, commit, before):
+            number = max(number, newest.number + 1 if newest else 1)
+            newest = folder.add(asked.folder, number, commit, lambda path: _write(repository, asked, there, path))
+        folder.mark(asked.folder, empty=commit is None)
+        return None if commit is None else newest
+
+
+def _is_published(newest: Published | None, commit: str, before: Published | None) -> bool:
+    return newest is not None and newest.commit == commit and (newest == before or newest.is_whole())
 
 
 def _held(repository: Repository, asked: Asked) -> tuple[int, str | None]:

@@ -40,11 +40,12 @@ def test_promotion_rollback_and_demotion_are_published(followed: Followed, sourc
     assert followed.numbers() == ["1", "2", "3"], "the newest is what the stage holds"
     followed.demote()
     assert publish(asked, third) is None
-    assert followed.numbers() == []
+    assert (followed.folder / "empty").exists()
     followed.promote("v2.0.0")
     again = publish(asked)
     assert again is not None
     assert again.number > 3, "a number never names two versions"
+    assert not (followed.folder / "empty").exists()
 
 
 def test_the_clone_of_a_url_holds_no_file_but_the_configuration(followed: Followed, tmp_path: Path) -> None:
@@ -109,9 +110,8 @@ def test_a_version_that_was_harmed_is_published_anew(followed: Followed, harm: s
 
 def test_a_killed_pass_leaves_nothing_that_a_server_sees(followed: Followed) -> None:
     followed.promote("v1.0.0")
-    for name in (".partial", ".removed"):
-        (followed.folder / name).mkdir(parents=True)
-        (followed.folder / name / "model.zip").write_bytes(b"half")
+    (followed.folder / ".partial").mkdir(parents=True)
+    (followed.folder / ".partial" / "model.zip").write_bytes(b"half")
     publish(followed.asked())
     assert followed.numbers() == ["1"]
     assert not (followed.folder / ".partial").exists()
