@@ -21,6 +21,12 @@ def serve(
         str | None,
         typer.Option(metavar="FILE", help="Who may ask what: hashes, as `stemma service token` writes them."),
     ] = None,
+    require_signature: Annotated[
+        str | None, typer.Option(metavar="PUBLIC", help="Every version must be signed by the owner of this key.")
+    ] = None,
+    at_least: Annotated[
+        str | None, typer.Option(metavar="1.2.0", help="With --require-signature: and as this version or a later one.")
+    ] = None,
     root_path: Annotated[str | None, typer.Option(metavar="/PATH", help="What a proxy puts before paths.")] = None,
 ) -> None:
     """Answer predictions over HTTP, until Ctrl+C or SIGTERM.
@@ -32,6 +38,8 @@ def serve(
         from stemma.serve.settings import ServeSettings
     except ModuleNotFoundError as error:
         raise MissingExtra(str(error.name), "serve") from None
-    run(
-        ServeSettings.of(config, sources or (), host=host, port=port, socket=socket, tokens=tokens, root_path=root_path)
-    )
+    if at_least is not None and require_signature is None:
+        raise typer.BadParameter("it goes with --require-signature", param_hint="--at-least")
+    signature = None if require_signature is None else {"key": require_signature, "at_least": at_least}
+    given = {"host": host, "port": port, "socket": socket, "root_path": root_path}
+    run(ServeSettings.of(config, sources or (), tokens=tokens, signature=signature, **given))

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from stemma import layout
 from stemma.errors import SettingsError
+from stemma.semver import VERSION
 from stemma.settings import Section, checked
 
 NAME = re.compile(r"(?:([\w.-]+)=)?(.+)")  # NAME=SOURCE
@@ -34,6 +35,13 @@ class Limits(Section):
     concurrency: Count = 1024  # calls at once, in each process: 503
 
 
+class SignatureSettings(Section):
+    """What every version must be signed by, and as."""
+
+    key: str  # the file of a public key
+    at_least: Annotated[str, Field(pattern=f"^v?{VERSION.removeprefix('v')}$")] | None = None  # an old one is refused
+
+
 class ServeSettings(Section):
     """All of it."""
 
@@ -43,6 +51,7 @@ class ServeSettings(Section):
     socket: str | None = None  # a Unix socket in the place of host and port
     root_path: Annotated[str, Field(pattern="^(/.*[^/])?$")] = ""  # that a proxy puts before every path
     tokens: str | None = None  # the file of who may ask what; None: the environment's STEMMA_TOKENS, else everybody
+    signature: SignatureSettings | None = None  # None: versions need none
     drain: Seconds = 30.0  # for calls to end, after SIGTERM
     limits: Limits = Limits()
 
