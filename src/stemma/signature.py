@@ -6,6 +6,7 @@ What values a column may have, `stemma.values` says.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from stemma.errors import BundleError, RowError
 from stemma.values import CONVERTERS, MISSING, WANTED, level
 
 FORMAT = 1
+PLAIN = {float, int, bool, type(None)}
 LEVELS = "by value"  # of signature.json: how texts of columns are compared
 
 
@@ -72,15 +74,20 @@ class Signature:
         Raises:
             BundleError: names a column that is missing or of another length, or the row of a value that does not fit.
         """
-        # Spaces around a name count only where another column has the name without them.
-        named = {name.strip(): values for name, values in columns.items()} | dict(columns)
-        self.check_there(named)
-        lengths = {each.name: len(named[each.name]) for each in self.inputs}
+        if not columns.keys() >= self._names:
+            # Spaces around a name count only where another column has the name without them.
+            columns = {name.strip(): values for name, values in columns.items()} | dict(columns)
+            self.check_there(columns)
         first = self.inputs[0].name
-        for name, length in lengths.items():
-            if length != lengths[first]:
-                raise BundleError(f"column {name!r} has {length} rows, and column {first!r} has {lengths[first]}")
-        return {each.name: self._array(each, named[each.name], first_row) for each in self.inputs}
+        for name in (each.name for each in self.inputs):
+            if len(columns[name]) != len(columns[first]):
+                lengths = f"{len(columns[name])} rows, and column {first!r} has {len(columns[first])}"
+                raise BundleError(f"column {name!r} has {lengths}")
+        plain = self._plain(columns)
+        return {
+            each.name: plain[each.name] if each.name in plain else self._array(each, columns[each.name], first_row)
+            for each in self.inputs
+        }
 
     def spelled(self, column: str, text: str) -> str:
         """A level, or a class, as the network knows it."""
@@ -106,6 +113,24 @@ class Signature:
         place = self.classes.index(self.positive)
         choices = (self.classes[1 - place], self.positive)
         return [choices[reached] for reached in (output[:, place].astype(np.float64) >= self.threshold).tolist()]
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(each.name for each in self.inputs)
+
+    def _plain(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, NDArray[Any]]:
+        """The inputs of type number that hold Python's own numbers alone, as JSON brings them: all of them at once.
+
+        A value that does not fit is left to `_array`, which names it.
+        """
+        numbers = (each.name for each in self.inputs if each.type == "number")
+        names = [name for name in numbers if PLAIN.issuperset(map(type, columns[name]))]
+        try:
+            with np.errstate(over="ignore"):
+                table = np.array([columns[name] for name in names], np.float64).astype(np.float32)
+        except OverflowError:
+            return {}
+        return {} if np.isinf(table).any() else dict(zip(names, table[..., np.newaxis], strict=True))
 
     def _array(self, column: Input, values: Sequence[Any], first_row: int) -> NDArray[Any]:
         convert, missing = CONVERTERS[column.type], self.absent(column.name)

@@ -27,16 +27,19 @@ def follow(
     Example: stemma follow --stage prod --folder served/shop --once
     """
     from stemma import follow as following
-    from stemma.follow import beside, passes
-    from stemma.follow.source import place
+    from stemma.follow import passes
+    from stemma.follow.source import folder_of
     from stemma.registry.names import check_stage
 
     check_stage(stage)
     os.environ |= passes.GIT
-    asked = following.Asked(source, stage, folder or place(source) / stage / "model", signed)
+    asked = following.Asked(source, stage, folder or folder_of(source, stage), signed)
     if once:
         say(passes.described(asked, following.publish(asked)))
         return
-    if attached:
-        beside.end_with_parent()
-    following.poll(asked, poll, say)
+    if not attached:
+        return following.poll(asked, poll, say)
+    from stemma.follow import beside
+
+    beside.end_with_parent()
+    following.poll(asked, poll, beside.note)

@@ -1,7 +1,8 @@
 """`stemma serve`: a bundle behind HTTP."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +12,13 @@ from stemma.errors import MissingExtra
 def serve(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[[NAME=]SOURCE]...", help="Bundles; by default models/package/model.zip."),
+        typer.Argument(
+            metavar="[[NAME=]SOURCE]...", help="Bundles or folders of versions.  [default: models/package/model.zip]"
+        ),
+    ] = None,
+    stage: Annotated[
+        str | None,
+        typer.Option(metavar="STAGE", help="SOURCE is a repository, a clone or a Git URL: serve what is in prod."),
     ] = None,
     config: Annotated[Path | None, typer.Option(metavar="serve.yaml", help="Settings; options go before.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen at.  [default: 127.0.0.1]")] = None,
@@ -27,6 +34,13 @@ def serve(
     at_least: Annotated[
         str | None, typer.Option(metavar="1.2.0", help="With --require-signature: and as this version or a later one.")
     ] = None,
+    allow_breaking: Annotated[
+        bool | None, typer.Option("--allow-breaking", help="Take versions that break callers of the one before.")
+    ] = None,
+    poll: Annotated[
+        float | None, typer.Option(help="Seconds between looks at SOURCE.  [default: 1; 5 at a stage]")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer.  [default: 1]")] = None,
     root_path: Annotated[str | None, typer.Option(metavar="/PATH", help="What a proxy puts before paths.")] = None,
 ) -> None:
     """Answer predictions over HTTP, until Ctrl+C or SIGTERM.
@@ -41,5 +55,14 @@ def serve(
     if at_least is not None and require_signature is None:
         raise typer.BadParameter("it goes with --require-signature", param_hint="--at-least")
     signature = None if require_signature is None else {"key": require_signature, "at_least": at_least}
-    given = {"host": host, "port": port, "socket": socket, "root_path": root_path}
-    run(ServeSettings.of(config, sources or (), tokens=tokens, signature=signature, **given))
+    options: dict[str, Any] = {"host": host, "port": port, "socket": socket, "root_path": root_path, "workers": workers}
+    options |= {"allow_breaking": allow_breaking, "tokens": tokens, "signature": signature}
+    options |= {"poll" if stage is None else "stage_poll": poll}
+    models = sources or ([] if stage is None else ["."])
+    read = partial(ServeSettings.of, config, models, stage, **options)
+    if not any(each.stage for each in read().models):
+        return run(read)
+    from stemma.follow import beside
+
+    with beside.following(read()):
+        run(lambda: beside.folders(read()))

@@ -1,14 +1,55 @@
-"""The process beside a server: it ends with it, however that ends, and comes back when it fails."""
+"""The processes beside a server, one for each stage that it follows: they end with it, however that ends, and come back
+when they fail.
+"""
 
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+
+from stemma.follow.source import folder_of
+from stemma.registry.names import check_stage
+from stemma.serve import log
+from stemma.serve.settings import ModelSettings, ServeSettings
 
 PAUSE = 1.0  # seconds before it is started again
 LOOK = 0.2
+
+
+def folders(settings: ServeSettings) -> ServeSettings:
+    """The same, with the folder of what is published in the place of each repository.
+
+    Raises:
+        VersionError: a name is none of a stage.
+    """
+    models = [each if each.stage is None else _published(each, each.stage) for each in settings.models]
+    return settings.model_copy(update={"models": tuple(models)})
+
+
+def _published(model: ModelSettings, stage: str) -> ModelSettings:
+    check_stage(stage)
+    folder = folder_of(model.source, stage, model.name)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return model.model_copy(update={"source": str(folder)})
+
+
+@contextmanager
+def following(settings: ServeSettings) -> Iterator[None]:
+    """Follow each stage for the time of the block."""
+    with ExitStack() as stack:
+        for model, served in zip(settings.models, folders(settings).models, strict=True):
+            if model.stage is not None:
+                words = ["follow", "--attached", f"--stage={model.stage}", f"--folder={served.source}"]
+                words += [f"--poll={settings.stage_poll}", "--", model.source]
+                stack.enter_context(running([sys.executable, "-P", "-m", "stemma.cli", *words], note))
+        yield
+
+
+def note(told: str) -> None:
+    """Into the log of the server."""
+    log.note("follow", told=told)
 
 
 @contextmanager

@@ -21,9 +21,10 @@ from stemma import layout
 from stemma.errors import VersionError
 from stemma.files import open_plain, read_json, write_json
 from stemma.repo import locks
+from stemma.serve.sources import EMPTY
 
 BUNDLE = layout.PACKAGE.name
-MARK, NOTE, EMPTY = "followed.json", "published.json", "empty"
+MARK, NOTE = "followed.json", "published.json"
 NUMBER = re.compile(r"[1-9][0-9]*", re.ASCII)
 KEPT = 5  # versions, the newest; an earlier one is copied from here when its remote is gone
 

@@ -29,6 +29,11 @@ def place(source: str) -> Path:
     return state_folder() / "follow" / digest[:16]
 
 
+def folder_of(source: str, stage: str, name: str | None = None) -> Path:
+    """The folder for the versions of a stage, which is named as the model, by default as the repository."""
+    return place(source) / stage / (name or re.split(r"[/:]", plain(source))[-1].removesuffix(".git"))
+
+
 def opened(source: str) -> Repository:
     """The repository, with every event that its Git remote knows.
 

@@ -3,7 +3,8 @@
 In the order of a request:
 
     settings.py    what is served, where, within which limits: options and serve.yaml as one frozen object
-    process.py     the process: its socket, its signals, ready when warm, drained at the end
+    process.py     the process: ready when warm, drained at the end (sockets.py, log.py)
+    workers.py     several of them, and the one that keeps them (worker.py is one of the several)
     app.py         the ASGI callable: a request in, its route, an answer or a refusal out
     access.py      tokens: which calls are answered
     routes.py      a route, a call and an answer, which protocols and pages are made of
@@ -11,7 +12,13 @@ In the order of a request:
     page.py        page.html at `/`, to try a model by hand
     models.py      models, their versions, and which of them is in service
     audit.py       the log of what admins did, in which no line can be changed unseen
-    load.py        a file or folder -> a version that is verified, warm, and gives what its sample says
+
+and of a version:
+
+    sources.py     folders of versions, and policies: which are wanted
+    keeper.py      has what is new prepared, then switches; what fails never serves
+    service.py     what one process serves
+    load.py        a file or folder -> a bundle that is verified, warm, and gives what its sample says
 
     from stemma.serve.settings import ServeSettings
     from stemma.serve.process import run

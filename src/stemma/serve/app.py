@@ -14,7 +14,7 @@ from stemma.errors import RowError, StemmaError
 from stemma.serve import log
 from stemma.serve.access import Access
 from stemma.serve.models import Models, Refused
-from stemma.serve.routes import Answer, Call, Route, found, in_json
+from stemma.serve.routes import Answer, Call, Control, Route, found, in_json
 from stemma.serve.settings import ServeSettings
 
 INLINE = 16_384  # bytes of a body
@@ -30,13 +30,21 @@ class App:
 
     Args:
         routes: every path; the first that matches answers.
+        control: what changes them.
 
     Raises:
         SettingsError: the tokens of the settings cannot be read.
     """
 
-    def __init__(self, settings: ServeSettings, serving: Callable[[], Models], routes: Iterable[Route]) -> None:
-        self._settings, self._serving, self._access = settings, serving, Access(settings.tokens)
+    def __init__(
+        self,
+        settings: ServeSettings,
+        serving: Callable[[], Models],
+        routes: Iterable[Route],
+        control: Control | None = None,
+    ) -> None:
+        self._settings, self._serving, self._control = settings, serving, control
+        self._access = Access(settings.tokens)
         table = tuple(routes)
         # Paths hold names of models, which callers may invent: only those that were found are kept.
         self._found = lru_cache(1024)(lambda method, path: found(table, method, path))
@@ -65,7 +73,7 @@ class App:
             headers = tuple(scope["headers"])
             self._access.check(route.scope, headers)
             body = await self._body(headers, receive)
-            call = Call(path, named, scope["query_string"], headers, body, self._serving(), limits)
+            call = Call(path, named, scope["query_string"], headers, body, self._serving(), limits, self._control)
             if len(body) > INLINE:
                 answer = await asyncio.get_running_loop().run_in_executor(None, route.answer, call)
             else:

@@ -10,7 +10,7 @@ import orjson
 def note(event: str, **facts: Any) -> None:
     """Tell what happened; a log that takes nothing stops no answer."""
     told = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
-    line = orjson.dumps(told, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    line = orjson.dumps(told, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
     try:
         sys.stderr.buffer.write(line)
         sys.stderr.buffer.flush()

@@ -43,12 +43,14 @@ class Model:
         versions: by number, in order.
         labels: names of versions, all of them in service.
         faults: of versions that are there and do not serve, why not.
+        off: it was unloaded, and shall not serve.
     """
 
     name: str
     versions: Mapping[int, Version] = field(default_factory=dict)
     labels: Mapping[str, int] = field(default_factory=dict)
     faults: Mapping[int, str] = field(default_factory=dict)
+    off: bool = False
 
     def find(self, version: str | None = None, label: str | None = None) -> Version:
         """The version of a number or a label; without one, the latest.
@@ -77,7 +79,7 @@ class Models:
     @property
     def ready(self) -> bool:
         """Whether each model has a version that serves."""
-        return bool(self.by_name) and all(each.versions for each in self.by_name.values())
+        return bool(self.by_name) and all(each.versions or each.off for each in self.by_name.values())
 
     def model(self, name: str | None = None) -> Model:
         """The model of a name; without one, the first.

@@ -1,147 +1,139 @@
-"""The process of a server: its socket, its signals, ready when warm, drained at the end."""
+"""The process of a server: ready when warm, drained at the end. With several workers it is the one that keeps them."""
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
-import stat
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from stemma.errors import StemmaError, told_by_system
-from stemma.serve import page, protocols, status
+from stemma.errors import StemmaError
+from stemma.serve import log, page, protocols, sockets, status
 from stemma.serve.app import App
-from stemma.serve.load import load
-from stemma.serve.models import Model, Models, Version
-from stemma.serve.settings import ModelSettings, ServeSettings
+from stemma.serve.keeper import Keeper
+from stemma.serve.models import Models
+from stemma.serve.routes import Control
+from stemma.serve.service import Service
+from stemma.serve.settings import ServeSettings
+from stemma.serve.workers import Crew
 from stemma.text import say
 
 BACKLOG = 2048
+Read = Callable[[], ServeSettings]
 
 
-def run(settings: ServeSettings) -> None:
+def run(read: Read) -> None:
     """Serve until SIGTERM or SIGINT, and answer what was taken before.
+
+    Args:
+        read: gives the settings, and gives them again on SIGHUP.
 
     Raises:
         StemmaError: a bundle cannot be served, or the address is taken.
     """
-    models = Models({each.name: each for each in map(_model, settings.models)})
-    with listening(settings) as bound:
-        server = _Server(_config(app_of(settings, lambda: models), settings))
-        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-            runner.run(_serve(server, bound, settings))
+    settings = read()
+    if settings.workers > 1 and os.name == "nt":
+        raise StemmaError("workers share a socket, which Windows has not: leave --workers out")
+    serve = _alone if settings.workers == 1 else _with_workers
+    with sockets.reserved(settings) as bound, asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(serve(settings, read, bound))
 
 
-def app_of(settings: ServeSettings, serving: Any) -> App:
-    """The ASGI callable of a server."""
-    return App(settings, serving, (*protocols.routes(), *status.ROUTES, *page.ROUTES))
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Of uvloop where that is installed."""
+    return uvicorn.Config(None, loop="auto").get_loop_factory()  # type: ignore[arg-type]  # it is asked for that alone
 
 
-def _model(settings: ModelSettings) -> Model:
-    bundle = load(Path(settings.source))
-    name = settings.name or str(bundle.record.get("name") or Path(settings.source).stem)
-    return Model(name, {1: Version(name, 1, bundle)})
+def app_of(settings: ServeSettings, serving: Callable[[], Models], control: Control | None = None) -> App:
+    """The ASGI callable of a server.
+
+    Args:
+        serving: gives what serves at the moment.
+        control: changes what serves.
+    """
+    return App(settings, serving, (*protocols.routes(), *status.ROUTES, *page.ROUTES), control)
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn, with signals that are ours."""
+class Server(uvicorn.Server):
+    """Uvicorn over one of our applications, with signals that are ours."""
+
+    def __init__(self, app: App, settings: ServeSettings) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                http="httptools",
+                server_header=False,
+                proxy_headers=False,
+                backlog=BACKLOG,
+                timeout_graceful_shutdown=max(1, round(settings.drain)),
+            )
+        )
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
-
-async def _serve(server: uvicorn.Server, bound: socket.socket, settings: ServeSettings) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):  # on Windows, where Ctrl+C interrupts the loop
-            asyncio.get_running_loop().add_signal_handler(number, _stop, server)
-    say(f"ready: {address(settings, bound)}")
-    await server.serve(sockets=[bound])
+    def stop(self) -> None:
+        """Answer what was taken, then end; asked twice, end."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
 
-def _stop(server: uvicorn.Server) -> None:
-    server.force_exit = server.should_exit  # who asks twice does not want to wait
-    server.should_exit = True
+async def _alone(settings: ServeSettings, read: Read, bound: socket.socket) -> None:
+    service = Service(settings.signature)
+    keeper = Keeper(settings, [service])
+    await keeper.start()
+    server = Server(app_of(settings, lambda: service.models, keeper.act), settings)
+    bound.listen(BACKLOG)
+    with _signals(server.stop, read, keeper), _watching(keeper):
+        say(f"ready: {sockets.address(settings, bound)}")
+        await server.serve(sockets=[bound])
 
 
-def _config(asgi: App, settings: ServeSettings) -> uvicorn.Config:
-    return uvicorn.Config(
-        asgi,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        http="httptools",
-        server_header=False,
-        proxy_headers=False,
-        backlog=BACKLOG,
-        timeout_graceful_shutdown=max(1, round(settings.drain)),
-    )
+async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socket) -> None:
+    crew = Crew(settings, bound)
+    keeper = Keeper(settings, crew.members)
+    async with crew.working(keeper):
+        await keeper.start()
+        bound.listen(BACKLOG)
+        with _signals(crew.stop, read, keeper), _watching(keeper):
+            await crew.serve()
+            say(f"ready: {sockets.address(settings, bound)}, {settings.workers} workers")
+            await crew.stopped()
 
 
 @contextlib.contextmanager
-def listening(settings: ServeSettings) -> Iterator[socket.socket]:
-    """A socket that takes calls; those that come before the server is there wait.
-
-    Raises:
-        StemmaError: the address is taken or is none of this machine.
-    """
+def _watching(keeper: Keeper) -> Iterator[None]:
+    watching = asyncio.get_running_loop().create_task(keeper.watch())
     try:
-        bound = _unix(Path(settings.socket)) if settings.socket else _internet(settings.host, settings.port)
-    except OSError as error:
-        where = settings.socket or f"{settings.host}:{settings.port}"
-        raise StemmaError(f"{where} cannot be listened at ({told_by_system(error)})") from None
-    try:
-        yield bound
+        yield
     finally:
-        bound.close()
-        if settings.socket:
-            Path(settings.socket).unlink(missing_ok=True)
+        watching.cancel()
 
 
-def address(settings: ServeSettings, bound: socket.socket) -> str:
-    """Where to ask."""
-    if settings.socket:
-        return f"unix:{settings.socket}"
-    host, port = bound.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{settings.root_path}"
+@contextlib.contextmanager
+def _signals(stop: Callable[[], None], read: Read, keeper: Keeper) -> Iterator[None]:
+    """SIGTERM and SIGINT stop, SIGHUP reads the settings again."""
+    loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+
+    def reload() -> None:
+        tasks.add(loop.create_task(_reload(read, keeper)))
+
+    with contextlib.suppress(NotImplementedError):  # on Windows, where Ctrl+C interrupts the loop
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(signal.SIGHUP, reload)
+    yield
 
 
-def _internet(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    bound = socket.socket(family, kind, protocol)
+async def _reload(read: Read, keeper: Keeper) -> None:
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(place)
-        bound.listen(BACKLOG)
-    except OSError:
-        bound.close()
-        raise
-    return bound
-
-
-def _unix(path: Path) -> socket.socket:
-    """A socket that is left over by a server that was killed is replaced; another file never."""
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(path.lstat().st_mode) and not _answers(path):
-            path.unlink()
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        bound.bind(str(path))
-        bound.listen(BACKLOG)
-    except OSError:
-        bound.close()
-        raise
-    return bound
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
-        try:
-            asked.connect(str(path))
-        except OSError:
-            return False
-        return True
+        await keeper.reload(read())
+    except StemmaError as error:  # what serves is served on
+        log.note("settings refused", error=str(error))

@@ -1,7 +1,7 @@
 """A route, a call and an answer: all that a protocol or a page is made of, and that a wrapper sees."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from stemma.serve.models import Models, Refused
 from stemma.serve.settings import Limits
 
 JSON = "application/json"
+Control = Callable[..., Coroutine[Any, Any, str | None]]  # an action, a model -> why it cannot be done
 Header = tuple[bytes, bytes]
 
 
@@ -22,6 +23,7 @@ class Call:
         named: the parts of the path, by their names in the route.
         headers: names in lower case.
         models: those in service when it came; what is switched meanwhile does not change them.
+        control: changes what is in service; None where nobody may.
     """
 
     path: str
@@ -31,6 +33,7 @@ class Call:
     body: bytes
     models: Models
     limits: Limits
+    control: Control | None
 
     def check_rows(self, count: int) -> None:
         """Refuse more rows than are taken at once.

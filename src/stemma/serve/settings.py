@@ -20,10 +20,13 @@ Count = Annotated[int, Field(gt=0)]
 
 
 class ModelSettings(Section):
-    """A model, and where its versions lie: a bundle, or a folder of versions."""
+    """A model, where its versions lie, and which of them serve."""
 
-    source: str
-    name: Annotated[str, Field(pattern=r"^[\w.-]+$")] | None = None  # None: as its bundle, or its folder, is named
+    source: str  # a bundle, or a folder of versions; with a stage, a repository, a clone or a Git URL
+    stage: str | None = None  # of which the version serves that holds it
+    name: str | None = None  # None: as its bundle, or its folder, is named
+    policy: Annotated[str, Field(pattern=r"^(all|latest:[1-9]\d{0,5}|\d{1,18}(,\d{1,18})*)$")] = "latest:1"
+    labels: dict[str, int] = Field(default_factory=dict)  # names of versions; those that do not serve have none
 
 
 class Limits(Section):
@@ -52,18 +55,27 @@ class ServeSettings(Section):
     root_path: Annotated[str, Field(pattern="^(/.*[^/])?$")] = ""  # that a proxy puts before every path
     tokens: str | None = None  # the file of who may ask what; None: the environment's STEMMA_TOKENS, else everybody
     signature: SignatureSettings | None = None  # None: versions need none
+    poll: Seconds = 1.0  # between two looks at the sources
+    stage_poll: Seconds = 5.0  # between two looks at a stage
+    allow_breaking: bool = False  # take versions that break those who call the one before
+    workers: Count = 1  # processes that answer
     drain: Seconds = 30.0  # for calls to end, after SIGTERM
     limits: Limits = Limits()
 
     @classmethod
-    def of(cls, file: Path | None = None, models: Iterable[str] = (), **options: Any) -> "ServeSettings":
+    def of(
+        cls, file: Path | None = None, models: Iterable[str] = (), stage: str | None = None, **options: Any
+    ) -> "ServeSettings":
         """Those of a file, and over them what was given; None was not.
+
+        Args:
+            stage: of each of the models.
 
         Raises:
             SettingsError: the file is not there or no YAML, or settings are wrong: all of them, one per line.
         """
         values = {} if file is None else _read(file)
-        if given := [_named(each) for each in models]:
+        if given := [_named(each) | {"stage": stage} for each in models]:
             values["models"] = given
         values |= {name: value for name, value in options.items() if value is not None}
         return checked(cls, values, "stemma serve" if file is None else str(file))

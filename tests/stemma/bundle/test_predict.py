@@ -2,8 +2,10 @@
 
 import csv
 import io
+import json
 import math
 import os
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -13,9 +15,11 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from bundles import MULTICLASS, REGRESSION, ROWS, SIGNATURE, contents, graph
-from stemma import bundle
+from stemma import bundle, signature
 from stemma.bundle.predict import predict
 from stemma.bundle.rows import batches
 from stemma.errors import BundleError
@@ -63,6 +67,27 @@ def test_values_may_be_numbers_texts_arrays_or_missing(regression: Path) -> None
     }
     assert opened.predict(columns)[:, 0].tolist() == [3.0, 5.0, 7.0, 8.0, 8.5, 3.75]
     assert opened.predict({"Month": [], "PageValues": [], "Weekend": []}).shape == (0, 1)
+
+
+NUMBERS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(width=32), st.floats())
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=4))
+@example([2**24 + 1, 10**400])
+@example([1e39])
+@example([16777217, None, True, -0.0])
+def test_numbers_of_python_taken_at_once_are_those_taken_one_by_one(values: list[Any]) -> None:
+    """JSON brings them."""
+    known = signature.parse(json.dumps(REGRESSION).encode())
+    columns = {"PageValues": values, "Month": ["May"] * len(values), "Weekend": [True] * len(values)}
+    try:
+        expected = known._array(known.inputs[1], values, 1)
+    except BundleError as error:
+        with pytest.raises(BundleError, match=re.escape(str(error))):
+            known.arrays(columns)
+    else:
+        given = known.arrays(columns)["PageValues"]
+        assert given.dtype == np.float32 and given.shape == expected.shape and given.tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("text", ["TRUE", "true", "Yes", "y", "T", "1", " 1.0 "])

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from serving import Server, served
-from stemma.serve.process import listening
 from stemma.serve.settings import ServeSettings
+from stemma.serve.sockets import reserved
 
 pytestmark = pytest.mark.slow
 
@@ -83,7 +83,8 @@ def test_a_file_in_the_place_of_a_socket_is_left_alone(bundles: dict[str, Path],
 def test_an_address_that_is_taken_or_a_bundle_that_is_damaged_is_one_line(
     bundles: dict[str, Path], tmp_path: Path, run
 ) -> None:
-    with listening(ServeSettings.of(port=0)) as bound:
+    with reserved(ServeSettings.of(port=0)) as bound:
+        bound.listen()
         port = str(bound.getsockname()[1])
         code, _, err = run(tmp_path, "serve", str(bundles["binary"]), "--port", port)
     assert code == 1 and err.count("\n") == 1 and f"127.0.0.1:{port} cannot be listened at" in err

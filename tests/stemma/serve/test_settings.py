@@ -23,7 +23,7 @@ def test_options_go_before_the_file(tmp_path: Path) -> None:
 
 def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
     file = tmp_path / "serve.yaml"
-    file.write_text("port: http\nhots: a\nmodels: [{source: a, name: 'a b'}]\nlimits: {rows: 0}\nroot_path: a/\n")
+    file.write_text("port: http\nhots: a\nmodels: [{source: a, policy: newest}]\nlimits: {rows: 0}\nroot_path: a/\n")
     with pytest.raises(SettingsError, match="5 settings are wrong") as caught:
         ServeSettings.of(file)
     assert "hots: no such setting (did you mean host?)" in str(caught.value)

@@ -1,0 +1,193 @@
+"""Keeps in service what is wanted: looks at the sources, has what is new prepared everywhere, then switches everywhere.
+
+A version that cannot be verified, loaded, warmed or taken for the one before never serves and never counts among the
+latest; the one before stays, and the status and the log say why. It is tried again when it changed.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from stemma.errors import StemmaError
+from stemma.serve import log
+from stemma.serve.load import opened
+from stemma.serve.service import Plan
+from stemma.serve.settings import ModelSettings, ServeSettings
+from stemma.serve.sources import Mark, Place, Source, chosen
+from stemma.settings import checked
+
+ENDED = "the process that was to load it ended"
+NAME = re.compile(r"[\w.-]+", re.ASCII)  # it stands in paths and headers
+
+
+class Member(Protocol):
+    """A process that serves, seen from here: this one, or a worker."""
+
+    async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None: ...
+
+    async def commit(self, plan: Plan) -> None: ...
+
+
+@dataclass
+class _Watched:
+    """A model as it is now.
+
+    Args:
+        places: of the versions that serve.
+        refused: versions as they were then, and why.
+        off: none of it shall serve.
+    """
+
+    settings: ModelSettings
+    source: Source
+    plan: Plan
+    places: Mapping[int, Path] = field(default_factory=dict)
+    refused: Mapping[int, tuple[Mark | None, str]] = field(default_factory=dict)
+    off: bool = False
+
+
+class Keeper:
+    """Of all models, for all members.
+
+    Raises:
+        StemmaError: a bundle cannot be opened, or two models have one name.
+    """
+
+    def __init__(self, settings: ServeSettings, members: list[Any]) -> None:
+        self._settings, self._members, self._one = settings, members, asyncio.Lock()
+        self._watched = {each.plan.name: each for each in map(_watched, settings.models)}
+        if len(self._watched) < len(settings.models):
+            raise StemmaError("two models have one name: give each another, as NAME=SOURCE")
+
+    async def start(self) -> None:
+        """The first look: a bundle that cannot serve is an error; a folder may still get its versions.
+
+        Raises:
+            StemmaError: why a bundle cannot serve.
+        """
+        for watched in self._watched.values():
+            await self._commit(watched, watched.plan, {})
+        await self.look()
+        for watched in self._watched.values():
+            if watched.source.is_bundle and not watched.plan.versions:
+                raise StemmaError(next(iter(watched.plan.faults.values()), f"{watched.source.path} is not there"))
+
+    async def watch(self) -> None:
+        """Look again and again."""
+        while True:
+            await asyncio.sleep(self._settings.poll)
+            await self.look()
+
+    async def look(self, *, anew: bool = False) -> None:
+        """Bring into service what is wanted now.
+
+        Args:
+            anew: try again what was refused.
+        """
+        async with self._one:
+            for watched in self._watched.values():
+                watched.refused = {} if anew else watched.refused
+                await self._keep(watched)
+
+    async def reload(self, settings: ServeSettings) -> None:
+        """Take policies and labels of the models that are known from other settings, and look anew."""
+        for each in settings.models:
+            for watched in self._watched.values():
+                if each.source == watched.settings.source:
+                    watched.settings = each
+        await self.look(anew=True)
+
+    async def act(self, action: str, name: str, policy: str = "") -> str | None:
+        """Change what serves: `load` a model, or look at it anew; `unload` it; `want` the versions of another policy.
+
+        Returns:
+            Why it could not be done.
+        """
+        watched = self._watched.get(name)
+        if watched is None:
+            return f"no model is named {name[:100]!r}"
+        if action == "want":
+            try:
+                watched.settings = checked(ModelSettings, watched.settings.model_dump() | {"policy": policy}, name)
+            except StemmaError as error:
+                return str(error)
+        watched.off = action == "unload"
+        await self.look(anew=True)
+        log.note("asked", action=action, model=name, policy=policy)
+        newest = max(watched.refused, default=-1)
+        return watched.refused[newest][1] if newest > max(watched.plan.versions, default=-1) else None
+
+    async def join(self, member: Member) -> None:
+        """Take one more, which prepares what serves."""
+        async with self._one:
+            for watched in self._watched.values():
+                plan = watched.plan
+                failed = {
+                    number: why
+                    for number, path in watched.places.items()
+                    if (why := await member.prepare(plan.name, number, path, None))
+                }
+                if failed:
+                    log.note("worker without versions", model=plan.name, errors=failed)
+                versions = tuple(number for number in plan.versions if number not in failed)
+                labels = {name: number for name, number in plan.labels.items() if number in versions}
+                await member.commit(replace(plan, versions=versions, labels=labels))
+            self._members.append(member)
+
+    async def _keep(self, watched: _Watched) -> None:
+        there, policy = watched.source.versions(), watched.settings.policy
+        off = watched.off or watched.source.is_off
+        refused: dict[int, tuple[Mark | None, str]] = {
+            number: (mark, why)
+            for number, (mark, why) in watched.refused.items()
+            if number in there and there[number].mark == mark
+        }
+        wanted = () if off else chosen(policy, there.keys() - refused.keys())
+        while fault := await self._prepare(watched, there, wanted):
+            number, why = fault
+            log.note("refused", model=watched.plan.name, version=number, error=why)
+            once = why == ENDED and number not in watched.refused  # anybody may have ended it: it is tried again
+            refused[number] = (None if once else there[number].mark, why)
+            wanted = chosen(policy, there.keys() - refused.keys())
+        watched.refused = refused
+        wanted = () if off else wanted or watched.plan.versions  # nothing is no version to go to
+        labels = {name: number for name, number in watched.settings.labels.items() if number in wanted}
+        plan = Plan(watched.plan.name, wanted, labels, {number: why for number, (_, why) in refused.items()}, off)
+        if plan != watched.plan:
+            await self._commit(watched, plan, there)
+
+    async def _prepare(
+        self, watched: _Watched, there: Mapping[int, Place], wanted: Sequence[int]
+    ) -> tuple[int, str] | None:
+        """Have all that is new prepared by every member; the first that cannot be, and why."""
+        serving = watched.plan.versions
+        for number in (each for each in wanted if each not in serving):
+            if not self._members:
+                return number, ENDED
+            is_next = bool(serving) and number == max(wanted) and not self._settings.allow_breaking
+            follows = max(serving) if is_next else None
+            name, path = watched.plan.name, there[number].path
+            for member in tuple(self._members):  # one after the other: what ends the first shall not end all
+                if why := await member.prepare(name, number, path, follows):
+                    return number, why
+        return None
+
+    async def _commit(self, watched: _Watched, plan: Plan, there: Mapping[int, Place]) -> None:
+        await asyncio.gather(*(each.commit(plan) for each in self._members))
+        if plan.versions != watched.plan.versions:
+            log.note("serving", model=plan.name, versions=plan.versions, labels=plan.labels)
+        places = dict(watched.places) | {number: place.path for number, place in there.items()}
+        watched.plan, watched.places = plan, {number: places[number] for number in plan.versions}
+
+
+def _watched(settings: ModelSettings) -> _Watched:
+    source = Source(Path(settings.source))
+    name = settings.name or source.path.resolve().name
+    if settings.name is None and source.is_bundle:
+        name = str(opened(source.path).record.get("name") or source.path.stem)
+    if not NAME.fullmatch(name):
+        raise StemmaError(f"{name!r} is no name for paths: give {settings.source} another, as NAME=SOURCE")
+    return _Watched(settings, source, Plan(name))

@@ -1,0 +1,89 @@
+"""What one process serves: versions are prepared beside those that answer, and then answer all at once."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stemma.errors import StemmaError
+from stemma.serve.load import load
+from stemma.serve.models import Model, Models, Version
+from stemma.serve.settings import SignatureSettings
+from stemma.signature import Signature
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What shall serve of a model.
+
+    Args:
+        versions: by number; each is in service or prepared.
+        faults: of versions that are there and shall not, why.
+        off: none of it shall.
+    """
+
+    name: str
+    versions: tuple[int, ...] = ()
+    labels: Mapping[str, int] = field(default_factory=dict)
+    faults: Mapping[int, str] = field(default_factory=dict)
+    off: bool = False
+
+
+class Service:
+    """The models of a process; `models` is replaced as a whole, and who answers holds on to what it began with.
+
+    Args:
+        signature: that every version must have.
+    """
+
+    def __init__(self, signature: SignatureSettings | None = None) -> None:
+        self.models, self._signature = Models(), signature
+        self._prepared: dict[tuple[str, int], Version] = {}
+
+    async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None:
+        """Verify, load and warm a version, so that it can serve; else why it cannot.
+
+        Args:
+            follows: the version whose callers it shall answer; None where nobody's contract is at stake.
+        """
+        try:
+            version = Version(name, number, await asyncio.to_thread(load, path, self._signature))
+            if follows is not None:
+                before = self.models.model(name).versions[follows]
+                _check_contract(before.bundle.signature, version.bundle.signature, follows)
+        except StemmaError as error:
+            return str(error)
+        self._prepared[name, number] = version
+        return None
+
+    async def commit(self, plan: Plan) -> None:
+        """Let the versions of a plan answer, and no other of this model."""
+        known = self.models.by_name.get(plan.name, Model(plan.name))
+        ready = {number: each for (name, number), each in self._prepared.items() if name == plan.name} | dict(
+            known.versions
+        )
+        model = Model(plan.name, {each: ready[each] for each in plan.versions}, plan.labels, plan.faults, plan.off)
+        self.models = Models({**self.models.by_name, plan.name: model})
+        self._prepared = {key: each for key, each in self._prepared.items() if key[0] != plan.name}
+
+
+def _check_contract(before: Signature, after: Signature, number: int) -> None:
+    """Refuse what would break those who call the version before.
+
+    Raises:
+        StemmaError: names what is gone, new, or another.
+    """
+    old, new = ({each.name: each.type for each in known.inputs} for known in (before, after))
+    changes = [
+        *(f"the input {name!r} is gone" for name in old.keys() - new.keys()),
+        *(f"the input {name!r} is new" for name in new.keys() - old.keys()),
+        *(f"the input {name!r} is a {new[name]}, no {old[name]}" for name in old.keys() & new.keys()
+          if old[name] != new[name]),
+    ]  # fmt: skip
+    if before.task != after.task:
+        changes.append(f"it is a {after.task}, no {before.task}")
+    elif after.classes[: len(before.classes)] != before.classes:  # they are told by place, too
+        changes.append(f"the classes {', '.join(before.classes)} are {', '.join(after.classes)}")
+    if changes:
+        told = "; ".join(sorted(changes))
+        raise StemmaError(f"it would break those who call version {number}: {told}: allow it by --allow-breaking")

@@ -1,0 +1,73 @@
+"""The socket of a server: at a port, or in a file."""
+
+import contextlib
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from stemma.errors import StemmaError, told_by_system
+from stemma.serve.settings import ServeSettings
+
+
+@contextlib.contextmanager
+def reserved(settings: ServeSettings) -> Iterator[socket.socket]:
+    """A socket of its own that takes no calls yet.
+
+    Raises:
+        StemmaError: the address is taken or is none of this machine.
+    """
+    try:
+        bound = _unix(Path(settings.socket)) if settings.socket else _internet(settings.host, settings.port)
+    except OSError as error:
+        where = settings.socket or f"{settings.host}:{settings.port}"
+        raise StemmaError(f"{where} cannot be listened at ({told_by_system(error)})") from None
+    try:
+        yield bound
+    finally:
+        bound.close()
+        if settings.socket:
+            Path(settings.socket).unlink(missing_ok=True)
+
+
+def address(settings: ServeSettings, bound: socket.socket) -> str:
+    """Where to ask."""
+    if settings.socket:
+        return f"unix:{settings.socket}"
+    host, port = bound.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{settings.root_path}"
+
+
+def _internet(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(place)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _unix(path: Path) -> socket.socket:
+    """A socket that is left over by a server that was killed is replaced; another file never."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(path.lstat().st_mode) and not _answers(path):
+            path.unlink()
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        bound.bind(str(path))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
+        try:
+            asked.connect(str(path))
+        except OSError:
+            return False
+        return True

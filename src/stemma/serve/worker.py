@@ -1,0 +1,92 @@
+"""A worker: `python -m stemma.serve.worker FD` serves at an open socket what its keeper tells; see workers.py."""
+
+import asyncio
+import itertools
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from stemma.errors import one_line
+from stemma.serve.process import Server, app_of, loop_factory
+from stemma.serve.service import Plan, Service
+from stemma.serve.settings import ServeSettings
+
+
+class _Worker:
+    def __init__(self, settings: ServeSettings, bound: socket.socket, out: BinaryIO) -> None:
+        self._service, self._bound, self._out = Service(settings.signature), bound, out
+        self._server = Server(app_of(settings, lambda: self._service.models, self._control), settings)
+        self._asked: dict[int, asyncio.Future[str | None]] = {}
+        self._numbers, self._tasks = itertools.count(), set[asyncio.Task[Any]]()
+        self._actions: dict[str, Callable[..., Awaitable[Any]]] = {
+            "prepare": self._prepare, "commit": self._commit, "serve": self._serve,
+        }  # fmt: skip
+
+    async def obey(self, keeper: asyncio.StreamReader) -> None:
+        """Until the keeper has no more to say; then answer what was taken, and end."""
+        while line := await keeper.readline():
+            message = orjson.loads(line)
+            if "asked" in message:
+                self._asked.pop(message["asked"]).set_result(message["told"])
+            else:
+                self._start(self._answer(**message))
+        for each in self._asked.values():
+            each.set_result("the server ends")
+        self._server.stop()
+        await asyncio.gather(*self._tasks)
+
+    async def _answer(self, number: int, action: str, arguments: dict[str, Any]) -> None:
+        self._say(number=number, told=await self._actions[action](**arguments))
+
+    async def _prepare(self, name: str, number: int, path: str, follows: int | None) -> str | None:
+        return await self._service.prepare(name, number, Path(path), follows)
+
+    async def _commit(self, plan: dict[str, Any]) -> None:
+        faults = {int(number): why for number, why in plan["faults"].items()}
+        await self._service.commit(Plan(**plan | {"versions": tuple(plan["versions"]), "faults": faults}))
+
+    async def _serve(self) -> None:
+        self._start(self._server.serve(sockets=[self._bound]))
+
+    async def _control(self, action: str, *arguments: str) -> str | None:
+        """Ask the keeper to change what serves."""
+        number = next(self._numbers)
+        self._asked[number] = asyncio.get_running_loop().create_future()
+        self._say(asked=number, arguments=[action, *arguments])
+        return await self._asked[number]
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _say(self, **message: Any) -> None:
+        self._out.write(orjson.dumps(message) + b"\n")
+
+
+async def _work(bound: socket.socket, out: BinaryIO) -> None:
+    loop, keeper = asyncio.get_running_loop(), asyncio.StreamReader(limit=2**26)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(keeper), sys.stdin)
+    settings = ServeSettings.model_validate_json(await keeper.readline())
+    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal tells all; the keeper says what follows
+        loop.add_signal_handler(number, lambda: None)
+    worker = _Worker(settings, bound, out)
+    loop.add_signal_handler(signal.SIGTERM, worker._server.stop)
+    await worker.obey(keeper)
+
+
+def main() -> None:
+    out = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what a library prints is no message
+    with one_line(), asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_work(socket.socket(fileno=int(sys.argv[1])), out))
+
+
+if __name__ == "__main__":
+    main()

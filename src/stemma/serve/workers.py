@@ -1,0 +1,161 @@
+"""Several processes that serve, and one that keeps them: it tells each what to prepare and when to switch.
+
+They talk in lines of JSON, over the standard input and output of each worker. A worker whose keeper is gone drains and
+ends; one that ends by itself is replaced, and what serves is prepared by the new one before it takes calls.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+
+from stemma.errors import StemmaError
+from stemma.serve import log
+from stemma.serve.keeper import ENDED, Keeper
+from stemma.serve.routes import Control
+from stemma.serve.service import Plan
+from stemma.serve.settings import ServeSettings
+
+START = 60  # seconds for all of them
+PAUSE = 0.2  # seconds before a worker that ended is replaced
+METRICS = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus-client keeps the figures of all processes
+
+
+class Worker:
+    """A process that serves, as the keeper sees it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, act: Control) -> None:
+        self._process, self._act, self._numbers = process, act, itertools.count()
+        self._to, self._from = cast(asyncio.StreamWriter, process.stdin), cast(asyncio.StreamReader, process.stdout)
+        self._open: dict[int, asyncio.Future[Any]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.ended = asyncio.get_running_loop().create_task(self._read())
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None:
+        told = await self._ask("prepare", name=name, number=number, path=str(path), follows=follows)
+        return None if told is None else str(told)
+
+    async def commit(self, plan: Plan) -> None:
+        await self._ask("commit", plan=asdict(plan))
+
+    async def serve(self) -> None:
+        await self._ask("serve")
+
+    def stop(self) -> None:
+        """Let it drain."""
+        self._to.close()
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def _ask(self, action: str, **arguments: Any) -> Any:
+        """What it answers; ENDED where it ends instead."""
+        if self.ended.done():
+            return ENDED
+        number = next(self._numbers)
+        self._open[number] = asyncio.get_running_loop().create_future()
+        self._send(number=number, action=action, arguments=arguments)
+        return await self._open[number]
+
+    def _send(self, **message: Any) -> None:
+        if not self._to.is_closing():
+            self._to.write(orjson.dumps(message, option=orjson.OPT_NON_STR_KEYS) + b"\n")
+
+    async def _read(self) -> None:
+        while line := await self._from.readline():
+            message = orjson.loads(line)
+            if "asked" in message:
+                task = asyncio.get_running_loop().create_task(self._answer(**message))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            else:
+                self._open.pop(message["number"]).set_result(message["told"])
+        await self._process.wait()
+        for each in self._open.values():
+            each.set_result(ENDED)
+
+    async def _answer(self, asked: int, arguments: list[str]) -> None:
+        self._send(asked=asked, told=await self._act(*arguments))
+
+
+class Crew:
+    """All workers. The one list of members is the keeper's too."""
+
+    def __init__(self, settings: ServeSettings, bound: socket.socket) -> None:
+        self._settings, self._bound = settings, bound
+        self.members: list[Worker] = []
+        self._stopping, self._serving = asyncio.Event(), False
+
+    @contextlib.asynccontextmanager
+    async def working(self, keeper: Keeper) -> AsyncIterator[None]:
+        """Start them; at the end let them drain, and end those that do not."""
+        with tempfile.TemporaryDirectory(prefix="stemma-metrics-") as metrics:
+            self._environment = os.environ | {METRICS: metrics}
+            keepers = [asyncio.create_task(self._keep(keeper)) for _ in range(self._settings.workers)]
+            try:
+                await self._started()
+                yield
+            finally:
+                self.stop()
+                await asyncio.wait(keepers, timeout=self._settings.drain + 5)
+                for each in self.members:
+                    each.kill()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        for each in self.members:
+            each.stop()
+
+    async def stopped(self) -> None:
+        await self._stopping.wait()
+
+    async def serve(self) -> None:
+        """Let them take calls."""
+        self._serving = True
+        await asyncio.gather(*(each.serve() for each in self.members))
+
+    async def _started(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START):
+                while len(self.members) < self._settings.workers:
+                    await asyncio.sleep(0.01)
+                return
+        raise StemmaError(f"{self._settings.workers} workers did not start within {START} s")
+
+    async def _keep(self, keeper: Keeper) -> None:
+        """One worker after the other."""
+        while not self._stopping.is_set():
+            worker = await self._start(keeper)
+            await keeper.join(worker)
+            if self._serving:
+                await worker.serve()
+            if self._stopping.is_set():
+                worker.stop()
+            await worker.ended
+            self.members.remove(worker)
+            if not self._stopping.is_set():
+                log.note("worker ended", pid=worker.pid)
+                await asyncio.sleep(PAUSE)
+
+    async def _start(self, keeper: Keeper) -> Worker:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "stemma.serve.worker", str(self._bound.fileno()),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=self._environment,
+            pass_fds=[self._bound.fileno()], limit=2**26,
+        )  # fmt: skip
+        cast(asyncio.StreamWriter, process.stdin).write(self._settings.model_dump_json().encode() + b"\n")
+        return Worker(process, keeper.act)

@@ -1,0 +1,306 @@
+"""Versions: what serves, what never does, and how one follows another."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundles import REGRESSION, ROWS, contents
+from serving import ask
+from stemma import bundle
+from stemma.errors import StemmaError
+from stemma.serve.keeper import Keeper
+from stemma.serve.models import Models
+from stemma.serve.process import app_of
+from stemma.serve.service import Service
+from stemma.serve.settings import ServeSettings
+from stemma.serve.sources import chosen
+
+ROW = {"Month": "May", "PageValues": 1, "Weekend": True}
+INPUTS: Sequence[dict[str, str]] = REGRESSION["inputs"]
+
+
+class World:
+    """A folder of versions, and what keeps them in service."""
+
+    def __init__(self, folder: Path, good: Path, **options: Any) -> None:
+        self.folder, self.good = folder, good
+        folder.mkdir(exist_ok=True)
+        model = {"source": str(folder), "name": "shop", **options.pop("model", {})}
+        self.settings = settings(model, **options)
+        self.service = Service()
+        self.runner = asyncio.Runner()
+        self.keeper = Keeper(self.settings, [self.service])
+
+    def publish(self, number: int | str, content: Path | None = None) -> None:
+        """By rename."""
+        partial = self.folder / f".{number}.partial"
+        partial.mkdir()
+        shutil.copyfile(content or self.good, partial / "model.zip")
+        partial.rename(self.folder / str(number))
+
+    def withdraw(self, number: int) -> None:
+        shutil.rmtree(self.folder / str(number))
+
+    def start(self) -> "World":
+        self.runner.run(self.keeper.start())
+        return self
+
+    def look(self, **how: bool) -> tuple[int, ...]:
+        """What serves after a look."""
+        self.runner.run(self.keeper.look(**how))
+        return self.serving
+
+    @property
+    def models(self) -> Models:
+        return self.service.models
+
+    @property
+    def serving(self) -> tuple[int, ...]:
+        return tuple(self.models.by_name["shop"].versions)
+
+    @property
+    def faults(self) -> dict[int, str]:
+        return dict(self.models.by_name["shop"].faults)
+
+
+def settings(*models: dict[str, Any], **options: Any) -> ServeSettings:
+    made = ServeSettings.of(**options)
+    kinds = type(made.models[0])
+    return made.model_copy(update={"models": tuple(kinds(**each) for each in models)})
+
+
+@pytest.fixture
+def world(tmp_path: Path, bundles: dict[str, Path]) -> Callable[..., World]:
+    return lambda **options: World(tmp_path / "shop", bundles["regression"], **options)
+
+
+@pytest.fixture(scope="session")
+def wrong_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("wrong") / "m.zip"
+    files = contents(REGRESSION, output="prediction", width=1) | {"request.json": json.dumps({"inputs": ROWS}).encode()}
+    bundle.build(path, files | {"response.json": b'{"prediction": [[0], [0], [0], [0]]}'})
+    return path
+
+
+def test_the_latest_serves_and_a_later_one_takes_its_place(world: Callable[..., World]) -> None:
+    here = world()
+    for number in (1, 2, 10):
+        here.publish(number)
+    assert here.start().serving == (10,)
+    here.publish(11)
+    assert here.look() == (11,)
+    app = app_of(here.settings, lambda: here.models)
+    assert ask(app, "POST", "/predict", ROW).json["version"] == "11"
+    assert ask(app, "POST", "/predict/shop/versions/10", ROW).status == 404
+
+
+def test_to_withdraw_the_latest_is_to_go_back_and_to_withdraw_all_changes_nothing(world: Callable[..., World]) -> None:
+    here = world()
+    here.publish(1)
+    here.publish(2)
+    assert here.start().serving == (2,)
+    here.withdraw(2)
+    assert here.look() == (1,)
+    here.withdraw(1)
+    assert here.look() == (1,) and here.models.ready
+    here.publish(2)
+    assert here.look() == (2,)
+
+
+def test_a_folder_may_get_its_first_version_later(world: Callable[..., World]) -> None:
+    here = world().start()
+    assert here.serving == () and not here.models.ready
+    here.publish(1)
+    assert here.look() == (1,) and here.models.ready
+
+
+@pytest.mark.parametrize("name", ["x", "01", "-1", "1.5", "v1", "\u0663", ".1.partial", "9" * 30])
+def test_a_name_that_is_no_number_is_no_version(world: Callable[..., World], name: str) -> None:
+    here = world()
+    here.publish(name)
+    assert here.start().serving == () and here.faults == {}
+
+
+def test_what_fails_never_serves_nor_counts_and_is_told_once_until_it_changes(
+    world: Callable[..., World], wrong_sample: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cut.zip").write_bytes(wrong_sample.read_bytes()[:-9])
+    here = world(model={"policy": "latest:2"})
+    for number in (1, 2, 3):
+        here.publish(number)
+    here.publish(4, wrong_sample)
+    here.publish(5, tmp_path / "cut.zip")
+    (here.folder / "6").mkdir()
+    assert here.start().serving == (2, 3)
+    assert set(here.faults) == {4, 5, 6} and "another prediction" in here.faults[4] and "damaged" in here.faults[5]
+    assert capfd.readouterr().err.count('"refused"') == 3
+    assert here.look() == (2, 3) and "refused" not in capfd.readouterr().err
+    shutil.copyfile(here.good, here.folder / "6/model.zip")
+    assert here.look() == (3, 6) and set(here.faults) == {4, 5}
+    assert here.look(anew=True) == (3, 6) and capfd.readouterr().err.count('"refused"') == 2
+    here.withdraw(4)
+    here.look()
+    assert set(here.faults) == {5}
+
+
+def test_a_version_that_serves_stays_when_the_next_is_damaged(world: Callable[..., World], wrong_sample: Path) -> None:
+    here = world()
+    here.publish(1)
+    here.start()
+    here.publish(2, wrong_sample)
+    assert here.look() == (1,) and list(here.faults) == [2]
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [("latest:1", (9,)), ("latest:3", (2, 4, 9)), ("latest:99", (1, 2, 4, 9)), ("all", (1, 2, 4, 9)), ("4", (4,)),
+     ("4,1,7,4", (1, 4)), ("7", ())],
+)  # fmt: skip
+def test_policies(policy: str, expected: tuple[int, ...]) -> None:
+    assert chosen(policy, {9, 2, 4, 1}) == expected
+    assert chosen(policy, set()) == ()
+
+
+@pytest.mark.parametrize("policy", ["", "latest", "latest:0", "latest:-1", "1,", "a", "all,1", "1;2"])
+def test_a_policy_that_is_none_is_refused(policy: str, tmp_path: Path) -> None:
+    (tmp_path / "serve.yaml").write_text(f"models: [{{source: a, policy: '{policy}'}}]")
+    with pytest.raises(StemmaError, match=r"policy"):
+        ServeSettings.of(tmp_path / "serve.yaml")
+
+
+def test_labels_name_versions_that_serve(world: Callable[..., World]) -> None:
+    here = world(model={"policy": "all", "labels": {"stable": 1, "canary": 2, "gone": 7}})
+    here.publish(1)
+    here.publish(2)
+    here.start()
+    assert here.models.by_name["shop"].labels == {"stable": 1, "canary": 2}
+    app = app_of(here.settings, lambda: here.models)
+    assert ask(app, "POST", "/predict/shop/labels/stable", ROW).json["version"] == "1"
+    assert ask(app, "POST", "/predict/shop/labels/gone", ROW).status == 404
+    here.withdraw(1)
+    here.look()
+    assert here.models.by_name["shop"].labels == {"canary": 2}
+
+
+def test_settings_that_changed_are_taken_without_a_restart(world: Callable[..., World]) -> None:
+    here = world()
+    for number in (1, 2, 3):
+        here.publish(number)
+    assert here.start().serving == (3,)
+    other = settings({"source": str(here.folder), "name": "shop", "policy": "1,2", "labels": {"stable": 1}})
+    here.runner.run(here.keeper.reload(other))
+    assert here.serving == (1, 2) and here.models.by_name["shop"].labels == {"stable": 1}
+
+
+CHANGES = {
+    "the input 'Weekend' is gone": ({"inputs": INPUTS[:2]}, {}),
+    "the input 'Hour' is new": ({"inputs": [*INPUTS, {"name": "Hour", "type": "number"}]}, {}),
+    "the input 'Weekend' is a number, no boolean": (
+        {"inputs": [*INPUTS[:2], {"name": "Weekend", "type": "number"}]}, {}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("told", CHANGES)
+def test_a_version_that_would_break_callers_is_refused_unless_it_is_allowed(told: str, tmp_path: Path) -> None:
+    from stemma import signature
+    from stemma.serve.service import _check_contract
+
+    before = signature.parse(json.dumps(REGRESSION).encode())
+    after = signature.parse(json.dumps(REGRESSION | CHANGES[told][0]).encode())
+    with pytest.raises(StemmaError, match=told):
+        _check_contract(before, after, 1)
+    _check_contract(before, before, 1)
+
+
+def test_another_task_or_other_classes_break_callers_and_are_taken_where_that_is_allowed(
+    world: Callable[..., World], bundles: dict[str, Path]
+) -> None:
+    here = world()
+    here.publish(1)
+    here.start()
+    here.publish(2, bundles["binary"])
+    assert here.look() == (1,) and "it is a binary, no regression" in here.faults[2]
+    allowed = world(allow_breaking=True)
+    allowed.start()
+    assert allowed.serving == (2,)
+    allowed.publish(3, bundles["multiclass"])
+    assert allowed.look() == (3,)
+
+
+def test_a_bundle_that_changes_is_its_next_version_and_one_that_is_gone_changes_nothing(
+    bundles: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.zip"
+    shutil.copyfile(bundles["regression"], path)
+    service = Service()
+    keeper = Keeper(settings({"source": str(path)}), [service])
+
+    async def story() -> None:
+        await keeper.start()
+        (model,) = service.models.by_name.values()
+        assert (model.name, list(model.versions)) == ("model", [1])
+        path.write_bytes(path.read_bytes()[:100])
+        await keeper.look()
+        assert list(service.models.by_name["model"].versions) == [1] and list(
+            service.models.by_name["model"].faults
+        ) == [2]
+        shutil.copyfile(bundles["regression"], tmp_path / "next")
+        (tmp_path / "next").rename(path)
+        await keeper.look()
+        assert list(service.models.by_name["model"].versions) == [3]
+        path.unlink()
+        await keeper.look()
+        assert list(service.models.by_name["model"].versions) == [3]
+
+    asyncio.run(story())
+
+
+def test_a_bundle_that_cannot_serve_and_two_models_of_one_name_are_told_at_the_start(
+    bundles: dict[str, Path], wrong_sample: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(StemmaError, match="another prediction"):
+        asyncio.run(Keeper(settings({"source": str(wrong_sample)}), [Service()]).start())
+    same = {"source": str(bundles["regression"])}
+    with pytest.raises(StemmaError, match="two models have one name"):
+        Keeper(settings(same, same), [])
+    with pytest.raises(StemmaError, match="no name for paths"):
+        Keeper(settings(same | {"name": "a/b"}), [])
+    with pytest.raises(StemmaError, match="no name for paths"):
+        Keeper(settings(same | {"name": "a\r\nb"}), [])
+    with pytest.raises(StemmaError, match="is not there"):
+        Keeper(settings({"source": str(tmp_path / "none.zip")}), [])
+
+
+def test_no_member_switches_before_all_are_prepared(world: Callable[..., World]) -> None:
+    here = world()
+    here.publish(1)
+    told: list[str] = []
+
+    class Slow(Service):
+        async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None:
+            await asyncio.sleep(0.05)
+            told.append(f"prepared {number}")
+            return await super().prepare(name, number, path, follows)
+
+    class Quick(Service):
+        async def commit(self, plan: Any) -> None:
+            told.append(f"commits {plan.versions}")
+            await super().commit(plan)
+
+    class Broken(Service):
+        async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None:
+            return "no memory" if number == 2 else await super().prepare(name, number, path, follows)
+
+    members = [Slow(), Quick(), Broken()]
+    here.keeper = Keeper(here.settings, members)
+    here.start()
+    here.publish(2)
+    here.runner.run(here.keeper.look())
+    assert told == ["commits ()", "prepared 1", "commits (1,)", "prepared 2", "commits (1,)"]
+    assert [list(each.models.by_name["shop"].versions) for each in members] == [[1]] * 3
