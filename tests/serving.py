@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -102,15 +103,16 @@ class _OverFile(HTTPConnection):
 
 
 @contextmanager
-def served(*arguments: str | Path, folder: Path | None = None) -> Iterator[Server]:
-    """`stemma serve ARGUMENT...` at a free port, until the block ends."""
+def served(*arguments: str | Path, cold: bool = False) -> Iterator[Server]:
+    """`stemma serve ARGUMENT...` at a free port, until the block ends; `cold`: its process is that of `process`."""
     command = ["stemma", "serve", "--port", "0", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder) as process:
+    known = os.environ | ({"STEMMA_COLD": "1"} if cold else {})
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=known) as process:
         try:
             assert process.stdout is not None and process.stderr is not None
             line = process.stdout.readline()
             assert line.startswith("ready: "), process.stderr.read()
-            yield Server(process, line.removeprefix("ready: ").strip())
+            yield Server(process, line.removeprefix("ready: ").split(",")[0].strip())
         finally:
             if process.poll() is None:
                 process.kill()

@@ -40,6 +40,7 @@ def serve(
     poll: Annotated[
         float | None, typer.Option(help="Seconds between looks at SOURCE.  [default: 1; 5 at a stage]")
     ] = None,
+    admin: Annotated[bool | None, typer.Option("--admin", help="Take orders to load and unload models.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that answer.  [default: 1]")] = None,
     root_path: Annotated[str | None, typer.Option(metavar="/PATH", help="What a proxy puts before paths.")] = None,
 ) -> None:
@@ -56,7 +57,7 @@ def serve(
         raise typer.BadParameter("it goes with --require-signature", param_hint="--at-least")
     signature = None if require_signature is None else {"key": require_signature, "at_least": at_least}
     options: dict[str, Any] = {"host": host, "port": port, "socket": socket, "root_path": root_path, "workers": workers}
-    options |= {"allow_breaking": allow_breaking, "tokens": tokens, "signature": signature}
+    options |= {"allow_breaking": allow_breaking, "tokens": tokens, "admin": admin, "signature": signature}
     options |= {"poll" if stage is None else "stage_poll": poll}
     models = sources or ([] if stage is None else ["."])
     read = partial(ServeSettings.of, config, models, stage, **options)

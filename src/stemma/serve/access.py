@@ -62,6 +62,11 @@ class Access:
         self._seen = None if self._file is None else _state(self._file)
         self._tokens = _of_environment() if self._file is None else _of_file(self._file)
 
+    @property
+    def asks(self) -> bool:
+        """Whether there are tokens, so that calls without one are not answered."""
+        return bool(self._tokens)
+
     def check(self, scope: str | None, headers: Iterable[Header]) -> str | None:
         """Nothing, if a call may be answered; the name of its token, where it has one.
 

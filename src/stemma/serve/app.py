@@ -8,11 +8,12 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from stemma.errors import RowError, StemmaError
-from stemma.serve import log
-from stemma.serve.access import Access
+from stemma.serve import audit, log
+from stemma.serve.access import ADMIN, Access
 from stemma.serve.models import Models, Refused
 from stemma.serve.routes import Answer, Call, Control, Route, found, in_json
 from stemma.serve.settings import ServeSettings
@@ -71,7 +72,9 @@ class App:
                 raise Refused(503, "too many calls at once", ((b"retry-after", b"1"),))
             route, named = self._found(scope["method"], path)
             headers = tuple(scope["headers"])
-            self._access.check(route.scope, headers)
+            who = self._access.check(route.scope, headers)
+            if route.scope == ADMIN and self._control is not None:
+                await self._write_down(scope, path, who)
             body = await self._body(headers, receive)
             call = Call(path, named, scope["query_string"], headers, body, self._serving(), limits, self._control)
             if len(body) > INLINE:
@@ -81,6 +84,19 @@ class App:
             return answer if isinstance(answer, Answer) else await answer
         except Exception as error:
             return _told(error, path)
+
+    async def _write_down(self, scope: Scope, path: str, who: str | None) -> None:
+        """What is ordered, before it is done.
+
+        Raises:
+            Refused: it cannot be.
+        """
+        facts = {"who": who, "from": (scope.get("client") or ["a Unix socket"])[0], "action": path}
+        try:
+            await asyncio.to_thread(audit.append, Path(self._settings.audit), **facts)
+        except (OSError, StemmaError) as error:
+            log.note("audit", error=str(error))
+            raise Refused(503, "what is ordered cannot be written down, and is not done") from None
 
     async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
         """All of it.

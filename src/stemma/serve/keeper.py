@@ -5,7 +5,9 @@ latest; the one before stays, and the status and the log say why. It is tried ag
 """
 
 import asyncio
+import os
 import re
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -101,17 +103,21 @@ class Keeper:
         await self.look(anew=True)
 
     async def act(self, action: str, name: str, policy: str = "") -> str | None:
-        """Change what serves: `load` a model, or look at it anew; `unload` it; `want` the versions of another policy.
+        """Change what serves: `load` a model, or look at it anew; `unload` it; `switch` to what another policy wants;
+        `rollback` to the version before; `drain`, which is of all models, and ends the process.
 
         Returns:
             Why it could not be done.
         """
+        if action == "drain":
+            os.kill(os.getpid(), signal.SIGTERM)
+            return None
         watched = self._watched.get(name)
         if watched is None:
             return f"no model is named {name[:100]!r}"
-        if action == "want":
+        if action in ("switch", "rollback"):
             try:
-                watched.settings = checked(ModelSettings, watched.settings.model_dump() | {"policy": policy}, name)
+                watched.settings = _other(watched, policy if action == "switch" else _before(watched))
             except StemmaError as error:
                 return str(error)
         watched.off = action == "unload"
@@ -181,6 +187,23 @@ class Keeper:
             log.note("serving", model=plan.name, versions=plan.versions, labels=plan.labels)
         places = dict(watched.places) | {number: place.path for number, place in there.items()}
         watched.plan, watched.places = plan, {number: places[number] for number in plan.versions}
+
+
+def _before(watched: _Watched) -> str:
+    """The policy that wants the newest version before those that serve."""
+    first = min(watched.plan.versions, default=0)
+    before = [number for number in watched.source.versions() if number < first]
+    if not before:
+        raise StemmaError(f"{watched.plan.name} has no version before {first}")
+    return str(max(before))
+
+
+def _other(watched: _Watched, policy: str) -> ModelSettings:
+    """The settings with another policy, which some version meets."""
+    settings = checked(ModelSettings, watched.settings.model_dump() | {"policy": policy}, watched.plan.name)
+    if not chosen(policy, watched.source.versions()):
+        raise StemmaError(f"{watched.plan.name} has no version {policy}")
+    return settings
 
 
 def _watched(settings: ModelSettings) -> _Watched:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from stemma.errors import StemmaError
-from stemma.serve import log, page, protocols, sockets, status
+from stemma.errors import SettingsError, StemmaError
+from stemma.serve import admin, log, page, protocols, sockets, status
+from stemma.serve.access import Access
 from stemma.serve.app import App
 from stemma.serve.keeper import Keeper
 from stemma.serve.models import Models
@@ -36,6 +37,9 @@ def run(read: Read) -> None:
     settings = read()
     if settings.workers > 1 and os.name == "nt":
         raise StemmaError("workers share a socket, which Windows has not: leave --workers out")
+    if settings.admin and not sockets.is_local(settings) and not Access(settings.tokens).asks:
+        what = "orders from beyond this machine need tokens"
+        raise SettingsError(what, run="stemma service token NAME --scope admin` and `stemma serve --tokens tokens.yaml")
     serve = _alone if settings.workers == 1 else _with_workers
     with sockets.reserved(settings) as bound, asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(serve(settings, read, bound))
@@ -53,7 +57,8 @@ def app_of(settings: ServeSettings, serving: Callable[[], Models], control: Cont
         serving: gives what serves at the moment.
         control: changes what serves.
     """
-    return App(settings, serving, (*protocols.routes(), *status.ROUTES, *page.ROUTES), control)
+    routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES)
+    return App(settings, serving, routes, control if settings.admin else None)
 
 
 class Server(uvicorn.Server):

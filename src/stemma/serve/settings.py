@@ -58,6 +58,8 @@ class ServeSettings(Section):
     poll: Seconds = 1.0  # between two looks at the sources
     stage_poll: Seconds = 5.0  # between two looks at a stage
     allow_breaking: bool = False  # take versions that break those who call the one before
+    admin: bool = False  # take orders to load and unload
+    audit: str = "audit.jsonl"  # where orders are written down
     workers: Count = 1  # processes that answer
     drain: Seconds = 30.0  # for calls to end, after SIGTERM
     limits: Limits = Limits()

@@ -10,7 +10,6 @@ import psutil
 import pytest
 
 from followed import Followed
-from forks import COLD
 from serving import Server, served
 
 pytestmark = pytest.mark.slow
@@ -18,10 +17,8 @@ ROW = {"Month": "May", "PageValues": -2.1, "Weekend": False}  # TRUE from 0.1 on
 
 
 @pytest.fixture
-def server(followed: Followed, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    for name, value in COLD.items():  # a process of its own, which is killed
-        monkeypatch.setenv(name, value)
-    with served("--stage", "prod", "--poll", "0.3", "--allow-breaking", folder=followed.bob.folder) as server:
+def server(followed: Followed) -> Iterator[Server]:
+    with served(followed.bob.folder, "--stage", "prod", "--poll", "0.3", cold=True) as server:
         yield server
 
 

@@ -1,0 +1,100 @@
+"""`stemma serve --workers 2`: one answer, whoever gives it."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from serving import Server, served
+
+pytestmark = pytest.mark.slow
+
+ROW = b'{"Month": "May", "PageValues": 1, "Weekend": true}'
+
+
+def publish(folder: Path, number: int, content: Path) -> None:
+    (folder / ".partial").mkdir(parents=True)
+    shutil.copyfile(content, folder / ".partial/model.zip")
+    (folder / ".partial").rename(folder / str(number))
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.02)
+
+
+def workers(server: Server) -> list[psutil.Process]:
+    return psutil.Process(server.process.pid).children(recursive=True)
+
+
+def versions(server: Server, count: int = 12) -> set[str]:
+    """Of as many connections, which either worker may take."""
+    replies = [server.ask("POST", "/predict", ROW) for _ in range(count)]
+    assert {each.status for each in replies} == {200}
+    return {each.headers["x-model-version"] for each in replies}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, bundles: dict[str, Path]) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "shop"
+    publish(folder, 1, bundles["regression"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    with served(folder, "--workers", "2", "--poll", "0.05", cold=True) as running:
+        yield running
+
+
+def test_all_workers_switch(server: Server, folder: Path, bundles: dict[str, Path]) -> None:
+    assert len(workers(server)) == 2 and versions(server) == {"1"}
+    publish(folder, 2, bundles["regression"])
+    until(lambda: "2" in versions(server, 1))
+    assert versions(server) == {"2"}
+
+
+def test_a_worker_that_is_killed_comes_back_with_what_serves(server: Server) -> None:
+    before = workers(server)
+    current = versions(server)
+    before[0].kill()
+    until(lambda: len(set(workers(server)) - {before[0]}) == 2)
+    assert versions(server) == current
+    os.kill(before[1].pid, signal.SIGKILL)  # so that only the new one is left for a while
+    assert versions(server) == current
+
+
+def test_a_version_that_is_damaged_changes_no_worker(server: Server, folder: Path, tmp_path: Path) -> None:
+    current = versions(server)
+    (tmp_path / "cut.zip").write_bytes(b"PK no bundle")
+    publish(folder, 9, tmp_path / "cut.zip")
+    until(lambda: bool(server.ask("GET", "/status").json["models"][0]["faults"]))
+    assert versions(server) == current
+
+
+def test_sigterm_ends_all(server: Server) -> None:
+    known = workers(server)
+    assert len(known) == 2
+    assert server.stop() == 0
+    assert not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in known)
+
+
+def test_workers_end_when_their_keeper_is_killed(bundles: dict[str, Path]) -> None:
+    with served(bundles["regression"], "--workers", "2", cold=True) as server:
+        known = workers(server)
+        assert len(known) == 2
+        server.process.kill()
+        until(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in known))
+
+
+def test_a_bundle_that_no_worker_can_serve_is_one_line(tmp_path: Path, run) -> None:
+    (tmp_path / "m.zip").write_bytes(b"PK no bundle")
+    code, _, err = run(tmp_path, "serve", "m.zip", "--workers", "2", "--port", "0")
+    assert code == 1 and err.count("\n") == 1 and "damaged" in err
