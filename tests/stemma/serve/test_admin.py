@@ -32,7 +32,7 @@ def folder(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Server]:
-    with served("--config", folder / "serve.yaml", "--workers", "2") as server:
+    with served("--config", folder / "serve.yaml", "--workers", "2", cold=True) as server:
         yield server
 
 
