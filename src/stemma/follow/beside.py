@@ -14,7 +14,7 @@ from stemma.registry.names import check_stage
 from stemma.serve import log
 from stemma.serve.settings import ModelSettings, ServeSettings
 
-PAUSE = 1.0  # seconds before it is started again
+PAUSE = 2.0  # seconds before it is started again
 LOOK = 0.2
 
 
@@ -42,7 +42,7 @@ def following(settings: ServeSettings) -> Iterator[None]:
         for model, served in zip(settings.models, folders(settings).models, strict=True):
             if model.stage is not None:
                 words = ["follow", "--attached", f"--stage={model.stage}", f"--folder={served.source}"]
-                words += [f"--poll={settings.stage_poll}", "--", model.source]
+                words += [f"--poll={settings.stage_poll / 2}", "--", model.source]
                 stack.enter_context(running([sys.executable, "-P", "-m", "stemma.cli", *words], note))
         yield
 

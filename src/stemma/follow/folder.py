@@ -104,6 +104,11 @@ def add(folder: Path, number: int, commit: str, write: Callable[[Path], str | No
     return _read(folder / str(number))
 
 
+def is_empty(folder: Path) -> bool:
+    """Whether it says that the stage holds nothing."""
+    return (folder / EMPTY).exists()
+
+
 def mark(folder: Path, *, empty: bool) -> None:
     """Say whether the stage holds nothing."""
     (folder / EMPTY).touch() if empty else (folder / EMPTY).unlink(missing_ok=True)

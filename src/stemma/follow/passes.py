@@ -12,6 +12,7 @@ from stemma.follow.folder import Published
 from stemma.registry.history import history
 from stemma.repo.registry import MODEL
 from stemma.repo.repository import Repository
+from stemma.text import say
 from stemma.versions.release import release
 
 # Nobody is there to be asked for a password, and a server that falls silent is left after half a minute.
@@ -34,24 +35,29 @@ class Asked:
     signed: bool = False
 
 
-def publish(asked: Asked, before: Published | None = None) -> Published | None:
+def publish(asked: Asked, before: Published | None = None, warn: Callable[[str], None] = say) -> Published | None:
     """Make what the stage holds the newest version of the folder; None where it holds none, as the folder says then.
 
     Args:
         before: what an earlier pass gave; its bytes are not read again.
+        warn: is told what is wrong and stops nothing.
 
     Raises:
-        StemmaError: Git or the DVC remote cannot be asked, or gives other bytes than the version names; what is
-            published stays.
+        StemmaError: Git or the DVC remote cannot be asked, or gives other bytes than the version names, or an event's
+            signature is asked for and is not good; what is published stays.
         OSError: the folder cannot be written.
     """
-    repository = source.opened(asked.source)
-    number, commit = _held(repository, asked)
+    repository = source.opened(asked.source, warn)
+    events = history(repository, asked.stage).events
+    commit = repository.registry.assigned.get((MODEL, asked.stage))
     with folder.held(asked.folder, source.plain(asked.source), asked.stage):
         there = folder.published(asked.folder)
         newest = there[-1] if there else None
-        if commit is not None and not _is_published(newest, commit, before):
-            number = max(number, newest.number + 1 if newest else 1)
+        is_published = commit is None or _is_published(newest, commit, before)
+        if asked.signed and not (is_published and folder.is_empty(asked.folder) == (commit is None)):
+            _check_signatures(repository, asked.stage)
+        if commit is not None and not is_published:
+            number = max(len(events), newest.number + 1 if newest else 1)
             newest = folder.add(asked.folder, number, commit, lambda path: _write(repository, asked, there, path))
         folder.mark(asked.folder, empty=commit is None)
         return None if commit is None else newest
@@ -61,17 +67,10 @@ def _is_published(newest: Published | None, commit: str, before: Published | Non
     return newest is not None and newest.commit == commit and (newest == before or newest.is_whole())
 
 
-def _held(repository: Repository, asked: Asked) -> tuple[int, str | None]:
-    """How many events the stage has, and the commit that it holds after them.
-
-    Raises:
-        VersionError: nothing was ever promoted to it, or an event's signature is asked for and is not good.
-    """
-    found = history(repository, asked.stage, verify=asked.signed)
-    if found.is_sound is False:
-        wrong = next(event for event in found.events if event.signature != "good")
-        raise VersionError(f"{wrong.tag} has no good signature", run=f"stemma history {asked.stage} --verify")
-    return len(found.events), repository.registry.assigned.get((MODEL, asked.stage))
+def _check_signatures(repository: Repository, stage: str) -> None:
+    for event in history(repository, stage, verify=True).events:
+        if event.signature != "good":
+            raise VersionError(f"{event.tag} has no good signature", run=f"stemma history {stage} --verify")
 
 
 def _write(repository: Repository, asked: Asked, there: list[Published], path: Path) -> str | None:
@@ -84,7 +83,7 @@ def _write(repository: Repository, asked: Asked, there: list[Published], path: P
     return earlier.version
 
 
-def poll(asked: Asked, seconds: float, say: Callable[[str], None], stop: Event | None = None) -> None:
+def poll(asked: Asked, seconds: float, tell: Callable[[str], None], stop: Event | None = None) -> None:
     """Publish again and again; each change of state is told once, in a line, and what fails is tried again.
 
     Args:
@@ -93,15 +92,16 @@ def poll(asked: Asked, seconds: float, say: Callable[[str], None], stop: Event |
     stop = stop or Event()
     before, told = None, ""
     while not stop.is_set():
+        warnings: list[str] = []
         try:
-            before = publish(asked, before)
-            state = described(asked, before)
+            before = publish(asked, before, warnings.append)
+            state = "; ".join([described(asked, before), *warnings])
         except StemmaError as error:
             state = f"{asked.stage}: {error}; what is published stays, and it is tried again every {seconds:g} s"
         except OSError as error:
             state = f"{asked.stage}: {told_by_system(error)}; tried again every {seconds:g} s"
         if state != told:
-            say(state)
+            tell(state)
             told = state
         stop.wait(seconds)
 

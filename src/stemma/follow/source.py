@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from stemma.errors import VersionError
@@ -34,17 +35,23 @@ def folder_of(source: str, stage: str, name: str | None = None) -> Path:
     return place(source) / stage / (name or re.split(r"[/:]", plain(source))[-1].removesuffix(".git"))
 
 
-def opened(source: str) -> Repository:
+def opened(source: str, warn: Callable[[str], None]) -> Repository:
     """The repository, with every event that its Git remote knows.
 
+    Args:
+        warn: is told when the remote of a clone cannot be asked: its own events hold then.
+
     Raises:
-        VersionError: it is no DVC repository, or its Git remote cannot be asked.
+        VersionError: it is no DVC repository, or a URL cannot be asked.
     """
     if not _is_project(Path(source)):
         return Repository(_cloned(source))
     repository = Repository(source)
-    if remotes(repository.root):
-        Remote(repository.root, MODEL).fetch()
+    try:
+        if remotes(repository.root):
+            Remote(repository.root, MODEL).fetch()
+    except VersionError as error:
+        warn(f"{error}; what this clone knows holds")
     return repository
 
 

@@ -56,7 +56,7 @@ class ServeSettings(Section):
     tokens: str | None = None  # the file of who may ask what; None: the environment's STEMMA_TOKENS, else everybody
     signature: SignatureSettings | None = None  # None: versions need none
     poll: Seconds = 1.0  # between two looks at the sources
-    stage_poll: Seconds = 5.0  # between two looks at a stage
+    stage_poll: Annotated[float, Field(ge=0.2)] = 5.0  # seconds in which an event of a stage is in service
     allow_breaking: bool = False  # take versions that break those who call the one before
     admin: bool = False  # take orders to load and unload
     audit: str = "audit.jsonl"  # where orders are written down

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import stemma
 from followed import Followed
 from stemma.bundle import open_bundle
 from stemma.errors import VersionError
@@ -68,6 +69,17 @@ def test_what_is_published_stays_when_git_or_the_remote_is_gone(followed: Follow
     with pytest.raises(VersionError, match="git fetch failed"):
         publish(asked, first)
     assert followed.numbers() == ["1"]
+
+
+def test_a_clone_whose_git_remote_is_gone_follows_what_it_knows(followed: Followed) -> None:
+    told: list[str] = []
+    stemma.promote(followed.bob.folder, "v1.0.0", "prod")
+    Path(followed.url).rename(followed.folder.parent.with_name("gone.git"))
+    found = publish(followed.asked(str(followed.bob.folder)), warn=told.append)
+    assert found is not None and found.version == "v1.0.0"
+    assert (
+        len(told) == 1 and told[0].startswith("git ls-remote failed (") and told[0].endswith("this clone knows holds")
+    )
 
 
 def test_a_rollback_needs_no_remote(followed: Followed) -> None:
@@ -141,7 +153,7 @@ def test_tags_without_a_good_signature_are_refused_where_that_is_asked(followed:
     followed.promote("v1.0.0")
     with pytest.raises(VersionError, match="model#prod#1 has no good signature"):
         publish(followed.asked(signed=True))
-    assert not followed.folder.exists()
+    assert followed.numbers() == []
 
 
 @pytest.mark.parametrize(
