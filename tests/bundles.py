@@ -67,6 +67,26 @@ def graph(output: str = "probabilities", width: int = 2) -> bytes:
     return helper.make_model(whole, opset_imports=opsets, ir_version=10).SerializeToString(deterministic=True)
 
 
+def days() -> bytes:
+    """The days since 1970 of a date, -1 for none."""
+    info, node = helper.make_tensor_value_info, helper.make_node
+    nodes = [
+        node("Div", ["Day", "day"], ["days"]),
+        node("IsNaN", ["Day"], ["missing"]),
+        node("Where", ["missing", "none", "days"], ["number"]),
+        node("Cast", ["number"], ["prediction"], to=TensorProto.FLOAT),
+    ]
+    constants = [
+        helper.make_tensor(name, TensorProto.DOUBLE, [1], [value]) for name, value in (("day", 86400.0), ("none", -1.0))
+    ]
+    whole = helper.make_graph(
+        nodes, "test", [info("Day", TensorProto.DOUBLE, ["rows", 1])],
+        [info("prediction", TensorProto.FLOAT, ["rows", 1])], constants,
+    )  # fmt: skip
+    content = helper.make_model(whole, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    return content.SerializeToString(deterministic=True)
+
+
 def contents(signature: Mapping[str, Any] = SIGNATURE, **graph_of: Any) -> dict[str, bytes]:
     return {
         "model.onnx": graph(**graph_of),

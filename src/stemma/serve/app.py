@@ -5,6 +5,7 @@ answered on the event loop, since a change of threads would cost more than they 
 """
 
 import asyncio
+import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache
@@ -14,6 +15,7 @@ from typing import Any
 from stemma.errors import RowError, StemmaError
 from stemma.serve import audit, log
 from stemma.serve.access import ADMIN, Access
+from stemma.serve.metrics import Metrics
 from stemma.serve.models import Models, Refused
 from stemma.serve.routes import Answer, Call, Control, Route, found, in_json
 from stemma.serve.settings import ServeSettings
@@ -31,6 +33,7 @@ class App:
 
     Args:
         routes: every path; the first that matches answers.
+        metrics: count what is asked.
         control: what changes them.
 
     Raises:
@@ -42,9 +45,10 @@ class App:
         settings: ServeSettings,
         serving: Callable[[], Models],
         routes: Iterable[Route],
+        metrics: Metrics,
         control: Control | None = None,
     ) -> None:
-        self._settings, self._serving, self._control = settings, serving, control
+        self._settings, self._serving, self._control, self._metrics = settings, serving, control, metrics
         self._access = Access(settings.tokens)
         table = tuple(routes)
         # Paths hold names of models, which callers may invent: only those that were found are kept.
@@ -54,13 +58,19 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        started = time.perf_counter()
         self._busy += 1
         try:
             answer = await self.answer(scope, receive)
         finally:
             self._busy -= 1
+        seconds = time.perf_counter() - started
+        self._metrics.count(scope.get("route", "none"), answer, seconds)
+        if self._settings.log_requests:
+            log.request(scope, answer, seconds)
         length = str(len(answer.body)).encode()
         headers = [(b"content-type", answer.kind.encode()), (b"content-length", length), *SAFE, *answer.headers]
+        headers += answer.version.headers if answer.version else ()
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
@@ -71,6 +81,7 @@ class App:
             if self._busy > limits.concurrency:
                 raise Refused(503, "too many calls at once", ((b"retry-after", b"1"),))
             route, named = self._found(scope["method"], path)
+            scope["route"] = route.path
             headers = tuple(scope["headers"])
             who = self._access.check(route.scope, headers)
             if route.scope == ADMIN and self._control is not None:
@@ -83,7 +94,7 @@ class App:
                 answer = route.answer(call)
             return answer if isinstance(answer, Answer) else await answer
         except Exception as error:
-            return _told(error, path)
+            return _told(error, scope)
 
     async def _write_down(self, scope: Scope, path: str, who: str | None) -> None:
         """What is ordered, before it is done.
@@ -91,7 +102,7 @@ class App:
         Raises:
             Refused: it cannot be.
         """
-        facts = {"who": who, "from": (scope.get("client") or ["a Unix socket"])[0], "action": path}
+        facts = {"who": who, "from": (scope.get("client") or ["a Unix socket"])[0], "action": path[:1000]}
         try:
             await asyncio.to_thread(audit.append, Path(self._settings.audit), **facts)
         except (OSError, StemmaError) as error:
@@ -136,7 +147,7 @@ async def _received(receive: Receive, most: int) -> bytes:
     return b"".join(parts)
 
 
-def _told(error: Exception, path: str) -> Answer:
+def _told(error: Exception, scope: Scope) -> Answer:
     """What went wrong, in JSON; a fault of ours is told in the log alone."""
     if isinstance(error, Refused):
         more = {name: value for name, value in error.more.items() if value is not None}
@@ -145,5 +156,5 @@ def _told(error: Exception, path: str) -> Answer:
         return in_json({"error": str(error), "field": error.column, "row": error.row, "expected": error.wanted}, 422)
     if isinstance(error, StemmaError):
         return in_json({"error": str(error)}, 422)
-    log.note("fault", path=path, trace="".join(traceback.format_exception(error)))
+    log.note("fault", **log.names(scope), trace="".join(traceback.format_exception(error)))
     return in_json({"error": "this call met a fault of the server, which its log tells"}, 500)

@@ -182,6 +182,8 @@ class Keeper:
         return None
 
     async def _commit(self, watched: _Watched, plan: Plan, there: Mapping[int, Place]) -> None:
+        switches = watched.plan.switches + (plan.versions != watched.plan.versions)
+        plan = replace(plan, switches=switches)
         await asyncio.gather(*(each.commit(plan) for each in self._members))
         if plan.versions != watched.plan.versions:
             log.note("serving", model=plan.name, versions=plan.versions, labels=plan.labels)

@@ -1,10 +1,13 @@
 """The log: a line of JSON on standard error for what happens."""
 
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+
+from stemma.serve.routes import Answer
 
 
 def note(event: str, **facts: Any) -> None:
@@ -16,3 +19,20 @@ def note(event: str, **facts: Any) -> None:
         sys.stderr.buffer.flush()
     except OSError:  # a full disk, or a reader that is gone
         return
+
+
+def request(scope: Mapping[str, Any], answer: Answer, seconds: float) -> None:
+    """Tell of a request and its answer."""
+    version = answer.version
+    of = {} if version is None else {"model": version.model, "version": str(version.number), "rows": answer.rows}
+    note("request", **names(scope), status=answer.status, seconds=round(seconds, 6), **of)
+
+
+def names(scope: Mapping[str, Any]) -> dict[str, str]:
+    """What a request is known by, here and where it came from: its id and its trace, where it brings them."""
+    headers = dict(scope["headers"])
+    told = {"method": scope["method"], "path": scope["path"][:200]}
+    for name, header in (("request_id", b"x-request-id"), ("traceparent", b"traceparent")):
+        if header in headers:
+            told[name] = headers[header][:128].decode("latin-1")
+    return told

@@ -44,6 +44,7 @@ class Model:
         labels: names of versions, all of them in service.
         faults: of versions that are there and do not serve, why not.
         off: it was unloaded, and shall not serve.
+        switches: how often its versions changed.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Model:
     labels: Mapping[str, int] = field(default_factory=dict)
     faults: Mapping[int, str] = field(default_factory=dict)
     off: bool = False
+    switches: int = 0
 
     def find(self, version: str | None = None, label: str | None = None) -> Version:
         """The version of a number or a label; without one, the latest.

@@ -56,7 +56,7 @@ def describe(call: Call) -> Answer:
         "threshold": known.threshold,
         "sample": _sample(version.bundle),
     }
-    return in_json(told, headers=version.headers)
+    return in_json(told, version=version)
 
 
 def _sample(bundle: Bundle) -> dict[str, Any] | None:

@@ -6,18 +6,21 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import uvicorn
 
 from stemma.errors import SettingsError, StemmaError
-from stemma.serve import admin, log, page, protocols, sockets, status
+from stemma.serve import admin, log, openapi, page, protocols, sockets, status
 from stemma.serve.access import Access
 from stemma.serve.app import App
 from stemma.serve.keeper import Keeper
+from stemma.serve.metrics import Metrics
 from stemma.serve.models import Models
-from stemma.serve.routes import Control
+from stemma.serve.routes import Control, Route
 from stemma.serve.service import Service
 from stemma.serve.settings import ServeSettings
+from stemma.serve.wire import Wire
 from stemma.serve.workers import Crew
 from stemma.text import say
 
@@ -57,8 +60,9 @@ def app_of(settings: ServeSettings, serving: Callable[[], Models], control: Cont
         serving: gives what serves at the moment.
         control: changes what serves.
     """
-    routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES)
-    return App(settings, serving, routes, control if settings.admin else None)
+    metrics = Metrics()
+    routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES, Route("GET", "/metrics", metrics.text))
+    return App(settings, serving, (*routes, openapi.route(routes)), metrics, control if settings.admin else None)
 
 
 class Server(uvicorn.Server):
@@ -72,7 +76,8 @@ class Server(uvicorn.Server):
                 access_log=False,
                 lifespan="off",
                 ws="none",
-                http="httptools",
+                log_level="error",
+                http=partial(Wire, seconds=settings.limits.seconds),  # type: ignore[arg-type]  # what makes a protocol
                 server_header=False,
                 proxy_headers=False,
                 backlog=BACKLOG,

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from stemma.serve.models import Models, Refused
+from stemma.serve.models import Models, Refused, Version
 from stemma.serve.settings import Limits
 
 JSON = "application/json"
@@ -48,31 +48,38 @@ class Call:
         """The last of this name, empty where there is none."""
         return next((value.decode("latin-1") for key, value in reversed(self.headers) if key == name), "")
 
-    def json(self) -> Any:
-        """The body.
+    def json(self, body: bytes | None = None) -> Any:
+        """The body, or a part of it.
 
         Raises:
             Refused: it is no JSON.
         """
         try:
-            return orjson.loads(self.body)
+            return orjson.loads(self.body if body is None else body)
         except orjson.JSONDecodeError as error:
             raise Refused(400, f"the body is no JSON ({error})") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back."""
+    """What goes back.
+
+    Args:
+        version: that it is of, and is named in its headers.
+        rows: that were predicted.
+    """
 
     body: bytes = b""
     status: int = 200
     kind: str = JSON
     headers: tuple[Header, ...] = ()
+    version: Version | None = None
+    rows: int = 0
 
 
-def in_json(value: Any, status: int = 200, headers: tuple[Header, ...] = ()) -> Answer:
+def in_json(value: Any, status: int = 200, headers: tuple[Header, ...] = (), **more: Any) -> Answer:
     """An answer; arrays and figures of NumPy with the fewest digits that give the same float32."""
-    return Answer(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), status, JSON, headers)
+    return Answer(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), status, JSON, headers, **more)
 
 
 @dataclass(frozen=True)
@@ -81,14 +88,14 @@ class Route:
 
     Args:
         answer: called beside the event loop where the body is large; a coroutine that it gives is awaited on it.
-        predicts: it counts as a prediction; what else is asked is free of charge.
+        takes: the content types of a body.
         scope: what a caller's token must allow, where tokens are asked for; None: it is for everybody.
     """
 
     method: str
     path: str
     answer: Callable[[Call], Answer | Awaitable[Answer]]
-    predicts: bool = False
+    takes: tuple[str, ...] = (JSON,)
     scope: str | None = "predict"
     pattern: re.Pattern[str] = field(init=False, repr=False)
 

@@ -20,6 +20,7 @@ class Plan:
         versions: by number; each is in service or prepared.
         faults: of versions that are there and shall not, why.
         off: none of it shall.
+        switches: how often the versions changed.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Plan:
     labels: Mapping[str, int] = field(default_factory=dict)
     faults: Mapping[int, str] = field(default_factory=dict)
     off: bool = False
+    switches: int = field(default=0, compare=False)
 
 
 class Service:
@@ -59,10 +61,9 @@ class Service:
     async def commit(self, plan: Plan) -> None:
         """Let the versions of a plan answer, and no other of this model."""
         known = self.models.by_name.get(plan.name, Model(plan.name))
-        ready = {number: each for (name, number), each in self._prepared.items() if name == plan.name} | dict(
-            known.versions
-        )
-        model = Model(plan.name, {each: ready[each] for each in plan.versions}, plan.labels, plan.faults, plan.off)
+        ready = {number: each for (name, number), each in self._prepared.items() if name == plan.name}
+        versions = {number: (ready | dict(known.versions))[number] for number in plan.versions}
+        model = Model(plan.name, versions, plan.labels, plan.faults, plan.off, plan.switches)
         self.models = Models({**self.models.by_name, plan.name: model})
         self._prepared = {key: each for key, each in self._prepared.items() if key[0] != plan.name}
 

@@ -34,7 +34,7 @@ class Limits(Section):
 
     body: Megabytes = 64.0  # 413
     rows: Count = 100_000  # 422
-    seconds: Seconds = 10.0  # for a body to arrive: 408
+    seconds: Seconds = 10.0  # for a head, and for a body, to arrive: 408
     concurrency: Count = 1024  # calls at once, in each process: 503
 
 
@@ -63,6 +63,7 @@ class ServeSettings(Section):
     workers: Count = 1  # processes that answer
     drain: Seconds = 30.0  # for calls to end, after SIGTERM
     limits: Limits = Limits()
+    log_requests: bool = False  # a line for each, beside those for what happens
 
     @classmethod
     def of(

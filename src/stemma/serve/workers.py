@@ -21,13 +21,13 @@ import orjson
 from stemma.errors import StemmaError
 from stemma.serve import log
 from stemma.serve.keeper import ENDED, Keeper
+from stemma.serve.metrics import SHARED
 from stemma.serve.routes import Control
 from stemma.serve.service import Plan
 from stemma.serve.settings import ServeSettings
 
 START = 60  # seconds for all of them
 PAUSE = 0.2  # seconds before a worker that ended is replaced
-METRICS = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus-client keeps the figures of all processes
 
 
 class Worker:
@@ -104,7 +104,7 @@ class Crew:
     async def working(self, keeper: Keeper) -> AsyncIterator[None]:
         """Start them; at the end let them drain, and end those that do not."""
         with tempfile.TemporaryDirectory(prefix="stemma-metrics-") as metrics:
-            self._environment = os.environ | {METRICS: metrics}
+            self._environment = os.environ | {SHARED: metrics}
             keepers = [asyncio.create_task(self._keep(keeper)) for _ in range(self._settings.workers)]
             try:
                 await self._started()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bundles import MULTICLASS, REGRESSION, ROWS, SIGNATURE, contents
+from bundles import DATED, MULTICLASS, REGRESSION, ROWS, SIGNATURE, contents, days
 from stemma import bundle, runtime, signature
 from stemma.serve.app import App
 from stemma.serve.load import load
@@ -33,6 +33,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "binary": with_sample(SIGNATURE),
         "multiclass": with_sample(MULTICLASS, width=3),
         "regression": with_sample(REGRESSION, output="prediction", width=1),
+        "dated": contents(DATED) | {"model.onnx": days()},
     }
     for name, files in made.items():
         bundle.build(folder / f"{name}.zip", files)

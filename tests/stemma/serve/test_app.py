@@ -9,6 +9,7 @@ import pytest
 from serving import ask, asked
 from stemma.serve import routes
 from stemma.serve.app import App
+from stemma.serve.metrics import Metrics
 from stemma.serve.models import Model, Models
 from stemma.serve.process import app_of
 from stemma.serve.settings import ServeSettings
@@ -96,7 +97,7 @@ def test_a_fault_of_ours_is_told_in_the_log_alone(models: Models, capfd: pytest.
         raise ZeroDivisionError("secret")
 
     known = [routes.Route("GET", "/a", broken), routes.Route("GET", "/b", broken_too)]
-    app = App(ServeSettings.of(), lambda: models, known)
+    app = App(ServeSettings.of(), lambda: models, known, Metrics())
     for path in ("/a", "/b"):
         reply = ask(app, "GET", path)
         assert reply.status == 500 and b"secret" not in reply.body

@@ -13,7 +13,7 @@ from bundles import REGRESSION, ROWS, contents
 from serving import ask
 from stemma import bundle
 from stemma.errors import StemmaError
-from stemma.serve.keeper import Keeper
+from stemma.serve.keeper import ENDED, Keeper
 from stemma.serve.models import Models
 from stemma.serve.process import app_of
 from stemma.serve.service import Service
@@ -304,3 +304,58 @@ def test_no_member_switches_before_all_are_prepared(world: Callable[..., World])
     here.runner.run(here.keeper.look())
     assert told == ["commits ()", "prepared 1", "commits (1,)", "prepared 2", "commits (1,)"]
     assert [list(each.models.by_name["shop"].versions) for each in members] == [[1]] * 3
+
+
+def test_a_model_is_unloaded_loaded_and_pinned_on_order(world: Callable[..., World], wrong_sample: Path) -> None:
+    here = world()
+    here.publish(1)
+    here.publish(2)
+    here.start()
+    act = lambda *order: here.runner.run(here.keeper.act(*order))  # noqa: E731 - a word for what follows
+    assert act("unload", "shop") is None and here.serving == () and here.models.ready
+    assert here.look() == ()
+    assert act("load", "shop") is None and here.serving == (2,)
+    assert act("switch", "shop", "1") is None and here.serving == (1,)
+    assert here.look() == (1,)
+    assert "policy" in str(act("switch", "shop", "newest")) and here.serving == (1,)
+    assert act("switch", "shop", "latest:1") is None and here.serving == (2,)
+    assert act("rollback", "shop") is None and here.serving == (1,)
+    assert "no version before 1" in str(act("rollback", "shop")) and "no version 9" in str(act("switch", "shop", "9"))
+    assert act("switch", "shop", "latest:1") is None and here.serving == (2,)
+    assert "no model" in str(act("load", "nobody"))
+    here.publish(3, wrong_sample)
+    assert "another prediction" in str(act("load", "shop")) and here.serving == (2,)
+
+
+def test_a_folder_that_is_gone_changes_nothing_and_one_that_says_it_is_empty_serves_none(
+    world: Callable[..., World],
+) -> None:
+    here = world()
+    here.publish(1)
+    here.start()
+    here.folder.rename(here.folder.with_name("away"))
+    assert here.look() == (1,)
+    here.folder.with_name("away").rename(here.folder)
+    (here.folder / "empty").touch()
+    assert here.look() == ()
+    (here.folder / "empty").unlink()
+    assert here.look() == (1,)
+
+
+def test_a_version_that_ends_its_process_is_tried_once_more_and_then_refused(world: Callable[..., World]) -> None:
+    """Once may have been anybody's doing."""
+    here = world()
+    here.publish(1)
+    tried = []
+
+    class Mortal(Service):
+        async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None:
+            tried.append(number)
+            return ENDED if number == 2 else await super().prepare(name, number, path, follows)
+
+    here.keeper = Keeper(here.settings, [Mortal()])
+    here.start()
+    here.publish(2)
+    for _ in range(4):
+        here.runner.run(here.keeper.look())
+    assert tried == [1, 2, 2]

@@ -1,5 +1,6 @@
 """`stemma serve` as a process: ready, asked, stopped."""
 
+import contextlib
 import socket
 import sys
 import time
@@ -43,6 +44,31 @@ def test_what_is_no_http_is_refused_and_the_server_stays(server: Server) -> None
         link.sendall(b"\x16\x03\x01 no http\r\n\r\n")
         assert link.recv(100).startswith(b"HTTP/1.1 400")
     assert server.ask("GET", "/status").status == 200
+
+
+def test_a_head_that_never_ends_or_is_too_long_is_given_up(bundles: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "serve.yaml").write_text("limits: {seconds: 0.3}\n")
+    with served(bundles["binary"], "--config", tmp_path / "serve.yaml") as server:
+        place = ("127.0.0.1", int(server.address.rsplit(":", 1)[1]))
+        for sent, told in (
+            (b"", b"408"), (b"GET /status HTTP/1.1\r\nhost:", b"408"),
+            (b"GET /status HTTP/1.1\r\nx: " + b"a" * 400_000, b"431"), (b"a: b\r\n" * 9, b"400"),
+        ):  # fmt: skip
+            with socket.create_connection(place, 30) as link, contextlib.suppress(ConnectionError):
+                link.sendall(sent)
+                assert link.recv(100).split()[1] == told
+        assert server.ask("POST", "/predict", ROW).status == 200
+
+
+def test_an_answer_that_takes_its_time_is_not_given_up(bundles: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "serve.yaml").write_text("limits: {seconds: 0.05}\n")
+    with served(bundles["binary"], "--config", tmp_path / "serve.yaml") as server:
+        connection = server.connect()
+        for _ in range(2):
+            connection.request("POST", "/predict", b"[" + b",".join([ROW] * 60_000) + b"]")
+            answer = connection.getresponse()
+            assert answer.status == 200 and answer.read().count(b"prediction") > 60_000
+            time.sleep(0.2)
 
 
 def test_sigterm_answers_what_was_taken_and_ends_with_0(bundles: dict[str, Path]) -> None:

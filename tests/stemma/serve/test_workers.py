@@ -79,6 +79,29 @@ def test_a_version_that_is_damaged_changes_no_worker(server: Server, folder: Pat
     assert versions(server) == current
 
 
+def test_the_figures_are_those_of_all_workers_whichever_is_asked(server: Server) -> None:
+    before = rows(server)
+    versions(server, 20)
+    assert {rows(server) - before for _ in range(6)} == {20}
+    text = server.ask("GET", "/metrics").body.decode()
+    assert 'stemma_version{model="shop",version="2"} 1.0' in text
+    assert 'stemma_version_refused{model="shop",version="9"} 1.0' in text
+    assert 'stemma_switches_total{model="shop"} 2.0' in text
+
+
+def rows(server: Server) -> int:
+    text = server.ask("GET", "/metrics").body.decode()
+    return int(sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("stemma_rows_total{")))
+
+
+def test_an_order_to_one_worker_is_an_order_to_all(bundles: dict[str, Path], folder: Path) -> None:
+    with served(folder, "--workers", "2", "--admin", cold=True) as server:
+        assert server.ask("POST", "/v2/repository/models/shop/unload").status == 200
+        assert {server.ask("POST", "/predict", ROW).status for _ in range(8)} == {503}
+        assert server.ask("POST", "/v2/repository/models/shop/load").status in (200, 400)  # 9 is damaged
+        assert versions(server) == {"2"}
+
+
 def test_sigterm_ends_all(server: Server) -> None:
     known = workers(server)
     assert len(known) == 2

@@ -11,6 +11,8 @@ from stemma.serve.routes import Route
 
 PROTOCOLS = {
     "rows": Entry("stemma.serve.protocols.rows:ROUTES", extra="serve"),
+    "tensorflow": Entry("stemma.serve.protocols.tensorflow:ROUTES", extra="serve"),
+    "open-inference": Entry("stemma.serve.protocols.open_inference:ROUTES", extra="serve"),
 }
 
 

@@ -28,6 +28,7 @@ OF_CURL = "application/x-www-form-urlencoded"  # what `curl -d` says of any body
 
 
 def predict(call: Call) -> Answer:
+    """Predict rows of raw, named columns."""
     version = call.models.find(call.named)
     kind = call.header(b"content-type").partition(";")[0].strip().lower()
     if kind in FILES:
@@ -38,9 +39,8 @@ def predict(call: Call) -> Answer:
         known = ", ".join((JSON, *FILES))
         raise Refused(415, f"the content type {kind[:100]!r} is not read here: send {known}")
     predictions = told(output, version.bundle.signature)
-    return in_json(
-        {"model": version.model, "version": str(version.number), "predictions": predictions}, headers=version.headers
-    )
+    answer = {"model": version.model, "version": str(version.number), "predictions": predictions}
+    return in_json(answer, version=version, rows=len(output))
 
 
 def columns(rows: Sequence[Mapping[str, Any]], known: Signature) -> dict[str, list[Any]]:
@@ -90,9 +90,12 @@ def _of_file(call: Call, rows: Rows, version: Version) -> NDArray[np.float32]:
     return np.concatenate(outputs)
 
 
-ROUTES = (
-    Route("POST", "/predict", predict, predicts=True),
-    Route("POST", "/predict/{model}", predict, predicts=True),
-    Route("POST", "/predict/{model}/versions/{version}", predict, predicts=True),
-    Route("POST", "/predict/{model}/labels/{label}", predict, predicts=True),
+ROUTES = tuple(
+    Route("POST", path, predict, takes=(JSON, *FILES))
+    for path in (
+        "/predict",
+        "/predict/{model}",
+        "/predict/{model}/versions/{version}",
+        "/predict/{model}/labels/{label}",
+    )
 )

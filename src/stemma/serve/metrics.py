@@ -1,0 +1,72 @@
+"""Figures for Prometheus, `GET /metrics`: of all workers, whichever is asked."""
+
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from stemma.serve.models import Models
+from stemma.serve.routes import Answer, Call
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the folder where prometheus-client keeps the figures of several processes
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)  # seconds
+
+
+class Metrics:
+    """What this process counts."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        named: dict[str, Any] = {"registry": self._registry}
+        requests = Counter("stemma_requests", "Requests by route and status.", ("route", "status"), **named)
+        seconds = Histogram("stemma_request_seconds", "Seconds to an answer.", ("route",), buckets=BUCKETS, **named)
+        rows = Counter("stemma_rows", "Rows that were predicted.", ("model", "version"), **named)
+        # Found by their labels once: that takes as long as counting.
+        self._requests, self._seconds = lru_cache(1024)(requests.labels), lru_cache(256)(seconds.labels)
+        self._rows = lru_cache(1024)(rows.labels)
+
+    def count(self, route: str, answer: Answer, seconds: float) -> None:
+        self._requests(route, answer.status).inc()
+        self._seconds(route).observe(seconds)
+        if answer.version is not None and answer.rows:
+            self._rows(answer.version.model, answer.version.number).inc(answer.rows)
+
+    def text(self, call: Call) -> Answer:
+        """All of it, as Prometheus reads it."""
+        shared, registry = SHARED in os.environ, self._registry
+        if shared:
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        now = CollectorRegistry()
+        now.register(_Now(call.models, shared))
+        return Answer(generate_latest(registry) + generate_latest(now), kind="text/plain; version=0.0.4; charset=utf-8")
+
+
+class _Now:
+    """What no process has to count: it is seen."""
+
+    def __init__(self, models: Models, shared: bool) -> None:
+        self._models, self._shared = models, shared
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ("model", "version")
+        serving = GaugeMetricFamily("stemma_version", "1 for each version that serves.", labels=labels)
+        refused = GaugeMetricFamily("stemma_version_refused", "1 for each that is there and does not.", labels=labels)
+        switches = CounterMetricFamily("stemma_switches", "Changes of the versions that serve.", labels=labels[:1])
+        for model in self._models.by_name.values():
+            switches.add_metric([model.name], model.switches)
+            for number in model.versions:
+                serving.add_metric([model.name, str(number)], 1)
+            for number in model.faults:
+                refused.add_metric([model.name, str(number)], 1)
+        yield from (serving, refused, switches)
+        yield GaugeMetricFamily("stemma_memory_bytes", "Resident memory of all processes.", value=self._memory())
+
+    def _memory(self) -> int:
+        me = psutil.Process()
+        keeper = me.parent() if self._shared else None
+        return sum(each.memory_info().rss for each in ([keeper, *keeper.children()] if keeper else [me]))

@@ -1,0 +1,169 @@
+"""TensorFlow Serving's REST API, version 1: predict, classify, regress, status, metadata.
+
+https://www.tensorflow.org/tfx/serving/api_rest. An input has one value a row, told as it is or in a list of one; null
+is a missing value, which TensorFlow has not. Texts in Base64 are `{"b64": "..."}`.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stemma.serve.models import Model, Refused, Version
+from stemma.serve.protocols.rows import columns
+from stemma.serve.routes import Answer, Call, Route, in_json
+
+DEFAULT = "serving_default"
+TYPES = {"number": "DT_FLOAT", "boolean": "DT_BOOL", "date": "DT_DOUBLE", "string": "DT_STRING"}
+
+
+def predict(call: Call) -> Answer:
+    version, body = call.models.find(call.named), _body(call)
+    if ("instances" in body) == ("inputs" in body):
+        raise Refused(400, 'the body needs one of "instances" and "inputs"')
+    if "instances" in body:
+        rows = _instances(call, body["instances"], version)
+        found: Mapping[str, list[Any]] = columns(rows, version.bundle.signature)
+    else:
+        found = _inputs(call, body["inputs"], version)
+    output = version.bundle.predict({name: _values(values) for name, values in found.items()})
+    return in_json({"predictions" if "instances" in body else "outputs": output}, version=version, rows=len(output))
+
+
+def classify(call: Call) -> Answer:
+    version = call.models.find(call.named)
+    known = version.bundle.signature
+    if not known.classes:
+        raise Refused(400, f"{version.model} predicts a value: ask :regress")
+    output = version.bundle.predict(_examples(call, version))
+    results = [list(zip(known.classes, row, strict=True)) for row in output]
+    return in_json({"results": results}, version=version, rows=len(output))
+
+
+def regress(call: Call) -> Answer:
+    version = call.models.find(call.named)
+    if version.bundle.signature.classes:
+        raise Refused(400, f"{version.model} predicts classes: ask :classify")
+    output = version.bundle.predict(_examples(call, version))
+    return in_json({"results": output[:, 0]}, version=version, rows=len(output))
+
+
+def status(call: Call) -> Answer:
+    """Of every version, or of one."""
+    model = call.models.model(call.named["model"])
+    if len(call.named) > 1:
+        numbers = [model.find(call.named.get("version"), call.named.get("label")).number]
+    else:
+        numbers = sorted({*model.versions, *model.faults}, reverse=True)
+    return in_json({"model_version_status": [_status(model, number) for number in numbers]})
+
+
+def metadata(call: Call) -> Answer:
+    version = call.models.find(call.named)
+    known = version.bundle.signature
+    signature = {
+        "inputs": {each.name: _tensor(each.name, TYPES[each.type], 1) for each in known.inputs},
+        "outputs": {known.output: _tensor(known.output, "DT_FLOAT", known.width)},
+        "method_name": "tensorflow/serving/predict",
+        "defaults": {},
+    }
+    kind = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+    told = {"signature_def": {"@type": kind, "signature_def": {DEFAULT: signature}}}
+    spec = {"name": version.model, "signature_name": "", "version": str(version.number)}
+    return in_json({"model_spec": spec, "metadata": told}, version=version)
+
+
+def _body(call: Call) -> dict[str, Any]:
+    body = call.json()
+    if not isinstance(body, dict):
+        raise Refused(400, "the body is no object")
+    if body.get("signature_name") not in (None, "", DEFAULT):
+        raise Refused(400, f"no signature is named {str(body['signature_name'])[:100]!r}: there is {DEFAULT}")
+    return body
+
+
+def _instances(call: Call, given: Any, version: Version) -> list[dict[str, Any]]:
+    """Rows as objects; where there is one input, its values alone will do."""
+    inputs = version.bundle.signature.inputs
+    if not isinstance(given, list):
+        raise Refused(400, '"instances" is no list')
+    call.check_rows(len(given))
+    if len(inputs) == 1 and not any(isinstance(each, dict) and "b64" not in each for each in given):
+        return [{inputs[0].name: each} for each in given]
+    return [_object(each, number, "instance") for number, each in enumerate(given, start=1)]
+
+
+def _inputs(call: Call, given: Any, version: Version) -> Mapping[str, list[Any]]:
+    """Columns by name; where there is one input, its column alone will do."""
+    inputs = version.bundle.signature.inputs
+    found = given if isinstance(given, dict) else {inputs[0].name: given}
+    if found is not given and len(inputs) > 1:
+        raise Refused(400, '"inputs" is no object of columns')
+    for name, values in found.items():
+        if not isinstance(values, list):
+            raise Refused(400, f"the input {name[:100]!r} is no list", field=name, expected="a list of values")
+        call.check_rows(len(values))
+    return found
+
+
+def _examples(call: Call, version: Version) -> dict[str, list[Any]]:
+    body = _body(call)
+    given, shared = body.get("examples"), _object(body.get("context", {}), None, "context")
+    if not isinstance(given, list):
+        raise Refused(400, 'the body needs a list of "examples"')
+    call.check_rows(len(given))
+    rows = [_object(each, number, "example") for number, each in enumerate(given, start=1)]
+    for number, row in enumerate(rows, start=1):
+        if twice := row.keys() & shared.keys():
+            name = sorted(twice)[0]
+            raise Refused(400, f"{name[:100]!r} is in the context and in example {number}", field=name, row=number)
+    found = columns([{**shared, **row} for row in rows], version.bundle.signature)
+    return {name: _values(values) for name, values in found.items()}
+
+
+def _object(given: Any, number: int | None, what: str) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        where = what if number is None else f"{what} {number}"
+        raise Refused(400, f"{where} is no object", row=number, expected="an object of inputs and values")
+    return given
+
+
+def _values(given: Sequence[Any]) -> list[Any]:
+    """One for each row: out of its list of one, and out of Base64."""
+    return [_value(each) if isinstance(each, list | dict) else each for each in given]
+
+
+def _value(given: Any) -> Any:
+    given = given[0] if isinstance(given, list) and len(given) == 1 else given
+    if isinstance(given, dict) and given.keys() == {"b64"}:
+        try:
+            return base64.b64decode(given["b64"], validate=True).decode()
+        except (TypeError, ValueError, binascii.Error):
+            raise Refused(400, "a value of b64 is no text in Base64 and UTF-8") from None
+    return given
+
+
+def _status(model: Model, number: int) -> dict[str, Any]:
+    state, code, why = "AVAILABLE", "OK", ""
+    if number not in model.versions:
+        state, code, why = "END", "FAILED_PRECONDITION", model.faults[number]
+    return {"version": str(number), "state": state, "status": {"error_code": code, "error_message": why}}
+
+
+def _tensor(name: str, kind: str, width: int) -> dict[str, Any]:
+    size = [{"size": str(each), "name": ""} for each in (-1, width)]
+    return {"dtype": kind, "tensor_shape": {"dim": size, "unknown_rank": False}, "name": name}
+
+
+MODEL = "/v1/models/{model}"
+ROUTES = tuple(
+    route
+    for place in (MODEL, f"{MODEL}/versions/{{version}}", f"{MODEL}/labels/{{label}}")
+    for route in (
+        Route("POST", f"{place}:predict", predict),
+        Route("POST", f"{place}:classify", classify),
+        Route("POST", f"{place}:regress", regress),
+        Route("GET", f"{place}/metadata", metadata),
+        Route("GET", place, status),
+    )
+)

@@ -1,0 +1,61 @@
+"""Uvicorn's HTTP/1.1, with an end to heads that are too long or never complete: there it waits and gathers for ever."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD = 65_536  # bytes, beyond which no head goes on
+TOO_LONG, TOO_SLOW = b"431 Request Header Fields Too Large", b"408 Request Timeout"
+
+
+class Wire(HttpToolsProtocol):
+    """A connection.
+
+    Args:
+        seconds: for a head to arrive.
+    """
+
+    def __init__(self, *arguments: Any, seconds: float, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._seconds, self._length, self._in_head = seconds, 0, False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head:
+            self._length += len(data)
+            if self._length > HEAD:
+                self._refuse(TOO_LONG)
+            elif self._timer is None:
+                self._wait()
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._arrived()
+        super().on_headers_complete()
+
+    def _wait(self) -> None:
+        self._timer = self.loop.call_later(self._seconds, self._refuse, TOO_SLOW)
+
+    def _arrived(self) -> None:
+        self._in_head, self._length = False, 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse(self, status: bytes) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(b"HTTP/1.1 %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % status)
+        self.transport.close()

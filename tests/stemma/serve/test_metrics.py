@@ -1,0 +1,69 @@
+"""What a server counts, logs and documents."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from serving import ask
+from stemma.serve.app import App
+from stemma.serve.models import Models
+from stemma.serve.process import app_of
+from stemma.serve.settings import ServeSettings
+
+ROW = {"Month": "May", "PageValues": 1, "Weekend": True}
+
+
+def figures(app: App) -> dict[tuple[Any, ...], float]:
+    text = ask(app, "GET", "/metrics").body.decode()
+    samples = [each for family in text_string_to_metric_families(text) for each in family.samples]
+    return {(each.name, *each.labels.values()): each.value for each in samples}
+
+
+def test_requests_rows_versions_and_memory_are_counted(models: Models) -> None:
+    app = app_of(ServeSettings.of(), lambda: models)
+    ask(app, "POST", "/predict", [ROW] * 3)
+    ask(app, "POST", "/v1/models/regression:predict", {"instances": [ROW] * 2})
+    ask(app, "POST", "/predict", {})
+    ask(app, "GET", f"/{'x' * 1000}")
+    told = figures(app)
+    assert told["stemma_rows_total", "binary", "1"] == 3 and told["stemma_rows_total", "regression", "1"] == 2
+    assert told["stemma_requests_total", "/predict", "200"] == told["stemma_requests_total", "/predict", "422"] == 1
+    assert told["stemma_requests_total", "none", "404"] == 1
+    assert told["stemma_request_seconds_count", "/predict"] == 2
+    assert told["stemma_version", "binary", "1"] == 1 and told["stemma_memory_bytes",] > 10**6
+
+
+def test_a_request_is_logged_in_a_line_where_that_is_asked_for(
+    models: Models, capfd: pytest.CaptureFixture[str]
+) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    app = app_of(ServeSettings.of(log_requests=True), lambda: models)
+    ask(app, "POST", "/predict", ROW, x_request_id="a\nb", traceparent=trace)
+    (line,) = capfd.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["status"], told["model"], told["version"], told["rows"]) == (
+        "request",
+        200,
+        "binary",
+        "1",
+        1,
+    )
+    assert (told["request_id"], told["traceparent"]) == ("a\nb", trace) and told["seconds"] > 0
+    ask(app_of(ServeSettings.of(), lambda: models), "POST", "/predict", ROW)
+    assert capfd.readouterr().err == ""
+
+
+def test_the_openapi_document_names_every_path_and_the_columns_of_the_models(app: App) -> None:
+    told = ask(app, "GET", "/openapi.json").json
+    assert told["openapi"].startswith("3.1") and {"/predict", "/v2", "/status", "/metrics"} <= set(told["paths"])
+    for path, operations in told["paths"].items():
+        for operation in operations.values():
+            assert [each["name"] for each in operation.get("parameters", ())] == re.findall(r"\{(\w+)\}", path)
+            assert operation["responses"]["default"]
+    content = told["paths"]["/predict"]["post"]["requestBody"]["content"]
+    assert {"application/json", "text/csv"} <= set(content)
+    row = content["application/json"]["schema"]["anyOf"][0]
+    assert row["required"] == ["Month", "PageValues", "Weekend"]
