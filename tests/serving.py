@@ -34,10 +34,10 @@ def ask(app: App, method: str, target: str, body: Any = b"", parts: list[bytes] 
 
 
 async def asked(
-    app: Any, method: str, target: str, body: Any = b"", parts: list[bytes] | None = None, **headers: str
+    app: Any, method: str, target: str, body: Any = b"", parts: list[bytes | float | None] | None = None, **headers: str
 ) -> Reply:
     given = body if isinstance(body, bytes) else json.dumps(body).encode()
-    todo = parts if parts is not None else [given]
+    todo: list[bytes | float | None] = parts if parts is not None else [given]
     path, _, query = target.partition("?")
     named = {"content-type": "application/json"} | ({} if parts else {"content-length": str(len(given))})
     named |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -48,9 +48,13 @@ async def asked(
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
-        if not todo:
-            await asyncio.sleep(60)
-        return {"type": "http.request", "body": todo.pop(0), "more_body": bool(todo) or parts is not None}
+        part = todo.pop(0)
+        if isinstance(part, float):
+            await asyncio.sleep(part)
+            part = todo.pop(0)
+        if part is None:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": part, "more_body": bool(todo)}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)

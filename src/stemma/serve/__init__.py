@@ -25,5 +25,5 @@ and of a version:
     from stemma.serve.settings import ServeSettings
     from stemma.serve.process import run
 
-    run(ServeSettings.of(models=["models/package/model.zip"]))
+    run(lambda: ServeSettings.of(models=["models/package/model.zip"]))
 """

@@ -113,20 +113,15 @@ class App:
         """All of it.
 
         Raises:
-            Refused: it is too long, packed, or takes too long to arrive.
+            Refused: it is too long, or packed.
         """
-        limits = self._settings.limits
-        most = int(limits.body * MEGABYTE)
+        most = int(self._settings.limits.body * MEGABYTE)
         for name, value in headers:
             if name == b"content-encoding" and value != b"identity":
                 raise Refused(415, "a body is not unpacked here: send it without Content-Encoding")
             if name == b"content-length" and int(value) > most:
                 raise Refused(413, f"the body has {int(value)} bytes, and {most} are taken", CLOSING)
-        try:
-            async with asyncio.timeout(limits.seconds):
-                return await _received(receive, most)
-        except TimeoutError:
-            raise Refused(408, f"the body did not arrive within {limits.seconds:g} s", CLOSING) from None
+        return await _received(receive, most)
 
 
 CLOSING = ((b"connection", b"close"),)  # what else the caller sends is not read
@@ -135,7 +130,7 @@ CLOSING = ((b"connection", b"close"),)  # what else the caller sends is not read
 async def _received(receive: Receive, most: int) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
+    if not message.get("more_body") and message["type"] == "http.request":
         return body
     parts, length = [body], len(body)
     while message.get("more_body"):
@@ -144,6 +139,8 @@ async def _received(receive: Receive, most: int) -> bytes:
         length += len(parts[-1])
         if length > most:
             raise Refused(413, f"the body has more than {most} bytes", CLOSING)
+    if message["type"] == "http.disconnect":
+        raise Refused(408, "the body did not arrive", CLOSING)  # nobody is told: the connection is gone
     return b"".join(parts)
 
 

@@ -34,7 +34,7 @@ class Limits(Section):
 
     body: Megabytes = 64.0  # 413
     rows: Count = 100_000  # 422
-    seconds: Seconds = 10.0  # for a head, and for a body, to arrive: 408
+    seconds: Seconds = 10.0  # for a request to arrive: 408
     concurrency: Count = 1024  # calls at once, in each process: 503
 
 

@@ -52,6 +52,7 @@ def test_a_head_that_never_ends_or_is_too_long_is_given_up(bundles: dict[str, Pa
         place = ("127.0.0.1", int(server.address.rsplit(":", 1)[1]))
         for sent, told in (
             (b"", b"408"), (b"GET /status HTTP/1.1\r\nhost:", b"408"),
+            (b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{", b"408"),
             (b"GET /status HTTP/1.1\r\nx: " + b"a" * 400_000, b"431"), (b"a: b\r\n" * 9, b"400"),
         ):  # fmt: skip
             with socket.create_connection(place, 30) as link, contextlib.suppress(ConnectionError):

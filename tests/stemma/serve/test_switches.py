@@ -1,0 +1,110 @@
+"""Versions follow each other under load: no request fails, and each answer is the one of the version that it names."""
+
+import json
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnx
+import pytest
+
+from bundles import REGRESSION, contents
+from serving import Server, served
+from stemma import bundle
+
+pytestmark = pytest.mark.slow
+
+ROW = b'{"Month": "May", "PageValues": 1, "Weekend": true}'
+VALUES = {1: 3.0, 0: 7.0}  # of ROW, by odd and even versions
+SWITCHES = 50
+
+
+@pytest.fixture(scope="module")
+def pair(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Two networks of one contract, which answer differently."""
+    other = tmp_path_factory.mktemp("pair") / "model.zip"
+    files = contents(REGRESSION, output="prediction", width=1)
+    model = onnx.load_from_string(files["model.onnx"])
+    (months,) = (each for each in model.graph.node[0].attribute if each.name == "values_floats")
+    months.floats[0] = 5.0
+    bundle.build(other, files | {"model.onnx": model.SerializeToString(deterministic=True)})
+    return {1: bundles["regression"], 0: other}
+
+
+@dataclass
+class Load:
+    """What callers saw."""
+
+    answers: Counter[tuple[int, str, float]] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+
+    def ask(self, server: Server, stop: threading.Event) -> None:
+        connection = server.connect()
+        while not stop.is_set():
+            try:
+                connection.request("POST", "/predict", ROW)
+                reply = connection.getresponse()
+                told = json.loads(reply.read())
+                named = str(reply.headers["x-model-version"])
+                assert told["version"] == named
+                self.answers[reply.status, named, told["predictions"][0]["prediction"]] += 1
+            except Exception as error:
+                self.faults.append(repr(error))
+                return
+
+
+@contextmanager
+def load(server: Server, callers: int = 4) -> Iterator[Load]:
+    seen, stop = Load(), threading.Event()
+    threads = [threading.Thread(target=seen.ask, args=(server, stop)) for _ in range(callers)]
+    for each in threads:
+        each.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        for each in threads:
+            each.join()
+
+
+def publish(folder: Path, number: int, content: Path) -> None:
+    (folder / ".partial").mkdir(parents=True)
+    (folder / ".partial/model.zip").hardlink_to(content)
+    (folder / ".partial").rename(folder / str(number))
+
+
+def reached(server: Server, version: int) -> None:
+    end = time.monotonic() + 20
+    while server.ask("POST", "/predict", ROW).headers["x-model-version"] != str(version):
+        assert time.monotonic() < end, f"version {version} does not serve"
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_request_fails_and_no_answer_is_another_versions(
+    pair: dict[int, Path], tmp_path: Path, workers: int
+) -> None:
+    folder = tmp_path / "shop"
+    publish(folder, 1, pair[1])
+    with served(folder, "--workers", str(workers), "--poll", "0.01", cold=workers > 1) as server:
+        with load(server) as seen:
+            newest = 1
+            for switch in range(SWITCHES // workers):
+                if switch % 3 == 2:  # back to the version before
+                    shutil.rmtree(folder / str(newest))
+                    newest -= 1
+                else:
+                    newest += 1
+                    publish(folder, newest, pair[newest % 2])
+                reached(server, newest)
+        text = server.ask("GET", "/metrics").body.decode()
+    assert seen.faults == []
+    assert {status for status, _, _ in seen.answers} == {200}
+    assert all(value == VALUES[int(version) % 2] for _, version, value in seen.answers)
+    assert len({version for _, version, _ in seen.answers}) > SWITCHES // workers // 4
+    assert f'stemma_switches_total{{model="shop"}} {SWITCHES // workers + 1}.0' in text
