@@ -46,6 +46,18 @@ def clones(world: World) -> tuple[World, World]:
     return made[0], made[1]
 
 
+def with_key(world: World, folder: Path) -> None:
+    """A key of its own for signing by SSH, trusted in this clone."""
+    world.ok("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(folder / "key"))
+    public = (folder / "key.pub").read_text()
+    (folder / "trusted").write_text(f"person@example.org {public}")
+    for name, value in (
+        ("gpg.format", "ssh"), ("user.signingkey", str(folder / "key.pub")),
+        ("gpg.ssh.allowedSignersFile", str(folder / "trusted")),
+    ):  # fmt: skip
+        world.ok("git", "config", name, value)
+
+
 def tags(world: World) -> list[str]:
     return world.ok("git", "tag", "--list").splitlines()
 

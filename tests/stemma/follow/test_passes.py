@@ -10,10 +10,13 @@ import pytest
 
 import stemma
 from followed import Followed
+from registered_worlds import with_key
+from s3 import Server
 from stemma.bundle import open_bundle
 from stemma.errors import VersionError
 from stemma.follow import Published, poll, publish
 from stemma.follow.folder import KEPT
+from stemma.registry.writing import Tagging
 
 
 def threshold(found: Published | None) -> float | None:
@@ -154,6 +157,38 @@ def test_tags_without_a_good_signature_are_refused_where_that_is_asked(followed:
     with pytest.raises(VersionError, match="model#prod#1 has no good signature"):
         publish(followed.asked(signed=True))
     assert followed.numbers() == []
+
+
+def test_a_signed_stage_is_followed_until_somebody_without_a_key_moves_it(followed: Followed, tmp_path: Path) -> None:
+    asked = followed.asked(str(followed.bob.folder), signed=True)
+    with_key(followed.bob, tmp_path)
+    stemma.promote(followed.bob.folder, "v1.0.0", "prod", tagging=Tagging(sign=True))
+    first = publish(asked)
+    assert threshold(first) == 0.1
+    assert publish(asked, first) == first
+    stemma.demote(followed.bob.folder, "prod")
+    with pytest.raises(VersionError, match="model#prod!#2 has no good signature"):
+        publish(asked, first)
+    assert not (followed.folder / "empty").exists()
+
+
+@pytest.mark.slow
+def test_a_bundle_comes_from_s3_and_one_that_was_changed_there_does_not(followed: Followed, s3: Server) -> None:
+    shutil.copytree(followed.origin.remote, s3.bucket("followed") / "dvc")
+    followed.anne.write(".dvc/config", "[core]\n    remote = s3\n['remote \"s3\"']\n    url = s3://followed/dvc\n")
+    followed.anne.commit("Another remote")
+    followed.anne.ok("git", "push", "-q")
+    for version, number in (("v1.0.0", 1), ("v2.0.0", 3)):
+        stemma.promote(followed.anne.folder, version, "prod", tagging=Tagging(push=True))
+        found = publish(followed.asked())
+        assert threshold(found) == number / 10
+    stemma.promote(followed.anne.folder, "v1.1.0", "prod", tagging=Tagging(push=True))
+    for kept in (s3.bucket("followed") / "dvc").rglob("*"):
+        if kept.is_file():
+            kept.write_bytes(kept.read_bytes()[:-1] + b"!")
+    with pytest.raises(VersionError, match="damaged"):
+        publish(followed.asked())
+    assert followed.numbers() == ["1", "2"]
 
 
 @pytest.mark.parametrize(
