@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+from stemma.errors import SettingsError
 from stemma.follow.source import folder_of
 from stemma.registry.names import check_stage
 from stemma.serve import log
@@ -22,8 +23,12 @@ def folders(settings: ServeSettings) -> ServeSettings:
     """The same, with the folder of what is published in the place of each repository.
 
     Raises:
-        VersionError: a name is none of a stage.
+        StemmaError: a name is none of a stage, or bundles shall be signed, which those of a stage are not.
     """
+    if settings.signature and any(each.stage for each in settings.models):
+        raise SettingsError(
+            "signed bundles are asked for, and those of a stage are not: ask for signed tags (`signed`)"
+        )
     models = [each if each.stage is None else _published(each, each.stage) for each in settings.models]
     return settings.model_copy(update={"models": tuple(models)})
 
@@ -42,7 +47,7 @@ def following(settings: ServeSettings) -> Iterator[None]:
         for model, served in zip(settings.models, folders(settings).models, strict=True):
             if model.stage is not None:
                 words = ["follow", "--attached", f"--stage={model.stage}", f"--folder={served.source}"]
-                words += [f"--poll={settings.stage_poll / 2}", "--", model.source]
+                words += ["--signed"] * model.signed + [f"--poll={settings.stage_poll / 2}", "--", model.source]
                 stack.enter_context(running([sys.executable, "-P", "-m", "stemma.cli", *words], note))
         yield
 

@@ -24,6 +24,7 @@ class ModelSettings(Section):
 
     source: str  # a bundle, or a folder of versions; with a stage, a repository, a clone or a Git URL
     stage: str | None = None  # of which the version serves that holds it
+    signed: bool = False  # follow a stage by tags alone of which Git verifies the signature
     name: str | None = None  # None: as its bundle, or its folder, is named
     policy: Annotated[str, Field(pattern=r"^(all|latest:[1-9]\d{0,5}|\d{1,18}(,\d{1,18})*)$")] = "latest:1"
     labels: dict[str, int] = Field(default_factory=dict)  # names of versions; those that do not serve have none

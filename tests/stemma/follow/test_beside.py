@@ -78,6 +78,13 @@ def test_the_command_publishes_once_or_says_why_not(
     assert followed.numbers() == ["1"]
 
 
+def test_signed_bundles_of_a_stage_are_refused_at_the_start(
+    followed: Followed, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, _, told = run(followed.bob, "serve", "--stage", "prod", "--require-signature", "key.pub")
+    assert (code, "ask for signed tags" in told) == (1, True)
+
+
 @pytest.mark.parametrize("stage", ["../prod", "a stage", "-prod"])
 def test_what_is_no_stage_becomes_no_path(
     followed: Followed, stage: str, run: Callable[..., tuple[int, str, str]]
