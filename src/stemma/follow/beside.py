@@ -26,9 +26,7 @@ def folders(settings: ServeSettings) -> ServeSettings:
         StemmaError: a name is none of a stage, or bundles shall be signed, which those of a stage are not.
     """
     if settings.signature and any(each.stage for each in settings.models):
-        raise SettingsError(
-            "signed bundles are asked for, and those of a stage are not: ask for signed tags (`signed`)"
-        )
+        raise SettingsError("the bundles of a stage are not signed: ask for signed tags, by `signed: true` of a model")
     models = [each if each.stage is None else _published(each, each.stage) for each in settings.models]
     return settings.model_copy(update={"models": tuple(models)})
 
@@ -76,14 +74,23 @@ def running(command: Sequence[str], say: Callable[[str], None]) -> Iterator[None
 
 def _keep(command: Sequence[str], say: Callable[[str], None], stop: threading.Event) -> None:
     while not stop.is_set():
-        # Of a session of its own: it asks nobody on the terminal for a password, and an interrupt is the server's.
-        with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
-            while process.poll() is None and not stop.wait(LOOK):
-                pass
-            process.terminate()
+        try:
+            ended: object = _run(command, stop)
+        except OSError as error:  # no process is left, or no memory
+            ended = error
         if not stop.is_set():
-            say(f"what follows the stage ended ({process.returncode}): it is started again")
+            say(f"what follows the stage ended ({ended}): it is started again")
             stop.wait(PAUSE)
+
+
+def _run(command: Sequence[str], stop: threading.Event) -> int:
+    """The exit code of a command, which is ended when it is to stop."""
+    # Of a session of its own: it asks nobody on the terminal for a password, and an interrupt is the server's.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
+        while process.poll() is None and not stop.wait(LOOK):
+            pass
+        process.terminate()
+    return process.returncode
 
 
 def end_with_parent() -> None:

@@ -12,6 +12,7 @@ from stemma.repo.git import at, contents, git
 from stemma.repo.registry import MODEL
 from stemma.repo.repository import Repository
 from stemma.repo.trust import state_folder
+from stemma.text import visible
 
 BRANCH = "refs/heads/followed"
 FETCHED = (f"+HEAD:{BRANCH}", *(f"+refs/tags/{MODEL}{mark}*:refs/tags/{MODEL}{mark}*" for mark in "@#"))
@@ -21,12 +22,12 @@ SECRET = re.compile(r"(?<=://)[^/@]*@")
 
 def plain(source: str) -> str:
     """A source as logs and files name it: a whole path, or a URL without the password that it may hold."""
-    return str(Path(source).resolve()) if Path(source).exists() else SECRET.sub("", source)
+    return visible(Path(source).resolve() if Path(source).exists() else SECRET.sub("", source))
 
 
 def place(source: str) -> Path:
     """The folder of this machine's user in which a source's clone, and what is published of it, are kept."""
-    digest = hashlib.sha256(plain(source).encode(errors="surrogateescape")).hexdigest()
+    digest = hashlib.sha256(plain(source).encode()).hexdigest()
     return state_folder() / "follow" / digest[:16]
 
 
