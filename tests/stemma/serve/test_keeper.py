@@ -12,6 +12,7 @@ import pytest
 from bundles import REGRESSION, ROWS, contents
 from serving import ask
 from stemma import bundle
+from stemma.bundle import sign
 from stemma.errors import StemmaError
 from stemma.serve.keeper import ENDED, Keeper
 from stemma.serve.models import Models
@@ -32,7 +33,7 @@ class World:
         folder.mkdir(exist_ok=True)
         model = {"source": str(folder), "name": "shop", **options.pop("model", {})}
         self.settings = settings(model, **options)
-        self.service = Service()
+        self.service = Service(self.settings.signature)
         self.runner = asyncio.Runner()
         self.keeper = Keeper(self.settings, [self.service])
 
@@ -325,6 +326,20 @@ def test_a_model_is_unloaded_loaded_and_pinned_on_order(world: Callable[..., Wor
     assert "no model" in str(act("load", "nobody"))
     here.publish(3, wrong_sample)
     assert "another prediction" in str(act("load", "shop")) and here.serving == (2,)
+
+
+def test_a_version_that_is_not_signed_never_serves_where_that_is_asked(
+    world: Callable[..., World], tmp_path: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    public = sign.key_pair(tmp_path / "key.pem")
+    here = world(signature={"key": str(public)})
+    sign.sign(here.good, tmp_path / "key.pem", tmp_path / "signed.zip")
+    here.publish(1, tmp_path / "signed.zip")
+    here.publish(2)
+    assert here.start().serving == (1,)
+    assert "is not signed" in here.models.by_name["shop"].faults[2]
+    code, _, told = run(tmp_path, "serve", str(here.good), "--require-signature", str(public), "--port", "0")
+    assert (code, "is not signed" in told) == (1, True)
 
 
 def test_a_folder_that_is_gone_changes_nothing_and_one_that_says_it_is_empty_serves_none(
