@@ -14,7 +14,7 @@ from registered_worlds import with_key
 from s3 import Server
 from stemma.bundle import open_bundle
 from stemma.errors import VersionError
-from stemma.follow import Published, poll, publish
+from stemma.follow import Published, folder, poll, publish
 from stemma.follow.folder import KEPT
 from stemma.registry.writing import Tagging
 
@@ -132,11 +132,10 @@ def test_a_killed_pass_leaves_nothing_that_a_server_sees(followed: Followed) -> 
     assert not (followed.folder / ".partial").exists()
 
 
-def test_only_the_newest_few_are_kept(followed: Followed) -> None:
-    for number in range(KEPT + 2):
-        followed.promote(f"v1.{number % 2}.0")
-        publish(followed.asked())
-    assert followed.numbers() == [str(number) for number in range(3, KEPT + 3)]
+def test_only_the_newest_few_are_kept(tmp_path: Path) -> None:
+    for number in range(1, KEPT + 3):
+        folder.add(tmp_path, number, "a commit", lambda path: path.write_text("a bundle") and "v1.0.0")
+    assert [each.number for each in folder.published(tmp_path)] == list(range(3, KEPT + 3))
 
 
 def test_a_folder_of_other_versions_is_refused(followed: Followed) -> None:
