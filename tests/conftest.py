@@ -49,11 +49,15 @@ WORLDS = {  # fixture -> what it costs
     "torch_project": "pipeline", "keras_project": "pipeline", "passed_once": "pipeline", "s3_server": "slow",
 }  # fmt: skip
 TESTS = Path(__file__).resolve().parent
+REPOSITORY = ("conf", "repo", "versions", "registry", "rollback", "storage", "follow")
 SLOW = ("stemma/formats/", "stemma/frameworks/", "stemma/test_testing.py", "stemma/training/")
 FOLDERS = (
     {"template/": "stamp"}
     | dict.fromkeys(SLOW, "slow")
-    | {f"stemma/{room}/": "repository" for room in ("conf", "repo", "versions", "registry", "rollback", "storage")}
+    | {
+        f"stemma/{room}/": "repository"
+        for room in ("conf", "repo", "versions", "registry", "rollback", "storage", "follow")
+    }
 )
 
 

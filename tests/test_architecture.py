@@ -132,14 +132,26 @@ def test_one_room_knows_the_inside_of_dvc(package: str) -> None:
 def test_only_rooms_that_read_or_keep_versions_know_git_and_dvc() -> None:
     """And conf, where DVC composes the settings; and toolkit, where DVC commits what is accepted."""
     found = {path.split("/")[2] for path in importers("stemma.repo", "src/stemma/")}
-    assert found == {"repo", "conf", "toolkit", "versions", "registry", "rollback", "storage", "cli"}
+    assert found == {"repo", "conf", "toolkit", "versions", "registry", "rollback", "storage", "follow", "cli"}
 
 
 def test_a_server_knows_bundles_and_nothing_of_where_they_come_from() -> None:
     """Nor Git, DVC, pandas, or a framework."""
     known = {module.split(".")[1] for path in (ROOT / "src/stemma/serve").rglob("*.py")
              for module in imports(path) if module.startswith("stemma.")}  # fmt: skip
-    below = {"bundle", "entries", "errors", "files", "layout", "serve", "settings", "signature", "text", "values"}
+    below = {
+        "bundle",
+        "entries",
+        "errors",
+        "files",
+        "layout",
+        "semver",
+        "serve",
+        "settings",
+        "signature",
+        "text",
+        "values",
+    }
     assert known <= below
     for package in ("pandas", "dvc", "git", *FRAMEWORKS):
         assert importers(package, "src/stemma/serve/") == []

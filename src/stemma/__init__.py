@@ -21,6 +21,7 @@ Reading order, from the ground up:
 - `versions`    what a version is, how it differs, which is better, what is wrong with it
 - `registry`, `rollback`, `storage`  the rooms that write: tags; going back; verify, backup, restore, gc
 - `serve`       a bundle behind HTTP
+- `follow`      what a stage holds, published into a folder of versions
 - `cli`         `stemma ...`
 - `testing`     what the tests of a project need
 

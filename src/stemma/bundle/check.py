@@ -71,6 +71,17 @@ def check(path: Path, key: Path | None = None, at_least: str | None = None, limi
     return Verified(path, version, tuple(found))
 
 
+def signed(bundle: Bundle, path: Path, key: Path, at_least: str | None = None) -> None:
+    """Nothing, if the owner of a key signed a bundle, and as this version or a later one.
+
+    Raises:
+        StemmaError: as `check`.
+    """
+    _signature(bundle, path, key)
+    if at_least is not None:
+        _version(_number(bundle), at_least)
+
+
 def _signature(bundle: Bundle, path: Path, key: Path | None) -> Check:
     from stemma.bundle import sign
 

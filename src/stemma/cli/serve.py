@@ -1,7 +1,8 @@
 """`stemma serve`: a bundle behind HTTP."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,14 +16,30 @@ def serve(
             metavar="[[NAME=]SOURCE]...", help="Bundles or folders of versions.  [default: models/package/model.zip]"
         ),
     ] = None,
+    stage: Annotated[
+        str | None,
+        typer.Option(metavar="STAGE", help="SOURCE is a repository, a clone or a Git URL: serve what is in prod."),
+    ] = None,
     config: Annotated[Path | None, typer.Option(metavar="serve.yaml", help="Settings; options go before.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen at.  [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="0: any that is free.  [default: 8501]")] = None,
     socket: Annotated[str | None, typer.Option(metavar="PATH", help="A Unix socket in the place of a port.")] = None,
+    tokens: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Who may ask what: hashes, as `stemma service token` writes them."),
+    ] = None,
+    require_signature: Annotated[
+        str | None, typer.Option(metavar="PUBLIC", help="Every version must be signed by the owner of this key.")
+    ] = None,
+    at_least: Annotated[
+        str | None, typer.Option(metavar="1.2.0", help="With --require-signature: and as this version or a later one.")
+    ] = None,
     allow_breaking: Annotated[
         bool | None, typer.Option("--allow-breaking", help="Take versions that break callers of the one before.")
     ] = None,
-    poll: Annotated[float | None, typer.Option(help="Seconds between looks at SOURCE.  [default: 1]")] = None,
+    poll: Annotated[
+        float | None, typer.Option(help="Seconds between looks at SOURCE.  [default: 1; 5 at a stage]")
+    ] = None,
     admin: Annotated[bool | None, typer.Option("--admin", help="Take orders to load and unload models.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that answer.  [default: 1]")] = None,
     root_path: Annotated[str | None, typer.Option(metavar="/PATH", help="What a proxy puts before paths.")] = None,
@@ -36,5 +53,17 @@ def serve(
         from stemma.serve.settings import ServeSettings
     except ModuleNotFoundError as error:
         raise MissingExtra(str(error.name), "serve") from None
-    options = {"host": host, "port": port, "socket": socket, "root_path": root_path, "poll": poll, "workers": workers}
-    run(lambda: ServeSettings.of(config, sources or (), allow_breaking=allow_breaking, admin=admin, **options))
+    if at_least is not None and require_signature is None:
+        raise typer.BadParameter("it goes with --require-signature", param_hint="--at-least")
+    signature = None if require_signature is None else {"key": require_signature, "at_least": at_least}
+    options: dict[str, Any] = {"host": host, "port": port, "socket": socket, "root_path": root_path, "workers": workers}
+    options |= {"allow_breaking": allow_breaking, "tokens": tokens, "admin": admin, "signature": signature}
+    options |= {"poll" if stage is None else "stage_poll": poll}
+    models = sources or ([] if stage is None else ["."])
+    read = partial(ServeSettings.of, config, models, stage, **options)
+    if not any(each.stage for each in read().models):
+        return run(read)
+    from stemma.follow import beside
+
+    with beside.following(read()):
+        run(lambda: beside.folders(read()))

@@ -17,6 +17,7 @@ from stemma.cli import (
     docs,
     doctor,
     export,
+    follow,
     gc,
     lock,
     log,
@@ -25,6 +26,7 @@ from stemma.cli import (
     remote,
     rollback,
     serve,
+    service,
     show,
     trust,
     undo,
@@ -44,6 +46,7 @@ app.add_typer(bundle.app, name="bundle")
 app.add_typer(conf.app, name="conf")
 app.add_typer(remote.app, name="remote")
 app.add_typer(watch.app, name="watch")
+app.add_typer(service.app, name="service")
 app.command()(describe.describe)
 app.command()(check.check)
 app.command()(best.best)
@@ -69,6 +72,7 @@ app.command()(registry.history)
 app.command()(rollback.rollback)
 app.command()(undo.undo)
 app.command()(trust.trust)
+app.command()(follow.follow)
 app.command(cls=gc.Command)(gc.gc)
 
 

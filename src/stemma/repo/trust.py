@@ -224,11 +224,15 @@ def undo(root: Path) -> bool:
 # What was noted.
 
 
-def _file(root: Path) -> Path:
-    """The user's note of a repository; by XDG's rule, wherever Python runs."""
+def state_folder() -> Path:
+    """Where the user's own notes lie on this machine; by XDG's rule, wherever Python runs."""
     said = os.environ.get("XDG_STATE_HOME", "")
-    state = Path(said) if Path(said).is_absolute() else Path.home() / ".local" / "state"
-    return state / "stemma" / "trusted" / f"{hashlib.sha256(os.fsencode(place(root))).hexdigest()[:32]}.json"
+    return (Path(said) if Path(said).is_absolute() else Path.home() / ".local" / "state") / "stemma"
+
+
+def _file(root: Path) -> Path:
+    """The user's note of a repository."""
+    return state_folder() / "trusted" / f"{hashlib.sha256(os.fsencode(place(root))).hexdigest()[:32]}.json"
 
 
 def _noted(root: Path) -> Trust | None:

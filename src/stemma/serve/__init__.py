@@ -6,11 +6,14 @@ In the order of a request:
     process.py     the process: ready when warm, drained at the end (sockets.py, log.py)
     workers.py     several of them, and the one that keeps them (worker.py is one of the several)
     app.py         the ASGI callable: a request in, its route, an answer or a refusal out
+    access.py      tokens: which calls are answered
     wire.py        one connection: heads that never end are given up
     routes.py      a route, a call and an answer, which protocols and pages are made of
     metrics.py     what is counted (status.py, openapi.py: what it says of itself)
     protocols/     PROTOCOLS, a module each: from a body to rows, from predictions to a body
+    page.py        page.html at `/`, to try a model by hand
     models.py      models, their versions, and which of them is in service
+    audit.py       the log of what admins did, in which no line can be changed unseen
 
 and of a version:
 

@@ -9,16 +9,19 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from stemma.errors import RowError, StemmaError
-from stemma.serve import log
+from stemma.serve import audit, log
+from stemma.serve.access import ADMIN, Access
 from stemma.serve.metrics import Metrics
 from stemma.serve.models import Models, Refused
 from stemma.serve.routes import Answer, Call, Control, Route, found, in_json
 from stemma.serve.settings import ServeSettings
 
 INLINE = 16_384  # bytes of a body
+SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))  # no browser shows or keeps an answer
 MEGABYTE = 10**6
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -32,6 +35,9 @@ class App:
         routes: every path; the first that matches answers.
         metrics: count what is asked.
         control: what changes them.
+
+    Raises:
+        SettingsError: the tokens of the settings cannot be read.
     """
 
     def __init__(
@@ -43,6 +49,7 @@ class App:
         control: Control | None = None,
     ) -> None:
         self._settings, self._serving, self._control, self._metrics = settings, serving, control, metrics
+        self._access = Access(settings.tokens)
         table = tuple(routes)
         # Paths hold names of models, which callers may invent: only those that were found are kept.
         self._found = lru_cache(1024)(lambda method, path: found(table, method, path))
@@ -62,7 +69,7 @@ class App:
         if self._settings.log_requests:
             log.request(scope, answer, seconds)
         length = str(len(answer.body)).encode()
-        headers = [(b"content-type", answer.kind.encode()), (b"content-length", length), *answer.headers]
+        headers = [(b"content-type", answer.kind.encode()), (b"content-length", length), *SAFE, *answer.headers]
         headers += answer.version.headers if answer.version else ()
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
@@ -76,6 +83,9 @@ class App:
             route, named = self._found(scope["method"], path)
             scope["route"] = route.path
             headers = tuple(scope["headers"])
+            who = self._access.check(route.scope, headers)
+            if route.scope == ADMIN and self._control is not None:
+                await self._write_down(scope, path, who)
             body = await self._body(headers, receive)
             call = Call(path, named, scope["query_string"], headers, body, self._serving(), limits, self._control)
             if len(body) > INLINE:
@@ -85,6 +95,19 @@ class App:
             return answer if isinstance(answer, Answer) else await answer
         except Exception as error:
             return _told(error, scope)
+
+    async def _write_down(self, scope: Scope, path: str, who: str | None) -> None:
+        """What is ordered, before it is done.
+
+        Raises:
+            Refused: it cannot be.
+        """
+        facts = {"who": who, "from": (scope.get("client") or ["a Unix socket"])[0], "action": path[:1000]}
+        try:
+            await asyncio.to_thread(audit.append, Path(self._settings.audit), **facts)
+        except (OSError, StemmaError) as error:
+            log.note("audit", error=str(error))
+            raise Refused(503, "what is ordered cannot be written down, and is not done") from None
 
     async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
         """All of it.

@@ -5,7 +5,9 @@ latest; the one before stays, and the status and the log say why. It is tried ag
 """
 
 import asyncio
+import os
 import re
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -101,17 +103,21 @@ class Keeper:
         await self.look(anew=True)
 
     async def act(self, action: str, name: str, policy: str = "") -> str | None:
-        """Change what serves: `load` a model, or look at it anew; `unload` it; `want` the versions of another policy.
+        """Change what serves: `load` a model, or look at it anew; `unload` it; `switch` to what another policy wants;
+        `rollback` to the version before; `drain`, which is of all models, and ends the process.
 
         Returns:
             Why it could not be done.
         """
+        if action == "drain":
+            os.kill(os.getpid(), signal.SIGTERM)
+            return None
         watched = self._watched.get(name)
         if watched is None:
             return f"no model is named {name[:100]!r}"
-        if action == "want":
+        if action in ("switch", "rollback"):
             try:
-                watched.settings = checked(ModelSettings, watched.settings.model_dump() | {"policy": policy}, name)
+                watched.settings = _other(watched, policy if action == "switch" else _before(watched))
             except StemmaError as error:
                 return str(error)
         watched.off = action == "unload"
@@ -139,12 +145,13 @@ class Keeper:
 
     async def _keep(self, watched: _Watched) -> None:
         there, policy = watched.source.versions(), watched.settings.policy
+        off = watched.off or watched.source.is_off
         refused: dict[int, tuple[Mark | None, str]] = {
             number: (mark, why)
             for number, (mark, why) in watched.refused.items()
             if number in there and there[number].mark == mark
         }
-        wanted = () if watched.off else chosen(policy, there.keys() - refused.keys())
+        wanted = () if off else chosen(policy, there.keys() - refused.keys())
         while fault := await self._prepare(watched, there, wanted):
             number, why = fault
             log.note("refused", model=watched.plan.name, version=number, error=why)
@@ -152,11 +159,9 @@ class Keeper:
             refused[number] = (None if once else there[number].mark, why)
             wanted = chosen(policy, there.keys() - refused.keys())
         watched.refused = refused
-        wanted = () if watched.off else wanted or watched.plan.versions  # nothing is no version to go to
+        wanted = () if off else wanted or watched.plan.versions  # nothing is no version to go to
         labels = {name: number for name, number in watched.settings.labels.items() if number in wanted}
-        plan = Plan(
-            watched.plan.name, wanted, labels, {number: why for number, (_, why) in refused.items()}, watched.off
-        )
+        plan = Plan(watched.plan.name, wanted, labels, {number: why for number, (_, why) in refused.items()}, off)
         if plan != watched.plan:
             await self._commit(watched, plan, there)
 
@@ -184,6 +189,23 @@ class Keeper:
             log.note("serving", model=plan.name, versions=plan.versions, labels=plan.labels)
         places = dict(watched.places) | {number: place.path for number, place in there.items()}
         watched.plan, watched.places = plan, {number: places[number] for number in plan.versions}
+
+
+def _before(watched: _Watched) -> str:
+    """The policy that wants the newest version before those that serve."""
+    first = min(watched.plan.versions, default=0)
+    before = [number for number in watched.source.versions() if number < first]
+    if not before:
+        raise StemmaError(f"{watched.plan.name} has no version before {first}")
+    return str(max(before))
+
+
+def _other(watched: _Watched, policy: str) -> ModelSettings:
+    """The settings with another policy, which some version meets."""
+    settings = checked(ModelSettings, watched.settings.model_dump() | {"policy": policy}, watched.plan.name)
+    if not chosen(policy, watched.source.versions()):
+        raise StemmaError(f"{watched.plan.name} has no version {policy}")
+    return settings
 
 
 def _watched(settings: ModelSettings) -> _Watched:

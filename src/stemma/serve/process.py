@@ -10,8 +10,9 @@ from functools import partial
 
 import uvicorn
 
-from stemma.errors import StemmaError
-from stemma.serve import log, openapi, protocols, sockets, status
+from stemma.errors import SettingsError, StemmaError
+from stemma.serve import admin, log, openapi, page, protocols, sockets, status
+from stemma.serve.access import Access
 from stemma.serve.app import App
 from stemma.serve.keeper import Keeper
 from stemma.serve.metrics import Metrics
@@ -39,6 +40,9 @@ def run(read: Read) -> None:
     settings = read()
     if settings.workers > 1 and os.name == "nt":
         raise StemmaError("workers share a socket, which Windows has not: leave --workers out")
+    if settings.admin and not sockets.is_local(settings) and not Access(settings.tokens).asks:
+        what = "orders from beyond this machine need tokens"
+        raise SettingsError(what, run="stemma service token NAME --scope admin` and `stemma serve --tokens tokens.yaml")
     serve = _alone if settings.workers == 1 else _with_workers
     with sockets.reserved(settings) as bound, asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(serve(settings, read, bound))
@@ -57,7 +61,7 @@ def app_of(settings: ServeSettings, serving: Callable[[], Models], control: Cont
         control: changes what serves.
     """
     metrics = Metrics()
-    routes = (*protocols.routes(), *status.ROUTES, Route("GET", "/metrics", metrics.text))
+    routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES, Route("GET", "/metrics", metrics.text))
     return App(settings, serving, (*routes, openapi.route(routes)), metrics, control if settings.admin else None)
 
 
@@ -92,7 +96,7 @@ class Server(uvicorn.Server):
 
 
 async def _alone(settings: ServeSettings, read: Read, bound: socket.socket) -> None:
-    service = Service()
+    service = Service(settings.signature)
     keeper = Keeper(settings, [service])
     await keeper.start()
     server = Server(app_of(settings, lambda: service.models, keeper.act), settings)

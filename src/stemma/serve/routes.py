@@ -89,14 +89,14 @@ class Route:
     Args:
         answer: called beside the event loop where the body is large; a coroutine that it gives is awaited on it.
         takes: the content types of a body.
-        scope: what a caller must be allowed to.
+        scope: what a caller's token must allow, where tokens are asked for; None: it is for everybody.
     """
 
     method: str
     path: str
     answer: Callable[[Call], Answer | Awaitable[Answer]]
     takes: tuple[str, ...] = (JSON,)
-    scope: str | None = None
+    scope: str | None = "predict"
     pattern: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

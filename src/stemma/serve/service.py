@@ -8,6 +8,7 @@ from pathlib import Path
 from stemma.errors import StemmaError
 from stemma.serve.load import load
 from stemma.serve.models import Model, Models, Version
+from stemma.serve.settings import SignatureSettings
 from stemma.signature import Signature
 
 
@@ -31,10 +32,14 @@ class Plan:
 
 
 class Service:
-    """The models of a process; `models` is replaced as a whole, and who answers holds on to what it began with."""
+    """The models of a process; `models` is replaced as a whole, and who answers holds on to what it began with.
 
-    def __init__(self) -> None:
-        self.models = Models()
+    Args:
+        signature: that every version must have.
+    """
+
+    def __init__(self, signature: SignatureSettings | None = None) -> None:
+        self.models, self._signature = Models(), signature
         self._prepared: dict[tuple[str, int], Version] = {}
 
     async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None:
@@ -44,7 +49,7 @@ class Service:
             follows: the version whose callers it shall answer; None where nobody's contract is at stake.
         """
         try:
-            version = Version(name, number, await asyncio.to_thread(load, path))
+            version = Version(name, number, await asyncio.to_thread(load, path, self._signature))
             if follows is not None:
                 before = self.models.model(name).versions[follows]
                 _check_contract(before.bundle.signature, version.bundle.signature, follows)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from stemma import layout
 from stemma.errors import SettingsError
+from stemma.semver import VERSION
 from stemma.settings import Section, checked
 
 NAME = re.compile(r"(?:([\w.-]+)=)?(.+)")  # NAME=SOURCE
@@ -21,7 +22,9 @@ Count = Annotated[int, Field(gt=0)]
 class ModelSettings(Section):
     """A model, where its versions lie, and which of them serve."""
 
-    source: str  # a bundle, or a folder of versions
+    source: str  # a bundle, or a folder of versions; with a stage, a repository, a clone or a Git URL
+    stage: str | None = None  # of which the version serves that holds it
+    signed: bool = False  # follow a stage by tags alone of which Git verifies the signature
     name: str | None = None  # None: as its bundle, or its folder, is named
     policy: Annotated[str, Field(pattern=r"^(all|latest:[1-9]\d{0,5}|\d{1,18}(,\d{1,18})*)$")] = "latest:1"
     labels: dict[str, int] = Field(default_factory=dict)  # names of versions; those that do not serve have none
@@ -36,6 +39,13 @@ class Limits(Section):
     concurrency: Count = 1024  # calls at once, in each process: 503
 
 
+class SignatureSettings(Section):
+    """What every version must be signed by, and as."""
+
+    key: str  # the file of a public key
+    at_least: Annotated[str, Field(pattern=f"^v?{VERSION.removeprefix('v')}$")] | None = None  # an old one is refused
+
+
 class ServeSettings(Section):
     """All of it."""
 
@@ -44,23 +54,32 @@ class ServeSettings(Section):
     port: Annotated[int, Field(ge=0, lt=65536)] = 8501  # 0: any that is free
     socket: str | None = None  # a Unix socket in the place of host and port
     root_path: Annotated[str, Field(pattern="^(/.*[^/])?$")] = ""  # that a proxy puts before every path
+    tokens: str | None = None  # the file of who may ask what; None: the environment's STEMMA_TOKENS, else everybody
+    signature: SignatureSettings | None = None  # None: versions need none
     poll: Seconds = 1.0  # between two looks at the sources
+    stage_poll: Annotated[float, Field(ge=0.2)] = 5.0  # seconds in which an event of a stage is in service
     allow_breaking: bool = False  # take versions that break those who call the one before
     admin: bool = False  # take orders to load and unload
+    audit: str = "audit.jsonl"  # where orders are written down
     workers: Count = 1  # processes that answer
     drain: Seconds = 30.0  # for calls to end, after SIGTERM
     limits: Limits = Limits()
     log_requests: bool = False  # a line for each, beside those for what happens
 
     @classmethod
-    def of(cls, file: Path | None = None, models: Iterable[str] = (), **options: Any) -> "ServeSettings":
+    def of(
+        cls, file: Path | None = None, models: Iterable[str] = (), stage: str | None = None, **options: Any
+    ) -> "ServeSettings":
         """Those of a file, and over them what was given; None was not.
+
+        Args:
+            stage: of each of the models.
 
         Raises:
             SettingsError: the file is not there or no YAML, or settings are wrong: all of them, one per line.
         """
         values = {} if file is None else _read(file)
-        if given := [_named(each) for each in models]:
+        if given := [_named(each) | {"stage": stage} for each in models]:
             values["models"] = given
         values |= {name: value for name, value in options.items() if value is not None}
         return checked(cls, values, "stemma serve" if file is None else str(file))

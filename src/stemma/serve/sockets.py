@@ -4,6 +4,7 @@ import contextlib
 import socket
 import stat
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 from stemma.errors import StemmaError, told_by_system
@@ -28,6 +29,12 @@ def reserved(settings: ServeSettings) -> Iterator[socket.socket]:
         bound.close()
         if settings.socket:
             Path(settings.socket).unlink(missing_ok=True)
+
+
+def is_local(settings: ServeSettings) -> bool:
+    """Whether nobody beyond this machine can ask."""
+    found = [] if settings.socket else socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    return all(ip_address(place[0]).is_loopback for *_, place in found)
 
 
 def address(settings: ServeSettings, bound: socket.socket) -> str:

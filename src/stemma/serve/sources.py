@@ -1,6 +1,7 @@
 """Where versions come from: a folder of them, `NAME/1/`, `NAME/2/`, or one bundle, whose every change is a version.
 
-Whoever publishes a version renames it to its number, so that what has one is whole.
+Whoever publishes a version renames it to its number, so that what has one is whole. A folder without versions may be a
+disk that is gone, and changes nothing: that none shall serve is said by a file, `NAME/empty`.
 """
 
 from collections.abc import Collection
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from stemma.bundle.archive import MANIFEST
 
+EMPTY = "empty"
 Mark = tuple[int, int, int]  # of a file or folder: another one, or one that changed, has another
 
 
@@ -35,6 +37,11 @@ class Source:
     def is_bundle(self) -> bool:
         """Or an unpacked one."""
         return not self.path.is_dir() or (self.path / MANIFEST).exists()
+
+    @property
+    def is_off(self) -> bool:
+        """Whether it says that none of it shall serve."""
+        return (self.path / EMPTY).exists()
 
     def versions(self) -> dict[int, Place]:
         """What is there now, by number; other names in a folder do not count."""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stemma
-from registered_worlds import make_registered, tags
+from registered_worlds import make_registered, tags, with_key
 from stemma.errors import VersionError
 from stemma.registry.history import replay
 from stemma.registry.promote import roll_back
@@ -122,18 +122,6 @@ def test_the_events_replayed_give_what_every_stage_holds(written: list[tuple[str
 
 
 # Signatures.
-
-
-def with_key(world: World, folder: Path) -> None:
-    """A key of its own for signing by SSH, trusted in this clone."""
-    world.ok("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(folder / "key"))
-    public = (folder / "key.pub").read_text()
-    (folder / "trusted").write_text(f"person@example.org {public}")
-    for name, value in (
-        ("gpg.format", "ssh"), ("user.signingkey", str(folder / "key.pub")),
-        ("gpg.ssh.allowedSignersFile", str(folder / "trusted")),
-    ):  # fmt: skip
-        world.ok("git", "config", name, value)
 
 
 @pytest.fixture

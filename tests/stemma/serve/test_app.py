@@ -24,8 +24,8 @@ def limited(models: Models, **limits: Any) -> App:
 
 def test_a_path_that_is_none_and_a_method_that_a_path_does_not_take_are_told(app: App) -> None:
     assert ask(app, "GET", "/nowhere").status == 404
-    reply = ask(app, "GET", "/predict")
-    assert (reply.status, reply.headers["allow"]) == (405, "POST")
+    reply = ask(app, "PUT", "/predict")
+    assert (reply.status, reply.headers["allow"]) == (405, "GET, POST")
     assert ask(app, "POST", "/predict/nobody", ROW).status == 404
     assert ask(app, "POST", "/predict/binary/versions/2", ROW).status == 404
     assert ask(app, "POST", f"/predict/binary/versions/{'9' * 5000}", ROW).status == 404

@@ -12,6 +12,7 @@ import pytest
 from bundles import REGRESSION, ROWS, contents
 from serving import ask
 from stemma import bundle
+from stemma.bundle import sign
 from stemma.errors import StemmaError
 from stemma.serve.keeper import ENDED, Keeper
 from stemma.serve.models import Models
@@ -32,7 +33,7 @@ class World:
         folder.mkdir(exist_ok=True)
         model = {"source": str(folder), "name": "shop", **options.pop("model", {})}
         self.settings = settings(model, **options)
-        self.service = Service()
+        self.service = Service(self.settings.signature)
         self.runner = asyncio.Runner()
         self.keeper = Keeper(self.settings, [self.service])
 
@@ -315,13 +316,45 @@ def test_a_model_is_unloaded_loaded_and_pinned_on_order(world: Callable[..., Wor
     assert act("unload", "shop") is None and here.serving == () and here.models.ready
     assert here.look() == ()
     assert act("load", "shop") is None and here.serving == (2,)
-    assert act("want", "shop", "1") is None and here.serving == (1,)
+    assert act("switch", "shop", "1") is None and here.serving == (1,)
     assert here.look() == (1,)
-    assert "policy" in str(act("want", "shop", "newest")) and here.serving == (1,)
-    assert act("want", "shop", "latest:1") is None and here.serving == (2,)
+    assert "policy" in str(act("switch", "shop", "newest")) and here.serving == (1,)
+    assert act("switch", "shop", "latest:1") is None and here.serving == (2,)
+    assert act("rollback", "shop") is None and here.serving == (1,)
+    assert "no version before 1" in str(act("rollback", "shop")) and "no version 9" in str(act("switch", "shop", "9"))
+    assert act("switch", "shop", "latest:1") is None and here.serving == (2,)
     assert "no model" in str(act("load", "nobody"))
     here.publish(3, wrong_sample)
     assert "another prediction" in str(act("load", "shop")) and here.serving == (2,)
+
+
+def test_a_version_that_is_not_signed_never_serves_where_that_is_asked(
+    world: Callable[..., World], tmp_path: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    public = sign.key_pair(tmp_path / "key.pem")
+    here = world(signature={"key": str(public)})
+    sign.sign(here.good, tmp_path / "key.pem", tmp_path / "signed.zip")
+    here.publish(1, tmp_path / "signed.zip")
+    here.publish(2)
+    assert here.start().serving == (1,)
+    assert "is not signed" in here.models.by_name["shop"].faults[2]
+    code, _, told = run(tmp_path, "serve", str(here.good), "--require-signature", str(public), "--port", "0")
+    assert (code, "is not signed" in told) == (1, True)
+
+
+def test_a_folder_that_is_gone_changes_nothing_and_one_that_says_it_is_empty_serves_none(
+    world: Callable[..., World],
+) -> None:
+    here = world()
+    here.publish(1)
+    here.start()
+    here.folder.rename(here.folder.with_name("away"))
+    assert here.look() == (1,)
+    here.folder.with_name("away").rename(here.folder)
+    (here.folder / "empty").touch()
+    assert here.look() == ()
+    (here.folder / "empty").unlink()
+    assert here.look() == (1,)
 
 
 def test_a_version_that_ends_its_process_is_tried_once_more_and_then_refused(world: Callable[..., World]) -> None:

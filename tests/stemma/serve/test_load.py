@@ -7,9 +7,11 @@ import pytest
 
 from bundles import ROWS, contents
 from stemma import bundle
+from stemma.bundle import sign
 from stemma.bundle.unpack import unpack
-from stemma.errors import BundleError
+from stemma.errors import BundleError, SettingsError
 from stemma.serve.load import load
+from stemma.serve.settings import ServeSettings
 
 
 def test_a_file_a_folder_that_holds_it_and_a_folder_of_its_files_are_the_same(
@@ -63,3 +65,29 @@ def test_a_sample_that_gives_another_answer_keeps_a_version_out(tmp_path: Path) 
     bundle.build(tmp_path / "m.zip", files | {"response.json": b'{"probabilities": [[0, 1], [0, 1], [0, 1], [0, 1]]}'})
     with pytest.raises(BundleError, match="another prediction"):
         load(tmp_path / "m.zip")
+
+
+def test_a_version_without_the_signature_that_is_asked_for_is_refused_before_it_runs(
+    bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    told = json.dumps({"format": 1, "version": "v1.2.0", "commit": "0" * 40}).encode()
+    path = tmp_path / "signed.zip"
+    bundle.build(path, contents() | {"registered.json": told})
+    for name in ("mine", "theirs"):
+        sign.key_pair(tmp_path / f"{name}.pem")
+    sign.sign(path, tmp_path / "mine.pem")
+
+    def asked(key: str, at_least: str | None = None) -> ServeSettings:
+        return ServeSettings.of(signature={"key": str(tmp_path / key), "at_least": at_least})
+
+    load(path, asked("mine.pub", "1.2.0").signature)
+    for key, at_least, refused, why in (
+        ("theirs.pub", None, path, "was not signed by the owner of"),
+        ("nobody.pub", None, path, "cannot be read"),
+        ("mine.pub", "v1.10.0", path, r"signed\.zip: it is v1\.2\.0, and v1\.10\.0 or later"),
+        ("mine.pub", None, bundles["binary"], "is not signed"),
+    ):
+        with pytest.raises(BundleError, match=why):
+            load(refused, asked(key, at_least).signature)
+    with pytest.raises(SettingsError, match="at_least"):
+        asked("mine.pub", "new")

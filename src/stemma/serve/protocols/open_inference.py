@@ -249,8 +249,8 @@ def _packed(texts: list[str]) -> bytes:
 MODEL = "/v2/models/{model}"
 ROUTES = (
     Route("GET", "/v2", server),
-    Route("GET", "/v2/health/live", live),
-    Route("GET", "/v2/health/ready", ready),
+    Route("GET", "/v2/health/live", live, scope=None),
+    Route("GET", "/v2/health/ready", ready, scope=None),
     *(
         route
         for place in (MODEL, f"{MODEL}/versions/{{version}}")

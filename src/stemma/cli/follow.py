@@ -1,0 +1,45 @@
+"""`stemma follow`: what a stage holds, published into a folder of versions."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stemma.text import say
+
+
+def follow(
+    source: Annotated[str, typer.Argument(metavar="[SOURCE]", help="A repository, a clone, or a Git URL.")] = ".",
+    stage: Annotated[str, typer.Option(metavar="STAGE", help="What it holds is published.")] = "prod",
+    folder: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Of the versions. By default below ~/.local/state/stemma.")
+    ] = None,
+    poll: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="Between one look and the next.")] = 5.0,
+    once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
+    signed: Annotated[bool, typer.Option("--signed", help="Refuse tags without a good signature.")] = False,
+    attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
+) -> None:
+    """Publish the bundle of the version that a stage holds, as FOLDER/1/model.zip, FOLDER/2/model.zip, and so on.
+
+    A promotion, a rollback and a demotion show there within seconds; every byte is verified before.
+
+    Example: stemma follow --stage prod --folder served/shop --once
+    """
+    from stemma import follow as following
+    from stemma.follow import passes
+    from stemma.follow.source import folder_of
+    from stemma.registry.names import check_stage
+
+    check_stage(stage)
+    os.environ |= passes.GIT
+    asked = following.Asked(source, stage, folder or folder_of(source, stage), signed)
+    if once:
+        say(passes.described(asked, following.publish(asked)))
+        return
+    if not attached:
+        return following.poll(asked, poll, say)
+    from stemma.follow import beside
+
+    beside.end_with_parent()
+    following.poll(asked, poll, beside.note)

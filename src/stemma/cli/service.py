@@ -1,0 +1,125 @@
+"""`stemma service`: who may ask a server, what it serves, what it is told to do, and what it was told."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from click import Choice
+
+from stemma.cli.output import AsJson, Table, answer
+from stemma.errors import MissingExtra
+from stemma.text import say
+
+app = typer.Typer(help="A running server: who may ask it, what it serves, what it is told.", no_args_is_help=True)
+Url = Annotated[str, typer.Option(metavar="URL", envvar="STEMMA_URL", help="Of the server; unix:PATH for a socket.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="Its name.")]
+HERE = "http://127.0.0.1:8501"
+
+
+@app.command()
+def status(url: Url = HERE, as_json: AsJson = False) -> None:
+    """Say what a server serves, and why other versions do not serve; exit 1 unless each model has a version.
+
+    Calls of this and the next commands show the token that STEMMA_TOKEN of the environment holds.
+
+    Example: stemma service status
+    """
+    from stemma.cli import client
+
+    found = client.ask(url, "GET", "/status")
+    rows = [
+        (model["name"], each["version"], each.get("registered") or "", each.get("error", "in service"))
+        for model in found["models"]
+        for each in (*model["versions"], *model["faults"])
+    ]
+    answer(found, lambda: [Table(("model", "version", "registered", "state"), rows, left=None)], as_json)
+    raise typer.Exit(0 if found["ready"] else 1)
+
+
+@app.command()
+def load(model: Model, url: Url = HERE) -> None:
+    """Look at the versions of a model anew: what was refused or unloaded is tried again.
+
+    Example: stemma service load shop
+    """
+    _order(url, f"models/{model}/load")
+
+
+@app.command()
+def switch(
+    model: Model,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A number; or latest:1, latest:2, all.")],
+    url: Url = HERE,
+) -> None:
+    """Serve another version, whatever is published, until the next switch, SIGHUP or start; latest:1 follows again.
+
+    Example: stemma service switch shop 3
+    """
+    _order(url, f"models/{model}/switch/{version}")
+
+
+@app.command()
+def rollback(model: Model, url: Url = HERE) -> None:
+    """Serve the version before those that serve, as switch does.
+
+    Example: stemma service rollback shop
+    """
+    _order(url, f"models/{model}/rollback")
+
+
+@app.command()
+def drain(url: Url = HERE) -> None:
+    """Let a server answer what it took, and end.
+
+    Example: stemma service drain
+    """
+    _order(url, "drain")
+
+
+def _order(url: str, path: str) -> None:
+    from stemma.cli import client
+
+    say(f"done: {client.ask(url, 'POST', f'/admin/{path}')['done']}")
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of whoever gets it; logs show it.")],
+    file: Annotated[Path, typer.Option(metavar="FILE", help="The server's file of tokens.")] = Path("tokens.yaml"),
+    scope: Annotated[
+        list[str], typer.Option(click_type=Choice(("predict", "feedback", "admin")), help="Can be given again.")
+    ] = ["predict"],  # noqa: B006 - typer copies it
+    days: Annotated[float | None, typer.Option(min=0, help="Until it expires; without it, never.")] = None,
+) -> None:
+    """Make a token and print it, once: FILE holds its hash alone. A running server knows it at once.
+
+    Example: stemma service token shop --days 90
+    """
+    from datetime import UTC, datetime, timedelta
+
+    try:
+        from stemma.serve import access
+    except ModuleNotFoundError as error:
+        raise MissingExtra(str(error.name), "serve") from None
+    expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    say(access.add(file, name, scope, expires))
+
+
+@app.command()
+def audit(
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="The server's log of admin actions.")],
+    holds: Annotated[
+        str | None, typer.Option(metavar="HASH", help="Of a last line, as it was told before: it must be there yet.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that no line of the log of admin actions was changed, left out or put between; exit 1 if one was.
+
+    Example: stemma service audit audit.jsonl
+    """
+    from stemma.serve import audit as chain
+
+    found = chain.check(log, holds)
+    answer(
+        found, lambda: [f"{log}: {found.lines} lines, each follows the one before; the last is {found.last}"], as_json
+    )

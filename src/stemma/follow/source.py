@@ -1,0 +1,80 @@
+"""Where a stage is read: a repository, a clone whose Git remote is asked, or a Git URL, of which a clone is kept."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from stemma.errors import VersionError
+from stemma.files import write_bytes
+from stemma.registry.tags import Remote, remotes
+from stemma.repo.git import at, contents, git
+from stemma.repo.registry import MODEL
+from stemma.repo.repository import Repository
+from stemma.repo.trust import state_folder
+from stemma.text import visible
+
+BRANCH = "refs/heads/followed"
+FETCHED = (f"+HEAD:{BRANCH}", *(f"+refs/tags/{MODEL}{mark}*:refs/tags/{MODEL}{mark}*" for mark in "@#"))
+CONFIG = ".dvc/config"
+SECRET = re.compile(r"(?<=://)[^/@]*@")
+
+
+def plain(source: str) -> str:
+    """A source as logs and files name it: a whole path, or a URL without the password that it may hold."""
+    return visible(Path(source).resolve() if Path(source).exists() else SECRET.sub("", source))
+
+
+def place(source: str) -> Path:
+    """The folder of this machine's user in which a source's clone, and what is published of it, are kept."""
+    digest = hashlib.sha256(plain(source).encode()).hexdigest()
+    return state_folder() / "follow" / digest[:16]
+
+
+def folder_of(source: str, stage: str, name: str | None = None) -> Path:
+    """The folder for the versions of a stage, which is named as the model, by default as the repository."""
+    return place(source) / stage / (name or re.split(r"[/:]", plain(source))[-1].removesuffix(".git"))
+
+
+def opened(source: str, warn: Callable[[str], None]) -> Repository:
+    """The repository, with every event that its Git remote knows.
+
+    Args:
+        warn: is told when the remote of a clone cannot be asked: its own events hold then.
+
+    Raises:
+        VersionError: it is no DVC repository, or a URL cannot be asked.
+    """
+    if not _is_project(Path(source)):
+        return Repository(_cloned(source))
+    repository = Repository(source)
+    try:
+        if remotes(repository.root):
+            Remote(repository.root, MODEL).fetch()
+    except VersionError as error:
+        warn(f"{error}; what this clone knows holds")
+    return repository
+
+
+def _is_project(path: Path) -> bool:
+    start = path.resolve()
+    return path.is_dir() and any((folder / ".dvc").is_dir() for folder in (start, *start.parents))
+
+
+def _cloned(url: str) -> Path:
+    """A clone with Git's objects, and of files DVC's configuration alone, as HEAD has it now."""
+    if url.startswith("-"):
+        raise VersionError(f"{url!r} is no folder and no Git URL")
+    root = place(url) / "clone"
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    git(root, "init", "--quiet", "--template=")
+    git(root, "config", "remote.origin.url", str(Path(url).resolve()) if Path(url).exists() else url)
+    git(root, "fetch", "--quiet", "--no-tags", "--prune", "--update-head-ok", "origin", *FETCHED)
+    git(root, "symbolic-ref", "HEAD", BRANCH)
+    git(root, "read-tree", BRANCH)
+    content = contents(root, [at(BRANCH, CONFIG)])[0]
+    if content is None:
+        raise VersionError(f"{plain(url)} is no DVC repository: it has no {CONFIG}")
+    (root / CONFIG).parent.mkdir(exist_ok=True)
+    write_bytes(root / CONFIG, content)
+    return root

@@ -1,0 +1,173 @@
+"""Who may ask what: bearer tokens, of which a file or the environment holds the SHA-256 and never the token.
+
+    - {"name": "shop", "sha256": "9f86d0...", "scopes": ["predict"], "expires": "2027-01-01T00:00:00+00:00"}
+
+A line of YAML each, as `add` writes it. A token is 256 random bits: its SHA-256 tells nothing of it. Two may have one
+name, for the time in which clients change from one to the other.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import AwareDatetime, Field
+
+from stemma.errors import SettingsError
+from stemma.files import read_plain, write_text
+from stemma.serve import log
+from stemma.serve.models import Refused
+from stemma.settings import Section, checked
+
+Scope = Literal["predict", "feedback", "admin"]
+Header = tuple[bytes, bytes]
+VARIABLE = "STEMMA_TOKENS"  # of the environment: what a file would hold
+ADMIN: Scope = "admin"
+BITS = 256
+
+
+class Token(Section):
+    """A token, by its hash."""
+
+    name: Annotated[str, Field(pattern=r"^[\w.@-]{1,64}$")]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
+    expires: AwareDatetime | None = None
+
+
+class Tokens(Section):
+    """All of them."""
+
+    tokens: Annotated[tuple[Token, ...], Field(min_length=1)]
+
+
+class Access:
+    """Which calls are answered. A file is read again when it changes; what cannot be read then changes nothing.
+
+    Args:
+        file: of tokens; None: those of the environment, and where that has none, every call is answered.
+
+    Raises:
+        SettingsError: the tokens cannot be read.
+    """
+
+    def __init__(self, file: str | None) -> None:
+        self._file = None if file is None else Path(file)
+        self._seen = None if self._file is None else _state(self._file)
+        self._tokens = _of_environment() if self._file is None else _of_file(self._file)
+
+    @property
+    def asks(self) -> bool:
+        """Whether there are tokens, so that calls without one are not answered."""
+        return bool(self._tokens)
+
+    def check(self, scope: str | None, headers: Iterable[Header]) -> str | None:
+        """Nothing, if a call may be answered; the name of its token, where it has one.
+
+        Args:
+            scope: what its route asks for; None: nothing.
+
+        Raises:
+            Refused: it has no token (401), or one that may not do this (403).
+        """
+        if scope is None:
+            return None
+        if not self._current():
+            _check_origin(scope, headers)
+            return None
+        token = self._given(headers)
+        if token.expires is not None and token.expires <= datetime.now(UTC):
+            raise _unknown("the token has expired", "invalid_token")
+        if scope not in token.scopes:
+            asked = f'Bearer error="insufficient_scope", scope="{scope}"'.encode()
+            raise Refused(403, f"the token {token.name} may not do this: it takes {scope}", ((CHALLENGE, asked),))
+        return token.name
+
+    def _given(self, headers: Iterable[Header]) -> Token:
+        """The token of a call. Each known one is compared in the same time, whichever it is."""
+        said = [value for name, value in headers if name == b"authorization"]
+        kind, _, given = said[0].partition(b" ") if len(said) == 1 else (b"", b"", b"")
+        if kind.lower() != b"bearer":
+            raise _unknown("a token is asked for: Authorization: Bearer TOKEN")
+        digest = hashlib.sha256(given.strip()).hexdigest()
+        found = [token for token in self._tokens if hmac.compare_digest(token.sha256, digest)]
+        if not found:
+            raise _unknown("the token is not known here", "invalid_token")
+        return found[0]
+
+    def _current(self) -> Sequence[Token]:
+        if self._file is not None and (state := _state(self._file)) != self._seen:
+            self._seen = state
+            try:
+                self._tokens = _of_file(self._file)
+                log.note("tokens", file=str(self._file), count=len(self._tokens))
+            except SettingsError as error:
+                log.note("tokens", error=str(error), told="those of before hold")
+        return self._tokens
+
+
+CHALLENGE = b"www-authenticate"
+
+
+def _check_origin(scope: str, headers: Iterable[Header]) -> None:
+    """Without tokens an admin is whoever reaches the loopback, but no page that a browser there shows."""
+    if scope == ADMIN and any(name in (b"origin", b"sec-fetch-site") for name, _ in headers):
+        raise Refused(403, "without tokens, no page of a browser may do this")
+
+
+def _unknown(what: str, error: str | None = None) -> Refused:
+    asked = b"Bearer" + (f' error="{error}"'.encode() if error else b"")
+    return Refused(401, what, ((CHALLENGE, asked),))
+
+
+def add(file: Path, name: str, scopes: Sequence[str], expires: datetime | None = None) -> str:
+    """Make a token, and note its hash in a file, beside those that are there.
+
+    Raises:
+        SettingsError: the file holds no tokens, or the name is none.
+        OSError: it cannot be written.
+    """
+    token = secrets.token_urlsafe(BITS // 8)
+    said = {"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest(), "scopes": list(scopes)}
+    line = "- " + json.dumps(said | ({} if expires is None else {"expires": expires.isoformat()})) + "\n"
+    before = read_plain(file).decode() if file.exists() else ""
+    after = before + ("" if not before or before.endswith("\n") else "\n") + line
+    _parsed(after, str(file))
+    write_text(file, after)
+    return token
+
+
+def _of_environment() -> Sequence[Token]:
+    said = os.environ.get(VARIABLE)
+    return () if said is None else _parsed(said, VARIABLE)
+
+
+def _of_file(file: Path) -> Sequence[Token]:
+    try:
+        return _parsed(read_plain(file).decode(), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise SettingsError(f"{file} cannot be read ({why})", run="stemma service token NAME") from None
+
+
+def _parsed(text: str, where: str) -> Sequence[Token]:
+    try:
+        said = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError):  # what it says may hold a hash that stands in the wrong place
+        raise SettingsError(f"{where} cannot be read as YAML") from None
+    return checked(Tokens, {"tokens": said}, where).tokens
+
+
+def _state(file: Path) -> tuple[int, ...] | None:
+    """What changes with its content: a file is written by rename."""
+    try:
+        facts = file.stat()
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino

@@ -1,0 +1,119 @@
+"""The log of what admins did: a line of JSON each, with the SHA-256 of the line before it.
+
+    {"action": "switch", "before": "3b0c...", "model": "shop", "time": "2026-11-26T17:30:00.000+00:00", "who": "anne"}
+
+A line that is changed, left out or put between does not fit its neighbours. Whoever keeps the hash of the last line
+elsewhere, which `check` says, can tell later that lines were cut off at the end.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from stemma.errors import StemmaError
+from stemma.files import open_plain
+
+FIRST = "0" * 64
+LONGEST = 65_536  # bytes of a line
+WAIT = 5.0
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A log of which every line fits the one before.
+
+    Args:
+        last: the SHA-256 of the last line.
+    """
+
+    lines: int
+    last: str
+
+
+def append(file: Path, **facts: Any) -> None:
+    """Write down what is about to be done; it is on the disk before this returns.
+
+    Raises:
+        OSError, StemmaError: it cannot be written: then it is not to be done.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(file), file.open("a+b") as log:
+        last = _last(log)
+        told = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "before": _hash(last), **facts}
+        log.write(json.dumps(told, sort_keys=True).encode() + b"\n")
+        log.flush()
+        os.fsync(log.fileno())
+
+
+def check(file: Path, holds: str | None = None) -> Audited:
+    """Check each line against the one before.
+
+    Args:
+        holds: the hash of a line that must be among them.
+
+    Raises:
+        StemmaError: names the first line that does not fit.
+    """
+    before, seen = FIRST, set()
+    number = 0
+    try:
+        with open_plain(file) as lines:
+            for number, line in enumerate(lines, start=1):
+                if _said(line) != before:
+                    raise StemmaError(f"{file}: line {number} is not what followed the line before it")
+                before = _hash(line)
+                seen.add(before)
+    except OSError as error:
+        raise StemmaError(f"{file} cannot be read ({error.strerror or error})") from None
+    if holds is not None and holds not in seen:
+        raise StemmaError(f"{file}: no line has the hash {holds}: lines were cut off, or it is another log")
+    return Audited(number, before)
+
+
+def _said(line: bytes) -> str | None:
+    """The hash of the line before, as a line says it."""
+    try:
+        return str(json.loads(line)["before"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _last(log: Any) -> bytes:
+    """The last line; one that a kill cut short is ended here, and does not fit."""
+    start = max(0, log.seek(0, os.SEEK_END) - LONGEST)
+    log.seek(start)
+    lines = log.read().splitlines(keepends=True)
+    if lines and not lines[-1].endswith(b"\n"):
+        log.write(b"\n")
+    return lines[-1] if lines else b""
+
+
+def _hash(line: bytes) -> str:
+    return hashlib.sha256(line.rstrip(b"\n")).hexdigest() if line else FIRST
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """One writer at a time, of several processes."""
+    from zc import lockfile  # type: ignore[import-untyped]  # it has no types
+
+    until = time.monotonic() + WAIT
+    while True:
+        try:
+            lock = lockfile.LockFile(f"{file}.lock")
+            break
+        except lockfile.LockError:
+            if time.monotonic() > until:
+                raise StemmaError(f"{file} is in use by another process") from None
+            time.sleep(0.01)
+    try:
+        yield
+    finally:
+        lock.close()

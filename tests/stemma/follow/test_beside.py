@@ -1,0 +1,93 @@
+"""The process beside a server: it comes back when it is killed, and ends with the server, however that ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from followed import Followed
+from forks import COLD
+from stemma.follow.beside import running
+
+CHILD = """
+import os, sys, time
+from stemma.follow.beside import end_with_parent
+end_with_parent()
+with open(sys.argv[1], "a") as file:
+    file.write(f"{os.getpid()}\\n")
+time.sleep(60)
+"""
+PARENT = """
+import sys, time
+from stemma.follow.beside import running
+with running(sys.argv[1:], print):
+    time.sleep(60)
+"""
+
+
+def until(true: Callable[[], object], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def started(file: Path) -> list[int]:
+    return [int(line) for line in file.read_text().split()] if file.exists() else []
+
+
+def is_gone(process: int) -> bool:
+    return not psutil.pid_exists(process) or psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+
+
+def test_it_comes_back_when_it_is_killed_and_ends_with_the_block(tmp_path: Path) -> None:
+    told: list[str] = []
+    file = tmp_path / "processes"
+    with running([sys.executable, "-c", CHILD, str(file)], told.append):
+        until(lambda: started(file))
+        os.kill(started(file)[0], signal.SIGKILL)
+        until(lambda: len(started(file)) == 2)
+    assert is_gone(started(file)[1])
+    assert told == ["what follows the stage ended (-9): it is started again"]
+
+
+def test_it_ends_with_a_server_that_is_killed(tmp_path: Path) -> None:
+    file = tmp_path / "processes"
+    command = [sys.executable, "-c", PARENT, sys.executable, "-c", CHILD, str(file)]
+    with subprocess.Popen(command, env=os.environ | COLD) as server:
+        until(lambda: started(file))
+        server.kill()
+    until(lambda: is_gone(started(file)[0]))
+
+
+def test_the_command_publishes_once_or_says_why_not(
+    followed: Followed, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    words = ("follow", followed.url, "--folder", str(followed.folder), "--once")
+    code, _, told = run(followed.bob, *words)
+    assert (code, "nothing was ever promoted to 'prod'" in told) == (1, True)
+    followed.promote("v1.0.0")
+    code, told, _ = run(followed.bob, *words)
+    assert (code, told.startswith("prod is v1.0.0 (")) == (0, True)
+    assert followed.numbers() == ["1"]
+
+
+def test_signed_bundles_of_a_stage_are_refused_at_the_start(
+    followed: Followed, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, _, told = run(followed.bob, "serve", "--stage", "prod", "--require-signature", "key.pub")
+    assert (code, "ask for signed tags" in told) == (1, True)
+
+
+@pytest.mark.parametrize("stage", ["../prod", "a stage", "-prod"])
+def test_what_is_no_stage_becomes_no_path(
+    followed: Followed, stage: str, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, _, told = run(followed.bob, "follow", f"--stage={stage}", "--once")
+    assert (code, "is no stage" in told) == (1, True)

@@ -1,0 +1,232 @@
+"""A pass publishes just what the stage holds, whole, under a number that grows; one that fails leaves what is there."""
+
+import json
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import stemma
+from followed import Followed
+from registered_worlds import with_key
+from s3 import Server
+from stemma.bundle import open_bundle
+from stemma.errors import VersionError
+from stemma.follow import Published, folder, poll, publish
+from stemma.follow.folder import KEPT
+from stemma.registry.writing import Tagging
+
+
+def threshold(found: Published | None) -> float | None:
+    assert found is not None
+    return open_bundle(found.bundle).signature.threshold
+
+
+@pytest.mark.parametrize("source", ["the Git server's URL", "a clone"])
+def test_promotion_rollback_and_demotion_are_published(followed: Followed, source: str) -> None:
+    asked = followed.asked(None if source != "a clone" else str(followed.bob.folder))
+    followed.promote("v1.0.0")
+    first = publish(asked)
+    assert first is not None
+    assert (first.number, first.version, threshold(first)) == (1, "v1.0.0", 0.1)
+    assert open_bundle(first.bundle).registered["version"] == "v1.0.0"
+    assert publish(asked, first) == first, "what is there is not published anew"
+    followed.promote("v1.1.0")
+    second = publish(asked, first)
+    followed.roll_back()
+    third = publish(asked, second)
+    assert [(each.number, each.version, threshold(each)) for each in (second, third) if each] == [
+        (2, "v1.1.0", 0.2),
+        (3, "v1.0.0", 0.1),
+    ]
+    assert followed.numbers() == ["1", "2", "3"], "the newest is what the stage holds"
+    followed.demote()
+    assert publish(asked, third) is None
+    assert (followed.folder / "empty").exists()
+    followed.promote("v2.0.0")
+    again = publish(asked)
+    assert again is not None
+    assert again.number > 3, "a number never names two versions"
+    assert not (followed.folder / "empty").exists()
+
+
+def test_the_clone_of_a_url_holds_no_file_but_the_configuration(followed: Followed, tmp_path: Path) -> None:
+    followed.promote("v1.0.0")
+    publish(followed.asked())
+    files = [path for path in (tmp_path / "state").rglob("*") if path.is_file() and ".git" not in path.parts]
+    assert {path.relative_to(path.parents[1]).as_posix() for path in files} == {".dvc/config"}
+
+
+def test_what_is_published_stays_when_git_or_the_remote_is_gone(followed: Followed) -> None:
+    asked = followed.asked()
+    followed.promote("v1.0.0")
+    first = publish(asked)
+    followed.promote("v1.1.0")
+    followed.origin.remote.rename(followed.origin.remote.with_name("gone"))
+    with pytest.raises(VersionError, match=r"model\.zip of model#prod is neither in the cache nor in a remote"):
+        publish(asked, first)
+    assert followed.numbers() == ["1"]
+    Path(followed.url).rename(followed.folder.parent / "gone.git")
+    with pytest.raises(VersionError, match="git fetch failed"):
+        publish(asked, first)
+    assert followed.numbers() == ["1"]
+
+
+def test_a_clone_whose_git_remote_is_gone_follows_what_it_knows(followed: Followed) -> None:
+    told: list[str] = []
+    stemma.promote(followed.bob.folder, "v1.0.0", "prod")
+    Path(followed.url).rename(followed.folder.parent.with_name("gone.git"))
+    found = publish(followed.asked(str(followed.bob.folder)), warn=told.append)
+    assert found is not None and found.version == "v1.0.0"
+    assert (
+        len(told) == 1 and told[0].startswith("git ls-remote failed (") and told[0].endswith("this clone knows holds")
+    )
+
+
+def test_a_rollback_needs_no_remote(followed: Followed) -> None:
+    asked = followed.asked()
+    for version in ("v1.0.0", "v1.1.0"):
+        followed.promote(version)
+        publish(asked)
+    followed.roll_back()
+    shutil.rmtree(followed.origin.remote)
+    assert threshold(publish(asked)) == 0.1
+    assert followed.numbers() == ["1", "2", "3"]
+
+
+def test_other_bytes_than_the_version_names_are_not_published(followed: Followed) -> None:
+    followed.promote("v1.0.0")
+    for kept in followed.origin.remote.rglob("*"):
+        if kept.is_file():
+            kept.write_bytes(kept.read_bytes()[:-1] + b"!")
+    with pytest.raises(VersionError, match="damaged"):
+        publish(followed.asked())
+    assert followed.numbers() == []
+
+
+@pytest.mark.parametrize("harm", ["cut", "gone", "no note"])
+def test_a_version_that_was_harmed_is_published_anew(followed: Followed, harm: str) -> None:
+    """A machine that loses its power leaves empty files behind."""
+    followed.promote("v1.0.0")
+    first = publish(followed.asked())
+    assert first is not None
+    if harm == "cut":
+        first.bundle.write_bytes(b"")
+    elif harm == "gone":
+        first.bundle.unlink()
+    else:
+        (first.folder / "published.json").write_bytes(b"")
+    again = publish(followed.asked())
+    assert again is not None
+    assert (again.number, threshold(again)) == (2, 0.1)
+
+
+def test_a_killed_pass_leaves_nothing_that_a_server_sees(followed: Followed) -> None:
+    followed.promote("v1.0.0")
+    (followed.folder / ".partial").mkdir(parents=True)
+    (followed.folder / ".partial" / "model.zip").write_bytes(b"half")
+    publish(followed.asked())
+    assert followed.numbers() == ["1"]
+    assert not (followed.folder / ".partial").exists()
+
+
+def test_only_the_newest_few_are_kept(tmp_path: Path) -> None:
+    for number in range(1, KEPT + 3):
+        folder.add(tmp_path, number, "a commit", lambda path: path.write_text("a bundle") and "v1.0.0")
+    assert [each.number for each in folder.published(tmp_path)] == list(range(3, KEPT + 3))
+
+
+def test_a_folder_of_other_versions_is_refused(followed: Followed) -> None:
+    followed.promote("v1.0.0")
+    (followed.folder / "7").mkdir(parents=True)
+    with pytest.raises(VersionError, match=r"shop holds other versions than those of prod of .*server\.git"):
+        publish(followed.asked())
+    (followed.folder / "7").rmdir()
+    publish(followed.asked())
+    followed.promote("v1.1.0", "staging")
+    with pytest.raises(VersionError, match="name another folder"):
+        publish(type(followed.asked())(followed.url, "staging", followed.folder))
+    assert followed.numbers() == ["1"]
+
+
+def test_tags_without_a_good_signature_are_refused_where_that_is_asked(followed: Followed) -> None:
+    followed.promote("v1.0.0")
+    with pytest.raises(VersionError, match="model#prod#1 has no good signature"):
+        publish(followed.asked(signed=True))
+    assert followed.numbers() == []
+
+
+def test_a_signed_stage_is_followed_until_somebody_without_a_key_moves_it(followed: Followed, tmp_path: Path) -> None:
+    asked = followed.asked(str(followed.bob.folder), signed=True)
+    with_key(followed.bob, tmp_path)
+    stemma.promote(followed.bob.folder, "v1.0.0", "prod", tagging=Tagging(sign=True))
+    first = publish(asked)
+    assert threshold(first) == 0.1
+    assert publish(asked, first) == first
+    stemma.demote(followed.bob.folder, "prod")
+    with pytest.raises(VersionError, match="model#prod!#2 has no good signature"):
+        publish(asked, first)
+    assert not (followed.folder / "empty").exists()
+
+
+@pytest.mark.slow
+def test_a_bundle_comes_from_s3_and_one_that_was_changed_there_does_not(followed: Followed, s3: Server) -> None:
+    shutil.copytree(followed.origin.remote, s3.bucket("followed") / "dvc")
+    followed.anne.write(".dvc/config", "[core]\n    remote = s3\n['remote \"s3\"']\n    url = s3://followed/dvc\n")
+    followed.anne.commit("Another remote")
+    followed.anne.ok("git", "push", "-q")
+    for version, number in (("v1.0.0", 1), ("v2.0.0", 3)):
+        stemma.promote(followed.anne.folder, version, "prod", tagging=Tagging(push=True))
+        found = publish(followed.asked())
+        assert threshold(found) == number / 10
+    stemma.promote(followed.anne.folder, "v1.1.0", "prod", tagging=Tagging(push=True))
+    for kept in (s3.bucket("followed") / "dvc").rglob("*"):
+        if kept.is_file():
+            kept.write_bytes(kept.read_bytes()[:-1] + b"!")
+    with pytest.raises(VersionError, match="damaged"):
+        publish(followed.asked())
+    assert followed.numbers() == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("source", "told"), [("nowhere", "git fetch failed"), ("--upload-pack=touch x", "is no folder and no Git URL")]
+)
+def test_what_is_no_source_is_told(followed: Followed, source: str, told: str) -> None:
+    with pytest.raises(VersionError, match=told):
+        publish(followed.asked(source))
+
+
+def test_a_password_is_neither_written_beside_versions_nor_told(followed: Followed) -> None:
+    followed.promote("v1.0.0")
+    publish(followed.asked(f"file://user:secret@localhost{followed.url}"))
+    assert json.loads((followed.folder / "followed.json").read_text())["source"] == f"file://localhost{followed.url}"
+
+
+def test_each_change_of_state_is_told_once(followed: Followed) -> None:
+    told: list[str] = []
+    stop = threading.Event()
+    follower = threading.Thread(target=poll, args=(followed.asked(), 0.1, told.append, stop))
+
+    def until(count: int) -> None:
+        end = time.monotonic() + 20
+        while len(told) < count and time.monotonic() < end:
+            time.sleep(0.02)
+        assert len(told) == count, told
+
+    follower.start()
+    until(1)
+    followed.promote("v1.0.0")
+    until(2)
+    Path(followed.url).rename(followed.folder.parent / "gone.git")
+    until(3)
+    time.sleep(0.5)
+    (followed.folder.parent / "gone.git").rename(followed.url)
+    until(4)
+    stop.set()
+    follower.join()
+    assert told[0].startswith("prod: nothing was ever promoted to 'prod'")
+    assert told[1].startswith("prod is v1.0.0 (")
+    assert "git fetch failed" in told[2]
+    assert told[3] == told[1], "it is told that all is well again"
