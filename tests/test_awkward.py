@@ -6,6 +6,8 @@ after the other in one project: a process for each stage of each table would tak
 
 import csv
 import io
+import json
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -74,6 +76,42 @@ def test_an_awkward_table_runs_to_the_bundle_which_predicts_its_raw_rows(
     )
     there = [float(served[row][column if table.task != "regression" else "prediction"]) for row in kept["row"]]
     assert there == pytest.approx(kept[column].tolist(), rel=1e-4, abs=1e-4)
+
+
+def test_columns_that_settings_alone_can_read_run_to_the_bundle_which_reads_them_so(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project.folder)
+    numbers = [number * 37 % 20 for number in range(120)]  # every row six times
+    rows = [f"{number}.234,5;{number + 1:02}.09.2023;{'pq'[number % 3 == 0]}" for number in numbers]
+    table = Awkward("settings", ("price;when;y\n" + "\n".join(rows)).encode())
+    file = table.write(project.folder / "data" / "raw")
+    stemma("describe", str(file), "--target", "y", "--name", "awkward", "--force")
+    said, path = capsys.readouterr().err, project.folder / "conf/data/awkward.yaml"
+    told = re.findall(r"give it the role (\w+) and (.+)", said)
+    assert [role for role, _ in told] == ["numeric", "date"]
+    text = re.sub(r"(?m)^(  price:) .*", r"\1 numeric", path.read_text())
+    text = re.sub(r"(?m)^(  when:) .*", r"\1 date", text)
+    path.write_text("\n".join([text, *(setting for _, setting in told), ""]))
+    found = []
+    for group, stages in (("null", STAGES[:3]), ("duplicates", STAGES)):
+        conf.sync(project.folder, ["data=awkward", f"data.group={group}", *QUICK])
+        for stage in stages:
+            stage.main()
+        found.append(json.loads(Path("reports/evaluation.json").read_text()))
+    assert (
+        found[0]["repeated"]["rows"] == found[0]["data"]["splits"]["test"] and "same features" in found[0]["hints"][0]
+    )
+    assert "repeated" not in found[1] and "hints" not in found[1]
+    kept = pd.read_parquet("reports/predictions.parquet")
+    output = file.with_suffix(".predictions.csv")
+    capsys.readouterr()
+    bundle.main(["predict", "models/package/model.zip", str(file), "--separator", ";", "--output", str(output)])
+    column = next(name for name in kept if name.startswith("probability_"))
+    served = pd.read_csv(output)[column]
+    assert served[kept["row"]].tolist() == pytest.approx(kept[column].tolist(), rel=1e-4, abs=1e-4)
+    assert served.nunique() > 2
+    bundle.main(["verify", "models/package/model.zip"])  # plays the sample, whose dates are written so
 
 
 def served_rows(table: Awkward, file: Path) -> list[dict[str, str]]:
