@@ -29,7 +29,7 @@ from stemma.watch import sequential, tests
 from stemma.watch.answers import PREDICTED, Answers, measured, read
 
 WEEK = 7 * 86400.0
-ALPHA = 0.05  # of false alarms in a week
+ALPHA, WEEKS = 0.05, 20  # of false alarms in a week; in which there is one
 FEWEST = 50  # rows of a window that is judged
 PREDICTION, REFERENCE = "prediction", "reference.json"
 TESTS = {  # kind of drift -> the tests that are certain of it
@@ -150,6 +150,8 @@ class _Part:
 def _windows(answers: Answers, bundle: Bundle | None, seconds: float, versions: int) -> Iterator[Window]:
     parts = (_part(answers, first, seconds) for first in np.unique(answers.times // seconds) * seconds)
     alpha = ALPHA * min(1.0, seconds / WEEK)
+    if bundle is None:  # all windows share the luck of the one that they are held beside
+        alpha /= WEEKS
     now = max(time.time(), answers.times.max(initial=0))
     reference: dict[str, Column] = {} if bundle is None else _reference(bundle, answers)
     expected = None if bundle is None else _recorded(bundle, answers)

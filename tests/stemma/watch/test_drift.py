@@ -136,9 +136,9 @@ def test_sizes_are_those_of_the_distance_between_profiles(bundle: Bundle, tmp_pa
 def test_undrifted_weeks_raise_an_alarm_in_one_of_twenty(bundle: Bundle, tmp_path: Path) -> None:
     """By chance at most; bench/watch.py has a thousand of them."""
     weeks(tmp_path, *(rows(400, week) for week in range(20)))
-    for found in (drift(tmp_path, bundle), drift(tmp_path, bundle, seconds=DAY)):
+    for found in (drift(tmp_path, bundle), drift(tmp_path, bundle, seconds=DAY), drift(tmp_path)):
         assert len({each.first for each in found.windows if each.alarms}) <= 1
-        assert len([each for each in found.windows if each.state == "judged"]) >= 20
+        assert len([each for each in found.windows if each.state == "judged"]) >= 19
 
 
 def test_a_window_is_judged_once_when_it_is_over(
