@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from forks import COLD
+from stemma import conf
 from timing import best
 from worlds import Project
 
@@ -38,7 +39,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def edit_conf(project: Project, file: str, old: str, new: str) -> None:
     project.replace(file, old, new)
-    project.ok("stemma", "conf", "sync")
+    conf.sync(project.folder)
 
 
 @pytest.fixture(scope="module")
