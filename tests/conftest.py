@@ -50,7 +50,11 @@ WORLDS = {  # fixture -> what it costs
 }  # fmt: skip
 TESTS = Path(__file__).resolve().parent
 REPOSITORY = ("conf", "repo", "versions", "registry", "rollback", "storage", "follow")
-SLOW = ("stemma/formats/", "stemma/frameworks/", "stemma/test_testing.py", "stemma/training/")
+SLOW = (  # besides what fits networks: what starts every command, or composes conf/, again and again
+    "stemma/formats/", "stemma/frameworks/", "stemma/test_testing.py", "stemma/training/",
+    "stemma/conf/test_adoption.py", "stemma/repo/test_contained.py", "stemma/repo/test_trust.py",
+    "stemma/test_printed.py", "stemma/toolkit/test_undo.py",
+)  # fmt: skip
 FOLDERS = (
     {"template/": "stamp"}
     | dict.fromkeys(SLOW, "slow")

@@ -103,14 +103,14 @@ def test_experiments_may_change_the_framework_and_queued_grids_run_and_show(
     assert "test.roc_auc" in diff["reports/metrics.json"]
     project.ok("git", "checkout", "-q", "--", ".")
     project.ok("dvc", "checkout", "--force")
-    grid = ["dvc", "exp", "run", "--queue", "-S", "train.learning_rate=0.01,0.001", "-S", "train.epochs=2", "evaluate"]
-    project.ok(*grid)
+    project.replace("conf/train/default.yaml", "epochs: 6", "epochs: 2")  # no `stemma conf sync`: experiments compose
+    project.ok("dvc", "exp", "run", "--queue", "-S", "train.learning_rate=0.01,0.001", "evaluate")
     project.ok("dvc", "queue", "start", "-j", "2")
     _wait_for_experiments(project, 3)
     assert "Running stage 'train'" in project.ok("dvc", "queue", "logs", _queued(project)[-1])
     shown = pd.read_csv(_csv(project, tmp_path))
     rates = shown["train.learning_rate"].dropna().tolist()
-    assert {0.01, 0.001} <= set(rates)
+    assert {0.01, 0.001} <= set(rates) and shown["train.epochs"].tolist().count(2) >= 3  # `other` and the grid
     assert shown["test.roc_auc"].notna().sum() >= 4  # the commit, `other` and the grid
 
 

@@ -135,7 +135,7 @@ def fresh(root: Path, folder: Path, *settings: str) -> Project:
     if "data=drawn" in settings:
         draw_a_table(folder / DRAWN)
         project.ok("stemma", "describe", DRAWN, "--target", "bought", "--name", "drawn", "--force")
-    project.ok("stemma", "conf", "sync", *settings)
+    conf.sync(folder, settings)
     project.commit("start")
     return project
 
@@ -150,7 +150,7 @@ def trained(root: Path, folders: "pytest.TempPathFactory", *settings: str) -> Pr
     with FileLock(f"{place}.lock"):
         if not place.exists():
             first = fresh(root, folders.mktemp("first") / "project", *settings)
-            first.ok("stemma", "conf", "adopt")  # tests compose conf/ again
+            conf.adopt(first.folder)  # tests compose conf/ again
             first.repro()
             first.commit("trained")
             place.write_text(str(first.folder), encoding="utf-8")

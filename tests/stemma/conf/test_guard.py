@@ -1,6 +1,5 @@
 """The stage `settings`, in one process and under DVC itself."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -187,22 +186,6 @@ def test_an_experiment_in_a_folder_of_its_own_passes_also_after_an_edit_and_can_
     pipeline.replace("conf/train/default.yaml", "epochs: 41", "epochs: 42")
     stopped = pipeline.run("dvc", "repro")
     assert "model.name: mlp -> linear" in stopped.stderr and "train.epochs: 42 -> 41" in stopped.stderr
-
-
-@pytest.fixture
-def queue(pipeline: Any) -> Iterator[Any]:
-    """The pipeline, with DVC's workers stopped at the end."""
-    yield pipeline
-    pipeline.run("dvc", "queue", "stop", "--kill")
-
-
-def test_queued_experiments_pass(queue: Any) -> None:
-    queue.replace("conf/train/default.yaml", "epochs: 40", "epochs: 41")
-    queue.ok("dvc", "exp", "run", "--queue", "-S", "train.seed=7,8")
-    queue.ok("dvc", "exp", "run", "--run-all", "-j", "2")
-    assert sorted(queue.stages_run()) == ["settings", "settings", "train", "train"]
-    status = queue.ok("dvc", "queue", "status")
-    assert status.count("Success") == 2, status
 
 
 def test_a_kept_experiment_leaves_the_status_clean_and_runs_nothing_again(pipeline: Any) -> None:
