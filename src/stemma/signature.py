@@ -16,7 +16,7 @@ from stemma.errors import BundleError, RowError
 from stemma.values import CONVERTERS, DECIMAL, MISSING, THOUSANDS, Writing, checked_format, level, wanted, writing
 
 FORMAT = 1
-NUMBERS = {float, int, bool, type(None)}
+NUMBERS, FLAGS = {float, int, bool, type(None)}, {0, 1, None}  # types of numbers, and truth values
 LEVELS = "by value"  # of signature.json: how texts of columns are compared
 
 
@@ -84,15 +84,15 @@ class Signature:
             if len(columns[name]) != len(columns[first]):
                 lengths = f"{len(columns[name])} rows, and column {first!r} has {len(columns[first])}"
                 raise BundleError(f"column {name!r} has {lengths}")
-        plain = self._plain(columns)
+        quick = self._plain(columns) | self._texts(columns)
         return {
-            each.name: plain[each.name] if each.name in plain else self._array(each, columns[each.name], first_row)
+            each.name: quick[each.name] if each.name in quick else self._array(each, columns[each.name], first_row)
             for each in self.inputs
         }
 
     def spelled(self, column: str, text: str) -> str:
         """A level, or a class, as the network knows it."""
-        how = writing(self, column)
+        how = self._how(column)
         text = text.lower() if how.fold else text
         return level(text, how.decimal) if self.by_value else text
 
@@ -106,7 +106,7 @@ class Signature:
         if absent:
             names = ", ".join(repr(each.name) for each in absent)
             what = f"the rows lack the column{'s' if len(absent) > 1 else ''} {names}"
-            raise RowError(what, absent[0].name, None, wanted(absent[0].type, writing(self, absent[0].name)))
+            raise RowError(what, absent[0].name, None, wanted(absent[0].type, self._how(absent[0].name)))
 
     def labels(self, output: NDArray[Any]) -> list[str]:
         """The class of each row of probabilities (N, classes)."""
@@ -114,19 +114,26 @@ class Signature:
             return [self.classes[number] for number in output.argmax(axis=1).tolist()]
         place = self.classes.index(self.positive)
         choices = (self.classes[1 - place], self.positive)
-        return [choices[reached] for reached in (output[:, place].astype(np.float64) >= self.threshold).tolist()]
+        return [choices[value >= self.threshold] for value in output[:, place].tolist()]  # in float64
 
     @cached_property
     def _names(self) -> frozenset[str]:
         return frozenset(each.name for each in self.inputs)
 
+    @cached_property
+    def _writings(self) -> dict[str, Writing]:
+        return {name: writing(self, name) for name in (*self._names, self.target)}
+
+    def _how(self, column: str) -> Writing:
+        """How the values of an input, or of the target, are written."""
+        return self._writings[column]
+
     def _plain(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, NDArray[Any]]:
-        """The inputs of type number that hold Python's own numbers alone, as JSON brings them: all of them at once.
+        """Numbers and truth values that are Python's own, as JSON brings them: all such inputs at once.
 
         A value that does not fit is left to `_array`, which names it.
         """
-        numbers = (each.name for each in self.inputs if each.type == "number")
-        names = [name for name in numbers if NUMBERS.issuperset(map(type, columns[name]))]
+        names = [each.name for each in self.inputs if _is_plain(each.type, columns[each.name])]
         try:
             with np.errstate(over="ignore"):
                 table = np.array([columns[name] for name in names], np.float64).astype(np.float32)
@@ -134,8 +141,17 @@ class Signature:
             return {}
         return {} if np.isinf(table).any() else dict(zip(names, table[..., np.newaxis], strict=True))
 
+    def _texts(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, NDArray[Any]]:
+        """The inputs of type string, as `_plain`."""
+        names, convert = [each.name for each in self.inputs if each.type == "string"], CONVERTERS["string"]
+        try:
+            texts = [[self.spelled(name, convert(value, self._how(name))) for value in columns[name]] for name in names]
+        except (ValueError, TypeError, OverflowError):
+            return {}
+        return dict(zip(names, np.array(texts, dtype=object)[..., np.newaxis], strict=True))
+
     def _array(self, column: Input, values: Sequence[Any], first_row: int) -> NDArray[Any]:
-        convert, how = CONVERTERS[column.type], writing(self, column.name)
+        convert, how = CONVERTERS[column.type], self._how(column.name)
         converted = []
         for row, value in enumerate(values, start=first_row):
             try:
@@ -216,6 +232,12 @@ def _faults(signature: Signature) -> list[str]:
 def _is_text(value: Any) -> bool:
     """Half of a pair of surrogates is in no file and on no terminal."""
     return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+def _is_plain(kind: str, values: Sequence[Any]) -> bool:
+    if kind not in ("number", "boolean") or not NUMBERS.issuperset(map(type, values)):
+        return False
+    return kind == "number" or FLAGS.issuperset(values)
 
 
 def wrong(column: Input, row: int, value: Any, how: Writing) -> RowError:
