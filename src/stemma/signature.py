@@ -16,7 +16,7 @@ from stemma.errors import BundleError, RowError
 from stemma.values import CONVERTERS, MISSING, WANTED, level
 
 FORMAT = 1
-PLAIN = {float, int, bool, type(None)}
+PLAIN, FLAGS = {float, int, bool, type(None)}, {0, 1, None}  # types of numbers, and truth values
 LEVELS = "by value"  # of signature.json: how texts of columns are compared
 
 
@@ -83,9 +83,9 @@ class Signature:
             if len(columns[name]) != len(columns[first]):
                 lengths = f"{len(columns[name])} rows, and column {first!r} has {len(columns[first])}"
                 raise BundleError(f"column {name!r} has {lengths}")
-        plain = self._plain(columns)
+        quick = self._plain(columns) | self._texts(columns)
         return {
-            each.name: plain[each.name] if each.name in plain else self._array(each, columns[each.name], first_row)
+            each.name: quick[each.name] if each.name in quick else self._array(each, columns[each.name], first_row)
             for each in self.inputs
         }
 
@@ -112,25 +112,35 @@ class Signature:
             return [self.classes[number] for number in output.argmax(axis=1).tolist()]
         place = self.classes.index(self.positive)
         choices = (self.classes[1 - place], self.positive)
-        return [choices[reached] for reached in (output[:, place].astype(np.float64) >= self.threshold).tolist()]
+        return [choices[value >= self.threshold] for value in output[:, place].tolist()]  # in float64
 
     @cached_property
     def _names(self) -> frozenset[str]:
         return frozenset(each.name for each in self.inputs)
 
     def _plain(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, NDArray[Any]]:
-        """The inputs of type number that hold Python's own numbers alone, as JSON brings them: all of them at once.
+        """Numbers and truth values that are Python's own, as JSON brings them: all such inputs at once.
 
         A value that does not fit is left to `_array`, which names it.
         """
-        numbers = (each.name for each in self.inputs if each.type == "number")
-        names = [name for name in numbers if PLAIN.issuperset(map(type, columns[name]))]
+        names = [each.name for each in self.inputs if _is_plain(each.type, columns[each.name])]
         try:
             with np.errstate(over="ignore"):
                 table = np.array([columns[name] for name in names], np.float64).astype(np.float32)
         except OverflowError:
             return {}
         return {} if np.isinf(table).any() else dict(zip(names, table[..., np.newaxis], strict=True))
+
+    def _texts(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, NDArray[Any]]:
+        """The inputs of type string, as `_plain`."""
+        names, convert = [each.name for each in self.inputs if each.type == "string"], CONVERTERS["string"]
+        try:
+            texts = [
+                [self.spelled(name, convert(value, self.absent(name))) for value in columns[name]] for name in names
+            ]
+        except (ValueError, TypeError, OverflowError):
+            return {}
+        return dict(zip(names, np.array(texts, dtype=object)[..., np.newaxis], strict=True))
 
     def _array(self, column: Input, values: Sequence[Any], first_row: int) -> NDArray[Any]:
         convert, missing = CONVERTERS[column.type], self.absent(column.name)
@@ -203,6 +213,12 @@ def _faults(signature: Signature) -> list[str]:
         "only a binary task has a positive class": task == "binary" or (signature.positive, threshold) == (None, None),
     }
     return [fault for fault, holds in rules.items() if not holds]
+
+
+def _is_plain(kind: str, values: Sequence[Any]) -> bool:
+    if kind not in ("number", "boolean") or not PLAIN.issuperset(map(type, values)):
+        return False
+    return kind == "number" or FLAGS.issuperset(values)
 
 
 def wrong(column: Input, row: int, value: Any) -> RowError:

@@ -10,6 +10,7 @@ from stemma.serve.load import load
 from stemma.serve.models import Model, Models, Version
 from stemma.serve.settings import SignatureSettings
 from stemma.signature import Signature
+from stemma.text import in_one_line
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Service:
                 _check_contract(before.bundle.signature, version.bundle.signature, follows)
         except StemmaError as error:
             return str(error)
+        except Exception as error:  # of any library, and of the memory: what fails never serves, and stops no server
+            return f"{path} cannot be loaded ({type(error).__name__}: {in_one_line(error)})"
         self._prepared[name, number] = version
         return None
 

@@ -14,6 +14,7 @@ from serving import ask
 from stemma import bundle
 from stemma.bundle import sign
 from stemma.errors import StemmaError
+from stemma.serve import service
 from stemma.serve.keeper import ENDED, Keeper
 from stemma.serve.models import Models
 from stemma.serve.process import app_of
@@ -147,6 +148,21 @@ def test_what_fails_never_serves_nor_counts_and_is_told_once_until_it_changes(
     here.withdraw(4)
     here.look()
     assert set(here.faults) == {5}
+
+
+def test_whatever_a_library_raises_keeps_a_version_out_and_stops_nothing(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = world()
+    here.publish(1)
+    here.start()
+
+    def full(path: Path) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(service, "load", full)
+    here.publish(2)
+    assert here.look() == (1,) and "MemoryError: no room" in here.faults[2]
 
 
 def test_a_version_that_serves_stays_when_the_next_is_damaged(world: Callable[..., World], wrong_sample: Path) -> None:
