@@ -26,6 +26,12 @@ def mistaken(first: bytes) -> str | None:
     return next((told for mark, told in MISTAKEN.items() if start.startswith(mark)), None)
 
 
+def state_folder() -> Path:
+    """Where the user's own notes lie on this machine; by XDG's rule, wherever Python runs."""
+    said = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(said) if Path(said).is_absolute() else Path.home() / ".local" / "state") / "stemma"
+
+
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, which takes its place when the block ends well."""

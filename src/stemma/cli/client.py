@@ -1,8 +1,7 @@
-"""Asks a running server, by HTTP or at its socket."""
+"""Asks a running server."""
 
 import json
 import os
-import socket
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -12,17 +11,6 @@ from stemma.errors import StemmaError
 SECONDS = 120  # a version may take its time to load
 
 
-class _AtSocket(HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(SECONDS)
-        self.sock.connect(self._path)
-
-
 def ask(url: str, method: str, path: str) -> Any:
     """What a server answers, in JSON; the token of STEMMA_TOKEN is shown to it.
 
@@ -30,13 +18,15 @@ def ask(url: str, method: str, path: str) -> Any:
         StemmaError: it cannot be reached, or refuses; with what it says.
     """
     connection, root = _connection(url)
-    token = os.environ.get("STEMMA_TOKEN")
+    token = os.environ.get("STEMMA_TOKEN", "").strip()
     try:
         connection.request(method, root + quote(path), headers={"authorization": f"Bearer {token}"} if token else {})
         reply = connection.getresponse()
         said = json.loads(reply.read())
-    except (OSError, HTTPException, ValueError) as error:
+    except (OSError, HTTPException) as error:
         raise StemmaError(f"{url} does not answer ({error})", run="stemma serve") from None
+    except ValueError:  # its text may hold the token
+        raise StemmaError(f"{url} does not answer in JSON, or STEMMA_TOKEN is no token") from None
     finally:
         connection.close()
     if "error" in said:
@@ -45,12 +35,9 @@ def ask(url: str, method: str, path: str) -> Any:
 
 
 def _connection(url: str) -> tuple[HTTPConnection, str]:
-    if url.startswith("unix:"):
-        return _AtSocket(url.removeprefix("unix:")), ""
     try:
         place = urlsplit(url)
         kind = {"http": HTTPConnection, "https": HTTPSConnection}[place.scheme]
         return kind(str(place.hostname), place.port, timeout=SECONDS), place.path.rstrip("/")
     except (KeyError, ValueError):
-        known = "http://127.0.0.1:8501 or unix:/run/shop.sock"
-        raise StemmaError(f"{url!r} is no URL of a server, such as {known}") from None
+        raise StemmaError(f"{url!r} is no URL of a server, such as http://127.0.0.1:8501") from None

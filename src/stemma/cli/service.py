@@ -11,7 +11,7 @@ from stemma.errors import MissingExtra
 from stemma.text import say
 
 app = typer.Typer(help="A running server: who may ask it, what it serves, what it is told.", no_args_is_help=True)
-Url = Annotated[str, typer.Option(metavar="URL", envvar="STEMMA_URL", help="Of the server; unix:PATH for a socket.")]
+Url = Annotated[str, typer.Option(metavar="URL", envvar="STEMMA_URL", help="Of the server.")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Its name.")]
 HERE = "http://127.0.0.1:8501"
 

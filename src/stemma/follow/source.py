@@ -6,12 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stemma.errors import VersionError
-from stemma.files import write_bytes
+from stemma.files import state_folder, write_bytes
 from stemma.registry.tags import Remote, remotes
 from stemma.repo.git import at, contents, git
 from stemma.repo.registry import MODEL
 from stemma.repo.repository import Repository
-from stemma.repo.trust import state_folder
 from stemma.text import visible
 
 BRANCH = "refs/heads/followed"

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
-from stemma.files import write_text
+from stemma.files import state_folder, write_text
 from stemma.repo.allowed import Claim, claim_of, parted, place
 from stemma.repo.git import commit_of, contents, fields, git
 from stemma.text import few, in_one_line, say_once
@@ -222,12 +222,6 @@ def undo(root: Path) -> bool:
 
 
 # What was noted.
-
-
-def state_folder() -> Path:
-    """Where the user's own notes lie on this machine; by XDG's rule, wherever Python runs."""
-    said = os.environ.get("XDG_STATE_HOME", "")
-    return (Path(said) if Path(said).is_absolute() else Path.home() / ".local" / "state") / "stemma"
 
 
 def _file(root: Path) -> Path:

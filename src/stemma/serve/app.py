@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import RowError, StemmaError
+from stemma.files import state_folder
 from stemma.serve import audit, log
 from stemma.serve.access import ADMIN, Access
 from stemma.serve.metrics import Metrics
@@ -103,8 +104,9 @@ class App:
             Refused: it cannot be.
         """
         facts = {"who": who, "from": (scope.get("client") or ["a Unix socket"])[0], "action": path[:1000]}
+        file = Path(self._settings.audit or state_folder() / "audit.jsonl")
         try:
-            await asyncio.to_thread(audit.append, Path(self._settings.audit), **facts)
+            await asyncio.to_thread(audit.append, file, **facts)
         except (OSError, StemmaError) as error:
             log.note("audit", error=str(error))
             raise Refused(503, "what is ordered cannot be written down, and is not done") from None

@@ -60,7 +60,7 @@ class ServeSettings(Section):
     stage_poll: Annotated[float, Field(ge=0.2)] = 5.0  # seconds in which an event of a stage is in service
     allow_breaking: bool = False  # take versions that break those who call the one before
     admin: bool = False  # take orders to load and unload
-    audit: str = "audit.jsonl"  # where orders are written down
+    audit: str | None = None  # where orders are written down; None: audit.jsonl below ~/.local/state/stemma
     workers: Count = 1  # processes that answer
     drain: Seconds = 30.0  # for calls to end, after SIGTERM
     limits: Limits = Limits()

@@ -37,6 +37,7 @@ READS = {  # every command that reads a repository, with what makes it read most
     "doctor": ("HEAD",),
     "export": ("HEAD", "--format", "safetensors", "--output", "../exported"),
     "gc": ("--remote",),
+    "follow": ("--once",),
     "history": ("--verify",),
     "lock": ("--accept", "task"),
     "log": ("--all",),
@@ -51,8 +52,12 @@ READS = {  # every command that reads a repository, with what makes it read most
     "undo": (),
     "verify": ("--all", "--repair"),
 }
-ELSEWHERE = {"restore": "it makes a repository of its own", "key": "it makes a key", "docs": "it reads pages"}
+ELSEWHERE = {
+    "restore": "it makes a repository of its own", "key": "it makes a key", "docs": "it reads pages",
+    "serve": "it opens bundles; a stage is followed as by follow",
+}  # fmt: skip
 BUNDLES = ("inspect", "verify", "predict", "unpack", "key", "sign", "diff")  # of files, wherever they lie
+SERVICES = ("token", "audit", "status", "load", "switch", "rollback", "drain")  # of a server, wherever it runs
 
 AWS = "[default]\ncredential_process = {start}\n[profile evil]\ncredential_process = {start}\n"
 CONFIG = """\
@@ -209,7 +214,12 @@ def words(group: Any, before: str = "") -> Iterator[str]:
 
 def test_every_command_that_reads_is_tried() -> None:
     known = set(words(typer.main.get_command(app)))
-    assert known == {*READS, *ELSEWHERE, *(f"bundle {name}" for name in BUNDLES)}
+    assert known == {
+        *READS,
+        *ELSEWHERE,
+        *(f"bundle {name}" for name in BUNDLES),
+        *(f"service {name}" for name in SERVICES),
+    }
 
 
 @pytest.mark.parametrize("command", READS)

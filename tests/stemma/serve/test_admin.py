@@ -119,7 +119,16 @@ def test_orders_from_beyond_this_machine_need_tokens(
     assert (code, "need tokens: run `stemma service token" in told) == (1, True)
 
 
-@pytest.mark.parametrize("url", ["ftp://a", "localhost:8501", "http://a:99999", "http://127.0.0.1:1", "unix:/nowhere"])
+@pytest.mark.parametrize("token", ["a-secret\nand more", "a-secret-\u2713"])
+def test_a_token_that_is_none_is_not_told(
+    token: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEMMA_TOKEN", token)
+    code, out, told = run(tmp_path, "service", "status", "--url", "http://127.0.0.1:1")
+    assert (code, "a-secret" in out + told) == (1, False)
+
+
+@pytest.mark.parametrize("url", ["ftp://a", "localhost:8501", "http://a:99999", "http://127.0.0.1:1", "http:///status"])
 def test_an_address_at_which_nobody_answers_is_one_line(url: str, tmp_path: Path, run: Run) -> None:
     code, _, told = run(tmp_path, "service", "status", "--url", url)
     assert (code, told.count("\n"), told.startswith("error: ")) == (1, 1, True)

@@ -157,7 +157,7 @@ def test_whatever_a_library_raises_keeps_a_version_out_and_stops_nothing(
     here.publish(1)
     here.start()
 
-    def full(path: Path) -> None:
+    def full(*given: object) -> None:
         raise MemoryError("no room")
 
     monkeypatch.setattr(service, "load", full)
