@@ -130,19 +130,16 @@ CLOSING = ((b"connection", b"close"),)  # what else the caller sends is not read
 
 
 async def _received(receive: Receive, most: int) -> bytes:
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body") and message["type"] == "http.request":
-        return body
-    parts, length = [body], len(body)
-    while message.get("more_body"):
+    parts: list[bytes] = []
+    length, more = 0, True
+    while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused(408, "the body did not arrive", CLOSING)  # nobody is told: the connection is gone
         parts.append(message.get("body", b""))
-        length += len(parts[-1])
+        length, more = length + len(parts[-1]), message.get("more_body", False)
         if length > most:
             raise Refused(413, f"the body has more than {most} bytes", CLOSING)
-    if message["type"] == "http.disconnect":
-        raise Refused(408, "the body did not arrive", CLOSING)  # nobody is told: the connection is gone
     return b"".join(parts)
 
 

@@ -56,6 +56,7 @@ def test_a_model_without_a_version_is_not_ready_and_says_when_to_ask_again() -> 
 def test_a_body_that_is_too_long_is_refused_before_and_while_it_arrives(models: Models) -> None:
     small = limited(models, body=0.001)
     assert ask(small, "POST", "/predict", b" " * 1001).status == 413
+    assert ask(small, "POST", "/predict", parts=[b" " * 1001]).status == 413
     reply = ask(small, "POST", "/predict", parts=[b" " * 600, b" " * 600, b" " * 600])
     assert (reply.status, reply.headers["connection"]) == (413, "close")
 

@@ -121,7 +121,7 @@ def _index(models: Models) -> Iterator[dict[str, str]]:
 # From tensors to columns.
 
 
-def _parts(call: Call) -> tuple[dict[str, Any], bytes]:
+def _parts(call: Call) -> tuple[dict[str, Any], memoryview]:
     """The JSON, and the bytes behind it."""
     told = call.header(LENGTH)
     if told and not (told.isascii() and told.isdigit() and int(told) <= len(call.body)):
@@ -130,10 +130,10 @@ def _parts(call: Call) -> tuple[dict[str, Any], bytes]:
     head = call.json(call.body[:place])
     if not isinstance(head, dict):
         raise Refused(400, "the body is no object")
-    return head, call.body[place:]
+    return head, memoryview(call.body)[place:]
 
 
-def _column(name: str, tensor: Mapping[str, Any], rest: bytes) -> tuple[list[Any], bytes]:
+def _column(name: str, tensor: Mapping[str, Any], rest: memoryview) -> tuple[list[Any], memoryview]:
     """The values of an input, and the bytes behind it."""
     kind, count = _text(tensor, "datatype"), _count(name, tensor)
     if kind not in BINARY:
@@ -167,14 +167,14 @@ def _flat(name: str, data: Any) -> list[Any]:
     return data
 
 
-def _numbers(name: str, part: bytes, kind: str) -> list[Any]:
+def _numbers(name: str, part: memoryview, kind: str) -> list[Any]:
     dtype = np.dtype(BINARY[kind])
     if len(part) % dtype.itemsize:
         raise Refused(400, f"the input {name!r} has {len(part)} bytes, which are no {kind}", field=name)
     return list(np.frombuffer(part, dtype).tolist())
 
 
-def _texts(name: str, part: bytes) -> list[str]:
+def _texts(name: str, part: memoryview) -> list[str]:
     """Each behind its length, four bytes."""
     texts, place = [], 0
     try:
@@ -183,7 +183,7 @@ def _texts(name: str, part: bytes) -> list[str]:
             place += 4 + length
             if place > len(part):
                 raise ValueError
-            texts.append(part[place - length : place].decode())
+            texts.append(str(part[place - length : place], "utf-8"))
     except (ValueError, struct.error):
         raise Refused(400, f"the input {name!r} holds no texts in UTF-8, each behind its length", field=name) from None
     return texts
