@@ -69,7 +69,8 @@ def test_compare_judges_both_on_the_same_rows_and_best_ranks_them(grown: Project
 
 def test_doctor_finds_nothing_in_the_old_one_that_it_does_not_find_in_the_new_one(grown: Project) -> None:
     old, new = (json.loads(grown.run("stemma", "doctor", rev, "--json").stdout) for rev in (BEFORE, "HEAD"))
-    assert {each["check"] for each in old["findings"]} <= {each["check"] for each in new["findings"]}
+    another_python = {"environment"}  # 3.11 trained it
+    assert {each["check"] for each in old["findings"]} - another_python <= {each["check"] for each in new["findings"]}
 
 
 def test_its_objects_are_verified_and_its_bundle_predicts(grown: Project, tmp_path: Path) -> None:
