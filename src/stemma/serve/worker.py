@@ -23,7 +23,7 @@ class _Worker:
         self._service, self._bound, self._out = Service(settings.signature), bound, out
         self._server = Server(app_of(settings, lambda: self._service.models, self._control), settings)
         self._asked: dict[int, asyncio.Future[str | None]] = {}
-        self._numbers, self._tasks = itertools.count(), set[asyncio.Task[Any]]()
+        self._numbers, self._tasks, self._serves = itertools.count(), set[asyncio.Task[Any]](), False
         self._actions: dict[str, Callable[..., Awaitable[Any]]] = {
             "prepare": self._prepare, "commit": self._commit, "serve": self._serve,
         }  # fmt: skip
@@ -52,7 +52,10 @@ class _Worker:
         await self._service.commit(Plan(**plan | {"versions": tuple(plan["versions"]), "faults": faults}))
 
     async def _serve(self) -> None:
-        self._start(self._server.serve(sockets=[self._bound]))
+        """Once: one that joined as all began to serve is told twice."""
+        if not self._serves:
+            self._serves = True
+            self._start(self._server.serve(sockets=[self._bound]))
 
     async def _control(self, action: str, *arguments: str) -> str | None:
         """Ask the keeper to change what serves."""
