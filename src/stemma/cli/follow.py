@@ -1,5 +1,6 @@
 """`stemma follow`: what a stage holds, published into a folder of versions."""
 
+import math
 import os
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,20 @@ import typer
 
 from stemma.text import say
 
+DAY = 86_400
+
+
+def seconds(text: object) -> float:
+    """Of `5s`, `500ms` or `5`."""
+    number, unit = (str(text)[:-2], 0.001) if str(text).endswith("ms") else (str(text).removesuffix("s"), 1.0)
+    try:
+        found = float(number) * unit
+    except ValueError:
+        found = math.nan
+    if not 0.01 <= found <= DAY:
+        raise typer.BadParameter(f"{text!s} is no time from 10ms to a day, such as 5s")
+    return found
+
 
 def follow(
     source: Annotated[str, typer.Argument(metavar="[SOURCE]", help="A repository, a clone, or a Git URL.")] = ".",
@@ -15,7 +30,7 @@ def follow(
     folder: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Of the versions. By default below ~/.local/state/stemma.")
     ] = None,
-    poll: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="Between one look and the next.")] = 5.0,
+    poll: Annotated[float, typer.Option(parser=seconds, metavar="5s", help="Between one look and the next.")] = 5.0,
     once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
     signed: Annotated[bool, typer.Option("--signed", help="Refuse tags without a good signature.")] = False,
     attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stemma.cli.follow import seconds
 from stemma.errors import MissingExtra
 
 
@@ -38,7 +39,8 @@ def serve(
         bool | None, typer.Option("--allow-breaking", help="Take versions that break callers of the one before.")
     ] = None,
     poll: Annotated[
-        float | None, typer.Option(help="Seconds between looks at SOURCE.  [default: 1; 5 at a stage]")
+        float | None,
+        typer.Option(parser=seconds, metavar="5s", help="Between two looks at SOURCE.  [default: 1s; 5s at a stage]"),
     ] = None,
     admin: Annotated[bool | None, typer.Option("--admin", help="Take orders to load and unload models.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that answer.  [default: 1]")] = None,

@@ -10,7 +10,7 @@ from stemma.evaluation.assessment import Judgement
 from stemma.evaluation.baselines import NETWORK
 from stemma.evaluation.decision import Decision
 from stemma.evaluation.results import FORMAT
-from stemma.evaluation.settings import Settings
+from stemma.evaluation.settings import EvaluateSettings, Settings
 from stemma.files import finite
 from stemma.tables.arrays import Arrays
 from stemma.tables.columns import splitting
@@ -58,14 +58,22 @@ def make(
         "folds": folds,
         "gate": _gate(own.minimum, network, found, compared),
     }
-    told |= {"hints": about.raw["hints"]} if "hints" in about.raw else {}
-    if "train" in splits:
-        names, models = [name for name, _ in about.features], {NETWORK: network, **others}
-        repeated = assessment.new_rows(splits["train"], test, names, models, own)
-        told |= {"repeated": repeated} if repeated else {}
+    told |= _of_the_table(about, splits, {NETWORK: network, **others}, own)
     by_class = assessment.by_class(test, network) if task.classes else {}
     made: dict[str, Any] = finite(told | by_class)
     return made
+
+
+def _of_the_table(
+    about: Profile, splits: Mapping[str, Arrays], models: Mapping[str, Judgement], own: EvaluateSettings
+) -> dict[str, Any]:
+    """Hints, and the figures without the test rows that repeat a training row, where there are such."""
+    told = {"hints": about.raw["hints"]} if "hints" in about.raw else {}
+    if "train" in splits:
+        names = [name for name, _ in about.features]
+        repeated = assessment.new_rows(splits["train"], splits["test"], names, models, own)
+        told |= {"repeated": repeated} if repeated else {}
+    return told
 
 
 def _gate(

@@ -37,43 +37,36 @@ def make(
     ordered = classes(target, settings)
     train = None if settings.predicts.has_classes else target.iloc[splits["train"]]
     bayes = next((name for name in frame if _role(name, settings) == "bayes"), None)
-    return (
-        {
-            "format": FORMAT,
-            "source": settings.source,
-            "task": settings.task,
-            "target": settings.target,
-            "classes": ordered,
-            "positive": ordered[-1] if settings.predicts.has_positive else None,
-            "features": [{"name": name, "role": role} for name, role in features(frame.columns, settings)],
-            "encoded_width": sum(block.width for block in blocks),
-            "blocks": [asdict(block) for block in blocks],
-            "target_mean": None if train is None else float(train.mean()),
-            "target_std": None if train is None else float(train.std(ddof=0)),
-            "missing": list(settings.missing) if isinstance(settings, FileTable) else None,
-            "rows": len(frame),
-            "row": row_column(frame),
-            "splits": {name: _balance(target.iloc[rows], ordered) for name, rows in splits.items()},
-            "columns": {name: _column(frame[name], _role(name, settings)) for name in frame},
-            "training": {
-                name: _column(frame[name].iloc[splits["train"]], role)
-                for name, role in features(frame.columns, settings)
-            },
-            "content": {"sha256": content(frame)},
-            "sketch": {"kind": "bottom-k", "k": SKETCH, "hashes": sketch(frame)},
-            "bayes": bayes,
-            "bayes_roc_auc": None if bayes is None else bayes_auc(frame[bayes].to_numpy()),
-        }
-        | _by_column(settings)
-        | ({"derive": settings.derive} if settings.derive else {})
-    )
+    return {
+        "format": FORMAT,
+        "source": settings.source,
+        "task": settings.task,
+        "target": settings.target,
+        "classes": ordered,
+        "positive": ordered[-1] if settings.predicts.has_positive else None,
+        "features": [{"name": name, "role": role} for name, role in features(frame.columns, settings)],
+        "encoded_width": sum(block.width for block in blocks),
+        "blocks": [asdict(block) for block in blocks],
+        "target_mean": None if train is None else float(train.mean()),
+        "target_std": None if train is None else float(train.std(ddof=0)),
+        "missing": list(settings.missing) if isinstance(settings, FileTable) else None,
+        "rows": len(frame),
+        "row": row_column(frame),
+        "splits": {name: _balance(target.iloc[rows], ordered) for name, rows in splits.items()},
+        "columns": {name: _column(frame[name], _role(name, settings)) for name in frame},
+        "training": {
+            name: _column(frame[name].iloc[splits["train"]], role) for name, role in features(frame.columns, settings)
+        },
+        "content": {"sha256": content(frame)},
+        "sketch": {"kind": "bottom-k", "k": SKETCH, "hashes": sketch(frame)},
+        "bayes": bayes,
+        "bayes_roc_auc": None if bayes is None else bayes_auc(frame[bayes].to_numpy()),
+    } | _where_set(settings)
 
 
-def _by_column(settings: Table) -> dict[str, Any]:
-    """How single columns are read, where settings say so."""
-    if not isinstance(settings, FileTable):
-        return {}
-    told = settings.model_dump(mode="json", include=set(BY_COLUMN))
+def _where_set(settings: Table) -> dict[str, Any]:
+    """How single columns are read or made, where settings say so."""
+    told = settings.model_dump(mode="json", include={*BY_COLUMN, "derive"})
     return {name: value for name, value in told.items() if value}
 
 

@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 
 import stemma
 from followed import Followed
 from registered_worlds import with_key
 from s3 import Server
 from stemma.bundle import open_bundle
+from stemma.cli.follow import seconds
 from stemma.errors import VersionError
 from stemma.follow import Published, folder, poll, publish
 from stemma.follow.folder import KEPT
@@ -230,3 +232,14 @@ def test_each_change_of_state_is_told_once(followed: Followed) -> None:
     assert told[1].startswith("prod is v1.0.0 (")
     assert "git fetch failed" in told[2]
     assert told[3] == told[1], "it is told that all is well again"
+
+
+@pytest.mark.parametrize(("text", "found"), [("5s", 5.0), ("5", 5.0), (0.3, 0.3), ("500ms", 0.5), ("10ms", 0.01)])
+def test_the_time_between_two_looks_has_a_unit_or_is_in_seconds(text: object, found: float) -> None:
+    assert seconds(text) == pytest.approx(found)
+
+
+@pytest.mark.parametrize("text", ["5x", "", "s", "-1", "0", "nan", "inf", "1ms", "2 days"])
+def test_a_time_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is no time from 10ms to a day, such as 5s"):
+        seconds(text)

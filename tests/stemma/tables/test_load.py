@@ -442,7 +442,7 @@ WRITTEN = [  # settings of x, its role, texts, values
 
 def in_service(found, role):
     """A signature as a bundle of this table has it, read back."""
-    raw = {"missing": list(found.missing), **statistics._by_column(found)}
+    raw = {"missing": list(found.missing), **statistics._where_set(found)}
     about = SimpleNamespace(inputs=[("x", role)], task=task.of("binary", ["p", "q"], "q"), target="y", raw=raw)
     return parse(json.dumps(contract(about, 0.5)).encode())
 
