@@ -138,7 +138,7 @@ def _csv(project: Project, folder: Path) -> Path:
 def test_a_queued_experiment_runs_the_code_of_its_own_folder(torch_project: Project, tmp_path: Path) -> None:
     """An editable install points at one src/; `python src/stage.py` must win over it."""
     project = torch_project.copy(tmp_path / "p")
-    project.replace("src/stemma/metrics/table.py", 'Metric("accuracy",', 'Metric("own_accuracy",')
+    project.replace("src/stemma/metrics/table.py", '_shares("accuracy",', '_shares("own_accuracy",')
     project.ok("stemma", "lock")
     project.ok("dvc", "exp", "run", "--temp", "-n", "own", "evaluate")
     moved = json.loads(project.ok("dvc", "metrics", "diff", "HEAD", "own", "--json"))

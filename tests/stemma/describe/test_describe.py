@@ -656,7 +656,7 @@ def test_capital_letters_do_not_count_where_settings_say_so(describe: Describe, 
     assert set(frame["y"]) == {"no", "yes"} and set(frame["c"]) == {"red", "blue"}
     assert statistics.classes(frame["y"], folded) == ["no", "yes"]
     raw = {"missing": [""], **statistics._where_set(folded)}
-    about = SimpleNamespace(features=[("c", "categorical")], task=task.of("binary", ["no", "yes"]), target="y", raw=raw)
+    about = SimpleNamespace(inputs=[("c", "categorical")], task=task.of("binary", ["no", "yes"]), target="y", raw=raw)
     served = parse(json.dumps(contract(about, 0.5)).encode())
     assert served.arrays({"c": ["RED", "Blue"]})["c"][:, 0].tolist() == ["red", "blue"]
     assert served.spelled("y", "YES") == "yes"

@@ -25,7 +25,7 @@ from stemma.formats.settings import ExportSettings
 from stemma.tables import encode
 from stemma.tables.settings import PrepareSettings
 from stemma.training import fit as training
-from stemma.training.base import Problem, Rows
+from stemma.training.base import Given, Problem, Rows
 from tiny import FRAMEWORKS, NETWORKS
 from tiny.params import load, settle
 from worlds import ROOT
@@ -71,7 +71,8 @@ def make(framework: str, task: str, weights: Path, fit: bool = True) -> formats.
     if fit:
         y = 100 + 20 * draw.normal(size=len(x)) if task == "regression" else draw.integers(0, len(TASKS[task]), len(x))
         rows = Rows(x, y.astype({"binary": np.float32, "multiclass": np.int64, "regression": np.float64}[task]))
-        training.run(model, rows, rows, settings(epochs=1, batch_size=None), weights.with_suffix(".checkpoint"))
+        given = Given(rows, settings(epochs=1, batch_size=None))
+        training.run(model, given, rows, weights.with_suffix(".checkpoint"))
         model.save(weights)
     else:
         model.load(weights)

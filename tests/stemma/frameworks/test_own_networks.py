@@ -16,7 +16,7 @@ from stemma.tables.profile import Block
 from stemma.task import of
 from stemma.training import fit as training
 from stemma.training import networks
-from stemma.training.base import Network, Problem, Rows
+from stemma.training.base import Given, Network, Problem, Rows
 from stemma.training.settings import ModelSettings
 from worlds import PREFIXES, ROOT
 
@@ -138,16 +138,17 @@ def test_a_last_batch_of_one_row_is_named_where_a_layer_refuses_it(make: Make, t
     with pytest.raises(
         StemmaError, match=r"last batch has one row.*train\.batch_size=33`.*\(ValueError: Expected"
     ) as caught:
-        training.run(network, train, rows("binary", 20, 1), settings(), tmp_path / "c.safetensors")
+        training.run(network, Given(train, settings()), rows("binary", 20, 1), tmp_path / "c.safetensors")
     assert "\n" not in str(caught.value)
-    given = Rows(train.x[:96], train.y[:96])
-    training.run(network, given, rows("binary", 20, 1), settings(epochs=1), tmp_path / "c.safetensors")
+    given = Given(Rows(train.x[:96], train.y[:96]), settings(epochs=1))
+    training.run(network, given, rows("binary", 20, 1), tmp_path / "c.safetensors")
 
 
 def test_layers_without_a_name_have_one_by_their_place(framework: str, make: Make, tmp_path: Path) -> None:
     for body in ("plain", "normal"):
         one = make(framework, body, PROBLEMS["binary"])
-        training.run(one, rows("binary", 64), rows("binary", 20, 1), settings(epochs=1), tmp_path / "c.safetensors")
+        given = Given(rows("binary", 64), settings(epochs=1))
+        training.run(one, given, rows("binary", 20, 1), tmp_path / "c.safetensors")
         one.save(tmp_path / body)
         others = [make(framework, other, PROBLEMS["binary"]) for other in (body, "plain", body)]
         others[-1].load(tmp_path / body)  # the process has made other layers meanwhile

@@ -57,6 +57,7 @@ ELSEWHERE = {
     "serve": "it opens bundles; a stage is followed as by follow",
 }  # fmt: skip
 BUNDLES = ("inspect", "verify", "predict", "unpack", "key", "sign", "diff")  # of files, wherever they lie
+LOGS = ("outcomes", "ab", "drift", "report")  # of logs, wherever they lie
 SERVICES = ("token", "audit", "status", "load", "switch", "rollback", "drain")  # of a server, wherever it runs
 
 AWS = "[default]\ncredential_process = {start}\n[profile evil]\ncredential_process = {start}\n"
@@ -219,6 +220,7 @@ def test_every_command_that_reads_is_tried() -> None:
         *ELSEWHERE,
         *(f"bundle {name}" for name in BUNDLES),
         *(f"service {name}" for name in SERVICES),
+        *(f"watch {name}" for name in LOGS),
     }
 
 

@@ -49,15 +49,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory, bundles: dict[str, Path]) -
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[Server]:
+def server(folder: Path, bundles: dict[str, Path]) -> Iterator[Server]:
+    """Of two workers that have switched from version 1 to 2."""
     with served(folder, "--workers", "2", "--poll", "0.05", cold=True) as running:
+        assert len(workers(running)) == 2 and versions(running) == {"1"}
+        publish(folder, 2, bundles["regression"])
+        until(lambda: "2" in versions(running, 1))
         yield running
 
 
-def test_all_workers_switch(server: Server, folder: Path, bundles: dict[str, Path]) -> None:
-    assert len(workers(server)) == 2 and versions(server) == {"1"}
-    publish(folder, 2, bundles["regression"])
-    until(lambda: "2" in versions(server, 1))
+@pytest.fixture(scope="module")
+def damaged(server: Server, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """To which a version 9 came that is none."""
+    path = tmp_path_factory.mktemp("damaged") / "cut.zip"
+    path.write_bytes(b"PK no bundle")
+    publish(folder, 9, path)
+    until(lambda: bool(server.ask("GET", "/status").json["models"][0]["faults"]))
+    return server
+
+
+def test_all_workers_switch(server: Server) -> None:
     assert versions(server) == {"2"}
 
 
@@ -71,15 +82,12 @@ def test_a_worker_that_is_killed_comes_back_with_what_serves(server: Server) -> 
     assert versions(server) == current
 
 
-def test_a_version_that_is_damaged_changes_no_worker(server: Server, folder: Path, tmp_path: Path) -> None:
-    current = versions(server)
-    (tmp_path / "cut.zip").write_bytes(b"PK no bundle")
-    publish(folder, 9, tmp_path / "cut.zip")
-    until(lambda: bool(server.ask("GET", "/status").json["models"][0]["faults"]))
-    assert versions(server) == current
+def test_a_version_that_is_damaged_changes_no_worker(damaged: Server) -> None:
+    assert versions(damaged) == {"2"}
 
 
-def test_the_figures_are_those_of_all_workers_whichever_is_asked(server: Server) -> None:
+def test_the_figures_are_those_of_all_workers_whichever_is_asked(damaged: Server) -> None:
+    server = damaged
     before = rows(server)
     versions(server, 20)
     assert {rows(server) - before for _ in range(6)} == {20}
@@ -94,7 +102,8 @@ def rows(server: Server) -> int:
     return int(sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("stemma_rows_total{")))
 
 
-def test_an_order_to_one_worker_is_an_order_to_all(bundles: dict[str, Path], folder: Path) -> None:
+@pytest.mark.usefixtures("damaged")
+def test_an_order_to_one_worker_is_an_order_to_all(folder: Path) -> None:
     with served(folder, "--workers", "2", "--admin", cold=True) as server:
         assert server.ask("POST", "/v2/repository/models/shop/unload").status == 200
         assert {server.ask("POST", "/predict", ROW).status for _ in range(8)} == {503}

@@ -13,7 +13,7 @@ from stemma.tables.profile import Block
 from stemma.testing import rows
 from stemma.testing.contracts import BLOCKS, LEVELS
 from stemma.training import fit as training
-from stemma.training.base import Epoch, Network, Problem, Rows
+from stemma.training.base import Epoch, Given, Network, Problem, Rows
 
 BLOCKED = {kind: Problem(problem.task, 5, BLOCKS) for kind, problem in PROBLEMS.items()}
 
@@ -29,7 +29,7 @@ def fitted(framework: str, tmp_path_factory: pytest.TempPathFactory) -> Network:
     """On curves of the numbers, a vector for each code, and members; no test changes it."""
     model = tabular(framework, BLOCKED["binary"])
     checkpoint = tmp_path_factory.mktemp("fitted") / "c"
-    training.run(model, rows(), rows(count=200, seed=1), settings(batch_size=None), checkpoint)
+    training.run(model, Given(rows(), settings(batch_size=None)), rows(count=200, seed=1), checkpoint)
     return model
 
 
@@ -93,16 +93,17 @@ def test_a_stored_network_is_written_back_as_one_of_its_framework(
 def test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one(framework: str, tmp_path: Path) -> None:
     kind = "multiclass"
     whole, cut = tabular(framework, BLOCKED[kind]), tabular(framework, BLOCKED[kind])
-    expected = training.run(whole, rows(kind, 200), rows(kind, 100, 1), settings(), tmp_path / "whole")
+    expected = training.run(whole, Given(rows(kind, 200), settings()), rows(kind, 100, 1), tmp_path / "whole")
 
     def stop(epoch: Epoch) -> None:
         if epoch.number == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        training.run(cut, rows(kind, 200), rows(kind, 100, 1), settings(), tmp_path / "cut", stop)
+        training.run(cut, Given(rows(kind, 200), settings()), rows(kind, 100, 1), tmp_path / "cut", stop)
     cut = tabular(framework, BLOCKED[kind])
-    assert training.run(cut, rows(kind, 200), rows(kind, 100, 1), settings(resume=True), tmp_path / "cut") == expected
+    resumed = Given(rows(kind, 200), settings(resume=True))
+    assert training.run(cut, resumed, rows(kind, 100, 1), tmp_path / "cut") == expected
     for model, name in ((whole, "a"), (cut, "b")):
         model.save(tmp_path / name)
     files = [{f.name: f.read_bytes() for f in (tmp_path / name).rglob("*") if f.is_file()} for name in ("a", "b")]
@@ -110,9 +111,12 @@ def test_a_resumed_fit_ends_with_the_bytes_of_an_uninterrupted_one(framework: st
 
 
 def test_an_exploding_loss_names_the_layer(framework: str, tmp_path: Path) -> None:
-    model, given = tabular(framework, BLOCKED["regression"]), (rows("regression", 200), rows("regression", 100, 1))
+    model, given = (
+        tabular(framework, BLOCKED["regression"]),
+        Given(rows("regression", 200), settings(learning_rate=1e6, epochs=6)),
+    )
     with pytest.raises(TrainingError, match=r"epoch \d+ .*layer '(embedding|hidden_|output)"):
-        training.run(model, *given, settings(learning_rate=1e6, epochs=6), tmp_path / "c")
+        training.run(model, given, rows("regression", 100, 1), tmp_path / "c")
 
 
 def test_mixed_precision_keeps_codes_apart(framework: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +129,8 @@ def test_mixed_precision_keeps_codes_apart(framework: str, tmp_path: Path, monke
     codes = draw.integers(900, 1001, 600)
     table = Rows(codes[:, None].astype(np.float32), (codes % 2).astype(np.float32))
     model = tiny(framework, problem, hidden=(8,), dropout=0.0)
-    training.run(model, table, table, settings(precision="mixed", epochs=25, learning_rate=0.03), tmp_path / "c")
+    given = Given(table, settings(precision="mixed", epochs=25, learning_rate=0.03))
+    training.run(model, given, table, tmp_path / "c")
     assert ((model.predict(table.x)[:, 1] > 0.5) == table.y).mean() > 0.95
     assert parity(model, table.x) < 1e-4
 
