@@ -31,8 +31,8 @@ BY_COLUMN = ("missing_in", "fold_case", "decimal_in", "thousands", "date_format"
 MISSING = ("", "NA", "NaN", "nan", "null", "NULL", "None", "?")
 MINUS = "\u2212"
 SPACES = re.compile("[\u00a0\u2009\u202f]")
-SPACED = re.compile("[-+(]?[0-9]{1,3}([\u00a0\u2009\u202f][0-9]{3})+([.,][0-9]+)?\\)?")
-BRACKETED = re.compile(r"\([0-9.,]+\)")
+SPACED = re.compile("[-+(]?[0-9]{1,3}([\u00a0\u2009\u202f][0-9]{3})+([.,][0-9]+)?[)-]?")
+NEGATIVE = re.compile(r"\(([0-9.,]+)\)|([0-9.,]+)-")  # as accountants write it
 WHOLE = {m: re.compile(rf"(-?[1-9][0-9]*)[{m}]0*|-?0(?:[{m}]0*)?") for m in DECIMAL}  # by the decimal mark
 TRUTH = dict.fromkeys(("true", "yes", "t", "y", "1", "1.0"), 1.0) | dict.fromkeys(
     ("false", "no", "f", "n", "0", "0.0"), 0.0
@@ -75,7 +75,7 @@ def usual_decimal(decimal: str, thousands: str | None) -> str:
 
 
 def plain_number(text: str, how: Writing) -> str:
-    """A number as Python takes it: a minus of typography, no-break spaces between thousands, (1.50) for -1.50.
+    """A number as Python takes it: a minus of typography, no-break spaces between thousands, (1.50) or 1.50- for -1.50.
 
     Raises:
         ValueError: it has a point, and the decimal mark is a comma.
@@ -87,14 +87,15 @@ def plain_number(text: str, how: Writing) -> str:
     if how.decimal == "," and "." in text:
         raise ValueError
     text = text if how.decimal == "." else text.replace(",", ".")
-    return f"-{text[1:-1]}" if BRACKETED.fullmatch(text) else text
+    found = NEGATIVE.fullmatch(text)
+    return text if found is None else f"-{found[1] or found[2]}"
 
 
 @cache
 def _grouped(thousands: str, decimal: str) -> re.Pattern[str]:
     """A number with marks between thousands, or as in India: 1,234.5 and 12,34,567."""
     mark, point = re.escape(thousands), re.escape(decimal)
-    return re.compile(rf"[-+(]?[0-9]{{1,3}}({mark}[0-9]{{2,3}})*{mark}[0-9]{{3}}([{point}][0-9]*)?\)?")
+    return re.compile(rf"[-+(]?[0-9]{{1,3}}({mark}[0-9]{{2,3}})*{mark}[0-9]{{3}}([{point}][0-9]*)?[)-]?")
 
 
 def checked_format(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stemma.values import MINUS, SPACED, SPACES
+from stemma.values import MINUS, NEGATIVE, SPACED, SPACES
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 ZONED = r"[T ]\d.*(Z|[+-]\d\d(:?\d\d)?)$"
@@ -35,7 +35,7 @@ def plain(texts: Any) -> Any:
     texts = pc.replace_substring(texts, MINUS, "-")
     spaced = pc.match_substring_regex(texts, f"^(?:{SPACED.pattern})$")
     texts = pc.if_else(spaced, pc.replace_substring_regex(texts, SPACES.pattern, ""), texts)
-    return pc.replace_substring_regex(texts, r"^\(([0-9.,]+)\)$", r"-\1")
+    return pc.replace_substring_regex(texts, f"^(?:{NEGATIVE.pattern})$", r"-\1\2")
 
 
 def pointed(texts: Any, decimal: str) -> Any:

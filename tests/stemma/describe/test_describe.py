@@ -618,6 +618,7 @@ def test_a_marker_of_a_column_that_is_none_is_named(describe: Describe, tmp_path
         (["\u22121.5", "2.5", "\u22123.25"], "numeric", ""),
         (["1\u00a0234", "12\u202f345.5", "999"], "numeric", ""),
         (["(1.50)", "2.25", "3.75"], "numeric", ""),
+        (["1.50-", "2.25", "3.75"], "numeric", ""),
     ],
 )
 def test_what_may_be_meant_otherwise_is_warned_of(
