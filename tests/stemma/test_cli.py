@@ -95,7 +95,15 @@ def test_an_error_is_one_line_and_debug_shows_the_trace(run: Run, settings: Any)
 
 
 @pytest.mark.parametrize(
-    "arguments", [("conf", "nope"), ("nope",), ("conf", "check", "--nope"), ("conf", "adopt", "x")]
+    "arguments",
+    [
+        ("conf", "nope"),
+        ("nope",),
+        ("conf", "check", "--nope"),
+        ("conf", "adopt", "x"),
+        ("service", "token", "x", "--scope", "all"),
+        ("follow", "--poll", "5 days"),
+    ],
 )
 def test_wrong_usage_exits_2(run: Run, arguments: tuple[str, ...]) -> None:
     code, out, err = run(*arguments)

@@ -1,10 +1,10 @@
 """`stemma service`: who may ask a server, what it serves, what it is told to do, and what it was told."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from click import Choice
 
 from stemma.cli.output import AsJson, Table, answer
 from stemma.errors import MissingExtra
@@ -13,6 +13,15 @@ from stemma.text import say
 app = typer.Typer(help="A running server: who may ask it, what it serves, what it is told.", no_args_is_help=True)
 Url = Annotated[str, typer.Option(metavar="URL", envvar="STEMMA_URL", help="Of the server.")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Its name.")]
+
+
+class Scope(StrEnum):
+    """What a token may ask."""
+
+    PREDICT = "predict"
+    ADMIN = "admin"
+
+
 HERE = "http://127.0.0.1:8501"
 
 
@@ -30,10 +39,10 @@ def status(url: Url = HERE, as_json: AsJson = False) -> None:
     rows = [
         (model["name"], each["version"], each.get("registered") or "", each.get("error", "in service"))
         for model in found["models"]
-        for each in (*model["versions"], *model["faults"])
+        for each in (*(model["versions"] or [{"version": "-", "error": "none serves"}]), *model["faults"])
     ]
     answer(found, lambda: [Table(("model", "version", "registered", "state"), rows, left=None)], as_json)
-    raise typer.Exit(0 if found["ready"] else 1)
+    raise typer.Exit(0 if found["ready"] and all(model["versions"] for model in found["models"]) else 1)
 
 
 @app.command()
@@ -86,9 +95,7 @@ def _order(url: str, path: str) -> None:
 def token(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of whoever gets it; logs show it.")],
     file: Annotated[Path, typer.Option(metavar="FILE", help="The server's file of tokens.")] = Path("tokens.yaml"),
-    scope: Annotated[
-        list[str], typer.Option(click_type=Choice(("predict", "feedback", "admin")), help="Can be given again.")
-    ] = ["predict"],  # noqa: B006 - typer copies it
+    scope: Annotated[list[Scope], typer.Option(help="What it may ask. Can be given again.  [default: predict]")] = [],  # noqa: B006 - typer copies it
     days: Annotated[float | None, typer.Option(min=0, help="Until it expires; without it, never.")] = None,
 ) -> None:
     """Make a token and print it, once: FILE holds its hash alone. A running server knows it at once.
@@ -102,7 +109,7 @@ def token(
     except ModuleNotFoundError as error:
         raise MissingExtra(str(error.name), "serve") from None
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    say(access.add(file, name, scope, expires))
+    say(access.add(file, name, [each.value for each in scope or [Scope.PREDICT]], expires))
 
 
 @app.command()

@@ -25,7 +25,7 @@ from stemma.serve import log
 from stemma.serve.models import Refused
 from stemma.settings import Section, checked
 
-Scope = Literal["predict", "feedback", "admin"]
+Scope = Literal["predict", "admin"]
 Header = tuple[bytes, bytes]
 VARIABLE = "STEMMA_TOKENS"  # of the environment: what a file would hold
 ADMIN: Scope = "admin"

@@ -35,6 +35,7 @@ def make(
     """
     target = frame[settings.target]
     ordered = classes(target, settings)
+    source = frame.drop(columns=list(settings.derive))  # rows are the same, whatever is derived of them
     train = None if settings.predicts.has_classes else target.iloc[splits["train"]]
     bayes = next((name for name in frame if _role(name, settings) == "bayes"), None)
     return {
@@ -57,8 +58,8 @@ def make(
         "training": {
             name: _column(frame[name].iloc[splits["train"]], role) for name, role in features(frame.columns, settings)
         },
-        "content": {"sha256": content(frame)},
-        "sketch": {"kind": "bottom-k", "k": SKETCH, "hashes": sketch(frame)},
+        "content": {"sha256": content(source)},
+        "sketch": {"kind": "bottom-k", "k": SKETCH, "hashes": sketch(source)},
         "bayes": bayes,
         "bayes_roc_auc": None if bayes is None else bayes_auc(frame[bayes].to_numpy()),
     } | _where_set(settings)

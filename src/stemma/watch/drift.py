@@ -154,7 +154,9 @@ def _windows(answers: Answers, bundle: Bundle | None, seconds: float, versions: 
         alpha /= WEEKS
     now = max(time.time(), answers.times.max(initial=0))
     reference: dict[str, Column] = {} if bundle is None else _reference(bundle, answers)
-    expected = None if bundle is None else _recorded(bundle, answers)
+    expected = None
+    if bundle is not None and _is_of(bundle, answers, versions):
+        reference, expected = reference | _decided(bundle, answers), _recorded(bundle, answers)
     began = False
     for part in parts:
         rows = len(part.answers.table)
@@ -201,7 +203,7 @@ def _numbers(kept: Any) -> Any:
 
 
 def _reference(bundle: Bundle, answers: Answers) -> dict[str, Column]:
-    """Of the bundle, for columns that were kept as they came; of predictions, how the test rows were decided."""
+    """Of the bundle, for columns that were kept as they came."""
     with reading(REFERENCE):
         columns = json.loads(bundle.files.get(REFERENCE, b'{"columns": {}}'))["columns"]
         inputs = {each.name: "values" if each.type in ("string", "boolean") else "histogram"
@@ -209,12 +211,29 @@ def _reference(bundle: Bundle, answers: Answers) -> dict[str, Column]:
         found = {name: columns[name] for name in inputs if name in columns}
         if any(inputs[name] not in each or shares(each, each) is None for name, each in found.items()):
             raise ValueError("a column has no distribution")
+    return found
+
+
+def _is_of(bundle: Bundle, answers: Answers, versions: int) -> bool:
+    """Whether the bundle gave these answers: versions with the same inputs decide otherwise. One that was not
+    registered is taken for the only version of a log."""
+    registered = bundle.registered.get("version")
+    return versions == 1 if registered is None else _bare(str(registered)) == _bare(answers.version)
+
+
+def _bare(version: str) -> str:
+    """1.2.0 of model@v1.2.0."""
+    return version.rpartition("@")[2].removeprefix("v")
+
+
+def _decided(bundle: Bundle, answers: Answers) -> dict[str, Column]:
+    """How the test rows were decided."""
     with reading(RECORD):
         confusion = (bundle.record.get("evaluation") or {}).get("confusion")
-        if confusion and answers.signature == bundle.signature:
-            counts = dict(zip(bundle.signature.classes, np.sum(confusion, axis=0).tolist(), strict=True))
-            found[PREDICTION] = {"missing": 0, "values": counts, "other": 0}
-    return found
+        if not confusion or answers.signature != bundle.signature:
+            return {}
+        counts = dict(zip(bundle.signature.classes, np.sum(confusion, axis=0).tolist(), strict=True))
+        return {PREDICTION: {"missing": 0, "values": counts, "other": 0}}
 
 
 def _recorded(bundle: Bundle, answers: Answers) -> tuple[float, float] | None:

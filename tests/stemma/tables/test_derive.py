@@ -264,6 +264,15 @@ def test_service_takes_the_raw_columns_alone_and_encodes_as_training(
     assert {block.name for block in about.blocks} >= set(DERIVED)
 
 
+def test_the_rows_are_the_same_whatever_is_derived_of_them(
+    small: Any, table_file: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that versions with and without a derived column can be compared."""
+    monkeypatch.chdir(tmp_path)
+    found = [profile_of(read(small, table_file, derive=derive)).raw for derive in ({}, DERIVED)]
+    assert found[0]["content"] == found[1]["content"] and found[0]["sketch"] == found[1]["sketch"]
+
+
 def test_an_encoder_without_derived_columns_keeps_its_bytes() -> None:
     how = PrepareSettings(strict=False, numeric="auto", impute="median", indicator=True, rare=1, embed=50)
     features = list(ROLES.items())
