@@ -90,6 +90,8 @@ def checked(kind: type[Whole], values: Mapping[str, Any], where: str) -> Whole:
         faults = sorted(_told(fault, ".".join(map(str, fault["loc"])), adapter) for fault in error.errors())
         lines = "".join(f"\n  {fault}" for fault in faults)
         raise SettingsError(f"{where}: {counted(len(faults), 'setting is', 'settings are')} wrong:{lines}") from None
+    except (ValueError, TypeError, RecursionError):
+        raise SettingsError(f"{where} cannot be read: a part of it holds itself, or a name is no text") from None
 
 
 def _section_types(

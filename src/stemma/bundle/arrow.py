@@ -62,7 +62,7 @@ def array(column: Input, values: Any, known: Signature, first_row: int) -> NDArr
     by_format = column.type == "date" and column.name in known.date_format
     if of_texts or (plain and (column.type == "string" or by_format)):
         return _by_value(column, values, known, first_row)
-    if types.is_dictionary(kind):
+    if types.is_dictionary(kind) and (types.is_primitive(kind.value_type) or types.is_decimal(kind.value_type)):
         return array(column, values.dictionary_decode(), known, first_row)
     if column.type == "date" and (types.is_timestamp(kind) or types.is_date(kind)):
         return _seconds(values)
@@ -112,6 +112,6 @@ def _by_value(column: Input, values: Any, known: Signature, first_row: int) -> N
     alone = replace(known, inputs=(column,))
     try:
         table = alone.arrays({column.name: occurring})[column.name][:, 0]
-    except BundleError:  # once more, for the number of the row
-        return alone.arrays({column.name: values.to_pylist()}, first_row)[column.name][:, 0]
+    except BundleError:  # once more, for the number of the row; a value that is long is not copied to its rows
+        return alone.arrays({column.name: [occurring[each] for each in place]}, first_row)[column.name][:, 0]
     return np.asarray(table[place])

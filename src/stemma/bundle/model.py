@@ -30,6 +30,9 @@ TENSORS = {
 }
 
 
+LETTERS = 2**28  # of the texts of rows that are predicted at once
+
+
 @dataclass(frozen=True)
 class Bundle:
     """A verified bundle in memory.
@@ -97,6 +100,7 @@ class Bundle:
         return output
 
     def _output(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        _check_letters(arrays)
         try:
             output = runtime.run(self._session, arrays)
         except BundleError:
@@ -192,3 +196,14 @@ def verify(path: Path) -> None:
         BundleError: as `open_bundle` and `look`.
     """
     look(open_bundle(path).files[GRAPH])
+
+
+def _check_letters(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse texts that would fill the memory: many rows may share one in a dictionary, and each gets a copy to run.
+
+    Raises:
+        BundleError: they are too long.
+    """
+    texts = [values for values in arrays.values() if values.dtype == object]
+    if sum(sum(map(len, values[:, 0])) for values in texts) > LETTERS:
+        raise BundleError(f"the texts of these rows have more than {LETTERS:,} letters: send them in parts")

@@ -155,7 +155,7 @@ def _of_arrow(rows: Rows, known: Signature) -> Iterator[Batch]:
         raise error.within(rows.path) from None
     except BundleError as error:
         raise BundleError(f"{rows.path}: {error}" if str(rows.path) not in str(error) else str(error)) from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:  # what pyarrow says of damage
         what = "Parquet" if rows.kind == PARQUET else "Arrow"
         raise BundleError(f"{rows.path} cannot be read as {what} ({in_one_line(error)})") from None
 
@@ -171,12 +171,15 @@ def _of_parquet(rows: Rows, known: Signature) -> Iterator[Any]:
     with parquet.ParquetFile(_source(rows), buffer_size=2**20, pre_buffer=False) as file:
         schema = file.schema_arrow
         _check_twice(schema.names, rows.path)
-        wanted = list(arrow.names(known, schema.names).values())
+        named = arrow.names(known, schema.names)
+        wanted = list(named.values())
+        none = pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in wanted]))
+        arrow.arrays(none, known, named, 1)  # a type that does not fit is refused before its values are unpacked
         texts = [name for name in wanted if arrow.is_text(schema.field(name).type)]
     with parquet.ParquetFile(_source(rows), buffer_size=2**20, pre_buffer=False, read_dictionary=texts) as file:
         yield from file.iter_batches(BATCH, columns=wanted, use_threads=False)
         if not file.metadata.num_rows:
-            yield pa.RecordBatch.from_pylist([], schema=schema)
+            yield none
 
 
 def _of_ipc(rows: Rows, known: Signature) -> Iterator[Any]:

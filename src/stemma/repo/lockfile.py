@@ -106,7 +106,7 @@ def load(text: str) -> Any:
 
     try:
         return yaml.load(text, Loader=_loader())  # noqa: S506 - a subclass of SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, TypeError, AttributeError, IndexError, RecursionError) as error:  # of `!!int ""`, too
         raise ValueError(in_one_line(error, None)) from None
 
 

@@ -23,6 +23,7 @@ from stemma.errors import SettingsError
 from stemma.files import read_plain, write_text
 from stemma.serve import log
 from stemma.serve.models import Refused
+from stemma.serve.settings import NO_YAML
 from stemma.settings import Section, checked
 
 Scope = Literal["predict", "admin"]
@@ -159,7 +160,7 @@ def _of_file(file: Path) -> Sequence[Token]:
 def _parsed(text: str, where: str) -> Sequence[Token]:
     try:
         said = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError):  # what it says may hold a hash that stands in the wrong place
+    except NO_YAML:  # what it says may hold a hash that stands in the wrong place
         raise SettingsError(f"{where} cannot be read as YAML") from None
     return checked(Tokens, {"tokens": said}, where).tokens
 

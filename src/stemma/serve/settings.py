@@ -13,6 +13,8 @@ from stemma.errors import SettingsError
 from stemma.semver import VERSION
 from stemma.settings import Section, checked
 
+# What PyYAML lets through, too: a date such as 2020-13-45 is a ValueError, `!!int ""` an IndexError.
+NO_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, IndexError, RecursionError)
 NAME = re.compile(r"(?:([\w.-]+)=)?(.+)")  # NAME=SOURCE
 Megabytes = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -96,7 +98,7 @@ def _read(file: Path) -> dict[str, Any]:
         found = yaml.safe_load(file.read_bytes())
     except FileNotFoundError:
         raise SettingsError(f"{file} is not there") from None
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, *NO_YAML) as error:
         raise SettingsError(f"{file} cannot be read as YAML ({' '.join(str(error).split())[:200]})") from None
     if not isinstance(found or {}, Mapping):
         raise SettingsError(f"{file} holds no settings, but {type(found).__name__}")

@@ -45,6 +45,7 @@ CORE = {"id": pa.string(), "row": pa.int32(), "time": MOMENT}  # of every file
 MASKED = "***"
 CHUNK = 256  # requests taken at once: more would hold the interpreter while an answer waits for it
 PAUSE = 0.1  # seconds in which nothing is looked for
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)  # of what a file says
 FILES = 4  # whose rows may wait in memory
 LARGE = 64 * 10**6  # bytes of a file in memory that is written, however few its rows are
 Treatment = Literal["mask", "hash", "omit"]
@@ -341,7 +342,7 @@ def scan(folder: Path, kind: str, columns: Collection[str], skipped: list[str]) 
             opened = _opened(path, kind, columns)
         except OSError as error:
             skipped.append(f"{path} is skipped: {error.strerror or in_one_line(error)}")
-        except (pa.ArrowException, StemmaError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (pa.ArrowException, StemmaError, *DAMAGE) as error:
             skipped.append(f"{path} is skipped: it is damaged, or not of this log ({in_one_line(error, 80)})")
         else:
             yield opened
@@ -357,7 +358,19 @@ def _opened(path: Path, kind: str, columns: Collection[str]) -> tuple[Columns, A
             if schema.field(name).type != wanted:
                 raise TypeError(f"{name} is {schema.field(name).type}")
         file.seek(0)
-        return facts, whole.read(file, [name for name in schema.names if _is_wanted(name, columns)])
+        table = whole.read(file, [name for name in schema.names if _is_wanted(name, columns)])
+    _check_values(table)
+    return facts, table
+
+
+def _check_values(table: Any) -> None:
+    """Refuse what no server writes, and no figure can be made of: no time, or one of no calendar, and infinity."""
+    if table["time"].null_count:
+        raise ValueError("a time is missing")
+    compute.min_max(table["time"]).as_py()  # a date of Python's, or a ValueError
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_floating(column.type) and compute.any(compute.is_inf(column)).as_py():
+            raise ValueError(f"{name} is not finite")
 
 
 def _answered(facts: Columns) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from bundles import ROWS
 from stemma import bundle
 from stemma.bundle import arrow
 from stemma.bundle.predict import predict
+from stemma.bundle.rows import Rows, batches
 from stemma.errors import BundleError
 from stemma.signature import Input, Signature
 
@@ -103,6 +104,7 @@ def test_dates_are_midnights_and_a_nanosecond_before_1970_is_floored() -> None:
         ("d", pa.array(["2024-02-30"]), "column 'd', row 11: '2024-02-30' is not a date such as"),
         ("s", pa.array([MOMENT]), r"column 's' holds timestamp\[us\], which is not a text"),
         ("s", pa.array([b"x"]), "column 's' holds binary, which is not a text"),
+        ("s", pa.array([b"x"]).dictionary_encode(), "column 's' holds dictionary<.*>, which is not a text"),
     ],
 )
 def test_what_does_not_fit_is_named_by_column_and_row(name: str, values: Any, message: str) -> None:
@@ -114,6 +116,26 @@ def test_what_does_not_fit_is_named_by_column_and_row(name: str, values: Any, me
 def test_a_value_of_the_dictionary_that_no_row_has_does_not_count() -> None:
     values = pa.DictionaryArray.from_arrays(pa.array([0, 0]), pa.array(["1", "not a number"]))
     assert arrow.array(INPUTS[0], values, KNOWN, 1).tolist() == [1, 1]
+
+
+LONG = pa.DictionaryArray.from_arrays(pa.array(np.zeros(2**13, np.int16)), pa.array(["x" * 2**20]))
+
+
+def test_a_long_text_that_all_rows_share_is_not_copied_to_each(model: Path) -> None:
+    """It would be 8 GiB."""
+    with pytest.raises(BundleError, match="column 'n', row 1: 'xxx"):
+        arrow.array(INPUTS[0], LONG, KNOWN, 1)
+    with pytest.raises(BundleError, match="more than 268,435,456 letters"):
+        bundle.open_bundle(model).run(dict.fromkeys(ROWS, arrow.array(INPUTS[3], LONG, KNOWN, 1).reshape(-1, 1)))
+
+
+def test_a_type_that_does_not_fit_is_told_before_a_value_of_it_is_unpacked(model: Path, tmp_path: Path) -> None:
+    file, long = tmp_path / "rows.parquet", pa.DictionaryArray.from_arrays(LONG.indices, pa.array([b"x" * 2**16]))
+    parquet.write_table(pa.table(dict.fromkeys(ROWS, long)), file, store_schema=False)
+    before = pa.default_memory_pool().max_memory()
+    with pytest.raises(BundleError, match="column 'Month' holds binary"):
+        list(batches(Rows(file), bundle.open_bundle(model).signature))
+    assert pa.default_memory_pool().max_memory() < before + 2**24
 
 
 def test_a_decimal_is_a_number_and_spaces_around_names_do_not_count() -> None:

@@ -63,6 +63,12 @@ def test_yaml_is_read_as_dvc_reads_it(text: str) -> None:
     assert isinstance(lockfile.load("a: 2020-01-01")["a"], str)
 
 
+@pytest.mark.parametrize("text", ["[", "!!int ''", "!!timestamp x", "!!float x", "{? {a: b} : 1}", "[" * 5000])
+def test_what_is_no_yaml_is_one_error(text: str) -> None:
+    with pytest.raises(ValueError):
+        lockfile.load(text)
+
+
 def test_reading_three_hundred_is_quick(three_versions: World) -> None:
     text = (ROOT / "dvc.lock").read_text(encoding="utf-8")
     texts = [text + f"# {number}\n" for number in range(300)]

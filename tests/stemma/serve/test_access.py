@@ -104,6 +104,14 @@ def test_the_environment_can_hold_them(file: Path, monkeypatch: pytest.MonkeyPat
 
 
 NONE = ("", "[]", "- 1", "tokens", "- {name: a, sha256: b, scopes: [predict]}", ": :", "[" * 10_000)
+NONE += (
+    "- {expires: 2020-13-45}",
+    "- !!int ''",
+    "- !!timestamp x",
+    "- {? [a] : 1}",
+    "- &a {name: *a}",
+    "- " + "9" * 5000,
+)
 
 
 @pytest.mark.parametrize("said", NONE, ids=range(len(NONE)))

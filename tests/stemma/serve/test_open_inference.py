@@ -109,6 +109,12 @@ def test_outputs_that_are_named_are_given_alone_and_in_their_order(app: App) -> 
     assert reply.status == 400 and "probabilities, label" in reply.json["error"]
 
 
+def test_an_answer_is_not_longer_than_its_outputs_and_its_id_is_no_tree(app: App) -> None:
+    assert infer(app, outputs=[{"name": "label"}] * 2).status == 400
+    assert infer(app, id=json.loads("[" * 300 + "]" * 300)).status == 400
+    assert infer(app, id=7).json["id"] == 7
+
+
 def changed(place: str, **values: Any) -> list[dict[str, Any]]:
     return [each | values if each["name"] == place else each for each in INPUTS]
 
@@ -147,7 +153,7 @@ def test_what_is_wrong_with_tensors_is_told_under_error(app: App, inputs: Any, s
     assert status == 200 or isinstance(reply.json["error"], str)
 
 
-@pytest.mark.parametrize("length", ["", "-1", "x", "999999", "\u00b2"])
+@pytest.mark.parametrize("length", ["", "-1", "x", "999999", "\u00b2", "9" * 5000])
 def test_a_length_of_the_json_that_is_none_is_refused(app: App, length: str) -> None:
     head = json.dumps({"inputs": INPUTS}).encode()
     reply = ask(app, "POST", "/v2/models/binary/infer", head, inference_header_content_length=length)

@@ -153,6 +153,13 @@ def test_a_file_that_is_cut_short_is_refused(app: App, kind: str, cut: int) -> N
     assert reply.status == 422 or kind.startswith("text/csv") or "stream" in kind
 
 
+@pytest.mark.parametrize("kind", [kind for kind in BODIES if "apache" in kind])
+def test_names_and_texts_of_a_file_that_are_no_utf_8_are_refused(app: App, kind: str) -> None:
+    for text in (b"Month", b"May"):
+        reply = ask(app, "POST", "/predict", BODIES[kind].replace(text, b"\xff" * len(text)), content_type=kind)
+        assert reply.status == 422, reply.body
+
+
 def test_offsets_that_lead_out_of_an_arrow_buffer_are_refused(app: App) -> None:
     texts = pa.array(["May"] * 4)
     wild = pa.StringArray.from_buffers(4, pa.py_buffer(np.array([0, 3, 6, 2**30, 12], np.int32)), texts.buffers()[2])

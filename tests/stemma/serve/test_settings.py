@@ -30,7 +30,7 @@ def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
     assert str(caught.value).startswith(f"{file}: ")
 
 
-@pytest.mark.parametrize("text", ["[", "- a", "a", "\0"])
+@pytest.mark.parametrize("text", ["[", "- a", "a", "\0", "host: 2020-13-45", "host: &a [*a]", "port: !!int ''"])
 def test_a_file_that_holds_no_settings_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "serve.yaml").write_text(text)
     with pytest.raises(SettingsError, match=r"serve\.yaml"):

@@ -120,6 +120,8 @@ def test_an_expression_gives(text: str, expected: list[Any] | None) -> None:
         ("(" * 900, "it is no expression"),
         ("-" * 990 + "a", "nested too deep|it is no expression"),
         ("a\0", "it is no expression"),
+        ("a + " + "9" * 400, r"no column can hold this \(at letter 5"),
+        (r"region == '\ud800'", r"no column can hold this \(at letter 11"),
     ],
 )
 def test_a_wrong_expression_is_one_line_that_says_where(text: str, what: str) -> None:
@@ -191,6 +193,13 @@ def test_parts_of_dates_are_those_of_the_calendar(drawn: list[tuple[Any, ...]]) 
     found = derive.columns(frame, {name: f"{name}(when)" for name in parts}, ROLES)
     for name in parts:
         np.testing.assert_array_equal(found[name], getattr(frame["when"].dt, name).astype(np.float64), name)
+
+
+def test_chains_within_chains_are_no_work_without_end() -> None:
+    text = "a < 2"
+    for _ in range(60):
+        text = f"a < ({text}) < a"
+    assert derive.roles({"new": text}, ROLES) == {"new": "boolean"}
 
 
 def test_one_may_use_those_above_it_and_not_those_below() -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import time
 from contextlib import closing
 from pathlib import Path
@@ -187,10 +188,18 @@ def test_files_that_are_cut_or_not_ours_are_skipped_in_a_line_each(tmp_path: Pat
     retyped = table.set_column(0, "id", pa.array([1, 2, 3])).replace_schema_metadata(table.schema.metadata)
     parquet.write_table(retyped, tmp_path / "requests-h.parquet")
     parquet.write_table(table.drop_columns("prediction"), tmp_path / "requests-i.parquet")
+    told = {log.FACTS: b"[" * 100_000}
+    parquet.write_table(table.replace_schema_metadata(told), tmp_path / "requests-k.parquet")
+    values = {"l": ("time", None), "m": ("time", 2**62), "n": ("input.PageValues", math.inf)}
+    for name, (column, value) in values.items():
+        kind = table.schema.field(column).type
+        changed = pa.array([value] * 3, pa.int64() if column == "time" else kind).cast(kind)
+        place = table.schema.get_field_index(column)
+        parquet.write_table(table.set_column(place, column, changed), tmp_path / f"requests-{name}.parquet")
     skipped: list[str] = []
-    found = [*log.read(tmp_path, (), skipped)]
+    found = [*log.read(tmp_path, ("input",), skipped)]
     assert [part.table.num_rows for part in found] == [3]
-    assert [line.partition(" is skipped: ")[0][-9:] for line in skipped] == [f"{name}.parquet" for name in "abcdefghij"]
+    assert [line.partition(" is skipped: ")[0][-9:] for line in skipped] == [f"{it}.parquet" for it in "abcdefghijklmn"]
     assert all("\n" not in line for line in skipped)
 
 

@@ -71,6 +71,8 @@ def metadata(call: Call) -> Answer:
 def infer(call: Call) -> Answer:
     version = call.models.find(call.named)
     head, rest = _parts(call)
+    if isinstance(head.get("id"), list | dict):
+        raise Refused(400, 'the "id" is no text')
     columns: dict[str, list[Any]] = {}
     for tensor in _objects(head.get("inputs"), "inputs"):
         name = _text(tensor, "name")
@@ -124,7 +126,7 @@ def _index(models: Models) -> Iterator[dict[str, str]]:
 def _parts(call: Call) -> tuple[dict[str, Any], memoryview]:
     """The JSON, and the bytes behind it."""
     told = call.header(LENGTH)
-    if told and not (told.isascii() and told.isdigit() and int(told) <= len(call.body)):
+    if told and not (told.isascii() and told.isdigit() and len(told) < 19 and int(told) <= len(call.body)):
         raise Refused(400, f"{LENGTH.decode()} is {told[:20]!r}, and the body has {len(call.body)} bytes")
     place = int(told) if told else len(call.body)
     head = call.json(call.body[:place])
@@ -235,10 +237,13 @@ def _wanted(head: Mapping[str, Any], version: Version) -> Iterator[tuple[str, bo
     known = [version.bundle.signature.output, *([LABEL] if version.bundle.signature.classes else [])]
     given = _objects(head.get("outputs") or [{"name": name} for name in known], "outputs")
     all_binary = _parameters(head).get("binary_data_output") is True
-    for each in given:
-        name = _text(each, "name")
+    names = [_text(each, "name") for each in given]
+    for name in names:
         if name not in known:
             raise Refused(400, f"no output is named {name!r}: there is {', '.join(known)}", field=name)
+    if len(names) > len(set(names)):  # an answer would be far longer than what was asked
+        raise Refused(400, "an output is asked for twice")
+    for name, each in zip(names, given, strict=True):
         yield name, _parameters(each).get("binary_data", all_binary) is True
 
 

@@ -65,6 +65,7 @@ class Expression:
         self._plain = PIECES.sub(lambda found: found[0] if found[1] is None else "_" * len(found[0]), text)
         self._quoted = {found.start(): found[1] for found in PIECES.finditer(text) if found[1] is not None}
         self._used: set[str] = set()
+        self._values: dict[ast.expr, Value] = {}
 
     def value(self) -> Value:
         """Its nodes, added to the graph.
@@ -94,12 +95,15 @@ class Expression:
             ) from None
 
     def _of(self, node: ast.expr) -> Value:
+        """Once for each: the middle of a < b < c is asked for twice, and chains may be nested."""
+        if node not in self._values:
+            self._values[node] = self._made(node)
+        return self._values[node]
+
+    def _made(self, node: ast.expr) -> Value:
         match node:
-            case ast.Constant(value=bool() | int() | float()):
-                kind = "boolean" if isinstance(node.value, bool) else "number"
-                return Value(functions.number(self._graph, float(node.value)), kind)  # type: ignore[arg-type]
-            case ast.Constant(value=str(text)):
-                return Value(self._graph.constant([[text]], object), "text", text)
+            case ast.Constant(value=bool() | int() | float() | str()):
+                return self._constant(node)
             case ast.Name():
                 return self._column(node)
             case ast.Call(func=ast.Name(), args=args, keywords=[]):
@@ -118,6 +122,16 @@ class Expression:
             case ast.Compare():
                 return self._compared(node)
         self._refuse(node, "this is not understood")
+
+    def _constant(self, node: ast.Constant) -> Value:
+        try:
+            if isinstance(node.value, str):
+                node.value.encode()  # half a surrogate pair is no text
+                return Value(self._graph.constant([[node.value]], object), "text", node.value)
+            kind = "boolean" if isinstance(node.value, bool) else "number"
+            return Value(functions.number(self._graph, float(node.value)), kind)  # type: ignore[arg-type]
+        except (OverflowError, UnicodeEncodeError):
+            self._refuse(node, "no column can hold this")
 
     def _column(self, node: ast.Name) -> Value:
         start, end = self._letter(node.col_offset), self._letter(node.end_col_offset or 0)
