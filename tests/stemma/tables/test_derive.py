@@ -70,6 +70,7 @@ def of(text: str, frame: pd.DataFrame = FRAME) -> list[Any]:
         ("region in ('süd', 'west')", [0.0, 1.0, None, 0.0]),
         ("größe == '1.0'", [1.0, 0.0, 1.0, None]),  # a level is a value
         ("`b-2` not in [2, 4]", [1.0, 0.0, 0.0, 1.0]),
+        ("-a in (-1, 2 - 5)", [1.0, None, 1.0, 0.0]),
         ("0 < a <= 3", [1.0, None, 1.0, 0.0]),
         ("missing(region) or missing(a)", [0.0, 1.0, 1.0, 0.0]),
         ("fill(a, 9) * flag", [1.0, 0.0, None, 0.0]),

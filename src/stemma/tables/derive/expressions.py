@@ -203,7 +203,9 @@ class Expression:
     def _among(self, left: ast.expr, right: ast.expr) -> str:
         value = self._of(left)
         members = right.elts if isinstance(right, ast.Tuple | ast.List | ast.Set) else []
-        constants = [self._of(each) for each in members if isinstance(each, ast.Constant)]
+        constants = [
+            self._of(each) for each in members if not any(isinstance(part, ast.Name) for part in ast.walk(each))
+        ]
         if not constants or len(constants) < len(members):
             self._refuse(right, "`in` needs constants in brackets, such as (1, 2)")
         if value.type == "text" and all(each.text is not None for each in constants):
