@@ -106,7 +106,11 @@ class Signature:
         if absent:
             names = ", ".join(repr(each.name) for each in absent)
             what = f"the rows lack the column{'s' if len(absent) > 1 else ''} {names}"
-            raise RowError(what, absent[0].name, None, wanted(absent[0].type, self._how(absent[0].name)))
+            raise RowError(what, absent[0].name, None, self.wanted(absent[0]))
+
+    def wanted(self, column: Input) -> str:
+        """What a value of an input should be, in words."""
+        return wanted(column.type, self._how(column.name))
 
     def labels(self, output: NDArray[Any]) -> list[str]:
         """The class of each row of probabilities (N, classes)."""

@@ -101,11 +101,12 @@ def _grouped(thousands: str, decimal: str) -> re.Pattern[str]:
 def checked_format(text: str) -> str:
     """A format of dates that says at least which year; ValueError: it is none."""
     try:
-        if datetime.strptime(PROBE.strftime(text), text).replace(tzinfo=None) == PROBE:
-            return text
+        says_all = datetime.strptime(PROBE.strftime(text), text).replace(tzinfo=None) == PROBE
     except (ValueError, re.error):
-        pass
-    raise ValueError(f"{text!r} is no format of a date such as %d.%m.%Y or %m/%d/%Y %H:%M")
+        says_all = False
+    if not says_all:
+        raise ValueError(f"{text!r} is no format of a date such as %d.%m.%Y or %m/%d/%Y %H:%M")
+    return text
 
 
 def fields(lines: Iterable[str], separator: str, strict: bool = False) -> Iterator[list[str]]:

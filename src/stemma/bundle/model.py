@@ -28,8 +28,6 @@ TENSORS = {
     "date": "tensor(double)",
     "string": "tensor(string)",
 }
-
-
 LETTERS = 2**28  # of the texts of rows that are predicted at once
 
 

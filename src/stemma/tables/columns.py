@@ -74,7 +74,7 @@ def derived(settings: Table) -> dict[str, Role]:
 
 def _wrong_derived(names: list[str], settings: Table) -> Iterator[str]:
     """Expressions of columns that are not there, have no use, or do not fit."""
-    found = {name: role_of(name, settings) for name in names if name not in settings.derive}
+    found = {name: role_of(name, settings) for name in names}
     others = {name: "is dropped: give it a role" for name, role in found.items() if role not in FEATURES}
     others[settings.target] = "is the target"
     usable = {name: role for name, role in found.items() if name not in others}

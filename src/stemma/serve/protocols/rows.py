@@ -16,7 +16,6 @@ from stemma.errors import RowError
 from stemma.serve.models import Refused, Version
 from stemma.serve.routes import JSON, Answer, Call, Route, in_json
 from stemma.signature import Signature
-from stemma.values import wanted, writing
 
 FILES = {
     "text/csv": ".csv",
@@ -57,7 +56,7 @@ def columns(rows: Sequence[Mapping[str, Any]], known: Signature) -> dict[str, li
         for each in known.inputs:
             if each.name not in row:
                 what = f"row {number} lacks the column {each.name!r}"
-                raise RowError(what, each.name, number, wanted(each.type, writing(known, each.name)))
+                raise RowError(what, each.name, number, known.wanted(each))
     return {each.name: [row[each.name] for row in rows] for each in known.inputs}
 
 

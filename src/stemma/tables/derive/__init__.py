@@ -10,6 +10,7 @@ What comes of a missing value is missing, and so is a number that is not finite 
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from stemma.text import short
 __all__ = ["add", "columns", "names", "roles"]
 TYPES: Mapping[str, str] = {"numeric": "number", "boolean": "boolean", "date": "date", "categorical": "text"}
 SHOWN = 100  # letters of an expression in a message
+_Items = tuple[tuple[str, Any], ...]
 ROLES: Mapping[str, Role] = {"number": "numeric", "boolean": "boolean", "text": "categorical"}
 
 
@@ -62,8 +64,14 @@ def add(
 def roles(
     derive: Mapping[str, str], columns: Mapping[str, Any], others: Mapping[str, str] | None = None
 ) -> dict[str, Role]:
-    """The role of each derived column; see `add`."""
-    return add(Graph([*columns, *derive]), derive, columns, others) if derive else {}
+    """The role of each derived column; see `add`. Whoever asks for the role of a column asks for all of them."""
+    return dict(_roles(*(tuple(each.items()) for each in (derive, columns, others or {}))))
+
+
+@lru_cache(16)
+def _roles(derive: _Items, columns: _Items, others: _Items) -> dict[str, Role]:
+    graph = Graph([name for name, _ in (*columns, *derive)])
+    return add(graph, dict(derive), dict(columns), dict(others)) if derive else {}
 
 
 def _single(graph: Graph, value: str) -> str:

@@ -19,8 +19,6 @@ PIECES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`([^`]*)`""")  # tex
 OF_ANY_TYPE = ("fill", "missing", "where")
 NUMBERS = ("number", "boolean")  # a truth value counts as 1 or 0
 KINDS = {"number": "a number", "boolean": "true or false", "date": "a date", "text": "a text"}
-
-
 NAMES = re.compile(r"`([^`]*)`|([^\W\d]\w*)")
 
 

@@ -87,16 +87,12 @@ def rest(graph: Graph, value: str, divisor: str) -> str:
     return graph.node("Sub", value, graph.node("Mul", whole, divisor))
 
 
-def _day(graph: Graph, seconds: str) -> str:
-    return graph.node("Floor", graph.node("Div", seconds, number(graph, DAY)))
+def _quotient(graph: Graph, value: str, divisor: float) -> str:
+    return graph.node("Floor", graph.node("Div", value, number(graph, divisor)))
 
 
 def _part_of_day(graph: Graph, seconds: str, period: float, unit: float) -> str:
-    return graph.node("Floor", graph.node("Div", rest(graph, seconds, number(graph, period)), number(graph, unit)))
-
-
-def _quotient(graph: Graph, value: str, divisor: float) -> str:
-    return graph.node("Floor", graph.node("Div", value, number(graph, divisor)))
+    return _quotient(graph, rest(graph, seconds, number(graph, period)), unit)
 
 
 def _plus(graph: Graph, value: str, other: float) -> str:
@@ -109,7 +105,7 @@ def _times(graph: Graph, value: str, other: float) -> str:
 
 def _civil(graph: Graph, seconds: str) -> tuple[str, str, str]:
     """Year, month and day: Howard Hinnant, chrono-Compatible Low-Level Date Algorithms, civil_from_days."""
-    shifted = _plus(graph, _day(graph, seconds), 719_468)
+    shifted = _plus(graph, _quotient(graph, seconds, DAY), 719_468)
     era = _quotient(graph, shifted, 146_097)
     of_era = graph.node("Sub", shifted, _times(graph, era, 146_097))
     leap = graph.node("Sub", _quotient(graph, of_era, 1_460), _quotient(graph, of_era, 36_524))
