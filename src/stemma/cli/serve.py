@@ -63,9 +63,10 @@ def serve(
     options |= {"poll" if stage is None else "stage_poll": poll}
     models = sources or ([] if stage is None else ["."])
     read = partial(ServeSettings.of, config, models, stage, **options)
-    if not any(each.stage for each in read().models):
+    settings = read()
+    if not any(each.stage for each in settings.models):
         return run(read)
     from stemma.follow import beside
 
-    with beside.following(read()):
+    with beside.following(settings):
         run(lambda: beside.folders(read()))

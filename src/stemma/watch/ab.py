@@ -131,7 +131,13 @@ def compare(folder: Path, a: str, b: str, options: Options = Options()) -> Exper
     """
     skipped: list[str] = []
     found = read(folder, (*PREDICTED, *(options.by and ("input", "header"))), skipped, options.since)
-    both = _together(_named(found, a, folder), _named(found, b, folder))
+    both = _named(found, a, folder), _named(found, b, folder)
+    return replace(experiment(folder, *both, options), skipped=tuple(skipped))
+
+
+def experiment(folder: Path, first: Answers, second: Answers, options: Options = Options()) -> Experiment:
+    """As `compare`, of answers that were read: the second version beside the first."""
+    both = _together(first, second)
     task = _task(*both)
     metric = _metric(task, options.metric)
     judged = _judged(both, folder)
@@ -143,25 +149,25 @@ def compare(folder: Path, a: str, b: str, options: Options = Options()) -> Exper
     p = _p(difference, rows)
     verdict = _verdict(difference, p, metric)
     needed = _needed(difference, rows) if verdict == "not distinguishable" else None
-    first, last = (float(pick([pick(each.times) for each in both])) for pick in (min, max))
+    start, end = (float(pick([pick(each.times) for each in both])) for pick in (min, max))
     return Experiment(
-        a=a,
-        b=b,
+        a=first.version,
+        b=second.version,
         metric=metric.name,
         higher_is_better=metric.better == "higher",
         verdict="not compared" if mismatch < sequential.MISMATCH else verdict,
         requests=requests,
         rows=rows,
-        first=first,
-        last=last,
+        first=start,
+        last=end,
         share=options.share,
         mismatch=mismatch,
         difference=difference,
         p=p,
         needed=needed,
-        days=None if needed is None else (needed / sum(rows) - 1) * (last - first) / 86400,
+        days=None if needed is None else (needed / sum(rows) - 1) * (end - start) / 86400,
         slices=_slices(judged, task, metric, options.by),
-        skipped=tuple(skipped),
+        skipped=(),
     )
 
 

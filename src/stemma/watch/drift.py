@@ -156,7 +156,7 @@ def _windows(answers: Answers, bundle: Bundle | None, seconds: float, versions: 
     reference: dict[str, Column] = {} if bundle is None else _reference(bundle, answers)
     expected = None
     if bundle is not None and _is_of(bundle, answers, versions):
-        reference, expected = reference | _decided(bundle, answers), _recorded(bundle, answers)
+        reference, expected = reference | _decided(bundle), _recorded(bundle, answers.task.main)
     began = False
     for part in parts:
         rows = len(part.answers.table)
@@ -217,6 +217,8 @@ def _reference(bundle: Bundle, answers: Answers) -> dict[str, Column]:
 def _is_of(bundle: Bundle, answers: Answers, versions: int) -> bool:
     """Whether the bundle gave these answers: versions with the same inputs decide otherwise. One that was not
     registered is taken for the only version of a log."""
+    if answers.signature != bundle.signature:
+        return False
     registered = bundle.registered.get("version")
     return versions == 1 if registered is None else _bare(str(registered)) == _bare(answers.version)
 
@@ -226,22 +228,22 @@ def _bare(version: str) -> str:
     return version.rpartition("@")[2].removeprefix("v")
 
 
-def _decided(bundle: Bundle, answers: Answers) -> dict[str, Column]:
+def _decided(bundle: Bundle) -> dict[str, Column]:
     """How the test rows were decided."""
     with reading(RECORD):
         confusion = (bundle.record.get("evaluation") or {}).get("confusion")
-        if not confusion or answers.signature != bundle.signature:
+        if not confusion:
             return {}
         counts = dict(zip(bundle.signature.classes, np.sum(confusion, axis=0).tolist(), strict=True))
         return {PREDICTION: {"missing": 0, "values": counts, "other": 0}}
 
 
-def _recorded(bundle: Bundle, answers: Answers) -> tuple[float, float] | None:
+def _recorded(bundle: Bundle, name: str) -> tuple[float, float] | None:
     """The main figure of the test rows, and its standard error."""
     with reading(RECORD):
         tests_of = (bundle.record.get("evaluation") or {}).get("test") or {}
-        told = tests_of.get(answers.task.main) or {}
-        if answers.signature != bundle.signature or None in (told.get("value"), told.get("low"), told.get("high")):
+        told = tests_of.get(name) or {}
+        if None in (told.get("value"), told.get("low"), told.get("high")):
             return None
         return told["value"], (told["high"] - told["low"]) / (2 * Z)
 

@@ -42,7 +42,7 @@ def write(
         ),
         sections=(
             Section("Versions", (_versions(versions),)),
-            Section("Which is better", tuple(_experiments(folder, versions, since))),
+            Section("Which is better", tuple(_experiments(folder, versions))),
             Section("Drift", (_alarms(found), _windows(found))),
             Section("Columns", (_columns(found),)),
             Section("Left out", found.skipped or ("Every file of the log was read.",)),
@@ -72,15 +72,14 @@ def _version(answers: Answers) -> tuple[str, ...]:
     return answers.version, *times, *(f"{count:,}" for count in counts), f"{half:.2f}", f"{most:.2f}", shown
 
 
-def _experiments(folder: Path, versions: dict[str, Answers], since: float | None) -> Iterator[str]:
+def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
     """Each version beside the one before it, in the order in which they came."""
-    names = sorted(versions, key=lambda name: (versions[name].times[0], name))
-    for a, b in pairwise(names):
+    for a, b in pairwise(sorted(versions.values(), key=lambda each: (each.times[0], each.version))):
         try:
-            yield f"{ab.compare(folder, a, b, ab.Options(since=since)).sentence}."
+            yield f"{ab.experiment(folder, a, b).sentence}."
         except StemmaError as error:
-            yield f"{b} is not compared with {a}: {error.what}."
-    if len(names) < 2:
+            yield f"{b.version} is not compared with {a.version}: {error.what}."
+    if len(versions) < 2:
         yield "There is one version."
 
 
