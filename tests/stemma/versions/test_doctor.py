@@ -269,6 +269,14 @@ def test_another_environment_is_told_package_by_package(clinic: World, sound: Pa
     assert "numpy 1.0.0 there, " in one.evidence and "not-a-package 3 there, not installed here" in one.evidence
 
 
+def test_another_patch_of_python_is_no_other_environment(clinic: World, sound: Parts) -> None:
+    """Reports noted the patch once; their version is the same one to this Python."""
+    for noted in ("%d.%d", "%d.%d.99"):
+        environment = TRAINING["environment"] | {"python": noted % sys.version_info[:2], "packages": {}}
+        diagnosis = examined(clinic, sound.but(training=trained(environment=environment)))
+        assert "environment" not in {finding.check for finding in diagnosis.findings}
+
+
 def test_parts_that_are_missing_are_named_and_not_fatal(clinic: World) -> None:
     nothing = parts(metrics=None, evaluation=None, training=None, export=None, bundle=None, frame=None)
     diagnosis = examined(clinic, nothing)

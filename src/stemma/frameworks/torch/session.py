@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -117,7 +118,7 @@ def choose_device(settings: TrainSettings) -> torch.device:
     present = ["cpu"]
     if torch.backends.mps.is_available():
         present.insert(0, "mps")
-    if torch.cuda.is_available():
+    if _has_cuda():
         present.insert(0, "cuda")
     name = present[0] if settings.device == "auto" else settings.device
     if name not in present:
@@ -130,6 +131,13 @@ def choose_device(settings: TrainSettings) -> torch.device:
             "train.precision: mixed needs a GPU, and the device is cpu", "dvc exp run -S train.precision=float32"
         )
     return torch.device(name)
+
+
+def _has_cuda() -> bool:
+    """Whether a GPU of NVIDIA can be used; beside TensorFlow, a build for CUDA warns of a driver that is not there."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"CUDA initialization: .*Error loading CUDA libraries", UserWarning)
+        return torch.cuda.is_available()
 
 
 def _be_deterministic() -> None:
