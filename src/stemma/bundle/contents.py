@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def files(about: Profile, results: Results, settings: PackageSettings, record: F
         record: that `version` makes.
         rows: Parquet, of which the first are the sample.
     """
-    contract = describe(about, results.decision["threshold"])
+    contract = describe(about, results.decision["threshold"]) | dialect(record["settings"]["data"])
     request, response = sample(about, contract, results.graph, rows)
     told = {SIGNATURE: contract, "version.json": record, "request.json": request, "response.json": response}
     told["reference.json"] = {"columns": about.raw["training"]}  # to compare what arrives in service with
@@ -74,6 +74,13 @@ def describe(about: Profile, threshold: float | None) -> Facts:
     if task.positive is not None:
         told |= {"positive": task.positive, "threshold": threshold}
     return told
+
+
+def dialect(data: Mapping[str, Any]) -> Facts:
+    """How the file of the table is written, where that is not as usual."""
+    usual = asdict(signature.Dialect())
+    told = {name: data.get(name, value) for name, value in usual.items()}
+    return {} if told == usual else {"file": told}
 
 
 def sample(about: Profile, contract: Facts, graph: bytes, rows: Path) -> tuple[Facts, Facts]:

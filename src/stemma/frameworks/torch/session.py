@@ -137,7 +137,7 @@ def _has_cuda() -> bool:
     """Whether a GPU of NVIDIA can be used; beside TensorFlow, a build for CUDA warns of a driver that is not there."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"CUDA initialization: .*Error loading CUDA libraries", UserWarning)
-        return torch.cuda.is_available()
+        return bool(torch.cuda.is_available())
 
 
 def _be_deterministic() -> None:

@@ -83,7 +83,7 @@ def _rows(call: Call) -> list[dict[str, Any]]:
 
 def _of_file(call: Call, rows: Rows, version: Version) -> NDArray[np.float32]:
     outputs = []
-    for first, arrays in batches(rows, version.bundle.signature):
+    for first, arrays, _ in batches(rows, version.bundle.signature):
         outputs.append(version.bundle.run(arrays, first))
         call.check_rows(first - 1 + len(outputs[-1]))
     return np.concatenate(outputs)
