@@ -42,6 +42,7 @@ class Signature:
         missing_in: the same for one column, in the place of `missing`.
         fold_case: columns whose levels do not differ by capital letters.
         decimal, decimal_in, thousands, date_format: of texts, the last three by column; see `Writing`.
+        merge: the classes of the table that stand for one of `classes`, by its name.
         by_value: whether a level is a value, 1 for 1.0 too; not in bundles made before that.
     """
 
@@ -55,6 +56,7 @@ class Signature:
     missing: tuple[str, ...] = MISSING
     missing_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fold_case: tuple[str, ...] = ()
+    merge: Mapping[str, Sequence[str]] = field(default_factory=dict)
     by_value: bool = False
     decimal: str = "."
     decimal_in: Mapping[str, str] = field(default_factory=dict)
@@ -95,6 +97,11 @@ class Signature:
         how = self._how(column)
         text = text.lower() if how.fold else text
         return level(text, how.decimal) if self.by_value else text
+
+    def class_of(self, text: str) -> str:
+        """A class as a table has it, as the network knows it."""
+        found = self.spelled(self.target, text)
+        return next((name for name, some in self.merge.items() if found in some), found)
 
     def check_there(self, columns: Mapping[str, Any]) -> None:
         """Refuse rows that lack an input.
@@ -192,6 +199,7 @@ def parse(content: bytes) -> Signature:
             positive=entry.get("positive"),
             threshold=entry.get("threshold"),
             fold_case=tuple(entry.get("fold_case") or ()),
+            merge=entry.get("merge") or {},
             by_value=entry.get("levels") == LEVELS,
             decimal_in=entry.get("decimal_in") or {},
             thousands=entry.get("thousands") or {},
@@ -221,6 +229,7 @@ def _faults(signature: Signature) -> list[str]:
         "a name, class or missing value is not a text": all(map(_is_text, texts)),
         "it names no inputs": bool(names),
         "a decimal mark is unknown": {*signature.decimal_in.values()} <= {*DECIMAL},
+        "classes are merged into one that is none": {*signature.merge} <= {*signature.classes},
         "a mark between thousands is unknown": {*signature.thousands.values()} <= {*THOUSANDS},
         "a format of dates is none": all(map(checked_format, signature.date_format.values())),
         "two inputs have one name": len(set(names)) == len(names),
