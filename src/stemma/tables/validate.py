@@ -221,7 +221,10 @@ def _wrong_classes(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
     needed = len(SPLITS) if splitting(settings) else needed  # which split they fall into, `check_splits` looks at
     rare = [f"{name!r} has {rows}" for name, rows in counts.items() if rows < needed]
     if rare:
-        yield f"each class needs at least {needed} rows for one in every split: {few(rare, 5)}"
+        yield (
+            f"each class needs at least {needed} rows for one in every split: {few(rare, 5)}: "
+            "merge some (data.merge), or leave them out (data.keep)"
+        )
 
 
 def _some(classes: list[str]) -> str:
