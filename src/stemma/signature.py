@@ -53,6 +53,7 @@ class Signature:
         fold_case: columns whose levels do not differ by capital letters.
         file: how the file of the training table was written.
         decimal, decimal_in, thousands, date_format: of texts, the last three by column; see `Writing`.
+        merge: the classes of the table that stand for one of `classes`, by its name.
         by_value: whether a level is a value, 1 for 1.0 too; not in bundles made before that.
     """
 
@@ -66,6 +67,7 @@ class Signature:
     missing: tuple[str, ...] = MISSING
     missing_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fold_case: tuple[str, ...] = ()
+    merge: Mapping[str, Sequence[str]] = field(default_factory=dict)
     by_value: bool = False
     file: Dialect = Dialect()
     decimal: str = "."
@@ -107,6 +109,11 @@ class Signature:
         how = self._how(column)
         text = text.lower() if how.fold else text
         return level(text, how.decimal) if self.by_value else text
+
+    def class_of(self, text: str) -> str:
+        """A class as a table has it, as the network knows it."""
+        found = self.spelled(self.target, text)
+        return next((name for name, some in self.merge.items() if found in some), found)
 
     def check_there(self, columns: Mapping[str, Any]) -> None:
         """Refuse rows that lack an input.
@@ -204,6 +211,7 @@ def parse(content: bytes) -> Signature:
             positive=entry.get("positive"),
             threshold=entry.get("threshold"),
             fold_case=tuple(entry.get("fold_case") or ()),
+            merge=entry.get("merge") or {},
             by_value=entry.get("levels") == LEVELS,
             file=Dialect(**entry.get("file") or {}),
             decimal_in=entry.get("decimal_in") or {},
@@ -238,6 +246,7 @@ def _faults(signature: Signature) -> list[str]:
         "its separator is not one character": _is_text(file.separator) and len(file.separator) == 1,
         "its encoding is none": isinstance("a".encode(file.encoding), bytes),
         "its header is neither there nor not": isinstance(file.header, bool),
+        "classes are merged into one that is none": {*signature.merge} <= {*signature.classes},
         "a mark between thousands is unknown": {*signature.thousands.values()} <= {*THOUSANDS},
         "a format of dates is none": all(map(checked_format, signature.date_format.values())),
         "two inputs have one name": len(set(names)) == len(names),

@@ -48,6 +48,18 @@ def test_a_regression_is_standardised_and_back() -> None:
     assert VALUE.predictions(VALUE.targets(y))[:, 0].tolist() == y.tolist()
 
 
+def test_a_logarithm_is_standardised_and_undone_and_what_is_too_large_stays_finite() -> None:
+    y = np.array([1.0, 20.0, 4e5])
+    priced = of("regression", mean=10.0, deviation=2.0).fitted(y)
+    assert priced.log is None
+    logged = of("regression", log=(0.0, 1.0)).fitted(y)
+    assert logged.log == pytest.approx((np.log(y).mean(), np.log(y).std()))
+    assert (logged.mean, logged.deviation) == (y.mean(), y.std())
+    assert logged.predictions(logged.targets(y))[:, 0] == pytest.approx(y, rel=1e-6)
+    assert logged.losses(logged.targets(y), y).max() == 0
+    assert np.isfinite(logged.predictions(np.array([[1e6]], np.float32))).all()
+
+
 def test_the_threshold_decides_and_belongs_to_the_positive_class() -> None:
     p = np.array([0.1, 0.4, 0.35, 0.8], np.float32)
     predictions = np.stack([1 - p, p], axis=1)

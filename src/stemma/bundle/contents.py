@@ -20,6 +20,7 @@ from stemma.values import BY_COLUMN
 Facts = dict[str, Any]
 TYPES = {"numeric": "number", "boolean": "boolean", "date": "date", "categorical": "string"}  # of inputs, by role
 SAMPLE = 3  # rows
+CHOSEN = {"keep", "left_out", "merge", "target_log"}  # of the profile, where settings say so
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def describe(about: Profile, threshold: float | None) -> Facts:
     told["levels"] = signature.LEVELS
     if about.raw["missing"] is not None:  # the texts that stood for "no value" in the file
         told["missing"] = about.raw["missing"]
-    told |= {name: about.raw[name] for name in BY_COLUMN if about.raw.get(name)}
+    told |= {name: about.raw[name] for name in (*BY_COLUMN, "keep", "merge") if about.raw.get(name)}
     if task.classes:
         told["classes"] = list(task.classes)
     if task.positive is not None:
@@ -121,7 +122,7 @@ def version(about: Profile, results: Results, own: PackageSettings, sections: Ma
         "limits": list(own.limits),
         "licence": own.licence,
         "structure": {key: results.index[key] for key in ("framework", "architecture", "structure")},
-        "data": {key: about.raw[key] for key in told},
+        "data": {key: about.raw[key] for key in (*told, *(CHOSEN & about.raw.keys()))},
         "settings": {name: section.model_dump(mode="json") for name, section in sections.items()},
         "process": process,
         "metrics": results.metrics,

@@ -93,7 +93,7 @@ def read(folder: Path) -> Profile:
         raise DataError(f"{path} is damaged", run="dvc repro --force prepare") from None
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise DataError(f"{path} is not of format {FORMAT}", run="dvc repro --force prepare")
-    spread = () if raw["classes"] else (raw["target_mean"], raw["target_std"])
+    spread = () if raw["classes"] else (raw["target_mean"], raw["target_std"], raw.get("target_log"))
     return Profile(
         task=task.of(raw["task"], raw["classes"], raw["positive"], *spread),
         target=raw["target"],

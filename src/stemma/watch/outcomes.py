@@ -144,7 +144,7 @@ def _judged(text: str, asked: _Asked | None, before: str | None) -> tuple[str, s
 def spelled(known: Signature, text: str) -> str | None:
     """The class as the version has it, or the number; None where it is neither."""
     if known.classes:
-        outcome = known.spelled(known.target, text.strip())
+        outcome = known.class_of(text.strip())
         return outcome if outcome in known.classes else None
     try:
         value = float("" if "_" in text else text)  # 1_000 is none
