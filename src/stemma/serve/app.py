@@ -104,6 +104,7 @@ class App:
             Refused: it cannot be.
         """
         facts = {"who": who, "from": (scope.get("client") or ["a Unix socket"])[0], "action": path[:1000]}
+        facts |= scope.get("state", {})  # whom a client's certificate names
         file = Path(self._settings.audit or state_folder() / "audit.jsonl")
         try:
             await asyncio.to_thread(audit.append, file, **facts)

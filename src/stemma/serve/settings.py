@@ -48,6 +48,14 @@ class SignatureSettings(Section):
     at_least: Annotated[str, Field(pattern=f"^v?{VERSION.removeprefix('v')}$")] | None = None  # an old one is refused
 
 
+class TlsSettings(Section):
+    """The files of TLS, in PEM; each is read again when it changes."""
+
+    cert: str  # the certificate, and those up to its authority
+    key: str
+    clients: str | None = None  # the authority that must have signed a client's certificate; None: clients need none
+
+
 class ServeSettings(Section):
     """All of it."""
 
@@ -55,6 +63,7 @@ class ServeSettings(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, lt=65536)] = 8501  # 0: any that is free
     socket: str | None = None  # a Unix socket in the place of host and port
+    tls: TlsSettings | None = None  # None: plain HTTP
     root_path: Annotated[str, Field(pattern="^(/.*[^/])?$")] = ""  # that a proxy puts before every path
     tokens: str | None = None  # the file of who may ask what; None: the environment's STEMMA_TOKENS, else everybody
     signature: SignatureSettings | None = None  # None: versions need none

@@ -5,6 +5,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from stemma.serve.tls import CLIENT, client_name
+
 HEAD = 65_536  # bytes, beyond which no head goes on
 TOO_LONG, TOO_SLOW = b"431 Request Header Fields Too Large", b"408 Request Timeout"
 
@@ -23,6 +25,8 @@ class Wire(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        if certificate := transport.get_extra_info("peercert"):
+            self.app_state = {CLIENT: client_name(certificate)}  # uvicorn puts it into the scope of each request
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
