@@ -39,6 +39,8 @@ class Limits(Section):
     rows: Count = 100_000  # 422
     seconds: Seconds = 10.0  # for a request to arrive: 408
     concurrency: Count = 1024  # calls at once, in each process: 503
+    bodies: Megabytes = 1024.0  # of all calls at once, in each process: 503
+    rate: Annotated[float, Field(gt=0)] | None = None  # calls a second of a token or an address, in each process: 429
 
 
 class SignatureSettings(Section):
