@@ -110,8 +110,7 @@ async def _alone(settings: ServeSettings, read: Read, bound: socket.socket) -> N
     await keeper.start()
     server = Server(app_of(settings, lambda: service.models, keeper.act), settings)
     bound.listen(BACKLOG)
-    with _signals(server.stop, read, keeper), _watching(keeper):
-        say(f"ready: {sockets.address(settings, bound)}")
+    with _signals(server.stop, read, keeper), _watching(keeper, sockets.address(settings, bound)):
         await server.serve(sockets=[bound])
 
 
@@ -121,19 +120,30 @@ async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socke
     async with crew.working(keeper):
         await keeper.start()
         bound.listen(BACKLOG)
-        with _signals(crew.stop, read, keeper), _watching(keeper):
-            await crew.serve()
-            say(f"ready: {sockets.address(settings, bound)}, {settings.workers} workers")
+        await crew.serve()
+        where = f"{sockets.address(settings, bound)}, {settings.workers} workers"
+        with _signals(crew.stop, read, keeper), _watching(keeper, where):
             await crew.stopped()
 
 
 @contextlib.contextmanager
-def _watching(keeper: Keeper) -> Iterator[None]:
-    watching = asyncio.get_running_loop().create_task(keeper.watch())
+def _watching(keeper: Keeper, where: str) -> Iterator[None]:
+    """Say where to ask, and whether anything can answer; then look for versions."""
+    missing = keeper.missing()
+    say(f"listening: {where}: {missing}" if missing else f"ready: {where}")
+    watching = asyncio.get_running_loop().create_task(_watch(keeper, None if missing is None else where))
     try:
         yield
     finally:
         watching.cancel()
+
+
+async def _watch(keeper: Keeper, where: str | None) -> None:
+    """Look again and again; say once that it is ready, where it was not at the start."""
+    async for _ in keeper.looks():
+        if where is not None and keeper.missing() is None:
+            say(f"ready: {where}")
+            where = None
 
 
 @contextlib.contextmanager

@@ -43,6 +43,10 @@ class Service:
         self.models, self._signature = Models(), signature
         self._prepared: dict[tuple[str, int], Version] = {}
 
+    def holds(self, name: str, number: int) -> bool:
+        """Whether a version serves here, or could."""
+        return number in self.models.by_name.get(name, Model(name)).versions or (name, number) in self._prepared
+
     async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None:
         """Verify, load and warm a version, so that it can serve; else why it cannot.
 
@@ -52,8 +56,9 @@ class Service:
         try:
             version = Version(name, number, await asyncio.to_thread(load, path, self._signature))
             if follows is not None:
-                before = self.models.model(name).versions[follows]
-                _check_contract(before.bundle.signature, version.bundle.signature, follows)
+                before = self.models.model(name).versions.get(follows)  # one that came late may lack it
+                if before is not None:
+                    _check_contract(before.bundle.signature, version.bundle.signature, follows)
         except StemmaError as error:
             return str(error)
         except Exception as error:  # of any library, and of the memory: what fails never serves, and stops no server
@@ -62,11 +67,13 @@ class Service:
         return None
 
     async def commit(self, plan: Plan) -> None:
-        """Let the versions of a plan answer, and no other of this model."""
+        """Let the versions of a plan that are held here answer, and no other of this model."""
         known = self.models.by_name.get(plan.name, Model(plan.name))
-        ready = {number: each for (name, number), each in self._prepared.items() if name == plan.name}
-        versions = {number: (ready | dict(known.versions))[number] for number in plan.versions}
-        model = Model(plan.name, versions, plan.labels, plan.faults, plan.off, plan.switches)
+        held = {number: each for (name, number), each in self._prepared.items() if name == plan.name}
+        held |= known.versions
+        versions = {number: held[number] for number in plan.versions if number in held}
+        labels = {name: number for name, number in plan.labels.items() if number in versions}
+        model = Model(plan.name, versions, labels, plan.faults, plan.off, plan.switches)
         self.models = Models({**self.models.by_name, plan.name: model})
         self._prepared = {key: each for key, each in self._prepared.items() if key[0] != plan.name}
 
