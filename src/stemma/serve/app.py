@@ -20,11 +20,10 @@ from stemma.serve.metrics import Metrics
 from stemma.serve.models import Models, Refused
 from stemma.serve.rates import Rates
 from stemma.serve.routes import Answer, Call, Control, Header, Route, found, in_json
-from stemma.serve.settings import ServeSettings
+from stemma.serve.settings import MEGABYTE, ServeSettings
 
 INLINE = 16_384  # bytes of a body
 SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))  # no browser shows or keeps an answer
-MEGABYTE = 10**6
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

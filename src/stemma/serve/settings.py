@@ -16,6 +16,7 @@ from stemma.settings import Section, checked
 # What PyYAML lets through, too: a date such as 2020-13-45 is a ValueError, `!!int ""` an IndexError.
 NO_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, IndexError, RecursionError)
 NAME = re.compile(r"(?:([\w.-]+)=)?(.+)")  # NAME=SOURCE
+MEGABYTE = 10**6
 Megabytes = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
@@ -37,6 +38,8 @@ class Limits(Section):
 
     body: Megabytes = 64.0  # 413
     rows: Count = 100_000  # 422
+    columns: Count = 10_000  # 422
+    unpacked: Megabytes = 1024.0  # that Parquet or Arrow unpacks to: 422
     seconds: Seconds = 10.0  # for a request to arrive: 408
     concurrency: Count = 1024  # calls at once, in each process: 503
     bodies: Megabytes = 1024.0  # of all calls at once, in each process: 503
