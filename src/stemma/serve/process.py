@@ -105,7 +105,7 @@ class Server(uvicorn.Server):
 
 
 async def _alone(settings: ServeSettings, read: Read, bound: socket.socket) -> None:
-    service = Service(settings.signature)
+    service = Service(settings.signature, settings.limits.memory)
     keeper = Keeper(settings, [service])
     await keeper.start()
     server = Server(app_of(settings, lambda: service.models, keeper.act), settings)

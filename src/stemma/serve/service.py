@@ -1,14 +1,15 @@
 """What one process serves: versions are prepared beside those that answer, and then answer all at once."""
 
 import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stemma.errors import StemmaError
-from stemma.serve.load import load
+from stemma.serve.load import TIMES, load, size
 from stemma.serve.models import Model, Models, Version
-from stemma.serve.settings import SignatureSettings
+from stemma.serve.settings import MEGABYTE, SignatureSettings
 from stemma.signature import Signature
 from stemma.text import in_one_line
 
@@ -37,10 +38,12 @@ class Service:
 
     Args:
         signature: that every version must have.
+        memory: MB that all versions may take.
     """
 
-    def __init__(self, signature: SignatureSettings | None = None) -> None:
+    def __init__(self, signature: SignatureSettings | None = None, memory: float | None = None) -> None:
         self.models, self._signature = Models(), signature
+        self._memory = math.inf if memory is None else memory * MEGABYTE
         self._prepared: dict[tuple[str, int], Version] = {}
 
     def holds(self, name: str, number: int) -> bool:
@@ -54,7 +57,7 @@ class Service:
             follows: the version whose callers it shall answer; None where nobody's contract is at stake.
         """
         try:
-            version = Version(name, number, await asyncio.to_thread(load, path, self._signature))
+            version = Version(name, number, await asyncio.to_thread(load, path, self._signature, self._room()))
             if follows is not None:
                 before = self.models.model(name).versions.get(follows)  # one that came late may lack it
                 if before is not None:
@@ -65,6 +68,11 @@ class Service:
             return f"{path} cannot be loaded ({type(error).__name__}: {in_one_line(error)})"
         self._prepared[name, number] = version
         return None
+
+    def _room(self) -> float:
+        """Bytes that one more version may take."""
+        serving = (each for model in self.models.by_name.values() for each in model.versions.values())
+        return self._memory - TIMES * sum(size(each.bundle) for each in (*serving, *self._prepared.values()))
 
     async def commit(self, plan: Plan) -> None:
         """Let the versions of a plan that are held here answer, and no other of this model."""

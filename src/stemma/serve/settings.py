@@ -43,6 +43,7 @@ class Limits(Section):
     seconds: Seconds = 10.0  # for a request to arrive: 408
     concurrency: Count = 1024  # calls at once, in each process: 503
     bodies: Megabytes = 1024.0  # of all calls at once, in each process: 503
+    memory: Megabytes | None = None  # that versions take, in each process; one that would take more does not serve
     rate: Annotated[float, Field(gt=0)] | None = None  # calls a second of a token or an address, in each process: 429
 
 

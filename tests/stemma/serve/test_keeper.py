@@ -16,6 +16,7 @@ from stemma.bundle import sign
 from stemma.errors import StemmaError
 from stemma.serve import service
 from stemma.serve.keeper import ENDED, Keeper
+from stemma.serve.load import TIMES, load, size
 from stemma.serve.models import Models
 from stemma.serve.process import app_of
 from stemma.serve.service import Service
@@ -429,6 +430,25 @@ def test_what_is_missing_is_told_until_it_serves(tmp_path: Path, world: Callable
     (here.folder / "empty").touch()
     here.look()
     assert here.keeper.missing() and not here.models.ready, "nothing can answer"
+
+
+def test_a_version_for_which_no_memory_is_left_stays_out_in_words(
+    world: Callable[..., World], tmp_path: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    here = world()
+    here.publish(1)
+    each = TIMES * size(load(here.folder / "1"))
+    here.service._memory = 2.5 * each
+    here.start()
+    here.publish(2)
+    assert here.look() == (2,), "both are in memory while one takes the other's place"
+    here.service._memory = 1.5 * each
+    here.publish(3)
+    assert here.look() == (2,)
+    assert "MB of limits.memory are left" in here.faults[3]
+    (tmp_path / "serve.yaml").write_text("limits: {memory: 0.001}")
+    code, _, told = run(tmp_path, "serve", str(here.good), "--config", "serve.yaml", "--port", "0")
+    assert (code, told.count("\n"), "limits.memory" in told) == (1, 1, True)
 
 
 def test_a_version_that_ends_its_process_is_tried_once_more_and_then_refused(world: Callable[..., World]) -> None:
