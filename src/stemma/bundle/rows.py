@@ -31,6 +31,18 @@ Batch = tuple[int, dict[str, NDArray[Any]], Kept]  # number of the first row, ar
 
 
 @dataclass(frozen=True)
+class Most:
+    """What rows may have that came from anybody.
+
+    Args:
+        unpacked: bytes, of Parquet or Arrow.
+    """
+
+    columns: int
+    unpacked: int
+
+
+@dataclass(frozen=True)
 class Rows:
     """A file to predict: Parquet or Arrow where its name ends so, else CSV with a header.
 
@@ -40,6 +52,7 @@ class Rows:
         encoding: of CSV, as Python names it. header: whether CSV has one; without it, one that names inputs is one too.
         content: its bytes, where they came another way; `path` is what it is called then.
         keep: columns that go with the predictions; ALL: every one.
+        most: what they may have.
     """
 
     path: Path
@@ -49,6 +62,7 @@ class Rows:
     header: bool = True
     content: bytes | None = None
     keep: tuple[str, ...] = ()
+    most: Most | None = None
 
     @property
     def kind(self) -> str:
@@ -148,7 +162,7 @@ def texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[st
         if not rows.header and not wanted & {name.strip() for name in first}:
             reader = itertools.chain([first], reader)
             first = [f"c{place}" for place in range(len(first))]
-        header = _header(first, path)
+        header = _header(first, rows)
         wanted = wanted.union(rows.keeps(header).values())
         kept = [place for place, name in enumerate(header) if {name, name.strip()} & wanted]
         names = [header[place] for place in kept]
@@ -191,19 +205,21 @@ def _is_utf8(head: bytes) -> bool:
     return not head.isascii()
 
 
-def _header(names: list[str], path: Path) -> list[str]:
+def _header(names: list[str], rows: Rows) -> list[str]:
     if told := mistaken(",".join(names).encode()):
-        raise BundleError(f"{path} {told}")
+        raise BundleError(f"{rows.path} {told}")
     if not names:
-        raise BundleError(f"{path} is empty: its first line must name the columns")
-    _check_twice(names, path)
+        raise BundleError(f"{rows.path} is empty: its first line must name the columns")
+    _check_names(names, rows)
     return names
 
 
-def _check_twice(names: Sequence[str], path: Path) -> None:
+def _check_names(names: Sequence[str], rows: Rows) -> None:
+    if rows.most is not None and len(names) > rows.most.columns:
+        raise BundleError(f"{rows.path} has {len(names)} columns, and {rows.most.columns} are taken")
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
-        raise BundleError(f"{path} has two columns named {twice[0]!r}")
+        raise BundleError(f"{rows.path} has two columns named {twice[0]!r}")
 
 
 def _columns(header: list[str], rows: list[list[str]]) -> dict[str, list[str]]:
@@ -245,12 +261,12 @@ def _of_parquet(rows: Rows, known: Signature) -> Iterator[Any]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    from stemma.bundle import arrow
+    from stemma.bundle import arrow, packed
 
     # A buffer: what is not yet read of a row group stays on disk.
     with parquet.ParquetFile(_source(rows), buffer_size=2**20, pre_buffer=False) as file:
         schema = file.schema_arrow
-        _check_twice(schema.names, rows.path)
+        _check_names(schema.names, rows)
         named = arrow.names(known, schema.names)
         wanted = list(named.values())
         none = pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in wanted]))
@@ -258,6 +274,8 @@ def _of_parquet(rows: Rows, known: Signature) -> Iterator[Any]:
         wanted = [*dict.fromkeys([*wanted, *rows.keeps(schema.names).values()])]
         none = pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in wanted]))
         texts = [name for name in wanted if arrow.is_text(schema.field(name).type)]
+        if rows.content is not None and rows.most is not None:
+            packed.check(packed.pages(rows.content, file.metadata, wanted), rows.most.unpacked)
     with parquet.ParquetFile(_source(rows), buffer_size=2**20, pre_buffer=False, read_dictionary=texts) as file:
         yield from file.iter_batches(BATCH, columns=wanted, use_threads=False)
         if not file.metadata.num_rows:
@@ -268,20 +286,23 @@ def _of_ipc(rows: Rows, known: Signature) -> Iterator[Any]:
     """Batches of the columns that are inputs, at least one; offsets that lead out of a buffer are refused."""
     import pyarrow as pa
 
-    from stemma.bundle import arrow
+    from stemma.bundle import arrow, packed
 
+    if rows.content is not None and rows.most is not None:
+        packed.check(packed.batches(rows.content, stream=rows.kind == ARROW_STREAM), rows.most.unpacked)
     source = pa.OSFile(_source(rows)) if rows.content is None else _source(rows)
     with source, (pa.ipc.open_file if rows.kind == ARROW else pa.ipc.open_stream)(source) as reader:
-        _check_twice(reader.schema.names, rows.path)
+        _check_names(reader.schema.names, rows)
         wanted = [*arrow.names(known, reader.schema.names).values(), *rows.keeps(reader.schema.names).values()]
         wanted = list(dict.fromkeys(wanted))
         whole = reader if rows.kind == ARROW_STREAM else map(reader.get_batch, range(reader.num_record_batches))
         there = False
         for batch in whole:
-            batch.validate(full=True)
+            chosen = batch.select(wanted)  # as many others may share one buffer, and each would be read
+            chosen.validate(full=True)
             for start in range(0, batch.num_rows, BATCH):
                 there = True
-                yield batch.slice(start, BATCH).select(wanted)
+                yield chosen.slice(start, BATCH)
         if not there:
             yield pa.RecordBatch.from_pylist([], schema=reader.schema)
 

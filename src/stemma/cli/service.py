@@ -1,5 +1,6 @@
 """`stemma service`: who may ask a server, what it serves, what it is told to do, and what it was told."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from stemma.cli.output import AsJson, Table, answer
 from stemma.errors import MissingExtra
 from stemma.text import say
 
-app = typer.Typer(help="A running server: who may ask it, what it serves, what it is told.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 Url = Annotated[str, typer.Option(metavar="URL", envvar="STEMMA_URL", help="Of the server.")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Its name.")]
 
@@ -23,6 +24,23 @@ class Scope(StrEnum):
 
 
 HERE = "http://127.0.0.1:8501"
+
+
+@app.callback()
+def service(
+    ca: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="The authority of the server's certificate."),
+    ] = None,
+    cert: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="Your certificate and its key, in PEM."),
+    ] = None,
+) -> None:
+    """A running server: who may ask it, what it serves, what it is told."""
+    for name, file in (("SSL_CERT_FILE", ca), ("STEMMA_CERT", cert)):
+        if file is not None:
+            os.environ[name] = str(file)
 
 
 @app.command()

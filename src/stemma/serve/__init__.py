@@ -3,10 +3,10 @@
 In the order of a request:
 
     settings.py    what is served, where, within which limits: options and serve.yaml as one frozen object
-    process.py     the process: ready when warm, drained at the end (sockets.py, log.py)
+    process.py     the process: ready when warm, drained at the end (sockets.py, tls.py, log.py)
     workers.py     several of them, and the one that keeps them (worker.py is one of the several)
     app.py         the ASGI callable: a request in, its route, an answer or a refusal out
-    access.py      tokens: which calls are answered
+    access.py      tokens: which calls are answered (rates.py: how often)
     wire.py        one connection: heads that never end are given up
     routes.py      a route, a call and an answer, which protocols and pages are made of
     metrics.py     what is counted (status.py, openapi.py: what it says of itself)

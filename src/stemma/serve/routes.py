@@ -44,6 +44,15 @@ class Call:
         if count > self.limits.rows:
             raise Refused(422, f"there are more than {self.limits.rows} rows: send them in parts")
 
+    def check_columns(self, count: int) -> None:
+        """Refuse more columns than are taken.
+
+        Raises:
+            Refused: there are more.
+        """
+        if count > self.limits.columns:
+            raise Refused(422, f"there are {count} columns, and {self.limits.columns} are taken")
+
     def header(self, name: bytes) -> str:
         """The last of this name, empty where there is none."""
         return next((value.decode("latin-1") for key, value in reversed(self.headers) if key == name), "")

@@ -20,7 +20,7 @@ from stemma.serve.settings import ServeSettings
 
 class _Worker:
     def __init__(self, settings: ServeSettings, bound: socket.socket, out: BinaryIO) -> None:
-        self._service, self._bound, self._out = Service(settings.signature), bound, out
+        self._service, self._bound, self._out = Service(settings.signature, settings.limits.memory), bound, out
         self._server = Server(app_of(settings, lambda: self._service.models, self._control), settings)
         self._asked: dict[int, asyncio.Future[str | None]] = {}
         self._numbers, self._tasks, self._serves = itertools.count(), set[asyncio.Task[Any]](), False

@@ -74,7 +74,9 @@ def infer(call: Call) -> Answer:
     if isinstance(head.get("id"), list | dict):
         raise Refused(400, 'the "id" is no text')
     columns: dict[str, list[Any]] = {}
-    for tensor in _objects(head.get("inputs"), "inputs"):
+    tensors = _objects(head.get("inputs"), "inputs")
+    call.check_columns(len(tensors))
+    for tensor in tensors:
         name = _text(tensor, "name")
         if name in columns:
             raise Refused(400, f"the input {name!r} is there twice", field=name)

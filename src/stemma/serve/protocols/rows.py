@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Rows, batches
+from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Most, Rows, batches
 from stemma.errors import RowError
 from stemma.serve.models import Refused, Version
 from stemma.serve.routes import JSON, Answer, Call, Route, in_json
+from stemma.serve.settings import MEGABYTE
 from stemma.signature import Signature
 
 FILES = {
@@ -31,7 +32,8 @@ def predict(call: Call) -> Answer:
     version = call.models.find(call.named)
     kind = call.header(b"content-type").partition(";")[0].strip().lower()
     if kind in FILES:
-        output = _of_file(call, Rows(Path(f"request{FILES[kind]}"), content=call.body), version)
+        most = Most(call.limits.columns, int(call.limits.unpacked * MEGABYTE))
+        output = _of_file(call, Rows(Path(f"request{FILES[kind]}"), content=call.body, most=most), version)
     elif kind in ("", JSON, OF_CURL):
         output = version.bundle.predict(columns(_rows(call), version.bundle.signature))
     else:
@@ -78,6 +80,7 @@ def _rows(call: Call) -> list[dict[str, Any]]:
     for number, row in enumerate(rows, start=1):
         if type(row) is not dict:
             raise Refused(422, f"row {number} is no object", row=number, expected="an object of columns and values")
+    call.check_columns(max(map(len, rows), default=0))
     return rows
 
 
