@@ -49,7 +49,8 @@ def columns(rows: Sequence[Mapping[str, Any]], known: Signature) -> dict[str, li
         RowError: a row lacks one; null would be a missing value.
     """
     try:
-        return {each.name: [row[each.name] for row in rows] for each in known.inputs}
+        values = zip(*map(known.of_row, rows), strict=True) if rows else ([] for _ in known.inputs)
+        return {each.name: list(column) for each, column in zip(known.inputs, values, strict=True)}
     except KeyError:
         rows = [{name.strip(): value for name, value in row.items()} | dict(row) for row in rows]
     for number, row in enumerate(rows, start=1):
@@ -67,7 +68,7 @@ def told(output: NDArray[np.float32], known: Signature) -> list[dict[str, Any]]:
     labels = known.labels(output)
     return [
         {"prediction": label, "probabilities": dict(zip(known.classes, row, strict=True))}
-        for label, row in zip(labels, output, strict=True)
+        for label, row in zip(labels, zip(*output.T, strict=True), strict=True)
     ]
 
 
