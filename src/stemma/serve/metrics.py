@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -10,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from stemma.serve.models import Models
-from stemma.serve.routes import Answer, Call
+from stemma.serve.routes import Answer, Call, Ran
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the folder where prometheus-client keeps the figures of several processes
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)  # seconds
@@ -25,15 +26,34 @@ class Metrics:
         requests = Counter("stemma_requests", "Requests by route and status.", ("route", "status"), **named)
         seconds = Histogram("stemma_request_seconds", "Seconds to an answer.", ("route",), buckets=BUCKETS, **named)
         rows = Counter("stemma_rows", "Rows that were predicted.", ("model", "version"), **named)
+        version = ("model", "version", "arm")
+        took = Histogram(
+            "stemma_version_seconds", "Seconds to an answer, by who gave it.", version, buckets=BUCKETS, **named
+        )
+        told = "Answers with a status of 400 or more, by who was asked."
+        errors = Counter("stemma_version_errors", told, (*version, "status"), **named)
+        log = Counter("stemma_log_rows", "Rows for the request log: written, dropped, failed.", ("state",), **named)
         # Found by their labels once: that takes as long as counting.
         self._requests, self._seconds = lru_cache(1024)(requests.labels), lru_cache(256)(seconds.labels)
-        self._rows = lru_cache(1024)(rows.labels)
+        self._rows, self._errors = lru_cache(1024)(rows.labels), lru_cache(1024)(errors.labels)
+        self._took, self._log = lru_cache(1024)(took.labels), log.labels
 
     def count(self, route: str, answer: Answer, seconds: float) -> None:
         self._requests(route, answer.status).inc()
         self._seconds(route).observe(seconds)
         if answer.version is not None and answer.rows:
             self._rows(answer.version.model, answer.version.number).inc(answer.rows)
+
+    def count_version(self, ran: Ran, status: int, seconds: float) -> None:
+        """What a version was asked, and in which arm."""
+        if ran.version is not None:
+            of = ran.version.model, ran.version.number, ran.arm
+            self._took(*of).observe(seconds)
+            if status >= HTTPStatus.BAD_REQUEST:
+                self._errors(*of, status).inc()
+
+    def count_log(self, state: str, rows: int) -> None:
+        self._log(state).inc(rows)
 
     def text(self, call: Call) -> Answer:
         """All of it, as Prometheus reads it."""

@@ -28,10 +28,12 @@ class Version:
     model: str
     number: int
     bundle: Bundle
+    name: str = field(init=False)  # shop@v1.2.0; where it is not registered, shop@3
     headers: tuple[tuple[bytes, bytes], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         named = ((b"x-model", self.model.encode()), (b"x-model-version", str(self.number).encode()))
+        object.__setattr__(self, "name", f"{self.model}@{self.bundle.registered.get('version') or self.number}")
         object.__setattr__(self, "headers", named)  # of every answer that it gives
 
 

@@ -1,11 +1,13 @@
 """A route, a call and an answer: all that a protocol or a page is made of, and that a wrapper sees."""
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from stemma.serve.models import Models, Refused, Version
 from stemma.serve.settings import Limits
@@ -13,6 +15,23 @@ from stemma.serve.settings import Limits
 JSON = "application/json"
 Control = Callable[..., Coroutine[Any, Any, str | None]]  # an action, a model -> why it cannot be done
 Header = tuple[bytes, bytes]
+Arrays = Mapping[str, NDArray[Any]]
+STABLE, NAMED = "stable", "named"  # arms: the version of whoever names none, and one that was named
+
+
+@dataclass(slots=True)
+class Ran:
+    """The version that a call asked, and what it was asked and answered, part by part.
+
+    Args:
+        keeps: whether the parts are kept.
+        arm: why it was this version.
+    """
+
+    keeps: bool = False
+    version: Version | None = None
+    arm: str = ""
+    parts: list[tuple[Arrays, NDArray[np.float32]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +43,8 @@ class Call:
         headers: names in lower case.
         models: those in service when it came; what is switched meanwhile does not change them.
         control: changes what is in service; None where nobody may.
+        id: of the request, its caller's or ours.
+        ran: what came of it until now.
     """
 
     path: str
@@ -34,6 +55,26 @@ class Call:
     models: Models
     limits: Limits
     control: Control | None
+    id: str = ""
+    ran: Ran = field(default_factory=Ran)
+
+    def version(self) -> Version:
+        """The version that predicts."""
+        if self.ran.version is None:
+            self.ran.version = self.models.find(self.named)
+            self.ran.arm = NAMED if {"version", "label"} & self.named.keys() else STABLE
+        return self.ran.version
+
+    def predict(self, columns: Mapping[str, Sequence[Any]]) -> NDArray[np.float32]:
+        """As `Bundle.predict`, by the version of this call."""
+        return self.run(self.version().bundle.signature.arrays(columns))
+
+    def run(self, arrays: Arrays, first_row: int = 1) -> NDArray[np.float32]:
+        """As `Bundle.run`, by the version of this call: all that is predicted is predicted here."""
+        output: NDArray[np.float32] = self.version().bundle.run(arrays, first_row)
+        if self.ran.keeps:
+            self.ran.parts.append((arrays, output))
+        return output
 
     def check_rows(self, count: int) -> None:
         """Refuse more rows than are taken at once.
@@ -58,6 +99,19 @@ class Call:
             return orjson.loads(self.body if body is None else body)
         except orjson.JSONDecodeError as error:
             raise Refused(400, f"the body is no JSON ({error})") from None
+
+
+class Observer(Protocol):
+    """What sees the answers, and is handed to a server: it returns at once, and stops none."""
+
+    def takes(self, id: str) -> bool:
+        """Whether it wants to see the answer to this request."""
+
+    def answered(self, call: Call, seconds: float) -> None:
+        """What came of it is in `call.ran`."""
+
+    def close(self) -> None:
+        """No more will come."""
 
 
 @dataclass(frozen=True, slots=True)
