@@ -28,7 +28,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import page
 from page import Table
-from stemma import bundle
+from stemma import bundle, runtime
 
 ROOT = Path(__file__).resolve().parent.parent
 CONNECTIONS, TURNS = 64, 7
@@ -91,7 +91,11 @@ def mlp(names: list[str]) -> dict[str, bytes]:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     signature = {"format": 1, "task": "regression", "target": "y", "output": "prediction"}
     signature["inputs"] = [{"name": name, "type": "number"} for name in names]
-    return {"model.onnx": model.SerializeToString(), "signature.json": json.dumps(signature).encode()}
+    graph, columns = model.SerializeToString(), {name: draw.normal(size=3).tolist() for name in names}
+    arrays = {name: np.array(values, np.float32)[:, np.newaxis] for name, values in columns.items()}
+    answers = {"prediction": runtime.run(runtime.session(graph), arrays).tolist()}
+    files = {"signature.json": signature, "request.json": {"inputs": columns}, "response.json": answers}
+    return {"model.onnx": graph} | {name: json.dumps(content).encode() for name, content in files.items()}
 
 
 @dataclass(frozen=True)

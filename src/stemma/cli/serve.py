@@ -50,6 +50,9 @@ def serve(
     ] = None,
     admin: Annotated[bool | None, typer.Option("--admin", help="Take orders to load and unload models.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that answer.  [default: 1]")] = None,
+    batch: Annotated[
+        str | None, typer.Option(metavar="auto|off", help="Run small calls together where that pays.  [default: auto]")
+    ] = None,
     root_path: Annotated[str | None, typer.Option(metavar="/PATH", help="What a proxy puts before paths.")] = None,
 ) -> None:
     """Answer predictions over HTTP, until Ctrl+C or SIGTERM.
@@ -65,7 +68,13 @@ def serve(
         raise typer.BadParameter("it goes with --require-signature", param_hint="--at-least")
     signature = None if require_signature is None else {"key": require_signature, "at_least": at_least}
     options: dict[str, Any] = {"host": host, "port": port, "socket": socket, "root_path": root_path, "workers": workers}
-    options |= {"allow_breaking": allow_breaking, "tokens": tokens, "admin": admin, "signature": signature}
+    options |= {
+        "allow_breaking": allow_breaking,
+        "tokens": tokens,
+        "admin": admin,
+        "signature": signature,
+        "batch": batch,
+    }
     options |= {"poll" if stage is None else "stage_poll": poll}
     models = sources or ([] if stage is None else ["."])
     read = partial(ServeSettings.of, config, models, stage, log, **options)

@@ -6,6 +6,7 @@ from typing import Any
 
 from stemma.bundle import Bundle
 from stemma.errors import StemmaError
+from stemma.serve.batch import Batcher
 
 
 class Refused(StemmaError):
@@ -23,11 +24,16 @@ class Refused(StemmaError):
 
 @dataclass(frozen=True)
 class Version:
-    """A version that may serve: verified, loaded, warm."""
+    """A version that may serve: verified, loaded, warm.
+
+    Args:
+        batcher: runs small calls together; None where that does not pay.
+    """
 
     model: str
     number: int
     bundle: Bundle
+    batcher: Batcher | None = None
     name: str = field(init=False)  # shop@v1.2.0; where it is not registered, shop@3
     headers: tuple[tuple[bytes, bytes], ...] = field(init=False)
 

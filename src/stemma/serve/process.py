@@ -103,7 +103,7 @@ class Server(uvicorn.Server):
 
 
 async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str) -> None:
-    service = Service(settings.signature)
+    service = Service(settings.signature, batches=settings.batch == "auto")
     keeper = Keeper(settings, [service])
     await keeper.start()
     app = app_of(settings, lambda: service.models, keeper.act, observer)

@@ -1,14 +1,14 @@
 """A route, a call and an answer: all that a protocol or a page is made of, and that a wrapper sees."""
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from stemma.serve.batch import Batcher, Columns, Output
 from stemma.serve.models import Models, Refused, Version
 from stemma.serve.settings import Limits
 
@@ -31,7 +31,7 @@ class Ran:
     keeps: bool = False
     version: Version | None = None
     arm: str = ""
-    parts: list[tuple[Arrays, NDArray[np.float32]]] = field(default_factory=list)
+    parts: list[tuple[Arrays, Output]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,22 @@ class Call:
             self.ran.arm = NAMED if {"version", "label"} & self.named.keys() else STABLE
         return self.ran.version
 
-    def predict(self, columns: Mapping[str, Sequence[Any]]) -> NDArray[np.float32]:
-        """As `Bundle.predict`, by the version of this call."""
-        return self.run(self.version().bundle.signature.arrays(columns))
+    def predicted(self, columns: Columns, told: Callable[[Output], "Answer"]) -> "Answer | Awaitable[Answer]":
+        """What is told of predictions by the version of this call; they may run with those of other calls."""
+        batcher = self.version().batcher
+        if batcher is not None and batcher.takes(columns):
+            return self._with_others(batcher, columns, told)
+        return told(self.run(self.version().bundle.signature.arrays(columns)))
 
-    def run(self, arrays: Arrays, first_row: int = 1) -> NDArray[np.float32]:
-        """As `Bundle.run`, by the version of this call: all that is predicted is predicted here."""
-        output: NDArray[np.float32] = self.version().bundle.run(arrays, first_row)
+    async def _with_others(self, batcher: Batcher, columns: Columns, told: Callable[[Output], "Answer"]) -> "Answer":
+        output = await batcher.predict(columns)
+        if self.ran.keeps:
+            self.ran.parts.append((self.version().bundle.signature.arrays(columns), output))
+        return told(output)
+
+    def run(self, arrays: Arrays, first_row: int = 1) -> Output:
+        """As `Bundle.run`, by the version of this call: what is not `predicted` is predicted here."""
+        output: Output = self.version().bundle.run(arrays, first_row)
         if self.ran.keeps:
             self.ran.parts.append((arrays, output))
         return output

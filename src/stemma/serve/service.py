@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stemma.errors import StemmaError
+from stemma.serve.batch import Batcher, shape_of
 from stemma.serve.load import load
 from stemma.serve.models import Model, Models, Version
 from stemma.serve.settings import SignatureSettings
@@ -37,10 +38,11 @@ class Service:
 
     Args:
         signature: that every version must have.
+        batches: small calls run together where that pays, and changes no answer.
     """
 
-    def __init__(self, signature: SignatureSettings | None = None) -> None:
-        self.models, self._signature = Models(), signature
+    def __init__(self, signature: SignatureSettings | None = None, *, batches: bool = True) -> None:
+        self.models, self._signature, self._batches = Models(), signature, batches
         self._prepared: dict[tuple[str, int], Version] = {}
 
     async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None:
@@ -50,7 +52,7 @@ class Service:
             follows: the version whose callers it shall answer; None where nobody's contract is at stake.
         """
         try:
-            version = Version(name, number, await asyncio.to_thread(load, path, self._signature))
+            version = await asyncio.to_thread(self._loaded, name, number, path)
             if follows is not None:
                 before = self.models.model(name).versions[follows]
                 _check_contract(before.bundle.signature, version.bundle.signature, follows)
@@ -60,6 +62,11 @@ class Service:
             return f"{path} cannot be loaded ({type(error).__name__}: {in_one_line(error)})"
         self._prepared[name, number] = version
         return None
+
+    def _loaded(self, name: str, number: int, path: Path) -> Version:
+        bundle = load(path, self._signature)
+        shape = shape_of(bundle) if self._batches else None
+        return Version(name, number, bundle, None if shape is None else Batcher(bundle, shape))
 
     async def commit(self, plan: Plan) -> None:
         """Let the versions of a plan answer, and no other of this model."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from stemma import layout
 from stemma.errors import SettingsError
@@ -19,6 +19,7 @@ NAME = re.compile(r"(?:([\w.-]+)=)?(.+)")  # NAME=SOURCE
 Megabytes = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 Header = Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
+Batch = Annotated[Literal["auto", "off"], BeforeValidator(lambda given: "off" if given is False else given)]  # of YAML
 Count = Annotated[int, Field(gt=0)]
 
 
@@ -74,6 +75,7 @@ class ServeSettings(Section):
     admin: bool = False  # take orders to load and unload
     audit: str | None = None  # where orders are written down; None: audit.jsonl below ~/.local/state/stemma
     workers: Count = 1  # processes that answer
+    batch: Batch = "auto"  # run small calls together where that pays, and changes no answer
     drain: Seconds = 30.0  # for calls to end, after SIGTERM
     limits: Limits = Limits()
     log: LogSettings | None = None
