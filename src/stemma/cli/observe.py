@@ -9,7 +9,7 @@ from stemma.bundle.archive import SIGNATURE
 from stemma.errors import BundleError, SettingsError, told_by_system
 from stemma.serve import log
 from stemma.serve.load import opened
-from stemma.serve.routes import Call
+from stemma.serve.routes import SHADOW, Call
 from stemma.serve.settings import LogSettings, ServeSettings
 from stemma.serve.sources import Source as Versions
 from stemma.watch.log import Options, Request, Source, Writer
@@ -34,7 +34,8 @@ class Kept:
     def answered(self, call: Call, seconds: float) -> None:
         """Keep it, a part at a time; a thread does the rest."""
         version, first = call.version(), 0
-        source = self._source(version.name, version.bundle.files[SIGNATURE])
+        name = f"{version.name} (shadow)" if call.ran.arm == SHADOW else version.name  # its figures are its own
+        source = self._source(name, version.bundle.files[SIGNATURE])
         headers = {name: value for name in self._headers if (value := call.header(name.encode()))}
         for arrays, output in call.ran.parts:
             request = Request(call.id, arrays, output, seconds, headers, first=first, arm=call.ran.arm)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, cast
 
 from stemma.errors import RowError, StemmaError
 from stemma.files import state_folder
@@ -21,8 +21,9 @@ from stemma.serve import audit, log
 from stemma.serve.access import ADMIN, Access
 from stemma.serve.metrics import Metrics
 from stemma.serve.models import Models, Refused
-from stemma.serve.routes import Answer, Call, Control, Header, Observer, Ran, Route, found, in_json
+from stemma.serve.routes import Answer, Call, Control, Header, Observer, Ran, Route, answered, found, in_json
 from stemma.serve.settings import ServeSettings
+from stemma.serve.shadow import Shadows
 
 REQUEST_ID, ID = b"x-request-id", re.compile(rb"[!-~]{1,128}")
 INLINE = 16_384  # bytes of a body
@@ -60,7 +61,7 @@ class App:
         table = tuple(routes)
         # Paths hold names of models, which callers may invent: only those that were found are kept.
         self._found = lru_cache(1024)(lambda method, path: found(table, method, path))
-        self._busy = 0
+        self._shadows, self._busy = Shadows(self._copied, metrics.count_dropped), 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -83,9 +84,11 @@ class App:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
         if "call" in scope:
             self._observe(scope["call"], answer.status, seconds)
+            self._shadows.copy(scope)
 
     def close(self) -> None:
         """What was answered is kept."""
+        self._shadows.close()
         if self._observer is not None:
             self._observer.close()
 
@@ -108,13 +111,23 @@ class App:
                 await self._write_down(scope, path, who)
             body = await self._body(headers, receive)
             call = self._call(scope, path, named, headers, body)
+            scope["answers"] = route.answer
             if len(body) > INLINE:
-                answer = await asyncio.get_running_loop().run_in_executor(None, route.answer, call)
+                answer = await asyncio.get_running_loop().run_in_executor(None, answered, route.answer, call)
             else:
-                answer = route.answer(call)
+                answer = answered(route.answer, call)
             return answer if isinstance(answer, Answer) else await answer
         except Exception as error:
             return _told(error, scope)
+
+    def _copied(self, scope: Scope, call: Call) -> None:
+        """Ask a shadow; nobody hears its answer."""
+        started = time.perf_counter()
+        try:
+            status = cast(Answer, answered(scope["answers"], call)).status  # what predicts is no coroutine
+        except Exception as error:
+            status = _told(error, scope).status
+        self._observe(call, status, time.perf_counter() - started)
 
     def _call(
         self, scope: Scope, path: str, named: Mapping[str, str], headers: tuple[Header, ...], body: bytes
@@ -131,7 +144,8 @@ class App:
         Raises:
             Refused: it cannot be.
         """
-        facts = {"who": who, "from": (scope.get("client") or ["a Unix socket"])[0], "action": path[:1000]}
+        query = "?" * bool(scope["query_string"]) + scope["query_string"].decode("latin-1")
+        facts = {"who": who, "from": (scope.get("client") or ["a Unix socket"])[0], "action": f"{path}{query}"[:1000]}
         file = Path(self._settings.audit or state_folder() / "audit.jsonl")
         try:
             await asyncio.to_thread(audit.append, file, **facts)

@@ -12,7 +12,7 @@ from stemma.serve.routes import Answer
 
 def note(event: str, **facts: Any) -> None:
     """Tell what happened; a log that takes nothing stops no answer."""
-    told = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
+    told = {"time": datetime.now(UTC), "event": event, **facts}
     line = orjson.dumps(told, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
     try:
         sys.stderr.buffer.write(line)

@@ -10,7 +10,7 @@ import psutil  # type: ignore[import-untyped]
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from stemma.serve.models import Models
+from stemma.serve.models import Models, Version
 from stemma.serve.routes import Answer, Call, Ran
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the folder where prometheus-client keeps the figures of several processes
@@ -33,10 +33,13 @@ class Metrics:
         told = "Answers with a status of 400 or more, by who was asked."
         errors = Counter("stemma_version_errors", told, (*version, "status"), **named)
         log = Counter("stemma_log_rows", "Rows for the request log: written, dropped, failed.", ("state",), **named)
+        told = "Copies of calls that a shadow had no time for."
+        dropped = Counter("stemma_shadow_dropped", told, version[:2], **named)
         # Found by their labels once: that takes as long as counting.
         self._requests, self._seconds = lru_cache(1024)(requests.labels), lru_cache(256)(seconds.labels)
         self._rows, self._errors = lru_cache(1024)(rows.labels), lru_cache(1024)(errors.labels)
         self._took, self._log = lru_cache(1024)(took.labels), log.labels
+        self._dropped = dropped.labels
 
     def count(self, route: str, answer: Answer, seconds: float) -> None:
         self._requests(route, answer.status).inc()
@@ -54,6 +57,9 @@ class Metrics:
 
     def count_log(self, state: str, rows: int) -> None:
         self._log(state).inc(rows)
+
+    def count_dropped(self, version: Version) -> None:
+        self._dropped(version.model, version.number).inc()
 
     def text(self, call: Call) -> Answer:
         """All of it, as Prometheus reads it."""
@@ -77,13 +83,20 @@ class _Now:
         serving = GaugeMetricFamily("stemma_version", "1 for each version that serves.", labels=labels)
         refused = GaugeMetricFamily("stemma_version_refused", "1 for each that is there and does not.", labels=labels)
         switches = CounterMetricFamily("stemma_switches", "Changes of the versions that serve.", labels=labels[:1])
+        split = GaugeMetricFamily("stemma_split_share", "Of the calls that name no version.", labels=labels)
+        shadow = GaugeMetricFamily(
+            "stemma_shadow_share", "Of these calls, that a version gets copies of.", labels=labels
+        )
         for model in self._models.by_name.values():
             switches.add_metric([model.name], model.switches)
             for number in model.versions:
                 serving.add_metric([model.name, str(number)], 1)
             for number in model.faults:
                 refused.add_metric([model.name, str(number)], 1)
-        yield from (serving, refused, switches)
+            for family, shares in ((split, model.split.served if model.split else {}), (shadow, model.shadows)):
+                for number, share in shares.items():
+                    family.add_metric([model.name, str(number)], share)
+        yield from (serving, refused, switches, split, shadow)
         yield GaugeMetricFamily("stemma_memory_bytes", "Resident memory of all processes.", value=self._memory())
 
     def _memory(self) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from stemma import layout
 from stemma.errors import SettingsError
@@ -18,9 +18,24 @@ NO_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, IndexError, Re
 NAME = re.compile(r"(?:([\w.-]+)=)?(.+)")  # NAME=SOURCE
 Megabytes = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Header = Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
 Batch = Annotated[Literal["auto", "off"], BeforeValidator(lambda given: "off" if given is False else given)]  # of YAML
 Count = Annotated[int, Field(gt=0)]
+
+
+def _one_at_most(shares: dict[str, float]) -> dict[str, float]:
+    if sum(shares.values()) > 1 + 1e-9:
+        raise ValueError("they are more than 1 together")
+    return shares
+
+
+class SplitSettings(Section):
+    """How callers who name no version are shared out between versions."""
+
+    versions: Annotated[dict[str, Share], AfterValidator(_one_at_most)]  # by number, label, or registered name
+    by: Annotated[str, Field(pattern="^(id|header:[a-z0-9-]{1,64}|column:.+)$")] = "id"  # what tells callers apart
+    name: Annotated[str, Field(max_length=100)] = ""  # of the experiment; under another one all are shared out anew
 
 
 class ModelSettings(Section):
@@ -32,6 +47,8 @@ class ModelSettings(Section):
     name: str | None = None  # None: as its bundle, or its folder, is named
     policy: Annotated[str, Field(pattern=r"^(all|latest:[1-9]\d{0,5}|\d{1,18}(,\d{1,18})*)$")] = "latest:1"
     labels: dict[str, int] = Field(default_factory=dict)  # names of versions; those that do not serve have none
+    split: SplitSettings | None = None  # versions that get a share of the calls
+    shadow: dict[str, Share] = Field(default_factory=dict)  # versions that get copies, and answer nobody
 
 
 class Limits(Section):

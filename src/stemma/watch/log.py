@@ -6,7 +6,7 @@ A file holds rows that one version answered. Its metadata say which, with the si
     time, latency      when it was answered (UTC); seconds that the whole request took
     input.NAME         as the signature types it, or as text what a treatment leaves of it
     header.NAME        of the request
-    arm                why this version was asked: "stable", "split", "named"; not in every log
+    arm                why this version was asked: "stable", "split", "named", "shadow"; not in every log
     probability.CLASS  of each class
     prediction         the class that was decided, or the value of a regression
 
@@ -397,7 +397,7 @@ def _answered(facts: Columns) -> dict[str, Any]:
 
 
 def _is_wanted(name: str, columns: Collection[str]) -> bool:
-    return not {name, name.partition(".")[0]}.isdisjoint((*CORE, *columns))
+    return not {name, name.partition(".")[0]}.isdisjoint((*CORE, "arm", *columns))
 
 
 def _source(facts: Columns) -> Source:
