@@ -28,7 +28,8 @@ GOALS = {"kserve": 3, "mlserver": 4, "bentoml": 4, "mlflow": 10}  # times the re
 def peers(environments: dict[str, str]) -> Table:
     """`POST /predict` at 64 connections, one request after the other on each, beside the servers of others, each with
     the shortest code that answers the same rows (bench/peer.py), one process each; medians of 5 turns that alternate.
-    Time: processor time for a request. The command is told the environment of each: see the program's first lines."""
+    Time: processor time for a request. ENVIRONMENT is a folder that `python -m venv` made and into which that peer is
+    installed."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for what, path, row in cases(Path(folder)):
@@ -108,6 +109,6 @@ if __name__ == "__main__":
         sys.exit(f"error: which peers? NAME=ENVIRONMENT of {', '.join(ASKED)}")
     table = peers(known)
     text = " ".join((peers.__doc__ or "").split()) + f" Here: {versions(known)}."
-    made = page.section("peers", text, table)
+    made = page.section("peers", text, table, " ".join(f"{name}=ENVIRONMENT" for name in known))
     print(made)
     page.update("peers", made)
