@@ -40,7 +40,7 @@ class Batcher:
     """The calls of a version that are about to run, on one event loop."""
 
     def __init__(self, bundle: Bundle, shape: Shape) -> None:
-        self._bundle, self._shape = bundle, shape
+        self._bundle, self._shape, self._first = bundle, shape, bundle.signature.inputs[0].name
         self._waiting: list[tuple[Columns, asyncio.Future[Output]]] = []
 
     def takes(self, columns: Columns) -> bool:
@@ -62,7 +62,7 @@ class Batcher:
 
     def _run(self) -> None:
         """As many as fit; then, behind what else is ready, the others."""
-        rows = accumulate(_length(columns) for columns, _ in self._waiting)
+        rows = accumulate(len(columns[self._first]) for columns, _ in self._waiting)
         count = sum(each <= self._shape.most for each in rows)
         group, self._waiting = self._waiting[:count], self._waiting[count:]
         if self._waiting:
@@ -88,9 +88,9 @@ class Batcher:
         columns = {each.name: [*chain(*values)] for each, values in zip(known.inputs, lists, strict=True)}
         output = self._bundle.predict(_filled(columns, self._shape.multiple))
         end = 0
-        for length in map(_length, group):
-            end += length
-            yield output[end - length : end]
+        for values in group:
+            start, end = end, end + len(values[self._first])
+            yield output[start:end]
 
 
 def shape_of(bundle: Bundle) -> Shape | None:

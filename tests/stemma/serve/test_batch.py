@@ -61,6 +61,12 @@ def test_calls_that_are_ready_at_once_run_once_and_get_their_own_answers(binary:
     np.testing.assert_array_equal(third, first)
 
 
+def test_a_column_that_is_no_input_counts_for_nothing(binary: Bundle) -> None:
+    first, second = together(Batcher(binary, Shape(64, 1)), {"Note": ["a", "b", "c"], **ONE}, OTHER)
+    np.testing.assert_array_equal(first, binary.predict(ONE))
+    np.testing.assert_array_equal(second, binary.predict(OTHER))
+
+
 def test_a_batch_is_filled_up_to_its_multiple(binary: Bundle, runs: list[int]) -> None:
     alone, *_ = together(Batcher(binary, Shape(64, 4)), ONE)
     both = together(Batcher(binary, Shape(64, 4)), OTHER, ONE, OTHER)
