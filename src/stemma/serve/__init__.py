@@ -13,6 +13,7 @@ In the order of a request:
     protocols/     PROTOCOLS, a module each: from a body to rows, from predictions to a body
     page.py        page.html at `/`, to try a model by hand
     models.py      models, their versions, and which of them is in service
+    batch.py       small calls that arrive together run together, where that pays
     audit.py       the log of what admins did, in which no line can be changed unseen
 
 and of a version:

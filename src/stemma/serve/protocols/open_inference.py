@@ -8,9 +8,9 @@ The class that is predicted is told beside the probabilities, as the output `lab
 import itertools
 import math
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -68,8 +68,8 @@ def metadata(call: Call) -> Answer:
     return in_json(told, version=version)
 
 
-def infer(call: Call) -> Answer:
-    version = call.models.find(call.named)
+def infer(call: Call) -> Answer | Awaitable[Answer]:
+    version = call.version()
     head, rest = _parts(call)
     if isinstance(head.get("id"), list | dict):
         raise Refused(400, 'the "id" is no text')
@@ -84,7 +84,7 @@ def infer(call: Call) -> Answer:
         call.check_rows(len(columns[name]))
     if rest:
         raise Refused(400, f"{len(rest)} bytes follow the last input")
-    return _answer(head, version, version.bundle.predict(columns))
+    return call.predicted(columns, partial(_answer, head, version))
 
 
 def index(call: Call) -> Answer:
