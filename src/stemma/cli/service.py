@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 
 from stemma.cli.output import AsJson, Table, answer
 from stemma.errors import MissingExtra
+from stemma.serve.scopes import Scope
 from stemma.text import say
 
 app = typer.Typer(no_args_is_help=True)
@@ -19,13 +19,6 @@ Shares = Annotated[
     list[str], typer.Argument(metavar="[MODEL] VERSION=SHARE...", help="Number, label or name of a version: v2=0.1.")
 ]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Its name.")]
-
-
-class Scope(StrEnum):
-    """What a token may ask."""
-
-    PREDICT = "predict"
-    ADMIN = "admin"
 
 
 HERE = "http://127.0.0.1:8501"

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from stemma.serve.batch import Batcher, Columns, Output
 from stemma.serve.models import Models, Refused, Split, Version
+from stemma.serve.scopes import Scope
 from stemma.serve.settings import Limits
 
 JSON = "application/json"
 Control = Callable[..., Coroutine[Any, Any, str | None]]  # an action, a model -> why it cannot be done
 Header = tuple[bytes, bytes]
+Outcome = tuple[str, int, str]  # id of a request, number of the row in it, what came
 Arrays = Mapping[str, NDArray[Any]]
 STABLE, SPLIT, NAMED, SHADOW = "stable", "split", "named", "shadow"  # arms
 
@@ -158,6 +160,13 @@ class Observer(Protocol):
     def answered(self, call: Call, seconds: float) -> None:
         """What came of it is in `call.ran`."""
 
+    def outcomes(self, told: Sequence[Sequence[Outcome]]) -> Sequence[dict[str, Any]]:
+        """Take what came of requests, and say of each telling what was done; it may take its time.
+
+        Raises:
+            OSError: none of it can be kept.
+        """
+
     def close(self) -> None:
         """No more will come."""
 
@@ -212,7 +221,7 @@ class Route:
     path: str
     answer: Callable[[Call], Answer | Awaitable[Answer]]
     takes: tuple[str, ...] = (JSON,)
-    scope: str | None = "predict"
+    scope: str | None = Scope.PREDICT
     pattern: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -301,17 +301,18 @@ def _treated(column: str, name: str, values: Any, options: Options) -> dict[str,
 # Files.
 
 
-def save(folder: Path, kind: str, table: Any, facts: Columns) -> None:
-    """Write a file that no other has the name of.
+def save(folder: Path, kind: str, table: Any, facts: Columns, name: str = "") -> str:
+    """Write a file that no other has the name of, or another one in its place; its name.
 
     Raises:
         OSError: it cannot be written; nothing is left of it.
     """
     told = json.dumps({"format": FORMAT, "kind": kind, **facts}).encode()
-    name = f"{kind}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:12]}.parquet"
+    name = name or f"{kind}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:12]}.parquet"
     with replaced(folder / name) as partial:
         texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
         parquet.write_table(table.replace_schema_metadata({FACTS: told}), partial, use_dictionary=texts)
+    return name
 
 
 @dataclass(frozen=True)
@@ -328,16 +329,19 @@ class Part:
     table: Any
 
 
-def read(folder: Path, columns: Collection[str], skipped: list[str], since: float | None = None) -> Iterator[Part]:
+def read(
+    folder: Path, columns: Collection[str], skipped: list[str], since: float | None = None, needed: bool = True
+) -> Iterator[Part]:
     """The requests, a file at a time, of all versions.
 
     Args:
         columns: those that are wanted beside id, row and time, such as "prediction", or "input" for all of its kind.
         skipped: gets a line for each file that is damaged, or none of ours.
         since: seconds since 1970.
+        needed: whether there must be one file to read.
 
     Raises:
-        StemmaError: there is not one file to read.
+        StemmaError: there is none.
     """
     found = False
     for facts, table in scan(folder, REQUESTS, columns, skipped):
@@ -345,7 +349,7 @@ def read(folder: Path, columns: Collection[str], skipped: list[str], since: floa
         if since is not None:
             table = table.filter(compute.greater_equal(table["time"], datetime.fromtimestamp(since, UTC)))
         yield Part(_source(facts), facts["treated"], table)
-    if not found:
+    if needed and not found:
         raise StemmaError(f"{folder} holds no request log" + "".join(f": {line}" for line in skipped[:1]))
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 import stemma
 from stemma.serve.models import Models, Refused, Version
 from stemma.serve.routes import JSON, Answer, Call, Route, in_json
+from stemma.serve.scopes import Scope
 
 TYPES = {"number": "FP32", "boolean": "BOOL", "date": "FP64", "string": "BYTES"}
 BINARY = {
@@ -268,6 +269,6 @@ ROUTES = (
         )
     ),
     Route("POST", "/v2/repository/index", index),
-    Route("POST", "/v2/repository/models/{model}/load", load, scope="admin"),
-    Route("POST", "/v2/repository/models/{model}/unload", unload, scope="admin"),
+    Route("POST", "/v2/repository/models/{model}/load", load, scope=Scope.ADMIN),
+    Route("POST", "/v2/repository/models/{model}/unload", unload, scope=Scope.ADMIN),
 )
