@@ -128,6 +128,7 @@ def _length(window: str) -> float:
 
 def _drifted(found: "Drift") -> Report:
     from stemma.watch.answers import day
+    from stemma.watch.drift import doubts, expectations
 
     windows = [(each.version, day(each.first), day(each.last), f"{each.rows:,}", each.state, str(len(each.alarms)))
                for each in found.windows]  # fmt: skip
@@ -140,6 +141,9 @@ def _drifted(found: "Drift") -> Report:
         heads = ("version", "from", "what", "kind", "PSI", "p", "told")
         parts.append(Table(heads, shifts, left=None))
     parts.append(Table(("version", "from", "to", "rows", "state", "drifts"), windows, left=None))
+    if told := expectations(found):
+        head = ("version", "from", "without outcomes", "expected", "where they came: expected", "came")
+        parts += [Table(head, told, left=None), *doubts(found)]
     return [*parts, *found.skipped]
 
 

@@ -26,7 +26,8 @@ from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.tables.profile import described
 from stemma.text import counted, few, figure, short
 from stemma.watch import sequential, tests
-from stemma.watch.answers import PREDICTED, Answers, measured, read
+from stemma.watch.answers import PREDICTED, Answers, day, measured, read
+from stemma.watch.expected import Expected, expected
 
 WEEK = 7 * 86400.0
 ALPHA, WEEKS = 0.05, 20  # of false alarms in a week; in which there is one
@@ -36,6 +37,7 @@ TESTS = {  # kind of drift -> the tests that are certain of it
     "unit": {"location", "shape", "range"}, "moved": {"location", "shape"}, "range": {"range"}, "new": {"new"},
     "missing": {"missing"},
 }  # fmt: skip
+BEYOND = ("unit", "range", "new")  # kinds of drift to rows that training had none of
 Z = 1.959964  # of a 95 % interval
 Column = Mapping[str, Any]  # as profile.json describes it
 
@@ -71,6 +73,7 @@ class Window:
         first, last: seconds since 1970; the end is not in it.
         state: judged; or why not: reference, not over, few rows.
         alpha: what its tests share.
+        expected: figures from probabilities alone.
     """
 
     version: str
@@ -80,10 +83,20 @@ class Window:
     state: str
     alpha: float
     shifts: tuple[Shift, ...] = ()
+    expected: Expected | None = None
 
     @property
     def alarms(self) -> tuple[Shift, ...]:
         return tuple(each for each in self.shifts if each.kind)
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the expected figures are not to be believed."""
+        if self.expected is None:
+            return None
+        beyond = dict.fromkeys(each.name for each in self.alarms if each.kind in BEYOND)
+        told = f"training saw nothing like {few(list(beyond))}" if beyond else None
+        return "; ".join(filter(None, (self.expected.doubt, told))) or None
 
 
 @dataclass(frozen=True)
@@ -109,6 +122,22 @@ class Drift:
         return (
             f"nothing drifted {where}" if not alarmed else f"{counted(len(alarmed), 'drift')} {where}: {few(alarmed)}"
         )
+
+
+def expectations(found: Drift) -> list[tuple[str, ...]]:
+    """What is expected without outcomes in each version's last window: version, from, figure, expected; and of the rows
+    with an outcome, expected and came."""
+    last = {each.version: each for each in found.windows if each.expected}
+    return [
+        (each.version, day(each.first), name, figure(value), *map(figure, each.expected.judged.get(name, (None, None))))
+        for each in last.values() if each.expected for name, value in each.expected.figures.items()
+    ]  # fmt: skip
+
+
+def doubts(found: Drift) -> list[str]:
+    """Why some of these are not to be believed."""
+    last = {each.version: each for each in found.windows if each.expected}
+    return [f"Do not believe what is expected of {each.version}: {each.doubt}." for each in last.values() if each.doubt]
 
 
 def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, since: float | None = None) -> Drift:
@@ -154,9 +183,9 @@ def _windows(answers: Answers, bundle: Bundle | None, seconds: float, versions: 
         alpha /= WEEKS
     now = max(time.time(), answers.times.max(initial=0))
     reference: dict[str, Column] = {} if bundle is None else _reference(bundle, answers)
-    expected = None
+    usual = None
     if bundle is not None and _is_of(bundle, answers, versions):
-        reference, expected = reference | _decided(bundle), _recorded(bundle, answers.task.main)
+        reference, usual = reference | _decided(bundle), _recorded(bundle, answers.task.main)
     began = False
     for part in parts:
         rows = len(part.answers.table)
@@ -164,13 +193,15 @@ def _windows(answers: Answers, bundle: Bundle | None, seconds: float, versions: 
         if judged.last > now or rows < FEWEST:
             yield replace(judged, state="not over" if judged.last > now else "few rows")
             continue
+        came = _figure(part)
+        judged = replace(judged, expected=expected(part.answers, came))
         if not began:  # what the bundle says nothing of is held beside the first window
-            began, reference = True, {**part.profiles, **reference}
-            expected = expected or _figure(part)
+            began, reference, usual = True, {**part.profiles, **reference}, usual or came
             if bundle is None:
                 yield replace(judged, state="reference")
                 continue
-        yield replace(judged, shifts=tuple(_shifts(part, reference, expected, alpha, versions)))
+        shifts = [*_of_columns(part, reference, alpha, versions), *_of_figure(part, usual, came, alpha, versions)]
+        yield replace(judged, shifts=tuple(shifts))
 
 
 def _part(answers: Answers, first: float, seconds: float) -> _Part:
@@ -257,19 +288,25 @@ def _figure(part: _Part) -> tuple[float, float] | None:
     return (value, error) if math.isfinite(value) and error > 0 else None
 
 
-def _shifts(
-    part: _Part, reference: Mapping[str, Column], expected: tuple[float, float] | None, alpha: float, versions: int
-) -> Iterator[Shift]:
-    """Of every column; then of the main figure, once outcomes are there."""
-    family = (len(part.profiles) + 1) * versions
+def _of_columns(part: _Part, reference: Mapping[str, Column], alpha: float, versions: int) -> Iterator[Shift]:
     for name, now in part.profiles.items():
         if name in reference:
-            yield from _of_column(name, reference[name], now, part.values.get(name), alpha, family)
-    found = _figure(part)
-    if found is not None and expected is not None:
-        p = z(found[0] - expected[0], math.hypot(found[1], expected[1])).p * family
-        told = f"{figure(expected[0])} -> {figure(found[0])}"
+            yield from _of_column(name, reference[name], now, part.values.get(name), alpha, _family(part, versions))
+
+
+def _of_figure(
+    part: _Part, usual: tuple[float, float] | None, came: tuple[float, float] | None, alpha: float, versions: int
+) -> Iterator[Shift]:
+    """Of the main figure, once outcomes are there."""
+    if came is not None and usual is not None:
+        p = z(came[0] - usual[0], math.hypot(came[1], usual[1])).p * _family(part, versions)
+        told = f"{figure(usual[0])} -> {figure(came[0])}"
         yield Shift(part.answers.task.main, "figure" if p < alpha else None, told, min(1.0, p))
+
+
+def _family(part: _Part, versions: int) -> int:
+    """What shares a window's part of ALPHA: every column, and the figure."""
+    return (len(part.profiles) + 1) * versions
 
 
 def _of_column(name: str, before: Column, now: Column, values: Any, alpha: float, family: int) -> Iterator[Shift]:

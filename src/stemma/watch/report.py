@@ -45,6 +45,7 @@ def write(
             Section("Which is better", tuple(_experiments(folder, versions))),
             Section("Drift", (_alarms(found), _windows(found))),
             Section("Columns", (_columns(found),)),
+            Section("Expected without outcomes", (_expected(found), *drift.doubts(found))),
             Section("Left out", found.skipped or ("Every file of the log was read.",)),
         ),
     )
@@ -106,3 +107,8 @@ def _columns(found: drift.Drift) -> Table:
         (shift.name, each.version, shift.size, f"{shift.p:.2g}") for each in last.values() for shift in each.shifts
     )
     return Table("In the last window that was judged", ("column", "version", "PSI", "p"), rows[:MOST], words=(1, 2))
+
+
+def _expected(found: drift.Drift) -> Table:
+    head = ("version", "window from", "figure", "expected", "where outcomes came: expected", "came")
+    return Table("By probabilities, in the last window", head, tuple(drift.expectations(found))[:MOST], words=(1, 2))
