@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import compute
@@ -101,12 +102,22 @@ def write(folder: Path, outcomes: Mapping[Key, str], told: float) -> None:
 
 def read(folder: Path, skipped: list[str]) -> dict[Key, str]:
     """The outcome of each row that has one, as it was told first; `skipped` as in `log.read`."""
+    found: dict[Key, str] = {}
+    for row in table(folder, skipped).to_pylist():
+        found.setdefault((row["id"], row["row"]), row["outcome"])
+    return found
+
+
+def table(folder: Path, skipped: list[str]) -> Any:
+    """Of Arrow: every outcome, in the order in which they were told."""
+    nothing = pa.schema([*log.CORE.items(), ("outcome", pa.string())]).empty_table()
     tables = [table for _, table in log.scan(folder, OUTCOMES, ("outcome",), skipped)]
-    if not tables:
-        return {}
-    found = pa.concat_tables(tables).sort_by([("time", "descending")])
-    keys = zip(found["id"].to_pylist(), found["row"].to_pylist(), strict=True)
-    return dict(zip(keys, found["outcome"].to_pylist(), strict=True))
+    return pa.concat_tables([nothing, *tables], promote_options="default").sort_by("time")
+
+
+def keys(table: Any) -> Any:
+    """One text for each row, of its id and its number."""
+    return compute.binary_join_element_wise(table["row"].cast(pa.string()), table["id"], " ")
 
 
 @dataclass(frozen=True)
