@@ -102,7 +102,7 @@ def read(folder: Path, columns: Collection[str], skipped: list[str], since: floa
 
 
 def versions(files: Iterable[log.File]) -> dict[str, list[log.File]]:
-    """The files of each version, by name; of several with one name and other signatures, the later ones are numbered."""
+    """The files of each version, by name; of several with one name and other signatures the later ones are numbered."""
     parts: dict[log.Source, list[log.File]] = {}
     for file in files:
         parts.setdefault(file.source, []).append(file)
@@ -113,7 +113,9 @@ def versions(files: Iterable[log.File]) -> dict[str, list[log.File]]:
     return found
 
 
-def answers(version: str, files: Sequence[log.File], tables: Sequence[Any], told: Any, in_order: bool = False) -> Answers:
+def answers(
+    version: str, files: Sequence[log.File], tables: Sequence[Any], told: Any, in_order: bool = False
+) -> Answers:
     """One table of a version's rows, with their outcomes.
 
     Args:

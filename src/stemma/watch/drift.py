@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from stemma.metrics.tests import z
 from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.tables.profile import described
 from stemma.text import counted, few, figure, short
-from stemma.watch import sequential, tests
-from stemma.watch.answers import PREDICTED, Answers, day, measured, read
+from stemma.watch import log, outcomes, sequential, tests
+from stemma.watch.answers import PREDICTED, Answers, day, measured, versions
 from stemma.watch.expected import Expected, expected
+from stemma.watch.windows import Asked, windows
 
 WEEK = 7 * 86400.0
 ALPHA, WEEKS = 0.05, 20  # of false alarms in a week; in which there is one
@@ -151,15 +153,81 @@ def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, sin
         StemmaError: there is no log, or no version of it takes the bundle's inputs.
     """
     skipped: list[str] = []
-    named = None if bundle is None else str(bundle.registered.get("version", "not registered"))
-    found = read(folder, ("input", *PREDICTED), skipped, since)
+    files = versions(log.files(folder, skipped, since))
     if bundle is not None:
-        found = {name: each for name, each in found.items() if each.signature.inputs == bundle.signature.inputs}
-        if not found:
+        takes = bundle.signature.inputs
+        files = {name: its for name, its in files.items() if its[0].source.signature.inputs == takes}
+        if not files:
             raise StemmaError(f"no version in {folder} takes the inputs of the bundle")
-    windows = [each for answers in found.values() for each in _windows(answers, bundle, seconds, len(found))]
-    windows.sort(key=lambda each: (each.first, each.version))
-    return Drift(seconds, named, tuple(windows), tuple(skipped))
+    rows = partial(log.rows, columns=("input", *PREDICTED), skipped=skipped, since=since)
+    beside, found = dict[str, _Beside](), list[Window]()
+    for asked in windows(files, outcomes.table(folder, skipped), seconds, rows):
+        name = asked.answers.version
+        look = _Look(bundle, seconds, len(files), max(time.time(), max(file.last for file in files[name])))
+        found.append(_judged(asked, look, beside.setdefault(name, look.beside(asked.answers))))
+    if not found:
+        raise StemmaError(f"{folder} holds no request since then")
+    named = None if bundle is None else str(bundle.registered.get("version", "not registered"))
+    return Drift(seconds, named, tuple(found), tuple(dict.fromkeys(skipped)))
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How windows are judged.
+
+    Args:
+        bundle, seconds: as in `drift`. versions: how many there are. now: seconds since 1970.
+    """
+
+    bundle: Bundle | None
+    seconds: float
+    versions: int
+    now: float
+
+    @property
+    def alpha(self) -> float:
+        """What the tests of a window share."""
+        alpha = ALPHA * min(1.0, self.seconds / WEEK)
+        return alpha / WEEKS if self.bundle is None else alpha  # all share the luck of the one they are held beside
+
+    def beside(self, answers: Answers) -> "_Beside":
+        if self.bundle is None:
+            return _Beside({}, None)
+        reference = _reference(self.bundle, answers)
+        if not _is_of(self.bundle, answers, self.versions):
+            return _Beside(reference, None)
+        return _Beside(reference | _decided(self.bundle), _recorded(self.bundle, answers.task.main))
+
+
+@dataclass
+class _Beside:
+    """What the windows of a version are held beside: columns, and the main figure with its standard error."""
+
+    reference: dict[str, Column]
+    usual: tuple[float, float] | None
+    began: bool = False
+
+
+def _judged(asked: Asked, look: _Look, beside: _Beside) -> Window:
+    last = asked.first + look.seconds
+    window = Window(asked.answers.version, asked.first, last, asked.rows, "judged", look.alpha)
+    if last > look.now or asked.rows < FEWEST:
+        return replace(window, state="not over" if last > look.now else "few rows")
+    part = _part(asked.answers)
+    came = _figure(part)
+    window = replace(window, expected=expected(part.answers, came))
+    if not beside.began:  # what the bundle says nothing of is held beside the first window
+        beside.began, beside.usual = True, beside.usual or came
+        beside.reference = {**part.profiles, **beside.reference}
+        if look.bundle is None:
+            return replace(window, state="reference")
+    family = (len(part.profiles) + 1) * look.versions  # every column, and the figure
+    columns = [
+        shift for name, now in part.profiles.items() if name in beside.reference
+        for shift in _of_column(name, beside.reference[name], now, part.values.get(name), look.alpha, family)
+    ]  # fmt: skip
+    figures = _of_figure(part.answers.task.main, beside.usual, came, look.alpha, family)
+    return replace(window, shifts=(*columns, *figures))
 
 
 @dataclass(frozen=True)
@@ -170,53 +238,22 @@ class _Part:
         values: of columns of numbers (rows,), NaN where there is none.
     """
 
-    first: float
     answers: Answers
     profiles: Mapping[str, Column]
     values: Mapping[str, Any]
 
 
-def _windows(answers: Answers, bundle: Bundle | None, seconds: float, versions: int) -> Iterator[Window]:
-    parts = (_part(answers, first, seconds) for first in np.unique(answers.times // seconds) * seconds)
-    alpha = ALPHA * min(1.0, seconds / WEEK)
-    if bundle is None:  # all windows share the luck of the one that they are held beside
-        alpha /= WEEKS
-    now = max(time.time(), answers.times.max(initial=0))
-    reference: dict[str, Column] = {} if bundle is None else _reference(bundle, answers)
-    usual = None
-    if bundle is not None and _is_of(bundle, answers, versions):
-        reference, usual = reference | _decided(bundle), _recorded(bundle, answers.task.main)
-    began = False
-    for part in parts:
-        rows = len(part.answers.table)
-        judged = Window(answers.version, part.first, part.first + seconds, rows, "judged", alpha)
-        if judged.last > now or rows < FEWEST:
-            yield replace(judged, state="not over" if judged.last > now else "few rows")
-            continue
-        came = _figure(part)
-        judged = replace(judged, expected=expected(part.answers, came))
-        if not began:  # what the bundle says nothing of is held beside the first window
-            began, reference, usual = True, {**part.profiles, **reference}, usual or came
-            if bundle is None:
-                yield replace(judged, state="reference")
-                continue
-        shifts = [*_of_columns(part, reference, alpha, versions), *_of_figure(part, usual, came, alpha, versions)]
-        yield replace(judged, shifts=tuple(shifts))
-
-
-def _part(answers: Answers, first: float, seconds: float) -> _Part:
-    start, end = np.searchsorted(answers.times, [first, first + seconds])
-    its = replace(answers, table=answers.table.slice(start, end - start))
-    profiles, values = dict[str, Column](), dict[str, Any]()
-    for column in [name for name in its.table.column_names if name.startswith("input.")] + [PREDICTION]:
-        name, kept = column.removeprefix("input."), its.table[column].combine_chunks()
+def _part(answers: Answers) -> _Part:
+    profiles, values, table = dict[str, Column](), dict[str, Any](), answers.table
+    for column in [name for name in table.column_names if name.startswith("input.")] + [PREDICTION]:
+        name, kept = column.removeprefix("input."), table[column].combine_chunks()
         if pa.types.is_string(kept.type) or pa.types.is_boolean(kept.type):
             profiles[name] = _of_texts(kept)
         else:
             values[name] = np.sort(_numbers(kept))  # what follows is twice as fast
             present = values[name][~np.isnan(values[name])].astype(np.float64)
             profiles[name] = {"missing": len(kept) - len(present), **described(present)}
-    return _Part(first, its, profiles, values)
+    return _Part(answers, profiles, values)
 
 
 def _of_texts(kept: Any) -> Column:
@@ -288,25 +325,13 @@ def _figure(part: _Part) -> tuple[float, float] | None:
     return (value, error) if math.isfinite(value) and error > 0 else None
 
 
-def _of_columns(part: _Part, reference: Mapping[str, Column], alpha: float, versions: int) -> Iterator[Shift]:
-    for name, now in part.profiles.items():
-        if name in reference:
-            yield from _of_column(name, reference[name], now, part.values.get(name), alpha, _family(part, versions))
-
-
 def _of_figure(
-    part: _Part, usual: tuple[float, float] | None, came: tuple[float, float] | None, alpha: float, versions: int
+    name: str, usual: tuple[float, float] | None, came: tuple[float, float] | None, alpha: float, family: int
 ) -> Iterator[Shift]:
-    """Of the main figure, once outcomes are there."""
+    """Once outcomes are there."""
     if came is not None and usual is not None:
-        p = z(came[0] - usual[0], math.hypot(came[1], usual[1])).p * _family(part, versions)
-        told = f"{figure(usual[0])} -> {figure(came[0])}"
-        yield Shift(part.answers.task.main, "figure" if p < alpha else None, told, min(1.0, p))
-
-
-def _family(part: _Part, versions: int) -> int:
-    """What shares a window's part of ALPHA: every column, and the figure."""
-    return (len(part.profiles) + 1) * versions
+        p = z(came[0] - usual[0], math.hypot(came[1], usual[1])).p * family
+        yield Shift(name, "figure" if p < alpha else None, f"{figure(usual[0])} -> {figure(came[0])}", min(1.0, p))
 
 
 def _of_column(name: str, before: Column, now: Column, values: Any, alpha: float, family: int) -> Iterator[Shift]:

@@ -352,8 +352,10 @@ def rows(file: File, columns: Collection[str], skipped: list[str], since: float 
         columns: those that are wanted beside id, row and time, such as "prediction", or "input" for all of its kind.
     """
     for _, table in _sound(file.path, skipped, partial(_opened, file.path, REQUESTS, columns)):
-        yield table if since is None else table.filter(
-            compute.greater_equal(table["time"], datetime.fromtimestamp(since, UTC))
+        yield (
+            table
+            if since is None
+            else table.filter(compute.greater_equal(table["time"], datetime.fromtimestamp(since, UTC)))
         )
 
 
