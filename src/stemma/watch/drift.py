@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from stemma.metrics.tests import z
 from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.tables.profile import described
 from stemma.text import counted, few, figure, short
-from stemma.watch import log, outcomes, sequential, tests
+from stemma.watch import evidence, log, outcomes, sequential, tests
 from stemma.watch.answers import PREDICTED, Answers, day, measured, versions
 from stemma.watch.expected import Expected, expected
 from stemma.watch.windows import Asked, windows
@@ -53,6 +53,8 @@ class Shift:
         kind: unit, moved, range, new, missing or figure; None: nothing is certain.
         told: what was found, in a few words.
         p: of the test that found it, or of the nearest to it; corrected for all columns, tests and versions.
+        importance: share of what the columns do to the prediction; None where that is not known.
+        ids: of some requests that make it.
     """
 
     name: str
@@ -61,10 +63,21 @@ class Shift:
     p: float
     psi: float | None = None
     jensen_shannon: float | None = None
+    importance: float | None = None
+    ids: tuple[str, ...] = ()
 
     @property
     def size(self) -> str:
         return "-" if self.psi is None else f"{self.psi:.3f} {level(self.psi)}"
+
+    @property
+    def weight(self) -> str:
+        return "-" if self.importance is None else f"{self.importance:.0%}"
+
+    @property
+    def matters(self) -> float:
+        """The size of the drift, weighted by importance where that is known."""
+        return (self.psi or 0.0) * (1.0 if self.importance is None else self.importance)
 
 
 @dataclass(frozen=True)
@@ -196,7 +209,8 @@ class _Look:
         reference = _reference(self.bundle, answers)
         if not _is_of(self.bundle, answers, self.versions):
             return _Beside(reference, None)
-        return _Beside(reference | _decided(self.bundle), _recorded(self.bundle, answers.task.main))
+        usual = _recorded(self.bundle, answers.task.main)
+        return _Beside(reference | _decided(self.bundle), usual, evidence.importance(self.bundle, answers))
 
 
 @dataclass
@@ -205,6 +219,7 @@ class _Beside:
 
     reference: dict[str, Column]
     usual: tuple[float, float] | None
+    importance: Mapping[str, float] = field(default_factory=dict)
     began: bool = False
 
 
@@ -223,11 +238,21 @@ def _judged(asked: Asked, look: _Look, beside: _Beside) -> Window:
             return replace(window, state="reference")
     family = (len(part.profiles) + 1) * look.versions  # every column, and the figure
     columns = [
-        shift for name, now in part.profiles.items() if name in beside.reference
+        _told(shift, part, beside) for name, now in part.profiles.items() if name in beside.reference
         for shift in _of_column(name, beside.reference[name], now, part.values.get(name), look.alpha, family)
     ]  # fmt: skip
     figures = _of_figure(part.answers.task.main, beside.usual, came, look.alpha, family)
     return replace(window, shifts=(*columns, *figures))
+
+
+def _told(shift: Shift, part: "_Part", beside: _Beside) -> Shift:
+    """With the requests that make it, and whether it matters."""
+    name, weighed = shift.name, replace(shift, importance=beside.importance.get(shift.name))
+    if shift.kind is None:
+        return weighed
+    values = part.answers.table[name if name == PREDICTION else f"input.{name}"].combine_chunks()
+    mask = evidence.rows_of(shift.kind, values, beside.reference[name], part.profiles[name])
+    return replace(weighed, ids=evidence.ids(part.answers, mask))
 
 
 @dataclass(frozen=True)
@@ -250,7 +275,7 @@ def _part(answers: Answers) -> _Part:
         if pa.types.is_string(kept.type) or pa.types.is_boolean(kept.type):
             profiles[name] = _of_texts(kept)
         else:
-            values[name] = np.sort(_numbers(kept))  # what follows is twice as fast
+            values[name] = np.sort(evidence.plain(kept))  # what follows is twice as fast
             present = values[name][~np.isnan(values[name])].astype(np.float64)
             profiles[name] = {"missing": len(kept) - len(present), **described(present)}
     return _Part(answers, profiles, values)
@@ -262,12 +287,6 @@ def _of_texts(kept: Any) -> Column:
     counts = {pair["values"]: pair["counts"] for pair in compute.value_counts(texts).to_pylist()}
     gone = counts.pop(None, 0) + counts.pop("", 0)
     return {"missing": gone, "values": counts, "other": 0}
-
-
-def _numbers(kept: Any) -> Any:
-    if pa.types.is_timestamp(kept.type):
-        return compute.divide(kept.cast(pa.int64()).cast(pa.float64()), 1e6).to_numpy(zero_copy_only=False)
-    return kept.to_numpy(zero_copy_only=False)
 
 
 def _reference(bundle: Bundle, answers: Answers) -> dict[str, Column]:

@@ -57,4 +57,4 @@ def test_of_many_rows_a_sample_is_held_in_which_each_has_the_same_chance(
     (asked,) = windows.windows(versions(log.files(tmp_path, [])), outcomes.table(tmp_path, []), 7 * DAY,
                                lambda file: log.rows(file, (), []))  # fmt: skip
     by_day = np.bincount(((asked.answers.times - MONDAY) // DAY).astype(int), minlength=6)
-    assert 5 <= by_day.min() and by_day.max() <= 30
+    assert by_day.min() >= 5 and by_day.max() <= 30
