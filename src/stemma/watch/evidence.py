@@ -46,7 +46,9 @@ def ids(answers: Answers, mask: Any) -> tuple[str, ...]:
 def grown(before: Column, now: Column) -> str:
     """The text whose share grew most."""
     rows = [max(1, sum(each["values"].values())) for each in (before, now)]
-    moved = {name: count / rows[1] - before["values"].get(name, 0) / rows[0] for name, count in now["values"].items()}
+    moved: dict[str, float] = {
+        name: count / rows[1] - before["values"].get(name, 0) / rows[0] for name, count in now["values"].items()
+    }
     return max(moved, key=lambda name: moved[name])
 
 
