@@ -2,16 +2,18 @@
 
 import json
 import os
+from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from stemma.errors import StemmaError
 
 SECONDS = 120  # a version may take its time to load
 
 
-def ask(url: str, method: str, path: str) -> Any:
+def ask(url: str, method: str, path: str, query: Mapping[str, str] = MappingProxyType({})) -> Any:
     """What a server answers, in JSON; the token of STEMMA_TOKEN is shown to it.
 
     Raises:
@@ -20,7 +22,8 @@ def ask(url: str, method: str, path: str) -> Any:
     connection, root = _connection(url)
     token = os.environ.get("STEMMA_TOKEN", "").strip()
     try:
-        connection.request(method, root + quote(path), headers={"authorization": f"Bearer {token}"} if token else {})
+        target = root + quote(path) + (f"?{urlencode(query)}" if query else "")
+        connection.request(method, target, headers={"authorization": f"Bearer {token}"} if token else {})
         reply = connection.getresponse()
         said = json.loads(reply.read())
     except (OSError, HTTPException) as error:

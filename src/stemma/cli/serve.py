@@ -2,12 +2,15 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stemma.cli.follow import seconds
 from stemma.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from stemma.serve.settings import ServeSettings
 
 
 def serve(
@@ -42,6 +45,9 @@ def serve(
         float | None,
         typer.Option(parser=seconds, metavar="5s", help="Between two looks at SOURCE.  [default: 1s; 5s at a stage]"),
     ] = None,
+    log: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Keep what is asked and answered there, for `stemma watch`.")
+    ] = None,
     admin: Annotated[bool | None, typer.Option("--admin", help="Take orders to load and unload models.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that answer.  [default: 1]")] = None,
     root_path: Annotated[str | None, typer.Option(metavar="/PATH", help="What a proxy puts before paths.")] = None,
@@ -62,11 +68,19 @@ def serve(
     options |= {"allow_breaking": allow_breaking, "tokens": tokens, "admin": admin, "signature": signature}
     options |= {"poll" if stage is None else "stage_poll": poll}
     models = sources or ([] if stage is None else ["."])
-    read = partial(ServeSettings.of, config, models, stage, **options)
+    read = partial(ServeSettings.of, config, models, stage, log, **options)
     settings = read()
+    observer = "" if settings.log is None else _observer(settings)
     if not any(each.stage for each in settings.models):
-        return run(read)
+        return run(read, observer)
     from stemma.follow import beside
 
     with beside.following(settings):
-        run(lambda: beside.folders(read()))
+        run(lambda: beside.folders(read()), observer)
+
+
+def _observer(settings: "ServeSettings") -> str:
+    from stemma.cli import observe
+
+    observe.check(settings)
+    return f"{observe.__name__}:{observe.Kept.__name__}"

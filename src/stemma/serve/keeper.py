@@ -5,6 +5,7 @@ latest; the one before stays, and the status and the log say why. It is tried ag
 """
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -104,7 +105,8 @@ class Keeper:
 
     async def act(self, action: str, name: str, policy: str = "") -> str | None:
         """Change what serves: `load` a model, or look at it anew; `unload` it; `switch` to what another policy wants;
-        `rollback` to the version before; `drain`, which is of all models, and ends the process.
+        `rollback` to the version before; `share` calls out as other settings say; `drain`, which is of all models, and
+        ends the process.
 
         Returns:
             Why it could not be done.
@@ -115,6 +117,8 @@ class Keeper:
         watched = self._watched.get(name)
         if watched is None:
             return f"no model is named {name[:100]!r}"
+        if action == "share":
+            return await self._share(watched, policy)
         if action in ("switch", "rollback"):
             try:
                 watched.settings = _other(watched, policy if action == "switch" else _before(watched))
@@ -125,6 +129,15 @@ class Keeper:
         log.note("asked", action=action, model=name, policy=policy)
         newest = max(watched.refused, default=-1)
         return watched.refused[newest][1] if newest > max(watched.plan.versions, default=-1) else None
+
+    async def _share(self, watched: _Watched, told: str) -> str | None:
+        try:
+            watched.settings = checked(ModelSettings, watched.settings.model_dump() | json.loads(told), "shares")
+        except StemmaError as error:
+            return str(error)
+        await self.look()
+        log.note("asked", action="share", model=watched.plan.name, shares=told)
+        return None
 
     async def join(self, member: Member) -> None:
         """Take one more, which prepares what serves."""
@@ -162,6 +175,7 @@ class Keeper:
         wanted = () if off else wanted or watched.plan.versions  # nothing is no version to go to
         labels = {name: number for name, number in watched.settings.labels.items() if number in wanted}
         plan = Plan(watched.plan.name, wanted, labels, {number: why for number, (_, why) in refused.items()}, off)
+        plan = replace(plan, **watched.settings.model_dump(include={"split", "shadow"}))
         if plan != watched.plan:
             await self._commit(watched, plan, there)
 

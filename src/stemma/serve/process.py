@@ -10,6 +10,7 @@ from functools import partial
 
 import uvicorn
 
+from stemma.entries import Entry
 from stemma.errors import SettingsError, StemmaError
 from stemma.serve import admin, log, openapi, page, protocols, sockets, status
 from stemma.serve.access import Access
@@ -28,11 +29,12 @@ BACKLOG = 2048
 Read = Callable[[], ServeSettings]
 
 
-def run(read: Read) -> None:
+def run(read: Read, observer: str = "") -> None:
     """Serve until SIGTERM or SIGINT, and answer what was taken before.
 
     Args:
         read: gives the settings, and gives them again on SIGHUP.
+        observer: "module:Name" of what sees the answers, where a log is asked for.
 
     Raises:
         StemmaError: a bundle cannot be served, or the address is taken.
@@ -45,7 +47,7 @@ def run(read: Read) -> None:
         raise SettingsError(what, run="stemma service token NAME --scope admin` and `stemma serve --tokens tokens.yaml")
     serve = _alone if settings.workers == 1 else _with_workers
     with sockets.reserved(settings) as bound, asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(serve(settings, read, bound))
+        runner.run(serve(settings, read, bound, observer))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -53,16 +55,21 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvicorn.Config(None, loop="auto").get_loop_factory()  # type: ignore[arg-type]  # it is asked for that alone
 
 
-def app_of(settings: ServeSettings, serving: Callable[[], Models], control: Control | None = None) -> App:
+def app_of(
+    settings: ServeSettings, serving: Callable[[], Models], control: Control | None = None, observer: str = ""
+) -> App:
     """The ASGI callable of a server.
 
     Args:
         serving: gives what serves at the moment.
         control: changes what serves.
+        observer: as of `run`.
     """
     metrics = Metrics()
     routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES, Route("GET", "/metrics", metrics.text))
-    return App(settings, serving, (*routes, openapi.route(routes)), metrics, control if settings.admin else None)
+    sees = Entry(observer).load()(settings.log, metrics.count_log) if observer and settings.log else None
+    routes = (*routes, openapi.route(routes))
+    return App(settings, serving, routes, metrics, control if settings.admin else None, sees)
 
 
 class Server(uvicorn.Server):
@@ -95,19 +102,20 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-async def _alone(settings: ServeSettings, read: Read, bound: socket.socket) -> None:
+async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str) -> None:
     service = Service(settings.signature)
     keeper = Keeper(settings, [service])
     await keeper.start()
-    server = Server(app_of(settings, lambda: service.models, keeper.act), settings)
+    app = app_of(settings, lambda: service.models, keeper.act, observer)
+    server = Server(app, settings)
     bound.listen(BACKLOG)
-    with _signals(server.stop, read, keeper), _watching(keeper):
+    with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper):
         say(f"ready: {sockets.address(settings, bound)}")
         await server.serve(sockets=[bound])
 
 
-async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socket) -> None:
-    crew = Crew(settings, bound)
+async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socket, observer: str) -> None:
+    crew = Crew(settings, bound, observer)
     keeper = Keeper(settings, crew.members)
     async with crew.working(keeper):
         await keeper.start()

@@ -1,18 +1,40 @@
 """A route, a call and an answer: all that a protocol or a page is made of, and that a wrapper sees."""
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
-from stemma.serve.models import Models, Refused, Version
+from stemma.serve.models import Models, Refused, Split, Version
 from stemma.serve.settings import Limits
 
 JSON = "application/json"
 Control = Callable[..., Coroutine[Any, Any, str | None]]  # an action, a model -> why it cannot be done
 Header = tuple[bytes, bytes]
+Arrays = Mapping[str, NDArray[Any]]
+STABLE, SPLIT, NAMED, SHADOW = "stable", "split", "named", "shadow"  # arms
+
+
+@dataclass(slots=True)
+class Ran:
+    """The version that a call asked, and what it was asked and answered, part by part.
+
+    Args:
+        keeps: whether the parts are kept.
+        arm: why it was this version: who names none asks the stable one, or one that a split gives; one was named; or
+            it gets a copy, as a shadow.
+        split: of which the column has yet to tell.
+    """
+
+    keeps: bool = False
+    version: Version | None = None
+    arm: str = ""
+    split: Split | None = None
+    parts: list[tuple[Arrays, NDArray[np.float32]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +46,8 @@ class Call:
         headers: names in lower case.
         models: those in service when it came; what is switched meanwhile does not change them.
         control: changes what is in service; None where nobody may.
+        id: of the request, its caller's or ours.
+        ran: what came of it until now.
     """
 
     path: str
@@ -34,6 +58,53 @@ class Call:
     models: Models
     limits: Limits
     control: Control | None
+    id: str = ""
+    ran: Ran = field(default_factory=Ran)
+
+    def version(self) -> Version:
+        """The version that predicts: the one that is named; else the stable one, or one that a split gives."""
+        ran = self.ran
+        if ran.version is None:
+            ran.version, ran.arm = self.models.find(self.named), STABLE
+            split = self.models.by_name[ran.version.model].split
+            if {"version", "label"} & self.named.keys():
+                ran.arm = NAMED
+            elif split is not None and split.column:
+                ran.split = split
+            elif split is not None:
+                self._take(split, ran.version, self.header(split.header))
+        return ran.version
+
+    def _take(self, split: Split, stable: Version, caller: str) -> None:
+        """The version that a split gives a caller; who has no name is one by himself."""
+        number = split.version(caller or self.id)
+        if number is not None:
+            self.ran.version, self.ran.arm = self.models.by_name[stable.model].versions[number], SPLIT
+
+    def predict(self, columns: Mapping[str, Sequence[Any]]) -> NDArray[np.float32]:
+        """As `Bundle.predict`, by the version of this call."""
+        return self.run(self.version().bundle.signature.arrays(columns))
+
+    def run(self, arrays: Arrays, first_row: int = 1) -> NDArray[np.float32]:
+        """As `Bundle.run`, by the version of this call: all that is predicted is predicted here.
+
+        Raises:
+            Elsewhere: a column tells that another version is to be asked.
+        """
+        version = self.version()
+        if self.ran.split is not None:
+            self._take_by_column(self.ran.split, version, arrays)
+        output: NDArray[np.float32] = version.bundle.run(arrays, first_row)
+        if self.ran.keeps:
+            self.ran.parts.append((arrays, output))
+        return output
+
+    def _take_by_column(self, split: Split, stable: Version, arrays: Arrays) -> None:
+        values, self.ran.split = arrays.get(split.column), None
+        caller = str(values[0, 0]) if values is not None and len(values) else ""
+        self._take(split, stable, "" if caller == "nan" else caller)
+        if self.ran.version is not stable:
+            raise Elsewhere
 
     def check_rows(self, count: int) -> None:
         """Refuse more rows than are taken at once.
@@ -60,6 +131,19 @@ class Call:
             raise Refused(400, f"the body is no JSON ({error})") from None
 
 
+class Observer(Protocol):
+    """What sees the answers, and is handed to a server: it returns at once, and stops none."""
+
+    def takes(self, id: str) -> bool:
+        """Whether it wants to see the answer to this request."""
+
+    def answered(self, call: Call, seconds: float) -> None:
+        """What came of it is in `call.ran`."""
+
+    def close(self) -> None:
+        """No more will come."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What goes back.
@@ -79,7 +163,21 @@ class Answer:
 
 def in_json(value: Any, status: int = 200, headers: tuple[Header, ...] = (), **more: Any) -> Answer:
     """An answer; arrays and figures of NumPy with the fewest digits that give the same float32."""
-    return Answer(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), status, JSON, headers, **more)
+    return Answer(
+        orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS), status, JSON, headers, **more
+    )
+
+
+class Elsewhere(Exception):
+    """The call knows only now which version it is for: it is to be answered from the start."""
+
+
+def answered(answer: Callable[[Call], Answer | Awaitable[Answer]], call: Call) -> Answer | Awaitable[Answer]:
+    """What a route answers to a call."""
+    try:
+        return answer(call)
+    except Elsewhere:
+        return answer(call)
 
 
 @dataclass(frozen=True)

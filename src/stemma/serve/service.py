@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from stemma.errors import StemmaError
+from stemma.serve import log
 from stemma.serve.load import load
-from stemma.serve.models import Model, Models, Version
+from stemma.serve.models import Model, Models, Split, Version
 from stemma.serve.settings import SignatureSettings
 from stemma.signature import Signature
 from stemma.text import in_one_line
@@ -22,6 +24,7 @@ class Plan:
         faults: of versions that are there and shall not, why.
         off: none of it shall.
         switches: how often the versions changed.
+        split, shadow: settings of them, by numbers, labels or names of versions.
     """
 
     name: str
@@ -30,6 +33,8 @@ class Plan:
     faults: Mapping[int, str] = field(default_factory=dict)
     off: bool = False
     switches: int = field(default=0, compare=False)
+    split: Mapping[str, Any] | None = None
+    shadow: Mapping[str, float] = field(default_factory=dict)
 
 
 class Service:
@@ -67,8 +72,34 @@ class Service:
         ready = {number: each for (name, number), each in self._prepared.items() if name == plan.name}
         versions = {number: (ready | dict(known.versions))[number] for number in plan.versions}
         model = Model(plan.name, versions, plan.labels, plan.faults, plan.off, plan.switches)
+        model = _shared_out(model, plan)
         self.models = Models({**self.models.by_name, plan.name: model})
         self._prepared = {key: each for key, each in self._prepared.items() if key[0] != plan.name}
+
+
+def _shared_out(model: Model, plan: Plan) -> Model:
+    """With its split and its shadows. What a version would get that is not in service, the stable one gets."""
+    told: list[str] = []
+    split, shadows = None, {number: plan.shadow[text] for text, number in _numbers(model, plan.shadow, told).items()}
+    if plan.split is not None:
+        shares, by = plan.split["versions"], plan.split["by"]
+        name = plan.split["name"] or f"{model.name} {', '.join(sorted(shares))}"
+        split = Split(name, by, shares, _numbers(model, shares, told))
+    model = replace(model, split=split, shadows=shadows)
+    if split and split.column and model.versions and split.column not in model.columns:
+        told.append(f"no input is named {split.column}: each request is a caller of its own")
+    if model.versions and not model.versions.keys() - model.tried:
+        told.append("no version answers the rest: the latest does")
+    for each in told:
+        log.note("shares", model=model.name, told=each)
+    return model
+
+
+def _numbers(model: Model, shares: Mapping[str, float], told: list[str]) -> dict[str, int]:
+    """Of the versions in service; `told` gets a line for each other."""
+    found = {text: number for text in shares if (number := model.number(text)) is not None}
+    told += [f"version {text} is not in service: the stable one gets its share" for text in shares.keys() - found]
+    return found
 
 
 def _check_contract(before: Signature, after: Signature, number: int) -> None:

@@ -19,7 +19,9 @@ def _model(model: Model) -> dict[str, Any]:
         for number, each in model.versions.items()
     ]
     faults = [{"version": str(number), "error": fault} for number, fault in model.faults.items()]
-    return {"name": model.name, "versions": versions, "labels": model.labels, "faults": faults}
+    split = model.split and {"name": model.split.name, "by": model.split.by, "shares": model.split.served}
+    told = {"labels": model.labels, "split": split, "shadows": model.shadows, "faults": faults}
+    return {"name": model.name, "versions": versions, **told}
 
 
 ROUTES = (Route("GET", "/status", status),)

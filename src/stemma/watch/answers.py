@@ -66,6 +66,14 @@ class Answers:
         """Those with an outcome."""
         return self.only(compute.is_valid(self.table["outcome"]).to_numpy(zero_copy_only=False))
 
+    @property
+    def shared_out(self) -> "Answers":
+        """Without the requests that named their version, which no split gave them."""
+        if "arm" not in self.table.column_names:
+            return self
+        named = compute.equal(self.table["arm"], "named").fill_null(False)
+        return self.only(compute.invert(named).to_numpy())
+
     def rows(self, task: Task) -> Rows:
         """Predictions beside outcomes, which all of them have, with the classes in the order of a task."""
         actual, decided = (task.codes(self.table[name].to_pylist()) for name in ("outcome", "prediction"))

@@ -6,6 +6,7 @@ A file holds rows that one version answered. Its metadata say which, with the si
     time, latency      when it was answered (UTC); seconds that the whole request took
     input.NAME         as the signature types it, or as text what a treatment leaves of it
     header.NAME        of the request
+    arm                why this version was asked: "stable", "split", "named", "shadow"; not in every log
     probability.CLASS  of each class
     prediction         the class that was decided, or the value of a regression
 
@@ -75,6 +76,8 @@ class Request:
         latency: seconds.
         headers: those that are kept, by name.
         time: seconds since 1970.
+        first: the number of the first row in it.
+        arm: why this version was asked.
     """
 
     id: str
@@ -83,6 +86,8 @@ class Request:
     latency: float
     headers: Mapping[str, str] = field(default_factory=dict)
     time: float = field(default_factory=time.time)
+    first: int = 0
+    arm: str | None = None
 
 
 @dataclass(frozen=True)
@@ -147,12 +152,17 @@ class Counts:
 class Writer:
     """Takes requests and returns at once: a thread of its own writes them. Nothing that it meets stops an answer.
 
+    Args:
+        told: is told of rows that were "written", "dropped" or "failed", as they are.
+
     Attributes:
         counts: until now.
     """
 
-    def __init__(self, folder: Path, options: Options = Options()) -> None:
-        self._folder, self._options = folder, options
+    def __init__(
+        self, folder: Path, options: Options = Options(), told: Callable[[str, int], None] = lambda state, rows: None
+    ) -> None:
+        self._folder, self._options, self._told = folder, options, told
         self._lock, self._closing = threading.Lock(), threading.Event()
         self._queue: deque[tuple[Source, Request]] = deque()
         self._waiting, self.counts = 0, Counts()  # rows in memory
@@ -166,6 +176,7 @@ class Writer:
         with self._lock:
             if self._waiting + rows > FILES * self._options.rows:
                 self.counts = replace(self.counts, dropped=self.counts.dropped + rows)
+                self._told("dropped", rows)
                 return
             self._waiting += rows
             self._queue.append((source, request))
@@ -217,6 +228,7 @@ class Writer:
             self._waiting -= written + lost
             old = self.counts
             self.counts = Counts(old.written + written, old.dropped, old.lost + lost, fault or old.fault)
+        self._told("written" if written else "failed", written + lost)
 
 
 @dataclass
@@ -248,10 +260,12 @@ def _table(known: Signature, requests: Sequence[Request], options: Options) -> A
 
     made: dict[str, Any] = {
         "id": pa.array(repeated(each.id for each in requests), CORE["id"]),
-        "row": pa.array(np.concatenate([np.arange(count) for count in rows]), CORE["row"]),
+        "row": pa.array(np.concatenate([each.first + np.arange(len(each.output)) for each in requests]), CORE["row"]),
         "time": pa.array(repeated(round(each.time * 1e6) for each in requests), MOMENT),
         "latency": pa.array(repeated(each.latency for each in requests), pa.float64()),
     }
+    if any(each.arm for each in requests):
+        made["arm"] = pa.array(repeated(each.arm for each in requests), pa.string())
     for each in known.inputs:
         values = np.concatenate([request.inputs[each.name][:, 0] for request in requests])
         made |= _treated(f"input.{each.name}", each.name, _typed(values, each.type), options)
@@ -445,7 +459,7 @@ def _answered(facts: Columns) -> dict[str, Any]:
 
 
 def _is_wanted(name: str, columns: Collection[str]) -> bool:
-    return not {name, name.partition(".")[0]}.isdisjoint((*CORE, *columns))
+    return not {name, name.partition(".")[0]}.isdisjoint((*CORE, "arm", *columns))
 
 
 def _source(facts: Columns) -> Source:

@@ -69,7 +69,7 @@ def metadata(call: Call) -> Answer:
 
 
 def infer(call: Call) -> Answer:
-    version = call.models.find(call.named)
+    version = call.version()
     head, rest = _parts(call)
     if isinstance(head.get("id"), list | dict):
         raise Refused(400, 'the "id" is no text')
@@ -82,7 +82,7 @@ def infer(call: Call) -> Answer:
         call.check_rows(len(columns[name]))
     if rest:
         raise Refused(400, f"{len(rest)} bytes follow the last input")
-    return _answer(head, version, version.bundle.predict(columns))
+    return _answer(head, version, call.predict(columns))
 
 
 def index(call: Call) -> Answer:

@@ -28,12 +28,12 @@ OF_CURL = "application/x-www-form-urlencoded"  # what `curl -d` says of any body
 
 def predict(call: Call) -> Answer:
     """Predict rows of raw, named columns."""
-    version = call.models.find(call.named)
+    version = call.version()
     kind = call.header(b"content-type").partition(";")[0].strip().lower()
     if kind in FILES:
         output = _of_file(call, Rows(Path(f"request{FILES[kind]}"), content=call.body), version)
     elif kind in ("", JSON, OF_CURL):
-        output = version.bundle.predict(columns(_rows(call), version.bundle.signature))
+        output = call.predict(columns(_rows(call), version.bundle.signature))
     else:
         known = ", ".join((JSON, *FILES))
         raise Refused(415, f"the content type {kind[:100]!r} is not read here: send {known}")
@@ -84,7 +84,7 @@ def _rows(call: Call) -> list[dict[str, Any]]:
 def _of_file(call: Call, rows: Rows, version: Version) -> NDArray[np.float32]:
     outputs = []
     for first, arrays in batches(rows, version.bundle.signature):
-        outputs.append(version.bundle.run(arrays, first))
+        outputs.append(call.run(arrays, first))
         call.check_rows(first - 1 + len(outputs[-1]))
     return np.concatenate(outputs)
 

@@ -18,7 +18,7 @@ TYPES = {"number": "DT_FLOAT", "boolean": "DT_BOOL", "date": "DT_DOUBLE", "strin
 
 
 def predict(call: Call) -> Answer:
-    version, body = call.models.find(call.named), _body(call)
+    version, body = call.version(), _body(call)
     if ("instances" in body) == ("inputs" in body):
         raise Refused(400, 'the body needs one of "instances" and "inputs"')
     if "instances" in body:
@@ -26,25 +26,25 @@ def predict(call: Call) -> Answer:
         found: Mapping[str, list[Any]] = columns(rows, version.bundle.signature)
     else:
         found = _inputs(call, body["inputs"], version)
-    output = version.bundle.predict({name: _values(values) for name, values in found.items()})
+    output = call.predict({name: _values(values) for name, values in found.items()})
     return in_json({"predictions" if "instances" in body else "outputs": output}, version=version, rows=len(output))
 
 
 def classify(call: Call) -> Answer:
-    version = call.models.find(call.named)
+    version = call.version()
     known = version.bundle.signature
     if not known.classes:
         raise Refused(400, f"{version.model} predicts a value: ask :regress")
-    output = version.bundle.predict(_examples(call, version))
+    output = call.predict(_examples(call, version))
     results = [list(zip(known.classes, row, strict=True)) for row in output]
     return in_json({"results": results}, version=version, rows=len(output))
 
 
 def regress(call: Call) -> Answer:
-    version = call.models.find(call.named)
+    version = call.version()
     if version.bundle.signature.classes:
         raise Refused(400, f"{version.model} predicts classes: ask :classify")
-    output = version.bundle.predict(_examples(call, version))
+    output = call.predict(_examples(call, version))
     return in_json({"results": output[:, 0]}, version=version, rows=len(output))
 
 
