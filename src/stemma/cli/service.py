@@ -93,6 +93,22 @@ def rollback(model: Model, url: Url = HERE) -> None:
 
 
 @app.command()
+def withdraw(
+    model: Model,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A number.")],
+    why: Annotated[str, typer.Option(help="It stands in the status and in the log of orders.")],
+    url: Url = HERE,
+) -> None:
+    """Take a version out of service, and serve the one before, in its share and its labels too; also after a restart.
+
+    It serves again once `stemma service load MODEL` or `switch MODEL VERSION` says so.
+
+    Example: stemma service withdraw shop 3 --why "it refuses half of the requests"
+    """
+    _order(url, f"models/{model}/withdraw/{version}", {"why": why})
+
+
+@app.command()
 def split(
     shares: Shares,
     by: Annotated[
