@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from stemma import exact
 
+RARE = 0.1  # share of the training rows below which a class is rare
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
 
@@ -30,12 +31,14 @@ class Task(ABC):
         classes: labels in the order of the probabilities; empty for a regression.
         positive: the class whose probability is judged; None unless there are two.
         mean, deviation: of the target in the training rows, for a regression.
+        rare: whether the positive class is.
     """
 
     classes: tuple[str, ...] = ()
     positive: str | None = None
     mean: float = 0.0
     deviation: float = 1.0
+    rare: bool = False
 
     kind: ClassVar[str]
     has_classes: ClassVar[bool] = True
@@ -119,6 +122,12 @@ class Binary(Task):
     shown = ("roc_auc", "pr_auc", "log_loss", "balanced_accuracy", "f1")
 
     @property
+    def main(self) -> str:
+        """Of a rare class the area under precision and recall: of the many other rows ROC-AUC is easily near 1 (Davis
+        and Goadrich, ICML 2006)."""
+        return "pr_auc" if self.rare else super().main
+
+    @property
     def place(self) -> int:
         """Number of the positive class."""
         return self.classes.index(str(self.positive))
@@ -193,13 +202,21 @@ KINDS: Mapping[str, type[Task]] = {task.kind: task for task in (Binary, Multicla
 
 
 def of(
-    kind: str, classes: Sequence[str] = (), positive: str | None = None, mean: float = 0.0, deviation: float = 1.0
+    kind: str,
+    classes: Sequence[str] = (),
+    positive: str | None = None,
+    mean: float = 0.0,
+    deviation: float = 1.0,
+    share: float = 0.5,
 ) -> Task:
     """The task of a kind; of two classes the positive one is the last, unless it is named.
+
+    Args:
+        share: of the training rows that are positive.
 
     Raises:
         KeyError: there is no such kind.
     """
     if KINDS[kind].has_positive and positive is None and classes:
         positive = classes[-1]
-    return KINDS[kind](tuple(classes), positive, mean, deviation)
+    return KINDS[kind](tuple(classes), positive, mean, deviation, share < RARE)
