@@ -29,7 +29,8 @@ TRIED = 32  # rows that a network is tried out with
 STEPS = 48  # of an epoch, where the batch size is not set
 MOST_EPOCHS, FEWEST_EPOCHS = 60, 6  # where their number is not set
 PASSED = 5_000_000  # rows that these epochs go through together, but for the fewest
-DECAY, STRONG_DECAY, ROWS_PER_COLUMN = 0.001, 1.0, 20  # where weight decay is not set
+DECAY, STRONG_DECAY = 0.001, 1.0  # where weight decay is not set
+WIDE, ROWS_PER_INPUT = 100, 50  # a table of more inputs, and of fewer rows for each, has the strong one
 
 
 def run(
@@ -158,13 +159,14 @@ def settled(settings: TrainSettings, train: Floats) -> Settled:
 
     epochs: MOST_EPOCHS, or fewer, but FEWEST_EPOCHS, that go through PASSED rows.
     batch_size: the power of two from 32 to 512 that gives an epoch about STEPS steps.
-    weight_decay: DECAY, or STRONG_DECAY of a table with few rows for its width.
+    weight_decay: DECAY, or STRONG_DECAY of more than WIDE inputs with fewer than ROWS_PER_INPUT rows for each.
     """
-    rows, columns = train.shape
+    rows, width = train.shape
+    is_wide = width > WIDE and rows < ROWS_PER_INPUT * width
     found = {
         "epochs": min(MOST_EPOCHS, max(FEWEST_EPOCHS, PASSED // max(1, rows))),
         "batch_size": int(min(512, max(32, 2 ** round(math.log2(max(1, rows) / STEPS))))),
-        "weight_decay": DECAY if rows >= ROWS_PER_COLUMN * columns else STRONG_DECAY,
+        "weight_decay": STRONG_DECAY if is_wide else DECAY,
     }
     given = dict(settings)
     return Settled.model_construct(**given | {name: v for name, v in found.items() if given[name] is None})
