@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from stemma import exact
 
+RARE = 0.1  # share of the training rows below which a class is rare
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
 HIGHEST = 88.0  # of a logarithm: e to the power of 89 is no float32
@@ -32,6 +33,7 @@ class Task(ABC):
         positive: the class whose probability is judged; None unless there are two.
         mean, deviation: of the target in the training rows, for a regression.
         log: the same of its logarithm, where that is learned in its place.
+        rare: whether the positive class is.
     """
 
     classes: tuple[str, ...] = ()
@@ -39,6 +41,7 @@ class Task(ABC):
     mean: float = 0.0
     deviation: float = 1.0
     log: tuple[float, float] | None = None
+    rare: bool = False
 
     kind: ClassVar[str]
     has_classes: ClassVar[bool] = True
@@ -129,6 +132,12 @@ class Binary(Task):
     kind, head, loss = "binary", "sigmoid", "binary_cross_entropy"
     has_positive = True
     shown = ("roc_auc", "pr_auc", "log_loss", "balanced_accuracy", "f1")
+
+    @property
+    def main(self) -> str:
+        """Of a rare class the area under precision and recall: of the many other rows ROC-AUC is easily near 1 (Davis
+        and Goadrich, ICML 2006)."""
+        return "pr_auc" if self.rare else super().main
 
     @property
     def place(self) -> int:
@@ -225,12 +234,17 @@ def of(
     mean: float = 0.0,
     deviation: float = 1.0,
     log: Sequence[float] | None = None,
+    share: float = 0.5,
 ) -> Task:
     """The task of a kind; of two classes the positive one is the last, unless it is named.
+
+    Args:
+        share: of the training rows that are positive.
 
     Raises:
         KeyError: there is no such kind.
     """
     if KINDS[kind].has_positive and positive is None and classes:
         positive = classes[-1]
-    return KINDS[kind](tuple(classes), positive, mean, deviation, (log[0], log[1]) if log else None)
+    pair = (log[0], log[1]) if log else None
+    return KINDS[kind](tuple(classes), positive, mean, deviation, pair, share < RARE)

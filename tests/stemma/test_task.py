@@ -35,6 +35,11 @@ def test_a_loss_is_least_for_what_was_predicted(task: Task) -> None:
     assert task.losses(scores(task), said).dtype == np.float64
 
 
+@pytest.mark.parametrize(("share", "main"), [(0.058, "pr_auc"), (0.1, "roc_auc"), (0.9, "roc_auc")])
+def test_precision_and_recall_lead_where_positive_rows_are_rare(share: float, main: str) -> None:
+    assert of("binary", ("no", "yes"), share=share).main == main
+
+
 def test_losses_of_classes_are_their_log_likelihood() -> None:
     for task in (BINARY, SEVERAL):
         y = np.array([0, 1, 1])

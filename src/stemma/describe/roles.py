@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 from stemma.conf.hydra_yaml import flow
@@ -240,26 +239,9 @@ def _number(column: Column) -> tuple[Role, str] | None:
         )
     if named:
         return "drop", f"identifier: {_distinct(column)} different whole numbers, {ends}"
-    if _are_codes(column):
-        return "categorical", f"{column.distinct} whole numbers, {ends}, which look like codes"
     if 2 < column.distinct <= CODES and column.levels is not None:
         return "numeric", f"{column.distinct} whole numbers, {ends}: categorical if they are codes"
     return "numeric", ends
-
-
-def _are_codes(column: Column) -> bool:
-    """Whether whole numbers look like codes: all from 1 to some other, and how often they come falls and rises again.
-
-    Amounts come ever less often away from their most frequent value. A step counts where it is larger than 3 standard
-    deviations of the difference of two Poisson counts.
-    """
-    counted = (column.levels or Counter()) if column.distinct <= CODES else Counter()
-    levels = {float(text.replace(",", ".")): rows for text, rows in counted.items()}
-    if len(levels) < 3 or sorted(levels) != list(range(1, len(levels) + 1)):
-        return False
-    counts = [levels[number] for number in sorted(levels)]
-    steps = [after - before for before, after in pairwise(counts) if abs(after - before) > 3 * (before + after) ** 0.5]
-    return any(before < 0 < after for before, after in pairwise(steps))
 
 
 def _date(column: Column) -> tuple[Role, str] | None:

@@ -171,8 +171,8 @@ def test_an_imbalance_is_told_only_while_nothing_was_done_about_it(clinic: World
     frame["bought"] = frame["bought"].cat.rename_categories(str).where(rare, "no")
     missed = sound.but(frame=frame, metrics=measured(recall=0.2))
     assert found(clinic, missed, "imbalance").what == "class yes is rare, and most of it is missed"
-    chosen = PARAMS | {"evaluate": {"threshold": "f1"}}
-    assert "imbalance" in examined(clinic, missed.but(params=chosen)).passed
+    chosen = measured(recall=0.2) | {"threshold": 0.1}
+    assert "imbalance" in examined(clinic, missed.but(metrics=chosen)).passed
 
 
 def test_miscalibration_is_told_with_its_figure(clinic: World, sound: Parts) -> None:

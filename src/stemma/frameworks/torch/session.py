@@ -26,7 +26,7 @@ class TorchSession(Session):
     """Rows are tensors on the device: an epoch gathers them once, and batches are views."""
 
     def __init__(self, network: TorchNetwork, given: Given) -> None:
-        train, settings = given.train, given.settings
+        train, settings = given.train, fit.settled(given.settings, given.train.x)
         self.network, device = network, choose_device(settings)
         _be_deterministic()
         torch.manual_seed(settings.seed)
@@ -39,7 +39,7 @@ class TorchSession(Session):
         row_weights = fit.row_weights(network.problem, train.y, settings.class_weight)
         each = (train.x, network.problem.task.targets(train.y), row_weights)
         self.rows = [torch.from_numpy(part).to(device) for part in each if part is not None]
-        self.batch_size = fit.batch_size(settings, len(train.x))
+        self.batch_size = settings.batch_size
         self.optimizer = _optimizer(network.built, settings, given.parts, fused=device.type in ("cpu", "cuda"))
         self.step = Ordinary(network.built, network.problem.task.loss, self.optimizer, settings, given.parts)
         steps = fit.sure_epochs(settings) * (len(train.x) // self.batch_size)
