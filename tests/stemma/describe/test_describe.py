@@ -395,7 +395,7 @@ def test_a_value_is_as_long_as_it_may_be_in_description_training_and_service(
     if fits:
         describe(path)
         assert max(map(len, load.table(found, FILES)["c"])) == letters
-        assert sum(len(arrays["n"]) for _, arrays in batches(Rows(path), served)) == 61
+        assert sum(len(arrays["n"]) for _, arrays, _ in batches(Rows(path), served)) == 61
         return
     with pytest.raises(SystemExit):
         describe(path)
@@ -578,7 +578,7 @@ def test_markers_of_a_column_hold_in_service_too(suffix: str, describe: Describe
         "binary", "y", (Input("n", "number"), Input("c", "string")), "probabilities", ("p", "q"), "q", 0.5,
         found.missing, found.missing_in, by_value=True,
     )  # fmt: skip
-    ((_, arrays),) = batches(Rows(path), served)
+    ((_, arrays, _),) = batches(Rows(path), served)
     assert np.isnan(arrays["n"][0, 0]) and arrays["c"][0, 0] == "none"
 
 
