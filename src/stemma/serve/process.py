@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -23,6 +24,9 @@ from stemma.serve.settings import ServeSettings
 from stemma.serve.wire import Wire
 from stemma.serve.workers import Crew
 from stemma.text import say
+
+if TYPE_CHECKING:
+    from stemma.serve.rpc import Rpcs
 
 BACKLOG = 2048
 Read = Callable[[], ServeSettings]
@@ -43,8 +47,14 @@ def run(read: Read) -> None:
     if settings.admin and not sockets.is_local(settings) and not Access(settings.tokens).asks:
         what = "orders from beyond this machine need tokens"
         raise SettingsError(what, run="stemma service token NAME --scope admin` and `stemma serve --tokens tokens.yaml")
+    if settings.grpc_port is not None:
+        list(protocols.rpcs())  # what is not installed is told before anything is loaded
     serve = _alone if settings.workers == 1 else _with_workers
-    with sockets.reserved(settings) as bound, asyncio.Runner(loop_factory=loop_factory()) as runner:
+    with (
+        sockets.reserved(settings) as bound,
+        sockets.reserved_for_grpc(settings) as settings,
+        asyncio.Runner(loop_factory=loop_factory()) as runner,
+    ):
         runner.run(serve(settings, read, bound))
 
 
@@ -84,6 +94,7 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=max(1, round(settings.drain)),
             )
         )
+        self._rpcs, self._drain = _rpcs(app, settings), settings.drain
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -94,6 +105,30 @@ class Server(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = True
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._rpcs is not None:
+            await self._rpcs.start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """What HTTP and gRPC took is answered at once, each for as long as that takes."""
+        if self._rpcs is None:
+            return await super().shutdown(sockets)
+        ending = asyncio.create_task(self._rpcs.stop(self._drain))
+        await super().shutdown(sockets)
+        while not ending.done() and not self.force_exit:
+            await asyncio.sleep(0.05)
+        await self._rpcs.stop(0)
+
+
+def _rpcs(app: App, settings: ServeSettings) -> "Rpcs | None":
+    """What answers gRPC, where that is asked for."""
+    if settings.grpc_port is None:
+        return None
+    from stemma.serve.rpc import Rpcs
+
+    return Rpcs(app, settings, protocols.rpcs())
+
 
 async def _alone(settings: ServeSettings, read: Read, bound: socket.socket) -> None:
     service = Service(settings.signature)
@@ -102,7 +137,7 @@ async def _alone(settings: ServeSettings, read: Read, bound: socket.socket) -> N
     server = Server(app_of(settings, lambda: service.models, keeper.act), settings)
     bound.listen(BACKLOG)
     with _signals(server.stop, read, keeper), _watching(keeper):
-        say(f"ready: {sockets.address(settings, bound)}")
+        say(f"ready: {sockets.addresses(settings, bound)}")
         await server.serve(sockets=[bound])
 
 
@@ -114,7 +149,7 @@ async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socke
         bound.listen(BACKLOG)
         with _signals(crew.stop, read, keeper), _watching(keeper):
             await crew.serve()
-            say(f"ready: {sockets.address(settings, bound)}, {settings.workers} workers")
+            say(f"ready: {sockets.addresses(settings, bound)}, {settings.workers} workers")
             await crew.stopped()
 
 
