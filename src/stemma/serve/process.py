@@ -7,10 +7,10 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
 import uvicorn
 
+from stemma.entries import Entry
 from stemma.errors import SettingsError, StemmaError
 from stemma.serve import admin, log, openapi, page, protocols, sockets, status
 from stemma.serve.access import Access
@@ -25,10 +25,8 @@ from stemma.serve.wire import Wire
 from stemma.serve.workers import Crew
 from stemma.text import say
 
-if TYPE_CHECKING:
-    from stemma.serve.rpc import Rpcs
-
 BACKLOG = 2048
+GRPC = Entry("stemma.serve.rpc:Rpcs", extra="grpc")  # imported only where it is asked for
 Read = Callable[[], ServeSettings]
 
 
@@ -48,7 +46,7 @@ def run(read: Read) -> None:
         what = "orders from beyond this machine need tokens"
         raise SettingsError(what, run="stemma service token NAME --scope admin` and `stemma serve --tokens tokens.yaml")
     if settings.grpc_port is not None:
-        list(protocols.rpcs())  # what is not installed is told before anything is loaded
+        GRPC.load()  # what is not installed is told before anything is loaded
     serve = _alone if settings.workers == 1 else _with_workers
     with (
         sockets.reserved(settings) as bound,
@@ -94,7 +92,9 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=max(1, round(settings.drain)),
             )
         )
-        self._rpcs, self._drain = _rpcs(app, settings), settings.drain
+        self._drain, self._rpcs = settings.drain, None
+        if settings.grpc_port is not None:
+            self._rpcs = GRPC.load()(app, settings, protocols.rpcs())
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -119,15 +119,6 @@ class Server(uvicorn.Server):
         while not ending.done() and not self.force_exit:
             await asyncio.sleep(0.05)
         await self._rpcs.stop(0)
-
-
-def _rpcs(app: App, settings: ServeSettings) -> "Rpcs | None":
-    """What answers gRPC, where that is asked for."""
-    if settings.grpc_port is None:
-        return None
-    from stemma.serve.rpc import Rpcs
-
-    return Rpcs(app, settings, protocols.rpcs())
 
 
 async def _alone(settings: ServeSettings, read: Read, bound: socket.socket) -> None:

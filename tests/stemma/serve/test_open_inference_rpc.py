@@ -103,6 +103,13 @@ def test_outputs_that_are_named_are_given_alone_and_in_their_order(channel: grpc
         assert [each.name for each in reply.outputs] == ["label", "probabilities"][:count]
 
 
+def test_no_rows_give_no_values(channel: grpc.Channel) -> None:
+    inputs = [tensor("Month", "BYTES", 0), tensor("PageValues", "FP32", 0), tensor("Weekend", "BOOL", 0)]
+    for raw in ([], [b""] * 3):
+        reply = infer(channel, request(inputs, raw_input_contents=raw))
+        assert [list(each.shape) for each in reply.outputs] == [[0, 2], [0, 1]] and not any(reply.raw_output_contents)
+
+
 @pytest.mark.parametrize(
     ("message", "code", "told"),
     [

@@ -12,9 +12,11 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.message import Message
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from serving import Server, ask, call, over_grpc, served
-from stemma.serve import access
+from stemma.serve import access, protocols
 from stemma.serve.models import Models
 from stemma.serve.process import app_of
 from stemma.serve.protocols.messages import open_inference_pb2 as messages
@@ -47,15 +49,14 @@ def refused(
 
 @contextlib.contextmanager
 def serving(models: Models, **options: Any) -> Iterator[grpc.Channel]:
-    settings = ServeSettings.of(**options)
-    with over_grpc(app_of(settings, lambda: models), settings) as channel:
+    known = ServeSettings.of(**options)
+    with over_grpc(app_of(known, lambda: models), known) as channel:
         yield channel
 
 
 def test_every_answer_names_its_version_and_counts(models: Models) -> None:
-    settings = ServeSettings.of()
-    app = app_of(settings, lambda: models)
-    with over_grpc(app, settings) as channel:
+    app = app_of(ServeSettings.of(), lambda: models)
+    with over_grpc(app, ServeSettings.of()) as channel:
         _, done = channel.unary_unary(INFER).with_call(rows(3).SerializeToString(), timeout=30)
         told = dict(done.initial_metadata())
         assert (told["x-model"], told["x-model-version"]) == ("regression", "1")
@@ -131,8 +132,7 @@ def test_a_fault_of_ours_is_told_in_the_log_alone(models: Models, capfd: pytest.
     def broken() -> Models:
         raise ZeroDivisionError("secret")
 
-    settings = ServeSettings.of()
-    with over_grpc(app_of(settings, broken), settings) as channel:
+    with over_grpc(app_of(ServeSettings.of(), broken), ServeSettings.of()) as channel:
         code, told = refused(channel, rows())
     assert code == CODES.INTERNAL and "secret" not in told and "ZeroDivisionError: secret" in capfd.readouterr().err
 
@@ -140,6 +140,23 @@ def test_a_fault_of_ours_is_told_in_the_log_alone(models: Models, capfd: pytest.
 def test_a_large_message_is_answered_beside_the_event_loop(channel: grpc.Channel) -> None:
     reply = call(channel, INFER, rows(20_000), messages.ModelInferResponse)
     assert list(reply.outputs[0].contents.fp32_contents) == [3.0] * 20_000
+
+
+METHODS = [each.name for each in protocols.rpcs() if "RepositoryModel" not in each.name]
+SEEDS = [rows().SerializeToString(), rows(2, raw_input_contents=[b"\3\0\0\0May"] * 3).SerializeToString()]
+
+
+@given(st.sampled_from(METHODS), st.sampled_from(SEEDS), st.data())
+@settings(max_examples=300)
+def test_no_bytes_are_a_fault_of_the_server(
+    channel: grpc.Channel, method: str, seed: bytes, data: st.DataObject
+) -> None:
+    place = data.draw(st.integers(0, len(seed)))
+    content = seed[:place] + data.draw(st.binary(max_size=4)) + seed[place + data.draw(st.integers(0, 4)) :]
+    try:
+        channel.unary_unary(method)(content, timeout=30)
+    except grpc.RpcError as error:
+        assert error.code() in (CODES.INVALID_ARGUMENT, CODES.NOT_FOUND), (error.code(), error.details())
 
 
 def test_an_address_that_is_taken_is_one_line_and_loads_nothing(tmp_path: Path, run) -> None:

@@ -5,13 +5,10 @@ in the group `stemma.protocols`. One of gRPC has RPCS, a tuple of `Rpc`, each as
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any
 
 from stemma.entries import Entry, added
 from stemma.serve.routes import Route
-
-if TYPE_CHECKING:
-    from stemma.serve.rpc import Rpc
 
 PROTOCOLS = {
     "rows": Entry("stemma.serve.protocols.rows:ROUTES", extra="serve"),
@@ -30,8 +27,8 @@ def routes() -> Iterator[Route]:
         yield from entry.load(tuple)
 
 
-def rpcs() -> Iterator["Rpc"]:
-    """Those of every protocol over gRPC.
+def rpcs() -> Iterator[Any]:
+    """The methods (`Rpc`) of every protocol over gRPC.
 
     Raises:
         MissingExtra: gRPC is not installed.

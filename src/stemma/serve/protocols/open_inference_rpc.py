@@ -69,7 +69,7 @@ def asked(inputs: Iterable[Tensor], outputs: Iterable[str], **more: Any) -> Body
 
 def answered(reply: Reply) -> tuple[Mapping[str, Any], list[Tensor]]:
     """What is said beside the outputs, and these."""
-    place = int(reply.headers[LENGTH])
+    place = int(reply.headers.get(LENGTH, len(reply.body)))  # without rows nothing is in binary
     head, tensors = orjson.loads(reply.body[:place]), []
     for each in head["outputs"]:
         end = place + each["parameters"]["binary_data_size"]
