@@ -28,6 +28,7 @@ from stemma.serve.workers import Crew
 from stemma.text import say
 
 BACKLOG = 2048
+GRPC = Entry("stemma.serve.rpc:Rpcs", extra="grpc")  # imported only where it is asked for
 Read = Callable[[], ServeSettings]
 
 
@@ -49,8 +50,14 @@ def run(read: Read, observer: str = "") -> None:
         raise SettingsError(what, run="stemma service token NAME --scope admin` and `stemma serve --tokens tokens.yaml")
     if settings.tls is not None:
         Tls(settings.tls)  # what is wrong with it is told before anything is loaded
+    if settings.grpc_port is not None:
+        GRPC.load()  # so is what is not installed
     serve = _alone if settings.workers == 1 else _with_workers
-    with sockets.reserved(settings) as bound, asyncio.Runner(loop_factory=loop_factory()) as runner:
+    with (
+        sockets.reserved(settings) as bound,
+        sockets.reserved_for_grpc(settings) as settings,
+        asyncio.Runner(loop_factory=loop_factory()) as runner,
+    ):
         runner.run(serve(settings, read, bound, observer))
 
 
@@ -101,6 +108,9 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=max(1, round(settings.drain)),
             )
         )
+        self._drain, self._rpcs = settings.drain, None
+        if settings.grpc_port is not None:
+            self._rpcs = GRPC.load()(app, settings, protocols.rpcs())
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -111,6 +121,21 @@ class Server(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = True
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._rpcs is not None:
+            await self._rpcs.start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """What HTTP and gRPC took is answered at once, each for as long as that takes."""
+        if self._rpcs is None:
+            return await super().shutdown(sockets)
+        ending = asyncio.create_task(self._rpcs.stop(self._drain))
+        await super().shutdown(sockets)
+        while not ending.done() and not self.force_exit:
+            await asyncio.sleep(0.05)
+        await self._rpcs.stop(0)
+
 
 async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str) -> None:
     service = Service(settings.signature, settings.limits.memory, batches=settings.batch == "auto")
@@ -119,7 +144,7 @@ async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, obse
     app = app_of(settings, lambda: service.models, keeper.act, observer)
     server = Server(app, settings)
     bound.listen(BACKLOG)
-    shown = sockets.address(settings, bound)
+    shown = sockets.addresses(settings, bound)
     with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper, shown):
         await server.serve(sockets=[bound])
 
@@ -131,7 +156,7 @@ async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socke
         await keeper.start()
         bound.listen(BACKLOG)
         await crew.serve()
-        where = f"{sockets.address(settings, bound)}, {settings.workers} workers"
+        where = f"{sockets.addresses(settings, bound)}, {settings.workers} workers"
         with _signals(crew.stop, read, keeper), _watching(keeper, where):
             await crew.stopped()
 

@@ -86,9 +86,18 @@ def _body(call: Call) -> dict[str, Any]:
     body = call.json()
     if not isinstance(body, dict):
         raise Refused(400, "the body is no object")
-    if body.get("signature_name") not in (None, "", DEFAULT):
-        raise Refused(400, f"no signature is named {str(body['signature_name'])[:100]!r}: there is {DEFAULT}")
+    check_signature(body.get("signature_name"))
     return body
+
+
+def check_signature(name: Any) -> None:
+    """Refuse a signature that is none.
+
+    Raises:
+        Refused: there is no other than the default.
+    """
+    if name not in (None, "", DEFAULT):
+        raise Refused(400, f"no signature is named {str(name)[:100]!r}: there is {DEFAULT}")
 
 
 def _instances(call: Call, given: Any, version: Version) -> list[dict[str, Any]]:
