@@ -31,6 +31,16 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Dialect:
+    """How the text file of a table is written."""
+
+    separator: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+    header: bool = True  # without one, columns are c0, c1, ...
+
+
+@dataclass(frozen=True)
 class Signature:
     """The contract of a packaged network.
 
@@ -43,7 +53,9 @@ class Signature:
         missing: the texts that stand for "no value".
         missing_in: the same for one column, in the place of `missing`.
         fold_case: columns whose levels do not differ by capital letters.
+        file: how the file of the training table was written.
         decimal, decimal_in, thousands, date_format: of texts, the last three by column; see `Writing`.
+        merge: the classes of the table that stand for one of `classes`, by its name.
         by_value: whether a level is a value, 1 for 1.0 too; not in bundles made before that.
     """
 
@@ -57,7 +69,9 @@ class Signature:
     missing: tuple[str, ...] = MISSING
     missing_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fold_case: tuple[str, ...] = ()
+    merge: Mapping[str, Sequence[str]] = field(default_factory=dict)
     by_value: bool = False
+    file: Dialect = Dialect()
     decimal: str = "."
     decimal_in: Mapping[str, str] = field(default_factory=dict)
     thousands: Mapping[str, str] = field(default_factory=dict)
@@ -93,6 +107,11 @@ class Signature:
     def spelled(self, column: str, text: str) -> str:
         """A level, or a class, as the network knows it."""
         return self._spelled([text], self._how(column))[0]
+
+    def class_of(self, text: str) -> str:
+        """A class as a table has it, as the network knows it."""
+        found = self.spelled(self.target, text)
+        return next((name for name, some in self.merge.items() if found in some), found)
 
     def check_there(self, columns: Mapping[str, Any]) -> None:
         """Refuse rows that lack an input.
@@ -213,7 +232,9 @@ def parse(content: bytes) -> Signature:
             positive=entry.get("positive"),
             threshold=entry.get("threshold"),
             fold_case=tuple(entry.get("fold_case") or ()),
+            merge=entry.get("merge") or {},
             by_value=entry.get("levels") == LEVELS,
+            file=Dialect(**entry.get("file") or {}),
             decimal_in=entry.get("decimal_in") or {},
             thousands=entry.get("thousands") or {},
             date_format=entry.get("date_format") or {},
@@ -223,7 +244,7 @@ def parse(content: bytes) -> Signature:
             },
         )
         faults = _faults(signature)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"signature.json is damaged ({type(error).__name__}: {error})") from None
     if faults:
         raise BundleError(f"signature.json is damaged ({faults[0]})")
@@ -237,11 +258,16 @@ def _faults(signature: Signature) -> list[str]:
     fitting = {"binary": count == 2, "multiclass": count >= 2, "regression": count == 0}
     output = "prediction" if task == "regression" else "probabilities"
     decided = isinstance(threshold, (int, float)) and 0 <= threshold <= 1 and signature.positive in signature.classes
+    file = signature.file
     rules = {
         f"task {task!r} is unknown": task in fitting,
         "a name, class or missing value is not a text": all(map(_is_text, texts)),
         "it names no inputs": bool(names),
-        "a decimal mark is unknown": {*signature.decimal_in.values()} <= {*DECIMAL},
+        "a decimal mark is unknown": {*signature.decimal_in.values()} <= {*DECIMAL} and file.decimal in (".", ","),
+        "its separator is not one character": _is_text(file.separator) and len(file.separator) == 1,
+        "its encoding is none": isinstance("a".encode(file.encoding), bytes),
+        "its header is neither there nor not": isinstance(file.header, bool),
+        "classes are merged into one that is none": {*signature.merge} <= {*signature.classes},
         "a mark between thousands is unknown": {*signature.thousands.values()} <= {*THOUSANDS},
         "a format of dates is none": all(map(checked_format, signature.date_format.values())),
         "two inputs have one name": len(set(names)) == len(names),

@@ -159,8 +159,9 @@ class Models:
 
     @property
     def ready(self) -> bool:
-        """Whether each model has a version that serves."""
-        return bool(self.by_name) and all(each.versions or each.off for each in self.by_name.values())
+        """Whether each model that shall serve has a version that does, and there is one."""
+        models = self.by_name.values()
+        return any(each.versions for each in models) and all(each.versions or each.off for each in models)
 
     def model(self, name: str | None = None) -> Model:
         """The model of a name; without one, the first.

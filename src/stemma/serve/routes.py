@@ -1,7 +1,7 @@
 """A route, a call and an answer: all that a protocol or a page is made of, and that a wrapper sees."""
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from stemma.serve.batch import Batcher, Columns, Output
 from stemma.serve.models import Models, Refused, Split, Version
+from stemma.serve.scopes import Scope
 from stemma.serve.settings import Limits
 
 JSON = "application/json"
 Control = Callable[..., Coroutine[Any, Any, str | None]]  # an action, a model -> why it cannot be done
 Header = tuple[bytes, bytes]
+Outcome = tuple[str, int, str]  # id of a request, number of the row in it, what came
 Arrays = Mapping[str, NDArray[Any]]
 STABLE, SPLIT, NAMED, SHADOW = "stable", "split", "named", "shadow"  # arms
 
@@ -124,6 +126,15 @@ class Call:
         if count > self.limits.rows:
             raise Refused(422, f"there are more than {self.limits.rows} rows: send them in parts")
 
+    def check_columns(self, count: int) -> None:
+        """Refuse more columns than are taken.
+
+        Raises:
+            Refused: there are more.
+        """
+        if count > self.limits.columns:
+            raise Refused(422, f"there are {count} columns, and {self.limits.columns} are taken")
+
     def header(self, name: bytes) -> str:
         """The last of this name, empty where there is none."""
         return next((value.decode("latin-1") for key, value in reversed(self.headers) if key == name), "")
@@ -148,6 +159,13 @@ class Observer(Protocol):
 
     def answered(self, call: Call, seconds: float) -> None:
         """What came of it is in `call.ran`."""
+
+    def outcomes(self, told: Sequence[Sequence[Outcome]]) -> Sequence[dict[str, Any]]:
+        """Take what came of requests, and say of each telling what was done; it may take its time.
+
+        Raises:
+            OSError: none of it can be kept.
+        """
 
     def close(self) -> None:
         """No more will come."""
@@ -203,7 +221,7 @@ class Route:
     path: str
     answer: Callable[[Call], Answer | Awaitable[Answer]]
     takes: tuple[str, ...] = (JSON,)
-    scope: str | None = "predict"
+    scope: str | None = Scope.PREDICT
     pattern: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 import stemma
 from stemma.serve.models import Models, Refused, Version
 from stemma.serve.routes import JSON, Answer, Call, Route, in_json
+from stemma.serve.scopes import Scope
 
 TYPES = {"number": "FP32", "boolean": "BOOL", "date": "FP64", "string": "BYTES"}
 BINARY = {
@@ -74,7 +75,9 @@ def infer(call: Call) -> Answer | Awaitable[Answer]:
     if isinstance(head.get("id"), list | dict):
         raise Refused(400, 'the "id" is no text')
     columns: dict[str, list[Any]] = {}
-    for tensor in _objects(head.get("inputs"), "inputs"):
+    tensors = _objects(head.get("inputs"), "inputs")
+    call.check_columns(len(tensors))
+    for tensor in tensors:
         name = _text(tensor, "name")
         if name in columns:
             raise Refused(400, f"the input {name!r} is there twice", field=name)
@@ -266,6 +269,6 @@ ROUTES = (
         )
     ),
     Route("POST", "/v2/repository/index", index),
-    Route("POST", "/v2/repository/models/{model}/load", load, scope="admin"),
-    Route("POST", "/v2/repository/models/{model}/unload", unload, scope="admin"),
+    Route("POST", "/v2/repository/models/{model}/load", load, scope=Scope.ADMIN),
+    Route("POST", "/v2/repository/models/{model}/unload", unload, scope=Scope.ADMIN),
 )

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Rows, batches
+from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Most, Rows, batches
 from stemma.errors import RowError
 from stemma.serve.batch import Output
 from stemma.serve.models import Refused, Version
 from stemma.serve.routes import JSON, Answer, Call, Route, in_json
+from stemma.serve.settings import MEGABYTE
 from stemma.signature import Signature
 
 FILES = {
@@ -32,7 +33,9 @@ def predict(call: Call) -> Answer | Awaitable[Answer]:
     version = call.version()
     kind = call.header(b"content-type").partition(";")[0].strip().lower()
     if kind in FILES:
-        return _answer(version, _of_file(call, Rows(Path(f"request{FILES[kind]}"), content=call.body), version))
+        most = Most(call.limits.columns, int(call.limits.unpacked * MEGABYTE))
+        rows = Rows(Path(f"request{FILES[kind]}"), content=call.body, most=most)
+        return _answer(version, _of_file(call, rows, version))
     if kind in ("", JSON, OF_CURL):
         return call.predicted(columns(_rows(call), version.bundle.signature), partial(_answer, version))
     known = ", ".join((JSON, *FILES))
@@ -82,12 +85,13 @@ def _rows(call: Call) -> list[dict[str, Any]]:
     for number, row in enumerate(rows, start=1):
         if type(row) is not dict:
             raise Refused(422, f"row {number} is no object", row=number, expected="an object of columns and values")
+    call.check_columns(max(map(len, rows), default=0))
     return rows
 
 
 def _of_file(call: Call, rows: Rows, version: Version) -> Output:
     outputs = []
-    for first, arrays in batches(rows, version.bundle.signature):
+    for first, arrays, _ in batches(rows, version.bundle.signature):
         outputs.append(call.run(arrays, first))
         call.check_rows(first - 1 + len(outputs[-1]))
     return np.concatenate(outputs)

@@ -99,7 +99,9 @@ def _instances(call: Call, given: Any, version: Version) -> list[dict[str, Any]]
     call.check_rows(len(given))
     if len(inputs) == 1 and not any(isinstance(each, dict) and "b64" not in each for each in given):
         return [{inputs[0].name: each} for each in given]
-    return [_object(each, number, "instance") for number, each in enumerate(given, start=1)]
+    rows = [_object(each, number, "instance") for number, each in enumerate(given, start=1)]
+    call.check_columns(max(map(len, rows), default=0))
+    return rows
 
 
 def _inputs(call: Call, given: Any, version: Version) -> Mapping[str, list[Any]]:
@@ -108,6 +110,7 @@ def _inputs(call: Call, given: Any, version: Version) -> Mapping[str, list[Any]]
     found = given if isinstance(given, dict) else {inputs[0].name: given}
     if found is not given and len(inputs) > 1:
         raise Refused(400, '"inputs" is no object of columns')
+    call.check_columns(len(found))
     for name, values in found.items():
         if not isinstance(values, list):
             raise Refused(400, f"the input {name[:100]!r} is no list", field=name, expected="a list of values")
