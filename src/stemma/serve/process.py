@@ -27,14 +27,16 @@ from stemma.text import say
 
 BACKLOG = 2048
 Read = Callable[[], ServeSettings]
+Beside = Callable[[str], contextlib.AbstractContextManager[None]]
 
 
-def run(read: Read, observer: str = "") -> None:
+def run(read: Read, observer: str = "", beside: Beside = lambda address: contextlib.nullcontext()) -> None:
     """Serve until SIGTERM or SIGINT, and answer what was taken before.
 
     Args:
         read: gives the settings, and gives them again on SIGHUP.
         observer: "module:Name" of what sees the answers, where a log is asked for.
+        beside: what is there while it answers at an address.
 
     Raises:
         StemmaError: a bundle cannot be served, or the address is taken.
@@ -47,7 +49,7 @@ def run(read: Read, observer: str = "") -> None:
         raise SettingsError(what, run="stemma service token NAME --scope admin` and `stemma serve --tokens tokens.yaml")
     serve = _alone if settings.workers == 1 else _with_workers
     with sockets.reserved(settings) as bound, asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(serve(settings, read, bound, observer))
+        runner.run(serve(settings, read, bound, observer, beside))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -102,7 +104,7 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str) -> None:
+async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str, beside: Beside) -> None:
     service = Service(settings.signature)
     keeper = Keeper(settings, [service])
     await keeper.start()
@@ -111,10 +113,13 @@ async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, obse
     bound.listen(BACKLOG)
     with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper):
         say(f"ready: {sockets.address(settings, bound)}")
-        await server.serve(sockets=[bound])
+        with beside(sockets.address(settings, bound)):
+            await server.serve(sockets=[bound])
 
 
-async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socket, observer: str) -> None:
+async def _with_workers(
+    settings: ServeSettings, read: Read, bound: socket.socket, observer: str, beside: Beside
+) -> None:
     crew = Crew(settings, bound, observer)
     keeper = Keeper(settings, crew.members)
     async with crew.working(keeper):
@@ -123,7 +128,8 @@ async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socke
         with _signals(crew.stop, read, keeper), _watching(keeper):
             await crew.serve()
             say(f"ready: {sockets.address(settings, bound)}, {settings.workers} workers")
-            await crew.stopped()
+            with beside(sockets.address(settings, bound)):
+                await crew.stopped()
 
 
 @contextlib.contextmanager
