@@ -1,18 +1,20 @@
 """What `stemma watch` reads, kept by a server: it is handed what it answers."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from stemma.bundle.archive import SIGNATURE
 from stemma.errors import BundleError, SettingsError, told_by_system
 from stemma.serve import log
 from stemma.serve.load import opened
-from stemma.serve.routes import SHADOW, Call
+from stemma.serve.routes import SHADOW, Call, Outcome
 from stemma.serve.settings import LogSettings, ServeSettings
 from stemma.serve.sources import Source as Versions
 from stemma.watch.log import Options, Request, Source, Writer
+from stemma.watch.outcomes import LATE, Ledger, join
 
 KEY = "STEMMA_LOG_KEY"
 SECRET = {"authorization", "proxy-authorization", "cookie"}
@@ -22,13 +24,13 @@ class Kept:
     """The request log of a process that answers.
 
     Args:
-        count: is told of rows that were "written", "dropped" or "failed".
+        count: is told of rows of the "log" and of "feedback", and what was done with so many.
     """
 
-    def __init__(self, settings: LogSettings, count: Callable[[str, int], None]) -> None:
-        options = _options(settings)
+    def __init__(self, settings: LogSettings, count: Callable[[str, str, int], None]) -> None:
+        options, self._folder = _options(settings), Path(settings.folder)
         self.takes, self._headers, self._count = options.takes, settings.headers, count
-        self._writer = Writer(Path(settings.folder), options, self._told)
+        self._writer, self._ledger = Writer(self._folder, options, self._told), Ledger(self._folder)
         self._source = lru_cache(64)(Source)
 
     def answered(self, call: Call, seconds: float) -> None:
@@ -42,12 +44,31 @@ class Kept:
             self._writer.add(source, request)
             first += len(output)
 
+    def outcomes(self, told: Sequence[Sequence[Outcome]]) -> list[dict[str, Any]]:
+        """Join them with the log; those of requests that are not written yet are kept.
+
+        Raises:
+            OSError: none of them can be.
+        """
+        tellings = {str(place): [((id, row), text) for id, row, text in each] for place, each in enumerate(told)}
+        found = join(self._folder, tellings, LATE, self._ledger.keep, self.takes)
+        for each in found:
+            for what in filter(each.counts.get, each.counts):
+                self._count("feedback", what, each.counts[what])
+        return [
+            {
+                **each.counts,
+                "told": [f"{count} {what}: {meaning}{ids and f' ({ids})'}" for what, count, meaning, ids in each.rows],
+            }
+            for each in found
+        ]
+
     def close(self) -> None:
         """Write what waits."""
         self._writer.close()
 
     def _told(self, state: str, rows: int) -> None:
-        self._count(state, rows)
+        self._count("log", state, rows)
         if state == "failed":
             log.note("request log", rows=rows, error=self._writer.counts.fault)
 

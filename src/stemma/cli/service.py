@@ -1,7 +1,7 @@
 """`stemma service`: who may ask a server, what it serves, what it is told to do, and what it was told."""
 
+import os
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
@@ -10,9 +10,10 @@ import typer
 
 from stemma.cli.output import AsJson, Table, answer
 from stemma.errors import MissingExtra
+from stemma.serve.scopes import Scope
 from stemma.text import say
 
-app = typer.Typer(help="A running server: who may ask it, what it serves, what it is told.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 Url = Annotated[str, typer.Option(metavar="URL", envvar="STEMMA_URL", help="Of the server.")]
 Shares = Annotated[
     list[str], typer.Argument(metavar="[MODEL] VERSION=SHARE...", help="Number, label or name of a version: v2=0.1.")
@@ -20,14 +21,24 @@ Shares = Annotated[
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Its name.")]
 
 
-class Scope(StrEnum):
-    """What a token may ask."""
-
-    PREDICT = "predict"
-    ADMIN = "admin"
-
-
 HERE = "http://127.0.0.1:8501"
+
+
+@app.callback()
+def service(
+    ca: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="The authority of the server's certificate."),
+    ] = None,
+    cert: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="Your certificate and its key, in PEM."),
+    ] = None,
+) -> None:
+    """A running server: who may ask it, what it serves, what it is told."""
+    for name, file in (("SSL_CERT_FILE", ca), ("STEMMA_CERT", cert)):
+        if file is not None:
+            os.environ[name] = str(file)
 
 
 @app.command()

@@ -176,12 +176,6 @@ def _experiment(found: "Experiment") -> Report:
 
 
 def _taken(found: "Taken") -> Report:
-    from stemma.watch.outcomes import SAID
-
-    rows = [
-        (what, f"{found.counts[what]:,}", meaning.format(days=found.days), ", ".join(found.examples.get(what, ())))
-        for what, meaning in SAID.items()
-        if found.counts[what]
-    ]
+    rows = [(what, f"{count:,}", meaning, ids) for what, count, meaning, ids in found.rows]
     table = [Table(("what", "rows", "meaning", "ids"), rows, left=None)] if rows else []
     return [f"{found.sentence}.", *table, *found.skipped]

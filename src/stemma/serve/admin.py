@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from stemma.serve.models import Model, Refused, Split
 from stemma.serve.routes import Answer, Call, Route, in_json
+from stemma.serve.scopes import Scope
 from stemma.text import nearest
 
 
@@ -94,4 +95,4 @@ ORDERS = {
     split: (f"{MODEL}/split", "/admin/split"),
     shadow: (f"{MODEL}/shadow", "/admin/shadow"),
 }
-ROUTES = tuple(Route("POST", path, does, scope="admin") for does, paths in ORDERS.items() for path in paths)
+ROUTES = tuple(Route("POST", path, does, scope=Scope.ADMIN) for does, paths in ORDERS.items() for path in paths)

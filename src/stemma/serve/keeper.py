@@ -9,7 +9,7 @@ import json
 import os
 import re
 import signal
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +29,8 @@ NAME = re.compile(r"[\w.-]+", re.ASCII)  # it stands in paths and headers
 
 class Member(Protocol):
     """A process that serves, seen from here: this one, or a worker."""
+
+    def holds(self, name: str, number: int) -> bool: ...
 
     async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None: ...
 
@@ -81,11 +83,12 @@ class Keeper:
             if watched.source.is_bundle and not watched.plan.versions:
                 raise StemmaError(next(iter(watched.plan.faults.values()), f"{watched.source.path} is not there"))
 
-    async def watch(self) -> None:
+    async def looks(self) -> AsyncIterator[None]:
         """Look again and again."""
         while True:
             await asyncio.sleep(self._settings.poll)
             await self.look()
+            yield
 
     async def look(self, *, anew: bool = False) -> None:
         """Bring into service what is wanted now.
@@ -177,9 +180,7 @@ class Keeper:
                 }
                 if failed:
                     log.note("worker without versions", model=plan.name, errors=failed)
-                versions = tuple(number for number in plan.versions if number not in failed)
-                labels = {name: number for name, number in plan.labels.items() if number in versions}
-                await member.commit(replace(plan, versions=versions, labels=labels))
+                await member.commit(plan)
             self._members.append(member)
 
     async def _keep(self, watched: _Watched) -> None:
@@ -193,6 +194,7 @@ class Keeper:
         back = {number: why for number, place in there.items() if (why := watched.withdrawn.why(number, place))}
         refused |= {number: (there[number].mark, why) for number, why in back.items()}
         wanted = () if off else _wanted(policy, there.keys() - refused.keys(), back)
+        behind = any(self._lacking(watched, number) for number in wanted)
         while fault := await self._prepare(watched, there, wanted):
             number, why = fault
             log.note("refused", model=watched.plan.name, version=number, error=why)
@@ -204,24 +206,38 @@ class Keeper:
         labels = _labels(watched.settings.labels, wanted, back)
         plan = Plan(watched.plan.name, wanted, labels, {number: why for number, (_, why) in refused.items()}, off)
         plan = replace(plan, **watched.settings.model_dump(include={"split", "shadow"}))
-        if plan != watched.plan:
+        if behind or plan != watched.plan:
             await self._commit(watched, plan, there)
 
     async def _prepare(
         self, watched: _Watched, there: Mapping[int, Place], wanted: Sequence[int]
     ) -> tuple[int, str] | None:
-        """Have all that is new prepared by every member; the first that cannot be, and why."""
+        """Have all that is new, or came too late for some, prepared; the first that cannot be for anybody, and why."""
         serving = watched.plan.versions
-        for number in (each for each in wanted if each not in serving):
-            if not self._members:
+        for number in wanted:
+            is_new = number not in serving
+            if is_new and not self._members:
                 return number, ENDED
-            is_next = bool(serving) and number == max(wanted) and not self._settings.allow_breaking
+            is_next = is_new and bool(serving) and number == max(wanted) and not self._settings.allow_breaking
             follows = max(serving) if is_next else None
             name, path = watched.plan.name, there[number].path
-            for member in tuple(self._members):  # one after the other: what ends the first shall not end all
-                if why := await member.prepare(name, number, path, follows):
+            lacking = self._lacking(watched, number)
+            alone = is_new or len(lacking) == len(self._members)
+            for member in lacking:  # one after the other: what ends the first shall not end all
+                if (why := await member.prepare(name, number, path, follows)) and alone:
                     return number, why
         return None
+
+    def _lacking(self, watched: _Watched, number: int) -> list[Member]:
+        """Those that do not hold a version: it is new, or was not there when they came."""
+        return [each for each in self._members if not each.holds(watched.plan.name, number)]
+
+    def missing(self) -> str | None:
+        """Why a model that shall serve does not, or none does; None where there is no such model."""
+        lacking = [each for each in self._watched.values() if not each.plan.versions]
+        if len(lacking) < len(self._watched):
+            lacking = [each for each in lacking if not each.plan.off]
+        return "; ".join(map(_missing, lacking)) or None
 
     async def _commit(self, watched: _Watched, plan: Plan, there: Mapping[int, Place]) -> None:
         switches = watched.plan.switches + (plan.versions != watched.plan.versions)
@@ -231,6 +247,12 @@ class Keeper:
             log.note("serving", model=plan.name, versions=plan.versions, labels=plan.labels)
         places = dict(watched.places) | {number: place.path for number, place in there.items()}
         watched.plan, watched.places = plan, {number: places[number] for number in plan.versions}
+
+
+def _missing(watched: _Watched) -> str:
+    stage = watched.settings.stage
+    place = str(watched.source.path) if stage is None else f"the stage {stage}"
+    return next(iter(watched.plan.faults.values()), f"no version of {watched.plan.name} is in {place}")
 
 
 def _wanted(policy: str, there: Collection[int], back: Collection[int]) -> tuple[int, ...]:

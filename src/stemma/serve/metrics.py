@@ -33,12 +33,13 @@ class Metrics:
         told = "Answers with a status of 400 or more, by who was asked."
         errors = Counter("stemma_version_errors", told, (*version, "status"), **named)
         log = Counter("stemma_log_rows", "Rows for the request log: written, dropped, failed.", ("state",), **named)
+        came = Counter("stemma_feedback", "Outcomes that were told, by what was done with them.", ("state",), **named)
         told = "Copies of calls that a shadow had no time for."
         dropped = Counter("stemma_shadow_dropped", told, version[:2], **named)
         # Found by their labels once: that takes as long as counting.
         self._requests, self._seconds = lru_cache(1024)(requests.labels), lru_cache(256)(seconds.labels)
         self._rows, self._errors = lru_cache(1024)(rows.labels), lru_cache(1024)(errors.labels)
-        self._took, self._log = lru_cache(1024)(took.labels), log.labels
+        self._took, self._observed = lru_cache(1024)(took.labels), {"log": log.labels, "feedback": came.labels}
         self._dropped = dropped.labels
 
     def count(self, route: str, answer: Answer, seconds: float) -> None:
@@ -55,8 +56,9 @@ class Metrics:
             if status >= HTTPStatus.BAD_REQUEST:
                 self._errors(*of, status).inc()
 
-    def count_log(self, state: str, rows: int) -> None:
-        self._log(state).inc(rows)
+    def count_observed(self, what: str, state: str, rows: int) -> None:
+        """Of the log, or of feedback."""
+        self._observed[what](state).inc(rows)
 
     def count_dropped(self, version: Version) -> None:
         self._dropped(version.model, version.number).inc()

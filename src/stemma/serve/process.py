@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -12,7 +13,7 @@ import uvicorn
 
 from stemma.entries import Entry
 from stemma.errors import SettingsError, StemmaError
-from stemma.serve import admin, log, openapi, page, protocols, sockets, status
+from stemma.serve import admin, feedback, log, openapi, page, protocols, sockets, status
 from stemma.serve.access import Access
 from stemma.serve.app import App
 from stemma.serve.keeper import Keeper
@@ -21,6 +22,7 @@ from stemma.serve.models import Models
 from stemma.serve.routes import Control, Route
 from stemma.serve.service import Service
 from stemma.serve.settings import ServeSettings
+from stemma.serve.tls import Tls
 from stemma.serve.wire import Wire
 from stemma.serve.workers import Crew
 from stemma.text import say
@@ -47,6 +49,8 @@ def run(read: Read, observer: str = "", beside: Beside = lambda address: context
     if settings.admin and not sockets.is_local(settings) and not Access(settings.tokens).asks:
         what = "orders from beyond this machine need tokens"
         raise SettingsError(what, run="stemma service token NAME --scope admin` and `stemma serve --tokens tokens.yaml")
+    if settings.tls is not None:
+        Tls(settings.tls)  # what is wrong with it is told before anything is loaded
     serve = _alone if settings.workers == 1 else _with_workers
     with sockets.reserved(settings) as bound, asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(serve(settings, read, bound, observer, beside))
@@ -69,9 +73,14 @@ def app_of(
     """
     metrics = Metrics()
     routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES, Route("GET", "/metrics", metrics.text))
-    sees = Entry(observer).load()(settings.log, metrics.count_log) if observer and settings.log else None
+    sees = Entry(observer).load()(settings.log, metrics.count_observed) if observer and settings.log else None
+    routes = routes if sees is None else (*routes, feedback.route(sees))
     routes = (*routes, openapi.route(routes))
     return App(settings, serving, routes, metrics, control if settings.admin else None, sees)
+
+
+def _context_of(tls: Tls) -> Callable[..., ssl.SSLContext]:
+    return lambda *_: tls.context
 
 
 class Server(uvicorn.Server):
@@ -87,6 +96,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 log_level="error",
                 http=partial(Wire, seconds=settings.limits.seconds),  # type: ignore[arg-type]  # what makes a protocol
+                ssl_context_factory=None if settings.tls is None else _context_of(Tls(settings.tls)),
                 server_header=False,
                 proxy_headers=False,
                 backlog=BACKLOG,
@@ -105,16 +115,15 @@ class Server(uvicorn.Server):
 
 
 async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str, beside: Beside) -> None:
-    service = Service(settings.signature)
+    service = Service(settings.signature, settings.limits.memory, batches=settings.batch == "auto")
     keeper = Keeper(settings, [service])
     await keeper.start()
     app = app_of(settings, lambda: service.models, keeper.act, observer)
     server = Server(app, settings)
     bound.listen(BACKLOG)
-    with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper):
-        say(f"ready: {sockets.address(settings, bound)}")
-        with beside(sockets.address(settings, bound)):
-            await server.serve(sockets=[bound])
+    shown = sockets.address(settings, bound)
+    with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper, shown), beside(shown):
+        await server.serve(sockets=[bound])
 
 
 async def _with_workers(
@@ -125,20 +134,31 @@ async def _with_workers(
     async with crew.working(keeper):
         await keeper.start()
         bound.listen(BACKLOG)
-        with _signals(crew.stop, read, keeper), _watching(keeper):
-            await crew.serve()
-            say(f"ready: {sockets.address(settings, bound)}, {settings.workers} workers")
-            with beside(sockets.address(settings, bound)):
-                await crew.stopped()
+        await crew.serve()
+        shown = sockets.address(settings, bound)
+        where = f"{shown}, {settings.workers} workers"
+        with _signals(crew.stop, read, keeper), _watching(keeper, where), beside(shown):
+            await crew.stopped()
 
 
 @contextlib.contextmanager
-def _watching(keeper: Keeper) -> Iterator[None]:
-    watching = asyncio.get_running_loop().create_task(keeper.watch())
+def _watching(keeper: Keeper, where: str) -> Iterator[None]:
+    """Say where to ask, and whether anything can answer; then look for versions."""
+    missing = keeper.missing()
+    say(f"listening: {where}: {missing}" if missing else f"ready: {where}")
+    watching = asyncio.get_running_loop().create_task(_watch(keeper, None if missing is None else where))
     try:
         yield
     finally:
         watching.cancel()
+
+
+async def _watch(keeper: Keeper, where: str | None) -> None:
+    """Look again and again; say once that it is ready, where it was not at the start."""
+    async for _ in keeper.looks():
+        if where is not None and keeper.missing() is None:
+            say(f"ready: {where}")
+            where = None
 
 
 @contextlib.contextmanager

@@ -303,17 +303,18 @@ def _treated(column: str, name: str, values: Any, options: Options) -> dict[str,
 # Files.
 
 
-def save(folder: Path, kind: str, table: Any, facts: Columns) -> None:
-    """Write a file that no other has the name of.
+def save(folder: Path, kind: str, table: Any, facts: Columns, name: str = "") -> str:
+    """Write a file that no other has the name of, or another one in its place; its name.
 
     Raises:
         OSError: it cannot be written; nothing is left of it.
     """
     told = json.dumps({"format": FORMAT, "kind": kind, **facts}).encode()
-    name = f"{kind}-{datetime.now(UTC):{STAMP}}Z-{uuid4().hex[:12]}.parquet"
+    name = name or f"{kind}-{datetime.now(UTC):{STAMP}}Z-{uuid4().hex[:12]}.parquet"
     with replaced(folder / name) as partial:
         texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
         parquet.write_table(table.replace_schema_metadata({FACTS: told}), partial, use_dictionary=texts)
+    return name
 
 
 @dataclass(frozen=True)
@@ -343,22 +344,22 @@ class Part:
     table: Any
 
 
-def files(folder: Path, skipped: list[str], since: float | None = None, empty: bool = False) -> list[File]:
+def files(folder: Path, skipped: list[str], since: float | None = None, needed: bool = True) -> list[File]:
     """Those that hold requests of that time, in the order of their first rows.
 
     Args:
         skipped: gets a line for each file that is damaged, or none of ours.
         since: seconds since 1970; what was written before is not opened.
-        empty: whether there may be none.
+        needed: whether there must be one file to read.
 
     Raises:
-        StemmaError: there is not one file to read.
+        StemmaError: there is none.
     """
     start = -math.inf if since is None else since
     there = _paths(folder, REQUESTS)
     paths = [path for path in there if _written(path) >= start]
     found = [file for path in paths for file in _sound(path, skipped, partial(_file, path))]
-    if not (found or empty) and len(paths) == len(there):
+    if needed and not found and len(paths) == len(there):
         raise StemmaError(f"{folder} holds no request log" + "".join(f": {line}" for line in skipped[:1]))
     kept = (file for file in found if file.last >= start and file.first <= file.last)
     return sorted(kept, key=lambda file: (file.first, file.path))
@@ -378,16 +379,18 @@ def rows(file: File, columns: Collection[str], skipped: list[str], since: float 
         )
 
 
-def read(folder: Path, columns: Collection[str], skipped: list[str], since: float | None = None) -> Iterator[Part]:
+def read(
+    folder: Path, columns: Collection[str], skipped: list[str], since: float | None = None, needed: bool = True
+) -> Iterator[Part]:
     """The requests, a file at a time, of all versions.
 
     Args:
-        folder, skipped, since: as in `files`. columns: as in `rows`.
+        folder, skipped, since, needed: as in `files`. columns: as in `rows`.
 
     Raises:
         StemmaError: there is not one file to read.
     """
-    for file in files(folder, skipped, since):
+    for file in files(folder, skipped, since, needed):
         for table in rows(file, columns, skipped, since):
             yield Part(file.source, file.treated, table)
 

@@ -16,6 +16,7 @@ from stemma.bundle import sign
 from stemma.errors import StemmaError
 from stemma.serve import service
 from stemma.serve.keeper import ENDED, Keeper
+from stemma.serve.load import TIMES, load, size
 from stemma.serve.models import Models
 from stemma.serve.process import app_of
 from stemma.serve.service import Service
@@ -329,7 +330,7 @@ def test_a_model_is_unloaded_loaded_and_pinned_on_order(world: Callable[..., Wor
     here.publish(2)
     here.start()
     act = lambda *order: here.runner.run(here.keeper.act(*order))  # noqa: E731 - a word for what follows
-    assert act("unload", "shop") is None and here.serving == () and here.models.ready
+    assert act("unload", "shop") is None and here.serving == () and not here.models.ready
     assert here.look() == ()
     assert act("load", "shop") is None and here.serving == (2,)
     assert act("switch", "shop", "1") is None and here.serving == (1,)
@@ -371,6 +372,83 @@ def test_a_folder_that_is_gone_changes_nothing_and_one_that_says_it_is_empty_ser
     assert here.look() == ()
     (here.folder / "empty").unlink()
     assert here.look() == (1,)
+
+
+def test_a_member_that_found_no_version_gets_it_when_it_is_there_again(world: Callable[..., World]) -> None:
+    """Also where that is the number that serves elsewhere, or served when all others ended."""
+    here = world()
+    here.publish(1)
+    here.start()
+    here.folder.rename(here.folder.with_name("away"))
+    late = Service()
+    here.runner.run(here.keeper.join(late))
+    assert here.look() == (1,) and not late.models.ready
+    here.keeper._members.remove(here.service)
+    last = Service()
+    here.runner.run(here.keeper.join(last))
+    here.folder.with_name("away").rename(here.folder)
+    here.look()
+    assert [tuple(each.models.by_name["shop"].versions) for each in (late, last)] == [(1,), (1,)]
+
+
+def test_a_member_without_the_version_before_takes_the_next(world: Callable[..., World]) -> None:
+    here = world()
+    here.publish(1)
+    here.start()
+    here.withdraw(1)
+    late = Service()
+    here.runner.run(here.keeper.join(late))
+    here.publish(2)
+    assert here.look() == (2,) == tuple(late.models.by_name["shop"].versions)
+
+
+def test_what_serves_is_not_given_up_for_a_member_that_cannot_load_it(
+    world: Callable[..., World], wrong_sample: Path
+) -> None:
+    here = world()
+    here.publish(1)
+    here.start()
+    (here.folder / "1/model.zip").write_bytes(wrong_sample.read_bytes())
+    late = Service()
+    here.runner.run(here.keeper.join(late))
+    assert here.look() == (1,) and not late.models.ready
+    here.keeper._members.remove(here.service)
+    here.look()
+    assert "another prediction" in late.models.by_name["shop"].faults[1], "nobody holds it any more"
+
+
+def test_what_is_missing_is_told_until_it_serves(tmp_path: Path, world: Callable[..., World]) -> None:
+    here = world(model={"stage": "prod"})
+    here.start()
+    assert here.keeper.missing() == "no version of shop is in the stage prod"
+    here.publish(1, tmp_path.joinpath("none").write_bytes(b"none") and tmp_path / "none")
+    here.look()
+    assert "is damaged" in str(here.keeper.missing())
+    here.publish(2)
+    here.look()
+    assert here.keeper.missing() is None
+    (here.folder / "empty").touch()
+    here.look()
+    assert here.keeper.missing() and not here.models.ready, "nothing can answer"
+
+
+def test_a_version_for_which_no_memory_is_left_stays_out_in_words(
+    world: Callable[..., World], tmp_path: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    here = world()
+    here.publish(1)
+    each = TIMES * size(load(here.folder / "1"))
+    here.service._memory = 2.5 * each
+    here.start()
+    here.publish(2)
+    assert here.look() == (2,), "both are in memory while one takes the other's place"
+    here.service._memory = 1.5 * each
+    here.publish(3)
+    assert here.look() == (2,)
+    assert "MB of limits.memory are left" in here.faults[3]
+    (tmp_path / "serve.yaml").write_text("limits: {memory: 0.001}")
+    code, _, told = run(tmp_path, "serve", str(here.good), "--config", "serve.yaml", "--port", "0")
+    assert (code, told.count("\n"), "limits.memory" in told) == (1, 1, True)
 
 
 def test_a_version_that_ends_its_process_is_tried_once_more_and_then_refused(world: Callable[..., World]) -> None:
