@@ -30,14 +30,16 @@ from stemma.text import say
 BACKLOG = 2048
 GRPC = Entry("stemma.serve.rpc:Rpcs", extra="grpc")  # imported only where it is asked for
 Read = Callable[[], ServeSettings]
+Beside = Callable[[str], contextlib.AbstractContextManager[None]]
 
 
-def run(read: Read, observer: str = "") -> None:
+def run(read: Read, observer: str = "", beside: Beside = lambda address: contextlib.nullcontext()) -> None:
     """Serve until SIGTERM or SIGINT, and answer what was taken before.
 
     Args:
         read: gives the settings, and gives them again on SIGHUP.
         observer: "module:Name" of what sees the answers, where a log is asked for.
+        beside: what is there while it answers at an address.
 
     Raises:
         StemmaError: a bundle cannot be served, or the address is taken.
@@ -58,7 +60,7 @@ def run(read: Read, observer: str = "") -> None:
         sockets.reserved_for_grpc(settings) as settings,
         asyncio.Runner(loop_factory=loop_factory()) as runner,
     ):
-        runner.run(serve(settings, read, bound, observer))
+        runner.run(serve(settings, read, bound, observer, beside))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -137,19 +139,21 @@ class Server(uvicorn.Server):
         await self._rpcs.stop(0)
 
 
-async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str) -> None:
+async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str, beside: Beside) -> None:
     service = Service(settings.signature, settings.limits.memory, batches=settings.batch == "auto")
     keeper = Keeper(settings, [service])
     await keeper.start()
     app = app_of(settings, lambda: service.models, keeper.act, observer)
     server = Server(app, settings)
     bound.listen(BACKLOG)
-    shown = sockets.addresses(settings, bound)
-    with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper, shown):
+    shown, at = sockets.addresses(settings, bound), sockets.address(settings, bound)
+    with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper, shown), beside(at):
         await server.serve(sockets=[bound])
 
 
-async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socket, observer: str) -> None:
+async def _with_workers(
+    settings: ServeSettings, read: Read, bound: socket.socket, observer: str, beside: Beside
+) -> None:
     crew = Crew(settings, bound, observer)
     keeper = Keeper(settings, crew.members)
     async with crew.working(keeper):
@@ -157,7 +161,8 @@ async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socke
         bound.listen(BACKLOG)
         await crew.serve()
         where = f"{sockets.addresses(settings, bound)}, {settings.workers} workers"
-        with _signals(crew.stop, read, keeper), _watching(keeper, where):
+        beside_it = beside(sockets.address(settings, bound))
+        with _signals(crew.stop, read, keeper), _watching(keeper, where), beside_it:
             await crew.stopped()
 
 

@@ -184,6 +184,12 @@ def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, sin
     return Drift(seconds, named, tuple(found), tuple(dict.fromkeys(skipped)))
 
 
+def predictions(answers: Answers, bundle: Bundle, alpha: float) -> Shift | None:
+    """The decisions of a version beside those that its bundle made of the test rows; None where it tells none."""
+    before, now = _decided(bundle), _of_texts(answers.table[PREDICTION].combine_chunks())
+    return next(_of_column(PREDICTION, before[PREDICTION], now, None, alpha, family=1)) if before else None
+
+
 @dataclass(frozen=True)
 class _Look:
     """How windows are judged.
