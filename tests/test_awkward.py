@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
@@ -68,6 +69,8 @@ def test_an_awkward_table_runs_to_the_bundle_which_predicts_its_raw_rows(
     conf.sync(project.folder, ["data=awkward", *QUICK])
     for stage in STAGES:
         stage.main()
+    with zipfile.ZipFile("models/package/model.zip") as package_:
+        assert package_.read("README.md").startswith(f"# awkward\n\nPredicts {table.target} from ".encode())
     kept = pd.read_parquet("reports/predictions.parquet")
     served = served_rows(table, file)
     assert len(served) >= len(kept)

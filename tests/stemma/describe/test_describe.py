@@ -720,3 +720,15 @@ def test_a_large_table_that_git_would_take_is_told_of(repository: Path, capsys: 
     (repository / "t.csv").unlink()
     stemma("describe", "data/raw/t.csv", *arguments[1:])
     assert capsys.readouterr().err == ""
+
+
+def test_the_package_tells_of_the_table_unless_the_project_was_made_for_it(
+    describe: Describe, project: Path, tmp_path: Path
+) -> None:
+    path = table_of(tmp_path / "t.csv", n=HALVES, c=["a"] * 60, y=[*"pq"] * 30)
+    told = {"name": "mine", "description": "Predicts y from 1 column of t.csv."}
+    assert describe(path).package == told
+    (project / "conf/config.yaml").write_text("defaults: [_self_, {data: mine}]\n", encoding="utf-8")
+    assert describe(path).package == told
+    (project / "conf/data/mine.yaml").unlink()
+    assert describe(path).package == {}
