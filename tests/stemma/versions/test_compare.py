@@ -94,6 +94,14 @@ def test_the_metric_can_be_chosen_and_lower_cost_is_better(tmp_path: Path) -> No
     assert found.main.difference < 0
 
 
+def test_the_newer_version_is_judged_by_the_figure_that_it_recorded(tmp_path: Path) -> None:
+    old, rare = (
+        dataclasses.replace(version("a", tmp_path), evaluation={"main": main}) for main in ("roc_auc", "pr_auc")
+    )
+    pairs = ((old, rare), (rare, old), (rare, rare))
+    assert [between(*pair, latency=False, resamples=20).metric for pair in pairs] == ["pr_auc", "roc_auc", "pr_auc"]
+
+
 @pytest.mark.parametrize(
     ("metric", "named"),
     [("roc_acu", "did you mean roc_auc"), ("cost", r"give --cost fp=...,fn=..."), ("rmse", "is no metric of a binary")],
