@@ -19,6 +19,7 @@ from awkward import TABLES, Awkward
 from purchase_intent.sources import SOURCES
 from purchase_intent.stages import evaluate, export, package, prepare, train
 from stemma import bundle, conf
+from unprepared import TABLES as UNPREPARED
 from worlds import Project, fresh_project, stemma
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("torch")]
@@ -110,6 +111,35 @@ def test_columns_that_settings_alone_can_read_run_to_the_bundle_which_reads_them
     assert served[kept["row"]].tolist() == pytest.approx(kept[column].tolist(), rel=1e-4, abs=1e-4)
     assert served.nunique() > 2
     bundle.main(["verify", "models/package/model.zip"])  # plays the sample, whose dates are written so
+
+
+def test_rows_are_kept_and_a_logarithm_is_learned_and_all_is_served_in_the_targets_own_units(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    houses, path = UNPREPARED["houses"], project.folder / "conf/data/awkward.yaml"
+    file = houses.write(project.folder / "data/raw")
+    stemma("describe", str(file), "--target", houses.target, "--name", "awkward", "--force")
+    more = "transform_target: log\nkeep: {large: GrLivArea >= 100, sold: SalePrice < 300_000}\n"
+    path.write_text(houses.edited(path.read_text(encoding="utf-8")) + more, encoding="utf-8")
+    conf.sync(project.folder, ["data=awkward", *QUICK])
+    for stage in STAGES:
+        stage.main()
+    kept, raw = pd.read_parquet("reports/predictions.parquet"), pd.read_csv(file, thousands=",")
+    large = raw["GrLivArea"] >= 100
+    left_out = {"large": (~large).sum(), "sold": (large & (raw["SalePrice"] >= 300_000)).sum()}
+    assert json.loads(Path("data/prepared/profile.json").read_text())["left_out"] == left_out
+    assert kept["actual"].tolist() == raw["SalePrice"][kept["row"]].tolist()
+    figure = json.loads(Path("reports/metrics.json").read_text())["test"]["rmse"]
+    assert figure == pytest.approx(((kept["actual"] - kept["predicted"]) ** 2).mean() ** 0.5)
+    output = file.with_suffix(".predictions.csv")
+    bundle.main(["predict", "models/package/model.zip", str(file), "--output", str(output)])
+    served = pd.read_csv(output)["prediction"]
+    assert len(served) == len(raw) and (served > 0).all()  # rows that were left out are answered
+    assert served[kept["row"]].tolist() == pytest.approx(kept["predicted"].tolist(), rel=1e-5)
+    with zipfile.ZipFile("models/package/model.zip") as package_:
+        card = package_.read("README.md").decode()
+    assert "`SalePrice < 300_000` (sold)" in card and f"{left_out['large']} rows by `large`" in card
 
 
 def served_rows(table: Awkward, file: Path) -> list[dict[str, str]]:
