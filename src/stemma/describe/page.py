@@ -1,6 +1,7 @@
 """A description as conf/data/NAME.yaml, and as a table for the terminal."""
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from stemma.conf.hydra_yaml import flow
@@ -62,12 +63,21 @@ def _file(description: Description, source: str) -> list[Entry]:
         ("decimal", value(dialect.decimal, quoted=True), ""),
         ("missing", *_absent(description.missing)),
         *_missing_in(description),
+        *_readings(description),
     ]
 
 
 def _missing_in(description: Description) -> list[Entry]:
     own = [(f"  {key(name)}", *_absent(texts)) for name, texts in description.missing_in.items()]
     return [("missing_in", "", "in one column, in the place of `missing`"), *own] if own else []
+
+
+def _readings(description: Description) -> Iterator[Entry]:
+    """How texts of single columns are written, where that is certain."""
+    for setting in ("decimal_in", "thousands", "date_format"):
+        own = [(name, told[setting]) for name, told in description.readings.items() if setting in told]
+        yield from [(setting, "", "")] if own else []
+        yield from ((f"  {key(name)}", value(mark, quoted=True), "") for name, mark in own)
 
 
 def _absent(missing: dict[str, int]) -> tuple[str, str]:
