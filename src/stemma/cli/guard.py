@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from stemma.bundle.model import Bundle
     from stemma.serve.process import Beside
     from stemma.serve.settings import RollbackSettings, ServeSettings
+    from stemma.watch.drift import Window
     from stemma.watch.guard import Rules, Seen
 
 TRIES = 3  # of an order
+EVERY = 3600.0  # seconds between two looks at drift
+WEBHOOK = "STEMMA_WEBHOOK"
 Key = tuple[str, int]  # a model and the number of a version
 
 
@@ -35,7 +38,7 @@ class Guard:
     Args:
         log: the folder. url: of the server. sources: folders of versions, where bundles are looked for.
         tell: is told what happens.
-        taken: is told of each version that was taken back: the model, its name, and why.
+        post: is told of each model whose state changed.
     """
 
     log: Path | None
@@ -43,7 +46,10 @@ class Guard:
     rules: "Rules"
     sources: Sequence[Path]
     tell: Callable[[str], None]
-    taken: Callable[[str, str, str], None]
+    post: Callable[[Mapping[str, Any]], None] = lambda event: None
+    states: dict[str, Any] = field(default_factory=dict)
+    drifted: dict[str, list[str]] = field(default_factory=dict)  # by version
+    judged: float = 0.0  # when that was
     names: dict[Key, str] = field(default_factory=dict)  # of every version that served
     begun: dict[str, float] = field(default_factory=dict)
     tries: Counter[Key] = field(default_factory=Counter)
@@ -67,6 +73,10 @@ class Guard:
                 self.names[key] = name = f"{model['name']}@{each['registered'] or each['version']}"
                 first = answers[name].times[0] if name in answers else now
                 self.begun[name] = min(self.begun.get(name, first), first)
+        if self.log is not None and now - self.judged > EVERY:
+            self._drift(self.log, now)
+        for model in models:
+            self._changed(model)
         for key in self._young(models, now):
             seen = [guard.Seen(*counts.get(each, (0, 0)), answers.get(self.names[each]), self._bundle(each))
                     for each in (key, *self._before(key))]  # fmt: skip
@@ -97,14 +107,41 @@ class Guard:
             return self.tell(f"{model} {number} is not taken back, though {why}: {error}")
         self.tries[key] = TRIES
         self.tell(f"{model} {number} is taken back: {why}")
-        self.taken(model, self.names[key], why)
+
+    def _drift(self, log: Path, now: float) -> None:
+        """Look at the last windows, and leave what was found where `/metrics` shows it."""
+        from stemma.files import write_text
+        from stemma.serve.metrics import DRIFT
+        from stemma.watch.drift import WEEK, drift, gauges
+
+        last: dict[str, Window] = {}
+        for bundle in (self._bundle(key) for key in self.names):
+            try:
+                found = drift(log, bundle, since=now - 3 * WEEK).windows if bundle else ()
+            except StemmaError:  # nobody asked a version with such inputs
+                continue
+            last |= {each.version: each for each in found if each.state == "judged"}
+        self.judged = now
+        self.drifted = {name: [f"{shift.name}: {shift.told}" for shift in each.alarms] for name, each in last.items()}
+        write_text(log / DRIFT, gauges((name, shift) for name, each in last.items() for shift in each.alarms))
+
+    def _changed(self, model: Any) -> None:
+        """Tell of a model whose state is another one; of the first that is seen, what is wrong with it."""
+        names = [self.names[model["name"], int(each["version"])] for each in model["versions"]]
+        faults = {each["version"]: each["error"] for each in model["faults"]}
+        drifted = {name: told for name in names if (told := self.drifted.get(name))}
+        now = {"versions": names, "faults": faults, "drift": drifted}
+        before = self.states.get(model["name"], {"versions": names, "faults": {}, "drift": {}})
+        self.states[model["name"]] = now
+        if now != before:
+            self.post({"model": model["name"], "before": before, "now": now})
 
     def _bundle(self, key: Key) -> "Bundle | None":
         """That of a version in service, by its number and its name."""
         from stemma.serve.load import opened
         from stemma.serve.sources import Source
 
-        for place in (Source(source).versions().get(key[1]) for source in self.sources if self.rules.drift):
+        for place in (Source(source).versions().get(key[1]) for source in self.sources):
             try:
                 bundle: Bundle | None = None if place is None else opened(place.path)
             except StemmaError:  # the server tells what is damaged
@@ -141,6 +178,10 @@ def guard(
     source: Annotated[
         list[Path] | None, typer.Option(metavar="SOURCE", help="A bundle or a folder of versions that is served.")
     ] = None,
+    webhook: Annotated[
+        str | None,
+        typer.Option(metavar="URL", envvar=WEBHOOK, help="Is told, signed, when what serves changed, or what drifts."),
+    ] = None,
     poll: Annotated[float, typer.Option(parser=seconds, metavar="10s", help="Between two looks.")] = 10.0,
     once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
     attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
@@ -153,15 +194,18 @@ def guard(
     """
     from stemma.follow import beside
     from stemma.watch.guard import Rules
+    from stemma.watch.webhook import VARIABLE, Webhook
 
     bounds = {name: _bound(name, text) for name, _, text in (each.partition("=") for each in figure or ())}
     rules = Rules(age_of("--young", young).total_seconds(), errors, latency, drift, bounds)
     tell = beside_the_server if attached else say
     if attached:
         beside.end_with_parent()
-    looks = Guard(log, url, rules, source or (), tell, lambda model, name, why: None)
+    hook = None if webhook is None else Webhook(webhook, os.environ.get(VARIABLE, ""), tell)
+    looks = Guard(log, url, rules, source or (), tell, (lambda event: None) if hook is None else hook.post)
     if once:
-        return looks.look()
+        looks.look()
+        return None if hook is None else hook.flush()
     told = ""
     while True:
         try:
@@ -187,32 +231,43 @@ def guarding(settings: "ServeSettings") -> "Beside":
     Raises:
         SettingsError: it could not do its work.
     """
-    rules = settings.auto_rollback
-    if rules is None:
+    if settings.auto_rollback is None and settings.webhook is None:
         return lambda address: nullcontext()
     from stemma.follow import beside
+    from stemma.serve.settings import RollbackSettings
 
-    _check(settings, rules)
+    _check(settings)
+    rules = settings.auto_rollback or RollbackSettings()
     words = ["watch", "guard", "--attached", f"--young={rules.young}", f"--poll={rules.poll}"]
     words += ["--drift"] * rules.drift + [f"--source={each.source}" for each in settings.models]
     told = {"errors": rules.errors, "latency": rules.latency}
     words += [f"--{name}={bound}" for name, bound in told.items() if bound is not None]
     words += [f"--figure={name}={bound}" for name, bound in rules.figure.items()]
+    os.environ |= {} if settings.webhook is None else {WEBHOOK: settings.webhook}  # others see a command line
     words += [] if settings.log is None else ["--", settings.log.folder]
     command = [sys.executable, "-P", "-m", "stemma.cli", *words[:2]]
     return lambda address: beside.running([*command, f"--url={address}", *words[2:]], beside_the_server)
 
 
-def _check(settings: "ServeSettings", rules: "RollbackSettings") -> None:
+def _check(settings: "ServeSettings") -> None:
+    from stemma.watch.webhook import VARIABLE, check
+
+    if settings.webhook is not None:
+        check(settings.webhook, os.environ.get(VARIABLE, ""))
+    if settings.socket is not None:
+        raise SettingsError("auto_rollback and webhook ask the server at its port: leave `socket` out")
+    if settings.tokens is not None and not os.environ.get("STEMMA_TOKEN"):
+        raise SettingsError("the guard beside the server asks it: STEMMA_TOKEN of the environment must hold a token",
+                            run="stemma service token guard --scope admin --scope predict")  # fmt: skip
+    if settings.auto_rollback is not None:
+        _check_rules(settings, settings.auto_rollback)
+
+
+def _check_rules(settings: "ServeSettings", rules: "RollbackSettings") -> None:
     if not settings.admin:
         raise SettingsError("auto_rollback orders a version back, and the server takes no orders: add `admin: true`")
-    if settings.socket is not None:
-        raise SettingsError("auto_rollback asks the server at its port: leave `socket` out")
     if settings.log is None and (rules.latency is not None or rules.drift or rules.figure):
         raise SettingsError("latency, drift and figures are judged by the request log: add `log: {folder: requests}`")
-    if settings.tokens is not None and not os.environ.get("STEMMA_TOKEN"):
-        raise SettingsError("auto_rollback orders as an admin: STEMMA_TOKEN of the environment must hold a token",
-                            run="stemma service token guard --scope admin --scope predict")  # fmt: skip
     for name, bound in rules.figure.items():
         _bound(name, str(bound))
 

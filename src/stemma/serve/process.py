@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 
@@ -17,7 +18,7 @@ from stemma.serve import admin, feedback, log, openapi, page, protocols, sockets
 from stemma.serve.access import Access
 from stemma.serve.app import App
 from stemma.serve.keeper import Keeper
-from stemma.serve.metrics import Metrics
+from stemma.serve.metrics import DRIFT, Metrics
 from stemma.serve.models import Models
 from stemma.serve.routes import Control, Route
 from stemma.serve.service import Service
@@ -78,7 +79,7 @@ def app_of(
         control: changes what serves.
         observer: as of `run`.
     """
-    metrics = Metrics()
+    metrics = Metrics(None if settings.log is None else Path(settings.log.folder) / DRIFT)
     routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES, Route("GET", "/metrics", metrics.text))
     sees = Entry(observer).load()(settings.log, metrics.count_observed) if observer and settings.log else None
     routes = routes if sees is None else (*routes, feedback.route(sees))

@@ -124,6 +124,7 @@ class ServeSettings(Section):
     limits: Limits = Limits()
     log: LogSettings | None = None
     auto_rollback: RollbackSettings | None = None
+    webhook: str | None = None  # a URL that is told when what serves changed, or what drifts
     log_requests: bool = False  # a line for each, beside those for what happens
 
     @classmethod

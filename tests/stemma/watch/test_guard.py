@@ -87,7 +87,9 @@ def test_predictions_far_from_those_of_the_test_rows_are_a_reason(tmp_path: Path
     ("changes", "why"),
     [
         ({"admin": False}, "takes no orders"),
-        ({"socket": "shop.sock"}, "asks the server at its port"),
+        ({"socket": "shop.sock"}, "ask the server at its port"),
+        ({"webhook": "https://example.org"}, "STEMMA_WEBHOOK_SECRET of the environment must hold a secret"),
+        ({"webhook": "example.org"}, "no URL of a webhook"),
         ({"auto_rollback": {"latency": 0.1}}, "judged by the request log"),
         ({"tokens": "tokens.yaml"}, "STEMMA_TOKEN of the environment must hold a token"),
         ({"auto_rollback": {"figure": {"acuracy": 0.9}}, "log": {"folder": "requests"}}, "'acuracy' is no metric"),
@@ -96,7 +98,8 @@ def test_predictions_far_from_those_of_the_test_rows_are_a_reason(tmp_path: Path
 def test_a_guard_that_could_not_do_its_work_is_refused_at_the_start(
     changes: dict[str, Any], why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("STEMMA_TOKEN", raising=False)
+    for name in ("STEMMA_TOKEN", "STEMMA_WEBHOOK_SECRET"):
+        monkeypatch.delenv(name, raising=False)
     settings = ServeSettings.model_validate({"admin": True, "auto_rollback": {"errors": 0.1}} | changes)
     with pytest.raises(SettingsError, match=why):
         guarding(settings)
