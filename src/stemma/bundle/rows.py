@@ -195,8 +195,11 @@ def _of_parquet(rows: Rows, known: Signature) -> Iterator[Any]:
         if rows.content is not None and rows.most is not None:
             packed.check(packed.pages(rows.content, file.metadata, wanted), rows.most.unpacked)
     with parquet.ParquetFile(_source(rows), buffer_size=2**20, pre_buffer=False, read_dictionary=texts) as file:
-        yield from file.iter_batches(BATCH, columns=wanted, use_threads=False)
-        if not file.metadata.num_rows:
+        there = False  # whatever the footer says
+        for batch in file.iter_batches(BATCH, columns=wanted, use_threads=False):
+            there = True
+            yield batch
+        if not there:
             yield none
 
 
