@@ -17,7 +17,7 @@ UNPACKED, PACKED = (2, I32), (3, I32)  # of a header of a page
 ENCODINGS = ((5, STRUCT), (2, I32)), ((8, STRUCT), (4, I32))  # of a page of version 1, of 2
 
 
-def check(sizes: Iterable[int], most: int) -> None:
+def check(sizes: Iterable[int], most: float) -> None:
     """Refuse what is too much to unpack.
 
     Args:

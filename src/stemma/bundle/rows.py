@@ -1,6 +1,7 @@
 """The rows of CSV, Parquet or Arrow as the arrays that a graph takes: some at a time, so that memory stays flat."""
 
 import io
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,18 +23,6 @@ Batch = tuple[int, dict[str, NDArray[Any]]]  # number of the first row, arrays (
 
 
 @dataclass(frozen=True)
-class Most:
-    """What rows may have that came from anybody.
-
-    Args:
-        unpacked: bytes, of Parquet or Arrow.
-    """
-
-    columns: int
-    unpacked: int
-
-
-@dataclass(frozen=True)
 class Rows:
     """A file to predict: Parquet or Arrow where its name ends so, else CSV with a header and in UTF-8.
 
@@ -41,14 +30,15 @@ class Rows:
         separator: of two fields in CSV, one character.
         decimal: the mark before the decimals of a number in CSV, a point or a comma, where the signature gives none.
         content: its bytes, where they came another way; `path` is what it is called then.
-        most: what they may have.
+        columns: at most; unpacked: bytes that `content` may unpack to.
     """
 
     path: Path
     separator: str = ","
     decimal: str = "."
     content: bytes | None = None
-    most: Most | None = None
+    columns: float = math.inf
+    unpacked: float = math.inf
 
     @property
     def kind(self) -> str:
@@ -137,8 +127,8 @@ def _header(names: list[str], rows: Rows) -> list[str]:
 
 
 def _check_names(names: Sequence[str], rows: Rows) -> None:
-    if rows.most is not None and len(names) > rows.most.columns:
-        raise BundleError(f"{rows.path} has {len(names)} columns, and {rows.most.columns} are taken")
+    if len(names) > rows.columns:
+        raise BundleError(f"{rows.path} has {len(names)} columns, and {rows.columns} are taken")
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise BundleError(f"{rows.path} has two columns named {twice[0]!r}")
@@ -192,8 +182,8 @@ def _of_parquet(rows: Rows, known: Signature) -> Iterator[Any]:
         none = pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in wanted]))
         arrow.arrays(none, known, named, 1)  # a type that does not fit is refused before its values are unpacked
         texts = [name for name in wanted if arrow.is_text(schema.field(name).type)]
-        if rows.content is not None and rows.most is not None:
-            packed.check(packed.pages(rows.content, file.metadata, wanted), rows.most.unpacked)
+        if rows.content is not None:
+            packed.check(packed.pages(rows.content, file.metadata, wanted), rows.unpacked)
     with parquet.ParquetFile(_source(rows), buffer_size=2**20, pre_buffer=False, read_dictionary=texts) as file:
         there = False  # whatever the footer says
         for batch in file.iter_batches(BATCH, columns=wanted, use_threads=False):
@@ -209,8 +199,8 @@ def _of_ipc(rows: Rows, known: Signature) -> Iterator[Any]:
 
     from stemma.bundle import arrow, packed
 
-    if rows.content is not None and rows.most is not None:
-        packed.check(packed.batches(rows.content, stream=rows.kind == ARROW_STREAM), rows.most.unpacked)
+    if rows.content is not None:
+        packed.check(packed.batches(rows.content, stream=rows.kind == ARROW_STREAM), rows.unpacked)
     source = pa.OSFile(_source(rows)) if rows.content is None else _source(rows)
     with source, (pa.ipc.open_file if rows.kind == ARROW else pa.ipc.open_stream)(source) as reader:
         _check_names(reader.schema.names, rows)

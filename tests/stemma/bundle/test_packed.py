@@ -16,11 +16,11 @@ from pyarrow import parquet
 from bundles import REGRESSION
 from stemma import signature
 from stemma.bundle import packed
-from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Most, Rows, batches
+from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Rows, batches
 from stemma.errors import BundleError
 
 KNOWN = signature.parse(json.dumps(REGRESSION).encode())
-ROOM = Most(columns=20, unpacked=2**24)
+ROOM = {"columns": 20, "unpacked": 2**24}
 LONG = 2**25  # letters, or bytes
 
 
@@ -45,7 +45,7 @@ def table(rows: int = 3, month: Any = None) -> pa.Table:
 
 def read(content: bytes, kind: str) -> int:
     """How many rows are read."""
-    found = batches(Rows(Path(f"request{kind}"), content=content, most=ROOM), KNOWN)
+    found = batches(Rows(Path(f"request{kind}"), content=content, **ROOM), KNOWN)
     return sum(len(arrays["Month"]) for _, arrays in found)
 
 
