@@ -1,14 +1,17 @@
 """What `stemma watch` promises, by simulation; every table is printed and put into bench/README.md.
 
-python bench/watch.py [drift] [looks] [writing]
+python bench/watch.py [drift] [looks] [writing] [serving]
 """
 
+import contextlib
 import json
 import math
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import numpy as np
 from scipy import stats
 
 import page
+import serve
 from stemma.tables.profile import described
 from stemma.watch import drift as watch_drift
 from stemma.watch import sequential, tests
@@ -192,6 +196,70 @@ def writing() -> page.Table:
     ]
 
 
+def serving() -> page.Table:
+    """`stemma serve` of the default network, that logs a tenth of the requests, all of them, or copies all to a shadow,
+    beside one that does neither, in turns: processor time of the server for a request of one row, requests per second
+    of 64 connections, and p99 of one connection that asks 300 times a second; medians of 5 turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        sides = {what: serve.free() for what in SIDES}
+        with contextlib.ExitStack() as stack:
+            for what, port in sides.items():
+                config = Path(folder, f"{what}.yaml")
+                config.write_text(json.dumps(SIDES[what](Path(folder), what) | {"port": port}))
+                process = stack.enter_context(serve.running("stemma", "serve", "--config", config))
+                serve.answered(port)
+                sides[what] = serve.Side(process, port)
+            return compared(sides)
+
+
+def settings(folder: Path, what: str, **more: Any) -> dict[str, Any]:
+    for number in ("1", "2"):
+        (folder / what / number).mkdir(parents=True)
+        (folder / what / number / "model.zip").symlink_to(serve.ROOT / "models/package/model.zip")
+    return {"models": [{"source": str(folder / what), "name": "shop", "policy": "all"} | more.pop("model", {})]} | more
+
+
+SIDES: dict[str, Any] = {
+    "neither": settings,
+    "a tenth logged": lambda folder, what: settings(folder, what, log={"folder": str(folder / "a"), "sample": 0.1}),
+    "all logged": lambda folder, what: settings(folder, what, log={"folder": str(folder / "b")}),
+    "a split": lambda folder, what: settings(folder, what, model={"split": {"versions": {"2": 0.5}}}),
+    "a shadow": lambda folder, what: settings(folder, what, model={"shadow": {"2": 1.0}}),
+}
+
+
+def compared(sides: Mapping[str, "serve.Side"]) -> page.Table:
+    (_, _, row) = [*serve.cases(Path(tempfile.mkdtemp()))][1]
+    body = json.dumps(row).encode()
+    turns = [{what: (*side.turn(body, 4000), p99(side.port, body)) for what, side in sides.items()} for _ in range(8)][
+        1:
+    ]
+    plain, rows = turns[0].keys(), []
+    for what in plain:
+        time, rate, last = (statistics.median(turn[what][kind] for turn in turns) for kind in range(3))
+        ratio = statistics.median(turn["neither"][0] / turn[what][0] for turn in turns)
+        faster = statistics.median(turn[what][1] / turn["neither"][1] for turn in turns)
+        more = statistics.median(turn[what][2] - turn["neither"][2] for turn in turns)
+        rows.append([what, f"{time * 1e6:.0f} us", f"{ratio:.2f}", f"{rate:,.0f} req/s", f"{faster:.2f}",
+                     f"{last * 1e3:.2f} ms", f"{more * 1e3:+.2f} ms", GOALS.get(what, "")])  # fmt: skip
+    return ["what", "time", "of neither", "rate", "of neither", "p99", "more", "goal"], rows
+
+
+GOALS = {"a tenth logged": ">= 0.95; < 1 ms"}
+
+
+def p99(port: int, body: bytes) -> float:
+    """Seconds, of one connection that asks 300 times a second."""
+    took, connection = [], HTTPConnection("127.0.0.1", port)
+    for _ in range(1000):
+        start = time.perf_counter()
+        connection.request("POST", "/predict", body, {"content-type": "application/json"})
+        connection.getresponse().read()
+        took.append(time.perf_counter() - start)
+        time.sleep(max(0.0, 1 / 300 - took[-1]))
+    return float(np.quantile(took, 0.99))
+
+
 def answers(log: Callable[[int], None]) -> list[float]:
     """Microseconds of the median, of 99 % and of 99.9 % of the answers."""
     took = []
@@ -205,4 +273,4 @@ def answers(log: Callable[[int], None]) -> list[float]:
 
 
 if __name__ == "__main__":
-    page.main({"drift": drift, "looks": looks, "writing": writing})
+    page.main({"drift": drift, "looks": looks, "writing": writing, "serving": serving})
