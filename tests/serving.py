@@ -115,8 +115,8 @@ def served(*arguments: str | Path, cold: bool = False) -> Iterator[Server]:
         try:
             assert process.stdout is not None and process.stderr is not None
             line = process.stdout.readline()
-            assert line.startswith("ready: "), process.stderr.read()
-            yield Server(process, line.removeprefix("ready: ").split(",")[0].strip())
+            assert line.startswith(("ready: ", "listening: ")), process.stderr.read()
+            yield Server(process, line.split(": ")[1].split(",")[0].strip(), [line])
         finally:
             if process.poll() is None:
                 process.kill()

@@ -28,6 +28,11 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen at.  [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="0: any that is free.  [default: 8501]")] = None,
     socket: Annotated[str | None, typer.Option(metavar="PATH", help="A Unix socket in the place of a port.")] = None,
+    tls_cert: Annotated[str | None, typer.Option(metavar="FILE", help="Certificate in PEM: answer over TLS.")] = None,
+    tls_key: Annotated[str | None, typer.Option(metavar="FILE", help="Its key.")] = None,
+    tls_clients: Annotated[
+        str | None, typer.Option(metavar="CA", help="Answer clients alone that have a certificate of this authority.")
+    ] = None,
     tokens: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Who may ask what: hashes, as `stemma service token` writes them."),
@@ -50,6 +55,9 @@ def serve(
     ] = None,
     admin: Annotated[bool | None, typer.Option("--admin", help="Take orders to load and unload models.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that answer.  [default: 1]")] = None,
+    batch: Annotated[
+        str | None, typer.Option(metavar="auto|off", help="Run small calls together where that pays.  [default: auto]")
+    ] = None,
     root_path: Annotated[str | None, typer.Option(metavar="/PATH", help="What a proxy puts before paths.")] = None,
 ) -> None:
     """Answer predictions over HTTP, until Ctrl+C or SIGTERM.
@@ -65,8 +73,16 @@ def serve(
         raise typer.BadParameter("it goes with --require-signature", param_hint="--at-least")
     signature = None if require_signature is None else {"key": require_signature, "at_least": at_least}
     options: dict[str, Any] = {"host": host, "port": port, "socket": socket, "root_path": root_path, "workers": workers}
-    options |= {"allow_breaking": allow_breaking, "tokens": tokens, "admin": admin, "signature": signature}
+    options |= {
+        "allow_breaking": allow_breaking,
+        "tokens": tokens,
+        "admin": admin,
+        "signature": signature,
+        "batch": batch,
+    }
     options |= {"poll" if stage is None else "stage_poll": poll}
+    files = {"cert": tls_cert, "key": tls_key, "clients": tls_clients}
+    options["tls"] = {name: file for name, file in files.items() if file is not None} or None
     models = sources or ([] if stage is None else ["."])
     read = partial(ServeSettings.of, config, models, stage, log, **options)
     settings = read()

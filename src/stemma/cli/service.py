@@ -1,5 +1,6 @@
 """`stemma service`: who may ask a server, what it serves, what it is told to do, and what it was told."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from stemma.errors import MissingExtra
 from stemma.serve.scopes import Scope
 from stemma.text import say
 
-app = typer.Typer(help="A running server: who may ask it, what it serves, what it is told.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 Url = Annotated[str, typer.Option(metavar="URL", envvar="STEMMA_URL", help="Of the server.")]
 Shares = Annotated[
     list[str], typer.Argument(metavar="[MODEL] VERSION=SHARE...", help="Number, label or name of a version: v2=0.1.")
@@ -21,6 +22,23 @@ Model = Annotated[str, typer.Argument(metavar="MODEL", help="Its name.")]
 
 
 HERE = "http://127.0.0.1:8501"
+
+
+@app.callback()
+def service(
+    ca: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="The authority of the server's certificate."),
+    ] = None,
+    cert: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="Your certificate and its key, in PEM."),
+    ] = None,
+) -> None:
+    """A running server: who may ask it, what it serves, what it is told."""
+    for name, file in (("SSL_CERT_FILE", ca), ("STEMMA_CERT", cert)):
+        if file is not None:
+            os.environ[name] = str(file)
 
 
 @app.command()
@@ -72,6 +90,22 @@ def rollback(model: Model, url: Url = HERE) -> None:
     Example: stemma service rollback shop
     """
     _order(url, f"models/{model}/rollback")
+
+
+@app.command()
+def withdraw(
+    model: Model,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A number.")],
+    why: Annotated[str, typer.Option(help="It stands in the status and in the log of orders.")],
+    url: Url = HERE,
+) -> None:
+    """Take a version out of service, and serve the one before, in its share and its labels too; also after a restart.
+
+    It serves again once `stemma service load MODEL` or `switch MODEL VERSION` says so.
+
+    Example: stemma service withdraw shop 3 --why "it refuses half of the requests"
+    """
+    _order(url, f"models/{model}/withdraw/{version}", {"why": why})
 
 
 @app.command()

@@ -3,11 +3,11 @@
 In the order of a request:
 
     settings.py    what is served, where, within which limits: options and serve.yaml as one frozen object
-    process.py     the process: ready when warm, drained at the end (sockets.py, log.py)
+    process.py     the process: ready when warm, drained at the end (sockets.py, tls.py, log.py)
     workers.py     several of them, and the one that keeps them (worker.py is one of the several)
     scopes.py      what a token may ask
     app.py         the ASGI callable: a request in, its route, an answer or a refusal out
-    access.py      tokens: which calls are answered
+    access.py      tokens: which calls are answered (rates.py: how often)
     wire.py        one connection: heads that never end are given up
     routes.py      a route, a call and an answer, which protocols and pages are made of
     metrics.py     what is counted (status.py, openapi.py: what it says of itself)
@@ -16,6 +16,7 @@ In the order of a request:
     shadow.py      copies of calls, for versions that answer nobody
     page.py        page.html at `/`, to try a model by hand
     models.py      models, their versions, and which of them is in service
+    batch.py       small calls that arrive together run together, where that pays
     audit.py       the log of what admins did, in which no line can be changed unseen
 
 and of a version:

@@ -3,6 +3,7 @@
 POST /admin/models/shop/load            try again what was refused, and go back to what settings want
 POST /admin/models/shop/switch/3        serve version 3, whatever is published; or what another policy wants
 POST /admin/models/shop/rollback        serve the version before
+POST /admin/models/shop/withdraw/3?why=errors    take version 3 out of service until somebody loads it again
 POST /admin/models/shop/split?v2=0.1    a tenth of the calls that name no version; `&by=header:x-user&name=winter`
 POST /admin/models/shop/shadow?v2=1     it gets copies, and answers nobody; without a version, none does any more
 POST /admin/drain                       answer what was taken, and end
@@ -22,6 +23,12 @@ async def order(call: Call) -> Answer:
     """Done by all workers when it is answered."""
     action = call.path.split("/")[4 if "model" in call.named else 2]
     return await _done(call, action, action, call.named.get("model", ""), call.named.get("policy", ""))
+
+
+async def withdraw(call: Call) -> Answer:
+    """Serve the version before, in the version's shares and labels too."""
+    why = _told(call).get("why") or "an order without a reason"
+    return await _done(call, "withdraw", "withdraw", call.named["model"], call.named["version"], why[:1000])
 
 
 async def split(call: Call) -> Answer:
@@ -56,8 +63,11 @@ async def _done(call: Call, name: str, *action: str) -> Answer:
 
 
 def _asked(call: Call) -> tuple[Model, dict[str, str]]:
-    told = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
-    return call.models.model(call.named.get("model")), dict(told)
+    return call.models.model(call.named.get("model")), _told(call)
+
+
+def _told(call: Call) -> dict[str, str]:
+    return dict(parse_qsl(call.query.decode("latin-1"), keep_blank_values=True))
 
 
 def _shares(model: Model, told: Mapping[str, str]) -> dict[str, float]:
@@ -81,6 +91,7 @@ def _shares(model: Model, told: Mapping[str, str]) -> dict[str, float]:
 MODEL = "/admin/models/{model}"
 ORDERS = {
     order: (f"{MODEL}/load", f"{MODEL}/switch/{{policy}}", f"{MODEL}/rollback", "/admin/drain"),
+    withdraw: (f"{MODEL}/withdraw/{{version}}",),
     split: (f"{MODEL}/split", "/admin/split"),
     shadow: (f"{MODEL}/shadow", "/admin/shadow"),
 }

@@ -21,14 +21,14 @@ from stemma.serve import audit, log
 from stemma.serve.access import ADMIN, Access
 from stemma.serve.metrics import Metrics
 from stemma.serve.models import Models, Refused
+from stemma.serve.rates import Rates
 from stemma.serve.routes import Answer, Call, Control, Header, Observer, Ran, Route, answered, found, in_json
-from stemma.serve.settings import ServeSettings
+from stemma.serve.settings import MEGABYTE, ServeSettings
 from stemma.serve.shadow import Shadows
 
 REQUEST_ID, ID = b"x-request-id", re.compile(rb"[!-~]{1,128}")
 INLINE = 16_384  # bytes of a body
 SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))  # no browser shows or keeps an answer
-MEGABYTE = 10**6
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -58,10 +58,12 @@ class App:
     ) -> None:
         self._settings, self._serving, self._control, self._metrics = settings, serving, control, metrics
         self._access, self._observer = Access(settings.tokens), observer
+        self._rates = None if settings.limits.rate is None else Rates(settings.limits.rate)
         table = tuple(routes)
         # Paths hold names of models, which callers may invent: only those that were found are kept.
         self._found = lru_cache(1024)(lambda method, path: found(table, method, path))
-        self._shadows, self._busy = Shadows(self._copied, metrics.count_dropped), 0
+        self._shadows = Shadows(self._copied, metrics.count_dropped)
+        self._busy = self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -72,6 +74,7 @@ class App:
             answer = await self.answer(scope, receive)
         finally:
             self._busy -= 1
+            self._held -= scope.get(HELD, 0)
         seconds = time.perf_counter() - started
         self._metrics.count(scope.get("route", "none"), answer, seconds)
         if self._settings.log_requests:
@@ -102,14 +105,14 @@ class App:
         limits, path = self._settings.limits, scope["path"].removeprefix(self._settings.root_path)
         try:
             if self._busy > limits.concurrency:
-                raise Refused(503, "too many calls at once", ((b"retry-after", b"1"),))
+                raise Refused(503, "too many calls at once", LATER)
             route, named = self._found(scope["method"], path)
             scope["route"] = route.path
             headers = tuple(scope["headers"])
-            who = self._access.check(route.scope, headers)
+            who = self._admitted(route.scope, scope, headers)
             if route.scope == ADMIN and self._control is not None:
                 await self._write_down(scope, path, who)
-            body = await self._body(headers, receive)
+            body = await self._body(scope, headers, receive)
             call = self._call(scope, path, named, headers, body)
             scope["answers"] = route.answer
             if len(body) > INLINE:
@@ -119,6 +122,21 @@ class App:
             return answer if isinstance(answer, Answer) else await answer
         except Exception as error:
             return _told(error, scope)
+
+    def _admitted(self, asked: str | None, scope: Scope, headers: Iterable[Header]) -> str | None:
+        """The name of a caller's token, where it has one; who is refused counts by the address.
+
+        Raises:
+            Refused: it may not do this, or not as often.
+        """
+        caller = (scope.get("client") or ("",))[0]
+        try:
+            who = self._access.check(asked, headers)
+            caller = caller if who is None else f"token {who}"
+        finally:
+            if self._rates is not None and asked is not None:
+                self._rates.take(caller)
+        return who
 
     def _copied(self, scope: Scope, call: Call) -> None:
         """Ask a shadow; nobody hears its answer."""
@@ -146,6 +164,7 @@ class App:
         """
         query = "?" * bool(scope["query_string"]) + scope["query_string"].decode("latin-1")
         facts = {"who": who, "from": (scope.get("client") or ["a Unix socket"])[0], "action": f"{path}{query}"[:1000]}
+        facts |= scope.get("state", {})  # whom a client's certificate names
         file = Path(self._settings.audit or state_folder() / "audit.jsonl")
         try:
             await asyncio.to_thread(audit.append, file, **facts)
@@ -153,11 +172,11 @@ class App:
             log.note("audit", error=str(error))
             raise Refused(503, "what is ordered cannot be written down, and is not done") from None
 
-    async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
+    async def _body(self, scope: Scope, headers: Iterable[Header], receive: Receive) -> bytes:
         """All of it.
 
         Raises:
-            Refused: it is too long, or packed.
+            Refused: it is too long, or packed, or there are too many.
         """
         most = int(self._settings.limits.body * MEGABYTE)
         for name, value in headers:
@@ -165,7 +184,25 @@ class App:
                 raise Refused(415, "a body is not unpacked here: send it without Content-Encoding")
             if name == b"content-length" and int(value) > most:
                 raise Refused(413, f"the body has {int(value)} bytes, and {most} are taken", CLOSING)
-        return await _received(receive, most)
+        parts: list[bytes] = []
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Refused(408, "the body did not arrive", CLOSING)  # nobody is told: the connection is gone
+            parts.append(message.get("body", b""))
+            more = message.get("more_body", False)
+            self._hold(scope, len(parts[-1]), most)
+        return b"".join(parts)
+
+    def _hold(self, scope: Scope, length: int, most: int) -> None:
+        """Count what of a body is in memory, until its call is answered."""
+        scope[HELD] = scope.get(HELD, 0) + length
+        self._held += length
+        if scope[HELD] > most:
+            raise Refused(413, f"the body has more than {most} bytes", CLOSING)
+        if self._held > self._settings.limits.bodies * MEGABYTE:
+            raise Refused(503, "too many bytes of bodies at once", (*LATER, *CLOSING))
 
 
 def _id(headers: Iterable[Header]) -> str:
@@ -176,21 +213,9 @@ def _id(headers: Iterable[Header]) -> str:
     return urandom(16).hex()
 
 
+LATER = ((b"retry-after", b"1"),)
 CLOSING = ((b"connection", b"close"),)  # what else the caller sends is not read
-
-
-async def _received(receive: Receive, most: int) -> bytes:
-    parts: list[bytes] = []
-    length, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Refused(408, "the body did not arrive", CLOSING)  # nobody is told: the connection is gone
-        parts.append(message.get("body", b""))
-        length, more = length + len(parts[-1]), message.get("more_body", False)
-        if length > most:
-            raise Refused(413, f"the body has more than {most} bytes", CLOSING)
-    return b"".join(parts)
+HELD = "held"  # in a scope: bytes of the body that are in memory
 
 
 def _told(error: Exception, scope: Scope) -> Answer:

@@ -8,6 +8,7 @@ from typing import Any
 
 from stemma.bundle import Bundle
 from stemma.errors import StemmaError
+from stemma.serve.batch import Batcher
 
 
 class Refused(StemmaError):
@@ -25,11 +26,16 @@ class Refused(StemmaError):
 
 @dataclass(frozen=True)
 class Version:
-    """A version that may serve: verified, loaded, warm."""
+    """A version that may serve: verified, loaded, warm.
+
+    Args:
+        batcher: runs small calls together; None where that does not pay.
+    """
 
     model: str
     number: int
     bundle: Bundle
+    batcher: Batcher | None = None
     name: str = field(init=False)  # shop@v1.2.0; where it is not registered, shop@3
     headers: tuple[tuple[bytes, bytes], ...] = field(init=False)
 
@@ -153,8 +159,9 @@ class Models:
 
     @property
     def ready(self) -> bool:
-        """Whether each model has a version that serves."""
-        return bool(self.by_name) and all(each.versions or each.off for each in self.by_name.values())
+        """Whether each model that shall serve has a version that does, and there is one."""
+        models = self.by_name.values()
+        return any(each.versions for each in models) and all(each.versions or each.off for each in models)
 
     def model(self, name: str | None = None) -> Model:
         """The model of a name; without one, the first.

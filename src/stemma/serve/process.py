@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -21,6 +22,7 @@ from stemma.serve.models import Models
 from stemma.serve.routes import Control, Route
 from stemma.serve.service import Service
 from stemma.serve.settings import ServeSettings
+from stemma.serve.tls import Tls
 from stemma.serve.wire import Wire
 from stemma.serve.workers import Crew
 from stemma.text import say
@@ -45,6 +47,8 @@ def run(read: Read, observer: str = "") -> None:
     if settings.admin and not sockets.is_local(settings) and not Access(settings.tokens).asks:
         what = "orders from beyond this machine need tokens"
         raise SettingsError(what, run="stemma service token NAME --scope admin` and `stemma serve --tokens tokens.yaml")
+    if settings.tls is not None:
+        Tls(settings.tls)  # what is wrong with it is told before anything is loaded
     serve = _alone if settings.workers == 1 else _with_workers
     with sockets.reserved(settings) as bound, asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(serve(settings, read, bound, observer))
@@ -73,6 +77,10 @@ def app_of(
     return App(settings, serving, routes, metrics, control if settings.admin else None, sees)
 
 
+def _context_of(tls: Tls) -> Callable[..., ssl.SSLContext]:
+    return lambda *_: tls.context
+
+
 class Server(uvicorn.Server):
     """Uvicorn over one of our applications, with signals that are ours."""
 
@@ -86,6 +94,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 log_level="error",
                 http=partial(Wire, seconds=settings.limits.seconds),  # type: ignore[arg-type]  # what makes a protocol
+                ssl_context_factory=None if settings.tls is None else _context_of(Tls(settings.tls)),
                 server_header=False,
                 proxy_headers=False,
                 backlog=BACKLOG,
@@ -104,14 +113,14 @@ class Server(uvicorn.Server):
 
 
 async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str) -> None:
-    service = Service(settings.signature)
+    service = Service(settings.signature, settings.limits.memory, batches=settings.batch == "auto")
     keeper = Keeper(settings, [service])
     await keeper.start()
     app = app_of(settings, lambda: service.models, keeper.act, observer)
     server = Server(app, settings)
     bound.listen(BACKLOG)
-    with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper):
-        say(f"ready: {sockets.address(settings, bound)}")
+    shown = sockets.address(settings, bound)
+    with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper, shown):
         await server.serve(sockets=[bound])
 
 
@@ -121,19 +130,30 @@ async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socke
     async with crew.working(keeper):
         await keeper.start()
         bound.listen(BACKLOG)
-        with _signals(crew.stop, read, keeper), _watching(keeper):
-            await crew.serve()
-            say(f"ready: {sockets.address(settings, bound)}, {settings.workers} workers")
+        await crew.serve()
+        where = f"{sockets.address(settings, bound)}, {settings.workers} workers"
+        with _signals(crew.stop, read, keeper), _watching(keeper, where):
             await crew.stopped()
 
 
 @contextlib.contextmanager
-def _watching(keeper: Keeper) -> Iterator[None]:
-    watching = asyncio.get_running_loop().create_task(keeper.watch())
+def _watching(keeper: Keeper, where: str) -> Iterator[None]:
+    """Say where to ask, and whether anything can answer; then look for versions."""
+    missing = keeper.missing()
+    say(f"listening: {where}: {missing}" if missing else f"ready: {where}")
+    watching = asyncio.get_running_loop().create_task(_watch(keeper, None if missing is None else where))
     try:
         yield
     finally:
         watching.cancel()
+
+
+async def _watch(keeper: Keeper, where: str | None) -> None:
+    """Look again and again; say once that it is ready, where it was not at the start."""
+    async for _ in keeper.looks():
+        if where is not None and keeper.missing() is None:
+            say(f"ready: {where}")
+            where = None
 
 
 @contextlib.contextmanager

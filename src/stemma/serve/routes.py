@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from stemma.serve.batch import Batcher, Columns, Output
 from stemma.serve.models import Models, Refused, Split, Version
 from stemma.serve.scopes import Scope
 from stemma.serve.settings import Limits
@@ -36,7 +36,7 @@ class Ran:
     version: Version | None = None
     arm: str = ""
     split: Split | None = None
-    parts: list[tuple[Arrays, NDArray[np.float32]]] = field(default_factory=list)
+    parts: list[tuple[Arrays, Output]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,21 @@ class Call:
         if number is not None:
             self.ran.version, self.ran.arm = self.models.by_name[stable.model].versions[number], SPLIT
 
-    def predict(self, columns: Mapping[str, Sequence[Any]]) -> NDArray[np.float32]:
-        """As `Bundle.predict`, by the version of this call."""
-        return self.run(self.version().bundle.signature.arrays(columns))
+    def predicted(self, columns: Columns, told: Callable[[Output], "Answer"]) -> "Answer | Awaitable[Answer]":
+        """What is told of predictions by the version of this call; they may run with those of other calls."""
+        batcher, waits = self.version().batcher, self.ran.split is None and self.ran.arm != SHADOW
+        if batcher is not None and waits and batcher.takes(columns):
+            return self._with_others(batcher, columns, told)
+        return told(self.run(self.version().bundle.signature.arrays(columns)))
 
-    def run(self, arrays: Arrays, first_row: int = 1) -> NDArray[np.float32]:
-        """As `Bundle.run`, by the version of this call: all that is predicted is predicted here.
+    async def _with_others(self, batcher: Batcher, columns: Columns, told: Callable[[Output], "Answer"]) -> "Answer":
+        output = await batcher.predict(columns)
+        if self.ran.keeps:
+            self.ran.parts.append((self.version().bundle.signature.arrays(columns), output))
+        return told(output)
+
+    def run(self, arrays: Arrays, first_row: int = 1) -> Output:
+        """As `Bundle.run`, by the version of this call: what does not run with others is predicted here.
 
         Raises:
             Elsewhere: a column tells that another version is to be asked.
@@ -96,7 +105,7 @@ class Call:
         version = self.version()
         if self.ran.split is not None:
             self._take_by_column(self.ran.split, version, arrays)
-        output: NDArray[np.float32] = version.bundle.run(arrays, first_row)
+        output: Output = version.bundle.run(arrays, first_row)
         if self.ran.keeps:
             self.ran.parts.append((arrays, output))
         return output
@@ -116,6 +125,15 @@ class Call:
         """
         if count > self.limits.rows:
             raise Refused(422, f"there are more than {self.limits.rows} rows: send them in parts")
+
+    def check_columns(self, count: int) -> None:
+        """Refuse more columns than are taken.
+
+        Raises:
+            Refused: there are more.
+        """
+        if count > self.limits.columns:
+            raise Refused(422, f"there are {count} columns, and {self.limits.columns} are taken")
 
     def header(self, name: bytes) -> str:
         """The last of this name, empty where there is none."""

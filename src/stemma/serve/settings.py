@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from stemma import layout
 from stemma.errors import SettingsError
@@ -16,10 +16,12 @@ from stemma.settings import Section, checked
 # What PyYAML lets through, too: a date such as 2020-13-45 is a ValueError, `!!int ""` an IndexError.
 NO_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, IndexError, RecursionError)
 NAME = re.compile(r"(?:([\w.-]+)=)?(.+)")  # NAME=SOURCE
+MEGABYTE = 10**6
 Megabytes = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Header = Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
+Batch = Annotated[Literal["auto", "off"], BeforeValidator(lambda given: "off" if given is False else given)]  # of YAML
 Count = Annotated[int, Field(gt=0)]
 
 
@@ -55,8 +57,13 @@ class Limits(Section):
 
     body: Megabytes = 64.0  # 413
     rows: Count = 100_000  # 422
+    columns: Count = 10_000  # 422
+    unpacked: Megabytes = 1024.0  # that Parquet or Arrow unpacks to: 422
     seconds: Seconds = 10.0  # for a request to arrive: 408
     concurrency: Count = 1024  # calls at once, in each process: 503
+    bodies: Megabytes = 1024.0  # of all calls at once, in each process: 503
+    memory: Megabytes | None = None  # that versions take, in each process; one that would take more does not serve
+    rate: Annotated[float, Field(gt=0)] | None = None  # calls a second of a token or an address, in each process: 429
 
 
 class SignatureSettings(Section):
@@ -64,6 +71,14 @@ class SignatureSettings(Section):
 
     key: str  # the file of a public key
     at_least: Annotated[str, Field(pattern=f"^v?{VERSION.removeprefix('v')}$")] | None = None  # an old one is refused
+
+
+class TlsSettings(Section):
+    """The files of TLS, in PEM; each is read again when it changes."""
+
+    cert: str  # the certificate, and those up to its authority
+    key: str
+    clients: str | None = None  # the authority that must have signed a client's certificate; None: clients need none
 
 
 class LogSettings(Section):
@@ -82,6 +97,7 @@ class ServeSettings(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, lt=65536)] = 8501  # 0: any that is free
     socket: str | None = None  # a Unix socket in the place of host and port
+    tls: TlsSettings | None = None  # None: plain HTTP
     root_path: Annotated[str, Field(pattern="^(/.*[^/])?$")] = ""  # that a proxy puts before every path
     tokens: str | None = None  # the file of who may ask what; None: the environment's STEMMA_TOKENS, else everybody
     signature: SignatureSettings | None = None  # None: versions need none
@@ -91,6 +107,7 @@ class ServeSettings(Section):
     admin: bool = False  # take orders to load and unload
     audit: str | None = None  # where orders are written down; None: audit.jsonl below ~/.local/state/stemma
     workers: Count = 1  # processes that answer
+    batch: Batch = "auto"  # run small calls together where that pays, and changes no answer
     drain: Seconds = 30.0  # for calls to end, after SIGTERM
     limits: Limits = Limits()
     log: LogSettings | None = None

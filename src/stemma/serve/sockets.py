@@ -42,7 +42,8 @@ def address(settings: ServeSettings, bound: socket.socket) -> str:
     if settings.socket:
         return f"unix:{settings.socket}"
     host, port = bound.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{settings.root_path}"
+    scheme = "http" if settings.tls is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{settings.root_path}"
 
 
 def _internet(host: str, port: int) -> socket.socket:

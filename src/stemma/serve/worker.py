@@ -20,7 +20,8 @@ from stemma.serve.settings import ServeSettings
 
 class _Worker:
     def __init__(self, settings: ServeSettings, bound: socket.socket, out: BinaryIO, observer: str) -> None:
-        self._service, self._bound, self._out = Service(settings.signature), bound, out
+        self._service = Service(settings.signature, settings.limits.memory, batches=settings.batch == "auto")
+        self._bound, self._out = bound, out
         self._app = app_of(settings, lambda: self._service.models, self._control, observer)
         self._server = Server(self._app, settings)
         self._asked: dict[int, asyncio.Future[str | None]] = {}

@@ -15,6 +15,7 @@ A file has a temporary name until it is whole: what is killed loses the rows of 
 
 import hmac
 import json
+import math
 import threading
 import time
 from collections import deque
@@ -22,7 +23,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -322,17 +323,62 @@ def save(folder: Path, kind: str, table: Any, facts: Columns, name: str = "") ->
 
 
 @dataclass(frozen=True)
-class Part:
-    """The rows of one file.
+class File:
+    """A file of requests; its rows are not read.
 
     Args:
         treated: what was done to columns, by name, before they were kept.
-        table: an Arrow table.
+        types: of its columns, by name.
+        first, last: the time of its rows, seconds since 1970.
     """
+
+    path: Path
+    source: Source
+    treated: Mapping[str, str]
+    types: Mapping[str, Any]
+    first: float
+    last: float
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one file: `table` is Arrow's."""
 
     source: Source
     treated: Mapping[str, str]
     table: Any
+
+
+def files(folder: Path, skipped: list[str], since: float | None = None, needed: bool = True) -> list[File]:
+    """Those that hold requests of that time, in the order of their first rows.
+
+    Args:
+        skipped: gets a line for each file that is damaged, or none of ours.
+        since: seconds since 1970.
+        needed: whether there must be one file to read.
+
+    Raises:
+        StemmaError: there is none.
+    """
+    found = [file for path in _paths(folder, REQUESTS) for file in _sound(path, skipped, partial(_file, path))]
+    if needed and not found:
+        raise StemmaError(f"{folder} holds no request log" + "".join(f": {line}" for line in skipped[:1]))
+    kept = [file for file in found if file.last >= (-math.inf if since is None else since) and file.first <= file.last]
+    return sorted(kept, key=lambda file: (file.first, file.path))
+
+
+def rows(file: File, columns: Collection[str], skipped: list[str], since: float | None = None) -> Iterator[Any]:
+    """The Arrow table of a file; none where it is damaged.
+
+    Args:
+        columns: those that are wanted beside id, row and time, such as "prediction", or "input" for all of its kind.
+    """
+    for _, table in _sound(file.path, skipped, partial(_opened, file.path, REQUESTS, columns)):
+        yield (
+            table
+            if since is None
+            else table.filter(compute.greater_equal(table["time"], datetime.fromtimestamp(since, UTC)))
+        )
 
 
 def read(
@@ -341,50 +387,66 @@ def read(
     """The requests, a file at a time, of all versions.
 
     Args:
-        columns: those that are wanted beside id, row and time, such as "prediction", or "input" for all of its kind.
-        skipped: gets a line for each file that is damaged, or none of ours.
-        since: seconds since 1970.
-        needed: whether there must be one file to read.
+        folder, skipped, since, needed: as in `files`. columns: as in `rows`.
 
     Raises:
-        StemmaError: there is none.
+        StemmaError: there is not one file to read.
     """
-    found = False
-    for facts, table in scan(folder, REQUESTS, columns, skipped):
-        found = True
-        if since is not None:
-            table = table.filter(compute.greater_equal(table["time"], datetime.fromtimestamp(since, UTC)))
-        yield Part(_source(facts), facts["treated"], table)
-    if needed and not found:
-        raise StemmaError(f"{folder} holds no request log" + "".join(f": {line}" for line in skipped[:1]))
+    for file in files(folder, skipped, since, needed):
+        for table in rows(file, columns, skipped, since):
+            yield Part(file.source, file.treated, table)
 
 
 def scan(folder: Path, kind: str, columns: Collection[str], skipped: list[str]) -> Iterator[tuple[Columns, Any]]:
     """What each file of a kind says of itself, and its table."""
-    for path in sorted(folder.glob(f"{kind}-*.parquet")):
-        try:
-            opened = _opened(path, kind, columns)
-        except OSError as error:
-            skipped.append(f"{path} is skipped: {error.strerror or in_one_line(error)}")
-        except (pa.ArrowException, StemmaError, *DAMAGE) as error:
-            skipped.append(f"{path} is skipped: it is damaged, or not of this log ({in_one_line(error, 80)})")
-        else:
-            yield opened
+    for path in _paths(folder, kind):
+        yield from _sound(path, skipped, partial(_opened, path, kind, columns))
+
+
+def _paths(folder: Path, kind: str) -> list[Path]:
+    return sorted(folder.glob(f"{kind}-*.parquet"))
+
+
+def _sound(path: Path, skipped: list[str], read: Callable[[], Any]) -> Iterator[Any]:
+    """What is read of a file; nothing, and a line, where it cannot be."""
+    try:
+        yield read()
+    except OSError as error:
+        skipped.append(f"{path} is skipped: {error.strerror or in_one_line(error)}")
+    except (pa.ArrowException, StemmaError, *DAMAGE) as error:
+        skipped.append(f"{path} is skipped: it is damaged, or not of this log ({in_one_line(error, 80)})")
 
 
 def _opened(path: Path, kind: str, columns: Collection[str]) -> tuple[Columns, Any]:
     with open_plain(path) as file:
         schema = parquet.read_schema(file)
-        facts = json.loads(schema.metadata[FACTS])
-        if (facts["format"], facts["kind"]) != (FORMAT, kind):
-            raise ValueError(f"{facts['kind']} of format {facts['format']}")
-        for name, wanted in (CORE | (_answered(facts) if kind == REQUESTS else {})).items():
-            if schema.field(name).type != wanted:
-                raise TypeError(f"{name} is {schema.field(name).type}")
+        facts = _facts(schema, kind)
         file.seek(0)
         table = whole.read(file, [name for name in schema.names if _is_wanted(name, columns)])
     _check_values(table)
     return facts, table
+
+
+def _facts(schema: Any, kind: str) -> Columns:
+    facts: Columns = json.loads(schema.metadata[FACTS])
+    if (facts["format"], facts["kind"]) != (FORMAT, kind):
+        raise ValueError(f"{facts['kind']} of format {facts['format']}")
+    for name, wanted in (CORE | (_answered(facts) if kind == REQUESTS else {})).items():
+        if schema.field(name).type != wanted:
+            raise TypeError(f"{name} is {schema.field(name).type}")
+    return facts
+
+
+def _file(path: Path) -> File:
+    with open_plain(path) as file:
+        schema, known = parquet.read_schema(file), parquet.read_metadata(file)
+    facts, place = _facts(schema, REQUESTS), schema.names.index("time")
+    groups = [known.row_group(number).column(place).statistics for number in range(known.num_row_groups)]
+    ends = [end / 1e6 for group in groups for end in (group.min_raw, group.max_raw)]
+    for end in ends:
+        datetime.fromtimestamp(end, UTC)  # a date of Python's, or a ValueError
+    of = _source(facts), facts["treated"], dict(zip(schema.names, schema.types, strict=True))
+    return File(path, *of, min(ends, default=math.inf), max(ends, default=-math.inf))
 
 
 def _check_values(table: Any) -> None:

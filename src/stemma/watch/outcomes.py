@@ -165,12 +165,22 @@ def read(folder: Path, skipped: list[str], ids: Collection[str] | None = None) -
     Args:
         ids: of the requests that are asked for; None: all.
     """
-    tables = [_of(ids, table) for _, table in log.scan(folder, OUTCOMES, ("outcome",), skipped)]
-    if not tables:
-        return {}
-    found = pa.concat_tables(tables).sort_by([("time", "descending")])
-    keys = zip(found["id"].to_pylist(), found["row"].to_pylist(), strict=True)
-    return dict(zip(keys, found["outcome"].to_pylist(), strict=True))
+    found: dict[Key, str] = {}
+    for row in _of(ids, table(folder, skipped)).to_pylist():
+        found.setdefault((row["id"], row["row"]), row["outcome"])
+    return found
+
+
+def table(folder: Path, skipped: list[str]) -> Any:
+    """Of Arrow: every outcome, in the order in which they were told."""
+    nothing = pa.schema([*log.CORE.items(), ("outcome", pa.string())]).empty_table()
+    tables = [table for _, table in log.scan(folder, OUTCOMES, ("outcome",), skipped)]
+    return pa.concat_tables([nothing, *tables], promote_options="default").sort_by("time")
+
+
+def keys(table: Any) -> Any:
+    """One text for each row, of its id and its number."""
+    return compute.binary_join_element_wise(table["row"].cast(pa.string()), table["id"], " ")
 
 
 def _of(ids: Collection[str] | None, table: Any) -> Any:
@@ -212,7 +222,7 @@ def _judged(text: str, asked: _Asked | None, before: str | None, awaited: bool) 
 def spelled(known: Signature, text: str) -> str | None:
     """The class as the version has it, or the number; None where it is neither."""
     if known.classes:
-        outcome = known.spelled(known.target, text.strip())
+        outcome = known.class_of(text.strip())
         return outcome if outcome in known.classes else None
     try:
         value = float("" if "_" in text else text)  # 1_000 is none

@@ -66,6 +66,20 @@ def test_the_part_of_a_body_that_arrived_before_its_caller_went_away_is_no_body(
     assert (reply.status, reply.headers["connection"]) == (408, "close")
 
 
+def test_more_bytes_of_bodies_than_are_taken_at_once_are_turned_away(models: Models) -> None:
+    async def both() -> tuple[int, int]:
+        app = limited(models, bodies=0.001)
+        slow = asyncio.create_task(asked(app, "POST", "/predict", parts=[b" " * 600, 0.05, b"1"]))
+        await asyncio.sleep(0.01)
+        second = await asked(app, "POST", "/predict", b" " * 600)
+        assert (second.headers["retry-after"], second.headers["connection"]) == ("1", "close")
+        first = await slow
+        assert (await asked(app, "POST", "/predict", ROW)).status == 200, "what was answered is not held"
+        return first.status, second.status
+
+    assert asyncio.run(both()) == (422, 503)
+
+
 def test_a_packed_body_is_not_unpacked(app: App) -> None:
     assert ask(app, "POST", "/predict", ROW, content_encoding="gzip").status == 415
     assert ask(app, "POST", "/predict", ROW, content_encoding="identity").status == 200

@@ -8,9 +8,9 @@ The class that is predicted is told beside the probabilities, as the output `lab
 import itertools
 import math
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -69,13 +69,15 @@ def metadata(call: Call) -> Answer:
     return in_json(told, version=version)
 
 
-def infer(call: Call) -> Answer:
+def infer(call: Call) -> Answer | Awaitable[Answer]:
     version = call.version()
     head, rest = _parts(call)
     if isinstance(head.get("id"), list | dict):
         raise Refused(400, 'the "id" is no text')
     columns: dict[str, list[Any]] = {}
-    for tensor in _objects(head.get("inputs"), "inputs"):
+    tensors = _objects(head.get("inputs"), "inputs")
+    call.check_columns(len(tensors))
+    for tensor in tensors:
         name = _text(tensor, "name")
         if name in columns:
             raise Refused(400, f"the input {name!r} is there twice", field=name)
@@ -83,7 +85,7 @@ def infer(call: Call) -> Answer:
         call.check_rows(len(columns[name]))
     if rest:
         raise Refused(400, f"{len(rest)} bytes follow the last input")
-    return _answer(head, version, call.predict(columns))
+    return call.predicted(columns, partial(_answer, head, version))
 
 
 def index(call: Call) -> Answer:
