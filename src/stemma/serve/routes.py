@@ -69,7 +69,7 @@ class Call:
         if ran.version is None:
             ran.version, ran.arm = self.models.find(self.named), STABLE
             split = self.models.by_name[ran.version.model].split
-            if {"version", "label"} & self.named.keys():
+            if "version" in self.named or "label" in self.named:
                 ran.arm = NAMED
             elif split is not None and split.column:
                 ran.split = split
