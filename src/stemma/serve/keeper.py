@@ -115,7 +115,8 @@ class Keeper:
         watched = self._watched.get(name)
         if watched is None:
             return f"no model is named {name[:100]!r}"
-        if action in ("switch", "rollback"):
+        before, chooses = watched.settings, action in ("switch", "rollback")
+        if chooses:
             try:
                 watched.settings = _other(watched, policy if action == "switch" else _before(watched))
             except StemmaError as error:
@@ -123,8 +124,11 @@ class Keeper:
         watched.off = action == "unload"
         await self.look(anew=True)
         log.note("asked", action=action, model=name, policy=policy)
-        newest = max(watched.refused, default=-1)
-        return watched.refused[newest][1] if newest > max(watched.plan.versions, default=-1) else None
+        why = _lacking(watched) if chooses else _refused(watched)
+        if why is not None and chooses:
+            watched.settings = before
+            await self.look()
+        return why
 
     async def join(self, member: Member) -> None:
         """Take one more, which prepares what serves."""
@@ -189,6 +193,20 @@ class Keeper:
             log.note("serving", model=plan.name, versions=plan.versions, labels=plan.labels)
         places = dict(watched.places) | {number: place.path for number, place in there.items()}
         watched.plan, watched.places = plan, {number: places[number] for number in plan.versions}
+
+
+def _lacking(watched: _Watched) -> str | None:
+    """Why a version does not serve that the policy names, or why none does where it names none."""
+    policy, there = watched.settings.policy, watched.source.versions().keys()
+    if not policy[0].isdigit() and chosen(policy, there - watched.refused.keys()):
+        return None  # what fails does not count
+    return next((watched.refused[number][1] for number in chosen(policy, there) if number in watched.refused), None)
+
+
+def _refused(watched: _Watched) -> str | None:
+    """Why the newest version does not serve."""
+    newest = max(watched.refused, default=-1)
+    return watched.refused[newest][1] if newest > max(watched.plan.versions, default=-1) else None
 
 
 def _before(watched: _Watched) -> str:
