@@ -1,6 +1,6 @@
 """What `stemma watch` promises, by simulation; every table is printed and put into bench/README.md.
 
-python bench/watch.py [drift] [looks] [writing]
+python bench/watch.py [drift] [expected] [looks] [writing]
 """
 
 import json
@@ -16,9 +16,11 @@ import numpy as np
 from scipy import stats
 
 import page
+from stemma import metrics, task
 from stemma.tables.profile import described
 from stemma.watch import drift as watch_drift
 from stemma.watch import sequential, tests
+from stemma.watch.expected import of_probabilities
 from stemma.watch.log import Options, Request, Source, Writer
 
 WEEKS, RUNS, LOOKS, ANSWERS = 1000, 10_000, 100, 6000
@@ -117,6 +119,42 @@ def source(kinds: list[str]) -> Source:
     return Source("model@v1.0.0", json.dumps(signature).encode())
 
 
+def expected() -> page.Table:
+    """ROC-AUC that probabilities alone let expect of 5,000 rows of a logistic model of five inputs; its error beside
+    the true one (of 1,000,000 outcomes) in 200 weeks. The inputs move by up to 1.5 deviations and spread by up to 2
+    times; where the assumption holds, outcomes are as probable as in training. The test figure beside it: what one
+    would believe who only knows the evaluation."""
+    draw = np.random.default_rng(0)
+    rows = []
+    for name, bend, goal in (("inputs moved", 1.0, "<= 0.01"), ("probabilities are not right", 0.4, "is told")):
+        errors, stale = zip(*(area_errors(draw, bend) for _ in range(WEEKS // 5)), strict=True)
+        rows.append([f"{name}: mean error", f"{np.mean(errors):.4f}", f"test figure {np.mean(stale):.4f}", goal])
+        rows.append([f"{name}: 95 % of the weeks", f"{np.quantile(errors, 0.95):.4f}",
+                     f"test figure {np.quantile(stale, 0.95):.4f}", ""])  # fmt: skip
+    return ["what", "here", "beside it", "goal"], rows
+
+
+def area_errors(draw: np.random.Generator, bend: float) -> tuple[float, float]:
+    """How far the expected area and that of the test rows are from the true one of a week.
+
+    Args:
+        bend: outcomes follow so much of the score; 1: they are as probable as was said.
+    """
+    weights, middle, spread = draw.normal(size=5), draw.normal(size=5) * 0.5, draw.uniform(0.5, 2)
+
+    def of(rows: int, middle: Any, spread: float) -> np.ndarray:
+        return (middle + spread * draw.normal(size=(rows, 5))) @ weights - 1
+
+    binary, big = task.of("binary", ("no", "yes")), 10**6
+    p = 1 / (1 + np.exp(-of(ROWS, middle, spread)))
+    both = np.column_stack([1 - p, p])
+    told = of_probabilities(binary, both, binary.decide(both, 0.5))["roc_auc"]
+    scores = of(big, middle, spread), of(big, 0.0, 1.0)
+    came = [draw.random(big) < 1 / (1 + np.exp(-score * steep)) for score, steep in zip(scores, (bend, 1), strict=True)]
+    true, test = (float(metrics.roc_auc(y, score)) for y, score in zip(came, scores, strict=True))
+    return abs(told - true), abs(test - true)
+
+
 def looks() -> page.Table:
     """Equal versions that are looked at 100 times, 100 rows of each between two looks: how often a difference ever
     shows, of 10,000 runs; and how often a real one (a twentieth of a deviation; rates of 20 and 22 %) has shown by the
@@ -205,4 +243,4 @@ def answers(log: Callable[[int], None]) -> list[float]:
 
 
 if __name__ == "__main__":
-    page.main({"drift": drift, "looks": looks, "writing": writing})
+    page.main({"drift": drift, "expected": expected, "looks": looks, "writing": writing})

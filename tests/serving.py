@@ -124,9 +124,9 @@ def served(*arguments: str | Path, cold: bool = False) -> Iterator[Server]:
         try:
             assert process.stdout is not None and process.stderr is not None
             line = process.stdout.readline()
-            assert line.startswith("ready: "), process.stderr.read()
-            address, _, more = line.removeprefix("ready: ").strip().partition(", ")
-            yield Server(process, address, more.partition("gRPC at ")[2].split(",")[0])
+            assert line.startswith(("ready: ", "listening: ")), process.stderr.read()
+            address, _, more = line.partition(": ")[2].strip().partition(", ")
+            yield Server(process, address, more.partition("gRPC at ")[2].split(",")[0], [line])
         finally:
             if process.poll() is None:
                 process.kill()

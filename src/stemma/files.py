@@ -73,6 +73,15 @@ def read_plain(path: Path) -> bytes:
         return file.read()
 
 
+def state(path: Path) -> tuple[int, ...] | None:
+    """What is another one after its content was replaced by a rename; None where it is not there."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     with replaced(path) as partial:
         partial.write_bytes(content)

@@ -1,8 +1,12 @@
 """The rows of CSV, Parquet or Arrow as the arrays that a graph takes: some at a time, so that memory stays flat."""
 
+import codecs
 import io
+import itertools
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,30 +15,54 @@ from numpy.typing import NDArray
 
 from stemma.errors import BundleError, RowError
 from stemma.files import mistaken
-from stemma.signature import Signature
-from stemma.text import in_one_line
+from stemma.signature import Dialect, Signature
+from stemma.text import in_one_line, nearest
 from stemma.values import fields
 
+UTF8 = "utf-8-sig"
 BATCH = 8192  # rows read and predicted at once
 PARQUET = ".parquet"
 ARROW, ARROW_STREAM = ".arrow", ".arrows"  # IPC: the file and the stream
-Batch = tuple[int, dict[str, NDArray[Any]]]  # number of the first row, arrays (N, 1)
+HEAD = 2**20  # bytes by which a file is known
+ALL = "*"  # of the columns
+SPACES = re.compile(r'("[^"]*")| +')
+Kept = Mapping[str, tuple[str, Sequence[Any]]]  # columns of the file by name: Arrow's word for the type, and values
+Batch = tuple[int, dict[str, NDArray[Any]], Kept]  # number of the first row, arrays (N, 1)
+
+
+@dataclass(frozen=True)
+class Most:
+    """What rows may have that came from anybody.
+
+    Args:
+        unpacked: bytes, of Parquet or Arrow.
+    """
+
+    columns: int
+    unpacked: int
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A file to predict: Parquet or Arrow where its name ends so, else CSV with a header and in UTF-8.
+    """A file to predict: Parquet or Arrow where its name ends so, else CSV with a header.
 
     Args:
-        separator: of two fields in CSV, one character.
+        separator: of two fields in CSV, one character. None, here and below: see `as_written`.
         decimal: the mark before the decimals of a number in CSV, a point or a comma, where the signature gives none.
+        encoding: of CSV, as Python names it. header: whether CSV has one; without it, one that names inputs is one too.
         content: its bytes, where they came another way; `path` is what it is called then.
+        keep: columns that go with the predictions; ALL: every one.
+        most: what they may have.
     """
 
     path: Path
-    separator: str = ","
-    decimal: str = "."
+    separator: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    header: bool = True
     content: bytes | None = None
+    keep: tuple[str, ...] = ()
+    most: Most | None = None
 
     @property
     def kind(self) -> str:
@@ -42,9 +70,46 @@ class Rows:
         return self.path.suffix.lower()
 
     def text(self) -> TextIO:
+        encoding = self.encoding or UTF8
         if self.content is None:
-            return self.path.open(encoding="utf-8-sig", newline="")
-        return io.TextIOWrapper(io.BytesIO(self.content), encoding="utf-8-sig", newline="")
+            return self.path.open(encoding=encoding, newline="")
+        return io.TextIOWrapper(io.BytesIO(self.content), encoding=encoding, newline="")
+
+    def as_written(self, usual: Dialect) -> "Rows":
+        """With what is not told of CSV: as the table of training was written, where its separator is in the first line.
+
+        Bytes that are UTF-8 are that; a pipe, which cannot be read twice, is as the table was.
+        """
+        head = self._head()
+        encoding = UTF8 if head.startswith(codecs.BOM_UTF8) or _is_utf8(head) else usual.encoding
+        first = head.decode(encoding, errors="ignore").partition("\n")[0]
+        if self.separator not in (None, usual.separator) or (head and usual.separator not in first):
+            usual = Dialect()
+        separator, decimal = self.separator or usual.separator, self.decimal or usual.decimal
+        encoding = self.encoding or encoding
+        return replace(self, separator=separator, decimal=decimal, encoding=encoding, header=usual.header)
+
+    def keeps(self, names: Sequence[str]) -> dict[str, str]:
+        """Of the columns of the file those that go with the predictions: as asked for, and as they are called there.
+
+        Raises:
+            BundleError: one is not there.
+        """
+        there = {name.strip(): name for name in names} | {name: name for name in names}
+        wanted = [name for asked in self.keep for name in (names if asked == ALL and ALL not in there else [asked])]
+        for name in wanted:
+            if name not in there:
+                raise BundleError(f"{self.path} has no column {name!r} to keep{nearest(name, names)}")
+        return {name: there[name] for name in wanted}
+
+    def _head(self) -> bytes:
+        """Its first bytes; none of what is no file, or not there."""
+        if self.content is not None:
+            return self.content[:HEAD]
+        if not self.path.is_file():
+            return b""
+        with self.path.open("rb") as file:
+            return file.read(HEAD)
 
 
 def batches(rows: Rows, known: Signature) -> Iterator[Batch]:
@@ -75,7 +140,9 @@ def character(text: str) -> str:
 
 
 def _of_csv(rows: Rows, known: Signature) -> Iterator[Batch]:
-    known = replace(known, decimal=rows.decimal)
+    with _readable(rows.path):
+        rows = rows.as_written(known.file)
+    known = replace(known, decimal=rows.decimal or known.decimal)
     for first_row, columns in texts(rows, {each.name for each in known.inputs}):
         try:
             arrays = known.arrays(columns, first_row)
@@ -83,49 +150,76 @@ def _of_csv(rows: Rows, known: Signature) -> Iterator[Batch]:
             raise error.within(rows.path) from None
         except BundleError as error:
             raise BundleError(f"{rows.path}: {error}") from None
-        yield first_row, arrays
+        yield first_row, arrays, {name: ("string", columns[own]) for name, own in rows.keeps([*columns]).items()}
 
 
 def texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[str]]]]:
     """Number of the first row, and those columns of texts that are wanted; the others are not kept in memory."""
     path = rows.path
-    try:
-        with rows.text() as file:
-            reader = fields(file, rows.separator, strict=True)
-            header = _header(next(reader, []), path)
-            kept = [place for place, name in enumerate(header) if {name, name.strip()} & wanted]
-            names = [header[place] for place in kept]
-            first_row = 1
-            batch: list[list[str]] = []
-            for row in reader:
-                if len(row) != len(header):
-                    number = first_row + len(batch)
-                    raise BundleError(f"{path}, row {number}: {len(row)} values, and the header has {len(header)}")
-                batch.append(row if len(kept) == len(row) else [row[place] for place in kept])
-                if len(batch) == BATCH:
-                    yield first_row, _columns(names, batch)
-                    first_row, batch = first_row + BATCH, []
-            if batch or first_row == 1:
+    with _readable(path), rows.text() as file:
+        reader = fields(_lines(file, rows.separator), rows.separator or ",", strict=True)
+        first = next(reader, [])
+        if not rows.header and not wanted & {name.strip() for name in first}:
+            reader = itertools.chain([first], reader)
+            first = [f"c{place}" for place in range(len(first))]
+        header = _header(first, rows)
+        wanted = wanted.union(rows.keeps(header).values())
+        kept = [place for place, name in enumerate(header) if {name, name.strip()} & wanted]
+        names = [header[place] for place in kept]
+        first_row = 1
+        batch: list[list[str]] = []
+        for row in reader:
+            if len(row) != len(header):
+                number = first_row + len(batch)
+                raise BundleError(f"{path}, row {number}: {len(row)} values, and the header has {len(header)}")
+            batch.append(row if len(kept) == len(row) else [row[place] for place in kept])
+            if len(batch) == BATCH:
                 yield first_row, _columns(names, batch)
+                first_row, batch = first_row + BATCH, []
+        if batch or first_row == 1:
+            yield first_row, _columns(names, batch)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while CSV is read into one BundleError."""
+    try:
+        yield
     except FileNotFoundError:
         raise BundleError(f"{path} is not there") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError) as error:
         raise BundleError(f"{path} cannot be read as CSV ({in_one_line(error)})") from None
 
 
-def _header(names: list[str], path: Path) -> list[str]:
+def _lines(file: TextIO, separator: str | None) -> Iterable[str]:
+    """A separator that is a space stands for any number of them, as in a table of training."""
+    return (SPACES.sub(lambda found: found[1] or " ", line.strip()) for line in file) if separator == " " else file
+
+
+def _is_utf8(head: bytes) -> bool:
+    """Whether letters beyond ASCII say so; the last one may be cut."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return not head.isascii()
+
+
+def _header(names: list[str], rows: Rows) -> list[str]:
     if told := mistaken(",".join(names).encode()):
-        raise BundleError(f"{path} {told}")
+        raise BundleError(f"{rows.path} {told}")
     if not names:
-        raise BundleError(f"{path} is empty: its first line must name the columns")
-    _check_twice(names, path)
+        raise BundleError(f"{rows.path} is empty: its first line must name the columns")
+    _check_names(names, rows)
     return names
 
 
-def _check_twice(names: Sequence[str], path: Path) -> None:
+def _check_names(names: Sequence[str], rows: Rows) -> None:
+    if rows.most is not None and len(names) > rows.most.columns:
+        raise BundleError(f"{rows.path} has {len(names)} columns, and {rows.most.columns} are taken")
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
-        raise BundleError(f"{path} has two columns named {twice[0]!r}")
+        raise BundleError(f"{rows.path} has two columns named {twice[0]!r}")
 
 
 def _columns(header: list[str], rows: list[list[str]]) -> dict[str, list[str]]:
@@ -147,7 +241,9 @@ def _of_arrow(rows: Rows, known: Signature) -> Iterator[Batch]:
     first_row = 1
     try:
         for batch in (_of_parquet if rows.kind == PARQUET else _of_ipc)(rows, known):
-            yield first_row, arrow.arrays(batch, known, arrow.names(known, batch.schema.names), first_row)
+            arrays = arrow.arrays(batch, known, arrow.names(known, batch.schema.names), first_row)
+            kept = {name: arrow.plain(batch.column(own)) for name, own in rows.keeps(batch.schema.names).items()}
+            yield first_row, arrays, kept
             first_row += batch.num_rows
     except FileNotFoundError:
         raise BundleError(f"{rows.path} is not there") from None
@@ -165,17 +261,21 @@ def _of_parquet(rows: Rows, known: Signature) -> Iterator[Any]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    from stemma.bundle import arrow
+    from stemma.bundle import arrow, packed
 
     # A buffer: what is not yet read of a row group stays on disk.
     with parquet.ParquetFile(_source(rows), buffer_size=2**20, pre_buffer=False) as file:
         schema = file.schema_arrow
-        _check_twice(schema.names, rows.path)
+        _check_names(schema.names, rows)
         named = arrow.names(known, schema.names)
         wanted = list(named.values())
         none = pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in wanted]))
         arrow.arrays(none, known, named, 1)  # a type that does not fit is refused before its values are unpacked
+        wanted = [*dict.fromkeys([*wanted, *rows.keeps(schema.names).values()])]
+        none = pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in wanted]))
         texts = [name for name in wanted if arrow.is_text(schema.field(name).type)]
+        if rows.content is not None and rows.most is not None:
+            packed.check(packed.pages(rows.content, file.metadata, wanted), rows.most.unpacked)
     with parquet.ParquetFile(_source(rows), buffer_size=2**20, pre_buffer=False, read_dictionary=texts) as file:
         yield from file.iter_batches(BATCH, columns=wanted, use_threads=False)
         if not file.metadata.num_rows:
@@ -186,19 +286,23 @@ def _of_ipc(rows: Rows, known: Signature) -> Iterator[Any]:
     """Batches of the columns that are inputs, at least one; offsets that lead out of a buffer are refused."""
     import pyarrow as pa
 
-    from stemma.bundle import arrow
+    from stemma.bundle import arrow, packed
 
+    if rows.content is not None and rows.most is not None:
+        packed.check(packed.batches(rows.content, stream=rows.kind == ARROW_STREAM), rows.most.unpacked)
     source = pa.OSFile(_source(rows)) if rows.content is None else _source(rows)
     with source, (pa.ipc.open_file if rows.kind == ARROW else pa.ipc.open_stream)(source) as reader:
-        _check_twice(reader.schema.names, rows.path)
-        wanted = list(arrow.names(known, reader.schema.names).values())
+        _check_names(reader.schema.names, rows)
+        wanted = [*arrow.names(known, reader.schema.names).values(), *rows.keeps(reader.schema.names).values()]
+        wanted = list(dict.fromkeys(wanted))
         whole = reader if rows.kind == ARROW_STREAM else map(reader.get_batch, range(reader.num_record_batches))
         there = False
         for batch in whole:
-            batch.validate(full=True)
+            chosen = batch.select(wanted)  # as many others may share one buffer, and each would be read
+            chosen.validate(full=True)
             for start in range(0, batch.num_rows, BATCH):
                 there = True
-                yield batch.slice(start, BATCH).select(wanted)
+                yield chosen.slice(start, BATCH)
         if not there:
             yield pa.RecordBatch.from_pylist([], schema=reader.schema)
 

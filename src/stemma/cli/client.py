@@ -2,16 +2,19 @@
 
 import json
 import os
+import ssl
+from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from stemma.errors import StemmaError
 
 SECONDS = 120  # a version may take its time to load
 
 
-def ask(url: str, method: str, path: str) -> Any:
+def ask(url: str, method: str, path: str, query: Mapping[str, str] = MappingProxyType({})) -> Any:
     """What a server answers, in JSON; the token of STEMMA_TOKEN is shown to it.
 
     Raises:
@@ -20,9 +23,13 @@ def ask(url: str, method: str, path: str) -> Any:
     connection, root = _connection(url)
     token = os.environ.get("STEMMA_TOKEN", "").strip()
     try:
-        connection.request(method, root + quote(path), headers={"authorization": f"Bearer {token}"} if token else {})
+        target = root + quote(path) + (f"?{urlencode(query)}" if query else "")
+        connection.request(method, target, headers={"authorization": f"Bearer {token}"} if token else {})
         reply = connection.getresponse()
         said = json.loads(reply.read())
+    except ssl.SSLCertVerificationError as error:
+        what = f"the certificate of {url} is not trusted here ({error.verify_message})"
+        raise StemmaError(what, run="stemma service --ca FILE") from None
     except (OSError, HTTPException) as error:
         raise StemmaError(f"{url} does not answer ({error})", run="stemma serve") from None
     except ValueError:  # its text may hold the token
@@ -37,7 +44,18 @@ def ask(url: str, method: str, path: str) -> Any:
 def _connection(url: str) -> tuple[HTTPConnection, str]:
     try:
         place = urlsplit(url)
-        kind = {"http": HTTPConnection, "https": HTTPSConnection}[place.scheme]
-        return kind(str(place.hostname), place.port, timeout=SECONDS), place.path.rstrip("/")
+        kinds: dict[str, Callable[..., HTTPConnection]] = {"http": HTTPConnection, "https": _over_tls}
+        return kinds[place.scheme](str(place.hostname), place.port, timeout=SECONDS), place.path.rstrip("/")
     except (KeyError, ValueError):
         raise StemmaError(f"{url!r} is no URL of a server, such as http://127.0.0.1:8501") from None
+
+
+def _over_tls(host: str, port: int | None, timeout: float) -> HTTPSConnection:
+    """By the authorities of the system, or of SSL_CERT_FILE; a server that asks who calls is shown STEMMA_CERT."""
+    context = ssl.create_default_context()
+    if file := os.environ.get("STEMMA_CERT"):
+        try:
+            context.load_cert_chain(file, password="")
+        except OSError as error:
+            raise StemmaError(f"{file} holds no certificate and its key ({error.strerror or 'no PEM'})") from None
+    return HTTPSConnection(host, port, timeout=timeout, context=context)

@@ -79,6 +79,7 @@ def _target(target: Target) -> list[Entry]:
         ("target", value(target.name), target.seen),
         ("task", target.task, "binary | multiclass | regression"),
         ("positive", positive, "the class whose probability is judged" if target.positive is not None else ""),
+        *([("missing_target", "drop", f"{target.missing:,} rows are left out; or error")] if target.missing else []),
     ]
 
 

@@ -10,14 +10,15 @@ drop         nothing to learn from: no value, one value, an identifier, or texts
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from stemma.conf.hydra_yaml import flow
 from stemma.describe import meant
 from stemma.describe.dialect import Dialect
 from stemma.describe.survey import DOUBTFUL, Column, Survey
 from stemma.errors import DataError
+from stemma.tables.derive import written
 from stemma.tables.settings import Role, SplitSettings, Task
 from stemma.tables.split import rows_needed
 from stemma.tables.validate import LARGEST, MOST_CATEGORIES
@@ -40,6 +41,8 @@ LIKE_DATE = re.compile(
 )
 LIKE_NUMBER = re.compile(r"[-+(\u2212]?[$€£]?\s?\d[\d,.'\u2019 ]*\s?(%|[a-zA-Z€$£]{1,3})?\)?")
 OUTPUTS = ("encoded", "prediction", "probabilities")
+NO_HEADER = "if it is no header, give --no-header, and columns are c0, c1, ..."
+OTHER, MOST_NAMED, QUOTE = "other", 10, '"'  # the class of all that are rare; of these, those named in a line
 SHARES = SplitSettings(test=0.2, validation=0.2, seed=0)
 
 
@@ -54,12 +57,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Target:
-    """The column to predict."""
+    """The column to predict; `missing`: rows in which it has no value."""
 
     name: str
     task: Task
     positive: str | None
     seen: str
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,14 +99,16 @@ def judge(found: Survey, target: str) -> Description:
     path = found.path
     by_name = {column.name: column for column in found.columns}
     if target not in by_name:
-        raise DataError(f"{path}: the target {target!r} is not a column{nearest(target, by_name)}{_columns(by_name)}")
+        there = nearest(target, by_name) + _columns(by_name)
+        raise DataError(f"{path}: the target {target!r} is not a column{there}{'; '.join(['', *_headless(found)])}")
     if found.rows < 2:
         raise DataError(f"{path} has {counted(found.rows, 'row')}: nothing can be learned from that")
     classes = _classes_like_nothing(by_name[target])
     missing, missing_in = _missing(found, target)
     for column in found.columns:
         _without(column, missing_in.get(column.name, missing))
-    aim = _target(path, by_name.pop(target))
+    column = by_name.pop(target)
+    aim = replace(_target(path, column), missing=column.rows - column.present)
     columns = tuple(Judged(column.name, *_role(column)) for column in by_name.values())
     if all(column.role == "drop" for column in columns):
         reasons = "; ".join(f"{column.name!r}: {column.seen}" for column in columns[:5])
@@ -113,7 +119,7 @@ def judge(found: Survey, target: str) -> Description:
         for text, rows in classes.items()
     ]
     decimal = found.dialect.decimal if found.dialect else "."
-    told = (*_of_file(found), *asked, *_of_target(found, target, aim), *_of_columns(by_name, columns, decimal))
+    told = (*_of_file(found), *asked, *_of_target(column, aim), *_of_columns(by_name, columns, decimal))
     return Description(path, found.dialect, found.rows, missing, missing_in, columns, aim, told)
 
 
@@ -233,26 +239,9 @@ def _number(column: Column) -> tuple[Role, str] | None:
         )
     if named:
         return "drop", f"identifier: {_distinct(column)} different whole numbers, {ends}"
-    if _are_codes(column):
-        return "categorical", f"{column.distinct} whole numbers, {ends}, which look like codes"
     if 2 < column.distinct <= CODES and column.levels is not None:
         return "numeric", f"{column.distinct} whole numbers, {ends}: categorical if they are codes"
     return "numeric", ends
-
-
-def _are_codes(column: Column) -> bool:
-    """Whether whole numbers look like codes: all from 1 to some other, and how often they come falls and rises again.
-
-    Amounts come ever less often away from their most frequent value. A step counts where it is larger than 3 standard
-    deviations of the difference of two Poisson counts.
-    """
-    counted = (column.levels or Counter()) if column.distinct <= CODES else Counter()
-    levels = {float(text.replace(",", ".")): rows for text, rows in counted.items()}
-    if len(levels) < 3 or sorted(levels) != list(range(1, len(levels) + 1)):
-        return False
-    counts = [levels[number] for number in sorted(levels)]
-    steps = [after - before for before, after in pairwise(counts) if abs(after - before) > 3 * (before + after) ** 0.5]
-    return any(before < 0 < after for before, after in pairwise(steps))
 
 
 def _date(column: Column) -> tuple[Role, str] | None:
@@ -383,28 +372,52 @@ def _of_file(found: Survey) -> Iterator[str]:
     if found.dialect and found.dialect.guessed:
         encoding = found.dialect.text.encoding
         yield f"the encoding {encoding} is a guess: look at the texts, and give another with --encoding"
+    yield from _headless(found)
+
+
+def _headless(found: Survey) -> Iterator[str]:
+    """Why the first row may be no header."""
     if found.dialect and found.dialect.headless:
-        yield "the first row holds a number: if it is no header, give --no-header"
+        yield f"the first row holds a number: {NO_HEADER}"
+    elif found.dialect and found.dialect.text.header:
+        again = (column.name for column in found.columns if column.levels and column.name in column.levels)
+        yield from (f"the first row holds {name!r}, and so do others below it: {NO_HEADER}" for name in [*again][:1])
 
 
-def _of_target(found: Survey, name: str, target: Target) -> Iterator[str]:
-    column = next(column for column in found.columns if column.name == name)
-    if column.present < column.rows:
-        rows = column.rows - column.present
-        yield f"the target {name!r} has no value in {counted(rows, 'row')}: prepare refuses them"
+def _of_target(column: Column, target: Target) -> Iterator[str]:
+    name = column.name
+    if target.missing:
+        rows = counted(target.missing, "row")
+        yield f"the target {name!r} has no value in {rows}: `missing_target: drop` leaves them out"
     if target.task == "regression":
         yield from _strays(column, "numeric")
-        if found.rows < (needed := rows_needed(SHARES, least=2)):
-            yield f"the table has {found.rows} rows, and prepare needs {needed}"
+        if column.present < (needed := rows_needed(SHARES, least=2)):
+            yield f"the table has {column.present} rows to learn from, and prepare needs {needed}"
         return
     yield from _case(column)
     if kind := _resembles(column):
         yield f"the target {name!r} has {len(column.levels or ())} classes, and they look {kind}"
-    needed = rows_needed(SHARES)
-    rare = [shown(text) for text, rows in sorted((column.levels or Counter()).items()) if rows < needed]
+    levels, needed = column.levels or Counter(), rows_needed(SHARES)
+    rare = [text for text, rows in sorted(levels.items()) if rows < needed]
     if rare:
-        listed = ", ".join(rare[:5]) + (", ..." if len(rare) > 5 else "")
-        yield f"fewer than {needed} rows are of the class{'es' * (len(rare) > 1)} {listed}, and prepare refuses that"
+        listed = ", ".join(map(shown, rare[:5])) + (", ..." if len(rare) > 5 else "")
+        what = f"fewer than {needed} rows are of the class{'es' * (len(rare) > 1)} {listed}, and prepare refuses that"
+        remedies = " or ".join(_remedies(column, rare, needed))
+        yield f"{what}: write {remedies}" if remedies else what
+
+
+def _remedies(column: Column, rare: list[str], needed: int) -> Iterator[str]:
+    """The settings that let classes be too small: of few alone, for a line of many says nothing."""
+    levels = column.levels or Counter()
+    others = len(levels) - len(rare)
+    if len(rare) <= MOST_NAMED:
+        if others and sum(levels[text] for text in rare) >= needed:
+            yield f"merge: {flow({OTHER: rare}, QUOTE)}"
+        if others > 1:
+            condition = f"{written(column.name)} not in {rare}"
+            yield f"keep: {flow({'enough': condition}, QUOTE)}"
+    if column.number.count == column.present and len(levels) > 2:
+        yield "task: regression"
 
 
 def _of_columns(columns: dict[str, Column], judged: tuple[Judged, ...], decimal: str) -> Iterator[str]:

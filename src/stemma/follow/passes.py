@@ -98,6 +98,7 @@ def poll(asked: Asked, seconds: float, tell: Callable[[str], None], stop: Event 
             state = "; ".join([described(asked, before), *warnings])
         except StemmaError as error:
             state = f"{asked.stage}: {error}; what is published stays, and it is tried again every {seconds:g} s"
+            state = "; ".join([state, *warnings])
         except OSError as error:
             state = f"{asked.stage}: {told_by_system(error)}; tried again every {seconds:g} s"
         if state != told:

@@ -39,13 +39,18 @@ def opened(source: str, warn: Callable[[str], None]) -> Repository:
     """The repository, with every event that its Git remote knows.
 
     Args:
-        warn: is told when the remote of a clone cannot be asked: its own events hold then.
+        warn: is told when the remote of a clone cannot be asked, and its own events hold; and of a DVC remote that is a
+            folder and is not there, as a relative path is beside the clone of a URL.
 
     Raises:
         VersionError: it is no DVC repository, or a URL cannot be asked.
     """
     if not _is_project(Path(source)):
-        return Repository(_cloned(source))
+        repository = Repository(_cloned(source))
+        for place in repository.objects.places[1:]:
+            if not place.is_dir():
+                warn(f"the DVC remote {place} is not there: of a URL's clone, name it by a whole path or a URL")
+        return repository
     repository = Repository(source)
     try:
         if remotes(repository.root):

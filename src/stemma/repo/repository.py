@@ -10,6 +10,7 @@ kept: no checkout, no write to the cache, no touch of the work tree. Every objec
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -114,14 +115,23 @@ class Repository:
     def experiments(self) -> dict[str, tuple[str, ...]]:
         """The commits of DVC's experiments, by name; more than one where a name was used on several commits."""
         found: dict[str, tuple[str, ...]] = {}
+        for commit, name in itertools.chain.from_iterable(self.experiments_by_base.values()):
+            found[name] = (*found.get(name, ()), commit)
+        return found
+
+    @cached_property
+    def experiments_by_base(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        """Commit and name of DVC's experiments, by the commit that they were made on."""
+        found: dict[str, tuple[tuple[str, str], ...]] = {}
         folder = prefix(self.root)
         for ref in refs(self.root, EXPERIMENTS):
             parts = ref.name.removeprefix(EXPERIMENTS).split("/")
             if len(parts) != 3 or parts[0] in NO_EXPERIMENTS:
                 continue
-            both = [at(commit, "") for commit in (ref.id, parts[0] + parts[1])]
+            base = parts[0] + parts[1]
+            both = [at(commit, "") for commit in (ref.id, base)]
             if not folder or len({*ids(self.root, both)}) == 2:  # else it is another project's
-                found[parts[2]] = (*found.get(parts[2], ()), ref.id)
+                found[base] = (*found.get(base, ()), (ref.id, parts[2]))
         return found
 
     def resolve(self, name: str) -> Revision:

@@ -14,22 +14,22 @@ import secrets
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import yaml
 from pydantic import AwareDatetime, Field
 
 from stemma.errors import SettingsError
-from stemma.files import read_plain, write_text
+from stemma.files import read_plain, state, write_text
 from stemma.serve import log
 from stemma.serve.models import Refused
+from stemma.serve.scopes import Scope
 from stemma.serve.settings import NO_YAML
 from stemma.settings import Section, checked
 
-Scope = Literal["predict", "admin"]
 Header = tuple[bytes, bytes]
 VARIABLE = "STEMMA_TOKENS"  # of the environment: what a file would hold
-ADMIN: Scope = "admin"
+ADMIN = Scope.ADMIN
 BITS = 256
 
 
@@ -60,7 +60,7 @@ class Access:
 
     def __init__(self, file: str | None) -> None:
         self._file = None if file is None else Path(file)
-        self._seen = None if self._file is None else _state(self._file)
+        self._seen = None if self._file is None else state(self._file)
         self._tokens = _of_environment() if self._file is None else _of_file(self._file)
 
     @property
@@ -103,8 +103,8 @@ class Access:
         return found[0]
 
     def _current(self) -> Sequence[Token]:
-        if self._file is not None and (state := _state(self._file)) != self._seen:
-            self._seen = state
+        if self._file is not None and (seen := state(self._file)) != self._seen:
+            self._seen = seen
             try:
                 self._tokens = _of_file(self._file)
                 log.note("tokens", file=str(self._file), count=len(self._tokens))
@@ -163,12 +163,3 @@ def _parsed(text: str, where: str) -> Sequence[Token]:
     except NO_YAML:  # what it says may hold a hash that stands in the wrong place
         raise SettingsError(f"{where} cannot be read as YAML") from None
     return checked(Tokens, {"tokens": said}, where).tokens
-
-
-def _state(file: Path) -> tuple[int, ...] | None:
-    """What changes with its content: a file is written by rename."""
-    try:
-        facts = file.stat()
-    except OSError:
-        return None
-    return facts.st_mtime_ns, facts.st_size, facts.st_ino

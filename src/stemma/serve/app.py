@@ -5,12 +5,15 @@ answered on the event loop, since a change of threads would cost more than they 
 """
 
 import asyncio
+import re
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from secrets import token_hex
+from typing import Any, cast
 
 from stemma.errors import RowError, StemmaError
 from stemma.files import state_folder
@@ -18,12 +21,14 @@ from stemma.serve import audit, log
 from stemma.serve.access import ADMIN, Access
 from stemma.serve.metrics import Metrics
 from stemma.serve.models import Models, Refused
-from stemma.serve.routes import Answer, Call, Control, Route, found, in_json
-from stemma.serve.settings import ServeSettings
+from stemma.serve.rates import Rates
+from stemma.serve.routes import Answer, Call, Control, Header, Observer, Ran, Route, answered, found, in_json
+from stemma.serve.settings import MEGABYTE, ServeSettings
+from stemma.serve.shadow import Shadows
 
+REQUEST_ID, ID = b"x-request-id", re.compile(rb"[!-~]{1,128}")
 INLINE = 16_384  # bytes of a body
 SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))  # no browser shows or keeps an answer
-MEGABYTE = 10**6
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -36,6 +41,7 @@ class App:
         routes: every path; the first that matches answers.
         metrics: count what is asked.
         control: what changes them.
+        observer: sees what they answer.
 
     Raises:
         SettingsError: the tokens of the settings cannot be read.
@@ -48,54 +54,107 @@ class App:
         routes: Iterable[Route],
         metrics: Metrics,
         control: Control | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._settings, self._serving, self._control, self._metrics = settings, serving, control, metrics
-        self._access = Access(settings.tokens)
+        self._access, self._observer = Access(settings.tokens), observer
+        self._rates = None if settings.limits.rate is None else Rates(settings.limits.rate)
         table = tuple(routes)
         # Paths hold names of models, which callers may invent: only those that were found are kept.
         self._found = lru_cache(1024)(lambda method, path: found(table, method, path))
-        self._busy = 0
+        self._shadows = Shadows(self._copied, metrics.count_dropped)
+        self._busy = self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        started = time.perf_counter()
+        started, scope["id"] = time.perf_counter(), _id(scope["headers"])
         self._busy += 1
         try:
             answer = await self.answer(scope, receive)
         finally:
             self._busy -= 1
+            self._held -= scope.get(HELD, 0)
         seconds = time.perf_counter() - started
         self._metrics.count(scope.get("route", "none"), answer, seconds)
         if self._settings.log_requests:
             log.request(scope, answer, seconds)
         length = str(len(answer.body)).encode()
         headers = [(b"content-type", answer.kind.encode()), (b"content-length", length), *SAFE, *answer.headers]
+        headers += [(REQUEST_ID, scope["id"].encode())]
         headers += answer.version.headers if answer.version else ()
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+        if "call" in scope:
+            self._observe(scope["call"], answer.status, seconds)
+            self._shadows.copy(scope)
+
+    def close(self) -> None:
+        """What was answered is kept."""
+        self._shadows.close()
+        if self._observer is not None:
+            self._observer.close()
+
+    def _observe(self, call: Call, status: int, seconds: float) -> None:
+        self._metrics.count_version(call.ran, status, seconds)
+        if self._observer is not None and call.ran.parts and status == HTTPStatus.OK:
+            self._observer.answered(call, seconds)
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """Of any request; what goes wrong is told in JSON."""
         limits, path = self._settings.limits, scope["path"].removeprefix(self._settings.root_path)
         try:
             if self._busy > limits.concurrency:
-                raise Refused(503, "too many calls at once", ((b"retry-after", b"1"),))
+                raise Refused(503, "too many calls at once", LATER)
             route, named = self._found(scope["method"], path)
             scope["route"] = route.path
             headers = tuple(scope["headers"])
-            who = self._access.check(route.scope, headers)
+            who = self._admitted(route.scope, scope, headers)
             if route.scope == ADMIN and self._control is not None:
                 await self._write_down(scope, path, who)
-            body = await self._body(headers, receive)
-            call = Call(path, named, scope["query_string"], headers, body, self._serving(), limits, self._control)
+            body = await self._body(scope, headers, receive)
+            call = self._call(scope, path, named, headers, body)
+            scope["answers"] = route.answer
             if len(body) > INLINE:
-                answer = await asyncio.get_running_loop().run_in_executor(None, route.answer, call)
+                answer = await asyncio.get_running_loop().run_in_executor(None, answered, route.answer, call)
             else:
-                answer = route.answer(call)
+                answer = answered(route.answer, call)
             return answer if isinstance(answer, Answer) else await answer
         except Exception as error:
             return _told(error, scope)
+
+    def _admitted(self, asked: str | None, scope: Scope, headers: Iterable[Header]) -> str | None:
+        """The name of a caller's token, where it has one; who is refused counts by the address.
+
+        Raises:
+            Refused: it may not do this, or not as often.
+        """
+        caller = (scope.get("client") or ("",))[0]
+        try:
+            who = self._access.check(asked, headers)
+            caller = caller if who is None else f"token {who}"
+        finally:
+            if self._rates is not None and asked is not None:
+                self._rates.take(caller)
+        return who
+
+    def _copied(self, scope: Scope, call: Call) -> None:
+        """Ask a shadow; nobody hears its answer."""
+        started = time.perf_counter()
+        try:
+            status = cast(Answer, answered(scope["answers"], call)).status  # what predicts is no coroutine
+        except Exception as error:
+            status = _told(error, scope).status
+        self._observe(call, status, time.perf_counter() - started)
+
+    def _call(
+        self, scope: Scope, path: str, named: Mapping[str, str], headers: tuple[Header, ...], body: bytes
+    ) -> Call:
+        id, limits = scope["id"], self._settings.limits
+        ran = Ran(keeps=self._observer is not None and self._observer.takes(id))
+        query, models = scope["query_string"], self._serving()
+        scope["call"] = call = Call(path, named, query, headers, body, models, limits, self._control, id, ran)
+        return call
 
     async def _write_down(self, scope: Scope, path: str, who: str | None) -> None:
         """What is ordered, before it is done.
@@ -103,7 +162,9 @@ class App:
         Raises:
             Refused: it cannot be.
         """
-        facts = {"who": who, "from": (scope.get("client") or ["a Unix socket"])[0], "action": path[:1000]}
+        query = "?" * bool(scope["query_string"]) + scope["query_string"].decode("latin-1")
+        facts = {"who": who, "from": (scope.get("client") or ["a Unix socket"])[0], "action": f"{path}{query}"[:1000]}
+        facts |= scope.get("state", {})  # whom a client's certificate names
         file = Path(self._settings.audit or state_folder() / "audit.jsonl")
         try:
             await asyncio.to_thread(audit.append, file, **facts)
@@ -111,11 +172,11 @@ class App:
             log.note("audit", error=str(error))
             raise Refused(503, "what is ordered cannot be written down, and is not done") from None
 
-    async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
+    async def _body(self, scope: Scope, headers: Iterable[Header], receive: Receive) -> bytes:
         """All of it.
 
         Raises:
-            Refused: it is too long, or packed.
+            Refused: it is too long, or packed, or there are too many.
         """
         most = int(self._settings.limits.body * MEGABYTE)
         for name, value in headers:
@@ -123,24 +184,36 @@ class App:
                 raise Refused(415, "a body is not unpacked here: send it without Content-Encoding")
             if name == b"content-length" and int(value) > most:
                 raise Refused(413, f"the body has {int(value)} bytes, and {most} are taken", CLOSING)
-        return await _received(receive, most)
+        parts: list[bytes] = []
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Refused(408, "the body did not arrive", CLOSING)  # nobody is told: the connection is gone
+            parts.append(message.get("body", b""))
+            more = message.get("more_body", False)
+            self._hold(scope, len(parts[-1]), most)
+        return b"".join(parts)
 
-
-CLOSING = ((b"connection", b"close"),)  # what else the caller sends is not read
-
-
-async def _received(receive: Receive, most: int) -> bytes:
-    parts: list[bytes] = []
-    length, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Refused(408, "the body did not arrive", CLOSING)  # nobody is told: the connection is gone
-        parts.append(message.get("body", b""))
-        length, more = length + len(parts[-1]), message.get("more_body", False)
-        if length > most:
+    def _hold(self, scope: Scope, length: int, most: int) -> None:
+        """Count what of a body is in memory, until its call is answered."""
+        scope[HELD] = scope.get(HELD, 0) + length
+        self._held += length
+        if scope[HELD] > most:
             raise Refused(413, f"the body has more than {most} bytes", CLOSING)
-    return b"".join(parts)
+        if self._held > self._settings.limits.bodies * MEGABYTE:
+            raise Refused(503, "too many bytes of bodies at once", (*LATER, *CLOSING))
+
+
+def _id(headers: Iterable[Header]) -> str:
+    """Of a request: its caller's, where it is one that can be kept and told; else ours."""
+    given = next((value for name, value in headers if name == REQUEST_ID), b"")
+    return given.decode() if ID.fullmatch(given) else token_hex(16)
+
+
+LATER = ((b"retry-after", b"1"),)
+CLOSING = ((b"connection", b"close"),)  # what else the caller sends is not read
+HELD = "held"  # in a scope: bytes of the body that are in memory
 
 
 def _told(error: Exception, scope: Scope) -> Answer:

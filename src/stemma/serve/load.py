@@ -1,24 +1,30 @@
 """A file or a folder -> a version that may serve: every byte verified, loaded, warm, and true to its sample."""
 
+import math
 from pathlib import Path
 
 from stemma.bundle import Bundle, open_bundle, open_unpacked
 from stemma.bundle.archive import MANIFEST
 from stemma.bundle.check import sample, signed
 from stemma.errors import BundleError
-from stemma.serve.settings import SignatureSettings
+from stemma.serve.settings import MEGABYTE, SignatureSettings
+
+TIMES = 3  # a bundle's bytes, in memory: as they are, in the runtime, and once more while it is made
 
 
-def load(path: Path, signature: SignatureSettings | None = None) -> Bundle:
+def load(path: Path, signature: SignatureSettings | None = None, room: float = math.inf) -> Bundle:
     """The bundle of a file, of a folder that holds one file, or of a folder that it was unpacked to.
 
     Args:
         signature: that it must have; it is looked at before anything of the bundle runs.
+        room: bytes of memory that it may take.
 
     Raises:
         StemmaError: why it cannot serve.
     """
+    _check_room(path, sum(each.stat().st_size for each in (path, *path.rglob("*")) if each.is_file()), room)
     bundle = opened(path)
+    _check_room(path, size(bundle), room)
     try:
         if signature is not None:
             signed(bundle, path, Path(signature.key), signature.at_least)
@@ -27,6 +33,17 @@ def load(path: Path, signature: SignatureSettings | None = None) -> Bundle:
     except BundleError as error:
         raise error if str(path) in error.what else BundleError(f"{path}: {error}") from None
     return bundle
+
+
+def size(bundle: Bundle) -> int:
+    """Bytes of its files."""
+    return sum(map(len, bundle.files.values()))
+
+
+def _check_room(path: Path, length: int, room: float) -> None:
+    if length * TIMES > room:
+        need, left = (each / MEGABYTE for each in (length * TIMES, max(0, room)))
+        raise BundleError(f"{path} needs some {need:,.1f} MB of memory, and {left:,.1f} MB of limits.memory are left")
 
 
 def opened(path: Path) -> Bundle:

@@ -1,6 +1,7 @@
 """The log: a line of JSON on standard error for what happens."""
 
-import sys
+import os
+import select
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -9,16 +10,30 @@ import orjson
 
 from stemma.serve.routes import Answer
 
+STDERR = 2
+ATONCE = 4096  # bytes that a pipe which takes some takes whole
+
 
 def note(event: str, **facts: Any) -> None:
     """Tell what happened; a log that takes nothing stops no answer."""
-    told = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
+    told = {"time": datetime.now(UTC), "event": event, **facts}
     line = orjson.dumps(told, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
     try:
-        sys.stderr.buffer.write(line)
-        sys.stderr.buffer.flush()
+        for start in range(0, len(line), ATONCE):
+            if not _takes():  # whoever reads a pipe has stopped, and would be waited for
+                return
+            os.write(STDERR, line[start : start + ATONCE])
     except OSError:  # a full disk, or a reader that is gone
         return
+
+
+def _takes() -> bool:
+    """Whether so many bytes can be written without waiting."""
+    if not hasattr(select, "poll"):  # Windows
+        return True
+    asked = select.poll()
+    asked.register(STDERR, select.POLLOUT)
+    return bool(asked.poll(0))
 
 
 def request(scope: Mapping[str, Any], answer: Answer, seconds: float) -> None:
@@ -29,10 +44,7 @@ def request(scope: Mapping[str, Any], answer: Answer, seconds: float) -> None:
 
 
 def names(scope: Mapping[str, Any]) -> dict[str, str]:
-    """What a request is known by, here and where it came from: its id and its trace, where it brings them."""
-    headers = dict(scope["headers"])
-    told = {"method": scope["method"], "path": scope["path"][:200]}
-    for name, header in (("request_id", b"x-request-id"), ("traceparent", b"traceparent")):
-        if header in headers:
-            told[name] = headers[header][:128].decode("latin-1")
-    return told
+    """What a request is known by: its id, and its trace, where it brings one."""
+    told = {"method": scope["method"], "path": scope["path"][:200], "request_id": scope["id"]}
+    trace = dict(scope["headers"]).get(b"traceparent")
+    return told if trace is None else told | {"traceparent": trace[:128].decode("latin-1")}

@@ -1,11 +1,14 @@
 """Models, their versions, and which of them is in service: frozen, and replaced as a whole."""
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from stemma.bundle import Bundle
 from stemma.errors import StemmaError
+from stemma.serve.batch import Batcher
 
 
 class Refused(StemmaError):
@@ -23,16 +26,67 @@ class Refused(StemmaError):
 
 @dataclass(frozen=True)
 class Version:
-    """A version that may serve: verified, loaded, warm."""
+    """A version that may serve: verified, loaded, warm.
+
+    Args:
+        batcher: runs small calls together; None where that does not pay.
+    """
 
     model: str
     number: int
     bundle: Bundle
+    batcher: Batcher | None = None
+    name: str = field(init=False)  # shop@v1.2.0; where it is not registered, shop@3
     headers: tuple[tuple[bytes, bytes], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         named = ((b"x-model", self.model.encode()), (b"x-model-version", str(self.number).encode()))
+        object.__setattr__(self, "name", f"{self.model}@{self.bundle.registered.get('version') or self.number}")
         object.__setattr__(self, "headers", named)  # of every answer that it gives
+
+
+@dataclass(frozen=True)
+class Split:
+    """How callers who name no version are shared out; those who are in no share ask the stable version.
+
+    Args:
+        name: of the experiment: under another one they are shared out anew, whatever they were before.
+        by: what callers are told apart by: "id", "header:x-user", or "column:email", of the first row.
+        shares: by version, as settings name it. What one gets that is not in service, the stable one gets.
+        numbers: of those in service.
+    """
+
+    name: str = ""
+    by: str = "id"
+    shares: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def served(self) -> dict[int, float]:
+        """The shares of versions in service, by their numbers."""
+        return {number: self.shares[text] for text, number in self.numbers.items()}
+
+    @property
+    def header(self) -> bytes:
+        return self.by.partition("header:")[2].encode()
+
+    @property
+    def column(self) -> str:
+        return self.by.partition("column:")[2]
+
+    def version(self, caller: str) -> int | None:
+        """The same one whenever and wherever it is asked; None: the stable one."""
+        place = placed(self.name, caller)
+        for text, share in self.shares.items():
+            if place < share:
+                return self.numbers.get(text)
+            place -= share
+        return None
+
+
+def placed(name: str, caller: str) -> float:
+    """A number from 0 to 1, like a random one, but always the same."""
+    return int.from_bytes(hmac.digest(name.encode(), caller.encode(), "sha256")[:6]) / 2**48
 
 
 @dataclass(frozen=True)
@@ -45,6 +99,7 @@ class Model:
         faults: of versions that are there and do not serve, why not.
         off: it was unloaded, and shall not serve.
         switches: how often its versions changed.
+        shadows: versions that answer nobody, and what share of the calls is copied to them.
     """
 
     name: str
@@ -53,9 +108,33 @@ class Model:
     faults: Mapping[int, str] = field(default_factory=dict)
     off: bool = False
     switches: int = 0
+    split: Split | None = None
+    shadows: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def tried(self) -> set[int]:
+        """Versions that get a share of the calls, or copies."""
+        return {*self.shadows, *(self.split.numbers.values() if self.split else ())}
+
+    @cached_property
+    def stable(self) -> Version:
+        """The latest of those that are not tried; where there is no other, the latest."""
+        return self.versions[max(self.versions.keys() - self.tried, default=max(self.versions))]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """That are asked for where no version is named."""
+        return tuple(each.name for each in self.stable.bundle.signature.inputs)
+
+    def number(self, text: str) -> int | None:
+        """Of the version in service that has this number, label or name: 2, v2, canary, v1.2.0, shop@v1.2.0."""
+        known: dict[str, int] = {}
+        for number, each in self.versions.items():
+            known |= dict.fromkeys((str(number), f"v{number}", each.name, each.name.partition("@")[2]), number)
+        return (dict(self.labels) | known).get(text)
 
     def find(self, version: str | None = None, label: str | None = None) -> Version:
-        """The version of a number or a label; without one, the latest.
+        """The version of a number or a label; without one, the stable one.
 
         Raises:
             Refused: it is not in service.
@@ -66,7 +145,7 @@ class Model:
             if label not in self.labels:
                 raise Refused(404, f"{self.name} has no label {label[:100]!r}")
             return self.versions[self.labels[label]]
-        number = max(self.versions) if version is None else _number(version)
+        number = self.stable.number if version is None else _number(version)
         if number not in self.versions:
             raise Refused(404, f"version {str(version)[:100]} of {self.name} is not in service")
         return self.versions[number]
@@ -80,8 +159,9 @@ class Models:
 
     @property
     def ready(self) -> bool:
-        """Whether each model has a version that serves."""
-        return bool(self.by_name) and all(each.versions or each.off for each in self.by_name.values())
+        """Whether each model that shall serve has a version that does, and there is one."""
+        models = self.by_name.values()
+        return any(each.versions for each in models) and all(each.versions or each.off for each in models)
 
     def model(self, name: str | None = None) -> Model:
         """The model of a name; without one, the first.

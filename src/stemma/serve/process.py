@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -12,7 +13,7 @@ import uvicorn
 
 from stemma.entries import Entry
 from stemma.errors import SettingsError, StemmaError
-from stemma.serve import admin, log, openapi, page, protocols, sockets, status
+from stemma.serve import admin, feedback, log, openapi, page, protocols, sockets, status
 from stemma.serve.access import Access
 from stemma.serve.app import App
 from stemma.serve.keeper import Keeper
@@ -21,6 +22,7 @@ from stemma.serve.models import Models
 from stemma.serve.routes import Control, Route
 from stemma.serve.service import Service
 from stemma.serve.settings import ServeSettings
+from stemma.serve.tls import Tls
 from stemma.serve.wire import Wire
 from stemma.serve.workers import Crew
 from stemma.text import say
@@ -30,11 +32,12 @@ GRPC = Entry("stemma.serve.rpc:Rpcs", extra="grpc")  # imported only where it is
 Read = Callable[[], ServeSettings]
 
 
-def run(read: Read) -> None:
+def run(read: Read, observer: str = "") -> None:
     """Serve until SIGTERM or SIGINT, and answer what was taken before.
 
     Args:
         read: gives the settings, and gives them again on SIGHUP.
+        observer: "module:Name" of what sees the answers, where a log is asked for.
 
     Raises:
         StemmaError: a bundle cannot be served, or the address is taken.
@@ -45,15 +48,17 @@ def run(read: Read) -> None:
     if settings.admin and not sockets.is_local(settings) and not Access(settings.tokens).asks:
         what = "orders from beyond this machine need tokens"
         raise SettingsError(what, run="stemma service token NAME --scope admin` and `stemma serve --tokens tokens.yaml")
+    if settings.tls is not None:
+        Tls(settings.tls)  # what is wrong with it is told before anything is loaded
     if settings.grpc_port is not None:
-        GRPC.load()  # what is not installed is told before anything is loaded
+        GRPC.load()  # so is what is not installed
     serve = _alone if settings.workers == 1 else _with_workers
     with (
         sockets.reserved(settings) as bound,
         sockets.reserved_for_grpc(settings) as settings,
         asyncio.Runner(loop_factory=loop_factory()) as runner,
     ):
-        runner.run(serve(settings, read, bound))
+        runner.run(serve(settings, read, bound, observer))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -61,16 +66,26 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvicorn.Config(None, loop="auto").get_loop_factory()  # type: ignore[arg-type]  # it is asked for that alone
 
 
-def app_of(settings: ServeSettings, serving: Callable[[], Models], control: Control | None = None) -> App:
+def app_of(
+    settings: ServeSettings, serving: Callable[[], Models], control: Control | None = None, observer: str = ""
+) -> App:
     """The ASGI callable of a server.
 
     Args:
         serving: gives what serves at the moment.
         control: changes what serves.
+        observer: as of `run`.
     """
     metrics = Metrics()
     routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES, Route("GET", "/metrics", metrics.text))
-    return App(settings, serving, (*routes, openapi.route(routes)), metrics, control if settings.admin else None)
+    sees = Entry(observer).load()(settings.log, metrics.count_observed) if observer and settings.log else None
+    routes = routes if sees is None else (*routes, feedback.route(sees))
+    routes = (*routes, openapi.route(routes))
+    return App(settings, serving, routes, metrics, control if settings.admin else None, sees)
+
+
+def _context_of(tls: Tls) -> Callable[..., ssl.SSLContext]:
+    return lambda *_: tls.context
 
 
 class Server(uvicorn.Server):
@@ -86,6 +101,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 log_level="error",
                 http=partial(Wire, seconds=settings.limits.seconds),  # type: ignore[arg-type]  # what makes a protocol
+                ssl_context_factory=None if settings.tls is None else _context_of(Tls(settings.tls)),
                 server_header=False,
                 proxy_headers=False,
                 backlog=BACKLOG,
@@ -121,36 +137,48 @@ class Server(uvicorn.Server):
         await self._rpcs.stop(0)
 
 
-async def _alone(settings: ServeSettings, read: Read, bound: socket.socket) -> None:
-    service = Service(settings.signature)
+async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str) -> None:
+    service = Service(settings.signature, settings.limits.memory, batches=settings.batch == "auto")
     keeper = Keeper(settings, [service])
     await keeper.start()
-    server = Server(app_of(settings, lambda: service.models, keeper.act), settings)
+    app = app_of(settings, lambda: service.models, keeper.act, observer)
+    server = Server(app, settings)
     bound.listen(BACKLOG)
-    with _signals(server.stop, read, keeper), _watching(keeper):
-        say(f"ready: {sockets.addresses(settings, bound)}")
+    shown = sockets.addresses(settings, bound)
+    with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper, shown):
         await server.serve(sockets=[bound])
 
 
-async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socket) -> None:
-    crew = Crew(settings, bound)
+async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socket, observer: str) -> None:
+    crew = Crew(settings, bound, observer)
     keeper = Keeper(settings, crew.members)
     async with crew.working(keeper):
         await keeper.start()
         bound.listen(BACKLOG)
-        with _signals(crew.stop, read, keeper), _watching(keeper):
-            await crew.serve()
-            say(f"ready: {sockets.addresses(settings, bound)}, {settings.workers} workers")
+        await crew.serve()
+        where = f"{sockets.addresses(settings, bound)}, {settings.workers} workers"
+        with _signals(crew.stop, read, keeper), _watching(keeper, where):
             await crew.stopped()
 
 
 @contextlib.contextmanager
-def _watching(keeper: Keeper) -> Iterator[None]:
-    watching = asyncio.get_running_loop().create_task(keeper.watch())
+def _watching(keeper: Keeper, where: str) -> Iterator[None]:
+    """Say where to ask, and whether anything can answer; then look for versions."""
+    missing = keeper.missing()
+    say(f"listening: {where}: {missing}" if missing else f"ready: {where}")
+    watching = asyncio.get_running_loop().create_task(_watch(keeper, None if missing is None else where))
     try:
         yield
     finally:
         watching.cancel()
+
+
+async def _watch(keeper: Keeper, where: str | None) -> None:
+    """Look again and again; say once that it is ready, where it was not at the start."""
+    async for _ in keeper.looks():
+        if where is not None and keeper.missing() is None:
+            say(f"ready: {where}")
+            where = None
 
 
 @contextlib.contextmanager

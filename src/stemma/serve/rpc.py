@@ -15,10 +15,10 @@ import grpc
 import orjson
 from google.protobuf.message import DecodeError, Message
 
-from stemma.serve.app import INLINE, MEGABYTE, App
+from stemma.serve.app import INLINE, App
 from stemma.serve.models import Refused
 from stemma.serve.routes import JSON, Header
-from stemma.serve.settings import ServeSettings
+from stemma.serve.settings import MEGABYTE, ServeSettings
 from stemma.serve.sockets import bracketed
 
 CODES = {

@@ -1,14 +1,18 @@
 """What one process serves: versions are prepared beside those that answer, and then answer all at once."""
 
 import asyncio
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from stemma.errors import StemmaError
-from stemma.serve.load import load
-from stemma.serve.models import Model, Models, Version
-from stemma.serve.settings import SignatureSettings
+from stemma.serve import log
+from stemma.serve.batch import Batcher, shape_of
+from stemma.serve.load import TIMES, load, size
+from stemma.serve.models import Model, Models, Split, Version
+from stemma.serve.settings import MEGABYTE, SignatureSettings
 from stemma.signature import Signature
 from stemma.text import in_one_line
 
@@ -22,6 +26,7 @@ class Plan:
         faults: of versions that are there and shall not, why.
         off: none of it shall.
         switches: how often the versions changed.
+        split, shadow: settings of them, by numbers, labels or names of versions.
     """
 
     name: str
@@ -30,6 +35,8 @@ class Plan:
     faults: Mapping[int, str] = field(default_factory=dict)
     off: bool = False
     switches: int = field(default=0, compare=False)
+    split: Mapping[str, Any] | None = None
+    shadow: Mapping[str, float] = field(default_factory=dict)
 
 
 class Service:
@@ -37,11 +44,20 @@ class Service:
 
     Args:
         signature: that every version must have.
+        memory: MB that all versions may take.
+        batches: small calls run together where that pays, and changes no answer.
     """
 
-    def __init__(self, signature: SignatureSettings | None = None) -> None:
-        self.models, self._signature = Models(), signature
+    def __init__(
+        self, signature: SignatureSettings | None = None, memory: float | None = None, *, batches: bool = True
+    ) -> None:
+        self.models, self._signature, self._batches = Models(), signature, batches
+        self._memory = math.inf if memory is None else memory * MEGABYTE
         self._prepared: dict[tuple[str, int], Version] = {}
+
+    def holds(self, name: str, number: int) -> bool:
+        """Whether a version serves here, or could."""
+        return number in self.models.by_name.get(name, Model(name)).versions or (name, number) in self._prepared
 
     async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None:
         """Verify, load and warm a version, so that it can serve; else why it cannot.
@@ -50,10 +66,11 @@ class Service:
             follows: the version whose callers it shall answer; None where nobody's contract is at stake.
         """
         try:
-            version = Version(name, number, await asyncio.to_thread(load, path, self._signature))
+            version = await asyncio.to_thread(self._loaded, name, number, path, self._room())
             if follows is not None:
-                before = self.models.model(name).versions[follows]
-                _check_contract(before.bundle.signature, version.bundle.signature, follows)
+                before = self.models.model(name).versions.get(follows)  # one that came late may lack it
+                if before is not None:
+                    _check_contract(before.bundle.signature, version.bundle.signature, follows)
         except StemmaError as error:
             return str(error)
         except Exception as error:  # of any library, and of the memory: what fails never serves, and stops no server
@@ -61,14 +78,51 @@ class Service:
         self._prepared[name, number] = version
         return None
 
+    def _room(self) -> float:
+        """Bytes that one more version may take."""
+        serving = (each for model in self.models.by_name.values() for each in model.versions.values())
+        return self._memory - TIMES * sum(size(each.bundle) for each in (*serving, *self._prepared.values()))
+
+    def _loaded(self, name: str, number: int, path: Path, room: float) -> Version:
+        bundle = load(path, self._signature, room)
+        shape = shape_of(bundle) if self._batches else None
+        return Version(name, number, bundle, None if shape is None else Batcher(bundle, shape))
+
     async def commit(self, plan: Plan) -> None:
-        """Let the versions of a plan answer, and no other of this model."""
+        """Let the versions of a plan that are held here answer, and no other of this model."""
         known = self.models.by_name.get(plan.name, Model(plan.name))
-        ready = {number: each for (name, number), each in self._prepared.items() if name == plan.name}
-        versions = {number: (ready | dict(known.versions))[number] for number in plan.versions}
-        model = Model(plan.name, versions, plan.labels, plan.faults, plan.off, plan.switches)
+        held = {number: each for (name, number), each in self._prepared.items() if name == plan.name}
+        held |= known.versions
+        versions = {number: held[number] for number in plan.versions if number in held}
+        labels = {name: number for name, number in plan.labels.items() if number in versions}
+        model = _shared_out(Model(plan.name, versions, labels, plan.faults, plan.off, plan.switches), plan)
         self.models = Models({**self.models.by_name, plan.name: model})
         self._prepared = {key: each for key, each in self._prepared.items() if key[0] != plan.name}
+
+
+def _shared_out(model: Model, plan: Plan) -> Model:
+    """With its split and its shadows. What a version would get that is not in service, the stable one gets."""
+    told: list[str] = []
+    split, shadows = None, {number: plan.shadow[text] for text, number in _numbers(model, plan.shadow, told).items()}
+    if plan.split is not None:
+        shares, by = plan.split["versions"], plan.split["by"]
+        name = plan.split["name"] or f"{model.name} {', '.join(sorted(shares))}"
+        split = Split(name, by, shares, _numbers(model, shares, told))
+    model = replace(model, split=split, shadows=shadows)
+    if split and split.column and model.versions and split.column not in model.columns:
+        told.append(f"no input is named {split.column}: each request is a caller of its own")
+    if model.versions and not model.versions.keys() - model.tried:
+        told.append("no version answers the rest: the latest does")
+    for each in told:
+        log.note("shares", model=model.name, told=each)
+    return model
+
+
+def _numbers(model: Model, shares: Mapping[str, float], told: list[str]) -> dict[str, int]:
+    """Of the versions in service; `told` gets a line for each other."""
+    found = {text: number for text in shares if (number := model.number(text)) is not None}
+    told += [f"version {text} is not in service: the stable one gets its share" for text in shares.keys() - found]
+    return found
 
 
 def _check_contract(before: Signature, after: Signature, number: int) -> None:

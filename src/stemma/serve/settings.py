@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from stemma import layout
 from stemma.errors import SettingsError
@@ -16,9 +16,27 @@ from stemma.settings import Section, checked
 # What PyYAML lets through, too: a date such as 2020-13-45 is a ValueError, `!!int ""` an IndexError.
 NO_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, IndexError, RecursionError)
 NAME = re.compile(r"(?:([\w.-]+)=)?(.+)")  # NAME=SOURCE
+MEGABYTE = 10**6
 Megabytes = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Header = Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
+Batch = Annotated[Literal["auto", "off"], BeforeValidator(lambda given: "off" if given is False else given)]  # of YAML
 Count = Annotated[int, Field(gt=0)]
+
+
+def _one_at_most(shares: dict[str, float]) -> dict[str, float]:
+    if sum(shares.values()) > 1 + 1e-9:
+        raise ValueError("they are more than 1 together")
+    return shares
+
+
+class SplitSettings(Section):
+    """How callers who name no version are shared out between versions."""
+
+    versions: Annotated[dict[str, Share], AfterValidator(_one_at_most)]  # by number, label, or registered name
+    by: Annotated[str, Field(pattern="^(id|header:[a-z0-9-]{1,64}|column:.+)$")] = "id"  # what tells callers apart
+    name: Annotated[str, Field(max_length=100)] = ""  # of the experiment; under another one all are shared out anew
 
 
 class ModelSettings(Section):
@@ -30,6 +48,8 @@ class ModelSettings(Section):
     name: str | None = None  # None: as its bundle, or its folder, is named
     policy: Annotated[str, Field(pattern=r"^(all|latest:[1-9]\d{0,5}|\d{1,18}(,\d{1,18})*)$")] = "latest:1"
     labels: dict[str, int] = Field(default_factory=dict)  # names of versions; those that do not serve have none
+    split: SplitSettings | None = None  # versions that get a share of the calls
+    shadow: dict[str, Share] = Field(default_factory=dict)  # versions that get copies, and answer nobody
 
 
 class Limits(Section):
@@ -37,8 +57,13 @@ class Limits(Section):
 
     body: Megabytes = 64.0  # 413
     rows: Count = 100_000  # 422
+    columns: Count = 10_000  # 422
+    unpacked: Megabytes = 1024.0  # that Parquet or Arrow unpacks to: 422
     seconds: Seconds = 10.0  # for a request to arrive: 408
     concurrency: Count = 1024  # calls at once, in each process: 503
+    bodies: Megabytes = 1024.0  # of all calls at once, in each process: 503
+    memory: Megabytes | None = None  # that versions take, in each process; one that would take more does not serve
+    rate: Annotated[float, Field(gt=0)] | None = None  # calls a second of a token or an address, in each process: 429
 
 
 class SignatureSettings(Section):
@@ -46,6 +71,23 @@ class SignatureSettings(Section):
 
     key: str  # the file of a public key
     at_least: Annotated[str, Field(pattern=f"^v?{VERSION.removeprefix('v')}$")] | None = None  # an old one is refused
+
+
+class TlsSettings(Section):
+    """The files of TLS, in PEM; each is read again when it changes."""
+
+    cert: str  # the certificate, and those up to its authority
+    key: str
+    clients: str | None = None  # the authority that must have signed a client's certificate; None: clients need none
+
+
+class LogSettings(Section):
+    """What is kept of requests and their answers. STEMMA_LOG_KEY of the environment is the key of hashes."""
+
+    folder: str
+    sample: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the requests
+    columns: dict[str, Literal["mask", "hash", "omit"]] = Field(default_factory=dict)  # inputs, and header.NAME
+    headers: tuple[Header, ...] = ()  # those of requests that are kept
 
 
 class ServeSettings(Section):
@@ -56,6 +98,7 @@ class ServeSettings(Section):
     port: Annotated[int, Field(ge=0, lt=65536)] = 8501  # 0: any that is free
     grpc_port: Annotated[int, Field(ge=0, lt=65536)] | None = None  # of the host, beside HTTP; None: no gRPC
     socket: str | None = None  # a Unix socket in the place of host and port
+    tls: TlsSettings | None = None  # None: plain HTTP
     root_path: Annotated[str, Field(pattern="^(/.*[^/])?$")] = ""  # that a proxy puts before every path
     tokens: str | None = None  # the file of who may ask what; None: the environment's STEMMA_TOKENS, else everybody
     signature: SignatureSettings | None = None  # None: versions need none
@@ -65,18 +108,26 @@ class ServeSettings(Section):
     admin: bool = False  # take orders to load and unload
     audit: str | None = None  # where orders are written down; None: audit.jsonl below ~/.local/state/stemma
     workers: Count = 1  # processes that answer
+    batch: Batch = "auto"  # run small calls together where that pays, and changes no answer
     drain: Seconds = 30.0  # for calls to end, after SIGTERM
     limits: Limits = Limits()
+    log: LogSettings | None = None
     log_requests: bool = False  # a line for each, beside those for what happens
 
     @classmethod
     def of(
-        cls, file: Path | None = None, models: Iterable[str] = (), stage: str | None = None, **options: Any
+        cls,
+        file: Path | None = None,
+        models: Iterable[str] = (),
+        stage: str | None = None,
+        log: str | None = None,
+        **options: Any,
     ) -> "ServeSettings":
         """Those of a file, and over them what was given; None was not.
 
         Args:
             stage: of each of the models.
+            log: the folder of the request log.
 
         Raises:
             SettingsError: the file is not there or no YAML, or settings are wrong: all of them, one per line.
@@ -84,6 +135,9 @@ class ServeSettings(Section):
         values = {} if file is None else _read(file)
         if given := [_named(each) | {"stage": stage} for each in models]:
             values["models"] = given
+        if log is not None:
+            kept = values.get("log")
+            values["log"] = (kept if isinstance(kept, dict) else {}) | {"folder": log}
         values |= {name: value for name, value in options.items() if value is not None}
         return checked(cls, values, "stemma serve" if file is None else str(file))
 

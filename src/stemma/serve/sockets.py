@@ -64,7 +64,8 @@ def address(settings: ServeSettings, bound: socket.socket) -> str:
     if settings.socket:
         return f"unix:{settings.socket}"
     host, port = bound.getsockname()[:2]
-    return f"http://{bracketed(host)}:{port}{settings.root_path}"
+    scheme = "http" if settings.tls is None else "https"
+    return f"{scheme}://{bracketed(host)}:{port}{settings.root_path}"
 
 
 def addresses(settings: ServeSettings, bound: socket.socket) -> str:

@@ -3,10 +3,16 @@
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from stemma.serve.tls import CLIENT, client_name
 
 HEAD = 65_536  # bytes, beyond which no head goes on
-TOO_LONG, TOO_SLOW = b"431 Request Header Fields Too Large", b"408 Request Timeout"
+FIELDS = 100  # of a head
+NO_HTTP = 400, "this is no request of HTTP"
+TOO_LONG = 431, f"the head has more than {HEAD} bytes, or {FIELDS} fields"
+TOO_SLOW = 408, "the request did not arrive in time"
 
 
 class Wire(HttpToolsProtocol):
@@ -19,10 +25,13 @@ class Wire(HttpToolsProtocol):
     def __init__(self, *arguments: Any, seconds: float, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self._seconds, self._length, self._in_head, self._in_message = seconds, 0, False, False
+        self._fault = NO_HTTP
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        if certificate := transport.get_extra_info("peercert"):
+            self.app_state = {CLIENT: client_name(certificate)}  # uvicorn puts it into the scope of each request
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -42,12 +51,30 @@ class Wire(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        if len(self.headers) > FIELDS:
+            self._fault = TOO_LONG
+            raise ValueError  # the parser gives up
         self._in_head, self._length = False, 0
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._arrived()
         super().on_message_complete()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
+        """A caller that has said all may wait for its answer; TLS has no half that stays open."""
+        if self._in_message or self._owes:
+            self._refuse(NO_HTTP)
+        return self._owes and self.scheme == "http"
+
+    def send_400_response(self, msg: str) -> None:
+        """Uvicorn's, when the parser has given up."""
+        self._refuse(self._fault)
+
+    @property
+    def _owes(self) -> bool:
+        """Whether a request that arrived whole waits for its answer."""
+        return self.cycle is not None and not (self.cycle.response_complete or self.cycle.more_body)
 
     def _wait(self) -> None:
         self._timer = self.loop.call_later(self._seconds, self._refuse, TOO_SLOW)
@@ -58,7 +85,24 @@ class Wire(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
 
-    def _refuse(self, status: bytes) -> None:
-        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
-            self.transport.write(b"HTTP/1.1 %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % status)
+    def _refuse(self, refusal: tuple[int, str]) -> None:
+        """Hang up; and say why, where the next answer is that to this request."""
+        cycle = self.cycle
+        if self.transport.is_closing():
+            return
+        if self._owes:
+            cycle.keep_alive = False  # what was asked before is answered first
+            return
+        if cycle is None or cycle.response_complete:
+            is_next = self._in_head or not self._in_message
+        else:
+            is_next = not cycle.response_started and not self.pipeline
+        if is_next:
+            self.transport.write(_told(*refusal))
         self.transport.close()
+
+
+def _told(status: int, what: str) -> bytes:
+    body = orjson.dumps({"error": what})
+    head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+    return STATUS_LINE[status] + head + body

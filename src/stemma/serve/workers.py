@@ -37,6 +37,7 @@ class Worker:
         self._process, self._act, self._numbers = process, act, itertools.count()
         self._to, self._from = cast(asyncio.StreamWriter, process.stdin), cast(asyncio.StreamReader, process.stdout)
         self._open: dict[int, asyncio.Future[Any]] = {}
+        self._held: set[tuple[str, int]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.ended = asyncio.get_running_loop().create_task(self._read())
 
@@ -46,10 +47,16 @@ class Worker:
 
     async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None:
         told = await self._ask("prepare", name=name, number=number, path=str(path), follows=follows)
+        if told is None:
+            self._held.add((name, number))
         return None if told is None else str(told)
+
+    def holds(self, name: str, number: int) -> bool:
+        return (name, number) in self._held
 
     async def commit(self, plan: Plan) -> None:
         await self._ask("commit", plan=asdict(plan))
+        self._held = {each for each in self._held if each[0] != plan.name or each[1] in plan.versions}
 
     async def serve(self) -> None:
         await self._ask("serve")
@@ -95,8 +102,8 @@ class Worker:
 class Crew:
     """All workers. The one list of members is the keeper's too."""
 
-    def __init__(self, settings: ServeSettings, bound: socket.socket) -> None:
-        self._settings, self._bound = settings, bound
+    def __init__(self, settings: ServeSettings, bound: socket.socket, observer: str) -> None:
+        self._settings, self._bound, self._observer = settings, bound, observer
         self.members: list[Worker] = []
         self._stopping, self._serving = asyncio.Event(), False
 
@@ -153,7 +160,7 @@ class Crew:
 
     async def _start(self, keeper: Keeper) -> Worker:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "stemma.serve.worker", str(self._bound.fileno()),
+            sys.executable, "-P", "-m", "stemma.serve.worker", str(self._bound.fileno()), self._observer,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=self._environment,
             pass_fds=[self._bound.fileno()], limit=2**26,
         )  # fmt: skip

@@ -36,7 +36,8 @@ class Hint:
     """What looks wrong.
 
     Attributes:
-        kind: leakage, repeated, identifier, constant, empty, missing, unseen, identical, type, imbalance or time.
+        kind: leakage, repeated, identifier, constant, empty, missing, unseen, identical, type, imbalance,
+            time or unheld (a text of an expression).
         column: None where it is about rows.
         text: one line.
     """

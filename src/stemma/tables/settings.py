@@ -37,6 +37,10 @@ class Table(Section):
     partition: str | None  # a column that already says train, validation or test
     split: SplitSettings
     derive: dict[str, str] = Field(default_factory=dict)  # columns made of others: by name, an expression
+    missing_target: Literal["error", "drop"] = "error"  # what becomes of rows without a target
+    keep: dict[str, str] = Field(default_factory=dict)  # by a reason, a condition: rows where it holds are learned from
+    merge: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # classes that become one, by its name
+    transform_target: Literal["log"] | None = None  # what is learned of a number in its place; all else is told of it
 
     @property
     def predicts(self) -> type[Predicted]:

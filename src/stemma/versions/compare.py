@@ -199,7 +199,8 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
     columns = None if on is None else predictions.table(Path(on))
     first, second = _predictions(versions, columns, str(on))
     chosen = _metrics(first.task, options.cost) | ({} if by is None else {by.name: by})
-    name, rows = _metric(first.task, list(chosen), options.metric), len(first.rows)
+    wanted = options.metric or told(versions[1].evaluation, "main")
+    name, rows = _metric(first.task, list(chosen), wanted), len(first.rows)
     recorded = _recorded(versions) if on is None else {}
     differences = {**recorded, **_differences(first, second, chosen.values(), options)}
     if not math.isfinite(differences[name].difference):

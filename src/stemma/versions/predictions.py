@@ -163,7 +163,7 @@ def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:
         try:
             stripped = value.strip() if isinstance(value, str) else value
             read = convert(stripped, writing(signature, target))
-            read = signature.spelled(target, read) if place else read
+            read = signature.class_of(read) if place else read
             found.append(place[read] if place else float(read))
             wrong = not np.isfinite(found[-1])
         except (KeyError, TypeError, ValueError, OverflowError):

@@ -19,6 +19,7 @@ from stemma.errors import VersionError
 from stemma.follow import Published, folder, poll, publish
 from stemma.follow.folder import KEPT
 from stemma.registry.writing import Tagging
+from stemma.repo.git import git
 
 
 def threshold(found: Published | None) -> float | None:
@@ -198,6 +199,17 @@ def test_a_bundle_comes_from_s3_and_one_that_was_changed_there_does_not(followed
 def test_what_is_no_source_is_told(followed: Followed, source: str, told: str) -> None:
     with pytest.raises(VersionError, match=told):
         publish(followed.asked(source))
+
+
+def test_a_relative_remote_that_the_clone_of_a_url_has_not_beside_it_is_told(followed: Followed) -> None:
+    followed.origin.write(".dvc/config", "[core]\n    remote = disk\n['remote \"disk\"']\n    url = ../../elsewhere\n")
+    followed.origin.commit("Name the remote by a relative path")
+    git(followed.origin.folder, "push", "--quiet", followed.url, "HEAD")
+    followed.promote("v1.0.0")
+    told: list[str] = []
+    with pytest.raises(VersionError, match="nor in a remote within reach"):
+        publish(followed.asked(), warn=told.append)
+    assert len(told) == 1 and "elsewhere is not there" in told[0] and "by a whole path or a URL" in told[0]
 
 
 def test_a_password_is_neither_written_beside_versions_nor_told(followed: Followed) -> None:

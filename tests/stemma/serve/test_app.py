@@ -39,8 +39,8 @@ def test_the_status_names_what_serves_and_why_the_rest_does_not(models: Models) 
     reply = ask(app_of(ServeSettings.of(), lambda: known), "GET", "/status")
     assert reply.status == 200 and reply.json["ready"]
     assert reply.json["models"] == [{
-        "name": "binary", "versions": [{"version": "1", "registered": None}], "labels": {"stable": 1},
-        "faults": [{"version": "2", "error": "it is damaged"}],
+        "name": "binary", "versions": [{"version": "1", "registered": None, "batch": None}], "labels": {"stable": 1},
+        "split": None, "shadows": {}, "faults": [{"version": "2", "error": "it is damaged"}],
     }]  # fmt: skip
     head = ask(app_of(ServeSettings.of(), lambda: known), "HEAD", "/status")
     assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(len(reply.body)))
@@ -64,6 +64,20 @@ def test_a_body_that_is_too_long_is_refused_before_and_while_it_arrives(models: 
 def test_the_part_of_a_body_that_arrived_before_its_caller_went_away_is_no_body(models: Models) -> None:
     reply = ask(limited(models), "POST", "/predict", parts=[json.dumps(ROW).encode(), None])
     assert (reply.status, reply.headers["connection"]) == (408, "close")
+
+
+def test_more_bytes_of_bodies_than_are_taken_at_once_are_turned_away(models: Models) -> None:
+    async def both() -> tuple[int, int]:
+        app = limited(models, bodies=0.001)
+        slow = asyncio.create_task(asked(app, "POST", "/predict", parts=[b" " * 600, 0.05, b"1"]))
+        await asyncio.sleep(0.01)
+        second = await asked(app, "POST", "/predict", b" " * 600)
+        assert (second.headers["retry-after"], second.headers["connection"]) == ("1", "close")
+        first = await slow
+        assert (await asked(app, "POST", "/predict", ROW)).status == 200, "what was answered is not held"
+        return first.status, second.status
+
+    assert asyncio.run(both()) == (422, 503)
 
 
 def test_a_packed_body_is_not_unpacked(app: App) -> None:

@@ -16,6 +16,7 @@ from stemma.bundle import sign
 from stemma.errors import StemmaError
 from stemma.serve import service
 from stemma.serve.keeper import ENDED, Keeper
+from stemma.serve.load import TIMES, load, size
 from stemma.serve.models import Models
 from stemma.serve.process import app_of
 from stemma.serve.service import Service
@@ -329,7 +330,7 @@ def test_a_model_is_unloaded_loaded_and_pinned_on_order(world: Callable[..., Wor
     here.publish(2)
     here.start()
     act = lambda *order: here.runner.run(here.keeper.act(*order))  # noqa: E731 - a word for what follows
-    assert act("unload", "shop") is None and here.serving == () and here.models.ready
+    assert act("unload", "shop") is None and here.serving == () and not here.models.ready
     assert here.look() == ()
     assert act("load", "shop") is None and here.serving == (2,)
     assert act("switch", "shop", "1") is None and here.serving == (1,)
@@ -392,6 +393,83 @@ def test_a_folder_that_is_gone_changes_nothing_and_one_that_says_it_is_empty_ser
     assert here.look() == (1,)
 
 
+def test_a_member_that_found_no_version_gets_it_when_it_is_there_again(world: Callable[..., World]) -> None:
+    """Also where that is the number that serves elsewhere, or served when all others ended."""
+    here = world()
+    here.publish(1)
+    here.start()
+    here.folder.rename(here.folder.with_name("away"))
+    late = Service()
+    here.runner.run(here.keeper.join(late))
+    assert here.look() == (1,) and not late.models.ready
+    here.keeper._members.remove(here.service)
+    last = Service()
+    here.runner.run(here.keeper.join(last))
+    here.folder.with_name("away").rename(here.folder)
+    here.look()
+    assert [tuple(each.models.by_name["shop"].versions) for each in (late, last)] == [(1,), (1,)]
+
+
+def test_a_member_without_the_version_before_takes_the_next(world: Callable[..., World]) -> None:
+    here = world()
+    here.publish(1)
+    here.start()
+    here.withdraw(1)
+    late = Service()
+    here.runner.run(here.keeper.join(late))
+    here.publish(2)
+    assert here.look() == (2,) == tuple(late.models.by_name["shop"].versions)
+
+
+def test_what_serves_is_not_given_up_for_a_member_that_cannot_load_it(
+    world: Callable[..., World], wrong_sample: Path
+) -> None:
+    here = world()
+    here.publish(1)
+    here.start()
+    (here.folder / "1/model.zip").write_bytes(wrong_sample.read_bytes())
+    late = Service()
+    here.runner.run(here.keeper.join(late))
+    assert here.look() == (1,) and not late.models.ready
+    here.keeper._members.remove(here.service)
+    here.look()
+    assert "another prediction" in late.models.by_name["shop"].faults[1], "nobody holds it any more"
+
+
+def test_what_is_missing_is_told_until_it_serves(tmp_path: Path, world: Callable[..., World]) -> None:
+    here = world(model={"stage": "prod"})
+    here.start()
+    assert here.keeper.missing() == "no version of shop is in the stage prod"
+    here.publish(1, tmp_path.joinpath("none").write_bytes(b"none") and tmp_path / "none")
+    here.look()
+    assert "is damaged" in str(here.keeper.missing())
+    here.publish(2)
+    here.look()
+    assert here.keeper.missing() is None
+    (here.folder / "empty").touch()
+    here.look()
+    assert here.keeper.missing() and not here.models.ready, "nothing can answer"
+
+
+def test_a_version_for_which_no_memory_is_left_stays_out_in_words(
+    world: Callable[..., World], tmp_path: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    here = world()
+    here.publish(1)
+    each = TIMES * size(load(here.folder / "1"))
+    here.service._memory = 2.5 * each
+    here.start()
+    here.publish(2)
+    assert here.look() == (2,), "both are in memory while one takes the other's place"
+    here.service._memory = 1.5 * each
+    here.publish(3)
+    assert here.look() == (2,)
+    assert "MB of limits.memory are left" in here.faults[3]
+    (tmp_path / "serve.yaml").write_text("limits: {memory: 0.001}")
+    code, _, told = run(tmp_path, "serve", str(here.good), "--config", "serve.yaml", "--port", "0")
+    assert (code, told.count("\n"), "limits.memory" in told) == (1, 1, True)
+
+
 def test_a_version_that_ends_its_process_is_tried_once_more_and_then_refused(world: Callable[..., World]) -> None:
     """Once may have been anybody's doing."""
     here = world()
@@ -409,3 +487,64 @@ def test_a_version_that_ends_its_process_is_tried_once_more_and_then_refused(wor
     for _ in range(4):
         here.runner.run(here.keeper.look())
     assert tried == [1, 2, 2]
+
+
+def act(world: World, *order: str) -> str | None:
+    return world.runner.run(world.keeper.act(*order))
+
+
+def test_a_version_that_is_taken_back_does_not_serve_again_until_somebody_says_so(
+    world: Callable[..., World],
+) -> None:
+    """Nor after another start; what is published after it does; and it is taken back once at most."""
+    shop = world()
+    for number in (1, 2, 3):
+        shop.publish(number)
+    shop.start()
+    assert act(shop, "withdraw", "shop", "3", "it errs") is None
+    assert (shop.serving, shop.faults) == ((2,), {3: "taken back: it errs"})
+    again = world().start()
+    assert (again.serving, again.faults) == ((2,), {3: "taken back: it errs"})
+    assert act(again, "switch", "shop", "latest:1") is None and again.serving == (2,)
+    assert act(again, "load", "shop") is None and again.serving == (3,)
+    assert act(again, "withdraw", "shop", "3") == "version 3 was taken back before, and somebody let it serve again"
+    again.publish(4)
+    assert (again.look(), act(again, "withdraw", "shop", "4"), again.serving) == ((4,), None, (3,))
+    assert act(again, "switch", "shop", "4") is None and again.serving == (4,)
+
+
+def test_what_has_no_version_before_it_is_not_taken_back(world: Callable[..., World], wrong_sample: Path) -> None:
+    shop = world()
+    shop.publish(1, wrong_sample)
+    shop.publish(2)
+    shop.start()
+    assert act(shop, "withdraw", "shop", "2") == "shop has no version before 2 that can serve"
+    assert (shop.serving, world().start().serving) == ((2,), (2,))
+    assert shop.faults == {}
+    for number in ("1", "7", "x", "²"):
+        assert act(shop, "withdraw", "shop", number) == f"version {number} of shop is not in service"
+
+
+def test_a_version_that_settings_name_gives_its_labels_to_the_one_before(world: Callable[..., World]) -> None:
+    shop = world(model={"policy": "2,3", "labels": {"stable": 2, "canary": 3}})
+    for number in (1, 2, 3):
+        shop.publish(number)
+    shop.start()
+    assert act(shop, "withdraw", "shop", "3") is None
+    assert (shop.serving, shop.models.by_name["shop"].labels) == ((2,), {"stable": 2, "canary": 2})
+    assert act(shop, "withdraw", "shop", "2") is None
+    assert (shop.serving, shop.models.by_name["shop"].labels) == ((1,), {"stable": 1, "canary": 1})
+
+
+def test_notes_of_what_was_taken_back_that_are_damaged_are_not_passed_over(
+    world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    shop = world()
+    shop.publish(1)
+    shop.publish(2)
+    act(shop.start(), "withdraw", "shop", "2")
+    (notes,) = (tmp_path / "state/stemma/withdrawn").iterdir()
+    notes.write_text("[3]")
+    with pytest.raises(StemmaError, match=r"which says what was taken back, cannot be read"):
+        world()

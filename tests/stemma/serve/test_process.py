@@ -88,6 +88,21 @@ def test_sigterm_answers_what_was_taken_and_ends_with_0(bundles: dict[str, Path]
             server.ask("GET", "/status")
 
 
+def test_a_server_that_has_nothing_to_serve_says_what_is_missing_and_is_ready_later(
+    bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "shop").mkdir()
+    with served(tmp_path / "shop", "--poll", "0.05") as server:
+        assert server.lines[0].startswith("listening: ") and "no version of shop is in " in server.lines[0]
+        assert [server.ask("GET", path).status for path in ("/v2/health/ready", "/v2/health/live")] == [503, 200]
+        (tmp_path / "shop/.1").mkdir()
+        (tmp_path / "shop/.1/model.zip").write_bytes(bundles["binary"].read_bytes())
+        (tmp_path / "shop/.1").rename(tmp_path / "shop/1")
+        assert server.process.stdout is not None
+        assert server.process.stdout.readline() == f"ready: {server.address}\n"
+        assert server.ask("GET", "/v2/health/ready").status == 200
+
+
 def test_a_unix_socket_is_served_and_removed_and_one_that_is_left_over_replaced(
     bundles: dict[str, Path], tmp_path: Path
 ) -> None:

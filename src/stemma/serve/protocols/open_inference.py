@@ -8,9 +8,9 @@ The class that is predicted is told beside the probabilities, as the output `lab
 import itertools
 import math
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 import stemma
 from stemma.serve.models import Models, Refused, Version
 from stemma.serve.routes import JSON, Answer, Call, Route, in_json
+from stemma.serve.scopes import Scope
 
 TYPES = {"number": "FP32", "boolean": "BOOL", "date": "FP64", "string": "BYTES"}
 BINARY = {
@@ -68,13 +69,15 @@ def metadata(call: Call) -> Answer:
     return in_json(told, version=version)
 
 
-def infer(call: Call) -> Answer:
-    version = call.models.find(call.named)
+def infer(call: Call) -> Answer | Awaitable[Answer]:
+    version = call.version()
     head, rest = _parts(call)
     if isinstance(head.get("id"), list | dict):
         raise Refused(400, 'the "id" is no text')
     columns: dict[str, list[Any]] = {}
-    for tensor in _objects(head.get("inputs"), "inputs"):
+    tensors = _objects(head.get("inputs"), "inputs")
+    call.check_columns(len(tensors))
+    for tensor in tensors:
         name = _text(tensor, "name")
         if name in columns:
             raise Refused(400, f"the input {name!r} is there twice", field=name)
@@ -82,7 +85,7 @@ def infer(call: Call) -> Answer:
         call.check_rows(len(columns[name]))
     if rest:
         raise Refused(400, f"{len(rest)} bytes follow the last input")
-    return _answer(head, version, version.bundle.predict(columns))
+    return call.predicted(columns, partial(_answer, head, version))
 
 
 def index(call: Call) -> Answer:
@@ -267,6 +270,6 @@ ROUTES = (
         )
     ),
     Route("POST", "/v2/repository/index", index),
-    Route("POST", "/v2/repository/models/{model}/load", load, scope="admin"),
-    Route("POST", "/v2/repository/models/{model}/unload", unload, scope="admin"),
+    Route("POST", "/v2/repository/models/{model}/load", load, scope=Scope.ADMIN),
+    Route("POST", "/v2/repository/models/{model}/unload", unload, scope=Scope.ADMIN),
 )

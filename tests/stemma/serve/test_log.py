@@ -1,0 +1,53 @@
+"""The log: a line for what happens, and nobody waits for whoever reads it."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WRITES = """
+from stemma.serve import log
+for number in range({count}):
+    log.note("fault", trace="x" * {length}, number=number)
+print("done")
+"""
+
+
+def written(stream: int, count: int, length: int) -> "subprocess.CompletedProcess[str]":
+    code = WRITES.format(count=count, length=length)
+    return subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=stream, text=True, timeout=60, check=True
+    )
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="pipes of a known size are Linux's")
+@pytest.mark.parametrize("length", [10, 50_000])
+def test_a_log_that_nobody_reads_stops_nothing(length: int) -> None:
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 8192)
+    try:
+        assert written(write, 300, length).stdout == "done\n"
+        os.close(write)
+        first = os.read(read, 65536).splitlines()[0]
+        assert length > 8192 or json.loads(first)["number"] == 0
+    finally:
+        os.close(read)
+
+
+def test_a_log_that_is_closed_or_on_a_full_disk_stops_nothing() -> None:
+    for place in ("/dev/full", os.devnull):
+        with Path(place).open("w") as file:
+            assert written(file.fileno(), 3, 10).stdout == "done\n"
+    code = "import os; os.close(2)" + WRITES.format(count=3, length=10)
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "done\n"
+
+
+def test_a_line_longer_than_a_pipe_takes_at_once_arrives_whole(capfd: pytest.CaptureFixture[str]) -> None:
+    from stemma.serve import log
+
+    log.note("fault", trace="x" * 200_000)
+    assert len(json.loads(capfd.readouterr().err)["trace"]) == 200_000
