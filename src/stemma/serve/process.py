@@ -121,8 +121,8 @@ class Server(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = True
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+    async def open(self) -> None:
+        """Take calls of gRPC, before it is said that the server is ready: the socket of HTTP listens already."""
         if self._rpcs is not None:
             await self._rpcs.start()
 
@@ -144,6 +144,7 @@ async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, obse
     app = app_of(settings, lambda: service.models, keeper.act, observer)
     server = Server(app, settings)
     bound.listen(BACKLOG)
+    await server.open()
     shown = sockets.addresses(settings, bound)
     with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper, shown):
         await server.serve(sockets=[bound])
