@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -133,7 +133,9 @@ def served(*arguments: str | Path, cold: bool = False) -> Iterator[Server]:
 
 
 @contextmanager
-def over_grpc(app: App, settings: ServeSettings) -> Iterator[grpc.Channel]:
+def over_grpc(
+    app: App, settings: ServeSettings, to: Callable[[str], grpc.Channel] = grpc.insecure_channel
+) -> Iterator[grpc.Channel]:
     """A channel to the application, which answers at a port, on an event loop beside."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
@@ -150,7 +152,7 @@ def over_grpc(app: App, settings: ServeSettings) -> Iterator[grpc.Channel]:
     try:
         with reserved_for_grpc(settings.model_copy(update={"grpc_port": 0})) as known:
             rpcs = done(started(known))
-            with grpc.insecure_channel(f"127.0.0.1:{known.grpc_port}") as channel:
+            with to(f"localhost:{known.grpc_port}") as channel:
                 yield channel
             done(rpcs.stop(0))
     finally:

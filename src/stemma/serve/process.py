@@ -132,8 +132,8 @@ class Server(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = True
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+    async def open(self) -> None:
+        """Take calls of gRPC, before it is said that the server is ready: the socket of HTTP listens already."""
         if self._rpcs is not None:
             await self._rpcs.start()
 
@@ -155,6 +155,7 @@ async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, obse
     app = app_of(settings, lambda: service.models, keeper.act, observer)
     server = Server(app, settings)
     bound.listen(BACKLOG)
+    await server.open()
     shown, at = sockets.addresses(settings, bound), sockets.address(settings, bound)
     with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper, shown), beside(at):
         await server.serve(sockets=[bound])

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,8 +19,9 @@ from google.protobuf.message import DecodeError, Message
 from stemma.serve.app import INLINE, App
 from stemma.serve.models import Refused
 from stemma.serve.routes import JSON, Header
-from stemma.serve.settings import MEGABYTE, ServeSettings
+from stemma.serve.settings import MEGABYTE, ServeSettings, TlsSettings
 from stemma.serve.sockets import bracketed
+from stemma.serve.tls import CLIENT, Tls, client_name
 
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT, 401: grpc.StatusCode.UNAUTHENTICATED, 403: grpc.StatusCode.PERMISSION_DENIED,
@@ -112,7 +114,8 @@ class Rpcs:
 
     async def start(self) -> None:
         """Take calls."""
-        self._server.add_insecure_port(f"{bracketed(self._settings.host)}:{self._settings.grpc_port}")
+        place, tls = f"{bracketed(self._settings.host)}:{self._settings.grpc_port}", self._settings.tls
+        self._server.add_secure_port(place, _credentials(tls)) if tls else self._server.add_insecure_port(place)
         await self._server.start()
 
     async def stop(self, seconds: float) -> None:
@@ -152,11 +155,34 @@ class Rpcs:
         method, _, path = target.partition(" ")
         scope = {
             "type": "http", "method": method, "path": self._settings.root_path + path, "query_string": b"",
-            "headers": _headers(context, body), "client": _client(context.peer()),
+            "headers": _headers(context, body), "client": _client(context.peer()), "state": _certificate(context),
         }  # fmt: skip
         await self._app(scope, receive, send)
         start, content = sent
         return Reply(start["status"], dict(start["headers"]), content["body"])
+
+
+def _credentials(settings: TlsSettings) -> Any:
+    """TLS by the files of HTTP, which are read again when they change."""
+    tls = Tls(settings)
+
+    def read() -> Any:
+        clients = None if settings.clients is None else Path(settings.clients).read_bytes()
+        pair = (Path(settings.key).read_bytes(), Path(settings.cert).read_bytes())
+        return grpc.ssl_server_certificate_configuration([pair], clients)
+
+    is_asked = settings.clients is not None
+    return grpc.dynamic_ssl_server_credentials(read(), lambda: read() if tls.renewed() else None, is_asked)
+
+
+def _certificate(context: Any) -> dict[str, str]:
+    """Whom the certificate of a client names, where it showed one."""
+    told = {name: [value.decode() for value in values] for name, values in context.auth_context().items()}
+    if "x509_pem_cert" not in told:
+        return {}
+    subject = [[("commonName", name)] for name in told.get("x509_common_name", ())]
+    others = [("", name) for name in told.get("x509_subject_alternative_name", ())]
+    return {CLIENT: client_name({"subject": subject, "subjectAltName": others})}
 
 
 def _body(rpc: Rpc, message: Message) -> Body | Refused:

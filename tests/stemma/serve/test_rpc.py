@@ -1,6 +1,7 @@
 """gRPC beside HTTP: what holds there holds here."""
 
 import contextlib
+import json
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from certificates import Authority
 from serving import Server, ask, call, over_grpc, served
 from stemma.serve import access, protocols
 from stemma.serve.models import Models
@@ -157,6 +159,44 @@ def test_no_bytes_are_a_fault_of_the_server(
         channel.unary_unary(method)(content, timeout=30)
     except grpc.RpcError as error:
         assert error.code() in (CODES.INVALID_ARGUMENT, CODES.NOT_FOUND), (error.code(), error.details())
+
+
+def test_tls_is_that_of_http_and_an_order_is_written_down_with_whom_the_certificate_names(
+    models: Models, tmp_path: Path
+) -> None:
+    async def control(*order: str) -> None: ...
+
+    def trusting(place: str) -> grpc.Channel:
+        return grpc.secure_channel(place, by(anne))
+
+    def by(pair: tuple[Path, Path] | None) -> grpc.ChannelCredentials:
+        cert, key = (None, None) if pair is None else (each.read_bytes() for each in pair)
+        return grpc.ssl_channel_credentials(authority.file.read_bytes(), key, cert)
+
+    def live(channel: grpc.Channel) -> bool:
+        return call(channel, f"{SERVICE}/ServerLive", messages.Nothing(), messages.ServerLiveResponse).live
+
+    authority, clients = Authority(tmp_path), Authority(tmp_path, "clients")
+    (cert, key), anne = authority.sign("localhost"), clients.sign("anne")
+    tls = {"cert": str(cert), "key": str(key), "clients": str(clients.file)}
+    known = ServeSettings.of(tls=tls, admin=True, audit=str(tmp_path / "audit.jsonl"))
+    load = f"{SERVICE}/RepositoryModelLoad", messages.RepositoryModelRequest(model_name="binary"), messages.Nothing
+    with over_grpc(app_of(known, lambda: models, control), known, trusting) as channel:
+        call(channel, *load)
+        place = channel._channel.target().decode()  # type: ignore[attr-defined]
+        strangers = (by(None), by(Authority(tmp_path, "strangers").sign("bob")))
+        for other in (grpc.insecure_channel(place), *(grpc.secure_channel(place, each) for each in strangers)):
+            with other, pytest.raises(grpc.RpcError, match="UNAVAILABLE"):
+                live(other)
+        cert.write_text("half of a certificate")
+        with trusting(place) as other:
+            assert live(other)
+        authority = Authority(tmp_path)
+        authority.sign("localhost")
+        with trusting(place) as other:
+            assert live(other)
+    line = json.loads((tmp_path / "audit.jsonl").read_text())
+    assert (line["action"], line["certificate"]) == ("/v2/repository/models/binary/load", "anne")
 
 
 def test_an_address_that_is_taken_is_one_line_and_loads_nothing(tmp_path: Path, run) -> None:

@@ -72,8 +72,7 @@ def told(output: Output, known: Signature) -> list[dict[str, Any]]:
 
 def _answer(version: Version, output: Output) -> Answer:
     predictions = told(output, version.bundle.signature)
-    answer = {"model": version.model, "version": str(version.number), "predictions": predictions}
-    return in_json(answer, version=version, rows=len(output))
+    return in_json({**version.facts, "predictions": predictions}, version=version, rows=len(output))
 
 
 def _rows(call: Call) -> list[dict[str, Any]]:
