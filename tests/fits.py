@@ -85,3 +85,8 @@ def fit(
     checkpoint = folder / "last.safetensors"
     given = Given(rows(task), settings(**changes), parts=parts)
     return training.run(network, given, rows(task, 100, 1), checkpoint, watch)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder: two of a store may have one name."""
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}

@@ -35,6 +35,7 @@ READS = {  # every command that reads a repository, with what makes it read most
     "describe": ("table.csv", "--target", "y", "--name", "theirs", "--track"),
     "diff": ("HEAD~1", "HEAD"),
     "doctor": ("HEAD",),
+    "experiments": ("--all",),
     "export": ("HEAD", "--format", "safetensors", "--output", "../exported"),
     "gc": ("--remote",),
     "follow": ("--once",),
@@ -57,8 +58,19 @@ ELSEWHERE = {
     "serve": "it opens bundles; a stage is followed as by follow",
 }  # fmt: skip
 BUNDLES = ("inspect", "verify", "predict", "unpack", "key", "sign", "diff")  # of files, wherever they lie
-LOGS = ("outcomes", "ab", "drift", "report")  # of logs, wherever they lie
-SERVICES = ("token", "audit", "status", "load", "switch", "rollback", "drain")  # of a server, wherever it runs
+LOGS = ("outcomes", "ab", "drift", "report", "guard")  # of logs, wherever they lie
+SERVICES = (
+    "token",
+    "audit",
+    "status",
+    "load",
+    "switch",
+    "rollback",
+    "withdraw",
+    "split",
+    "shadow",
+    "drain",
+)  # of a server, wherever it runs
 
 AWS = "[default]\ncredential_process = {start}\n[profile evil]\ncredential_process = {start}\n"
 CONFIG = """\

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fits import EACH, PROBLEMS, fit, linear, rows, settings, tiny
+from fits import EACH, PROBLEMS, contents, fit, linear, rows, settings, tiny
 from stemma import weights
 from stemma.errors import TrainingError, WeightsError
 from stemma.training import fit as training
@@ -50,7 +50,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(framework: s
         model = tiny(framework, PROBLEMS["binary"])
         fit(model, tmp_path, seed=seed)
         model.save(tmp_path / str(number))
-        stores.append({f.name: f.read_bytes() for f in (tmp_path / str(number)).rglob("*") if f.is_file()})
+        stores.append(contents(tmp_path / str(number)))
     assert stores[0] == stores[1]
     assert stores[0] != stores[2]
 
