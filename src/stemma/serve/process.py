@@ -67,7 +67,7 @@ def run(read: Read, observer: str = "", beside: Beside = lambda address: context
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Of uvloop where that is installed."""
-    return uvicorn.Config(None, loop="auto").get_loop_factory()  # type: ignore[arg-type]  # it is asked for that alone
+    return uvicorn.Config(None, loop="auto", log_config=None).get_loop_factory()  # type: ignore[arg-type]  # it is asked for that alone
 
 
 def app_of(

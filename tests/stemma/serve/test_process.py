@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging.config
 import socket
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 from serving import Server, served
 from stemma.serve.app import App
 from stemma.serve.process import Server as ServerOfUvicorn
+from stemma.serve.process import loop_factory
 from stemma.serve.settings import ServeSettings
 from stemma.serve.sockets import reserved
 
@@ -158,3 +160,9 @@ def test_what_is_loaded_is_not_collected_over_and_over_while_callers_wait(app: A
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)
+
+
+def test_the_logging_of_other_libraries_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uvicorn's own configuration ends every handler that is there, and with one of TensorFlow's a captured stream."""
+    monkeypatch.setattr(logging.config, "dictConfig", lambda config: pytest.fail("logging is configured"))
+    loop_factory()
