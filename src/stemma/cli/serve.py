@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemma.cli.follow import seconds
+from stemma.cli.guard import guarding
 from stemma.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -84,11 +85,11 @@ def serve(
     settings = read()
     observer = "" if settings.log is None else _observer(settings)
     if not any(each.stage for each in settings.models):
-        return run(read, observer)
+        return run(read, observer, guarding(settings))
     from stemma.follow import beside
 
     with beside.following(settings):
-        run(lambda: beside.folders(read()), observer)
+        run(lambda: beside.folders(read()), observer, guarding(beside.folders(settings)))
 
 
 def _observer(settings: "ServeSettings") -> str:

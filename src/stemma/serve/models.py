@@ -1,9 +1,9 @@
 """Models, their versions, and which of them is in service: frozen, and replaced as a whole."""
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
 from stemma.bundle import Bundle, check
@@ -94,7 +94,7 @@ class Split:
 
 def placed(name: str, caller: str) -> float:
     """A number from 0 to 1, like a random one, but always the same."""
-    return int.from_bytes(hmac.digest(name.encode(), caller.encode(), "sha256")[:6]) / 2**48
+    return int.from_bytes(blake2b(f"{name}\0{caller}".encode(), digest_size=6).digest()) / 2**48
 
 
 @dataclass(frozen=True)

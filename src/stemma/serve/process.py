@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 
@@ -17,7 +19,7 @@ from stemma.serve import admin, feedback, log, openapi, page, protocols, sockets
 from stemma.serve.access import Access
 from stemma.serve.app import App
 from stemma.serve.keeper import Keeper
-from stemma.serve.metrics import Metrics
+from stemma.serve.metrics import DRIFT, Metrics
 from stemma.serve.models import Models
 from stemma.serve.routes import Control, Route
 from stemma.serve.service import Service
@@ -30,14 +32,16 @@ from stemma.text import say
 BACKLOG = 2048
 GRPC = Entry("stemma.serve.rpc:Rpcs", extra="grpc")  # imported only where it is asked for
 Read = Callable[[], ServeSettings]
+Beside = Callable[[str], contextlib.AbstractContextManager[None]]
 
 
-def run(read: Read, observer: str = "") -> None:
+def run(read: Read, observer: str = "", beside: Beside = lambda address: contextlib.nullcontext()) -> None:
     """Serve until SIGTERM or SIGINT, and answer what was taken before.
 
     Args:
         read: gives the settings, and gives them again on SIGHUP.
         observer: "module:Name" of what sees the answers, where a log is asked for.
+        beside: what is there while it answers at an address.
 
     Raises:
         StemmaError: a bundle cannot be served, or the address is taken.
@@ -58,7 +62,7 @@ def run(read: Read, observer: str = "") -> None:
         sockets.reserved_for_grpc(settings) as settings,
         asyncio.Runner(loop_factory=loop_factory()) as runner,
     ):
-        runner.run(serve(settings, read, bound, observer))
+        runner.run(serve(settings, read, bound, observer, beside))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -76,7 +80,7 @@ def app_of(
         control: changes what serves.
         observer: as of `run`.
     """
-    metrics = Metrics()
+    metrics = Metrics(None if settings.log is None else Path(settings.log.folder) / DRIFT)
     routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES, Route("GET", "/metrics", metrics.text))
     sees = Entry(observer).load()(settings.log, metrics.count_observed) if observer and settings.log else None
     routes = routes if sees is None else (*routes, feedback.route(sees))
@@ -112,6 +116,13 @@ class Server(uvicorn.Server):
         if settings.grpc_port is not None:
             self._rpcs = GRPC.load()(app, settings, protocols.rpcs())
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Until it is stopped."""
+        gc.collect()
+        gc.freeze()  # what was imported and loaded is not looked through again while callers wait, for 20 ms each time
+        gc.set_threshold(10_000)  # objects: calls that run together hold more than the usual 700
+        await super().serve(sockets)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -137,7 +148,7 @@ class Server(uvicorn.Server):
         await self._rpcs.stop(0)
 
 
-async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str) -> None:
+async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str, beside: Beside) -> None:
     service = Service(settings.signature, settings.limits.memory, batches=settings.batch == "auto")
     keeper = Keeper(settings, [service])
     await keeper.start()
@@ -145,12 +156,14 @@ async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, obse
     server = Server(app, settings)
     bound.listen(BACKLOG)
     await server.open()
-    shown = sockets.addresses(settings, bound)
-    with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper, shown):
+    shown, at = sockets.addresses(settings, bound), sockets.address(settings, bound)
+    with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper, shown), beside(at):
         await server.serve(sockets=[bound])
 
 
-async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socket, observer: str) -> None:
+async def _with_workers(
+    settings: ServeSettings, read: Read, bound: socket.socket, observer: str, beside: Beside
+) -> None:
     crew = Crew(settings, bound, observer)
     keeper = Keeper(settings, crew.members)
     async with crew.working(keeper):
@@ -158,7 +171,8 @@ async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socke
         bound.listen(BACKLOG)
         await crew.serve()
         where = f"{sockets.addresses(settings, bound)}, {settings.workers} workers"
-        with _signals(crew.stop, read, keeper), _watching(keeper, where):
+        beside_it = beside(sockets.address(settings, bound))
+        with _signals(crew.stop, read, keeper), _watching(keeper, where), beside_it:
             await crew.stopped()
 
 

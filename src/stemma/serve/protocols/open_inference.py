@@ -76,13 +76,12 @@ def infer(call: Call) -> Answer | Awaitable[Answer]:
         raise Refused(400, 'the "id" is no text')
     columns: dict[str, list[Any]] = {}
     tensors = _objects(head.get("inputs"), "inputs")
-    call.check_columns(len(tensors))
     for tensor in tensors:
         name = _text(tensor, "name")
         if name in columns:
             raise Refused(400, f"the input {name!r} is there twice", field=name)
         columns[name], rest = _column(name, tensor, rest)
-        call.check_rows(len(columns[name]))
+        call.check_rows(len(columns[name]), len(tensors))
     if rest:
         raise Refused(400, f"{len(rest)} bytes follow the last input")
     return call.predicted(columns, partial(_answer, head, version))
