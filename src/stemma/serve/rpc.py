@@ -21,7 +21,7 @@ from stemma.serve.models import Refused
 from stemma.serve.routes import JSON, Header
 from stemma.serve.settings import MEGABYTE, ServeSettings, TlsSettings
 from stemma.serve.sockets import bracketed
-from stemma.serve.tls import CLIENT, Tls, client_name
+from stemma.serve.tls import CLIENT, Tls
 
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT, 401: grpc.StatusCode.UNAUTHENTICATED, 403: grpc.StatusCode.PERMISSION_DENIED,
@@ -177,12 +177,9 @@ def _credentials(settings: TlsSettings) -> Any:
 
 def _certificate(context: Any) -> dict[str, str]:
     """Whom the certificate of a client names, where it showed one."""
-    told = {name: [value.decode() for value in values] for name, values in context.auth_context().items()}
-    if "x509_pem_cert" not in told:
-        return {}
-    subject = [[("commonName", name)] for name in told.get("x509_common_name", ())]
-    others = [("", name) for name in told.get("x509_subject_alternative_name", ())]
-    return {CLIENT: client_name({"subject": subject, "subjectAltName": others})}
+    told = context.auth_context()
+    names = [*told.get("x509_common_name", ()), *told.get("x509_subject_alternative_name", ())]
+    return {CLIENT: names[0].decode()} if names else {}
 
 
 def _body(rpc: Rpc, message: Message) -> Body | Refused:

@@ -44,7 +44,8 @@ def reserved_for_grpc(settings: ServeSettings) -> Iterator[ServeSettings]:
     try:
         with _internet(settings.host, settings.grpc_port) as alone:  # sockets that share a port would hide who has it
             port = alone.getsockname()[1]
-        bound = _internet(settings.host, port, shared=True)
+        can_share = hasattr(socket, "SO_REUSEPORT")  # not on Windows, where there are no workers
+        bound = _internet(settings.host, port, shared=True) if can_share else contextlib.nullcontext()
     except OSError as error:
         where = f"{settings.host}:{settings.grpc_port}"
         raise StemmaError(f"{where} cannot be listened at ({told_by_system(error)})") from None

@@ -1,5 +1,6 @@
 """The Open Inference Protocol, version 2, case by case."""
 
+import dataclasses
 import json
 import struct
 from collections.abc import Sequence
@@ -183,6 +184,27 @@ def test_health_and_metadata(app: App) -> None:
     empty = app_of(ServeSettings.of(), lambda: Models({"shop": Model("shop")}))
     assert ask(empty, "GET", "/v2/health/live").status == 200
     assert [ask(empty, "GET", path).status for path in ("/v2/health/ready", "/v2/models/shop/ready")] == [503, 503]
+
+
+def test_a_version_is_named_by_its_number_or_its_label(models: Models) -> None:
+    one = models.by_name["binary"].versions[1]
+    model = Model("binary", {1: one, 3: dataclasses.replace(one, number=3)}, {"stable": 1})
+    app = app_of(ServeSettings.of(), lambda: Models({"binary": model}))
+    for path, version in (("", "3"), ("/versions/1", "1"), ("/labels/stable", "1")):
+        assert infer(app, path=path).json["model_version"] == version
+        assert ask(app, "GET", f"/v2/models/binary{path}").headers["x-model-version"] == version
+        assert ask(app, "GET", f"/v2/models/binary{path}").json["versions"] == ["1", "3"]
+    for path in ("/labels/canary", "/versions/2", "/versions/latest"):
+        assert infer(app, path=path).status == ask(app, "GET", f"/v2/models/binary{path}/ready").status == 404
+
+
+def test_parameters_that_say_nothing_here_change_no_answer(app: App) -> None:
+    plain = infer(app).json["outputs"]
+    told = {"sequence_id": 7, "priority": 1, "timeout": 0, "x": {"y": [None]}}
+    inputs = [each | {"parameters": {"hint": "x"}} for each in INPUTS]
+    assert infer(app, inputs=inputs, parameters=told, more=1).json["outputs"] == plain
+    assert infer(app, outputs=[{"name": "probabilities", "parameters": told}]).json["outputs"] == plain[:1]
+    assert infer(app, outputs=[]).json["outputs"] == plain
 
 
 def test_the_repository_lists_every_version_and_why_one_is_not_ready(models: Models) -> None:

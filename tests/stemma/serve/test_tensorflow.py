@@ -105,6 +105,26 @@ def test_what_examples_share_may_stand_in_the_context_and_nowhere_else(app: App)
     assert ask(app, "POST", "/v1/models/binary:regress", {"examples": [example]}).status == 400
 
 
+def test_what_a_verb_takes_and_which_there_are(app: App) -> None:
+    for verb in ("predict", "classify", "regress"):
+        assert ask(app, "GET", f"/v1/models/binary:{verb}").status == 404
+    for path in ("/v1/models/binary:explain", "/v1/models/binary/versions/1:explain", "/v1/models/", "/v1/models"):
+        reply = ask(app, "POST", path, {"instances": INSTANCES})
+        assert reply.status in (404, 405) and reply.json["error"]
+
+
+def test_a_feature_may_be_one_value_or_a_list_of_it_or_in_base64(app: App) -> None:
+    may = {"b64": base64.b64encode(b"May").decode()}
+    for month in ("May", ["May"], may, [may]):
+        body = {"context": {"Month": month}, "examples": [{"PageValues": 1, "Weekend": [True]}]}
+        assert ask(app, "POST", "/v1/models/regression:regress", body).json == {"results": [3.0]}
+    for wrong in ({"b64": "?"}, {"b64": "//8="}, ["May", "Nov"], {"b65": ""}, [[["May"]]]):
+        body = {"examples": [{"Month": wrong, "PageValues": 1, "Weekend": True}]}
+        assert ask(app, "POST", "/v1/models/regression:regress", body).status in (400, 422)
+    body = {"signature_name": "other", "examples": [{"Month": "May", "PageValues": 1, "Weekend": True}]}
+    assert ask(app, "POST", "/v1/models/regression:regress", body).status == 400
+
+
 def test_the_status_is_that_of_every_version_or_of_one(models: Models) -> None:
     one = models.by_name["binary"].versions[1]
     model = Model("binary", {1: one, 3: dataclasses.replace(one, number=3)}, {"stable": 1}, {4: "it is damaged"})
