@@ -39,6 +39,7 @@ CAMEL = re.compile(r"[a-z](Id|ID)$")
 LIKE_DATE = re.compile(
     r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b.*|.*\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w*\b.*\d.*"
 )
+PADDED = re.compile(r"0\d")  # no number begins so, but that of a telephone
 LIKE_NUMBER = re.compile(r"[-+(\u2212]?[$€£]?\s?\d[\d,.'\u2019 ]*\s?(%|[a-zA-Z€$£]{1,3})?\)?")
 OUTPUTS = ("encoded", "prediction", "probabilities")
 NO_HEADER = "if it is no header, give --no-header, and columns are c0, c1, ..."
@@ -488,9 +489,10 @@ def _certain(column: Column, decimal: str) -> meant.Reading | None:
     named = IDENTIFIER.search(column.name) or CAMEL.search(column.name)
     known = column.levels and len(column.levels) > 1 and not {*column.spelled} & {*DOUBTFUL}
     kind = "" if named or not known or _mostly(column, column.number.count) else _resembles(column)
-    found = _readings(column, kind, decimal) if kind else []
-    read = meant.dates if "dates" in kind else lambda texts: meant.numbers(texts, decimal)
-    return found[0] if len(found) == 1 and read(column.spelled) == found else None
+    if not kind or ("dates" not in kind and any(map(PADDED.match, column.spelled))):
+        return None
+    found = meant.dates(column.spelled) if "dates" in kind else meant.numbers(column.spelled, decimal)
+    return found[0] if len(found) == 1 else None
 
 
 def _case(column: Column) -> Iterator[str]:

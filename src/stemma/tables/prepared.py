@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from stemma.files import swapped_folder
 from stemma.tables import encode, hints, profile, statistics
 from stemma.tables.check import Checked
@@ -25,9 +27,9 @@ def write(folder: Path, checked: Checked, data: Table, settings: PrepareSettings
     about |= {"left_out": dict(checked.left_out)} if checked.left_out else {}
     with swapped_folder(folder) as partial:
         for name, rows in splits.items():
-            part = table.iloc[rows].reset_index(drop=True)
-            part.insert(0, about["row"], table.index[rows].to_numpy())
-            part.to_parquet(partial / f"{name}.parquet", index=False, compression="zstd")
+            part = table.iloc[rows]
+            numbered = {about["row"]: part.index.to_numpy(), **part.reset_index(drop=True)}
+            pd.DataFrame(numbered, copy=False).to_parquet(partial / f"{name}.parquet", index=False, compression="zstd")
         (partial / encode.FILE).write_bytes(encoder.graph)
         profile.write(partial, about)
     return about

@@ -614,6 +614,7 @@ def test_a_marker_of_a_column_that_is_none_is_named(describe: Describe, tmp_path
         (["26.09.2023", "27.09.2023", "unknown"], "categorical", """give it the role date and date_format: """),
         (["1'234.50", "2.5", "950"], "numeric", """they are read by thousands: {"x": "'"}"""),
         (["5 %", "12 %", "7 %"], "categorical", "write numbers as 1234.5"),
+        (["030 123 456", "040 567 890"], "categorical", """give it the role numeric and thousands: {"x": " "}"""),
         (
             ["Red", "red", "BLUE", "Blue", "blue"],
             "categorical",
