@@ -121,6 +121,30 @@ def report(
     say(f"{html}: {found.sentence}")
 
 
+@app.command()
+def retrain(
+    log: Log,
+    version: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="In production; by default the one that answered last.")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(metavar="FILE.parquet", help="Write the rows there; without it, only tell.")
+    ] = None,
+    since: Since = None,
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Say what training on what came would take: rows with outcomes as a table, a start from the weights in production,
+    a comparison as the gate.
+
+    Example: stemma watch retrain requests --write data/raw/service.parquet
+    """
+    from stemma.watch.retrain import retrain
+
+    found = retrain(log, version, _moment(since), write)
+    answer(found, lambda: [f"{found.sentence}.", *found.commands], as_json, as_md)
+
+
 def _length(window: str) -> float:
     seconds = age_of("--window", window).total_seconds()
     if not seconds:

@@ -67,6 +67,13 @@ class Answers:
         return self.only(compute.is_valid(self.table["outcome"]).to_numpy(zero_copy_only=False))
 
     @property
+    def heard(self) -> "Answers":
+        """Without what a shadow answered to nobody."""
+        if "arm" not in self.table.column_names:
+            return self
+        return self.only(compute.fill_null(compute.not_equal(self.table["arm"], "shadow"), True).to_numpy())
+
+    @property
     def shared_out(self) -> "Answers":
         """Without the requests that named their version, which no split gave them."""
         if "arm" not in self.table.column_names:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pyarrow import compute
 
 from stemma import metrics
 from stemma.bundle.model import Bundle
@@ -76,15 +75,8 @@ def read(folder: Path, since: float, skipped: list[str]) -> dict[str, Answers]:
             if sum(map(len, tables)) >= MOST:
                 break
         if sum(map(len, tables)):
-            found[name] = _heard(answers(name, its, tables, told, in_order=True))
+            found[name] = answers(name, its, tables, told, in_order=True).heard
     return found
-
-
-def _heard(answers: Answers) -> Answers:
-    """Without what a shadow answered to nobody."""
-    if "arm" not in answers.table.column_names:
-        return answers
-    return answers.only(compute.fill_null(compute.not_equal(answers.table["arm"], "shadow"), True).to_numpy())
 
 
 def verdict(rules: Rules, young: Seen, before: Seen | None) -> str | None:
