@@ -107,6 +107,7 @@ class ServeSettings(Section):
     models: tuple[ModelSettings, ...] = (ModelSettings(source=str(layout.PACKAGE)),)
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, lt=65536)] = 8501  # 0: any that is free
+    grpc_port: Annotated[int, Field(ge=0, lt=65536)] | None = None  # of the host, beside HTTP; None: no gRPC
     socket: str | None = None  # a Unix socket in the place of host and port
     tls: TlsSettings | None = None  # None: plain HTTP
     root_path: Annotated[str, Field(pattern="^(/.*[^/])?$")] = ""  # that a proxy puts before every path

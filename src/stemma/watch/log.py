@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, get_args
 from uuid import uuid4
@@ -46,8 +47,8 @@ MOMENT = pa.timestamp("us", tz="UTC")
 TYPES = {"number": pa.float32(), "boolean": pa.bool_(), "date": MOMENT, "string": pa.string()}
 CORE = {"id": pa.string(), "row": pa.int32(), "time": MOMENT}  # of every file
 MASKED = "***"
-CHUNK = 256  # requests taken at once: more would hold the interpreter while an answer waits for it
-PAUSE = 0.1  # seconds in which nothing is looked for
+CHUNK = 64  # requests taken at once: more would hold the interpreter while an answer waits for it
+PAUSE = 0.5  # seconds in which nothing is looked for: to look costs more than a request
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)  # of what a file says
 FILES = 4  # whose rows may wait in memory
 LARGE = 64 * 10**6  # bytes of a file in memory that is written, however few its rows are
@@ -129,11 +130,16 @@ class Options:
             raise SettingsError(f"the request log shall treat {name!r}, which no version takes{nearest(name, known)}")
 
     def takes(self, id: str) -> bool:
-        return self.sample >= 1 or int(self.digest(id), 16) < self.sample * 2**64
+        return self.sample >= 1 or share(id) < self.sample
 
     def digest(self, value: object) -> str:
         """16 hexadecimal digits."""
         return hmac.digest(self.key, str(value).encode("utf-8", "replace"), "sha256").hex()[:16]
+
+
+def share(id: str) -> float:
+    """A number from 0 to 1, like a random one, but always the same."""
+    return int.from_bytes(blake2b(id.encode("utf-8", "replace"), digest_size=6).digest()) / 2**48
 
 
 @dataclass(frozen=True)
