@@ -102,7 +102,7 @@ def test_a_guard_that_could_not_do_its_work_is_refused_at_the_start(
         monkeypatch.delenv(name, raising=False)
     settings = ServeSettings.model_validate({"admin": True, "auto_rollback": {"errors": 0.1}} | changes)
     with pytest.raises(SettingsError, match=why):
-        guarding(settings)
+        guarding(settings, settings)
 
 
 def test_nothing_is_known_of_a_folder_without_a_log(tmp_path: Path) -> None:
