@@ -17,7 +17,7 @@ from bundles import contents
 from serving import Server, served
 from stemma import bundle as bundles
 from stemma.bundle import Bundle
-from stemma.cli.guard import guarding
+from stemma.cli.guard import Guard, guarding
 from stemma.errors import SettingsError
 from stemma.serve.settings import ServeSettings
 from stemma.watch import guard, outcomes, sequential
@@ -188,3 +188,19 @@ def test_a_version_that_errs_is_taken_back_under_load_without_a_failed_request(t
         assert {each for each in load.seen[place:]} == {(200, "1"), (200, "3")}
         assert server.stop() == 0
     assert (tmp_path / "audit.jsonl").read_text().count("/withdraw/2?why=") == 1
+
+
+def test_drift_of_the_last_weeks_is_left_where_a_server_shows_it(tmp_path: Path) -> None:
+    week = 7 * 86400.0
+    start = (NOW // week - 2) * week
+    bundles.build(tmp_path / "good.zip", contents())
+    publish(tmp_path / "shop", 1, tmp_path / "good.zip")
+    for place, size in enumerate((1.0, 100.0)):
+        values = {"PageValues": np.linspace(0.1, 2, 300).astype(np.float32) * size}
+        times = start + week * place + np.arange(300)
+        logged(tmp_path / "log", [0.5] * 300, of=source("shop@1"), inputs=values, times=times)
+    looks = Guard(tmp_path / "log", "", Rules(), [tmp_path / "shop"], print, names={("shop", 1): "shop@1"})
+    looks._drift(tmp_path / "log", NOW)
+    assert looks.drifted == {"shop@1": ["PageValues: about 100 times as large"]} and looks.judged == NOW
+    text = (tmp_path / "log/drift.prom").read_text(encoding="utf-8")
+    assert text.endswith('stemma_drift{version="shop@1",name="PageValues",kind="unit"} 1\n')
