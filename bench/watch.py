@@ -268,8 +268,8 @@ def writing() -> page.Table:
 
 def serving() -> page.Table:
     """`stemma serve` of the default network that logs requests, splits them, or copies them to a shadow, beside one
-    that does nothing of it, in turns: processor time of the server for a row, requests per second of 64 connections, and
-    p99 at 300 requests per second; medians of 7 turns."""
+    that does nothing of it, in turns: processor time of the server for a row, requests per second of 64 connections,
+    and p99 at 300 requests per second; medians of 7 turns."""
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder, sides = Path(name), {}
         for number in ("1", "2"):

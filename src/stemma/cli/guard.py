@@ -79,9 +79,14 @@ class Guard:
             self._drift(self.log, now)
         for model in models:
             self._changed(model)
+        splits = {model["name"]: model["split"]["shares"] for model in models if model["split"]}
         for key in self._young(models, now):
-            seen = [guard.Seen(*counts.get(each, (0, 0)), answers.get(self.names[each]), self._bundle(each))
-                    for each in (key, *self._before(key))]  # fmt: skip
+            both = [key, *self._before(key)]
+            seen = [
+                guard.Seen(*counts.get(each, (0, 0)), answers.get(self.names[each]),
+                           self._bundle(each) if self.rules.drift else None, _share(splits.get(key[0], {}), both))
+                for each in both
+            ]  # fmt: skip
             self._judge(key, *seen)
 
     def _young(self, models: Any, now: float) -> list[Key]:
@@ -163,6 +168,13 @@ class Guard:
             if bundle and str(bundle.registered.get("version") or key[1]) == self.names[key].rpartition("@")[2]:
                 return bundle
         return None
+
+
+def _share(shares: Mapping[str, float], both: Sequence[Key]) -> float | None:
+    """Of the first of two versions in what they share; None where no split shares out to it."""
+    rest = 1 - sum(shares.values())
+    of = [shares.get(str(number), rest) for _, number in both]
+    return of[0] / sum(of) if len(of) == 2 and str(both[0][1]) in shares and 0 < of[0] < sum(of) else None
 
 
 def _counts(text: str) -> Mapping[Key, tuple[int, int]]:
