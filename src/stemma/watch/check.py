@@ -96,7 +96,7 @@ def check(
         found.append(Finding("idle", name, "it serves, and nobody ever asked it"))
     same = {name: its for name, its in files.items() if its[0].source.signature.inputs == bundle.signature.inputs}
     rows = partial(log.rows, columns=("input", "prediction"), skipped=skipped)
-    for asked in windows(same, outcomes.table(folder, skipped), EVER, rows):
+    for asked in windows(same, outcomes.keyed(folder, skipped), EVER, rows):
         found += _silent(bundle, asked.answers)
     sent = [] if table is None or server is None else _rows(table, bundle)
     if sent and server is not None:

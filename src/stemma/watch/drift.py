@@ -184,7 +184,7 @@ def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, sin
             raise StemmaError(f"no version in {folder} takes the inputs of the bundle")
     rows = partial(log.rows, columns=("input", *PREDICTED), skipped=skipped, since=since)
     beside, found = dict[str, _Beside](), list[Window]()
-    for asked in windows(files, outcomes.table(folder, skipped), seconds, rows):
+    for asked in windows(files, outcomes.keyed(folder, skipped), seconds, rows):
         name = asked.answers.version
         look = _Look(bundle, seconds, len(files), max(time.time(), max(file.last for file in files[name])))
         found.append(_judged(asked, look, beside.setdefault(name, look.beside(asked.answers))))

@@ -71,7 +71,7 @@ class Seen:
 
 def read(folder: Path, since: float, skipped: list[str]) -> dict[str, Answers]:
     """The first rows of every version that answered since then, by name; nothing where there are none."""
-    told, found = outcomes.table(folder, skipped), dict[str, Answers]()
+    told, found = outcomes.keyed(folder, skipped), dict[str, Answers]()
     for name, its in versions(log.files(folder, skipped, since, needed=False)).items():
         tables: list[Any] = []
         for file in its:
