@@ -11,17 +11,21 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from stemma.errors import StemmaError
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 SECONDS = 120  # a version may take its time to load
 
 
-def ask(url: str, method: str, path: str, query: Mapping[str, str] = MappingProxyType({})) -> Any:
+def ask(url: str, method: str, path: str, query: Mapping[str, str] = NOTHING, body: Any = None) -> Any:
     """What a server answers, in JSON; the token of STEMMA_TOKEN is shown to it.
+
+    Args:
+        body: is sent as JSON; None: there is none.
 
     Raises:
         StemmaError: it cannot be reached, or refuses; with what it says.
     """
     try:
-        said = json.loads(read(url, method, path, query))
+        said = json.loads(read(url, method, path, query, None if body is None else json.dumps(body)))
     except ValueError:  # its text may hold the token
         raise StemmaError(f"{url} does not answer in JSON, or STEMMA_TOKEN is no token") from None
     if "error" in said:
@@ -29,13 +33,13 @@ def ask(url: str, method: str, path: str, query: Mapping[str, str] = MappingProx
     return said
 
 
-def read(url: str, method: str, path: str, query: Mapping[str, str] = MappingProxyType({})) -> bytes:
+def read(url: str, method: str, path: str, query: Mapping[str, str] = NOTHING, body: str | None = None) -> bytes:
     """As `ask`, whatever it is."""
     connection, root = _connection(url)
     token = os.environ.get("STEMMA_TOKEN", "").strip()
     try:
         target = root + quote(path) + (f"?{urlencode(query)}" if query else "")
-        connection.request(method, target, headers={"authorization": f"Bearer {token}"} if token else {})
+        connection.request(method, target, body, headers={"authorization": f"Bearer {token}"} if token else {})
         return connection.getresponse().read()
     except ssl.SSLCertVerificationError as error:
         what = f"the certificate of {url} is not trusted here ({error.verify_message})"

@@ -39,6 +39,7 @@ class Guard:
         log: the folder. url: of the server. sources: folders of versions, where bundles are looked for.
         tell: is told what happens.
         post: is told of each model whose state changed.
+        follows: the stage of a model, and the repository that says what it holds.
     """
 
     log: Path | None
@@ -47,6 +48,7 @@ class Guard:
     sources: Sequence[Path]
     tell: Callable[[str], None]
     post: Callable[[Mapping[str, Any]], None] = lambda event: None
+    follows: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     states: dict[str, Any] = field(default_factory=dict)
     drifted: dict[str, list[str]] = field(default_factory=dict)  # by version
     judged: float = 0.0  # when that was
@@ -77,9 +79,14 @@ class Guard:
             self._drift(self.log, now)
         for model in models:
             self._changed(model)
+        splits = {model["name"]: model["split"]["shares"] for model in models if model["split"]}
         for key in self._young(models, now):
-            seen = [guard.Seen(*counts.get(each, (0, 0)), answers.get(self.names[each]), self._bundle(each))
-                    for each in (key, *self._before(key))]  # fmt: skip
+            both = [key, *self._before(key)]
+            seen = [
+                guard.Seen(*counts.get(each, (0, 0)), answers.get(self.names[each]),
+                           self._bundle(each) if self.rules.drift else None, _share(splits.get(key[0], {}), both))
+                for each in both
+            ]  # fmt: skip
             self._judge(key, *seen)
 
     def _young(self, models: Any, now: float) -> list[Key]:
@@ -107,6 +114,18 @@ class Guard:
             return self.tell(f"{model} {number} is not taken back, though {why}: {error}")
         self.tries[key] = TRIES
         self.tell(f"{model} {number} is taken back: {why}")
+        if model in self.follows:
+            self._write_down(model, self.names[key].rpartition("@")[2], why)
+
+    def _write_down(self, model: str, version: str, why: str) -> None:
+        """In the registry, too."""
+        from stemma.follow.events import taken_back
+
+        stage, source = self.follows[model]
+        try:
+            self.tell(f"the registry says so: {taken_back(source, stage, version, why)}")
+        except StemmaError as error:
+            self.tell(f"{stage} of the registry still holds {version}, which was taken back: {error}")
 
     def _drift(self, log: Path, now: float) -> None:
         """Look at the last windows, and leave what was found where `/metrics` shows it."""
@@ -151,6 +170,13 @@ class Guard:
         return None
 
 
+def _share(shares: Mapping[str, float], both: Sequence[Key]) -> float | None:
+    """Of the first of two versions in what they share; None where no split shares out to it."""
+    rest = 1 - sum(shares.values())
+    of = [shares.get(str(number), rest) for _, number in both]
+    return of[0] / sum(of) if len(of) == 2 and str(both[0][1]) in shares and 0 < of[0] < sum(of) else None
+
+
 def _counts(text: str) -> Mapping[Key, tuple[int, int]]:
     """Requests and errors of each version, from a server's /metrics; without those of shadows."""
     from prometheus_client.parser import text_string_to_metric_families
@@ -178,6 +204,10 @@ def guard(
     source: Annotated[
         list[Path] | None, typer.Option(metavar="SOURCE", help="A bundle or a folder of versions that is served.")
     ] = None,
+    follows: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODEL=STAGE@SOURCE", help="A stage that is rolled back with it, in that repository."),
+    ] = None,
     webhook: Annotated[
         str | None,
         typer.Option(metavar="URL", envvar=WEBHOOK, help="Is told, signed, when what serves changed, or what drifts."),
@@ -202,7 +232,8 @@ def guard(
     if attached:
         beside.end_with_parent()
     hook = None if webhook is None else Webhook(webhook, os.environ.get(VARIABLE, ""), tell)
-    looks = Guard(log, url, rules, source or (), tell, (lambda event: None) if hook is None else hook.post)
+    post = (lambda event: None) if hook is None else hook.post
+    looks = Guard(log, url, rules, source or (), tell, post, dict(map(_followed, follows or ())))
     if once:
         looks.look()
         return None if hook is None else hook.flush()
@@ -219,14 +250,25 @@ def guard(
         time.sleep(poll)
 
 
+def _followed(text: str) -> tuple[str, tuple[str, str]]:
+    model, _, of = text.partition("=")
+    stage, given, source = of.partition("@")
+    if not (model and stage and given and source):
+        raise typer.BadParameter(f"{text!r} is no MODEL=STAGE@SOURCE", param_hint="--follows")
+    return model, (stage, source)
+
+
 def beside_the_server(told: str) -> None:
     from stemma.serve import log
 
     log.note("guard", told=told)
 
 
-def guarding(settings: "ServeSettings") -> "Beside":
+def guarding(settings: "ServeSettings", served: "ServeSettings") -> "Beside":
     """The guard that a server's settings ask for, in a process beside it.
+
+    Args:
+        served: the same, with folders of versions in the place of repositories.
 
     Raises:
         SettingsError: it could not do its work.
@@ -239,7 +281,10 @@ def guarding(settings: "ServeSettings") -> "Beside":
     _check(settings)
     rules = settings.auto_rollback or RollbackSettings()
     words = ["watch", "guard", "--attached", f"--young={rules.young}", f"--poll={rules.poll}"]
-    words += ["--drift"] * rules.drift + [f"--source={each.source}" for each in settings.models]
+    words += ["--drift"] * rules.drift + [f"--source={each.source}" for each in served.models]
+    for model, folder in zip(settings.models, served.models, strict=True):
+        name = model.name or Path(folder.source).name
+        words += [] if model.stage is None else [f"--follows={name}={model.stage}@{model.source}"]
     told = {"errors": rules.errors, "latency": rules.latency}
     words += [f"--{name}={bound}" for name, bound in told.items() if bound is not None]
     words += [f"--figure={name}={bound}" for name, bound in rules.figure.items()]

@@ -85,11 +85,11 @@ def serve(
     settings = read()
     observer = "" if settings.log is None else _observer(settings)
     if not any(each.stage for each in settings.models):
-        return run(read, observer, guarding(settings))
+        return run(read, observer, guarding(settings, settings))
     from stemma.follow import beside
 
     with beside.following(settings):
-        run(lambda: beside.folders(read()), observer, guarding(beside.folders(settings)))
+        run(lambda: beside.folders(read()), observer, guarding(settings, beside.folders(settings)))
 
 
 def _observer(settings: "ServeSettings") -> str:

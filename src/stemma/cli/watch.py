@@ -14,6 +14,7 @@ from stemma.text import say
 
 if TYPE_CHECKING:
     from stemma.watch.ab import Experiment
+    from stemma.watch.check import Server
     from stemma.watch.drift import Drift
     from stemma.watch.outcomes import Taken
 
@@ -119,6 +120,75 @@ def report(
 
     found = write(log, html, None if bundle is None else open_bundle(bundle), _length(window), _moment(since))
     say(f"{html}: {found.sentence}")
+
+
+@app.command()
+def retrain(
+    log: Log,
+    version: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="In production; by default the one that answered last.")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(metavar="FILE.parquet", help="Write the rows there; without it, only tell.")
+    ] = None,
+    since: Since = None,
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Say what training on what came would take: rows with outcomes as a table, a start from the weights in production,
+    a comparison as the gate.
+
+    Example: stemma watch retrain requests --write data/raw/service.parquet
+    """
+    from stemma.watch.retrain import retrain
+
+    found = retrain(log, version, _moment(since), write)
+    answer(found, lambda: [f"{found.sentence}.", *found.commands], as_json, as_md)
+
+
+@app.command()
+def check(
+    log: Log,
+    bundle: Annotated[Path, typer.Option(metavar="MODEL.zip", help="That is served.")],
+    table: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Raw rows that the bundle and the server at --url are asked."),
+    ] = None,
+    url: Annotated[str | None, typer.Option(metavar="URL", envvar="STEMMA_URL", help="Of the server.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Its name there, where it is not the first.")
+    ] = None,
+    idle: Annotated[str, typer.Option(metavar="AGE", help="Without a request, nobody asks a version any more.")] = "7d",
+    as_json: AsJson = False,
+    as_md: AsMarkdown = False,
+) -> None:
+    """Say where what is served is not what was trained: rows that the server answers otherwise, features that are
+    missing or constant in service (exit code 1); and versions that nobody asks any more.
+
+    Example: stemma watch check requests --bundle models/package/model.zip --table rows.csv --url http://127.0.0.1:8501
+    """
+    from stemma.bundle import open_bundle
+    from stemma.watch.check import check
+
+    if table is not None and url is None:
+        raise typer.BadParameter("it is asked of a server: give its --url", param_hint="--table")
+    server = None if url is None else _server(url, model)
+    found = check(log, open_bundle(bundle), age_of("--idle", idle).total_seconds(), table, server)
+    rows = [(each.kind, each.name, each.told) for each in found.findings]
+    parts = [Table(("what", "of", "told"), rows, left=None)] if rows else []
+    answer(found, lambda: [f"{found.sentence}.", *parts, *found.skipped], as_json, as_md)
+    raise typer.Exit(0 if found.is_sound else 1)
+
+
+def _server(url: str, model: str | None) -> "Server":
+    from stemma.cli import client
+    from stemma.watch.check import Server
+
+    models = client.ask(url, "GET", "/status")["models"]
+    serving = [f"{each['name']}@{version['registered'] or version['version']}"
+               for each in models for version in each["versions"]]  # fmt: skip
+    path = "/predict" if model is None else f"/predict/{model}"
+    return Server(serving, lambda rows: client.ask(url, "POST", path, body=list(rows)))
 
 
 def _length(window: str) -> float:

@@ -9,6 +9,8 @@ drift.py       inputs, predictions and figures beside those of training (tests.p
 expected.py    figures without outcomes, from probabilities alone
 guard.py       whether a young version is to be taken back
 webhook.py     another server is told
+retrain.py     what came, as a table to train on
+check.py       whether what is served is what was trained
 report.py      a page of all of it
 
 writer = log.Writer(Path("requests"), log.Options(columns={"email": "hash"}, key=secret))

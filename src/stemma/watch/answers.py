@@ -67,6 +67,13 @@ class Answers:
         return self.only(compute.is_valid(self.table["outcome"]).to_numpy(zero_copy_only=False))
 
     @property
+    def heard(self) -> "Answers":
+        """Without what a shadow answered to nobody."""
+        if "arm" not in self.table.column_names:
+            return self
+        return self.only(compute.fill_null(compute.not_equal(self.table["arm"], "shadow"), True).to_numpy())
+
+    @property
     def shared_out(self) -> "Answers":
         """Without the requests that named their version, which no split gave them."""
         if "arm" not in self.table.column_names:
@@ -99,7 +106,7 @@ def read(folder: Path, columns: Collection[str], skipped: list[str], since: floa
     Args:
         columns, skipped, since: as in `log.read`.
     """
-    files, told, found = log.files(folder, skipped, since), outcomes.table(folder, skipped), dict[str, Answers]()
+    files, told, found = log.files(folder, skipped, since), outcomes.keyed(folder, skipped), dict[str, Answers]()
     for name, its in versions(files).items():
         tables = [table for file in its for table in log.rows(file, columns, skipped, since)]
         if sum(map(len, tables)):
@@ -127,7 +134,7 @@ def answers(
     """One table of a version's rows, with their outcomes.
 
     Args:
-        files: all of the version; tables: some of their rows. told: the outcomes, as `outcomes.table` has them.
+        files: all of the version; tables: some of their rows. told: as `outcomes.keyed` gives it.
     """
     known, treated = files[0].source.signature, frozenset(column for file in files for column in file.treated)
     mixed = _mixed(files)
@@ -146,10 +153,15 @@ def _mixed(files: Sequence[log.File]) -> set[str]:
 
 def _joined(table: Any, known: Signature, told: Any) -> Any:
     """With the outcome of each row, as it was told first. Those that a server was told are looked at here."""
-    place = compute.index_in(outcomes.keys(table), value_set=outcomes.keys(told))
-    found = told["outcome"].take(place).combine_chunks().dictionary_encode()
-    spelled = pa.array([outcomes.spelled(known, text) for text in found.dictionary.to_pylist()], pa.string())
-    return table.append_column("outcome", spelled.take(found.indices))
+    asked = outcomes.keys(table).combine_chunks().dictionary_encode()
+    place = compute.index_in(told["key"], value_set=asked.dictionary)  # many outcomes are looked up in few rows
+    of = np.flatnonzero(compute.is_valid(place).to_numpy())[::-1]
+    first = np.full(len(asked.dictionary), -1)
+    first[place.to_numpy()[of].astype(np.int64)] = of  # of several the last that is written here
+    found = first[asked.indices.to_numpy()]
+    outcome = told["outcome"].take(pa.array(found, pa.int64(), mask=found < 0)).combine_chunks().dictionary_encode()
+    spelled = pa.array([outcomes.spelled(known, text) for text in outcome.dictionary.to_pylist()], pa.string())
+    return table.append_column("outcome", spelled.take(outcome.indices))
 
 
 def measured(rows: Rows, metric: Metric) -> tuple[float, float]:

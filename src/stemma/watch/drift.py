@@ -184,7 +184,7 @@ def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, sin
             raise StemmaError(f"no version in {folder} takes the inputs of the bundle")
     rows = partial(log.rows, columns=("input", *PREDICTED), skipped=skipped, since=since)
     beside, found = dict[str, _Beside](), list[Window]()
-    for asked in windows(files, outcomes.table(folder, skipped), seconds, rows):
+    for asked in windows(files, outcomes.keyed(folder, skipped), seconds, rows):
         name = asked.answers.version
         look = _Look(bundle, seconds, len(files), max(time.time(), max(file.last for file in files[name])))
         found.append(_judged(asked, look, beside.setdefault(name, look.beside(asked.answers))))
@@ -222,7 +222,7 @@ class _Look:
     def beside(self, answers: Answers) -> "_Beside":
         if self.bundle is None:
             return _Beside({}, None)
-        reference = _reference(self.bundle, answers)
+        reference = trained(self.bundle, answers)
         if not _is_of(self.bundle, answers, self.versions):
             return _Beside(reference, None)
         usual = _recorded(self.bundle, answers.task.main)
@@ -305,8 +305,13 @@ def _of_texts(kept: Any) -> Column:
     return {"missing": gone, "values": counts, "other": 0}
 
 
-def _reference(bundle: Bundle, answers: Answers) -> dict[str, Column]:
-    """Of the bundle, for columns that were kept as they came."""
+def profiles(answers: Answers) -> Mapping[str, Column]:
+    """Of each input, and of the predictions."""
+    return _part(answers).profiles
+
+
+def trained(bundle: Bundle, answers: Answers) -> dict[str, Column]:
+    """The reference of the bundle, for columns that were kept as they came."""
     with reading(REFERENCE):
         columns = json.loads(bundle.files.get(REFERENCE, b'{"columns": {}}'))["columns"]
         inputs = {each.name: "values" if each.type in ("string", "boolean") else "histogram"

@@ -2,7 +2,8 @@
 
 Shares (errors, slow answers) are held beside their bound by `sequential.exceeds`, figures by the interval of
 `sequential.p`, predictions at 200, 400, 800, ... rows with half of the chance left at each. All rules of a version
-share ALPHA. What the version before does too is not the young one's fault.
+share ALPHA. What the version before does too is not the young one's fault; where a split lets both answer, a figure
+that is worse than its is one, as `ab` judges it.
 """
 
 import math
@@ -12,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pyarrow import compute
 
 from stemma import metrics
 from stemma.bundle.model import Bundle
+from stemma.errors import StemmaError
 from stemma.tables.distance import LARGE
 from stemma.text import counted, figure
-from stemma.watch import log, outcomes, sequential
+from stemma.watch import ab, log, outcomes, sequential
 from stemma.watch.answers import PREDICTED, Answers, answers, measured, versions
 from stemma.watch.drift import predictions
 
@@ -58,17 +59,19 @@ class Seen:
     Args:
         requests, errors: as the server counts them.
         answers: its first rows in the log. bundle: what it is.
+        share: of the requests that it and the version before it share, by a split between them; None: there is none.
     """
 
     requests: int = 0
     errors: int = 0
     answers: Answers | None = None
     bundle: Bundle | None = None
+    share: float | None = None
 
 
 def read(folder: Path, since: float, skipped: list[str]) -> dict[str, Answers]:
     """The first rows of every version that answered since then, by name; nothing where there are none."""
-    told, found = outcomes.table(folder, skipped), dict[str, Answers]()
+    told, found = outcomes.keyed(folder, skipped), dict[str, Answers]()
     for name, its in versions(log.files(folder, skipped, since, needed=False)).items():
         tables: list[Any] = []
         for file in its:
@@ -76,15 +79,8 @@ def read(folder: Path, since: float, skipped: list[str]) -> dict[str, Answers]:
             if sum(map(len, tables)) >= MOST:
                 break
         if sum(map(len, tables)):
-            found[name] = _heard(answers(name, its, tables, told, in_order=True))
+            found[name] = answers(name, its, tables, told, in_order=True).heard
     return found
-
-
-def _heard(answers: Answers) -> Answers:
-    """Without what a shadow answered to nobody."""
-    if "arm" not in answers.table.column_names:
-        return answers
-    return answers.only(compute.fill_null(compute.not_equal(answers.table["arm"], "shadow"), True).to_numpy())
 
 
 def verdict(rules: Rules, young: Seen, before: Seen | None) -> str | None:
@@ -92,6 +88,8 @@ def verdict(rules: Rules, young: Seen, before: Seen | None) -> str | None:
     found = faults(rules, young)
     if found and before is not None:
         found = {name: why for name, why in found.items() if name not in faults(rules, before)}
+    if before is not None:
+        found |= worse(rules, young, before)
     return "; ".join(found.values()) or None
 
 
@@ -112,6 +110,21 @@ def faults(rules: Rules, seen: Seen) -> dict[str, str]:
     return {name: why for name, why in found.items() if why}
 
 
+def worse(rules: Rules, young: Seen, before: Seen) -> dict[str, str]:
+    """By figure, where it does worse than the version before on requests of the same time, for certain."""
+    found: dict[str, str] = {}
+    if young.answers is None or before.answers is None or young.share is None:
+        return found
+    for name in rules.figure:
+        try:
+            seen = ab.experiment(Path(), before.answers, young.answers, ab.Options(name, share=young.share))
+        except StemmaError:  # they share no time yet, no outcome is there, or the task has no such figure
+            continue
+        if seen.verdict == "worse":
+            found[name] = seen.sentence
+    return found
+
+
 def _share(count: int, rows: int, bound: float, alpha: float, what: str) -> str | None:
     if sequential.exceeds(count, rows, bound) >= alpha:
         return None
@@ -120,7 +133,7 @@ def _share(count: int, rows: int, bound: float, alpha: float, what: str) -> str 
 
 def _figure(judged: Answers, name: str, bound: float, alpha: float) -> str | None:
     rows, metric = len(judged.table), metrics.METRICS[name]
-    if rows < sequential.FEWEST:
+    if rows < sequential.FEWEST or judged.task.kind not in metric.tasks:
         return None
     value, error = measured(judged.rows(judged.task), metric)
     beyond = bound - value if metric.better == "higher" else value - bound

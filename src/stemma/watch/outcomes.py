@@ -178,6 +178,12 @@ def table(folder: Path, skipped: list[str]) -> Any:
     return pa.concat_tables([nothing, *tables], promote_options="default").sort_by("time")
 
 
+def keyed(folder: Path, skipped: list[str]) -> Any:
+    """As `table`, with the key of each row."""
+    found = table(folder, skipped)
+    return found.append_column("key", keys(found))
+
+
 def keys(table: Any) -> Any:
     """One text for each row, of its id and its number."""
     return compute.binary_join_element_wise(table["row"].cast(pa.string()), table["id"], " ")

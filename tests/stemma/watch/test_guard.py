@@ -17,7 +17,7 @@ from bundles import contents
 from serving import Server, served
 from stemma import bundle as bundles
 from stemma.bundle import Bundle
-from stemma.cli.guard import guarding
+from stemma.cli.guard import Guard, _share, guarding
 from stemma.errors import SettingsError
 from stemma.serve.settings import ServeSettings
 from stemma.watch import guard, outcomes, sequential
@@ -102,7 +102,7 @@ def test_a_guard_that_could_not_do_its_work_is_refused_at_the_start(
         monkeypatch.delenv(name, raising=False)
     settings = ServeSettings.model_validate({"admin": True, "auto_rollback": {"errors": 0.1}} | changes)
     with pytest.raises(SettingsError, match=why):
-        guarding(settings)
+        guarding(settings, settings)
 
 
 def test_nothing_is_known_of_a_folder_without_a_log(tmp_path: Path) -> None:
@@ -188,3 +188,47 @@ def test_a_version_that_errs_is_taken_back_under_load_without_a_failed_request(t
         assert {each for each in load.seen[place:]} == {(200, "1"), (200, "3")}
         assert server.stop() == 0
     assert (tmp_path / "audit.jsonl").read_text().count("/withdraw/2?why=") == 1
+
+
+def test_drift_of_the_last_weeks_is_left_where_a_server_shows_it(tmp_path: Path) -> None:
+    week = 7 * 86400.0
+    start = (NOW // week - 2) * week
+    bundles.build(tmp_path / "good.zip", contents())
+    publish(tmp_path / "shop", 1, tmp_path / "good.zip")
+    for place, size in enumerate((1.0, 100.0)):
+        values = {"PageValues": np.linspace(0.1, 2, 300).astype(np.float32) * size}
+        times = start + week * place + np.arange(300)
+        logged(tmp_path / "log", [0.5] * 300, of=source("shop@1"), inputs=values, times=times)
+    looks = Guard(tmp_path / "log", "", Rules(), [tmp_path / "shop"], print, names={("shop", 1): "shop@1"})
+    looks._drift(tmp_path / "log", NOW)
+    assert looks.drifted == {"shop@1": ["PageValues: about 100 times as large"]} and looks.judged == NOW
+    text = (tmp_path / "log/drift.prom").read_text(encoding="utf-8")
+    assert text.endswith('stemma_drift{version="shop@1",name="PageValues",kind="unit"} 1\n')
+
+
+def test_where_a_split_lets_both_answer_a_figure_worse_than_the_one_before_is_a_reason(tmp_path: Path) -> None:
+    """Though it is within its bound."""
+    draw, rows, told = np.random.default_rng(0), {"v1": 3000, "v2": 1000}, {}
+    for version, right in (("v1", 0.9), ("v2", 0.75)):
+        output = np.where(np.arange(rows[version]) % 2, 0.9, 0.1)
+        logged(tmp_path, output, of=source(version), times=np.linspace(NOW - 900, NOW, rows[version]))
+        came = (output > 0.5) == (draw.random(rows[version]) < right)
+        told |= {(f"{version}-{n}", 0): "TRUE" if one else "FALSE" for n, one in enumerate(came)}
+    outcomes.write(tmp_path, told, NOW)
+    found, rules = guard.read(tmp_path, NOW - 7200, []), Rules(figure={"accuracy": 0.5})
+    assert verdict(rules, Seen(answers=found["v2"]), Seen(answers=found["v1"])) is None
+    why = verdict(rules, Seen(answers=found["v2"], share=0.25), Seen(answers=found["v1"]))
+    assert str(why).startswith("v2 is worse than v1: accuracy 0.9")
+    assert verdict(rules, Seen(answers=found["v1"], share=0.75), Seen(answers=found["v2"])) is None
+    assert (
+        verdict(Rules(figure={"rmse": 0.1}), Seen(answers=found["v2"], share=0.25), Seen(answers=found["v1"])) is None
+    )
+
+
+def test_the_share_of_a_young_version_is_that_among_it_and_the_one_before() -> None:
+    both = [("shop", 3), ("shop", 2)]
+    assert _share({"3": 0.1}, both) == pytest.approx(0.1)
+    assert _share({"3": 0.1, "2": 0.3}, both) == pytest.approx(0.25)
+    assert _share({"3": 0.1, "1": 0.4}, both) == pytest.approx(1 / 6)
+    assert [_share(shares, both) for shares in ({}, {"2": 0.5}, {"3": 1.0})] == [None, None, None]
+    assert _share({"3": 0.1}, both[:1]) is None

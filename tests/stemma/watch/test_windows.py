@@ -29,7 +29,7 @@ def seen(folder: Path, seconds: float, files: list[Path]) -> "list[tuple[str, fl
     its = versions(log.files(folder, []))
     return [
         (each.answers.version, (each.first - MONDAY) / DAY, each.rows, len(each.answers.table), len(files))
-        for each in windows.windows(its, outcomes.table(folder, []), seconds, read)
+        for each in windows.windows(its, outcomes.keyed(folder, []), seconds, read)
     ]
 
 
@@ -54,7 +54,7 @@ def test_of_many_rows_a_sample_is_held_in_which_each_has_the_same_chance(
     monkeypatch.setattr(windows, "MOST", 100)
     days(tmp_path, 6, 500)
     assert [each[2:4] for each in seen(tmp_path, 7 * DAY, [])] == [(3000, 100)]
-    (asked,) = windows.windows(versions(log.files(tmp_path, [])), outcomes.table(tmp_path, []), 7 * DAY,
+    (asked,) = windows.windows(versions(log.files(tmp_path, [])), outcomes.keyed(tmp_path, []), 7 * DAY,
                                lambda file: log.rows(file, (), []))  # fmt: skip
     by_day = np.bincount(((asked.answers.times - MONDAY) // DAY).astype(int), minlength=6)
     assert by_day.min() >= 5 and by_day.max() <= 30

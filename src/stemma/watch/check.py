@@ -1,0 +1,174 @@
+"""Is what is served what was trained: the same rows here and there, features that say nothing in service, versions that
+nobody asks any more.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemma.bundle.check import TOLERANCE
+from stemma.bundle.model import Bundle
+from stemma.bundle.rows import Rows, texts
+from stemma.errors import StemmaError
+from stemma.text import counted, few, figure
+from stemma.watch import log, outcomes
+from stemma.watch.answers import Answers, day, versions
+from stemma.watch.drift import Column, profiles, trained
+from stemma.watch.windows import windows
+
+EVER = 1e12  # seconds: all of a log is one window
+ROWS = 1000  # of the table that are asked
+GONE = 0.99  # share of rows without a value from which a feature is missing
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Server:
+    """One that is running.
+
+    Args:
+        serving: names of its versions, as the log has them.
+        ask: gives what its /predict answers of rows.
+    """
+
+    serving: Sequence[str]
+    ask: Callable[[Sequence[Row]], Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that was found.
+
+    Args:
+        kind: skew, missing, constant or idle.
+        name: of a version, or of a feature of one.
+    """
+
+    kind: str
+    name: str
+    told: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found; `asked` rows were sent to a server."""
+
+    findings: tuple[Finding, ...]
+    asked: int
+    skipped: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """In a line."""
+        rows = f"; {counted(self.asked, 'row')} of the table asked of the server" if self.asked else ""
+        found = counted(len(self.findings), "finding") if self.findings else "nothing found"
+        return f"{found}{rows}"
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether what is served is what was trained; versions may be idle."""
+        return all(each.kind == "idle" for each in self.findings)
+
+
+def check(
+    folder: Path, bundle: Bundle, idle: float, table: Path | None = None, server: Server | None = None
+) -> Checked:
+    """Look at a log beside a bundle, and at a server that serves it.
+
+    Args:
+        idle: seconds without a request from which nobody asks a version any more.
+        table: a CSV file of raw rows, for the server.
+
+    Raises:
+        StemmaError: there is no log, or the table or the server cannot be asked.
+    """
+    skipped: list[str] = []
+    files, now = versions(log.files(folder, skipped)), time.time()
+    found = [Finding("idle", name, f"nobody asked it since {day(last)}") for name, its in files.items()
+             if (last := max(file.last for file in its)) < now - idle]  # fmt: skip
+    for name in set(server.serving if server else ()) - files.keys():
+        found.append(Finding("idle", name, "it serves, and nobody ever asked it"))
+    same = {name: its for name, its in files.items() if its[0].source.signature.inputs == bundle.signature.inputs}
+    rows = partial(log.rows, columns=("input", "prediction"), skipped=skipped)
+    for asked in windows(same, outcomes.keyed(folder, skipped), EVER, rows):
+        found += _silent(bundle, asked.answers)
+    sent = [] if table is None or server is None else _rows(table, bundle)
+    if sent and server is not None:
+        found += _skewed(bundle, sent, server.ask(sent))
+    return Checked(tuple(found), len(sent), tuple(dict.fromkeys(skipped)))
+
+
+def _silent(bundle: Bundle, answers: Answers) -> Iterator[Finding]:
+    """Features that say less in service than in training."""
+    reference = trained(bundle, answers)
+    for name, now in profiles(answers).items():
+        before = reference.get(name)
+        if before is None or not _share(before) or _levels(before) < 2:
+            continue
+        of = f"{name} of {answers.version}"
+        if 1 - _share(now) >= GONE > 1 - _share(before):
+            gone = [f"{1 - _share(column):.1%}" for column in (now, before)]
+            yield Finding("missing", of, f"{gone[0]} of the rows have no value, and {gone[1]} of those of training")
+        elif _levels(now) == 1:
+            yield Finding("constant", of, f"every value is {_only(now)}")
+
+
+def _share(column: Column) -> float:
+    """Of the rows that have a value."""
+    present = sum(column["values"].values() if "values" in column else column["histogram"]["counts"])
+    present += column.get("other", 0)
+    return float(present / max(1, present + column["missing"]))
+
+
+def _levels(column: Column) -> int:
+    """0, 1 or more values."""
+    if "values" in column:
+        return len(column["values"]) + bool(column.get("other"))
+    return 0 if column["min"] is None else 1 + (column["min"] < column["max"])
+
+
+def _only(column: Column) -> str:
+    return next(iter(column["values"])) if "values" in column else figure(column["min"])
+
+
+def _rows(table: Path, bundle: Bundle) -> list[Row]:
+    """The first rows of a table, as they stand there."""
+    names, rows = [each.name for each in bundle.signature.inputs], list[Row]()
+    for _, told in texts(Rows(table), set(names)):
+        columns = {name.strip(): values for name, values in told.items()}
+        if gone := [name for name in names if name not in columns]:
+            raise StemmaError(f"{table} has no column {few(gone)}")
+        values = zip(*(columns[name] for name in names), strict=True)
+        rows += [dict(zip(names, row, strict=True)) for row in islice(values, ROWS - len(rows))]
+        if len(rows) == ROWS:
+            break
+    return rows
+
+
+def _skewed(bundle: Bundle, rows: Sequence[Row], said: Any) -> Iterator[Finding]:
+    """The bundle's graph begins with the encoder of prepare: what it says here is what training said."""
+    names = [each.name for each in bundle.signature.inputs]
+    here = bundle.predict({name: [row[name] for row in rows] for name in names})
+    try:
+        told = said["predictions"]
+        classes = bundle.signature.classes
+        there = np.array([[each["probabilities"][name] for name in classes] if classes else [each["prediction"]]
+                          for each in told], np.float64)  # fmt: skip
+        version = f"{said['model']} {said['version']}"
+    except (KeyError, TypeError, ValueError) as error:
+        raise StemmaError(f"the server does not answer as this bundle does ({type(error).__name__}: {error})") from None
+    if there.shape != here.shape:
+        raise StemmaError(f"the server answers {there.shape[0]} of {len(rows)} rows")
+    apart = (np.abs(there - here) / (1 if classes else np.maximum(1, np.abs(here)))).max(axis=1)
+    other = np.flatnonzero(apart > TOLERANCE)
+    if len(other):
+        told = (
+            f"{len(other)} of {len(rows)} rows (such as {few([str(row + 1) for row in other])}) are answered otherwise"
+        )
+        yield Finding("skew", version, f"{told}, by up to {apart.max():.2g}")

@@ -1,0 +1,122 @@
+"""What it would take to train on what came: rows of the log with their outcomes, as a table to train on."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import compute, parquet
+
+from stemma.errors import StemmaError
+from stemma.files import replaced
+from stemma.semver import is_version
+from stemma.signature import Signature
+from stemma.text import counted, few
+from stemma.watch.answers import Answers, day, read
+
+TABLE = Path("data/raw/service.parquet")
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """New rows, and what to do with them.
+
+    Args:
+        version: that is in production, from whose weights training would start; as the log names it.
+        rows, first, last: those with an outcome, and the time of their requests.
+        table: where they are, or would be. commands: one after the other.
+    """
+
+    version: str
+    rows: int
+    first: float
+    last: float
+    table: str
+    commands: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What there is."""
+        return f"{counted(self.rows, 'row')} with an outcome from {day(self.first)} to {day(self.last)} (UTC)"
+
+
+def retrain(folder: Path, version: str | None = None, since: float | None = None, to: Path | None = None) -> Retraining:
+    """Gather the rows with an outcome of every version that takes the same inputs; of one request one row.
+
+    Args:
+        version: in production, as the log names it; None: the one that answered last.
+        to: a Parquet file that is written; None: nothing is.
+
+    Raises:
+        StemmaError: no row has an outcome, a column was not kept as it came, or the file is there already.
+    """
+    skipped: list[str] = []
+    versions = {name: each.heard for name, each in read(folder, ("input",), skipped, since).items()}
+    last = _chosen(versions, version, folder)
+    asked = [each.judged for each in versions.values() if each.signature.inputs == last.signature.inputs
+             and each.signature.target == last.signature.target]  # fmt: skip
+    times = np.concatenate([each.times for each in asked])
+    if not len(times):
+        helps = f"stemma watch outcomes {shlex.quote(str(folder))} OUTCOMES.csv"
+        raise StemmaError(f"no request in {folder} has an outcome", run=helps)
+    table = pa.concat_tables([_table(each, last.signature) for each in asked if len(each.table)])
+    if to is not None:
+        _write(table, to)
+    where = to or TABLE
+    return Retraining(last.version, len(table), times.min(), times.max(), str(where),
+                      tuple(_commands(folder, last, where, version, to is not None)))  # fmt: skip
+
+
+def _chosen(versions: Mapping[str, Answers], name: str | None, folder: Path) -> Answers:
+    if name is not None and name not in versions:
+        raise StemmaError(f"{folder} has no version {name!r}: it has {', '.join(sorted(versions))}")
+    answered = {each: of for each, of in versions.items() if len(of.table)}
+    if name is None and not answered:
+        raise StemmaError(f"{folder} holds no request that somebody heard the answer of")
+    return versions[name] if name is not None else max(answered.values(), key=lambda each: each.times[-1])
+
+
+def _table(answers: Answers, known: Signature) -> Any:
+    """The inputs by their names, and the target."""
+    columns = {each.name: f"input.{each.name}" for each in known.inputs}
+    gone = [name for name, column in columns.items()
+            if name in answers.treated or column not in answers.table.column_names]  # fmt: skip
+    if gone:
+        raise StemmaError(f"the log did not keep {few(gone)} as it came: nothing can be trained on that")
+    kept = {name: _plain(answers.table[column]) for name, column in columns.items()}
+    outcome = answers.table["outcome"]
+    return pa.table(kept | {known.target: outcome if known.classes else outcome.cast(pa.float64())})
+
+
+def _plain(values: Any) -> Any:
+    """No text is no value."""
+    if not pa.types.is_string(values.type):
+        return values
+    return compute.if_else(compute.equal(values, ""), pa.scalar(None, pa.string()), values)
+
+
+def _write(table: Any, to: Path) -> None:
+    if to.suffix != ".parquet":
+        raise StemmaError(f"{to} is no name of a Parquet file: end it with .parquet")
+    if to.exists():
+        raise StemmaError(f"{to} is there already: give the rows another name")
+    with replaced(to) as partial:
+        parquet.write_table(table, partial)
+
+
+def _commands(folder: Path, last: Answers, table: Path, version: str | None, written: bool) -> Sequence[str]:
+    """Rows that the version in production never saw are a part of the new table: its test rows are the gate."""
+    name, number = shlex.quote(table.as_posix()), "v" + last.version.rpartition("@")[2].removeprefix("v")
+    start = f"model@{number}" if is_version(number) else "COMMIT"
+    write = [] if version is None else [f"--version {shlex.quote(version)}"]
+    made = ["stemma watch retrain", shlex.quote(str(folder)), *write, f"--write {name}"]
+    return [
+        *([] if written else [" ".join(made)]),
+        f"dvc add {name}",
+        f"dvc exp run -S data.source={name} -S train.init_from={start}",
+        "git commit -am 'Retrain on what came in service'",
+        f"stemma compare {start} HEAD --on data/prepared/test.parquet --require not-worse",
+    ]
