@@ -1,8 +1,10 @@
 """What `stemma watch` promises, by simulation; every table is printed and put into bench/README.md.
 
-python bench/watch.py [drift] [expected] [looks] [writing]
+python bench/watch.py [drift] [expected] [looks] [writing] [serving]
 """
 
+import asyncio
+import contextlib
 import json
 import math
 import tempfile
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+import load
 import page
 from stemma import metrics, task
 from stemma.tables.profile import described
@@ -230,6 +233,52 @@ def writing() -> page.Table:
     ]
 
 
+def serving() -> page.Table:
+    """`stemma serve` of the default network that logs requests, splits them, or copies them to a shadow, beside one that
+    does nothing of it, in turns: processor time of the server for a row, requests per second of 64 connections, and p99 at
+    300 requests per second; medians of 7 turns."""
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder, sides = Path(name), {}
+        for number in ("1", "2"):
+            (folder / "shop" / number).mkdir(parents=True)
+            (folder / "shop" / number / "model.zip").symlink_to(load.ROOT / "models/package/model.zip")
+        for what, (model, log) in SIDES.items():
+            config, port = folder / f"{what}.yaml", load.free()
+            said = {"models": [{"source": str(folder / "shop"), "policy": "all", **model}], "port": port}
+            config.write_text(json.dumps(said | ({"log": {"folder": str(folder / what), **log}} if log else {})))
+            sides[what] = load.Side(stack.enter_context(load.running("stemma", "serve", "--config", config)), port)
+            load.answered(port)
+        row = [*load.cases(folder)][1][2]
+        return compared(sides, load.request("/predict", json.dumps(row).encode()))
+
+
+SIDES: Mapping[str, tuple[Column, Column]] = {  # settings of the model, and of the log
+    "neither": ({}, {}),
+    "a tenth logged": ({}, {"sample": 0.1}),
+    "all logged": ({}, {"sample": 1.0}),
+    "a split": ({"split": {"versions": {"2": 0.5}}}, {}),
+    "a shadow": ({"shadow": {"2": 1.0}}, {}),
+}
+
+
+def compared(sides: Mapping[str, load.Side], asked: bytes) -> page.Table:
+    turns = [[measured(side, asked) for side in sides.values()] for _ in range(8)][1:]  # one to warm up
+    took, rate, last = np.array(turns).transpose(2, 1, 0)  # (side, turn) each
+    rows = []
+    for place, what in enumerate(sides):
+        ratios = (np.median(took[place] / took[0]) - 1, np.median(rate[place] / rate[0]) - 1)
+        time, requests, p99 = (np.median(each[place]) for each in (took, rate, last))
+        goal = "< 5%; < 1 ms" if what == "a tenth logged" else ""
+        rows.append([what, f"{time * 1e6:.0f} us", f"{ratios[0]:+.1%}", f"{requests:,.0f} req/s", f"{ratios[1]:+.1%}",
+                     f"{p99 * 1e3:.2f} ms", f"{np.median(last[place] - last[0]) * 1e3:+.2f} ms", goal])  # fmt: skip
+    return ["what", "a row", "more", "rate", "more", "p99", "more", "goal"], rows
+
+
+def measured(side: load.Side, asked: bytes) -> tuple[float, float, float]:
+    took, rate = side.turn(asked, 4000)
+    return took, rate, float(np.quantile(asyncio.run(load.paced(side.port, asked, 300, 2)), 0.99))
+
+
 def answers(log: Callable[[int], None]) -> list[float]:
     """Microseconds of the median, of 99 % and of 99.9 % of the answers."""
     took = []
@@ -243,4 +292,4 @@ def answers(log: Callable[[int], None]) -> list[float]:
 
 
 if __name__ == "__main__":
-    page.main({"drift": drift, "expected": expected, "looks": looks, "writing": writing})
+    page.main({"drift": drift, "expected": expected, "looks": looks, "writing": writing, "serving": serving})

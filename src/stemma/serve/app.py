@@ -11,8 +11,8 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import lru_cache
 from http import HTTPStatus
+from os import urandom
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, cast
 
 from stemma.errors import RowError, StemmaError
@@ -207,8 +207,10 @@ class App:
 
 def _id(headers: Iterable[Header]) -> str:
     """Of a request: its caller's, where it is one that can be kept and told; else ours."""
-    given = next((value for name, value in headers if name == REQUEST_ID), b"")
-    return given.decode() if ID.fullmatch(given) else token_hex(16)
+    for name, value in headers:
+        if name == REQUEST_ID and ID.fullmatch(value):
+            return value.decode()
+    return urandom(16).hex()
 
 
 LATER = ((b"retry-after", b"1"),)

@@ -1,12 +1,12 @@
 """Models, their versions, and which of them is in service: frozen, and replaced as a whole."""
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
-from stemma.bundle import Bundle
+from stemma.bundle import Bundle, check
 from stemma.errors import StemmaError
 from stemma.serve.batch import Batcher
 
@@ -30,6 +30,9 @@ class Version:
 
     Args:
         batcher: runs small calls together; None where that does not pay.
+
+    Raises:
+        BundleError: what it says to be registered as is no version.
     """
 
     model: str
@@ -37,12 +40,17 @@ class Version:
     bundle: Bundle
     batcher: Batcher | None = None
     name: str = field(init=False)  # shop@v1.2.0; where it is not registered, shop@3
-    headers: tuple[tuple[bytes, bytes], ...] = field(init=False)
+    facts: Mapping[str, str] = field(init=False)  # by which every answer names it: model, version, and registered
+    headers: tuple[tuple[bytes, bytes], ...] = field(init=False)  # the same
 
     def __post_init__(self) -> None:
-        named = ((b"x-model", self.model.encode()), (b"x-model-version", str(self.number).encode()))
-        object.__setattr__(self, "name", f"{self.model}@{self.bundle.registered.get('version') or self.number}")
-        object.__setattr__(self, "headers", named)  # of every answer that it gives
+        registered = check.registered(self.bundle)
+        facts = {"model": self.model, "version": str(self.number)}
+        facts |= {} if registered is None else {"registered": registered}
+        headers = {"x-model" if name == "model" else f"x-model-{name}": value for name, value in facts.items()}
+        object.__setattr__(self, "name", f"{self.model}@{registered or self.number}")
+        object.__setattr__(self, "facts", facts)
+        object.__setattr__(self, "headers", tuple((name.encode(), value.encode()) for name, value in headers.items()))
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ class Split:
 
 def placed(name: str, caller: str) -> float:
     """A number from 0 to 1, like a random one, but always the same."""
-    return int.from_bytes(hmac.digest(name.encode(), caller.encode(), "sha256")[:6]) / 2**48
+    return int.from_bytes(blake2b(f"{name}\0{caller}".encode(), digest_size=6).digest()) / 2**48
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ def status(call: Call) -> Answer:
 
 def _model(model: Model) -> dict[str, Any]:
     versions = [
-        {"version": str(number), "registered": each.bundle.registered.get("version"), "batch": _batch(each)}
+        {"version": str(number), "registered": each.facts.get("registered"), "batch": _batch(each)}
         for number, each in model.versions.items()
     ]
     faults = [{"version": str(number), "error": fault} for number, fault in model.faults.items()]

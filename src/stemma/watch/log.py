@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, get_args
 from uuid import uuid4
@@ -40,13 +41,14 @@ from stemma.signature import Signature, parse
 from stemma.text import in_one_line, nearest
 
 FORMAT, REQUESTS = 1, "requests"
+STAMP = "%Y%m%dT%H%M%S"  # in the name of a file: when it was written
 FACTS = b"stemma.watch"  # of a file's metadata
 MOMENT = pa.timestamp("us", tz="UTC")
 TYPES = {"number": pa.float32(), "boolean": pa.bool_(), "date": MOMENT, "string": pa.string()}
 CORE = {"id": pa.string(), "row": pa.int32(), "time": MOMENT}  # of every file
 MASKED = "***"
-CHUNK = 256  # requests taken at once: more would hold the interpreter while an answer waits for it
-PAUSE = 0.1  # seconds in which nothing is looked for
+CHUNK = 64  # requests taken at once: more would hold the interpreter while an answer waits for it
+PAUSE = 0.5  # seconds in which nothing is looked for: to look costs more than a request
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)  # of what a file says
 FILES = 4  # whose rows may wait in memory
 LARGE = 64 * 10**6  # bytes of a file in memory that is written, however few its rows are
@@ -128,11 +130,16 @@ class Options:
             raise SettingsError(f"the request log shall treat {name!r}, which no version takes{nearest(name, known)}")
 
     def takes(self, id: str) -> bool:
-        return self.sample >= 1 or int(self.digest(id), 16) < self.sample * 2**64
+        return self.sample >= 1 or share(id) < self.sample
 
     def digest(self, value: object) -> str:
         """16 hexadecimal digits."""
         return hmac.digest(self.key, str(value).encode("utf-8", "replace"), "sha256").hex()[:16]
+
+
+def share(id: str) -> float:
+    """A number from 0 to 1, like a random one, but always the same."""
+    return int.from_bytes(blake2b(id.encode("utf-8", "replace"), digest_size=6).digest()) / 2**48
 
 
 @dataclass(frozen=True)
@@ -309,7 +316,7 @@ def save(folder: Path, kind: str, table: Any, facts: Columns, name: str = "") ->
         OSError: it cannot be written; nothing is left of it.
     """
     told = json.dumps({"format": FORMAT, "kind": kind, **facts}).encode()
-    name = name or f"{kind}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:12]}.parquet"
+    name = name or f"{kind}-{datetime.now(UTC):{STAMP}}Z-{uuid4().hex[:12]}.parquet"
     with replaced(folder / name) as partial:
         texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
         parquet.write_table(table.replace_schema_metadata({FACTS: told}), partial, use_dictionary=texts)
@@ -348,16 +355,19 @@ def files(folder: Path, skipped: list[str], since: float | None = None, needed: 
 
     Args:
         skipped: gets a line for each file that is damaged, or none of ours.
-        since: seconds since 1970.
+        since: seconds since 1970; what was written before is not opened.
         needed: whether there must be one file to read.
 
     Raises:
         StemmaError: there is none.
     """
-    found = [file for path in _paths(folder, REQUESTS) for file in _sound(path, skipped, partial(_file, path))]
-    if needed and not found:
+    start = -math.inf if since is None else since
+    there = _paths(folder, REQUESTS)
+    paths = [path for path in there if _written(path) >= start]
+    found = [file for path in paths for file in _sound(path, skipped, partial(_file, path))]
+    if needed and not found and len(paths) == len(there):
         raise StemmaError(f"{folder} holds no request log" + "".join(f": {line}" for line in skipped[:1]))
-    kept = [file for file in found if file.last >= (-math.inf if since is None else since) and file.first <= file.last]
+    kept = (file for file in found if file.last >= start and file.first <= file.last)
     return sorted(kept, key=lambda file: (file.first, file.path))
 
 
@@ -399,6 +409,14 @@ def scan(folder: Path, kind: str, columns: Collection[str], skipped: list[str]) 
 
 def _paths(folder: Path, kind: str) -> list[Path]:
     return sorted(folder.glob(f"{kind}-*.parquet"))
+
+
+def _written(path: Path) -> float:
+    """When, by its name; of another name it is not known."""
+    try:
+        return datetime.strptime(path.name.split("-")[1], f"{STAMP}Z").replace(tzinfo=UTC).timestamp() + 1
+    except (ValueError, IndexError):
+        return math.inf
 
 
 def _sound(path: Path, skipped: list[str], read: Callable[[], Any]) -> Iterator[Any]:

@@ -80,6 +80,21 @@ def test_more_bytes_of_bodies_than_are_taken_at_once_are_turned_away(models: Mod
     assert asyncio.run(both()) == (422, 503)
 
 
+def test_more_columns_than_are_taken_are_refused_in_every_protocol(models: Models) -> None:
+    app = limited(models, columns=3)
+    more = ROW | {"Extra": 1}
+    inputs = [{"name": name, "datatype": "FP32", "shape": [1], "data": [1]} for name in more]
+    bodies = {"/predict": more, "/v1/models/binary:predict": {"instances": [more]}, "/v2/models/binary/infer": {
+        "inputs": inputs}}  # fmt: skip
+    for path, body in bodies.items():
+        reply = ask(app, "POST", path, body)
+        assert (reply.status, "4 columns, and 3 are taken" in reply.json["error"]) == (422, True)
+    columns = {"inputs": {name: [value] for name, value in more.items()}}
+    assert ask(app, "POST", "/v1/models/binary:predict", columns).status == 422
+    assert ask(app, "POST", "/predict", b"a,b,c,d\n1,2,3,4\n", content_type="text/csv").status == 422
+    assert ask(app, "POST", "/predict", ROW).status == 200
+
+
 def test_a_packed_body_is_not_unpacked(app: App) -> None:
     assert ask(app, "POST", "/predict", ROW, content_encoding="gzip").status == 415
     assert ask(app, "POST", "/predict", ROW, content_encoding="identity").status == 200
