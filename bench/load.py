@@ -185,7 +185,7 @@ def running(*command: object, **environment: str) -> Iterator[psutil.Process]:
 
 
 def answered(port: int, path: str = "/status", seconds: float = 120) -> None:
-    """Wait until anything is.
+    """Wait until anything is, and something serves.
 
     Raises:
         TimeoutError: nothing was.
@@ -196,7 +196,7 @@ def answered(port: int, path: str = "/status", seconds: float = 120) -> None:
             with urlopen(f"http://127.0.0.1:{port}{path}", timeout=10):
                 return
         except OSError as error:
-            if hasattr(error, "code"):  # an answer, if another one
+            if getattr(error, "code", 503) != 503:  # an answer, if another one
                 return
             time.sleep(0.01)
     raise TimeoutError(f"nothing answers at {port}")

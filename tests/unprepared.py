@@ -4,6 +4,7 @@ Each is written by `write(folder)` and described with its target alone: what els
 and what a person must write into the settings, for `describe` cannot know it, in `edits`, as `describe` names it.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ class Unprepared:
         target: to predict.
         task: that describe finds.
         arguments: of `describe` besides file, target and name.
-        edits: lines for the settings.
+        edits: what `describe` names for a person to write into the settings.
     """
 
     make: Make
@@ -32,6 +33,17 @@ class Unprepared:
     task: str
     arguments: tuple[str, ...] = ()
     edits: tuple[str, ...] = ()
+
+    def edited(self, text: str) -> str:
+        """The settings that `describe` wrote, as a person edits them by what it names."""
+        for edit in self.edits:
+            text = re.sub(r"(?m)^task: .*", edit, text) if edit.startswith("task:") else text
+            text = re.sub(r"(?m)^  LotArea: .*", "  LotArea: numeric", text) if "role" in edit else text
+        told = [edit.partition(": ") for edit in self.edits if ": {" in edit]
+        for key in dict.fromkeys(key for key, _, _ in told):
+            parts = ", ".join(value.strip("{}") for name, _, value in told if name == key)
+            text += f"{key}: {{{parts}}}\n"
+        return text
 
     def write(self, folder: Path) -> Path:
         path = folder / self.file
@@ -188,12 +200,23 @@ TABLES = {
         Unprepared(irises, "iris.data", "c4", "multiclass", ("--no-header",)),
         Unprepared(cells, "cells.csv", "target", "binary"),
         Unprepared(customers, "customers.csv", "Churn", "binary"),
-        Unprepared(wines, "wines.csv", "Note", "multiclass"),
-        Unprepared(houses, "houses.csv", "SalePrice", "regression"),
+        Unprepared(wines, "wines.csv", "Note", "regression", edits=("task: regression",)),
+        Unprepared(
+            houses,
+            "houses.csv",
+            "SalePrice",
+            "regression",
+            edits=(
+                "task: regression",
+                'thousands: {"SalePrice": ","}',
+                "give it the role numeric",
+                'thousands: {"LotArea": ","}',
+            ),
+        ),
         Unprepared(measurements, "measurements.csv", "ozone", "regression"),
         Unprepared(spectra, "spectra.tsv", "sample", "binary"),
         Unprepared(orders, "orders.csv", "verspätet", "binary"),
-        Unprepared(species, "species.csv", "kind", "multiclass"),
+        Unprepared(species, "species.csv", "kind", "multiclass", edits=('merge: {"other": ["elm", "yew"]}',)),
         Unprepared(loans, "loans.parquet", "default", "binary"),
         Unprepared(reviews, "reviews.csv", "stars", "multiclass"),
         Unprepared(trips, "trips.csv.gz", "tip", "regression"),

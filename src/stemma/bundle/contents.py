@@ -114,6 +114,8 @@ def version(about: Profile, results: Results, own: PackageSettings, sections: Ma
     process = {name: value for name, value in results.training.items() if name != "environment"}
     told = ("source", "task", "target", "classes", "features", "rows", "splits", "content")
     tensors = results.index["tensors"]
+    settings = {name: section.model_dump(mode="json") for name, section in sections.items()}
+    texts: dict[str, str] = settings.get("data", {}).get("package", {})
     return {
         "format": 1,
         "name": own.name,
@@ -123,14 +125,14 @@ def version(about: Profile, results: Results, own: PackageSettings, sections: Ma
         "licence": own.licence,
         "structure": {key: results.index[key] for key in ("framework", "architecture", "structure")},
         "data": {key: about.raw[key] for key in (*told, *(CHOSEN & about.raw.keys()))},
-        "settings": {name: section.model_dump(mode="json") for name, section in sections.items()},
+        "settings": settings,
         "process": process,
         "metrics": results.metrics,
         "evaluation": results.evaluation,
         "weights": [{key: tensor[key] for key in ("name", "shape", "dtype", "sha256")} for tensor in tensors],
         "export": {"parity": results.parity},
         "environment": results.training["environment"],
-    }
+    } | texts
 
 
 def requirements() -> str:

@@ -12,11 +12,12 @@ from stemma.errors import BundleError
 
 PARTS = 100_000  # pages, or batches: each takes its time
 PREFIXED = 7  # DELTA_BYTE_ARRAY: a text is the one before it and some letters more, so that nothing says its length
-TRUE, FALSE, BINARY, STRUCT = 1, 2, 8, 12  # Thrift's types
-INTEGERS = (4, 5, 6)
+TRUE, FALSE, I16, I32, I64, BINARY, STRUCT = 1, 2, 4, 5, 6, 8, 12  # Thrift's types
+UNPACKED, PACKED = (2, I32), (3, I32)  # of a header of a page
+ENCODINGS = ((5, STRUCT), (2, I32)), ((8, STRUCT), (4, I32))  # of a page of version 1, of 2
 
 
-def check(sizes: Iterable[int], most: int) -> None:
+def check(sizes: Iterable[int], most: float) -> None:
     """Refuse what is too much to unpack.
 
     Args:
@@ -58,17 +59,20 @@ def _pages(content: bytes, column: Any) -> Iterator[int]:
     end = place + column.total_compressed_size
     while place < end:
         header, place = _struct(content, place)
-        if PREFIXED in (header.get(5, {}).get(2), header.get(8, {}).get(4)):  # of a page of version 1 or 2
+        if any(header.get(part, {}).get(encoding) == PREFIXED for part, encoding in ENCODINGS):
             raise BundleError("its texts are packed as DELTA_BYTE_ARRAY, which is not read here")
-        if header[2] < 0 or header[3] < 0:
+        if header[UNPACKED] < 0 or header[PACKED] < 0:
             raise ValueError
-        yield header[2]
-        place += header[3]
+        yield header[UNPACKED]
+        place += header[PACKED]
 
 
-def _struct(content: bytes, place: int) -> tuple[dict[int, Any], int]:
-    """Fields by number, of Thrift's compact protocol, and the place behind them; those that headers of pages have."""
-    found: dict[int, Any] = {}
+def _struct(content: bytes, place: int) -> tuple[dict[tuple[int, int], Any], int]:
+    """Fields by number and type, of Thrift's compact protocol, and the place behind them; those that pages have.
+
+    A field of another type than the reader expects does not count for it, and one that is there twice is read twice.
+    """
+    found: dict[tuple[int, int], Any] = {}
     number = 0
     while kind := content[place]:
         place += 1
@@ -76,17 +80,17 @@ def _struct(content: bytes, place: int) -> tuple[dict[int, Any], int]:
             number += kind >> 4
         else:
             number, place = _integer(content, place)
-        value: Any = None
-        if kind & 15 in INTEGERS:
-            value, place = _integer(content, place)
+        field = number, kind & 15
+        if kind & 15 in (I16, I32, I64):
+            found[field], place = _integer(content, place)
         elif kind & 15 == STRUCT:
             value, place = _struct(content, place)
+            found[field] = found.get(field, {}) | value
         elif kind & 15 == BINARY:
             length, place = _unsigned(content, place)
             place += length
         elif kind & 15 not in (TRUE, FALSE):
             raise ValueError
-        found[number] = value
     return found, place + 1
 
 

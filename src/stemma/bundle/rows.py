@@ -3,6 +3,7 @@
 import codecs
 import io
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,18 +32,6 @@ Batch = tuple[int, dict[str, NDArray[Any]], Kept]  # number of the first row, ar
 
 
 @dataclass(frozen=True)
-class Most:
-    """What rows may have that came from anybody.
-
-    Args:
-        unpacked: bytes, of Parquet or Arrow.
-    """
-
-    columns: int
-    unpacked: int
-
-
-@dataclass(frozen=True)
 class Rows:
     """A file to predict: Parquet or Arrow where its name ends so, else CSV with a header.
 
@@ -52,7 +41,7 @@ class Rows:
         encoding: of CSV, as Python names it. header: whether CSV has one; without it, one that names inputs is one too.
         content: its bytes, where they came another way; `path` is what it is called then.
         keep: columns that go with the predictions; ALL: every one.
-        most: what they may have.
+        columns: at most; unpacked: bytes that `content` may unpack to.
     """
 
     path: Path
@@ -62,7 +51,8 @@ class Rows:
     header: bool = True
     content: bytes | None = None
     keep: tuple[str, ...] = ()
-    most: Most | None = None
+    columns: float = math.inf
+    unpacked: float = math.inf
 
     @property
     def kind(self) -> str:
@@ -215,8 +205,8 @@ def _header(names: list[str], rows: Rows) -> list[str]:
 
 
 def _check_names(names: Sequence[str], rows: Rows) -> None:
-    if rows.most is not None and len(names) > rows.most.columns:
-        raise BundleError(f"{rows.path} has {len(names)} columns, and {rows.most.columns} are taken")
+    if len(names) > rows.columns:
+        raise BundleError(f"{rows.path} has {len(names)} columns, and {rows.columns} are taken")
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise BundleError(f"{rows.path} has two columns named {twice[0]!r}")
@@ -274,11 +264,14 @@ def _of_parquet(rows: Rows, known: Signature) -> Iterator[Any]:
         wanted = [*dict.fromkeys([*wanted, *rows.keeps(schema.names).values()])]
         none = pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in wanted]))
         texts = [name for name in wanted if arrow.is_text(schema.field(name).type)]
-        if rows.content is not None and rows.most is not None:
-            packed.check(packed.pages(rows.content, file.metadata, wanted), rows.most.unpacked)
+        if rows.content is not None:
+            packed.check(packed.pages(rows.content, file.metadata, wanted), rows.unpacked)
     with parquet.ParquetFile(_source(rows), buffer_size=2**20, pre_buffer=False, read_dictionary=texts) as file:
-        yield from file.iter_batches(BATCH, columns=wanted, use_threads=False)
-        if not file.metadata.num_rows:
+        there = False  # whatever the footer says
+        for batch in file.iter_batches(BATCH, columns=wanted, use_threads=False):
+            there = True
+            yield batch
+        if not there:
             yield none
 
 
@@ -288,8 +281,8 @@ def _of_ipc(rows: Rows, known: Signature) -> Iterator[Any]:
 
     from stemma.bundle import arrow, packed
 
-    if rows.content is not None and rows.most is not None:
-        packed.check(packed.batches(rows.content, stream=rows.kind == ARROW_STREAM), rows.most.unpacked)
+    if rows.content is not None:
+        packed.check(packed.batches(rows.content, stream=rows.kind == ARROW_STREAM), rows.unpacked)
     source = pa.OSFile(_source(rows)) if rows.content is None else _source(rows)
     with source, (pa.ipc.open_file if rows.kind == ARROW else pa.ipc.open_stream)(source) as reader:
         _check_names(reader.schema.names, rows)

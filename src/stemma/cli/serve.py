@@ -1,4 +1,4 @@
-"""`stemma serve`: a bundle behind HTTP."""
+"""`stemma serve`: a bundle behind HTTP and gRPC."""
 
 from functools import partial
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemma.cli.follow import seconds
+from stemma.cli.guard import guarding
 from stemma.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def serve(
     config: Annotated[Path | None, typer.Option(metavar="serve.yaml", help="Settings; options go before.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen at.  [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="0: any that is free.  [default: 8501]")] = None,
+    grpc_port: Annotated[int | None, typer.Option(help="Of gRPC, such as 8500; without it there is none.")] = None,
     socket: Annotated[str | None, typer.Option(metavar="PATH", help="A Unix socket in the place of a port.")] = None,
     tls_cert: Annotated[str | None, typer.Option(metavar="FILE", help="Certificate in PEM: answer over TLS.")] = None,
     tls_key: Annotated[str | None, typer.Option(metavar="FILE", help="Its key.")] = None,
@@ -73,13 +75,8 @@ def serve(
         raise typer.BadParameter("it goes with --require-signature", param_hint="--at-least")
     signature = None if require_signature is None else {"key": require_signature, "at_least": at_least}
     options: dict[str, Any] = {"host": host, "port": port, "socket": socket, "root_path": root_path, "workers": workers}
-    options |= {
-        "allow_breaking": allow_breaking,
-        "tokens": tokens,
-        "admin": admin,
-        "signature": signature,
-        "batch": batch,
-    }
+    options |= {"grpc_port": grpc_port, "allow_breaking": allow_breaking, "tokens": tokens, "admin": admin}
+    options |= {"signature": signature, "batch": batch}
     options |= {"poll" if stage is None else "stage_poll": poll}
     files = {"cert": tls_cert, "key": tls_key, "clients": tls_clients}
     options["tls"] = {name: file for name, file in files.items() if file is not None} or None
@@ -87,11 +84,12 @@ def serve(
     read = partial(ServeSettings.of, config, models, stage, log, **options)
     settings = read()
     if not any(each.stage for each in settings.models):
-        return run(read, _observer(settings))
+        return run(read, _observer(settings), guarding(settings))
     from stemma.follow import beside
 
     with beside.following(settings):
-        run(lambda: beside.folders(read()), _observer(beside.folders(settings)))
+        folders = beside.folders(settings)
+        run(lambda: beside.folders(read()), _observer(folders), guarding(folders))
 
 
 def _observer(settings: "ServeSettings") -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stemma.cli.gc import age_of
+from stemma.cli.guard import guard
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
 from stemma.text import say
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Models in service, by their request log: outcomes, experiments, drift, a page.", no_args_is_help=True
 )
+app.command()(guard)
 Log = Annotated[Path, typer.Argument(metavar="LOG", help="The folder of the request log.")]
 Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Requests from then on, UTC.")

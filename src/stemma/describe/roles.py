@@ -76,6 +76,7 @@ class Description:
         rows: of the table.
         missing: text -> rows of what stands for no value, the empty text first; missing_in: the same for one column, in
             the place of that.
+        readings: how texts of single columns are written, by column and setting.
         warnings: what a person should look at, a line each.
     """
 
@@ -84,6 +85,7 @@ class Description:
     rows: int
     missing: dict[str, int]
     missing_in: dict[str, dict[str, int]]
+    readings: dict[str, meant.Reading]
     columns: tuple[Judged, ...]
     target: Target
     warnings: tuple[str, ...]
@@ -107,9 +109,12 @@ def judge(found: Survey, target: str) -> Description:
     missing, missing_in = _missing(found, target)
     for column in found.columns:
         _without(column, missing_in.get(column.name, missing))
+    decimal = found.dialect.decimal if found.dialect else "."
+    certain = {column.name: _certain(column, decimal) for column in found.columns}
+    readings = {name: told for name, told in certain.items() if told}
     column = by_name.pop(target)
-    aim = replace(_target(path, column), missing=column.rows - column.present)
-    columns = tuple(Judged(column.name, *_role(column)) for column in by_name.values())
+    aim = replace(_target(path, column, readings.get(target)), missing=column.rows - column.present)
+    columns = tuple(Judged(column.name, *_role(column, readings.get(column.name))) for column in by_name.values())
     if all(column.role == "drop" for column in columns):
         reasons = "; ".join(f"{column.name!r}: {column.seen}" for column in columns[:5])
         raise DataError(f"{path}: no column is left to learn from{': ' * bool(reasons)}{reasons}")
@@ -118,9 +123,11 @@ def judge(found: Survey, target: str) -> Description:
         "name it in `missing_in`"
         for text, rows in classes.items()
     ]
-    decimal = found.dialect.decimal if found.dialect else "."
-    told = (*_of_file(found), *asked, *_of_target(column, aim), *_of_columns(by_name, columns, decimal))
-    return Description(path, found.dialect, found.rows, missing, missing_in, columns, aim, told)
+    by_name = {name: each for name, each in by_name.items() if name not in readings}
+    told = (*_of_target(column, aim, decimal), *_of_columns(by_name, columns, decimal))
+    read = (_as_read(each, readings[each.name]) for each in found.columns if each.name in readings)
+    told = (*_of_file(found), *asked, *told, *read)
+    return Description(path, found.dialect, found.rows, missing, missing_in, readings, columns, aim, told)
 
 
 def shown(text: str) -> str:
@@ -195,8 +202,11 @@ def _without(column: Column, missing: dict[str, int]) -> None:
 # Roles
 
 
-def _role(column: Column) -> tuple[Role, str]:
+def _role(column: Column, reading: meant.Reading | None) -> tuple[Role, str]:
     """The role of a column that is not the target, and what was seen."""
+    if reading:
+        seen = f"written as {shown(column.spelled[0])}"
+        return "date" if "date_format" in reading else "numeric", ", ".join(filter(None, (seen, _share(column))))
     if column.present == 0:
         return "drop", "empty: no value at all" if column.rows else "empty"
     if column.kind not in ("text", "number", "date", "boolean"):
@@ -319,7 +329,7 @@ def _moment(moment: object) -> str:
 # Target
 
 
-def _target(path: Path, column: Column) -> Target:
+def _target(path: Path, column: Column, reading: meant.Reading | None) -> Target:
     """The task, and for two classes the positive one.
 
     Raises:
@@ -332,6 +342,9 @@ def _target(path: Path, column: Column) -> Target:
         raise DataError(f"{where} is a date or of a type that cannot be predicted ({column.kind})")
     if column.levels is not None and len(column.levels) == 1:
         raise DataError(f"{where} is {next(iter(column.levels))!r} in every row: nothing can be learned from that")
+    if reading and "date_format" not in reading:
+        seen = f"a number, written as {shown(column.spelled[0])}, {_distinct(column)} different values"
+        return Target(column.name, "regression", None, seen)
     if _is_amount(column):
         ends = f"{_written(column.number.low)} to {_written(column.number.high)}"
         return Target(column.name, "regression", None, f"a number, {ends}, {_distinct(column)} different values")
@@ -384,19 +397,21 @@ def _headless(found: Survey) -> Iterator[str]:
         yield from (f"the first row holds {name!r}, and so do others below it: {NO_HEADER}" for name in [*again][:1])
 
 
-def _of_target(column: Column, target: Target) -> Iterator[str]:
+def _of_target(column: Column, target: Target, decimal: str) -> Iterator[str]:
     name = column.name
     if target.missing:
         rows = counted(target.missing, "row")
         yield f"the target {name!r} has no value in {rows}: `missing_target: drop` leaves them out"
     if target.task == "regression":
-        yield from _strays(column, "numeric")
+        yield from _strays(column, "numeric") if _is_amount(column) else ()
         if column.present < (needed := rows_needed(SHARES, least=2)):
             yield f"the table has {column.present} rows to learn from, and prepare needs {needed}"
         return
     yield from _case(column)
     if kind := _resembles(column):
-        yield f"the target {name!r} has {len(column.levels or ())} classes, and they look {kind}"
+        what = f"the target {name!r} has {len(column.levels or ())} classes, and they look {kind}"
+        found = [] if "dates" in kind else _readings(column, kind, decimal)
+        yield f"{what}: write task: regression and {_or(name, found)}" if found else what
     levels, needed = column.levels or Counter(), rows_needed(SHARES)
     rare = [text for text, rows in sorted(levels.items()) if rows < needed]
     if rare:
@@ -422,10 +437,16 @@ def _remedies(column: Column, rare: list[str], needed: int) -> Iterator[str]:
 
 def _of_columns(columns: dict[str, Column], judged: tuple[Judged, ...], decimal: str) -> Iterator[str]:
     for one in judged:
-        yield from _misread(columns[one.name], one.role, decimal)
         if one.name in OUTPUTS and one.role != "drop":
             yield f"column {one.name!r} has the name of an output of the network, which prepare refuses: rename it"
-        yield from _strays(columns[one.name], one.role)
+        if column := columns.get(one.name):
+            yield from (*_misread(column, one.role, decimal), *_strays(column, one.role))
+
+
+def _as_read(column: Column, reading: meant.Reading) -> str:
+    """What settles how texts are read, where all of them fit one way."""
+    told = meant.lines(column.name, reading)
+    return f"column {column.name!r} holds texts, which look {_resembles(column)}: they are read by {told}"
 
 
 def _misread(column: Column, role: Role, decimal: str) -> Iterator[str]:
@@ -436,7 +457,7 @@ def _misread(column: Column, role: Role, decimal: str) -> Iterator[str]:
         yield (
             f"column {column.name!r} holds {', '.join(thousands)}: a mark, taken for the decimal one, has three "
             "digits behind it wherever it stands; if it is between thousands, write "
-            + meant.setting(column.name, Writing((), usual_decimal(decimal, decimal), decimal), decimal)
+            + meant.lines(column.name, meant.reading(Writing((), usual_decimal(decimal, decimal), decimal), decimal))
         )
     if role == "categorical":
         yield from _case(column)
@@ -444,13 +465,32 @@ def _misread(column: Column, role: Role, decimal: str) -> Iterator[str]:
 
 def _remedy(column: Column, kind: str, decimal: str) -> str:
     """The settings that read texts as dates or numbers, where some do."""
+    dates = ("date", "write dates as 2024-01-31")
+    role, plain = dates if "dates" in kind else ("numeric", "write numbers as 1234.5")
+    found = _readings(column, kind, decimal)
+    return f"give it the role {role} and {_or(column.name, found)}" if found else plain
+
+
+def _or(name: str, found: list[meant.Reading]) -> str:
+    return " or ".join(meant.lines(name, told) for told in found) + ", whichever is meant" * (len(found) > 1)
+
+
+def _readings(column: Column, kind: str, decimal: str) -> list[meant.Reading]:
+    """What may be meant by texts of this kind."""
     dates = "dates" in kind
     others = [] if dates else column.spelled[:MOST_TRIED] or [f"0{decimal}5"] * (not column.number.whole)
     texts = [text for text in (*column.odd, *others) if text not in DOUBTFUL]
-    found = meant.dates(column.name, texts) if dates else meant.numbers(column.name, texts, decimal)
-    role, plain = ("date", "write dates as 2024-01-31") if dates else ("numeric", "write numbers as 1234.5")
-    several = ", whichever is meant" * (len(found) > 1)
-    return f"give it the role {role} and {' or '.join(found)}{several}" if found else plain
+    return meant.dates(texts) if dates else meant.numbers(texts, decimal)
+
+
+def _certain(column: Column, decimal: str) -> meant.Reading | None:
+    """The one way in which all texts of a column are dates or numbers, where there is one and all of them are known."""
+    named = IDENTIFIER.search(column.name) or CAMEL.search(column.name)
+    known = column.levels and len(column.levels) > 1 and not {*column.spelled} & {*DOUBTFUL}
+    kind = "" if named or not known or _mostly(column, column.number.count) else _resembles(column)
+    found = _readings(column, kind, decimal) if kind else []
+    read = meant.dates if "dates" in kind else lambda texts: meant.numbers(texts, decimal)
+    return found[0] if len(found) == 1 and read(column.spelled) == found else None
 
 
 def _case(column: Column) -> Iterator[str]:

@@ -138,8 +138,8 @@ class Repository:
         """The commit that a name stands for.
 
         Args:
-            name: what Git takes for a commit (a commit, a branch, a tag, HEAD~2), `model@v1.2.0`, `model@latest`,
-                `model#prod` (the last assignment in force), the name of an experiment, or `workspace`.
+            name: what Git takes for a commit (a commit, a branch, a tag, HEAD~2), `model@v1.2.0` or its number,
+                `model@latest`, `model#prod` (the last assignment in force), the name of an experiment, or `workspace`.
 
         Raises:
             VersionError: there is none, with the nearest names; or several experiments have the name.
@@ -151,6 +151,7 @@ class Repository:
         commit = None if says is None else self.registry.find(name)
         commit = commit or commit_of(self.root, name if says is None else registry.tag(self.root, name))
         commit = commit or self.registry.find(name) or self._experiment(name)
+        commit = commit or self.registry.find(f"{registry.MODEL}@v{name.removeprefix('v')}")
         if commit is None:
             what = f"no revision is named {name!r}{near(name, self.names(), 3)}"
             for lack in clone.lacks(self.root):

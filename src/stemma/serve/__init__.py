@@ -1,4 +1,4 @@
-"""A bundle behind HTTP. It knows folders of bundles, `bundle` and what lies below it: no Git, no DVC, no framework.
+"""A bundle behind HTTP and gRPC. It knows folders of bundles, `bundle` and what is below: no Git, no DVC, no framework.
 
 In the order of a request:
 
@@ -9,9 +9,10 @@ In the order of a request:
     app.py         the ASGI callable: a request in, its route, an answer or a refusal out
     access.py      tokens: which calls are answered (rates.py: how often)
     wire.py        one connection: heads that never end are given up
+    rpc.py         gRPC, where it is asked for: each call is a request to the same application
     routes.py      a route, a call and an answer, which protocols and pages are made of
     metrics.py     what is counted (status.py, openapi.py: what it says of itself)
-    protocols/     PROTOCOLS, a module each: from a body to rows, from predictions to a body
+    protocols/     PROTOCOLS, a module each: from a body to rows, from predictions to a body (OVER_GRPC: and messages)
     feedback.py    what came of requests
     shadow.py      copies of calls, for versions that answer nobody
     page.py        page.html at `/`, to try a model by hand

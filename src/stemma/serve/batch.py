@@ -40,7 +40,7 @@ class Batcher:
     """The calls of a version that are about to run, on one event loop."""
 
     def __init__(self, bundle: Bundle, shape: Shape) -> None:
-        self._bundle, self._shape, self._first = bundle, shape, bundle.signature.inputs[0].name
+        self._bundle, self.shape, self._first = bundle, shape, bundle.signature.inputs[0].name
         self._waiting: list[tuple[Columns, asyncio.Future[Output]]] = []
 
     def takes(self, columns: Columns) -> bool:
@@ -63,7 +63,7 @@ class Batcher:
     def _run(self) -> None:
         """As many as fit; then, behind what else is ready, the others."""
         rows = accumulate(len(columns[self._first]) for columns, _ in self._waiting)
-        count = sum(each <= self._shape.most for each in rows)
+        count = sum(each <= self.shape.most for each in rows)
         group, self._waiting = self._waiting[:count], self._waiting[count:]
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._run)
@@ -86,7 +86,7 @@ class Batcher:
         known = self._bundle.signature
         lists = zip(*map(known.of_row, group), strict=True)
         columns = {each.name: [*chain(*values)] for each, values in zip(known.inputs, lists, strict=True)}
-        output = self._bundle.predict(_filled(columns, self._shape.multiple))
+        output = self._bundle.predict(_filled(columns, self.shape.multiple))
         end = 0
         for values in group:
             start, end = end, end + len(values[self._first])

@@ -128,7 +128,8 @@ class Keeper:
             return await self._share(watched, policy)
         if action == "withdraw":
             return await self._withdraw(watched, policy, why)
-        if action in ("switch", "rollback"):
+        before, chooses = watched.settings, action in ("switch", "rollback")
+        if chooses:
             try:
                 watched.settings = _other(watched, policy if action == "switch" else _before(watched))
             except StemmaError as error:
@@ -140,8 +141,11 @@ class Keeper:
         watched.off = action == "unload"
         await self.look(anew=True)
         log.note("asked", action=action, model=name, policy=policy)
-        newest = max(watched.refused, default=-1)
-        return watched.refused[newest][1] if newest > max(watched.plan.versions, default=-1) else None
+        failed = _unserved(watched) if chooses else _refused(watched)
+        if failed is not None and chooses:
+            watched.settings = before
+            await self.look()
+        return failed
 
     async def _withdraw(self, watched: _Watched, text: str, why: str) -> str | None:
         number, there = int(text) if text.isdecimal() else -1, watched.source.versions()
@@ -249,6 +253,20 @@ class Keeper:
         watched.plan, watched.places = plan, {number: places[number] for number in plan.versions}
 
 
+def _unserved(watched: _Watched) -> str | None:
+    """Why a version does not serve that the policy names, or why none does where it names none."""
+    policy, there = watched.settings.policy, watched.source.versions().keys()
+    if not policy[0].isdigit() and chosen(policy, there - watched.refused.keys()):
+        return None  # what fails does not count
+    return next((watched.refused[number][1] for number in chosen(policy, there) if number in watched.refused), None)
+
+
+def _refused(watched: _Watched) -> str | None:
+    """Why the newest version does not serve."""
+    newest = max(watched.refused, default=-1)
+    return watched.refused[newest][1] if newest > max(watched.plan.versions, default=-1) else None
+
+
 def _missing(watched: _Watched) -> str:
     stage = watched.settings.stage
     place = str(watched.source.path) if stage is None else f"the stage {stage}"
@@ -271,7 +289,8 @@ def _labels(asked: Mapping[str, int], wanted: Collection[int], back: Collection[
 def _before(watched: _Watched) -> str:
     """The policy that wants the newest version before those that serve."""
     first = min(watched.plan.versions, default=0)
-    before = [number for number in watched.source.versions() if number < first]
+    there = watched.source.versions().items()
+    before = [number for number, place in there if number < first and not watched.withdrawn.why(number, place)]
     if not before:
         raise StemmaError(f"{watched.plan.name} has no version before {first}")
     return str(max(before))

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from functools import lru_cache
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -14,13 +15,19 @@ from stemma.serve.models import Models, Version
 from stemma.serve.routes import Answer, Call, Ran
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the folder where prometheus-client keeps the figures of several processes
+DRIFT = "drift.prom"  # in the folder of the request log: what drifted, as whoever reads it found
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)  # seconds
 
 
 class Metrics:
-    """What this process counts."""
+    """What this process counts.
 
-    def __init__(self) -> None:
+    Args:
+        more: a file of figures that somebody else writes as Prometheus reads them; it need not be there.
+    """
+
+    def __init__(self, more: Path | None = None) -> None:
+        self._more = more
         self._registry = CollectorRegistry()
         named: dict[str, Any] = {"registry": self._registry}
         requests = Counter("stemma_requests", "Requests by route and status.", ("route", "status"), **named)
@@ -71,7 +78,14 @@ class Metrics:
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         now = CollectorRegistry()
         now.register(_Now(call.models, shared))
-        return Answer(generate_latest(registry) + generate_latest(now), kind="text/plain; version=0.0.4; charset=utf-8")
+        text = generate_latest(registry) + generate_latest(now) + self._told()
+        return Answer(text, kind="text/plain; version=0.0.4; charset=utf-8")
+
+    def _told(self) -> bytes:
+        try:
+            return b"" if self._more is None else self._more.read_bytes()
+        except FileNotFoundError:
+            return b""
 
 
 class _Now:

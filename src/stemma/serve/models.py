@@ -6,7 +6,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
-from stemma.bundle import Bundle
+from stemma.bundle import Bundle, check
 from stemma.errors import StemmaError
 from stemma.serve.batch import Batcher
 
@@ -30,6 +30,9 @@ class Version:
 
     Args:
         batcher: runs small calls together; None where that does not pay.
+
+    Raises:
+        BundleError: what it says to be registered as is no version.
     """
 
     model: str
@@ -37,12 +40,17 @@ class Version:
     bundle: Bundle
     batcher: Batcher | None = None
     name: str = field(init=False)  # shop@v1.2.0; where it is not registered, shop@3
-    headers: tuple[tuple[bytes, bytes], ...] = field(init=False)
+    facts: Mapping[str, str] = field(init=False)  # by which every answer names it: model, version, and registered
+    headers: tuple[tuple[bytes, bytes], ...] = field(init=False)  # the same
 
     def __post_init__(self) -> None:
-        named = ((b"x-model", self.model.encode()), (b"x-model-version", str(self.number).encode()))
-        object.__setattr__(self, "name", f"{self.model}@{self.bundle.registered.get('version') or self.number}")
-        object.__setattr__(self, "headers", named)  # of every answer that it gives
+        registered = check.registered(self.bundle)
+        facts = {"model": self.model, "version": str(self.number)}
+        facts |= {} if registered is None else {"registered": registered}
+        headers = {"x-model" if name == "model" else f"x-model-{name}": value for name, value in facts.items()}
+        object.__setattr__(self, "name", f"{self.model}@{registered or self.number}")
+        object.__setattr__(self, "facts", facts)
+        object.__setattr__(self, "headers", tuple((name.encode(), value.encode()) for name, value in headers.items()))
 
 
 @dataclass(frozen=True)

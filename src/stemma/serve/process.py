@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 
@@ -17,7 +19,7 @@ from stemma.serve import admin, feedback, log, openapi, page, protocols, sockets
 from stemma.serve.access import Access
 from stemma.serve.app import App
 from stemma.serve.keeper import Keeper
-from stemma.serve.metrics import Metrics
+from stemma.serve.metrics import DRIFT, Metrics
 from stemma.serve.models import Models
 from stemma.serve.routes import Control, Route
 from stemma.serve.service import Service
@@ -28,15 +30,18 @@ from stemma.serve.workers import Crew
 from stemma.text import say
 
 BACKLOG = 2048
+GRPC = Entry("stemma.serve.rpc:Rpcs", extra="grpc")  # imported only where it is asked for
 Read = Callable[[], ServeSettings]
+Beside = Callable[[str], contextlib.AbstractContextManager[None]]
 
 
-def run(read: Read, observer: str = "") -> None:
+def run(read: Read, observer: str = "", beside: Beside = lambda address: contextlib.nullcontext()) -> None:
     """Serve until SIGTERM or SIGINT, and answer what was taken before.
 
     Args:
         read: gives the settings, and gives them again on SIGHUP.
         observer: "module:Name" of what sees the answers, where a log is asked for.
+        beside: what is there while it answers at an address.
 
     Raises:
         StemmaError: a bundle cannot be served, or the address is taken.
@@ -49,9 +54,15 @@ def run(read: Read, observer: str = "") -> None:
         raise SettingsError(what, run="stemma service token NAME --scope admin` and `stemma serve --tokens tokens.yaml")
     if settings.tls is not None:
         Tls(settings.tls)  # what is wrong with it is told before anything is loaded
+    if settings.grpc_port is not None:
+        GRPC.load()  # so is what is not installed
     serve = _alone if settings.workers == 1 else _with_workers
-    with sockets.reserved(settings) as bound, asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(serve(settings, read, bound, observer))
+    with (
+        sockets.reserved(settings) as bound,
+        sockets.reserved_for_grpc(settings) as settings,
+        asyncio.Runner(loop_factory=loop_factory()) as runner,
+    ):
+        runner.run(serve(settings, read, bound, observer, beside))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -69,7 +80,7 @@ def app_of(
         control: changes what serves.
         observer: as of `run`.
     """
-    metrics = Metrics()
+    metrics = Metrics(None if settings.log is None else Path(settings.log.folder) / DRIFT)
     routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES, Route("GET", "/metrics", metrics.text))
     sees = Entry(observer).load()(settings.log, metrics.count_observed) if observer and settings.log else None
     routes = routes if sees is None else (*routes, feedback.route(sees))
@@ -101,6 +112,16 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=max(1, round(settings.drain)),
             )
         )
+        self._drain, self._rpcs = settings.drain, None
+        if settings.grpc_port is not None:
+            self._rpcs = GRPC.load()(app, settings, protocols.rpcs())
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Until it is stopped."""
+        gc.collect()
+        gc.freeze()  # what was imported and loaded is not looked through again while callers wait, for 20 ms each time
+        gc.set_threshold(10_000)  # objects: calls that run together hold more than the usual 700
+        await super().serve(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -111,28 +132,47 @@ class Server(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = True
 
+    async def open(self) -> None:
+        """Take calls of gRPC, before it is said that the server is ready: the socket of HTTP listens already."""
+        if self._rpcs is not None:
+            await self._rpcs.start()
 
-async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str) -> None:
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """What HTTP and gRPC took is answered at once, each for as long as that takes."""
+        if self._rpcs is None:
+            return await super().shutdown(sockets)
+        ending = asyncio.create_task(self._rpcs.stop(self._drain))
+        await super().shutdown(sockets)
+        while not ending.done() and not self.force_exit:
+            await asyncio.sleep(0.05)
+        await self._rpcs.stop(0)
+
+
+async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str, beside: Beside) -> None:
     service = Service(settings.signature, settings.limits.memory, batches=settings.batch == "auto")
     keeper = Keeper(settings, [service])
     await keeper.start()
     app = app_of(settings, lambda: service.models, keeper.act, observer)
     server = Server(app, settings)
     bound.listen(BACKLOG)
-    shown = sockets.address(settings, bound)
-    with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper, shown):
+    await server.open()
+    shown, at = sockets.addresses(settings, bound), sockets.address(settings, bound)
+    with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper, shown), beside(at):
         await server.serve(sockets=[bound])
 
 
-async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socket, observer: str) -> None:
+async def _with_workers(
+    settings: ServeSettings, read: Read, bound: socket.socket, observer: str, beside: Beside
+) -> None:
     crew = Crew(settings, bound, observer)
     keeper = Keeper(settings, crew.members)
     async with crew.working(keeper):
         await keeper.start()
         bound.listen(BACKLOG)
         await crew.serve()
-        where = f"{sockets.address(settings, bound)}, {settings.workers} workers"
-        with _signals(crew.stop, read, keeper), _watching(keeper, where):
+        where = f"{sockets.addresses(settings, bound)}, {settings.workers} workers"
+        beside_it = beside(sockets.address(settings, bound))
+        with _signals(crew.stop, read, keeper), _watching(keeper, where), beside_it:
             await crew.stopped()
 
 

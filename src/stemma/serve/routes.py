@@ -117,23 +117,16 @@ class Call:
         if self.ran.version is not stable:
             raise Elsewhere
 
-    def check_rows(self, count: int) -> None:
-        """Refuse more rows than are taken at once.
+    def check_rows(self, count: int, columns: int = 0) -> None:
+        """Refuse more rows, or columns, than are taken at once.
 
         Raises:
             Refused: there are more.
         """
         if count > self.limits.rows:
             raise Refused(422, f"there are more than {self.limits.rows} rows: send them in parts")
-
-    def check_columns(self, count: int) -> None:
-        """Refuse more columns than are taken.
-
-        Raises:
-            Refused: there are more.
-        """
-        if count > self.limits.columns:
-            raise Refused(422, f"there are {count} columns, and {self.limits.columns} are taken")
+        if columns > self.limits.columns:
+            raise Refused(422, f"there are {columns} columns, and {self.limits.columns} are taken")
 
     def header(self, name: bytes) -> str:
         """The last of this name, empty where there is none."""

@@ -90,12 +90,24 @@ class LogSettings(Section):
     headers: tuple[Header, ...] = ()  # those of requests that are kept
 
 
+class RollbackSettings(Section):
+    """When a version is taken back by itself: beyond one of these, for certain, while it is young."""
+
+    young: Annotated[str, Field(pattern=r"^[1-9]\d*[mhdw]$")] = "1h"  # from its first request
+    errors: Annotated[float, Field(gt=0, lt=1)] | None = None  # share of its requests that may fail
+    latency: Seconds | None = None  # that 1 % of them may exceed
+    drift: bool = False  # whether predictions may not be far from those of the bundle's test rows
+    figure: dict[str, float] = Field(default_factory=dict)  # by outcomes: the least, of losses the most
+    poll: Seconds = 10.0  # between two looks
+
+
 class ServeSettings(Section):
     """All of it."""
 
     models: tuple[ModelSettings, ...] = (ModelSettings(source=str(layout.PACKAGE)),)
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, lt=65536)] = 8501  # 0: any that is free
+    grpc_port: Annotated[int, Field(ge=0, lt=65536)] | None = None  # of the host, beside HTTP; None: no gRPC
     socket: str | None = None  # a Unix socket in the place of host and port
     tls: TlsSettings | None = None  # None: plain HTTP
     root_path: Annotated[str, Field(pattern="^(/.*[^/])?$")] = ""  # that a proxy puts before every path
@@ -111,6 +123,8 @@ class ServeSettings(Section):
     drain: Seconds = 30.0  # for calls to end, after SIGTERM
     limits: Limits = Limits()
     log: LogSettings | None = None
+    auto_rollback: RollbackSettings | None = None
+    webhook: str | None = None  # a URL that is told when what serves changed, or what drifts
     log_requests: bool = False  # a line for each, beside those for what happens
 
     @classmethod

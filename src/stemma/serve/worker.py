@@ -58,6 +58,7 @@ class _Worker:
         """Once: one that joined as all began to serve is told twice."""
         if not self._serves:
             self._serves = True
+            await self._server.open()
             self._start(self._server.serve(sockets=[self._bound]))
 
     async def _control(self, action: str, *arguments: str) -> str | None:

@@ -30,7 +30,7 @@ STEPS = 48  # of an epoch, where the batch size is not set
 MOST_EPOCHS, FEWEST_EPOCHS = 60, 6  # where their number is not set
 PASSED = 5_000_000  # rows that these epochs go through together, but for the fewest
 DECAY, STRONG_DECAY = 0.001, 1.0  # where weight decay is not set
-WIDE, ROWS_PER_INPUT = 100, 50  # a table of more inputs, and of fewer rows for each, has the strong one
+WIDE, ROWS_PER_INPUT = 64, 50  # a table of more inputs, and of fewer rows for each, has the strong one
 
 
 def run(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import stemma.task
-from stemma import parquet
+from stemma import layout, parquet
 from stemma.errors import BundleError, DataError, VersionError
 from stemma.evaluation import predictions as written
 from stemma.evaluation.results import told
@@ -149,6 +149,27 @@ def computed(bundle: "Bundle", columns: Mapping[str, Sequence[Any]], where: str)
     task = stemma.task.of(signature.task, signature.classes, signature.positive)
     decided = task.decide(outputs, signature.threshold)
     return Predictions(task, signature.target, np.arange(len(outputs)), actual, decided, outputs)
+
+
+def seen(version: "Version", columns: Mapping[str, Sequence[Any]]) -> int:
+    """How many rows of a table have the features of a row that the version was trained on; 0 where they are few.
+
+    Raises:
+        StemmaError: the training rows, or the bundle that says what a feature is, are out of reach.
+    """
+    import pandas as pd
+
+    from stemma.bundle.rows import Rows, batches
+    from stemma.tables.split import hashed, twins
+
+    known, path = bundle_of(version).signature, layout.rows("train")
+    train = Rows(path, content=version.bytes(path.as_posix()))
+    names = [each.name for each in known.inputs]
+    here, *there = (
+        hashed(pd.DataFrame({name: values[:, 0] for name, values in arrays.items()}), names)
+        for arrays in (known.arrays(columns), *(arrays for _, arrays, _ in batches(train, known)))
+    )
+    return int(twins(np.concatenate(there), here).sum())
 
 
 def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:

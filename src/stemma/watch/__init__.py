@@ -7,6 +7,8 @@ ab.py          which of two versions did better (sequential.py: intervals that m
 drift.py       inputs, predictions and figures beside those of training (tests.py: what is certain; evidence.py: which
                rows make it, and whether it matters; windows.py: a log window by window)
 expected.py    figures without outcomes, from probabilities alone
+guard.py       whether a young version is to be taken back
+webhook.py     another server is told
 report.py      a page of all of it
 
 writer = log.Writer(Path("requests"), log.Options(columns={"email": "hash"}, key=secret))

@@ -9,7 +9,7 @@ looks: a window is judged once, when it is over.
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from stemma.errors import StemmaError
 from stemma.metrics.tests import z
 from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.tables.profile import described
-from stemma.text import counted, few, figure, short
+from stemma.text import counted, few, figure, short, visible
 from stemma.watch import evidence, log, outcomes, sequential, tests
 from stemma.watch.answers import PREDICTED, Answers, day, measured, versions
 from stemma.watch.expected import Expected, expected
@@ -155,6 +155,16 @@ def doubts(found: Drift) -> list[str]:
     return [f"Do not believe what is expected of {each.version}: {each.doubt}." for each in last.values() if each.doubt]
 
 
+def gauges(shifts: Iterable[tuple[str, Shift]]) -> str:
+    """Versions and what drifted, as Prometheus reads it."""
+    lines = ["# HELP stemma_drift 1 for what drifted in the last window that was judged.", "# TYPE stemma_drift gauge"]
+    for version, shift in shifts:
+        labels = {"version": version, "name": shift.name, "kind": str(shift.kind)}
+        told = ",".join(f"{name}={json.dumps(visible(value), ensure_ascii=False)}" for name, value in labels.items())
+        lines.append(f"stemma_drift{{{told}}} 1")
+    return "\n".join(lines) + "\n"
+
+
 def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, since: float | None = None) -> Drift:
     """Look at every window of a log.
 
@@ -182,6 +192,12 @@ def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, sin
         raise StemmaError(f"{folder} holds no request since then")
     named = None if bundle is None else str(bundle.registered.get("version", "not registered"))
     return Drift(seconds, named, tuple(found), tuple(dict.fromkeys(skipped)))
+
+
+def predictions(answers: Answers, bundle: Bundle, alpha: float) -> Shift | None:
+    """The decisions of a version beside those that its bundle made of the test rows; None where it tells none."""
+    before, now = _decided(bundle), _of_texts(answers.table[PREDICTION].combine_chunks())
+    return next(_of_column(PREDICTION, before[PREDICTION], now, None, alpha, family=1)) if before else None
 
 
 @dataclass(frozen=True)

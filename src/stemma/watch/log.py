@@ -41,6 +41,7 @@ from stemma.signature import Signature, parse
 from stemma.text import in_one_line, nearest
 
 FORMAT, REQUESTS = 1, "requests"
+STAMP = "%Y%m%dT%H%M%S"  # in the name of a file: when it was written
 FACTS = b"stemma.watch"  # of a file's metadata
 MOMENT = pa.timestamp("us", tz="UTC")
 TYPES = {"number": pa.float32(), "boolean": pa.bool_(), "date": MOMENT, "string": pa.string()}
@@ -316,7 +317,7 @@ def save(folder: Path, kind: str, table: Any, facts: Columns, name: str = "") ->
         OSError: it cannot be written; nothing is left of it.
     """
     told = json.dumps({"format": FORMAT, "kind": kind, **facts}).encode()
-    name = name or f"{kind}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:12]}.parquet"
+    name = name or f"{kind}-{datetime.now(UTC):{STAMP}}Z-{uuid4().hex[:12]}.parquet"
     with replaced(folder / name) as partial:
         texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
         parquet.write_table(table.replace_schema_metadata({FACTS: told}), partial, use_dictionary=texts)
@@ -355,16 +356,19 @@ def files(folder: Path, skipped: list[str], since: float | None = None, needed: 
 
     Args:
         skipped: gets a line for each file that is damaged, or none of ours.
-        since: seconds since 1970.
+        since: seconds since 1970; what was written before is not opened.
         needed: whether there must be one file to read.
 
     Raises:
         StemmaError: there is none.
     """
-    found = [file for path in _paths(folder, REQUESTS) for file in _sound(path, skipped, partial(_file, path))]
-    if needed and not found:
+    start = -math.inf if since is None else since
+    there = _paths(folder, REQUESTS)
+    paths = [path for path in there if _written(path) >= start]
+    found = [file for path in paths for file in _sound(path, skipped, partial(_file, path))]
+    if needed and not found and len(paths) == len(there):
         raise StemmaError(f"{folder} holds no request log" + "".join(f": {line}" for line in skipped[:1]))
-    kept = [file for file in found if file.last >= (-math.inf if since is None else since) and file.first <= file.last]
+    kept = (file for file in found if file.last >= start and file.first <= file.last)
     return sorted(kept, key=lambda file: (file.first, file.path))
 
 
@@ -406,6 +410,14 @@ def scan(folder: Path, kind: str, columns: Collection[str], skipped: list[str]) 
 
 def _paths(folder: Path, kind: str) -> list[Path]:
     return sorted(folder.glob(f"{kind}-*.parquet"))
+
+
+def _written(path: Path) -> float:
+    """When, by its name; of another name it is not known."""
+    try:
+        return datetime.strptime(path.name.split("-")[1], f"{STAMP}Z").replace(tzinfo=UTC).timestamp() + 1
+    except (ValueError, IndexError):
+        return math.inf
 
 
 def _sound(path: Path, skipped: list[str], read: Callable[[], Any]) -> Iterator[Any]:

@@ -16,11 +16,11 @@ from pyarrow import parquet
 from bundles import REGRESSION
 from stemma import signature
 from stemma.bundle import packed
-from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Most, Rows, batches
+from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Rows, batches
 from stemma.errors import BundleError
 
 KNOWN = signature.parse(json.dumps(REGRESSION).encode())
-ROOM = Most(columns=20, unpacked=2**24)
+ROOM = {"columns": 20, "unpacked": 2**24}
 LONG = 2**25  # letters, or bytes
 
 
@@ -45,7 +45,7 @@ def table(rows: int = 3, month: Any = None) -> pa.Table:
 
 def read(content: bytes, kind: str) -> int:
     """How many rows are read."""
-    found = batches(Rows(Path(f"request{kind}"), content=content, most=ROOM), KNOWN)
+    found = batches(Rows(Path(f"request{kind}"), content=content, **ROOM), KNOWN)
     return sum(len(arrays["Month"]) for _, arrays, _ in found)
 
 
@@ -143,6 +143,22 @@ def varint(value: int) -> bytes:
         made.append(value & 127 | 128)
         value >>= 7
     return bytes([*made, value])
+
+
+def test_a_footer_that_says_rows_where_no_group_has_any_gives_none() -> None:
+    content = in_parquet(table(4))
+    place = content.rindex(b"\x16\x08")  # the rows of the one group: 4, as Thrift has it
+    assert read(content[:place] + b"\x16\x00" + content[place + 2 :], PARQUET) == 0
+
+
+def test_a_field_of_another_type_or_there_twice_is_what_the_reader_takes_it_for() -> None:
+    """Else one that the reader skips could hide the one that counts: 2 as i32 is 8, then as i64 is 5."""
+    assert packed._struct(b"\x25\x10\x06\x04\x0a\x00", 0) == ({(2, 5): 8, (2, 6): 5}, 6)
+    twice = b"\x5c\x25\x0e\x00" + b"\x0c\x0a\x00" + b"\x00"
+    assert packed._struct(twice, 0) == ({(5, 12): {(2, 5): 7}}, 8)
+    for endless in (b"\x25" + b"\x80" * 100, b"\x1c" * 5000, b"\x19\x00"):
+        with pytest.raises(BundleError, match="damaged"):
+            packed.check((packed._struct(endless, 0)[1] for _ in "a"), 10)
 
 
 def test_many_columns_are_refused(tmp_path: Path) -> None:

@@ -599,18 +599,20 @@ def test_a_marker_of_a_column_that_is_none_is_named(describe: Describe, tmp_path
         (["950", "1.250", "12.500", "3.125"], "numeric", """between thousands, write thousands: {"x": "."}"""),
         (["1.250", "12.500", "3.125"], "numeric", ""),  # three decimals everywhere
         (["950", "0.250", "12.500"], "numeric", ""),
-        (["26.09.2023", "27.09.2023"], "categorical", "its texts look like dates, but not as 2024-01-31: 26.09.2023"),
-        (["26.09.2023", "27.09.2023"], "categorical", """give it the role date and date_format: {"x": "%d.%m.%Y"}"""),
+        (["26.09.2023", "27.09.2023"], "date", "which look like dates, but not as 2024-01-31: 26.09.2023"),
+        (["26.09.2023", "27.09.2023"], "date", """they are read by date_format: {"x": "%d.%m.%Y"}"""),
         (
             ["1/2/2023", "3/4/2023", "-"],
             "categorical",
             """"%d/%m/%Y"} or date_format: {"x": "%m/%d/%Y"}, whichever is""",
         ),
-        (["94,44", "12,5", "3,1"], "categorical", "its texts look like numbers, but with a unit or thousands: "),
-        (["94,44", "12,5", "3,1"], "categorical", """give it the role numeric and decimal_in: {"x": ","}"""),
-        (["94,44", "0.0", "3,1"], "categorical", """give it the role numeric and decimal_in: {"x": ".,"}"""),
-        (["1,234.50", "2.5", "950"], "categorical", """give it the role numeric and thousands: {"x": ","}"""),
-        (["1'234.50", "2.5", "950"], "categorical", """give it the role numeric and thousands: {"x": "'"}"""),
+        (["94,44", "12,5", "3,1"], "numeric", "which look like numbers, but with a unit or thousands: "),
+        (["94,44", "12,5", "3,1"], "numeric", """they are read by decimal_in: {"x": ","}"""),
+        (["94,44", "0.0", "3,1"], "numeric", """they are read by decimal_in: {"x": ".,"}"""),
+        (["1,234.50", "2.5", "950"], "numeric", """they are read by thousands: {"x": ","}"""),
+        (["1,234", "2,500", "950"], "categorical", """thousands: {"x": ","} or decimal_in: {"x": ","}, whichever is"""),
+        (["26.09.2023", "27.09.2023", "unknown"], "categorical", """give it the role date and date_format: """),
+        (["1'234.50", "2.5", "950"], "numeric", """they are read by thousands: {"x": "'"}"""),
         (["5 %", "12 %", "7 %"], "categorical", "write numbers as 1234.5"),
         (
             ["Red", "red", "BLUE", "Blue", "blue"],
@@ -720,3 +722,15 @@ def test_a_large_table_that_git_would_take_is_told_of(repository: Path, capsys: 
     (repository / "t.csv").unlink()
     stemma("describe", "data/raw/t.csv", *arguments[1:])
     assert capsys.readouterr().err == ""
+
+
+def test_the_package_tells_of_the_table_unless_the_project_was_made_for_it(
+    describe: Describe, project: Path, tmp_path: Path
+) -> None:
+    path = table_of(tmp_path / "t.csv", n=HALVES, c=["a"] * 60, y=[*"pq"] * 30)
+    told = {"name": "mine", "description": "Predicts y from 1 column of t.csv."}
+    assert describe(path).package == told
+    (project / "conf/config.yaml").write_text("defaults: [_self_, {data: mine}]\n", encoding="utf-8")
+    assert describe(path).package == told
+    (project / "conf/data/mine.yaml").unlink()
+    assert describe(path).package == {}

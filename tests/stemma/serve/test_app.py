@@ -39,8 +39,8 @@ def test_the_status_names_what_serves_and_why_the_rest_does_not(models: Models) 
     reply = ask(app_of(ServeSettings.of(), lambda: known), "GET", "/status")
     assert reply.status == 200 and reply.json["ready"]
     assert reply.json["models"] == [{
-        "name": "binary", "versions": [{"version": "1", "registered": None}], "labels": {"stable": 1}, "split": None,
-        "shadows": {}, "faults": [{"version": "2", "error": "it is damaged"}],
+        "name": "binary", "versions": [{"version": "1", "registered": None, "batch": None}], "labels": {"stable": 1},
+        "split": None, "shadows": {}, "faults": [{"version": "2", "error": "it is damaged"}],
     }]  # fmt: skip
     head = ask(app_of(ServeSettings.of(), lambda: known), "HEAD", "/status")
     assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(len(reply.body)))
@@ -78,6 +78,21 @@ def test_more_bytes_of_bodies_than_are_taken_at_once_are_turned_away(models: Mod
         return first.status, second.status
 
     assert asyncio.run(both()) == (422, 503)
+
+
+def test_more_columns_than_are_taken_are_refused_in_every_protocol(models: Models) -> None:
+    app = limited(models, columns=3)
+    more = ROW | {"Extra": 1}
+    inputs = [{"name": name, "datatype": "FP32", "shape": [1], "data": [1]} for name in more]
+    bodies = {"/predict": more, "/v1/models/binary:predict": {"instances": [more]}, "/v2/models/binary/infer": {
+        "inputs": inputs}}  # fmt: skip
+    for path, body in bodies.items():
+        reply = ask(app, "POST", path, body)
+        assert (reply.status, "4 columns, and 3 are taken" in reply.json["error"]) == (422, True)
+    columns = {"inputs": {name: [value] for name, value in more.items()}}
+    assert ask(app, "POST", "/v1/models/binary:predict", columns).status == 422
+    assert ask(app, "POST", "/predict", b"a,b,c,d\n1,2,3,4\n", content_type="text/csv").status == 422
+    assert ask(app, "POST", "/predict", ROW).status == 200
 
 
 def test_a_packed_body_is_not_unpacked(app: App) -> None:

@@ -210,6 +210,9 @@ def test_calls_of_every_protocol_share_runs_and_keep_their_versions(
     row = {name: values[0] for name, values in ONE.items()}
     tensors = [{"name": name, "shape": [1], "datatype": "BYTES", "data": values} for name, values in ONE.items()]
 
+    told = asyncio.run(asked(app, "GET", "/status")).json["models"][0]["versions"]
+    assert told == [{"version": "3", "registered": None, "batch": {"most": 64, "multiple": 1}}]
+
     async def all_at_once() -> list[Any]:
         return await asyncio.gather(
             asked(app, "POST", "/predict", row),
@@ -220,8 +223,7 @@ def test_calls_of_every_protocol_share_runs_and_keep_their_versions(
 
     plain, predicted, classified, inferred = asyncio.run(all_at_once())
     assert runs == [4]
-    (told,) = plain.json["predictions"]
-    expected = [float(value) for value in told["probabilities"].values()]
+    expected = [float(value) for value in plain.json["predictions"][0]["probabilities"].values()]
     assert predicted.json["predictions"] == [expected]
     assert [value for _, value in classified.json["results"][0]] == expected
     assert inferred.json["outputs"][0]["data"] == expected

@@ -345,6 +345,25 @@ def test_a_model_is_unloaded_loaded_and_pinned_on_order(world: Callable[..., Wor
     assert "another prediction" in str(act("load", "shop")) and here.serving == (2,)
 
 
+def test_an_order_fails_for_the_version_that_it_names_and_for_no_other(
+    world: Callable[..., World], wrong_sample: Path
+) -> None:
+    here = world()
+    for number, content in ((1, wrong_sample), (2, None), (3, None), (4, wrong_sample)):
+        here.publish(number, content)
+    assert here.start().serving == (3,)
+    act = lambda *order: here.runner.run(here.keeper.act(*order))  # noqa: E731 - a word for what follows
+    assert act("switch", "shop", "2") is None and here.serving == (2,)
+    assert "another prediction" in str(act("rollback", "shop")) and here.serving == (2,)
+    for policy in ("1", "4", "1,3"):
+        assert "another prediction" in str(act("switch", "shop", policy)) and here.serving == (2,)
+    for policy, serving in (("latest:1", (3,)), ("latest:2", (2, 3)), ("all", (2, 3)), ("2,3", (2, 3))):
+        assert act("switch", "shop", policy) is None and here.serving == serving
+    for number in (2, 3):
+        here.withdraw(number)
+    assert "another prediction" in str(act("switch", "shop", "latest:1")) and here.serving == (2, 3)
+
+
 def test_a_version_that_is_not_signed_never_serves_where_that_is_asked(
     world: Callable[..., World], tmp_path: Path, run: Callable[..., tuple[int, str, str]]
 ) -> None:
@@ -486,7 +505,7 @@ def test_a_version_that_is_taken_back_does_not_serve_again_until_somebody_says_s
     assert (shop.serving, shop.faults) == ((2,), {3: "taken back: it errs"})
     again = world().start()
     assert (again.serving, again.faults) == ((2,), {3: "taken back: it errs"})
-    assert act(again, "switch", "shop", "latest:1") == "taken back: it errs" and again.serving == (2,)
+    assert act(again, "switch", "shop", "latest:1") is None and again.serving == (2,)
     assert act(again, "load", "shop") is None and again.serving == (3,)
     assert act(again, "withdraw", "shop", "3") == "version 3 was taken back before, and somebody let it serve again"
     again.publish(4)

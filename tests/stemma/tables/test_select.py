@@ -67,6 +67,10 @@ def test_rows_are_left_out_for_the_first_reason_and_keep_their_numbers(checked: 
 def test_a_wrong_value_is_named_by_its_row_in_the_source(checked: Any) -> None:
     with pytest.raises(DataError, match=r"'age': 59.0 in row 60 is above 58"):
         checked(keep={"adult": "age >= 18"}, ranges={"age": (None, 58)})
+    found, data = checked(keep={"adult": "age >= 18"}, columns=COLUMNS | {"price": "drop"})
+    (repeated,) = (hint.text for hint in found.hints if hint.kind == "repeated")
+    row = int(repeated.split("the first in row ")[1].split()[0]) - 1
+    assert row in found.table.index[found.splits["test"]] and pd.read_csv(data.source)["age"][row] >= 18
 
 
 def test_a_condition_that_is_missing_does_not_hold_and_a_derived_column_may_be_in_one(checked: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Most, Rows, batches
+from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Rows, batches
 from stemma.errors import RowError
 from stemma.serve.batch import Output
 from stemma.serve.models import Refused, Version
@@ -33,9 +33,7 @@ def predict(call: Call) -> Answer | Awaitable[Answer]:
     version = call.version()
     kind = call.header(b"content-type").partition(";")[0].strip().lower()
     if kind in FILES:
-        most = Most(call.limits.columns, int(call.limits.unpacked * MEGABYTE))
-        rows = Rows(Path(f"request{FILES[kind]}"), content=call.body, most=most)
-        return _answer(version, _of_file(call, rows, version))
+        return _answer(version, _of_file(call, _file(call, FILES[kind]), version))
     if kind in ("", JSON, OF_CURL):
         return call.predicted(columns(_rows(call), version.bundle.signature), partial(_answer, version))
     known = ", ".join((JSON, *FILES))
@@ -74,8 +72,7 @@ def told(output: Output, known: Signature) -> list[dict[str, Any]]:
 
 def _answer(version: Version, output: Output) -> Answer:
     predictions = told(output, version.bundle.signature)
-    answer = {"model": version.model, "version": str(version.number), "predictions": predictions}
-    return in_json(answer, version=version, rows=len(output))
+    return in_json({**version.facts, "predictions": predictions}, version=version, rows=len(output))
 
 
 def _rows(call: Call) -> list[dict[str, Any]]:
@@ -85,8 +82,13 @@ def _rows(call: Call) -> list[dict[str, Any]]:
     for number, row in enumerate(rows, start=1):
         if type(row) is not dict:
             raise Refused(422, f"row {number} is no object", row=number, expected="an object of columns and values")
-    call.check_columns(max(map(len, rows), default=0))
+    call.check_rows(len(rows), max(map(len, rows), default=0))
     return rows
+
+
+def _file(call: Call, kind: str) -> Rows:
+    most = call.limits
+    return Rows(Path(f"request{kind}"), content=call.body, columns=most.columns, unpacked=most.unpacked * MEGABYTE)
 
 
 def _of_file(call: Call, rows: Rows, version: Version) -> Output:

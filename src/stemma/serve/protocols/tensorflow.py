@@ -86,9 +86,18 @@ def _body(call: Call) -> dict[str, Any]:
     body = call.json()
     if not isinstance(body, dict):
         raise Refused(400, "the body is no object")
-    if body.get("signature_name") not in (None, "", DEFAULT):
-        raise Refused(400, f"no signature is named {str(body['signature_name'])[:100]!r}: there is {DEFAULT}")
+    check_signature(body.get("signature_name"))
     return body
+
+
+def check_signature(name: Any) -> None:
+    """Refuse a signature that is none.
+
+    Raises:
+        Refused: there is no other than the default.
+    """
+    if name not in (None, "", DEFAULT):
+        raise Refused(400, f"no signature is named {str(name)[:100]!r}: there is {DEFAULT}")
 
 
 def _instances(call: Call, given: Any, version: Version) -> list[dict[str, Any]]:
@@ -100,7 +109,7 @@ def _instances(call: Call, given: Any, version: Version) -> list[dict[str, Any]]
     if len(inputs) == 1 and not any(isinstance(each, dict) and "b64" not in each for each in given):
         return [{inputs[0].name: each} for each in given]
     rows = [_object(each, number, "instance") for number, each in enumerate(given, start=1)]
-    call.check_columns(max(map(len, rows), default=0))
+    call.check_rows(len(rows), max(map(len, rows), default=0))
     return rows
 
 
@@ -110,11 +119,10 @@ def _inputs(call: Call, given: Any, version: Version) -> Mapping[str, list[Any]]
     found = given if isinstance(given, dict) else {inputs[0].name: given}
     if found is not given and len(inputs) > 1:
         raise Refused(400, '"inputs" is no object of columns')
-    call.check_columns(len(found))
     for name, values in found.items():
         if not isinstance(values, list):
             raise Refused(400, f"the input {name[:100]!r} is no list", field=name, expected="a list of values")
-        call.check_rows(len(values))
+        call.check_rows(len(values), len(found))
     return found
 
 
