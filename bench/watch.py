@@ -268,8 +268,8 @@ def writing() -> page.Table:
 
 def serving() -> page.Table:
     """`stemma serve` of the default network that logs requests, splits them, or copies them to a shadow, beside one
-    that does nothing of it, in turns: processor time of the server for a row, requests per second of 64 connections,
-    and p99 at 300 requests per second; medians of 7 turns."""
+    that does nothing of it, in turns, all without batches: processor time of the server for a row, requests per second
+    of 64 connections, and p99 at 300 requests per second; medians of 7 turns."""
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder, sides = Path(name), {}
         for number in ("1", "2"):
@@ -277,7 +277,11 @@ def serving() -> page.Table:
             (folder / "shop" / number / "model.zip").symlink_to(load.ROOT / "models/package/model.zip")
         for what, (model, log) in SIDES.items():
             config, port = folder / f"{what}.yaml", load.free()
-            said = {"models": [{"source": str(folder / "shop"), "policy": "all", **model}], "port": port}
+            said = {
+                "models": [{"source": str(folder / "shop"), "policy": "all", **model}],
+                "port": port,
+                "batch": "off",
+            }
             config.write_text(json.dumps(said | ({"log": {"folder": str(folder / what), **log}} if log else {})))
             sides[what] = load.Side(stack.enter_context(load.running("stemma", "serve", "--config", config)), port)
             load.answered(port)

@@ -125,8 +125,7 @@ def served(*arguments: str | Path, cold: bool = False) -> Iterator[Server]:
             assert process.stdout is not None and process.stderr is not None
             line = process.stdout.readline()
             assert line.startswith(("ready: ", "listening: ")), process.stderr.read()
-            said = line.split(": ")[1].strip()  # behind it: what is missing
-            address, _, more = said.partition(", ")
+            address, _, more = line.strip().split(": ")[1].partition(", ")  # what is missing comes behind it
             yield Server(process, address, more.partition("gRPC at ")[2].split(",")[0], [line])
         finally:
             if process.poll() is None:

@@ -1,7 +1,7 @@
 """What `stemma watch` reads, kept by a server: it is handed what it answers."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from stemma.errors import BundleError, SettingsError, told_by_system
 from stemma.serve import log
 from stemma.serve.load import opened
 from stemma.serve.routes import SHADOW, Call, Outcome
-from stemma.serve.settings import LogSettings, ServeSettings
+from stemma.serve.settings import LogSettings, ModelSettings
 from stemma.serve.sources import Source as Versions
 from stemma.watch.log import Options, Request, Source, Writer
 from stemma.watch.outcomes import LATE, Ledger, join
@@ -73,16 +73,13 @@ class Kept:
             log.note("request log", rows=rows, error=self._writer.counts.fault)
 
 
-def check(settings: ServeSettings) -> None:
+def check(kept: LogSettings, models: Iterable[ModelSettings]) -> None:
     """Refuse a log that cannot be kept, or would keep in the open what another name shall be hidden under.
 
     Raises:
         SettingsError: why.
     """
-    kept = settings.log
-    if kept is None:
-        return
-    options, sources = _options(kept), tuple(_sources(settings)) if kept.columns else ()
+    options, sources = _options(kept), tuple(_sources(models)) if kept.columns else ()
     if sources:  # a folder may still get its first version
         options.check(sources, kept.headers)
     try:
@@ -100,9 +97,9 @@ def _options(settings: LogSettings) -> Options:
     return Options(settings.sample, settings.columns, key)
 
 
-def _sources(settings: ServeSettings) -> Iterator[Source]:
+def _sources(models: Iterable[ModelSettings]) -> Iterator[Source]:
     """The versions that are there; of those that are damaged, the server tells."""
-    for model in settings.models:
+    for model in models:
         for place in Versions(Path(model.source)).versions().values():
             try:
                 yield Source("", opened(place.path).files[SIGNATURE])

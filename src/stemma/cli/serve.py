@@ -83,17 +83,20 @@ def serve(
     models = sources or ([] if stage is None else ["."])
     read = partial(ServeSettings.of, config, models, stage, log, **options)
     settings = read()
-    observer = "" if settings.log is None else _observer(settings)
     if not any(each.stage for each in settings.models):
-        return run(read, observer, guarding(settings, settings))
+        return run(read, _observer(settings), guarding(settings, settings))
     from stemma.follow import beside
 
     with beside.following(settings):
-        run(lambda: beside.folders(read()), observer, guarding(settings, beside.folders(settings)))
+        folders = beside.folders(settings)
+        run(lambda: beside.folders(read()), _observer(folders), guarding(settings, folders))
 
 
 def _observer(settings: "ServeSettings") -> str:
+    """What keeps the request log, for `run`; nothing where none is asked for."""
+    if settings.log is None:
+        return ""
     from stemma.cli import observe
 
-    observe.check(settings)
+    observe.check(settings.log, settings.models)
     return f"{observe.__name__}:{observe.Kept.__name__}"

@@ -63,7 +63,7 @@ class App:
         # Paths hold names of models, which callers may invent: only those that were found are kept.
         self._found = lru_cache(1024)(lambda method, path: found(table, method, path))
         self._shadows = Shadows(self._copied, metrics.count_dropped)
-        self._busy = self._held = 0
+        self._log, self._busy, self._held = log.Requests(), 0, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -78,7 +78,7 @@ class App:
         seconds = time.perf_counter() - started
         self._metrics.count(scope.get("route", "none"), answer, seconds)
         if self._settings.log_requests:
-            log.request(scope, answer, seconds)
+            self._log.tell(scope, answer, seconds)
         length = str(len(answer.body)).encode()
         headers = [(b"content-type", answer.kind.encode()), (b"content-length", length), *SAFE, *answer.headers]
         headers += [(REQUEST_ID, scope["id"].encode())]

@@ -1,8 +1,9 @@
 """The log: a line of JSON on standard error for what happens."""
 
+import asyncio
 import os
 import select
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,15 +17,52 @@ ATONCE = 4096  # bytes that a pipe which takes some takes whole
 
 def note(event: str, **facts: Any) -> None:
     """Tell what happened; a log that takes nothing stops no answer."""
+    _write([_line(event, facts)])
+
+
+class Requests:
+    """Requests and their answers: those that are answered at one time are written at once, as quickly as one."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+
+    def tell(self, scope: Mapping[str, Any], answer: Answer, seconds: float) -> None:
+        """Written when what else is ready has been done."""
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self._write)
+        told = {**names(scope), "status": answer.status, "seconds": round(seconds, 6)}
+        if (version := answer.version) is not None:
+            told |= {"model": version.model, "version": str(version.number), "rows": answer.rows}
+        self._lines.append(_line("request", told))
+
+    def _write(self) -> None:
+        lines, self._lines = self._lines, []
+        _write(lines)
+
+
+def _line(event: str, facts: Mapping[str, Any]) -> bytes:
     told = {"time": datetime.now(UTC), "event": event, **facts}
-    line = orjson.dumps(told, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+    return orjson.dumps(told, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+
+
+def _write(lines: Iterable[bytes]) -> None:
     try:
-        for start in range(0, len(line), ATONCE):
+        for part in _parts(lines):
             if not _takes():  # whoever reads a pipe has stopped, and would be waited for
                 return
-            os.write(STDERR, line[start : start + ATONCE])
+            os.write(STDERR, part)
     except OSError:  # a full disk, or a reader that is gone
         return
+
+
+def _parts(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """What can be written at once: some lines, or a part of one that is longer."""
+    held = b""
+    for line in (*lines, b""):
+        if held and (not line or len(held) + len(line) > ATONCE):
+            yield from (held[start : start + ATONCE] for start in range(0, len(held), ATONCE))
+            held = b""
+        held += line
 
 
 def _takes() -> bool:
@@ -34,13 +72,6 @@ def _takes() -> bool:
     asked = select.poll()
     asked.register(STDERR, select.POLLOUT)
     return bool(asked.poll(0))
-
-
-def request(scope: Mapping[str, Any], answer: Answer, seconds: float) -> None:
-    """Tell of a request and its answer."""
-    version = answer.version
-    of = {} if version is None else {"model": version.model, "version": str(version.number), "rows": answer.rows}
-    note("request", **names(scope), status=answer.status, seconds=round(seconds, 6), **of)
 
 
 def names(scope: Mapping[str, Any]) -> dict[str, str]:

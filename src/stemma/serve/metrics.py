@@ -47,7 +47,7 @@ class Metrics:
         self._requests, self._seconds = lru_cache(1024)(requests.labels), lru_cache(256)(seconds.labels)
         self._rows, self._errors = lru_cache(1024)(rows.labels), lru_cache(1024)(errors.labels)
         self._took, self._observed = lru_cache(1024)(took.labels), {"log": log.labels, "feedback": came.labels}
-        self._dropped = dropped.labels
+        self._dropped = lru_cache(256)(dropped.labels)
 
     def count(self, route: str, answer: Answer, seconds: float) -> None:
         self._requests(route, answer.status).inc()

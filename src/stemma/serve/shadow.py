@@ -1,5 +1,6 @@
 """Copies of calls, for versions that answer nobody: beside the answers, and dropped first where there is no time."""
 
+import asyncio
 import time
 from collections.abc import Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +13,12 @@ from stemma.serve.routes import NAMED, SHADOW, Call, Ran
 
 WAITING = 64  # copies; more are dropped
 LARGEST = 2**20  # bytes of a body; the copies of larger ones are dropped
-REST = 10  # times as long as a copy had to wait for others
-LONGEST = 1.0  # seconds of rest
+BUSY = 0.001  # seconds that the event loop has still to do when an answer is sent: there is no time for copies
 Scope = MutableMapping[str, Any]
 
 
 class Shadows:
-    """One thread that asks them.
+    """One thread that asks them, while the event loop has little to do.
 
     Args:
         ask: a copy of the call that a scope holds.
@@ -38,22 +38,18 @@ class Shadows:
         model = call.models.by_name[asked.model]
         for number, share in model.shadows.items():
             if number != asked.number and placed(f"shadow {number}", call.id) < share:
-                self._add(scope, call, model.versions[number])
+                loop = asyncio.get_running_loop()
+                loop.call_soon(self._add, scope, call, model.versions[number], time.perf_counter())
 
     def close(self) -> None:
         """Ask no more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _add(self, scope: Scope, call: Call, version: Version) -> None:
-        if len(call.body) > LARGEST or not self._room.acquire(blocking=False):
+    def _add(self, scope: Scope, call: Call, version: Version, answered: float) -> None:
+        """Unless others wait for their answers."""
+        busy = time.perf_counter() - answered > BUSY
+        if busy or len(call.body) > LARGEST or not self._room.acquire(blocking=False):
             self._drop(version)
             return
         copied = replace(call, ran=Ran(call.ran.keeps, version, SHADOW))
-        self._thread.submit(self._run, scope, copied).add_done_callback(lambda _: self._room.release())
-
-    def _run(self, scope: Scope, call: Call) -> None:
-        """The more it has to wait for those who answer, the longer it rests."""
-        started, used = time.perf_counter(), time.thread_time()
-        self._ask(scope, call)
-        waited = time.perf_counter() - started - (time.thread_time() - used)
-        time.sleep(min(LONGEST, REST * max(0.0, waited)))
+        self._thread.submit(self._ask, scope, copied).add_done_callback(lambda _: self._room.release())

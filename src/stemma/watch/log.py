@@ -173,6 +173,7 @@ class Writer:
         self._lock, self._closing = threading.Lock(), threading.Event()
         self._queue: deque[tuple[Source, Request]] = deque()
         self._waiting, self.counts = 0, Counts()  # rows in memory
+        pa.array(np.empty(0))  # with its first array Arrow imports pandas, if that is there: not while answers wait
         self._thread = threading.Thread(target=self._run, name="request log", daemon=True)
         self._thread.start()
 

@@ -1,5 +1,6 @@
 """The log: a line for what happens, and nobody waits for whoever reads it."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -8,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from stemma.serve import log
+from stemma.serve.routes import Answer
 
 WRITES = """
 from stemma.serve import log
@@ -47,7 +51,27 @@ def test_a_log_that_is_closed_or_on_a_full_disk_stops_nothing() -> None:
 
 
 def test_a_line_longer_than_a_pipe_takes_at_once_arrives_whole(capfd: pytest.CaptureFixture[str]) -> None:
-    from stemma.serve import log
-
     log.note("fault", trace="x" * 200_000)
     assert len(json.loads(capfd.readouterr().err)["trace"]) == 200_000
+
+
+def test_requests_that_are_answered_at_one_time_are_written_at_once_and_in_whole_lines(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts: list[bytes] = []
+    write = os.write
+    monkeypatch.setattr(log.os, "write", lambda stream, part: (parts.append(part), write(stream, part))[1])
+    scope = {"method": "POST", "path": "/predict", "id": "7", "headers": ()}
+
+    async def forty() -> None:
+        requests = log.Requests()
+        for number in range(40):
+            requests.tell(scope, Answer(rows=number), 0.001)
+        assert parts == []
+        await asyncio.sleep(0)
+
+    asyncio.run(forty())
+    assert 1 < len(parts) < 10
+    assert all(len(part) <= log.ATONCE and part.endswith(b"\n") for part in parts)
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == ["request"] * 40

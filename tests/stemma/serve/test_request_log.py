@@ -1,14 +1,14 @@
 """The request log of a server: what every protocol was asked and answered, by version, and that it stops no answer."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from serving import ask, served
+from serving import ask
 from stemma.cli import observe
 from stemma.errors import SettingsError
 from stemma.serve import protocols
@@ -18,7 +18,6 @@ from stemma.serve.process import app_of
 from stemma.serve.settings import LogSettings, ServeSettings
 from stemma.watch import log
 
-Run = Callable[..., tuple[int, str, str]]
 OBSERVER = f"{observe.__name__}:{observe.Kept.__name__}"
 ROW = {"Month": "May", "PageValues": 1, "Weekend": True}
 TENSORS = [
@@ -26,7 +25,7 @@ TENSORS = [
     {"name": "PageValues", "datatype": "FP32", "shape": [2], "data": [1, 2]},
     {"name": "Weekend", "datatype": "BOOL", "shape": [2], "data": [True, False]},
 ]
-CSV = b"Month,PageValues,Weekend,more\n" + b"May,1,yes,x\n" * 70_000
+CSV = b"Month,PageValues,Weekend,more\n" + b"May,1,yes,x\n" * 9_000
 
 
 @contextmanager
@@ -62,7 +61,7 @@ def test_requests_of_every_protocol_are_logged_with_ids_versions_and_what_was_an
         ask(app, "POST", "/predict", {}, x_request_id="f")
         ask(app, "GET", "/predict", x_request_id="g")
     found = rows(tmp_path, "header", "arm", "latency", "input", "prediction")
-    assert [row["row"] for row in found if row["id"] == "e"] == [*range(70_000)]
+    assert [row["row"] for row in found if row["id"] == "e"] == [*range(9_000)]
     told = {(row["version"], row["id"], row["row"]): row for row in found if row["id"] != "e"}
     assert {(*key, row["arm"], row["input.Month"], row.get("header.x-user")) for key, row in told.items()} == {
         ("binary@1", "a", 0, "stable", "May", "ann"), ("binary@1", "a", 1, "stable", "May", "ann"),
@@ -71,7 +70,7 @@ def test_requests_of_every_protocol_are_logged_with_ids_versions_and_what_was_an
     }  # fmt: skip
     assert told["binary@1", "a", 0]["prediction"] == answer.json["predictions"][0]["prediction"]
     assert all(row["latency"] > 0 for row in found)
-    assert counted(app) == {"written": 70_006}
+    assert counted(app) == {"written": 9_006}
 
 
 @pytest.mark.parametrize("id", ["", "a b", "a\nb", "é", "x" * 129])
@@ -127,19 +126,12 @@ def test_a_log_that_would_keep_what_it_shall_not_is_refused_at_the_start(
     (tmp_path / "model.zip").write_bytes(bundles["binary"].read_bytes())
     models = ServeSettings.of(models=["model.zip"]).models
     with pytest.raises(SettingsError, match=why):
-        observe.check(ServeSettings(models=models, log=LogSettings(**{"folder": "log"} | kept)))
-
-
-@pytest.mark.slow
-def test_each_worker_logs_and_what_waits_is_written_at_the_end(bundles: dict[str, Path], tmp_path: Path) -> None:
-    with served(bundles["binary"], "--workers", "2", "--log", tmp_path / "log", cold=True) as server:
-        ids = {server.ask("POST", "/predict", ROW).headers["x-request-id"] for _ in range(12)}
-        assert server.stop() == 0
-    assert {row["id"] for row in rows(tmp_path / "log")} == ids and len(ids) == 12
-    assert (tmp_path / "log").stat().st_mode & 0o077 == 0
+        observe.check(LogSettings(**{"folder": "log"} | kept), models)
 
 
 def test_no_protocol_runs_a_bundle_past_the_place_that_logs() -> None:
-    files = [*Path(protocols.__file__).parent.rglob("*.py")]
-    assert len(files) > 3
-    assert [file.name for file in files if re.search(r"bundle\.(run|predict)\(", file.read_text())] == []
+    files = [*Path(protocols.__file__).parent.parent.rglob("*.py")]
+    assert {file.name for file in files if re.search(r"bundle\.(run|predict)\(", file.read_text())} == {
+        "routes.py",
+        "batch.py",
+    }

@@ -25,7 +25,7 @@ from stemma.watch import log
 
 Run = Callable[..., tuple[int, str, str]]
 ROW = {"Month": "May", "PageValues": 1, "Weekend": True}
-CALLERS = [f"caller {number}" for number in range(400)]
+CALLERS = [f"caller {number}" for number in range(200)]
 
 
 class World:
@@ -83,9 +83,9 @@ def test_a_split_gives_callers_their_share_and_each_the_same_version_always(worl
     first = here.callers()
     shares = {version: count / len(CALLERS) for version, count in Counter(first.values()).items()}
     assert shares == {
-        "3": pytest.approx(0.1, abs=0.05),
-        "2": pytest.approx(0.3, abs=0.07),
-        "1": pytest.approx(0.6, abs=0.08),
+        "3": pytest.approx(0.1, abs=0.07),
+        "2": pytest.approx(0.3, abs=0.1),
+        "1": pytest.approx(0.6, abs=0.1),
     }
     assert here.callers() == first == here.callers("/predict/shop")
     split = Split("winter", "id", {"v3": 0.1, "2": 0.3}, {"v3": 3, "2": 2})
@@ -98,7 +98,7 @@ def test_experiments_are_independent_of_each_other_and_a_share_that_grows_keeps_
 
     assert tried("a", 0.2) < tried("a", 0.4)
     both = len(tried("a", 0.5) & tried("b", 0.5)) / len(CALLERS)
-    assert both == pytest.approx(0.25, abs=0.07)
+    assert both == pytest.approx(0.25, abs=0.1)
     assert tried("a", 0.0) == set() and tried("a", 1.0) == set(CALLERS)
     assert 0 <= placed("", "") < 1
 
@@ -210,7 +210,10 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_shadow_gets_copies_and_answers_nobody(world: Callable[..., World], tmp_path: Path) -> None:
+def test_a_shadow_gets_copies_and_answers_nobody(
+    world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shadow, "BUSY", 10)  # whatever else this machine does
     here = world(shadow={"3": 1.0})
     ids = {ask(here.app, "POST", "/predict", ROW).headers["x-request-id"] for _ in range(5)}
     assert here.asked("/predict/shop/versions/1") == "1" and here.asked() == "2"
@@ -226,29 +229,46 @@ def test_a_shadow_gets_copies_and_answers_nobody(world: Callable[..., World], tm
 def test_copies_are_dropped_and_counted_where_there_is_no_time(
     world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(shadow, "BUSY", 10)
     here, free = world(shadow={"3": 1.0}), threading.Event()
     monkeypatch.setattr(here.app._shadows, "_ask", lambda scope, call: free.wait(20))
+
+    def dropped() -> str:
+        lines = ask(here.app, "GET", "/metrics").body.decode().splitlines()
+        return next(line.split()[-1] for line in lines if line.startswith("stemma_shadow_dropped_total{"))
+
     for _ in range(shadow.WAITING + 6):
         here.asked()
-    assert 'stemma_shadow_dropped_total{model="shop",version="3"} 6.0' in ask(here.app, "GET", "/metrics").body.decode()
+    assert dropped() == "6.0"
+    here.asked(row=b" " * shadow.LARGEST + json.dumps(ROW).encode())
+    assert dropped() == "7.0"
     free.set()
+    monkeypatch.setattr(shadow, "BUSY", -1)  # others wait for their answers
+    here.asked()
+    assert dropped() == "8.0"
 
 
 @pytest.mark.slow
-def test_a_split_is_an_order_to_all_workers(
+def test_orders_hold_for_all_workers_and_each_writes_what_it_answered(
     bundles: dict[str, Path], tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = World(tmp_path, bundles["regression"])
     here.app.close()
-    with served("--config", tmp_path / "serve.yaml", "--workers", "2", cold=True) as server:
+    words = ("--config", tmp_path / "serve.yaml", "--workers", "2", "--log", tmp_path / "log")
+    with served(*words, cold=True) as server:
         monkeypatch.setenv("STEMMA_URL", server.address)
         assert run(tmp_path, "service", "split", "v3=0.5", "--by", "header:x-user")[:2] == (0, "done: split\n")
-        wanted = Split("shop 3", "id", {"3": 0.5}, {"3": 3})
+        wanted, given = Split("shop 3", "id", {"3": 0.5}, {"3": 3}), {}
         for caller in CALLERS[:30]:
             reply = server.ask("POST", "/predict", ROW, x_user=caller)
             assert reply.headers["x-model-version"] == str(wanted.version(caller) or 2)
+            given[reply.headers["x-request-id"]] = f"shop@{reply.headers['x-model-version']}"
         assert run(tmp_path, "service", "shadow", "shop", "v1") == (0, "done: shadow\n", "")
         assert server.ask("GET", "/status").json["models"][0]["shadows"] == {"1": 1.0}
         assert run(tmp_path, "service", "split", "v3")[0] == 2
         assert run(tmp_path, "service", "split", "none")[0] == run(tmp_path, "service", "shadow", "none")[0] == 0
-        assert {server.ask("POST", "/predict", ROW).headers["x-model-version"] for _ in range(8)} == {"3"}
+        assert {server.ask("GET", "/predict").headers["x-model-version"] for _ in range(8)} == {"3"}
+        assert server.stop() == 0
+    parts = [*log.read(tmp_path / "log", (), [])]
+    assert {id: part.source.version for part in parts for id in part.table["id"].to_pylist()} == given
+    assert (tmp_path / "log").stat().st_mode & 0o077 == 0
