@@ -196,7 +196,7 @@ def dates() -> tuple[pd.DataFrame, str]:
         pd.Timestamp("2021-01-01") + pd.to_timedelta(draw.integers(0, 3 * 365 * 1440, n), "min"),
         draw.normal(size=(n, 4)),
     )
-    score = 1.3 * (when.dayofweek >= 5) + 1.2 * np.cos(2 * np.pi * (when.dayofyear - 30) / 365) - 0.7
+    score = 1.3 * (when.day_of_week >= 5) + 1.2 * np.cos(2 * np.pi * (when.day_of_year - 30) / 365) - 0.7
     score += 1.5 * ((when.hour >= 20) | (when.hour < 5)) * x[:, 0] + 0.6 * x[:, 1]
     frame, target = table(x, draw.random(n) < logistic(np.asarray(score)))
     return frame.assign(when=when.strftime("%Y-%m-%d %H:%M")), target
