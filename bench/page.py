@@ -28,9 +28,10 @@ def main(tables: Mapping[str, Callable[[], Table]]) -> None:
         update(name, made)
 
 
-def section(name: str, text: str, table: Table) -> str:
+def section(name: str, text: str, table: Table, arguments: str = "") -> str:
+    """Args: arguments: of the command that makes it, where the name is none."""
     columns, rows = table
-    command = f"Made by `python bench/{Path(sys.argv[0]).name} {name}`."
+    command = f"Made by `python bench/{Path(sys.argv[0]).name} {arguments or name}`."
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join([f"## {name}", "", text, command, "", *(f"| {' | '.join(line)} |" for line in lines)]) + "\n"
 

@@ -1,53 +1,86 @@
 """`stemma serve` beside a bare Starlette route that calls onnxruntime on the same graph, on loopback, load beside it.
 
 python bench/serve.py               all tables, into bench/README.md
-python bench/serve.py serve         one of them: serve, ready
+python bench/serve.py serve         one of them: serve, tail, extras, ready
 
-The sides take turns. What a request costs is told in processor time of the server, which other programs do not change;
+The sides take turns. What a request costs is told in processor time of the server, which other programs change little;
 requests per second are of 64 connections, one request after the other on each.
 """
 
 import asyncio
 import contextlib
-import itertools
-import json
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.request import urlopen
 
 import numpy as np
-import psutil
-from onnx import TensorProto, helper, numpy_helper
 
 import page
+from load import ROOT, Row, Side, answered, cases, free, paced, running
 from page import Table
-from stemma import bundle
 
-ROOT = Path(__file__).resolve().parent.parent
-CONNECTIONS, TURNS = 64, 7
+TURNS = 7
 REQUESTS = {1: 4000, 64: 500}  # of a turn, by rows of a request
 GOALS = {1: 0.85, 64: 0.6}
-LAYERS = (32, 128, 64, 1)
+WITHOUT_METRICS = "from stemma.serve.metrics import Metrics; Metrics.count = Metrics.count_version = lambda *_: None; "
 
 
 def serve() -> Table:
     """`POST /predict` beside a bare Starlette route: processor time of the server for a request, and requests per
-    second of 64 connections; medians of 7 turns. A ratio above 1 is for us."""
+    second of 64 connections; medians of 7 turns. A ratio above 1 is for us. Alone: with `--batch off`."""
     rows = []
-    with tempfile.TemporaryDirectory() as name:
-        for what, path, row in cases(Path(name)):
-            with both(path) as servers:
-                for count in REQUESTS:
-                    rows.append(_compared(f"{what}, rows in a request: {count}", count, servers, row))
-    columns = ["what", "here", "bare", "ratio of time", "goal", "here", "bare", "ratio of rate"]
-    return columns, rows
+    for what, path, row in _cases():
+        with sides(path, alone=("--batch", "off")) as servers:
+            for count in REQUESTS:
+                (ours, alone, bare), rates = measured(servers, row, count)
+                times = [f"{each * 1e6:.0f} us" for each in (ours, alone, bare)]
+                ratios = [f"{bare / ours:.2f}", f"{bare / alone:.2f}", f">= {GOALS[count]:.2f}"]
+                told = [f"{rates[0]:,.0f} req/s", f"{rates[2]:,.0f} req/s", f"{rates[0] / rates[2]:.2f}"]
+                rows.append([f"{what}, rows in a request: {count}", *times, *ratios, *told])
+    names = ["what", "here", "alone", "bare", "ratio of time", "alone", "goal", "here", "bare", "ratio of rate"]
+    return names, rows
+
+
+def tail() -> Table:
+    """Single rows at a steady rate, half of what we answer at most: seconds from the moment at which a request was due
+    to its answer, beside the bare route at the same rate; of 20 turns of 2 seconds the least, which others disturbed
+    least."""
+    rows = []
+    for what, path, row in _cases():
+        with sides(path) as servers:
+            rate = measured(servers, row, 1)[1][0] / 2
+            asked = servers[0].request(row, 1)
+            turns = [[asyncio.run(paced(each.port, asked, rate, 2)) for each in servers] for _ in range(20)]
+            for share in (50, 99):
+                ours, bare = (min(float(np.percentile(turn[side], share)) for turn in turns) for side in (0, 1))
+                figures = [f"{ours * 1e3:.2f} ms", f"{bare * 1e3:.2f} ms", f"{ours / bare:.2f}"]
+                rows.append([f"{what}, p{share} at {rate:,.0f} req/s", *figures, "<= 1.50" if share == 99 else ""])
+    return ["what", "here", "bare", "ratio", "goal"], rows
+
+
+def extras() -> Table:
+    """What metrics and the log of requests add to a single row: processor time of the server beside one of which
+    neither is on; medians of 7 turns."""
+    rows = []
+    for what, path, row in _cases():
+        with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+            logged = Path(folder, "serve.yaml")
+            logged.write_text("log_requests: true\n")
+            neither = [sys.executable, "-c", WITHOUT_METRICS + "from stemma.cli import main; main()"]
+            commands = [
+                (*neither, "serve", path),
+                ("stemma", "serve", path),
+                ("stemma", "serve", path, "--config", logged),
+            ]
+            servers = [stack.enter_context(_side(*each)) for each in commands]
+            none, metrics, both = measured(servers, row, 1)[0]
+            for name, took in (("metrics", metrics), ("metrics and log", both)):
+                told = [f"{none * 1e6:.0f} us", f"{took * 1e6:.0f} us", f"{took / none - 1:+.0%}"]
+                rows.append([f"{what}: {name}", *told, "< 10 %"])
+    return ["what", "neither", "with", "more", "goal"], rows
 
 
 def ready() -> Table:
@@ -55,11 +88,9 @@ def ready() -> Table:
     path = ROOT / "models/package/model.zip"
     found = []
     for _ in range(5):
-        started, port = time.perf_counter(), free()
-        with running("stemma", "serve", path, "--port", port) as process:
-            answered(port)
-            took = time.perf_counter() - started
-            found.append((took, process.memory_info().rss / 1e6))
+        started = time.perf_counter()
+        with _side("stemma", "serve", path) as side:
+            found.append((time.perf_counter() - started, side.memory()))
     seconds, memory = (statistics.median(each) for each in zip(*found, strict=True))
     return ["what", "here", "goal"], [
         ["start to ready", f"{seconds:.2f} s", "< 1.5 s"],
@@ -67,133 +98,42 @@ def ready() -> Table:
     ]
 
 
-def cases(folder: Path) -> Iterator[tuple[str, Path, dict[str, object]]]:
-    """(name, bundle, a row)."""
-    names = [f"x{number}" for number in range(LAYERS[0])]
-    bundle.build(folder / "mlp.zip", mlp(names))
-    yield "MLP 32-128-64-1", folder / "mlp.zip", {name: round(0.1 * place, 4) for place, name in enumerate(names)}
-    path = ROOT / "models/package/model.zip"
-    columns = json.loads(bundle.open_bundle(path).files["request.json"])["inputs"]
-    yield "default network", path, {name: values[0] for name, values in columns.items()}
-
-
-def mlp(names: list[str]) -> dict[str, bytes]:
-    draw, info, last = np.random.default_rng(0), helper.make_tensor_value_info, "x"
-    nodes, weights = [helper.make_node("Concat", names, ["x"], axis=1)], []
-    for place, shape in enumerate(itertools.pairwise(LAYERS)):
-        weights.append(numpy_helper.from_array(draw.normal(0, 0.1, shape).astype(np.float32), f"w{place}"))
-        nodes.append(helper.make_node("MatMul", [last, f"w{place}"], [f"h{place}"]))
-        last = "prediction" if place == len(LAYERS) - 2 else f"r{place}"
-        nodes.append(helper.make_node("Identity" if last == "prediction" else "Relu", [f"h{place}"], [last]))
-    inputs = [info(name, TensorProto.FLOAT, ["rows", 1]) for name in names]
-    outputs = [info("prediction", TensorProto.FLOAT, ["rows", 1])]
-    graph = helper.make_graph(nodes, "mlp", inputs, outputs, weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    signature = {"format": 1, "task": "regression", "target": "y", "output": "prediction"}
-    signature["inputs"] = [{"name": name, "type": "number"} for name in names]
-    return {"model.onnx": model.SerializeToString(), "signature.json": json.dumps(signature).encode()}
-
-
-@dataclass(frozen=True)
-class Side:
-    process: psutil.Process
-    port: int
-
-    def turn(self, body: bytes, count: int) -> tuple[float, float]:
-        """Processor seconds of the server for a request, and requests per second."""
-        before, started = sum(self.process.cpu_times()[:2]), time.perf_counter()
-        asyncio.run(load(self.port, body, count))
-        return (sum(self.process.cpu_times()[:2]) - before) / count, count / (time.perf_counter() - started)
-
-
-def _compared(what: str, count: int, servers: tuple[Side, Side], row: dict[str, object]) -> list[str]:
-    body = json.dumps([row] * count if count > 1 else row).encode()
-    for each in servers:
-        each.turn(body, REQUESTS[count] // 4)  # warm
-    turns = [tuple(each.turn(body, REQUESTS[count]) for each in servers) for _ in range(TURNS)]
-    (ours, our_rate), (theirs, their_rate) = (
-        [statistics.median(turn[side][kind] for turn in turns) for kind in (0, 1)] for side in (0, 1)
-    )
-    times = [f"{ours * 1e6:.0f} us", f"{theirs * 1e6:.0f} us", f"{theirs / ours:.2f}", f">= {GOALS[count]:.2f}"]
-    return [what, *times, f"{our_rate:,.0f} req/s", f"{their_rate:,.0f} req/s", f"{our_rate / their_rate:.2f}"]
-
-
-class Caller(asyncio.Protocol):
-    """One connection, which asks again when it is answered."""
-
-    def __init__(self, request: bytes, left: list[int], done: asyncio.Event) -> None:
-        self._request, self._left, self._done, self._seen = request, left, done, b""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        self._seen += data
-        head, _, body = self._seen.partition(b"\r\n\r\n")
-        told = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-        if not told or len(body) < int(told):
-            return
-        assert head.startswith(b"HTTP/1.1 200"), self._seen[:500]
-        self._seen = b""
-        self._left[0] -= 1
-        if self._left[0] > 0:
-            self._transport.write(self._request)
-        else:
-            self._done.set()
-
-
-async def load(port: int, body: bytes, count: int) -> None:
-    head = f"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    loop, left, done = asyncio.get_running_loop(), [count], asyncio.Event()
-    made = [
-        await loop.create_connection(lambda: Caller(head.encode() + body, left, done), "127.0.0.1", port)
-        for _ in range(CONNECTIONS)
+def measured(servers: Sequence[Side], row: Row, count: int) -> tuple[list[float], list[float]]:
+    """Processor seconds for a request, and requests per second, of each; medians of turns that alternate."""
+    asked = [each.request(row, count) for each in servers]
+    for each, request in zip(servers, asked, strict=True):
+        each.turn(request, REQUESTS[count] // 4)  # warm
+    turns = [
+        [each.turn(request, REQUESTS[count]) for each, request in zip(servers, asked, strict=True)]
+        for _ in range(TURNS)
     ]
-    await done.wait()
-    for transport, _ in made:
-        transport.close()
+    seconds, rates = np.median(turns, axis=0).T.tolist()
+    return seconds, rates
+
+
+def _cases() -> Iterator[tuple[str, Path, Row]]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield from cases(Path(folder))
 
 
 @contextlib.contextmanager
-def both(path: Path) -> Iterator[tuple[Side, Side]]:
-    """`stemma serve`, and the bare route."""
-    here, there = free(), free()
-    with (
-        running("stemma", "serve", path, "--port", here) as ours,
-        running(sys.executable, ROOT / "bench/bare.py", path, there) as theirs,
-    ):
-        for port in (here, there):
-            answered(port)
-        yield Side(ours, here), Side(theirs, there)
+def sides(path: Path, **others: tuple[str, ...]) -> Iterator[list[Side]]:
+    """`stemma serve`, the same with other options, and the bare route."""
+    with contextlib.ExitStack() as stack:
+        found = [stack.enter_context(_side("stemma", "serve", path, *more)) for more in ((), *others.values())]
+        port = free()
+        bare = stack.enter_context(running(sys.executable, ROOT / "bench/bare.py", path, port))
+        answered(port)
+        yield [*found, Side(bare, port)]
 
 
 @contextlib.contextmanager
-def running(*command: object) -> Iterator[psutil.Process]:
-    with subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            yield psutil.Process(process.pid)
-        finally:
-            process.terminate()
-
-
-def answered(port: int) -> None:
-    """Wait until anything is."""
-    while True:
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/status", timeout=10):
-                return
-        except OSError as error:
-            if hasattr(error, "code"):  # an answer, if another one
-                return
-            time.sleep(0.01)
-
-
-def free() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        return int(asked.getsockname()[1])
+def _side(*command: object) -> Iterator[Side]:
+    port = free()
+    with running(*command, "--port", port) as process:
+        answered(port)
+        yield Side(process, port)
 
 
 if __name__ == "__main__":
-    page.main({"serve": serve, "ready": ready})
+    page.main({"serve": serve, "tail": tail, "extras": extras, "ready": ready})

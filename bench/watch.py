@@ -1,8 +1,10 @@
 """What `stemma watch` promises, by simulation; every table is printed and put into bench/README.md.
 
-python bench/watch.py [drift] [looks] [writing]
+python bench/watch.py [drift] [expected] [looks] [writing] [serving]
 """
 
+import asyncio
+import contextlib
 import json
 import math
 import tempfile
@@ -15,10 +17,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+import load
 import page
+from stemma import metrics, task
 from stemma.tables.profile import described
 from stemma.watch import drift as watch_drift
 from stemma.watch import sequential, tests
+from stemma.watch.expected import of_probabilities
 from stemma.watch.log import Options, Request, Source, Writer
 
 WEEKS, RUNS, LOOKS, ANSWERS = 1000, 10_000, 100, 6000
@@ -117,6 +122,42 @@ def source(kinds: list[str]) -> Source:
     return Source("model@v1.0.0", json.dumps(signature).encode())
 
 
+def expected() -> page.Table:
+    """ROC-AUC that probabilities alone let expect of 5,000 rows of a logistic model of five inputs; its error beside
+    the true one (of 1,000,000 outcomes) in 200 weeks. The inputs move by up to 1.5 deviations and spread by up to 2
+    times; where the assumption holds, outcomes are as probable as in training. The test figure beside it: what one
+    would believe who only knows the evaluation."""
+    draw = np.random.default_rng(0)
+    rows = []
+    for name, bend, goal in (("inputs moved", 1.0, "<= 0.01"), ("probabilities are not right", 0.4, "is told")):
+        errors, stale = zip(*(area_errors(draw, bend) for _ in range(WEEKS // 5)), strict=True)
+        rows.append([f"{name}: mean error", f"{np.mean(errors):.4f}", f"test figure {np.mean(stale):.4f}", goal])
+        rows.append([f"{name}: 95 % of the weeks", f"{np.quantile(errors, 0.95):.4f}",
+                     f"test figure {np.quantile(stale, 0.95):.4f}", ""])  # fmt: skip
+    return ["what", "here", "beside it", "goal"], rows
+
+
+def area_errors(draw: np.random.Generator, bend: float) -> tuple[float, float]:
+    """How far the expected area and that of the test rows are from the true one of a week.
+
+    Args:
+        bend: outcomes follow so much of the score; 1: they are as probable as was said.
+    """
+    weights, middle, spread = draw.normal(size=5), draw.normal(size=5) * 0.5, draw.uniform(0.5, 2)
+
+    def of(rows: int, middle: Any, spread: float) -> np.ndarray:
+        return (middle + spread * draw.normal(size=(rows, 5))) @ weights - 1
+
+    binary, big = task.of("binary", ("no", "yes")), 10**6
+    p = 1 / (1 + np.exp(-of(ROWS, middle, spread)))
+    both = np.column_stack([1 - p, p])
+    told = of_probabilities(binary, both, binary.decide(both, 0.5))["roc_auc"]
+    scores = of(big, middle, spread), of(big, 0.0, 1.0)
+    came = [draw.random(big) < 1 / (1 + np.exp(-score * steep)) for score, steep in zip(scores, (bend, 1), strict=True)]
+    true, test = (float(metrics.roc_auc(y, score)) for y, score in zip(came, scores, strict=True))
+    return abs(told - true), abs(test - true)
+
+
 def looks() -> page.Table:
     """Equal versions that are looked at 100 times, 100 rows of each between two looks: how often a difference ever
     shows, of 10,000 runs; and how often a real one (a twentieth of a deviation; rates of 20 and 22 %) has shown by the
@@ -192,6 +233,52 @@ def writing() -> page.Table:
     ]
 
 
+def serving() -> page.Table:
+    """`stemma serve` of the default network that logs requests, splits them, or copies them to a shadow, beside one that
+    does nothing of it, in turns: processor time of the server for a row, requests per second of 64 connections, and p99 at
+    300 requests per second; medians of 7 turns."""
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder, sides = Path(name), {}
+        for number in ("1", "2"):
+            (folder / "shop" / number).mkdir(parents=True)
+            (folder / "shop" / number / "model.zip").symlink_to(load.ROOT / "models/package/model.zip")
+        for what, (model, log) in SIDES.items():
+            config, port = folder / f"{what}.yaml", load.free()
+            said = {"models": [{"source": str(folder / "shop"), "policy": "all", **model}], "port": port}
+            config.write_text(json.dumps(said | ({"log": {"folder": str(folder / what), **log}} if log else {})))
+            sides[what] = load.Side(stack.enter_context(load.running("stemma", "serve", "--config", config)), port)
+            load.answered(port)
+        row = [*load.cases(folder)][1][2]
+        return compared(sides, load.request("/predict", json.dumps(row).encode()))
+
+
+SIDES: Mapping[str, tuple[Column, Column]] = {  # settings of the model, and of the log
+    "neither": ({}, {}),
+    "a tenth logged": ({}, {"sample": 0.1}),
+    "all logged": ({}, {"sample": 1.0}),
+    "a split": ({"split": {"versions": {"2": 0.5}}}, {}),
+    "a shadow": ({"shadow": {"2": 1.0}}, {}),
+}
+
+
+def compared(sides: Mapping[str, load.Side], asked: bytes) -> page.Table:
+    turns = [[measured(side, asked) for side in sides.values()] for _ in range(8)][1:]  # one to warm up
+    took, rate, last = np.array(turns).transpose(2, 1, 0)  # (side, turn) each
+    rows = []
+    for place, what in enumerate(sides):
+        ratios = (np.median(took[place] / took[0]) - 1, np.median(rate[place] / rate[0]) - 1)
+        time, requests, p99 = (np.median(each[place]) for each in (took, rate, last))
+        goal = "< 5%; < 1 ms" if what == "a tenth logged" else ""
+        rows.append([what, f"{time * 1e6:.0f} us", f"{ratios[0]:+.1%}", f"{requests:,.0f} req/s", f"{ratios[1]:+.1%}",
+                     f"{p99 * 1e3:.2f} ms", f"{np.median(last[place] - last[0]) * 1e3:+.2f} ms", goal])  # fmt: skip
+    return ["what", "a row", "more", "rate", "more", "p99", "more", "goal"], rows
+
+
+def measured(side: load.Side, asked: bytes) -> tuple[float, float, float]:
+    took, rate = side.turn(asked, 4000)
+    return took, rate, float(np.quantile(asyncio.run(load.paced(side.port, asked, 300, 2)), 0.99))
+
+
 def answers(log: Callable[[int], None]) -> list[float]:
     """Microseconds of the median, of 99 % and of 99.9 % of the answers."""
     took = []
@@ -205,4 +292,4 @@ def answers(log: Callable[[int], None]) -> list[float]:
 
 
 if __name__ == "__main__":
-    page.main({"drift": drift, "looks": looks, "writing": writing})
+    page.main({"drift": drift, "expected": expected, "looks": looks, "writing": writing, "serving": serving})

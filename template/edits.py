@@ -34,6 +34,7 @@ def describe() -> None:
 
 def test("""
 
+TOOLS = ("filelock", "mypy", "pytest", "ruff", "types-PyYAML")  # of the extra dev, in a project
 OPTIONS = {"train": "default", "export": "default", "experiment": "null"}  # of groups that no answer chooses
 SOURCES = "src/purchase_intent/sources/__init__.py"
 TABLES = {"simulated": "SimulatedTable", "digits": "BundledTable"}  # data -> its class in sources/settings.py
@@ -88,6 +89,7 @@ def _edited(texts: Mapping[str, str], edits: Iterable[Edit]) -> dict[str, str]:
 
 def _choices(texts: Mapping[str, str], answers: Mapping[str, str]) -> Iterator[Edit]:
     yield Edit("pyproject.toml", 'packages = ["stemma", "purchase_intent"]', 'packages = ["purchase_intent"]')
+    yield from _own_tools(texts["pyproject.toml"])
     yield from _python(answers["python_version"])
     yield from _ci(texts, answers)
     if answers["framework"] != "both":
@@ -167,6 +169,13 @@ def _without(texts: Mapping[str, str], framework: str) -> Iterator[Edit]:
         yield from (Edit(file, f"\n{line}", "\n") for line in lines)
     yield Edit("pyproject.toml", "[torch,tensorflow,", f"[{rest},")
     yield from (Edit(*words) for words in frameworks.WITHOUT[framework])
+
+
+def _own_tools(text: str) -> Iterator[Edit]:
+    """Of the extra dev, what a project's own tests and chores use."""
+    extra = text.split("\ndev = [\n")[1].split("\n]")[0].splitlines()
+    for line in (line for line in extra if not line.lstrip(' "').startswith(TOOLS)):
+        yield Edit("pyproject.toml", f"{line}\n", "")
 
 
 def _sources(texts: Mapping[str, str], data: str) -> Iterator[Edit]:

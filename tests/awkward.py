@@ -224,8 +224,8 @@ HELD = [  # what columns hold
     Awkward(
         "dates of one country",
         _with(x=[f"{1 + row % 28:02}.{1 + row % 12:02}.2024" for row in range(ROWS)]).encode(),
-        roles=DROPPED,
-        warns="column 'x' is drop, and its texts look like dates, but not as 2024-01-31: ",
+        roles=USUAL | {"x": "date"},
+        warns="column 'x' holds texts, which look like dates, but not as 2024-01-31: 01.01.2024: they are read by ",
     ),
     Awkward(
         "only numbers",
@@ -427,11 +427,9 @@ REFUSED = [  # what no network can learn from
     Awkward(
         "rows without a target",
         _with(y=_each("a", "b", "a", "b", "")).encode(),
-        stops="prepare",
         roles=USUAL,
         positive="b",
-        warns="the target 'y' has no value in 12 rows",
-        line="column 'y' has no value in row 5",
+        warns="the target 'y' has no value in 12 rows: `missing_target: drop` leaves them out",
     ),
     Awkward(
         "a class with one row",

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -29,13 +30,24 @@ settings.register_profile("fuzz", derandomize=False, deadline=None, print_blob=T
 settings.load_profile("gate")
 
 
+MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of a random name is made in it
+ROOM = 8_000_000_000  # bytes: a whole run leaves 3 GB
+
+
+def in_memory() -> bool:
+    """Whether there is a disk in memory for hundreds of repositories: DVC syncs each of its writes."""
+    return MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Fork what tests start, for this process, its workers, and tests that run pytest."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background, and so in all that tests interrupt
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    if config.option.basetemp is None and in_memory():
+        config.option.basetemp = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=MEMORY, prefix="pytest-")))
     if forks.possible() and forks.PLACE not in os.environ:
-        stack = ExitStack()
-        config.add_cleanup(stack.close)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forks-")))
         os.environ[forks.PLACE] = str(stack.enter_context(forks.serving(folder)))
         stack.callback(os.environ.pop, forks.PLACE)
@@ -49,19 +61,16 @@ WORLDS = {  # fixture -> what it costs
     "torch_project": "pipeline", "keras_project": "pipeline", "passed_once": "pipeline", "s3_server": "slow",
 }  # fmt: skip
 TESTS = Path(__file__).resolve().parent
-REPOSITORY = ("conf", "repo", "versions", "registry", "rollback", "storage", "follow")
-SLOW = (  # besides what fits networks: what starts every command, or composes conf/, again and again
+SLOW = (  # besides what fits networks: what starts every command, composes conf/, kills or waits, again and again
     "stemma/formats/", "stemma/frameworks/", "stemma/test_testing.py", "stemma/training/",
-    "stemma/conf/test_adoption.py", "stemma/repo/test_contained.py", "stemma/repo/test_trust.py",
-    "stemma/test_printed.py", "stemma/toolkit/test_undo.py",
+    "stemma/bundle/test_limits.py", "stemma/conf/test_adoption.py", "stemma/follow/", "stemma/repo/test_contained.py",
+    "stemma/repo/test_locks.py", "stemma/repo/test_trust.py", "stemma/storage/", "stemma/test_printed.py",
+    "stemma/toolkit/test_undo.py",
 )  # fmt: skip
 FOLDERS = (
     {"template/": "stamp"}
     | dict.fromkeys(SLOW, "slow")
-    | {
-        f"stemma/{room}/": "repository"
-        for room in ("conf", "repo", "versions", "registry", "rollback", "storage", "follow")
-    }
+    | {f"stemma/{room}/": "repository" for room in ("conf", "repo", "versions", "registry", "rollback")}
 )
 
 

@@ -6,7 +6,8 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -14,7 +15,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import grpc
+from google.protobuf.message import Message
+
+from stemma.serve import protocols
 from stemma.serve.app import App
+from stemma.serve.rpc import Rpcs
+from stemma.serve.settings import ServeSettings
+from stemma.serve.sockets import reserved_for_grpc
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,7 @@ class Server:
 
     process: "subprocess.Popen[str]"
     address: str
+    grpc: str = ""  # where that is served
     lines: list[str] = field(default_factory=list)
 
     def connect(self) -> HTTPConnection:
@@ -116,7 +125,44 @@ def served(*arguments: str | Path, cold: bool = False) -> Iterator[Server]:
             assert process.stdout is not None and process.stderr is not None
             line = process.stdout.readline()
             assert line.startswith(("ready: ", "listening: ")), process.stderr.read()
-            yield Server(process, line.split(": ")[1].split(",")[0].strip(), [line])
+            address, _, more = line.partition(": ")[2].strip().partition(", ")
+            yield Server(process, address, more.partition("gRPC at ")[2].split(",")[0], [line])
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+@contextmanager
+def over_grpc(
+    app: App, settings: ServeSettings, to: Callable[[str], grpc.Channel] = grpc.insecure_channel
+) -> Iterator[grpc.Channel]:
+    """A channel to the application, which answers at a port, on an event loop beside."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def done(work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(30)
+
+    async def started(known: ServeSettings) -> Rpcs:
+        rpcs = Rpcs(app, known, protocols.rpcs())
+        await rpcs.start()
+        return rpcs
+
+    try:
+        with reserved_for_grpc(settings.model_copy(update={"grpc_port": 0})) as known:
+            rpcs = done(started(known))
+            with to(f"localhost:{known.grpc_port}") as channel:
+                yield channel
+            done(rpcs.stop(0))
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def call(channel: grpc.Channel, method: str, message: Message, kind: type[Message], **metadata: str) -> Any:
+    """What a method answers."""
+    asked = channel.unary_unary(method)
+    named = [(name.replace("_", "-"), value) for name, value in metadata.items()]
+    return kind.FromString(asked(message.SerializeToString(), metadata=named, timeout=30))

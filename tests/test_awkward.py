@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,7 @@ from awkward import TABLES, Awkward
 from purchase_intent.sources import SOURCES
 from purchase_intent.stages import evaluate, export, package, prepare, train
 from stemma import bundle, conf
+from unprepared import TABLES as UNPREPARED
 from worlds import Project, fresh_project, stemma
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("torch")]
@@ -68,6 +70,8 @@ def test_an_awkward_table_runs_to_the_bundle_which_predicts_its_raw_rows(
     conf.sync(project.folder, ["data=awkward", *QUICK])
     for stage in STAGES:
         stage.main()
+    with zipfile.ZipFile("models/package/model.zip") as package_:
+        assert package_.read("README.md").startswith(f"# awkward\n\nPredicts {table.target} from ".encode())
     kept = pd.read_parquet("reports/predictions.parquet")
     served = served_rows(table, file)
     assert len(served) >= len(kept)
@@ -79,7 +83,7 @@ def test_an_awkward_table_runs_to_the_bundle_which_predicts_its_raw_rows(
 
 
 def test_columns_that_settings_alone_can_read_run_to_the_bundle_which_reads_them_so(
-    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project.folder)
     numbers = [number * 37 % 20 for number in range(120)]  # every row six times
@@ -87,12 +91,8 @@ def test_columns_that_settings_alone_can_read_run_to_the_bundle_which_reads_them
     table = Awkward("settings", ("price;when;y\n" + "\n".join(rows)).encode())
     file = table.write(project.folder / "data" / "raw")
     stemma("describe", str(file), "--target", "y", "--name", "awkward", "--force")
-    said, path = capsys.readouterr().err, project.folder / "conf/data/awkward.yaml"
-    told = re.findall(r"give it the role (\w+) and (.+)", said)
-    assert [role for role, _ in told] == ["numeric", "date"]
-    text = re.sub(r"(?m)^(  price:) .*", r"\1 numeric", path.read_text())
-    text = re.sub(r"(?m)^(  when:) .*", r"\1 date", text)
-    path.write_text("\n".join([text, *(setting for _, setting in told), ""]))
+    text = (project.folder / "conf/data/awkward.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"(?m)^  (?:price|when): (\S+)", text) == ['"."', '"%d.%m.%Y"', "numeric", "date"]
     found = []
     for group, stages in (("null", STAGES[:3]), ("duplicates", STAGES)):
         conf.sync(project.folder, ["data=awkward", f"data.group={group}", *QUICK])
@@ -105,13 +105,41 @@ def test_columns_that_settings_alone_can_read_run_to_the_bundle_which_reads_them
     assert "repeated" not in found[1] and "hints" not in found[1]
     kept = pd.read_parquet("reports/predictions.parquet")
     output = file.with_suffix(".predictions.csv")
-    capsys.readouterr()
     bundle.main(["predict", "models/package/model.zip", str(file), "--separator", ";", "--output", str(output)])
     column = next(name for name in kept if name.startswith("probability_"))
     served = pd.read_csv(output)[column]
     assert served[kept["row"]].tolist() == pytest.approx(kept[column].tolist(), rel=1e-4, abs=1e-4)
     assert served.nunique() > 2
     bundle.main(["verify", "models/package/model.zip"])  # plays the sample, whose dates are written so
+
+
+def test_rows_are_kept_and_a_logarithm_is_learned_and_all_is_served_in_the_targets_own_units(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    houses, path = UNPREPARED["houses"], project.folder / "conf/data/awkward.yaml"
+    file = houses.write(project.folder / "data/raw")
+    stemma("describe", str(file), "--target", houses.target, "--name", "awkward", "--force")
+    more = "transform_target: log\nkeep: {large: GrLivArea >= 100, sold: SalePrice < 300_000}\n"
+    path.write_text(houses.edited(path.read_text(encoding="utf-8")) + more, encoding="utf-8")
+    conf.sync(project.folder, ["data=awkward", *QUICK])
+    for stage in STAGES:
+        stage.main()
+    kept, raw = pd.read_parquet("reports/predictions.parquet"), pd.read_csv(file, thousands=",")
+    large = raw["GrLivArea"] >= 100
+    left_out = {"large": (~large).sum(), "sold": (large & (raw["SalePrice"] >= 300_000)).sum()}
+    assert json.loads(Path("data/prepared/profile.json").read_text())["left_out"] == left_out
+    assert kept["actual"].tolist() == raw["SalePrice"][kept["row"]].tolist()
+    figure = json.loads(Path("reports/metrics.json").read_text())["test"]["rmse"]
+    assert figure == pytest.approx(((kept["actual"] - kept["predicted"]) ** 2).mean() ** 0.5)
+    output = file.with_suffix(".predictions.csv")
+    bundle.main(["predict", "models/package/model.zip", str(file), "--output", str(output)])
+    served = pd.read_csv(output)["prediction"]
+    assert len(served) == len(raw) and (served > 0).all()  # rows that were left out are answered
+    assert served[kept["row"]].tolist() == pytest.approx(kept["predicted"].tolist(), rel=1e-5)
+    with zipfile.ZipFile("models/package/model.zip") as package_:
+        card = package_.read("README.md").decode()
+    assert "`SalePrice < 300_000` (sold)" in card and f"{left_out['large']} rows by `large`" in card
 
 
 def served_rows(table: Awkward, file: Path) -> list[dict[str, str]]:

@@ -9,10 +9,17 @@ from pathlib import Path
 import pytest
 import typer
 
+from serving import ask
 from stemma.cli.words import app
+from stemma.serve.metrics import DRIFT
+from stemma.serve.models import Models
+from stemma.serve.process import app_of
+from stemma.serve.settings import LogSettings, ServeSettings
+from stemma.watch.drift import Shift, gauges
 from worlds import ROOT
 
-UNIT = ROOT / "deploy" / "stemma@.service"
+UNIT, ALERTS = ROOT / "deploy" / "stemma@.service", ROOT / "deploy" / "alerts.yaml"
+TRIED = ROOT / "tests" / "alerts.yaml"
 
 
 def test_the_unit_starts_a_command_that_there_is() -> None:
@@ -28,3 +35,24 @@ def test_systemd_takes_the_unit_without_a_warning(tmp_path: Path) -> None:
     unit.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={sys.executable}", text, flags=re.MULTILINE))
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)
     assert (done.returncode, unit.name in done.stderr) == (0, False), done.stderr
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool is installed (Debian: prometheus)")
+def test_each_alert_fires_where_it_is_to_and_is_silent_beside_it() -> None:
+    for action, file in (("check", ALERTS), ("test", TRIED)):
+        done = subprocess.run(["promtool", action, "rules", str(file)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_is_tried_and_names_figures_that_there_are(tmp_path: Path) -> None:
+    """Of a server, and of whoever reads its log."""
+    (tmp_path / DRIFT).write_text(gauges([('shop"@1', Shift("Age", "unit", "", 0.0))]), encoding="utf-8")
+    server = app_of(ServeSettings(log=LogSettings(folder=str(tmp_path))), Models)
+    text = ask(server, "GET", "/metrics").body.decode()
+    assert text.endswith('stemma_drift{version="shop\\"@1",name="Age",kind="unit"} 1\n')
+    known = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
+    rules = ALERTS.read_text(encoding="utf-8")
+    named = re.findall(r"stemma_\w+", " ".join(re.findall(r"expr:(.*?)\n +(?:for|labels):", rules, re.DOTALL)))
+    assert len(named) == 10
+    assert {re.sub("_(bucket|count)$", "", name) for name in named} <= known
+    assert set(re.findall(r"alert: (\w+)", rules)) == set(re.findall(r"alertname: (\w+)", TRIED.read_text("utf-8")))

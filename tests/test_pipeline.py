@@ -191,6 +191,7 @@ def test_the_reference_network_is_as_described(framework: str, torch_project: Pr
     assert 128 in shapes["hidden_1"] and shapes["output"] == {128, 1}
     training = json.loads(project.read("reports/training.json"))
     assert training["epochs_run"] == 10
+    assert training["environment"]["python"] == ".".join(map(str, sys.version_info[:2]))
     chosen = {key: training["train"][key] for key in ("batch_size", "optimizer", "learning_rate", "weight_decay")}
     assert chosen == {"batch_size": 32, "optimizer": "adam", "learning_rate": 0.001, "weight_decay": 0.0}
 

@@ -113,7 +113,7 @@ TRAINING = {
     "epochs_run": 12,
     "epoch_kept": 9,
     "environment": {
-        "python": "3.11.7", "device": "cpu", "platform": "Linux x86_64",
+        "python": "3.11", "device": "cpu", "platform": "Linux x86_64",
         "packages": {"numpy": "2.4.6", "onnxruntime": "1.31.1", "torch": "2.13.0"},
     },
 }  # fmt: skip

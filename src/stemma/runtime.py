@@ -35,6 +35,8 @@ def run(session: Any, columns: Mapping[str, NDArray[Any]], chunk: int = 65_536) 
     rows = len(next(iter(columns.values())))
     if not rows:
         return np.empty((0, *session.get_outputs()[0].shape[1:]), np.float32)
+    if rows <= chunk:
+        return np.asarray(session.run(None, columns)[0])
     parts = [
         session.run(None, {name: values[start : start + chunk] for name, values in columns.items()})[0]
         for start in range(0, rows, chunk)

@@ -4,9 +4,11 @@ What values a column may have, `stemma.values` says.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,16 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Dialect:
+    """How the text file of a table is written."""
+
+    separator: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+    header: bool = True  # without one, columns are c0, c1, ...
+
+
+@dataclass(frozen=True)
 class Signature:
     """The contract of a packaged network.
 
@@ -41,7 +53,9 @@ class Signature:
         missing: the texts that stand for "no value".
         missing_in: the same for one column, in the place of `missing`.
         fold_case: columns whose levels do not differ by capital letters.
+        file: how the file of the training table was written.
         decimal, decimal_in, thousands, date_format: of texts, the last three by column; see `Writing`.
+        merge: the classes of the table that stand for one of `classes`, by its name.
         by_value: whether a level is a value, 1 for 1.0 too; not in bundles made before that.
     """
 
@@ -55,7 +69,9 @@ class Signature:
     missing: tuple[str, ...] = MISSING
     missing_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fold_case: tuple[str, ...] = ()
+    merge: Mapping[str, Sequence[str]] = field(default_factory=dict)
     by_value: bool = False
+    file: Dialect = Dialect()
     decimal: str = "."
     decimal_in: Mapping[str, str] = field(default_factory=dict)
     thousands: Mapping[str, str] = field(default_factory=dict)
@@ -75,26 +91,27 @@ class Signature:
         Raises:
             BundleError: names a column that is missing or of another length, or the row of a value that does not fit.
         """
-        if not columns.keys() >= self._names:
+        if not columns.keys() >= self._types.keys():
             # Spaces around a name count only where another column has the name without them.
             columns = {name.strip(): values for name, values in columns.items()} | dict(columns)
             self.check_there(columns)
         first = self.inputs[0].name
-        for name in (each.name for each in self.inputs):
-            if len(columns[name]) != len(columns[first]):
-                lengths = f"{len(columns[name])} rows, and column {first!r} has {len(columns[first])}"
-                raise BundleError(f"column {name!r} has {lengths}")
+        rows = len(columns[first])
+        for name in self._types:
+            if len(columns[name]) != rows:
+                raise BundleError(f"column {name!r} has {len(columns[name])} rows, and column {first!r} has {rows}")
         quick = self._plain(columns) | self._texts(columns)
-        return {
-            each.name: quick[each.name] if each.name in quick else self._array(each, columns[each.name], first_row)
-            for each in self.inputs
-        }
+        others = [each for each in self.inputs if each.name not in quick]
+        return quick | {each.name: self._array(each, columns[each.name], first_row) for each in others}
 
     def spelled(self, column: str, text: str) -> str:
         """A level, or a class, as the network knows it."""
-        how = self._how(column)
-        text = text.lower() if how.fold else text
-        return level(text, how.decimal) if self.by_value else text
+        return self._spelled([text], self._how(column))[0]
+
+    def class_of(self, text: str) -> str:
+        """A class as a table has it, as the network knows it."""
+        found = self.spelled(self.target, text)
+        return next((name for name, some in self.merge.items() if found in some), found)
 
     def check_there(self, columns: Mapping[str, Any]) -> None:
         """Refuse rows that lack an input.
@@ -121,12 +138,23 @@ class Signature:
         return [choices[value >= self.threshold] for value in output[:, place].tolist()]  # in float64
 
     @cached_property
-    def _names(self) -> frozenset[str]:
-        return frozenset(each.name for each in self.inputs)
+    def of_row(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+        """Takes the values of the inputs out of a row, in their order; KeyError: it lacks one."""
+        if len(self.inputs) == 1:
+            return lambda row: (row[self.inputs[0].name],)
+        return itemgetter(*self._types)
+
+    @cached_property
+    def _types(self) -> dict[str, str]:
+        return {each.name: each.type for each in self.inputs}
+
+    @cached_property
+    def _numeric(self) -> list[str]:
+        return [name for name, kind in self._types.items() if kind in ("number", "boolean")]
 
     @cached_property
     def _writings(self) -> dict[str, Writing]:
-        return {name: writing(self, name) for name in (*self._names, self.target)}
+        return {name: writing(self, name) for name in (*self._types, self.target)}
 
     def _how(self, column: str) -> Writing:
         """How the values of an input, or of the target, are written."""
@@ -137,7 +165,9 @@ class Signature:
 
         A value that does not fit is left to `_array`, which names it.
         """
-        names = [each.name for each in self.inputs if _is_plain(each.type, columns[each.name])]
+        names = self._numeric
+        if not self._are_plain(columns, names):
+            names = [name for name in names if self._are_plain(columns, [name])]
         try:
             with np.errstate(over="ignore"):
                 table = np.array([columns[name] for name in names], np.float64).astype(np.float32)
@@ -145,14 +175,25 @@ class Signature:
             return {}
         return {} if np.isinf(table).any() else dict(zip(names, table[..., np.newaxis], strict=True))
 
+    def _are_plain(self, columns: Mapping[str, Sequence[Any]], names: Sequence[str]) -> bool:
+        flags = [columns[name] for name in names if self._types[name] == "boolean"]
+        values = chain.from_iterable([columns[name] for name in names])
+        return NUMBERS.issuperset(map(type, values)) and FLAGS.issuperset(chain.from_iterable(flags))
+
     def _texts(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, NDArray[Any]]:
         """The inputs of type string, as `_plain`."""
-        names, convert = [each.name for each in self.inputs if each.type == "string"], CONVERTERS["string"]
+        convert, texts = CONVERTERS["string"], {}
         try:
-            texts = [[self.spelled(name, convert(value, self._how(name))) for value in columns[name]] for name in names]
+            for name in (name for name, kind in self._types.items() if kind == "string"):
+                how = self._how(name)
+                texts[name] = self._spelled([convert(value, how) for value in columns[name]], how)
         except (ValueError, TypeError, OverflowError):
             return {}
-        return dict(zip(names, np.array(texts, dtype=object)[..., np.newaxis], strict=True))
+        return dict(zip(texts, np.array([*texts.values()], dtype=object)[..., np.newaxis], strict=True))
+
+    def _spelled(self, texts: list[str], how: Writing) -> list[str]:
+        texts = [text.lower() for text in texts] if how.fold else texts
+        return [level(text, how.decimal) for text in texts] if self.by_value else texts
 
     def _array(self, column: Input, values: Sequence[Any], first_row: int) -> NDArray[Any]:
         convert, how = CONVERTERS[column.type], self._how(column.name)
@@ -163,8 +204,7 @@ class Signature:
             except (ValueError, TypeError, OverflowError):
                 raise wrong(column, row, value, how) from None
         if column.type == "string":
-            converted = [self.spelled(column.name, text) for text in converted]
-            return np.array(converted, dtype=object).reshape(-1, 1)
+            return np.array(self._spelled(converted, how), dtype=object).reshape(-1, 1)
         with np.errstate(over="ignore"):
             array = np.array(converted, dtype=np.float64).astype(np.float64 if column.type == "date" else np.float32)
         if np.isinf(array).any():
@@ -192,7 +232,9 @@ def parse(content: bytes) -> Signature:
             positive=entry.get("positive"),
             threshold=entry.get("threshold"),
             fold_case=tuple(entry.get("fold_case") or ()),
+            merge=entry.get("merge") or {},
             by_value=entry.get("levels") == LEVELS,
+            file=Dialect(**entry.get("file") or {}),
             decimal_in=entry.get("decimal_in") or {},
             thousands=entry.get("thousands") or {},
             date_format=entry.get("date_format") or {},
@@ -202,7 +244,7 @@ def parse(content: bytes) -> Signature:
             },
         )
         faults = _faults(signature)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"signature.json is damaged ({type(error).__name__}: {error})") from None
     if faults:
         raise BundleError(f"signature.json is damaged ({faults[0]})")
@@ -216,11 +258,16 @@ def _faults(signature: Signature) -> list[str]:
     fitting = {"binary": count == 2, "multiclass": count >= 2, "regression": count == 0}
     output = "prediction" if task == "regression" else "probabilities"
     decided = isinstance(threshold, (int, float)) and 0 <= threshold <= 1 and signature.positive in signature.classes
+    file = signature.file
     rules = {
         f"task {task!r} is unknown": task in fitting,
         "a name, class or missing value is not a text": all(map(_is_text, texts)),
         "it names no inputs": bool(names),
-        "a decimal mark is unknown": {*signature.decimal_in.values()} <= {*DECIMAL},
+        "a decimal mark is unknown": {*signature.decimal_in.values()} <= {*DECIMAL} and file.decimal in (".", ","),
+        "its separator is not one character": _is_text(file.separator) and len(file.separator) == 1,
+        "its encoding is none": isinstance("a".encode(file.encoding), bytes),
+        "its header is neither there nor not": isinstance(file.header, bool),
+        "classes are merged into one that is none": {*signature.merge} <= {*signature.classes},
         "a mark between thousands is unknown": {*signature.thousands.values()} <= {*THOUSANDS},
         "a format of dates is none": all(map(checked_format, signature.date_format.values())),
         "two inputs have one name": len(set(names)) == len(names),
@@ -236,12 +283,6 @@ def _faults(signature: Signature) -> list[str]:
 def _is_text(value: Any) -> bool:
     """Half of a pair of surrogates is in no file and on no terminal."""
     return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
-
-
-def _is_plain(kind: str, values: Sequence[Any]) -> bool:
-    if kind not in ("number", "boolean") or not NUMBERS.issuperset(map(type, values)):
-        return False
-    return kind == "number" or FLAGS.issuperset(values)
 
 
 def wrong(column: Input, row: int, value: Any, how: Writing) -> RowError:

@@ -11,7 +11,7 @@ A network gives scores (rows, outputs); a task turns them into predictions: prob
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from stemma import exact
 
+RARE = 0.1  # share of the training rows below which a class is rare
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
+HIGHEST = 88.0  # of a logarithm: e to the power of 89 is no float32
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,16 @@ class Task(ABC):
         classes: labels in the order of the probabilities; empty for a regression.
         positive: the class whose probability is judged; None unless there are two.
         mean, deviation: of the target in the training rows, for a regression.
+        log: the same of its logarithm, where that is learned in its place.
+        rare: whether the positive class is.
     """
 
     classes: tuple[str, ...] = ()
     positive: str | None = None
     mean: float = 0.0
     deviation: float = 1.0
+    log: tuple[float, float] | None = None
+    rare: bool = False
 
     kind: ClassVar[str]
     has_classes: ClassVar[bool] = True
@@ -57,6 +63,11 @@ class Task(ABC):
         return 1
 
     @property
+    def rescaling(self) -> tuple[float, float]:
+        """Mean and deviation by which a score becomes a value, or its logarithm."""
+        return self.log or (self.mean, self.deviation)
+
+    @property
     def width(self) -> int:
         """Columns of the predictions."""
         return len(self.classes) or 1
@@ -68,6 +79,10 @@ class Task(ABC):
     @abstractmethod
     def losses(self, scores: Floats, y: Array) -> Array:
         """Loss of each row (rows,): negative log likelihood in nats, or squared error of the standardised target."""
+
+    def fitted(self, y: Array) -> "Task":
+        """The same task, of these training rows."""
+        return self
 
     def predictions(self, scores: Floats) -> Floats:
         """Probabilities (rows, classes), or values (rows, 1), from scores (rows, outputs)."""
@@ -119,6 +134,12 @@ class Binary(Task):
     shown = ("roc_auc", "pr_auc", "log_loss", "balanced_accuracy", "f1")
 
     @property
+    def main(self) -> str:
+        """Of a rare class the area under precision and recall: of the many other rows ROC-AUC is easily near 1 (Davis
+        and Goadrich, ICML 2006)."""
+        return "pr_auc" if self.rare else super().main
+
+    @property
     def place(self) -> int:
         """Number of the positive class."""
         return self.classes.index(str(self.positive))
@@ -160,18 +181,27 @@ class Multiclass(Task):
 
 
 class Regression(Task):
-    """A value. The score is the value, standardised by mean and deviation of the training rows."""
+    """A value. The score is the value, or its logarithm, standardised by mean and deviation of the training rows."""
 
     kind, head, loss = "regression", "rescale", "squared_error"
     has_classes = False
     score, output = "mean_absolute_error", "prediction"
     shown = ("rmse", "mae", "r2")
 
+    def fitted(self, y: Array) -> Task:
+        log = None if self.log is None else moments(exact.log(y))
+        mean, deviation = moments(y)
+        return replace(self, mean=mean, deviation=deviation, log=log)
+
     def targets(self, y: Array) -> Array:
-        return np.asarray((y - self.mean) / self.deviation).astype(np.float32)[:, None]
+        mean, deviation = self.rescaling
+        values = y if self.log is None else exact.log(y)
+        return np.asarray((values - mean) / deviation).astype(np.float32)[:, None]
 
     def predictions(self, scores: Floats) -> Floats:
-        return scores * np.float32(self.deviation) + np.float32(self.mean)
+        mean, deviation = self.rescaling
+        values = scores * np.float32(deviation) + np.float32(mean)
+        return values if self.log is None else exact.exp(np.minimum(values, HIGHEST)).astype(np.float32)
 
     def losses(self, scores: Floats, y: Array) -> Array:
         return np.asarray(np.square(scores.astype(np.float64) - self.targets(y)))[:, 0]
@@ -192,14 +222,29 @@ class Regression(Task):
 KINDS: Mapping[str, type[Task]] = {task.kind: task for task in (Binary, Multiclass, Regression)}
 
 
+def moments(values: Array) -> tuple[float, float]:
+    """Mean and standard deviation."""
+    return float(values.mean()), float(values.std())
+
+
 def of(
-    kind: str, classes: Sequence[str] = (), positive: str | None = None, mean: float = 0.0, deviation: float = 1.0
+    kind: str,
+    classes: Sequence[str] = (),
+    positive: str | None = None,
+    mean: float = 0.0,
+    deviation: float = 1.0,
+    log: Sequence[float] | None = None,
+    share: float = 0.5,
 ) -> Task:
     """The task of a kind; of two classes the positive one is the last, unless it is named.
+
+    Args:
+        share: of the training rows that are positive.
 
     Raises:
         KeyError: there is no such kind.
     """
     if KINDS[kind].has_positive and positive is None and classes:
         positive = classes[-1]
-    return KINDS[kind](tuple(classes), positive, mean, deviation)
+    pair = (log[0], log[1]) if log else None
+    return KINDS[kind](tuple(classes), positive, mean, deviation, pair, share < RARE)

@@ -9,12 +9,14 @@ import functools
 import math
 import re
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 
 MARKUP = re.compile(r"([\\`*_\[\]<>|#~])")
 IN_WORD = re.compile(r"(?<=[^\W_])\\_(?=[^\W_])")
 SHOWN = 3  # of a list
 OUTPUT = "standard output"
+EVERY = 30  # seconds between the lines of long work
 PLAIN = re.compile(r"[\w.@-]+")
 
 
@@ -101,6 +103,24 @@ def say(text: object, *, error: bool = False) -> None:
         if not error:
             fault.filename = OUTPUT
             raise
+
+
+class Pace:
+    """Lines on standard error about work that is long: one every EVERY seconds."""
+
+    def __init__(self) -> None:
+        self._start = self._said = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self._start
+
+    def say(self, line: Callable[[], str]) -> None:
+        """Say it if the last one is old enough."""
+        if time.monotonic() - self._said >= EVERY:
+            self._said = time.monotonic()
+            say(line(), error=True)
 
 
 @functools.cache

@@ -103,7 +103,7 @@ def test_the_file_that_holds_a_wrong_setting_is_named(tmp_path: Path) -> None:
     (tmp_path / ".dvc").mkdir()
     shutil.copyfile(ROOT / ".dvc" / "config", tmp_path / ".dvc" / "config")
     file = tmp_path / "conf" / "train" / "default.yaml"
-    file.write_text(re.sub(r"epochs: \d+", "epochs: -1", file.read_text(encoding="utf-8")), encoding="utf-8")
+    file.write_text(re.sub(r"epochs: \w+", "epochs: -1", file.read_text(encoding="utf-8")), encoding="utf-8")
     conf.sync(tmp_path, ["data=simulated"])
     where = str(Path("conf") / "train" / "default.yaml")
     assert f"train.epochs: -1: input should be greater than 0 (in {where})" in refused(tmp_path / "params.yaml")

@@ -35,6 +35,11 @@ def test_a_loss_is_least_for_what_was_predicted(task: Task) -> None:
     assert task.losses(scores(task), said).dtype == np.float64
 
 
+@pytest.mark.parametrize(("share", "main"), [(0.058, "pr_auc"), (0.1, "roc_auc"), (0.9, "roc_auc")])
+def test_precision_and_recall_lead_where_positive_rows_are_rare(share: float, main: str) -> None:
+    assert of("binary", ("no", "yes"), share=share).main == main
+
+
 def test_losses_of_classes_are_their_log_likelihood() -> None:
     for task in (BINARY, SEVERAL):
         y = np.array([0, 1, 1])
@@ -46,6 +51,18 @@ def test_a_regression_is_standardised_and_back() -> None:
     y = np.array([8.0, 10.0, 14.0])
     assert VALUE.targets(y).ravel().tolist() == [-1, 0, 2]
     assert VALUE.predictions(VALUE.targets(y))[:, 0].tolist() == y.tolist()
+
+
+def test_a_logarithm_is_standardised_and_undone_and_what_is_too_large_stays_finite() -> None:
+    y = np.array([1.0, 20.0, 4e5])
+    priced = of("regression", mean=10.0, deviation=2.0).fitted(y)
+    assert priced.log is None
+    logged = of("regression", log=(0.0, 1.0)).fitted(y)
+    assert logged.log == pytest.approx((np.log(y).mean(), np.log(y).std()))
+    assert (logged.mean, logged.deviation) == (y.mean(), y.std())
+    assert logged.predictions(logged.targets(y))[:, 0] == pytest.approx(y, rel=1e-6)
+    assert logged.losses(logged.targets(y), y).max() == 0
+    assert np.isfinite(logged.predictions(np.array([[1e6]], np.float32))).all()
 
 
 def test_the_threshold_decides_and_belongs_to_the_positive_class() -> None:

@@ -13,7 +13,7 @@ from template import hook, stamp
 from worlds import ROOT, SMALL, Project
 
 QUICK = {  # file of conf/ -> what a person would edit there
-    "train/default": ("epochs: 60 ", "epochs: 2 "),
+    "train/default": ("epochs: null ", "epochs: 2 "),
     "config": ("bootstrap: 1000 ", "bootstrap: 0 "),
 }
 CASES = {  # -> the answers, a small model, the task

@@ -18,12 +18,13 @@ def main() -> None:
     network = networks.create(NETWORKS, settings.model, problem, settings.train.threads)
     train, validation = (arrays.read(layout.PREPARED, name) for name in ("train", "validation"))
     training.try_out(network, train.x)
-    begin, parts = start_of(network, settings.train.init_from), own.chosen(settings.train, LINES)
-    given = Given(Rows(train.x, train.y), settings.train, begin.tensors, parts)
-    with watched(layout.CURVES, settings.train, problem.task.score, layout.CHECKPOINT) as watch:
+    chosen = training.settled(settings.train, train.x)
+    begin, parts = start_of(network, chosen.init_from), own.chosen(chosen, LINES)
+    given = Given(Rows(train.x, train.y), chosen, begin.tensors, parts)
+    with watched(layout.CURVES, chosen, problem.task.score, layout.CHECKPOINT) as watch:
         fit = training.run(network, given, Rows(validation.x, validation.y), layout.CHECKPOINT, watch)
     network.save(layout.WEIGHTS)
-    write_json(layout.TRAINING, record.make(network, fit, settings.train, begin, layout.WEIGHTS))
+    write_json(layout.TRAINING, record.make(network, fit, chosen, begin, layout.WEIGHTS))
     layout.CHECKPOINT.unlink()
 
 

@@ -35,6 +35,16 @@ def is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
+def plain(values: Any) -> tuple[str, list[Any]]:
+    """A column as JSON can hold it, with its type: numbers, truth values and texts; all else as text."""
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        return plain(values.dictionary_decode())
+    if not (pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or is_text(kind)):
+        values = compute.cast(values, pa.string())
+    return str(values.type), values.to_pylist()
+
+
 def arrays(batch: Any, known: Signature, columns: Mapping[str, str], first_row: int) -> dict[str, NDArray[Any]]:
     """The graph's inputs, (N, 1) each, from a RecordBatch.
 

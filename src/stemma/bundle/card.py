@@ -66,9 +66,23 @@ def _data(data: Facts) -> Iterable[str]:
     yield f"{data['rows']:,} rows of {code(data['source'])}: {counted}."
     if data.get("classes"):
         yield f"Classes: {', '.join(map(code, data['classes']))}."
+    yield from _chosen(data)
     sha256 = (data.get("content") or {}).get("sha256")
     if sha256:
         yield f"SHA-256 of the table's names, types and values: `{sha256}`."
+
+
+def _chosen(data: Facts) -> Iterable[str]:
+    """Which rows were learned from and as what, where settings said so."""
+    if data.get("left_out"):
+        yield "Left out: " + ", ".join(f"{rows:,} rows by {code(why)}" for why, rows in data["left_out"].items()) + "."
+    if data.get("keep"):
+        told = ", ".join(f"{code(condition)} ({escaped(why)})" for why, condition in data["keep"].items())
+        yield f"Rows to learn from and to judge by are those where {told}. It answers for others too, unjudged."
+    for name, some in (data.get("merge") or {}).items():
+        yield f"The class {code(name)} is {', '.join(map(code, some))} too."
+    if data.get("target_log"):
+        yield "It learned the logarithm of the target; predictions and all figures are in the target's own units."
 
 
 def _figures(record: Facts) -> Iterable[str]:

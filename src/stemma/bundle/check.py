@@ -57,7 +57,7 @@ def check(path: Path, key: Path | None = None, at_least: str | None = None, limi
     bundle = open_bundle(path)
     try:
         look(bundle.files[GRAPH])
-        version = _number(bundle)
+        version = registered(bundle)
         found = [
             Check("hashes", True, f"{len(bundle.files)} files are those of the manifest"),
             _signature(bundle, path, key),
@@ -79,7 +79,7 @@ def signed(bundle: Bundle, path: Path, key: Path, at_least: str | None = None) -
     """
     _signature(bundle, path, key)
     if at_least is not None:
-        _version(_number(bundle), at_least)
+        _version(registered(bundle), at_least)
 
 
 def _signature(bundle: Bundle, path: Path, key: Path | None) -> Check:
@@ -91,8 +91,12 @@ def _signature(bundle: Bundle, path: Path, key: Path | None) -> Check:
     return Check("signature", None, "not looked at: no key was given" if bundle.is_signed else "it has none")
 
 
-def _number(bundle: Bundle) -> str | None:
-    """The version under which it is registered."""
+def registered(bundle: Bundle) -> str | None:
+    """The version under which it is registered, such as v1.2.0; None where it says none.
+
+    Raises:
+        BundleError: what it says is no version.
+    """
     version = bundle.registered.get("version")
     if bundle.registered and (not isinstance(version, str) or not is_version(version)):
         raise BundleError(f"{REGISTERED} names {version!r:.60}, which is no version such as v1.2.0")

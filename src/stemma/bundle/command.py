@@ -21,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             look(bundle.files[GRAPH])
             say(f"{chosen.bundle} is intact: {len(bundle.files)} files")
         else:
-            predict(bundle, Rows(chosen.rows, chosen.separator, chosen.decimal), chosen.output, chosen.bundle)
+            marks = (chosen.separator, chosen.decimal, chosen.encoding)
+            predict(bundle, Rows(chosen.rows, *marks, keep=tuple(chosen.keep)), chosen.output, chosen.bundle)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     predict = commands.add_parser(
         "predict",
         help="predict the rows of a CSV or Parquet file",
-        description="Predict the rows of a CSV (UTF-8, with a header) or Parquet file, one line of CSV for each.",
+        description="Predict the rows of a CSV (with a header) or Parquet file, one line of CSV for each.",
         epilog="example: python -m stemma.bundle predict models/package/model.zip rows.csv --output predictions.csv",
     )
     verify = commands.add_parser(
@@ -42,8 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     for command in (predict, verify):
         command.add_argument("bundle", metavar="MODEL.zip", type=Path)
     predict.add_argument("rows", metavar="ROWS.csv", type=Path)
-    predict.add_argument("--separator", metavar="CHARACTER", type=_character, default=",", help="of ROWS.csv [,]")
-    predict.add_argument("--decimal", choices=(".", ","), default=".", help="the mark in numbers of ROWS.csv [.]")
+    predict.add_argument("--keep", metavar="COLUMN", action="append", default=[], help="write it too; '*': all of them")
+    predict.add_argument("--separator", metavar="CHARACTER", type=_character, help="of ROWS.csv [as in training]")
+    predict.add_argument("--decimal", choices=(".", ","), help="the mark in numbers of ROWS.csv [as in training]")
+    predict.add_argument("--encoding", metavar="NAME", help="of ROWS.csv [UTF-8, or as in training]")
     predict.add_argument(
         "--output", metavar="FILE", type=Path, help="write here instead of to the terminal; FILE.parquet: as Parquet"
     )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from stemma.values import BY_COLUMN
 Facts = dict[str, Any]
 TYPES = {"numeric": "number", "boolean": "boolean", "date": "date", "categorical": "string"}  # of inputs, by role
 SAMPLE = 3  # rows
+CHOSEN = {"keep", "left_out", "merge", "target_log"}  # of the profile, where settings say so
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def files(about: Profile, results: Results, settings: PackageSettings, record: F
         record: that `version` makes.
         rows: Parquet, of which the first are the sample.
     """
-    contract = describe(about, results.decision["threshold"])
+    contract = describe(about, results.decision["threshold"]) | dialect(record["settings"]["data"])
     request, response = sample(about, contract, results.graph, rows)
     told = {SIGNATURE: contract, "version.json": record, "request.json": request, "response.json": response}
     told["reference.json"] = {"columns": about.raw["training"]}  # to compare what arrives in service with
@@ -68,12 +69,19 @@ def describe(about: Profile, threshold: float | None) -> Facts:
     told["levels"] = signature.LEVELS
     if about.raw["missing"] is not None:  # the texts that stood for "no value" in the file
         told["missing"] = about.raw["missing"]
-    told |= {name: about.raw[name] for name in BY_COLUMN if about.raw.get(name)}
+    told |= {name: about.raw[name] for name in (*BY_COLUMN, "keep", "merge") if about.raw.get(name)}
     if task.classes:
         told["classes"] = list(task.classes)
     if task.positive is not None:
         told |= {"positive": task.positive, "threshold": threshold}
     return told
+
+
+def dialect(data: Mapping[str, Any]) -> Facts:
+    """How the file of the table is written, where that is not as usual."""
+    usual = asdict(signature.Dialect())
+    told = {name: data.get(name, value) for name, value in usual.items()}
+    return {} if told == usual else {"file": told}
 
 
 def sample(about: Profile, contract: Facts, graph: bytes, rows: Path) -> tuple[Facts, Facts]:
@@ -106,6 +114,8 @@ def version(about: Profile, results: Results, own: PackageSettings, sections: Ma
     process = {name: value for name, value in results.training.items() if name != "environment"}
     told = ("source", "task", "target", "classes", "features", "rows", "splits", "content")
     tensors = results.index["tensors"]
+    settings = {name: section.model_dump(mode="json") for name, section in sections.items()}
+    texts: dict[str, str] = settings.get("data", {}).get("package", {})
     return {
         "format": 1,
         "name": own.name,
@@ -114,15 +124,15 @@ def version(about: Profile, results: Results, own: PackageSettings, sections: Ma
         "limits": list(own.limits),
         "licence": own.licence,
         "structure": {key: results.index[key] for key in ("framework", "architecture", "structure")},
-        "data": {key: about.raw[key] for key in told},
-        "settings": {name: section.model_dump(mode="json") for name, section in sections.items()},
+        "data": {key: about.raw[key] for key in (*told, *(CHOSEN & about.raw.keys()))},
+        "settings": settings,
         "process": process,
         "metrics": results.metrics,
         "evaluation": results.evaluation,
         "weights": [{key: tensor[key] for key in ("name", "shape", "dtype", "sha256")} for tensor in tensors],
         "export": {"parity": results.parity},
         "environment": results.training["environment"],
-    }
+    } | texts
 
 
 def requirements() -> str:

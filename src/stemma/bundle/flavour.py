@@ -21,10 +21,10 @@ flavors:
     env:
       virtualenv: python_env.yaml
     loader_module: {name}
-    python_version: {python}
+    python_version: '{python}'
 """
 ENVIRONMENT = """\
-python: {python}
+python: '{python}'
 dependencies:
 - -r requirements.txt
 - mlflow
@@ -36,7 +36,7 @@ def files(python: str) -> dict[str, bytes]:
     """What makes a bundle a model of MLflow.
 
     Args:
-        python: the version that it was made with, such as 3.11.7.
+        python: the version that it was made with, such as 3.11: in quotes, or YAML reads a number.
     """
     texts = {name: Path(str(module.__file__)).read_text(encoding="utf-8") for name, module in MODULES.items()}
     name = f"stemma_{hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:12]}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -202,6 +203,6 @@ def _check_letters(arrays: Mapping[str, NDArray[Any]]) -> None:
     Raises:
         BundleError: they are too long.
     """
-    texts = [values for values in arrays.values() if values.dtype == object]
-    if sum(sum(map(len, values[:, 0])) for values in texts) > LETTERS:
+    texts = [values[:, 0].tolist() for values in arrays.values() if values.dtype.kind == "O"]
+    if sum(map(len, chain.from_iterable(texts))) > LETTERS:
         raise BundleError(f"the texts of these rows have more than {LETTERS:,} letters: send them in parts")

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import operator
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,16 +14,19 @@ from numpy.typing import NDArray
 
 from stemma.bundle.limits import LIMITS, Limits, apart
 from stemma.bundle.model import Bundle
-from stemma.bundle.rows import BATCH, PARQUET, Rows, batches
+from stemma.bundle.rows import BATCH, PARQUET, Kept, Rows, batches
 from stemma.errors import BundleError
 from stemma.files import replaced
-from stemma.text import OUTPUT, visible
+from stemma.text import OUTPUT, Pace, counted, say, visible
 
 GROUP = 65_536  # rows of a row group in Parquet
+Part = tuple[Kept, NDArray[np.float32]]  # some rows: the columns that are kept, and what the graph gives
 
 
 def predict(bundle: Bundle, rows: Rows, output: Path | None = None, origin: Path | None = None) -> None:
-    """Write `probability_CLASS` for each class, and `prediction`, of every row.
+    """Write `probability_CLASS` for each class, and `prediction`, of every row, after the columns that it keeps.
+
+    How many rows these were, and in what time, is said on standard error.
 
     Args:
         output: Parquet where its name ends so, else CSV; None: CSV to the standard output.
@@ -30,18 +35,13 @@ def predict(bundle: Bundle, rows: Rows, output: Path | None = None, origin: Path
     Raises:
         BundleError: the rows cannot be read, a value does not fit, or the output cannot be written.
     """
+    run = Run(bundle, rows)
     if output is None:
-        return _to_stdout(bundle, rows)
-    _check_place(output, {"rows to predict": rows.path, "bundle": origin})
-    try:
-        with replaced(output) as partial:
-            if output.suffix.lower() == PARQUET:
-                _write_parquet(bundle, rows, partial)
-            else:
-                with partial.open("w", encoding="utf-8", newline="") as file:
-                    _write_csv(bundle, rows, file)
-    except OSError as error:
-        raise BundleError(f"{output} cannot be written ({error.strerror or error})") from None
+        _to_stdout(run)
+    else:
+        _check_place(output, {"rows to predict": rows.path, "bundle": origin})
+        _to_file(run, output)
+    say(f"{counted(run.done, 'row')} in {run.pace.seconds:.1f} s", error=True)
 
 
 def columns(bundle: Bundle) -> list[str]:
@@ -49,13 +49,18 @@ def columns(bundle: Bundle) -> list[str]:
     return [*(f"probability_{name}" for name in bundle.signature.classes), "prediction"]
 
 
-def outputs(bundle: Bundle, rows: Rows, limits: Limits = LIMITS) -> Iterator[NDArray[np.float32]]:
-    """What the graph gives for some rows at a time, at least once; apart from this process, unless it is trusted.
+class Run:
+    """Rows on their way through a graph."""
 
-    Raises:
-        BundleError: as `predict`.
-    """
-    return _apart(bundle, lambda: _outputs(bundle, rows), limits)
+    def __init__(self, bundle: Bundle, rows: Rows, limits: Limits = LIMITS) -> None:
+        self.bundle, self.rows, self.limits, self.done, self.pace = bundle, rows, limits, 0, Pace()
+
+    def parts(self) -> Iterator[Part]:
+        """Some rows at a time, at least once."""
+        for kept, output in _apart(self.bundle, lambda: _parts(self.bundle, self.rows), self.limits):
+            self.done += len(output)
+            yield kept, output
+            self.pace.say(lambda: f"{self.done:,} rows, {self.pace.seconds:.0f} s")
 
 
 def predicted(bundle: Bundle, columns: Mapping[str, Sequence[Any]], limits: Limits = LIMITS) -> NDArray[np.float32]:
@@ -65,27 +70,31 @@ def predicted(bundle: Bundle, columns: Mapping[str, Sequence[Any]], limits: Limi
         BundleError: as `Bundle.predict`.
     """
 
-    def parts() -> Iterator[NDArray[np.float32]]:
+    def parts() -> Iterator[Part]:
         for start in range(0, max(1, len(next(iter(columns.values())))), BATCH):
-            yield bundle.predict({name: values[start : start + BATCH] for name, values in columns.items()}, start + 1)
+            part = {name: values[start : start + BATCH] for name, values in columns.items()}
+            yield {}, bundle.predict(part, start + 1)
 
-    return np.concatenate(list(_apart(bundle, parts, limits)))
+    return np.concatenate([output for _, output in _apart(bundle, parts, limits)])
 
 
-def _apart(
-    bundle: Bundle, work: Callable[[], Iterator[NDArray[np.float32]]], limits: Limits
-) -> Iterator[NDArray[np.float32]]:
+def _apart(bundle: Bundle, work: Callable[[], Iterator[Part]], limits: Limits) -> Iterator[Part]:
+    """Apart from this process, unless the bundle is trusted; what comes back is numbers and JSON."""
     if bundle.trusted:
         yield from work()
         return
-    for content in apart(lambda: (output.tobytes() for output in work()), limits):
-        yield np.frombuffer(content, np.float32).reshape(-1, bundle.signature.width)
+    items = apart(lambda: (item for kept, out in work() for item in (json.dumps(kept).encode(), out.tobytes())), limits)
+    for kept in items:
+        yield json.loads(kept), np.frombuffer(next(items), np.float32).reshape(-1, bundle.signature.width)
 
 
-def _outputs(bundle: Bundle, rows: Rows) -> Iterator[NDArray[np.float32]]:
-    for first_row, arrays in batches(rows, bundle.signature):
+def _parts(bundle: Bundle, rows: Rows) -> Iterator[Part]:
+    own = {*columns(bundle)}
+    for first_row, arrays, kept in batches(rows, bundle.signature):
+        if twice := sorted(own & kept.keys()):
+            raise BundleError(f"{rows.path}: the column {twice[0]!r} cannot be kept: a prediction is called so")
         try:
-            yield bundle.run(arrays, first_row)
+            yield kept, bundle.run(arrays, first_row)
         except BundleError as error:
             raise BundleError(f"{rows.path}: {error}") from None
 
@@ -102,11 +111,23 @@ def _check_place(output: Path, read: Mapping[str, Path | None]) -> None:
         raise BundleError(f"{output} cannot be written ({error.strerror or error})") from None
 
 
-def _to_stdout(bundle: Bundle, rows: Rows) -> None:
+def _to_file(run: Run, output: Path) -> None:
+    try:
+        with replaced(output) as partial:
+            if output.suffix.lower() == PARQUET:
+                _write_parquet(run, partial)
+            else:
+                with partial.open("w", encoding="utf-8", newline="") as file:
+                    _write_csv(run, file)
+    except OSError as error:
+        raise BundleError(f"{output} cannot be written ({error.strerror or error})") from None
+
+
+def _to_stdout(run: Run) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")
     try:
-        _write_csv(bundle, rows, cast("TextIO", _Terminal()) if sys.stdout.isatty() else sys.stdout)
+        _write_csv(run, cast("TextIO", _Terminal()) if sys.stdout.isatty() else sys.stdout)
         sys.stdout.flush()
     except OSError as error:
         error.filename = OUTPUT
@@ -120,31 +141,35 @@ class _Terminal:
         return sys.stdout.write(visible(text, lines=True))
 
 
-def _write_csv(bundle: Bundle, rows: Rows, file: TextIO) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    header: list[str] | None = columns(bundle)
-    for output in outputs(bundle, rows):
-        if header is not None:  # not before: rows that cannot be read leave no output
-            writer.writerow(header)
-            header = None
+def _write_csv(run: Run, file: TextIO) -> None:
+    writer, known = csv.writer(file, lineterminator="\n"), run.bundle.signature
+    begun = False
+    for kept, output in run.parts():
+        if not begun:  # not before: rows that cannot be read leave no output
+            writer.writerow([*kept, *columns(run.bundle)])
+            begun = True
         texts = output.astype(str)  # the fewest digits that give the same float32
-        lines = np.column_stack([texts, bundle.signature.labels(output)]) if bundle.signature.classes else texts
-        writer.writerows(lines.tolist())
+        lines = (np.column_stack([texts, known.labels(output)]) if known.classes else texts).tolist()
+        beside = zip(*(values for _, values in kept.values()), strict=True)
+        writer.writerows(map(operator.add, map(list, beside), lines) if kept else lines)
 
 
-def _write_parquet(bundle: Bundle, rows: Rows, path: Path) -> None:
+def _write_parquet(run: Run, path: Path) -> None:
     try:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError:
         raise BundleError("pyarrow is not installed, and Parquet needs it", run="pip install pyarrow") from None
-    *probabilities, last = columns(bundle)
-    classes = bundle.signature.classes
-    types: list[Any] = [(name, pa.float32()) for name in probabilities]
-    schema = pa.schema([*types, (last, pa.string() if classes else pa.float32())])
-    with parquet.ParquetWriter(path, schema) as writer:
-        for output in outputs(bundle, rows):
-            found = [pa.array(column) for column in output.T]
-            if classes:
-                found.append(pa.array(bundle.signature.labels(output), pa.string()))
-            writer.write_batch(pa.RecordBatch.from_arrays(found, schema=schema), row_group_size=GROUP)
+    known, writer = run.bundle.signature, None
+    try:
+        for kept, output in run.parts():
+            found = [pa.array(values, pa.type_for_alias(kind)) for kind, values in kept.values()]
+            found += [pa.array(column) for column in output.T]
+            if known.classes:
+                found.append(pa.array(known.labels(output), pa.string()))
+            batch = pa.RecordBatch.from_arrays(found, names=[*kept, *columns(run.bundle)])
+            writer = writer or parquet.ParquetWriter(path, batch.schema)
+            writer.write_batch(batch, row_group_size=GROUP)
+    finally:
+        if writer is not None:
+            writer.close()

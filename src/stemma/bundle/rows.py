@@ -1,9 +1,13 @@
 """The rows of CSV, Parquet or Arrow as the arrays that a graph takes: some at a time, so that memory stays flat."""
 
+import codecs
 import io
+import itertools
 import math
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,31 +16,41 @@ from numpy.typing import NDArray
 
 from stemma.errors import BundleError, RowError
 from stemma.files import mistaken
-from stemma.signature import Signature
-from stemma.text import in_one_line
+from stemma.signature import Dialect, Signature
+from stemma.text import in_one_line, nearest
 from stemma.values import fields
 
+UTF8 = "utf-8-sig"
 BATCH = 8192  # rows read and predicted at once
 PARQUET = ".parquet"
 ARROW, ARROW_STREAM = ".arrow", ".arrows"  # IPC: the file and the stream
-Batch = tuple[int, dict[str, NDArray[Any]]]  # number of the first row, arrays (N, 1)
+HEAD = 2**20  # bytes by which a file is known
+ALL = "*"  # of the columns
+SPACES = re.compile(r'("[^"]*")| +')
+Kept = Mapping[str, tuple[str, Sequence[Any]]]  # columns of the file by name: Arrow's word for the type, and values
+Batch = tuple[int, dict[str, NDArray[Any]], Kept]  # number of the first row, arrays (N, 1)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A file to predict: Parquet or Arrow where its name ends so, else CSV with a header and in UTF-8.
+    """A file to predict: Parquet or Arrow where its name ends so, else CSV with a header.
 
     Args:
-        separator: of two fields in CSV, one character.
+        separator: of two fields in CSV, one character. None, here and below: see `as_written`.
         decimal: the mark before the decimals of a number in CSV, a point or a comma, where the signature gives none.
+        encoding: of CSV, as Python names it. header: whether CSV has one; without it, one that names inputs is one too.
         content: its bytes, where they came another way; `path` is what it is called then.
+        keep: columns that go with the predictions; ALL: every one.
         columns: at most; unpacked: bytes that `content` may unpack to.
     """
 
     path: Path
-    separator: str = ","
-    decimal: str = "."
+    separator: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    header: bool = True
     content: bytes | None = None
+    keep: tuple[str, ...] = ()
     columns: float = math.inf
     unpacked: float = math.inf
 
@@ -46,9 +60,46 @@ class Rows:
         return self.path.suffix.lower()
 
     def text(self) -> TextIO:
+        encoding = self.encoding or UTF8
         if self.content is None:
-            return self.path.open(encoding="utf-8-sig", newline="")
-        return io.TextIOWrapper(io.BytesIO(self.content), encoding="utf-8-sig", newline="")
+            return self.path.open(encoding=encoding, newline="")
+        return io.TextIOWrapper(io.BytesIO(self.content), encoding=encoding, newline="")
+
+    def as_written(self, usual: Dialect) -> "Rows":
+        """With what is not told of CSV: as the table of training was written, where its separator is in the first line.
+
+        Bytes that are UTF-8 are that; a pipe, which cannot be read twice, is as the table was.
+        """
+        head = self._head()
+        encoding = UTF8 if head.startswith(codecs.BOM_UTF8) or _is_utf8(head) else usual.encoding
+        first = head.decode(encoding, errors="ignore").partition("\n")[0]
+        if self.separator not in (None, usual.separator) or (head and usual.separator not in first):
+            usual = Dialect()
+        separator, decimal = self.separator or usual.separator, self.decimal or usual.decimal
+        encoding = self.encoding or encoding
+        return replace(self, separator=separator, decimal=decimal, encoding=encoding, header=usual.header)
+
+    def keeps(self, names: Sequence[str]) -> dict[str, str]:
+        """Of the columns of the file those that go with the predictions: as asked for, and as they are called there.
+
+        Raises:
+            BundleError: one is not there.
+        """
+        there = {name.strip(): name for name in names} | {name: name for name in names}
+        wanted = [name for asked in self.keep for name in (names if asked == ALL and ALL not in there else [asked])]
+        for name in wanted:
+            if name not in there:
+                raise BundleError(f"{self.path} has no column {name!r} to keep{nearest(name, names)}")
+        return {name: there[name] for name in wanted}
+
+    def _head(self) -> bytes:
+        """Its first bytes; none of what is no file, or not there."""
+        if self.content is not None:
+            return self.content[:HEAD]
+        if not self.path.is_file():
+            return b""
+        with self.path.open("rb") as file:
+            return file.read(HEAD)
 
 
 def batches(rows: Rows, known: Signature) -> Iterator[Batch]:
@@ -79,7 +130,9 @@ def character(text: str) -> str:
 
 
 def _of_csv(rows: Rows, known: Signature) -> Iterator[Batch]:
-    known = replace(known, decimal=rows.decimal)
+    with _readable(rows.path):
+        rows = rows.as_written(known.file)
+    known = replace(known, decimal=rows.decimal or known.decimal)
     for first_row, columns in texts(rows, {each.name for each in known.inputs}):
         try:
             arrays = known.arrays(columns, first_row)
@@ -87,34 +140,59 @@ def _of_csv(rows: Rows, known: Signature) -> Iterator[Batch]:
             raise error.within(rows.path) from None
         except BundleError as error:
             raise BundleError(f"{rows.path}: {error}") from None
-        yield first_row, arrays
+        yield first_row, arrays, {name: ("string", columns[own]) for name, own in rows.keeps([*columns]).items()}
 
 
 def texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[str]]]]:
     """Number of the first row, and those columns of texts that are wanted; the others are not kept in memory."""
     path = rows.path
-    try:
-        with rows.text() as file:
-            reader = fields(file, rows.separator, strict=True)
-            header = _header(next(reader, []), rows)
-            kept = [place for place, name in enumerate(header) if {name, name.strip()} & wanted]
-            names = [header[place] for place in kept]
-            first_row = 1
-            batch: list[list[str]] = []
-            for row in reader:
-                if len(row) != len(header):
-                    number = first_row + len(batch)
-                    raise BundleError(f"{path}, row {number}: {len(row)} values, and the header has {len(header)}")
-                batch.append(row if len(kept) == len(row) else [row[place] for place in kept])
-                if len(batch) == BATCH:
-                    yield first_row, _columns(names, batch)
-                    first_row, batch = first_row + BATCH, []
-            if batch or first_row == 1:
+    with _readable(path), rows.text() as file:
+        reader = fields(_lines(file, rows.separator), rows.separator or ",", strict=True)
+        first = next(reader, [])
+        if not rows.header and not wanted & {name.strip() for name in first}:
+            reader = itertools.chain([first], reader)
+            first = [f"c{place}" for place in range(len(first))]
+        header = _header(first, rows)
+        wanted = wanted.union(rows.keeps(header).values())
+        kept = [place for place, name in enumerate(header) if {name, name.strip()} & wanted]
+        names = [header[place] for place in kept]
+        first_row = 1
+        batch: list[list[str]] = []
+        for row in reader:
+            if len(row) != len(header):
+                number = first_row + len(batch)
+                raise BundleError(f"{path}, row {number}: {len(row)} values, and the header has {len(header)}")
+            batch.append(row if len(kept) == len(row) else [row[place] for place in kept])
+            if len(batch) == BATCH:
                 yield first_row, _columns(names, batch)
+                first_row, batch = first_row + BATCH, []
+        if batch or first_row == 1:
+            yield first_row, _columns(names, batch)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while CSV is read into one BundleError."""
+    try:
+        yield
     except FileNotFoundError:
         raise BundleError(f"{path} is not there") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError) as error:
         raise BundleError(f"{path} cannot be read as CSV ({in_one_line(error)})") from None
+
+
+def _lines(file: TextIO, separator: str | None) -> Iterable[str]:
+    """A separator that is a space stands for any number of them, as in a table of training."""
+    return (SPACES.sub(lambda found: found[1] or " ", line.strip()) for line in file) if separator == " " else file
+
+
+def _is_utf8(head: bytes) -> bool:
+    """Whether letters beyond ASCII say so; the last one may be cut."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return not head.isascii()
 
 
 def _header(names: list[str], rows: Rows) -> list[str]:
@@ -153,7 +231,9 @@ def _of_arrow(rows: Rows, known: Signature) -> Iterator[Batch]:
     first_row = 1
     try:
         for batch in (_of_parquet if rows.kind == PARQUET else _of_ipc)(rows, known):
-            yield first_row, arrow.arrays(batch, known, arrow.names(known, batch.schema.names), first_row)
+            arrays = arrow.arrays(batch, known, arrow.names(known, batch.schema.names), first_row)
+            kept = {name: arrow.plain(batch.column(own)) for name, own in rows.keeps(batch.schema.names).items()}
+            yield first_row, arrays, kept
             first_row += batch.num_rows
     except FileNotFoundError:
         raise BundleError(f"{rows.path} is not there") from None
@@ -181,6 +261,8 @@ def _of_parquet(rows: Rows, known: Signature) -> Iterator[Any]:
         wanted = list(named.values())
         none = pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in wanted]))
         arrow.arrays(none, known, named, 1)  # a type that does not fit is refused before its values are unpacked
+        wanted = [*dict.fromkeys([*wanted, *rows.keeps(schema.names).values()])]
+        none = pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in wanted]))
         texts = [name for name in wanted if arrow.is_text(schema.field(name).type)]
         if rows.content is not None:
             packed.check(packed.pages(rows.content, file.metadata, wanted), rows.unpacked)
@@ -204,7 +286,8 @@ def _of_ipc(rows: Rows, known: Signature) -> Iterator[Any]:
     source = pa.OSFile(_source(rows)) if rows.content is None else _source(rows)
     with source, (pa.ipc.open_file if rows.kind == ARROW else pa.ipc.open_stream)(source) as reader:
         _check_names(reader.schema.names, rows)
-        wanted = list(arrow.names(known, reader.schema.names).values())
+        wanted = [*arrow.names(known, reader.schema.names).values(), *rows.keeps(reader.schema.names).values()]
+        wanted = list(dict.fromkeys(wanted))
         whole = reader if rows.kind == ARROW_STREAM else map(reader.get_batch, range(reader.num_record_batches))
         there = False
         for batch in whole:

@@ -93,11 +93,19 @@ def verify(
 @app.command()
 def predict(
     bundle: File,
-    rows: Annotated[
-        Path, typer.Argument(metavar="ROWS", help="CSV (UTF-8, with a header), .parquet, .arrow or .arrows.")
-    ],
-    separator: Annotated[str, typer.Option(metavar="CHARACTER", help="Of ROWS in CSV.")] = ",",
-    decimal: Annotated[Literal[".", ","], typer.Option(help="The mark in numbers of ROWS in CSV.")] = ".",
+    rows: Annotated[Path, typer.Argument(metavar="ROWS", help="CSV (with a header), .parquet, .arrow or .arrows.")],
+    keep: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Of ROWS, written too; repeatable, '*' is all of them.")
+    ] = None,
+    separator: Annotated[
+        str | None, typer.Option(metavar="CHARACTER", help="Of ROWS in CSV; by default as in training.")
+    ] = None,
+    decimal: Annotated[
+        Literal[".", ","] | None, typer.Option(help="The mark in numbers of ROWS in CSV; by default as in training.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of ROWS in CSV; by default UTF-8, or as in training.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write here, Parquet if it ends so; else CSV to the terminal.")
     ] = None,
@@ -107,17 +115,18 @@ def predict(
 ) -> None:
     """Predict the rows of a table of any size.
 
-    Example: stemma bundle predict models/package/model.zip rows.csv --output predictions.parquet
+    Example: stemma bundle predict models/package/model.zip rows.csv --keep id --output predictions.parquet
     """
     from stemma import bundle as package
     from stemma.bundle.predict import predict
     from stemma.bundle.rows import character
 
     try:
-        mark = character(separator)
+        mark = None if separator is None else character(separator)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--separator") from None
-    predict(package.open_bundle(bundle, trust), package.Rows(rows, mark, decimal), output, bundle)
+    found = package.Rows(rows, mark, decimal, encoding, keep=tuple(keep or ()))
+    predict(package.open_bundle(bundle, trust), found, output, bundle)
 
 
 @app.command()

@@ -3,40 +3,47 @@
 import json
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from stemma.errors import StemmaError
 
 SECONDS = 120  # a version may take its time to load
 
 
-def ask(url: str, method: str, path: str) -> Any:
+def ask(url: str, method: str, path: str, query: Mapping[str, str] = MappingProxyType({})) -> Any:
     """What a server answers, in JSON; the token of STEMMA_TOKEN is shown to it.
 
     Raises:
         StemmaError: it cannot be reached, or refuses; with what it says.
     """
+    try:
+        said = json.loads(read(url, method, path, query))
+    except ValueError:  # its text may hold the token
+        raise StemmaError(f"{url} does not answer in JSON, or STEMMA_TOKEN is no token") from None
+    if "error" in said:
+        raise StemmaError(f"{url}: {said['error']}")
+    return said
+
+
+def read(url: str, method: str, path: str, query: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """As `ask`, whatever it is."""
     connection, root = _connection(url)
     token = os.environ.get("STEMMA_TOKEN", "").strip()
     try:
-        connection.request(method, root + quote(path), headers={"authorization": f"Bearer {token}"} if token else {})
-        reply = connection.getresponse()
-        said = json.loads(reply.read())
+        target = root + quote(path) + (f"?{urlencode(query)}" if query else "")
+        connection.request(method, target, headers={"authorization": f"Bearer {token}"} if token else {})
+        return connection.getresponse().read()
     except ssl.SSLCertVerificationError as error:
         what = f"the certificate of {url} is not trusted here ({error.verify_message})"
         raise StemmaError(what, run="stemma service --ca FILE") from None
     except (OSError, HTTPException) as error:
         raise StemmaError(f"{url} does not answer ({error})", run="stemma serve") from None
-    except ValueError:  # its text may hold the token
-        raise StemmaError(f"{url} does not answer in JSON, or STEMMA_TOKEN is no token") from None
     finally:
         connection.close()
-    if "error" in said:
-        raise StemmaError(f"{url}: {said['error']}")
-    return said
 
 
 def _connection(url: str) -> tuple[HTTPConnection, str]:

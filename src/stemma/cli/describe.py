@@ -10,6 +10,8 @@ import typer
 from stemma.cli.here import repository
 from stemma.text import say
 
+LARGE = 1  # MB of a table that is not for Git
+
 if TYPE_CHECKING:
     from stemma.describe.write import Written
 
@@ -48,6 +50,10 @@ def describe(
     _show(made, name)
     if not made.source.resolve().is_relative_to(root.resolve()):
         _warn(f"{made.source} is outside the project, where only this machine finds it: --track copies it to data/raw/")
+    size = file.stat().st_size / 1e6
+    if size >= LARGE and tracking.is_for_git(root, file):
+        cure = "remove it, for DVC keeps the copy in data/raw/" if track else "--track --force lets DVC keep it"
+        _warn(f"{file} has {size:,.0f} MB, and Git takes it into the commit of every experiment: {cure}")
 
 
 def _character(text: str) -> str:

@@ -1,13 +1,17 @@
-"""`stemma serve`: a bundle behind HTTP."""
+"""`stemma serve`: a bundle behind HTTP and gRPC."""
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stemma.cli.follow import seconds
+from stemma.cli.guard import guarding
 from stemma.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from stemma.serve.settings import ServeSettings
 
 
 def serve(
@@ -24,6 +28,7 @@ def serve(
     config: Annotated[Path | None, typer.Option(metavar="serve.yaml", help="Settings; options go before.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen at.  [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="0: any that is free.  [default: 8501]")] = None,
+    grpc_port: Annotated[int | None, typer.Option(help="Of gRPC, such as 8500; without it there is none.")] = None,
     socket: Annotated[str | None, typer.Option(metavar="PATH", help="A Unix socket in the place of a port.")] = None,
     tls_cert: Annotated[str | None, typer.Option(metavar="FILE", help="Certificate in PEM: answer over TLS.")] = None,
     tls_key: Annotated[str | None, typer.Option(metavar="FILE", help="Its key.")] = None,
@@ -47,8 +52,14 @@ def serve(
         float | None,
         typer.Option(parser=seconds, metavar="5s", help="Between two looks at SOURCE.  [default: 1s; 5s at a stage]"),
     ] = None,
+    log: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Keep what is asked and answered there, for `stemma watch`.")
+    ] = None,
     admin: Annotated[bool | None, typer.Option("--admin", help="Take orders to load and unload models.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that answer.  [default: 1]")] = None,
+    batch: Annotated[
+        str | None, typer.Option(metavar="auto|off", help="Run small calls together where that pays.  [default: auto]")
+    ] = None,
     root_path: Annotated[str | None, typer.Option(metavar="/PATH", help="What a proxy puts before paths.")] = None,
 ) -> None:
     """Answer predictions over HTTP, until Ctrl+C or SIGTERM.
@@ -64,16 +75,25 @@ def serve(
         raise typer.BadParameter("it goes with --require-signature", param_hint="--at-least")
     signature = None if require_signature is None else {"key": require_signature, "at_least": at_least}
     options: dict[str, Any] = {"host": host, "port": port, "socket": socket, "root_path": root_path, "workers": workers}
-    options |= {"allow_breaking": allow_breaking, "tokens": tokens, "admin": admin, "signature": signature}
+    options |= {"grpc_port": grpc_port, "allow_breaking": allow_breaking, "tokens": tokens, "admin": admin}
+    options |= {"signature": signature, "batch": batch}
     options |= {"poll" if stage is None else "stage_poll": poll}
     files = {"cert": tls_cert, "key": tls_key, "clients": tls_clients}
     options["tls"] = {name: file for name, file in files.items() if file is not None} or None
     models = sources or ([] if stage is None else ["."])
-    read = partial(ServeSettings.of, config, models, stage, **options)
+    read = partial(ServeSettings.of, config, models, stage, log, **options)
     settings = read()
+    observer = "" if settings.log is None else _observer(settings)
     if not any(each.stage for each in settings.models):
-        return run(read)
+        return run(read, observer, guarding(settings))
     from stemma.follow import beside
 
     with beside.following(settings):
-        run(lambda: beside.folders(read()))
+        run(lambda: beside.folders(read()), observer, guarding(beside.folders(settings)))
+
+
+def _observer(settings: "ServeSettings") -> str:
+    from stemma.cli import observe
+
+    observe.check(settings)
+    return f"{observe.__name__}:{observe.Kept.__name__}"

@@ -1,26 +1,24 @@
 """`stemma service`: who may ask a server, what it serves, what it is told to do, and what it was told."""
 
 import os
-from enum import StrEnum
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
 
 from stemma.cli.output import AsJson, Table, answer
 from stemma.errors import MissingExtra
+from stemma.serve.scopes import Scope
 from stemma.text import say
 
 app = typer.Typer(no_args_is_help=True)
 Url = Annotated[str, typer.Option(metavar="URL", envvar="STEMMA_URL", help="Of the server.")]
+Shares = Annotated[
+    list[str], typer.Argument(metavar="[MODEL] VERSION=SHARE...", help="Number, label or name of a version: v2=0.1.")
+]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Its name.")]
-
-
-class Scope(StrEnum):
-    """What a token may ask."""
-
-    PREDICT = "predict"
-    ADMIN = "admin"
 
 
 HERE = "http://127.0.0.1:8501"
@@ -95,6 +93,52 @@ def rollback(model: Model, url: Url = HERE) -> None:
 
 
 @app.command()
+def withdraw(
+    model: Model,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A number.")],
+    why: Annotated[str, typer.Option(help="It stands in the status and in the log of orders.")],
+    url: Url = HERE,
+) -> None:
+    """Take a version out of service, and serve the one before, in its share and its labels too; also after a restart.
+
+    It serves again once `stemma service load MODEL` or `switch MODEL VERSION` says so.
+
+    Example: stemma service withdraw shop 3 --why "it refuses half of the requests"
+    """
+    _order(url, f"models/{model}/withdraw/{version}", {"why": why})
+
+
+@app.command()
+def split(
+    shares: Shares,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="WHAT", help="What tells callers apart: id (of the request), header:NAME, column:NAME."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the experiment: under another one all are shared out anew.")
+    ] = None,
+    url: Url = HERE,
+) -> None:
+    """Let versions answer a share of those who name none, until SIGHUP or the next start; others keep their shares.
+
+    Without MODEL it is the first; a share of 0 is none; `none` in their place ends it, and the latest version answers.
+
+    Example: stemma service split v2=0.1 --by header:x-user
+    """
+    _share("split", shares, url, {key: told for key, told in (("by", by), ("name", name)) if told is not None})
+
+
+@app.command()
+def shadow(shares: Shares, url: Url = HERE) -> None:
+    """Send versions copies of the calls that name none; they answer nobody. As split; a share may be left out.
+
+    Example: stemma service shadow shop v2
+    """
+    _share("shadow", shares, url, {})
+
+
+@app.command()
 def drain(url: Url = HERE) -> None:
     """Let a server answer what it took, and end.
 
@@ -103,10 +147,21 @@ def drain(url: Url = HERE) -> None:
     _order(url, "drain")
 
 
-def _order(url: str, path: str) -> None:
+def _order(url: str, path: str, query: Mapping[str, str] = MappingProxyType({})) -> None:
     from stemma.cli import client
 
-    say(f"done: {client.ask(url, 'POST', f'/admin/{path}')['done']}")
+    say(f"done: {client.ask(url, 'POST', f'/admin/{path}', query)['done']}")
+
+
+def _share(action: str, words: list[str], url: str, more: dict[str, str]) -> None:
+    """An order for the first model, unless a word before the versions names another."""
+    model, told = (f"models/{words[0]}/", words[1:]) if words[1:] and "=" not in words[0] else ("", words)
+    shares: dict[str, str] = {}
+    for version, given, share in (word.partition("=") for word in told if told != ["none"]):
+        if action == "split" and not given:
+            raise typer.BadParameter(f"{version} needs its share, such as {version}=0.1")
+        shares[version] = share if given else "1"
+    _order(url, f"{model}{action}", shares | (more if shares else {}))
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stemma.cli.gc import age_of
+from stemma.cli.guard import guard
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
 from stemma.text import say
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Models in service, by their request log: outcomes, experiments, drift, a page.", no_args_is_help=True
 )
+app.command()(guard)
 Log = Annotated[Path, typer.Argument(metavar="LOG", help="The folder of the request log.")]
 Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Requests from then on, UTC.")
@@ -128,18 +130,23 @@ def _length(window: str) -> float:
 
 def _drifted(found: "Drift") -> Report:
     from stemma.watch.answers import day
+    from stemma.watch.drift import doubts, expectations
 
     windows = [(each.version, day(each.first), day(each.last), f"{each.rows:,}", each.state, str(len(each.alarms)))
                for each in found.windows]  # fmt: skip
     shifts = [
-        (each.version, day(each.first), shift.name, shift.kind or "", shift.size, f"{shift.p:.2g}", shift.told)
+        (each.version, day(each.first), shift.name, shift.kind or "", shift.size, f"{shift.p:.2g}", shift.weight,
+         shift.told, ", ".join(shift.ids[:2]))
         for each in found.windows for shift in each.alarms
     ]  # fmt: skip
     parts: list[str | Table] = [f"{found.sentence}."]
     if shifts:
-        heads = ("version", "from", "what", "kind", "PSI", "p", "told")
+        heads = ("version", "from", "what", "kind", "PSI", "p", "importance", "told", "requests")
         parts.append(Table(heads, shifts, left=None))
     parts.append(Table(("version", "from", "to", "rows", "state", "drifts"), windows, left=None))
+    if told := expectations(found):
+        head = ("version", "from", "without outcomes", "expected", "where they came: expected", "came")
+        parts += [Table(head, told, left=None), *doubts(found)]
     return [*parts, *found.skipped]
 
 
@@ -169,12 +176,6 @@ def _experiment(found: "Experiment") -> Report:
 
 
 def _taken(found: "Taken") -> Report:
-    from stemma.watch.outcomes import SAID
-
-    rows = [
-        (what, f"{found.counts[what]:,}", meaning.format(days=found.days), ", ".join(found.examples.get(what, ())))
-        for what, meaning in SAID.items()
-        if found.counts[what]
-    ]
+    rows = [(what, f"{count:,}", meaning, ids) for what, count, meaning, ids in found.rows]
     table = [Table(("what", "rows", "meaning", "ids"), rows, left=None)] if rows else []
     return [f"{found.sentence}.", *table, *found.skipped]

@@ -16,6 +16,7 @@ from stemma.cli import (
     diff,
     docs,
     doctor,
+    experiments,
     export,
     follow,
     gc,
@@ -55,6 +56,7 @@ app.command()(log.log)
 app.command()(show.show)
 app.command()(diff.diff)
 app.command()(doctor.doctor)
+app.command()(experiments.experiments)
 app.command()(export.export)
 app.command()(serve.serve)
 app.command()(lock.lock)

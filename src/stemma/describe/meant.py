@@ -14,20 +14,20 @@ from stemma.values import CONVERTERS, THOUSANDS, Writing, usual_decimal
 
 THREE = re.compile(r"[-+]?[1-9]\d{0,2}([.,]\d{3})+")
 QUOTE = '"'
+Reading = dict[str, str]  # of a column: `thousands` and others, by setting
 DAYS = [f"%{order[0]}{mark}%{order[1]}{mark}%{order[2]}" for mark in ".-/ " for order in ("dmY", "mdY", "dmy", "mdy")]
 DAYS += [f"%d{mark}%{month}{mark}%{year}" for mark in "- " for month in "bB" for year in "Yy"]
 DAYS += ["%b %d, %Y", "%B %d, %Y", "%Y.%m.%d", "%Y/%m/%d", "%Y-%m-%d"]
 TIMES = ["", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"]
 
 
-def dates(name: str, texts: Sequence[str]) -> list[str]:
+def dates(texts: Sequence[str]) -> list[Reading]:
     """The setting of a column, once for each format that all of its texts have."""
     formats = (day + time for day, time in product(DAYS, TIMES))
-    fitting = [each for each in formats if _all(datetime.strptime, texts, each)]
-    return [f"date_format: {flow({name: each}, QUOTE)}" for each in fitting]
+    return [{"date_format": each} for each in formats if _all(datetime.strptime, texts, each)]
 
 
-def numbers(name: str, texts: Sequence[str], decimal: str) -> list[str]:
+def numbers(texts: Sequence[str], decimal: str) -> list[Reading]:
     """The settings of a column, once for each pair of marks with which all of its texts are numbers.
 
     Args:
@@ -35,7 +35,7 @@ def numbers(name: str, texts: Sequence[str], decimal: str) -> list[str]:
     """
     several = [[*_marks(texts, decimal)], [Writing(decimal=".,")]]
     fitting = [[how for how in some if _all(CONVERTERS["number"], texts, how)] for some in several]
-    return [setting(name, how, decimal) for how in fitting[0] or fitting[1]]
+    return [reading(how, decimal) for how in fitting[0] or fitting[1]]
 
 
 def between_thousands(texts: Sequence[str], decimal: str) -> list[str]:
@@ -45,12 +45,15 @@ def between_thousands(texts: Sequence[str], decimal: str) -> list[str]:
     return [plain[0], *marked[:2]] if shown else []
 
 
-def setting(name: str, how: Writing, decimal: str) -> str:
-    """What says of a column of a file that it is written so."""
-    told = {"thousands": how.thousands}
-    if how.decimal != usual_decimal(decimal, how.thousands):
-        told["decimal_in"] = how.decimal
-    return " and ".join(f"{key}: {flow({name: mark}, QUOTE)}" for key, mark in told.items() if mark)
+def reading(how: Writing, decimal: str) -> Reading:
+    """The settings that say of a column of a file that it is written so."""
+    told = {"thousands": how.thousands} if how.thousands else {}
+    return told | ({} if how.decimal == usual_decimal(decimal, how.thousands) else {"decimal_in": how.decimal})
+
+
+def lines(name: str, told: Reading) -> str:
+    """Settings of a column as a person writes them."""
+    return " and ".join(f"{setting}: {flow({name: mark}, QUOTE)}" for setting, mark in told.items())
 
 
 def _marks(texts: Sequence[str], decimal: str) -> Iterator[Writing]:

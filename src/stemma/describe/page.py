@@ -1,6 +1,7 @@
 """A description as conf/data/NAME.yaml, and as a table for the terminal."""
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from stemma.conf.hydra_yaml import flow
@@ -8,6 +9,7 @@ from stemma.describe.dialect import Dialect
 from stemma.describe.roles import Description, Target
 from stemma.errors import DataError
 from stemma.tables.files import Text
+from stemma.text import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,11 +31,12 @@ OTHERS: list[Entry] = [
 ROLES = "numeric | categorical | boolean | date | drop"
 
 
-def yaml(description: Description, source: str) -> str:
+def yaml(description: Description, source: str, name: str | None = None) -> str:
     """The file's text: what Hydra reads, with what was seen as comments; the same for the same table.
 
     Args:
         source: the table's file as prepare is to find it.
+        name: of the package of a network that learns from it; None: the section `package` tells of this table.
 
     Raises:
         DataError: a text cannot be written so that Hydra reads it back.
@@ -43,6 +46,7 @@ def yaml(description: Description, source: str) -> str:
         f"# {_plain(description.path.name)}: {count}. What was seen stands behind each line: correct what is wrong.\n"
     )
     entries = [*_file(description, source), *_target(description.target), *_columns(description), *OTHERS]
+    entries += _package(description, name) if name else []
     return head + "".join(_line(f"{name}: {entry}".rstrip(), note) for name, entry, note in entries)
 
 
@@ -59,12 +63,21 @@ def _file(description: Description, source: str) -> list[Entry]:
         ("decimal", value(dialect.decimal, quoted=True), ""),
         ("missing", *_absent(description.missing)),
         *_missing_in(description),
+        *_readings(description),
     ]
 
 
 def _missing_in(description: Description) -> list[Entry]:
     own = [(f"  {key(name)}", *_absent(texts)) for name, texts in description.missing_in.items()]
     return [("missing_in", "", "in one column, in the place of `missing`"), *own] if own else []
+
+
+def _readings(description: Description) -> Iterator[Entry]:
+    """How texts of single columns are written, where that is certain."""
+    for setting in ("decimal_in", "thousands", "date_format"):
+        own = [(name, told[setting]) for name, told in description.readings.items() if setting in told]
+        yield from [(setting, "", "")] if own else []
+        yield from ((f"  {key(name)}", value(mark, quoted=True), "") for name, mark in own)
 
 
 def _absent(missing: dict[str, int]) -> tuple[str, str]:
@@ -79,12 +92,20 @@ def _target(target: Target) -> list[Entry]:
         ("target", value(target.name), target.seen),
         ("task", target.task, "binary | multiclass | regression"),
         ("positive", positive, "the class whose probability is judged" if target.positive is not None else ""),
+        *([("missing_target", "drop", f"{target.missing:,} rows are left out; or error")] if target.missing else []),
     ]
 
 
 def _columns(description: Description) -> list[Entry]:
     columns = description.columns
     return [("columns", "", ROLES), *((f"  {key(column.name)}", column.role, column.seen) for column in columns)]
+
+
+def _package(description: Description, name: str) -> list[Entry]:
+    used = sum(column.role != "drop" for column in description.columns)
+    told = f"Predicts {description.target.name} from {counted(used, 'column')} of {description.path.name}."
+    head = ("package", "", "what a bundle says of itself, in the place of the section package")
+    return [head, ("  name", value(name), ""), ("  description", value(told, quoted=True), "")]
 
 
 def key(name: str) -> str:

@@ -10,14 +10,15 @@ drop         nothing to learn from: no value, one value, an identifier, or texts
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from stemma.conf.hydra_yaml import flow
 from stemma.describe import meant
 from stemma.describe.dialect import Dialect
 from stemma.describe.survey import DOUBTFUL, Column, Survey
 from stemma.errors import DataError
+from stemma.tables.derive import written
 from stemma.tables.settings import Role, SplitSettings, Task
 from stemma.tables.split import rows_needed
 from stemma.tables.validate import LARGEST, MOST_CATEGORIES
@@ -40,6 +41,8 @@ LIKE_DATE = re.compile(
 )
 LIKE_NUMBER = re.compile(r"[-+(\u2212]?[$€£]?\s?\d[\d,.'\u2019 ]*\s?(%|[a-zA-Z€$£]{1,3})?\)?")
 OUTPUTS = ("encoded", "prediction", "probabilities")
+NO_HEADER = "if it is no header, give --no-header, and columns are c0, c1, ..."
+OTHER, MOST_NAMED, QUOTE = "other", 10, '"'  # the class of all that are rare; of these, those named in a line
 SHARES = SplitSettings(test=0.2, validation=0.2, seed=0)
 
 
@@ -54,12 +57,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Target:
-    """The column to predict."""
+    """The column to predict; `missing`: rows in which it has no value."""
 
     name: str
     task: Task
     positive: str | None
     seen: str
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Description:
         rows: of the table.
         missing: text -> rows of what stands for no value, the empty text first; missing_in: the same for one column, in
             the place of that.
+        readings: how texts of single columns are written, by column and setting.
         warnings: what a person should look at, a line each.
     """
 
@@ -80,6 +85,7 @@ class Description:
     rows: int
     missing: dict[str, int]
     missing_in: dict[str, dict[str, int]]
+    readings: dict[str, meant.Reading]
     columns: tuple[Judged, ...]
     target: Target
     warnings: tuple[str, ...]
@@ -95,15 +101,20 @@ def judge(found: Survey, target: str) -> Description:
     path = found.path
     by_name = {column.name: column for column in found.columns}
     if target not in by_name:
-        raise DataError(f"{path}: the target {target!r} is not a column{nearest(target, by_name)}{_columns(by_name)}")
+        there = nearest(target, by_name) + _columns(by_name)
+        raise DataError(f"{path}: the target {target!r} is not a column{there}{'; '.join(['', *_headless(found)])}")
     if found.rows < 2:
         raise DataError(f"{path} has {counted(found.rows, 'row')}: nothing can be learned from that")
     classes = _classes_like_nothing(by_name[target])
     missing, missing_in = _missing(found, target)
     for column in found.columns:
         _without(column, missing_in.get(column.name, missing))
-    aim = _target(path, by_name.pop(target))
-    columns = tuple(Judged(column.name, *_role(column)) for column in by_name.values())
+    decimal = found.dialect.decimal if found.dialect else "."
+    certain = {column.name: _certain(column, decimal) for column in found.columns}
+    readings = {name: told for name, told in certain.items() if told}
+    column = by_name.pop(target)
+    aim = replace(_target(path, column, readings.get(target)), missing=column.rows - column.present)
+    columns = tuple(Judged(column.name, *_role(column, readings.get(column.name))) for column in by_name.values())
     if all(column.role == "drop" for column in columns):
         reasons = "; ".join(f"{column.name!r}: {column.seen}" for column in columns[:5])
         raise DataError(f"{path}: no column is left to learn from{': ' * bool(reasons)}{reasons}")
@@ -112,9 +123,11 @@ def judge(found: Survey, target: str) -> Description:
         "name it in `missing_in`"
         for text, rows in classes.items()
     ]
-    decimal = found.dialect.decimal if found.dialect else "."
-    told = (*_of_file(found), *asked, *_of_target(found, target, aim), *_of_columns(by_name, columns, decimal))
-    return Description(path, found.dialect, found.rows, missing, missing_in, columns, aim, told)
+    by_name = {name: each for name, each in by_name.items() if name not in readings}
+    told = (*_of_target(column, aim, decimal), *_of_columns(by_name, columns, decimal))
+    read = (_as_read(each, readings[each.name]) for each in found.columns if each.name in readings)
+    told = (*_of_file(found), *asked, *told, *read)
+    return Description(path, found.dialect, found.rows, missing, missing_in, readings, columns, aim, told)
 
 
 def shown(text: str) -> str:
@@ -189,8 +202,11 @@ def _without(column: Column, missing: dict[str, int]) -> None:
 # Roles
 
 
-def _role(column: Column) -> tuple[Role, str]:
+def _role(column: Column, reading: meant.Reading | None) -> tuple[Role, str]:
     """The role of a column that is not the target, and what was seen."""
+    if reading:
+        seen = f"written as {shown(column.spelled[0])}"
+        return "date" if "date_format" in reading else "numeric", ", ".join(filter(None, (seen, _share(column))))
     if column.present == 0:
         return "drop", "empty: no value at all" if column.rows else "empty"
     if column.kind not in ("text", "number", "date", "boolean"):
@@ -233,26 +249,9 @@ def _number(column: Column) -> tuple[Role, str] | None:
         )
     if named:
         return "drop", f"identifier: {_distinct(column)} different whole numbers, {ends}"
-    if _are_codes(column):
-        return "categorical", f"{column.distinct} whole numbers, {ends}, which look like codes"
     if 2 < column.distinct <= CODES and column.levels is not None:
         return "numeric", f"{column.distinct} whole numbers, {ends}: categorical if they are codes"
     return "numeric", ends
-
-
-def _are_codes(column: Column) -> bool:
-    """Whether whole numbers look like codes: all from 1 to some other, and how often they come falls and rises again.
-
-    Amounts come ever less often away from their most frequent value. A step counts where it is larger than 3 standard
-    deviations of the difference of two Poisson counts.
-    """
-    counted = (column.levels or Counter()) if column.distinct <= CODES else Counter()
-    levels = {float(text.replace(",", ".")): rows for text, rows in counted.items()}
-    if len(levels) < 3 or sorted(levels) != list(range(1, len(levels) + 1)):
-        return False
-    counts = [levels[number] for number in sorted(levels)]
-    steps = [after - before for before, after in pairwise(counts) if abs(after - before) > 3 * (before + after) ** 0.5]
-    return any(before < 0 < after for before, after in pairwise(steps))
 
 
 def _date(column: Column) -> tuple[Role, str] | None:
@@ -330,7 +329,7 @@ def _moment(moment: object) -> str:
 # Target
 
 
-def _target(path: Path, column: Column) -> Target:
+def _target(path: Path, column: Column, reading: meant.Reading | None) -> Target:
     """The task, and for two classes the positive one.
 
     Raises:
@@ -343,6 +342,9 @@ def _target(path: Path, column: Column) -> Target:
         raise DataError(f"{where} is a date or of a type that cannot be predicted ({column.kind})")
     if column.levels is not None and len(column.levels) == 1:
         raise DataError(f"{where} is {next(iter(column.levels))!r} in every row: nothing can be learned from that")
+    if reading and "date_format" not in reading:
+        seen = f"a number, written as {shown(column.spelled[0])}, {_distinct(column)} different values"
+        return Target(column.name, "regression", None, seen)
     if _is_amount(column):
         ends = f"{_written(column.number.low)} to {_written(column.number.high)}"
         return Target(column.name, "regression", None, f"a number, {ends}, {_distinct(column)} different values")
@@ -383,36 +385,68 @@ def _of_file(found: Survey) -> Iterator[str]:
     if found.dialect and found.dialect.guessed:
         encoding = found.dialect.text.encoding
         yield f"the encoding {encoding} is a guess: look at the texts, and give another with --encoding"
+    yield from _headless(found)
+
+
+def _headless(found: Survey) -> Iterator[str]:
+    """Why the first row may be no header."""
     if found.dialect and found.dialect.headless:
-        yield "the first row holds a number: if it is no header, give --no-header"
+        yield f"the first row holds a number: {NO_HEADER}"
+    elif found.dialect and found.dialect.text.header:
+        again = (column.name for column in found.columns if column.levels and column.name in column.levels)
+        yield from (f"the first row holds {name!r}, and so do others below it: {NO_HEADER}" for name in [*again][:1])
 
 
-def _of_target(found: Survey, name: str, target: Target) -> Iterator[str]:
-    column = next(column for column in found.columns if column.name == name)
-    if column.present < column.rows:
-        rows = column.rows - column.present
-        yield f"the target {name!r} has no value in {counted(rows, 'row')}: prepare refuses them"
+def _of_target(column: Column, target: Target, decimal: str) -> Iterator[str]:
+    name = column.name
+    if target.missing:
+        rows = counted(target.missing, "row")
+        yield f"the target {name!r} has no value in {rows}: `missing_target: drop` leaves them out"
     if target.task == "regression":
-        yield from _strays(column, "numeric")
-        if found.rows < (needed := rows_needed(SHARES, least=2)):
-            yield f"the table has {found.rows} rows, and prepare needs {needed}"
+        yield from _strays(column, "numeric") if _is_amount(column) else ()
+        if column.present < (needed := rows_needed(SHARES, least=2)):
+            yield f"the table has {column.present} rows to learn from, and prepare needs {needed}"
         return
     yield from _case(column)
     if kind := _resembles(column):
-        yield f"the target {name!r} has {len(column.levels or ())} classes, and they look {kind}"
-    needed = rows_needed(SHARES)
-    rare = [shown(text) for text, rows in sorted((column.levels or Counter()).items()) if rows < needed]
+        what = f"the target {name!r} has {len(column.levels or ())} classes, and they look {kind}"
+        found = [] if "dates" in kind else _readings(column, kind, decimal)
+        yield f"{what}: write task: regression and {_or(name, found)}" if found else what
+    levels, needed = column.levels or Counter(), rows_needed(SHARES)
+    rare = [text for text, rows in sorted(levels.items()) if rows < needed]
     if rare:
-        listed = ", ".join(rare[:5]) + (", ..." if len(rare) > 5 else "")
-        yield f"fewer than {needed} rows are of the class{'es' * (len(rare) > 1)} {listed}, and prepare refuses that"
+        listed = ", ".join(map(shown, rare[:5])) + (", ..." if len(rare) > 5 else "")
+        what = f"fewer than {needed} rows are of the class{'es' * (len(rare) > 1)} {listed}, and prepare refuses that"
+        remedies = " or ".join(_remedies(column, rare, needed))
+        yield f"{what}: write {remedies}" if remedies else what
+
+
+def _remedies(column: Column, rare: list[str], needed: int) -> Iterator[str]:
+    """The settings that let classes be too small: of few alone, for a line of many says nothing."""
+    levels = column.levels or Counter()
+    others = len(levels) - len(rare)
+    if len(rare) <= MOST_NAMED:
+        if others and sum(levels[text] for text in rare) >= needed:
+            yield f"merge: {flow({OTHER: rare}, QUOTE)}"
+        if others > 1:
+            condition = f"{written(column.name)} not in {rare}"
+            yield f"keep: {flow({'enough': condition}, QUOTE)}"
+    if column.number.count == column.present and len(levels) > 2:
+        yield "task: regression"
 
 
 def _of_columns(columns: dict[str, Column], judged: tuple[Judged, ...], decimal: str) -> Iterator[str]:
     for one in judged:
-        yield from _misread(columns[one.name], one.role, decimal)
         if one.name in OUTPUTS and one.role != "drop":
             yield f"column {one.name!r} has the name of an output of the network, which prepare refuses: rename it"
-        yield from _strays(columns[one.name], one.role)
+        if column := columns.get(one.name):
+            yield from (*_misread(column, one.role, decimal), *_strays(column, one.role))
+
+
+def _as_read(column: Column, reading: meant.Reading) -> str:
+    """What settles how texts are read, where all of them fit one way."""
+    told = meant.lines(column.name, reading)
+    return f"column {column.name!r} holds texts, which look {_resembles(column)}: they are read by {told}"
 
 
 def _misread(column: Column, role: Role, decimal: str) -> Iterator[str]:
@@ -423,7 +457,7 @@ def _misread(column: Column, role: Role, decimal: str) -> Iterator[str]:
         yield (
             f"column {column.name!r} holds {', '.join(thousands)}: a mark, taken for the decimal one, has three "
             "digits behind it wherever it stands; if it is between thousands, write "
-            + meant.setting(column.name, Writing((), usual_decimal(decimal, decimal), decimal), decimal)
+            + meant.lines(column.name, meant.reading(Writing((), usual_decimal(decimal, decimal), decimal), decimal))
         )
     if role == "categorical":
         yield from _case(column)
@@ -431,13 +465,32 @@ def _misread(column: Column, role: Role, decimal: str) -> Iterator[str]:
 
 def _remedy(column: Column, kind: str, decimal: str) -> str:
     """The settings that read texts as dates or numbers, where some do."""
+    dates = ("date", "write dates as 2024-01-31")
+    role, plain = dates if "dates" in kind else ("numeric", "write numbers as 1234.5")
+    found = _readings(column, kind, decimal)
+    return f"give it the role {role} and {_or(column.name, found)}" if found else plain
+
+
+def _or(name: str, found: list[meant.Reading]) -> str:
+    return " or ".join(meant.lines(name, told) for told in found) + ", whichever is meant" * (len(found) > 1)
+
+
+def _readings(column: Column, kind: str, decimal: str) -> list[meant.Reading]:
+    """What may be meant by texts of this kind."""
     dates = "dates" in kind
     others = [] if dates else column.spelled[:MOST_TRIED] or [f"0{decimal}5"] * (not column.number.whole)
     texts = [text for text in (*column.odd, *others) if text not in DOUBTFUL]
-    found = meant.dates(column.name, texts) if dates else meant.numbers(column.name, texts, decimal)
-    role, plain = ("date", "write dates as 2024-01-31") if dates else ("numeric", "write numbers as 1234.5")
-    several = ", whichever is meant" * (len(found) > 1)
-    return f"give it the role {role} and {' or '.join(found)}{several}" if found else plain
+    return meant.dates(texts) if dates else meant.numbers(texts, decimal)
+
+
+def _certain(column: Column, decimal: str) -> meant.Reading | None:
+    """The one way in which all texts of a column are dates or numbers, where there is one and all of them are known."""
+    named = IDENTIFIER.search(column.name) or CAMEL.search(column.name)
+    known = column.levels and len(column.levels) > 1 and not {*column.spelled} & {*DOUBTFUL}
+    kind = "" if named or not known or _mostly(column, column.number.count) else _resembles(column)
+    found = _readings(column, kind, decimal) if kind else []
+    read = meant.dates if "dates" in kind else lambda texts: meant.numbers(texts, decimal)
+    return found[0] if len(found) == 1 and read(column.spelled) == found else None
 
 
 def _case(column: Column) -> Iterator[str]:

@@ -132,7 +132,7 @@ def _batches(path: Path, dialect: Dialect | None) -> Iterator[tuple[list[str], l
             yield names, batch.columns
         return
     names = files.names(path, dialect.text)
-    _refuse_names(path, names)
+    _refuse_names(path, names, ": if the first row is no header, give --no-header" if dialect.headless else "")
     yield names, [pa.array([], pa.string())] * len(names)
     options = files.csv_options(path, dialect.text, dict.fromkeys(names, pa.string()), null_values=[""])
     with files.opened(path, dialect.text) as stream:
@@ -141,10 +141,10 @@ def _batches(path: Path, dialect: Dialect | None) -> Iterator[tuple[list[str], l
             yield names, batch.columns
 
 
-def _refuse_names(path: Path, names: list[str]) -> None:
+def _refuse_names(path: Path, names: list[str], cure: str = "") -> None:
     [(twice, times)] = Counter(names).most_common(1) or [("", 1)]
     if times > 1:
-        raise DataError(f"{path}: column {twice!r} appears twice")
+        raise DataError(f"{path}: column {twice!r} appears twice{cure}")
     if "" in names:
         raise DataError(f"{path}: column {names.index('') + 1} has no name")
     long = next((name for name in names if len(name) > 500), None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemma import layout
+from stemma.conf.hydra_yaml import parse, read_text
 from stemma.describe import page
 from stemma.describe.dialect import detect
 from stemma.describe.roles import Description, judge
@@ -75,7 +76,8 @@ def write(root: Path, request: Request, track: Callable[[Path], None] | None = N
     if track is not None:
         source = _copied(root, request)
         track(source)
-    write_text(root / written, page.yaml(found, place(root, source)))
+    own = _is_chosen(root, request.name) and not (root / written).exists()
+    write_text(root / written, page.yaml(found, place(root, source), None if own else request.name))
     return Written(found, written, source)
 
 
@@ -107,6 +109,13 @@ def _check(root: Path, request: Request, written: str) -> None:
         raise DataError(f"{written} is not in the project: a link leads elsewhere")
     if (root / written).exists() and not request.force:
         raise DataError(f"{written} is there already: choose another --name, or overwrite it with --force")
+
+
+def _is_chosen(root: Path, name: str) -> bool:
+    """Whether conf/config.yaml chooses this table: without its description yet, the project was made for it."""
+    config = root / "conf/config.yaml"
+    values = parse(read_text(config), config.name) if config.is_file() else None
+    return isinstance(values, dict) and {"data": name} in (values.get("defaults") or [])
 
 
 def _copied(root: Path, request: Request) -> Path:

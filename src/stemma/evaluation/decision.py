@@ -36,7 +36,7 @@ def check(task: Task, settings: EvaluateSettings) -> None:
     Raises:
         SettingsError: a rule for the threshold without two classes, or a calibration without classes.
     """
-    if isinstance(settings.threshold, str) and task.positive is None:
+    if isinstance(settings.threshold, str) and settings.threshold != "auto" and task.positive is None:
         raise SettingsError(
             f"evaluate.threshold: the rule {settings.threshold} needs two classes, data.task is {task.kind}"
         )
@@ -65,4 +65,5 @@ def decide(task: Task, scores: Floats, y: NDArray[Any], settings: EvaluateSettin
             f" (the most is {best:g})",
             run=f"dvc exp run -S evaluate.precision={best:g}",
         )
-    return Decision(settings.threshold if isinstance(settings.threshold, str) else "fixed", found, by)
+    rule = threshold.rule(y, probability, settings)
+    return Decision(rule if isinstance(rule, str) else "fixed", found, by)

@@ -6,7 +6,7 @@ Each fold is a process of its own. Its figures depend on its rows and the settin
 import math
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +111,7 @@ def judge(settings: Settings, tables: Tables, prepared: Path, checkpoint: Path, 
     encoder = encode.Encoder(fitted.graph)
     parts = [frame.iloc[rows] for rows in triple]
     train, validation, test = (Rows(encoder.encode(part), arrays.labels(part[about.target], about)) for part in parts)
-    task = about.task
-    if not task.classes:
-        task = replace(task, mean=float(train.y.mean()), deviation=float(train.y.std()))
+    task = about.task.fitted(train.y)
     problem = Problem(task, encoder.width, fitted.blocks)
     model = networks.create(tables.networks, settings.model, problem, settings.train.threads)
     training = settings.train.model_copy(update={"resume": False, "freeze": ()})

@@ -19,7 +19,7 @@ class Costs(Section):
 class EvaluateSettings(Section):
     """How predictions are judged."""
 
-    threshold: Share | Literal["f1", "youden", "cost", "recall_at_precision"]  # a probability, or a rule
+    threshold: Share | Literal["auto", "f1", "macro_f1", "youden", "cost", "recall_at_precision"]  # a rule
     costs: Costs  # of the rule cost
     precision: Share  # of the rule recall_at_precision: the least precision
     calibration: Literal["none", "temperature"]

@@ -1,4 +1,12 @@
-"""The probability from which a row counts as positive, chosen on the validation rows by a named rule."""
+"""The probability from which a row counts as positive, chosen on the validation rows by a named rule.
+
+f1                     the greatest F1 (Lipton, Elkan and Naryanaswamy, ECML 2014)
+macro_f1               the greatest mean of the F1 of both classes
+youden                 the greatest recall + specificity - 1 (Youden, Cancer 3, 1950)
+cost                   the least cost of wrong decisions (Sheng and Ling, AAAI 2006)
+recall_at_precision    the greatest recall among those with at least this precision
+auto                   0.5 where it finds rows of both classes, else macro_f1
+"""
 
 from typing import Any
 
@@ -7,7 +15,18 @@ from numpy.typing import NDArray
 
 from stemma.evaluation.settings import EvaluateSettings
 
+HALF = 0.5
+FOUND = 0.25  # share of the rows of either class that HALF must find, or auto takes another
 Array = NDArray[Any]
+
+
+def rule(y: Array, probability: Array, settings: EvaluateSettings) -> float | str:
+    """A probability, or the rule that chooses one: what the settings say, or what auto comes to on these rows."""
+    if settings.threshold != "auto":
+        return settings.threshold
+    positive, decided = y == 1, probability.astype(np.float64) >= HALF
+    found = [decided[positive], ~decided[~positive]]
+    return HALF if all(part.mean() >= FOUND for part in found if len(part)) else "macro_f1"
 
 
 def choose(y: Array, probability: Array, settings: EvaluateSettings) -> float | None:
@@ -15,24 +34,23 @@ def choose(y: Array, probability: Array, settings: EvaluateSettings) -> float | 
 
     A threshold lies half-way between two neighbouring probabilities, so that no row stands on it.
 
-    f1: the greatest F1 (Lipton, Elkan and Naryanaswamy, ECML 2014).
-    youden: the greatest recall + specificity - 1 (Youden, Cancer 3, 1950).
-    cost: the least cost of wrong decisions (Sheng and Ling, AAAI 2006).
-    recall_at_precision: the greatest recall among those with at least this precision.
-
     Args:
         y: (rows,) 0 or 1.
         probability: (rows,) of class 1.
     """
-    rule = settings.threshold
-    if isinstance(rule, float):
-        return rule
+    chosen = rule(y, probability, settings)
+    if isinstance(chosen, float):
+        return chosen
     thresholds, hits, alarms = candidates(y, probability)
     positive = int((y == 1).sum())
     misses, negative = positive - hits, len(y) - positive
-    match rule:
+    match chosen:
         case "f1":
             worth = 2 * hits / (2 * hits + alarms + misses)
+        case "macro_f1":
+            right = negative - alarms
+            wrong = alarms + misses
+            worth = hits / np.maximum(2 * hits + wrong, 1) + right / np.maximum(2 * right + wrong, 1)
         case "youden":
             worth = hits * negative - alarms * positive  # times a constant: whole numbers tie exactly
         case "cost":

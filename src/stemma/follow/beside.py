@@ -1,5 +1,5 @@
-"""The processes beside a server, one for each stage that it follows: they end with it, however that ends, and come back
-when they fail.
+"""The processes beside a server, one for each stage that it follows, and its guard: they end with it, however that
+ends, and come back when they fail.
 """
 
 import os
@@ -79,7 +79,7 @@ def _keep(command: Sequence[str], say: Callable[[str], None], stop: threading.Ev
         except OSError as error:  # no process is left, or no memory
             ended = error
         if not stop.is_set():
-            say(f"what follows the stage ended ({ended}): it is started again")
+            say(f"the process beside the server ended ({ended}): it is started again")
             stop.wait(PAUSE)
 
 

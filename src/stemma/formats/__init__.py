@@ -124,6 +124,7 @@ class Served:
             "framework": self.model.framework,
             "model": self.model.settings.model_dump(mode="json"),
             "problem": {"task": task.kind, "classes": task.classes, "mean": task.mean, "deviation": task.deviation}
+            | ({"log": task.log} if task.log else {})
             | {"inputs": self.problem.inputs, "blocks": [asdict(block) for block in self.problem.blocks]},
             "temperature": self.temperature,
             "features": [{"name": name, "role": role} for name, role in self.features],

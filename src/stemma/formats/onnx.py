@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from stemma.errors import ExportError
-from stemma.task import Task
+from stemma.task import HIGHEST, Task
 from stemma.text import in_one_line
 
 IR_VERSION = 10  # read by onnxruntime since 1.18
@@ -177,8 +177,13 @@ def _add_head(graph: Any, task: Task, temperature: float) -> None:
     constants, nodes = [], []
     last, width = scores, graph.output[0].type.tensor_type.shape.dim[1].dim_value
     if task.head == "rescale":
-        constants = [(name, np.array(getattr(task, name), np.float32)) for name in ("deviation", "mean")]
-        nodes = [("Mul", [scores, "deviation"], "scaled"), ("Add", ["scaled", "mean"], task.output)]
+        mean, deviation = task.rescaling
+        constants = [("deviation", np.array(deviation, np.float32)), ("mean", np.array(mean, np.float32))]
+        value = task.output if task.log is None else "logarithm"
+        nodes = [("Mul", [scores, "deviation"], "scaled"), ("Add", ["scaled", "mean"], value)]
+        if task.log is not None:
+            constants.append(("highest", np.array(HIGHEST, np.float32)))
+            nodes += [("Min", [value, "highest"], "bounded"), ("Exp", ["bounded"], task.output)]
     else:
         if temperature != 1:
             constants.append(("temperature", np.array(temperature, np.float32)))

@@ -24,7 +24,8 @@ def load(file: Path, network: str, settings: str) -> Callable[[Arrays], Floats]:
     """Encoded rows -> scores (rows, outputs) of the network of this entry, as model.json beside the file has it."""
     about = json.loads((file.parent / ABOUT).read_text(encoding="utf-8"))
     told = about["problem"]
-    task = stemma.task.of(told["task"], told["classes"], mean=told["mean"], deviation=told["deviation"])
+    of_values = {name: told.get(name) for name in ("mean", "deviation", "log")}
+    task = stemma.task.of(told["task"], told["classes"], **of_values)
     problem = Problem(task, told["inputs"], tuple(Block(**each) for each in told["blocks"]))
     entry = Entry.of_words(network, settings)
     chosen = (entry.settings or ModelSettings).model_validate_json(json.dumps(about["model"]))

@@ -10,6 +10,7 @@ kept: no checkout, no write to the cache, no touch of the work tree. Every objec
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -114,22 +115,31 @@ class Repository:
     def experiments(self) -> dict[str, tuple[str, ...]]:
         """The commits of DVC's experiments, by name; more than one where a name was used on several commits."""
         found: dict[str, tuple[str, ...]] = {}
+        for commit, name in itertools.chain.from_iterable(self.experiments_by_base.values()):
+            found[name] = (*found.get(name, ()), commit)
+        return found
+
+    @cached_property
+    def experiments_by_base(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        """Commit and name of DVC's experiments, by the commit that they were made on."""
+        found: dict[str, tuple[tuple[str, str], ...]] = {}
         folder = prefix(self.root)
         for ref in refs(self.root, EXPERIMENTS):
             parts = ref.name.removeprefix(EXPERIMENTS).split("/")
             if len(parts) != 3 or parts[0] in NO_EXPERIMENTS:
                 continue
-            both = [at(commit, "") for commit in (ref.id, parts[0] + parts[1])]
+            base = parts[0] + parts[1]
+            both = [at(commit, "") for commit in (ref.id, base)]
             if not folder or len({*ids(self.root, both)}) == 2:  # else it is another project's
-                found[parts[2]] = (*found.get(parts[2], ()), ref.id)
+                found[base] = (*found.get(base, ()), (ref.id, parts[2]))
         return found
 
     def resolve(self, name: str) -> Revision:
         """The commit that a name stands for.
 
         Args:
-            name: what Git takes for a commit (a commit, a branch, a tag, HEAD~2), `model@v1.2.0`, `model@latest`,
-                `model#prod` (the last assignment in force), the name of an experiment, or `workspace`.
+            name: what Git takes for a commit (a commit, a branch, a tag, HEAD~2), `model@v1.2.0` or its number,
+                `model@latest`, `model#prod` (the last assignment in force), the name of an experiment, or `workspace`.
 
         Raises:
             VersionError: there is none, with the nearest names; or several experiments have the name.
@@ -141,6 +151,7 @@ class Repository:
         commit = None if says is None else self.registry.find(name)
         commit = commit or commit_of(self.root, name if says is None else registry.tag(self.root, name))
         commit = commit or self.registry.find(name) or self._experiment(name)
+        commit = commit or self.registry.find(f"{registry.MODEL}@v{name.removeprefix('v')}")
         if commit is None:
             what = f"no revision is named {name!r}{near(name, self.names(), 3)}"
             for lack in clone.lacks(self.root):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stemma.errors import VersionError
-from stemma.repo import lockfile, trust
+from stemma.repo import git, lockfile, trust
 from stemma.repo.objects import md5_of
 from stemma.repo.outputs import quiet
 from stemma.text import in_one_line
@@ -23,6 +23,11 @@ def add(root: Path, file: Path) -> None:
             repo.add(str(file))
     except DvcException as error:
         raise VersionError(f"DVC does not take {name} ({in_one_line(error, 300)})", run=f"dvc add {name}") from error
+
+
+def is_for_git(root: Path, file: Path) -> bool:
+    """Whether Git takes a file of the work tree into commits, that of an experiment too."""
+    return git.run(root, "check-ignore", "--quiet", str(file.resolve())).returncode == 1
 
 
 def changed(root: Path, but: str) -> list[str]:

@@ -84,7 +84,8 @@ def _bars(told: Mapping[str, Any]) -> Bars:
 
 
 def _best(told: Mapping[str, Any]) -> float | None:
-    return None if told["best_possible"] is None else told["best_possible"]["test"]
+    """Where it is known, and of the main figure."""
+    return told["best_possible"]["test"] if told["best_possible"] and told["main"] == "roc_auc" else None
 
 
 def roc(axes: "Axes", curves: Mapping[str, pd.DataFrame]) -> None:

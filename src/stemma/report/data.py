@@ -85,6 +85,7 @@ def _page(
         f"{about['rows']:,} rows and {len(drifts)} features of {code(settings.source)},"
         f" to predict {_code(settings.target)} ({task})."
     )
+    yield from (f"\nLeft out: {rows:,} rows by {code(why)}." for why, rows in about.get("left_out", {}).items())
     yield from ["", "## Hints", ""]
     yield from _items([escaped(hint.text) for hint in hints]) or ["None."]
     yield from ["", "## Splits", ""]

@@ -4,13 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stemma.evaluation.baselines import NETWORK, title
+from stemma.evaluation.threshold import FOUND
 from stemma.metrics import METRICS, label
 from stemma.report.document import Chart, Document, Section, Table
 from stemma.task import KINDS
 from stemma.text import figure
 
 RULES = {
-    "fixed": "set by hand", "f1": "the greatest F1", "youden": "the greatest recall + specificity - 1",
+    "fixed": "set by hand", "f1": "the greatest F1", "macro_f1": "the greatest mean F1 of both classes",
+    "youden": "the greatest recall + specificity - 1",
     "cost": "the least cost", "recall_at_precision": "the greatest recall at the precision asked for",
 }  # fmt: skip
 FEW_CLASSES = 4  # of which a matrix shows shares too
@@ -38,12 +40,21 @@ def _lead(told: Told) -> str:
     entry = told["test"][main]
     text = f"{label(main)} {figure(entry['value'])} on {rows:,} test rows{_between(entry)}"
     best = told["best_possible"]
-    if best is not None:
+    if best is not None and main == "roc_auc":
         text += f"; the best that any model could reach on these rows is {figure(best['test'])}"
+    if main == "pr_auc":
+        text += f"; {_share(told)} of them are {told['positive']}, which is what guessing reaches"
     return text + "."
 
 
+def _share(told: Told) -> str:
+    """Of the test rows, that are positive."""
+    rows = [entry["rows"] for entry in told["classes"]]
+    return f"{100 * rows[1] / max(1, sum(rows)):.2g} %"
+
+
 def _badges(told: Told) -> Iterable[tuple[str, str]]:
+    yield from _decided(told)
     if repeated := told.get("repeated"):
         yield f"{repeated['rows']:,} of {told['data']['splits']['test']:,} test rows repeat a training row", "bad"
     for name, entry in told["baselines"].items():
@@ -54,6 +65,23 @@ def _badges(told: Told) -> Iterable[tuple[str, str]]:
             f"{_label(told, d['metric'])} is {figure(d['figure'])}, needed: {_needed(d)}" for d in failed
         )
         yield (f"Quality gate failed: {missed}", "bad") if failed else ("Quality gate passed", "good")
+
+
+def _decided(told: Told) -> Iterable[tuple[str, str]]:
+    """Where 0.5 does not find both classes: what was done about it, or can be."""
+    if told["task"] != "binary":
+        return
+    decision, auto = told["decision"], told["evaluate"]["threshold"] == "auto"
+    if auto and decision["rule"] != "fixed":
+        yield (
+            f"{told['positive']} from a probability of {decision['threshold']:.3g} on: 0.5 misses most of a class "
+            "(evaluate.threshold: auto)",
+            "plain",
+        )
+    for entry, row, place in zip(told["classes"], told["confusion"], (0, 1), strict=True):
+        if row[place] < FOUND * sum(row):
+            advice = "" if auto else "; evaluate.threshold: auto chooses another threshold"
+            yield f"{row[place]:,} of {sum(row):,} rows of {entry['class']} are found{advice}", "bad"
 
 
 def _compared(name: str, ahead: Told, direction: str) -> tuple[str, str]:
@@ -133,8 +161,8 @@ def _meaning(name: str, entry: Told) -> str:
 
 
 def _shown(told: Told) -> tuple[str, ...]:
-    """The figures that people see first."""
-    return KINDS[told["task"]].shown
+    """The figures that people see first, the main one before the others."""
+    return _ordered(KINDS[told["task"]].shown, [told["main"]])
 
 
 def _ordered(names: Iterable[str], first: Sequence[str]) -> tuple[str, ...]:
@@ -168,7 +196,9 @@ def _decisions(told: Told) -> Section | None:
         return None
     decision, classes = told["decision"], [entry["class"] for entry in told["classes"]]
     text = f"A row counts as {classes[1]} from a probability of {decision['threshold']:.4g}"
-    text += f" ({RULES[decision['rule']]}" + (", on the validation rows)." if decision["rule"] != "fixed" else ").")
+    by_hand, auto = decision["rule"] == "fixed", told["evaluate"]["threshold"] == "auto"
+    text += " (which finds rows of both classes" if by_hand and auto else f" ({RULES[decision['rule']]}"
+    text += ")." if by_hand and not auto else ", on the validation rows)."
     return Section(
         "Decisions", (text, _confusion(told), Chart("separation", "How probabilities of the classes spread"))
     )

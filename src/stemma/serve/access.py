@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import yaml
 from pydantic import AwareDatetime, Field
@@ -23,13 +23,13 @@ from stemma.errors import SettingsError
 from stemma.files import read_plain, state, write_text
 from stemma.serve import log
 from stemma.serve.models import Refused
+from stemma.serve.scopes import Scope
 from stemma.serve.settings import NO_YAML
 from stemma.settings import Section, checked
 
-Scope = Literal["predict", "admin"]
 Header = tuple[bytes, bytes]
 VARIABLE = "STEMMA_TOKENS"  # of the environment: what a file would hold
-ADMIN: Scope = "admin"
+ADMIN = Scope.ADMIN
 BITS = 256
 
 

@@ -5,12 +5,15 @@ answered on the event loop, since a change of threads would cost more than they 
 """
 
 import asyncio
+import re
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import lru_cache
+from http import HTTPStatus
+from os import urandom
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stemma.errors import RowError, StemmaError
 from stemma.files import state_folder
@@ -19,9 +22,11 @@ from stemma.serve.access import ADMIN, Access
 from stemma.serve.metrics import Metrics
 from stemma.serve.models import Models, Refused
 from stemma.serve.rates import Rates
-from stemma.serve.routes import Answer, Call, Control, Header, Route, found, in_json
+from stemma.serve.routes import Answer, Call, Control, Header, Observer, Ran, Route, answered, found, in_json
 from stemma.serve.settings import MEGABYTE, ServeSettings
+from stemma.serve.shadow import Shadows
 
+REQUEST_ID, ID = b"x-request-id", re.compile(rb"[!-~]{1,128}")
 INLINE = 16_384  # bytes of a body
 SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))  # no browser shows or keeps an answer
 Scope = MutableMapping[str, Any]
@@ -36,6 +41,7 @@ class App:
         routes: every path; the first that matches answers.
         metrics: count what is asked.
         control: what changes them.
+        observer: sees what they answer.
 
     Raises:
         SettingsError: the tokens of the settings cannot be read.
@@ -48,19 +54,21 @@ class App:
         routes: Iterable[Route],
         metrics: Metrics,
         control: Control | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._settings, self._serving, self._control, self._metrics = settings, serving, control, metrics
-        self._access = Access(settings.tokens)
+        self._access, self._observer = Access(settings.tokens), observer
         self._rates = None if settings.limits.rate is None else Rates(settings.limits.rate)
         table = tuple(routes)
         # Paths hold names of models, which callers may invent: only those that were found are kept.
         self._found = lru_cache(1024)(lambda method, path: found(table, method, path))
+        self._shadows = Shadows(self._copied, metrics.count_dropped)
         self._busy = self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        started = time.perf_counter()
+        started, scope["id"] = time.perf_counter(), _id(scope["headers"])
         self._busy += 1
         try:
             answer = await self.answer(scope, receive)
@@ -73,9 +81,24 @@ class App:
             log.request(scope, answer, seconds)
         length = str(len(answer.body)).encode()
         headers = [(b"content-type", answer.kind.encode()), (b"content-length", length), *SAFE, *answer.headers]
+        headers += [(REQUEST_ID, scope["id"].encode())]
         headers += answer.version.headers if answer.version else ()
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+        if "call" in scope:
+            self._observe(scope["call"], answer.status, seconds)
+            self._shadows.copy(scope)
+
+    def close(self) -> None:
+        """What was answered is kept."""
+        self._shadows.close()
+        if self._observer is not None:
+            self._observer.close()
+
+    def _observe(self, call: Call, status: int, seconds: float) -> None:
+        self._metrics.count_version(call.ran, status, seconds)
+        if self._observer is not None and call.ran.parts and status == HTTPStatus.OK:
+            self._observer.answered(call, seconds)
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """Of any request; what goes wrong is told in JSON."""
@@ -90,11 +113,12 @@ class App:
             if route.scope == ADMIN and self._control is not None:
                 await self._write_down(scope, path, who)
             body = await self._body(scope, headers, receive)
-            call = Call(path, named, scope["query_string"], headers, body, self._serving(), limits, self._control)
+            call = self._call(scope, path, named, headers, body)
+            scope["answers"] = route.answer
             if len(body) > INLINE:
-                answer = await asyncio.get_running_loop().run_in_executor(None, route.answer, call)
+                answer = await asyncio.get_running_loop().run_in_executor(None, answered, route.answer, call)
             else:
-                answer = route.answer(call)
+                answer = answered(route.answer, call)
             return answer if isinstance(answer, Answer) else await answer
         except Exception as error:
             return _told(error, scope)
@@ -114,13 +138,32 @@ class App:
                 self._rates.take(caller)
         return who
 
+    def _copied(self, scope: Scope, call: Call) -> None:
+        """Ask a shadow; nobody hears its answer."""
+        started = time.perf_counter()
+        try:
+            status = cast(Answer, answered(scope["answers"], call)).status  # what predicts is no coroutine
+        except Exception as error:
+            status = _told(error, scope).status
+        self._observe(call, status, time.perf_counter() - started)
+
+    def _call(
+        self, scope: Scope, path: str, named: Mapping[str, str], headers: tuple[Header, ...], body: bytes
+    ) -> Call:
+        id, limits = scope["id"], self._settings.limits
+        ran = Ran(keeps=self._observer is not None and self._observer.takes(id))
+        query, models = scope["query_string"], self._serving()
+        scope["call"] = call = Call(path, named, query, headers, body, models, limits, self._control, id, ran)
+        return call
+
     async def _write_down(self, scope: Scope, path: str, who: str | None) -> None:
         """What is ordered, before it is done.
 
         Raises:
             Refused: it cannot be.
         """
-        facts = {"who": who, "from": (scope.get("client") or ["a Unix socket"])[0], "action": path[:1000]}
+        query = "?" * bool(scope["query_string"]) + scope["query_string"].decode("latin-1")
+        facts = {"who": who, "from": (scope.get("client") or ["a Unix socket"])[0], "action": f"{path}{query}"[:1000]}
         facts |= scope.get("state", {})  # whom a client's certificate names
         file = Path(self._settings.audit or state_folder() / "audit.jsonl")
         try:
@@ -160,6 +203,14 @@ class App:
             raise Refused(413, f"the body has more than {most} bytes", CLOSING)
         if self._held > self._settings.limits.bodies * MEGABYTE:
             raise Refused(503, "too many bytes of bodies at once", (*LATER, *CLOSING))
+
+
+def _id(headers: Iterable[Header]) -> str:
+    """Of a request: its caller's, where it is one that can be kept and told; else ours."""
+    for name, value in headers:
+        if name == REQUEST_ID and ID.fullmatch(value):
+            return value.decode()
+    return urandom(16).hex()
 
 
 LATER = ((b"retry-after", b"1"),)

@@ -5,10 +5,11 @@ latest; the one before stays, and the status and the log say why. It is tried ag
 """
 
 import asyncio
+import json
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from stemma.serve.load import opened
 from stemma.serve.service import Plan
 from stemma.serve.settings import ModelSettings, ServeSettings
 from stemma.serve.sources import Mark, Place, Source, chosen
+from stemma.serve.withdrawn import Withdrawn
 from stemma.settings import checked
 
 ENDED = "the process that was to load it ended"
@@ -40,6 +42,7 @@ class _Watched:
     """A model as it is now.
 
     Args:
+        withdrawn: versions that were taken back.
         places: of the versions that serve.
         refused: versions as they were then, and why.
         off: none of it shall serve.
@@ -48,6 +51,7 @@ class _Watched:
     settings: ModelSettings
     source: Source
     plan: Plan
+    withdrawn: Withdrawn
     places: Mapping[int, Path] = field(default_factory=dict)
     refused: Mapping[int, tuple[Mark | None, str]] = field(default_factory=dict)
     off: bool = False
@@ -105,9 +109,11 @@ class Keeper:
                     watched.settings = each
         await self.look(anew=True)
 
-    async def act(self, action: str, name: str, policy: str = "") -> str | None:
+    async def act(self, action: str, name: str, policy: str = "", why: str = "") -> str | None:
         """Change what serves: `load` a model, or look at it anew; `unload` it; `switch` to what another policy wants;
-        `rollback` to the version before; `drain`, which is of all models, and ends the process.
+        `rollback` to the version before; `withdraw` a version, which then does not serve until somebody loads the model
+        anew or switches to it; `share` calls out as other settings say; `drain`, which is of all models, and ends the
+        process.
 
         Returns:
             Why it could not be done.
@@ -118,16 +124,53 @@ class Keeper:
         watched = self._watched.get(name)
         if watched is None:
             return f"no model is named {name[:100]!r}"
-        if action in ("switch", "rollback"):
+        if action == "share":
+            return await self._share(watched, policy)
+        if action == "withdraw":
+            return await self._withdraw(watched, policy, why)
+        before, chooses = watched.settings, action in ("switch", "rollback")
+        if chooses:
             try:
                 watched.settings = _other(watched, policy if action == "switch" else _before(watched))
             except StemmaError as error:
                 return str(error)
+        if action in ("load", "switch"):
+            watched.withdrawn.allow(
+                None if action == "load" else {int(each) for each in policy.split(",") if each.isdecimal()}
+            )
         watched.off = action == "unload"
         await self.look(anew=True)
         log.note("asked", action=action, model=name, policy=policy)
-        newest = max(watched.refused, default=-1)
-        return watched.refused[newest][1] if newest > max(watched.plan.versions, default=-1) else None
+        failed = _unserved(watched) if chooses else _refused(watched)
+        if failed is not None and chooses:
+            watched.settings = before
+            await self.look()
+        return failed
+
+    async def _withdraw(self, watched: _Watched, text: str, why: str) -> str | None:
+        number, there = int(text) if text.isdecimal() else -1, watched.source.versions()
+        if number not in watched.plan.versions or number not in there:
+            return f"version {text[:100]} of {watched.plan.name} is not in service"
+        try:
+            watched.withdrawn.add(number, there[number], why)
+        except (OSError, StemmaError) as error:
+            return str(error)
+        await self.look()
+        if number in watched.plan.versions:  # there is no other to go to
+            watched.withdrawn.undo(number, there[number])
+            await self.look(anew=True)
+            return f"{watched.plan.name} has no version before {number} that can serve"
+        log.note("taken back", model=watched.plan.name, version=number, why=why)
+        return None
+
+    async def _share(self, watched: _Watched, told: str) -> str | None:
+        try:
+            watched.settings = checked(ModelSettings, watched.settings.model_dump() | json.loads(told), "shares")
+        except StemmaError as error:
+            return str(error)
+        await self.look()
+        log.note("asked", action="share", model=watched.plan.name, shares=told)
+        return None
 
     async def join(self, member: Member) -> None:
         """Take one more, which prepares what serves."""
@@ -152,18 +195,21 @@ class Keeper:
             for number, (mark, why) in watched.refused.items()
             if number in there and there[number].mark == mark
         }
-        wanted = () if off else chosen(policy, there.keys() - refused.keys())
+        back = {number: why for number, place in there.items() if (why := watched.withdrawn.why(number, place))}
+        refused |= {number: (there[number].mark, why) for number, why in back.items()}
+        wanted = () if off else _wanted(policy, there.keys() - refused.keys(), back)
         behind = any(self._lacking(watched, number) for number in wanted)
         while fault := await self._prepare(watched, there, wanted):
             number, why = fault
             log.note("refused", model=watched.plan.name, version=number, error=why)
             once = why == ENDED and number not in watched.refused  # anybody may have ended it: it is tried again
             refused[number] = (None if once else there[number].mark, why)
-            wanted = chosen(policy, there.keys() - refused.keys())
+            wanted = _wanted(policy, there.keys() - refused.keys(), back)
         watched.refused = refused
         wanted = () if off else wanted or watched.plan.versions  # nothing is no version to go to
-        labels = {name: number for name, number in watched.settings.labels.items() if number in wanted}
+        labels = _labels(watched.settings.labels, wanted, back)
         plan = Plan(watched.plan.name, wanted, labels, {number: why for number, (_, why) in refused.items()}, off)
+        plan = replace(plan, **watched.settings.model_dump(include={"split", "shadow"}))
         if behind or plan != watched.plan:
             await self._commit(watched, plan, there)
 
@@ -207,16 +253,44 @@ class Keeper:
         watched.plan, watched.places = plan, {number: places[number] for number in plan.versions}
 
 
+def _unserved(watched: _Watched) -> str | None:
+    """Why a version does not serve that the policy names, or why none does where it names none."""
+    policy, there = watched.settings.policy, watched.source.versions().keys()
+    if not policy[0].isdigit() and chosen(policy, there - watched.refused.keys()):
+        return None  # what fails does not count
+    return next((watched.refused[number][1] for number in chosen(policy, there) if number in watched.refused), None)
+
+
+def _refused(watched: _Watched) -> str | None:
+    """Why the newest version does not serve."""
+    newest = max(watched.refused, default=-1)
+    return watched.refused[newest][1] if newest > max(watched.plan.versions, default=-1) else None
+
+
 def _missing(watched: _Watched) -> str:
     stage = watched.settings.stage
     place = str(watched.source.path) if stage is None else f"the stage {stage}"
     return next(iter(watched.plan.faults.values()), f"no version of {watched.plan.name} is in {place}")
 
 
+def _wanted(policy: str, there: Collection[int], back: Collection[int]) -> tuple[int, ...]:
+    """What a policy wants; where all of that was taken back, the newest version before it."""
+    first = min(chosen(policy, back), default=0)
+    return chosen(policy, there) or chosen("latest:1", {number for number in there if number < first})
+
+
+def _labels(asked: Mapping[str, int], wanted: Collection[int], back: Collection[int]) -> dict[str, int]:
+    """Those of versions that serve; what was taken back leaves its label to the newest version before it."""
+    held = {name: max((each for each in wanted if each < number), default=-1) if number in back else number
+            for name, number in asked.items()}  # fmt: skip
+    return {name: number for name, number in held.items() if number in wanted}
+
+
 def _before(watched: _Watched) -> str:
     """The policy that wants the newest version before those that serve."""
     first = min(watched.plan.versions, default=0)
-    before = [number for number in watched.source.versions() if number < first]
+    there = watched.source.versions().items()
+    before = [number for number, place in there if number < first and not watched.withdrawn.why(number, place)]
     if not before:
         raise StemmaError(f"{watched.plan.name} has no version before {first}")
     return str(max(before))
@@ -237,4 +311,4 @@ def _watched(settings: ModelSettings) -> _Watched:
         name = str(opened(source.path).record.get("name") or source.path.stem)
     if not NAME.fullmatch(name):
         raise StemmaError(f"{name!r} is no name for paths: give {settings.source} another, as NAME=SOURCE")
-    return _Watched(settings, source, Plan(name))
+    return _Watched(settings, source, Plan(name), Withdrawn(source.path))

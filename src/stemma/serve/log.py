@@ -16,7 +16,7 @@ ATONCE = 4096  # bytes that a pipe which takes some takes whole
 
 def note(event: str, **facts: Any) -> None:
     """Tell what happened; a log that takes nothing stops no answer."""
-    told = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
+    told = {"time": datetime.now(UTC), "event": event, **facts}
     line = orjson.dumps(told, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
     try:
         for start in range(0, len(line), ATONCE):
@@ -44,10 +44,7 @@ def request(scope: Mapping[str, Any], answer: Answer, seconds: float) -> None:
 
 
 def names(scope: Mapping[str, Any]) -> dict[str, str]:
-    """What a request is known by, here and where it came from: its id and its trace, where it brings them."""
-    headers = dict(scope["headers"])
-    told = {"method": scope["method"], "path": scope["path"][:200]}
-    for name, header in (("request_id", b"x-request-id"), ("traceparent", b"traceparent")):
-        if header in headers:
-            told[name] = headers[header][:128].decode("latin-1")
-    return told
+    """What a request is known by: its id, and its trace, where it brings one."""
+    told = {"method": scope["method"], "path": scope["path"][:200], "request_id": scope["id"]}
+    trace = dict(scope["headers"]).get(b"traceparent")
+    return told if trace is None else told | {"traceparent": trace[:128].decode("latin-1")}

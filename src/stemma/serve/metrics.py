@@ -3,37 +3,72 @@
 import os
 from collections.abc import Iterator
 from functools import lru_cache
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from stemma.serve.models import Models
-from stemma.serve.routes import Answer, Call
+from stemma.serve.models import Models, Version
+from stemma.serve.routes import Answer, Call, Ran
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the folder where prometheus-client keeps the figures of several processes
+DRIFT = "drift.prom"  # in the folder of the request log: what drifted, as whoever reads it found
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)  # seconds
 
 
 class Metrics:
-    """What this process counts."""
+    """What this process counts.
 
-    def __init__(self) -> None:
+    Args:
+        more: a file of figures that somebody else writes as Prometheus reads them; it need not be there.
+    """
+
+    def __init__(self, more: Path | None = None) -> None:
+        self._more = more
         self._registry = CollectorRegistry()
         named: dict[str, Any] = {"registry": self._registry}
         requests = Counter("stemma_requests", "Requests by route and status.", ("route", "status"), **named)
         seconds = Histogram("stemma_request_seconds", "Seconds to an answer.", ("route",), buckets=BUCKETS, **named)
         rows = Counter("stemma_rows", "Rows that were predicted.", ("model", "version"), **named)
+        version = ("model", "version", "arm")
+        took = Histogram(
+            "stemma_version_seconds", "Seconds to an answer, by who gave it.", version, buckets=BUCKETS, **named
+        )
+        told = "Answers with a status of 400 or more, by who was asked."
+        errors = Counter("stemma_version_errors", told, (*version, "status"), **named)
+        log = Counter("stemma_log_rows", "Rows for the request log: written, dropped, failed.", ("state",), **named)
+        came = Counter("stemma_feedback", "Outcomes that were told, by what was done with them.", ("state",), **named)
+        told = "Copies of calls that a shadow had no time for."
+        dropped = Counter("stemma_shadow_dropped", told, version[:2], **named)
         # Found by their labels once: that takes as long as counting.
         self._requests, self._seconds = lru_cache(1024)(requests.labels), lru_cache(256)(seconds.labels)
-        self._rows = lru_cache(1024)(rows.labels)
+        self._rows, self._errors = lru_cache(1024)(rows.labels), lru_cache(1024)(errors.labels)
+        self._took, self._observed = lru_cache(1024)(took.labels), {"log": log.labels, "feedback": came.labels}
+        self._dropped = dropped.labels
 
     def count(self, route: str, answer: Answer, seconds: float) -> None:
         self._requests(route, answer.status).inc()
         self._seconds(route).observe(seconds)
         if answer.version is not None and answer.rows:
             self._rows(answer.version.model, answer.version.number).inc(answer.rows)
+
+    def count_version(self, ran: Ran, status: int, seconds: float) -> None:
+        """What a version was asked, and in which arm."""
+        if ran.version is not None:
+            of = ran.version.model, ran.version.number, ran.arm
+            self._took(*of).observe(seconds)
+            if status >= HTTPStatus.BAD_REQUEST:
+                self._errors(*of, status).inc()
+
+    def count_observed(self, what: str, state: str, rows: int) -> None:
+        """Of the log, or of feedback."""
+        self._observed[what](state).inc(rows)
+
+    def count_dropped(self, version: Version) -> None:
+        self._dropped(version.model, version.number).inc()
 
     def text(self, call: Call) -> Answer:
         """All of it, as Prometheus reads it."""
@@ -43,7 +78,14 @@ class Metrics:
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         now = CollectorRegistry()
         now.register(_Now(call.models, shared))
-        return Answer(generate_latest(registry) + generate_latest(now), kind="text/plain; version=0.0.4; charset=utf-8")
+        text = generate_latest(registry) + generate_latest(now) + self._told()
+        return Answer(text, kind="text/plain; version=0.0.4; charset=utf-8")
+
+    def _told(self) -> bytes:
+        try:
+            return b"" if self._more is None else self._more.read_bytes()
+        except FileNotFoundError:
+            return b""
 
 
 class _Now:
@@ -57,13 +99,20 @@ class _Now:
         serving = GaugeMetricFamily("stemma_version", "1 for each version that serves.", labels=labels)
         refused = GaugeMetricFamily("stemma_version_refused", "1 for each that is there and does not.", labels=labels)
         switches = CounterMetricFamily("stemma_switches", "Changes of the versions that serve.", labels=labels[:1])
+        split = GaugeMetricFamily("stemma_split_share", "Of the calls that name no version.", labels=labels)
+        shadow = GaugeMetricFamily(
+            "stemma_shadow_share", "Of these calls, that a version gets copies of.", labels=labels
+        )
         for model in self._models.by_name.values():
             switches.add_metric([model.name], model.switches)
             for number in model.versions:
                 serving.add_metric([model.name, str(number)], 1)
             for number in model.faults:
                 refused.add_metric([model.name, str(number)], 1)
-        yield from (serving, refused, switches)
+            for family, shares in ((split, model.split.served if model.split else {}), (shadow, model.shadows)):
+                for number, share in shares.items():
+                    family.add_metric([model.name, str(number)], share)
+        yield from (serving, refused, switches, split, shadow)
         yield GaugeMetricFamily("stemma_memory_bytes", "Resident memory of all processes.", value=self._memory())
 
     def _memory(self) -> int:

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
-from stemma.bundle import Bundle
+from stemma.bundle import Bundle, check
 from stemma.errors import StemmaError
+from stemma.serve.batch import Batcher
 
 
 class Refused(StemmaError):
@@ -23,16 +26,75 @@ class Refused(StemmaError):
 
 @dataclass(frozen=True)
 class Version:
-    """A version that may serve: verified, loaded, warm."""
+    """A version that may serve: verified, loaded, warm.
+
+    Args:
+        batcher: runs small calls together; None where that does not pay.
+
+    Raises:
+        BundleError: what it says to be registered as is no version.
+    """
 
     model: str
     number: int
     bundle: Bundle
-    headers: tuple[tuple[bytes, bytes], ...] = field(init=False)
+    batcher: Batcher | None = None
+    name: str = field(init=False)  # shop@v1.2.0; where it is not registered, shop@3
+    facts: Mapping[str, str] = field(init=False)  # by which every answer names it: model, version, and registered
+    headers: tuple[tuple[bytes, bytes], ...] = field(init=False)  # the same
 
     def __post_init__(self) -> None:
-        named = ((b"x-model", self.model.encode()), (b"x-model-version", str(self.number).encode()))
-        object.__setattr__(self, "headers", named)  # of every answer that it gives
+        registered = check.registered(self.bundle)
+        facts = {"model": self.model, "version": str(self.number)}
+        facts |= {} if registered is None else {"registered": registered}
+        headers = {"x-model" if name == "model" else f"x-model-{name}": value for name, value in facts.items()}
+        object.__setattr__(self, "name", f"{self.model}@{registered or self.number}")
+        object.__setattr__(self, "facts", facts)
+        object.__setattr__(self, "headers", tuple((name.encode(), value.encode()) for name, value in headers.items()))
+
+
+@dataclass(frozen=True)
+class Split:
+    """How callers who name no version are shared out; those who are in no share ask the stable version.
+
+    Args:
+        name: of the experiment: under another one they are shared out anew, whatever they were before.
+        by: what callers are told apart by: "id", "header:x-user", or "column:email", of the first row.
+        shares: by version, as settings name it. What one gets that is not in service, the stable one gets.
+        numbers: of those in service.
+    """
+
+    name: str = ""
+    by: str = "id"
+    shares: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def served(self) -> dict[int, float]:
+        """The shares of versions in service, by their numbers."""
+        return {number: self.shares[text] for text, number in self.numbers.items()}
+
+    @property
+    def header(self) -> bytes:
+        return self.by.partition("header:")[2].encode()
+
+    @property
+    def column(self) -> str:
+        return self.by.partition("column:")[2]
+
+    def version(self, caller: str) -> int | None:
+        """The same one whenever and wherever it is asked; None: the stable one."""
+        place = placed(self.name, caller)
+        for text, share in self.shares.items():
+            if place < share:
+                return self.numbers.get(text)
+            place -= share
+        return None
+
+
+def placed(name: str, caller: str) -> float:
+    """A number from 0 to 1, like a random one, but always the same."""
+    return int.from_bytes(blake2b(f"{name}\0{caller}".encode(), digest_size=6).digest()) / 2**48
 
 
 @dataclass(frozen=True)
@@ -45,6 +107,7 @@ class Model:
         faults: of versions that are there and do not serve, why not.
         off: it was unloaded, and shall not serve.
         switches: how often its versions changed.
+        shadows: versions that answer nobody, and what share of the calls is copied to them.
     """
 
     name: str
@@ -53,9 +116,33 @@ class Model:
     faults: Mapping[int, str] = field(default_factory=dict)
     off: bool = False
     switches: int = 0
+    split: Split | None = None
+    shadows: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def tried(self) -> set[int]:
+        """Versions that get a share of the calls, or copies."""
+        return {*self.shadows, *(self.split.numbers.values() if self.split else ())}
+
+    @cached_property
+    def stable(self) -> Version:
+        """The latest of those that are not tried; where there is no other, the latest."""
+        return self.versions[max(self.versions.keys() - self.tried, default=max(self.versions))]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """That are asked for where no version is named."""
+        return tuple(each.name for each in self.stable.bundle.signature.inputs)
+
+    def number(self, text: str) -> int | None:
+        """Of the version in service that has this number, label or name: 2, v2, canary, v1.2.0, shop@v1.2.0."""
+        known: dict[str, int] = {}
+        for number, each in self.versions.items():
+            known |= dict.fromkeys((str(number), f"v{number}", each.name, each.name.partition("@")[2]), number)
+        return (dict(self.labels) | known).get(text)
 
     def find(self, version: str | None = None, label: str | None = None) -> Version:
-        """The version of a number or a label; without one, the latest.
+        """The version of a number or a label; without one, the stable one.
 
         Raises:
             Refused: it is not in service.
@@ -66,7 +153,7 @@ class Model:
             if label not in self.labels:
                 raise Refused(404, f"{self.name} has no label {label[:100]!r}")
             return self.versions[self.labels[label]]
-        number = max(self.versions) if version is None else _number(version)
+        number = self.stable.number if version is None else _number(version)
         if number not in self.versions:
             raise Refused(404, f"version {str(version)[:100]} of {self.name} is not in service")
         return self.versions[number]

@@ -46,8 +46,7 @@ def describe(call: Call) -> Answer:
     version = call.models.find(call.named)
     known = version.bundle.signature
     told = {
-        "model": version.model,
-        "version": str(version.number),
+        **version.facts,
         "task": known.task,
         "target": known.target,
         "inputs": [{"name": each.name, "type": each.type} for each in known.inputs],

@@ -2,21 +2,24 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 
+from stemma.entries import Entry
 from stemma.errors import SettingsError, StemmaError
-from stemma.serve import admin, log, openapi, page, protocols, sockets, status
+from stemma.serve import admin, feedback, log, openapi, page, protocols, sockets, status
 from stemma.serve.access import Access
 from stemma.serve.app import App
 from stemma.serve.keeper import Keeper
-from stemma.serve.metrics import Metrics
+from stemma.serve.metrics import DRIFT, Metrics
 from stemma.serve.models import Models
 from stemma.serve.routes import Control, Route
 from stemma.serve.service import Service
@@ -27,14 +30,18 @@ from stemma.serve.workers import Crew
 from stemma.text import say
 
 BACKLOG = 2048
+GRPC = Entry("stemma.serve.rpc:Rpcs", extra="grpc")  # imported only where it is asked for
 Read = Callable[[], ServeSettings]
+Beside = Callable[[str], contextlib.AbstractContextManager[None]]
 
 
-def run(read: Read) -> None:
+def run(read: Read, observer: str = "", beside: Beside = lambda address: contextlib.nullcontext()) -> None:
     """Serve until SIGTERM or SIGINT, and answer what was taken before.
 
     Args:
         read: gives the settings, and gives them again on SIGHUP.
+        observer: "module:Name" of what sees the answers, where a log is asked for.
+        beside: what is there while it answers at an address.
 
     Raises:
         StemmaError: a bundle cannot be served, or the address is taken.
@@ -47,9 +54,15 @@ def run(read: Read) -> None:
         raise SettingsError(what, run="stemma service token NAME --scope admin` and `stemma serve --tokens tokens.yaml")
     if settings.tls is not None:
         Tls(settings.tls)  # what is wrong with it is told before anything is loaded
+    if settings.grpc_port is not None:
+        GRPC.load()  # so is what is not installed
     serve = _alone if settings.workers == 1 else _with_workers
-    with sockets.reserved(settings) as bound, asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(serve(settings, read, bound))
+    with (
+        sockets.reserved(settings) as bound,
+        sockets.reserved_for_grpc(settings) as settings,
+        asyncio.Runner(loop_factory=loop_factory()) as runner,
+    ):
+        runner.run(serve(settings, read, bound, observer, beside))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -57,16 +70,22 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvicorn.Config(None, loop="auto").get_loop_factory()  # type: ignore[arg-type]  # it is asked for that alone
 
 
-def app_of(settings: ServeSettings, serving: Callable[[], Models], control: Control | None = None) -> App:
+def app_of(
+    settings: ServeSettings, serving: Callable[[], Models], control: Control | None = None, observer: str = ""
+) -> App:
     """The ASGI callable of a server.
 
     Args:
         serving: gives what serves at the moment.
         control: changes what serves.
+        observer: as of `run`.
     """
-    metrics = Metrics()
+    metrics = Metrics(None if settings.log is None else Path(settings.log.folder) / DRIFT)
     routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES, Route("GET", "/metrics", metrics.text))
-    return App(settings, serving, (*routes, openapi.route(routes)), metrics, control if settings.admin else None)
+    sees = Entry(observer).load()(settings.log, metrics.count_observed) if observer and settings.log else None
+    routes = routes if sees is None else (*routes, feedback.route(sees))
+    routes = (*routes, openapi.route(routes))
+    return App(settings, serving, routes, metrics, control if settings.admin else None, sees)
 
 
 def _context_of(tls: Tls) -> Callable[..., ssl.SSLContext]:
@@ -93,6 +112,16 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=max(1, round(settings.drain)),
             )
         )
+        self._drain, self._rpcs = settings.drain, None
+        if settings.grpc_port is not None:
+            self._rpcs = GRPC.load()(app, settings, protocols.rpcs())
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Until it is stopped."""
+        gc.collect()
+        gc.freeze()  # what was imported and loaded is not looked through again while callers wait, for 20 ms each time
+        gc.set_threshold(10_000)  # objects: calls that run together hold more than the usual 700
+        await super().serve(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -103,26 +132,47 @@ class Server(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = True
 
+    async def open(self) -> None:
+        """Take calls of gRPC, before it is said that the server is ready: the socket of HTTP listens already."""
+        if self._rpcs is not None:
+            await self._rpcs.start()
 
-async def _alone(settings: ServeSettings, read: Read, bound: socket.socket) -> None:
-    service = Service(settings.signature, settings.limits.memory)
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """What HTTP and gRPC took is answered at once, each for as long as that takes."""
+        if self._rpcs is None:
+            return await super().shutdown(sockets)
+        ending = asyncio.create_task(self._rpcs.stop(self._drain))
+        await super().shutdown(sockets)
+        while not ending.done() and not self.force_exit:
+            await asyncio.sleep(0.05)
+        await self._rpcs.stop(0)
+
+
+async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str, beside: Beside) -> None:
+    service = Service(settings.signature, settings.limits.memory, batches=settings.batch == "auto")
     keeper = Keeper(settings, [service])
     await keeper.start()
-    server = Server(app_of(settings, lambda: service.models, keeper.act), settings)
+    app = app_of(settings, lambda: service.models, keeper.act, observer)
+    server = Server(app, settings)
     bound.listen(BACKLOG)
-    with _signals(server.stop, read, keeper), _watching(keeper, sockets.address(settings, bound)):
+    await server.open()
+    shown, at = sockets.addresses(settings, bound), sockets.address(settings, bound)
+    with contextlib.closing(app), _signals(server.stop, read, keeper), _watching(keeper, shown), beside(at):
         await server.serve(sockets=[bound])
 
 
-async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socket) -> None:
-    crew = Crew(settings, bound)
+async def _with_workers(
+    settings: ServeSettings, read: Read, bound: socket.socket, observer: str, beside: Beside
+) -> None:
+    crew = Crew(settings, bound, observer)
     keeper = Keeper(settings, crew.members)
     async with crew.working(keeper):
         await keeper.start()
         bound.listen(BACKLOG)
         await crew.serve()
-        where = f"{sockets.address(settings, bound)}, {settings.workers} workers"
-        with _signals(crew.stop, read, keeper), _watching(keeper, where):
+        where = f"{sockets.addresses(settings, bound)}, {settings.workers} workers"
+        beside_it = beside(sockets.address(settings, bound))
+        with _signals(crew.stop, read, keeper), _watching(keeper, where), beside_it:
             await crew.stopped()
 
 
@@ -130,7 +180,7 @@ async def _with_workers(settings: ServeSettings, read: Read, bound: socket.socke
 def _watching(keeper: Keeper, where: str) -> Iterator[None]:
     """Say where to ask, and whether anything can answer; then look for versions."""
     missing = keeper.missing()
-    say(f"listening: {where}: {missing}" if missing else f"ready: {where}")
+    say(f"listening: {where}, but {missing}" if missing else f"ready: {where}")
     watching = asyncio.get_running_loop().create_task(_watch(keeper, None if missing is None else where))
     try:
         yield

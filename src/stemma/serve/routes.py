@@ -1,18 +1,42 @@
 """A route, a call and an answer: all that a protocol or a page is made of, and that a wrapper sees."""
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
+from numpy.typing import NDArray
 
-from stemma.serve.models import Models, Refused, Version
+from stemma.serve.batch import Batcher, Columns, Output
+from stemma.serve.models import Models, Refused, Split, Version
+from stemma.serve.scopes import Scope
 from stemma.serve.settings import Limits
 
 JSON = "application/json"
 Control = Callable[..., Coroutine[Any, Any, str | None]]  # an action, a model -> why it cannot be done
 Header = tuple[bytes, bytes]
+Outcome = tuple[str, int, str]  # id of a request, number of the row in it, what came
+Arrays = Mapping[str, NDArray[Any]]
+STABLE, SPLIT, NAMED, SHADOW = "stable", "split", "named", "shadow"  # arms
+
+
+@dataclass(slots=True)
+class Ran:
+    """The version that a call asked, and what it was asked and answered, part by part.
+
+    Args:
+        keeps: whether the parts are kept.
+        arm: why it was this version: who names none asks the stable one, or one that a split gives; one was named; or
+            it gets a copy, as a shadow.
+        split: of which the column has yet to tell.
+    """
+
+    keeps: bool = False
+    version: Version | None = None
+    arm: str = ""
+    split: Split | None = None
+    parts: list[tuple[Arrays, Output]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +48,8 @@ class Call:
         headers: names in lower case.
         models: those in service when it came; what is switched meanwhile does not change them.
         control: changes what is in service; None where nobody may.
+        id: of the request, its caller's or ours.
+        ran: what came of it until now.
     """
 
     path: str
@@ -34,6 +60,62 @@ class Call:
     models: Models
     limits: Limits
     control: Control | None
+    id: str = ""
+    ran: Ran = field(default_factory=Ran)
+
+    def version(self) -> Version:
+        """The version that predicts: the one that is named; else the stable one, or one that a split gives."""
+        ran = self.ran
+        if ran.version is None:
+            ran.version, ran.arm = self.models.find(self.named), STABLE
+            split = self.models.by_name[ran.version.model].split
+            if "version" in self.named or "label" in self.named:
+                ran.arm = NAMED
+            elif split is not None and split.column:
+                ran.split = split
+            elif split is not None:
+                self._take(split, ran.version, self.header(split.header))
+        return ran.version
+
+    def _take(self, split: Split, stable: Version, caller: str) -> None:
+        """The version that a split gives a caller; who has no name is one by himself."""
+        number = split.version(caller or self.id)
+        if number is not None:
+            self.ran.version, self.ran.arm = self.models.by_name[stable.model].versions[number], SPLIT
+
+    def predicted(self, columns: Columns, told: Callable[[Output], "Answer"]) -> "Answer | Awaitable[Answer]":
+        """What is told of predictions by the version of this call; they may run with those of other calls."""
+        batcher, waits = self.version().batcher, self.ran.split is None and self.ran.arm != SHADOW
+        if batcher is not None and waits and batcher.takes(columns):
+            return self._with_others(batcher, columns, told)
+        return told(self.run(self.version().bundle.signature.arrays(columns)))
+
+    async def _with_others(self, batcher: Batcher, columns: Columns, told: Callable[[Output], "Answer"]) -> "Answer":
+        output = await batcher.predict(columns)
+        if self.ran.keeps:
+            self.ran.parts.append((self.version().bundle.signature.arrays(columns), output))
+        return told(output)
+
+    def run(self, arrays: Arrays, first_row: int = 1) -> Output:
+        """As `Bundle.run`, by the version of this call: what does not run with others is predicted here.
+
+        Raises:
+            Elsewhere: a column tells that another version is to be asked.
+        """
+        version = self.version()
+        if self.ran.split is not None:
+            self._take_by_column(self.ran.split, version, arrays)
+        output: Output = version.bundle.run(arrays, first_row)
+        if self.ran.keeps:
+            self.ran.parts.append((arrays, output))
+        return output
+
+    def _take_by_column(self, split: Split, stable: Version, arrays: Arrays) -> None:
+        values, self.ran.split = arrays.get(split.column), None
+        caller = str(values[0, 0]) if values is not None and len(values) else ""
+        self._take(split, stable, "" if caller == "nan" else caller)
+        if self.ran.version is not stable:
+            raise Elsewhere
 
     def check_rows(self, count: int, columns: int = 0) -> None:
         """Refuse more rows, or columns, than are taken at once.
@@ -62,6 +144,26 @@ class Call:
             raise Refused(400, f"the body is no JSON ({error})") from None
 
 
+class Observer(Protocol):
+    """What sees the answers, and is handed to a server: it returns at once, and stops none."""
+
+    def takes(self, id: str) -> bool:
+        """Whether it wants to see the answer to this request."""
+
+    def answered(self, call: Call, seconds: float) -> None:
+        """What came of it is in `call.ran`."""
+
+    def outcomes(self, told: Sequence[Sequence[Outcome]]) -> Sequence[dict[str, Any]]:
+        """Take what came of requests, and say of each telling what was done; it may take its time.
+
+        Raises:
+            OSError: none of it can be kept.
+        """
+
+    def close(self) -> None:
+        """No more will come."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What goes back.
@@ -81,7 +183,21 @@ class Answer:
 
 def in_json(value: Any, status: int = 200, headers: tuple[Header, ...] = (), **more: Any) -> Answer:
     """An answer; arrays and figures of NumPy with the fewest digits that give the same float32."""
-    return Answer(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), status, JSON, headers, **more)
+    return Answer(
+        orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS), status, JSON, headers, **more
+    )
+
+
+class Elsewhere(Exception):
+    """The call knows only now which version it is for: it is to be answered from the start."""
+
+
+def answered(answer: Callable[[Call], Answer | Awaitable[Answer]], call: Call) -> Answer | Awaitable[Answer]:
+    """What a route answers to a call."""
+    try:
+        return answer(call)
+    except Elsewhere:
+        return answer(call)
 
 
 @dataclass(frozen=True)
@@ -98,7 +214,7 @@ class Route:
     path: str
     answer: Callable[[Call], Answer | Awaitable[Answer]]
     takes: tuple[str, ...] = (JSON,)
-    scope: str | None = "predict"
+    scope: str | None = Scope.PREDICT
     pattern: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

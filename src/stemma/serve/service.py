@@ -3,12 +3,15 @@
 import asyncio
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from stemma.errors import StemmaError
+from stemma.serve import log
+from stemma.serve.batch import Batcher, shape_of
 from stemma.serve.load import TIMES, load, size
-from stemma.serve.models import Model, Models, Version
+from stemma.serve.models import Model, Models, Split, Version
 from stemma.serve.settings import MEGABYTE, SignatureSettings
 from stemma.signature import Signature
 from stemma.text import in_one_line
@@ -23,6 +26,7 @@ class Plan:
         faults: of versions that are there and shall not, why.
         off: none of it shall.
         switches: how often the versions changed.
+        split, shadow: settings of them, by numbers, labels or names of versions.
     """
 
     name: str
@@ -31,6 +35,8 @@ class Plan:
     faults: Mapping[int, str] = field(default_factory=dict)
     off: bool = False
     switches: int = field(default=0, compare=False)
+    split: Mapping[str, Any] | None = None
+    shadow: Mapping[str, float] = field(default_factory=dict)
 
 
 class Service:
@@ -39,10 +45,13 @@ class Service:
     Args:
         signature: that every version must have.
         memory: MB that all versions may take.
+        batches: small calls run together where that pays, and changes no answer.
     """
 
-    def __init__(self, signature: SignatureSettings | None = None, memory: float | None = None) -> None:
-        self.models, self._signature = Models(), signature
+    def __init__(
+        self, signature: SignatureSettings | None = None, memory: float | None = None, *, batches: bool = True
+    ) -> None:
+        self.models, self._signature, self._batches = Models(), signature, batches
         self._memory = math.inf if memory is None else memory * MEGABYTE
         self._prepared: dict[tuple[str, int], Version] = {}
 
@@ -57,7 +66,7 @@ class Service:
             follows: the version whose callers it shall answer; None where nobody's contract is at stake.
         """
         try:
-            version = Version(name, number, await asyncio.to_thread(load, path, self._signature, self._room()))
+            version = await asyncio.to_thread(self._loaded, name, number, path, self._room())
             if follows is not None:
                 before = self.models.model(name).versions.get(follows)  # one that came late may lack it
                 if before is not None:
@@ -74,6 +83,11 @@ class Service:
         serving = (each for model in self.models.by_name.values() for each in model.versions.values())
         return self._memory - TIMES * sum(size(each.bundle) for each in (*serving, *self._prepared.values()))
 
+    def _loaded(self, name: str, number: int, path: Path, room: float) -> Version:
+        bundle = load(path, self._signature, room)
+        shape = shape_of(bundle) if self._batches else None
+        return Version(name, number, bundle, None if shape is None else Batcher(bundle, shape))
+
     async def commit(self, plan: Plan) -> None:
         """Let the versions of a plan that are held here answer, and no other of this model."""
         known = self.models.by_name.get(plan.name, Model(plan.name))
@@ -81,9 +95,34 @@ class Service:
         held |= known.versions
         versions = {number: held[number] for number in plan.versions if number in held}
         labels = {name: number for name, number in plan.labels.items() if number in versions}
-        model = Model(plan.name, versions, labels, plan.faults, plan.off, plan.switches)
+        model = _shared_out(Model(plan.name, versions, labels, plan.faults, plan.off, plan.switches), plan)
         self.models = Models({**self.models.by_name, plan.name: model})
         self._prepared = {key: each for key, each in self._prepared.items() if key[0] != plan.name}
+
+
+def _shared_out(model: Model, plan: Plan) -> Model:
+    """With its split and its shadows. What a version would get that is not in service, the stable one gets."""
+    told: list[str] = []
+    split, shadows = None, {number: plan.shadow[text] for text, number in _numbers(model, plan.shadow, told).items()}
+    if plan.split is not None:
+        shares, by = plan.split["versions"], plan.split["by"]
+        name = plan.split["name"] or f"{model.name} {', '.join(sorted(shares))}"
+        split = Split(name, by, shares, _numbers(model, shares, told))
+    model = replace(model, split=split, shadows=shadows)
+    if split and split.column and model.versions and split.column not in model.columns:
+        told.append(f"no input is named {split.column}: each request is a caller of its own")
+    if model.versions and not model.versions.keys() - model.tried:
+        told.append("no version answers the rest: the latest does")
+    for each in told:
+        log.note("shares", model=model.name, told=each)
+    return model
+
+
+def _numbers(model: Model, shares: Mapping[str, float], told: list[str]) -> dict[str, int]:
+    """Of the versions in service; `told` gets a line for each other."""
+    found = {text: number for text in shares if (number := model.number(text)) is not None}
+    told += [f"version {text} is not in service: the stable one gets its share" for text in shares.keys() - found]
+    return found
 
 
 def _check_contract(before: Signature, after: Signature, number: int) -> None:

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from stemma import layout
 from stemma.errors import SettingsError
@@ -19,7 +19,24 @@ NAME = re.compile(r"(?:([\w.-]+)=)?(.+)")  # NAME=SOURCE
 MEGABYTE = 10**6
 Megabytes = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Header = Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
+Batch = Annotated[Literal["auto", "off"], BeforeValidator(lambda given: "off" if given is False else given)]  # of YAML
 Count = Annotated[int, Field(gt=0)]
+
+
+def _one_at_most(shares: dict[str, float]) -> dict[str, float]:
+    if sum(shares.values()) > 1 + 1e-9:
+        raise ValueError("they are more than 1 together")
+    return shares
+
+
+class SplitSettings(Section):
+    """How callers who name no version are shared out between versions."""
+
+    versions: Annotated[dict[str, Share], AfterValidator(_one_at_most)]  # by number, label, or registered name
+    by: Annotated[str, Field(pattern="^(id|header:[a-z0-9-]{1,64}|column:.+)$")] = "id"  # what tells callers apart
+    name: Annotated[str, Field(max_length=100)] = ""  # of the experiment; under another one all are shared out anew
 
 
 class ModelSettings(Section):
@@ -31,6 +48,8 @@ class ModelSettings(Section):
     name: str | None = None  # None: as its bundle, or its folder, is named
     policy: Annotated[str, Field(pattern=r"^(all|latest:[1-9]\d{0,5}|\d{1,18}(,\d{1,18})*)$")] = "latest:1"
     labels: dict[str, int] = Field(default_factory=dict)  # names of versions; those that do not serve have none
+    split: SplitSettings | None = None  # versions that get a share of the calls
+    shadow: dict[str, Share] = Field(default_factory=dict)  # versions that get copies, and answer nobody
 
 
 class Limits(Section):
@@ -62,12 +81,33 @@ class TlsSettings(Section):
     clients: str | None = None  # the authority that must have signed a client's certificate; None: clients need none
 
 
+class LogSettings(Section):
+    """What is kept of requests and their answers. STEMMA_LOG_KEY of the environment is the key of hashes."""
+
+    folder: str
+    sample: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the requests
+    columns: dict[str, Literal["mask", "hash", "omit"]] = Field(default_factory=dict)  # inputs, and header.NAME
+    headers: tuple[Header, ...] = ()  # those of requests that are kept
+
+
+class RollbackSettings(Section):
+    """When a version is taken back by itself: beyond one of these, for certain, while it is young."""
+
+    young: Annotated[str, Field(pattern=r"^[1-9]\d*[mhdw]$")] = "1h"  # from its first request
+    errors: Annotated[float, Field(gt=0, lt=1)] | None = None  # share of its requests that may fail
+    latency: Seconds | None = None  # that 1 % of them may exceed
+    drift: bool = False  # whether predictions may not be far from those of the bundle's test rows
+    figure: dict[str, float] = Field(default_factory=dict)  # by outcomes: the least, of losses the most
+    poll: Seconds = 10.0  # between two looks
+
+
 class ServeSettings(Section):
     """All of it."""
 
     models: tuple[ModelSettings, ...] = (ModelSettings(source=str(layout.PACKAGE)),)
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, lt=65536)] = 8501  # 0: any that is free
+    grpc_port: Annotated[int, Field(ge=0, lt=65536)] | None = None  # of the host, beside HTTP; None: no gRPC
     socket: str | None = None  # a Unix socket in the place of host and port
     tls: TlsSettings | None = None  # None: plain HTTP
     root_path: Annotated[str, Field(pattern="^(/.*[^/])?$")] = ""  # that a proxy puts before every path
@@ -79,18 +119,28 @@ class ServeSettings(Section):
     admin: bool = False  # take orders to load and unload
     audit: str | None = None  # where orders are written down; None: audit.jsonl below ~/.local/state/stemma
     workers: Count = 1  # processes that answer
+    batch: Batch = "auto"  # run small calls together where that pays, and changes no answer
     drain: Seconds = 30.0  # for calls to end, after SIGTERM
     limits: Limits = Limits()
+    log: LogSettings | None = None
+    auto_rollback: RollbackSettings | None = None
+    webhook: str | None = None  # a URL that is told when what serves changed, or what drifts
     log_requests: bool = False  # a line for each, beside those for what happens
 
     @classmethod
     def of(
-        cls, file: Path | None = None, models: Iterable[str] = (), stage: str | None = None, **options: Any
+        cls,
+        file: Path | None = None,
+        models: Iterable[str] = (),
+        stage: str | None = None,
+        log: str | None = None,
+        **options: Any,
     ) -> "ServeSettings":
         """Those of a file, and over them what was given; None was not.
 
         Args:
             stage: of each of the models.
+            log: the folder of the request log.
 
         Raises:
             SettingsError: the file is not there or no YAML, or settings are wrong: all of them, one per line.
@@ -98,6 +148,9 @@ class ServeSettings(Section):
         values = {} if file is None else _read(file)
         if given := [_named(each) | {"stage": stage} for each in models]:
             values["models"] = given
+        if log is not None:
+            kept = values.get("log")
+            values["log"] = (kept if isinstance(kept, dict) else {}) | {"folder": log}
         values |= {name: value for name, value in options.items() if value is not None}
         return checked(cls, values, "stemma serve" if file is None else str(file))
 

@@ -31,9 +31,31 @@ def reserved(settings: ServeSettings) -> Iterator[socket.socket]:
             Path(settings.socket).unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def reserved_for_grpc(settings: ServeSettings) -> Iterator[ServeSettings]:
+    """The settings with a port of gRPC that is ours: each process that answers listens at it with a socket of its own.
+
+    Raises:
+        StemmaError: the address is taken or is none of this machine.
+    """
+    if settings.grpc_port is None:
+        yield settings
+        return
+    try:
+        with _internet(settings.host, settings.grpc_port) as alone:  # sockets that share a port would hide who has it
+            port = alone.getsockname()[1]
+        bound = _internet(settings.host, port, shared=True)
+    except OSError as error:
+        where = f"{settings.host}:{settings.grpc_port}"
+        raise StemmaError(f"{where} cannot be listened at ({told_by_system(error)})") from None
+    with bound:
+        yield settings.model_copy(update={"grpc_port": port})
+
+
 def is_local(settings: ServeSettings) -> bool:
     """Whether nobody beyond this machine can ask."""
-    found = [] if settings.socket else socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    is_file = settings.socket and settings.grpc_port is None
+    found = [] if is_file else socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
     return all(ip_address(place[0]).is_loopback for *_, place in found)
 
 
@@ -43,14 +65,25 @@ def address(settings: ServeSettings, bound: socket.socket) -> str:
         return f"unix:{settings.socket}"
     host, port = bound.getsockname()[:2]
     scheme = "http" if settings.tls is None else "https"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{settings.root_path}"
+    return f"{scheme}://{bracketed(host)}:{port}{settings.root_path}"
 
 
-def _internet(host: str, port: int) -> socket.socket:
+def addresses(settings: ServeSettings, bound: socket.socket) -> str:
+    """The same, and that of gRPC."""
+    http = address(settings, bound)
+    return http if settings.grpc_port is None else f"{http}, gRPC at {bracketed(settings.host)}:{settings.grpc_port}"
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _internet(host: str, port: int, *, shared: bool = False) -> socket.socket:
     family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     bound = socket.socket(family, kind, protocol)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT if shared else socket.SO_REUSEADDR, 1)
         bound.bind(place)
     except OSError:
         bound.close()

@@ -1,8 +1,9 @@
 """What a server says of itself: `GET /status`."""
 
+from dataclasses import asdict
 from typing import Any
 
-from stemma.serve.models import Model
+from stemma.serve.models import Model, Version
 from stemma.serve.routes import Answer, Call, Route, in_json
 
 
@@ -15,11 +16,17 @@ def status(call: Call) -> Answer:
 
 def _model(model: Model) -> dict[str, Any]:
     versions = [
-        {"version": str(number), "registered": each.bundle.registered.get("version")}
+        {"version": str(number), "registered": each.facts.get("registered"), "batch": _batch(each)}
         for number, each in model.versions.items()
     ]
     faults = [{"version": str(number), "error": fault} for number, fault in model.faults.items()]
-    return {"name": model.name, "versions": versions, "labels": model.labels, "faults": faults}
+    split = model.split and {"name": model.split.name, "by": model.split.by, "shares": model.split.served}
+    told = {"labels": model.labels, "split": split, "shadows": model.shadows, "faults": faults}
+    return {"name": model.name, "versions": versions, **told}
+
+
+def _batch(version: Version) -> dict[str, int] | None:
+    return None if version.batcher is None else asdict(version.batcher.shape)
 
 
 ROUTES = (Route("GET", "/status", status),)

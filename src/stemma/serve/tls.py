@@ -28,14 +28,21 @@ class Tls:
         self.context = self._now = _context(settings)
         self.context.sni_callback = self._choose  # called for each connection, also for one that names no host
 
+    def renewed(self) -> bool:
+        """Whether other files are there since it was asked last, and can be used."""
+        if (seen := _states(self._settings)) == self._seen:
+            return False
+        self._seen = seen
+        try:
+            self._now = _context(self._settings)
+        except SettingsError as error:
+            log.note("certificate", error=str(error), told="that of before holds")
+            return False
+        log.note("certificate", file=self._settings.cert)
+        return True
+
     def _choose(self, connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
-        if (seen := _states(self._settings)) != self._seen:
-            self._seen = seen
-            try:
-                self._now = _context(self._settings)
-                log.note("certificate", file=self._settings.cert)
-            except SettingsError as error:
-                log.note("certificate", error=str(error), told="that of before holds")
+        self.renewed()
         connection.context = self._now
 
 

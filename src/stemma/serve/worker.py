@@ -1,4 +1,4 @@
-"""A worker: `python -m stemma.serve.worker FD` serves at an open socket what its keeper tells; see workers.py."""
+"""A worker: `python -m stemma.serve.worker FD OBSERVER` serves at an open socket what it is told; see workers.py."""
 
 import asyncio
 import itertools
@@ -19,9 +19,11 @@ from stemma.serve.settings import ServeSettings
 
 
 class _Worker:
-    def __init__(self, settings: ServeSettings, bound: socket.socket, out: BinaryIO) -> None:
-        self._service, self._bound, self._out = Service(settings.signature, settings.limits.memory), bound, out
-        self._server = Server(app_of(settings, lambda: self._service.models, self._control), settings)
+    def __init__(self, settings: ServeSettings, bound: socket.socket, out: BinaryIO, observer: str) -> None:
+        self._service = Service(settings.signature, settings.limits.memory, batches=settings.batch == "auto")
+        self._bound, self._out = bound, out
+        self._app = app_of(settings, lambda: self._service.models, self._control, observer)
+        self._server = Server(self._app, settings)
         self._asked: dict[int, asyncio.Future[str | None]] = {}
         self._numbers, self._tasks, self._serves = itertools.count(), set[asyncio.Task[Any]](), False
         self._actions: dict[str, Callable[..., Awaitable[Any]]] = {
@@ -40,6 +42,7 @@ class _Worker:
             each.set_result("the server ends")
         self._server.stop()
         await asyncio.gather(*self._tasks)
+        self._app.close()
 
     async def _answer(self, number: int, action: str, arguments: dict[str, Any]) -> None:
         self._say(number=number, told=await self._actions[action](**arguments))
@@ -55,6 +58,7 @@ class _Worker:
         """Once: one that joined as all began to serve is told twice."""
         if not self._serves:
             self._serves = True
+            await self._server.open()
             self._start(self._server.serve(sockets=[self._bound]))
 
     async def _control(self, action: str, *arguments: str) -> str | None:
@@ -73,13 +77,13 @@ class _Worker:
         self._out.write(orjson.dumps(message) + b"\n")
 
 
-async def _work(bound: socket.socket, out: BinaryIO) -> None:
+async def _work(bound: socket.socket, out: BinaryIO, observer: str) -> None:
     loop, keeper = asyncio.get_running_loop(), asyncio.StreamReader(limit=2**26)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(keeper), sys.stdin)
     settings = ServeSettings.model_validate_json(await keeper.readline())
     for number in (signal.SIGINT, signal.SIGHUP):  # a terminal tells all; the keeper says what follows
         loop.add_signal_handler(number, lambda: None)
-    worker = _Worker(settings, bound, out)
+    worker = _Worker(settings, bound, out, observer)
     loop.add_signal_handler(signal.SIGTERM, worker._server.stop)
     await worker.obey(keeper)
 
@@ -88,7 +92,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a library prints is no message
     with one_line(), asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_work(socket.socket(fileno=int(sys.argv[1])), out))
+        runner.run(_work(socket.socket(fileno=int(sys.argv[1])), out, sys.argv[2]))
 
 
 if __name__ == "__main__":

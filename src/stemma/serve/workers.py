@@ -102,8 +102,8 @@ class Worker:
 class Crew:
     """All workers. The one list of members is the keeper's too."""
 
-    def __init__(self, settings: ServeSettings, bound: socket.socket) -> None:
-        self._settings, self._bound = settings, bound
+    def __init__(self, settings: ServeSettings, bound: socket.socket, observer: str) -> None:
+        self._settings, self._bound, self._observer = settings, bound, observer
         self.members: list[Worker] = []
         self._stopping, self._serving = asyncio.Event(), False
 
@@ -160,7 +160,7 @@ class Crew:
 
     async def _start(self, keeper: Keeper) -> Worker:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "stemma.serve.worker", str(self._bound.fileno()),
+            sys.executable, "-P", "-m", "stemma.serve.worker", str(self._bound.fileno()), self._observer,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=self._environment,
             pass_fds=[self._bound.fileno()], limit=2**26,
         )  # fmt: skip

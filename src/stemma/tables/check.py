@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stemma.entries import Entry
-from stemma.tables import hints, load, validate
+from stemma.tables import hints, load, select, validate
 from stemma.tables.columns import features, refuse
 from stemma.tables.settings import Table
 from stemma.tables.split import split
@@ -22,11 +22,13 @@ class Checked:
         table: canonical, see `load.table`.
         splits: row positions of train, validation and test.
         hints: what looks wrong all the same.
+        left_out: how many rows of the source are not in the table, by reason.
     """
 
     table: pd.DataFrame
     splits: dict[str, np.ndarray]
     hints: tuple[hints.Hint, ...]
+    left_out: Mapping[str, int]
 
 
 def check(settings: Table, sources: Mapping[str, Entry], strict: bool) -> Checked:
@@ -40,16 +42,18 @@ def check(settings: Table, sources: Mapping[str, Entry], strict: bool) -> Checke
     Raises:
         DataError: the table cannot be used; every reason at once.
     """
-    table = load.table(settings, sources)
+    whole = load.table(settings, sources)
+    table, left_out = select.select(whole, settings)
     validate.check(table, settings)
     splits = split(table, settings)
     validate.check_splits(table, settings, splits)
-    found = hints.find(table, settings, splits)
+    unheld = (hints.Hint("unheld", name, f"column {name!r} {text}") for name, text in select.unheld(whole, settings))
+    found = (*unheld, *hints.find(table, settings, splits))
     if strict:
         refuse(settings.source, hints.lines(found))
     for line in hints.lines(found):
         say(f"hint: {line}", error=True)
-    return Checked(table, splits, found)
+    return Checked(table, splits, found, left_out)
 
 
 def told(found: Checked, settings: Table) -> str:
@@ -57,4 +61,5 @@ def told(found: Checked, settings: Table) -> str:
     parts = ", ".join(f"{len(rows):,} {name}" for name, rows in found.splits.items())
     used, hints = len(features(found.table.columns, settings)), len(found.hints)
     count = f"{hints or 'no'} hint{'' if hints == 1 else 's'}"
-    return f"{settings.source}: {len(found.table):,} rows ({parts}), {used} features, {count}"
+    without = f", without {select.told(found.left_out)}" if found.left_out else ""
+    return f"{settings.source}: {len(found.table):,} rows ({parts}){without}, {used} features, {count}"

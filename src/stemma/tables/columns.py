@@ -7,6 +7,7 @@ from typing import Any
 
 from stemma.errors import DataError
 from stemma.tables import derive
+from stemma.tables.encode.graph import Graph
 from stemma.tables.settings import Role, Table
 from stemma.text import nearest
 
@@ -72,6 +73,11 @@ def derived(settings: Table) -> dict[str, Role]:
     return derive.roles(settings.derive, {name: role for name, role in found.items() if role in FEATURES})
 
 
+def conditioned(roles: Mapping[str, Role | None], settings: Table) -> dict[str, Any]:
+    """The role of each column that a condition of `keep` may use: of the features, and the target's."""
+    return {**roles, settings.target: "categorical" if settings.predicts.has_classes else "numeric"}
+
+
 def _wrong_derived(names: list[str], settings: Table) -> Iterator[str]:
     """Expressions of columns that are not there, have no use, or do not fit."""
     found = {name: role_of(name, settings) for name in names}
@@ -79,7 +85,9 @@ def _wrong_derived(names: list[str], settings: Table) -> Iterator[str]:
     others[settings.target] = "is the target"
     usable = {name: role for name, role in found.items() if name not in others}
     try:
-        derive.roles(settings.derive, usable, others)
+        usable |= derive.roles(settings.derive, usable, others)
+        del others[settings.target]
+        derive.add_conditions(Graph(names), settings.keep, conditioned(usable, settings), others)
     except DataError as error:
         yield str(error)
 

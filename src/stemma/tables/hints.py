@@ -36,7 +36,8 @@ class Hint:
     """What looks wrong.
 
     Attributes:
-        kind: leakage, repeated, identifier, constant, empty, missing, unseen, identical, type, imbalance or time.
+        kind: leakage, repeated, identifier, constant, empty, missing, unseen, identical, type, imbalance,
+            time or unheld (a text of an expression).
         column: None where it is about rows.
         text: one line.
     """
@@ -140,10 +141,13 @@ def _type(values: pd.Series) -> Iterator[tuple[str, str]]:
     if flags.mean() >= OF_ONE_TYPE and len(rows) >= FEWEST:
         row = rows[int(np.argmin(flags))]
         share = f"{flags.mean():.1%} of its values are numbers"
-        yield "type", f"holds {_shown(values.iloc[row])} in row {row + 1}, and {share}: is it a text for no value?"
+        yield (
+            "type",
+            f"holds {_shown(values.iloc[row])} in row {values.index[row] + 1}, and {share}: is it a text for no value?",
+        )
     elif len(turns) == 1 and HALF <= turns[0] + 1 <= len(rows) - HALF:
         before, after = rows[turns[0]], rows[turns[0] + 1]
-        told = f"{_shown(values.iloc[after])} in row {after + 1}, {_shown(values.iloc[before])} before it"
+        told = f"{_shown(values.iloc[after])} in row {values.index[after] + 1}, {_shown(values.iloc[before])} before it"
         kinds = "numbers to texts" if flags[0] else "texts to numbers"
         yield "type", f"changes half-way from {kinds}: {told}"
 
@@ -161,7 +165,7 @@ def _unseen(values: pd.Series, splits: dict[str, np.ndarray]) -> Iterator[tuple[
     several = f"{texts} such texts in " if texts > 1 else ""
     more = f" ({several}{len(rows):,} rows)" if len(rows) > 1 else ""
     shown = _shown(values.iloc[row]) if values.iloc[row] else "no value"
-    yield "unseen", f"holds {shown} in row {row + 1}, which no training row holds{more}"
+    yield "unseen", f"holds {shown} in row {values.index[row] + 1}, which no training row holds{more}"
 
 
 def _identical(frame: pd.DataFrame, names: list[str]) -> Iterator[tuple[str, str]]:
@@ -191,7 +195,7 @@ def _repeated(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray
     twin = twins(train, hashes[splits["test"]])
     count = int(twin.sum())
     if count:
-        row = splits["test"][int(np.argmax(twin))]
+        row = frame.index[splits["test"][int(np.argmax(twin))]]
         yield (
             "repeated",
             f"{count:,} of {len(twin):,} test rows ({count / len(twin):.1%}) have the same features as a training row,"

@@ -199,12 +199,12 @@ def _category(column: pa.ChunkedArray, writing: Writing) -> pd.Categorical:
     if (codes < 0).any():
         codes = np.where(codes < 0, len(texts), codes)
         texts = [*texts, ""]
-    return _sorted(codes, texts)
+    return category(codes, texts)
 
 
 def _class(column: pa.ChunkedArray, writing: Writing) -> pd.Categorical:
     """Text, NaN where there is no value, which `validate.check` refuses."""
-    return _sorted(*_coded(column, writing))
+    return category(*_coded(column, writing))
 
 
 def _flag(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
@@ -255,7 +255,7 @@ def written(values: pa.Array) -> list[str]:
     return [text.upper() for text in texts] if pa.types.is_boolean(values.type) else texts
 
 
-def _sorted(codes: np.ndarray, texts: list[str]) -> pd.Categorical:
+def category(codes: np.ndarray, texts: list[str]) -> pd.Categorical:
     """A category whose texts are in order and occur once each; only those that are in use."""
     used = np.unique(codes[codes >= 0])
     order = sorted({texts[code] for code in used})

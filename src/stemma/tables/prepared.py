@@ -22,10 +22,11 @@ def write(folder: Path, checked: Checked, data: Table, settings: PrepareSettings
     encoder = encode.fit(table.iloc[splits["train"]], features(table, data), settings, derive=data.derive)
     about = statistics.make(table, data, splits, encoder.blocks)
     about |= {"hints": hints.lines(checked.hints)} if checked.hints else {}
+    about |= {"left_out": dict(checked.left_out)} if checked.left_out else {}
     with swapped_folder(folder) as partial:
         for name, rows in splits.items():
             part = table.iloc[rows].reset_index(drop=True)
-            part.insert(0, about["row"], rows)
+            part.insert(0, about["row"], table.index[rows].to_numpy())
             part.to_parquet(partial / f"{name}.parquet", index=False, compression="zstd")
         (partial / encode.FILE).write_bytes(encoder.graph)
         profile.write(partial, about)

@@ -93,9 +93,12 @@ def read(folder: Path) -> Profile:
         raise DataError(f"{path} is damaged", run="dvc repro --force prepare") from None
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise DataError(f"{path} is not of format {FORMAT}", run="dvc repro --force prepare")
-    spread = () if raw["classes"] else (raw["target_mean"], raw["target_std"])
+    train = raw["splits"]["train"]
+    names = {"mean": "target_mean", "deviation": "target_std", "log": "target_log"}
+    spread: dict[str, Any] = {} if raw["classes"] else {name: raw.get(key) for name, key in names.items()}
+    share = {} if raw["positive"] is None else {"share": train["balance"][raw["positive"]] / max(1, train["rows"])}
     return Profile(
-        task=task.of(raw["task"], raw["classes"], raw["positive"], *spread),
+        task=task.of(raw["task"], raw["classes"], raw["positive"], **spread, **share),
         target=raw["target"],
         features=tuple((feature["name"], feature["role"]) for feature in raw["features"]),
         encoded_width=raw["encoded_width"],

@@ -12,6 +12,7 @@ from stemma.values import checked_format
 
 Role = Literal["numeric", "categorical", "boolean", "date", "drop", "bayes"]
 Task = Literal["binary", "multiclass", "regression"]
+Texts = Literal["name", "description", "intended_use"]
 
 
 class SplitSettings(Section):
@@ -37,6 +38,11 @@ class Table(Section):
     partition: str | None  # a column that already says train, validation or test
     split: SplitSettings
     derive: dict[str, str] = Field(default_factory=dict)  # columns made of others: by name, an expression
+    missing_target: Literal["error", "drop"] = "error"  # what becomes of rows without a target
+    keep: dict[str, str] = Field(default_factory=dict)  # by a reason, a condition: rows where it holds are learned from
+    merge: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # classes that become one, by its name
+    transform_target: Literal["log"] | None = None  # what is learned of a number in its place; all else is told of it
+    package: dict[Texts, str] = Field(default_factory=dict)  # in the place of those of the section `package`
 
     @property
     def predicts(self) -> type[Predicted]:

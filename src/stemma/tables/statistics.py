@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stemma import exact
 from stemma.tables.columns import features, role_of, splitting
 from stemma.tables.profile import FORMAT, Block, described
 from stemma.tables.settings import FileTable, Table
+from stemma.task import moments
 from stemma.values import BY_COLUMN, PLAIN, level, seconds, writing
 
 MOST_VALUES = 50  # of a categorical column that are counted by name
@@ -62,12 +64,14 @@ def make(
         "sketch": {"kind": "bottom-k", "k": SKETCH, "hashes": sketch(source)},
         "bayes": bayes,
         "bayes_roc_auc": None if bayes is None else bayes_auc(frame[bayes].to_numpy()),
-    } | _where_set(settings)
+    } | _where_set(settings, None if train is None else train.to_numpy())
 
 
-def _where_set(settings: Table) -> dict[str, Any]:
-    """How single columns are read or made, where settings say so."""
-    told = settings.model_dump(mode="json", include={*BY_COLUMN, "derive"})
+def _where_set(settings: Table, train: np.ndarray | None = None) -> dict[str, Any]:
+    """How single columns are read or made, which rows are learned from and as what, where settings say so."""
+    told = settings.model_dump(mode="json", include={*BY_COLUMN, "derive", "keep"})
+    told["merge"] = {name: list(some) for name, some in merged(settings).items()}
+    told["target_log"] = None if train is None or settings.transform_target is None else moments(exact.log(train))
     return {name: value for name, value in told.items() if value}
 
 
@@ -88,10 +92,21 @@ def classes(target: pd.Series, settings: Table) -> list[str]:
 
 def positive_of(settings: Table) -> str | None:
     """The positive class as the canonical table has it."""
-    if settings.positive is None:
-        return None
+    return None if settings.positive is None else class_of(settings.positive, settings)
+
+
+def class_of(text: str, settings: Table) -> str:
+    """A class as the canonical table has it."""
     how = writing(settings, settings.target) if isinstance(settings, FileTable) else PLAIN
-    return level(settings.positive.lower() if how.fold else settings.positive, how.decimal)
+    return level(text.lower() if how.fold else text, how.decimal)
+
+
+def merged(settings: Table) -> dict[str, tuple[str, ...]]:
+    """The classes that become one, by its name, all as the canonical table has them."""
+    return {
+        class_of(name, settings): tuple(class_of(one, settings) for one in some)
+        for name, some in settings.merge.items()
+    }
 
 
 def row_column(frame: pd.DataFrame) -> str:

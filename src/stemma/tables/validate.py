@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stemma.layout import SPLITS
+from stemma.tables import derive
 from stemma.tables.columns import absent, features, range_of, refuse, role_of, splitting
 from stemma.tables.settings import Table
 from stemma.tables.split import PARTITIONS, incomplete, rows_needed
@@ -112,6 +113,8 @@ def _wrong_settings(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
         yield f"{few(bayes, 5)} have the role bayes, which is for one column"
     if bayes and not settings.predicts.has_positive:
         yield f"{few(bayes, 5)} has the role bayes, which is for a binary task: give it another, such as drop"
+    if settings.predicts.has_classes and settings.transform_target is not None:
+        yield f"`transform_target` is for a regression, and the task is {settings.task}: set it to null"
     if not settings.predicts.has_positive and settings.positive is not None:
         yield f"`positive` is {settings.positive!r}, but only a binary task has a positive class: set it to null"
 
@@ -166,7 +169,7 @@ def _wrong_splitting(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
         values = frame[name]
         missing = (values == "" if isinstance(values.dtype, pd.CategoricalDtype) else values.isna()).to_numpy()
         if missing.any():
-            row = np.argmax(missing) + 1
+            row = frame.index[np.argmax(missing)] + 1
             yield f"column {name!r} has no value in row {row}, and rows are split by it (`{setting}`)"
         elif setting == "partition":
             yield from _wrong_partitions(name, values)
@@ -180,8 +183,8 @@ def _wrong_partitions(name: str, values: pd.Series) -> Iterator[str]:
     known = [PARTITIONS.get(text.strip().lower()) for text in values.cat.categories]
     unknown = np.array([part is None for part in known])[values.cat.codes]
     if unknown.any():
-        row = int(np.argmax(unknown))
-        yield f"column {name!r} holds {values.iloc[row]!r} in row {row + 1}, which is none of {', '.join(SPLITS)}"
+        row = values.index[np.argmax(unknown)]
+        yield f"column {name!r} holds {values[row]!r} in row {row + 1}, which is none of {', '.join(SPLITS)}"
         return
     for part in ("train", "test"):
         if part not in known:
@@ -195,6 +198,13 @@ def _wrong_numbers(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
         yield f"the table has {len(frame)} rows, and at least {needed} are needed for two in every split"
     if target.nunique() == 1:
         yield f"the target {settings.target!r} has the same value, {target.dropna().iloc[0]:g}, in every row"
+    if settings.transform_target == "log" and not (positive := (target > 0) | target.isna()).all():
+        row = positive.idxmin()
+        yield (
+            f"the target {settings.target!r} is {target[row]:g} in row {row + 1}, which has no logarithm: set "
+            "`transform_target` to null, or leave such rows out: "
+            f'keep: {{positive: "{derive.written(settings.target)} > 0"}}'
+        )
 
 
 def _wrong_classes(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
@@ -211,7 +221,10 @@ def _wrong_classes(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
     needed = len(SPLITS) if splitting(settings) else needed  # which split they fall into, `check_splits` looks at
     rare = [f"{name!r} has {rows}" for name, rows in counts.items() if rows < needed]
     if rare:
-        yield f"each class needs at least {needed} rows for one in every split: {few(rare, 5)}"
+        yield (
+            f"each class needs at least {needed} rows for one in every split: {few(rare, 5)}: "
+            "merge some (data.merge), or leave them out (data.keep)"
+        )
 
 
 def _some(classes: list[str]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from stemma import metrics, runtime, task, weights
 from stemma.entries import Entry
 from stemma.evaluation.settings import Settings
-from stemma.tables import check, load, statistics
+from stemma.tables import check, load, select, statistics
 from stemma.tables.profile import Block
 from stemma.tables.settings import Table
 from stemma.training import fit, networks, own
@@ -131,7 +131,7 @@ def check_source(lines: Mapping[str, Entry], settings: Table) -> check.Checked:
         DataError: the table and its settings do not fit each other.
     """
     found = check.check(settings, lines, strict=False)
-    again = statistics.content(load.table(settings, lines))
+    again = statistics.content(select.select(load.table(settings, lines), settings)[0])
     _promise(again == statistics.content(found.table), f"{settings.source}: read again, the table is another one")
     return found
 

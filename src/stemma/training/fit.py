@@ -7,6 +7,7 @@ epoch without any generator's state, to the same bytes as one that was never int
 import itertools
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,15 @@ from stemma.training import inputs
 from stemma.training.base import Draw, Epoch, Fit, Floats, Given, Network, Problem, Rows, State
 from stemma.training.own import Schedule
 from stemma.training.progress import Checkpoint, Progress
-from stemma.training.settings import TrainSettings
+from stemma.training.settings import Settled, TrainSettings
 
 EXPLODED = 1e4  # times the loss of the untrained network
 TRIED = 32  # rows that a network is tried out with
 STEPS = 48  # of an epoch, where the batch size is not set
+MOST_EPOCHS, FEWEST_EPOCHS = 60, 6  # where their number is not set
+PASSED = 5_000_000  # rows that these epochs go through together, but for the fewest
+DECAY, STRONG_DECAY = 0.001, 1.0  # where weight decay is not set
+WIDE, ROWS_PER_INPUT = 64, 50  # a table of more inputs, and of fewer rows for each, has the strong one
 
 
 def run(
@@ -44,7 +49,8 @@ def run(
     Raises:
         TrainingError: the loss is not finite or explodes, the device is not there, or the checkpoint is of another fit.
     """
-    settings = given.settings
+    settings = settled(given.settings, given.train.x)
+    given = replace(given, settings=settings)
     session = network.session(given)
     start = network.tensors()
     limit = EXPLODED * max(1.0, _mean_loss(network, validation))
@@ -57,7 +63,7 @@ def run(
     else:
         saved.write(progress)
     while not progress.is_over(settings):
-        draw = _draw(given, len(progress.epochs))
+        draw = _draw(given, settings, len(progress.epochs))
         with naming(f"the network {network.settings.name} fails in training{_lonely_row(given)}"):
             loss = session.run_epoch(draw)
         epoch = _epoch(len(progress.epochs) + 1, network, loss, validation, draw.rate)
@@ -138,8 +144,7 @@ def _norm(tensor: NDArray[Any]) -> float:
 
 def _lonely_row(given: Given) -> str:
     """A hint where the last batch has one row."""
-    rows = len(given.train.x)
-    size = batch_size(given.settings, rows)
+    rows, size = len(given.train.x), settled(given.settings, given.train.x).batch_size
     if rows % size != 1 or rows == 1:
         return ""
     other = next(number for number in itertools.count(size + 1) if rows % number != 1)
@@ -149,14 +154,25 @@ def _lonely_row(given: Given) -> str:
     )
 
 
-def batch_size(settings: TrainSettings, rows: int) -> int:
-    """Rows of a step: as set, or the power of two from 32 to 512 that gives an epoch about STEPS steps."""
-    if settings.batch_size is not None:
-        return settings.batch_size
-    return int(min(512, max(32, 2 ** round(math.log2(max(1, rows) / STEPS)))))
+def settled(settings: TrainSettings, train: Floats) -> Settled:
+    """The settings with what they leave to the encoded training rows (rows, inputs).
+
+    epochs: MOST_EPOCHS, or fewer, but FEWEST_EPOCHS, that go through PASSED rows.
+    batch_size: the power of two from 32 to 512 that gives an epoch about STEPS steps.
+    weight_decay: DECAY, or STRONG_DECAY of more than WIDE inputs with fewer than ROWS_PER_INPUT rows for each.
+    """
+    rows, width = train.shape
+    is_wide = width > WIDE and rows < ROWS_PER_INPUT * width
+    found = {
+        "epochs": min(MOST_EPOCHS, max(FEWEST_EPOCHS, PASSED // max(1, rows))),
+        "batch_size": int(min(512, max(32, 2 ** round(math.log2(max(1, rows) / STEPS))))),
+        "weight_decay": STRONG_DECAY if is_wide else DECAY,
+    }
+    given = dict(settings)
+    return Settled.model_construct(**given | {name: v for name, v in found.items() if given[name] is None})
 
 
-def learning_rate(settings: TrainSettings, epoch: int, own: Schedule | None = None) -> float:
+def learning_rate(settings: Settled, epoch: int, own: Schedule | None = None) -> float:
     """Of an epoch counted from 0. Cosine: Loshchilov and Hutter, SGDR, ICLR 2017, equation 5, without restarts.
 
     Args:
@@ -189,7 +205,7 @@ def row_weights(problem: Problem, y: NDArray[Any], class_weight: str) -> Floats 
     return (len(y) / (len(counts) * np.maximum(counts, 1))).astype(np.float32)[numbers]
 
 
-def sure_epochs(settings: TrainSettings) -> int:
+def sure_epochs(settings: Settled) -> int:
     """That run whatever the losses are."""
     return settings.epochs if settings.patience is None else min(settings.epochs, settings.patience)
 
@@ -201,9 +217,9 @@ def _epoch(number: int, network: Network, train_loss: float, validation: Rows, r
     return Epoch(number, rate, train_loss, loss, score)
 
 
-def _draw(given: Given, done: int) -> Draw:
-    generator = np.random.default_rng([given.settings.seed, done])
-    rate = learning_rate(given.settings, done, given.parts.schedule)
+def _draw(given: Given, settings: Settled, done: int) -> Draw:
+    generator = np.random.default_rng([settings.seed, done])
+    rate = learning_rate(settings, done, given.parts.schedule)
     return Draw(generator.permutation(len(given.train.x)), rate, int(generator.integers(2**31)))
 
 

@@ -4,7 +4,7 @@ A code becomes a learned vector, in every model. In the models for tables a nume
 in its value plus weights times its pieces, which start at 0 (Gorishniy, Rubachev and Babenko, On Embeddings for
 Numerical Features in Tabular Deep Learning, NeurIPS 2022, section 3.2). Piece t of a value is the share of bin t that
 lies below it, from 0 to 1, so the vector follows a broken line that bends at the edges of the bins; these are quantiles
-of the training rows. All other numbers pass as they are.
+of the training rows, in which no value counts for more rows than one bin has. All other numbers pass as they are.
 """
 
 import math
@@ -68,16 +68,30 @@ def edges(x: Floats | None, problem: Problem, most: int) -> Floats:
     """The edges of each numeric column's bins, (columns, bins + 1), ascending; one with fewer bins repeats its highest.
 
     Args:
-        x: encoded training rows (rows, inputs), whose quantiles at equal steps are taken, equal ones once; without
-            rows all edges are 0.
+        x: encoded training rows (rows, inputs); without rows all edges are 0.
         most: bins, at most.
     """
     columns = [column for first, end in runs(problem, "numeric") for column in range(first, end)]
-    steps = np.linspace(0, 1, max(1, min(most, MOST_PIECES // max(1, len(columns)))) + 1)
-    found = np.zeros((len(columns), len(steps)), np.float32)
+    bins = max(1, min(most, MOST_PIECES // max(1, len(columns))))
+    found = np.zeros((len(columns), bins + 1), np.float32)
     if x is not None:
         for row, column in enumerate(columns):
-            distinct = np.unique(np.quantile(x[:, column].astype(np.float64), steps).astype(np.float32))
+            distinct = _bends(x[:, column], bins)
             found[row] = distinct[-1]
             found[row, : len(distinct)] = distinct
     return found
+
+
+def _bends(values: Floats, bins: int) -> Floats:
+    """All values, where they are few; else their quantiles at equal steps, equal ones once.
+
+    A value of more rows than a bin has would take several quantiles, and leave fewer to the others: one of 92 % of the
+    rows 4 of 48. So it counts for the rows of one bin, and two more, with which a quantile falls on it for certain.
+    """
+    distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) <= bins + 1:
+        return distinct
+    while (most := counts.sum() // bins + 2) < counts.max():
+        counts = np.minimum(counts, most)
+    steps = np.linspace(0, 1, bins + 1)
+    return np.unique(np.quantile(np.repeat(distinct, counts).astype(np.float64), steps).astype(np.float32))

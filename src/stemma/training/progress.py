@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stemma.errors import TrainingError
 from stemma.files import replaced
 from stemma.training.base import Epoch, Given, Network, Rows, Session, State
-from stemma.training.settings import TrainSettings
+from stemma.training.settings import Settled
 
 SMOOTH = 5  # epochs that early stopping judges together
 
@@ -37,7 +37,7 @@ class Progress:
             return Progress(epochs, self.kept, self.weights)
         return Progress(epochs, epoch.number, network.tensors())
 
-    def is_over(self, settings: TrainSettings) -> bool:
+    def is_over(self, settings: Settled) -> bool:
         done = len(self.epochs)
         return done >= settings.epochs or (settings.patience is not None and done - self.kept >= settings.patience)
 

@@ -37,7 +37,7 @@ def _environment(network: Network) -> dict[str, Any]:
     modules = ("numpy", "onnxruntime", *PACKAGES[network.framework])
     versions = {name: importlib.import_module(name).__version__ for name in modules}
     return {
-        "python": platform.python_version(),
+        "python": ".".join(platform.python_version_tuple()[:2]),  # its patches give the same bytes
         "platform": f"{platform.system()} {platform.machine()}",  # no host name: equal machines give equal bytes
         "device": str(network.device),
         "packages": {name: version.partition("+")[0] for name, version in versions.items()},  # not +cpu: see `device`

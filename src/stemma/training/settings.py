@@ -17,13 +17,13 @@ class ModelSettings(Section):
 class TrainSettings(Section):
     """How a network is fitted, the same in both frameworks."""
 
-    epochs: PositiveInt
-    batch_size: PositiveInt | None  # None: by the number of training rows
+    epochs: PositiveInt | None  # None, here and below: by the training rows, see `fit.settled`
+    batch_size: PositiveInt | None
     loss: str | None  # of the project's own; None: that of the task
     optimizer: str  # adam, sgd, or of the project's own
     learning_rate: PositiveFloat
     schedule: str  # constant, cosine, step, or of the project's own
-    weight_decay: Annotated[float, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0)] | None
     clip_norm: PositiveFloat | None
     class_weight: Literal["none", "balanced"]
     patience: PositiveInt | None
@@ -39,3 +39,11 @@ class TrainSettings(Section):
     def deciding(self) -> dict[str, Any]:
         """Those that decide the bytes of a fit: neither how a run comes to its end nor what takes its steps."""
         return self.model_dump(mode="json", exclude={"resume", "stepper"})
+
+
+class Settled(TrainSettings):
+    """Of one fit: what was left to the training rows has a value."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    weight_decay: float

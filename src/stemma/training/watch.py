@@ -1,4 +1,4 @@
-"""What a person sees of a fit: learning curves in files, a bar on a terminal, and a line where it is interrupted."""
+"""What a person sees of a fit: learning curves in files, a bar or lines, and one line where it is interrupted."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from stemma import layout
 from stemma.errors import TrainingError
-from stemma.text import say
+from stemma.text import Pace, say
 from stemma.training.base import Epoch
 from stemma.training.settings import TrainSettings
 
@@ -32,7 +32,7 @@ def watched(folder: Path, settings: TrainSettings, score: str, checkpoint: Path)
     live = _live(folder)
     try:
         with tqdm(total=settings.epochs, unit="epoch", disable=not sys.stderr.isatty()) as bar:
-            yield lambda epoch: _add(epoch, score, live, bar)
+            yield _Seen(live, bar, score).add
     except KeyboardInterrupt:
         kept = f"interrupted: {layout.WEIGHTS} is as it was before, and {checkpoint} holds the last finished epoch"
         raise TrainingError(kept, run="dvc exp run -S train.resume=true") from None
@@ -48,11 +48,27 @@ def _live(folder: Path) -> Live:
         raise TrainingError(f"DVCLive cannot read this Git repository ({error})", run="git commit") from None
 
 
-def _add(epoch: Epoch, score: str, live: Live, bar: tqdm) -> None:
-    live.log_metric("train/loss", epoch.train_loss)
-    live.log_metric("validation/loss", epoch.validation_loss)
-    live.log_metric(f"validation/{score}", epoch.validation_score)
-    live.log_metric("train/learning_rate", epoch.rate)
-    live.next_step()
-    bar.set_postfix(loss=f"{epoch.train_loss:.4f}", validation=f"{epoch.validation_loss:.4f}")
-    bar.update()
+class _Seen:
+    """The epochs so far: their points, and how far the fit is."""
+
+    def __init__(self, live: Live, bar: tqdm, score: str) -> None:
+        self.live, self.bar, self.score = live, bar, score
+        self.pace, self.before = Pace(), 0.0
+
+    def add(self, epoch: Epoch) -> None:
+        self.live.log_metric("train/loss", epoch.train_loss)
+        self.live.log_metric("validation/loss", epoch.validation_loss)
+        self.live.log_metric(f"validation/{self.score}", epoch.validation_score)
+        self.live.log_metric("train/learning_rate", epoch.rate)
+        self.live.next_step()
+        self.bar.set_postfix(loss=f"{epoch.train_loss:.4f}", validation=f"{epoch.validation_loss:.4f}")
+        self.bar.update()
+        took, self.before = self.pace.seconds - self.before, self.pace.seconds
+        if self.bar.disable:
+            self.pace.say(lambda: self._line(epoch, took))
+
+    def _line(self, epoch: Epoch, took: float) -> str:
+        """Args: took: seconds of this epoch; of one that was resumed there are none."""
+        figures = f"validation loss {epoch.validation_loss:.4f}, {self.score} {epoch.validation_score:.4f}"
+        left = (self.bar.total - epoch.number) * took
+        return f"epoch {epoch.number} of {self.bar.total}: {figures}, at most {left:,.0f} s left"

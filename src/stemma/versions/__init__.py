@@ -7,6 +7,7 @@ A version is a commit whose dvc.lock pins a trained model. No training framework
 - `diff`     what changed between two versions
 - `compare`  which of two versions is better: `predictions`, `slices`, `speed`
 - `best`     the best of all under `constraints`
+- `experiments`  what DVC's moved
 - `doctor`   what is wrong with one
 - `export`   its network in another format; `release` its bundle, `arrays` its weights
 

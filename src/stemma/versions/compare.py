@@ -199,7 +199,8 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
     columns = None if on is None else predictions.table(Path(on))
     first, second = _predictions(versions, columns, str(on))
     chosen = _metrics(first.task, options.cost) | ({} if by is None else {by.name: by})
-    name, rows = _metric(first.task, list(chosen), options.metric), len(first.rows)
+    wanted = options.metric or told(versions[1].evaluation, "main")
+    name, rows = _metric(first.task, list(chosen), wanted), len(first.rows)
     recorded = _recorded(versions) if on is None else {}
     differences = {**recorded, **_differences(first, second, chosen.values(), options)}
     if not math.isfinite(differences[name].difference):
@@ -224,7 +225,7 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
         sizes=sizes,
         resamples=options.resamples,
         seed=options.seed,
-        notes=(*notes, *_doubts(_test(name, first, second), verdict)),
+        notes=(*notes, *_doubts(_test(name, first, second), verdict), *_seen(versions, columns, str(on))),
     )
 
 
@@ -248,6 +249,19 @@ def _version(repo: Repo, given: str | Version) -> Version:
 
 def signed(value: float) -> str:
     return ("+" if value >= 0 else "-") + figure(abs(value))
+
+
+def _seen(versions: tuple[Version, Version], columns: Mapping[str, Sequence[Any]] | None, where: str) -> Iterable[str]:
+    """A note for a version that was trained on rows of the table: it knows them by heart."""
+    from stemma.versions import predictions
+
+    for version in versions if columns is not None else ():
+        try:
+            if count := predictions.seen(version, columns or {}):
+                rows = f"{count:,} of {len(next(iter((columns or {}).values()))):,} rows of {where}"
+                yield f"warning: {version.name} was trained on {rows}: judge by rows that are new to both"
+        except StemmaError as error:
+            yield f"whether {version.name} was trained on rows of {where} is not known: {error}"
 
 
 # What can be compared.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import stemma.task
-from stemma import parquet
+from stemma import layout, parquet
 from stemma.errors import BundleError, DataError, VersionError
 from stemma.evaluation import predictions as written
 from stemma.evaluation.results import told
@@ -151,6 +151,27 @@ def computed(bundle: "Bundle", columns: Mapping[str, Sequence[Any]], where: str)
     return Predictions(task, signature.target, np.arange(len(outputs)), actual, decided, outputs)
 
 
+def seen(version: "Version", columns: Mapping[str, Sequence[Any]]) -> int:
+    """How many rows of a table have the features of a row that the version was trained on; 0 where they are few.
+
+    Raises:
+        StemmaError: the training rows, or the bundle that says what a feature is, are out of reach.
+    """
+    import pandas as pd
+
+    from stemma.bundle.rows import Rows, batches
+    from stemma.tables.split import hashed, twins
+
+    known, path = bundle_of(version).signature, layout.rows("train")
+    train = Rows(path, content=version.bytes(path.as_posix()))
+    names = [each.name for each in known.inputs]
+    here, *there = (
+        hashed(pd.DataFrame({name: values[:, 0] for name, values in arrays.items()}), names)
+        for arrays in (known.arrays(columns), *(arrays for _, arrays, _ in batches(train, known)))
+    )
+    return int(twins(np.concatenate(there), here).sum())
+
+
 def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:
     """Class numbers, or values, of the target's column."""
     from stemma.values import CONVERTERS, writing
@@ -163,7 +184,7 @@ def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:
         try:
             stripped = value.strip() if isinstance(value, str) else value
             read = convert(stripped, writing(signature, target))
-            read = signature.spelled(target, read) if place else read
+            read = signature.class_of(read) if place else read
             found.append(place[read] if place else float(read))
             wrong = not np.isfinite(found[-1])
         except (KeyError, TypeError, ValueError, OverflowError):

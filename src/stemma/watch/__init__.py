@@ -4,7 +4,11 @@ log.py         the requests: format, writer, reader
 outcomes.py    what came of them, days later too, joined by the requests' ids
 answers.py     both, by version
 ab.py          which of two versions did better (sequential.py: intervals that may be looked at every day)
-drift.py       inputs, predictions and figures beside those of training (tests.py: what is certain)
+drift.py       inputs, predictions and figures beside those of training (tests.py: what is certain; evidence.py: which
+               rows make it, and whether it matters; windows.py: a log window by window)
+expected.py    figures without outcomes, from probabilities alone
+guard.py       whether a young version is to be taken back
+webhook.py     another server is told
 report.py      a page of all of it
 
 writer = log.Writer(Path("requests"), log.Options(columns={"email": "hash"}, key=secret))

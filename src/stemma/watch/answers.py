@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -66,6 +66,14 @@ class Answers:
         """Those with an outcome."""
         return self.only(compute.is_valid(self.table["outcome"]).to_numpy(zero_copy_only=False))
 
+    @property
+    def shared_out(self) -> "Answers":
+        """Without the requests that named their version, which no split gave them."""
+        if "arm" not in self.table.column_names:
+            return self
+        named = compute.equal(self.table["arm"], "named").fill_null(False)
+        return self.only(compute.invert(named).to_numpy())
+
     def rows(self, task: Task) -> Rows:
         """Predictions beside outcomes, which all of them have, with the classes in the order of a task."""
         actual, decided = (task.codes(self.table[name].to_pylist()) for name in ("outcome", "prediction"))
@@ -86,43 +94,62 @@ class Answers:
 
 
 def read(folder: Path, columns: Collection[str], skipped: list[str], since: float | None = None) -> dict[str, Answers]:
-    """All versions of a log, by name; of several with one name and other signatures, the later ones are numbered.
+    """All versions of a log, by name.
 
     Args:
         columns, skipped, since: as in `log.read`.
     """
-    parts: dict[log.Source, list[log.Part]] = {}
-    for part in log.read(folder, columns, skipped, since):
-        parts.setdefault(part.source, []).append(part)
-    told, found, seen = outcomes.read(folder, skipped), dict[str, Answers](), Counter[str]()
-    for source, its in parts.items():
-        seen[source.version] += 1
-        name = source.version + (f" ({seen[source.version]})" if seen[source.version] > 1 else "")
-        table = _together([part.table for part in its]).sort_by("time")
-        treated = frozenset(column for part in its for column in part.treated)
-        if len(table):
-            found[name] = Answers(name, source.signature, treated, _joined(table, source.signature, told))
+    files, told, found = log.files(folder, skipped, since), outcomes.table(folder, skipped), dict[str, Answers]()
+    for name, its in versions(files).items():
+        tables = [table for file in its for table in log.rows(file, columns, skipped, since)]
+        if sum(map(len, tables)):
+            found[name] = answers(name, its, tables, told, in_order=True)
     if not found:
         raise StemmaError(f"{folder} holds no request since then")
     return found
 
 
-def _together(tables: Sequence[Any]) -> Any:
-    """One table; an input that was treated otherwise in some files is left out."""
-    kinds = Counter((field.name, field.type) for table in tables for field in table.schema)
-    types = Counter(name for name, _ in kinds)
-    rare = {name for (name, _), count in kinds.items() if name.startswith("input.") and count < len(tables)}
-    mixed = rare | {name for name, count in types.items() if count > 1}
+def versions(files: Iterable[log.File]) -> dict[str, list[log.File]]:
+    """The files of each version, by name; of several with one name and other signatures the later ones are numbered."""
+    parts: dict[log.Source, list[log.File]] = {}
+    for file in files:
+        parts.setdefault(file.source, []).append(file)
+    seen, found = Counter[str](), dict[str, list[log.File]]()
+    for source, its in parts.items():
+        seen[source.version] += 1
+        found[source.version + (f" ({seen[source.version]})" if seen[source.version] > 1 else "")] = its
+    return found
+
+
+def answers(
+    version: str, files: Sequence[log.File], tables: Sequence[Any], told: Any, in_order: bool = False
+) -> Answers:
+    """One table of a version's rows, with their outcomes.
+
+    Args:
+        files: all of the version; tables: some of their rows. told: the outcomes, as `outcomes.table` has them.
+    """
+    known, treated = files[0].source.signature, frozenset(column for file in files for column in file.treated)
+    mixed = _mixed(files)
     kept = [table.select([name for name in table.column_names if name not in mixed]) for table in tables]
-    return pa.concat_tables(kept, promote_options="default")
+    table = pa.concat_tables(kept, promote_options="default")
+    return Answers(version, known, treated, _joined(table.sort_by("time") if in_order else table, known, told))
 
 
-def _joined(table: Any, known: Signature, told: dict[outcomes.Key, str]) -> Any:
-    """With the outcome of each row. Those that a server was told are looked at here."""
-    spelled = {text: outcomes.spelled(known, text) for text in set(told.values())}
-    keys = zip(table["id"].to_pylist(), table["row"].to_pylist(), strict=True) if told else ()
-    found = [spelled.get(told.get(key, "")) for key in keys] or [None] * len(table)
-    return table.append_column("outcome", pa.array(found, pa.string()))
+def _mixed(files: Sequence[log.File]) -> set[str]:
+    """An input that was treated otherwise in some files is left out."""
+    kinds = Counter((name, kind) for file in files for name, kind in file.types.items())
+    types = Counter(name for name, _ in kinds)
+    rare = {name for (name, _), count in kinds.items() if name.startswith("input.") and count < len(files)}
+    return rare | {name for name, count in types.items() if count > 1}
+
+
+def _joined(table: Any, known: Signature, told: Any) -> Any:
+    """With the outcome of each row, as it was told first. Those that a server was told are looked at here."""
+    place = compute.index_in(outcomes.keys(table), value_set=outcomes.keys(told))
+    found = told["outcome"].take(place).combine_chunks().dictionary_encode()
+    spelled = pa.array([outcomes.spelled(known, text) for text in found.dictionary.to_pylist()], pa.string())
+    return table.append_column("outcome", spelled.take(found.indices))
 
 
 def measured(rows: Rows, metric: Metric) -> tuple[float, float]:

@@ -9,8 +9,9 @@ looks: a window is judged once, when it is over.
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ from stemma.errors import StemmaError
 from stemma.metrics.tests import z
 from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.tables.profile import described
-from stemma.text import counted, few, figure, short
-from stemma.watch import sequential, tests
-from stemma.watch.answers import PREDICTED, Answers, measured, read
+from stemma.text import counted, few, figure, short, visible
+from stemma.watch import evidence, log, outcomes, sequential, tests
+from stemma.watch.answers import PREDICTED, Answers, day, measured, versions
+from stemma.watch.expected import Expected, expected
+from stemma.watch.windows import Asked, windows
 
 WEEK = 7 * 86400.0
 ALPHA, WEEKS = 0.05, 20  # of false alarms in a week; in which there is one
@@ -36,6 +39,7 @@ TESTS = {  # kind of drift -> the tests that are certain of it
     "unit": {"location", "shape", "range"}, "moved": {"location", "shape"}, "range": {"range"}, "new": {"new"},
     "missing": {"missing"},
 }  # fmt: skip
+BEYOND = ("unit", "range", "new")  # kinds of drift to rows that training had none of
 Z = 1.959964  # of a 95 % interval
 Column = Mapping[str, Any]  # as profile.json describes it
 
@@ -49,6 +53,8 @@ class Shift:
         kind: unit, moved, range, new, missing or figure; None: nothing is certain.
         told: what was found, in a few words.
         p: of the test that found it, or of the nearest to it; corrected for all columns, tests and versions.
+        importance: share of what the columns do to the prediction; None where that is not known.
+        ids: of some requests that make it.
     """
 
     name: str
@@ -57,10 +63,21 @@ class Shift:
     p: float
     psi: float | None = None
     jensen_shannon: float | None = None
+    importance: float | None = None
+    ids: tuple[str, ...] = ()
 
     @property
     def size(self) -> str:
         return "-" if self.psi is None else f"{self.psi:.3f} {level(self.psi)}"
+
+    @property
+    def weight(self) -> str:
+        return "-" if self.importance is None else f"{self.importance:.0%}"
+
+    @property
+    def matters(self) -> float:
+        """The size of the drift, weighted by importance where that is known."""
+        return (self.psi or 0.0) * (1.0 if self.importance is None else self.importance)
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,7 @@ class Window:
         first, last: seconds since 1970; the end is not in it.
         state: judged; or why not: reference, not over, few rows.
         alpha: what its tests share.
+        expected: figures from probabilities alone.
     """
 
     version: str
@@ -80,10 +98,20 @@ class Window:
     state: str
     alpha: float
     shifts: tuple[Shift, ...] = ()
+    expected: Expected | None = None
 
     @property
     def alarms(self) -> tuple[Shift, ...]:
         return tuple(each for each in self.shifts if each.kind)
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the expected figures are not to be believed."""
+        if self.expected is None:
+            return None
+        beyond = dict.fromkeys(each.name for each in self.alarms if each.kind in BEYOND)
+        told = f"training saw nothing like {few(list(beyond))}" if beyond else None
+        return "; ".join(filter(None, (self.expected.doubt, told))) or None
 
 
 @dataclass(frozen=True)
@@ -111,6 +139,32 @@ class Drift:
         )
 
 
+def expectations(found: Drift) -> list[tuple[str, ...]]:
+    """What is expected without outcomes in each version's last window: version, from, figure, expected; and of the rows
+    with an outcome, expected and came."""
+    last = {each.version: each for each in found.windows if each.expected}
+    return [
+        (each.version, day(each.first), name, figure(value), *map(figure, each.expected.judged.get(name, (None, None))))
+        for each in last.values() if each.expected for name, value in each.expected.figures.items()
+    ]  # fmt: skip
+
+
+def doubts(found: Drift) -> list[str]:
+    """Why some of these are not to be believed."""
+    last = {each.version: each for each in found.windows if each.expected}
+    return [f"Do not believe what is expected of {each.version}: {each.doubt}." for each in last.values() if each.doubt]
+
+
+def gauges(shifts: Iterable[tuple[str, Shift]]) -> str:
+    """Versions and what drifted, as Prometheus reads it."""
+    lines = ["# HELP stemma_drift 1 for what drifted in the last window that was judged.", "# TYPE stemma_drift gauge"]
+    for version, shift in shifts:
+        labels = {"version": version, "name": shift.name, "kind": str(shift.kind)}
+        told = ",".join(f"{name}={json.dumps(visible(value), ensure_ascii=False)}" for name, value in labels.items())
+        lines.append(f"stemma_drift{{{told}}} 1")
+    return "\n".join(lines) + "\n"
+
+
 def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, since: float | None = None) -> Drift:
     """Look at every window of a log.
 
@@ -122,15 +176,99 @@ def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, sin
         StemmaError: there is no log, or no version of it takes the bundle's inputs.
     """
     skipped: list[str] = []
-    named = None if bundle is None else str(bundle.registered.get("version", "not registered"))
-    found = read(folder, ("input", *PREDICTED), skipped, since)
+    files = versions(log.files(folder, skipped, since))
     if bundle is not None:
-        found = {name: each for name, each in found.items() if each.signature.inputs == bundle.signature.inputs}
-        if not found:
+        takes = bundle.signature.inputs
+        files = {name: its for name, its in files.items() if its[0].source.signature.inputs == takes}
+        if not files:
             raise StemmaError(f"no version in {folder} takes the inputs of the bundle")
-    windows = [each for answers in found.values() for each in _windows(answers, bundle, seconds, len(found))]
-    windows.sort(key=lambda each: (each.first, each.version))
-    return Drift(seconds, named, tuple(windows), tuple(skipped))
+    rows = partial(log.rows, columns=("input", *PREDICTED), skipped=skipped, since=since)
+    beside, found = dict[str, _Beside](), list[Window]()
+    for asked in windows(files, outcomes.table(folder, skipped), seconds, rows):
+        name = asked.answers.version
+        look = _Look(bundle, seconds, len(files), max(time.time(), max(file.last for file in files[name])))
+        found.append(_judged(asked, look, beside.setdefault(name, look.beside(asked.answers))))
+    if not found:
+        raise StemmaError(f"{folder} holds no request since then")
+    named = None if bundle is None else str(bundle.registered.get("version", "not registered"))
+    return Drift(seconds, named, tuple(found), tuple(dict.fromkeys(skipped)))
+
+
+def predictions(answers: Answers, bundle: Bundle, alpha: float) -> Shift | None:
+    """The decisions of a version beside those that its bundle made of the test rows; None where it tells none."""
+    before, now = _decided(bundle), _of_texts(answers.table[PREDICTION].combine_chunks())
+    return next(_of_column(PREDICTION, before[PREDICTION], now, None, alpha, family=1)) if before else None
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How windows are judged.
+
+    Args:
+        bundle, seconds: as in `drift`. versions: how many there are. now: seconds since 1970.
+    """
+
+    bundle: Bundle | None
+    seconds: float
+    versions: int
+    now: float
+
+    @property
+    def alpha(self) -> float:
+        """What the tests of a window share."""
+        alpha = ALPHA * min(1.0, self.seconds / WEEK)
+        return alpha / WEEKS if self.bundle is None else alpha  # all share the luck of the one they are held beside
+
+    def beside(self, answers: Answers) -> "_Beside":
+        if self.bundle is None:
+            return _Beside({}, None)
+        reference = _reference(self.bundle, answers)
+        if not _is_of(self.bundle, answers, self.versions):
+            return _Beside(reference, None)
+        usual = _recorded(self.bundle, answers.task.main)
+        return _Beside(reference | _decided(self.bundle), usual, evidence.importance(self.bundle, answers))
+
+
+@dataclass
+class _Beside:
+    """What the windows of a version are held beside: columns, and the main figure with its standard error."""
+
+    reference: dict[str, Column]
+    usual: tuple[float, float] | None
+    importance: Mapping[str, float] = field(default_factory=dict)
+    began: bool = False
+
+
+def _judged(asked: Asked, look: _Look, beside: _Beside) -> Window:
+    last = asked.first + look.seconds
+    window = Window(asked.answers.version, asked.first, last, asked.rows, "judged", look.alpha)
+    if last > look.now or asked.rows < FEWEST:
+        return replace(window, state="not over" if last > look.now else "few rows")
+    part = _part(asked.answers)
+    came = _figure(part)
+    window = replace(window, expected=expected(part.answers, came))
+    if not beside.began:  # what the bundle says nothing of is held beside the first window
+        beside.began, beside.usual = True, beside.usual or came
+        beside.reference = {**part.profiles, **beside.reference}
+        if look.bundle is None:
+            return replace(window, state="reference")
+    family = (len(part.profiles) + 1) * look.versions  # every column, and the figure
+    columns = [
+        _told(shift, part, beside) for name, now in part.profiles.items() if name in beside.reference
+        for shift in _of_column(name, beside.reference[name], now, part.values.get(name), look.alpha, family)
+    ]  # fmt: skip
+    figures = _of_figure(part.answers.task.main, beside.usual, came, look.alpha, family)
+    return replace(window, shifts=(*columns, *figures))
+
+
+def _told(shift: Shift, part: "_Part", beside: _Beside) -> Shift:
+    """With the requests that make it, and whether it matters."""
+    name, weighed = shift.name, replace(shift, importance=beside.importance.get(shift.name))
+    if shift.kind is None:
+        return weighed
+    values = part.answers.table[name if name == PREDICTION else f"input.{name}"].combine_chunks()
+    mask = evidence.rows_of(shift.kind, values, beside.reference[name], part.profiles[name])
+    return replace(weighed, ids=evidence.ids(part.answers, mask))
 
 
 @dataclass(frozen=True)
@@ -141,51 +279,22 @@ class _Part:
         values: of columns of numbers (rows,), NaN where there is none.
     """
 
-    first: float
     answers: Answers
     profiles: Mapping[str, Column]
     values: Mapping[str, Any]
 
 
-def _windows(answers: Answers, bundle: Bundle | None, seconds: float, versions: int) -> Iterator[Window]:
-    parts = (_part(answers, first, seconds) for first in np.unique(answers.times // seconds) * seconds)
-    alpha = ALPHA * min(1.0, seconds / WEEK)
-    if bundle is None:  # all windows share the luck of the one that they are held beside
-        alpha /= WEEKS
-    now = max(time.time(), answers.times.max(initial=0))
-    reference: dict[str, Column] = {} if bundle is None else _reference(bundle, answers)
-    expected = None
-    if bundle is not None and _is_of(bundle, answers, versions):
-        reference, expected = reference | _decided(bundle), _recorded(bundle, answers.task.main)
-    began = False
-    for part in parts:
-        rows = len(part.answers.table)
-        judged = Window(answers.version, part.first, part.first + seconds, rows, "judged", alpha)
-        if judged.last > now or rows < FEWEST:
-            yield replace(judged, state="not over" if judged.last > now else "few rows")
-            continue
-        if not began:  # what the bundle says nothing of is held beside the first window
-            began, reference = True, {**part.profiles, **reference}
-            expected = expected or _figure(part)
-            if bundle is None:
-                yield replace(judged, state="reference")
-                continue
-        yield replace(judged, shifts=tuple(_shifts(part, reference, expected, alpha, versions)))
-
-
-def _part(answers: Answers, first: float, seconds: float) -> _Part:
-    start, end = np.searchsorted(answers.times, [first, first + seconds])
-    its = replace(answers, table=answers.table.slice(start, end - start))
-    profiles, values = dict[str, Column](), dict[str, Any]()
-    for column in [name for name in its.table.column_names if name.startswith("input.")] + [PREDICTION]:
-        name, kept = column.removeprefix("input."), its.table[column].combine_chunks()
+def _part(answers: Answers) -> _Part:
+    profiles, values, table = dict[str, Column](), dict[str, Any](), answers.table
+    for column in [name for name in table.column_names if name.startswith("input.")] + [PREDICTION]:
+        name, kept = column.removeprefix("input."), table[column].combine_chunks()
         if pa.types.is_string(kept.type) or pa.types.is_boolean(kept.type):
             profiles[name] = _of_texts(kept)
         else:
-            values[name] = np.sort(_numbers(kept))  # what follows is twice as fast
+            values[name] = np.sort(evidence.plain(kept))  # what follows is twice as fast
             present = values[name][~np.isnan(values[name])].astype(np.float64)
             profiles[name] = {"missing": len(kept) - len(present), **described(present)}
-    return _Part(first, its, profiles, values)
+    return _Part(answers, profiles, values)
 
 
 def _of_texts(kept: Any) -> Column:
@@ -194,12 +303,6 @@ def _of_texts(kept: Any) -> Column:
     counts = {pair["values"]: pair["counts"] for pair in compute.value_counts(texts).to_pylist()}
     gone = counts.pop(None, 0) + counts.pop("", 0)
     return {"missing": gone, "values": counts, "other": 0}
-
-
-def _numbers(kept: Any) -> Any:
-    if pa.types.is_timestamp(kept.type):
-        return compute.divide(kept.cast(pa.int64()).cast(pa.float64()), 1e6).to_numpy(zero_copy_only=False)
-    return kept.to_numpy(zero_copy_only=False)
 
 
 def _reference(bundle: Bundle, answers: Answers) -> dict[str, Column]:
@@ -257,19 +360,13 @@ def _figure(part: _Part) -> tuple[float, float] | None:
     return (value, error) if math.isfinite(value) and error > 0 else None
 
 
-def _shifts(
-    part: _Part, reference: Mapping[str, Column], expected: tuple[float, float] | None, alpha: float, versions: int
+def _of_figure(
+    name: str, usual: tuple[float, float] | None, came: tuple[float, float] | None, alpha: float, family: int
 ) -> Iterator[Shift]:
-    """Of every column; then of the main figure, once outcomes are there."""
-    family = (len(part.profiles) + 1) * versions
-    for name, now in part.profiles.items():
-        if name in reference:
-            yield from _of_column(name, reference[name], now, part.values.get(name), alpha, family)
-    found = _figure(part)
-    if found is not None and expected is not None:
-        p = z(found[0] - expected[0], math.hypot(found[1], expected[1])).p * family
-        told = f"{figure(expected[0])} -> {figure(found[0])}"
-        yield Shift(part.answers.task.main, "figure" if p < alpha else None, told, min(1.0, p))
+    """Once outcomes are there."""
+    if came is not None and usual is not None:
+        p = z(came[0] - usual[0], math.hypot(came[1], usual[1])).p * family
+        yield Shift(name, "figure" if p < alpha else None, f"{figure(usual[0])} -> {figure(came[0])}", min(1.0, p))
 
 
 def _of_column(name: str, before: Column, now: Column, values: Any, alpha: float, family: int) -> Iterator[Shift]:

@@ -6,6 +6,7 @@ A file holds rows that one version answered. Its metadata say which, with the si
     time, latency      when it was answered (UTC); seconds that the whole request took
     input.NAME         as the signature types it, or as text what a treatment leaves of it
     header.NAME        of the request
+    arm                why this version was asked: "stable", "split", "named", "shadow"; not in every log
     probability.CLASS  of each class
     prediction         the class that was decided, or the value of a regression
 
@@ -14,14 +15,16 @@ A file has a temporary name until it is whole: what is killed loses the rows of 
 
 import hmac
 import json
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, get_args
 from uuid import uuid4
@@ -38,13 +41,14 @@ from stemma.signature import Signature, parse
 from stemma.text import in_one_line, nearest
 
 FORMAT, REQUESTS = 1, "requests"
+STAMP = "%Y%m%dT%H%M%S"  # in the name of a file: when it was written
 FACTS = b"stemma.watch"  # of a file's metadata
 MOMENT = pa.timestamp("us", tz="UTC")
 TYPES = {"number": pa.float32(), "boolean": pa.bool_(), "date": MOMENT, "string": pa.string()}
 CORE = {"id": pa.string(), "row": pa.int32(), "time": MOMENT}  # of every file
 MASKED = "***"
-CHUNK = 256  # requests taken at once: more would hold the interpreter while an answer waits for it
-PAUSE = 0.1  # seconds in which nothing is looked for
+CHUNK = 64  # requests taken at once: more would hold the interpreter while an answer waits for it
+PAUSE = 0.5  # seconds in which nothing is looked for: to look costs more than a request
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)  # of what a file says
 FILES = 4  # whose rows may wait in memory
 LARGE = 64 * 10**6  # bytes of a file in memory that is written, however few its rows are
@@ -74,6 +78,8 @@ class Request:
         latency: seconds.
         headers: those that are kept, by name.
         time: seconds since 1970.
+        first: the number of the first row in it.
+        arm: why this version was asked.
     """
 
     id: str
@@ -82,6 +88,8 @@ class Request:
     latency: float
     headers: Mapping[str, str] = field(default_factory=dict)
     time: float = field(default_factory=time.time)
+    first: int = 0
+    arm: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,11 +130,16 @@ class Options:
             raise SettingsError(f"the request log shall treat {name!r}, which no version takes{nearest(name, known)}")
 
     def takes(self, id: str) -> bool:
-        return self.sample >= 1 or int(self.digest(id), 16) < self.sample * 2**64
+        return self.sample >= 1 or share(id) < self.sample
 
     def digest(self, value: object) -> str:
         """16 hexadecimal digits."""
         return hmac.digest(self.key, str(value).encode("utf-8", "replace"), "sha256").hex()[:16]
+
+
+def share(id: str) -> float:
+    """A number from 0 to 1, like a random one, but always the same."""
+    return int.from_bytes(blake2b(id.encode("utf-8", "replace"), digest_size=6).digest()) / 2**48
 
 
 @dataclass(frozen=True)
@@ -146,12 +159,17 @@ class Counts:
 class Writer:
     """Takes requests and returns at once: a thread of its own writes them. Nothing that it meets stops an answer.
 
+    Args:
+        told: is told of rows that were "written", "dropped" or "failed", as they are.
+
     Attributes:
         counts: until now.
     """
 
-    def __init__(self, folder: Path, options: Options = Options()) -> None:
-        self._folder, self._options = folder, options
+    def __init__(
+        self, folder: Path, options: Options = Options(), told: Callable[[str, int], None] = lambda state, rows: None
+    ) -> None:
+        self._folder, self._options, self._told = folder, options, told
         self._lock, self._closing = threading.Lock(), threading.Event()
         self._queue: deque[tuple[Source, Request]] = deque()
         self._waiting, self.counts = 0, Counts()  # rows in memory
@@ -165,6 +183,7 @@ class Writer:
         with self._lock:
             if self._waiting + rows > FILES * self._options.rows:
                 self.counts = replace(self.counts, dropped=self.counts.dropped + rows)
+                self._told("dropped", rows)
                 return
             self._waiting += rows
             self._queue.append((source, request))
@@ -216,6 +235,7 @@ class Writer:
             self._waiting -= written + lost
             old = self.counts
             self.counts = Counts(old.written + written, old.dropped, old.lost + lost, fault or old.fault)
+        self._told("written" if written else "failed", written + lost)
 
 
 @dataclass
@@ -247,10 +267,12 @@ def _table(known: Signature, requests: Sequence[Request], options: Options) -> A
 
     made: dict[str, Any] = {
         "id": pa.array(repeated(each.id for each in requests), CORE["id"]),
-        "row": pa.array(np.concatenate([np.arange(count) for count in rows]), CORE["row"]),
+        "row": pa.array(np.concatenate([each.first + np.arange(len(each.output)) for each in requests]), CORE["row"]),
         "time": pa.array(repeated(round(each.time * 1e6) for each in requests), MOMENT),
         "latency": pa.array(repeated(each.latency for each in requests), pa.float64()),
     }
+    if any(each.arm for each in requests):
+        made["arm"] = pa.array(repeated(each.arm for each in requests), pa.string())
     for each in known.inputs:
         values = np.concatenate([request.inputs[each.name][:, 0] for request in requests])
         made |= _treated(f"input.{each.name}", each.name, _typed(values, each.type), options)
@@ -287,80 +309,156 @@ def _treated(column: str, name: str, values: Any, options: Options) -> dict[str,
 # Files.
 
 
-def save(folder: Path, kind: str, table: Any, facts: Columns) -> None:
-    """Write a file that no other has the name of.
+def save(folder: Path, kind: str, table: Any, facts: Columns, name: str = "") -> str:
+    """Write a file that no other has the name of, or another one in its place; its name.
 
     Raises:
         OSError: it cannot be written; nothing is left of it.
     """
     told = json.dumps({"format": FORMAT, "kind": kind, **facts}).encode()
-    name = f"{kind}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:12]}.parquet"
+    name = name or f"{kind}-{datetime.now(UTC):{STAMP}}Z-{uuid4().hex[:12]}.parquet"
     with replaced(folder / name) as partial:
         texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
         parquet.write_table(table.replace_schema_metadata({FACTS: told}), partial, use_dictionary=texts)
+    return name
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of requests; its rows are not read.
+
+    Args:
+        treated: what was done to columns, by name, before they were kept.
+        types: of its columns, by name.
+        first, last: the time of its rows, seconds since 1970.
+    """
+
+    path: Path
+    source: Source
+    treated: Mapping[str, str]
+    types: Mapping[str, Any]
+    first: float
+    last: float
 
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of one file.
-
-    Args:
-        treated: what was done to columns, by name, before they were kept.
-        table: an Arrow table.
-    """
+    """The rows of one file: `table` is Arrow's."""
 
     source: Source
     treated: Mapping[str, str]
     table: Any
 
 
-def read(folder: Path, columns: Collection[str], skipped: list[str], since: float | None = None) -> Iterator[Part]:
-    """The requests, a file at a time, of all versions.
+def files(folder: Path, skipped: list[str], since: float | None = None, needed: bool = True) -> list[File]:
+    """Those that hold requests of that time, in the order of their first rows.
+
+    Args:
+        skipped: gets a line for each file that is damaged, or none of ours.
+        since: seconds since 1970; what was written before is not opened.
+        needed: whether there must be one file to read.
+
+    Raises:
+        StemmaError: there is none.
+    """
+    start = -math.inf if since is None else since
+    there = _paths(folder, REQUESTS)
+    paths = [path for path in there if _written(path) >= start]
+    found = [file for path in paths for file in _sound(path, skipped, partial(_file, path))]
+    if needed and not found and len(paths) == len(there):
+        raise StemmaError(f"{folder} holds no request log" + "".join(f": {line}" for line in skipped[:1]))
+    kept = (file for file in found if file.last >= start and file.first <= file.last)
+    return sorted(kept, key=lambda file: (file.first, file.path))
+
+
+def rows(file: File, columns: Collection[str], skipped: list[str], since: float | None = None) -> Iterator[Any]:
+    """The Arrow table of a file; none where it is damaged.
 
     Args:
         columns: those that are wanted beside id, row and time, such as "prediction", or "input" for all of its kind.
-        skipped: gets a line for each file that is damaged, or none of ours.
-        since: seconds since 1970.
+    """
+    for _, table in _sound(file.path, skipped, partial(_opened, file.path, REQUESTS, columns)):
+        yield (
+            table
+            if since is None
+            else table.filter(compute.greater_equal(table["time"], datetime.fromtimestamp(since, UTC)))
+        )
+
+
+def read(
+    folder: Path, columns: Collection[str], skipped: list[str], since: float | None = None, needed: bool = True
+) -> Iterator[Part]:
+    """The requests, a file at a time, of all versions.
+
+    Args:
+        folder, skipped, since, needed: as in `files`. columns: as in `rows`.
 
     Raises:
         StemmaError: there is not one file to read.
     """
-    found = False
-    for facts, table in scan(folder, REQUESTS, columns, skipped):
-        found = True
-        if since is not None:
-            table = table.filter(compute.greater_equal(table["time"], datetime.fromtimestamp(since, UTC)))
-        yield Part(_source(facts), facts["treated"], table)
-    if not found:
-        raise StemmaError(f"{folder} holds no request log" + "".join(f": {line}" for line in skipped[:1]))
+    for file in files(folder, skipped, since, needed):
+        for table in rows(file, columns, skipped, since):
+            yield Part(file.source, file.treated, table)
 
 
 def scan(folder: Path, kind: str, columns: Collection[str], skipped: list[str]) -> Iterator[tuple[Columns, Any]]:
     """What each file of a kind says of itself, and its table."""
-    for path in sorted(folder.glob(f"{kind}-*.parquet")):
-        try:
-            opened = _opened(path, kind, columns)
-        except OSError as error:
-            skipped.append(f"{path} is skipped: {error.strerror or in_one_line(error)}")
-        except (pa.ArrowException, StemmaError, *DAMAGE) as error:
-            skipped.append(f"{path} is skipped: it is damaged, or not of this log ({in_one_line(error, 80)})")
-        else:
-            yield opened
+    for path in _paths(folder, kind):
+        yield from _sound(path, skipped, partial(_opened, path, kind, columns))
+
+
+def _paths(folder: Path, kind: str) -> list[Path]:
+    return sorted(folder.glob(f"{kind}-*.parquet"))
+
+
+def _written(path: Path) -> float:
+    """When, by its name; of another name it is not known."""
+    try:
+        return datetime.strptime(path.name.split("-")[1], f"{STAMP}Z").replace(tzinfo=UTC).timestamp() + 1
+    except (ValueError, IndexError):
+        return math.inf
+
+
+def _sound(path: Path, skipped: list[str], read: Callable[[], Any]) -> Iterator[Any]:
+    """What is read of a file; nothing, and a line, where it cannot be."""
+    try:
+        yield read()
+    except OSError as error:
+        skipped.append(f"{path} is skipped: {error.strerror or in_one_line(error)}")
+    except (pa.ArrowException, StemmaError, *DAMAGE) as error:
+        skipped.append(f"{path} is skipped: it is damaged, or not of this log ({in_one_line(error, 80)})")
 
 
 def _opened(path: Path, kind: str, columns: Collection[str]) -> tuple[Columns, Any]:
     with open_plain(path) as file:
         schema = parquet.read_schema(file)
-        facts = json.loads(schema.metadata[FACTS])
-        if (facts["format"], facts["kind"]) != (FORMAT, kind):
-            raise ValueError(f"{facts['kind']} of format {facts['format']}")
-        for name, wanted in (CORE | (_answered(facts) if kind == REQUESTS else {})).items():
-            if schema.field(name).type != wanted:
-                raise TypeError(f"{name} is {schema.field(name).type}")
+        facts = _facts(schema, kind)
         file.seek(0)
         table = whole.read(file, [name for name in schema.names if _is_wanted(name, columns)])
     _check_values(table)
     return facts, table
+
+
+def _facts(schema: Any, kind: str) -> Columns:
+    facts: Columns = json.loads(schema.metadata[FACTS])
+    if (facts["format"], facts["kind"]) != (FORMAT, kind):
+        raise ValueError(f"{facts['kind']} of format {facts['format']}")
+    for name, wanted in (CORE | (_answered(facts) if kind == REQUESTS else {})).items():
+        if schema.field(name).type != wanted:
+            raise TypeError(f"{name} is {schema.field(name).type}")
+    return facts
+
+
+def _file(path: Path) -> File:
+    with open_plain(path) as file:
+        schema, known = parquet.read_schema(file), parquet.read_metadata(file)
+    facts, place = _facts(schema, REQUESTS), schema.names.index("time")
+    groups = [known.row_group(number).column(place).statistics for number in range(known.num_row_groups)]
+    ends = [end / 1e6 for group in groups for end in (group.min_raw, group.max_raw)]
+    for end in ends:
+        datetime.fromtimestamp(end, UTC)  # a date of Python's, or a ValueError
+    of = _source(facts), facts["treated"], dict(zip(schema.names, schema.types, strict=True))
+    return File(path, *of, min(ends, default=math.inf), max(ends, default=-math.inf))
 
 
 def _check_values(table: Any) -> None:
@@ -383,7 +481,7 @@ def _answered(facts: Columns) -> dict[str, Any]:
 
 
 def _is_wanted(name: str, columns: Collection[str]) -> bool:
-    return not {name, name.partition(".")[0]}.isdisjoint((*CORE, *columns))
+    return not {name, name.partition(".")[0]}.isdisjoint((*CORE, "arm", *columns))
 
 
 def _source(facts: Columns) -> Source:

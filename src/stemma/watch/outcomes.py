@@ -10,9 +10,10 @@ Of several outcomes for a row the one that was told first counts: nobody changes
 import math
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import compute
@@ -25,10 +26,14 @@ from stemma.watch import log
 
 OUTCOMES = "outcomes"
 Key = tuple[str, int]
+Told = tuple[Key, str]
 NEEDED = ("id", "outcome")
 LATE = 7 * 86400.0  # seconds
+NEW = ("taken", "kept")
+LARGE = 50_000  # rows of a file that is written no more
 SAID = {  # what is told of a row, and what that means
     "taken": "new outcomes",
+    "kept": "of no request in the log yet: they count once it is there",
     "late": "of them told more than {days:g} days after the request",
     "same": "told before, and the same",
     "contradicting": "told before, and otherwise: the first counts",
@@ -58,6 +63,15 @@ class Taken:
         given = sum(self.counts.values()) - self.counts["late"]
         return f"{self.file}: {self.counts['taken']:,} of {counted(given, 'outcome')} taken"
 
+    @property
+    def rows(self) -> list[tuple[str, int, str, str]]:
+        """What was done, with how many, what that means, and ids."""
+        return [
+            (what, self.counts[what], meaning.format(days=self.days), ", ".join(self.examples.get(what, ())))
+            for what, meaning in SAID.items()
+            if self.counts[what]
+        ]
+
 
 def take(folder: Path, file: Path, late: float = LATE) -> Taken:
     """Take the outcomes of a CSV file (UTF-8, commas, a header) into a log: columns id and outcome, and row where a
@@ -69,22 +83,47 @@ def take(folder: Path, file: Path, late: float = LATE) -> Taken:
     Raises:
         StemmaError: the file cannot be read or lacks a column, or there is no log.
     """
-    told, skipped, now = list(_rows(file)), list[str](), time.time()
-    asked = _asked(folder, {id for (id, _), _ in told}, skipped)
-    first = dict(read(folder, skipped))
-    counts, examples, new = Counter(dict.fromkeys(SAID, 0)), dict[str, list[str]](), dict[Key, str]()
-    for key, text in told:
-        what, outcome = _judged(text, asked.get(key), first.get(key))
-        counts[what] += 1
-        if what != "taken":
-            examples.setdefault(what, []).append(key[0])
-            continue
-        first[key] = new[key] = outcome
-        counts["late"] += now - asked[key].time > late
+    (found,) = join(folder, {str(file): list(_rows(file))}, late, lambda new, now: write(folder, new, now))
+    return found
+
+
+def join(
+    folder: Path,
+    tellings: Mapping[str, Sequence[Told]],
+    late: float,
+    keep: Callable[[Mapping[Key, str], float], None],
+    awaited: Callable[[str], bool] | None = None,
+) -> list[Taken]:
+    """Join outcomes with the requests of a log, and have those that are new kept.
+
+    Args:
+        tellings: by their names.
+        keep: is given them, and when they were told.
+        awaited: whether a request that is not in the log may still come, by its id; then its outcome is kept.
+
+    Raises:
+        StemmaError: there is no log, and none may come.
+    """
+    skipped, now, new = list[str](), time.time(), dict[Key, str]()
+    ids = {id for told in tellings.values() for (id, _), _ in told}
+    asked, first = _asked(folder, ids, skipped, awaited is None), read(folder, skipped, ids)
+    found = []
+    for name, told in tellings.items():
+        counts, examples = Counter(dict.fromkeys(SAID, 0)), dict[str, list[str]]()
+        for key, text in told:
+            request = asked.get(key)
+            what, outcome = _judged(text, request, first.get(key), awaited is not None and awaited(key[0]))
+            counts[what] += 1
+            if what not in NEW:
+                examples.setdefault(what, []).append(key[0])
+                continue
+            first[key] = new[key] = outcome
+            counts["late"] += request is not None and now - request.time > late
+        shown = {what: tuple(ids[:SHOWN]) for what, ids in examples.items()}
+        found.append(Taken(name, late / 86400, dict(counts), shown, tuple(dict.fromkeys(skipped))))
     if new:
-        write(folder, new, now)
-    shown = {what: tuple(ids[:SHOWN]) for what, ids in examples.items()}
-    return Taken(str(file), late / 86400, dict(counts), shown, tuple(dict.fromkeys(skipped)))
+        keep(new, now)
+    return found
 
 
 def write(folder: Path, outcomes: Mapping[Key, str], told: float) -> None:
@@ -93,20 +132,59 @@ def write(folder: Path, outcomes: Mapping[Key, str], told: float) -> None:
     Raises:
         OSError: they cannot be written; nothing is left of them.
     """
+    log.save(folder, OUTCOMES, _table(outcomes, told), {})
+
+
+class Ledger:
+    """Keeps outcomes as they are told, in one file that is written anew with each, until it is large: they are on the
+    disk when they are answered, and files stay few.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._name, self._table = folder, "", None  # Arrow's
+
+    def keep(self, outcomes: Mapping[Key, str], told: float) -> None:
+        """As `write`."""
+        new = _table(outcomes, told)
+        table = new if self._table is None else pa.concat_tables([self._table, new])
+        self._name = log.save(self._folder, OUTCOMES, table, {}, self._name)
+        self._table = table
+        if len(table) >= LARGE:
+            self._name, self._table = "", None
+
+
+def _table(outcomes: Mapping[Key, str], told: float) -> Any:
     columns = (*zip(*outcomes, strict=True), [round(told * 1e6)] * len(outcomes), list(outcomes.values()))
     types = (*log.CORE.items(), ("outcome", pa.string()))
-    made = {name: pa.array(values, kind) for (name, kind), values in zip(types, columns, strict=True)}
-    log.save(folder, OUTCOMES, pa.table(made), {})
+    return pa.table({name: pa.array(values, kind) for (name, kind), values in zip(types, columns, strict=True)})
 
 
-def read(folder: Path, skipped: list[str]) -> dict[Key, str]:
-    """The outcome of each row that has one, as it was told first; `skipped` as in `log.read`."""
+def read(folder: Path, skipped: list[str], ids: Collection[str] | None = None) -> dict[Key, str]:
+    """The outcome of each row that has one, as it was told first; `skipped` as in `log.read`.
+
+    Args:
+        ids: of the requests that are asked for; None: all.
+    """
+    found: dict[Key, str] = {}
+    for row in _of(ids, table(folder, skipped)).to_pylist():
+        found.setdefault((row["id"], row["row"]), row["outcome"])
+    return found
+
+
+def table(folder: Path, skipped: list[str]) -> Any:
+    """Of Arrow: every outcome, in the order in which they were told."""
+    nothing = pa.schema([*log.CORE.items(), ("outcome", pa.string())]).empty_table()
     tables = [table for _, table in log.scan(folder, OUTCOMES, ("outcome",), skipped)]
-    if not tables:
-        return {}
-    found = pa.concat_tables(tables).sort_by([("time", "descending")])
-    keys = zip(found["id"].to_pylist(), found["row"].to_pylist(), strict=True)
-    return dict(zip(keys, found["outcome"].to_pylist(), strict=True))
+    return pa.concat_tables([nothing, *tables], promote_options="default").sort_by("time")
+
+
+def keys(table: Any) -> Any:
+    """One text for each row, of its id and its number."""
+    return compute.binary_join_element_wise(table["row"].cast(pa.string()), table["id"], " ")
+
+
+def _of(ids: Collection[str] | None, table: Any) -> Any:
+    return table if ids is None else table.filter(compute.is_in(table["id"], pa.array(ids, pa.string())))
 
 
 @dataclass(frozen=True)
@@ -117,34 +195,34 @@ class _Asked:
     signature: Signature
 
 
-def _asked(folder: Path, ids: Collection[str], skipped: list[str]) -> dict[Key, _Asked]:
+def _asked(folder: Path, ids: Collection[str], skipped: list[str], needed: bool) -> dict[Key, _Asked]:
     """The rows of the log that have these ids."""
     found: dict[Key, _Asked] = {}
-    wanted = pa.array(ids, pa.string())
-    for part in log.read(folder, (), skipped):
-        rows = part.table.filter(compute.is_in(part.table["id"], wanted))
+    for part in log.read(folder, (), skipped, needed=needed):
+        rows = _of(ids, part.table)
         columns = (rows[name].to_pylist() for name in log.CORE)
         found |= {(id, row): _Asked(moment.timestamp(), part.source.signature)
                   for id, row, moment in zip(*columns, strict=True)}  # fmt: skip
     return found
 
 
-def _judged(text: str, asked: _Asked | None, before: str | None) -> tuple[str, str]:
+def _judged(text: str, asked: _Asked | None, before: str | None, awaited: bool) -> tuple[str, str]:
     """What is done with an outcome, and how it is spelled."""
-    if asked is None:
+    if asked is None and not awaited:
         return "unknown", text
-    outcome = spelled(asked.signature, text)
+    outcome = text if asked is None else spelled(asked.signature, text)
     if outcome is None:
         return "wrong", text
     if before is None:
-        return "taken", outcome
-    return ("same" if before == outcome else "contradicting"), outcome
+        return ("kept" if asked is None else "taken"), outcome
+    known = before if asked is None else spelled(asked.signature, before)
+    return ("same" if known == outcome else "contradicting"), outcome
 
 
 def spelled(known: Signature, text: str) -> str | None:
     """The class as the version has it, or the number; None where it is neither."""
     if known.classes:
-        outcome = known.spelled(known.target, text.strip())
+        outcome = known.class_of(text.strip())
         return outcome if outcome in known.classes else None
     try:
         value = float("" if "_" in text else text)  # 1_000 is none
@@ -153,7 +231,7 @@ def spelled(known: Signature, text: str) -> str | None:
     return repr(value) if math.isfinite(value) else None
 
 
-def _rows(file: Path) -> Iterator[tuple[Key, str]]:
+def _rows(file: Path) -> Iterator[Told]:
     for first, columns in texts(Rows(file), {*NEEDED, "row"}):
         columns = {name.strip(): values for name, values in columns.items()}
         for name in NEEDED:

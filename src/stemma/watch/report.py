@@ -45,6 +45,7 @@ def write(
             Section("Which is better", tuple(_experiments(folder, versions))),
             Section("Drift", (_alarms(found), _windows(found))),
             Section("Columns", (_columns(found),)),
+            Section("Expected without outcomes", (_expected(found), *drift.doubts(found))),
             Section("Left out", found.skipped or ("Every file of the log was read.",)),
         ),
     )
@@ -85,12 +86,12 @@ def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
 
 def _alarms(found: drift.Drift) -> Table:
     rows = tuple(
-        (shift.name, each.version, day(each.first), str(shift.kind), shift.told, shift.size, f"{shift.p:.2g}")
-        for each in found.windows
-        for shift in each.alarms
-    )
-    head = ("what", "version", "window from", "kind", "told", "PSI", "p")
-    return Table("" if rows else "Nothing is certain", head, rows[:MOST], words=(1, 2, 3, 4, 5))
+        (shift.name, each.version, day(each.first), str(shift.kind), shift.told, shift.size, f"{shift.p:.2g}",
+         shift.weight, ", ".join(shift.ids[:2]))
+        for each in found.windows for shift in each.alarms
+    )  # fmt: skip
+    head = ("what", "version", "window from", "kind", "told", "PSI", "p", "importance", "requests")
+    return Table("" if rows else "Nothing is certain", head, rows[:MOST], words=(1, 2, 3, 4, 5, 8))
 
 
 def _windows(found: drift.Drift) -> Table:
@@ -103,6 +104,14 @@ def _windows(found: drift.Drift) -> Table:
 def _columns(found: drift.Drift) -> Table:
     last = {each.version: each for each in found.windows if each.state == "judged"}
     rows = tuple(
-        (shift.name, each.version, shift.size, f"{shift.p:.2g}") for each in last.values() for shift in each.shifts
+        (shift.name, each.version, shift.size, f"{shift.p:.2g}", shift.weight)
+        for each in last.values()
+        for shift in sorted(each.shifts, key=lambda shift: -shift.matters)
     )
-    return Table("In the last window that was judged", ("column", "version", "PSI", "p"), rows[:MOST], words=(1, 2))
+    head = ("column", "version", "PSI", "p", "importance")
+    return Table("In the last window that was judged", head, rows[:MOST], words=(1, 2))
+
+
+def _expected(found: drift.Drift) -> Table:
+    head = ("version", "window from", "figure", "expected", "where outcomes came: expected", "came")
+    return Table("By probabilities, in the last window", head, tuple(drift.expectations(found))[:MOST], words=(1, 2))

@@ -72,3 +72,18 @@ def mismatch(a: int, b: int, share: float) -> float:
 
     meant = a * math.log1p(-share) + b * math.log(share)
     return math.exp(min(0.0, meant - float(betaln(a + 1, b + 1))))
+
+
+def exceeds(count: int, rows: int, bound: float) -> float:
+    """Chance that so many of the rows ever are what at most a share of them is, however often one looks.
+
+    One over the likelihood ratio of Robbins (1970), with a uniform distribution of the shares above the bound.
+
+    Args:
+        bound: between 0 and 1.
+    """
+    from scipy import special, stats
+
+    of = count + 1, rows - count + 1
+    larger = float(special.betaln(*of)) + float(stats.beta.logsf(bound, *of)) - math.log1p(-bound)
+    return math.exp(min(0.0, count * math.log(bound) + (rows - count) * math.log1p(-bound) - larger))

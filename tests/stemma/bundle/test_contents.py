@@ -59,3 +59,10 @@ def test_the_sample_has_dates_as_their_column_has_them(tmp_path: Path) -> None:
     request, response = contents.sample(about, contents.describe(about, None), graph(), tmp_path / "t.parquet")
     assert request["inputs"]["t"] == ["29.02.24", None]
     assert response["prediction"][0] == [float(np.float32(1) + np.float32(pd.Timestamp("2024-02-29").timestamp()))]
+
+
+def test_a_signature_tells_how_the_file_was_written_where_that_is_unusual() -> None:
+    usual = {"separator": ",", "decimal": ".", "encoding": "utf-8", "header": True}
+    for data in (usual, {"kind": "simulated", "rows": 10}, usual | {"kind": "file"}):
+        assert contents.dialect(data) == {}
+    assert contents.dialect(usual | {"separator": ";", "kind": "file"}) == {"file": usual | {"separator": ";"}}

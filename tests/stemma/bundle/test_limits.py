@@ -21,7 +21,7 @@ from stemma import bundle
 from stemma.bundle import limits
 from stemma.bundle.check import check
 from stemma.bundle.limits import Limits, answer, apart
-from stemma.bundle.predict import outputs, predict, predicted
+from stemma.bundle.predict import Run, predict, predicted
 from stemma.errors import BundleError
 
 SHORT = Limits(seconds=1, memory=2**30)
@@ -174,7 +174,7 @@ def test_what_the_look_refuses_is_neither_verified_nor_run_unless_it_is_trusted(
 def test_apart_or_not_the_predictions_are_the_same(model: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("Month,PageValues,Weekend\n" + "May,0.5,yes\nNov,,no\n" * 9000)
     rows = bundle.Rows(tmp_path / "rows.csv")
-    here, there = (list(outputs(bundle.open_bundle(model, trusted), rows)) for trusted in (True, False))
+    here, there = ([out for _, out in Run(bundle.open_bundle(model, each), rows).parts()] for each in (True, False))
     assert [len(part) for part in there] == [8192, 8192, 1616]
     np.testing.assert_array_equal(np.concatenate(here), np.concatenate(there))
 
@@ -242,7 +242,7 @@ def ended_well(folders: pytest.TempPathFactory, files: dict[str, bytes]) -> None
     for action in (
         lambda: bundle.build(folder / "m.zip", files),
         lambda: check(folder / "m.zip", limits=SHORT),
-        lambda: list(outputs(bundle.open_bundle(folder / "m.zip"), bundle.Rows(folder / "rows.csv"), SHORT)),
+        lambda: list(Run(bundle.open_bundle(folder / "m.zip"), bundle.Rows(folder / "rows.csv"), SHORT).parts()),
     ):
         try:
             action()

@@ -46,7 +46,7 @@ def table(rows: int = 3, month: Any = None) -> pa.Table:
 def read(content: bytes, kind: str) -> int:
     """How many rows are read."""
     found = batches(Rows(Path(f"request{kind}"), content=content, **ROOM), KNOWN)
-    return sum(len(arrays["Month"]) for _, arrays in found)
+    return sum(len(arrays["Month"]) for _, arrays, _ in found)
 
 
 CODED = pa.array(["May", "June", "May"]).dictionary_encode()

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -332,6 +333,166 @@ def test_another_separator_and_a_decimal_comma_are_options(regression: Path, tmp
     assert reason in failed(*comma, "--separator", ";")
 
 
+WRITTEN = {"separator": ";", "decimal": ",", "encoding": "cp1252", "header": True}
+
+
+def written(folder: Path, **changes: Any) -> Path:
+    """A regression's bundle, whose table of training was written otherwise."""
+    known = {**REGRESSION, "file": WRITTEN | changes}
+    bundle.build(folder / "written.zip", contents(known, output="prediction", width=1))
+    return folder / "written.zip"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "Name;Month;PageValues;Weekend\nJosé;Nov;1,5;no\n"),
+        ("utf-8", "Name;Month;PageValues;Weekend\nJosé;Nov;1,5;no\n"),
+        ("utf-8-sig", "Name;Month;PageValues;Weekend\nJosé;Nov;1,5;no\n"),
+        ("utf-8", "Name,Month,PageValues,Weekend\nJosé,Nov,1.5,no\n"),
+    ],
+)
+def test_rows_are_read_as_the_table_of_training_was_written_or_plainly(
+    encoding: str, text: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_bytes(text.encode(encoding))
+    predict(bundle.open_bundle(written(tmp_path)), bundle.Rows(tmp_path / "rows.csv", keep=("Name",)), tmp_path / "out")
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "Name,prediction\nJosé,3.5\n"
+
+
+def test_what_is_told_of_rows_wins_over_the_table_of_training(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("Month|PageValues|Weekend\nNov|1,5|no\n")
+    told = bundle.Rows(tmp_path / "rows.csv", "|", ",", "ascii")
+    predict(bundle.open_bundle(written(tmp_path)), told, tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "prediction\n3.5\n"
+    with pytest.raises(BundleError, match="'1,5' is not a finite number"):
+        predict(bundle.open_bundle(written(tmp_path)), bundle.Rows(told.path, "|"))
+    with pytest.raises(BundleError, match=r"cannot be read as CSV \(unknown encoding: klingon\)"):
+        predict(bundle.open_bundle(written(tmp_path)), bundle.Rows(told.path, encoding="klingon"))
+
+
+def test_spaces_separate_as_in_training_and_a_header_may_be_missing(tmp_path: Path) -> None:
+    inputs = [{"name": f"c{place}", "type": each["type"]} for place, each in enumerate(REGRESSION["inputs"])]
+    names = [each["name"] for each in REGRESSION["inputs"]]
+    known = signature.parse(json.dumps(REGRESSION | {"inputs": inputs, "file": WRITTEN | {"separator": " "}}).encode())
+    values = {"Month": '"May  first"', "PageValues": "0,5", "Weekend": "yes"}
+    line = "  ".join(values[name] for name in names)
+    (tmp_path / "rows.csv").write_text(f" {' '.join(each['name'] for each in inputs)}\n  {line} \n")
+    ((_, with_header, _),) = batches(bundle.Rows(tmp_path / "rows.csv"), known)
+    known = replace(known, file=replace(known.file, header=False))
+    (tmp_path / "bare.csv").write_text(f"  {line} \n")
+    for file in ("rows.csv", "bare.csv"):
+        ((first, arrays, _),) = batches(bundle.Rows(tmp_path / file), known)
+        assert first == 1 and all(np.array_equal(arrays[name], with_header[name]) for name in arrays)
+    assert arrays[f"c{names.index('Month')}"].tolist() == [["May  first"]]
+
+
+def test_rows_through_a_pipe_are_as_the_table_of_training(tmp_path: Path) -> None:
+    model = written(tmp_path)
+    given = "Id;Month;PageValues;Weekend\n7;Nov;1,5;no\n"
+    run = [sys.executable, "-m", "stemma.bundle", "predict", str(model), "/dev/stdin", "--keep", "Id"]
+    done = subprocess.run(
+        run, input=given, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(SOURCE)}
+    )
+    assert (done.returncode, done.stdout) == (0, "Id,prediction\n7,3.5\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ({"separator": ";;"}, "its separator is not one character"),
+        ({"separator": 1}, "its separator is not one character"),
+        ({"decimal": "x"}, "a decimal mark is unknown"),
+        ({"encoding": "hex"}, "LookupError"),
+        ({"encoding": "klingon"}, "LookupError"),
+        ({"header": "no"}, "its header"),
+        ({"colour": "red"}, "TypeError"),
+    ],
+)
+def test_a_file_of_training_that_cannot_be_is_refused(file: dict[str, Any], message: str) -> None:
+    with pytest.raises(BundleError, match=f"signature.json is damaged .*{message}"):
+        signature.parse(json.dumps(REGRESSION | {"file": file}).encode())
+
+
+# What is kept.
+
+
+def test_columns_are_kept_as_they_stand_in_the_order_asked_for(model: Path, rows: Path, tmp_path: Path) -> None:
+    done = command("predict", model, rows, "--keep", "Note", "--keep", "PageValues")
+    lines = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert list(lines[0]) == ["Note", "PageValues", "probability_FALSE", "probability_TRUE", "prediction"]
+    assert [(each["Note"], each["PageValues"]) for each in lines] == [
+        ("a, b", "0.5"), ("", " 3 "), ("two\nlines", "NA"), ("x", "-1e1")
+    ]  # fmt: skip
+    every = command("predict", model, rows, "--keep", "*", "--trust").stdout.splitlines()[0]
+    assert every == "Note,Month,PageValues,Weekend,probability_FALSE,probability_TRUE,prediction"
+    assert "4 rows in " in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("keep", "message"),
+    [
+        ("note", "has no column 'note' to keep (did you mean Note?)"),
+        ("prediction", "the column 'prediction' cannot be kept: a prediction is called so"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_what_cannot_be_kept_is_one_line_and_no_file(
+    keep: str, message: str, ending: str, regression: Path, tmp_path: Path
+) -> None:
+    import pyarrow as pa
+    from pyarrow import csv as reading
+    from pyarrow import parquet
+
+    (tmp_path / "r.csv").write_text("Note,Month,PageValues,Weekend,prediction\na,May,1,no,2\n")
+    parquet.write_table(reading.read_csv(tmp_path / "r.csv").cast(pa.schema(
+        [("Note", pa.string()), ("Month", pa.string()), ("PageValues", pa.float64()), ("Weekend", pa.string()),
+         ("prediction", pa.int64())])), tmp_path / "r.parquet")  # fmt: skip
+    with pytest.raises(BundleError, match=re.escape(message)):
+        predict(bundle.open_bundle(regression), bundle.Rows(tmp_path / f"r.{ending}", keep=(keep,)), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".arrow", ".arrows"])
+def test_numbers_of_arrow_stay_numbers_and_the_rest_are_texts(ending: str, regression: Path, tmp_path: Path) -> None:
+    import datetime
+    from decimal import Decimal
+
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.table({
+        "id": pa.array([2**60 + 1, None], pa.int64()), "Month": ["May", "Nov"], "PageValues": [0.5, 1.0],
+        "Weekend": [True, False], "when": pa.array([datetime.datetime(2024, 2, 29, 12), None], pa.timestamp("ns")),
+        "price": [Decimal("1.10"), Decimal("2.00")], "kind": pa.array(["a", None]).dictionary_encode(),
+    })  # fmt: skip
+    path, keep = tmp_path / f"rows{ending}", ("id", "Weekend", "when", "price", "kind", "PageValues")
+    if ending == ".parquet":
+        parquet.write_table(table, path)
+    else:
+        with (pa.ipc.new_file if ending == ".arrow" else pa.ipc.new_stream)(path, table.schema) as writer:
+            writer.write_table(table)
+    predict(bundle.open_bundle(regression), bundle.Rows(path, keep=keep), tmp_path / "out.parquet")
+    made = parquet.read_table(tmp_path / "out.parquet")
+    assert made.column_names == [*keep, "prediction"]
+    assert (made.schema.field("id").type, made.schema.field("Weekend").type) == (pa.int64(), pa.bool_())
+    assert made.column("id").to_pylist() == [2**60 + 1, None]
+    assert made.column("when").to_pylist()[0].startswith("2024-02-29 12:00:00") and made["kind"][0].as_py() == "a"
+    assert made.column("price").to_pylist() == ["1.10", "2.00"]
+    predict(bundle.open_bundle(regression), bundle.Rows(path, keep=("id",)), tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == f"id,prediction\n{2**60 + 1},2.5\n,3.0\n"
+
+
+def test_long_work_says_how_far_it_is(
+    regression: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("stemma.text.EVERY", 0)
+    (tmp_path / "rows.csv").write_text("Month,PageValues,Weekend\n" + "May,1,no\n" * (bundle.BATCH + 1))
+    predict(bundle.open_bundle(regression), bundle.Rows(tmp_path / "rows.csv"), tmp_path / "out.csv")
+    said = re.sub(r"\d+(\.\d)? s", "T", capsys.readouterr().err)
+    assert said == "8,192 rows, T\n8,193 rows, T\n8,193 rows in T\n"
+
+
 def test_a_header_without_rows_gives_a_header(multiclass: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("Month,PageValues,Weekend")
     done = command("predict", multiclass, tmp_path / "rows.csv", poisoned=False)
@@ -436,7 +597,7 @@ def test_columns_that_are_not_asked_for_are_not_kept(regression: Path, tmp_path:
     lines = [f"Month,{head}, PageValues ,Weekend", *[f"May,{'abc,' * wide}0.5,yes"] * 500]
     (tmp_path / "wide.csv").write_text("\n".join(lines), encoding="utf-8")
     tracemalloc.start()
-    (((first, arrays)),) = batches(bundle.Rows(tmp_path / "wide.csv"), bundle.open_bundle(regression).signature)
+    ((first, arrays, _),) = batches(bundle.Rows(tmp_path / "wide.csv"), bundle.open_bundle(regression).signature)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert first == 1 and arrays["PageValues"][:, 0].tolist() == [0.5] * 500

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +29,7 @@ from stemma import conf, task
 from stemma.bundle.rows import Rows, batches
 from stemma.errors import DataError, StemmaError
 from stemma.signature import Input, Signature
-from stemma.tables import load, validate
+from stemma.tables import check, load, select, validate
 from stemma.tables.columns import role_of
 from stemma.tables.settings import FILES, FileTable
 from worlds import choose_a_table, stemma
@@ -90,9 +92,9 @@ def test_an_awkward_table_is_described_and_read(table, describe, tmp_path, capsy
     told = capsys.readouterr().err
     assert table.warns in told
     if table.runs:
-        frame = load.table(found, FILES)
+        frame, left_out = select.select(load.table(found, FILES), found)
         validate.check(frame, found)
-        assert len(frame) == 60 or "\n\n" not in table.content.decode("latin-1")
+        assert len(frame) + sum(left_out.values()) == 60 or "\n\n" not in table.content.decode("latin-1")
         assert [line for line in told.splitlines() if "outside the project" not in line] == [] or table.warns
     else:
         with pytest.raises(DataError) as error:
@@ -107,7 +109,7 @@ def whole_prepare(found: FileTable) -> None:
     from stemma.tables.settings import PrepareSettings
     from stemma.tables.split import split
 
-    frame = load.table(found, FILES)
+    frame, _ = select.select(load.table(found, FILES), found)
     validate.check(frame, found)
     splits = split(frame, found)
     validate.check_splits(frame, found, splits)
@@ -256,20 +258,21 @@ def test_the_same_table_gives_the_same_bytes(project):
     assert made[0] == made[1]
 
 
-def test_whole_numbers_whose_histogram_falls_and_rises_are_codes(describe, tmp_path):
-    counts = {"codes": [30, 90, 20, 5, 50], "amounts": [20, 30, 90, 50, 5], "noise": [40, 38, 41, 37, 39]}
+def test_whole_numbers_in_order_are_numeric_whatever_their_histogram(describe, tmp_path):
+    counts = {"education_num": [30, 90, 20, 5, 50], "amounts": [20, 30, 90, 50, 5], "noise": [40, 38, 41, 37, 39]}
     columns = {name: np.repeat([1, 2, 3, 4, 5], rows) for name, rows in counts.items()}
     frame = pd.DataFrame(columns | {"y": ["a", "b", "c"] * 65})
     frame.to_csv(tmp_path / "t.csv", index=False)
-    roles = describe(tmp_path / "t.csv").columns
-    assert roles == {"codes": "categorical", "amounts": "numeric", "noise": "numeric"}
+    found = describe(tmp_path / "t.csv")
+    assert found.columns == dict.fromkeys(columns, "numeric")
 
 
 def test_the_real_file_is_described_as_a_person_would(describe, real_file):
     found = describe(real_file, "Revenue")
     assert (found.task, found.positive, found.separator) == ("binary", "TRUE", ",")
     by_hand = described(yaml.safe_load((ROOT / "conf/data/csv.yaml").read_text(encoding="utf-8")))
-    assert found.columns == by_hand.columns
+    codes = ("OperatingSystems", "Browser", "Region", "TrafficType")  # a person knows that these have no order
+    assert found.columns == by_hand.columns | dict.fromkeys(codes, "numeric")
 
 
 def test_a_column_of_many_levels_is_measured_in_pieces(describe, tmp_path):
@@ -392,7 +395,7 @@ def test_a_value_is_as_long_as_it_may_be_in_description_training_and_service(
     if fits:
         describe(path)
         assert max(map(len, load.table(found, FILES)["c"])) == letters
-        assert sum(len(arrays["n"]) for _, arrays in batches(Rows(path), served)) == 61
+        assert sum(len(arrays["n"]) for _, arrays, _ in batches(Rows(path), served)) == 61
         return
     with pytest.raises(SystemExit):
         describe(path)
@@ -560,8 +563,8 @@ def test_beside_numbers_or_yes_and_no_the_target_has_no_value(
 ) -> None:
     values = ["NA", *(classes[row % len(classes)] for row in range(79))]
     found = describe(table_of(tmp_path / "t.csv", n=column_of([], "{}.25", 80), y=values))
-    assert found.missing_in == {} and "NA" in found.missing
-    assert "the target 'y' has no value in 1 row: prepare refuses them" in capsys.readouterr().err
+    assert found.missing_in == {} and "NA" in found.missing and found.missing_target == "drop"
+    assert "the target 'y' has no value in 1 row: `missing_target: drop` leaves them out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -575,7 +578,7 @@ def test_markers_of_a_column_hold_in_service_too(suffix: str, describe: Describe
         "binary", "y", (Input("n", "number"), Input("c", "string")), "probabilities", ("p", "q"), "q", 0.5,
         found.missing, found.missing_in, by_value=True,
     )  # fmt: skip
-    ((_, arrays),) = batches(Rows(path), served)
+    ((_, arrays, _),) = batches(Rows(path), served)
     assert np.isnan(arrays["n"][0, 0]) and arrays["c"][0, 0] == "none"
 
 
@@ -596,18 +599,20 @@ def test_a_marker_of_a_column_that_is_none_is_named(describe: Describe, tmp_path
         (["950", "1.250", "12.500", "3.125"], "numeric", """between thousands, write thousands: {"x": "."}"""),
         (["1.250", "12.500", "3.125"], "numeric", ""),  # three decimals everywhere
         (["950", "0.250", "12.500"], "numeric", ""),
-        (["26.09.2023", "27.09.2023"], "categorical", "its texts look like dates, but not as 2024-01-31: 26.09.2023"),
-        (["26.09.2023", "27.09.2023"], "categorical", """give it the role date and date_format: {"x": "%d.%m.%Y"}"""),
+        (["26.09.2023", "27.09.2023"], "date", "which look like dates, but not as 2024-01-31: 26.09.2023"),
+        (["26.09.2023", "27.09.2023"], "date", """they are read by date_format: {"x": "%d.%m.%Y"}"""),
         (
             ["1/2/2023", "3/4/2023", "-"],
             "categorical",
             """"%d/%m/%Y"} or date_format: {"x": "%m/%d/%Y"}, whichever is""",
         ),
-        (["94,44", "12,5", "3,1"], "categorical", "its texts look like numbers, but with a unit or thousands: "),
-        (["94,44", "12,5", "3,1"], "categorical", """give it the role numeric and decimal_in: {"x": ","}"""),
-        (["94,44", "0.0", "3,1"], "categorical", """give it the role numeric and decimal_in: {"x": ".,"}"""),
-        (["1,234.50", "2.5", "950"], "categorical", """give it the role numeric and thousands: {"x": ","}"""),
-        (["1'234.50", "2.5", "950"], "categorical", """give it the role numeric and thousands: {"x": "'"}"""),
+        (["94,44", "12,5", "3,1"], "numeric", "which look like numbers, but with a unit or thousands: "),
+        (["94,44", "12,5", "3,1"], "numeric", """they are read by decimal_in: {"x": ","}"""),
+        (["94,44", "0.0", "3,1"], "numeric", """they are read by decimal_in: {"x": ".,"}"""),
+        (["1,234.50", "2.5", "950"], "numeric", """they are read by thousands: {"x": ","}"""),
+        (["1,234", "2,500", "950"], "categorical", """thousands: {"x": ","} or decimal_in: {"x": ","}, whichever is"""),
+        (["26.09.2023", "27.09.2023", "unknown"], "categorical", """give it the role date and date_format: """),
+        (["1'234.50", "2.5", "950"], "numeric", """they are read by thousands: {"x": "'"}"""),
         (["5 %", "12 %", "7 %"], "categorical", "write numbers as 1234.5"),
         (
             ["Red", "red", "BLUE", "Blue", "blue"],
@@ -661,3 +666,71 @@ def test_capital_letters_do_not_count_where_settings_say_so(describe: Describe, 
     served = parse(json.dumps(contract(about, 0.5)).encode())
     assert served.arrays({"c": ["RED", "Blue"]})["c"][:, 0].tolist() == ["red", "blue"]
     assert served.spelled("y", "YES") == "yes"
+
+
+# What a person is told to do, does.
+HALVES = [f"{number / 2}" for number in range(60)]
+
+
+def test_a_header_that_looks_like_data_is_asked_about(describe: Describe, refused: Any, tmp_path: Path) -> None:
+    rows = [f"{('f', 'm')[row % 2]},{('Bonn', 'Köln', 'Ulm')[row % 3]}x{row % 2},{row % 5}" for row in range(60)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(row.replace(",", f",{place}.5,", 1) for place, row in enumerate(rows)), encoding="utf-8")
+    told = refused(path, "sex")
+    assert told.endswith(
+        "the first row holds a number: if it is no header, give --no-header, and columns are c0, c1, ..."
+    )
+    path.write_text("\n".join(row.rpartition(",")[0] for row in rows), encoding="utf-8")
+    told = refused(path, "sex")
+    assert "the first row holds 'f', and so do others below it: if it is no header, give --no-header" in told
+    path.write_text("0,0,a\n" + "1,2,b\n" * 60, encoding="utf-8")
+    assert refused(path).endswith("column '0' appears twice: if the first row is no header, give --no-header")
+
+
+def test_the_remedies_for_small_classes_help(describe: Describe, tmp_path: Path, capsys: Any) -> None:
+    classes = [("a", "b", "it's")[row % 2 if row % 12 else 2] if row else "9" for row in range(60)]
+    path = table_of(tmp_path / "t.csv", **{"n": HALVES, "the class": classes})
+    found = describe(path, "the class")
+    told = re.findall(r"(merge: .*?|keep: .*?)(?: or |$)", capsys.readouterr().err, re.MULTILINE)
+    assert [line.split(":")[0] for line in told] == ["keep"]  # together they have six rows
+    for line in told:
+        changed = found.model_copy(update=yaml.safe_load(line))
+        assert set(check.check(changed, FILES, False).table["the class"]) == {"a", "b"}
+    numbers = describe(table_of(tmp_path / "t.csv", n=HALVES, y=[1, 2, 3, 4, 5, *[3] * 25, *[4] * 30]))
+    said = capsys.readouterr().err
+    remedies = """write keep: {"enough": "y not in ['1', '2', '5']"} or task: regression"""
+    assert numbers.task == "multiclass" and f"prepare refuses that: {remedies}\n" in said
+
+
+def test_a_merge_that_is_told_of_makes_a_class(describe: Describe, tmp_path: Path, capsys: Any) -> None:
+    classes = [("a", "c", "d", "e")[row % 4] if row < 18 else "bf"[row % 2] for row in range(60)]
+    found = describe(table_of(tmp_path / "t.csv", n=HALVES, y=classes))
+    line = re.search(r"write (merge: .*?) or", capsys.readouterr().err)
+    assert line is not None
+    changed = found.model_copy(update=yaml.safe_load(line[1]))
+    assert set(check.check(changed, FILES, False).table["y"]) == {"b", "f", "other"}
+
+
+def test_a_large_table_that_git_would_take_is_told_of(repository: Path, capsys: Any) -> None:
+    (repository / "t.csv").write_text(PLAIN + "1.00,red,no\n" * 100_000)
+    arguments = ["t.csv", "--target", "y", "--name", "mine", "--force"]
+    stemma("describe", *arguments)
+    told = "t.csv has 1 MB, and Git takes it into the commit of every experiment: --track --force lets DVC keep it"
+    assert capsys.readouterr().err == f"warning: {told}\n"
+    stemma("describe", *arguments, "--track")
+    assert "t.csv has 1 MB, and Git takes it into the commit of every experiment: remove it" in capsys.readouterr().err
+    (repository / "t.csv").unlink()
+    stemma("describe", "data/raw/t.csv", *arguments[1:])
+    assert capsys.readouterr().err == ""
+
+
+def test_the_package_tells_of_the_table_unless_the_project_was_made_for_it(
+    describe: Describe, project: Path, tmp_path: Path
+) -> None:
+    path = table_of(tmp_path / "t.csv", n=HALVES, c=["a"] * 60, y=[*"pq"] * 30)
+    told = {"name": "mine", "description": "Predicts y from 1 column of t.csv."}
+    assert describe(path).package == told
+    (project / "conf/config.yaml").write_text("defaults: [_self_, {data: mine}]\n", encoding="utf-8")
+    assert describe(path).package == told
+    (project / "conf/data/mine.yaml").unlink()
+    assert describe(path).package == {}

@@ -8,9 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
-from stemma.evaluation import threshold
+from stemma.errors import SettingsError
+from stemma.evaluation import decision, threshold
+from stemma.task import of
 
 Y = np.array([0, 0, 1, 0, 1, 1])
+RULES = ["f1", "macro_f1", "youden", "cost", "recall_at_precision"]
 P = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.9])
 
 
@@ -22,13 +25,15 @@ def worth(rule: str, y: np.ndarray, p: np.ndarray, t: float) -> float:
             return sklearn.f1_score(y, decided, zero_division=0)
         case "youden":
             return tp / (tp + fn) + tn / (tn + fp) - 1
+        case "macro_f1":
+            return sklearn.f1_score(y, decided, average="macro", zero_division=0)
         case "cost":
             return -(1.0 * fp + 5.0 * fn)
         case _:
             return tp / (tp + fn) if tp and tp / (tp + fp) >= 0.6 else -1
 
 
-@given(seed=st.integers(0, 2**32 - 1), rule=st.sampled_from(["f1", "youden", "cost", "recall_at_precision"]))
+@given(seed=st.integers(0, 2**32 - 1), rule=st.sampled_from(RULES))
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_rule_finds_what_a_search_over_every_threshold_finds(make: Any, seed: int, rule: str) -> None:
     generator = np.random.default_rng(seed)
@@ -51,6 +56,26 @@ def test_of_equally_good_thresholds_the_highest_is_taken(make: Any) -> None:
 
 def test_a_number_is_taken_as_it_is(make: Any) -> None:
     assert threshold.choose(Y, P, make.settings(threshold=0.123)) == 0.123
+
+
+@pytest.mark.parametrize("flipped", [False, True], ids=["rare positive", "rare negative"])
+def test_auto_leaves_a_half_only_where_it_misses_most_of_a_class(make: Any, flipped: bool) -> None:
+    draw, auto = np.random.default_rng(0), make.settings(threshold="auto")
+    x = draw.normal(size=4000)
+    p = 1 / (1 + np.exp(3.5 - x))
+    y, p = ((draw.random(4000) >= p).astype(int), 1 - p) if flipped else ((draw.random(4000) < p).astype(int), p)
+    assert threshold.rule(y, p, auto) == "macro_f1"
+    found = threshold.choose(y, p, auto)
+    assert found == threshold.choose(y, p, make.settings(threshold="macro_f1"))
+    assert worth("macro_f1", y, p, found) > 1.1 * worth("macro_f1", y, p, 0.5)
+    assert (found > 0.5) == flipped
+    assert (threshold.choose(Y, P, auto), threshold.rule(Y, P, auto)) == (0.5, 0.5)
+
+
+def test_a_task_without_two_classes_has_no_use_for_a_rule_but_for_auto(make: Any) -> None:
+    decision.check(of("regression"), make.settings(threshold="auto"))
+    with pytest.raises(SettingsError, match="needs two classes"):
+        decision.check(of("regression"), make.settings(threshold="macro_f1"))
 
 
 def test_dear_false_alarms_decide_for_no_row(make: Any) -> None:

@@ -54,7 +54,7 @@ def test_it_comes_back_when_it_is_killed_and_ends_with_the_block(tmp_path: Path)
         os.kill(started(file)[0], signal.SIGKILL)
         until(lambda: len(started(file)) == 2)
     assert is_gone(started(file)[1])
-    assert told == ["what follows the stage ended (-9): it is started again"]
+    assert told == ["the process beside the server ended (-9): it is started again"]
 
 
 def test_it_ends_with_a_server_that_is_killed(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -190,6 +191,21 @@ def test_a_format_gives_what_the_network_gives_for_any_number_of_rows(
         if rows:
             parity.compare(got, expected(served, frame[:rows]), 1e-5, served.problem.task.deviation, name)
         assert len(got) == rows
+
+
+@pytest.mark.parametrize(
+    ("framework", "name"),
+    [named("torch", "torch_export"), named("torch", "safetensors"), named("tensorflow", "tflite")],
+)
+def test_a_format_gives_the_target_whose_logarithm_was_learned(
+    framework: str, name: str, fits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, frame = fits(framework, "regression"), table(50, seed=7)
+    logged = replace(served.problem, task=replace(served.problem.task, log=(4.5, 0.2)))
+    monkeypatch.setattr(served.model, "problem", logged)
+    got = run(served, name, write(served, name, tmp_path), tmp_path / formats.FORMATS[name].file, frame)
+    parity.compare(got, expected(served, frame), 1e-5, logged.task.deviation, name)
+    assert got.min() > 0
 
 
 @pytest.mark.parametrize(("framework", "name"), APART)

@@ -68,6 +68,14 @@ def test_a_regression_is_scaled_back() -> None:
     assert run(graph) == pytest.approx(scores(1) * 7 + 100, rel=1e-6)
 
 
+def test_a_logarithm_is_undone_and_what_is_too_large_stays_finite() -> None:
+    task = of("regression", mean=5.0, deviation=7.0, log=(1.0, 0.5))
+    assert run(export.join(encoder(), network(1), task, 18)) == pytest.approx(np.exp(scores(1) * 0.5 + 1), rel=1e-6)
+    task = of("regression", log=(1000.0, 0.5))
+    graph = export.join(encoder(), network(1), task, 18)
+    assert run(graph) == pytest.approx(task.predictions(scores(1)), rel=1e-5) and np.isfinite(run(graph)).all()
+
+
 def test_a_temperature_divides_the_scores_of_classes() -> None:
     p = 1 / (1 + np.exp(-scores(1) / 2.5))
     binary = export.join(encoder(), network(1), of("binary"), 18, temperature=2.5)

@@ -55,6 +55,7 @@ def test_git_names_registered_versions_stages_experiments_and_the_workspace_are_
         assert repository.resolve(name).commit == commit(name)
     assert repository.resolve("model#prod").commit == commit("model@v1.1.0")
     assert repository.resolve("model@latest").commit == commit("model@v1.1.0")
+    assert {repository.resolve(name).commit for name in ("v1.1.0", "1.1.0")} == {commit("model@v1.1.0")}
     assert repository.resolve("model#prod#1").commit == commit("model@v1.0.0")
     assert repository.version("calm-otter").settings["train"]["learning_rate"] == 1e-4
     assert (repository.resolve("workspace").commit, repository.resolve("workspace").short) == (None, "workspace")

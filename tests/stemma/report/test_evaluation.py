@@ -136,6 +136,21 @@ def test_names_from_a_table_never_become_markup(make: Any) -> None:
     assert "<script" not in document.html(report.write(told), drawn)
 
 
+def test_the_first_lines_say_that_a_class_is_missed_and_what_was_done(make: Any) -> None:
+    told, _ = made(make, "binary")
+    told |= {"main": "pr_auc", "confusion": [[190, 0], [10, 0]]}
+    told["classes"] = [one | {"rows": rows} for one, rows in zip(told["classes"], (190, 10), strict=True)]
+    first = document.markdown(report.write(told), "plots").partition("## ")[0]
+    assert "PR-AUC" in first and "5 % of them are b, which is what guessing reaches" in first
+    assert "0 of 10 rows of b are found; evaluate.threshold: auto chooses another threshold" in first
+    told["evaluate"] |= {"threshold": "auto"}
+    told["decision"] |= {"rule": "macro_f1", "threshold": 0.0625}
+    told["confusion"] = [[170, 20], [4, 6]]
+    text = document.markdown(report.write(told), "plots")
+    assert "b from a probability of 0.0625 on" in text.partition("## ")[0] and "rows of b are found" not in text
+    assert text.index("| PR-AUC |") < text.index("| ROC-AUC |")
+
+
 def test_a_figure_that_is_not_defined_is_a_dash_and_null(make: Any) -> None:
     told, _ = made(make, "binary", bootstrap=0)
     told["test"]["precision"] |= {"value": None, "low": None, "high": None}

@@ -1,13 +1,15 @@
 """Small bundles with samples, and an application that serves them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from bundles import DATED, MULTICLASS, REGRESSION, ROWS, SIGNATURE, contents, days
+from serving import over_grpc
 from stemma import bundle, runtime, signature
 from stemma.serve.app import App
 from stemma.serve.load import load
@@ -49,3 +51,10 @@ def models(bundles: dict[str, Path]) -> Models:
 def app(models: Models) -> App:
     """Serves a binary, a multiclass and a regression network."""
     return app_of(ServeSettings.of(), lambda: models)
+
+
+@pytest.fixture(scope="session")
+def channel(app: App) -> Iterator[grpc.Channel]:
+    """Of gRPC, to the same application."""
+    with over_grpc(app, ServeSettings.of()) as made:
+        yield made

@@ -39,8 +39,8 @@ def test_the_status_names_what_serves_and_why_the_rest_does_not(models: Models) 
     reply = ask(app_of(ServeSettings.of(), lambda: known), "GET", "/status")
     assert reply.status == 200 and reply.json["ready"]
     assert reply.json["models"] == [{
-        "name": "binary", "versions": [{"version": "1", "registered": None}], "labels": {"stable": 1},
-        "faults": [{"version": "2", "error": "it is damaged"}],
+        "name": "binary", "versions": [{"version": "1", "registered": None, "batch": None}], "labels": {"stable": 1},
+        "split": None, "shadows": {}, "faults": [{"version": "2", "error": "it is damaged"}],
     }]  # fmt: skip
     head = ask(app_of(ServeSettings.of(), lambda: known), "HEAD", "/status")
     assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(len(reply.body)))

@@ -345,6 +345,25 @@ def test_a_model_is_unloaded_loaded_and_pinned_on_order(world: Callable[..., Wor
     assert "another prediction" in str(act("load", "shop")) and here.serving == (2,)
 
 
+def test_an_order_fails_for_the_version_that_it_names_and_for_no_other(
+    world: Callable[..., World], wrong_sample: Path
+) -> None:
+    here = world()
+    for number, content in ((1, wrong_sample), (2, None), (3, None), (4, wrong_sample)):
+        here.publish(number, content)
+    assert here.start().serving == (3,)
+    act = lambda *order: here.runner.run(here.keeper.act(*order))  # noqa: E731 - a word for what follows
+    assert act("switch", "shop", "2") is None and here.serving == (2,)
+    assert "another prediction" in str(act("rollback", "shop")) and here.serving == (2,)
+    for policy in ("1", "4", "1,3"):
+        assert "another prediction" in str(act("switch", "shop", policy)) and here.serving == (2,)
+    for policy, serving in (("latest:1", (3,)), ("latest:2", (2, 3)), ("all", (2, 3)), ("2,3", (2, 3))):
+        assert act("switch", "shop", policy) is None and here.serving == serving
+    for number in (2, 3):
+        here.withdraw(number)
+    assert "another prediction" in str(act("switch", "shop", "latest:1")) and here.serving == (2, 3)
+
+
 def test_a_version_that_is_not_signed_never_serves_where_that_is_asked(
     world: Callable[..., World], tmp_path: Path, run: Callable[..., tuple[int, str, str]]
 ) -> None:
@@ -468,3 +487,64 @@ def test_a_version_that_ends_its_process_is_tried_once_more_and_then_refused(wor
     for _ in range(4):
         here.runner.run(here.keeper.look())
     assert tried == [1, 2, 2]
+
+
+def act(world: World, *order: str) -> str | None:
+    return world.runner.run(world.keeper.act(*order))
+
+
+def test_a_version_that_is_taken_back_does_not_serve_again_until_somebody_says_so(
+    world: Callable[..., World],
+) -> None:
+    """Nor after another start; what is published after it does; and it is taken back once at most."""
+    shop = world()
+    for number in (1, 2, 3):
+        shop.publish(number)
+    shop.start()
+    assert act(shop, "withdraw", "shop", "3", "it errs") is None
+    assert (shop.serving, shop.faults) == ((2,), {3: "taken back: it errs"})
+    again = world().start()
+    assert (again.serving, again.faults) == ((2,), {3: "taken back: it errs"})
+    assert act(again, "switch", "shop", "latest:1") is None and again.serving == (2,)
+    assert act(again, "load", "shop") is None and again.serving == (3,)
+    assert act(again, "withdraw", "shop", "3") == "version 3 was taken back before, and somebody let it serve again"
+    again.publish(4)
+    assert (again.look(), act(again, "withdraw", "shop", "4"), again.serving) == ((4,), None, (3,))
+    assert act(again, "switch", "shop", "4") is None and again.serving == (4,)
+
+
+def test_what_has_no_version_before_it_is_not_taken_back(world: Callable[..., World], wrong_sample: Path) -> None:
+    shop = world()
+    shop.publish(1, wrong_sample)
+    shop.publish(2)
+    shop.start()
+    assert act(shop, "withdraw", "shop", "2") == "shop has no version before 2 that can serve"
+    assert (shop.serving, world().start().serving) == ((2,), (2,))
+    assert shop.faults == {}
+    for number in ("1", "7", "x", "²"):
+        assert act(shop, "withdraw", "shop", number) == f"version {number} of shop is not in service"
+
+
+def test_a_version_that_settings_name_gives_its_labels_to_the_one_before(world: Callable[..., World]) -> None:
+    shop = world(model={"policy": "2,3", "labels": {"stable": 2, "canary": 3}})
+    for number in (1, 2, 3):
+        shop.publish(number)
+    shop.start()
+    assert act(shop, "withdraw", "shop", "3") is None
+    assert (shop.serving, shop.models.by_name["shop"].labels) == ((2,), {"stable": 2, "canary": 2})
+    assert act(shop, "withdraw", "shop", "2") is None
+    assert (shop.serving, shop.models.by_name["shop"].labels) == ((1,), {"stable": 1, "canary": 1})
+
+
+def test_notes_of_what_was_taken_back_that_are_damaged_are_not_passed_over(
+    world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    shop = world()
+    shop.publish(1)
+    shop.publish(2)
+    act(shop.start(), "withdraw", "shop", "2")
+    (notes,) = (tmp_path / "state/stemma/withdrawn").iterdir()
+    notes.write_text("[3]")
+    with pytest.raises(StemmaError, match=r"which says what was taken back, cannot be read"):
+        world()

@@ -33,6 +33,8 @@ def test_requests_rows_versions_and_memory_are_counted(models: Models) -> None:
     assert told["stemma_requests_total", "/predict", "200"] == told["stemma_requests_total", "/predict", "422"] == 1
     assert told["stemma_requests_total", "none", "404"] == 1
     assert told["stemma_request_seconds_count", "/predict"] == 2
+    assert told["stemma_version_seconds_count", "stable", "binary", "1"] == 2
+    assert told["stemma_version_errors_total", "stable", "binary", "422", "1"] == 1
     assert told["stemma_version", "binary", "1"] == 1 and told["stemma_memory_bytes",] > 10**6
 
 
@@ -41,7 +43,7 @@ def test_a_request_is_logged_in_a_line_where_that_is_asked_for(
 ) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     app = app_of(ServeSettings.of(log_requests=True), lambda: models)
-    ask(app, "POST", "/predict", ROW, x_request_id="a\nb", traceparent=trace)
+    ask(app, "POST", "/predict", ROW, x_request_id="a-b", traceparent=trace)
     (line,) = capfd.readouterr().err.splitlines()
     told = json.loads(line)
     assert (told["event"], told["status"], told["model"], told["version"], told["rows"]) == (
@@ -51,7 +53,7 @@ def test_a_request_is_logged_in_a_line_where_that_is_asked_for(
         "1",
         1,
     )
-    assert (told["request_id"], told["traceparent"]) == ("a\nb", trace) and told["seconds"] > 0
+    assert (told["request_id"], told["traceparent"]) == ("a-b", trace) and told["seconds"] > 0
     ask(app_of(ServeSettings.of(), lambda: models), "POST", "/predict", ROW)
     assert capfd.readouterr().err == ""
 

@@ -1,6 +1,8 @@
 """`stemma serve` as a process: ready, asked, stopped."""
 
+import asyncio
 import contextlib
+import gc
 import socket
 import sys
 import time
@@ -10,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from serving import Server, served
+from stemma.serve.app import App
+from stemma.serve.process import Server as ServerOfUvicorn
 from stemma.serve.settings import ServeSettings
 from stemma.serve.sockets import reserved
 
@@ -143,3 +147,14 @@ def test_without_the_extra_the_line_says_how_to_install_it(tmp_path: Path, run, 
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     code, _, err = run(tmp_path, "serve")
     assert code == 1 and 'uvicorn is not installed: run `pip install -c requirements.lock -e ".[serve]"`' in err
+
+
+def test_what_is_loaded_is_not_collected_over_and_over_while_callers_wait(app: App) -> None:
+    before, server = gc.get_threshold(), ServerOfUvicorn(app, ServeSettings())
+    server.should_exit = True
+    try:
+        asyncio.run(server.serve(sockets=[]))
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)

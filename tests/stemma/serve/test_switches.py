@@ -19,8 +19,8 @@ from stemma import bundle
 
 pytestmark = pytest.mark.slow
 
-ROW = b'{"Month": "May", "PageValues": 1, "Weekend": true}'
-VALUES = {1: 3.0, 0: 7.0}  # of ROW, by odd and even versions
+ROW = b'{"Month": "May", "PageValues": %d, "Weekend": true}'
+VALUES = {1: 2.0, 0: 6.0}  # of ROW of nothing, by odd and even versions
 SWITCHES = 50
 
 
@@ -40,19 +40,20 @@ def pair(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> 
 class Load:
     """What callers saw."""
 
-    answers: Counter[tuple[int, str, float]] = field(default_factory=Counter)
+    answers: Counter[tuple[int, str, int, float]] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
-    def ask(self, server: Server, stop: threading.Event) -> None:
+    def ask(self, server: Server, stop: threading.Event, number: int) -> None:
+        """A row of one's own: what runs together must not be mixed up."""
         connection = server.connect()
         while not stop.is_set():
             try:
-                connection.request("POST", "/predict", ROW)
+                connection.request("POST", "/predict", ROW % number)
                 reply = connection.getresponse()
                 told = json.loads(reply.read())
                 named = str(reply.headers["x-model-version"])
                 assert told["version"] == named
-                self.answers[reply.status, named, told["predictions"][0]["prediction"]] += 1
+                self.answers[reply.status, named, number, told["predictions"][0]["prediction"]] += 1
             except Exception as error:
                 self.faults.append(repr(error))
                 return
@@ -61,7 +62,7 @@ class Load:
 @contextmanager
 def load(server: Server, callers: int = 4) -> Iterator[Load]:
     seen, stop = Load(), threading.Event()
-    threads = [threading.Thread(target=seen.ask, args=(server, stop)) for _ in range(callers)]
+    threads = [threading.Thread(target=seen.ask, args=(server, stop, number)) for number in range(callers)]
     for each in threads:
         each.start()
     try:
@@ -80,7 +81,7 @@ def publish(folder: Path, number: int, content: Path) -> None:
 
 def reached(server: Server, version: int) -> None:
     end = time.monotonic() + 20
-    while server.ask("POST", "/predict", ROW).headers["x-model-version"] != str(version):
+    while server.ask("POST", "/predict", ROW % 0).headers["x-model-version"] != str(version):
         assert time.monotonic() < end, f"version {version} does not serve"
         time.sleep(0.005)
 
@@ -104,7 +105,7 @@ def test_no_request_fails_and_no_answer_is_another_versions(
                 reached(server, newest)
         text = server.ask("GET", "/metrics").body.decode()
     assert seen.faults == []
-    assert {status for status, _, _ in seen.answers} == {200}
-    assert all(value == VALUES[int(version) % 2] for _, version, value in seen.answers)
-    assert len({version for _, version, _ in seen.answers}) > SWITCHES // workers // 4
+    assert {status for status, *_ in seen.answers} == {200}
+    assert all(value == VALUES[int(version) % 2] + number for _, version, number, value in seen.answers)
+    assert len({version for _, version, *_ in seen.answers}) > SWITCHES // workers // 4
     assert f'stemma_switches_total{{model="shop"}} {SWITCHES // workers + 1}.0' in text

@@ -23,7 +23,7 @@ from stemma.repo import places
 from stemma.repo.repository import Repository
 from stemma.storage import gc
 from stemma.storage.gc import Plan, Rules, trash
-from version_worlds import Projects, World, network, new, parts
+from version_worlds import PARAMS, TRAINING, Projects, World, network, new, parts
 
 Run = Callable[..., tuple[int, str, str]]
 NOW = Rules(older_than=timedelta())
@@ -282,6 +282,32 @@ def test_a_version_stays_that_is(world: World, hold: Callable[[World, str], None
     done = gc.collect(world.folder, BOTH)
     assert lost(done.plan) == ["third"]
     assert is_whole(world, wanted)
+
+
+@pytest.mark.parametrize(
+    "how", ["trained", "a commit that is asked for", "asked for in the work tree", "a grandparent"]
+)
+def test_what_a_version_that_stays_started_from_stays(world: World, how: str) -> None:
+    """Nothing else points to the second version, whose weights another began with."""
+    second = world.ok("git", "rev-parse", "HEAD~2")
+    trained = TRAINING | {"init_from": {"commit": second, "revision": second[:7], "taken": [], "drawn": []}}
+    asked = PARAMS | {"train": PARAMS["train"] | {"init_from": second[:10]}}
+    made = parts(tensors=network(seed=7)[1], frame=None)
+    if how == "asked for in the work tree":
+        world.write("params.yaml", yaml.safe_dump(asked))
+    else:
+        child = world.version(
+            "child", made.but(**{"params": asked} if how.startswith("a commit") else {"training": trained})
+        )
+    if how == "a grandparent":
+        again = TRAINING | {"init_from": {"commit": child, "revision": child}}
+        world.ok("git", "reset", "-q", "--hard", "HEAD~1")
+        world.ok("git", "update-ref", "-d", "ORIG_HEAD")
+        world.version("grandchild", made.but(training=again, tensors=network(seed=8)[1]))
+    plan = gc.plan(world.folder, NOW)
+    assert ("start", second) in {(root.why, root.commit) for root in plan.kept}
+    assert second not in {loss.commit for loss in plan.losses}
+    assert (how == "a grandparent") == (len([root for root in plan.kept if root.why == "start"]) == 2)
 
 
 def test_what_a_dvc_file_of_a_branch_tracks_stays(world: World) -> None:

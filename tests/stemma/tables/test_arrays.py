@@ -109,6 +109,15 @@ def test_a_profile_of_another_format_is_refused(damaged, content):
         profile.read(damaged)
 
 
+@pytest.mark.parametrize(("positive", "main"), [(38, "pr_auc"), (39, "roc_auc")])
+def test_a_class_of_fewer_than_a_tenth_of_the_training_rows_is_rare(damaged, positive, main):
+    raw = json.loads((damaged / "profile.json").read_text())
+    assert raw["splits"]["train"]["rows"] == 384
+    raw["splits"]["train"]["balance"] |= {"TRUE": positive}
+    (damaged / "profile.json").write_text(json.dumps(raw))
+    assert profile.read(damaged).task.main == main
+
+
 def test_a_class_that_the_profile_does_not_know_is_named(damaged):
     raw = json.loads((damaged / "profile.json").read_text())
     (damaged / "profile.json").write_text(json.dumps(raw | {"classes": ["FALSE", "true"]}))

@@ -392,7 +392,7 @@ def test_every_writer_gives_the_same_levels_for_training_and_in_service(small, c
             chosen = small(path, columns={"n": "numeric", "c": "categorical"}, **marks)
             assert load.table(chosen, SOURCES)["c"].tolist() == wanted, path.name
             rows = Rows(path, ";", ",") if comma else Rows(path)
-            found = [text for _, arrays in batches(rows, served) for text in arrays["c"][:, 0]]
+            found = [text for _, arrays, _ in batches(rows, served) for text in arrays["c"][:, 0]]
             assert found == wanted, path.name
         values = [*codes, *(float(code) for code in codes if code is not None)]
         given = served.arrays({"c": values})["c"][:, 0].tolist()
@@ -459,7 +459,7 @@ def test_a_column_is_read_as_its_settings_say_in_training_and_in_service(small, 
         np.testing.assert_array_equal(load.table(found, SOURCES)["x"].to_numpy(), wanted)
         served = in_service(found, role)
         seen = wanted if role == "categorical" else seconds(wanted) if role == "date" else wanted.astype("float32")
-        ((_, of_file),) = batches(Rows(path, ";"), served)
+        ((_, of_file, _),) = batches(Rows(path, ";"), served)
         of_request = served.arrays({"x": texts})
         for arrays in (of_file, of_request):
             np.testing.assert_array_equal(arrays["x"][:, 0], seen)
@@ -499,7 +499,7 @@ def test_whole_numbers_are_dates_where_a_format_says_so(small, tmp_path):
         frame.astype({"x": kind}).to_parquet(tmp_path / "t.parquet")
         found = small(tmp_path / "t.parquet", columns={"x": "date", "z": "numeric"}, date_format={"x": "%Y%m%d"})
         np.testing.assert_array_equal(load.table(found, SOURCES)["x"].to_numpy(), wanted)
-        ((_, arrays),) = batches(Rows(tmp_path / "t.parquet"), in_service(found, "date"))
+        ((_, arrays, _),) = batches(Rows(tmp_path / "t.parquet"), in_service(found, "date"))
         np.testing.assert_array_equal(arrays["x"][:, 0], seconds(wanted))
 
 
@@ -538,7 +538,7 @@ def test_a_signature_with_other_marks_is_damaged(small, tmp_path, wrong):
 
 def test_bundles_made_before_compare_texts(tmp_path):
     (tmp_path / "rows.csv").write_text("c\n1.0\n1\n")
-    ((_, arrays),) = batches(Rows(tmp_path / "rows.csv"), BEFORE)
+    ((_, arrays, _),) = batches(Rows(tmp_path / "rows.csv"), BEFORE)
     assert arrays["c"][:, 0].tolist() == ["1.0", "1"]
 
 

@@ -124,7 +124,8 @@ def test_only_a_binary_task_has_a_positive_class(problems):
 def test_classes_too_rare_for_every_split_are_named(problems):
     rare = pd.Categorical(["p"] * 30 + ["q"] * 6 + ["r"] * 4)
     assert problems(table(y=rare), task="multiclass") == [
-        "each class needs at least 7 rows for one in every split: 'q' has 6, 'r' has 4"
+        "each class needs at least 7 rows for one in every split: 'q' has 6, 'r' has 4: "
+        "merge some (data.merge), or leave them out (data.keep)"
     ]
 
 

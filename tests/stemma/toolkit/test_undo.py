@@ -16,7 +16,7 @@ from forks import COLD
 from stemma.testing import Project
 from stemma.toolkit import lock
 
-pytestmark = pytest.mark.repository
+pytestmark = pytest.mark.slow
 
 RUN = """\
 from pathlib import Path

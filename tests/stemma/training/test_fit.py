@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -242,6 +243,25 @@ def test_weight_decay_shrinks_matrices_and_spares_biases(framework: str, tmp_pat
         biases.append(tensors["bias"])
     assert norms[1] < 0.5 * norms[0]
     assert not np.array_equal(biases[0], np.zeros(1)) and np.all(np.isfinite(biases[1]))
+
+
+def test_a_driver_that_is_not_there_is_no_warning_and_one_that_is_too_old_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build for CUDA beside TensorFlow, on a machine without a GPU."""
+    import torch
+
+    from stemma.frameworks.torch import session
+
+    said = iter(("Unexpected error. Error 302: Error loading CUDA libraries", "The NVIDIA driver is too old"))
+
+    def available() -> bool:
+        warnings.warn(f"CUDA initialization: {next(said)}. (Triggered internally)", UserWarning, stacklevel=1)
+        return False
+
+    monkeypatch.setattr(torch.cuda, "is_available", available)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert [session.choose_device(settings()).type in ("cpu", "mps") for _ in range(2)] == [True, True]
+    assert ["too old" in str(each.message) for each in seen] == [True]
 
 
 def test_a_device_that_is_not_there_is_refused(framework: str, tmp_path: Path) -> None:

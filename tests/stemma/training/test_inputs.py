@@ -49,9 +49,25 @@ def test_the_width_counts_what_passes_and_what_is_embedded() -> None:
     assert inputs.width(MIXED, 8) == 3 * 8 + 3 + 16
 
 
-def test_edges_are_quantiles_of_the_training_rows_and_equal_ones_count_once() -> None:
+def test_edges_are_quantiles_of_the_training_rows_and_few_values_are_all_edges() -> None:
     x = np.stack([np.arange(9), np.repeat([0, 5, 7], [7, 1, 1]), np.full(9, 4)], axis=1).astype(np.float32)
-    assert inputs.edges(x, numeric(3), 4).tolist() == [[0, 2, 4, 6, 8], [0, 7, 7, 7, 7], [4, 4, 4, 4, 4]]
+    assert inputs.edges(x, numeric(3), 4).tolist() == [[0, 2, 4, 6, 8], [0, 5, 7, 7, 7], [4, 4, 4, 4, 4]]
+
+
+@pytest.mark.parametrize("spikes", [{0.0: 0.92}, {0.0: 0.5, 3.0: 0.3}, {-1.0: 0.3, 1e6: 0.3, 2.0: 0.35}])
+def test_a_value_of_many_rows_takes_no_edge_from_the_others(spikes: dict[float, float]) -> None:
+    x = np.random.default_rng(0).lognormal(size=4000).astype(np.float32)
+    first = 0
+    for value, share in spikes.items():
+        x[first : (first := first + int(4000 * share))] = value
+    (found,) = inputs.edges(x[:, None], numeric(1), 48)
+    assert len(np.unique(found)) >= 45 and set(spikes) <= {*found.tolist()}
+
+
+def test_the_edges_of_a_column_without_spikes_are_plain_quantiles() -> None:
+    x = np.random.default_rng(0).normal(size=(3000, 2)).astype(np.float32)
+    expected = np.quantile(x.astype(np.float64), np.linspace(0, 1, 49), axis=0).T.astype(np.float32)
+    assert inputs.edges(x, numeric(2), 48).tobytes() == expected.tobytes()
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,5 +1,6 @@
 """What a person sees of a fit."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,19 @@ def test_a_fit_to_resume_without_a_checkpoint_starts_anew_and_says_so(
         pass
     told = f"note: {tmp_path / 'last'} is not there, so training starts with the first epoch\n"
     assert capsys.readouterr().err == told
+
+
+def test_without_a_terminal_a_line_says_now_and_then_how_far_the_fit_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter((0.0, 10.0, 29.0, 31.0, 45.0, 62.0, 70.0))  # of the start, and of each epoch's end
+    clock = [next(now)]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    with watched(tmp_path / "c", settings(epochs=20), "accuracy", tmp_path / "last") as watch:
+        for number in range(1, 7):
+            clock[0] = next(now)
+            watch(Epoch(number, 0.1, 0.5, 0.6, 0.75))
+    assert capsys.readouterr().err.splitlines() == [
+        "epoch 3 of 20: validation loss 0.6000, accuracy 0.7500, at most 34 s left",
+        "epoch 5 of 20: validation loss 0.6000, accuracy 0.7500, at most 255 s left",
+    ]

@@ -31,6 +31,22 @@ def without(one: FakeVersion, path: str) -> FakeVersion:
     return dataclasses.replace(one, files={name: content for name, content in one.files.items() if name != path})
 
 
+def test_a_table_that_a_version_was_trained_on_is_told(tmp_path: Path) -> None:
+    """Written otherwise than the prepared rows, and with rows that are new."""
+    train = prepared("binary").assign(x=lambda rows: rows.x + 100)
+    trained = changed(version("a", tmp_path), "data/prepared/train.parquet", parquet(train))
+    table = pd.concat([train[:90], prepared("binary")[:30]])
+    table.to_csv(tmp_path / "table.csv", index=False)
+    found = between(trained, version("b", tmp_path), on=tmp_path / "table.csv", latency=False, resamples=20)
+    known, unknown = found.notes[-2:]
+    rows = f"90 of 120 rows of {tmp_path / 'table.csv'}"
+    assert known == f"warning: a was trained on {rows}: judge by rows that are new to both"
+    assert unknown.startswith("whether b was trained on rows of ") and "train.parquet is not in b" in unknown
+    prepared("binary").to_csv(tmp_path / "new.csv", index=False)
+    found = between(trained, trained, on=tmp_path / "new.csv", latency=False, resamples=20)
+    assert not any("trained on" in note for note in found.notes)
+
+
 @pytest.mark.parametrize(
     ("task", "metric"), [("binary", "roc_auc"), ("multiclass", "balanced_accuracy"), ("regression", "rmse")]
 )
@@ -92,6 +108,14 @@ def test_the_metric_can_be_chosen_and_lower_cost_is_better(tmp_path: Path) -> No
     found = between(a, b, metric="cost", cost=(1.0, 5.0), latency=False)
     assert (found.metric, found.higher_is_better, found.verdict) == ("cost", False, "better")
     assert found.main.difference < 0
+
+
+def test_the_newer_version_is_judged_by_the_figure_that_it_recorded(tmp_path: Path) -> None:
+    old, rare = (
+        dataclasses.replace(version("a", tmp_path), evaluation={"main": main}) for main in ("roc_auc", "pr_auc")
+    )
+    pairs = ((old, rare), (rare, old), (rare, rare))
+    assert [between(*pair, latency=False, resamples=20).metric for pair in pairs] == ["pr_auc", "roc_auc", "pr_auc"]
 
 
 @pytest.mark.parametrize(

@@ -171,8 +171,8 @@ def test_an_imbalance_is_told_only_while_nothing_was_done_about_it(clinic: World
     frame["bought"] = frame["bought"].cat.rename_categories(str).where(rare, "no")
     missed = sound.but(frame=frame, metrics=measured(recall=0.2))
     assert found(clinic, missed, "imbalance").what == "class yes is rare, and most of it is missed"
-    chosen = PARAMS | {"evaluate": {"threshold": "f1"}}
-    assert "imbalance" in examined(clinic, missed.but(params=chosen)).passed
+    chosen = measured(recall=0.2) | {"threshold": 0.1}
+    assert "imbalance" in examined(clinic, missed.but(metrics=chosen)).passed
 
 
 def test_miscalibration_is_told_with_its_figure(clinic: World, sound: Parts) -> None:
@@ -267,6 +267,14 @@ def test_another_environment_is_told_package_by_package(clinic: World, sound: Pa
     environment = TRAINING["environment"] | {"packages": {"numpy": "1.0.0", "not-a-package": "3"}}
     one = found(clinic, sound.but(training=trained(environment=environment)), "environment")
     assert "numpy 1.0.0 there, " in one.evidence and "not-a-package 3 there, not installed here" in one.evidence
+
+
+def test_another_patch_of_python_is_no_other_environment(clinic: World, sound: Parts) -> None:
+    """Reports noted the patch once; their version is the same one to this Python."""
+    for noted in ("%d.%d", "%d.%d.99"):
+        environment = TRAINING["environment"] | {"python": noted % sys.version_info[:2], "packages": {}}
+        diagnosis = examined(clinic, sound.but(training=trained(environment=environment)))
+        assert "environment" not in {finding.check for finding in diagnosis.findings}
 
 
 def test_parts_that_are_missing_are_named_and_not_fatal(clinic: World) -> None:

@@ -44,6 +44,16 @@ def better(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_requests_that_named_their_version_are_not_of_the_split(tmp_path: Path) -> None:
+    times = START + np.arange(200)
+    for version, arm in (("a", "stable"), ("b", "split"), ("b", "named"), ("a", None)):
+        ids = [f"{version}{arm}{n}" for n in range(200)]
+        logged(tmp_path, [0.5] * 200, of=source(version), ids=ids, times=times, arm=arm)
+        outcomes.write(tmp_path, dict.fromkeys(((id, 0) for id in ids), "TRUE"), START)
+    found = ab.compare(tmp_path, "a", "b", Options("accuracy"))
+    assert found.requests == found.rows == (400, 200)
+
+
 def test_the_better_version_is_told_in_one_sentence(better: Path) -> None:
     found = ab.compare(better, "a", "b", Options("accuracy"))
     assert (found.verdict, found.requests, found.rows, found.skipped) == ("better", (1500, 1500), (1500, 1500), ())

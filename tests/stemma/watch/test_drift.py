@@ -243,3 +243,40 @@ def test_a_figure_without_an_interval_is_held_beside_the_first_window(
     outcomes.write(tmp_path, {(f"0-{n}", 0): "TRUE" if one else "FALSE" for n, one in enumerate(said)}, MONDAY)
     (window,) = drift(tmp_path, bare).windows
     assert "roc_auc" not in {each.name for each in window.shifts if each.kind}
+
+
+EVIDENCE = {  # planted as above -> rows that make it
+    "a number moved": lambda rows: rows["PageValues"] > 14.9,
+    "beyond the range": lambda rows: rows["PageValues"] == -99,
+    "no values": lambda rows: np.isnan(rows["PageValues"]),
+    "no texts": lambda rows: rows["Month"] == "",
+    "a new text": lambda rows: rows["Month"] == "Jan",
+    "other shares": lambda rows: rows["Month"] == "Dec",
+    "a truth value": lambda rows: rows["Weekend"] == 1,
+}
+
+
+@pytest.mark.parametrize("plant", EVIDENCE)
+def test_requests_that_make_a_drift_are_named(plant: str, bundle: Bundle, tmp_path: Path) -> None:
+    drifted, expected = PLANTED[plant]
+    weeks(tmp_path, rows(ROWS, 1), drifted)
+    makes = {f"1-{n}" for n in np.flatnonzero(EVIDENCE[plant](drifted))}
+    found = [each for each in drift(tmp_path, bundle).windows[1].alarms if (each.name, each.kind) in expected]
+    (shift,) = (each for each in found if each.name != "prediction")
+    assert len(shift.ids) == len(set(shift.ids)) > 1 and set(shift.ids) <= makes
+
+
+def test_a_drift_is_weighed_by_what_the_column_does_to_the_prediction(bundle: Bundle, tmp_path: Path) -> None:
+    """The graph adds its columns: one that spreads by 3 does more than truth values do, and one that is hashed is not
+    known."""
+    weeks(tmp_path, rows(ROWS, 1), PLANTED["a unit"][0])
+    registered = bundle.files | {"registered.json": b'{"format": 1, "version": "v1.0.0"}'}
+    found = drift(tmp_path, Bundle.of(registered)).windows[1]
+    weight = {each.name: each.importance for each in found.shifts}
+    assert sum(weight[name] or 0 for name in ("Month", "PageValues", "Weekend")) == pytest.approx(1)
+    assert (weight["PageValues"] or 0) > 0.5 and weight["prediction"] is None
+    (unit,) = (each for each in found.alarms if each.name == "PageValues")
+    assert unit.matters == pytest.approx((unit.psi or 0) * (unit.importance or 0)) and unit.weight.endswith("%")
+    weeks(tmp_path / "hashed", rows(ROWS, 1), options=Options(columns={"Month": "hash"}, key=b"k"))
+    (window,) = drift(tmp_path / "hashed", bundle).windows
+    assert {each.importance for each in window.shifts} == {None}

@@ -29,7 +29,7 @@ def csv(folder: Path, text: str) -> Path:
 def test_what_is_late_doubled_unknown_or_no_outcome_is_told_each(requests: Path) -> None:
     text = "id,outcome\na,TRUE\na,TRUE\na,FALSE\nc, FALSE \nd,3.50\nnobody,TRUE\nb,MAYBE\nd,nan\nb,\nd,1_0\nd,1e999\n"
     found = outcomes.take(requests, csv(requests, text))
-    assert found.counts == {"taken": 3, "late": 1, "same": 1, "contradicting": 1, "unknown": 1, "wrong": 5}
+    assert found.counts == {"taken": 3, "kept": 0, "late": 1, "same": 1, "contradicting": 1, "unknown": 1, "wrong": 5}
     assert found.examples == {"same": ("a",), "contradicting": ("a",), "unknown": ("nobody",), "wrong": ("b", "d", "b")}
     assert found.sentence.endswith("outcomes.csv: 3 of 11 outcomes taken")
     assert outcomes.read(requests, []) == {("a", 0): "TRUE", ("c", 0): "FALSE", ("d", 0): "3.5"}
@@ -50,6 +50,16 @@ def test_of_several_outcomes_the_first_that_was_told_counts(requests: Path) -> N
     outcomes.write(requests, {("a", 0): "FALSE"}, START + 9)
     assert outcomes.read(requests, []) == {("a", 0): "TRUE"}
     assert outcomes.take(requests, csv(requests, "id,outcome\na,FALSE\n")).counts["contradicting"] == 1
+
+
+def test_a_ledger_begins_another_file_when_one_is_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outcomes, "LARGE", 3)
+    ledger = outcomes.Ledger(tmp_path)
+    for number in range(7):
+        ledger.keep({(f"{number}", 0): "TRUE"}, START + number)
+    assert len([*tmp_path.iterdir()]) == 3
+    assert outcomes.read(tmp_path, []) == {(f"{number}", 0): "TRUE" for number in range(7)}
+    assert outcomes.read(tmp_path, [], {"5"}) == {("5", 0): "TRUE"}
 
 
 def test_rows_of_a_request_have_outcomes_of_their_own(requests: Path) -> None:

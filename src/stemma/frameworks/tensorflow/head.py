@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from stemma.frameworks.tensorflow import _quiet
+from stemma.task import HIGHEST
 from stemma.training.exported import Exportable
 
 with contextlib.suppress(RuntimeError):  # it runs already, as the network's own module set it up
@@ -36,7 +37,9 @@ def predictions(served: Exportable, scores: Any) -> Any:
     """Scores (rows, outputs) -> probabilities (rows, classes), or values (rows, 1)."""
     task = served.problem.task
     if task.head == "rescale":
-        return scores * task.deviation + task.mean
+        mean, deviation = task.rescaling
+        values = scores * deviation + mean
+        return values if task.log is None else tf.exp(tf.minimum(values, HIGHEST))
     scores = scores / served.temperature
     if task.head == "sigmoid":
         scores = tf.concat([tf.zeros_like(scores), scores], axis=1)

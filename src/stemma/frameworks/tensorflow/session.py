@@ -28,7 +28,7 @@ class KerasSession(Session):
     """In mixed precision another network is fitted, `fitted`; the one in float32 is judged and saved."""
 
     def __init__(self, network: KerasNetwork, given: Given) -> None:
-        train, settings = given.train, given.settings
+        train, settings = given.train, fit.settled(given.settings, given.train.x)
         if settings.stepper == "recorded":
             raise TrainingError(
                 "train.stepper: recorded steps are PyTorch's: TensorFlow runs an epoch as one graph",
@@ -46,7 +46,7 @@ class KerasSession(Session):
             row_weights = fit.row_weights(network.problem, train.y, settings.class_weight)
             self.row_weights = None if row_weights is None else tf.constant(row_weights)
         self._set_tensors(network.tensors() | dict(given.begin))
-        self.batch_size, self.clip_norm = fit.batch_size(settings, len(train.x)), settings.clip_norm
+        self.batch_size, self.clip_norm = settings.batch_size, settings.clip_norm
         self._graph = tf.function(self._epoch)
 
     def run_epoch(self, draw: Draw) -> float:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from stemma.errors import ExportError
+from stemma.task import HIGHEST
 from stemma.training.base import Floats
 from stemma.training.exported import ENCODED, Arrays, Exportable, unwritable
 
@@ -33,7 +34,9 @@ class Whole(nn.Module):
     def forward(self, encoded: Any) -> Any:
         scores = self.network(encoded)
         if self.task.head == "rescale":
-            return scores * self.task.deviation + self.task.mean
+            mean, deviation = self.task.rescaling
+            values = scores * deviation + mean
+            return values if self.task.log is None else torch.exp(torch.clamp(values, max=HIGHEST))
         scores = scores / self.temperature
         if self.task.head == "sigmoid":
             scores = torch.cat([torch.zeros_like(scores), scores], dim=1)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ class TorchSession(Session):
     """Rows are tensors on the device: an epoch gathers them once, and batches are views."""
 
     def __init__(self, network: TorchNetwork, given: Given) -> None:
-        train, settings = given.train, given.settings
+        train, settings = given.train, fit.settled(given.settings, given.train.x)
         self.network, device = network, choose_device(settings)
         _be_deterministic()
         torch.manual_seed(settings.seed)
@@ -38,7 +39,7 @@ class TorchSession(Session):
         row_weights = fit.row_weights(network.problem, train.y, settings.class_weight)
         each = (train.x, network.problem.task.targets(train.y), row_weights)
         self.rows = [torch.from_numpy(part).to(device) for part in each if part is not None]
-        self.batch_size = fit.batch_size(settings, len(train.x))
+        self.batch_size = settings.batch_size
         self.optimizer = _optimizer(network.built, settings, given.parts, fused=device.type in ("cpu", "cuda"))
         self.step = Ordinary(network.built, network.problem.task.loss, self.optimizer, settings, given.parts)
         steps = fit.sure_epochs(settings) * (len(train.x) // self.batch_size)
@@ -117,7 +118,7 @@ def choose_device(settings: TrainSettings) -> torch.device:
     present = ["cpu"]
     if torch.backends.mps.is_available():
         present.insert(0, "mps")
-    if torch.cuda.is_available():
+    if _has_cuda():
         present.insert(0, "cuda")
     name = present[0] if settings.device == "auto" else settings.device
     if name not in present:
@@ -130,6 +131,13 @@ def choose_device(settings: TrainSettings) -> torch.device:
             "train.precision: mixed needs a GPU, and the device is cpu", "dvc exp run -S train.precision=float32"
         )
     return torch.device(name)
+
+
+def _has_cuda() -> bool:
+    """Whether a GPU of NVIDIA can be used; beside TensorFlow, a build for CUDA warns of a driver that is not there."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"CUDA initialization: .*Error loading CUDA libraries", UserWarning)
+        return bool(torch.cuda.is_available())
 
 
 def _be_deterministic() -> None:

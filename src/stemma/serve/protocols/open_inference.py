@@ -8,9 +8,9 @@ The class that is predicted is told beside the probabilities, as the output `lab
 import itertools
 import math
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 import stemma
 from stemma.serve.models import Models, Refused, Version
 from stemma.serve.routes import JSON, Answer, Call, Route, in_json
+from stemma.serve.scopes import Scope
 
 TYPES = {"number": "FP32", "boolean": "BOOL", "date": "FP64", "string": "BYTES"}
 BINARY = {
@@ -68,8 +69,8 @@ def metadata(call: Call) -> Answer:
     return in_json(told, version=version)
 
 
-def infer(call: Call) -> Answer:
-    version = call.models.find(call.named)
+def infer(call: Call) -> Answer | Awaitable[Answer]:
+    version = call.version()
     head, rest = _parts(call)
     if isinstance(head.get("id"), list | dict):
         raise Refused(400, 'the "id" is no text')
@@ -83,7 +84,7 @@ def infer(call: Call) -> Answer:
         call.check_rows(len(columns[name]), len(tensors))
     if rest:
         raise Refused(400, f"{len(rest)} bytes follow the last input")
-    return _answer(head, version, version.bundle.predict(columns))
+    return call.predicted(columns, partial(_answer, head, version))
 
 
 def index(call: Call) -> Answer:
@@ -148,7 +149,7 @@ def _column(name: str, tensor: Mapping[str, Any], rest: memoryview) -> tuple[lis
         raise Refused(400, f"the input {name!r} has no {str(size)[:20]} bytes", field=name)
     else:
         part, rest = rest[:size], rest[size:]
-        values = _texts(name, part) if kind == "BYTES" else _numbers(name, part, kind)
+        values = unpacked(name, part) if kind == "BYTES" else _numbers(name, part, kind)
     if len(values) != count:
         raise Refused(400, f"the input {name!r} has {len(values)} values, and its shape {count}", field=name)
     return values, rest
@@ -177,8 +178,8 @@ def _numbers(name: str, part: memoryview, kind: str) -> list[Any]:
     return list(np.frombuffer(part, dtype).tolist())
 
 
-def _texts(name: str, part: memoryview) -> list[str]:
-    """Each behind its length, four bytes."""
+def unpacked(name: str, part: memoryview) -> list[str]:
+    """What `packed` packs."""
     texts, place = [], 0
     try:
         while place < len(part):
@@ -220,7 +221,7 @@ def _answer(head: Mapping[str, Any], version: Version, output: NDArray[np.float3
         kind, shape = ("FP32", output.shape) if texts is None else ("BYTES", (len(texts), 1))
         told: dict[str, Any] = {"name": name, "datatype": kind, "shape": shape}
         if in_binary:
-            part = output.astype("<f4", copy=False).tobytes() if texts is None else _packed(texts)
+            part = output.astype("<f4", copy=False).tobytes() if texts is None else packed(map(str.encode, texts))
             outputs.append(told | {"parameters": {"binary_data_size": len(part)}})
             binary += part
         else:
@@ -248,8 +249,9 @@ def _wanted(head: Mapping[str, Any], version: Version) -> Iterator[tuple[str, bo
         yield name, _parameters(each).get("binary_data", all_binary) is True
 
 
-def _packed(texts: list[str]) -> bytes:
-    return b"".join(struct.pack("<I", len(text)) + text for text in (each.encode() for each in texts))
+def packed(texts: Iterable[bytes]) -> bytes:
+    """Each behind its length, four bytes."""
+    return b"".join(struct.pack("<I", len(text)) + text for text in texts)
 
 
 MODEL = "/v2/models/{model}"
@@ -259,7 +261,7 @@ ROUTES = (
     Route("GET", "/v2/health/ready", ready, scope=None),
     *(
         route
-        for place in (MODEL, f"{MODEL}/versions/{{version}}")
+        for place in (MODEL, f"{MODEL}/versions/{{version}}", f"{MODEL}/labels/{{label}}")
         for route in (
             Route("POST", f"{place}/infer", infer, takes=(JSON, OCTETS)),
             Route("GET", f"{place}/ready", model_ready),
@@ -267,6 +269,6 @@ ROUTES = (
         )
     ),
     Route("POST", "/v2/repository/index", index),
-    Route("POST", "/v2/repository/models/{model}/load", load, scope="admin"),
-    Route("POST", "/v2/repository/models/{model}/unload", unload, scope="admin"),
+    Route("POST", "/v2/repository/models/{model}/load", load, scope=Scope.ADMIN),
+    Route("POST", "/v2/repository/models/{model}/unload", unload, scope=Scope.ADMIN),
 )

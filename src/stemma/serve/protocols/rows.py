@@ -4,15 +4,16 @@ curl -d '{"Month": "May", "PageValues": 0.5}' localhost:8501/predict
 {"model": "shop", "version": "3", "predictions": [{"prediction": "TRUE", "probabilities": {...}}]}
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Rows, batches
 from stemma.errors import RowError
+from stemma.serve.batch import Output
 from stemma.serve.models import Refused, Version
 from stemma.serve.routes import JSON, Answer, Call, Route, in_json
 from stemma.serve.settings import MEGABYTE
@@ -27,20 +28,16 @@ FILES = {
 OF_CURL = "application/x-www-form-urlencoded"  # what `curl -d` says of any body
 
 
-def predict(call: Call) -> Answer:
+def predict(call: Call) -> Answer | Awaitable[Answer]:
     """Predict rows of raw, named columns."""
-    version = call.models.find(call.named)
+    version = call.version()
     kind = call.header(b"content-type").partition(";")[0].strip().lower()
     if kind in FILES:
-        output = _of_file(call, _file(call, FILES[kind]), version)
-    elif kind in ("", JSON, OF_CURL):
-        output = version.bundle.predict(columns(_rows(call), version.bundle.signature))
-    else:
-        known = ", ".join((JSON, *FILES))
-        raise Refused(415, f"the content type {kind[:100]!r} is not read here: send {known}")
-    predictions = told(output, version.bundle.signature)
-    answer = {"model": version.model, "version": str(version.number), "predictions": predictions}
-    return in_json(answer, version=version, rows=len(output))
+        return _answer(version, _of_file(call, _file(call, FILES[kind]), version))
+    if kind in ("", JSON, OF_CURL):
+        return call.predicted(columns(_rows(call), version.bundle.signature), partial(_answer, version))
+    known = ", ".join((JSON, *FILES))
+    raise Refused(415, f"the content type {kind[:100]!r} is not read here: send {known}")
 
 
 def columns(rows: Sequence[Mapping[str, Any]], known: Signature) -> dict[str, list[Any]]:
@@ -50,7 +47,8 @@ def columns(rows: Sequence[Mapping[str, Any]], known: Signature) -> dict[str, li
         RowError: a row lacks one; null would be a missing value.
     """
     try:
-        return {each.name: [row[each.name] for row in rows] for each in known.inputs}
+        values = zip(*map(known.of_row, rows), strict=True) if rows else ([] for _ in known.inputs)
+        return {each.name: list(column) for each, column in zip(known.inputs, values, strict=True)}
     except KeyError:
         rows = [{name.strip(): value for name, value in row.items()} | dict(row) for row in rows]
     for number, row in enumerate(rows, start=1):
@@ -61,15 +59,20 @@ def columns(rows: Sequence[Mapping[str, Any]], known: Signature) -> dict[str, li
     return {each.name: [row[each.name] for row in rows] for each in known.inputs}
 
 
-def told(output: NDArray[np.float32], known: Signature) -> list[dict[str, Any]]:
+def told(output: Output, known: Signature) -> list[dict[str, Any]]:
     """Each row's prediction, and the probability of each class."""
     if not known.classes:
         return [{"prediction": value} for value in output[:, 0]]
     labels = known.labels(output)
     return [
         {"prediction": label, "probabilities": dict(zip(known.classes, row, strict=True))}
-        for label, row in zip(labels, output, strict=True)
+        for label, row in zip(labels, zip(*output.T, strict=True), strict=True)
     ]
+
+
+def _answer(version: Version, output: Output) -> Answer:
+    predictions = told(output, version.bundle.signature)
+    return in_json({**version.facts, "predictions": predictions}, version=version, rows=len(output))
 
 
 def _rows(call: Call) -> list[dict[str, Any]]:
@@ -88,10 +91,10 @@ def _file(call: Call, kind: str) -> Rows:
     return Rows(Path(f"request{kind}"), content=call.body, columns=most.columns, unpacked=most.unpacked * MEGABYTE)
 
 
-def _of_file(call: Call, rows: Rows, version: Version) -> NDArray[np.float32]:
+def _of_file(call: Call, rows: Rows, version: Version) -> Output:
     outputs = []
-    for first, arrays in batches(rows, version.bundle.signature):
-        outputs.append(version.bundle.run(arrays, first))
+    for first, arrays, _ in batches(rows, version.bundle.signature):
+        outputs.append(call.run(arrays, first))
         call.check_rows(first - 1 + len(outputs[-1]))
     return np.concatenate(outputs)
 

@@ -6,9 +6,10 @@ is a missing value, which TensorFlow has not. Texts in Base64 are `{"b64": "..."
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
+from stemma.serve.batch import Output
 from stemma.serve.models import Model, Refused, Version
 from stemma.serve.protocols.rows import columns
 from stemma.serve.routes import Answer, Call, Route, in_json
@@ -17,8 +18,8 @@ DEFAULT = "serving_default"
 TYPES = {"number": "DT_FLOAT", "boolean": "DT_BOOL", "date": "DT_DOUBLE", "string": "DT_STRING"}
 
 
-def predict(call: Call) -> Answer:
-    version, body = call.models.find(call.named), _body(call)
+def predict(call: Call) -> Answer | Awaitable[Answer]:
+    version, body = call.version(), _body(call)
     if ("instances" in body) == ("inputs" in body):
         raise Refused(400, 'the body needs one of "instances" and "inputs"')
     if "instances" in body:
@@ -26,26 +27,34 @@ def predict(call: Call) -> Answer:
         found: Mapping[str, list[Any]] = columns(rows, version.bundle.signature)
     else:
         found = _inputs(call, body["inputs"], version)
-    output = version.bundle.predict({name: _values(values) for name, values in found.items()})
-    return in_json({"predictions" if "instances" in body else "outputs": output}, version=version, rows=len(output))
+    name = "predictions" if "instances" in body else "outputs"
+    return call.predicted(
+        {name: _values(values) for name, values in found.items()},
+        lambda output: in_json({name: output}, version=version, rows=len(output)),
+    )
 
 
-def classify(call: Call) -> Answer:
-    version = call.models.find(call.named)
+def classify(call: Call) -> Answer | Awaitable[Answer]:
+    version = call.version()
     known = version.bundle.signature
     if not known.classes:
         raise Refused(400, f"{version.model} predicts a value: ask :regress")
-    output = version.bundle.predict(_examples(call, version))
-    results = [list(zip(known.classes, row, strict=True)) for row in output]
-    return in_json({"results": results}, version=version, rows=len(output))
+
+    def told(output: Output) -> Answer:
+        results = [list(zip(known.classes, row, strict=True)) for row in output]
+        return in_json({"results": results}, version=version, rows=len(output))
+
+    return call.predicted(_examples(call, version), told)
 
 
-def regress(call: Call) -> Answer:
-    version = call.models.find(call.named)
+def regress(call: Call) -> Answer | Awaitable[Answer]:
+    version = call.version()
     if version.bundle.signature.classes:
         raise Refused(400, f"{version.model} predicts classes: ask :classify")
-    output = version.bundle.predict(_examples(call, version))
-    return in_json({"results": output[:, 0]}, version=version, rows=len(output))
+    return call.predicted(
+        _examples(call, version),
+        lambda output: in_json({"results": output[:, 0]}, version=version, rows=len(output)),
+    )
 
 
 def status(call: Call) -> Answer:
@@ -77,9 +86,18 @@ def _body(call: Call) -> dict[str, Any]:
     body = call.json()
     if not isinstance(body, dict):
         raise Refused(400, "the body is no object")
-    if body.get("signature_name") not in (None, "", DEFAULT):
-        raise Refused(400, f"no signature is named {str(body['signature_name'])[:100]!r}: there is {DEFAULT}")
+    check_signature(body.get("signature_name"))
     return body
+
+
+def check_signature(name: Any) -> None:
+    """Refuse a signature that is none.
+
+    Raises:
+        Refused: there is no other than the default.
+    """
+    if name not in (None, "", DEFAULT):
+        raise Refused(400, f"no signature is named {str(name)[:100]!r}: there is {DEFAULT}")
 
 
 def _instances(call: Call, given: Any, version: Version) -> list[dict[str, Any]]:

@@ -5,10 +5,12 @@
     HEAD, stashes                  of every work tree of the clone; also what a merge or a rebase in progress needs
     experiments                    by rule; those that are queued or run always stay
     every other ref                such as refs/notes, or what a restored backup holds
+    what these started from        train.init_from: without its weights they could not be made again
 
 The commits before these, those that nothing points to, are what a collection takes.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,14 +19,14 @@ from typing import Literal
 
 from stemma.errors import VersionError
 from stemma.repo import journal, places, registry
-from stemma.repo.git import commit_of, contents, fields, git, ids, prefix, refs
+from stemma.repo.git import at, commit_of, contents, fields, git, ids, prefix, refs
 from stemma.repo.inventory import Inventory, matters, on_disk, take
 from stemma.repo.objects import is_object
-from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, Repository, Revision, Version
+from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, PARAMS, TRAINING, Repository, Revision, Version
 from stemma.repo.stores import Stores
 from stemma.storage.gc import clone
 
-Why = Literal["asked", "stage", "registered", "tag", "branch", "work tree", "experiment", "stash", "ref"]
+Why = Literal["asked", "stage", "registered", "tag", "branch", "work tree", "experiment", "stash", "ref", "start"]
 DAY = timedelta(days=1)
 STASHES = (
     "refs/stash",
@@ -39,6 +41,8 @@ HEADS = (
 )
 KINDS: Mapping[str, Why] = {"refs/heads/": "branch", "refs/remotes/": "branch", "refs/tags/": "tag"}
 WORK_TREE = "the work tree"
+STARTS = (PARAMS, TRAINING)  # name what a version started from, as it was asked for and as it was
+START = re.compile(rb'\b(?:init_from|teacher)"?:\s*(?:\{\s*"commit":\s*)?["\']?([0-9a-f]{7,40})\b')
 SIDES = {"1": "the base of a merge", "2": "our side of a merge", "3": "their side of a merge"}  # stages of Git's index
 
 
@@ -100,7 +104,7 @@ def find(repository: Repository, rules: Rules, read: "Reader", now: float) -> Re
     if commit_of(root, "HEAD") is None:
         raise VersionError("there is no commit yet, and nothing says what is needed", run="git commit")
     far, fetched = clone.asked(root)
-    kept = tuple(_once(_commits(repository, rules, far, now)))
+    kept = tuple(_with_starts(root, _once(_commits(repository, rules, far, now))))
     versions = [Version(repository, Revision(each.name, each.commit)) for each in kept]
     inventory = take(repository, versions, read, loose=dict(_loose(root)))
     holders = [version for version, each in zip(versions, kept, strict=True) if each.why == "stage"]
@@ -188,6 +192,20 @@ def _once(found: Iterable[Root]) -> Iterator[Root]:
         if each.commit not in seen:
             seen.add(each.commit)
             yield each
+
+
+def _with_starts(root: Path, kept: Iterable[Root]) -> Iterable[Root]:
+    """With the commits whose weights these and the work trees started from, and those that these did."""
+    found = {each.commit: each for each in kept}
+    files = [folder / path for folder in work_trees(root) for path in STARTS]
+    texts = [file.read_bytes() for file in files if file.is_file()]
+    new: Iterable[str] = found
+    while new:
+        texts += filter(None, contents(root, [at(commit, path) for commit in new for path in STARTS]))
+        names = {name.decode(): name.decode() for text in {*texts} for name in START.findall(text)}
+        new = [commit for commit in _peeled(root, names).values() if commit not in found]
+        found |= {commit: Root(commit[:7], commit, "start") for commit in new}
+    return found.values()
 
 
 def _peeled(root: Path, named: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,8 @@
 What comes of a missing value is missing, and so is a number that is not finite in the end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -19,12 +20,12 @@ import pandas as pd
 from stemma import runtime
 from stemma.errors import DataError
 from stemma.tables import encode
-from stemma.tables.derive.expressions import Expression, WrongExpression, names
+from stemma.tables.derive.expressions import Expression, WrongExpression, names, written
 from stemma.tables.encode.graph import Graph
 from stemma.tables.settings import Role
 from stemma.text import short
 
-__all__ = ["add", "columns", "names", "roles"]
+__all__ = ["add", "add_conditions", "columns", "compared", "conditions", "names", "roles", "written"]
 TYPES: Mapping[str, str] = {"numeric": "number", "boolean": "boolean", "date": "date", "categorical": "text"}
 SHOWN = 100  # letters of an expression in a message
 _Items = tuple[tuple[str, Any], ...]
@@ -49,16 +50,48 @@ def add(
     types = {name: TYPES[role] for name, role in roles.items()}
     made: dict[str, Role] = {}
     for name, text in derive.items():
-        try:
+        with _naming(f"data.derive: {name}", text):
             value = Expression(text, graph, types, others or {}).value()
             if value.type not in ROLES:
                 raise WrongExpression("it gives a date: take year(), hour() or another part of it", 1)
-        except WrongExpression as wrong:
-            place = f"at letter {wrong.place} of {short(text, SHOWN)!r}"
-            raise DataError(f"data.derive: {name}: {wrong} ({place})") from None
         graph.name(value.name if value.type == "text" else _single(graph, value.name), name)
         made[name], types[name] = ROLES[value.type], value.type
     return made
+
+
+@contextmanager
+def _naming(where: str, text: str) -> Iterator[None]:
+    """The error of an expression that is wrong: which, and at which letter."""
+    try:
+        yield
+    except WrongExpression as wrong:
+        raise DataError(f"{where}: {wrong} (at letter {wrong.place} of {short(text, SHOWN)!r})") from None
+
+
+def add_conditions(
+    graph: Graph, keep: Mapping[str, str], roles: Mapping[str, str], others: Mapping[str, str] | None = None
+) -> list[str]:
+    """Add the nodes of conditions, in `data.keep`; their values, float32 as a truth value that was taken is.
+
+    Raises:
+        DataError: as `add`, or one is no condition.
+    """
+    types, made = {name: TYPES[role] for name, role in roles.items()}, []
+    for reason, text in keep.items():
+        with _naming(f"data.keep: {reason}", text):
+            value = Expression(text, graph, types, others or {}).value()
+            if value.type != "boolean":
+                raise WrongExpression("it is no condition, such as Age >= 18", 1)
+        made.append(_single(graph, value.name))
+    return made
+
+
+def compared(expressions: Iterable[str], roles: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """(column, text) of each text that expressions which are right compare a column with."""
+    for text in expressions:
+        expression = Expression(text, Graph([*roles]), {name: TYPES[role] for name, role in roles.items()}, {})
+        expression.value()
+        yield from expression.compared
 
 
 def roles(
@@ -86,20 +119,32 @@ def columns(frame: pd.DataFrame, derive: Mapping[str, str], roles: Mapping[str, 
     Raises:
         DataError: as `add`, or a column has no value in any row.
     """
-    taken = list(roles.items())
     graph = Graph([*roles, *derive])
-    encode.take(graph, taken)
+    encode.take(graph, roles.items())
     made = add(graph, derive, roles)
-    session = runtime.session(graph.model(encode.tensors(made), encode.OPSET).SerializeToString())
-    pieces = [
-        session.run(list(made), encode.feeds(frame.iloc[start : start + encode.CHUNK], taken))
-        for start in range(0, len(frame), encode.CHUNK)
-    ]
-    found = {name: np.concatenate([piece[place] for piece in pieces])[:, 0] for place, name in enumerate(made)}
+    found = _run(graph, made, frame, roles)
     for name, values in found.items():
         if not (values != "" if values.dtype == object else ~np.isnan(values)).any():
             raise DataError(f"data.derive: {name}: {short(derive[name], SHOWN)!r} has no value in any row")
     return pd.DataFrame({name: _canonical(values) for name, values in found.items()})
+
+
+def conditions(frame: pd.DataFrame, keep: Mapping[str, str], roles: Mapping[str, str]) -> list[np.ndarray]:
+    """Where each condition holds in a canonical table (rows,); where it is missing, it does not."""
+    graph = Graph([*roles])
+    encode.take(graph, roles.items())
+    made = dict.fromkeys(add_conditions(graph, keep, roles), "boolean")
+    return [values == 1 for values in _run(graph, made, frame, roles).values()]
+
+
+def _run(graph: Graph, made: Mapping[str, str], frame: pd.DataFrame, roles: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The values (rows,) of a graph that takes columns of these roles, by name."""
+    session = runtime.session(graph.model(encode.tensors(made), encode.OPSET).SerializeToString())
+    pieces = [
+        session.run(list(made), encode.feeds(frame.iloc[start : start + encode.CHUNK], list(roles.items())))
+        for start in range(0, len(frame), encode.CHUNK)
+    ]
+    return {name: np.concatenate([piece[place] for piece in pieces])[:, 0] for place, name in enumerate(made)}
 
 
 def _canonical(values: np.ndarray) -> Any:

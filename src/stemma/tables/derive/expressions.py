@@ -1,6 +1,7 @@
 """An expression as nodes of a graph: Python's syntax, read by Python's parser and never run."""
 
 import ast
+import keyword
 import re
 import warnings
 from collections.abc import Mapping
@@ -25,6 +26,11 @@ NAMES = re.compile(r"`([^`]*)`|([^\W\d]\w*)")
 def names(text: str) -> list[str]:
     """All that may be names of columns in an expression; functions and words of texts are among them."""
     return [quoted or plain for quoted, plain in NAMES.findall(text)]
+
+
+def written(name: str) -> str:
+    """A column's name as it stands in an expression."""
+    return name if name.isidentifier() and not keyword.iskeyword(name) else f"`{name}`"
 
 
 class WrongExpression(Exception):
@@ -64,6 +70,7 @@ class Expression:
         self._quoted = {found.start(): found[1] for found in PIECES.finditer(text) if found[1] is not None}
         self._used: set[str] = set()
         self._values: dict[ast.expr, Value] = {}
+        self.compared: list[tuple[str, str]] = []  # columns with texts
 
     def value(self) -> Value:
         """Its nodes, added to the graph.
@@ -140,8 +147,7 @@ class Expression:
             return Value(value, self._columns[name])
         if name in self._others:
             self._refuse(node, f"{name!r} {self._others[name]}")
-        known = [each if each.isidentifier() else f"`{each}`" for each in self._columns]
-        self._refuse(node, f"{name!r} is no column{nearest(name, known)}")
+        self._refuse(node, f"{name!r} is no column{nearest(name, map(written, self._columns))}")
 
     def _combined(self, node: ast.BoolOp) -> Value:
         """a and b is a b, a or b is a + b - a b, which is missing where one is."""
@@ -216,6 +222,8 @@ class Expression:
         return found
 
     def _is_text(self, column: Value, texts: list[str]) -> str:
+        if column.name in self._columns:
+            self.compared += [(column.name, level(text)) for text in texts]
         return functions.by_text(self._graph, column.name, {"": float("nan")} | {level(text): 1.0 for text in texts})
 
     def _as_date(self, node: ast.expr, value: Value, beside: Value) -> Value:

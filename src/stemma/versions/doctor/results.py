@@ -68,13 +68,13 @@ def imbalance_is_met(version: "Version") -> Iterator[Finding]:
     rarest, share = min(shares.items(), key=lambda item: item[1])
     settings = version.settings or {}
     weighted = settings.get("train", {}).get("class_weight") == "balanced"
-    chosen = settings.get("evaluate", {}).get("threshold", 0.5) != 0.5
+    chosen = (version.metrics or {}).get("threshold", 0.5) != 0.5
     recall = test.get("recall")
     if share < RARE and not weighted and not chosen and recall is not None and recall < 0.5:
         yield Finding(
             "warning", "imbalance", f"class {rarest} is rare, and most of it is missed",
             f"{share:.1%} of the training rows, recall {recall:.3f}",
-            "dvc exp run -S train.class_weight=balanced" + ", or -S evaluate.threshold=f1" * (len(shares) == 2),
+            "dvc exp run -S train.class_weight=balanced" + ", or -S evaluate.threshold=macro_f1" * (len(shares) == 2),
         )  # fmt: skip
 
 

@@ -142,8 +142,8 @@ def environment_is_the_recorded_one(version: "Version") -> Iterator[Finding]:
     if training is None or not training.get("environment"):
         raise Skipped("reports/training.json does not tell the environment")
     recorded = training["environment"]
-    here = {"python": platform.python_version()}
-    wanted = {"python": recorded.get("python"), **(recorded.get("packages") or {})}
+    here = {"python": _minor(platform.python_version())}
+    wanted = {"python": _minor(recorded.get("python") or ""), **(recorded.get("packages") or {})}
     for name in recorded.get("packages") or {}:
         try:
             here[name] = installed(name)
@@ -208,6 +208,11 @@ def _look_up(settings: Mapping[str, Any], key: str) -> Any:
             return None
         found = found[part]
     return found
+
+
+def _minor(python: str) -> str:
+    """Its major and minor version, as they are noted; reports were once told its patch too."""
+    return ".".join(python.split(".")[:2])
 
 
 def _plain(text: str) -> str:

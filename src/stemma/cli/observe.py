@@ -1,0 +1,110 @@
+"""What `stemma watch` reads, kept by a server: it is handed what it answers."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from stemma.bundle.archive import SIGNATURE
+from stemma.errors import BundleError, SettingsError, told_by_system
+from stemma.serve import log
+from stemma.serve.load import opened
+from stemma.serve.routes import SHADOW, Call, Outcome
+from stemma.serve.settings import LogSettings, ServeSettings
+from stemma.serve.sources import Source as Versions
+from stemma.watch.log import Options, Request, Source, Writer
+from stemma.watch.outcomes import LATE, Ledger, join
+
+KEY = "STEMMA_LOG_KEY"
+SECRET = {"authorization", "proxy-authorization", "cookie"}
+
+
+class Kept:
+    """The request log of a process that answers.
+
+    Args:
+        count: is told of rows of the "log" and of "feedback", and what was done with so many.
+    """
+
+    def __init__(self, settings: LogSettings, count: Callable[[str, str, int], None]) -> None:
+        options, self._folder = _options(settings), Path(settings.folder)
+        self.takes, self._headers, self._count = options.takes, settings.headers, count
+        self._writer, self._ledger = Writer(self._folder, options, self._told), Ledger(self._folder)
+        self._source = lru_cache(64)(Source)
+
+    def answered(self, call: Call, seconds: float) -> None:
+        """Keep it, a part at a time; a thread does the rest."""
+        version, first = call.version(), 0
+        name = f"{version.name} (shadow)" if call.ran.arm == SHADOW else version.name  # its figures are its own
+        source = self._source(name, version.bundle.files[SIGNATURE])
+        headers = {name: value for name in self._headers if (value := call.header(name.encode()))}
+        for arrays, output in call.ran.parts:
+            request = Request(call.id, arrays, output, seconds, headers, first=first, arm=call.ran.arm)
+            self._writer.add(source, request)
+            first += len(output)
+
+    def outcomes(self, told: Sequence[Sequence[Outcome]]) -> list[dict[str, Any]]:
+        """Join them with the log; those of requests that are not written yet are kept.
+
+        Raises:
+            OSError: none of them can be.
+        """
+        tellings = {str(place): [((id, row), text) for id, row, text in each] for place, each in enumerate(told)}
+        found = join(self._folder, tellings, LATE, self._ledger.keep, self.takes)
+        for each in found:
+            for what in filter(each.counts.get, each.counts):
+                self._count("feedback", what, each.counts[what])
+        return [
+            {
+                **each.counts,
+                "told": [f"{count} {what}: {meaning}{ids and f' ({ids})'}" for what, count, meaning, ids in each.rows],
+            }
+            for each in found
+        ]
+
+    def close(self) -> None:
+        """Write what waits."""
+        self._writer.close()
+
+    def _told(self, state: str, rows: int) -> None:
+        self._count("log", state, rows)
+        if state == "failed":
+            log.note("request log", rows=rows, error=self._writer.counts.fault)
+
+
+def check(settings: ServeSettings) -> None:
+    """Refuse a log that cannot be kept, or would keep in the open what another name shall be hidden under.
+
+    Raises:
+        SettingsError: why.
+    """
+    kept = settings.log
+    if kept is None:
+        return
+    options, sources = _options(kept), tuple(_sources(settings)) if kept.columns else ()
+    if sources:  # a folder may still get its first version
+        options.check(sources, kept.headers)
+    try:
+        Path(kept.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"no request log can be kept in {kept.folder} ({told_by_system(error)})") from None
+
+
+def _options(settings: LogSettings) -> Options:
+    if secret := SECRET.intersection(settings.headers):
+        raise SettingsError(f"the request log keeps no header {secret.pop()}: it is a secret of the caller")
+    key = os.environ.get(KEY, "").encode()
+    if "hash" in settings.columns.values() and not key:
+        raise SettingsError(f"columns of the request log are hashed: {KEY} of the environment must hold a key")
+    return Options(settings.sample, settings.columns, key)
+
+
+def _sources(settings: ServeSettings) -> Iterator[Source]:
+    """The versions that are there; of those that are damaged, the server tells."""
+    for model in settings.models:
+        for place in Versions(Path(model.source)).versions().values():
+            try:
+                yield Source("", opened(place.path).files[SIGNATURE])
+            except BundleError:
+                continue

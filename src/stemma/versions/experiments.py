@@ -1,0 +1,131 @@
+"""DVC's experiments beside the commits that they were made on: which settings changed, and what that moved."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from stemma.evaluation.results import higher_is_better, main_figure, told
+from stemma.repo.git import commit_of, git
+from stemma.repo.repository import Repo, Repository, Revision, Version, opened
+from stemma.task import KINDS
+from stemma.versions.best import Facts
+from stemma.versions.diff.settings import MetricMove, Setting, metric_moves, settings_that_differ
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """
+    Args:
+        settings: that are others than in its base.
+        figures: of reports/metrics.json, by name (roc_auc is that of the test rows), each against its base's.
+        alike: whether its base was judged on the same: target and task, table, test rows. Else no figure has moved.
+    """
+
+    name: str
+    commit: str
+    date: datetime
+    settings: tuple[Setting, ...]
+    figures: Mapping[str, MetricMove]
+    alike: bool
+
+
+@dataclass(frozen=True)
+class Base:
+    """A commit, and the experiments on it, the newest first. Args: figures: its own."""
+
+    name: str
+    commit: str
+    figures: Mapping[str, float]
+    experiments: tuple[Experiment, ...]
+
+
+@dataclass(frozen=True)
+class Experiments:
+    """
+    Args:
+        main: the figure that the newest experiment was judged by; None where none has figures.
+        shown: those that people see first, the main one before the others.
+        higher_is_better: whether more of the main figure is better.
+        elsewhere: experiments on commits that are not shown.
+    """
+
+    main: str | None
+    shown: tuple[str, ...]
+    higher_is_better: bool
+    bases: tuple[Base, ...]
+    elsewhere: int
+
+
+def experiments(repo: Repo = ".", *, all: bool = False) -> Experiments:
+    """The experiments on HEAD.
+
+    Args:
+        repo: the repository, or its folder.
+        all: on every commit instead; the newest first.
+
+    Raises:
+        VersionError: a version cannot be read.
+    """
+    repository = opened(repo)
+    made = repository.experiments_by_base
+    head = commit_of(repository.root, "HEAD")
+    wanted = {base: named for base, named in made.items() if all or base == head}
+    dates = _dates(repository, [commit for named in wanted.values() for commit, _ in named])
+    order = {commit: place for place, commit in enumerate(dates)}
+    bases = [_base(repository, base, sorted(wanted[base], key=lambda one: order[one[0]]), dates) for base in wanted]
+    bases.sort(key=lambda base: order[base.experiments[0].commit])
+    newest = Version(repository, Revision("", next(iter(dates)))) if dates else None
+    main, shown = _figures(newest)
+    return Experiments(
+        main=main,
+        shown=shown,
+        higher_is_better=main is None or higher_is_better(newest and newest.evaluation, main),
+        bases=tuple(bases),
+        elsewhere=sum(len(named) for base, named in made.items() if base not in wanted),
+    )
+
+
+def _figures(newest: Version | None) -> tuple[str | None, tuple[str, ...]]:
+    """The main figure of a version, and those that people see first."""
+    if newest is None:
+        return None, ()
+    facts = Facts(newest, "")
+    main = main_figure(facts.of("evaluation"), facts.metrics)
+    kind = KINDS.get(told(facts.of("settings"), "data", "task"))
+    return main, () if main is None else tuple(dict.fromkeys((main, *(() if kind is None else kind.shown))))
+
+
+def _dates(repository: Repository, commits: Sequence[str]) -> dict[str, datetime]:
+    """When each was made, the newest first."""
+    if not commits:
+        return {}
+    lines = git(repository.root, "log", "--no-walk", "--format=%H %cI", "--stdin", stdin="\n".join(commits)).decode()
+    pairs = [line.split() for line in lines.splitlines()]
+    return {commit: datetime.fromisoformat(date) for commit, date in pairs}
+
+
+def _base(repository: Repository, commit: str, named: Sequence[tuple[str, str]], dates: Mapping[str, datetime]) -> Base:
+    """Args: named: commit and name of each experiment, the newest first."""
+    name = "HEAD" if commit == commit_of(repository.root, "HEAD") else commit[:7]
+    facts = Facts(Version(repository, Revision(name, commit)), name)
+    each = [(Facts(Version(repository, Revision(name, one)), name), dates[one]) for one, name in named]
+    return Base(name, commit, _named(facts.metrics), tuple(_experiment(facts, own, date) for own, date in each))
+
+
+def _experiment(base: Facts, own: Facts, date: datetime) -> Experiment:
+    alike = base.prepared == own.prepared or base.judged == own.judged
+    before = base.metrics if alike else {}
+    moves = metric_moves(_named(before), _named(own.metrics), told(base.of("evaluation"), "test"))
+    return Experiment(
+        name=own.name,
+        commit=str(own.version.commit),
+        date=date,
+        settings=settings_that_differ(base.of("settings") or {}, own.of("settings") or {}),
+        figures={move.key: move for move in moves},
+        alike=alike,
+    )
+
+
+def _named(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Each once: those of the test rows by their own name."""
+    return {name: value for name, value in metrics.items() if not name.startswith("test.")}

@@ -1,0 +1,140 @@
+"""Is a young version beyond a bound, for certain, though somebody looks at it every few seconds?
+
+Shares (errors, slow answers) are held beside their bound by `sequential.exceeds`, figures by the interval of
+`sequential.p`, predictions at 200, 400, 800, ... rows with half of the chance left at each. All rules of a version
+share ALPHA. What the version before does too is not the young one's fault.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyarrow import compute
+
+from stemma import metrics
+from stemma.bundle.model import Bundle
+from stemma.tables.distance import LARGE
+from stemma.text import counted, figure
+from stemma.watch import log, outcomes, sequential
+from stemma.watch.answers import PREDICTED, Answers, answers, measured, versions
+from stemma.watch.drift import predictions
+
+ALPHA = 0.05  # chance that a sound version is taken back
+SLOW = 0.01  # share of the requests that may take longer than the bound
+MOST = 100_000  # rows; what is not certain of a version by then will not be
+FIRST = 200  # rows whose predictions are looked at first
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Bounds of a young version.
+
+    Args:
+        young: seconds from its first request in which a version is.
+        errors: share of the requests that fail. latency: seconds, of all but 1 % of them.
+        drift: whether its predictions may not be far from those of the bundle's test rows.
+        figure: by name, the least (of losses the most) by outcomes.
+    """
+
+    young: float = 3600.0
+    errors: float | None = None
+    latency: float | None = None
+    drift: bool = False
+    figure: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def alpha(self) -> float:
+        """What each of them may err."""
+        return ALPHA / max(1, (self.errors is not None) + (self.latency is not None) + self.drift + len(self.figure))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of a version.
+
+    Args:
+        requests, errors: as the server counts them.
+        answers: its first rows in the log. bundle: what it is.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    answers: Answers | None = None
+    bundle: Bundle | None = None
+
+
+def read(folder: Path, since: float, skipped: list[str]) -> dict[str, Answers]:
+    """The first rows of every version that answered since then, by name; nothing where there are none."""
+    told, found = outcomes.table(folder, skipped), dict[str, Answers]()
+    for name, its in versions(log.files(folder, skipped, since, needed=False)).items():
+        tables: list[Any] = []
+        for file in its:
+            tables += log.rows(file, ("latency", *PREDICTED), skipped, since)
+            if sum(map(len, tables)) >= MOST:
+                break
+        if sum(map(len, tables)):
+            found[name] = _heard(answers(name, its, tables, told, in_order=True))
+    return found
+
+
+def _heard(answers: Answers) -> Answers:
+    """Without what a shadow answered to nobody."""
+    if "arm" not in answers.table.column_names:
+        return answers
+    return answers.only(compute.fill_null(compute.not_equal(answers.table["arm"], "shadow"), True).to_numpy())
+
+
+def verdict(rules: Rules, young: Seen, before: Seen | None) -> str | None:
+    """Why a version is to be taken back; None where that is not certain."""
+    found = faults(rules, young)
+    if found and before is not None:
+        found = {name: why for name, why in found.items() if name not in faults(rules, before)}
+    return "; ".join(found.values()) or None
+
+
+def faults(rules: Rules, seen: Seen) -> dict[str, str]:
+    """By rule, what is beyond its bound for certain."""
+    found: dict[str, str | None] = {}
+    if rules.errors is not None:
+        found["errors"] = _share(seen.errors, seen.requests, rules.errors, rules.alpha, "failed")
+    of = seen.answers
+    if of is not None and rules.latency is not None:
+        took = of.table["latency"].to_numpy()[of.table["row"].to_numpy() == 0]
+        slow = f"took longer than {rules.latency:g} s"
+        found["latency"] = _share(int((took > rules.latency).sum()), len(took), SLOW, rules.alpha, slow)
+    if of is not None:
+        found |= {name: _figure(of.judged, name, bound, rules.alpha) for name, bound in rules.figure.items()}
+    if of is not None and rules.drift and seen.bundle is not None:
+        found["drift"] = _predictions(of, seen.bundle, rules.alpha)
+    return {name: why for name, why in found.items() if why}
+
+
+def _share(count: int, rows: int, bound: float, alpha: float, what: str) -> str | None:
+    if sequential.exceeds(count, rows, bound) >= alpha:
+        return None
+    return f"{count / rows:.1%} of {counted(rows, 'request')} {what}, and {bound:.1%} may"
+
+
+def _figure(judged: Answers, name: str, bound: float, alpha: float) -> str | None:
+    rows, metric = len(judged.table), metrics.METRICS[name]
+    if rows < sequential.FEWEST:
+        return None
+    value, error = measured(judged.rows(judged.task), metric)
+    beyond = bound - value if metric.better == "higher" else value - bound
+    if not (beyond > 0 and sequential.p(beyond / error if error else math.inf, rows) < alpha):
+        return None
+    return f"{name} is {figure(value)} by {counted(rows, 'outcome')}, and the bound is {figure(bound)}"
+
+
+def _predictions(answers: Answers, bundle: Bundle, alpha: float) -> str | None:
+    if len(answers.table) < FIRST:
+        return None
+    doubled = int(math.log2(len(answers.table) / FIRST))
+    first = answers.only(np.arange(len(answers.table)) < FIRST * 2**doubled)
+    shift = predictions(first, bundle, alpha / 2 ** (doubled + 1))
+    if shift is None or shift.kind is None or (shift.psi or 0) < LARGE:
+        return None
+    return f"predictions are far from those of the test rows: {shift.told}"

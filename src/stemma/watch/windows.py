@@ -1,0 +1,84 @@
+"""A log window by window, however long it is: each file is read once, in the order of time, and a window is given as
+soon as no file that follows has rows of it. Of many rows a window keeps a sample, each row with the same chance.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from stemma.watch import log
+from stemma.watch.answers import Answers, answers
+
+MOST = 100_000  # rows of a window that are looked at
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a version was asked in a window.
+
+    Args:
+        first: seconds since 1970. rows: all of them; `answers` holds MOST of these, in any order.
+    """
+
+    first: float
+    rows: int
+    answers: Answers
+
+
+def windows(
+    versions: Mapping[str, Sequence[log.File]], told: Any, seconds: float, read: Callable[[log.File], Iterable[Any]]
+) -> Iterator[Asked]:
+    """In the order of time, then of versions.
+
+    Args:
+        versions, told: as in `answers`.
+        seconds: of a window; windows begin at whole multiples of it since 1970.
+        read: gives the rows of a file, as `log.rows` does.
+    """
+    files = sorted(((file, name) for name, its in versions.items() for file in its), key=lambda each: each[0].first)
+    draw, gathered = np.random.default_rng(0), dict[tuple[float, str], _Gathered]()
+    for place, (file, name) in enumerate(files, 1):
+        for table in read(file):
+            for first, part in _cut(table, seconds):
+                gathered.setdefault((first, name), _Gathered()).add(part, draw)
+        until = files[place][0].first if place < len(files) else math.inf
+        for of in sorted(each for each in gathered if each[0] + seconds <= until):
+            its = gathered.pop(of)
+            yield Asked(of[0], its.rows, answers(of[1], versions[of[1]], its.tables, told))
+
+
+@dataclass
+class _Gathered:
+    rows: int = 0
+    tables: list[Any] = field(default_factory=list)
+    chances: list[Any] = field(default_factory=list)
+
+    def add(self, table: Any, draw: np.random.Generator) -> None:
+        self.rows += len(table)
+        self.tables.append(table)
+        self.chances.append(draw.random(len(table)))
+        if sum(map(len, self.tables)) > MOST:
+            self._thin()
+
+    def _thin(self) -> None:
+        """Keep the rows that drew the smallest numbers."""
+        chances = np.concatenate(self.chances)
+        limit = np.partition(chances, MOST)[MOST]
+        self.tables = [table.filter(pa.array(drawn < limit)) for table, drawn in
+                       zip(self.tables, self.chances, strict=True)]  # fmt: skip
+        self.chances = [drawn[drawn < limit] for drawn in self.chances]
+
+
+def _cut(table: Any, seconds: float) -> Iterator[tuple[float, Any]]:
+    """The part of a table in each window, by the window's first moment."""
+    number = np.asarray(table["time"].cast(pa.int64()).to_numpy()) / 1e6 // seconds
+    if len(number) and number.min() < number.max():
+        order = np.argsort(number, kind="stable")
+        table, number = table.take(order), number[order]
+    firsts, starts = np.unique(number, return_index=True)
+    for first, start, end in zip(firsts, starts, [*starts[1:], len(number)], strict=True):
+        yield float(first * seconds), table.slice(start, end - start)

@@ -1,0 +1,98 @@
+"""DVC's experiments beside the commits that they were made on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from stemma.cli.words import app
+from stemma.versions.experiments import experiments
+from version_worlds import METRICS, PARAMS, Projects, World, new, parts, table
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """One version, and three experiments on it: better, barely other, and on another table."""
+    world = new(tmp_path_factory.mktemp("tried") / "world")
+    one = parts()
+    world.version("start", one)
+    test = METRICS["test"]
+    faster = PARAMS | {"train": PARAMS["train"] | {"learning_rate": 0.1, "epochs": 7}}
+    world.experiment("better", "x", one.but(params=faster, metrics=METRICS | {"test": test | {"roc_auc": 0.95}}))
+    world.experiment("barely", "x", one.but(metrics=METRICS | {"test": test | {"roc_auc": 0.851}}))
+    world.experiment("elsewhere", "x", one.but(frame=table(500), metrics=METRICS | {"test": {"roc_auc": 0.99}}))
+    return world
+
+
+def cli(world: World, monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
+    monkeypatch.chdir(world.folder)
+    done = CliRunner().invoke(app, ["experiments", *words])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_settings_and_figures_are_told_against_the_commit_the_newest_first(tried: World) -> None:
+    found = experiments(tried.folder)
+    (base,) = found.bases
+    assert (base.name, found.main, found.elsewhere) == ("HEAD", "roc_auc", 0)
+    assert [each.name for each in base.experiments] == ["elsewhere", "barely", "better"]
+    _, barely, better = base.experiments
+    assert {setting.key: setting.after for setting in better.settings} == {
+        "train.learning_rate": 0.1,
+        "train.epochs": 7,
+    }
+    assert better.figures["roc_auc"].move == pytest.approx(0.1) and better.figures["roc_auc"].within is False
+    assert barely.settings == () and barely.figures["roc_auc"].within is True
+
+
+def test_a_figure_of_another_table_has_not_moved(tried: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = experiments(tried.folder).bases[0].experiments[0]
+    assert not elsewhere.alike and elsewhere.figures["roc_auc"].move is None
+    assert "no move: judged by another target, or on another table or other test rows" in cli(tried, monkeypatch)
+
+
+def test_the_table_is_narrow_and_all_shows_more(tried: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = cli(tried, monkeypatch).splitlines()
+    assert lines[0].split() == ["experiment", "changed", "settings", "roc_auc", "move", "pr_auc", "log_loss"]
+    assert lines[1].split()[:2] == ["HEAD", "0.8500"]
+    assert [line.split()[0] for line in lines[2:5]] == ["elsewhere", "barely", "better"]
+    assert "+0.0010 ~" in lines[3] and "train.epochs=7" in lines[4] and "+0.1000" in lines[4]
+    assert max(map(len, lines)) < 100
+    assert "balanced_accuracy" in cli(tried, monkeypatch, "--all") and "balanced" not in lines[0]
+
+
+def test_it_speaks_json_and_markdown(tried: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: Any = json.loads(cli(tried, monkeypatch, "--json"))
+    assert told["bases"][0]["experiments"][2]["figures"]["roc_auc"]["move"] == pytest.approx(0.1)
+    assert "test.roc_auc" not in told["bases"][0]["figures"] and "validation.roc_auc" in told["bases"][0]["figures"]
+    assert cli(tried, monkeypatch, "--md").splitlines()[1].startswith("| --- |")
+
+
+def test_experiments_of_other_commits_are_counted_and_shown_on_request(
+    three_versions: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "1 experiment on other commits: run `stemma experiments --all`\n"
+    assert cli(three_versions, monkeypatch) == line
+    shown = cli(three_versions, monkeypatch, "--all")
+    assert "calm-otter" in shown and "train.learning_rate=0.0001" in shown and "+0.0000 ~" in shown
+
+
+def test_without_experiments_a_line_says_how_to_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = new(tmp_path / "world")
+    for words in ((), ("--all",), ("--md",)):
+        assert (
+            cli(world, monkeypatch, *words).replace("\\", "").startswith("no experiment is here: run `dvc exp run -S ")
+        )
+    world.experiment("bare", "nothing is evaluated", parts(metrics=None, evaluation=None, frame=None))
+    assert cli(world, monkeypatch).split()[:4] == ["experiment", "changed", "settings", "HEAD"]
+
+
+def test_of_two_projects_each_sees_its_own(
+    two_projects: Projects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    projects = two_projects.copy(tmp_path / "shop")
+    projects.churn.experiment("of-churn", "x", parts())
+    assert "of-churn" in cli(projects.churn, monkeypatch, "--all")
+    assert "no experiment is here" in cli(projects.sales, monkeypatch, "--all")

@@ -1,0 +1,190 @@
+"""A young version that is beyond a bound for certain is taken back by itself, once, and no request is lost by it."""
+
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+
+from bundles import contents
+from serving import Server, served
+from stemma import bundle as bundles
+from stemma.bundle import Bundle
+from stemma.cli.guard import guarding
+from stemma.errors import SettingsError
+from stemma.serve.settings import ServeSettings
+from stemma.watch import guard, outcomes, sequential
+from stemma.watch.guard import Rules, Seen, verdict
+from watched import logged, source
+
+ROW = {"Month": "May", "PageValues": 1, "Weekend": None}
+NOW = time.time()
+
+
+def answers(folder: Path, output: Any, version: str = "v2", **more: Any) -> Any:
+    times = NOW - len(output) + np.arange(len(output))
+    logged(folder, output, of=source(version), times=times, **more)
+    return guard.read(folder, NOW - 7200, [])[version]
+
+
+def test_errors_are_a_reason_once_they_are_certain_and_the_version_before_has_them_not() -> None:
+    rules = Rules(errors=0.02)
+    assert verdict(rules, Seen(requests=100, errors=5), None) is None
+    told = "20.0% of 100 requests failed, and 2.0% may"
+    assert verdict(rules, Seen(requests=100, errors=20), None) == told
+    assert verdict(rules, Seen(requests=100, errors=20), Seen(requests=500, errors=3)) == told
+    assert verdict(rules, Seen(requests=100, errors=20), Seen(requests=500, errors=90)) is None
+    assert verdict(Rules(), Seen(requests=100, errors=100), None) is None
+
+
+def test_a_share_at_its_bound_is_rarely_told_however_often_one_looks() -> None:
+    """And twice its bound soon is."""
+    draw, false, found = np.random.default_rng(0), 0, []
+    for _ in range(200):
+        at, above = (draw.random(2000) < share for share in (0.05, 0.15))
+        false += any(sequential.exceeds(int(at[:n].sum()), n, 0.05) < 0.05 for n in range(20, 2001, 20))
+        found.append(next(n for n in range(20, 2001, 20) if sequential.exceeds(int(above[:n].sum()), n, 0.05) < 0.05))
+    assert false <= 10 and np.median(found) <= 200
+
+
+def test_slow_answers_are_a_reason(tmp_path: Path) -> None:
+    seen = Seen(answers=answers(tmp_path, [0.5] * 300))  # 1 to 10 ms each
+    assert verdict(Rules(latency=0.0095), seen, None) == "10.0% of 300 requests took longer than 0.0095 s, and 1.0% may"
+    assert verdict(Rules(latency=0.1), seen, None) is None
+
+
+@pytest.mark.parametrize(("rows", "right", "found"), [(400, 0.7, True), (400, 0.88, False), (90, 0.2, False)])
+def test_a_figure_by_outcomes_is_a_reason(rows: int, right: float, found: bool, tmp_path: Path) -> None:
+    output = np.where(np.arange(rows) % 2, 0.9, 0.1)
+    logged(tmp_path, output, of=source("v2"), times=NOW - rows + np.arange(rows))
+    hit = np.random.default_rng(0).random(rows) < right
+    came = np.where(hit, output > 0.5, output < 0.5)
+    outcomes.write(tmp_path, {(f"v2-{n}", 0): "TRUE" if one else "FALSE" for n, one in enumerate(came)}, NOW)
+    seen = Seen(answers=guard.read(tmp_path, NOW - 7200, [])["v2"])
+    told = verdict(Rules(figure={"accuracy": 0.9, "log_loss": 5.0}), seen, None)
+    assert (told is not None and told.startswith("accuracy is 0.")) == found == (told is not None)
+
+
+def test_predictions_far_from_those_of_the_test_rows_are_a_reason(tmp_path: Path) -> None:
+    record = b'{"format": 1, "evaluation": {"confusion": [[900, 0], [0, 100]]}}'
+    bundle = Bundle.of(contents() | {"version.json": record})
+    usual, other = ([0.9 if n % every == 0 else 0.1 for n in range(250)] for every in (10, 2))
+    assert verdict(Rules(drift=True), Seen(answers=answers(tmp_path / "a", usual), bundle=bundle), None) is None
+    told = verdict(Rules(drift=True), Seen(answers=answers(tmp_path / "b", other), bundle=bundle), None)
+    assert told == "predictions are far from those of the test rows: FALSE: 90.0% -> 50.0%"
+    few = Seen(answers=answers(tmp_path / "c", other[:150]), bundle=bundle)
+    assert verdict(Rules(drift=True), few, None) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"admin": False}, "takes no orders"),
+        ({"socket": "shop.sock"}, "ask the server at its port"),
+        ({"webhook": "https://example.org"}, "STEMMA_WEBHOOK_SECRET of the environment must hold a secret"),
+        ({"webhook": "example.org"}, "no URL of a webhook"),
+        ({"auto_rollback": {"latency": 0.1}}, "judged by the request log"),
+        ({"tokens": "tokens.yaml"}, "STEMMA_TOKEN of the environment must hold a token"),
+        ({"auto_rollback": {"figure": {"acuracy": 0.9}}, "log": {"folder": "requests"}}, "'acuracy' is no metric"),
+    ],
+)
+def test_a_guard_that_could_not_do_its_work_is_refused_at_the_start(
+    changes: dict[str, Any], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("STEMMA_TOKEN", "STEMMA_WEBHOOK_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    settings = ServeSettings.model_validate({"admin": True, "auto_rollback": {"errors": 0.1}} | changes)
+    with pytest.raises(SettingsError, match=why):
+        guarding(settings)
+
+
+def test_nothing_is_known_of_a_folder_without_a_log(tmp_path: Path) -> None:
+    assert guard.read(tmp_path / "nowhere", 0, []) == {}
+
+
+def erring(path: Path) -> Path:
+    """It gives no finite number where it is not said whether it is a weekend, which its sample does not ask."""
+    files = contents()
+    graph = onnx.load_from_string(files["model.onnx"])
+    (half,) = (each for each in graph.graph.initializer if each.name == "half")
+    half.CopyFrom(onnx.helper.make_tensor("half", onnx.TensorProto.FLOAT, [1], [float("nan")]))
+    bundles.build(path, files | {"model.onnx": graph.SerializeToString(deterministic=True)})
+    return path
+
+
+def publish(shop: Path, number: int, content: Path) -> None:
+    partial = shop / f".{number}"
+    partial.mkdir(parents=True)
+    shutil.copyfile(content, partial / "model.zip")
+    partial.rename(shop / str(number))
+
+
+class Load:
+    """Callers that ask without a pause; (status, version) of every answer."""
+
+    def __init__(self, server: Server) -> None:
+        self.seen: list[tuple[int, str]] = []
+        self._server, self._stop = server, threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(3)]
+
+    def __enter__(self) -> "Load":
+        for each in self._threads:
+            each.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for each in self._threads:
+            each.join()
+
+    def _ask(self) -> None:
+        while not self._stop.is_set():
+            reply = self._server.ask("POST", "/predict", ROW)
+            self.seen.append((reply.status, reply.headers.get("x-model-version", "")))
+            time.sleep(0.005)
+
+
+def wait(until: Callable[[], object], seconds: float = 30) -> None:
+    limit = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def test_a_version_that_errs_is_taken_back_under_load_without_a_failed_request(tmp_path: Path) -> None:
+    """But its own; it stays back, is told why, and one that is published afterwards serves."""
+    shop = tmp_path / "shop"
+    good, bad = tmp_path / "good.zip", erring(tmp_path / "bad.zip")
+    bundles.build(good, contents())
+    publish(shop, 1, good)
+    rules = {"young": "1h", "errors": 0.05, "poll": 0.3}
+    config = {"models": [{"source": str(shop)}], "poll": 0.2, "admin": True, "auto_rollback": rules}
+    (tmp_path / "serve.yaml").write_text(yaml.safe_dump(config | {"audit": str(tmp_path / "audit.jsonl")}))
+    with served("--config", tmp_path / "serve.yaml", cold=True) as server:
+
+        def model() -> dict[str, Any]:
+            (found,) = server.ask("GET", "/status").json["models"]
+            return found
+
+        with Load(server) as load:
+            wait(lambda: len(load.seen) > 30)
+            publish(shop, 2, bad)
+            wait(lambda: model()["faults"])
+            place = len(load.seen) + 3
+            wait(lambda: len(load.seen) > place + 50)
+            assert model()["faults"][0]["error"].startswith("taken back: ")
+            assert "requests failed, and 5.0% may" in model()["faults"][0]["error"]
+            publish(shop, 3, good)
+            wait(lambda: load.seen[-1][1] == "3")
+        statuses = Counter(load.seen)
+        assert {status for status, _ in statuses} == {200, 422} and statuses[422, ""] + statuses[422, "2"] > 2
+        assert {each for each in load.seen[place:]} == {(200, "1"), (200, "3")}
+        assert server.stop() == 0
+    assert (tmp_path / "audit.jsonl").read_text().count("/withdraw/2?why=") == 1
