@@ -180,7 +180,7 @@ async def _with_workers(
 def _watching(keeper: Keeper, where: str) -> Iterator[None]:
     """Say where to ask, and whether anything can answer; then look for versions."""
     missing = keeper.missing()
-    say(f"listening: {where}: {missing}" if missing else f"ready: {where}")
+    say(f"listening: {where}, but {missing}" if missing else f"ready: {where}")
     watching = asyncio.get_running_loop().create_task(_watch(keeper, None if missing is None else where))
     try:
         yield

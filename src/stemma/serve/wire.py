@@ -10,6 +10,7 @@ from stemma.serve.tls import CLIENT, client_name
 
 HEAD = 65_536  # bytes, beyond which no head goes on
 FIELDS = 100  # of a head
+GOODBYE, LOOK = 1.0, 0.1  # seconds
 NO_HTTP = 400, "this is no request of HTTP"
 TOO_LONG = 431, f"the head has more than {HEAD} bytes, or {FIELDS} fields"
 TOO_SLOW = 408, "the request did not arrive in time"
@@ -70,6 +71,13 @@ class Wire(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Uvicorn's, when the parser has given up."""
         self._refuse(self._fault)
+
+    def shutdown(self) -> None:
+        """As the server ends. TLS waits half a minute for the client's goodbye, which an idle one does not send."""
+        super().shutdown()
+        if self.scheme == "https":
+            wait, then = (GOODBYE, self.transport.abort) if self.transport.is_closing() else (LOOK, self.shutdown)
+            self.loop.call_later(wait, then)
 
     @property
     def _owes(self) -> bool:

@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPSConnection
@@ -118,6 +119,19 @@ def test_a_renewed_certificate_is_shown_by_every_worker_and_one_that_is_none_cha
     assert {world.shaken(world.anne)[1] for _ in range(4)} == after
     world.authority.sign("localhost", -DAY)
     assert {world.shaken(world.anne)[1] for _ in range(4)} == after
+
+
+@pytest.mark.slow
+def test_a_client_that_is_idle_does_not_hold_up_the_end(world: World) -> None:
+    context = ssl.create_default_context(cafile=str(world.authority.file))
+    context.load_cert_chain(*world.anne)
+    link = socket.create_connection(("127.0.0.1", int(world.url.rsplit(":", 1)[1])), 30)
+    with context.wrap_socket(link, server_hostname="localhost") as idle:
+        idle.sendall(b"GET /status HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert idle.recv(12) == b"HTTP/1.1 200"
+        start = time.monotonic()
+        assert world.server.stop() == 0
+        assert time.monotonic() - start < 15, "TLS would wait for half a minute"
 
 
 @pytest.fixture

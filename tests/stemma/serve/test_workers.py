@@ -3,8 +3,10 @@
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import Path
 
 import psutil
@@ -80,6 +82,31 @@ def test_a_worker_that_is_killed_comes_back_with_what_serves(server: Server) -> 
     assert versions(server) == current
     os.kill(before[1].pid, signal.SIGKILL)  # so that only the new one is left for a while
     assert versions(server) == current
+
+
+def test_a_worker_that_is_killed_under_load_takes_along_the_calls_that_it_had_alone(server: Server) -> None:
+    stop, told = threading.Event(), list[bytes | None]()
+
+    def call() -> None:
+        while not stop.is_set():
+            try:
+                told.append(server.ask("POST", "/predict", ROW).body)
+            except (OSError, HTTPException):  # it was with the one that is killed
+                told.append(None)
+
+    callers = [threading.Thread(target=call) for _ in range(4)]
+    before = workers(server)
+    for each in callers:
+        each.start()
+    until(lambda: len(told) > 50)
+    before[0].kill()
+    until(lambda: len(set(workers(server)) - {before[0]}) == 2)
+    now = len(told)
+    until(lambda: len(told) > now + 50)
+    stop.set()
+    for each in callers:
+        each.join()
+    assert told.count(None) <= len(callers) and len(set(told) - {None}) == 1
 
 
 def test_a_version_that_is_damaged_changes_no_worker(damaged: Server) -> None:
