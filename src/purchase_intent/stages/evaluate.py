@@ -21,7 +21,7 @@ from stemma.evaluation.settings import EvaluateSettings
 from stemma.metrics import Metric, added_to
 from stemma.report import document, plots
 from stemma.report import evaluation as report
-from stemma.tables import arrays, encode, profile
+from stemma.tables import arrays, profile
 from stemma.training import networks
 from stemma.training.base import Problem
 
@@ -42,10 +42,8 @@ def main() -> None:
     k, tables = settings.evaluate.folds, folds.Tables(NETWORKS, METRICS, LINES)
     folded = None if k is None else folds.cross_validate(settings, tables, layout.PREPARED, layout.FOLDS, k)
     told = record.make(settings, about, splits | {"train": train}, chosen, network, others, folded)
-    encoder = encode.Encoder(layout.PREPARED / encode.FILE)
-    told |= {"weights": hashlib.sha256(layout.INDEX.read_bytes()).hexdigest()} | importance.of(
-        about, splits["test"], network, lambda rows: chosen.predictions(about.task, model.scores(encoder.encode(rows)))
-    )
+    told["weights"] = hashlib.sha256(layout.INDEX.read_bytes()).hexdigest()
+    told |= importance.of(layout.PREPARED, splits["test"], chosen, model.scores)
     results.write(layout.REPORTS, told)
     predictions.write(layout.PREDICTIONS, splits["test"], about, network)
     drawn = plots.write(layout.PLOTS, told, splits["test"], network, others)

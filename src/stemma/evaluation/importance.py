@@ -5,35 +5,39 @@ encoder, so what is derived of one moves with it.
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stemma import metrics
-from stemma.evaluation.assessment import Judgement
+from stemma.evaluation.assessment import of_network
+from stemma.evaluation.decision import Decision
+from stemma.tables import profile
 from stemma.tables.arrays import Arrays
-from stemma.tables.profile import Profile
+from stemma.tables.encode import FILE, Encoder
 from stemma.task import Floats
 
 ROWS, REPEATS = 1000, 3
 COLUMNS = 50  # of a table with more, none is told: it would cost more than the rest of an evaluation
 
 
-def of(about: Profile, test: Arrays, network: Judgement, predict: Callable[[pd.DataFrame], Floats]) -> dict[str, Any]:
+def of(folder: Path, test: Arrays, chosen: Decision, scores: Callable[[Floats], Floats]) -> dict[str, Any]:
     """The entry `importance` of a record: by column, what the main figure loses; none where it is not defined.
 
     Args:
-        network: that was judged. predict: its predictions for rows of the table.
+        folder: data/prepared as a rule.
+        scores: the network's for encoded rows.
     """
+    about, encoder = profile.read(folder), Encoder(folder / FILE)
     main = metrics.METRICS[about.task.main]
     kept = np.unique(np.linspace(0, len(test.y) - 1, min(len(test.y), ROWS)).astype(np.int64))
     frame, y = test.frame.iloc[kept].reset_index(drop=True), test.y[kept]
 
     def measured(rows: pd.DataFrame) -> float:
-        judged = replace(network, predictions={"test": predict(rows)})
-        return float(metrics.figures(judged.rows("test", y, 10), of=[main])[main.name])
+        network = of_network(about.task, {"test": scores(encoder.encode(rows))}, chosen)
+        return float(metrics.figures(network.rows("test", y, 10), of=[main])[main.name])
 
     names = [name for name, _ in about.inputs]
     if not len(y) or len(names) > COLUMNS or not math.isfinite(whole := measured(frame)):
