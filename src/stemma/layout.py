@@ -22,7 +22,8 @@ METRICS = REPORTS / "metrics.json"
 EVALUATION = REPORTS / "evaluation.json"
 DECISION = REPORTS / "decision.json"
 PREDICTIONS = REPORTS / "predictions.parquet"
-PLOTS = REPORTS / "plots"
+PLOTS = REPORTS / "plots"  # points, for `dvc plots`
+PICTURES = REPORTS / "pictures"  # of the page, in Git, whose hosts show them
 PAGE = REPORTS / "report.html"  # and report.md
 SETTINGS = REPORTS / "settings"
 

@@ -4,9 +4,11 @@ metrics.json          the figures that `dvc metrics` shows
 evaluation.json       all there is to know: intervals, baselines, classes, slices, folds, quality gate
 decision.json         the threshold and the temperature, for export and package
 predictions.parquet   every test row
-plots/                points (CSV) for `dvc plots`, pictures (SVG) for the report
-report.md, .html      evaluation.json for people
+plots/                points (CSV) for `dvc plots`
+report.md, .html      evaluation.json for people; pictures/ (SVG) are those of report.md
 """
+
+import hashlib
 
 from purchase_intent.extensions.baselines import BASELINES
 from purchase_intent.extensions.metrics import METRICS
@@ -14,7 +16,7 @@ from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
 from stemma import layout
-from stemma.evaluation import assessment, decision, folds, gate, predictions, record, results
+from stemma.evaluation import assessment, decision, folds, gate, importance, predictions, record, results
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.metrics import Metric, added_to
 from stemma.report import document, plots
@@ -40,10 +42,13 @@ def main() -> None:
     k, tables = settings.evaluate.folds, folds.Tables(NETWORKS, METRICS, LINES)
     folded = None if k is None else folds.cross_validate(settings, tables, layout.PREPARED, layout.FOLDS, k)
     told = record.make(settings, about, splits | {"train": train}, chosen, network, others, folded)
+    told["weights"] = hashlib.sha256(layout.INDEX.read_bytes()).hexdigest()
+    told |= importance.of(layout.PREPARED, splits["test"], chosen, model.scores)
     results.write(layout.REPORTS, told)
     predictions.write(layout.PREDICTIONS, splits["test"], about, network)
     drawn = plots.write(layout.PLOTS, told, splits["test"], network, others)
-    document.write(report.write(told), layout.PAGE, drawn, layout.PLOTS)
+    drawn |= plots.of_training(layout.CURVES, layout.TRAINING)
+    document.write(report.write(told, drawn), layout.PAGE, drawn, layout.PICTURES)
     gate.stop(told["gate"], layout.PAGE)
 
 

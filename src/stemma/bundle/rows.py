@@ -60,7 +60,8 @@ class Rows:
         return self.path.suffix.lower()
 
     def text(self) -> TextIO:
-        encoding = self.encoding or UTF8
+        encoding = codecs.lookup(self.encoding or UTF8).name
+        encoding = UTF8 if encoding == "utf-8" else encoding  # it may begin with a mark
         if self.content is None:
             return self.path.open(encoding=encoding, newline="")
         return io.TextIOWrapper(io.BytesIO(self.content), encoding=encoding, newline="")
@@ -71,7 +72,7 @@ class Rows:
         Bytes that are UTF-8 are that; a pipe, which cannot be read twice, is as the table was.
         """
         head = self._head()
-        encoding = UTF8 if head.startswith(codecs.BOM_UTF8) or _is_utf8(head) else usual.encoding
+        encoding = UTF8 if _is_utf8(head) else usual.encoding
         first = head.decode(encoding, errors="ignore").partition("\n")[0]
         if self.separator not in (None, usual.separator) or (head and usual.separator not in first):
             usual = Dialect()

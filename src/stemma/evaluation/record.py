@@ -44,6 +44,7 @@ def make(
         "positive": task.positive,
         "main": task.main,
         "data": _data(settings.data, about),
+        "table": (about.raw.get("content") or {}).get("sha256"),
         "model": settings.model.model_dump(mode="json"),
         "train": settings.train.deciding(),
         "evaluate": own.model_dump(mode="json"),

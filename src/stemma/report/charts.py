@@ -1,6 +1,6 @@
 """The pictures of an evaluation: each function below paints one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from stemma.metrics import label
 from stemma.report import curves
 from stemma.report.pictures import COLOURS, Margins, draw
 from stemma.task import Task
+from stemma.text import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +22,7 @@ Array = NDArray[Any]
 Bars = Mapping[str, tuple[float, float, float]]  # name -> figure and its interval; the network's first
 WIDTH, LETTER = 8.6, 0.08  # inches
 POINTS = 2000  # of a scatter plot
+MOST_COLUMNS = 20
 OF_BASELINES = ("muted", "second", "third")
 
 
@@ -38,8 +40,19 @@ def draw_all(
     size, margins = (WIDTH, 0.9 + 0.42 * len(bars)), Margins(left=0.2 + LETTER * max(map(len, bars), default=0))
     compare = partial(comparison, bars=bars, metric=label(told["main"]), best=_best(told))
     made = {"comparison": draw(compare, size=size, margins=margins)}
+    if told.get("importance"):
+        made["importance"] = _importance(told)
     paints = _of_classes(task, told, y, predictions, points) if task.classes else _of_values(y, predictions[:, 0])
     return made | {name: draw(paint) for name, paint in paints.items()}
+
+
+def _importance(told: Mapping[str, Any]) -> str:
+    """The columns that the network goes by most."""
+    most = sorted(told["importance"]["columns"].items(), key=lambda item: -item[1])[:MOST_COLUMNS]
+    names = [short(name, 30) for name, _ in most]
+    size, margins = (WIDTH, 0.8 + 0.22 * len(most)), Margins(left=0.3 + LETTER * max(map(len, names)))
+    return draw(partial(importance, names=names, values=[v for _, v in most], of=label(told["main"])), size=size,
+                margins=margins)  # fmt: skip
 
 
 def _of_values(y: Array, values: Array) -> dict[str, partial[None]]:
@@ -161,6 +174,26 @@ def comparison(axes: "Axes", bars: Bars, metric: str, best: float | None) -> Non
     axes.margins(x=0.08)
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
+
+
+def learning(axes: "Axes", losses: Mapping[str, Array], kept: int) -> None:
+    """The loss after each epoch, of each split; the epoch whose weights were kept."""
+    for (name, values), colour in zip(losses.items(), ("muted", "model"), strict=False):
+        axes.plot(range(1, len(values) + 1), values, color=COLOURS[colour], label=name)
+    axes.axvline(kept, color=COLOURS["ink"], linewidth=1.0, linestyle=":", label="kept")
+    axes.set(xlabel="epoch", ylabel="loss")
+    axes.locator_params(axis="x", integer=True)
+    axes.legend(loc="upper right")
+
+
+def importance(axes: "Axes", names: Sequence[str], values: Sequence[float], of: str) -> None:
+    """How much of a figure is lost without what a column tells."""
+    bars = axes.barh(range(len(names))[::-1], values, color=COLOURS["model"], alpha=0.75, height=0.6)
+    axes.bar_label(bars, fmt="%.4g", padding=3, fontsize=8)
+    axes.set_yticks(range(len(names))[::-1], names)
+    axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
+    axes.set(xlabel=f"loss of {of}", ylim=(-0.6, len(names) - 0.4))
+    axes.grid(visible=False, axis="y")
 
 
 def _lines(axes: "Axes", curves: Mapping[str, pd.DataFrame], x: str, y: str) -> None:

@@ -60,12 +60,14 @@ def escape(text: str) -> str:
 
 
 def write(document: Document, page: Path, drawn: Mapping[str, str], charts: Path) -> None:
-    """The page as HTML, and as Markdown beside it.
+    """The page as HTML, and as Markdown beside it with its pictures.
 
     Args:
         drawn: SVG of each chart, by name.
         charts: the folder of the SVG files, beside the page.
     """
+    for name, picture in drawn.items():
+        write_text(charts / f"{name}.svg", picture)
     write_text(page.with_suffix(".md"), markdown(document, charts.name))
     write_text(page, html(document, drawn))
 

@@ -1,8 +1,9 @@
 """The report: evaluation.json told to a person, as a document."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
+from stemma import layout
 from stemma.evaluation.baselines import NETWORK, title
 from stemma.evaluation.threshold import FOUND
 from stemma.metrics import METRICS, label
@@ -21,11 +22,11 @@ MOST_CONFUSIONS = 20
 Told = Mapping[str, Any]
 
 
-def write(told: Told) -> Document:
-    """`told`: what evaluation.json holds."""
+def write(told: Told, drawn: Container[str] = ()) -> Document:
+    """`told`: what evaluation.json holds; `drawn`: names of pictures, without which there is no section of training."""
     sections = [_hints(told), _figures(told), _repeated(told), _baselines(told), _decisions(told), _classes(told)]
     sections += [_probabilities(told), _errors(told)]
-    sections += [_slices(told), _folds(told), _gate(told), _making(told)]
+    sections += [_importance(told), _slices(told), _folds(told), _gate(told), _learning(drawn), _making(told)]
     return Document(
         title=f"How well {told['target']} is predicted",
         lead=_lead(told),
@@ -265,6 +266,23 @@ def _errors(told: Told) -> Section | None:
     return Section("Errors", shown)
 
 
+def _importance(told: Told) -> Section | None:
+    """What the figure loses where a column tells nothing."""
+    if not (found := told.get("importance")):
+        return None
+    text = (
+        f"How much {label(told['main'])} is lost on {found['rows']:,} test rows where the values of a column stand in"
+    )
+    text += f" other rows, the mean of {found['repeats']} draws. Columns that tell the same stand in for each other."
+    chart = Chart("importance", f"What {label(told['main'])} loses without a column", wide=True)
+    return Section("What the network goes by", (text, chart))
+
+
+def _learning(drawn: Container[str]) -> Section | None:
+    chart = Chart("learning", "The loss after each epoch, and the epoch that was kept")
+    return Section("Training", (chart,)) if "learning" in drawn else None
+
+
 def _slices(told: Told) -> Section | None:
     if not told["slices"]:
         return None
@@ -335,6 +353,8 @@ def _making(told: Told) -> Section:
     )
     text += f" {', '.join(data['features'])}."
     parts: list[str | Table] = [text]
+    if told.get("table") and told.get("weights"):
+        parts.append(f"SHA-256 of the table's values: {told['table']}; of {layout.INDEX}: {told['weights']}.")
     for name in ("model", "train", "evaluate"):
         rows = tuple((key, _setting(value)) for key, value in sorted(told[name].items()))
         parts.append(Table("", (name, "setting"), rows))

@@ -1,20 +1,24 @@
-"""The plots of an evaluation: points for `dvc plots`, pictures for the report."""
+"""The plots of an evaluation: points for `dvc plots`, pictures for the report; and those of a fit."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from stemma.evaluation.assessment import Judgement
 from stemma.evaluation.baselines import CONSTANT, NETWORK
-from stemma.files import swapped_folder, write_text
+from stemma.files import read_json, swapped_folder
 from stemma.report import charts, curves
+from stemma.report.pictures import draw
 from stemma.tables.arrays import Arrays
 
 
 def write(
     folder: Path, told: Mapping[str, Any], test: Arrays, network: Judgement, others: Mapping[str, Judgement]
 ) -> dict[str, str]:
-    """Points (CSV) of the network's curves, and pictures (SVG) beside the baselines'; the pictures, by name.
+    """Points (CSV) of the network's curves; and pictures (SVG) beside the baselines', by name.
 
     Args:
         told: the record of the evaluation.
@@ -26,9 +30,20 @@ def write(
         for name, each in {NETWORK: network, **learned}.items()
     }
     drawn = charts.draw_all(network.task, told, test.y, network.predictions["test"], points)
-    with swapped_folder(folder) as partial:
+    with swapped_folder(folder) as new:
         for name, table in points[NETWORK].items():
-            table.to_csv(partial / f"{name}.csv", index=False, lineterminator="\n")
-        for name, picture in drawn.items():
-            write_text(partial / f"{name}.svg", picture)
+            table.to_csv(new / f"{name}.csv", index=False, lineterminator="\n")
     return drawn
+
+
+def of_training(folder: Path, record: Path) -> dict[str, str]:
+    """The picture of the learning curves, where the stage `train` wrote some.
+
+    Args:
+        folder: with the points, of DVCLive. record: training.json.
+    """
+    files = {split: folder / f"plots/metrics/{split}/loss.tsv" for split in ("train", "validation")}
+    losses = {split: pd.read_csv(file, sep="\t")["loss"].to_numpy() for split, file in files.items() if file.is_file()}
+    if not losses:
+        return {}
+    return {"learning": draw(partial(charts.learning, losses=losses, kept=read_json(record)["epoch_kept"]))}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from stemma.evaluation.results import higher_is_better, main_figure, told
+from stemma.evaluation.results import main_figure, told
 from stemma.repo.git import commit_of, git
 from stemma.repo.repository import Repo, Repository, Revision, Version, opened
 from stemma.task import KINDS
@@ -45,13 +45,11 @@ class Experiments:
     Args:
         main: the figure that the newest experiment was judged by; None where none has figures.
         shown: those that people see first, the main one before the others.
-        higher_is_better: whether more of the main figure is better.
         elsewhere: experiments on commits that are not shown.
     """
 
     main: str | None
     shown: tuple[str, ...]
-    higher_is_better: bool
     bases: tuple[Base, ...]
     elsewhere: int
 
@@ -79,7 +77,6 @@ def experiments(repo: Repo = ".", *, all: bool = False) -> Experiments:
     return Experiments(
         main=main,
         shown=shown,
-        higher_is_better=main is None or higher_is_better(newest and newest.evaluation, main),
         bases=tuple(bases),
         elsewhere=sum(len(named) for base, named in made.items() if base not in wanted),
     )

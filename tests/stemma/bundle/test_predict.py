@@ -388,11 +388,11 @@ def test_spaces_separate_as_in_training_and_a_header_may_be_missing(tmp_path: Pa
 
 
 def test_rows_through_a_pipe_are_as_the_table_of_training(tmp_path: Path) -> None:
-    model = written(tmp_path)
-    given = "Id;Month;PageValues;Weekend\n7;Nov;1,5;no\n"
+    model = written(tmp_path, encoding="utf-8")
+    given = "\ufeffId;Month;PageValues;Weekend\n7;Nov;1,5;no\n"
     run = [sys.executable, "-m", "stemma.bundle", "predict", str(model), "/dev/stdin", "--keep", "Id"]
     done = subprocess.run(
-        run, input=given, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(SOURCE)}
+        run, input=given, capture_output=True, encoding="utf-8", env=os.environ | {"PYTHONPATH": str(SOURCE)}
     )
     assert (done.returncode, done.stdout) == (0, "Id,prediction\n7,3.5\n"), done.stderr
 

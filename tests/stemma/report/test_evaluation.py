@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 import stemma.task
 from stemma.evaluation import assessment, baselines, decision, record
 from stemma.evaluation.baselines import NETWORK
-from stemma.report import charts, curves, document
+from stemma.report import charts, curves, document, plots
 from stemma.report import evaluation as report
 from stemma.report.pictures import COLOURS
 from stemma.tables.arrays import Arrays
@@ -221,3 +222,25 @@ def test_hints_at_the_table_are_in_the_report(make: Any) -> None:
     hint = "column 'n' <b>alone</b> predicts"
     assert "repeated" not in told and "looks wrong" not in document.markdown(report.write(told), "plots")
     assert escaped(hint) in document.markdown(report.write(told | {"hints": [hint]}), "plots")
+
+
+def test_importance_hashes_and_learning_curves_are_shown_where_there_are_some(make: Any, tmp_path: Path) -> None:
+    told, drawn = made(make, "binary")
+    plain = document.markdown(report.write(told, drawn), "plots")
+    assert not any(text in plain for text in ("What the network goes by", "## Training", "SHA-256"))
+    columns = {f"column {number} with a name that is long": 0.1 * number for number in range(30)} | {"<b>": -0.01}
+    told |= {"importance": {"rows": 200, "repeats": 3, "columns": columns}, "table": "ab" * 32, "weights": "cd" * 32}
+    for split in ("train", "validation"):
+        (tmp_path / f"plots/metrics/{split}").mkdir(parents=True)
+        (tmp_path / f"plots/metrics/{split}/loss.tsv").write_text("step\tloss\n0\t0.9\n1\t0.5\n", encoding="utf-8")
+    (tmp_path / "training.json").write_text('{"epoch_kept": 2}', encoding="utf-8")
+    drawn |= plots.of_training(tmp_path, tmp_path / "training.json") | {"importance": charts._importance(told)}
+    written = report.write(told, drawn)
+    document.write(written, tmp_path / "report.html", drawn, tmp_path / "pictures")
+    text, page = ((tmp_path / f"report.{end}").read_text(encoding="utf-8") for end in ("md", "html"))
+    for part in ("What the network goes by", "Training", "ab" * 32, "cd" * 32):
+        assert part in text and part in page
+    for name in re.findall(r"\]\((pictures/\w+\.svg)\)", text):
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith("<?xml")
+    assert drawn["importance"].count("column ") == charts.MOST_COLUMNS and "<b>" not in drawn["importance"]
+    assert plots.of_training(tmp_path / "nowhere", tmp_path / "training.json") == {}

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 LAST = 1e-9  # relative: what is nearer differs in its last digits
 SMALL = 1e-3  # figures below it are compared as if they were so large
-RETELL = {str(path) for path in (layout.PACKAGE, layout.PLOTS, layout.PAGE, layout.PAGE.with_suffix(".md"))}  # reports
+RETELL = {
+    str(path) for path in (layout.PACKAGE, layout.PICTURES, layout.PLOTS, layout.PAGE, layout.PAGE.with_suffix(".md"))
+}  # reports
 REMEDY = "run `git restore dvc.lock reports` and `dvc checkout` (in a new clone `dvc pull`) for HEAD's, or commit these"
 
 Stages = Mapping[str, Any]
