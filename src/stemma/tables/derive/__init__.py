@@ -120,7 +120,6 @@ def columns(frame: pd.DataFrame, derive: Mapping[str, str], roles: Mapping[str, 
         DataError: as `add`, or a column has no value in any row.
     """
     graph = Graph([*roles, *derive])
-    encode.take(graph, roles.items())
     made = add(graph, derive, roles)
     found = _run(graph, made, frame, roles)
     for name, values in found.items():
@@ -132,16 +131,17 @@ def columns(frame: pd.DataFrame, derive: Mapping[str, str], roles: Mapping[str, 
 def conditions(frame: pd.DataFrame, keep: Mapping[str, str], roles: Mapping[str, str]) -> list[np.ndarray]:
     """Where each condition holds in a canonical table (rows,); where it is missing, it does not."""
     graph = Graph([*roles])
-    encode.take(graph, roles.items())
     made = dict.fromkeys(add_conditions(graph, keep, roles), "boolean")
     return [values == 1 for values in _run(graph, made, frame, roles).values()]
 
 
 def _run(graph: Graph, made: Mapping[str, str], frame: pd.DataFrame, roles: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """The values (rows,) of a graph that takes columns of these roles, by name."""
+    """The values (rows,) of a graph over columns of these roles, by name."""
+    read = [(name, role) for name, role in roles.items() if graph.reads(name)]
+    encode.take(graph, read)
     session = runtime.session(graph.model(encode.tensors(made), encode.OPSET).SerializeToString())
     pieces = [
-        session.run(list(made), encode.feeds(frame.iloc[start : start + encode.CHUNK], list(roles.items())))
+        session.run(list(made), encode.feeds(frame.iloc[start : start + encode.CHUNK], read))
         for start in range(0, len(frame), encode.CHUNK)
     ]
     return {name: np.concatenate([piece[place] for piece in pieces])[:, 0] for place, name in enumerate(made)}

@@ -54,6 +54,10 @@ class Graph:
 
         self._inputs.append(helper.make_tensor_value_info(name, tensor, [None, 1]))
 
+    def reads(self, name: str) -> bool:
+        """Whether a node takes it."""
+        return any(name in node.input for node in self._nodes)
+
     def constant(self, values: Any, dtype: Any = np.float32) -> str:
         from onnx import numpy_helper
 
