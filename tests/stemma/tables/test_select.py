@@ -95,7 +95,7 @@ def test_a_condition_that_is_missing_does_not_hold_and_a_derived_column_may_be_i
         (PRICED | {"merge": {"a": ["1"]}}, "`merge` is for classes, and the task is regression"),
         ({"transform_target": "log"}, "`transform_target` is for a regression, and the task is multiclass"),
         (PRICED | {"transform_target": "log"}, r"'price' is -5 in row 1.*keep: {positive: \"price > 0\"}"),
-        ({"missing_target": "error"}, "column 'y' has no value in row 1"),
+        ({"missing_target": "error"}, "column 'y' has no value in row 1: `missing_target: drop` leaves"),
     ],
 )
 def test_what_cannot_be_is_one_line(checked: Any, changes: Any, what: str) -> None:
