@@ -35,13 +35,20 @@ def is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def plain(values: Any) -> tuple[str, list[Any]]:
-    """A column as JSON can hold it, with its type: numbers, truth values and texts; all else as text."""
+def plain(name: str, values: Any) -> tuple[str, list[Any]]:
+    """A column as JSON can hold it, with its type: numbers, truth values and texts; all else as text.
+
+    Raises:
+        BundleError: names the column, whose values have no text.
+    """
     kind = values.type
     if pa.types.is_dictionary(kind):
-        return plain(values.dictionary_decode())
+        return plain(name, values.dictionary_decode())
     if not (pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or is_text(kind)):
-        values = compute.cast(values, pa.string())
+        try:
+            values = compute.cast(values, pa.string())
+        except pa.ArrowException:
+            raise BundleError(f"the column {name!r} cannot be kept: values of type {kind} have no text") from None
     return str(values.type), values.to_pylist()
 
 

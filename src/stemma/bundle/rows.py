@@ -233,7 +233,8 @@ def _of_arrow(rows: Rows, known: Signature) -> Iterator[Batch]:
     try:
         for batch in (_of_parquet if rows.kind == PARQUET else _of_ipc)(rows, known):
             arrays = arrow.arrays(batch, known, arrow.names(known, batch.schema.names), first_row)
-            kept = {name: arrow.plain(batch.column(own)) for name, own in rows.keeps(batch.schema.names).items()}
+            asked = rows.keeps(batch.schema.names)
+            kept = {name: arrow.plain(name, batch.column(own)) for name, own in asked.items()}
             yield first_row, arrays, kept
             first_row += batch.num_rows
     except FileNotFoundError:

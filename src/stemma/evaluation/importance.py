@@ -47,7 +47,7 @@ def of(folder: Path, test: Arrays, chosen: Decision, scores: Callable[[Floats], 
         name: float(np.mean([whole - measured(_moved(frame, name, [place, draw])) for draw in range(REPEATS)]))
         for place, name in enumerate(names)
     }
-    columns = {name: round(sign * value, 6) for name, value in found.items()}
+    columns = {name: round(sign * value, 6) + 0.0 for name, value in found.items()}  # no -0.0
     return {"importance": {"rows": len(y), "repeats": REPEATS, "columns": columns}}
 
 

@@ -64,7 +64,7 @@ def table(settings: Table, sources: Mapping[str, Entry]) -> pd.DataFrame:
     refuse(settings.source, problems)
     pa.default_memory_pool().release_unused()  # Arrow keeps freed memory for itself, about twice the table
     frame = pd.DataFrame(canonical, copy=False)
-    if not settings.derive:
+    if not settings.derive or frame.empty:  # which `validate.check` refuses
         return frame
     return pd.concat([frame, derive.columns(frame, settings.derive, dict(features(frame, settings)))], axis=1)
 

@@ -26,11 +26,13 @@ def select(frame: pd.DataFrame, settings: Table) -> tuple[pd.DataFrame, dict[str
     Raises:
         DataError: a condition holds in no row, no row is left, or classes cannot be merged.
     """
+    if frame.empty:  # which `validate.check` refuses
+        return frame, {}
     kept, left_out = np.ones(len(frame), bool), Counter[str]()
     for reason, holds in _reasons(frame, settings):
         left_out[reason] += int((kept & ~holds).sum())
         kept &= holds
-    if len(frame) and not kept.any():
+    if not kept.any():
         refuse(settings.source, [f"no row is left of {len(frame):,}: {told(left_out)}"])
     if not kept.all():
         frame = frame[kept]
@@ -60,7 +62,7 @@ def _reasons(frame: pd.DataFrame, settings: Table) -> Iterator[tuple[str, np.nda
     """Reasons, and the rows that each keeps."""
     if settings.missing_target == "drop":
         yield MISSING, frame[settings.target].notna().to_numpy()
-    if not settings.keep or frame.empty:
+    if not settings.keep:
         return
     roles = conditioned(dict(features(frame, settings)), settings)
     for reason, holds in zip(settings.keep, derive.conditions(frame, settings.keep, roles), strict=True):
@@ -78,6 +80,12 @@ def _merged(target: pd.Series, settings: Table) -> pd.Categorical:
         f"`merge` names {text!r}, which is no class{nearest(text, classes)}" for text in named if text not in classes
     ]
     problems += [f"`merge` names {text!r} twice" for text, times in Counter(named).items() if times > 1]
+    problems += [  # of an outcome that is told later nobody knows which is meant
+        f"`merge` makes {name!r} of {text!r}, and {text!r} of others: give what these become another name"
+        for name, some in into.items()
+        for text in some
+        if text in into and text != name
+    ]
     refuse(settings.source, problems)
     names = {text: name for name, some in into.items() for text in some}
     return category(target.cat.codes.to_numpy(), [names.get(text, text) for text in classes])

@@ -1,6 +1,6 @@
 """The sections `data` and `prepare`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt
 
@@ -13,6 +13,17 @@ from stemma.values import checked_format
 Role = Literal["numeric", "categorical", "boolean", "date", "drop", "bayes"]
 Task = Literal["binary", "multiclass", "regression"]
 Texts = Literal["name", "description", "intended_use"]
+Merged = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+def _named(given: dict[str, Any]) -> dict[str, Any]:
+    """ValueError: a name in it is blank."""
+    if not all(map(str.strip, given)):
+        raise ValueError("a name in it is blank")
+    return given
+
+
+Named = AfterValidator(_named)
 
 
 class SplitSettings(Section):
@@ -37,10 +48,11 @@ class Table(Section):
     time: str | None  # a date or number by which later rows are judged: train, then validation, then test
     partition: str | None  # a column that already says train, validation or test
     split: SplitSettings
-    derive: dict[str, str] = Field(default_factory=dict)  # columns made of others: by name, an expression
+    derive: Annotated[dict[str, str], Named] = Field(default_factory=dict)  # columns of others: by name, an expression
     missing_target: Literal["error", "drop"] = "error"  # what becomes of rows without a target
-    keep: dict[str, str] = Field(default_factory=dict)  # by a reason, a condition: rows where it holds are learned from
-    merge: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # classes that become one, by its name
+    # By a reason, a condition: rows where it holds are learned from.
+    keep: Annotated[dict[str, str], Named] = Field(default_factory=dict)
+    merge: Annotated[dict[str, Merged], Named] = Field(default_factory=dict)  # classes that become one, by its name
     transform_target: Literal["log"] | None = None  # what is learned of a number in its place; all else is told of it
     package: dict[Texts, str] = Field(default_factory=dict)  # in the place of those of the section `package`
 

@@ -103,10 +103,11 @@ def class_of(text: str, settings: Table) -> str:
 
 def merged(settings: Table) -> dict[str, tuple[str, ...]]:
     """The classes that become one, by its name, all as the canonical table has them."""
-    return {
-        class_of(name, settings): tuple(class_of(one, settings) for one in some)
-        for name, some in settings.merge.items()
-    }
+    found: dict[str, tuple[str, ...]] = {}
+    for given, some in settings.merge.items():
+        name = class_of(given, settings)  # "Side" and "side" may be one
+        found[name] = (*found.get(name, ()), *(class_of(one, settings) for one in some))
+    return found
 
 
 def row_column(frame: pd.DataFrame) -> str:

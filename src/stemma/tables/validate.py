@@ -38,7 +38,11 @@ def check(frame: pd.DataFrame, settings: Table) -> None:
     # Columns that are not there or of another type come first: the other checks presume them.
     kept = [name for name, role in settings.columns.items() if role != "drop"]
     refuse(settings.source, [*absent(kept, frame.columns, "columns"), *_wrong_structure(frame, failures)])
-    problems = [*_wrong_settings(frame, settings), *map(_wrong_value, failures), *_wrong_features(frame, settings)]
+    problems = [
+        *_wrong_settings(frame, settings),
+        *_wrong_values(failures, settings),
+        *_wrong_features(frame, settings),
+    ]
     problems += _wrong_splitting(frame, settings)
     problems += (_wrong_classes if settings.predicts.has_classes else _wrong_numbers)(frame, settings)
     refuse(settings.source, problems)
@@ -142,13 +146,15 @@ def _wrong_structure(frame: pd.DataFrame, failures: list[tuple[str, "SchemaError
             yield f"column {error.column_name!r} is of type {found}, not {wanted}"
 
 
-def _wrong_value(failure: tuple[str, "SchemaError"]) -> str:
-    """The first value of a column that fails a check."""
-    kind, error = failure
-    row, value = (error.failure_cases[name].iloc[0] for name in ("index", "failure_case"))
-    if kind == "SERIES_CONTAINS_NULLS":
-        return f"column {error.column_name!r} has no value in row {row + 1}"
-    return f"column {error.column_name!r}: {value} in row {row + 1} {error.check.error}"
+def _wrong_values(failures: list[tuple[str, "SchemaError"]], settings: Table) -> Iterator[str]:
+    """The first value of each column that fails a check."""
+    for kind, error in failures:
+        row, value = (error.failure_cases[name].iloc[0] for name in ("index", "failure_case"))
+        if kind != "SERIES_CONTAINS_NULLS":
+            yield f"column {error.column_name!r}: {value} in row {row + 1} {error.check.error}"
+        else:
+            cure = ": `missing_target: drop` leaves such rows out" if error.column_name == settings.target else ""
+            yield f"column {error.column_name!r} has no value in row {row + 1}{cure}"
 
 
 def _wrong_features(frame: pd.DataFrame, settings: Table) -> Iterator[str]:

@@ -483,6 +483,20 @@ def test_numbers_of_arrow_stay_numbers_and_the_rest_are_texts(ending: str, regre
     assert (tmp_path / "out.csv").read_text() == f"id,prediction\n{2**60 + 1},2.5\n,3.0\n"
 
 
+@pytest.mark.parametrize(("value", "kind"), [([1], "list<element: int64>"), (b"\xff", "binary")])
+def test_a_column_whose_values_have_no_text_is_named_where_it_is_kept(
+    value: object, kind: str, regression: Path, tmp_path: Path
+) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns = {"Month": ["May"], "PageValues": [0.5], "Weekend": [True], "much": [value]}
+    parquet.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    message = f"rows.parquet: the column 'much' cannot be kept: values of type {kind} have no text"
+    with pytest.raises(BundleError, match=re.escape(message)):
+        predict(bundle.open_bundle(regression), bundle.Rows(tmp_path / "rows.parquet", keep=("*",)), tmp_path / "out")
+
+
 def test_long_work_says_how_far_it_is(
     regression: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from stemma import signature, task
 from stemma.bundle.card import _chosen
@@ -90,16 +91,35 @@ def test_a_condition_that_is_missing_does_not_hold_and_a_derived_column_may_be_i
         ({"keep": {"old": "age > 50", "young": "age < 5"}}, "no row is left of 240: missing_target 20, old 1"),
         ({"merge": {"other": ["Wst"]}}, r"`merge` names 'Wst', which is no class \(did you mean West\?\)"),
         ({"merge": {"a": ["West"], "b": ["West"]}}, "`merge` names 'West' twice"),
+        ({"merge": {"East": ["West"], "b": ["East"]}}, "`merge` makes 'b' of 'East', and 'East' of others: give what"),
         (PRICED | {"merge": {"a": ["1"]}}, "`merge` is for classes, and the task is regression"),
         ({"transform_target": "log"}, "`transform_target` is for a regression, and the task is multiclass"),
         (PRICED | {"transform_target": "log"}, r"'price' is -5 in row 1.*keep: {positive: \"price > 0\"}"),
-        ({"missing_target": "error"}, "column 'y' has no value in row 1"),
+        ({"missing_target": "error"}, "column 'y' has no value in row 1: `missing_target: drop` leaves"),
     ],
 )
 def test_what_cannot_be_is_one_line(checked: Any, changes: Any, what: str) -> None:
     with pytest.raises(DataError, match=what) as error:
         checked(**changes)
     assert "\n" not in str(error.value)
+
+
+def test_a_table_of_names_alone_has_no_rows_whatever_is_asked_of_them(small: Any, table_file: Any) -> None:
+    asked = {"derive": {"half": "age / 2"}, "keep": {"adult": "age >= 18"}, "merge": {"other": ["East"]}}
+    data = small(table_file(TEXT.splitlines(keepends=True)[0]), task="multiclass", columns=COLUMNS, **asked)
+    with pytest.raises(DataError, match="the table has no rows"):
+        check.check(data, SOURCES, strict=False)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"derive": {"": "age / 2"}}, {"keep": {" ": "age > 2"}}, {"merge": {"": ["East"]}}, {"merge": {"a": []}}],
+)
+def test_a_name_that_is_blank_and_a_class_of_nothing_are_refused_before_anything_is_read(
+    checked: Any, changes: Any
+) -> None:
+    with pytest.raises(ValidationError, match=r"a name in it is blank|at least 1 item"):
+        checked(**changes)
 
 
 def test_a_text_that_no_row_holds_is_a_hint_with_the_nearest(checked: Any) -> None:
@@ -129,6 +149,11 @@ def test_merged_classes_are_one_in_the_bundle_and_outcomes_are_told_in_the_table
     told = " ".join(_chosen(about.raw))
     assert "`age >= 18` (adult)" in told and "The class `sideways` is `East`, `West` too." in told
     assert "`adult`" in told
+
+
+def test_names_that_differ_by_capital_letters_are_one_class_where_those_do_not_count(checked: Any) -> None:
+    found, _ = checked(merge={"Side": ["East"], "side": ["West"]}, fold_case=["y"])
+    assert found.table["y"].cat.categories.tolist() == ["north", "side", "south"]
 
 
 def test_merged_into_two_classes_a_task_is_binary(checked: Any) -> None:
