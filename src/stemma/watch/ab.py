@@ -20,7 +20,7 @@ from stemma.metrics.power import SIGNIFICANCE
 from stemma.metrics.resampling import Difference
 from stemma.signature import Signature
 from stemma.task import Task
-from stemma.text import figure, named, nearest
+from stemma.text import figure, lasting, named, nearest
 from stemma.watch import sequential
 from stemma.watch.answers import OUTCOME, PREDICTED, Answers, measured, read
 
@@ -112,7 +112,7 @@ class Experiment:
             return f"nothing is said before each has {sequential.FEWEST} rows with an outcome"
         if self.needed is None:
             return "no number of rows would tell them apart"
-        days = "" if self.days is None else f", in {self.days:,.1f} days at this pace"
+        days = "" if self.days is None else f", in {lasting(86400 * self.days)} at this pace"
         return f"about {self.needed:,} rows would be needed{days}"
 
     def meets(self, requirement: Literal["better", "not-worse"]) -> bool:
