@@ -98,7 +98,8 @@ class Experiment:
         """The verdict, in one sentence."""
         if self.verdict == "not compared":
             got = f"it got {self.requests[1]:,} of {sum(self.requests):,} requests, and {self.share:.0%} were meant"
-            return f"{self.b} is not compared with {self.a}: {got} (p = {self.mismatch:.2g}); find out why first"
+            got += f" (p = {self.mismatch:.2g}); find out why first, or tell what was meant by --share"
+            return f"{self.b} is not compared with {self.a}: {got}"
         found = self.difference
         moved = f"{self.metric} {figure(found.a)} -> {figure(found.b)} on {sum(self.rows):,} rows"
         moved += f", difference {signed(found.difference)}, 95 % interval {signed(found.low)} to {signed(found.high)}"
