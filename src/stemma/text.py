@@ -17,6 +17,7 @@ IN_WORD = re.compile(r"(?<=[^\W_])\\_(?=[^\W_])")
 SHOWN = 3  # of a list
 OUTPUT = "standard output"
 EVERY = 30  # seconds between the lines of long work
+UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 PLAIN = re.compile(r"[\w.@-]+")
 
 
@@ -47,6 +48,13 @@ def few(items: Sequence[str], most: int = SHOWN) -> str:
 def counted(count: int, one: str, several: str | None = None) -> str:
     """`1 row`, `1,000 rows`."""
     return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
+def lasting(seconds: float) -> str:
+    """`7 days`, `1.5 hours`, `1 minute`."""
+    unit, length = next((each for each in UNITS if seconds >= each[1]), UNITS[-1])
+    number = f"{seconds / length:,.1f}".removesuffix(".0")
+    return f"{number} {unit}" if number == "1" else f"{number} {unit}s"
 
 
 def short(text: object, most: int) -> str:

@@ -121,6 +121,24 @@ def test_help_has_a_short_name_everywhere(run: Run, command: tuple[str, ...]) ->
     assert run(*command, "-h") == run(*command, "--help")
 
 
+def test_help_shows_all_that_it_says() -> None:
+    """Rich takes words in brackets for markup, and leaves them out."""
+    from rich.text import Text
+    from typer.main import get_command
+
+    from stemma.cli.words import app
+
+    commands: list[Any] = [get_command(app)]
+    for command in commands:
+        commands.extend(getattr(command, "commands", {}).values())
+    texts = [each.help or "" for command in commands for each in (command, *command.params) if hasattr(each, "help")]
+    assert [text for text in texts if Text.from_markup(text).plain != text] == []
+
+
+def test_help_puts_every_command_into_a_group(run: Run) -> None:
+    assert "─ The pipeline ─" in run("--help")[1] and "─ Commands ─" not in run("--help")[1]
+
+
 def test_version_is_that_of_the_toolkit(run: Run) -> None:
     from stemma.toolkit import version
 

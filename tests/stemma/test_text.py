@@ -28,6 +28,21 @@ def test_a_figure_has_four_digits_behind_the_point_or_in_all(value: float | None
     assert text.figure(value) == shown
 
 
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (7 * 86400, "7 days"),
+        (86400, "1 day"),
+        (129_600, "1.5 days"),
+        (5400, "1.5 hours"),
+        (60, "1 minute"),
+        (0, "0 seconds"),
+    ],
+)
+def test_a_time_is_told_in_the_largest_unit_that_it_holds(seconds: float, told: str) -> None:
+    assert text.lasting(seconds) == told
+
+
 def test_counts_and_lists_end_as_a_person_writes_them() -> None:
     assert [text.counted(n, "row") for n in (0, 1, 1200)] == ["0 rows", "1 row", "1,200 rows"]
     assert text.counted(2, "class", "classes") == "2 classes"

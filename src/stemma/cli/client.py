@@ -40,7 +40,10 @@ def read(url: str, method: str, path: str, query: Mapping[str, str] = NOTHING, b
     try:
         target = root + quote(path) + (f"?{urlencode(query)}" if query else "")
         connection.request(method, target, body, headers={"authorization": f"Bearer {token}"} if token else {})
-        return connection.getresponse().read()
+        response = connection.getresponse()
+        if response.status == 401 and not token:
+            raise StemmaError(f"{url} asks for a token, which STEMMA_TOKEN shows it", run="export STEMMA_TOKEN=...")
+        return response.read()
     except ssl.SSLCertVerificationError as error:
         what = f"the certificate of {url} is not trusted here ({error.verify_message})"
         raise StemmaError(what, run="stemma service --ca FILE") from None

@@ -228,6 +228,7 @@ def guard(
 
     bounds = {name: _bound(name, text) for name, _, text in (each.partition("=") for each in figure or ())}
     rules = Rules(age_of("--young", young).total_seconds(), errors, latency, drift, bounds)
+    _check_options(rules, log, webhook)
     tell = beside_the_server if attached else say
     if attached:
         beside.end_with_parent()
@@ -248,6 +249,22 @@ def guard(
             tell(f"the guard cannot look: {fault}")
         told = fault
         time.sleep(poll)
+
+
+def _check_options(rules: "Rules", log: Path | None, webhook: str | None) -> None:
+    """That they are bounds, and that something can be judged by them."""
+    if rules.errors is not None and not 0 < rules.errors < 1:
+        raise typer.BadParameter(f"{rules.errors} is no share between 0 and 1", param_hint="--errors")
+    if rules.latency is not None and not rules.latency > 0:
+        raise typer.BadParameter(f"{rules.latency} is no time", param_hint="--latency")
+    if log is None and _needs_log(rules):
+        raise typer.BadParameter("--latency, --drift and --figure are judged by a request log", param_hint="LOG")
+    if rules.errors is None and not _needs_log(rules) and webhook is None:
+        raise typer.BadParameter("no bound is given, such as --errors 0.02", param_hint="--errors")
+
+
+def _needs_log(rules: "Rules | RollbackSettings") -> bool:
+    return rules.latency is not None or rules.drift or bool(rules.figure)
 
 
 def _followed(text: str) -> tuple[str, tuple[str, str]]:
@@ -311,7 +328,9 @@ def _check(settings: "ServeSettings") -> None:
 def _check_rules(settings: "ServeSettings", rules: "RollbackSettings") -> None:
     if not settings.admin:
         raise SettingsError("auto_rollback orders a version back, and the server takes no orders: add `admin: true`")
-    if settings.log is None and (rules.latency is not None or rules.drift or rules.figure):
+    if rules.errors is None and not _needs_log(rules):
+        raise SettingsError("auto_rollback has no bound: add one, such as `errors: 0.02`")
+    if settings.log is None and _needs_log(rules):
         raise SettingsError("latency, drift and figures are judged by the request log: add `log: {folder: requests}`")
     for name, bound in rules.figure.items():
         _bound(name, str(bound))

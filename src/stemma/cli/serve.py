@@ -18,16 +18,20 @@ def serve(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[[NAME=]SOURCE]...", help="Bundles or folders of versions.  [default: models/package/model.zip]"
+            metavar="[[NAME=]SOURCE]...",
+            help="Bundles or folders of versions.",
+            show_default="models/package/model.zip",
         ),
     ] = None,
     stage: Annotated[
         str | None,
-        typer.Option(metavar="STAGE", help="SOURCE is a repository, a clone or a Git URL: serve what is in prod."),
+        typer.Option(
+            metavar="STAGE", help="SOURCE is a repository, a clone or a Git URL: serve what this stage holds."
+        ),
     ] = None,
     config: Annotated[Path | None, typer.Option(metavar="serve.yaml", help="Settings; options go before.")] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen at.  [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="0: any that is free.  [default: 8501]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen at.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="0: any that is free.", show_default="8501")] = None,
     grpc_port: Annotated[int | None, typer.Option(help="Of gRPC, such as 8500; without it there is none.")] = None,
     socket: Annotated[str | None, typer.Option(metavar="PATH", help="A Unix socket in the place of a port.")] = None,
     tls_cert: Annotated[str | None, typer.Option(metavar="FILE", help="Certificate in PEM: answer over TLS.")] = None,
@@ -50,15 +54,18 @@ def serve(
     ] = None,
     poll: Annotated[
         float | None,
-        typer.Option(parser=seconds, metavar="5s", help="Between two looks at SOURCE.  [default: 1s; 5s at a stage]"),
+        typer.Option(
+            parser=seconds, metavar="5s", help="Between two looks at SOURCE.", show_default="1s; 5s at a stage"
+        ),
     ] = None,
     log: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Keep what is asked and answered there, for `stemma watch`.")
     ] = None,
-    admin: Annotated[bool | None, typer.Option("--admin", help="Take orders to load and unload models.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that answer.  [default: 1]")] = None,
+    admin: Annotated[bool | None, typer.Option("--admin", help="Take orders, as `stemma service` gives them.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer.", show_default="1")] = None,
     batch: Annotated[
-        str | None, typer.Option(metavar="auto|off", help="Run small calls together where that pays.  [default: auto]")
+        str | None,
+        typer.Option(metavar="auto|off", help="Run small calls together where that pays.", show_default="auto"),
     ] = None,
     root_path: Annotated[str | None, typer.Option(metavar="/PATH", help="What a proxy puts before paths.")] = None,
 ) -> None:

@@ -168,7 +168,9 @@ def _share(action: str, words: list[str], url: str, more: dict[str, str]) -> Non
 def token(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of whoever gets it; logs show it.")],
     file: Annotated[Path, typer.Option(metavar="FILE", help="The server's file of tokens.")] = Path("tokens.yaml"),
-    scope: Annotated[list[Scope], typer.Option(help="What it may ask. Can be given again.  [default: predict]")] = [],  # noqa: B006 - typer copies it
+    scope: Annotated[
+        list[Scope], typer.Option(help="What it may ask. Can be given again.", show_default="predict")
+    ] = [],  # noqa: B006 - typer copies it
     days: Annotated[float | None, typer.Option(min=0, help="Until it expires; without it, never.")] = None,
 ) -> None:
     """Make a token and print it, once: FILE holds its hash alone. A running server knows it at once.

@@ -43,39 +43,34 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-app.add_typer(bundle.app, name="bundle")
-app.add_typer(conf.app, name="conf")
-app.add_typer(remote.app, name="remote")
-app.add_typer(watch.app, name="watch")
-app.add_typer(service.app, name="service")
-app.command()(describe.describe)
-app.command()(check.check)
-app.command()(best.best)
-app.command()(compare.compare)
-app.command()(log.log)
-app.command()(show.show)
-app.command()(diff.diff)
-app.command()(doctor.doctor)
-app.command()(experiments.experiments)
-app.command()(export.export)
-app.command()(serve.serve)
-app.command()(lock.lock)
-app.command()(docs.docs)
-app.command()(verify.verify)
-app.command()(push.push)
-app.command()(backup.backup)
-app.command()(backup.restore)
-app.command()(backup.key)
-app.command()(registry.register)
-app.command()(registry.promote)
-app.command()(registry.demote)
-app.command()(registry.retire)
-app.command()(registry.history)
-app.command()(rollback.rollback)
-app.command()(undo.undo)
-app.command()(trust.trust)
-app.command()(follow.follow)
-app.command(cls=gc.Command)(gc.gc)
+PIPELINE, READ, NAMED = "The pipeline", "Versions, read", "Versions, named"
+KEPT, SERVED, TOOLKIT = "Versions, moved and kept", "In service", "The toolkit"
+COMMANDS = {  # as `stemma --help` shows them
+    PIPELINE: (describe.describe, check.check, experiments.experiments, undo.undo),
+    READ: (log.log, show.show, diff.diff, compare.compare, best.best, doctor.doctor),
+    NAMED: (registry.register, registry.promote, registry.demote, registry.retire, registry.history),
+    KEPT: (
+        rollback.rollback,
+        export.export,
+        verify.verify,
+        push.push,
+        backup.backup,
+        backup.restore,
+        backup.key,
+        trust.trust,
+    ),
+    SERVED: (serve.serve, follow.follow),
+    TOOLKIT: (lock.lock, docs.docs),
+}
+for panel, found in COMMANDS.items():
+    for command in found:
+        app.command(rich_help_panel=panel)(command)
+app.command(cls=gc.Command, rich_help_panel=KEPT)(gc.gc)
+app.add_typer(conf.app, name="conf", rich_help_panel=PIPELINE)
+app.add_typer(remote.app, name="remote", rich_help_panel=KEPT)
+app.add_typer(bundle.app, name="bundle", rich_help_panel=SERVED)
+app.add_typer(service.app, name="service", rich_help_panel=SERVED)
+app.add_typer(watch.app, name="watch", rich_help_panel=SERVED)
 
 
 def print_version(wanted: bool) -> None:

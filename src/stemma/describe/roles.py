@@ -517,8 +517,8 @@ def _strays(column: Column, role: Role) -> Iterator[str]:
             text = next(iter(counts))
             kind = "numbers" if role == "numeric" else "dates"
             yield (
-                f"column {column.name!r} is nearly all {kind}, but {rows:,} rows hold others, such as {text!r}:"
-                " correct the file, or name the text in `missing_in`"
+                f"column {column.name!r} is nearly all {kind}, but {counted(rows, 'row holds', 'rows hold')} others,"
+                f" such as {text!r}: correct the file, or name the text in `missing_in`"
             )
     if role == "numeric" and max(abs(column.number.low), abs(column.number.high)) > LARGEST:
         yield f"column {column.name!r} holds a number that is infinite or too large, which prepare refuses"

@@ -69,8 +69,8 @@ def write(root: Path, request: Request, track: Callable[[Path], None] | None = N
     _check(root, request, written)
     found = describe(request)
     if request.strict and found.warnings:
-        reasons = found.warnings if len(found.warnings) == 1 else ("", *found.warnings)
-        raise DataError(f"{request.file}: " + "\n  ".join(reasons).lstrip(" "))
+        several = "".join(f"\n  {each}" for each in found.warnings)
+        raise DataError(f"{request.file}:{several if len(found.warnings) > 1 else f' {found.warnings[0]}'}")
     page.yaml(found, "")  # whether all of it can be written is known before anything is copied
     source = request.file
     if track is not None:

@@ -24,7 +24,7 @@ from stemma.files import read_plain, state, write_text
 from stemma.serve import log
 from stemma.serve.models import Refused
 from stemma.serve.scopes import Scope
-from stemma.serve.settings import NO_YAML
+from stemma.serve.settings import NO_YAML, shaped
 from stemma.settings import Section, checked
 
 Header = tuple[bytes, bytes]
@@ -36,8 +36,8 @@ BITS = 256
 class Token(Section):
     """A token, by its hash."""
 
-    name: Annotated[str, Field(pattern=r"^[\w.@-]{1,64}$")]
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    name: Annotated[str, shaped(r"[\w.@-]{1,64}", "1 to 64 letters, digits, or _ . @ -")]
+    sha256: Annotated[str, shaped("[0-9a-f]{64}", "a SHA-256 in 64 hexadecimal digits")]
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
     expires: AwareDatetime | None = None
 

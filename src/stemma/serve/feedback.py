@@ -89,5 +89,5 @@ def _outcome(given: Any, number: int) -> Outcome:
     is_row = row.isascii() and row.isdigit() and len(row) <= LONGEST[1]
     if not (isinstance(id, str) and 0 < len(id) <= LONGEST[0] and is_row and text):
         wanted = "id, a text; outcome, a text or number; and, at will, row, a number from 0"
-        raise Refused(422, f"outcome {number} is none", row=number, expected=wanted)
+        raise Refused(422, f"row {number} tells no outcome", row=number, expected=wanted)
     return id, int(row), text

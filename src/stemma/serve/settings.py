@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from stemma import layout
 from stemma.errors import SettingsError
@@ -17,10 +18,23 @@ from stemma.settings import Section, checked
 NO_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, IndexError, RecursionError)
 NAME = re.compile(r"(?:([\w.-]+)=)?(.+)")  # NAME=SOURCE
 MEGABYTE = 10**6
+
+
+def shaped(pattern: str, told: str) -> AfterValidator:
+    """A text of that form; what is wrong with another is told in words."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise PydanticCustomError("shape", "should be {told}", {"told": told})
+        return text
+
+    return AfterValidator(check)
+
+
 Megabytes = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Header = Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
+Header = Annotated[str, shaped("[a-z0-9-]{1,64}", "a header in small letters, such as x-user")]
 Batch = Annotated[Literal["auto", "off"], BeforeValidator(lambda given: "off" if given is False else given)]  # of YAML
 Count = Annotated[int, Field(gt=0)]
 
@@ -35,7 +49,9 @@ class SplitSettings(Section):
     """How callers who name no version are shared out between versions."""
 
     versions: Annotated[dict[str, Share], AfterValidator(_one_at_most)]  # by number, label, or registered name
-    by: Annotated[str, Field(pattern="^(id|header:[a-z0-9-]{1,64}|column:.+)$")] = "id"  # what tells callers apart
+    by: Annotated[str, shaped("id|header:[a-z0-9-]{1,64}|column:.+", "id, header:x-user or column:NAME")] = (
+        "id"  # callers
+    )
     name: Annotated[str, Field(max_length=100)] = ""  # of the experiment; under another one all are shared out anew
 
 
@@ -46,7 +62,9 @@ class ModelSettings(Section):
     stage: str | None = None  # of which the version serves that holds it
     signed: bool = False  # follow a stage by tags alone of which Git verifies the signature
     name: str | None = None  # None: as its bundle, or its folder, is named
-    policy: Annotated[str, Field(pattern=r"^(all|latest:[1-9]\d{0,5}|\d{1,18}(,\d{1,18})*)$")] = "latest:1"
+    policy: Annotated[
+        str, shaped(r"all|latest:[1-9]\d{0,5}|\d{1,18}(,\d{1,18})*", "all, latest:2, or numbers such as 1,3")
+    ] = "latest:1"
     labels: dict[str, int] = Field(default_factory=dict)  # names of versions; those that do not serve have none
     split: SplitSettings | None = None  # versions that get a share of the calls
     shadow: dict[str, Share] = Field(default_factory=dict)  # versions that get copies, and answer nobody
@@ -70,7 +88,9 @@ class SignatureSettings(Section):
     """What every version must be signed by, and as."""
 
     key: str  # the file of a public key
-    at_least: Annotated[str, Field(pattern=f"^v?{VERSION.removeprefix('v')}$")] | None = None  # an old one is refused
+    at_least: Annotated[str, shaped(f"v?{VERSION.removeprefix('v')}", "a version such as 1.2.0")] | None = (
+        None  # an old one is refused
+    )
 
 
 class TlsSettings(Section):
@@ -93,7 +113,9 @@ class LogSettings(Section):
 class RollbackSettings(Section):
     """When a version is taken back by itself: beyond one of these, for certain, while it is young."""
 
-    young: Annotated[str, Field(pattern=r"^[1-9]\d*[mhdw]$")] = "1h"  # from its first request
+    young: Annotated[str, shaped(r"[1-9]\d*[mhdw]", "an age such as 30m, 1h, 2d or 1w")] = (
+        "1h"  # from its first request
+    )
     errors: Annotated[float, Field(gt=0, lt=1)] | None = None  # share of its requests that may fail
     latency: Seconds | None = None  # that 1 % of them may exceed
     drift: bool = False  # whether predictions may not be far from those of the bundle's test rows
@@ -110,7 +132,9 @@ class ServeSettings(Section):
     grpc_port: Annotated[int, Field(ge=0, lt=65536)] | None = None  # of the host, beside HTTP; None: no gRPC
     socket: str | None = None  # a Unix socket in the place of host and port
     tls: TlsSettings | None = None  # None: plain HTTP
-    root_path: Annotated[str, Field(pattern="^(/.*[^/])?$")] = ""  # that a proxy puts before every path
+    root_path: Annotated[str, shaped("(/.*[^/])?", "a path such as /shop, without / at its end")] = (
+        ""  # that a proxy puts before every path
+    )
     tokens: str | None = None  # the file of who may ask what; None: the environment's STEMMA_TOKENS, else everybody
     signature: SignatureSettings | None = None  # None: versions need none
     poll: Seconds = 1.0  # between two looks at the sources

@@ -20,7 +20,7 @@ from stemma.metrics.power import SIGNIFICANCE
 from stemma.metrics.resampling import Difference
 from stemma.signature import Signature
 from stemma.task import Task
-from stemma.text import figure, named, nearest
+from stemma.text import figure, lasting, named, nearest
 from stemma.watch import sequential
 from stemma.watch.answers import OUTCOME, PREDICTED, Answers, measured, read
 
@@ -98,7 +98,8 @@ class Experiment:
         """The verdict, in one sentence."""
         if self.verdict == "not compared":
             got = f"it got {self.requests[1]:,} of {sum(self.requests):,} requests, and {self.share:.0%} were meant"
-            return f"{self.b} is not compared with {self.a}: {got} (p = {self.mismatch:.2g}); find out why first"
+            got += f" (p = {self.mismatch:.2g}); find out why first, or tell what was meant by --share"
+            return f"{self.b} is not compared with {self.a}: {got}"
         found = self.difference
         moved = f"{self.metric} {figure(found.a)} -> {figure(found.b)} on {sum(self.rows):,} rows"
         moved += f", difference {signed(found.difference)}, 95 % interval {signed(found.low)} to {signed(found.high)}"
@@ -112,7 +113,7 @@ class Experiment:
             return f"nothing is said before each has {sequential.FEWEST} rows with an outcome"
         if self.needed is None:
             return "no number of rows would tell them apart"
-        days = "" if self.days is None else f", in {self.days:,.1f} days at this pace"
+        days = "" if self.days is None else f", in {lasting(86400 * self.days)} at this pace"
         return f"about {self.needed:,} rows would be needed{days}"
 
     def meets(self, requirement: Literal["better", "not-worse"]) -> bool:

@@ -25,7 +25,7 @@ from stemma.errors import StemmaError
 from stemma.metrics.tests import z
 from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.tables.profile import described
-from stemma.text import counted, few, figure, short, visible
+from stemma.text import counted, few, figure, lasting, short, visible
 from stemma.watch import evidence, log, outcomes, sequential, tests
 from stemma.watch.answers import PREDICTED, Answers, day, measured, versions
 from stemma.watch.expected import Expected, expected
@@ -131,7 +131,7 @@ class Drift:
     def sentence(self) -> str:
         judged = [each for each in self.windows if each.state == "judged"]
         alarmed = [f"{shift.name}: {shift.told}" for each in judged for shift in each.alarms]
-        where = f"in {counted(len(judged), 'window')} of {self.seconds / 86400:g} days"
+        where = f"in {counted(len(judged), 'window')} of {lasting(self.seconds)}"
         if not judged:
             return "no window is judged yet: none is over and has enough rows beside its reference"
         return (

@@ -21,7 +21,7 @@ from pyarrow import compute
 from stemma.bundle.rows import Rows, texts
 from stemma.errors import DataError
 from stemma.signature import Signature
-from stemma.text import SHOWN, counted
+from stemma.text import SHOWN, counted, lasting
 from stemma.watch import log
 
 OUTCOMES = "outcomes"
@@ -34,7 +34,7 @@ LARGE = 50_000  # rows of a file that is written no more
 SAID = {  # what is told of a row, and what that means
     "taken": "new outcomes",
     "kept": "of no request in the log yet: they count once it is there",
-    "late": "of them told more than {days:g} days after the request",
+    "late": "of them told more than {late} after the request",
     "same": "told before, and the same",
     "contradicting": "told before, and otherwise: the first counts",
     "unknown": "of no request in the log: not sampled, not written yet, or never asked",
@@ -67,7 +67,12 @@ class Taken:
     def rows(self) -> list[tuple[str, int, str, str]]:
         """What was done, with how many, what that means, and ids."""
         return [
-            (what, self.counts[what], meaning.format(days=self.days), ", ".join(self.examples.get(what, ())))
+            (
+                what,
+                self.counts[what],
+                meaning.format(late=lasting(86400 * self.days)),
+                ", ".join(self.examples.get(what, ())),
+            )
             for what, meaning in SAID.items()
             if self.counts[what]
         ]

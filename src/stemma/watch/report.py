@@ -1,6 +1,7 @@
 """The page of a log: who answered what, how fast, how well, and what drifted."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from math import isfinite, nan
 from pathlib import Path
@@ -27,7 +28,8 @@ def write(
     Raises:
         StemmaError, OSError: there is no log, or the page cannot be written.
     """
-    found, versions = drift.drift(folder, bundle, seconds, since), read(folder, ("latency", *PREDICTED), [], since)
+    found = drift.drift(folder, bundle, seconds, since)
+    versions = _in_order(read(folder, ("latency", *PREDICTED), [], since))
     rows, requests = (sum(each) for each in zip(*((len(a.table), a.requests) for a in versions.values()), strict=True))
     judged = sum(len(each.judged.table) for each in versions.values())
     alarms = [(f"{each.version}: {shift.name} {shift.told}", "bad") for each in found.windows for shift in each.alarms]
@@ -53,6 +55,16 @@ def write(
     return found
 
 
+def _in_order(versions: Mapping[str, Answers]) -> dict[str, Answers]:
+    """By their numbers, which a split serves at the same time; those without one as they came."""
+
+    def place(each: Answers) -> tuple[list[int], float]:
+        number = re.search(r"(?:^|@)v?(\d+(?:\.\d+)*)(?: |$)", each.version)
+        return [int(part) for part in number[1].split(".")] if number else [], each.times[0]
+
+    return {each.version: each for each in sorted(versions.values(), key=place)}
+
+
 def _versions(versions: dict[str, Answers]) -> Table:
     head = ("version", "from", "to", "requests", "rows", "with an outcome", "50 %, ms", "99 %, ms", "main figure")
     return Table("Latency is that of requests", head, tuple(_version(each) for each in versions.values()), words=(1, 2))
@@ -74,8 +86,8 @@ def _version(answers: Answers) -> tuple[str, ...]:
 
 
 def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
-    """Each version beside the one before it, in the order in which they came."""
-    for a, b in pairwise(sorted(versions.values(), key=lambda each: (each.times[0], each.version))):
+    """Each version beside the one before it."""
+    for a, b in pairwise(versions.values()):
         try:
             yield f"{ab.experiment(folder, a, b).sentence}."
         except StemmaError as error:

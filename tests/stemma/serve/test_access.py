@@ -4,7 +4,9 @@ import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -160,3 +162,17 @@ def test_a_token_is_printed_once_and_its_hash_kept(file: Path, run: Callable[...
     assert code == 0
     assert Access(str(file)).check("admin", bearer(token.strip())) == "shop"
     assert run(file.parent, "service", "token", "a b")[0] == 1
+
+
+def test_a_caller_without_a_token_is_told_how_to_show_one(
+    tmp_path: Path, run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(401)
+
+    monkeypatch.delenv("STEMMA_TOKEN", raising=False)
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        code, _, told = run(tmp_path, "service", "status", "--url", f"http://127.0.0.1:{server.server_port}")
+    assert code == 1 and told.splitlines()[-1].endswith("which STEMMA_TOKEN shows it: run `export STEMMA_TOKEN=...`")

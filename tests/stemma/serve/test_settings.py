@@ -30,6 +30,23 @@ def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
     assert str(caught.value).startswith(f"{file}: ")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("root_path: shop", "root_path: 'shop': should be a path such as /shop, without / at its end"),
+        ("models: [{source: a, policy: newest}]", "'newest': should be all, latest:2, or numbers such as 1,3"),
+        ("auto_rollback: {young: an hour}", "'an hour': should be an age such as 30m, 1h, 2d or 1w"),
+        ("log: {folder: a, headers: [X-User]}", "'X-User': should be a header in small letters, such as x-user"),
+        ("signature: {key: a, at_least: one}", "'one': should be a version such as 1.2.0"),
+    ],
+)
+def test_the_form_of_a_text_is_told_in_words(wrong: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "serve.yaml").write_text(wrong)
+    with pytest.raises(SettingsError) as caught:
+        ServeSettings.of(tmp_path / "serve.yaml")
+    assert str(caught.value).endswith(told)
+
+
 @pytest.mark.parametrize("text", ["[", "- a", "a", "\0", "host: 2020-13-45", "host: &a [*a]", "port: !!int ''"])
 def test_a_file_that_holds_no_settings_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "serve.yaml").write_text(text)

@@ -110,6 +110,25 @@ def test_drift_is_told_as_tables_and_as_json(
         assert run(capsys, monkeypatch, "watch", "drift", "weeks", "--window", window)[0] == 2
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("requests", "--errors", "2"),
+        ("requests", "--errors", "nan"),
+        ("requests", "--latency", "0"),
+        ("--latency", "0.2"),
+        ("--drift",),
+        ("--figure", "accuracy=0.9"),
+        ("requests",),
+    ],
+)
+def test_a_guard_that_could_judge_nothing_is_wrong_usage(
+    words: tuple[str, ...], here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = run(capsys, monkeypatch, "watch", "guard", *words, "--once", "--url", "http://127.0.0.1:1")
+    assert code == 2 and "Usage: " in err
+
+
 def test_nothing_of_a_pipeline_is_needed() -> None:
     program = "import sys, stemma.watch.report; print(*({'pandas', 'matplotlib', 'dvc', 'sklearn'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -91,6 +91,7 @@ def test_predictions_far_from_those_of_the_test_rows_are_a_reason(tmp_path: Path
         ({"webhook": "https://example.org"}, "STEMMA_WEBHOOK_SECRET of the environment must hold a secret"),
         ({"webhook": "example.org"}, "no URL of a webhook"),
         ({"auto_rollback": {"latency": 0.1}}, "judged by the request log"),
+        ({"auto_rollback": {}}, "no bound"),
         ({"tokens": "tokens.yaml"}, "STEMMA_TOKEN of the environment must hold a token"),
         ({"auto_rollback": {"figure": {"acuracy": 0.9}}, "log": {"folder": "requests"}}, "'acuracy' is no metric"),
     ],

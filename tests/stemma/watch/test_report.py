@@ -29,6 +29,14 @@ def test_the_page_holds_versions_figures_verdicts_and_drifts(tmp_path: Path) -> 
     assert "<script" not in page
 
 
+def test_versions_stand_by_their_numbers_whichever_a_split_asked_first(tmp_path: Path) -> None:
+    log = tmp_path / "requests"
+    for place, version in enumerate(("shop@10", "shop@9")):
+        logged(log, [0.2, 0.8] * 100, of=source(version), times=WEEK * 2900 + np.arange(200) * 60 + place)
+    report.write(log, tmp_path / "page.html")
+    assert "shop@10 is not compared with shop@9" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def test_what_strangers_wrote_is_only_text_on_the_page(tmp_path: Path) -> None:
     log = tmp_path / "requests"
     evil = "<script>alert(1)</script>"
