@@ -275,6 +275,7 @@ def guarding(settings: "ServeSettings", served: "ServeSettings") -> "Beside":
     """
     if settings.auto_rollback is None and settings.webhook is None:
         return lambda address: nullcontext()
+    from stemma.cli import client
     from stemma.follow import beside
     from stemma.serve.settings import RollbackSettings
 
@@ -289,21 +290,27 @@ def guarding(settings: "ServeSettings", served: "ServeSettings") -> "Beside":
     words += [f"--{name}={bound}" for name, bound in told.items() if bound is not None]
     words += [f"--figure={name}={bound}" for name, bound in rules.figure.items()]
     os.environ |= {} if settings.webhook is None else {WEBHOOK: settings.webhook}  # others see a command line
+    os.environ |= {} if settings.tls is None else {client.SHOWN: settings.tls.cert}  # of another name than 127.0.0.1
     words += [] if settings.log is None else ["--", settings.log.folder]
     command = [sys.executable, "-P", "-m", "stemma.cli", *words[:2]]
     return lambda address: beside.running([*command, f"--url={address}", *words[2:]], beside_the_server)
 
 
 def _check(settings: "ServeSettings") -> None:
+    from stemma.serve import access
     from stemma.watch.webhook import VARIABLE, check
 
     if settings.webhook is not None:
         check(settings.webhook, os.environ.get(VARIABLE, ""))
     if settings.socket is not None:
         raise SettingsError("auto_rollback and webhook ask the server at its port: leave `socket` out")
-    if settings.tokens is not None and not os.environ.get("STEMMA_TOKEN"):
+    asks = settings.tokens is not None or access.VARIABLE in os.environ
+    if asks and not os.environ.get("STEMMA_TOKEN"):
         raise SettingsError("the guard beside the server asks it: STEMMA_TOKEN of the environment must hold a token",
                             run="stemma service token guard --scope admin --scope predict")  # fmt: skip
+    if settings.tls is not None and settings.tls.clients is not None and not os.environ.get("STEMMA_CERT"):
+        raise SettingsError("the guard beside the server asks it: STEMMA_CERT of the environment must name the file of "
+                            "a certificate, and its key, of the authority that `tls.clients` names")  # fmt: skip
     if settings.auto_rollback is not None:
         _check_rules(settings, settings.auto_rollback)
 
@@ -311,6 +318,8 @@ def _check(settings: "ServeSettings") -> None:
 def _check_rules(settings: "ServeSettings", rules: "RollbackSettings") -> None:
     if not settings.admin:
         raise SettingsError("auto_rollback orders a version back, and the server takes no orders: add `admin: true`")
+    if not (rules.errors or rules.latency or rules.drift or rules.figure):
+        raise SettingsError("auto_rollback has no bound: add errors, latency, drift or figure, such as `errors: 0.02`")
     if settings.log is None and (rules.latency is not None or rules.drift or rules.figure):
         raise SettingsError("latency, drift and figures are judged by the request log: add `log: {folder: requests}`")
     for name, bound in rules.figure.items():

@@ -106,7 +106,7 @@ class RollbackSettings(Section):
     latency: Seconds | None = None  # that 1 % of them may exceed
     drift: bool = False  # whether predictions may not be far from those of the bundle's test rows
     figure: dict[str, float] = Field(default_factory=dict)  # by outcomes: the least, of losses the most
-    poll: Seconds = 10.0  # between two looks
+    poll: Annotated[float, Field(ge=0.01, le=86400)] = 10.0  # seconds between two looks
 
 
 class ServeSettings(Section):
@@ -122,7 +122,7 @@ class ServeSettings(Section):
     tokens: Place | None = None  # the file of who may ask what; None: the environment's STEMMA_TOKENS, else everybody
     signature: SignatureSettings | None = None  # None: versions need none
     poll: Seconds = 1.0  # between two looks at the sources
-    stage_poll: Annotated[float, Field(ge=0.2, le=MOST)] = 5.0  # seconds in which an event of a stage is in service
+    stage_poll: Annotated[float, Field(ge=0.2, le=86400)] = 5.0  # seconds in which an event of a stage is in service
     allow_breaking: bool = False  # take versions that break those who call the one before
     admin: bool = False  # take orders to load and unload
     audit: Place | None = None  # where orders are written down; None: audit.jsonl below ~/.local/state/stemma
