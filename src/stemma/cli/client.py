@@ -17,19 +17,23 @@ SHOWN = "STEMMA_SHOWN"  # of the environment: the file of the one certificate th
 SECONDS = 120  # a version may take its time to load
 
 
-def ask(url: str, method: str, path: str, query: Mapping[str, str] = NOTHING, body: Any = None) -> Any:
+def ask(url: str, method: str, path: str, holds: str, query: Mapping[str, str] = NOTHING, body: Any = None) -> Any:
     """What a server answers, in JSON; the token of STEMMA_TOKEN is shown to it.
 
     Args:
+        holds: a name that the answer of a server of ours has.
         body: is sent as JSON; None: there is none.
 
     Raises:
         StemmaError: it cannot be reached, or refuses; with what it says.
     """
     try:
-        return json.loads(read(url, method, path, query, None if body is None else json.dumps(body)))
+        said = json.loads(read(url, method, path, query, None if body is None else json.dumps(body)))
     except ValueError:  # its text may hold the token
         raise StemmaError(f"{url} does not answer in JSON, or STEMMA_TOKEN is no token") from None
+    if not isinstance(said, dict) or holds not in said:
+        raise StemmaError(f"{url} is no server of `stemma serve`: it does not say {holds!r}")
+    return said
 
 
 def read(url: str, method: str, path: str, query: Mapping[str, str] = NOTHING, body: str | None = None) -> bytes:

@@ -65,8 +65,8 @@ class Guard:
         from stemma.cli import client
         from stemma.watch import guard
 
-        models = client.ask(self.url, "GET", "/status")["models"]
-        counts = _counts(client.read(self.url, "GET", "/metrics").decode())
+        models = client.ask(self.url, "GET", "/status", "models")["models"]
+        counts = _counts(self.url, client.read(self.url, "GET", "/metrics"))
         now, skipped = time.time(), list[str]()
         answers = {} if self.log is None else guard.read(self.log, now - 2 * self.rules.young, skipped)
         for model in models:
@@ -109,7 +109,7 @@ class Guard:
             return
         self.tries[key] += 1
         try:
-            client.ask(self.url, "POST", f"/admin/models/{model}/withdraw/{number}", {"why": why})
+            client.ask(self.url, "POST", f"/admin/models/{model}/withdraw/{number}", "done", {"why": why})
         except StemmaError as error:
             return self.tell(f"{model} {number} is not taken back, though {why}: {error}")
         self.tries[key] = TRIES
@@ -177,12 +177,16 @@ def _share(shares: Mapping[str, float], both: Sequence[Key]) -> float | None:
     return of[0] / sum(of) if len(of) == 2 and str(both[0][1]) in shares and 0 < of[0] < sum(of) else None
 
 
-def _counts(text: str) -> Mapping[Key, tuple[int, int]]:
+def _counts(url: str, told: bytes) -> Mapping[Key, tuple[int, int]]:
     """Requests and errors of each version, from a server's /metrics; without those of shadows."""
     from prometheus_client.parser import text_string_to_metric_families
 
     found: dict[Key, list[int]] = {}
-    for family in text_string_to_metric_families(text):
+    try:
+        families = [*text_string_to_metric_families(told.decode())]
+    except ValueError:
+        raise StemmaError(f"{url}/metrics tells no figures of a server of `stemma serve`") from None
+    for family in families:
         for sample in family.samples:
             place = {"stemma_version_seconds_count": 0, "stemma_version_errors_total": 1}.get(sample.name)
             if place is not None and sample.labels["arm"] != "shadow":
@@ -223,10 +227,14 @@ def guard(
     Example: stemma watch guard requests --errors 0.02 --latency 0.2 --once
     """
     from stemma.follow import beside
+    from stemma.serve.settings import RollbackSettings
+    from stemma.settings import checked
     from stemma.watch.guard import Rules
     from stemma.watch.webhook import VARIABLE, Webhook
 
     bounds = {name: _bound(name, text) for name, _, text in (each.partition("=") for each in figure or ())}
+    given = {"young": young, "errors": errors, "latency": latency, "drift": drift, "figure": bounds, "poll": poll}
+    checked(RollbackSettings, given, "stemma watch guard")
     rules = Rules(age_of("--young", young).total_seconds(), errors, latency, drift, bounds)
     tell = beside_the_server if attached else say
     if attached:

@@ -24,6 +24,7 @@ Place = Annotated[str, Field(pattern=r"^[^\x00]+$")]  # a file, a folder, a host
 Share = Annotated[float, Field(ge=0, le=1)]
 Header = Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
 Batch = Annotated[Literal["auto", "off"], BeforeValidator(lambda given: "off" if given is False else given)]  # of YAML
+Label = Annotated[str, Field(pattern=r"^[^/\x00-\x20]+$")]  # it stands in paths
 Count = Annotated[int, Field(gt=0)]
 
 
@@ -33,10 +34,13 @@ def _one_at_most(shares: dict[str, float]) -> dict[str, float]:
     return shares
 
 
-def _some(models: "tuple[ModelSettings, ...]") -> "tuple[ModelSettings, ...]":
-    if not models:
-        raise ValueError("one at least is to be served")
-    return models
+def _some(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not given:
+        raise ValueError("one at least is to be there")
+    return given
+
+
+SOME = AfterValidator(_some)  # what pydantic has for it also tells of an only one that is wrong
 
 
 class SplitSettings(Section):
@@ -55,7 +59,7 @@ class ModelSettings(Section):
     signed: bool = False  # follow a stage by tags alone of which Git verifies the signature
     name: str | None = None  # None: as its bundle, or its folder, is named
     policy: Annotated[str, Field(pattern=r"^(all|latest:[1-9]\d{0,5}|\d{1,18}(,\d{1,18})*)$")] = "latest:1"
-    labels: dict[str, int] = Field(default_factory=dict)  # names of versions; those that do not serve have none
+    labels: dict[Label, int] = Field(default_factory=dict)  # names of versions; those that do not serve have none
     split: SplitSettings | None = None  # versions that get a share of the calls
     shadow: dict[str, Share] = Field(default_factory=dict)  # versions that get copies, and answer nobody
 
@@ -112,7 +116,7 @@ class RollbackSettings(Section):
 class ServeSettings(Section):
     """All of it."""
 
-    models: Annotated[tuple[ModelSettings, ...], AfterValidator(_some)] = (ModelSettings(source=str(layout.PACKAGE)),)
+    models: Annotated[tuple[ModelSettings, ...], SOME] = (ModelSettings(source=str(layout.PACKAGE)),)
     host: Place = "127.0.0.1"
     port: Annotated[int, Field(ge=0, lt=65536)] = 8501  # 0: any that is free
     grpc_port: Annotated[int, Field(ge=0, lt=65536)] | None = None  # of the host, beside HTTP; None: no gRPC

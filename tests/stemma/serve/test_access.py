@@ -160,3 +160,11 @@ def test_a_token_is_printed_once_and_its_hash_kept(file: Path, run: Callable[...
     assert code == 0
     assert Access(str(file)).check("admin", bearer(token.strip())) == "shop"
     assert run(file.parent, "service", "token", "a b")[0] == 1
+
+
+def test_a_wrong_name_and_a_file_that_is_no_text_are_told_alone(file: Path) -> None:
+    with pytest.raises(SettingsError, match=r"1 setting is wrong:\n  tokens\.0\.name: "):
+        add(file, "a b", ["predict"])
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="it is no text"):
+        add(file, "shop", ["predict"])

@@ -52,6 +52,7 @@ def test_a_file_that_holds_no_settings_is_told(tmp_path: Path, text: str) -> Non
         ("limits: {body: 1.0e+308}", "limits.body"),
         ("poll: 1.0e+300", "poll"),
         ("workers: 1000000", "workers"),
+        ('models: [{source: a, labels: {"a/b": 3}}]', r"models.0.labels.a/b.\[key\]"),
         ("auto_rollback: {young: 99999999999999w}", "auto_rollback.young"),
     ],
 )

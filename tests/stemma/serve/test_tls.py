@@ -45,7 +45,7 @@ class World:
             context.load_cert_chain(*certificate)
         connection = HTTPSConnection("localhost", int(self.url.rsplit(":", 1)[1]), timeout=30, context=context)
         try:
-            connection.request("GET", "/status")
+            connection.request("GET", "/status", "models")
             shown = connection.sock.getpeercert(binary_form=True)
             return connection.getresponse().status, shown or b""
         finally:
@@ -118,10 +118,10 @@ def test_the_guard_trusts_the_certificate_of_its_server_under_any_name_and_no_ot
     both.write_bytes(world.anne[0].read_bytes() + world.anne[1].read_bytes())
     monkeypatch.setenv("STEMMA_CERT", str(both))
     monkeypatch.setenv(client.SHOWN, str(world.folder / "localhost.crt"))
-    assert client.ask(world.server.address, "GET", "/status")["ready"]
+    assert client.ask(world.server.address, "GET", "/status", "models")["ready"]
     monkeypatch.setenv(client.SHOWN, str(world.anne[0]))
     with pytest.raises(StemmaError, match="is not trusted here"):
-        client.ask(world.server.address, "GET", "/status")
+        client.ask(world.server.address, "GET", "/status", "models")
 
 
 @pytest.mark.slow

@@ -18,13 +18,15 @@ from bundles import contents
 from serving import Server, served
 from stemma import bundle as bundles
 from stemma.bundle import Bundle
-from stemma.cli.guard import Guard, _share, guarding
+from stemma.cli import client
+from stemma.cli.guard import Guard, _counts, _share, guarding
 from stemma.errors import SettingsError, StemmaError
 from stemma.serve.settings import ServeSettings
 from stemma.watch import guard, outcomes, sequential
 from stemma.watch.guard import Rules, Seen, verdict
 from watched import logged, source
 
+Run = Callable[..., tuple[int, str, str]]
 ROW = {"Month": "May", "PageValues": 1, "Weekend": None}
 NOW = time.time()
 
@@ -139,7 +141,21 @@ def test_a_server_that_refuses_its_figures_is_told_of(tmp_path: Path) -> None:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
         with pytest.raises(StemmaError, match="too many"):
             Guard(None, f"http://127.0.0.1:{server.server_port}", Rules(), [], print).look()
+        with pytest.raises(StemmaError, match="is no server of `stemma serve`: it does not say 'done'"):
+            client.ask(f"http://127.0.0.1:{server.server_port}", "GET", "/status", "done")
         server.shutdown()
+
+
+def test_what_are_no_figures_is_told() -> None:
+    for told in (b"null", b"<html>", b"\xff"):
+        with pytest.raises(StemmaError, match="tells no figures"):
+            _counts("http://a", told)
+
+
+@pytest.mark.parametrize("bound", [("--errors", "2"), ("--errors", "nan"), ("--figure", "accuracy=nan")])
+def test_a_bound_that_none_can_be_is_refused(bound: tuple[str, str], run: Run, tmp_path: Path) -> None:
+    code, out, told = run(tmp_path, "watch", "guard", "--once", *bound)
+    assert (code, out) == (1, "") and told.startswith("error: stemma watch guard: 1 setting is wrong:")
 
 
 def erring(path: Path) -> Path:
