@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -391,9 +392,13 @@ def test_a_version_that_is_not_signed_never_serves_where_that_is_asked(
     here.publish(1, tmp_path / "signed.zip")
     here.publish(2)
     assert here.start().serving == (1,)
-    assert "is not signed" in here.models.by_name["shop"].faults[2]
+    told = here.models.by_name["shop"].faults[2]
+    assert "is not signed" in told
+    assert run(tmp_path, *shlex.split(told.split("`")[1].replace("PRIVATE.pem", "key.pem").partition(" ")[2]))[0] == 0
     code, _, told = run(tmp_path, "serve", str(here.good), "--require-signature", str(public), "--port", "0")
     assert (code, "is not signed" in told) == (1, True)
+    code, _, told = run(tmp_path, "serve", str(here.folder), "--require-signature", "no.pub", "--port", "0")
+    assert (code, told) == (1, "error: no.pub cannot be read (No such file or directory)\n")
 
 
 def test_a_folder_that_is_gone_changes_nothing_and_one_that_says_it_is_empty_serves_none(
