@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,8 +80,9 @@ class Guard:
         for model in models:
             self._changed(model)
         splits = {model["name"]: model["split"]["shares"] for model in models if model["split"]}
+        back = {(model["name"], int(each["version"])) for model in models for each in model["faults"]}
         for key in self._young(models, now):
-            both = [key, *self._before(key)]
+            both = [key, *self._before(key, back)]
             seen = [
                 guard.Seen(*counts.get(each, (0, 0)), answers.get(self.names[each]),
                            self._bundle(each) if self.rules.drift else None, _share(splits.get(key[0], {}), both))
@@ -95,9 +96,9 @@ class Guard:
         young = [key for key in keys if now - self.begun[self.names[key]] < self.rules.young]
         return sorted((key for key in young if self.tries[key] < TRIES), reverse=True)
 
-    def _before(self, key: Key) -> Iterator[Key]:
-        earlier = [number for model, number in self.names if model == key[0] and number < key[1]]
-        yield from ((key[0], number) for number in sorted(earlier)[-1:])
+    def _before(self, key: Key, back: Collection[Key]) -> Iterator[Key]:
+        """The one before it that served, and was not taken back: what that did excuses nothing."""
+        yield from sorted(each for each in self.names if each[0] == key[0] and each < key and each not in back)[-1:]
 
     def _judge(self, key: Key, young: "Seen", before: "Seen | None" = None) -> None:
         from stemma.cli import client
