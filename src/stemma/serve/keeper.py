@@ -23,6 +23,7 @@ from stemma.serve.settings import ModelSettings, ServeSettings
 from stemma.serve.sources import Mark, Place, Source, chosen
 from stemma.serve.withdrawn import Withdrawn
 from stemma.settings import checked
+from stemma.text import in_one_line
 
 ENDED = "the process that was to load it ended"
 NAME = re.compile(r"(?!\.{1,2}$)[\w.-]+", re.ASCII)  # it stands in paths and headers
@@ -88,7 +89,10 @@ class Keeper:
         """Look again and again."""
         while True:
             await asyncio.sleep(self._settings.poll)
-            await self.look()
+            try:
+                await self.look()
+            except Exception as error:  # of a disk, or ours: what serves is served on, and the next look may see it
+                log.note("cannot look", error=in_one_line(error))
             yield
 
     async def look(self, *, anew: bool = False) -> None:

@@ -16,7 +16,7 @@ from serving import ask
 from stemma import bundle
 from stemma.bundle import sign
 from stemma.errors import StemmaError
-from stemma.serve import service, withdrawn
+from stemma.serve import service, sources, withdrawn
 from stemma.serve.keeper import ENDED, Keeper
 from stemma.serve.load import TIMES, load, size
 from stemma.serve.models import Models
@@ -232,6 +232,33 @@ def test_settings_that_changed_are_those_of_each_name_of_a_source(world: Callabl
 def test_a_name_that_no_path_holds_is_refused(world: Callable[..., World], name: str) -> None:
     with pytest.raises(StemmaError, match="is no name for paths"):
         world(model={"name": name})
+
+
+def test_a_look_that_fails_is_told_and_is_not_the_last(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    here = world(poll=0.01)
+    here.publish(1)
+    here.start()
+    here.publish(2)
+
+    async def looks(count: int) -> None:
+        async for _ in here.keeper.looks():
+            count -= 1
+            if not count:
+                return
+
+    def gone(_: object) -> bool:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "exists", gone)
+        assert here.look() == (1,), "a folder that cannot be read says nothing"
+        patched.setattr(sources.Source, "versions", gone)
+        here.runner.run(looks(2))
+    assert here.serving == (1,) and "Stale file handle" in capfd.readouterr().err
+    here.runner.run(looks(1))
+    assert here.serving == (2,)
 
 
 CHANGES = {
