@@ -103,6 +103,8 @@ def test_an_error_is_one_line_and_debug_shows_the_trace(run: Run, settings: Any)
         ("conf", "adopt", "x"),
         ("service", "token", "x", "--scope", "all"),
         ("follow", "--poll", "5 days"),
+        ("service", "token", "shop", "--days", "nan"),
+        ("service", "token", "shop", "--days", "1e9"),
     ],
 )
 def test_wrong_usage_exits_2(run: Run, arguments: tuple[str, ...]) -> None:

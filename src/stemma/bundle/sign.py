@@ -96,22 +96,33 @@ def verify(bundle: Bundle, key: Path, where: Path) -> None:
     Raises:
         StemmaError: it is not signed, was signed by another key or changed since, or the key cannot be used.
     """
-    verifying = _library().verifying
+    config = verifier(key)
     if not bundle.is_signed:
-        raise BundleError(f"{where} is not signed", run=f"stemma bundle sign {where.as_posix()} --key PRIVATE.pem")
+        run = f"stemma bundle sign {where.as_posix()} --key PRIVATE.pem"
+        raise BundleError(f"{where} is not signed", run=None if where.is_dir() else run)
     with _folder(bundle.files) as folder:
         target = (folder / SIGNED).replace(folder.with_name(SIGNED))
-        try:
-            config = verifying.Config().use_elliptic_key_verifier(public_key=key)
-        except OSError as error:
-            raise BundleError(f"{key} cannot be read ({error.strerror or error})") from None
-        except Exception as error:
-            raise BundleError(f"{key} is not a public key on P-256 ({in_one_line(error)})") from None
         try:
             config.set_hashing_config(_all_files()).verify(folder, target)
         except Exception as error:  # cryptography and model-signing have no common error
             told = in_one_line(error)
             raise BundleError(f"{where} was not signed by the owner of {key}, or was changed since ({told})") from None
+
+
+def verifier(key: Path) -> Any:
+    """What verifies by a public key in PEM.
+
+    Raises:
+        StemmaError: it is none, or cannot be read.
+    """
+    verifying = _library().verifying
+    try:
+        return verifying.Config().use_elliptic_key_verifier(public_key=key)
+    except OSError as error:
+        raise BundleError(f"{key} cannot be read ({error.strerror or error})") from None
+    except Exception as error:  # cryptography and model-signing have no common error
+        told = "it has no curve" if isinstance(error, AttributeError) else in_one_line(error)
+        raise BundleError(f"{key} is not a public key on P-256 ({told})") from None
 
 
 def _check_curve(private: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import ssl
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from types import MappingProxyType
 from typing import Any
@@ -12,13 +13,15 @@ from urllib.parse import quote, urlencode, urlsplit
 from stemma.errors import StemmaError
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+SHOWN = "STEMMA_SHOWN"  # of the environment: the file of the one certificate that a server of ours shows
 SECONDS = 120  # a version may take its time to load
 
 
-def ask(url: str, method: str, path: str, query: Mapping[str, str] = NOTHING, body: Any = None) -> Any:
+def ask(url: str, method: str, path: str, holds: str, query: Mapping[str, str] = NOTHING, body: Any = None) -> Any:
     """What a server answers, in JSON; the token of STEMMA_TOKEN is shown to it.
 
     Args:
+        holds: a name that the answer of a server of ours has.
         body: is sent as JSON; None: there is none.
 
     Raises:
@@ -28,29 +31,39 @@ def ask(url: str, method: str, path: str, query: Mapping[str, str] = NOTHING, bo
         said = json.loads(read(url, method, path, query, None if body is None else json.dumps(body)))
     except ValueError:  # its text may hold the token
         raise StemmaError(f"{url} does not answer in JSON, or STEMMA_TOKEN is no token") from None
-    if "error" in said:
-        raise StemmaError(f"{url}: {said['error']}")
+    if not isinstance(said, dict) or holds not in said:
+        raise StemmaError(f"{url} is no server of `stemma serve`: it does not say {holds!r}")
     return said
 
 
 def read(url: str, method: str, path: str, query: Mapping[str, str] = NOTHING, body: str | None = None) -> bytes:
-    """As `ask`, whatever it is."""
+    """As `ask`, whatever it answers."""
     connection, root = _connection(url)
     token = os.environ.get("STEMMA_TOKEN", "").strip()
     try:
         target = root + quote(path) + (f"?{urlencode(query)}" if query else "")
         connection.request(method, target, body, headers={"authorization": f"Bearer {token}"} if token else {})
-        response = connection.getresponse()
-        if response.status == 401 and not token:
-            raise StemmaError(f"{url} asks for a token, which STEMMA_TOKEN shows it", run="export STEMMA_TOKEN=...")
-        return response.read()
+        answer = connection.getresponse()
+        content = answer.read()
     except ssl.SSLCertVerificationError as error:
         what = f"the certificate of {url} is not trusted here ({error.verify_message})"
-        raise StemmaError(what, run="stemma service --ca FILE") from None
+        raise StemmaError(f"{what}: SSL_CERT_FILE, or --ca of `stemma service`, names its authority") from None
     except (OSError, HTTPException) as error:
         raise StemmaError(f"{url} does not answer ({error})", run="stemma serve") from None
     finally:
         connection.close()
+    if answer.status == HTTPStatus.UNAUTHORIZED and not token:
+        raise StemmaError(f"{url} asks for a token, which STEMMA_TOKEN shows it", run="export STEMMA_TOKEN=...")
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        raise StemmaError(f"{url}: {_refusal(content, answer.status)}")
+    return content
+
+
+def _refusal(content: bytes, status: int) -> str:
+    try:
+        return str(json.loads(content)["error"])
+    except (ValueError, LookupError, TypeError):  # something in between answers
+        return f"it answers {status}"
 
 
 def _connection(url: str) -> tuple[HTTPConnection, str]:
@@ -64,10 +77,14 @@ def _connection(url: str) -> tuple[HTTPConnection, str]:
 
 def _over_tls(host: str, port: int | None, timeout: float) -> HTTPSConnection:
     """By the authorities of the system, or of SSL_CERT_FILE; a server that asks who calls is shown STEMMA_CERT."""
-    context = ssl.create_default_context()
-    if file := os.environ.get("STEMMA_CERT"):
-        try:
+    context, file = ssl.create_default_context(), os.environ.get(SHOWN)
+    try:
+        if file:
+            from stemma.serve.tls import trusting
+
+            context = trusting(file)
+        if file := os.environ.get("STEMMA_CERT"):
             context.load_cert_chain(file, password="")
-        except OSError as error:
-            raise StemmaError(f"{file} holds no certificate and its key ({error.strerror or 'no PEM'})") from None
+    except OSError as error:
+        raise StemmaError(f"{file} holds no certificate and its key ({error.strerror or 'no PEM'})") from None
     return HTTPSConnection(host, port, timeout=timeout, context=context)

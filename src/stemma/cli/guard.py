@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,8 +65,8 @@ class Guard:
         from stemma.cli import client
         from stemma.watch import guard
 
-        models = client.ask(self.url, "GET", "/status")["models"]
-        counts = _counts(client.read(self.url, "GET", "/metrics").decode())
+        models = client.ask(self.url, "GET", "/status", "models")["models"]
+        counts = _counts(self.url, client.read(self.url, "GET", "/metrics"))
         now, skipped = time.time(), list[str]()
         answers = {} if self.log is None else guard.read(self.log, now - 2 * self.rules.young, skipped)
         for model in models:
@@ -80,8 +80,9 @@ class Guard:
         for model in models:
             self._changed(model)
         splits = {model["name"]: model["split"]["shares"] for model in models if model["split"]}
+        back = {(model["name"], int(each["version"])) for model in models for each in model["faults"]}
         for key in self._young(models, now):
-            both = [key, *self._before(key)]
+            both = [key, *self._before(key, back)]
             seen = [
                 guard.Seen(*counts.get(each, (0, 0)), answers.get(self.names[each]),
                            self._bundle(each) if self.rules.drift else None, _share(splits.get(key[0], {}), both))
@@ -95,9 +96,9 @@ class Guard:
         young = [key for key in keys if now - self.begun[self.names[key]] < self.rules.young]
         return sorted((key for key in young if self.tries[key] < TRIES), reverse=True)
 
-    def _before(self, key: Key) -> Iterator[Key]:
-        earlier = [number for model, number in self.names if model == key[0] and number < key[1]]
-        yield from ((key[0], number) for number in sorted(earlier)[-1:])
+    def _before(self, key: Key, back: Collection[Key]) -> Iterator[Key]:
+        """The one before it that served, and was not taken back: what that did excuses nothing."""
+        yield from sorted(each for each in self.names if each[0] == key[0] and each < key and each not in back)[-1:]
 
     def _judge(self, key: Key, young: "Seen", before: "Seen | None" = None) -> None:
         from stemma.cli import client
@@ -109,7 +110,7 @@ class Guard:
             return
         self.tries[key] += 1
         try:
-            client.ask(self.url, "POST", f"/admin/models/{model}/withdraw/{number}", {"why": why})
+            client.ask(self.url, "POST", f"/admin/models/{model}/withdraw/{number}", "done", {"why": why})
         except StemmaError as error:
             return self.tell(f"{model} {number} is not taken back, though {why}: {error}")
         self.tries[key] = TRIES
@@ -177,12 +178,16 @@ def _share(shares: Mapping[str, float], both: Sequence[Key]) -> float | None:
     return of[0] / sum(of) if len(of) == 2 and str(both[0][1]) in shares and 0 < of[0] < sum(of) else None
 
 
-def _counts(text: str) -> Mapping[Key, tuple[int, int]]:
+def _counts(url: str, told: bytes) -> Mapping[Key, tuple[int, int]]:
     """Requests and errors of each version, from a server's /metrics; without those of shadows."""
     from prometheus_client.parser import text_string_to_metric_families
 
     found: dict[Key, list[int]] = {}
-    for family in text_string_to_metric_families(text):
+    try:
+        families = [*text_string_to_metric_families(told.decode())]
+    except ValueError:
+        raise StemmaError(f"{url}/metrics tells no figures of a server of `stemma serve`") from None
+    for family in families:
         for sample in family.samples:
             place = {"stemma_version_seconds_count": 0, "stemma_version_errors_total": 1}.get(sample.name)
             if place is not None and sample.labels["arm"] != "shadow":
@@ -223,10 +228,14 @@ def guard(
     Example: stemma watch guard requests --errors 0.02 --latency 0.2 --once
     """
     from stemma.follow import beside
+    from stemma.serve.settings import RollbackSettings
+    from stemma.settings import checked
     from stemma.watch.guard import Rules
     from stemma.watch.webhook import VARIABLE, Webhook
 
     bounds = {name: _bound(name, text) for name, _, text in (each.partition("=") for each in figure or ())}
+    given = {"young": young, "errors": errors, "latency": latency, "drift": drift, "figure": bounds, "poll": poll}
+    checked(RollbackSettings, given, "stemma watch guard")
     rules = Rules(age_of("--young", young).total_seconds(), errors, latency, drift, bounds)
     _check_options(rules, log, webhook)
     tell = beside_the_server if attached else say
@@ -292,6 +301,7 @@ def guarding(settings: "ServeSettings", served: "ServeSettings") -> "Beside":
     """
     if settings.auto_rollback is None and settings.webhook is None:
         return lambda address: nullcontext()
+    from stemma.cli import client
     from stemma.follow import beside
     from stemma.serve.settings import RollbackSettings
 
@@ -306,21 +316,27 @@ def guarding(settings: "ServeSettings", served: "ServeSettings") -> "Beside":
     words += [f"--{name}={bound}" for name, bound in told.items() if bound is not None]
     words += [f"--figure={name}={bound}" for name, bound in rules.figure.items()]
     os.environ |= {} if settings.webhook is None else {WEBHOOK: settings.webhook}  # others see a command line
+    os.environ |= {} if settings.tls is None else {client.SHOWN: settings.tls.cert}  # of another name than 127.0.0.1
     words += [] if settings.log is None else ["--", settings.log.folder]
     command = [sys.executable, "-P", "-m", "stemma.cli", *words[:2]]
     return lambda address: beside.running([*command, f"--url={address}", *words[2:]], beside_the_server)
 
 
 def _check(settings: "ServeSettings") -> None:
+    from stemma.serve import access
     from stemma.watch.webhook import VARIABLE, check
 
     if settings.webhook is not None:
         check(settings.webhook, os.environ.get(VARIABLE, ""))
     if settings.socket is not None:
         raise SettingsError("auto_rollback and webhook ask the server at its port: leave `socket` out")
-    if settings.tokens is not None and not os.environ.get("STEMMA_TOKEN"):
+    asks = settings.tokens is not None or access.VARIABLE in os.environ
+    if asks and not os.environ.get("STEMMA_TOKEN"):
         raise SettingsError("the guard beside the server asks it: STEMMA_TOKEN of the environment must hold a token",
                             run="stemma service token guard --scope admin --scope predict")  # fmt: skip
+    if settings.tls is not None and settings.tls.clients is not None and not os.environ.get("STEMMA_CERT"):
+        raise SettingsError("the guard beside the server asks it: STEMMA_CERT of the environment must name the file of "
+                            "a certificate, and its key, of the authority that `tls.clients` names")  # fmt: skip
     if settings.auto_rollback is not None:
         _check_rules(settings, settings.auto_rollback)
 
@@ -329,7 +345,7 @@ def _check_rules(settings: "ServeSettings", rules: "RollbackSettings") -> None:
     if not settings.admin:
         raise SettingsError("auto_rollback orders a version back, and the server takes no orders: add `admin: true`")
     if rules.errors is None and not _needs_log(rules):
-        raise SettingsError("auto_rollback has no bound: add one, such as `errors: 0.02`")
+        raise SettingsError("auto_rollback has no bound: add errors, latency, drift or figure, such as `errors: 0.02`")
     if settings.log is None and _needs_log(rules):
         raise SettingsError("latency, drift and figures are judged by the request log: add `log: {folder: requests}`")
     for name, bound in rules.figure.items():

@@ -51,7 +51,7 @@ def status(url: Url = HERE, as_json: AsJson = False) -> None:
     """
     from stemma.cli import client
 
-    found = client.ask(url, "GET", "/status")
+    found = client.ask(url, "GET", "/status", "models")
     rows = [
         (model["name"], each["version"], each.get("registered") or "", each.get("error", "in service"))
         for model in found["models"]
@@ -150,7 +150,7 @@ def drain(url: Url = HERE) -> None:
 def _order(url: str, path: str, query: Mapping[str, str] = MappingProxyType({})) -> None:
     from stemma.cli import client
 
-    say(f"done: {client.ask(url, 'POST', f'/admin/{path}', query)['done']}")
+    say(f"done: {client.ask(url, 'POST', f'/admin/{path}', 'done', query)['done']}")
 
 
 def _share(action: str, words: list[str], url: str, more: dict[str, str]) -> None:
@@ -183,7 +183,10 @@ def token(
         from stemma.serve import access
     except ModuleNotFoundError as error:
         raise MissingExtra(str(error.name), "serve") from None
-    expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    try:
+        expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{days:g} days from now are no date", param_hint="--days") from None
     say(access.add(file, name, [each.value for each in scope or [Scope.PREDICT]], expires))
 
 

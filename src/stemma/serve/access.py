@@ -24,7 +24,7 @@ from stemma.files import read_plain, state, write_text
 from stemma.serve import log
 from stemma.serve.models import Refused
 from stemma.serve.scopes import Scope
-from stemma.serve.settings import NO_YAML, shaped
+from stemma.serve.settings import NO_YAML, SOME, shaped
 from stemma.settings import Section, checked
 
 Header = tuple[bytes, bytes]
@@ -45,7 +45,7 @@ class Token(Section):
 class Tokens(Section):
     """All of them."""
 
-    tokens: Annotated[tuple[Token, ...], Field(min_length=1)]
+    tokens: Annotated[tuple[Token, ...], SOME]
 
 
 class Access:
@@ -137,7 +137,7 @@ def add(file: Path, name: str, scopes: Sequence[str], expires: datetime | None =
     token = secrets.token_urlsafe(BITS // 8)
     said = {"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest(), "scopes": list(scopes)}
     line = "- " + json.dumps(said | ({} if expires is None else {"expires": expires.isoformat()})) + "\n"
-    before = read_plain(file).decode() if file.exists() else ""
+    before = _text(file) if file.exists() else ""
     after = before + ("" if not before or before.endswith("\n") else "\n") + line
     _parsed(after, str(file))
     write_text(file, after)
@@ -150,8 +150,12 @@ def _of_environment() -> Sequence[Token]:
 
 
 def _of_file(file: Path) -> Sequence[Token]:
+    return _parsed(_text(file), str(file))
+
+
+def _text(file: Path) -> str:
     try:
-        return _parsed(read_plain(file).decode(), str(file))
+        return read_plain(file).decode()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise SettingsError(f"{file} cannot be read ({why})", run="stemma service token NAME") from None

@@ -19,7 +19,8 @@ from stemma.serve.scopes import Scope
 from stemma.values import CONVERTERS, PLAIN
 
 CSV = "text/csv"
-NAMES = ("id", "row", "outcome")
+NEEDED = ("id", "outcome")
+NAMES = ("row", *NEEDED)
 LONGEST = 128, 9  # letters of an id, and of a row
 Waiting = tuple[Sequence[Outcome], "asyncio.Future[dict[str, Any]]"]
 
@@ -54,10 +55,13 @@ class Feedback:
     async def _join(self, batch: Sequence[Waiting]) -> None:
         try:
             found = await asyncio.to_thread(self._observer.outcomes, [told for told, _ in batch])
-        except OSError as error:
-            log.note("feedback", error=str(error))
+        except Exception as error:  # whoever waits is told, else they would wait for ever
+            told = error
+            if isinstance(error, OSError):
+                log.note("feedback", error=str(error))
+                told = Refused(503, "outcomes cannot be written now, and none was taken", AGAIN)
             for _, waits in batch:
-                waits.set_exception(Refused(503, "outcomes cannot be written now, and none was taken", AGAIN))
+                waits.set_exception(told)
         else:
             for result, (_, waits) in zip(found, batch, strict=True):
                 waits.set_result(result)
@@ -74,6 +78,9 @@ def _of_csv(body: bytes) -> list[dict[str, str]]:
     found = []
     for _, columns in texts(Rows(Path("outcomes.csv"), content=body), set(NAMES)):
         names = [name.strip() for name in columns]
+        if lacking := [name for name in NEEDED if name not in names]:
+            wanted = "columns id, outcome and, at will, row, with commas between them"
+            raise Refused(422, f"the CSV has no column {lacking[0]!r}", field=lacking[0], expected=wanted)
         found += [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return found
 

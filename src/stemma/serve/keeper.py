@@ -17,14 +17,16 @@ from typing import Any, Protocol
 from stemma.errors import StemmaError
 from stemma.serve import log
 from stemma.serve.load import opened
+from stemma.serve.models import number_of
 from stemma.serve.service import Plan
 from stemma.serve.settings import ModelSettings, ServeSettings
 from stemma.serve.sources import Mark, Place, Source, chosen
 from stemma.serve.withdrawn import Withdrawn
 from stemma.settings import checked
+from stemma.text import in_one_line
 
 ENDED = "the process that was to load it ended"
-NAME = re.compile(r"[\w.-]+", re.ASCII)  # it stands in paths and headers
+NAME = re.compile(r"(?!\.{1,2}$)[\w.-]+", re.ASCII)  # it stands in paths and headers
 
 
 class Member(Protocol):
@@ -87,7 +89,10 @@ class Keeper:
         """Look again and again."""
         while True:
             await asyncio.sleep(self._settings.poll)
-            await self.look()
+            try:
+                await self.look()
+            except Exception as error:  # of a disk, or ours: what serves is served on, and the next look may see it
+                log.note("cannot look", error=in_one_line(error))
             yield
 
     async def look(self, *, anew: bool = False) -> None:
@@ -103,10 +108,10 @@ class Keeper:
 
     async def reload(self, settings: ServeSettings) -> None:
         """Take policies and labels of the models that are known from other settings, and look anew."""
-        for each in settings.models:
-            for watched in self._watched.values():
-                if each.source == watched.settings.source:
-                    watched.settings = each
+        told = {(each.source, each.name): each for each in settings.models}  # one source may serve under two names
+        for watched in self._watched.values():
+            source, now = watched.settings.source, watched.settings
+            watched.settings = told.get((source, watched.plan.name)) or told.get((source, now.name)) or now
         await self.look(anew=True)
 
     async def act(self, action: str, name: str, policy: str = "", why: str = "") -> str | None:
@@ -129,15 +134,13 @@ class Keeper:
         if action == "withdraw":
             return await self._withdraw(watched, policy, why)
         before, chooses = watched.settings, action in ("switch", "rollback")
-        if chooses:
-            try:
-                watched.settings = _other(watched, policy if action == "switch" else _before(watched))
-            except StemmaError as error:
-                return str(error)
-        if action in ("load", "switch"):
-            watched.withdrawn.allow(
-                None if action == "load" else {int(each) for each in policy.split(",") if each.isdecimal()}
-            )
+        try:
+            wanted = _other(watched, policy if action == "switch" else _before(watched)) if chooses else before
+            if action in ("load", "switch"):
+                watched.withdrawn.allow(None if action == "load" else set(map(number_of, policy.split(","))))
+        except (OSError, StemmaError) as error:
+            return str(error)
+        watched.settings = wanted
         watched.off = action == "unload"
         await self.look(anew=True)
         log.note("asked", action=action, model=name, policy=policy)
@@ -148,7 +151,7 @@ class Keeper:
         return failed
 
     async def _withdraw(self, watched: _Watched, text: str, why: str) -> str | None:
-        number, there = int(text) if text.isdecimal() else -1, watched.source.versions()
+        number, there = number_of(text), watched.source.versions()
         if number not in watched.plan.versions or number not in there:
             return f"version {text[:100]} of {watched.plan.name} is not in service"
         try:

@@ -27,7 +27,7 @@ def load(path: Path, signature: SignatureSettings | None = None, room: float = m
     _check_room(path, size(bundle), room)
     try:
         if signature is not None:
-            signed(bundle, path, Path(signature.key), signature.at_least)
+            signed(bundle, _held(path), Path(signature.key), signature.at_least)
         bundle.ready()
         sample(bundle)  # its rows together and alone: from here on, every shape was seen
     except BundleError as error:
@@ -52,11 +52,15 @@ def opened(path: Path) -> Bundle:
     Raises:
         StemmaError: it is damaged, or no bundle.
     """
-    if not path.is_dir():
-        return open_bundle(path)
-    if (path / MANIFEST).is_file():
-        return open_unpacked(path)
+    held = _held(path)
+    return open_unpacked(held) if held.is_dir() else open_bundle(held)
+
+
+def _held(path: Path) -> Path:
+    """The bundle of a version: the one in its folder, or itself."""
+    if not path.is_dir() or (path / MANIFEST).is_file():
+        return path
     files = sorted(path.glob("*.zip"))
     if len(files) != 1:
         raise BundleError(f"{path} holds {len(files)} bundles, and a version is one")
-    return open_bundle(files[0])
+    return files[0]

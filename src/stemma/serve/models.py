@@ -153,7 +153,7 @@ class Model:
             if label not in self.labels:
                 raise Refused(404, f"{self.name} has no label {label[:100]!r}")
             return self.versions[self.labels[label]]
-        number = self.stable.number if version is None else _number(version)
+        number = self.stable.number if version is None else number_of(version)
         if number not in self.versions:
             raise Refused(404, f"version {str(version)[:100]} of {self.name} is not in service")
         return self.versions[number]
@@ -191,6 +191,6 @@ class Models:
         return self.model(named.get("model")).find(named.get("version"), named.get("label"))
 
 
-def _number(text: str) -> int:
+def number_of(text: str) -> int:
     """Of a version; -1, which none has, where it is no number."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else -1

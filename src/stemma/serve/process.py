@@ -13,6 +13,7 @@ from pathlib import Path
 
 import uvicorn
 
+from stemma.bundle import sign
 from stemma.entries import Entry
 from stemma.errors import SettingsError, StemmaError
 from stemma.serve import admin, feedback, log, openapi, page, protocols, sockets, status
@@ -54,6 +55,8 @@ def run(read: Read, observer: str = "", beside: Beside = lambda address: context
         raise SettingsError(what, run="stemma service token NAME --scope admin` and `stemma serve --tokens tokens.yaml")
     if settings.tls is not None:
         Tls(settings.tls)  # what is wrong with it is told before anything is loaded
+    if settings.signature is not None:
+        sign.verifier(Path(settings.signature.key))
     if settings.grpc_port is not None:
         GRPC.load()  # so is what is not installed
     serve = _alone if settings.workers == 1 else _with_workers

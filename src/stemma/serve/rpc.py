@@ -28,6 +28,7 @@ CODES = {
     404: grpc.StatusCode.NOT_FOUND, 409: grpc.StatusCode.FAILED_PRECONDITION, 413: grpc.StatusCode.RESOURCE_EXHAUSTED,
     422: grpc.StatusCode.INVALID_ARGUMENT, 429: grpc.StatusCode.RESOURCE_EXHAUSTED, 503: grpc.StatusCode.UNAVAILABLE,
 }  # fmt: skip
+LARGEST = 2**31 - 1  # that an option holds; no message is larger
 LONGEST = 1000  # letters of an error: it stands in a header
 OF_CALLS = ("x-model", "x-request-id", "retry-after")
 OF_BODIES = ("content-", "inference-header-")  # metadata that would speak of the body of the request
@@ -102,7 +103,7 @@ class Rpcs:
             "grpc.compression_enabled_algorithms_bitset": 1,  # none: what is packed may be far larger than it looks
             "grpc.so_reuseport": 1,  # for several workers
         }
-        self._server = grpc.aio.server(options=tuple(options.items()))
+        self._server = grpc.aio.server(options=[(name, min(value, LARGEST)) for name, value in options.items()])
         services: dict[str, dict[str, Any]] = {}
         for rpc in rpcs:
             _, service, method = rpc.name.split("/")

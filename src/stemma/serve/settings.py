@@ -18,6 +18,7 @@ from stemma.settings import Section, checked
 NO_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, IndexError, RecursionError)
 NAME = re.compile(r"(?:([\w.-]+)=)?(.+)")  # NAME=SOURCE
 MEGABYTE = 10**6
+MOST = 1e9  # MB or seconds: beyond it neither bytes nor a clock can be counted
 
 
 def shaped(pattern: str, told: str) -> AfterValidator:
@@ -31,11 +32,13 @@ def shaped(pattern: str, told: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Megabytes = Annotated[float, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0)]
+Megabytes = Annotated[float, Field(gt=0, le=MOST)]
+Seconds = Annotated[float, Field(gt=0, le=MOST)]
+Place = Annotated[str, Field(pattern=r"^[^\x00]+$")]  # a file, a folder, a host, a URL
 Share = Annotated[float, Field(ge=0, le=1)]
 Header = Annotated[str, shaped("[a-z0-9-]{1,64}", "a header in small letters, such as x-user")]
 Batch = Annotated[Literal["auto", "off"], BeforeValidator(lambda given: "off" if given is False else given)]  # of YAML
+Label = Annotated[str, Field(pattern=r"^[^/\x00-\x20]+$")]  # it stands in paths
 Count = Annotated[int, Field(gt=0)]
 
 
@@ -43,6 +46,15 @@ def _one_at_most(shares: dict[str, float]) -> dict[str, float]:
     if sum(shares.values()) > 1 + 1e-9:
         raise ValueError("they are more than 1 together")
     return shares
+
+
+def _some(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not given:
+        raise ValueError("one at least is to be there")
+    return given
+
+
+SOME = AfterValidator(_some)  # what pydantic has for it also tells of an only one that is wrong
 
 
 class SplitSettings(Section):
@@ -58,14 +70,14 @@ class SplitSettings(Section):
 class ModelSettings(Section):
     """A model, where its versions lie, and which of them serve."""
 
-    source: str  # a bundle, or a folder of versions; with a stage, a repository, a clone or a Git URL
+    source: Place  # a bundle, or a folder of versions; with a stage, a repository, a clone or a Git URL
     stage: str | None = None  # of which the version serves that holds it
     signed: bool = False  # follow a stage by tags alone of which Git verifies the signature
     name: str | None = None  # None: as its bundle, or its folder, is named
     policy: Annotated[
         str, shaped(r"all|latest:[1-9]\d{0,5}|\d{1,18}(,\d{1,18})*", "all, latest:2, or numbers such as 1,3")
     ] = "latest:1"
-    labels: dict[str, int] = Field(default_factory=dict)  # names of versions; those that do not serve have none
+    labels: dict[Label, int] = Field(default_factory=dict)  # names of versions; those that do not serve have none
     split: SplitSettings | None = None  # versions that get a share of the calls
     shadow: dict[str, Share] = Field(default_factory=dict)  # versions that get copies, and answer nobody
 
@@ -87,7 +99,7 @@ class Limits(Section):
 class SignatureSettings(Section):
     """What every version must be signed by, and as."""
 
-    key: str  # the file of a public key
+    key: Place  # the file of a public key
     at_least: Annotated[str, shaped(f"v?{VERSION.removeprefix('v')}", "a version such as 1.2.0")] | None = (
         None  # an old one is refused
     )
@@ -96,15 +108,15 @@ class SignatureSettings(Section):
 class TlsSettings(Section):
     """The files of TLS, in PEM; each is read again when it changes."""
 
-    cert: str  # the certificate, and those up to its authority
-    key: str
-    clients: str | None = None  # the authority that must have signed a client's certificate; None: clients need none
+    cert: Place  # the certificate, and those up to its authority
+    key: Place
+    clients: Place | None = None  # the authority that must have signed a client's certificate; None: clients need none
 
 
 class LogSettings(Section):
     """What is kept of requests and their answers. STEMMA_LOG_KEY of the environment is the key of hashes."""
 
-    folder: str
+    folder: Place
     sample: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the requests
     columns: dict[str, Literal["mask", "hash", "omit"]] = Field(default_factory=dict)  # inputs, and header.NAME
     headers: tuple[Header, ...] = ()  # those of requests that are kept
@@ -113,42 +125,42 @@ class LogSettings(Section):
 class RollbackSettings(Section):
     """When a version is taken back by itself: beyond one of these, for certain, while it is young."""
 
-    young: Annotated[str, shaped(r"[1-9]\d*[mhdw]", "an age such as 30m, 1h, 2d or 1w")] = (
+    young: Annotated[str, shaped(r"[1-9]\d{0,2}[mhdw]", "an age such as 30m, 1h, 2d or 1w")] = (
         "1h"  # from its first request
     )
     errors: Annotated[float, Field(gt=0, lt=1)] | None = None  # share of its requests that may fail
     latency: Seconds | None = None  # that 1 % of them may exceed
     drift: bool = False  # whether predictions may not be far from those of the bundle's test rows
     figure: dict[str, float] = Field(default_factory=dict)  # by outcomes: the least, of losses the most
-    poll: Seconds = 10.0  # between two looks
+    poll: Annotated[float, Field(ge=0.01, le=86400)] = 10.0  # seconds between two looks
 
 
 class ServeSettings(Section):
     """All of it."""
 
-    models: tuple[ModelSettings, ...] = (ModelSettings(source=str(layout.PACKAGE)),)
-    host: str = "127.0.0.1"
+    models: Annotated[tuple[ModelSettings, ...], SOME] = (ModelSettings(source=str(layout.PACKAGE)),)
+    host: Place = "127.0.0.1"
     port: Annotated[int, Field(ge=0, lt=65536)] = 8501  # 0: any that is free
     grpc_port: Annotated[int, Field(ge=0, lt=65536)] | None = None  # of the host, beside HTTP; None: no gRPC
-    socket: str | None = None  # a Unix socket in the place of host and port
+    socket: Place | None = None  # a Unix socket in the place of host and port
     tls: TlsSettings | None = None  # None: plain HTTP
     root_path: Annotated[str, shaped("(/.*[^/])?", "a path such as /shop, without / at its end")] = (
         ""  # that a proxy puts before every path
     )
-    tokens: str | None = None  # the file of who may ask what; None: the environment's STEMMA_TOKENS, else everybody
+    tokens: Place | None = None  # the file of who may ask what; None: the environment's STEMMA_TOKENS, else everybody
     signature: SignatureSettings | None = None  # None: versions need none
     poll: Seconds = 1.0  # between two looks at the sources
-    stage_poll: Annotated[float, Field(ge=0.2)] = 5.0  # seconds in which an event of a stage is in service
+    stage_poll: Annotated[float, Field(ge=0.2, le=86400)] = 5.0  # seconds in which an event of a stage is in service
     allow_breaking: bool = False  # take versions that break those who call the one before
     admin: bool = False  # take orders to load and unload
-    audit: str | None = None  # where orders are written down; None: audit.jsonl below ~/.local/state/stemma
-    workers: Count = 1  # processes that answer
+    audit: Place | None = None  # where orders are written down; None: audit.jsonl below ~/.local/state/stemma
+    workers: Annotated[int, Field(gt=0, le=1024)] = 1  # processes that answer
     batch: Batch = "auto"  # run small calls together where that pays, and changes no answer
     drain: Seconds = 30.0  # for calls to end, after SIGTERM
     limits: Limits = Limits()
     log: LogSettings | None = None
     auto_rollback: RollbackSettings | None = None
-    webhook: str | None = None  # a URL that is told when what serves changed, or what drifts
+    webhook: Place | None = None  # a URL that is told when what serves changed, or what drifts
     log_requests: bool = False  # a line for each, beside those for what happens
 
     @classmethod

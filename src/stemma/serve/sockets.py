@@ -6,9 +6,11 @@ import stat
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from stemma.errors import StemmaError, told_by_system
 from stemma.serve.settings import ServeSettings
+from stemma.text import cut
 
 
 @contextlib.contextmanager
@@ -54,9 +56,13 @@ def reserved_for_grpc(settings: ServeSettings) -> Iterator[ServeSettings]:
 
 
 def is_local(settings: ServeSettings) -> bool:
-    """Whether nobody beyond this machine can ask."""
+    """Whether nobody beyond this machine can ask.
+
+    Raises:
+        StemmaError: the host is none.
+    """
     is_file = settings.socket and settings.grpc_port is None
-    found = [] if is_file else socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    found = [] if is_file else _found(settings.host, settings.port)
     return all(ip_address(place[0]).is_loopback for *_, place in found)
 
 
@@ -81,7 +87,7 @@ def bracketed(host: str) -> str:
 
 
 def _internet(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    family, kind, protocol, _, place = _found(host, port)[0]
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT if shared else socket.SO_REUSEADDR, 1)
@@ -90,6 +96,14 @@ def _internet(host: str, port: int, *, shared: bool = False) -> socket.socket:
         bound.close()
         raise
     return bound
+
+
+def _found(host: str, port: int) -> list[Any]:
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # a part of it that is empty or too long is no text of a name
+        why = told_by_system(error) if isinstance(error, OSError) else str(error)
+        raise StemmaError(f"{cut(host)!r} is no host to listen at ({why})") from None
 
 
 def _unix(path: Path) -> socket.socket:

@@ -41,7 +41,10 @@ class Source:
     @property
     def is_off(self) -> bool:
         """Whether it says that none of it shall serve."""
-        return (self.path / EMPTY).exists()
+        try:
+            return (self.path / EMPTY).exists()
+        except OSError:  # a folder that cannot be read says nothing
+            return False
 
     def versions(self) -> dict[int, Place]:
         """What is there now, by number; other names in a folder do not count."""

@@ -46,6 +46,15 @@ class Tls:
         connection.context = self._now
 
 
+def trusting(cert: str) -> ssl.SSLContext:
+    """Of a client that trusts just this certificate, whatever name it is of."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(cert)
+    return context
+
+
 def client_name(certificate: Mapping[str, Any]) -> str:
     """Whom a certificate that was verified names: its common name, or where it has none its first other name."""
     subject = {key: value for part in certificate.get("subject", ()) for key, value in part}
@@ -86,12 +95,8 @@ def _check_valid(context: ssl.SSLContext, cert: str) -> None:
     Raises:
         ssl.SSLCertVerificationError: it has expired, is not valid yet, or is none of a server.
     """
-    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trusting.check_hostname = False
-    trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    trusting.load_verify_locations(cert)
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client, server = trusting.wrap_bio(back, there), context.wrap_bio(there, back, server_side=True)
+    client, server = trusting(cert).wrap_bio(back, there), context.wrap_bio(there, back, server_side=True)
     for side in (client, server, client):
         try:
             side.do_handshake()

@@ -40,17 +40,18 @@ class Withdrawn:
         """
         if self._told.get(_key(number, place), {"again": False})["again"]:
             raise StemmaError(f"version {number} was taken back before, and somebody let it serve again")
-        self._write(self._told | {_key(number, place): {"number": number, "why": why, "again": False}})
+        self._write(self._read() | {_key(number, place): {"number": number, "why": why, "again": False}})
 
     def undo(self, number: int, place: Place) -> None:
-        self._write({key: each for key, each in self._told.items() if key != _key(number, place)})
+        self._write({key: each for key, each in self._read().items() if key != _key(number, place)})
 
     def allow(self, numbers: Collection[int] | None = None) -> None:
         """Let versions serve again; None: all."""
-        chosen = {key: each | {"again": True} for key, each in self._told.items()
+        known = self._read()  # another server of this source may have written since
+        chosen = {key: each | {"again": True} for key, each in known.items()
                   if numbers is None or each["number"] in numbers}  # fmt: skip
         if chosen:
-            self._write(self._told | chosen)
+            self._write(known | chosen)
 
     def _write(self, told: dict[str, dict[str, Any]]) -> None:
         write_text(self._file, json.dumps(told, indent=1, sort_keys=True) + "\n")

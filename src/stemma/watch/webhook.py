@@ -34,11 +34,20 @@ def check(url: str, secret: str) -> None:
     Raises:
         SettingsError: the URL is none, or there is no secret.
     """
-    place = urlsplit(url)
-    if place.scheme not in ("http", "https") or not place.hostname:
+    if not _is_web(url):
         raise SettingsError(f"{url!r} is no URL of a webhook, such as https://example.org/hook")
     if not secret:
         raise SettingsError(f"a webhook is signed: {VARIABLE} of the environment must hold a secret")
+
+
+def _is_web(url: str) -> bool:
+    try:
+        place = urlsplit(url)
+        is_port = place.port != 0
+    except ValueError:
+        return False
+    is_plain = url.isascii() and url.isprintable() and " " not in url  # a request could not be made of another
+    return place.scheme in ("http", "https") and bool(place.hostname) and is_port and is_plain
 
 
 class Webhook:
@@ -81,7 +90,7 @@ class Webhook:
             time.sleep(pause)
             try:
                 status = self._send(body)
-            except (OSError, HTTPException) as error:
+            except (OSError, HTTPException, UnicodeError) as error:  # a name may have an empty part
                 fault = in_one_line(error)
                 continue
             if status < HTTPStatus.MULTIPLE_CHOICES:

@@ -166,7 +166,7 @@ def test_keys_are_never_overwritten_and_the_private_one_is_private(keys: Path, t
 
 def test_wrong_keys_are_refused_with_one_line(signed: Path, keys: Path, tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
     pem, secret = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     other = ed25519.Ed25519PrivateKey.generate().private_bytes(pem, secret, serialization.NoEncryption())
@@ -174,6 +174,8 @@ def test_wrong_keys_are_refused_with_one_line(signed: Path, keys: Path, tmp_path
     other = ec.generate_private_key(ec.SECP384R1()).private_bytes(pem, secret, serialization.NoEncryption())
     (tmp_path / "p384.pem").write_bytes(other)
     (tmp_path / "text.pem").write_bytes(b"no key")
+    public = serialization.PublicFormat.SubjectPublicKeyInfo
+    (tmp_path / "rsa.pub").write_bytes(rsa.generate_private_key(65537, 2048).public_key().public_bytes(pem, public))
     before = signed.read_bytes()
     for key, message in (
         (tmp_path / "ed25519.pem", "cannot sign: it must be a private key on P-256"),
@@ -188,6 +190,7 @@ def test_wrong_keys_are_refused_with_one_line(signed: Path, keys: Path, tmp_path
     for key, message in (
         (tmp_path / "text.pem", "is not a public key on P-256"),
         (keys / "mine.pem", "is not a public key on P-256"),
+        (tmp_path / "rsa.pub", r"is not a public key on P-256 \(it has no curve\)"),
         (tmp_path / "no.pub", "cannot be read"),
     ):
         with pytest.raises(BundleError, match=message):

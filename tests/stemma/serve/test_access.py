@@ -176,3 +176,11 @@ def test_a_caller_without_a_token_is_told_how_to_show_one(
         Thread(target=server.handle_request, daemon=True).start()
         code, _, told = run(tmp_path, "service", "status", "--url", f"http://127.0.0.1:{server.server_port}")
     assert code == 1 and told.splitlines()[-1].endswith("which STEMMA_TOKEN shows it: run `export STEMMA_TOKEN=...`")
+
+
+def test_a_wrong_name_and_a_file_that_is_no_text_are_told_alone(file: Path) -> None:
+    with pytest.raises(SettingsError, match=r"1 setting is wrong:\n  tokens\.0\.name: "):
+        add(file, "a b", ["predict"])
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="it is no text"):
+        add(file, "shop", ["predict"])

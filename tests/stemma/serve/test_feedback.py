@@ -114,6 +114,12 @@ def test_csv_that_is_no_table_of_outcomes_is_refused_in_a_line(app: App, request
     assert outcomes.read(requests, []) == {}
 
 
+@pytest.mark.parametrize(("body", "lacks"), [(b"id;outcome\na;TRUE\n", "id"), (b"id,result\na,TRUE\n", "outcome")])
+def test_csv_that_lacks_a_column_is_not_taken_for_one_of_no_outcomes(app: App, body: bytes, lacks: str) -> None:
+    reply = ask(app, "POST", PATH, body, content_type="text/csv")
+    assert (reply.status, reply.json["field"]) == (422, lacks)
+
+
 def test_limits_hold(models: Models, requests: Path) -> None:
     with closing(made(models, requests, limits={"rows": 2, "body": 0.001})) as app:
         three = [{"id": "a", "outcome": "TRUE"}] * 3
@@ -147,6 +153,18 @@ def test_many_at_once_are_joined_together_and_each_is_told_its_own(
     found = [told(each) for each in asyncio.run(all_of_them())]
     assert sum(each.get("taken", 0) for each in found) == 3 and sum(each.get("same", 0) for each in found) == 6
     assert len(scans) == 2, "the first by itself, and all others together"
+
+
+def test_nobody_waits_for_ever_for_outcomes_that_cannot_be_joined(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(*_: Any, **__: Any) -> None:
+        raise ValueError("no outcomes")
+
+    async def three() -> list[Reply]:
+        said = ({"id": id, "outcome": "TRUE"} for id in "abc")
+        return await asyncio.wait_for(asyncio.gather(*(asked(app, "POST", PATH, each) for each in said)), 10)
+
+    monkeypatch.setattr(outcomes, "_asked", damaged)
+    assert [each.status for each in asyncio.run(three())] == [500, 500, 500]
 
 
 def test_a_full_disk_takes_no_outcome_and_says_so(

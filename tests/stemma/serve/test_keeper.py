@@ -1,7 +1,9 @@
 """Versions: what serves, what never does, and how one follows another."""
 
 import asyncio
+import errno
 import json
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +16,7 @@ from serving import ask
 from stemma import bundle
 from stemma.bundle import sign
 from stemma.errors import StemmaError
-from stemma.serve import service
+from stemma.serve import service, sources, withdrawn
 from stemma.serve.keeper import ENDED, Keeper
 from stemma.serve.load import TIMES, load, size
 from stemma.serve.models import Models
@@ -215,6 +217,50 @@ def test_settings_that_changed_are_taken_without_a_restart(world: Callable[..., 
     assert here.serving == (1, 2) and here.models.by_name["shop"].labels == {"stable": 1}
 
 
+def test_settings_that_changed_are_those_of_each_name_of_a_source(world: Callable[..., World]) -> None:
+    here = world()
+    for number in (1, 2, 3):
+        here.publish(number)
+    models = [{"source": str(here.folder), "name": name, "policy": policy} for name, policy in (("a", "1"), ("b", "2"))]
+    here.keeper = Keeper(settings(*models), [here.service])
+    here.start()
+    here.runner.run(here.keeper.reload(settings(*({**each, "policy": f"{each['policy']},3"} for each in models))))
+    assert {name: tuple(model.versions) for name, model in here.models.by_name.items()} == {"a": (1, 3), "b": (2, 3)}
+
+
+@pytest.mark.parametrize("name", [".", "..", "a b", "a/b", "ü"])
+def test_a_name_that_no_path_holds_is_refused(world: Callable[..., World], name: str) -> None:
+    with pytest.raises(StemmaError, match="is no name for paths"):
+        world(model={"name": name})
+
+
+def test_a_look_that_fails_is_told_and_is_not_the_last(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    here = world(poll=0.01)
+    here.publish(1)
+    here.start()
+    here.publish(2)
+
+    async def looks(count: int) -> None:
+        async for _ in here.keeper.looks():
+            count -= 1
+            if not count:
+                return
+
+    def gone(_: object) -> bool:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "exists", gone)
+        assert here.look() == (1,), "a folder that cannot be read says nothing"
+        patched.setattr(sources.Source, "versions", gone)
+        here.runner.run(looks(2))
+    assert here.serving == (1,) and "Stale file handle" in capfd.readouterr().err
+    here.runner.run(looks(1))
+    assert here.serving == (2,)
+
+
 CHANGES = {
     "the input 'Weekend' is gone": ({"inputs": INPUTS[:2]}, {}),
     "the input 'Hour' is new": ({"inputs": [*INPUTS, {"name": "Hour", "type": "number"}]}, {}),
@@ -373,9 +419,13 @@ def test_a_version_that_is_not_signed_never_serves_where_that_is_asked(
     here.publish(1, tmp_path / "signed.zip")
     here.publish(2)
     assert here.start().serving == (1,)
-    assert "is not signed" in here.models.by_name["shop"].faults[2]
+    told = here.models.by_name["shop"].faults[2]
+    assert "is not signed" in told
+    assert run(tmp_path, *shlex.split(told.split("`")[1].replace("PRIVATE.pem", "key.pem").partition(" ")[2]))[0] == 0
     code, _, told = run(tmp_path, "serve", str(here.good), "--require-signature", str(public), "--port", "0")
     assert (code, "is not signed" in told) == (1, True)
+    code, _, told = run(tmp_path, "serve", str(here.folder), "--require-signature", "no.pub", "--port", "0")
+    assert (code, told) == (1, "error: no.pub cannot be read (No such file or directory)\n")
 
 
 def test_a_folder_that_is_gone_changes_nothing_and_one_that_says_it_is_empty_serves_none(
@@ -513,6 +563,32 @@ def test_a_version_that_is_taken_back_does_not_serve_again_until_somebody_says_s
     assert act(again, "switch", "shop", "4") is None and again.serving == (4,)
 
 
+def test_what_one_server_takes_back_another_of_the_same_source_does_not_forget(world: Callable[..., World]) -> None:
+    one = world(model={"policy": "all"})
+    for number in (1, 2, 3):
+        one.publish(number)
+    other = world(model={"policy": "all"}).start()
+    assert act(one.start(), "withdraw", "shop", "3", "a") is None
+    assert act(other, "withdraw", "shop", "2", "b") is None
+    assert world(model={"policy": "all"}).start().faults == {2: "taken back: b", 3: "taken back: a"}
+
+
+def test_an_order_that_cannot_be_noted_is_not_done(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    shop = world()
+    for number in (1, 2):
+        shop.publish(number)
+    assert act(shop.start(), "withdraw", "shop", "2") is None
+    monkeypatch.setattr(withdrawn, "write_text", full)
+    for order in (("load", "shop"), ("switch", "shop", "2")):
+        assert "No space left" in str(act(shop, *order))
+    assert shop.look() == (1,)
+
+
 def test_what_has_no_version_before_it_is_not_taken_back(world: Callable[..., World], wrong_sample: Path) -> None:
     shop = world()
     shop.publish(1, wrong_sample)
@@ -521,8 +597,8 @@ def test_what_has_no_version_before_it_is_not_taken_back(world: Callable[..., Wo
     assert act(shop, "withdraw", "shop", "2") == "shop has no version before 2 that can serve"
     assert (shop.serving, world().start().serving) == ((2,), (2,))
     assert shop.faults == {}
-    for number in ("1", "7", "x", "²"):
-        assert act(shop, "withdraw", "shop", number) == f"version {number} of shop is not in service"
+    for number in ("1", "7", "x", "²", "9" * 5000):
+        assert act(shop, "withdraw", "shop", number) == f"version {number[:100]} of shop is not in service"
 
 
 def test_a_version_that_settings_name_gives_its_labels_to_the_one_before(world: Callable[..., World]) -> None:

@@ -90,6 +90,11 @@ def test_what_is_too_much_is_refused(models: Models) -> None:
         assert refused(channel, rows(5000))[0] == CODES.RESOURCE_EXHAUSTED
 
 
+def test_limits_beyond_those_of_grpc_are_taken(models: Models) -> None:
+    with serving(models, limits={"body": 4000, "concurrency": 10**11, "seconds": 1e8}) as channel:
+        assert call(channel, INFER, rows(3), messages.ModelInferResponse).model_version == "1"
+
+
 @pytest.mark.parametrize("algorithm", [grpc.Compression.Gzip, grpc.Compression.Deflate])
 def test_a_packed_message_is_not_unpacked(channel: grpc.Channel, algorithm: grpc.Compression) -> None:
     with pytest.raises(grpc.RpcError) as caught:

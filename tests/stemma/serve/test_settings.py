@@ -1,11 +1,13 @@
 """serve.yaml, and the options over it."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from stemma.errors import SettingsError
+from stemma.errors import SettingsError, StemmaError
 from stemma.serve.settings import ModelSettings, ServeSettings
+from stemma.serve.sockets import is_local, reserved
 
 
 def test_without_any_the_bundle_of_the_project_is_served_on_this_machine_alone() -> None:
@@ -54,3 +56,32 @@ def test_a_file_that_holds_no_settings_is_told(tmp_path: Path, text: str) -> Non
         ServeSettings.of(tmp_path / "serve.yaml")
     with pytest.raises(SettingsError, match="is not there"):
         ServeSettings.of(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (r'socket: "a\0b"', "socket"),
+        (r'tls: {cert: "a\0", key: b}', "tls.cert"),
+        ('log: {folder: ""}', "log.folder"),
+        ('models: [{source: ""}]', "models.0.source"),
+        ("models: []", "models"),
+        ("limits: {body: 1.0e+308}", "limits.body"),
+        ("poll: 1.0e+300", "poll"),
+        ("workers: 1000000", "workers"),
+        ('models: [{source: a, labels: {"a/b": 3}}]', r"models.0.labels.a/b.\[key\]"),
+        ("auto_rollback: {young: 99999999999999w}", "auto_rollback.young"),
+    ],
+)
+def test_what_no_file_and_no_clock_can_be_is_refused(tmp_path: Path, text: str, named: str) -> None:
+    (tmp_path / "serve.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=rf"1 setting is wrong:\n  {named}: .*"):
+        ServeSettings.of(tmp_path / "serve.yaml")
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 80, "nosuch.invalid"])
+def test_a_host_that_is_none_is_named(host: str) -> None:
+    known = ServeSettings.of(host=host)
+    for asks in (partial(is_local, known), reserved(known).__enter__):
+        with pytest.raises(StemmaError, match="is no host to listen at"):
+            asks()

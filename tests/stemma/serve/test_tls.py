@@ -14,7 +14,8 @@ import pytest
 
 from certificates import DAY, Authority
 from serving import Server, served
-from stemma.errors import SettingsError
+from stemma.cli import client
+from stemma.errors import SettingsError, StemmaError
 from stemma.serve.settings import TlsSettings
 from stemma.serve.tls import Tls, client_name
 
@@ -44,7 +45,7 @@ class World:
             context.load_cert_chain(*certificate)
         connection = HTTPSConnection("localhost", int(self.url.rsplit(":", 1)[1]), timeout=30, context=context)
         try:
-            connection.request("GET", "/status")
+            connection.request("GET", "/status", "models")
             shown = connection.sock.getpeercert(binary_form=True)
             return connection.getresponse().status, shown or b""
         finally:
@@ -102,11 +103,25 @@ def test_an_order_over_tls_is_written_down_with_whom_the_certificate_names(
     words = ("load", "shop", "--url", world.url)
     known = ("--ca", str(world.authority.file), "--cert", str(both))
     code, _, told = run(world.folder, "service", *words)
-    assert (code, told.count("\n"), "is not trusted here" in told, "--ca FILE" in told) == (1, 1, True, True)
+    assert (code, told.count("\n"), "is not trusted here" in told, "--ca" in told) == (1, 1, True, True)
     code, _, told = run(world.folder, "service", *known[:2], *words)
     assert (code, told.count("\n")) == (1, 1)
     assert run(world.folder, "service", *known, *words) == (0, "done: load\n", "")
     assert json.loads((world.folder / "audit.jsonl").read_text())["certificate"] == "anne"
+
+
+@pytest.mark.slow
+def test_the_guard_trusts_the_certificate_of_its_server_under_any_name_and_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = world.folder / "guard.pem"
+    both.write_bytes(world.anne[0].read_bytes() + world.anne[1].read_bytes())
+    monkeypatch.setenv("STEMMA_CERT", str(both))
+    monkeypatch.setenv(client.SHOWN, str(world.folder / "localhost.crt"))
+    assert client.ask(world.server.address, "GET", "/status", "models")["ready"]
+    monkeypatch.setenv(client.SHOWN, str(world.anne[0]))
+    with pytest.raises(StemmaError, match="is not trusted here"):
+        client.ask(world.server.address, "GET", "/status", "models")
 
 
 @pytest.mark.slow

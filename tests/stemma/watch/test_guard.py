@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from bundles import contents
 from serving import Server, served
 from stemma import bundle as bundles
 from stemma.bundle import Bundle
-from stemma.cli.guard import Guard, _share, guarding
-from stemma.errors import SettingsError
+from stemma.cli import client
+from stemma.cli.guard import Guard, _counts, _share, guarding
+from stemma.errors import SettingsError, StemmaError
 from stemma.serve.settings import ServeSettings
 from stemma.watch import guard, outcomes, sequential
 from stemma.watch.guard import Rules, Seen, verdict
 from watched import logged, source
 
+Run = Callable[..., tuple[int, str, str]]
 ROW = {"Month": "May", "PageValues": 1, "Weekend": None}
 NOW = time.time()
 
@@ -89,25 +92,71 @@ def test_predictions_far_from_those_of_the_test_rows_are_a_reason(tmp_path: Path
         ({"admin": False}, "takes no orders"),
         ({"socket": "shop.sock"}, "ask the server at its port"),
         ({"webhook": "https://example.org"}, "STEMMA_WEBHOOK_SECRET of the environment must hold a secret"),
-        ({"webhook": "example.org"}, "no URL of a webhook"),
+        *(
+            ({"webhook": url}, "no URL of a webhook")
+            for url in ("example.org", "http://[::1", "http://a:99999/", "http://a/ü", "http://a/ b")
+        ),
         ({"auto_rollback": {"latency": 0.1}}, "judged by the request log"),
         ({"auto_rollback": {}}, "no bound"),
         ({"tokens": "tokens.yaml"}, "STEMMA_TOKEN of the environment must hold a token"),
+        ({"auto_rollback": {}}, "auto_rollback has no bound"),
+        ({"tls": {"cert": "a", "key": "b", "clients": "c"}}, "STEMMA_CERT of the environment must name the file"),
         ({"auto_rollback": {"figure": {"acuracy": 0.9}}, "log": {"folder": "requests"}}, "'acuracy' is no metric"),
     ],
 )
 def test_a_guard_that_could_not_do_its_work_is_refused_at_the_start(
     changes: dict[str, Any], why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("STEMMA_TOKEN", "STEMMA_WEBHOOK_SECRET"):
+    for name in ("STEMMA_TOKEN", "STEMMA_CERT", "STEMMA_WEBHOOK_SECRET"):
         monkeypatch.delenv(name, raising=False)
     settings = ServeSettings.model_validate({"admin": True, "auto_rollback": {"errors": 0.1}} | changes)
     with pytest.raises(SettingsError, match=why):
         guarding(settings, settings)
 
 
+def test_tokens_of_the_environment_are_asked_of_a_guard_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMMA_TOKENS", "[]")
+    monkeypatch.delenv("STEMMA_TOKEN", raising=False)
+    settings = ServeSettings.model_validate({"admin": True, "auto_rollback": {"errors": 0.1}})
+    with pytest.raises(SettingsError, match="STEMMA_TOKEN of the environment must hold a token"):
+        guarding(settings, settings)
+
+
 def test_nothing_is_known_of_a_folder_without_a_log(tmp_path: Path) -> None:
     assert guard.read(tmp_path / "nowhere", 0, []) == {}
+
+
+def test_a_server_that_refuses_its_figures_is_told_of(tmp_path: Path) -> None:
+    class Busy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body, status = (b'{"models": []}', 200) if self.path == "/status" else (b'{"error": "too many"}', 503)
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Busy) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        with pytest.raises(StemmaError, match="too many"):
+            Guard(None, f"http://127.0.0.1:{server.server_port}", Rules(), [], print).look()
+        with pytest.raises(StemmaError, match="is no server of `stemma serve`: it does not say 'done'"):
+            client.ask(f"http://127.0.0.1:{server.server_port}", "GET", "/status", "done")
+        server.shutdown()
+
+
+def test_what_are_no_figures_is_told() -> None:
+    for told in (b"null", b"<html>", b"\xff"):
+        with pytest.raises(StemmaError, match="tells no figures"):
+            _counts("http://a", told)
+
+
+@pytest.mark.parametrize("bound", [("--errors", "2"), ("--errors", "nan"), ("--figure", "accuracy=nan")])
+def test_a_bound_that_none_can_be_is_refused(bound: tuple[str, str], run: Run, tmp_path: Path) -> None:
+    code, out, told = run(tmp_path, "watch", "guard", "--once", *bound)
+    assert (code, out) == (1, "") and told.startswith("error: stemma watch guard: 1 setting is wrong:")
 
 
 def erring(path: Path) -> Path:
@@ -178,15 +227,17 @@ def test_a_version_that_errs_is_taken_back_under_load_without_a_failed_request(t
             wait(lambda: len(load.seen) > 30)
             publish(shop, 2, bad)
             wait(lambda: model()["faults"])
+            publish(shop, 3, bad)  # what one that was taken back did excuses no other
+            wait(lambda: len(model()["faults"]) == 2)
             place = len(load.seen) + 3
             wait(lambda: len(load.seen) > place + 50)
             assert model()["faults"][0]["error"].startswith("taken back: ")
             assert "requests failed, and 5.0% may" in model()["faults"][0]["error"]
-            publish(shop, 3, good)
-            wait(lambda: load.seen[-1][1] == "3")
+            publish(shop, 4, good)
+            wait(lambda: load.seen[-1][1] == "4")
         statuses = Counter(load.seen)
         assert {status for status, _ in statuses} == {200, 422} and statuses[422, ""] + statuses[422, "2"] > 2
-        assert {each for each in load.seen[place:]} == {(200, "1"), (200, "3")}
+        assert {each for each in load.seen[place:]} == {(200, "1"), (200, "4")}
         assert server.stop() == 0
     assert (tmp_path / "audit.jsonl").read_text().count("/withdraw/2?why=") == 1
 

@@ -149,3 +149,12 @@ def test_a_model_is_told_once_for_each_change_of_its_state() -> None:
     looks.drifted = {"shop@1": ["Age: about 100 times as large"]}
     looks._changed(model(1, "taken back: it errs"))
     assert told[2]["now"]["drift"] == {"shop@1": ["Age: about 100 times as large"]} and len(told) == 3
+
+
+def test_a_name_that_nobody_can_have_is_told_and_the_next_event_is_taken() -> None:
+    told: list[str] = []
+    posts = Webhook("http://a..b/", KEY, told.append, (0.0,))
+    for _ in range(2):
+        posts.post({"model": "shop"})
+    posts.flush()
+    assert len(told) == 2 and told[0].startswith("the webhook at a..b was not told what happened: ")
