@@ -14,7 +14,7 @@ import numpy as np
 
 from stemma.bundle.check import TOLERANCE
 from stemma.bundle.model import Bundle
-from stemma.bundle.rows import Rows, texts
+from stemma.bundle.rows import Rows, records
 from stemma.errors import StemmaError
 from stemma.text import counted, few, figure
 from stemma.watch import log, outcomes
@@ -139,16 +139,7 @@ def _only(column: Column) -> str:
 
 def _rows(table: Path, bundle: Bundle) -> list[Row]:
     """The first rows of a table, as they stand there."""
-    names, rows = [each.name for each in bundle.signature.inputs], list[Row]()
-    for _, told in texts(Rows(table), set(names)):
-        columns = {name.strip(): values for name, values in told.items()}
-        if gone := [name for name in names if name not in columns]:
-            raise StemmaError(f"{table} has no column {few(gone)}")
-        values = zip(*(columns[name] for name in names), strict=True)
-        rows += [dict(zip(names, row, strict=True)) for row in islice(values, ROWS - len(rows))]
-        if len(rows) == ROWS:
-            break
-    return rows
+    return list(islice(records(Rows(table), [each.name for each in bundle.signature.inputs]), ROWS))
 
 
 def _skewed(bundle: Bundle, rows: Sequence[Row], said: Any) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import compute
 
-from stemma.bundle.rows import Rows, texts
+from stemma.bundle.rows import Rows, records
 from stemma.errors import DataError
 from stemma.signature import Signature
 from stemma.text import SHOWN, counted
@@ -238,13 +238,8 @@ def spelled(known: Signature, text: str) -> str | None:
 
 
 def _rows(file: Path) -> Iterator[Told]:
-    for first, columns in texts(Rows(file), {*NEEDED, "row"}):
-        columns = {name.strip(): values for name, values in columns.items()}
-        for name in NEEDED:
-            if name not in columns:
-                raise DataError(f"{file} has no column {name!r}: its columns are id, outcome and, at will, row")
-        rows = columns.get("row", ["0"] * len(columns["id"]))
-        for number, (id, row, outcome) in enumerate(zip(columns["id"], rows, columns["outcome"], strict=True), first):
-            if not (row.strip().isascii() and row.strip().isdigit() and int(row) < 2**31):
-                raise DataError(f"{file}, row {number}: {row!r} in column 'row' is not the number of a row, from 0")
-            yield (id, int(row)), outcome
+    for number, told in enumerate(records(Rows(file), NEEDED, "row"), 1):
+        row = told.get("row", "0").strip()
+        if not (row.isascii() and row.isdigit() and len(row) < 10):
+            raise DataError(f"{file}, row {number}: {row!r} in column 'row' is not the number of a row, from 0")
+        yield (told["id"], int(row)), told["outcome"]
