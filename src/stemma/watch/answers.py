@@ -69,17 +69,17 @@ class Answers:
     @property
     def heard(self) -> "Answers":
         """Without what a shadow answered to nobody."""
-        if "arm" not in self.table.column_names:
-            return self
-        return self.only(compute.fill_null(compute.not_equal(self.table["arm"], "shadow"), True).to_numpy())
+        return self._but("shadow")
 
     @property
     def shared_out(self) -> "Answers":
         """Without the requests that named their version, which no split gave them."""
+        return self._but("named")
+
+    def _but(self, arm: str) -> "Answers":
         if "arm" not in self.table.column_names:
             return self
-        named = compute.equal(self.table["arm"], "named").fill_null(False)
-        return self.only(compute.invert(named).to_numpy())
+        return self.only(compute.fill_null(compute.not_equal(self.table["arm"], arm), True).to_numpy())
 
     def rows(self, task: Task) -> Rows:
         """Predictions beside outcomes, which all of them have, with the classes in the order of a task."""
