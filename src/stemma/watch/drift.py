@@ -139,11 +139,31 @@ class Drift:
         )
 
 
-def expectations(found: Drift) -> list[tuple[str, ...]]:
-    """What is expected without outcomes in each version's last window: version, from, figure, expected; and of the rows
-    with an outcome, expected and came."""
+Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]  # a head, and what stands below it
+
+
+def alarms(found: Drift) -> Rows:
+    """What drifted, in every window."""
+    head = ("version", "from", "what", "kind", "PSI", "p", "importance", "told", "requests")
+    return head, [
+        (each.version, day(each.first), shift.name, shift.kind or "", shift.size, f"{shift.p:.2g}", shift.weight,
+         shift.told, ", ".join(shift.ids[:2]))
+        for each in found.windows for shift in each.alarms
+    ]  # fmt: skip
+
+
+def states(found: Drift) -> Rows:
+    """Of every window."""
+    return ("version", "from", "to", "rows", "state", "drifts"), [
+        (each.version, day(each.first), day(each.last), f"{each.rows:,}", each.state, str(len(each.alarms)))
+        for each in found.windows
+    ]
+
+
+def expectations(found: Drift) -> Rows:
+    """What is expected without outcomes in each version's last window; and of the rows with an outcome, what came."""
     last = {each.version: each for each in found.windows if each.expected}
-    return [
+    return ("version", "from", "without outcomes", "expected", "where they came: expected", "came"), [
         (each.version, day(each.first), name, figure(value), *map(figure, each.expected.judged.get(name, (None, None))))
         for each in last.values() if each.expected for name, value in each.expected.figures.items()
     ]  # fmt: skip

@@ -85,20 +85,13 @@ def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
 
 
 def _alarms(found: drift.Drift) -> Table:
-    rows = tuple(
-        (shift.name, each.version, day(each.first), str(shift.kind), shift.told, shift.size, f"{shift.p:.2g}",
-         shift.weight, ", ".join(shift.ids[:2]))
-        for each in found.windows for shift in each.alarms
-    )  # fmt: skip
-    head = ("what", "version", "window from", "kind", "told", "PSI", "p", "importance", "requests")
-    return Table("" if rows else "Nothing is certain", head, rows[:MOST], words=(1, 2, 3, 4, 5, 8))
+    head, rows = drift.alarms(found)
+    return Table("" if rows else "Nothing is certain", head, tuple(rows[:MOST]), words=(1, 2, 3, 4, 7, 8))
 
 
 def _windows(found: drift.Drift) -> Table:
-    rows = tuple(
-        (each.version, day(each.first), f"{each.rows:,}", each.state, str(len(each.alarms))) for each in found.windows
-    )
-    return Table("Windows", ("version", "from", "rows", "state", "drifts"), rows[-MOST:], words=(1, 3))
+    head, rows = drift.states(found)
+    return Table("Windows", head, tuple(rows[-MOST:]), words=(1, 2, 4))
 
 
 def _columns(found: drift.Drift) -> Table:
@@ -113,5 +106,5 @@ def _columns(found: drift.Drift) -> Table:
 
 
 def _expected(found: drift.Drift) -> Table:
-    head = ("version", "window from", "figure", "expected", "where outcomes came: expected", "came")
-    return Table("By probabilities, in the last window", head, tuple(drift.expectations(found))[:MOST], words=(1, 2))
+    head, rows = drift.expectations(found)
+    return Table("By probabilities, in the last window", head, tuple(rows[:MOST]), words=(1, 2))
