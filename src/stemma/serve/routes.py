@@ -128,6 +128,17 @@ class Call:
         if columns > self.limits.columns:
             raise Refused(422, f"there are {columns} columns, and {self.limits.columns} are taken")
 
+    async def order(self, *action: str, status: int = 409) -> None:
+        """Change what is in service.
+
+        Raises:
+            Refused: nobody may here (403), or it cannot be done.
+        """
+        if self.control is None:
+            raise Refused(403, "this server takes no orders: start it with --admin")
+        if why := await self.control(*action):
+            raise Refused(status, why)
+
     def header(self, name: bytes) -> str:
         """The last of this name, empty where there is none."""
         return next((value.decode("latin-1") for key, value in reversed(self.headers) if key == name), "")
@@ -221,6 +232,11 @@ class Route:
         parts = re.split(r"\{(\w+)\}", self.path)
         made = "".join(f"(?P<{part}>[^/]+)" if place % 2 else re.escape(part) for place, part in enumerate(parts))
         object.__setattr__(self, "pattern", re.compile(made))
+
+
+def versions(model: str) -> tuple[str, ...]:
+    """The paths of a model, of its versions and of its labels."""
+    return model, f"{model}/versions/{{version}}", f"{model}/labels/{{label}}"
 
 
 def found(routes: Iterable[Route], method: str, path: str) -> tuple[Route, Mapping[str, str]]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from stemma.serve.batch import Output
 from stemma.serve.models import Model, Refused, Version
-from stemma.serve.protocols.rows import columns
-from stemma.serve.routes import Answer, Call, Route, in_json
+from stemma.serve.protocols.rows import columns, objects
+from stemma.serve.routes import Answer, Call, Route, in_json, versions
 
 DEFAULT = "serving_default"
 TYPES = {"number": "DT_FLOAT", "boolean": "DT_BOOL", "date": "DT_DOUBLE", "string": "DT_STRING"}
@@ -105,12 +105,9 @@ def _instances(call: Call, given: Any, version: Version) -> list[dict[str, Any]]
     inputs = version.bundle.signature.inputs
     if not isinstance(given, list):
         raise Refused(400, '"instances" is no list')
-    call.check_rows(len(given))
     if len(inputs) == 1 and not any(isinstance(each, dict) and "b64" not in each for each in given):
-        return [{inputs[0].name: each} for each in given]
-    rows = [_object(each, number, "instance") for number, each in enumerate(given, start=1)]
-    call.check_rows(len(rows), max(map(len, rows), default=0))
-    return rows
+        given = [{inputs[0].name: each} for each in given]
+    return objects(call, given, "instance", 400)
 
 
 def _inputs(call: Call, given: Any, version: Version) -> Mapping[str, list[Any]]:
@@ -128,24 +125,16 @@ def _inputs(call: Call, given: Any, version: Version) -> Mapping[str, list[Any]]
 
 def _examples(call: Call, version: Version) -> dict[str, list[Any]]:
     body = _body(call)
-    given, shared = body.get("examples"), _object(body.get("context", {}), None, "context")
-    if not isinstance(given, list):
-        raise Refused(400, 'the body needs a list of "examples"')
-    call.check_rows(len(given))
-    rows = [_object(each, number, "example") for number, each in enumerate(given, start=1)]
+    given, shared = body.get("examples"), body.get("context", {})
+    if not isinstance(given, list) or not isinstance(shared, dict):
+        raise Refused(400, 'the body needs a list of "examples", and a "context" is an object')
+    rows = objects(call, given, "example", 400)
     for number, row in enumerate(rows, start=1):
         if twice := row.keys() & shared.keys():
             name = sorted(twice)[0]
             raise Refused(400, f"{name[:100]!r} is in the context and in example {number}", field=name, row=number)
     found = columns([{**shared, **row} for row in rows], version.bundle.signature)
     return {name: _values(values) for name, values in found.items()}
-
-
-def _object(given: Any, number: int | None, what: str) -> dict[str, Any]:
-    if not isinstance(given, dict):
-        where = what if number is None else f"{what} {number}"
-        raise Refused(400, f"{where} is no object", row=number, expected="an object of inputs and values")
-    return given
 
 
 def _values(given: Sequence[Any]) -> list[Any]:
@@ -178,7 +167,7 @@ def _tensor(name: str, kind: str, width: int) -> dict[str, Any]:
 MODEL = "/v1/models/{model}"
 ROUTES = tuple(
     route
-    for place in (MODEL, f"{MODEL}/versions/{{version}}", f"{MODEL}/labels/{{label}}")
+    for place in versions(MODEL)
     for route in (
         Route("POST", f"{place}:predict", predict),
         Route("POST", f"{place}:classify", classify),
