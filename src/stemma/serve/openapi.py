@@ -14,6 +14,7 @@ KINDS: Mapping[str, list[str]] = {
     "string": ["string", "number", "boolean", "null"],
 }
 ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+NONE = {"description": "Why there is none.", "content": {JSON: {"schema": ERROR}}}
 
 
 def route(routes: Iterable[Route]) -> Route:
@@ -37,7 +38,7 @@ def _document(routes: Iterable[Route], models: Models) -> dict[str, Any]:
 def _operation(each: Route, models: Models) -> dict[str, Any]:
     told: dict[str, Any] = {
         "summary": (each.answer.__doc__ or each.path).splitlines()[0],
-        "responses": {"200": {"description": "The answer."}, "default": _error()},
+        "responses": {"200": {"description": "The answer."}, "default": NONE},
     }
     if each.pattern.groupindex:
         told["parameters"] = [
@@ -60,7 +61,3 @@ def _body(each: Route, models: Models) -> dict[str, Any]:
 def _row(known: Signature) -> dict[str, Any]:
     columns = {each.name: {"type": KINDS[each.type]} for each in known.inputs}
     return {"type": "object", "required": list(columns), "properties": columns}
-
-
-def _error() -> dict[str, Any]:
-    return {"description": "Why there is none.", "content": {JSON: {"schema": ERROR}}}

@@ -6,7 +6,6 @@ import gc
 import os
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -88,14 +87,11 @@ def app_of(
     return App(settings, serving, routes, metrics, control if settings.admin else None, sees)
 
 
-def _context_of(tls: Tls) -> Callable[..., ssl.SSLContext]:
-    return lambda *_: tls.context
-
-
 class Server(uvicorn.Server):
     """Uvicorn over one of our applications, with signals that are ours."""
 
     def __init__(self, app: App, settings: ServeSettings) -> None:
+        tls = None if settings.tls is None else Tls(settings.tls)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -105,7 +101,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 log_level="error",
                 http=partial(Wire, seconds=settings.limits.seconds),  # type: ignore[arg-type]  # what makes a protocol
-                ssl_context_factory=None if settings.tls is None else _context_of(Tls(settings.tls)),
+                ssl_context_factory=(lambda *_: tls.context) if tls else None,
                 server_header=False,
                 proxy_headers=False,
                 backlog=BACKLOG,

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from stemma.errors import StemmaError, told_by_system
 from stemma.serve.settings import ServeSettings
@@ -83,13 +84,8 @@ def bracketed(host: str) -> str:
 def _internet(host: str, port: int, *, shared: bool = False) -> socket.socket:
     family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     bound = socket.socket(family, kind, protocol)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT if shared else socket.SO_REUSEADDR, 1)
-        bound.bind(place)
-    except OSError:
-        bound.close()
-        raise
-    return bound
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT if shared else socket.SO_REUSEADDR, 1)
+    return _at(place, bound)
 
 
 def _unix(path: Path) -> socket.socket:
@@ -97,9 +93,12 @@ def _unix(path: Path) -> socket.socket:
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(path.lstat().st_mode) and not _answers(path):
             path.unlink()
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    return _at(str(path), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+
+
+def _at(place: Any, bound: socket.socket) -> socket.socket:
     try:
-        bound.bind(str(path))
+        bound.bind(place)
     except OSError:
         bound.close()
         raise
@@ -108,8 +107,4 @@ def _unix(path: Path) -> socket.socket:
 
 def _answers(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
-        try:
-            asked.connect(str(path))
-        except OSError:
-            return False
-        return True
+        return not asked.connect_ex(str(path))

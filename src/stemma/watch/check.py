@@ -98,7 +98,8 @@ def check(
     rows = partial(log.rows, columns=("input", "prediction"), skipped=skipped)
     for asked in windows(same, outcomes.keyed(folder, skipped), EVER, rows):
         found += _silent(bundle, asked.answers)
-    sent = [] if table is None or server is None else _rows(table, bundle)
+    names = [each.name for each in bundle.signature.inputs]
+    sent = [] if table is None or server is None else list(islice(records(Rows(table), names), ROWS))
     if sent and server is not None:
         found += _skewed(bundle, sent, server.ask(sent))
     return Checked(tuple(found), len(sent), tuple(dict.fromkeys(skipped)))
@@ -116,7 +117,8 @@ def _silent(bundle: Bundle, answers: Answers) -> Iterator[Finding]:
             gone = [f"{1 - _share(column):.1%}" for column in (now, before)]
             yield Finding("missing", of, f"{gone[0]} of the rows have no value, and {gone[1]} of those of training")
         elif _levels(now) == 1:
-            yield Finding("constant", of, f"every value is {_only(now)}")
+            only = next(iter(now["values"])) if "values" in now else figure(now["min"])
+            yield Finding("constant", of, f"every value is {only}")
 
 
 def _share(column: Column) -> float:
@@ -131,15 +133,6 @@ def _levels(column: Column) -> int:
     if "values" in column:
         return len(column["values"]) + bool(column.get("other"))
     return 0 if column["min"] is None else 1 + (column["min"] < column["max"])
-
-
-def _only(column: Column) -> str:
-    return next(iter(column["values"])) if "values" in column else figure(column["min"])
-
-
-def _rows(table: Path, bundle: Bundle) -> list[Row]:
-    """The first rows of a table, as they stand there."""
-    return list(islice(records(Rows(table), [each.name for each in bundle.signature.inputs]), ROWS))
 
 
 def _skewed(bundle: Bundle, rows: Sequence[Row], said: Any) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from stemma.watch import ab, drift, sequential
 from stemma.watch.answers import PREDICTED, Answers, day, measured, read
 
 MOST = 200  # lines of a table
+WORDS = ("from", "to", "what", "kind", "PSI", "told", "requests", "state", "without outcomes")  # columns of no figures
 
 
 def write(
@@ -43,9 +44,12 @@ def write(
         sections=(
             Section("Versions", (_versions(versions),)),
             Section("Which is better", tuple(_experiments(folder, versions))),
-            Section("Drift", (_alarms(found), _windows(found))),
+            Section("Drift", (_of("Certain", drift.alarms(found)), _of("Windows", drift.states(found)))),
             Section("Columns", (_columns(found),)),
-            Section("Expected without outcomes", (_expected(found), *drift.doubts(found))),
+            Section(
+                "Expected without outcomes",
+                (_of("By probabilities, in the last window", drift.expectations(found)), *drift.doubts(found)),
+            ),
             Section("Left out", found.skipped or ("Every file of the log was read.",)),
         ),
     )
@@ -84,14 +88,11 @@ def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
         yield "There is one version."
 
 
-def _alarms(found: drift.Drift) -> Table:
-    head, rows = drift.alarms(found)
-    return Table("" if rows else "Nothing is certain", head, tuple(rows[:MOST]), words=(1, 2, 3, 4, 7, 8))
-
-
-def _windows(found: drift.Drift) -> Table:
-    head, rows = drift.states(found)
-    return Table("Windows", head, tuple(rows[-MOST:]), words=(1, 2, 4))
+def _of(caption: str, table: drift.Rows) -> Table:
+    """The last lines."""
+    head, rows = table
+    words = tuple(place for place, name in enumerate(head) if name in WORDS)
+    return Table(caption if rows else f"{caption}: nothing", head, tuple(rows[-MOST:]), words=words)
 
 
 def _columns(found: drift.Drift) -> Table:
@@ -103,8 +104,3 @@ def _columns(found: drift.Drift) -> Table:
     )
     head = ("column", "version", "PSI", "p", "importance")
     return Table("In the last window that was judged", head, rows[:MOST], words=(1, 2))
-
-
-def _expected(found: drift.Drift) -> Table:
-    head, rows = drift.expectations(found)
-    return Table("By probabilities, in the last window", head, tuple(rows[:MOST]), words=(1, 2))
