@@ -35,7 +35,7 @@ class SplitSettings(Section):
     """How callers who name no version are shared out between versions."""
 
     versions: Annotated[dict[str, Share], AfterValidator(_one_at_most)]  # by number, label, or registered name
-    by: Annotated[str, Field(pattern="^(id|header:[a-z0-9-]{1,64}|column:.+)$")] = "id"  # what tells callers apart
+    by: Annotated[str, Field(pattern="^(id|header:[a-z0-9-]{1,64})$")] = "id"  # what tells callers apart
     name: Annotated[str, Field(max_length=100)] = ""  # of the experiment; under another one all are shared out anew
 
 
