@@ -64,7 +64,6 @@ class Kept:
         ]
 
     def close(self) -> None:
-        """Write what waits."""
         self._writer.close()
 
     def _told(self, state: str, rows: int) -> None:

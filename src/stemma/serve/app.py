@@ -90,7 +90,6 @@ class App:
             self._shadows.copy(scope)
 
     def close(self) -> None:
-        """What was answered is kept."""
         self._shadows.close()
         if self._observer is not None:
             self._observer.close()

@@ -84,7 +84,6 @@ class Keeper:
                 raise StemmaError(next(iter(watched.plan.faults.values()), f"{watched.source.path} is not there"))
 
     async def looks(self) -> AsyncIterator[None]:
-        """Look again and again."""
         while True:
             await asyncio.sleep(self._settings.poll)
             await self.look()

@@ -5,7 +5,6 @@ from typing import Any
 
 from stemma.serve.models import Models
 from stemma.serve.routes import JSON, Answer, Call, Route, in_json
-from stemma.signature import Signature
 
 KINDS: Mapping[str, list[str]] = {
     "number": ["number", "string", "boolean", "null"],
@@ -54,10 +53,9 @@ def _body(each: Route, models: Models) -> dict[str, Any]:
     """Of a path that takes rows: those of the models that serve."""
     if not each.path.startswith("/predict"):
         return {}
-    rows = [_row(model.find().bundle.signature) for model in models.by_name.values() if model.versions]
+    rows = []
+    for model in models.by_name.values():
+        if model.versions:
+            columns = {each.name: {"type": KINDS[each.type]} for each in model.find().bundle.signature.inputs}
+            rows.append({"type": "object", "required": list(columns), "properties": columns})
     return {"anyOf": [*rows, {"type": "array", "items": {"anyOf": rows}}]}
-
-
-def _row(known: Signature) -> dict[str, Any]:
-    columns = {each.name: {"type": KINDS[each.type]} for each in known.inputs}
-    return {"type": "object", "required": list(columns), "properties": columns}

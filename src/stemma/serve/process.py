@@ -113,7 +113,6 @@ class Server(uvicorn.Server):
             self._rpcs = GRPC.load()(app, settings, protocols.rpcs())
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Until it is stopped."""
         gc.collect()
         gc.freeze()  # what was imported and loaded is not looked through again while callers wait, for 20 ms each time
         gc.set_threshold(10_000)  # objects: calls that run together hold more than the usual 700

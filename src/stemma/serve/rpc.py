@@ -40,7 +40,6 @@ def nothing(message: Any) -> Body:
 
 
 def part(name: str) -> str:
-    """A part of a path."""
     return name.replace("/", "%2F")
 
 
@@ -113,13 +112,11 @@ class Rpcs:
         self._server.add_generic_rpc_handlers(handlers)
 
     async def start(self) -> None:
-        """Take calls."""
         place, tls = f"{bracketed(self._settings.host)}:{self._settings.grpc_port}", self._settings.tls
         self._server.add_secure_port(place, _credentials(tls)) if tls else self._server.add_insecure_port(place)
         await self._server.start()
 
     async def stop(self, seconds: float) -> None:
-        """Answer what was taken, for so long."""
         await self._server.stop(seconds)
 
     async def _answer(self, rpc: Rpc, messages: Any, context: Any) -> bytes:

@@ -62,7 +62,6 @@ def is_local(settings: ServeSettings) -> bool:
 
 
 def address(settings: ServeSettings, bound: socket.socket) -> str:
-    """Where to ask."""
     if settings.socket:
         return f"unix:{settings.socket}"
     host, port = bound.getsockname()[:2]

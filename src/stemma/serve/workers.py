@@ -62,7 +62,6 @@ class Worker:
         await self._ask("serve")
 
     def stop(self) -> None:
-        """Let it drain."""
         self._to.close()
 
     def kill(self) -> None:
@@ -131,7 +130,6 @@ class Crew:
         await self._stopping.wait()
 
     async def serve(self) -> None:
-        """Let them take calls."""
         self._serving = True
         await asyncio.gather(*(each.serve() for each in self.members))
 
@@ -144,7 +142,6 @@ class Crew:
         raise StemmaError(f"{self._settings.workers} workers did not start within {START} s")
 
     async def _keep(self, keeper: Keeper) -> None:
-        """One worker after the other."""
         while not self._stopping.is_set():
             worker = await self._start(keeper)
             await keeper.join(worker)

@@ -95,7 +95,6 @@ class Experiment:
 
     @property
     def sentence(self) -> str:
-        """The verdict, in one sentence."""
         if self.verdict == "not compared":
             got = f"it got {self.requests[1]:,} of {sum(self.requests):,} requests, and {self.share:.0%} were meant"
             return f"{self.b} is not compared with {self.a}: {got} (p = {self.mismatch:.2g}); find out why first"

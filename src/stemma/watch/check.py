@@ -65,7 +65,6 @@ class Checked:
 
     @property
     def sentence(self) -> str:
-        """In a line."""
         rows = f"; {counted(self.asked, 'row')} of the table asked of the server" if self.asked else ""
         found = counted(len(self.findings), "finding") if self.findings else "nothing found"
         return f"{found}{rows}"

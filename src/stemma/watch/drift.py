@@ -143,7 +143,6 @@ Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]  # a head, and what stands 
 
 
 def alarms(found: Drift) -> Rows:
-    """What drifted, in every window."""
     head = ("version", "from", "what", "kind", "PSI", "p", "importance", "told", "requests")
     return head, [
         (each.version, day(each.first), shift.name, shift.kind or "", shift.size, f"{shift.p:.2g}", shift.weight,
@@ -153,7 +152,6 @@ def alarms(found: Drift) -> Rows:
 
 
 def states(found: Drift) -> Rows:
-    """Of every window."""
     return ("version", "from", "to", "rows", "state", "drifts"), [
         (each.version, day(each.first), day(each.last), f"{each.rows:,}", each.state, str(len(each.alarms)))
         for each in found.windows

@@ -214,7 +214,8 @@ class Writer:
 
     def _flush(self, files: "dict[Source, _File]", all: bool = False) -> None:
         for source, file in list(files.items()):
-            if all or file.is_due(self._options):
+            old = time.monotonic() - file.since >= self._options.seconds
+            if all or old or file.rows >= self._options.rows or file.bytes >= LARGE:
                 del files[source]
                 with self._losing(file.rows):
                     table = pa.concat_tables(file.tables, promote_options="default")
@@ -252,9 +253,6 @@ class _File:
         self.tables.append(table)
         self.rows += table.num_rows
         self.bytes += table.nbytes
-
-    def is_due(self, options: Options) -> bool:
-        return self.rows >= options.rows or self.bytes >= LARGE or time.monotonic() - self.since >= options.seconds
 
 
 # Rows as Arrow has them.
@@ -435,7 +433,8 @@ def _opened(path: Path, kind: str, columns: Collection[str]) -> tuple[Columns, A
         schema = parquet.read_schema(file)
         facts = _facts(schema, kind)
         file.seek(0)
-        table = whole.read(file, [name for name in schema.names if _is_wanted(name, columns)])
+        wanted = {*CORE, "arm", *columns}
+        table = whole.read(file, [name for name in schema.names if {name, name.partition(".")[0]} & wanted])
     _check_values(table)
     return facts, table
 
@@ -479,10 +478,6 @@ def _answered(facts: Columns) -> dict[str, Any]:
         raise TypeError("treated")
     probabilities = {f"probability.{name}": pa.float32() for name in classes}
     return probabilities | {"latency": pa.float64(), "prediction": pa.string() if classes else pa.float32()}
-
-
-def _is_wanted(name: str, columns: Collection[str]) -> bool:
-    return not {name, name.partition(".")[0]}.isdisjoint((*CORE, "arm", *columns))
 
 
 def _source(facts: Columns) -> Source:

@@ -144,7 +144,6 @@ class Ledger:
         self._folder, self._name, self._table = folder, "", None  # Arrow's
 
     def keep(self, outcomes: Mapping[Key, str], told: float) -> None:
-        """As `write`."""
         new = _table(outcomes, told)
         table = new if self._table is None else pa.concat_tables([self._table, new])
         self._name = log.save(self._folder, OUTCOMES, table, {}, self._name)

@@ -16,6 +16,7 @@ from stemma.text import figure
 from stemma.watch import ab, drift, sequential
 from stemma.watch.answers import PREDICTED, Answers, day, measured, read
 
+HEAD = ("version", "from", "to", "requests", "rows", "with an outcome", "50 %, ms", "99 %, ms", "main figure")
 MOST = 200  # lines of a table
 WORDS = ("from", "to", "what", "kind", "PSI", "told", "requests", "state", "without outcomes")  # columns of no figures
 
@@ -42,7 +43,10 @@ def write(
             ("outcomes", f"{judged / rows:.0%}", f"{judged:,} of {rows:,} rows"),
         ),
         sections=(
-            Section("Versions", (_versions(versions),)),
+            Section(
+                "Versions",
+                (Table("Latency is that of requests", HEAD, tuple(map(_version, versions.values())), words=(1, 2)),),
+            ),
             Section("Which is better", tuple(_experiments(folder, versions))),
             Section("Drift", (_of("Certain", drift.alarms(found)), _of("Windows", drift.states(found)))),
             Section("Columns", (_columns(found),)),
@@ -55,11 +59,6 @@ def write(
     )
     write_text(page, html(document, {}))
     return found
-
-
-def _versions(versions: dict[str, Answers]) -> Table:
-    head = ("version", "from", "to", "requests", "rows", "with an outcome", "50 %, ms", "99 %, ms", "main figure")
-    return Table("Latency is that of requests", head, tuple(_version(each) for each in versions.values()), words=(1, 2))
 
 
 def _version(answers: Answers) -> tuple[str, ...]:

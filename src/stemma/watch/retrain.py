@@ -39,7 +39,6 @@ class Retraining:
 
     @property
     def sentence(self) -> str:
-        """What there is."""
         return f"{counted(self.rows, 'row')} with an outcome from {day(self.first)} to {day(self.last)} (UTC)"
 
 

@@ -116,7 +116,6 @@ def _inferred(message: messages.ModelInferRequest, reply: Reply) -> Message:
 
 
 def texts(output: Tensor) -> list[bytes]:
-    """Of an output."""
     return [each.encode() for each in unpacked(output.name, memoryview(output.content))]
 
 

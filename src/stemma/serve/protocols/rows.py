@@ -33,7 +33,7 @@ def predict(call: Call) -> Answer | Awaitable[Answer]:
     version = call.version()
     kind = call.header(b"content-type").partition(";")[0].strip().lower()
     if kind in FILES:
-        return _answer(version, _of_file(call, _file(call, FILES[kind]), version))
+        return _answer(version, _of_file(call, FILES[kind], version))
     if kind in ("", JSON, OF_CURL):
         given = call.json()
         rows = objects(call, given if isinstance(given, list) else [given], "row", 422)
@@ -92,13 +92,9 @@ def objects(call: Call, rows: list[Any], what: str, status: int) -> list[dict[st
     return rows
 
 
-def _file(call: Call, kind: str) -> Rows:
-    most = call.limits
-    return Rows(Path(f"request{kind}"), content=call.body, columns=most.columns, unpacked=most.unpacked * MEGABYTE)
-
-
-def _of_file(call: Call, rows: Rows, version: Version) -> Output:
-    outputs = []
+def _of_file(call: Call, kind: str, version: Version) -> Output:
+    most, outputs = call.limits, []
+    rows = Rows(Path(f"request{kind}"), content=call.body, columns=most.columns, unpacked=most.unpacked * MEGABYTE)
     for first, arrays, _ in batches(rows, version.bundle.signature):
         outputs.append(call.run(arrays, first))
         call.check_rows(first - 1 + len(outputs[-1]))
