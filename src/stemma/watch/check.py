@@ -19,7 +19,7 @@ from stemma.errors import StemmaError
 from stemma.text import counted, few, figure
 from stemma.watch import log, outcomes
 from stemma.watch.answers import Answers, day, versions
-from stemma.watch.drift import Column, profiles, trained
+from stemma.watch.drift import Column, gone, profiles, trained
 from stemma.watch.windows import windows
 
 EVER = 1e12  # seconds: all of a log is one window
@@ -109,22 +109,15 @@ def _silent(bundle: Bundle, answers: Answers) -> Iterator[Finding]:
     reference = trained(bundle, answers)
     for name, now in profiles(answers).items():
         before = reference.get(name)
-        if before is None or not _share(before) or _levels(before) < 2:
+        if before is None or _levels(before) < 2:
             continue
         of = f"{name} of {answers.version}"
-        if 1 - _share(now) >= GONE > 1 - _share(before):
-            gone = [f"{1 - _share(column):.1%}" for column in (now, before)]
-            yield Finding("missing", of, f"{gone[0]} of the rows have no value, and {gone[1]} of those of training")
+        if gone(now) >= GONE > gone(before):
+            told = f"{gone(now):.1%} of the rows have no value, and {gone(before):.1%} of those of training"
+            yield Finding("missing", of, told)
         elif _levels(now) == 1:
             only = next(iter(now["values"])) if "values" in now else figure(now["min"])
             yield Finding("constant", of, f"every value is {only}")
-
-
-def _share(column: Column) -> float:
-    """Of the rows that have a value."""
-    present = sum(column["values"].values() if "values" in column else column["histogram"]["counts"])
-    present += column.get("other", 0)
-    return float(present / max(1, present + column["missing"]))
 
 
 def _levels(column: Column) -> int:

@@ -421,7 +421,7 @@ def _certain(before: Column, now: Column, tests_that_saw: set[str]) -> Iterator[
         names = sorted(now["values"].keys() - before["values"].keys(), key=lambda name: -now["values"][name])
         yield "new", f"{few([short(name, 40) for name in names])}, unknown in training"
     if "missing" in tests_that_saw:
-        yield "missing", f"{_gone(before):.2%} -> {_gone(now):.2%} without a value"
+        yield "missing", f"{gone(before):.2%} -> {gone(now):.2%} without a value"
 
 
 def _moved(before: Column, now: Column) -> str:
@@ -445,5 +445,6 @@ def _present(column: Column) -> int:
     return int(sum(counts)) + int(column.get("other", 0))
 
 
-def _gone(column: Column) -> float:
-    return float(column["missing"] / (column["missing"] + _present(column)))
+def gone(column: Column) -> float:
+    """Share of the rows without a value."""
+    return float(column["missing"] / max(1, column["missing"] + _present(column)))

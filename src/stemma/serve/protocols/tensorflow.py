@@ -6,7 +6,7 @@ is a missing value, which TensorFlow has not. Texts in Base64 are `{"b64": "..."
 
 import base64
 import binascii
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from stemma.serve.batch import Output
@@ -35,25 +35,21 @@ def predict(call: Call) -> Answer | Awaitable[Answer]:
 
 
 def classify(call: Call) -> Answer | Awaitable[Answer]:
-    version = call.version()
-    known = version.bundle.signature
-    if not known.classes:
-        raise Refused(400, f"{version.model} predicts a value: ask :regress")
-
-    def told(output: Output) -> Answer:
-        results = [list(zip(known.classes, row, strict=True)) for row in output]
-        return in_json({"results": results}, version=version, rows=len(output))
-
-    return call.predicted(_examples(call, version), told)
+    if not (names := call.version().bundle.signature.classes):
+        raise Refused(400, f"{call.version().model} predicts a value: ask :regress")
+    return _results(call, lambda output: [list(zip(names, row, strict=True)) for row in output])
 
 
 def regress(call: Call) -> Answer | Awaitable[Answer]:
+    if call.version().bundle.signature.classes:
+        raise Refused(400, f"{call.version().model} predicts classes: ask :classify")
+    return _results(call, lambda output: output[:, 0])
+
+
+def _results(call: Call, of: Callable[[Output], Any]) -> Answer | Awaitable[Answer]:
     version = call.version()
-    if version.bundle.signature.classes:
-        raise Refused(400, f"{version.model} predicts classes: ask :classify")
     return call.predicted(
-        _examples(call, version),
-        lambda output: in_json({"results": output[:, 0]}, version=version, rows=len(output)),
+        _examples(call, version), lambda output: in_json({"results": of(output)}, version=version, rows=len(output))
     )
 
 
