@@ -104,7 +104,7 @@ def read(folder: Path, columns: Collection[str], skipped: list[str], since: floa
     """All versions of a log, by name.
 
     Args:
-        columns, skipped, since: as in `log.read`.
+        columns, skipped, since: as in `log.files` and `log.rows`.
     """
     files, told, found = log.files(folder, skipped, since), outcomes.keyed(folder, skipped), dict[str, Answers]()
     for name, its in versions(files).items():

@@ -340,15 +340,6 @@ class File:
     last: float
 
 
-@dataclass(frozen=True)
-class Part:
-    """The rows of one file: `table` is Arrow's."""
-
-    source: Source
-    treated: Mapping[str, str]
-    table: Any
-
-
 def files(folder: Path, skipped: list[str], since: float | None = None, needed: bool = True) -> list[File]:
     """Those that hold requests of that time, in the order of their first rows.
 
@@ -382,22 +373,6 @@ def rows(file: File, columns: Collection[str], skipped: list[str], since: float 
             if since is None
             else table.filter(compute.greater_equal(table["time"], datetime.fromtimestamp(since, UTC)))
         )
-
-
-def read(
-    folder: Path, columns: Collection[str], skipped: list[str], since: float | None = None, needed: bool = True
-) -> Iterator[Part]:
-    """The requests, a file at a time, of all versions.
-
-    Args:
-        folder, skipped, since, needed: as in `files`. columns: as in `rows`.
-
-    Raises:
-        StemmaError: there is not one file to read.
-    """
-    for file in files(folder, skipped, since, needed):
-        for table in rows(file, columns, skipped, since):
-            yield Part(file.source, file.treated, table)
 
 
 def scan(folder: Path, kind: str, columns: Collection[str], skipped: list[str]) -> Iterator[tuple[Columns, Any]]:

@@ -27,6 +27,7 @@ from stemma.watch import log
 OUTCOMES = "outcomes"
 Key = tuple[str, int]
 Told = tuple[Key, str]
+Asked = tuple[float, Signature]  # when a row was asked, and of what
 NEEDED = ("id", "outcome")
 LATE = 7 * 86400.0  # seconds
 NEW = ("taken", "kept")
@@ -118,7 +119,7 @@ def join(
                 examples.setdefault(what, []).append(key[0])
                 continue
             first[key] = new[key] = outcome
-            counts["late"] += request is not None and now - request.time > late
+            counts["late"] += request is not None and now - request[0] > late
         shown = {what: tuple(ids[:SHOWN]) for what, ids in examples.items()}
         found.append(Taken(name, late / 86400, dict(counts), shown, tuple(dict.fromkeys(skipped))))
     if new:
@@ -159,7 +160,7 @@ def _table(outcomes: Mapping[Key, str], told: float) -> Any:
 
 
 def read(folder: Path, skipped: list[str], ids: Collection[str] | None = None) -> dict[Key, str]:
-    """The outcome of each row that has one, as it was told first; `skipped` as in `log.read`.
+    """The outcome of each row that has one, as it was told first; `skipped` as in `log.files`.
 
     Args:
         ids: of the requests that are asked for; None: all.
@@ -192,35 +193,27 @@ def _of(ids: Collection[str] | None, table: Any) -> Any:
     return table if ids is None else table.filter(compute.is_in(table["id"], pa.array(ids, pa.string())))
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """When a row was asked, and of what."""
-
-    time: float
-    signature: Signature
-
-
-def _asked(folder: Path, ids: Collection[str], skipped: list[str], needed: bool) -> dict[Key, _Asked]:
+def _asked(folder: Path, ids: Collection[str], skipped: list[str], needed: bool) -> dict[Key, Asked]:
     """The rows of the log that have these ids."""
-    found: dict[Key, _Asked] = {}
-    for part in log.read(folder, (), skipped, needed=needed):
-        rows = _of(ids, part.table)
-        columns = (rows[name].to_pylist() for name in log.CORE)
-        found |= {(id, row): _Asked(moment.timestamp(), part.source.signature)
-                  for id, row, moment in zip(*columns, strict=True)}  # fmt: skip
+    found: dict[Key, Asked] = {}
+    for file in log.files(folder, skipped, needed=needed):
+        for table in log.rows(file, (), skipped):
+            columns = (_of(ids, table)[name].to_pylist() for name in log.CORE)
+            found |= {(id, row): (moment.timestamp(), file.source.signature)
+                      for id, row, moment in zip(*columns, strict=True)}  # fmt: skip
     return found
 
 
-def _judged(text: str, asked: _Asked | None, before: str | None, awaited: bool) -> tuple[str, str]:
+def _judged(text: str, asked: Asked | None, before: str | None, awaited: bool) -> tuple[str, str]:
     """What is done with an outcome, and how it is spelled."""
     if asked is None and not awaited:
         return "unknown", text
-    outcome = text if asked is None else spelled(asked.signature, text)
+    outcome = text if asked is None else spelled(asked[1], text)
     if outcome is None:
         return "wrong", text
     if before is None:
         return ("kept" if asked is None else "taken"), outcome
-    known = before if asked is None else spelled(asked.signature, before)
+    known = before if asked is None else spelled(asked[1], before)
     return ("same" if known == outcome else "contradicting"), outcome
 
 
