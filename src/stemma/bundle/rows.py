@@ -175,12 +175,12 @@ def records(rows: Rows, needed: Sequence[str], *more: str) -> Iterator[dict[str,
     """The rows of CSV, one by one: of each the columns that are needed, and others where they are there.
 
     Raises:
-        BundleError: a column that is needed is not there.
+        RowError: a column that is needed is not there.
     """
     for _, columns in texts(rows, {*needed, *more}):
         found = {name.strip(): values for name, values in columns.items()}
         if gone := [name for name in needed if name not in found]:
-            raise BundleError(f"{rows.path} has no column {few(gone)}: it needs {few(needed)}")
+            raise RowError(f"{rows.path} has no column {few(gone)}", gone[0], None, f"the columns {few(needed)}")
         yield from (dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True))
 
 

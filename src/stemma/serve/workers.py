@@ -34,16 +34,12 @@ class Worker:
     """A process that serves, as the keeper sees it."""
 
     def __init__(self, process: asyncio.subprocess.Process, act: Control) -> None:
-        self._process, self._act, self._numbers = process, act, itertools.count()
+        self._process, self.pid, self._act, self._numbers = process, process.pid, act, itertools.count()
         self._to, self._from = cast(asyncio.StreamWriter, process.stdin), cast(asyncio.StreamReader, process.stdout)
         self._open: dict[int, asyncio.Future[Any]] = {}
         self._held: set[tuple[str, int]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.ended = asyncio.get_running_loop().create_task(self._read())
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None:
         told = await self._ask("prepare", name=name, number=number, path=str(path), follows=follows)

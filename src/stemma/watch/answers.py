@@ -66,17 +66,8 @@ class Answers:
         """Those with an outcome."""
         return self.only(compute.is_valid(self.table["outcome"]).to_numpy(zero_copy_only=False))
 
-    @property
-    def heard(self) -> "Answers":
-        """Without what a shadow answered to nobody."""
-        return self._but("shadow")
-
-    @property
-    def shared_out(self) -> "Answers":
-        """Without the requests that named their version, which no split gave them."""
-        return self._but("named")
-
-    def _but(self, arm: str) -> "Answers":
+    def but(self, arm: str) -> "Answers":
+        """Without an arm: "shadow", whose answers nobody heard, or "named", to which no split gave the requests."""
         if "arm" not in self.table.column_names:
             return self
         return self.only(compute.fill_null(compute.not_equal(self.table["arm"], arm), True).to_numpy())

@@ -25,7 +25,7 @@ from stemma.errors import StemmaError
 from stemma.metrics.tests import z
 from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.tables.profile import described
-from stemma.text import counted, few, figure, short, visible
+from stemma.text import SHOWN, counted, few, figure, short, visible
 from stemma.watch import evidence, log, outcomes, sequential, tests
 from stemma.watch.answers import PREDICTED, Answers, day, measured, versions
 from stemma.watch.expected import Expected, expected
@@ -286,7 +286,8 @@ def _told(shift: Shift, part: "_Part", beside: _Beside) -> Shift:
         return weighed
     values = part.answers.table[name if name == PREDICTION else f"input.{name}"].combine_chunks()
     mask = evidence.rows_of(shift.kind, values, beside.reference[name], part.profiles[name])
-    return replace(weighed, ids=evidence.ids(part.answers, mask))
+    some = part.answers.table["id"].filter(compute.fill_null(mask, False)).slice(0, SHOWN)
+    return replace(weighed, ids=tuple(some.to_pylist()))
 
 
 @dataclass(frozen=True)
