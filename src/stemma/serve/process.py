@@ -168,7 +168,7 @@ async def _with_workers(
         where = f"{sockets.addresses(settings, bound)}, {settings.workers} workers"
         beside_it = beside(sockets.address(settings, bound))
         with _signals(crew.stop, read, keeper), _watching(keeper, where), beside_it:
-            await crew.stopped()
+            await crew.stopping.wait()
 
 
 @contextlib.contextmanager

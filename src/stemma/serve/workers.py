@@ -100,7 +100,7 @@ class Crew:
     def __init__(self, settings: ServeSettings, bound: socket.socket, observer: str) -> None:
         self._settings, self._bound, self._observer = settings, bound, observer
         self.members: list[Worker] = []
-        self._stopping, self._serving = asyncio.Event(), False
+        self.stopping, self._serving = asyncio.Event(), False
 
     @contextlib.asynccontextmanager
     async def working(self, keeper: Keeper) -> AsyncIterator[None]:
@@ -118,12 +118,9 @@ class Crew:
                     each.kill()
 
     def stop(self) -> None:
-        self._stopping.set()
+        self.stopping.set()
         for each in self.members:
             each.stop()
-
-    async def stopped(self) -> None:
-        await self._stopping.wait()
 
     async def serve(self) -> None:
         self._serving = True
@@ -138,16 +135,16 @@ class Crew:
         raise StemmaError(f"{self._settings.workers} workers did not start within {START} s")
 
     async def _keep(self, keeper: Keeper) -> None:
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             worker = await self._start(keeper)
             await keeper.join(worker)
             if self._serving:
                 await worker.serve()
-            if self._stopping.is_set():
+            if self.stopping.is_set():
                 worker.stop()
             await worker.ended
             self.members.remove(worker)
-            if not self._stopping.is_set():
+            if not self.stopping.is_set():
                 log.note("worker ended", pid=worker.pid)
                 await asyncio.sleep(PAUSE)
 

@@ -40,6 +40,7 @@ from stemma.files import open_plain, replaced
 from stemma.signature import Signature, parse
 from stemma.text import in_one_line, nearest
 
+KEY = "STEMMA_LOG_KEY"  # of the environment
 FORMAT, REQUESTS = 1, "requests"
 STAMP = "%Y%m%dT%H%M%S"  # in the name of a file: when it was written
 FACTS = b"stemma.watch"  # of a file's metadata
@@ -116,7 +117,7 @@ class Options:
                 f"columns of the request log cannot be treated by {treatment!r}: mask, hash or omit them"
             )
         if "hash" in self.columns.values() and not self.key:
-            raise SettingsError("columns of the request log are hashed, and there is no key: give one")
+            raise SettingsError(f"columns of the request log are hashed: {KEY} of the environment must hold a key")
 
     def check(self, sources: Iterable[Source], headers: Collection[str] = ()) -> None:
         """Refuse the name of a column that no version has, whose values would be kept.
