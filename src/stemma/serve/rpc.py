@@ -34,11 +34,6 @@ OF_BODIES = ("content-", "inference-header-")  # metadata that would speak of th
 Body = tuple[tuple[Header, ...], bytes]
 
 
-def nothing(message: Any) -> Body:
-    """The body of a request that has none."""
-    return (), b""
-
-
 def part(name: str) -> str:
     return name.replace("/", "%2F")
 
@@ -71,7 +66,7 @@ class Rpc:
         message: the type of what it takes.
         target: method and path of the request, such as "GET /v2".
         told: the message that tells an answer, of what was asked and the answer.
-        body: its headers and its body.
+        body: its headers and its body; by default it has none.
         also: the status of answers that are told beside 200; others are errors.
     """
 
@@ -79,7 +74,7 @@ class Rpc:
     message: type[Message]
     target: Callable[[Any], str]
     told: Callable[[Any, Reply], Message]
-    body: Callable[[Any], Body] = nothing
+    body: Callable[[Any], Body] = lambda message: ((), b"")
     also: tuple[int, ...] = ()
 
 
