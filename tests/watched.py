@@ -1,20 +1,23 @@
 """Request logs as a server would write them: nothing is served."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from bundles import MULTICLASS, REGRESSION, SIGNATURE
+from stemma.watch import log
 from stemma.watch.log import Counts, Options, Request, Source, Writer
 
 START = 1_760_000_000.0  # seconds since 1970: a Thursday
 DAY = 86400.0
 EVERY_ROW = Options()
-__all__ = ["DAY", "MULTICLASS", "REGRESSION", "SIGNATURE", "START", "logged", "source"]
+__all__ = ["DAY", "MULTICLASS", "REGRESSION", "SIGNATURE", "START", "logged", "read", "source"]
 
 
 def source(version: str = "model@v1.0.0", signature: Mapping[str, Any] = SIGNATURE) -> Source:
@@ -56,3 +59,19 @@ def logged(
             header = {} if headers is None else headers[n]
             writer.add(of, Request(id, row, output[n : n + 1], 0.001 * (n % 10 + 1), header, float(times[n]), arm=arm))
     return writer.counts
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one file of a log."""
+
+    source: Source
+    treated: Mapping[str, str]
+    table: pa.Table
+
+
+def read(folder: Path, columns: Any, skipped: list[str], since: float | None = None) -> Iterator[Part]:
+    """A log as the toolkit reads it, file by file."""
+    for file in log.files(folder, skipped, since):
+        for table in log.rows(file, columns, skipped, since):
+            yield Part(file.source, file.treated, table)

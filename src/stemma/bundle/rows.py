@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stemma.errors import BundleError, RowError
 from stemma.files import mistaken
 from stemma.signature import Dialect, Signature
-from stemma.text import in_one_line, nearest
+from stemma.text import few, in_one_line, nearest
 from stemma.values import fields
 
 UTF8 = "utf-8-sig"
@@ -169,6 +169,19 @@ def texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[st
                 first_row, batch = first_row + BATCH, []
         if batch or first_row == 1:
             yield first_row, _columns(names, batch)
+
+
+def records(rows: Rows, needed: Sequence[str], *more: str) -> Iterator[dict[str, str]]:
+    """The rows of CSV, one by one: of each the columns that are needed, and others where they are there.
+
+    Raises:
+        RowError: a column that is needed is not there.
+    """
+    for _, columns in texts(rows, {*needed, *more}):
+        found = {name.strip(): values for name, values in columns.items()}
+        if gone := [name for name in needed if name not in found]:
+            raise RowError(f"{rows.path} has no column {few(gone)}", gone[0], None, f"the columns {few(needed)}")
+        yield from (dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True))
 
 
 @contextmanager

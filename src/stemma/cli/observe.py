@@ -13,10 +13,9 @@ from stemma.serve.load import opened
 from stemma.serve.routes import SHADOW, Call, Outcome
 from stemma.serve.settings import LogSettings, ModelSettings
 from stemma.serve.sources import Source as Versions
-from stemma.watch.log import Options, Request, Source, Writer
+from stemma.watch.log import KEY, Options, Request, Source, Writer
 from stemma.watch.outcomes import LATE, Ledger, join
 
-KEY = "STEMMA_LOG_KEY"
 SECRET = {"authorization", "proxy-authorization", "cookie"}
 
 
@@ -64,7 +63,6 @@ class Kept:
         ]
 
     def close(self) -> None:
-        """Write what waits."""
         self._writer.close()
 
     def _told(self, state: str, rows: int) -> None:
@@ -91,10 +89,7 @@ def check(kept: LogSettings, models: Iterable[ModelSettings]) -> None:
 def _options(settings: LogSettings) -> Options:
     if secret := SECRET.intersection(settings.headers):
         raise SettingsError(f"the request log keeps no header {secret.pop()}: it is a secret of the caller")
-    key = os.environ.get(KEY, "").encode()
-    if "hash" in settings.columns.values() and not key:
-        raise SettingsError(f"columns of the request log are hashed: {KEY} of the environment must hold a key")
-    return Options(settings.sample, settings.columns, key)
+    return Options(settings.sample, settings.columns, os.environ.get(KEY, "").encode())
 
 
 def _sources(models: Iterable[ModelSettings]) -> Iterator[Source]:

@@ -199,25 +199,12 @@ def _length(window: str) -> float:
 
 
 def _drifted(found: "Drift") -> Report:
-    from stemma.watch.answers import day
-    from stemma.watch.drift import doubts, expectations
+    from stemma.watch.drift import alarms, doubts, expectations, states
 
-    windows = [(each.version, day(each.first), day(each.last), f"{each.rows:,}", each.state, str(len(each.alarms)))
-               for each in found.windows]  # fmt: skip
-    shifts = [
-        (each.version, day(each.first), shift.name, shift.kind or "", shift.size, f"{shift.p:.2g}", shift.weight,
-         shift.told, ", ".join(shift.ids[:2]))
-        for each in found.windows for shift in each.alarms
-    ]  # fmt: skip
-    parts: list[str | Table] = [f"{found.sentence}."]
-    if shifts:
-        heads = ("version", "from", "what", "kind", "PSI", "p", "importance", "told", "requests")
-        parts.append(Table(heads, shifts, left=None))
-    parts.append(Table(("version", "from", "to", "rows", "state", "drifts"), windows, left=None))
-    if told := expectations(found):
-        head = ("version", "from", "without outcomes", "expected", "where they came: expected", "came")
-        parts += [Table(head, told, left=None), *doubts(found)]
-    return [*parts, *found.skipped]
+    tables = [
+        Table(head, rows, left=None) for head, rows in (alarms(found), states(found), expectations(found)) if rows
+    ]
+    return [f"{found.sentence}.", *tables, *doubts(found), *found.skipped]
 
 
 def _moment(since: datetime | None) -> float | None:

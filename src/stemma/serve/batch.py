@@ -140,15 +140,11 @@ def _same(bundle: Bundle, rows: Columns, shape: Shape) -> bool:
     return all(np.array_equal(bundle.predict(_part(rows, 0, size)), np.concatenate(alone[:size])) for size in sizes)
 
 
-def _length(columns: Columns) -> int:
-    return len(next(iter(columns.values())))
-
-
 def _part(columns: Columns, start: int, end: int) -> Columns:
     return {name: values[start:end] for name, values in columns.items()}
 
 
 def _filled(columns: Columns, multiple: int) -> Columns:
     """With the first row again, up to a multiple of so many rows."""
-    missing = -_length(columns) % multiple
+    missing = -len(next(iter(columns.values()))) % multiple
     return {name: [*values, *[values[0]] * missing] for name, values in columns.items()} if missing else columns

@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from stemma.bundle.rows import Rows, texts
+from stemma.bundle.rows import Rows, records
 from stemma.serve import log
 from stemma.serve.models import Refused
 from stemma.serve.routes import JSON, Answer, Call, Observer, Outcome, Route, in_json
@@ -20,7 +20,6 @@ from stemma.values import CONVERTERS, PLAIN
 
 CSV = "text/csv"
 NEEDED = ("id", "outcome")
-NAMES = ("row", *NEEDED)
 LONGEST = 128, 9  # letters of an id, and of a row
 Waiting = tuple[Sequence[Outcome], "asyncio.Future[dict[str, Any]]"]
 
@@ -36,7 +35,7 @@ class Feedback:
         """Take what came of requests; say what was late, told before, unknown or no outcome."""
         if call.header(b"content-type").partition(";")[0].strip().lower() == CSV:
             call.check_rows(call.body.rstrip().count(b"\n"))
-            given: Any = _of_csv(call.body)
+            given: Any = records(Rows(Path("outcomes.csv"), content=call.body), NEEDED, "row")
         else:
             given = call.json()
             given = given if isinstance(given, list) else [given]
@@ -72,17 +71,6 @@ AGAIN = ((b"retry-after", b"60"),)
 
 def route(observer: Observer) -> Route:
     return Route("POST", "/v1/feedback", Feedback(observer).answer, takes=(JSON, CSV), scope=Scope.FEEDBACK)
-
-
-def _of_csv(body: bytes) -> list[dict[str, str]]:
-    found = []
-    for _, columns in texts(Rows(Path("outcomes.csv"), content=body), set(NAMES)):
-        names = [name.strip() for name in columns]
-        if lacking := [name for name in NEEDED if name not in names]:
-            wanted = "columns id, outcome and, at will, row, with commas between them"
-            raise Refused(422, f"the CSV has no column {lacking[0]!r}", field=lacking[0], expected=wanted)
-        found += [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return found
 
 
 def _outcome(given: Any, number: int) -> Outcome:

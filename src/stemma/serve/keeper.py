@@ -86,7 +86,6 @@ class Keeper:
                 raise StemmaError(next(iter(watched.plan.faults.values()), f"{watched.source.path} is not there"))
 
     async def looks(self) -> AsyncIterator[None]:
-        """Look again and again."""
         while True:
             await asyncio.sleep(self._settings.poll)
             try:

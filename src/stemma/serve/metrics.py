@@ -64,7 +64,6 @@ class Metrics:
                 self._errors(*of, status).inc()
 
     def count_observed(self, what: str, state: str, rows: int) -> None:
-        """Of the log, or of feedback."""
         self._observed[what](state).inc(rows)
 
     def count_dropped(self, version: Version) -> None:

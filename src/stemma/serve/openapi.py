@@ -5,7 +5,6 @@ from typing import Any
 
 from stemma.serve.models import Models
 from stemma.serve.routes import JSON, Answer, Call, Route, in_json
-from stemma.signature import Signature
 
 KINDS: Mapping[str, list[str]] = {
     "number": ["number", "string", "boolean", "null"],
@@ -14,6 +13,7 @@ KINDS: Mapping[str, list[str]] = {
     "string": ["string", "number", "boolean", "null"],
 }
 ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+NONE = {"description": "Why there is none.", "content": {JSON: {"schema": ERROR}}}
 
 
 def route(routes: Iterable[Route]) -> Route:
@@ -37,7 +37,7 @@ def _document(routes: Iterable[Route], models: Models) -> dict[str, Any]:
 def _operation(each: Route, models: Models) -> dict[str, Any]:
     told: dict[str, Any] = {
         "summary": (each.answer.__doc__ or each.path).splitlines()[0],
-        "responses": {"200": {"description": "The answer."}, "default": _error()},
+        "responses": {"200": {"description": "The answer."}, "default": NONE},
     }
     if each.pattern.groupindex:
         told["parameters"] = [
@@ -53,14 +53,9 @@ def _body(each: Route, models: Models) -> dict[str, Any]:
     """Of a path that takes rows: those of the models that serve."""
     if not each.path.startswith("/predict"):
         return {}
-    rows = [_row(model.find().bundle.signature) for model in models.by_name.values() if model.versions]
+    rows = []
+    for model in models.by_name.values():
+        if model.versions:
+            columns = {each.name: {"type": KINDS[each.type]} for each in model.find().bundle.signature.inputs}
+            rows.append({"type": "object", "required": list(columns), "properties": columns})
     return {"anyOf": [*rows, {"type": "array", "items": {"anyOf": rows}}]}
-
-
-def _row(known: Signature) -> dict[str, Any]:
-    columns = {each.name: {"type": KINDS[each.type]} for each in known.inputs}
-    return {"type": "object", "required": list(columns), "properties": columns}
-
-
-def _error() -> dict[str, Any]:
-    return {"description": "Why there is none.", "content": {JSON: {"schema": ERROR}}}

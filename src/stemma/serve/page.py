@@ -14,7 +14,7 @@ from typing import Any
 
 from stemma.bundle import Bundle
 from stemma.bundle.check import REQUEST
-from stemma.serve.routes import Answer, Call, Header, Route, in_json
+from stemma.serve.routes import Answer, Call, Header, Route, in_json, versions
 
 FILE = Path(__file__).with_name("page.html")
 
@@ -69,8 +69,5 @@ def _sample(bundle: Bundle) -> dict[str, Any] | None:
 
 ROUTES = (
     Route("GET", "/", page, scope=None),
-    Route("GET", "/predict", describe),
-    Route("GET", "/predict/{model}", describe),
-    Route("GET", "/predict/{model}/versions/{version}", describe),
-    Route("GET", "/predict/{model}/labels/{label}", describe),
+    *(Route("GET", path, describe) for path in ("/predict", *versions("/predict/{model}"))),
 )

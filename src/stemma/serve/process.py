@@ -6,7 +6,6 @@ import gc
 import os
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -91,14 +90,11 @@ def app_of(
     return App(settings, serving, routes, metrics, control if settings.admin else None, sees)
 
 
-def _context_of(tls: Tls) -> Callable[..., ssl.SSLContext]:
-    return lambda *_: tls.context
-
-
 class Server(uvicorn.Server):
     """Uvicorn over one of our applications, with signals that are ours."""
 
     def __init__(self, app: App, settings: ServeSettings) -> None:
+        tls = None if settings.tls is None else Tls(settings.tls)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -108,7 +104,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 log_level="error",
                 http=partial(Wire, seconds=settings.limits.seconds),  # type: ignore[arg-type]  # what makes a protocol
-                ssl_context_factory=None if settings.tls is None else _context_of(Tls(settings.tls)),
+                ssl_context_factory=(lambda *_: tls.context) if tls else None,
                 server_header=False,
                 proxy_headers=False,
                 backlog=BACKLOG,
@@ -120,7 +116,6 @@ class Server(uvicorn.Server):
             self._rpcs = GRPC.load()(app, settings, protocols.rpcs())
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Until it is stopped."""
         gc.collect()
         gc.freeze()  # what was imported and loaded is not looked through again while callers wait, for 20 ms each time
         gc.set_threshold(10_000)  # objects: calls that run together hold more than the usual 700
@@ -176,7 +171,7 @@ async def _with_workers(
         where = f"{sockets.addresses(settings, bound)}, {settings.workers} workers"
         beside_it = beside(sockets.address(settings, bound))
         with _signals(crew.stop, read, keeper), _watching(keeper, where), beside_it:
-            await crew.stopped()
+            await crew.stopping.wait()
 
 
 @contextlib.contextmanager

@@ -35,13 +35,7 @@ OF_BODIES = ("content-", "inference-header-")  # metadata that would speak of th
 Body = tuple[tuple[Header, ...], bytes]
 
 
-def nothing(message: Any) -> Body:
-    """The body of a request that has none."""
-    return (), b""
-
-
 def part(name: str) -> str:
-    """A part of a path."""
     return name.replace("/", "%2F")
 
 
@@ -73,7 +67,7 @@ class Rpc:
         message: the type of what it takes.
         target: method and path of the request, such as "GET /v2".
         told: the message that tells an answer, of what was asked and the answer.
-        body: its headers and its body.
+        body: its headers and its body; by default it has none.
         also: the status of answers that are told beside 200; others are errors.
     """
 
@@ -81,7 +75,7 @@ class Rpc:
     message: type[Message]
     target: Callable[[Any], str]
     told: Callable[[Any, Reply], Message]
-    body: Callable[[Any], Body] = nothing
+    body: Callable[[Any], Body] = lambda message: ((), b"")
     also: tuple[int, ...] = ()
 
 
@@ -114,13 +108,11 @@ class Rpcs:
         self._server.add_generic_rpc_handlers(handlers)
 
     async def start(self) -> None:
-        """Take calls."""
         place, tls = f"{bracketed(self._settings.host)}:{self._settings.grpc_port}", self._settings.tls
         self._server.add_secure_port(place, _credentials(tls)) if tls else self._server.add_insecure_port(place)
         await self._server.start()
 
     async def stop(self, seconds: float) -> None:
-        """Answer what was taken, for so long."""
         await self._server.stop(seconds)
 
     async def _answer(self, rpc: Rpc, messages: Any, context: Any) -> bytes:

@@ -42,7 +42,6 @@ class Shadows:
                 loop.call_soon(self._add, scope, call, model.versions[number], time.perf_counter())
 
     def close(self) -> None:
-        """Ask no more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _add(self, scope: Scope, call: Call, version: Version, answered: float) -> None:

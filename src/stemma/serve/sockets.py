@@ -67,7 +67,6 @@ def is_local(settings: ServeSettings) -> bool:
 
 
 def address(settings: ServeSettings, bound: socket.socket) -> str:
-    """Where to ask."""
     if settings.socket:
         return f"unix:{settings.socket}"
     host, port = bound.getsockname()[:2]
@@ -89,13 +88,8 @@ def bracketed(host: str) -> str:
 def _internet(host: str, port: int, *, shared: bool = False) -> socket.socket:
     family, kind, protocol, _, place = _found(host, port)[0]
     bound = socket.socket(family, kind, protocol)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT if shared else socket.SO_REUSEADDR, 1)
-        bound.bind(place)
-    except OSError:
-        bound.close()
-        raise
-    return bound
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT if shared else socket.SO_REUSEADDR, 1)
+    return _at(place, bound)
 
 
 def _found(host: str, port: int) -> list[Any]:
@@ -111,9 +105,12 @@ def _unix(path: Path) -> socket.socket:
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(path.lstat().st_mode) and not _answers(path):
             path.unlink()
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    return _at(str(path), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+
+
+def _at(place: Any, bound: socket.socket) -> socket.socket:
     try:
-        bound.bind(str(path))
+        bound.bind(place)
     except OSError:
         bound.close()
         raise
@@ -122,8 +119,4 @@ def _unix(path: Path) -> socket.socket:
 
 def _answers(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
-        try:
-            asked.connect(str(path))
-        except OSError:
-            return False
-        return True
+        return not asked.connect_ex(str(path))

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from stemma.serve.models import Model, Version
+from stemma.serve.models import Model
 from stemma.serve.routes import Answer, Call, Route, in_json
 
 
@@ -16,17 +16,14 @@ def status(call: Call) -> Answer:
 
 def _model(model: Model) -> dict[str, Any]:
     versions = [
-        {"version": str(number), "registered": each.facts.get("registered"), "batch": _batch(each)}
+        {"version": str(number), "registered": each.facts.get("registered"),
+         "batch": each.batcher and asdict(each.batcher.shape)}
         for number, each in model.versions.items()
-    ]
+    ]  # fmt: skip
     faults = [{"version": str(number), "error": fault} for number, fault in model.faults.items()]
     split = model.split and {"name": model.split.name, "by": model.split.by, "shares": model.split.served}
     told = {"labels": model.labels, "split": split, "shadows": model.shadows, "faults": faults}
     return {"name": model.name, "versions": versions, **told}
-
-
-def _batch(version: Version) -> dict[str, int] | None:
-    return None if version.batcher is None else asdict(version.batcher.shape)
 
 
 ROUTES = (Route("GET", "/status", status),)

@@ -34,16 +34,12 @@ class Worker:
     """A process that serves, as the keeper sees it."""
 
     def __init__(self, process: asyncio.subprocess.Process, act: Control) -> None:
-        self._process, self._act, self._numbers = process, act, itertools.count()
+        self._process, self.pid, self._act, self._numbers = process, process.pid, act, itertools.count()
         self._to, self._from = cast(asyncio.StreamWriter, process.stdin), cast(asyncio.StreamReader, process.stdout)
         self._open: dict[int, asyncio.Future[Any]] = {}
         self._held: set[tuple[str, int]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.ended = asyncio.get_running_loop().create_task(self._read())
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None:
         told = await self._ask("prepare", name=name, number=number, path=str(path), follows=follows)
@@ -62,7 +58,6 @@ class Worker:
         await self._ask("serve")
 
     def stop(self) -> None:
-        """Let it drain."""
         self._to.close()
 
     def kill(self) -> None:
@@ -105,7 +100,7 @@ class Crew:
     def __init__(self, settings: ServeSettings, bound: socket.socket, observer: str) -> None:
         self._settings, self._bound, self._observer = settings, bound, observer
         self.members: list[Worker] = []
-        self._stopping, self._serving = asyncio.Event(), False
+        self.stopping, self._serving = asyncio.Event(), False
 
     @contextlib.asynccontextmanager
     async def working(self, keeper: Keeper) -> AsyncIterator[None]:
@@ -123,15 +118,11 @@ class Crew:
                     each.kill()
 
     def stop(self) -> None:
-        self._stopping.set()
+        self.stopping.set()
         for each in self.members:
             each.stop()
 
-    async def stopped(self) -> None:
-        await self._stopping.wait()
-
     async def serve(self) -> None:
-        """Let them take calls."""
         self._serving = True
         await asyncio.gather(*(each.serve() for each in self.members))
 
@@ -144,17 +135,16 @@ class Crew:
         raise StemmaError(f"{self._settings.workers} workers did not start within {START} s")
 
     async def _keep(self, keeper: Keeper) -> None:
-        """One worker after the other."""
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             worker = await self._start(keeper)
             await keeper.join(worker)
             if self._serving:
                 await worker.serve()
-            if self._stopping.is_set():
+            if self.stopping.is_set():
                 worker.stop()
             await worker.ended
             self.members.remove(worker)
-            if not self._stopping.is_set():
+            if not self.stopping.is_set():
                 log.note("worker ended", pid=worker.pid)
                 await asyncio.sleep(PAUSE)
 

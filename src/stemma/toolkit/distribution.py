@@ -14,7 +14,7 @@ from typing import Any
 
 PACKAGE = Path(__file__).resolve().parent.parent
 NAME = "stemma-versions"  # `stemma` on the public index is somebody else's
-KINDS = (".py", ".typed", ".toml", ".md", ".html")
+KINDS = (".py", ".typed", ".toml", ".md", ".html", ".binpb")
 ELSEWHERE = ("docs/*.md", "LICENSE")  # beside src/ in the sources, inside of the package once it is a wheel
 NOT_OURS = {"docs/scaffold.md"}  # how a project is stamped: of the template
 DATE = (1980, 1, 1, 0, 0, 0)

@@ -95,7 +95,6 @@ class Experiment:
 
     @property
     def sentence(self) -> str:
-        """The verdict, in one sentence."""
         if self.verdict == "not compared":
             got = f"it got {self.requests[1]:,} of {sum(self.requests):,} requests, and {self.share:.0%} were meant"
             got += f" (p = {self.mismatch:.2g}); find out why first, or tell what was meant by --share"
@@ -193,7 +192,7 @@ def _together(a: Answers, b: Answers) -> tuple[Answers, Answers]:
     if not len(a.times) or not len(b.times) or a.times[0] > b.times[-1] or b.times[0] > a.times[-1]:
         raise StemmaError(f"{a.version} and {b.version} were never in service at the same time")
     start, end = max(a.times[0], b.times[0]), min(a.times[-1], b.times[-1])
-    first, second = (each.only((each.times >= start) & (each.times <= end)).shared_out for each in (a, b))
+    first, second = (each.only((each.times >= start) & (each.times <= end)).but("named") for each in (a, b))
     return first, second
 
 

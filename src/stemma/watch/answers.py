@@ -66,20 +66,11 @@ class Answers:
         """Those with an outcome."""
         return self.only(compute.is_valid(self.table["outcome"]).to_numpy(zero_copy_only=False))
 
-    @property
-    def heard(self) -> "Answers":
-        """Without what a shadow answered to nobody."""
+    def but(self, arm: str) -> "Answers":
+        """Without an arm: "shadow", whose answers nobody heard, or "named", to which no split gave the requests."""
         if "arm" not in self.table.column_names:
             return self
-        return self.only(compute.fill_null(compute.not_equal(self.table["arm"], "shadow"), True).to_numpy())
-
-    @property
-    def shared_out(self) -> "Answers":
-        """Without the requests that named their version, which no split gave them."""
-        if "arm" not in self.table.column_names:
-            return self
-        named = compute.equal(self.table["arm"], "named").fill_null(False)
-        return self.only(compute.invert(named).to_numpy())
+        return self.only(compute.fill_null(compute.not_equal(self.table["arm"], arm), True).to_numpy())
 
     def rows(self, task: Task) -> Rows:
         """Predictions beside outcomes, which all of them have, with the classes in the order of a task."""
@@ -104,7 +95,7 @@ def read(folder: Path, columns: Collection[str], skipped: list[str], since: floa
     """All versions of a log, by name.
 
     Args:
-        columns, skipped, since: as in `log.read`.
+        columns, skipped, since: as in `log.files` and `log.rows`.
     """
     files, told, found = log.files(folder, skipped, since), outcomes.keyed(folder, skipped), dict[str, Answers]()
     for name, its in versions(files).items():

@@ -14,12 +14,12 @@ import numpy as np
 
 from stemma.bundle.check import TOLERANCE
 from stemma.bundle.model import Bundle
-from stemma.bundle.rows import Rows, texts
+from stemma.bundle.rows import Rows, records
 from stemma.errors import StemmaError
 from stemma.text import counted, few, figure
 from stemma.watch import log, outcomes
 from stemma.watch.answers import Answers, day, versions
-from stemma.watch.drift import Column, profiles, trained
+from stemma.watch.drift import Column, gone, profiles, trained
 from stemma.watch.windows import windows
 
 EVER = 1e12  # seconds: all of a log is one window
@@ -65,7 +65,6 @@ class Checked:
 
     @property
     def sentence(self) -> str:
-        """In a line."""
         rows = f"; {counted(self.asked, 'row')} of the table asked of the server" if self.asked else ""
         found = counted(len(self.findings), "finding") if self.findings else "nothing found"
         return f"{found}{rows}"
@@ -98,7 +97,8 @@ def check(
     rows = partial(log.rows, columns=("input", "prediction"), skipped=skipped)
     for asked in windows(same, outcomes.keyed(folder, skipped), EVER, rows):
         found += _silent(bundle, asked.answers)
-    sent = [] if table is None or server is None else _rows(table, bundle)
+    names = [each.name for each in bundle.signature.inputs]
+    sent = [] if table is None or server is None else list(islice(records(Rows(table), names), ROWS))
     if sent and server is not None:
         found += _skewed(bundle, sent, server.ask(sent))
     return Checked(tuple(found), len(sent), tuple(dict.fromkeys(skipped)))
@@ -109,21 +109,15 @@ def _silent(bundle: Bundle, answers: Answers) -> Iterator[Finding]:
     reference = trained(bundle, answers)
     for name, now in profiles(answers).items():
         before = reference.get(name)
-        if before is None or not _share(before) or _levels(before) < 2:
+        if before is None or _levels(before) < 2:
             continue
         of = f"{name} of {answers.version}"
-        if 1 - _share(now) >= GONE > 1 - _share(before):
-            gone = [f"{1 - _share(column):.1%}" for column in (now, before)]
-            yield Finding("missing", of, f"{gone[0]} of the rows have no value, and {gone[1]} of those of training")
+        if gone(now) >= GONE > gone(before):
+            told = f"{gone(now):.1%} of the rows have no value, and {gone(before):.1%} of those of training"
+            yield Finding("missing", of, told)
         elif _levels(now) == 1:
-            yield Finding("constant", of, f"every value is {_only(now)}")
-
-
-def _share(column: Column) -> float:
-    """Of the rows that have a value."""
-    present = sum(column["values"].values() if "values" in column else column["histogram"]["counts"])
-    present += column.get("other", 0)
-    return float(present / max(1, present + column["missing"]))
+            only = next(iter(now["values"])) if "values" in now else figure(now["min"])
+            yield Finding("constant", of, f"every value is {only}")
 
 
 def _levels(column: Column) -> int:
@@ -131,24 +125,6 @@ def _levels(column: Column) -> int:
     if "values" in column:
         return len(column["values"]) + bool(column.get("other"))
     return 0 if column["min"] is None else 1 + (column["min"] < column["max"])
-
-
-def _only(column: Column) -> str:
-    return next(iter(column["values"])) if "values" in column else figure(column["min"])
-
-
-def _rows(table: Path, bundle: Bundle) -> list[Row]:
-    """The first rows of a table, as they stand there."""
-    names, rows = [each.name for each in bundle.signature.inputs], list[Row]()
-    for _, told in texts(Rows(table), set(names)):
-        columns = {name.strip(): values for name, values in told.items()}
-        if gone := [name for name in names if name not in columns]:
-            raise StemmaError(f"{table} has no column {few(gone)}")
-        values = zip(*(columns[name] for name in names), strict=True)
-        rows += [dict(zip(names, row, strict=True)) for row in islice(values, ROWS - len(rows))]
-        if len(rows) == ROWS:
-            break
-    return rows
 
 
 def _skewed(bundle: Bundle, rows: Sequence[Row], said: Any) -> Iterator[Finding]:

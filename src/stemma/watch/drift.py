@@ -25,7 +25,7 @@ from stemma.errors import StemmaError
 from stemma.metrics.tests import z
 from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.tables.profile import described
-from stemma.text import counted, few, figure, lasting, short, visible
+from stemma.text import SHOWN, counted, few, figure, lasting, short, visible
 from stemma.watch import evidence, log, outcomes, sequential, tests
 from stemma.watch.answers import PREDICTED, Answers, day, measured, versions
 from stemma.watch.expected import Expected, expected
@@ -139,11 +139,29 @@ class Drift:
         )
 
 
-def expectations(found: Drift) -> list[tuple[str, ...]]:
-    """What is expected without outcomes in each version's last window: version, from, figure, expected; and of the rows
-    with an outcome, expected and came."""
+Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]  # a head, and what stands below it
+
+
+def alarms(found: Drift) -> Rows:
+    head = ("version", "from", "what", "kind", "PSI", "p", "importance", "told", "requests")
+    return head, [
+        (each.version, day(each.first), shift.name, shift.kind or "", shift.size, f"{shift.p:.2g}", shift.weight,
+         shift.told, ", ".join(shift.ids[:2]))
+        for each in found.windows for shift in each.alarms
+    ]  # fmt: skip
+
+
+def states(found: Drift) -> Rows:
+    return ("version", "from", "to", "rows", "state", "drifts"), [
+        (each.version, day(each.first), day(each.last), f"{each.rows:,}", each.state, str(len(each.alarms)))
+        for each in found.windows
+    ]
+
+
+def expectations(found: Drift) -> Rows:
+    """What is expected without outcomes in each version's last window; and of the rows with an outcome, what came."""
     last = {each.version: each for each in found.windows if each.expected}
-    return [
+    return ("version", "from", "without outcomes", "expected", "where they came: expected", "came"), [
         (each.version, day(each.first), name, figure(value), *map(figure, each.expected.judged.get(name, (None, None))))
         for each in last.values() if each.expected for name, value in each.expected.figures.items()
     ]  # fmt: skip
@@ -268,7 +286,8 @@ def _told(shift: Shift, part: "_Part", beside: _Beside) -> Shift:
         return weighed
     values = part.answers.table[name if name == PREDICTION else f"input.{name}"].combine_chunks()
     mask = evidence.rows_of(shift.kind, values, beside.reference[name], part.profiles[name])
-    return replace(weighed, ids=evidence.ids(part.answers, mask))
+    some = part.answers.table["id"].filter(compute.fill_null(mask, False)).slice(0, SHOWN)
+    return replace(weighed, ids=tuple(some.to_pylist()))
 
 
 @dataclass(frozen=True)
@@ -403,7 +422,7 @@ def _certain(before: Column, now: Column, tests_that_saw: set[str]) -> Iterator[
         names = sorted(now["values"].keys() - before["values"].keys(), key=lambda name: -now["values"][name])
         yield "new", f"{few([short(name, 40) for name in names])}, unknown in training"
     if "missing" in tests_that_saw:
-        yield "missing", f"{_gone(before):.2%} -> {_gone(now):.2%} without a value"
+        yield "missing", f"{gone(before):.2%} -> {gone(now):.2%} without a value"
 
 
 def _moved(before: Column, now: Column) -> str:
@@ -427,5 +446,6 @@ def _present(column: Column) -> int:
     return int(sum(counts)) + int(column.get("other", 0))
 
 
-def _gone(column: Column) -> float:
-    return float(column["missing"] / (column["missing"] + _present(column)))
+def gone(column: Column) -> float:
+    """Share of the rows without a value."""
+    return float(column["missing"] / max(1, column["missing"] + _present(column)))

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from pyarrow import compute
 
 from stemma.bundle.model import Bundle
-from stemma.text import SHOWN
 from stemma.watch.answers import Answers
 
 ROWS = 1000  # that are permuted
@@ -36,11 +35,6 @@ def rows_of(kind: str, values: Any, before: Column, now: Column) -> Any:
         return pa.array((numbers < before["min"]) | (numbers > before["max"]))
     low, high = numbers < before["quantiles"]["5"], numbers > before["quantiles"]["95"]
     return pa.array(low if low.sum() > high.sum() else high)
-
-
-def ids(answers: Answers, mask: Any) -> tuple[str, ...]:
-    """Of some of these requests."""
-    return tuple(answers.table["id"].filter(compute.fill_null(mask, False)).slice(0, SHOWN).to_pylist())
 
 
 def grown(before: Column, now: Column) -> str:

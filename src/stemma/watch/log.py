@@ -40,6 +40,7 @@ from stemma.files import open_plain, replaced
 from stemma.signature import Signature, parse
 from stemma.text import in_one_line, nearest
 
+KEY = "STEMMA_LOG_KEY"  # of the environment
 FORMAT, REQUESTS = 1, "requests"
 STAMP = "%Y%m%dT%H%M%S"  # in the name of a file: when it was written
 FACTS = b"stemma.watch"  # of a file's metadata
@@ -116,7 +117,7 @@ class Options:
                 f"columns of the request log cannot be treated by {treatment!r}: mask, hash or omit them"
             )
         if "hash" in self.columns.values() and not self.key:
-            raise SettingsError("columns of the request log are hashed, and there is no key: give one")
+            raise SettingsError(f"columns of the request log are hashed: {KEY} of the environment must hold a key")
 
     def check(self, sources: Iterable[Source], headers: Collection[str] = ()) -> None:
         """Refuse the name of a column that no version has, whose values would be kept.
@@ -214,7 +215,8 @@ class Writer:
 
     def _flush(self, files: "dict[Source, _File]", all: bool = False) -> None:
         for source, file in list(files.items()):
-            if all or file.is_due(self._options):
+            old = time.monotonic() - file.since >= self._options.seconds
+            if all or old or file.rows >= self._options.rows or file.bytes >= LARGE:
                 del files[source]
                 with self._losing(file.rows):
                     table = pa.concat_tables(file.tables, promote_options="default")
@@ -252,9 +254,6 @@ class _File:
         self.tables.append(table)
         self.rows += table.num_rows
         self.bytes += table.nbytes
-
-    def is_due(self, options: Options) -> bool:
-        return self.rows >= options.rows or self.bytes >= LARGE or time.monotonic() - self.since >= options.seconds
 
 
 # Rows as Arrow has them.
@@ -342,15 +341,6 @@ class File:
     last: float
 
 
-@dataclass(frozen=True)
-class Part:
-    """The rows of one file: `table` is Arrow's."""
-
-    source: Source
-    treated: Mapping[str, str]
-    table: Any
-
-
 def files(folder: Path, skipped: list[str], since: float | None = None, needed: bool = True) -> list[File]:
     """Those that hold requests of that time, in the order of their first rows.
 
@@ -386,22 +376,6 @@ def rows(file: File, columns: Collection[str], skipped: list[str], since: float 
         )
 
 
-def read(
-    folder: Path, columns: Collection[str], skipped: list[str], since: float | None = None, needed: bool = True
-) -> Iterator[Part]:
-    """The requests, a file at a time, of all versions.
-
-    Args:
-        folder, skipped, since, needed: as in `files`. columns: as in `rows`.
-
-    Raises:
-        StemmaError: there is not one file to read.
-    """
-    for file in files(folder, skipped, since, needed):
-        for table in rows(file, columns, skipped, since):
-            yield Part(file.source, file.treated, table)
-
-
 def scan(folder: Path, kind: str, columns: Collection[str], skipped: list[str]) -> Iterator[tuple[Columns, Any]]:
     """What each file of a kind says of itself, and its table."""
     for path in _paths(folder, kind):
@@ -435,7 +409,8 @@ def _opened(path: Path, kind: str, columns: Collection[str]) -> tuple[Columns, A
         schema = parquet.read_schema(file)
         facts = _facts(schema, kind)
         file.seek(0)
-        table = whole.read(file, [name for name in schema.names if _is_wanted(name, columns)])
+        wanted = {*CORE, "arm", *columns}
+        table = whole.read(file, [name for name in schema.names if {name, name.partition(".")[0]} & wanted])
     _check_values(table)
     return facts, table
 
@@ -479,10 +454,6 @@ def _answered(facts: Columns) -> dict[str, Any]:
         raise TypeError("treated")
     probabilities = {f"probability.{name}": pa.float32() for name in classes}
     return probabilities | {"latency": pa.float64(), "prediction": pa.string() if classes else pa.float32()}
-
-
-def _is_wanted(name: str, columns: Collection[str]) -> bool:
-    return not {name, name.partition(".")[0]}.isdisjoint((*CORE, "arm", *columns))
 
 
 def _source(facts: Columns) -> Source:

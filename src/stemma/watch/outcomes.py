@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import compute
 
-from stemma.bundle.rows import Rows, texts
+from stemma.bundle.rows import Rows, records
 from stemma.errors import DataError
 from stemma.signature import Signature
 from stemma.text import SHOWN, counted, lasting
@@ -27,6 +27,7 @@ from stemma.watch import log
 OUTCOMES = "outcomes"
 Key = tuple[str, int]
 Told = tuple[Key, str]
+Asked = tuple[float, Signature]  # when a row was asked, and of what
 NEEDED = ("id", "outcome")
 LATE = 7 * 86400.0  # seconds
 NEW = ("taken", "kept")
@@ -123,7 +124,7 @@ def join(
                 examples.setdefault(what, []).append(key[0])
                 continue
             first[key] = new[key] = outcome
-            counts["late"] += request is not None and now - request.time > late
+            counts["late"] += request is not None and now - request[0] > late
         shown = {what: tuple(ids[:SHOWN]) for what, ids in examples.items()}
         found.append(Taken(name, late / 86400, dict(counts), shown, tuple(dict.fromkeys(skipped))))
     if new:
@@ -149,7 +150,6 @@ class Ledger:
         self._folder, self._name, self._table = folder, "", None  # Arrow's
 
     def keep(self, outcomes: Mapping[Key, str], told: float) -> None:
-        """As `write`."""
         new = _table(outcomes, told)
         table = new if self._table is None else pa.concat_tables([self._table, new])
         self._name = log.save(self._folder, OUTCOMES, table, {}, self._name)
@@ -165,7 +165,7 @@ def _table(outcomes: Mapping[Key, str], told: float) -> Any:
 
 
 def read(folder: Path, skipped: list[str], ids: Collection[str] | None = None) -> dict[Key, str]:
-    """The outcome of each row that has one, as it was told first; `skipped` as in `log.read`.
+    """The outcome of each row that has one, as it was told first; `skipped` as in `log.files`.
 
     Args:
         ids: of the requests that are asked for; None: all.
@@ -198,35 +198,27 @@ def _of(ids: Collection[str] | None, table: Any) -> Any:
     return table if ids is None else table.filter(compute.is_in(table["id"], pa.array(ids, pa.string())))
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """When a row was asked, and of what."""
-
-    time: float
-    signature: Signature
-
-
-def _asked(folder: Path, ids: Collection[str], skipped: list[str], needed: bool) -> dict[Key, _Asked]:
+def _asked(folder: Path, ids: Collection[str], skipped: list[str], needed: bool) -> dict[Key, Asked]:
     """The rows of the log that have these ids."""
-    found: dict[Key, _Asked] = {}
-    for part in log.read(folder, (), skipped, needed=needed):
-        rows = _of(ids, part.table)
-        columns = (rows[name].to_pylist() for name in log.CORE)
-        found |= {(id, row): _Asked(moment.timestamp(), part.source.signature)
-                  for id, row, moment in zip(*columns, strict=True)}  # fmt: skip
+    found: dict[Key, Asked] = {}
+    for file in log.files(folder, skipped, needed=needed):
+        for table in log.rows(file, (), skipped):
+            columns = (_of(ids, table)[name].to_pylist() for name in log.CORE)
+            found |= {(id, row): (moment.timestamp(), file.source.signature)
+                      for id, row, moment in zip(*columns, strict=True)}  # fmt: skip
     return found
 
 
-def _judged(text: str, asked: _Asked | None, before: str | None, awaited: bool) -> tuple[str, str]:
+def _judged(text: str, asked: Asked | None, before: str | None, awaited: bool) -> tuple[str, str]:
     """What is done with an outcome, and how it is spelled."""
     if asked is None and not awaited:
         return "unknown", text
-    outcome = text if asked is None else spelled(asked.signature, text)
+    outcome = text if asked is None else spelled(asked[1], text)
     if outcome is None:
         return "wrong", text
     if before is None:
         return ("kept" if asked is None else "taken"), outcome
-    known = before if asked is None else spelled(asked.signature, before)
+    known = before if asked is None else spelled(asked[1], before)
     return ("same" if known == outcome else "contradicting"), outcome
 
 
@@ -243,13 +235,8 @@ def spelled(known: Signature, text: str) -> str | None:
 
 
 def _rows(file: Path) -> Iterator[Told]:
-    for first, columns in texts(Rows(file), {*NEEDED, "row"}):
-        columns = {name.strip(): values for name, values in columns.items()}
-        for name in NEEDED:
-            if name not in columns:
-                raise DataError(f"{file} has no column {name!r}: its columns are id, outcome and, at will, row")
-        rows = columns.get("row", ["0"] * len(columns["id"]))
-        for number, (id, row, outcome) in enumerate(zip(columns["id"], rows, columns["outcome"], strict=True), first):
-            if not (row.strip().isascii() and row.strip().isdigit() and int(row) < 2**31):
-                raise DataError(f"{file}, row {number}: {row!r} in column 'row' is not the number of a row, from 0")
-            yield (id, int(row)), outcome
+    for number, told in enumerate(records(Rows(file), NEEDED, "row"), 1):
+        row = told.get("row", "0").strip()
+        if not (row.isascii() and row.isdigit() and len(row) < 10):
+            raise DataError(f"{file}, row {number}: {row!r} in column 'row' is not the number of a row, from 0")
+        yield (told["id"], int(row)), told["outcome"]

@@ -17,7 +17,9 @@ from stemma.text import figure
 from stemma.watch import ab, drift, sequential
 from stemma.watch.answers import PREDICTED, Answers, day, measured, read
 
+HEAD = ("version", "from", "to", "requests", "rows", "with an outcome", "50 %, ms", "99 %, ms", "main figure")
 MOST = 200  # lines of a table
+WORDS = ("from", "to", "what", "kind", "PSI", "told", "requests", "state", "without outcomes")  # columns of no figures
 
 
 def write(
@@ -43,11 +45,17 @@ def write(
             ("outcomes", f"{judged / rows:.0%}", f"{judged:,} of {rows:,} rows"),
         ),
         sections=(
-            Section("Versions", (_versions(versions),)),
+            Section(
+                "Versions",
+                (Table("Latency is that of requests", HEAD, tuple(map(_version, versions.values())), words=(1, 2)),),
+            ),
             Section("Which is better", tuple(_experiments(folder, versions))),
-            Section("Drift", (_alarms(found), _windows(found))),
+            Section("Drift", (_of("Certain", drift.alarms(found)), _of("Windows", drift.states(found)))),
             Section("Columns", (_columns(found),)),
-            Section("Expected without outcomes", (_expected(found), *drift.doubts(found))),
+            Section(
+                "Expected without outcomes",
+                (_of("By probabilities, in the last window", drift.expectations(found)), *drift.doubts(found)),
+            ),
             Section("Left out", found.skipped or ("Every file of the log was read.",)),
         ),
     )
@@ -63,11 +71,6 @@ def _in_order(versions: Mapping[str, Answers]) -> dict[str, Answers]:
         return [int(part) for part in number[1].split(".")] if number else [], each.times[0]
 
     return {each.version: each for each in sorted(versions.values(), key=place)}
-
-
-def _versions(versions: dict[str, Answers]) -> Table:
-    head = ("version", "from", "to", "requests", "rows", "with an outcome", "50 %, ms", "99 %, ms", "main figure")
-    return Table("Latency is that of requests", head, tuple(_version(each) for each in versions.values()), words=(1, 2))
 
 
 def _version(answers: Answers) -> tuple[str, ...]:
@@ -96,21 +99,11 @@ def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
         yield "There is one version."
 
 
-def _alarms(found: drift.Drift) -> Table:
-    rows = tuple(
-        (shift.name, each.version, day(each.first), str(shift.kind), shift.told, shift.size, f"{shift.p:.2g}",
-         shift.weight, ", ".join(shift.ids[:2]))
-        for each in found.windows for shift in each.alarms
-    )  # fmt: skip
-    head = ("what", "version", "window from", "kind", "told", "PSI", "p", "importance", "requests")
-    return Table("" if rows else "Nothing is certain", head, rows[:MOST], words=(1, 2, 3, 4, 5, 8))
-
-
-def _windows(found: drift.Drift) -> Table:
-    rows = tuple(
-        (each.version, day(each.first), f"{each.rows:,}", each.state, str(len(each.alarms))) for each in found.windows
-    )
-    return Table("Windows", ("version", "from", "rows", "state", "drifts"), rows[-MOST:], words=(1, 3))
+def _of(caption: str, table: drift.Rows) -> Table:
+    """The last lines."""
+    head, rows = table
+    words = tuple(place for place, name in enumerate(head) if name in WORDS)
+    return Table(caption if rows else f"{caption}: nothing", head, tuple(rows[-MOST:]), words=words)
 
 
 def _columns(found: drift.Drift) -> Table:
@@ -122,8 +115,3 @@ def _columns(found: drift.Drift) -> Table:
     )
     head = ("column", "version", "PSI", "p", "importance")
     return Table("In the last window that was judged", head, rows[:MOST], words=(1, 2))
-
-
-def _expected(found: drift.Drift) -> Table:
-    head = ("version", "window from", "figure", "expected", "where outcomes came: expected", "came")
-    return Table("By probabilities, in the last window", head, tuple(drift.expectations(found))[:MOST], words=(1, 2))

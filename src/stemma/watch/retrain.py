@@ -39,7 +39,6 @@ class Retraining:
 
     @property
     def sentence(self) -> str:
-        """What there is."""
         return f"{counted(self.rows, 'row')} with an outcome from {day(self.first)} to {day(self.last)} (UTC)"
 
 
@@ -54,7 +53,7 @@ def retrain(folder: Path, version: str | None = None, since: float | None = None
         StemmaError: no row has an outcome, a column was not kept as it came, or the file is there already.
     """
     skipped: list[str] = []
-    versions = {name: each.heard for name, each in read(folder, ("input",), skipped, since).items()}
+    versions = {name: each.but("shadow") for name, each in read(folder, ("input",), skipped, since).items()}
     last = _chosen(versions, version, folder)
     asked = [each.judged for each in versions.values() if each.signature.inputs == last.signature.inputs
              and each.signature.target == last.signature.target]  # fmt: skip

@@ -12,6 +12,7 @@ Statistics 52, 2024: it holds from FEWEST rows on. r makes it narrowest at BEST 
 """
 
 import math
+from bisect import bisect_left
 
 from stemma.metrics.power import POWER, SIGNIFICANCE
 
@@ -52,11 +53,8 @@ def rows_needed(difference: float, error: float, rows: float) -> int | None:
     def shows(more: float) -> bool:
         return (reach(more) + extra) * math.sqrt(rows / more) <= wanted
 
-    low, high = 1, LONGEST
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if shows(middle) else (middle + 1, high)
-    return None if low == LONGEST else low
+    found = bisect_left(range(LONGEST), True, lo=1, key=shows)
+    return None if found == LONGEST else found
 
 
 def mismatch(a: int, b: int, share: float) -> float:

@@ -84,8 +84,10 @@ def test_more_columns_than_are_taken_are_refused_in_every_protocol(models: Model
     app = limited(models, columns=3)
     more = ROW | {"Extra": 1}
     inputs = [{"name": name, "datatype": "FP32", "shape": [1], "data": [1]} for name in more]
-    bodies = {"/predict": more, "/v1/models/binary:predict": {"instances": [more]}, "/v2/models/binary/infer": {
-        "inputs": inputs}}  # fmt: skip
+    bodies = {
+        "/predict": more, "/v1/models/binary:predict": {"instances": [more]},
+        "/v1/models/binary:classify": {"examples": [more]}, "/v2/models/binary/infer": {"inputs": inputs},
+    }  # fmt: skip
     for path, body in bodies.items():
         reply = ask(app, "POST", path, body)
         assert (reply.status, "4 columns, and 3 are taken" in reply.json["error"]) == (422, True)

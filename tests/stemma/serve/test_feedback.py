@@ -143,8 +143,8 @@ def test_many_at_once_are_joined_together_and_each_is_told_its_own(
     app: App, requests: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scans = []
-    read = outcomes.log.read
-    monkeypatch.setattr(outcomes.log, "read", lambda *words, **how: [scans.append(1), read(*words, **how)][1])
+    files = outcomes.log.files
+    monkeypatch.setattr(outcomes.log, "files", lambda *words, **how: [scans.append(1), files(*words, **how)][1])
 
     async def all_of_them() -> list[Reply]:
         said = [{"id": id, "outcome": "TRUE"} for id in "abcabcabc"]

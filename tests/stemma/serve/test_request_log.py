@@ -17,6 +17,7 @@ from stemma.serve.models import Models
 from stemma.serve.process import app_of
 from stemma.serve.settings import LogSettings, ServeSettings
 from stemma.watch import log
+from watched import read
 
 OBSERVER = f"{observe.__name__}:{observe.Kept.__name__}"
 ROW = {"Month": "May", "PageValues": 1, "Weekend": True}
@@ -37,7 +38,7 @@ def logging(models: Models, folder: Path, **kept: Any) -> Iterator[App]:
 
 def rows(folder: Path, *columns: str) -> list[dict[str, Any]]:
     skipped: list[str] = []
-    parts = [*log.read(folder, columns, skipped)]
+    parts = [*read(folder, columns, skipped)]
     assert skipped == []
     return [{"version": part.source.version} | row for part in parts for row in part.table.to_pylist()]
 

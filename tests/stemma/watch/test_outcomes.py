@@ -7,7 +7,7 @@ import pytest
 
 from stemma.errors import BundleError, DataError, StemmaError
 from stemma.watch import log, outcomes
-from watched import DAY, MULTICLASS, REGRESSION, START, logged, source
+from watched import DAY, MULTICLASS, REGRESSION, START, logged, read, source
 
 
 @pytest.fixture
@@ -103,6 +103,6 @@ def test_without_a_log_nothing_is_taken(tmp_path: Path) -> None:
 
 def test_the_log_knows_nothing_of_outcomes(requests: Path) -> None:
     outcomes.take(requests, csv(requests, "id,outcome\na,TRUE\n"))
-    assert sum(part.table.num_rows for part in log.read(requests, (), [])) == 4
+    assert sum(part.table.num_rows for part in read(requests, (), [])) == 4
     facts = next(log.scan(requests, outcomes.OUTCOMES, (), []))[0]
     assert facts == {"format": 1, "kind": "outcomes"} and json.dumps(facts)

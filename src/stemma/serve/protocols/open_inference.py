@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import stemma
 from stemma.serve.models import Models, Refused, Version
-from stemma.serve.routes import JSON, Answer, Call, Route, in_json
+from stemma.serve.routes import JSON, Answer, Call, Route, in_json, versions
 from stemma.serve.scopes import Scope
 
 TYPES = {"number": "FP32", "boolean": "BOOL", "date": "FP64", "string": "BYTES"}
@@ -29,10 +29,6 @@ BINARY = {
 LABEL = "label"
 LENGTH = b"inference-header-content-length"
 OCTETS = "application/octet-stream"
-
-
-def live(call: Call) -> Answer:
-    return in_json({"live": True})
 
 
 def ready(call: Call) -> Answer:
@@ -93,21 +89,10 @@ def index(call: Call) -> Answer:
     return in_json([each for each in _index(call.models) if each["state"] == "READY" or not only_ready])
 
 
-async def load(call: Call) -> Answer:
-    return await _control(call, "load")
-
-
-async def unload(call: Call) -> Answer:
-    return await _control(call, "unload")
-
-
-async def _control(call: Call, action: str) -> Answer:
-    call.models.model(call.named["model"])
-    if call.control is None:
-        raise Refused(403, "this server takes no such orders: start it with --admin")
-    why = await call.control(action, call.named["model"])
-    if why:
-        raise Refused(400, why)
+async def order(call: Call) -> Answer:
+    """Load or unload a model."""
+    name = call.models.model(call.named["model"]).name
+    await call.order(call.path.rpartition("/")[2], name, status=400)
     return in_json({})
 
 
@@ -257,11 +242,11 @@ def packed(texts: Iterable[bytes]) -> bytes:
 MODEL = "/v2/models/{model}"
 ROUTES = (
     Route("GET", "/v2", server),
-    Route("GET", "/v2/health/live", live, scope=None),
+    Route("GET", "/v2/health/live", lambda call: in_json({"live": True}), scope=None),
     Route("GET", "/v2/health/ready", ready, scope=None),
     *(
         route
-        for place in (MODEL, f"{MODEL}/versions/{{version}}", f"{MODEL}/labels/{{label}}")
+        for place in versions(MODEL)
         for route in (
             Route("POST", f"{place}/infer", infer, takes=(JSON, OCTETS)),
             Route("GET", f"{place}/ready", model_ready),
@@ -269,6 +254,6 @@ ROUTES = (
         )
     ),
     Route("POST", "/v2/repository/index", index),
-    Route("POST", "/v2/repository/models/{model}/load", load, scope=Scope.ADMIN),
-    Route("POST", "/v2/repository/models/{model}/unload", unload, scope=Scope.ADMIN),
+    Route("POST", "/v2/repository/models/{model}/load", order, scope=Scope.ADMIN),
+    Route("POST", "/v2/repository/models/{model}/unload", order, scope=Scope.ADMIN),
 )

@@ -116,7 +116,6 @@ def _inferred(message: messages.ModelInferRequest, reply: Reply) -> Message:
 
 
 def texts(output: Tensor) -> list[bytes]:
-    """Of an output."""
     return [each.encode() for each in unpacked(output.name, memoryview(output.content))]
 
 
@@ -124,16 +123,12 @@ def _model(name: str, version: str) -> str:
     return f"/v2/models/{part(name)}" + (f"/versions/{part(version)}" if version else "")
 
 
-def _order(action: str) -> Callable[[Any], str]:
-    return lambda message: f"POST /v2/repository/models/{part(message.model_name)}/{action}"
-
-
 def _ready(message: Any, reply: Reply) -> Message:
     return messages.ReadyResponse(ready=reply.status == 200)
 
 
-def _index(message: Any, reply: Reply) -> Message:
-    return messages.RepositoryIndexResponse(models=reply.json)
+def _order(action: str) -> Callable[[Any], str]:
+    return lambda message: f"POST /v2/repository/models/{part(message.model_name)}/{action}"
 
 
 SERVICE = "/inference.GRPCInferenceService"
@@ -148,7 +143,8 @@ RPCS = (
         told_by(messages.ModelMetadataResponse)),
     Rpc(f"{SERVICE}/ModelInfer", messages.ModelInferRequest,
         lambda it: f"POST {_model(it.model_name, it.model_version)}/infer", _inferred, _infer),
-    Rpc(f"{SERVICE}/RepositoryIndex", messages.RepositoryIndexRequest, lambda _: "POST /v2/repository/index", _index,
+    Rpc(f"{SERVICE}/RepositoryIndex", messages.RepositoryIndexRequest, lambda _: "POST /v2/repository/index",
+        lambda _, reply: messages.RepositoryIndexResponse(models=reply.json),
         lambda it: ((), orjson.dumps({"ready": it.ready}))),
     *(
         Rpc(f"{SERVICE}/RepositoryModel{action.title()}", messages.RepositoryModelRequest,

@@ -15,7 +15,7 @@ from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Rows, batches
 from stemma.errors import RowError
 from stemma.serve.batch import Output
 from stemma.serve.models import Refused, Version
-from stemma.serve.routes import JSON, Answer, Call, Route, in_json
+from stemma.serve.routes import JSON, Answer, Call, Route, in_json, versions
 from stemma.serve.settings import MEGABYTE
 from stemma.signature import Signature
 
@@ -33,9 +33,11 @@ def predict(call: Call) -> Answer | Awaitable[Answer]:
     version = call.version()
     kind = call.header(b"content-type").partition(";")[0].strip().lower()
     if kind in FILES:
-        return _answer(version, _of_file(call, _file(call, FILES[kind]), version))
+        return _answer(version, _of_file(call, FILES[kind], version))
     if kind in ("", JSON, OF_CURL):
-        return call.predicted(columns(_rows(call), version.bundle.signature), partial(_answer, version))
+        given = call.json()
+        rows = objects(call, given if isinstance(given, list) else [given], "row", 422)
+        return call.predicted(columns(rows, version.bundle.signature), partial(_answer, version))
     known = ", ".join((JSON, *FILES))
     raise Refused(415, f"the content type {kind[:100]!r} is not read here: send {known}")
 
@@ -75,24 +77,24 @@ def _answer(version: Version, output: Output) -> Answer:
     return in_json({**version.facts, "predictions": predictions}, version=version, rows=len(output))
 
 
-def _rows(call: Call) -> list[dict[str, Any]]:
-    given = call.json()
-    rows = given if isinstance(given, list) else [given]
+def objects(call: Call, rows: list[Any], what: str, status: int) -> list[dict[str, Any]]:
+    """The rows, which are objects, and no more of them, or of their columns, than are taken.
+
+    Raises:
+        Refused: they are not.
+    """
     call.check_rows(len(rows))
     for number, row in enumerate(rows, start=1):
         if type(row) is not dict:
-            raise Refused(422, f"row {number} is no object", row=number, expected="an object of columns and values")
+            expected = "an object of columns and values"
+            raise Refused(status, f"{what} {number} is no object", row=number, expected=expected)
     call.check_rows(len(rows), max(map(len, rows), default=0))
     return rows
 
 
-def _file(call: Call, kind: str) -> Rows:
-    most = call.limits
-    return Rows(Path(f"request{kind}"), content=call.body, columns=most.columns, unpacked=most.unpacked * MEGABYTE)
-
-
-def _of_file(call: Call, rows: Rows, version: Version) -> Output:
-    outputs = []
+def _of_file(call: Call, kind: str, version: Version) -> Output:
+    most, outputs = call.limits, []
+    rows = Rows(Path(f"request{kind}"), content=call.body, columns=most.columns, unpacked=most.unpacked * MEGABYTE)
     for first, arrays, _ in batches(rows, version.bundle.signature):
         outputs.append(call.run(arrays, first))
         call.check_rows(first - 1 + len(outputs[-1]))
@@ -100,11 +102,5 @@ def _of_file(call: Call, rows: Rows, version: Version) -> Output:
 
 
 ROUTES = tuple(
-    Route("POST", path, predict, takes=(JSON, *FILES))
-    for path in (
-        "/predict",
-        "/predict/{model}",
-        "/predict/{model}/versions/{version}",
-        "/predict/{model}/labels/{label}",
-    )
+    Route("POST", path, predict, takes=(JSON, *FILES)) for path in ("/predict", *versions("/predict/{model}"))
 )

@@ -6,13 +6,13 @@ is a missing value, which TensorFlow has not. Texts in Base64 are `{"b64": "..."
 
 import base64
 import binascii
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from stemma.serve.batch import Output
 from stemma.serve.models import Model, Refused, Version
-from stemma.serve.protocols.rows import columns
-from stemma.serve.routes import Answer, Call, Route, in_json
+from stemma.serve.protocols.rows import columns, objects
+from stemma.serve.routes import Answer, Call, Route, in_json, versions
 
 DEFAULT = "serving_default"
 TYPES = {"number": "DT_FLOAT", "boolean": "DT_BOOL", "date": "DT_DOUBLE", "string": "DT_STRING"}
@@ -35,25 +35,21 @@ def predict(call: Call) -> Answer | Awaitable[Answer]:
 
 
 def classify(call: Call) -> Answer | Awaitable[Answer]:
-    version = call.version()
-    known = version.bundle.signature
-    if not known.classes:
-        raise Refused(400, f"{version.model} predicts a value: ask :regress")
-
-    def told(output: Output) -> Answer:
-        results = [list(zip(known.classes, row, strict=True)) for row in output]
-        return in_json({"results": results}, version=version, rows=len(output))
-
-    return call.predicted(_examples(call, version), told)
+    if not (names := call.version().bundle.signature.classes):
+        raise Refused(400, f"{call.version().model} predicts a value: ask :regress")
+    return _results(call, lambda output: [list(zip(names, row, strict=True)) for row in output])
 
 
 def regress(call: Call) -> Answer | Awaitable[Answer]:
+    if call.version().bundle.signature.classes:
+        raise Refused(400, f"{call.version().model} predicts classes: ask :classify")
+    return _results(call, lambda output: output[:, 0])
+
+
+def _results(call: Call, of: Callable[[Output], Any]) -> Answer | Awaitable[Answer]:
     version = call.version()
-    if version.bundle.signature.classes:
-        raise Refused(400, f"{version.model} predicts classes: ask :classify")
     return call.predicted(
-        _examples(call, version),
-        lambda output: in_json({"results": output[:, 0]}, version=version, rows=len(output)),
+        _examples(call, version), lambda output: in_json({"results": of(output)}, version=version, rows=len(output))
     )
 
 
@@ -105,12 +101,9 @@ def _instances(call: Call, given: Any, version: Version) -> list[dict[str, Any]]
     inputs = version.bundle.signature.inputs
     if not isinstance(given, list):
         raise Refused(400, '"instances" is no list')
-    call.check_rows(len(given))
     if len(inputs) == 1 and not any(isinstance(each, dict) and "b64" not in each for each in given):
-        return [{inputs[0].name: each} for each in given]
-    rows = [_object(each, number, "instance") for number, each in enumerate(given, start=1)]
-    call.check_rows(len(rows), max(map(len, rows), default=0))
-    return rows
+        given = [{inputs[0].name: each} for each in given]
+    return objects(call, given, "instance", 400)
 
 
 def _inputs(call: Call, given: Any, version: Version) -> Mapping[str, list[Any]]:
@@ -128,24 +121,16 @@ def _inputs(call: Call, given: Any, version: Version) -> Mapping[str, list[Any]]
 
 def _examples(call: Call, version: Version) -> dict[str, list[Any]]:
     body = _body(call)
-    given, shared = body.get("examples"), _object(body.get("context", {}), None, "context")
-    if not isinstance(given, list):
-        raise Refused(400, 'the body needs a list of "examples"')
-    call.check_rows(len(given))
-    rows = [_object(each, number, "example") for number, each in enumerate(given, start=1)]
+    given, shared = body.get("examples"), body.get("context", {})
+    if not isinstance(given, list) or not isinstance(shared, dict):
+        raise Refused(400, 'the body needs a list of "examples", and a "context" is an object')
+    rows = objects(call, given, "example", 400)
     for number, row in enumerate(rows, start=1):
         if twice := row.keys() & shared.keys():
             name = sorted(twice)[0]
             raise Refused(400, f"{name[:100]!r} is in the context and in example {number}", field=name, row=number)
     found = columns([{**shared, **row} for row in rows], version.bundle.signature)
     return {name: _values(values) for name, values in found.items()}
-
-
-def _object(given: Any, number: int | None, what: str) -> dict[str, Any]:
-    if not isinstance(given, dict):
-        where = what if number is None else f"{what} {number}"
-        raise Refused(400, f"{where} is no object", row=number, expected="an object of inputs and values")
-    return given
 
 
 def _values(given: Sequence[Any]) -> list[Any]:
@@ -178,7 +163,7 @@ def _tensor(name: str, kind: str, width: int) -> dict[str, Any]:
 MODEL = "/v1/models/{model}"
 ROUTES = tuple(
     route
-    for place in (MODEL, f"{MODEL}/versions/{{version}}", f"{MODEL}/labels/{{label}}")
+    for place in versions(MODEL)
     for route in (
         Route("POST", f"{place}:predict", predict),
         Route("POST", f"{place}:classify", classify),

@@ -48,9 +48,8 @@ def _target(method: str, protocol: str, action: str) -> Callable[[Any], str]:
 
 def _spec(reply: Reply) -> messages.ModelSpec:
     """The model and the version that answered."""
-    told = messages.ModelSpec(name=reply.headers[b"x-model"].decode())
-    told.version.value = int(reply.headers[b"x-model-version"])
-    return told
+    number = int(reply.headers[b"x-model-version"])
+    return messages.ModelSpec(name=reply.headers[b"x-model"].decode(), version={"value": number})
 
 
 def _predict(message: messages.PredictRequest) -> Body:
@@ -120,19 +119,13 @@ def _value(given: Any) -> Any:
 
 
 def _classified(message: Any, reply: Reply) -> Message:
-    told = messages.ClassificationResponse(model_spec=_spec(reply))
-    for pairs in reply.json["results"]:
-        row = told.result.classifications.add()
-        for label, score in pairs:
-            row.classes.add(label=label, score=score)
-    return told
+    rows = [{"classes": [{"label": label, "score": score} for label, score in row]} for row in reply.json["results"]]
+    return messages.ClassificationResponse(model_spec=_spec(reply), result={"classifications": rows})
 
 
 def _regressed(message: Any, reply: Reply) -> Message:
-    told = messages.RegressionResponse(model_spec=_spec(reply))
-    for value in reply.json["results"]:
-        told.result.regressions.add(value=value)
-    return told
+    values = [{"value": value} for value in reply.json["results"]]
+    return messages.RegressionResponse(model_spec=_spec(reply), result={"regressions": values})
 
 
 def _metadata(message: messages.GetModelMetadataRequest) -> Body:
