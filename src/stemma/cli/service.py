@@ -113,7 +113,7 @@ def split(
     shares: Shares,
     by: Annotated[
         str | None,
-        typer.Option(metavar="WHAT", help="What tells callers apart: id (of the request) or header:NAME."),
+        typer.Option(metavar="WHAT", help="What tells callers apart: id (of the request), header:NAME, column:NAME."),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Of the experiment: under another one all are shared out anew.")

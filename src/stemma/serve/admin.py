@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from stemma.serve.models import Model, Refused, Split
 from stemma.serve.routes import Answer, Call, Route, in_json
 from stemma.serve.scopes import Scope
+from stemma.text import nearest
 
 
 async def order(call: Call) -> Answer:
@@ -38,6 +39,9 @@ async def split(call: Call) -> Answer:
     if shares := _shares(model, told):
         kept = {str(before.numbers.get(text, text)): share for text, share in before.shares.items()}
         found = {"versions": kept | shares, "by": by, "name": name}
+        column = Split(name, by).column
+        if column and column not in model.columns:
+            raise Refused(409, f"{model.name} has no column {column[:100]!r}{nearest(column, model.columns)}")
     return await _done(call, "split", "share", model.name, json.dumps({"split": found}))
 
 

@@ -22,7 +22,7 @@ from stemma.serve.access import ADMIN, Access
 from stemma.serve.metrics import Metrics
 from stemma.serve.models import Models, Refused
 from stemma.serve.rates import Rates
-from stemma.serve.routes import Answer, Call, Control, Header, Observer, Ran, Route, found, in_json
+from stemma.serve.routes import Answer, Call, Control, Header, Observer, Ran, Route, answered, found, in_json
 from stemma.serve.settings import MEGABYTE, ServeSettings
 from stemma.serve.shadow import Shadows
 
@@ -115,9 +115,9 @@ class App:
             call = self._call(scope, path, named, headers, body)
             scope["answers"] = route.answer
             if len(body) > INLINE:
-                answer = await asyncio.get_running_loop().run_in_executor(None, route.answer, call)
+                answer = await asyncio.get_running_loop().run_in_executor(None, answered, route.answer, call)
             else:
-                answer = route.answer(call)
+                answer = answered(route.answer, call)
             return answer if isinstance(answer, Answer) else await answer
         except Exception as error:
             return _told(error, scope)
@@ -141,7 +141,7 @@ class App:
         """Ask a shadow; nobody hears its answer."""
         started = time.perf_counter()
         try:
-            status = cast(Answer, scope["answers"](call)).status  # what predicts is no coroutine
+            status = cast(Answer, answered(scope["answers"], call)).status  # what predicts is no coroutine
         except Exception as error:
             status = _told(error, scope).status
         self._observe(call, status, time.perf_counter() - started)

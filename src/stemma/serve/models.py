@@ -59,7 +59,7 @@ class Split:
 
     Args:
         name: of the experiment: under another one they are shared out anew, whatever they were before.
-        by: what callers are told apart by: "id", of the request, or "header:x-user"; who has none is one by himself.
+        by: what callers are told apart by: "id", "header:x-user", or "column:email", of the first row.
         shares: by version, as settings name it. What one gets that is not in service, the stable one gets.
         numbers: of those in service.
     """
@@ -77,6 +77,10 @@ class Split:
     @property
     def header(self) -> bytes:
         return self.by.partition("header:")[2].encode()
+
+    @property
+    def column(self) -> str:
+        return self.by.partition("column:")[2]
 
     def version(self, caller: str) -> int | None:
         """The same one whenever and wherever it is asked; None: the stable one."""
@@ -124,6 +128,11 @@ class Model:
     def stable(self) -> Version:
         """The latest of those that are not tried; where there is no other, the latest."""
         return self.versions[max(self.versions.keys() - self.tried, default=max(self.versions))]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """That are asked for where no version is named."""
+        return tuple(each.name for each in self.stable.bundle.signature.inputs)
 
     def number(self, text: str) -> int | None:
         """Of the version in service that has this number, label or name: 2, v2, canary, v1.2.0, shop@v1.2.0."""

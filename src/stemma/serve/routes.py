@@ -9,7 +9,7 @@ import orjson
 from numpy.typing import NDArray
 
 from stemma.serve.batch import Batcher, Columns, Output
-from stemma.serve.models import Models, Refused, Version
+from stemma.serve.models import Models, Refused, Split, Version
 from stemma.serve.scopes import Scope
 from stemma.serve.settings import Limits
 
@@ -29,11 +29,13 @@ class Ran:
         keeps: whether the parts are kept.
         arm: why it was this version: who names none asks the stable one, or one that a split gives; one was named; or
             it gets a copy, as a shadow.
+        split: of which the column has yet to tell.
     """
 
     keeps: bool = False
     version: Version | None = None
     arm: str = ""
+    split: Split | None = None
     parts: list[tuple[Arrays, Output]] = field(default_factory=list)
 
 
@@ -69,14 +71,22 @@ class Call:
             split = self.models.by_name[ran.version.model].split
             if "version" in self.named or "label" in self.named:
                 ran.arm = NAMED
-            elif split is not None and (number := split.version(self.header(split.header) or self.id)) is not None:
-                ran.version, ran.arm = self.models.by_name[ran.version.model].versions[number], SPLIT
+            elif split is not None and split.column:
+                ran.split = split
+            elif split is not None:
+                self._take(split, ran.version, self.header(split.header))
         return ran.version
+
+    def _take(self, split: Split, stable: Version, caller: str) -> None:
+        """The version that a split gives a caller; who has no name is one by himself."""
+        number = split.version(caller or self.id)
+        if number is not None:
+            self.ran.version, self.ran.arm = self.models.by_name[stable.model].versions[number], SPLIT
 
     def predicted(self, columns: Columns, told: Callable[[Output], "Answer"]) -> "Answer | Awaitable[Answer]":
         """What is told of predictions by the version of this call; they may run with those of other calls."""
-        batcher = self.version().batcher
-        if batcher is not None and self.ran.arm != SHADOW and batcher.takes(columns):
+        batcher, waits = self.version().batcher, self.ran.split is None and self.ran.arm != SHADOW
+        if batcher is not None and waits and batcher.takes(columns):
             return self._with_others(batcher, columns, told)
         return told(self.run(self.version().bundle.signature.arrays(columns)))
 
@@ -87,11 +97,25 @@ class Call:
         return told(output)
 
     def run(self, arrays: Arrays, first_row: int = 1) -> Output:
-        """As `Bundle.run`, by the version of this call: what does not run with others is predicted here."""
-        output: Output = self.version().bundle.run(arrays, first_row)
+        """As `Bundle.run`, by the version of this call: what does not run with others is predicted here.
+
+        Raises:
+            Elsewhere: a column tells that another version is to be asked.
+        """
+        version = self.version()
+        if self.ran.split is not None:
+            self._take_by_column(self.ran.split, version, arrays)
+        output: Output = version.bundle.run(arrays, first_row)
         if self.ran.keeps:
             self.ran.parts.append((arrays, output))
         return output
+
+    def _take_by_column(self, split: Split, stable: Version, arrays: Arrays) -> None:
+        values, self.ran.split = arrays.get(split.column), None
+        caller = str(values[0, 0]) if values is not None and len(values) else ""
+        self._take(split, stable, "" if caller == "nan" else caller)
+        if self.ran.version is not stable:
+            raise Elsewhere
 
     def check_rows(self, count: int, columns: int = 0) -> None:
         """Refuse more rows, or columns, than are taken at once.
@@ -173,6 +197,18 @@ def in_json(value: Any, status: int = 200, headers: tuple[Header, ...] = (), **m
     return Answer(
         orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS), status, JSON, headers, **more
     )
+
+
+class Elsewhere(Exception):
+    """The call knows only now which version it is for: it is to be answered from the start."""
+
+
+def answered(answer: Callable[[Call], Answer | Awaitable[Answer]], call: Call) -> Answer | Awaitable[Answer]:
+    """What a route answers to a call."""
+    try:
+        return answer(call)
+    except Elsewhere:
+        return answer(call)
 
 
 @dataclass(frozen=True)

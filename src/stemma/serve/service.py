@@ -109,6 +109,8 @@ def _shared_out(model: Model, plan: Plan) -> Model:
         name = plan.split["name"] or f"{model.name} {', '.join(sorted(shares))}"
         split = Split(name, by, shares, _numbers(model, shares, told))
     model = replace(model, split=split, shadows=shadows)
+    if split and split.column and model.versions and split.column not in model.columns:
+        told.append(f"no input is named {split.column}: each request is a caller of its own")
     if model.versions and not model.versions.keys() - model.tried:
         told.append("no version answers the rest: the latest does")
     for each in told:

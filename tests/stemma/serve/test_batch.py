@@ -17,7 +17,7 @@ from stemma.errors import RowError
 from stemma.serve import batch
 from stemma.serve.batch import Batcher, Shape, shape_of
 from stemma.serve.load import load
-from stemma.serve.models import Model, Models, Version
+from stemma.serve.models import Model, Models, Split, Version
 from stemma.serve.process import app_of
 from stemma.serve.routes import SHADOW, Answer, Call, Ran
 from stemma.serve.settings import Limits, ServeSettings
@@ -230,10 +230,13 @@ def test_calls_of_every_protocol_share_runs_and_keep_their_versions(
     assert {each.headers["x-model-version"] for each in (plain, predicted, classified, inferred)} == {"3"}
 
 
-def test_a_copy_for_a_shadow_runs_by_itself(binary: Bundle) -> None:
+@pytest.mark.parametrize("ran", [{"arm": SHADOW}, {"split": Split(by="column:Month")}], ids=["shadow", "split"])
+def test_a_copy_for_a_shadow_and_a_call_that_a_column_shares_out_run_by_themselves(
+    binary: Bundle, ran: dict[str, Any]
+) -> None:
     version = Version("shop", 3, binary, Batcher(binary, Shape(64, 1)))
     models = Models({"shop": Model("shop", {3: version})})
-    call = Call("/predict", {}, b"", (), b"", models, Limits(), None, ran=Ran(version=version, arm=SHADOW))
+    call = Call("/predict", {}, b"", (), b"", models, Limits(), None, ran=Ran(version=version, **ran))
     answer = call.predicted(ONE, lambda output: Answer(rows=len(output)))
     assert isinstance(answer, Answer)
     assert answer.rows == 1

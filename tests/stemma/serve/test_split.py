@@ -110,6 +110,58 @@ def test_a_version_that_is_named_is_never_split(world: Callable[..., World]) -> 
     assert ask(here.app, "GET", "/predict").json["version"] == "2"  # what a model takes, the stable version tells
 
 
+def test_a_column_tells_callers_apart_in_every_protocol(world: Callable[..., World]) -> None:
+    here = world(split={"versions": {"3": 0.5}, "by": "column:PageValues", "name": "e"})
+    split = Split("e", "id", {"3": 0.5}, {"3": 3})
+    seen = set()
+    for value in range(12):
+        wanted = str(split.version(f"{float(value)}") or 2)
+        row = ROW | {"PageValues": value}
+        tensors = [{"name": name, "datatype": kind, "shape": [1], "data": [row[name]]}
+                   for name, kind in (("Month", "BYTES"), ("PageValues", "FP32"), ("Weekend", "BOOL"))]  # fmt: skip
+        assert here.asked(row=row) == here.asked("/v1/models/shop:predict", {"instances": [row, ROW]}) == wanted
+        assert here.asked("/v2/models/shop/infer", {"inputs": tensors}) == wanted
+        csv = f"Month,PageValues,Weekend\nMay,{value},1\nNov,7,0\n".encode()
+        assert here.asked(row=csv, content_type="text/csv") == wanted
+        seen.add(wanted)
+    assert seen == {"2", "3"}
+    assert {here.asked(row=ROW | {"PageValues": None}) for _ in range(30)} == {"2", "3"}  # nobody, so each by himself
+
+
+def test_the_share_of_a_version_that_goes_away_asks_the_stable_one_and_others_keep_theirs(
+    world: Callable[..., World], capfd: pytest.CaptureFixture[str]
+) -> None:
+    here = world(split={"versions": {"2": 0.4, "3": 0.3}, "by": "header:x-user", "name": "e"})
+    before = here.callers()
+    shutil.rmtree(here.folder / "2")
+    here.runner.run(here.keeper.look())
+    assert here.callers() == {caller: "1" if version == "2" else version for caller, version in before.items()}
+    assert here.status["split"]["shares"] == {"3": 0.3}
+    assert "version 2 is not in service: the stable one gets its share" in capfd.readouterr().err
+    assert here.order("split?3=0.3").status == 200 and here.callers()["caller 0"] == here.callers()["caller 0"]
+    shutil.rmtree(here.folder / "1")
+    here.runner.run(here.keeper.look())
+    assert here.asked() == "3" and "no version answers the rest: the latest does" in capfd.readouterr().err
+
+
+def test_orders_change_shares_and_are_written_down(world: Callable[..., World], tmp_path: Path) -> None:
+    here = world(labels={"canary": 3})
+    assert here.asked() == "3"
+    assert here.order("split?canary=1&by=header:x-user").json == {"done": "split"}
+    first = here.status["split"]
+    assert (first["by"], first["shares"]) == ("header:x-user", {"3": 1.0}) and here.asked() == "3"
+    assert here.order("models/shop/split?v3=0.5").status == 200
+    assert here.status["split"] == first | {"shares": {"3": 0.5}}
+    assert here.order("split?2=0.25&name=winter").status == 200
+    assert here.status["split"] == {"name": "winter", "by": "header:x-user", "shares": {"3": 0.5, "2": 0.25}}
+    assert here.order("split?3=0&v2=0").status == 200 and set(here.callers().values()) == {"1"}
+    assert here.order("split").status == 200 and here.status["split"] is None and here.asked() == "3"
+    assert here.order("shadow?shop@2=0.5").status == 200 and here.status["shadows"] == {"2": 0.5}
+    assert here.order("shadow").status == 200 and here.status["shadows"] == {}
+    actions = [json.loads(line)["action"] for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert actions[:2] == ["/admin/split?canary=1&by=header:x-user", "/admin/models/shop/split?v3=0.5"]
+
+
 @pytest.mark.parametrize(
     ("order", "status", "why"),
     [
@@ -119,6 +171,7 @@ def test_a_version_that_is_named_is_never_split(world: Callable[..., World]) -> 
         ("split?2=x", 400, "2=x is no share between 0 and 1"),
         ("split?2=nan", 409, "wrong"),
         ("split?1=0.1&2=0.1&3=0.1", 409, "no other version in service that answers the rest"),
+        ("split?2=0.1&by=column:Mont", 409, "no column 'Mont'"),
         ("split?2=0.1&by=cookie", 409, "wrong"),
         ("models/nobody/split?2=0.1", 404, "no model is named 'nobody'"),
         ("shadow?2", 400, "2= is no share"),
