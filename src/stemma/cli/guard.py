@@ -234,10 +234,10 @@ def guard(
     from stemma.watch.webhook import VARIABLE, Webhook
 
     bounds = {name: _bound(name, text) for name, _, text in (each.partition("=") for each in figure or ())}
-    given = {"young": young, "errors": errors, "latency": latency, "drift": drift, "figure": bounds, "poll": poll}
-    checked(RollbackSettings, given, "stemma watch guard")
     rules = Rules(age_of("--young", young).total_seconds(), errors, latency, drift, bounds)
     _check_options(rules, log, webhook)
+    given = {"young": young, "errors": errors, "latency": latency, "drift": drift, "figure": bounds, "poll": poll}
+    checked(RollbackSettings, given, "stemma watch guard")
     tell = beside_the_server if attached else say
     if attached:
         beside.end_with_parent()
