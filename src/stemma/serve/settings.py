@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from stemma import layout
 from stemma.errors import SettingsError
@@ -55,13 +55,19 @@ class ModelSettings(Section):
     """A model, where its versions lie, and which of them serve."""
 
     source: Place  # a bundle, or a folder of versions; with a stage, a repository, a clone or a Git URL
-    stage: str | None = None  # of which the version serves that holds it
+    stage: Annotated[str, Field(min_length=1)] | None = None  # of which the version serves that holds it
     signed: bool = False  # follow a stage by tags alone of which Git verifies the signature
     name: str | None = None  # None: as its bundle, or its folder, is named
     policy: Annotated[str, Field(pattern=r"^(all|latest:[1-9]\d{0,5}|\d{1,18}(,\d{1,18})*)$")] = "latest:1"
     labels: dict[Label, int] = Field(default_factory=dict)  # names of versions; those that do not serve have none
     split: SplitSettings | None = None  # versions that get a share of the calls
     shadow: dict[str, Share] = Field(default_factory=dict)  # versions that get copies, and answer nobody
+
+    @model_validator(mode="after")
+    def _is_signed_at_a_stage(self) -> "ModelSettings":
+        if self.signed and self.stage is None:
+            raise ValueError("signed is said of the tags of a stage: for signed bundles give `signature`")
+        return self
 
 
 class Limits(Section):

@@ -128,7 +128,7 @@ def test_nothing_is_known_of_a_folder_without_a_log(tmp_path: Path) -> None:
 def test_a_server_that_refuses_its_figures_is_told_of(tmp_path: Path) -> None:
     class Busy(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body, status = (b'{"models": []}', 200) if self.path == "/status" else (b'{"error": "too many"}', 503)
+            body, status = (b'{"models": []}', 503) if self.path == "/status" else (b'{"error": "too many"}', 503)
             self.send_response(status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
