@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from stemma.errors import StemmaError
+from stemma.text import in_one_line
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 SHOWN = "STEMMA_SHOWN"  # of the environment: the file of the one certificate that a server of ours shows
@@ -28,23 +29,37 @@ def ask(url: str, method: str, path: str, holds: str, query: Mapping[str, str] =
         StemmaError: it cannot be reached, or refuses; with what it says.
     """
     try:
-        said = json.loads(read(url, method, path, query, None if body is None else json.dumps(body)))
+        _, content = _told(url, method, path, query, None if body is None else json.dumps(body))
+        said = json.loads(content)
     except ValueError:  # its text may hold the token
         raise StemmaError(f"{url} does not answer in JSON, or STEMMA_TOKEN is no token") from None
+    if isinstance(said, dict) and "error" in said:
+        raise StemmaError(f"{url}: {said['error']}")
     if not isinstance(said, dict) or holds not in said:
         raise StemmaError(f"{url} is no server of `stemma serve`: it does not say {holds!r}")
     return said
 
 
-def read(url: str, method: str, path: str, query: Mapping[str, str] = NOTHING, body: str | None = None) -> bytes:
-    """As `ask`, whatever it answers."""
+def read(url: str, path: str) -> bytes:
+    """What a server answers at a path, as it is; raises as `ask`."""
+    status, content = _told(url, "GET", path)
+    if status != HTTPStatus.OK:
+        raise StemmaError(f"{url}{path} answers {status}: {in_one_line(content.decode(errors='replace'))}")
+    return content
+
+
+def _told(
+    url: str, method: str, path: str, query: Mapping[str, str] = NOTHING, body: str | None = None
+) -> tuple[int, bytes]:
     connection, root = _connection(url)
     token = os.environ.get("STEMMA_TOKEN", "").strip()
     try:
         target = root + quote(path) + (f"?{urlencode(query)}" if query else "")
         connection.request(method, target, body, headers={"authorization": f"Bearer {token}"} if token else {})
         answer = connection.getresponse()
-        content = answer.read()
+        if answer.status == HTTPStatus.UNAUTHORIZED and not token:
+            raise StemmaError(f"{url} asks for a token, which STEMMA_TOKEN shows it", run="export STEMMA_TOKEN=...")
+        return answer.status, answer.read()
     except ssl.SSLCertVerificationError as error:
         what = f"the certificate of {url} is not trusted here ({error.verify_message})"
         raise StemmaError(f"{what}: SSL_CERT_FILE, or --ca of `stemma service`, names its authority") from None
@@ -52,18 +67,6 @@ def read(url: str, method: str, path: str, query: Mapping[str, str] = NOTHING, b
         raise StemmaError(f"{url} does not answer ({error})", run="stemma serve") from None
     finally:
         connection.close()
-    if answer.status == HTTPStatus.UNAUTHORIZED and not token:
-        raise StemmaError(f"{url} asks for a token, which STEMMA_TOKEN shows it", run="export STEMMA_TOKEN=...")
-    if answer.status >= HTTPStatus.BAD_REQUEST:
-        raise StemmaError(f"{url}: {_refusal(content, answer.status)}")
-    return content
-
-
-def _refusal(content: bytes, status: int) -> str:
-    try:
-        return str(json.loads(content)["error"])
-    except (ValueError, LookupError, TypeError):  # something in between answers
-        return f"it answers {status}"
 
 
 def _connection(url: str) -> tuple[HTTPConnection, str]:

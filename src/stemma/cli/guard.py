@@ -66,7 +66,7 @@ class Guard:
         from stemma.watch import guard
 
         models = client.ask(self.url, "GET", "/status", "models")["models"]
-        counts = _counts(self.url, client.read(self.url, "GET", "/metrics"))
+        counts = _counts(self.url, client.read(self.url, "/metrics"))
         now, skipped = time.time(), list[str]()
         answers = {} if self.log is None else guard.read(self.log, now - 2 * self.rules.young, skipped)
         for model in models:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from stemma import layout
@@ -71,7 +71,7 @@ class ModelSettings(Section):
     """A model, where its versions lie, and which of them serve."""
 
     source: Place  # a bundle, or a folder of versions; with a stage, a repository, a clone or a Git URL
-    stage: str | None = None  # of which the version serves that holds it
+    stage: Annotated[str, Field(min_length=1)] | None = None  # of which the version serves that holds it
     signed: bool = False  # follow a stage by tags alone of which Git verifies the signature
     name: str | None = None  # None: as its bundle, or its folder, is named
     policy: Annotated[
@@ -80,6 +80,12 @@ class ModelSettings(Section):
     labels: dict[Label, int] = Field(default_factory=dict)  # names of versions; those that do not serve have none
     split: SplitSettings | None = None  # versions that get a share of the calls
     shadow: dict[str, Share] = Field(default_factory=dict)  # versions that get copies, and answer nobody
+
+    @model_validator(mode="after")
+    def _is_signed_at_a_stage(self) -> "ModelSettings":
+        if self.signed and self.stage is None:
+            raise ValueError("signed is said of the tags of a stage: for signed bundles give `signature`")
+        return self
 
 
 class Limits(Section):

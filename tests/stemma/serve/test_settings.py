@@ -66,6 +66,8 @@ def test_a_file_that_holds_no_settings_is_told(tmp_path: Path, text: str) -> Non
         ('log: {folder: ""}', "log.folder"),
         ('models: [{source: ""}]', "models.0.source"),
         ("models: []", "models"),
+        ('models: [{source: a, stage: ""}]', "models.0.stage"),
+        ("models: [{source: a, signed: true}]", "models.0"),
         ("limits: {body: 1.0e+308}", "limits.body"),
         ("poll: 1.0e+300", "poll"),
         ("workers: 1000000", "workers"),
