@@ -15,7 +15,7 @@ from stemma import runtime, signature
 from stemma.bundle.contents import describe
 from stemma.errors import DataError
 from stemma.registry import numbering
-from stemma.tables import check, derive, encode, load, prepared, profile
+from stemma.tables import derive, encode, load, prepared, profile
 from stemma.tables.check import check
 from stemma.tables.settings import PrepareSettings
 from tiny import SOURCES
@@ -288,7 +288,7 @@ def test_a_profile_tells_the_expressions_in_an_order_in_which_they_can_be_made_a
 
 def test_a_derived_column_without_worth_is_to_be_taken_out_of_the_expressions(small: Any, table_file: Any) -> None:
     """A role of it in `columns` says nothing."""
-    found = check.check(read(small, table_file, derive={"none": "age * 0"}), SOURCES, strict=False)
+    found = check(read(small, table_file, derive={"none": "age * 0"}), SOURCES, strict=False)
     (text,) = (hint.text for hint in found.hints if hint.kind == "constant")
     assert text == "column 'none' is 0 in every training row: take it out of `derive`"
 
