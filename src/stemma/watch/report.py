@@ -36,7 +36,7 @@ def write(
     document = Document(
         title="In service",
         lead=f"{found.sentence[:1].upper()}{found.sentence[1:]}.",
-        badges=tuple(alarms[:8]) or (("no drift", "good"),),
+        badges=tuple(alarms[:8] or [("no drift", "good")] * any(each.state == "judged" for each in found.windows)),
         cards=(
             ("requests", f"{requests:,}", f"{rows:,} rows of {folder.name}"),
             ("versions", f"{len(versions)}", ", ".join(sorted(versions))[:80]),
@@ -45,9 +45,9 @@ def write(
         sections=(
             Section("Versions", (_versions(versions),)),
             Section("Which is better", tuple(_experiments(folder, versions))),
-            Section("Drift", (_alarms(found), _windows(found))),
-            Section("Columns", (_columns(found),)),
-            Section("Expected without outcomes", (_expected(found), *drift.doubts(found))),
+            Section("Drift", (_shown(_alarms(found), "Nothing is certain."), _windows(found))),
+            Section("Columns", (_shown(_columns(found)),)),
+            Section("Expected without outcomes", (_shown(_expected(found)), *drift.doubts(found))),
             Section("Left out", found.skipped or ("Every file of the log was read.",)),
         ),
     )
@@ -66,8 +66,8 @@ def _in_order(versions: Mapping[str, Answers]) -> dict[str, Answers]:
 
 
 def _versions(versions: dict[str, Answers]) -> Table:
-    head = ("version", "from", "to", "requests", "rows", "with an outcome", "50 %, ms", "99 %, ms", "main figure")
-    return Table("Latency is that of requests", head, tuple(_version(each) for each in versions.values()), words=(1, 2))
+    head = ("version", "main figure", "requests", "rows", "with an outcome", "50 %, ms", "99 %, ms", "from", "to")
+    return Table("Latency is that of requests", head, tuple(_version(each) for each in versions.values()), words=(7, 8))
 
 
 def _version(answers: Answers) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ def _version(answers: Answers) -> tuple[str, ...]:
     shown = f"{task.main} {figure(found[0])} ± {figure(1.96 * found[1])}" if all(map(isfinite, found)) else "-"
     times = (day(moment) for moment in (answers.times[0], answers.times[-1]))
     counts = (answers.requests, len(answers.table), len(judged.table))
-    return answers.version, *times, *(f"{count:,}" for count in counts), f"{half:.2f}", f"{most:.2f}", shown
+    return answers.version, shown, *(f"{count:,}" for count in counts), f"{half:.2f}", f"{most:.2f}", *times
 
 
 def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
@@ -96,6 +96,11 @@ def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
         yield "There is one version."
 
 
+def _shown(table: Table, none: str = "Nothing yet.") -> Table | str:
+    """A head without rows says nothing."""
+    return table if table.rows else none
+
+
 def _alarms(found: drift.Drift) -> Table:
     rows = tuple(
         (shift.name, each.version, day(each.first), str(shift.kind), shift.told, shift.size, f"{shift.p:.2g}",
@@ -103,7 +108,7 @@ def _alarms(found: drift.Drift) -> Table:
         for each in found.windows for shift in each.alarms
     )  # fmt: skip
     head = ("what", "version", "window from", "kind", "told", "PSI", "p", "importance", "requests")
-    return Table("" if rows else "Nothing is certain", head, rows[:MOST], words=(1, 2, 3, 4, 5, 8))
+    return Table("", head, rows[:MOST], words=(1, 2, 3, 4, 5, 8))
 
 
 def _windows(found: drift.Drift) -> Table:
