@@ -69,7 +69,7 @@ def serve(
     ] = None,
     root_path: Annotated[str | None, typer.Option(metavar="/PATH", help="What a proxy puts before paths.")] = None,
 ) -> None:
-    """Answer predictions over HTTP, until Ctrl+C or SIGTERM.
+    """Answer predictions over HTTP, and gRPC where a port is given for it, until Ctrl+C or SIGTERM.
 
     Example: stemma serve models/package/model.zip --port 8501
     """

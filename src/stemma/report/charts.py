@@ -188,8 +188,11 @@ def learning(axes: "Axes", losses: Mapping[str, Array], kept: int) -> None:
 
 def importance(axes: "Axes", names: Sequence[str], values: Sequence[float], of: str) -> None:
     """How much of a figure is lost without what a column tells."""
-    bars = axes.barh(range(len(names))[::-1], values, color=COLOURS["model"], alpha=0.75, height=0.6)
-    axes.bar_label(bars, fmt="%.4g", padding=3, fontsize=8)
+    axes.barh(range(len(names))[::-1], values, color=COLOURS["model"], alpha=0.75, height=0.6)
+    for place, value in zip(range(len(names))[::-1], values, strict=True):  # to the right, for names stand on the left
+        axes.annotate(
+            f"{value:.4g}", (max(value, 0), place), (3, 0), textcoords="offset points", va="center", fontsize=8
+        )
     axes.set_yticks(range(len(names))[::-1], names)
     axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
     axes.set(xlabel=f"loss of {of}", ylim=(-0.6, len(names) - 0.4))

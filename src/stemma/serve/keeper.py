@@ -271,8 +271,8 @@ def _refused(watched: _Watched) -> str | None:
 
 def _missing(watched: _Watched) -> str:
     stage = watched.settings.stage
-    place = str(watched.source.path) if stage is None else f"the stage {stage}"
-    return next(iter(watched.plan.faults.values()), f"no version of {watched.plan.name} is in {place}")
+    lacks = f"is in {watched.source.path}" if stage is None else f"came from the stage {stage} yet"
+    return next(iter(watched.plan.faults.values()), f"no version of {watched.plan.name} {lacks}")
 
 
 def _wanted(policy: str, there: Collection[int], back: Collection[int]) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from stemma.text import figure
 from stemma.watch import ab, drift, sequential
 from stemma.watch.answers import PREDICTED, Answers, day, measured, read
 
-HEAD = ("version", "from", "to", "requests", "rows", "with an outcome", "50 %, ms", "99 %, ms", "main figure")
+HEAD = ("version", "main figure", "requests", "rows", "with an outcome", "50 %, ms", "99 %, ms", "from", "to")
 MOST = 200  # lines of a table
 WORDS = ("from", "to", "what", "kind", "PSI", "told", "requests", "state", "without outcomes")  # columns of no figures
 
@@ -38,7 +38,7 @@ def write(
     document = Document(
         title="In service",
         lead=f"{found.sentence[:1].upper()}{found.sentence[1:]}.",
-        badges=tuple(alarms[:8]) or (("no drift", "good"),),
+        badges=tuple(alarms[:8] or [("no drift", "good")] * any(each.state == "judged" for each in found.windows)),
         cards=(
             ("requests", f"{requests:,}", f"{rows:,} rows of {folder.name}"),
             ("versions", f"{len(versions)}", ", ".join(sorted(versions))[:80]),
@@ -47,10 +47,12 @@ def write(
         sections=(
             Section(
                 "Versions",
-                (Table("Latency is that of requests", HEAD, tuple(map(_version, versions.values())), words=(1, 2)),),
+                (Table("Latency is that of requests", HEAD, tuple(map(_version, versions.values())), words=(7, 8)),),
             ),
             Section("Which is better", tuple(_experiments(folder, versions))),
-            Section("Drift", (_of("Certain", drift.alarms(found)), _of("Windows", drift.states(found)))),
+            Section(
+                "Drift", (_of("", drift.alarms(found), "Nothing is certain."), _of("Windows", drift.states(found)))
+            ),
             Section("Columns", (_columns(found),)),
             Section(
                 "Expected without outcomes",
@@ -85,7 +87,7 @@ def _version(answers: Answers) -> tuple[str, ...]:
     shown = f"{task.main} {figure(found[0])} ± {figure(1.96 * found[1])}" if all(map(isfinite, found)) else "-"
     times = (day(moment) for moment in (answers.times[0], answers.times[-1]))
     counts = (answers.requests, len(answers.table), len(judged.table))
-    return answers.version, *times, *(f"{count:,}" for count in counts), f"{half:.2f}", f"{most:.2f}", shown
+    return answers.version, shown, *(f"{count:,}" for count in counts), f"{half:.2f}", f"{most:.2f}", *times
 
 
 def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
@@ -99,19 +101,19 @@ def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
         yield "There is one version."
 
 
-def _of(caption: str, table: drift.Rows) -> Table:
-    """The last lines."""
+def _of(caption: str, table: drift.Rows, none: str = "Nothing yet.") -> Table | str:
+    """The last lines; a head without rows says nothing."""
     head, rows = table
     words = tuple(place for place, name in enumerate(head) if name in WORDS)
-    return Table(caption if rows else f"{caption}: nothing", head, tuple(rows[-MOST:]), words=words)
+    return Table(caption, head, tuple(rows[-MOST:]), words=words) if rows else none
 
 
-def _columns(found: drift.Drift) -> Table:
+def _columns(found: drift.Drift) -> Table | str:
     last = {each.version: each for each in found.windows if each.state == "judged"}
-    rows = tuple(
+    rows: list[tuple[str, ...]] = [
         (shift.name, each.version, shift.size, f"{shift.p:.2g}", shift.weight)
         for each in last.values()
         for shift in sorted(each.shifts, key=lambda shift: -shift.matters)
-    )
+    ]
     head = ("column", "version", "PSI", "p", "importance")
-    return Table("In the last window that was judged", head, rows[:MOST], words=(1, 2))
+    return _of("In the last window that was judged", (head, rows[:MOST]))

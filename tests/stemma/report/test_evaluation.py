@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
 import stemma.task
 from stemma.evaluation import assessment, baselines, decision, record
@@ -244,3 +245,9 @@ def test_importance_hashes_and_learning_curves_are_shown_where_there_are_some(ma
         assert (tmp_path / name).read_text(encoding="utf-8").startswith("<?xml")
     assert drawn["importance"].count("column ") == charts.MOST_COLUMNS and "<b>" not in drawn["importance"]
     assert plots.of_training(tmp_path / "nowhere", tmp_path / "training.json") == {}
+
+
+def test_a_loss_below_zero_is_not_written_over_the_name_of_its_column() -> None:
+    axes = Figure().add_subplot()
+    charts.importance(axes, ["a", "b"], [0.2, -0.01], "ROC-AUC")
+    assert [(text.get_text(), text.xy) for text in axes.texts] == [("0.2", (0.2, 1)), ("-0.01", (0, 0))]

@@ -489,7 +489,7 @@ def test_what_serves_is_not_given_up_for_a_member_that_cannot_load_it(
 def test_what_is_missing_is_told_until_it_serves(tmp_path: Path, world: Callable[..., World]) -> None:
     here = world(model={"stage": "prod"})
     here.start()
-    assert here.keeper.missing() == "no version of shop is in the stage prod"
+    assert here.keeper.missing() == "no version of shop came from the stage prod yet"
     here.publish(1, tmp_path.joinpath("none").write_bytes(b"none") and tmp_path / "none")
     here.look()
     assert "is damaged" in str(here.keeper.missing())

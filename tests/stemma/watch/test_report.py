@@ -37,6 +37,13 @@ def test_versions_stand_by_their_numbers_whichever_a_split_asked_first(tmp_path:
     assert "shop@10 is not compared with shop@9" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
+def test_before_a_window_is_judged_the_page_does_not_say_that_nothing_drifted(tmp_path: Path) -> None:
+    logged(tmp_path / "log", [0.2, 0.8] * 10, of=source("v1"))
+    report.write(tmp_path / "log", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "no drift" not in page and "Nothing is certain." in page
+
+
 def test_what_strangers_wrote_is_only_text_on_the_page(tmp_path: Path) -> None:
     log = tmp_path / "requests"
     evil = "<script>alert(1)</script>"
