@@ -63,7 +63,8 @@ def _row(each: "Experiment", shown: tuple[str, ...]) -> tuple[str, ...]:
     moves = [each.figures.get(name) for name in shown]
     first = moves[0] if moves else None
     moved = "" if first is None or first.move is None else f"{first.move:+.4f}{' ~' * bool(first.within)}"
-    changed = few([_setting(setting) for setting in each.settings], SETTINGS)
+    set_first = sorted(each.settings, key=lambda setting: setting.after is None)  # of another model some are gone
+    changed = few([_setting(setting) for setting in set_first], SETTINGS)
     return (each.name, changed, *_beside([figure(None if move is None else move.after) for move in moves], moved))
 
 

@@ -1,13 +1,16 @@
 """DVC's experiments beside the commits that they were made on."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from stemma.cli import experiments as command
 from stemma.cli.words import app
+from stemma.versions.diff.settings import Setting
 from stemma.versions.experiments import experiments
 from version_worlds import METRICS, PARAMS, Projects, World, new, parts, table
 
@@ -45,6 +48,14 @@ def test_settings_and_figures_are_told_against_the_commit_the_newest_first(tried
     }
     assert better.figures["roc_auc"].move == pytest.approx(0.1) and better.figures["roc_auc"].within is False
     assert barely.settings == () and barely.figures["roc_auc"].within is True
+
+
+def test_settings_that_are_gone_hide_none_that_is_set(tried: World) -> None:
+    base = experiments(tried.folder).bases[0]
+    gone = tuple(Setting(f"model.s{number}", number, None) for number in range(5))
+    table = command._table(replace(base, experiments=(replace(base.experiments[2], settings=(
+        *gone, *base.experiments[2].settings)),)), ("roc_auc",))  # fmt: skip
+    assert table.rows[1][1] == "train.epochs=7, train.learning_rate=0.1, model.s0=-, model.s1=- and 3 more"
 
 
 def test_a_figure_of_another_table_has_not_moved(tried: World, monkeypatch: pytest.MonkeyPatch) -> None:
