@@ -11,6 +11,7 @@ import hmac
 import json
 import os
 import secrets
+import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -158,7 +159,9 @@ def _text(file: Path) -> str:
         return read_plain(file).decode()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise SettingsError(f"{file} cannot be read ({why})", run="stemma service token NAME") from None
+        lacks = f"stemma service token NAME --file {shlex.quote(str(file))}"
+        is_gone = isinstance(error, FileNotFoundError)
+        raise SettingsError(f"{file} cannot be read ({why})", run=lacks if is_gone else None) from None
 
 
 def _parsed(text: str, where: str) -> Sequence[Token]:

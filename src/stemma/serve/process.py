@@ -19,7 +19,7 @@ from stemma.serve import admin, feedback, log, openapi, page, protocols, sockets
 from stemma.serve.access import Access
 from stemma.serve.app import App
 from stemma.serve.keeper import Keeper
-from stemma.serve.metrics import DRIFT, Metrics
+from stemma.serve.metrics import DRIFT, SHARED, Metrics
 from stemma.serve.models import Models
 from stemma.serve.routes import Control, Route
 from stemma.serve.service import Service
@@ -49,9 +49,12 @@ def run(read: Read, observer: str = "", beside: Beside = lambda address: context
     settings = read()
     if settings.workers > 1 and os.name == "nt":
         raise StemmaError("workers share a socket, which Windows has not: leave --workers out")
-    if settings.admin and not sockets.is_local(settings) and not Access(settings.tokens).asks:
+    asks = Access(settings.tokens).asks  # here, since workers that cannot read them would be replaced for ever
+    if settings.admin and not sockets.is_local(settings) and not asks:
         what = "orders from beyond this machine need tokens"
         raise SettingsError(what, run="stemma service token NAME --scope admin` and `stemma serve --tokens tokens.yaml")
+    if settings.workers == 1 and not Path(os.environ.get(SHARED, "")).is_dir():
+        raise SettingsError(f"{SHARED} of the environment names no folder: leave it out")
     if settings.tls is not None:
         Tls(settings.tls)  # what is wrong with it is told before anything is loaded
     if settings.signature is not None:

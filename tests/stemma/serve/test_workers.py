@@ -157,3 +157,15 @@ def test_a_bundle_that_no_worker_can_serve_is_one_line(tmp_path: Path, run) -> N
     (tmp_path / "m.zip").write_bytes(b"PK no bundle")
     code, _, err = run(tmp_path, "serve", "m.zip", "--workers", "2", "--port", "0")
     assert code == 1 and err.count("\n") == 1 and "damaged" in err
+
+
+def test_tokens_that_cannot_be_read_are_one_line_and_no_worker_is_started(
+    bundles: dict[str, Path], tmp_path: Path, run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("serve", str(bundles["binary"]), "--port", "0")
+    code, out, told = run(tmp_path, *words, "--workers", "2", "--tokens", "no such.yaml")
+    assert (code, out, told.count("\n")) == (1, "", 1)
+    assert told.endswith(": run `stemma service token NAME --file 'no such.yaml'`\n")
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "none"))
+    code, out, told = run(tmp_path, *words)
+    assert (code, out, told.count("\n"), "names no folder" in told) == (1, "", 1, True)
