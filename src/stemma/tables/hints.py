@@ -28,6 +28,7 @@ DISTINCT = 0.95  # of the values
 RARE = 0.01  # of the training rows
 OF_ONE_TYPE = 0.95  # of the values
 TOLD = 5  # hints of one kind
+DROP = "give it the role drop"  # what helps against a column
 HALF = 10  # rows at least before and after a change of type
 
 
@@ -61,7 +62,8 @@ def find(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) ->
         values, train = frame[name], frame[name].iloc[splits["train"]]
         texts = [*_worthless(train)] or [*_identifier(values, role)]
         texts = texts or [*_leakage(values, sample), *_type(values), *_unseen(values, splits)]
-        found += [Hint(kind, name, f"column {name!r} {text}") for kind, text in texts]
+        cure = "take it out of `derive`" if name in settings.derive else DROP
+        found += [Hint(kind, name, f"column {name!r} {text}".replace(DROP, cure)) for kind, text in texts]
     told = {hint.column for hint in found if hint.kind in ("empty", "constant")}
     judged = [name for name, _ in features(frame.columns, settings) if name not in told]
     found += [Hint("identical", second, text) for second, text in _identical(frame, judged)]
@@ -88,11 +90,11 @@ def _worthless(train: pd.Series) -> Iterator[tuple[str, str]]:
     missing = _missing(train)
     share = missing.mean()
     if share == 1:
-        yield "empty", "has no value in any training row: give it the role drop"
+        yield "empty", f"has no value in any training row: {DROP}"
     elif share >= MISSING and len(train) >= FEWEST:
         yield "missing", f"has no value in {share:.1%} of the training rows"
     elif not missing.any() and _constant(train):
-        yield "constant", f"is {_shown(train.iloc[0])} in every training row: give it the role drop"
+        yield "constant", f"is {_shown(train.iloc[0])} in every training row: {DROP}"
 
 
 def _identifier(values: pd.Series, role: str) -> Iterator[tuple[str, str]]:
@@ -100,7 +102,7 @@ def _identifier(values: pd.Series, role: str) -> Iterator[tuple[str, str]]:
     present = values[~_missing(values)]
     if len(present) < FEWEST:
         return
-    advice = "it looks like an identifier: give it the role drop"
+    advice = f"it looks like an identifier: {DROP}"
     if role == "categorical":
         distinct = present.nunique()
         if distinct >= DISTINCT * len(present):
@@ -124,7 +126,7 @@ def _leakage(values: pd.Series, sample: "_Sample | None") -> Iterator[tuple[str,
         measure = "R2 of the ranks" if sample.ranked else "ROC-AUC"
         yield (
             "leakage",
-            f"alone predicts the target ({measure} {score:.4f}): if it is known only afterwards, give it the role drop",
+            f"alone predicts the target ({measure} {score:.4f}): if it is known only afterwards, {DROP}",
         )
 
 
@@ -225,7 +227,7 @@ def _time(frame: pd.DataFrame, settings: Table) -> Iterator[tuple[str, str]]:
         yield (
             "time",
             f"column {settings.time!r} splits the rows by time and is a feature: every test row lies beyond what was"
-            " learned: give it the role drop",
+            f" learned: {DROP}",
         )
 
 

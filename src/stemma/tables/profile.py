@@ -96,17 +96,19 @@ def read(folder: Path) -> Profile:
     train = raw["splits"]["train"]
     names = {"mean": "target_mean", "deviation": "target_std", "log": "target_log"}
     spread: dict[str, Any] = {} if raw["classes"] else {name: raw.get(key) for name, key in names.items()}
+    features = tuple((feature["name"], feature["role"]) for feature in raw["features"])
     share = {} if raw["positive"] is None else {"share": train["balance"][raw["positive"]] / max(1, train["rows"])}
     return Profile(
         task=task.of(raw["task"], raw["classes"], raw["positive"], **spread, **share),
         target=raw["target"],
-        features=tuple((feature["name"], feature["role"]) for feature in raw["features"]),
+        features=features,
         encoded_width=raw["encoded_width"],
         blocks=tuple(Block(**block) for block in raw["blocks"]),
         bayes=raw["bayes"],
         row=raw["row"],
         raw=raw,
-        derive=raw.get("derive", {}),
+        # One may use those above it, and JSON keeps names in another order.
+        derive={name: raw["derive"][name] for name, _ in features if name in raw.get("derive", {})},
     )
 
 

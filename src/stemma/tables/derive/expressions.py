@@ -16,7 +16,7 @@ from stemma.text import nearest
 from stemma.values import CONVERTERS, PLAIN, level
 
 LONGEST = 1000  # letters
-PIECES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`([^`]*)`""")  # texts, and names in backticks
+PIECES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`([^`]*)`|[\r\n]""")  # texts, names in backticks, line ends
 OF_ANY_TYPE = ("fill", "missing", "where")
 NUMBERS = ("number", "boolean")  # a truth value counts as 1 or 0
 KINDS = {"number": "a number", "boolean": "true or false", "date": "a date", "text": "a text"}
@@ -31,6 +31,13 @@ def names(text: str) -> list[str]:
 def written(name: str) -> str:
     """A column's name as it stands in an expression."""
     return name if name.isidentifier() and not keyword.iskeyword(name) else f"`{name}`"
+
+
+def _plain(piece: re.Match[str]) -> str:
+    """As long as it was, so that places stay, and on one line, for the parser counts letters of a line."""
+    if piece[0] in "\r\n":
+        return " "
+    return piece[0] if piece[1] is None else "_" * len(piece[0])
 
 
 class WrongExpression(Exception):
@@ -65,8 +72,7 @@ class Expression:
 
     def __init__(self, text: str, graph: Graph, columns: Mapping[str, str], others: Mapping[str, str]) -> None:
         self._text, self._graph, self._columns, self._others = text, graph, columns, others
-        # A name in backticks is as long as it was, so that places stay.
-        self._plain = PIECES.sub(lambda found: found[0] if found[1] is None else "_" * len(found[0]), text)
+        self._plain = PIECES.sub(_plain, text)
         self._quoted = {found.start(): found[1] for found in PIECES.finditer(text) if found[1] is not None}
         self._used: set[str] = set()
         self._values: dict[ast.expr, Value] = {}
