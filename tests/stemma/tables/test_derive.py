@@ -251,15 +251,15 @@ def test_what_a_table_cannot_derive_is_one_line(small: Any, table_file: Any, cha
 
 
 def profile_of(data: Any) -> profile.Profile:
-    """In the current folder, as prepare writes it."""
-    prepared.write(Path("data/prepared"), check(data, SOURCES, False), data, settled().prepare)
-    return profile.read(Path("data/prepared"))
+    """As prepare writes it, beside the table."""
+    folder = Path(data.source).parent / "prepared"
+    prepared.write(folder, check(data, SOURCES, False), data, settled().prepare)
+    return profile.read(folder)
 
 
 def test_service_takes_the_raw_columns_alone_and_encodes_as_training(
-    small: Any, table_file: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    small: Any, table_file: Any, tmp_path: Any
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     data = read(small, table_file)
     about = profile_of(data)
     contract = describe(about, 0.5)
@@ -268,18 +268,17 @@ def test_service_takes_the_raw_columns_alone_and_encodes_as_training(
     rows = [line.split(",") for line in TEXT.splitlines()]
     raw = {name: [row[place] for row in rows[1:]] for place, name in enumerate(rows[0])}
     arrays = signature.parse(json.dumps(contract).encode()).arrays(raw)
-    encoder = encode.Encoder(tmp_path / "data/prepared/encoder.onnx")
-    session = runtime.session((tmp_path / "data/prepared/encoder.onnx").read_bytes())
+    encoder = encode.Encoder(tmp_path / "prepared/encoder.onnx")
+    session = runtime.session((tmp_path / "prepared/encoder.onnx").read_bytes())
     np.testing.assert_array_equal(runtime.run(session, arrays), encoder.encode(frame))
     assert sum(block.width for block in about.blocks) == encoder.width
     assert {block.name for block in about.blocks} >= set(DERIVED)
 
 
 def test_a_profile_tells_the_expressions_in_an_order_in_which_they_can_be_made_again(
-    small: Any, table_file: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    small: Any, table_file: Any
 ) -> None:
     """As a fold does, with an encoder of its own."""
-    monkeypatch.chdir(tmp_path)
     data = read(small, table_file, derive={"twice": "2 * age", "half of it": "twice / 2"})
     about, frame = profile_of(data), load.table(data, SOURCES)
     how = PrepareSettings(strict=False, numeric="auto", impute="median", indicator=True, rare=1, embed=50)
@@ -293,11 +292,8 @@ def test_a_derived_column_without_worth_is_to_be_taken_out_of_the_expressions(sm
     assert text == "column 'none' is 0 in every training row: take it out of `derive`"
 
 
-def test_the_rows_are_the_same_whatever_is_derived_of_them(
-    small: Any, table_file: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_rows_are_the_same_whatever_is_derived_of_them(small: Any, table_file: Any) -> None:
     """So that versions with and without a derived column can be compared."""
-    monkeypatch.chdir(tmp_path)
     found = [profile_of(read(small, table_file, derive=derive)).raw for derive in ({}, DERIVED)]
     assert found[0]["content"] == found[1]["content"] and found[0]["sketch"] == found[1]["sketch"]
 
