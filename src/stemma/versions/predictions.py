@@ -16,7 +16,7 @@ from stemma.evaluation import predictions as written
 from stemma.evaluation.results import told
 from stemma.repo.repository import PACKAGE, PREDICTIONS, PROFILE
 from stemma.task import Task
-from stemma.text import in_one_line
+from stemma.text import few, in_one_line, nearest
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
@@ -140,7 +140,8 @@ def computed(bundle: "Bundle", columns: Mapping[str, Sequence[Any]], where: str)
 
     signature = bundle.signature
     if signature.target not in columns:
-        raise DataError(f"{where} has no column {signature.target!r}, the target, to judge predictions by")
+        there = f"{nearest(signature.target, columns)}; it has {few([repr(name) for name in columns], 5)}"
+        raise DataError(f"{where} has no column {signature.target!r}, the target, to judge predictions by{there}")
     actual = _actual(signature, columns[signature.target], where)
     try:
         outputs = predicted(bundle, columns)

@@ -291,6 +291,7 @@ def test_every_task_is_compared_on_a_table(tmp_path: Path) -> None:
         ("x,Revenue\n1,TRUE\n2,maybe\n", "target 'Revenue', row 2: 'maybe' is not one of FALSE, TRUE"),
         ("x,Revenue\n1,TRUE\n2,\n", "target 'Revenue', row 2: '' is not one of FALSE, TRUE"),
         ("x\n1\n", "has no column 'Revenue', the target"),
+        ("Month;Revenue\n1;2\n", "; it has 'Month;Revenue'"),
         ("y,Revenue\n1,TRUE\n", "the rows lack the column 'x'"),
         ("x,Revenue\n1,TRUE\nwide,FALSE\n", "column 'x', row 2: 'wide' is not a finite number"),
         ("x,Revenue\n", "has no rows"),
