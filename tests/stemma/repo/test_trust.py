@@ -58,7 +58,7 @@ ELSEWHERE = {
     "serve": "it opens bundles; a stage is followed as by follow",
 }  # fmt: skip
 BUNDLES = ("inspect", "verify", "predict", "unpack", "key", "sign", "diff")  # of files, wherever they lie
-LOGS = ("outcomes", "ab", "drift", "report", "guard")  # of logs, wherever they lie
+LOGS = ("outcomes", "ab", "drift", "report", "retrain", "check", "guard")  # of logs, wherever they lie
 SERVICES = (
     "token",
     "audit",
