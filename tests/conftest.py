@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -31,11 +32,15 @@ settings.load_profile("gate")
 
 
 MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of a random name is made in it
+PREFIX = f"stemma-tests-{os.getpid()}-"
 ROOM = 8_000_000_000  # bytes: a whole run leaves 3 GB
 
 
 def in_memory() -> bool:
     """Whether there is a disk in memory for hundreds of repositories: DVC syncs each of its writes."""
+    for left in MEMORY.glob("stemma-tests-*-*"):  # by a run that was killed
+        if not psutil.pid_exists(int(left.name.split("-")[2])):
+            shutil.rmtree(left, ignore_errors=True)
     return MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
 
 
@@ -46,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     stack = ExitStack()
     config.add_cleanup(stack.close)
     if config.option.basetemp is None and in_memory():
-        config.option.basetemp = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=MEMORY, prefix="pytest-")))
+        config.option.basetemp = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=MEMORY, prefix=PREFIX)))
     if forks.possible() and forks.PLACE not in os.environ:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forks-")))
         os.environ[forks.PLACE] = str(stack.enter_context(forks.serving(folder)))
