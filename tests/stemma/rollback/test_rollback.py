@@ -394,6 +394,7 @@ def test_a_full_disk_below_dvc_s_own_notes_is_one_line(
         rollback.plan(world.folder, V1)
 
 
+@pytest.mark.slow
 def test_dvc_s_lock_names_its_holder(world: World) -> None:
     (world.folder / ".dvc/tmp").mkdir(exist_ok=True)
     lines = (
@@ -793,6 +794,7 @@ def test_a_lock_that_a_git_command_may_hold_stays(world: World, monkeypatch: pyt
 # Others at work.
 
 
+@pytest.mark.slow
 def test_another_rollback_meanwhile_touches_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from stemma.rollback import steps
 

@@ -131,7 +131,7 @@ def test_other_arguments_are_refused(capsys):
     assert stops("--stern") == 2
 
 
-@pytest.mark.repository
+@pytest.mark.slow
 def test_rows_from_code_are_checked_by_the_code_of_the_project_once_it_is_trusted(tmp_path):
     project = fresh_project(tmp_path / "p", "data.rows=300")
     refused = project.run("stemma", "check")

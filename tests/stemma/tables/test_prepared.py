@@ -107,6 +107,7 @@ def many() -> None:
     prepare(described(VISITS | {"rows": 40_000}))
 
 
+@pytest.mark.slow
 def test_bytes_are_the_same_in_another_folder_with_another_number_of_threads_and_hash_seed(tmp_path, monkeypatch):
     many()
     before = contents() | told()

@@ -207,6 +207,7 @@ def wait(until: Callable[[], object], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_version_that_errs_is_taken_back_under_load_without_a_failed_request(tmp_path: Path) -> None:
     """But its own; it stays back, is told why, and one that is published afterwards serves."""
     shop = tmp_path / "shop"
