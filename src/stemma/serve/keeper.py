@@ -180,7 +180,7 @@ class Keeper:
             for watched in self._watched.values():
                 plan = watched.plan
                 failed = {
-                    number: why
+                    str(number): why
                     for number, path in watched.places.items()
                     if (why := await member.prepare(plan.name, number, path, None))
                 }

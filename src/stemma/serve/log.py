@@ -42,7 +42,7 @@ class Requests:
 
 def _line(event: str, facts: Mapping[str, Any]) -> bytes:
     told = {"time": datetime.now(UTC), "event": event, **facts}
-    return orjson.dumps(told, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+    return orjson.dumps(told, default=str, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _write(lines: Iterable[bytes]) -> None:

@@ -194,9 +194,7 @@ class Answer:
 
 def in_json(value: Any, status: int = 200, headers: tuple[Header, ...] = (), **more: Any) -> Answer:
     """An answer; arrays and figures of NumPy with the fewest digits that give the same float32."""
-    return Answer(
-        orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS), status, JSON, headers, **more
-    )
+    return Answer(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), status, JSON, headers, **more)
 
 
 class Elsewhere(Exception):

@@ -1,5 +1,6 @@
 """What a server says of itself: `GET /status`."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -21,9 +22,13 @@ def _model(model: Model) -> dict[str, Any]:
         for number, each in model.versions.items()
     ]  # fmt: skip
     faults = [{"version": str(number), "error": fault} for number, fault in model.faults.items()]
-    split = model.split and {"name": model.split.name, "by": model.split.by, "shares": model.split.served}
-    told = {"labels": model.labels, "split": split, "shadows": model.shadows, "faults": faults}
+    split = model.split and {"name": model.split.name, "by": model.split.by, "shares": _by_text(model.split.served)}
+    told = {"labels": model.labels, "split": split, "shadows": _by_text(model.shadows), "faults": faults}
     return {"name": model.name, "versions": versions, **told}
+
+
+def _by_text(shares: Mapping[int, float]) -> dict[str, float]:
+    return {str(number): share for number, share in shares.items()}
 
 
 ROUTES = (Route("GET", "/status", status),)
