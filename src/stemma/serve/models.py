@@ -74,11 +74,11 @@ class Split:
         """The shares of versions in service, by their numbers."""
         return {number: self.shares[text] for text, number in self.numbers.items()}
 
-    @property
+    @cached_property
     def header(self) -> bytes:
         return self.by.partition("header:")[2].encode()
 
-    @property
+    @cached_property
     def column(self) -> str:
         return self.by.partition("column:")[2]
 
