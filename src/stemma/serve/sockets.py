@@ -20,11 +20,8 @@ def reserved(settings: ServeSettings) -> Iterator[socket.socket]:
     Raises:
         StemmaError: the address is taken or is none of this machine.
     """
-    try:
+    with _told(settings.socket or f"{settings.host}:{settings.port}"):
         bound = _unix(Path(settings.socket)) if settings.socket else _internet(settings.host, settings.port)
-    except OSError as error:
-        where = settings.socket or f"{settings.host}:{settings.port}"
-        raise StemmaError(f"{where} cannot be listened at ({told_by_system(error)})") from None
     try:
         yield bound
     finally:
@@ -43,16 +40,22 @@ def reserved_for_grpc(settings: ServeSettings) -> Iterator[ServeSettings]:
     if settings.grpc_port is None:
         yield settings
         return
-    try:
+    with _told(f"{settings.host}:{settings.grpc_port}"):
         with _internet(settings.host, settings.grpc_port) as alone:  # sockets that share a port would hide who has it
             port = alone.getsockname()[1]
         can_share = hasattr(socket, "SO_REUSEPORT")  # not on Windows, where there are no workers
         bound = _internet(settings.host, port, shared=True) if can_share else contextlib.nullcontext()
-    except OSError as error:
-        where = f"{settings.host}:{settings.grpc_port}"
-        raise StemmaError(f"{where} cannot be listened at ({told_by_system(error)})") from None
     with bound:
         yield settings.model_copy(update={"grpc_port": port})
+
+
+@contextlib.contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Turn what goes wrong while an address is taken into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise StemmaError(f"{where} cannot be listened at ({told_by_system(error)})") from None
 
 
 def is_local(settings: ServeSettings) -> bool:
