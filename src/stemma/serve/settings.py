@@ -37,6 +37,13 @@ Seconds = Annotated[float, Field(gt=0, le=MOST)]
 Place = Annotated[str, Field(pattern=r"^[^\x00]+$")]  # a file, a folder, a host, a URL
 Share = Annotated[float, Field(ge=0, le=1)]
 Header = Annotated[str, shaped("[a-z0-9-]{1,64}", "a header in small letters, such as x-user")]
+By = Annotated[str, shaped("id|header:[a-z0-9-]{1,64}|column:.+", "id, header:x-user or column:NAME")]
+Policy = Annotated[
+    str, shaped(r"all|latest:[1-9]\d{0,5}|\d{1,18}(,\d{1,18})*", "all, latest:2, or numbers such as 1,3")
+]
+Least = Annotated[str, shaped(f"v?{VERSION.removeprefix('v')}", "a version such as 1.2.0")]
+Age = Annotated[str, shaped(r"[1-9]\d{0,2}[mhdw]", "an age such as 30m, 1h, 2d or 1w")]
+Prefix = Annotated[str, shaped("(/.*[^/])?", "a path such as /shop, without / at its end")]
 Batch = Annotated[Literal["auto", "off"], BeforeValidator(lambda given: "off" if given is False else given)]  # of YAML
 Label = Annotated[str, Field(pattern=r"^[^/\x00-\x20]+$")]  # it stands in paths
 Count = Annotated[int, Field(gt=0)]
@@ -61,9 +68,7 @@ class SplitSettings(Section):
     """How callers who name no version are shared out between versions."""
 
     versions: Annotated[dict[str, Share], AfterValidator(_one_at_most)]  # by number, label, or registered name
-    by: Annotated[str, shaped("id|header:[a-z0-9-]{1,64}|column:.+", "id, header:x-user or column:NAME")] = (
-        "id"  # callers
-    )
+    by: By = "id"  # what callers are told apart by
     name: Annotated[str, Field(max_length=100)] = ""  # of the experiment; under another one all are shared out anew
 
 
@@ -74,9 +79,7 @@ class ModelSettings(Section):
     stage: Annotated[str, Field(min_length=1)] | None = None  # of which the version serves that holds it
     signed: bool = False  # follow a stage by tags alone of which Git verifies the signature
     name: str | None = None  # None: as its bundle, or its folder, is named
-    policy: Annotated[
-        str, shaped(r"all|latest:[1-9]\d{0,5}|\d{1,18}(,\d{1,18})*", "all, latest:2, or numbers such as 1,3")
-    ] = "latest:1"
+    policy: Policy = "latest:1"
     labels: dict[Label, int] = Field(default_factory=dict)  # names of versions; those that do not serve have none
     split: SplitSettings | None = None  # versions that get a share of the calls
     shadow: dict[str, Share] = Field(default_factory=dict)  # versions that get copies, and answer nobody
@@ -106,9 +109,7 @@ class SignatureSettings(Section):
     """What every version must be signed by, and as."""
 
     key: Place  # the file of a public key
-    at_least: Annotated[str, shaped(f"v?{VERSION.removeprefix('v')}", "a version such as 1.2.0")] | None = (
-        None  # an old one is refused
-    )
+    at_least: Least | None = None  # an old one is refused
 
 
 class TlsSettings(Section):
@@ -131,9 +132,7 @@ class LogSettings(Section):
 class RollbackSettings(Section):
     """When a version is taken back by itself: beyond one of these, for certain, while it is young."""
 
-    young: Annotated[str, shaped(r"[1-9]\d{0,2}[mhdw]", "an age such as 30m, 1h, 2d or 1w")] = (
-        "1h"  # from its first request
-    )
+    young: Age = "1h"  # from its first request
     errors: Annotated[float, Field(gt=0, lt=1)] | None = None  # share of its requests that may fail
     latency: Seconds | None = None  # that 1 % of them may exceed
     drift: bool = False  # whether predictions may not be far from those of the bundle's test rows
@@ -150,9 +149,7 @@ class ServeSettings(Section):
     grpc_port: Annotated[int, Field(ge=0, lt=65536)] | None = None  # of the host, beside HTTP; None: no gRPC
     socket: Place | None = None  # a Unix socket in the place of host and port
     tls: TlsSettings | None = None  # None: plain HTTP
-    root_path: Annotated[str, shaped("(/.*[^/])?", "a path such as /shop, without / at its end")] = (
-        ""  # that a proxy puts before every path
-    )
+    root_path: Prefix = ""  # that a proxy puts before every path
     tokens: Place | None = None  # the file of who may ask what; None: the environment's STEMMA_TOKENS, else everybody
     signature: SignatureSettings | None = None  # None: versions need none
     poll: Seconds = 1.0  # between two looks at the sources
