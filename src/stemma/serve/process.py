@@ -75,6 +75,11 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvicorn.Config(None, loop="auto", log_config=None).get_loop_factory()  # type: ignore[arg-type]  # it is asked for that alone
 
 
+def service_of(settings: ServeSettings) -> Service:
+    """Of a process: it serves nothing yet."""
+    return Service(settings.signature, settings.limits.memory, batches=settings.batch == "auto")
+
+
 def app_of(
     settings: ServeSettings, serving: Callable[[], Models], control: Control | None = None, observer: str = ""
 ) -> App:
@@ -150,7 +155,7 @@ class Server(uvicorn.Server):
 
 
 async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str, beside: Beside) -> None:
-    service = Service(settings.signature, settings.limits.memory, batches=settings.batch == "auto")
+    service = service_of(settings)
     keeper = Keeper(settings, [service])
     await keeper.start()
     app = app_of(settings, lambda: service.models, keeper.act, observer)

@@ -13,15 +13,14 @@ from typing import Any, BinaryIO
 import orjson
 
 from stemma.errors import one_line
-from stemma.serve.process import Server, app_of, loop_factory
-from stemma.serve.service import Plan, Service
+from stemma.serve.process import Server, app_of, loop_factory, service_of
+from stemma.serve.service import Plan
 from stemma.serve.settings import ServeSettings
 
 
 class _Worker:
     def __init__(self, settings: ServeSettings, bound: socket.socket, out: BinaryIO, observer: str) -> None:
-        self._service = Service(settings.signature, settings.limits.memory, batches=settings.batch == "auto")
-        self._bound, self._out = bound, out
+        self._service, self._bound, self._out = service_of(settings), bound, out
         self._app = app_of(settings, lambda: self._service.models, self._control, observer)
         self._server = Server(self._app, settings)
         self._asked: dict[int, asyncio.Future[str | None]] = {}
