@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import grpc
+import pytest
 from google.protobuf.message import Message
 
 from stemma.serve import protocols
@@ -130,6 +131,14 @@ def served(*arguments: str | Path, cold: bool = False) -> Iterator[Server]:
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+@contextmanager
+def refusing(code: grpc.StatusCode, told: str = "") -> Iterator[None]:
+    """A call of gRPC in the block is refused with this code, in these words."""
+    with pytest.raises(grpc.RpcError) as caught:
+        yield
+    assert caught.value.code() == code and told in caught.value.details()
 
 
 @contextmanager
