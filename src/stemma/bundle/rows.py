@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stemma.errors import BundleError, RowError
 from stemma.files import mistaken
-from stemma.signature import Dialect, Signature
+from stemma.signature import Dialect, Signature, called
 from stemma.text import few, in_one_line, nearest
 from stemma.values import fields
 
@@ -86,7 +86,7 @@ class Rows:
         Raises:
             BundleError: one is not there.
         """
-        there = {name.strip(): name for name in names} | {name: name for name in names}
+        there = called(names)
         wanted = [name for asked in self.keep for name in (names if asked == ALL and ALL not in there else [asked])]
         for name in wanted:
             if name not in there:
