@@ -29,18 +29,8 @@ def unprepared() -> Table:
 def run(folder: Path, name: str, table: Unprepared) -> list[str]:
     with tempfile.TemporaryDirectory() as raw:
         file = table.write(Path(raw))
-        call(
-            folder,
-            "stemma",
-            "describe",
-            str(file),
-            "--target",
-            table.target,
-            "--name",
-            name,
-            "--track",
-            *table.arguments,
-        )
+        described = ("stemma", "describe", str(file), "--target", table.target, "--name", name, "--track")
+        call(folder, *described, *table.arguments)
     conf, before = folder / f"conf/data/{name}.yaml", spent()
     conf.write_text(table.edited(conf.read_text(encoding="utf-8")), encoding="utf-8")
     call(folder, "stemma", "conf", "sync", f"data={name}")

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 Make = Callable[[np.random.Generator, Path], None]
+WITH_ROLE = re.compile(r'give it the role (?P<role>\w+) and (?P<setting>\w+: \{"(?P<column>\w+)": .*\})')
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,16 @@ class Unprepared:
 
     def edited(self, text: str) -> str:
         """The settings that `describe` wrote, as a person edits them by what it names."""
+        settings = []
         for edit in self.edits:
-            text = re.sub(r"(?m)^task: .*", edit, text) if edit.startswith("task:") else text
-            text = re.sub(r"(?m)^  LotArea: .*", "  LotArea: numeric", text) if "role" in edit else text
-        told = [edit.partition(": ") for edit in self.edits if ": {" in edit]
+            if edit.startswith("task:"):
+                text = re.sub(r"(?m)^task: .*", edit, text)
+            elif found := WITH_ROLE.fullmatch(edit):
+                text = re.sub(rf"(?m)^  {found['column']}: .*", f"  {found['column']}: {found['role']}", text)
+                settings.append(found["setting"])
+            else:
+                settings.append(edit)
+        told = [setting.partition(": ") for setting in settings]
         for key in dict.fromkeys(key for key, _, _ in told):
             parts = ", ".join(value.strip("{}") for name, _, value in told if name == key)
             text += f"{key}: {{{parts}}}\n"
@@ -209,8 +216,7 @@ TABLES = {
             edits=(
                 "task: regression",
                 'thousands: {"SalePrice": ","}',
-                "give it the role numeric",
-                'thousands: {"LotArea": ","}',
+                'give it the role numeric and thousands: {"LotArea": ","}',
             ),
         ),
         Unprepared(measurements, "measurements.csv", "ozone", "regression"),

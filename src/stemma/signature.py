@@ -4,7 +4,7 @@ What values a column may have, `stemma.values` says.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -92,8 +92,7 @@ class Signature:
             BundleError: names a column that is missing or of another length, or the row of a value that does not fit.
         """
         if not columns.keys() >= self._types.keys():
-            # Spaces around a name count only where another column has the name without them.
-            columns = {name.strip(): values for name, values in columns.items()} | dict(columns)
+            columns = {name: columns[own] for name, own in called(columns).items()}
             self.check_there(columns)
         first = self.inputs[0].name
         rows = len(columns[first])
@@ -211,6 +210,11 @@ class Signature:
             row = int(np.isinf(array).argmax())
             raise wrong(column, row + first_row, values[row], how)
         return array.reshape(-1, 1)
+
+
+def called(columns: Collection[str]) -> dict[str, str]:
+    """Columns by name; spaces around one count only where another column has the name without them."""
+    return {name.strip(): name for name in columns} | {name: name for name in columns}
 
 
 def parse(content: bytes) -> Signature:

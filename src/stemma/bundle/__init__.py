@@ -5,6 +5,7 @@
     graph.py       what a graph asks for, refused before anything runs it (`look`)
     limits.py      a process with limits of time and memory, in which strangers' graphs run
     rows.py        CSV, Parquet and Arrow as arrays, some rows at a time (arrow.py: columns of the last two)
+    packed.py      what Parquet and Arrow unpack to, refused before it is unpacked
     predict.py     rows in, predictions out, as CSV or Parquet
     check.py       hashes, signature, graph, and the sample played again
     sign.py        OpenSSF model-signing with a key pair of one's own

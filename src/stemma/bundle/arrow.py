@@ -14,25 +14,30 @@ from numpy.typing import NDArray
 from pyarrow import compute
 
 from stemma.errors import BundleError
-from stemma.signature import Input, Signature, wrong
+from stemma.signature import Input, Signature, called, wrong
 from stemma.values import PLAIN, wanted
 
 SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 
 
 def names(known: Signature, columns: Sequence[str]) -> dict[str, str]:
-    """The column of each input; spaces around a name count only where another column has the name without them.
+    """The column of each input, see `called`.
 
     Raises:
         BundleError: names the inputs that have none.
     """
-    found = {name.strip(): name for name in columns} | {name: name for name in columns}
+    found = called(columns)
     known.check_there(found)
     return {each.name: found[each.name] for each in known.inputs}
 
 
 def is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_number(kind: Any) -> bool:
+    """Or a truth value."""
+    return bool(pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def plain(name: str, values: Any) -> tuple[str, list[Any]]:
@@ -44,7 +49,7 @@ def plain(name: str, values: Any) -> tuple[str, list[Any]]:
     kind = values.type
     if pa.types.is_dictionary(kind):
         return plain(name, values.dictionary_decode())
-    if not (pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or is_text(kind)):
+    if not (_is_number(kind) or is_text(kind)):
         try:
             values = compute.cast(values, pa.string())
         except pa.ArrowException:
@@ -73,17 +78,17 @@ def array(column: Input, values: Any, known: Signature, first_row: int) -> NDArr
     types, kind = pa.types, values.type
     wide = np.float64 if column.type == "date" else np.float32
     of_texts = is_text(kind) or (types.is_dictionary(kind) and is_text(kind.value_type)) or types.is_null(kind)
-    plain = types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind)
+    number = _is_number(kind)
     if column.type == "string" and types.is_decimal(kind):
         return _by_value(column, compute.cast(values, pa.string()), known, first_row)
     by_format = column.type == "date" and column.name in known.date_format
-    if of_texts or (plain and (column.type == "string" or by_format)):
+    if of_texts or (number and (column.type == "string" or by_format)):
         return _by_value(column, values, known, first_row)
     if types.is_dictionary(kind) and (types.is_primitive(kind.value_type) or types.is_decimal(kind.value_type)):
         return array(column, values.dictionary_decode(), known, first_row)
     if column.type == "date" and (types.is_timestamp(kind) or types.is_date(kind)):
         return _seconds(values)
-    if column.type == "string" or not (plain or types.is_decimal(kind)) or (column.type, kind) == ("date", pa.bool_()):
+    if column.type == "string" or not (number or types.is_decimal(kind)) or (column.type, kind) == ("date", pa.bool_()):
         raise BundleError(f"column {column.name!r} holds {kind}, which is not {wanted(column.type)}")
     return _numbers(column, values, first_row).astype(wide, copy=False)
 

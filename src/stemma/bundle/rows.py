@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stemma.errors import BundleError, RowError
 from stemma.files import mistaken
-from stemma.signature import Dialect, Signature
+from stemma.signature import Dialect, Signature, called
 from stemma.text import few, in_one_line, nearest
 from stemma.values import fields
 
@@ -86,7 +86,7 @@ class Rows:
         Raises:
             BundleError: one is not there.
         """
-        there = {name.strip(): name for name in names} | {name: name for name in names}
+        there = called(names)
         wanted = [name for asked in self.keep for name in (names if asked == ALL and ALL not in there else [asked])]
         for name in wanted:
             if name not in there:
@@ -263,7 +263,6 @@ def _of_arrow(rows: Rows, known: Signature) -> Iterator[Batch]:
 
 def _of_parquet(rows: Rows, known: Signature) -> Iterator[Any]:
     """Batches of the columns that are inputs, at least one."""
-    import pyarrow as pa
     from pyarrow import parquet
 
     from stemma.bundle import arrow, packed
@@ -273,11 +272,8 @@ def _of_parquet(rows: Rows, known: Signature) -> Iterator[Any]:
         schema = file.schema_arrow
         _check_names(schema.names, rows)
         named = arrow.names(known, schema.names)
-        wanted = list(named.values())
-        none = pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in wanted]))
-        arrow.arrays(none, known, named, 1)  # a type that does not fit is refused before its values are unpacked
-        wanted = [*dict.fromkeys([*wanted, *rows.keeps(schema.names).values()])]
-        none = pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in wanted]))
+        arrow.arrays(_none(schema, named.values()), known, named, 1)  # a wrong type is refused before it is unpacked
+        wanted = _wanted(rows, known, schema.names)
         texts = [name for name in wanted if arrow.is_text(schema.field(name).type)]
         if rows.content is not None:
             packed.check(packed.pages(rows.content, file.metadata, wanted), rows.unpacked)
@@ -287,22 +283,21 @@ def _of_parquet(rows: Rows, known: Signature) -> Iterator[Any]:
             there = True
             yield batch
         if not there:
-            yield none
+            yield _none(schema, wanted)
 
 
 def _of_ipc(rows: Rows, known: Signature) -> Iterator[Any]:
     """Batches of the columns that are inputs, at least one; offsets that lead out of a buffer are refused."""
     import pyarrow as pa
 
-    from stemma.bundle import arrow, packed
+    from stemma.bundle import packed
 
     if rows.content is not None:
         packed.check(packed.batches(rows.content, stream=rows.kind == ARROW_STREAM), rows.unpacked)
     source = pa.OSFile(_source(rows)) if rows.content is None else _source(rows)
     with source, (pa.ipc.open_file if rows.kind == ARROW else pa.ipc.open_stream)(source) as reader:
         _check_names(reader.schema.names, rows)
-        wanted = [*arrow.names(known, reader.schema.names).values(), *rows.keeps(reader.schema.names).values()]
-        wanted = list(dict.fromkeys(wanted))
+        wanted = _wanted(rows, known, reader.schema.names)
         whole = reader if rows.kind == ARROW_STREAM else map(reader.get_batch, range(reader.num_record_batches))
         there = False
         for batch in whole:
@@ -312,7 +307,22 @@ def _of_ipc(rows: Rows, known: Signature) -> Iterator[Any]:
                 there = True
                 yield chosen.slice(start, BATCH)
         if not there:
-            yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+            yield _none(reader.schema, wanted)
+
+
+def _wanted(rows: Rows, known: Signature, names: Sequence[str]) -> list[str]:
+    """Of the columns of a file those that are inputs or are kept, in its order."""
+    from stemma.bundle import arrow
+
+    found = {*arrow.names(known, names).values(), *rows.keeps(names).values()}
+    return [name for name in names if name in found]
+
+
+def _none(schema: Any, names: Iterable[str]) -> Any:
+    """A batch of these columns, without rows."""
+    import pyarrow as pa
+
+    return pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in names]))
 
 
 def _source(rows: Rows) -> Any:

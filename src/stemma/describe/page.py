@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from stemma.conf.hydra_yaml import flow
 from stemma.describe.dialect import Dialect
+from stemma.describe.meant import QUOTE
 from stemma.describe.roles import Description, Target
 from stemma.errors import DataError
 from stemma.tables.files import Text
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 WIDTH = 40  # letters before a comment, at most, for the comments to stand below each other
-QUOTE = '"'
 Entry = tuple[str, str, str]  # of YAML: key, value, comment
 PARQUET = Dialect(Text(",", header=True, encoding="utf-8"), decimal=".")  # what the settings say where nothing counts
 OTHERS: list[Entry] = [

@@ -9,7 +9,7 @@ drop         nothing to learn from: no value, one value, an identifier, or texts
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,7 +43,7 @@ PADDED = re.compile(r"0\d")  # no number begins so, but that of a telephone
 LIKE_NUMBER = re.compile(r"[-+(\u2212]?[$€£]?\s?\d[\d,.'\u2019 ]*\s?(%|[a-zA-Z€$£]{1,3})?\)?")
 OUTPUTS = ("encoded", "prediction", "probabilities")
 NO_HEADER = "if it is no header, give --no-header, and columns are c0, c1, ..."
-OTHER, MOST_NAMED, QUOTE = "other", 10, '"'  # the class of all that are rare; of these, those named in a line
+OTHER, MOST_NAMED = "other", 10  # the class of all that are rare; of these, those named in a line
 SHARES = SplitSettings(test=0.2, validation=0.2, seed=0)
 
 
@@ -239,7 +239,7 @@ def _number(column: Column) -> tuple[Role, str] | None:
     if not number.whole or column.odd:
         return "numeric", ends
     different = column.distinct == column.counted
-    named = bool(IDENTIFIER.search(column.name) or CAMEL.search(column.name))
+    named = _is_identifier(column.name)
     counting = number.low in (0, 1) and number.high - number.low + 1 == column.rows == column.present
     if different and column.rows > 2 and (named or counting):
         return "drop", f"identifier: a different whole number in every row, {ends}"
@@ -269,6 +269,11 @@ def _text(column: Column) -> tuple[Role, str]:
     if not _repeats(column):
         return "drop", kind or f"free text: {_distinct(column)} levels in {column.counted:,} rows"
     return "categorical", _levels(column) + (f"; {kind}" if kind else "")
+
+
+def _is_identifier(name: str) -> bool:
+    """Whether a column is called as identifiers are."""
+    return bool(IDENTIFIER.search(name) or CAMEL.search(name))
 
 
 def _mostly(column: Column, fitting: int) -> bool:
@@ -428,10 +433,10 @@ def _remedies(column: Column, rare: list[str], needed: int) -> Iterator[str]:
     others = len(levels) - len(rare)
     if len(rare) <= MOST_NAMED:
         if others and sum(levels[text] for text in rare) >= needed:
-            yield f"merge: {flow({OTHER: rare}, QUOTE)}"
+            yield f"merge: {flow({OTHER: rare}, meant.QUOTE)}"
         if others > 1:
             condition = f"{written(column.name)} not in {rare}"
-            yield f"keep: {flow({'enough': condition}, QUOTE)}"
+            yield f"keep: {flow({'enough': condition}, meant.QUOTE)}"
     if column.number.count == column.present and len(levels) > 2:
         yield "task: regression"
 
@@ -478,20 +483,23 @@ def _or(name: str, found: list[meant.Reading]) -> str:
 
 def _readings(column: Column, kind: str, decimal: str) -> list[meant.Reading]:
     """What may be meant by texts of this kind."""
-    dates = "dates" in kind
-    others = [] if dates else column.spelled[:MOST_TRIED] or [f"0{decimal}5"] * (not column.number.whole)
+    others = [] if "dates" in kind else column.spelled[:MOST_TRIED] or [f"0{decimal}5"] * (not column.number.whole)
     texts = [text for text in (*column.odd, *others) if text not in DOUBTFUL]
-    return meant.dates(texts) if dates else meant.numbers(texts, decimal)
+    return _fitting(texts, kind, decimal)
+
+
+def _fitting(texts: Sequence[str], kind: str, decimal: str) -> list[meant.Reading]:
+    return meant.dates(texts) if "dates" in kind else meant.numbers(texts, decimal)
 
 
 def _certain(column: Column, decimal: str) -> meant.Reading | None:
     """The one way in which all texts of a column are dates or numbers, where there is one and all of them are known."""
-    named = IDENTIFIER.search(column.name) or CAMEL.search(column.name)
+    named = _is_identifier(column.name)
     known = column.levels and len(column.levels) > 1 and not {*column.spelled} & {*DOUBTFUL}
     kind = "" if named or not known or _mostly(column, column.number.count) else _resembles(column)
     if not kind or ("dates" not in kind and any(map(PADDED.match, column.spelled))):
         return None
-    found = meant.dates(column.spelled) if "dates" in kind else meant.numbers(column.spelled, decimal)
+    found = _fitting(column.spelled, kind, decimal)
     return found[0] if len(found) == 1 else None
 
 

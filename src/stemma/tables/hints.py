@@ -60,10 +60,10 @@ def find(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) ->
     sample = _Sample.draw(frame, settings, splits["train"])
     for name, role in features(frame.columns, settings):
         values, train = frame[name], frame[name].iloc[splits["train"]]
-        texts = [*_worthless(train)] or [*_identifier(values, role)]
-        texts = texts or [*_leakage(values, sample), *_type(values), *_unseen(values, splits)]
         cure = "take it out of `derive`" if name in settings.derive else DROP
-        found += [Hint(kind, name, f"column {name!r} {text}".replace(DROP, cure)) for kind, text in texts]
+        texts = [*_worthless(train, cure)] or [*_identifier(values, role, cure)]
+        texts = texts or [*_leakage(values, sample, cure), *_type(values), *_unseen(values, splits)]
+        found += [Hint(kind, name, f"column {name!r} {text}") for kind, text in texts]
     told = {hint.column for hint in found if hint.kind in ("empty", "constant")}
     judged = [name for name, _ in features(frame.columns, settings) if name not in told]
     found += [Hint("identical", second, text) for second, text in _identical(frame, judged)]
@@ -85,24 +85,24 @@ def lines(found: Iterable[Hint]) -> list[str]:
     return told
 
 
-def _worthless(train: pd.Series) -> Iterator[tuple[str, str]]:
+def _worthless(train: pd.Series, cure: str) -> Iterator[tuple[str, str]]:
     """Nothing to learn from: no value, hardly any, or always the same."""
     missing = _missing(train)
     share = missing.mean()
     if share == 1:
-        yield "empty", f"has no value in any training row: {DROP}"
+        yield "empty", f"has no value in any training row: {cure}"
     elif share >= MISSING and len(train) >= FEWEST:
         yield "missing", f"has no value in {share:.1%} of the training rows"
     elif not missing.any() and _constant(train):
-        yield "constant", f"is {_shown(train.iloc[0])} in every training row: {DROP}"
+        yield "constant", f"is {_shown(train.iloc[0])} in every training row: {cure}"
 
 
-def _identifier(values: pd.Series, role: str) -> Iterator[tuple[str, str]]:
+def _identifier(values: pd.Series, role: str, cure: str) -> Iterator[tuple[str, str]]:
     """Texts that nearly all differ; whole numbers that all differ and rise or fall with the rows, or have few gaps."""
     present = values[~_missing(values)]
     if len(present) < FEWEST:
         return
-    advice = f"it looks like an identifier: {DROP}"
+    advice = f"it looks like an identifier: {cure}"
     if role == "categorical":
         distinct = present.nunique()
         if distinct >= DISTINCT * len(present):
@@ -117,7 +117,7 @@ def _identifier(values: pd.Series, role: str) -> Iterator[tuple[str, str]]:
             yield "identifier", f"holds a different whole number in every row, {advice}"
 
 
-def _leakage(values: pd.Series, sample: "_Sample | None") -> Iterator[tuple[str, str]]:
+def _leakage(values: pd.Series, sample: "_Sample | None", cure: str) -> Iterator[tuple[str, str]]:
     """One column alone predicts the target nearly without a fault."""
     if sample is None:
         return
@@ -126,7 +126,7 @@ def _leakage(values: pd.Series, sample: "_Sample | None") -> Iterator[tuple[str,
         measure = "R2 of the ranks" if sample.ranked else "ROC-AUC"
         yield (
             "leakage",
-            f"alone predicts the target ({measure} {score:.4f}): if it is known only afterwards, {DROP}",
+            f"alone predicts the target ({measure} {score:.4f}): if it is known only afterwards, {cure}",
         )
 
 

@@ -62,9 +62,11 @@ def run(
             watch(epoch)
     else:
         saved.write(progress)
+    lonely = _lonely_row(len(given.train.x), settings.batch_size)
+    failure = f"the network {network.settings.name} fails in training{lonely}"
     while not progress.is_over(settings):
         draw = _draw(given, settings, len(progress.epochs))
-        with naming(f"the network {network.settings.name} fails in training{_lonely_row(given)}"):
+        with naming(failure):
             loss = session.run_epoch(draw)
         epoch = _epoch(len(progress.epochs) + 1, network, loss, validation, draw.rate)
         if not (epoch.train_loss < limit and epoch.validation_loss < limit):
@@ -142,9 +144,8 @@ def _norm(tensor: NDArray[Any]) -> float:
     return math.sqrt(np.square(tensor).sum())
 
 
-def _lonely_row(given: Given) -> str:
-    """A hint where the last batch has one row."""
-    rows, size = len(given.train.x), settled(given.settings, given.train.x).batch_size
+def _lonely_row(rows: int, size: int) -> str:
+    """A hint where the last batch, of batches of a size, has one row."""
     if rows % size != 1 or rows == 1:
         return ""
     other = next(number for number in itertools.count(size + 1) if rows % number != 1)

@@ -209,6 +209,7 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
     verdict = _verdict(differences[name], higher, rows)
     marks = _marks(versions[1], first, columns, options)
     sizes, notes = _sizes(versions, columns, options.latency)
+    seen = () if columns is None else _seen(versions, columns, str(on))
     return Comparison(
         a=versions[0].name,
         b=versions[1].name,
@@ -225,7 +226,7 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
         sizes=sizes,
         resamples=options.resamples,
         seed=options.seed,
-        notes=(*notes, *_doubts(_test(name, first, second), verdict), *_seen(versions, columns, str(on))),
+        notes=(*notes, *_doubts(_test(name, first, second), verdict), *seen),
     )
 
 
@@ -251,14 +252,14 @@ def signed(value: float) -> str:
     return ("+" if value >= 0 else "-") + figure(abs(value))
 
 
-def _seen(versions: tuple[Version, Version], columns: Mapping[str, Sequence[Any]] | None, where: str) -> Iterable[str]:
+def _seen(versions: tuple[Version, Version], columns: Mapping[str, Sequence[Any]], where: str) -> Iterable[str]:
     """A note for a version that was trained on rows of the table: it knows them by heart."""
     from stemma.versions import predictions
 
-    for version in versions if columns is not None else ():
+    for version in versions:
         try:
-            if count := predictions.seen(version, columns or {}):
-                rows = f"{count:,} of {len(next(iter((columns or {}).values()))):,} rows of {where}"
+            if count := predictions.seen(version, columns):
+                rows = f"{count:,} of {len(next(iter(columns.values()))):,} rows of {where}"
                 yield f"warning: {version.name} was trained on {rows}: judge by rows that are new to both"
         except StemmaError as error:
             yield f"whether {version.name} was trained on rows of {where} is not known: {error}"

@@ -481,6 +481,8 @@ def test_numbers_of_arrow_stay_numbers_and_the_rest_are_texts(ending: str, regre
     assert made.column("price").to_pylist() == ["1.10", "2.00"]
     predict(bundle.open_bundle(regression), bundle.Rows(path, keep=("id",)), tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == f"id,prediction\n{2**60 + 1},2.5\n,3.0\n"
+    predict(bundle.open_bundle(regression), bundle.Rows(path, keep=("*",)), tmp_path / "all.parquet")
+    assert parquet.read_schema(tmp_path / "all.parquet").names == [*table.column_names, "prediction"]
 
 
 @pytest.mark.parametrize(("value", "kind"), [([1], "list<element: int64>"), (b"\xff", "binary")])

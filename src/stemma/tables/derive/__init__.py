@@ -47,7 +47,7 @@ def add(
     Raises:
         DataError: an expression is wrong; it says which, where and how.
     """
-    types = {name: TYPES[role] for name, role in roles.items()}
+    types = _types(roles)
     made: dict[str, Role] = {}
     for name, text in derive.items():
         with _naming(f"data.derive: {name}", text):
@@ -76,7 +76,7 @@ def add_conditions(
     Raises:
         DataError: as `add`, or one is no condition.
     """
-    types, made = {name: TYPES[role] for name, role in roles.items()}, []
+    types, made = _types(roles), []
     for reason, text in keep.items():
         with _naming(f"data.keep: {reason}", text):
             value = Expression(text, graph, types, others or {}).value()
@@ -89,7 +89,7 @@ def add_conditions(
 def compared(expressions: Iterable[str], roles: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """(column, text) of each text that expressions which are right compare a column with."""
     for text in expressions:
-        expression = Expression(text, Graph([*roles]), {name: TYPES[role] for name, role in roles.items()}, {})
+        expression = Expression(text, Graph([*roles]), _types(roles), {})
         expression.value()
         yield from expression.compared
 
@@ -105,6 +105,10 @@ def roles(
 def _roles(derive: _Items, columns: _Items, others: _Items) -> dict[str, Role]:
     graph = Graph([name for name, _ in (*columns, *derive)])
     return add(graph, dict(derive), dict(columns), dict(others)) if derive else {}
+
+
+def _types(roles: Mapping[str, str]) -> dict[str, str]:
+    return {name: TYPES[role] for name, role in roles.items()}
 
 
 def _single(graph: Graph, value: str) -> str:

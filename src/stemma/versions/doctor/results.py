@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from stemma.repo.repository import CURVES
+from stemma.task import RARE
 from stemma.versions.doctor.finding import Finding, Skipped, ways
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 GAP = 1.5  # validation loss over training loss
 PERFECT, ENOUGH_ROWS = 0.9995, 200
-RARE = 0.1  # share of the smallest class
 MISCALIBRATED = 0.05  # expected calibration error
 CURVE = f"{CURVES}/plots/metrics/{{}}/loss.tsv"
 
