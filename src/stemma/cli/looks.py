@@ -18,8 +18,9 @@ from stemma.serve.load import opened
 from stemma.serve.metrics import DRIFT
 from stemma.serve.sources import Source
 from stemma.watch import guard
-from stemma.watch.drift import WEEK, Window, drift, gauges
+from stemma.watch.drift import WEEK, Window, drift
 from stemma.watch.guard import Rules, Seen
+from stemma.watch.shown import gauges
 
 TRIES = 3  # of an order
 EVERY = 3600.0  # seconds between two looks at drift

@@ -199,7 +199,7 @@ def _length(window: str) -> float:
 
 
 def _drifted(found: "Drift") -> Report:
-    from stemma.watch.drift import alarms, doubts, expectations, states
+    from stemma.watch.shown import alarms, doubts, expectations, states
 
     tables = [
         Table(head, rows, left=None) for head, rows in (alarms(found), states(found), expectations(found)) if rows

@@ -9,7 +9,7 @@ looks: a window is judged once, when it is over.
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,9 +25,9 @@ from stemma.errors import StemmaError
 from stemma.metrics.tests import z
 from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.tables.profile import described
-from stemma.text import SHOWN, counted, few, figure, lasting, short, visible
+from stemma.text import SHOWN, counted, few, figure, lasting, short
 from stemma.watch import evidence, log, outcomes, sequential, tests
-from stemma.watch.answers import PREDICTED, Answers, day, measured, versions
+from stemma.watch.answers import PREDICTED, Answers, measured, versions
 from stemma.watch.expected import Expected, expected
 from stemma.watch.windows import Asked, windows
 
@@ -137,50 +137,6 @@ class Drift:
         return (
             f"nothing drifted {where}" if not alarmed else f"{counted(len(alarmed), 'drift')} {where}: {few(alarmed)}"
         )
-
-
-Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]  # a head, and what stands below it
-
-
-def alarms(found: Drift) -> Rows:
-    head = ("version", "from", "what", "kind", "PSI", "p", "importance", "told", "requests")
-    return head, [
-        (each.version, day(each.first), shift.name, shift.kind or "", shift.size, f"{shift.p:.2g}", shift.weight,
-         shift.told, ", ".join(shift.ids[:2]))
-        for each in found.windows for shift in each.alarms
-    ]  # fmt: skip
-
-
-def states(found: Drift) -> Rows:
-    return ("version", "from", "to", "rows", "state", "drifts"), [
-        (each.version, day(each.first), day(each.last), f"{each.rows:,}", each.state, str(len(each.alarms)))
-        for each in found.windows
-    ]
-
-
-def expectations(found: Drift) -> Rows:
-    """What is expected without outcomes in each version's last window; and of the rows with an outcome, what came."""
-    last = {each.version: each for each in found.windows if each.expected}
-    return ("version", "from", "without outcomes", "expected", "where they came: expected", "came"), [
-        (each.version, day(each.first), name, figure(value), *map(figure, each.expected.judged.get(name, (None, None))))
-        for each in last.values() if each.expected for name, value in each.expected.figures.items()
-    ]  # fmt: skip
-
-
-def doubts(found: Drift) -> list[str]:
-    """Why some of these are not to be believed."""
-    last = {each.version: each for each in found.windows if each.expected}
-    return [f"Do not believe what is expected of {each.version}: {each.doubt}." for each in last.values() if each.doubt]
-
-
-def gauges(shifts: Iterable[tuple[str, Shift]]) -> str:
-    """Versions and what drifted, as Prometheus reads it."""
-    lines = ["# HELP stemma_drift 1 for what drifted in the last window that was judged.", "# TYPE stemma_drift gauge"]
-    for version, shift in shifts:
-        labels = {"version": version, "name": shift.name, "kind": str(shift.kind)}
-        told = ",".join(f"{name}={json.dumps(visible(value), ensure_ascii=False)}" for name, value in labels.items())
-        lines.append(f"stemma_drift{{{told}}} 1")
-    return "\n".join(lines) + "\n"
 
 
 def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, since: float | None = None) -> Drift:

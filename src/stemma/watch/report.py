@@ -14,7 +14,7 @@ from stemma.errors import StemmaError
 from stemma.files import write_text
 from stemma.report.document import Document, Section, Table, html
 from stemma.text import figure
-from stemma.watch import ab, drift, sequential
+from stemma.watch import ab, drift, sequential, shown
 from stemma.watch.answers import PREDICTED, Answers, day, measured, read
 
 HEAD = ("version", "main figure", "requests", "rows", "with an outcome", "50 %, ms", "99 %, ms", "from", "to")
@@ -51,12 +51,12 @@ def write(
             ),
             Section("Which is better", tuple(_experiments(folder, versions))),
             Section(
-                "Drift", (_of("", drift.alarms(found), "Nothing is certain."), _of("Windows", drift.states(found)))
+                "Drift", (_of("", shown.alarms(found), "Nothing is certain."), _of("Windows", shown.states(found)))
             ),
             Section("Columns", (_columns(found),)),
             Section(
                 "Expected without outcomes",
-                (_of("By probabilities, in the last window", drift.expectations(found)), *drift.doubts(found)),
+                (_of("By probabilities, in the last window", shown.expectations(found)), *shown.doubts(found)),
             ),
             Section("Left out", found.skipped or ("Every file of the log was read.",)),
         ),
@@ -84,10 +84,10 @@ def _version(answers: Answers) -> tuple[str, ...]:
         if len(judged.table) >= sequential.FEWEST
         else (nan, nan)
     )
-    shown = f"{task.main} {figure(found[0])} ± {figure(1.96 * found[1])}" if all(map(isfinite, found)) else "-"
+    main = f"{task.main} {figure(found[0])} ± {figure(1.96 * found[1])}" if all(map(isfinite, found)) else "-"
     times = (day(moment) for moment in (answers.times[0], answers.times[-1]))
     counts = (answers.requests, len(answers.table), len(judged.table))
-    return answers.version, shown, *(f"{count:,}" for count in counts), f"{half:.2f}", f"{most:.2f}", *times
+    return answers.version, main, *(f"{count:,}" for count in counts), f"{half:.2f}", f"{most:.2f}", *times
 
 
 def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
@@ -101,7 +101,7 @@ def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
         yield "There is one version."
 
 
-def _of(caption: str, table: drift.Rows, none: str = "Nothing yet.") -> Table | str:
+def _of(caption: str, table: shown.Rows, none: str = "Nothing yet.") -> Table | str:
     """The last lines; a head without rows says nothing."""
     head, rows = table
     words = tuple(place for place, name in enumerate(head) if name in WORDS)
