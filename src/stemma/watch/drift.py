@@ -6,7 +6,6 @@ share its part of ALPHA, so all columns, tests and windows together raise one fa
 looks: a window is judged once, when it is over.
 """
 
-import json
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from pyarrow import compute
 
 from stemma import metrics
@@ -24,24 +22,22 @@ from stemma.bundle.model import RECORD, Bundle, reading
 from stemma.errors import StemmaError
 from stemma.metrics.tests import z
 from stemma.tables.distance import jensen_shannon, level, psi, shares
-from stemma.tables.profile import described
 from stemma.text import SHOWN, counted, few, figure, lasting, short
 from stemma.watch import evidence, log, outcomes, sequential, tests
 from stemma.watch.answers import PREDICTED, Answers, measured, versions
+from stemma.watch.columns import PREDICTION, Column, Part, gone, of_texts, present, profiled, trained
 from stemma.watch.expected import Expected, expected
 from stemma.watch.windows import Asked, windows
 
 WEEK = 7 * 86400.0
 ALPHA, WEEKS = 0.05, 20  # of false alarms in a week; in which there is one
 FEWEST = 50  # rows of a window that is judged
-PREDICTION, REFERENCE = "prediction", "reference.json"
 TESTS = {  # kind of drift -> the tests that are certain of it
     "unit": {"location", "shape", "range"}, "moved": {"location", "shape"}, "range": {"range"}, "new": {"new"},
     "missing": {"missing"},
 }  # fmt: skip
 BEYOND = ("unit", "range", "new")  # kinds of drift to rows that training had none of
 Z = 1.959964  # of a 95 % interval
-Column = Mapping[str, Any]  # as profile.json describes it
 
 
 @dataclass(frozen=True)
@@ -170,7 +166,7 @@ def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, sin
 
 def predictions(answers: Answers, bundle: Bundle, alpha: float) -> Shift | None:
     """The decisions of a version beside those that its bundle made of the test rows; None where it tells none."""
-    before, now = _decided(bundle), _of_texts(answers.table[PREDICTION].combine_chunks())
+    before, now = _decided(bundle), of_texts(answers.table[PREDICTION].combine_chunks())
     return next(_of_column(PREDICTION, before[PREDICTION], now, None, alpha, family=1)) if before else None
 
 
@@ -218,7 +214,7 @@ def _judged(asked: Asked, look: _Look, beside: _Beside) -> Window:
     window = Window(asked.answers.version, asked.first, last, asked.rows, "judged", look.alpha)
     if last > look.now or asked.rows < FEWEST:
         return replace(window, state="not over" if last > look.now else "few rows")
-    part = _part(asked.answers)
+    part = profiled(asked.answers)
     came = _figure(part)
     window = replace(window, expected=expected(part.answers, came))
     if not beside.began:  # what the bundle says nothing of is held beside the first window
@@ -235,7 +231,7 @@ def _judged(asked: Asked, look: _Look, beside: _Beside) -> Window:
     return replace(window, shifts=(*columns, *figures))
 
 
-def _told(shift: Shift, part: "_Part", beside: _Beside) -> Shift:
+def _told(shift: Shift, part: Part, beside: _Beside) -> Shift:
     """With the requests that make it, and whether it matters."""
     name, weighed = shift.name, replace(shift, importance=beside.importance.get(shift.name))
     if shift.kind is None:
@@ -244,57 +240,6 @@ def _told(shift: Shift, part: "_Part", beside: _Beside) -> Shift:
     mask = evidence.rows_of(shift.kind, values, beside.reference[name], part.profiles[name])
     some = part.answers.table["id"].filter(compute.fill_null(mask, False)).slice(0, SHOWN)
     return replace(weighed, ids=tuple(some.to_pylist()))
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The rows of a version in a window, with a profile of each column.
-
-    Args:
-        values: of columns of numbers (rows,), NaN where there is none.
-    """
-
-    answers: Answers
-    profiles: Mapping[str, Column]
-    values: Mapping[str, Any]
-
-
-def _part(answers: Answers) -> _Part:
-    profiles, values, table = dict[str, Column](), dict[str, Any](), answers.table
-    for column in [name for name in table.column_names if name.startswith("input.")] + [PREDICTION]:
-        name, kept = column.removeprefix("input."), table[column].combine_chunks()
-        if pa.types.is_string(kept.type) or pa.types.is_boolean(kept.type):
-            profiles[name] = _of_texts(kept)
-        else:
-            values[name] = np.sort(evidence.plain(kept))  # what follows is twice as fast
-            present = values[name][~np.isnan(values[name])].astype(np.float64)
-            profiles[name] = {"missing": len(kept) - len(present), **described(present)}
-    return _Part(answers, profiles, values)
-
-
-def _of_texts(kept: Any) -> Column:
-    """Truth values are 0 and 1, as in profile.json; no text is no value."""
-    texts = kept.cast(pa.int8()).cast(pa.string()) if pa.types.is_boolean(kept.type) else kept
-    counts = {pair["values"]: pair["counts"] for pair in compute.value_counts(texts).to_pylist()}
-    gone = counts.pop(None, 0) + counts.pop("", 0)
-    return {"missing": gone, "values": counts, "other": 0}
-
-
-def profiles(answers: Answers) -> Mapping[str, Column]:
-    """Of each input, and of the predictions."""
-    return _part(answers).profiles
-
-
-def trained(bundle: Bundle, answers: Answers) -> dict[str, Column]:
-    """The reference of the bundle, for columns that were kept as they came."""
-    with reading(REFERENCE):
-        columns = json.loads(bundle.files.get(REFERENCE, b'{"columns": {}}'))["columns"]
-        inputs = {each.name: "values" if each.type in ("string", "boolean") else "histogram"
-                  for each in bundle.signature.inputs if each.name not in answers.treated}  # fmt: skip
-        found = {name: columns[name] for name in inputs if name in columns}
-        if any(inputs[name] not in each or shares(each, each) is None for name, each in found.items()):
-            raise ValueError("a column has no distribution")
-    return found
 
 
 def _is_of(bundle: Bundle, answers: Answers, versions: int) -> bool:
@@ -331,7 +276,7 @@ def _recorded(bundle: Bundle, name: str) -> tuple[float, float] | None:
         return told["value"], (told["high"] - told["low"]) / (2 * Z)
 
 
-def _figure(part: _Part) -> tuple[float, float] | None:
+def _figure(part: Part) -> tuple[float, float] | None:
     """The main figure by outcomes, and its standard error; None of too few rows."""
     judged, task = part.answers.judged, part.answers.task
     if len(judged.table) < sequential.FEWEST:
@@ -388,20 +333,10 @@ def _moved(before: Column, now: Column) -> str:
             " ".join(figure(each["quantiles"][percent]) for percent in ("5", "50", "95")) for each in (before, now)
         )
         return "5, 50, 95 % at " + " -> ".join(shown)
-    of = [{name: count / _present(each) for name, count in each["values"].items()} for each in (before, now)]
+    of = [{name: count / present(each) for name, count in each["values"].items()} for each in (before, now)]
     most = max(before["values"], key=lambda name: abs(of[1].get(name, 0) - of[0][name]))
     return f"{short(most, 40)}: {of[0][most]:.1%} -> {of[1].get(most, 0):.1%}"
 
 
 def _end(column: Column) -> str:
     return f"{figure(column['min'])} to {figure(column['max'])}"
-
-
-def _present(column: Column) -> int:
-    counts = column["values"].values() if "values" in column else column["histogram"]["counts"]
-    return int(sum(counts)) + int(column.get("other", 0))
-
-
-def gone(column: Column) -> float:
-    """Share of the rows without a value."""
-    return float(column["missing"] / max(1, column["missing"] + _present(column)))
