@@ -24,7 +24,7 @@ from stemma.metrics.tests import z
 from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.text import SHOWN, counted, few, figure, lasting, short
 from stemma.watch import evidence, log, outcomes, sequential, tests
-from stemma.watch.answers import PREDICTED, Answers, measured, versions
+from stemma.watch.answers import PREDICTED, Answers, bare, measured, versions
 from stemma.watch.columns import PREDICTION, Column, Part, gone, of_texts, present, profiled, trained
 from stemma.watch.expected import Expected, expected
 from stemma.watch.windows import Asked, windows
@@ -248,12 +248,7 @@ def _is_of(bundle: Bundle, answers: Answers, versions: int) -> bool:
     if answers.signature != bundle.signature:
         return False
     registered = bundle.registered.get("version")
-    return versions == 1 if registered is None else _bare(str(registered)) == _bare(answers.version)
-
-
-def _bare(version: str) -> str:
-    """1.2.0 of model@v1.2.0."""
-    return version.rpartition("@")[2].removeprefix("v")
+    return versions == 1 if registered is None else bare(str(registered)) == bare(answers.version)
 
 
 def _decided(bundle: Bundle) -> dict[str, Column]:
