@@ -143,7 +143,7 @@ def retrain(
     from stemma.watch.retrain import retrain
 
     found = retrain(log, version, _moment(since), write)
-    answer(found, lambda: [f"{found.sentence}.", "\n".join(found.commands)], as_json, as_md)
+    answer(found, lambda: [f"{found.sentence}.", "\n".join(found.commands), *found.skipped], as_json, as_md)
 
 
 @app.command()

@@ -28,6 +28,7 @@ class Retraining:
         version: that is in production, from whose weights training would start; as the log names it.
         rows, first, last: those with an outcome, and the time of their requests.
         table: where they are, or would be. commands: one after the other.
+        skipped: files of the log that could not be read.
     """
 
     version: str
@@ -36,6 +37,7 @@ class Retraining:
     last: float
     table: str
     commands: tuple[str, ...]
+    skipped: tuple[str, ...]
 
     @property
     def sentence(self) -> str:
@@ -64,8 +66,9 @@ def retrain(folder: Path, version: str | None = None, since: float | None = None
     if to is not None:
         _write(table, to)
     where = to or TABLE
-    return Retraining(last.version, len(table), times.min(), times.max(), str(where),
-                      tuple(_commands(folder, last, where, version, to is not None)))  # fmt: skip
+    commands = tuple(_commands(folder, last, where, version, to is not None))
+    period = float(times.min()), float(times.max())
+    return Retraining(last.version, len(table), *period, str(where), commands, tuple(dict.fromkeys(skipped)))
 
 
 def _chosen(versions: Mapping[str, Answers], name: str | None, folder: Path) -> Answers:
