@@ -31,7 +31,8 @@ def write(
         StemmaError, OSError: there is no log, or the page cannot be written.
     """
     found = drift.drift(folder, bundle, seconds, since)
-    versions = _in_order(read(folder, ("latency", *PREDICTED), [], since))
+    skipped = list(found.skipped)
+    versions = _in_order(read(folder, ("latency", *PREDICTED), skipped, since))
     rows, requests = (sum(each) for each in zip(*((len(a.table), a.requests) for a in versions.values()), strict=True))
     judged = sum(len(each.judged.table) for each in versions.values())
     alarms = [(f"{each.version}: {shift.name} {shift.told}", "bad") for each in found.windows for shift in each.alarms]
@@ -58,7 +59,7 @@ def write(
                 "Expected without outcomes",
                 (_of("By probabilities, in the last window", shown.expectations(found)), *shown.doubts(found)),
             ),
-            Section("Left out", found.skipped or ("Every file of the log was read.",)),
+            Section("Left out", tuple(dict.fromkeys(skipped)) or ("Every file of the log was read.",)),
         ),
     )
     write_text(page, html(document, {}))
