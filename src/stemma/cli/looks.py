@@ -62,19 +62,18 @@ class Guard:
         counts = _counts(self.url, client.read(self.url, "/metrics"))
         now, skipped = time.time(), list[str]()
         answers = {} if self.log is None else guard.read(self.log, now - 2 * self.rules.young, skipped)
-        for model in models:
-            for each in model["versions"]:
-                key = model["name"], int(each["version"])
-                self.names[key] = name = f"{model['name']}@{each['registered'] or each['version']}"
-                first = answers[name].times[0] if name in answers else now
-                self.begun[name] = min(self.begun.get(name, first), first)
+        serves = serving(models)
+        self.names |= serves
+        for name in serves.values():
+            first = answers[name].times[0] if name in answers else now
+            self.begun[name] = min(self.begun.get(name, first), first)
         if self.log is not None and now - self.judged > EVERY:
             self._drift(self.log, now)
         for model in models:
             self._changed(model)
         splits = {model["name"]: model["split"]["shares"] for model in models if model["split"]}
         back = {(model["name"], int(each["version"])) for model in models for each in model["faults"]}
-        for key in self._young(models, now):
+        for key in self._young(serves, now):
             both = [key, *self._before(key, back)]
             seen = [
                 guard.Seen(*counts.get(each, (0, 0)), answers.get(self.names[each]),
@@ -97,10 +96,9 @@ class Guard:
             told = fault
             time.sleep(seconds)
 
-    def _young(self, models: Any, now: float) -> list[Key]:
+    def _young(self, serves: Mapping[Key, str], now: float) -> list[Key]:
         """Those that serve and began not long ago, the latest of each model first."""
-        keys = [(model["name"], int(each["version"])) for model in models for each in model["versions"]]
-        young = [key for key in keys if now - self.begun[self.names[key]] < self.rules.young]
+        young = [key for key, name in serves.items() if now - self.begun[name] < self.rules.young]
         return sorted((key for key in young if self.tries[key] < TRIES), reverse=True)
 
     def _before(self, key: Key, back: Collection[Key]) -> Iterator[Key]:
@@ -164,6 +162,15 @@ class Guard:
             if bundle and str(bundle.registered.get("version") or key[1]) == self.names[key].rpartition("@")[2]:
                 return bundle
         return None
+
+
+def serving(models: Any) -> dict[Key, str]:
+    """The versions that serve, of a server's /status, by the names that the log has."""
+    return {
+        (model["name"], int(each["version"])): f"{model['name']}@{each['registered'] or each['version']}"
+        for model in models
+        for each in model["versions"]
+    }
 
 
 def _share(shares: Mapping[str, float], both: Sequence[Key]) -> float | None:

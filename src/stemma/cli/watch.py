@@ -182,13 +182,13 @@ def check(
 
 def _server(url: str, model: str | None) -> "Server":
     from stemma.cli import client
+    from stemma.cli.looks import serving
     from stemma.watch.check import Server
 
     models = client.ask(url, "GET", "/status", "models")["models"]
-    serving = [f"{each['name']}@{version['registered'] or version['version']}"
-               for each in models for version in each["versions"]]  # fmt: skip
     path = "/predict" if model is None else f"/predict/{model}"
-    return Server(serving, lambda rows: client.ask(url, "POST", path, "predictions", body=list(rows)))
+    names = [*serving(models).values()]
+    return Server(names, lambda rows: client.ask(url, "POST", path, "predictions", body=list(rows)))
 
 
 def _length(window: str) -> float:
