@@ -15,7 +15,8 @@ from stemma.serve.metrics import DRIFT
 from stemma.serve.models import Models
 from stemma.serve.process import app_of
 from stemma.serve.settings import LogSettings, ServeSettings
-from stemma.watch.drift import Shift, gauges
+from stemma.watch.drift import Shift
+from stemma.watch.shown import gauges
 from worlds import ROOT
 
 UNIT, ALERTS = ROOT / "deploy" / "stemma@.service", ROOT / "deploy" / "alerts.yaml"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemma.cli.follow import seconds
-from stemma.cli.guard import guarding
+from stemma.cli.guarded import guarding
 from stemma.errors import MissingExtra
 
 if TYPE_CHECKING:

@@ -143,7 +143,7 @@ def retrain(
     from stemma.watch.retrain import retrain
 
     found = retrain(log, version, _moment(since), write)
-    answer(found, lambda: [f"{found.sentence}.", "\n".join(found.commands)], as_json, as_md)
+    answer(found, lambda: [f"{found.sentence}.", "\n".join(found.commands), *found.skipped], as_json, as_md)
 
 
 @app.command()
@@ -182,13 +182,13 @@ def check(
 
 def _server(url: str, model: str | None) -> "Server":
     from stemma.cli import client
+    from stemma.cli.looks import serving
     from stemma.watch.check import Server
 
     models = client.ask(url, "GET", "/status", "models")["models"]
-    serving = [f"{each['name']}@{version['registered'] or version['version']}"
-               for each in models for version in each["versions"]]  # fmt: skip
     path = "/predict" if model is None else f"/predict/{model}"
-    return Server(serving, lambda rows: client.ask(url, "POST", path, "predictions", body=list(rows)))
+    names = [*serving(models).values()]
+    return Server(names, lambda rows: client.ask(url, "POST", path, "predictions", body=list(rows)))
 
 
 def _length(window: str) -> float:
@@ -199,7 +199,7 @@ def _length(window: str) -> float:
 
 
 def _drifted(found: "Drift") -> Report:
-    from stemma.watch.drift import alarms, doubts, expectations, states
+    from stemma.watch.shown import alarms, doubts, expectations, states
 
     tables = [
         Table(head, rows, left=None) for head, rows in (alarms(found), states(found), expectations(found)) if rows

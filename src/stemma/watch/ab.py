@@ -6,7 +6,7 @@ interval that may be looked at every day (stemma.watch.sequential), and the verd
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -20,9 +20,9 @@ from stemma.metrics.power import SIGNIFICANCE
 from stemma.metrics.resampling import Difference
 from stemma.signature import Signature
 from stemma.task import Task
-from stemma.text import figure, lasting, named, nearest
+from stemma.text import figure, lasting, nearest
 from stemma.watch import sequential
-from stemma.watch.answers import OUTCOME, PREDICTED, Answers, measured, read
+from stemma.watch.answers import OUTCOME, PREDICTED, Answers, measured, of_name, read, telling
 
 Verdict = Literal["better", "worse", "not distinguishable", "not compared"]
 NOTHING = Difference(*[math.nan] * 6)
@@ -131,7 +131,7 @@ def compare(folder: Path, a: str, b: str, options: Options = Options()) -> Exper
     """
     skipped: list[str] = []
     found = read(folder, (*PREDICTED, *(options.by and ("input", "header"))), skipped, options.since)
-    both = _named(found, a, folder), _named(found, b, folder)
+    both = of_name(found, a, folder), of_name(found, b, folder)
     return replace(experiment(folder, *both, options), skipped=tuple(skipped))
 
 
@@ -178,13 +178,6 @@ def signed(value: float) -> str:
 # What can be compared.
 
 
-def _named(found: Mapping[str, Answers], name: str, folder: Path) -> Answers:
-    if name not in found:
-        known = ", ".join(map(named, sorted(found)))
-        raise StemmaError(f"{folder} has no version {name!r}{nearest(name, found)}: it has {known}")
-    return found[name]
-
-
 def _together(a: Answers, b: Answers) -> tuple[Answers, Answers]:
     """What both answered while both were in service."""
     if a.version == b.version:
@@ -223,8 +216,8 @@ def _judged(both: tuple[Answers, Answers], folder: Path) -> tuple[Answers, Answe
     judged = both[0].judged, both[1].judged
     for each in judged:
         if not len(each.table):
-            helps = f"stemma watch outcomes {folder} OUTCOMES.csv"
-            raise StemmaError(f"no request to {each.version} has an outcome while both were in service", run=helps)
+            told = f"no request to {each.version} has an outcome while both were in service"
+            raise StemmaError(told, run=telling(folder))
     return judged
 
 

@@ -1,8 +1,9 @@
 """What each version answered, with what came of it."""
 
 import math
+import shlex
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,7 +21,7 @@ from stemma.errors import StemmaError
 from stemma.metrics import Metric, Rows, resampling
 from stemma.signature import Signature
 from stemma.task import Binary, Task
-from stemma.text import nearest
+from stemma.text import named, nearest
 from stemma.watch import log, outcomes
 
 PREDICTED = ("probability", "prediction")
@@ -105,6 +106,28 @@ def read(folder: Path, columns: Collection[str], skipped: list[str], since: floa
     if not found:
         raise StemmaError(f"{folder} holds no request since then")
     return found
+
+
+def of_name(found: Mapping[str, Answers], name: str, folder: Path) -> Answers:
+    """A version of a log.
+
+    Raises:
+        StemmaError: the log has none of that name.
+    """
+    if name not in found:
+        known = ", ".join(map(named, sorted(found)))
+        raise StemmaError(f"{folder} has no version {name!r}{nearest(name, found)}: it has {known}")
+    return found[name]
+
+
+def bare(version: str) -> str:
+    """1.2.0 of model@v1.2.0."""
+    return version.rpartition("@")[2].removeprefix("v")
+
+
+def telling(folder: Path) -> str:
+    """The command to type where outcomes are missing."""
+    return f"stemma watch outcomes {shlex.quote(str(folder))} OUTCOMES.csv"
 
 
 def versions(files: Iterable[log.File]) -> dict[str, list[log.File]]:

@@ -19,7 +19,7 @@ from stemma.errors import StemmaError
 from stemma.text import counted, few, figure
 from stemma.watch import log, outcomes
 from stemma.watch.answers import Answers, day, versions
-from stemma.watch.drift import Column, gone, profiles, trained
+from stemma.watch.columns import Column, gone, profiled, trained
 from stemma.watch.windows import windows
 
 EVER = 1e12  # seconds: all of a log is one window
@@ -107,7 +107,7 @@ def check(
 def _silent(bundle: Bundle, answers: Answers) -> Iterator[Finding]:
     """Features that say less in service than in training."""
     reference = trained(bundle, answers)
-    for name, now in profiles(answers).items():
+    for name, now in profiled(answers).profiles.items():
         before = reference.get(name)
         if before is None or _levels(before) < 2:
             continue

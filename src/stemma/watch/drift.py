@@ -6,17 +6,15 @@ share its part of ALPHA, so all columns, tests and windows together raise one fa
 looks: a window is judged once, when it is over.
 """
 
-import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from pyarrow import compute
 
 from stemma import metrics
@@ -24,24 +22,22 @@ from stemma.bundle.model import RECORD, Bundle, reading
 from stemma.errors import StemmaError
 from stemma.metrics.tests import z
 from stemma.tables.distance import jensen_shannon, level, psi, shares
-from stemma.tables.profile import described
-from stemma.text import SHOWN, counted, few, figure, lasting, short, visible
+from stemma.text import SHOWN, counted, few, figure, lasting, short
 from stemma.watch import evidence, log, outcomes, sequential, tests
-from stemma.watch.answers import PREDICTED, Answers, day, measured, versions
+from stemma.watch.answers import PREDICTED, Answers, bare, measured, versions
+from stemma.watch.columns import PREDICTION, Column, Part, gone, of_texts, present, profiled, trained
 from stemma.watch.expected import Expected, expected
 from stemma.watch.windows import Asked, windows
 
 WEEK = 7 * 86400.0
 ALPHA, WEEKS = 0.05, 20  # of false alarms in a week; in which there is one
 FEWEST = 50  # rows of a window that is judged
-PREDICTION, REFERENCE = "prediction", "reference.json"
 TESTS = {  # kind of drift -> the tests that are certain of it
     "unit": {"location", "shape", "range"}, "moved": {"location", "shape"}, "range": {"range"}, "new": {"new"},
     "missing": {"missing"},
 }  # fmt: skip
 BEYOND = ("unit", "range", "new")  # kinds of drift to rows that training had none of
 Z = 1.959964  # of a 95 % interval
-Column = Mapping[str, Any]  # as profile.json describes it
 
 
 @dataclass(frozen=True)
@@ -139,50 +135,6 @@ class Drift:
         )
 
 
-Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]  # a head, and what stands below it
-
-
-def alarms(found: Drift) -> Rows:
-    head = ("version", "from", "what", "kind", "PSI", "p", "importance", "told", "requests")
-    return head, [
-        (each.version, day(each.first), shift.name, shift.kind or "", shift.size, f"{shift.p:.2g}", shift.weight,
-         shift.told, ", ".join(shift.ids[:2]))
-        for each in found.windows for shift in each.alarms
-    ]  # fmt: skip
-
-
-def states(found: Drift) -> Rows:
-    return ("version", "from", "to", "rows", "state", "drifts"), [
-        (each.version, day(each.first), day(each.last), f"{each.rows:,}", each.state, str(len(each.alarms)))
-        for each in found.windows
-    ]
-
-
-def expectations(found: Drift) -> Rows:
-    """What is expected without outcomes in each version's last window; and of the rows with an outcome, what came."""
-    last = {each.version: each for each in found.windows if each.expected}
-    return ("version", "from", "without outcomes", "expected", "where they came: expected", "came"), [
-        (each.version, day(each.first), name, figure(value), *map(figure, each.expected.judged.get(name, (None, None))))
-        for each in last.values() if each.expected for name, value in each.expected.figures.items()
-    ]  # fmt: skip
-
-
-def doubts(found: Drift) -> list[str]:
-    """Why some of these are not to be believed."""
-    last = {each.version: each for each in found.windows if each.expected}
-    return [f"Do not believe what is expected of {each.version}: {each.doubt}." for each in last.values() if each.doubt]
-
-
-def gauges(shifts: Iterable[tuple[str, Shift]]) -> str:
-    """Versions and what drifted, as Prometheus reads it."""
-    lines = ["# HELP stemma_drift 1 for what drifted in the last window that was judged.", "# TYPE stemma_drift gauge"]
-    for version, shift in shifts:
-        labels = {"version": version, "name": shift.name, "kind": str(shift.kind)}
-        told = ",".join(f"{name}={json.dumps(visible(value), ensure_ascii=False)}" for name, value in labels.items())
-        lines.append(f"stemma_drift{{{told}}} 1")
-    return "\n".join(lines) + "\n"
-
-
 def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, since: float | None = None) -> Drift:
     """Look at every window of a log.
 
@@ -214,7 +166,7 @@ def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, sin
 
 def predictions(answers: Answers, bundle: Bundle, alpha: float) -> Shift | None:
     """The decisions of a version beside those that its bundle made of the test rows; None where it tells none."""
-    before, now = _decided(bundle), _of_texts(answers.table[PREDICTION].combine_chunks())
+    before, now = _decided(bundle), of_texts(answers.table[PREDICTION].combine_chunks())
     return next(_of_column(PREDICTION, before[PREDICTION], now, None, alpha, family=1)) if before else None
 
 
@@ -262,7 +214,7 @@ def _judged(asked: Asked, look: _Look, beside: _Beside) -> Window:
     window = Window(asked.answers.version, asked.first, last, asked.rows, "judged", look.alpha)
     if last > look.now or asked.rows < FEWEST:
         return replace(window, state="not over" if last > look.now else "few rows")
-    part = _part(asked.answers)
+    part = profiled(asked.answers)
     came = _figure(part)
     window = replace(window, expected=expected(part.answers, came))
     if not beside.began:  # what the bundle says nothing of is held beside the first window
@@ -279,7 +231,7 @@ def _judged(asked: Asked, look: _Look, beside: _Beside) -> Window:
     return replace(window, shifts=(*columns, *figures))
 
 
-def _told(shift: Shift, part: "_Part", beside: _Beside) -> Shift:
+def _told(shift: Shift, part: Part, beside: _Beside) -> Shift:
     """With the requests that make it, and whether it matters."""
     name, weighed = shift.name, replace(shift, importance=beside.importance.get(shift.name))
     if shift.kind is None:
@@ -290,69 +242,13 @@ def _told(shift: Shift, part: "_Part", beside: _Beside) -> Shift:
     return replace(weighed, ids=tuple(some.to_pylist()))
 
 
-@dataclass(frozen=True)
-class _Part:
-    """The rows of a version in a window, with a profile of each column.
-
-    Args:
-        values: of columns of numbers (rows,), NaN where there is none.
-    """
-
-    answers: Answers
-    profiles: Mapping[str, Column]
-    values: Mapping[str, Any]
-
-
-def _part(answers: Answers) -> _Part:
-    profiles, values, table = dict[str, Column](), dict[str, Any](), answers.table
-    for column in [name for name in table.column_names if name.startswith("input.")] + [PREDICTION]:
-        name, kept = column.removeprefix("input."), table[column].combine_chunks()
-        if pa.types.is_string(kept.type) or pa.types.is_boolean(kept.type):
-            profiles[name] = _of_texts(kept)
-        else:
-            values[name] = np.sort(evidence.plain(kept))  # what follows is twice as fast
-            present = values[name][~np.isnan(values[name])].astype(np.float64)
-            profiles[name] = {"missing": len(kept) - len(present), **described(present)}
-    return _Part(answers, profiles, values)
-
-
-def _of_texts(kept: Any) -> Column:
-    """Truth values are 0 and 1, as in profile.json; no text is no value."""
-    texts = kept.cast(pa.int8()).cast(pa.string()) if pa.types.is_boolean(kept.type) else kept
-    counts = {pair["values"]: pair["counts"] for pair in compute.value_counts(texts).to_pylist()}
-    gone = counts.pop(None, 0) + counts.pop("", 0)
-    return {"missing": gone, "values": counts, "other": 0}
-
-
-def profiles(answers: Answers) -> Mapping[str, Column]:
-    """Of each input, and of the predictions."""
-    return _part(answers).profiles
-
-
-def trained(bundle: Bundle, answers: Answers) -> dict[str, Column]:
-    """The reference of the bundle, for columns that were kept as they came."""
-    with reading(REFERENCE):
-        columns = json.loads(bundle.files.get(REFERENCE, b'{"columns": {}}'))["columns"]
-        inputs = {each.name: "values" if each.type in ("string", "boolean") else "histogram"
-                  for each in bundle.signature.inputs if each.name not in answers.treated}  # fmt: skip
-        found = {name: columns[name] for name in inputs if name in columns}
-        if any(inputs[name] not in each or shares(each, each) is None for name, each in found.items()):
-            raise ValueError("a column has no distribution")
-    return found
-
-
 def _is_of(bundle: Bundle, answers: Answers, versions: int) -> bool:
     """Whether the bundle gave these answers: versions with the same inputs decide otherwise. One that was not
     registered is taken for the only version of a log."""
     if answers.signature != bundle.signature:
         return False
     registered = bundle.registered.get("version")
-    return versions == 1 if registered is None else _bare(str(registered)) == _bare(answers.version)
-
-
-def _bare(version: str) -> str:
-    """1.2.0 of model@v1.2.0."""
-    return version.rpartition("@")[2].removeprefix("v")
+    return versions == 1 if registered is None else bare(str(registered)) == bare(answers.version)
 
 
 def _decided(bundle: Bundle) -> dict[str, Column]:
@@ -375,7 +271,7 @@ def _recorded(bundle: Bundle, name: str) -> tuple[float, float] | None:
         return told["value"], (told["high"] - told["low"]) / (2 * Z)
 
 
-def _figure(part: _Part) -> tuple[float, float] | None:
+def _figure(part: Part) -> tuple[float, float] | None:
     """The main figure by outcomes, and its standard error; None of too few rows."""
     judged, task = part.answers.judged, part.answers.task
     if len(judged.table) < sequential.FEWEST:
@@ -432,20 +328,10 @@ def _moved(before: Column, now: Column) -> str:
             " ".join(figure(each["quantiles"][percent]) for percent in ("5", "50", "95")) for each in (before, now)
         )
         return "5, 50, 95 % at " + " -> ".join(shown)
-    of = [{name: count / _present(each) for name, count in each["values"].items()} for each in (before, now)]
+    of = [{name: count / present(each) for name, count in each["values"].items()} for each in (before, now)]
     most = max(before["values"], key=lambda name: abs(of[1].get(name, 0) - of[0][name]))
     return f"{short(most, 40)}: {of[0][most]:.1%} -> {of[1].get(most, 0):.1%}"
 
 
 def _end(column: Column) -> str:
     return f"{figure(column['min'])} to {figure(column['max'])}"
-
-
-def _present(column: Column) -> int:
-    counts = column["values"].values() if "values" in column else column["histogram"]["counts"]
-    return int(sum(counts)) + int(column.get("other", 0))
-
-
-def gone(column: Column) -> float:
-    """Share of the rows without a value."""
-    return float(column["missing"] / max(1, column["missing"] + _present(column)))

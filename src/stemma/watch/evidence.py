@@ -1,6 +1,5 @@
 """Which rows make a drift, and whether it matters to what is predicted."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,9 @@ from pyarrow import compute
 
 from stemma.bundle.model import Bundle
 from stemma.watch.answers import Answers
+from stemma.watch.columns import Column, plain, texts
 
 ROWS = 1000  # that are permuted
-Column = Mapping[str, Any]
 
 
 def rows_of(kind: str, values: Any, before: Column, now: Column) -> Any:
@@ -26,10 +25,10 @@ def rows_of(kind: str, values: Any, before: Column, now: Column) -> Any:
             compute.fill_null(compute.equal(values, ""), True) if pa.types.is_string(values.type) else values.is_null()
         )
     if "values" in before:
-        texts = values.cast(pa.int8()).cast(pa.string()) if pa.types.is_boolean(values.type) else values
+        shown = texts(values)
         known = pa.array(before["values"] if kind == "new" else [grown(before, now)], pa.string())
-        found = compute.is_in(texts, known)
-        return compute.and_(compute.invert(found), compute.not_equal(texts, "")) if kind == "new" else found
+        found = compute.is_in(shown, known)
+        return compute.and_(compute.invert(found), compute.not_equal(shown, "")) if kind == "new" else found
     numbers = plain(values)
     if kind == "range":
         return pa.array((numbers < before["min"]) | (numbers > before["max"]))
@@ -44,13 +43,6 @@ def grown(before: Column, now: Column) -> str:
         name: count / rows[1] - before["values"].get(name, 0) / rows[0] for name, count in now["values"].items()
     }
     return max(moved, key=lambda name: moved[name])
-
-
-def plain(values: Any) -> NDArray[Any]:
-    """A column of numbers or dates (seconds since 1970), NaN where there is none."""
-    if pa.types.is_timestamp(values.type):
-        values = compute.divide(values.cast(pa.int64()).cast(pa.float64()), 1e6)
-    return np.asarray(values.to_numpy(zero_copy_only=False))
 
 
 def importance(bundle: Bundle, answers: Answers) -> dict[str, float]:

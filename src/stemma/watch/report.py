@@ -14,7 +14,7 @@ from stemma.errors import StemmaError
 from stemma.files import write_text
 from stemma.report.document import Document, Section, Table, html
 from stemma.text import figure
-from stemma.watch import ab, drift, sequential
+from stemma.watch import ab, drift, sequential, shown
 from stemma.watch.answers import PREDICTED, Answers, day, measured, read
 
 HEAD = ("version", "main figure", "requests", "rows", "with an outcome", "50 %, ms", "99 %, ms", "from", "to")
@@ -31,7 +31,8 @@ def write(
         StemmaError, OSError: there is no log, or the page cannot be written.
     """
     found = drift.drift(folder, bundle, seconds, since)
-    versions = _in_order(read(folder, ("latency", *PREDICTED), [], since))
+    skipped = list(found.skipped)
+    versions = _in_order(read(folder, ("latency", *PREDICTED), skipped, since))
     rows, requests = (sum(each) for each in zip(*((len(a.table), a.requests) for a in versions.values()), strict=True))
     judged = sum(len(each.judged.table) for each in versions.values())
     alarms = [(f"{each.version}: {shift.name} {shift.told}", "bad") for each in found.windows for shift in each.alarms]
@@ -51,14 +52,14 @@ def write(
             ),
             Section("Which is better", tuple(_experiments(folder, versions))),
             Section(
-                "Drift", (_of("", drift.alarms(found), "Nothing is certain."), _of("Windows", drift.states(found)))
+                "Drift", (_of("", shown.alarms(found), "Nothing is certain."), _of("Windows", shown.states(found)))
             ),
             Section("Columns", (_columns(found),)),
             Section(
                 "Expected without outcomes",
-                (_of("By probabilities, in the last window", drift.expectations(found)), *drift.doubts(found)),
+                (_of("By probabilities, in the last window", shown.expectations(found)), *shown.doubts(found)),
             ),
-            Section("Left out", found.skipped or ("Every file of the log was read.",)),
+            Section("Left out", tuple(dict.fromkeys(skipped)) or ("Every file of the log was read.",)),
         ),
     )
     write_text(page, html(document, {}))
@@ -84,10 +85,10 @@ def _version(answers: Answers) -> tuple[str, ...]:
         if len(judged.table) >= sequential.FEWEST
         else (nan, nan)
     )
-    shown = f"{task.main} {figure(found[0])} ± {figure(1.96 * found[1])}" if all(map(isfinite, found)) else "-"
+    main = f"{task.main} {figure(found[0])} ± {figure(1.96 * found[1])}" if all(map(isfinite, found)) else "-"
     times = (day(moment) for moment in (answers.times[0], answers.times[-1]))
     counts = (answers.requests, len(answers.table), len(judged.table))
-    return answers.version, shown, *(f"{count:,}" for count in counts), f"{half:.2f}", f"{most:.2f}", *times
+    return answers.version, main, *(f"{count:,}" for count in counts), f"{half:.2f}", f"{most:.2f}", *times
 
 
 def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
@@ -101,7 +102,7 @@ def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
         yield "There is one version."
 
 
-def _of(caption: str, table: drift.Rows, none: str = "Nothing yet.") -> Table | str:
+def _of(caption: str, table: shown.Rows, none: str = "Nothing yet.") -> Table | str:
     """The last lines; a head without rows says nothing."""
     head, rows = table
     words = tuple(place for place, name in enumerate(head) if name in WORDS)

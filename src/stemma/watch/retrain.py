@@ -15,7 +15,7 @@ from stemma.files import replaced
 from stemma.semver import is_version
 from stemma.signature import Signature
 from stemma.text import counted, few
-from stemma.watch.answers import Answers, day, read
+from stemma.watch.answers import Answers, bare, day, of_name, read, telling
 
 TABLE = Path("data/raw/service.parquet")
 
@@ -28,6 +28,7 @@ class Retraining:
         version: that is in production, from whose weights training would start; as the log names it.
         rows, first, last: those with an outcome, and the time of their requests.
         table: where they are, or would be. commands: one after the other.
+        skipped: files of the log that could not be read.
     """
 
     version: str
@@ -36,6 +37,7 @@ class Retraining:
     last: float
     table: str
     commands: tuple[str, ...]
+    skipped: tuple[str, ...]
 
     @property
     def sentence(self) -> str:
@@ -59,23 +61,23 @@ def retrain(folder: Path, version: str | None = None, since: float | None = None
              and each.signature.target == last.signature.target]  # fmt: skip
     times = np.concatenate([each.times for each in asked])
     if not len(times):
-        helps = f"stemma watch outcomes {shlex.quote(str(folder))} OUTCOMES.csv"
-        raise StemmaError(f"no request in {folder} has an outcome", run=helps)
+        raise StemmaError(f"no request in {folder} has an outcome", run=telling(folder))
     table = pa.concat_tables([_table(each, last.signature) for each in asked if len(each.table)])
     if to is not None:
         _write(table, to)
     where = to or TABLE
-    return Retraining(last.version, len(table), times.min(), times.max(), str(where),
-                      tuple(_commands(folder, last, where, version, to is not None)))  # fmt: skip
+    commands = tuple(_commands(folder, last, where, version, to is not None))
+    period = float(times.min()), float(times.max())
+    return Retraining(last.version, len(table), *period, str(where), commands, tuple(dict.fromkeys(skipped)))
 
 
 def _chosen(versions: Mapping[str, Answers], name: str | None, folder: Path) -> Answers:
-    if name is not None and name not in versions:
-        raise StemmaError(f"{folder} has no version {name!r}: it has {', '.join(sorted(versions))}")
-    answered = {each: of for each, of in versions.items() if len(of.table)}
-    if name is None and not answered:
+    if name is not None:
+        return of_name(versions, name, folder)
+    answered = [each for each in versions.values() if len(each.table)]
+    if not answered:
         raise StemmaError(f"{folder} holds no request that somebody heard the answer of")
-    return versions[name] if name is not None else max(answered.values(), key=lambda each: each.times[-1])
+    return max(answered, key=lambda each: each.times[-1])
 
 
 def _table(answers: Answers, known: Signature) -> Any:
@@ -108,7 +110,7 @@ def _write(table: Any, to: Path) -> None:
 
 def _commands(folder: Path, last: Answers, table: Path, version: str | None, written: bool) -> Sequence[str]:
     """Rows that the version in production never saw are a part of the new table: its test rows are the gate."""
-    name, number = shlex.quote(table.as_posix()), "v" + last.version.rpartition("@")[2].removeprefix("v")
+    name, number = shlex.quote(table.as_posix()), f"v{bare(last.version)}"
     start = f"model@{number}" if is_version(number) else "COMMIT"
     write = [] if version is None else [f"--version {shlex.quote(version)}"]
     made = ["stemma watch retrain", shlex.quote(str(folder)), *write, f"--write {name}"]

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from stemma.watch.columns import Column
+
 Floats = NDArray[Any]
-Column = Mapping[str, Any]
 EXPECTED = 5  # rows of a bin; those with fewer are one
 UNSEEN = 7.0  # rows: a level that more than these would have been met by was met, but for once in 1,000 times
 ALIKE = 0.15  # how far the factors of a change of unit differ

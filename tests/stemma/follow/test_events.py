@@ -3,7 +3,7 @@
 import pytest
 
 from followed import Followed
-from stemma.cli.guard import Guard
+from stemma.cli.looks import Guard
 from stemma.errors import VersionError
 from stemma.follow.events import taken_back
 from stemma.registry.history import history

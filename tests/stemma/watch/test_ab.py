@@ -186,6 +186,10 @@ def test_what_cannot_be_compared_is_refused_in_a_line(tmp_path: Path) -> None:
         with pytest.raises(StemmaError) as error:
             ab.compare(tmp_path, a, b)
         assert told in str(error.value) and "\n" not in str(error.value)
+    logged(tmp_path / "a log", [0.5] * 3, of=source("a"))
+    logged(tmp_path / "a log", [0.5] * 3, of=source("b"))
+    with pytest.raises(StemmaError, match=r"run `stemma watch outcomes '.*a log' OUTCOMES\.csv`"):
+        ab.compare(tmp_path / "a log", "a", "b")
     with pytest.raises(StemmaError, match=r"'acuracy' is no metric of a binary task \(did you mean accuracy\?\)"):
         ab.compare(tmp_path, "a", "b", Options("acuracy"))
 

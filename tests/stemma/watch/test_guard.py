@@ -19,7 +19,8 @@ from serving import Server, served
 from stemma import bundle as bundles
 from stemma.bundle import Bundle
 from stemma.cli import client
-from stemma.cli.guard import Guard, _counts, _share, guarding
+from stemma.cli.guarded import guarding
+from stemma.cli.looks import Guard, _counts, _share
 from stemma.errors import SettingsError, StemmaError
 from stemma.serve.settings import ServeSettings
 from stemma.watch import guard, outcomes, sequential

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
 
 from stemma.watch import outcomes, report
 from watched import DAY, MULTICLASS, logged, source
@@ -54,6 +56,17 @@ def test_what_strangers_wrote_is_only_text_on_the_page(tmp_path: Path) -> None:
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<script" not in page and "&lt;script&gt;" in page and "requests-x.parquet is skipped" in page
     assert "There is one version" in page
+
+
+def test_a_file_that_drift_can_read_and_the_table_of_versions_cannot_is_told(tmp_path: Path) -> None:
+    logged(tmp_path, [0.5] * 60, of=source("v1"))
+    (sound,) = tmp_path.glob("*.parquet")
+    table = parquet.read_table(sound)
+    endless = table.set_column(table.schema.get_field_index("latency"), "latency", pa.array([np.inf] * 60))
+    parquet.write_table(endless, tmp_path / "requests-x.parquet")
+    report.write(tmp_path, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "requests-x.parquet is skipped" in page and "Every file of the log was read" not in page
 
 
 def test_versions_that_predict_other_things_are_told_not_to_be_compared(tmp_path: Path) -> None:

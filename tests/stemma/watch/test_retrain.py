@@ -53,6 +53,12 @@ def test_without_a_file_nothing_is_written_and_the_command_is_told(tmp_path: Pat
     assert "model@v1.0.0" in found.commands[-1] and not (tmp_path / "data").exists()
 
 
+def test_a_file_of_the_log_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (asked(tmp_path) / "requests-0.parquet").write_bytes(b"PAR1")
+    (told,) = retrain(tmp_path).skipped
+    assert "requests-0.parquet is skipped" in told
+
+
 def test_values_are_outcomes_too_and_a_version_without_a_number_has_a_commit(tmp_path: Path) -> None:
     logged(tmp_path / "log", [1.5, 2.5], of=source("shop@3", REGRESSION), ids=["a", "b"])
     outcomes.write(tmp_path / "log", {("a", 0): "1.25"}, START)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stemma.cli.guard import Guard
+from stemma.cli.looks import Guard
 from stemma.errors import SettingsError
 from stemma.watch import webhook
 from stemma.watch.guard import Rules
