@@ -33,6 +33,9 @@ class KerasNetwork(Network):
         super().__init__(settings, problem, threads)
         _be_deterministic(threads)
         self.device = "CPU:0"
+        self.rebuild()
+
+    def rebuild(self) -> None:
         with tf.device(self.device):
             self.built = self.named_by_place()
 
@@ -58,21 +61,18 @@ class KerasNetwork(Network):
         weights.set_keras_tensors(self.built, tensors)
 
     def save(self, folder: Path) -> None:
-        head = self.problem.task.head
         weights.write(
             folder,
             weights.keras_tensors(self.built),
             framework=self.framework,
-            layers=[
-                *weights.keras_layers(self.built),
-                weights.Layer(head, head, {}),
-            ],
+            layers=[*weights.keras_layers(self.built), self.head()],
             buffers=weights.keras_buffers(self.built),
             config=self.built.get_config(),
         )
 
     def load(self, folder: Path) -> None:
         tensors = weights.read(folder)
+        self.fit_to(folder)
         try:
             self.set_tensors(tensors)
         except WeightsError as error:
