@@ -1,5 +1,6 @@
 """What a fit brings down beside the plain loss of its rows, the same claims for both frameworks."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,11 @@ def test_just_the_asked_share_of_dense_weights_is_zero_at_the_end(
     found = dense(model)
     size = sum(tensor.size for tensor in found.values())
     assert sum(np.count_nonzero(tensor == 0) for tensor in found.values()) == round(0.6 * size)
+    model.save(tmp_path / "weights")
+    assert all(
+        np.array_equal(tensor, found[name]) for name, tensor in weights.read(tmp_path / "weights", found).items()
+    )
+    assert json.loads((tmp_path / "weights/index.json").read_text())["format"] == 2  # without its zeros
     rest = model.tensors().keys() - found.keys()
     assert rest and all("embedding" in name or "bias" in name for name in rest)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from stemma import weights
 from stemma.errors import TrainingError, WeightsError
+from stemma.training import shrink
 from stemma.training.base import Floats, Given, Network, Problem, State
 from stemma.training.settings import ModelSettings
 
@@ -63,10 +64,11 @@ class KerasNetwork(Network):
     def save(self, folder: Path) -> None:
         weights.write(
             folder,
-            weights.keras_tensors(self.built),
+            tensors := weights.keras_tensors(self.built),
             framework=self.framework,
             layers=[*weights.keras_layers(self.built), self.head()],
             buffers=weights.keras_buffers(self.built),
+            pruned=shrink.matrices(tensors),
             config=self.built.get_config(),
         )
 

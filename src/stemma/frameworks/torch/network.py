@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from stemma import weights
+from stemma.training import shrink
 from stemma.training.base import Floats, Given, Network, Problem, State
 from stemma.training.settings import ModelSettings
 
@@ -59,10 +60,11 @@ class TorchNetwork(Network):
         network = self.built.eval()
         weights.write(
             folder,
-            weights.torch_tensors(network),
+            tensors := weights.torch_tensors(network),
             framework=self.framework,
             layers=[*weights.torch_layers(network), self.head()],
             buffers=[name for name, _ in network.named_buffers()],
+            pruned=shrink.matrices(tensors),
         )
 
     def load(self, folder: Path) -> None:
