@@ -62,7 +62,7 @@ def masks(tensors: Mapping[str, NDArray[Any]], settings: Settled, done: int, sti
 def on_grid(tensor: NDArray[Any]) -> NDArray[Any]:
     """The nearest weights that int8 has, with one scale for the tensor."""
     scale = np.abs(tensor).max() / np.float32(LEVELS)
-    return np.asarray(np.rint(tensor / scale) * scale) if scale else tensor
+    return np.asarray(np.rint(tensor / scale) * scale + 0.0) if scale else tensor
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def _largest(sizes: NDArray[Any], share: float) -> NDArray[np.bool_]:
 
 
 def _pruned(tensors: "State", left: Masks) -> "State":
-    return tensors | {name: tensors[name] * mask for name, mask in left.items()}
+    return tensors | {name: tensors[name] * mask + 0.0 for name, mask in left.items()}  # -0.0 becomes 0.0
 
 
 def _averaged(before: "State", tensors: "State", decay: float, epoch: int) -> "State":
