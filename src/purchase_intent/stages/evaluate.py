@@ -1,4 +1,4 @@
-"""Stage `evaluate`: weights and prepared rows -> figures, decision, predictions, plots and the report in reports/.
+"""Stage `evaluate`: the network's graph and prepared rows -> figures, decision, predictions, plots, report in reports/.
 
 metrics.json          the figures that `dvc metrics` shows
 evaluation.json       all there is to know: intervals, baselines, classes, slices, folds, quality gate
@@ -22,8 +22,7 @@ from stemma.metrics import Metric, added_to
 from stemma.report import document, plots
 from stemma.report import evaluation as report
 from stemma.tables import arrays, profile
-from stemma.training import networks
-from stemma.training.base import Problem
+from stemma.training.exported import scorer
 
 
 def main() -> None:
@@ -32,9 +31,8 @@ def main() -> None:
     splits = {name: arrays.read(layout.PREPARED, name) for name in ("validation", "test")}
     own = added_to(METRICS)
     refuse(settings.evaluate, about, splits["test"], own)
-    model = networks.create(NETWORKS, settings.model, Problem.of(about))
-    model.load(layout.WEIGHTS)
-    scores = {name: model.scores(rows.x) for name, rows in splits.items()}
+    score = scorer(layout.NETWORK.read_bytes())
+    scores = {name: score(rows.x) for name, rows in splits.items()}
     chosen = decision.decide(about.task, scores["validation"], splits["validation"].y, settings.evaluate)
     network = assessment.of_network(about.task, scores, chosen, own)
     train = arrays.read(layout.PREPARED, "train")
@@ -43,7 +41,7 @@ def main() -> None:
     folded = None if k is None else folds.cross_validate(settings, tables, layout.PREPARED, layout.FOLDS, k)
     told = record.make(settings, about, splits | {"train": train}, chosen, network, others, folded)
     told["weights"] = hashlib.sha256(layout.INDEX.read_bytes()).hexdigest()
-    told |= importance.of(layout.PREPARED, splits["test"], chosen, model.scores)
+    told |= importance.of(layout.PREPARED, splits["test"], chosen, score)
     results.write(layout.REPORTS, told)
     predictions.write(layout.PREDICTIONS, splits["test"], about, network)
     drawn = plots.write(layout.PLOTS, told, splits["test"], network, others)
