@@ -45,6 +45,7 @@ class Record:
         metric: the main figure, and on validation rows before and after.
         layers: in the order of the graph.
         parity: how far the graph before is from the framework on test rows.
+        apart: how far the graph after is from the one before on test rows.
     """
 
     method: str
@@ -54,6 +55,7 @@ class Record:
     validation: tuple[float | None, float | None]
     layers: tuple[Layer, ...]
     parity: Mapping[str, Any]
+    apart: Mapping[str, Any]
 
     def __str__(self) -> str:
         """In a line."""
@@ -84,6 +86,7 @@ def read(told: Mapping[str, Any]) -> Record:
         validation=(first if first is None else float(first), last if last is None else float(last)),
         layers=layers,
         parity=dict(told["parity"]),
+        apart=dict(told["apart"]),
     )
 
 
