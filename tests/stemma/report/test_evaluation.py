@@ -56,7 +56,7 @@ def made(
     fold = {"rows": {"train": 300, "validation": 100, "test": 200}, "test": figures}
     folds = {"k": 2, "folds": [fold, fold], "summary": summary}
     known = splits if repeated is None else cut
-    told = record.make(settings, about, known, chosen, network, others, folds)
+    told = record.make(settings, about, known, chosen, network, others, {"folds": folds})
     learned = {name: e for name, e in others.items() if name not in baselines.CONSTANT}
     points = {
         name: curves.tables(problem.task, cut["test"].y, e.predictions["test"], e.decided("test"), 10)
