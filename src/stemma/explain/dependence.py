@@ -5,38 +5,37 @@ import math
 
 import numpy as np
 
-from stemma.explain.model import Asked, Model, Table, length, taken
-from stemma.explain.related import related
-from stemma.explain.told import Curve, Effect, Explanation
+from stemma.explain.model import Array, Asked, Model, Table, length, taken
+from stemma.explain.shap import ranked
+from stemma.explain.told import Curve, Explanation
 
 SINGLE = 30  # rows whose own curves are kept
 
 
 def dependence(model: Model, rows: Table, asked: Asked) -> Explanation:
-    """A curve of each column that has values, the one that moves answers most first."""
-    output = model.chosen(model.predict(rows), asked)
-    found = [_of_column(model, rows, name, output) for name in model.kinds if len(model.levels(name))]
-    found.sort(key=lambda each: -each[0].effect)
-    effects, curves = tuple(each for each, _ in found), tuple(each for _, each in found)
-    told = related(model, asked)
-    return Explanation("dependence", length(rows), length(model.background), asked.seed, effects, curves=curves,
-                       related=told)  # fmt: skip
+    """A curve of each column that has values, and how far it goes up and down."""
+    output, count = model.explained(model.predict(rows), asked), length(rows)
+    found = {name: _answers(model, rows, name, output) for name in model.kinds if len(model.levels(name))}
+    means = {name: answers.mean(axis=1) for name, answers in found.items()}
+    spans = [found[name][each.argmax()] - found[name][each.argmin()] for name, each in means.items()]
+    effects = ranked([*found], np.mean(spans, axis=1), np.std(spans, axis=1) / math.sqrt(count))
+    return Explanation(
+        effects=effects, curves=tuple(_curve(model, each.column, output, found[each.column]) for each in effects)
+    )
 
 
-def _of_column(model: Model, rows: Table, name: str, output: int) -> tuple[Effect, Curve]:
-    """How far its curve goes up and down, and the curve."""
+def _answers(model: Model, rows: Table, name: str, output: int) -> Array:
+    """Of every row (levels, rows) with each of the column's values."""
     levels, count = model.levels(name), length(rows)
     table = taken(rows, np.tile(np.arange(count), len(levels))) | {name: np.repeat(levels, count)}
-    answers = model.predict(table)[:, output].reshape(len(levels), count).astype(np.float64)
-    means, kept = answers.mean(axis=1), np.unique(np.linspace(0, count - 1, min(count, SINGLE)).astype(int))
-    span = answers[means.argmax()] - answers[means.argmin()]
-    curve = Curve(
-        name,
-        model.outputs[output],
-        tuple(model.shown(name, value) for value in levels),
-        tuple(map(float, levels)) if model.kinds[name] in ("number", "date") else None,
-        tuple(means.tolist()),
-        tuple((answers.std(axis=1) / math.sqrt(count)).tolist()),
-        tuple(map(tuple, answers[:, kept].T.tolist())),
-    )
-    return Effect(name, float(span.mean()), float(span.std() / math.sqrt(count))), curve
+    return model.predict(table)[:, output].reshape(len(levels), count).astype(np.float64)
+
+
+def _curve(model: Model, name: str, output: int, answers: Array) -> Curve:
+    levels, count = model.levels(name), answers.shape[1]
+    values = tuple(model.shown(name, value) for value in levels)
+    places = tuple(map(float, levels)) if model.kinds[name] in ("number", "date") else ()
+    errors = tuple((answers.std(axis=1) / math.sqrt(count)).tolist())
+    kept = np.unique(np.linspace(0, count - 1, min(count, SINGLE)).astype(int))
+    single = tuple(map(tuple, answers[:, kept].T.tolist()))
+    return Curve(name, model.outputs[output], values, places, tuple(answers.mean(axis=1).tolist()), errors, single)

@@ -7,35 +7,24 @@ columns are the row's own; so a category, a date and what is missing need no num
 import numpy as np
 
 from stemma.explain.model import Array, Asked, Model, Table, length, mixed, singles, taken
-from stemma.explain.related import related
-from stemma.explain.shap import overall
-from stemma.explain.told import Effect, Explanation, Reasons
+from stemma.explain.shap import overall, reasoned
+from stemma.explain.told import Explanation
 
 SAMPLES = 2000
 WIDTH = 0.75  # of the kernel, by the root of the number of columns, as LIME has it
 
 
 def linear(model: Model, rows: Table, asked: Asked) -> Explanation:
-    draw, players = np.random.default_rng(asked.seed), model.players(asked)
-    own = draw.random((SAMPLES, len(players))) < draw.random((SAMPLES, 1))
+    draw = np.random.default_rng(asked.seed)
+    own = draw.random((SAMPLES, len(model.kinds))) < draw.random((SAMPLES, 1))
     others = taken(model.background, draw.integers(length(model.background), size=SAMPLES))
-    reasons = tuple(_of_row(model, number, row, asked, own, others) for number, row in singles(rows))
-    told = related(model, asked)
-    found = overall(reasons)
-    return Explanation("linear", length(rows), length(model.background), asked.seed, found, reasons, related=told)
-
-
-def _of_row(model: Model, number: int, row: Table, asked: Asked, own: Array, others: Table) -> Reasons:
-    players, answers = model.players(asked), model.predict(row)
-    output = model.chosen(answers, asked)
     weights = np.exp(-(~own).sum(axis=1) / (WIDTH**2 * own.shape[1]))  # what differs is the square of a distance
-    found, errors = _fitted(own, model.predict(mixed(row, others, own, players))[:, output], weights)
-    told = tuple(
-        Effect(" + ".join(group), float(effect), float(error), ", ".join(model.shown(n, row[n][0]) for n in group))
-        for group, effect, error in zip(players, found[1:], errors[1:], strict=True)
-    )
-    answer = float(answers[0, output])
-    return Reasons(number, model.outputs[output], answer, float(found[0]), told, answer - float(found.sum()))
+    reasons = []
+    for number, row in singles(rows):
+        output = model.explained(model.predict(row), asked)
+        found, errors = _fitted(own, model.predict(mixed(row, others, own))[:, output], weights)
+        reasons.append(reasoned(model, number, row, output, float(found[0]), found[1:], errors[1:]))
+    return overall(reasons)
 
 
 def _fitted(own: Array, answers: Array, weights: Array) -> tuple[Array, Array]:

@@ -1,24 +1,20 @@
 """Columns that go together: where one is moved without the other, a network is asked about rows that there are not."""
 
+from itertools import combinations
+
 import numpy as np
 
-from stemma.explain.model import Array, Asked, Model
+from stemma.explain.model import Array, Table
 
 STRONG = 0.5
 PARTS = 5  # of a number's values, as many in each
-FEW = 30  # rows that tell nothing of it
+FEW, WIDE = 30, 200  # rows that tell nothing of it; columns of a table whose pairs are too many
 
 
-def related(model: Model, asked: Asked) -> tuple[tuple[str, str, float], ...]:
-    """Pairs that are moved apart though they go together in the background, the strongest first."""
-    names, codes = list(model.kinds), {name: _coded(values) for name, values in model.background.items()}
-    apart = [
-        (a, b)
-        for place, a in enumerate(names)
-        for b in names[place + 1 :]
-        if not any({a, b} <= {*group} for group in asked.together)
-    ]
-    found = [(a, b, round(_strength(codes[a], codes[b]), 2)) for a, b in apart]
+def related(rows: Table) -> tuple[tuple[str, str, float], ...]:
+    """Pairs of columns that go together, the strongest first."""
+    codes = {name: _coded(values) for name, values in rows.items()} if len(rows) <= WIDE else {}
+    found = [(a, b, round(_strength(codes[a], codes[b]), 2)) for a, b in combinations(codes, 2)]
     return tuple(sorted((each for each in found if each[2] >= STRONG), key=lambda each: -each[2]))
 
 

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Effect:
-    """Of a column, in units of the answer.
+    """Of a column, in units of the answer: on one answer with its sign, over rows its mean size.
 
     Args:
-        column: its name; several that go as one are joined by " + ".
-        effect: on one answer, with its sign; over rows, its mean size.
-        error: standard error of the estimate, for this background and these rows.
+        error: standard error of the estimate.
         value: what stands in the row, as a person knows it.
     """
 
@@ -22,16 +20,10 @@ class Effect:
 
 @dataclass(frozen=True)
 class Reasons:
-    """Of one answer, which is its base and all effects together, but for the gap.
+    """Of one answer, which is its base and all effects together, but for the gap: rounding, or what a fit leaves."""
 
-    Args:
-        row: its number, from 1.
-        output: the class whose probability it is, or "prediction".
-        gap: what effects do not account for: rounding, or what a linear fit does not fit.
-    """
-
-    row: int
-    output: str
+    row: int  # from 1
+    output: str  # the class whose probability it is, or the target
     answer: float
     base: float
     effects: tuple[Effect, ...]
@@ -40,53 +32,35 @@ class Reasons:
 
 @dataclass(frozen=True)
 class Curve:
-    """How answers go with a column: at each of its values their mean, its error, and the answers of some rows.
-
-    Args:
-        places: the values as numbers, of a number or a date; None: of categories.
-    """
+    """How answers go with a column: at each of its values their mean, its error, and the answers of single rows."""
 
     column: str
     output: str
     values: tuple[str, ...]
-    places: tuple[float, ...] | None
+    places: tuple[float, ...]  # the values as numbers, of a number or a date
     means: tuple[float, ...]
     errors: tuple[float, ...]
-    single: tuple[tuple[float, ...], ...] = ()
+    single: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Of a tree: where all conditions hold, this is answered.
-
-    Args:
-        share: of the rows to which it applies.
-        fidelity: share of these for which the network says the same; of a regression None.
-    """
+    """Of a tree: where all conditions hold, as they do in a share of the rows, this is answered."""
 
     conditions: tuple[str, ...]
     answer: str
     share: float
-    fidelity: float | None
-
-
-@dataclass(frozen=True)
-class Changed:
-    """A column, as it is in a row and as it would have to be."""
-
-    column: str
-    value: str
-    needed: str
+    fidelity: float | None  # share of these rows for which the network says the same; of a regression None
 
 
 @dataclass(frozen=True)
 class Turned:
-    """The least change found that turns an answer; without columns none was found."""
+    """The least change found that turns an answer: columns, their values, and those needed; none where none was."""
 
     row: int
     answer: str
     instead: str
-    columns: tuple[Changed, ...]
+    changes: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -97,13 +71,13 @@ class Explanation:
         rows, background: how many were explained, and compared with.
         effects: over all rows, the largest first.
         fidelity: of rules: share of rows for which they say what the network says; of a regression R squared.
-        related: columns that go together, with the strength of that from 0 to 1.
+        related: pairs of columns that go together, and how strongly, from 0 to 1.
     """
 
-    method: str
-    rows: int
-    background: int
-    seed: int
+    method: str = ""
+    rows: int = 0
+    background: int = 0
+    seed: int = 0
     effects: tuple[Effect, ...] = ()
     reasons: tuple[Reasons, ...] = ()
     curves: tuple[Curve, ...] = ()
