@@ -27,6 +27,7 @@ def card(record: Facts) -> str:
         str(record.get("intended_use") or "Not stated."),
         "## Data",
         *_data(record["data"]),
+        _carried(record),
         "## Figures",
         *_figures(record),
         "## Limits",
@@ -70,6 +71,11 @@ def _data(data: Facts) -> Iterable[str]:
     sha256 = (data.get("content") or {}).get("sha256")
     if sha256:
         yield f"SHA-256 of the table's names, types and values: `{sha256}`."
+
+
+def _carried(record: Facts) -> str:
+    rows = record.get("background")
+    return f"The bundle holds {rows:,} of the training rows, without the target (`background.json`)." if rows else ""
 
 
 def _chosen(data: Facts) -> Iterable[str]:

@@ -53,5 +53,10 @@ def test_lineage_slices_limits_and_baselines_are_told() -> None:
     assert not any(word in text for word in ("No slices", "no intervals", "not calibrated", "Not stated"))
 
 
+def test_training_rows_in_the_bundle_are_told_of() -> None:
+    assert "The bundle holds 100 of the training rows, without the target" in card(RECORD | {"background": 100})
+    assert all("training rows, without" not in card(RECORD | more) for more in ({}, {"background": 0}))
+
+
 def test_the_number_of_a_version_stands_below_the_title() -> None:
     assert told_version("# shop\n\nWho?\n", "v1.0.0", "abc") == "# shop\n\nVersion v1.0.0, commit `abc`.\n\nWho?\n"
