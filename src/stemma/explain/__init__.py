@@ -18,6 +18,7 @@ date is one column, never several.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from stemma.entries import Entry, added
 from stemma.errors import EntryError
@@ -64,5 +65,5 @@ def explain(name: str, model: Model, rows: Table | None = None, asked: Asked = A
     model.check(asked)
     rows = model.background if rows is None else rows
     found: Explanation = method(name).load()(model, rows, asked)
-    facts = {"method": name, "rows": length(rows), "background": length(model.background), "seed": asked.seed}
-    return replace(found, **facts, related=related(model.background))
+    facts: dict[str, Any] = {"method": name, "rows": length(rows), "background": length(model.background)}
+    return replace(found, seed=asked.seed, related=related(model.background), **facts)

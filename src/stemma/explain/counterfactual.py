@@ -27,7 +27,7 @@ def _of_row(model: Model, row: Table, number: int, free: dict[str, Array], asked
     change = _least(model, row, free, _lead(model, answer[0].astype(np.float64), asked.output))
     instead = model.predict(_made(row, [change]))
     told = tuple((n, model.shown(n, row[n][0]), model.shown(n, value)) for n, value in change.items())
-    return Turned(number, *model.said(answer), *model.said(instead), told)
+    return Turned(number, model.said(answer)[0], model.said(instead)[0], told)
 
 
 def _lead(model: Model, answer: Array, output: str | None) -> Callable[[Array], Array]:

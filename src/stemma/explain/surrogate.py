@@ -47,10 +47,10 @@ def _paths(
     if left == right:
         yield node, tuple(dict(path).values())
         return
-    feature, threshold = features[made.feature[node]], made.threshold[node]
+    (name, level), threshold = features[made.feature[node]], made.threshold[node]
     for child, is_left in ((left, True), (right, False)):
-        told = _condition(model, *feature, threshold, is_left)
-        yield from _paths(model, made, features, child, (*path, ((feature, is_left), told)))
+        told = _condition(model, name, level, threshold, is_left)
+        yield from _paths(model, made, features, child, (*path, ((name, level, is_left), told)))
 
 
 def _condition(model: Model, name: str, level: Any, threshold: float, is_left: bool) -> str:
