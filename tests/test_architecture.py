@@ -42,7 +42,7 @@ ROOMS = (
     {"repo"},
     {"settings", "conf", "toolkit"},
     {"task"},
-    {"metrics"},
+    {"metrics", "explain"},
     {"tables"},
     {"describe"},
     {"training"},
@@ -189,7 +189,7 @@ def test_a_framework_is_imported_only_in_its_folders_or_inside_a_function(framew
 
 
 @pytest.mark.parametrize(
-    "room", ["metrics", "tables", "describe", "training", "evaluation", "report", "bundle", "watch"]
+    "room", ["metrics", "explain", "tables", "describe", "training", "evaluation", "report", "bundle", "watch"]
 )
 def test_a_room_knows_no_framework(room: str) -> None:
     for framework in FRAMEWORKS:
