@@ -105,6 +105,13 @@ def _figures(record: Facts) -> Iterable[str]:
     for column, slices in sorted((evaluation.get("slices") or {}).items()):
         yield f"By {code(column)}:"
         yield _sliced(slices, main)
+        if gaps := (evaluation.get("fairness") or {}).get(column):
+            yield "How far rates are apart between these, with intervals for all pairs at once:"
+            yield _table(("rate", "gap", "95 % interval"), (_row(name, gap) for name, gap in gaps.items()))
+    if changes := (evaluation.get("robustness") or {}).get("changes"):
+        yield f"What {main} loses where rows are worse (shares of values, or of a column's deviation):"
+        told = ((f"{name} {each['size']:g}", each) for name, each in changes.items())
+        yield _table(("change", "lost", "95 % interval"), (_row(*each) for each in told))
 
 
 def _sliced(slices: Sequence[Facts], main: Any) -> str:

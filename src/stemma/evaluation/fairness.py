@@ -50,7 +50,7 @@ def gaps(rows: metrics.Rows, parts: Sequence[Slice], settings: EvaluateSettings)
         parts: the groups; together all rows.
     """
     order, starts = np.concatenate([part.rows for part in parts]), np.cumsum([0, *(len(p.rows) for p in parts[:-1])])
-    classes = _classes(rows)
+    classes = _classes(rows) if rows.task.classes else np.zeros(0, np.int64)
     sums = {name: (part[:, order], whole[:, order]) for name, (part, whole) in _rates(rows, classes).items()}
     drawn: dict[str, list[Array]] = {name: [] for name in sums}
     for weights in resamples(rows.count, settings.bootstrap, settings.seed):
@@ -65,11 +65,11 @@ def gaps(rows: metrics.Rows, parts: Sequence[Slice], settings: EvaluateSettings)
 
 
 def _classes(rows: metrics.Rows) -> Array:
-    """The numbers of those that count as positive in turn."""
+    """The numbers of those classes that count as positive in turn."""
     if rows.task.positive is not None:
         return np.array([rows.task.classes.index(rows.task.positive)])
-    counts = np.bincount(rows.actual.astype(np.int64), minlength=len(rows.task.classes)) if rows.task.classes else []
-    return np.sort(np.argsort(-np.asarray(counts), kind="stable")[:MOST_CLASSES])
+    frequent = np.argsort(-np.bincount(rows.actual.astype(np.int64), minlength=len(rows.task.classes)), kind="stable")
+    return np.sort(frequent[:MOST_CLASSES])
 
 
 def _rates(rows: metrics.Rows, classes: Array) -> dict[str, tuple[Array, Array]]:
@@ -77,7 +77,7 @@ def _rates(rows: metrics.Rows, classes: Array) -> dict[str, tuple[Array, Array]]
     if not rows.task.classes:
         error = (rows.predictions[:, 0].astype(np.float64) - rows.actual)[None]
         return {"mean_error": (error, np.ones_like(error)), "absolute_error": (np.abs(error), np.ones_like(error))}
-    outcome, said = (each[None] == classes[:, None] for each in (rows.actual, rows.decided))
+    outcome, said = (np.asarray(each) == classes[:, None] for each in (rows.actual, rows.decided))
     every, off = np.ones(outcome.shape), rows.predictions[:, classes].T.astype(np.float64) - outcome
     pairs = ((said, every), (said & outcome, outcome), (said & ~outcome, ~outcome), (off, every))
     return dict(zip(OF_CLASSES, pairs, strict=True))
@@ -98,7 +98,7 @@ def _gap(rate: Array, drawn: Array, groups: Sequence[str], classes: Sequence[str
     apart = rate[:, :, None] - rate[:, None, :]
     apart[np.isnan(apart) | np.eye(rate.shape[1], dtype=bool)] = -1.0
     place, most, least = map(int, np.unravel_index(int(apart.argmax()), apart.shape))
-    told = {"groups": dict(zip(groups, finite(rate[place].tolist()), strict=True))}
+    told: dict[str, Any] = {"groups": dict(zip(groups, finite(rate[place].tolist()), strict=True))}
     told |= {"class": classes[place]} if len(classes) > 1 else {}
     if apart[place, most, least] < 0:  # no two groups have enough rows
         return told | dict.fromkeys(("value", "low", "high", "most", "least"))

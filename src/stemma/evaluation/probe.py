@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stemma import metrics
 from stemma.evaluation.assessment import of_network
 from stemma.evaluation.decision import Decision
+from stemma.metrics.resampling import Floats as Weights
 from stemma.tables.arrays import Arrays
 from stemma.tables.encode import FILE, Encoder
 from stemma.tables.profile import Profile
@@ -74,11 +75,11 @@ class Probe:
         scores = self.scores(self.encode(frame))
         return of_network(self.about.task, {"test": scores}, self.chosen).rows("test", self.y, metrics.BINS)
 
-    def figure(self, rows: metrics.Rows, weights: Floats | None = None) -> float:
+    def figure(self, rows: metrics.Rows, weights: Weights | None = None) -> float:
         """The main figure."""
         return metrics.figures(rows, weights, [self.main])[self.main.name]
 
-    def lost(self, rows: metrics.Rows, weights: Floats | None = None) -> float:
+    def lost(self, rows: metrics.Rows, weights: Weights | None = None) -> float:
         """How much worse the main figure is there; below zero where it is better."""
         less = self.figure(self.whole, weights) - self.figure(rows, weights)
         return less if self.main.better == "higher" else -less

@@ -41,7 +41,7 @@ def make(
     ready = network.rows("test", test.y, own.bins)
     gaps = {name: fairness.gaps(ready, some, own) for name, some in parts.items() if ready.count}
     conditions = fairness.figures(gaps) | robustness.figures(more.get("robustness", {}))
-    told = {
+    told: dict[str, Any] = {
         "format": FORMAT,
         "task": task.kind,
         "target": about.target,
@@ -61,7 +61,8 @@ def make(
         "baselines": {name: _baseline(each) | compared[name] for name, each in others.items()},
         "slices": assessment.by_slice(test, network, parts, own),
         "gate": _gate(own.minimum, network, found, compared, conditions),
-    } | more
+        **more,
+    }
     told |= {"fairness": gaps} if gaps else {}
     told |= _of_the_table(about, splits, {NETWORK: network, **others}, own)
     by_class = assessment.by_class(test, network) if task.classes else {}
@@ -91,7 +92,7 @@ def _gate(
     network: Judgement,
     found: Mapping[str, Any],
     compared: Mapping[str, Any],
-    conditions: Mapping[str, float | None],
+    conditions: dict[str, float | None],
 ) -> list[dict[str, Any]]:
     """What is asked of figures, of gaps and falls, and whether they reach it."""
     figures = {name: entry["value"] for name, entry in found.items()} | conditions

@@ -18,8 +18,7 @@ import pandas as pd
 from stemma.evaluation.probe import Probe
 from stemma.evaluation.settings import EvaluateSettings, Robustness
 from stemma.files import finite
-from stemma.metrics.resampling import intervals
-from stemma.task import Floats
+from stemma.metrics.resampling import Floats, intervals
 
 UNKNOWN = "(never seen)"
 ALONE, RESAMPLES = 250, 200  # rows, and draws behind an interval: all of it is a tenth of an evaluation

@@ -53,6 +53,16 @@ def test_lineage_slices_limits_and_baselines_are_told() -> None:
     assert not any(word in text for word in ("No slices", "no intervals", "not calibrated", "Not stated"))
 
 
+def test_gaps_between_groups_and_what_worse_rows_cost_are_told() -> None:
+    figure = {"value": 0.75, "low": 0.5, "high": 0.875}
+    evaluation = {"main": "f1", "test": {"f1": figure}, "slices": {"place": []},
+                  "fairness": {"place": {"selection_rate": figure, "calibration": dict.fromkeys(figure)}},
+                  "robustness": {"changes": {"noise": figure | {"size": 0.1}}}}  # fmt: skip
+    text = card(RECORD | {"evaluation": evaluation})
+    assert "| selection_rate | 0.7500 | 0.5000 to 0.8750 |" in text and "| calibration | not defined |  |" in text
+    assert "What f1 loses where rows are worse" in text and "| noise 0.1 | 0.7500 | 0.5000 to 0.8750 |" in text
+
+
 def test_training_rows_in_the_bundle_are_told_of() -> None:
     assert "The bundle holds 100 of the training rows, without the target" in card(RECORD | {"background": 100})
     assert all("training rows, without" not in card(RECORD | more) for more in ({}, {"background": 0}))
