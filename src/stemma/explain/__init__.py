@@ -63,7 +63,8 @@ def explain(name: str, model: Model, rows: Table | None = None, asked: Asked = A
         StemmaError: there is no such method, column or class, or what it needs is not installed.
     """
     model.check(asked)
-    rows = model.background if rows is None else rows
+    model = replace(model, background=model.ordered(model.background))
+    rows = model.background if rows is None else model.ordered(rows)
     found: Explanation = method(name).load()(model, rows, asked)
     facts: dict[str, Any] = {"method": name, "rows": length(rows), "background": length(model.background)}
     return replace(found, seed=asked.seed, related=related(model.background), **facts)

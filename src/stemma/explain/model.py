@@ -62,6 +62,10 @@ class Model:
         """Answers to the background."""
         return self.predict(self.background)
 
+    def ordered(self, table: Table) -> dict[str, Array]:
+        """Its columns in the order of the signature: methods go by their places."""
+        return {name: table[name] for name in self.kinds}
+
     def check(self, asked: Asked) -> None:
         """Refuse names of columns and classes that are none.
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from sklearn.tree import DecisionTreeRegressor
 
 from stemma.explain.model import Array, Asked, Model, Table, length
 from stemma.explain.told import Explanation, Rule
@@ -17,8 +18,6 @@ Feature = tuple[str, Any]  # a column, and the category that it is; None: of a n
 
 
 def surrogate(model: Model, rows: Table, asked: Asked) -> Explanation:
-    from sklearn.tree import DecisionTreeRegressor
-
     draw, count = np.random.default_rng(asked.seed), length(model.background)
     one, other = draw.integers(count, size=(2, SAMPLES))
     learned = {n: np.where(draw.random(SAMPLES) < 0.5, v[one], v[other]) for n, v in model.background.items()}

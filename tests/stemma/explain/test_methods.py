@@ -156,6 +156,14 @@ def test_what_is_found_is_found_again_and_is_json(name: str, of: Callable[[], Mo
     assert once.rows == 6 and once.background == ROWS
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_the_order_of_columns_does_not_matter(name: str) -> None:
+    rows = table(4, seed=6)
+    assert explain(name, binary(), rows) == explain(name, binary(), dict(reversed(rows.items())))
+    turned = dataclasses.replace(binary(), background=dict(reversed(table(ROWS).items())))
+    assert explain(name, turned, rows) == explain(name, binary(), rows)
+
+
 @pytest.mark.parametrize("name", ["shap", "linear", "counterfactual"])
 def test_no_row_depends_on_its_company(name: str) -> None:
     rows = table(4, seed=6)
