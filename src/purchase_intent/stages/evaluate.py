@@ -19,6 +19,7 @@ from stemma import layout
 from stemma.evaluation import (
     assessment,
     decision,
+    explanation,
     folds,
     gate,
     importance,
@@ -54,6 +55,7 @@ def main() -> None:
     folded = None if k is None else folds.cross_validate(settings, tables, layout.PREPARED, layout.FOLDS, k)
     asked = probe.Probe.of(layout.PREPARED, about, splits["test"], chosen, model.scores)
     more = {"folds": folded} | importance.of(asked) | robustness.of(asked, settings.evaluate)
+    more |= explanation.of(asked, train, settings.evaluate)
     told = record.make(settings, about, splits | {"train": train}, chosen, network, others, more)
     told["weights"] = hashlib.sha256(layout.INDEX.read_bytes()).hexdigest()
     results.write(layout.REPORTS, told)

@@ -11,6 +11,7 @@ from typing import Any
 from stemma.text import code, escaped, table
 
 Facts = Mapping[str, Any]
+MOST = 10  # columns that are told
 
 
 def card(record: Facts) -> str:
@@ -108,10 +109,14 @@ def _figures(record: Facts) -> Iterable[str]:
         if gaps := (evaluation.get("fairness") or {}).get(column):
             yield "How far rates are apart between these, with intervals for all pairs at once:"
             yield _table(("rate", "gap", "95 % interval"), (_row(name, gap) for name, gap in gaps.items()))
+    if effects := (evaluation.get("explanation") or {}).get("effects"):
+        yield "What columns add to an answer, the mean size over test rows (Shapley values), and its standard error:"
+        told = ((escaped(each["column"]), f"{each['effect']:.4g}", f"{each['error']:.2g}") for each in effects[:MOST])
+        yield _table(("column", "mean size", "error"), told)
     if changes := (evaluation.get("robustness") or {}).get("changes"):
         yield f"What {main} loses where rows are worse (shares of values, or of a column's deviation):"
-        told = ((f"{name} {each['size']:g}", each) for name, each in changes.items())
-        yield _table(("change", "lost", "95 % interval"), (_row(*each) for each in told))
+        lines = (_row(f"{name} {each['size']:g}", each) for name, each in changes.items())
+        yield _table(("change", "lost", "95 % interval"), lines)
 
 
 def _sliced(slices: Sequence[Facts], main: Any) -> str:

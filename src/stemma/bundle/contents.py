@@ -22,7 +22,6 @@ from stemma.tables.profile import Profile
 from stemma.values import BY_COLUMN
 
 Facts = dict[str, Any]
-TYPES = {"numeric": "number", "boolean": "boolean", "date": "date", "categorical": "string"}  # of inputs, by role
 SAMPLE = 3  # rows
 CHOSEN = {"keep", "left_out", "merge", "target_log"}  # of the profile, where settings say so
 
@@ -71,7 +70,7 @@ def files(
 
 def describe(about: Profile, threshold: float | None) -> Facts:
     """What goes in and what comes out; the first file a server reads."""
-    inputs = [{"name": name, "type": TYPES[role]} for name, role in about.inputs]
+    inputs = [{"name": name, "type": signature.TYPES[role]} for name, role in about.inputs]
     task = about.task
     told = {"format": 1, "task": task.kind, "target": about.target, "inputs": inputs, "output": task.output}
     told["levels"] = signature.LEVELS

@@ -9,6 +9,7 @@
     probe.py                 raw rows, as they are and changed:
     importance.py            what is lost without a column
     robustness.py            and where rows are worse
+    explanation.py           what each column adds to answers
     folds.py, parallel.py    cross-validation
     gate.py                  what the figures must reach
     record.py                all of it as plain data

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stemma import metrics
-from stemma.evaluation.assessment import of_network
+from stemma.evaluation.assessment import Judgement
 from stemma.evaluation.decision import Decision
 from stemma.metrics.resampling import Floats as Weights
 from stemma.tables.arrays import Arrays
@@ -72,8 +72,13 @@ class Probe:
 
     def answered(self, frame: pd.DataFrame) -> metrics.Rows:
         """The same rows changed, ready to be measured."""
-        scores = self.scores(self.encode(frame))
-        return of_network(self.about.task, {"test": scores}, self.chosen).rows("test", self.y, metrics.BINS)
+        return Judgement(self.about.task, {"test": self.asked(frame)}, self.chosen.threshold).rows(
+            "test", self.y, metrics.BINS
+        )
+
+    def asked(self, frame: pd.DataFrame) -> Floats:
+        """What the network answers: probabilities (rows, classes), or values (rows, 1)."""
+        return self.chosen.predictions(self.about.task, self.scores(self.encode(frame)))
 
     def figure(self, rows: metrics.Rows, weights: Weights | None = None) -> float:
         """The main figure."""

@@ -36,6 +36,7 @@ class EvaluateSettings(Section):
     bootstrap: Annotated[int, Field(ge=0, le=100_000)]  # resamples behind each 95 % interval; 0: no intervals
     slices: tuple[str, ...]  # columns whose every value is judged by itself
     robustness: Robustness
+    explain: bool  # what each column adds to answers, in the report and the card
     folds: Annotated[int, Field(ge=2, le=100)] | None  # of a cross-validation; None: none
     minimum: dict[str, float | str]  # the quality gate: figures on the test rows, gaps, falls; better_than: a baseline
     seed: Seed

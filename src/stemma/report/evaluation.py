@@ -7,6 +7,7 @@ from stemma import layout
 from stemma.evaluation.baselines import NETWORK, title
 from stemma.evaluation.threshold import FOUND
 from stemma.metrics import METRICS, label
+from stemma.report import explanation
 from stemma.report.document import Chart, Document, Section, Table
 from stemma.task import KINDS
 from stemma.text import figure
@@ -32,6 +33,7 @@ def write(told: Told, drawn: Container[str] = ()) -> Document:
     sections += [_probabilities(told), _errors(told)]
     sections += [
         _importance(told),
+        _explanation(told),
         _robustness(told),
         _slices(told),
         _fairness(told),
@@ -289,6 +291,10 @@ def _importance(told: Told) -> Section | None:
     text += f" other rows, the mean of {found['repeats']} draws. Columns that tell the same stand in for each other."
     chart = Chart("importance", f"What {label(told['main'])} loses without a column", wide=True)
     return Section("What the network goes by", (text, chart))
+
+
+def _explanation(told: Told) -> Section | None:
+    return explanation.section(told["explanation"]) if "explanation" in told else None
 
 
 def _learning(drawn: Container[str]) -> Section | None:

@@ -57,9 +57,11 @@ def test_gaps_between_groups_and_what_worse_rows_cost_are_told() -> None:
     figure = {"value": 0.75, "low": 0.5, "high": 0.875}
     evaluation = {"main": "f1", "test": {"f1": figure}, "slices": {"place": []},
                   "fairness": {"place": {"selection_rate": figure, "calibration": dict.fromkeys(figure)}},
-                  "robustness": {"changes": {"noise": figure | {"size": 0.1}}}}  # fmt: skip
+                  "robustness": {"changes": {"noise": figure | {"size": 0.1}}},
+                  "explanation": {"effects": [{"column": "a|b", "effect": 0.25, "error": 0.01}] * 20}}  # fmt: skip
     text = card(RECORD | {"evaluation": evaluation})
     assert "| selection_rate | 0.7500 | 0.5000 to 0.8750 |" in text and "| calibration | not defined |  |" in text
+    assert text.count("| a\\|b | 0.25 | 0.01 |") == 10  # the largest
     assert "What f1 loses where rows are worse" in text and "| noise 0.1 | 0.7500 | 0.5000 to 0.8750 |" in text
 
 

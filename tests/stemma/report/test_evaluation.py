@@ -213,6 +213,16 @@ def test_what_worse_rows_cost_is_told_with_the_column_that_does_it(make: Any) ->
     assert "| 10% of the values missing |" in text
 
 
+def test_what_columns_add_is_shown_where_it_was_asked_for(make: Any) -> None:
+    told, drawn = made(make, "binary")
+    effects = [{"column": "<b>", "effect": 0.25, "error": 0.01, "value": ""}]
+    nothing = dict.fromkeys(("reasons", "curves", "rules", "turned", "related"), ())
+    told["explanation"] = nothing | {"method": "shap", "effects": effects}
+    text = document.markdown(report.write(told, drawn), "plots")
+    assert "## What each column adds (Shapley values)" in text and "shap-effects.svg" in text
+    assert "| 0.2500 | 0.0100 |" in text and "| <b> |" not in text
+
+
 def test_the_gate_asks_for_gaps_and_says_which_failed(make: Any) -> None:
     told, _ = made(make, "binary", minimum={"gap.selection_rate.kind": 0.0, "gap.calibration.kind": 1.0})
     assert [(line["metric"], line["better"], line["passed"]) for line in told["gate"]] == [
