@@ -13,7 +13,7 @@ from worlds import PREFIXES, ROOT
 
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 FRAMEWORKS = ("torch", "tensorflow", "keras")
-STAGES = ("prepare", "train", "evaluate", "export", "package")
+STAGES = ("prepare", "train", "compress", "evaluate", "export", "package")
 # What chooses and checks, but computes no result: a change in it reruns nothing. The toolkit's are in rooms.LEFT_OUT.
 BORDER = {
     "src/purchase_intent/settings.py", "src/purchase_intent/sources/__init__.py",
@@ -49,6 +49,7 @@ ROOMS = (
     {"frameworks"},
     {"evaluation"},
     {"formats"},
+    {"compress"},
     {"report"},
     {"bundle"},
     {"versions", "watch"},
@@ -189,7 +190,8 @@ def test_a_framework_is_imported_only_in_its_folders_or_inside_a_function(framew
 
 
 @pytest.mark.parametrize(
-    "room", ["metrics", "explain", "tables", "describe", "training", "evaluation", "report", "bundle", "watch"]
+    "room",
+    ["metrics", "explain", "tables", "describe", "training", "evaluation", "compress", "report", "bundle", "watch"],
 )
 def test_a_room_knows_no_framework(room: str) -> None:
     for framework in FRAMEWORKS:

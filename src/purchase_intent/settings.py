@@ -13,6 +13,7 @@ from purchase_intent.networks import NETWORKS
 from purchase_intent.sources import SOURCES
 from stemma import formats, settings
 from stemma.bundle.settings import PackageSettings
+from stemma.compress.settings import CompressSettings
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.formats.settings import ExportSettings
 from stemma.settings import Section
@@ -28,6 +29,7 @@ class Settings(Section):
     prepare: PrepareSettings
     model: ModelSettings
     train: TrainSettings
+    compress: CompressSettings
     evaluate: EvaluateSettings
     export: ExportSettings
     package: PackageSettings

@@ -1,4 +1,4 @@
-"""Stage `evaluate`: weights and prepared rows -> figures, decision, predictions, plots and the report in reports/.
+"""Stage `evaluate`: the network's graph and prepared rows -> figures, decision, predictions, plots, report in reports/.
 
 metrics.json          the figures that `dvc metrics` shows
 evaluation.json       all there is to know: intervals, baselines, classes, slices, folds, quality gate
@@ -34,8 +34,7 @@ from stemma.metrics import Metric, added_to
 from stemma.report import document, plots
 from stemma.report import evaluation as report
 from stemma.tables import arrays, profile
-from stemma.training import networks
-from stemma.training.base import Problem
+from stemma.training.exported import scorer
 
 
 def main() -> None:
@@ -44,16 +43,15 @@ def main() -> None:
     splits = {name: arrays.read(layout.PREPARED, name) for name in ("validation", "test")}
     own = added_to(METRICS)
     refuse(settings.evaluate, about, splits["test"], own)
-    model = networks.create(NETWORKS, settings.model, Problem.of(about))
-    model.load(layout.WEIGHTS)
-    scores = {name: model.scores(rows.x) for name, rows in splits.items()}
+    score = scorer(layout.NETWORK.read_bytes())
+    scores = {name: score(rows.x) for name, rows in splits.items()}
     chosen = decision.decide(about.task, scores["validation"], splits["validation"].y, settings.evaluate)
     network = assessment.of_network(about.task, scores, chosen, own)
     train = arrays.read(layout.PREPARED, "train")
     others = assessment.of_baselines(about, train, splits, settings.evaluate, BASELINES)
     k, tables = settings.evaluate.folds, folds.Tables(NETWORKS, METRICS, LINES)
     folded = None if k is None else folds.cross_validate(settings, tables, layout.PREPARED, layout.FOLDS, k)
-    asked = probe.Probe.of(layout.PREPARED, about, splits["test"], chosen, model.scores)
+    asked = probe.Probe.of(layout.PREPARED, about, splits["test"], chosen, score)
     more = {"folds": folded} | importance.of(asked) | robustness.of(asked, settings.evaluate)
     more |= explanation.of(asked, train, settings.evaluate)
     told = record.make(settings, about, splits | {"train": train}, chosen, network, others, more)

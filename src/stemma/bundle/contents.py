@@ -32,6 +32,7 @@ class Results:
 
     index: Facts
     training: Facts
+    compression: Facts
     metrics: Facts
     evaluation: Facts
     decision: Facts
@@ -40,7 +41,7 @@ class Results:
 
     @classmethod
     def read(cls, weights: Path, export: Path, reports: Path) -> "Results":
-        names = ("training", "metrics", "evaluation", "decision")
+        names = ("training", "compression", "metrics", "evaluation", "decision")
         parts = {name: read_json(reports / f"{name}.json") for name in names}
         graph = (export / GRAPH).read_bytes()
         return cls(
@@ -145,6 +146,7 @@ def version(about: Profile, results: Results, own: PackageSettings, sections: Ma
         "data": {key: about.raw[key] for key in (*told, *(CHOSEN & about.raw.keys()))},
         "settings": settings,
         "process": process,
+        "compression": results.compression,
         "metrics": results.metrics,
         "evaluation": results.evaluation,
         "weights": [{key: tensor[key] for key in ("name", "shape", "dtype", "sha256")} for tensor in tensors],
