@@ -42,7 +42,7 @@ ROOMS = (
     {"repo"},
     {"settings", "conf", "toolkit"},
     {"task"},
-    {"metrics"},
+    {"metrics", "explain"},
     {"tables"},
     {"describe"},
     {"training"},
@@ -190,7 +190,8 @@ def test_a_framework_is_imported_only_in_its_folders_or_inside_a_function(framew
 
 
 @pytest.mark.parametrize(
-    "room", ["metrics", "tables", "describe", "training", "evaluation", "compress", "report", "bundle", "watch"]
+    "room",
+    ["metrics", "explain", "tables", "describe", "training", "evaluation", "compress", "report", "bundle", "watch"],
 )
 def test_a_room_knows_no_framework(room: str) -> None:
     for framework in FRAMEWORKS:

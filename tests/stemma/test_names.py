@@ -93,7 +93,8 @@ def test_what_tools_obey_or_platforms_read_otherwise_is_no_name_in_a_bundle(name
 
 def test_what_bundles_have_held_until_now_are_names() -> None:
     written = {
-        "model.onnx", "signature.json", "version.json", "reference.json", "request.json", "response.json", "README.md",
+        "model.onnx", "signature.json", "version.json", "reference.json", "background.json",
+        "request.json", "response.json", "README.md",
         "requirements.txt", "manifest.json", "registered.json", "model.sig", *flavour.files("3.11"),
     }  # fmt: skip
     assert len(written) > 14

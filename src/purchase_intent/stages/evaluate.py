@@ -16,7 +16,19 @@ from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
 from stemma import layout
-from stemma.evaluation import assessment, decision, folds, gate, importance, predictions, record, results
+from stemma.evaluation import (
+    assessment,
+    decision,
+    explanation,
+    folds,
+    gate,
+    importance,
+    predictions,
+    probe,
+    record,
+    results,
+    robustness,
+)
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.metrics import Metric, added_to
 from stemma.report import document, plots
@@ -39,9 +51,11 @@ def main() -> None:
     others = assessment.of_baselines(about, train, splits, settings.evaluate, BASELINES)
     k, tables = settings.evaluate.folds, folds.Tables(NETWORKS, METRICS, LINES)
     folded = None if k is None else folds.cross_validate(settings, tables, layout.PREPARED, layout.FOLDS, k)
-    told = record.make(settings, about, splits | {"train": train}, chosen, network, others, folded)
+    asked = probe.Probe.of(layout.PREPARED, about, splits["test"], chosen, score)
+    more = {"folds": folded} | importance.of(asked) | robustness.of(asked, settings.evaluate)
+    more |= explanation.of(asked, train, settings.evaluate)
+    told = record.make(settings, about, splits | {"train": train}, chosen, network, others, more)
     told["weights"] = hashlib.sha256(layout.INDEX.read_bytes()).hexdigest()
-    told |= importance.of(layout.PREPARED, splits["test"], chosen, score)
     results.write(layout.REPORTS, told)
     predictions.write(layout.PREDICTIONS, splits["test"], about, network)
     drawn = plots.write(layout.PLOTS, told, splits["test"], network, others)
@@ -53,5 +67,5 @@ def main() -> None:
 def refuse(settings: EvaluateSettings, about: profile.Profile, test: arrays.Arrays, own: tuple[Metric, ...]) -> None:
     """Settings that this task or table has no use for, before anything is computed."""
     decision.check(about.task, settings)
-    gate.check(settings.minimum, about.task, own, BASELINES)
+    gate.check(settings.minimum, about.task, own, BASELINES, record.conditions(about.task, settings))
     assessment.check_slices(settings.slices, [name for name in test.frame if name != about.row])

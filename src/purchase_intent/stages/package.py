@@ -13,4 +13,4 @@ def main() -> None:
     results = Results.read(layout.WEIGHTS, layout.EXPORT, layout.REPORTS)
     sections = {"data": settings.data, "prepare": settings.prepare}
     record = version(about, results, settings.package, sections)
-    build(layout.PACKAGE, files(about, results, settings.package, record, layout.PREPARED / "test.parquet"))
+    build(layout.PACKAGE, files(about, results, settings.package, record, layout.PREPARED))

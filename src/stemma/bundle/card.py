@@ -12,6 +12,7 @@ from stemma.compress.record import read
 from stemma.text import code, escaped, table
 
 Facts = Mapping[str, Any]
+MOST = 10  # columns that are told
 
 
 def card(record: Facts) -> str:
@@ -29,6 +30,7 @@ def card(record: Facts) -> str:
         str(record.get("intended_use") or "Not stated."),
         "## Data",
         *_data(record["data"]),
+        _carried(record),
         "## Figures",
         *_figures(record),
         "## Limits",
@@ -89,6 +91,11 @@ def _data(data: Facts) -> Iterable[str]:
         yield f"SHA-256 of the table's names, types and values: `{sha256}`."
 
 
+def _carried(record: Facts) -> str:
+    rows = record.get("background")
+    return f"The bundle holds {rows:,} of the training rows, without the target (`background.json`)." if rows else ""
+
+
 def _chosen(data: Facts) -> Iterable[str]:
     """Which rows were learned from and as what, where settings said so."""
     if data.get("left_out"):
@@ -116,6 +123,17 @@ def _figures(record: Facts) -> Iterable[str]:
     for column, slices in sorted((evaluation.get("slices") or {}).items()):
         yield f"By {code(column)}:"
         yield _sliced(slices, main)
+        if gaps := (evaluation.get("fairness") or {}).get(column):
+            yield "How far rates are apart between these, with intervals for all pairs at once:"
+            yield _table(("rate", "gap", "95 % interval"), (_row(name, gap) for name, gap in gaps.items()))
+    if effects := (evaluation.get("explanation") or {}).get("effects"):
+        yield "What columns add to an answer, the mean size over test rows (Shapley values), and its standard error:"
+        told = ((escaped(each["column"]), f"{each['effect']:.4g}", f"{each['error']:.2g}") for each in effects[:MOST])
+        yield _table(("column", "mean size", "error"), told)
+    if changes := (evaluation.get("robustness") or {}).get("changes"):
+        yield f"What {main} loses where rows are worse (shares of values, or of a column's deviation):"
+        lines = (_row(f"{name} {each['size']:g}", each) for name, each in changes.items())
+        yield _table(("change", "lost", "95 % interval"), lines)
 
 
 def _sliced(slices: Sequence[Facts], main: Any) -> str:

@@ -17,6 +17,7 @@ from stemma.cli import (
     docs,
     doctor,
     experiments,
+    explain,
     export,
     follow,
     gc,
@@ -47,7 +48,7 @@ PIPELINE, READ, NAMED = "The pipeline", "Versions, read", "Versions, named"
 KEPT, SERVED, TOOLKIT = "Versions, moved and kept", "In service", "The toolkit"
 COMMANDS = {  # as `stemma --help` shows them
     PIPELINE: (describe.describe, check.check, experiments.experiments, undo.undo),
-    READ: (log.log, show.show, diff.diff, compare.compare, best.best, doctor.doctor),
+    READ: (log.log, show.show, diff.diff, compare.compare, best.best, explain.explain, doctor.doctor),
     NAMED: (registry.register, registry.promote, registry.demote, registry.retire, registry.history),
     KEPT: (
         rollback.rollback,
