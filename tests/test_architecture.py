@@ -144,6 +144,7 @@ def test_a_server_knows_bundles_and_nothing_of_where_they_come_from() -> None:
         "bundle",
         "entries",
         "errors",
+        "explain",  # over a function, whatever is behind it
         "files",
         "layout",
         "semver",
