@@ -132,14 +132,14 @@ def _share(count: int, rows: int, bound: float, alpha: float, what: str) -> str 
 
 
 def _figure(judged: Answers, name: str, bound: float, alpha: float) -> str | None:
-    rows, metric = len(judged.table), metrics.METRICS[name]
-    if rows < sequential.FEWEST or judged.task.kind not in metric.tasks:
+    metric = metrics.METRICS[name]
+    if judged.callers < sequential.FEWEST or judged.task.kind not in metric.tasks:
         return None
-    value, error = measured(judged.rows(judged.task), metric)
+    value, error = measured(judged, judged.task, metric)
     beyond = bound - value if metric.better == "higher" else value - bound
-    if not (beyond > 0 and sequential.p(beyond / error if error else math.inf, rows) < alpha):
+    if not (beyond > 0 and sequential.p(beyond / error if error else math.inf, judged.callers) < alpha):
         return None
-    return f"{name} is {figure(value)} by {counted(rows, 'outcome')}, and the bound is {figure(bound)}"
+    return f"{name} is {figure(value)} by {counted(len(judged.table), 'outcome')}, and the bound is {figure(bound)}"
 
 
 def _predictions(answers: Answers, bundle: Bundle, alpha: float) -> str | None:

@@ -7,6 +7,7 @@ A file holds rows that one version answered. Its metadata say which, with the si
     input.NAME         as the signature types it, or as text what a treatment leaves of it
     header.NAME        of the request
     arm                why this version was asked: "stable", "split", "named", "shadow"; not in every log
+    caller             whom a split by a header or a column told apart, hashed; not in every log
     probability.CLASS  of each class
     prediction         the class that was decided, or the value of a regression
 
@@ -47,6 +48,7 @@ FACTS = b"stemma.watch"  # of a file's metadata
 MOMENT = pa.timestamp("us", tz="UTC")
 TYPES = {"number": pa.float32(), "boolean": pa.bool_(), "date": MOMENT, "string": pa.string()}
 CORE = {"id": pa.string(), "row": pa.int32(), "time": MOMENT}  # of every file
+MORE = {"arm": pa.string(), "caller": pa.string()}  # of some
 MASKED = "***"
 CHUNK = 64  # requests taken at once: more would hold the interpreter while an answer waits for it
 PAUSE = 0.5  # seconds in which nothing is looked for: to look costs more than a request
@@ -81,6 +83,7 @@ class Request:
         time: seconds since 1970.
         first: the number of the first row in it.
         arm: why this version was asked.
+        caller: who is asked the same version every time.
     """
 
     id: str
@@ -91,6 +94,7 @@ class Request:
     time: float = field(default_factory=time.time)
     first: int = 0
     arm: str | None = None
+    caller: str = ""
 
 
 @dataclass(frozen=True)
@@ -272,7 +276,10 @@ def _table(known: Signature, requests: Sequence[Request], options: Options) -> A
         "latency": pa.array(repeated(each.latency for each in requests), pa.float64()),
     }
     if any(each.arm for each in requests):
-        made["arm"] = pa.array(repeated(each.arm for each in requests), pa.string())
+        made["arm"] = pa.array(repeated(each.arm for each in requests), MORE["arm"])
+    if any(each.caller for each in requests):
+        whom = (options.digest(each.caller) if each.caller else None for each in requests)
+        made["caller"] = pa.array(repeated(whom), MORE["caller"])
     for each in known.inputs:
         values = np.concatenate([request.inputs[each.name][:, 0] for request in requests])
         made |= _treated(f"input.{each.name}", each.name, _typed(values, each.type), options)
@@ -409,7 +416,7 @@ def _opened(path: Path, kind: str, columns: Collection[str]) -> tuple[Columns, A
         schema = parquet.read_schema(file)
         facts = _facts(schema, kind)
         file.seek(0)
-        wanted = {*CORE, "arm", *columns}
+        wanted = {*CORE, *MORE, *columns}
         table = whole.read(file, [name for name in schema.names if {name, name.partition(".")[0]} & wanted])
     _check_values(table)
     return facts, table
@@ -419,7 +426,8 @@ def _facts(schema: Any, kind: str) -> Columns:
     facts: Columns = json.loads(schema.metadata[FACTS])
     if (facts["format"], facts["kind"]) != (FORMAT, kind):
         raise ValueError(f"{facts['kind']} of format {facts['format']}")
-    for name, wanted in (CORE | (_answered(facts) if kind == REQUESTS else {})).items():
+    more = {name: kind for name, kind in MORE.items() if name in schema.names}
+    for name, wanted in (CORE | more | (_answered(facts) if kind == REQUESTS else {})).items():
         if schema.field(name).type != wanted:
             raise TypeError(f"{name} is {schema.field(name).type}")
     return facts
