@@ -45,7 +45,7 @@ class Kept:
             first += len(output)
 
     def _caller(self, call: Call) -> str:
-        """Whom a split told apart; nobody where the log hides that, and trying would find what a hash without a key is of."""
+        """Whom a split told apart; nobody where the log hides that and no key does: trying finds what a hash is of."""
         if not (call.ran.caller and self._hidden):
             return call.ran.caller
         split = call.models.by_name[call.version().model].split
