@@ -86,9 +86,9 @@ def check(kept: LogSettings, models: Iterable[ModelSettings]) -> None:
     Raises:
         SettingsError: why.
     """
-    options, sources = _options(kept), tuple(_sources(models)) if kept.columns else ()
-    if sources:  # a folder may still get its first version
-        options.check(sources, kept.headers)
+    options, found = _options(kept), tuple(sources(models)) if kept.columns else ()
+    if found:  # a folder may still get its first version
+        options.check(found, kept.headers)
     try:
         Path(kept.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -101,7 +101,7 @@ def _options(settings: LogSettings) -> Options:
     return Options(settings.sample, settings.columns, os.environ.get(KEY, "").encode())
 
 
-def _sources(models: Iterable[ModelSettings]) -> Iterator[Source]:
+def sources(models: Iterable[ModelSettings]) -> Iterator[Source]:
     """The versions that are there; of those that are damaged, the server tells."""
     for model in models:
         for place in Versions(Path(model.source)).versions().values():

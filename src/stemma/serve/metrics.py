@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from functools import lru_cache
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ class Metrics:
         took = Histogram(
             "stemma_version_seconds", "Seconds to an answer, by who gave it.", version, buckets=BUCKETS, **named
         )
-        told = "Answers with a status of 400 or more, by who was asked."
+        told = "Requests that a version failed to answer; what callers did wrong is not its fault."
         errors = Counter("stemma_version_errors", told, (*version, "status"), **named)
         log = Counter("stemma_log_rows", "Rows for the request log: written, dropped, failed.", ("state",), **named)
         came = Counter("stemma_feedback", "Outcomes that were told, by what was done with them.", ("state",), **named)
@@ -55,13 +54,13 @@ class Metrics:
         if answer.version is not None and answer.rows:
             self._rows(answer.version.model, answer.version.number).inc(answer.rows)
 
-    def count_version(self, ran: Ran, status: int, seconds: float) -> None:
+    def count_version(self, ran: Ran, answer: Answer, seconds: float) -> None:
         """What a version was asked, and in which arm."""
         if ran.version is not None:
             of = ran.version.model, ran.version.number, ran.arm
             self._took(*of).observe(seconds)
-            if status >= HTTPStatus.BAD_REQUEST:
-                self._errors(*of, status).inc()
+            if answer.fault:
+                self._errors(*of, answer.status).inc()
 
     def count_observed(self, what: str, state: str, rows: int) -> None:
         self._observed[what](state).inc(rows)

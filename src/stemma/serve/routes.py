@@ -184,6 +184,7 @@ class Answer:
     Args:
         version: that it is of, and is named in its headers.
         rows: that were predicted.
+        fault: whether it is none because the version, or the server, failed; a caller's mistakes are no fault.
     """
 
     body: bytes = b""
@@ -192,6 +193,7 @@ class Answer:
     headers: tuple[Header, ...] = ()
     version: Version | None = None
     rows: int = 0
+    fault: bool = False
 
 
 def in_json(value: Any, status: int = 200, headers: tuple[Header, ...] = (), **more: Any) -> Answer:
