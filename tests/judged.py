@@ -75,7 +75,9 @@ def prepared(task: str, rows: int = ROWS) -> pd.DataFrame:
     return pd.DataFrame({"row": np.arange(rows) * 5 + 3, "x": signal, "Month": month, "Revenue": labels})
 
 
-def packaged(path: Path, task: str, weight: float, threshold: float = 0.5, inputs: Sequence[str] = ("x",)) -> bytes:
+def packaged(
+    path: Path, task: str, weight: float, threshold: float = 0.5, inputs: Sequence[str] = ("x",), **signed: Any
+) -> bytes:
     """A bundle: softmax over (k * weight * the sum of its inputs) for classes 0, 1, ...; a regression's value is it."""
     classes = TASKS[task]
     width = max(len(classes), 1)
@@ -97,7 +99,7 @@ def packaged(path: Path, task: str, weight: float, threshold: float = 0.5, input
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     signature: dict[str, Any] = {
         "format": 1, "task": task, "target": "Revenue", "inputs": [{"name": name, "type": "number"} for name in inputs],
-        "output": output, "classes": list(classes),
+        "output": output, "classes": list(classes), **signed,
     }  # fmt: skip
     if task == "binary":
         signature |= {"positive": classes[-1], "threshold": threshold}

@@ -38,9 +38,9 @@ class Kept:
         name = f"{version.name} (shadow)" if call.ran.arm == SHADOW else version.name  # its figures are its own
         source = self._source(name, version.bundle.files[SIGNATURE])
         headers = {name: value for name in self._headers if (value := call.header(name.encode()))}
-        more = {"arm": call.ran.arm, "caller": self._caller(call)}
+        arm, caller = call.ran.arm, self._caller(call)
         for arrays, output in call.ran.parts:
-            request = Request(call.id, arrays, output, seconds, headers, first=first, **more)
+            request = Request(call.id, arrays, output, seconds, headers, first=first, arm=arm, caller=caller)
             self._writer.add(source, request)
             first += len(output)
 

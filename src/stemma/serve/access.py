@@ -19,14 +19,13 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from stemma.conf.hydra_yaml import parse
 from stemma.errors import SettingsError
 from stemma.files import read_plain, state, write_text
 from stemma.serve import log
 from stemma.serve.models import Refused
 from stemma.serve.scopes import Scope
 from stemma.serve.settings import SOME, shaped
-from stemma.settings import Section, checked
+from stemma.settings import Section, checked, parse
 
 Header = tuple[bytes, bytes]
 VARIABLE = "STEMMA_TOKENS"  # of the environment: what a file would hold

@@ -9,10 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from stemma import layout
-from stemma.conf.hydra_yaml import parse
 from stemma.errors import SettingsError
 from stemma.semver import VERSION
-from stemma.settings import Section, checked
+from stemma.settings import Section, checked, parse
 
 NAME = re.compile(r"(?:([\w.-]+)=)?(.+)")  # NAME=SOURCE
 MEGABYTE = 10**6
