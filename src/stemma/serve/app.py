@@ -76,7 +76,8 @@ class App:
             self._busy -= 1
             self._held -= scope.get(HELD, 0)
         seconds = time.perf_counter() - started
-        self._metrics.count(scope.get("route", "none"), answer, seconds)
+        call = scope.get("call")
+        self._metrics.count(scope.get("route", "none"), answer, seconds, call and call.ran)
         if self._settings.log_requests:
             self._log.tell(scope, answer, seconds)
         length = str(len(answer.body)).encode()
@@ -85,8 +86,8 @@ class App:
         headers += answer.version.headers if answer.version else ()
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
-        if "call" in scope:
-            self._observe(scope["call"], answer, seconds)
+        if call is not None:
+            self._observe(call, answer, seconds)
             self._shadows.copy(scope)
 
     def close(self) -> None:
@@ -95,7 +96,6 @@ class App:
             self._observer.close()
 
     def _observe(self, call: Call, answer: Answer, seconds: float) -> None:
-        self._metrics.count_version(call.ran, answer, seconds)
         if self._observer is not None and call.ran.parts and answer.status == HTTPStatus.OK:
             self._observer.answered(call, seconds)
 
@@ -144,7 +144,9 @@ class App:
             answer = cast(Answer, answered(scope["answers"], call))  # what predicts is no coroutine
         except Exception as error:
             answer = _told(error, scope)
-        self._observe(call, answer, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self._metrics.count_copy(answer, seconds, call.ran)
+        self._observe(call, answer, seconds)
 
     def _call(
         self, scope: Scope, path: str, named: Mapping[str, str], headers: tuple[Header, ...], body: bytes

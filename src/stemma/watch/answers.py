@@ -48,7 +48,7 @@ class Answers:
     @property
     def task(self) -> Task:
         known = self.signature
-        return stemma.task.of(known.task, known.classes, known.positive)
+        return replace(stemma.task.of(known.task, known.classes, known.positive), rare=known.rare)
 
     @property
     def requests(self) -> int:

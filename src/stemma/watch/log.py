@@ -264,29 +264,31 @@ class _File:
 
 
 def _table(known: Signature, requests: Sequence[Request], options: Options) -> Any:
-    rows = [len(each.output) for each in requests]
+    output = np.concatenate([each.output for each in requests])
+    counts = [len(each.output) for each in requests]
+    of = np.repeat(np.arange(len(counts)), counts)  # the request of each row
+    before = np.cumsum(counts) - counts - [each.first for each in requests]
 
-    def repeated(values: Iterable[Any]) -> list[Any]:
-        return [value for value, count in zip(values, rows, strict=True) for _ in range(count)]
+    def repeated(values: list[Any], kind: Any) -> Any:
+        return pa.array(values, kind).take(pa.array(of))
 
     made: dict[str, Any] = {
-        "id": pa.array(repeated(each.id for each in requests), CORE["id"]),
-        "row": pa.array(np.concatenate([each.first + np.arange(len(each.output)) for each in requests]), CORE["row"]),
-        "time": pa.array(repeated(round(each.time * 1e6) for each in requests), MOMENT),
-        "latency": pa.array(repeated(each.latency for each in requests), pa.float64()),
+        "id": repeated([each.id for each in requests], CORE["id"]),
+        "row": pa.array(np.arange(len(of)) - before[of], CORE["row"]),
+        "time": repeated([round(each.time * 1e6) for each in requests], MOMENT),
+        "latency": repeated([each.latency for each in requests], pa.float64()),
     }
     if any(each.arm for each in requests):
-        made["arm"] = pa.array(repeated(each.arm for each in requests), MORE["arm"])
+        made["arm"] = repeated([each.arm for each in requests], MORE["arm"])
     if any(each.caller for each in requests):
-        whom = (options.digest(each.caller) if each.caller else None for each in requests)
-        made["caller"] = pa.array(repeated(whom), MORE["caller"])
+        whom = [options.digest(each.caller) if each.caller else None for each in requests]
+        made["caller"] = repeated(whom, MORE["caller"])
     for each in known.inputs:
-        values = np.concatenate([request.inputs[each.name][:, 0] for request in requests])
+        values = np.concatenate([request.inputs[each.name] for request in requests])[:, 0]
         made |= _treated(f"input.{each.name}", each.name, _typed(values, each.type), options)
     for name in sorted({name for request in requests for name in request.headers}):
-        values = pa.array(repeated(request.headers.get(name) for request in requests), pa.string())
+        values = repeated([request.headers.get(name) for request in requests], pa.string())
         made |= _treated(f"header.{name}", f"header.{name}", values, options)
-    output = np.concatenate([each.output for each in requests])
     made |= {f"probability.{name}": pa.array(output[:, place]) for place, name in enumerate(known.classes)}
     return pa.table(made | {"prediction": pa.array(known.labels(output) if known.classes else output[:, 0])})
 

@@ -13,7 +13,7 @@ from stemma.errors import StemmaError
 from stemma.watch import ab, log, outcomes, sequential
 from stemma.watch.ab import Options
 from stemma.watch.answers import measured
-from watched import DAY, MULTICLASS, REGRESSION, START, logged, source
+from watched import DAY, MULTICLASS, REGRESSION, SIGNATURE, START, logged, source
 
 
 def served(
@@ -182,6 +182,13 @@ def test_what_came_of_it_is_a_figure_of_its_own(tmp_path: Path) -> None:
     actual = [served(tmp_path, name, 300, 0.5, seed=seed) for seed, name in enumerate("ab")]
     found = ab.compare(tmp_path, "a", "b", Options("outcome")).difference
     assert (found.a, found.b) == pytest.approx([each.mean() for each in actual])
+
+
+def test_of_a_rare_class_the_figure_leads_that_evaluate_led_with(tmp_path: Path) -> None:
+    for version in ("a", "b"):
+        logged(tmp_path, [0.2, 0.6] * 60, of=source(version, SIGNATURE | {"rare": True}))
+        tell(tmp_path, version, ["FALSE", "TRUE"] * 60)
+    assert ab.compare(tmp_path, "a", "b").metric == "pr_auc"
 
 
 def test_values_are_compared_by_their_errors(tmp_path: Path) -> None:
