@@ -78,6 +78,8 @@ def describe(about: Profile, threshold: float | None) -> Facts:
     if about.raw["missing"] is not None:  # the texts that stood for "no value" in the file
         told["missing"] = about.raw["missing"]
     told |= {name: about.raw[name] for name in (*BY_COLUMN, "keep", "merge") if about.raw.get(name)}
+    if task.rare:  # whoever reads outcomes leads with the figure that evaluate led with
+        told["rare"] = True
     if task.classes:
         told["classes"] = list(task.classes)
     if task.positive is not None:

@@ -200,7 +200,7 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
     from stemma.versions import predictions
 
     on = options.on
-    columns = None if on is None else predictions.table(Path(on))
+    columns = None if on is None else predictions.table(Path(on), predictions.bundle_of(versions[1]).signature)
     first, second = _predictions(versions, columns, str(on))
     chosen = _metrics(first.task, options.cost) | ({} if by is None else {by.name: by})
     wanted = options.metric or told(versions[1].evaluation, "main")
