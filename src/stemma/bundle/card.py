@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from stemma.compress.record import read
 from stemma.text import code, escaped, table
 
 Facts = Mapping[str, Any]
@@ -23,6 +24,7 @@ def card(record: Facts) -> str:
         f"# {record['name']}",
         str(record["description"]),
         _what(record),
+        _compressed(record),
         "## Intended use",
         str(record.get("intended_use") or "Not stated."),
         "## Data",
@@ -43,6 +45,16 @@ def card(record: Facts) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def compressed(record: Facts) -> str | None:
+    """How the network's graph was made smaller, in a line; None where it was not, or where the record is older.
+
+    Raises:
+        KeyError, TypeError, ValueError: the record is of another form.
+    """
+    told = record.get("compression")
+    return str(read(told)) if told and told["method"] != "none" else None
+
+
 def told_version(text: str, number: str, commit: str) -> str:
     """The page with the version's name below its title."""
     title, _, rest = text.partition("\n")
@@ -57,6 +69,11 @@ def _what(record: Facts) -> str:
         f"Predicts {code(data['target'])} ({data['task']}) from {len(data['features'])} columns of a table. "
         f"Network `{process['model']['name']}`, {count:,} numbers in {len(tensors)} tensors."
     )
+
+
+def _compressed(record: Facts) -> str:
+    line = compressed(record)
+    return f"Its graph was compressed before it was judged: {escaped(line)}." if line else ""
 
 
 def _data(data: Facts) -> Iterable[str]:

@@ -29,6 +29,7 @@ def plain(network: Network, settings: ExportSettings, test: Floats, rows: Floats
     """The graph of a network, and how far its answers are from those of the framework.
 
     Args:
+        settings: where to fold constants, of which opset.
         test: encoded rows, of which each is compared.
         rows: as of `Plain`.
 

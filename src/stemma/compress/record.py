@@ -1,86 +1,102 @@
-"""compression.json: what was done to the network's graph, layer by layer, and what that gains and costs."""
+"""reports/compression.json: what was done to the network's graph, layer by layer, and what that gains and costs."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from stemma import metrics
-from stemma.compress.layers import Product, products
-from stemma.compress.plain import Plain
-from stemma.compress.settings import CompressSettings
-from stemma.files import finite
-from stemma.tables.arrays import Arrays
-from stemma.training.base import Floats, State
-from stemma.training.exported import scorer
+from stemma.files import write_json
 
 FORMAT = 1
 
 
-def spread(x: Floats, count: int) -> Floats:
-    """So many rows, at even steps over all of them."""
-    return x[np.unique(np.linspace(0, len(x) - 1, min(len(x), count)).astype(np.int64))]
-
-
-def make(settings: CompressSettings, given: Plain, made: Any, tensors: State, validation: Arrays) -> dict[str, Any]:
-    """The record: bytes and the main figure on validation rows, before and after, and each layer as it is now.
+@dataclass(frozen=True)
+class Layer:
+    """A product with constant weights, as the graph keeps it.
 
     Args:
-        given, made: the graph before and after.
-        tensors: of the network, by the names that a version has them under.
+        name: of its weights in the version; of its node where the version has no such tensor.
+        type: of a weight.
+        sparsity: the share of weights that are 0.
+        scale: of whole numbers, the least and the greatest of the units'.
+        input: where its range is fixed, scale and zero point of what goes into the layer.
     """
-    graphs = [each.SerializeToString(deterministic=True) for each in (given.graph, made)]
-    task = given.problem.task
-    main = metrics.METRICS[task.main]
-    figures = [
-        metrics.figures(metrics.Rows.of(task, validation.y, task.predictions(scorer(graph)(validation.x))), of=[main])
-        for graph in graphs
-    ]
-    before, after = (finite(found[main.name]) for found in figures)
-    return {
-        "format": FORMAT,
-        "method": settings.method,
-        "rows": len(given.rows) if settings.method == "int8_static" else None,
-        "bytes": {"before": len(graphs[0]), "after": len(graphs[1])},
-        "validation": {"metric": main.name, "before": before, "after": after},
-        "layers": list(_layers(given.graph.graph, made.graph, dict(tensors))),
-    }
+
+    name: str
+    shape: tuple[int, ...]
+    type: str
+    sparsity: float
+    scale: tuple[float, float] | None
+    input: tuple[float, int] | None
+
+    def __str__(self) -> str:
+        scale = self.scale and f"scale {self.scale[0]:.4g} to {self.scale[1]:.4g}"
+        given = self.input and f"input scale {self.input[0]:.4g}, zero point {self.input[1]}"
+        return ", ".join(filter(None, [self.type, scale, given, f"{self.sparsity:.1%} zeros"]))
 
 
-def _layers(before: Any, after: Any, tensors: State) -> Iterator[dict[str, Any]]:
-    """Each product of the graph: the name of its weights in the version, else of its node, and how it is kept now.
-
-    `scale` is the least and the greatest of its units', `input` what static ranges say of what goes into it.
+@dataclass(frozen=True)
+class Record:
     """
-    from onnx import numpy_helper
+    Args:
+        method: as `compress.method`.
+        rows: of validation, that ranges were taken from; None where none were.
+        bytes: of the network's graph, before and after.
+        metric: the main figure, and on validation rows before and after.
+        layers: in the order of the graph.
+        parity: how far the graph before is from the framework on test rows.
+        apart: how far the graph after is from the one before on test rows.
+    """
 
-    held = {each.name: numpy_helper.to_array(each) for each in after.initializer}
-    nodes = {node.name: node for node in after.node}
-    givers = {name: [*node.input] for node in after.node if node.op_type == "DequantizeLinear" for name in node.output}
-    for product in products(before):
-        node = nodes[product.node.name]
-        weights = givers.get(node.input[1], [node.input[1], f"{node.name}/scale"])
-        values, scale = held[weights[0]], held.get(weights[1])
-        ranges = givers.get(node.input[0])
-        yield {
-            "name": _name(product, tensors),
-            "shape": list(product.weights.shape),
-            "type": str(values.dtype),
-            "sparsity": _rounded(np.mean(values == 0)),
-            "scale": None if scale is None else [_rounded(scale.min()), _rounded(scale.max())],
-            "input": ranges and {"scale": _rounded(held[ranges[1]]), "zero_point": int(held[ranges[2]])},
-        }
+    method: str
+    rows: int | None
+    bytes: tuple[int, int]
+    metric: str
+    validation: tuple[float | None, float | None]
+    layers: tuple[Layer, ...]
+    parity: Mapping[str, Any]
+    apart: Mapping[str, Any]
 
-
-def _name(product: Product, tensors: State) -> str:
-    """That of the tensor of these values, which no later layer of the same values takes too."""
-    for name, each in tensors.items():
-        for values in (each, each.T):
-            if values.shape == product.weights.shape and np.array_equal(values, product.weights):
-                del tensors[name]
-                return name
-    return str(product.node.name)
+    def __str__(self) -> str:
+        """In a line."""
+        size = " -> ".join(f"{each:,}" for each in self.bytes)
+        figure = " -> ".join("not defined" if each is None else f"{each:.4f}" for each in self.validation)
+        return f"{self.method}, {size} bytes, {self.metric} on validation rows {figure}"
 
 
-def _rounded(value: Any) -> float:
-    return float(f"{float(value):.6g}")
+def write(path: Path, record: Record) -> None:
+    write_json(path, {"format": FORMAT} | asdict(record))
+
+
+def read(told: Mapping[str, Any]) -> Record:
+    """What `write` wrote, or a bundle's record holds.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is of another form.
+    """
+    if told["format"] != FORMAT:
+        raise ValueError(f"format {told['format']!r}, and this version reads {FORMAT}")
+    layers = tuple(_layer(each) for each in told["layers"])
+    (before, after), (first, last) = told["bytes"], told["validation"]
+    return Record(
+        method=str(told["method"]),
+        rows=told["rows"],
+        bytes=(int(before), int(after)),
+        metric=str(told["metric"]),
+        validation=(first if first is None else float(first), last if last is None else float(last)),
+        layers=layers,
+        parity=dict(told["parity"]),
+        apart=dict(told["apart"]),
+    )
+
+
+def _layer(told: Mapping[str, Any]) -> Layer:
+    scale, given = told["scale"], told["input"]
+    return Layer(
+        name=str(told["name"]),
+        shape=tuple(map(int, told["shape"])),
+        type=str(told["type"]),
+        sparsity=float(told["sparsity"]),
+        scale=scale and (float(scale[0]), float(scale[1])),
+        input=given and (float(given[0]), int(given[1])),
+    )
