@@ -18,7 +18,7 @@ from stemma.evaluation.settings import EvaluateSettings
 from stemma.formats.settings import ExportSettings
 from stemma.settings import Section
 from stemma.tables.settings import PrepareSettings, Table
-from stemma.training import networks, own
+from stemma.training import networks, objective, own
 from stemma.training.settings import ModelSettings, TrainSettings
 
 
@@ -42,5 +42,5 @@ def load(path: str | Path = "params.yaml") -> Settings:
         SettingsError: the file is missing or not YAML, or settings are wrong: all of them, one per line.
     """
     chosen = {"data": ("kind", SOURCES), "model": ("name", NETWORKS)}
-    checks = (networks.faults, partial(own.faults, LINES), partial(formats.faults, FORMATS))
+    checks = (networks.faults, objective.faults, partial(own.faults, LINES), partial(formats.faults, FORMATS))
     return settings.load(Settings, path, chosen, checks)

@@ -7,8 +7,9 @@ from stemma import layout
 from stemma.files import write_json
 from stemma.tables import arrays, profile
 from stemma.training import fit as training
-from stemma.training import networks, origin, own, record
+from stemma.training import narrow, networks, origin, own, record
 from stemma.training.base import Given, Network, Problem, Rows
+from stemma.training.settings import TrainSettings
 from stemma.training.watch import watched
 
 
@@ -19,8 +20,8 @@ def main() -> None:
     train, validation = (arrays.read(layout.PREPARED, name) for name in ("train", "validation"))
     training.try_out(network, train.x)
     chosen = training.settled(settings.train, train.x)
-    begin, parts = start_of(network, chosen.init_from), own.chosen(chosen, LINES)
-    given = Given(Rows(train.x, train.y), chosen, begin.tensors, parts)
+    begin, parts = start_of(network, chosen, train), own.chosen(chosen, LINES)
+    given = Given(Rows(train.x, train.y), chosen, begin.tensors, parts, begin.taught)
     with watched(layout.CURVES, chosen, problem.task.score, layout.CHECKPOINT) as watch:
         fit = training.run(network, given, Rows(validation.x, validation.y), layout.CHECKPOINT, watch)
     network.save(layout.WEIGHTS)
@@ -28,11 +29,18 @@ def main() -> None:
     layout.CHECKPOINT.unlink()
 
 
-def start_of(network: Network, revision: str | None) -> origin.Origin:
-    """The tensors of the version that `train.init_from` names, else none."""
-    if revision is None:
-        return origin.Origin()
+def start_of(network: Network, chosen: TrainSettings, train: arrays.Arrays) -> origin.Origin:
+    """The tensors of the version that `train.init_from` names, and what the one that `train.teacher` names says."""
+    begin = origin.Origin()
+    if chosen.init_from is None and chosen.teacher is None:
+        return begin
     from stemma import versions
 
-    other = versions.tensors(".", revision)
-    return origin.of(network, revision, other.commit, other.arrays)
+    if chosen.init_from is not None:
+        other = versions.tensors(".", chosen.init_from)
+        begin = origin.of(network, chosen.init_from, other.commit, other.arrays)
+    if chosen.prune_structured is not None:
+        begin = narrow.of(network, begin, chosen.prune_structured)
+    if chosen.teacher is None:
+        return begin
+    return begin.taught_by(versions.answers(".", chosen.teacher, train.frame, network.problem.task))
