@@ -34,6 +34,7 @@ BASE = {
     "freeze": (),
     "stepper": "auto",
     "resume": False,
+    "trackers": (),
     "loss": None,
 }
 

@@ -14,6 +14,7 @@ CHECKPOINT = Path("models/checkpoint/last.safetensors")  # the last finished epo
 FOLDS = Path("models/checkpoint/folds")
 EXPORT = Path("models/export")
 PACKAGE = Path("models/package/model.zip")
+RUNS = Path("runs")  # what trackers keep here; neither Git nor DVC sees it
 
 REPORTS = Path("reports")
 CURVES = REPORTS / "training"

@@ -35,10 +35,11 @@ class TrainSettings(Section):
     init_from: str | None  # a commit or registered version whose weights it starts from; None: random ones
     freeze: tuple[str, ...]  # patterns of tensors that stay as they start, such as "hidden_1.*"
     resume: bool
+    trackers: tuple[str, ...]  # that are told of the run, beside DVCLive
 
     def deciding(self) -> dict[str, Any]:
-        """Those that decide the bytes of a fit: neither how a run comes to its end nor what takes its steps."""
-        return self.model_dump(mode="json", exclude={"resume", "stepper"})
+        """Those that decide the bytes of a fit: neither how a run ends, what takes its steps, nor who is told."""
+        return self.model_dump(mode="json", exclude={"resume", "stepper", "trackers"})
 
 
 class Settled(TrainSettings):
