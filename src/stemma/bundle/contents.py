@@ -58,7 +58,9 @@ def files(about: Profile, results: Results, settings: PackageSettings, record: F
     told["reference.json"] = {"columns": about.raw["training"]}  # to compare what arrives in service with
     made = {name: _bytes(value) for name, value in told.items()}
     made |= {GRAPH: results.graph, "requirements.txt": requirements().encode(), "README.md": card(record).encode()}
-    return made | (files_of_mlflow(record["environment"]["python"]) if settings.mlflow else {})
+    if settings.mlflow:
+        made |= files_of_mlflow(record["environment"]["python"], signature.parse(made[SIGNATURE]))
+    return made
 
 
 def describe(about: Profile, threshold: float | None) -> Facts:
