@@ -66,7 +66,9 @@ def files(
         told[BACKGROUND] = background(about, contract, prepared / "train.parquet", settings.background)
     made = {name: _bytes(value) for name, value in told.items()}
     made |= {GRAPH: results.graph, "requirements.txt": requirements().encode(), "README.md": card(record).encode()}
-    return made | (files_of_mlflow(record["environment"]["python"]) if settings.mlflow else {})
+    if settings.mlflow:
+        made |= files_of_mlflow(record["environment"]["python"], signature.parse(made[SIGNATURE]))
+    return made
 
 
 def describe(about: Profile, threshold: float | None) -> Facts:

@@ -24,6 +24,7 @@ from stemma.cli import (
     gc,
     lock,
     log,
+    publish,
     push,
     registry,
     remote,
@@ -70,6 +71,7 @@ for panel, found in COMMANDS.items():
 app.command(cls=gc.Command, rich_help_panel=KEPT)(gc.gc)
 app.add_typer(conf.app, name="conf", rich_help_panel=PIPELINE)
 app.add_typer(remote.app, name="remote", rich_help_panel=KEPT)
+app.add_typer(publish.app, name="publish", rich_help_panel=NAMED)
 app.add_typer(bundle.app, name="bundle", rich_help_panel=SERVED)
 app.add_typer(service.app, name="service", rich_help_panel=SERVED)
 app.add_typer(watch.app, name="watch", rich_help_panel=SERVED)
