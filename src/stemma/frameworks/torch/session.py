@@ -22,8 +22,11 @@ from stemma.training.own import Parts
 from stemma.training.settings import TrainSettings
 
 
+BLOCK = 65_536  # rows: more would be copied at once, fewer would be gathered more often
+
+
 class TorchSession(Session):
-    """Rows are tensors on the device: an epoch gathers them once, and batches are views."""
+    """Rows are tensors on the device: an epoch gathers BLOCK of them at once, and batches are views."""
 
     def __init__(self, network: TorchNetwork, given: Given) -> None:
         train, settings = given.train, fit.settled(given.settings, given.train.x)
@@ -48,7 +51,9 @@ class TorchSession(Session):
     def run_epoch(self, draw: Draw) -> float:
         self._begin_epoch(draw)
         total = torch.zeros((), device=self.network.device)
-        self.stepper.run(list(self._batches(draw.order)), total)
+        rows = max(1, BLOCK // self.batch_size) * self.batch_size
+        for start in range(0, len(draw.order), rows):
+            self.stepper.run(list(self._batches(draw.order[start : start + rows])), total)
         self.network.built.eval()
         return float(total) / len(draw.order)
 
