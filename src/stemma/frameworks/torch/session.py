@@ -22,7 +22,6 @@ from stemma.training.base import Draw, Given, Session, State
 from stemma.training.own import Parts
 from stemma.training.settings import TrainSettings
 
-
 BLOCK = 65_536  # rows: more would be copied at once, fewer would be gathered more often
 
 
