@@ -3,6 +3,7 @@
 They lie in $TMPDIR, else in /var/tmp, which is a disk where /tmp may be memory, and are gone when their process ends.
 """
 
+import mmap
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import DTypeLike
 
+DISK = Path("/var/tmp")  # noqa: S108 - files there have no name
 LARGE = 16 * 2**20  # bytes from which an array or a table does not stay in memory
 
 
@@ -61,15 +63,8 @@ def table(schema: pa.Schema, batches: Iterable[pa.RecordBatch], size: int, large
             for batch in batches:
                 stream.write_batch(batch)
         file.flush()
-        return pa.ipc.open_stream(_mapped(file)).read_all()
-
-
-def _mapped(file: IO[bytes]) -> Any:
-    import mmap
-
-    return pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return pa.ipc.open_stream(pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))).read_all()
 
 
 def _file() -> IO[bytes]:
-    place = None if "TMPDIR" in os.environ or not Path("/var/tmp").is_dir() else "/var/tmp"
-    return tempfile.TemporaryFile(dir=place)
+    return tempfile.TemporaryFile(dir=DISK if DISK.is_dir() and "TMPDIR" not in os.environ else None)
