@@ -50,7 +50,7 @@ ROOMS = (
     {"evaluation"},
     {"formats"},
     {"report"},
-    {"bundle"},
+    {"bundle", "search"},
     {"versions", "watch"},
     {"registry", "rollback", "storage"},
     {"serve"},
@@ -189,7 +189,7 @@ def test_a_framework_is_imported_only_in_its_folders_or_inside_a_function(framew
 
 
 @pytest.mark.parametrize(
-    "room", ["metrics", "tables", "describe", "training", "evaluation", "report", "bundle", "watch"]
+    "room", ["metrics", "tables", "describe", "training", "evaluation", "report", "bundle", "search", "watch"]
 )
 def test_a_room_knows_no_framework(room: str) -> None:
     for framework in FRAMEWORKS:

@@ -15,9 +15,27 @@ def run(root: Path, *words: str, toolkit: Path | None = None) -> "subprocess.Com
     Args:
         toolkit: the folder that holds the toolkit to use; None: the one in src/, else the one that is installed.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "STEMMA_DEBUG")}
-    environment |= {} if toolkit is None else {"PYTHONPATH": str(toolkit)}
     return subprocess.run(
-        [sys.executable, STAGE, *words],
-        cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-    )  # fmt: skip
+        _command(*words), cwd=root, env=_environment(toolkit), stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+
+
+def heard(root: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    """The same, and what it says on standard error is seen at once; its standard input ends when this process does."""
+    ours, theirs = os.pipe()
+    try:
+        return subprocess.run(
+            _command(*words), cwd=root, env=_environment(None), stdin=ours, stdout=subprocess.PIPE, text=True
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def _command(*words: str) -> list[str]:
+    return [sys.executable, STAGE, *words]
+
+
+def _environment(toolkit: Path | None) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "STEMMA_DEBUG")}
+    return environment | ({} if toolkit is None else {"PYTHONPATH": str(toolkit)})
