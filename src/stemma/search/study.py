@@ -6,7 +6,6 @@ the same trials twice, also where it was killed and goes on.
 
 import hashlib
 import json
-import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +30,6 @@ FOLDER = Path("models/search")  # a folder for each search, which Git ignores
 VARIABLE = "OPTUNA_STORAGE"  # of the environment, as Optuna's own commands have it: a URL may hold a password
 NUMBER, SETTINGS, FAULT, WORKER = "number", "settings", "fault", "worker"  # what a trial says of itself
 RANDOM_FIRST = 8  # trials by chance before the sampler learns
-GOOD = 0.15  # share of the trials that it draws near (Bergstra et al., NIPS 2011)
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ def _sampler(search: SearchSettings, seed: int, number: int) -> Any:
     samplers, drawn = library().samplers, int(np.random.default_rng([seed, number]).integers(2**32))
     if search.sampler == "random":
         return samplers.RandomSampler(seed=drawn)
-    return samplers.TPESampler(seed=drawn, n_startup_trials=RANDOM_FIRST, gamma=lambda n: math.ceil(GOOD * n))
+    return samplers.TPESampler(seed=drawn, n_startup_trials=RANDOM_FIRST)
 
 
 def _within(search: SearchSettings, present: Mapping[str, Any]) -> dict[str, Any]:
