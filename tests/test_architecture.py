@@ -131,7 +131,7 @@ def test_one_room_knows_the_inside_of_dvc(package: str) -> None:
 
 
 def test_only_rooms_that_read_or_keep_versions_know_git_and_dvc() -> None:
-    """And conf, where DVC composes the settings; toolkit, where DVC commits what is accepted; testing, which runs it."""
+    """And conf, where DVC composes settings; toolkit, where DVC commits what is accepted; testing, which runs it."""
     found = {path.split("/")[2] for path in importers("stemma.repo", "src/stemma/")}
     below = {"repo", "conf", "toolkit", "versions", "registry", "rollback", "storage", "follow", "cli"}
     assert found == below | {"testing"}
