@@ -22,7 +22,6 @@ from stemma.tables.profile import Profile
 from stemma.values import BY_COLUMN
 
 Facts = dict[str, Any]
-TYPES = {"numeric": "number", "boolean": "boolean", "date": "date", "categorical": "string"}  # of inputs, by role
 SAMPLE = 3  # rows
 CHOSEN = {"keep", "left_out", "merge", "target_log"}  # of the profile, where settings say so
 
@@ -33,6 +32,7 @@ class Results:
 
     index: Facts
     training: Facts
+    compression: Facts
     metrics: Facts
     evaluation: Facts
     decision: Facts
@@ -41,7 +41,7 @@ class Results:
 
     @classmethod
     def read(cls, weights: Path, export: Path, reports: Path) -> "Results":
-        names = ("training", "metrics", "evaluation", "decision")
+        names = ("training", "compression", "metrics", "evaluation", "decision")
         parts = {name: read_json(reports / f"{name}.json") for name in names}
         graph = (export / GRAPH).read_bytes()
         return cls(
@@ -66,18 +66,22 @@ def files(
         told[BACKGROUND] = background(about, contract, prepared / "train.parquet", settings.background)
     made = {name: _bytes(value) for name, value in told.items()}
     made |= {GRAPH: results.graph, "requirements.txt": requirements().encode(), "README.md": card(record).encode()}
-    return made | (files_of_mlflow(record["environment"]["python"]) if settings.mlflow else {})
+    if settings.mlflow:
+        made |= files_of_mlflow(record["environment"]["python"], signature.parse(made[SIGNATURE]))
+    return made
 
 
 def describe(about: Profile, threshold: float | None) -> Facts:
     """What goes in and what comes out; the first file a server reads."""
-    inputs = [{"name": name, "type": TYPES[role]} for name, role in about.inputs]
+    inputs = [{"name": name, "type": signature.TYPES[role]} for name, role in about.inputs]
     task = about.task
     told = {"format": 1, "task": task.kind, "target": about.target, "inputs": inputs, "output": task.output}
     told["levels"] = signature.LEVELS
     if about.raw["missing"] is not None:  # the texts that stood for "no value" in the file
         told["missing"] = about.raw["missing"]
     told |= {name: about.raw[name] for name in (*BY_COLUMN, "keep", "merge") if about.raw.get(name)}
+    if task.rare:  # whoever reads outcomes leads with the figure that evaluate led with
+        told["rare"] = True
     if task.classes:
         told["classes"] = list(task.classes)
     if task.positive is not None:
@@ -146,6 +150,7 @@ def version(about: Profile, results: Results, own: PackageSettings, sections: Ma
         "data": {key: about.raw[key] for key in (*told, *(CHOSEN & about.raw.keys()))},
         "settings": settings,
         "process": process,
+        "compression": results.compression,
         "metrics": results.metrics,
         "evaluation": results.evaluation,
         "weights": [{key: tensor[key] for key in ("name", "shape", "dtype", "sha256")} for tensor in tensors],

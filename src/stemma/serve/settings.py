@@ -5,17 +5,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from stemma import layout
 from stemma.errors import SettingsError
 from stemma.semver import VERSION
-from stemma.settings import Section, checked
+from stemma.settings import Section, checked, parse
 
-# What PyYAML lets through, too: a date such as 2020-13-45 is a ValueError, `!!int ""` an IndexError.
-NO_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, IndexError, RecursionError)
 NAME = re.compile(r"(?:([\w.-]+)=)?(.+)")  # NAME=SOURCE
 MEGABYTE = 10**6
 MOST = 1e9  # MB or seconds: beyond it neither bytes nor a clock can be counted
@@ -205,11 +202,11 @@ def _named(model: str) -> dict[str, str | None]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(file.read_bytes())
+        found = parse(file.read_text(encoding="utf-8"), str(file)) or {}
     except FileNotFoundError:
         raise SettingsError(f"{file} is not there") from None
-    except (OSError, *NO_YAML) as error:
-        raise SettingsError(f"{file} cannot be read as YAML ({' '.join(str(error).split())[:200]})") from None
-    if not isinstance(found or {}, Mapping):
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read ({error})") from None
+    if not isinstance(found, Mapping):
         raise SettingsError(f"{file} holds no settings, but {type(found).__name__}")
-    return dict(found or {})
+    return dict(found)
