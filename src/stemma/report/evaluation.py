@@ -18,8 +18,8 @@ RULES = {
     "cost": "the least cost", "recall_at_precision": "the greatest recall at the precision asked for",
 }  # fmt: skip
 CHANGES = {
-    "noise": "noise of {:g} deviations", "missing": "{:.0%} of the values missing",
-    "shift": "shifted by {:g} deviations", "unknown": "{:.0%} of the texts never seen",
+    "noise": "noise of {0:g} deviations", "missing": "{1:g} % of the values missing",
+    "shift": "shifted by {0:g} deviations", "unknown": "{1:g} % of the texts never seen",
 }  # fmt: skip
 FEW_CLASSES = 4  # of which a matrix shows shares too
 MOST_CLASSES = 15  # shown as a matrix; of more, the most frequent confusions
@@ -353,7 +353,7 @@ def _robustness(told: Told) -> Section | None:
     for name, change in found["changes"].items():
         most = max(change["columns"], key=lambda column: change["columns"][column] or 0.0)
         worst = change["columns"][most]
-        rows.append((CHANGES[name].format(change["size"]), *_with_interval(change), most, figure(worst)))
+        rows.append((CHANGES[name].format(change["size"], 100 * change["size"]), *_with_interval(change), most, figure(worst)))
     head = ("change", "lost", "95 % interval", "most by", "lost by it alone")
     return Section("Where rows are worse", (text, Table("", head, tuple(rows), words=(3,))))
 
