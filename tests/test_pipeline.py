@@ -38,7 +38,7 @@ def test_the_bundle_names_versions_but_no_path_of_this_machine(project: Project,
         contents = {name: bundle.read(name) for name in bundle.namelist()}
     assert set(contents) >= {
         "model.onnx", "signature.json", "version.json", "requirements.txt", "request.json", "response.json",
-        "reference.json", "README.md", "manifest.json",
+        "reference.json", "background.json", "README.md", "manifest.json",
     }  # fmt: skip
     for name, content in contents.items():
         assert str(project.folder).encode() not in content, name

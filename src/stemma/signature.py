@@ -19,6 +19,7 @@ from stemma.values import CONVERTERS, DECIMAL, MISSING, THOUSANDS, Writing, chec
 
 FORMAT = 1
 NUMBERS, FLAGS = {float, int, bool, type(None)}, {0, 1, None}  # types of numbers, and truth values
+TYPES = {"numeric": "number", "boolean": "boolean", "date": "date", "categorical": "string"}  # of inputs, by role
 LEVELS = "by value"  # of signature.json: how texts of columns are compared
 
 

@@ -21,8 +21,8 @@ from stemma.errors import BundleError, GraphError
 from stemma.files import open_plain
 from stemma.text import in_one_line
 
-RECORD, REGISTERED = "version.json", "registered.json"
-FORMAT = 1  # of both
+RECORD, REGISTERED, BACKGROUND = "version.json", "registered.json", "background.json"
+FORMAT = 1  # of each
 TENSORS = {
     "number": "tensor(float)",
     "boolean": "tensor(float)",
@@ -70,6 +70,17 @@ class Bundle:
             BundleError: it is damaged or of another format.
         """
         return self._facts(REGISTERED)
+
+    @cached_property
+    def background(self) -> Mapping[str, Sequence[Any]]:
+        """Columns of some training rows, to explain answers against; empty where the bundle has none.
+
+        Raises:
+            BundleError: they are damaged or of another format.
+        """
+        found = self._facts(BACKGROUND)
+        with reading(BACKGROUND):
+            return {each.name: list(found["inputs"][each.name]) for each in self.signature.inputs} if found else {}
 
     @property
     def is_signed(self) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stemma.metrics.resampling import Difference
     from stemma.versions.compare import Comparison
 
+MOST = 10  # columns that are shown
 Margin = Annotated[
     float | None,
     typer.Option(min=0.0, help="With not-worse: the loss that is shown to be smaller than this, at 95 %."),
@@ -84,7 +85,7 @@ def report(found: "Comparison") -> Report:
     parts: list[str | Table] = [f"{found.sentence}.", _metrics(found)]
     parts.append("\n".join(f"{test.name}: p {_p(test.p)}" for test in found.tests))
     parts += [_slices(found)] if found.slices else []
-    return [*parts, _sizes(found), *found.notes]
+    return [*parts, *_reasons(found), _sizes(found), *found.notes]
 
 
 def _metrics(found: "Comparison") -> Table:
@@ -101,6 +102,22 @@ def _slices(found: "Comparison") -> Table:
         p = "-" if each.corrected is None else _p(each.corrected).removeprefix("= ")
         rows.append((f"{each.column} = {each.value}", f"{each.rows:,}", *values, p, each.verdict))
     return Table(headers, rows)
+
+
+def _reasons(found: "Comparison") -> Report:
+    """Columns by which answers of one go more than those of the other, beyond chance."""
+    if found.reasons is None:
+        return []
+    apart = [each for each in found.reasons.columns if each.corrected < 0.05][:MOST]
+    if not apart:
+        return [f"Answers of both go by the same columns, as far as {found.reasons.rows} rows tell."]
+    head = ("answers move without", found.a, found.b, "difference", "95 % interval", "p (Holm)")
+    rows = [
+        (each.name, figure(each.difference.a), figure(each.difference.b), *_moved(each.difference),
+         _p(each.corrected).removeprefix("= "))
+        for each in apart
+    ]  # fmt: skip
+    return [Table(head, rows)]
 
 
 def _sizes(found: "Comparison") -> Table:

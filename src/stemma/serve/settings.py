@@ -95,6 +95,8 @@ class Limits(Section):
     rows: Count = 100_000  # 422
     columns: Count = 10_000  # 422
     unpacked: Megabytes = 1024.0  # that Parquet or Arrow unpacks to: 422
+    explained: Count = 16  # rows that are explained at once: 422
+    explaining: Seconds = 5.0  # for that: 422
     seconds: Seconds = 10.0  # for a request to arrive: 408
     concurrency: Count = 1024  # calls at once, in each process: 503
     bodies: Megabytes = 1024.0  # of all calls at once, in each process: 503
@@ -153,6 +155,7 @@ class ServeSettings(Section):
     stage_poll: Annotated[float, Field(ge=0.2, le=86400)] = 5.0  # seconds in which an event of a stage is in service
     allow_breaking: bool = False  # take versions that break those who call the one before
     admin: bool = False  # take orders to load and unload
+    explain: bool = False  # say why rows are answered so
     audit: Place | None = None  # where orders are written down; None: audit.jsonl below ~/.local/state/stemma
     workers: Annotated[int, Field(gt=0, le=1024)] = 1  # processes that answer
     batch: Batch = "auto"  # run small calls together where that pays, and changes no answer
