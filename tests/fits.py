@@ -34,6 +34,7 @@ BASE = {
     "freeze": (),
     "stepper": "auto",
     "resume": False,
+    "trackers": (),
     "loss": None,
     "prune": None,
     "prune_by": "network",

@@ -10,6 +10,7 @@ import yaml
 
 from stemma import formats, settings
 from stemma.bundle.settings import PackageSettings
+from stemma.compress.settings import CompressSettings
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.formats.settings import ExportSettings
 from stemma.settings import Section
@@ -29,6 +30,7 @@ class Whole(Section):
     prepare: PrepareSettings
     model: ModelSettings
     train: TrainSettings
+    compress: CompressSettings
     evaluate: EvaluateSettings
     export: ExportSettings
     package: PackageSettings

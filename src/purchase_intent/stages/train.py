@@ -1,11 +1,13 @@
 """Stage `train`: encoded rows -> a fitted network in models/weights/, curves in reports/training/."""
 
+from purchase_intent.extensions.trackers import TRACKERS
 from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
 from stemma import layout
 from stemma.files import write_json
 from stemma.tables import arrays, profile
+from stemma.trackers.run import following
 from stemma.training import fit as training
 from stemma.training import narrow, networks, origin, own, record
 from stemma.training.base import Given, Network, Problem, Rows
@@ -22,10 +24,11 @@ def main() -> None:
     chosen = training.settled(settings.train, train.x)
     begin, parts = start_of(network, chosen, train), own.chosen(chosen, LINES)
     given = Given(Rows(train.x, train.y), chosen, begin.tensors, parts, begin.taught)
-    with watched(layout.CURVES, chosen, problem.task.score, layout.CHECKPOINT) as watch:
-        fit = training.run(network, given, Rows(validation.x, validation.y), layout.CHECKPOINT, watch)
-    network.save(layout.WEIGHTS)
-    write_json(layout.TRAINING, record.make(network, fit, chosen, begin, layout.WEIGHTS))
+    with following(settings, chosen, TRACKERS):
+        with watched(layout.CURVES, chosen, problem.task.score, layout.CHECKPOINT) as watch:
+            fit = training.run(network, given, Rows(validation.x, validation.y), layout.CHECKPOINT, watch)
+        network.save(layout.WEIGHTS)
+        write_json(layout.TRAINING, record.make(network, fit, chosen, begin, layout.WEIGHTS))
     layout.CHECKPOINT.unlink()
 
 

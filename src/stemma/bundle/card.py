@@ -8,9 +8,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from stemma.compress.record import read
 from stemma.text import code, escaped, table
 
 Facts = Mapping[str, Any]
+MOST = 10  # columns that are told
 
 
 def card(record: Facts) -> str:
@@ -23,10 +25,12 @@ def card(record: Facts) -> str:
         f"# {record['name']}",
         str(record["description"]),
         _what(record),
+        _compressed(record),
         "## Intended use",
         str(record.get("intended_use") or "Not stated."),
         "## Data",
         *_data(record["data"]),
+        _carried(record),
         "## Figures",
         *_figures(record),
         "## Limits",
@@ -41,6 +45,16 @@ def card(record: Facts) -> str:
         "every file.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def compressed(record: Facts) -> str | None:
+    """How the network's graph was made smaller, in a line; None where it was not, or where the record is older.
+
+    Raises:
+        KeyError, TypeError, ValueError: the record is of another form.
+    """
+    told = record.get("compression")
+    return str(read(told)) if told and told["method"] != "none" else None
 
 
 def told_version(text: str, number: str, commit: str) -> str:
@@ -59,6 +73,11 @@ def _what(record: Facts) -> str:
     )
 
 
+def _compressed(record: Facts) -> str:
+    line = compressed(record)
+    return f"Its graph was compressed before it was judged: {escaped(line)}." if line else ""
+
+
 def _data(data: Facts) -> Iterable[str]:
     splits = data["splits"]
     used = {"train": "to train", "validation": "to choose", "test": "to judge"}
@@ -70,6 +89,11 @@ def _data(data: Facts) -> Iterable[str]:
     sha256 = (data.get("content") or {}).get("sha256")
     if sha256:
         yield f"SHA-256 of the table's names, types and values: `{sha256}`."
+
+
+def _carried(record: Facts) -> str:
+    rows = record.get("background")
+    return f"The bundle holds {rows:,} of the training rows, without the target (`background.json`)." if rows else ""
 
 
 def _chosen(data: Facts) -> Iterable[str]:
@@ -99,6 +123,17 @@ def _figures(record: Facts) -> Iterable[str]:
     for column, slices in sorted((evaluation.get("slices") or {}).items()):
         yield f"By {code(column)}:"
         yield _sliced(slices, main)
+        if gaps := (evaluation.get("fairness") or {}).get(column):
+            yield "How far rates are apart between these, with intervals for all pairs at once:"
+            yield _table(("rate", "gap", "95 % interval"), (_row(name, gap) for name, gap in gaps.items()))
+    if effects := (evaluation.get("explanation") or {}).get("effects"):
+        yield "What columns add to an answer, the mean size over test rows (Shapley values), and its standard error:"
+        told = ((escaped(each["column"]), f"{each['effect']:.4g}", f"{each['error']:.2g}") for each in effects[:MOST])
+        yield _table(("column", "mean size", "error"), told)
+    if changes := (evaluation.get("robustness") or {}).get("changes"):
+        yield f"What {main} loses where rows are worse (shares of values, or of a column's deviation):"
+        lines = (_row(f"{name} {each['size']:g}", each) for name, each in changes.items())
+        yield _table(("change", "lost", "95 % interval"), lines)
 
 
 def _sliced(slices: Sequence[Facts], main: Any) -> str:

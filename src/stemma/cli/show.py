@@ -12,6 +12,7 @@ from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, headed
 
 if TYPE_CHECKING:
+    from stemma.compress.record import Record as Compression
     from stemma.versions.show import Data, Process, Record, Structure, Weights
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -50,6 +51,8 @@ def report(found: "Record", markdown: bool = False) -> Report:
         sections.append(("Metrics", [_metrics(found)]))
     if found.weights is not None:
         sections.append(("Weights", _weights(found.weights)))
+    if found.compression is not None:
+        sections.append(("Graph", _graph(found.compression)))
     if found.environment:
         sections.append(("Environment", [_pairs(_flat(found.environment))]))
     if found.outputs:
@@ -203,6 +206,11 @@ def _weights(found: "Weights") -> list[str | Table]:
         for each in found.largest
     ]
     return [_pairs(pairs), Table(("largest tensors", "shape", "type", "bytes", "norm"), rows, left=3)]
+
+
+def _graph(found: "Compression") -> list[str | Table]:
+    rows = [(layer.name, shape_of(layer.shape), str(layer)) for layer in found.layers]
+    return [str(found), Table(("weights", "shape", "kept as"), rows, left=None)]
 
 
 def _outputs(found: "Record") -> Table:

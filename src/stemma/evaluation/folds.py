@@ -108,7 +108,7 @@ def judge(settings: Settings, tables: Tables, prepared: Path, checkpoint: Path, 
     """
     about = profile.read(prepared)
     frame = whole(prepared, about)
-    fitted = encode.fit(frame.iloc[triple[0]], about.features, settings.prepare, derive=about.derive)
+    fitted = encode.fit(frame, about.features, settings.prepare, derive=about.derive, train=triple[0])
     encoder = encode.Encoder(fitted.graph)
     parts = [frame.iloc[rows] for rows in triple]
     train, validation, test = (Rows(encoder.encode(part), arrays.labels(part[about.target], about)) for part in parts)

@@ -53,10 +53,11 @@ class TrainSettings(Section):
     averaging: Annotated[float, Field(gt=0, le=1)] | None  # what an epoch's weights count for one epoch later
     warm_up: Annotated[int, Field(ge=0)]  # epochs in which the learning rate rises
     resume: bool
+    trackers: tuple[str, ...]  # that are told of the run, beside DVCLive
 
     def deciding(self) -> dict[str, Any]:
-        """Those that decide the bytes of a fit: neither how a run comes to its end nor what takes its steps."""
-        return self.model_dump(mode="json", exclude={"resume", "stepper"})
+        """Those that decide the bytes of a fit: neither how a run ends, what takes its steps, nor who is told."""
+        return self.model_dump(mode="json", exclude={"resume", "stepper", "trackers"})
 
 
 class Settled(TrainSettings):

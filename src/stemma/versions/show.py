@@ -15,6 +15,7 @@ from stemma.errors import VersionError
 from stemma.layout import SPLITS
 from stemma.repo.git import git
 from stemma.repo.repository import (
+    COMPRESSION,
     CURVES,
     EVALUATION,
     EXPORT,
@@ -33,6 +34,7 @@ from stemma.repo.repository import (
 from stemma.versions.log import flat
 
 if TYPE_CHECKING:
+    from stemma.compress.record import Record as Compression
     from stemma.weights import Index, Tensor
 
 KEPT = {"export": EXPORT, "bundle": PACKAGE}
@@ -184,6 +186,7 @@ class Record:
         names, stages: of its very commit.
         settings: params.yaml.
         environment: Python, packages, device, platform.
+        compression: how the network's graph is kept; None of a version older than that.
         outputs: "export" and "bundle".
     """
 
@@ -199,6 +202,7 @@ class Record:
     process: Process | None
     metrics: tuple[Metric, ...]
     weights: Weights | None
+    compression: "Compression | None"
     environment: Mapping[str, Any] | None
     settings: Mapping[str, Any] | None
     outputs: Mapping[str, Artifact]
@@ -248,6 +252,7 @@ class Reader:
             process=self._part("process", TRAINING, lambda: self._process(training)) if training else None,
             metrics=self._part("metrics", METRICS, self._metrics) or (),
             weights=None if index is None else _weights(index, self._md5(WEIGHTS)),
+            compression=self._compression(),
             environment=environment,
             settings=self._part("settings", PARAMS, lambda: version.settings),
             outputs=dict(self._outputs()),
@@ -267,6 +272,13 @@ class Reader:
         if found is None:
             self.missing.append(f"{what}: there is no {path}")
         return found
+
+    def _compression(self) -> "Compression | None":
+        from stemma.compress.record import read
+
+        if not self.version.has(COMPRESSION):
+            return None
+        return self._part("graph", COMPRESSION, lambda: read(self.version.compression or {}))
 
     def _commit(self) -> tuple[datetime | None, str | None, str | None]:
         if self.version.commit is None:

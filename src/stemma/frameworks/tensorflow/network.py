@@ -21,7 +21,7 @@ from stemma.training.settings import ModelSettings
 if TYPE_CHECKING:
     from stemma.frameworks.tensorflow.session import KerasSession
 
-CHUNK = 65_536  # rows scored at once: memory stays flat
+CHUNK = 8_192  # rows scored at once: memory stays flat
 OPSET = 18  # the highest that tf2onnx writes; a higher one is reached by conversion
 
 

@@ -21,7 +21,7 @@ from stemma.training.settings import ModelSettings
 if TYPE_CHECKING:
     from stemma.frameworks.torch.session import TorchSession
 
-CHUNK = 65_536  # rows scored at once: memory stays flat
+CHUNK = 8_192  # rows scored at once: memory stays flat
 
 
 class TorchNetwork(Network):

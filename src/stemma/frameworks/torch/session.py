@@ -22,9 +22,11 @@ from stemma.training.base import Draw, Given, Session, State
 from stemma.training.own import Parts
 from stemma.training.settings import TrainSettings
 
+BLOCK = 65_536  # rows: more would be copied at once, fewer would be gathered more often
+
 
 class TorchSession(Session):
-    """Rows are tensors on the device: an epoch gathers them once, and batches are views."""
+    """Rows are tensors on the device: an epoch gathers BLOCK of them at once, and batches are views."""
 
     def __init__(self, network: TorchNetwork, given: Given) -> None:
         train, settings = given.train, fit.settled(given.settings, given.train.x)
@@ -48,7 +50,9 @@ class TorchSession(Session):
     def run_epoch(self, draw: Draw) -> float:
         self._begin_epoch(draw)
         total = torch.zeros((), device=self.network.device)
-        self.stepper.run(list(self._batches(draw)), total)
+        rows = max(1, BLOCK // self.batch_size) * self.batch_size
+        for start in range(0, len(draw.order), rows):
+            self.stepper.run(list(self._batches(draw, slice(start, start + rows))), total)
         self.network.built.eval()
         return float(total) / len(draw.order)
 
@@ -62,13 +66,13 @@ class TorchSession(Session):
     def _on_device(self, arrays: Iterable[NDArray[Any]]) -> list[Any]:
         return [torch.from_numpy(array).to(self.network.device) for array in arrays]
 
-    def _batches(self, draw: Draw) -> Iterator[tuple[Any, ...]]:
+    def _batches(self, draw: Draw, kept: slice = slice(None)) -> Iterator[tuple[Any, ...]]:
         """Views (batch_size, ...) of the rows: x, targets, and what else there is."""
         if draw.rows is None:
-            index = torch.from_numpy(draw.order).to(self.network.device)
+            index = torch.from_numpy(draw.order[kept]).to(self.network.device)
             parts = [part[index] for part in self.rows]
         else:
-            parts = self._on_device(draw.rows)
+            parts = self._on_device(part[kept] for part in draw.rows)
         return zip(*(part.split(self.batch_size) for part in parts), strict=True)
 
     def find_fault(self, draw: Draw) -> str:
