@@ -46,4 +46,5 @@ def start_of(network: Network, chosen: TrainSettings, train: arrays.Arrays) -> o
         begin = narrow.of(network, begin, chosen.prune_structured)
     if chosen.teacher is None:
         return begin
-    return begin.taught_by(versions.answers(".", chosen.teacher, train.frame, network.problem.task))
+    said = versions.answers(".", chosen.teacher, train.frame, network.problem.task)
+    return begin.taught_by(chosen.teacher, said.commit, said.predictions)

@@ -2,24 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from numpy.typing import NDArray
 
 from stemma.errors import TrainingError
 from stemma.text import say
 from stemma.training.base import Floats, Network, State
-
-
-class Answers(Protocol):
-    """What a version says of some rows; which rooms above this one read."""
-
-    @property
-    def revision(self) -> str: ...
-    @property
-    def commit(self) -> str | None: ...
-    @property
-    def predictions(self) -> Floats: ...
 
 
 @dataclass(frozen=True)
@@ -37,10 +26,9 @@ class Origin:
     taught: Floats | None = None
     teacher: Mapping[str, Any] | None = None
 
-    def taught_by(self, answers: Answers) -> "Origin":
+    def taught_by(self, revision: str, commit: str | None, predictions: Floats) -> "Origin":
         """The same, with what a version says of the training rows."""
-        teacher = {"revision": answers.revision, "commit": answers.commit}
-        return replace(self, taught=answers.predictions, teacher=teacher)
+        return replace(self, taught=predictions, teacher={"revision": revision, "commit": commit})
 
 
 def of(network: Network, revision: str, commit: str | None, arrays: Mapping[str, NDArray[Any]]) -> Origin:

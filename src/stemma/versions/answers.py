@@ -23,12 +23,10 @@ class Answers:
     """What one version says of some rows.
 
     Args:
-        revision: as it was asked for.
-        commit: of that name now; None for the work tree.
+        commit: of its name now; None for the work tree.
         predictions: probabilities (rows, classes), or values (rows, 1).
     """
 
-    revision: str
     commit: str | None
     predictions: "NDArray[np.float32]"
 
@@ -56,4 +54,4 @@ def answers(repo: Repo, revision: str, frame: "pd.DataFrame", task: "Task") -> A
     except (ValueError, TypeError) as error:
         raise VersionError(f"{revision} takes a column for another type than it has ({in_one_line(error)})") from None
     order = [signature.classes.index(name) for name in task.classes] or [0]
-    return Answers(revision, version.commit, bundle.run(arrays)[:, order])
+    return Answers(version.commit, bundle.run(arrays)[:, order])

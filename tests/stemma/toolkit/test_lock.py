@@ -180,7 +180,7 @@ def test_an_edit_stops_the_pipeline_until_it_is_locked_and_a_typo_in_a_message_d
 def test_a_change_that_was_proved_to_keep_the_bytes_is_accepted_and_nothing_runs(project: Project) -> None:
     comment(project, "task.py")
     code, told = stemma(project, "lock", "--accept", "task")
-    assert code == 0 and "changed: bundle, evaluation, formats" in told and "runs again" not in told
+    assert code == 0 and "changed: bundle, compress, evaluation, formats" in told and "runs again" not in told
     assert project.ok("dvc", "status") == "Data and pipelines are up to date.\n"
     assert "models/weights" not in project.ok("git", "diff", "--stat")
     assert project.repro() == []

@@ -9,6 +9,7 @@ import pytest
 
 from fits import EACH, PROBLEMS, contents, fit, linear, rows, settings, tabular, tiny
 from stemma import weights
+from stemma.compress import integers, layers
 from stemma.errors import TrainingError
 from stemma.tables.profile import Block
 from stemma.training import fit as training
@@ -107,6 +108,14 @@ def test_quantisation_aware_weights_are_those_of_whole_numbers(framework: str, t
     steps = output[1] / (np.abs(output[1]).max(axis=1, keepdims=True) / 64)
     assert not np.allclose(steps, np.rint(steps), atol=1e-4)
     assert np.array_equal(shrink.on_grid(np.zeros((2, 2), np.float32), 1), np.zeros((2, 2)))
+
+
+def test_compress_changes_no_weight_that_learned_to_be_whole(framework: str, tmp_path: Path) -> None:
+    model = tiny(framework, PROBLEMS["binary"])
+    fit(model, tmp_path, quantisation_aware=True)
+    found = [product.weights for product in layers.products(model.onnx(18).graph)]
+    steps = [weights / (np.abs(weights).max(axis=0) / integers.WEIGHTS) for weights in found]
+    assert len(found) == 2 and all(np.allclose(each, np.rint(each), atol=1e-4) for each in steps)
 
 
 def test_gradients_pass_straight_through_the_grid(framework: str, tmp_path: Path) -> None:
@@ -242,8 +251,8 @@ def test_a_cut_network_is_stored_and_loaded_by_the_settings_of_the_whole_one(fra
     loaded.load(tmp_path / "weights")
     x = rows("binary", 40, 3).x
     assert np.array_equal(loaded.scores(x), smaller.scores(x))
-    layers = {layer.name: layer for layer in weights.index(tmp_path / "weights").layers}
-    assert layers["sigmoid"].settings == {"cut_from": [12, 8], "hidden": [6, 4]}
+    stored = {layer.name: layer for layer in weights.index(tmp_path / "weights").layers}
+    assert stored["sigmoid"].settings == {"cut_from": [12, 8], "hidden": [6, 4]}
     assert {"weights of the graph": sum(np.prod(each.dims) for each in loaded.onnx(18).graph.initializer)} == {
         "weights of the graph": pytest.approx(5 * 6 + 6 + 6 * 4 + 4 + 4 + 1, abs=4)
     }
