@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -36,7 +37,10 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder / layout.RUNS
 
 
-def test_tensorboards_reader_finds_curves_histograms_settings_and_the_graph(tracked: Path) -> None:
+def test_tensorboards_reader_finds_curves_histograms_settings_and_the_graph(
+    tracked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard.compat.notf", ModuleType("notf"))  # it would import TensorFlow
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     (run,) = (tracked / "tensorboard").iterdir()

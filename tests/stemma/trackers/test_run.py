@@ -109,6 +109,18 @@ def test_where_no_file_can_be_written_a_line_says_so(capfd: pytest.CaptureFixtur
     assert layout.INDEX.exists()
 
 
+def test_a_fault_of_our_own_stops_no_stage(
+    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted(whole("noted"), OWN)
+    written(layout.METRICS, "no JSON")
+    run.judged(whole("noted"), OWN)
+    monkeypatch.setattr(run, "_tags", lambda root: 1 / 0)
+    fitted(whole("noted"), OWN)
+    notes = capfd.readouterr().err.splitlines()
+    assert len(notes) == 2 and all(line.startswith("note: no tracker follows this run (") for line in notes)
+
+
 def test_weights_that_no_run_made_are_told_to_nobody(capfd: pytest.CaptureFixture[str]) -> None:
     fitted(whole())
     judged(whole("noted"), OWN)
