@@ -126,6 +126,7 @@ def test_the_base_install_holds_neither_framework() -> None:
         "encrypt",
         "explain",
         "sign",
+        "search",
         "serve",
         "grpc",
         "tensorboard",
