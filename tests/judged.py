@@ -82,6 +82,7 @@ def packaged(
     threshold: float = 0.5,
     inputs: Sequence[str] = ("x",),
     background: Mapping[str, Sequence[float]] | None = None,
+    **signed: Any,
 ) -> bytes:
     """A bundle: softmax over (k * weight * the sum of its inputs) for classes 0, 1, ...; a regression's value is it."""
     classes = TASKS[task]
@@ -104,7 +105,7 @@ def packaged(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     signature: dict[str, Any] = {
         "format": 1, "task": task, "target": "Revenue", "inputs": [{"name": name, "type": "number"} for name in inputs],
-        "output": output, "classes": list(classes),
+        "output": output, "classes": list(classes), **signed,
     }  # fmt: skip
     if task == "binary":
         signature |= {"positive": classes[-1], "threshold": threshold}

@@ -35,6 +35,7 @@ def logged(
     ids: Sequence[str] | None = None,
     options: Options = EVERY_ROW,
     arm: str | None = None,
+    callers: Sequence[str] | None = None,
 ) -> Counts:
     """A request for each row; of two classes, `output` is the probability of the positive one.
 
@@ -57,7 +58,8 @@ def logged(
             row = {name: np.asarray(values[n : n + 1]).reshape(1, 1) for name, values in columns.items()}
             id = f"{of.version}-{n}" if ids is None else ids[n]
             header = {} if headers is None else headers[n]
-            writer.add(of, Request(id, row, output[n : n + 1], 0.001 * (n % 10 + 1), header, float(times[n]), arm=arm))
+            more = {"arm": arm, "caller": callers[n] if callers else ""}
+            writer.add(of, Request(id, row, output[n : n + 1], 0.001 * (n % 10 + 1), header, float(times[n]), **more))
     return writer.counts
 
 

@@ -15,6 +15,7 @@ FOLDS = Path("models/checkpoint/folds")
 NETWORK = Path("models/network/network.onnx")  # the graph of the network, as it is judged and served
 EXPORT = Path("models/export")
 PACKAGE = Path("models/package/model.zip")
+RUNS = Path("runs")  # what trackers keep here; neither Git nor DVC sees it
 
 REPORTS = Path("reports")
 CURVES = REPORTS / "training"

@@ -12,6 +12,7 @@ import hashlib
 
 from purchase_intent.extensions.baselines import BASELINES
 from purchase_intent.extensions.metrics import METRICS
+from purchase_intent.extensions.trackers import TRACKERS
 from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
@@ -34,6 +35,7 @@ from stemma.metrics import Metric, added_to
 from stemma.report import document, plots
 from stemma.report import evaluation as report
 from stemma.tables import arrays, profile
+from stemma.trackers.run import judged
 from stemma.training.exported import scorer
 
 
@@ -61,6 +63,7 @@ def main() -> None:
     drawn = plots.write(layout.PLOTS, told, splits["test"], network, others)
     drawn |= plots.of_training(layout.CURVES, layout.TRAINING)
     document.write(report.write(told, drawn), layout.PAGE, drawn, layout.PICTURES)
+    judged(settings, TRACKERS)
     gate.stop(told["gate"], layout.PAGE)
 
 

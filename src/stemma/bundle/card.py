@@ -158,17 +158,25 @@ def _limits(record: Facts) -> Iterable[str]:
 
 def _lineage(record: Facts) -> Iterable[str]:
     process, environment = record["process"], record.get("environment") or {}
-    start = process.get("init_from")
+    start, teacher = process.get("init_from"), process.get("teacher")
     if start:
-        commit = f" (commit {code(start['commit'])})" if start.get("commit") else ""
-        yield f"Started with the weights of {code(start.get('revision'))}{commit}."
+        yield f"Started with the weights of {_named(start)}."
     else:
         yield "Started with random weights, not with those of an earlier version."
+    if teacher:
+        yield f"Learned what {_named(teacher)} says of the training rows, beside the truth."
+    if before := process.get("cut_from"):
+        yield f"Whole units were pruned from its hidden layers, which had {code(', '.join(map(str, before)))}."
     seed = (process.get("train") or {}).get("seed")
     yield (
         f"{process['epochs_run']} epochs, weights of epoch {process['epoch_kept']}, seed {seed}, on "
         f"{environment.get('device', 'a device that is not known')}; packages and settings are in `version.json`."
     )
+
+
+def _named(version: Facts) -> str:
+    commit = f" (commit {code(version['commit'])})" if version.get("commit") else ""
+    return f"{code(version.get('revision'))}{commit}"
 
 
 def _row(name: str, figure: Facts) -> tuple[str, str, str]:

@@ -66,7 +66,9 @@ def files(
         told[BACKGROUND] = background(about, contract, prepared / "train.parquet", settings.background)
     made = {name: _bytes(value) for name, value in told.items()}
     made |= {GRAPH: results.graph, "requirements.txt": requirements().encode(), "README.md": card(record).encode()}
-    return made | (files_of_mlflow(record["environment"]["python"]) if settings.mlflow else {})
+    if settings.mlflow:
+        made |= files_of_mlflow(record["environment"]["python"], signature.parse(made[SIGNATURE]))
+    return made
 
 
 def describe(about: Profile, threshold: float | None) -> Facts:
@@ -78,6 +80,8 @@ def describe(about: Profile, threshold: float | None) -> Facts:
     if about.raw["missing"] is not None:  # the texts that stood for "no value" in the file
         told["missing"] = about.raw["missing"]
     told |= {name: about.raw[name] for name in (*BY_COLUMN, "keep", "merge") if about.raw.get(name)}
+    if task.rare:  # whoever reads outcomes leads with the figure that evaluate led with
+        told["rare"] = True
     if task.classes:
         told["classes"] = list(task.classes)
     if task.positive is not None:

@@ -10,8 +10,7 @@ from stemma.bundle.limits import LIMITS, Limits, answer
 from stemma.bundle.model import Bundle
 from stemma.bundle.rows import Rows, batches
 from stemma.errors import BundleError
-from stemma.explain import Asked, Model, Table, explain, method
-from stemma.explain.model import length, taken
+from stemma.explain import Asked, Model, Table, explain, length, method, taken
 
 MOST = 200  # rows of a background, evenly drawn where there are more
 PART = 100  # rows that one method explains in the time of a batch
@@ -59,11 +58,12 @@ def model_of(bundle: Bundle, background: Rows | None = None) -> Model:
         BundleError: there are no rows to compare with.
     """
     known = bundle.signature
-    rows = _flat(known.arrays(bundle.background or {each.name: () for each in known.inputs}))
+    rows = flat(known.arrays(bundle.background or {each.name: () for each in known.inputs}))
     rows = rows if background is None else _read(bundle, background)
     if not length(rows):
-        told = "the bundle holds no rows" if background is None else f"{background.path} has no rows"
-        raise BundleError(f"{told} to explain answers against: name a table of such rows by --background")
+        hint = ": give some by --background, or make it with package.background" * (background is None)
+        what = "the bundle" if background is None else str(background.path)
+        raise BundleError(f"{what} holds no rows to explain answers against{hint}")
     drawn = np.unique(np.linspace(0, length(rows) - 1, min(length(rows), MOST)).astype(int))
     return Model(lambda table: bundle.run({n: v[:, np.newaxis] for n, v in table.items()}), taken(rows, drawn), known)
 
@@ -72,11 +72,12 @@ def _read(bundle: Bundle, rows: Rows, most: int | None = None) -> dict[str, Any]
     """The first rows; None: all."""
     parts: list[Table] = []
     for first, arrays, _ in batches(rows, bundle.signature):
-        parts.append(_flat(arrays))
+        parts.append(flat(arrays))
         if most is not None and first + length(parts[-1]) > most:
             break
     return {name: np.concatenate([part[name] for part in parts])[:most] for name in parts[0]}
 
 
-def _flat(arrays: Table) -> dict[str, Any]:
+def flat(arrays: Table) -> dict[str, Any]:
+    """The arrays (N, 1) of a graph as columns (N,)."""
     return {name: values[:, 0] for name, values in arrays.items()}

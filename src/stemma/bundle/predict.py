@@ -4,10 +4,12 @@ import csv
 import io
 import json
 import operator
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,8 +128,15 @@ def _to_file(run: Run, output: Path) -> None:
 def _to_stdout(run: Run) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as whole:
+        _write_csv(run, whole)
+        whole.seek(0)
+        _show(whole)
+
+
+def _show(whole: TextIO) -> None:
     try:
-        _write_csv(run, cast("TextIO", _Terminal()) if sys.stdout.isatty() else sys.stdout)
+        shutil.copyfileobj(whole, _Terminal() if sys.stdout.isatty() else sys.stdout)
         sys.stdout.flush()
     except OSError as error:
         error.filename = OUTPUT
@@ -145,7 +154,7 @@ def _write_csv(run: Run, file: TextIO) -> None:
     writer, known = csv.writer(file, lineterminator="\n"), run.bundle.signature
     begun = False
     for kept, output in run.parts():
-        if not begun:  # not before: rows that cannot be read leave no output
+        if not begun:
             writer.writerow([*kept, *columns(run.bundle)])
             begun = True
         texts = output.astype(str)  # the fewest digits that give the same float32

@@ -138,6 +138,8 @@ def _subject(entry: "Entry") -> str:
     told = [entry.subject]
     if entry.trained_from is not None:
         told.append(f"(from the weights of {entry.trained_from[:7]})")
+    if entry.taught_by is not None:
+        told.append(f"(taught by {entry.taught_by[:7]})")
     if entry.same_as is not None:
         told.append(f"(the weights of {entry.same_as[:7]} again)")
     return " ".join(told)

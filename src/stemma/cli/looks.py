@@ -51,6 +51,7 @@ class Guard:
     names: dict[Key, str] = field(default_factory=dict)  # of every version that served
     begun: dict[str, float] = field(default_factory=dict)
     tries: Counter[Key] = field(default_factory=Counter)
+    unjudged: set[tuple[str, str]] = field(default_factory=set)  # versions, and figures that their tasks do not have
 
     def look(self) -> None:
         """Once.
@@ -81,6 +82,7 @@ class Guard:
                 for each in both
             ]  # fmt: skip
             self._judge(key, *seen)
+            self._tell_unjudged(self.names[key], seen[0])
 
     def poll(self, seconds: float) -> None:
         """Again and again; a fault is told once, and looked past."""
@@ -119,6 +121,13 @@ class Guard:
         self.tell(f"{model} {number} is taken back: {why}")
         if model in self.follows:
             self._write_down(model, self.names[key].rpartition("@")[2], why)
+
+    def _tell_unjudged(self, name: str, seen: Seen) -> None:
+        """Once, of figures that judge nothing."""
+        lacks = [] if seen.answers is None else guard.lacking(self.rules.figure, seen.answers.signature.task)
+        for each in {(name, figure) for figure in lacks} - self.unjudged:
+            self.unjudged.add(each)
+            self.tell(f"{name} is not judged by {each[1]}: it is no figure of its task")
 
     def _write_down(self, model: str, version: str, why: str) -> None:
         """In the registry, too."""

@@ -141,6 +141,8 @@ def _share(facts: Mapping[str, Any], name: str, classes: Sequence[str]) -> str:
 def _process(found: "Process") -> list[str | Table]:
     kept = None if found.epoch_kept is None else f"{found.epoch_kept} of {found.epochs_run} run"
     facts = _flat(found.settings) | {"best epoch": kept, "weights from": _start(found)}
+    facts |= {"taught by": found.teacher and _version(found.teacher, found.teacher_commit)}
+    facts |= {"units before pruning": found.cut_from and ", ".join(map(str, found.cut_from))}
     parts: list[str | Table] = [_pairs(facts) if any(facts.values()) else "no settings"]
     if found.curves:
         rows = [
@@ -156,9 +158,12 @@ def _start(found: "Process") -> str | None:
     """The version whose weights training started with, and how many tensors were taken."""
     if found.init_from is None:
         return None
-    commit = "" if found.init_commit is None else f" ({found.init_commit[:7]})"
     drawn = f"; drawn: {', '.join(found.drawn)}" if found.drawn else ""
-    return f"{found.init_from}{commit}, {found.taken} tensors{drawn}"
+    return f"{_version(found.init_from, found.init_commit)}, {found.taken} tensors{drawn}"
+
+
+def _version(revision: str, commit: str | None) -> str:
+    return revision if commit is None else f"{revision} ({commit[:7]})"
 
 
 def sparkline(values: Sequence[float], width: int = WIDTH) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 
 from stemma.entries import Entry, added
 from stemma.errors import EntryError
-from stemma.explain.model import Asked, Model, Table, length
+from stemma.explain.model import Asked, Model, Table, length, taken
 from stemma.explain.related import related
 from stemma.explain.told import Explanation
 from stemma.text import nearest
@@ -38,7 +38,7 @@ METHODS = {
 }
 ASKED = Asked()
 
-__all__ = ["ASKED", "METHODS", "SHAP", "Asked", "Explanation", "Model", "Table", "explain", "method"]
+__all__ = ["ASKED", "METHODS", "SHAP", "Asked", "Explanation", "Model", "Table", "explain", "length", "method", "taken"]
 
 
 def method(name: str) -> Entry:

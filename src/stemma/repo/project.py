@@ -3,21 +3,51 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 STAGE = "src/stage.py"
 WRONG_USAGE = 2
+Done = subprocess.CompletedProcess[str]
 
 
-def run(root: Path, *words: str, toolkit: Path | None = None) -> "subprocess.CompletedProcess[str]":
+def run(root: Path, *words: str, toolkit: Path | None = None) -> Done:
     """`python src/stage.py WORD...` in the folder of a project, in this Python.
 
     Args:
         toolkit: the folder that holds the toolkit to use; None: the one in src/, else the one that is installed.
     """
+    return _run(root, [STAGE, *words], toolkit, {})
+
+
+def experiment(root: Path, name: str, settings: Mapping[str, str], state: Path, toolkit: Path | None = None) -> Done:
+    """`dvc exp run -n NAME -S KEY=VALUE...` in the folder of a project.
+
+    Args:
+        state: the folder for what DVC notes outside of the repository. toolkit: as for `run`.
+    """
+    chosen = [word for key, value in settings.items() for word in ("-S", f"{key}={value}")]
+    more = {"DVC_SITE_CACHE_DIR": str(state), "DVC_NO_ANALYTICS": "1", "PATH": programs()}
+    return _run(root, ["-P", "-m", "dvc", "exp", "run", "-n", name, *chosen], toolkit, more)
+
+
+def reason(done: Done) -> str:
+    """Why it failed: the line of ours, else that of DVC, else the last one."""
+    lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    marked = [line.removeprefix(mark) for mark in ("error: ", "ERROR: ") for line in lines if line.startswith(mark)]
+    return f"{[*marked, lines[-1]][0]:.500}"
+
+
+def programs() -> str:
+    """The PATH, on which the programs of this Python's environment are, which stages run."""
+    here, path = str(Path(sys.executable).parent), os.environ.get("PATH", "")
+    return path if here in path.split(os.pathsep) else f"{here}{os.pathsep}{path}"
+
+
+def _run(root: Path, words: list[str], toolkit: Path | None, more: Mapping[str, str]) -> Done:
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "STEMMA_DEBUG")}
-    environment |= {} if toolkit is None else {"PYTHONPATH": str(toolkit)}
+    environment |= {**more, **({} if toolkit is None else {"PYTHONPATH": str(toolkit)})}
     return subprocess.run(
-        [sys.executable, STAGE, *words],
+        [sys.executable, *words],
         cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
     )  # fmt: skip

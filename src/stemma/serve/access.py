@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import AwareDatetime, Field
 
 from stemma.errors import SettingsError
@@ -25,8 +24,8 @@ from stemma.files import read_plain, state, write_text
 from stemma.serve import log
 from stemma.serve.models import Refused
 from stemma.serve.scopes import Scope
-from stemma.serve.settings import NO_YAML, SOME, shaped
-from stemma.settings import Section, checked
+from stemma.serve.settings import SOME, shaped
+from stemma.settings import Section, checked, parse
 
 Header = tuple[bytes, bytes]
 VARIABLE = "STEMMA_TOKENS"  # of the environment: what a file would hold
@@ -166,7 +165,9 @@ def _text(file: Path) -> str:
 
 def _parsed(text: str, where: str) -> Sequence[Token]:
     try:
-        said = yaml.safe_load(text)
-    except NO_YAML:  # what it says may hold a hash that stands in the wrong place
-        raise SettingsError(f"{where} cannot be read as YAML") from None
+        said = parse(text, where)
+    except SettingsError as error:  # what it says may hold a hash that stands in the wrong place
+        mark = getattr(error.__cause__, "problem_mark", None)
+        line = "" if mark is None else f", see its line {mark.line + 1}"
+        raise SettingsError(f"{where} cannot be read as YAML{line}") from None
     return checked(Tokens, {"tokens": said}, where).tokens

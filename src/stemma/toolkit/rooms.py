@@ -31,6 +31,7 @@ LEFT_OUT = {  # what cannot change a result, and why
     "testing": "for tests",
     "text.py": "words, and figures as a person reads them",
     "toolkit": "tells what the toolkit is",
+    "trackers": "tells others how a run goes",
     "training/networks.py": "makes what the settings name",
     "versions": "reads versions; finds the weights to start from, which their hashes verify",
     "watch": "reads what a model in service wrote",

@@ -134,6 +134,11 @@ class Comparison:
         return self.differences[self.metric]
 
     @property
+    def lost(self) -> float:
+        """What b may have lost at most, by the end of the interval: below 0 where it won. NaN: nothing is known."""
+        return -self.main.low if self.higher_is_better else self.main.high
+
+    @property
     def sentence(self) -> str:
         """The verdict, in one sentence."""
         found = self.main
@@ -158,8 +163,7 @@ class Comparison:
             return self.verdict == "better"
         if margin is None:
             return self.verdict != "worse"
-        lost = -self.main.low if self.higher_is_better else self.main.high
-        return self.rows >= FEWEST and lost < margin
+        return self.rows >= FEWEST and self.lost < margin
 
 
 def compare(repo: Repo, a: str | Version, b: str | Version, options: Options = Options()) -> Comparison:
@@ -200,7 +204,7 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
     from stemma.versions import predictions
 
     on = options.on
-    columns = None if on is None else predictions.table(Path(on))
+    columns = None if on is None else predictions.table(Path(on), predictions.bundle_of(versions[1]).signature)
     first, second = _predictions(versions, columns, str(on))
     chosen = _metrics(first.task, options.cost) | ({} if by is None else {by.name: by})
     wanted = options.metric or told(versions[1].evaluation, "main")

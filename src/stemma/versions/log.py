@@ -46,6 +46,7 @@ class Entry:
         parents: the versions that it came from, by Git's history; the first is the one it is compared with.
         trained_from: the version whose weights its training started with; None where it started anew. A version that
             is not in the graph is named by the commit that was given.
+        taught_by: the version whose predictions it learned, named alike; None without one.
         names: registered versions (model@v1.2.0), then branches, tags and experiments on a commit with this model.
         stages: that it holds, as model#prod.
         changed: letters, see LETTERS; lower case where it cannot be told, because the weights' index is not on this
@@ -60,6 +61,7 @@ class Entry:
     commit: str
     parents: tuple[str, ...]
     trained_from: str | None
+    taught_by: str | None
     names: tuple[str, ...]
     stages: tuple[str, ...]
     date: datetime
@@ -279,6 +281,7 @@ class Parts:
     network: Network | None
     metrics: Mapping[str, float]
     init_from: str | None
+    teacher: str | None
 
 
 def _parts(history: History, versions: Sequence[str]) -> Iterator[Parts]:
@@ -295,13 +298,15 @@ def _parts(history: History, versions: Sequence[str]) -> Iterator[Parts]:
         history.notes.append(f"{what}, so figures are missing: run `git lfs fetch --all`")
     for place, commit in enumerate(versions):
         metrics, training = (_json(content.get(column[place] or "")) for column in files)
-        started = told(training, "init_from", "commit")
+        named = (told(training, name, "commit") for name in ("init_from", "teacher"))
+        init_from, teacher = (commit if isinstance(commit, str) else None for commit in named)
         yield Parts(
             settings=settings[place],
             code=code[place],
             network=_network(_index(history.repository, history.commits[commit].weights)),
             metrics=flat(metrics),
-            init_from=started if isinstance(started, str) else None,
+            init_from=init_from,
+            teacher=teacher,
         )
 
 
@@ -403,7 +408,8 @@ def _entry(
     return Entry(
         commit=commit,
         parents=history.parents[commit],
-        trained_from=None if own.init_from is None else history.carried.get(own.init_from) or own.init_from,
+        trained_from=own.init_from and (history.carried.get(own.init_from) or own.init_from),
+        taught_by=own.teacher and (history.carried.get(own.teacher) or own.teacher),
         names=tuple(history.names.get(commit, ())),
         stages=tuple(history.stages.get(commit, ())),
         date=each.date,

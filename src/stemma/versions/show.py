@@ -108,6 +108,8 @@ class Process:
     Args:
         init_from: the version whose weights it started with, as train.init_from named it; init_commit: what that was.
         taken: how many tensors it took from there; drawn: the names of those that were drawn at random.
+        teacher, teacher_commit: the same of the version whose predictions it learned.
+        cut_from: units of its hidden layers before some were taken; None where none were.
     """
 
     settings: Mapping[str, Any]
@@ -118,6 +120,9 @@ class Process:
     init_commit: str | None
     taken: int | None
     drawn: tuple[str, ...]
+    teacher: str | None
+    teacher_commit: str | None
+    cut_from: tuple[int, ...] | None
     curves: tuple[Curve, ...]
 
 
@@ -302,7 +307,7 @@ class Reader:
 
     def _process(self, training: Mapping[str, Any]) -> Process:
         settings = training.get("train") or {}
-        start = training.get("init_from") or {}
+        start, teacher, before = (training.get(name) or {} for name in ("init_from", "teacher", "cut_from"))
         return Process(
             settings={"model": training.get("model"), "train": settings},
             seed=settings.get("seed"),
@@ -312,6 +317,9 @@ class Reader:
             init_commit=start.get("commit"),
             taken=len(start["taken"]) if "taken" in start else None,
             drawn=tuple(start.get("drawn", ())),
+            teacher=teacher.get("revision"),
+            teacher_commit=teacher.get("commit"),
+            cut_from=tuple(before) or None,
             curves=self._part("curves", CURVES, self._curves) or (),
         )
 

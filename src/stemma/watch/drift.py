@@ -272,11 +272,11 @@ def _recorded(bundle: Bundle, name: str) -> tuple[float, float] | None:
 
 
 def _figure(part: Part) -> tuple[float, float] | None:
-    """The main figure by outcomes, and its standard error; None of too few rows."""
+    """The main figure by outcomes, and its standard error; None of too few callers."""
     judged, task = part.answers.judged, part.answers.task
-    if len(judged.table) < sequential.FEWEST:
+    if judged.callers < sequential.FEWEST:
         return None
-    value, error = measured(judged.rows(task), metrics.METRICS[task.main])
+    value, error = measured(judged, task, metrics.METRICS[task.main])
     return (value, error) if math.isfinite(value) and error > 0 else None
 
 

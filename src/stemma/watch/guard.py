@@ -7,7 +7,7 @@ that is worse than its is one, as `ab` judges it.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,11 @@ def read(folder: Path, since: float, skipped: list[str]) -> dict[str, Answers]:
     return found
 
 
+def lacking(figures: Iterable[str], task: str) -> list[str]:
+    """Those that a task does not have."""
+    return [name for name in figures if task not in metrics.METRICS[name].tasks]
+
+
 def verdict(rules: Rules, young: Seen, before: Seen | None) -> str | None:
     """Why a version is to be taken back; None where that is not certain."""
     found = faults(rules, young)
@@ -132,14 +137,14 @@ def _share(count: int, rows: int, bound: float, alpha: float, what: str) -> str 
 
 
 def _figure(judged: Answers, name: str, bound: float, alpha: float) -> str | None:
-    rows, metric = len(judged.table), metrics.METRICS[name]
-    if rows < sequential.FEWEST or judged.task.kind not in metric.tasks:
+    metric = metrics.METRICS[name]
+    if judged.callers < sequential.FEWEST or lacking([name], judged.task.kind):
         return None
-    value, error = measured(judged.rows(judged.task), metric)
+    value, error = measured(judged, judged.task, metric)
     beyond = bound - value if metric.better == "higher" else value - bound
-    if not (beyond > 0 and sequential.p(beyond / error if error else math.inf, rows) < alpha):
+    if not (beyond > 0 and sequential.p(beyond / error if error else math.inf, judged.callers) < alpha):
         return None
-    return f"{name} is {figure(value)} by {counted(rows, 'outcome')}, and the bound is {figure(bound)}"
+    return f"{name} is {figure(value)} by {counted(len(judged.table), 'outcome')}, and the bound is {figure(bound)}"
 
 
 def _predictions(answers: Answers, bundle: Bundle, alpha: float) -> str | None:

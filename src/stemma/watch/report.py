@@ -80,11 +80,8 @@ def _version(answers: Answers) -> tuple[str, ...]:
     judged, task = answers.judged, answers.task
     first = answers.table["row"].to_numpy() == 0
     half, most = np.quantile(answers.table["latency"].to_numpy()[first], [0.5, 0.99]) * 1000 if first.any() else (0, 0)
-    found = (
-        measured(judged.rows(task), metrics.METRICS[task.main])
-        if len(judged.table) >= sequential.FEWEST
-        else (nan, nan)
-    )
+    is_enough = judged.callers >= sequential.FEWEST
+    found = measured(judged, task, metrics.METRICS[task.main]) if is_enough else (nan, nan)
     main = f"{task.main} {figure(found[0])} ± {figure(1.96 * found[1])}" if all(map(isfinite, found)) else "-"
     times = (day(moment) for moment in (answers.times[0], answers.times[-1]))
     counts = (answers.requests, len(answers.table), len(judged.table))

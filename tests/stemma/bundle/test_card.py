@@ -36,7 +36,7 @@ def test_lineage_slices_limits_and_baselines_are_told() -> None:
         "licence": "MIT",
         "intended_use": "To try.",
         "limits": ["Not in winter."],
-        "process": {**RECORD["process"], "init_from": start},
+        "process": {**RECORD["process"], "init_from": start, "teacher": {"revision": "abc"}, "cut_from": [8, 4]},
         "evaluation": {
             "main": "f1",
             "test": {"f1": figure},
@@ -47,6 +47,8 @@ def test_lineage_slices_limits_and_baselines_are_told() -> None:
     }
     text = card(record)
     assert "Started with the weights of `model@v1.0.0` (commit `abc`)." in text
+    assert "Learned what `abc` says of the training rows, beside the truth." in text
+    assert "Whole units were pruned from its hidden layers, which had `8, 4`." in text
     assert "| f1 | 0.7500 | 0.5000 to 0.8750 |" in text and "| majority | 0.2500 |  |" in text
     assert "| north \\| south | 20 | 0.7500 | 0.5000 to 0.8750 |" in text
     assert "- Not in winter.\n- Judged on rows like those above" in text

@@ -33,6 +33,14 @@ def requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "log"
 
 
+def test_a_server_without_a_log_says_what_to_turn_on(models: Models) -> None:
+    reply = ask(app_of(ServeSettings(), lambda: models), "POST", PATH, {"id": "a", "outcome": "TRUE"})
+    assert (reply.status, reply.json["error"]) == (
+        403,
+        "this server keeps no log of requests: start it with --log FOLDER",
+    )
+
+
 @pytest.fixture
 def app(requests: Path, models: Models) -> Iterator[App]:
     with closing(made(models, requests)) as app:
@@ -126,7 +134,7 @@ def test_limits_hold(models: Models, requests: Path) -> None:
         assert ask(app, "POST", PATH, three).status == 422
         assert ask(app, "POST", PATH, b"id,outcome\na,1\na,1\na,1\n", content_type="text/csv").status == 422
         assert ask(app, "POST", PATH, three * 100).status == 413
-    assert ask(app_of(ServeSettings.of(), lambda: models), "POST", PATH, three[0]).status == 404
+    assert ask(app_of(ServeSettings.of(), lambda: models), "POST", PATH, three[0]).status == 403
 
 
 def test_a_token_of_its_own_scope_is_asked_for(models: Models, requests: Path) -> None:

@@ -115,6 +115,24 @@ def test_a_guard_that_could_not_do_its_work_is_refused_at_the_start(
         guarding(settings, settings)
 
 
+def test_a_figure_that_no_version_has_is_refused_at_the_start_and_told_of_those_that_come_later(tmp_path: Path) -> None:
+    bundles.build(tmp_path / "a.zip", contents())
+    rules = {"admin": True, "auto_rollback": {"figure": {"rmse": 1.0}}, "log": {"folder": str(tmp_path / "log")}}
+    settings = ServeSettings.model_validate(rules | {"models": ({"source": str(tmp_path / "a.zip")},)})
+    with pytest.raises(SettingsError, match="would judge nothing by rmse: it is no figure of a binary task"):
+        guarding(settings, settings)
+    (tmp_path / "none").mkdir()
+    later = ServeSettings.model_validate(rules | {"models": ({"source": str(tmp_path / "none")},)})
+    guarding(later, later)
+    logged(tmp_path / "log", [0.5] * 3, of=source("shop@1"))
+    told: list[str] = []
+    looks = Guard(tmp_path / "log", "", Rules(figure={"rmse": 1.0, "accuracy": 0.5}), (), told.append)
+    seen = Seen(answers=guard.read(tmp_path / "log", 0, [])["shop@1"])
+    for _ in range(2):
+        looks._tell_unjudged("shop@1", seen)
+    assert told == ["shop@1 is not judged by rmse: it is no figure of its task"]
+
+
 def test_tokens_of_the_environment_are_asked_of_a_guard_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEMMA_TOKENS", "[]")
     monkeypatch.delenv("STEMMA_TOKEN", raising=False)
