@@ -50,7 +50,7 @@ def editable(torch_project: Project, tmp_path_factory: pytest.TempPathFactory) -
 
 RERUN = {
     "an evaluate setting": ("conf/config.yaml", "bins: 10", "bins: 5", ["settings", "evaluate", "package"]),
-    "an export setting": ("conf/export/default.yaml", "0.0001", "0.001", ["settings", "export", "package"]),
+    "an export setting": ("conf/export/default.yaml", "0.0001", "0.001", ["settings", "compress", "export", "package"]),
 }  # fmt: skip
 READ = {
     "a data setting": ("conf/data/simulated.yaml", "0.02", "0.03", ["settings", "prepare", "package"]),

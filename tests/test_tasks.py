@@ -125,6 +125,7 @@ def test_the_base_install_holds_neither_framework() -> None:
         "s3",
         "encrypt",
         "sign",
+        "search",
         "serve",
         "grpc",
         "tensorboard",

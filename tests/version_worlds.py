@@ -282,6 +282,13 @@ class World:
             outs = [self._keep(path) for path in outputs if (self.folder / path).exists()]
             if outs:
                 stages[stage] = {"cmd": "true", "outs": outs}
+            if outs and stage == "compress":
+                asked = json.loads((self.folder / outputs[0]).read_text(encoding="utf-8"))["method"]
+                stages[stage] = {
+                    "cmd": "true",
+                    "params": {"params.yaml": {"compress": {"method": asked}}},
+                    "outs": outs,
+                }
         return {"schema": "2.0", "stages": stages}
 
     def _keep(self, name: str) -> dict[str, Any]:

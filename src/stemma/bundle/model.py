@@ -80,7 +80,7 @@ class Bundle:
         """
         found = self._facts(BACKGROUND)
         with reading(BACKGROUND):
-            return {each.name: list(found["inputs"][each.name]) for each in self.signature.inputs} if found else {}
+            return {name: list(values) for name, values in found["inputs"].items()} if found else {}
 
     @property
     def is_signed(self) -> bool:

@@ -106,18 +106,12 @@ def _slices(found: "Comparison") -> Table:
 
 def _reasons(found: "Comparison") -> Report:
     """Columns by which answers of one go more than those of the other, beyond chance."""
-    if found.reasons is None:
-        return []
-    apart = [each for each in found.reasons.columns if each.corrected < 0.05][:MOST]
-    if not apart:
-        return [f"Answers of both go by the same columns, as far as {found.reasons.rows} rows tell."]
-    head = ("answers move without", found.a, found.b, "difference", "95 % interval", "p (Holm)")
-    rows = [
-        (each.name, figure(each.difference.a), figure(each.difference.b), *_moved(each.difference),
-         _p(each.corrected).removeprefix("= "))
-        for each in apart
-    ]  # fmt: skip
-    return [Table(head, rows)]
+    apart = [each for each in found.reasons if each.corrected < 0.05][:MOST]
+    if found.reasons and not apart:
+        return [f"Answers of both go by the same columns, as far as {found.reasons[0].rows} rows tell."]
+    head = ("answers move without", found.a, found.b, "difference", "95 % interval")
+    rows = [(r.column, figure(r.difference.a), figure(r.difference.b), *_moved(r.difference)) for r in apart]
+    return [Table(head, rows)] if rows else []
 
 
 def _sizes(found: "Comparison") -> Table:

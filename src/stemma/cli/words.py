@@ -29,6 +29,7 @@ from stemma.cli import (
     registry,
     remote,
     rollback,
+    search,
     serve,
     service,
     show,
@@ -49,7 +50,7 @@ app = typer.Typer(
 PIPELINE, READ, NAMED = "The pipeline", "Versions, read", "Versions, named"
 KEPT, SERVED, TOOLKIT = "Versions, moved and kept", "In service", "The toolkit"
 COMMANDS = {  # as `stemma --help` shows them
-    PIPELINE: (describe.describe, check.check, experiments.experiments, compress.compress, undo.undo),
+    PIPELINE: (describe.describe, check.check, experiments.experiments, search.search, compress.compress, undo.undo),
     READ: (log.log, show.show, diff.diff, compare.compare, best.best, explain.explain, doctor.doctor),
     NAMED: (registry.register, registry.promote, registry.demote, registry.retire, registry.history),
     KEPT: (

@@ -8,8 +8,8 @@
     absolute_error        of a regression: mean size of that
 
 Of several classes each is the positive one in turn, and the gap is that of the class where it is greatest. A gap is
-picked out of many, so its interval holds for all pairs of groups (and classes) at once: bootstrapped as one, each
-difference in units of its own error (Tukey's range by resampling; Westfall and Young, 1993, chapter 2).
+picked out of many, so its interval holds for all pairs of groups (and classes) at once: normal, with the error of the
+bootstrap, by Bonferroni's inequality.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from stemma import metrics
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.files import finite
-from stemma.metrics.resampling import LEVEL, resamples
+from stemma.metrics import resampling
+from stemma.metrics.resampling import LEVEL
 from stemma.metrics.slices import Slice
 from stemma.task import Task
 
@@ -50,25 +51,29 @@ def gaps(rows: metrics.Rows, parts: Sequence[Slice], settings: EvaluateSettings)
         parts: the groups; together all rows.
     """
     order, starts = np.concatenate([part.rows for part in parts]), np.cumsum([0, *(len(p.rows) for p in parts[:-1])])
-    classes = _classes(rows) if rows.task.classes else np.zeros(0, np.int64)
+    classes = _classes(rows)
     sums = {name: (part[:, order], whole[:, order]) for name, (part, whole) in _rates(rows, classes).items()}
-    drawn: dict[str, list[Array]] = {name: [] for name in sums}
-    for weights in resamples(rows.count, settings.bootstrap, settings.seed):
-        for name, (part, whole) in sums.items():
-            drawn[name].append(_by_group(part, whole, weights[order], starts)[0])
+
+    def measure(weights: Array) -> dict[str, Array]:
+        return {name: _by_group(part, whole, weights[order], starts) for name, (part, whole) in sums.items()}
+
+    rates, drawn = (
+        measure(np.ones(rows.count)),
+        resampling.drawn(measure, rows.count, settings.bootstrap, settings.seed),
+    )
     found, names = {}, [rows.task.classes[each] for each in classes]
-    for name, (part, whole) in sums.items():
-        rate, count = _by_group(part, whole, np.ones(len(order)), starts)
-        rate[count < FEWEST] = np.nan
-        found[name] = _gap(rate, np.array(drawn[name]), [part.value for part in parts], names)
+    for name, (_, whole) in sums.items():
+        rates[name][np.add.reduceat(whole, starts, axis=1, dtype=np.int64) < FEWEST] = np.nan
+        found[name] = _gap(rates[name], drawn.get(name), [part.value for part in parts], names)
     return found
 
 
 def _classes(rows: metrics.Rows) -> Array:
-    """The numbers of those classes that count as positive in turn."""
-    if rows.task.positive is not None:
-        return np.array([rows.task.classes.index(rows.task.positive)])
-    frequent = np.argsort(-np.bincount(rows.actual.astype(np.int64), minlength=len(rows.task.classes)), kind="stable")
+    """The numbers of those that count as positive in turn; none of a regression."""
+    task = rows.task
+    if not task.classes or task.positive is not None:
+        return np.array([task.classes.index(task.positive)] if task.positive else [], np.int64)
+    frequent = np.argsort(-np.bincount(rows.actual.astype(np.int64), minlength=len(task.classes)), kind="stable")
     return np.sort(frequent[:MOST_CLASSES])
 
 
@@ -83,43 +88,29 @@ def _rates(rows: metrics.Rows, classes: Array) -> dict[str, tuple[Array, Array]]
     return dict(zip(OF_CLASSES, pairs, strict=True))
 
 
-def _by_group(part: Array, whole: Array, weights: Array, starts: Array) -> tuple[Array, Array]:
-    """The rate in each group (classes, groups), NaN where it is of no row; and of how many rows it is."""
+def _by_group(part: Array, whole: Array, weights: Array, starts: Array) -> Array:
+    """The rate in each group (classes, groups), NaN where it is of no row."""
     added, count = (np.add.reduceat(each * weights, starts, axis=1) for each in (part, whole))
-    return np.divide(added, count, out=np.full(count.shape, np.nan), where=count > 0), count
+    return np.divide(added, count, out=np.full(count.shape, np.nan), where=count > 0)
 
 
-def _gap(rate: Array, drawn: Array, groups: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
+def _gap(rate: Array, drawn: Array | None, groups: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
     """The greatest difference between two groups, of several classes with its class, and its interval.
 
     Args:
         rate: (classes, groups), NaN where it is of too few rows. drawn: the same of each resample.
     """
+    from scipy import stats
+
     apart = rate[:, :, None] - rate[:, None, :]
-    apart[np.isnan(apart) | np.eye(rate.shape[1], dtype=bool)] = -1.0
-    place, most, least = map(int, np.unravel_index(int(apart.argmax()), apart.shape))
+    apart[:, np.eye(len(groups), dtype=bool)] = np.nan
+    pairs = int(np.isfinite(apart).sum()) // 2
+    place, most, least = map(int, np.unravel_index(int(np.nan_to_num(apart, nan=-1.0).argmax()), apart.shape))
     told: dict[str, Any] = {"groups": dict(zip(groups, finite(rate[place].tolist()), strict=True))}
     told |= {"class": classes[place]} if len(classes) > 1 else {}
-    if apart[place, most, least] < 0:  # no two groups have enough rows
+    if not pairs:
         return told | dict.fromkeys(("value", "low", "high", "most", "least"))
-    value, reach = float(apart[place, most, least]), _reach(rate, drawn, (place, most, least))
+    error = float("nan") if drawn is None else float(np.nanstd(drawn[:, place, most] - drawn[:, place, least]))
+    value, reach = float(apart[place, most, least]), float(stats.norm.isf((1 - LEVEL) / 2 / pairs)) * error
     told |= {"value": value, "most": groups[most], "least": groups[least]}
     return told | {"low": finite(value - reach), "high": finite(value + reach)}
-
-
-def _reach(rate: Array, drawn: Array, pair: tuple[int, int, int]) -> float:
-    """How far the difference of a pair may be off, where no difference of any pair is farther off in 95 of 100."""
-    if not len(drawn):
-        return float("nan")
-    place, most, least = pair
-    furthest = np.zeros(len(drawn))
-    for one, several in zip(rate, drawn.transpose(1, 0, 2), strict=True):
-        known = np.flatnonzero(~np.isnan(one))
-        off = np.nan_to_num(several[:, known] - one[known])
-        for column in range(1, len(known)):
-            moved = off[:, column, None] - off[:, :column]
-            error = moved.std(axis=0)
-            ratio = np.divide(np.abs(moved), error, out=np.zeros_like(moved), where=error > 0)
-            furthest = np.maximum(furthest, ratio.max(axis=1))
-    own = np.nan_to_num(drawn[:, place, most] - drawn[:, place, least] - rate[place, most] + rate[place, least])
-    return float(np.quantile(furthest, LEVEL) * own.std())

@@ -34,8 +34,7 @@ def _answers(model: Model, rows: Table, name: str, output: int) -> Array:
 def _curve(model: Model, name: str, output: int, answers: Array) -> Curve:
     levels, count = model.levels(name), answers.shape[1]
     values = tuple(model.shown(name, value) for value in levels)
-    places = tuple(map(float, levels)) if model.kinds[name] in ("number", "date") else ()
     errors = tuple((answers.std(axis=1) / math.sqrt(count)).tolist())
     kept = np.unique(np.linspace(0, count - 1, min(count, SINGLE)).astype(int))
     single = tuple(map(tuple, answers[:, kept].T.tolist()))
-    return Curve(name, model.outputs[output], values, places, tuple(answers.mean(axis=1).tolist()), errors, single)
+    return Curve(name, model.outputs[output], values, tuple(answers.mean(axis=1).tolist()), errors, single)

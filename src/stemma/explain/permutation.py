@@ -16,19 +16,12 @@ REPEATS = 10
 
 def permutation(model: Model, rows: Table, asked: Asked) -> Explanation:
     """How far answers move, on average, where a column's values come from other rows."""
-    found = moves(model, rows, asked).mean(axis=2)
-    return Explanation(effects=ranked([*model.kinds], found.mean(axis=0), found.std(axis=0) / math.sqrt(REPEATS)))
-
-
-def moves(model: Model, rows: Table, asked: Asked) -> Array:
-    """How far each answer moves (draws, columns, rows)."""
     whole, names = model.predict(rows), [*model.kinds]
-    seeds = [[asked.seed, place, draw] for draw in range(REPEATS) for place in range(len(names))]
-    found = [_moved(model, rows, names[seed[1]], whole, seed) for seed in seeds]
-    return np.reshape(found, (REPEATS, len(names), length(rows)))
+    draws = [[_moved(model, rows, n, whole, [asked.seed, p, d]) for d in range(REPEATS)] for p, n in enumerate(names)]
+    return Explanation(effects=ranked(names, np.mean(draws, axis=1), np.std(draws, axis=1) / math.sqrt(REPEATS)))
 
 
-def _moved(model: Model, rows: Table, name: str, whole: Array, seed: list[int]) -> Array:
+def _moved(model: Model, rows: Table, name: str, whole: Array, seed: list[int]) -> float:
     order = np.random.default_rng(seed).permutation(length(rows))
     answers = model.predict({**rows, name: rows[name][order]})
-    return np.asarray(np.abs(answers - whole).max(axis=1), np.float64)  # of several classes, of the one that moves most
+    return float(np.abs(answers - whole).max(axis=1).mean())  # of several classes, of the one that moves most

@@ -37,7 +37,6 @@ class Curve:
     column: str
     output: str
     values: tuple[str, ...]
-    places: tuple[float, ...]  # the values as numbers, of a number or a date
     means: tuple[float, ...]
     errors: tuple[float, ...]
     single: tuple[tuple[float, ...], ...]

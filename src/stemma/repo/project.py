@@ -17,7 +17,20 @@ def run(root: Path, *words: str, toolkit: Path | None = None) -> Done:
     Args:
         toolkit: the folder that holds the toolkit to use; None: the one in src/, else the one that is installed.
     """
-    return _run(root, [STAGE, *words], toolkit, {})
+    return _run(root, [STAGE, *words], _environment(toolkit))
+
+
+def heard(root: Path, *words: str) -> Done:
+    """The same, and what it says on standard error is seen at once; its standard input ends when this process does."""
+    ours, theirs = os.pipe()
+    try:
+        return subprocess.run(
+            [sys.executable, STAGE, *words],
+            cwd=root, env=_environment(None), stdin=ours, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def experiment(root: Path, name: str, settings: Mapping[str, str], state: Path, toolkit: Path | None = None) -> Done:
@@ -28,7 +41,7 @@ def experiment(root: Path, name: str, settings: Mapping[str, str], state: Path, 
     """
     chosen = [word for key, value in settings.items() for word in ("-S", f"{key}={value}")]
     more = {"DVC_SITE_CACHE_DIR": str(state), "DVC_NO_ANALYTICS": "1", "PATH": programs()}
-    return _run(root, ["-P", "-m", "dvc", "exp", "run", "-n", name, *chosen], toolkit, more)
+    return _run(root, ["-P", "-m", "dvc", "exp", "run", "-n", name, *chosen], _environment(toolkit) | more)
 
 
 def reason(done: Done) -> str:
@@ -44,10 +57,13 @@ def programs() -> str:
     return path if here in path.split(os.pathsep) else f"{here}{os.pathsep}{path}"
 
 
-def _run(root: Path, words: list[str], toolkit: Path | None, more: Mapping[str, str]) -> Done:
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "STEMMA_DEBUG")}
-    environment |= {**more, **({} if toolkit is None else {"PYTHONPATH": str(toolkit)})}
+def _run(root: Path, words: list[str], environment: Mapping[str, str]) -> Done:
     return subprocess.run(
         [sys.executable, *words],
         cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
     )  # fmt: skip
+
+
+def _environment(toolkit: Path | None) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "STEMMA_DEBUG")}
+    return environment | ({} if toolkit is None else {"PYTHONPATH": str(toolkit)})

@@ -37,6 +37,12 @@ def changed(root: Path, but: str) -> list[str]:
     return [name for name, reasons in told.items() if reasons != [{"changed deps": {but: "modified"}}]]
 
 
+def is_current(root: Path, stage: str) -> bool:
+    """Whether what a stage wrote is what dvc.lock, the settings and its code say."""
+    with trust.repo(root) as repo:
+        return not repo.status(targets=[stage])
+
+
 def ran_with(root: Path, stage: str, file: Path) -> bool:
     """Whether dvc.lock says that a stage ran with a file as it is."""
     lock = root / "dvc.lock"

@@ -18,8 +18,8 @@ RULES = {
     "cost": "the least cost", "recall_at_precision": "the greatest recall at the precision asked for",
 }  # fmt: skip
 CHANGES = {
-    "noise": "noise of {:g} deviations", "missing": "{:.0%} of the values missing",
-    "shift": "shifted by {:g} deviations", "unknown": "{:.0%} of the texts never seen",
+    "noise": "noise of {0:g} deviations", "missing": "{1:g} % of the values missing",
+    "shift": "shifted by {0:g} deviations", "unknown": "{1:g} % of the texts never seen",
 }  # fmt: skip
 FEW_CLASSES = 4  # of which a matrix shows shares too
 MOST_CLASSES = 15  # shown as a matrix; of more, the most frequent confusions
@@ -30,18 +30,8 @@ Told = Mapping[str, Any]
 def write(told: Told, drawn: Container[str] = ()) -> Document:
     """`told`: what evaluation.json holds; `drawn`: names of pictures, without which there is no section of training."""
     sections = [_hints(told), _figures(told), _repeated(told), _baselines(told), _decisions(told), _classes(told)]
-    sections += [_probabilities(told), _errors(told)]
-    sections += [
-        _importance(told),
-        _explanation(told),
-        _robustness(told),
-        _slices(told),
-        _fairness(told),
-        _folds(told),
-        _gate(told),
-        _learning(drawn),
-        _making(told),
-    ]
+    sections += [_probabilities(told), _errors(told), _importance(told), _explanation(told), _robustness(told)]
+    sections += [_slices(told), _fairness(told), _folds(told), _gate(told), _learning(drawn), _making(told)]
     return Document(
         title=f"How well {told['target']} is predicted",
         lead=_lead(told),
@@ -351,9 +341,9 @@ def _robustness(told: Told) -> Section | None:
     text += f" see them; and the column that alone does most of it, on {found['alone']:,} of them."
     rows = []
     for name, change in found["changes"].items():
-        most = max(change["columns"], key=lambda column: change["columns"][column] or 0.0)
-        worst = change["columns"][most]
-        rows.append((CHANGES[name].format(change["size"]), *_with_interval(change), most, figure(worst)))
+        column, alone = max(change["columns"].items(), key=lambda item: item[1] or 0.0)
+        shown = CHANGES[name].format(change["size"], 100 * change["size"])
+        rows.append((shown, *_with_interval(change), column, figure(alone)))
     head = ("change", "lost", "95 % interval", "most by", "lost by it alone")
     return Section("Where rows are worse", (text, Table("", head, tuple(rows), words=(3,))))
 

@@ -1,6 +1,6 @@
 """Explanations told to a person: what `stemma.explain` found, as JSON has it, as a document and its pictures."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,10 @@ TITLES = {
 }
 LARGEST, ROWS, CURVES = 10, 10, 6  # effects of a picture, rows and curves that are told
 WIDTH, LETTER = 8.6, 0.08  # inches
+NOTHING = 1e-6  # of an effect
+TALL = Margins(bottom=0.95)
 Bar = tuple[str, float, float]  # name, effect, error
+Part = tuple[str | Table | Chart, Callable[[], str]]
 
 
 def document(name: str, target: str, found: Sequence[Told]) -> Document:
@@ -41,84 +44,72 @@ def document(name: str, target: str, found: Sequence[Told]) -> Document:
 
 
 def section(found: Told) -> Section:
-    return Section(TITLES.get(found["method"], str(found["method"])), tuple(_parts(found)))
-
-
-def _parts(found: Told) -> Iterator[str | Table | Chart]:
-    method = found["method"]
-    if found["effects"]:
-        yield Chart(f"{method}-effects", "The mean size of each column's effect, and its standard error", wide=True)
-        sizes = ((each["column"], figure(each["effect"]), figure(each["error"])) for each in found["effects"])
-        yield Table("", ("column", "mean size", "error"), tuple(sizes))
-    for one in found["reasons"][:ROWS]:
-        caption = f"Row {one['row']}: {one['output']} {figure(one['answer'])}, on average {figure(one['base'])}"
-        yield Chart(f"{method}-row-{one['row']}", caption, wide=True)
-        ordered = sorted(one["effects"], key=_size)
-        told = [
-            (f"{each['column']} = {each['value']}", f"{each['effect']:+.4f}", figure(each["error"])) for each in ordered
-        ]
-        yield Table("", ("column", "effect", "error"), (*told, ("not accounted for", f"{one['gap']:+.4f}", "")))
-    for curve in found["curves"][:CURVES]:
-        yield Chart(
-            f"{method}-{curve['column']}", f"{curve['output']} by {curve['column']}, on the whole and row by row"
-        )
-        values = zip(curve["values"], map(figure, curve["means"]), map(figure, curve["errors"]), strict=True)
-        yield Table("", (curve["column"], curve["output"], "error"), tuple(values))
-    if found["rules"]:
-        yield f"The rules say what the network says with a fidelity of {figure(found['fidelity'])}."
-        rows = [
-            (
-                " and ".join(rule["conditions"]) or "always",
-                rule["answer"],
-                figure(rule["share"]),
-                figure(rule["fidelity"]),
-            )
-            for rule in found["rules"]
-        ]
-        yield Table("", ("where", "answer", "share of rows", "fidelity"), tuple(rows), words=(1,))
-    if found["turned"]:
-        rows = [
-            (str(each["row"]), each["answer"], each["instead"], _change(each["changes"])) for each in found["turned"]
-        ]
-        yield Table("", ("row", "answer", "instead", "with"), tuple(rows), words=(1, 2, 3))
-
-
-def _change(changes: Sequence[Sequence[str]]) -> str:
-    return ", ".join(f"{column}: {value} -> {needed}" for column, value, needed in changes) or "no few columns turn it"
+    return Section(TITLES.get(found["method"], str(found["method"])), tuple(part for part, _ in _parts(found)))
 
 
 def pictures(found: Sequence[Told]) -> dict[str, str]:
-    """Every chart of the document, by name."""
-    made: dict[str, str] = {}
-    for each in found:
-        if each["effects"]:
-            bars = [(one["column"], one["effect"], one["error"]) for one in each["effects"][: 2 * LARGEST]]
-            made[f"{each['method']}-effects"] = _drawn(effects, bars)
-        for one in each["reasons"][:ROWS]:
-            made[f"{each['method']}-row-{one['row']}"] = _drawn(partial(waterfall, base=one["base"]), _steps(one))
-        for curve in each["curves"][:CURVES]:
-            made[f"{each['method']}-{curve['column']}"] = draw(
-                partial(dependence, curve=curve), margins=Margins(bottom=0.9)
-            )
-    return made
+    """Every chart of these sections, by name."""
+    return {part.name: paint() for each in found for part, paint in _parts(each) if isinstance(part, Chart)}
 
 
-def _drawn(paint: Any, bars: Sequence[Bar]) -> str:
+def _parts(found: Told) -> Iterator[Part]:
+    """Every part, and what paints it where it is a chart."""
+    if found["effects"]:
+        yield from _of_effects(found)
+    for one in found["reasons"][:ROWS]:
+        yield from _of_row(found["method"], one)
+    yield from _of_curves(found)
+    if found["rules"]:
+        yield f"The rules say what the network says with a fidelity of {figure(found['fidelity'])}.", str
+        rules = ((" and ".join(each["conditions"]) or "always", each["answer"], figure(each["share"]),
+                  figure(each["fidelity"])) for each in found["rules"])  # fmt: skip
+        yield Table("", ("where", "answer", "share of rows", "fidelity"), tuple(rules), words=(1,)), str
+    if found["turned"]:
+        turned = ((str(each["row"]), each["answer"], each["instead"], _change(each)) for each in found["turned"])
+        yield Table("", ("row", "answer", "instead", "with"), tuple(turned), words=(1, 2, 3)), str
+
+
+def _of_effects(found: Told) -> Iterator[Part]:
+    bars = [(each["column"], each["effect"], each["error"]) for each in found["effects"]]
+    told = "The mean size of each column's effect, and its standard error"
+    yield Chart(f"{found['method']}-effects", told, wide=True), partial(_drawn, effects, bars[: 2 * LARGEST])
+    rows = tuple((name, figure(size), figure(error)) for name, size, error in bars)
+    yield Table("", ("column", "mean size", "error"), rows), str
+
+
+def _of_row(method: str, one: Told) -> Iterator[Part]:
+    """From the base to the answer: the largest effects, and all that is left."""
+    ordered = sorted(one["effects"], key=lambda each: -abs(each["effect"]))
+    bars = [(f"{each['column']} = {each['value']}", each["effect"], each["error"]) for each in ordered]
+    rest = sum(effect for _, effect, _ in bars[LARGEST:]) + one["gap"]
+    shown = [*bars[:LARGEST], *([("others", rest, 0.0)] if abs(rest) > NOTHING else [])]
+    told = f"Row {one['row']}: {one['output']} {figure(one['answer'])}, on average {figure(one['base'])}"
+    paint = partial(_drawn, partial(waterfall, base=one["base"]), shown)
+    yield Chart(f"{method}-row-{one['row']}", told, wide=True), paint
+    rows = [(name, f"{effect:+.4f}", figure(error)) for name, effect, error in bars]
+    yield Table("", ("column", "effect", "error"), (*rows, ("not accounted for", f"{one['gap']:+.4f}", ""))), str
+
+
+def _of_curves(found: Told) -> Iterator[Part]:
+    """Names of columns are a stranger's, and in no name of a picture."""
+    curves = found["curves"][:CURVES]
+    for place, curve in enumerate(curves):
+        told = f"{curve['output']} by {curve['column']}, on the whole and row by row"
+        yield Chart(f"{found['method']}-{place}", told), partial(draw, partial(dependence, curve=curve), margins=TALL)
+    for curve in curves:
+        rows = zip(curve["values"], map(figure, curve["means"]), map(figure, curve["errors"]), strict=True)
+        yield Table("", (curve["column"], curve["output"], "error"), tuple(rows)), str
+
+
+def _change(turned: Told) -> str:
+    told = ", ".join(f"{column}: {value} -> {needed}" for column, value, needed in turned["changes"])
+    return told or "no few columns turn it"
+
+
+def _drawn(paint: Callable[..., None], bars: Sequence[Bar]) -> str:
+    bars = [(short(name, 40), effect, error) for name, effect, error in bars]
     size, margins = (WIDTH, 0.8 + 0.24 * len(bars)), Margins(left=0.3 + LETTER * max(len(name) for name, *_ in bars))
     return draw(partial(paint, bars=bars), size=size, margins=margins)
-
-
-def _steps(one: Told) -> list[Bar]:
-    """From the base to the answer: the largest effects, and all that is left."""
-    ordered = sorted(one["effects"], key=_size)
-    largest, rest = ordered[:LARGEST], ordered[LARGEST:]
-    bars = [(short(f"{each['column']} = {each['value']}", 40), each["effect"], each["error"]) for each in largest]
-    left = sum(each["effect"] for each in rest) + one["gap"]
-    return [*bars, (f"{len(rest)} others", left, 0.0)] if rest or abs(left) > 1e-6 else bars
-
-
-def _size(effect: Told) -> float:
-    return -abs(float(effect["effect"]))
 
 
 def effects(axes: "Axes", bars: Sequence[Bar]) -> None:
@@ -146,24 +137,17 @@ def waterfall(axes: "Axes", bars: Sequence[Bar], base: float) -> None:
 
 
 def _name(axes: "Axes", bars: Sequence[Bar]) -> None:
-    axes.set_yticks(range(len(bars))[::-1], [short(name, 40) for name, *_ in bars])
+    axes.set_yticks(range(len(bars))[::-1], [name for name, *_ in bars])
     axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
     axes.set(ylim=(-0.6, len(bars) - 0.4))
     axes.grid(visible=False, axis="y")
 
 
 def dependence(axes: "Axes", curve: Told) -> None:
-    """The mean, how far it may be off, and single rows behind it; of categories as points."""
-    places = curve["places"] or range(len(curve["values"]))
+    """The mean at each value, how far it may be off, and single rows behind it."""
+    places = range(len(curve["values"]))
     for single in curve["single"]:
         axes.plot(places, single, color=COLOURS["muted"], alpha=0.25, linewidth=0.7)
-    line = "o-" if curve["places"] else "o"
-    axes.errorbar(places, curve["means"], curve["errors"], fmt=line, color=COLOURS["model"], zorder=5)
-    kept = range(0, len(places), max(1, len(places) // 4) if curve["places"] else 1)
-    axes.set_xticks(
-        [places[place] for place in kept],
-        [short(curve["values"][place], 12) for place in kept],
-        rotation=30,
-        ha="right",
-    )
+    axes.errorbar(places, curve["means"], curve["errors"], fmt="o", color=COLOURS["model"], zorder=5)
+    axes.set_xticks(places, [short(value, 12) for value in curve["values"]], rotation=40, ha="right")
     axes.set(xlabel=short(curve["column"], 40), ylabel=short(curve["output"], 30))

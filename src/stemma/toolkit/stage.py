@@ -8,7 +8,7 @@ from pathlib import Path
 from stemma.errors import StemmaError, one_line
 from stemma.toolkit import lock, undo
 
-WORDS = {"export": (0, 2), "check": (0, 1)}  # that may follow; nothing follows another stage
+WORDS = {"export": (0, 2), "check": (0, 1), "search": (1,)}  # that may follow; nothing follows another stage
 
 
 def run(package: Path) -> None:

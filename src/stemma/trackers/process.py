@@ -24,7 +24,7 @@ from stemma.entries import Entry
 from stemma.errors import StemmaError
 from stemma.files import write_text
 from stemma.repo import locks
-from stemma.text import in_one_line
+from stemma.text import in_one_line, without_password
 from stemma.trackers.base import Counted, Tracker, be_quiet
 
 PAUSE = 0.25
@@ -145,7 +145,7 @@ def _counted(tensor: NDArray[Any]) -> Counted:
 def _fail(asked: Asked, why: str) -> None:
     """Leave a note for the stage, or the next one, which tells it; once."""
     if not asked.note("told").exists():
-        write_text(asked.note("failed"), why)
+        write_text(asked.note("failed"), without_password(why))
 
 
 if __name__ == "__main__":

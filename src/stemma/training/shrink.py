@@ -2,8 +2,8 @@
 
 A step computes with what is kept, and its gradients pass straight through to what is trained.
 
-prune               Zhu and Gupta, To Prune, or Not to Prune, 2017, equation 1: the share rises over the first half of
-                    the epochs; weights that are 0 stay so
+prune               Zhu and Gupta, To Prune, or Not to Prune, 2017, equation 1: the share rises over the first
+                    epochs; weights that are 0 stay so
 quantisation_aware  Jacob et al., Quantization and Training of Neural Networks, CVPR 2018, section 3; the
                     straight-through estimator: Bengio, Leonard and Courville, 2013
 averaging           Kingma and Ba, Adam, ICLR 2015, section 7.2; with 1 all epochs count alike: Izmailov et al.,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stemma.training.base import Network, State
 
 Masks = Mapping[str, NDArray[np.bool_]]  # by tensor: the weights that are not 0
+RISING = 3  # epochs in which the pruned share rises: a network for tables is at its best after some seven
 LEVELS = 127  # of int8 on either side of 0, as onnxruntime quantises weights
 
 
@@ -35,7 +36,7 @@ def matrices(tensors: Mapping[str, Any]) -> tuple[str, ...]:
 
 def ramp(settings: Settled) -> int:
     """Epochs in which weights are pruned bit by bit; none of them is kept."""
-    return settings.epochs // 2 if settings.prune else 0
+    return min(RISING, settings.epochs // 2) if settings.prune else 0
 
 
 def masks(tensors: Mapping[str, NDArray[Any]], settings: Settled, done: int, still: Collection[str]) -> Masks:
@@ -61,7 +62,7 @@ def masks(tensors: Mapping[str, NDArray[Any]], settings: Settled, done: int, sti
 def on_grid(tensor: NDArray[Any]) -> NDArray[Any]:
     """The nearest weights that int8 has, with one scale for the tensor."""
     scale = np.abs(tensor).max() / np.float32(LEVELS)
-    return np.asarray(np.rint(tensor / scale) * scale) if scale else tensor
+    return np.asarray(np.rint(tensor / scale) * scale + 0.0) if scale else tensor
 
 
 @contextmanager
@@ -107,7 +108,7 @@ def _largest(sizes: NDArray[Any], share: float) -> NDArray[np.bool_]:
 
 
 def _pruned(tensors: "State", left: Masks) -> "State":
-    return tensors | {name: tensors[name] * mask for name, mask in left.items()}
+    return tensors | {name: tensors[name] * mask + 0.0 for name, mask in left.items()}  # -0.0 becomes 0.0
 
 
 def _averaged(before: "State", tensors: "State", decay: float, epoch: int) -> "State":

@@ -7,7 +7,7 @@ import numpy as np
 
 from stemma.errors import VersionError
 from stemma.repo.repository import Repo, opened
-from stemma.text import few
+from stemma.text import few, in_one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +51,9 @@ def answers(repo: Repo, revision: str, frame: "pd.DataFrame", task: "Task") -> A
     lacking = [each.name for each in signature.inputs if each.name not in frame]
     if lacking:
         raise VersionError(f"{revision} needs columns that data/prepared does not have: {few(lacking, 5)}")
-    given = bundle.run(encode.feeds(frame, [(each.name, ROLES[each.type]) for each in signature.inputs]))
+    try:
+        arrays = encode.feeds(frame, [(each.name, ROLES[each.type]) for each in signature.inputs])
+    except (ValueError, TypeError) as error:
+        raise VersionError(f"{revision} takes a column for another type than it has ({in_one_line(error)})") from None
     order = [signature.classes.index(name) for name in task.classes] or [0]
-    return Answers(revision, version.commit, given[:, order])
+    return Answers(revision, version.commit, bundle.run(arrays)[:, order])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from stemma.metrics.tests import Test
     from stemma.task import Task
     from stemma.versions.predictions import Predictions
-    from stemma.versions.reasons import Reasons
+    from stemma.versions.reasons import Reason
     from stemma.versions.speed import Latency
 
 Verdict = Literal["better", "worse", "not distinguishable"]
@@ -106,7 +106,7 @@ class Comparison:
         needed: rows on which this difference of the metric would show in 80 % of the cases; None where it shows
             already, or is zero.
         sizes: of a and of b.
-        reasons: what answers of both go by; None where that is not known.
+        reasons: what answers of both go by, where that is known.
         notes: what could not be said, and why.
     """
 
@@ -123,7 +123,7 @@ class Comparison:
     tests: "tuple[Test, ...]"
     slices: tuple[Slice, ...]
     sizes: tuple[Size, Size]
-    reasons: "Reasons | None"
+    reasons: "tuple[Reason, ...]"
     resamples: int
     seed: int
     notes: tuple[str, ...]
@@ -219,7 +219,7 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
     notes: list[str] = []
     bundles = _bundles(versions, notes) if options.latency or columns is not None else None
     sizes = _sizes(versions, bundles if options.latency else None, columns, notes)
-    reasons = None if bundles is None else _reasons(bundles, columns, options.seed, notes)
+    reasons = () if bundles is None else _reasons(bundles, options.on, notes)
     seen = () if columns is None else _seen(versions, columns, str(on))
     return Comparison(
         a=versions[0].name,
@@ -500,17 +500,15 @@ def _bundles(versions: "tuple[Version, Version]", notes: list[str]) -> "tuple[Bu
     return None if a is None or b is None else (a, b)
 
 
-def _reasons(
-    bundles: "tuple[Bundle, Bundle]", columns: Mapping[str, Sequence[Any]] | None, seed: int, notes: list[str]
-) -> "Reasons | None":
+def _reasons(bundles: "tuple[Bundle, Bundle]", on: Path | str | None, notes: list[str]) -> "tuple[Reason, ...]":
     """What both go by; a note where they cannot be asked about the same rows."""
     from stemma.versions.reasons import reasons
 
     try:
-        return reasons(*bundles, columns, seed)
+        return reasons(*bundles, None if on is None else Path(on))
     except StemmaError as error:
         notes.append(f"where they reason differently is not known: {error}")
-        return None
+        return ()
 
 
 def _or_note(read: Callable[[Version], T], version: Version, what: str, notes: list[str]) -> "T | None":

@@ -56,6 +56,7 @@ class Entry:
         judged: on what, in words; None in a log in which all versions were judged on the same.
         same_as: an older version with the very same weights: this one went back to it.
         weights: MD5 of models/weights.
+        method: what the network is compressed by; the same weights in another way are another version.
     """
 
     commit: str
@@ -73,6 +74,7 @@ class Entry:
     judged: str | None
     same_as: str | None
     weights: str
+    method: str
 
     @property
     def revision(self) -> str:
@@ -153,10 +155,12 @@ class Commit:
     subject: str
     weights: lockfile.Entry | None = None
     data: str | None = None
+    method: str = "none"
 
     @property
-    def model(self) -> str | None:
-        return None if self.weights is None else self.weights.md5
+    def model(self) -> tuple[str, str] | None:
+        """What is served: weights, and what they are compressed by."""
+        return None if self.weights is None else (str(self.weights.md5), self.method)
 
 
 class History:
@@ -188,17 +192,24 @@ class History:
             found[commit] = Commit(tuple(parents.split()), author, datetime.fromisoformat(date), subject)
         locks = ids(root, [at(commit, "dvc.lock") for commit in found])
         outputs = self._outputs({lock: commit for commit, lock in zip(found, locks, strict=True) if lock})
+        told = zip(found.items(), (outputs.get(lock, ({}, "none")) for lock in locks), strict=True)
         return {
-            commit: replace(each, weights=outs.get(WEIGHTS), data=outs[PREPARED].md5 if PREPARED in outs else None)
-            for (commit, each), outs in zip(found.items(), (outputs.get(lock, {}) for lock in locks), strict=True)
+            commit: replace(
+                each,
+                weights=outs.get(WEIGHTS),
+                data=outs[PREPARED].md5 if PREPARED in outs else None,
+                method=method,
+            )
+            for (commit, each), (outs, method) in told
         }
 
-    def _outputs(self, locks: Mapping[str, str]) -> dict[str | None, dict[str, lockfile.Entry]]:
-        """The outputs of each dvc.lock; a damaged one is noted by its commit and has none."""
-        found: dict[str | None, dict[str, lockfile.Entry]] = {}
+    def _outputs(self, locks: Mapping[str, str]) -> dict[str | None, tuple[dict[str, lockfile.Entry], str]]:
+        """The outputs of each dvc.lock, and how it compresses; a damaged one is noted by its commit and has none."""
+        found: dict[str | None, tuple[dict[str, lockfile.Entry], str]] = {}
         for (lock, commit), content in zip(locks.items(), contents(self.repository.root, list(locks)), strict=True):
             try:
-                found[lock] = lockfile.outputs((content or b"").decode())
+                text = (content or b"").decode()
+                found[lock] = lockfile.outputs(text), lockfile.method(text)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 why = in_one_line(error, 100)
                 self.notes.append(f"dvc.lock of {commit[:7]} cannot be read ({why}): its model is not shown")
@@ -230,7 +241,7 @@ class History:
     @cached_property
     def same_as(self) -> dict[str, str]:
         """The oldest version with the same weights, of the versions that are not the oldest."""
-        first: dict[str | None, str] = {}
+        first: dict[tuple[str, str] | None, str] = {}
         for commit in reversed(self.versions):
             first.setdefault(self.commits[commit].model, commit)
         oldest = {commit: first[self.commits[commit].model] for commit in self.versions}
@@ -420,7 +431,8 @@ def _entry(
         move=None if value is None or before is None else value - before,
         judged=on.get(commit),
         same_as=history.same_as.get(commit),
-        weights=str(each.model),
+        weights=str(each.weights and each.weights.md5),
+        method=each.method,
     )
 
 

@@ -83,7 +83,7 @@ def test_the_background_is_drawn_alike_every_time_and_read_as_the_inputs_alone(t
     assert bundle.background == columns and len(bundle.signature.arrays(bundle.background)["t"]) == 20
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", "no", '{"format": 2}', '{"format": 1, "inputs": {"n": [1]}}'])
+@pytest.mark.parametrize("text", ["{}", "[]", "no", '{"format": 2}', '{"format": 1, "inputs": {"n": 1}}'])
 def test_a_bundle_from_before_has_no_background_and_a_damaged_one_is_one_line(text: str) -> None:
     files = {name: data for name, data in bundles.contents().items() if name != BACKGROUND}
     assert Bundle.of(files).background == {}

@@ -88,15 +88,12 @@ def gap(made: Network, graph: bytes, x: np.ndarray) -> float:
 @each_framework
 def test_a_method_makes_a_smaller_graph_that_is_near_the_network(framework: str, task: str, fitted: Any) -> None:
     made, x = fitted(framework, task), rows(task, 500, 3).x
-    sizes = {}
     for method in making.METHODS:
         found = compressed(made, method)
         onnx.checker.check_model(onnx.load_from_string(found.graph), full_check=True)
         assert gap(made, found.graph, x) < APART[method], method
         assert found.record.bytes[1] == len(found.graph)
         assert found.record.parity["rows"] == 100 and found.record.parity["largest"] < 1e-5
-        sizes[method] = len(found.graph)
-    assert sizes["float16"] < sizes["none"]  # what integers gain, a network of 24 units does not show
 
 
 @each_framework

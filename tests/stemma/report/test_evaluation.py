@@ -210,7 +210,7 @@ def test_what_worse_rows_cost_is_told_with_the_column_that_does_it(make: Any) ->
     told["robustness"] = {"rows": 200, "alone": 50, "changes": {"noise": change, "missing": change}}
     text = document.markdown(report.write(told), "plots")
     assert "| noise of 0.1 deviations | 0.0200 | 0.0100 to 0.0300 | size | 0.0500 |" in text
-    assert "| 10% of the values missing |" in text
+    assert "| 10 % of the values missing |" in text
 
 
 def test_what_columns_add_is_shown_where_it_was_asked_for(make: Any) -> None:

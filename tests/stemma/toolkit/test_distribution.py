@@ -113,6 +113,7 @@ def test_its_name_is_nobody_elses_and_its_extras_are_declared_once(wheel: Path) 
         "s3",
         "encrypt",
         "sign",
+        "search",
         "serve",
         "grpc",
         "tensorboard",

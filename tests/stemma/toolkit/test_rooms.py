@@ -36,7 +36,11 @@ RUNS = {
 # Than some conf/: empty there, which changes nothing, for ever.
 YOUNGER = ["missing_in", "decimal_in", "thousands", "date_format", "fold_case", "derive", "missing_target",
            "keep", "merge", "transform_target", "package"]  # fmt: skip
-FILES = {"report": "report/document.py", "tables": "tables/hints.py"}  # where not any file of a room will do
+FILES = {
+    "formats": "formats/onnx.py",
+    "report": "report/document.py",
+    "tables": "tables/hints.py",
+}  # where not any file of a room will do
 covered = cache(rooms.covered)  # parses the whole toolkit
 
 

@@ -77,11 +77,12 @@ def test_pruned_weights_are_the_smallest_and_of_equals_the_first() -> None:
     assert not shrink.masks(tensors, settled(prune=0.5, epochs=1), 0, ("b.kernel",)).keys() & {"b.kernel"}
 
 
-def test_the_pruned_share_rises_to_the_middle_and_stays() -> None:
+def test_the_pruned_share_rises_in_three_epochs_and_stays() -> None:
     tensors = {"a.weight": np.arange(1, 1001, dtype=np.float32).reshape(10, 100)}
-    shares = [1 - shrink.masks(tensors, settled(prune=0.8, epochs=8), done, ())["a.weight"].mean() for done in range(8)]
-    expected = [0.8 * (1 - (1 - done / 4) ** 3) for done in range(4)] + [0.8] * 4
+    shares = [1 - shrink.masks(tensors, settled(prune=0.8, epochs=8), done, ())["a.weight"].mean() for done in range(5)]
+    expected = [0.8 * (1 - (1 - done / 3) ** 3) for done in range(3)] + [0.8] * 2
     assert np.allclose(shares, expected, atol=1e-3)
+    assert not shrink.masks(tensors, settled(prune=0.8, epochs=1), 0, ())["a.weight"].all()  # one epoch has no time
 
 
 def test_frozen_tensors_are_not_pruned(framework: str, tmp_path: Path) -> None:

@@ -160,6 +160,11 @@ def test_a_budget_that_cannot_be_met_is_a_sentence_with_the_nearest_miss(found: 
     assert "95 % interval" in told and "prune" not in told
 
 
+def test_where_all_that_keeps_within_the_budget_is_no_smaller_the_sentence_says_that(found: Found) -> None:
+    told = replace(found, by="latency", chosen=None, test=None, experiment=None).sentence
+    assert told == "nothing smaller than v1 keeps within roc_auc -0.01: what does has no less latency"
+
+
 def test_what_the_test_rows_do_not_confirm_is_not_kept(made: World, found: Found, run: Run) -> None:
     """On the test rows int8_static decides wrongly, with probabilities that are right."""
     before = state(made)

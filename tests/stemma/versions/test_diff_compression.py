@@ -89,6 +89,22 @@ def test_show_tells_the_graph_and_misses_none_in_an_older_version(world: World, 
     assert damaged.compression is None and damaged.missing[0].startswith("graph: reports/compression.json has another")
 
 
+def test_the_same_weights_compressed_otherwise_are_another_version(world: World, printed: Any) -> None:
+    listed = [(entry.subject, entry.method) for entry in stemma.log(world.folder)]
+    assert listed == [("damaged", "none"), ("whole", "int8_static"), ("older", "none")]
+    assert "(compressed by int8_static)" in printed("log")
+
+
+def test_they_are_numbered_as_what_answers_otherwise(world: World) -> None:
+    from stemma.registry.numbering import suggest
+    from stemma.repo.repository import Repository
+
+    version = Repository(world.folder).version
+    found = suggest(version("whole"), version("plain"))
+    assert found.bump == "minor" and found.reason.startswith("the same weights as plain, compressed by int8_static")
+    assert suggest(version("again"), version("plain")).bump == "patch"
+
+
 def test_a_difference_to_a_damaged_one_is_one_line(world: World) -> None:
     with pytest.raises(VersionError, match=r"reports/compression.json of damaged has another form"):
         stemma.diff(world.folder, "plain", "damaged")

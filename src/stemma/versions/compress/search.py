@@ -89,7 +89,7 @@ class Found:
         if not self.judged:
             return f"no candidate could be judged ({next(iter(self.others.values()))})"
         over = [name for name, each in self.judged.items() if not self.budget.holds(each)]
-        if not over:
+        if len(over) < len(self.judged):
             return f"what does has no less {self.by}"
         name = min(over, key=lambda name: self.judged[name].lost)
         return f"the nearest is {name}, {_moved(self.judged[name])} on the validation rows"

@@ -99,17 +99,16 @@ def groups_are_treated_alike(version: "Version") -> Iterator[Finding]:
     evaluation = version.evaluation or {}
     if not evaluation.get("fairness"):
         raise Skipped("no groups were held beside each other (evaluate.slices)")
-    most = APART if evaluation["task"] != "regression" else APART * (told(evaluation, "test", "rmse", "value") or 0)
+    unit = 1.0 if evaluation["task"] != "regression" else told(evaluation, "test", "rmse", "value") or 0.0
     gaps = [(column, name, gap) for column, rates in evaluation["fairness"].items() for name, gap in rates.items()]
-    for column, name, gap in gaps:
-        if gap["low"] is not None and gap["low"] > most:
-            rate = name.replace("_", " ") + (f" of {gap['class']}" if "class" in gap else "")
-            of = ", ".join(f"{gap['groups'][group]:.4g} of {group}" for group in (gap["most"], gap["least"]))
-            yield Finding(
-                "warning", "groups", f"groups of {column} are not treated alike",
-                f"{rate} {of}, at least {gap['low']:.3g} apart",
-                f"more rows of these groups; evaluate.minimum: {{gap.{name}.{column}: {most:.3g}}} keeps watch",
-            )  # fmt: skip
+    for column, name, gap in (each for each in gaps if (each[2]["low"] or 0.0) > APART * unit):
+        rate = name.replace("_", " ") + (f" of {gap['class']}" if "class" in gap else "")
+        of = ", ".join(f"{gap['groups'][group]:.4g} of {group}" for group in (gap["most"], gap["least"]))
+        yield Finding(
+            "warning", "groups", f"groups of {column} are not treated alike",
+            f"{rate} {of}, at least {gap['low']:.3g} apart",
+            f"more rows of these groups; evaluate.minimum: {{gap.{name}.{column}: {APART * unit:.3g}}} keeps watch",
+        )  # fmt: skip
 
 
 def worse_rows_are_borne(version: "Version") -> Iterator[Finding]:
@@ -119,13 +118,12 @@ def worse_rows_are_borne(version: "Version") -> Iterator[Finding]:
         raise Skipped("no rows were made worse (evaluate.robustness)")
     main, whole = evaluation["main"], evaluation["test"][evaluation["main"]]["value"]
     for name, change in changes.items():
-        if None not in (whole, change["value"]) and change["value"] > FRAGILE * abs(whole):
+        if (change["value"] or 0.0) > FRAGILE * abs(whole or 0.0):
             most = max(change["columns"], key=lambda column: change["columns"][column] or 0.0)
             yield Finding(
                 "warning", "robust", f"the network does not bear {WORSE[name]}",
                 f"{main} {whole:.4g} loses {change['value']:.3g} at {change['size']:g}, most of it by {most}",
-                ways(version.settings, f"look how {most} comes about", "more train.weight_decay",
-                     "more model.dropout"),
+                ways(version.settings, f"look how {most} comes about", "more train.weight_decay", "more model.dropout"),
             )  # fmt: skip
 
 

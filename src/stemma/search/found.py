@@ -1,0 +1,139 @@
+"""What a search found, as plain data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemma import metrics
+from stemma.errors import EvaluationError
+from stemma.metrics import Metric
+from stemma.search import optimism
+from stemma.search.optimism import Optimism
+from stemma.search.space import Space
+from stemma.search.study import FAULT, NUMBER, SETTINGS, Place, library
+from stemma.search.trial import PARAMETERS, Judged, Table, is_present
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial.
+
+    Args:
+        number: in the search. values: of the figures; none where it did not come to its end.
+        drawn: what Optuna drew, by dimension. settings: the same as `dvc exp run -S` takes them.
+    """
+
+    number: int
+    outcome: str  # complete, stopped, failed
+    values: tuple[float, ...]
+    drawn: Mapping[str, Any]
+    settings: tuple[str, ...]
+    fault: str | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """
+    Args:
+        figures: that were searched by; the first leads. higher: whether more of each is better.
+        best: one trial, or the front of Pareto, the best by the leading figure first.
+        keep: of the best those that are worth an experiment: other settings than the present ones.
+        optimism: of the leading figure of the best; None where it cannot be told.
+        rows: that judged. settings: of every trial.
+    """
+
+    name: str
+    study: str
+    figures: tuple[str, ...]
+    higher: tuple[bool, ...]
+    trials: tuple[Trial, ...]
+    best: tuple[Trial, ...]
+    keep: tuple[Trial, ...]
+    importance: Mapping[str, float]
+    optimism: Optimism | None
+    rows: int
+    settings: tuple[str, ...]
+
+    @property
+    def complete(self) -> tuple[Trial, ...]:
+        return tuple(each for each in self.trials if each.outcome == "complete")
+
+
+def gather(space: Space, place: Place, known: Table, bins: int) -> Found:
+    """Read a study.
+
+    Raises:
+        EvaluationError: no trial came to its end.
+    """
+    study = place.open()
+    made = {each.number: _trial(each) for each in study.get_trials(deepcopy=False) if NUMBER in each.user_attrs}
+    trials = tuple(sorted((each for each in made.values() if each.outcome), key=lambda each: each.number))
+    if not any(each.outcome == "complete" for each in trials):
+        first = next((each.fault for each in trials if each.fault), "none was begun")
+        raise EvaluationError(f"no trial of {place.name} came to its end: {first}")
+    best = sorted((made[each.number] for each in study.best_trials), key=lambda each: each.number)
+    higher = tuple(direction == "maximize" for direction in place.directions)
+    best.sort(key=lambda each: -each.values[0] if higher[0] else each.values[0])
+    ranked = best if len(higher) > 1 else _ranked(trials, higher[0])
+    complete = [each for each in study.get_trials(deepcopy=False) if each.state.name == "COMPLETE"]
+    return Found(
+        name=space.name, study=place.name, figures=tuple(each.name for each in known.figures), higher=higher,
+        trials=trials, best=tuple(best), keep=_worth_keeping(space, ranked, known), importance=_importance(study),
+        optimism=_optimism(known, [Judged.read(place.predictions(each)) for each in complete], bins, higher[0]),
+        rows=len(known.y), settings=space.search.settings,
+    )  # fmt: skip
+
+
+def _trial(each: "optuna.trial.FrozenTrial") -> Trial:
+    """Its outcome is empty where it is to be tried again."""
+    fault = each.user_attrs.get(FAULT)
+    outcome = "failed" if fault else {"COMPLETE": "complete", "PRUNED": "stopped"}.get(each.state.name, "")
+    values = tuple(each.values) if outcome == "complete" else ()
+    return Trial(each.user_attrs[NUMBER], outcome, values, each.params, tuple(each.user_attrs.get(SETTINGS, ())), fault)
+
+
+def _ranked(trials: Sequence[Trial], higher: bool) -> list[Trial]:
+    complete = [each for each in trials if each.outcome == "complete"]
+    return sorted(complete, key=lambda each: (-each.values[0] if higher else each.values[0], each.number))
+
+
+def _worth_keeping(space: Space, ranked: Sequence[Trial], known: Table) -> tuple[Trial, ...]:
+    """As many as the search keeps, each with settings of its own, down to where the present ones stand."""
+    kept: dict[tuple[str, ...], Trial] = {}
+    for each in ranked:
+        if len(kept) == space.search.keep or is_present(space, each.settings, known):
+            break
+        kept.setdefault(each.settings, each)
+    return tuple(kept.values())
+
+
+def _importance(study: "optuna.Study") -> dict[str, float]:
+    """The share of each dimension (PED-ANOVA, IJCAI 2023; under conditions: KDD 2026); nothing of too few trials."""
+    import warnings
+
+    optuna = library()
+    complete = [each for each in study.get_trials(deepcopy=False) if each.state.name == "COMPLETE"]
+    if len(complete) < 2:
+        return {}
+    with warnings.catch_warnings(action="ignore"):  # of few trials: then all are alike
+        told = optuna.importance.get_param_importances(study)
+    return {key: float(value) for key, value in told.items()}
+
+
+def _optimism(known: Table, judged: Sequence[Judged], bins: int, higher: bool) -> Optimism | None:
+    leading = known.figures[0]
+    if leading is PARAMETERS:
+        return None
+    trials = [each.rows(known.task, known.y, bins) for each in judged]
+    return optimism.estimate([partial(_measure, leading, rows) for rows in trials], len(known.y), higher)
+
+
+def _measure(figure: Metric, rows: Sequence[metrics.Rows], weights: NDArray[np.float64] | None) -> float:
+    return float(np.mean([metrics.figures(one, weights, of=(figure,))[figure.name] for one in rows]))

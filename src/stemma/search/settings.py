@@ -1,0 +1,79 @@
+"""What conf/search/NAME.yaml says: the space of settings, and how it is searched."""
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from stemma.settings import Section
+
+
+class Dimension(Section):
+    """The values of one setting, or of one group of conf/: choices, or all from low to high."""
+
+    choices: Annotated[tuple[Any, ...], Field(min_length=2)] | None = None
+    low: int | float | None = None  # of whole numbers, if both ends are
+    high: int | float | None = None
+    log: bool = False  # drawn evenly by their logarithm
+    step: PositiveInt | PositiveFloat | None = None
+    when: dict[str, tuple[Any, ...]] = Field(
+        default_factory=dict
+    )  # another dimension -> the choices with which this one counts
+
+    @property
+    def is_whole(self) -> bool:
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> "Dimension":
+        low, high = self.low, self.high
+        if (self.choices is None) == (low is None) or (low is None) != (high is None):
+            raise ValueError("give either choices, or low and high")
+        if self.choices is not None and (self.log or self.step is not None):
+            raise ValueError("log and step go with low and high")
+        if low is not None and high is not None and not low < high:
+            raise ValueError("low must be below high")
+        if self.log and (self.step is not None or (low is not None and low <= 0)):
+            raise ValueError("log needs a low above 0, and no step")
+        if self.is_whole and isinstance(self.step, float):
+            raise ValueError("the step of whole numbers is whole")
+        return self
+
+
+class SearchSettings(Section):
+    """How a space is searched. What a file leaves out is as here."""
+
+    space: Annotated[dict[str, Dimension], Field(min_length=1)]
+    settings: tuple[str, ...] = ()  # of every trial, as for `dvc exp run -S`: model=torch_mlp
+    metric: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = (
+        None  # None: the main figure; several: Pareto
+    )
+    sampler: Literal["tpe", "random"] = "tpe"
+    pruner: Literal["median", "halving", "none"] = "median"  # by the learning curve; of one metric only
+    trials: PositiveInt = 50
+    seconds: PositiveFloat | None = None  # after which no trial begins
+    seeds: PositiveInt = 1  # fits of a trial, from so many seeds
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None  # of the training and validation rows; None: as prepared
+    keep: NonNegativeInt = 1  # of the best, which become experiments
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Those asked for; none: the main figure."""
+        return () if self.metric is None else (self.metric,) if isinstance(self.metric, str) else self.metric
+
+    @property
+    def fits(self) -> int:
+        """Of a trial."""
+        return self.seeds * (self.folds or 1)
+
+    def deciding(self) -> dict[str, Any]:
+        """What decides which trials there are, in their order; not how many."""
+        return self.model_dump(mode="json", exclude={"trials", "seconds", "keep"})
+
+
+def contains(dimension: Dimension, value: Any) -> bool:
+    """Whether a value is one of a dimension's."""
+    if dimension.choices is not None:
+        return value in dimension.choices
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return is_number and dimension.low <= value <= dimension.high

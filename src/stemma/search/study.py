@@ -1,0 +1,202 @@
+"""The record of a search, in Optuna's storage: what was tried, what is to be tried yet, what was cut short.
+
+A trial is drawn from the seed, its number in the search and the trials before it. So a search with one process gives
+the same trials twice, also where it was killed and goes on.
+"""
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stemma import conf
+from stemma.conf.composition import mapping
+from stemma.errors import EvaluationError, MissingExtra, StemmaError
+from stemma.metrics import Metric
+from stemma.search.settings import SearchSettings, contains
+from stemma.search.space import Space, override
+
+if TYPE_CHECKING:
+    import optuna
+
+FOLDER = Path("models/search")  # a folder for each search, which Git ignores
+VARIABLE = "OPTUNA_STORAGE"  # of the environment, as Optuna's own commands have it: a URL may hold a password
+NUMBER, SETTINGS, FAULT, WORKER = "number", "settings", "fault", "worker"  # what a trial says of itself
+RANDOM_FIRST = 8  # trials by chance before the sampler learns
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a study is, and how it goes on; any process can open it."""
+
+    folder: Path
+    name: str
+    directions: tuple[str, ...]
+
+    def open(self) -> "optuna.Study":
+        """The study; a new one where there is none."""
+        create_study = library().create_study
+        with naming_storage():
+            made = {"directions": list(self.directions), "load_if_exists": True}
+            study: optuna.Study = create_study(study_name=self.name, storage=_storage(self.folder), **made)
+        return study
+
+    def predictions(self, trial: Any) -> Path:
+        return self.folder / self.name / f"{trial.number}.npz"
+
+
+def library() -> Any:
+    """Optuna, quiet.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    try:
+        import optuna
+    except ModuleNotFoundError as error:
+        raise MissingExtra("optuna", "search") from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+def place(space: Space, seed: int, figures: Sequence[Metric], prepared: Path) -> Place:
+    """The study of a search on these rows, settings and code: others are another study, in the same storage."""
+    content = hashlib.sha256()
+    base = mapping(conf.compose(space.root, space.search.settings), "conf/")
+    decides = [space.search.deciding(), seed, [base[section] for section in ("model", "train", "evaluate")]]
+    content.update(json.dumps(decides, sort_keys=True, default=str).encode())
+    files = [*prepared.glob("*"), *(space.root / "src").rglob("*.py"), space.root / "stemma.lock"]
+    for file in sorted(file for file in files if file.is_file()):
+        content.update(file.relative_to(space.root).as_posix().encode() + hashlib.sha256(file.read_bytes()).digest())
+    directions = tuple("maximize" if each.better == "higher" else "minimize" for each in figures)
+    return Place(space.root / FOLDER / space.name, f"{space.name}-{content.hexdigest()[:8]}", directions)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """The folder for one search at a time; what a killed one left half done is put right.
+
+    Raises:
+        EvaluationError: another one runs.
+    """
+    from zc.lockfile import LockError, LockFile  # type: ignore[import-untyped]
+
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = LockFile(str(folder / "lock"))
+    except LockError:
+        raise EvaluationError(f"a search runs in {folder}: wait for its end") from None
+    try:
+        _mended(folder)
+        yield
+    finally:
+        lock.close()
+
+
+def interrupt(study: "optuna.Study", dead: str | None = None) -> bool:
+    """Close the trials that were cut short: they are tried again, but for that of a process that died by itself.
+
+    Args:
+        dead: the process that died.
+
+    Returns:
+        Whether it had a trial.
+    """
+    optuna, found = library(), False
+    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        if dead is not None and trial.user_attrs.get(WORKER) == dead:
+            study._storage.set_trial_user_attr(trial._trial_id, FAULT, "its process died")
+            found = True
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    return found
+
+
+def missing(study: "optuna.Study", trials: int) -> list[int]:
+    """The numbers in the search that are to be tried yet."""
+    done = {trial.user_attrs.get(NUMBER) for trial in study.get_trials(deepcopy=False) if counts(trial)}
+    return [number for number in range(trials) if number not in done]
+
+
+def counts(trial: "optuna.trial.FrozenTrial") -> bool:
+    """Whether a trial came to an end of its own."""
+    return trial.state.name in ("COMPLETE", "PRUNED") or FAULT in trial.user_attrs
+
+
+def ask(
+    study: "optuna.Study", space: Space, present: Mapping[str, Any], seed: int, number: int, worker: str
+) -> "optuna.Trial":
+    """The trial of this number; the first is of the settings as they are, as far as the space holds them."""
+    study.sampler = _sampler(space.search, seed, number)
+    study.pruner = _pruner(space.search)
+    if number == 0:
+        with warnings.catch_warnings(action="ignore"):  # that it is an experiment of Optuna's
+            study.sampler = library().samplers.PartialFixedSampler(_within(space.search, present), study.sampler)
+    trial = study.ask()
+    trial.set_user_attr(NUMBER, number)
+    trial.set_user_attr(WORKER, worker)
+    return trial
+
+
+def _sampler(search: SearchSettings, seed: int, number: int) -> Any:
+    samplers, drawn = library().samplers, int(np.random.default_rng([seed, number]).integers(2**32))
+    if search.sampler == "random":
+        return samplers.RandomSampler(seed=drawn)
+    return samplers.TPESampler(seed=drawn, n_startup_trials=RANDOM_FIRST)
+
+
+def _within(search: SearchSettings, present: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the present values that the space holds, as Optuna has them."""
+    held = {key: each for key, each in search.space.items() if contains(each, present.get(key))}
+    return {key: present[key] if each.choices is None else override(key, present[key]) for key, each in held.items()}
+
+
+def _pruner(search: SearchSettings) -> Any:
+    """The median rule (Golovin et al., KDD 2017), or successive halving (Li et al., MLSys 2020)."""
+    pruners = library().pruners
+    match search.pruner:
+        case "median":
+            return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5)
+        case "halving":
+            return pruners.SuccessiveHalvingPruner()
+        case _:
+            return pruners.NopPruner()
+
+
+def _storage(folder: Path) -> Any:
+    url = os.environ.get(VARIABLE)
+    if url:
+        return url
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    return JournalStorage(JournalFileBackend(str(folder / "journal.log")))
+
+
+@contextmanager
+def naming_storage() -> Iterator[None]:
+    """What a storage of the user's own raises is one line, without its URL."""
+    try:
+        yield
+    except StemmaError:
+        raise
+    except Exception as error:  # of any database's driver
+        where = VARIABLE if os.environ.get(VARIABLE) else str(FOLDER)
+        raise EvaluationError(
+            f"the storage of the search cannot be opened ({where}: {type(error).__name__})"
+        ) from error
+
+
+def _mended(folder: Path) -> None:
+    """A line that was cut by a kill would spoil all that follow it; a lock of Optuna's would be waited for."""
+    (folder / "journal.log.lock").unlink(missing_ok=True)
+    journal = folder / "journal.log"
+    with suppress(FileNotFoundError), journal.open("rb+") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)

@@ -1,0 +1,164 @@
+"""Searches: the same twice, also where one was killed; a trial that fails or dies costs itself alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from searched import FATAL, SPACE, Searched
+from stemma.errors import EvaluationError, SettingsError
+from stemma.evaluation import parallel
+from stemma.search import study
+from stemma.search.found import Found
+from stemma.search.study import FOLDER, VARIABLE
+
+TESTS = Path(__file__).resolve().parents[2]
+SCRIPT = """
+import sys
+from pathlib import Path
+from searched import Searched
+if __name__ == "__main__":
+    Searched(Path(sys.argv[1])).run()
+"""
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials in this process: what is tested is not that there are others."""
+
+    def run(work: Callable[..., Any], jobs: list[tuple[Any, ...]], names: list[str], processes: int) -> None:
+        for job in jobs:
+            work(*job)
+
+    monkeypatch.setattr(parallel, "run", run)
+
+
+def trials(found: Found) -> list[tuple[Any, ...]]:
+    return [(each.number, each.outcome, each.values, each.settings) for each in found.trials]
+
+
+def test_a_search_is_the_same_twice_and_goes_on_where_it_was(searched: Callable[..., Searched], here: None) -> None:
+    made = searched()
+    short = trials(made.run(trials=2))
+    long = trials(made.run(trials=4))
+    assert long[:2] == short and len(long) == 4
+    (made.root / FOLDER).rename(made.root / "elsewhere")
+    assert trials(made.run(trials=4)) == long
+    assert trials(made.run(trials=2, seed=1))[1:] != long[1:2]
+
+
+def test_the_first_trial_is_of_the_settings_as_they_are(searched: Callable[..., Searched], here: None) -> None:
+    found = searched().run(trials=1)
+    assert found.trials[0].settings == ("model.hidden=[16]", "model.dropout=0.2", "train.learning_rate=0.003")
+    assert found.keep == ()  # there is nothing to make an experiment of
+
+
+def test_a_search_that_was_killed_gives_what_one_gives_that_was_not(searched: Callable[..., Searched]) -> None:
+    made = searched()
+    command = [sys.executable, "-c", SCRIPT, str(made.root)]
+    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(TESTS)])})
+    folder, until = made.root / FOLDER / "tiny", time.monotonic() + 300
+    while not list(folder.glob("*/0.npz")) and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with (folder / "journal.log").open("a", encoding="utf-8") as file:
+        file.write('{"op_code": 4, "wor')  # as a disk that is full leaves it
+    before = len(list(folder.glob("*/*.npz")))
+    found = trials(made.run())
+    assert before < 3 and [each[0] for each in found] == [0, 1, 2]
+    folder.rename(made.root / "elsewhere")
+    assert trials(made.run()) == found
+
+
+def test_a_trial_that_takes_its_process_with_it_costs_itself_alone(searched: Callable[..., Searched]) -> None:
+    hidden = {"choices": [[16], FATAL]}
+    found = searched(trials=4, sampler="random", space=SPACE["space"] | {"model.hidden": hidden}).run(jobs=2)
+    assert [each.number for each in found.trials] == [0, 1, 2, 3]
+    dead = [each for each in found.trials if each.settings[0] == f"model.hidden={FATAL}"]
+    assert dead and all(each.outcome == "failed" and each.fault == "its process died" for each in dead)
+    assert len(found.complete) == 4 - len(dead)
+
+
+def test_settings_that_cannot_be_fitted_are_a_failed_trial_with_its_reason(
+    searched: Callable[..., Searched], here: None
+) -> None:
+    rate = {"choices": [0.003, 1e30]}
+    found = searched(trials=5, sampler="random", space={"train.learning_rate": rate}).run()
+    failed = [each for each in found.trials if each.outcome == "failed"]
+    assert failed and all("the loss went wrong in epoch" in str(each.fault) for each in failed)
+    with pytest.raises(EvaluationError, match="no trial of tiny-"):
+        wrong = searched(trials=2, space={"train.learning_rate": {"low": 1e29, "high": 1e30}})
+        wrong.run()
+
+
+def test_a_trial_that_falls_behind_is_stopped(searched: Callable[..., Searched], here: None) -> None:
+    rate = {"train.learning_rate": {"choices": [0.003, 1e-9]}}
+    found = searched(trials=12, space=rate, settings=["train.epochs=8"]).run()
+    stopped = [each for each in found.trials if each.outcome == "stopped"]
+    assert stopped and all(each.settings == ("train.learning_rate=1.0e-09",) for each in stopped)
+
+
+def test_several_metrics_give_a_front_of_which_none_is_better_in_all(
+    searched: Callable[..., Searched], here: None
+) -> None:
+    found = searched(metric=["log_loss", "parameters"], pruner="none", trials=5).run()
+    assert found.higher == (False, False) and len(found.complete) == 5
+    front = np.array([each.values for each in found.best])
+    assert not any((other < one).all() for one in front for other in front)
+    assert found.best[0].values[0] == min(each.values[0] for each in found.complete)
+
+
+def test_seeds_and_folds_are_fits_of_one_trial(searched: Callable[..., Searched], here: None) -> None:
+    made = searched()
+    alone = made.run(trials=1)
+    made.write(seeds=2)
+    assert made.run(trials=1).trials[0].values != alone.trials[0].values
+    made.write(folds=3)
+    assert made.run(trials=1).rows > alone.rows
+
+
+def test_any_storage_of_optuna_holds_a_search(
+    searched: Callable[..., Searched], here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import optuna
+
+    made = searched()
+    monkeypatch.setenv(VARIABLE, f"sqlite:///{made.root}/studies.db")
+    found = made.run(trials=2)
+    assert len(optuna.load_study(study_name=found.study, storage=os.environ[VARIABLE]).trials) == 2
+    monkeypatch.setenv(VARIABLE, "nothing://somebody:secret@nowhere")
+    with pytest.raises(EvaluationError, match="cannot be opened") as caught:
+        made.run(trials=2)
+    assert "secret" not in str(caught.value)
+
+
+def test_one_search_at_a_time(searched: Callable[..., Searched]) -> None:
+    made = searched()
+    with study.held(made.root / FOLDER / "tiny"), pytest.raises(EvaluationError, match="a search runs in"):
+        made.run()
+
+
+def test_weights_to_start_from_are_refused(searched: Callable[..., Searched]) -> None:
+    with pytest.raises(SettingsError, match=r"train\.init_from: trials start from new weights"):
+        searched(settings=["train.init_from=HEAD"]).run()
+
+
+def test_the_report_holds_what_was_found_and_fetches_nothing(searched: Callable[..., Searched], here: None) -> None:
+    made = searched(trials=5)
+    found = made.run()
+    folder = made.root / "reports/search/tiny"
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page and "http" not in page.replace("http://www.w3.org", "")
+    assert "bootstrap bias correction" in page and f"Trial {found.best[0].number} is the best of 5" in page
+    assert {"history.csv", "importance.csv", "trials.csv", "report.md", "pictures"} <= {
+        p.name for p in folder.iterdir()
+    }
+    assert (folder / "history.csv").read_text(encoding="utf-8").splitlines()[0] == "trial,roc_auc,best"
