@@ -48,7 +48,9 @@ def of(network: Network, begin: Origin, share: float) -> Origin:
     for name in names:
         if name.partition(".")[0] in layers and name not in begin.tensors:
             raise TrainingError(
-                f"train.prune_structured: {name} does not come from train.init_from, so its units cannot be chosen"
+                f"train.prune_structured: {name} does not come from train.init_from, so its units cannot be chosen: "
+                "give model.hidden the units of that version",
+                run=f"stemma show {begin.told['revision']}" if begin.told else None,
             )
     tensors = dict(begin.tensors)
     for layer, following, units in zip(layers, layers[1:], network.settings.hidden, strict=False):
