@@ -1,6 +1,7 @@
 """Cross-validation: the summary against its formula; the runs themselves are in ../stages."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,10 @@ from scipy import stats
 from stemma import metrics
 from stemma.errors import EvaluationError
 from stemma.evaluation import folds
-from stemma.tables import profile
+from stemma.tables import check, prepared, profile
 from stemma.task import of
-from tiny import NETWORKS
+from stemma.training.base import Fit, Given, Network
+from tiny import NETWORKS, SOURCES
 from tiny.params import settled
 
 FIGURES = [{"roc_auc": value} for value in (0.90, 0.92, 0.91, 0.95, 0.92)]
@@ -83,3 +85,24 @@ def test_the_rows_of_all_splits_come_back_in_the_order_of_the_table(tmp_path: Pa
     about = profile.Profile(of("regression"), "y", (), 0, (), None, "row", {})
     whole = folds.whole(tmp_path, about)
     pd.testing.assert_frame_equal(whole, table.drop(columns="row"))
+
+
+def test_a_fold_has_as_few_units_as_the_network_that_was_pruned_and_no_teacher(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    train = {"epochs": 1, "prune_structured": 0.75, "init_from": "a" * 40, "teacher": "b" * 40}
+    settings = settled(train=train, evaluate={"bootstrap": 0})
+    checked = check.check(settings.data, SOURCES, strict=False)
+    prepared.write(tmp_path / "prepared", checked, settings.data, settings.prepare)
+    seen: list[tuple[object, object]] = []
+    run = folds.fit.run
+
+    def watched(network: Network, given: Given, *rest: Any) -> Fit:
+        seen.append((network.settings.hidden, given.taught))
+        return run(network, given, *rest)
+
+    monkeypatch.setattr(folds.fit, "run", watched)
+    triple = (np.arange(300), np.arange(300, 400), np.arange(400, 500))
+    figures = folds.judge(settings, folds.Tables(NETWORKS), tmp_path / "prepared", tmp_path / "c.safetensors", triple)
+    assert 0 <= figures["roc_auc"] <= 1 and seen == [((4,), None)]
