@@ -63,10 +63,12 @@ class Metrics:
         self._took, self._observed = lru_cache(1024)(took.labels), {"log": log.labels, "feedback": came.labels}
         self._dropped = lru_cache(256)(dropped.labels)
         self._waiting: deque[Counted] = deque()  # those of shadows come from another thread
+        self._is_due = False
 
     def count(self, route: str, answer: Answer, seconds: float, ran: Ran | None) -> None:
         """A request, and what a version was asked by it; counted when what else is ready has been done."""
-        if not self._waiting:
+        if not self._is_due:
+            self._is_due = True
             asyncio.get_running_loop().call_soon(self._count)
         self._waiting.append((route, answer, seconds, ran))
 
@@ -75,6 +77,7 @@ class Metrics:
         self._waiting.append((None, answer, seconds, ran))
 
     def _count(self) -> None:
+        self._is_due = False
         requests, rows, errors = Counts[Labels](), Counts[Labels](), Counts[Labels]()
         seconds, took = defaultdict[Labels, list[float]](list), defaultdict[Labels, list[float]](list)
         for route, answer, spent, ran in [self._waiting.popleft() for _ in range(len(self._waiting))]:

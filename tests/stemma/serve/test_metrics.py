@@ -1,5 +1,6 @@
 """What a server counts, logs and documents."""
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -10,8 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from serving import ask
 from stemma.errors import GraphError
 from stemma.serve.app import App, _told
+from stemma.serve.metrics import Metrics
 from stemma.serve.models import Models
 from stemma.serve.process import app_of
+from stemma.serve.routes import Answer, Ran
 from stemma.serve.settings import ServeSettings
 
 ROW = {"Month": "May", "PageValues": 1, "Weekend": True}
@@ -37,6 +40,27 @@ def test_requests_rows_versions_and_memory_are_counted(models: Models) -> None:
     assert told["stemma_version_seconds_count", "stable", "binary", "1"] == 2
     assert not any(name == "stemma_version_errors_total" for name, *_ in told)
     assert told["stemma_version", "binary", "1"] == 1 and told["stemma_memory_bytes",] > 10**6
+
+
+def test_what_a_shadow_was_asked_is_counted_with_the_next_request_and_nothing_waits_for_ever(models: Models) -> None:
+    counts, version = Metrics(), models.find({})
+    answer, ran = Answer(version=version, rows=2), Ran(version=version, arm="shadow")
+
+    async def one_turn() -> None:
+        counts.count("/predict", answer, 0.2, None)
+        await asyncio.sleep(0)
+
+    for _ in range(3):
+        counts.count_copy(answer, 0.003, ran)
+        asyncio.run(one_turn())
+        assert not counts._waiting
+    told = {family.name: family.samples for family in counts._registry.collect()}
+    took = {each.labels.get("le"): each.value for each in told["stemma_version_seconds"] if "le" in each.labels}
+    assert (took["0.0025"], took["0.005"], took["+Inf"]) == (0, 3, 3)
+    assert [each.value for each in told["stemma_version_seconds"] if each.name.endswith("_sum")] == [
+        pytest.approx(0.009)
+    ]
+    assert [each.value for each in told["stemma_rows"] if each.name.endswith("_total")] == [6]
 
 
 def test_an_error_of_a_version_is_what_it_cannot_answer_and_not_what_callers_do_wrong(models: Models) -> None:
