@@ -124,6 +124,7 @@ def test_the_base_install_holds_neither_framework() -> None:
         "tensorflow",
         "s3",
         "encrypt",
+        "explain",
         "sign",
         "search",
         "serve",

@@ -41,7 +41,7 @@ def predict(bundle: Bundle, rows: Rows, output: Path | None = None, origin: Path
     if output is None:
         _to_stdout(run)
     else:
-        _check_place(output, {"rows to predict": rows.path, "bundle": origin})
+        check_place(output, {"rows to predict": rows.path, "bundle": origin})
         _to_file(run, output)
     say(f"{counted(run.done, 'row')} in {run.pace.seconds:.1f} s", error=True)
 
@@ -101,7 +101,7 @@ def _parts(bundle: Bundle, rows: Rows) -> Iterator[Part]:
             raise BundleError(f"{rows.path}: {error}") from None
 
 
-def _check_place(output: Path, read: Mapping[str, Path | None]) -> None:
+def check_place(output: Path, read: Mapping[str, Path | None]) -> None:
     """Refuse to put predictions in the place of what is no output."""
     try:
         if output.exists() and not output.is_file():  # a pipe or a device would be lost, and gets nothing

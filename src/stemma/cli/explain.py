@@ -1,5 +1,6 @@
 """`stemma explain`: why a version answers as it does."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,12 +50,15 @@ def explain(
     from stemma.bundle import Rows
     from stemma.bundle.explain import MOST as ALL
     from stemma.bundle.explain import explained
+    from stemma.bundle.predict import check_place
     from stemma.explain import SHAP, Asked
     from stemma.files import write_text
     from stemma.report.document import html as page
     from stemma.report.explanation import document, pictures
 
     bundle, usual = _opened(which, trust)
+    if html is not None:
+        check_place(html, {"rows": rows, "bundle": Path(which), "background": background})
     beside = usual if background is None else Rows(background)
     given, most = (None, count or ALL) if rows is None else (Rows(rows), count or MOST)
     asked = Asked(seed, output, tuple(keep or ()))
@@ -80,7 +84,7 @@ def _opened(which: str, trust: bool) -> "tuple[Bundle, Rows | None]":
     from stemma.versions.predictions import bundle_of
 
     version, path = opened(repository()).version(which), layout.rows("train")
-    bundle = bundle_of(version)
+    bundle = replace(bundle_of(version), trusted=trust)
     return bundle, None if bundle.background else Rows(path, content=version.bytes(path.as_posix()))
 
 

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 from stemma.entries import Entry, added
-from stemma.errors import EntryError
+from stemma.errors import DataError, EntryError
 from stemma.explain.model import Asked, Model, Table, length, taken
 from stemma.explain.related import related
 from stemma.explain.told import Explanation
@@ -60,11 +60,13 @@ def explain(name: str, model: Model, rows: Table | None = None, asked: Asked = A
         rows: that are explained; None: those of the background.
 
     Raises:
-        StemmaError: there is no such method, column or class, or what it needs is not installed.
+        StemmaError: there is no such method, column or class, no row, or what it needs is not installed.
     """
     model.check(asked)
     model = replace(model, background=model.ordered(model.background))
     rows = model.background if rows is None else model.ordered(rows)
+    if not length(rows):
+        raise DataError("there are no rows to explain")
     found: Explanation = method(name).load()(model, rows, asked)
     facts: dict[str, Any] = {"method": name, "rows": length(rows), "background": length(model.background)}
     return replace(found, seed=asked.seed, related=related(model.background), **facts)

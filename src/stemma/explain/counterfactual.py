@@ -13,12 +13,13 @@ from stemma.explain.model import Array, Asked, Model, Table, singles, taken
 from stemma.explain.told import Explanation, Turned
 
 DEEPEST, BEAM = 4, 10  # columns that are changed at most, and sets of columns from which one goes on
-VALUES = 100  # of a column that are tried
+VALUES, CHANGES = 100, 2000  # of a column, and of all columns, that are tried: of a wide table fewer of each
 Change = dict[str, Any]  # new values, by column
 
 
 def counterfactual(model: Model, rows: Table, asked: Asked) -> Explanation:
-    free = {name: model.levels(name, VALUES) for name in model.kinds if name not in asked.keep}
+    most = max(2, min(VALUES, CHANGES // len(model.kinds)))
+    free = {name: model.levels(name, most) for name in model.kinds if name not in asked.keep}
     return Explanation(turned=tuple(_of_row(model, row, number, free, asked) for number, row in singles(rows)))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from stemma.explain.model import Array, Asked, Model, Table, length, mixed, singles, taken
 from stemma.explain.told import Effect, Explanation, Reasons
 
+CELLS = 2**22  # of the rows that are asked for at once
 PATHS, REPEATS = 400, 3  # at least, in all and of each row of the background; and the reverse of each
 
 
@@ -39,8 +40,13 @@ def _effects(model: Model, row: Table, starts: Array, orders: Array, output: int
     moves = np.stack([(own != other) & ((own == own) | (other == other)) for own, other in pairs], axis=1)
     path, step = np.nonzero(np.take_along_axis(moves, orders, axis=1))  # steps of a path stand together
     if len(path):
-        joined = np.argsort(orders, axis=1)[path] <= step[:, np.newaxis]
-        answers = model.predict(mixed(row, taken(model.background, starts[path]), joined))[:, output].astype(np.float64)
+        ranks = np.argsort(orders, axis=1)
+        parts = np.array_split(np.arange(len(path)), -(-len(path) * len(row) // CELLS))
+        asked = ((starts[path[part]], ranks[path[part]] <= step[part, np.newaxis]) for part in parts)
+        found = [
+            model.predict(mixed(row, taken(model.background, start), joined))[:, output] for start, joined in asked
+        ]
+        answers = np.concatenate(found, dtype=np.float64)
         before = np.where(np.diff(path, prepend=-1) > 0, model.usual[starts[path], output], np.roll(answers, 1))
         effects[path, orders[path, step]] = answers - before
     return effects

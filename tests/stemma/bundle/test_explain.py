@@ -137,6 +137,9 @@ def test_what_cannot_be_explained_is_one_line(shop: Path, rows: Path, tmp_path: 
     assert refused(shop, tmp_path / "no.csv") == f"{tmp_path / 'no.csv'} is not there"
     assert refused(shop, "--class", "x").startswith("the network has no output 'x'")
     assert refused(shop, "--keep", "Mont").startswith("the network has no column 'Mont' (did you mean Month?)")
+    assert refused(shop, rows, "--html", rows) == f"{rows} holds the rows: name another file"
+    rows.write_text("Month,PageValues,Weekend\n")
+    assert refused(shop, rows) == "there are no rows to explain"
     rows.write_text("Month,Weekend\nMay,yes\n")
     assert refused(shop, rows) == f"{rows}: the rows lack the column 'PageValues'"
 

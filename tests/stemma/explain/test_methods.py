@@ -200,6 +200,13 @@ def test_effects_add_up_for_any_table(rows: int, seed: int, data: st.DataObject)
         explain(name, small, made, Asked(seed))
 
 
+@pytest.mark.parametrize("cells", [10, 7000])
+def test_parts_that_run_at_once_change_nothing(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = explain("shap", binary(), table(2, seed=11))
+    monkeypatch.setattr("stemma.explain.shap.CELLS", cells)
+    assert explain("shap", binary(), table(2, seed=11)) == whole
+
+
 # Each.
 
 

@@ -112,6 +112,7 @@ def test_its_name_is_nobody_elses_and_its_extras_are_declared_once(wheel: Path) 
         "tensorflow",
         "s3",
         "encrypt",
+        "explain",
         "sign",
         "search",
         "serve",
