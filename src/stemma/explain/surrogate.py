@@ -14,6 +14,7 @@ from stemma.explain.model import Array, Asked, Model, Table, length
 from stemma.explain.told import Explanation, Rule
 
 SAMPLES, LEAVES, LEAST = 4000, 8, 0.02  # rows to learn from; rules at most; share of the rows that each has
+MOST = 1e30  # of a number, to a tree
 Feature = tuple[str, Any]  # a column, and the category that it is; None: of a number
 
 
@@ -24,17 +25,17 @@ def surrogate(model: Model, rows: Table, asked: Asked) -> Explanation:
     levels = {name: model.levels(name) if kind == "string" else [None] for name, kind in model.kinds.items()}
     features = [(name, level) for name in levels for level in levels[name]]
     tree = DecisionTreeRegressor(max_leaf_nodes=LEAVES, min_samples_leaf=LEAST, random_state=asked.seed)
-    tree.fit(_numbers(model, learned, features), model.predict(learned))
-    numbers, answers = _numbers(model, rows, features), model.predict(rows)
+    tree.fit(_numbers(learned, features), model.predict(learned))
+    numbers, answers = _numbers(rows, features), model.predict(rows)
     told, leaves = tree.predict(numbers).reshape(answers.shape), tree.apply(numbers)
     rules = [_rule(model, path, tree.tree_.value[leaf].reshape(1, -1), answers[leaves == leaf], len(answers))
              for leaf, path in _paths(model, tree.tree_, features)]  # fmt: skip
     return Explanation(rules=tuple(rules), fidelity=_fidelity(model, answers, told))
 
 
-def _numbers(model: Model, rows: Table, features: list[Feature]) -> Array:
-    least = {name: np.nanmin([0, *model.background[name]]) - 1 for name, level in features if level is None}
-    filled = {name: np.where(np.isnan(rows[name]), least[name], rows[name]) for name in least}
+def _numbers(rows: Table, features: list[Feature]) -> Array:
+    numbers = [name for name, level in features if level is None]
+    filled = {name: np.clip(np.where(np.isnan(rows[name]), -MOST, rows[name]), -MOST, MOST) for name in numbers}
     return np.column_stack([filled[name] if level is None else rows[name] == level for name, level in features])
 
 
@@ -47,16 +48,20 @@ def _paths(
         yield node, tuple(dict(path).values())
         return
     (name, level), threshold = features[made.feature[node]], made.threshold[node]
+    may_miss = (name, level, False) not in dict(path)  # what is missing went to the left
     for child, is_left in ((left, True), (right, False)):
-        told = _condition(model, name, level, threshold, is_left)
+        told = _condition(model, (name, level), threshold, is_left, may_miss)
         yield from _paths(model, made, features, child, (*path, ((name, level, is_left), told)))
 
 
-def _condition(model: Model, name: str, level: Any, threshold: float, is_left: bool) -> str:
+def _condition(model: Model, feature: Feature, threshold: float, is_left: bool, may_miss: bool) -> str:
+    name, level = feature
     if level is not None:
         return f"{name} is {'not ' * is_left}{model.shown(name, level)}"
-    missing = " or missing" * (is_left and bool(np.isnan(model.background[name]).any()))
-    if model.kinds[name] == "boolean" and threshold > 0:
+    if threshold < -MOST / 4:
+        return f"{name} is {'' if is_left else 'not '}missing"
+    missing = " or missing" * (is_left and may_miss and bool(np.isnan(model.background[name]).any()))
+    if model.kinds[name] == "boolean":
         return f"{name} is {'false' if is_left else 'true'}{missing}"
     return f"{name} {'<=' if is_left else '>'} {model.shown(name, threshold)}{missing}"
 
