@@ -41,29 +41,34 @@ def _numbers(rows: Table, features: list[Feature]) -> Array:
 
 def _paths(
     model: Model, made: Any, features: list[Feature], node: int = 0, path: Any = ()
-) -> Iterator[tuple[int, Any]]:
+) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Each leaf, and the conditions on the way to it, of those of one kind the last, which is the narrowest."""
     left, right = made.children_left[node], made.children_right[node]
     if left == right:
-        yield node, tuple(dict(path).values())
+        kept = dict(path)
+        yield node, tuple(told + _or_missing(model, kept, *key) for key, told in kept.items())
         return
     (name, level), threshold = features[made.feature[node]], made.threshold[node]
-    may_miss = (name, level, False) not in dict(path)  # what is missing went to the left
     for child, is_left in ((left, True), (right, False)):
-        told = _condition(model, (name, level), threshold, is_left, may_miss)
+        told = _condition(model, name, level, threshold, is_left)
         yield from _paths(model, made, features, child, (*path, ((name, level, is_left), told)))
 
 
-def _condition(model: Model, feature: Feature, threshold: float, is_left: bool, may_miss: bool) -> str:
-    name, level = feature
+def _condition(model: Model, name: str, level: Any, threshold: float, is_left: bool) -> str:
     if level is not None:
         return f"{name} is {'not ' * is_left}{model.shown(name, level)}"
     if threshold < -MOST / 4:
-        return f"{name} is {'' if is_left else 'not '}missing"
-    missing = " or missing" * (is_left and may_miss and bool(np.isnan(model.background[name]).any()))
+        return f"{name} is {'not ' * (not is_left)}missing"
     if model.kinds[name] == "boolean":
-        return f"{name} is {'false' if is_left else 'true'}{missing}"
-    return f"{name} {'<=' if is_left else '>'} {model.shown(name, threshold)}{missing}"
+        return f"{name} is {'false' if is_left else 'true'}"
+    return f"{name} {'<=' if is_left else '>'} {model.shown(name, threshold)}"
+
+
+def _or_missing(model: Model, kept: Any, name: str, level: Any, is_left: bool) -> str:
+    """Where it is so, of a condition that is kept: it went to the left, and no other one sent it to the right."""
+    if not is_left or level is not None or (name, None, False) in kept or kept[name, None, True].endswith("missing"):
+        return ""
+    return " or missing" * bool(np.isnan(model.background[name]).any())
 
 
 def _rule(model: Model, path: tuple[str, ...], told: Array, answers: Array, rows: int) -> Rule:
