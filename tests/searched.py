@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from torch import nn
 
+from stemma import conf
 from stemma.entries import Entry
 from stemma.evaluation.folds import Tables
 from stemma.search import run
@@ -71,6 +72,7 @@ def project(root: Path) -> Path:
         file = root / f"conf/{name}.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    conf.sync(root)
     made = settled(data=VISITS | {"rows": 400})
     prepared.write(root / "data/prepared", check(made.data, SOURCES, False), made.data, made.prepare)
     return root

@@ -2,9 +2,15 @@
 
 import json
 import os
+import signal
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 import bundles
 from fits import PROBLEMS, linear, rows, settings
@@ -112,9 +118,19 @@ def lines(*kinds: type[Tracker]) -> dict[str, Entry]:
     return {kind.__name__.lower(): Entry(f"tracked:{kind.__name__}") for kind in kinds}
 
 
-def ended(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    return False
+@contextmanager
+def project(folder: Path) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """Stand in an empty repository; the processes that runs start, of which none is left at the end."""
+    for words in (["init", "-q", "."], ["commit", "-q", "--allow-empty", "-m", "start"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    started: list[subprocess.Popen[bytes]] = []
+    start = run._process
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setattr(run, "_process", lambda log: started.append(start(log)) or started[-1])
+        yield started
+        for process in started:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # wandb has a process of its own
+            process.wait()

@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from bundles import MULTICLASS, REGRESSION, SIGNATURE
-from stemma.watch import log
-from stemma.watch.log import Counts, Options, Request, Source, Writer
+from stemma.watch.log import Counts, Log, Options, Request, Source, Writer
 
 START = 1_760_000_000.0  # seconds since 1970: a Thursday
 DAY = 86400.0
@@ -72,8 +71,8 @@ class Part:
     table: pa.Table
 
 
-def read(folder: Path, columns: Any, skipped: list[str], since: float | None = None) -> Iterator[Part]:
+def read(kept: Log, columns: Any) -> Iterator[Part]:
     """A log as the toolkit reads it, file by file."""
-    for file in log.files(folder, skipped, since):
-        for table in log.rows(file, columns, skipped, since):
+    for file in kept.files():
+        for table in kept.rows(file, columns):
             yield Part(file.source, file.treated, table)

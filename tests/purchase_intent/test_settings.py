@@ -6,11 +6,16 @@ from pathlib import Path
 import pytest
 
 from purchase_intent.networks import NETWORKS
-from purchase_intent.settings import Settings
+from purchase_intent.settings import Settings, load
+from stemma.conf import composition as conf
+from stemma.search import space
+from stemma.search.settings import SearchSettings
+from stemma.settings import checked
 
 pytestmark = pytest.mark.unit
 ROOT = Path(__file__).resolve().parents[2]
-OPTIONS = [f"{path.parent.name}={path.stem}" for path in sorted(ROOT.glob("conf/*/*.yaml"))]
+FILES = sorted(path for path in ROOT.glob("conf/*/*.yaml") if path.parent.name != "search")  # that is no group
+OPTIONS = [f"{path.parent.name}={path.stem}" for path in FILES]
 REFERENCES = [option for option in OPTIONS if option.startswith("experiment=reference_")]
 
 
@@ -23,6 +28,17 @@ def test_every_option_in_conf_is_valid(option: str, composed: Callable[..., Sett
 
 def test_every_network_has_its_settings_in_conf() -> None:
     assert [name for name in NETWORKS if f"model={name}" not in OPTIONS] == []
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_has_a_space_to_search(name: str) -> None:
+    settings = conf.mapping((ROOT / f"conf/search/{name}.yaml").read_text(encoding="utf-8"), name)
+    assert checked(SearchSettings, settings, name).settings == (f"model={name}",)
+
+
+def test_a_space_holds_what_the_network_takes() -> None:
+    first = sorted((ROOT / "conf/search").glob("*.yaml"))[0]
+    assert space.read(ROOT, first.stem, load).name == first.stem
 
 
 def test_the_reference_network_is_the_same_in_each_framework(composed: Callable[..., Settings]) -> None:

@@ -128,7 +128,7 @@ def test_a_person_owns_at_most_1200_lines_and_each_stage_is_told_in_25(plan: Pla
     assert sum(text.count("\n") for text in own.values()) <= 1200
     stages = [text for name, text in own.items() if "/stages/" in name and not name.endswith("__init__.py")]
     mains = [node for text in stages for node in ast.parse(text).body if getattr(node, "name", "") == "main"]
-    assert len(mains) == len(stages) == 7
+    assert len(mains) == len(stages) == 8
     assert all((main.end_lineno or 0) - main.lineno < 25 for main in mains)
 
 
@@ -395,6 +395,8 @@ def test_no_word_is_left_of_a_source_that_was_not_chosen(matrix: dict[Path, dict
             told = {name for name, text in texts.items() if re.search(words, f"{name}\n{text}", re.IGNORECASE)}
             place = (f"src/{own['package_name']}/sources/{source}.py", f"tests/{own['package_name']}/test_{source}.py")
             assert told >= set(place) if own["data"] == data else not told, told
+        of_the_shop = [name for name, text in texts.items() if "BounceRates" in text]
+        assert bool(of_the_shop) == (own["data"] == "simulated"), of_the_shop
 
 
 def test_pages_link_to_files_that_are_there(matrix: dict[Path, dict[str, str]]) -> None:

@@ -51,10 +51,10 @@ def compressed(record: Facts) -> str | None:
     """How the network's graph was made smaller, in a line; None where it was not, or where the record is older.
 
     Raises:
-        KeyError, TypeError, ValueError: the record is of another form.
+        ValueError: the record is of another form.
     """
     told = record.get("compression")
-    return str(read(told)) if told and told["method"] != "none" else None
+    return str(read(told)) if told and read(told).method != "none" else None
 
 
 def told_version(text: str, number: str, commit: str) -> str:

@@ -11,7 +11,6 @@ from stemma.cli.output import AsMarkdown, Report, Table, answer, titled
 
 if TYPE_CHECKING:
     from stemma.versions.diff import Difference
-    from stemma.versions.diff.compression import Kept
     from stemma.versions.diff.data import Data
 
 
@@ -87,7 +86,7 @@ def _sections(found: "Difference", everything: bool) -> Iterator[tuple[str, Tabl
     yield "Layers", _layers(found, everything)
     yield "Tensors", _tensors(found, everything)
     kept = found.compression.layers if found.compression is not None else ()
-    yield "Graph", Table(("weights", "before", "after"), [(each.name, *_kept(each)) for each in kept], left=None)
+    yield "Graph", Table(("weights", "before", "after"), [(b.name, str(a), str(b)) for a, b in kept], left=None)
     if found.data is not None:
         yield "Data", _data(found.data, everything)
         yield "Columns", _columns(found.data, everything)
@@ -130,10 +129,6 @@ def _tensors(found: "Difference", everything: bool) -> Table:
         name = _names(one.before, one.after) + (" (axes turned)" if one.turned else "")
         rows.append((name, shape, "same" if one.same else "changed", *figures, share))
     return Table(("tensor", "shape", "status", "relative L2", "cosine", "max change", "entries changed"), rows, left=3)
-
-
-def _kept(layer: "Kept") -> tuple[str, str]:
-    return str(layer.before or "-"), str(layer.after or "-")
 
 
 def _data(data: "Data", everything: bool) -> Table:

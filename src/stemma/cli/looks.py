@@ -20,6 +20,7 @@ from stemma.serve.sources import Source
 from stemma.watch import guard
 from stemma.watch.drift import WEEK, Window, drift
 from stemma.watch.guard import Rules, Seen
+from stemma.watch.log import Log
 from stemma.watch.shown import gauges
 
 TRIES = 3  # of an order
@@ -61,8 +62,8 @@ class Guard:
         """
         models = client.ask(self.url, "GET", "/status", "models")["models"]
         counts = _counts(self.url, client.read(self.url, "/metrics"))
-        now, skipped = time.time(), list[str]()
-        answers = {} if self.log is None else guard.read(self.log, now - 2 * self.rules.young, skipped)
+        now = time.time()
+        answers = {} if self.log is None else guard.read(Log(self.log, now - 2 * self.rules.young))
         serves = serving(models)
         self.names |= serves
         for name in serves.values():

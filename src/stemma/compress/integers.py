@@ -7,23 +7,37 @@ where onnxruntime's own tool takes one from the whole batch, and a row's answer 
 """
 
 import copy
-import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from stemma.compress.layers import Product, products
+from stemma.compress.layers import SCALE, Product, products
 from stemma.compress.plain import Plain
 from stemma.errors import ExportError
 from stemma.formats.optimise import keep_opsets_in_use
 from stemma.training.exported import ENCODED
 
 WEIGHTS, INPUTS, MIDDLE = 64, 127, 128  # the largest of each, and the whole number that stands for 0 of an input
-LEAST = np.float32(1e-30)  # of what a row is divided by
+LEAST = np.float32(1e-30)  # of what a row or a unit is divided by
+BY_ROW = """
+    size = Abs(given)
+    peak = ReduceMax <keepdims = 1> (size, last)
+    share = Div(peak, largest)
+    step = Max(share, least)
+    steps = Div(given, step)
+    whole = Round(steps)
+    shifted = Add(whole, shift)
+    input = Cast <to = 2> (shifted)
+    sum = MatMulInteger(input, weights, middle)
+    product = Cast <to = 1> (sum)
+    stepped = Mul(product, step)
+    scaled = Mul(stepped, scale)
+    gives = Add(scaled, bias)
+"""  # 2: uint8, 1: float32
+PRE_PROCESSED = {"onnx.quant.pre_process": "onnxruntime.quant"}  # else onnxruntime advises to fold, which `plain` did
 
 
 def calibrated(given: Plain) -> Any:
@@ -35,16 +49,16 @@ def calibrated(given: Plain) -> Any:
     import onnx
     from onnxruntime import quantization as tools
 
-    names = [product.node.name for product in _dense(given)]
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    graph = copy.deepcopy(given.graph)  # the tool changes what it is given
+    onnx.helper.set_model_props(graph, PRE_PROCESSED)
+    with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "network.onnx"
         tools.quantize_static(
-            copy.deepcopy(given.graph),  # it changes what it is given
+            graph,
             file,
-            _Rows(given.rows),
-            tools.QuantFormat.QDQ,
+            SimpleNamespace(get_next=iter([{ENCODED: given.rows}, None]).__next__),
             op_types_to_quantize=["MatMul", "Gemm"],
-            nodes_to_quantize=names,
+            nodes_to_quantize=[product.node.name for product in _dense(given)],
             per_channel=True,
             reduce_range=True,
             activation_type=tools.QuantType.QUInt8,
@@ -67,12 +81,9 @@ def by_row(given: Plain) -> Any:
     dense = {product.node.name: product for product in _dense(given)}
     nodes, constants = [], list(made.graph.initializer)
     for node in made.graph.node:
-        if node.name in dense:
-            more, values = _in_integers(dense[node.name])
-            nodes += more
-            constants += values
-        else:
-            nodes.append(node)
+        more, values = _in_integers(dense[node.name]) if node.name in dense else ([node], [])
+        nodes += more
+        constants += values
     used = {name for node in nodes for name in node.input}
     del made.graph.node[:], made.graph.initializer[:]
     made.graph.node.extend(nodes)
@@ -84,82 +95,35 @@ def _dense(given: Plain) -> list[Product]:
     """Products with one matrix: those of members, with one for each, have no kernel for a scale by unit."""
     found = [product for product in products(given.graph.graph) if product.weights.ndim == 2]
     if not found:
-        raise ExportError(
-            "compress.method: the network has no dense layer to give to integers",
-            run="dvc exp run -S compress.method=none",
-        )
+        what = "compress.method: the network has no dense layer to give to integers"
+        raise ExportError(what, run="dvc exp run -S compress.method=none")
     return found
 
 
 def _in_integers(product: Product) -> tuple[list[Any], list[Any]]:
     """The nodes in the place of a product, and their constants."""
-    from onnx import helper, numpy_helper
+    from onnx import numpy_helper, parser
 
     old = product.node
     scale = np.maximum(np.abs(product.weights).max(axis=0) / WEIGHTS, LEAST).astype(np.float32)
     values = {
         "weights": np.round(product.weights / scale).astype(np.int8),
-        "scale": scale,
-        "middle": np.array(MIDDLE, np.uint8),
-        "shift": np.array(MIDDLE, np.float32),
-        "largest": np.array(INPUTS, np.float32),
+        SCALE: scale,
+        "middle": np.uint8(MIDDLE),
+        "shift": np.float32(MIDDLE),
+        "largest": np.float32(INPUTS),
         "least": LEAST,
-        "last": np.array([-1], np.int64),
+        "last": np.array([-1]),
     }
-    steps = [
-        ("Abs", [old.input[0]], "size"),
-        ("ReduceMax", ["size", "last"], "peak"),
-        ("Div", ["peak", "largest"], "unbounded"),
-        ("Max", ["unbounded", "least"], "step"),
-        ("Div", [old.input[0], "step"], "steps"),
-        ("Round", ["steps"], "whole"),
-        ("Add", ["whole", "shift"], "shifted"),
-        ("Cast", ["shifted"], "input"),
-        ("MatMulInteger", ["input", "weights", "middle"], "sum"),
-        ("Cast", ["sum"], "product"),
-        ("Mul", ["product", "step"], "stepped"),
-        ("Mul", ["stepped", "scale"], "scaled" if len(old.input) > 2 else old.output[0]),
-        *([("Add", ["scaled", old.input[2]], old.output[0])] if len(old.input) > 2 else []),
-    ]
-    own = {*values, *(out for _, _, out in steps)} - {old.output[0]}
-
-    def name(each: str) -> str:
-        return f"{old.name}/{each}" if each in own else each
-
-    types = {"input": helper.TensorProto.UINT8, "product": helper.TensorProto.FLOAT}
-    nodes = [
-        helper.make_node(
-            kind,
-            [*map(name, inputs)],
-            [name(out)],
-            old.name if kind == "MatMulInteger" else f"{old.name}/{out}",
-            **_attributes(kind, types.get(out)),
-        )
-        for kind, inputs, out in steps
-    ]
-    return nodes, [numpy_helper.from_array(np.asarray(value), name(each)) for each, value in values.items()]
-
-
-def _attributes(kind: str, to: int | None) -> dict[str, Any]:
-    return {"to": to} if kind == "Cast" else {"keepdims": 1} if kind == "ReduceMax" else {}
-
-
-class _Rows:
-    """One batch, as onnxruntime's calibration asks for it."""
-
-    def __init__(self, rows: Any) -> None:
-        self.left = [{ENCODED: rows}]
-
-    def get_next(self) -> Any:
-        return self.left.pop() if self.left else None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """onnxruntime's tools advise by the root logger what does not concern a user here."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
+    names = {"given": old.input[0], "gives": old.output[0]}
+    steps = BY_ROW.strip().splitlines()
+    if len(old.input) > 2:
+        names["bias"] = old.input[2]
+    else:
+        steps, names["scaled"] = steps[:-1], old.output[0]
+    nodes = [parser.parse_node(step) for step in steps]
+    for node in nodes:
+        node.name = old.name if node.op_type == "MatMulInteger" else f"{old.name}/{node.output[0]}"
+        for each in (node.input, node.output):
+            each[:] = [names.get(name, f"{old.name}/{name}") for name in each]
+    return nodes, [numpy_helper.from_array(np.asarray(value), f"{old.name}/{name}") for name, value in values.items()]

@@ -16,5 +16,5 @@ class CompressSettings(Section):
 
     @property
     def allowed(self) -> tuple[float, str] | None:
-        """The tolerance and its name; None where nothing is compressed."""
+        """The tolerance and its name, where something is compressed."""
         return None if self.method == "none" else (self.tolerance, "compress.tolerance")

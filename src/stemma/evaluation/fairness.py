@@ -57,10 +57,8 @@ def gaps(rows: metrics.Rows, parts: Sequence[Slice], settings: EvaluateSettings)
     def measure(weights: Array) -> dict[str, Array]:
         return {name: _by_group(part, whole, weights[order], starts) for name, (part, whole) in sums.items()}
 
-    rates, drawn = (
-        measure(np.ones(rows.count)),
-        resampling.drawn(measure, rows.count, settings.bootstrap, settings.seed),
-    )
+    rates = measure(np.ones(rows.count))
+    drawn = resampling.drawn(measure, rows.count, settings.bootstrap, settings.seed)
     found, names = {}, [rows.task.classes[each] for each in classes]
     for name, (_, whole) in sums.items():
         rates[name][np.add.reduceat(whole, starts, axis=1, dtype=np.int64) < FEWEST] = np.nan
@@ -91,7 +89,7 @@ def _rates(rows: metrics.Rows, classes: Array) -> dict[str, tuple[Array, Array]]
 def _by_group(part: Array, whole: Array, weights: Array, starts: Array) -> Array:
     """The rate in each group (classes, groups), NaN where it is of no row."""
     added, count = (np.add.reduceat(each * weights, starts, axis=1) for each in (part, whole))
-    return np.divide(added, count, out=np.full(count.shape, np.nan), where=count > 0)
+    return np.asarray(np.divide(added, count, out=np.full(count.shape, np.nan), where=count > 0))
 
 
 def _gap(rate: Array, drawn: Array | None, groups: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
@@ -113,4 +111,5 @@ def _gap(rate: Array, drawn: Array | None, groups: Sequence[str], classes: Seque
     error = float("nan") if drawn is None else float(np.nanstd(drawn[:, place, most] - drawn[:, place, least]))
     value, reach = float(apart[place, most, least]), float(stats.norm.isf((1 - LEVEL) / 2 / pairs)) * error
     told |= {"value": value, "most": groups[most], "least": groups[least]}
-    return told | {"low": finite(value - reach), "high": finite(value + reach)}
+    # Rounded: other processors end deviations in other last digits.
+    return told | {"low": finite(float(f"{value - reach:.9g}")), "high": finite(float(f"{value + reach:.9g}"))}

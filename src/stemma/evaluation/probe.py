@@ -56,14 +56,10 @@ class Probe:
         kept = np.unique(np.linspace(0, len(self.y) - 1, min(len(self.y), count)).astype(np.int64))
         return replace(self, frame=self.frame.iloc[kept].reset_index(drop=True), y=self.y[kept])
 
-    @property
-    def main(self) -> metrics.Metric:
-        return metrics.METRICS[self.about.task.main]
-
     @cached_property
     def is_telling(self) -> bool:
         """Whether the main figure is defined on the rows, and the columns are not too many."""
-        return bool(len(self.y)) and len(self.about.inputs) <= COLUMNS and math.isfinite(self.figure(self.whole))
+        return bool(len(self.y)) and len(self.about.inputs) <= COLUMNS and math.isfinite(self.lost(self.whole))
 
     @cached_property
     def whole(self) -> metrics.Rows:
@@ -72,19 +68,15 @@ class Probe:
 
     def answered(self, frame: pd.DataFrame) -> metrics.Rows:
         """The same rows changed, ready to be measured."""
-        return Judgement(self.about.task, {"test": self.asked(frame)}, self.chosen.threshold).rows(
-            "test", self.y, metrics.BINS
-        )
+        made = Judgement(self.about.task, {"test": self.asked(frame)}, self.chosen.threshold)
+        return made.rows("test", self.y, metrics.BINS)
 
     def asked(self, frame: pd.DataFrame) -> Floats:
         """What the network answers: probabilities (rows, classes), or values (rows, 1)."""
         return self.chosen.predictions(self.about.task, self.scores(self.encode(frame)))
 
-    def figure(self, rows: metrics.Rows, weights: Weights | None = None) -> float:
-        """The main figure."""
-        return metrics.figures(rows, weights, [self.main])[self.main.name]
-
     def lost(self, rows: metrics.Rows, weights: Weights | None = None) -> float:
         """How much worse the main figure is there; below zero where it is better."""
-        less = self.figure(self.whole, weights) - self.figure(rows, weights)
-        return less if self.main.better == "higher" else -less
+        main = metrics.METRICS[self.about.task.main]
+        before, now = (metrics.figures(each, weights, [main])[main.name] for each in (self.whole, rows))
+        return before - now if main.better == "higher" else now - before

@@ -9,6 +9,7 @@ are changed, the encoder reads them, the network answers.
 Each is done to all columns at once and, on fewer of the rows, to each alone.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,33 +20,16 @@ from stemma.evaluation.probe import Probe
 from stemma.evaluation.settings import EvaluateSettings, Robustness
 from stemma.files import finite
 from stemma.metrics.resampling import Floats, intervals
+from stemma.signature import TYPES
 
 UNKNOWN = "(never seen)"
 ALONE, RESAMPLES = 250, 200  # rows, and draws behind an interval: all of it is a tenth of an evaluation
 Change = Callable[[pd.Series, float, np.random.Generator], pd.Series]
-
-
-def _noise(column: pd.Series, size: float, draw: np.random.Generator) -> pd.Series:
-    return column + size * column.std() * draw.normal(size=len(column))
-
-
-def _missing(column: pd.Series, size: float, draw: np.random.Generator) -> pd.Series:
-    return column.mask(draw.random(len(column)) < size)
-
-
-def _shift(column: pd.Series, size: float, draw: np.random.Generator) -> pd.Series:
-    return column + draw.choice([-size, size]) * column.std()
-
-
-def _unknown(column: pd.Series, size: float, draw: np.random.Generator) -> pd.Series:
-    return column.astype(object).mask(draw.random(len(column)) < size, UNKNOWN)
-
-
 CHANGES: Mapping[str, tuple[Change, tuple[str, ...]]] = {  # and the roles of the columns that it fits
-    "noise": (_noise, ("numeric",)),
-    "missing": (_missing, ("numeric", "boolean", "date", "categorical")),
-    "shift": (_shift, ("numeric", "date")),
-    "unknown": (_unknown, ("categorical",)),
+    "noise": (lambda c, size, draw: c + size * c.std(ddof=0) * draw.normal(size=len(c)), ("numeric",)),
+    "missing": (lambda c, size, draw: c.mask(draw.random(len(c)) < size), tuple(TYPES)),
+    "shift": (lambda c, size, draw: c + draw.choice([-size, size]) * c.std(ddof=0), ("numeric", "date")),
+    "unknown": (lambda c, size, draw: c.astype(object).mask(draw.random(len(c)) < size, UNKNOWN), ("categorical",)),
 }
 
 
@@ -76,7 +60,7 @@ def of(probe: Probe, settings: EvaluateSettings) -> dict[str, Any]:
     reach = intervals(lost, len(probe.y), min(settings.bootstrap, RESAMPLES), settings.seed)
     told: dict[str, Any] = {}
     for name, value in lost().items():
-        low, high = reach.get(name) or (None, None)
+        low, high = map(_rounded, reach.get(name) or (math.nan, math.nan))
         alone = {c: few.answered(few.frame.assign(**{c: v})) for c, v in _changed(few, name, settings).items()}
         told[name] = {"size": getattr(settings.robustness, name), "value": _rounded(value), "low": low, "high": high}
         told[name] |= {"columns": {column: _rounded(few.lost(rows)) for column, rows in alone.items()}}
@@ -95,4 +79,4 @@ def _changed(probe: Probe, name: str, settings: EvaluateSettings) -> dict[str, p
 
 
 def _rounded(value: float) -> Any:
-    return finite(round(value, 6) + 0.0)  # no -0.0
+    return finite(float(f"{value:.6g}") + 0.0)  # no -0.0

@@ -91,7 +91,7 @@ def suggest(version: Version, before: Version | None) -> Suggestion:
     if differ:
         return Suggestion("minor", f"retrained {since}: {differ} of {len(shared)} tensors differ")
     graphs = compression.compare(before, version)
-    if graphs is not None and graphs.before.method != graphs.after.method:
+    if graphs is not None and graphs.other:
         return Suggestion("minor", f"the same weights as {before.name}, {graphs}")
     return Suggestion("patch", f"the same weights as {before.name}")
 

@@ -1,8 +1,10 @@
 """What a search found, as plain data."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from stemma.metrics import Metric
 from stemma.search import optimism
 from stemma.search.optimism import Optimism
 from stemma.search.space import Space
-from stemma.search.study import FAULT, NUMBER, SETTINGS, Place, library
+from stemma.search.study import FAULT, NUMBER, SETTINGS, Place, counts, library
 from stemma.search.trial import PARAMETERS, Judged, Table, is_present
 
 if TYPE_CHECKING:
@@ -73,35 +75,34 @@ def gather(space: Space, place: Place, known: Table, bins: int) -> Found:
         EvaluationError: no trial came to its end.
     """
     study = place.open()
-    made = {each.number: _trial(each) for each in study.get_trials(deepcopy=False) if NUMBER in each.user_attrs}
-    trials = tuple(sorted((each for each in made.values() if each.outcome), key=lambda each: each.number))
-    if not any(each.outcome == "complete" for each in trials):
-        first = next((each.fault for each in trials if each.fault), "none was begun")
-        raise EvaluationError(f"no trial of {place.name} came to its end: {first}")
-    best = sorted((made[each.number] for each in study.best_trials), key=lambda each: each.number)
+    told = study.get_trials(deepcopy=False)
+    made = sorted(filter(None, map(_trial, told)), key=lambda each: each.number)
     higher = tuple(direction == "maximize" for direction in place.directions)
-    best.sort(key=lambda each: -each.values[0] if higher[0] else each.values[0])
-    ranked = best if len(higher) > 1 else _ranked(trials, higher[0])
-    complete = [each for each in study.get_trials(deepcopy=False) if each.state.name == "COMPLETE"]
+    complete = [each for each in made if each.outcome == "complete"]
+    if not complete:
+        first = next((each.fault for each in made if each.fault), "none was begun")
+        raise EvaluationError(f"no trial of {place.name} came to its end: {first}")
+    ranked = sorted(complete, key=lambda each: -each.values[0] if higher[0] else each.values[0])
+    if len(higher) > 1:
+        front = {each.user_attrs[NUMBER] for each in study.best_trials}
+        ranked = [each for each in ranked if each.number in front]
+    files = [place.predictions(each) for each in told if each.state.name == "COMPLETE"]
     return Found(
         name=space.name, study=place.name, figures=tuple(each.name for each in known.figures), higher=higher,
-        trials=trials, best=tuple(best), keep=_worth_keeping(space, ranked, known), importance=_importance(study),
-        optimism=_optimism(known, [Judged.read(place.predictions(each)) for each in complete], bins, higher[0]),
-        rows=len(known.y), settings=space.search.settings,
+        trials=tuple(made), best=tuple(ranked if len(higher) > 1 else ranked[:1]),
+        keep=_worth_keeping(space, ranked, known), importance=_importance(study) if len(complete) > 1 else {},
+        optimism=_optimism(known, files, bins, higher[0]), rows=len(known.y), settings=space.search.settings,
     )  # fmt: skip
 
 
-def _trial(each: "optuna.trial.FrozenTrial") -> Trial:
-    """Its outcome is empty where it is to be tried again."""
-    fault = each.user_attrs.get(FAULT)
-    outcome = "failed" if fault else {"COMPLETE": "complete", "PRUNED": "stopped"}.get(each.state.name, "")
+def _trial(each: "optuna.trial.FrozenTrial") -> Trial | None:
+    """None where it is to be tried again."""
+    if not counts(each):
+        return None
+    fault, settings = each.user_attrs.get(FAULT), tuple(each.user_attrs.get(SETTINGS, ()))
+    outcome = "failed" if fault else "complete" if each.state.name == "COMPLETE" else "stopped"
     values = tuple(each.values) if outcome == "complete" else ()
-    return Trial(each.user_attrs[NUMBER], outcome, values, each.params, tuple(each.user_attrs.get(SETTINGS, ())), fault)
-
-
-def _ranked(trials: Sequence[Trial], higher: bool) -> list[Trial]:
-    complete = [each for each in trials if each.outcome == "complete"]
-    return sorted(complete, key=lambda each: (-each.values[0] if higher else each.values[0], each.number))
+    return Trial(each.user_attrs[NUMBER], outcome, values, each.params, settings, fault)
 
 
 def _worth_keeping(space: Space, ranked: Sequence[Trial], known: Table) -> tuple[Trial, ...]:
@@ -115,23 +116,17 @@ def _worth_keeping(space: Space, ranked: Sequence[Trial], known: Table) -> tuple
 
 
 def _importance(study: "optuna.Study") -> dict[str, float]:
-    """The share of each dimension (PED-ANOVA, IJCAI 2023; under conditions: KDD 2026); nothing of too few trials."""
-    import warnings
-
-    optuna = library()
-    complete = [each for each in study.get_trials(deepcopy=False) if each.state.name == "COMPLETE"]
-    if len(complete) < 2:
-        return {}
+    """The share of each dimension (PED-ANOVA, IJCAI 2023; under conditions: KDD 2026)."""
     with warnings.catch_warnings(action="ignore"):  # of few trials: then all are alike
-        told = optuna.importance.get_param_importances(study)
-    return {key: float(value) for key, value in told.items()}
+        return {key: float(value) for key, value in library().importance.get_param_importances(study).items()}
 
 
-def _optimism(known: Table, judged: Sequence[Judged], bins: int, higher: bool) -> Optimism | None:
+def _optimism(known: Table, files: Sequence[Path], bins: int, higher: bool) -> Optimism | None:
+    """None where the figure is not of predictions, or predictions are gone."""
     leading = known.figures[0]
-    if leading is PARAMETERS:
+    if leading is PARAMETERS or not all(file.is_file() for file in files):
         return None
-    trials = [each.rows(known.task, known.y, bins) for each in judged]
+    trials = [Judged.read(file).rows(known.task, known.y, bins) for file in files]
     return optimism.estimate([partial(_measure, leading, rows) for rows in trials], len(known.y), higher)
 
 

@@ -25,17 +25,26 @@ class Optimism:
     Args:
         told: the figure of the best on the rows that chose it.
         expected: what new rows are expected to give, with its 95 % interval.
-        optimism: told - expected, with its 95 % interval; above 0 it is too good, where more is better.
+        optimism, low, high: told - expected, with its 95 % interval; above 0 it is too good, where more is better.
     """
 
     told: float
     expected: float
     expected_low: float
     expected_high: float
-    optimism: float
-    low: float
-    high: float
     method: str = METHOD
+
+    @property
+    def optimism(self) -> float:
+        return self.told - self.expected
+
+    @property
+    def low(self) -> float:
+        return self.told - self.expected_high
+
+    @property
+    def high(self) -> float:
+        return self.told - self.expected_low
 
 
 def estimate(trials: Sequence[Measure], rows: int, higher: bool, seed: int = 0) -> Optimism | None:
@@ -55,5 +64,4 @@ def estimate(trials: Sequence[Measure], rows: int, higher: bool, seed: int = 0) 
     interval = percentiles(values)
     if interval is None:
         return None
-    expected, (low, high) = float(np.nanmean(values)), interval
-    return Optimism(told, expected, low, high, told - expected, told - high, told - low)
+    return Optimism(told, float(np.nanmean(values)), *interval)

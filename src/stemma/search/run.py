@@ -59,6 +59,10 @@ def search(root: Path, asked: Asked, tables: Tables, load: Load) -> Found:
     base = where.settings(())
     if base.train.init_from is not None:
         raise SettingsError("train.init_from: trials start from new weights: set it to null, then", run="stemma search")
+    if any(getattr(load(root / conf.PARAMS), name) != getattr(base, name) for name in ("data", "prepare")):
+        raise SettingsError(
+            "params.yaml has other data than conf/, which trials are composed from", run="stemma conf sync"
+        )
     known = trial.table(prepared, where.search, base.data, tables)
     place = study.place(where, asked.seed, known.figures, prepared)
     told = {name: value for name, value in (("trials", asked.trials), ("keep", asked.keep)) if value is not None}

@@ -49,7 +49,7 @@ class SearchSettings(Section):
         None  # None: the main figure; several: Pareto
     )
     sampler: Literal["tpe", "random"] = "tpe"
-    pruner: Literal["median", "halving", "none"] = "median"  # by the learning curve; of one metric only
+    pruner: Literal["median", "none"] = "median"  # by the learning curve; of one metric only
     trials: PositiveInt = 50
     seconds: PositiveFloat | None = None  # after which no trial begins
     seeds: PositiveInt = 1  # fits of a trial, from so many seeds

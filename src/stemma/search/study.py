@@ -18,7 +18,7 @@ import numpy as np
 
 from stemma import conf
 from stemma.conf.composition import mapping
-from stemma.errors import EvaluationError, MissingExtra, StemmaError
+from stemma.errors import EvaluationError, MissingExtra
 from stemma.metrics import Metric
 from stemma.search.settings import SearchSettings, contains
 from stemma.search.space import Space, override
@@ -42,10 +42,13 @@ class Place:
 
     def open(self) -> "optuna.Study":
         """The study; a new one where there is none."""
-        create_study = library().create_study
-        with naming_storage():
-            made = {"directions": list(self.directions), "load_if_exists": True}
-            study: optuna.Study = create_study(study_name=self.name, storage=_storage(self.folder), **made)
+        create_study, url = library().create_study, os.environ.get(VARIABLE)
+        made = {"directions": list(self.directions), "load_if_exists": True}
+        try:
+            study: optuna.Study = create_study(study_name=self.name, storage=url or _journal(self.folder), **made)
+        except Exception as error:  # of any database's driver, which may tell the URL
+            kind = f"{VARIABLE if url else self.folder}: {type(error).__name__}"
+            raise EvaluationError(f"the storage of the search cannot be opened ({kind})") from error
         return study
 
     def predictions(self, trial: Any) -> Path:
@@ -134,7 +137,9 @@ def ask(
 ) -> "optuna.Trial":
     """The trial of this number; the first is of the settings as they are, as far as the space holds them."""
     study.sampler = _sampler(space.search, seed, number)
-    study.pruner = _pruner(space.search)
+    pruners = library().pruners
+    is_median = space.search.pruner == "median"  # Golovin et al., Google Vizier, KDD 2017
+    study.pruner = pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5) if is_median else pruners.NopPruner()
     if number == 0:
         with warnings.catch_warnings(action="ignore"):  # that it is an experiment of Optuna's
             study.sampler = library().samplers.PartialFixedSampler(_within(space.search, present), study.sampler)
@@ -157,40 +162,11 @@ def _within(search: SearchSettings, present: Mapping[str, Any]) -> dict[str, Any
     return {key: present[key] if each.choices is None else override(key, present[key]) for key, each in held.items()}
 
 
-def _pruner(search: SearchSettings) -> Any:
-    """The median rule (Golovin et al., KDD 2017), or successive halving (Li et al., MLSys 2020)."""
-    pruners = library().pruners
-    match search.pruner:
-        case "median":
-            return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5)
-        case "halving":
-            return pruners.SuccessiveHalvingPruner()
-        case _:
-            return pruners.NopPruner()
-
-
-def _storage(folder: Path) -> Any:
-    url = os.environ.get(VARIABLE)
-    if url:
-        return url
+def _journal(folder: Path) -> Any:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     return JournalStorage(JournalFileBackend(str(folder / "journal.log")))
-
-
-@contextmanager
-def naming_storage() -> Iterator[None]:
-    """What a storage of the user's own raises is one line, without its URL."""
-    try:
-        yield
-    except StemmaError:
-        raise
-    except Exception as error:  # of any database's driver
-        where = VARIABLE if os.environ.get(VARIABLE) else str(FOLDER)
-        raise EvaluationError(
-            f"the storage of the search cannot be opened ({where}: {type(error).__name__})"
-        ) from error
 
 
 def _mended(folder: Path) -> None:

@@ -50,10 +50,9 @@ def read_frame(folder: Path, split: str) -> pd.DataFrame:
         raise DataError(f"{path} is not there", run="dvc repro prepare")
     try:
         with parquet.ParquetFile(path) as file:  # a column at a time: memory stays low
-            columns = {name: file.read([name]).to_pandas()[name].array for name in file.schema_arrow.names}
+            return spool.frame((name, file.read([name]).to_pandas()[name].array) for name in file.schema_arrow.names)
     except (OSError, ValueError):
         raise DataError(f"{path} is damaged", run="dvc repro --force prepare") from None
-    return spool.frame(columns)
 
 
 def labels(target: pd.Series, known: profile.Profile) -> np.ndarray:

@@ -51,22 +51,25 @@ def table(settings: Table, sources: Mapping[str, Entry]) -> pd.DataFrame:
         DataError: the file is not there or cannot be read, columns and settings do not fit each other, or a value does
             not fit the role of its column (column, row from 1 and value are named).
     """
-    source = _source(settings, sources)
+    source, problems = _source(settings, sources), list[str]()
     columns = {name: source.column(name) for name in source.column_names}
     del source
-    canonical, problems = {}, []
-    for name in list(columns):
-        kind = _kind(name, settings)
-        try:
-            canonical[name] = spool.kept_column(CONVERTERS[kind](columns.pop(name), _writing(name, settings)))
-        except WrongValue as wrong:
-            problems.append(f"column {name!r} ({kind}) {wrong}")
+    frame = spool.frame(_canonical(columns, settings, problems))
     refuse(settings.source, problems)
     pa.default_memory_pool().release_unused()  # Arrow keeps freed memory for itself, about twice the table
-    frame = spool.frame(canonical)
     if not settings.derive or frame.empty:  # which `validate.check` refuses
         return frame
     return pd.concat([frame, derive.columns(frame, settings.derive, dict(features(frame, settings)))], axis=1)
+
+
+def _canonical(columns: dict[str, pa.ChunkedArray], settings: Table, problems: list[str]) -> Iterator[tuple[str, Any]]:
+    """Each column that can be converted, which leaves `columns`; of the others, what is wrong goes to `problems`."""
+    for name in list(columns):
+        kind = _kind(name, settings)
+        try:
+            yield name, CONVERTERS[kind](columns.pop(name), _writing(name, settings))
+        except WrongValue as wrong:
+            problems.append(f"column {name!r} ({kind}) {wrong}")
 
 
 def _writing(column: str, settings: Table) -> Writing:

@@ -6,7 +6,7 @@ They lie in $TMPDIR, else in /var/tmp, which is a disk where /tmp may be memory,
 import mmap
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,48 +15,45 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import DTypeLike
 
+NUMBERS = "biufM"  # kinds of types that lie in an array as they are
 DISK = Path("/var/tmp")  # noqa: S108 - files there have no name
 LARGE = 16 * 2**20  # bytes from which an array or a table does not stay in memory
 
 
-def empty(shape: tuple[int, ...], dtype: DTypeLike, large: int = LARGE) -> np.ndarray:
+def empty(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """An array to be filled: in memory, or in a file where it is large."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    if size < max(1, large):
+    if size < LARGE:
         return np.empty(shape, dtype)
     with _file() as file:
         os.ftruncate(file.fileno(), size)
         return np.memmap(file, dtype, "r+", shape=shape).view(np.ndarray)
 
 
-def kept(values: np.ndarray, large: int = LARGE) -> np.ndarray:
+def kept(values: np.ndarray) -> np.ndarray:
     """The same values, in a file where they are large."""
-    if values.nbytes < large or isinstance(values.base, np.memmap):
+    if values.nbytes < LARGE or isinstance(values.base, np.memmap):
         return values
-    found = empty(values.shape, values.dtype, large)
+    found = empty(values.shape, values.dtype)
     found[...] = values
     return found
 
 
-def frame(columns: Mapping[str, Any]) -> pd.DataFrame:
-    """Columns of a canonical table as one, the large ones in files."""
-    return pd.DataFrame({name: kept_column(values) for name, values in columns.items()}, copy=False)
+def frame(columns: Iterable[tuple[str, Any]]) -> pd.DataFrame:
+    """Columns of a canonical table (name, values) as one, large ones of numbers in files, one after the other."""
+    return pd.DataFrame(
+        {name: kept(np.asarray(values)) if values.dtype.kind in NUMBERS else values for name, values in columns},
+        copy=False,
+    )
 
 
-def kept_column(values: Any) -> Any:
-    """A column of a canonical table, in a file where it is large."""
-    if isinstance(values, pd.Categorical):
-        return pd.Categorical.from_codes(kept(values.codes), dtype=values.dtype)
-    return kept(np.asarray(values)) if isinstance(values.dtype, np.dtype) else values
-
-
-def table(schema: pa.Schema, batches: Iterable[pa.RecordBatch], size: int, large: int = LARGE) -> pa.Table:
+def table(schema: pa.Schema, batches: Iterable[pa.RecordBatch], size: int) -> pa.Table:
     """Batches one after the other as one table; mapped from a file where what they are read from is large.
 
     Args:
         size: of that, in bytes.
     """
-    if size < large:
+    if size < LARGE:
         return pa.Table.from_batches(batches, schema)
     with _file() as file:
         with pa.ipc.new_stream(file, schema) as stream:

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,8 @@ from stemma.trackers.base import Counted, Tracker, be_quiet
 PAUSE = 0.25
 LIMIT = 60.0  # seconds that it goes on for when the stage has ended
 BINS, SAMPLE = 30, 10_000  # of a histogram; values of a tensor that are counted
+FOLDER, STATE = layout.CURVES / "plots/metrics", "state/network/"  # of the curves; of tensors in the checkpoint
+Call = tuple[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,7 @@ class Asked:
 
     Args:
         folder: of the run; its name is the run's. name, path, extra: of the tracker.
-        calls: methods of `Tracker`, with their arguments.
-        fit: whether a fit is to be followed.
+        calls: methods of `Tracker`, with their arguments; fit: whether a fit is to be followed after them.
     """
 
     folder: str
@@ -47,12 +48,17 @@ class Asked:
     name: str
     path: str
     extra: str | None
-    calls: list[tuple[str, dict[str, Any]]]
+    calls: Sequence[Call]
     fit: bool
 
     def note(self, kind: str) -> Path:
         """A file of the run about the tracker."""
         return Path(self.folder) / f"{self.name}.{kind}"
+
+    def fail(self, why: str) -> None:
+        """Leave a note for the stage, or the next one, which tells it; once."""
+        if not self.note("told").exists():
+            write_text(self.note("failed"), without_password(why))
 
 
 class Ending(threading.Thread):
@@ -65,7 +71,7 @@ class Ending(threading.Thread):
     def run(self) -> None:
         self.status = sys.stdin.readline().strip() or "KILLED"
         time.sleep(LIMIT)
-        _fail(self.asked, f"it did not take the run within {LIMIT:.0f} s")
+        self.asked.fail(f"it did not take the run within {LIMIT:.0f} s")
         os._exit(1)
 
 
@@ -80,7 +86,7 @@ def main() -> None:
         with locks.held(asked.note("lock"), asked.name, LIMIT):  # the process of the stage before may be at work
             _hand_over(asked, ending)
     except Exception as error:  # a tracker may raise what it likes
-        _fail(asked, str(error) if isinstance(error, StemmaError) else f"{type(error).__name__}: {in_one_line(error)}")
+        asked.fail(str(error) if isinstance(error, StemmaError) else f"{type(error).__name__}: {in_one_line(error)}")
         raise SystemExit(1) from error
 
 
@@ -89,11 +95,11 @@ def _hand_over(asked: Asked, ending: Ending) -> None:
     tracker: Tracker = Entry(asked.path, extra=asked.extra).load(type)(asked.project, folder.name, folder.parent)
     for method, arguments in asked.calls:
         getattr(tracker, method)(**arguments)
+    fit = Fit(tracker)
+    while asked.fit and not ending.status:
+        time.sleep(PAUSE)
+        fit.look()
     if asked.fit:
-        fit = Fit(tracker)
-        while not ending.status:
-            time.sleep(PAUSE)
-            fit.look()
         fit.look()
     tracker.close(ending.status if asked.fit else "FINISHED")
 
@@ -103,49 +109,46 @@ class Fit:
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker, self.steps = tracker, 0
-        self.seen: tuple[int, Mapping[str, NDArray[Any]]] = (0, {})
+        self.counted_at, self.before = 0, dict[str, NDArray[np.float64]]()
 
     def look(self) -> None:
-        columns = {path.relative_to(layout.CURVES / "plots/metrics").with_suffix("").as_posix(): _column(path)
-                   for path in (layout.CURVES / "plots/metrics").rglob("*.tsv")}  # fmt: skip
-        whole = min(map(len, columns.values()), default=0)
+        curves = {file.relative_to(FOLDER).with_suffix("").as_posix(): _values(file) for file in FOLDER.rglob("*.tsv")}
+        whole = min(map(len, curves.values()), default=0)
         for step in range(self.steps, whole):
-            self.tracker.figures({name: values[step] for name, values in columns.items()}, step + 1)
+            self.tracker.figures({name: values[step] for name, values in curves.items()}, step + 1)
         self.steps = whole
-        with suppress(FileNotFoundError):
-            self._weights()
+        if whole:  # before, the checkpoint may be that of another fit
+            with suppress(FileNotFoundError):  # it goes when the weights are written
+                self._weights()
 
     def _weights(self) -> None:
         from safetensors import safe_open
 
         with safe_open(layout.CHECKPOINT, "numpy") as file:
-            step, before = len(file.get_tensor("epochs")), self.seen
-            if step == before[0]:
+            step = len(file.get_tensor("epochs"))
+            if step == self.counted_at:
                 return
-            names = [name for name in file.keys() if name.startswith("state/network/")]  # noqa: SIM118 - it is no dict
-            tensors = {name.removeprefix("state/network/"): file.get_tensor(name) for name in names}
-        changes = {name: tensors[name] - old for name, old in before[1].items()}
-        found = {f"weights/{name}": _counted(tensor) for name, tensor in tensors.items()}
-        self.tracker.histograms(found | {f"updates/{name}": _counted(each) for name, each in changes.items()}, step)
-        self.seen = step, tensors
+            names = [name for name in file.keys() if name.startswith(STATE)]  # noqa: SIM118 - it is no dict
+            some = {name.removeprefix(STATE): _some(file.get_tensor(name)) for name in names}
+        found = {f"weights/{name}": values for name, values in some.items()}
+        found |= {f"updates/{name}": some[name] - values for name, values in self.before.items()}
+        self.tracker.histograms({name: _counted(values) for name, values in found.items()}, step)
+        self.counted_at, self.before = step, some
 
 
-def _column(path: Path) -> list[float]:
-    """The values of a curve, but for a line that is being written."""
-    lines = path.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()[1:]
+def _values(curve: Path) -> list[float]:
+    """But for a line that is being written."""
+    lines = curve.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()[1:]
     return [float(value) for _, value in csv.reader(lines, delimiter="\t")]
 
 
-def _counted(tensor: NDArray[Any]) -> Counted:
-    values = tensor.ravel()[:: max(1, tensor.size // SAMPLE)].astype(np.float64)
+def _some(tensor: NDArray[Any]) -> NDArray[np.float64]:
+    return tensor.ravel()[:: max(1, tensor.size // SAMPLE)].astype(np.float64)
+
+
+def _counted(values: NDArray[np.float64]) -> Counted:
     counts, edges = np.histogram(values[np.isfinite(values)], BINS)
     return counts.tolist(), edges.tolist()
-
-
-def _fail(asked: Asked, why: str) -> None:
-    """Leave a note for the stage, or the next one, which tells it; once."""
-    if not asked.note("told").exists():
-        write_text(asked.note("failed"), without_password(why))
 
 
 if __name__ == "__main__":

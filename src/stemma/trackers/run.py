@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import itertools
 import json
 import os
 import secrets
@@ -18,18 +17,16 @@ from typing import Any
 
 from stemma import layout
 from stemma.entries import Entry
-from stemma.errors import told_by_system
 from stemma.files import read_json, write_text
 from stemma.settings import Section
-from stemma.text import say, without_password
+from stemma.text import in_one_line, say, without_password
 from stemma.trackers import lines
 from stemma.trackers.base import object_of
-from stemma.trackers.process import Asked
+from stemma.trackers.process import Asked, Call
 
 WEIGHTS = "weights"  # in the folder of a run: the SHA-256 of the index of the weights that it made
 WAIT = 20.0  # seconds that the last stage waits for trackers
 CURVES = {"roc": layout.PLOTS / "roc.csv", "precision_recall": layout.PLOTS / "precision_recall.csv"}
-Calls = list[tuple[str, dict[str, Any]]]
 
 
 @dataclass
@@ -39,39 +36,37 @@ class Run:
     folder: Path
     project: str
     trackers: Mapping[str, Entry]
-    processes: "dict[str, subprocess.Popen[str]]" = field(default_factory=dict)
+    processes: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)
 
-    def start(self, calls: Calls, fit: bool = False) -> None:
+    def start(self, *calls: Call, fit: bool = False) -> None:
         """Args: calls, fit: as of `Asked`."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for name, entry in self.trackers.items():
-                asked = Asked(str(self.folder), self.project, name, entry.path, entry.extra, calls, fit)
-                with asked.note("log").open("ab") as log:
-                    self.processes[name] = process = _process(log)
-                print(json.dumps(asdict(asked)), file=process.stdin, flush=True)
-        except OSError as error:
-            say(f"note: no tracker follows this run ({told_by_system(error)})", error=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name, entry in self.trackers.items():
+            asked = Asked(str(self.folder), self.project, name, entry.path, entry.extra, calls, fit)
+            with asked.note("log").open("ab") as log:
+                self.processes[name] = _process(log)
+            self.tell(name, json.dumps(asdict(asked)))
+
+    def tell(self, name: str, line: str) -> None:
+        """Write a line to the process of a tracker, unless that has failed."""
+        stdin = self.processes[name].stdin
+        with suppress(BrokenPipeError):
+            stdin and stdin.write(line.encode() + b"\n")
 
     def end(self, status: str, wait: float = 0.0) -> None:
-        """Say that the stage has ended, and of trackers, once, that they fail.
-
-        Args:
-            wait: seconds, at most, for the processes.
-        """
-        for process in self.processes.values():
-            with suppress(OSError):  # it has failed
-                print(status, file=process.stdin, flush=True)
+        """Say that the stage has ended; wait so many seconds, at most; and say, once, which trackers fail."""
+        for name in self.processes:
+            self.tell(name, status)
         end = time.monotonic() + wait
         while time.monotonic() < end and any(process.poll() is None for process in self.processes.values()):
             time.sleep(0.05)
         for name, process in self.processes.items():
             note = self.folder / f"{name}.failed"
-            if wait and process.poll() is None:
-                say(f"note: {name} has not taken all of this run yet: its process goes on for a while", error=True)
-            elif note.exists():
+            if note.exists():
                 say(f"note: {name} does not follow this run ({note.read_text(encoding='utf-8')})", error=True)
                 note.replace(note.with_suffix(".told"))
+            elif wait and process.poll() is None:
+                say(f"note: {name} has not taken all of this run yet: its process goes on for a while", error=True)
 
 
 @contextmanager
@@ -82,41 +77,58 @@ def following(settings: Any, train: Section, own: Mapping[str, Entry]) -> Iterat
         settings: the project's; train: its section with what was left to the rows.
         own: the project's table TRACKERS.
     """
-    if not settings.train.trackers:
-        yield
-        return
-    name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.environ.get('DVC_EXP_NAME') or secrets.token_hex(3)}"
-    run, status = _run(settings, own, _home(Path.cwd()) / name), "FAILED"
-    values = _settings(settings.model_copy(update={"train": train}))
-    run.start([("settings", {"values": values}), ("tags", {"values": _tags(Path.cwd())})], fit=True)
+    run, status = None, "FAILED"
+    if settings.train.trackers:
+        with _harmless():
+            run = _begun(settings, train, own)
     try:
         yield
         status = "FINISHED"
-        if run.processes:
-            write_text(run.folder / WEIGHTS, _digest(layout.INDEX))
     finally:
-        run.end(status)
+        if run:
+            with _harmless():
+                write_text(run.folder / WEIGHTS, _digest(layout.INDEX) if status == "FINISHED" else "")
+                run.end(status)
 
 
 def judged(settings: Any, own: Mapping[str, Entry]) -> None:
     """Hand over what `evaluate` wrote, to the run that made the weights."""
-    if run := _again(settings, own):
-        drawn = {path.stem: path.read_text(encoding="utf-8") for path in sorted(layout.PICTURES.glob("*.svg"))}
-        curves = {name: _points(path) for name, path in CURVES.items()}
-        figures = dict(_flat(read_json(layout.METRICS)))
-        run.start([("figures", {"values": figures}), ("curves", {"points": curves}), ("pictures", {"drawn": drawn})])
-        run.end("FINISHED")
+    with _harmless():
+        if run := _again(settings, own):
+            drawn = {path.stem: path.read_text(encoding="utf-8") for path in sorted(layout.PICTURES.glob("*.svg"))}
+            points = {name: _points(path) for name, path in CURVES.items()}
+            figures = ("figures", {"values": dict(_flat(read_json(layout.METRICS)))})
+            run.start(figures, ("curves", {"points": points}), ("pictures", {"drawn": drawn}))
+            run.end("FINISHED")
 
 
 def packaged(settings: Any, own: Mapping[str, Entry]) -> None:
     """Hand over the graph, and which object of DVC the bundle is: no tracker gets a copy. Then wait a little."""
-    if run := _again(settings, own):
-        bundle = layout.PACKAGE.read_bytes()
-        md5 = hashlib.md5(bundle, usedforsecurity=False).hexdigest()
-        told = {"bundle": layout.PACKAGE.as_posix(), "bundle.object": object_of(md5)}
-        told["bundle.sha256"] = hashlib.sha256(bundle).hexdigest()
-        run.start([("tags", {"values": told}), ("graph", {"nodes": _nodes(layout.EXPORT / "model.onnx")})])
-        run.end("FINISHED", WAIT)
+    with _harmless():
+        if run := _again(settings, own):
+            md5 = hashlib.md5(layout.PACKAGE.read_bytes(), usedforsecurity=False).hexdigest()
+            told = {"bundle": layout.PACKAGE.as_posix(), "bundle.object": object_of(md5)}
+            told["bundle.sha256"] = _digest(layout.PACKAGE)
+            run.start(("tags", {"values": told}), ("graph", {"nodes": _nodes(layout.EXPORT / "model.onnx")}))
+            run.end("FINISHED", WAIT)
+
+
+@contextmanager
+def _harmless() -> Iterator[None]:
+    """What goes wrong in here is told, and stops no stage."""
+    try:
+        yield
+    except Exception as error:
+        say(f"note: no tracker follows this run ({without_password(in_one_line(error))})", error=True)
+
+
+def _begun(settings: Any, train: Section, own: Mapping[str, Entry]) -> Run:
+    name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.environ.get('DVC_EXP_NAME') or secrets.token_hex(3)}"
+    run = _run(settings, own, _home(Path.cwd()) / name)
+    parts = settings.model_copy(update={"train": train}).model_dump(mode="json").items()
+    values = {f"{part}.{name}": _plain(value) for part, section in parts for name, value in section.items()}
+    run.start(("settings", {"values": values}), ("tags", {"values": _tags(Path.cwd())}), fit=True)
+    return run
 
 
 def _run(settings: Any, own: Mapping[str, Entry], folder: Path) -> Run:
@@ -138,27 +150,22 @@ def _again(settings: Any, own: Mapping[str, Entry]) -> Run | None:
 
 def _home(root: Path) -> Path:
     """The folder of runs; of the work tree also where DVC runs an experiment in a folder below .dvc/tmp/exps."""
-    for folder in root.parents:
-        if folder.parts[-3:] == (".dvc", "tmp", "exps"):
-            return folder.parents[2] / layout.RUNS
-    return root / layout.RUNS
+    places = [folder for folder in root.parents if folder.parts[-3:] == (".dvc", "tmp", "exps")]
+    return (places[0].parents[2] if places else root) / layout.RUNS
 
 
-def _process(log: Any) -> "subprocess.Popen[str]":
-    """Of a session of its own: an interrupt is the stage's, and it goes on for a while when that has ended."""
+def _process(log: Any) -> "subprocess.Popen[bytes]":
+    """Of a group of its own: an interrupt is the stage's. A session of its own would have the stage's priority."""
+    command = [sys.executable, "-P", "-m", "stemma.trackers.process"]
+    paths = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "stemma.trackers.process"], stdin=subprocess.PIPE, stdout=log, stderr=log,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}, text=True, start_new_session=True,
-    )  # fmt: skip
+        command, bufsize=0, stdin=subprocess.PIPE, stdout=log, stderr=log, env=paths, process_group=0
+    )
 
 
-def _settings(settings: Section) -> dict[str, str | float | bool]:
-    parts = settings.model_dump(mode="json").items()
-    flat = {f"{part}.{name}": value for part, values in parts for name, value in values.items()}
-    return {name: value if isinstance(value, int | float) else _text(value) for name, value in flat.items()}
-
-
-def _text(value: Any) -> str:
+def _plain(value: Any) -> str | float | bool:
+    if isinstance(value, int | float):
+        return value
     return without_password(value if isinstance(value, str) else json.dumps(value))
 
 
@@ -181,8 +188,10 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, flo
 
 
 def _points(path: Path) -> list[list[float]]:
+    """None of a task that has no such curve."""
     with path.open(encoding="utf-8", newline="") as file:
-        return [[float(x), float(y)] for x, y in itertools.islice(csv.reader(file), 1, None)]
+        rows = list(csv.reader(file))[1:]
+    return [[float(x) for x in row] for row in rows if len(row) == 2]
 
 
 def _nodes(path: Path) -> list[tuple[str, str, list[str]]]:

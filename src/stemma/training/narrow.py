@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemma.errors import TrainingError
+from stemma.training import shrink
 from stemma.training.base import Network, State
 from stemma.training.origin import Origin
 
@@ -88,8 +89,6 @@ def _matrices(layer: str, tensors: State) -> State:
 
 
 def _axis(name: str, tensor: NDArray[Any], gives: bool) -> int:
-    """Where a layer's units are: those that it gives, or takes. A matrix of PyTorch is (units, inputs), all else ends
-    with (inputs, units), and a vector is of units."""
-    if name.endswith(".weight") and tensor.ndim == 2:
-        return 0 if gives else 1
-    return -1 if gives else -2
+    """Where a layer's units are: those that it gives, or takes."""
+    taken = shrink.takes(name, tensor.ndim)
+    return (-1 if taken == -2 else 0) if gives else taken

@@ -43,7 +43,7 @@ class TrainSettings(Section):
     teacher: str | None  # a commit or registered version whose predictions it learns too
     distil_temperature: PositiveFloat
     distil_weight: Annotated[float, Field(ge=0, le=1)]  # of what the teacher says, beside the truth
-    quantisation_aware: bool  # the weights of dense layers are multiples of 1/127 of the largest of their tensor
+    quantisation_aware: bool  # the weights of dense layers are whole numbers times a scale for each unit
     l1: Least0  # price of the sum of the weights' sizes
     l2: Least0  # price of half the sum of their squares
     label_smoothing: Chance

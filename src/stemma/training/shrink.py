@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 Masks = Mapping[str, NDArray[np.bool_]]  # by tensor: the weights that are not 0
 RISING = 3  # epochs in which the pruned share rises: a network for tables is at its best after some seven
-LEVELS = 127  # of int8 on either side of 0, as onnxruntime quantises weights
+LEVELS = 64  # of whole numbers on either side of 0, for each unit, as `stemma.compress` makes them
+LEAST = 1e-30  # scale of a unit without weights
 
 
 def matrices(tensors: Mapping[str, Any]) -> tuple[str, ...]:
@@ -32,6 +33,16 @@ def matrices(tensors: Mapping[str, Any]) -> tuple[str, ...]:
     kinds = ("weight", "kernel")
     found = [name for name, tensor in tensors.items() if name.rpartition(".")[2] in kinds and len(tensor.shape) > 1]
     return tuple(name for name in found if not name.startswith("embedding."))
+
+
+def takes(name: str, dimensions: int) -> int:
+    """The axis of what a layer takes: a matrix of PyTorch is (units, inputs), all else ends with (inputs, units)."""
+    return 1 if name.endswith(".weight") and dimensions == 2 else -2
+
+
+def gridded(tensors: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of those weights that become whole numbers: those of members, a matrix for each, do not."""
+    return tuple(name for name in matrices(tensors) if len(tensors[name].shape) == 2)
 
 
 def ramp(settings: Settled) -> int:
@@ -59,10 +70,14 @@ def masks(tensors: Mapping[str, NDArray[Any]], settings: Settled, done: int, sti
     return {name: part.reshape(size.shape) for (name, size), part in parts}
 
 
-def on_grid(tensor: NDArray[Any]) -> NDArray[Any]:
-    """The nearest weights that int8 has, with one scale for the tensor."""
-    scale = np.abs(tensor).max() / np.float32(LEVELS)
-    return np.asarray(np.rint(tensor / scale) * scale + 0.0) if scale else tensor
+def on_grid(tensor: NDArray[Any], axis: int) -> NDArray[Any]:
+    """The nearest weights that are whole numbers times a scale for each unit.
+
+    Args:
+        axis: of what the units take.
+    """
+    scale = np.maximum(np.abs(tensor).max(axis=axis, keepdims=True) / np.float32(LEVELS), np.float32(LEAST))
+    return np.asarray(np.rint(tensor / scale) * scale + 0.0)
 
 
 @contextmanager
@@ -80,7 +95,7 @@ def kept(network: "Network", before: "State", draw_masks: Masks, settings: Settl
     mean = {} if settings.averaging is None else _averaged(before, trained, settings.averaging, epoch)
     judged = _pruned(mean or trained, draw_masks)
     if settings.quantisation_aware:
-        judged |= {name: on_grid(judged[name]) for name in matrices(judged)}
+        judged |= {name: on_grid(judged[name], takes(name, 2)) for name in gridded(judged)}
     network.set_tensors(judged)
     yield mean
     network.set_tensors(trained)

@@ -9,6 +9,7 @@ A version is a commit whose dvc.lock pins a trained model. No training framework
 - `best`     the best of all under `constraints`
 - `experiments`  what DVC's moved
 - `doctor`   what is wrong with one
+- `compress`  the smallest network that loses less than a budget: the one word that keeps something, an experiment
 - `export`   its network in another format; `release` its bundle, `arrays` its weights, `answers` what it says of rows
 
 `own` runs the project's code.

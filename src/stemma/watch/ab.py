@@ -23,6 +23,7 @@ from stemma.task import Task
 from stemma.text import figure, lasting, nearest
 from stemma.watch import sequential
 from stemma.watch.answers import OUTCOME, PREDICTED, Answers, measured, of_name, read, telling
+from stemma.watch.log import Log
 
 Verdict = Literal["better", "worse", "not distinguishable", "not compared"]
 NOTHING = Difference(*[math.nan] * 6)
@@ -135,10 +136,10 @@ def compare(folder: Path, a: str, b: str, options: Options = Options()) -> Exper
     Raises:
         StemmaError: there is no log, a version is not in it or has no outcomes, or the two predict different things.
     """
-    skipped: list[str] = []
-    found = read(folder, (*PREDICTED, *(options.by and ("input", "header"))), skipped, options.since)
+    kept = Log(folder, options.since)
+    found = read(kept, (*PREDICTED, *(options.by and ("input", "header"))))
     both = of_name(found, a, folder), of_name(found, b, folder)
-    return replace(experiment(folder, *both, options), skipped=tuple(skipped))
+    return replace(experiment(folder, *both, options), skipped=kept.skipped)
 
 
 def experiment(folder: Path, first: Answers, second: Answers, options: Options = Options()) -> Experiment:

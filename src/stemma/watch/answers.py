@@ -106,19 +106,15 @@ class Answers:
         return list(self.table[found].to_pylist())
 
 
-def read(folder: Path, columns: Collection[str], skipped: list[str], since: float | None = None) -> dict[str, Answers]:
-    """All versions of a log, by name.
-
-    Args:
-        columns, skipped, since: as in `log.files` and `log.rows`.
-    """
-    files, told, found = log.files(folder, skipped, since), outcomes.keyed(folder, skipped), dict[str, Answers]()
+def read(kept: log.Log, columns: Collection[str]) -> dict[str, Answers]:
+    """All versions of a log, by name; columns as in `Log.rows`."""
+    files, told, found = kept.files(), outcomes.keyed(kept), dict[str, Answers]()
     for name, its in versions(files).items():
-        tables = [table for file in its for table in log.rows(file, columns, skipped, since)]
+        tables = [table for file in its for table in kept.rows(file, columns)]
         if sum(map(len, tables)):
             found[name] = answers(name, its, tables, told, in_order=True)
     if not found:
-        raise StemmaError(f"{folder} holds no request since then")
+        raise StemmaError(f"{kept.folder} holds no request since then")
     return found
 
 

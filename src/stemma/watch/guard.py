@@ -19,9 +19,10 @@ from stemma.bundle.model import Bundle
 from stemma.errors import StemmaError
 from stemma.tables.distance import LARGE
 from stemma.text import counted, figure
-from stemma.watch import ab, log, outcomes, sequential
+from stemma.watch import ab, outcomes, sequential
 from stemma.watch.answers import PREDICTED, Answers, answers, measured, versions
 from stemma.watch.drift import predictions
+from stemma.watch.log import Log
 
 ALPHA = 0.05  # chance that a sound version is taken back
 SLOW = 0.01  # share of the requests that may take longer than the bound
@@ -69,13 +70,13 @@ class Seen:
     share: float | None = None
 
 
-def read(folder: Path, since: float, skipped: list[str]) -> dict[str, Answers]:
-    """The first rows of every version that answered since then, by name; nothing where there are none."""
-    told, found = outcomes.keyed(folder, skipped), dict[str, Answers]()
-    for name, its in versions(log.files(folder, skipped, since, needed=False)).items():
+def read(kept: Log) -> dict[str, Answers]:
+    """The first rows of every version that answered, by name; nothing where there are none."""
+    told, found = outcomes.keyed(kept), dict[str, Answers]()
+    for name, its in versions(kept.files(needed=False)).items():
         tables: list[Any] = []
         for file in its:
-            tables += log.rows(file, ("latency", *PREDICTED), skipped, since)
+            tables += kept.rows(file, ("latency", *PREDICTED))
             if sum(map(len, tables)) >= MOST:
                 break
         if sum(map(len, tables)):

@@ -350,49 +350,67 @@ class File:
     last: float
 
 
-def files(folder: Path, skipped: list[str], since: float | None = None, needed: bool = True) -> list[File]:
-    """Those that hold requests of that time, in the order of their first rows.
+class Log:
+    """The files of a request log. What is damaged, or none of ours, is left out.
 
     Args:
-        skipped: gets a line for each file that is damaged, or none of ours.
-        since: seconds since 1970; what was written before is not opened.
-        needed: whether there must be one file to read.
-
-    Raises:
-        StemmaError: there is none.
+        since: seconds since 1970, before which no request counts; None: all do.
     """
-    start = -math.inf if since is None else since
-    there = _paths(folder, REQUESTS)
-    paths = [path for path in there if _written(path) >= start]
-    found = [file for path in paths for file in _sound(path, skipped, partial(_file, path))]
-    if needed and not found and len(paths) == len(there):
-        raise StemmaError(f"{folder} holds no request log" + "".join(f": {line}" for line in skipped[:1]))
-    kept = (file for file in found if file.last >= start and file.first <= file.last)
-    return sorted(kept, key=lambda file: (file.first, file.path))
 
+    def __init__(self, folder: Path, since: float | None = None) -> None:
+        self.folder, self._since, self._skipped = folder, since, dict[str, None]()
 
-def rows(file: File, columns: Collection[str], skipped: list[str], since: float | None = None) -> Iterator[Any]:
-    """The Arrow table of a file; none where it is damaged.
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """A line for each file that was left out, until now."""
+        return tuple(self._skipped)
 
-    Args:
-        columns: those that are wanted beside id, row and time, such as "prediction", or "input" for all of its kind.
-    """
-    for _, table in _sound(file.path, skipped, partial(_opened, file.path, REQUESTS, columns)):
-        yield (
-            table
-            if since is None
-            else table.filter(compute.greater_equal(table["time"], datetime.fromtimestamp(since, UTC)))
-        )
+    def files(self, needed: bool = True) -> list[File]:
+        """Those that hold requests, in the order of their first rows; what was written too early is not opened.
 
+        Args:
+            needed: whether there must be one file to read.
 
-def scan(folder: Path, kind: str, columns: Collection[str], skipped: list[str]) -> Iterator[tuple[Columns, Any]]:
-    """What each file of a kind says of itself, and its table."""
-    for path in _paths(folder, kind):
-        yield from _sound(path, skipped, partial(_opened, path, kind, columns))
+        Raises:
+            StemmaError: there is none.
+        """
+        start = -math.inf if self._since is None else self._since
+        there = self._paths(REQUESTS)
+        paths = [path for path in there if _written(path) >= start]
+        found = [file for path in paths for file in self._sound(path, partial(_file, path))]
+        if needed and not found and len(paths) == len(there):
+            raise StemmaError(f"{self.folder} holds no request log" + "".join(f": {line}" for line in self.skipped[:1]))
+        kept = (file for file in found if file.last >= start and file.first <= file.last)
+        return sorted(kept, key=lambda file: (file.first, file.path))
 
+    def rows(self, file: File, columns: Collection[str]) -> Iterator[Any]:
+        """The Arrow table of a file; none where it is damaged.
 
-def _paths(folder: Path, kind: str) -> list[Path]:
-    return sorted(folder.glob(f"{kind}-*.parquet"))
+        Args:
+            columns: those that are wanted beside id, row and time, such as "prediction", or "input" for all of its
+                kind.
+        """
+        for _, table in self._sound(file.path, partial(_opened, file.path, REQUESTS, columns)):
+            start = None if self._since is None else datetime.fromtimestamp(self._since, UTC)
+            yield table if start is None else table.filter(compute.greater_equal(table["time"], start))
+
+    def scan(self, kind: str, columns: Collection[str]) -> Iterator[tuple[Columns, Any]]:
+        """What each file of a kind says of itself, and its table."""
+        for path in self._paths(kind):
+            yield from self._sound(path, partial(_opened, path, kind, columns))
+
+    def _paths(self, kind: str) -> list[Path]:
+        return sorted(self.folder.glob(f"{kind}-*.parquet"))
+
+    def _sound(self, path: Path, read: Callable[[], Any]) -> Iterator[Any]:
+        """What is read of a file; nothing, and a line, where it cannot be."""
+        try:
+            yield read()
+        except OSError as error:
+            self._skipped[f"{path} is skipped: {error.strerror or in_one_line(error)}"] = None
+        except (pa.ArrowException, StemmaError, *DAMAGE) as error:
+            why = in_one_line(error, 80)
+            self._skipped[f"{path} is skipped: it is damaged, or not of this log ({why})"] = None
 
 
 def _written(path: Path) -> float:
@@ -401,16 +419,6 @@ def _written(path: Path) -> float:
         return datetime.strptime(path.name.split("-")[1], f"{STAMP}Z").replace(tzinfo=UTC).timestamp() + 1
     except (ValueError, IndexError):
         return math.inf
-
-
-def _sound(path: Path, skipped: list[str], read: Callable[[], Any]) -> Iterator[Any]:
-    """What is read of a file; nothing, and a line, where it cannot be."""
-    try:
-        yield read()
-    except OSError as error:
-        skipped.append(f"{path} is skipped: {error.strerror or in_one_line(error)}")
-    except (pa.ArrowException, StemmaError, *DAMAGE) as error:
-        skipped.append(f"{path} is skipped: it is damaged, or not of this log ({in_one_line(error, 80)})")
 
 
 def _opened(path: Path, kind: str, columns: Collection[str]) -> tuple[Columns, Any]:

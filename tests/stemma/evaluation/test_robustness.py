@@ -42,6 +42,14 @@ def test_more_of_it_costs_more_and_none_of_it_is_not_told(make: Any, probe: Any)
     assert 0 < falls[0]["noise"]["value"] < falls[1]["noise"]["value"]
 
 
+def test_of_a_target_in_small_units_the_fall_is_told_too(make: Any, probe: Any) -> None:
+    asked = probe("regression")
+    task = replace(asked.about.task, deviation=1e-9)
+    small = replace(asked, about=replace(asked.about, task=task), y=asked.y * 1e-9)
+    fall = robustness.of(small, make.settings())["robustness"]["changes"]["noise"]
+    assert 0 < fall["low"] < fall["value"] < fall["high"] < 1e-8
+
+
 def test_the_same_seed_gives_the_same_and_the_rows_stay_as_they_were(make: Any, probe: Any) -> None:
     asked = probe("binary")
     before = asked.frame.copy()

@@ -11,7 +11,7 @@ import pytest
 
 from stemma import layout
 from stemma.trackers import run
-from tracked import fitted, whole
+from tracked import fitted, project, whole
 
 pytestmark = pytest.mark.slow
 KEY = "0123456789abcdef" * 5
@@ -40,11 +40,9 @@ def refusing() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    subprocess.run(["git", "init", "-q", "."], cwd=tmp_path, check=True)
-    subprocess.run(["git", "commit", "-q", "--allow-empty", "-m", "start"], cwd=tmp_path, check=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def here(tmp_path: Path) -> Iterator[None]:
+    with project(tmp_path):
+        yield
 
 
 def refused(tracker: str, capfd: pytest.CaptureFixture[str]) -> str:

@@ -13,7 +13,7 @@ import pytest
 from stemma import layout, trackers
 from stemma.entries import Entry
 from stemma.trackers import run
-from tracked import Broken, Noted, Slow, fitted, judged, lines, packaged, whole, written
+from tracked import Broken, Noted, Slow, fitted, judged, lines, packaged, project, whole, written
 
 OWN = lines(Noted, Slow, Broken)
 pytestmark = pytest.mark.slow
@@ -21,18 +21,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty repository, where the test stands; no process is left that a run started."""
-    subprocess.run(["git", "init", "-q", "."], cwd=tmp_path, check=True)
-    subprocess.run(["git", "commit", "-q", "--allow-empty", "-m", "start"], cwd=tmp_path, check=True)
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run, "WAIT", 10.0)
-    started: list[subprocess.Popen[str]] = []
-    start = run._process
-    monkeypatch.setattr(run, "_process", lambda log: started.append(start(log)) or started[-1])
-    yield tmp_path
-    for process in started:
-        process.kill()
-        process.wait()
+    with project(tmp_path):
+        yield tmp_path
 
 
 def notes() -> list[str]:
@@ -40,7 +31,7 @@ def notes() -> list[str]:
     return file.read_text(encoding="utf-8").splitlines()
 
 
-def waited(condition: object, seconds: float = 20.0) -> None:
+def waited(condition: object, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < end
@@ -109,6 +100,18 @@ def test_where_no_file_can_be_written_a_line_says_so(capfd: pytest.CaptureFixtur
     assert layout.INDEX.exists()
 
 
+def test_a_fault_of_our_own_stops_no_stage(
+    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted(whole("noted"), OWN)
+    written(layout.METRICS, "no JSON")
+    run.judged(whole("noted"), OWN)
+    monkeypatch.setattr(run, "_tags", lambda root: 1 / 0)
+    fitted(whole("noted"), OWN)
+    notes = capfd.readouterr().err.splitlines()
+    assert len(notes) == 2 and all(line.startswith("note: no tracker follows this run (") for line in notes)
+
+
 def test_weights_that_no_run_made_are_told_to_nobody(capfd: pytest.CaptureFixture[str]) -> None:
     fitted(whole())
     judged(whole("noted"), OWN)
@@ -116,10 +119,15 @@ def test_weights_that_no_run_made_are_told_to_nobody(capfd: pytest.CaptureFixtur
 
 
 def test_a_stage_that_was_killed_leaves_a_run_that_says_so() -> None:
-    code = "from tracked import *; fitted(whole('noted', epochs=100_000, patience=None), lines(Noted))"
+    code = """if True:
+        import time, tracked
+        asked = tracked.whole("noted")
+        with tracked.run.following(asked, asked.train, tracked.lines(tracked.Noted)):
+            time.sleep(600)
+    """
     paths = os.pathsep.join(filter(None, sys.path))
     stage = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": paths})
-    waited(lambda: list(layout.RUNS.glob("*.txt")) and any("figures" in line for line in notes()))
+    waited(lambda: list(layout.RUNS.glob("*.txt")) and any("tags" in line for line in notes()))
     stage.send_signal(signal.SIGKILL)
     stage.wait()
     waited(lambda: notes()[-1] == "close KILLED")

@@ -94,14 +94,19 @@ def test_frozen_tensors_are_not_pruned(framework: str, tmp_path: Path) -> None:
     assert (still != 0).all() and (moved == 0).mean() == 0.5
 
 
-def test_quantisation_aware_weights_are_those_of_int8(framework: str, tmp_path: Path) -> None:
+def test_quantisation_aware_weights_are_those_of_whole_numbers(framework: str, tmp_path: Path) -> None:
+    """As `stemma.compress` makes them: 64 on either side of 0, with a scale for each unit. Members keep theirs."""
     model = tabular(framework, PROBLEMS["binary"])
     fit(model, tmp_path, epochs=6, quantisation_aware=True)
-    for tensor in dense(model).values():
-        steps = tensor / (np.abs(tensor).max() / 127)
-        assert np.allclose(steps, np.rint(steps), atol=1e-4) and np.abs(steps).max() == pytest.approx(127)
-        assert np.array_equal(shrink.on_grid(tensor), tensor) or np.allclose(shrink.on_grid(tensor), tensor, rtol=1e-6)
-    assert np.array_equal(shrink.on_grid(np.zeros((2, 2), np.float32)), np.zeros((2, 2)))
+    hidden, output = dense(model).items()
+    by_unit = hidden[1] if framework == "torch" else hidden[1].T
+    steps = by_unit / (np.abs(by_unit).max(axis=1, keepdims=True) / 64)
+    assert np.allclose(steps, np.rint(steps), atol=1e-4) and np.allclose(np.abs(steps).max(axis=1), 64)
+    again = shrink.on_grid(hidden[1], shrink.takes(hidden[0], 2))
+    assert np.allclose(again, hidden[1], rtol=1e-6)
+    steps = output[1] / (np.abs(output[1]).max(axis=1, keepdims=True) / 64)
+    assert not np.allclose(steps, np.rint(steps), atol=1e-4)
+    assert np.array_equal(shrink.on_grid(np.zeros((2, 2), np.float32), 1), np.zeros((2, 2)))
 
 
 def test_gradients_pass_straight_through_the_grid(framework: str, tmp_path: Path) -> None:

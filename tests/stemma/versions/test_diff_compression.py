@@ -50,10 +50,9 @@ def test_a_compressed_version_has_the_weights_of_its_parent_and_layers_kept_othe
     assert found.distance.total == 0 and all(tensor.same for tensor in found.tensors)
     assert found.compression is not None
     assert (found.compression.before.method, found.compression.after.method) == ("none", "int8_static")
-    (layer,) = found.compression.layers
-    assert layer.before is not None and layer.after is not None
-    assert (layer.name, layer.before.type, layer.after.type) == ("hidden_1.weight", "float32", "int8")
-    assert (layer.after.scale, layer.after.input) == ((0.001, 0.004), (0.05, 128))
+    ((before, after),) = found.compression.layers
+    assert (after.name, before.type, after.type) == ("hidden_1.weight", "float32", "int8")
+    assert (after.scale, after.input) == ((0.001, 0.004), (0.05, 128))
     told = "weights equal, network compressed by int8_static, before by none: 4,000 -> 1,200 bytes of graph"
     assert told in found.notes
 
@@ -69,7 +68,9 @@ def test_nothing_is_told_where_nothing_is_known_or_differs(before: str, after: s
 @pytest.mark.parametrize(("before", "after"), [("plain", "pruned"), ("whole", "wider")])
 def test_another_scale_or_share_of_zeros_is_told_by_layer(before: str, after: str, world: World) -> None:
     found = stemma.diff(world.folder, before, after)
-    assert found.compression is not None and [layer.name for layer in found.compression.layers] == ["hidden_1.weight"]
+    assert found.compression is not None and [layer.name for layer, _ in found.compression.layers] == [
+        "hidden_1.weight"
+    ]
     assert not any("compressed" in note for note in found.notes)
 
 
@@ -78,7 +79,7 @@ def test_it_is_printed(printed: Any) -> None:
     assert "float32, 0.0% zeros" in shown and "network compressed by int8_static" in shown
     assert "int8, scale 0.001 to 0.004, input scale 0.05, zero point 128, 2.0% zeros" in shown
     told = json.loads(printed("diff", "plain", "whole", "--json"))["compression"]
-    assert told["after"]["bytes"] == [4000, 1200] and told["layers"][0]["after"]["type"] == "int8"
+    assert told["after"]["bytes"] == [4000, 1200] and told["layers"][0][1]["type"] == "int8"
 
 
 def test_show_tells_the_graph_and_misses_none_in_an_older_version(world: World, printed: Any) -> None:

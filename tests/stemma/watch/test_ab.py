@@ -81,7 +81,7 @@ def test_error_of_a_mean_is_that_of_welch(better: Path) -> None:
 def test_every_figure_is_that_of_evaluate_on_the_same_rows(better: Path, name: str) -> None:
     """The mean of rows is the figure; a figure that is none has the error of the bootstrap."""
     found = ab.compare(better, "a", "b", Options(name))
-    answers = ab.read(better, ab.PREDICTED, [])["b"]
+    answers = ab.read(log.Log(better), ab.PREDICTED)["b"]
     task = stemma.task.of("binary", ("FALSE", "TRUE"))
     p = answers.table["probability.TRUE"].to_numpy().astype(np.float64)
     actual = np.array([text == "TRUE" for text in answers.table["outcome"].to_pylist()], int)
@@ -162,7 +162,7 @@ def test_rows_of_one_caller_are_not_independent(tmp_path: Path, metric: str) -> 
     for name, whom, told in (("few", None, texts), ("many", [str(n) for n in callers], list(np.repeat(texts, 25)))):
         logged(tmp_path, p if whom is None else p[callers], of=source(name), callers=whom)
         tell(tmp_path, name, told)
-    found = {name: each.judged for name, each in ab.read(tmp_path, ab.PREDICTED, []).items()}
+    found = {name: each.judged for name, each in ab.read(log.Log(tmp_path), ab.PREDICTED).items()}
     few, many = (measured(each, each.task, metrics.METRICS[metric]) for each in (found["few"], found["many"]))
     assert many == (pytest.approx(few[0]), pytest.approx(few[1]))
 
@@ -257,14 +257,14 @@ def test_a_figure_that_has_no_meaning_on_the_rows_is_told(tmp_path: Path) -> Non
 def test_versions_of_one_name_and_several_signatures_are_told_apart(tmp_path: Path) -> None:
     logged(tmp_path, [0.5], of=source("x"))
     logged(tmp_path, [0.5], of=source("x", REGRESSION))
-    assert sorted(ab.read(tmp_path, (), [])) == ["x", "x (2)"]
+    assert sorted(ab.read(log.Log(tmp_path), ())) == ["x", "x (2)"]
 
 
 def test_a_column_that_was_treated_otherwise_meanwhile_is_left_out(tmp_path: Path) -> None:
     """And the rows stay."""
     logged(tmp_path, [0.5], of=source("x"))
     logged(tmp_path, [0.5], of=source("x"), options=log.Options(columns={"PageValues": "mask", "Weekend": "omit"}))
-    found = ab.read(tmp_path, ("input",), [])["x"]
+    found = ab.read(log.Log(tmp_path), ("input",))["x"]
     assert len(found.table) == 2 and found.treated == {"PageValues", "Weekend"}
     assert [name for name in found.table.column_names if name.startswith("input.")] == ["input.Month"]
 
@@ -272,4 +272,4 @@ def test_a_column_that_was_treated_otherwise_meanwhile_is_left_out(tmp_path: Pat
 def test_a_time_without_requests_is_told(tmp_path: Path) -> None:
     logged(tmp_path, [0.5], of=source("x"))
     with pytest.raises(StemmaError, match="holds no request since then"):
-        ab.read(tmp_path, (), [], since=START + DAY)
+        ab.read(log.Log(tmp_path, START + DAY), ())

@@ -75,7 +75,8 @@ class Objective:
 
     def _weights(self) -> dict[str, tf.Tensor]:
         kept = {name: v * self.masks[name] if name in self.masks else v.value for name, v in self.matrices.items()}
-        return {name: _on_grid(w) for name, w in kept.items()} if self.settings.quantisation_aware else kept
+        whole = shrink.gridded(kept) if self.settings.quantisation_aware else ()
+        return kept | {name: _on_grid(kept[name], shrink.takes(name, 2)) for name in whole}
 
     def _price(self, weights: Mapping[str, tf.Tensor]) -> tf.Tensor:
         sizes = sum(tf.reduce_sum(tf.abs(w)) for w in weights.values()) if self.settings.l1 else 0.0
@@ -83,8 +84,8 @@ class Objective:
         return self.settings.l1 * sizes + self.settings.l2 / 2 * squares
 
 
-def _on_grid(weights: tf.Tensor) -> tf.Tensor:
+def _on_grid(weights: tf.Tensor, axis: int) -> tf.Tensor:
     """As `shrink.on_grid`; gradients pass straight through."""
     values = tf.stop_gradient(weights)
-    scale = tf.maximum(tf.reduce_max(tf.abs(values)) / shrink.LEVELS, values.dtype.as_numpy_dtype(1e-38))
+    scale = tf.maximum(tf.reduce_max(tf.abs(values), axis=axis, keepdims=True) / shrink.LEVELS, shrink.LEAST)
     return weights + (tf.round(values / scale) * scale - values)

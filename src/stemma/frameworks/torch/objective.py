@@ -71,7 +71,8 @@ class Objective:
 
     def _weights(self) -> dict[str, Any]:
         kept = {name: w * self.masks[name] if name in self.masks else w for name, w in self.matrices.items()}
-        return {name: _on_grid(w) for name, w in kept.items()} if self.settings.quantisation_aware else kept
+        whole = shrink.gridded(kept) if self.settings.quantisation_aware else ()
+        return kept | {name: _on_grid(kept[name], shrink.takes(name, 2)) for name in whole}
 
     def _price(self, weights: Mapping[str, Any]) -> Any:
         sizes = sum(w.abs().sum() for w in weights.values()) if self.settings.l1 else 0.0
@@ -83,8 +84,8 @@ def _repeated(part: Any, members: int) -> Any:
     return part.expand(members, *part.shape).flatten(0, 1)
 
 
-def _on_grid(weights: Any) -> Any:
+def _on_grid(weights: Any, axis: int) -> Any:
     """As `shrink.on_grid`; gradients pass straight through."""
     values = weights.detach()
-    scale = (values.abs().max() / shrink.LEVELS).clamp(min=torch.finfo(values.dtype).tiny)
+    scale = (values.abs().amax(dim=axis, keepdim=True) / shrink.LEVELS).clamp(min=shrink.LEAST)
     return weights + (torch.round(values / scale) * scale - values)

@@ -53,7 +53,7 @@ def write(found: Found, page: Path) -> None:
     badges = ((f"budget {found.budget}", "plain"), proved)
     made = Document(f"{found.revision}, compressed", f"{found.sentence}.", badges, (), sections)
     paints = [partial(_paint, found=found, by=by) for by in ("size", "latency")]
-    drawn = draw(*paints, size=(4.3, 3.6), margins=Margins(left=0.85, top=0.3), across=2)
+    drawn = draw(*paints, size=(8.6, 3.8), margins=Margins(left=0.85, top=0.3))
     write_text(page, document.html(made, {"pareto": drawn}))
 
 
@@ -69,14 +69,15 @@ def front(found: Found, by: By) -> list[str]:
 
 def _paint(axes: "Axes", found: Found, by: By) -> None:
     every = {found.revision: found.before, **found.judged}
-    for name, each in every.items():
+    for place, (name, each) in enumerate(every.items()):
         x, main, colour = share(each, by), each.main, COLOURS["third" if name == found.chosen else "model"]
         axes.plot([x, x], [main.a + main.low, main.a + main.high], color=colour, alpha=0.45, linewidth=2)
         axes.plot([x], [main.b], color=colour, marker="o", markersize=5)
-        axes.annotate(name, (x, main.b), (4, 4), textcoords="offset points", fontsize=7)
+        axes.annotate(name, (x, main.b), (5, (6, -11, 16)[place % 3]), textcoords="offset points", fontsize=7)
     best = [every[name] for name in front(found, by)]
     axes.plot([share(each, by) for each in best], [each.main.b for each in best], color=COLOURS["muted"], linewidth=1)
     allowed = found.before.main.a - (1 if found.before.higher_is_better else -1) * found.budget.loss
     axes.axhline(allowed, color=COLOURS["second"], linewidth=1.0, linestyle="--", label=f"budget {found.budget}")
     axes.set(xlabel=f"{by}, share of {found.revision}", ylabel=label(found.budget.metric))
+    axes.margins(x=0.12, y=0.12)
     axes.legend(loc="lower right")

@@ -180,7 +180,7 @@ def _environment(version: Version) -> Mapping[str, Any]:
 
 def _served(moved: tuple[TensorChange, ...], graphs: Compression | None) -> tuple[str, ...]:
     """What is served differs where weights may not."""
-    if graphs is None or graphs.before.method == graphs.after.method:
+    if graphs is None or not graphs.other:
         return ()
     equal = "weights equal, " if all(each.same for each in moved) else ""
     return (f"{equal}network {graphs}",)
