@@ -26,7 +26,9 @@ from stemma.training.settings import TrainSettings
 from stemma.training.watch import watched
 
 TOKEN = "hunter2"  # noqa: S105 - it must be in no file
-PACKAGE = PackageSettings(name="shop", description="", intended_use="", limits=(), licence=None, mlflow=False)
+PACKAGE = PackageSettings(
+    name="shop", description="", intended_use="", limits=(), licence=None, background=100, mlflow=False
+)
 
 
 class Source(Section):

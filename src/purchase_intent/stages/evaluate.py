@@ -9,6 +9,7 @@ report.md, .html      evaluation.json for people; pictures/ (SVG) are those of r
 """
 
 import hashlib
+from typing import Any
 
 from purchase_intent.extensions.baselines import BASELINES
 from purchase_intent.extensions.metrics import METRICS
@@ -54,8 +55,7 @@ def main() -> None:
     k, tables = settings.evaluate.folds, folds.Tables(NETWORKS, METRICS, LINES)
     folded = None if k is None else folds.cross_validate(settings, tables, layout.PREPARED, layout.FOLDS, k)
     asked = probe.Probe.of(layout.PREPARED, about, splits["test"], chosen, score)
-    more = {"folds": folded} | importance.of(asked) | robustness.of(asked, settings.evaluate)
-    more |= explanation.of(asked, train, settings.evaluate)
+    more = {"folds": folded} | examined(asked, train, settings.evaluate)
     told = record.make(settings, about, splits | {"train": train}, chosen, network, others, more)
     told["weights"] = hashlib.sha256(layout.INDEX.read_bytes()).hexdigest()
     results.write(layout.REPORTS, told)
@@ -65,6 +65,11 @@ def main() -> None:
     document.write(report.write(told, drawn), layout.PAGE, drawn, layout.PICTURES)
     judged(settings, TRACKERS)
     gate.stop(told["gate"], layout.PAGE)
+
+
+def examined(asked: probe.Probe, train: arrays.Arrays, settings: EvaluateSettings) -> dict[str, Any]:
+    """What the network goes by, and what it loses where rows are worse."""
+    return importance.of(asked) | robustness.of(asked, settings) | explanation.of(asked, train, settings)
 
 
 def refuse(settings: EvaluateSettings, about: profile.Profile, test: arrays.Arrays, own: tuple[Metric, ...]) -> None:

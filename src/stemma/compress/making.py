@@ -54,6 +54,7 @@ def compress(
     before, after = (scorer(graph) for graph in graphs)
     task = given.problem.task
     told = Record(
+        format=1,
         method=settings.method,
         rows=len(given.rows) if settings.method == "int8_static" else None,
         bytes=(len(graphs[0]), len(graphs[1])),

@@ -28,7 +28,7 @@ class Layer(Section):
 class Record(Section):
     """The whole file."""
 
-    format: Literal[1] = 1
+    format: Literal[1]
     method: str  # as `compress.method`
     rows: int | None  # of validation, that ranges were taken from
     bytes: tuple[int, int]  # of the network's graph, before and after

@@ -17,6 +17,7 @@ RUNS = {
     "compress": ["compress"],
     "evaluation": ["evaluate"],
     "exact": ["prepare", "train", "compress", "evaluate", "export", "package"],
+    "explain": ["evaluate"],
     "formats": ["compress", "export"],
     "frameworks": [],
     "frameworks/tensorflow": [],
@@ -26,7 +27,7 @@ RUNS = {
     "report": ["evaluate"],
     "runtime": ["prepare", "train", "compress", "evaluate", "export", "package"],
     "semver": ["package"],
-    "signature": ["package"],
+    "signature": ["evaluate", "package"],
     "tables": ["prepare", "evaluate"],  # a cross-validation does what prepare does
     "task": ["prepare", "train", "compress", "evaluate", "export", "package"],
     "training": ["train", "compress", "evaluate", "export"],
