@@ -1,7 +1,7 @@
 """Why a bundle answers as it does, by the methods of `stemma.explain`; its graph runs as rows are predicted."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,27 +10,36 @@ from stemma.bundle.limits import LIMITS, Limits, answer
 from stemma.bundle.model import Bundle
 from stemma.bundle.rows import Rows, batches
 from stemma.errors import BundleError
-from stemma.explain import Asked, Model, Table, explain, length, method, taken
+from stemma.explain import ASKED, Asked, Model, Table, explain, length, method, taken
 
 MOST = 200  # rows of a background, evenly drawn where there are more
 PART = 100  # rows that one method explains in the time of a batch
 
 
+@dataclass(frozen=True)
+class Given:
+    """What is explained, beside what.
+
+    Args:
+        rows: of which the first `count` are explained; None: those of the background.
+        background: None: that of the bundle.
+    """
+
+    rows: Rows | None = None
+    count: int = MOST
+    background: Rows | None = None
+
+
+WHOLE = Given()
+
+
 def explained(
-    bundle: Bundle,
-    names: Sequence[str],
-    rows: Rows | None = None,
-    count: int = MOST,
-    background: Rows | None = None,
-    asked: Asked = Asked(),  # noqa: B008  # it is frozen
-    limits: Limits = LIMITS,
+    bundle: Bundle, names: Sequence[str], given: Given = WHOLE, asked: Asked = ASKED, limits: Limits = LIMITS
 ) -> list[dict[str, Any]]:
     """What each method finds, as JSON has it, apart from this process unless the bundle is trusted.
 
     Args:
         names: of methods.
-        rows: of which the first `count` are explained; None: of the background.
-        background: None: that of the bundle.
 
     Raises:
         StemmaError: a method, a column or a class is none, rows cannot be read, or there is nothing to compare with.
@@ -39,11 +48,11 @@ def explained(
         method(name).load()  # what is not installed is told here
 
     def work() -> list[dict[str, Any]]:
-        model = model_of(bundle, background)
-        table = model.background if rows is None else _read(bundle, rows, count)
-        return [asdict(explain(name, model, taken(table, slice(count)), asked)) for name in names]
+        model = model_of(bundle, given.background)
+        table = model.background if given.rows is None else _read(bundle, given.rows, given.count)
+        return [asdict(explain(name, model, taken(table, slice(given.count)), asked)) for name in names]
 
-    longest = replace(limits, seconds=limits.seconds * len(names) * -(-count // PART))
+    longest = replace(limits, seconds=limits.seconds * len(names) * -(-given.count // PART))
     found: list[dict[str, Any]] = work() if bundle.trusted else answer(work, longest)
     return found
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from stemma.report.document import Document
 
 MOST = 10  # rows of ROWS
+Methods = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="shap, linear, permutation, dependence, surrogate or counterfactual; repeat."),
+]
+Few = Annotated[int | None, typer.Option("--rows", min=1, max=100_000, metavar="N", help="Of ROWS the first N [10].")]
+Kept = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN", help="Not to be changed by a counterfactual; repeatable.")
+]
+Background = Annotated[
+    Path | None, typer.Option(metavar="DATA", help="Rows to compare with; by default those in the bundle.")
+]
 
 
 def explain(
@@ -22,23 +33,12 @@ def explain(
     rows: Annotated[
         Path | None, typer.Argument(metavar="[ROWS]", help="Why these rows are answered so: CSV, .parquet, .arrow.")
     ] = None,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME", help="shap, linear, permutation, dependence, surrogate or counterfactual; repeat."
-        ),
-    ] = None,
-    count: Annotated[
-        int | None, typer.Option("--rows", min=1, max=100_000, metavar="N", help="Of ROWS the first N [10].")
-    ] = None,
+    method: Methods = None,
+    count: Few = None,
     seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
     output: Annotated[str | None, typer.Option("--class", metavar="NAME", help="The class that is explained.")] = None,
-    keep: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Not to be changed by a counterfactual; repeatable.")
-    ] = None,
-    background: Annotated[
-        Path | None, typer.Option(metavar="DATA", help="Rows to compare with; by default those in the bundle.")
-    ] = None,
+    keep: Kept = None,
+    background: Background = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with pictures.")] = None,
     trust: Annotated[bool, typer.Option("--trust", help="Run a bundle's graph without limits.")] = False,
     as_json: AsJson = False,
@@ -49,28 +49,33 @@ def explain(
     """
     from stemma.bundle import Rows
     from stemma.bundle.explain import MOST as ALL
-    from stemma.bundle.explain import explained
+    from stemma.bundle.explain import Given, explained
     from stemma.bundle.predict import check_place
     from stemma.explain import SHAP, Asked
-    from stemma.files import write_text
-    from stemma.report.document import html as page
-    from stemma.report.explanation import document, pictures
+    from stemma.report.explanation import document
 
     bundle, usual = _opened(which, trust)
     if html is not None:
         check_place(html, {"rows": rows, "bundle": Path(which), "background": background})
     beside = usual if background is None else Rows(background)
-    given, most = (None, count or ALL) if rows is None else (Rows(rows), count or MOST)
-    asked = Asked(seed, output, tuple(keep or ()))
-    found = explained(bundle, method or [SHAP], given, most, beside, asked)
+    given = Given(None, count or ALL, beside) if rows is None else Given(Rows(rows), count or MOST, beside)
+    found = explained(bundle, method or [SHAP], given, Asked(seed, output, tuple(keep or ())))
     if rows is None:  # the whole is asked for: why each row of the background is answered so is not
         found = [each | {"reasons": ()} for each in found]
     told = document(which, bundle.signature.target, found)
     if html is not None:
-        write_text(html, page(told, pictures(found)))
+        _write(html, told, found)
         say(f"{html}: {', '.join(each['method'] for each in found)}", error=as_json)
     if as_json or html is None:
         answer({"explained": which, "explanations": found}, lambda: _report(told), as_json)
+
+
+def _write(page: Path, told: "Document", found: list[dict[str, Any]]) -> None:
+    from stemma.files import write_text
+    from stemma.report.document import html
+    from stemma.report.explanation import pictures
+
+    write_text(page, html(told, pictures(found)))
 
 
 def _opened(which: str, trust: bool) -> "tuple[Bundle, Rows | None]":

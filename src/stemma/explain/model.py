@@ -16,7 +16,6 @@ from stemma.values import EPOCH
 
 Array = NDArray[Any]
 Table = Mapping[str, Array]  # columns (rows,) of what `stemma.values` tells: floats, or texts
-DAY = 86_400.0  # seconds
 LEVELS = 12  # values of a column that are tried
 
 
@@ -90,8 +89,7 @@ class Model:
         if value == "" or value != value:
             return "missing"
         if self.kinds[column] == "date":
-            moment = EPOCH + timedelta(seconds=round(float(value)))
-            return f"{moment:%Y-%m-%dT%H:%M:%S}".removesuffix("T00:00:00")
+            return _dated(float(value))
         if self.kinds[column] == "boolean":
             return "true" if value > 0.5 else "false"
         return value if isinstance(value, str) else str(np.float32(value)).removesuffix(".0")
@@ -103,6 +101,14 @@ class Model:
             return np.asarray(values[np.argsort(-counts, kind="stable")][:most])
         there = values[~np.isnan(values)]
         return np.asarray(there[np.unique(np.linspace(0, len(there) - 1, most).astype(int))] if len(there) else there)
+
+
+def _dated(seconds: float) -> str:
+    try:
+        moment = EPOCH.replace(tzinfo=None) + timedelta(seconds=round(seconds))
+    except OverflowError:  # no calendar has it
+        return f"{seconds:g}"
+    return moment.isoformat().removesuffix("T00:00:00")
 
 
 def length(table: Table) -> int:

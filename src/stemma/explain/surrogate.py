@@ -14,6 +14,7 @@ from stemma.explain.model import Array, Asked, Model, Table, length
 from stemma.explain.told import Explanation, Rule
 
 SAMPLES, LEAVES, LEAST = 4000, 8, 0.02  # rows to learn from; rules at most; share of the rows that each has
+MOST = 1e30  # of a number, to a tree
 Feature = tuple[str, Any]  # a column, and the category that it is; None: of a number
 
 
@@ -24,27 +25,28 @@ def surrogate(model: Model, rows: Table, asked: Asked) -> Explanation:
     levels = {name: model.levels(name) if kind == "string" else [None] for name, kind in model.kinds.items()}
     features = [(name, level) for name in levels for level in levels[name]]
     tree = DecisionTreeRegressor(max_leaf_nodes=LEAVES, min_samples_leaf=LEAST, random_state=asked.seed)
-    tree.fit(_numbers(model, learned, features), model.predict(learned))
-    numbers, answers = _numbers(model, rows, features), model.predict(rows)
+    tree.fit(_numbers(learned, features), model.predict(learned))
+    numbers, answers = _numbers(rows, features), model.predict(rows)
     told, leaves = tree.predict(numbers).reshape(answers.shape), tree.apply(numbers)
     rules = [_rule(model, path, tree.tree_.value[leaf].reshape(1, -1), answers[leaves == leaf], len(answers))
              for leaf, path in _paths(model, tree.tree_, features)]  # fmt: skip
     return Explanation(rules=tuple(rules), fidelity=_fidelity(model, answers, told))
 
 
-def _numbers(model: Model, rows: Table, features: list[Feature]) -> Array:
-    least = {name: np.nanmin([0, *model.background[name]]) - 1 for name, level in features if level is None}
-    filled = {name: np.where(np.isnan(rows[name]), least[name], rows[name]) for name in least}
+def _numbers(rows: Table, features: list[Feature]) -> Array:
+    numbers = [name for name, level in features if level is None]
+    filled = {name: np.clip(np.where(np.isnan(rows[name]), -MOST, rows[name]), -MOST, MOST) for name in numbers}
     return np.column_stack([filled[name] if level is None else rows[name] == level for name, level in features])
 
 
 def _paths(
     model: Model, made: Any, features: list[Feature], node: int = 0, path: Any = ()
-) -> Iterator[tuple[int, Any]]:
+) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Each leaf, and the conditions on the way to it, of those of one kind the last, which is the narrowest."""
     left, right = made.children_left[node], made.children_right[node]
     if left == right:
-        yield node, tuple(dict(path).values())
+        kept = dict(path)
+        yield node, tuple(told + _or_missing(model, kept, *key) for key, told in kept.items())
         return
     (name, level), threshold = features[made.feature[node]], made.threshold[node]
     for child, is_left in ((left, True), (right, False)):
@@ -55,10 +57,18 @@ def _paths(
 def _condition(model: Model, name: str, level: Any, threshold: float, is_left: bool) -> str:
     if level is not None:
         return f"{name} is {'not ' * is_left}{model.shown(name, level)}"
-    missing = " or missing" * (is_left and bool(np.isnan(model.background[name]).any()))
-    if model.kinds[name] == "boolean" and threshold > 0:
-        return f"{name} is {'false' if is_left else 'true'}{missing}"
-    return f"{name} {'<=' if is_left else '>'} {model.shown(name, threshold)}{missing}"
+    if threshold < -MOST / 4:
+        return f"{name} is {'not ' * (not is_left)}missing"
+    if model.kinds[name] == "boolean":
+        return f"{name} is {'false' if is_left else 'true'}"
+    return f"{name} {'<=' if is_left else '>'} {model.shown(name, threshold)}"
+
+
+def _or_missing(model: Model, kept: Any, name: str, level: Any, is_left: bool) -> str:
+    """Where it is so, of a condition that is kept: it went to the left, and no other one sent it to the right."""
+    if not is_left or level is not None or (name, None, False) in kept or kept[name, None, True].endswith("missing"):
+        return ""
+    return " or missing" * bool(np.isnan(model.background[name]).any())
 
 
 def _rule(model: Model, path: tuple[str, ...], told: Array, answers: Array, rows: int) -> Rule:

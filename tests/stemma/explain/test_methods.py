@@ -239,6 +239,26 @@ def test_a_planted_rule_is_found() -> None:
     assert sum(each.share for each in found.rules) == pytest.approx(1)
 
 
+def test_a_rule_of_what_is_missing_is_told_so() -> None:
+    of = lambda rows: yes_or_no(np.where(np.isnan(rows["pages"]), 0.9, 0.1))  # noqa: E731
+    found = explain("surrogate", dataclasses.replace(binary(), predict=of))
+    assert [(each.conditions, each.answer) for each in found.rules] == [
+        (("pages is missing",), "TRUE"),
+        (("pages is not missing",), "FALSE"),
+    ]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_dates_that_no_calendar_has_are_told_as_numbers(name: str) -> None:
+    days = np.array([1e300, -1e300, 1e15, math.nan, 19_000 * 86_400.0] * 12)
+    known_days = dataclasses.replace(binary(), background={**table(ROWS), "day": days})
+    found = explain(name, known_days, {**table(5), "day": days[:5]})
+    json.dumps(dataclasses.asdict(found), allow_nan=False)
+    if name == "shap":
+        told = [each.value for one in found.reasons for each in one.effects if each.column == "day"]
+        assert told == ["1e+300", "-1e+300", "1e+15", "missing", "2022-01-08"]
+
+
 def test_a_counterfactual_turns_the_answer_and_stays_within_what_was_seen() -> None:
     asked, rows = binary(), table(20, seed=8)
     found = explain("counterfactual", asked, rows, Asked(keep=("weekend",))).turned
