@@ -96,7 +96,8 @@ def work(made: Search, numbers: list[int], taken: Any, until: float, name: str) 
     known = trial.table(made.prepared, made.space.search, made.space.settings(()).data, made.tables)
     present = trial.present(made.space, known)
     while time.time() < until and (number := _next(numbers, taken)) is not None:
-        asked = study.ask(opened, made.space, present, made.seed, number, name)
+        asked = study.ask(opened, made.space, present, made.seed, number)
+        asked.set_user_attr(study.WORKER, name)
         say(f"trial {number}: {_try(made, opened, asked, known)}", error=True)
 
 
