@@ -81,7 +81,7 @@ def lint() -> None:
 def bench() -> None:
     """measure, and write the tables to bench/README.md"""
     install("all,dev")
-    for name in ("pipeline", "versions", "moves", "kills", "export", "processors", "watch", "serve"):
+    for name in ("pipeline", "versions", "moves", "kills", "export", "compress", "processors", "watch", "serve"):
         call("python", f"bench/{name}.py")
 
 

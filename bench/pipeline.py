@@ -124,7 +124,7 @@ def project() -> Iterator[Path]:
 @contextmanager
 def chain_of_true() -> Iterator[Path]:
     """As many stages as the project has, in a chain, that do nothing."""
-    stages = ["settings", "prepare", "train", "evaluate", "export", "package"]
+    stages = ["settings", "prepare", "train", "compress", "evaluate", "export", "package"]
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         lines = ["stages:"]

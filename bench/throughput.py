@@ -30,7 +30,7 @@ def ours(framework: str, batch: int, rows: Rows) -> Callable[[], float]:
     settings = TrainSettings(
         epochs=1, batch_size=batch, optimizer="adam", learning_rate=RATE, schedule="constant", weight_decay=0.0,
         clip_norm=None, class_weight="none", patience=None, device="cpu", precision="float32", threads=1, seed=0,
-        init_from=None, freeze=(), stepper="auto", resume=False, loss=None,
+        init_from=None, freeze=(), stepper="auto", resume=False, loss=None, trackers=(),
     )  # fmt: skip
     chosen = MlpSettings(name=name, framework=folder, hidden=HIDDEN, activation="relu", dropout=DROPOUT)
     network = networks.create(NETWORKS, chosen, Problem(task.of("binary", ("no", "yes")), COLUMNS))

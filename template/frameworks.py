@@ -7,7 +7,7 @@ Its folder, settings and tests go by the manifest, its lines of NETWORKS and its
 PINS = {
     "torch": ("mpmath", "onnx-ir", "onnxscript", "sympy", "torch"),
     "tensorflow": (
-        "absl-py", "ai-edge-litert", "astunparse", "backports.strenum", "gast", "google-pasta", "h5py",
+        "ai-edge-litert", "astunparse", "backports.strenum", "gast", "google-pasta", "h5py",
         "keras", "libclang", "namex", "opt_einsum", "optree", "tensorflow", "termcolor", "tf2onnx",
     ),
 }  # fmt: skip

@@ -67,7 +67,7 @@ WORLDS = {  # fixture -> what it costs
 }  # fmt: skip
 TESTS = Path(__file__).resolve().parent
 SLOW = (  # besides what fits networks: what starts every command, composes conf/, kills or waits, again and again
-    "stemma/formats/", "stemma/frameworks/", "stemma/test_testing.py", "stemma/training/",
+    "stemma/compress/", "stemma/formats/", "stemma/frameworks/", "stemma/test_testing.py", "stemma/training/",
     "stemma/bundle/test_limits.py", "stemma/conf/test_adoption.py", "stemma/follow/", "stemma/repo/test_contained.py",
     "stemma/repo/test_locks.py", "stemma/repo/test_trust.py", "stemma/search/", "stemma/storage/",
     "stemma/test_printed.py", "stemma/toolkit/test_undo.py",

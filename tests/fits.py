@@ -34,7 +34,23 @@ BASE = {
     "freeze": (),
     "stepper": "auto",
     "resume": False,
+    "trackers": (),
     "loss": None,
+    "prune": None,
+    "prune_by": "network",
+    "prune_structured": None,
+    "teacher": None,
+    "distil_temperature": 2.0,
+    "distil_weight": 0.5,
+    "quantisation_aware": False,
+    "l1": 0.0,
+    "l2": 0.0,
+    "label_smoothing": 0.0,
+    "mixup": 0.0,
+    "input_noise": 0.0,
+    "column_dropout": 0.0,
+    "averaging": None,
+    "warm_up": 0,
 }
 
 

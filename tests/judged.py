@@ -75,13 +75,21 @@ def prepared(task: str, rows: int = ROWS) -> pd.DataFrame:
     return pd.DataFrame({"row": np.arange(rows) * 5 + 3, "x": signal, "Month": month, "Revenue": labels})
 
 
-def packaged(path: Path, task: str, weight: float, threshold: float = 0.5, inputs: Sequence[str] = ("x",)) -> bytes:
+def packaged(
+    path: Path,
+    task: str,
+    weight: float | Sequence[float],
+    threshold: float = 0.5,
+    inputs: Sequence[str] = ("x",),
+    background: Mapping[str, Sequence[float]] | None = None,
+    **signed: Any,
+) -> bytes:
     """A bundle: softmax over (k * weight * the sum of its inputs) for classes 0, 1, ...; a regression's value is it."""
     classes = TASKS[task]
     width = max(len(classes), 1)
     output = "probabilities" if classes else "prediction"
     steps = np.arange(width, dtype=np.float32) - (width - 1) / 2 if classes else np.ones(1, np.float32)
-    kernel = np.tile(weight * steps, (len(inputs), 1)).astype(np.float32)
+    kernel = np.outer(np.broadcast_to(weight, len(inputs)), steps).astype(np.float32)
     joined = "joined" if len(inputs) > 1 else inputs[0]
     nodes = [helper.make_node("MatMul", [joined, "kernel"], ["scores" if classes else output])]
     if len(inputs) > 1:
@@ -97,12 +105,13 @@ def packaged(path: Path, task: str, weight: float, threshold: float = 0.5, input
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     signature: dict[str, Any] = {
         "format": 1, "task": task, "target": "Revenue", "inputs": [{"name": name, "type": "number"} for name in inputs],
-        "output": output, "classes": list(classes),
+        "output": output, "classes": list(classes), **signed,
     }  # fmt: skip
     if task == "binary":
         signature |= {"positive": classes[-1], "threshold": threshold}
     request = {"inputs": {name: [0.5, -1.0, 2.0] for name in inputs}}
-    bundle.build(path, {
+    carried = {} if background is None else {"background.json": {"format": 1, "inputs": background}}
+    bundle.build(path, {name: json.dumps(told).encode() for name, told in carried.items()} | {
         "model.onnx": model.SerializeToString(),
         "signature.json": json.dumps(signature).encode(),
         "request.json": json.dumps(request).encode(),

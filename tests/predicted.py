@@ -16,7 +16,9 @@ from stemma.training.base import Problem
 
 DEFAULTS: dict[str, Any] = {
     "threshold": 0.5, "costs": {"false_positive": 1.0, "false_negative": 1.0}, "precision": 0.8, "calibration": "none",
-    "bins": 10, "bootstrap": 50, "slices": (), "folds": None, "minimum": {}, "seed": 0,
+    "bins": 10, "bootstrap": 50, "slices": (), "explain": False,
+    "folds": None, "minimum": {}, "seed": 0,
+    "robustness": {"noise": 0.1, "missing": 0.1, "shift": 0.5, "unknown": 0.1},
 }  # fmt: skip
 
 

@@ -17,14 +17,14 @@ import pytest
 
 from awkward import TABLES, Awkward
 from purchase_intent.sources import SOURCES
-from purchase_intent.stages import evaluate, export, package, prepare, train
+from purchase_intent.stages import compress, evaluate, export, package, prepare, train
 from stemma import bundle, conf
 from unprepared import TABLES as UNPREPARED
 from worlds import Project, fresh_project, stemma
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("torch")]
 
-STAGES: tuple[ModuleType, ...] = (prepare, train, evaluate, export, package)
+STAGES: tuple[ModuleType, ...] = (prepare, train, compress, evaluate, export, package)
 QUICK = ("model=torch_linear", "train.epochs=2", "evaluate.bootstrap=0", "prepare.rare=2", "prepare.embed=8")
 # One of each trouble that the encoder, the signature or a report could stumble over.
 CHOSEN = (
@@ -94,7 +94,7 @@ def test_columns_that_settings_alone_can_read_run_to_the_bundle_which_reads_them
     text = (project.folder / "conf/data/awkward.yaml").read_text(encoding="utf-8")
     assert re.findall(r"(?m)^  (?:price|when): (\S+)", text) == ['"."', '"%d.%m.%Y"', "numeric", "date"]
     found = []
-    for group, stages in (("null", STAGES[:3]), ("duplicates", STAGES)):
+    for group, stages in (("null", STAGES[:4]), ("duplicates", STAGES)):
         conf.sync(project.folder, ["data=awkward", f"data.group={group}", *QUICK])
         for stage in stages:
             stage.main()

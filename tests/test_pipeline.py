@@ -14,7 +14,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from worlds import Project, fresh_project
+from stemma.repo import trust
+from stemma.versions.compress import search
+from worlds import Project, fresh_project, stemma
 
 pytestmark = pytest.mark.pipeline
 
@@ -38,7 +40,7 @@ def test_the_bundle_names_versions_but_no_path_of_this_machine(project: Project,
         contents = {name: bundle.read(name) for name in bundle.namelist()}
     assert set(contents) >= {
         "model.onnx", "signature.json", "version.json", "requirements.txt", "request.json", "response.json",
-        "reference.json", "README.md", "manifest.json",
+        "reference.json", "background.json", "README.md", "manifest.json",
     }  # fmt: skip
     for name, content in contents.items():
         assert str(project.folder).encode() not in content, name
@@ -112,6 +114,32 @@ def test_experiments_may_change_the_framework_and_queued_grids_run_and_show(
     rates = shown["train.learning_rate"].dropna().tolist()
     assert {0.01, 0.001} <= set(rates) and shown["train.epochs"].tolist().count(2) >= 3  # `other` and the grid
     assert shown["test.roc_auc"].notna().sum() >= 4  # the commit, `other` and the grid
+
+
+def test_a_search_makes_the_smallest_within_a_budget_an_experiment_to_apply(
+    torch_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a version that is not HEAD; one of its candidates only compresses, the other trains on."""
+    project = torch_project.copy(tmp_path / "p")
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setattr(
+        search, "CANDIDATES", {name: search.CANDIDATES[name] for name in ("int8_static", "units_50_int8")}
+    )
+    monkeypatch.setitem(search.CANDIDATES, "units_50_int8", (search.CANDIDATES["units_50_int8"][0], None))
+    base = project.ok("git", "rev-parse", "HEAD").strip()
+    project.commit("a page")
+    trust.trust(project.folder)
+    stemma("compress", base, "--budget", "roc_auc -0.5", "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert [*found["judged"]] == ["int8_static", "units_50_int8"] and not found["others"]
+    assert found["chosen"] == "units_50_int8"
+    assert project.ok("git", "status", "--porcelain") == "" and project.run("dvc", "status", "-q").returncode == 0
+    project.ok("dvc", "exp", "apply", found["experiment"])
+    assert f"init_from: {base}" in project.read("params.yaml") and "method: int8_static" in project.read("params.yaml")
+    bundle = project.folder / "models/package/model.zip"
+    assert bundle.stat().st_size == found["judged"]["units_50_int8"]["sizes"][1]["bytes"]
+    stemma("conf", "adopt")
+    assert project.repro() == []
 
 
 def _queued(project: Project) -> list[str]:

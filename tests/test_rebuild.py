@@ -19,7 +19,7 @@ from worlds import Project
 
 pytestmark = pytest.mark.pipeline
 
-AFTER_TRAIN = ["train", "evaluate", "export", "package"]
+AFTER_TRAIN = ["train", "compress", "evaluate", "export", "package"]
 ALL = ["settings", "prepare", *AFTER_TRAIN]
 
 
@@ -50,7 +50,7 @@ def editable(torch_project: Project, tmp_path_factory: pytest.TempPathFactory) -
 
 RERUN = {
     "an evaluate setting": ("conf/config.yaml", "bins: 10", "bins: 5", ["settings", "evaluate", "package"]),
-    "an export setting": ("conf/export/default.yaml", "0.0001", "0.001", ["settings", "export", "package"]),
+    "an export setting": ("conf/export/default.yaml", "0.0001", "0.001", ["settings", "compress", "export", "package"]),
 }  # fmt: skip
 READ = {
     "a data setting": ("conf/data/simulated.yaml", "0.02", "0.03", ["settings", "prepare", "package"]),
@@ -83,7 +83,7 @@ def test_a_change_of_settings_concerns_just_the_stages_that_read_them(change: st
 CODE = {
     "src/purchase_intent/networks/tensorflow/mlp.py": [],
     "src/purchase_intent/sources/bundled.py": [],
-    "src/purchase_intent/networks/torch/mlp.py": ["train", "evaluate", "export"],
+    "src/purchase_intent/networks/torch/mlp.py": ["train", "compress", "evaluate", "export"],
 }
 
 

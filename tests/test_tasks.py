@@ -119,7 +119,22 @@ def test_the_base_install_holds_neither_framework() -> None:
     toolkit = projects_table("src/stemma/")
     held = [*toolkit["base"], *toolkit["pipeline"]]
     assert not [r for r in held if r.startswith(("torch", "tensorflow", "keras"))]
-    extras = {"torch", "tensorflow", "s3", "encrypt", "sign", "search", "serve", "grpc", "dev", "all"}
+    extras = {
+        "torch",
+        "tensorflow",
+        "s3",
+        "encrypt",
+        "explain",
+        "sign",
+        "search",
+        "serve",
+        "grpc",
+        "tensorboard",
+        "mlflow",
+        "wandb",
+        "dev",
+        "all",
+    }
     assert set(projects_table("")) == {"base", *extras}
 
 

@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from bundles import MULTICLASS, REGRESSION, SIGNATURE
-from stemma.watch import log
-from stemma.watch.log import Counts, Options, Request, Source, Writer
+from stemma.watch.log import Counts, Log, Options, Request, Source, Writer
 
 START = 1_760_000_000.0  # seconds since 1970: a Thursday
 DAY = 86400.0
@@ -35,6 +34,7 @@ def logged(
     ids: Sequence[str] | None = None,
     options: Options = EVERY_ROW,
     arm: str | None = None,
+    callers: Sequence[str] | None = None,
 ) -> Counts:
     """A request for each row; of two classes, `output` is the probability of the positive one.
 
@@ -57,7 +57,8 @@ def logged(
             row = {name: np.asarray(values[n : n + 1]).reshape(1, 1) for name, values in columns.items()}
             id = f"{of.version}-{n}" if ids is None else ids[n]
             header = {} if headers is None else headers[n]
-            writer.add(of, Request(id, row, output[n : n + 1], 0.001 * (n % 10 + 1), header, float(times[n]), arm=arm))
+            more = {"arm": arm, "caller": callers[n] if callers else ""}
+            writer.add(of, Request(id, row, output[n : n + 1], 0.001 * (n % 10 + 1), header, float(times[n]), **more))
     return writer.counts
 
 
@@ -70,8 +71,8 @@ class Part:
     table: pa.Table
 
 
-def read(folder: Path, columns: Any, skipped: list[str], since: float | None = None) -> Iterator[Part]:
+def read(kept: Log, columns: Any) -> Iterator[Part]:
     """A log as the toolkit reads it, file by file."""
-    for file in log.files(folder, skipped, since):
-        for table in log.rows(file, columns, skipped, since):
+    for file in kept.files():
+        for table in kept.rows(file, columns):
             yield Part(file.source, file.treated, table)

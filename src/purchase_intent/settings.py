@@ -8,16 +8,18 @@ from functools import partial
 from pathlib import Path
 
 from purchase_intent.extensions.formats import FORMATS
+from purchase_intent.extensions.trackers import TRACKERS
 from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
 from purchase_intent.sources import SOURCES
-from stemma import formats, settings
+from stemma import formats, settings, trackers
 from stemma.bundle.settings import PackageSettings
+from stemma.compress.settings import CompressSettings
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.formats.settings import ExportSettings
 from stemma.settings import Section
 from stemma.tables.settings import PrepareSettings, Table
-from stemma.training import networks, own
+from stemma.training import networks, objective, own
 from stemma.training.settings import ModelSettings, TrainSettings
 
 
@@ -28,6 +30,7 @@ class Settings(Section):
     prepare: PrepareSettings
     model: ModelSettings
     train: TrainSettings
+    compress: CompressSettings
     evaluate: EvaluateSettings
     export: ExportSettings
     package: PackageSettings
@@ -40,5 +43,11 @@ def load(path: str | Path = "params.yaml") -> Settings:
         SettingsError: the file is missing or not YAML, or settings are wrong: all of them, one per line.
     """
     chosen = {"data": ("kind", SOURCES), "model": ("name", NETWORKS)}
-    checks = (networks.faults, partial(own.faults, LINES), partial(formats.faults, FORMATS))
+    checks = (
+        networks.faults,
+        objective.faults,
+        partial(own.faults, LINES),
+        partial(formats.faults, FORMATS),
+        partial(trackers.faults, TRACKERS),
+    )
     return settings.load(Settings, path, chosen, checks)

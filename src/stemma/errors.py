@@ -105,6 +105,10 @@ class RowError(BundleError):
         return RowError(f"{name}: {self.what}", self.column, self.row, self.wanted)
 
 
+class GraphError(BundleError):
+    """A graph does not answer values that fit its signature: what went wrong is its own, and nobody's who asked."""
+
+
 class VersionError(StemmaError):
     """A revision does not exist, or a part of it is missing or damaged."""
 

@@ -12,12 +12,15 @@ WEIGHTS = Path("models/weights")
 INDEX = WEIGHTS / "index.json"
 CHECKPOINT = Path("models/checkpoint/last.safetensors")  # the last finished epoch of a fit
 FOLDS = Path("models/checkpoint/folds")
+NETWORK = Path("models/network/network.onnx")  # the graph of the network, as it is judged and served
 EXPORT = Path("models/export")
 PACKAGE = Path("models/package/model.zip")
+RUNS = Path("runs")  # what trackers keep here; neither Git nor DVC sees it
 
 REPORTS = Path("reports")
 CURVES = REPORTS / "training"
 TRAINING = REPORTS / "training.json"
+COMPRESSION = REPORTS / "compression.json"
 METRICS = REPORTS / "metrics.json"
 EVALUATION = REPORTS / "evaluation.json"
 DECISION = REPORTS / "decision.json"

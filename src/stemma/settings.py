@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from stemma import conf
+from stemma.conf.hydra_yaml import parse as parse  # other settings are written as those of conf/
 from stemma.entries import Entry
 from stemma.errors import SettingsError
 from stemma.text import counted, nearest

@@ -19,6 +19,7 @@ from stemma.values import CONVERTERS, DECIMAL, MISSING, THOUSANDS, Writing, chec
 
 FORMAT = 1
 NUMBERS, FLAGS = {float, int, bool, type(None)}, {0, 1, None}  # types of numbers, and truth values
+TYPES = {"numeric": "number", "boolean": "boolean", "date": "date", "categorical": "string"}  # of inputs, by role
 LEVELS = "by value"  # of signature.json: how texts of columns are compared
 
 
@@ -56,6 +57,7 @@ class Signature:
         file: how the file of the training table was written.
         decimal, decimal_in, thousands, date_format: of texts, the last three by column; see `Writing`.
         merge: the classes of the table that stand for one of `classes`, by its name.
+        rare: whether the positive class was so in training.
         by_value: whether a level is a value, 1 for 1.0 too; not in bundles made before that.
     """
 
@@ -70,6 +72,7 @@ class Signature:
     missing_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fold_case: tuple[str, ...] = ()
     merge: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rare: bool = False
     by_value: bool = False
     file: Dialect = Dialect()
     decimal: str = "."
@@ -237,6 +240,7 @@ def parse(content: bytes) -> Signature:
             threshold=entry.get("threshold"),
             fold_case=tuple(entry.get("fold_case") or ()),
             merge=entry.get("merge") or {},
+            rare=entry.get("rare") is True,
             by_value=entry.get("levels") == LEVELS,
             file=Dialect(**entry.get("file") or {}),
             decimal_in=entry.get("decimal_in") or {},

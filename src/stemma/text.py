@@ -19,6 +19,7 @@ OUTPUT = "standard output"
 EVERY = 30  # seconds between the lines of long work
 UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 PLAIN = re.compile(r"[\w.@-]+")
+SECRET = re.compile(r"(?<=://)[^/@]*@")
 
 
 def nearest(name: object, names: Iterable[str]) -> str:
@@ -38,6 +39,11 @@ def near(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) ->
 def named(name: str) -> str:
     """A name as it is where that is plain, else quoted."""
     return name if PLAIN.fullmatch(name) else repr(name)
+
+
+def without_password(text: str) -> str:
+    """The same without the user and password that a URL in it may hold."""
+    return SECRET.sub("", text)
 
 
 def few(items: Sequence[str], most: int = SHOWN) -> str:

@@ -9,6 +9,7 @@ from purchase_intent.extensions.baselines import BASELINES
 from purchase_intent.extensions.checks import CHECKS
 from purchase_intent.extensions.formats import FORMATS
 from purchase_intent.extensions.metrics import METRICS
+from purchase_intent.extensions.trackers import TRACKERS
 from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import Settings
@@ -32,7 +33,9 @@ def test_networks_are_fitted_by_losses_optimizers_and_schedules(
             testing.check_network(NETWORKS, settings, tmp_path, parts=LINES)
 
 
-@pytest.mark.parametrize("table", [BASELINES, CHECKS, FORMATS], ids=["baselines", "checks", "formats"])
+@pytest.mark.parametrize(
+    "table", [BASELINES, CHECKS, FORMATS, TRACKERS], ids=["baselines", "checks", "formats", "trackers"]
+)
 def test_other_lines_name_what_is_there(table: dict) -> None:
     for entry in table.values():
         assert entry.load() is not None

@@ -17,7 +17,7 @@ STAGES = sorted(path.stem for path in HOUSE.glob("stages/[a-z]*.py"))
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 FRAMEWORKS = sorted(path.name for path in HOUSE.glob("networks/[a-z]*/") if path.is_dir())
 # What chooses and checks, but computes no result: a change in it reruns nothing.
-BORDER = ("settings", "sources", "sources.settings", "networks", "networks.settings")
+BORDER = ("settings", "extensions.trackers", "sources", "sources.settings", "networks", "networks.settings")
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from stemma import names
 from stemma.bundle import flavour
+from stemma.signature import Input, Signature
 
 # Parts that some tool or file system reads in a way of its own, and letters that they are made of.
 PARTS = (
@@ -92,9 +93,11 @@ def test_what_tools_obey_or_platforms_read_otherwise_is_no_name_in_a_bundle(name
 
 
 def test_what_bundles_have_held_until_now_are_names() -> None:
+    known = Signature("regression", "y", (Input("x", "number"),), "prediction", (), None, None)
     written = {
-        "model.onnx", "signature.json", "version.json", "reference.json", "request.json", "response.json", "README.md",
-        "requirements.txt", "manifest.json", "registered.json", "model.sig", *flavour.files("3.11"),
+        "model.onnx", "signature.json", "version.json", "reference.json", "background.json",
+        "request.json", "response.json", "README.md",
+        "requirements.txt", "manifest.json", "registered.json", "model.sig", *flavour.files("3.11", known),
     }  # fmt: skip
     assert len(written) > 14
     assert all(map(names.in_bundle, written))

@@ -34,7 +34,7 @@ def extended(
             follow(printed(made, page), made)
         made.ok("stemma", "conf", "sync", *CHOSEN)
         made.ok("stemma", "conf", "adopt")
-        assert made.repro() == ["settings", "prepare", "train", "audit", "evaluate", "export", "package"]
+        assert made.repro() == ["settings", "prepare", "train", "audit", "compress", "evaluate", "export", "package"]
         made.commit("first")
         made.ok("stemma", "conf", "sync", "evaluate.seed=1")
         assert made.repro() == ["settings", "evaluate", "package"]

@@ -395,6 +395,8 @@ def test_no_word_is_left_of_a_source_that_was_not_chosen(matrix: dict[Path, dict
             told = {name for name, text in texts.items() if re.search(words, f"{name}\n{text}", re.IGNORECASE)}
             place = (f"src/{own['package_name']}/sources/{source}.py", f"tests/{own['package_name']}/test_{source}.py")
             assert told >= set(place) if own["data"] == data else not told, told
+        of_the_shop = [name for name, text in texts.items() if "BounceRates" in text]
+        assert bool(of_the_shop) == (own["data"] == "simulated"), of_the_shop
 
 
 def test_pages_link_to_files_that_are_there(matrix: dict[Path, dict[str, str]]) -> None:

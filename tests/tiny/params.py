@@ -10,11 +10,12 @@ import yaml
 
 from stemma import formats, settings
 from stemma.bundle.settings import PackageSettings
+from stemma.compress.settings import CompressSettings
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.formats.settings import ExportSettings
 from stemma.settings import Section
 from stemma.tables.settings import PrepareSettings, Table
-from stemma.training import networks, own
+from stemma.training import networks, objective, own
 from stemma.training.settings import ModelSettings, TrainSettings
 from tiny import NETWORKS, SOURCES, VISITS
 from worlds import ROOT
@@ -29,6 +30,7 @@ class Whole(Section):
     prepare: PrepareSettings
     model: ModelSettings
     train: TrainSettings
+    compress: CompressSettings
     evaluate: EvaluateSettings
     export: ExportSettings
     package: PackageSettings
@@ -36,7 +38,7 @@ class Whole(Section):
 
 def load(path: Path) -> Whole:
     chosen = {"data": ("kind", SOURCES), "model": ("name", NETWORKS)}
-    checks = (networks.faults, partial(own.faults, own.Lines()), partial(formats.faults, {}))
+    checks = (networks.faults, objective.faults, partial(own.faults, own.Lines()), partial(formats.faults, {}))
     return settings.load(Whole, path, chosen, checks)
 
 

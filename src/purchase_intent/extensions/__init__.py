@@ -4,5 +4,6 @@
 - `baselines`  simple models beside the network, for evaluate
 - `training`   losses, optimizers, schedules, for train
 - `formats`    export formats, for export
+- `trackers`   trackers, for train, evaluate and package
 - `checks`     checks, for `stemma doctor`
 """

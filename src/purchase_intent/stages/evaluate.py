@@ -1,4 +1,4 @@
-"""Stage `evaluate`: weights and prepared rows -> figures, decision, predictions, plots and the report in reports/.
+"""Stage `evaluate`: the network's graph and prepared rows -> figures, decision, predictions, plots, report in reports/.
 
 metrics.json          the figures that `dvc metrics` shows
 evaluation.json       all there is to know: intervals, baselines, classes, slices, folds, quality gate
@@ -9,21 +9,35 @@ report.md, .html      evaluation.json for people; pictures/ (SVG) are those of r
 """
 
 import hashlib
+from typing import Any
 
 from purchase_intent.extensions.baselines import BASELINES
 from purchase_intent.extensions.metrics import METRICS
+from purchase_intent.extensions.trackers import TRACKERS
 from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
 from stemma import layout
-from stemma.evaluation import assessment, decision, folds, gate, importance, predictions, record, results
+from stemma.evaluation import (
+    assessment,
+    decision,
+    explanation,
+    folds,
+    gate,
+    importance,
+    predictions,
+    probe,
+    record,
+    results,
+    robustness,
+)
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.metrics import Metric, added_to
 from stemma.report import document, plots
 from stemma.report import evaluation as report
 from stemma.tables import arrays, profile
-from stemma.training import networks
-from stemma.training.base import Problem
+from stemma.trackers.run import judged
+from stemma.training.exported import scorer
 
 
 def main() -> None:
@@ -32,28 +46,34 @@ def main() -> None:
     splits = {name: arrays.read(layout.PREPARED, name) for name in ("validation", "test")}
     own = added_to(METRICS)
     refuse(settings.evaluate, about, splits["test"], own)
-    model = networks.create(NETWORKS, settings.model, Problem.of(about))
-    model.load(layout.WEIGHTS)
-    scores = {name: model.scores(rows.x) for name, rows in splits.items()}
+    score = scorer(layout.NETWORK.read_bytes())
+    scores = {name: score(rows.x) for name, rows in splits.items()}
     chosen = decision.decide(about.task, scores["validation"], splits["validation"].y, settings.evaluate)
     network = assessment.of_network(about.task, scores, chosen, own)
     train = arrays.read(layout.PREPARED, "train")
     others = assessment.of_baselines(about, train, splits, settings.evaluate, BASELINES)
     k, tables = settings.evaluate.folds, folds.Tables(NETWORKS, METRICS, LINES)
     folded = None if k is None else folds.cross_validate(settings, tables, layout.PREPARED, layout.FOLDS, k)
-    told = record.make(settings, about, splits | {"train": train}, chosen, network, others, folded)
+    asked = probe.Probe.of(layout.PREPARED, about, splits["test"], chosen, score)
+    more = {"folds": folded} | examined(asked, train, settings.evaluate)
+    told = record.make(settings, about, splits | {"train": train}, chosen, network, others, more)
     told["weights"] = hashlib.sha256(layout.INDEX.read_bytes()).hexdigest()
-    told |= importance.of(layout.PREPARED, splits["test"], chosen, model.scores)
     results.write(layout.REPORTS, told)
     predictions.write(layout.PREDICTIONS, splits["test"], about, network)
     drawn = plots.write(layout.PLOTS, told, splits["test"], network, others)
     drawn |= plots.of_training(layout.CURVES, layout.TRAINING)
     document.write(report.write(told, drawn), layout.PAGE, drawn, layout.PICTURES)
+    judged(settings, TRACKERS)
     gate.stop(told["gate"], layout.PAGE)
+
+
+def examined(asked: probe.Probe, train: arrays.Arrays, settings: EvaluateSettings) -> dict[str, Any]:
+    """What the network goes by, and what it loses where rows are worse."""
+    return importance.of(asked) | robustness.of(asked, settings) | explanation.of(asked, train, settings)
 
 
 def refuse(settings: EvaluateSettings, about: profile.Profile, test: arrays.Arrays, own: tuple[Metric, ...]) -> None:
     """Settings that this task or table has no use for, before anything is computed."""
     decision.check(about.task, settings)
-    gate.check(settings.minimum, about.task, own, BASELINES)
+    gate.check(settings.minimum, about.task, own, BASELINES, record.conditions(about.task, settings))
     assessment.check_slices(settings.slices, [name for name in test.frame if name != about.row])

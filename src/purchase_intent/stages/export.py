@@ -1,4 +1,4 @@
-"""Stage `export`: encoder, weights, temperature -> models/export/, each format proved equal on all test rows.
+"""Stage `export`: encoder, network, temperature -> models/export/, each format proved equal on all test rows.
 
 On demand, `python src/stage.py export FORMAT FOLDER` makes one format in a new folder and leaves models/export/ alone;
 `stemma export` calls it in the code of any version.
@@ -19,18 +19,21 @@ from stemma.training.base import Problem
 
 def main(name: str | None = None, folder: str = str(layout.EXPORT)) -> None:
     settings = load()
-    asked = formats.asked(name, Path(folder), settings.export.formats, settings.model.framework, FORMATS)
+    network = (settings.model.framework, settings.compress.method)
+    asked = formats.asked(name, Path(folder), settings.export.formats, network, FORMATS)
     about, test = profile.read(layout.PREPARED), arrays.read(layout.PREPARED, "test")
-    model = networks.create(NETWORKS, settings.model, Problem.of(about))
-    model.load(layout.WEIGHTS)
+    problem = Problem.of(about)
     served = formats.Served(
-        model,
+        lambda: networks.fitted(NETWORKS, settings.model, problem, layout.WEIGHTS),
+        settings.model.framework,
+        problem,
+        layout.NETWORK.read_bytes(),
         NETWORKS[settings.model.name],
         (layout.PREPARED / encode.FILE).read_bytes(),
         about.inputs,
         read_json(layout.DECISION)["temperature"],
         settings.export,
+        settings.compress.allowed or settings.export.allowed,
         settings.package.name,
-        test.x,
     )
     proof.write(served, asked, test, Path(folder))

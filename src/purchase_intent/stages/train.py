@@ -1,14 +1,17 @@
 """Stage `train`: encoded rows -> a fitted network in models/weights/, curves in reports/training/."""
 
+from purchase_intent.extensions.trackers import TRACKERS
 from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
 from stemma import layout
 from stemma.files import write_json
 from stemma.tables import arrays, profile
+from stemma.trackers.run import following
 from stemma.training import fit as training
-from stemma.training import networks, origin, own, record
+from stemma.training import narrow, networks, origin, own, record
 from stemma.training.base import Given, Network, Problem, Rows
+from stemma.training.settings import TrainSettings
 from stemma.training.watch import watched
 
 
@@ -19,20 +22,28 @@ def main() -> None:
     train, validation = (arrays.read(layout.PREPARED, name) for name in ("train", "validation"))
     training.try_out(network, train.x)
     chosen = training.settled(settings.train, train.x)
-    begin, parts = start_of(network, chosen.init_from), own.chosen(chosen, LINES)
-    given = Given(Rows(train.x, train.y), chosen, begin.tensors, parts)
-    with watched(layout.CURVES, chosen, problem.task.score, layout.CHECKPOINT) as watch:
-        fit = training.run(network, given, Rows(validation.x, validation.y), layout.CHECKPOINT, watch)
-    network.save(layout.WEIGHTS)
-    write_json(layout.TRAINING, record.make(network, fit, chosen, begin, layout.WEIGHTS))
+    begin, parts = start_of(network, chosen, train), own.chosen(chosen, LINES)
+    given = Given(Rows(train.x, train.y), chosen, begin.tensors, parts, begin.taught)
+    with following(settings, chosen, TRACKERS):
+        with watched(layout.CURVES, chosen, problem.task.score, layout.CHECKPOINT) as watch:
+            fit = training.run(network, given, Rows(validation.x, validation.y), layout.CHECKPOINT, watch)
+        network.save(layout.WEIGHTS)
+        write_json(layout.TRAINING, record.make(network, fit, chosen, begin, layout.WEIGHTS))
     layout.CHECKPOINT.unlink()
 
 
-def start_of(network: Network, revision: str | None) -> origin.Origin:
-    """The tensors of the version that `train.init_from` names, else none."""
-    if revision is None:
-        return origin.Origin()
+def start_of(network: Network, chosen: TrainSettings, train: arrays.Arrays) -> origin.Origin:
+    """The tensors of the version that `train.init_from` names, and what the one that `train.teacher` names says."""
+    begin = origin.Origin()
+    if chosen.init_from is None and chosen.teacher is None:
+        return begin
     from stemma import versions
 
-    other = versions.tensors(".", revision)
-    return origin.of(network, revision, other.commit, other.arrays)
+    if chosen.init_from is not None:
+        other = versions.tensors(".", chosen.init_from)
+        begin = origin.of(network, chosen.init_from, other.commit, other.arrays)
+    if chosen.prune_structured is not None:
+        begin = narrow.of(network, begin, chosen.prune_structured)
+    if chosen.teacher is None:
+        return begin
+    return begin.taught_by(versions.answers(".", chosen.teacher, train.frame, network.problem.task))

@@ -8,9 +8,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from stemma.compress.record import read
 from stemma.text import code, escaped, table
 
 Facts = Mapping[str, Any]
+MOST = 10  # columns that are told
 
 
 def card(record: Facts) -> str:
@@ -23,10 +25,12 @@ def card(record: Facts) -> str:
         f"# {record['name']}",
         str(record["description"]),
         _what(record),
+        _compressed(record),
         "## Intended use",
         str(record.get("intended_use") or "Not stated."),
         "## Data",
         *_data(record["data"]),
+        _carried(record),
         "## Figures",
         *_figures(record),
         "## Limits",
@@ -41,6 +45,16 @@ def card(record: Facts) -> str:
         "every file.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def compressed(record: Facts) -> str | None:
+    """How the network's graph was made smaller, in a line; None where it was not, or where the record is older.
+
+    Raises:
+        ValueError: the record is of another form.
+    """
+    told = record.get("compression")
+    return str(read(told)) if told and read(told).method != "none" else None
 
 
 def told_version(text: str, number: str, commit: str) -> str:
@@ -59,6 +73,11 @@ def _what(record: Facts) -> str:
     )
 
 
+def _compressed(record: Facts) -> str:
+    line = compressed(record)
+    return f"Its graph was compressed before it was judged: {escaped(line)}." if line else ""
+
+
 def _data(data: Facts) -> Iterable[str]:
     splits = data["splits"]
     used = {"train": "to train", "validation": "to choose", "test": "to judge"}
@@ -70,6 +89,11 @@ def _data(data: Facts) -> Iterable[str]:
     sha256 = (data.get("content") or {}).get("sha256")
     if sha256:
         yield f"SHA-256 of the table's names, types and values: `{sha256}`."
+
+
+def _carried(record: Facts) -> str:
+    rows = record.get("background")
+    return f"The bundle holds {rows:,} of the training rows, without the target (`background.json`)." if rows else ""
 
 
 def _chosen(data: Facts) -> Iterable[str]:
@@ -99,6 +123,17 @@ def _figures(record: Facts) -> Iterable[str]:
     for column, slices in sorted((evaluation.get("slices") or {}).items()):
         yield f"By {code(column)}:"
         yield _sliced(slices, main)
+        if gaps := (evaluation.get("fairness") or {}).get(column):
+            yield "How far rates are apart between these, with intervals for all pairs at once:"
+            yield _table(("rate", "gap", "95 % interval"), (_row(name, gap) for name, gap in gaps.items()))
+    if effects := (evaluation.get("explanation") or {}).get("effects"):
+        yield "What columns add to an answer, the mean size over test rows (Shapley values), and its standard error:"
+        told = ((escaped(each["column"]), f"{each['effect']:.4g}", f"{each['error']:.2g}") for each in effects[:MOST])
+        yield _table(("column", "mean size", "error"), told)
+    if changes := (evaluation.get("robustness") or {}).get("changes"):
+        yield f"What {main} loses where rows are worse (shares of values, or of a column's deviation):"
+        lines = (_row(f"{name} {each['size']:g}", each) for name, each in changes.items())
+        yield _table(("change", "lost", "95 % interval"), lines)
 
 
 def _sliced(slices: Sequence[Facts], main: Any) -> str:
@@ -123,17 +158,25 @@ def _limits(record: Facts) -> Iterable[str]:
 
 def _lineage(record: Facts) -> Iterable[str]:
     process, environment = record["process"], record.get("environment") or {}
-    start = process.get("init_from")
+    start, teacher = process.get("init_from"), process.get("teacher")
     if start:
-        commit = f" (commit {code(start['commit'])})" if start.get("commit") else ""
-        yield f"Started with the weights of {code(start.get('revision'))}{commit}."
+        yield f"Started with the weights of {_named(start)}."
     else:
         yield "Started with random weights, not with those of an earlier version."
+    if teacher:
+        yield f"Learned what {_named(teacher)} says of the training rows, beside the truth."
+    if before := process.get("cut_from"):
+        yield f"Whole units were pruned from its hidden layers, which had {code(', '.join(map(str, before)))}."
     seed = (process.get("train") or {}).get("seed")
     yield (
         f"{process['epochs_run']} epochs, weights of epoch {process['epoch_kept']}, seed {seed}, on "
         f"{environment.get('device', 'a device that is not known')}; packages and settings are in `version.json`."
     )
+
+
+def _named(version: Facts) -> str:
+    commit = f" (commit {code(version['commit'])})" if version.get("commit") else ""
+    return f"{code(version.get('revision'))}{commit}"
 
 
 def _row(name: str, figure: Facts) -> tuple[str, str, str]:

@@ -7,10 +7,14 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from stemma import runtime, signature
 from stemma.bundle.archive import GRAPH, SIGNATURE
 from stemma.bundle.card import card
 from stemma.bundle.flavour import files as files_of_mlflow
+from stemma.bundle.model import BACKGROUND
+from stemma.bundle.model import FORMAT as OF_FACTS
 from stemma.bundle.settings import PackageSettings
 from stemma.files import read_json
 from stemma.settings import Section
@@ -18,7 +22,6 @@ from stemma.tables.profile import Profile
 from stemma.values import BY_COLUMN
 
 Facts = dict[str, Any]
-TYPES = {"numeric": "number", "boolean": "boolean", "date": "date", "categorical": "string"}  # of inputs, by role
 SAMPLE = 3  # rows
 CHOSEN = {"keep", "left_out", "merge", "target_log"}  # of the profile, where settings say so
 
@@ -29,6 +32,7 @@ class Results:
 
     index: Facts
     training: Facts
+    compression: Facts
     metrics: Facts
     evaluation: Facts
     decision: Facts
@@ -37,7 +41,7 @@ class Results:
 
     @classmethod
     def read(cls, weights: Path, export: Path, reports: Path) -> "Results":
-        names = ("training", "metrics", "evaluation", "decision")
+        names = ("training", "compression", "metrics", "evaluation", "decision")
         parts = {name: read_json(reports / f"{name}.json") for name in names}
         graph = (export / GRAPH).read_bytes()
         return cls(
@@ -45,31 +49,39 @@ class Results:
         )
 
 
-def files(about: Profile, results: Results, settings: PackageSettings, record: Facts, rows: Path) -> dict[str, bytes]:
+def files(
+    about: Profile, results: Results, settings: PackageSettings, record: Facts, prepared: Path
+) -> dict[str, bytes]:
     """Every file but the manifest, by name.
 
     Args:
         record: that `version` makes.
-        rows: Parquet, of which the first are the sample.
+        prepared: the folder whose first test rows are the sample, and whose training rows the background is drawn from.
     """
     contract = describe(about, results.decision["threshold"]) | dialect(record["settings"]["data"])
-    request, response = sample(about, contract, results.graph, rows)
+    request, response = sample(about, contract, results.graph, prepared / "test.parquet")
     told = {SIGNATURE: contract, "version.json": record, "request.json": request, "response.json": response}
     told["reference.json"] = {"columns": about.raw["training"]}  # to compare what arrives in service with
+    if settings.background:
+        told[BACKGROUND] = background(about, contract, prepared / "train.parquet", settings.background)
     made = {name: _bytes(value) for name, value in told.items()}
     made |= {GRAPH: results.graph, "requirements.txt": requirements().encode(), "README.md": card(record).encode()}
-    return made | (files_of_mlflow(record["environment"]["python"]) if settings.mlflow else {})
+    if settings.mlflow:
+        made |= files_of_mlflow(record["environment"]["python"], signature.parse(made[SIGNATURE]))
+    return made
 
 
 def describe(about: Profile, threshold: float | None) -> Facts:
     """What goes in and what comes out; the first file a server reads."""
-    inputs = [{"name": name, "type": TYPES[role]} for name, role in about.inputs]
+    inputs = [{"name": name, "type": signature.TYPES[role]} for name, role in about.inputs]
     task = about.task
     told = {"format": 1, "task": task.kind, "target": about.target, "inputs": inputs, "output": task.output}
     told["levels"] = signature.LEVELS
     if about.raw["missing"] is not None:  # the texts that stood for "no value" in the file
         told["missing"] = about.raw["missing"]
     told |= {name: about.raw[name] for name in (*BY_COLUMN, "keep", "merge") if about.raw.get(name)}
+    if task.rare:  # whoever reads outcomes leads with the figure that evaluate led with
+        told["rare"] = True
     if task.classes:
         told["classes"] = list(task.classes)
     if task.positive is not None:
@@ -88,13 +100,24 @@ def sample(about: Profile, contract: Facts, graph: bytes, rows: Path) -> tuple[F
     """A request of a few rows, and the response of the graph to it, as it is served."""
     import pyarrow.parquet as pq
 
-    table = next(pq.ParquetFile(rows).iter_batches(SAMPLE))
-    known = signature.parse(_bytes(contract))
-    columns = {
-        name: _plain(table.column(name).to_pylist(), role, known.date_format.get(name)) for name, role in about.inputs
-    }
-    arrays = known.arrays(columns)
+    columns = _columns(about, contract, next(pq.ParquetFile(rows).iter_batches(SAMPLE)))
+    arrays = signature.parse(_bytes(contract)).arrays(columns)
     return {"inputs": columns}, {contract["output"]: runtime.run(runtime.session(graph), arrays).tolist()}
+
+
+def background(about: Profile, contract: Facts, rows: Path, count: int) -> Facts:
+    """Rows drawn by chance, the same ones of the same table, in its order; no target, and no numbers of rows."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(rows, columns=[name for name, _ in about.inputs])
+    drawn = np.random.default_rng(0).choice(table.num_rows, min(count, table.num_rows), replace=False)
+    return {"format": OF_FACTS, "inputs": _columns(about, contract, table.take(np.sort(drawn)))}
+
+
+def _columns(about: Profile, contract: Facts, table: Any) -> Facts:
+    """The inputs of an Arrow table as JSON has them."""
+    formats = signature.parse(_bytes(contract)).date_format
+    return {name: _plain(table.column(name).to_pylist(), role, formats.get(name)) for name, role in about.inputs}
 
 
 def _plain(values: Sequence[Any], role: str, format_: str | None) -> list[float | str | None]:
@@ -127,10 +150,12 @@ def version(about: Profile, results: Results, own: PackageSettings, sections: Ma
         "data": {key: about.raw[key] for key in (*told, *(CHOSEN & about.raw.keys()))},
         "settings": settings,
         "process": process,
+        "compression": results.compression,
         "metrics": results.metrics,
         "evaluation": results.evaluation,
         "weights": [{key: tensor[key] for key in ("name", "shape", "dtype", "sha256")} for tensor in tensors],
         "export": {"parity": results.parity},
+        "background": min(own.background, about.raw["splits"]["train"]["rows"]),
         "environment": results.training["environment"],
     } | texts
 

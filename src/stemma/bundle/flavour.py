@@ -5,6 +5,8 @@ hash: nothing is unpickled, and two bundles in one process do not mix. MLflow is
 """
 
 import hashlib
+import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import stemma.bundle.pyfunc
@@ -22,6 +24,9 @@ flavors:
       virtualenv: python_env.yaml
     loader_module: {name}
     python_version: '{python}'
+signature:
+  inputs: {inputs}
+  outputs: {outputs}
 """
 ENVIRONMENT = """\
 python: '{python}'
@@ -32,19 +37,32 @@ dependencies:
 """
 
 
-def files(python: str) -> dict[str, bytes]:
+def files(python: str, known: signature.Signature) -> dict[str, bytes]:
     """What makes a bundle a model of MLflow.
 
     Args:
         python: the version that it was made with, such as 3.11: in quotes, or YAML reads a number.
+        known: of the bundle. Its types are not told: MLflow would refuse an integer for a number, which is taken here.
     """
+    inputs = _columns((each.name for each in known.inputs), "any")
+    label = _columns(["prediction"], "string" if known.classes else "double")
+    outputs = _columns((f"probability_{name}" for name in known.classes), "double") + label
     texts = {name: Path(str(module.__file__)).read_text(encoding="utf-8") for name, module in MODULES.items()}
     name = f"stemma_{hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:12]}"
     code = {f"code/{name}/{file}.py": _renamed(text, name).encode() for file, text in texts.items()}
     return code | {
-        "MLmodel": MODEL.format(name=name, python=python).encode(),
+        "MLmodel": MODEL.format(name=name, python=python, inputs=_quoted(inputs), outputs=_quoted(outputs)).encode(),
         "python_env.yaml": ENVIRONMENT.format(python=python).encode(),
     }
+
+
+def _columns(names: Iterable[str], kind: str) -> list[dict[str, object]]:
+    return [{"type": kind, "name": name, "required": True} for name in names]
+
+
+def _quoted(columns: list[dict[str, object]]) -> str:
+    """JSON in a text of YAML; in ASCII the text of JSON is one of YAML."""
+    return json.dumps(json.dumps(columns))
 
 
 def _renamed(text: str, name: str) -> str:

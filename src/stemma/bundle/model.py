@@ -17,12 +17,12 @@ from stemma import layout, runtime, signature
 from stemma.bundle import archive
 from stemma.bundle.archive import GRAPH, SIGNATURE, SIGNED
 from stemma.bundle.graph import look
-from stemma.errors import BundleError
+from stemma.errors import BundleError, GraphError
 from stemma.files import open_plain
 from stemma.text import in_one_line
 
-RECORD, REGISTERED = "version.json", "registered.json"
-FORMAT = 1  # of both
+RECORD, REGISTERED, BACKGROUND = "version.json", "registered.json", "background.json"
+FORMAT = 1  # of each
 TENSORS = {
     "number": "tensor(float)",
     "boolean": "tensor(float)",
@@ -71,6 +71,17 @@ class Bundle:
         """
         return self._facts(REGISTERED)
 
+    @cached_property
+    def background(self) -> Mapping[str, Sequence[Any]]:
+        """Columns of some training rows, to explain answers against; empty where the bundle has none.
+
+        Raises:
+            BundleError: they are damaged or of another format.
+        """
+        found = self._facts(BACKGROUND)
+        with reading(BACKGROUND):
+            return {name: list(values) for name, values in found["inputs"].items()} if found else {}
+
     @property
     def is_signed(self) -> bool:
         """Whether it carries a signature, which nothing here has verified."""
@@ -95,7 +106,7 @@ class Bundle:
         output = self._output(arrays)
         if not np.isfinite(output).all():
             row = first_row + int((~np.isfinite(output).all(axis=1)).argmax())
-            raise BundleError(f"row {row} gives a prediction that is not finite")
+            raise GraphError(f"row {row} gives a prediction that is not finite")
         return output
 
     def _output(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
@@ -105,10 +116,10 @@ class Bundle:
         except BundleError:
             raise
         except Exception as error:  # the errors of onnxruntime have no other base
-            raise BundleError(f"{GRAPH} cannot be run ({in_one_line(error)})") from None
+            raise GraphError(f"{GRAPH} cannot be run ({in_one_line(error)})") from None
         asked = (len(next(iter(arrays.values()))), self.signature.width)
         if output.shape != asked:
-            raise BundleError(f"{GRAPH} gives {output.shape} values, and {SIGNATURE} promises {asked}")
+            raise GraphError(f"{GRAPH} gives {output.shape} values, and {SIGNATURE} promises {asked}")
         return output
 
     def ready(self) -> None:

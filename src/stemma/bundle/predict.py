@@ -4,10 +4,12 @@ import csv
 import io
 import json
 import operator
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +41,7 @@ def predict(bundle: Bundle, rows: Rows, output: Path | None = None, origin: Path
     if output is None:
         _to_stdout(run)
     else:
-        _check_place(output, {"rows to predict": rows.path, "bundle": origin})
+        check_place(output, {"rows to predict": rows.path, "bundle": origin})
         _to_file(run, output)
     say(f"{counted(run.done, 'row')} in {run.pace.seconds:.1f} s", error=True)
 
@@ -99,7 +101,7 @@ def _parts(bundle: Bundle, rows: Rows) -> Iterator[Part]:
             raise BundleError(f"{rows.path}: {error}") from None
 
 
-def _check_place(output: Path, read: Mapping[str, Path | None]) -> None:
+def check_place(output: Path, read: Mapping[str, Path | None]) -> None:
     """Refuse to put predictions in the place of what is no output."""
     try:
         if output.exists() and not output.is_file():  # a pipe or a device would be lost, and gets nothing
@@ -126,8 +128,15 @@ def _to_file(run: Run, output: Path) -> None:
 def _to_stdout(run: Run) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="")
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as whole:
+        _write_csv(run, whole)
+        whole.seek(0)
+        _show(whole)
+
+
+def _show(whole: TextIO) -> None:
     try:
-        _write_csv(run, cast("TextIO", _Terminal()) if sys.stdout.isatty() else sys.stdout)
+        shutil.copyfileobj(whole, _Terminal() if sys.stdout.isatty() else sys.stdout)
         sys.stdout.flush()
     except OSError as error:
         error.filename = OUTPUT
@@ -145,7 +154,7 @@ def _write_csv(run: Run, file: TextIO) -> None:
     writer, known = csv.writer(file, lineterminator="\n"), run.bundle.signature
     begun = False
     for kept, output in run.parts():
-        if not begun:  # not before: rows that cannot be read leave no output
+        if not begun:
             writer.writerow([*kept, *columns(run.bundle)])
             begun = True
         texts = output.astype(str)  # the fewest digits that give the same float32

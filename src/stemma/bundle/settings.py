@@ -15,4 +15,5 @@ class PackageSettings(Section):
     intended_use: str  # what it is for, and what it is not for
     limits: tuple[str, ...]  # what it is known to do badly, a sentence each
     licence: str | None  # such as an SPDX identifier; None: not stated
+    background: Annotated[int, Field(ge=0, le=10_000)]  # training rows that it carries, to explain answers against
     mlflow: bool  # add the files by which MLflow opens the unpacked bundle

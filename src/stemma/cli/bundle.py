@@ -198,6 +198,8 @@ def diff(
 
 
 def _about(bundle: "Bundle", path: Path) -> Report:
+    from stemma.bundle.card import compressed
+
     record, known = bundle.record, bundle.signature
     process, structure = record.get("process") or {}, record.get("structure") or {}
     rows = [
@@ -210,6 +212,7 @@ def _about(bundle: "Bundle", path: Path) -> Report:
         ("classes", ", ".join(known.classes)),
         ("threshold", "" if known.threshold is None else f"{known.positive} from {known.threshold:g} on"),
         ("network", " ".join(filter(None, [(process.get("model") or {}).get("name"), structure.get("framework")]))),
+        ("graph", compressed(record) or ""),
         ("licence", record.get("licence") or ""),
         ("bytes", f"{path.stat().st_size:,}"),
     ]

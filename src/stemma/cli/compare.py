@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stemma.metrics.resampling import Difference
     from stemma.versions.compare import Comparison
 
+MOST = 10  # columns that are shown
 Margin = Annotated[
     float | None,
     typer.Option(min=0.0, help="With not-worse: the loss that is shown to be smaller than this, at 95 %."),
@@ -84,7 +85,7 @@ def report(found: "Comparison") -> Report:
     parts: list[str | Table] = [f"{found.sentence}.", _metrics(found)]
     parts.append("\n".join(f"{test.name}: p {_p(test.p)}" for test in found.tests))
     parts += [_slices(found)] if found.slices else []
-    return [*parts, _sizes(found), *found.notes]
+    return [*parts, *_reasons(found), _sizes(found), *found.notes]
 
 
 def _metrics(found: "Comparison") -> Table:
@@ -101,6 +102,16 @@ def _slices(found: "Comparison") -> Table:
         p = "-" if each.corrected is None else _p(each.corrected).removeprefix("= ")
         rows.append((f"{each.column} = {each.value}", f"{each.rows:,}", *values, p, each.verdict))
     return Table(headers, rows)
+
+
+def _reasons(found: "Comparison") -> Report:
+    """Columns by which answers of one go more than those of the other, beyond chance."""
+    apart = [each for each in found.reasons if each.corrected < 0.05][:MOST]
+    if found.reasons and not apart:
+        return [f"Answers of both go by the same columns, as far as {found.reasons[0].rows} rows tell."]
+    head = ("answers move without", found.a, found.b, "difference", "95 % interval")
+    rows = [(r.column, figure(r.difference.a), figure(r.difference.b), *_moved(r.difference)) for r in apart]
+    return [Table(head, rows)] if rows else []
 
 
 def _sizes(found: "Comparison") -> Table:

@@ -85,6 +85,8 @@ def _parts(found: "Difference") -> Table:
 def _sections(found: "Difference", everything: bool) -> Iterator[tuple[str, Table]]:
     yield "Layers", _layers(found, everything)
     yield "Tensors", _tensors(found, everything)
+    kept = found.compression.layers if found.compression is not None else ()
+    yield "Graph", Table(("weights", "before", "after"), [(b.name, str(a), str(b)) for a, b in kept], left=None)
     if found.data is not None:
         yield "Data", _data(found.data, everything)
         yield "Columns", _columns(found.data, everything)

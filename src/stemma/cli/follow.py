@@ -53,6 +53,7 @@ def follow(
         say(passes.described(asked, following.publish(asked)))
         return
     if not attached:
+        passes.check(asked)
         return following.poll(asked, poll, say)
     from stemma.follow import beside
 

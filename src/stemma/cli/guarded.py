@@ -10,6 +10,8 @@ from stemma.cli.guard import WEBHOOK, beside_the_server, bound_of, needs_log
 from stemma.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stemma.serve.process import Beside
     from stemma.serve.settings import RollbackSettings, ServeSettings
 
@@ -29,7 +31,7 @@ def guarding(settings: "ServeSettings", served: "ServeSettings") -> "Beside":
     from stemma.follow import beside
     from stemma.serve.settings import RollbackSettings
 
-    _check(settings)
+    _check(settings, served)
     rules = settings.auto_rollback or RollbackSettings()
     words = ["watch", "guard", "--attached", f"--young={rules.young}", f"--poll={rules.poll}"]
     words += ["--drift"] * rules.drift + [f"--source={each.source}" for each in served.models]
@@ -46,7 +48,7 @@ def guarding(settings: "ServeSettings", served: "ServeSettings") -> "Beside":
     return lambda address: beside.running([*command, f"--url={address}", *words[2:]], beside_the_server)
 
 
-def _check(settings: "ServeSettings") -> None:
+def _check(settings: "ServeSettings", served: "ServeSettings") -> None:
     from stemma.serve import access
     from stemma.watch.webhook import VARIABLE, check
 
@@ -63,6 +65,7 @@ def _check(settings: "ServeSettings") -> None:
                             "a certificate, and its key, of the authority that `tls.clients` names")  # fmt: skip
     if settings.auto_rollback is not None:
         _check_rules(settings, settings.auto_rollback)
+        _check_figures(settings.auto_rollback.figure, served)
 
 
 def _check_rules(settings: "ServeSettings", rules: "RollbackSettings") -> None:
@@ -72,5 +75,16 @@ def _check_rules(settings: "ServeSettings", rules: "RollbackSettings") -> None:
         raise SettingsError("auto_rollback has no bound: add errors, latency, drift or figure, such as `errors: 0.02`")
     if settings.log is None and needs_log(rules):
         raise SettingsError("latency, drift and figures are judged by the request log: add `log: {folder: requests}`")
-    for name, bound in rules.figure.items():
+
+
+def _check_figures(figure: "Mapping[str, float]", served: "ServeSettings") -> None:
+    """That each judges something: of the tasks of versions that are there; of others, the guard tells."""
+    from stemma.cli import observe
+    from stemma.watch.guard import lacking
+
+    for name, bound in figure.items():
         bound_of(name, str(bound))
+    tasks = {each.signature.task for each in observe.sources(served.models)} if figure else set()
+    for name in set.intersection(*(set(lacking(figure, task)) for task in tasks)) if tasks else ():
+        told = ", ".join(sorted(tasks))
+        raise SettingsError(f"auto_rollback.figure would judge nothing by {name}: it is no figure of a {told} task")

@@ -136,8 +136,12 @@ def _measured(found: "Log", entry: "Entry") -> tuple[str, ...]:
 def _subject(entry: "Entry") -> str:
     """What the commit says, with where the weights come from."""
     told = [entry.subject]
+    if entry.method != "none":
+        told.append(f"(compressed by {entry.method})")
     if entry.trained_from is not None:
         told.append(f"(from the weights of {entry.trained_from[:7]})")
+    if entry.taught_by is not None:
+        told.append(f"(taught by {entry.taught_by[:7]})")
     if entry.same_as is not None:
         told.append(f"(the weights of {entry.same_as[:7]} again)")
     return " ".join(told)

@@ -20,6 +20,7 @@ from stemma.serve.sources import Source
 from stemma.watch import guard
 from stemma.watch.drift import WEEK, Window, drift
 from stemma.watch.guard import Rules, Seen
+from stemma.watch.log import Log
 from stemma.watch.shown import gauges
 
 TRIES = 3  # of an order
@@ -51,6 +52,7 @@ class Guard:
     names: dict[Key, str] = field(default_factory=dict)  # of every version that served
     begun: dict[str, float] = field(default_factory=dict)
     tries: Counter[Key] = field(default_factory=Counter)
+    unjudged: set[tuple[str, str]] = field(default_factory=set)  # versions, and figures that their tasks do not have
 
     def look(self) -> None:
         """Once.
@@ -60,8 +62,8 @@ class Guard:
         """
         models = client.ask(self.url, "GET", "/status", "models")["models"]
         counts = _counts(self.url, client.read(self.url, "/metrics"))
-        now, skipped = time.time(), list[str]()
-        answers = {} if self.log is None else guard.read(self.log, now - 2 * self.rules.young, skipped)
+        now = time.time()
+        answers = {} if self.log is None else guard.read(Log(self.log, now - 2 * self.rules.young))
         serves = serving(models)
         self.names |= serves
         for name in serves.values():
@@ -81,6 +83,7 @@ class Guard:
                 for each in both
             ]  # fmt: skip
             self._judge(key, *seen)
+            self._tell_unjudged(self.names[key], seen[0])
 
     def poll(self, seconds: float) -> None:
         """Again and again; a fault is told once, and looked past."""
@@ -119,6 +122,13 @@ class Guard:
         self.tell(f"{model} {number} is taken back: {why}")
         if model in self.follows:
             self._write_down(model, self.names[key].rpartition("@")[2], why)
+
+    def _tell_unjudged(self, name: str, seen: Seen) -> None:
+        """Once, of figures that judge nothing."""
+        lacks = [] if seen.answers is None else guard.lacking(self.rules.figure, seen.answers.signature.task)
+        for each in {(name, figure) for figure in lacks} - self.unjudged:
+            self.unjudged.add(each)
+            self.tell(f"{name} is not judged by {each[1]}: it is no figure of its task")
 
     def _write_down(self, model: str, version: str, why: str) -> None:
         """In the registry, too."""

@@ -30,7 +30,7 @@ class Kept:
         options, self._folder = _options(settings), Path(settings.folder)
         self.takes, self._headers, self._count = options.takes, settings.headers, count
         self._writer, self._ledger = Writer(self._folder, options, self._told), Ledger(self._folder)
-        self._source = lru_cache(64)(Source)
+        self._source, self._hidden = lru_cache(64)(Source), frozenset() if options.key else options.columns.keys()
 
     def answered(self, call: Call, seconds: float) -> None:
         """Keep it, a part at a time; a thread does the rest."""
@@ -38,10 +38,19 @@ class Kept:
         name = f"{version.name} (shadow)" if call.ran.arm == SHADOW else version.name  # its figures are its own
         source = self._source(name, version.bundle.files[SIGNATURE])
         headers = {name: value for name in self._headers if (value := call.header(name.encode()))}
+        arm, caller = call.ran.arm, self._caller(call)
         for arrays, output in call.ran.parts:
-            request = Request(call.id, arrays, output, seconds, headers, first=first, arm=call.ran.arm)
+            request = Request(call.id, arrays, output, seconds, headers, first=first, arm=arm, caller=caller)
             self._writer.add(source, request)
             first += len(output)
+
+    def _caller(self, call: Call) -> str:
+        """Whom a split told apart; nobody where the log hides that and no key does: trying finds what a hash is of."""
+        if not (call.ran.caller and self._hidden):
+            return call.ran.caller
+        split = call.models.by_name[call.version().model].split
+        by = "" if split is None else split.by.replace("header:", "header.", 1).removeprefix("column:")
+        return "" if by in self._hidden else call.ran.caller
 
     def outcomes(self, told: Sequence[Sequence[Outcome]]) -> list[dict[str, Any]]:
         """Join them with the log; those of requests that are not written yet are kept.
@@ -77,9 +86,9 @@ def check(kept: LogSettings, models: Iterable[ModelSettings]) -> None:
     Raises:
         SettingsError: why.
     """
-    options, sources = _options(kept), tuple(_sources(models)) if kept.columns else ()
-    if sources:  # a folder may still get its first version
-        options.check(sources, kept.headers)
+    options, found = _options(kept), tuple(sources(models)) if kept.columns else ()
+    if found:  # a folder may still get its first version
+        options.check(found, kept.headers)
     try:
         Path(kept.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -92,7 +101,7 @@ def _options(settings: LogSettings) -> Options:
     return Options(settings.sample, settings.columns, os.environ.get(KEY, "").encode())
 
 
-def _sources(models: Iterable[ModelSettings]) -> Iterator[Source]:
+def sources(models: Iterable[ModelSettings]) -> Iterator[Source]:
     """The versions that are there; of those that are damaged, the server tells."""
     for model in models:
         for place in Versions(Path(model.source)).versions().values():

@@ -93,6 +93,8 @@ def plain(value: Any) -> Any:
         properties = [name for name, what in found if isinstance(what, property)]
         names = [*(field.name for field in dataclasses.fields(value)), *properties]
         return {name: plain(getattr(value, name)) for name in names if not name.startswith("_")}
+    if hasattr(value, "model_dump"):  # a section
+        return plain(value.model_dump())
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

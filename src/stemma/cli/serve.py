@@ -62,6 +62,7 @@ def serve(
         str | None, typer.Option(metavar="FOLDER", help="Keep what is asked and answered there, for `stemma watch`.")
     ] = None,
     admin: Annotated[bool | None, typer.Option("--admin", help="Take orders, as `stemma service` gives them.")] = None,
+    explain: Annotated[bool | None, typer.Option("--explain", help="Say why rows are answered so, too.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that answer.", show_default="1")] = None,
     batch: Annotated[
         str | None,
@@ -83,7 +84,7 @@ def serve(
     signature = None if require_signature is None else {"key": require_signature, "at_least": at_least}
     options: dict[str, Any] = {"host": host, "port": port, "socket": socket, "root_path": root_path, "workers": workers}
     options |= {"grpc_port": grpc_port, "allow_breaking": allow_breaking, "tokens": tokens, "admin": admin}
-    options |= {"signature": signature, "batch": batch}
+    options |= {"signature": signature, "batch": batch, "explain": explain}
     options |= {"poll" if stage is None else "stage_poll": poll}
     files = {"cert": tls_cert, "key": tls_key, "clients": tls_clients}
     options["tls"] = {name: file for name, file in files.items() if file is not None} or None

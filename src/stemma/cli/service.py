@@ -171,7 +171,7 @@ def token(
     scope: Annotated[
         list[Scope], typer.Option(help="What it may ask. Can be given again.", show_default="predict")
     ] = [],  # noqa: B006 - typer copies it
-    days: Annotated[float | None, typer.Option(min=0, help="Until it expires; without it, never.")] = None,
+    days: Annotated[float | None, typer.Option(help="Until it expires; without it, never.")] = None,
 ) -> None:
     """Make a token and print it, once: FILE holds its hash alone. A running server knows it at once.
 
@@ -183,6 +183,8 @@ def token(
         from stemma.serve import access
     except ModuleNotFoundError as error:
         raise MissingExtra(str(error.name), "serve") from None
+    if days is not None and not days > 0:
+        raise typer.BadParameter(f"a token of {days:g} days has expired", param_hint="--days")
     try:
         expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
     except (ValueError, OverflowError):

@@ -12,6 +12,7 @@ from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, headed
 
 if TYPE_CHECKING:
+    from stemma.compress.record import Record as Compression
     from stemma.versions.show import Data, Process, Record, Structure, Weights
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -50,6 +51,8 @@ def report(found: "Record", markdown: bool = False) -> Report:
         sections.append(("Metrics", [_metrics(found)]))
     if found.weights is not None:
         sections.append(("Weights", _weights(found.weights)))
+    if found.compression is not None:
+        sections.append(("Graph", _graph(found.compression)))
     if found.environment:
         sections.append(("Environment", [_pairs(_flat(found.environment))]))
     if found.outputs:
@@ -138,6 +141,8 @@ def _share(facts: Mapping[str, Any], name: str, classes: Sequence[str]) -> str:
 def _process(found: "Process") -> list[str | Table]:
     kept = None if found.epoch_kept is None else f"{found.epoch_kept} of {found.epochs_run} run"
     facts = _flat(found.settings) | {"best epoch": kept, "weights from": _start(found)}
+    facts |= {"taught by": found.teacher and _version(found.teacher, found.teacher_commit)}
+    facts |= {"units before pruning": found.cut_from and ", ".join(map(str, found.cut_from))}
     parts: list[str | Table] = [_pairs(facts) if any(facts.values()) else "no settings"]
     if found.curves:
         rows = [
@@ -153,9 +158,12 @@ def _start(found: "Process") -> str | None:
     """The version whose weights training started with, and how many tensors were taken."""
     if found.init_from is None:
         return None
-    commit = "" if found.init_commit is None else f" ({found.init_commit[:7]})"
     drawn = f"; drawn: {', '.join(found.drawn)}" if found.drawn else ""
-    return f"{found.init_from}{commit}, {found.taken} tensors{drawn}"
+    return f"{_version(found.init_from, found.init_commit)}, {found.taken} tensors{drawn}"
+
+
+def _version(revision: str, commit: str | None) -> str:
+    return revision if commit is None else f"{revision} ({commit[:7]})"
 
 
 def sparkline(values: Sequence[float], width: int = WIDTH) -> str:
@@ -198,6 +206,11 @@ def _weights(found: "Weights") -> list[str | Table]:
         for each in found.largest
     ]
     return [_pairs(pairs), Table(("largest tensors", "shape", "type", "bytes", "norm"), rows, left=3)]
+
+
+def _graph(found: "Compression") -> list[str | Table]:
+    rows = [(layer.name, shape_of(layer.shape), str(layer)) for layer in found.layers]
+    return [str(found), Table(("weights", "shape", "kept as"), rows, left=None)]
 
 
 def _outputs(found: "Record") -> Table:

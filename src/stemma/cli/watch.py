@@ -218,7 +218,8 @@ def _experiment(found: "Experiment") -> Report:
 
     period = f"From {day(found.first)} to {day(found.last)} (UTC), while both were in service."
     counted = [(name, *(f"{count:,}" for count in counts)) for name, counts in
-               (("requests", found.requests), ("rows with an outcome", found.rows))]  # fmt: skip
+               (("requests", found.requests), ("callers", found.callers), ("rows with an outcome", found.rows))
+               if name != "callers" or counts != found.requests]  # fmt: skip
     parts: list[str | Table] = [f"{found.sentence}.", period, Table(("", found.a, found.b), counted)]
     headers = (f"{found.metric} of", "rows", found.a, found.b, "95 % interval", "p (Holm)", "verdict")
     rows = []

@@ -11,17 +11,20 @@ from stemma.cli import (
     bundle,
     check,
     compare,
+    compress,
     conf,
     describe,
     diff,
     docs,
     doctor,
     experiments,
+    explain,
     export,
     follow,
     gc,
     lock,
     log,
+    publish,
     push,
     registry,
     remote,
@@ -47,8 +50,8 @@ app = typer.Typer(
 PIPELINE, READ, NAMED = "The pipeline", "Versions, read", "Versions, named"
 KEPT, SERVED, TOOLKIT = "Versions, moved and kept", "In service", "The toolkit"
 COMMANDS = {  # as `stemma --help` shows them
-    PIPELINE: (describe.describe, check.check, experiments.experiments, search.search, undo.undo),
-    READ: (log.log, show.show, diff.diff, compare.compare, best.best, doctor.doctor),
+    PIPELINE: (describe.describe, check.check, experiments.experiments, search.search, compress.compress, undo.undo),
+    READ: (log.log, show.show, diff.diff, compare.compare, best.best, explain.explain, doctor.doctor),
     NAMED: (registry.register, registry.promote, registry.demote, registry.retire, registry.history),
     KEPT: (
         rollback.rollback,
@@ -69,6 +72,7 @@ for panel, found in COMMANDS.items():
 app.command(cls=gc.Command, rich_help_panel=KEPT)(gc.gc)
 app.add_typer(conf.app, name="conf", rich_help_panel=PIPELINE)
 app.add_typer(remote.app, name="remote", rich_help_panel=KEPT)
+app.add_typer(publish.app, name="publish", rich_help_panel=NAMED)
 app.add_typer(bundle.app, name="bundle", rich_help_panel=SERVED)
 app.add_typer(service.app, name="service", rich_help_panel=SERVED)
 app.add_typer(watch.app, name="watch", rich_help_panel=SERVED)

@@ -15,7 +15,19 @@
 """
 
 from stemma.conf.adoption import Adopted, adopt
-from stemma.conf.composition import PARAMS, PASSED, RECORD, choices, compose, differences, guard, origin, params, sync
+from stemma.conf.composition import (
+    PARAMS,
+    PASSED,
+    RECORD,
+    choices,
+    compose,
+    differences,
+    guard,
+    origin,
+    params,
+    source,
+    sync,
+)
 from stemma.conf.difference import MISSING, Difference
 
 __all__ = [
@@ -32,5 +44,6 @@ __all__ = [
     "guard",
     "origin",
     "params",
+    "source",
     "sync",
 ]

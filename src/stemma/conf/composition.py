@@ -233,8 +233,8 @@ def guard(root: Path, validate: Callable[[], object] | None = None) -> None:
         validate: called before the pass is recorded; what it raises stops the stage.
 
     Raises:
-        SettingsError: conf/ was edited since the last pass and differs from params.yaml; or as `pins.check`. Nothing
-            is written.
+        SettingsError: conf/ was edited since the last pass and differs from params.yaml, one that differs
+            does nothing, or as `pins.check`. Nothing is written.
     """
     text = source(root, own=True).compose()
     composed, held = mapping(text, "conf/"), params(root)
@@ -246,10 +246,18 @@ def guard(root: Path, validate: Callable[[], object] | None = None) -> None:
         note = f"note: {differ}: `{ADOPT}` keeps that, `{SYNC}` drops it"
         say(note, error=True)
     pins.check(root, held)
+    _check_heard(found, held)
     if validate:
         validate()
     write_text(root / RECORD, text)
     write_text(root / PASSED, "params.yaml was composed from conf/\n")
+
+
+def _check_heard(found: Sequence[Difference], held: Mapping[str, Any]) -> None:
+    """Refuse a setting that another one goes before: it would do nothing."""
+    own = pins.part(pins.part(held, "data"), "package")
+    for key in (one.key for one in found if one.key.startswith("package.") and one.key.partition(".")[2] in own):
+        raise SettingsError(f"{key} does nothing: data.{key}, of this table, goes before it: set that")
 
 
 def _touches(one: str, value: Any, key: str) -> bool:

@@ -11,6 +11,8 @@ from typing import Any
 from stemma.errors import SettingsError
 from stemma.files import read_plain
 
+# What PyYAML lets through, too: `!!int ""` is an IndexError, a mapping in the place of a number a TypeError.
+STRANGE = (ValueError, TypeError, AttributeError, IndexError, RecursionError)
 LINE_BREAK = re.compile("[\n\r\x85\u2028\u2029]")
 
 
@@ -37,7 +39,7 @@ def parse(text: str, name: str, run: str | None = None) -> Any:
 
     try:
         return yaml.load(text, Loader=get_yaml_loader())  # noqa: S506 - a subclass of SafeLoader
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, *STRANGE) as error:
         raise SettingsError(f"{name} is not YAML: {one_line(error)}", run=run) from error
 
 

@@ -25,15 +25,15 @@ def check(root: Path, settings: Mapping[str, Any]) -> None:
     """
     for section, names in VERSIONS.items():
         for name in names:
-            if isinstance(revision := _section(settings, section).get(name), str):
+            if isinstance(revision := part(settings, section).get(name), str):
                 _check_version(root, f"{section}.{name}", revision)
-    source = _section(settings, "data").get("source")
+    source = part(settings, "data").get("source")
     if isinstance(source, str) and "://" in source:
         file = f"data/raw/{source.rpartition('/')[2] or 'table'}"
         raise SettingsError(f"data.source: {source} is no file; name {file}", run=f"dvc import-url {source} {file}")
 
 
-def _section(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def part(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     found = settings.get(name)
     return found if isinstance(found, Mapping) else {}
 
@@ -60,7 +60,7 @@ def _check_version(root: Path, key: str, name: str) -> None:
 def _noted(root: Path, key: str, name: str) -> str | None:
     """What the name stood for when the network in the work tree was trained."""
     try:
-        noted = _section(read_json(root / layout.TRAINING), key.rpartition(".")[2])
+        noted = part(read_json(root / layout.TRAINING), key.rpartition(".")[2])
     except (OSError, ValueError):  # a hint is lost, no more
         return None
     commit = noted.get("commit") if noted.get("revision") == name else None

@@ -5,6 +5,11 @@
     decision.py              both of these together: from scores to decisions
     baselines.py             simple models on the same rows
     assessment.py            the model beside them: figures with bootstrap intervals, classes, slices
+    fairness.py              how far rates are apart between groups
+    probe.py                 raw rows, as they are and changed:
+    importance.py            what is lost without a column
+    robustness.py            and where rows are worse
+    explanation.py           what each column adds to answers
     folds.py, parallel.py    cross-validation
     gate.py                  what the figures must reach
     record.py                all of it as plain data

@@ -143,21 +143,23 @@ def check_slices(columns: Sequence[str], offered: Sequence[str]) -> None:
 
 
 def by_slice(
-    test: Arrays, model: Judgement, columns: Mapping[str, bool], settings: EvaluateSettings
+    test: Arrays, model: Judgement, columns: Mapping[str, Sequence[Slice]], settings: EvaluateSettings
 ) -> dict[str, list[dict[str, Any]]]:
     """Column -> its slices with rows and figures; intervals for the figures shown first.
 
     Args:
-        columns: by name; True for truth values.
+        columns: each with its `parts`.
     """
-    return {
-        name: [_slice(test, model, part, settings) for part in cut(_values(test.frame[name], boolean))]
-        for name, boolean in columns.items()
-    }
+    return {name: [_slice(test, model, part, settings) for part in parts] for name, parts in columns.items()}
 
 
-def _values(column: pd.Series, boolean: bool) -> list[Any]:
-    return list((column.map({0.0: False, 1.0: True}) if boolean else column).tolist())
+def parts(column: pd.Series, boolean: bool) -> tuple[Slice, ...]:
+    """The slices of a column.
+
+    Args:
+        boolean: whether its numbers are truth values.
+    """
+    return cut((column.map({0.0: False, 1.0: True}) if boolean else column).tolist())
 
 
 def _slice(test: Arrays, model: Judgement, part: Slice, settings: EvaluateSettings) -> dict[str, Any]:

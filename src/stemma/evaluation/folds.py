@@ -19,7 +19,7 @@ from stemma.evaluation import decision, parallel
 from stemma.evaluation.settings import Settings
 from stemma.layout import SPLITS
 from stemma.tables import arrays, encode, profile, split
-from stemma.training import fit, networks, own
+from stemma.training import fit, narrow, networks, own
 from stemma.training.base import Given, Problem, Rows
 from stemma.training.own import Lines
 
@@ -103,18 +103,21 @@ def whole(prepared: Path, about: profile.Profile) -> pd.DataFrame:
 def judge(settings: Settings, tables: Tables, prepared: Path, checkpoint: Path, triple: Triple) -> Figures:
     """One fold: fit on its training rows, choose on its validation rows, judge on its test rows.
 
-    It starts from new weights: those that `train.init_from` names may have seen its test rows. So nothing is frozen.
+    It starts from new weights, and without a teacher: what `train.init_from` and `train.teacher` name may have seen its
+    test rows. So nothing is frozen.
     """
     about = profile.read(prepared)
     frame = whole(prepared, about)
-    fitted = encode.fit(frame.iloc[triple[0]], about.features, settings.prepare, derive=about.derive)
+    fitted = encode.fit(frame, about.features, settings.prepare, derive=about.derive, train=triple[0])
     encoder = encode.Encoder(fitted.graph)
     parts = [frame.iloc[rows] for rows in triple]
     train, validation, test = (Rows(encoder.encode(part), arrays.labels(part[about.target], about)) for part in parts)
     task = about.task.fitted(train.y)
     problem = Problem(task, encoder.width, fitted.blocks)
     model = networks.create(tables.networks, settings.model, problem, settings.train.threads)
-    training = settings.train.model_copy(update={"resume": False, "freeze": ()})
+    training = settings.train.model_copy(update={"resume": False, "freeze": (), "teacher": None})
+    if training.prune_structured is not None:
+        narrow.cut(model, training.prune_structured)
     given = Given(train, training, parts=own.chosen(training, tables.training))
     fit.run(model, given, validation, checkpoint)
     chosen = decision.decide(task, model.scores(validation.x), validation.y, settings.evaluate)

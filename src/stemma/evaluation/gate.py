@@ -57,20 +57,23 @@ def check(
     task: Task,
     own: Sequence[metrics.Metric] = (),
     others: Mapping[str, Entry] | None = None,
+    more: Sequence[str] = (),
 ) -> None:
     """Refuse names that do not exist, before anything is computed.
 
     Args:
         own: figures beside those of the toolkit.
         others: baselines that a project adds.
+        more: what can be asked beside figures, of which less is better.
 
     Raises:
         SettingsError: names the first unknown metric or baseline, with the nearest one.
     """
-    known = (*metrics.names(task.kind, own), BETTER_THAN)
+    known = (*metrics.names(task.kind, own), *more, BETTER_THAN)
     for name, needed in minimum.items():
         if name not in known:
-            raise SettingsError(f"evaluate.minimum: {name!r} is no metric of a {task.kind} task{nearest(name, known)}")
+            what = "no gap of evaluate.slices and no fall of evaluate.robustness" if "." in name else "no metric"
+            raise SettingsError(f"evaluate.minimum: {name!r} is {what} of a {task.kind} task{nearest(name, known)}")
         if name == BETTER_THAN:
             offered = (*baselines.names(task), *baselines.lines(others or {}))
             if needed not in offered:
@@ -92,7 +95,7 @@ def demands(
     """What the gate asks beside what there is.
 
     Args:
-        figures: on the test rows; None where not defined.
+        figures: on the test rows, gaps and falls; None where not defined.
         others: the same of each baseline.
         own: figures beside those of the toolkit.
     """
@@ -102,7 +105,7 @@ def demands(
             main = task.main
             made.append(Demand(main, way[main], figures[main], others[needed][main], needed))
         else:
-            made.append(Demand(name, way[name], figures[name], needed))
+            made.append(Demand(name, way.get(name, "lower"), figures.get(name), needed))
     return tuple(made)
 
 

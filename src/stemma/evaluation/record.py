@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from stemma import metrics
-from stemma.evaluation import assessment, gate
+from stemma.evaluation import assessment, fairness, gate, robustness
 from stemma.evaluation.assessment import Judgement
 from stemma.evaluation.baselines import NETWORK
 from stemma.evaluation.decision import Decision
@@ -16,6 +16,7 @@ from stemma.tables.arrays import Arrays
 from stemma.tables.columns import splitting
 from stemma.tables.profile import Profile
 from stemma.tables.settings import Table
+from stemma.task import Task
 
 
 def make(
@@ -25,19 +26,22 @@ def make(
     chosen: Decision,
     network: Judgement,
     others: Mapping[str, Judgement],
-    folds: Mapping[str, Any] | None,
+    more: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The record; a number that is not defined is None.
 
     Args:
         splits: validation and test; with train, test rows that repeat a training row are told of.
         others: the baselines, by name.
-        folds: what `folds.cross_validate` gave.
+        more: entries that are made apart: folds, importance, robustness.
     """
     task, test, own = about.task, splits["test"], settings.evaluate
     found, compared = assessment.figures(test, network, others, own)
-    sliced = {name: (name, "boolean") in about.features for name in own.slices}
-    told = {
+    parts = {name: assessment.parts(test.frame[name], (name, "boolean") in about.features) for name in own.slices}
+    ready = network.rows("test", test.y, own.bins)
+    gaps = {name: fairness.gaps(ready, some, own) for name, some in parts.items() if ready.count}
+    conditions = fairness.figures(gaps) | robustness.figures(more.get("robustness", {}))
+    told: dict[str, Any] = {
         "format": FORMAT,
         "task": task.kind,
         "target": about.target,
@@ -55,14 +59,20 @@ def make(
         "test": {metric.name: found[metric.name] | _about(metric) for metric in network.measured},
         "best_possible": _best_possible(about, splits),
         "baselines": {name: _baseline(each) | compared[name] for name, each in others.items()},
-        "slices": assessment.by_slice(test, network, sliced, own),
-        "folds": folds,
-        "gate": _gate(own.minimum, network, found, compared),
+        "slices": assessment.by_slice(test, network, parts, own),
+        "gate": _gate(own.minimum, network, found, compared, conditions),
+        **more,
     }
+    told |= {"fairness": gaps} if gaps else {}
     told |= _of_the_table(about, splits, {NETWORK: network, **others}, own)
     by_class = assessment.by_class(test, network) if task.classes else {}
     made: dict[str, Any] = finite(told | by_class)
     return made
+
+
+def conditions(task: Task, settings: EvaluateSettings) -> tuple[str, ...]:
+    """What the gate may ask beside figures: less of it is better."""
+    return fairness.conditions(task, settings.slices) + robustness.conditions(settings.robustness)
 
 
 def _of_the_table(
@@ -78,10 +88,14 @@ def _of_the_table(
 
 
 def _gate(
-    minimum: Mapping[str, float | str], network: Judgement, found: Mapping[str, Any], compared: Mapping[str, Any]
+    minimum: Mapping[str, float | str],
+    network: Judgement,
+    found: Mapping[str, Any],
+    compared: Mapping[str, Any],
+    conditions: dict[str, float | None],
 ) -> list[dict[str, Any]]:
-    """What is asked of figures, and whether they reach it."""
-    figures = {name: entry["value"] for name, entry in found.items()}
+    """What is asked of figures, of gaps and falls, and whether they reach it."""
+    figures = {name: entry["value"] for name, entry in found.items()} | conditions
     others = {name: {key: each["value"] for key, each in e["test"].items()} for name, e in compared.items()}
     demands = gate.demands(minimum, network.task, figures, others, network.own)
     return [asdict(demand) | {"passed": demand.passed} for demand in demands]

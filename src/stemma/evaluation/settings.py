@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Protocol
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from stemma.settings import Section, Seed, Share
 from stemma.tables.settings import PrepareSettings, Table
@@ -16,6 +16,15 @@ class Costs(Section):
     false_negative: PositiveFloat
 
 
+class Robustness(Section):
+    """How much worse rows are made, to see what the main figure loses; 0: not at all."""
+
+    noise: NonNegativeFloat  # added to numbers, as a share of a column's deviation
+    missing: Annotated[float, Field(ge=0, le=1)]  # share of the values of a column
+    shift: NonNegativeFloat  # of numbers and dates, as a share of a column's deviation
+    unknown: Annotated[float, Field(ge=0, le=1)]  # share of the values of a column of texts
+
+
 class EvaluateSettings(Section):
     """How predictions are judged."""
 
@@ -26,8 +35,10 @@ class EvaluateSettings(Section):
     bins: Annotated[int, Field(ge=2, le=1000)]
     bootstrap: Annotated[int, Field(ge=0, le=100_000)]  # resamples behind each 95 % interval; 0: no intervals
     slices: tuple[str, ...]  # columns whose every value is judged by itself
+    robustness: Robustness
+    explain: bool  # what each column adds to answers, in the report and the card
     folds: Annotated[int, Field(ge=2, le=100)] | None  # of a cross-validation; None: none
-    minimum: dict[str, float | str]  # the quality gate: figures on the test rows, and better_than: a baseline
+    minimum: dict[str, float | str]  # the quality gate: figures on the test rows, gaps, falls; better_than: a baseline
     seed: Seed
 
 

@@ -8,8 +8,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from stemma.errors import SettingsError
+from stemma.follow import passes
+from stemma.follow.passes import Asked
 from stemma.follow.source import folder_of
 from stemma.registry.names import check_stage
 from stemma.serve import log
@@ -40,10 +43,15 @@ def _published(model: ModelSettings, stage: str) -> ModelSettings:
 
 @contextmanager
 def following(settings: ServeSettings) -> Iterator[None]:
-    """Follow each stage for the time of the block."""
+    """Follow each stage for the time of the block.
+
+    Raises:
+        VersionError: as `passes.check`.
+    """
     with ExitStack() as stack:
         for model, served in zip(settings.models, folders(settings).models, strict=True):
             if model.stage is not None:
+                passes.check(Asked(model.source, model.stage, Path(served.source)), note)
                 words = ["follow", "--attached", f"--stage={model.stage}", f"--folder={served.source}"]
                 words += ["--signed"] * model.signed + [f"--poll={settings.stage_poll / 2}", "--", model.source]
                 stack.enter_context(running([sys.executable, "-P", "-m", "stemma.cli", *words], note))

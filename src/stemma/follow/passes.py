@@ -10,6 +10,7 @@ from stemma.errors import StemmaError, VersionError, told_by_system
 from stemma.follow import folder, source
 from stemma.follow.folder import Published
 from stemma.registry.history import history
+from stemma.registry.names import check_known
 from stemma.repo.registry import MODEL
 from stemma.repo.repository import Repository
 from stemma.text import say
@@ -33,6 +34,19 @@ class Asked:
     stage: str
     folder: Path
     signed: bool = False
+
+
+def check(asked: Asked, warn: Callable[[str], None] = say) -> None:
+    """Nothing, if there may be something to follow; who cannot be asked now may be later.
+
+    Raises:
+        VersionError: nothing was ever promoted to the stage, and to others something was.
+    """
+    try:
+        repository = source.opened(asked.source, warn)
+    except VersionError as error:
+        return warn(f"{asked.stage}: {error}")
+    check_known(repository, asked.stage)
 
 
 def publish(asked: Asked, before: Published | None = None, warn: Callable[[str], None] = say) -> Published | None:

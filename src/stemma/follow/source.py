@@ -11,17 +11,16 @@ from stemma.registry.tags import Remote, remotes
 from stemma.repo.git import at, contents, git
 from stemma.repo.registry import MODEL
 from stemma.repo.repository import Repository
-from stemma.text import visible
+from stemma.text import visible, without_password
 
 BRANCH = "refs/heads/followed"
 FETCHED = (f"+HEAD:{BRANCH}", *(f"+refs/tags/{MODEL}{mark}*:refs/tags/{MODEL}{mark}*" for mark in "@#"))
 CONFIG = ".dvc/config"
-SECRET = re.compile(r"(?<=://)[^/@]*@")
 
 
 def plain(source: str) -> str:
     """A source as logs and files name it: a whole path, or a URL without the password that it may hold."""
-    return visible(Path(source).resolve() if Path(source).exists() else SECRET.sub("", source))
+    return visible(Path(source).resolve() if Path(source).exists() else without_password(source))
 
 
 def place(source: str) -> Path:

@@ -1,6 +1,6 @@
 """What a fitted network can be exported to: the table FORMATS, one module per format and framework.
 
-    graph.py       onnx: encoder and network in one graph, by onnx.py; optimise.py folds and halves
+    graph.py       onnx: encoder and network in one graph, by onnx.py; optimise.py folds constants
     tensors.py     safetensors
     replay.py      a written file, run in a process of its own
     parity.py      the difference between what it gives and what the network gives
@@ -24,6 +24,7 @@ import importlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,7 @@ class Format:
         scores: whether it gives scores, not probabilities or predictions.
         kept: whether the same network gives the same bytes, so that DVC may keep it; else it is made on demand.
         code: whether the network's own class builds it again: `run` and `load` also take its entry, as two texts.
+        graph: whether it is made of the network's graph, which may be compressed, not of the framework's network.
         load: what stands for `load` ("module:load_..."), where that needs less than the module that writes it.
     """
 
@@ -62,13 +64,15 @@ class Format:
     scores: bool = False
     kept: bool = True
     code: bool = False
+    graph: bool = False
     load: str = ""
 
 
+NONE = "none"  # the method of a network that is not compressed
 GRAPH, TENSORS, REPLAY = "stemma.formats.graph", "stemma.formats.tensors", "stemma.formats.replay"
 KERAS, TORCH = "stemma.frameworks.tensorflow", "stemma.frameworks.torch"
 FORMATS = {
-    "onnx": Format("model.onnx", {"torch": GRAPH, "tensorflow": GRAPH}),
+    "onnx": Format("model.onnx", {"torch": GRAPH, "tensorflow": GRAPH}, graph=True),
     "saved_model": Format("saved_model", {"torch": f"{KERAS}.saved", "tensorflow": f"{KERAS}.saved"}, kept=False),
     "tflite": Format("model.tflite", {"tensorflow": f"{KERAS}.lite"}, encoded=True, load=f"{REPLAY}:load_tflite"),
     "h5": Format("model.h5", {"tensorflow": f"{KERAS}.archive"}, encoded=True, scores=True, code=True),
@@ -85,27 +89,38 @@ class Served:
     """A fitted network with what stands before and behind it.
 
     Attributes:
+        fitted: gives the framework's network, which a format of the graph needs no framework for.
+        framework: of the network.
+        graph: of the network, as it was judged.
         entry: of the network, in the project's table.
         encoder: the graph of ONNX that encodes rows.
         features: (name, role) of the columns that it takes.
         temperature: divides the scores of classes.
         settings: the section `export`.
+        allowed: greatest difference from the graph, and the setting that says so.
         name: of the package.
-        x: encoded test rows (rows, inputs).
     """
 
-    model: "Network"
+    fitted: "Callable[[], Network]"
+    framework: str
+    problem: "Problem"
+    graph: bytes
     entry: Entry
     encoder: bytes
     features: tuple[tuple[str, str], ...]
     temperature: float
     settings: "ExportSettings"
+    allowed: tuple[float, str]
     name: str
-    x: "Floats"
 
-    @property
-    def problem(self) -> "Problem":
-        return self.model.problem
+    @cached_property
+    def model(self) -> "Network":
+        """The framework's network.
+
+        Raises:
+            MissingExtra: its framework is not installed.
+        """
+        return self.fitted()
 
     @property
     def output(self) -> str:
@@ -121,7 +136,7 @@ class Served:
         task = self.problem.task
         told = {
             "format": 1,
-            "framework": self.model.framework,
+            "framework": self.framework,
             "model": self.model.settings.model_dump(mode="json"),
             "problem": {"task": task.kind, "classes": task.classes, "mean": task.mean, "deviation": task.deviation}
             | ({"log": task.log} if task.log else {})
@@ -147,18 +162,21 @@ def known(own: Mapping[str, Entry], names: Collection[str] | str = "all") -> dic
     return FORMATS | {name: entry.load(Format) for name, entry in lines.items() if names == "all" or name in names}
 
 
-def chosen(names: Sequence[str] | str, framework: str, table: Mapping[str, Format] = FORMATS) -> tuple[str, ...]:
+def chosen(
+    names: Sequence[str] | str, framework: str, method: str = NONE, table: Mapping[str, Format] = FORMATS
+) -> tuple[str, ...]:
     """The formats that the setting `formats` asks for, in the order of the table.
 
     Args:
-        names: of formats, onnx among them; or "all": every one that DVC can keep of this framework's networks.
+        names: of formats, onnx among them; or "all": every one that DVC can keep of this network.
+        method: that the network is compressed by.
 
     Raises:
-        ExportError: one is unknown, cannot be made from this framework, or is made on demand alone.
+        ExportError: one is unknown, cannot be made from this network, or is made on demand alone.
     """
     if names == "all":
-        return tuple(name for name, each in table.items() if each.kept and framework in each.modules)
-    wrong = [fault for name in names if (fault := refusal(name, framework, table))]
+        return tuple(name for name, each in table.items() if each.kept and not refusal(name, framework, method, table))
+    wrong = [fault for name in names if (fault := refusal(name, framework, method, table))]
     wrong += [
         f"{name} is not kept by DVC, for its bytes change at every export: make it by "
         f"`stemma export REV --format {name}`"
@@ -173,11 +191,16 @@ def chosen(names: Sequence[str] | str, framework: str, table: Mapping[str, Forma
 
 
 def asked(
-    name: str | None, folder: Path, names: Sequence[str] | str, framework: str, own: Mapping[str, Entry]
+    name: str | None,
+    folder: Path,
+    names: Sequence[str] | str,
+    network: tuple[str, str],
+    own: Mapping[str, Entry],
 ) -> dict[str, Format]:
     """The format that was asked for on demand, in a new folder; where none was, those of the setting `formats`.
 
     Args:
+        network: its framework, and the method that it is compressed by.
         own: the project's lines.
 
     Raises:
@@ -186,8 +209,8 @@ def asked(
     """
     table = known(own)
     if name is None:
-        return {each: table[each] for each in chosen(names, framework, table)}
-    if fault := refusal(name, framework, table):
+        return {each: table[each] for each in chosen(names, *network, table)}
+    if fault := refusal(name, *network, table):
         raise ExportError(fault)
     if folder.exists():
         raise ExportError(f"{folder} is already there: name another folder")
@@ -200,23 +223,29 @@ def faults(own: Mapping[str, Entry], values: Mapping[str, Any], _: Mapping[str, 
     Args:
         own: the project's lines.
     """
-    model, export = values.get("model"), values.get("export")
+    model, export, compress = (values.get(name) for name in ("model", "export", "compress"))
+    compress = compress if isinstance(compress, dict) else {}
     if not isinstance(model, dict) or model.get("framework") not in ("torch", "tensorflow"):
         return []
     named = export.get("formats") if isinstance(export, dict) else None
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
         return []
     try:
-        chosen(named, model["framework"], known(own, named))
+        chosen(named, model["framework"], str(compress.get("method", NONE)), known(own, named))
     except (EntryError, ExportError) as error:
         return [f"export.formats: {error}"]
     return []
 
 
-def refusal(name: str, framework: str, table: Mapping[str, Format] = FORMATS) -> str | None:
-    """Why a network of this framework cannot be exported to this format; None where it can."""
+def refusal(name: str, framework: str, method: str = NONE, table: Mapping[str, Format] = FORMATS) -> str | None:
+    """Why a network of this framework, compressed so, cannot be exported to this format; None where it can."""
     if name not in table:
         return f"{name!r} is none of {', '.join(table)}{nearest(name, table)}"
+    if framework in table[name].modules and method != NONE and not table[name].graph:
+        return (
+            f"{name} is made of the framework's network, and compress.method is {method}, which is judged and served: "
+            "choose onnx alone, or `dvc exp run -S compress.method=none`"
+        )
     if framework in table[name].modules:
         return None
     there = [other for other, each in table.items() if framework in each.modules]

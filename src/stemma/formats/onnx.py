@@ -23,7 +23,7 @@ def join(encoder: Any, network: Any, task: Task, opset: int, temperature: float 
     """The whole graph, checked.
 
     Args:
-        encoder, network: ModelProtos as above.
+        encoder, network: ModelProtos as above; the network is settled.
         task: its head turns scores into predictions.
         opset: of the standard operators; that of the encoder where it needs a later one (`cat` in `data.derive`).
         temperature: divides the scores of classes, above 0; more than 1 draws probabilities together (Guo et al., On
@@ -40,7 +40,6 @@ def join(encoder: Any, network: Any, task: Task, opset: int, temperature: float 
         raise ExportError(f"{temperature} is not a temperature for a {task.kind}")
     wanted = max(opset, _opset(encoder))
     parts = [_at_opset(part, wanted) for part in (encoder, network)]
-    _number(parts[1].graph)
     # Inputs are named as columns, and exporters name what they like: what lies between has names that neither takes.
     columns = [value.name for value in parts[0].graph.input]
     encoded, scores = _free(ENCODED, columns), _free(SCORES, columns)
@@ -63,6 +62,22 @@ def join(encoder: Any, network: Any, task: Task, opset: int, temperature: float 
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
         raise ExportError(f"encoder and network do not join ({in_one_line(error, None)})") from None
     return graph
+
+
+def settled(network: Any, opset: int, given: str, gives: str) -> Any:
+    """The graph of a network in the form that every process gives it, with its one input and output named.
+
+    Raises:
+        ExportError: it cannot be converted to this opset.
+    """
+    network = _at_opset(network, opset)
+    _number(network.graph)
+    _rename(network.graph, network.graph.input[0].name, given)
+    _rename(network.graph, network.graph.output[0].name, gives)
+    network.ir_version = IR_VERSION
+    _align_opsets(network, [network])
+    clean(network)
+    return network
 
 
 def clean(model: Any) -> None:

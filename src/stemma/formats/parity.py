@@ -1,4 +1,4 @@
-"""Proof that an exported file gives what the framework gives."""
+"""Proof that one thing gives the predictions of another."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,8 @@ def compare(
     tolerance: float,
     unit: float = 1.0,
     name: str = "onnx",
-    setting: str = "tolerance",
+    setting: str = "export.tolerance",
+    origin: str = "network",
 ) -> Parity:
     """Compare predictions (rows, outputs) row by row.
 
@@ -33,13 +34,14 @@ def compare(
         unit: 1 for probabilities, the target's standard deviation for a regression: one step of float32 grows with
             the numbers themselves.
         name: of the format.
-        setting: of `export`, that holds the tolerance.
+        setting: that holds the tolerance.
+        origin: what gives what is expected.
 
     Raises:
         ExportError: shapes differ, a value is not finite, or a row differs by more than `tolerance`.
     """
     if exported.shape != expected.shape:
-        raise ExportError(f"{name} gives the shape {exported.shape}, the framework {expected.shape}")
+        raise ExportError(f"{name} gives the shape {exported.shape}, the {origin} {expected.shape}")
     if not np.isfinite(exported).all():
         row = int(np.argmin(np.isfinite(exported).all(axis=1)))
         raise ExportError(f"{name} gives a value that is not finite for test row {row}")
@@ -47,7 +49,6 @@ def compare(
     worst = int(gaps.argmax())
     if gaps[worst] > tolerance:
         raise ExportError(
-            f"{name} differs from the framework by {gaps[worst]:.3g} in test row {worst}, "
-            f"export.{setting} allows {tolerance:g}"
+            f"{name} differs from the {origin} by {gaps[worst]:.3g} in test row {worst}, {setting} allows {tolerance:g}"
         )
     return Parity(len(gaps), float(gaps[worst]), float(gaps.mean()), worst)

@@ -12,6 +12,7 @@ from stemma.files import swapped_folder, write_json, write_text
 from stemma.formats import ABOUT, ENCODED, ENCODER, Format, Served, parity, replay, ways
 from stemma.tables import encode
 from stemma.tables.arrays import Arrays
+from stemma.training.exported import scorer
 
 
 def write(served: Served, formats: Mapping[str, Format], test: Arrays, target: Path) -> None:
@@ -40,15 +41,14 @@ def prove(
         ExportError: it cannot be written or run, or differs by more than the tolerance.
     """
     task = served.problem.task
-    write, load = ways(format, served.model.framework)
+    write, load = ways(format, served.framework)
     with naming(f"the format {name} cannot be written"):
         write(served, folder / format.file)
     more = served.entry.words() if format.code else ()
     given, again = replay.run(load, folder / format.file, {ENCODED: test.x} if format.encoded else columns, *more)
     exported, apart = (served.predictions(each) if format.scores else each for each in (given, again))
-    expected = served.predictions(served.model.scores(test.x))
-    setting = "tolerance_float16" if name == "onnx" and served.settings.precision == "float16" else "tolerance"
-    allowed = getattr(served.settings, setting)
+    expected = served.predictions(scorer(served.graph)(test.x))
+    allowed, setting = served.allowed
     found = parity.compare(exported, expected, allowed, task.deviation, name, setting)
     parity.compare(
         apart,

@@ -13,6 +13,9 @@ class ExportSettings(Section):
     formats: tuple[str, ...] | Literal["all"]  # names in formats.FORMATS, onnx among them
     opset: Annotated[int, Field(ge=18, le=20)]  # of ONNX
     optimise: bool  # onnxruntime folds the constants of the ONNX network
-    precision: Literal["float32", "float16"]  # inside the ONNX network
-    tolerance: PositiveFloat  # greatest difference from the framework on every test row, of every format
-    tolerance_float16: PositiveFloat  # of onnx in float16
+    tolerance: PositiveFloat  # greatest difference from the network on every test row, of every format
+
+    @property
+    def allowed(self) -> tuple[float, str]:
+        """The tolerance and its name."""
+        return self.tolerance, "export.tolerance"

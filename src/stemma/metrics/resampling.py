@@ -45,8 +45,10 @@ def resamples(rows: int, count: int, seed: int) -> Iterator[Floats]:
         yield np.bincount(generator.integers(0, rows, rows, dtype=np.uint32), minlength=rows).astype(np.float64)
 
 
-def drawn(measure: Measure, rows: int, count: int, seed: int) -> dict[str, Floats]:
-    """Each figure over the resamples (count,)."""
+def drawn(
+    measure: Callable[[Floats], Mapping[str, float | Floats]], rows: int, count: int, seed: int
+) -> dict[str, Floats]:
+    """Each figure over the resamples (count,); of an array (count, ...)."""
     found = [measure(weights) for weights in resamples(rows, count, seed)]
     return {name: np.array([figures[name] for figures in found]) for name in (found[0] if found else ())}
 

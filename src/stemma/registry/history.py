@@ -105,7 +105,7 @@ def history(repo: Repo = ".", stage: str | None = None, *, verify: bool = False)
     if stage is not None:
         events = tuple(event for event in events if stage in (event.stage, f"{event.model}#{event.stage}"))
         if not events:
-            raise _no_stage(known, stage)
+            raise no_stage(known, stage)
         stages = {name: version for name, version in stages.items() if stage in (name, name.partition("#")[2])}
     if verify:
         events = tuple(_verified(repository.root, events, known))
@@ -166,7 +166,7 @@ def _parted(event: registry.Event) -> tuple[str, list[str]]:
     return "\n\n".join(filter(None, [event.message, rest])), trailers
 
 
-def _no_stage(known: Registry, stage: str) -> VersionError:
+def no_stage(known: Registry, stage: str) -> VersionError:
     stages = sorted({event.says.stage for event in known.events if event.says.stage is not None})
     hint = near(stage, stages) or (f" (there are: {', '.join(stages)})" if stages else "")
     return VersionError(f"nothing was ever promoted to {stage!r}{hint}", run="stemma history")

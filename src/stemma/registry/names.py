@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from stemma.errors import VersionError
 from stemma.registry import numbering
-from stemma.registry.history import versions_of
+from stemma.registry.history import no_stage, versions_of
 from stemma.repo import registry
 from stemma.repo.registry import MODEL
 from stemma.repo.repository import WORKSPACE, Repository
@@ -24,6 +24,17 @@ def check_stage(stage: str) -> None:
     plain = STAGE.fullmatch(stage) and "//" not in stage and "/-" not in stage
     if not plain or says is None or says.stage != stage:
         raise VersionError(f"{stage!r} is no stage: letters, digits, -, _ and /, from a letter or digit to another")
+
+
+def check_known(repository: Repository, stage: str) -> None:
+    """Nothing, if something was ever promoted to a stage, or nothing to any: then it may yet be.
+
+    Raises:
+        VersionError: others were promoted to, and not this one.
+    """
+    known = repository.registry
+    if stage not in {event.says.stage for event in known.events} and any(event.says.stage for event in known.events):
+        raise no_stage(known, stage)
 
 
 def registered(repository: Repository, name: str) -> str:

@@ -1,4 +1,5 @@
-"""Which number a version gets, and why: structure or signature changed: major; retrained: minor; same weights: patch.
+"""Which number a version gets, and why: structure or signature changed: major; retrained, or compressed in another way:
+minor; same weights: patch.
 
 The signature is what goes in and what comes out: the input columns with their types, the task, the target, its classes.
 It is read from data/prepared/profile.json. Versions are numbered by semver.org, 2.0.0.
@@ -72,7 +73,7 @@ def suggest(version: Version, before: Version | None) -> Suggestion:
     """
     if before is None:
         return Suggestion(None, "the first registered version")
-    from stemma.versions.diff import structure, tensors
+    from stemma.versions.diff import compression, structure, tensors
 
     if version.index is None or before.index is None:
         bare = version if version.index is None else before
@@ -89,6 +90,9 @@ def suggest(version: Version, before: Version | None) -> Suggestion:
     differ = sum(not tensor.same for tensor in shared)
     if differ:
         return Suggestion("minor", f"retrained {since}: {differ} of {len(shared)} tensors differ")
+    graphs = compression.compare(before, version)
+    if graphs is not None and graphs.other:
+        return Suggestion("minor", f"the same weights as {before.name}, {graphs}")
     return Suggestion("patch", f"the same weights as {before.name}")
 
 

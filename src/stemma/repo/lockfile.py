@@ -18,6 +18,7 @@ from stemma.text import in_one_line
 FLOAT, BOOL = "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"
 CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})", re.MULTILINE)  # that Git left
 OUTS = re.compile(r"^    outs:\n((?:    - .*\n|      .*\n)+)", re.MULTILINE)
+METHOD = re.compile(r"^        compress:\n(?:          .*\n)*?          method: (\w+)$", re.MULTILINE)
 FIELD = re.compile(r"(?:    - |      )([a-z0-9_]+): ([^\s'\"|>&*!%@`{\[](?:[^#\n]*[^#\s])?)")
 
 
@@ -57,6 +58,12 @@ def outputs(text: str) -> dict[str, Entry]:
         if all(item is not None and "path" in item for item in items):
             return _entries(item for item in items if item is not None)
     return _entries(out for stage in _stages(load(text)) for out in stage.get("outs", ()))
+
+
+def method(text: str) -> str:
+    """What the network is compressed by, where a stage was asked with the section `compress`; else "none"."""
+    found = METHOD.search(text)
+    return "none" if found is None else found[1]
 
 
 def tracked(text: str, path: str) -> dict[str, Entry]:

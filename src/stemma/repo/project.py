@@ -3,37 +3,65 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 STAGE = "src/stage.py"
 WRONG_USAGE = 2
+Done = subprocess.CompletedProcess[str]
 
 
-def run(root: Path, *words: str, toolkit: Path | None = None) -> "subprocess.CompletedProcess[str]":
+def run(root: Path, *words: str, toolkit: Path | None = None) -> Done:
     """`python src/stage.py WORD...` in the folder of a project, in this Python.
 
     Args:
         toolkit: the folder that holds the toolkit to use; None: the one in src/, else the one that is installed.
     """
-    return subprocess.run(
-        _command(*words), cwd=root, env=_environment(toolkit), stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
+    return _run(root, [STAGE, *words], _environment(toolkit))
 
 
-def heard(root: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+def heard(root: Path, *words: str) -> Done:
     """The same, and what it says on standard error is seen at once; its standard input ends when this process does."""
     ours, theirs = os.pipe()
     try:
         return subprocess.run(
-            _command(*words), cwd=root, env=_environment(None), stdin=ours, stdout=subprocess.PIPE, text=True
-        )
+            [sys.executable, STAGE, *words],
+            cwd=root, env=_environment(None), stdin=ours, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
     finally:
         os.close(ours)
         os.close(theirs)
 
 
-def _command(*words: str) -> list[str]:
-    return [sys.executable, STAGE, *words]
+def experiment(root: Path, name: str, settings: Mapping[str, str], state: Path, toolkit: Path | None = None) -> Done:
+    """`dvc exp run -n NAME -S KEY=VALUE...` in the folder of a project.
+
+    Args:
+        state: the folder for what DVC notes outside of the repository. toolkit: as for `run`.
+    """
+    chosen = [word for key, value in settings.items() for word in ("-S", f"{key}={value}")]
+    more = {"DVC_SITE_CACHE_DIR": str(state), "DVC_NO_ANALYTICS": "1", "PATH": programs()}
+    return _run(root, ["-P", "-m", "dvc", "exp", "run", "-n", name, *chosen], _environment(toolkit) | more)
+
+
+def reason(done: Done) -> str:
+    """Why it failed: the line of ours, else that of DVC, else the last one."""
+    lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    marked = [line.removeprefix(mark) for mark in ("error: ", "ERROR: ") for line in lines if line.startswith(mark)]
+    return f"{[*marked, lines[-1]][0]:.500}"
+
+
+def programs() -> str:
+    """The PATH, on which the programs of this Python's environment are, which stages run."""
+    here, path = str(Path(sys.executable).parent), os.environ.get("PATH", "")
+    return path if here in path.split(os.pathsep) else f"{here}{os.pathsep}{path}"
+
+
+def _run(root: Path, words: list[str], environment: Mapping[str, str]) -> Done:
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )  # fmt: skip
 
 
 def _environment(toolkit: Path | None) -> dict[str, str]:

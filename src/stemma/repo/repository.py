@@ -42,6 +42,7 @@ METRICS, EVALUATION, TRAINING = (path.as_posix() for path in (layout.METRICS, la
 WEIGHTS, INDEX = layout.WEIGHTS.as_posix(), layout.INDEX.as_posix()
 PREPARED, PROFILE = layout.PREPARED.as_posix(), layout.PROFILE.as_posix()
 PREDICTIONS, PACKAGE, EXPORT = (path.as_posix() for path in (layout.PREDICTIONS, layout.PACKAGE, layout.EXPORT))
+COMPRESSION = layout.COMPRESSION.as_posix()
 CURVES = layout.CURVES.as_posix()
 TEXTS = (LOCK, PARAMS, METRICS, EVALUATION, TRAINING)  # small, in Git, wanted by nearly every command: one process
 
@@ -344,6 +345,11 @@ class Version:
     def training(self) -> Mapping[str, Any] | None:
         """reports/training.json: epochs, environment."""
         return self._optional(TRAINING)
+
+    @cached_property
+    def compression(self) -> Mapping[str, Any] | None:
+        """reports/compression.json: how the network's graph is kept; None of a version older than that."""
+        return self._optional(COMPRESSION)
 
     def _optional(self, path: str) -> Mapping[str, Any] | None:
         return self._mapping(path, self.json(path)) if self.has(path) else None

@@ -7,6 +7,7 @@ from stemma import layout
 from stemma.evaluation.baselines import NETWORK, title
 from stemma.evaluation.threshold import FOUND
 from stemma.metrics import METRICS, label
+from stemma.report import explanation
 from stemma.report.document import Chart, Document, Section, Table
 from stemma.task import KINDS
 from stemma.text import figure
@@ -15,6 +16,10 @@ RULES = {
     "fixed": "set by hand", "f1": "the greatest F1", "macro_f1": "the greatest mean F1 of both classes",
     "youden": "the greatest recall + specificity - 1",
     "cost": "the least cost", "recall_at_precision": "the greatest recall at the precision asked for",
+}  # fmt: skip
+CHANGES = {
+    "noise": "noise of {0:g} deviations", "missing": "{1:g} % of the values missing",
+    "shift": "shifted by {0:g} deviations", "unknown": "{1:g} % of the texts never seen",
 }  # fmt: skip
 FEW_CLASSES = 4  # of which a matrix shows shares too
 MOST_CLASSES = 15  # shown as a matrix; of more, the most frequent confusions
@@ -25,8 +30,8 @@ Told = Mapping[str, Any]
 def write(told: Told, drawn: Container[str] = ()) -> Document:
     """`told`: what evaluation.json holds; `drawn`: names of pictures, without which there is no section of training."""
     sections = [_hints(told), _figures(told), _repeated(told), _baselines(told), _decisions(told), _classes(told)]
-    sections += [_probabilities(told), _errors(told)]
-    sections += [_importance(told), _slices(told), _folds(told), _gate(told), _learning(drawn), _making(told)]
+    sections += [_probabilities(told), _errors(told), _importance(told), _explanation(told), _robustness(told)]
+    sections += [_slices(told), _fairness(told), _folds(told), _gate(told), _learning(drawn), _making(told)]
     return Document(
         title=f"How well {told['target']} is predicted",
         lead=_lead(told),
@@ -278,6 +283,10 @@ def _importance(told: Told) -> Section | None:
     return Section("What the network goes by", (text, chart))
 
 
+def _explanation(told: Told) -> Section | None:
+    return explanation.section(told["explanation"]) if "explanation" in told else None
+
+
 def _learning(drawn: Container[str]) -> Section | None:
     chart = Chart("learning", "The loss after each epoch, and the epoch that was kept")
     return Section("Training", (chart,)) if "learning" in drawn else None
@@ -298,6 +307,45 @@ def _slices(told: Told) -> Section | None:
         tables.append(Table(f"By {column}", head, rows))
     text = "The same figures for parts of the test rows. A dash: not defined there, such as where a class is absent."
     return Section("Slices", (text, *tables))
+
+
+def _fairness(told: Told) -> Section | None:
+    """How far rates are apart between the groups of each column."""
+    if not (found := told.get("fairness")):
+        return None
+    text = (
+        "The same rates for each group, and how far the greatest is above the least. An interval that holds 0: they are"
+    )
+    text += (
+        " not to be told apart. It holds for all pairs of groups at once; of fewer than 10 rows a group has no rate."
+    )
+    return Section("Groups beside each other", (text, *(_gaps(column, rates) for column, rates in found.items())))
+
+
+def _gaps(column: str, rates: Told) -> Table:
+    head = [name.replace("_", " ") + (f" of {gap['class']}" if "class" in gap else "") for name, gap in rates.items()]
+    groups = next(iter(rates.values()))["groups"]
+    rows = [(group, *(figure(gap["groups"][group]) for gap in rates.values())) for group in groups]
+    rows.append(("gap", *(figure(gap["value"]) for gap in rates.values())))
+    rows.append(("95 % interval", *(_range(gap) for gap in rates.values())))
+    return Table(f"By {column}", (column, *head), tuple(rows))
+
+
+def _robustness(told: Told) -> Section | None:
+    """What the figure loses where rows are worse."""
+    if not (found := told.get("robustness")):
+        return None
+    text = (
+        f"How much {label(told['main'])} is lost on {found['rows']:,} test rows that are made worse, as service would"
+    )
+    text += f" see them; and the column that alone does most of it, on {found['alone']:,} of them."
+    rows = []
+    for name, change in found["changes"].items():
+        column, alone = max(change["columns"].items(), key=lambda item: item[1] or 0.0)
+        shown = CHANGES[name].format(change["size"], 100 * change["size"])
+        rows.append((shown, *_with_interval(change), column, figure(alone)))
+    head = ("change", "lost", "95 % interval", "most by", "lost by it alone")
+    return Section("Where rows are worse", (text, Table("", head, tuple(rows), words=(3,))))
 
 
 def _folds(told: Told) -> Section | None:

@@ -10,7 +10,7 @@ import pandas as pd
 from stemma.evaluation.assessment import Judgement
 from stemma.evaluation.baselines import CONSTANT, NETWORK
 from stemma.files import read_json, swapped_folder
-from stemma.report import charts, curves
+from stemma.report import charts, curves, explanation
 from stemma.report.pictures import draw
 from stemma.tables.arrays import Arrays
 
@@ -30,6 +30,8 @@ def write(
         for name, each in {NETWORK: network, **learned}.items()
     }
     drawn = charts.draw_all(network.task, told, test.y, network.predictions["test"], points)
+    if "explanation" in told:
+        drawn |= explanation.pictures([told["explanation"]])
     with swapped_folder(folder) as new:
         for name, table in points[NETWORK].items():
             table.to_csv(new / f"{name}.csv", index=False, lineterminator="\n")

@@ -7,7 +7,7 @@ In the order of a request:
     workers.py     several of them, and the one that keeps them (worker.py is one of the several)
     scopes.py      what a token may ask
     app.py         the ASGI callable: a request in, its route, an answer or a refusal out
-    access.py      tokens: which calls are answered (rates.py: how often)
+    access.py      tokens: which calls are answered (rates.py: how often; reread.py: files that change)
     wire.py        one connection: heads that never end are given up
     rpc.py         gRPC, where it is asked for: each call is a request to the same application
     routes.py      a route, a call and an answer, which protocols and pages are made of

@@ -14,19 +14,19 @@ import secrets
 import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import AwareDatetime, Field
 
 from stemma.errors import SettingsError
-from stemma.files import read_plain, state, write_text
-from stemma.serve import log
+from stemma.files import read_plain, write_text
 from stemma.serve.models import Refused
+from stemma.serve.reread import Reread
 from stemma.serve.scopes import Scope
-from stemma.serve.settings import NO_YAML, SOME, shaped
-from stemma.settings import Section, checked
+from stemma.serve.settings import SOME, shaped
+from stemma.settings import Section, checked, parse
 
 Header = tuple[bytes, bytes]
 VARIABLE = "STEMMA_TOKENS"  # of the environment: what a file would hold
@@ -50,7 +50,7 @@ class Tokens(Section):
 
 
 class Access:
-    """Which calls are answered. A file is read again when it changes; what cannot be read then changes nothing.
+    """Which calls are answered.
 
     Args:
         file: of tokens; None: those of the environment, and where that has none, every call is answered.
@@ -60,14 +60,14 @@ class Access:
     """
 
     def __init__(self, file: str | None) -> None:
-        self._file = None if file is None else Path(file)
-        self._seen = None if self._file is None else state(self._file)
-        self._tokens = _of_environment() if self._file is None else _of_file(self._file)
+        files = () if file is None else (file,)
+        read = _of_environment if file is None else partial(_of_file, Path(file))
+        self._tokens = Reread("tokens", files, read, lambda tokens: {"file": file, "count": len(tokens)})
 
     @property
     def asks(self) -> bool:
         """Whether there are tokens, so that calls without one are not answered."""
-        return bool(self._tokens)
+        return bool(self._tokens.now)
 
     def check(self, scope: str | None, headers: Iterable[Header]) -> str | None:
         """Nothing, if a call may be answered; the name of its token, where it has one.
@@ -80,7 +80,8 @@ class Access:
         """
         if scope is None:
             return None
-        if not self._current():
+        self._tokens.renewed()
+        if not self.asks:
             _check_origin(scope, headers)
             return None
         token = self._given(headers)
@@ -98,20 +99,10 @@ class Access:
         if kind.lower() != b"bearer":
             raise _unknown("a token is asked for: Authorization: Bearer TOKEN")
         digest = hashlib.sha256(given.strip()).hexdigest()
-        found = [token for token in self._tokens if hmac.compare_digest(token.sha256, digest)]
+        found = [token for token in self._tokens.now if hmac.compare_digest(token.sha256, digest)]
         if not found:
             raise _unknown("the token is not known here", "invalid_token")
         return found[0]
-
-    def _current(self) -> Sequence[Token]:
-        if self._file is not None and (seen := state(self._file)) != self._seen:
-            self._seen = seen
-            try:
-                self._tokens = _of_file(self._file)
-                log.note("tokens", file=str(self._file), count=len(self._tokens))
-            except SettingsError as error:
-                log.note("tokens", error=str(error), told="those of before hold")
-        return self._tokens
 
 
 CHALLENGE = b"www-authenticate"
@@ -166,7 +157,9 @@ def _text(file: Path) -> str:
 
 def _parsed(text: str, where: str) -> Sequence[Token]:
     try:
-        said = yaml.safe_load(text)
-    except NO_YAML:  # what it says may hold a hash that stands in the wrong place
-        raise SettingsError(f"{where} cannot be read as YAML") from None
+        said = parse(text, where)
+    except SettingsError as error:  # what it says may hold a hash that stands in the wrong place
+        mark = getattr(error.__cause__, "problem_mark", None)
+        line = "" if mark is None else f", see its line {mark.line + 1}"
+        raise SettingsError(f"{where} cannot be read as YAML{line}") from None
     return checked(Tokens, {"tokens": said}, where).tokens

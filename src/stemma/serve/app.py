@@ -15,7 +15,7 @@ from os import urandom
 from pathlib import Path
 from typing import Any, cast
 
-from stemma.errors import RowError, StemmaError
+from stemma.errors import GraphError, RowError, StemmaError
 from stemma.files import state_folder
 from stemma.serve import audit, log
 from stemma.serve.access import ADMIN, Access
@@ -76,7 +76,8 @@ class App:
             self._busy -= 1
             self._held -= scope.get(HELD, 0)
         seconds = time.perf_counter() - started
-        self._metrics.count(scope.get("route", "none"), answer, seconds)
+        call = scope.get("call")
+        self._metrics.count(scope.get("route", "none"), answer, seconds, call and call.ran)
         if self._settings.log_requests:
             self._log.tell(scope, answer, seconds)
         length = str(len(answer.body)).encode()
@@ -85,8 +86,8 @@ class App:
         headers += answer.version.headers if answer.version else ()
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
-        if "call" in scope:
-            self._observe(scope["call"], answer.status, seconds)
+        if call is not None:
+            self._observe(call, answer, seconds)
             self._shadows.copy(scope)
 
     def close(self) -> None:
@@ -94,9 +95,8 @@ class App:
         if self._observer is not None:
             self._observer.close()
 
-    def _observe(self, call: Call, status: int, seconds: float) -> None:
-        self._metrics.count_version(call.ran, status, seconds)
-        if self._observer is not None and call.ran.parts and status == HTTPStatus.OK:
+    def _observe(self, call: Call, answer: Answer, seconds: float) -> None:
+        if self._observer is not None and call.ran.parts and answer.status == HTTPStatus.OK:
             self._observer.answered(call, seconds)
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
@@ -141,10 +141,12 @@ class App:
         """Ask a shadow; nobody hears its answer."""
         started = time.perf_counter()
         try:
-            status = cast(Answer, answered(scope["answers"], call)).status  # what predicts is no coroutine
+            answer = cast(Answer, answered(scope["answers"], call))  # what predicts is no coroutine
         except Exception as error:
-            status = _told(error, scope).status
-        self._observe(call, status, time.perf_counter() - started)
+            answer = _told(error, scope)
+        seconds = time.perf_counter() - started
+        self._metrics.count_copy(answer, seconds, call.ran)
+        self._observe(call, answer, seconds)
 
     def _call(
         self, scope: Scope, path: str, named: Mapping[str, str], headers: tuple[Header, ...], body: bytes
@@ -225,6 +227,6 @@ def _told(error: Exception, scope: Scope) -> Answer:
     if isinstance(error, RowError):
         return in_json({"error": str(error), "field": error.column, "row": error.row, "expected": error.wanted}, 422)
     if isinstance(error, StemmaError):
-        return in_json({"error": str(error)}, 422)
+        return in_json({"error": str(error)}, 422, fault=isinstance(error, GraphError))
     log.note("fault", **log.names(scope), trace="".join(traceback.format_exception(error)))
-    return in_json({"error": "this call met a fault of the server, which its log tells"}, 500)
+    return in_json({"error": "this call met a fault of the server, which its log tells"}, 500, fault=True)

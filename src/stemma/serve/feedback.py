@@ -66,11 +66,17 @@ class Feedback:
                 waits.set_result(result)
 
 
+def refuse(call: Call) -> Answer:
+    """Where nothing is kept that outcomes could be joined with."""
+    raise Refused(403, "this server keeps no log of requests: start it with --log FOLDER")
+
+
 AGAIN = ((b"retry-after", b"60"),)
 
 
-def route(observer: Observer) -> Route:
-    return Route("POST", "/v1/feedback", Feedback(observer).answer, takes=(JSON, CSV), scope=Scope.FEEDBACK)
+def route(observer: Observer | None) -> Route:
+    answer = refuse if observer is None else Feedback(observer).answer
+    return Route("POST", "/v1/feedback", answer, takes=(JSON, CSV), scope=Scope.FEEDBACK)
 
 
 def _outcome(given: Any, number: int) -> Outcome:

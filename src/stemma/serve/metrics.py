@@ -1,9 +1,12 @@
 """Figures for Prometheus, `GET /metrics`: of all workers, whichever is asked."""
 
+import asyncio
 import os
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections import Counter as Counts
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,22 @@ from stemma.serve.routes import Answer, Call, Ran
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the folder where prometheus-client keeps the figures of several processes
 DRIFT = "drift.prom"  # in the folder of the request log: what drifted, as whoever reads it found
+Labels = tuple[Any, ...]
+Counted = tuple[str | None, Answer, float, Ran | None]
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)  # seconds
 
 
+class Seconds(Histogram):
+    """Several at once, for the price of a few."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        self._sum.inc(sum(amounts))
+        for place, count in Counts(bisect_left(self._upper_bounds, each) for each in amounts).items():
+            self._buckets[place].inc(count)
+
+
 class Metrics:
-    """What this process counts.
+    """What this process counts: of requests that are answered at one time at once, as quickly as of one.
 
     Args:
         more: a file of figures that somebody else writes as Prometheus reads them; it need not be there.
@@ -31,13 +45,13 @@ class Metrics:
         self._registry = CollectorRegistry()
         named: dict[str, Any] = {"registry": self._registry}
         requests = Counter("stemma_requests", "Requests by route and status.", ("route", "status"), **named)
-        seconds = Histogram("stemma_request_seconds", "Seconds to an answer.", ("route",), buckets=BUCKETS, **named)
+        seconds = Seconds("stemma_request_seconds", "Seconds to an answer.", ("route",), buckets=BUCKETS, **named)
         rows = Counter("stemma_rows", "Rows that were predicted.", ("model", "version"), **named)
         version = ("model", "version", "arm")
-        took = Histogram(
+        took = Seconds(
             "stemma_version_seconds", "Seconds to an answer, by who gave it.", version, buckets=BUCKETS, **named
         )
-        told = "Answers with a status of 400 or more, by who was asked."
+        told = "Requests that a version failed to answer; what callers did wrong is not its fault."
         errors = Counter("stemma_version_errors", told, (*version, "status"), **named)
         log = Counter("stemma_log_rows", "Rows for the request log: written, dropped, failed.", ("state",), **named)
         came = Counter("stemma_feedback", "Outcomes that were told, by what was done with them.", ("state",), **named)
@@ -48,20 +62,36 @@ class Metrics:
         self._rows, self._errors = lru_cache(1024)(rows.labels), lru_cache(1024)(errors.labels)
         self._took, self._observed = lru_cache(1024)(took.labels), {"log": log.labels, "feedback": came.labels}
         self._dropped = lru_cache(256)(dropped.labels)
+        self._waiting: deque[Counted] = deque()  # those of shadows come from another thread
 
-    def count(self, route: str, answer: Answer, seconds: float) -> None:
-        self._requests(route, answer.status).inc()
-        self._seconds(route).observe(seconds)
-        if answer.version is not None and answer.rows:
-            self._rows(answer.version.model, answer.version.number).inc(answer.rows)
+    def count(self, route: str, answer: Answer, seconds: float, ran: Ran | None) -> None:
+        """A request, and what a version was asked by it; counted when what else is ready has been done."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._count)
+        self._waiting.append((route, answer, seconds, ran))
 
-    def count_version(self, ran: Ran, status: int, seconds: float) -> None:
-        """What a version was asked, and in which arm."""
-        if ran.version is not None:
-            of = ran.version.model, ran.version.number, ran.arm
-            self._took(*of).observe(seconds)
-            if status >= HTTPStatus.BAD_REQUEST:
-                self._errors(*of, status).inc()
+    def count_copy(self, answer: Answer, seconds: float, ran: Ran) -> None:
+        """What a shadow was asked; counted with the next request."""
+        self._waiting.append((None, answer, seconds, ran))
+
+    def _count(self) -> None:
+        requests, rows, errors = Counts[Labels](), Counts[Labels](), Counts[Labels]()
+        seconds, took = defaultdict[Labels, list[float]](list), defaultdict[Labels, list[float]](list)
+        for route, answer, spent, ran in [self._waiting.popleft() for _ in range(len(self._waiting))]:
+            if route is not None:
+                requests[route, answer.status] += 1
+                seconds[route,].append(spent)
+                if answer.version is not None and answer.rows:
+                    rows[answer.version.model, answer.version.number] += answer.rows
+            if ran is not None and ran.version is not None:
+                took[of := (ran.version.model, ran.version.number, ran.arm)].append(spent)
+                errors[(*of, answer.status)] += answer.fault
+        for counter, counts in ((self._requests, requests), (self._rows, rows), (self._errors, +errors)):
+            for labels, count in counts.items():
+                counter(*labels).inc(count)
+        for histogram, several in ((self._seconds, seconds), (self._took, took)):
+            for labels, amounts in several.items():
+                histogram(*labels).observe_all(amounts)
 
     def count_observed(self, what: str, state: str, rows: int) -> None:
         self._observed[what](state).inc(rows)
@@ -71,6 +101,7 @@ class Metrics:
 
     def text(self, call: Call) -> Answer:
         """All of it, as Prometheus reads it."""
+        self._count()
         shared, registry = SHARED in os.environ, self._registry
         if shared:
             registry = CollectorRegistry()

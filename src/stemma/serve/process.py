@@ -15,7 +15,7 @@ import uvicorn
 from stemma.bundle import sign
 from stemma.entries import Entry
 from stemma.errors import SettingsError, StemmaError
-from stemma.serve import admin, feedback, log, openapi, page, protocols, sockets, status
+from stemma.serve import admin, explain, feedback, log, openapi, page, protocols, sockets, status
 from stemma.serve.access import Access
 from stemma.serve.app import App
 from stemma.serve.keeper import Keeper
@@ -93,7 +93,8 @@ def app_of(
     metrics = Metrics(None if settings.log is None else Path(settings.log.folder) / DRIFT)
     routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES, Route("GET", "/metrics", metrics.text))
     sees = Entry(observer).load()(settings.log, metrics.count_observed) if observer and settings.log else None
-    routes = routes if sees is None else (*routes, feedback.route(sees))
+    routes = (*routes, feedback.route(sees))
+    routes = (*routes, *explain.routes(settings.limits)) if settings.explain else routes
     routes = (*routes, openapi.route(routes))
     return App(settings, serving, routes, metrics, control if settings.admin else None, sees)
 

@@ -30,12 +30,14 @@ class Ran:
         arm: why it was this version: who names none asks the stable one, or one that a split gives; one was named; or
             it gets a copy, as a shadow.
         split: of which the column has yet to tell.
+        caller: whom a split told apart; empty where it has no name.
     """
 
     keeps: bool = False
     version: Version | None = None
     arm: str = ""
     split: Split | None = None
+    caller: str = ""
     parts: list[tuple[Arrays, Output]] = field(default_factory=list)
 
 
@@ -79,7 +81,7 @@ class Call:
 
     def _take(self, split: Split, stable: Version, caller: str) -> None:
         """The version that a split gives a caller; who has no name is one by himself."""
-        number = split.version(caller or self.id)
+        self.ran.caller, number = caller, split.version(caller or self.id)
         if number is not None:
             self.ran.version, self.ran.arm = self.models.by_name[stable.model].versions[number], SPLIT
 
@@ -182,6 +184,7 @@ class Answer:
     Args:
         version: that it is of, and is named in its headers.
         rows: that were predicted.
+        fault: whether it is none because the version, or the server, failed; a caller's mistakes are no fault.
     """
 
     body: bytes = b""
@@ -190,6 +193,7 @@ class Answer:
     headers: tuple[Header, ...] = ()
     version: Version | None = None
     rows: int = 0
+    fault: bool = False
 
 
 def in_json(value: Any, status: int = 200, headers: tuple[Header, ...] = (), **more: Any) -> Answer:

@@ -5,17 +5,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from stemma import layout
 from stemma.errors import SettingsError
 from stemma.semver import VERSION
-from stemma.settings import Section, checked
+from stemma.settings import Section, checked, parse
 
-# What PyYAML lets through, too: a date such as 2020-13-45 is a ValueError, `!!int ""` an IndexError.
-NO_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, IndexError, RecursionError)
 NAME = re.compile(r"(?:([\w.-]+)=)?(.+)")  # NAME=SOURCE
 MEGABYTE = 10**6
 MOST = 1e9  # MB or seconds: beyond it neither bytes nor a clock can be counted
@@ -98,6 +95,8 @@ class Limits(Section):
     rows: Count = 100_000  # 422
     columns: Count = 10_000  # 422
     unpacked: Megabytes = 1024.0  # that Parquet or Arrow unpacks to: 422
+    explained: Count = 16  # rows that are explained at once: 422
+    explaining: Seconds = 5.0  # for that: 422
     seconds: Seconds = 10.0  # for a request to arrive: 408
     concurrency: Count = 1024  # calls at once, in each process: 503
     bodies: Megabytes = 1024.0  # of all calls at once, in each process: 503
@@ -156,6 +155,7 @@ class ServeSettings(Section):
     stage_poll: Annotated[float, Field(ge=0.2, le=86400)] = 5.0  # seconds in which an event of a stage is in service
     allow_breaking: bool = False  # take versions that break those who call the one before
     admin: bool = False  # take orders to load and unload
+    explain: bool = False  # say why rows are answered so
     audit: Place | None = None  # where orders are written down; None: audit.jsonl below ~/.local/state/stemma
     workers: Annotated[int, Field(gt=0, le=1024)] = 1  # processes that answer
     batch: Batch = "auto"  # run small calls together where that pays, and changes no answer
@@ -202,11 +202,11 @@ def _named(model: str) -> dict[str, str | None]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(file.read_bytes())
+        found = parse(file.read_text(encoding="utf-8"), str(file)) or {}
     except FileNotFoundError:
         raise SettingsError(f"{file} is not there") from None
-    except (OSError, *NO_YAML) as error:
-        raise SettingsError(f"{file} cannot be read as YAML ({' '.join(str(error).split())[:200]})") from None
-    if not isinstance(found or {}, Mapping):
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read ({error})") from None
+    if not isinstance(found, Mapping):
         raise SettingsError(f"{file} holds no settings, but {type(found).__name__}")
-    return dict(found or {})
+    return dict(found)

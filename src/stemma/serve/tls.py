@@ -2,19 +2,18 @@
 
 import ssl
 from collections.abc import Mapping
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from stemma.errors import SettingsError, told_by_system
-from stemma.files import state
-from stemma.serve import log
+from stemma.serve.reread import Reread
 from stemma.serve.settings import TlsSettings
 
 CLIENT = "certificate"  # in the state of a scope: whom the certificate of a client names
 
 
 class Tls:
-    """What connections begin with. Files are read again when they change; what cannot be used then changes nothing.
+    """What connections begin with.
 
     Args:
         settings: the files.
@@ -24,26 +23,18 @@ class Tls:
     """
 
     def __init__(self, settings: TlsSettings) -> None:
-        self._settings, self._seen = settings, _states(settings)
-        self.context = self._now = _context(settings)
+        files = [each for each in (settings.cert, settings.key, settings.clients) if each is not None]
+        self._contexts = Reread("certificate", files, partial(_context, settings), lambda _: {"file": settings.cert})
+        self.context = self._contexts.now
         self.context.sni_callback = self._choose  # called for each connection, also for one that names no host
 
     def renewed(self) -> bool:
         """Whether other files are there since it was asked last, and can be used."""
-        if (seen := _states(self._settings)) == self._seen:
-            return False
-        self._seen = seen
-        try:
-            self._now = _context(self._settings)
-        except SettingsError as error:
-            log.note("certificate", error=str(error), told="that of before holds")
-            return False
-        log.note("certificate", file=self._settings.cert)
-        return True
+        return self._contexts.renewed()
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
         self.renewed()
-        connection.context = self._now
+        connection.context = self._contexts.now
 
 
 def trusting(cert: str) -> ssl.SSLContext:
@@ -60,10 +51,6 @@ def client_name(certificate: Mapping[str, Any]) -> str:
     subject = {key: value for part in certificate.get("subject", ()) for key, value in part}
     others = [value for _, value in certificate.get("subjectAltName", ())]
     return str(subject.get("commonName") or (others or ["a certificate without a name"])[0])
-
-
-def _states(settings: TlsSettings) -> list[tuple[int, ...] | None]:
-    return [state(Path(each)) for each in (settings.cert, settings.key, settings.clients) if each is not None]
 
 
 def _context(settings: TlsSettings) -> ssl.SSLContext:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pyarrow import parquet
 
 from stemma.errors import DataError
-from stemma.tables import encode, profile
+from stemma.tables import encode, profile, spool
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def read_frame(folder: Path, split: str) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(f"{path} is not there", run="dvc repro prepare")
     try:
-        return pd.read_parquet(path)
+        with parquet.ParquetFile(path) as file:  # a column at a time: memory stays low
+            return spool.frame((name, file.read([name]).to_pandas()[name].array) for name in file.schema_arrow.names)
     except (OSError, ValueError):
         raise DataError(f"{path} is damaged", run="dvc repro --force prepare") from None
 

@@ -26,6 +26,7 @@ from pyarrow import csv
 
 from stemma.errors import DataError
 from stemma.files import mistaken
+from stemma.tables import spool
 from stemma.text import counted
 from stemma.values import LONGEST, TOO_LONG, fields
 
@@ -137,19 +138,17 @@ def texts(
     """
     columns = columns or dict.fromkeys(names(path, text), pa.string())
     options = csv_options(path, text, columns, null_values=list(missing))
-    with one_reason(path, text), opened(path, text) as stream:
-        table = csv.read_csv(stream, *options)
-        for batch in table.to_batches():
-            refuse_long(batch)
-    return table
+    with one_reason(path, text), opened(path, text) as stream, csv.open_csv(stream, *options) as reader:
+        return spool.table(reader.schema, map(refuse_long, reader), path.stat().st_size)
 
 
-def refuse_long(batch: pa.RecordBatch) -> None:
-    """Refuse rows with a value that a served network would not read."""
+def refuse_long(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows, if they hold no value that a served network would not read."""
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         texts = column.dictionary if pa.types.is_dictionary(column.type) else column
         if (pc.max(pc.binary_length(texts)).as_py() or 0) > LONGEST:
             raise pa.ArrowInvalid(f"column {name!r}: {TOO_LONG}")
+    return batch
 
 
 def csv_options(

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from stemma import values
 from stemma.entries import Entry
-from stemma.tables import derive, files
+from stemma.tables import derive, files, spool
 from stemma.tables.columns import features, refuse, role_of, roles, splitting
 from stemma.tables.settings import FileTable, Table
 from stemma.tables.texts import INSTANT, instants, numbers, trimmed
@@ -51,22 +51,25 @@ def table(settings: Table, sources: Mapping[str, Entry]) -> pd.DataFrame:
         DataError: the file is not there or cannot be read, columns and settings do not fit each other, or a value does
             not fit the role of its column (column, row from 1 and value are named).
     """
-    source = _source(settings, sources)
+    source, problems = _source(settings, sources), list[str]()
     columns = {name: source.column(name) for name in source.column_names}
     del source
-    canonical, problems = {}, []
-    for name in list(columns):
-        kind = _kind(name, settings)
-        try:
-            canonical[name] = CONVERTERS[kind](columns.pop(name), _writing(name, settings))
-        except WrongValue as wrong:
-            problems.append(f"column {name!r} ({kind}) {wrong}")
+    frame = spool.frame(_canonical(columns, settings, problems))
     refuse(settings.source, problems)
     pa.default_memory_pool().release_unused()  # Arrow keeps freed memory for itself, about twice the table
-    frame = pd.DataFrame(canonical, copy=False)
     if not settings.derive or frame.empty:  # which `validate.check` refuses
         return frame
     return pd.concat([frame, derive.columns(frame, settings.derive, dict(features(frame, settings)))], axis=1)
+
+
+def _canonical(columns: dict[str, pa.ChunkedArray], settings: Table, problems: list[str]) -> Iterator[tuple[str, Any]]:
+    """Each column that can be converted, which leaves `columns`; of the others, what is wrong goes to `problems`."""
+    for name in list(columns):
+        kind = _kind(name, settings)
+        try:
+            yield name, CONVERTERS[kind](columns.pop(name), _writing(name, settings))
+        except WrongValue as wrong:
+            problems.append(f"column {name!r} ({kind}) {wrong}")
 
 
 def _writing(column: str, settings: Table) -> Writing:
@@ -126,8 +129,12 @@ def _parquet(path: Path, settings: FileTable) -> pa.Table:
     """The columns that have a use, with the texts for "no value" as nulls."""
     from pyarrow import parquet
 
-    with files.one_reason(path):
-        source = parquet.read_table(path, columns=_used(parquet.read_schema(path).names, settings))
+    with files.one_reason(path), parquet.ParquetFile(path, pre_buffer=False) as opened:
+        schema = opened.schema_arrow
+        used = _used(schema.names, settings)
+        schema = pa.schema([schema.field(name) for name in used])
+        batches = (batch.select(used) for batch in opened.iter_batches(columns=used))
+        source = spool.table(schema, batches, path.stat().st_size)
     for place, name in enumerate(source.column_names):
         column = decoded(source.column(name))
         if pa.types.is_string(column.type):

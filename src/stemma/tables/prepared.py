@@ -3,13 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import parquet
 
 from stemma.files import swapped_folder
 from stemma.tables import encode, hints, profile, statistics
 from stemma.tables.check import Checked
 from stemma.tables.columns import features
 from stemma.tables.settings import PrepareSettings, Table
+
+GROUP = 2**20  # rows that a Parquet file holds together, as pandas writes it
 
 
 def write(folder: Path, checked: Checked, data: Table, settings: PrepareSettings) -> dict[str, Any]:
@@ -21,15 +27,26 @@ def write(folder: Path, checked: Checked, data: Table, settings: PrepareSettings
         The profile.
     """
     table, splits = checked.table, checked.splits
-    encoder = encode.fit(table.iloc[splits["train"]], features(table, data), settings, derive=data.derive)
+    encoder = encode.fit(table, features(table, data), settings, derive=data.derive, train=splits["train"])
     about = statistics.make(table, data, splits, encoder.blocks)
     about |= {"hints": hints.lines(checked.hints)} if checked.hints else {}
     about |= {"left_out": dict(checked.left_out)} if checked.left_out else {}
     with swapped_folder(folder) as partial:
         for name, rows in splits.items():
-            part = table.iloc[rows]
-            numbered = {about["row"]: part.index.to_numpy(), **part.reset_index(drop=True)}
-            pd.DataFrame(numbered, copy=False).to_parquet(partial / f"{name}.parquet", index=False, compression="zstd")
+            _write_split(partial / f"{name}.parquet", table, rows, about["row"])
         (partial / encode.FILE).write_bytes(encoder.graph)
         profile.write(partial, about)
     return about
+
+
+def _write_split(file: Path, table: pd.DataFrame, rows: NDArray[np.int64], number: str) -> None:
+    """Rows of a table with their numbers, GROUP at a time: memory stays low."""
+
+    def piece(start: int) -> pa.Table:
+        part = table.iloc[rows[start : start + GROUP]]
+        numbered = {number: part.index.to_numpy(), **part.reset_index(drop=True)}
+        return pa.Table.from_pandas(pd.DataFrame(numbered, copy=False), preserve_index=False)
+
+    with parquet.ParquetWriter(file, piece(0).schema, compression="zstd") as writer:
+        for start in range(0, len(rows), GROUP):
+            writer.write_table(piece(start), GROUP)

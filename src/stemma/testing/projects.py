@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from stemma import conf
+from stemma.repo.project import programs
 
 if TYPE_CHECKING:
     import pytest
@@ -33,7 +33,7 @@ class Project:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """A command in its folder. What the environment does not say is a Git identity and folders for DVC's state."""
-        known = self._defaults() | os.environ | {"PATH": _programs()} | environment
+        known = self._defaults() | os.environ | {"PATH": programs()} | environment
         return subprocess.run(command, cwd=self.folder, env=known, capture_output=True, text=True, timeout=600)
 
     def ok(self, *command: str, **environment: str) -> str:
@@ -79,12 +79,6 @@ class Project:
     def _defaults(self) -> dict[str, str]:
         state = {name: str(self.folder / ".dvc/tmp/tests") for name in ("DVC_SITE_CACHE_DIR", "XDG_STATE_HOME")}
         return PERSON | state | {"GIT_CONFIG_GLOBAL": os.devnull, "DVC_NO_ANALYTICS": "1"}
-
-
-def _programs() -> str:
-    """The PATH, on which the programs of this Python's environment are."""
-    here, path = str(Path(sys.executable).parent), os.environ.get("PATH", "")
-    return path if here in path.split(os.pathsep) else f"{here}{os.pathsep}{path}"
 
 
 def copied(root: Path, folder: Path, without: tuple[str, ...] = ()) -> None:

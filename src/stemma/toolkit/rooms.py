@@ -11,6 +11,7 @@ from stemma.toolkit.distribution import PACKAGE, digest
 LEFT_OUT = {  # what cannot change a result, and why
     "__init__.py": "a map",
     "bundle/__main__.py": "reads bundles",
+    "bundle/explain.py": "explains bundles that are made",
     "cli": "reads and prints",
     "conf": "composes params.yaml, and stages depend on what stands in there",
     "describe": "writes conf/data/NAME.yaml for a person to keep",
@@ -21,6 +22,7 @@ LEFT_OUT = {  # what cannot change a result, and why
     "layout.py": "names of outputs: dvc.yaml would miss one that moved",
     "names.py": "refuses names",
     "registry": "writes tags",
+    "report/explanation.py": "tells what was explained",
     "repo": "reads and moves objects, which their hashes verify",
     "rollback": "moves between versions",
     "search": "tries settings, and stages depend on those that are chosen",
@@ -30,6 +32,7 @@ LEFT_OUT = {  # what cannot change a result, and why
     "testing": "for tests",
     "text.py": "words, and figures as a person reads them",
     "toolkit": "tells what the toolkit is",
+    "trackers": "tells others how a run goes",
     "training/networks.py": "makes what the settings name",
     "versions": "reads versions; finds the weights to start from, which their hashes verify",
     "watch": "reads what a model in service wrote",

@@ -66,17 +66,18 @@ def guarded(root: Path) -> Iterator[None]:
             signal.signal(each, signal.default_int_handler)
     began = time.monotonic()
     try:
-        if stage == FIRST:
-            _note(lambda: stages.recall(root))
         yield
         sys.stdout.flush()
-        if time.monotonic() - began < WORTH:
+        took = time.monotonic() - began
+        if stage == FIRST:  # not before: DVC reads settings too, and what is wrong with them is told by the stage
+            _note(lambda: stages.recall(root))
+        if took < WORTH:
             return
         _note(lambda: stages.remember(root, stage, _command()))
     except BaseException as error:
         if isinstance(error, SystemExit) and not error.code:
             raise
-        aside = _undone(root, stage)
+        aside = {} if stage == FIRST else _undone(root, stage)  # it has no output that DVC removes
         if isinstance(error, BrokenPipeError):  # which would end as if all were well
             raise StemmaError("standard output was closed") from error
         if isinstance(error, StemmaError):

@@ -5,6 +5,7 @@ base.py       the contracts of a network, which is kept, and of a session, which
 networks.py   the network that settings name, out of a project's table
 inputs.py     what the numbers of an encoded row are, and how they are embedded
 own.py        parts of a fit that are a project's own
+objective.py  what a fit brings down: rows.py (rows, targets), shrink.py (weights), narrow.py (units)
 fit.py        epochs, learning rate, early stopping
 progress.py   how far a fit has come, and its checkpoint
 origin.py     the tensors that a fit starts from

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from stemma import weights
 from stemma.task import Task
 from stemma.training.own import PLAIN, Parts
 from stemma.training.settings import ModelSettings, TrainSettings
@@ -64,21 +65,31 @@ class Given:
     Args:
         begin: tensors to start from, by name; the others are drawn.
         parts: of the fit that are the project's own.
+        taught: what a teacher says of the training rows: probabilities (rows, classes), or values (rows, 1).
     """
 
     train: Rows
     settings: TrainSettings
     begin: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     parts: Parts = PLAIN
+    taught: Floats | None = None
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What an epoch does in this order, at this learning rate; `seed` is of the framework's own draws (dropout)."""
+    """What an epoch does in this order, at this learning rate.
+
+    Args:
+        seed: of the framework's own draws (dropout).
+        rows: to take in the place of the session's, in this order.
+        masks: of the weights that a step computes with, by tensor; the others of these tensors are 0.
+    """
 
     order: NDArray[np.int64]
     rate: float
     seed: int
+    rows: tuple[NDArray[Any], ...] | None = None
+    masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,6 +126,7 @@ class Network(ABC):
     framework: ClassVar[str]
     built: Any  # what `build` gave
     device: Any  # where that is, in the words of its framework
+    cut_from: tuple[int, ...] | None = None  # units of the hidden layers before some were taken
 
     def __init__(self, settings: ModelSettings, problem: Problem, threads: int = 1) -> None:
         """A network not yet fitted. `threads` of the CPU: sums are cut by threads, so it is fixed, never guessed."""
@@ -127,6 +139,28 @@ class Network(ABC):
     @abstractmethod
     def build(self) -> Any:
         """The network in its framework: encoded rows (rows, inputs) in, scores (rows, outputs) out."""
+
+    @abstractmethod
+    def rebuild(self) -> None:
+        """`build`, on its device, with what the settings are now."""
+
+    def cut(self, hidden: tuple[int, ...]) -> None:
+        """Build it anew with these units in its hidden layers, as its settings name them; the store tells of both."""
+        self.cut_from = self.settings.hidden
+        self.settings = type(self.settings).model_validate(dict(self.settings) | {"hidden": hidden})
+        self.rebuild()
+
+    def head(self) -> weights.Layer:
+        """The last layer of the store: what turns scores into predictions, and whether units were taken before it."""
+        name = self.problem.task.head
+        told = {} if self.cut_from is None else {"cut_from": self.cut_from, "hidden": self.settings.hidden}
+        return weights.Layer(name, name, {key: list(units) for key, units in told.items()})
+
+    def fit_to(self, folder: Path) -> None:
+        """Take from the network the units that the stored one, of the same settings, lacks."""
+        told = weights.index(folder).layers[-1].settings
+        if "cut_from" in told and tuple(told["cut_from"]) == self.settings.hidden:
+            self.cut(tuple(told["hidden"]))
 
     @abstractmethod
     def session(self, given: Given) -> "Session":

@@ -1,18 +1,26 @@
 """What a framework's export formats are made from and run on. Their table is in the room above, `formats`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
+from stemma import runtime
 from stemma.errors import ExportError, StemmaError
 from stemma.text import in_one_line
 
 if TYPE_CHECKING:  # a process that runs a file needs none of these
-    from stemma.training.base import Network, Problem
+    from stemma.training.base import Floats, Network, Problem
 
 ENCODED = "encoded"  # the input of a file that takes encoded rows
+SCORES = "scores"  # the output of the graph of a network
 Arrays = Mapping[str, NDArray[Any]]
+
+
+def scorer(graph: bytes) -> "Callable[[Floats], Floats]":
+    """What the graph of a network makes of encoded rows (rows, inputs): scores (rows, outputs), by onnxruntime."""
+    session = runtime.session(graph)
+    return lambda x: runtime.run(session, {ENCODED: x})
 
 
 class Exportable(Protocol):

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 from stemma.entries import naming
 from stemma.errors import TrainingError
 from stemma.text import say
-from stemma.training import inputs
-from stemma.training.base import Draw, Epoch, Fit, Floats, Given, Network, Problem, Rows, State
+from stemma.training import inputs, rows, shrink
+from stemma.training.base import Draw, Epoch, Fit, Floats, Given, Network, Rows, State
 from stemma.training.own import Schedule
 from stemma.training.progress import Checkpoint, Progress
 from stemma.training.settings import Settled, TrainSettings
@@ -62,17 +63,21 @@ def run(
             watch(epoch)
     else:
         saved.write(progress)
+    drawn = partial(_draw, network, given, rows.of(network.problem, given))
+    first = None if settings.patience is None else shrink.ramp(settings)
     lonely = _lonely_row(len(given.train.x), settings.batch_size)
     failure = f"the network {network.settings.name} fails in training{lonely}"
     while not progress.is_over(settings):
-        draw = _draw(given, settings, len(progress.epochs))
+        draw = drawn(settings, len(progress.epochs))
         with naming(failure):
             loss = session.run_epoch(draw)
-        epoch = _epoch(len(progress.epochs) + 1, network, loss, validation, draw.rate)
-        if not (epoch.train_loss < limit and epoch.validation_loss < limit):
-            saved.read()
-            raise _stopped(epoch, session.find_fault(draw), settings)
-        progress = progress.after(epoch, network, keep_best=settings.patience is not None)
+        number = len(progress.epochs) + 1
+        with shrink.kept(network, progress.mean, draw.masks, settings, number) as mean:
+            epoch = _epoch(number, network, loss, validation, draw.rate)
+            if not (epoch.train_loss < limit and epoch.validation_loss < limit):
+                saved.read()
+                raise _stopped(epoch, session.find_fault(draw), settings)
+            progress = progress.after(epoch, network, mean, first)
         saved.write(progress)
         watch(epoch)
     network.set_tensors(progress.weights)
@@ -174,36 +179,27 @@ def settled(settings: TrainSettings, train: Floats) -> Settled:
 
 
 def learning_rate(settings: Settled, epoch: int, own: Schedule | None = None) -> float:
-    """Of an epoch counted from 0. Cosine: Loshchilov and Hutter, SGDR, ICLR 2017, equation 5, without restarts.
+    """Of an epoch counted from 0. Cosine: Loshchilov and Hutter, SGDR, ICLR 2017, equation 5, without restarts. Before
+    it, it rises in equal steps: Goyal et al., Accurate, Large Minibatch SGD, 2017, section 2.2.
 
     Args:
         own: a schedule in the place of those here, see `Parts`.
     """
-    done = epoch / settings.epochs
+    rising = min(1.0, (epoch + 1) / (settings.warm_up + 1))
+    return settings.learning_rate * rising * _scheduled(settings, epoch / settings.epochs, own)
+
+
+def _scheduled(settings: Settled, done: float, own: Schedule | None) -> float:
     if own is not None:
         with naming(f"the schedule {settings.schedule} fails"):
-            return settings.learning_rate * float(own(done))
+            return float(own(done))
     match settings.schedule:
         case "cosine":
-            return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+            return 0.5 * (1 + math.cos(math.pi * done))
         case "step":
-            return settings.learning_rate * (1.0 if done < 0.5 else 0.1 if done < 0.75 else 0.01)
+            return 1.0 if done < 0.5 else 0.1 if done < 0.75 else 0.01
         case _:
-            return settings.learning_rate
-
-
-def row_weights(problem: Problem, y: NDArray[Any], class_weight: str) -> Floats | None:
-    """Weight of each row (rows,) so that every class counts the same: rows / (classes * rows of its class)."""
-    if class_weight == "none":
-        return None
-    if not problem.task.classes:
-        raise TrainingError(
-            "train.class_weight: balanced needs classes, and data.task is regression",
-            run="dvc exp run -S train.class_weight=none",
-        )
-    numbers = y.astype(np.int64)
-    counts = np.bincount(numbers, minlength=len(problem.task.classes))
-    return (len(y) / (len(counts) * np.maximum(counts, 1))).astype(np.float32)[numbers]
+            return 1.0
 
 
 def sure_epochs(settings: Settled) -> int:
@@ -218,10 +214,19 @@ def _epoch(number: int, network: Network, train_loss: float, validation: Rows, r
     return Epoch(number, rate, train_loss, loss, score)
 
 
-def _draw(given: Given, settings: Settled, done: int) -> Draw:
+def _draw(network: Network, given: Given, arrays: rows.Arrays, settings: Settled, done: int) -> Draw:
     generator = np.random.default_rng([settings.seed, done])
     rate = learning_rate(settings, done, given.parts.schedule)
-    return Draw(generator.permutation(len(given.train.x)), rate, int(generator.integers(2**31)))
+    order, seed = generator.permutation(len(given.train.x)), int(generator.integers(2**31))
+    changed = rows.changed(network.problem, arrays, order, settings, generator)
+    return Draw(order, rate, seed, changed, _masks(network, settings, done))
+
+
+def _masks(network: Network, settings: Settled, done: int) -> shrink.Masks:
+    if settings.prune is None:
+        return {}
+    tensors = network.tensors()
+    return shrink.masks(tensors, settings, done, frozen(tensors, settings))
 
 
 def _mean_loss(network: Network, rows: Rows) -> float:

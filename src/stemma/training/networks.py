@@ -1,6 +1,7 @@
 """The network that settings name, out of the table NETWORKS that a project hands over."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemma.entries import Entry, naming
@@ -23,6 +24,18 @@ def create(networks: Mapping[str, Entry], settings: ModelSettings, problem: "Pro
     kind = networks[settings.name].load()
     with naming(f"the network {settings.name} cannot be built"):
         network: Network = kind(settings, problem, threads)
+    return network
+
+
+def fitted(networks: Mapping[str, Entry], settings: ModelSettings, problem: "Problem", folder: Path) -> "Network":
+    """The network that settings name, with the weights of a store.
+
+    Raises:
+        MissingExtra, EntryError: as `create`.
+        WeightsError: the store is missing, damaged, or of another network.
+    """
+    network = create(networks, settings, problem)
+    network.load(folder)
     return network
 
 

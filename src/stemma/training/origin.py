@@ -1,14 +1,25 @@
-"""Where a fit starts from: tensors that are drawn, or those of another version."""
+"""Where a fit starts from: tensors that are drawn, or those of another version; and the version that teaches it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from stemma.errors import TrainingError
 from stemma.text import say
-from stemma.training.base import Network, State
+from stemma.training.base import Floats, Network, State
+
+
+class Answers(Protocol):
+    """What a version says of some rows; which rooms above this one read."""
+
+    @property
+    def revision(self) -> str: ...
+    @property
+    def commit(self) -> str | None: ...
+    @property
+    def predictions(self) -> Floats: ...
 
 
 @dataclass(frozen=True)
@@ -17,10 +28,19 @@ class Origin:
     Attributes:
         tensors: that are not drawn, by name.
         told: which these are, for the record; None where all are drawn.
+        taught: what a teacher says of the training rows: probabilities (rows, classes), or values (rows, 1).
+        teacher: which version that is, for the record.
     """
 
     tensors: State = field(default_factory=dict)
     told: Mapping[str, Any] | None = None
+    taught: Floats | None = None
+    teacher: Mapping[str, Any] | None = None
+
+    def taught_by(self, answers: Answers) -> "Origin":
+        """The same, with what a version says of the training rows."""
+        teacher = {"revision": answers.revision, "commit": answers.commit}
+        return replace(self, taught=answers.predictions, teacher=teacher)
 
 
 def of(network: Network, revision: str, commit: str | None, arrays: Mapping[str, NDArray[Any]]) -> Origin:

@@ -6,7 +6,7 @@ The checkpoint is one safetensors file, replaced whole. Numbers and texts are te
 import hashlib
 import json
 import math
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,26 @@ SMOOTH = 5  # epochs that early stopping judges together
 
 @dataclass(frozen=True)
 class Progress:
-    """A fit after some epochs: what was seen, and the weights kept so far."""
+    """A fit after some epochs: what was seen, the weights kept so far, and the mean of those of all, where one is."""
 
     epochs: tuple[Epoch, ...]
     kept: int
     weights: State
+    mean: State = field(default_factory=dict)
 
-    def after(self, epoch: Epoch, network: Network, keep_best: bool) -> "Progress":
-        """With one more epoch; its weights are kept if it is the best so far, or always without early stopping."""
+    def after(self, epoch: Epoch, network: Network, mean: State, first: int | None) -> "Progress":
+        """With one more epoch; its weights are kept if it is the best so far, or always without early stopping.
+
+        Args:
+            first: place of the first epoch that may be the best; None: without early stopping.
+        """
         epochs = (*self.epochs, epoch)
-        best = min((judged(self.epochs[:end]) for end in range(SMOOTH, len(epochs))), default=math.inf)
-        if keep_best and judged(epochs) >= best < math.inf:
-            return Progress(epochs, self.kept, self.weights)
-        return Progress(epochs, epoch.number, network.tensors())
+        if first is not None:
+            ends = range(first + SMOOTH, len(epochs))
+            best = min((judged(self.epochs[first:end]) for end in ends), default=math.inf)
+            if judged(epochs[first:]) >= best < math.inf:
+                return Progress(epochs, self.kept, self.weights, mean)
+        return Progress(epochs, epoch.number, network.tensors(), mean)
 
     def is_over(self, settings: Settled) -> bool:
         done = len(self.epochs)
@@ -73,6 +80,7 @@ class Checkpoint:
 
         tensors = {f"state/{name}": tensor for name, tensor in self.session.state().items()}
         tensors |= {f"kept/{name}": tensor for name, tensor in progress.weights.items()}
+        tensors |= {f"mean/{name}": tensor for name, tensor in progress.mean.items()}
         tensors["identity"] = np.frombuffer(json.dumps(self.identity, sort_keys=True).encode(), dtype=np.uint8)
         tensors["epochs"] = np.array([astuple(e) for e in progress.epochs], np.float64).reshape(-1, len(fields(Epoch)))
         tensors["kept"] = np.array([progress.kept])
@@ -96,10 +104,8 @@ class Checkpoint:
             raise TrainingError(f"{self.path} is damaged ({error}); train.resume=false starts over") from None
         self._check(saved)
         epochs = tuple(Epoch(int(row[0]), *map(float, row[1:])) for row in table)
-        self.session.restore({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("state/")})
-        return Progress(
-            epochs, kept, {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("kept/")}
-        )
+        self.session.restore(_below("state/", tensors))
+        return Progress(epochs, kept, _below("kept/", tensors), _below("mean/", tensors))
 
     def _check(self, saved: dict[str, str]) -> None:
         both = saved.keys() | self.identity.keys()
@@ -122,6 +128,7 @@ def _identity(network: Network, given: Given, validation: Rows, session: Session
     values |= {f"train.{key}": repr(value) for key, value in given.settings.deciding().items()}
     values["weights at the start"] = _digest(*(tensor for _, tensor in sorted(network.tensors().items())))
     rows = {"training rows": given.train, "validation rows": validation}
+    values |= {} if given.taught is None else {"what the teacher says": _digest(given.taught)}
     return values | {name: _digest(part.x, part.y) for name, part in rows.items()}
 
 

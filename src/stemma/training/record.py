@@ -25,6 +25,8 @@ def make(network: Network, fit: Fit, settings: TrainSettings, origin: Origin, st
         "model": network.settings.model_dump(mode="json"),
         "train": settings.deciding(),
         "init_from": origin.told,
+        "teacher": origin.teacher,
+        "cut_from": network.cut_from,
         "epochs_run": len(fit.epochs),
         "epoch_kept": fit.kept,
         "frozen": list(fit.frozen),

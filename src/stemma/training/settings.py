@@ -4,7 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from stemma.settings import Section, Seed
+from stemma.settings import Section, Seed, Share
+
+Chance = Annotated[float, Field(ge=0, lt=1)]
+Least0 = Annotated[float, Field(ge=0)]
 
 
 class ModelSettings(Section):
@@ -34,11 +37,27 @@ class TrainSettings(Section):
     seed: Seed
     init_from: str | None  # a commit or registered version whose weights it starts from; None: random ones
     freeze: tuple[str, ...]  # patterns of tensors that stay as they start, such as "hidden_1.*"
+    prune: Share | None  # of the weights of dense layers: the smallest are 0 at the end
+    prune_by: Literal["network", "layer"]  # where this share is taken
+    prune_structured: Share | None  # of the units of each hidden layer: they are gone, and the graph is smaller
+    teacher: str | None  # a commit or registered version whose predictions it learns too
+    distil_temperature: PositiveFloat
+    distil_weight: Annotated[float, Field(ge=0, le=1)]  # of what the teacher says, beside the truth
+    quantisation_aware: bool  # the weights of dense layers are whole numbers times a scale for each unit
+    l1: Least0  # price of the sum of the weights' sizes
+    l2: Least0  # price of half the sum of their squares
+    label_smoothing: Chance
+    mixup: Least0  # both parameters of the Beta distribution that rows are mixed by
+    input_noise: Least0  # deviation
+    column_dropout: Chance  # that a column of a row takes the value of another row
+    averaging: Annotated[float, Field(gt=0, le=1)] | None  # what an epoch's weights count for one epoch later
+    warm_up: Annotated[int, Field(ge=0)]  # epochs in which the learning rate rises
     resume: bool
+    trackers: tuple[str, ...]  # that are told of the run, beside DVCLive
 
     def deciding(self) -> dict[str, Any]:
-        """Those that decide the bytes of a fit: neither how a run comes to its end nor what takes its steps."""
-        return self.model_dump(mode="json", exclude={"resume", "stepper"})
+        """Those that decide the bytes of a fit: neither how a run ends, what takes its steps, nor who is told."""
+        return self.model_dump(mode="json", exclude={"resume", "stepper", "trackers"})
 
 
 class Settled(TrainSettings):

@@ -9,11 +9,13 @@ A version is a commit whose dvc.lock pins a trained model. No training framework
 - `best`     the best of all under `constraints`
 - `experiments`  what DVC's moved
 - `doctor`   what is wrong with one
-- `export`   its network in another format; `release` its bundle, `arrays` its weights
+- `compress`  the smallest network that loses less than a budget: the one word that keeps something, an experiment
+- `export`   its network in another format; `release` its bundle, `arrays` its weights, `answers` what it says of rows
 
 `own` runs the project's code.
 """
 
+from stemma.versions.answers import Answers, answers
 from stemma.versions.arrays import Tensors, tensors
 
-__all__ = ["Tensors", "tensors"]
+__all__ = ["Answers", "Tensors", "answers", "tensors"]

@@ -149,15 +149,16 @@ def best(
 
 
 def _seen(repository: Repository) -> "list[Facts]":
-    """Every version, the newest first; of those with the very same weights the newest, with the stages of all."""
-    stages: dict[str, dict[str, None]] = {}
-    newest: dict[str, Entry] = {}
+    """Every version, the newest first; of those that serve the very same the newest, with the stages of all."""
+    stages: dict[tuple[str, str], dict[str, None]] = {}
+    newest: dict[tuple[str, str], Entry] = {}
     for entry in log(repository, all=True):
-        newest.setdefault(entry.weights, entry)
-        stages.setdefault(entry.weights, {}).update(dict.fromkeys(entry.stages))
+        model = entry.weights, entry.method
+        newest.setdefault(model, entry)
+        stages.setdefault(model, {}).update(dict.fromkeys(entry.stages))
     return [
-        Facts(Version(repository, Revision(entry.name, entry.commit)), entry.name, tuple(stages[weights]), entry.date)
-        for weights, entry in newest.items()
+        Facts(Version(repository, Revision(entry.name, entry.commit)), entry.name, tuple(stages[model]), entry.date)
+        for model, entry in newest.items()
     ]
 
 

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from stemma.bundle import Bundle
     from stemma.metrics import Metric
     from stemma.metrics.resampling import Difference, Measure
     from stemma.metrics.tests import Test
     from stemma.task import Task
     from stemma.versions.predictions import Predictions
+    from stemma.versions.reasons import Reason
     from stemma.versions.speed import Latency
 
 Verdict = Literal["better", "worse", "not distinguishable"]
@@ -104,6 +106,7 @@ class Comparison:
         needed: rows on which this difference of the metric would show in 80 % of the cases; None where it shows
             already, or is zero.
         sizes: of a and of b.
+        reasons: what answers of both go by, where that is known.
         notes: what could not be said, and why.
     """
 
@@ -120,6 +123,7 @@ class Comparison:
     tests: "tuple[Test, ...]"
     slices: tuple[Slice, ...]
     sizes: tuple[Size, Size]
+    reasons: "tuple[Reason, ...]"
     resamples: int
     seed: int
     notes: tuple[str, ...]
@@ -128,6 +132,11 @@ class Comparison:
     def main(self) -> "Difference":
         """The difference that the verdict follows from."""
         return self.differences[self.metric]
+
+    @property
+    def lost(self) -> float:
+        """What b may have lost at most, by the end of the interval: below 0 where it won. NaN: nothing is known."""
+        return -self.main.low if self.higher_is_better else self.main.high
 
     @property
     def sentence(self) -> str:
@@ -154,8 +163,7 @@ class Comparison:
             return self.verdict == "better"
         if margin is None:
             return self.verdict != "worse"
-        lost = -self.main.low if self.higher_is_better else self.main.high
-        return self.rows >= FEWEST and lost < margin
+        return self.rows >= FEWEST and self.lost < margin
 
 
 def compare(repo: Repo, a: str | Version, b: str | Version, options: Options = Options()) -> Comparison:
@@ -196,7 +204,7 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
     from stemma.versions import predictions
 
     on = options.on
-    columns = None if on is None else predictions.table(Path(on))
+    columns = None if on is None else predictions.table(Path(on), predictions.bundle_of(versions[1]).signature)
     first, second = _predictions(versions, columns, str(on))
     chosen = _metrics(first.task, options.cost) | ({} if by is None else {by.name: by})
     wanted = options.metric or told(versions[1].evaluation, "main")
@@ -208,7 +216,10 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
     higher = chosen[name].better == "higher"
     verdict = _verdict(differences[name], higher, rows)
     marks = _marks(versions[1], first, columns, options)
-    sizes, notes = _sizes(versions, columns, options.latency)
+    notes: list[str] = []
+    bundles = _bundles(versions, notes) if options.latency or columns is not None else None
+    sizes = _sizes(versions, bundles if options.latency else None, columns, notes)
+    reasons = () if bundles is None else _reasons(bundles, options.on, notes)
     seen = () if columns is None else _seen(versions, columns, str(on))
     return Comparison(
         a=versions[0].name,
@@ -224,6 +235,7 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
         tests=_tests(first, second),
         slices=_slices(first, second, marks, chosen[name], options),
         sizes=sizes,
+        reasons=reasons,
         resamples=options.resamples,
         seed=options.seed,
         notes=(*notes, *_doubts(_test(name, first, second), verdict), *seen),
@@ -466,20 +478,37 @@ def _slice_verdict(found: "Difference", p: float | None, higher_is_better: bool)
 
 
 def _sizes(
-    versions: "tuple[Version, Version]", columns: Mapping[str, Sequence[Any]] | None, latency: bool
-) -> tuple[tuple[Size, Size], tuple[str, ...]]:
-    """Of both; with a note for each figure that is not known."""
-    from stemma.versions import predictions, speed
+    versions: "tuple[Version, Version]",
+    bundles: "tuple[Bundle, Bundle] | None",
+    columns: Mapping[str, Sequence[Any]] | None,
+    notes: list[str],
+) -> tuple[Size, Size]:
+    """Of both, with the latency of bundles; with a note for each figure that is not known."""
+    from stemma.versions import speed
 
-    notes: list[str] = []
     bytes_of = [_or_note(bundle_bytes, version, "the bundle's size", notes) for version in versions]
     counts = [_or_note(parameters, version, "the number of parameters", notes) for version in versions]
-    times: Sequence[Latency | None] = (None, None)
-    if latency:
-        a, b = (_or_note(predictions.bundle_of, version, "latency", notes) for version in versions)
-        times = (None, None) if a is None or b is None else speed.latencies(a, b, columns)
-    sizes = [Size(*each) for each in zip(bytes_of, counts, times, strict=True)]
-    return (sizes[0], sizes[1]), tuple(notes)
+    times = (None, None) if bundles is None else speed.latencies(*bundles, columns)
+    a, b = (Size(*each) for each in zip(bytes_of, counts, times, strict=True))
+    return a, b
+
+
+def _bundles(versions: "tuple[Version, Version]", notes: list[str]) -> "tuple[Bundle, Bundle] | None":
+    from stemma.versions import predictions
+
+    a, b = (_or_note(predictions.bundle_of, version, "latency", notes) for version in versions)
+    return None if a is None or b is None else (a, b)
+
+
+def _reasons(bundles: "tuple[Bundle, Bundle]", on: Path | str | None, notes: list[str]) -> "tuple[Reason, ...]":
+    """What both go by; a note where they cannot be asked about the same rows."""
+    from stemma.versions.reasons import reasons
+
+    try:
+        return reasons(*bundles, None if on is None else Path(on))
+    except StemmaError as error:
+        notes.append(f"where they reason differently is not known: {error}")
+        return ()
 
 
 def _or_note(read: Callable[[Version], T], version: Version, what: str, notes: list[str]) -> "T | None":

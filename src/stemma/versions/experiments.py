@@ -1,9 +1,15 @@
 """DVC's experiments beside the commits that they were made on: which settings changed, and what that moved."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
+from stemma import conf
+from stemma.conf.hydra_yaml import parse, read_text
+from stemma.errors import SettingsError
 from stemma.evaluation.results import main_figure, told
 from stemma.repo.git import commit_of, git
 from stemma.repo.repository import Repo, Repository, Revision, Version, opened
@@ -11,12 +17,14 @@ from stemma.task import KINDS
 from stemma.versions.best import Facts
 from stemma.versions.diff.settings import MetricMove, Setting, metric_moves, settings_that_differ
 
+Options = Mapping[str, Mapping[str, Any]]  # of groups, by their names
+
 
 @dataclass(frozen=True)
 class Experiment:
     """
     Args:
-        settings: that are others than in its base.
+        settings: that are others than in its base; of a group of conf/ its option, where that says it in fewer words.
         figures: of reports/metrics.json, by name (roc_auc is that of the test rows), each against its base's.
         alike: whether its base was judged on the same: target and task, table, test rows. Else no figure has moved.
     """
@@ -70,7 +78,10 @@ def experiments(repo: Repo = ".", *, all: bool = False) -> Experiments:
     wanted = {base: named for base, named in made.items() if all or base == head}
     dates = _dates(repository, [commit for named in wanted.values() for commit, _ in named])
     order = {commit: place for place, commit in enumerate(dates)}
-    bases = [_base(repository, base, sorted(wanted[base], key=lambda one: order[one[0]]), dates) for base in wanted]
+    options = _options(repository.root)
+    bases = [
+        _base(repository, base, sorted(wanted[base], key=lambda one: order[one[0]]), dates, options) for base in wanted
+    ]
     bases.sort(key=lambda base: order[base.experiments[0].commit])
     newest = Version(repository, Revision("", next(iter(dates)))) if dates else None
     main, shown = _figures(newest)
@@ -101,15 +112,42 @@ def _dates(repository: Repository, commits: Sequence[str]) -> dict[str, datetime
     return {commit: datetime.fromisoformat(date) for commit, date in pairs}
 
 
-def _base(repository: Repository, commit: str, named: Sequence[tuple[str, str]], dates: Mapping[str, datetime]) -> Base:
+def _options(root: Path) -> Options:
+    """What each file of a group in conf/ sets, by the group."""
+    found: dict[str, dict[str, Any]] = {}
+    with suppress(SettingsError):  # no experiment is hidden by a conf/ that is being edited
+        for file in sorted(conf.source(root).folder.glob("*/*.yaml")):
+            found.setdefault(file.parent.name, {})[file.stem] = parse(read_text(file), file.name)
+    return found
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any], options: Options) -> tuple[Setting, ...]:
+    found = settings_that_differ(before, after)
+    for group, files in options.items():
+        own = tuple(each for each in found if each.key.startswith(f"{group}."))
+        now = {group: after.get(group)}
+        ways = [(Setting(group, None, name), *settings_that_differ({group: tree}, now)) for name, tree in files.items()]
+        fewest = min(ways, key=len, default=own)
+        if len(fewest) < len(own):
+            found = (*fewest, *(each for each in found if each not in own))
+    return found
+
+
+def _base(
+    repository: Repository,
+    commit: str,
+    named: Sequence[tuple[str, str]],
+    dates: Mapping[str, datetime],
+    options: Options,
+) -> Base:
     """Args: named: commit and name of each experiment, the newest first."""
     name = "HEAD" if commit == commit_of(repository.root, "HEAD") else commit[:7]
     facts = Facts(Version(repository, Revision(name, commit)), name)
     each = [(Facts(Version(repository, Revision(name, one)), name), dates[one]) for one, name in named]
-    return Base(name, commit, _named(facts.metrics), tuple(_experiment(facts, own, date) for own, date in each))
+    return Base(name, commit, _named(facts.metrics), tuple(_experiment(facts, *one, options) for one in each))
 
 
-def _experiment(base: Facts, own: Facts, date: datetime) -> Experiment:
+def _experiment(base: Facts, own: Facts, date: datetime, options: Options) -> Experiment:
     alike = base.prepared == own.prepared or base.judged == own.judged
     before = base.metrics if alike else {}
     moves = metric_moves(_named(before), _named(own.metrics), told(base.of("evaluation"), "test"))
@@ -117,7 +155,7 @@ def _experiment(base: Facts, own: Facts, date: datetime) -> Experiment:
         name=own.name,
         commit=str(own.version.commit),
         date=date,
-        settings=settings_that_differ(base.of("settings") or {}, own.of("settings") or {}),
+        settings=_changed(base.of("settings") or {}, own.of("settings") or {}, options),
         figures={move.key: move for move in moves},
         alike=alike,
     )

@@ -8,6 +8,7 @@ are only read.
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,14 @@ def export(repo: Repo, revision: str, format: str, folder: Path | None = None) -
 def _lay_out(version: Version, folder: Path) -> Path:
     """The commit's files, and those outputs of other stages that its stage `export` depends on; where its root is."""
     root = check_out(version.repository.root, str(version.commit), folder)
-    stages = (version.lock or {}).get("stages") or {}
-    for dependency in (stages.get("export") or {}).get("deps") or ():
+    lay(version, root, ["export"])
+    return root
+
+
+def lay(version: Version, root: Path, stages: Iterable[str]) -> None:
+    """Write those outputs that stages depend on, out of the cache or a remote, and that are not there."""
+    known = (version.lock or {}).get("stages") or {}
+    for dependency in (each for stage in stages for each in (known.get(stage) or {}).get("deps") or ()):
         output = version.output(dependency["path"])
         if output is None or (root / output.path).exists():
             continue
@@ -83,7 +90,6 @@ def _lay_out(version: Version, folder: Path) -> Path:
             place = root / name
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(version.bytes(name))
-    return root
 
 
 def check_out(root: Path, commit: str, folder: Path) -> Path:
@@ -108,6 +114,4 @@ def _run(version: Version, root: Path, format: str, folder: Path, toolkit: Path 
     if done.returncode == project.WRONG_USAGE:
         raise VersionError(f"the code of {version.name} is older than formats on demand: it makes {ONNX} alone")
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        told = next((line.removeprefix("error: ") for line in lines if line.startswith("error: ")), lines[-1])
-        raise ExportError(f"{version.name}: {told:.500}")
+        raise ExportError(f"{version.name}: {project.reason(done)}")

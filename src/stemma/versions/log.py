@@ -46,6 +46,7 @@ class Entry:
         parents: the versions that it came from, by Git's history; the first is the one it is compared with.
         trained_from: the version whose weights its training started with; None where it started anew. A version that
             is not in the graph is named by the commit that was given.
+        taught_by: the version whose predictions it learned, named alike; None without one.
         names: registered versions (model@v1.2.0), then branches, tags and experiments on a commit with this model.
         stages: that it holds, as model#prod.
         changed: letters, see LETTERS; lower case where it cannot be told, because the weights' index is not on this
@@ -55,11 +56,13 @@ class Entry:
         judged: on what, in words; None in a log in which all versions were judged on the same.
         same_as: an older version with the very same weights: this one went back to it.
         weights: MD5 of models/weights.
+        method: what the network is compressed by; the same weights in another way are another version.
     """
 
     commit: str
     parents: tuple[str, ...]
     trained_from: str | None
+    taught_by: str | None
     names: tuple[str, ...]
     stages: tuple[str, ...]
     date: datetime
@@ -71,6 +74,7 @@ class Entry:
     judged: str | None
     same_as: str | None
     weights: str
+    method: str
 
     @property
     def revision(self) -> str:
@@ -151,10 +155,12 @@ class Commit:
     subject: str
     weights: lockfile.Entry | None = None
     data: str | None = None
+    method: str = "none"
 
     @property
-    def model(self) -> str | None:
-        return None if self.weights is None else self.weights.md5
+    def model(self) -> tuple[str, str] | None:
+        """What is served: weights, and what they are compressed by."""
+        return None if self.weights is None else (str(self.weights.md5), self.method)
 
 
 class History:
@@ -186,17 +192,24 @@ class History:
             found[commit] = Commit(tuple(parents.split()), author, datetime.fromisoformat(date), subject)
         locks = ids(root, [at(commit, "dvc.lock") for commit in found])
         outputs = self._outputs({lock: commit for commit, lock in zip(found, locks, strict=True) if lock})
+        told = zip(found.items(), (outputs.get(lock, ({}, "none")) for lock in locks), strict=True)
         return {
-            commit: replace(each, weights=outs.get(WEIGHTS), data=outs[PREPARED].md5 if PREPARED in outs else None)
-            for (commit, each), outs in zip(found.items(), (outputs.get(lock, {}) for lock in locks), strict=True)
+            commit: replace(
+                each,
+                weights=outs.get(WEIGHTS),
+                data=outs[PREPARED].md5 if PREPARED in outs else None,
+                method=method,
+            )
+            for (commit, each), (outs, method) in told
         }
 
-    def _outputs(self, locks: Mapping[str, str]) -> dict[str | None, dict[str, lockfile.Entry]]:
-        """The outputs of each dvc.lock; a damaged one is noted by its commit and has none."""
-        found: dict[str | None, dict[str, lockfile.Entry]] = {}
+    def _outputs(self, locks: Mapping[str, str]) -> dict[str | None, tuple[dict[str, lockfile.Entry], str]]:
+        """The outputs of each dvc.lock, and how it compresses; a damaged one is noted by its commit and has none."""
+        found: dict[str | None, tuple[dict[str, lockfile.Entry], str]] = {}
         for (lock, commit), content in zip(locks.items(), contents(self.repository.root, list(locks)), strict=True):
             try:
-                found[lock] = lockfile.outputs((content or b"").decode())
+                text = (content or b"").decode()
+                found[lock] = lockfile.outputs(text), lockfile.method(text)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 why = in_one_line(error, 100)
                 self.notes.append(f"dvc.lock of {commit[:7]} cannot be read ({why}): its model is not shown")
@@ -228,7 +241,7 @@ class History:
     @cached_property
     def same_as(self) -> dict[str, str]:
         """The oldest version with the same weights, of the versions that are not the oldest."""
-        first: dict[str | None, str] = {}
+        first: dict[tuple[str, str] | None, str] = {}
         for commit in reversed(self.versions):
             first.setdefault(self.commits[commit].model, commit)
         oldest = {commit: first[self.commits[commit].model] for commit in self.versions}
@@ -279,6 +292,7 @@ class Parts:
     network: Network | None
     metrics: Mapping[str, float]
     init_from: str | None
+    teacher: str | None
 
 
 def _parts(history: History, versions: Sequence[str]) -> Iterator[Parts]:
@@ -295,13 +309,15 @@ def _parts(history: History, versions: Sequence[str]) -> Iterator[Parts]:
         history.notes.append(f"{what}, so figures are missing: run `git lfs fetch --all`")
     for place, commit in enumerate(versions):
         metrics, training = (_json(content.get(column[place] or "")) for column in files)
-        started = told(training, "init_from", "commit")
+        named = (told(training, name, "commit") for name in ("init_from", "teacher"))
+        init_from, teacher = (commit if isinstance(commit, str) else None for commit in named)
         yield Parts(
             settings=settings[place],
             code=code[place],
             network=_network(_index(history.repository, history.commits[commit].weights)),
             metrics=flat(metrics),
-            init_from=started if isinstance(started, str) else None,
+            init_from=init_from,
+            teacher=teacher,
         )
 
 
@@ -403,7 +419,8 @@ def _entry(
     return Entry(
         commit=commit,
         parents=history.parents[commit],
-        trained_from=None if own.init_from is None else history.carried.get(own.init_from) or own.init_from,
+        trained_from=own.init_from and (history.carried.get(own.init_from) or own.init_from),
+        taught_by=own.teacher and (history.carried.get(own.teacher) or own.teacher),
         names=tuple(history.names.get(commit, ())),
         stages=tuple(history.stages.get(commit, ())),
         date=each.date,
@@ -414,7 +431,8 @@ def _entry(
         move=None if value is None or before is None else value - before,
         judged=on.get(commit),
         same_as=history.same_as.get(commit),
-        weights=str(each.model),
+        weights=str(each.weights and each.weights.md5),
+        method=each.method,
     )
 
 

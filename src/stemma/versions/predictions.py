@@ -102,29 +102,54 @@ def bundle_of(version: "Version") -> "Bundle":
         raise BundleError(f"{PACKAGE} of {version.name} is damaged ({error})") from None
 
 
-def table(path: Path) -> dict[str, list[Any]]:
-    """The columns of a CSV file (UTF-8, commas, a header), as texts, or of Parquet, as its values; compressed too.
+def table(path: Path, known: "Signature") -> dict[str, list[Any]]:
+    """The columns of a text file, as texts, or of Parquet, as its values; compressed too.
+
+    Args:
+        known: how the table of training was written; so is this one, or plainly (`Rows.as_written`).
 
     Raises:
-        DataError: it is not there, cannot be read, or has no rows.
+        StemmaError: it is not there, cannot be read, or has no rows.
     """
     from stemma.tables import files
 
     if not path.is_file():
         raise DataError(f"{path} is {'no file' if path.exists() else 'not there'}")
-    if files.is_parquet(path):
-        with files.one_reason(path):
-            read = parquet.read(path)
-            names = read.column_names
-    else:
-        text = files.Text(",", header=True, encoding="utf-8")
-        names, read = files.names(path, text), files.texts(path, text)
-    twice = sorted({name for name in names if names.count(name) > 1})
+    found = _values(path) if files.is_parquet(path) else _texts(path, known)
+    if not any(found.values()):
+        raise DataError(f"{path} has no rows")
+    return found
+
+
+def _values(path: Path) -> dict[str, list[Any]]:
+    from stemma.tables import files
+
+    with files.one_reason(path):
+        read = parquet.read(path)
+    twice = sorted({name for name in read.column_names if read.column_names.count(name) > 1})
     if twice:
         raise DataError(f"{path} has two columns named {twice[0]!r}")
-    if not read.num_rows:
-        raise DataError(f"{path} has no rows")
-    return {name: read.column(name).to_pylist() for name in names}
+    columns: dict[str, list[Any]] = read.to_pydict()
+    return columns
+
+
+def _texts(path: Path, known: "Signature") -> dict[str, list[Any]]:
+    """Numbers with the decimal mark of training, where the file has another."""
+    from stemma.bundle.rows import ALL, Rows, texts
+    from stemma.tables import files
+
+    with files.one_reason(path):
+        content = files.raw(path).read()
+    rows, found = Rows(path, content=content, keep=(ALL,)).as_written(known.file), dict[str, list[Any]]()
+    for _, columns in texts(rows, {each.name for each in known.inputs}):
+        for name, values in columns.items():
+            found.setdefault(name.strip(), []).extend(values)
+    numbers = {each.name for each in known.inputs if each.type == "number"}
+    numbers |= set() if known.classes else {known.target}
+    if rows.decimal and rows.decimal != known.decimal:
+        for name in numbers & found.keys() - known.decimal_in.keys():
+            found[name] = [text.replace(rows.decimal, known.decimal) for text in found[name]]
+    return found
 
 
 def computed(bundle: "Bundle", columns: Mapping[str, Sequence[Any]], where: str) -> Predictions:

@@ -15,6 +15,7 @@ from stemma.errors import VersionError
 from stemma.layout import SPLITS
 from stemma.repo.git import git
 from stemma.repo.repository import (
+    COMPRESSION,
     CURVES,
     EVALUATION,
     EXPORT,
@@ -33,6 +34,7 @@ from stemma.repo.repository import (
 from stemma.versions.log import flat
 
 if TYPE_CHECKING:
+    from stemma.compress.record import Record as Compression
     from stemma.weights import Index, Tensor
 
 KEPT = {"export": EXPORT, "bundle": PACKAGE}
@@ -106,6 +108,8 @@ class Process:
     Args:
         init_from: the version whose weights it started with, as train.init_from named it; init_commit: what that was.
         taken: how many tensors it took from there; drawn: the names of those that were drawn at random.
+        teacher, teacher_commit: the same of the version whose predictions it learned.
+        cut_from: units of its hidden layers before some were taken; None where none were.
     """
 
     settings: Mapping[str, Any]
@@ -116,6 +120,9 @@ class Process:
     init_commit: str | None
     taken: int | None
     drawn: tuple[str, ...]
+    teacher: str | None
+    teacher_commit: str | None
+    cut_from: tuple[int, ...] | None
     curves: tuple[Curve, ...]
 
 
@@ -179,6 +186,7 @@ class Record:
         names, stages: of its very commit.
         settings: params.yaml.
         environment: Python, packages, device, platform.
+        compression: how the network's graph is kept; None of a version older than that.
         outputs: "export" and "bundle".
     """
 
@@ -194,6 +202,7 @@ class Record:
     process: Process | None
     metrics: tuple[Metric, ...]
     weights: Weights | None
+    compression: "Compression | None"
     environment: Mapping[str, Any] | None
     settings: Mapping[str, Any] | None
     outputs: Mapping[str, Artifact]
@@ -243,6 +252,7 @@ class Reader:
             process=self._part("process", TRAINING, lambda: self._process(training)) if training else None,
             metrics=self._part("metrics", METRICS, self._metrics) or (),
             weights=None if index is None else _weights(index, self._md5(WEIGHTS)),
+            compression=self._compression(),
             environment=environment,
             settings=self._part("settings", PARAMS, lambda: version.settings),
             outputs=dict(self._outputs()),
@@ -262,6 +272,13 @@ class Reader:
         if found is None:
             self.missing.append(f"{what}: there is no {path}")
         return found
+
+    def _compression(self) -> "Compression | None":
+        from stemma.compress.record import read
+
+        if not self.version.has(COMPRESSION):
+            return None
+        return self._part("graph", COMPRESSION, lambda: read(self.version.compression or {}))
 
     def _commit(self) -> tuple[datetime | None, str | None, str | None]:
         if self.version.commit is None:
@@ -290,7 +307,7 @@ class Reader:
 
     def _process(self, training: Mapping[str, Any]) -> Process:
         settings = training.get("train") or {}
-        start = training.get("init_from") or {}
+        start, teacher, before = (training.get(name) or {} for name in ("init_from", "teacher", "cut_from"))
         return Process(
             settings={"model": training.get("model"), "train": settings},
             seed=settings.get("seed"),
@@ -300,6 +317,9 @@ class Reader:
             init_commit=start.get("commit"),
             taken=len(start["taken"]) if "taken" in start else None,
             drawn=tuple(start.get("drawn", ())),
+            teacher=teacher.get("revision"),
+            teacher_commit=teacher.get("commit"),
+            cut_from=tuple(before) or None,
             curves=self._part("curves", CURVES, self._curves) or (),
         )
 

@@ -23,6 +23,7 @@ from stemma.task import Task
 from stemma.text import figure, lasting, nearest
 from stemma.watch import sequential
 from stemma.watch.answers import OUTCOME, PREDICTED, Answers, measured, of_name, read, telling
+from stemma.watch.log import Log
 
 Verdict = Literal["better", "worse", "not distinguishable", "not compared"]
 NOTHING = Difference(*[math.nan] * 6)
@@ -68,11 +69,13 @@ class Experiment:
     """How version b does beside version a.
 
     Args:
-        requests: to a and to b, while both were in service. rows: of them, those with an outcome.
+        requests: to a and to b, while both were in service. callers: who sent them, as the split told them apart; whom
+            it did not know is one with each request.
+        rows: with an outcome. judged: callers of these; rows of one are alike, so these are what is counted.
         first, last: the time of these requests, seconds since 1970.
         share: of b, as it was meant. mismatch: p-value of "the split is as it was meant".
         difference: b minus a, its interval and p-value valid whenever one looks.
-        needed: rows of both on which this difference would show; days: until then, at the pace of these requests.
+        needed: callers of both by whom this difference would show; days: until then, at the pace of these requests.
     """
 
     a: str
@@ -81,7 +84,9 @@ class Experiment:
     higher_is_better: bool
     verdict: Verdict
     requests: tuple[int, int]
+    callers: tuple[int, int]
     rows: tuple[int, int]
+    judged: tuple[int, int]
     first: float
     last: float
     share: float
@@ -96,7 +101,8 @@ class Experiment:
     @property
     def sentence(self) -> str:
         if self.verdict == "not compared":
-            got = f"it got {self.requests[1]:,} of {sum(self.requests):,} requests, and {self.share:.0%} were meant"
+            whom = "requests" if self.callers == self.requests else "callers"
+            got = f"it got {self.callers[1]:,} of {sum(self.callers):,} {whom}, and {self.share:.0%} were meant"
             got += f" (p = {self.mismatch:.2g}); find out why first, or tell what was meant by --share"
             return f"{self.b} is not compared with {self.a}: {got}"
         found = self.difference
@@ -108,12 +114,13 @@ class Experiment:
 
     @property
     def _known(self) -> str:
-        if min(self.rows) < sequential.FEWEST:
-            return f"nothing is said before each has {sequential.FEWEST} rows with an outcome"
+        whom = "rows" if self.judged == self.rows else "callers"
+        if min(self.judged) < sequential.FEWEST:
+            return f"nothing is said before each has {sequential.FEWEST} {whom} with an outcome"
         if self.needed is None:
-            return "no number of rows would tell them apart"
+            return f"no number of {whom} would tell them apart"
         days = "" if self.days is None else f", in {lasting(86400 * self.days)} at this pace"
-        return f"about {self.needed:,} rows would be needed{days}"
+        return f"about {self.needed:,} {whom} would be needed{days}"
 
     def meets(self, requirement: Literal["better", "not-worse"]) -> bool:
         """Whether b may take the place of a."""
@@ -129,10 +136,10 @@ def compare(folder: Path, a: str, b: str, options: Options = Options()) -> Exper
     Raises:
         StemmaError: there is no log, a version is not in it or has no outcomes, or the two predict different things.
     """
-    skipped: list[str] = []
-    found = read(folder, (*PREDICTED, *(options.by and ("input", "header"))), skipped, options.since)
+    kept = Log(folder, options.since)
+    found = read(kept, (*PREDICTED, *(options.by and ("input", "header"))))
     both = of_name(found, a, folder), of_name(found, b, folder)
-    return replace(experiment(folder, *both, options), skipped=tuple(skipped))
+    return replace(experiment(folder, *both, options), skipped=kept.skipped)
 
 
 def experiment(folder: Path, first: Answers, second: Answers, options: Options = Options()) -> Experiment:
@@ -141,14 +148,14 @@ def experiment(folder: Path, first: Answers, second: Answers, options: Options =
     task = _task(*both)
     metric = _metric(task, options.metric)
     judged = _judged(both, folder)
-    requests, rows = (both[0].requests, both[1].requests), (len(judged[0].table), len(judged[1].table))
-    mismatch = sequential.mismatch(*requests, options.share)
+    callers, counts, rows = _callers(both), _callers(judged), (len(judged[0].table), len(judged[1].table))
+    mismatch = sequential.mismatch(*callers, options.share)
     difference = _difference(judged, task, metric)
     if not math.isfinite(difference.difference):
         raise StemmaError(f"{metric.name} has no meaning on these {sum(rows)} rows: choose another metric")
-    p = _p(difference, rows)
+    p = _p(difference, counts)
     verdict = _verdict(difference, p, metric)
-    needed = _needed(difference, rows) if verdict == "not distinguishable" else None
+    needed = _needed(difference, counts) if verdict == "not distinguishable" else None
     start, end = (float(pick([pick(each.times) for each in both])) for pick in (min, max))
     return Experiment(
         a=first.version,
@@ -156,8 +163,10 @@ def experiment(folder: Path, first: Answers, second: Answers, options: Options =
         metric=metric.name,
         higher_is_better=metric.better == "higher",
         verdict="not compared" if mismatch < sequential.MISMATCH else verdict,
-        requests=requests,
+        requests=(both[0].requests, both[1].requests),
+        callers=callers,
         rows=rows,
+        judged=counts,
         first=start,
         last=end,
         share=options.share,
@@ -165,7 +174,7 @@ def experiment(folder: Path, first: Answers, second: Answers, options: Options =
         difference=difference,
         p=p,
         needed=needed,
-        days=None if needed is None else (needed / sum(rows) - 1) * (end - start) / 86400,
+        days=None if needed is None else (needed / sum(counts) - 1) * (end - start) / 86400,
         slices=_slices(judged, task, metric, options.by),
         skipped=(),
     )
@@ -224,20 +233,24 @@ def _judged(both: tuple[Answers, Answers], folder: Path) -> tuple[Answers, Answe
 # Figures.
 
 
+def _callers(both: tuple[Answers, Answers]) -> tuple[int, int]:
+    return both[0].callers, both[1].callers
+
+
 def _difference(judged: tuple[Answers, Answers], task: Task, metric: Metric) -> Difference:
     """Of two groups of other requests; its interval may be looked at whenever one likes."""
-    (a, error_a), (b, error_b) = (measured(each.rows(task), metric) for each in judged)
+    (a, error_a), (b, error_b) = (measured(each, task, metric) for each in judged)
     error = math.hypot(error_a, error_b)
-    reach = error * sequential.reach(sequential.rows_of(*(len(each.table) for each in judged)))
+    reach = error * sequential.reach(sequential.rows_of(*_callers(judged)))
     return Difference(a, b, b - a, b - a - reach, b - a + reach, error)
 
 
-def _p(found: Difference, rows: tuple[int, int]) -> float | None:
-    if min(rows) < sequential.FEWEST or math.isnan(found.error):
+def _p(found: Difference, callers: tuple[int, int]) -> float | None:
+    if min(callers) < sequential.FEWEST or math.isnan(found.error):
         return None
     if not found.error:
         return float(not found.difference)
-    return sequential.p(found.difference / found.error, sequential.rows_of(*rows))
+    return sequential.p(found.difference / found.error, sequential.rows_of(*callers))
 
 
 def _verdict(found: Difference, p: float | None, metric: Metric) -> Verdict:
@@ -246,11 +259,11 @@ def _verdict(found: Difference, p: float | None, metric: Metric) -> Verdict:
     return "better" if (found.difference > 0) == (metric.better == "higher") else "worse"
 
 
-def _needed(found: Difference, rows: tuple[int, int]) -> int | None:
-    """Rows of both, as they are split now."""
-    alike = sequential.rows_of(*rows)
+def _needed(found: Difference, callers: tuple[int, int]) -> int | None:
+    """Callers of both, as they are split now."""
+    alike = sequential.rows_of(*callers)
     needed = sequential.rows_needed(found.difference, found.error, alike)
-    return None if needed is None else max(math.ceil(needed * sum(rows) / alike), sum(rows) + 1)
+    return None if needed is None else max(math.ceil(needed * sum(callers) / alike), sum(callers) + 1)
 
 
 def _slices(both: tuple[Answers, Answers], task: Task, metric: Metric, by: Sequence[str]) -> tuple[Slice, ...]:
@@ -263,7 +276,8 @@ def _slices(both: tuple[Answers, Answers], task: Task, metric: Metric, by: Seque
             first, second = both[0].only(inside[~of_b]), both[1].only(inside[of_b])
             rows = len(first.table), len(second.table)
             found = _difference((first, second), task, metric) if min(rows) else NOTHING
-            made.append(Slice(column, part.value, rows, found, _p(found, rows), "not distinguishable"))
+            p = _p(found, _callers((first, second)))
+            made.append(Slice(column, part.value, rows, found, p, "not distinguishable"))
     corrected = iter(tests.holm([each.corrected for each in made if each.corrected is not None]))
     holm = [None if each.corrected is None else next(corrected) for each in made]
     return tuple(replace(each, corrected=p, verdict=_verdict(each.difference, p, metric))

@@ -48,7 +48,7 @@ class Answers:
     @property
     def task(self) -> Task:
         known = self.signature
-        return stemma.task.of(known.task, known.classes, known.positive)
+        return replace(stemma.task.of(known.task, known.classes, known.positive), rare=known.rare)
 
     @property
     def requests(self) -> int:
@@ -58,6 +58,20 @@ class Answers:
     def times(self) -> NDArray[np.float64]:
         """(rows,) seconds since 1970."""
         return np.asarray(self.table["time"].cast(pa.int64()).to_numpy()) / 1e6
+
+    @cached_property
+    def units(self) -> NDArray[np.int64]:
+        """(rows,) the number of whom a split gave this version to, and whose rows are alike: a caller, or where none is
+        known, a request."""
+        whom = self.table["id"]
+        if "caller" in self.table.column_names:
+            whom = compute.coalesce(self.table["caller"], whom)
+        return np.asarray(whom.combine_chunks().dictionary_encode().indices.to_numpy(), np.int64)
+
+    @property
+    def callers(self) -> int:
+        """How many they are."""
+        return int(self.units.max(initial=-1)) + 1
 
     def only(self, mask: Array) -> "Answers":
         return replace(self, table=self.table.filter(pa.array(mask)))
@@ -92,19 +106,15 @@ class Answers:
         return list(self.table[found].to_pylist())
 
 
-def read(folder: Path, columns: Collection[str], skipped: list[str], since: float | None = None) -> dict[str, Answers]:
-    """All versions of a log, by name.
-
-    Args:
-        columns, skipped, since: as in `log.files` and `log.rows`.
-    """
-    files, told, found = log.files(folder, skipped, since), outcomes.keyed(folder, skipped), dict[str, Answers]()
+def read(kept: log.Log, columns: Collection[str]) -> dict[str, Answers]:
+    """All versions of a log, by name; columns as in `Log.rows`."""
+    files, told, found = kept.files(), outcomes.keyed(kept), dict[str, Answers]()
     for name, its in versions(files).items():
-        tables = [table for file in its for table in log.rows(file, columns, skipped, since)]
+        tables = [table for file in its for table in kept.rows(file, columns)]
         if sum(map(len, tables)):
             found[name] = answers(name, its, tables, told, in_order=True)
     if not found:
-        raise StemmaError(f"{folder} holds no request since then")
+        raise StemmaError(f"{kept.folder} holds no request since then")
     return found
 
 
@@ -178,16 +188,19 @@ def _joined(table: Any, known: Signature, told: Any) -> Any:
     return table.append_column("outcome", spelled.take(outcome.indices))
 
 
-def measured(rows: Rows, metric: Metric) -> tuple[float, float]:
-    """The figure and its standard error: of a mean from the rows themselves, else by the bootstrap."""
+def measured(judged: Answers, task: Task, metric: Metric) -> tuple[float, float]:
+    """The figure and its standard error, of callers as they are drawn and not of their rows: of a mean from their sums
+    (Liang and Zeger, Biometrika 73, 1986), else by the bootstrap of callers."""
+    rows, units, count = judged.rows(task), judged.units, judged.callers
     values = _by_row(rows, metric.name)
     if values is None:
         value = metrics.figures(rows, of=[metric])[metric.name]
-        found = resampling.drawn(lambda weights: metrics.figures(rows, weights, [metric]), rows.count, RESAMPLES, 0)
+        found = resampling.drawn(lambda drawn: metrics.figures(rows, drawn[units], [metric]), count, RESAMPLES, 0)
         known = found[metric.name][np.isfinite(found[metric.name])]
         return value, float(known.std(ddof=1)) if len(known) > 1 else math.nan
-    spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
-    return float(values.mean()), spread / math.sqrt(len(values))
+    mean = float(values.mean())
+    spread = math.sqrt(count * float(np.var(np.bincount(units, values - mean), ddof=1))) if count > 1 else math.nan
+    return mean, spread / len(values)
 
 
 def _by_row(rows: Rows, name: str) -> NDArray[np.float64] | None:

@@ -17,9 +17,10 @@ from stemma.bundle.model import Bundle
 from stemma.bundle.rows import Rows, records
 from stemma.errors import StemmaError
 from stemma.text import counted, few, figure
-from stemma.watch import log, outcomes
+from stemma.watch import outcomes
 from stemma.watch.answers import Answers, day, versions
 from stemma.watch.columns import Column, gone, profiled, trained
+from stemma.watch.log import Log
 from stemma.watch.windows import windows
 
 EVER = 1e12  # seconds: all of a log is one window
@@ -87,21 +88,21 @@ def check(
     Raises:
         StemmaError: there is no log, or the table or the server cannot be asked.
     """
-    skipped: list[str] = []
-    files, now = versions(log.files(folder, skipped)), time.time()
+    kept, now = Log(folder), time.time()
+    files = versions(kept.files())
     found = [Finding("idle", name, f"nobody asked it since {day(last)}") for name, its in files.items()
              if (last := max(file.last for file in its)) < now - idle]  # fmt: skip
     for name in set(server.serving if server else ()) - files.keys():
         found.append(Finding("idle", name, "it serves, and nobody ever asked it"))
     same = {name: its for name, its in files.items() if its[0].source.signature.inputs == bundle.signature.inputs}
-    rows = partial(log.rows, columns=("input", "prediction"), skipped=skipped)
-    for asked in windows(same, outcomes.keyed(folder, skipped), EVER, rows):
+    rows = partial(kept.rows, columns=("input", "prediction"))
+    for asked in windows(same, outcomes.keyed(kept), EVER, rows):
         found += _silent(bundle, asked.answers)
     names = [each.name for each in bundle.signature.inputs]
     sent = [] if table is None or server is None else list(islice(records(Rows(table), names), ROWS))
     if sent and server is not None:
         found += _skewed(bundle, sent, server.ask(sent))
-    return Checked(tuple(found), len(sent), tuple(dict.fromkeys(skipped)))
+    return Checked(tuple(found), len(sent), kept.skipped)
 
 
 def _silent(bundle: Bundle, answers: Answers) -> Iterator[Finding]:

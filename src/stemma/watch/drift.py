@@ -23,10 +23,11 @@ from stemma.errors import StemmaError
 from stemma.metrics.tests import z
 from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.text import SHOWN, counted, few, figure, lasting, short
-from stemma.watch import evidence, log, outcomes, sequential, tests
+from stemma.watch import evidence, outcomes, sequential, tests
 from stemma.watch.answers import PREDICTED, Answers, bare, measured, versions
 from stemma.watch.columns import PREDICTION, Column, Part, gone, of_texts, present, profiled, trained
 from stemma.watch.expected import Expected, expected
+from stemma.watch.log import Log
 from stemma.watch.windows import Asked, windows
 
 WEEK = 7 * 86400.0
@@ -145,23 +146,23 @@ def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, sin
     Raises:
         StemmaError: there is no log, or no version of it takes the bundle's inputs.
     """
-    skipped: list[str] = []
-    files = versions(log.files(folder, skipped, since))
+    kept = Log(folder, since)
+    files = versions(kept.files())
     if bundle is not None:
         takes = bundle.signature.inputs
         files = {name: its for name, its in files.items() if its[0].source.signature.inputs == takes}
         if not files:
             raise StemmaError(f"no version in {folder} takes the inputs of the bundle")
-    rows = partial(log.rows, columns=("input", *PREDICTED), skipped=skipped, since=since)
+    rows = partial(kept.rows, columns=("input", *PREDICTED))
     beside, found = dict[str, _Beside](), list[Window]()
-    for asked in windows(files, outcomes.keyed(folder, skipped), seconds, rows):
+    for asked in windows(files, outcomes.keyed(kept), seconds, rows):
         name = asked.answers.version
         look = _Look(bundle, seconds, len(files), max(time.time(), max(file.last for file in files[name])))
         found.append(_judged(asked, look, beside.setdefault(name, look.beside(asked.answers))))
     if not found:
         raise StemmaError(f"{folder} holds no request since then")
     named = None if bundle is None else str(bundle.registered.get("version", "not registered"))
-    return Drift(seconds, named, tuple(found), tuple(dict.fromkeys(skipped)))
+    return Drift(seconds, named, tuple(found), kept.skipped)
 
 
 def predictions(answers: Answers, bundle: Bundle, alpha: float) -> Shift | None:
@@ -272,11 +273,11 @@ def _recorded(bundle: Bundle, name: str) -> tuple[float, float] | None:
 
 
 def _figure(part: Part) -> tuple[float, float] | None:
-    """The main figure by outcomes, and its standard error; None of too few rows."""
+    """The main figure by outcomes, and its standard error; None of too few callers."""
     judged, task = part.answers.judged, part.answers.task
-    if len(judged.table) < sequential.FEWEST:
+    if judged.callers < sequential.FEWEST:
         return None
-    value, error = measured(judged.rows(task), metrics.METRICS[task.main])
+    value, error = measured(judged, task, metrics.METRICS[task.main])
     return (value, error) if math.isfinite(value) and error > 0 else None
 
 

@@ -7,7 +7,7 @@ that is worse than its is one, as `ab` judges it.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from stemma.bundle.model import Bundle
 from stemma.errors import StemmaError
 from stemma.tables.distance import LARGE
 from stemma.text import counted, figure
-from stemma.watch import ab, log, outcomes, sequential
+from stemma.watch import ab, outcomes, sequential
 from stemma.watch.answers import PREDICTED, Answers, answers, measured, versions
 from stemma.watch.drift import predictions
+from stemma.watch.log import Log
 
 ALPHA = 0.05  # chance that a sound version is taken back
 SLOW = 0.01  # share of the requests that may take longer than the bound
@@ -69,18 +70,23 @@ class Seen:
     share: float | None = None
 
 
-def read(folder: Path, since: float, skipped: list[str]) -> dict[str, Answers]:
-    """The first rows of every version that answered since then, by name; nothing where there are none."""
-    told, found = outcomes.keyed(folder, skipped), dict[str, Answers]()
-    for name, its in versions(log.files(folder, skipped, since, needed=False)).items():
+def read(kept: Log) -> dict[str, Answers]:
+    """The first rows of every version that answered, by name; nothing where there are none."""
+    told, found = outcomes.keyed(kept), dict[str, Answers]()
+    for name, its in versions(kept.files(needed=False)).items():
         tables: list[Any] = []
         for file in its:
-            tables += log.rows(file, ("latency", *PREDICTED), skipped, since)
+            tables += kept.rows(file, ("latency", *PREDICTED))
             if sum(map(len, tables)) >= MOST:
                 break
         if sum(map(len, tables)):
             found[name] = answers(name, its, tables, told, in_order=True).but("shadow")
     return found
+
+
+def lacking(figures: Iterable[str], task: str) -> list[str]:
+    """Those that a task does not have."""
+    return [name for name in figures if task not in metrics.METRICS[name].tasks]
 
 
 def verdict(rules: Rules, young: Seen, before: Seen | None) -> str | None:
@@ -132,14 +138,14 @@ def _share(count: int, rows: int, bound: float, alpha: float, what: str) -> str 
 
 
 def _figure(judged: Answers, name: str, bound: float, alpha: float) -> str | None:
-    rows, metric = len(judged.table), metrics.METRICS[name]
-    if rows < sequential.FEWEST or judged.task.kind not in metric.tasks:
+    metric = metrics.METRICS[name]
+    if judged.callers < sequential.FEWEST or lacking([name], judged.task.kind):
         return None
-    value, error = measured(judged.rows(judged.task), metric)
+    value, error = measured(judged, judged.task, metric)
     beyond = bound - value if metric.better == "higher" else value - bound
-    if not (beyond > 0 and sequential.p(beyond / error if error else math.inf, rows) < alpha):
+    if not (beyond > 0 and sequential.p(beyond / error if error else math.inf, judged.callers) < alpha):
         return None
-    return f"{name} is {figure(value)} by {counted(rows, 'outcome')}, and the bound is {figure(bound)}"
+    return f"{name} is {figure(value)} by {counted(len(judged.table), 'outcome')}, and the bound is {figure(bound)}"
 
 
 def _predictions(answers: Answers, bundle: Bundle, alpha: float) -> str | None:

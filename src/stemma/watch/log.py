@@ -7,6 +7,7 @@ A file holds rows that one version answered. Its metadata say which, with the si
     input.NAME         as the signature types it, or as text what a treatment leaves of it
     header.NAME        of the request
     arm                why this version was asked: "stable", "split", "named", "shadow"; not in every log
+    caller             whom a split by a header or a column told apart, hashed; not in every log
     probability.CLASS  of each class
     prediction         the class that was decided, or the value of a regression
 
@@ -47,6 +48,7 @@ FACTS = b"stemma.watch"  # of a file's metadata
 MOMENT = pa.timestamp("us", tz="UTC")
 TYPES = {"number": pa.float32(), "boolean": pa.bool_(), "date": MOMENT, "string": pa.string()}
 CORE = {"id": pa.string(), "row": pa.int32(), "time": MOMENT}  # of every file
+MORE = {"arm": pa.string(), "caller": pa.string()}  # of some
 MASKED = "***"
 CHUNK = 64  # requests taken at once: more would hold the interpreter while an answer waits for it
 PAUSE = 0.5  # seconds in which nothing is looked for: to look costs more than a request
@@ -81,6 +83,7 @@ class Request:
         time: seconds since 1970.
         first: the number of the first row in it.
         arm: why this version was asked.
+        caller: who is asked the same version every time.
     """
 
     id: str
@@ -91,6 +94,7 @@ class Request:
     time: float = field(default_factory=time.time)
     first: int = 0
     arm: str | None = None
+    caller: str = ""
 
 
 @dataclass(frozen=True)
@@ -260,26 +264,31 @@ class _File:
 
 
 def _table(known: Signature, requests: Sequence[Request], options: Options) -> Any:
-    rows = [len(each.output) for each in requests]
+    output = np.concatenate([each.output for each in requests])
+    counts = [len(each.output) for each in requests]
+    of = np.repeat(np.arange(len(counts)), counts)  # the request of each row
+    before = np.cumsum(counts) - counts - [each.first for each in requests]
 
-    def repeated(values: Iterable[Any]) -> list[Any]:
-        return [value for value, count in zip(values, rows, strict=True) for _ in range(count)]
+    def repeated(values: list[Any], kind: Any) -> Any:
+        return pa.array(values, kind).take(pa.array(of))
 
     made: dict[str, Any] = {
-        "id": pa.array(repeated(each.id for each in requests), CORE["id"]),
-        "row": pa.array(np.concatenate([each.first + np.arange(len(each.output)) for each in requests]), CORE["row"]),
-        "time": pa.array(repeated(round(each.time * 1e6) for each in requests), MOMENT),
-        "latency": pa.array(repeated(each.latency for each in requests), pa.float64()),
+        "id": repeated([each.id for each in requests], CORE["id"]),
+        "row": pa.array(np.arange(len(of)) - before[of], CORE["row"]),
+        "time": repeated([round(each.time * 1e6) for each in requests], MOMENT),
+        "latency": repeated([each.latency for each in requests], pa.float64()),
     }
     if any(each.arm for each in requests):
-        made["arm"] = pa.array(repeated(each.arm for each in requests), pa.string())
+        made["arm"] = repeated([each.arm for each in requests], MORE["arm"])
+    if any(each.caller for each in requests):
+        whom = [options.digest(each.caller) if each.caller else None for each in requests]
+        made["caller"] = repeated(whom, MORE["caller"])
     for each in known.inputs:
-        values = np.concatenate([request.inputs[each.name][:, 0] for request in requests])
+        values = np.concatenate([request.inputs[each.name] for request in requests])[:, 0]
         made |= _treated(f"input.{each.name}", each.name, _typed(values, each.type), options)
     for name in sorted({name for request in requests for name in request.headers}):
-        values = pa.array(repeated(request.headers.get(name) for request in requests), pa.string())
+        values = repeated([request.headers.get(name) for request in requests], pa.string())
         made |= _treated(f"header.{name}", f"header.{name}", values, options)
-    output = np.concatenate([each.output for each in requests])
     made |= {f"probability.{name}": pa.array(output[:, place]) for place, name in enumerate(known.classes)}
     return pa.table(made | {"prediction": pa.array(known.labels(output) if known.classes else output[:, 0])})
 
@@ -341,49 +350,67 @@ class File:
     last: float
 
 
-def files(folder: Path, skipped: list[str], since: float | None = None, needed: bool = True) -> list[File]:
-    """Those that hold requests of that time, in the order of their first rows.
+class Log:
+    """The files of a request log. What is damaged, or none of ours, is left out.
 
     Args:
-        skipped: gets a line for each file that is damaged, or none of ours.
-        since: seconds since 1970; what was written before is not opened.
-        needed: whether there must be one file to read.
-
-    Raises:
-        StemmaError: there is none.
+        since: seconds since 1970, before which no request counts; None: all do.
     """
-    start = -math.inf if since is None else since
-    there = _paths(folder, REQUESTS)
-    paths = [path for path in there if _written(path) >= start]
-    found = [file for path in paths for file in _sound(path, skipped, partial(_file, path))]
-    if needed and not found and len(paths) == len(there):
-        raise StemmaError(f"{folder} holds no request log" + "".join(f": {line}" for line in skipped[:1]))
-    kept = (file for file in found if file.last >= start and file.first <= file.last)
-    return sorted(kept, key=lambda file: (file.first, file.path))
 
+    def __init__(self, folder: Path, since: float | None = None) -> None:
+        self.folder, self._since, self._skipped = folder, since, dict[str, None]()
 
-def rows(file: File, columns: Collection[str], skipped: list[str], since: float | None = None) -> Iterator[Any]:
-    """The Arrow table of a file; none where it is damaged.
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """A line for each file that was left out, until now."""
+        return tuple(self._skipped)
 
-    Args:
-        columns: those that are wanted beside id, row and time, such as "prediction", or "input" for all of its kind.
-    """
-    for _, table in _sound(file.path, skipped, partial(_opened, file.path, REQUESTS, columns)):
-        yield (
-            table
-            if since is None
-            else table.filter(compute.greater_equal(table["time"], datetime.fromtimestamp(since, UTC)))
-        )
+    def files(self, needed: bool = True) -> list[File]:
+        """Those that hold requests, in the order of their first rows; what was written too early is not opened.
 
+        Args:
+            needed: whether there must be one file to read.
 
-def scan(folder: Path, kind: str, columns: Collection[str], skipped: list[str]) -> Iterator[tuple[Columns, Any]]:
-    """What each file of a kind says of itself, and its table."""
-    for path in _paths(folder, kind):
-        yield from _sound(path, skipped, partial(_opened, path, kind, columns))
+        Raises:
+            StemmaError: there is none.
+        """
+        start = -math.inf if self._since is None else self._since
+        there = self._paths(REQUESTS)
+        paths = [path for path in there if _written(path) >= start]
+        found = [file for path in paths for file in self._sound(path, partial(_file, path))]
+        if needed and not found and len(paths) == len(there):
+            raise StemmaError(f"{self.folder} holds no request log" + "".join(f": {line}" for line in self.skipped[:1]))
+        kept = (file for file in found if file.last >= start and file.first <= file.last)
+        return sorted(kept, key=lambda file: (file.first, file.path))
 
+    def rows(self, file: File, columns: Collection[str]) -> Iterator[Any]:
+        """The Arrow table of a file; none where it is damaged.
 
-def _paths(folder: Path, kind: str) -> list[Path]:
-    return sorted(folder.glob(f"{kind}-*.parquet"))
+        Args:
+            columns: those that are wanted beside id, row and time, such as "prediction", or "input" for all of its
+                kind.
+        """
+        for _, table in self._sound(file.path, partial(_opened, file.path, REQUESTS, columns)):
+            start = None if self._since is None else datetime.fromtimestamp(self._since, UTC)
+            yield table if start is None else table.filter(compute.greater_equal(table["time"], start))
+
+    def scan(self, kind: str, columns: Collection[str]) -> Iterator[tuple[Columns, Any]]:
+        """What each file of a kind says of itself, and its table."""
+        for path in self._paths(kind):
+            yield from self._sound(path, partial(_opened, path, kind, columns))
+
+    def _paths(self, kind: str) -> list[Path]:
+        return sorted(self.folder.glob(f"{kind}-*.parquet"))
+
+    def _sound(self, path: Path, read: Callable[[], Any]) -> Iterator[Any]:
+        """What is read of a file; nothing, and a line, where it cannot be."""
+        try:
+            yield read()
+        except OSError as error:
+            self._skipped[f"{path} is skipped: {error.strerror or in_one_line(error)}"] = None
+        except (pa.ArrowException, StemmaError, *DAMAGE) as error:
+            why = in_one_line(error, 80)
+            self._skipped[f"{path} is skipped: it is damaged, or not of this log ({why})"] = None
 
 
 def _written(path: Path) -> float:
@@ -394,22 +421,12 @@ def _written(path: Path) -> float:
         return math.inf
 
 
-def _sound(path: Path, skipped: list[str], read: Callable[[], Any]) -> Iterator[Any]:
-    """What is read of a file; nothing, and a line, where it cannot be."""
-    try:
-        yield read()
-    except OSError as error:
-        skipped.append(f"{path} is skipped: {error.strerror or in_one_line(error)}")
-    except (pa.ArrowException, StemmaError, *DAMAGE) as error:
-        skipped.append(f"{path} is skipped: it is damaged, or not of this log ({in_one_line(error, 80)})")
-
-
 def _opened(path: Path, kind: str, columns: Collection[str]) -> tuple[Columns, Any]:
     with open_plain(path) as file:
         schema = parquet.read_schema(file)
         facts = _facts(schema, kind)
         file.seek(0)
-        wanted = {*CORE, "arm", *columns}
+        wanted = {*CORE, *MORE, *columns}
         table = whole.read(file, [name for name in schema.names if {name, name.partition(".")[0]} & wanted])
     _check_values(table)
     return facts, table
@@ -419,7 +436,8 @@ def _facts(schema: Any, kind: str) -> Columns:
     facts: Columns = json.loads(schema.metadata[FACTS])
     if (facts["format"], facts["kind"]) != (FORMAT, kind):
         raise ValueError(f"{facts['kind']} of format {facts['format']}")
-    for name, wanted in (CORE | (_answered(facts) if kind == REQUESTS else {})).items():
+    more = {name: kind for name, kind in MORE.items() if name in schema.names}
+    for name, wanted in (CORE | more | (_answered(facts) if kind == REQUESTS else {})).items():
         if schema.field(name).type != wanted:
             raise TypeError(f"{name} is {schema.field(name).type}")
     return facts

@@ -110,9 +110,9 @@ def join(
     Raises:
         StemmaError: there is no log, and none may come.
     """
-    skipped, now, new = list[str](), time.time(), dict[Key, str]()
+    kept, now, new = log.Log(folder), time.time(), dict[Key, str]()
     ids = {id for told in tellings.values() for (id, _), _ in told}
-    asked, first = _asked(folder, ids, skipped, awaited is None), read(folder, skipped, ids)
+    asked, first = _asked(kept, ids, awaited is None), read(kept, ids)
     found = []
     for name, told in tellings.items():
         counts, examples = Counter(dict.fromkeys(SAID, 0)), dict[str, list[str]]()
@@ -126,7 +126,7 @@ def join(
             first[key] = new[key] = outcome
             counts["late"] += request is not None and now - request[0] > late
         shown = {what: tuple(ids[:SHOWN]) for what, ids in examples.items()}
-        found.append(Taken(name, late / 86400, dict(counts), shown, tuple(dict.fromkeys(skipped))))
+        found.append(Taken(name, late / 86400, dict(counts), shown, kept.skipped))
     if new:
         keep(new, now)
     return found
@@ -164,28 +164,28 @@ def _table(outcomes: Mapping[Key, str], told: float) -> Any:
     return pa.table({name: pa.array(values, kind) for (name, kind), values in zip(types, columns, strict=True)})
 
 
-def read(folder: Path, skipped: list[str], ids: Collection[str] | None = None) -> dict[Key, str]:
-    """The outcome of each row that has one, as it was told first; `skipped` as in `log.files`.
+def read(kept: log.Log, ids: Collection[str] | None = None) -> dict[Key, str]:
+    """The outcome of each row that has one, as it was told first.
 
     Args:
         ids: of the requests that are asked for; None: all.
     """
     found: dict[Key, str] = {}
-    for row in _of(ids, table(folder, skipped)).to_pylist():
+    for row in _of(ids, table(kept)).to_pylist():
         found.setdefault((row["id"], row["row"]), row["outcome"])
     return found
 
 
-def table(folder: Path, skipped: list[str]) -> Any:
+def table(kept: log.Log) -> Any:
     """Of Arrow: every outcome, in the order in which they were told."""
     nothing = pa.schema([*log.CORE.items(), ("outcome", pa.string())]).empty_table()
-    tables = [table for _, table in log.scan(folder, OUTCOMES, ("outcome",), skipped)]
+    tables = [table for _, table in kept.scan(OUTCOMES, ("outcome",))]
     return pa.concat_tables([nothing, *tables], promote_options="default").sort_by("time")
 
 
-def keyed(folder: Path, skipped: list[str]) -> Any:
+def keyed(kept: log.Log) -> Any:
     """As `table`, with the key of each row."""
-    found = table(folder, skipped)
+    found = table(kept)
     return found.append_column("key", keys(found))
 
 
@@ -198,11 +198,11 @@ def _of(ids: Collection[str] | None, table: Any) -> Any:
     return table if ids is None else table.filter(compute.is_in(table["id"], pa.array(ids, pa.string())))
 
 
-def _asked(folder: Path, ids: Collection[str], skipped: list[str], needed: bool) -> dict[Key, Asked]:
+def _asked(kept: log.Log, ids: Collection[str], needed: bool) -> dict[Key, Asked]:
     """The rows of the log that have these ids."""
     found: dict[Key, Asked] = {}
-    for file in log.files(folder, skipped, needed=needed):
-        for table in log.rows(file, (), skipped):
+    for file in kept.files(needed):
+        for table in kept.rows(file, ()):
             columns = (_of(ids, table)[name].to_pylist() for name in log.CORE)
             found |= {(id, row): (moment.timestamp(), file.source.signature)
                       for id, row, moment in zip(*columns, strict=True)}  # fmt: skip

@@ -16,6 +16,7 @@ from stemma.report.document import Document, Section, Table, html
 from stemma.text import figure
 from stemma.watch import ab, drift, sequential, shown
 from stemma.watch.answers import PREDICTED, Answers, day, measured, read
+from stemma.watch.log import Log
 
 HEAD = ("version", "main figure", "requests", "rows", "with an outcome", "50 %, ms", "99 %, ms", "from", "to")
 MOST = 200  # lines of a table
@@ -31,8 +32,8 @@ def write(
         StemmaError, OSError: there is no log, or the page cannot be written.
     """
     found = drift.drift(folder, bundle, seconds, since)
-    skipped = list(found.skipped)
-    versions = _in_order(read(folder, ("latency", *PREDICTED), skipped, since))
+    kept = Log(folder, since)
+    versions = _in_order(read(kept, ("latency", *PREDICTED)))
     rows, requests = (sum(each) for each in zip(*((len(a.table), a.requests) for a in versions.values()), strict=True))
     judged = sum(len(each.judged.table) for each in versions.values())
     alarms = [(f"{each.version}: {shift.name} {shift.told}", "bad") for each in found.windows for shift in each.alarms]
@@ -59,7 +60,10 @@ def write(
                 "Expected without outcomes",
                 (_of("By probabilities, in the last window", shown.expectations(found)), *shown.doubts(found)),
             ),
-            Section("Left out", tuple(dict.fromkeys(skipped)) or ("Every file of the log was read.",)),
+            Section(
+                "Left out",
+                tuple(dict.fromkeys((*found.skipped, *kept.skipped))) or ("Every file of the log was read.",),
+            ),
         ),
     )
     write_text(page, html(document, {}))
@@ -80,11 +84,8 @@ def _version(answers: Answers) -> tuple[str, ...]:
     judged, task = answers.judged, answers.task
     first = answers.table["row"].to_numpy() == 0
     half, most = np.quantile(answers.table["latency"].to_numpy()[first], [0.5, 0.99]) * 1000 if first.any() else (0, 0)
-    found = (
-        measured(judged.rows(task), metrics.METRICS[task.main])
-        if len(judged.table) >= sequential.FEWEST
-        else (nan, nan)
-    )
+    is_enough = judged.callers >= sequential.FEWEST
+    found = measured(judged, task, metrics.METRICS[task.main]) if is_enough else (nan, nan)
     main = f"{task.main} {figure(found[0])} ± {figure(1.96 * found[1])}" if all(map(isfinite, found)) else "-"
     times = (day(moment) for moment in (answers.times[0], answers.times[-1]))
     counts = (answers.requests, len(answers.table), len(judged.table))

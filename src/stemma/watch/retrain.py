@@ -16,6 +16,7 @@ from stemma.semver import is_version
 from stemma.signature import Signature
 from stemma.text import counted, few
 from stemma.watch.answers import Answers, bare, day, of_name, read, telling
+from stemma.watch.log import Log
 
 TABLE = Path("data/raw/service.parquet")
 
@@ -54,8 +55,8 @@ def retrain(folder: Path, version: str | None = None, since: float | None = None
     Raises:
         StemmaError: no row has an outcome, a column was not kept as it came, or the file is there already.
     """
-    skipped: list[str] = []
-    versions = {name: each.but("shadow") for name, each in read(folder, ("input",), skipped, since).items()}
+    kept = Log(folder, since)
+    versions = {name: each.but("shadow") for name, each in read(kept, ("input",)).items()}
     last = _chosen(versions, version, folder)
     asked = [each.judged for each in versions.values() if each.signature.inputs == last.signature.inputs
              and each.signature.target == last.signature.target]  # fmt: skip
@@ -68,7 +69,7 @@ def retrain(folder: Path, version: str | None = None, since: float | None = None
     where = to or TABLE
     commands = tuple(_commands(folder, last, where, version, to is not None))
     period = float(times.min()), float(times.max())
-    return Retraining(last.version, len(table), *period, str(where), commands, tuple(dict.fromkeys(skipped)))
+    return Retraining(last.version, len(table), *period, str(where), commands, kept.skipped)
 
 
 def _chosen(versions: Mapping[str, Answers], name: str | None, folder: Path) -> Answers:

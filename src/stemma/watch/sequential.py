@@ -16,7 +16,7 @@ from bisect import bisect_left
 
 from stemma.metrics.power import POWER, SIGNIFICANCE
 
-FEWEST = 100  # rows of each version
+FEWEST = 100  # rows of each version; of several by one caller, callers
 BEST = 10_000
 MISMATCH = 0.01  # of a split that is as it was meant
 TWICE = -2 * math.log(SIGNIFICANCE)

@@ -12,6 +12,7 @@ Reading order:
 
 - `facts`     what index.json says
 - `sketch`    a norm, and how far two versions of a tensor are apart
+- `sparse`    a tensor without its zeros
 - `store`     write, read, verify, write back in other forms
 - `networks`  PyTorch and Keras networks as arrays and layers, and back
 

@@ -1,6 +1,6 @@
 """The index of a weights store: what index.json says, and how it is written, read and checked.
 
-    format        1
+    format        1, or 2 where a tensor is stored without its zeros
     framework     "torch" or "tensorflow"
     architecture  [{name, kind, settings}], the layers in order
     structure     fingerprint of the architecture and of the tensors' shapes and types, without names and values
@@ -24,7 +24,7 @@ from stemma.errors import WeightsError
 from stemma.weights.networks import Layer
 from stemma.weights.sketch import BUCKETS
 
-FORMAT = 1
+FORMAT, WITHOUT_ZEROS = 1, 2
 INDEX = "index.json"
 FILE_NAME = re.compile(r"(tensors|packed|buffers)/[a-z0-9_][a-z0-9_.~-]*\.safetensors")  # never outside the store
 
@@ -81,13 +81,13 @@ def structure(layers: Iterable[Layer], tensors: Iterable[Tensor]) -> str:
     return hashlib.sha256(_json(content, separators=(",", ":")).encode()).hexdigest()
 
 
-def dump(described: Index) -> str:
+def dump(described: Index, format_: int = FORMAT) -> str:
     """The text of index.json.
 
     Raises:
         WeightsError: a layer's settings or the config are not JSON values.
     """
-    content = asdict(described) | {"format": FORMAT}
+    content = asdict(described) | {"format": format_}
     content["architecture"] = content.pop("layers")
     for tensor in content["tensors"]:
         if tensor["sketch"] is not None:  # one line of the file, not 61
@@ -110,8 +110,9 @@ def parse(text: str, folder: Path) -> Index:
     """
     try:
         content = json.loads(text)
-        if content["format"] != FORMAT:
-            raise WeightsError(f"{folder} has format {content['format']!r}, and this version of stemma reads {FORMAT}")
+        if content["format"] not in (FORMAT, WITHOUT_ZEROS):
+            known = f"{FORMAT} and {WITHOUT_ZEROS}"
+            raise WeightsError(f"{folder} has format {content['format']!r}, and this version of stemma reads {known}")
         described = Index(
             framework=_typed(content, "framework", str),
             layers=tuple(_layer(entry) for entry in content["architecture"]),

@@ -18,7 +18,19 @@ from safetensors.numpy import save_file
 from stemma.errors import WeightsError
 from stemma.files import open_plain, read_plain, recover_folder, replaced, swapped_folder, write_text
 from stemma.text import in_one_line
-from stemma.weights.facts import INDEX, Index, Tensor, damaged, dump, not_there, parse, structure
+from stemma.weights import sparse
+from stemma.weights.facts import (
+    FORMAT,
+    INDEX,
+    WITHOUT_ZEROS,
+    Index,
+    Tensor,
+    damaged,
+    dump,
+    not_there,
+    parse,
+    structure,
+)
 from stemma.weights.networks import Array, Layer, keras_model, set_keras_tensors, to_torch
 from stemma.weights.sketch import norm_and_sketch
 
@@ -40,6 +52,7 @@ def write(
     framework: str,
     layers: Sequence[Layer],
     buffers: Collection[str] = (),
+    pruned: Collection[str] = (),
     config: Mapping[str, Any] | None = None,
 ) -> Index:
     """Write the whole store beside `folder`, then put it in its place: a kill leaves the old store or the new one.
@@ -48,6 +61,7 @@ def write(
         tensors: by name, in the order that the index keeps; arrays with the same memory are tied.
         layers: the architecture, in order; settings must be JSON values.
         buffers: names of the tensors that are buffers.
+        pruned: names of tensors that are stored without their zeros where these are many.
         config: of a Keras model, for `to_keras`.
 
     Raises:
@@ -62,9 +76,11 @@ def write(
     planned = _plan(arrays, _ties(tensors), layers, buffers)
     with swapped_folder(folder) as partial:
         turns, files = Lock(), _by_file(planned).items()
-        digests = _merged(_each(lambda file: _save(partial / file[0], file[1], arrays, turns), files))
+        stored = {name: sparse.encoded(name, a) if name in pruned else {name: a} for name, a in arrays.items()}
+        digests = _merged(_each(lambda file: _save(partial / file[0], file[1], arrays, stored, turns), files))
         facts = tuple(replace(tensor, **digests[tensor.stored_as]) for tensor in planned)
-        text = dump(Index(framework, tuple(layers), facts, structure(layers, facts), config))
+        format_ = WITHOUT_ZEROS if any(len(parts) > 1 for parts in stored.values()) else FORMAT
+        text = dump(Index(framework, tuple(layers), facts, structure(layers, facts), config), format_)
         write_text(partial / INDEX, text)
     return parse(text, folder)
 
@@ -229,15 +245,21 @@ def _file_name(name: str) -> str:
     return f"_{letters}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
-def _save(path: Path, tensors: Iterable[Tensor], arrays: Mapping[str, Array], turns: Lock) -> dict[str, dict[str, Any]]:
-    """Write one file; {name in it: the facts that the entries give}.
+def _save(
+    path: Path,
+    tensors: Iterable[Tensor],
+    arrays: Mapping[str, Array],
+    stored: Mapping[str, Mapping[str, Array]],
+    turns: Lock,
+) -> dict[str, dict[str, Any]]:
+    """Write one file; {name of a tensor in it: the facts that its entries give}.
 
     One thread sketches at a time: its many short loops each take Python's lock, so two take longer than one.
     """
-    stored = {tensor.stored_as: arrays[tensor.stored_as] for tensor in tensors}
+    names = dict.fromkeys(tensor.stored_as for tensor in tensors)
     path.parent.mkdir(exist_ok=True)
-    save_file(stored, path)
-    return {name: _digest(array, turns) for name, array in stored.items()}
+    save_file(_merged(stored[name] for name in names), path)
+    return {name: _digest(arrays[name], turns) for name in names}
 
 
 def _digest(array: Array, turns: Lock) -> dict[str, Any]:
@@ -265,7 +287,7 @@ def _load(folder: Path, file: str, tensors: Sequence[Tensor], verify: bool) -> d
         arrays: dict[str, Array] = {}
         for tensor in tensors:
             if tensor.stored_as not in arrays:
-                arrays[tensor.stored_as] = _read_tensor(stored, tensor.stored_as, path)
+                arrays[tensor.stored_as] = _read_tensor(stored, tensor, path)
     for tensor in tensors:
         array = arrays[tensor.stored_as]
         if (array.shape, array.dtype.name) != (tensor.shape, tensor.dtype):
@@ -275,12 +297,15 @@ def _load(folder: Path, file: str, tensors: Sequence[Tensor], verify: bool) -> d
     return arrays
 
 
-def _read_tensor(stored: Any, name: str, path: Path) -> Array:
+def _read_tensor(stored: Any, tensor: Tensor, path: Path) -> Array:
     """One tensor of an opened file. One that has the file to itself is read past the library, in half of its time.
 
     The library copies out of a mapped file and lets no other thread run meanwhile. It has checked the header by now: a
     tensor that is alone fills the file to its end.
     """
+    name = tensor.stored_as
+    if sparse.is_encoded(stored, name, tensor.shape):
+        return sparse.read(stored, name, tensor.shape)
     part = stored.get_slice(name)
     shape = part.get_shape()
     if [*stored.keys()] != [name] or not shape or not all(shape):
@@ -297,7 +322,9 @@ def _read_tensor(stored: Any, name: str, path: Path) -> Array:
 def _verify_file(folder: Path, file: str, tensors: Sequence[Tensor]) -> None:
     _load(folder, file, tensors, verify=True)
     with _opened(folder / file, folder) as stored:
-        for stray in sorted(set(stored.keys()) - {tensor.stored_as for tensor in tensors}):
+        known = {tensor.stored_as for tensor in tensors}
+        known |= {t.stored_as + sparse.PLACES for t in tensors if sparse.is_encoded(stored, t.stored_as, t.shape)}
+        for stray in sorted(set(stored.keys()) - known):
             raise damaged(folder / file, f"tensor {stray!r} is not in the index", folder)
 
 
@@ -309,7 +336,7 @@ def _opened(path: Path, folder: Path) -> Iterator[Any]:
             yield stored
     except FileNotFoundError:
         raise not_there(path, folder) from None
-    except (SafetensorError, OSError, AttributeError) as error:  # NumPy has no attribute for a type it does not know
+    except (SafetensorError, OSError, AttributeError, ValueError) as error:  # NumPy has no attribute for some types
         raise damaged(path, in_one_line(error, None), folder) from None
 
 

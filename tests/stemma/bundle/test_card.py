@@ -36,7 +36,7 @@ def test_lineage_slices_limits_and_baselines_are_told() -> None:
         "licence": "MIT",
         "intended_use": "To try.",
         "limits": ["Not in winter."],
-        "process": {**RECORD["process"], "init_from": start},
+        "process": {**RECORD["process"], "init_from": start, "teacher": {"revision": "abc"}, "cut_from": [8, 4]},
         "evaluation": {
             "main": "f1",
             "test": {"f1": figure},
@@ -47,10 +47,29 @@ def test_lineage_slices_limits_and_baselines_are_told() -> None:
     }
     text = card(record)
     assert "Started with the weights of `model@v1.0.0` (commit `abc`)." in text
+    assert "Learned what `abc` says of the training rows, beside the truth." in text
+    assert "Whole units were pruned from its hidden layers, which had `8, 4`." in text
     assert "| f1 | 0.7500 | 0.5000 to 0.8750 |" in text and "| majority | 0.2500 |  |" in text
     assert "| north \\| south | 20 | 0.7500 | 0.5000 to 0.8750 |" in text
     assert "- Not in winter.\n- Judged on rows like those above" in text
     assert not any(word in text for word in ("No slices", "no intervals", "not calibrated", "Not stated"))
+
+
+def test_gaps_between_groups_and_what_worse_rows_cost_are_told() -> None:
+    figure = {"value": 0.75, "low": 0.5, "high": 0.875}
+    evaluation = {"main": "f1", "test": {"f1": figure}, "slices": {"place": []},
+                  "fairness": {"place": {"selection_rate": figure, "calibration": dict.fromkeys(figure)}},
+                  "robustness": {"changes": {"noise": figure | {"size": 0.1}}},
+                  "explanation": {"effects": [{"column": "a|b", "effect": 0.25, "error": 0.01}] * 20}}  # fmt: skip
+    text = card(RECORD | {"evaluation": evaluation})
+    assert "| selection_rate | 0.7500 | 0.5000 to 0.8750 |" in text and "| calibration | not defined |  |" in text
+    assert text.count("| a\\|b | 0.25 | 0.01 |") == 10  # the largest
+    assert "What f1 loses where rows are worse" in text and "| noise 0.1 | 0.7500 | 0.5000 to 0.8750 |" in text
+
+
+def test_training_rows_in_the_bundle_are_told_of() -> None:
+    assert "The bundle holds 100 of the training rows, without the target" in card(RECORD | {"background": 100})
+    assert all("training rows, without" not in card(RECORD | more) for more in ({}, {"background": 0}))
 
 
 def test_the_number_of_a_version_stands_below_the_title() -> None:

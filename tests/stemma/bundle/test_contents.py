@@ -1,13 +1,18 @@
 """The files of a bundle, from what the stages wrote."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from onnx import TensorProto, helper
 
+import bundles
 from stemma import task
 from stemma.bundle import contents
+from stemma.bundle.model import BACKGROUND, Bundle
+from stemma.errors import BundleError
 from stemma.tables.profile import Profile
 
 ROLES = (("n", "numeric"), ("c", "categorical"), ("t", "date"), ("b", "boolean"))
@@ -59,6 +64,31 @@ def test_the_sample_has_dates_as_their_column_has_them(tmp_path: Path) -> None:
     request, response = contents.sample(about, contents.describe(about, None), graph(), tmp_path / "t.parquet")
     assert request["inputs"]["t"] == ["29.02.24", None]
     assert response["prediction"][0] == [float(np.float32(1) + np.float32(pd.Timestamp("2024-02-29").timestamp()))]
+
+
+def test_the_background_is_drawn_alike_every_time_and_read_as_the_inputs_alone(tmp_path: Path) -> None:
+    rows = 50
+    frame = pd.DataFrame({"y": np.arange(rows), "row": np.arange(rows), "n": np.arange(rows) / 2, "b": 1.0})
+    frame = frame.assign(c=pd.Categorical(["x", None] * 25), t=pd.Timestamp("2024-02-29"))
+    frame.to_parquet(tmp_path / "train.parquet")
+    about = Profile(task.of("regression", (), None, 0.0, 1.0), "y", ROLES, 4, (), None, "row", {"missing": None})
+    contract = contents.describe(about, None)
+    drawn = [contents.background(about, contract, tmp_path / "train.parquet", count) for count in (20, 20, 1000)]
+    assert drawn[0] == drawn[1] and drawn[2]["inputs"]["n"] == frame["n"].tolist()
+    columns = drawn[0]["inputs"]
+    assert set(columns) == {"n", "c", "t", "b"} and columns["n"] == sorted(columns["n"])
+    assert len(set(columns["n"])) == 20 and set(columns["c"]) == {"x", ""}
+    files = {"signature.json": json.dumps(contract).encode(), BACKGROUND: json.dumps(drawn[0]).encode()}
+    bundle = Bundle.of(files)
+    assert bundle.background == columns and len(bundle.signature.arrays(bundle.background)["t"]) == 20
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "no", '{"format": 2}', '{"format": 1, "inputs": {"n": 1}}'])
+def test_a_bundle_from_before_has_no_background_and_a_damaged_one_is_one_line(text: str) -> None:
+    files = {name: data for name, data in bundles.contents().items() if name != BACKGROUND}
+    assert Bundle.of(files).background == {}
+    with pytest.raises(BundleError, match=r"^background\.json (is damaged|has format 2)"):
+        _ = Bundle.of(files | {BACKGROUND: text.encode()}).background
 
 
 def test_a_signature_tells_how_the_file_was_written_where_that_is_unusual() -> None:

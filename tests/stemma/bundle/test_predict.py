@@ -271,7 +271,7 @@ def command(*arguments: object, poisoned: bool = True) -> subprocess.CompletedPr
 def failed(*arguments: object) -> str:
     """The one line on stderr of a command that exits with 1."""
     done = command(*arguments, poisoned=False)
-    assert done.returncode == 1, done.stderr
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
     return done.stderr
 

@@ -184,6 +184,8 @@ def test_a_folder_outside_dvc_is_said(tmp_path: Path) -> None:
         ("a: [1\n", r"params.yaml is not YAML: .*: run `stemma conf sync`"),
         ("<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> b\n", r"params.yaml is not YAML: .*: run `stemma conf sync`"),
         ("a: 1\na: 2\n", "params.yaml is not YAML: .*duplicate key a"),
+        ("a: !!int ''\n", "params.yaml is not YAML: "),
+        ("[" * 5000, "params.yaml is not YAML: "),
         ("- 1\n", r"params.yaml holds no mapping of settings but \[1\]: run `stemma conf sync`"),
         ("", "params.yaml holds no mapping of settings but null: run `stemma conf sync`"),
         (None, "params.yaml is not there: run `stemma conf sync`"),

@@ -91,6 +91,22 @@ def test_without_a_readable_record_the_guard_stops_at_a_difference(settings: Any
     conf.guard(settings.root)
 
 
+def test_a_setting_that_another_goes_before_is_refused(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.write("conf/data/small.yaml", settings.read("conf/data/small.yaml") + "package: {name: sales}\n")
+    settings.write("conf/config.yaml", settings.read("conf/config.yaml") + "package: {name: shop, licence: null}\n")
+    monkeypatch.setenv(EXPERIMENT, "a" * 40)
+    for override, told in (
+        ("package.name=other", "package.name does nothing: data.package.name, of this table"),
+        ("package.licence=MIT", None),
+    ):
+        settings.write("params.yaml", conf.compose(settings.root, [override]))
+        if told is None:
+            conf.guard(settings.root)
+            continue
+        with pytest.raises(SettingsError, match=told):
+            conf.guard(settings.root)
+
+
 def test_in_an_experiment_a_difference_passes(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.replace("conf/train/default.yaml", "epochs: 40", "epochs: 41")
     settings.write("params.yaml", conf.compose(settings.root, ["train.seed=5"]))

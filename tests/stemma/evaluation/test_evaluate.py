@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("torch")]
 
 RICH = (
     "evaluate.folds=2", "evaluate.threshold=f1", "evaluate.calibration=temperature", "evaluate.slices=[Month,Weekend]",
-    "+evaluate.minimum.roc_auc=0.999", "+evaluate.minimum.better_than=majority", "evaluate.bootstrap=100",
+    "+evaluate.minimum={roc_auc: 0.999, better_than: majority, gap.calibration.Month: 1.0}", "evaluate.bootstrap=100",
     "train.epochs=2", "evaluate.seed=3",
 )  # fmt: skip
 FILES = ("metrics.json", "evaluation.json", "decision.json", "report.md", "report.html", "predictions.parquet")
@@ -41,7 +41,7 @@ def test_a_failed_gate_is_one_line_with_both_figures_and_leaves_every_file(rich:
         f"error: the quality gate failed: roc_auc {figure:.4f} on the test rows,"
         " evaluate.minimum asks for at least 0.999 (see reports/report.html)\n"
     )
-    assert [entry["passed"] for entry in told(project)["gate"]] == [False, True]
+    assert [entry["passed"] for entry in told(project)["gate"]] == [False, True, True]
     assert all((project.folder / "reports" / name).is_file() for name in FILES)
 
 
@@ -100,6 +100,7 @@ def test_the_same_bytes_on_other_numbers_of_threads(rich: tuple[Project, str], t
     ("setting", "line"),
     [
         ("evaluate.slices=[Mnth]", "'Mnth' is not a column of data/prepared/test.parquet (did you mean Month?)"),
+        ("+evaluate.minimum={gap.calibration.Month: 1}", "is no gap of evaluate.slices and no fall of"),
         ("+evaluate.minimum.rocauc=0.9", "'rocauc' is no metric of a binary task (did you mean roc_auc?)"),
     ],
 )

@@ -53,6 +53,23 @@ def test_a_failed_demand_names_the_figure_and_what_was_needed() -> None:
     ]
 
 
+def test_gaps_and_falls_are_at_most_what_is_asked_and_named_in_one_line() -> None:
+    figures = TEST | {"gap.true_positive_rate.Region": 0.25, "fall.noise": 0.01, "gap.calibration.Region": None}
+    minimum = {"gap.true_positive_rate.Region": 0.1, "fall.noise": 0.01, "gap.calibration.Region": 1.0}
+    gap, fall, unknown = gate.demands(minimum, TASKS["binary"], figures, {})
+    assert (gap.passed, fall.passed, unknown.passed) == (False, True, False)
+    assert str(gap) == "gap.true_positive_rate.Region 0.2500 on the test rows, evaluate.minimum allows at most 0.1"
+
+
+def test_what_is_not_judged_cannot_be_asked() -> None:
+    more = ("gap.true_positive_rate.Region", "fall.noise")
+    gate.check({"gap.true_positive_rate.Region": 0.1, "fall.noise": 0.1}, TASKS["binary"], more=more)
+    for name in ("gap.true_positive_rate.Regoin", "fall.nois"):
+        wrong = r"is no gap of evaluate\.slices and no fall of evaluate\.robustness .*did you mean (gap|fall)"
+        with pytest.raises(SettingsError, match=wrong):
+            gate.check({name: 0.1}, TASKS["binary"], more=more)
+
+
 @pytest.mark.parametrize(
     ("minimum", "task", "line"),
     [

@@ -2,8 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,15 +10,15 @@ import pytest
 
 from stemma.evaluation import importance
 from stemma.evaluation.decision import Decision
-from stemma.tables import profile
+from stemma.evaluation.probe import COLUMNS, Probe
 from stemma.tables.arrays import Arrays
 
-ROWS = 3000
+ROWS = 1000
 FEATURES = (("size", "numeric"), ("kind", "categorical"))
 
 
 @pytest.fixture
-def told(make: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def told(make: Any) -> Any:
     """The importance for a network whose scores are the column `size`; and every frame that it was asked about."""
 
     def of(task: str, test: Arrays, **changes: Any) -> tuple[dict[str, Any], list[pd.DataFrame]]:
@@ -31,10 +29,8 @@ def told(make: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
             return frame["size"].to_numpy(np.float32)[:, None]
 
         about = replace(make.prepared(task, 600)[1], **{"features": FEATURES} | changes)
-        monkeypatch.setattr(profile, "read", lambda folder: about)
-        monkeypatch.setattr(importance, "Encoder", lambda file: SimpleNamespace(encode=encode))
         chosen = Decision("fixed", 0.5) if task == "binary" else Decision(None, None)
-        return importance.of(Path("data/prepared"), test, chosen, lambda x: x), asked
+        return importance.of(Probe(about, encode, lambda x: x, chosen, test.frame, test.y).fewer(ROWS)), asked
 
     return of
 
@@ -51,14 +47,14 @@ def test_a_column_that_decides_is_found_and_one_that_tells_nothing_is_nought(tol
     found, asked = told(task, table(task))
     columns = found["importance"]["columns"]
     assert columns["kind"] == 0 and columns["size"] > 0.4  # of a figure that is better where it is less, too
-    assert all(len(rows) == importance.ROWS for rows in asked) and len(asked) == 1 + 2 * importance.REPEATS
+    assert all(len(rows) == ROWS for rows in asked) and len(asked) == 1 + 2 * importance.REPEATS
     assert found == told(task, table(task))[0] and "-0.0" not in json.dumps(found)
 
 
 def test_a_derived_column_is_not_asked_about_and_a_wide_table_is_left_out(told: Any) -> None:
     found, _ = told("binary", table("binary"), derive={"kind": "size"})
     assert list(found["importance"]["columns"]) == ["size"]
-    wide = tuple((f"c{place}", "numeric") for place in range(importance.COLUMNS + 1))
+    wide = tuple((f"c{place}", "numeric") for place in range(COLUMNS + 1))
     assert told("binary", table("binary"), features=wide) == ({}, [])
 
 

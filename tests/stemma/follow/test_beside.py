@@ -13,6 +13,7 @@ import pytest
 
 from followed import Followed
 from forks import COLD
+from stemma.follow import passes
 from stemma.follow.beside import running
 
 CHILD = """
@@ -83,6 +84,27 @@ def test_signed_bundles_of_a_stage_are_refused_at_the_start(
 ) -> None:
     code, _, told = run(followed.bob, "serve", "--stage", "prod", "--require-signature", "key.pub")
     assert (code, "ask for signed tags" in told) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["serve", "follow"])
+def test_a_stage_that_was_never_promoted_to_beside_others_is_refused_and_not_waited_for(
+    followed: Followed, command: str, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    followed.promote("v1.0.0")
+    words = ["serve", followed.url, "--port=0"] if command == "serve" else ["follow", followed.url]
+    code, _, told = run(followed.bob, *words, "--stage=prdo")
+    assert (code, told.splitlines()[-1]) == (
+        1,
+        "error: nothing was ever promoted to 'prdo' (near: prod): run `stemma history`",
+    )
+
+
+def test_a_registry_without_any_stage_and_one_that_cannot_be_asked_are_waited_for(followed: Followed) -> None:
+    told: list[str] = []
+    passes.check(followed.asked(), told.append)
+    assert told == []
+    passes.check(followed.asked("/no/such/repository"), told.append)
+    assert len(told) == 1 and told[0].startswith("prod: ")
 
 
 @pytest.mark.parametrize("stage", ["../prod", "a stage", "-prod"])

@@ -43,7 +43,7 @@ def test_beyond_the_tolerance_the_stage_names_format_and_row_and_leaves_the_fold
     project.replace("params.yaml", "\n  tolerance: 0.0001\n", "\n  tolerance: 1.0e-12\n")
     done = project.run("python", "src/stage.py", "export")
     assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert "error: onnx differs from the framework by " in done.stderr
+    assert "error: onnx differs from the network by " in done.stderr
     assert "in test row " in done.stderr and "export.tolerance allows 1e-12" in done.stderr
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
     assert sorted(path.name for path in folder.parent.iterdir() if path.name.startswith("export")) == ["export"]

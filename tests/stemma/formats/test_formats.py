@@ -13,13 +13,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import onnx
 import pandas as pd
 import pytest
 import yaml
 
 from fits import EACH, PROBLEMS, settings, tabular
 from stemma import formats
+from stemma.compress.plain import plain
 from stemma.errors import ExportError, SettingsError
 from stemma.formats import parity, proof, replay
 from stemma.formats.settings import ExportSettings
@@ -37,9 +37,7 @@ FEATURES = (
     ("city/x", "categorical"),
 )  # fmt: skip
 PREPARE = PrepareSettings(strict=False, numeric="auto", impute="median", indicator=True, rare=2, embed=6)
-SETTINGS = ExportSettings(
-    formats="all", opset=18, optimise=True, precision="float32", tolerance=1e-4, tolerance_float16=1e-2
-)
+SETTINGS = ExportSettings(formats="all", opset=18, optimise=True, tolerance=1e-4)
 
 
 def table(rows: int = 240, seed: int = 0) -> pd.DataFrame:
@@ -78,8 +76,19 @@ def make(framework: str, task: str, weights: Path, fit: bool = True) -> formats.
     else:
         model.load(weights)
     temperature = 1.0 if task == "regression" else 1.7
+    given, _ = plain(model, SETTINGS, x, x)
     return formats.Served(
-        model, NETWORKS[f"tiny_{framework}"], fitted.graph, FEATURES, temperature, SETTINGS, "a model", x
+        lambda: model,
+        framework,
+        problem,
+        given.graph.SerializeToString(),
+        NETWORKS[f"tiny_{framework}"],
+        fitted.graph,
+        FEATURES,
+        temperature,
+        SETTINGS,
+        SETTINGS.allowed,
+        "a model",
     )
 
 
@@ -140,7 +149,7 @@ def write(served: formats.Served, name: str, folder: Path) -> Any:
     """The file of a format in a folder; what runs it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / formats.ABOUT).write_text(served.about(), encoding="utf-8")
-    make_file, run = formats.ways(formats.FORMATS[name], served.model.framework)
+    make_file, run = formats.ways(formats.FORMATS[name], served.framework)
     make_file(served, folder / formats.FORMATS[name].file)
     return run
 
@@ -198,11 +207,11 @@ def test_a_format_gives_what_the_network_gives_for_any_number_of_rows(
     [named("torch", "torch_export"), named("torch", "safetensors"), named("tensorflow", "tflite")],
 )
 def test_a_format_gives_the_target_whose_logarithm_was_learned(
-    framework: str, name: str, fits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    framework: str, name: str, fits: Any, tmp_path: Path
 ) -> None:
     served, frame = fits(framework, "regression"), table(50, seed=7)
     logged = replace(served.problem, task=replace(served.problem.task, log=(4.5, 0.2)))
-    monkeypatch.setattr(served.model, "problem", logged)
+    served = replace(served, problem=logged)
     got = run(served, name, write(served, name, tmp_path), tmp_path / formats.FORMATS[name].file, frame)
     parity.compare(got, expected(served, frame), 1e-5, logged.task.deviation, name)
     assert got.min() > 0
@@ -262,7 +271,7 @@ def test_a_format_that_gives_a_row_something_else_in_another_batch_is_refused(
     monkeypatch.setattr(proof, "ways", lambda *_: (formats.ways(formats.FORMATS["onnx"], framework)[0], mixing.run))
     frame = table(60, seed=6)
     test = SimpleNamespace(frame=frame, x=encode.Encoder(served.encoder).encode(frame), y=np.zeros(60))
-    with pytest.raises(ExportError, match=r"onnx, given the rows in other batches, .* differs from the framework by"):
+    with pytest.raises(ExportError, match=r"onnx, given the rows in other batches, .* differs from the network by"):
         proof.write(served, {"onnx": formats.FORMATS["onnx"]}, test, tmp_path / "export")
     assert not (tmp_path / "export").exists()
 
@@ -338,78 +347,6 @@ def test_a_program_holds_no_pickle_and_one_that_does_is_not_loaded(
             way(file)
 
 
-# Half precision and optimisation.
-
-
-def half(served: formats.Served, **changes: Any) -> formats.Served:
-    settings = served.settings.model_copy(update={"precision": "float16"} | changes)
-    return formats.Served(**(vars(served) | {"settings": settings}))
-
-
-@each_framework
-@pytest.mark.parametrize("task", TASKS)
-def test_float16_is_inside_alone_and_near_the_network(framework: str, task: str, fits: Any, tmp_path: Path) -> None:
-    served = half(fits(framework, task))
-    way = write(served, "onnx", tmp_path)
-    graph = onnx.load(tmp_path / "model.onnx")
-    kinds = {each.data_type for each in graph.graph.initializer if each.name.startswith("network/")}
-    assert onnx.TensorProto.FLOAT16 in kinds
-    ends = [each.type.tensor_type.elem_type for each in (*graph.graph.input, *graph.graph.output)]
-    assert onnx.TensorProto.FLOAT16 not in ends
-    assert {entry.domain for entry in graph.opset_import} <= {"", "ai.onnx.ml"}
-    frame = table(100, seed=7)
-    got = run(served, "onnx", way, tmp_path / "model.onnx", frame)
-    found = parity.compare(got, expected(served, frame), 1e-2, served.problem.task.deviation)
-    assert found.largest > 0
-    write(served, "onnx", tmp_path / "again")
-    assert (tmp_path / "again/model.onnx").read_bytes() == (tmp_path / "model.onnx").read_bytes()
-
-
-@each_framework
-def test_a_weight_that_float16_cannot_hold_is_refused_by_name(framework: str, fits: Any, tmp_path: Path) -> None:
-    served = half(fits(framework, "binary"))
-    traced = vars(served.model).pop("onnx")
-    weights = served.model.tensors()
-    name = next(each for each in weights if each.startswith("hidden_1"))
-    try:
-        served.model.set_tensors(weights | {name: weights[name] + np.float32(1e5)})
-        with pytest.raises(ExportError, match=r"float16 holds numbers up to 65,504, and .* has 1000\d\d") as error:
-            write(served, "onnx", tmp_path)
-        assert "\n" not in str(error.value)
-    finally:
-        served.model.set_tensors(weights)
-        served.model.onnx = traced  # type: ignore[method-assign]
-
-
-@each_framework
-def test_more_codes_than_float16_tells_apart_are_refused(framework: str, fits: Any, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    served = half(fits(framework, "binary"))
-    blocks = tuple(replace(each, size=5000) if each.kind == "code" else each for each in served.problem.blocks)
-    problem = replace(served.problem, blocks=blocks)
-    before, served.model.problem = served.model.problem, problem
-    try:
-        with pytest.raises(ExportError, match="above 2,048 apart, and column 'city/x' has 5,000 codes"):
-            write(served, "onnx", tmp_path)
-    finally:
-        served.model.problem = before
-
-
-@each_framework
-@pytest.mark.parametrize("opset", [18, 19, 20])
-def test_every_opset_gives_the_same_and_only_standard_operators(
-    framework: str, opset: int, fits: Any, tmp_path: Path
-) -> None:
-    served = half(fits(framework, "multiclass"), precision="float32", opset=opset)
-    way = write(served, "onnx", tmp_path)
-    graph = onnx.load(tmp_path / "model.onnx")
-    assert {entry.domain: entry.version for entry in graph.opset_import}[""] == opset
-    assert {node.domain for node in graph.graph.node} <= {"", "ai.onnx.ml"}
-    frame = table(50, seed=8)
-    parity.compare(run(served, "onnx", way, tmp_path / "model.onnx", frame), expected(served, frame), 1e-5)
-
-
 # The proof.
 
 
@@ -418,21 +355,32 @@ class _Test:
 
     def __init__(self, served: formats.Served) -> None:
         self.frame = table()
-        self.x, self.y = served.x, np.arange(len(served.x)) % 2
+        self.x = encode.Encoder(served.encoder).encode(self.frame)
+        self.y = np.arange(len(self.x)) % 2
 
 
 @each_framework
-def test_a_difference_beyond_the_tolerance_names_format_and_row(framework: str, fits: Any, tmp_path: Path) -> None:
+def test_a_difference_beyond_the_tolerance_names_format_row_and_setting(
+    framework: str, fits: Any, tmp_path: Path
+) -> None:
     served = fits(framework, "binary")
-    tight = half(served, tolerance_float16=1e-9)
-    columns = encode.feeds(table(), FEATURES)
-    with pytest.raises(ExportError, match=r"^onnx differs from the framework by .* row \d+, export.tolerance_float16"):
-        proof.prove(tight, "onnx", formats.FORMATS["onnx"], tmp_path, _Test(served), columns)
-    shifted = formats.Served(**(vars(served) | {"x": served.x}))
-    other = _Test(served)
-    other.x = served.x[::-1].copy()
-    with pytest.raises(ExportError, match=r"^onnx differs from the framework by .* row \d+, export.tolerance allows"):
-        proof.prove(shifted, "onnx", formats.FORMATS["onnx"], tmp_path, other, columns)
+    columns, test = encode.feeds(table(), FEATURES), _Test(served)
+    test.x = test.x[::-1].copy()
+    for allowed in ((1e-4, "export.tolerance"), (1e-3, "compress.tolerance")):
+        with pytest.raises(ExportError, match=rf"^onnx differs from the network by .* row \d+, {allowed[1]} allows"):
+            proof.prove(replace(served, allowed=allowed), "onnx", formats.FORMATS["onnx"], tmp_path, test, columns)
+
+
+@each_framework
+def test_onnx_is_made_and_proved_without_the_framework(framework: str, fits: Any, tmp_path: Path) -> None:
+    def none() -> None:
+        raise AssertionError("the framework's network was built")
+
+    served = replace(fits(framework, "binary"), fitted=none)
+    told = proof.prove(
+        served, "onnx", formats.FORMATS["onnx"], tmp_path, _Test(served), encode.feeds(table(), FEATURES)
+    )
+    assert told["largest"] < 1e-6
 
 
 @each_framework
@@ -484,6 +432,17 @@ def test_a_format_that_cannot_be_is_refused_by_name(names: list[str], framework:
 def test_wrong_formats_are_told_before_anything_runs(formats: str, message: str, tmp_path: Path) -> None:
     settle(tmp_path, export={"formats": yaml.safe_load(formats)})
     with pytest.raises(SettingsError, match=message):
+        load(tmp_path / "params.yaml")
+
+
+def test_a_compressed_network_is_exported_to_what_is_made_of_its_graph_alone(tmp_path: Path) -> None:
+    assert formats.chosen("all", "torch", "int8_static") == ("onnx",)
+    for framework, name in (("torch", "safetensors"), ("torch", "saved_model"), ("tensorflow", "keras")):
+        told = formats.refusal(name, framework, "float16")
+        assert told is not None and told.startswith(f"{name} is made of the framework's network, and compress.method ")
+        assert "float16" in told and told.endswith("`dvc exp run -S compress.method=none`")
+    settle(tmp_path, export={"formats": ["onnx", "torch_export"]}, compress={"method": "int8_dynamic"})
+    with pytest.raises(SettingsError, match=r"export\.formats: torch_export is made of the framework's network"):
         load(tmp_path / "params.yaml")
 
 

@@ -155,7 +155,7 @@ def test_a_column_may_have_the_name_of_what_lies_between(name: str) -> None:
 def test_parity_of_large_targets_is_measured_in_their_deviation() -> None:
     prices = np.array([[300_000.0], [412_345.0]], np.float32)
     assert parity.compare(np.nextafter(prices, np.inf, dtype=np.float32), prices, 1e-4, unit=80_000).largest < 1e-6
-    with pytest.raises(ExportError, match="differs from the framework"):
+    with pytest.raises(ExportError, match="differs from the network"):
         parity.compare(prices + 100, prices, 1e-4, unit=80_000)
 
 
@@ -168,9 +168,9 @@ def test_parity_measures_the_worst_row() -> None:
 @pytest.mark.parametrize(
     ("exported", "expected"),
     [
-        ([[0.2], [0.5]], r"differs from the framework by 0.1 in test row 0, export.tolerance allows 0.0001"),
+        ([[0.2], [0.5]], r"differs from the network by 0.1 in test row 0, export.tolerance allows 0.0001"),
         ([[np.nan], [0.5]], r"not finite for test row 0"),
-        ([[0.1]], r"gives the shape \(1, 1\), the framework \(2, 1\)"),
+        ([[0.1]], r"gives the shape \(1, 1\), the network \(2, 1\)"),
     ],
 )
 def test_a_graph_that_gives_something_else_is_refused(exported: list, expected: str) -> None:

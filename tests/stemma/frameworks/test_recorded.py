@@ -87,6 +87,16 @@ def test_whatever_the_clock_says_the_bytes_are_the_same(
     assert states[0] == states[1] == states[2]
 
 
+@pytest.mark.parametrize("stepper", ["ordinary", "recorded"])
+@pytest.mark.parametrize("block", [1, 70, 200])
+def test_rows_may_be_gathered_in_blocks_of_any_size(block: int, stepper: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One batch alone, two, or all but the last."""
+    problem = PROBLEMS["binary"]
+    whole = state(tiny("torch", problem), "binary", stepper)
+    monkeypatch.setattr("stemma.frameworks.torch.session.BLOCK", block)
+    assert state(tiny("torch", problem), "binary", stepper) == whole
+
+
 @pytest.mark.parametrize(("sure", "expected"), [(1_000_000, recorded.Recorded), (10, recorded.Ordinary)])
 def test_steps_are_recorded_where_the_time_of_those_that_are_sure_is_worth_it(sure: int, expected: type) -> None:
     """Sure are those of the epochs that patience allows, not of the most there may be."""

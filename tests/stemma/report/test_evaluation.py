@@ -11,7 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 
 import stemma.task
-from stemma.evaluation import assessment, baselines, decision, record
+from stemma.errors import EvaluationError
+from stemma.evaluation import assessment, baselines, decision, gate, record
 from stemma.evaluation.baselines import NETWORK
 from stemma.report import charts, curves, document, plots
 from stemma.report import evaluation as report
@@ -56,7 +57,7 @@ def made(
     fold = {"rows": {"train": 300, "validation": 100, "test": 200}, "test": figures}
     folds = {"k": 2, "folds": [fold, fold], "summary": summary}
     known = splits if repeated is None else cut
-    told = record.make(settings, about, known, chosen, network, others, folds)
+    told = record.make(settings, about, known, chosen, network, others, {"folds": folds})
     learned = {name: e for name, e in others.items() if name not in baselines.CONSTANT}
     points = {
         name: curves.tables(problem.task, cut["test"].y, e.predictions["test"], e.decided("test"), 10)
@@ -188,6 +189,46 @@ def test_slices_have_the_figures_of_their_rows_alone(make: Any) -> None:
     assert told["slices"]["size"][-1]["value"] == "(missing)"
     area = told["slices"]["kind"][0]["test"]["roc_auc"]
     assert area["low"] <= area["value"] <= area["high"]
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_groups_stand_beside_each_other_with_their_gaps(make: Any, task: str) -> None:
+    told, _ = made(make, task)
+    text = document.markdown(report.write(told), "plots")
+    table = text.partition("## Groups beside each other")[2].partition("\n## ")[0]
+    assert set(told["fairness"]) == {"kind", "size"} and table.count("| gap |") == 2
+    assert ("mean error" if task == "regression" else "true positive rate") in table
+    assert all(f"| {group} |" in table for group in ("k000", "k001", "k002", "(missing)"))
+    assert bool(re.search(r"selection rate of [abc] \|", table)) == (task == "multiclass")
+    assert "Groups beside" not in document.markdown(report.write(made(make, task, slices=())[0]), "plots")
+
+
+def test_what_worse_rows_cost_is_told_with_the_column_that_does_it(make: Any) -> None:
+    told, _ = made(make, "binary")
+    assert "Where rows are worse" not in document.markdown(report.write(told), "plots")
+    change = {"size": 0.1, "value": 0.02, "low": 0.01, "high": 0.03, "columns": {"size": 0.05, "kind": None}}
+    told["robustness"] = {"rows": 200, "alone": 50, "changes": {"noise": change, "missing": change}}
+    text = document.markdown(report.write(told), "plots")
+    assert "| noise of 0.1 deviations | 0.0200 | 0.0100 to 0.0300 | size | 0.0500 |" in text
+    assert "| 10 % of the values missing |" in text
+
+
+def test_what_columns_add_is_shown_where_it_was_asked_for(make: Any) -> None:
+    told, drawn = made(make, "binary")
+    effects = [{"column": "<b>", "effect": 0.25, "error": 0.01, "value": ""}]
+    nothing = dict.fromkeys(("reasons", "curves", "rules", "turned", "related"), ())
+    told["explanation"] = nothing | {"method": "shap", "effects": effects}
+    text = document.markdown(report.write(told, drawn), "plots")
+    assert "## What each column adds (Shapley values)" in text and "shap-effects.svg" in text
+    assert "| 0.2500 | 0.0100 |" in text and "| <b> |" not in text
+
+
+def test_the_gate_asks_for_gaps_and_says_which_failed(make: Any) -> None:
+    told, _ = made(make, "binary", minimum={"gap.selection_rate.kind": 0.0, "gap.calibration.kind": 1.0})
+    assert [(line["metric"], line["better"], line["passed"]) for line in told["gate"]] == [
+        ("gap.selection_rate.kind", "lower", False), ("gap.calibration.kind", "lower", True)]  # fmt: skip
+    with pytest.raises(EvaluationError, match=r"^the quality gate failed: gap\.selection_rate\.kind \d\.\d+ on the"):
+        gate.stop(told["gate"], Path("report.html"))
 
 
 def test_a_network_is_not_ahead_of_itself(make: Any) -> None:

@@ -164,6 +164,23 @@ def test_a_token_is_printed_once_and_its_hash_kept(file: Path, run: Callable[...
     assert run(file.parent, "service", "token", "a b")[0] == 1
 
 
+def test_a_name_that_is_there_twice_in_a_token_is_refused_by_its_line_without_what_it_says(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.yaml"
+    add(file, "shop", ["predict"])
+    file.write_text(file.read_text() + '- {"name": "a", "sha256": "secret", "name": "b"}\n')
+    with pytest.raises(SettingsError) as error:
+        Access(str(file))
+    assert str(error.value) == f"{file} cannot be read as YAML, see its line 2"
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "nan", "1e9"])
+def test_a_token_that_would_never_be_taken_is_not_made(
+    tmp_path: Path, days: str, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, token, told = run(tmp_path, "service", "token", "shop", f"--days={days}")
+    assert (code, token, "--days" in told, list(tmp_path.iterdir())) == (2, "", True, [])
+
+
 def test_a_caller_without_a_token_is_told_how_to_show_one(
     tmp_path: Path, run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from stemma.serve.models import Models
 from stemma.serve.process import app_of
 from stemma.serve.settings import LogSettings, ServeSettings
 from stemma.watch import answers, outcomes
-from stemma.watch.log import Options
+from stemma.watch.log import Log, Options
 from watched import DAY, START, logged
 
 PATH = "/v1/feedback"
@@ -31,6 +31,14 @@ def requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("time.time", lambda: START)
     logged(tmp_path / "log", [0.5, 0.5, 0.5], ids=["a", "b", "c"], times=[START - days * DAY for days in (1, 2, 9)])
     return tmp_path / "log"
+
+
+def test_a_server_without_a_log_says_what_to_turn_on(models: Models) -> None:
+    reply = ask(app_of(ServeSettings(), lambda: models), "POST", PATH, {"id": "a", "outcome": "TRUE"})
+    assert (reply.status, reply.json["error"]) == (
+        403,
+        "this server keeps no log of requests: start it with --log FOLDER",
+    )
 
 
 @pytest.fixture
@@ -61,7 +69,7 @@ def test_what_is_late_doubled_unknown_or_no_outcome_is_counted_and_told(app: App
     assert "1 contradicting: told before, and otherwise: the first counts (a)" in reply.json["told"]
     csv = b"outcome,id\nTRUE,b\nTRUE,b\n"
     assert told(ask(app, "POST", PATH, csv, content_type="text/csv")) == {"taken": 1, "same": 1}
-    found = outcomes.read(requests, [])
+    found = outcomes.read(Log(requests))
     assert found == {("a", 0): "TRUE", ("b", 0): "TRUE", ("c", 0): "FALSE", ("nobody", 0): "TRUE"}
     assert len([*requests.glob("outcomes-*")]) == 1, "a file is not written for each telling"
     text = ask(app, "GET", "/metrics").body.decode()
@@ -74,7 +82,7 @@ def test_an_outcome_that_comes_before_its_request_is_written_counts(models: Mode
     assert told(ask(app, "POST", PATH, {"id": id, "row": 1, "outcome": "TRUE"})) == {"kept": 1}
     assert told(ask(app, "POST", PATH, {"id": id, "row": 1, "outcome": "FALSE"})) == {"contradicting": 1}
     app.close()
-    (found,) = answers.read(tmp_path / "log", (), []).values()
+    (found,) = answers.read(Log(tmp_path / "log"), ()).values()
     assert found.table["outcome"].to_pylist() == [None, "TRUE"]
 
 
@@ -100,7 +108,7 @@ def test_the_outcome_of_a_request_that_no_sample_takes_is_unknown(models: Models
 def test_what_is_no_outcome_is_refused_and_nothing_of_it_taken(app: App, requests: Path, body: bytes) -> None:
     reply = ask(app, "POST", PATH, body)
     assert reply.status in (400, 422) and reply.json["error"]
-    assert outcomes.read(requests, []) == {}
+    assert outcomes.read(Log(requests)) == {}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +119,7 @@ def test_csv_that_is_no_table_of_outcomes_is_refused_in_a_line(app: App, request
     reply = ask(app, "POST", PATH, body, content_type="text/csv")
     assert reply.status in (200, 422), reply.body
     assert reply.status == 422 or not told(reply)
-    assert outcomes.read(requests, []) == {}
+    assert outcomes.read(Log(requests)) == {}
 
 
 @pytest.mark.parametrize(("body", "lacks"), [(b"id;outcome\na;TRUE\n", "id"), (b"id,result\na,TRUE\n", "outcome")])
@@ -126,7 +134,7 @@ def test_limits_hold(models: Models, requests: Path) -> None:
         assert ask(app, "POST", PATH, three).status == 422
         assert ask(app, "POST", PATH, b"id,outcome\na,1\na,1\na,1\n", content_type="text/csv").status == 422
         assert ask(app, "POST", PATH, three * 100).status == 413
-    assert ask(app_of(ServeSettings.of(), lambda: models), "POST", PATH, three[0]).status == 404
+    assert ask(app_of(ServeSettings.of(), lambda: models), "POST", PATH, three[0]).status == 403
 
 
 def test_a_token_of_its_own_scope_is_asked_for(models: Models, requests: Path) -> None:
@@ -143,8 +151,8 @@ def test_many_at_once_are_joined_together_and_each_is_told_its_own(
     app: App, requests: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scans = []
-    files = outcomes.log.files
-    monkeypatch.setattr(outcomes.log, "files", lambda *words, **how: [scans.append(1), files(*words, **how)][1])
+    files = Log.files
+    monkeypatch.setattr(Log, "files", lambda *words, **how: [scans.append(1), files(*words, **how)][1])
 
     async def all_of_them() -> list[Reply]:
         said = [{"id": id, "outcome": "TRUE"} for id in "abcabcabc"]

@@ -37,9 +37,9 @@ def logging(models: Models, folder: Path, **kept: Any) -> Iterator[App]:
 
 
 def rows(folder: Path, *columns: str) -> list[dict[str, Any]]:
-    skipped: list[str] = []
-    parts = [*read(folder, columns, skipped)]
-    assert skipped == []
+    kept = log.Log(folder)
+    parts = [*read(kept, columns)]
+    assert kept.skipped == ()
     return [{"version": part.source.version} | row for part in parts for row in part.table.to_pylist()]
 
 

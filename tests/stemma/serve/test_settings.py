@@ -49,13 +49,20 @@ def test_the_form_of_a_text_is_told_in_words(wrong: str, told: str, tmp_path: Pa
     assert str(caught.value).endswith(told)
 
 
-@pytest.mark.parametrize("text", ["[", "- a", "a", "\0", "host: 2020-13-45", "host: &a [*a]", "port: !!int ''"])
+@pytest.mark.parametrize("text", ["[", "- a", "a", "\0", "host: &a [*a]", "port: !!int ''"])
 def test_a_file_that_holds_no_settings_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "serve.yaml").write_text(text)
     with pytest.raises(SettingsError, match=r"serve\.yaml"):
         ServeSettings.of(tmp_path / "serve.yaml")
     with pytest.raises(SettingsError, match="is not there"):
         ServeSettings.of(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("text", ["port: 1\nadmin: true\nport: 2\n", "limits:\n  rows: 1\n  rows: 2\n"])
+def test_a_setting_that_is_there_twice_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "serve.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=r"serve\.yaml is not YAML: .*found duplicate key .* line 3, column"):
+        ServeSettings.of(tmp_path / "serve.yaml")
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,8 @@ def test_an_expression_gives(text: str, expected: list[Any] | None) -> None:
         ("a + education_num", r"is no column \(did you mean '`education-num`'\?\) \(at letter 5"),
         ("fill(`größe`, 'ü') == bought", r"'bought' is the target \(at letter 23"),
         ("old * 2", "'old' is dropped: give it a role"),
+        ("a + logg(old)", r"logg is no function \(did you mean log\?\): there are abs, .*at letter 5"),
+        ("log(old, a)", "log takes a number"),
         ("region + 1", "this is a text, and a number is needed"),
         ("hour(a)", r"this is a number, and a date is needed \(at letter 6"),
         ("not a", "this is a number, and true or false is needed"),

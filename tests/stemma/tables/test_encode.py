@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stemma import runtime, signature
-from stemma.bundle.contents import TYPES
 from stemma.errors import DataError
+from stemma.signature import TYPES
 from stemma.tables import encode, load, texts
 from stemma.tables.columns import features
 from stemma.tables.encode import numeric

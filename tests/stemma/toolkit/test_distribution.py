@@ -106,7 +106,21 @@ def metadata(wheel: Path) -> importlib.metadata.PackageMetadata:
 def test_its_name_is_nobody_elses_and_its_extras_are_declared_once(wheel: Path) -> None:
     told = metadata(wheel)
     assert told["Name"] == NAME == "stemma-versions" and told["Version"] == distribution.version()
-    extras = {"pipeline", "torch", "tensorflow", "s3", "encrypt", "sign", "search", "serve", "grpc"}
+    extras = {
+        "pipeline",
+        "torch",
+        "tensorflow",
+        "s3",
+        "encrypt",
+        "explain",
+        "sign",
+        "search",
+        "serve",
+        "grpc",
+        "tensorboard",
+        "mlflow",
+        "wandb",
+    }
     assert set(told.get_all("Provides-Extra")) == extras
     project = distribution._project({"pyproject.toml": (ROOT / "pyproject.toml").read_bytes()})["project"]
     asked = {**project["optional-dependencies"], "pipeline": project["dependencies"]}

@@ -14,28 +14,34 @@ from worlds import ROOT
 # A room, and what a change in it runs again for a network of PyTorch. What uses a result that changed runs too.
 RUNS = {
     "bundle": ["package"],
+    "compress": ["compress"],
     "evaluation": ["evaluate"],
-    "exact": ["prepare", "train", "evaluate", "export", "package"],
-    "formats": ["export"],
+    "exact": ["prepare", "train", "compress", "evaluate", "export", "package"],
+    "explain": ["evaluate"],
+    "formats": ["compress", "export"],
     "frameworks": [],
     "frameworks/tensorflow": [],
-    "frameworks/torch": ["train", "evaluate", "export"],
-    "metrics": ["evaluate", "export"],
+    "frameworks/torch": ["train", "compress", "evaluate", "export"],
+    "metrics": ["compress", "evaluate", "export"],
     "parquet": ["evaluate"],
     "report": ["evaluate"],
-    "runtime": ["prepare", "train", "evaluate", "export", "package"],
+    "runtime": ["prepare", "train", "compress", "evaluate", "export", "package"],
     "semver": ["package"],
-    "signature": ["package"],
+    "signature": ["evaluate", "package"],
     "tables": ["prepare", "evaluate"],  # a cross-validation does what prepare does
-    "task": ["prepare", "train", "evaluate", "export", "package"],
-    "training": ["train", "evaluate", "export"],
-    "values": ["prepare", "train", "evaluate", "export", "package"],
-    "weights": ["train", "evaluate", "export"],
+    "task": ["prepare", "train", "compress", "evaluate", "export", "package"],
+    "training": ["train", "compress", "evaluate", "export"],
+    "values": ["prepare", "train", "compress", "evaluate", "export", "package"],
+    "weights": ["train", "compress", "evaluate", "export"],
 }
 # Than some conf/: empty there, which changes nothing, for ever.
 YOUNGER = ["missing_in", "decimal_in", "thousands", "date_format", "fold_case", "derive", "missing_target",
            "keep", "merge", "transform_target", "package"]  # fmt: skip
-FILES = {"report": "report/document.py", "tables": "tables/hints.py"}  # where not any file of a room will do
+FILES = {
+    "formats": "formats/onnx.py",
+    "report": "report/document.py",
+    "tables": "tables/hints.py",
+}  # where not any file of a room will do
 covered = cache(rooms.covered)  # parses the whole toolkit
 
 

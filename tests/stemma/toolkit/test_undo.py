@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from forks import COLD
+from stemma.errors import StemmaError
 from stemma.testing import Project
-from stemma.toolkit import lock
+from stemma.toolkit import lock, undo
 
 pytestmark = pytest.mark.slow
 
@@ -248,3 +249,14 @@ def test_a_changed_command_and_one_of_several_steps_get_no_outputs_of_another(pr
     choose(project, "b", "well")
     assert project.repro() == ["settings"]
     assert project.read("out/told.md") == "told.md: b, wellmore\n"
+
+
+def test_what_is_wrong_with_settings_is_told_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """DVC cannot read a dvc.yaml whose params.yaml lacks a key either, and says so in words of its own."""
+    monkeypatch.setenv("DVC_STAGE", "settings")
+    monkeypatch.setattr(undo, "SIGNALS", [])
+    with pytest.raises(StemmaError, match="this setting is missing"), undo.guarded(tmp_path):
+        raise StemmaError("train.seed: this setting is missing")
+    assert capsys.readouterr().err == ""

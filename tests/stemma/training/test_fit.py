@@ -20,6 +20,7 @@ from stemma.errors import TrainingError, WeightsError
 from stemma.training import fit as training
 from stemma.training.base import Epoch, Given, Network, Rows
 from stemma.training.progress import SMOOTH, judged
+from stemma.training.rows import row_weights
 
 
 @pytest.fixture(params=EACH)
@@ -330,9 +331,9 @@ def test_schedules_start_at_the_rate_and_fall_as_documented() -> None:
 
 def test_class_weights_average_to_one_over_the_rows() -> None:
     y = np.array([0, 0, 0, 1], np.float32)
-    given = training.row_weights(PROBLEMS["binary"], y, "balanced")
+    given = row_weights(PROBLEMS["binary"], y, "balanced")
     assert given is not None and given.tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2.0])
-    assert training.row_weights(PROBLEMS["binary"], y, "none") is None
+    assert row_weights(PROBLEMS["binary"], y, "none") is None
 
 
 def test_losses_match_scikit_learn() -> None:

@@ -268,6 +268,24 @@ def test_a_parquet_table_gives_what_the_csv_gives(tmp_path: Path, table: Path) -
         assert one.differences == other.differences
 
 
+@pytest.mark.parametrize("change", [{}, {"separator": "\t", "decimal": "."}, {"encoding": "utf-8"}])
+def test_a_table_is_read_as_that_of_training_was_written_or_plainly(
+    tmp_path: Path, table: Path, change: dict[str, Any]
+) -> None:
+    file = {"separator": ";", "decimal": ",", "encoding": "cp1252", "header": True} | change
+    a = version("a", tmp_path, weight=-2)
+    two = packaged(tmp_path / "two.zip", "binary", 2.0, file=file)
+    b = changed(a, "models/package/model.zip", two)
+    rows = prepared("binary").drop(columns="row").assign(Maß="ß")
+    plain = between(b, b, on=table, latency=False, resamples=20)
+    rows.to_csv(
+        tmp_path / "as.csv", sep=file["separator"], decimal=file["decimal"], encoding=file["encoding"], index=False
+    )
+    assert (
+        between(b, b, on=tmp_path / "as.csv", by=["Maß"], latency=False, resamples=20).differences == plain.differences
+    )
+
+
 def test_bundles_with_other_features_are_compared_on_a_table(tmp_path: Path, table: Path) -> None:
     a = version("a", tmp_path)
     prepared("binary").assign(y=np.random.default_rng(0).normal(size=ROWS) * 3).to_csv(table, index=False)
@@ -296,7 +314,7 @@ def test_every_task_is_compared_on_a_table(tmp_path: Path) -> None:
         ("x,Revenue\n1,TRUE\nwide,FALSE\n", "column 'x', row 2: 'wide' is not a finite number"),
         ("x,Revenue\n", "has no rows"),
         ("", "is empty"),
-        ("x,Revenue\n1,TRUE\n1,2,3\n", "row 2: Expected 2 columns, got 3"),
+        ("x,Revenue\n1,TRUE\n1,2,3\n", "row 2: 3 values, and the header has 2"),
         ("x,x,Revenue\n1,1,TRUE\n", "two columns named 'x'"),
         ("x,Revenue\n1,TRUE\n2,TRUE\n", "roc_auc has no meaning on these 2 rows"),
     ],

@@ -165,6 +165,45 @@ def test_more_than_is_possible_is_an_error_and_perfection_a_warning(clinic: Worl
     assert "believable" in examined(clinic, sound.but(metrics=measured(roc_auc=0.86, bayes_roc_auc=0.85))).passed
 
 
+def test_a_gap_between_groups_is_told_where_it_is_wide_for_certain(clinic: World, sound: Parts) -> None:
+    gap = {
+        "value": 0.3,
+        "low": 0.12,
+        "high": 0.48,
+        "most": "n",
+        "least": "s",
+        "groups": {"n": 0.8, "s": 0.5, "t": None},
+    }
+
+    def judged(**changes: Any) -> Parts:
+        return sound.but(evaluation=EVALUATION | {"fairness": {"Region": {"true_positive_rate": gap | changes}}})
+
+    one = found(clinic, judged(), "groups")
+    assert one.what == "groups of Region are not treated alike"
+    assert one.evidence == "true positive rate 0.8 of n, 0.5 of s, at least 0.12 apart"
+    assert "evaluate.minimum: {gap.true_positive_rate.Region: 0.1}" in one.remedy
+    assert "true positive rate of c 0.8" in found(clinic, judged(**{"class": "c"}), "groups").evidence
+    for low in (0.09, None):
+        assert "groups" in examined(clinic, judged(low=low)).passed
+    assert "groups" in examined(clinic, sound).skipped
+
+
+def test_a_change_of_rows_that_takes_a_tenth_of_the_figure_is_told(clinic: World, sound: Parts) -> None:
+    main = EVALUATION["main"]
+    whole = EVALUATION["test"][main]["value"]
+
+    def judged(fall: float | None) -> Parts:
+        change = {"size": 0.1, "value": fall, "low": None, "high": None, "columns": {"price": 0.01, "place": None}}
+        return sound.but(evaluation=EVALUATION | {"robustness": {"rows": 9, "alone": 9, "changes": {"noise": change}}})
+
+    one = found(clinic, judged(0.2 * whole), "robust")
+    assert one.what == "the network does not bear noise" and f"{main} {whole:.4g} loses" in one.evidence
+    assert "most of it by price" in one.evidence
+    for fall in (0.05 * whole, None):
+        assert "robust" in examined(clinic, judged(fall)).passed
+    assert "robust" in examined(clinic, sound).skipped
+
+
 def test_an_imbalance_is_told_only_while_nothing_was_done_about_it(clinic: World, sound: Parts) -> None:
     frame = table(2000)
     rare = frame["price"] > frame["price"].quantile(0.96)

@@ -58,6 +58,29 @@ def test_settings_that_are_gone_hide_none_that_is_set(tried: World) -> None:
     assert table.rows[1][1] == "train.epochs=7, train.learning_rate=0.1, model.s0=-, model.s1=- and 3 more"
 
 
+def test_another_option_of_a_group_is_told_and_not_all_that_it_sets(tmp_path: Path) -> None:
+    world = new(tmp_path / "world")
+    data = PARAMS["data"]
+    other = data | {"source": "other.csv", "target": "sold", "positive": "TRUE", "columns": {"size": "numeric"}}
+    split = other["split"] | {"seed": 3}
+    world.version("start", one := parts())
+    world.experiment("other", "x", one.but(params=PARAMS | {"data": other}))
+    world.experiment("resplit", "x", one.but(params=PARAMS | {"data": other | {"split": split}}))
+    world.experiment("reseeded", "x", one.but(params=PARAMS | {"data": data | {"split": split}}))
+    (world.folder / ".dvc/config").write_text("[hydra]\n    enabled = true\n")
+    (world.folder / "conf/data").mkdir(parents=True)
+    for name, values in (("visits", data), ("sales", other)):
+        (world.folder / f"conf/data/{name}.yaml").write_text(json.dumps(values))
+    told = {
+        each.name: [(one.key, one.after) for one in each.settings]
+        for each in experiments(world.folder).bases[0].experiments
+    }
+    seed = ("data.split.seed", 3)
+    assert told == {"other": [("data", "sales")], "resplit": [("data", "sales"), seed], "reseeded": [seed]}
+    (world.folder / "conf/data/sales.yaml").write_text("a: [")
+    assert len(experiments(world.folder).bases[0].experiments[-1].settings) > 3
+
+
 def test_a_figure_of_another_table_has_not_moved(tried: World, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = experiments(tried.folder).bases[0].experiments[0]
     assert not elsewhere.alike and elsewhere.figures["roc_auc"].move is None

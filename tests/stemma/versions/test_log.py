@@ -148,10 +148,11 @@ def test_a_version_trained_from_another_names_it(world: World) -> None:
     world.write("notes.md", "a page\n")
     page = world.commit("a page")
     world.ok("git", "checkout", "-q", "--orphan", "other")
-    given = TRAINING | {"init_from": {"revision": "main", "commit": page}}
+    given = TRAINING | {name: {"revision": "main", "commit": page} for name in ("init_from", "teacher")}
     world.version("tuned", one.but(tensors=changed(one.tensors, "output.bias"), training=given))
     found = {entry.subject: entry for entry in stemma.log(world.folder, all=True)}
     assert (found["tuned"].trained_from, found["tuned"].parents) == (base, ())
+    assert (found["tuned"].taught_by, found["base"].taught_by) == (base, None)
     alone = stemma.log(world.folder)
     assert [entry.trained_from for entry in alone] == [page]  # main is not in this history
 

@@ -85,6 +85,12 @@ def test_a_start_from_other_weights_names_their_commit_and_what_was_taken(tmp_pa
     process = stemma.show(world.folder).process
     assert process is not None and (process.init_commit, process.taken, process.drawn) == ("a" * 40, 2, ("z",))
     assert "weights from model#prod (aaaaaaa), 2 tensors; drawn: z" in " ".join(run(world, "show")[1].split())
+    taught = {"teacher": {"revision": "model@v1.0.0", "commit": "b" * 40}, "cut_from": [96, 96]}
+    world.version("taught", parts(training=TRAINING | taught))
+    process = stemma.show(world.folder).process
+    assert process is not None and (process.teacher, process.teacher_commit) == ("model@v1.0.0", "b" * 40)
+    said = " ".join(run(world, "show")[1].split())
+    assert "taught by model@v1.0.0 (bbbbbbb)" in said and "units before pruning 96, 96" in said
     world.version("strange", parts(training=TRAINING | {"init_from": "model#prod"}))
     found = stemma.show(world.folder)
     assert found.process is None and any("training.json has another form" in line for line in found.missing)

@@ -10,9 +10,10 @@ from scipy import stats
 import stemma.task
 from stemma import metrics
 from stemma.errors import StemmaError
-from stemma.watch import ab, log, outcomes
+from stemma.watch import ab, log, outcomes, sequential
 from stemma.watch.ab import Options
-from watched import DAY, MULTICLASS, REGRESSION, START, logged, source
+from stemma.watch.answers import measured
+from watched import DAY, MULTICLASS, REGRESSION, SIGNATURE, START, logged, source
 
 
 def served(
@@ -80,7 +81,7 @@ def test_error_of_a_mean_is_that_of_welch(better: Path) -> None:
 def test_every_figure_is_that_of_evaluate_on_the_same_rows(better: Path, name: str) -> None:
     """The mean of rows is the figure; a figure that is none has the error of the bootstrap."""
     found = ab.compare(better, "a", "b", Options(name))
-    answers = ab.read(better, ab.PREDICTED, [])["b"]
+    answers = ab.read(log.Log(better), ab.PREDICTED)["b"]
     task = stemma.task.of("binary", ("FALSE", "TRUE"))
     p = answers.table["probability.TRUE"].to_numpy().astype(np.float64)
     actual = np.array([text == "TRUE" for text in answers.table["outcome"].to_pylist()], int)
@@ -129,6 +130,43 @@ def test_a_split_that_is_not_the_one_that_was_meant_is_found_first(tmp_path: Pat
     assert ab.compare(tmp_path, "a", "b", Options("accuracy", share=0.4)).verdict == "better"
 
 
+def by_callers(folder: Path, version: str, callers: int, rows: int, right: float, seed: int) -> None:
+    """Each caller's rows are all decided rightly, or all wrongly; the first ones ask most."""
+    draw = np.random.default_rng(seed)
+    whom = np.sort(draw.integers(0, callers, rows) * draw.integers(0, 2, rows))
+    whom[:callers] = np.arange(callers)
+    decided = np.where((draw.random(callers) < right)[whom], 0.8, 0.2)
+    times = START + 7 * DAY * np.arange(rows) / rows
+    logged(folder, decided, of=source(version), times=times, callers=[f"{version} {n}" for n in whom])
+    tell(folder, version, ["TRUE"] * rows)
+
+
+def test_a_split_by_callers_is_tested_by_callers_and_not_by_their_requests(tmp_path: Path) -> None:
+    by_callers(tmp_path, "a", 29, 460, 0.7, seed=1)
+    by_callers(tmp_path, "b", 21, 336, 0.7, seed=2)
+    found = ab.compare(tmp_path, "a", "b", Options("accuracy", by=("Month",)))
+    assert (found.verdict, found.callers, found.judged) == ("not distinguishable", (29, 21), (29, 21))
+    assert sequential.mismatch(*found.requests, 0.5) < sequential.MISMATCH < found.mismatch
+    assert "nothing is said before each has 100 callers with an outcome" in found.sentence
+    assert found.slices[0].corrected is None
+    skewed = ab.compare(tmp_path, "a", "b", Options("accuracy", share=0.9))
+    assert skewed.sentence.startswith("b is not compared with a: it got 21 of 50 callers, and 90% were meant")
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "roc_auc"])
+def test_rows_of_one_caller_are_not_independent(tmp_path: Path, metric: str) -> None:
+    """A thousand rows of forty callers who are alike tell no more than forty rows."""
+    draw, callers = np.random.default_rng(0), np.repeat(np.arange(40), 25)
+    actual, p = draw.random(40) < 0.5, np.round(draw.random(40), 2)
+    texts = ["TRUE" if one else "FALSE" for one in actual]
+    for name, whom, told in (("few", None, texts), ("many", [str(n) for n in callers], list(np.repeat(texts, 25)))):
+        logged(tmp_path, p if whom is None else p[callers], of=source(name), callers=whom)
+        tell(tmp_path, name, told)
+    found = {name: each.judged for name, each in ab.read(log.Log(tmp_path), ab.PREDICTED).items()}
+    few, many = (measured(each, each.task, metrics.METRICS[metric]) for each in (found["few"], found["many"]))
+    assert many == (pytest.approx(few[0]), pytest.approx(few[1]))
+
+
 def test_only_the_time_in_which_both_were_in_service_counts(tmp_path: Path) -> None:
     """a is older: its requests before b came are no part of the experiment."""
     served(tmp_path, "a", 600, 0.7, times=START + np.arange(600) * 60)
@@ -144,6 +182,13 @@ def test_what_came_of_it_is_a_figure_of_its_own(tmp_path: Path) -> None:
     actual = [served(tmp_path, name, 300, 0.5, seed=seed) for seed, name in enumerate("ab")]
     found = ab.compare(tmp_path, "a", "b", Options("outcome")).difference
     assert (found.a, found.b) == pytest.approx([each.mean() for each in actual])
+
+
+def test_of_a_rare_class_the_figure_leads_that_evaluate_led_with(tmp_path: Path) -> None:
+    for version in ("a", "b"):
+        logged(tmp_path, [0.2, 0.6] * 60, of=source(version, SIGNATURE | {"rare": True}))
+        tell(tmp_path, version, ["FALSE", "TRUE"] * 60)
+    assert ab.compare(tmp_path, "a", "b").metric == "pr_auc"
 
 
 def test_values_are_compared_by_their_errors(tmp_path: Path) -> None:
@@ -212,14 +257,14 @@ def test_a_figure_that_has_no_meaning_on_the_rows_is_told(tmp_path: Path) -> Non
 def test_versions_of_one_name_and_several_signatures_are_told_apart(tmp_path: Path) -> None:
     logged(tmp_path, [0.5], of=source("x"))
     logged(tmp_path, [0.5], of=source("x", REGRESSION))
-    assert sorted(ab.read(tmp_path, (), [])) == ["x", "x (2)"]
+    assert sorted(ab.read(log.Log(tmp_path), ())) == ["x", "x (2)"]
 
 
 def test_a_column_that_was_treated_otherwise_meanwhile_is_left_out(tmp_path: Path) -> None:
     """And the rows stay."""
     logged(tmp_path, [0.5], of=source("x"))
     logged(tmp_path, [0.5], of=source("x"), options=log.Options(columns={"PageValues": "mask", "Weekend": "omit"}))
-    found = ab.read(tmp_path, ("input",), [])["x"]
+    found = ab.read(log.Log(tmp_path), ("input",))["x"]
     assert len(found.table) == 2 and found.treated == {"PageValues", "Weekend"}
     assert [name for name in found.table.column_names if name.startswith("input.")] == ["input.Month"]
 
@@ -227,4 +272,4 @@ def test_a_column_that_was_treated_otherwise_meanwhile_is_left_out(tmp_path: Pat
 def test_a_time_without_requests_is_told(tmp_path: Path) -> None:
     logged(tmp_path, [0.5], of=source("x"))
     with pytest.raises(StemmaError, match="holds no request since then"):
-        ab.read(tmp_path, (), [], since=START + DAY)
+        ab.read(log.Log(tmp_path, START + DAY), ())

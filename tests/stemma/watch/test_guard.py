@@ -25,6 +25,7 @@ from stemma.errors import SettingsError, StemmaError
 from stemma.serve.settings import ServeSettings
 from stemma.watch import guard, outcomes, sequential
 from stemma.watch.guard import Rules, Seen, verdict
+from stemma.watch.log import Log
 from watched import logged, source
 
 Run = Callable[..., tuple[int, str, str]]
@@ -35,7 +36,7 @@ NOW = time.time()
 def answers(folder: Path, output: Any, version: str = "v2", **more: Any) -> Any:
     times = NOW - len(output) + np.arange(len(output))
     logged(folder, output, of=source(version), times=times, **more)
-    return guard.read(folder, NOW - 7200, [])[version]
+    return guard.read(Log(folder, NOW - 7200))[version]
 
 
 def test_errors_are_a_reason_once_they_are_certain_and_the_version_before_has_them_not() -> None:
@@ -71,7 +72,7 @@ def test_a_figure_by_outcomes_is_a_reason(rows: int, right: float, found: bool, 
     hit = np.random.default_rng(0).random(rows) < right
     came = np.where(hit, output > 0.5, output < 0.5)
     outcomes.write(tmp_path, {(f"v2-{n}", 0): "TRUE" if one else "FALSE" for n, one in enumerate(came)}, NOW)
-    seen = Seen(answers=guard.read(tmp_path, NOW - 7200, [])["v2"])
+    seen = Seen(answers=guard.read(Log(tmp_path, NOW - 7200))["v2"])
     told = verdict(Rules(figure={"accuracy": 0.9, "log_loss": 5.0}), seen, None)
     assert (told is not None and told.startswith("accuracy is 0.")) == found == (told is not None)
 
@@ -115,6 +116,24 @@ def test_a_guard_that_could_not_do_its_work_is_refused_at_the_start(
         guarding(settings, settings)
 
 
+def test_a_figure_that_no_version_has_is_refused_at_the_start_and_told_of_those_that_come_later(tmp_path: Path) -> None:
+    bundles.build(tmp_path / "a.zip", contents())
+    rules = {"admin": True, "auto_rollback": {"figure": {"rmse": 1.0}}, "log": {"folder": str(tmp_path / "log")}}
+    settings = ServeSettings.model_validate(rules | {"models": ({"source": str(tmp_path / "a.zip")},)})
+    with pytest.raises(SettingsError, match="would judge nothing by rmse: it is no figure of a binary task"):
+        guarding(settings, settings)
+    (tmp_path / "none").mkdir()
+    later = ServeSettings.model_validate(rules | {"models": ({"source": str(tmp_path / "none")},)})
+    guarding(later, later)
+    logged(tmp_path / "log", [0.5] * 3, of=source("shop@1"))
+    told: list[str] = []
+    looks = Guard(tmp_path / "log", "", Rules(figure={"rmse": 1.0, "accuracy": 0.5}), (), told.append)
+    seen = Seen(answers=guard.read(Log(tmp_path / "log", 0))["shop@1"])
+    for _ in range(2):
+        looks._tell_unjudged("shop@1", seen)
+    assert told == ["shop@1 is not judged by rmse: it is no figure of its task"]
+
+
 def test_tokens_of_the_environment_are_asked_of_a_guard_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEMMA_TOKENS", "[]")
     monkeypatch.delenv("STEMMA_TOKEN", raising=False)
@@ -124,7 +143,7 @@ def test_tokens_of_the_environment_are_asked_of_a_guard_too(monkeypatch: pytest.
 
 
 def test_nothing_is_known_of_a_folder_without_a_log(tmp_path: Path) -> None:
-    assert guard.read(tmp_path / "nowhere", 0, []) == {}
+    assert guard.read(Log(tmp_path / "nowhere", 0)) == {}
 
 
 def test_a_server_that_refuses_its_figures_is_told_of(tmp_path: Path) -> None:
@@ -268,7 +287,7 @@ def test_where_a_split_lets_both_answer_a_figure_worse_than_the_one_before_is_a_
         came = (output > 0.5) == (draw.random(rows[version]) < right)
         told |= {(f"{version}-{n}", 0): "TRUE" if one else "FALSE" for n, one in enumerate(came)}
     outcomes.write(tmp_path, told, NOW)
-    found, rules = guard.read(tmp_path, NOW - 7200, []), Rules(figure={"accuracy": 0.5})
+    found, rules = guard.read(Log(tmp_path, NOW - 7200)), Rules(figure={"accuracy": 0.5})
     assert verdict(rules, Seen(answers=found["v2"]), Seen(answers=found["v1"])) is None
     why = verdict(rules, Seen(answers=found["v2"], share=0.25), Seen(answers=found["v1"]))
     assert str(why).startswith("v2 is worse than v1: accuracy 0.9")

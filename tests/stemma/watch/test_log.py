@@ -23,9 +23,9 @@ EVERYTHING = ("latency", "input", "header", "probability", "prediction")
 
 
 def rows(folder: Path, columns: Any = EVERYTHING) -> list[dict[str, Any]]:
-    skipped: list[str] = []
-    found = [row for part in read(folder, columns, skipped) for row in part.table.to_pylist()]
-    assert skipped == []
+    kept = log.Log(folder)
+    found = [row for part in read(kept, columns) for row in part.table.to_pylist()]
+    assert kept.skipped == ()
     return found
 
 
@@ -61,7 +61,7 @@ def test_logs_of_several_versions_and_signatures_are_read_together(tmp_path: Pat
     logged(tmp_path, [0.5], of=source("v1"))
     logged(tmp_path, [[0.1, 0.7, 0.2]], of=source("v2", MULTICLASS))
     logged(tmp_path, [3.0], of=source("v3", REGRESSION), headers=[{"user": "x"}])
-    parts = {part.source.version: part for part in read(tmp_path, ("prediction",), [])}
+    parts = {part.source.version: part for part in read(log.Log(tmp_path), ("prediction",))}
     assert {name: part.table["prediction"].to_pylist() for name, part in parts.items()} == {
         "v1": ["TRUE"], "v2": ["b"], "v3": [3.0]
     }  # fmt: skip
@@ -83,7 +83,7 @@ def test_columns_are_masked_hashed_or_left_out(tmp_path: Path) -> None:
     content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"ann" not in content and b"May" not in content
     assert months[0] != Options(key=b"other").digest("May")
-    (part,) = read(tmp_path, (), [])
+    (part,) = read(log.Log(tmp_path), ())
     assert part.treated == dict(options.columns)
 
 
@@ -196,24 +196,25 @@ def test_files_that_are_cut_or_not_ours_are_skipped_in_a_line_each(tmp_path: Pat
         changed = pa.array([value] * 3, pa.int64() if column == "time" else kind).cast(kind)
         place = table.schema.get_field_index(column)
         parquet.write_table(table.set_column(place, column, changed), tmp_path / f"requests-{name}.parquet")
-    skipped: list[str] = []
-    found = [*read(tmp_path, ("input",), skipped)]
+    kept = log.Log(tmp_path)
+    found = [*read(kept, ("input",))]
     assert [part.table.num_rows for part in found] == [3]
-    assert [line.partition(" is skipped: ")[0][-9:] for line in skipped] == [f"{it}.parquet" for it in "abcdefghijklmn"]
-    assert all("\n" not in line for line in skipped)
+    names = [line.partition(" is skipped: ")[0][-9:] for line in kept.skipped]
+    assert names == [f"{it}.parquet" for it in "abcdefghijklmn"]
+    assert all("\n" not in line for line in kept.skipped)
 
 
 def test_a_folder_without_a_log_is_refused_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(StemmaError, match=r"holds no request log$"):
-        next(read(tmp_path / "nowhere", (), []))
+        next(read(log.Log(tmp_path / "nowhere"), ()))
     (tmp_path / "requests-a.parquet").write_bytes(b"PAR1")
     with pytest.raises(StemmaError, match=r"holds no request log: .*requests-a.parquet is skipped"):
-        next(read(tmp_path, (), []))
+        next(read(log.Log(tmp_path), ()))
 
 
 def test_requests_before_a_moment_can_be_left_out(tmp_path: Path) -> None:
     logged(tmp_path, [0.5] * 4, times=[START, START + 1, START + 2, START + 3])
-    (part,) = read(tmp_path, (), [], since=START + 2)
+    (part,) = read(log.Log(tmp_path, START + 2), ())
     assert part.table.num_rows == 2
 
 

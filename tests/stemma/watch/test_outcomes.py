@@ -32,7 +32,7 @@ def test_what_is_late_doubled_unknown_or_no_outcome_is_told_each(requests: Path)
     assert found.counts == {"taken": 3, "kept": 0, "late": 1, "same": 1, "contradicting": 1, "unknown": 1, "wrong": 5}
     assert found.examples == {"same": ("a",), "contradicting": ("a",), "unknown": ("nobody",), "wrong": ("b", "d", "b")}
     assert found.sentence.endswith("outcomes.csv: 3 of 11 outcomes taken")
-    assert outcomes.read(requests, []) == {("a", 0): "TRUE", ("c", 0): "FALSE", ("d", 0): "3.5"}
+    assert outcomes.read(log.Log(requests)) == {("a", 0): "TRUE", ("c", 0): "FALSE", ("d", 0): "3.5"}
 
 
 def test_taking_a_file_again_changes_nothing(requests: Path) -> None:
@@ -48,7 +48,7 @@ def test_of_several_outcomes_the_first_that_was_told_counts(requests: Path) -> N
     outcomes.write(requests, {("a", 0): "FALSE"}, START + 5)
     outcomes.write(requests, {("a", 0): "TRUE"}, START)
     outcomes.write(requests, {("a", 0): "FALSE"}, START + 9)
-    assert outcomes.read(requests, []) == {("a", 0): "TRUE"}
+    assert outcomes.read(log.Log(requests)) == {("a", 0): "TRUE"}
     assert outcomes.take(requests, csv(requests, "id,outcome\na,FALSE\n")).counts["contradicting"] == 1
 
 
@@ -58,8 +58,8 @@ def test_a_ledger_begins_another_file_when_one_is_large(tmp_path: Path, monkeypa
     for number in range(7):
         ledger.keep({(f"{number}", 0): "TRUE"}, START + number)
     assert len([*tmp_path.iterdir()]) == 3
-    assert outcomes.read(tmp_path, []) == {(f"{number}", 0): "TRUE" for number in range(7)}
-    assert outcomes.read(tmp_path, [], {"5"}) == {("5", 0): "TRUE"}
+    assert outcomes.read(log.Log(tmp_path)) == {(f"{number}", 0): "TRUE" for number in range(7)}
+    assert outcomes.read(log.Log(tmp_path), {"5"}) == {("5", 0): "TRUE"}
 
 
 def test_rows_of_a_request_have_outcomes_of_their_own(requests: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_file_that_is_no_table_of_outcomes_is_refused_in_a_line(requests: Path
     with pytest.raises((DataError, BundleError), match=r"outcomes\.csv") as error:
         outcomes.take(requests, csv(requests, text))
     assert "\n" not in str(error.value)
-    assert outcomes.read(requests, []) == {}
+    assert outcomes.read(log.Log(requests)) == {}
 
 
 def test_hostile_outcomes_are_texts_and_nothing_more(requests: Path) -> None:
@@ -91,9 +91,9 @@ def test_hostile_outcomes_are_texts_and_nothing_more(requests: Path) -> None:
 def test_a_damaged_file_of_outcomes_is_skipped_in_a_line(requests: Path) -> None:
     outcomes.take(requests, csv(requests, "id,outcome\na,TRUE\n"))
     (requests / "outcomes-z.parquet").write_bytes(b"PAR1 and no more")
-    skipped: list[str] = []
-    assert outcomes.read(requests, skipped) == {("a", 0): "TRUE"}
-    assert len(skipped) == 1 and "outcomes-z.parquet is skipped" in skipped[0]
+    kept = log.Log(requests)
+    assert outcomes.read(kept) == {("a", 0): "TRUE"}
+    assert len(kept.skipped) == 1 and "outcomes-z.parquet is skipped" in kept.skipped[0]
 
 
 def test_without_a_log_nothing_is_taken(tmp_path: Path) -> None:
@@ -103,6 +103,6 @@ def test_without_a_log_nothing_is_taken(tmp_path: Path) -> None:
 
 def test_the_log_knows_nothing_of_outcomes(requests: Path) -> None:
     outcomes.take(requests, csv(requests, "id,outcome\na,TRUE\n"))
-    assert sum(part.table.num_rows for part in read(requests, (), [])) == 4
-    facts = next(log.scan(requests, outcomes.OUTCOMES, (), []))[0]
+    assert sum(part.table.num_rows for part in read(log.Log(requests), ())) == 4
+    facts = next(log.Log(requests).scan(outcomes.OUTCOMES, ()))[0]
     assert facts == {"format": 1, "kind": "outcomes"} and json.dumps(facts)

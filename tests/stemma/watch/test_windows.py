@@ -24,12 +24,13 @@ def seen(folder: Path, seconds: float, files: list[Path]) -> "list[tuple[str, fl
 
     def read(file: log.File) -> "list[object]":
         files.append(file.path)
-        return [*log.rows(file, (), [])]
+        return [*kept.rows(file, ())]
 
-    its = versions(log.files(folder, []))
+    kept = log.Log(folder)
+    its = versions(kept.files())
     return [
         (each.answers.version, (each.first - MONDAY) / DAY, each.rows, len(each.answers.table), len(files))
-        for each in windows.windows(its, outcomes.keyed(folder, []), seconds, read)
+        for each in windows.windows(its, outcomes.keyed(kept), seconds, read)
     ]
 
 
@@ -54,7 +55,8 @@ def test_of_many_rows_a_sample_is_held_in_which_each_has_the_same_chance(
     monkeypatch.setattr(windows, "MOST", 100)
     days(tmp_path, 6, 500)
     assert [each[2:4] for each in seen(tmp_path, 7 * DAY, [])] == [(3000, 100)]
-    (asked,) = windows.windows(versions(log.files(tmp_path, [])), outcomes.keyed(tmp_path, []), 7 * DAY,
-                               lambda file: log.rows(file, (), []))  # fmt: skip
+    kept = log.Log(tmp_path)
+    (asked,) = windows.windows(versions(kept.files()), outcomes.keyed(kept), 7 * DAY,
+                               lambda file: kept.rows(file, ()))  # fmt: skip
     by_day = np.bincount(((asked.answers.times - MONDAY) // DAY).astype(int), minlength=6)
     assert by_day.min() >= 5 and by_day.max() <= 30

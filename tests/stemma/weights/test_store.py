@@ -542,8 +542,8 @@ def test_a_missing_index_is_named(store: Path) -> None:
 
 
 def test_another_format_is_refused(store: Path) -> None:
-    edited(store, lambda content: content.update(format=2))
-    with pytest.raises(WeightsError, match="has format 2, and this version of stemma reads 1"):
+    edited(store, lambda content: content.update(format=3))
+    with pytest.raises(WeightsError, match="has format 3, and this version of stemma reads 1 and 2"):
         weights.index(store)
 
 
@@ -590,3 +590,62 @@ def test_weights_of_another_network_name_the_folder_and_the_command() -> None:
     assert str(error) == (
         "models/weights holds the weights of another network (size mismatch for a): run `dvc repro train`"
     )
+
+
+# Without zeros.
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def pruned(share: float, size: tuple[int, int] = (400, 300)) -> Store:
+    generator = np.random.default_rng(1)
+    tensor = generator.standard_normal(size).astype(np.float32)
+    tensor[generator.random(size) < share] = 0
+    return network() | {"block.kernel": tensor}
+
+
+@pytest.mark.parametrize("size", [(400, 300), (7, 11)])  # a file of its own, and one of several
+def test_a_tensor_that_is_mostly_zero_is_stored_without_its_zeros(tmp_path: Path, size: tuple[int, int]) -> None:
+    tensors = pruned(0.5, size)
+    tensors["block.kernel"][0, :3] = -0.0, np.nan, 0.0
+    described = write(tmp_path / "whole", tensors)
+    assert write(tmp_path / "sparse", tensors, pruned=["block.kernel"]) == described
+    for each in ("again", "sparse"):
+        write(tmp_path / each, tensors, pruned=["block.kernel"])
+    assert contents(tmp_path / "again") == contents(tmp_path / "sparse")
+    found = weights.read(tmp_path / "sparse")
+    assert all(found[name].tobytes() == tensor.tobytes() for name, tensor in tensors.items())
+    assert np.signbit(found["block.kernel"][0, 0])
+    weights.verify(tmp_path / "sparse")
+    assert json.loads((tmp_path / "sparse/index.json").read_text())["format"] == 2
+    file = {tensor.name: tensor.file for tensor in described.tensors}["block.kernel"]
+    if size == (400, 300):
+        whole, smaller = ((tmp_path / folder / file).stat().st_size for folder in ("whole", "sparse"))
+        assert smaller < 0.54 * whole
+
+
+def test_few_zeros_and_tensors_that_are_not_pruned_are_stored_as_they_are(tmp_path: Path) -> None:
+    write(tmp_path / "plain", pruned(0.2))
+    write(tmp_path / "few", pruned(0.2), pruned=["block.kernel"])
+    write(tmp_path / "other", pruned(0.2), pruned=["block.bias"])
+    assert contents(tmp_path / "plain") == contents(tmp_path / "few") == contents(tmp_path / "other")
+    assert json.loads((tmp_path / "few/index.json").read_text())["format"] == 1
+
+
+@pytest.mark.parametrize("fault", ["entry", "places", "length"])
+def test_places_that_do_not_fit_their_entries_are_told_as_damage(tmp_path: Path, fault: str) -> None:
+    write(tmp_path / "store", pruned(0.5), pruned=["block.kernel"])
+    file = tmp_path / "store/tensors/block.kernel.safetensors"
+    parts = load_file(file)
+    if fault == "entry":
+        parts["block.kernel"] = parts["block.kernel"][1:]
+    elif fault == "places":
+        parts["block.kernel/places"][0] ^= 255
+    else:
+        parts["block.kernel/places"] = parts["block.kernel/places"][:-1]
+    save_file(parts, file)
+    for look in (weights.read, weights.verify):
+        with pytest.raises(WeightsError, match=r"block.kernel.safetensors is damaged"):
+            look(tmp_path / "store")

@@ -3,6 +3,7 @@
 network.py     a network: scores, tensors, the store, the ONNX graph
 embedding.py   its first layers
 session.py     what fits it: epochs, their state, faults
+objective.py   what a step brings down
 archive.py     the formats h5 and keras
 lite.py        the format tflite
 saved.py       the format saved_model; translate.py brings it what is in ONNX, head.py what is in Keras

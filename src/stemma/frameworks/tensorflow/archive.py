@@ -18,7 +18,7 @@ from stemma.training.base import Floats
 from stemma.training.exported import ENCODED, Arrays, Exportable, unwritable
 
 DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
-CHUNK = 65_536  # rows run at once
+CHUNK = 8_192  # rows run at once
 
 
 def write(served: Exportable, file: Path) -> None:

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from stemma import weights
 from stemma.errors import TrainingError, WeightsError
+from stemma.training import shrink
 from stemma.training.base import Floats, Given, Network, Problem, State
 from stemma.training.settings import ModelSettings
 
 if TYPE_CHECKING:
     from stemma.frameworks.tensorflow.session import KerasSession
 
-CHUNK = 65_536  # rows scored at once: memory stays flat
+CHUNK = 8_192  # rows scored at once: memory stays flat
 OPSET = 18  # the highest that tf2onnx writes; a higher one is reached by conversion
 
 
@@ -33,6 +34,9 @@ class KerasNetwork(Network):
         super().__init__(settings, problem, threads)
         _be_deterministic(threads)
         self.device = "CPU:0"
+        self.rebuild()
+
+    def rebuild(self) -> None:
         with tf.device(self.device):
             self.built = self.named_by_place()
 
@@ -58,21 +62,19 @@ class KerasNetwork(Network):
         weights.set_keras_tensors(self.built, tensors)
 
     def save(self, folder: Path) -> None:
-        head = self.problem.task.head
         weights.write(
             folder,
-            weights.keras_tensors(self.built),
+            tensors := weights.keras_tensors(self.built),
             framework=self.framework,
-            layers=[
-                *weights.keras_layers(self.built),
-                weights.Layer(head, head, {}),
-            ],
+            layers=[*weights.keras_layers(self.built), self.head()],
             buffers=weights.keras_buffers(self.built),
+            pruned=shrink.matrices(tensors),
             config=self.built.get_config(),
         )
 
     def load(self, folder: Path) -> None:
         tensors = weights.read(folder)
+        self.fit_to(folder)
         try:
             self.set_tensors(tensors)
         except WeightsError as error:

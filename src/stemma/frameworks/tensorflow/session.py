@@ -16,12 +16,11 @@ from stemma import weights
 from stemma.entries import naming
 from stemma.errors import StemmaError, TrainingError
 from stemma.frameworks.tensorflow.network import KerasNetwork
-from stemma.training import fit, own
+from stemma.frameworks.tensorflow.objective import Objective
+from stemma.training import fit, rows
 from stemma.training.base import Draw, Given, Session, State
 from stemma.training.own import Parts
 from stemma.training.settings import TrainSettings
-
-Batch = tuple[Any, Any, Any]  # x (batch_size, inputs), targets, row weights or None
 
 
 class KerasSession(Session):
@@ -34,17 +33,17 @@ class KerasSession(Session):
                 "train.stepper: recorded steps are PyTorch's: TensorFlow runs an epoch as one graph",
                 run="dvc exp run -S train.stepper=auto",
             )
-        self.network, self.own_loss, network.device = network, given.parts.loss, choose_device(settings)
+        self.network, network.device = network, choose_device(settings)
         keras.utils.set_random_seed(settings.seed)
         network.adapt(train)
         with tf.device(network.device):
-            network.built = network.named_by_place()
+            network.rebuild()
             self.fitted = network.built if settings.precision == "float32" else _mixed(network.named_by_place)
-            self.learning = _learning(network.built, self.fitted, settings)
+            learning = _learning(network.built, self.fitted, settings)
+            self.learning = list(learning.values())
             self.optimizer = _optimizer(self.learning, settings, given.parts)
-            self.x, self.y = tf.constant(train.x), tf.constant(network.problem.task.targets(train.y))
-            row_weights = fit.row_weights(network.problem, train.y, settings.class_weight)
-            self.row_weights = None if row_weights is None else tf.constant(row_weights)
+            self.rows = [tf.constant(part) for part in rows.of(network.problem, given)]
+            self.objective = Objective(self.fitted, learning, network.problem.task.loss, given)
         self._set_tensors(network.tensors() | dict(given.begin))
         self.batch_size, self.clip_norm = settings.batch_size, settings.clip_norm
         self._graph = tf.function(self._epoch)
@@ -52,7 +51,7 @@ class KerasSession(Session):
     def run_epoch(self, draw: Draw) -> float:
         self._begin_epoch(draw)
         with tf.device(self.network.device), _as_it_was():
-            loss = float(self._graph(tf.constant(draw.order))) / len(draw.order)
+            loss = float(self._graph(*self._drawn(draw))) / len(draw.order)
         if self.fitted is not self.network.built:
             self.network.built.set_weights(self.fitted.get_weights())
         return loss
@@ -61,18 +60,22 @@ class KerasSession(Session):
         self.optimizer.learning_rate.assign(draw.rate)
         for number, generator in enumerate(_generators(self.fitted)):
             generator.state.assign([draw.seed, number])
+        self.objective.begin(draw.masks)
 
-    def _epoch(self, order: tf.Tensor) -> tf.Tensor:
+    def _drawn(self, draw: Draw) -> list[tf.Tensor]:
+        """The rows in the order of an epoch, gathered once: batches are then slices (batch_size, ...)."""
+        if draw.rows is not None:
+            return [tf.constant(part) for part in draw.rows]
+        order = tf.constant(draw.order)
+        return [tf.gather(part, order) for part in self.rows]
+
+    def _epoch(self, *parts: tf.Tensor) -> tf.Tensor:
         """The sum of the losses of all rows."""
-        # Gathered once an epoch: batches are then slices (batch_size, ...).
-        x, y = tf.gather(self.x, order), tf.gather(self.y, order)
-        row_weights = None if self.row_weights is None else tf.gather(self.row_weights, order)
-        rows = tf.shape(order)[0]
+        rows = tf.shape(parts[0])[0]
         total = tf.zeros(())
         for start in tf.range(0, rows, self.batch_size):
             end = tf.minimum(start + self.batch_size, rows)
-            batch = (x[start:end], y[start:end], None if row_weights is None else row_weights[start:end])
-            loss, gradients = self._gradients(*batch)
+            loss, gradients = self._gradients(*(part[start:end] for part in parts))
             self._apply(gradients)
             total += loss * tf.cast(end - start, tf.float32)
         return total
@@ -82,39 +85,20 @@ class KerasSession(Session):
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
         self.optimizer.apply(gradients, self.learning)
 
-    def _gradients(
-        self, x: tf.Tensor, y: tf.Tensor, row_weights: tf.Tensor | None
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def _gradients(self, *batch: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Of x (batch_size, inputs), targets, and what else there is."""
         with tf.GradientTape() as tape:
-            scores = tf.cast(self.fitted(x, training=True), tf.float32)
-            loss = self._loss(scores, y, row_weights)
+            loss = self.objective.of(*batch)
         return loss, tape.gradient(loss, [v.value for v in self.learning])
-
-    def _loss(self, scores: tf.Tensor, y: tf.Tensor, row_weights: tf.Tensor | None) -> tf.Tensor:
-        """The mean over the batch of each row's loss times its weight; over members too, if scores have them first."""
-        if len(scores.shape) == 3:
-            members = scores.shape[0]
-            y = tf.concat([y] * members, axis=0)
-            row_weights = None if row_weights is None else tf.tile(row_weights, [members])
-            scores = tf.reshape(scores, (-1, scores.shape[2]))
-        loss = self.network.problem.task.loss
-        if self.own_loss is not None:
-            each = own.losses(self.own_loss, scores, y)
-        elif loss == "squared_error":
-            each = tf.square(scores - y)[:, 0]
-        elif loss == "binary_cross_entropy":
-            each = tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=scores)[:, 0]
-        else:
-            each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=scores)
-        return tf.reduce_mean(each if row_weights is None else each * row_weights)
 
     def find_fault(self, draw: Draw) -> str:
         self._begin_epoch(draw)
         before = [float(tf.norm(v)) for v in self.learning]
         layers = [layer for layer in self.network.built.layers if not isinstance(layer, keras.layers.InputLayer)]
         outputs = keras.Model(self.network.built.inputs, [layer.output for layer in layers])
+        parts = self._drawn(draw)
         for number, start in enumerate(range(0, len(draw.order), self.batch_size), start=1):
-            batch = self._batch(draw.order[start : start + self.batch_size])
+            batch = [part[start : start + self.batch_size] for part in parts]
             _, gradients = self._gradients(*batch)
             if fault := self._fault(batch[0], layers, outputs, gradients):
                 return f"{fault} in batch {number}"
@@ -122,10 +106,6 @@ class KerasSession(Session):
         growth = [float(tf.norm(v)) / (norm + 1.0) for v, norm in zip(self.learning, before, strict=True)]
         worst = int(np.argmax(growth))
         return f"the weights of layer '{_layer(self.learning[worst])}' grew most, {growth[worst]:.3g} times"
-
-    def _batch(self, rows: NDArray[np.int64]) -> Batch:
-        row_weights = None if self.row_weights is None else tf.gather(self.row_weights, rows)
-        return tf.gather(self.x, rows), tf.gather(self.y, rows), row_weights
 
     def _fault(self, x: Any, layers: list[Any], outputs: keras.Model, gradients: list[Any]) -> str | None:
         """What is not finite first in a batch: an input, what a layer gives, or a gradient."""
@@ -185,13 +165,14 @@ def choose_device(settings: TrainSettings) -> str:
     return device
 
 
-def _learning(network: keras.Model, fitted: keras.Model, settings: TrainSettings) -> list[Any]:
+def _learning(network: keras.Model, fitted: keras.Model, settings: TrainSettings) -> dict[str, Any]:
     """The variables of `fitted` that are trained. Names are those of `network`: a twin's may have a number added."""
     variables = network.trainable_variables
     names = {id(variable): name for name, variable in weights.keras_variables(network).items()}
     still = fit.frozen((names[id(variable)] for variable in variables), settings)
     pairs = zip(variables, fitted.trainable_variables, strict=True)
-    return [twin for variable, twin in pairs if names[id(variable)] not in still]
+    named = ((names[id(variable)], twin) for variable, twin in pairs)
+    return {name: twin for name, twin in named if name not in still}
 
 
 def _optimizer(variables: list[Any], settings: TrainSettings, parts: Parts) -> keras.Optimizer:

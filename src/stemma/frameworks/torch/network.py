@@ -14,13 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from stemma import weights
+from stemma.training import shrink
 from stemma.training.base import Floats, Given, Network, Problem, State
 from stemma.training.settings import ModelSettings
 
 if TYPE_CHECKING:
     from stemma.frameworks.torch.session import TorchSession
 
-CHUNK = 65_536  # rows scored at once: memory stays flat
+CHUNK = 8_192  # rows scored at once: memory stays flat
 
 
 class TorchNetwork(Network):
@@ -32,7 +33,10 @@ class TorchNetwork(Network):
         super().__init__(settings, problem, threads)
         torch.set_num_threads(threads)
         self.device = torch.device("cpu")
-        self.built = self.build().eval()
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        self.built = self.build().to(self.device).eval()
 
     def session(self, given: Given) -> "TorchSession":
         from stemma.frameworks.torch.session import TorchSession  # what only loads and scores needs no optimizer
@@ -53,17 +57,19 @@ class TorchNetwork(Network):
         self.built.load_state_dict({name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()})
 
     def save(self, folder: Path) -> None:
-        network, head = self.built.eval(), self.problem.task.head
+        network = self.built.eval()
         weights.write(
             folder,
-            weights.torch_tensors(network),
+            tensors := weights.torch_tensors(network),
             framework=self.framework,
-            layers=[*weights.torch_layers(network), weights.Layer(head, head, {})],
+            layers=[*weights.torch_layers(network), self.head()],
             buffers=[name for name, _ in network.named_buffers()],
+            pruned=shrink.matrices(tensors),
         )
 
     def load(self, folder: Path) -> None:
         state = weights.to_state_dict(folder)
+        self.fit_to(folder)
         try:
             self.built.load_state_dict(state)
         except RuntimeError as error:

@@ -19,7 +19,7 @@ from stemma.task import HIGHEST
 from stemma.training.base import Floats
 from stemma.training.exported import ENCODED, Arrays, Exportable, unwritable
 
-CHUNK = 65_536  # rows run at once
+CHUNK = 8_192  # rows run at once
 TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")  # paths, lines, random names
 
 

@@ -24,6 +24,7 @@ from torch.func import functional_call
 from stemma.errors import EntryError, TrainingError
 from stemma.frameworks.torch.stepper import Batch, Ordinary, Stepper
 from stemma.text import in_one_line
+from stemma.training import shrink
 
 TRIED = ("2.13",)  # releases of PyTorch; to add one, tests/stemma/frameworks/test_recorded.py must pass with it
 WORTH = 0.2  # seconds of ordinary steps from which recording pays: it takes a tenth, and saves a sixth to two thirds
@@ -94,7 +95,7 @@ class Recorded:
         self.ordinary, self.size = ordinary, len(batches[0][0])
         self.trained = [parameter for parameter in ordinary.network.parameters() if parameter.requires_grad]
         alike = [batch for batch in batches if len(batch[0]) == self.size]
-        self.step = record(ordinary.network, ordinary.loss, alike)
+        self.step = record(ordinary.network, ordinary.objective.loss, alike)
 
     def run(self, batches: Sequence[Batch], total: Any) -> None:
         full = sum(len(batch[0]) == self.size for batch in batches)  # the last one may not be
@@ -132,6 +133,8 @@ def _refusal(ordinary: Ordinary) -> str | None:
         return f"PyTorch {torch.__version__} was not tried, but {', '.join(TRIED)}"
     if ordinary.mixed or next(ordinary.network.parameters()).device.type != "cpu":
         return "it needs the CPU"
+    if shrink.needs_weights(ordinary.objective.settings):
+        return "train.prune, quantisation_aware, l1 and l2 take ordinary ones"
     return None
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,18 @@ from stemma.entries import naming
 from stemma.errors import TrainingError
 from stemma.frameworks.torch import recorded
 from stemma.frameworks.torch.network import TorchNetwork
+from stemma.frameworks.torch.objective import Objective
 from stemma.frameworks.torch.stepper import Ordinary
-from stemma.training import fit
+from stemma.training import fit, rows
 from stemma.training.base import Draw, Given, Session, State
 from stemma.training.own import Parts
 from stemma.training.settings import TrainSettings
 
+BLOCK = 65_536  # rows: more would be copied at once, fewer would be gathered more often
+
 
 class TorchSession(Session):
-    """Rows are tensors on the device: an epoch gathers them once, and batches are views."""
+    """Rows are tensors on the device: an epoch gathers BLOCK of them at once, and batches are views."""
 
     def __init__(self, network: TorchNetwork, given: Given) -> None:
         train, settings = given.train, fit.settled(given.settings, given.train.x)
@@ -36,19 +39,20 @@ class TorchSession(Session):
         still = fit.frozen((name for name, _ in network.built.named_parameters()), settings)
         for name, parameter in network.built.named_parameters():
             parameter.requires_grad_(name not in still)
-        row_weights = fit.row_weights(network.problem, train.y, settings.class_weight)
-        each = (train.x, network.problem.task.targets(train.y), row_weights)
-        self.rows = [torch.from_numpy(part).to(device) for part in each if part is not None]
+        self.rows = self._on_device(rows.of(network.problem, given))
         self.batch_size = settings.batch_size
         self.optimizer = _optimizer(network.built, settings, given.parts, fused=device.type in ("cpu", "cuda"))
-        self.step = Ordinary(network.built, network.problem.task.loss, self.optimizer, settings, given.parts)
+        self.objective = Objective(network.built, network.problem.task.loss, settings, given.parts)
+        self.step = Ordinary(self.objective, self.optimizer, settings)
         steps = fit.sure_epochs(settings) * (len(train.x) // self.batch_size)
         self.stepper = recorded.choose(self.step, settings.stepper, steps)
 
     def run_epoch(self, draw: Draw) -> float:
         self._begin_epoch(draw)
         total = torch.zeros((), device=self.network.device)
-        self.stepper.run(list(self._batches(draw.order)), total)
+        rows = max(1, BLOCK // self.batch_size) * self.batch_size
+        for start in range(0, len(draw.order), rows):
+            self.stepper.run(list(self._batches(draw, slice(start, start + rows))), total)
         self.network.built.eval()
         return float(total) / len(draw.order)
 
@@ -57,17 +61,25 @@ class TorchSession(Session):
         self.network.built.train()
         for group in self.optimizer.param_groups:
             group["lr"] = draw.rate
+        self.objective.masks = dict(zip(draw.masks, self._on_device(draw.masks.values()), strict=True))
 
-    def _batches(self, order: NDArray[np.int64]) -> Iterator[tuple[Any, ...]]:
-        """Views (batch_size, ...) of the rows: x, targets, and row weights if there are."""
-        index = torch.from_numpy(order).to(self.network.device)
-        return zip(*(part[index].split(self.batch_size) for part in self.rows), strict=True)
+    def _on_device(self, arrays: Iterable[NDArray[Any]]) -> list[Any]:
+        return [torch.from_numpy(array).to(self.network.device) for array in arrays]
+
+    def _batches(self, draw: Draw, kept: slice = slice(None)) -> Iterator[tuple[Any, ...]]:
+        """Views (batch_size, ...) of the rows: x, targets, and what else there is."""
+        if draw.rows is None:
+            index = torch.from_numpy(draw.order[kept]).to(self.network.device)
+            parts = [part[index] for part in self.rows]
+        else:
+            parts = self._on_device(part[kept] for part in draw.rows)
+        return zip(*(part.split(self.batch_size) for part in parts), strict=True)
 
     def find_fault(self, draw: Draw) -> str:
         self._begin_epoch(draw)
         network = self.network.built
         before = {name: float(p.detach().norm()) for name, p in network.named_parameters()}
-        for number, batch in enumerate(self._batches(draw.order), start=1):
+        for number, batch in enumerate(self._batches(draw), start=1):
             if fault := self._fault(batch):
                 return f"{fault} in batch {number}"
             self.step.update()

@@ -19,7 +19,17 @@ TYPES = {"number": "DT_FLOAT", "boolean": "DT_BOOL", "date": "DT_DOUBLE", "strin
 
 
 def predict(call: Call) -> Answer | Awaitable[Answer]:
-    version, body = call.version(), _body(call)
+    version = call.version()
+    name, found = asked(call, read(call), version)
+    return call.predicted(found, lambda output: in_json({name: output}, version=version, rows=len(output)))
+
+
+def asked(call: Call, body: Mapping[str, Any], version: Version) -> tuple[str, dict[str, list[Any]]]:
+    """What predictions are called in the answer, and the columns that are to be predicted.
+
+    Raises:
+        Refused: the body holds none, or more than are taken.
+    """
     if ("instances" in body) == ("inputs" in body):
         raise Refused(400, 'the body needs one of "instances" and "inputs"')
     if "instances" in body:
@@ -28,10 +38,7 @@ def predict(call: Call) -> Answer | Awaitable[Answer]:
     else:
         found = _inputs(call, body["inputs"], version)
     name = "predictions" if "instances" in body else "outputs"
-    return call.predicted(
-        {name: _values(values) for name, values in found.items()},
-        lambda output: in_json({name: output}, version=version, rows=len(output)),
-    )
+    return name, {name: _values(values) for name, values in found.items()}
 
 
 def classify(call: Call) -> Answer | Awaitable[Answer]:
@@ -78,7 +85,12 @@ def metadata(call: Call) -> Answer:
     return in_json({"model_spec": spec, "metadata": told}, version=version)
 
 
-def _body(call: Call) -> dict[str, Any]:
+def read(call: Call) -> dict[str, Any]:
+    """The body.
+
+    Raises:
+        Refused: it is no object, or for a signature that is none.
+    """
     body = call.json()
     if not isinstance(body, dict):
         raise Refused(400, "the body is no object")
@@ -120,7 +132,7 @@ def _inputs(call: Call, given: Any, version: Version) -> Mapping[str, list[Any]]
 
 
 def _examples(call: Call, version: Version) -> dict[str, list[Any]]:
-    body = _body(call)
+    body = read(call)
     given, shared = body.get("examples"), body.get("context", {})
     if not isinstance(given, list) or not isinstance(shared, dict):
         raise Refused(400, 'the body needs a list of "examples", and a "context" is an object')

@@ -9,7 +9,7 @@
 What comes of a missing value is missing, and so is a number that is not finite in the end.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -49,13 +49,19 @@ def add(
     """
     types = _types(roles)
     made: dict[str, Role] = {}
-    for name, text in derive.items():
+    numbers: dict[str, str] = {}  # that no later expression uses: they become float32 together
+    for place, (name, text) in enumerate(derive.items()):
         with _naming(f"data.derive: {name}", text):
             value = Expression(text, graph, types, others or {}).value()
             if value.type not in ROLES:
                 raise WrongExpression("it gives a date: take year(), hour() or another part of it", 1)
-        graph.name(value.name if value.type == "text" else _single(graph, value.name), name)
         made[name], types[name] = ROLES[value.type], value.type
+        if value.type != "text" and not any(name in names(later) for later in [*derive.values()][place + 1 :]):
+            numbers[name] = value.name
+        else:
+            graph.name(value.name if value.type == "text" else _single(graph, value.name), name)
+    for name, single in zip(numbers, _singles(graph, [*numbers.values()]), strict=True):
+        graph.name(single, name)
     return made
 
 
@@ -115,6 +121,14 @@ def _single(graph: Graph, value: str) -> str:
     """A number as the encoder takes it: float32, missing where it is not finite."""
     single = graph.float32(value)
     return graph.node("Where", graph.node("IsInf", single), graph.constant([[np.nan]]), single)
+
+
+def _singles(graph: Graph, values: Sequence[str]) -> list[str]:
+    """As `_single`, of several columns in the nodes of one."""
+    if len(values) < 2:
+        return [_single(graph, value) for value in values]
+    widths = graph.constant([1] * len(values), np.int64)
+    return graph.nodes("Split", _single(graph, graph.joined(values)), widths, outputs=len(values), axis=1)
 
 
 def columns(frame: pd.DataFrame, derive: Mapping[str, str], roles: Mapping[str, str]) -> pd.DataFrame:

@@ -117,8 +117,8 @@ class Expression:
                 return self._constant(node)
             case ast.Name():
                 return self._column(node)
-            case ast.Call(func=ast.Name(), args=args, keywords=[]):
-                return self._called(node, [self._of(each) for each in args])
+            case ast.Call(func=ast.Name(), keywords=[]):
+                return self._called(node)
             case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
                 number = self._needed(operand, self._of(operand), NUMBERS)
                 return Value(self._graph.node("Neg", number) if isinstance(node.op, ast.USub) else number, "number")
@@ -242,18 +242,19 @@ class Expression:
             self._refuse(node, f"{value.text!r} is no date such as 2024-12-31 or 2024-12-31T23:59:59")
         return Value(functions.number(self._graph, seconds), "date")
 
-    def _called(self, node: ast.Call, given: list[Value]) -> Value:
+    def _called(self, node: ast.Call) -> Value:
         name = node.func.id  # type: ignore[attr-defined]
         if name in OF_ANY_TYPE:
-            return {"fill": self._fill, "missing": self._missing, "where": self._where}[name](node, given)
+            own = {"fill": self._fill, "missing": self._missing, "where": self._where}[name]
+            return own(node, [self._of(each) for each in node.args])
         if name not in FUNCTIONS:
             known = sorted([*FUNCTIONS, *OF_ANY_TYPE])
             self._refuse(node, f"{name} is no function{nearest(name, known)}: there are {', '.join(known)}")
         function = FUNCTIONS[name]
-        wanted = self._wanted(node, name, function, len(given))
+        wanted = self._wanted(node, name, function, len(node.args))
         values = [
-            self._needed(each, value, NUMBERS if kind == "number" else (kind,))
-            for each, value, kind in zip(node.args, given, wanted, strict=True)
+            self._needed(each, self._of(each), NUMBERS if kind == "number" else (kind,))
+            for each, kind in zip(node.args, wanted, strict=True)
         ]
         return Value(function.nodes(self._graph, *values), function.gives)
 

@@ -21,9 +21,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stemma import runtime
 from stemma.errors import DataError
+from stemma.tables import spool
 from stemma.tables.encode import categorical, dates, numeric
 from stemma.tables.encode.graph import Graph
 from stemma.tables.profile import Block
@@ -46,20 +48,22 @@ class Fitted:
 
 
 def fit(
-    train: pd.DataFrame,
+    frame: pd.DataFrame,
     features: Sequence[tuple[str, Role]],
     settings: PrepareSettings,
     opset: int = OPSET,
     derive: Mapping[str, str] | None = None,
+    train: NDArray[np.int64] | slice = slice(None),
 ) -> Fitted:
     """Fit the encoder, column by column so that memory stays low; the same bytes for the same rows.
 
     Args:
-        train: the training rows of a canonical table.
+        frame: a canonical table.
         features: (name, role) of the columns to encode, in their order.
         settings: the section `prepare`.
         opset: of ONNX.
         derive: the expressions of those features that are derived.
+        train: positions of the rows to learn from.
 
     Raises:
         DataError: a feature has the name of an output, of the encoder or of the exported graph.
@@ -74,7 +78,7 @@ def fit(
     given = {name: role for name, role in features if name not in derive}
     take(graph, given.items())
     derived.add(graph, derive, given)
-    numbers, days, texts = _learned(train, features, settings)
+    numbers, days, texts = _learned(frame, train, features, settings)
     parts = [*numeric.parts(graph, numbers), *dates.parts(graph, days), *categorical.parts(graph, texts)]
     parts.sort(key=lambda part: KINDS.index(part.blocks[0].kind))
     model, blocks = graph.finish(parts, OUTPUT, opset)
@@ -95,12 +99,17 @@ def tensors(columns: Mapping[str, str]) -> list[tuple[str, int]]:
     return [(name, types.get(role, TensorProto.FLOAT)) for name, role in columns.items()]
 
 
-def _learned(train: pd.DataFrame, features: Sequence[tuple[str, Role]], settings: PrepareSettings) -> tuple[Any, ...]:
+def _learned(
+    frame: pd.DataFrame,
+    train: NDArray[np.int64] | slice,
+    features: Sequence[tuple[str, Role]],
+    settings: PrepareSettings,
+) -> tuple[Any, ...]:
     """Numbers, dates and texts, each in the order of the table; of values exactly as the graph will get them: what
     float32 cannot tell apart is not told apart here either."""
     numbers, days, texts = [], [], []
     for name, role in features:
-        column = train[name]
+        column = frame[name].iloc[train]
         if role == "categorical":
             texts.append(categorical.learn(name, _levels(column), settings.rare, settings.embed))
         elif role == "date":
@@ -160,7 +169,7 @@ class Encoder:
 
     def encode(self, frame: pd.DataFrame) -> np.ndarray:
         """Encode the rows of a frame, (rows, width) float32; piece by piece, so that only the result grows with it."""
-        encoded = np.empty((len(frame), self.width), np.float32)
+        encoded = spool.empty((len(frame), self.width), np.float32)
         for start in range(0, len(frame), CHUNK):
             piece = frame.iloc[start : start + CHUNK]
             encoded[start : start + CHUNK] = self._session.run([OUTPUT], self.feeds(piece))[0]

@@ -16,6 +16,7 @@ Reading order:
 - `tensors`     how far tensors are apart; the part `parameters`; `entries` reads them themselves
 - `data`        rows, columns, classes; the part `data`; `tables` reads the rows themselves
 - `settings`    settings, metrics and environment; `code` the lines of src/
+- `compression` how their graphs keep equal weights
 - `total`       D
 - `plot`        a heat map of the layers
 """
@@ -26,8 +27,9 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.repo.repository import WORKSPACE, Repo, Version, no_model, opened
-from stemma.versions.diff import code, data, settings, structure, tensors, total
+from stemma.versions.diff import code, compression, data, settings, structure, tensors, total
 from stemma.versions.diff.code import Code
+from stemma.versions.diff.compression import Compression
 from stemma.versions.diff.data import Data
 from stemma.versions.diff.settings import MetricMove, Setting
 from stemma.versions.diff.structure import LayerChange, Structure
@@ -52,6 +54,7 @@ class Difference:
         distance: D and its parts.
         layers: of both versions, in order; `added`, `removed` and `changed` are among them.
         tensors: of the layers that are in both; `same` ones included.
+        compression: how their graphs keep the network; None where that is the same, or not told.
         data: None where a version has no profile.
         settings, environment: the values that differ.
         metrics: the figures of both.
@@ -64,6 +67,7 @@ class Difference:
     distance: Distance
     layers: tuple[LayerChange, ...]
     tensors: tuple[TensorChange, ...]
+    compression: Compression | None
     data: Data | None
     settings: tuple[Setting, ...]
     metrics: tuple[MetricMove, ...]
@@ -114,19 +118,20 @@ def diff(
         raise no_model(a if a.index is None else b)
     found = structure.compare(a.index, b.index)
     moved = tensors.compare(found.pairs, _measured(a, b, found) if exact else None)
-    tables = _tables(a, b, exact)
+    tables, graphs = _tables(a, b, exact), compression.compare(a, b)
     return Difference(
         before=Side(a.name, a.commit, a.index.framework),
         after=Side(b.name, b.commit, b.index.framework),
         distance=_distance(found, moved, tables, used),
         layers=found.layers,
         tensors=moved,
+        compression=graphs,
         data=tables,
         settings=settings.settings_that_differ(a.settings or {}, b.settings or {}),
         metrics=settings.metric_moves(a.metrics or {}, b.metrics or {}, a.evaluation),
         code=code.compare(repository.root, a.commit, b.commit),
         environment=settings.settings_that_differ(_environment(a), _environment(b)),
-        notes=_notes(a, b, found, moved, tables),
+        notes=(*_notes(a, b, found, moved, tables), *_served(moved, graphs)),
     )
 
 
@@ -171,6 +176,14 @@ def _distance(
 def _environment(version: Version) -> Mapping[str, Any]:
     found = (version.training or {}).get("environment")
     return found if isinstance(found, dict) else {}
+
+
+def _served(moved: tuple[TensorChange, ...], graphs: Compression | None) -> tuple[str, ...]:
+    """What is served differs where weights may not."""
+    if graphs is None or not graphs.other:
+        return ()
+    equal = "weights equal, " if all(each.same for each in moved) else ""
+    return (f"{equal}network {graphs}",)
 
 
 def _notes(

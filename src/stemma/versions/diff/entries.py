@@ -22,7 +22,7 @@ from stemma.repo.repository import WEIGHTS, Version
 from stemma.text import in_one_line
 from stemma.versions.diff.structure import Part
 from stemma.versions.diff.tensors import Moved
-from stemma.weights import Tensor
+from stemma.weights import Tensor, sparse
 
 SLICE = 4 * 1024 * 1024  # bytes of a tensor that are looked at together
 Array = NDArray[Any]
@@ -135,6 +135,9 @@ class _Fetched:
 
 
 def _pieces(stored: Any, tensor: Tensor) -> Iterator[Array]:
+    if sparse.is_encoded(stored, tensor.stored_as, tensor.shape):
+        yield sparse.read(stored, tensor.stored_as, tensor.shape)
+        return
     there = stored.get_slice(tensor.stored_as)
     if tuple(there.get_shape()) != tensor.shape:
         raise ValueError(f"tensor {tensor.name!r} has shape {tuple(there.get_shape())}")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemma.errors import SettingsError
-from stemma.files import read_plain
 
 FILE = "conf/diff.yaml"
 DEFAULT = {"structure": 0.5, "parameters": 0.3, "data": 0.2}
@@ -65,12 +64,12 @@ def read(repository: Path) -> dict[str, float]:
     path = repository / FILE
     if not path.exists():
         return DEFAULT
-    import yaml
+    from stemma.conf.hydra_yaml import parse, read_text
 
     try:
-        content = yaml.safe_load(read_plain(path).decode())
+        content = parse(read_text(path), FILE)
         given = {str(name): float(value) for name, value in content["weights"].items()}
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise SettingsError(f"{FILE} does not hold `weights:` with a number for each of {', '.join(DEFAULT)}") from None
     return checked(given, FILE)
 

@@ -37,6 +37,8 @@ CHECKS: dict[str, Check] = {
     "believable": results.figures_are_believable,
     "imbalance": results.imbalance_is_met,
     "calibration": results.probabilities_are_calibrated,
+    "groups": results.groups_are_treated_alike,
+    "robust": results.worse_rows_are_borne,
     "seen-rows": rows.test_rows_are_new,
     "split-drift": rows.splits_are_alike,
     "conf": state.conf_is_composed,

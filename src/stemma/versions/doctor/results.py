@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from stemma.evaluation.results import told
 from stemma.repo.repository import CURVES
 from stemma.task import RARE
 from stemma.versions.doctor.finding import Finding, Skipped, ways
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 GAP = 1.5  # validation loss over training loss
 PERFECT, ENOUGH_ROWS = 0.9995, 200
 MISCALIBRATED = 0.05  # expected calibration error
+APART = 0.1  # of a rate; of errors as a share of the RMSE
+FRAGILE = 0.1  # of the main figure
+WORSE = {"noise": "noise", "missing": "missing values", "shift": "shifted columns", "unknown": "unknown texts"}
 CURVE = f"{CURVES}/plots/metrics/{{}}/loss.tsv"
 
 
@@ -88,6 +92,39 @@ def probabilities_are_calibrated(version: "Version") -> Iterator[Finding]:
             "warning", "calibration", "probabilities are not what they say", f"expected calibration error {error:.3f}",
             _calibrate(version),
         )  # fmt: skip
+
+
+def groups_are_treated_alike(version: "Version") -> Iterator[Finding]:
+    """Gaps between the groups of a column that are wide for certain: by the low end of their intervals."""
+    evaluation = version.evaluation or {}
+    if not evaluation.get("fairness"):
+        raise Skipped("no groups were held beside each other (evaluate.slices)")
+    unit = 1.0 if evaluation["task"] != "regression" else told(evaluation, "test", "rmse", "value") or 0.0
+    gaps = [(column, name, gap) for column, rates in evaluation["fairness"].items() for name, gap in rates.items()]
+    for column, name, gap in (each for each in gaps if (each[2]["low"] or 0.0) > APART * unit):
+        rate = name.replace("_", " ") + (f" of {gap['class']}" if "class" in gap else "")
+        of = ", ".join(f"{gap['groups'][group]:.4g} of {group}" for group in (gap["most"], gap["least"]))
+        yield Finding(
+            "warning", "groups", f"groups of {column} are not treated alike",
+            f"{rate} {of}, at least {gap['low']:.3g} apart",
+            f"more rows of these groups; evaluate.minimum: {{gap.{name}.{column}: {APART * unit:.3g}}} keeps watch",
+        )  # fmt: skip
+
+
+def worse_rows_are_borne(version: "Version") -> Iterator[Finding]:
+    """What the main figure loses where rows are worse, beside what it is."""
+    evaluation = version.evaluation or {}
+    if not (changes := told(evaluation, "robustness", "changes")):
+        raise Skipped("no rows were made worse (evaluate.robustness)")
+    main, whole = evaluation["main"], evaluation["test"][evaluation["main"]]["value"]
+    for name, change in changes.items():
+        if (change["value"] or 0.0) > FRAGILE * abs(whole or 0.0):
+            most = max(change["columns"], key=lambda column: change["columns"][column] or 0.0)
+            yield Finding(
+                "warning", "robust", f"the network does not bear {WORSE[name]}",
+                f"{main} {whole:.4g} loses {change['value']:.3g} at {change['size']:g}, most of it by {most}",
+                ways(version.settings, f"look how {most} comes about", "more train.weight_decay", "more model.dropout"),
+            )  # fmt: skip
 
 
 def _calibrate(version: "Version") -> str:

@@ -1,0 +1,103 @@
+"""`stemma explain`: why a version answers as it does."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemma.cli.here import repository
+from stemma.cli.output import AsJson, Report, Table, answer
+from stemma.text import say
+
+if TYPE_CHECKING:
+    from stemma.bundle import Bundle, Rows
+    from stemma.report.document import Document
+
+MOST = 10  # rows of ROWS
+
+
+def explain(
+    which: Annotated[str, typer.Argument(metavar="REV|BUNDLE", help="A version, or the file of a bundle.")],
+    rows: Annotated[
+        Path | None, typer.Argument(metavar="[ROWS]", help="Why these rows are answered so: CSV, .parquet, .arrow.")
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="shap, linear, permutation, dependence, surrogate or counterfactual; repeat."
+        ),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("--rows", min=1, max=100_000, metavar="N", help="Of ROWS the first N [10].")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
+    output: Annotated[str | None, typer.Option("--class", metavar="NAME", help="The class that is explained.")] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Not to be changed by a counterfactual; repeatable.")
+    ] = None,
+    background: Annotated[
+        Path | None, typer.Option(metavar="DATA", help="Rows to compare with; by default those in the bundle.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with pictures.")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Run a bundle's graph without limits.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a version answers as it does: on the whole, or each of some rows.
+
+    Example: stemma explain HEAD rows.csv --method shap --method counterfactual --html why.html
+    """
+    from stemma.bundle import Rows
+    from stemma.bundle.explain import MOST as ALL
+    from stemma.bundle.explain import explained
+    from stemma.bundle.predict import check_place
+    from stemma.explain import SHAP, Asked
+    from stemma.files import write_text
+    from stemma.report.document import html as page
+    from stemma.report.explanation import document, pictures
+
+    bundle, usual = _opened(which, trust)
+    if html is not None:
+        check_place(html, {"rows": rows, "bundle": Path(which), "background": background})
+    beside = usual if background is None else Rows(background)
+    given, most = (None, count or ALL) if rows is None else (Rows(rows), count or MOST)
+    asked = Asked(seed, output, tuple(keep or ()))
+    found = explained(bundle, method or [SHAP], given, most, beside, asked)
+    if rows is None:  # the whole is asked for: why each row of the background is answered so is not
+        found = [each | {"reasons": ()} for each in found]
+    told = document(which, bundle.signature.target, found)
+    if html is not None:
+        write_text(html, page(told, pictures(found)))
+        say(f"{html}: {', '.join(each['method'] for each in found)}", error=as_json)
+    if as_json or html is None:
+        answer({"explained": which, "explanations": found}, lambda: _report(told), as_json)
+
+
+def _opened(which: str, trust: bool) -> "tuple[Bundle, Rows | None]":
+    """A bundle, and where it holds no rows to compare with, the version's training rows."""
+    from stemma import layout
+    from stemma.bundle import Rows, open_bundle
+
+    if which.endswith(".zip") or Path(which).is_file():
+        return open_bundle(Path(which), trust), None
+    from stemma.repo.repository import opened
+    from stemma.versions.predictions import bundle_of
+
+    version, path = opened(repository()).version(which), layout.rows("train")
+    bundle = replace(bundle_of(version), trusted=trust)
+    return bundle, None if bundle.background else Rows(path, content=version.bytes(path.as_posix()))
+
+
+def _report(told: "Document") -> Report:
+    """The texts and tables of a document."""
+    from stemma.report.document import Chart
+
+    parts: list[str | Table] = [told.lead, *(text for text, _ in told.badges)]
+    for section in told.sections:
+        parts.append(f"{section.title}:")
+        for part in section.parts:
+            if isinstance(part, str | Chart):
+                parts.append(part if isinstance(part, str) else f"{part.caption}:")
+            else:
+                parts.append(Table(part.head, part.rows, left=1 + len(part.words)))
+    return parts

@@ -1,0 +1,49 @@
+"""What files say, read again when they change: tokens, certificates."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from stemma.errors import SettingsError
+from stemma.files import state
+from stemma.serve import log
+
+T = TypeVar("T")
+
+
+class Reread(Generic[T]):
+    """What cannot be used changes nothing, and is told.
+
+    Args:
+        what: it is, for the log. files: that are looked at; none never change.
+        read: gives it.
+        facts: of it, for the log.
+
+    Attributes:
+        now: what they say.
+
+    Raises:
+        SettingsError: as `read`.
+    """
+
+    def __init__(
+        self, what: str, files: Sequence[str], read: Callable[[], T], facts: Callable[[T], dict[str, Any]]
+    ) -> None:
+        self._what, self._files, self._read, self._facts = what, [*map(Path, files)], read, facts
+        self._seen, self.now = self._states(), read()
+
+    def renewed(self) -> bool:
+        """Whether other files are there since it was asked last, and can be used."""
+        if (seen := self._states()) == self._seen:
+            return False
+        self._seen = seen
+        try:
+            self.now = self._read()
+        except SettingsError as error:
+            log.note(self._what, error=str(error), told="what was there before holds")
+            return False
+        log.note(self._what, **self._facts(self.now))
+        return True
+
+    def _states(self) -> list[tuple[int, ...] | None]:
+        return [state(each) for each in self._files]

@@ -1,0 +1,69 @@
+"""What a tracker is. It lives in a process of its own, so it may be slow, and raise what it likes."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+QUIET = {  # what packages report home, and what they try again and again, which would take minutes
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "WANDB_ERROR_REPORTING": "false",
+}
+Counted = tuple[Sequence[int], Sequence[float]]  # how many values lie between edges, of which there is one more
+
+
+class Tracker(ABC):
+    """One run in a tracker. What it has no view for it leaves out."""
+
+    @abstractmethod
+    def __init__(self, project: str, run: str, home: Path) -> None:
+        """Open a run, or open it again when a later stage has more to tell.
+
+        Args:
+            run: its name, which no other has; home: the folder for files, which neither Git nor DVC sees.
+        """
+
+    @abstractmethod
+    def settings(self, values: Mapping[str, str | float | bool]) -> None:
+        """By section and name, without passwords."""
+
+    @abstractmethod
+    def tags(self, values: Mapping[str, str]) -> None:
+        """The commit that it started from, the names of that, the object of the bundle, and the like."""
+
+    @abstractmethod
+    def figures(self, values: Mapping[str, float], step: int | None = None) -> None:
+        """Of an epoch, counted from 1; None: of the whole run."""
+
+    def histograms(self, tensors: Mapping[str, Counted], step: int) -> None:
+        """Of weights, and of what changed in them, after an epoch."""
+        return
+
+    def curves(self, points: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+        """Such as ROC, each by its points (x, y), x from 0 to 1."""
+        return
+
+    def pictures(self, drawn: Mapping[str, str]) -> None:
+        """SVG, by name."""
+        return
+
+    def graph(self, nodes: Sequence[tuple[str, str, Sequence[str]]]) -> None:
+        """What is served: the name of each node, what it does, and the names of the nodes that it takes."""
+        return
+
+    @abstractmethod
+    def close(self, status: str) -> None:
+        """Args: status: FINISHED, FAILED or KILLED."""
+
+
+def be_quiet() -> None:
+    """Before a tracker's package is imported; who set something else keeps it."""
+    for variable, value in QUIET.items():
+        os.environ.setdefault(variable, value)
+
+
+def object_of(md5: str) -> str:
+    """Where DVC keeps a file, below its cache and its remotes."""
+    return f"files/md5/{md5[:2]}/{md5[2:]}"

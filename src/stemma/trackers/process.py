@@ -1,0 +1,155 @@
+"""The process that hands a run over to one tracker: `python -m stemma.trackers.process`.
+
+Standard input has a line of JSON, which is `Asked`, and a second one when the stage has ended: its status. While a fit
+lasts the process reads the curves and the checkpoint as they are written, so that to be followed costs a fit nothing.
+"""
+
+import csv
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemma import layout
+from stemma.entries import Entry
+from stemma.errors import StemmaError
+from stemma.files import write_text
+from stemma.repo import locks
+from stemma.text import in_one_line, without_password
+from stemma.trackers.base import Counted, Tracker, be_quiet
+
+PAUSE = 0.25
+LIMIT = 60.0  # seconds that it goes on for when the stage has ended
+BINS, SAMPLE = 30, 10_000  # of a histogram; values of a tensor that are counted
+FOLDER, STATE = layout.CURVES / "plots/metrics", "state/network/"  # of the curves; of tensors in the checkpoint
+Call = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is handed over.
+
+    Args:
+        folder: of the run; its name is the run's. name, path, extra: of the tracker.
+        calls: methods of `Tracker`, with their arguments; fit: whether a fit is to be followed after them.
+    """
+
+    folder: str
+    project: str
+    name: str
+    path: str
+    extra: str | None
+    calls: Sequence[Call]
+    fit: bool
+
+    def note(self, kind: str) -> Path:
+        """A file of the run about the tracker."""
+        return Path(self.folder) / f"{self.name}.{kind}"
+
+    def fail(self, why: str) -> None:
+        """Leave a note for the stage, or the next one, which tells it; once."""
+        if not self.note("told").exists():
+            write_text(self.note("failed"), without_password(why))
+
+
+class Ending(threading.Thread):
+    """Waits for the end of the stage, and then, for a while, for that of the process."""
+
+    def __init__(self, asked: Asked) -> None:
+        super().__init__(daemon=True)
+        self.asked, self.status = asked, ""
+
+    def run(self) -> None:
+        self.status = sys.stdin.readline().strip() or "KILLED"
+        time.sleep(LIMIT)
+        self.asked.fail(f"it did not take the run within {LIMIT:.0f} s")
+        os._exit(1)
+
+
+def main() -> None:
+    asked = Asked(**json.loads(sys.stdin.readline()))
+    ending = Ending(asked)
+    ending.start()
+    be_quiet()
+    with suppress(AttributeError, OSError):  # Windows has none
+        os.nice(19)
+    try:
+        with locks.held(asked.note("lock"), asked.name, LIMIT):  # the process of the stage before may be at work
+            _hand_over(asked, ending)
+    except Exception as error:  # a tracker may raise what it likes
+        asked.fail(str(error) if isinstance(error, StemmaError) else f"{type(error).__name__}: {in_one_line(error)}")
+        raise SystemExit(1) from error
+
+
+def _hand_over(asked: Asked, ending: Ending) -> None:
+    folder = Path(asked.folder)
+    tracker: Tracker = Entry(asked.path, extra=asked.extra).load(type)(asked.project, folder.name, folder.parent)
+    for method, arguments in asked.calls:
+        getattr(tracker, method)(**arguments)
+    fit = Fit(tracker)
+    while asked.fit and not ending.status:
+        time.sleep(PAUSE)
+        fit.look()
+    if asked.fit:
+        fit.look()
+    tracker.close(ending.status if asked.fit else "FINISHED")
+
+
+class Fit:
+    """What a fit has written so far, and what of it the tracker has."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.tracker, self.steps = tracker, 0
+        self.counted_at, self.before = 0, dict[str, NDArray[np.float64]]()
+
+    def look(self) -> None:
+        curves = {file.relative_to(FOLDER).with_suffix("").as_posix(): _values(file) for file in FOLDER.rglob("*.tsv")}
+        whole = min(map(len, curves.values()), default=0)
+        for step in range(self.steps, whole):
+            self.tracker.figures({name: values[step] for name, values in curves.items()}, step + 1)
+        self.steps = whole
+        if whole:  # before, the checkpoint may be that of another fit
+            with suppress(FileNotFoundError):  # it goes when the weights are written
+                self._weights()
+
+    def _weights(self) -> None:
+        from safetensors import safe_open
+
+        with safe_open(layout.CHECKPOINT, "numpy") as file:
+            step = len(file.get_tensor("epochs"))
+            if step == self.counted_at:
+                return
+            names = [name for name in file.keys() if name.startswith(STATE)]  # noqa: SIM118 - it is no dict
+            some = {name.removeprefix(STATE): _some(file.get_tensor(name)) for name in names}
+        found = {f"weights/{name}": values for name, values in some.items()}
+        found |= {f"updates/{name}": some[name] - values for name, values in self.before.items()}
+        self.tracker.histograms({name: _counted(values) for name, values in found.items()}, step)
+        self.counted_at, self.before = step, some
+
+
+def _values(curve: Path) -> list[float]:
+    """But for a line that is being written."""
+    lines = curve.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()[1:]
+    return [float(value) for _, value in csv.reader(lines, delimiter="\t")]
+
+
+def _some(tensor: NDArray[Any]) -> NDArray[np.float64]:
+    return tensor.ravel()[:: max(1, tensor.size // SAMPLE)].astype(np.float64)
+
+
+def _counted(values: NDArray[np.float64]) -> Counted:
+    counts, edges = np.histogram(values[np.isfinite(values)], BINS)
+    return counts.tolist(), edges.tolist()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Settings of what a fit brings down that cannot be together, refused by name before anything runs.
+
+What they do is told where it is done: `rows` (targets and rows), `shrink` (weights), `narrow` (units); a framework's
+own `objective` joins them in a step.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stemma.settings import Chosen
+
+OFF = (None, 0, False)  # Python takes 0.0 for 0
+SOFT = ("teacher", "label_smoothing", "mixup")  # these give a class a share of a row
+
+
+def faults(values: Mapping[str, Any], _: Mapping[str, Chosen]) -> list[str]:
+    """What is wrong with the section `train` beside that of `model`."""
+    train, model = _section(values, "train"), _section(values, "model")
+    asked = {name for name, value in train.items() if value not in OFF}
+    told = [
+        f"train.{name}: it shares a row among classes, which train.loss, a loss of your own, knows nothing of: "
+        "set one of the two to null or 0"
+        for name in SOFT
+        if {name, "loss"} <= asked
+    ]
+    if "prune_structured" in asked and "init_from" not in asked:
+        told.append("train.prune_structured: units are chosen in a fitted network: name its commit in train.init_from")
+    if "prune_structured" in asked and not model.get("hidden"):
+        told.append(f"train.prune_structured: {model.get('name')} has no hidden layers to take units from")
+    return told
+
+
+def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = values.get(name)
+    return found if isinstance(found, dict) else {}

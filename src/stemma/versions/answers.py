@@ -1,0 +1,59 @@
+"""What a version says of prepared rows, for a network that learns from it; no training framework is needed."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stemma.errors import VersionError
+from stemma.repo.repository import Repo, opened
+from stemma.text import few, in_one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from stemma.task import Task
+
+ROLES = {"number": "numeric", "boolean": "numeric", "date": "date", "string": "categorical"}  # by type of an input
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one version says of some rows.
+
+    Args:
+        revision: as it was asked for.
+        commit: of that name now; None for the work tree.
+        predictions: probabilities (rows, classes), or values (rows, 1).
+    """
+
+    revision: str
+    commit: str | None
+    predictions: "NDArray[np.float32]"
+
+
+def answers(repo: Repo, revision: str, frame: "pd.DataFrame", task: "Task") -> Answers:
+    """Run the packaged network of a version on rows, as `prepare` wrote them; its classes come in the order of `task`.
+
+    Raises:
+        StemmaError: there is no such version, its bundle is not there or damaged, or it predicts something else.
+    """
+    from stemma.tables import encode
+    from stemma.versions.predictions import bundle_of
+
+    version = opened(repo).version(revision)
+    bundle = bundle_of(version)
+    signature = bundle.signature
+    if signature.task != task.kind or set(signature.classes) != set(task.classes):
+        says = f"{signature.task} ({few([*signature.classes], 5)})" if signature.classes else signature.task
+        raise VersionError(f"{revision} answers another question, {says}, so nothing can be learned from it")
+    lacking = [each.name for each in signature.inputs if each.name not in frame]
+    if lacking:
+        raise VersionError(f"{revision} needs columns that data/prepared does not have: {few(lacking, 5)}")
+    try:
+        arrays = encode.feeds(frame, [(each.name, ROLES[each.type]) for each in signature.inputs])
+    except (ValueError, TypeError) as error:
+        raise VersionError(f"{revision} takes a column for another type than it has ({in_one_line(error)})") from None
+    order = [signature.classes.index(name) for name in task.classes] or [0]
+    return Answers(revision, version.commit, bundle.run(arrays)[:, order])

@@ -1,0 +1,145 @@
+"""What trackers are told of a run, and that one which misbehaves costs the run nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stemma import layout, trackers
+from stemma.entries import Entry
+from stemma.trackers import run
+from tracked import Broken, Noted, Slow, fitted, judged, lines, packaged, project, whole, written
+
+OWN = lines(Noted, Slow, Broken)
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setattr(run, "WAIT", 10.0)
+    with project(tmp_path):
+        yield tmp_path
+
+
+def notes() -> list[str]:
+    (file,) = layout.RUNS.glob("*.txt")
+    return file.read_text(encoding="utf-8").splitlines()
+
+
+def waited(condition: object, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_run_is_told_from_its_settings_to_its_bundle_without_passwords() -> None:
+    fitted(whole("noted", epochs=3), OWN)
+    judged(whole("noted"), OWN)
+    packaged(whole("noted"), OWN)
+    waited(lambda: sum(line.startswith("close") for line in notes()) == 3)
+    figures = "train/learning_rate train/loss validation/accuracy validation/loss"
+    _, first, *others = "\n".join(notes()).split("open shop\n")
+    assert first.splitlines() == [
+        "settings https://example.org/rows.csv", "tags commit", *(f"figures {step} {figures}" for step in (1, 2, 3)),
+        "close FINISHED",
+    ]  # fmt: skip
+    assert sorted(each.strip() for each in others) == [
+        "figures None test/accuracy threshold\nclose FINISHED",
+        "tags bundle bundle.object bundle.sha256\nclose FINISHED",
+    ]
+
+
+def test_without_trackers_nothing_is_written_and_nothing_started(here: Path) -> None:
+    fitted(whole())
+    judged(whole())
+    assert not layout.RUNS.exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        (OWN["broken"], "ConnectionError: nobody is there"),
+        (Entry("no_such_package:Tracker", extra="wandb"), "no_such_package is not installed: run `pip install -c "),
+        (Entry("tracked:no_such_class"), "tracked:no_such_class cannot be loaded"),
+    ],
+)
+def test_what_a_tracker_raises_is_one_line_and_told_once(
+    entry: Entry, told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    own = {"other": entry}
+    fitted(whole("other"), own)
+    waited(lambda: list(layout.RUNS.glob("*/other.failed")) or list(layout.RUNS.glob("*/other.told")))
+    judged(whole("other"), own)
+    packaged(whole("other"), own)
+    err = capfd.readouterr().err
+    assert err.count("note: other does not follow this run (") == 1 and told in err
+    assert layout.INDEX.exists()
+
+
+def test_a_slow_tracker_slows_no_fit_and_is_left_behind(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "WAIT", 0.5)
+    fitted(whole(), {})
+    assert fitted(whole("slow"), OWN) < 10
+    judged(whole("slow"), OWN)
+    packaged(whole("slow"), OWN)
+    assert "note: slow has not taken all of this run yet" in capfd.readouterr().err
+
+
+def test_where_no_file_can_be_written_a_line_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    written(layout.RUNS, "a file")
+    fitted(whole("noted"), OWN)
+    assert capfd.readouterr().err.startswith("note: no tracker follows this run (")
+    assert layout.INDEX.exists()
+
+
+def test_a_fault_of_our_own_stops_no_stage(
+    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted(whole("noted"), OWN)
+    written(layout.METRICS, "no JSON")
+    run.judged(whole("noted"), OWN)
+    monkeypatch.setattr(run, "_tags", lambda root: 1 / 0)
+    fitted(whole("noted"), OWN)
+    notes = capfd.readouterr().err.splitlines()
+    assert len(notes) == 2 and all(line.startswith("note: no tracker follows this run (") for line in notes)
+
+
+def test_weights_that_no_run_made_are_told_to_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+    fitted(whole())
+    judged(whole("noted"), OWN)
+    assert capfd.readouterr().err == "note: no tracker has the run that made these weights\n"
+
+
+def test_a_stage_that_was_killed_leaves_a_run_that_says_so() -> None:
+    code = """if True:
+        import time, tracked
+        asked = tracked.whole("noted")
+        with tracked.run.following(asked, asked.train, tracked.lines(tracked.Noted)):
+            time.sleep(600)
+    """
+    paths = os.pathsep.join(filter(None, sys.path))
+    stage = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": paths})
+    waited(lambda: list(layout.RUNS.glob("*.txt")) and any("tags" in line for line in notes()))
+    stage.send_signal(signal.SIGKILL)
+    stage.wait()
+    waited(lambda: notes()[-1] == "close KILLED")
+
+
+def test_an_experiment_in_a_folder_of_its_own_is_told_beside_the_others(here: Path) -> None:
+    assert run._home(here / ".dvc/tmp/exps/standalone/tmp1") == here / layout.RUNS
+    assert run._home(here / ".dvc/tmp/exps/tmp1/sub") == here / layout.RUNS
+
+
+def test_a_name_that_is_none_is_told_with_the_nearest() -> None:
+    assert trackers.faults({}, {"train": {"trackers": ["mlfow", "wandb"]}}, {}) == [
+        "train.trackers: 'mlfow' is none of tensorboard, mlflow, wandb (did you mean mlflow?)"
+    ]
+    assert trackers.faults({}, {"train": {"trackers": "mlflow"}}, {}) == []
