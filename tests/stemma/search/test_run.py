@@ -147,7 +147,7 @@ def test_one_search_at_a_time(searched: Callable[..., Searched]) -> None:
 
 
 def test_weights_to_start_from_are_refused(searched: Callable[..., Searched]) -> None:
-    with pytest.raises(SettingsError, match=r"train\.init_from: trials start from new weights"):
+    with pytest.raises(SettingsError, match=r"train\.init_from: no trial reads another version"):
         searched(settings=["train.init_from=HEAD"]).run()
 
 
