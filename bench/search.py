@@ -23,11 +23,11 @@ ROWS, WORLD, LOOKS = 400, 20_000, 20  # judged rows, rows that stand for all tha
 
 def trials() -> Table:
     """`stemma search MODEL --trials 50 --jobs 2` on 12,000 simulated rows, without the experiment: seconds, processor
-    time of all its processes, and how many trials their learning curve stopped."""
+    time of all its processes, and how many trials their learning curve stopped. Others used the cores meanwhile."""
     rows = []
     with project() as folder:
         call(folder, "dvc", "repro", "prepare")
-        for model in ("torch_mlp", "torch_tabular"):
+        for model, goal in (("torch_mlp", "< 600 s"), ("torch_tabular", "")):
             command = ("stemma", "search", model, "--trials", str(TRIALS), "--jobs", "2", "--keep", "0")
             before = processor_time()
             seconds = timed(partial(call, folder, *command))
@@ -43,7 +43,7 @@ def trials() -> Table:
                     f"{spent:.0f} s",
                     str(table.count(",stopped,")),
                     luck.replace("\\", ""),
-                    "< 600 s",
+                    goal,
                 ]
             )
     return ["model", "50 trials", "processor", "stopped", "optimism of the best", "goal"], rows

@@ -40,7 +40,7 @@ def search(
     if done.returncode:
         raise typer.Exit(done.returncode)
     found = json.loads(done.stdout.splitlines()[-1])  # the project's own code may have printed before
-    say(found["sentence"])
+    say(f"{found['sentence']} All trials: reports/search/{found['name']}/report.html")
     for each in found["best"]:
         _made_real(root, found["name"], f"{found['study']}-{each['number']}", each["settings"])
 

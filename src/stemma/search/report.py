@@ -47,8 +47,8 @@ def _table(found: Found) -> pd.DataFrame:
 
 
 def _plain(value: Any) -> Any:
-    """Choices are kept as overrides."""
-    return value.partition("=")[2] if isinstance(value, str) else value
+    """Choices are kept as overrides; of numbers the settings have four digits."""
+    return value.partition("=")[2] if isinstance(value, str) else float(f"{value:.4g}")
 
 
 def _history(found: Found) -> pd.DataFrame:
@@ -111,7 +111,7 @@ def _drawn(found: Found, table: pd.DataFrame) -> dict[str, str]:
     keys = [key for key in table.columns[2 + len(found.figures):] if complete[key].notna().any()]  # fmt: skip
     names, lead = [short(name, 30) for name in found.importance], label(found.figures[0])
     wide = Margins(left=0.3 + charts.LETTER * max(map(len, names), default=0))
-    bars = partial(charts.importance, names=names, values=list(found.importance.values()), of=lead)
+    bars = partial(_bars, names=names, values=list(found.importance.values()))
     slices = [partial(_slice, column=complete[key], values=complete[found.figures[0]], lead=lead) for key in keys]
     return {
         "history": draw(partial(_lines, table=_history(found), lead=lead), size=(charts.WIDTH, 3.2)),
@@ -129,10 +129,18 @@ def _lines(axes: "Axes", table: pd.DataFrame, lead: str) -> None:
     axes.legend(loc="best")
 
 
+def _bars(axes: "Axes", names: Sequence[str], values: Sequence[float]) -> None:
+    charts.importance(axes, names, values, "")
+    axes.set_xlabel("share of the importance")
+
+
 def _slice(axes: "Axes", column: pd.Series, values: pd.Series, lead: str) -> None:
     places, ticks, is_log = _places(column)
     axes.plot(places, values, "o", color=COLOURS["model"], markersize=3.5, alpha=0.7)
     axes.set(xlabel=short(column.name, 34), ylabel=lead, xscale="log" if is_log else "linear")
+    if is_log:
+        axes.xaxis.set_major_formatter("{x:g}")  # the usual one is of formulas, which are not drawn
+        axes.xaxis.set_minor_formatter("")
     if ticks:
         axes.set_xticks(range(len(ticks)), [short(tick, 12) for tick in ticks], rotation=30, ha="right", fontsize=7)
 
@@ -143,7 +151,7 @@ def _places(column: pd.Series) -> tuple[Any, list[str], bool]:
     if numbers.notna().sum() == column.notna().sum():
         low, high = numbers.min(), numbers.max()
         return numbers, [], bool(low > 0 and high / low > 20)
-    ticks = sorted(column.dropna().astype(str).unique())
+    ticks = sorted(column.dropna().astype(str).unique(), key=lambda text: (len(text), text))
     return column.map(lambda value: ticks.index(str(value)) if pd.notna(value) else np.nan), ticks, False
 
 

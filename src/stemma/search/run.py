@@ -54,11 +54,14 @@ def search(root: Path, asked: Asked, tables: Tables, load: Load) -> Found:
     Raises:
         SettingsError: the space is wrong. EvaluationError: no trial came to its end, or another search runs.
     """
-    name = asked.name or conf.choices(root).get("model") or ""
-    where, prepared = space.read(root, name, load), root / layout.PREPARED
+    called = asked.name or conf.choices(root).get("model") or ""
+    where, prepared = space.read(root, called, load), root / layout.PREPARED
     base = where.settings(())
-    if base.train.init_from is not None:
-        raise SettingsError("train.init_from: trials start from new weights: set it to null, then", run="stemma search")
+    for name in space.OF_VERSIONS:
+        if getattr(base.train, name) is not None:
+            raise SettingsError(
+                f"train.{name}: no trial reads another version: set it to null, then", run="stemma search"
+            )
     if any(getattr(load(root / conf.PARAMS), name) != getattr(base, name) for name in ("data", "prepare")):
         raise SettingsError(
             "params.yaml has other data than conf/, which trials are composed from", run="stemma conf sync"
@@ -71,7 +74,7 @@ def search(root: Path, asked: Asked, tables: Tables, load: Load) -> Found:
         study.interrupt(place.open())
         _tried(Search(where, tables, prepared, place, asked.seed), asked.jobs)
         found = gather(where, place, known, base.evaluate.bins)
-        report.write(root / report.FOLDER / name, found)
+        report.write(root / report.FOLDER / called, found)
     return found
 
 
@@ -96,7 +99,8 @@ def work(made: Search, numbers: list[int], taken: Any, until: float, name: str) 
     known = trial.table(made.prepared, made.space.search, made.space.settings(()).data, made.tables)
     present = trial.present(made.space, known)
     while time.time() < until and (number := _next(numbers, taken)) is not None:
-        asked = study.ask(opened, made.space, present, made.seed, number, name)
+        asked = study.ask(opened, made.space, present, made.seed, number)
+        asked.set_user_attr(study.WORKER, name)
         say(f"trial {number}: {_try(made, opened, asked, known)}", error=True)
 
 

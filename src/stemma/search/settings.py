@@ -61,11 +61,6 @@ class SearchSettings(Section):
         """Those asked for; none: the main figure."""
         return () if self.metric is None else (self.metric,) if isinstance(self.metric, str) else self.metric
 
-    @property
-    def fits(self) -> int:
-        """Of a trial."""
-        return self.seeds * (self.folds or 1)
-
     def deciding(self) -> dict[str, Any]:
         """What decides which trials there are, in their order; not how many."""
         return self.model_dump(mode="json", exclude={"trials", "seconds", "keep"})

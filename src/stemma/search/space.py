@@ -19,6 +19,7 @@ from stemma.text import counted, few, nearest
 FOLDER = Path("conf/search")
 SEARCHED = ("model", "train")
 WHY = dict.fromkeys(("data", "prepare"), "it moves the rows that all trials share")
+OF_VERSIONS = ("init_from", "teacher", "prune_structured")  # settings of train that need another version
 NOT_FITTED = "no fit depends on it"
 Load = Callable[[Path], Settings]
 
@@ -111,6 +112,9 @@ def _of_dimension(space: Space, base: dict[str, Any], key: str, context: tuple[s
     known = [*map(dotted, leaves(_composed(space, fixed))), *conf.choices(space.root, fixed)]
     if key not in known:
         yield f"{key}: no such setting{nearest(key, known)}"
+        return
+    if key in [f"train.{name}" for name in OF_VERSIONS]:
+        yield f"{key}: no trial reads another version, so it is not searched"
         return
     dimension = space.search.space[key]
     for value in dimension.choices or (dimension.low, dimension.high):

@@ -132,9 +132,7 @@ def counts(trial: "optuna.trial.FrozenTrial") -> bool:
     return trial.state.name in ("COMPLETE", "PRUNED") or FAULT in trial.user_attrs
 
 
-def ask(
-    study: "optuna.Study", space: Space, present: Mapping[str, Any], seed: int, number: int, worker: str
-) -> "optuna.Trial":
+def ask(study: "optuna.Study", space: Space, present: Mapping[str, Any], seed: int, number: int) -> "optuna.Trial":
     """The trial of this number; the first is of the settings as they are, as far as the space holds them."""
     study.sampler = _sampler(space.search, seed, number)
     pruners = library().pruners
@@ -145,7 +143,6 @@ def ask(
             study.sampler = library().samplers.PartialFixedSampler(_within(space.search, present), study.sampler)
     trial = study.ask()
     trial.set_user_attr(NUMBER, number)
-    trial.set_user_attr(WORKER, worker)
     return trial
 
 

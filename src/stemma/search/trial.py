@@ -17,7 +17,7 @@ from stemma.conf.difference import dotted, leaves
 from stemma.errors import SettingsError
 from stemma.evaluation import decision
 from stemma.evaluation.folds import Tables
-from stemma.evaluation.settings import EvaluateSettings, Settings
+from stemma.evaluation.settings import EvaluateSettings
 from stemma.metrics import Metric
 from stemma.search.settings import Dimension, SearchSettings
 from stemma.search.space import Space, override
@@ -152,10 +152,6 @@ def _as_fitted(space: Space, chosen: Sequence[str], known: Table) -> tuple[dict[
     return settings.model.model_dump(mode="json"), train.model_dump(mode="json")
 
 
-def overrides(values: Mapping[str, Any]) -> list[str]:
-    return [override(key, value) for key, value in values.items()]
-
-
 def run(
     trial: "optuna.Trial", space: Space, tables: Tables, known: Table, checkpoint: Path
 ) -> tuple[list[float], Judged]:
@@ -165,15 +161,18 @@ def run(
         TrialPruned: by its learning curve.
         StemmaError: these settings cannot be fitted.
     """
-    chosen = overrides(drawn(trial, space.search.space))
+    chosen = [override(key, value) for key, value in drawn(trial, space.search.space).items()]
     trial.set_user_attr(SETTINGS, chosen)
     settings = space.settings(chosen)
     watch = _watching(trial, known.figures) if space.search.pruner != "none" else _unwatched
     seeds, size = [], 0
     for number in range(space.search.seeds):
-        found = []
+        found, seed = [], (settings.train.seed + number) % 2**32
+        training = settings.train.model_copy(update={"resume": False, "seed": seed})
         for part in known.parts:
-            network = _fitted(settings, tables, part, number, checkpoint, watch)
+            network = networks.create(tables.networks, settings.model, part.problem, training.threads)
+            given = Given(part.train, training, parts=own.chosen(training, tables.training))
+            fit.run(network, given, part.stop, checkpoint, watch)
             watch, size = _unwatched, sum(tensor.size for tensor in network.tensors().values())
             found.append(_predicted(network, part.judged, settings.evaluate))
         seeds.append([np.concatenate(each) for each in zip(*found, strict=True)])
@@ -197,16 +196,6 @@ def _watching(trial: "optuna.Trial", figures: Sequence[Metric]) -> Callable[[Epo
             raise optuna.TrialPruned
 
     return watch
-
-
-def _fitted(
-    settings: Settings, tables: Tables, part: Part, number: int, checkpoint: Path, watch: Callable[[Epoch], None]
-) -> Network:
-    network = networks.create(tables.networks, settings.model, part.problem, settings.train.threads)
-    training = settings.train.model_copy(update={"resume": False, "seed": (settings.train.seed + number) % 2**32})
-    given = Given(part.train, training, parts=own.chosen(training, tables.training))
-    fit.run(network, given, part.stop, checkpoint, watch)
-    return network
 
 
 def _predicted(network: Network, judged: Rows, settings: EvaluateSettings) -> tuple[Array, Array]:

@@ -147,7 +147,7 @@ def test_one_search_at_a_time(searched: Callable[..., Searched]) -> None:
 
 
 def test_weights_to_start_from_are_refused(searched: Callable[..., Searched]) -> None:
-    with pytest.raises(SettingsError, match=r"train\.init_from: trials start from new weights"):
+    with pytest.raises(SettingsError, match=r"train\.init_from: no trial reads another version"):
         searched(settings=["train.init_from=HEAD"]).run()
 
 
@@ -162,3 +162,31 @@ def test_the_report_holds_what_was_found_and_fetches_nothing(searched: Callable[
         p.name for p in folder.iterdir()
     }
     assert (folder / "history.csv").read_text(encoding="utf-8").splitlines()[0] == "trial,roc_auc,best"
+
+
+def test_a_dimension_counts_only_under_its_condition(searched: Callable[..., Searched], here: None) -> None:
+    space = {
+        "model": {"choices": ["tiny_torch", "other"]},
+        "model.dropout": {"low": 0.5, "high": 0.6, "when": {"model": ["other"]}},
+    }
+    found = searched(trials=5, sampler="random", pruner="none", space=space).run()
+    assert {each.settings[0] for each in found.trials} == {"model=tiny_torch", "model=other"}
+    assert all((len(each.settings) == 2) == (each.settings[0] == "model=other") for each in found.trials)
+
+
+def test_a_stage_ends_with_the_command_that_started_it(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    stage = "import sys, pathlib\npathlib.Path('begun').touch()\nsys.stdin.read()\npathlib.Path('ended').touch()\n"
+    (tmp_path / "src/stage.py").write_text(stage, encoding="utf-8")
+    start = (
+        f"from pathlib import Path; from stemma.repo import project; project.heard(Path({str(tmp_path)!r}), 'search')"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", start], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+    for name, act in (("begun", process.kill), ("ended", process.wait)):
+        until = time.monotonic() + 60
+        while not (tmp_path / name).exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert (tmp_path / name).exists()
+        act()

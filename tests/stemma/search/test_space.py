@@ -44,6 +44,7 @@ def test_every_fault_of_a_space_is_a_line_with_the_nearest_name(searched: Callab
             "data": {"choices": ["visits", "more"]},
             "prepare.rare": {"low": 5, "high": 20},
             "evaluate.bins": {"low": 5, "high": 20},
+            "train.teacher": {"choices": [None, "HEAD"]},
             "train.patience": {"low": -1, "high": 9},
             "model.hidden": {"choices": [[4], [8]], "when": {"model": ["others"], "train.seed": [0]}},
         },
@@ -51,7 +52,7 @@ def test_every_fault_of_a_space_is_a_line_with_the_nearest_name(searched: Callab
     with pytest.raises(SettingsError) as caught:
         space.read(made.root, "tiny", load)
     first, *lines = str(caught.value).splitlines()
-    assert first == "conf/search/tiny.yaml: 11 settings are wrong:", lines
+    assert first == "conf/search/tiny.yaml: 12 settings are wrong:", lines
     for told in (
         "pruner: of several metrics",
         "settings: data.rows: it moves the rows that all trials share, so it is not searched",
@@ -61,6 +62,7 @@ def test_every_fault_of_a_space_is_a_line_with_the_nearest_name(searched: Callab
         "space.data.rows: it moves the rows that all trials share",
         "space.prepare.rare: it moves the rows that all trials share",
         "space.evaluate.bins: no fit depends on it",
+        "space.train.teacher: no trial reads another version",
         "space.train.patience: -1: ",
         "space.model.hidden.when.model: 'others' is none of its choices",
         "space.model.hidden.when: 'train.seed' is no dimension with choices above it",
