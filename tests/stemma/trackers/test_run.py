@@ -127,10 +127,10 @@ def test_a_stage_that_was_killed_leaves_a_run_that_says_so() -> None:
     """
     paths = os.pathsep.join(filter(None, sys.path))
     stage = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": paths})
-    waited(lambda: list(layout.RUNS.glob("*.txt")) and any("tags" in line for line in notes()))
+    waited(lambda: list(layout.RUNS.glob("*/noted.lock")))
     stage.send_signal(signal.SIGKILL)
     stage.wait()
-    waited(lambda: notes()[-1] == "close KILLED")
+    waited(lambda: list(layout.RUNS.glob("*.txt")) and notes()[-1] == "close KILLED")
 
 
 def test_an_experiment_in_a_folder_of_its_own_is_told_beside_the_others(here: Path) -> None:
