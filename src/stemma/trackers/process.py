@@ -81,8 +81,6 @@ def main() -> None:
     ending = Ending(asked)
     ending.start()
     be_quiet()
-    with suppress(AttributeError, OSError):  # Windows has none
-        os.nice(19)
     try:
         with locks.held(asked.note("lock"), asked.name, LIMIT):  # the process of the stage before may be at work
             _hand_over(asked, ending)
