@@ -29,7 +29,7 @@ from stemma.trackers.base import Counted, Tracker, be_quiet
 
 PAUSE = 0.25
 QUIET = 60.0  # seconds of a fit in which its processors are left to it: a tracker's package takes seconds to import
-LIMIT = 60.0  # seconds that it goes on for when the stage has ended
+LIMIT = 600.0  # seconds that it goes on for when the stage has ended: others may need the processors
 BINS, SAMPLE = 30, 10_000  # of a histogram; values of a tensor that are counted
 FOLDER, STATE = layout.CURVES / "plots/metrics", "state/network/"  # of the curves; of tensors in the checkpoint
 Call = tuple[str, dict[str, Any]]
