@@ -28,7 +28,8 @@ from stemma.text import in_one_line, without_password
 from stemma.trackers.base import Counted, Tracker, be_quiet
 
 PAUSE = 0.25
-LIMIT = 60.0  # seconds that it goes on for when the stage has ended
+QUIET = 60.0  # seconds of a fit in which its processors are left to it: a tracker's package takes seconds to import
+LIMIT = 600.0  # seconds that it goes on for when the stage has ended: others may need the processors
 BINS, SAMPLE = 30, 10_000  # of a histogram; values of a tensor that are counted
 FOLDER, STATE = layout.CURVES / "plots/metrics", "state/network/"  # of the curves; of tensors in the checkpoint
 Call = tuple[str, dict[str, Any]]
@@ -80,8 +81,6 @@ def main() -> None:
     ending = Ending(asked)
     ending.start()
     be_quiet()
-    with suppress(AttributeError, OSError):  # Windows has none
-        os.nice(19)
     try:
         with locks.held(asked.note("lock"), asked.name, LIMIT):  # the process of the stage before may be at work
             _hand_over(asked, ending)
@@ -91,49 +90,51 @@ def main() -> None:
 
 
 def _hand_over(asked: Asked, ending: Ending) -> None:
-    folder = Path(asked.folder)
-    tracker: Tracker = Entry(asked.path, extra=asked.extra).load(type)(asked.project, folder.name, folder.parent)
-    for method, arguments in asked.calls:
-        getattr(tracker, method)(**arguments)
-    fit = Fit(tracker)
-    while asked.fit and not ending.status:
+    calls, fit, start, folder = [*asked.calls], Fit(), time.monotonic(), Path(asked.folder)
+    is_open = asked.fit
+    while is_open and not ending.status and time.monotonic() < start + QUIET:
         time.sleep(PAUSE)
-        fit.look()
-    if asked.fit:
-        fit.look()
+        calls += fit.look()
+    tracker: Tracker = Entry(asked.path, extra=asked.extra).load(type)(asked.project, folder.name, folder.parent)
+    while calls or is_open:
+        for method, arguments in calls:
+            getattr(tracker, method)(**arguments)
+        time.sleep(PAUSE if is_open else 0)
+        is_open = is_open and not ending.status
+        calls = fit.look() if asked.fit else []
     tracker.close(ending.status if asked.fit else "FINISHED")
 
 
 class Fit:
-    """What a fit has written so far, and what of it the tracker has."""
+    """What a fit has written so far, and what of it was seen."""
 
-    def __init__(self, tracker: Tracker) -> None:
-        self.tracker, self.steps = tracker, 0
-        self.counted_at, self.before = 0, dict[str, NDArray[np.float64]]()
+    def __init__(self) -> None:
+        self.steps, self.counted_at = 0, 0
+        self.before: dict[str, NDArray[np.float64]] = {}
 
-    def look(self) -> None:
+    def look(self) -> list[Call]:
+        """What is new, as calls of a tracker."""
         curves = {file.relative_to(FOLDER).with_suffix("").as_posix(): _values(file) for file in FOLDER.rglob("*.tsv")}
-        whole = min(map(len, curves.values()), default=0)
-        for step in range(self.steps, whole):
-            self.tracker.figures({name: values[step] for name, values in curves.items()}, step + 1)
-        self.steps = whole
-        if whole:  # before, the checkpoint may be that of another fit
-            with suppress(FileNotFoundError):  # it goes when the weights are written
-                self._weights()
+        steps = range(self.steps, min(map(len, curves.values()), default=0))
+        self.steps = max(self.steps, steps.stop)
+        seen = [("figures", {"values": {name: curves[name][at] for name in curves}, "step": at + 1}) for at in steps]
+        with suppress(FileNotFoundError):  # it goes when the weights are written
+            return seen + (self._weights() if self.steps else [])  # before, it may be that of another fit
+        return seen
 
-    def _weights(self) -> None:
+    def _weights(self) -> list[Call]:
         from safetensors import safe_open
 
         with safe_open(layout.CHECKPOINT, "numpy") as file:
             step = len(file.get_tensor("epochs"))
             if step == self.counted_at:
-                return
+                return []
             names = [name for name in file.keys() if name.startswith(STATE)]  # noqa: SIM118 - it is no dict
             some = {name.removeprefix(STATE): _some(file.get_tensor(name)) for name in names}
         found = {f"weights/{name}": values for name, values in some.items()}
         found |= {f"updates/{name}": some[name] - values for name, values in self.before.items()}
-        self.tracker.histograms({name: _counted(values) for name, values in found.items()}, step)
         self.counted_at, self.before = step, some
+        return [("histograms", {"tensors": {name: _counted(each) for name, each in found.items()}, "step": step})]
 
 
 def _values(curve: Path) -> list[float]:

@@ -156,7 +156,8 @@ def _home(root: Path) -> Path:
 
 def _process(log: Any) -> "subprocess.Popen[bytes]":
     """Of a group of its own: an interrupt is the stage's. A session of its own would have the stage's priority."""
-    command = [sys.executable, "-P", "-m", "stemma.trackers.process"]
+    low = ["nice", "-n", "19"] if os.name == "posix" else []
+    command = [*low, sys.executable, "-P", "-m", "stemma.trackers.process"]
     paths = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(
         command, bufsize=0, stdin=subprocess.PIPE, stdout=log, stderr=log, env=paths, process_group=0
