@@ -47,7 +47,7 @@ from pathlib import Path
 import numpy as np
 from stemma import bundle, runtime
 from stemma.bundle.predict import predict
-from stemma.bundle.rows import BATCH, batches
+from stemma.bundle.rows import batches
 opened, rows = bundle.open_bundle(Path("models/package/model.zip")), bundle.Rows(Path("rows.parquet"))
 parts = [arrays for _, arrays in batches(rows, opened.signature)]
 arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -60,7 +60,7 @@ found = []
 for suffix, repeats in (("parquet", 3), ("csv", 1)):
     for _ in range(repeats):
         ours = timed(lambda: predict(opened, rows, Path(f"out.{suffix}")))
-        found.append([suffix, ours, timed(lambda: runtime.run(session, arrays, BATCH))])
+        found.append([suffix, ours, timed(lambda: runtime.run(session, arrays))])
 print(json.dumps(found))"""
 
 

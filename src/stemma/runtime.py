@@ -1,13 +1,15 @@
 """onnxruntime, set up the same way everywhere: one thread, so that results repeat and small networks are fast."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Columns = Mapping[str, NDArray[Any]]
+PIECE = 8_192  # rows run at once: memory stays flat
 NOWHERE = str(Path(os.devnull, "nowhere"))  # a folder that is nowhere
 
 
@@ -27,18 +29,31 @@ def session(content: bytes) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def run(session: Any, columns: Mapping[str, NDArray[Any]], chunk: int = 65_536) -> NDArray[np.float32]:
-    """The first output (rows, width) for columns (rows, 1), in chunks, so that memory stays flat.
+def run(session: Any, columns: Columns) -> NDArray[np.float32]:
+    """The first output (rows, width) for columns (rows, 1).
 
     No rows are not given to onnxruntime: some of its fused operations end the process then (1.31).
     """
-    rows = len(next(iter(columns.values())))
-    if not rows:
+    if not len(next(iter(columns.values()))):
         return np.empty((0, *session.get_outputs()[0].shape[1:]), np.float32)
-    if rows <= chunk:
-        return np.asarray(session.run(None, columns)[0])
-    parts = [
-        session.run(None, {name: values[start : start + chunk] for name, values in columns.items()})[0]
-        for start in range(0, rows, chunk)
-    ]
-    return np.concatenate(parts)
+    return in_pieces(lambda piece: session.run(None, piece)[0], columns)
+
+
+def in_pieces(run: Callable[[Columns], Any], columns: Columns) -> NDArray[np.float32]:
+    """What is made of columns, PIECE rows after the other, as one array.
+
+    Each part goes where it stays: parts that lie between what was freed would hold some MB apart for ever.
+    """
+    rows = len(next(iter(columns.values())))
+    if rows <= PIECE:
+        return np.asarray(run(columns), np.float32)
+
+    def piece(start: int) -> NDArray[Any]:
+        return np.asarray(run({name: values[start : start + PIECE] for name, values in columns.items()}))
+
+    first = piece(0)
+    found = np.empty((rows, *first.shape[1:]), np.float32)
+    found[:PIECE] = first
+    for start in range(PIECE, rows, PIECE):
+        found[start : start + PIECE] = piece(start)
+    return found

@@ -78,12 +78,7 @@ def load_tflite(file: Path) -> Serve:
     run = Interpreter(model_path=str(file), num_threads=1).get_signature_runner("serving_default")
 
     def serve(arrays: Arrays) -> Any:
-        rows = len(next(iter(arrays.values())))
-        parts = []
-        for start in range(0, max(rows, 1), 4096):
-            given = {name: values[start : start + 4096] for name, values in arrays.items()}
-            parts.append(np.array(next(iter(run(**given).values()))))
-        return np.concatenate(parts)
+        return runtime.in_pieces(lambda piece: np.array(next(iter(run(**piece).values()))), arrays)
 
     return serve
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import keras
 
+from stemma import runtime
 from stemma.frameworks.tensorflow.head import silent
 from stemma.training.base import Floats
 from stemma.training.exported import ENCODED, Arrays, Exportable, unwritable
 
 DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
-CHUNK = 8_192  # rows run at once
 
 
 def write(served: Exportable, file: Path) -> None:
@@ -42,10 +42,7 @@ def load(file: Path, network: str, settings: str) -> Callable[[Arrays], Floats]:
     loaded = keras.models.load_model(file, compile=False, safe_mode=True)
 
     def serve(arrays: Arrays) -> Floats:
-        x = arrays[ENCODED]
-        parts = [loaded(x[start : start + CHUNK], training=False) for start in range(0, max(len(x), 1), CHUNK)]
-        scores: Floats = keras.ops.convert_to_numpy(keras.ops.concatenate(parts))
-        return scores
+        return runtime.in_pieces(lambda piece: loaded(piece[ENCODED], training=False), arrays)
 
     return serve
 

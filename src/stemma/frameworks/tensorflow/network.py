@@ -12,16 +12,16 @@ import tensorflow as tf
 from keras.src.utils.naming import reset_uids  # beside it stands clear_session alone, which forgets the seed too
 from numpy.typing import NDArray
 
-from stemma import weights
+from stemma import runtime, weights
 from stemma.errors import TrainingError, WeightsError
 from stemma.training import shrink
 from stemma.training.base import Floats, Given, Network, Problem, State
+from stemma.training.exported import ENCODED
 from stemma.training.settings import ModelSettings
 
 if TYPE_CHECKING:
     from stemma.frameworks.tensorflow.session import KerasSession
 
-CHUNK = 8_192  # rows scored at once: memory stays flat
 OPSET = 18  # the highest that tf2onnx writes; a higher one is reached by conversion
 
 
@@ -52,8 +52,7 @@ class KerasNetwork(Network):
 
     def scores(self, x: Floats) -> Floats:
         with tf.device(self.device):
-            parts = [self.built(x[i : i + CHUNK], training=False) for i in range(0, len(x), CHUNK)]
-        return np.concatenate([np.asarray(part, dtype=np.float32) for part in parts])
+            return runtime.in_pieces(lambda columns: self.built(columns[ENCODED], training=False), {ENCODED: x})
 
     def tensors(self) -> State:
         return {name: np.array(tensor) for name, tensor in weights.keras_tensors(self.built).items()}

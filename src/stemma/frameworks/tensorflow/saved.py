@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import tensorflow as tf
 
+from stemma import runtime
 from stemma.frameworks.tensorflow.head import frozen, predictions, silent
 from stemma.frameworks.tensorflow.translate import TYPES, translate
 from stemma.training.base import Floats
@@ -22,7 +22,6 @@ from stemma.training.exported import Arrays, Exportable, unwritable
 VERSION = "1"  # the folder of the first version, in TensorFlow Serving's words
 SIGNATURE = "serving_default"
 OPSET = 18  # that a network of PyTorch is translated from
-CHUNK = 16_384  # rows run at once
 
 
 def write(served: Exportable, file: Path) -> None:
@@ -56,11 +55,8 @@ def load(file: Path) -> Callable[[Arrays], Floats]:
     (output,) = (each.name for each in signature.outputs.values())
 
     def serve(arrays: Arrays) -> Floats:
-        parts = []
-        for start in range(0, max(len(next(iter(arrays.values()))), 1), CHUNK):
-            rows = {signature.inputs[name].name: values[start : start + CHUNK] for name, values in arrays.items()}
-            parts.append(session.run(output, rows))
-        return np.concatenate(parts)
+        rows = {signature.inputs[name].name: values for name, values in arrays.items()}
+        return runtime.in_pieces(lambda piece: session.run(output, piece), rows)
 
     return serve
 

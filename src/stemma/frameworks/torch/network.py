@@ -13,15 +13,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stemma import weights
+from stemma import runtime, weights
 from stemma.training import shrink
 from stemma.training.base import Floats, Given, Network, Problem, State
+from stemma.training.exported import ENCODED
 from stemma.training.settings import ModelSettings
 
 if TYPE_CHECKING:
     from stemma.frameworks.torch.session import TorchSession
-
-CHUNK = 8_192  # rows scored at once: memory stays flat
 
 
 class TorchNetwork(Network):
@@ -46,9 +45,10 @@ class TorchNetwork(Network):
     def scores(self, x: Floats) -> Floats:
         self.built.eval()
         with torch.no_grad():
-            parts = [self.built(torch.from_numpy(x[i : i + CHUNK]).to(self.device)) for i in range(0, len(x), CHUNK)]
-        scores: Floats = torch.cat(parts).float().cpu().numpy()
-        return scores
+            return runtime.in_pieces(self._scored, {ENCODED: x})
+
+    def _scored(self, columns: runtime.Columns) -> Any:
+        return self.built(torch.from_numpy(columns[ENCODED]).to(self.device)).float().cpu().numpy()
 
     def tensors(self) -> State:
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.built.state_dict().items()}

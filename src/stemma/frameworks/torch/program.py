@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from stemma import runtime
 from stemma.errors import ExportError
 from stemma.task import HIGHEST
 from stemma.training.base import Floats
 from stemma.training.exported import ENCODED, Arrays, Exportable, unwritable
 
-CHUNK = 8_192  # rows run at once
 TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")  # paths, lines, random names
 
 
@@ -74,11 +74,8 @@ def load(file: Path) -> Callable[[Arrays], Floats]:
     network = torch.export.load(file).module()
 
     def serve(arrays: Arrays) -> Floats:
-        x = torch.from_numpy(arrays[ENCODED])
         with torch.no_grad():
-            parts = [network(x[start : start + CHUNK]) for start in range(0, max(len(x), 1), CHUNK)]
-        given: Floats = torch.cat(parts).numpy()
-        return given
+            return runtime.in_pieces(lambda piece: network(torch.from_numpy(piece[ENCODED])), arrays)
 
     return serve
 
