@@ -45,12 +45,17 @@ class MLflow(Tracker):
         self.client.set_terminated(self.run, status)
 
 
+def address(home: Path, uri: str | None = None) -> str:
+    """Where the store is. Args: home: the folder of runs, which has it by default."""
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(home / 'mlflow.db').as_posix()}"
+
+
 def client(home: Path, uri: str | None = None) -> MlflowClient:
-    """Args: home: the folder of runs, where the store is by default."""
-    asked = uri or os.environ.get("MLFLOW_TRACKING_URI")
-    if not asked:
+    """Args: as of `address`."""
+    asked = address(home, uri)
+    if asked.startswith(f"sqlite:///{home.as_posix()}"):
         home.mkdir(parents=True, exist_ok=True)
-    return MlflowClient(asked or f"sqlite:///{(home / 'mlflow.db').as_posix()}")
+    return MlflowClient(asked)
 
 
 def experiment_of(client: MlflowClient, home: Path, name: str) -> str:
