@@ -35,9 +35,7 @@ class Dimension(Section):
             raise ValueError("low must be below high")
         if self.log and (self.step is not None or (low is not None and low <= 0)):
             raise ValueError("log needs a low above 0, and no step")
-        if (
-            low is not None and high is not None and self.step is not None and self.step > (high - low) * (1 + 1e-9)
-        ):  # rounding
+        if low is not None and high is not None and (self.step or 0) > (high - low) * (1 + 1e-9):  # but for rounding
             raise ValueError("step must be at most high - low")
         if self.is_whole and isinstance(self.step, float):
             raise ValueError("the step of whole numbers is whole")

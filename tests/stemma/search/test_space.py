@@ -101,7 +101,7 @@ def test_a_search_is_a_name_and_no_path(searched: Callable[..., Searched], name:
     for file in ("tiny.yaml", "conf/search/sub/tiny.yaml"):
         (made.root / file).parent.mkdir(exist_ok=True)
         (made.root / file).write_text(content)
-    with pytest.raises(SettingsError, match="is not there.*: there are tiny"):
+    with pytest.raises(SettingsError, match=r"is not there.*: there are tiny"):
         space.read(made.root, name, load)
 
 
