@@ -62,7 +62,12 @@ def publish(root: Path, revision: str, stage: str | None = None, uri: str | None
     with _opened(root, revision, stage, uri) as (mlflow, made):
         found = _found(mlflow, made)
         entry = found or _created(mlflow, root, made)
-        moved = stage is not None and _point(mlflow, entry, stage)
+        try:
+            moved = stage is not None and _point(mlflow, entry, stage)
+        except MlflowException:  # it keeps some names for itself, such as latest
+            if found is None:
+                mlflow.delete_model_version(entry.name, entry.version)
+            raise
         return _published(mlflow, made, entry, stage, found is None or moved)
 
 

@@ -187,3 +187,11 @@ def test_a_store_that_cannot_be_opened_is_one_line_without_its_password(
     with pytest.raises(VersionError, match=r"^MLflow refuses it \(") as caught:
         publish(world.folder, "model@v1.0.0", uri=uri)
     assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
+
+
+def test_an_alias_that_mlflow_keeps_for_itself_leaves_no_version_behind(world: World) -> None:
+    uri = f"sqlite:///{world.folder}/runs/other.db"
+    for stage in ("latest", "v1", "long" * 70):
+        with pytest.raises(VersionError, match="MLflow refuses it"):
+            publish(world.folder, "model@v1.0.0", stage, uri)
+    assert not MlflowClient(uri).search_model_versions("name = 'model'")
