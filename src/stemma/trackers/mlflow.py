@@ -7,9 +7,11 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.store.db.db_types import DATABASE_ENGINES
 
 from stemma.trackers.base import Tracker
 
@@ -63,5 +65,6 @@ def experiment_of(client: MlflowClient, home: Path, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    is_ours = client.tracking_uri.startswith(f"sqlite:///{home.as_posix()}")
-    return str(client.create_experiment(name, (home / "mlflow").as_uri() if is_ours else None))
+    # A server has a place for files; a database has none, and they would land in the current folder.
+    is_database = urlsplit(client.tracking_uri).scheme.partition("+")[0] in DATABASE_ENGINES
+    return str(client.create_experiment(name, (home / "mlflow").as_uri() if is_database else None))

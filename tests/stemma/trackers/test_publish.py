@@ -195,3 +195,14 @@ def test_an_alias_that_mlflow_keeps_for_itself_leaves_no_version_behind(world: W
         with pytest.raises(VersionError, match="MLflow refuses it"):
             publish(world.folder, "model@v1.0.0", stage, uri)
     assert not MlflowClient(uri).search_model_versions("name = 'model'")
+
+
+def test_beside_a_database_elsewhere_files_lie_in_the_folder_of_runs(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(world.folder)
+    uri = f"sqlite:///{tmp_path}/store.db"
+    publish(world.folder, "model@v1.0.0", uri=uri)
+    (entry,) = MlflowClient(uri).search_model_versions("name = 'model'")
+    assert entry.source.startswith((world.folder / "runs/mlflow").as_uri())
+    assert not (world.folder / "mlruns").exists()
