@@ -9,7 +9,7 @@ import numpy as np
 from stemma.bundle.limits import LIMITS, Limits, answer
 from stemma.bundle.model import Bundle
 from stemma.bundle.rows import Rows, batches
-from stemma.errors import BundleError
+from stemma.errors import BundleError, StemmaError
 from stemma.explain import ASKED, Asked, Model, Table, explain, length, method, taken
 
 MOST = 200  # rows of a background, evenly drawn where there are more
@@ -67,14 +67,21 @@ def model_of(bundle: Bundle, background: Rows | None = None) -> Model:
         BundleError: there are no rows to compare with.
     """
     known = bundle.signature
-    rows = flat(known.arrays(bundle.background or {each.name: () for each in known.inputs}))
-    rows = rows if background is None else _read(bundle, background)
+    rows = _own(bundle) if background is None else _read(bundle, background)
     if not length(rows):
         hint = ": give some by --background, or make it with package.background" * (background is None)
         what = "the bundle" if background is None else str(background.path)
         raise BundleError(f"{what} holds no rows to explain answers against{hint}")
     drawn = np.unique(np.linspace(0, length(rows) - 1, min(length(rows), MOST)).astype(int))
     return Model(lambda table: bundle.run({n: v[:, np.newaxis] for n, v in table.items()}), taken(rows, drawn), known)
+
+
+def _own(bundle: Bundle) -> dict[str, Any]:
+    """The rows that a bundle brings, which may be a stranger's."""
+    try:
+        return flat(bundle.signature.arrays(bundle.background or {each.name: () for each in bundle.signature.inputs}))
+    except StemmaError as error:
+        raise BundleError(f"the bundle's own rows cannot be read ({error}): give others by --background") from error
 
 
 def _read(bundle: Bundle, rows: Rows, most: int | None = None) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def explain(
     ] = None,
     method: Methods = None,
     count: Few = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of what is drawn.")] = 0,
     output: Annotated[str | None, typer.Option("--class", metavar="NAME", help="The class that is explained.")] = None,
     keep: Kept = None,
     background: Background = None,

@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from stemma.settings import Section
 
@@ -16,7 +16,7 @@ class Dimension(Section):
     high: int | float | None = None
     log: bool = False  # drawn evenly by their logarithm
     step: PositiveInt | PositiveFloat | None = None
-    when: dict[str, tuple[Any, ...]] = Field(
+    when: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
         default_factory=dict
     )  # another dimension -> the choices with which this one counts
 
@@ -35,6 +35,8 @@ class Dimension(Section):
             raise ValueError("low must be below high")
         if self.log and (self.step is not None or (low is not None and low <= 0)):
             raise ValueError("log needs a low above 0, and no step")
+        if low is not None and high is not None and (self.step or 0) > (high - low) * (1 + 1e-9):  # but for rounding
+            raise ValueError("step must be at most high - low")
         if self.is_whole and isinstance(self.step, float):
             raise ValueError("the step of whole numbers is whole")
         return self
@@ -60,6 +62,13 @@ class SearchSettings(Section):
     def metrics(self) -> tuple[str, ...]:
         """Those asked for; none: the main figure."""
         return () if self.metric is None else (self.metric,) if isinstance(self.metric, str) else self.metric
+
+    @field_validator("metric")
+    @classmethod
+    def _is_each_asked_for_once(cls, value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        if isinstance(value, tuple) and len(set(value)) < len(value):
+            raise ValueError("a metric is there twice")
+        return value
 
     def deciding(self) -> dict[str, Any]:
         """What decides which trials there are, in their order; not how many."""

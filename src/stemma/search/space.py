@@ -1,5 +1,6 @@
 """conf/search/NAME.yaml against the project: settings that there are, values that they take, rows that stay."""
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ FOLDER = Path("conf/search")
 SEARCHED = ("model", "train")
 WHY = dict.fromkeys(("data", "prepare"), "it moves the rows that all trials share")
 OF_VERSIONS = ("init_from", "teacher", "prune_structured")  # settings of train that need another version
+NAME = re.compile(r"[a-zA-Z0-9][\w-]*", re.ASCII)
 NOT_FITTED = "no fit depends on it"
 Load = Callable[[Path], Settings]
 
@@ -56,8 +58,8 @@ def read(root: Path, name: str, load: Load) -> Space:
         SettingsError: there is none, or it is wrong: every fault in a line.
     """
     path = root / FOLDER / f"{name}.yaml"
-    if not path.is_file():
-        names = sorted(file.stem for file in (root / FOLDER).glob("*.yaml"))
+    names = sorted(file.stem for file in (root / FOLDER).glob("*.yaml"))
+    if name not in names:  # it also names folders: `..` would lead out of them
         raise SettingsError(
             f"{FOLDER}/{name}.yaml is not there{nearest(name, names)}: there are {few(names, 9) or 'none'}"
         )
@@ -78,6 +80,8 @@ def override(key: str, value: Any) -> str:
 
 def _faults(space: Space) -> Iterator[str]:
     search, seen = space.search, dict[str, Dimension]()
+    if not NAME.fullmatch(space.name):
+        yield "the file's name: letters, digits, _ and - alone: experiments are called by it"
     if len(search.metrics) > 1 and search.pruner != "none":
         yield "pruner: of several metrics none can be followed in the learning curve: set it to none"
     base = _composed(space, search.settings)

@@ -7,9 +7,11 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.store.db.db_types import DATABASE_ENGINES
 
 from stemma.trackers.base import Tracker
 
@@ -45,12 +47,17 @@ class MLflow(Tracker):
         self.client.set_terminated(self.run, status)
 
 
+def address(home: Path, uri: str | None = None) -> str:
+    """Where the store is. Args: home: the folder of runs, which has it by default."""
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(home / 'mlflow.db').as_posix()}"
+
+
 def client(home: Path, uri: str | None = None) -> MlflowClient:
-    """Args: home: the folder of runs, where the store is by default."""
-    asked = uri or os.environ.get("MLFLOW_TRACKING_URI")
-    if not asked:
+    """Args: as of `address`."""
+    asked = address(home, uri)
+    if asked.startswith(f"sqlite:///{home.as_posix()}"):
         home.mkdir(parents=True, exist_ok=True)
-    return MlflowClient(asked or f"sqlite:///{(home / 'mlflow.db').as_posix()}")
+    return MlflowClient(asked)
 
 
 def experiment_of(client: MlflowClient, home: Path, name: str) -> str:
@@ -58,5 +65,6 @@ def experiment_of(client: MlflowClient, home: Path, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    is_ours = client.tracking_uri.startswith(f"sqlite:///{home.as_posix()}")
-    return str(client.create_experiment(name, (home / "mlflow").as_uri() if is_ours else None))
+    # A server has a place for files; a database has none, and they would land in the current folder.
+    is_database = urlsplit(client.tracking_uri).scheme.partition("+")[0] in DATABASE_ENGINES
+    return str(client.create_experiment(name, (home / "mlflow").as_uri() if is_database else None))

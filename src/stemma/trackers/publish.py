@@ -18,13 +18,13 @@ from stemma import layout
 from stemma.bundle import flavour
 from stemma.bundle.model import Bundle, open_bundle
 from stemma.bundle.unpack import unpack
-from stemma.errors import VersionError
+from stemma.errors import StemmaError, VersionError
 from stemma.files import write_bytes
 from stemma.registry.names import check_stage
 from stemma.repo.repository import Repository
 from stemma.text import in_one_line, without_password
 from stemma.trackers.base import object_of
-from stemma.trackers.mlflow import PREFIX, client, experiment_of
+from stemma.trackers.mlflow import PREFIX, address, client, experiment_of
 from stemma.versions.release import CARD, Released, release
 
 FOLDER = "model"  # of a run's artifacts
@@ -62,7 +62,12 @@ def publish(root: Path, revision: str, stage: str | None = None, uri: str | None
     with _opened(root, revision, stage, uri) as (mlflow, made):
         found = _found(mlflow, made)
         entry = found or _created(mlflow, root, made)
-        moved = stage is not None and _point(mlflow, entry, stage)
+        try:
+            moved = stage is not None and _point(mlflow, entry, stage)
+        except MlflowException:  # it keeps some names for itself, such as latest
+            if found is None:
+                mlflow.delete_model_version(entry.name, entry.version)
+            raise
         return _published(mlflow, made, entry, stage, found is None or moved)
 
 
@@ -89,11 +94,13 @@ def _opened(root: Path, revision: str, stage: str | None, uri: str | None) -> It
         made = release(root, revision, Path(folder) / layout.PACKAGE.name)
         if made.commit is None:
             raise VersionError(f"{revision} is no version: commit it", run="git commit")
-        mlflow = client(root / layout.RUNS, uri)
         try:
-            yield mlflow, made
-        except MlflowException as error:
-            told = without_password(f"{mlflow.tracking_uri}: {in_one_line(error)}")
+            yield client(root / layout.RUNS, uri), made
+        except StemmaError:
+            raise
+        except Exception as error:  # of MLflow, of what it sends files by, or of any database's driver
+            kind = "" if isinstance(error, MlflowException) else f"{type(error).__name__}: "
+            told = without_password(f"{address(root / layout.RUNS, uri)}: {kind}{in_one_line(error)}")
             raise VersionError(f"MLflow refuses it ({told})") from None
 
 

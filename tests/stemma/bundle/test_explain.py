@@ -144,6 +144,29 @@ def test_what_cannot_be_explained_is_one_line(shop: Path, rows: Path, tmp_path: 
     assert refused(shop, rows) == f"{rows}: the rows lack the column 'PageValues'"
 
 
+@pytest.mark.parametrize(
+    ("inputs", "why"),
+    [
+        ([1], "background.json is damaged"),
+        ({"Month": ["May"]}, "the rows lack the columns 'PageValues', 'Weekend'"),
+        (BACKGROUND | {"PageValues": ["x"] * 8}, "column 'PageValues', row 1: 'x' is not a finite number"),
+    ],
+)
+def test_rows_of_a_stranger_that_cannot_be_read_are_told_as_the_bundle_s_and_replaced(
+    tmp_path: Path, rows: Path, inputs: Any, why: str
+) -> None:
+    files = contents() | {"background.json": json.dumps({"format": 1, "inputs": inputs}).encode()}
+    bundle.build(tmp_path / "m.zip", files)
+    fault = refused(tmp_path / "m.zip")
+    assert fault.startswith(f"the bundle's own rows cannot be read ({why}") and fault.endswith("by --background")
+    assert told(tmp_path / "m.zip", "--background", rows)[0]["background"] == 4
+
+
+@pytest.mark.parametrize("wrong", [("--seed", 2**32), ("--seed", -1), ("--rows", 0)])
+def test_numbers_out_of_their_range_are_wrong_usage(shop: Path, rows: Path, wrong: tuple[str, int]) -> None:
+    assert run(shop, rows, "--method", "surrogate", *wrong).exit_code == 2
+
+
 def test_a_stranger_s_graph_is_looked_at_and_limited(tmp_path: Path) -> None:
     background = {"background.json": json.dumps({"format": 1, "inputs": {"PageValues": [1.0, 2.0]}}).encode()}
     for graph, why in (

@@ -22,6 +22,8 @@ from tiny.params import load
         ({"low": 2, "high": 1}, "low must be below high"),
         ({"low": 0, "high": 1, "log": True}, "log needs a low above 0, and no step"),
         ({"low": 1, "high": 9, "step": 0.5}, "the step of whole numbers is whole"),
+        ({"low": 1, "high": 9, "step": 10}, "step must be at most high - low"),
+        ({"choices": [1, 2], "when": {"model": []}}, "at least 1 item"),
         ({"choices": [1, 2], "log": True}, "log and step go with low and high"),
         ({"choices": [1]}, "at least 2 items"),
         ({"lo": 1, "high": 2}, "lo: no such setting"),
@@ -79,3 +81,32 @@ def test_numbers_are_overrides_as_a_person_would_write_them() -> None:
     assert space.override("train.learning_rate", 0.0012345678) == "train.learning_rate=0.001235"
     assert space.override("model.hidden", [64, 32]) == "model.hidden=[64, 32]"
     assert space.override("train.weight_decay", None) == "train.weight_decay=null"
+
+
+def test_a_step_may_be_the_whole_range() -> None:
+    space = {"train.learning_rate": {"low": 0.1, "high": 0.3, "step": 0.2}}
+    assert checked(SearchSettings, {"space": space}, "x").space["train.learning_rate"].step == 0.2
+
+
+def test_a_metric_is_asked_for_once() -> None:
+    values = {"space": {"train.seed": {"choices": [1, 2]}}, "metric": ["roc_auc", "roc_auc"], "pruner": "none"}
+    with pytest.raises(SettingsError, match="a metric is there twice"):
+        checked(SearchSettings, values, "conf/search/mine.yaml")
+
+
+@pytest.mark.parametrize("name", ["../search/tiny", "../../tiny", "./tiny", "sub/tiny"])
+def test_a_search_is_a_name_and_no_path(searched: Callable[..., Searched], name: str) -> None:
+    made = searched()
+    content = (made.root / "conf/search/tiny.yaml").read_text()
+    for file in ("tiny.yaml", "conf/search/sub/tiny.yaml"):
+        (made.root / file).parent.mkdir(exist_ok=True)
+        (made.root / file).write_text(content)
+    with pytest.raises(SettingsError, match=r"is not there.*: there are tiny"):
+        space.read(made.root, name, load)
+
+
+def test_a_search_has_a_name_that_experiments_can_have(searched: Callable[..., Searched]) -> None:
+    made = searched()
+    (made.root / "conf/search/tiny.yaml").rename(made.root / "conf/search/my search.yaml")
+    with pytest.raises(SettingsError, match="the file's name: letters, digits, _ and - alone"):
+        space.read(made.root, "my search", load)

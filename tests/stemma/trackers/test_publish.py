@@ -172,3 +172,37 @@ def asked(url: str, body: object) -> Any:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
         return json.loads(answer.read())
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["ftp://x", "nonsense", "http://[bad", "http://127.0.0.1:99999", "sqlite:///README.md", "sqlite://anne:secret@x/y",
+     "postgresql://anne:secret@127.0.0.1:1/x"],
+)  # fmt: skip
+def test_a_store_that_cannot_be_opened_is_one_line_without_its_password(
+    world: World, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    monkeypatch.chdir(world.folder)
+    Path("README.md").write_text("no database\n" * 100)
+    with pytest.raises(VersionError, match=r"^MLflow refuses it \(") as caught:
+        publish(world.folder, "model@v1.0.0", uri=uri)
+    assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
+
+
+def test_an_alias_that_mlflow_keeps_for_itself_leaves_no_version_behind(world: World) -> None:
+    uri = f"sqlite:///{world.folder}/runs/other.db"
+    for stage in ("latest", "v1", "long" * 70):
+        with pytest.raises(VersionError, match="MLflow refuses it"):
+            publish(world.folder, "model@v1.0.0", stage, uri)
+    assert not MlflowClient(uri).search_model_versions("name = 'model'")
+
+
+def test_beside_a_database_elsewhere_files_lie_in_the_folder_of_runs(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(world.folder)
+    uri = f"sqlite:///{tmp_path}/store.db"
+    publish(world.folder, "model@v1.0.0", uri=uri)
+    (entry,) = MlflowClient(uri).search_model_versions("name = 'model'")
+    assert entry.source.startswith((world.folder / "runs/mlflow").as_uri())
+    assert not (world.folder / "mlruns").exists()

@@ -204,6 +204,7 @@ def test_what_cannot_be_searched_is_one_line(made: World, run: Run) -> None:
         (("v1", "--budget", "roc_auk -0.1"), "'roc_auk' is no metric of a binary task"),
         (("workspace", "--budget", "roc_auc -0.1"), "the workspace is no commit"),
         (("v1^", "--budget", "roc_auc -0.1"), "v1^ holds no trained model"),
+        (("v1", "--budget", "roc_auc -0.1", "--html", str(made.folder)), "is no file: name another"),
     ):
         code, out, err = run(made, "compress", *words)
         assert (code, out, err.count("\n")) == (1, "", 1) and told in err
