@@ -47,12 +47,14 @@ def search(
 
 def _made_real(root: Path, search: str, name: str, settings: list[str]) -> None:
     """Make an experiment of a trial, unless there is one, and compare it with the present version."""
-    from stemma.repo import experiment
+    from stemma.repo import project
     from stemma.repo.repository import opened
     from stemma.versions.compare import Options, compare
 
     if name not in opened(root).experiments:
-        experiment.make(root, name, settings)
+        done = project.experiment(root, name, settings, "--temp")
+        if done.returncode:
+            raise VersionError(f"the experiment {name} failed ({project.reason(done)})", run="dvc exp run --temp")
     told = compare(root, "HEAD", name, Options(latency=False))
     looks = sum(one.startswith(f"{search}-") for one in opened(root).experiments)
     say(f"{told.sentence}; the test rows were looked at {looks}x for searches of this name")

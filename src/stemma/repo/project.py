@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 STAGE = "src/stage.py"
@@ -33,15 +33,18 @@ def heard(root: Path, *words: str) -> Done:
         os.close(theirs)
 
 
-def experiment(root: Path, name: str, settings: Mapping[str, str], state: Path, toolkit: Path | None = None) -> Done:
-    """`dvc exp run -n NAME -S KEY=VALUE...` in the folder of a project.
+def experiment(
+    root: Path, name: str, settings: Iterable[str], *words: str, state: Path | None = None, toolkit: Path | None = None
+) -> Done:
+    """`dvc exp run -n NAME -S KEY=VALUE... WORD...` in the folder of a project.
 
     Args:
+        settings: KEY=VALUE each.
         state: the folder for what DVC notes outside of the repository. toolkit: as for `run`.
     """
-    chosen = [word for key, value in settings.items() for word in ("-S", f"{key}={value}")]
-    more = {"DVC_SITE_CACHE_DIR": str(state), "DVC_NO_ANALYTICS": "1", "PATH": programs()}
-    return _run(root, ["-P", "-m", "dvc", "exp", "run", "-n", name, *chosen], _environment(toolkit) | more)
+    chosen = [word for each in settings for word in ("-S", each)]
+    more = {"DVC_NO_ANALYTICS": "1", "PATH": programs()} | ({"DVC_SITE_CACHE_DIR": str(state)} if state else {})
+    return _run(root, ["-P", "-m", "dvc", "exp", "run", "-n", name, *chosen, *words], _environment(toolkit) | more)
 
 
 def reason(done: Done) -> str:

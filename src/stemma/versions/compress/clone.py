@@ -37,7 +37,8 @@ class Clone:
         Raises:
             StemmaError: a stage fails; with its line.
         """
-        done = project.experiment(self.root, name, settings, self.state, self.toolkit)
+        chosen = (f"{key}={value}" for key, value in settings.items())
+        done = project.experiment(self.root, name, chosen, state=self.state, toolkit=self.toolkit)
         if done.returncode:
             raise StemmaError(project.reason(done))
         self._fetch(self._ref(name))
