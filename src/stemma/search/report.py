@@ -70,7 +70,7 @@ def sentence(found: Found) -> str:
     hope = found.optimism
     return (
         f"{told}; on new rows {figure(hope.expected)} is to be expected (95 %: {figure(hope.expected_low)} to "
-        f"{figure(hope.expected_high)}), for it was chosen as the best of many: optimism {hope.optimism:+.4f} "
+        f"{figure(hope.expected_high)}), for the best was chosen by its figure: optimism {hope.optimism:+.4f} "
         f"({hope.low:+.4f} to {hope.high:+.4f})."
     )
 
@@ -126,6 +126,7 @@ def _lines(axes: "Axes", table: pd.DataFrame, lead: str) -> None:
     axes.plot(table["trial"], table[table.columns[1]], "o", color=COLOURS["muted"], markersize=4, label="trial")
     axes.step(table["trial"], table["best"], where="post", color=COLOURS["model"], label="best so far")
     axes.set(xlabel="trial", ylabel=lead)
+    axes.locator_params(axis="x", integer=True)
     axes.legend(loc="best")
 
 
@@ -141,6 +142,8 @@ def _slice(axes: "Axes", column: pd.Series, values: pd.Series, lead: str) -> Non
     if is_log:
         axes.xaxis.set_major_formatter("{x:g}")  # the usual one is of formulas, which are not drawn
         axes.xaxis.set_minor_formatter("")
+    elif (places.dropna() % 1 == 0).all():
+        axes.locator_params(axis="x", integer=True, min_n_ticks=1)
     if ticks:
         axes.set_xticks(range(len(ticks)), [short(tick, 12) for tick in ticks], rotation=30, ha="right", fontsize=7)
 
