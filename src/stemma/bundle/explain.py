@@ -81,7 +81,7 @@ def _own(bundle: Bundle) -> dict[str, Any]:
     try:
         return flat(bundle.signature.arrays(bundle.background or {each.name: () for each in bundle.signature.inputs}))
     except StemmaError as error:
-        raise BundleError(f"the bundle's own rows cannot be read ({error}): give others by --background") from error
+        raise BundleError(f"the bundle's own rows cannot be read ({error}): give others") from error
 
 
 def _read(bundle: Bundle, rows: Rows, most: int | None = None) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def test_rows_of_a_stranger_that_cannot_be_read_are_told_as_the_bundle_s_and_rep
     files = contents() | {"background.json": json.dumps({"format": 1, "inputs": inputs}).encode()}
     bundle.build(tmp_path / "m.zip", files)
     fault = refused(tmp_path / "m.zip")
-    assert fault.startswith(f"the bundle's own rows cannot be read ({why}") and fault.endswith("by --background")
+    assert fault.startswith(f"the bundle's own rows cannot be read ({why}") and fault.endswith("give others")
     assert told(tmp_path / "m.zip", "--background", rows)[0]["background"] == 4
 
 

@@ -27,6 +27,7 @@ READS = {  # every command that reads a repository, with what makes it read most
     "backup": ("../backup",),
     "bundle build": ("HEAD", "--output", "../made.zip"),
     "compare": ("HEAD~1", "HEAD"),
+    "compress": ("HEAD", "--budget", "roc_auc -0.002"),
     "check": (),
     "conf adopt": (),
     "conf check": (),
@@ -36,6 +37,7 @@ READS = {  # every command that reads a repository, with what makes it read most
     "diff": ("HEAD~1", "HEAD"),
     "doctor": ("HEAD",),
     "experiments": ("--all",),
+    "explain": ("HEAD",),
     "export": ("HEAD", "--format", "safetensors", "--output", "../exported"),
     "gc": ("--remote",),
     "follow": ("--once",),
@@ -43,6 +45,7 @@ READS = {  # every command that reads a repository, with what makes it read most
     "lock": ("--accept", "task"),
     "log": ("--all",),
     "promote": ("v1.0.0", "prod"),
+    "publish mlflow": ("HEAD",),
     "push": ("--all",),
     "register": ("--push",),
     "remote check": (),
@@ -56,6 +59,7 @@ READS = {  # every command that reads a repository, with what makes it read most
 ELSEWHERE = {
     "restore": "it makes a repository of its own", "key": "it makes a key", "docs": "it reads pages",
     "serve": "it opens bundles; a stage is followed as by follow",
+    "search": "it trains in the work tree, as `dvc repro` does",
 }  # fmt: skip
 BUNDLES = ("inspect", "verify", "predict", "unpack", "key", "sign", "diff")  # of files, wherever they lie
 LOGS = ("outcomes", "ab", "drift", "report", "guard", "check", "retrain")  # of logs, wherever they lie

@@ -63,9 +63,12 @@ def test_where_no_rows_or_other_columns_are_at_hand_nothing_is_told_or_a_line(tm
     other = packaged(tmp_path / "c.zip", "binary", 1.0, inputs=("w",))
     found = between(tmp_path, other, carrying)
     assert found.reasons == ()
-    assert found.notes == ("where they reason differently is not known: the rows lack the column 'w'",)
+    assert found.notes == (
+        "where they reason differently is not known: the bundle's own rows cannot be read "
+        "(the rows lack the column 'w'): give others",
+    )
     damaged = packaged(tmp_path / "d.zip", "binary", 1.0, inputs=INPUTS, background={"x": [1.0]})
-    assert between(tmp_path, bare, damaged).notes[0].endswith("the rows lack the columns 'y', 'z'")
+    assert between(tmp_path, bare, damaged).notes[0].endswith("(the rows lack the columns 'y', 'z'): give others")
     assert between(tmp_path, carrying, carrying, latency=False).reasons == ()  # no bundle is read for it
 
 
