@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from stemma.tables.arrays import Arrays
 from stemma.tables.encode import FILE, Encoder
 from stemma.tables.profile import Profile
 from stemma.task import Floats
+from stemma.thin import evenly
 
 ROWS = 1000
 COLUMNS = 50  # of a table with more, none is probed: it would cost more than the rest of an evaluation
@@ -53,7 +53,7 @@ class Probe:
 
     def fewer(self, count: int) -> Self:
         """Of so many of these rows at most, evenly spread."""
-        kept = np.unique(np.linspace(0, len(self.y) - 1, min(len(self.y), count)).astype(np.int64))
+        kept = evenly(len(self.y), count)
         return replace(self, frame=self.frame.iloc[kept].reset_index(drop=True), y=self.y[kept])
 
     @cached_property

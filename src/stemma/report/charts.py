@@ -14,6 +14,7 @@ from stemma.report import curves
 from stemma.report.pictures import COLOURS, Margins, draw
 from stemma.task import Task
 from stemma.text import short
+from stemma.thin import evenly
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +57,7 @@ def _importance(told: Mapping[str, Any]) -> str:
 
 
 def _of_values(y: Array, values: Array) -> dict[str, partial[None]]:
-    kept = np.unique(np.linspace(0, len(y) - 1, min(len(y), POINTS)).astype(np.int64))
+    kept = evenly(len(y), POINTS)
     return {
         "residuals": partial(residuals, y=y[kept], values=values[kept]),
         "errors": partial(errors, error=values - y),
