@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from stemma.explain.model import Array, Asked, Model, Table, length, taken
-from stemma.explain.shap import ranked
+from stemma.explain.reasons import ranked
 from stemma.explain.told import Curve, Explanation
 from stemma.thin import evenly
 
