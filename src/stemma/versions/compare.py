@@ -204,8 +204,9 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
     from stemma.versions import predictions
 
     on = options.on
-    columns = None if on is None else predictions.table(Path(on), predictions.bundle_of(versions[1]).signature)
-    first, second = _predictions(versions, columns, str(on))
+    bundles = None if on is None else (predictions.bundle_of(versions[0]), predictions.bundle_of(versions[1]))
+    columns = None if bundles is None else predictions.table(Path(str(on)), bundles[1].signature)
+    first, second = _predictions(versions, bundles, columns or {}, str(on))
     chosen = _metrics(first.task, options.cost) | ({} if by is None else {by.name: by})
     wanted = options.metric or told(versions[1].evaluation, "main")
     name, rows = _metric(first.task, list(chosen), wanted), len(first.rows)
@@ -217,7 +218,7 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
     verdict = _verdict(differences[name], higher, rows)
     marks = _marks(versions[1], first, columns, options)
     notes: list[str] = []
-    bundles = _bundles(versions, notes) if options.latency or columns is not None else None
+    bundles = _bundles(versions, notes) if bundles is None and options.latency else bundles
     sizes = _sizes(versions, bundles if options.latency else None, columns, notes)
     reasons = () if bundles is None else _reasons(bundles, options.on, notes)
     seen = () if columns is None else _seen(versions, columns, str(on))
@@ -281,18 +282,21 @@ def _seen(versions: tuple[Version, Version], columns: Mapping[str, Sequence[Any]
 
 
 def _predictions(
-    versions: tuple[Version, Version], columns: Mapping[str, Sequence[Any]] | None, where: str
+    versions: tuple[Version, Version],
+    bundles: "tuple[Bundle, Bundle] | None",
+    columns: Mapping[str, Sequence[Any]],
+    where: str,
 ) -> "tuple[Predictions, Predictions]":
-    """Of both for the same rows, with the classes in one order."""
+    """Of both for the same rows, with the classes in one order: what bundles say of a table, or what was recorded."""
     from stemma.versions import predictions
 
-    if columns is None:
+    if bundles is None:
         first, second = (predictions.recorded(version) for version in versions)
     else:
-        first, second = (predictions.computed(predictions.bundle_of(each), columns, where) for each in versions)
+        first, second = (predictions.computed(each, columns, where) for each in bundles)
     _check_task(first, second, (versions[0].name, versions[1].name))
     second = second.in_order_of(first.task.classes)
-    if columns is None:
+    if bundles is None:
         _check_rows(versions, first, second)
     return first, second
 
