@@ -35,23 +35,14 @@ def make(
         others: the baselines, by name.
         more: entries that are made apart: folds, importance, robustness.
     """
-    task, test, own = about.task, splits["test"], settings.evaluate
+    test, own = splits["test"], settings.evaluate
     found, compared = assessment.figures(test, network, others, own)
     parts = {name: assessment.parts(test.frame[name], (name, "boolean") in about.features) for name in own.slices}
     ready = network.rows("test", test.y, own.bins)
     gaps = {name: fairness.gaps(ready, some, own) for name, some in parts.items() if ready.count}
     conditions = fairness.figures(gaps) | robustness.figures(more.get("robustness", {}))
     told: dict[str, Any] = {
-        "format": FORMAT,
-        "task": task.kind,
-        "target": about.target,
-        "positive": task.positive,
-        "main": task.main,
-        "data": _data(settings.data, about),
-        "table": (about.raw.get("content") or {}).get("sha256"),
-        "model": settings.model.model_dump(mode="json"),
-        "train": settings.train.deciding(),
-        "evaluate": own.model_dump(mode="json"),
+        **_asked(settings, about),
         "decision": asdict(chosen),
         "validation": metrics.figures(
             network.rows("validation", splits["validation"].y, own.bins), of=network.measured
@@ -65,7 +56,7 @@ def make(
     }
     told |= {"fairness": gaps} if gaps else {}
     told |= _of_the_table(about, splits, {NETWORK: network, **others}, own)
-    by_class = assessment.by_class(test, network) if task.classes else {}
+    by_class = assessment.by_class(test, network) if about.task.classes else {}
     made: dict[str, Any] = finite(told | by_class)
     return made
 
@@ -73,6 +64,23 @@ def make(
 def conditions(task: Task, settings: EvaluateSettings) -> tuple[str, ...]:
     """What the gate may ask beside figures: less of it is better."""
     return fairness.conditions(task, settings.slices) + robustness.conditions(settings.robustness)
+
+
+def _asked(settings: Settings, about: Profile) -> dict[str, Any]:
+    """What was to be predicted, of what table and by which settings."""
+    task = about.task
+    return {
+        "format": FORMAT,
+        "task": task.kind,
+        "target": about.target,
+        "positive": task.positive,
+        "main": task.main,
+        "data": _data(settings.data, about),
+        "table": (about.raw.get("content") or {}).get("sha256"),
+        "model": settings.model.model_dump(mode="json"),
+        "train": settings.train.deciding(),
+        "evaluate": settings.evaluate.model_dump(mode="json"),
+    }
 
 
 def _of_the_table(
