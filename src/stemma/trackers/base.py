@@ -62,8 +62,3 @@ def be_quiet() -> None:
     """Before a tracker's package is imported; who set something else keeps it."""
     for variable, value in QUIET.items():
         os.environ.setdefault(variable, value)
-
-
-def object_of(md5: str) -> str:
-    """Where DVC keeps a file, below its cache and its remotes."""
-    return f"files/md5/{md5[:2]}/{md5[2:]}"

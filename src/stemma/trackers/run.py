@@ -18,10 +18,11 @@ from typing import Any
 from stemma import layout
 from stemma.entries import Entry
 from stemma.files import read_json, write_text
+from stemma.repo import places
+from stemma.repo.objects import md5_of
 from stemma.settings import Section
 from stemma.text import in_one_line, say, without_password
 from stemma.trackers import lines
-from stemma.trackers.base import object_of
 from stemma.trackers.process import Asked, Call
 
 WEIGHTS = "weights"  # in the folder of a run: the SHA-256 of the index of the weights that it made
@@ -106,8 +107,7 @@ def packaged(settings: Any, own: Mapping[str, Entry]) -> None:
     """Hand over the graph, and which object of DVC the bundle is: no tracker gets a copy. Then wait a little."""
     with _harmless():
         if run := _again(settings, own):
-            md5 = hashlib.md5(layout.PACKAGE.read_bytes(), usedforsecurity=False).hexdigest()
-            told = {"bundle": layout.PACKAGE.as_posix(), "bundle.object": object_of(md5)}
+            told = {"bundle": layout.PACKAGE.as_posix(), "bundle.object": places.key(md5_of(layout.PACKAGE))}
             told["bundle.sha256"] = _digest(layout.PACKAGE)
             run.start(("tags", {"values": told}), ("graph", {"nodes": _nodes(layout.EXPORT / "model.onnx")}))
             run.end("FINISHED", WAIT)
