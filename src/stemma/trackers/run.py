@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma import layout
+from stemma.conf.difference import leaves
 from stemma.entries import Entry
 from stemma.files import read_json, write_text
 from stemma.repo import places
@@ -98,8 +99,10 @@ def judged(settings: Any, own: Mapping[str, Entry]) -> None:
         if run := _again(settings, own):
             drawn = {path.stem: path.read_text(encoding="utf-8") for path in sorted(layout.PICTURES.glob("*.svg"))}
             points = {name: _points(path) for name, path in CURVES.items()}
-            figures = ("figures", {"values": dict(_flat(read_json(layout.METRICS)))})
-            run.start(figures, ("curves", {"points": points}), ("pictures", {"drawn": drawn}))
+            found = leaves(read_json(layout.METRICS)).items()
+            figures = {"/".join(path): value for path, value in found if isinstance(value, int | float)}
+            told = ("curves", {"points": points}), ("pictures", {"drawn": drawn})
+            run.start(("figures", {"values": figures}), *told)
             run.end("FINISHED")
 
 
@@ -178,14 +181,6 @@ def _tags(root: Path) -> dict[str, str]:
     names = [f"{model}@{number}" for (model, number), at in registry.read(root).registered.items() if at == commit]
     found = {"commit": commit, "versions": " ".join(names), "experiment": os.environ.get("DVC_EXP_NAME")}
     return {name: value for name, value in found.items() if value}
-
-
-def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, float]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}/")
-        elif isinstance(value, int | float):
-            yield f"{above}{name}", value
 
 
 def _points(path: Path) -> list[list[float]]:
