@@ -24,7 +24,8 @@ from stemma.repo.objects import md5_of
 from stemma.settings import Section
 from stemma.text import in_one_line, say, without_password
 from stemma.trackers import lines
-from stemma.trackers.process import Asked, Call
+from stemma.trackers.base import Call
+from stemma.trackers.process import Asked
 
 WEIGHTS = "weights"  # in the folder of a run: the SHA-256 of the index of the weights that it made
 WAIT = 20.0  # seconds that the last stage waits for trackers
