@@ -18,6 +18,18 @@ from typing import Any
 from stemma.errors import EvaluationError, StemmaError
 
 
+class Died(EvaluationError):
+    """What `run` raises where the process of a job died.
+
+    Args:
+        name: of the job.
+    """
+
+    def __init__(self, name: str, how: str) -> None:
+        super().__init__(f"{name}: its process {how}")
+        self.name = name
+
+
 def run(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], names: Sequence[str], processes: int) -> list[Any]:
     """What `work` returns for the arguments of each job, in their order. However this ends, no process is left.
 
@@ -104,8 +116,7 @@ def _received(ready: Any, process: Any, name: str) -> Any:
     except (EOFError, OSError):  # between two messages, in one
         process.join()
         code = process.exitcode
-        ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        raise EvaluationError(f"{name}: its process {ended}") from None
+        raise Died(name, f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}") from None
     process.join()
     if error is not None:
         raise EvaluationError(f"{name}: {error}")
