@@ -30,13 +30,20 @@ class Died(EvaluationError):
         self.name = name
 
 
-def run(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], names: Sequence[str], processes: int) -> list[Any]:
+def run(
+    work: Callable[..., Any],
+    jobs: Sequence[tuple[Any, ...]],
+    names: Sequence[str],
+    processes: int,
+    unit: str | None = None,
+) -> list[Any]:
     """What `work` returns for the arguments of each job, in their order. However this ends, no process is left.
 
     Args:
         work: a function of a module.
         names: of the jobs, for errors.
         processes: that run at a time, at most.
+        unit: what a job is called on the bar of a terminal; None: no bar.
 
     Raises:
         EvaluationError: a job raised a StemmaError, or its process died; the line names it.
@@ -46,7 +53,7 @@ def run(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], names: Sequen
     context, waiting = get_context("spawn"), deque(range(len(jobs)))
     done: dict[int, Any] = {}
     running: dict[Any, tuple[int, Any]] = {}
-    bar = tqdm(total=len(jobs), unit="fold", disable=len(jobs) == 1 or not sys.stderr.isatty())
+    bar = tqdm(total=len(jobs), unit=unit or "", disable=unit is None or not sys.stderr.isatty())
     try:
         while waiting or running:
             while waiting and len(running) < processes:
