@@ -37,6 +37,7 @@ ROOMS = (
         "semver",
         "signature",
         "text",
+        "thin",
         "values",
     },
     {"weights"},

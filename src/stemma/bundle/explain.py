@@ -11,6 +11,7 @@ from stemma.bundle.model import Bundle
 from stemma.bundle.rows import Rows, batches
 from stemma.errors import BundleError, StemmaError
 from stemma.explain import ASKED, Asked, Model, Table, explain, length, method, taken
+from stemma.thin import evenly
 
 MOST = 200  # rows of a background, evenly drawn where there are more
 PART = 100  # rows that one method explains in the time of a batch
@@ -72,7 +73,7 @@ def model_of(bundle: Bundle, background: Rows | None = None) -> Model:
         hint = ": give some by --background, or make it with package.background" * (background is None)
         what = "the bundle" if background is None else str(background.path)
         raise BundleError(f"{what} holds no rows to explain answers against{hint}")
-    drawn = np.unique(np.linspace(0, length(rows) - 1, min(length(rows), MOST)).astype(int))
+    drawn = evenly(length(rows), MOST)
     return Model(lambda table: bundle.run({n: v[:, np.newaxis] for n, v in table.items()}), taken(rows, drawn), known)
 
 

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from stemma import metrics
 from stemma.compress import half, integers, layers
 from stemma.compress.plain import Plain, plain
@@ -18,6 +16,7 @@ from stemma.formats.parity import compare
 from stemma.formats.settings import ExportSettings
 from stemma.tables.arrays import Arrays
 from stemma.task import Task
+from stemma.thin import evenly
 from stemma.training.base import Floats, Network
 from stemma.training.exported import scorer
 
@@ -47,7 +46,7 @@ def compress(
         ExportError: the network gives no graph that is equal to it, or the method cannot be used on it.
     """
     folded = export.model_copy(update={"optimise": export.optimise or settings.method != "none"})
-    given, parity = plain(network, folded, test.x, _spread(validation.x, settings.rows))
+    given, parity = plain(network, folded, test.x, validation.x[evenly(len(validation.x), settings.rows)])
     made = METHODS[settings.method](given)
     clean(made)
     graphs = [each.SerializeToString(deterministic=True) for each in (given.graph, made)]
@@ -65,11 +64,6 @@ def compress(
         apart=_apart(task, test.x, before, after),
     )
     return Compressed(graphs[1], told)
-
-
-def _spread(x: Floats, count: int) -> Floats:
-    """So many rows, at even steps over all of them."""
-    return x[np.unique(np.linspace(0, len(x) - 1, min(len(x), count)).astype(np.int64))]
 
 
 def _figure(task: Task, rows: Arrays, score: Scorer) -> float | None:

@@ -18,14 +18,16 @@ def of(probe: Probe) -> dict[str, Any]:
     if not probe.is_telling:
         return {}
     columns = {
-        name: round(float(np.mean([_lost(probe, name, [place, draw]) for draw in range(REPEATS)])), 6) + 0.0  # no -0.0
+        name: round(float(np.mean(_lost(probe, name, place))), 6) + 0.0  # no -0.0
         for place, (name, _) in enumerate(probe.about.inputs)
     }
     return {"importance": {"rows": len(probe.y), "repeats": REPEATS, "columns": columns}}
 
 
-def _lost(probe: Probe, name: str, seed: list[int]) -> float:
-    return probe.lost(probe.answered(_moved(probe.frame, name, seed)))
+def _lost(probe: Probe, name: str, place: int) -> list[float]:
+    """By draw."""
+    moved = {draw: probe.answered(_moved(probe.frame, name, [place, draw])) for draw in range(REPEATS)}
+    return [*probe.lost(moved).values()]
 
 
 def _moved(frame: pd.DataFrame, name: str, seed: list[int]) -> pd.DataFrame:

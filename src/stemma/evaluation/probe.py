@@ -1,13 +1,12 @@
 """Some test rows as service would send them: raw columns, which the encoder reads and the network answers."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -19,7 +18,9 @@ from stemma.tables.arrays import Arrays
 from stemma.tables.encode import FILE, Encoder
 from stemma.tables.profile import Profile
 from stemma.task import Floats
+from stemma.thin import evenly
 
+Key = TypeVar("Key")
 ROWS = 1000
 COLUMNS = 50  # of a table with more, none is probed: it would cost more than the rest of an evaluation
 
@@ -53,13 +54,13 @@ class Probe:
 
     def fewer(self, count: int) -> Self:
         """Of so many of these rows at most, evenly spread."""
-        kept = np.unique(np.linspace(0, len(self.y) - 1, min(len(self.y), count)).astype(np.int64))
+        kept = evenly(len(self.y), count)
         return replace(self, frame=self.frame.iloc[kept].reset_index(drop=True), y=self.y[kept])
 
     @cached_property
     def is_telling(self) -> bool:
         """Whether the main figure is defined on the rows, and the columns are not too many."""
-        return bool(len(self.y)) and len(self.about.inputs) <= COLUMNS and math.isfinite(self.lost(self.whole))
+        return bool(len(self.y)) and len(self.about.inputs) <= COLUMNS and math.isfinite(self._main(self.whole))
 
     @cached_property
     def whole(self) -> metrics.Rows:
@@ -75,8 +76,12 @@ class Probe:
         """What the network answers: probabilities (rows, classes), or values (rows, 1)."""
         return self.chosen.predictions(self.about.task, self.scores(self.encode(frame)))
 
-    def lost(self, rows: metrics.Rows, weights: Weights | None = None) -> float:
-        """How much worse the main figure is there; below zero where it is better."""
+    def lost(self, changed: Mapping[Key, metrics.Rows], weights: Weights | None = None) -> dict[Key, float]:
+        """How much worse the main figure is on each; below zero where it is better."""
+        sign = 1 if metrics.METRICS[self.about.task.main].better == "higher" else -1
+        before = self._main(self.whole, weights)
+        return {name: sign * (before - self._main(rows, weights)) for name, rows in changed.items()}
+
+    def _main(self, rows: metrics.Rows, weights: Weights | None = None) -> float:
         main = metrics.METRICS[self.about.task.main]
-        before, now = (metrics.figures(each, weights, [main])[main.name] for each in (self.whole, rows))
-        return before - now if main.better == "higher" else now - before
+        return float(metrics.figures(rows, weights, [main])[main.name])

@@ -11,6 +11,7 @@ Each is done to all columns at once and, on fewer of the rows, to each alone.
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ import pandas as pd
 from stemma.evaluation.probe import Probe
 from stemma.evaluation.settings import EvaluateSettings, Robustness
 from stemma.files import finite
-from stemma.metrics.resampling import Floats, intervals
+from stemma.metrics.resampling import intervals
 from stemma.signature import TYPES
 
 UNKNOWN = "(never seen)"
@@ -53,17 +54,14 @@ def of(probe: Probe, settings: EvaluateSettings) -> dict[str, Any]:
         for name in CHANGES
         if (columns := _changed(probe, name, settings))
     }
-
-    def lost(weights: Floats | None = None) -> dict[str, float]:
-        return {name: probe.lost(rows, weights) for name, rows in every.items()}
-
+    lost = partial(probe.lost, every)
     reach = intervals(lost, len(probe.y), min(settings.bootstrap, RESAMPLES), settings.seed)
     told: dict[str, Any] = {}
     for name, value in lost().items():
         low, high = map(_rounded, reach.get(name) or (math.nan, math.nan))
         alone = {c: few.answered(few.frame.assign(**{c: v})) for c, v in _changed(few, name, settings).items()}
         told[name] = {"size": getattr(settings.robustness, name), "value": _rounded(value), "low": low, "high": high}
-        told[name] |= {"columns": {column: _rounded(few.lost(rows)) for column, rows in alone.items()}}
+        told[name] |= {"columns": {column: _rounded(fall) for column, fall in few.lost(alone).items()}}
     return {"robustness": {"rows": len(probe.y), "alone": len(few.y), "changes": told}}
 
 

@@ -2,6 +2,7 @@
 
     model.py           what is explained: the function, rows to compare with, what goes in and comes out
     told.py            what a method finds, in one frozen shape: effects, reasons, curves, rules, turned answers
+    reasons.py         what methods find row by row, told in one way
     shap.py            what each column adds to an answer, in the company of all others
     linear.py          the same by a linear fit around a row (LIME's idea)
     permutation.py     how far answers move where a column's values come from other rows

@@ -6,8 +6,9 @@ import math
 import numpy as np
 
 from stemma.explain.model import Array, Asked, Model, Table, length, taken
-from stemma.explain.shap import ranked
+from stemma.explain.reasons import ranked
 from stemma.explain.told import Curve, Explanation
+from stemma.thin import evenly
 
 SINGLE = 30  # rows whose own curves are kept
 
@@ -35,6 +36,5 @@ def _curve(model: Model, name: str, output: int, answers: Array) -> Curve:
     levels, count = model.levels(name), answers.shape[1]
     values = tuple(model.shown(name, value) for value in levels)
     errors = tuple((answers.std(axis=1) / math.sqrt(count)).tolist())
-    kept = np.unique(np.linspace(0, count - 1, min(count, SINGLE)).astype(int))
-    single = tuple(map(tuple, answers[:, kept].T.tolist()))
+    single = tuple(map(tuple, answers[:, evenly(count, SINGLE)].T.tolist()))
     return Curve(name, model.outputs[output], values, tuple(answers.mean(axis=1).tolist()), errors, single)

@@ -6,8 +6,8 @@ columns are the row's own; so a category, a date and what is missing need no num
 
 import numpy as np
 
-from stemma.explain.model import Array, Asked, Model, Table, length, mixed, singles, taken
-from stemma.explain.shap import overall, reasoned
+from stemma.explain.model import Array, Asked, Model, Table, length, mixed, taken
+from stemma.explain.reasons import Found, by_row
 from stemma.explain.told import Explanation
 
 SAMPLES = 2000
@@ -19,12 +19,12 @@ def linear(model: Model, rows: Table, asked: Asked) -> Explanation:
     own = draw.random((SAMPLES, len(model.kinds))) < draw.random((SAMPLES, 1))
     others = taken(model.background, draw.integers(length(model.background), size=SAMPLES))
     weights = np.exp(-(~own).sum(axis=1) / (WIDTH**2 * own.shape[1]))  # what differs is the square of a distance
-    reasons = []
-    for number, row in singles(rows):
-        output = model.explained(model.predict(row), asked)
+
+    def find(row: Table, output: int) -> Found:
         found, errors = _fitted(own, model.predict(mixed(row, others, own))[:, output], weights)
-        reasons.append(reasoned(model, number, row, output, float(found[0]), found[1:], errors[1:]))
-    return overall(reasons)
+        return float(found[0]), found[1:], errors[1:]
+
+    return by_row(model, rows, asked, find)
 
 
 def _fitted(own: Array, answers: Array, weights: Array) -> tuple[Array, Array]:

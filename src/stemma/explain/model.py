@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stemma.errors import DataError
 from stemma.signature import Signature
 from stemma.text import few, nearest
+from stemma.thin import evenly
 from stemma.values import EPOCH
 
 Array = NDArray[Any]
@@ -100,7 +101,7 @@ class Model:
         if self.kinds[column] == "string":
             return np.asarray(values[np.argsort(-counts, kind="stable")][:most])
         there = values[~np.isnan(values)]
-        return np.asarray(there[np.unique(np.linspace(0, len(there) - 1, most).astype(int))] if len(there) else there)
+        return np.asarray(there[evenly(len(there), most)])
 
 
 def _dated(seconds: float) -> str:

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from stemma.explain.model import Array, Asked, Model, Table, length
-from stemma.explain.shap import ranked
+from stemma.explain.reasons import ranked
 from stemma.explain.told import Explanation
 
 REPEATS = 10

@@ -7,12 +7,11 @@ the answer by construction, and a step that changes nothing is not asked for. Or
 rows: no explanation depends on its company.
 """
 
-import math
-
 import numpy as np
 
-from stemma.explain.model import Array, Asked, Model, Table, length, mixed, singles, taken
-from stemma.explain.told import Effect, Explanation, Reasons
+from stemma.explain.model import Array, Asked, Model, Table, length, mixed, taken
+from stemma.explain.reasons import Found, by_row
+from stemma.explain.told import Explanation
 
 CELLS = 2**22  # of the rows that are asked for at once
 PATHS, REPEATS = 400, 3  # at least, in all and of each row of the background; and the reverse of each
@@ -23,14 +22,14 @@ def shap(model: Model, rows: Table, asked: Asked) -> Explanation:
     starts = np.tile(np.arange(count), max(REPEATS, -(-PATHS // count)))
     orders = np.random.default_rng(asked.seed).permuted(np.tile(columns, (len(starts), 1)), axis=1)
     starts, orders = np.tile(starts, 2), np.concatenate([orders, orders[:, ::-1]])
-    reasons = []
-    for number, row in singles(rows):
-        output = model.explained(model.predict(row), asked)
+
+    def find(row: Table, output: int) -> Found:
         found = _effects(model, row, starts, orders, output).reshape(2, -1, count, len(columns)).mean(axis=0)
         errors = np.sqrt(found.var(axis=0, ddof=1).sum(axis=0) / len(found)) / count
         base = float(model.usual[:, output].mean(dtype=np.float64))
-        reasons.append(reasoned(model, number, row, output, base, found.mean(axis=(0, 1)), errors))
-    return overall(reasons)
+        return base, found.mean(axis=(0, 1)), errors
+
+    return by_row(model, rows, asked, find)
 
 
 def _effects(model: Model, row: Table, starts: Array, orders: Array, output: int) -> Array:
@@ -50,28 +49,3 @@ def _effects(model: Model, row: Table, starts: Array, orders: Array, output: int
         before = np.where(np.diff(path, prepend=-1) > 0, model.usual[starts[path], output], np.roll(answers, 1))
         effects[path, orders[path, step]] = answers - before
     return effects
-
-
-def reasoned(model: Model, number: int, row: Table, output: int, base: float, effects: Array, errors: Array) -> Reasons:
-    """Effects and errors of the columns (columns,) as the reasons of an answer."""
-    told = zip(row, effects.tolist(), errors.tolist(), (model.shown(n, v[0]) for n, v in row.items()), strict=True)
-    answer = float(model.predict(row)[0, output])
-    gap = answer - base - float(effects.sum())
-    return Reasons(number, model.outputs[output], answer, base, tuple(Effect(*each) for each in told), gap)
-
-
-def overall(reasons: list[Reasons]) -> Explanation:
-    """With the mean size of each column's effects, and how far that of other such rows and draws may be from it."""
-    if not reasons:
-        return Explanation()
-    sizes = np.abs([[each.effect for each in one.effects] for one in reasons])
-    drawn = np.mean([[each.error for each in one.effects] for one in reasons], axis=0)  # the same for all rows
-    errors = np.hypot(sizes.std(axis=0) / math.sqrt(len(sizes)), drawn)
-    names = [each.column for each in reasons[0].effects]
-    return Explanation(effects=ranked(names, sizes.mean(axis=0), errors), reasons=tuple(reasons))
-
-
-def ranked(names: list[str], effects: Array, errors: Array) -> tuple[Effect, ...]:
-    """The largest first."""
-    found = [Effect(*each) for each in zip(names, effects.tolist(), errors.tolist(), strict=True)]
-    return tuple(sorted(found, key=lambda each: -each.effect))

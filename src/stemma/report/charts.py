@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from stemma.evaluation.baselines import CONSTANT, NETWORK, title
 from stemma.metrics import label
 from stemma.report import curves
-from stemma.report.pictures import COLOURS, Margins, draw
+from stemma.report.pictures import COLOURS, LETTER, WIDTH, Margins, draw, label_bar, name_bars
 from stemma.task import Task
 from stemma.text import short
+from stemma.thin import evenly
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Array = NDArray[Any]
 Bars = Mapping[str, tuple[float, float, float]]  # name -> figure and its interval; the network's first
-WIDTH, LETTER = 8.6, 0.08  # inches
 POINTS = 2000  # of a scatter plot
 MOST_COLUMNS = 20
 OF_BASELINES = ("muted", "second", "third")
@@ -56,7 +56,7 @@ def _importance(told: Mapping[str, Any]) -> str:
 
 
 def _of_values(y: Array, values: Array) -> dict[str, partial[None]]:
-    kept = np.unique(np.linspace(0, len(y) - 1, min(len(y), POINTS)).astype(np.int64))
+    kept = evenly(len(y), POINTS)
     return {
         "residuals": partial(residuals, y=y[kept], values=values[kept]),
         "errors": partial(errors, error=values - y),
@@ -189,14 +189,10 @@ def learning(axes: "Axes", losses: Mapping[str, Array], kept: int) -> None:
 def importance(axes: "Axes", names: Sequence[str], values: Sequence[float], of: str) -> None:
     """How much of a figure is lost without what a column tells."""
     axes.barh(range(len(names))[::-1], values, color=COLOURS["model"], alpha=0.75, height=0.6)
-    for place, value in zip(range(len(names))[::-1], values, strict=True):  # to the right, for names stand on the left
-        axes.annotate(
-            f"{value:.4g}", (max(value, 0), place), (3, 0), textcoords="offset points", va="center", fontsize=8
-        )
-    axes.set_yticks(range(len(names))[::-1], names)
-    axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
-    axes.set(xlabel=f"loss of {of}", ylim=(-0.6, len(names) - 0.4))
-    axes.grid(visible=False, axis="y")
+    for place, value in zip(range(len(names))[::-1], values, strict=True):
+        label_bar(axes, f"{value:.4g}", (max(value, 0), place))
+    name_bars(axes, names)
+    axes.set(xlabel=f"loss of {of}")
 
 
 def _lines(axes: "Axes", curves: Mapping[str, pd.DataFrame], x: str, y: str) -> None:

@@ -13,6 +13,7 @@ from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
 from stemma.task import Task
+from stemma.thin import evenly
 
 Array = NDArray[Any]
 POINTS = 500  # of a curve: more are not seen
@@ -35,7 +36,7 @@ def tables(task: Task, y: Array, predictions: Array, decided: Array | None, bins
         "residuals": pd.DataFrame({"predicted": [], "actual": []}),
     }
     if not task.classes:
-        made["residuals"] = pd.DataFrame({"predicted": predictions[:, 0], "actual": y}).iloc[_spread(len(y))]
+        made["residuals"] = pd.DataFrame({"predicted": predictions[:, 0], "actual": y}).iloc[evenly(len(y), POINTS)]
         return made
     yes, p = yes_or_no(task, y, predictions)
     false_positive, true_positive, _ = metrics.roc_curve(yes, p)
@@ -60,9 +61,4 @@ def yes_or_no(task: Task, y: Array, probabilities: Array) -> tuple[Array, Array]
 
 def _points(**columns: Array) -> pd.DataFrame:
     frame = pd.DataFrame(columns)
-    return frame.iloc[_spread(len(frame))]
-
-
-def _spread(length: int) -> NDArray[np.int64]:
-    """At most POINTS row numbers, evenly spread, the first and the last among them."""
-    return np.unique(np.linspace(0, length - 1, min(length, POINTS)).astype(np.int64))
+    return frame.iloc[evenly(len(frame), POINTS)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stemma.report.document import Chart, Document, Section, Table
-from stemma.report.pictures import COLOURS, Margins, draw
+from stemma.report.pictures import COLOURS, LETTER, WIDTH, Margins, draw, label_bar, name_bars
 from stemma.text import counted, figure, short
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ TITLES = {
     "counterfactual": "What would turn the answer",
 }
 LARGEST, ROWS, CURVES = 10, 10, 6  # effects of a picture, rows and curves that are told
-WIDTH, LETTER = 8.6, 0.08  # inches
 NOTHING = 1e-6  # of an effect
 TALL = Margins(bottom=0.95)
 Bar = tuple[str, float, float]  # name, effect, error
@@ -117,7 +116,7 @@ def effects(axes: "Axes", bars: Sequence[Bar]) -> None:
     places = range(len(bars))[::-1]
     axes.barh(places, [size for _, size, _ in bars], xerr=[error for *_, error in bars], color=COLOURS["model"],
               ecolor=COLOURS["muted"], alpha=0.75, height=0.6)  # fmt: skip
-    _name(axes, bars)
+    name_bars(axes, [name for name, *_ in bars])
     axes.set(xlabel="mean size of the effect")
 
 
@@ -126,21 +125,13 @@ def waterfall(axes: "Axes", bars: Sequence[Bar], base: float) -> None:
     ends = np.cumsum([base, *(effect for _, effect, _ in bars)])
     for place, (_, effect, _), start in zip(range(len(bars))[::-1], bars, ends, strict=False):
         axes.barh(place, effect, left=start, color=COLOURS["second" if effect < 0 else "model"], alpha=0.75, height=0.6)
-        at = max(start, start + effect), place
-        axes.annotate(f"{effect:+.3g}", at, (3, 0), textcoords="offset points", va="center", fontsize=8)
+        label_bar(axes, f"{effect:+.3g}", (max(start, start + effect), place))
     for value, style in ((base, ":"), (ends[-1], "--")):
         axes.axvline(value, color=COLOURS["ink"], linewidth=1.0, linestyle=style)
-    _name(axes, bars)
+    name_bars(axes, [name for name, *_ in bars])
     room = (ends.max() - ends.min()) / 8 or 0.1
     axes.set(xlabel="from the average answer (dotted) to this one (dashed)")
     axes.set_xlim(ends.min() - room / 4, ends.max() + room)
-
-
-def _name(axes: "Axes", bars: Sequence[Bar]) -> None:
-    axes.set_yticks(range(len(bars))[::-1], [name for name, *_ in bars])
-    axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
-    axes.set(ylim=(-0.6, len(bars) - 0.4))
-    axes.grid(visible=False, axis="y")
 
 
 def dependence(axes: "Axes", curve: Told) -> None:

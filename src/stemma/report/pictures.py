@@ -6,7 +6,7 @@ light and dark pages.
 
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +27,7 @@ STYLE = {
     "grid.linewidth": 0.7, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
     "legend.fontsize": 8.0, "lines.linewidth": 1.8,
 }  # fmt: skip
+WIDTH, LETTER = 8.6, 0.08  # inches: of a wide picture, and of a letter of what names its bars
 Paint = Callable[["Axes"], None]
 
 
@@ -62,6 +63,19 @@ def draw(*paints: Paint, size: tuple[float, float] = (4.2, 3.6), margins: Margin
             paint(figure.add_axes((x / width, y / height, inner[0] / width, inner[1] / height)))
         figure.savefig(made, format="svg", metadata={"Date": None, "Creator": None})
     return made.getvalue()
+
+
+def name_bars(axes: "Axes", names: Sequence[str]) -> None:
+    """Of bars that lie, the first on top."""
+    axes.set_yticks(range(len(names))[::-1], names)
+    axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
+    axes.set(ylim=(-0.6, len(names) - 0.4))
+    axes.grid(visible=False, axis="y")
+
+
+def label_bar(axes: "Axes", label: str, at: tuple[float, float]) -> None:
+    """To the right of its end, for names stand on the left."""
+    axes.annotate(label, at, (3, 0), textcoords="offset points", va="center", fontsize=8)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from stemma.files import swapped_folder
 from stemma.metrics import label
 from stemma.report import charts, document
 from stemma.report.document import Chart, Document, Section, Table
-from stemma.report.pictures import COLOURS, Margins, draw
+from stemma.report.pictures import COLOURS, LETTER, WIDTH, Margins, draw
 from stemma.search.found import Found
 from stemma.text import counted, figure, short
 
@@ -109,15 +109,15 @@ def _drawn(found: Found, table: pd.DataFrame) -> dict[str, str]:
     complete = table[table["outcome"] == "complete"]
     keys = [key for key in table.columns[2 + len(found.figures):] if complete[key].notna().any()]  # fmt: skip
     names, lead = [short(name, 30) for name in found.importance], label(found.figures[0])
-    wide = Margins(left=0.3 + charts.LETTER * max(map(len, names), default=0))
+    wide = Margins(left=0.3 + LETTER * max(map(len, names), default=0))
     bars = partial(_bars, names=names, values=list(found.importance.values()))
     slices = [partial(_slice, column=complete[key], values=complete[found.figures[0]], lead=lead) for key in keys]
     return {
-        "history": draw(partial(_lines, table=_history(found), lead=lead), size=(charts.WIDTH, 3.2)),
-        "importance": draw(bars, size=(charts.WIDTH, 0.8 + 0.22 * len(names)), margins=wide),
-        "parallel": draw(partial(_parallel, table=complete, keys=keys, found=found), size=(charts.WIDTH, 3.8),
+        "history": draw(partial(_lines, table=_history(found), lead=lead), size=(WIDTH, 3.2)),
+        "importance": draw(bars, size=(WIDTH, 0.8 + 0.22 * len(names)), margins=wide),
+        "parallel": draw(partial(_parallel, table=complete, keys=keys, found=found), size=(WIDTH, 3.8),
                          margins=Margins(bottom=1.0)),
-        "slices": draw(*slices, size=(charts.WIDTH / 3, 2.6), across=3, margins=Margins(bottom=0.7)),
+        "slices": draw(*slices, size=(WIDTH / 3, 2.6), across=3, margins=Margins(bottom=0.7)),
     }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ RUNS = {
     "signature": ["evaluate", "package"],
     "tables": ["prepare", "evaluate"],  # a cross-validation does what prepare does
     "task": ["prepare", "train", "compress", "evaluate", "export", "package"],
+    "thin": ["compress", "evaluate"],
     "training": ["train", "compress", "evaluate", "export"],
     "values": ["prepare", "train", "compress", "evaluate", "export", "package"],
     "weights": ["train", "compress", "evaluate", "export"],

@@ -10,7 +10,7 @@ from stemma.files import write_text
 from stemma.metrics import label
 from stemma.report import document
 from stemma.report.document import Chart, Document, Section, Table
-from stemma.report.pictures import COLOURS, Margins, draw
+from stemma.report.pictures import COLOURS, WIDTH, Margins, draw
 from stemma.text import figure
 from stemma.versions.compare import Comparison, signed
 from stemma.versions.compress.search import SLOWER, By, Found, share
@@ -53,7 +53,7 @@ def write(found: Found, page: Path) -> None:
     badges = ((f"budget {found.budget}", "plain"), proved)
     made = Document(f"{found.revision}, compressed", f"{found.sentence}.", badges, (), sections)
     paints = [partial(_paint, found=found, by=by) for by in ("size", "latency")]
-    drawn = draw(*paints, size=(8.6, 3.8), margins=Margins(left=0.85, top=0.3))
+    drawn = draw(*paints, size=(WIDTH, 3.8), margins=Margins(left=0.85, top=0.3))
     write_text(page, document.html(made, {"pareto": drawn}))
 
 
