@@ -7,6 +7,7 @@ Hydra keeps its state in a global; each call here leaves that as it found it.
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -306,6 +307,18 @@ def _own_hydra(place: Source) -> Iterator[None]:
     except RecursionError as error:
         raise SettingsError(f"{place.folder.name}/ does not compose: a defaults list leads back to itself") from error
     except (HydraException, OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
-        raise SettingsError(f"{place.folder.name}/ does not compose: {one_line(error)}") from error
+        raise _uncomposed(place.folder.name, one_line(error)) from error
     finally:
         GlobalHydra.instance().hydra = before
+
+
+def _uncomposed(folder: str, told: str) -> SettingsError:
+    """A table that has no file yet is described: by the first run of a new project, or by hand."""
+    what = f"{folder}/ does not compose: {told}"
+    missing = re.search("Could not find 'data/([^']+)'", told)
+    if missing is None:
+        return SettingsError(what)
+    return SettingsError(
+        f"{what}; a new project describes its table by `python tasks.py run`, another one",
+        run=f"stemma describe FILE --target COLUMN --name {missing[1]}",
+    )

@@ -54,7 +54,8 @@ def cross_validate(settings: Settings, tables: Tables, prepared: Path, scratch: 
     ]
     names = [f"evaluate.folds: fold {number} of {k}" for number in range(1, k + 1)]
     try:
-        figures = parallel.run(judge, jobs, names, max(1, parallel.cores() // settings.train.threads))
+        at_once = max(1, parallel.cores() // settings.train.threads)
+        figures = parallel.run(judge, jobs, names, at_once, unit="fold")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     sizes = [{name: len(rows) for name, rows in zip(SPLITS, triple, strict=True)} for triple in triples]

@@ -18,13 +18,32 @@ from typing import Any
 from stemma.errors import EvaluationError, StemmaError
 
 
-def run(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], names: Sequence[str], processes: int) -> list[Any]:
+class Died(EvaluationError):
+    """What `run` raises where the process of a job died.
+
+    Args:
+        name: of the job.
+    """
+
+    def __init__(self, name: str, how: str) -> None:
+        super().__init__(f"{name}: its process {how}")
+        self.name = name
+
+
+def run(
+    work: Callable[..., Any],
+    jobs: Sequence[tuple[Any, ...]],
+    names: Sequence[str],
+    processes: int,
+    unit: str | None = None,
+) -> list[Any]:
     """What `work` returns for the arguments of each job, in their order. However this ends, no process is left.
 
     Args:
         work: a function of a module.
         names: of the jobs, for errors.
         processes: that run at a time, at most.
+        unit: what a job is called on the bar of a terminal; None: no bar.
 
     Raises:
         EvaluationError: a job raised a StemmaError, or its process died; the line names it.
@@ -34,7 +53,7 @@ def run(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], names: Sequen
     context, waiting = get_context("spawn"), deque(range(len(jobs)))
     done: dict[int, Any] = {}
     running: dict[Any, tuple[int, Any]] = {}
-    bar = tqdm(total=len(jobs), unit="fold", disable=len(jobs) == 1 or not sys.stderr.isatty())
+    bar = tqdm(total=len(jobs), unit=unit or "", disable=unit is None or not sys.stderr.isatty())
     try:
         while waiting or running:
             while waiting and len(running) < processes:
@@ -104,8 +123,7 @@ def _received(ready: Any, process: Any, name: str) -> Any:
     except (EOFError, OSError):  # between two messages, in one
         process.join()
         code = process.exitcode
-        ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        raise EvaluationError(f"{name}: its process {ended}") from None
+        raise Died(name, f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}") from None
     process.join()
     if error is not None:
         raise EvaluationError(f"{name}: {error}")

@@ -67,6 +67,11 @@ class Found:
     def complete(self) -> tuple[Trial, ...]:
         return tuple(each for each in self.trials if each.outcome == "complete")
 
+    @property
+    def ranked(self) -> list[Trial]:
+        """The complete ones, the best by the leading figure first."""
+        return _ranked(self.complete, self.higher[0])
+
 
 def gather(space: Space, place: Place, known: Table, bins: int) -> Found:
     """Read a study.
@@ -82,7 +87,7 @@ def gather(space: Space, place: Place, known: Table, bins: int) -> Found:
     if not complete:
         first = next((each.fault for each in made if each.fault), "none was begun")
         raise EvaluationError(f"no trial of {place.name} came to its end: {first}")
-    ranked = sorted(complete, key=lambda each: -each.values[0] if higher[0] else each.values[0])
+    ranked = _ranked(complete, higher[0])
     if len(higher) > 1:
         front = {each.user_attrs[NUMBER] for each in study.best_trials}
         ranked = [each for each in ranked if each.number in front]
@@ -93,6 +98,10 @@ def gather(space: Space, place: Place, known: Table, bins: int) -> Found:
         keep=_worth_keeping(space, ranked, known), importance=_importance(study) if len(complete) > 1 else {},
         optimism=_optimism(known, files, bins, higher[0]), rows=len(known.y), settings=space.search.settings,
     )  # fmt: skip
+
+
+def _ranked(complete: Sequence[Trial], higher: bool) -> list[Trial]:
+    return sorted(complete, key=lambda each: -each.values[0] if higher else each.values[0])
 
 
 def _trial(each: "optuna.trial.FrozenTrial") -> Trial | None:

@@ -13,7 +13,7 @@ from stemma.metrics import label
 from stemma.report import charts, document
 from stemma.report.document import Chart, Document, Section, Table
 from stemma.report.pictures import COLOURS, LETTER, WIDTH, Margins, draw
-from stemma.search.found import Found, Trial
+from stemma.search.found import Found
 from stemma.text import counted, figure, short
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ def _document(found: Found) -> Document:
 
 
 def _best(found: Found) -> Table:
-    shown: Sequence[Trial] = found.best if len(found.figures) > 1 else sorted(
-        found.complete, key=lambda each: (-1 if found.higher[0] else 1) * each.values[0])  # fmt: skip
+    shown = found.best if len(found.figures) > 1 else found.ranked
     rows = tuple((str(each.number), *map(figure, each.values), ", ".join(each.settings)) for each in shown[:MOST_ROWS])
     front = "The front of Pareto: none is better in all figures" if len(found.figures) > 1 else "The best trials"
     return Table(front, ("trial", *map(label, found.figures), "settings"), rows, words=(len(found.figures) + 1,))

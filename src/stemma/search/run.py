@@ -87,8 +87,7 @@ def _tried(made: Search, jobs: int) -> None:
         try:
             parallel.run(work, [(made, numbers, taken, until, name) for name in names], names, jobs)
         except EvaluationError as error:
-            dead = next((name for name in names if str(error).startswith(f"{name}: its process ")), "")
-            if not study.interrupt(opened, dead):
+            if not study.interrupt(opened, error.name if isinstance(error, parallel.Died) else ""):
                 raise
             say(f"note: {error}; the search goes on without its trial", error=True)
 

@@ -50,6 +50,10 @@ class Space:
             path.write_text(conf.compose(self.root, [*self.search.settings, *overrides]), encoding="utf-8")
             return self.load(path)
 
+    def composed(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """conf/ with these overrides alone, as it stands: no type is asked."""
+        return mapping(conf.compose(self.root, overrides), "conf/")
+
 
 def read(root: Path, name: str, load: Load) -> Space:
     """The space of this name, checked.
@@ -84,8 +88,8 @@ def _faults(space: Space) -> Iterator[str]:
         yield "the file's name: letters, digits, _ and - alone: experiments are called by it"
     if len(search.metrics) > 1 and search.pruner != "none":
         yield "pruner: of several metrics none can be followed in the learning curve: set it to none"
-    base = _composed(space, search.settings)
-    yield from (f"settings: {fault}" for fault in _moved(_composed(space, ()), base))
+    base = space.composed(search.settings)
+    yield from (f"settings: {fault}" for fault in _moved(space.composed(()), base))
     for key, dimension in search.space.items():
         conditions = list(_conditions(key, dimension, seen))
         seen[key] = dimension
@@ -113,7 +117,7 @@ def _context(dimension: Dimension, seen: Mapping[str, Dimension]) -> Iterator[st
 def _of_dimension(space: Space, base: dict[str, Any], key: str, context: tuple[str, ...]) -> Iterator[str]:
     """What is wrong with a name, with the rows that its values move, and with its values as the project's types say."""
     fixed = (*space.search.settings, *context)
-    known = [*map(dotted, leaves(_composed(space, fixed))), *conf.choices(space.root, fixed)]
+    known = [*map(dotted, leaves(space.composed(fixed))), *conf.choices(space.root, fixed)]
     if key not in known:
         yield f"{key}: no such setting{nearest(key, known)}"
         return
@@ -123,17 +127,13 @@ def _of_dimension(space: Space, base: dict[str, Any], key: str, context: tuple[s
     dimension = space.search.space[key]
     for value in dimension.choices or (dimension.low, dimension.high):
         try:
-            moved = _moved(base, _composed(space, [*fixed, override(key, value)]))
+            moved = _moved(base, space.composed([*fixed, override(key, value)]))
             yield from moved
             if not moved:
                 space.settings([*context, override(key, value)])
         except SettingsError as error:
             lines = [line.strip() for line in str(error).splitlines() if line.startswith("  ")]
             yield from lines or [f"{key}: {value!r}: {error}"]
-
-
-def _composed(space: Space, overrides: Sequence[str]) -> dict[str, Any]:
-    return mapping(conf.compose(space.root, overrides), "conf/")
 
 
 def _moved(base: dict[str, Any], values: dict[str, Any]) -> list[str]:

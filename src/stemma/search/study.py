@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stemma import conf
-from stemma.conf.composition import mapping
 from stemma.errors import EvaluationError, MissingExtra
 from stemma.metrics import Metric
 from stemma.search.settings import SearchSettings, contains
@@ -72,7 +70,7 @@ def library() -> Any:
 def place(space: Space, seed: int, figures: Sequence[Metric], prepared: Path) -> Place:
     """The study of a search on these rows, settings and code: others are another study, in the same storage."""
     content = hashlib.sha256()
-    base = mapping(conf.compose(space.root, space.search.settings), "conf/")
+    base = space.composed(space.search.settings)
     decides = [space.search.deciding(), seed, [base[section] for section in ("model", "train", "evaluate")]]
     content.update(json.dumps(decides, sort_keys=True, default=str).encode())
     files = [*prepared.glob("*"), *(space.root / "src").rglob("*.py"), space.root / "stemma.lock"]

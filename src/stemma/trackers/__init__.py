@@ -1,7 +1,8 @@
 """Runs and versions in the trackers that people have; DVCLive's files are there whatever is asked for here.
 
     run.py       what the stages hand over: train begins a run, evaluate and package add to it
-    process.py   what takes it, one process for each tracker, which also follows the curves while they grow
+    process.py   what takes it, one process for each tracker
+    fit.py       what such a process finds of a fit while it goes on
     base.py      what a tracker is: tensorboard.py, mlflow.py, wandb.py
     publish.py   a version in MLflow's registry: `stemma publish mlflow`
 

@@ -4,6 +4,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 QUIET = {  # what packages report home, and what they try again and again, which would take minutes
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -12,6 +13,7 @@ QUIET = {  # what packages report home, and what they try again and again, which
     "WANDB_ERROR_REPORTING": "false",
 }
 Counted = tuple[Sequence[int], Sequence[float]]  # how many values lie between edges, of which there is one more
+Call = tuple[str, dict[str, Any]]  # a method of `Tracker`, with its arguments
 
 
 class Tracker(ABC):
@@ -62,8 +64,3 @@ def be_quiet() -> None:
     """Before a tracker's package is imported; who set something else keeps it."""
     for variable, value in QUIET.items():
         os.environ.setdefault(variable, value)
-
-
-def object_of(md5: str) -> str:
-    """Where DVC keeps a file, below its cache and its remotes."""
-    return f"files/md5/{md5[:2]}/{md5[2:]}"

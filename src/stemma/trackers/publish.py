@@ -21,9 +21,9 @@ from stemma.bundle.unpack import unpack
 from stemma.errors import StemmaError, VersionError
 from stemma.files import write_bytes
 from stemma.registry.names import check_stage
+from stemma.repo import places
 from stemma.repo.repository import Repository
 from stemma.text import in_one_line, without_password
-from stemma.trackers.base import object_of
 from stemma.trackers.mlflow import PREFIX, address, client, experiment_of
 from stemma.versions.release import CARD, Released, release
 
@@ -136,7 +136,7 @@ def _run(mlflow: MlflowClient, root: Path, made: Released) -> Any:
     output = Repository(root).version(str(made.commit)).output(layout.PACKAGE.as_posix())
     md5 = (output and output.md5) or "none"
     experiments = [each.experiment_id for each in mlflow.search_experiments()]
-    found = mlflow.search_runs(experiments, f"tags.`{PREFIX}bundle.object` = '{object_of(md5)}'")
+    found = mlflow.search_runs(experiments, f"tags.`{PREFIX}bundle.object` = '{places.key(md5)}'")
     if found:
         return found[0]
     experiment = experiment_of(mlflow, root / layout.RUNS, made.name)

@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from stemma import layout
+from stemma.conf.difference import leaves
 from stemma.entries import Entry
 from stemma.files import read_json, write_text
+from stemma.repo import places
+from stemma.repo.objects import md5_of
 from stemma.settings import Section
 from stemma.text import in_one_line, say, without_password
 from stemma.trackers import lines
-from stemma.trackers.base import object_of
-from stemma.trackers.process import Asked, Call
+from stemma.trackers.base import Call
+from stemma.trackers.process import Asked
 
 WEIGHTS = "weights"  # in the folder of a run: the SHA-256 of the index of the weights that it made
 WAIT = 20.0  # seconds that the last stage waits for trackers
@@ -97,8 +100,10 @@ def judged(settings: Any, own: Mapping[str, Entry]) -> None:
         if run := _again(settings, own):
             drawn = {path.stem: path.read_text(encoding="utf-8") for path in sorted(layout.PICTURES.glob("*.svg"))}
             points = {name: _points(path) for name, path in CURVES.items()}
-            figures = ("figures", {"values": dict(_flat(read_json(layout.METRICS)))})
-            run.start(figures, ("curves", {"points": points}), ("pictures", {"drawn": drawn}))
+            found = leaves(read_json(layout.METRICS)).items()
+            figures = {"/".join(path): value for path, value in found if isinstance(value, int | float)}
+            told = ("curves", {"points": points}), ("pictures", {"drawn": drawn})
+            run.start(("figures", {"values": figures}), *told)
             run.end("FINISHED")
 
 
@@ -106,8 +111,7 @@ def packaged(settings: Any, own: Mapping[str, Entry]) -> None:
     """Hand over the graph, and which object of DVC the bundle is: no tracker gets a copy. Then wait a little."""
     with _harmless():
         if run := _again(settings, own):
-            md5 = hashlib.md5(layout.PACKAGE.read_bytes(), usedforsecurity=False).hexdigest()
-            told = {"bundle": layout.PACKAGE.as_posix(), "bundle.object": object_of(md5)}
+            told = {"bundle": layout.PACKAGE.as_posix(), "bundle.object": places.key(md5_of(layout.PACKAGE))}
             told["bundle.sha256"] = _digest(layout.PACKAGE)
             run.start(("tags", {"values": told}), ("graph", {"nodes": _nodes(layout.EXPORT / "model.onnx")}))
             run.end("FINISHED", WAIT)
@@ -178,14 +182,6 @@ def _tags(root: Path) -> dict[str, str]:
     names = [f"{model}@{number}" for (model, number), at in registry.read(root).registered.items() if at == commit]
     found = {"commit": commit, "versions": " ".join(names), "experiment": os.environ.get("DVC_EXP_NAME")}
     return {name: value for name, value in found.items() if value}
-
-
-def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, float]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}/")
-        elif isinstance(value, int | float):
-            yield f"{above}{name}", value
 
 
 def _points(path: Path) -> list[list[float]]:

@@ -96,6 +96,16 @@ def test_a_broken_conf_is_one_line(settings: Any, file: str, text: str, message:
     assert "provider=" not in str(caught.value)
 
 
+def test_a_table_without_a_file_is_one_to_describe(settings: Any) -> None:
+    settings.write("conf/config.yaml", "defaults: [data: loans]\n")
+    settings.write("conf/data/csv.yaml", "{}\n")
+    with pytest.raises(
+        SettingsError, match=r"'data/loans'; Available options in 'data': csv; .*`python tasks.py run`"
+    ) as caught:
+        conf.compose(settings.root)
+    assert caught.value.run == "stemma describe FILE --target COLUMN --name loans"
+
+
 def test_origin_is_none_where_conf_does_not_compose(settings: Any) -> None:
     settings.write("conf/train/default.yaml", "epochs: [1\n")
     assert conf.origin(settings.root, "train.rate") is None

@@ -35,6 +35,15 @@ def test_results_come_in_the_order_of_the_jobs() -> None:
     assert parallel.run(operator.sub, [(3, 1), (2, 2), (0, 1)], ["a", "b", "c"], 2) == [2, 0, -1]
 
 
+@pytest.mark.parametrize("unit", ["fold", None])
+def test_a_bar_counts_what_its_caller_names_and_nothing_else(
+    unit: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    parallel.run(operator.neg, [(1,), (2,)], ["a", "b"], 2, unit)
+    assert ("fold" in capsys.readouterr().err) == bool(unit)
+
+
 def test_an_error_is_one_line_with_the_name_of_its_job() -> None:
     jobs = [({"roc_auc": 0.5}, of("binary")), ({"nothing": 0.5}, of("binary"))]
     with pytest.raises(EvaluationError, match=r"^fold 2 of 2: evaluate.minimum: 'nothing' is no metric"):
