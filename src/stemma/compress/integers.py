@@ -18,9 +18,11 @@ from stemma.compress.layers import SCALE, Product, products
 from stemma.compress.plain import Plain
 from stemma.errors import ExportError
 from stemma.formats.optimise import keep_opsets_in_use
+from stemma.training import shrink
 from stemma.training.exported import ENCODED
 
-WEIGHTS, INPUTS, MIDDLE = 64, 127, 128  # the largest of each, and the whole number that stands for 0 of an input
+WEIGHTS, INPUTS = shrink.LEVELS, 127  # the largest of each
+MIDDLE = 128  # the whole number that stands for 0 of an input
 LEAST = np.float32(1e-30)  # of what a row or a unit is divided by
 BY_ROW = """
     size = Abs(given)

@@ -47,6 +47,6 @@ def _write_split(file: Path, table: pd.DataFrame, rows: NDArray[np.int64], numbe
         numbered = {number: part.index.to_numpy(), **part.reset_index(drop=True)}
         return pa.Table.from_pandas(pd.DataFrame(numbered, copy=False), preserve_index=False)
 
-    with parquet.ParquetWriter(file, piece(0).schema, compression="zstd") as writer:
+    with parquet.ParquetWriter(file, piece(len(rows)).schema, compression="zstd") as writer:
         for start in range(0, len(rows), GROUP):
             writer.write_table(piece(start), GROUP)

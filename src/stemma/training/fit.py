@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,23 +51,16 @@ def run(
     """
     settings = settled(given.settings, given.train.x)
     given = replace(given, settings=settings)
-    session = network.session(given)
+    session, arrays = network.session(given), rows.of(network.problem, given)
     start = network.tensors()
     limit = EXPLODED * max(1.0, _mean_loss(network, validation))
     saved = Checkpoint.of(checkpoint, network, given, validation, session)
-    progress = Progress((), 0, start)
-    if settings.resume and checkpoint.exists():
-        progress = saved.read()
-        for epoch in progress.epochs:
-            watch(epoch)
-    else:
-        saved.write(progress)
-    drawn = partial(_draw, network, given, rows.of(network.problem, given))
+    progress = _begun(saved, start, settings, watch)
     first = None if settings.patience is None else shrink.ramp(settings)
-    lonely = _lonely_row(len(given.train.x), settings.batch_size)
-    failure = f"the network {network.settings.name} fails in training{lonely}"
+    hint = _lonely_row(len(given.train.x), settings.batch_size)
+    failure = f"the network {network.settings.name} fails in training{hint}"
     while not progress.is_over(settings):
-        draw = drawn(settings, len(progress.epochs))
+        draw = _draw(network, given, arrays, settings, len(progress.epochs))
         with naming(failure):
             loss = session.run_epoch(draw)
         number = len(progress.epochs) + 1
@@ -114,6 +106,18 @@ def _matters(network: Network, x: Floats, scores: Floats, place: int) -> bool:
     moved = x.copy()
     moved[:, place] += 0.25
     return not np.array_equal(network.scores(moved), scores, equal_nan=True)
+
+
+def _begun(saved: Checkpoint, start: State, settings: Settled, watch: Callable[[Epoch], None]) -> Progress:
+    """That of an interrupted fit, whose epochs are told again, or none yet."""
+    if settings.resume and saved.path.exists():
+        progress = saved.read()
+        for epoch in progress.epochs:
+            watch(epoch)
+        return progress
+    progress = Progress((), 0, start)
+    saved.write(progress)
+    return progress
 
 
 def _told(progress: Progress, start: State, settings: TrainSettings) -> Fit:

@@ -10,7 +10,7 @@ averaging           Kingma and Ba, Adam, ICLR 2015, section 7.2; with 1 all epoc
                     Averaging Weights Leads to Wider Optima and Better Generalization, UAI 2018
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +40,14 @@ def takes(name: str, dimensions: int) -> int:
     return 1 if name.endswith(".weight") and dimensions == 2 else -2
 
 
-def gridded(tensors: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of those weights that become whole numbers: those of members, a matrix for each, do not."""
-    return tuple(name for name in matrices(tensors) if len(tensors[name].shape) == 2)
+def gridded(tensors: Mapping[str, Any], bring: Callable[[Any, int], Any]) -> dict[str, Any]:
+    """Those weights that become whole numbers, as they are then: those of members, a matrix for each, do not.
+
+    Args:
+        bring: `on_grid`, in the framework of the tensors.
+    """
+    names = [name for name in matrices(tensors) if len(tensors[name].shape) == 2]
+    return {name: bring(tensors[name], takes(name, 2)) for name in names}
 
 
 def ramp(settings: Settled) -> int:
@@ -95,7 +100,7 @@ def kept(network: "Network", before: "State", draw_masks: Masks, settings: Settl
     mean = {} if settings.averaging is None else _averaged(before, trained, settings.averaging, epoch)
     judged = _pruned(mean or trained, draw_masks)
     if settings.quantisation_aware:
-        judged |= {name: on_grid(judged[name], takes(name, 2)) for name in gridded(judged)}
+        judged |= gridded(judged, on_grid)
     network.set_tensors(judged)
     yield mean
     network.set_tensors(trained)

@@ -37,7 +37,7 @@ def windows(
     Args:
         versions, told: as in `answers`.
         seconds: of a window; windows begin at whole multiples of it since 1970.
-        read: gives the rows of a file, as `log.rows` does.
+        read: gives the rows of a file, as `Log.rows` does.
     """
     files = sorted(((file, name) for name, its in versions.items() for file in its), key=lambda each: each[0].first)
     draw, gathered = np.random.default_rng(0), dict[tuple[float, str], _Gathered]()

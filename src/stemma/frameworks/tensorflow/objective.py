@@ -75,8 +75,7 @@ class Objective:
 
     def _weights(self) -> dict[str, tf.Tensor]:
         kept = {name: v * self.masks[name] if name in self.masks else v.value for name, v in self.matrices.items()}
-        whole = shrink.gridded(kept) if self.settings.quantisation_aware else ()
-        return kept | {name: _on_grid(kept[name], shrink.takes(name, 2)) for name in whole}
+        return kept | shrink.gridded(kept, _on_grid) if self.settings.quantisation_aware else kept
 
     def _price(self, weights: Mapping[str, tf.Tensor]) -> tf.Tensor:
         sizes = sum(tf.reduce_sum(tf.abs(w)) for w in weights.values()) if self.settings.l1 else 0.0

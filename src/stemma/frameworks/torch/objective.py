@@ -71,8 +71,7 @@ class Objective:
 
     def _weights(self) -> dict[str, Any]:
         kept = {name: w * self.masks[name] if name in self.masks else w for name, w in self.matrices.items()}
-        whole = shrink.gridded(kept) if self.settings.quantisation_aware else ()
-        return kept | {name: _on_grid(kept[name], shrink.takes(name, 2)) for name in whole}
+        return kept | shrink.gridded(kept, _on_grid) if self.settings.quantisation_aware else kept
 
     def _price(self, weights: Mapping[str, Any]) -> Any:
         sizes = sum(w.abs().sum() for w in weights.values()) if self.settings.l1 else 0.0
