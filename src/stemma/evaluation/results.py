@@ -44,6 +44,11 @@ def told(tree: Any, *keys: str) -> Any:
     return tree
 
 
+def rate(name: str, gap: Mapping[str, Any]) -> str:
+    """What people read of a rate of groups: of several classes with that of the gap."""
+    return name.replace("_", " ") + (f" of {gap['class']}" if "class" in gap else "")
+
+
 def main_figure(evaluation: Any, names: Container[str]) -> str | None:
     """The main figure, if it was measured; without a record the first that is one of some task."""
     main = told(evaluation, "main")

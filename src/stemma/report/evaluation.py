@@ -5,6 +5,8 @@ from typing import Any
 
 from stemma import layout
 from stemma.evaluation.baselines import NETWORK, title
+from stemma.evaluation.fairness import FEWEST
+from stemma.evaluation.results import rate
 from stemma.evaluation.threshold import FOUND
 from stemma.metrics import METRICS, label
 from stemma.report import explanation
@@ -313,22 +315,19 @@ def _fairness(told: Told) -> Section | None:
     """How far rates are apart between the groups of each column."""
     if not (found := told.get("fairness")):
         return None
-    text = (
-        "The same rates for each group, and how far the greatest is above the least. An interval that holds 0: they are"
-    )
-    text += (
-        " not to be told apart. It holds for all pairs of groups at once; of fewer than 10 rows a group has no rate."
-    )
+    text = "The same rates for each group, and how far the greatest is above the least. An interval that holds 0: they"
+    text += " are not to be told apart. It holds for all pairs of groups at once; of fewer than "
+    text += f"{FEWEST} rows a group has no rate."
     return Section("Groups beside each other", (text, *(_gaps(column, rates) for column, rates in found.items())))
 
 
 def _gaps(column: str, rates: Told) -> Table:
-    head = [name.replace("_", " ") + (f" of {gap['class']}" if "class" in gap else "") for name, gap in rates.items()]
+    head = (column, *(rate(name, gap) for name, gap in rates.items()))
     groups = next(iter(rates.values()))["groups"]
     rows = [(group, *(figure(gap["groups"][group]) for gap in rates.values())) for group in groups]
     rows.append(("gap", *(figure(gap["value"]) for gap in rates.values())))
     rows.append(("95 % interval", *(_range(gap) for gap in rates.values())))
-    return Table(f"By {column}", (column, *head), tuple(rows))
+    return Table(f"By {column}", head, tuple(rows))
 
 
 def _robustness(told: Told) -> Section | None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from stemma.evaluation.results import told
+from stemma.evaluation.results import rate, told
 from stemma.repo.repository import CURVES
 from stemma.task import RARE
 from stemma.versions.doctor.finding import Finding, Skipped, ways
@@ -102,11 +102,10 @@ def groups_are_treated_alike(version: "Version") -> Iterator[Finding]:
     unit = 1.0 if evaluation["task"] != "regression" else told(evaluation, "test", "rmse", "value") or 0.0
     gaps = [(column, name, gap) for column, rates in evaluation["fairness"].items() for name, gap in rates.items()]
     for column, name, gap in (each for each in gaps if (each[2]["low"] or 0.0) > APART * unit):
-        rate = name.replace("_", " ") + (f" of {gap['class']}" if "class" in gap else "")
         of = ", ".join(f"{gap['groups'][group]:.4g} of {group}" for group in (gap["most"], gap["least"]))
         yield Finding(
             "warning", "groups", f"groups of {column} are not treated alike",
-            f"{rate} {of}, at least {gap['low']:.3g} apart",
+            f"{rate(name, gap)} {of}, at least {gap['low']:.3g} apart",
             f"more rows of these groups; evaluate.minimum: {{gap.{name}.{column}: {APART * unit:.3g}}} keeps watch",
         )  # fmt: skip
 
