@@ -24,10 +24,7 @@ def heard(root: Path, *words: str) -> Done:
     """The same, and what it says on standard error is seen at once; its standard input ends when this process does."""
     ours, theirs = os.pipe()
     try:
-        return subprocess.run(
-            [sys.executable, STAGE, *words],
-            cwd=root, env=_environment(None), stdin=ours, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        return _run(root, [STAGE, *words], _environment(None), stdin=ours, stderr=None)
     finally:
         os.close(ours)
         os.close(theirs)
@@ -60,10 +57,16 @@ def programs() -> str:
     return path if here in path.split(os.pathsep) else f"{here}{os.pathsep}{path}"
 
 
-def _run(root: Path, words: list[str], environment: Mapping[str, str]) -> Done:
+def _run(
+    root: Path,
+    words: list[str],
+    environment: Mapping[str, str],
+    stdin: int = subprocess.DEVNULL,
+    stderr: int | None = subprocess.PIPE,
+) -> Done:
     return subprocess.run(
         [sys.executable, *words],
-        cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        cwd=root, env=environment, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, text=True,
     )  # fmt: skip
 
 
