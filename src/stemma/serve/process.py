@@ -91,12 +91,10 @@ def app_of(
         observer: as of `run`.
     """
     metrics = Metrics(None if settings.log is None else Path(settings.log.folder) / DRIFT)
-    routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES, Route("GET", "/metrics", metrics.text))
     sees = Entry(observer).load()(settings.log, metrics.count_observed) if observer and settings.log else None
-    routes = (*routes, feedback.route(sees))
-    routes = (*routes, *explain.routes(settings.limits)) if settings.explain else routes
-    routes = (*routes, openapi.route(routes))
-    return App(settings, serving, routes, metrics, control if settings.admin else None, sees)
+    routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES, Route("GET", "/metrics", metrics.text))
+    routes += (feedback.route(sees), *(explain.routes(settings.limits) if settings.explain else ()))
+    return App(settings, serving, (*routes, openapi.route(routes)), metrics, control if settings.admin else None, sees)
 
 
 class Server(uvicorn.Server):

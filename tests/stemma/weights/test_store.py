@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.numpy import load_file, save_file
 
+from fits import contents
 from stemma import weights
 from stemma.errors import WeightsError
 from stemma.weights import Layer
@@ -593,10 +594,6 @@ def test_weights_of_another_network_name_the_folder_and_the_command() -> None:
 
 
 # Without zeros.
-
-
-def contents(folder: Path) -> dict[Path, bytes]:
-    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def pruned(share: float, size: tuple[int, int] = (400, 300)) -> Store:
