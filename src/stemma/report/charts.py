@@ -49,10 +49,15 @@ def draw_all(
 def _importance(told: Mapping[str, Any]) -> str:
     """The columns that the network goes by most."""
     most = sorted(told["importance"]["columns"].items(), key=lambda item: -item[1])[:MOST_COLUMNS]
-    names = [short(name, 30) for name, _ in most]
-    size, margins = (WIDTH, 0.8 + 0.22 * len(most)), Margins(left=0.3 + LETTER * max(map(len, names)))
-    return draw(partial(importance, names=names, values=[v for _, v in most], of=label(told["main"])), size=size,
-                margins=margins)  # fmt: skip
+    return by_name(dict(most), f"loss of {label(told['main'])}")
+
+
+def by_name(values: Mapping[str, float], of: str) -> str:
+    """A bar for each name, the first on top; `of` is what they measure."""
+    names = [short(name, 30) for name in values]
+    paint = partial(importance, names=names, values=list(values.values()), of=of)
+    left = 0.3 + LETTER * max(map(len, names), default=0)
+    return draw(paint, size=(WIDTH, 0.8 + 0.22 * len(names)), margins=Margins(left=left))
 
 
 def _of_values(y: Array, values: Array) -> dict[str, partial[None]]:
@@ -187,12 +192,12 @@ def learning(axes: "Axes", losses: Mapping[str, Array], kept: int) -> None:
 
 
 def importance(axes: "Axes", names: Sequence[str], values: Sequence[float], of: str) -> None:
-    """How much of a figure is lost without what a column tells."""
+    """A bar for each of these, such as how much of a figure is lost without what a column tells."""
     axes.barh(range(len(names))[::-1], values, color=COLOURS["model"], alpha=0.75, height=0.6)
     for place, value in zip(range(len(names))[::-1], values, strict=True):
         label_bar(axes, f"{value:.4g}", (max(value, 0), place))
     name_bars(axes, names)
-    axes.set(xlabel=f"loss of {of}")
+    axes.set(xlabel=of)
 
 
 def _lines(axes: "Axes", curves: Mapping[str, pd.DataFrame], x: str, y: str) -> None:

@@ -12,7 +12,7 @@ from stemma.files import swapped_folder
 from stemma.metrics import label
 from stemma.report import charts, document
 from stemma.report.document import Chart, Document, Section, Table
-from stemma.report.pictures import COLOURS, LETTER, WIDTH, Margins, draw
+from stemma.report.pictures import COLOURS, WIDTH, Margins, draw
 from stemma.search.found import Found
 from stemma.text import counted, figure, short
 
@@ -108,13 +108,11 @@ def _best(found: Found) -> Table:
 def _drawn(found: Found, table: pd.DataFrame) -> dict[str, str]:
     complete = table[table["outcome"] == "complete"]
     keys = [key for key in table.columns[2 + len(found.figures):] if complete[key].notna().any()]  # fmt: skip
-    names, lead = [short(name, 30) for name in found.importance], label(found.figures[0])
-    wide = Margins(left=0.3 + LETTER * max(map(len, names), default=0))
-    bars = partial(_bars, names=names, values=list(found.importance.values()))
+    lead = label(found.figures[0])
     slices = [partial(_slice, column=complete[key], values=complete[found.figures[0]], lead=lead) for key in keys]
     return {
         "history": draw(partial(_lines, table=_history(found), lead=lead), size=(WIDTH, 3.2)),
-        "importance": draw(bars, size=(WIDTH, 0.8 + 0.22 * len(names)), margins=wide),
+        "importance": charts.by_name(found.importance, "share of the importance"),
         "parallel": draw(partial(_parallel, table=complete, keys=keys, found=found), size=(WIDTH, 3.8),
                          margins=Margins(bottom=1.0)),
         "slices": draw(*slices, size=(WIDTH / 3, 2.6), across=3, margins=Margins(bottom=0.7)),
@@ -127,11 +125,6 @@ def _lines(axes: "Axes", table: pd.DataFrame, lead: str) -> None:
     axes.set(xlabel="trial", ylabel=lead)
     axes.locator_params(axis="x", integer=True)
     axes.legend(loc="best")
-
-
-def _bars(axes: "Axes", names: Sequence[str], values: Sequence[float]) -> None:
-    charts.importance(axes, names, values, "")
-    axes.set_xlabel("share of the importance")
 
 
 def _slice(axes: "Axes", column: pd.Series, values: pd.Series, lead: str) -> None:
