@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,9 +166,16 @@ def _journal(folder: Path) -> Any:
 
 
 def _mended(folder: Path) -> None:
-    """A line that was cut by a kill would spoil all that follow it; a lock of Optuna's would be waited for."""
+    """A line that was cut by a kill or a full disk spoils what any process wrote behind it; a lock of Optuna's would be
+    waited for."""
     (folder / "journal.log.lock").unlink(missing_ok=True)
-    journal = folder / "journal.log"
-    with suppress(FileNotFoundError), journal.open("rb+") as file:
-        content = file.read()
-        file.truncate(content.rfind(b"\n") + 1)
+    with suppress(FileNotFoundError), (folder / "journal.log").open("rb+") as file:
+        file.truncate(sum(map(len, takewhile(_is_whole, file.readlines()))))
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return line.endswith(b"\n")

@@ -76,6 +76,15 @@ def test_a_search_that_was_killed_gives_what_one_gives_that_was_not(
     assert trials(made.run()) == found
 
 
+@pytest.mark.parametrize("spoilt", ['{"op_code": 4, "wor', '{"op_code": 4, "wor{"op_code":1}\n{"op_code":2}\n', "\0\0"])
+def test_a_journal_is_whole_up_to_the_first_line_that_was_cut(spoilt: str, tmp_path: Path) -> None:
+    """Another process may have written behind it."""
+    journal = tmp_path / "journal.log"
+    journal.write_text('{"op_code":0}\n{"op_code":3}\n' + spoilt, encoding="utf-8")
+    with study.held(tmp_path):
+        assert journal.read_text(encoding="utf-8") == '{"op_code":0}\n{"op_code":3}\n'
+
+
 def test_a_trial_that_takes_its_process_with_it_costs_itself_alone(searched: Callable[..., Searched]) -> None:
     hidden = {"choices": [[16], FATAL]}
     found = searched(trials=4, sampler="random", space=SPACE["space"] | {"model.hidden": hidden}).run(jobs=2)
