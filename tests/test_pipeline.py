@@ -203,6 +203,9 @@ def test_a_network_starts_from_another_versions_weights_and_frozen_layers_keep_t
     assert files == {name: (child.folder / name).read_bytes() for name in files}, "it starts from itself"
     refused = child.run("stemma", "conf", "sync", "train.init_from=nowhere")
     assert refused.returncode == 1 and refused.stderr.startswith("error: no revision is named 'nowhere'")
+    child.ok("git", "tag", "-a", "model@v1.0.0", "-m", "first", parent)
+    named = "train.init_from=model@v1.0.0"
+    assert "Ran experiment" in child.ok("dvc", "exp", "run", "--temp", "-S", named, "train"), "there it has no tags"
 
 
 @pytest.mark.parametrize("framework", ["torch", "keras"])

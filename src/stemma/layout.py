@@ -34,3 +34,9 @@ SETTINGS = REPORTS / "settings"
 def rows(split: str) -> Path:
     """Those of train, validation or test."""
     return PREPARED / f"{split}.parquet"
+
+
+def home(root: Path) -> Path:
+    """The work tree, of a folder below .dvc/tmp/exps too, where DVC runs an experiment without tags and branches."""
+    places = [folder for folder in root.parents if folder.parts[-3:] == (".dvc", "tmp", "exps")]
+    return places[0].parents[2] if places else root

@@ -1,5 +1,7 @@
 """Stage `train`: encoded rows -> a fitted network in models/weights/, curves in reports/training/."""
 
+from pathlib import Path
+
 from purchase_intent.extensions.trackers import TRACKERS
 from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
@@ -39,12 +41,13 @@ def start_of(network: Network, chosen: TrainSettings, train: arrays.Arrays) -> o
         return begin
     from stemma import versions
 
+    here = layout.home(Path.cwd())
     if chosen.init_from is not None:
-        other = versions.tensors(".", chosen.init_from)
+        other = versions.tensors(here, chosen.init_from)
         begin = origin.of(network, chosen.init_from, other.commit, other.arrays)
     if chosen.prune_structured is not None:
         begin = narrow.of(network, begin, chosen.prune_structured)
     if chosen.teacher is None:
         return begin
-    said = versions.answers(".", chosen.teacher, train.frame, network.problem.task)
+    said = versions.answers(here, chosen.teacher, train.frame, network.problem.task)
     return begin.taught_by(chosen.teacher, said.commit, said.predictions)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemma import conf, layout
-from stemma.errors import EvaluationError, SettingsError, StemmaError
+from stemma.errors import EvaluationError, MissingExtra, SettingsError, StemmaError
 from stemma.evaluation import parallel
 from stemma.evaluation.folds import Tables
 from stemma.search import report, space, study, trial
@@ -121,6 +121,8 @@ def _try(made: Search, opened: "optuna.Study", asked: "optuna.Trial", known: Tab
     except optuna.TrialPruned:
         opened.tell(asked, state=states.PRUNED)
         return "stopped, its learning curve is worse than others' were"
+    except MissingExtra:  # no trial can be: to count them would leave nothing to try once it is installed
+        raise
     except StemmaError as error:
         asked.set_user_attr(study.FAULT, str(error))
         opened.tell(asked, state=states.FAIL if several else states.PRUNED)

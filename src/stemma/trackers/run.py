@@ -128,7 +128,7 @@ def _harmless() -> Iterator[None]:
 
 def _begun(settings: Any, train: Section, own: Mapping[str, Entry]) -> Run:
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.environ.get('DVC_EXP_NAME') or secrets.token_hex(3)}"
-    run = _run(settings, own, _home(Path.cwd()) / name)
+    run = _run(settings, own, layout.home(Path.cwd()) / layout.RUNS / name)
     parts = settings.model_copy(update={"train": train}).model_dump(mode="json").items()
     values = {f"{part}.{name}": _plain(value) for part, section in parts for name, value in section.items()}
     run.start(("settings", {"values": values}), ("tags", {"values": _tags(Path.cwd())}), fit=True)
@@ -145,17 +145,11 @@ def _again(settings: Any, own: Mapping[str, Entry]) -> Run | None:
     if not settings.train.trackers:
         return None
     digest = _digest(layout.INDEX)
-    for path in sorted(_home(Path.cwd()).glob(f"*/{WEIGHTS}"), reverse=True):
+    for path in sorted((layout.home(Path.cwd()) / layout.RUNS).glob(f"*/{WEIGHTS}"), reverse=True):
         if path.read_text(encoding="utf-8") == digest:
             return _run(settings, own, path.parent)
     say("note: no tracker has the run that made these weights", error=True)
     return None
-
-
-def _home(root: Path) -> Path:
-    """The folder of runs; of the work tree also where DVC runs an experiment in a folder below .dvc/tmp/exps."""
-    places = [folder for folder in root.parents if folder.parts[-3:] == (".dvc", "tmp", "exps")]
-    return (places[0].parents[2] if places else root) / layout.RUNS
 
 
 def _process(log: Any) -> "subprocess.Popen[bytes]":

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from searched import FATAL, SPACE, Searched
-from stemma.errors import EvaluationError, SettingsError
+from stemma.errors import EvaluationError, MissingExtra, SettingsError
 from stemma.evaluation import parallel
-from stemma.search import study
+from stemma.search import study, trial
 from stemma.search.found import Found
 from stemma.search.study import FOLDER, VARIABLE
 from stemma.training import fit
@@ -104,6 +104,20 @@ def test_settings_that_cannot_be_fitted_are_a_failed_trial_with_its_reason(
     with pytest.raises(EvaluationError, match="no trial of tiny-"):
         wrong = searched(trials=2, space={"train.learning_rate": {"low": 1e29, "high": 1e30}})
         wrong.run()
+
+
+def test_a_framework_that_is_not_installed_ends_the_search_and_costs_no_trial(
+    searched: Callable[..., Searched], here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: Any) -> None:
+        raise MissingExtra("tensorflow", "tensorflow")
+
+    made = searched(trials=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(trial, "run", missing)
+        with pytest.raises(MissingExtra, match="tensorflow is not installed"):
+            made.run()
+    assert [each.outcome for each in made.run().trials] == ["complete"]
 
 
 def test_a_trial_that_falls_behind_is_stopped(searched: Callable[..., Searched], here: None) -> None:

@@ -134,8 +134,8 @@ def test_a_stage_that_was_killed_leaves_a_run_that_says_so() -> None:
 
 def test_an_experiment_in_a_folder_of_its_own_is_told_beside_the_others() -> None:
     here = Path.cwd()
-    assert run._home(here / ".dvc/tmp/exps/standalone/tmp1") == here / layout.RUNS
-    assert run._home(here / ".dvc/tmp/exps/tmp1/sub") == here / layout.RUNS
+    assert layout.home(here / ".dvc/tmp/exps/standalone/tmp1") == here
+    assert layout.home(here / ".dvc/tmp/exps/tmp1/sub") == here
 
 
 def test_a_name_that_is_none_is_told_with_the_nearest() -> None:
