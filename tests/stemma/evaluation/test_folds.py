@@ -65,8 +65,8 @@ def test_a_failing_fold_is_named_and_its_checkpoints_are_removed(
     monkeypatch.setattr(folds, "whole", lambda folder, about: None)
     monkeypatch.setattr(folds.split, "folds", lambda frame, settings, k: [(rows, rows, rows)] * k)
 
-    def run(work: object, jobs: list[tuple], names: list[str], processes: int) -> None:
-        assert work is folds.judge and len({job[3] for job in jobs}) == 2 and processes >= 1
+    def run(work: object, jobs: list[tuple], names: list[str], processes: int, unit: str) -> None:
+        assert work is folds.judge and len({job[3] for job in jobs}) == 2 and processes >= 1 and unit == "fold"
         jobs[0][3].parent.mkdir()
         jobs[0][3].write_bytes(b"an epoch")
         raise EvaluationError(f"{names[1]}: the loss went wrong")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import stemma.serve
 from serving import Server, served
 from stemma.serve.app import App
 from stemma.serve.process import Server as ServerOfUvicorn
@@ -144,6 +145,7 @@ def test_an_address_that_is_taken_or_a_bundle_that_is_damaged_is_one_line(
 
 
 def test_without_the_extra_the_line_says_how_to_install_it(tmp_path: Path, run, monkeypatch) -> None:
+    monkeypatch.setattr(stemma, "serve", stemma.serve)  # importing it anew replaces it there, beyond this test
     for name in [name for name in sys.modules if name.startswith("stemma.serve")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
