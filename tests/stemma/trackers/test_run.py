@@ -42,11 +42,10 @@ def waited(condition: object, seconds: float = 120.0) -> None:
 def test_a_run_is_told_from_its_settings_to_its_bundle_without_passwords(
     started: "list[subprocess.Popen[bytes]]",
 ) -> None:
-    fitted(whole("noted", epochs=3), OWN)
-    judged(whole("noted"), OWN)
-    packaged(whole("noted"), OWN)
-    for process in started:
-        process.wait(120)
+    for stage, asked in ((fitted, whole("noted", epochs=3)), (judged, whole("noted")), (packaged, whole("noted"))):
+        stage(asked, OWN)
+        for process in started:  # which of two that wait for the run is first, nobody says
+            process.wait(120)
     figures = "train/learning_rate train/loss validation/accuracy validation/loss"
     _, first, *others = "\n".join(notes()).split("open shop\n")
     assert first.splitlines() == [
