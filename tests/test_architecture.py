@@ -43,6 +43,7 @@ ROOMS = (
     {"weights"},
     {"repo"},
     {"settings", "conf", "toolkit"},
+    {"runners"},
     {"task"},
     {"metrics", "explain"},
     {"tables"},
@@ -209,6 +210,7 @@ def test_a_framework_is_imported_only_in_its_folders_or_inside_a_function(framew
         "search",
         "watch",
         "trackers",
+        "runners",
     ],
 )
 def test_a_room_knows_no_framework(room: str) -> None:

@@ -6,6 +6,7 @@
     |- DataError         a table, its columns or its split
     |- TrainingError     a fit that cannot go on
     |- EvaluationError   a rule or a quality gate that predictions do not meet
+    |- RunnerError       a job that fails, or that cannot be run where it was to
     |- EntryError        what was added to a table of the toolkit
     |- WeightsError      the weights store
     |- ExportError       ONNX, parity
@@ -70,6 +71,10 @@ class TrainingError(StemmaError):
 
 class EvaluationError(StemmaError):
     """Predictions do not meet what a rule or the quality gate asks."""
+
+
+class RunnerError(StemmaError):
+    """A job failed, its process died, or there is nobody to run it."""
 
 
 class EntryError(StemmaError):

@@ -10,7 +10,7 @@
     importance.py            what is lost without a column
     robustness.py            and where rows are worse
     explanation.py           what each column adds to answers
-    folds.py, parallel.py    cross-validation
+    folds.py                 cross-validation
     gate.py                  what the figures must reach
     record.py                all of it as plain data
     results.py               evaluation.json and its kin, written and read

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stemma import metrics
+from stemma import metrics, runners
 from stemma.entries import Entry
-from stemma.evaluation import decision, parallel
+from stemma.evaluation import decision
 from stemma.evaluation.settings import Settings
 from stemma.layout import SPLITS
 from stemma.tables import arrays, encode, profile, split
@@ -45,7 +45,7 @@ def cross_validate(settings: Settings, tables: Tables, prepared: Path, scratch: 
 
     Raises:
         DataError: the table cannot be cut into k folds.
-        EvaluationError: a fold failed; the line names it.
+        RunnerError: a fold failed; the line names it.
     """
     about = profile.read(prepared)
     triples = split.folds(whole(prepared, about), settings.data, k)
@@ -54,8 +54,9 @@ def cross_validate(settings: Settings, tables: Tables, prepared: Path, scratch: 
     ]
     names = [f"evaluate.folds: fold {number} of {k}" for number in range(1, k + 1)]
     try:
-        at_once = max(1, parallel.cores() // settings.train.threads)
-        figures = parallel.run(judge, jobs, names, at_once, unit="fold")
+        with runners.chosen("local") as runner:
+            at_once = max(1, runner.cores() // settings.train.threads)
+            figures = runner.run(judge, jobs, names, at_once, unit="fold")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     sizes = [{name: len(rows) for name, rows in zip(SPLITS, triple, strict=True)} for triple in triples]

@@ -11,9 +11,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stemma import conf, layout
-from stemma.errors import EvaluationError, MissingExtra, SettingsError, StemmaError
-from stemma.evaluation import parallel
+from stemma import conf, layout, runners
+from stemma.errors import EvaluationError, MissingExtra, RunnerError, SettingsError, StemmaError
 from stemma.evaluation.folds import Tables
 from stemma.search import report, space, study, trial
 from stemma.search.found import Found, gather
@@ -85,9 +84,10 @@ def _tried(made: Search, jobs: int) -> None:
     while (numbers := study.missing(opened, made.space.search.trials)) and time.time() < until:
         taken = get_context("spawn").Value("i", 0)
         try:
-            parallel.run(work, [(made, numbers, taken, until, name) for name in names], names, jobs)
-        except EvaluationError as error:
-            if not study.interrupt(opened, error.name if isinstance(error, parallel.Died) else ""):
+            with runners.chosen("local") as runner:
+                runner.run(work, [(made, numbers, taken, until, name) for name in names], names, jobs)
+        except RunnerError as error:
+            if not study.interrupt(opened, error.name if isinstance(error, runners.Died) else ""):
                 raise
             say(f"note: {error}; the search goes on without its trial", error=True)
 

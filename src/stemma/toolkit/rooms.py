@@ -25,6 +25,7 @@ LEFT_OUT = {  # what cannot change a result, and why
     "report/explanation.py": "tells what was explained",
     "repo": "reads and moves objects, which their hashes verify",
     "rollback": "moves between versions",
+    "runners": "hands jobs out: what one gives depends on its arguments alone",
     "search": "tries settings, and stages depend on those that are chosen",
     "serve": "answers with bundles that are made",
     "storage": "keeps objects, which their hashes verify",

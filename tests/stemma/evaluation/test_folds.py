@@ -9,8 +9,9 @@ import pytest
 from scipy import stats
 
 from stemma import metrics
-from stemma.errors import EvaluationError
+from stemma.errors import RunnerError
 from stemma.evaluation import folds
+from stemma.runners.local import Local
 from stemma.tables import check, prepared, profile
 from stemma.task import of
 from stemma.training.base import Fit, Given, Network
@@ -65,14 +66,14 @@ def test_a_failing_fold_is_named_and_its_checkpoints_are_removed(
     monkeypatch.setattr(folds, "whole", lambda folder, about: None)
     monkeypatch.setattr(folds.split, "folds", lambda frame, settings, k: [(rows, rows, rows)] * k)
 
-    def run(work: object, jobs: list[tuple], names: list[str], processes: int, unit: str) -> None:
-        assert work is folds.judge and len({job[3] for job in jobs}) == 2 and processes >= 1 and unit == "fold"
+    def run(_: Local, work: object, jobs: list[tuple], names: list[str], at_once: int, unit: str) -> None:
+        assert work is folds.judge and len({job[3] for job in jobs}) == 2 and at_once >= 1 and unit == "fold"
         jobs[0][3].parent.mkdir()
         jobs[0][3].write_bytes(b"an epoch")
-        raise EvaluationError(f"{names[1]}: the loss went wrong")
+        raise RunnerError(f"{names[1]}: the loss went wrong")
 
-    monkeypatch.setattr(folds.parallel, "run", run)
-    with pytest.raises(EvaluationError, match=r"^evaluate.folds: fold 2 of 2: the loss went wrong$"):
+    monkeypatch.setattr(Local, "run", run)
+    with pytest.raises(RunnerError, match=r"^evaluate.folds: fold 2 of 2: the loss went wrong$"):
         folds.cross_validate(settled(), folds.Tables(NETWORKS), tmp_path, tmp_path / "scratch", 2)
     assert list(tmp_path.iterdir()) == []
 

@@ -14,7 +14,7 @@ import pytest
 
 from searched import FATAL, SPACE, Searched
 from stemma.errors import EvaluationError, MissingExtra, SettingsError
-from stemma.evaluation import parallel
+from stemma.runners.local import Local
 from stemma.search import study, trial
 from stemma.search.found import Found
 from stemma.search.study import FOLDER, VARIABLE
@@ -34,11 +34,11 @@ if __name__ == "__main__":
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trials in this process: what is tested is not that there are others."""
 
-    def run(work: Callable[..., Any], jobs: list[tuple[Any, ...]], names: list[str], processes: int) -> None:
+    def run(_: Local, work: Callable[..., Any], jobs: list[tuple[Any, ...]], names: list[str], at_once: int) -> None:
         for job in jobs:
             work(*job)
 
-    monkeypatch.setattr(parallel, "run", run)
+    monkeypatch.setattr(Local, "run", run)
 
 
 def trials(found: Found) -> list[tuple[Any, ...]]:

@@ -16,23 +16,25 @@ from typing import Any
 import psutil
 import pytest
 
-from stemma.errors import EvaluationError
-from stemma.evaluation import gate, parallel
+from stemma.errors import RunnerError
+from stemma.evaluation import gate
+from stemma.runners import local
+from stemma.runners.local import Local
 from stemma.task import of
 
 WAITING = """
 import signal, time
-from stemma.evaluation import parallel
+from stemma.runners.local import Local
 from stemma.errors import one_line
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
     with one_line():
-        parallel.run(time.sleep, [(120,), (120,), (120,)], ["a", "b", "c"], 2)
+        Local().run(time.sleep, [(120,), (120,), (120,)], ["a", "b", "c"], 2)
 """
 
 
 def test_results_come_in_the_order_of_the_jobs() -> None:
-    assert parallel.run(operator.sub, [(3, 1), (2, 2), (0, 1)], ["a", "b", "c"], 2) == [2, 0, -1]
+    assert Local().run(operator.sub, [(3, 1), (2, 2), (0, 1)], ["a", "b", "c"], 2) == [2, 0, -1]
 
 
 @pytest.mark.parametrize("unit", ["fold", None])
@@ -40,19 +42,19 @@ def test_a_bar_counts_what_its_caller_names_and_nothing_else(
     unit: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    parallel.run(operator.neg, [(1,), (2,)], ["a", "b"], 2, unit)
+    Local().run(operator.neg, [(1,), (2,)], ["a", "b"], 2, unit)
     assert ("fold" in capsys.readouterr().err) == bool(unit)
 
 
 def test_an_error_is_one_line_with_the_name_of_its_job() -> None:
     jobs = [({"roc_auc": 0.5}, of("binary")), ({"nothing": 0.5}, of("binary"))]
-    with pytest.raises(EvaluationError, match=r"^fold 2 of 2: evaluate.minimum: 'nothing' is no metric"):
-        parallel.run(gate.check, jobs, ["fold 1 of 2", "fold 2 of 2"], 1)
+    with pytest.raises(RunnerError, match=r"^fold 2 of 2: evaluate.minimum: 'nothing' is no metric"):
+        Local().run(gate.check, jobs, ["fold 1 of 2", "fold 2 of 2"], 1)
 
 
 def test_a_process_that_dies_is_named() -> None:
-    with pytest.raises(EvaluationError, match=r"^fold 1: its process ended with exit code 3$"):
-        parallel.run(os._exit, [(3,)], ["fold 1"], 1)
+    with pytest.raises(RunnerError, match=r"^fold 1: its process ended with exit code 3$"):
+        Local().run(os._exit, [(3,)], ["fold 1"], 1)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pipe has another form there")
@@ -62,8 +64,8 @@ def test_a_process_that_dies_in_the_middle_of_its_result_is_named() -> None:
     there.close()
     process = multiprocessing.get_context("spawn").Process(target=os._exit, args=(3,))
     process.start()
-    with pytest.raises(EvaluationError, match=r"^fold 1: its process ended with exit code 3$"):
-        parallel._received(here, process, "fold 1")
+    with pytest.raises(RunnerError, match=r"^fold 1: its process ended with exit code 3$"):
+        local._received(here, process, "fold 1")
 
 
 class Early:
@@ -77,7 +79,7 @@ class Early:
 def test_a_process_is_deaf_to_interrupts_from_its_first_moment() -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        assert parallel.run(repr, [(Early(),), (Early(),)], ["a", "b"], 1) == ["None", "None"]
+        assert Local().run(repr, [(Early(),), (Early(),)], ["a", "b"], 1) == ["None", "None"]
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -94,11 +96,11 @@ class Interrupting:
 @pytest.mark.parametrize("blocked", [True, False])
 def test_an_interrupt_while_a_process_starts_is_not_lost(blocked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not blocked:  # in main, as where another thread takes the signal
-        monkeypatch.setattr(parallel, "_blocked", nullcontext)
+        monkeypatch.setattr(local, "_blocked", nullcontext)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            parallel.run(time.sleep, [(Interrupting(),), (120,)], ["a", "b"], 1)
+            Local().run(time.sleep, [(Interrupting(),), (120,)], ["a", "b"], 1)
     finally:
         signal.signal(signal.SIGINT, before)
     assert multiprocessing.active_children() == []

@@ -1,7 +1,7 @@
-"""Independent pieces of work, each in a process of its own, several at a time.
+"""Processes of this machine, one for each job, several at a time.
 
-Processes start afresh ("spawn"), so that no framework's state is shared. What a piece gives depends on its arguments
-alone: neither on how many run at a time nor on which ends first.
+They start afresh ("spawn"), so that no framework's state is shared. What a job gives depends neither on how many run at
+a time nor on which ends first.
 """
 
 import os
@@ -15,72 +15,52 @@ from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from stemma.errors import EvaluationError, StemmaError
+from stemma.errors import RunnerError, StemmaError
+from stemma.runners.base import Died, Runner
 
 
-class Died(EvaluationError):
-    """What `run` raises where the process of a job died.
+class Local(Runner):
+    """Needs nothing."""
 
-    Args:
-        name: of the job.
-    """
+    def cores(self) -> int:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    def __init__(self, name: str, how: str) -> None:
-        super().__init__(f"{name}: its process {how}")
-        self.name = name
+    def run(
+        self,
+        work: Callable[..., Any],
+        jobs: Sequence[tuple[Any, ...]],
+        names: Sequence[str],
+        at_once: int,
+        unit: str | None = None,
+    ) -> list[Any]:
+        from tqdm import tqdm
 
-
-def run(
-    work: Callable[..., Any],
-    jobs: Sequence[tuple[Any, ...]],
-    names: Sequence[str],
-    processes: int,
-    unit: str | None = None,
-) -> list[Any]:
-    """What `work` returns for the arguments of each job, in their order. However this ends, no process is left.
-
-    Args:
-        work: a function of a module.
-        names: of the jobs, for errors.
-        processes: that run at a time, at most.
-        unit: what a job is called on the bar of a terminal; None: no bar.
-
-    Raises:
-        EvaluationError: a job raised a StemmaError, or its process died; the line names it.
-    """
-    from tqdm import tqdm
-
-    context, waiting = get_context("spawn"), deque(range(len(jobs)))
-    done: dict[int, Any] = {}
-    running: dict[Any, tuple[int, Any]] = {}
-    bar = tqdm(total=len(jobs), unit=unit or "", disable=unit is None or not sys.stderr.isatty())
-    try:
-        while waiting or running:
-            while waiting and len(running) < processes:
-                number = waiting.popleft()
-                here, there = context.Pipe(duplex=False)
-                process = context.Process(target=_child, args=(work, jobs[number], there), name=names[number])
-                with _interrupts_held():
-                    process.start()
-                    running[here] = (number, process)
-                    there.close()  # the other end is the child's alone, so its death ends the pipe
-            for ready in wait(list(running)):
-                number, process = running[ready]
-                done[number] = _received(ready, process, names[number])
-                del running[ready]
-                bar.update()
-    finally:
-        bar.close()
-        for _, process in running.values():
-            process.kill()
-        for _, process in running.values():
-            process.join()
-    return [done[number] for number in range(len(jobs))]
-
-
-def cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        context, waiting = get_context("spawn"), deque(range(len(jobs)))
+        done: dict[int, Any] = {}
+        running: dict[Any, tuple[int, Any]] = {}
+        bar = tqdm(total=len(jobs), unit=unit or "", disable=unit is None or not sys.stderr.isatty())
+        try:
+            while waiting or running:
+                while waiting and len(running) < at_once:
+                    number = waiting.popleft()
+                    here, there = context.Pipe(duplex=False)
+                    process = context.Process(target=_child, args=(work, jobs[number], there), name=names[number])
+                    with _interrupts_held():
+                        process.start()
+                        running[here] = (number, process)
+                        there.close()  # the other end is the child's alone, so its death ends the pipe
+                for ready in wait(list(running)):
+                    number, process = running[ready]
+                    done[number] = _received(ready, process, names[number])
+                    del running[ready]
+                    bar.update()
+        finally:
+            bar.close()
+            for _, process in running.values():
+                process.kill()
+            for _, process in running.values():
+                process.join()
+        return [done[number] for number in range(len(jobs))]
 
 
 @contextmanager
@@ -126,7 +106,7 @@ def _received(ready: Any, process: Any, name: str) -> Any:
         raise Died(name, f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}") from None
     process.join()
     if error is not None:
-        raise EvaluationError(f"{name}: {error}")
+        raise RunnerError(f"{name}: {error}")
     return value
 
 

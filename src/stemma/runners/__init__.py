@@ -1,0 +1,28 @@
+"""Where independent pieces of work run. What a piece gives depends on its arguments alone, wherever that is.
+
+base.py    what a runner is
+local.py   processes of this machine
+
+with runners.chosen("local") as runner:
+    results = runner.run(function_of_a_module, jobs, names, at_once=2)
+"""
+
+from stemma.entries import Entry
+from stemma.runners.base import Died, Runner
+
+__all__ = ["RUNNERS", "Died", "Runner", "chosen"]
+
+RUNNERS = {"local": Entry("stemma.runners.local:Local")}
+
+
+def chosen(name: str, address: str | None = None) -> Runner:
+    """The runner of this name, to be opened by `with`.
+
+    Args:
+        address: of its cluster, where it has one.
+
+    Raises:
+        MissingExtra: a package that it needs is not installed.
+    """
+    made: Runner = RUNNERS[name].load()(address)
+    return made
