@@ -1,16 +1,17 @@
 """Where independent pieces of work run. What a piece gives depends on its arguments alone, wherever that is.
 
-base.py    what a runner is
-local.py   processes of this machine
+base.py    what a runner is, and a gang
+local.py   processes of this machine, one for each job
+gang.py    and such that are called again and again, all together
 
 with runners.chosen("local") as runner:
     results = runner.run(function_of_a_module, jobs, names, at_once=2)
 """
 
 from stemma.entries import Entry
-from stemma.runners.base import Died, Runner
+from stemma.runners.base import Died, Gang, Place, Runner
 
-__all__ = ["RUNNERS", "Died", "Runner", "chosen"]
+__all__ = ["RUNNERS", "Died", "Gang", "Place", "Runner", "chosen"]
 
 RUNNERS = {"local": Entry("stemma.runners.local:Local")}
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from stemma.errors import RunnerError
@@ -17,6 +18,38 @@ class Died(RunnerError):
     def __init__(self, name: str, how: str) -> None:
         super().__init__(f"{name}: its process {how}")
         self.name = name
+
+
+@dataclass(frozen=True)
+class Place:
+    """Of one worker in its gang.
+
+    Args:
+        meeting: where workers find each other, as `torch.distributed` takes it.
+        beside: its number among those of its machine, or of what it sees of it: the GPU that is its own.
+    """
+
+    number: int
+    size: int
+    meeting: str
+    beside: int
+
+
+class Gang(ABC):
+    """Workers that live until it is closed, called all together. None of them is left then."""
+
+    @abstractmethod
+    def call(self, method: str, *arguments: Any) -> list[Any]:
+        """What this method gives in each worker, in their order; they run it at the same time.
+
+        Raises:
+            RunnerError: it raised a StemmaError; the line names the worker.
+            Died: the process of a worker died; the gang is of no more use.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End all workers."""
 
 
 class Runner(ABC):
@@ -55,4 +88,13 @@ class Runner(ABC):
         Raises:
             RunnerError: a job raised a StemmaError; the line names it.
             Died: the process of a job died.
+        """
+
+    @abstractmethod
+    def gang(self, kind: Callable[..., Any], arguments: Sequence[Any], names: Sequence[str]) -> Gang:
+        """A worker for each name: `kind(place, *arguments)`, made when it is first called.
+
+        Args:
+            kind: a class of a module.
+            arguments: arrays among them are not copied for each worker of a machine.
         """

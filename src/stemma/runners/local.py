@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from stemma.errors import RunnerError, StemmaError
-from stemma.runners.base import Died, Runner
+from stemma.runners.base import Died, Gang, Runner
 
 
 class Local(Runner):
@@ -45,7 +45,7 @@ class Local(Runner):
                     number = waiting.popleft()
                     here, there = context.Pipe(duplex=False)
                     process = context.Process(target=_child, args=(work, jobs[number], there), name=names[number])
-                    with _interrupts_held():
+                    with interrupts_held():
                         process.start()
                         running[here] = (number, process)
                         there.close()  # the other end is the child's alone, so its death ends the pipe
@@ -62,9 +62,14 @@ class Local(Runner):
                 process.join()
         return [done[number] for number in range(len(jobs))]
 
+    def gang(self, kind: Callable[..., Any], arguments: Sequence[Any], names: Sequence[str]) -> Gang:
+        from stemma.runners.gang import Processes
+
+        return Processes(kind, arguments, names)
+
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
+def interrupts_held() -> Iterator[None]:
     """While a child starts, an interrupt waits; the child is deaf to it from its first moment.
 
     To ignore it would be shorter and would lose it. A child inherits what is blocked, but not a handler; where main
@@ -113,14 +118,15 @@ def _received(ready: Any, process: Any, name: str) -> Any:
 def _child(work: Callable[..., Any], arguments: tuple[Any, ...], there: Connection) -> None:
     """An interrupt is for the parent, and a child never outlives it. Any other error shows its trace, as a bug does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=follow_parent, daemon=True).start()
     try:
         there.send((None, work(*arguments)))
     except StemmaError as error:
         there.send((str(error), None))
 
 
-def _follow_parent() -> None:
+def follow_parent() -> None:
+    """Wait for the end of the parent, and end."""
     parent = parent_process()
     if parent is not None:
         parent.join()
