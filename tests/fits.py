@@ -152,6 +152,13 @@ def assert_alike(found: tuple[Fit, Network], expected: tuple[Fit, Network]) -> N
         assert np.allclose(found[1].tensors()[name], tensor, rtol=1e-3, atol=1e-4), name
 
 
+def plain(groups: Any, settings: TrainSettings) -> Any:
+    """An optimizer of PyTorch without a state."""
+    import torch
+
+    return torch.optim.SGD(groups, settings.learning_rate)
+
+
 @dataclass(frozen=True)
 class Deadly:
     """A loss that kills its process in the middle of the third epoch, until so many have died."""

@@ -25,7 +25,7 @@ def main() -> None:
     training.try_out(network, train.x)
     chosen = training.settled(settings.train, train.x)
     begin, parts = start_of(network, chosen, train), own.chosen(chosen, LINES)
-    given = Given(Rows(train.x, train.y), chosen, begin.tensors, parts, begin.taught)
+    given = Given(Rows(train.x, train.y), chosen, begin.tensors, parts, begin.taught, settings.runner)
     with following(settings, chosen, TRACKERS):
         with watched(layout.CURVES, chosen, problem.task.score, layout.CHECKPOINT) as watch:
             fit = training.run(network, given, Rows(validation.x, validation.y), layout.CHECKPOINT, watch)

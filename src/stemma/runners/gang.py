@@ -1,22 +1,17 @@
-"""A gang of processes of this machine: long-lived workers that are called all together."""
+"""A gang of processes of this machine: workers that live on, and are called all together."""
 
-import signal
 import tempfile
-import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stemma.errors import RunnerError, StemmaError
-from stemma.runners.base import Died, Gang, Place
-from stemma.runners.local import follow_parent, interrupts_held
-
-MOMENT = 2.0  # seconds in which an error of one worker shows as the death of another
+from stemma.runners.base import Gang, Place
+from stemma.runners.local import received, start
 
 
 @dataclass(frozen=True)
@@ -29,18 +24,34 @@ class Mapped:
         return np.asarray(np.load(self.path, mmap_mode="c", allow_pickle=False))
 
 
+class Seat:
+    """In a process of its own: the worker, made when it is first called."""
+
+    def __init__(self, kind: Callable[..., Any], arguments: Sequence[Any]) -> None:
+        self.kind, self.arguments, self.worker = kind, arguments, None
+
+    def __call__(self, method: str, *arguments: Any) -> Any:
+        if self.worker is None:
+            made = [each.array() if isinstance(each, Mapped) else each for each in self.arguments]
+            self.worker = self.kind(*made)
+        return getattr(self.worker, method)(*arguments)
+
+
 class Processes(Gang):
-    """Started afresh ("spawn"), each with a pipe to here; an array among the arguments is laid into a file once."""
+    """An array among the arguments is laid into a file once; the file is gone when all have mapped it."""
+
+    moment = 2.0
 
     def __init__(self, kind: Callable[..., Any], arguments: Sequence[Any], names: Sequence[str]) -> None:
-        self.names, self.folder = names, tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        self.pipes: list[Connection] = []
-        self.processes: list[Any] = []
+        self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self.processes: dict[Any, Any] = {}  # by our end of its pipe
+        self.names: dict[Any, str] = {}
         try:
             laid = [self._laid(number, each) for number, each in enumerate(arguments)]
-            for number in range(len(names)):
-                meeting = (Path(self.folder.name) / "meeting").as_uri()
-                self._start(kind, (Place(number, len(names), meeting, number), *laid))
+            meeting = (Path(self.folder.name) / "meeting").as_uri()
+            for number, name in enumerate(names):
+                place = Place(number, len(names), meeting, number)
+                self.names[start(Seat(kind, (place, *laid)), self.processes)] = name
         except BaseException:
             self.close()
             raise
@@ -52,75 +63,27 @@ class Processes(Gang):
         np.save(path, argument, allow_pickle=False)
         return Mapped(path)
 
-    def _start(self, kind: Callable[..., Any], arguments: Sequence[Any]) -> None:
-        context = get_context("spawn")
-        here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(kind, arguments, there), name=self.names[len(self.pipes)])
-        with interrupts_held():
-            process.start()
-            self.pipes.append(here)
-            self.processes.append(process)
-            there.close()  # the other end is the worker's alone, so its death ends the pipe
-
     def call(self, method: str, *arguments: Any) -> list[Any]:
-        for number, pipe in enumerate(self.pipes):
-            try:
-                pipe.send((method, arguments))
-            except OSError:
-                raise self._died(number) from None
-        answers = self._answers()
-        for file in Path(self.folder.name).glob("*.npy"):  # they are mapped now, and gone with the last that maps them
+        answers = super().call(method, *arguments)
+        for file in Path(self.folder.name).glob("*.npy"):
             file.unlink(missing_ok=True)
         return answers
 
-    def _answers(self) -> list[Any]:
-        found: dict[int, Any] = {}
-        error: StemmaError | None = None
-        while left := [pipe for number, pipe in enumerate(self.pipes) if number not in found]:
-            ready = wait(left, None if error is None else MOMENT)
-            for number in [number for number, pipe in enumerate(self.pipes) if pipe in ready]:
-                told, found[number] = self._received(number)
-                if told is not None and error is None:
-                    error = RunnerError(f"{self.names[number]}: {told}")
-            if error is not None and not ready:  # so no other one's death was its cause
-                break
-        if error is not None:
-            raise error
-        return [found[number] for number in range(len(self.pipes))]
+    def _ask(self, method: str, arguments: tuple[Any, ...]) -> Sequence[Any]:
+        for pipe in self.names:
+            with suppress(OSError):  # that it died is found where it should answer
+                pipe.send((method, *arguments))
+        return list(self.names)
 
-    def _received(self, number: int) -> tuple[str | None, Any]:
-        try:
-            told: tuple[str | None, Any] = self.pipes[number].recv()
-        except (EOFError, OSError):
-            raise self._died(number) from None
-        return told
+    def _wait(self, asked: Sequence[Any], seconds: float | None) -> Sequence[Any]:
+        return wait(asked, seconds)
 
-    def _died(self, number: int) -> Died:
-        """Of those that are gone the one that was killed, for others end because it is no more."""
-        self.processes[number].join()
-        code, name = min((process.exitcode, process.name) for process in self.processes if process.exitcode is not None)
-        return Died(name, f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}")
+    def _answer(self, asked: Any) -> Any:
+        return received(asked, self.processes[asked], self.names[asked])
 
     def close(self) -> None:
-        for process in self.processes:
+        for process in self.processes.values():
             process.kill()
-        for process in self.processes:
+        for process in self.processes.values():
             process.join()
-        for pipe in self.pipes:
-            pipe.close()
         self.folder.cleanup()
-
-
-def _serve(kind: Callable[..., Any], arguments: Sequence[Any], there: Connection) -> None:
-    """Make the worker when it is first called, and answer. An interrupt is for the parent, whose end is this one's."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=follow_parent, daemon=True).start()
-    worker = None
-    while True:
-        method, given = there.recv()
-        try:
-            if worker is None:
-                worker = kind(*(each.array() if isinstance(each, Mapped) else each for each in arguments))
-            there.send((None, getattr(worker, method)(*given)))
-        except StemmaError as error:
-            there.send((str(error), None))

@@ -20,7 +20,7 @@ from stemma.training.own import PLAIN, Parts
 from stemma.training.settings import ModelSettings, TrainSettings
 
 if TYPE_CHECKING:
-    from stemma.runners import Runner
+    from stemma.runners.settings import RunnerSettings
     from stemma.tables.profile import Block, Profile
 
 Floats = NDArray[np.float32]
@@ -67,7 +67,7 @@ class Given:
         begin: tensors to start from, by name; the others are drawn.
         parts: of the fit that are the project's own.
         taught: what a teacher says of the training rows: probabilities (rows, classes), or values (rows, 1).
-        runner: that starts the workers of a fit by several; None: as processes of this machine.
+        runner: where the workers of a fit by several are; None: processes of this machine.
     """
 
     train: Rows
@@ -75,7 +75,7 @@ class Given:
     begin: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     parts: Parts = PLAIN
     taught: Floats | None = None
-    runner: "Runner | None" = None
+    runner: "RunnerSettings | None" = None
 
 
 @dataclass(frozen=True)

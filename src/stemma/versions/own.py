@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stemma import runners
 from stemma.repo import trust
 
 if TYPE_CHECKING:
@@ -44,9 +45,8 @@ def run(work: Callable[..., Any], name: str, source: Path, *arguments: Any) -> A
     Args:
         work: a function of a module. name: says in errors what ran.
     """
-    from stemma.evaluation import parallel
-
-    return parallel.run(_work, [(work, str(source), *arguments)], [name], 1)[0]
+    with runners.chosen("local") as runner:
+        return runner.run(_work, [(work, str(source), *arguments)], [name], at_once=1)[0]
 
 
 def _work(work: Callable[..., Any], source: str, *arguments: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import spawn
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 import forks
-from fits import CASES, PROBLEMS, Deadly, assert_alike, judged, rows, settings, tabular, tiny
+from fits import CASES, PROBLEMS, Deadly, assert_alike, judged, plain, rows, settings, tabular, tiny
 from stemma.errors import RunnerError, TrainingError
 from stemma.training.base import Draw, Epoch, Given, Network
 from stemma.training.own import Parts
@@ -67,10 +67,10 @@ def test_a_gang_of_one_gives_the_bytes_of_a_fit_without_one(tmp_path: Path) -> N
     assert all(np.array_equal(tensor, states[1][name]) for name, tensor in states[0].items())
 
 
-def killed(folder: Path, deaths: int) -> Network:
+def killed(folder: Path, deaths: int, optimizer: Callable[..., Any] | None = None) -> Network:
     folder.mkdir()
     network = tiny("torch", PROBLEMS["regression"])
-    judged(network, folder, "regression", Parts(loss=Deadly(folder, deaths)), workers=2, epochs=4, batch_size=32)
+    judged(network, folder, "regression", Parts(Deadly(folder, deaths), optimizer), workers=2, epochs=4, batch_size=32)
     return network
 
 

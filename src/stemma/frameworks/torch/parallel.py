@@ -8,6 +8,7 @@ epoch alone: the gang is started anew from there, and the epoch is run again to 
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -24,7 +25,7 @@ from stemma.frameworks.torch.network import TorchNetwork
 from stemma.frameworks.torch.pieces import Pieces
 from stemma.frameworks.torch.session import TorchSession, be_deterministic, choose_device
 from stemma.frameworks.torch.stepper import Ordinary
-from stemma.runners import Died, Gang, Place
+from stemma.runners import Died, Gang, Place, Runner
 from stemma.text import counted, say
 from stemma.training import fit
 from stemma.training.base import Draw, Floats, Given, Problem, Rows, Session, State
@@ -41,17 +42,18 @@ class ParallelSession(Session):
 
     def __init__(self, network: TorchNetwork, given: Given) -> None:
         settings = fit.settled(given.settings, given.train.x)
-        device = choose_device(settings)
-        if device.type == "mps":
+        self.device = choose_device(settings)
+        if self.device.type == "mps":
             raise TrainingError("train.workers: those of mps cannot sum gradients", "dvc exp run -S train.device=cpu")
         be_deterministic()
         self.network, self.given = network, replace(given, settings=settings)
-        self.runner = given.runner or runners.chosen("local")
+        network.adapt(given.train)
+        network.device = torch.device("cpu") if settings.shard else self.device  # too large for another
+        network.rebuild()
+        self.opened = ExitStack()
+        self.runner = self.opened.enter_context(_runner(given))
         if settings.workers * settings.threads > self.runner.cores():
             say(f"note: {_told(settings)}, and there are {self.runner.cores()}: fewer would be as fast", error=True)
-        network.adapt(given.train)
-        network.device = torch.device("cpu") if settings.shard else device  # whole, it may be too large for another
-        network.rebuild()
         self.gang: Gang | None = None
         self.held: State = {}  # by the workers; nothing where they are not started
         self.slots: State = {}  # of the optimizer
@@ -64,7 +66,7 @@ class ParallelSession(Session):
 
     def _run(self, draw: Draw | None) -> tuple[float, State]:
         """An epoch, or none, in all workers; they are started where there are none, or one has died."""
-        state, died = (self.state() if self.slots else {}), None
+        state, died = ({} if draw is None else self.state()), None
         for _ in range(TRIES):
             try:
                 self.gang = self.gang or self._started()
@@ -73,7 +75,7 @@ class ParallelSession(Session):
             except Died as error:
                 died = error
                 say(f"note: {died}; all workers are started again, from the last epoch", error=True)
-                self.close()
+                self._end()
             except BaseException:  # what the others were in the middle of is not known
                 self.close()
                 raise
@@ -85,7 +87,8 @@ class ParallelSession(Session):
         plan = Plan(type(network), network.settings, network.problem, given.settings, given.begin, given.parts)
         arguments = (plan, given.train.x, given.train.y, given.taught)
         with naming("train.workers: the network, or a part of the fit, cannot be sent to another process"):
-            return self.runner.gang(Member, arguments, [f"worker {number} of {size}" for number in range(1, size + 1)])
+            names = [f"worker {number} of {size}" for number in range(1, size + 1)]
+            return self.runner.gang(Member, arguments, names, gpus=int(self.device.type == "cuda"))
 
     def _take(self, state: State) -> None:
         self.restore(state)
@@ -107,9 +110,17 @@ class ParallelSession(Session):
         self.slots = {name: tensor for name, tensor in state.items() if name.startswith("optimizer/")}
 
     def close(self) -> None:
+        self._end()
+        self.opened.close()
+
+    def _end(self) -> None:
         if self.gang is not None:
             self.gang.close()
         self.gang, self.held = None, {}
+
+
+def _runner(given: Given) -> Runner:
+    return runners.chosen("local") if given.runner is None else runners.chosen(given.runner.name, given.runner.address)
 
 
 def _told(settings: Settled) -> str:
