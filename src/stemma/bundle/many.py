@@ -182,9 +182,9 @@ def _done(many: Many, bundle: Bundle, told: Mapping[str, str], name: str, source
             with _called_it(file):
                 write_parquet(run, partial, told)
             if source.mark(name) != mark:
-                raise BundleError("it changed while it was read")
+                raise BundleError("it changed while it was read: run this again")
             if target.look(_output(name), _made_with) != before:
-                raise BundleError("another run has written it meanwhile")
+                raise BundleError("another run has written it meanwhile: run this again")
             target.put(_output(name), partial, new=before is None)
         return Done(name, run.done)
     except (StemmaError, OSError) as error:

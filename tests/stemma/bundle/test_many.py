@@ -205,7 +205,7 @@ def watched(happens: Callable[[str], object]) -> Callable[[str, str], places.Pla
 
 def test_a_table_that_changes_while_it_is_read_is_named(opened: Bundle, rows: Path, output: Path, capsys: Any) -> None:
     at = watched(lambda name: name == "a.csv" and (rows / name).write_text(HEAD))
-    assert "a.csv: it changed while it was read\n" in failed(capsys, opened, rows, output, at=at)
+    assert "a.csv: it changed while it was read: run this again\n" in failed(capsys, opened, rows, output, at=at)
     assert [*written(output)] == ["c.parquet", "sub/b.parquet"]
 
 
@@ -217,7 +217,7 @@ def test_of_two_runs_at_once_one_writes_and_the_other_says_so(
         run(other, rows, output)
     at = watched(lambda name: name == "a.csv" and run(opened, rows, output, again=again))
     told = failed(capsys, opened, rows, output, at=at, again=again)
-    assert "a.csv: another run has written it meanwhile\n" in told and "1 of 3 tables are not predicted" in told
+    assert "a.csv: another run has written it meanwhile: run this again\n" in told and "1 of 3 tables are not predicted" in told
     run(opened, rows, output)
 
 
