@@ -132,6 +132,7 @@ def test_the_base_install_holds_neither_framework() -> None:
         "tensorboard",
         "mlflow",
         "wandb",
+        "ray",
         "dev",
         "all",
     }

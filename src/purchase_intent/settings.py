@@ -17,6 +17,7 @@ from stemma.bundle.settings import PackageSettings
 from stemma.compress.settings import CompressSettings
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.formats.settings import ExportSettings
+from stemma.runners.settings import RunnerSettings
 from stemma.settings import Section
 from stemma.tables.settings import PrepareSettings, Table
 from stemma.training import networks, objective, own
@@ -34,6 +35,7 @@ class Settings(Section):
     evaluate: EvaluateSettings
     export: ExportSettings
     package: PackageSettings
+    runner: RunnerSettings
 
 
 def load(path: str | Path = "params.yaml") -> Settings:

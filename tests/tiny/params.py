@@ -13,6 +13,7 @@ from stemma.bundle.settings import PackageSettings
 from stemma.compress.settings import CompressSettings
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.formats.settings import ExportSettings
+from stemma.runners.settings import RunnerSettings
 from stemma.settings import Section
 from stemma.tables.settings import PrepareSettings, Table
 from stemma.training import networks, objective, own
@@ -34,6 +35,7 @@ class Whole(Section):
     evaluate: EvaluateSettings
     export: ExportSettings
     package: PackageSettings
+    runner: RunnerSettings
 
 
 def load(path: Path) -> Whole:
@@ -46,6 +48,7 @@ def values(data: Changes = VISITS, **changes: Changes) -> dict[str, Any]:
     """Sections by name: `data` is the whole of its own, `train={"epochs": 2}` changes another."""
     sections = {name: values for name, values in conf("config").items() if name != "defaults"}
     sections |= {name: conf(f"{name}/default") for name in ("train", "export")}
+    sections |= {"runner": conf("runner/local")}
     sections |= {"data": data, "model": {"name": "tiny_torch", "framework": "torch"}}
     sections["model"] |= {"hidden": [16], "activation": "relu", "dropout": 0.2}
     return {name: {**section, **changes.get(name, {})} for name, section in sections.items()}

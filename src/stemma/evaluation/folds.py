@@ -1,12 +1,13 @@
 """k-fold cross-validation: encoder, network, temperature and threshold made anew for every fold.
 
-Each fold is a process of its own. Its figures depend on its rows and the settings alone.
+Each fold is a job of a runner. Its figures depend on its rows and the settings alone.
 """
 
 import math
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,17 @@ class Tables:
     training: Lines = field(default_factory=Lines)
 
 
+@dataclass(frozen=True)
+class Common:
+    """What all folds have in common: the whole table, and a folder for checkpoints."""
+
+    settings: Settings
+    tables: Tables
+    about: profile.Profile
+    frame: pd.DataFrame
+    scratch: Path
+
+
 def cross_validate(settings: Settings, tables: Tables, prepared: Path, scratch: Path, k: int) -> dict[str, Any]:
     """Fit and judge k networks; the figures of each fold, and of each figure mean, deviation and 95 % interval.
 
@@ -48,15 +60,15 @@ def cross_validate(settings: Settings, tables: Tables, prepared: Path, scratch: 
         RunnerError: a fold failed; the line names it.
     """
     about = profile.read(prepared)
-    triples = split.folds(whole(prepared, about), settings.data, k)
-    jobs = [
-        (settings, tables, prepared, scratch / f"{number}.safetensors", rows) for number, rows in enumerate(triples)
-    ]
+    frame = whole(prepared, about)
+    triples = split.folds(frame, settings.data, k)
+    work = partial(judge, Common(settings, tables, about, frame, scratch))
     names = [f"evaluate.folds: fold {number} of {k}" for number in range(1, k + 1)]
+    scratch.mkdir(parents=True, exist_ok=True)
     try:
-        with runners.chosen("local") as runner:
+        with runners.chosen(settings.runner.name, settings.runner.address) as runner:
             at_once = max(1, runner.cores() // settings.train.threads)
-            figures = runner.run(judge, jobs, names, at_once, unit="fold")
+            figures = runner.run(work, [(rows,) for rows in triples], names, at_once, unit="fold")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     sizes = [{name: len(rows) for name, rows in zip(SPLITS, triple, strict=True)} for triple in triples]
@@ -102,14 +114,13 @@ def whole(prepared: Path, about: profile.Profile) -> pd.DataFrame:
     return frame.sort_values(about.row, ignore_index=True).drop(columns=about.row)
 
 
-def judge(settings: Settings, tables: Tables, prepared: Path, checkpoint: Path, triple: Triple) -> Figures:
+def judge(common: Common, triple: Triple) -> Figures:
     """One fold: fit on its training rows, choose on its validation rows, judge on its test rows.
 
     It starts from new weights, and without a teacher: what `train.init_from` and `train.teacher` name may have seen its
     test rows. So nothing is frozen.
     """
-    about = profile.read(prepared)
-    frame = whole(prepared, about)
+    settings, tables, about, frame = common.settings, common.tables, common.about, common.frame
     fitted = encode.fit(frame, about.features, settings.prepare, derive=about.derive, train=triple[0])
     encoder = encode.Encoder(fitted.graph)
     parts = [frame.iloc[rows] for rows in triple]
@@ -121,7 +132,8 @@ def judge(settings: Settings, tables: Tables, prepared: Path, checkpoint: Path, 
     if training.prune_structured is not None:
         narrow.cut(model, training.prune_structured)
     given = Given(train, training, parts=own.chosen(training, tables.training))
-    fit.run(model, given, validation, checkpoint)
+    with runners.workplace(common.scratch) as folder:
+        fit.run(model, given, validation, folder / "checkpoint.safetensors")
     chosen = decision.decide(task, model.scores(validation.x), validation.y, settings.evaluate)
     predicted = chosen.predictions(task, model.scores(test.x))
     rows = metrics.Rows.of(task, test.y, predicted, task.decide(predicted, chosen.threshold), settings.evaluate.bins)

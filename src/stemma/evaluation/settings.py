@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
+from stemma.runners.settings import RunnerSettings
 from stemma.settings import Section, Seed, Share
 from stemma.tables.settings import PrepareSettings, Table
 from stemma.training.settings import ModelSettings, TrainSettings
@@ -55,3 +56,5 @@ class Settings(Protocol):
     def train(self) -> TrainSettings: ...
     @property
     def evaluate(self) -> EvaluateSettings: ...
+    @property
+    def runner(self) -> RunnerSettings: ...

@@ -8,11 +8,11 @@ with runners.chosen("local") as runner:
 """
 
 from stemma.entries import Entry
-from stemma.runners.base import Died, Runner
+from stemma.runners.base import Died, Job, Runner, workplace
 
-__all__ = ["RUNNERS", "Died", "Runner", "chosen"]
+__all__ = ["RUNNERS", "Died", "Job", "Runner", "chosen", "workplace"]
 
-RUNNERS = {"local": Entry("stemma.runners.local:Local")}
+RUNNERS = {"local": Entry("stemma.runners.local:Local"), "ray": Entry("stemma.runners.ray:Ray", extra="ray")}
 
 
 def chosen(name: str, address: str | None = None) -> Runner:

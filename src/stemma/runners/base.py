@@ -1,22 +1,29 @@
 """What a runner is."""
 
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from stemma.errors import RunnerError
 
+Job = tuple[str, tuple[Any, ...]]  # its name, for errors, and its arguments
+
 
 class Died(RunnerError):
-    """What a runner raises where the process of a job died.
+    """What a runner tells where the process of a job died.
 
     Args:
         name: of the job.
+        how: after "its process".
     """
 
     def __init__(self, name: str, how: str) -> None:
         super().__init__(f"{name}: its process {how}")
-        self.name = name
+        self.how = how
 
 
 class Runner(ABC):
@@ -36,6 +43,22 @@ class Runner(ABC):
         """That jobs may use, all together."""
 
     @abstractmethod
+    def stream(
+        self, work: Callable[..., Any], jobs: Iterable[Job], at_once: int
+    ) -> Generator[tuple[int, Any], None, None]:
+        """The number of each job, from 0, and what `work` returns for it, or `Died`; in the order in which they end.
+
+        A job is taken from `jobs` when there is a place for it, so what it is may follow from those that ended. When
+        this is closed no job goes on.
+
+        Args:
+            work: a function of a module, or a `partial` of one, whose arguments are sent but once.
+            at_once: jobs that run at a time, at most.
+
+        Raises:
+            RunnerError: a job raised a StemmaError; the line names it.
+        """
+
     def run(
         self,
         work: Callable[..., Any],
@@ -44,15 +67,33 @@ class Runner(ABC):
         at_once: int,
         unit: str | None = None,
     ) -> list[Any]:
-        """What `work` returns for the arguments of each job, in their order. However this ends, no job goes on.
+        """What `work` returns for the arguments of each job, in their order; otherwise as `stream`.
 
         Args:
-            work: a function of a module.
-            names: of the jobs, for errors.
-            at_once: jobs that run at a time, at most.
             unit: what a job is called on the bar of a terminal; None: no bar.
 
         Raises:
-            RunnerError: a job raised a StemmaError; the line names it.
             Died: the process of a job died.
         """
+        from tqdm import tqdm
+
+        results: dict[int, Any] = {}
+        bar = tqdm(total=len(jobs), unit=unit or "", disable=unit is None or not sys.stderr.isatty())
+        with bar, closing(self.stream(work, zip(names, jobs, strict=True), at_once)) as done:
+            for number, value in done:
+                if isinstance(value, Died):
+                    raise value
+                results[number] = value
+                bar.update()
+        return [results[number] for number in range(len(jobs))]
+
+
+@contextmanager
+def workplace(scratch: Path) -> Iterator[Path]:
+    """A folder for a job's own files.
+
+    Args:
+        scratch: a folder to have it in, which whoever has the jobs removes; not there on another machine.
+    """
+    with TemporaryDirectory(dir=scratch if scratch.is_dir() else None) as folder:
+        yield Path(folder)

@@ -1,22 +1,21 @@
-"""Processes of this machine, one for each job, several at a time.
+"""Processes of this machine, several at a time, each for one job after the other.
 
 They start afresh ("spawn"), so that no framework's state is shared. What a job gives depends neither on how many run at
-a time nor on which ends first.
+a time, nor on which ends first, nor on what its process did before.
 """
 
 import os
 import signal
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from stemma.errors import RunnerError, StemmaError
-from stemma.runners.base import Died, Runner
+from stemma.runners.base import Died, Job, Runner
 
 
 class Local(Runner):
@@ -25,42 +24,45 @@ class Local(Runner):
     def cores(self) -> int:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    def run(
-        self,
-        work: Callable[..., Any],
-        jobs: Sequence[tuple[Any, ...]],
-        names: Sequence[str],
-        at_once: int,
-        unit: str | None = None,
-    ) -> list[Any]:
-        from tqdm import tqdm
-
-        context, waiting = get_context("spawn"), deque(range(len(jobs)))
-        done: dict[int, Any] = {}
-        running: dict[Any, tuple[int, Any]] = {}
-        bar = tqdm(total=len(jobs), unit=unit or "", disable=unit is None or not sys.stderr.isatty())
+    def stream(
+        self, work: Callable[..., Any], jobs: Iterable[Job], at_once: int
+    ) -> Generator[tuple[int, Any], None, None]:
+        processes: dict[Any, Any] = {}  # by our end of its pipe
+        busy: dict[Any, tuple[int, str]] = {}
+        waiting = enumerate(jobs)
         try:
-            while waiting or running:
-                while waiting and len(running) < at_once:
-                    number = waiting.popleft()
-                    here, there = context.Pipe(duplex=False)
-                    process = context.Process(target=_child, args=(work, jobs[number], there), name=names[number])
-                    with _interrupts_held():
-                        process.start()
-                        running[here] = (number, process)
-                        there.close()  # the other end is the child's alone, so its death ends the pipe
-                for ready in wait(list(running)):
-                    number, process = running[ready]
-                    done[number] = _received(ready, process, names[number])
-                    del running[ready]
-                    bar.update()
+            while True:
+                while len(busy) < at_once and (job := next(waiting, None)) is not None:
+                    number, (name, arguments) = job
+                    pipe = next((each for each in processes if each not in busy), None) or _start(work, processes)
+                    busy[pipe] = (number, name)
+                    with suppress(OSError):  # that it died is found where it should answer
+                        pipe.send(arguments)
+                if not busy:
+                    return
+                for pipe in wait(list(busy)):
+                    number, name = busy.pop(pipe)
+                    value = _received(pipe, processes[pipe], name)
+                    if isinstance(value, Died):
+                        del processes[pipe]
+                    yield number, value
         finally:
-            bar.close()
-            for _, process in running.values():
+            for process in processes.values():
                 process.kill()
-            for _, process in running.values():
+            for process in processes.values():
                 process.join()
-        return [done[number] for number in range(len(jobs))]
+
+
+def _start(work: Callable[..., Any], processes: dict[Any, Any]) -> Any:
+    """Our end of the pipe of a new process, which is one of those from its first moment."""
+    context = get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_child, args=(work, there))
+    with _interrupts_held():
+        process.start()
+        processes[here] = process
+        there.close()  # the other end is the child's alone, so its death ends the pipe
+    return here
 
 
 @contextmanager
@@ -103,21 +105,30 @@ def _received(ready: Any, process: Any, name: str) -> Any:
     except (EOFError, OSError):  # between two messages, in one
         process.join()
         code = process.exitcode
-        raise Died(name, f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}") from None
-    process.join()
+        return Died(name, f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}")
     if error is not None:
         raise RunnerError(f"{name}: {error}")
     return value
 
 
-def _child(work: Callable[..., Any], arguments: tuple[Any, ...], there: Connection) -> None:
+def _child(work: Callable[..., Any], there: Connection) -> None:
     """An interrupt is for the parent, and a child never outlives it. Any other error shows its trace, as a bug does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
+    while (arguments := _asked(there)) is not None:
+        try:
+            there.send((None, work(*arguments)))
+        except StemmaError as error:
+            there.send((str(error), None))
+
+
+def _asked(there: Connection) -> tuple[Any, ...] | None:
+    """The arguments of the next job; None where nobody is left to ask."""
     try:
-        there.send((None, work(*arguments)))
-    except StemmaError as error:
-        there.send((str(error), None))
+        arguments: tuple[Any, ...] = there.recv()
+    except (EOFError, OSError):
+        return None
+    return arguments
 
 
 def _follow_parent() -> None:

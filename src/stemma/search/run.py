@@ -1,28 +1,34 @@
-"""The whole of a search: trials in processes of their own, what they found, its report."""
+"""The whole of a search: trials drawn one after the other and tried by a runner, what they found, its report."""
 
 import json
 import math
 import os
+import shutil
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stemma import conf, layout, runners
-from stemma.errors import EvaluationError, MissingExtra, RunnerError, SettingsError, StemmaError
+from stemma.errors import SettingsError, StemmaError
 from stemma.evaluation.folds import Tables
+from stemma.evaluation.settings import Settings
 from stemma.search import report, space, study, trial
 from stemma.search.found import Found, gather
-from stemma.search.space import Load, Space
+from stemma.search.space import Load, Space, override
 from stemma.search.study import Place
-from stemma.search.trial import Table
+from stemma.search.trial import Common, Ended, Table
 from stemma.text import figure, say
 
 if TYPE_CHECKING:
     import optuna
+
+SCRATCH = "checkpoints"  # in the folder of a search
 
 
 @dataclass(frozen=True)
@@ -38,11 +44,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Search:
-    """All that a process needs to try settings."""
+    """What is tried, and where that is recorded."""
 
     space: Space
-    tables: Tables
-    prepared: Path
+    common: Common
+    known: Table
+    opened: "optuna.Study"
     place: Place
     seed: int
 
@@ -70,68 +77,67 @@ def search(root: Path, asked: Asked, tables: Tables, load: Load) -> Found:
     told = {name: value for name, value in (("trials", asked.trials), ("keep", asked.keep)) if value is not None}
     where = replace(where, search=where.search.model_copy(update=told))
     with study.held(place.folder):
-        study.interrupt(place.open())
-        _tried(Search(where, tables, prepared, place, asked.seed), asked.jobs)
+        opened = place.open()
+        study.interrupt(opened)
+        common = Common(tables, where.search, known.parts, place.folder / SCRATCH)
+        _tried(Search(where, common, known, opened, place, asked.seed), base, asked.jobs)
         found = gather(where, place, known, base.evaluate.bins)
         report.write(root / report.FOLDER / called, found)
     return found
 
 
-def _tried(made: Search, jobs: int) -> None:
-    """A process that dies costs its own trial alone: the others' are tried again."""
-    opened, until = made.place.open(), time.time() + (made.space.search.seconds or math.inf)
-    names = [f"process {number} of {jobs}" for number in range(1, jobs + 1)]
-    while (numbers := study.missing(opened, made.space.search.trials)) and time.time() < until:
-        taken = get_context("spawn").Value("i", 0)
-        try:
-            with runners.chosen("local") as runner:
-                runner.run(work, [(made, numbers, taken, until, name) for name in names], names, jobs)
-        except RunnerError as error:
-            if not study.interrupt(opened, error.name if isinstance(error, runners.Died) else ""):
-                raise
-            say(f"note: {error}; the search goes on without its trial", error=True)
-
-
-def work(made: Search, numbers: list[int], taken: Any, until: float, name: str) -> None:
-    """Try one number after the other, until none is left, or the time is over."""
-    opened = made.place.open()
-    known = trial.table(made.prepared, made.space.search, made.space.settings(()).data, made.tables)
-    present = trial.present(made.space, known)
-    while time.time() < until and (number := _next(numbers, taken)) is not None:
-        asked = study.ask(opened, made.space, present, made.seed, number)
-        asked.set_user_attr(study.WORKER, name)
-        say(f"trial {number}: {_try(made, opened, asked, known)}", error=True)
-
-
-def _next(numbers: list[int], taken: Any) -> int | None:
-    with taken.get_lock():
-        taken.value += 1
-        return numbers[taken.value - 1] if taken.value <= len(numbers) else None
-
-
-def _try(made: Search, opened: "optuna.Study", asked: "optuna.Trial", known: Table) -> str:
-    """Its outcome, in words."""
-    optuna = study.library()
-    states, several = optuna.trial.TrialState, len(known.figures) > 1
-    checkpoint = made.place.folder / f"{asked.number}.safetensors"
+def _tried(made: Search, base: Settings, jobs: int) -> None:
+    """A process that dies costs its own trial alone."""
+    asked: list[optuna.Trial] = []
+    made.common.scratch.mkdir(exist_ok=True)
     try:
-        values, judged = trial.run(asked, made.space, made.tables, known, checkpoint)
-        if not all(map(math.isfinite, values)):
-            raise EvaluationError(f"{known.figures[0].name} is not defined on the judged rows")
-    except optuna.TrialPruned:
-        opened.tell(asked, state=states.PRUNED)
-        return "stopped, its learning curve is worse than others' were"
-    except MissingExtra:  # no trial can be: to count them would leave nothing to try once it is installed
-        raise
-    except StemmaError as error:
-        asked.set_user_attr(study.FAULT, str(error))
-        opened.tell(asked, state=states.FAIL if several else states.PRUNED)
-        return f"failed: {error}"
+        with (
+            runners.chosen(base.runner.name, base.runner.address) as runner,
+            closing(runner.stream(partial(trial.run, made.common), _drawn(made, asked), jobs)) as ended,
+        ):
+            for number, outcome in ended:
+                told = _record(made, asked[number], outcome)
+                say(f"trial {asked[number].user_attrs[study.NUMBER]}: {told}", error=True)
     finally:
-        checkpoint.unlink(missing_ok=True)
-    judged.write(made.place.predictions(asked))
-    opened.tell(asked, values)
-    told = ", ".join(f"{each.name} {figure(value)}" for each, value in zip(known.figures, values, strict=True))
+        shutil.rmtree(made.common.scratch)
+
+
+def _drawn(made: Search, asked: list["optuna.Trial"]) -> Iterator[runners.Job]:
+    """A job for each trial that is to be tried yet, unless the time is over. Those that jobs are of are `asked`."""
+    until = time.time() + (made.space.search.seconds or math.inf)
+    present = trial.present(made.space, made.known)
+    for number in study.missing(made.opened, made.space.search.trials):
+        if time.time() >= until:
+            return
+        one = study.ask(made.opened, made.space, present, made.seed, number)
+        chosen = [override(key, value) for key, value in trial.drawn(one, made.space.search.space).items()]
+        one.set_user_attr(study.SETTINGS, chosen)
+        try:
+            settings = made.space.settings(chosen)
+        except StemmaError as error:
+            say(f"trial {number}: {_record(made, one, Ended((), fault=str(error)))}", error=True)
+            continue
+        asked.append(one)
+        yield f"trial {number}", (settings, study.complete(made.opened))
+
+
+def _record(made: Search, asked: "optuna.Trial", ended: Ended | runners.Died) -> str:
+    """Tell Optuna how a trial came to its end; the same in words."""
+    states, figures = study.library().trial.TrialState, made.known.figures
+    if isinstance(ended, runners.Died):
+        ended = Ended((), fault=f"its process {ended.how}")
+    for epoch, loss in ended.curve:
+        asked.report(loss, epoch)
+    if ended.fault is not None:
+        asked.set_user_attr(study.FAULT, ended.fault)
+        made.opened.tell(asked, state=states.FAIL if len(figures) > 1 else states.PRUNED)
+        return f"failed: {ended.fault}"
+    if ended.judged is None:
+        made.opened.tell(asked, state=states.PRUNED)
+        return "stopped, its learning curve is worse than others' were"
+    ended.judged.write(made.place.predictions(asked))
+    made.opened.tell(asked, ended.values)
+    told = ", ".join(f"{each.name} {figure(value)}" for each, value in zip(figures, ended.values, strict=True))
     return f"{told} of {', '.join(asked.user_attrs[study.SETTINGS])}"
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path("models/search")  # a folder for each search, which Git ignores
 VARIABLE = "OPTUNA_STORAGE"  # of the environment, as Optuna's own commands have it: a URL may hold a password
-NUMBER, SETTINGS, FAULT, WORKER = "number", "settings", "fault", "worker"  # what a trial says of itself
+NUMBER, SETTINGS, FAULT = "number", "settings", "fault"  # what a trial says of itself
 RANDOM_FIRST = 8  # trials by chance before the sampler learns
 
 
@@ -77,7 +77,7 @@ def place(space: Space, seed: int, figures: Sequence[Metric], prepared: Path) ->
     files = [*prepared.glob("*"), *(space.root / "src").rglob("*.py"), space.root / "stemma.lock"]
     for file in sorted(file for file in files if file.is_file()):
         content.update(file.relative_to(space.root).as_posix().encode() + hashlib.sha256(file.read_bytes()).digest())
-    directions = tuple("maximize" if each.better == "higher" else "minimize" for each in figures)
+    directions = tuple(map(direction, figures))
     return Place(space.root / FOLDER / space.name, f"{space.name}-{content.hexdigest()[:8]}", directions)
 
 
@@ -102,22 +102,31 @@ def held(folder: Path) -> Iterator[None]:
         lock.close()
 
 
-def interrupt(study: "optuna.Study", dead: str | None = None) -> bool:
-    """Close the trials that were cut short: they are tried again, but for that of a process that died by itself.
+def interrupt(study: "optuna.Study") -> None:
+    """Close the trials that were cut short: they are tried again."""
+    states = library().trial.TrialState
+    for trial in study.get_trials(states=(states.RUNNING,)):
+        study.tell(trial.number, state=states.FAIL)
 
-    Args:
-        dead: the process that died.
 
-    Returns:
-        Whether it had a trial.
+def complete(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
+    """Those whose learning curves others are held beside."""
+    return study.get_trials(states=(library().trial.TrialState.COMPLETE,))
+
+
+def beside(others: Sequence["optuna.trial.FrozenTrial"], figure: Metric) -> "optuna.Trial":
+    """A trial that nobody records, to be held beside others by the median of their curves, on whatever machine.
+
+    Golovin et al., Google Vizier, KDD 2017.
     """
-    optuna, found = library(), False
-    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
-        if dead is not None and trial.user_attrs.get(WORKER) == dead:
-            study._storage.set_trial_user_attr(trial._trial_id, FAULT, "its process died")
-            found = True
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    return found
+    pruner = library().pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5)
+    study: optuna.Study = library().create_study(direction=direction(figure), pruner=pruner)
+    study.add_trials(others)
+    return study.ask()
+
+
+def direction(figure: Metric) -> str:
+    return "maximize" if figure.better == "higher" else "minimize"
 
 
 def missing(study: "optuna.Study", trials: int) -> list[int]:
@@ -134,9 +143,6 @@ def counts(trial: "optuna.trial.FrozenTrial") -> bool:
 def ask(study: "optuna.Study", space: Space, present: Mapping[str, Any], seed: int, number: int) -> "optuna.Trial":
     """The trial of this number; the first is of the settings as they are, as far as the space holds them."""
     study.sampler = _sampler(space.search, seed, number)
-    pruners = library().pruners
-    is_median = space.search.pruner == "median"  # Golovin et al., Google Vizier, KDD 2017
-    study.pruner = pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5) if is_median else pruners.NopPruner()
     if number == 0:
         with warnings.catch_warnings(action="ignore"):  # that it is an experiment of Optuna's
             study.sampler = library().samplers.PartialFixedSampler(_within(space.search, present), study.sampler)

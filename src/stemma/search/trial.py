@@ -3,6 +3,7 @@
 The rows are those of training and validation. Test rows are not read here.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +15,15 @@ from numpy.typing import NDArray
 
 from stemma import conf, metrics
 from stemma.conf.difference import dotted, leaves
-from stemma.errors import SettingsError
+from stemma.errors import EvaluationError, MissingExtra, SettingsError, StemmaError
 from stemma.evaluation import decision
 from stemma.evaluation.folds import Tables
-from stemma.evaluation.settings import EvaluateSettings
+from stemma.evaluation.settings import EvaluateSettings, Settings
 from stemma.metrics import Metric
+from stemma.runners import workplace
+from stemma.search import study
 from stemma.search.settings import Dimension, SearchSettings
 from stemma.search.space import Space, override
-from stemma.search.study import SETTINGS
 from stemma.tables import arrays, profile, split
 from stemma.task import Task
 from stemma.text import few, nearest
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 PARAMETERS = Metric("parameters", "parameters", "numbers in its tensors", (), lambda _: np.nan, "lower")
 Array = NDArray[Any]
+Watch = Callable[[Epoch], None]
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,30 @@ class Judged:
             return Judged(arrays_of["predictions"], arrays_of["decided"])
 
 
+@dataclass(frozen=True)
+class Common:
+    """What all trials of a search have in common, wherever they run.
+
+    Args:
+        scratch: a folder for checkpoints.
+    """
+
+    tables: Tables
+    search: SearchSettings
+    parts: tuple[Part, ...]
+    scratch: Path
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a trial came to its end: with values and what they are of, or with a fault; else its curve stopped it."""
+
+    curve: tuple[tuple[int, float], ...]  # epoch and validation loss
+    values: tuple[float, ...] = ()
+    judged: Judged | None = None
+    fault: str | None = None
+
+
 def table(prepared: Path, search: SearchSettings, data: Any, tables: Tables) -> Table:
     """The training and validation rows as prepare wrote them, or cut into folds.
 
@@ -91,21 +118,21 @@ def table(prepared: Path, search: SearchSettings, data: Any, tables: Tables) -> 
         SettingsError: a metric is none. DataError: the rows are not there, or cannot be cut.
     """
     about = profile.read(prepared)
-    problem, figures = Problem.of(about), _figures(search, about.task, tables)
+    problem, wanted = Problem.of(about), figures(search, about.task, tables)
     train, validation = (arrays.read(prepared, name) for name in ("train", "validation"))
     if search.folds is None:
         judged = Rows(validation.x, validation.y)
-        return Table((Part(problem, Rows(train.x, train.y), judged, judged),), figures)
+        return Table((Part(problem, Rows(train.x, train.y), judged, judged),), wanted)
     x, y = np.concatenate([train.x, validation.x]), np.concatenate([train.y, validation.y])
     triples = split.folds(pd.concat([train.frame, validation.frame], ignore_index=True), data, search.folds)
-    return Table(tuple(_part(problem, *(Rows(x[rows], y[rows]) for rows in triple)) for triple in triples), figures)
+    return Table(tuple(_part(problem, *(Rows(x[rows], y[rows]) for rows in triple)) for triple in triples), wanted)
 
 
 def _part(problem: Problem, train: Rows, stop: Rows, judged: Rows) -> Part:
     return Part(replace(problem, task=problem.task.fitted(train.y)), train, stop, judged)
 
 
-def _figures(search: SearchSettings, task: Task, tables: Tables) -> tuple[Metric, ...]:
+def figures(search: SearchSettings, task: Task, tables: Tables) -> tuple[Metric, ...]:
     known = {each.name: each for each in metrics.of_task(task.kind, metrics.added_to(tables.metrics))}
     known[PARAMETERS.name] = PARAMETERS
     for name in search.metrics:
@@ -152,46 +179,65 @@ def _as_fitted(space: Space, chosen: Sequence[str], known: Table) -> tuple[dict[
     return settings.model.model_dump(mode="json"), train.model_dump(mode="json")
 
 
-def run(
-    trial: "optuna.Trial", space: Space, tables: Tables, known: Table, checkpoint: Path
-) -> tuple[list[float], Judged]:
-    """The figures of a trial, and what they are of.
+def run(common: Common, settings: Settings, others: Sequence["optuna.trial.FrozenTrial"]) -> Ended:
+    """Fit and judge a network of these settings.
+
+    Args:
+        others: the trials that came to their end before.
 
     Raises:
-        TrialPruned: by its learning curve.
-        StemmaError: these settings cannot be fitted.
+        MissingExtra: no trial can be fitted here.
     """
-    chosen = [override(key, value) for key, value in drawn(trial, space.search.space).items()]
-    trial.set_user_attr(SETTINGS, chosen)
-    settings = space.settings(chosen)
-    watch = _watching(trial, known.figures) if space.search.pruner != "none" else _unwatched
+    import optuna
+
+    known = Table(common.parts, figures(common.search, common.parts[0].problem.task, common.tables))
+    curve: list[tuple[int, float]] = []
+    try:
+        with workplace(common.scratch) as folder:
+            watch = _unwatched if common.search.pruner == "none" else _watching(curve, others, known.figures[0])
+            judged, size = _judged(common, settings, folder / "checkpoint.safetensors", watch)
+        values = _measured(judged, known, settings.evaluate.bins, size)
+        if not all(map(math.isfinite, values)):
+            raise EvaluationError(f"{known.figures[0].name} is not defined on the judged rows")
+    except optuna.TrialPruned:
+        return Ended(tuple(curve))
+    except MissingExtra:  # to count such trials would leave nothing to try once it is installed
+        raise
+    except StemmaError as error:
+        return Ended(tuple(curve), fault=str(error))
+    return Ended(tuple(curve), tuple(values), judged)
+
+
+def _judged(common: Common, settings: Settings, checkpoint: Path, watch: Watch) -> tuple[Judged, int]:
+    """And how many numbers are in the tensors of the network."""
     seeds, size = [], 0
-    for number in range(space.search.seeds):
+    for number in range(common.search.seeds):
         found, seed = [], (settings.train.seed + number) % 2**32
         training = settings.train.model_copy(update={"resume": False, "seed": seed})
-        for part in known.parts:
-            network = networks.create(tables.networks, settings.model, part.problem, training.threads)
-            given = Given(part.train, training, parts=own.chosen(training, tables.training))
+        for part in common.parts:
+            network = networks.create(common.tables.networks, settings.model, part.problem, training.threads)
+            given = Given(part.train, training, parts=own.chosen(training, common.tables.training))
             fit.run(network, given, part.stop, checkpoint, watch)
             watch, size = _unwatched, sum(tensor.size for tensor in network.tensors().values())
             found.append(_predicted(network, part.judged, settings.evaluate))
         seeds.append([np.concatenate(each) for each in zip(*found, strict=True)])
-    judged = Judged(np.stack([each[0] for each in seeds]), np.stack([each[1] for each in seeds]))
-    return _measured(judged, known, settings.evaluate.bins, size), judged
+    return Judged(np.stack([each[0] for each in seeds]), np.stack([each[1] for each in seeds])), size
 
 
 def _unwatched(epoch: Epoch) -> None:
     """Of the first fit alone the learning curve is compared."""
 
 
-def _watching(trial: "optuna.Trial", figures: Sequence[Metric]) -> Callable[[Epoch], None]:
+def _watching(curve: list[tuple[int, float]], others: Sequence["optuna.trial.FrozenTrial"], leading: Metric) -> Watch:
     """Stop a trial whose validation loss is worse than others' was. Turned round where more of the figure is better."""
     import optuna
 
-    sign = -1 if figures[0].better == "higher" else 1
+    sign = -1 if leading.better == "higher" else 1
+    trial = study.beside(others, leading)
 
     def watch(epoch: Epoch) -> None:
-        trial.report(sign * epoch.validation_loss, epoch.number)
+        curve.append((epoch.number, sign * epoch.validation_loss))
+        trial.report(curve[-1][1], epoch.number)
         if trial.should_prune():
             raise optuna.TrialPruned
 

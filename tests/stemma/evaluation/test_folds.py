@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from stemma import metrics
+from stemma import metrics, runners
 from stemma.errors import RunnerError
 from stemma.evaluation import folds
 from stemma.runners.local import Local
@@ -66,10 +66,11 @@ def test_a_failing_fold_is_named_and_its_checkpoints_are_removed(
     monkeypatch.setattr(folds, "whole", lambda folder, about: None)
     monkeypatch.setattr(folds.split, "folds", lambda frame, settings, k: [(rows, rows, rows)] * k)
 
-    def run(_: Local, work: object, jobs: list[tuple], names: list[str], at_once: int, unit: str) -> None:
-        assert work is folds.judge and len({job[3] for job in jobs}) == 2 and at_once >= 1 and unit == "fold"
-        jobs[0][3].parent.mkdir()
-        jobs[0][3].write_bytes(b"an epoch")
+    def run(_: Local, work: Any, jobs: list[tuple], names: list[str], at_once: int, unit: str) -> None:
+        assert work.func is folds.judge and len(jobs) == 2 and at_once >= 1 and unit == "fold"
+        with runners.workplace(tmp_path / "scratch") as folder:
+            assert folder.parent == tmp_path / "scratch"
+        (tmp_path / "scratch/checkpoint").write_bytes(b"an epoch")
         raise RunnerError(f"{names[1]}: the loss went wrong")
 
     monkeypatch.setattr(Local, "run", run)
@@ -105,5 +106,7 @@ def test_a_fold_has_as_few_units_as_the_network_that_was_pruned_and_no_teacher(
 
     monkeypatch.setattr(folds.fit, "run", watched)
     triple = (np.arange(300), np.arange(300, 400), np.arange(400, 500))
-    figures = folds.judge(settings, folds.Tables(NETWORKS), tmp_path / "prepared", tmp_path / "c.safetensors", triple)
+    about = profile.read(tmp_path / "prepared")
+    frame = folds.whole(tmp_path / "prepared", about)
+    figures = folds.judge(folds.Common(settings, folds.Tables(NETWORKS), about, frame, tmp_path / "none"), triple)
     assert 0 <= figures["roc_auc"] <= 1 and seen == [((4,), None)]

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,21 @@ def test_a_process_that_dies_in_the_middle_of_its_result_is_named() -> None:
     there.close()
     process = multiprocessing.get_context("spawn").Process(target=os._exit, args=(3,))
     process.start()
-    with pytest.raises(RunnerError, match=r"^fold 1: its process ended with exit code 3$"):
-        local._received(here, process, "fold 1")
+    assert str(local._received(here, process, "fold 1")) == "fold 1: its process ended with exit code 3"
+
+
+def test_a_process_has_one_job_after_the_other_and_another_process_comes_for_one_that_died() -> None:
+    jobs = [("a", (os.getpid,)), ("b", (os._exit, 3)), ("c", (os.getpid,)), ("d", (os.getpid,))]
+    (_, first), (_, died), (_, second), (_, third) = Local().stream(operator.call, jobs, 1)
+    assert str(died) == "b: its process ended with exit code 3" and first != second == third
+
+
+def test_what_a_job_is_may_follow_from_those_that_ended() -> None:
+    known: list[int] = []
+    jobs = (("job", (sum(known), 1)) for _ in range(4))
+    for _, value in Local().stream(operator.add, jobs, 1):
+        known.append(value)
+    assert known == [1, 2, 4, 8]
 
 
 class Early:
@@ -100,7 +114,7 @@ def test_an_interrupt_while_a_process_starts_is_not_lost(blocked: bool, monkeypa
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            Local().run(time.sleep, [(Interrupting(),), (120,)], ["a", "b"], 1)
+            Local().run(partial(max, Interrupting()), [(1,), (2,)], ["a", "b"], 1)
     finally:
         signal.signal(signal.SIGINT, before)
     assert multiprocessing.active_children() == []

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from searched import FATAL, SPACE, Searched
 from stemma.errors import EvaluationError, MissingExtra, SettingsError
+from stemma.runners import Job
 from stemma.runners.local import Local
 from stemma.search import study, trial
 from stemma.search.found import Found
@@ -34,11 +35,11 @@ if __name__ == "__main__":
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trials in this process: what is tested is not that there are others."""
 
-    def run(_: Local, work: Callable[..., Any], jobs: list[tuple[Any, ...]], names: list[str], at_once: int) -> None:
-        for job in jobs:
-            work(*job)
+    def stream(_: Local, work: Callable[..., Any], jobs: Iterable[Job], at_once: int) -> Iterator[tuple[int, Any]]:
+        for number, (_, arguments) in enumerate(jobs):
+            yield number, work(*arguments)
 
-    monkeypatch.setattr(Local, "run", run)
+    monkeypatch.setattr(Local, "stream", stream)
 
 
 def trials(found: Found) -> list[tuple[Any, ...]]:
@@ -90,7 +91,9 @@ def test_a_trial_that_takes_its_process_with_it_costs_itself_alone(searched: Cal
     found = searched(trials=4, sampler="random", space=SPACE["space"] | {"model.hidden": hidden}).run(jobs=2)
     assert [each.number for each in found.trials] == [0, 1, 2, 3]
     dead = [each for each in found.trials if each.settings[0] == f"model.hidden={FATAL}"]
-    assert dead and all(each.outcome == "failed" and each.fault == "its process died" for each in dead)
+    assert dead and all(
+        each.outcome == "failed" and each.fault == "its process was killed by signal 9" for each in dead
+    )
     assert len(found.complete) == 4 - len(dead)
 
 

@@ -120,6 +120,7 @@ def test_its_name_is_nobody_elses_and_its_extras_are_declared_once(wheel: Path) 
         "tensorboard",
         "mlflow",
         "wandb",
+        "ray",
     }
     assert set(told.get_all("Provides-Extra")) == extras
     project = distribution._project({"pyproject.toml": (ROOT / "pyproject.toml").read_bytes()})["project"]

@@ -1,0 +1,20 @@
+"""The section `runner`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from stemma.settings import Section
+
+
+class RunnerSettings(Section):
+    """Where folds of a cross-validation and trials of a search run; it changes no result."""
+
+    name: Literal["local", "ray"]
+    address: Annotated[str, Field(pattern=r"^[\w.-]+:\d{1,5}$")] | None  # of a Ray cluster; None: Ray on this machine
+
+    @model_validator(mode="after")
+    def _is_asked_for_by_ray(self) -> "RunnerSettings":
+        if self.name == "local" and self.address is not None:
+            raise ValueError("an address goes with runner=ray")
+        return self
