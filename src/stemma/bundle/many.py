@@ -10,9 +10,9 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -127,25 +127,36 @@ def _output(name: str) -> str:
 
 
 def _run(runner: Runner, bundle: Bundle, many: Many, names: Sequence[str], at_once: int) -> list[Done]:
-    """What became of each; of a share whose process died each is tried once more, by itself."""
-    digest, rows = hashlib.sha256(bundle.files[MANIFEST]).hexdigest(), many.rows
-    reading = [rows.separator, rows.decimal, rows.encoding]
-    told = {"stemma.bundle": digest, "stemma.keep": json.dumps(rows.keep), "stemma.reading": json.dumps(reading)}
-    needed = {name: bundle.files[name] for name in (GRAPH, SIGNATURE)}
-    count = min(SHARES * at_once, len(names))
-    shares, done = [names[start::count] for start in range(count)], list[Done]()
+    """What became of each; those of a share whose process died are tried once more, one by one."""
+    files = {name: bundle.files[name] for name in (GRAPH, SIGNATURE)}
+    work = partial(predicted, many, files, bundle.trusted, _told(bundle, many.rows))
+    shares = [names[start :: SHARES * at_once] for start in range(min(SHARES * at_once, len(names)))]
+    pace, done = Pace(), list[Done]()
+
+    def told() -> str:
+        return f"{len(done):,} of {counted(len(names), 'table')}, {pace.seconds:.0f} s"
+
     while shares:
-        jobs = [(many, needed, bundle.trusted, told, share) for share in shares]
-        try:
-            return [*done, *chain.from_iterable(runner.run(predicted, jobs, [*map(few, shares)], at_once, "share"))]
-        except Died as died:
-            share = next(each for each in shares if few(each) == died.name)
-            shares = [each for each in shares if each is not share] + [[name] for name in share[1:] and share]
-            if share[1:]:
-                say(f"{died}: they are tried one by one", error=True)
-            else:
-                done.append(Done(died.name, fault=str(died).removeprefix(f"{died.name}: ")))
+        left: list[Sequence[str]] = []
+        with closing(runner.stream(work, [(few(each), (each,)) for each in shares], at_once)) as ended:
+            for number, found in ended:
+                if not isinstance(found, Died):
+                    done.extend(found)
+                elif len(shares[number]) == 1:
+                    done.append(Done(shares[number][0], fault=f"its process {found.how}"))
+                else:
+                    say(f"{found}: they are tried one by one", error=True)
+                    left += [[name] for name in shares[number]]
+                pace.say(told)
+        shares = left
     return done
+
+
+def _told(bundle: Bundle, rows: Rows) -> dict[str, str]:
+    """All that predictions are made with, but the table."""
+    digest = hashlib.sha256(bundle.files[MANIFEST]).hexdigest()
+    reading = json.dumps([rows.separator, rows.decimal, rows.encoding])
+    return {f"{TOLD}bundle": digest, f"{TOLD}keep": json.dumps(rows.keep), f"{TOLD}reading": reading}
 
 
 def _there(done: Done, many: Many) -> Done:
@@ -178,14 +189,14 @@ def _done(many: Many, bundle: Bundle, told: Mapping[str, str], name: str, source
             return Done(name)
         _check_there(before, told, many.again)
         with tempfile.TemporaryDirectory() as folder, source.local(name, Path(folder)) as file:
-            run, partial = Run(bundle, replace(many.rows, path=file)), Path(folder, "predictions")
+            run, written = Run(bundle, replace(many.rows, path=file)), Path(folder, "predictions")
             with _called_it(file):
-                write_parquet(run, partial, told)
+                write_parquet(run, written, told)
             if source.mark(name) != mark:
                 raise BundleError("it changed while it was read: run this again")
             if target.look(_output(name), _made_with) != before:
                 raise BundleError("another run has written it meanwhile: run this again")
-            target.put(_output(name), partial, new=before is None)
+            target.put(_output(name), written, new=before is None)
         return Done(name, run.done)
     except (StemmaError, OSError) as error:
         return Done(name, fault=told_by_system(error) if isinstance(error, OSError) else str(error))

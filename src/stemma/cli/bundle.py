@@ -145,6 +145,8 @@ def predict(
         mark = None if separator is None else character(separator)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--separator") from None
+    if address is not None and (runner != "ray" or not re.fullmatch(r"[\w.-]+:\d{1,5}", address)):
+        raise typer.BadParameter("HOST:PORT of a cluster goes with --runner ray", param_hint="--address")
     found = package.Rows(Path(rows), mark, decimal, encoding, keep=tuple(keep or ()))
     opened = package.open_bundle(bundle, trust)
     if "://" in rows or found.path.is_dir():
@@ -153,8 +155,8 @@ def predict(
         tables = many.Many(_place(rows), _place(output), places.at, found, again)
         with runners.chosen(runner or "local", address) as chosen:
             many.predict(opened, tables, chosen, jobs)
-    elif runner or address or jobs or again:
-        raise typer.BadParameter(f"{rows} is no folder", param_hint="--runner, --address, --jobs, --again")
+    elif runner or jobs or again:
+        raise typer.BadParameter(f"{rows} is no folder", param_hint="--runner, --jobs, --again")
     else:
         predict(opened, found, None if output is None else Path(output), bundle)
 

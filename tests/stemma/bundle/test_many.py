@@ -21,7 +21,7 @@ from stemma import bundle, cli
 from stemma.bundle import many
 from stemma.bundle.model import Bundle
 from stemma.bundle.predict import predict
-from stemma.errors import BundleError, RunnerError, StemmaError
+from stemma.errors import BundleError, StemmaError
 from stemma.repo import places
 from stemma.runners import Died, Runner, chosen
 
@@ -30,24 +30,21 @@ TABLE = f"{HEAD}May,0.5,yes,1\nNov,3,F,2\n"
 
 
 class Here(Runner):
-    """In this process, one job after the other; before each something may happen."""
+    """In this process, one job after the other; before each something may happen, which tells how its process died."""
 
-    def __init__(self, before: Callable[[Sequence[str]], object] = len) -> None:
+    def __init__(self, before: Callable[[Sequence[str]], Any] = lambda _: None) -> None:
         super().__init__()
         self.before = before
 
     def cores(self) -> int:
         return 1
 
-    def run(self, work: Any, jobs: Any, names: Sequence[str], at_once: int, unit: str | None = None) -> list[Any]:
-        found = []
-        for job, name in zip(jobs, names, strict=True):
-            self.before(job[-1])
-            try:
-                found.append(work(*job))
-            except StemmaError as error:
-                raise RunnerError(f"{name}: {error}") from None
-        return found
+    def stream(self, work: Any, jobs: Any, at_once: int) -> Any:
+        for number, (name, (tables,)) in enumerate(jobs):
+            if death := self.before(tables):
+                yield number, Died(name, death)
+            else:
+                yield number, work(tables)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +175,7 @@ def test_two_tables_for_one_name_are_both_named_and_the_others_predicted(
 def test_a_table_that_vanishes_is_named_and_the_others_predicted(
     opened: Bundle, rows: Path, output: Path, capsys: Any
 ) -> None:
-    gone = Here(lambda names: "a.csv" in names and (rows / "a.csv").unlink())
+    gone = Here(lambda names: (rows / "a.csv").unlink() if "a.csv" in names else None)
     assert "a.csv: it is not there any more\n" in failed(capsys, opened, rows, output, gone)
     assert [*written(output)] == ["c.parquet", "sub/b.parquet"]
 
@@ -217,7 +214,10 @@ def test_of_two_runs_at_once_one_writes_and_the_other_says_so(
         run(other, rows, output)
     at = watched(lambda name: name == "a.csv" and run(opened, rows, output, again=again))
     told = failed(capsys, opened, rows, output, at=at, again=again)
-    assert "a.csv: another run has written it meanwhile: run this again\n" in told and "1 of 3 tables are not predicted" in told
+    assert (
+        "a.csv: another run has written it meanwhile: run this again\n" in told
+        and "1 of 3 tables are not predicted" in told
+    )
     run(opened, rows, output)
 
 
@@ -278,16 +278,15 @@ def test_a_folder_without_tables_and_folders_within_one_another_are_one_line(
 
 
 def test_a_node_that_does_not_see_the_folder_says_so(opened: Bundle, rows: Path, output: Path) -> None:
-    with pytest.raises(RunnerError, match=r"does not see .*rows: every node needs the same folder there"):
-        run(opened, rows, output, Here(lambda _: rows.rename(rows.parent / "elsewhere")))
+    with pytest.raises(BundleError, match=r"does not see .*rows: every node needs the same folder there"):
+        run(opened, rows, output, Here(lambda _: rows.rename(rows.parent / "elsewhere") and None))
 
 
 def test_predictions_that_a_node_has_to_itself_are_none(opened: Bundle, rows: Path, output: Path, capsys: Any) -> None:
     class Elsewhere(Here):
-        def run(self, *arguments: Any) -> list[Any]:
-            found = super().run(*arguments)
+        def stream(self, *arguments: Any) -> Any:
+            yield from super().stream(*arguments)
             (output / "a.parquet").rename(rows.parent / "elsewhere")
-            return found
 
     told = failed(capsys, opened, rows, output, Elsewhere())
     assert f"a.csv: its predictions are not in {output}: every node needs the same folder there\n" in told
@@ -297,9 +296,8 @@ def test_predictions_that_a_node_has_to_itself_are_none(opened: Bundle, rows: Pa
 def test_tables_of_a_process_that_died_are_tried_one_by_one(
     opened: Bundle, rows: Path, output: Path, capsys: Any
 ) -> None:
-    def dies(names: Sequence[str]) -> None:
-        if "a.csv" in names:
-            raise Died(many.few(names), "was killed by signal 9")
+    def dies(names: Sequence[str]) -> str | None:
+        return "was killed by signal 9" if "a.csv" in names else None
 
     for number in range(6):
         shutil.copyfile(rows / "a.csv", rows / f"d{number}.csv")
