@@ -67,7 +67,8 @@ def predict(bundle: Bundle, many: Many, runner: Runner, jobs: int | None = None)
     pace = Pace()
     _check_apart(many)
     names, done = _planned(_tables(many))
-    done += [_there(each, many) for each in _run(runner, bundle, many, names, jobs or runner.cores())]
+    target = many.place(many.target, "predictions")
+    done += [_there(each, target) for each in _run(runner, bundle, many, names, jobs or runner.cores())]
     rows, faults = [each.rows for each in done if each.rows is not None], [each for each in done if each.fault]
     for each in faults:
         say(f"{each.name}: {each.fault}", error=True)
@@ -80,7 +81,7 @@ def predict(bundle: Bundle, many: Many, runner: Runner, jobs: int | None = None)
 
 
 def _check_apart(many: Many) -> None:
-    """Predictions would be read as rows by the next run, or stand in the place of rows."""
+    """Refuse a target whose predictions the next run would read as rows, or that would stand in the place of rows."""
     source, target = (f"{each.rstrip('/')}/" for each in (many.source, many.target))
     if source.startswith(target) or target.startswith(source):
         raise BundleError(f"{many.target} and the rows lie within one another: name another folder for predictions")
@@ -159,11 +160,11 @@ def _told(bundle: Bundle, rows: Rows) -> dict[str, str]:
     return {f"{TOLD}bundle": digest, f"{TOLD}keep": json.dumps(rows.keep), f"{TOLD}reading": reading}
 
 
-def _there(done: Done, many: Many) -> Done:
+def _there(done: Done, target: Place) -> Done:
     """As this process sees it: another machine may have a folder of that name to itself."""
-    if done.fault or many.place(many.target, "predictions").size(_output(done.name)) is not None:
+    if done.fault or target.size(_output(done.name)) is not None:
         return done
-    return Done(done.name, fault=f"its predictions are not in {many.target}: every node needs the same folder there")
+    return Done(done.name, fault=f"its predictions are not in {target.url}: every node needs the same folder there")
 
 
 def predicted(
@@ -188,7 +189,7 @@ def _done(many: Many, bundle: Bundle, told: Mapping[str, str], name: str, source
         if before == told:
             return Done(name)
         _check_there(before, told, many.again)
-        with tempfile.TemporaryDirectory() as folder, source.local(name, Path(folder)) as file:
+        with tempfile.TemporaryDirectory(prefix="stemma-") as folder, source.local(name, Path(folder)) as file:
             run, written = Run(bundle, replace(many.rows, path=file)), Path(folder, "predictions")
             with _called_it(file):
                 write_parquet(run, written, told)

@@ -150,7 +150,7 @@ def predict(
     found = package.Rows(Path(rows), mark, decimal, encoding, keep=tuple(keep or ()))
     opened = package.open_bundle(bundle, trust)
     if "://" in rows or found.path.is_dir():
-        if output is None:
+        if output is None or Path(output).is_file():
             raise typer.BadParameter("predictions of many tables need a folder", param_hint="--output")
         tables = many.Many(_place(rows), _place(output), places.at, found, again)
         with runners.chosen(runner or "local", address) as chosen:
