@@ -135,7 +135,8 @@ def _joined(ray: Any, opened: ExitStack, address: str) -> str:
     try:
         ray.init(address, runtime_env=environment, log_to_driver=False, logging_level="CRITICAL")
     except (Exception, SystemExit) as error:  # whatever its many layers raise
-        raise RunnerError(f"runner.address: no cluster at {address} lets us in ({in_one_line(error)})") from error
+        told = "it needs this version of Ray and Python, and the token of RAY_AUTH_TOKEN"
+        raise RunnerError(f"runner.address: the cluster at {address} does not let us in: {told}") from error
     return address
 
 
@@ -153,7 +154,10 @@ def _job(wanted: Mapping[str, str], sent: Sequence[Any]) -> tuple[str | None, An
     import ray
 
     if differing := sorted(room for room, digest in wanted.items() if _here().get(room) != digest):
-        return f"{socket.gethostname()} has another toolkit ({', '.join(differing)}): install this one there", None
+        return (
+            f"{socket.gethostname()} has another toolkit ({', '.join(differing)}): install that of {lock.FILE} there",
+            None,
+        )
     try:
         work, arguments = ray.get(sent)
         return None, work(*arguments)

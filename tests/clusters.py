@@ -1,0 +1,71 @@
+"""A Ray cluster of two nodes, in processes of this machine."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+TESTS = Path(__file__).resolve().parent
+TOKEN = "a" * 64
+
+
+@dataclass
+class Cluster:
+    """Its processes are those that were started in its folder."""
+
+    folder: Path
+    address: str
+    environment: dict[str, str]
+
+    def add(self, *options: str, **environment: str) -> None:
+        """A node with one core; the first is the head."""
+        ray = Path(sys.executable).parent / "ray"
+        command = [str(ray), "start", "--num-cpus=1", "--object-store-memory=100000000", *options]
+        done = subprocess.run(command, env=self.environment | environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def processes(self, *names: str) -> list[psutil.Process]:
+        """All, or those in whose command line a name is."""
+        found = []
+        for process in psutil.process_iter(["cmdline", "environ"]):
+            told = " ".join(process.info["cmdline"] or ())
+            mine = (process.info["environ"] or {}).get("RAY_TMPDIR") == str(self.folder)
+            if mine and process.pid != os.getpid() and (not names or any(name in told for name in names)):
+                found.append(process)
+        return found
+
+    def kill(self, *names: str) -> None:
+        for process in self.processes(*names):
+            process.send_signal(signal.SIGKILL)
+
+
+@contextmanager
+def cluster(**environment: str) -> Iterator[Cluster]:
+    """A head. What it imports is what this process imports."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # a short name: sockets lie in it
+    quiet = {
+        "RAY_TMPDIR": str(folder),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": TOKEN,
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    paths = {"PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    made = Cluster(folder, f"127.0.0.1:{port}", {**os.environ, **quiet, **paths, **environment})
+    try:
+        made.add("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}")
+        yield made
+    finally:
+        made.kill()
+        shutil.rmtree(folder, ignore_errors=True)

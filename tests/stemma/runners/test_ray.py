@@ -1,0 +1,184 @@
+"""Ray, as two nodes in processes: what local gives, and one line where a worker, a node or the head fails."""
+
+import operator
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+
+from clusters import TOKEN, Cluster, cluster
+from searched import FATAL, SPACE, Searched, project
+from stemma import runners
+from stemma.errors import MissingExtra, RunnerError, SettingsError
+from stemma.evaluation import folds, gate
+from stemma.runners import Died
+from stemma.runners.settings import RunnerSettings
+from stemma.settings import checked
+from stemma.tables import check, prepared
+from stemma.task import of
+from tiny import NETWORKS, SOURCES
+from tiny.params import settled
+from worlds import ROOT
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("ray"),
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),  # imported, it would read its settings
+]
+ASKING = """
+import operator, sys
+from stemma import runners
+from stemma.errors import one_line
+if __name__ == "__main__":
+    with one_line(), runners.chosen("ray", sys.argv[1]) as runner:
+        runner.run(operator.neg, [(1,)], ["a"], 1)
+"""
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patched, cluster(NODE="head") as made:
+        patched.setenv("RAY_AUTH_TOKEN", TOKEN)
+        made.add(f"--address={made.address}", NODE="other")
+        yield made
+
+
+def asked(address: str, **environment: str) -> str:
+    """What a process says that cannot have its job done."""
+    variables = {**os.environ, "RAY_AUTH_TOKEN": TOKEN, **environment}
+    done = subprocess.run([sys.executable, "-c", ASKING, address], env=variables, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == ""
+    return done.stderr
+
+
+def test_results_come_in_the_order_of_the_jobs_from_all_nodes(nodes: Cluster) -> None:
+    with runners.chosen("ray", nodes.address) as runner:
+        assert runner.cores() == 2
+        assert runner.run(operator.sub, [(3, 1), (2, 2), (0, 1)], ["a", "b", "c"], 2) == [2, 0, -1]
+        assert set(runner.run(os.getenv, [("NODE",)] * 4, "abcd", 2)) == {"head", "other"}
+
+
+def test_an_error_is_one_line_with_the_name_of_its_job(nodes: Cluster) -> None:
+    jobs = [({"roc_auc": 0.5}, of("binary")), ({"nothing": 0.5}, of("binary"))]
+    wrong = pytest.raises(RunnerError, match=r"^fold 2 of 2: evaluate.minimum: 'nothing' is no metric")
+    with runners.chosen("ray", nodes.address) as runner, wrong:
+        runner.run(gate.check, jobs, ["fold 1 of 2", "fold 2 of 2"], 1)
+
+
+def test_a_worker_that_is_killed_is_told_and_its_job_is_not_tried_again(
+    nodes: Cluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [("a", (os.mkdir, tmp_path / "a")), ("b", (os.kill, 0, signal.SIGKILL)), ("c", (operator.truediv, 1, 0))]
+    with runners.chosen("ray", nodes.address) as runner:
+        (_, first), (_, killed), (_, failed) = runner.stream(operator.call, jobs, 1)
+    assert first is None and (str(killed), str(failed)) == (
+        "b: its process was killed, or its node", "c: its process failed (division by zero)"
+    )  # fmt: skip
+    assert isinstance(killed, Died) and isinstance(failed, Died) and capfd.readouterr() == ("", "")
+
+
+def test_folds_give_what_they_give_on_this_machine(nodes: Cluster, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    on_ray = {"name": "ray", "address": nodes.address}
+    local, ray = (settled(train={"epochs": 2}, runner=each) for each in ({}, on_ray))
+    made = check.check(local.data, SOURCES, strict=False)
+    prepared.write(tmp_path / "prepared", made, local.data, local.prepare)
+    one, other = (
+        folds.cross_validate(each, folds.Tables(NETWORKS), tmp_path / "prepared", tmp_path / "scratch", 2)
+        for each in (local, ray)
+    )
+    assert one == other and [path.name for path in tmp_path.iterdir()] == ["prepared"]
+
+
+def test_a_search_gives_what_it_gives_on_this_machine_and_goes_on_without_a_trial_that_died(
+    nodes: Cluster, tmp_path: Path
+) -> None:
+    hidden, made = {"choices": [[16], FATAL]}, Searched(project(tmp_path))
+    made.write(trials=4, sampler="random", space=SPACE["space"] | {"model.hidden": hidden})
+    found = [made.run()]
+    shutil.rmtree(made.root / "models")
+    file = made.root / "conf/config.yaml"
+    values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    values["runner"] = {"name": "ray", "address": nodes.address}
+    file.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    found.append(made.run())
+    local, ray = ([(each.number, each.outcome, each.values, each.settings) for each in one.trials] for one in found)
+    assert local == ray and {"failed", "complete"} <= {outcome for _, outcome, *_ in ray}
+
+
+def test_the_projects_own_packages_are_sent_to_the_nodes(
+    nodes: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "src/shop"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("def twice(x):\n    return 2 * x\n", encoding="utf-8")
+    (tmp_path / "stemma.lock").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path / "src")
+    import shop  # type: ignore[import-not-found]
+
+    with runners.chosen("ray", nodes.address) as runner:
+        assert runner.run(shop.twice, [(1,), (2,)], "ab", 2) == [2, 4]
+
+
+def test_whoever_has_not_the_token_is_told_so_in_a_line(nodes: Cluster) -> None:
+    told = asked(nodes.address, RAY_AUTH_TOKEN="b" * 64)
+    assert f"error: runner.address: the cluster at {nodes.address} does not let us in" in told.splitlines()[-1]
+
+
+def test_an_address_where_nothing_answers_is_named_within_its_time() -> None:
+    start = time.monotonic()
+    with pytest.raises(RunnerError, match=r"^runner.address: nothing answers at 127.0.0.1:1: run `ray status`$"):
+        runners.chosen("ray", "127.0.0.1:1").__enter__()
+    assert time.monotonic() - start < 15
+
+
+def test_a_node_with_another_toolkit_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "src/stemma", tmp_path / "stemma", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "stemma/task.py").open("a", encoding="utf-8") as file:
+        file.write("# another version\n")
+    with cluster(PYTHONPATH=str(tmp_path)) as made:
+        told = asked(made.address)
+    assert "has another toolkit (task): install that of stemma.lock there" in told and told.startswith("error: a: ")
+
+
+def test_a_ray_of_our_own_ends_with_its_jobs_and_leaves_nothing(tmp_path: Path) -> None:
+    script = ASKING.replace("sys.argv[1]", "None").replace("operator.neg, [(1,)]", "os.getenv, [('TMPDIR',)]")
+    short = Path(f"/tmp/r{os.getpid()}")  # noqa: S108  # sockets lie in it
+    short.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", script.replace("import operator", "import os")],
+        env={**os.environ, "TMPDIR": str(short), "HOME": str(tmp_path)}, capture_output=True, text=True,
+    )  # fmt: skip
+    left = [path.name for folder in (short, tmp_path) for path in folder.iterdir()]
+    shutil.rmtree(short)
+    assert (done.returncode, done.stdout, done.stderr, left) == (0, "", "", [])
+
+
+def test_ray_that_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match=r"^ray is not installed: run `pip install .*\[ray\]\"`$"):
+        runners.chosen("ray").__enter__()
+
+
+@pytest.mark.parametrize("address", ["head", "ray://head:10001", "user:password@head:6379", "head:6379/path"])
+def test_an_address_is_a_host_and_a_port(address: str) -> None:
+    with pytest.raises(SettingsError, match="address"):
+        checked(RunnerSettings, {"name": "ray", "address": address}, "here")
+
+
+def test_a_head_that_is_killed_in_the_middle_ends_the_run_in_a_line(nodes: Cluster) -> None:
+    """The last of these tests: the cluster is gone after it."""
+    threading.Timer(3, nodes.kill, ("gcs_server", "raylet")).start()
+    gone = pytest.raises(RunnerError, match=rf"^the Ray cluster at {nodes.address} is gone: run `ray status`$")
+    with gone, runners.chosen("ray", nodes.address) as runner:
+        runner.run(time.sleep, [(120,)], ["a"], 1)
