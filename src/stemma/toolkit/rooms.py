@@ -12,6 +12,7 @@ LEFT_OUT = {  # what cannot change a result, and why
     "__init__.py": "a map",
     "bundle/__main__.py": "reads bundles",
     "bundle/explain.py": "explains bundles that are made",
+    "bundle/many.py": "predicts with bundles that are made",
     "cli": "reads and prints",
     "conf": "composes params.yaml, and stages depend on what stands in there",
     "describe": "writes conf/data/NAME.yaml for a person to keep",
