@@ -126,7 +126,7 @@ def _figures(told: Told) -> Section:
         for name in _ordered(found, first)
     ]
     averages = " Averages over classes are macro averages." if _is_of_many(told) else ""
-    count = affordable(told["splits"]["test"], told["evaluate"]["bootstrap"])
+    count = affordable(told["data"]["splits"]["test"], told["evaluate"]["bootstrap"])
     note = f"Intervals: bootstrap, percentiles of {count:,} resamples of the test rows." if count else "No intervals."
     if count and "calibration_error" in found:
         note += " That of the calibration error is mirrored (Davison and Hinkley, 1997), for resampling adds to it."
