@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from stemma.search import study, trial
 from stemma.search.found import Found
 from stemma.search.study import FOLDER, VARIABLE
 from stemma.training import fit
+from timing import until
 
 TESTS = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -62,9 +62,8 @@ def test_a_search_that_was_killed_gives_what_one_gives_that_was_not(
     made = searched()
     command = [sys.executable, "-c", SCRIPT, str(made.root)]
     process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(TESTS)])})
-    folder, until = made.root / FOLDER / "tiny", time.monotonic() + 300
-    while not list(folder.glob("*/0.npz")) and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.02)
+    folder = made.root / FOLDER / "tiny"
+    until(lambda: list(folder.glob("*/0.npz")) or process.poll() is not None)
     process.send_signal(signal.SIGKILL)
     process.wait()
     with (folder / "journal.log").open("a", encoding="utf-8") as file:
@@ -208,8 +207,5 @@ def test_a_stage_ends_with_the_command_that_started_it(tmp_path: Path) -> None:
         [sys.executable, "-c", start], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     )
     for name, act in (("begun", process.kill), ("ended", process.wait)):
-        until = time.monotonic() + 60
-        while not (tmp_path / name).exists() and time.monotonic() < until:
-            time.sleep(0.02)
-        assert (tmp_path / name).exists()
+        until((tmp_path / name).exists)
         act()

@@ -622,7 +622,7 @@ def test_a_full_disk_is_one_line_and_a_few_free_kilobytes_are_enough(full_cache:
 
 
 def test_who_holds_the_lock_is_named_and_nothing_moves(world: World) -> None:
-    holder = "import sys, time, zc.lockfile as z; held = z.LockFile(sys.argv[1]); print(1, flush=True); time.sleep(60)"
+    holder = "import sys, time, zc.lockfile as z; held = z.LockFile(sys.argv[1]); print(1, flush=True); time.sleep(600)"
     (world.folder / ".dvc/tmp").mkdir(exist_ok=True)
     before = cached(world)
     for file in (world.folder / ".dvc/tmp/lock", world.folder / ".dvc/cache" / trash.FOLDER / ".lock"):
