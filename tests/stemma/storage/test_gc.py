@@ -691,11 +691,10 @@ def test_killed_at_any_moment_verify_is_clean_and_undo_brings_all_back(world: Wo
     in_the_middle = 0
     for number in range(tries):
         process = in_a_process(lambda: gc.collect(world.folder, BOTH))
-        awaited = "*/journal.json" if number % 2 else ".lock"
-        began = time.monotonic()
-        while not list(waiting.glob(awaited)) and time.monotonic() - began < 30:
+        awaited = (".lock", "*/journal.json", "*/objects/*")[number % 3]
+        while not list(waiting.glob(awaited)):
             time.sleep(0.0005)
-        time.sleep(number / tries * (0.02 if number % 2 else 0.3))
+        time.sleep(number / tries * (0.02 if number % 3 else 0.3))
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
         assert is_whole(world)
