@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stemma.files import recover_folder, replaced, swapped_folder, write_text
+from timing import until
 
 
 def test_a_file_is_replaced_only_when_the_block_ends_well(tmp_path: Path) -> None:
@@ -65,9 +66,7 @@ def test_a_kill_at_any_moment_leaves_one_whole_folder(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     for attempt in range(8):
         process = subprocess.Popen([sys.executable, "-c", SWAP_FOREVER, str(folder)])
-        deadline = time.monotonic() + 20
-        while not folder.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(folder.exists)
         time.sleep(0.05 + 0.013 * attempt)
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -3,7 +3,6 @@
 import http.server
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from stemma import layout
 from stemma.trackers import run
+from timing import until
 from tracked import fitted, project, whole
 
 pytestmark = pytest.mark.slow
@@ -45,16 +45,17 @@ def here(tmp_path: Path) -> Iterator[None]:
         yield
 
 
+def notes(tracker: str) -> list[Path]:
+    return [*layout.RUNS.glob(f"*/{tracker}.failed"), *layout.RUNS.glob(f"*/{tracker}.told")]
+
+
 def refused(tracker: str, capfd: pytest.CaptureFixture[str]) -> str:
     """What is told of a run that a tracker refuses, by the stage that finds it out."""
     asked = whole(tracker, epochs=1)
     fitted(asked)
     assert layout.INDEX.exists()
-    end = time.monotonic() + 60
-    while not (notes := [*layout.RUNS.glob(f"*/{tracker}.failed"), *layout.RUNS.glob(f"*/{tracker}.told")]):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    run.Run(notes[0].parent, "shop", {}, {tracker: subprocess.Popen(["true"])}).end("FINISHED")
+    until(lambda: notes(tracker))
+    run.Run(notes(tracker)[0].parent, "shop", {}, {tracker: subprocess.Popen(["true"])}).end("FINISHED")
     err = capfd.readouterr().err
     assert err.count("\n") == 1 and err.startswith(f"note: {tracker} does not follow this run (")
     return err
