@@ -17,8 +17,7 @@ import psutil
 import pytest
 
 from stemma.errors import EvaluationError
-from stemma.evaluation import gate, parallel
-from stemma.task import of
+from stemma.evaluation import check, parallel
 
 WAITING = """
 import signal, time
@@ -45,9 +44,9 @@ def test_a_bar_counts_what_its_caller_names_and_nothing_else(
 
 
 def test_an_error_is_one_line_with_the_name_of_its_job() -> None:
-    jobs = [({"roc_auc": 0.5}, of("binary")), ({"nothing": 0.5}, of("binary"))]
-    with pytest.raises(EvaluationError, match=r"^fold 2 of 2: evaluate.minimum: 'nothing' is no metric"):
-        parallel.run(gate.check, jobs, ["fold 1 of 2", "fold 2 of 2"], 1)
+    jobs = [(["Month"], ["Month"], "row"), (["nothing"], ["Month"], "row")]
+    with pytest.raises(EvaluationError, match=r"^fold 2 of 2: evaluate.slices: 'nothing' is not a column"):
+        parallel.run(check.slices, jobs, ["fold 1 of 2", "fold 2 of 2"], 1)
 
 
 def test_a_process_that_dies_is_named() -> None:
