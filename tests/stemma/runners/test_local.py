@@ -17,10 +17,9 @@ import psutil
 import pytest
 
 from stemma.errors import RunnerError
-from stemma.evaluation import gate
+from stemma.evaluation import check
 from stemma.runners import local
 from stemma.runners.local import Local
-from stemma.task import of
 from timing import HANGS, until
 
 WAITING = """
@@ -48,9 +47,9 @@ def test_a_bar_counts_what_its_caller_names_and_nothing_else(
 
 
 def test_an_error_is_one_line_with_the_name_of_its_job() -> None:
-    jobs = [({"roc_auc": 0.5}, of("binary")), ({"nothing": 0.5}, of("binary"))]
-    with pytest.raises(RunnerError, match=r"^fold 2 of 2: evaluate.minimum: 'nothing' is no metric"):
-        Local().run(gate.check, jobs, ["fold 1 of 2", "fold 2 of 2"], 1)
+    jobs = [(["Month"], ["Month"], "row"), (["nothing"], ["Month"], "row")]
+    with pytest.raises(RunnerError, match=r"^fold 2 of 2: evaluate.slices: 'nothing' is not a column"):
+        Local().run(check.slices, jobs, ["fold 1 of 2", "fold 2 of 2"], 1)
 
 
 def test_a_process_that_dies_is_named() -> None:
