@@ -29,7 +29,7 @@ HEAD = "Month,PageValues,Weekend,id\n"
 TABLE = f"{HEAD}May,0.5,yes,1\nNov,3,F,2\n"
 
 
-class Here(Runner):
+class Here(Local):
     """In this process, one job after the other; before each something may happen, which tells how its process died."""
 
     def __init__(self, before: Callable[[Sequence[str]], Any] = lambda _: None) -> None:
