@@ -118,16 +118,24 @@ class Actors(Gang):
         self.meeting: str | None = None
 
     def _ask(self, method: str, arguments: tuple[Any, ...]) -> Sequence[Any]:
-        if self.meeting is None:
-            self.meeting = self.ray.get(self.actors[0].meeting.remote())
         size, call = len(self.actors), self.ray.put((method, arguments))
-        places = [Place(number, size, self.meeting, 0) for number in range(size)]  # a worker sees its own GPU alone
+        meeting = self._meeting()
+        places = [Place(number, size, meeting, 0) for number in range(size)]  # a worker sees its own GPU alone
         asked = [
             actor.call.remote(self.wanted, place, [self.sent, call])
             for actor, place in zip(self.actors, places, strict=True)
         ]
         self.asked = dict(zip(asked, self.names, strict=True))
         return asked
+
+    def _meeting(self) -> str:
+        if self.meeting is None:
+            (ended,) = self.runner._ended([self.actors[0].meeting.remote()])
+            value = self.runner._received(ended, self.names[0])
+            if isinstance(value, Died):
+                raise value
+            self.meeting = value
+        return str(self.meeting)
 
     def _wait(self, asked: Sequence[Any], seconds: float | None) -> Sequence[Any]:
         if seconds is None:
@@ -148,12 +156,12 @@ class Actor:
 
     made: Any = None
 
-    def meeting(self) -> str:
+    def meeting(self) -> tuple[None, str]:
         import ray
 
         with socket.socket() as free:
             free.bind(("", 0))
-            return f"tcp://{ray.util.get_node_ip_address()}:{free.getsockname()[1]}"
+            return None, f"tcp://{ray.util.get_node_ip_address()}:{free.getsockname()[1]}"
 
     def call(self, wanted: Mapping[str, str], place: Place, sent: Sequence[Any]) -> tuple[str | None, Any]:
         return _told(wanted, partial(self._called, place), sent)

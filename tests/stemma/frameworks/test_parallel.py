@@ -74,10 +74,11 @@ def killed(folder: Path, deaths: int, optimizer: Callable[..., Any] | None = Non
     return network
 
 
+@pytest.mark.parametrize("optimizer", [None, plain])
 def test_a_worker_that_is_killed_costs_its_epoch_and_no_byte(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    optimizer: Callable[..., Any] | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert same(killed(tmp_path / "killed", 1), killed(tmp_path / "whole", 0))
+    assert same(killed(tmp_path / "killed", 1, optimizer), killed(tmp_path / "whole", 0, optimizer))
     assert "its process was killed by signal 9; all workers are started again" in capsys.readouterr().err
     assert [each for each in psutil.Process().children() if "--multiprocessing-fork" in each.cmdline()] == []
 
