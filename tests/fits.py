@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stemma.runners.settings import RunnerSettings
 from stemma.task import of
 from stemma.training import fit as training
 from stemma.training import networks
@@ -135,12 +136,13 @@ def judged(
     task: str,
     parts: Parts = PLAIN,
     watch: Callable[[Epoch], None] = lambda epoch: None,
+    runner: RunnerSettings | None = None,
     **changes: Any,
 ) -> Fit:
     """A fit with a teacher who says the same of every row, where settings name one."""
     classes = len(network.problem.task.classes)
     taught = np.full((300, classes), 1 / classes, np.float32) if "teacher" in changes else None
-    given = Given(rows(task), settings(**({"epochs": 3} | changes)), parts=parts, taught=taught)
+    given = Given(rows(task), settings(**({"epochs": 3} | changes)), parts=parts, taught=taught, runner=runner)
     return training.run(network, given, rows(task, 100, 1), folder / "last.safetensors", watch)
 
 

@@ -9,7 +9,7 @@ import secrets
 import socket
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ QUIET = {  # of the environment; who set something else keeps it
     "RAY_AUTH_MODE": "token",  # nobody without the cluster's token is let in
     "RAY_NUM_REDIS_GET_RETRIES": "1",  # of a connection
 }
-TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - the name of a variable
 PATIENCE = 15.0  # seconds for an address to answer in
 LOOK = 2.0  # seconds between two looks whether the cluster is there
 STORE = 256 * 2**20  # bytes of memory for arguments and results; what is more lies on disk
@@ -118,16 +117,24 @@ class Actors(Gang):
         self.meeting: str | None = None
 
     def _ask(self, method: str, arguments: tuple[Any, ...]) -> Sequence[Any]:
-        if self.meeting is None:
-            self.meeting = self.ray.get(self.actors[0].meeting.remote())
         size, call = len(self.actors), self.ray.put((method, arguments))
-        places = [Place(number, size, self.meeting, 0) for number in range(size)]  # a worker sees its own GPU alone
+        meeting = self._meeting()
+        places = [Place(number, size, meeting, 0) for number in range(size)]  # a worker sees its own GPU alone
         asked = [
             actor.call.remote(self.wanted, place, [self.sent, call])
             for actor, place in zip(self.actors, places, strict=True)
         ]
         self.asked = dict(zip(asked, self.names, strict=True))
         return asked
+
+    def _meeting(self) -> str:
+        if self.meeting is None:
+            (ended,) = self.runner._ended([self.actors[0].meeting.remote()])
+            value = self.runner._received(ended, self.names[0])
+            if isinstance(value, Died):
+                raise value
+            self.meeting = value
+        return str(self.meeting)
 
     def _wait(self, asked: Sequence[Any], seconds: float | None) -> Sequence[Any]:
         if seconds is None:
@@ -148,12 +155,12 @@ class Actor:
 
     made: Any = None
 
-    def meeting(self) -> str:
+    def meeting(self) -> tuple[None, str]:
         import ray
 
         with socket.socket() as free:
             free.bind(("", 0))
-            return f"tcp://{ray.util.get_node_ip_address()}:{free.getsockname()[1]}"
+            return None, f"tcp://{ray.util.get_node_ip_address()}:{free.getsockname()[1]}"
 
     def call(self, wanted: Mapping[str, str], place: Place, sent: Sequence[Any]) -> tuple[str | None, Any]:
         return _told(wanted, partial(self._called, place), sent)
@@ -183,7 +190,7 @@ def _begun(ray: Any, opened: ExitStack) -> str:
     """The address of a Ray of our own, which ends with what is opened."""
     folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))
     opened.callback(ray.shutdown)
-    os.environ.setdefault(TOKEN, secrets.token_hex(32))
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     ray.init("local", _temp_dir=folder, _node_ip_address="127.0.0.1", include_dashboard=False,
              object_store_memory=STORE, log_to_driver=False, logging_level="CRITICAL")  # fmt: skip
     return str(ray.get_runtime_context().gcs_address)
@@ -210,11 +217,9 @@ def _joined(ray: Any, opened: ExitStack, address: str) -> str:
 
 def _answers(address: str, seconds: float) -> bool:
     host, port = address.rsplit(":", 1)
-    try:
-        socket.create_connection((host, int(port)), seconds).close()
-    except OSError:
-        return False
-    return True
+    with suppress(OSError), socket.create_connection((host, int(port)), seconds):
+        return True
+    return False
 
 
 def _job(wanted: Mapping[str, str], sent: Sequence[Any]) -> tuple[str | None, Any]:
@@ -226,7 +231,8 @@ def _told(wanted: Mapping[str, str], work: Callable[..., Any], sent: Sequence[An
     """By this toolkit alone."""
     import ray
 
-    if differing := sorted(room for room, digest in wanted.items() if _here().get(room) != digest):
+    here = _digests()
+    if differing := sorted(room for room, digest in wanted.items() if here.get(room) != digest):
         return (
             f"{socket.gethostname()} has another toolkit ({', '.join(differing)}): install that of {lock.FILE} there",
             None,
@@ -237,7 +243,4 @@ def _told(wanted: Mapping[str, str], work: Callable[..., Any], sent: Sequence[An
         return str(error), None
 
 
-@cache
-def _here() -> dict[str, str]:
-    """The digests of the toolkit on this node, which do not change in a process."""
-    return rooms.own()
+_digests = cache(rooms.own)  # do not change in a process of a node

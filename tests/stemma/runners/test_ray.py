@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from clusters import TOKEN, Cluster, cluster
+from fits import PROBLEMS, Deadly, judged, tiny
 from searched import FATAL, SPACE, Searched, project
 from stemma import runners
 from stemma.errors import MissingExtra, RunnerError, SettingsError
@@ -25,6 +27,7 @@ from stemma.runners.settings import RunnerSettings
 from stemma.settings import checked
 from stemma.tables import check, prepared
 from stemma.task import of
+from stemma.training.own import Parts
 from tiny import NETWORKS, SOURCES
 from tiny.params import settled
 from worlds import ROOT
@@ -113,6 +116,20 @@ def test_a_search_gives_what_it_gives_on_this_machine_and_goes_on_without_a_tria
     found.append(made.run())
     local, ray = ([(each.number, each.outcome, each.values, each.settings) for each in one.trials] for one in found)
     assert local == ray and {"failed", "complete"} <= {outcome for _, outcome, *_ in ray}
+
+
+def test_a_fit_by_several_workers_gives_what_it_gives_on_this_machine_though_one_is_killed(
+    nodes: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    found = []
+    for name, deaths, runner in (("local", 0, None), ("ray", 1, RunnerSettings(name="ray", address=nodes.address))):
+        (folder := tmp_path / name).mkdir()
+        network, loss = tiny("torch", PROBLEMS["regression"]), Deadly(folder, deaths)
+        judged(network, folder, "regression", Parts(loss), runner=runner, workers=2, epochs=4, batch_size=32)
+        found.append(network.tensors())
+    assert "its process was killed, or its node; all workers are started again" in capsys.readouterr().err
+    assert all(np.array_equal(tensor, found[1][name]) for name, tensor in found[0].items())
 
 
 def test_the_projects_own_packages_are_sent_to_the_nodes(

@@ -30,7 +30,7 @@ from stemma.text import counted, say
 from stemma.training import fit
 from stemma.training.base import Draw, Floats, Given, Problem, Rows, Session, State
 from stemma.training.own import Parts
-from stemma.training.settings import ModelSettings, Settled, TrainSettings
+from stemma.training.settings import ModelSettings, TrainSettings
 
 TRIES = 3  # of one epoch
 PATIENCE = timedelta(minutes=5)  # with a worker that does not answer another
@@ -52,8 +52,9 @@ class ParallelSession(Session):
         network.rebuild()
         self.opened = ExitStack()
         self.runner = self.opened.enter_context(_runner(given))
-        if settings.workers * settings.threads > self.runner.cores():
-            say(f"note: {_told(settings)}, and there are {self.runner.cores()}: fewer would be as fast", error=True)
+        busy, cores = settings.workers * settings.threads, self.runner.cores()
+        if busy > cores:
+            say(f"note: train.workers: {busy} threads share {cores} cores: fewer would be as fast", error=True)
         self.gang: Gang | None = None
         self.held: State = {}  # by the workers; nothing where they are not started
         self.slots: State = {}  # of the optimizer
@@ -123,10 +124,6 @@ def _runner(given: Given) -> Runner:
     return runners.chosen("local") if given.runner is None else runners.chosen(given.runner.name, given.runner.address)
 
 
-def _told(settings: Settled) -> str:
-    return f"train.workers: {settings.workers} of {counted(settings.threads, 'thread')} each share the cores"
-
-
 def _same(state: State, held: State) -> bool:
     """Bit by bit."""
     return all(name in held and _bytes(held[name]) == _bytes(tensor) for name, tensor in state.items())
@@ -167,9 +164,10 @@ class Member(TorchSession):
             network = plan.kind(plan.model, plan.problem, plan.train.threads)
             super().__init__(network, Given(Rows(x, y), plan.train, plan.begin, plan.parts, taught))
 
-    def _share_out(self, built: nn.Module, settings: TrainSettings) -> None:
-        if settings.shard:
+    def _bring(self, built: nn.Module, settings: TrainSettings) -> None:
+        if settings.shard:  # a layer after the other: the device never holds the whole network
             share_out(built, self.network.device.type, self.place.size)
+        super()._bring(built, settings)
 
     def _steps(self, settings: TrainSettings) -> Ordinary:
         if settings.workers == 1:

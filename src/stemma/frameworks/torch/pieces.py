@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from stemma.entries import naming
 from stemma.errors import TrainingError
 from stemma.frameworks.torch.objective import Objective
 from stemma.frameworks.torch.stepper import Batch, Ordinary
@@ -67,9 +68,10 @@ def check(network: nn.Module, name: str, x: Any) -> None:
     """Nothing, if a batch of this network can be cut.
 
     Args:
-        x: a few rows (rows, inputs), on its device.
+        x: a few rows (rows, inputs).
 
     Raises:
+        EntryError: it fails.
         TrainingError: in training its scores of a row depend on the others of a batch, or it keeps what it saw of them.
     """
     tried = copy.deepcopy(network).train()
@@ -77,7 +79,7 @@ def check(network: nn.Module, name: str, x: Any) -> None:
         if isinstance(module, nn.modules.dropout._DropoutNd):
             module.eval()
     before, half = [buffer.clone() for buffer in tried.buffers()], (len(x) + 1) // 2
-    with torch.no_grad():
+    with torch.no_grad(), naming(f"the network {name} fails in training"):
         whole, again, part = tried(x), tried(x), tried(x[:half])
     draws = not torch.equal(whole, again)  # at random, in a way of its own: nothing can be told from its scores then
     alone = draws or torch.allclose(whole[..., :half, :], part, rtol=ALIKE, atol=ALIKE * float(whole.abs().max()))

@@ -34,16 +34,16 @@ class TorchSession(Session):
         be_deterministic()
         torch.manual_seed(settings.seed)
         network.adapt(train)
-        network.device, network.built = device, network.build().to(device)
+        network.device, network.built = device, network.build()
         network.set_tensors(network.tensors() | dict(given.begin))
         still = fit.frozen((name for name, _ in network.built.named_parameters()), settings)
         for name, parameter in network.built.named_parameters():
             parameter.requires_grad_(name not in still)
+        if settings.workers * settings.accumulate > 1:
+            pieces.check(network.built, network.settings.name, torch.from_numpy(train.x[: fit.TRIED]))
+        self._bring(network.built, settings)
         self.rows = self._on_device(rows.of(network.problem, given))
         self.batch_size = settings.batch_size
-        if settings.workers * settings.accumulate > 1:
-            pieces.check(network.built, network.settings.name, self.rows[0][: fit.TRIED])
-        self._share_out(network.built, settings)
         fused = device.type in ("cpu", "cuda") and not settings.shard  # not all of them know shared parameters
         self.optimizer = _optimizer(network.built, settings, given.parts, fused)
         self.objective = Objective(network.built, network.problem.task.loss, settings, given.parts)
@@ -51,8 +51,9 @@ class TorchSession(Session):
         steps = fit.sure_epochs(settings) * (len(train.x) // self.batch_size)
         self.stepper = recorded.choose(self.step, settings.stepper, steps)
 
-    def _share_out(self, built: nn.Module, settings: TrainSettings) -> None:
-        """A network of one process is whole."""
+    def _bring(self, built: nn.Module, settings: TrainSettings) -> None:
+        """To the device."""
+        built.to(self.network.device)
 
     def _steps(self, settings: TrainSettings) -> Ordinary:
         kind = Ordinary if settings.accumulate == 1 else pieces.Pieces
