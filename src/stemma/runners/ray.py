@@ -19,7 +19,7 @@ from stemma.runners.base import Died, Job, Runner
 from stemma.text import in_one_line
 from stemma.toolkit import lock, rooms
 
-QUIET = {  # of the environment; who set something else keeps it
+ENVIRONMENT = {  # who set something else keeps it
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # what a raylet says of a death, to standard output
     "RAY_AUTH_MODE": "token",  # nobody without the cluster's token is let in
@@ -35,6 +35,7 @@ class Ray(Runner):
 
     def __enter__(self) -> "Ray":
         self._ray = _library()
+        self._strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         with ExitStack() as opened:
             self._address = _joined(self._ray, opened, self.address) if self.address else _begun(self._ray, opened)
             self._opened = opened.pop_all()
@@ -44,46 +45,62 @@ class Ray(Runner):
         self._opened.close()
 
     def cores(self) -> int:
-        return int(self._ray.cluster_resources().get("CPU", 1))
+        return int(sum(self._nodes().values()))
 
     def stream(
         self, work: Callable[..., Any], jobs: Iterable[Job], at_once: int
     ) -> Generator[tuple[int, Any], None, None]:
-        task = self._ray.remote(max_retries=0, scheduling_strategy="SPREAD")(_job)
-        wanted, sent = rooms.own(), self._ray.put(work)
-        busy: dict[Any, tuple[int, str]] = {}
+        task, wanted, sent = self._ray.remote(max_retries=0)(_job), rooms.own(), self._ray.put(work)
+        busy: dict[Any, tuple[int, str, str]] = {}
         waiting = enumerate(jobs)
         try:
             while True:
                 while len(busy) < at_once and (job := next(waiting, None)) is not None:
                     number, (name, arguments) = job
-                    busy[task.remote(wanted, [sent, self._ray.put(arguments)])] = (number, name)
+                    node = self._place([node for *_, node in busy.values()])
+                    there = task.options(scheduling_strategy=self._strategy(node, soft=False))
+                    busy[there.remote(wanted, [sent, self._ray.put(arguments)])] = (number, name, node)
                 if not busy:
                     return
-                for ended in self._ended(list(busy)):
-                    number, name = busy.pop(ended)
+                for ended in self._ended({each: node for each, (*_, node) in busy.items()}):
+                    number, name, _ = busy.pop(ended)
                     yield number, self._received(ended, name)
         finally:
             for each in busy:
                 self._ray.cancel(each, force=True)
 
-    def _ended(self, busy: Sequence[Any]) -> list[Any]:
-        """Those that came to an end, when the first did.
+    def _nodes(self) -> dict[str, float]:
+        """The cores of each node that is there."""
+        cores = {each["NodeID"]: each["Resources"].get("CPU", 0.0) for each in self._ray.nodes() if each["Alive"]}
+        return {node: count for node, count in cores.items() if count}
+
+    def _place(self, busy: Sequence[str]) -> str:
+        """The node with the most cores for each of our jobs, of which there is one on each that is busy."""
+        nodes = self._nodes()
+        if not nodes:
+            raise RunnerError(f"the Ray cluster at {self._address} has no cores", run="ray status")
+        return max(nodes, key=lambda node: nodes[node] / (busy.count(node) + 1))
+
+    def _ended(self, busy: Mapping[Any, str]) -> list[Any]:
+        """Those that came to an end, when the first did. Ray would wait for a node that is cut off, for ever.
 
         Raises:
             RunnerError: the cluster is gone.
         """
         ended: list[Any] = []
         while not ended:
-            ended, _ = self._ray.wait(busy, timeout=LOOK)
+            ended, _ = self._ray.wait(list(busy), timeout=LOOK)
             if not ended and not _answers(self._address, LOOK):
                 raise RunnerError(f"the Ray cluster at {self._address} is gone", run="ray status")
+            if not ended:
+                nodes = self._nodes()
+                ended = [each for each, node in busy.items() if node not in nodes]
         return ended
 
     def _received(self, ended: Any, name: str) -> Any:
         errors = self._ray.exceptions
         try:
-            error, value = self._ray.get(ended)
+            error, value = self._ray.get(ended, timeout=PATIENCE)
         except errors.RuntimeEnvSetupError as failure:
             raise RunnerError(f"{name}: a node cannot be prepared ({in_one_line(failure)})") from failure
         except errors.RayTaskError as failure:
@@ -101,7 +118,7 @@ def _library() -> Any:
     Raises:
         MissingExtra: it is not installed.
     """
-    for variable, value in QUIET.items():
+    for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     try:
         import ray
