@@ -53,7 +53,10 @@ def test_every_command_of_a_page_runs(
     rows += "ProductRelated_Duration,BounceRates,ExitRates,PageValues,SpecialDay,Month,OperatingSystems,Browser,Region,"
     rows += "TrafficType,VisitorType,Weekend\n0,0,0,0,1,0,0.2,0.2,0,0,Feb,1,1,1,1,Returning_Visitor,FALSE\n"
     (project.folder / "rows.csv").write_text(rows, encoding="utf-8")
-    (project.folder / ".git/info/exclude").write_text("rows.csv\npredictions.csv\n", encoding="utf-8")
+    (project.folder / "rows").mkdir()
+    shutil.copyfile(project.folder / "rows.csv", project.folder / "rows/one.csv")
+    ours = "rows.csv\nrows/\npredictions/\npredictions.csv\n"
+    (project.folder / ".git/info/exclude").write_text(ours, encoding="utf-8")
     if page.name == "models.md":
         follow(page, project)
     project.commit("before the page")

@@ -1,9 +1,21 @@
-"""Promises of speed, asked so that a busy machine cannot break them: in processor time, the least of a few tries."""
+"""What a busy machine cannot break: events that are waited for, and promises of speed.
+
+Speed is asked in processor time, the least of a few tries.
+"""
 
 import time
 from collections.abc import Callable
 
 TRIES = 5
+HANGS = 120.0  # seconds: nothing that a test waits for takes as long, on a machine however slow
+
+
+def until(holds: Callable[[], object], seconds: float = HANGS) -> None:
+    """Wait for what comes about by itself, however long a busy machine takes."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"it did not come about within {seconds:.0f} s"
+        time.sleep(0.01)
 
 
 def seconds(work: Callable[[], object], below: float) -> float:

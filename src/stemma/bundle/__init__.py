@@ -7,6 +7,7 @@
     rows.py        CSV, Parquet and Arrow as arrays, some rows at a time (arrow.py: columns of the last two)
     packed.py      what Parquet and Arrow unpack to, refused before it is unpacked
     predict.py     rows in, predictions out, as CSV or Parquet
+    many.py        the same for each table of a folder or a bucket, several at a time
     explain.py     why it answers as it does, by the methods of stemma.explain
     check.py       hashes, signature, graph, and the sample played again
     sign.py        OpenSSF model-signing with a key pair of one's own

@@ -117,7 +117,7 @@ def _to_file(run: Run, output: Path) -> None:
     try:
         with replaced(output) as partial:
             if output.suffix.lower() == PARQUET:
-                _write_parquet(run, partial)
+                write_parquet(run, partial)
             else:
                 with partial.open("w", encoding="utf-8", newline="") as file:
                     _write_csv(run, file)
@@ -163,7 +163,8 @@ def _write_csv(run: Run, file: TextIO) -> None:
         writer.writerows(map(operator.add, map(list, beside), lines) if kept else lines)
 
 
-def _write_parquet(run: Run, path: Path) -> None:
+def write_parquet(run: Run, path: Path, told: Mapping[str, str] | None = None) -> None:
+    """What is told goes into the metadata of the file."""
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -177,7 +178,7 @@ def _write_parquet(run: Run, path: Path) -> None:
             if known.classes:
                 found.append(pa.array(known.labels(output), pa.string()))
             batch = pa.RecordBatch.from_arrays(found, names=[*kept, *columns(run.bundle)])
-            writer = writer or parquet.ParquetWriter(path, batch.schema)
+            writer = writer or parquet.ParquetWriter(path, batch.schema.with_metadata(told))
             writer.write_batch(batch, row_group_size=GROUP)
     finally:
         if writer is not None:

@@ -1,5 +1,6 @@
 """`stemma bundle`: the one file that holds all that serving needs, made, looked at, verified, run, signed, compared."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -8,7 +9,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, show, show_json, titled
-from stemma.text import say
+from stemma.text import say, without_password
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
@@ -93,7 +94,10 @@ def verify(
 @app.command()
 def predict(
     bundle: File,
-    rows: Annotated[Path, typer.Argument(metavar="ROWS", help="CSV (with a header), .parquet, .arrow or .arrows.")],
+    rows: Annotated[
+        str,
+        typer.Argument(metavar="ROWS", help="CSV, .parquet, .arrow or .arrows; a folder of such, or s3://NAME/PREFIX."),
+    ],
     keep: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Of ROWS, written too; repeatable, '*' is all of them.")
     ] = None,
@@ -107,26 +111,63 @@ def predict(
         str | None, typer.Option(metavar="NAME", help="Of ROWS in CSV; by default UTF-8, or as in training.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write here, Parquet if it ends so; else CSV to the terminal.")
+        str | None,
+        typer.Option(metavar="FILE|FOLDER", help="Write here, Parquet if it ends so; else CSV to the terminal."),
     ] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Run its graph without a look at it, and without limits of time and memory.")
     ] = False,
+    runner: Annotated[
+        Literal["local", "ray"] | None, typer.Option(help="What predicts the tables of a folder; by default local.")
+    ] = None,
+    address: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Of Ray's cluster.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Tables of a folder at a time; by default one for each core.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Of a folder: what another table or bundle gave is made anew.")
+    ] = False,
 ) -> None:
-    """Predict the rows of a table of any size.
+    """Predict the rows of a table of any size, or of each table of a folder or bucket, once.
 
     Example: stemma bundle predict models/package/model.zip rows.csv --keep id --output predictions.parquet
+
+    Example: stemma bundle predict models/package/model.zip rows --output s3://bucket/predictions --jobs 8
     """
     from stemma import bundle as package
+    from stemma import runners
+    from stemma.bundle import many
     from stemma.bundle.predict import predict
     from stemma.bundle.rows import character
+    from stemma.repo import places
 
     try:
         mark = None if separator is None else character(separator)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--separator") from None
-    found = package.Rows(rows, mark, decimal, encoding, keep=tuple(keep or ()))
-    predict(package.open_bundle(bundle, trust), found, output, bundle)
+    if address is not None and (runner != "ray" or not re.fullmatch(r"[\w.-]+:\d{1,5}", address)):
+        raise typer.BadParameter("HOST:PORT of a cluster goes with --runner ray", param_hint="--address")
+    found = package.Rows(Path(rows), mark, decimal, encoding, keep=tuple(keep or ()))
+    opened = package.open_bundle(bundle, trust)
+    if "://" in rows or found.path.is_dir():
+        if output is None or Path(output).is_file():
+            raise typer.BadParameter("predictions of many tables need a folder", param_hint="--output")
+        tables = many.Many(_place(rows), _place(output), places.at, found, again)
+        with runners.chosen(runner or "local", address) as chosen:
+            many.predict(opened, tables, chosen, jobs)
+    elif runner or jobs or again:
+        raise typer.BadParameter(f"{rows} is no folder", param_hint="--runner, --jobs, --again")
+    else:
+        predict(opened, found, None if output is None else Path(output), bundle)
+
+
+def _place(text: str) -> str:
+    """A folder as every process finds it, or the URL of a bucket."""
+    if "://" not in text:
+        return Path(text).resolve().as_posix()
+    if not re.fullmatch("s3://[^/@]+(/.*)?", text):
+        raise typer.BadParameter(f"{without_password(text)} is no bucket: s3://NAME/PREFIX is one")
+    return text
 
 
 @app.command()

@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from stemma.errors import VersionError
@@ -26,6 +26,7 @@ from stemma.repo.repository import Repository
 from stemma.repo.trouble import code, told
 from stemma.text import in_one_line
 
+Found = TypeVar("Found")
 OBJECTS = "files/md5"
 BLOCK = 1 << 20  # bytes read at a time from a disk
 PIECE = 16 << 20  # and from a bucket: one request each
@@ -75,8 +76,19 @@ class Place(Protocol):
     def names(self) -> list[str]:
         """The keys of some files, found fast; none where there is nothing."""
 
-    def put(self, key: str, file: Path, md5: str | None = None) -> None:
-        """Keep a local file; with `md5` only if that is its hash (VersionError otherwise)."""
+    def mark(self, key: str) -> str | None:
+        """What tells one content of a file from another; None where it is not there."""
+
+    def look(self, key: str, reader: Callable[[Any], Found]) -> Found | None:
+        """What a reader makes of a file, open to be read at any place; None where it is not there."""
+
+    def put(self, key: str, file: Path, md5: str | None = None, *, new: bool = False) -> None:
+        """Keep a local file.
+
+        Args:
+            md5: only if that is its hash (VersionError otherwise).
+            new: only if none has that key (VersionError otherwise); not every server knows how to refuse that.
+        """
 
     def delete(self, key: str) -> None:
         """Remove a file; nothing happens where it is not there."""
@@ -149,7 +161,15 @@ class Folder(Place):
             raise VersionError(f"{self.root / key} lies behind a link: put a folder in the link's place")
         return self.root / key
 
-    def put(self, key: str, file: Path, md5: str | None = None) -> None:
+    def mark(self, key: str) -> str | None:
+        return self.look(key, lambda file: f"sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}")
+
+    def look(self, key: str, reader: Callable[[Any], Found]) -> Found | None:
+        with self._told(), suppress(FileNotFoundError), open_plain(self.root / key) as file:
+            return reader(file)
+        return None
+
+    def put(self, key: str, file: Path, md5: str | None = None, *, new: bool = False) -> None:
         target = self._at(key)
         with self._told():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +179,8 @@ class Folder(Place):
                     _check(_copy(reader, writer), md5, file)
                 if self.mode is not None:
                     partial.chmod(self.mode)
-                partial.replace(target)
+                if not (new and _linked(partial, target)):
+                    partial.replace(target)
             finally:
                 partial.unlink(missing_ok=True)
 
@@ -265,15 +286,26 @@ class Bucket(Place):
 
     def _relative(self, paths: Iterable[str]) -> list[str]:
         root = self.root.lstrip("/")
-        return [path.lstrip("/").removeprefix(root).lstrip("/") for path in paths]
+        return [path.lstrip("/").removeprefix(root).removeprefix("/") for path in paths]
 
-    def put(self, key: str, file: Path, md5: str | None = None) -> None:
+    def mark(self, key: str) -> str | None:
+        with self._if_there():
+            etag = self.fs.info(self.path(key)).get("ETag")  # what is no file has none
+            return None if etag is None else f"etag {etag}".replace('"', "")
+        return None
+
+    def look(self, key: str, reader: Callable[[Any], Found]) -> Found | None:
+        with self._if_there(), self.fs.open(self.path(key), "rb") as file:
+            return reader(file)
+        return None
+
+    def put(self, key: str, file: Path, md5: str | None = None, *, new: bool = False) -> None:
         with self._asked():
             if md5 is not None:
                 with open_plain(file) as reader:
                     _check(_copy(reader, None), md5, file)
             limit = {"timeout": SILENCE + file.stat().st_size / SLOWEST} if self.fs.async_impl else {}
-            self.fs.put_file(str(file), self.path(key), **limit)
+            self.fs.put_file(str(file), self.path(key), **limit, **({"mode": "create"} if new else {}))
 
     def delete(self, key: str) -> None:
         with self._if_there():
@@ -297,7 +329,7 @@ class Bucket(Place):
     @contextmanager
     def local(self, key: str, scratch: Path) -> Iterator[Path]:
         scratch.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix="fetched-", dir=scratch)
+        handle, name = tempfile.mkstemp(PurePosixPath(key).suffix, "fetched-", scratch)
         os.close(handle)
         try:
             with self._asked():
@@ -423,6 +455,17 @@ def _opened(kind: Any, settings: dict[str, Any], retries: int) -> Any:
     wrapped.fs_args |= {"use_listings_cache": False, "skip_instance_cache": True, "session": session}
     wrapped.fs.retries = 1
     return wrapped.fs
+
+
+def _linked(file: Path, name: Path) -> bool:
+    """Give a file one more name, unless another has it (FileExistsError); not every disk can."""
+    try:
+        name.hardlink_to(file)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
+    return True
 
 
 def _copy(reader: Any, writer: Any) -> str:

@@ -23,6 +23,8 @@ CODES = {
     "InvalidBucketName": "the bucket's name is not allowed (400): correct the URL",
     "PermanentRedirect": "the bucket is in another region (301): `dvc remote modify NAME region REGION`",
     "AuthorizationHeaderMalformed": "the bucket is in another region (400): `dvc remote modify NAME region REGION`",
+    "PreconditionFailed": "another run has written it meanwhile (412): run this again",
+    "ConditionalRequestConflict": "another run is writing it (409): run this again",
     "InternalError": "the server fails (500): it may be read-only or full; look at its log",
     "SlowDown": "the server is overloaded (503): try again later",
     "QuotaExceeded": "the quota is used up: make room, or ask for more",
@@ -34,7 +36,8 @@ STATUS = {
     503: CODES["SlowDown"],
     507: CODES["XMinioStorageFull"],
 }
-NAMES = {  # of botocore's and aiohttp's errors: neither is imported, for an S3 remote may not be in use
+NAMES = {  # of errors, most of them botocore's and aiohttp's: neither is imported, for an S3 remote may not be in use
+    "FileExistsError": "another run has written it meanwhile: run this again",
     "NoCredentialsError": "no key is set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "PartialCredentialsError": "only half of the key is set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "ProfileNotFound": "the profile is not in ~/.aws/config: correct AWS_PROFILE or `dvc remote modify NAME profile`",

@@ -10,12 +10,12 @@ import socket
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from stemma.errors import MissingExtra, RunnerError, StemmaError
-from stemma.runners.base import Died, Job, Runner
+from stemma.runners.base import Died, Gang, Job, Place, Runner
 from stemma.text import in_one_line
 from stemma.toolkit import lock, rooms
 
@@ -69,16 +69,22 @@ class Ray(Runner):
             for each in busy:
                 self._ray.cancel(each, force=True)
 
-    def _nodes(self) -> dict[str, float]:
-        """The cores of each node that is there."""
-        cores = {each["NodeID"]: each["Resources"].get("CPU", 0.0) for each in self._ray.nodes() if each["Alive"]}
-        return {node: count for node, count in cores.items() if count}
+    def gang(self, kind: Callable[..., Any], arguments: Sequence[Any], names: Sequence[str], gpus: int = 0) -> Gang:
+        there = int(self._ray.cluster_resources().get("GPU", 0))
+        if gpus * len(names) > there:
+            raise RunnerError(f"{len(names)} workers need a GPU each, and the cluster at {self._address} has {there}")
+        return Actors(self, kind, arguments, names, gpus)
 
-    def _place(self, busy: Sequence[str]) -> str:
+    def _nodes(self, kind: str = "CPU") -> dict[str, float]:
+        """The cores, or GPUs, of each node that is there."""
+        all_of = {each["NodeID"]: each["Resources"].get(kind, 0.0) for each in self._ray.nodes() if each["Alive"]}
+        return {node: count for node, count in all_of.items() if count}
+
+    def _place(self, busy: Sequence[str], kind: str = "CPU") -> str:
         """The node with the most cores for each of our jobs, of which there is one on each that is busy."""
-        nodes = self._nodes()
+        nodes = self._nodes(kind)
         if not nodes:
-            raise RunnerError(f"the Ray cluster at {self._address} has no cores", run="ray status")
+            raise RunnerError(f"the Ray cluster at {self._address} has no {kind}", run="ray status")
         return max(nodes, key=lambda node: nodes[node] / (busy.count(node) + 1))
 
     def _ended(self, busy: Mapping[Any, str]) -> list[Any]:
@@ -110,6 +116,72 @@ class Ray(Runner):
         if error is not None:
             raise RunnerError(f"{name}: {error}")
         return value
+
+
+class Actors(Gang):
+    """One in each worker, on whichever nodes have room."""
+
+    moment = 15.0  # until a cluster knows
+
+    def __init__(
+        self, runner: Ray, kind: Callable[..., Any], arguments: Sequence[Any], names: Sequence[str], gpus: int
+    ) -> None:
+        self.runner, self.ray, self.names, self.wanted = runner, runner._ray, names, rooms.own()
+        self.sent = self.ray.put((kind, arguments))
+        made, self.nodes = self.ray.remote(num_gpus=gpus)(Actor), list[str]()
+        for _ in names:
+            self.nodes.append(runner._place(self.nodes, "GPU" if gpus else "CPU"))
+        there = [runner._strategy(node, soft=False) for node in self.nodes]
+        self.actors = [made.options(scheduling_strategy=each).remote() for each in there]
+        self.asked: dict[Any, str] = {}
+        self.meeting: str | None = None
+
+    def _ask(self, method: str, arguments: tuple[Any, ...]) -> Sequence[Any]:
+        if self.meeting is None:
+            self.meeting = self.ray.get(self.actors[0].meeting.remote())
+        size, call = len(self.actors), self.ray.put((method, arguments))
+        places = [Place(number, size, self.meeting, 0) for number in range(size)]  # a worker sees its own GPU alone
+        asked = [
+            actor.call.remote(self.wanted, place, [self.sent, call])
+            for actor, place in zip(self.actors, places, strict=True)
+        ]
+        self.asked = dict(zip(asked, self.names, strict=True))
+        return asked
+
+    def _wait(self, asked: Sequence[Any], seconds: float | None) -> Sequence[Any]:
+        if seconds is None:
+            nodes = dict(zip(self.asked, self.nodes, strict=True))
+            return self.runner._ended({each: nodes[each] for each in asked})
+        ended: list[Any] = self.ray.wait(list(asked), timeout=seconds)[0]
+        return ended
+
+    def _answer(self, asked: Any) -> Any:
+        return self.runner._received(asked, self.asked[asked])
+
+    def close(self) -> None:
+        for actor in self.actors:
+            self.ray.kill(actor)
+
+
+class Actor:
+    """In a worker: what a gang is of, made when it is first called."""
+
+    made: Any = None
+
+    def meeting(self) -> str:
+        import ray
+
+        with socket.socket() as free:
+            free.bind(("", 0))
+            return f"tcp://{ray.util.get_node_ip_address()}:{free.getsockname()[1]}"
+
+    def call(self, wanted: Mapping[str, str], place: Place, sent: Sequence[Any]) -> tuple[str | None, Any]:
+        return _told(wanted, partial(self._called, place), sent)
+
+    def _called(self, place: Place, worker: tuple[Any, ...], call: tuple[Any, ...]) -> Any:
+        (kind, arguments), (method, given) = worker, call
+        self.made = self.made or kind(place, *arguments)
+        return getattr(self.made, method)(*given)
 
 
 def _library() -> Any:
@@ -165,6 +237,11 @@ def _answers(address: str, seconds: float) -> bool:
 
 def _job(wanted: Mapping[str, str], sent: Sequence[Any]) -> tuple[str | None, Any]:
     """On a node: the error of a job, or what it gives."""
+    return _told(wanted, lambda work, arguments: work(*arguments), sent)
+
+
+def _told(wanted: Mapping[str, str], work: Callable[..., Any], sent: Sequence[Any]) -> tuple[str | None, Any]:
+    """By this toolkit alone."""
     import ray
 
     here = _digests()
@@ -174,8 +251,7 @@ def _job(wanted: Mapping[str, str], sent: Sequence[Any]) -> tuple[str | None, An
             None,
         )
     try:
-        work, arguments = ray.get(sent)
-        return None, work(*arguments)
+        return None, work(*ray.get(list(sent)))
     except StemmaError as error:
         return str(error), None
 

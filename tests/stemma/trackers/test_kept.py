@@ -30,7 +30,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         judged(asked)
         packaged(asked)
         for process in started:
-            process.wait(120)
+            process.wait()
         assert not list(layout.RUNS.glob("*/*.failed"))
         yield folder / layout.RUNS
 
