@@ -19,7 +19,7 @@ from stemma.runners.base import Died, Gang, Job, Place, Runner
 from stemma.text import in_one_line
 from stemma.toolkit import lock, rooms
 
-QUIET = {  # of the environment; who set something else keeps it
+ENVIRONMENT = {  # who set something else keeps it
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # what a raylet says of a death, to standard output
     "RAY_AUTH_MODE": "token",  # nobody without the cluster's token is let in
@@ -35,6 +35,7 @@ class Ray(Runner):
 
     def __enter__(self) -> "Ray":
         self._ray = _library()
+        self._strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         with ExitStack() as opened:
             self._address = _joined(self._ray, opened, self.address) if self.address else _begun(self._ray, opened)
             self._opened = opened.pop_all()
@@ -44,24 +45,25 @@ class Ray(Runner):
         self._opened.close()
 
     def cores(self) -> int:
-        return int(self._ray.cluster_resources().get("CPU", 1))
+        return int(sum(self._nodes().values()))
 
     def stream(
         self, work: Callable[..., Any], jobs: Iterable[Job], at_once: int
     ) -> Generator[tuple[int, Any], None, None]:
-        task = self._ray.remote(max_retries=0, scheduling_strategy="SPREAD")(_job)
-        wanted, sent = rooms.own(), self._ray.put(work)
-        busy: dict[Any, tuple[int, str]] = {}
+        task, wanted, sent = self._ray.remote(max_retries=0)(_job), rooms.own(), self._ray.put(work)
+        busy: dict[Any, tuple[int, str, str]] = {}
         waiting = enumerate(jobs)
         try:
             while True:
                 while len(busy) < at_once and (job := next(waiting, None)) is not None:
                     number, (name, arguments) = job
-                    busy[task.remote(wanted, [sent, self._ray.put(arguments)])] = (number, name)
+                    node = self._place([node for *_, node in busy.values()])
+                    there = task.options(scheduling_strategy=self._strategy(node, soft=False))
+                    busy[there.remote(wanted, [sent, self._ray.put(arguments)])] = (number, name, node)
                 if not busy:
                     return
-                for ended in self._ended(list(busy)):
-                    number, name = busy.pop(ended)
+                for ended in self._ended({each: node for each, (*_, node) in busy.items()}):
+                    number, name, _ = busy.pop(ended)
                     yield number, self._received(ended, name)
         finally:
             for each in busy:
@@ -73,23 +75,38 @@ class Ray(Runner):
             raise RunnerError(f"{len(names)} workers need a GPU each, and the cluster at {self._address} has {there}")
         return Actors(self, kind, arguments, names, gpus)
 
-    def _ended(self, busy: Sequence[Any]) -> list[Any]:
-        """Those that came to an end, when the first did.
+    def _nodes(self, kind: str = "CPU") -> dict[str, float]:
+        """The cores, or GPUs, of each node that is there."""
+        all_of = {each["NodeID"]: each["Resources"].get(kind, 0.0) for each in self._ray.nodes() if each["Alive"]}
+        return {node: count for node, count in all_of.items() if count}
+
+    def _place(self, busy: Sequence[str], kind: str = "CPU") -> str:
+        """The node with the most cores for each of our jobs, of which there is one on each that is busy."""
+        nodes = self._nodes(kind)
+        if not nodes:
+            raise RunnerError(f"the Ray cluster at {self._address} has no {kind}", run="ray status")
+        return max(nodes, key=lambda node: nodes[node] / (busy.count(node) + 1))
+
+    def _ended(self, busy: Mapping[Any, str]) -> list[Any]:
+        """Those that came to an end, when the first did. Ray would wait for a node that is cut off, for ever.
 
         Raises:
             RunnerError: the cluster is gone.
         """
         ended: list[Any] = []
         while not ended:
-            ended, _ = self._ray.wait(busy, timeout=LOOK)
+            ended, _ = self._ray.wait(list(busy), timeout=LOOK)
             if not ended and not _answers(self._address, LOOK):
                 raise RunnerError(f"the Ray cluster at {self._address} is gone", run="ray status")
+            if not ended:
+                nodes = self._nodes()
+                ended = [each for each, node in busy.items() if node not in nodes]
         return ended
 
     def _received(self, ended: Any, name: str) -> Any:
         errors = self._ray.exceptions
         try:
-            error, value = self._ray.get(ended)
+            error, value = self._ray.get(ended, timeout=PATIENCE)
         except errors.RuntimeEnvSetupError as failure:
             raise RunnerError(f"{name}: a node cannot be prepared ({in_one_line(failure)})") from failure
         except errors.RayTaskError as failure:
@@ -111,8 +128,11 @@ class Actors(Gang):
     ) -> None:
         self.runner, self.ray, self.names, self.wanted = runner, runner._ray, names, rooms.own()
         self.sent = self.ray.put((kind, arguments))
-        made = self.ray.remote(num_gpus=gpus, scheduling_strategy="SPREAD")(Actor)
-        self.actors = [made.remote() for _ in names]
+        made, self.nodes = self.ray.remote(num_gpus=gpus)(Actor), list[str]()
+        for _ in names:
+            self.nodes.append(runner._place(self.nodes, "GPU" if gpus else "CPU"))
+        there = [runner._strategy(node, soft=False) for node in self.nodes]
+        self.actors = [made.options(scheduling_strategy=each).remote() for each in there]
         self.asked: dict[Any, str] = {}
         self.meeting: str | None = None
 
@@ -138,7 +158,8 @@ class Actors(Gang):
 
     def _wait(self, asked: Sequence[Any], seconds: float | None) -> Sequence[Any]:
         if seconds is None:
-            return self.runner._ended(asked)
+            nodes = dict(zip(self.asked, self.nodes, strict=True))
+            return self.runner._ended({each: nodes[each] for each in asked})
         ended: list[Any] = self.ray.wait(list(asked), timeout=seconds)[0]
         return ended
 
@@ -177,7 +198,7 @@ def _library() -> Any:
     Raises:
         MissingExtra: it is not installed.
     """
-    for variable, value in QUIET.items():
+    for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     try:
         import ray

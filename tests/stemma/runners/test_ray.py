@@ -18,11 +18,12 @@ import yaml
 
 from clusters import TOKEN, Cluster, cluster
 from fits import PROBLEMS, Deadly, judged, tiny
-from searched import FATAL, SPACE, Searched, project
+from searched import FATAL, SPACE, Searched, in_process, project
 from stemma import runners
 from stemma.errors import MissingExtra, RunnerError, SettingsError
 from stemma.evaluation import folds, gate
 from stemma.runners import Died
+from stemma.runners.local import Local
 from stemma.runners.settings import RunnerSettings
 from stemma.settings import checked
 from stemma.tables import check, prepared
@@ -89,8 +90,10 @@ def test_a_worker_that_is_killed_is_told_and_its_job_is_not_tried_again(
     assert isinstance(killed, Died) and isinstance(failed, Died) and capfd.readouterr() == ("", "")
 
 
-def test_folds_give_what_they_give_on_this_machine(nodes: Cluster, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
+def test_folds_give_what_they_give_on_this_machine(
+    nodes: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Local, "stream", in_process)
     on_ray = {"name": "ray", "address": nodes.address}
     local, ray = (settled(train={"epochs": 2}, runner=each) for each in ({}, on_ray))
     made = check.check(local.data, SOURCES, strict=False)
@@ -103,19 +106,21 @@ def test_folds_give_what_they_give_on_this_machine(nodes: Cluster, tmp_path: Pat
 
 
 def test_a_search_gives_what_it_gives_on_this_machine_and_goes_on_without_a_trial_that_died(
-    nodes: Cluster, tmp_path: Path
+    nodes: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hidden, made = {"choices": [[16], FATAL]}, Searched(project(tmp_path))
-    made.write(trials=4, sampler="random", space=SPACE["space"] | {"model.hidden": hidden})
-    found = [made.run()]
-    shutil.rmtree(made.root / "models")
+    monkeypatch.setattr(Local, "stream", in_process)
+    made, found = Searched(project(tmp_path)), []
     file = made.root / "conf/config.yaml"
     values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    values["runner"] = {"name": "ray", "address": nodes.address}
-    file.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
-    found.append(made.run())
-    local, ray = ([(each.number, each.outcome, each.values, each.settings) for each in one.trials] for one in found)
-    assert local == ray and {"failed", "complete"} <= {outcome for _, outcome, *_ in ray}
+    for runner, other in (("local", [12]), ("ray", FATAL)):  # drawn for the same trials
+        made.write(trials=4, sampler="random", space=SPACE["space"] | {"model.hidden": {"choices": [[16], other]}})
+        values["runner"] = {"name": runner, "address": nodes.address if runner == "ray" else None}
+        file.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+        found.append({each.number: each for each in made.run().trials})
+    local, ray = found
+    died = [number for number, each in ray.items() if each.settings[0] == f"model.hidden={FATAL}"]
+    assert died and {ray.pop(number).fault for number in died} == {"its process was killed, or its node"}
+    assert ray == {number: local[number] for number in ray} != {}
 
 
 def test_a_fit_by_several_workers_gives_what_it_gives_on_this_machine_though_one_is_killed(

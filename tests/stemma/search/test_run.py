@@ -4,16 +4,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from searched import FATAL, SPACE, Searched
+from searched import FATAL, SPACE, Searched, in_process
 from stemma.errors import EvaluationError, MissingExtra, SettingsError
-from stemma.runners import Job
 from stemma.runners.local import Local
 from stemma.search import study, trial
 from stemma.search.found import Found
@@ -43,13 +42,7 @@ sys.addaudithook(look)
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trials in this process: what is tested is not that there are others."""
-
-    def stream(_: Local, work: Callable[..., Any], jobs: Iterable[Job], at_once: int) -> Iterator[tuple[int, Any]]:
-        for number, (_, arguments) in enumerate(jobs):
-            yield number, work(*arguments)
-
-    monkeypatch.setattr(Local, "stream", stream)
+    monkeypatch.setattr(Local, "stream", in_process)
 
 
 def trials(found: Found) -> list[tuple[Any, ...]]:
