@@ -15,11 +15,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bundles import contents
 from clusters import TOKEN, Cluster, cluster
 from searched import FATAL, SPACE, Searched, project
-from stemma import runners
+from stemma import bundle, runners
+from stemma.bundle import many
 from stemma.errors import MissingExtra, RunnerError, SettingsError
 from stemma.evaluation import folds, gate
+from stemma.repo import places
 from stemma.runners import Died
 from stemma.runners.settings import RunnerSettings
 from stemma.settings import checked
@@ -113,6 +116,19 @@ def test_a_search_gives_what_it_gives_on_this_machine_and_goes_on_without_a_tria
     found.append(made.run())
     local, ray = ([(each.number, each.outcome, each.values, each.settings) for each in one.trials] for one in found)
     assert local == ray and {"failed", "complete"} <= {outcome for _, outcome, *_ in ray}
+
+
+def test_the_tables_of_a_folder_are_predicted_as_on_this_machine(nodes: Cluster, tmp_path: Path) -> None:
+    bundle.build(tmp_path / "model.zip", contents())
+    (tmp_path / "rows").mkdir()
+    for name in "abcde":
+        (tmp_path / "rows" / f"{name}.csv").write_text("Month,PageValues,Weekend\nMay,0.5,yes\n", encoding="utf-8")
+    for name, address in (("local", None), ("ray", nodes.address)):
+        tables = many.Many(str(tmp_path / "rows"), str(tmp_path / name), places.at, bundle.Rows(Path()))
+        with runners.chosen(name, address) as runner:
+            many.predict(bundle.open_bundle(tmp_path / "model.zip"), tables, runner, 1)
+    local, ray = ({path.name: path.read_bytes() for path in (tmp_path / each).iterdir()} for each in ("local", "ray"))
+    assert local == ray and len(ray) == 5
 
 
 def test_the_projects_own_packages_are_sent_to_the_nodes(
