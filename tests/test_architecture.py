@@ -239,6 +239,12 @@ def test_a_stage_depends_on_just_the_code_that_it_imports(stage: str, framework:
         assert any(_is_in(file, {_filled(name, framework) for name in names}) for file in needed), f"{key} is not used"
 
 
+def test_no_stage_depends_on_where_work_runs() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    named = [key for stage in stages.values() for key in stage.get("params", ()) if isinstance(key, str)]
+    assert "train.threads" in named and not [key for key in named if key.split(".")[0] == "runner"]
+
+
 def _filled(name: str, framework: str) -> str:
     return name.removeprefix("rooms.").replace("${model.framework}", framework)
 

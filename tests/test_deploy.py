@@ -1,13 +1,16 @@
 """The files of deploy/: what they name is there, and those who read them take them."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 from serving import ask
 from stemma.cli.words import app
@@ -27,6 +30,17 @@ def test_the_unit_starts_a_command_that_there_is() -> None:
     (command,) = re.findall(r"^ExecStart=\S+/stemma (\w+) --(\w+)", UNIT.read_text(encoding="utf-8"), re.MULTILINE)
     words = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group
     assert command[1] in {option.name for option in words[command[0]].params}
+
+
+def test_the_cluster_file_is_one_of_rays_and_has_the_pinned_ray() -> None:
+    jsonschema, ray = pytest.importorskip("jsonschema"), find_spec("ray")
+    assert ray and ray.submodule_search_locations
+    cluster = yaml.safe_load((ROOT / "deploy/ray-cluster.yaml").read_text(encoding="utf-8"))
+    schema = Path(ray.submodule_search_locations[0]) / "autoscaler/ray-schema.json"
+    jsonschema.validate(cluster, json.loads(schema.read_text(encoding="utf-8")))
+    pins = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pinned = re.findall(r"ray==[\d.]+", str(cluster["setup_commands"]))
+    assert pinned and set(pinned) <= set(pins)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd is installed")

@@ -9,7 +9,7 @@ import secrets
 import socket
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ QUIET = {  # of the environment; who set something else keeps it
     "RAY_AUTH_MODE": "token",  # nobody without the cluster's token is let in
     "RAY_NUM_REDIS_GET_RETRIES": "1",  # of a connection
 }
-TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - the name of a variable
 PATIENCE = 15.0  # seconds for an address to answer in
 LOOK = 2.0  # seconds between two looks whether the cluster is there
 STORE = 256 * 2**20  # bytes of memory for arguments and results; what is more lies on disk
@@ -115,7 +114,7 @@ def _begun(ray: Any, opened: ExitStack) -> str:
     """The address of a Ray of our own, which ends with what is opened."""
     folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))
     opened.callback(ray.shutdown)
-    os.environ.setdefault(TOKEN, secrets.token_hex(32))
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     ray.init("local", _temp_dir=folder, _node_ip_address="127.0.0.1", include_dashboard=False,
              object_store_memory=STORE, log_to_driver=False, logging_level="CRITICAL")  # fmt: skip
     return str(ray.get_runtime_context().gcs_address)
@@ -142,18 +141,17 @@ def _joined(ray: Any, opened: ExitStack, address: str) -> str:
 
 def _answers(address: str, seconds: float) -> bool:
     host, port = address.rsplit(":", 1)
-    try:
-        socket.create_connection((host, int(port)), seconds).close()
-    except OSError:
-        return False
-    return True
+    with suppress(OSError), socket.create_connection((host, int(port)), seconds):
+        return True
+    return False
 
 
 def _job(wanted: Mapping[str, str], sent: Sequence[Any]) -> tuple[str | None, Any]:
     """On a node: the error of a job, or what it gives."""
     import ray
 
-    if differing := sorted(room for room, digest in wanted.items() if _here().get(room) != digest):
+    here = _digests()
+    if differing := sorted(room for room, digest in wanted.items() if here.get(room) != digest):
         return (
             f"{socket.gethostname()} has another toolkit ({', '.join(differing)}): install that of {lock.FILE} there",
             None,
@@ -165,7 +163,4 @@ def _job(wanted: Mapping[str, str], sent: Sequence[Any]) -> tuple[str | None, An
         return str(error), None
 
 
-@cache
-def _here() -> dict[str, str]:
-    """The digests of the toolkit on this node, which do not change in a process."""
-    return rooms.own()
+_digests = cache(rooms.own)  # do not change in a process of a node
