@@ -33,6 +33,7 @@ Predict = Callable[[Arrays], Array]
 ROWS = 100_000  # learned from, at most
 CELLS = 10_000_000  # rows * columns * outputs, at most
 LEAST = 1_000  # rows are learned from however wide they are
+PIECE = 2**17  # rows that are predicted at once
 LEVELS = 254  # of a categorical column; HistGradientBoosting takes 255, one is for all others
 ITERATIONS = 200  # of the logistic regression, at most
 # Of a unit, log odds or standard deviations of the target: coefficients and scores are multiples of 2^-20. Processors
@@ -89,7 +90,7 @@ def fit(
     return (
         Baseline(first, len(train.y), None, _constant(problem, train)),
         Baseline(linear, len(encoded.y), *_linear(problem, encoded)),
-        Baseline(trees, len(raw.y), None, _boosting(problem, about, raw, seed)),
+        Baseline(trees, len(raw.y), None, _in_pieces(_boosting(problem, about, raw, seed))),
         *(_own(*line, problem, encoded, seed) for line in lines(own or {}).items()),
     )
 
@@ -121,7 +122,7 @@ def sample(train: Arrays, width: int, seed: int) -> Arrays:
     if len(train.y) <= most:
         return train
     kept = np.sort(np.random.default_rng(seed).choice(len(train.y), most, replace=False))
-    return Arrays(train.x[kept], train.y[kept], train.frame.iloc[kept])
+    return train.taken(kept)
 
 
 def _constant(problem: Problem, train: Arrays) -> Predict:
@@ -139,13 +140,23 @@ def _linear(problem: Problem, train: Arrays) -> tuple[bool | None, Predict]:
     x = _design(problem, train.x)
     if not problem.task.classes:
         ridge = _limited(lambda: Ridge().fit(x, train.y))
-        return None, _by_coefficients(problem, ridge)
+        return None, _in_pieces(_by_coefficients(problem, ridge))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # told by `converged`
         model = _limited(lambda: LogisticRegression(max_iter=ITERATIONS).fit(x, train.y.astype(np.int64)))
     ended = bool(np.max(model.n_iter_) < ITERATIONS)
     predict = _by_coefficients(problem, model)
-    return ended, lambda rows: _all_classes(problem, model.classes_, predict(rows))
+    return ended, _in_pieces(lambda rows: _all_classes(problem, model.classes_, predict(rows)))
+
+
+def _in_pieces(predict: Predict) -> Predict:
+    """The same, PIECE rows at a time, so that only what comes of it grows with the table."""
+
+    def whole(rows: Arrays) -> Array:
+        starts = range(0, max(1, len(rows.y)), PIECE)
+        return np.concatenate([predict(rows.taken(slice(start, start + PIECE))) for start in starts])
+
+    return whole
 
 
 def _by_coefficients(problem: Problem, model: Any) -> Predict:

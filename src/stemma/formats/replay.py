@@ -3,7 +3,7 @@
     predictions, again = replay.run(replay.load_onnx, Path("models/export/model.onnx"), columns)
 
 The process is the same Python, and finds code where this one does. Nothing is pickled on the way:
-numbers travel as .npz, texts as JSON.
+numbers travel as .npz, texts as JSON, each that occurs once, with its places among the numbers.
 """
 
 import importlib
@@ -84,21 +84,27 @@ def load_tflite(file: Path) -> Serve:
 
 
 def _write(folder: Path, arrays: Arrays) -> None:
-    texts = {name: values[:, 0].tolist() for name, values in arrays.items() if values.dtype == object}
-    (folder / TEXTS).write_text(json.dumps(texts), encoding="utf-8")
+    import pandas as pd
+
+    texts: dict[str, list[str]] = {}
+
+    def numbers(name: str, values: NDArray[Any]) -> NDArray[Any]:
+        if values.dtype != object:
+            return values
+        codes, found = pd.factorize(values[:, 0], use_na_sentinel=False)
+        texts[name] = found.tolist()
+        return np.asarray(codes)
+
     # By number, for a column may have a name that a zip cannot hold.
-    numbers = {name: values for name, values in arrays.items() if name not in texts}
-    (folder / "names.json").write_text(json.dumps([list(arrays), list(numbers)]), encoding="utf-8")
-    np.savez(folder / NUMBERS, *numbers.values())
+    np.savez(folder / NUMBERS, *(numbers(name, values) for name, values in arrays.items()))
+    (folder / TEXTS).write_text(json.dumps([list(arrays), texts]), encoding="utf-8")
 
 
 def _read(folder: Path) -> dict[str, NDArray[Any]]:
-    every, numbers = json.loads((folder / "names.json").read_text(encoding="utf-8"))
-    texts = json.loads((folder / TEXTS).read_text(encoding="utf-8"))
-    found = {name: np.array(values, object)[:, np.newaxis] for name, values in texts.items()}
+    names, texts = json.loads((folder / TEXTS).read_text(encoding="utf-8"))
     with np.load(folder / NUMBERS, allow_pickle=False) as archive:
-        found |= {name: archive[f"arr_{place}"] for place, name in enumerate(numbers)}
-    return {name: found[name] for name in every}
+        found = {name: archive[f"arr_{place}"] for place, name in enumerate(names)}
+    return found | {name: np.array(values, object)[found[name], np.newaxis] for name, values in texts.items()}
 
 
 def _main() -> None:

@@ -3,6 +3,9 @@
 B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993: the standard error is the deviation over the
 resamples (chapter 6), the interval their percentiles (chapter 13). Bins and thresholds stay as they are in every
 resample. Resamples in which a figure is not defined are left out; where they are more than half, nothing is known.
+
+Of more than LARGE rows fewer are drawn, see `affordable`: the ends of an interval are then less sure, by some tenths of
+an error that is small itself.
 """
 
 import math
@@ -17,6 +20,8 @@ Measure = Callable[[Floats], Mapping[str, float]]  # how often each row counts (
 Interval = tuple[float, float]
 RESAMPLES = 1000
 LEVEL = 0.95
+LARGE = 2**18  # rows up to which all resamples that are asked for are drawn
+FEWEST = 100  # of them, however many rows there are
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,11 @@ class Difference:
     error: float
 
 
+def affordable(rows: int, count: int) -> int:
+    """Of so many resamples those that are drawn: of more than LARGE rows as many as cost what `count` cost there."""
+    return count if rows <= LARGE else min(count, max(FEWEST, count * LARGE // rows))
+
+
 def resamples(rows: int, count: int, seed: int) -> Iterator[Floats]:
     """How often each row is drawn when as many rows as there are, are drawn with replacement."""
     generator = np.random.default_rng(seed)
@@ -49,7 +59,7 @@ def drawn(
     measure: Callable[[Floats], Mapping[str, float | Floats]], rows: int, count: int, seed: int
 ) -> dict[str, Floats]:
     """Each figure over the resamples (count,); of an array (count, ...)."""
-    found = [measure(weights) for weights in resamples(rows, count, seed)]
+    found = [measure(weights) for weights in resamples(rows, affordable(rows, count), seed)]
     return {name: np.array([figures[name] for figures in found]) for name in (found[0] if found else ())}
 
 

@@ -17,6 +17,7 @@ from stemma.thin import evenly
 
 Array = NDArray[Any]
 POINTS = 500  # of a curve: more are not seen
+DECISIONS = 2**18  # that DVC counts; evaluation.json has all of them counted
 
 
 def tables(task: Task, y: Array, predictions: Array, decided: Array | None, bins: int) -> dict[str, pd.DataFrame]:
@@ -43,8 +44,10 @@ def tables(task: Task, y: Array, predictions: Array, decided: Array | None, bins
     precision, recall, _ = metrics.precision_recall_curve(yes, p)
     observed, predicted = calibration_curve(yes, p, n_bins=bins, strategy="quantile")
     if decided is not None:
-        labels = np.asarray(task.classes)
-        made["confusion"] = pd.DataFrame({"actual": labels[y.astype(np.int64)], "predicted": labels[decided]})
+        labels, kept = np.asarray(task.classes), evenly(len(y), DECISIONS)
+        made["confusion"] = pd.DataFrame(
+            {"actual": labels[y[kept].astype(np.int64)], "predicted": labels[decided[kept]]}
+        )
     return made | {
         "roc": _points(false_positive_rate=false_positive, true_positive_rate=true_positive),
         "precision_recall": _points(recall=recall[::-1], precision=precision[::-1]),

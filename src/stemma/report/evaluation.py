@@ -9,6 +9,7 @@ from stemma.evaluation.fairness import FEWEST
 from stemma.evaluation.results import rate
 from stemma.evaluation.threshold import FOUND
 from stemma.metrics import METRICS, label
+from stemma.metrics.resampling import affordable
 from stemma.report import explanation
 from stemma.report.document import Chart, Document, Section, Table
 from stemma.task import KINDS
@@ -125,7 +126,7 @@ def _figures(told: Told) -> Section:
         for name in _ordered(found, first)
     ]
     averages = " Averages over classes are macro averages." if _is_of_many(told) else ""
-    count = told["evaluate"]["bootstrap"]
+    count = affordable(told["data"]["splits"]["test"], told["evaluate"]["bootstrap"])
     note = f"Intervals: bootstrap, percentiles of {count:,} resamples of the test rows." if count else "No intervals."
     if count and "calibration_error" in found:
         note += " That of the calibration error is mirrored (Davison and Hinkley, 1997), for resampling adds to it."

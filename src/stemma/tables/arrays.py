@@ -26,6 +26,10 @@ class Arrays:
     y: np.ndarray
     frame: pd.DataFrame
 
+    def taken(self, rows: np.ndarray | slice) -> "Arrays":
+        """Some of the rows, by position."""
+        return Arrays(self.x[rows], self.y[rows], self.frame.iloc[rows])
+
 
 def read(folder: Path, split: str) -> Arrays:
     """Read and encode one split.

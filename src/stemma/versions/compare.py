@@ -201,6 +201,7 @@ def _by_own(root: Path, names: Sequence[str], options: Options, entry: str) -> C
 
 def _compared(versions: tuple[Version, Version], options: Options, by: "Metric | None" = None) -> Comparison:
     """By the figures of the toolkit, and by one of the project's own."""
+    from stemma.metrics.resampling import affordable
     from stemma.versions import predictions
 
     on = options.on
@@ -237,7 +238,7 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
         slices=_slices(first, second, marks, chosen[name], options),
         sizes=sizes,
         reasons=reasons,
-        resamples=options.resamples,
+        resamples=affordable(rows, options.resamples),
         seed=options.seed,
         notes=(*notes, *_doubts(_test(name, first, second), verdict), *seen),
     )

@@ -158,3 +158,16 @@ def test_predictions_are_those_of_scikit_learn(make: Any, task: str, levels: int
         expected = LogisticRegression(max_iter=baselines.ITERATIONS).fit(x, train.y).predict_proba(x)
     predicted = baselines.fit(problem, about, train, seed=0)[1].predict(train)
     assert predicted == pytest.approx(expected, abs=1e-4 * problem.task.deviation)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("levels", [3, 80], ids=["one-hot", "codes"])
+def test_predictions_are_the_same_however_many_rows_are_taken_at_once(
+    make: Any, monkeypatch: pytest.MonkeyPatch, task: str, levels: int
+) -> None:
+    problem, about, train = make.prepared(task, 401, levels)
+    made = baselines.fit(problem, about, train, 0)
+    whole = [each.predict(train) for each in made]
+    monkeypatch.setattr(baselines, "PIECE", 200)  # two pieces, and one row more
+    for each, expected in zip(made, whole, strict=True):
+        assert each.predict(train).tobytes() == expected.tobytes()

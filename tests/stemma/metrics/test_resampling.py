@@ -185,3 +185,15 @@ def test_on_a_hundred_thousand_rows_a_resample_is_judged_five_times_as_fast_as_b
         return ours / timing.processor_seconds(judge)
 
     assert timing.best(ratio, below=0.2) < 0.2
+
+
+def test_of_very_many_rows_fewer_resamples_are_drawn_and_say_much_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [resampling.affordable(rows, 1000) for rows in (0, 2**18, 2**19, 10**9)] == [1000, 1000, 500, 100]
+    assert resampling.affordable(10**9, 30) == 30
+    measure = mean_of(np.random.default_rng(0).normal(size=2000))
+    (usual,) = resampling.intervals(measure, 2000, 1000, 0).values()
+    monkeypatch.setattr(resampling, "LARGE", 100)
+    assert len(resampling.drawn(measure, 2000, 1000, 0)["mean"]) == 100
+    (fewer,) = resampling.intervals(measure, 2000, 1000, 0).values()
+    assert usual is not None and fewer is not None
+    assert fewer == pytest.approx(usual, abs=0.15 * (usual[1] - usual[0]))

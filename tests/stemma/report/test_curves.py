@@ -23,6 +23,14 @@ def test_curves_are_short_and_end_where_they_must() -> None:
     assert len(curves.tables(task, y, predictions, None, 10)["confusion"]) == 0
 
 
+def test_decisions_of_very_many_rows_are_of_some_of_them_evenly_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curves, "DECISIONS", 10)
+    y, task = np.repeat([0, 1], [30, 70]), of("binary", ("no", "yes"))
+    predictions = np.stack([1.0 - y, y], axis=1)
+    table = curves.tables(task, y, predictions, task.decide(predictions, 0.5), 2)["confusion"]
+    assert table["actual"].tolist() == table["predicted"].tolist() == ["no"] * 3 + ["yes"] * 7
+
+
 @pytest.mark.parametrize("task", [of("binary", "ab"), of("multiclass", "abc"), of("regression")], ids=lambda t: t.kind)
 def test_every_task_has_every_table_with_the_columns_that_dvc_yaml_names(task: curves.Task) -> None:
     y = np.array([0, 1, 2, 0] if task.kind == "multiclass" else [0, 1, 1, 0], float)

@@ -1,0 +1,185 @@
+"""Tables of a million rows and more: time and memory of every stage, prepare beside its peers, and more workers.
+
+python bench/scale.py               all tables, into bench/README.md
+python bench/scale.py stages 20     one of them: stages, prepare, workers; with a table of so many million rows besides
+
+Seconds are of a processor (user and system, children too), so that a busy machine tells the same; memory is what a
+process and its children hold beside what is mapped from files (RssAnon), looked at every 20 ms. Linux alone.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial, update_wrapper
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+import page
+from page import Table
+from pipeline import ROOT, call, environment, project
+
+MILLION = 1_000_000
+SIZES = (1, 5)  # million rows
+BLOCK = MILLION // 2  # rows of the table that are drawn at once
+MODEL = "models/package/model.zip"
+STAGES = {
+    "describe": ("stemma", "describe", "data/t.parquet", "--target", "y", "--name", "t", "--force"),
+    "prepare": ("python", "src/stage.py", "prepare"),
+    "train, 1 epoch": ("python", "src/stage.py", "train"),
+    "compress": ("python", "src/stage.py", "compress"),
+    "evaluate": ("python", "src/stage.py", "evaluate"),
+    "export": ("python", "src/stage.py", "export"),
+    "package": ("python", "src/stage.py", "package"),
+    "bundle predict": ("stemma", "bundle", "predict", MODEL, "data/t.parquet", "--output", "data/out.parquet"),
+}
+PEER = os.environ.get("PEER_PYTHON", sys.executable)  # of an environment that has Polars
+WORKERS = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took: seconds of a processor, and bytes at its largest moment."""
+
+    seconds: float
+    memory: int
+
+
+def stages(sizes: tuple[int, ...]) -> Table:
+    """Each stage on 20 columns (14 numbers, 5 texts, two classes) in Parquet, `torch_tabular`: seconds of a processor,
+    memory beside what is mapped from files, and time over what is linear in the rows of the smallest table."""
+    costs = {size: dict(_stages(size)) for size in sizes}
+    lines = []
+    for name in STAGES:
+        line = [name]
+        for size in sizes:
+            cost = costs[size][name]
+            line += [f"{cost.seconds:.0f} s", f"{cost.memory / 1e9:.2f} GB"]
+        lines.append([*line, *(f"{costs[n][name].seconds / costs[sizes[0]][name].seconds / n:.2f}" for n in sizes[1:])])
+    head = ["stage"] + [f"{size}M rows{what}" for size in sizes for what in ("", ": memory")]
+    return [*head, *(f"{size}M: time beside linear" for size in sizes[1:])], lines
+
+
+def prepare(sizes: tuple[int, ...]) -> Table:
+    """`prepare` beside Polars, which does the like: moments, quantiles, levels, a hash of each row, a split by chance,
+    three Parquet files; and no checks, hints or encoder. Both on one thread."""
+    lines = []
+    for size in sizes:
+        with _described(size) as folder:
+            ours = _cost(folder, *STAGES["prepare"])
+            theirs = _cost(folder, PEER, str(ROOT / "bench/scale_peer.py"), "data/t.parquet")
+        both = [f"{each.seconds:.1f} s, {each.memory / 1e9:.2f} GB" for each in (ours, theirs)]
+        lines.append([f"{size}M rows", *both, f"{ours.seconds / theirs.seconds:.2f}"])
+    return ["table", "prepare", "Polars", "time beside it"], lines
+
+
+def workers(_: tuple[int, ...]) -> Table:
+    """Data-parallel training by w workers that share a batch of 2,048 rows, by a model: step(w) = compute(2048 / w)
+    + 2 (w - 1) latency + 2 (w - 1) / w * bytes / bandwidth, the ring of all_reduce. The compute is measured in one
+    process, in seconds of its processor; latency and bandwidth between two that do nothing else (gloo, this machine),
+    the least by the clock. Beside it what a step takes of the processor of one, and of each of two that train together:
+    beyond the cores that are here the model speaks alone."""
+    told = json.loads(_step("costs"))
+    seen = {1: json.loads(_step("steps", 1)), 2: json.loads(_step("steps", 2))}
+    lines = []
+    for count, compute in zip(WORKERS, told["compute"], strict=True):
+        ring = 2 * (count - 1) * (told["latency"] + told["bytes"] / told["bandwidth"] / count)
+        faster = told["compute"][0] / (compute + ring)
+        found = f"{seen[count] * 1e3:.1f} ms" if count in seen else ""
+        steps = [f"{each * 1e3:.1f} ms" for each in (compute, ring, compute + ring)]
+        lines.append([str(count), *steps, found, f"{faster:.1f}", f"{faster / count:.0%}"])
+    return ["workers", "compute", "exchange", "step", "step as seen", "faster by", "of w"], lines
+
+
+def _stages(size: int) -> Iterator[tuple[str, Cost]]:
+    with _described(size) as folder:
+        for name, command in STAGES.items():
+            yield name, _cost(folder, *command)
+
+
+@contextmanager
+def _described(size: int) -> Iterator[Path]:
+    """A project whose table has so many million rows, trained for one epoch."""
+    with project() as folder:
+        _write(folder / "data/t.parquet", size * MILLION)
+        call(folder, *STAGES["describe"])
+        call(folder, "stemma", "conf", "sync", "data=t", "train.epochs=1")
+        yield folder
+
+
+def _write(file: Path, rows: int) -> None:
+    """A table of 20 columns, block by block."""
+    draw = np.random.default_rng(0)
+    weights, levels = draw.normal(size=14), (4, 12, 30, 80, 300)
+    writer = None
+    for _ in range(rows // BLOCK):
+        x, codes = draw.normal(size=(BLOCK, 14)), [draw.integers(0, count, BLOCK) for count in levels]
+        score = x @ weights * 0.4 + (codes[0] == 1) * 0.8 - (codes[1] > 8) * 0.5
+        columns = {f"n{place}": np.round(values, 4) for place, values in enumerate(x.T)}
+        columns["n3"] = np.where(draw.random(BLOCK) < 0.03, np.nan, columns["n3"])
+        columns |= {f"c{place}": np.char.add("level", each.astype(str)) for place, each in enumerate(codes)}
+        columns["y"] = np.where(draw.random(BLOCK) < 1 / (1 + np.exp(-score)), "yes", "no")
+        block = pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})
+        writer = writer or parquet.ParquetWriter(file, block.schema)
+        writer.write_table(block)
+    if writer is not None:
+        writer.close()
+
+
+def _cost(folder: Path, *command: str) -> Cost:
+    before = _spent()
+    with tempfile.TemporaryFile() as told:
+        process = subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=told, stderr=told)
+        most = 0
+        while process.poll() is None:
+            most = max(most, sum(map(_held, _tree(process.pid))))
+            time.sleep(0.02)
+        told.seek(0)
+        if process.returncode:
+            raise SystemExit(told.read().decode())
+    return Cost(_spent() - before, most)
+
+
+def _spent() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _tree(process: int) -> Iterator[int]:
+    yield process
+    for file in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            children = file.read_text().split()
+        except OSError:  # it ended
+            continue
+        for child in children:
+            yield from _tree(int(child))
+
+
+def _held(process: int) -> int:
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0
+    return 1024 * sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))
+
+
+def _step(what: str, *arguments: int) -> str:
+    command = ["python", str(ROOT / "bench/scale_steps.py"), what, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, env=environment(ROOT), check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.splitlines()[-1]
+
+
+if __name__ == "__main__":
+    sizes = (*SIZES, *(int(word) for word in sys.argv[1:] if word.isdecimal()))
+    sys.argv[1:] = [word for word in sys.argv[1:] if not word.isdecimal()]
+    page.main({made.__name__: update_wrapper(partial(made, sizes), made) for made in (stages, prepare, workers)})
