@@ -1,7 +1,7 @@
 """Tables of a million rows and more: time and memory of every stage, prepare beside its peers, and more workers.
 
 python bench/scale.py               all tables, into bench/README.md
-python bench/scale.py stages 20     one of them: stages, prepare, workers; with a table of so many million rows besides
+python bench/scale.py stages 20     one of them: stages, prepare, workers, files; with so many million rows besides
 
 Seconds are of a processor (user and system, children too), so that a busy machine tells the same; memory is what a
 process and its children hold beside what is mapped from files (RssAnon), looked at every 20 ms. Linux alone.
@@ -10,6 +10,7 @@ process and its children hold beside what is mapped from files (RssAnon), looked
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -100,6 +101,42 @@ def workers(_: tuple[int, ...]) -> Table:
     return ["workers", "compute", "exchange", "step", "step as seen", "faster by", "of w"], lines
 
 
+def files(_: tuple[int, ...]) -> Table:
+    """`stemma bundle predict` of 16 files of 200,000 rows, the default network: seconds of the clock, the least of
+    three, without what the same command takes when all is predicted; and seconds of a processor."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        _copied(ROOT / "data/prepared/test.parquet", folder / "rows")
+        lines, alone = [], 0.0
+        for jobs in (1, 2):
+            clock, spent = min(_predicted(folder, jobs) for _ in range(3))
+            alone = alone or clock
+            lines.append([str(jobs), f"{clock:.1f} s", f"{spent:.1f} s", f"{alone / clock:.2f}"])
+    return ["processes", "clock", "processor", "faster by"], lines
+
+
+def _copied(file: Path, folder: Path) -> None:
+    """The rows of a file again and again, as 16 files."""
+    folder.mkdir()
+    rows = parquet.read_table(file)
+    many = pa.concat_tables([rows] * (200_000 // rows.num_rows + 1)).slice(0, 200_000)
+    for number in range(16):
+        parquet.write_table(many, folder / f"{number}.parquet")
+
+
+def _predicted(folder: Path, jobs: int) -> tuple[float, float]:
+    """Seconds of the clock and of a processor."""
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    command = ("stemma", "bundle", "predict", str(ROOT / MODEL), "rows", "--output", "out", "--jobs", str(jobs))
+    times = []
+    for _ in range(2):
+        start, before = time.perf_counter(), _spent()
+        call(folder, *command)
+        times.append((time.perf_counter() - start, _spent() - before))
+    (clock, spent), (ready, _) = times
+    return clock - ready, spent
+
+
 def _stages(size: int) -> Iterator[tuple[str, Cost]]:
     with _described(size) as folder:
         for name, command in STAGES.items():
@@ -182,4 +219,4 @@ def _step(what: str, *arguments: int) -> str:
 if __name__ == "__main__":
     sizes = (*SIZES, *(int(word) for word in sys.argv[1:] if word.isdecimal()))
     sys.argv[1:] = [word for word in sys.argv[1:] if not word.isdecimal()]
-    page.main({made.__name__: update_wrapper(partial(made, sizes), made) for made in (stages, prepare, workers)})
+    page.main({made.__name__: update_wrapper(partial(made, sizes), made) for made in (stages, prepare, workers, files)})

@@ -26,9 +26,11 @@ from stemma.serve.models import Refused, Version
 from stemma.serve.protocols.tensorflow import MODEL, asked, read
 from stemma.serve.routes import Answer, Call, Route, in_json, versions
 from stemma.serve.settings import Limits
+from stemma.text import few, nearest
 
 PART = 512  # rows that run at once: between two parts others get their turn
 NICE = 10  # of the thread
+KEYS = ("instances", "inputs", "signature_name", "method", "class")  # of the body
 LATER = ((b"retry-after", b"1"),)
 
 
@@ -42,6 +44,8 @@ class Explainer:
     def answer(self, call: Call) -> Coroutine[Any, Any, Answer]:
         """Say why rows are answered so."""
         version, body = call.models.find(call.named), read(call)
+        if others := [key[:100] for key in body if key not in KEYS]:
+            raise Refused(400, f"the body holds {others[0]!r}, and takes {few(KEYS, 99)}{nearest(others[0], KEYS)}")
         _, columns = asked(call, body, version)
         rows = flat(version.bundle.signature.arrays(columns))
         if not 0 < length(rows) <= self._limits.explained:

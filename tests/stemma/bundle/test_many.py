@@ -173,6 +173,13 @@ def test_two_tables_for_one_name_are_both_named_and_the_others_predicted(
     assert [*written(output)] == ["c.parquet", "sub/b.parquet"]
 
 
+def test_a_name_that_no_file_can_have_is_told_before_anything_is_read() -> None:
+    names = ["/b.csv", "a//b.csv", "a\nb.csv", "b.csv"]
+    wanted, done = many._planned(names)
+    assert wanted == [] and {each.name for each in done} == {*names}
+    assert all("rename" in str(each.fault) for each in done)
+
+
 def test_a_table_that_vanishes_is_named_and_the_others_predicted(
     opened: Bundle, rows: Path, output: Path, capsys: Any
 ) -> None:

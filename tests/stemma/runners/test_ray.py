@@ -16,12 +16,15 @@ import numpy as np
 import pytest
 import yaml
 
+from bundles import contents
 from clusters import TOKEN, Cluster, cluster
 from fits import PROBLEMS, Deadly, judged, tiny
 from searched import FATAL, SPACE, Searched, in_process, project
-from stemma import runners
+from stemma import bundle, runners
+from stemma.bundle import many
 from stemma.errors import MissingExtra, RunnerError, SettingsError
 from stemma.evaluation import folds, gate
+from stemma.repo import places
 from stemma.runners import Died
 from stemma.runners.local import Local
 from stemma.runners.settings import RunnerSettings
@@ -135,6 +138,19 @@ def test_a_fit_by_several_workers_gives_what_it_gives_on_this_machine_though_one
         found.append(network.tensors())
     assert "its process was killed, or its node; all workers are started again" in capsys.readouterr().err
     assert all(np.array_equal(tensor, found[1][name]) for name, tensor in found[0].items())
+
+
+def test_the_tables_of_a_folder_are_predicted_as_on_this_machine(nodes: Cluster, tmp_path: Path) -> None:
+    bundle.build(tmp_path / "model.zip", contents())
+    (tmp_path / "rows").mkdir()
+    for name in "abcde":
+        (tmp_path / "rows" / f"{name}.csv").write_text("Month,PageValues,Weekend\nMay,0.5,yes\n", encoding="utf-8")
+    for name, address in (("local", None), ("ray", nodes.address)):
+        tables = many.Many(str(tmp_path / "rows"), str(tmp_path / name), places.at, bundle.Rows(Path()))
+        with runners.chosen(name, address) as runner:
+            many.predict(bundle.open_bundle(tmp_path / "model.zip"), tables, runner, 1)
+    local, ray = ({path.name: path.read_bytes() for path in (tmp_path / each).iterdir()} for each in ("local", "ray"))
+    assert local == ray and len(ray) == 5
 
 
 def test_the_projects_own_packages_are_sent_to_the_nodes(

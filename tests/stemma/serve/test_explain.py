@@ -61,6 +61,11 @@ def test_another_method_and_columns_are_taken(shop: Models) -> None:
         ({"instances": [ROW], "method": "shapp"}, 422, "no explanation is named 'shapp' (did you mean shap?)"),
         ({"instances": [ROW], "class": "x"}, 422, "the network has no output 'x'"),
         ({"instances": [{**ROW, "PageValues": "x"}]}, 422, "column 'PageValues', row 1: 'x' is not a finite number"),
+        (
+            {"instances": [ROW], "methd": "counterfactual"},
+            400,
+            "the body holds 'methd', and takes instances, inputs, signature_name, method, class (did you mean method?)",
+        ),
         ({}, 400, 'the body needs one of "instances" and "inputs"'),
         (b"{", 400, "the body is no JSON"),
         (b" " * 2000, 413, "the body has 2000 bytes, and 1000 are taken"),
