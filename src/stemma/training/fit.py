@@ -28,7 +28,7 @@ from stemma.training.settings import Settled, TrainSettings
 EXPLODED = 1e4  # times the loss of the untrained network
 TRIED = 32  # rows that a network is tried out with
 STEPS = 48  # of an epoch, where the batch size is not set
-MOST_EPOCHS, FEWEST_EPOCHS = 60, 6  # where their number is not set
+MOST_EPOCHS, FEWEST_EPOCHS = 60, 3  # where their number is not set; in fewer the learning rate does not come down
 PASSED = 5_000_000  # rows that these epochs go through together, but for the fewest
 DECAY, STRONG_DECAY = 0.001, 1.0  # where weight decay is not set
 WIDE, ROWS_PER_INPUT = 64, 50  # a table of more inputs, and of fewer rows for each, has the strong one
