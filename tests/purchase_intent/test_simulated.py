@@ -119,7 +119,6 @@ def test_share_of_buyers_and_best_auc_are_like_those_of_the_real_file(sessions, 
     assert 0.92 < bayes_auc(sessions["Probability"].to_numpy()) < 0.94
 
 
-@pytest.mark.slow
 def test_trees_come_near_the_bayes_auc_not_above_it_and_beat_a_linear_model(sessions, bought):
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
