@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from stemma.files import recover_folder, replaced, scratch, swapped_folder, write_text
-from timing import until
 
 
 def test_a_file_is_replaced_only_when_the_block_ends_well(tmp_path: Path) -> None:
@@ -58,6 +57,8 @@ for number in itertools.count():
     with swapped_folder(pathlib.Path(sys.argv[1])) as new:
         for part in "ab":
             (new / part).write_text(str(number))
+    if number == 0:
+        print("begun", flush=True)
 """
 
 
@@ -65,11 +66,11 @@ for number in itertools.count():
 def test_a_kill_at_any_moment_leaves_one_whole_folder(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     for attempt in range(8):
-        process = subprocess.Popen([sys.executable, "-c", SWAP_FOREVER, str(folder)])
-        until(folder.exists)
-        time.sleep(0.05 + 0.013 * attempt)
+        process = subprocess.Popen([sys.executable, "-c", SWAP_FOREVER, str(folder)], stdout=subprocess.PIPE)
+        assert process.stdout is not None and process.stdout.readline() == b"begun\n"
+        time.sleep(0.013 * attempt)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
         recover_folder(folder)
         assert {(folder / part).read_text() for part in "ab"} != set()
         assert (folder / "a").read_text() == (folder / "b").read_text()

@@ -15,6 +15,7 @@ from stemma.serve.process import app_of
 from stemma.serve.settings import ServeSettings
 from timing import HANGS
 
+pytestmark = pytest.mark.xdist_group("admin")
 Run = Callable[..., tuple[int, str, str]]
 ROW = {"Month": "May", "PageValues": 1, "Weekend": True}
 

@@ -32,7 +32,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Models:
 
 
 def served(models: Models, **limits: Any) -> App:
-    return app_of(ServeSettings.of(explain=True, limits=limits), lambda: models)
+    return app_of(ServeSettings.of(explain=True, limits={"explaining": HANGS} | limits), lambda: models)
 
 
 def test_effects_of_a_row_add_up_to_its_prediction(shop: Models) -> None:

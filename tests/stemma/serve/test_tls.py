@@ -20,6 +20,7 @@ from stemma.serve.settings import TlsSettings
 from stemma.serve.tls import Tls, client_name
 from timing import HANGS
 
+pytestmark = pytest.mark.xdist_group("tls")
 Run = Callable[..., tuple[int, str, str]]
 
 

@@ -14,7 +14,7 @@ import pytest
 from serving import Server, served
 from timing import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workers")]
 
 ROW = b'{"Month": "May", "PageValues": 1, "Weekend": true}'
 

@@ -17,7 +17,7 @@ from stemma.testing import Project
 from stemma.toolkit import lock, undo
 from timing import HANGS, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("undo")]
 
 RUN = """\
 from pathlib import Path

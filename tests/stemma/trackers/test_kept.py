@@ -13,7 +13,7 @@ import pytest
 from stemma import layout
 from tracked import TOKEN, fitted, judged, packaged, project, whole
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tracked")]
 NAMES = ("tensorboard", "mlflow", "wandb")
 CURVES = {"train/loss", "train/learning_rate", "validation/loss", "validation/accuracy"}
 

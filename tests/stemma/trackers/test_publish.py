@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import pytest
 from followed import make_registered_bundles
 from stemma.bundle.unpack import open_unpacked
 from stemma.errors import VersionError
+from timing import until
 from tracked import refusing
 from version_worlds import World
 
@@ -166,10 +166,8 @@ def running(command: list[str], url: str) -> Iterator[None]:
     """A server, once it answers."""
     with subprocess.Popen(command, start_new_session=True) as process:
         try:
-            end = time.monotonic() + 120
-            while not answers(url):
-                assert process.poll() is None and time.monotonic() < end
-                time.sleep(0.5)
+            until(lambda: answers(url) or process.poll() is not None)
+            assert process.poll() is None
             yield
         finally:
             os.killpg(process.pid, signal.SIGTERM)
