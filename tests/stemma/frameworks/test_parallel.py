@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 import forks
-from fits import CASES, PROBLEMS, Deadly, assert_alike, judged, rows, settings, tabular, tiny
+from fits import CASES, PROBLEMS, Deadly, assert_alike, judged, plain, rows, settings, tabular, tiny
 from stemma.errors import RunnerError, TrainingError
 from stemma.training.base import Draw, Epoch, Given, Network
 from stemma.training.own import Parts
