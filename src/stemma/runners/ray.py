@@ -149,7 +149,7 @@ class Actors(Gang):
 
     def _meeting(self) -> str:
         if self.meeting is None:
-            (ended,) = self.runner._ended([self.actors[0].meeting.remote()])
+            (ended,) = self.runner._ended({self.actors[0].meeting.remote(): self.nodes[0]})
             value = self.runner._received(ended, self.names[0])
             if isinstance(value, Died):
                 raise value
