@@ -109,6 +109,20 @@ def test_shared_parameters_are_fitted_as_whole_ones(optimizer: str, tmp_path: Pa
     assert_alike(found[1], found[0])
 
 
+def test_a_network_that_changes_values_in_their_place_is_shared_right_and_in_silence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from inplace import Inplace
+
+    found = []
+    for shared in ({}, {"workers": 2, "shard": True}):
+        of = tiny("torch", PROBLEMS["binary"])
+        model = Inplace(of.settings, of.problem)
+        found.append((judged(model, tmp_path, "binary", **shared), model))
+    assert_alike(found[1], found[0])
+    assert capfd.readouterr() == ("", "")
+
+
 def test_what_fails_in_a_worker_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(RunnerError, match=r"^worker \d of 2: the loss that train.loss names fails \(TypeError"):
         judged(tiny("torch", PROBLEMS["binary"]), tmp_path, "binary", Parts(loss=divmod), workers=2)

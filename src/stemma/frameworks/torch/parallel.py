@@ -219,11 +219,17 @@ def share_out(built: nn.Module, device: str, size: int) -> None:
 
     mesh = init_device_mesh(device, (size,))
     for module in [*_units(built), built]:
+        module.register_forward_hook(_not_a_view)
         fully_shard(module, mesh=mesh)
     for module in built.modules():
         if isinstance(module, FSDPModule):
             module.set_gradient_divide_factor(1.0)  # a share is weighted already
             module.set_force_sum_reduction_for_comms(True)  # gloo knows no other
+
+
+def _not_a_view(_: nn.Module, __: Any, output: Any) -> Any:
+    """PyTorch would lose sight of a view that the network changes in its place, and give other gradients."""
+    return output.clone() if isinstance(output, torch.Tensor) and output._is_view() else output
 
 
 def _units(built: nn.Module) -> Iterator[nn.Module]:
