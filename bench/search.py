@@ -27,6 +27,7 @@ def trials() -> Table:
     rows = []
     with project() as folder:
         call(folder, "dvc", "repro", "prepare")
+        call(folder, "stemma", "trust")
         for model, goal in (("torch_mlp", "< 600 s"), ("torch_tabular", "")):
             command = ("stemma", "search", model, "--trials", str(TRIALS), "--jobs", "2", "--keep", "0")
             before = processor_time()

@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 DAY = timedelta(days=1)
+# What Python 3.13 asks of an authority: that it may sign certificates, and lists of those that count no more.
+SIGNS = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
 
 
 class Authority:
@@ -17,6 +19,7 @@ class Authority:
     def __init__(self, folder: Path, name: str = "authority") -> None:
         self._folder, self._name, self._key = folder, _named(name), ec.generate_private_key(ec.SECP256R1())
         made = self._built(self._name, self._key).add_extension(x509.BasicConstraints(True, None), critical=True)
+        made = made.add_extension(SIGNS, critical=True)
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(_pem(made.sign(self._key, hashes.SHA256())))
 
@@ -36,6 +39,9 @@ class Authority:
     ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         named = x509.CertificateBuilder(self._name, name, key.public_key(), x509.random_serial_number())
+        mine = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        its = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        named = named.add_extension(mine, critical=False).add_extension(its, critical=False)
         return named.not_valid_before(now - 2 * DAY).not_valid_after(now + lasts)
 
 

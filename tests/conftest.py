@@ -70,7 +70,7 @@ SLOW = (  # besides what fits networks: what starts every command, composes conf
     "stemma/compress/", "stemma/formats/", "stemma/frameworks/", "stemma/test_testing.py", "stemma/training/",
     "stemma/bundle/test_limits.py", "stemma/conf/test_adoption.py", "stemma/follow/", "stemma/repo/test_contained.py",
     "stemma/repo/test_locks.py", "stemma/repo/test_trust.py", "stemma/search/", "stemma/storage/",
-    "stemma/test_printed.py", "stemma/toolkit/test_undo.py",
+    "stemma/test_printed.py", "stemma/toolkit/test_undo.py", "stemma/versions/test_compress.py",
 )  # fmt: skip
 FOLDERS = (
     {"template/": "stamp"}

@@ -1,11 +1,16 @@
 """Small networks and rows to fit them to, the same for both frameworks."""
 
+import os
+import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from stemma.runners.settings import RunnerSettings
 from stemma.task import of
 from stemma.training import fit as training
 from stemma.training import networks
@@ -29,6 +34,9 @@ BASE = {
     "device": "cpu",
     "precision": "float32",
     "threads": 1,
+    "workers": 1,
+    "shard": False,
+    "accumulate": 1,
     "seed": 0,
     "init_from": None,
     "freeze": (),
@@ -106,3 +114,65 @@ def fit(
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file of a folder: two of a store may have one name."""
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+# Each holds several settings whose gradients a share of a batch could count wrongly; 300 rows: the last batch has 44.
+CASES = {
+    "plain": ("binary", {"batch_size": 64}),
+    "costs": ("binary", {"batch_size": 64, "l1": 1e-3, "l2": 1e-2, "clip_norm": 0.05, "class_weight": "balanced"}),
+    "soft": ("multiclass", {"batch_size": 64, "mixup": 0.3, "label_smoothing": 0.1, "input_noise": 0.1,
+                            "column_dropout": 0.1, "teacher": "v1"}),
+    "shrunk": ("multiclass", {"batch_size": 64, "prune": 0.5, "quantisation_aware": True, "averaging": 0.9}),
+    "decayed": ("regression", {"batch_size": 64, "optimizer": "sgd", "weight_decay": 0.1,
+                               "freeze": ("hidden_1.bias",)}),
+    "lonely": ("regression", {"batch_size": 299}),  # the last batch has one row
+    "small": ("binary", {"batch_size": 1, "epochs": 1}),
+}  # fmt: skip
+
+
+def judged(
+    network: Network,
+    folder: Path,
+    task: str,
+    parts: Parts = PLAIN,
+    watch: Callable[[Epoch], None] = lambda epoch: None,
+    runner: RunnerSettings | None = None,
+    **changes: Any,
+) -> Fit:
+    """A fit with a teacher who says the same of every row, where settings name one."""
+    classes = len(network.problem.task.classes)
+    taught = np.full((300, classes), 1 / classes, np.float32) if "teacher" in changes else None
+    given = Given(rows(task), settings(**({"epochs": 3} | changes)), parts=parts, taught=taught, runner=runner)
+    return training.run(network, given, rows(task, 100, 1), folder / "last.safetensors", watch)
+
+
+def assert_alike(found: tuple[Fit, Network], expected: tuple[Fit, Network]) -> None:
+    for one, other in zip(found[0].epochs, expected[0].epochs, strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, rel=1e-4)
+        assert one.validation_loss == pytest.approx(other.validation_loss, rel=1e-4)
+    for name, tensor in expected[1].tensors().items():
+        assert np.allclose(found[1].tensors()[name], tensor, rtol=1e-3, atol=1e-4), name
+
+
+def plain(groups: Any, settings: TrainSettings) -> Any:
+    """An optimizer of PyTorch without a state."""
+    import torch
+
+    return torch.optim.SGD(groups, settings.learning_rate)
+
+
+@dataclass(frozen=True)
+class Deadly:
+    """A loss that kills its process in the middle of the third epoch, until so many have died."""
+
+    folder: Path
+    deaths: int
+
+    def __call__(self, scores: Any, targets: Any) -> Any:
+        died, steps = len(list(self.folder.glob("died*"))), self.folder / f"steps_{os.getpid()}"
+        with steps.open("a") as file:
+            file.write(".")
+        if died < self.deaths and steps.stat().st_size == (25 if died == 0 else 3):
+            (self.folder / f"died_{died}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return ((scores - targets) ** 2)[:, 0]

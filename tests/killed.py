@@ -15,6 +15,7 @@ from pathlib import Path
 
 from stemma import rollback
 from stemma.repo import journal
+from timing import HANGS
 from version_worlds import World, changed, new, parts
 
 V1, V2 = "model@v1.0.0", "model@v1.1.0"
@@ -115,7 +116,7 @@ def killed_at(folder: Path, command: int, call: str, work: Callable[[], object])
         os.environ |= {"PATH": f"{folder}:{os.environ['PATH']}", "KILL_COMMAND": str(command), "KILL_CALL": call}
         work()
 
-    return killed_after(60.0, on_our_path)
+    return killed_after(HANGS, on_our_path)
 
 
 def counted(folder: Path) -> int:

@@ -6,20 +6,24 @@ with served(folder) as server:
 """
 
 import os
-import socket
+import re
+import signal
 import subprocess
-import time
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from timing import until
+
 KEY, SECRET = "stemma", "a-secret-for-tests"
+STARTED = re.compile(r"Starting s3 server on .*:(\d+)/")  # at the port that it has
 
 
 @dataclass
 class Server:
-    """Args: folder: holds a folder for each bucket; port: on this machine; rate: bytes a second, as "12M"."""
+    """Args: folder: holds a folder for each bucket; port: on this machine, 0: any; rate: bytes a second, as "12M"."""
 
     folder: Path
     port: int
@@ -57,20 +61,19 @@ class Server:
 
     def start(self) -> None:
         options = ["--read-only"] * self.read_only + ([] if self.rate is None else ["--bwlimit", self.rate])
-        self._process = subprocess.Popen(
-            [
-                "rclone", "serve", "s3", str(self.folder), "--addr", f"127.0.0.1:{self.port}",
-                "--auth-key", f"{KEY},{SECRET}", "--config", os.devnull, *options,
-            ],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        for _ in range(1200):
-            with socket.socket() as connection:
-                if connection.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            assert self._process.poll() is None, "rclone ended"
-            time.sleep(0.05)
-        raise AssertionError("rclone does not answer")
+        with tempfile.NamedTemporaryFile() as file:
+            log = Path(file.name)
+            self._process = process = subprocess.Popen(
+                [
+                    "rclone", "serve", "s3", str(self.folder), "--addr", f"127.0.0.1:{self.port}", "--log-file", log,
+                    "--auth-key", f"{KEY},{SECRET}", "--config", os.devnull, *options,
+                ],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            until(lambda: STARTED.search(log.read_text()) or process.poll() is not None)
+            found = STARTED.search(log.read_text())
+            assert found is not None, log.read_text()
+            self.port = int(found[1])
 
     def stop(self) -> None:
         if self._process is not None:
@@ -78,14 +81,27 @@ class Server:
             self._process.wait()
             self._process = None
 
+    def restart(self, rate: str | None = None) -> None:
+        """At the same port."""
+        self.stop()
+        self.rate = rate
+        self.start()
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """It takes connections, and answers none."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
 
 @contextmanager
 def served(folder: Path, read_only: bool = False, rate: str | None = None) -> Iterator[Server]:
     """A server for the time of the block."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = Server(folder, port, read_only, rate)
+    server = Server(folder, 0, read_only, rate)
     server.start()
     try:
         yield server

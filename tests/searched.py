@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from torch import nn
 from stemma import conf
 from stemma.entries import Entry
 from stemma.evaluation.folds import Tables
+from stemma.runners import Job
+from stemma.runners.local import Local
 from stemma.search import run
 from stemma.search.found import Found
 from stemma.search.run import Asked
@@ -56,6 +59,14 @@ class Searched:
 
     def run(self, **asked: Any) -> Found:
         return run.search(self.root, Asked(**({"name": "tiny"} | asked)), TABLES, load)
+
+
+def in_process(
+    _: Local, work: Callable[..., Any], jobs: Iterable[Job], at_once: int
+) -> Generator[tuple[int, Any], None, None]:
+    """`Local.stream` in this process, where it is not what is tested that there are others."""
+    for number, (_, arguments) in enumerate(jobs):
+        yield number, work(*arguments)
 
 
 def project(root: Path) -> Path:

@@ -24,6 +24,7 @@ from stemma.serve.app import App
 from stemma.serve.rpc import Rpcs
 from stemma.serve.settings import ServeSettings
 from stemma.serve.sockets import reserved_for_grpc
+from timing import HANGS
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Server:
         if self.address.startswith("unix:"):
             return _OverFile(self.address.removeprefix("unix:"))
         place = urlsplit(self.address)
-        return HTTPConnection(str(place.hostname), place.port, timeout=30)
+        return HTTPConnection(str(place.hostname), place.port, timeout=HANGS)
 
     def ask(self, method: str, path: str, body: Any = b"", **headers: str) -> Reply:
         given = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -102,17 +103,17 @@ class Server:
     def stop(self) -> int:
         """By SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(HANGS)
 
 
 class _OverFile(HTTPConnection):
     def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=30)
+        super().__init__("localhost", timeout=HANGS)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(30)
+        self.sock.settimeout(HANGS)
         self.sock.connect(self._path)
 
 
@@ -151,7 +152,7 @@ def over_grpc(
     thread.start()
 
     def done(work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, loop).result(HANGS)
 
     async def started(known: ServeSettings) -> Rpcs:
         rpcs = Rpcs(app, known, protocols.rpcs())
@@ -174,4 +175,4 @@ def call(channel: grpc.Channel, method: str, message: Message, kind: type[Messag
     """What a method answers."""
     asked = channel.unary_unary(method)
     named = [(name.replace("_", "-"), value) for name, value in metadata.items()]
-    return kind.FromString(asked(message.SerializeToString(), metadata=named, timeout=30))
+    return kind.FromString(asked(message.SerializeToString(), metadata=named, timeout=HANGS))

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 import forks
+from timing import HANGS
 
 pytestmark = pytest.mark.skipif(not forks.possible(), reason="there is no fork")
 
@@ -31,7 +32,7 @@ if __name__ == "__main__":
     child.join()
     print(child.exitcode)
 """
-WAITING = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)\n"
+WAITING = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n"
 
 
 @pytest.fixture
@@ -84,8 +85,8 @@ def test_a_signal_ends_the_program_too(sent: signal.Signals, scripts: Path) -> N
     assert process.stdout is not None
     child = psutil.Process(int(process.stdout.readline()))
     process.send_signal(sent)
-    assert process.wait(30) == -sent
-    assert psutil.wait_procs([child], timeout=30)[1] == []
+    assert process.wait(HANGS) == -sent
+    assert psutil.wait_procs([child], timeout=HANGS)[1] == []
     process.stdout.close()
 
 

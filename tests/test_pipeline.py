@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ import pytest
 
 from stemma.repo import trust
 from stemma.versions.compress import search
+from timing import until
 from worlds import Project, fresh_project, stemma
 
 pytestmark = pytest.mark.pipeline
@@ -148,14 +150,13 @@ def _queued(project: Project) -> list[str]:
 
 def _wait_for_experiments(project: Project, many: int) -> None:
     """By the refs that they leave: a process of DVC each second takes longer than they."""
-    import time
 
-    for _ in range(360):
-        refs = project.ok("git", "for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
-        if sum(re.match("refs/exps/[0-9a-f]{2}/", ref) is not None for ref in refs) == many:
-            return
+    def have_ended() -> bool:
         time.sleep(0.5)
-    raise AssertionError("the queue did not end")
+        refs = project.ok("git", "for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
+        return sum(re.match("refs/exps/[0-9a-f]{2}/", ref) is not None for ref in refs) == many
+
+    until(have_ended, 600)
 
 
 def _csv(project: Project, folder: Path) -> Path:

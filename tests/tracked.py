@@ -1,9 +1,11 @@
 """A small run from a fit to its package, in the current folder, and trackers that misbehave."""
 
+import http.server
 import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -120,6 +122,28 @@ def lines(*kinds: type[Tracker]) -> dict[str, Entry]:
     return {kind.__name__.lower(): Entry(f"tracked:{kind.__name__}") for kind in kinds}
 
 
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """Knows nobody."""
+
+    def do_POST(self) -> None:
+        self.send_response(401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_POST
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @contextmanager
 def project(folder: Path) -> Iterator[list["subprocess.Popen[bytes]"]]:
     """Stand in an empty repository; the processes that runs start, of which none is left at the end."""
@@ -130,6 +154,7 @@ def project(folder: Path) -> Iterator[list["subprocess.Popen[bytes]"]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setattr(run, "LOW", ())  # a busy machine may give these no time at all
         patch.setattr(run, "_process", lambda log: started.append(start(log)) or started[-1])
         yield started
         for process in started:

@@ -195,7 +195,7 @@ class World:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=self.folder, env=os.environ | environment, capture_output=True, text=True, timeout=300
+            command, cwd=self.folder, env=os.environ | environment, capture_output=True, text=True, timeout=600
         )
 
     def ok(self, *command: str, **environment: str) -> str:

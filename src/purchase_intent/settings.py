@@ -7,7 +7,9 @@ are allowed. Each type stands beside what it sets; a section of your own is a cl
 from functools import partial
 from pathlib import Path
 
+from purchase_intent.extensions.baselines import BASELINES
 from purchase_intent.extensions.formats import FORMATS
+from purchase_intent.extensions.metrics import METRICS
 from purchase_intent.extensions.trackers import TRACKERS
 from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
@@ -15,6 +17,7 @@ from purchase_intent.sources import SOURCES
 from stemma import formats, settings, trackers
 from stemma.bundle.settings import PackageSettings
 from stemma.compress.settings import CompressSettings
+from stemma.evaluation import check
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.formats.settings import ExportSettings
 from stemma.runners.settings import RunnerSettings
@@ -49,6 +52,7 @@ def load(path: str | Path = "params.yaml") -> Settings:
         networks.faults,
         objective.faults,
         partial(own.faults, LINES),
+        partial(check.faults, METRICS, BASELINES),
         partial(formats.faults, FORMATS),
         partial(trackers.faults, TRACKERS),
     )

@@ -6,12 +6,15 @@ import math
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+YOUNG = 60.0  # seconds in which a temporary folder may not be locked yet
 PAGE = "is a page of HTML or XML, whatever its name says: open it and save the table as CSV"
 MISTAKEN = {  # by the first bytes, in small letters
     b"version https://git-lfs": "is a pointer of Git LFS, not the file: run `git lfs pull`",
@@ -145,6 +148,39 @@ def recover_folder(folder: Path) -> None:
         shutil.rmtree(aside)
     else:
         aside.replace(folder)
+
+
+@contextmanager
+def scratch(kind: str) -> Iterator[Path]:
+    """A temporary folder. Those of its kind that killed processes left are removed, but not on Windows."""
+    prefix = f"stemma-{kind}."
+    _remove_left(Path(tempfile.gettempdir()).glob(f"{prefix}*"))
+    with tempfile.TemporaryDirectory(prefix=prefix) as name, _locked(Path(name)):
+        yield Path(name)
+
+
+def _remove_left(folders: Iterable[Path]) -> None:
+    for folder in folders if os.name != "nt" else ():
+        with suppress(OSError):  # its process lives and holds the lock, or it is another user's
+            if time.time() - folder.stat().st_mtime > YOUNG:
+                with _locked(folder):
+                    shutil.rmtree(folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock, which the system lets go of however the process ends; Windows has none."""
+    if os.name == "nt":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _beside(folder: Path) -> tuple[Path, Path]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 MARKUP = re.compile(r"([\\`*_\[\]<>|#~])")
 IN_WORD = re.compile(r"(?<=[^\W_])\\_(?=[^\W_])")
 SHOWN = 3  # of a list
+SMALL = 1e-3
 OUTPUT = "standard output"
 EVERY = 30  # seconds between the lines of long work
 UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -86,6 +87,14 @@ def figure(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "-"
     return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}" if abs(value) < 1e6 else f"{value:.4g}"
+
+
+def signed(value: float) -> str:
+    """A difference: as `figure`, but two digits of one that this would show as nearly nothing."""
+    if not math.isfinite(value):
+        return "-"
+    size = abs(value)
+    return ("-" if value < 0 else "+") + (f"{size:.2g}" if 0 < size < SMALL else figure(size))
 
 
 def visible(text: object, *, lines: bool = False) -> str:

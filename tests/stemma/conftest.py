@@ -126,7 +126,7 @@ class Repository:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         known = os.environ | {"STAGES_RUN": str(self.root.parent / "stages.log")} | environment
-        return subprocess.run(command, cwd=self.root, env=known, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=self.root, env=known, capture_output=True, text=True, timeout=600)
 
     def ok(self, *command: str) -> str:
         done = self.run(*command)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stemma.files import recover_folder, replaced, swapped_folder, write_text
+from stemma.files import recover_folder, replaced, scratch, swapped_folder, write_text
 
 
 def test_a_file_is_replaced_only_when_the_block_ends_well(tmp_path: Path) -> None:
@@ -57,6 +57,8 @@ for number in itertools.count():
     with swapped_folder(pathlib.Path(sys.argv[1])) as new:
         for part in "ab":
             (new / part).write_text(str(number))
+    if number == 0:
+        print("begun", flush=True)
 """
 
 
@@ -64,13 +66,44 @@ for number in itertools.count():
 def test_a_kill_at_any_moment_leaves_one_whole_folder(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     for attempt in range(8):
-        process = subprocess.Popen([sys.executable, "-c", SWAP_FOREVER, str(folder)])
-        deadline = time.monotonic() + 20
-        while not folder.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(0.05 + 0.013 * attempt)
+        process = subprocess.Popen([sys.executable, "-c", SWAP_FOREVER, str(folder)], stdout=subprocess.PIPE)
+        assert process.stdout is not None and process.stdout.readline() == b"begun\n"
+        time.sleep(0.013 * attempt)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
         recover_folder(folder)
         assert {(folder / part).read_text() for part in "ab"} != set()
         assert (folder / "a").read_text() == (folder / "b").read_text()
+
+
+HOLD = """
+import time
+from stemma.files import scratch
+with scratch("test"):
+    print(end=".", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no lock of a folder")
+def test_a_temporary_folder_goes_with_the_next_of_its_kind_once_its_process_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", HOLD], env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.read(1) == b"."
+        (left,) = tmp_path.iterdir()
+        (left / "file").write_text("x")
+        os.utime(left, (0, 0))
+        with scratch("test") as other:
+            assert {*tmp_path.iterdir()} == {left, other}, "it is held"
+        process.kill()
+    with scratch("other"):
+        assert left.exists()
+    with scratch("test") as other:
+        assert {*tmp_path.iterdir()} == {other}
+    with scratch("test") as other:
+        (tmp_path / "stemma-test.young").mkdir()
+        with scratch("test"):
+            assert (tmp_path / "stemma-test.young").exists(), "its process may be about to lock it"

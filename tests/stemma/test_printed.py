@@ -141,7 +141,7 @@ def test_an_interrupt_during_an_import_is_one_line(module: str, tmp_path: Path) 
         "    def find_spec(self, name, path, target=None):\n"
         f"        if name == {module!r}:\n"
         "            print('waits', flush=True)\n"
-        "            time.sleep(60)\n"
+        "            time.sleep(600)\n"
         "sys.meta_path.insert(0, Slow())\n"
     )
     words = ["stemma.bundle", "verify", "x"] if module in ("numpy", "stemma.bundle.model") else ["stemma.cli", "log"]

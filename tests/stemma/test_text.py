@@ -63,6 +63,15 @@ def test_nothing_of_a_text_is_markup_or_leaves_its_cell(evil: str) -> None:
     assert head == "| a | b |" and row.replace("\\|", "").count("|") == 3
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "+0.0000"), (-0.00004, "-4e-05"), (0.00032, "+0.00032"), (0.001, "+0.0010"), (-0.5, "-0.5000"),
+     (-20_000.0, "-20,000.0"), (float("nan"), "-"), (float("-inf"), "-")],
+)  # fmt: skip
+def test_a_difference_has_its_sign_and_is_nothing_only_if_it_is(value: float, shown: str) -> None:
+    assert text.signed(value) == shown
+
+
 def test_a_table_has_words_to_the_left_and_figures_to_the_right() -> None:
     assert text.table(["a", "b", "c"], [["1", "2", "3"]], left=(0, 2)) == [
         "| a | b | c |",

@@ -67,7 +67,7 @@ def cookiecutter(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[st
         environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
         return subprocess.run(
             [program, *arguments], cwd=cwd or tmp_path / "here", env=environment, capture_output=True, text=True,
-            stdin=subprocess.DEVNULL, timeout=120,
+            stdin=subprocess.DEVNULL, timeout=600,
         )  # fmt: skip
 
     return run

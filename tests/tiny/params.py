@@ -11,6 +11,7 @@ import yaml
 from stemma import formats, settings
 from stemma.bundle.settings import PackageSettings
 from stemma.compress.settings import CompressSettings
+from stemma.evaluation import check
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.formats.settings import ExportSettings
 from stemma.runners.settings import RunnerSettings
@@ -40,7 +41,14 @@ class Whole(Section):
 
 def load(path: Path) -> Whole:
     chosen = {"data": ("kind", SOURCES), "model": ("name", NETWORKS)}
-    checks = (networks.faults, objective.faults, partial(own.faults, own.Lines()), partial(formats.faults, {}))
+    evaluation = partial(check.faults, {}, {})
+    checks = (
+        networks.faults,
+        objective.faults,
+        partial(own.faults, own.Lines()),
+        evaluation,
+        partial(formats.faults, {}),
+    )
     return settings.load(Whole, path, chosen, checks)
 
 

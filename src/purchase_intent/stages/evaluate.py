@@ -20,6 +20,7 @@ from purchase_intent.settings import load
 from stemma import layout
 from stemma.evaluation import (
     assessment,
+    check,
     decision,
     explanation,
     folds,
@@ -32,7 +33,7 @@ from stemma.evaluation import (
     robustness,
 )
 from stemma.evaluation.settings import EvaluateSettings
-from stemma.metrics import Metric, added_to
+from stemma.metrics import added_to
 from stemma.report import document, plots
 from stemma.report import evaluation as report
 from stemma.tables import arrays, profile
@@ -45,7 +46,7 @@ def main() -> None:
     about = profile.read(layout.PREPARED)
     splits = {name: arrays.read(layout.PREPARED, name) for name in ("validation", "test")}
     own = added_to(METRICS)
-    refuse(settings.evaluate, about, splits["test"], own)
+    check.slices(settings.evaluate.slices, splits["test"].frame, about.row)
     score = scorer(layout.NETWORK.read_bytes())
     scores = {name: score(rows.x) for name, rows in splits.items()}
     chosen = decision.decide(about.task, scores["validation"], splits["validation"].y, settings.evaluate)
@@ -70,10 +71,3 @@ def main() -> None:
 def examined(asked: probe.Probe, train: arrays.Arrays, settings: EvaluateSettings) -> dict[str, Any]:
     """What the network goes by, and what it loses where rows are worse."""
     return importance.of(asked) | robustness.of(asked, settings) | explanation.of(asked, train, settings)
-
-
-def refuse(settings: EvaluateSettings, about: profile.Profile, test: arrays.Arrays, own: tuple[Metric, ...]) -> None:
-    """Settings that this task or table has no use for, before anything is computed."""
-    decision.check(about.task, settings)
-    gate.check(settings.minimum, about.task, own, BASELINES, record.conditions(about.task, settings))
-    assessment.check_slices(settings.slices, [name for name in test.frame if name != about.row])

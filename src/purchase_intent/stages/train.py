@@ -7,6 +7,7 @@ from purchase_intent.extensions.training import LINES
 from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
 from stemma import layout
+from stemma.evaluation import check
 from stemma.files import write_json
 from stemma.tables import arrays, profile
 from stemma.trackers.run import following
@@ -19,13 +20,15 @@ from stemma.training.watch import watched
 
 def main() -> None:
     settings = load()
-    problem = Problem.of(profile.read(layout.PREPARED))
+    about = profile.read(layout.PREPARED)
+    problem = Problem.of(about)
     network = networks.create(NETWORKS, settings.model, problem, settings.train.threads)
     train, validation = (arrays.read(layout.PREPARED, name) for name in ("train", "validation"))
+    check.slices(settings.evaluate.slices, train.frame, about.row)  # else told when the network is trained
     training.try_out(network, train.x)
     chosen = training.settled(settings.train, train.x)
     begin, parts = start_of(network, chosen, train), own.chosen(chosen, LINES)
-    given = Given(Rows(train.x, train.y), chosen, begin.tensors, parts, begin.taught)
+    given = Given(Rows(train.x, train.y), chosen, begin.tensors, parts, begin.taught, settings.runner)
     with following(settings, chosen, TRACKERS):
         with watched(layout.CURVES, chosen, problem.task.score, layout.CHECKPOINT) as watch:
             fit = training.run(network, given, Rows(validation.x, validation.y), layout.CHECKPOINT, watch)

@@ -107,11 +107,18 @@ def sample(about: Profile, contract: Facts, graph: bytes, rows: Path) -> tuple[F
 
 def background(about: Profile, contract: Facts, rows: Path, count: int) -> Facts:
     """Rows drawn by chance, the same ones of the same table, in its order; no target, and no numbers of rows."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pq.read_table(rows, columns=[name for name, _ in about.inputs])
-    drawn = np.random.default_rng(0).choice(table.num_rows, min(count, table.num_rows), replace=False)
-    return {"format": OF_FACTS, "inputs": _columns(about, contract, table.take(np.sort(drawn)))}
+    taken, start = [], 0
+    with pq.ParquetFile(rows, pre_buffer=False) as file:
+        there = file.metadata.num_rows
+        drawn = np.sort(np.random.default_rng(0).choice(there, min(count, there), replace=False))
+        for batch in file.iter_batches(columns=[name for name, _ in about.inputs]):
+            end = start + batch.num_rows
+            taken.append(batch.take(pa.array(drawn[(start <= drawn) & (drawn < end)] - start)))
+            start = end
+    return {"format": OF_FACTS, "inputs": _columns(about, contract, pa.Table.from_batches(taken))}
 
 
 def _columns(about: Profile, contract: Facts, table: Any) -> Facts:

@@ -9,7 +9,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, show, show_json, titled
-from stemma.text import say, without_password
+from stemma.text import say, signed, without_password
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
@@ -285,7 +285,7 @@ def _different(found: "BundleDifference", markdown: bool) -> Report:
     if found.is_same:
         return [f"{found.a} and {found.b} hold the same files"]
     files = [(each.name, each.change, _count(each.a), _count(each.b)) for each in found.files]
-    moved = [(each.name, f"{each.a:.4f}", f"{each.b:.4f}", f"{each.difference:+.4f}") for each in found.metrics]
+    moved = [(each.name, f"{each.a:.4f}", f"{each.b:.4f}", signed(each.difference)) for each in found.metrics]
     sections = {
         "Inputs and outputs": _changed(found.signature),
         "Structure": _changed(found.structure),

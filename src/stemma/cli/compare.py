@@ -8,7 +8,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
-from stemma.text import figure
+from stemma.text import figure, signed
 
 if TYPE_CHECKING:
     from stemma.metrics.resampling import Difference
@@ -128,7 +128,6 @@ def _sizes(found: "Comparison") -> Table:
 
 def _moved(each: "Difference") -> tuple[str, str]:
     """A difference and its interval; a dash where it has no meaning."""
-    from stemma.versions.compare import signed
 
     if not math.isfinite(each.error):
         return "-", "-"

@@ -7,7 +7,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, titled
-from stemma.text import counted, few, figure, short
+from stemma.text import counted, few, figure, short, signed
 
 if TYPE_CHECKING:
     from stemma.versions.diff.settings import Setting
@@ -62,7 +62,7 @@ def _table(base: "Base", shown: tuple[str, ...]) -> Table:
 def _row(each: "Experiment", shown: tuple[str, ...]) -> tuple[str, ...]:
     moves = [each.figures.get(name) for name in shown]
     first = moves[0] if moves else None
-    moved = "" if first is None or first.move is None else f"{first.move:+.4f}{' ~' * bool(first.within)}"
+    moved = "" if first is None or first.move is None else f"{signed(first.move)}{' ~' * bool(first.within)}"
     set_first = sorted(each.settings, key=lambda setting: setting.after is None)  # of another model some are gone
     changed = few([_setting(setting) for setting in set_first], SETTINGS)
     return (each.name, changed, *_beside([figure(None if move is None else move.after) for move in moves], moved))

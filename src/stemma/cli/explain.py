@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, Report, Table, answer
+from stemma.cli.output import AsJson, answer, of_document
 from stemma.text import say
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def explain(
         _write(html, told, found)
         say(f"{html}: {', '.join(each['method'] for each in found)}", error=as_json)
     if as_json or html is None:
-        answer({"explained": which, "explanations": found}, lambda: _report(told), as_json)
+        answer({"explained": which, "explanations": found}, lambda: of_document(told), as_json)
 
 
 def _write(page: Path, told: "Document", found: list[dict[str, Any]]) -> None:
@@ -91,18 +91,3 @@ def _opened(which: str, trust: bool) -> "tuple[Bundle, Rows | None]":
     version, path = opened(repository()).version(which), layout.rows("train")
     bundle = replace(bundle_of(version), trusted=trust)
     return bundle, None if bundle.background else Rows(path, content=version.bytes(path.as_posix()))
-
-
-def _report(told: "Document") -> Report:
-    """The texts and tables of a document."""
-    from stemma.report.document import Chart
-
-    parts: list[str | Table] = [told.lead, *(text for text, _ in told.badges)]
-    for section in told.sections:
-        parts.append(f"{section.title}:")
-        for part in section.parts:
-            if isinstance(part, str | Chart):
-                parts.append(part if isinstance(part, str) else f"{part.caption}:")
-            else:
-                parts.append(Table(part.head, part.rows, left=1 + len(part.words)))
-    return parts

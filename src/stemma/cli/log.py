@@ -8,7 +8,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Markup, Table, aligned, show, show_json
-from stemma.text import say
+from stemma.text import say, signed
 
 if TYPE_CHECKING:
     from stemma.versions.log import Entry, Log
@@ -130,7 +130,7 @@ def _measured(found: "Log", entry: "Entry") -> tuple[str, ...]:
     """The metric's name, its value, and its move; nothing where it was not measured."""
     if found.metric is None or entry.metric is None:
         return ()
-    return found.metric, f"{entry.metric:.4f}", "" if entry.move is None else f"{entry.move:+.4f}"
+    return found.metric, f"{entry.metric:.4f}", "" if entry.move is None else signed(entry.move)
 
 
 def _subject(entry: "Entry") -> str:

@@ -21,13 +21,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stemma.errors import StemmaError, told_by_system
 from stemma.text import escaped, say, visible
 from stemma.text import table as markdown_table
+
+if TYPE_CHECKING:
+    from stemma.report.document import Document
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsMarkdown = Annotated[bool, typer.Option("--md", help="Print Markdown.")]
@@ -79,6 +82,21 @@ def done(what: str) -> Iterator[None]:
 def show(parts: Report, markdown: bool) -> None:
     """Print texts and tables, an empty line between them."""
     say("\n\n".join(_text(part, markdown) for part in parts))
+
+
+def of_document(told: "Document") -> Report:
+    """The texts and tables of a page, without its pictures."""
+    from stemma.report.document import Chart
+
+    parts: list[str | Table] = [told.lead, *(text for text, _ in told.badges)]
+    for section in told.sections:
+        parts.append(f"{section.title}:")
+        for part in section.parts:
+            if isinstance(part, str | Chart):
+                parts.append(part if isinstance(part, str) else f"{part.caption}:")
+            else:
+                parts.append(Table(part.head, part.rows, left=1 + len(part.words)))
+    return parts
 
 
 def show_json(found: Any, **more: Any) -> None:

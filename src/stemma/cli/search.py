@@ -24,13 +24,15 @@ def search(
 ) -> None:
     """Try settings of the model and the fit, and make experiments of the best.
 
-    A search that was interrupted goes on where it was. Test rows are read by the experiments alone.
+    A search that was interrupted goes on where it was. Test rows are read by the experiments alone. It runs the
+    project's own code, which needs `stemma trust`.
 
     Example: stemma search torch_mlp --trials 50 --jobs 2
     """
-    from stemma.repo import project, tracking
+    from stemma.repo import project, tracking, trust
 
     root = repository()
+    trust.code(root, None, "stemma search")
     if not tracking.is_current(root, "prepare"):
         raise VersionError("data/prepared is not what the settings and the table say", run="dvc repro prepare")
     asked = {"name": name, "trials": trials, "keep": keep, "jobs": jobs, "seed": seed}

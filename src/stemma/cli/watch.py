@@ -10,7 +10,7 @@ import typer
 from stemma.cli.gc import age_of
 from stemma.cli.guard import guard
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
-from stemma.text import say
+from stemma.text import say, signed
 
 if TYPE_CHECKING:
     from stemma.watch.ab import Experiment
@@ -213,7 +213,6 @@ def _moment(since: datetime | None) -> float | None:
 
 def _experiment(found: "Experiment") -> Report:
     from stemma.text import figure
-    from stemma.watch.ab import signed
     from stemma.watch.answers import day
 
     period = f"From {day(found.first)} to {day(found.last)} (UTC), while both were in service."

@@ -43,25 +43,27 @@ def compress(
     """The graph of a fitted network as settings ask for it: calibrated on validation rows, proved on test rows.
 
     Raises:
-        ExportError: the network gives no graph that is equal to it, or the method cannot be used on it.
+        ExportError: the network gives no graph that is equal to it, the method cannot be used on it, or what it makes
+            gives what is no number.
     """
     folded = export.model_copy(update={"optimise": export.optimise or settings.method != "none"})
     given, parity = plain(network, folded, test.x, validation.x[evenly(len(validation.x), settings.rows)])
     made = METHODS[settings.method](given)
     clean(made)
     graphs = [each.SerializeToString(deterministic=True) for each in (given.graph, made)]
-    before, after = (scorer(graph) for graph in graphs)
-    task = given.problem.task
+    task, score = given.problem.task, {graph: scorer(graph) for graph in graphs}  # one, where nothing is compressed
+    figures = {graph: _figure(task, validation, score[graph]) for graph in score}
+    answers = task.predictions(score[graphs[1]](test.x)) if len(score) > 1 else given.answers
     told = Record(
         format=1,
         method=settings.method,
         rows=len(given.rows) if settings.method == "int8_static" else None,
         bytes=(len(graphs[0]), len(graphs[1])),
         metric=task.main,
-        validation=(_figure(task, validation, before), _figure(task, validation, after)),
+        validation=(figures[graphs[0]], figures[graphs[1]]),
         layers=tuple(layers.kept(given.graph.graph, made.graph, network.tensors())),
         parity=parity,
-        apart=_apart(task, test.x, before, after),
+        apart=asdict(compare(answers, given.answers, math.inf, task.deviation, "the compressed graph")),
     )
     return Compressed(graphs[1], told)
 
@@ -74,13 +76,3 @@ def _figure(task: Task, rows: Arrays, score: Scorer) -> float | None:
     found = metrics.figures(metrics.Rows.of(task, rows.y, predictions, decided), of=[main])
     value: float | None = finite(found[main.name])
     return value
-
-
-def _apart(task: Task, x: Floats, before: Scorer, after: Scorer) -> dict[str, Any]:
-    """How far the compressed graph is from the one before.
-
-    Raises:
-        ExportError: it gives what is no number: too large for it.
-    """
-    given, expected = (task.predictions(score(x)) for score in (after, before))
-    return asdict(compare(given, expected, math.inf, task.deviation, "the compressed graph"))

@@ -18,11 +18,13 @@ class Plain:
     Attributes:
         graph: a ModelProto, from `encoded` (rows, inputs) to `scores` (rows, outputs).
         rows: encoded validation rows (rows, inputs), to calibrate on.
+        answers: predictions of the test rows.
     """
 
     graph: Any
     problem: Problem
     rows: Floats
+    answers: Floats
 
 
 def plain(network: Network, settings: ExportSettings, test: Floats, rows: Floats) -> tuple[Plain, dict[str, Any]]:
@@ -39,7 +41,6 @@ def plain(network: Network, settings: ExportSettings, test: Floats, rows: Floats
     graph = network.onnx(settings.opset)
     graph = settled(optimise(graph) if settings.optimise else graph, settings.opset, ENCODED, SCORES)
     task = network.problem.task
-    given, expected = (task.predictions(scores(test)) for scores in (scorer(graph.SerializeToString()), network.scores))
-    name = "the graph of the network"
-    found = compare(given, expected, settings.tolerance, task.deviation, name, origin="framework")
-    return Plain(graph, network.problem, rows), asdict(found)
+    answers, name = task.predictions(scorer(graph.SerializeToString())(test)), "the graph of the network"
+    found = compare(answers, network.predict(test), settings.tolerance, task.deviation, name, origin="framework")
+    return Plain(graph, network.problem, rows, answers), asdict(found)

@@ -1,5 +1,6 @@
 """How good predictions are. `stages/evaluate.py` calls these in turn:
 
+    check.py                 what settings ask in vain, told before anything is trained
     calibration.py           the temperature of the scores
     threshold.py             the probability from which a row counts as positive
     decision.py              both of these together: from scores to decisions

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from stemma import metrics
 from stemma.entries import Entry
-from stemma.errors import SettingsError
 from stemma.evaluation import baselines, threshold
 from stemma.evaluation.decision import Decision
 from stemma.evaluation.settings import EvaluateSettings
@@ -21,7 +20,6 @@ from stemma.tables.arrays import Arrays
 from stemma.tables.profile import Profile
 from stemma.tables.split import hashed, twins
 from stemma.task import Floats, Task
-from stemma.text import nearest
 from stemma.training.base import Problem
 
 Array = NDArray[Any]
@@ -127,19 +125,6 @@ def _reach(measure: Measure, rows: metrics.Rows, settings: EvaluateSettings) -> 
         value = measure(np.ones(rows.count))["calibration_error"]
         reach["calibration_error"] = mirrored(interval, value, rows.bins.by_chance())
     return reach
-
-
-def check_slices(columns: Sequence[str], offered: Sequence[str]) -> None:
-    """Refuse what is not a column of the prepared test rows.
-
-    Raises:
-        SettingsError: names the column and the nearest one.
-    """
-    for name in columns:
-        if name not in offered:
-            raise SettingsError(
-                f"evaluate.slices: {name!r} is not a column of data/prepared/test.parquet{nearest(name, offered)}"
-            )
 
 
 def by_slice(

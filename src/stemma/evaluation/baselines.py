@@ -65,7 +65,7 @@ class Baseline:
 
 def names(task: Task) -> tuple[str, ...]:
     """In the order in which they are shown."""
-    return (*(("majority", "logistic") if task.classes else ("mean", "ridge")), "gradient_boosting")
+    return (*(("majority", "logistic") if task.has_classes else ("mean", "ridge")), "gradient_boosting")
 
 
 def title(name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemma.errors import EvaluationError, SettingsError
+from stemma.errors import EvaluationError
 from stemma.evaluation import calibration, threshold
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.task import Floats, Task
@@ -28,23 +28,6 @@ class Decision:
     def predictions(self, task: Task, scores: Floats) -> Floats:
         """Probabilities (rows, classes), or values (rows, 1)."""
         return task.predictions(scores if self.temperature == 1 else calibration.cooled(scores, self.temperature))
-
-
-def check(task: Task, settings: EvaluateSettings) -> None:
-    """Refuse what a task has no use for.
-
-    Raises:
-        SettingsError: a rule for the threshold without two classes, or a calibration without classes.
-    """
-    if isinstance(settings.threshold, str) and settings.threshold != "auto" and task.positive is None:
-        raise SettingsError(
-            f"evaluate.threshold: the rule {settings.threshold} needs two classes, data.task is {task.kind}"
-        )
-    if settings.calibration != "none" and not task.classes:
-        raise SettingsError(
-            f"evaluate.calibration: {settings.calibration} needs classes, data.task is regression",
-            run="dvc exp run -S evaluate.calibration=none",
-        )
 
 
 def decide(task: Task, scores: Floats, y: NDArray[Any], settings: EvaluateSettings) -> Decision:

@@ -35,7 +35,7 @@ MOST_CLASSES = 20  # the most frequent ones
 
 def conditions(task: Task, columns: Sequence[str]) -> tuple[str, ...]:
     """What the quality gate may ask of these columns: gap.RATE.COLUMN."""
-    rates = OF_CLASSES if task.classes else OF_VALUES
+    rates = OF_CLASSES if task.has_classes else OF_VALUES
     return tuple(f"gap.{rate}.{column}" for column in columns for rate in rates)
 
 

@@ -67,7 +67,7 @@ def cross_validate(settings: Settings, tables: Tables, prepared: Path, scratch: 
     scratch.mkdir(parents=True, exist_ok=True)
     try:
         with runners.chosen(settings.runner.name, settings.runner.address) as runner:
-            at_once = max(1, runner.cores() // settings.train.threads)
+            at_once = max(1, runner.cores() // (settings.train.threads * settings.train.workers))
             figures = runner.run(work, [(rows,) for rows in triples], names, at_once, unit="fold")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -6,14 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from stemma import metrics
-from stemma.entries import Entry
-from stemma.errors import EvaluationError, SettingsError
-from stemma.evaluation import baselines
+from stemma.errors import EvaluationError
 from stemma.metrics import Better
 from stemma.task import Task
-from stemma.text import nearest
-
-BETTER_THAN = "better_than"
 
 
 @dataclass(frozen=True)
@@ -50,39 +45,6 @@ class Demand:
             return f"{self.metric} {figure} on the test rows is not better than {self.baseline} ({needed})"
         asked = "allows at most" if self.better == "lower" else "asks for at least"
         return f"{self.metric} {figure} on the test rows, evaluate.minimum {asked} {needed}"
-
-
-def check(
-    minimum: Mapping[str, float | str],
-    task: Task,
-    own: Sequence[metrics.Metric] = (),
-    others: Mapping[str, Entry] | None = None,
-    more: Sequence[str] = (),
-) -> None:
-    """Refuse names that do not exist, before anything is computed.
-
-    Args:
-        own: figures beside those of the toolkit.
-        others: baselines that a project adds.
-        more: what can be asked beside figures, of which less is better.
-
-    Raises:
-        SettingsError: names the first unknown metric or baseline, with the nearest one.
-    """
-    known = (*metrics.names(task.kind, own), *more, BETTER_THAN)
-    for name, needed in minimum.items():
-        if name not in known:
-            what = "no gap of evaluate.slices and no fall of evaluate.robustness" if "." in name else "no metric"
-            raise SettingsError(f"evaluate.minimum: {name!r} is {what} of a {task.kind} task{nearest(name, known)}")
-        if name == BETTER_THAN:
-            offered = (*baselines.names(task), *baselines.lines(others or {}))
-            if needed not in offered:
-                raise SettingsError(
-                    f"evaluate.minimum.better_than: {needed!r} is none of {', '.join(offered)}"
-                    f"{nearest(needed, offered)}"
-                )
-        elif isinstance(needed, str):
-            raise SettingsError(f"evaluate.minimum.{name}: {needed!r} is not a number")
 
 
 def demands(

@@ -16,7 +16,6 @@ from stemma.tables.arrays import Arrays
 from stemma.tables.columns import splitting
 from stemma.tables.profile import Profile
 from stemma.tables.settings import Table
-from stemma.task import Task
 
 
 def make(
@@ -59,11 +58,6 @@ def make(
     by_class = assessment.by_class(test, network) if about.task.classes else {}
     made: dict[str, Any] = finite(told | by_class)
     return made
-
-
-def conditions(task: Task, settings: EvaluateSettings) -> tuple[str, ...]:
-    """What the gate may ask beside figures: less of it is better."""
-    return fairness.conditions(task, settings.slices) + robustness.conditions(settings.robustness)
 
 
 def _asked(settings: Settings, about: Profile) -> dict[str, Any]:

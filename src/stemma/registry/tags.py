@@ -6,13 +6,13 @@ any moment leaves either no trace or the tag.
 """
 
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stemma.errors import VersionError
+from stemma.files import scratch
 from stemma.repo import locks, registry
 from stemma.repo.git import config, fields, git, is_set, refs, run
 
@@ -64,9 +64,9 @@ def _made(root: Path, new: Sequence[Tag], sign: bool) -> dict[str, str]:
     when = _later_than(registry.read(root))
     signed = sign or is_set(root, "tag.gpgSign")
     made = {}
-    with tempfile.TemporaryDirectory(prefix="stemma-tag-") as scratch:
-        git(root, "init", "--quiet", "--bare", "--template=", f"--object-format={form}", scratch)
-        place = {"GIT_DIR": scratch, "GIT_OBJECT_DIRECTORY": objects}
+    with scratch("tag") as folder:
+        git(root, "init", "--quiet", "--bare", "--template=", f"--object-format={form}", str(folder))
+        place = {"GIT_DIR": str(folder), "GIT_OBJECT_DIRECTORY": objects}
         for number, tag in enumerate(new):
             words = ("--cleanup=whitespace", "--file=-", "--sign" if signed else "--annotate", tag.name, tag.commit)
             dated = place | {"GIT_COMMITTER_DATE": f"@{when + number} +0000"}

@@ -1,11 +1,11 @@
 """Which files are a project's, where `dvc init --subdir` made several in one Git repository: those of its folder."""
 
 import posixpath
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from stemma.files import scratch
 from stemma.repo.git import fields, git, prefix, top, tree
 
 MARK = ".dvc/config"  # what tells a project
@@ -66,8 +66,8 @@ def tree_of(root: Path, extent: Extent, before: str, target: str) -> str:
     new = {path: facts for path, facts in tree(above, target).items() if extent.holds(path)}
     lines = [f"0 {'0' * len(target)}\t{path}\0" for path in gone]
     lines += [f"{mode} {identity}\t{path}\0" for path, (mode, _, identity) in new.items()]
-    with tempfile.TemporaryDirectory(prefix="stemma-tree-") as folder:
-        index = Path(folder, "index")
+    with scratch("tree") as folder:
+        index = folder / "index"
         git(above, "read-tree", before, index=index)
         git(above, "update-index", "-z", "--index-info", stdin="".join(lines), index=index)
         return git(above, "write-tree", "--missing-ok", index=index).decode().strip()

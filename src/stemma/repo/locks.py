@@ -183,10 +183,14 @@ def _busy(what: object, who: str) -> VersionError:
 
 
 def _waited(attempt: Callable[[], Found], most: float) -> Found:
-    """What an attempt gives, made again and again until it gives something, or until that many seconds are over."""
-    until = time.monotonic() + most
-    while not (found := attempt()) and time.monotonic() < until:
+    """What an attempt gives, made again and again until it gives something; the last one when those seconds are over.
+
+    A process that the system kept waiting all that time has that one left.
+    """
+    until, over = time.monotonic() + most, most <= 0
+    while not (found := attempt()) and not over:
         time.sleep(0.05)
+        over = time.monotonic() >= until
     return found
 
 

@@ -1,16 +1,17 @@
 """Where independent pieces of work run. What a piece gives depends on its arguments alone, wherever that is.
 
-base.py    what a runner is
-local.py   processes of this machine
+base.py    what a runner is, and a gang of workers
+local.py   processes of this machine, for jobs
+gang.py    and for workers that are called again and again, all together
 
 with runners.chosen("local") as runner:
     results = runner.run(function_of_a_module, jobs, names, at_once=2)
 """
 
 from stemma.entries import Entry
-from stemma.runners.base import Died, Job, Runner, workplace
+from stemma.runners.base import Died, Gang, Job, Place, Runner, workplace
 
-__all__ = ["RUNNERS", "Died", "Job", "Runner", "chosen", "workplace"]
+__all__ = ["RUNNERS", "Died", "Gang", "Job", "Place", "Runner", "chosen", "workplace"]
 
 RUNNERS = {"local": Entry("stemma.runners.local:Local"), "ray": Entry("stemma.runners.ray:Ray", extra="ray")}
 

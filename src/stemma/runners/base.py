@@ -4,6 +4,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,6 +25,77 @@ class Died(RunnerError):
     def __init__(self, name: str, how: str) -> None:
         super().__init__(f"{name}: its process {how}")
         self.how = how
+
+
+@dataclass(frozen=True)
+class Place:
+    """Of one worker in its gang.
+
+    Args:
+        meeting: where workers find each other, as `torch.distributed` takes it.
+        beside: its number among those that see the same GPUs.
+    """
+
+    number: int
+    size: int
+    meeting: str
+    beside: int
+
+
+class Gang(ABC):
+    """Workers that live until it is closed, and are called all together."""
+
+    moment: float  # seconds in which an error of one worker shows as the death of another
+
+    def call(self, method: str, *arguments: Any) -> list[Any]:
+        """What this method gives in each worker, in their order; they run it at the same time.
+
+        Raises:
+            RunnerError: it raised a StemmaError; the line names the worker.
+            Died: the process of a worker died; the gang is of no more use.
+        """
+        asked, found = self._ask(method, arguments), {}
+        failed: RunnerError | None = None
+        while left := [each for each in asked if each not in found]:
+            ready = self._wait(left, None if failed is None else self.moment)
+            if failed is not None and not ready:
+                break
+            for each in ready:
+                found[each] = value = _kept(self._answer, each)
+                if isinstance(value, Died):
+                    raise value
+                failed = failed or (value if isinstance(value, RunnerError) else None)
+        if failed is not None:
+            raise failed
+        return [found[each] for each in asked]
+
+    @abstractmethod
+    def _ask(self, method: str, arguments: tuple[Any, ...]) -> Sequence[Any]:
+        """Call all; what waits for the answer of each."""
+
+    @abstractmethod
+    def _wait(self, asked: Sequence[Any], seconds: float | None) -> Sequence[Any]:
+        """Those that have an answer, as soon as one has; none, if none has within these seconds."""
+
+    @abstractmethod
+    def _answer(self, asked: Any) -> Any:
+        """What a worker gives, or `Died`.
+
+        Raises:
+            RunnerError: it raised a StemmaError.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End all workers."""
+
+
+def _kept(answer: Callable[[Any], Any], asked: Any) -> Any:
+    """An answer, or the error in its place."""
+    try:
+        return answer(asked)
+    except RunnerError as error:
+        return error
 
 
 class Runner(ABC):
@@ -86,6 +158,16 @@ class Runner(ABC):
                 results[number] = value
                 bar.update()
         return [results[number] for number in range(len(jobs))]
+
+    @abstractmethod
+    def gang(self, kind: Callable[..., Any], arguments: Sequence[Any], names: Sequence[str], gpus: int = 0) -> Gang:
+        """A worker for each name: `kind(place, *arguments)`, made when it is first called.
+
+        Args:
+            kind: a class of a module.
+            arguments: arrays among them are not copied for each worker of a machine.
+            gpus: that each needs.
+        """
 
 
 @contextmanager

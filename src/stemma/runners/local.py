@@ -8,14 +8,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from stemma.errors import RunnerError, StemmaError
-from stemma.runners.base import Died, Job, Runner
+from stemma.runners.base import Died, Gang, Job, Runner
 
 
 class Local(Runner):
@@ -34,7 +34,7 @@ class Local(Runner):
             while True:
                 while len(busy) < at_once and (job := next(waiting, None)) is not None:
                     number, (name, arguments) = job
-                    pipe = next((each for each in processes if each not in busy), None) or _start(work, processes)
+                    pipe = next((each for each in processes if each not in busy), None) or start(work, processes)
                     busy[pipe] = (number, name)
                     with suppress(OSError):  # that it died is found where it should answer
                         pipe.send(arguments)
@@ -42,7 +42,7 @@ class Local(Runner):
                     return
                 for pipe in wait(list(busy)):
                     number, name = busy.pop(pipe)
-                    value = _received(pipe, processes[pipe], name)
+                    value = received(pipe, processes[pipe], name)
                     if isinstance(value, Died):
                         del processes[pipe]
                     yield number, value
@@ -52,8 +52,13 @@ class Local(Runner):
             for process in processes.values():
                 process.join()
 
+    def gang(self, kind: Callable[..., Any], arguments: Sequence[Any], names: Sequence[str], gpus: int = 0) -> Gang:
+        from stemma.runners.gang import Processes
 
-def _start(work: Callable[..., Any], processes: dict[Any, Any]) -> Any:
+        return Processes(kind, arguments, names)
+
+
+def start(work: Callable[..., Any], processes: dict[Any, Any]) -> Any:
     """Our end of the pipe of a new process, which is one of those from its first moment."""
     context = get_context("spawn")
     here, there = context.Pipe()
@@ -99,7 +104,12 @@ def _blocked(number: signal.Signals) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)  # what came meanwhile is delivered here
 
 
-def _received(ready: Any, process: Any, name: str) -> Any:
+def received(ready: Any, process: Any, name: str) -> Any:
+    """What a process gives for the arguments that it was sent, or `Died`.
+
+    Raises:
+        RunnerError: it raised a StemmaError.
+    """
     try:
         error, value = ready.recv()
     except (EOFError, OSError):  # between two messages, in one

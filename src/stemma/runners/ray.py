@@ -10,16 +10,16 @@ import socket
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from stemma.errors import MissingExtra, RunnerError, StemmaError
-from stemma.runners.base import Died, Job, Runner
+from stemma.runners.base import Died, Gang, Job, Place, Runner
 from stemma.text import in_one_line
 from stemma.toolkit import lock, rooms
 
-QUIET = {  # of the environment; who set something else keeps it
+ENVIRONMENT = {  # who set something else keeps it
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # what a raylet says of a death, to standard output
     "RAY_AUTH_MODE": "token",  # nobody without the cluster's token is let in
@@ -35,6 +35,7 @@ class Ray(Runner):
 
     def __enter__(self) -> "Ray":
         self._ray = _library()
+        self._strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         with ExitStack() as opened:
             self._address = _joined(self._ray, opened, self.address) if self.address else _begun(self._ray, opened)
             self._opened = opened.pop_all()
@@ -44,46 +45,68 @@ class Ray(Runner):
         self._opened.close()
 
     def cores(self) -> int:
-        return int(self._ray.cluster_resources().get("CPU", 1))
+        return int(sum(self._nodes().values()))
 
     def stream(
         self, work: Callable[..., Any], jobs: Iterable[Job], at_once: int
     ) -> Generator[tuple[int, Any], None, None]:
-        task = self._ray.remote(max_retries=0, scheduling_strategy="SPREAD")(_job)
-        wanted, sent = rooms.own(), self._ray.put(work)
-        busy: dict[Any, tuple[int, str]] = {}
+        task, wanted, sent = self._ray.remote(max_retries=0)(_job), rooms.own(), self._ray.put(work)
+        busy: dict[Any, tuple[int, str, str]] = {}
         waiting = enumerate(jobs)
         try:
             while True:
                 while len(busy) < at_once and (job := next(waiting, None)) is not None:
                     number, (name, arguments) = job
-                    busy[task.remote(wanted, [sent, self._ray.put(arguments)])] = (number, name)
+                    node = self._place([node for *_, node in busy.values()])
+                    there = task.options(scheduling_strategy=self._strategy(node, soft=False))
+                    busy[there.remote(wanted, [sent, self._ray.put(arguments)])] = (number, name, node)
                 if not busy:
                     return
-                for ended in self._ended(list(busy)):
-                    number, name = busy.pop(ended)
+                for ended in self._ended({each: node for each, (*_, node) in busy.items()}):
+                    number, name, _ = busy.pop(ended)
                     yield number, self._received(ended, name)
         finally:
             for each in busy:
                 self._ray.cancel(each, force=True)
 
-    def _ended(self, busy: Sequence[Any]) -> list[Any]:
-        """Those that came to an end, when the first did.
+    def gang(self, kind: Callable[..., Any], arguments: Sequence[Any], names: Sequence[str], gpus: int = 0) -> Gang:
+        there = int(self._ray.cluster_resources().get("GPU", 0))
+        if gpus * len(names) > there:
+            raise RunnerError(f"{len(names)} workers need a GPU each, and the cluster at {self._address} has {there}")
+        return Actors(self, kind, arguments, names, gpus)
+
+    def _nodes(self, kind: str = "CPU") -> dict[str, float]:
+        """The cores, or GPUs, of each node that is there."""
+        all_of = {each["NodeID"]: each["Resources"].get(kind, 0.0) for each in self._ray.nodes() if each["Alive"]}
+        return {node: count for node, count in all_of.items() if count}
+
+    def _place(self, busy: Sequence[str], kind: str = "CPU") -> str:
+        """The node with the most cores for each of our jobs, of which there is one on each that is busy."""
+        nodes = self._nodes(kind)
+        if not nodes:
+            raise RunnerError(f"the Ray cluster at {self._address} has no {kind}", run="ray status")
+        return max(nodes, key=lambda node: nodes[node] / (busy.count(node) + 1))
+
+    def _ended(self, busy: Mapping[Any, str]) -> list[Any]:
+        """Those that came to an end, when the first did. Ray would wait for a node that is cut off, for ever.
 
         Raises:
             RunnerError: the cluster is gone.
         """
         ended: list[Any] = []
         while not ended:
-            ended, _ = self._ray.wait(busy, timeout=LOOK)
+            ended, _ = self._ray.wait(list(busy), timeout=LOOK)
             if not ended and not _answers(self._address, LOOK):
                 raise RunnerError(f"the Ray cluster at {self._address} is gone", run="ray status")
+            if not ended:
+                nodes = self._nodes()
+                ended = [each for each, node in busy.items() if node not in nodes]
         return ended
 
     def _received(self, ended: Any, name: str) -> Any:
         errors = self._ray.exceptions
         try:
-            error, value = self._ray.get(ended)
+            error, value = self._ray.get(ended, timeout=PATIENCE)
         except errors.RuntimeEnvSetupError as failure:
             raise RunnerError(f"{name}: a node cannot be prepared ({in_one_line(failure)})") from failure
         except errors.RayTaskError as failure:
@@ -95,13 +118,87 @@ class Ray(Runner):
         return value
 
 
+class Actors(Gang):
+    """One in each worker, on whichever nodes have room."""
+
+    moment = 15.0  # until a cluster knows
+
+    def __init__(
+        self, runner: Ray, kind: Callable[..., Any], arguments: Sequence[Any], names: Sequence[str], gpus: int
+    ) -> None:
+        self.runner, self.ray, self.names, self.wanted = runner, runner._ray, names, rooms.own()
+        self.sent = self.ray.put((kind, arguments))
+        made, self.nodes = self.ray.remote(num_gpus=gpus)(Actor), list[str]()
+        for _ in names:
+            self.nodes.append(runner._place(self.nodes, "GPU" if gpus else "CPU"))
+        there = [runner._strategy(node, soft=False) for node in self.nodes]
+        self.actors = [made.options(scheduling_strategy=each).remote() for each in there]
+        self.asked: dict[Any, str] = {}
+        self.meeting: str | None = None
+
+    def _ask(self, method: str, arguments: tuple[Any, ...]) -> Sequence[Any]:
+        size, call = len(self.actors), self.ray.put((method, arguments))
+        meeting = self._meeting()
+        places = [Place(number, size, meeting, 0) for number in range(size)]  # a worker sees its own GPU alone
+        asked = [
+            actor.call.remote(self.wanted, place, [self.sent, call])
+            for actor, place in zip(self.actors, places, strict=True)
+        ]
+        self.asked = dict(zip(asked, self.names, strict=True))
+        return asked
+
+    def _meeting(self) -> str:
+        if self.meeting is None:
+            (ended,) = self.runner._ended({self.actors[0].meeting.remote(): self.nodes[0]})
+            value = self.runner._received(ended, self.names[0])
+            if isinstance(value, Died):
+                raise value
+            self.meeting = value
+        return str(self.meeting)
+
+    def _wait(self, asked: Sequence[Any], seconds: float | None) -> Sequence[Any]:
+        if seconds is None:
+            nodes = dict(zip(self.asked, self.nodes, strict=True))
+            return self.runner._ended({each: nodes[each] for each in asked})
+        ended: list[Any] = self.ray.wait(list(asked), timeout=seconds)[0]
+        return ended
+
+    def _answer(self, asked: Any) -> Any:
+        return self.runner._received(asked, self.asked[asked])
+
+    def close(self) -> None:
+        for actor in self.actors:
+            self.ray.kill(actor)
+
+
+class Actor:
+    """In a worker: what a gang is of, made when it is first called."""
+
+    made: Any = None
+
+    def meeting(self) -> tuple[None, str]:
+        import ray
+
+        with socket.socket() as free:
+            free.bind(("", 0))
+            return None, f"tcp://{ray.util.get_node_ip_address()}:{free.getsockname()[1]}"
+
+    def call(self, wanted: Mapping[str, str], place: Place, sent: Sequence[Any]) -> tuple[str | None, Any]:
+        return _told(wanted, partial(self._called, place), sent)
+
+    def _called(self, place: Place, worker: tuple[Any, ...], call: tuple[Any, ...]) -> Any:
+        (kind, arguments), (method, given) = worker, call
+        self.made = self.made or kind(place, *arguments)
+        return getattr(self.made, method)(*given)
+
+
 def _library() -> Any:
     """Ray, quiet.
 
     Raises:
         MissingExtra: it is not installed.
     """
-    for variable, value in QUIET.items():
+    for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     try:
         import ray
@@ -148,6 +245,11 @@ def _answers(address: str, seconds: float) -> bool:
 
 def _job(wanted: Mapping[str, str], sent: Sequence[Any]) -> tuple[str | None, Any]:
     """On a node: the error of a job, or what it gives."""
+    return _told(wanted, lambda work, arguments: work(*arguments), sent)
+
+
+def _told(wanted: Mapping[str, str], work: Callable[..., Any], sent: Sequence[Any]) -> tuple[str | None, Any]:
+    """By this toolkit alone."""
     import ray
 
     here = _digests()
@@ -157,8 +259,7 @@ def _job(wanted: Mapping[str, str], sent: Sequence[Any]) -> tuple[str | None, An
             None,
         )
     try:
-        work, arguments = ray.get(sent)
-        return None, work(*arguments)
+        return None, work(*ray.get(list(sent)))
     except StemmaError as error:
         return str(error), None
 

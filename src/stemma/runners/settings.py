@@ -8,7 +8,7 @@ from stemma.settings import Section
 
 
 class RunnerSettings(Section):
-    """Where folds of a cross-validation and trials of a search run; it changes no result."""
+    """Where folds, trials of a search and the workers of a fit by several run; it changes no result."""
 
     name: Literal["local", "ray"]
     address: Annotated[str, Field(pattern=r"^[\w.-]+:\d{1,5}$")] | None  # of a Ray cluster; None: Ray on this machine

@@ -14,7 +14,7 @@ from stemma.report import charts, document
 from stemma.report.document import Chart, Document, Section, Table
 from stemma.report.pictures import COLOURS, WIDTH, Margins, draw
 from stemma.search.found import Found
-from stemma.text import counted, figure, short
+from stemma.text import counted, figure, short, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,8 +70,8 @@ def sentence(found: Found) -> str:
     hope = found.optimism
     return (
         f"{told}; on new rows {figure(hope.expected)} is to be expected (95 %: {figure(hope.expected_low)} to "
-        f"{figure(hope.expected_high)}), for the best was chosen by its figure: optimism {hope.optimism:+.4f} "
-        f"({hope.low:+.4f} to {hope.high:+.4f})."
+        f"{figure(hope.expected_high)}), for the best was chosen by its figure: optimism {signed(hope.optimism)} "
+        f"({signed(hope.low)} to {signed(hope.high)})."
     )
 
 

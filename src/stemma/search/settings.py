@@ -1,6 +1,7 @@
 """What conf/search/NAME.yaml says: the space of settings, and how it is searched."""
 
 import math
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
@@ -35,10 +36,12 @@ class Dimension(Section):
             raise ValueError("low must be below high")
         if self.log and (self.step is not None or (low is not None and low <= 0)):
             raise ValueError("log needs a low above 0, and no step")
-        if low is not None and high is not None and (self.step or 0) > (high - low) * (1 + 1e-9):  # but for rounding
-            raise ValueError("step must be at most high - low")
         if self.is_whole and isinstance(self.step, float):
             raise ValueError("the step of whole numbers is whole")
+        if low is not None and high is not None and self.step is not None:
+            first, last, step = (Decimal(str(value)) for value in (low, high, self.step))  # as written: 0.3 is 3 x 0.1
+            if beyond := (last - first) % step:
+                raise ValueError(f"step must divide high - low: from low it reaches {last - beyond}")
         return self
 
 

@@ -1,7 +1,6 @@
 """conf/search/NAME.yaml against the project: settings that there are, values that they take, rows that stay."""
 
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from stemma.conf.difference import compare, dotted, leaves
 from stemma.conf.hydra_yaml import flow, parse, read_text
 from stemma.errors import SettingsError
 from stemma.evaluation.settings import Settings
+from stemma.files import scratch
 from stemma.search.settings import Dimension, SearchSettings, contains
 from stemma.settings import checked
 from stemma.text import counted, few, nearest
@@ -45,8 +45,8 @@ class Space:
 
     def settings(self, overrides: Sequence[str]) -> Settings:
         """Those of a trial, composed as `dvc exp run -S OVERRIDE...` does."""
-        with tempfile.TemporaryDirectory(prefix="stemma-search-") as folder:
-            path = Path(folder, conf.PARAMS)
+        with scratch("search") as folder:
+            path = folder / conf.PARAMS
             path.write_text(conf.compose(self.root, [*self.search.settings, *overrides]), encoding="utf-8")
             return self.load(path)
 

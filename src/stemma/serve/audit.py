@@ -104,15 +104,16 @@ def _alone(file: Path) -> Iterator[None]:
     """One writer at a time, of several processes."""
     from zc import lockfile  # type: ignore[import-untyped]  # it has no types
 
-    until = time.monotonic() + WAIT
+    until, over = time.monotonic() + WAIT, False
     while True:
         try:
             lock = lockfile.LockFile(f"{file}.lock")
             break
         except lockfile.LockError:
-            if time.monotonic() > until:
+            if over:  # and it was tried since: the system may keep a process waiting for longer than it meant to
                 raise StemmaError(f"{file} is in use by another process") from None
             time.sleep(0.01)
+            over = time.monotonic() > until
     try:
         yield
     finally:

@@ -10,7 +10,6 @@ import itertools
 import os
 import socket
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, cast
 import orjson
 
 from stemma.errors import StemmaError
+from stemma.files import scratch
 from stemma.serve import log
 from stemma.serve.keeper import ENDED, Keeper
 from stemma.serve.metrics import SHARED
@@ -105,8 +105,8 @@ class Crew:
     @contextlib.asynccontextmanager
     async def working(self, keeper: Keeper) -> AsyncIterator[None]:
         """Start them; at the end let them drain, and end those that do not."""
-        with tempfile.TemporaryDirectory(prefix="stemma-metrics-") as metrics:
-            self._environment = os.environ | {SHARED: metrics}
+        with scratch("metrics") as metrics:
+            self._environment = os.environ | {SHARED: str(metrics)}
             keepers = [asyncio.create_task(self._keep(keeper)) for _ in range(self._settings.workers)]
             try:
                 await self._started()

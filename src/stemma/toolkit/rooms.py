@@ -18,6 +18,7 @@ LEFT_OUT = {  # what cannot change a result, and why
     "describe": "writes conf/data/NAME.yaml for a person to keep",
     "entries.py": "finds by name",
     "errors.py": "the words of what stops a run",
+    "evaluation/check.py": "refuses settings",
     "files.py": "writes bytes that it is handed, whole or not at all",
     "follow": "publishes bundles, which their hashes verify",
     "layout.py": "names of outputs: dvc.yaml would miss one that moved",

@@ -1,17 +1,23 @@
 """What a tracker is. It lives in a process of its own, so it may be slow, and raise what it likes."""
 
 import os
+import socket
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-QUIET = {  # what packages report home, and what they try again and again, which would take minutes
+from stemma.text import in_one_line
+
+QUIET = {  # what packages report home, say, and try again and again, which would take minutes
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "WANDB_ERROR_REPORTING": "false",
 }
+UNREACHED = (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError)
 Counted = tuple[Sequence[int], Sequence[float]]  # how many values lie between edges, of which there is one more
 Call = tuple[str, dict[str, Any]]  # a method of `Tracker`, with its arguments
 
@@ -64,3 +70,16 @@ def be_quiet() -> None:
     """Before a tracker's package is imported; who set something else keeps it."""
     for variable, value in QUIET.items():
         os.environ.setdefault(variable, value)
+
+
+def silence(error: BaseException) -> str | None:
+    """Why a server does not answer; None where something else went wrong.
+
+    What a client raises says little; the error of the system, or of urllib3, lies innermost.
+    """
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    is_silent = isinstance(error, UNREACHED) or type(error).__module__ == "urllib3.exceptions"
+    return in_one_line(getattr(error, "strerror", None) or error) if is_silent else None

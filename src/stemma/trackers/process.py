@@ -17,7 +17,7 @@ from stemma.errors import StemmaError
 from stemma.files import write_text
 from stemma.repo import locks
 from stemma.text import in_one_line, without_password
-from stemma.trackers.base import Call, Tracker, be_quiet
+from stemma.trackers.base import Call, Tracker, be_quiet, silence
 from stemma.trackers.fit import Fit
 
 PAUSE = 0.25
@@ -75,7 +75,9 @@ def main() -> None:
         with locks.held(asked.note("lock"), asked.name, LIMIT):  # the process of the stage before may be at work
             _hand_over(asked, ending)
     except Exception as error:  # a tracker may raise what it likes
-        asked.fail(str(error) if isinstance(error, StemmaError) else f"{type(error).__name__}: {in_one_line(error)}")
+        silent = silence(error)
+        own = str(error) if isinstance(error, StemmaError) else f"{type(error).__name__}: {in_one_line(error)}"
+        asked.fail(f"its server does not answer: {silent}" if silent else own)
         raise SystemExit(1) from error
 
 

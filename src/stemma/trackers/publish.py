@@ -24,10 +24,12 @@ from stemma.registry.names import check_stage
 from stemma.repo import places
 from stemma.repo.repository import Repository
 from stemma.text import in_one_line, without_password
+from stemma.trackers.base import silence
 from stemma.trackers.mlflow import PREFIX, address, client, experiment_of
 from stemma.versions.release import CARD, Released, release
 
 FOLDER = "model"  # of a run's artifacts
+KEY = ": set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
 BEFORE = "before."  # of tags: the number that an alias meant before, "" for none
 
 
@@ -99,9 +101,16 @@ def _opened(root: Path, revision: str, stage: str | None, uri: str | None) -> It
         except StemmaError:
             raise
         except Exception as error:  # of MLflow, of what it sends files by, or of any database's driver
-            kind = "" if isinstance(error, MlflowException) else f"{type(error).__name__}: "
-            told = without_password(f"{address(root / layout.RUNS, uri)}: {kind}{in_one_line(error)}")
-            raise VersionError(f"MLflow refuses it ({told})") from None
+            raise VersionError(_refusal(error, without_password(address(root / layout.RUNS, uri)))) from None
+
+
+def _refusal(error: Exception, place: str) -> str:
+    if silent := silence(error):
+        return f"MLflow does not answer at {place}: {silent}"
+    kind, key = f"{type(error).__name__}: ", ""
+    if isinstance(error, MlflowException):
+        kind, key = "", KEY if error.get_http_status_code() in (401, 403) else ""
+    return f"MLflow refuses it ({place}: {kind}{without_password(in_one_line(error))}){key}"
 
 
 def _published(mlflow: MlflowClient, made: Released, entry: Any, stage: str | None, is_changed: bool) -> Published:

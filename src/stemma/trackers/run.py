@@ -29,6 +29,7 @@ from stemma.trackers.process import Asked
 
 WEIGHTS = "weights"  # in the folder of a run: the SHA-256 of the index of the weights that it made
 WAIT = 20.0  # seconds that the last stage waits for trackers
+LOW = ("nice", "-n", "19") if os.name == "posix" else ()  # the processors are the stage's
 CURVES = {"roc": layout.PLOTS / "roc.csv", "precision_recall": layout.PLOTS / "precision_recall.csv"}
 
 
@@ -154,8 +155,7 @@ def _again(settings: Any, own: Mapping[str, Entry]) -> Run | None:
 
 def _process(log: Any) -> "subprocess.Popen[bytes]":
     """Of a group of its own: an interrupt is the stage's. A session of its own would have the stage's priority."""
-    low = ["nice", "-n", "19"] if os.name == "posix" else []
-    command = [*low, sys.executable, "-P", "-m", "stemma.trackers.process"]
+    command = [*LOW, sys.executable, "-P", "-m", "stemma.trackers.process"]
     paths = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(
         command, bufsize=0, stdin=subprocess.PIPE, stdout=log, stderr=log, env=paths, process_group=0

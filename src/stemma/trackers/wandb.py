@@ -22,7 +22,7 @@ class WeightsAndBiases(Tracker):
             settings=wandb.Settings(
                 mode=os.environ.get("WANDB_MODE", "offline"),
                 silent=True, console="off", save_code=False, disable_git=True, x_disable_stats=True,
-                x_disable_machine_info=True, init_timeout=20, finish_timeout=20,
+                x_disable_machine_info=True, init_timeout=90, finish_timeout=90,
             ),
         )  # fmt: skip
 

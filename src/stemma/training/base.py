@@ -20,6 +20,7 @@ from stemma.training.own import PLAIN, Parts
 from stemma.training.settings import ModelSettings, TrainSettings
 
 if TYPE_CHECKING:
+    from stemma.runners.settings import RunnerSettings
     from stemma.tables.profile import Block, Profile
 
 Floats = NDArray[np.float32]
@@ -66,6 +67,7 @@ class Given:
         begin: tensors to start from, by name; the others are drawn.
         parts: of the fit that are the project's own.
         taught: what a teacher says of the training rows: probabilities (rows, classes), or values (rows, 1).
+        runner: where the workers of a fit by several are; None: processes of this machine.
     """
 
     train: Rows
@@ -73,6 +75,7 @@ class Given:
     begin: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     parts: Parts = PLAIN
     taught: Floats | None = None
+    runner: "RunnerSettings | None" = None
 
 
 @dataclass(frozen=True)
@@ -221,3 +224,7 @@ class Session(ABC):
     @abstractmethod
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take back what `state` gave."""
+
+    def close(self) -> None:
+        """End what was started for it; most have nothing."""
+        return

@@ -4,6 +4,7 @@ Everything random in an epoch follows from the seed and the epoch's number. So a
 epoch without any generator's state, to the same bytes as one that was never interrupted.
 """
 
+import contextlib
 import itertools
 import math
 from collections.abc import Callable, Iterable
@@ -27,7 +28,7 @@ from stemma.training.settings import Settled, TrainSettings
 EXPLODED = 1e4  # times the loss of the untrained network
 TRIED = 32  # rows that a network is tried out with
 STEPS = 48  # of an epoch, where the batch size is not set
-MOST_EPOCHS, FEWEST_EPOCHS = 60, 6  # where their number is not set
+MOST_EPOCHS, FEWEST_EPOCHS = 60, 3  # where their number is not set; in fewer the learning rate does not come down
 PASSED = 5_000_000  # rows that these epochs go through together, but for the fewest
 DECAY, STRONG_DECAY = 0.001, 1.0  # where weight decay is not set
 WIDE, ROWS_PER_INPUT = 64, 50  # a table of more inputs, and of fewer rows for each, has the strong one
@@ -51,27 +52,28 @@ def run(
     """
     settings = settled(given.settings, given.train.x)
     given = replace(given, settings=settings)
-    session, arrays = network.session(given), rows.of(network.problem, given)
-    start = network.tensors()
-    limit = EXPLODED * max(1.0, _mean_loss(network, validation))
-    saved = Checkpoint.of(checkpoint, network, given, validation, session)
-    progress = _begun(saved, start, settings, watch)
-    first = None if settings.patience is None else shrink.ramp(settings)
-    hint = _lonely_row(len(given.train.x), settings.batch_size)
-    failure = f"the network {network.settings.name} fails in training{hint}"
-    while not progress.is_over(settings):
-        draw = _draw(network, given, arrays, settings, len(progress.epochs))
-        with naming(failure):
-            loss = session.run_epoch(draw)
-        number = len(progress.epochs) + 1
-        with shrink.kept(network, progress.mean, draw.masks, settings, number) as mean:
-            epoch = _epoch(number, network, loss, validation, draw.rate)
-            if not (epoch.train_loss < limit and epoch.validation_loss < limit):
-                saved.read()
-                raise _stopped(epoch, session.find_fault(draw), settings)
-            progress = progress.after(epoch, network, mean, first)
-        saved.write(progress)
-        watch(epoch)
+    with contextlib.closing(network.session(given)) as session:
+        arrays = rows.of(network.problem, given)
+        start = network.tensors()
+        limit = EXPLODED * max(1.0, _mean_loss(network, validation))
+        saved = Checkpoint.of(checkpoint, network, given, validation, session)
+        progress = _begun(saved, start, settings, watch)
+        first = None if settings.patience is None else shrink.ramp(settings)
+        hint = _lonely_row(len(given.train.x), settings.batch_size)
+        failure = f"the network {network.settings.name} fails in training{hint}"
+        while not progress.is_over(settings):
+            draw = _draw(network, given, arrays, settings, len(progress.epochs))
+            with naming(failure):
+                loss = session.run_epoch(draw)
+            number = len(progress.epochs) + 1
+            with shrink.kept(network, progress.mean, draw.masks, settings, number) as mean:
+                epoch = _epoch(number, network, loss, validation, draw.rate)
+                if not (epoch.train_loss < limit and epoch.validation_loss < limit):
+                    saved.read()
+                    raise _stopped(epoch, session.find_fault(draw), settings)
+                progress = progress.after(epoch, network, mean, first)
+            saved.write(progress)
+            watch(epoch)
     network.set_tensors(progress.weights)
     return _told(progress, start, settings)
 

@@ -11,6 +11,8 @@ from stemma.settings import Chosen
 
 OFF = (None, 0, False)  # Python takes 0.0 for 0
 SOFT = ("teacher", "label_smoothing", "mixup")  # these give a class a share of a row
+WHOLE = ("prune", "quantisation_aware", "l1", "l2")  # these compute with all weights of a layer
+ALONE = {"workers": 1, "shard": False, "accumulate": 1}
 
 
 def faults(values: Mapping[str, Any], _: Mapping[str, Chosen]) -> list[str]:
@@ -27,6 +29,24 @@ def faults(values: Mapping[str, Any], _: Mapping[str, Chosen]) -> list[str]:
         told.append("train.prune_structured: units are chosen in a fitted network: name its commit in train.init_from")
     if "prune_structured" in asked and not model.get("hidden"):
         told.append(f"train.prune_structured: {model.get('name')} has no hidden layers to take units from")
+    return told + _cut(train, model)
+
+
+def _cut(train: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
+    """What is wrong with batches that are cut, and with parameters that are shared."""
+    cut = [name for name, alone in ALONE.items() if train.get(name, alone) != alone]
+    if model.get("framework") == "tensorflow":
+        return [f"train.{name}: it is PyTorch's: TensorFlow runs an epoch as one graph of one process" for name in cut]
+    told = []
+    if cut and train.get("stepper") == "recorded":
+        told.append(f"train.stepper: a batch that train.{cut[0]} cuts takes ordinary steps: set it to auto")
+    if "shard" in cut:
+        told += [
+            f"train.shard: train.{name} computes with whole weights, and a worker has a part: switch one of the two off"
+            for name in WHOLE
+            if train.get(name) not in OFF
+        ]
+        told += [] if "workers" in cut else ["train.shard: parameters are shared among several: set train.workers"]
     return told
 
 

@@ -33,6 +33,9 @@ class TrainSettings(Section):
     device: Literal["cpu", "cuda", "mps", "auto"]
     precision: Literal["float32", "mixed"]
     threads: PositiveInt
+    workers: PositiveInt  # processes that share each batch
+    shard: bool  # they share the parameters too
+    accumulate: PositiveInt  # pieces of a worker's share, one after the other
     stepper: Literal["auto", "ordinary", "recorded"]  # how PyTorch takes the steps on a CPU
     seed: Seed
     init_from: str | None  # a commit or registered version whose weights it starts from; None: random ones

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from stemma.errors import VersionError
 from stemma.evaluation.results import higher_is_better, main_figure, told
 from stemma.repo.repository import PACKAGE, PREPARED, Repo, Repository, Revision, Version, opened
-from stemma.text import figure, nearest
+from stemma.text import figure, nearest, signed
 from stemma.versions import judged
-from stemma.versions.compare import bundle_bytes, measure, other_rows, parameters, signed
+from stemma.versions.compare import bundle_bytes, measure, other_rows, parameters
 from stemma.versions.constraints import NAMES, Constraint, parse
 from stemma.versions.judged import Judged
 from stemma.versions.log import Entry, flat, log

@@ -15,7 +15,7 @@ from stemma.entries import Entry
 from stemma.errors import StemmaError
 from stemma.evaluation.results import told
 from stemma.repo.repository import PACKAGE, Repo, Repository, Version, opened
-from stemma.text import figure, nearest
+from stemma.text import figure, nearest, signed
 from stemma.versions import own
 
 if TYPE_CHECKING:
@@ -260,10 +260,6 @@ def _recorded(versions: tuple[Version, Version]) -> "dict[str, Difference]":
 
 def _version(repo: Repo, given: str | Version) -> Version:
     return opened(repo).version(given) if isinstance(given, str) else given
-
-
-def signed(value: float) -> str:
-    return ("+" if value >= 0 else "-") + figure(abs(value))
 
 
 def _seen(versions: tuple[Version, Version], columns: Mapping[str, Sequence[Any]], where: str) -> Iterable[str]:

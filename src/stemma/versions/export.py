@@ -7,14 +7,13 @@ are only read.
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stemma.errors import ExportError, VersionError
-from stemma.files import swapped_folder
+from stemma.files import scratch, swapped_folder
 from stemma.names import stays_in
 from stemma.repo import project, trust
 from stemma.repo.git import git
@@ -62,9 +61,9 @@ def export(repo: Repo, revision: str, format: str, folder: Path | None = None) -
     elif version.commit is None:
         _run(version, version.repository.root, format, folder)
     else:
-        with tempfile.TemporaryDirectory(prefix="stemma-export-") as name:
-            root = _lay_out(version, Path(name))
-            _run(version, root, format, folder, toolkit=lock.unpacked(root, Path(name, "toolkit")))
+        with scratch("export") as place:
+            root = _lay_out(version, place)
+            _run(version, root, format, folder, toolkit=lock.unpacked(root, place / "toolkit"))
     told = json.loads((folder / PARITY).read_text(encoding="utf-8"))
     return Exported(folder, format, version.name, told.get("formats", {}).get(format, told))
 

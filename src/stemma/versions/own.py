@@ -5,13 +5,13 @@ checks, come through here.
 """
 
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemma import runners
+from stemma.files import scratch
 from stemma.repo import trust
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def code(version: "Version", what: str) -> Iterator[Path]:
     if version.commit is None:
         yield root / trust.CODE
         return
-    with tempfile.TemporaryDirectory(prefix="stemma-code-") as folder:
-        yield check_out(root, version.commit, Path(folder)) / trust.CODE
+    with scratch("code") as folder:
+        yield check_out(root, version.commit, folder) / trust.CODE
 
 
 def run(work: Callable[..., Any], name: str, source: Path, *arguments: Any) -> Any:

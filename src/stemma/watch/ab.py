@@ -20,7 +20,7 @@ from stemma.metrics.power import SIGNIFICANCE
 from stemma.metrics.resampling import Difference
 from stemma.signature import Signature
 from stemma.task import Task
-from stemma.text import figure, lasting, nearest
+from stemma.text import figure, lasting, nearest, signed
 from stemma.watch import sequential
 from stemma.watch.answers import OUTCOME, PREDICTED, Answers, measured, of_name, read, telling
 from stemma.watch.log import Log
@@ -178,10 +178,6 @@ def experiment(folder: Path, first: Answers, second: Answers, options: Options =
         slices=_slices(judged, task, metric, options.by),
         skipped=(),
     )
-
-
-def signed(value: float) -> str:
-    return ("+" if value >= 0 else "-") + figure(abs(value)) if math.isfinite(value) else "-"
 
 
 # What can be compared.

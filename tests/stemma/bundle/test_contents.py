@@ -83,6 +83,19 @@ def test_the_background_is_drawn_alike_every_time_and_read_as_the_inputs_alone(t
     assert bundle.background == columns and len(bundle.signature.arrays(bundle.background)["t"]) == 20
 
 
+def test_the_background_of_a_table_that_is_read_piece_by_piece_is_the_same_rows(tmp_path: Path) -> None:
+    rows = 2**16 + 1  # one more than are read at once
+    frame = pd.DataFrame({"n": np.arange(rows) / 2, "b": 1.0, "c": pd.Categorical(["x"] * rows), "t": pd.NaT})
+    frame.astype({"t": "datetime64[us]"}).to_parquet(tmp_path / "train.parquet")
+    about = Profile(task.of("regression", (), None, 0.0, 1.0), "y", ROLES, 4, (), None, "row", {"missing": None})
+    contract = contents.describe(about, None)
+    whole, some = (
+        contents.background(about, contract, tmp_path / "train.parquet", count)["inputs"]["n"] for count in (rows, 20)
+    )
+    assert whole == frame["n"].tolist()
+    assert some == frame["n"][np.sort(np.random.default_rng(0).choice(rows, 20, replace=False))].tolist()
+
+
 @pytest.mark.parametrize("text", ["{}", "[]", "no", '{"format": 2}', '{"format": 1, "inputs": {"n": 1}}'])
 def test_a_bundle_from_before_has_no_background_and_a_damaged_one_is_one_line(text: str) -> None:
     files = {name: data for name, data in bundles.contents().items() if name != BACKGROUND}

@@ -29,6 +29,11 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="a fork, and the limi
 ROWS = {"PageValues": [1.0, 2.0]}
 
 
+def spent() -> float:
+    """Processor seconds, of this process and of those that it waited for: others may be using the processors."""
+    return sum(os.times()[:4])
+
+
 def opened(folder: Path, graph: bytes, **more: Any) -> bundle.Bundle:
     return bundle.open_bundle(hostile.packed(folder / "m.zip", graph), **more)
 
@@ -134,10 +139,10 @@ HARMFUL: dict[str, tuple[Callable[[], bytes], str]] = {
 def test_a_graph_that_takes_too_much_is_stopped(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graph, reason = HARMFUL[kind]
     found = unseen(tmp_path, graph(), monkeypatch)
-    started = time.monotonic()
+    started = spent()
     with pytest.raises(BundleError, match=rf"^model\.onnx {reason}"):
         predicted(found, ROWS, SHORT)
-    assert time.monotonic() - started < 20
+    assert spent() - started < 20
 
 
 @pytest.mark.parametrize(("graph", "reason"), [
@@ -238,7 +243,7 @@ def ended_well(folders: pytest.TempPathFactory, files: dict[str, bytes]) -> None
     """Verified and run, or refused by one short line; soon in any case."""
     folder = folders.mktemp("changed")
     (folder / "rows.csv").write_text("Month,PageValues,Weekend\nMay,0.5,yes\n")
-    started = time.monotonic()
+    started = spent()
     for action in (
         lambda: bundle.build(folder / "m.zip", files),
         lambda: check(folder / "m.zip", limits=SHORT),
@@ -249,4 +254,4 @@ def ended_well(folders: pytest.TempPathFactory, files: dict[str, bytes]) -> None
         except BundleError as error:
             assert len(str(error).splitlines()) == 1
             assert len(str(error)) < 1000
-    assert time.monotonic() - started < 20
+    assert spent() - started < 20

@@ -24,12 +24,13 @@ from stemma.bundle.predict import predict
 from stemma.errors import BundleError, StemmaError
 from stemma.repo import places
 from stemma.runners import Died, Runner, chosen
+from stemma.runners.local import Local
 
 HEAD = "Month,PageValues,Weekend,id\n"
 TABLE = f"{HEAD}May,0.5,yes,1\nNov,3,F,2\n"
 
 
-class Here(Runner):
+class Here(Local):
     """In this process, one job after the other; before each something may happen, which tells how its process died."""
 
     def __init__(self, before: Callable[[Sequence[str]], Any] = lambda _: None) -> None:

@@ -1,5 +1,6 @@
 """The packaged network: what its files say, and that it opens in environments of its own."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import pytest
 from stemma import bundle
 from stemma.bundle.check import check
 from stemma.bundle.unpack import unpack
+from timing import HANGS
 from worlds import Project
 
 MLFLOW = ["mlflow-skinny==3.17.2", "pandas==3.1.1"]
@@ -189,17 +191,15 @@ def served(python: Path, folder: Path) -> tuple[list[dict[str, float]], list[lis
             json.dumps({"dataframe_split": table}).encode(),
             {"Content-Type": "application/json"},
         )
-        for _ in range(120):
-            try:
-                with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310
-                    return json.loads(answer.read())["predictions"], expected
-            except (urllib.error.URLError, ConnectionError):
-                assert process.poll() is None, (folder.parent / "serve.log").read_text()
-                time.sleep(0.5)
+        while process.poll() is None:
+            unheard = contextlib.suppress(urllib.error.URLError, ConnectionError)
+            with unheard, urllib.request.urlopen(asked, timeout=HANGS) as answer:  # noqa: S310
+                return json.loads(answer.read())["predictions"], expected
+            time.sleep(0.5)
         raise AssertionError((folder.parent / "serve.log").read_text())
     finally:
         if os.name == "nt":
             process.terminate()
         else:
             os.killpg(process.pid, 15)
-        process.wait(30)
+        process.wait(HANGS)

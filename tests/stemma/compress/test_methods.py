@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import fits
 from fits import EACH, PROBLEMS, tabular
-from stemma.compress import half, integers, making, record
+from stemma.compress import half, integers, making, plain, record
 from stemma.compress.plain import Plain
 from stemma.compress.settings import CompressSettings
 from stemma.errors import ExportError
@@ -190,7 +190,22 @@ def dense(weights: np.ndarray, gemm: bool = False) -> Plain:
         [info("scores", TensorProto.FLOAT, ["rows", count])], constants,
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    return Plain(model, replace(PROBLEMS["binary"], inputs=len(weights)), np.float32([[127] * len(weights)] * 2))
+    rows = np.float32([[127] * len(weights)] * 2)
+    return Plain(model, replace(PROBLEMS["binary"], inputs=len(weights)), rows, answers=rows[:, :0])
+
+
+@pytest.mark.parametrize("method", ["none", "float16"])
+def test_a_graph_answers_rows_once(fitted: Any, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[bytes, bytes]] = []
+
+    def counted(graph: bytes) -> Any:
+        score = scorer(graph)
+        return lambda x: (asked.append((graph, x.tobytes())), score(x))[1]
+
+    for module in (making, plain):
+        monkeypatch.setattr(module, "scorer", counted)
+    compressed(fitted("torch", "binary"), method)
+    assert len(asked) == len({rows for _, rows in asked}) * (1 if method == "none" else 2)
 
 
 @pytest.mark.parametrize("gemm", [False, True])

@@ -2,17 +2,10 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
-from stemma.errors import SettingsError
 from stemma.evaluation import assessment
 from stemma.tables.arrays import Arrays
 from stemma.task import of
-
-
-def test_a_column_that_is_not_there_is_named_with_the_nearest() -> None:
-    with pytest.raises(SettingsError, match=r"'Mnth' is not a column of .*test.parquet \(did you mean Month\?\)"):
-        assessment.check_slices(["Month", "Mnth"], ["Month", "Region"])
 
 
 def test_truth_values_that_are_stored_as_numbers_are_named(make: type) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stemma.errors import EvaluationError, SettingsError
+from stemma.errors import EvaluationError
 from stemma.evaluation import calibration, decision
 from stemma.task import Task, of
 
@@ -68,18 +68,3 @@ def test_a_precision_out_of_reach_is_one_line_with_the_best_there_is(make: Any) 
         "evaluate.precision: 0.9 is not reached on the validation rows at any threshold (the most is 0.3333): "
         "run `dvc exp run -S evaluate.precision=0.3333`"
     )
-
-
-@pytest.mark.parametrize("task", [of("multiclass", "abc"), of("regression")], ids=lambda task: task.kind)
-def test_a_rule_needs_two_classes(make: Any, task: Task) -> None:
-    decision.check(task, make.settings())
-    with pytest.raises(
-        SettingsError, match=f"evaluate.threshold: the rule f1 needs two classes, data.task is {task.kind}"
-    ):
-        decision.check(task, make.settings(threshold="f1"))
-
-
-def test_a_regression_has_nothing_to_calibrate(make: Any) -> None:
-    decision.check(of("multiclass", "abc"), make.settings(calibration="temperature"))
-    with pytest.raises(SettingsError, match=r"evaluate.calibration: temperature needs classes.*none`$"):
-        decision.check(of("regression"), make.settings(calibration="temperature"))

@@ -96,20 +96,23 @@ def test_the_same_bytes_on_other_numbers_of_threads(rich: tuple[Project, str], t
     assert content() == before
 
 
+WRONG_SLICE = ("evaluate.slices=[Mnth]", "'Mnth' is not a column of data/prepared (did you mean Month?)")
+
+
 @pytest.mark.parametrize(
-    ("setting", "line"),
+    ("stage", "setting", "line"),
     [
-        ("evaluate.slices=[Mnth]", "'Mnth' is not a column of data/prepared/test.parquet (did you mean Month?)"),
-        ("+evaluate.minimum={gap.calibration.Month: 1}", "is no gap of evaluate.slices and no fall of"),
-        ("+evaluate.minimum.rocauc=0.9", "'rocauc' is no metric of a binary task (did you mean roc_auc?)"),
+        ("settings", "+evaluate.minimum.rocauc=0.9", "'rocauc' is no metric of a binary task (did you mean roc_auc?)"),
+        ("train", *WRONG_SLICE),
+        ("evaluate", *WRONG_SLICE),
     ],
 )
 def test_a_wrong_name_stops_before_anything_is_computed(
-    torch_project: Project, tmp_path: Path, setting: str, line: str
+    torch_project: Project, tmp_path: Path, stage: str, setting: str, line: str
 ) -> None:
     project = torch_project.copy(tmp_path / "p")
     project.ok("stemma", "conf", "sync", setting)
-    before = project.read("reports/metrics.json")
-    done = project.run("python", "src/stage.py", "evaluate")
-    assert done.returncode == 1 and done.stderr.count("\n") == 1 and line in done.stderr
-    assert project.read("reports/metrics.json") == before
+    before = project.read("reports/metrics.json"), project.read("reports/training.json")
+    done = project.run("python", "src/stage.py", stage)
+    assert done.returncode == 1 and line in done.stderr
+    assert (project.read("reports/metrics.json"), project.read("reports/training.json")) == before

@@ -2,9 +2,6 @@
 
 from typing import Any
 
-import pytest
-
-from stemma.errors import SettingsError
 from stemma.evaluation import gate
 from stemma.task import of
 
@@ -59,28 +56,3 @@ def test_gaps_and_falls_are_at_most_what_is_asked_and_named_in_one_line() -> Non
     gap, fall, unknown = gate.demands(minimum, TASKS["binary"], figures, {})
     assert (gap.passed, fall.passed, unknown.passed) == (False, True, False)
     assert str(gap) == "gap.true_positive_rate.Region 0.2500 on the test rows, evaluate.minimum allows at most 0.1"
-
-
-def test_what_is_not_judged_cannot_be_asked() -> None:
-    more = ("gap.true_positive_rate.Region", "fall.noise")
-    gate.check({"gap.true_positive_rate.Region": 0.1, "fall.noise": 0.1}, TASKS["binary"], more=more)
-    for name in ("gap.true_positive_rate.Regoin", "fall.nois"):
-        wrong = r"is no gap of evaluate\.slices and no fall of evaluate\.robustness .*did you mean (gap|fall)"
-        with pytest.raises(SettingsError, match=wrong):
-            gate.check({name: 0.1}, TASKS["binary"], more=more)
-
-
-@pytest.mark.parametrize(
-    ("minimum", "task", "line"),
-    [
-        ({"roc_auk": 0.9}, "binary", r"'roc_auk' is no metric of a binary task \(did you mean roc_auc\?\)"),
-        ({"roc_auc": 0.9}, "regression", "'roc_auc' is no metric of a regression task"),
-        ({"better_than": "logistik"}, "binary", r"none of majority, .*\(did you mean logistic\?\)"),
-        ({"better_than": "logistic"}, "regression", "none of mean, ridge, gradient_boosting"),
-        ({"better_than": 0.9}, "binary", "better_than: 0.9 is none of"),
-        ({"roc_auc": "high"}, "binary", "'high' is not a number"),
-    ],
-)
-def test_a_wrong_name_is_refused_with_the_nearest(minimum: dict[str, Any], task: str, line: str) -> None:
-    with pytest.raises(SettingsError, match=line):
-        gate.check(minimum, TASKS[task])

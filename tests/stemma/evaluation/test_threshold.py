@@ -8,9 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
-from stemma.errors import SettingsError
-from stemma.evaluation import decision, threshold
-from stemma.task import of
+from stemma.evaluation import threshold
 
 Y = np.array([0, 0, 1, 0, 1, 1])
 RULES = ["f1", "macro_f1", "youden", "cost", "recall_at_precision"]
@@ -70,12 +68,6 @@ def test_auto_leaves_a_half_only_where_it_misses_most_of_a_class(make: Any, flip
     assert worth("macro_f1", y, p, found) > 1.1 * worth("macro_f1", y, p, 0.5)
     assert (found > 0.5) == flipped
     assert (threshold.choose(Y, P, auto), threshold.rule(Y, P, auto)) == (0.5, 0.5)
-
-
-def test_a_task_without_two_classes_has_no_use_for_a_rule_but_for_auto(make: Any) -> None:
-    decision.check(of("regression"), make.settings(threshold="auto"))
-    with pytest.raises(SettingsError, match="needs two classes"):
-        decision.check(of("regression"), make.settings(threshold="macro_f1"))
 
 
 def test_dear_false_alarms_decide_for_no_row(make: Any) -> None:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from followed import Followed
 from forks import COLD
 from stemma.follow import passes
 from stemma.follow.beside import running
+from timing import until
 
 CHILD = """
 import os, sys, time
@@ -22,21 +22,14 @@ from stemma.follow.beside import end_with_parent
 end_with_parent()
 with open(sys.argv[1], "a") as file:
     file.write(f"{os.getpid()}\\n")
-time.sleep(60)
+time.sleep(600)
 """
 PARENT = """
 import sys, time
 from stemma.follow.beside import running
 with running(sys.argv[1:], print):
-    time.sleep(60)
+    time.sleep(600)
 """
-
-
-def until(true: Callable[[], object], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
 
 
 def started(file: Path) -> list[int]:

@@ -11,6 +11,7 @@ import pytest
 
 from followed import Followed
 from serving import Server, served
+from timing import HANGS
 
 pytestmark = pytest.mark.slow
 ROW = {"Month": "May", "PageValues": -2.1, "Weekend": False}  # TRUE from 0.1 on, and FALSE from 0.3 on
@@ -24,7 +25,7 @@ def server(followed: Followed) -> Iterator[Server]:
 
 def answers(server: Server, prediction: str | None, version: str | None) -> None:
     """Wait until it answers so; every answer on the way is that of the version that it names. 503 where none serves."""
-    end, allowed = time.monotonic() + 20, {200} if version in ("2", "3") else {200, 503}
+    end, allowed = time.monotonic() + HANGS, {200} if version in ("2", "3") else {200, 503}
     known = {"1": "TRUE", "2": "FALSE", "3": "TRUE", "6": "FALSE", None: None}
     while True:
         reply = server.ask("POST", "/predict", ROW)

@@ -24,7 +24,10 @@ from stemma.storage.verify import verify
 from stemma.versions.export import export
 from version_worlds import World, new, parts
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and pipes need rights there")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="links and pipes need rights there"),
+    pytest.mark.xdist_group("contained"),
+]
 Run = Callable[..., tuple[int, str, str]]
 WEIGHTS = "models/weights"
 LISTED = (

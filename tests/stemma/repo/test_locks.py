@@ -25,7 +25,7 @@ def test_a_lock_by_a_hard_link_is_the_one_that_dvc_takes(tmp_path: Path) -> None
 
 def test_a_process_is_named_as_its_command_was_typed(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
-    script.write_text("import time; time.sleep(60)")
+    script.write_text("import time; time.sleep(600)")
     running = subprocess.Popen([sys.executable, str(script), "--epochs", "3"])
     try:
         (tmp_path / "lock").write_text(f" {running.pid}\n")

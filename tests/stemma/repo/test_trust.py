@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,7 @@ READS = {  # every command that reads a repository, with what makes it read most
     "remote check": (),
     "retire": ("v1.0.0", "--why", "x"),
     "rollback": ("HEAD~1", "--dry-run"),
+    "search": (),
     "show": ("HEAD",),
     "trust": ("--show",),
     "undo": (),
@@ -59,7 +61,6 @@ READS = {  # every command that reads a repository, with what makes it read most
 ELSEWHERE = {
     "restore": "it makes a repository of its own", "key": "it makes a key", "docs": "it reads pages",
     "serve": "it opens bundles; a stage is followed as by follow",
-    "search": "it trains in the work tree, as `dvc repro` does",
 }  # fmt: skip
 BUNDLES = ("inspect", "verify", "predict", "unpack", "key", "sign", "diff")  # of files, wherever they lie
 LOGS = ("outcomes", "ab", "drift", "report", "guard", "check", "retrain")  # of logs, wherever they lie
@@ -584,6 +585,37 @@ def test_code_needs_trust_and_a_new_model_of_the_same_code_does_not_ask_again(
     world.commit("a link beside the code")
     with pytest.raises(VersionError, match="run `stemma trust`"):
         export(world.folder, "HEAD", "h5", tmp_path / "out")
+
+
+OWN_CODE = {  # every command that starts what the repository brings
+    "check": (),
+    "compress": ("HEAD", "--budget", "roc_auc -0.002"),
+    "export": ("HEAD", "--format", "h5", "--output", "../exported"),
+    "search": (),
+}
+
+
+@pytest.mark.parametrize("command", OWN_CODE)
+def test_a_command_that_starts_code_of_the_repository_asks_for_trust_first(
+    three_versions: World, tmp_path: Path, command: str, run: Run
+) -> None:
+    world = three_versions.copy(tmp_path / "world")
+    canary = tmp_path / "canary"
+    world.write("src/stage.py", PLUGIN.format(canary=str(canary)))
+    world.write("params.yaml", "data: {kind: theirs}\n")
+    world.commit("code of a stranger")
+    code, _, said = run(world, command, *OWN_CODE[command])
+    assert (code, canary.exists()) == (1, False)
+    assert f"error: stemma {command}" in said and said.endswith("run `stemma trust`\n")
+
+
+def test_who_starts_code_of_the_repository_has_asked_for_trust() -> None:
+    package = Path(trust.__file__).parents[1]
+    sources = {path: path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
+    starts = [path for path, text in sources.items() if re.search(r"\bproject\.(run|heard|experiment)\(", text)]
+    clone = package / "versions/compress/clone.py"  # of a version, for which versions/compress/search.py has asked
+    assert [path for path in starts if path != clone and "trust.code(" not in sources[path]] == []
+    assert len(starts) == len(OWN_CODE)
 
 
 def test_the_command_trusts_shows_and_undoes(clone: Hostile, tmp_path: Path, run: Run) -> None:

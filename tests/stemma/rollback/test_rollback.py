@@ -22,6 +22,7 @@ from stemma import rollback
 from stemma.errors import VersionError
 from stemma.repo import journal, locks, places
 from stemma.repo.git import blob_ids
+from timing import HANGS
 from version_worlds import World, changed, new, parts
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="kill -9 of a forked process")
@@ -550,7 +551,7 @@ def test_a_kill_right_after_a_step(
         os.kill(os.getpid(), signal.SIGKILL)
 
     monkeypatch.setattr(steps, step, last)
-    assert killed_after(60.0, lambda: rollback.roll_back(world.folder, V1, commit=True))
+    assert killed_after(HANGS, lambda: rollback.roll_back(world.folder, V1, commit=True))
     monkeypatch.undo()
     waiting = journal.read(world.folder)
     assert waiting is not None
@@ -575,7 +576,7 @@ def test_what_was_written_after_a_kill_is_kept_aside(
     from stemma.rollback import steps
 
     monkeypatch.setattr(steps, "data", lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
-    assert killed_after(60.0, lambda: rollback.roll_back(world.folder, V1))
+    assert killed_after(HANGS, lambda: rollback.roll_back(world.folder, V1))
     monkeypatch.undo()
     world.write("src/é à.py", "mine\n")
     world.write("models/export/mine.txt", "mine too\n")
@@ -612,7 +613,7 @@ def test_a_kill_around_the_stash_loses_nothing(
     world.write("src/é à.py", "mine\n")
     (world.folder / "models/export/model.onnx").write_bytes(b"mine")
     monkeypatch.setattr(steps, "git", dying)
-    assert killed_after(60.0, lambda: rollback.roll_back(world.folder, V1, stash=True))
+    assert killed_after(HANGS, lambda: rollback.roll_back(world.folder, V1, stash=True))
     monkeypatch.undo()
     done = rollback.roll_back(world.folder, V1, stash=True)
     assert is_at(world, states, V1)
@@ -686,7 +687,7 @@ def dies(monkeypatch: pytest.MonkeyPatch, step: str, work: Callable[[], object],
 
     with monkeypatch.context() as patch:
         patch.setattr(steps, step, last)
-        assert killed_after(60.0, work)
+        assert killed_after(HANGS, work)
 
 
 @posix

@@ -7,7 +7,6 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -18,10 +17,10 @@ import psutil
 import pytest
 
 from stemma.errors import RunnerError
-from stemma.evaluation import gate
+from stemma.evaluation import check
 from stemma.runners import local
 from stemma.runners.local import Local
-from stemma.task import of
+from timing import HANGS, until
 
 WAITING = """
 import signal, time
@@ -30,7 +29,7 @@ from stemma.errors import one_line
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
     with one_line():
-        Local().run(time.sleep, [(120,), (120,), (120,)], ["a", "b", "c"], 2)
+        Local().run(time.sleep, [(600,), (600,), (600,)], ["a", "b", "c"], 2)
 """
 
 
@@ -48,9 +47,9 @@ def test_a_bar_counts_what_its_caller_names_and_nothing_else(
 
 
 def test_an_error_is_one_line_with_the_name_of_its_job() -> None:
-    jobs = [({"roc_auc": 0.5}, of("binary")), ({"nothing": 0.5}, of("binary"))]
-    with pytest.raises(RunnerError, match=r"^fold 2 of 2: evaluate.minimum: 'nothing' is no metric"):
-        Local().run(gate.check, jobs, ["fold 1 of 2", "fold 2 of 2"], 1)
+    jobs = [(["Month"], ["Month"], "row"), (["nothing"], ["Month"], "row")]
+    with pytest.raises(RunnerError, match=r"^fold 2 of 2: evaluate.slices: 'nothing' is not a column"):
+        Local().run(check.slices, jobs, ["fold 1 of 2", "fold 2 of 2"], 1)
 
 
 def test_a_process_that_dies_is_named() -> None:
@@ -65,7 +64,7 @@ def test_a_process_that_dies_in_the_middle_of_its_result_is_named() -> None:
     there.close()
     process = multiprocessing.get_context("spawn").Process(target=os._exit, args=(3,))
     process.start()
-    assert str(local._received(here, process, "fold 1")) == "fold 1: its process ended with exit code 3"
+    assert str(local.received(here, process, "fold 1")) == "fold 1: its process ended with exit code 3"
 
 
 def test_a_process_has_one_job_after_the_other_and_another_process_comes_for_one_that_died() -> None:
@@ -120,25 +119,25 @@ def test_an_interrupt_while_a_process_starts_is_not_lost(blocked: bool, monkeypa
     assert multiprocessing.active_children() == []
 
 
+def spawned(parent: int) -> list[psutil.Process]:
+    children = psutil.Process(parent).children()
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
 @pytest.mark.parametrize("sent", ["to all", "to the parent", "kill"])
 def test_no_process_outlives_its_parent(sent: str, tmp_path: Path) -> None:
     script = tmp_path / "waiting.py"
     script.write_text(WAITING, encoding="utf-8")
     parent = subprocess.Popen([sys.executable, script], stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 60
-    workers: list[psutil.Process] = []
-    while len(workers) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-        children = psutil.Process(parent.pid).children()
-        workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-    assert len(workers) == 2
+    until(lambda: len(spawned(parent.pid)) == 2)
+    workers = spawned(parent.pid)
     if sent == "to all":  # as a terminal does on Ctrl-C
         os.killpg(parent.pid, signal.SIGINT)
     else:
         parent.send_signal(signal.SIGKILL if sent == "kill" else signal.SIGINT)
-    _, told = parent.communicate(timeout=30)
-    _, alive = psutil.wait_procs(workers, timeout=20)
+    _, told = parent.communicate(timeout=HANGS)
+    _, alive = psutil.wait_procs(workers, timeout=HANGS)
     assert alive == []
     if sent != "kill":
         assert parent.returncode == 130 and told == "error: interrupted\n"

@@ -12,22 +12,26 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from bundles import contents
 from clusters import TOKEN, Cluster, cluster
-from searched import FATAL, SPACE, Searched, project
+from fits import PROBLEMS, Deadly, judged, tiny
+from searched import FATAL, SPACE, Searched, in_process, project
 from stemma import bundle, runners
 from stemma.bundle import many
 from stemma.errors import MissingExtra, RunnerError, SettingsError
-from stemma.evaluation import folds, gate
+from stemma.evaluation import folds
+from stemma.evaluation.check import slices
 from stemma.repo import places
 from stemma.runners import Died
+from stemma.runners.local import Local
 from stemma.runners.settings import RunnerSettings
 from stemma.settings import checked
 from stemma.tables import check, prepared
-from stemma.task import of
+from stemma.training.own import Parts
 from tiny import NETWORKS, SOURCES
 from tiny.params import settled
 from worlds import ROOT
@@ -71,10 +75,10 @@ def test_results_come_in_the_order_of_the_jobs_from_all_nodes(nodes: Cluster) ->
 
 
 def test_an_error_is_one_line_with_the_name_of_its_job(nodes: Cluster) -> None:
-    jobs = [({"roc_auc": 0.5}, of("binary")), ({"nothing": 0.5}, of("binary"))]
-    wrong = pytest.raises(RunnerError, match=r"^fold 2 of 2: evaluate.minimum: 'nothing' is no metric")
+    jobs = [(["Month"], ["Month"], "row"), (["nothing"], ["Month"], "row")]
+    wrong = pytest.raises(RunnerError, match=r"^fold 2 of 2: evaluate.slices: 'nothing' is not a column")
     with runners.chosen("ray", nodes.address) as runner, wrong:
-        runner.run(gate.check, jobs, ["fold 1 of 2", "fold 2 of 2"], 1)
+        runner.run(slices, jobs, ["fold 1 of 2", "fold 2 of 2"], 1)
 
 
 def test_a_worker_that_is_killed_is_told_and_its_job_is_not_tried_again(
@@ -89,8 +93,10 @@ def test_a_worker_that_is_killed_is_told_and_its_job_is_not_tried_again(
     assert isinstance(killed, Died) and isinstance(failed, Died) and capfd.readouterr() == ("", "")
 
 
-def test_folds_give_what_they_give_on_this_machine(nodes: Cluster, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
+def test_folds_give_what_they_give_on_this_machine(
+    nodes: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Local, "stream", in_process)
     on_ray = {"name": "ray", "address": nodes.address}
     local, ray = (settled(train={"epochs": 2}, runner=each) for each in ({}, on_ray))
     made = check.check(local.data, SOURCES, strict=False)
@@ -103,19 +109,35 @@ def test_folds_give_what_they_give_on_this_machine(nodes: Cluster, tmp_path: Pat
 
 
 def test_a_search_gives_what_it_gives_on_this_machine_and_goes_on_without_a_trial_that_died(
-    nodes: Cluster, tmp_path: Path
+    nodes: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hidden, made = {"choices": [[16], FATAL]}, Searched(project(tmp_path))
-    made.write(trials=4, sampler="random", space=SPACE["space"] | {"model.hidden": hidden})
-    found = [made.run()]
-    shutil.rmtree(made.root / "models")
+    monkeypatch.setattr(Local, "stream", in_process)
+    made, found = Searched(project(tmp_path)), []
     file = made.root / "conf/config.yaml"
     values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    values["runner"] = {"name": "ray", "address": nodes.address}
-    file.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
-    found.append(made.run())
-    local, ray = ([(each.number, each.outcome, each.values, each.settings) for each in one.trials] for one in found)
-    assert local == ray and {"failed", "complete"} <= {outcome for _, outcome, *_ in ray}
+    for runner, other in (("local", [12]), ("ray", FATAL)):  # drawn for the same trials
+        made.write(trials=4, sampler="random", space=SPACE["space"] | {"model.hidden": {"choices": [[16], other]}})
+        values["runner"] = {"name": runner, "address": nodes.address if runner == "ray" else None}
+        file.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+        found.append({each.number: each for each in made.run().trials})
+    local, ray = found
+    died = [number for number, each in ray.items() if each.settings[0] == f"model.hidden={FATAL}"]
+    assert died and {ray.pop(number).fault for number in died} == {"its process was killed, or its node"}
+    assert ray == {number: local[number] for number in ray} != {}
+
+
+def test_a_fit_by_several_workers_gives_what_it_gives_on_this_machine_though_one_is_killed(
+    nodes: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    found = []
+    for name, deaths, runner in (("local", 0, None), ("ray", 1, RunnerSettings(name="ray", address=nodes.address))):
+        (folder := tmp_path / name).mkdir()
+        network, loss = tiny("torch", PROBLEMS["regression"]), Deadly(folder, deaths)
+        judged(network, folder, "regression", Parts(loss), runner=runner, workers=2, epochs=4, batch_size=32)
+        found.append(network.tensors())
+    assert "its process was killed, or its node; all workers are started again" in capsys.readouterr().err
+    assert all(np.array_equal(tensor, found[1][name]) for name, tensor in found[0].items())
 
 
 def test_the_tables_of_a_folder_are_predicted_as_on_this_machine(nodes: Cluster, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def test_the_best_trial_becomes_an_experiment_that_gives_what_the_trial_gave(
     project.ok("stemma", "conf", "sync")
     project.repro("-s", "settings")
     project.commit("a space")
+    project.ok("stemma", "trust")
     said = project.ok("stemma", "search", "mine", "--jobs", "1")
     assert project.ok("git", "status", "--porcelain") == ""
     (row,) = (project.folder / "reports/search/mine/trials.csv").read_text(encoding="utf-8").splitlines()[1:]
@@ -37,5 +38,6 @@ def test_the_best_trial_becomes_an_experiment_that_gives_what_the_trial_gave(
 def test_rows_that_are_not_what_the_settings_say_are_refused(torch_project: Project, tmp_path: Path) -> None:
     project = torch_project.copy(tmp_path / "p")
     project.replace("params.yaml", "rows: 1500", "rows: 1400")
+    project.ok("stemma", "trust")
     done = project.run("stemma", "search")
     assert done.returncode == 1 and "run `dvc repro prepare`" in done.stderr and "Traceback" not in done.stderr

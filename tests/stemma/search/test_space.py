@@ -22,7 +22,9 @@ from tiny.params import load
         ({"low": 2, "high": 1}, "low must be below high"),
         ({"low": 0, "high": 1, "log": True}, "log needs a low above 0, and no step"),
         ({"low": 1, "high": 9, "step": 0.5}, "the step of whole numbers is whole"),
-        ({"low": 1, "high": 9, "step": 10}, "step must be at most high - low"),
+        ({"low": 1, "high": 9, "step": 10}, "step must divide high - low: from low it reaches 1"),
+        ({"low": 1, "high": 9, "step": 3}, "step must divide high - low: from low it reaches 7"),
+        ({"low": 0.0, "high": 0.5, "step": 0.2}, "step must divide high - low: from low it reaches 0.4"),
         ({"choices": [1, 2], "when": {"model": []}}, "at least 1 item"),
         ({"choices": [1, 2], "log": True}, "log and step go with low and high"),
         ({"choices": [1]}, "at least 2 items"),
@@ -83,9 +85,10 @@ def test_numbers_are_overrides_as_a_person_would_write_them() -> None:
     assert space.override("train.weight_decay", None) == "train.weight_decay=null"
 
 
-def test_a_step_may_be_the_whole_range() -> None:
-    space = {"train.learning_rate": {"low": 0.1, "high": 0.3, "step": 0.2}}
-    assert checked(SearchSettings, {"space": space}, "x").space["train.learning_rate"].step == 0.2
+@pytest.mark.parametrize("step", [0.2, 0.1, 0.05])
+def test_a_step_divides_the_range_as_it_is_written(step: float) -> None:
+    space = {"train.learning_rate": {"low": 0.1, "high": 0.3, "step": step}}
+    assert checked(SearchSettings, {"space": space}, "x").space["train.learning_rate"].step == step
 
 
 def test_a_metric_is_asked_for_once() -> None:

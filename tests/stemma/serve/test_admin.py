@@ -13,7 +13,9 @@ from stemma.serve import audit
 from stemma.serve.models import Models
 from stemma.serve.process import app_of
 from stemma.serve.settings import ServeSettings
+from timing import HANGS
 
+pytestmark = pytest.mark.xdist_group("admin")
 Run = Callable[..., tuple[int, str, str]]
 ROW = {"Month": "May", "PageValues": 1, "Weekend": True}
 
@@ -67,7 +69,7 @@ def test_orders_hold_for_all_workers_whichever_is_told(server: Server, told: Run
 @pytest.mark.slow
 def test_drain_answers_what_was_taken_and_each_order_is_written_down(server: Server, told: Run, folder: Path) -> None:
     assert told("drain") == (0, "done: drain\n", "")
-    assert server.process.wait(30) == 0
+    assert server.process.wait(HANGS) == 0
     assert audit.check(folder / "audit.jsonl").lines >= 1
     last = json.loads((folder / "audit.jsonl").read_text().splitlines()[-1])
     assert (last["action"], last["who"], last["from"]) == ("/admin/drain", None, "127.0.0.1")

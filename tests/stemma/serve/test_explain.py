@@ -15,6 +15,7 @@ from stemma.serve.load import load
 from stemma.serve.models import Model, Models, Version
 from stemma.serve.process import app_of
 from stemma.serve.settings import ServeSettings
+from timing import HANGS
 
 from .conftest import with_sample
 
@@ -31,7 +32,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Models:
 
 
 def served(models: Models, **limits: Any) -> App:
-    return app_of(ServeSettings.of(explain=True, limits=limits), lambda: models)
+    return app_of(ServeSettings.of(explain=True, limits={"explaining": HANGS} | limits), lambda: models)
 
 
 def test_effects_of_a_row_add_up_to_its_prediction(shop: Models) -> None:
@@ -87,7 +88,7 @@ def test_nobody_may_ask_unless_settings_say_so(shop: Models) -> None:
 
 def test_one_is_made_at_a_time_and_predictions_go_on(shop: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     app, goes_on = served(shop), threading.Event()
-    monkeypatch.setattr("stemma.serve.explain.model_of", lambda bundle: goes_on.wait(30) and made(bundle))
+    monkeypatch.setattr("stemma.serve.explain.model_of", lambda bundle: goes_on.wait(HANGS) and made(bundle))
     from stemma.bundle.explain import model_of as made
 
     async def all_at_once() -> list[int]:

@@ -19,6 +19,7 @@ from stemma.serve.process import app_of
 from stemma.serve.settings import LogSettings, ServeSettings
 from stemma.watch import answers, outcomes
 from stemma.watch.log import Log, Options
+from timing import HANGS
 from watched import DAY, START, logged
 
 PATH = "/v1/feedback"
@@ -169,7 +170,7 @@ def test_nobody_waits_for_ever_for_outcomes_that_cannot_be_joined(app: App, monk
 
     async def three() -> list[Reply]:
         said = ({"id": id, "outcome": "TRUE"} for id in "abc")
-        return await asyncio.wait_for(asyncio.gather(*(asked(app, "POST", PATH, each) for each in said)), 10)
+        return await asyncio.wait_for(asyncio.gather(*(asked(app, "POST", PATH, each) for each in said)), HANGS)
 
     monkeypatch.setattr(outcomes, "_asked", damaged)
     assert [each.status for each in asyncio.run(three())] == [500, 500, 500]

@@ -16,6 +16,7 @@ from stemma.serve.models import Model, Models, Version
 from stemma.serve.process import app_of
 from stemma.serve.protocols.messages import open_inference_pb2 as messages
 from stemma.serve.settings import ServeSettings
+from timing import HANGS
 
 ROW = {"Month": "May", "PageValues": 1, "Weekend": True}
 
@@ -52,7 +53,7 @@ def test_every_answer_says_what_its_version_is_registered_as(app: App) -> None:
 def test_over_grpc_too(app: App) -> None:
     with over_grpc(app, ServeSettings.of()) as channel:
         ready = channel.unary_unary("/inference.GRPCInferenceService/ModelReady").with_call
-        _, done = ready(messages.ModelRequest(name="shop").SerializeToString(), timeout=30)
+        _, done = ready(messages.ModelRequest(name="shop").SerializeToString(), timeout=HANGS)
     assert ("x-model-registered", "v1.2.0-rc.1+b") in done.initial_metadata()
 
 

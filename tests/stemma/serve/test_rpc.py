@@ -4,7 +4,6 @@ import contextlib
 import json
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +23,7 @@ from stemma.serve.process import app_of
 from stemma.serve.protocols.messages import open_inference_pb2 as messages
 from stemma.serve.settings import ServeSettings
 from stemma.serve.sockets import is_local, reserved, reserved_for_grpc
+from timing import HANGS, until
 
 SERVICE = "/inference.GRPCInferenceService"
 INFER = f"{SERVICE}/ModelInfer"
@@ -59,7 +59,7 @@ def serving(models: Models, **options: Any) -> Iterator[grpc.Channel]:
 def test_every_answer_names_its_version_and_counts(models: Models) -> None:
     app = app_of(ServeSettings.of(), lambda: models)
     with over_grpc(app, ServeSettings.of()) as channel:
-        _, done = channel.unary_unary(INFER).with_call(rows(3).SerializeToString(), timeout=30)
+        _, done = channel.unary_unary(INFER).with_call(rows(3).SerializeToString(), timeout=HANGS)
         told = dict(done.initial_metadata())
         assert (told["x-model"], told["x-model-version"]) == ("regression", "1")
         assert refused(channel, rows(name="nobody"))[0] == CODES.NOT_FOUND
@@ -98,17 +98,17 @@ def test_limits_beyond_those_of_grpc_are_taken(models: Models) -> None:
 @pytest.mark.parametrize("algorithm", [grpc.Compression.Gzip, grpc.Compression.Deflate])
 def test_a_packed_message_is_not_unpacked(channel: grpc.Channel, algorithm: grpc.Compression) -> None:
     with refusing(CODES.UNIMPLEMENTED):
-        channel.unary_unary(INFER)(bytes(10**6), compression=algorithm, timeout=30)
+        channel.unary_unary(INFER)(bytes(10**6), compression=algorithm, timeout=HANGS)
 
 
 def test_a_message_that_does_not_arrive_is_given_up(models: Models) -> None:
     def never() -> Iterator[bytes]:
-        end.wait(30)
+        end.wait(HANGS)
         yield b""
 
     end = threading.Event()
     with serving(models, limits={"seconds": 0.1}) as channel, pytest.raises(grpc.RpcError) as caught:
-        channel.stream_unary(INFER)(never(), timeout=20)
+        channel.stream_unary(INFER)(never(), timeout=HANGS)
     end.set()
     assert caught.value.code() == CODES.DEADLINE_EXCEEDED and "did not arrive" in caught.value.details()
 
@@ -119,7 +119,7 @@ def test_bytes_that_are_no_message_or_a_method_that_is_none_are_told(channel: gr
         (b"", f"{SERVICE}/ModelConfig", CODES.UNIMPLEMENTED), (b"", "/other.Service/Infer", CODES.UNIMPLEMENTED),
     ):  # fmt: skip
         with refusing(code):
-            channel.unary_unary(method)(content, timeout=30)
+            channel.unary_unary(method)(content, timeout=HANGS)
 
 
 def test_metadata_that_speaks_of_a_body_is_not_listened_to(channel: grpc.Channel) -> None:
@@ -159,7 +159,7 @@ def test_no_bytes_are_a_fault_of_the_server(
     place = data.draw(st.integers(0, len(seed)))
     content = seed[:place] + data.draw(st.binary(max_size=4)) + seed[place + data.draw(st.integers(0, 4)) :]
     try:
-        channel.unary_unary(method)(content, timeout=30)
+        channel.unary_unary(method)(content, timeout=HANGS)
     except grpc.RpcError as error:
         assert error.code() in (CODES.INVALID_ARGUMENT, CODES.NOT_FOUND), (error.code(), error.details())
 
@@ -252,15 +252,13 @@ def test_switches_of_two_workers_fail_no_call_and_sigterm_answers_what_was_taken
         asking = [pool.submit(keep_asking) for _ in range(2)]
         for number in (2, 3):
             publish(folder, number, bundles["regression"])
-            end = time.monotonic() + 20
-            while str(number) not in versions[-1:] and time.monotonic() < end:
-                time.sleep(0.02)
+            until(lambda: str(number) in versions[-1:])  # noqa: B023
         stop.set()
         assert [each.result() for each in asking] == [None, None] and set(versions) == {"1", "2", "3"}
         with channel_to(server) as channel:
             call(channel, INFER, rows(name="shop"), messages.ModelInferResponse)
-            large = channel.unary_unary(INFER).future(rows(90_000, "shop").SerializeToString(), timeout=30)
-            time.sleep(0.05)
+            large = channel.unary_unary(INFER).future(rows(90_000, "shop").SerializeToString(), timeout=HANGS)
+            call(channel, INFER, rows(name="shop"), messages.ModelInferResponse)  # behind it, on the same connection
             assert server.stop() == 0
             reply = messages.ModelInferResponse.FromString(large.result())
             assert len(reply.outputs[0].contents.fp32_contents) == 90_000

@@ -4,7 +4,6 @@ import asyncio
 import json
 import shutil
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from stemma.serve.process import app_of
 from stemma.serve.service import Service
 from stemma.serve.settings import LogSettings, ServeSettings
 from stemma.watch.log import Log
+from timing import HANGS, until
 from watched import read
 
 Run = Callable[..., tuple[int, str, str]]
@@ -206,13 +206,6 @@ def test_what_each_arm_was_asked_is_counted_and_logged(world: Callable[..., Worl
     assert arms == {("shop@3", "split"): tried, ("shop@2", "stable"): len(CALLERS) - tried, ("shop@3", "named"): 1}
 
 
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.01)
-
-
 def test_a_shadow_gets_copies_and_answers_nobody(
     world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,7 +227,7 @@ def test_copies_are_dropped_and_counted_where_there_is_no_time(
 ) -> None:
     monkeypatch.setattr(shadow, "BUSY", 10)
     here, free = world(shadow={"3": 1.0}), threading.Event()
-    monkeypatch.setattr(here.app._shadows, "_ask", lambda scope, call: free.wait(20))
+    monkeypatch.setattr(here.app._shadows, "_ask", lambda scope, call: free.wait(HANGS))
 
     def dropped() -> str:
         lines = ask(here.app, "GET", "/metrics").body.decode().splitlines()

@@ -16,12 +16,14 @@ import pytest
 from bundles import REGRESSION, contents
 from serving import Server, served
 from stemma import bundle
+from timing import until
 
 pytestmark = pytest.mark.slow
 
 ROW = b'{"Month": "May", "PageValues": %d, "Weekend": true}'
 VALUES = {1: 2.0, 0: 6.0}  # of ROW of nothing, by odd and even versions
 SWITCHES = 50
+IDLE = 4  # seconds; uvicorn leaves a connection that is idle for 5, as this machine may keep a caller waiting
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +47,15 @@ class Load:
 
     def ask(self, server: Server, stop: threading.Event, number: int) -> None:
         """A row of one's own: what runs together must not be mixed up."""
-        connection = server.connect()
+        connection, answered = server.connect(), time.monotonic()
         while not stop.is_set():
+            if time.monotonic() > answered + IDLE:
+                connection.close()  # the next request opens it again
             try:
                 connection.request("POST", "/predict", ROW % number)
                 reply = connection.getresponse()
                 told = json.loads(reply.read())
-                named = str(reply.headers["x-model-version"])
+                named, answered = str(reply.headers["x-model-version"]), time.monotonic()
                 assert told["version"] == named
                 self.answers[reply.status, named, number, told["predictions"][0]["prediction"]] += 1
             except Exception as error:
@@ -81,17 +85,12 @@ def publish(folder: Path, number: int, content: Path) -> None:
 
 def told(server: Server, line: str) -> bool:
     """Whether /metrics says so: a worker may have switched before the one that is asked."""
-    end = time.monotonic() + 20
-    while line not in server.ask("GET", "/metrics").body.decode():
-        assert time.monotonic() < end, line
+    until(lambda: line in server.ask("GET", "/metrics").body.decode())
     return True
 
 
 def reached(server: Server, version: int) -> None:
-    end = time.monotonic() + 20
-    while server.ask("POST", "/predict", ROW % 0).headers["x-model-version"] != str(version):
-        assert time.monotonic() < end, f"version {version} does not serve"
-        time.sleep(0.005)
+    until(lambda: server.ask("POST", "/predict", ROW % 0).headers["x-model-version"] == str(version))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -111,8 +110,8 @@ def test_no_request_fails_and_no_answer_is_another_versions(
                     newest += 1
                     publish(folder, newest, pair[newest % 2])
                 reached(server, newest)
+                until(lambda: seen.faults or str(newest) in {version for _, version, *_ in [*seen.answers]})  # noqa: B023
         assert told(server, f'stemma_switches_total{{model="shop"}} {SWITCHES // workers + 1}.0')
     assert seen.faults == []
     assert {status for status, *_ in seen.answers} == {200}
     assert all(value == VALUES[int(version) % 2] + number for _, version, number, value in seen.answers)
-    assert len({version for _, version, *_ in seen.answers}) > SWITCHES // workers // 4

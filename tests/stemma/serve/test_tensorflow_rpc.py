@@ -133,6 +133,12 @@ def test_what_is_wrong_is_told_with_its_code(
         predict(channel, message)
 
 
+@pytest.mark.parametrize("method", ["Classify", "Regress"])
+def test_examples_for_a_model_without_a_name_are_for_none(channel: grpc.Channel, method: str) -> None:
+    with refusing(CODES.NOT_FOUND):
+        call(channel, f"{PREDICTION}/{method}", messages.ExamplesRequest(), messages.ClassificationResponse)
+
+
 def example(**features: list[Any]) -> messages.Example:
     fields = {bytes: "bytes_list", float: "float_list", int: "int64_list"}
     told = {

@@ -4,8 +4,7 @@ import os
 import shutil
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 
@@ -13,8 +12,9 @@ import psutil
 import pytest
 
 from serving import Server, served
+from timing import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workers")]
 
 ROW = b'{"Month": "May", "PageValues": 1, "Weekend": true}'
 
@@ -23,13 +23,6 @@ def publish(folder: Path, number: int, content: Path) -> None:
     (folder / ".partial").mkdir(parents=True)
     shutil.copyfile(content, folder / ".partial/model.zip")
     (folder / ".partial").rename(folder / str(number))
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.02)
 
 
 def workers(server: Server) -> list[psutil.Process]:
@@ -115,13 +108,19 @@ def test_a_version_that_is_damaged_changes_no_worker(damaged: Server) -> None:
 
 def test_the_figures_are_those_of_all_workers_whichever_is_asked(damaged: Server) -> None:
     server = damaged
-    before = rows(server)
-    versions(server, 20)
-    until(lambda: {rows(server) - before for _ in range(6)} == {20})  # each counts when a turn of its loop ends
+    until(lambda: counted(server, 20))
     text = server.ask("GET", "/metrics").body.decode()
     assert 'stemma_version{model="shop",version="2"} 1.0' in text
     assert 'stemma_version_refused{model="shop",version="9"} 1.0' in text
     assert 'stemma_switches_total{model="shop"} 2.0' in text
+
+
+def counted(server: Server, more: int) -> bool:
+    """Whether all tell so many more; a worker counts after it has answered, so some of before may come in with them."""
+    before = rows(server)
+    versions(server, more)
+    until(lambda: rows(server) >= before + more)
+    return {rows(server) for _ in range(6)} == {before + more}
 
 
 def rows(server: Server) -> int:

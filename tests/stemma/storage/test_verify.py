@@ -185,7 +185,7 @@ def test_a_wrong_name_is_one_line(world: World, run: Run, name: str, message: st
 
 
 def test_repair_names_who_holds_the_lock(world: World) -> None:
-    holder = "import sys, time, zc.lockfile as z; held = z.LockFile(sys.argv[1]); print(1, flush=True); time.sleep(60)"
+    holder = "import sys, time, zc.lockfile as z; held = z.LockFile(sys.argv[1]); print(1, flush=True); time.sleep(600)"
     (world.folder / ".dvc/tmp").mkdir(exist_ok=True)
     command = [sys.executable, "-c", holder, str(world.folder / ".dvc/tmp/lock")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as other:

@@ -74,6 +74,7 @@ def test_nothing_in_the_wheel_tells_when_where_or_by_whom_it_was_made(wheel: Pat
     assert str(ROOT).encode() not in wheel.read_bytes()
 
 
+@pytest.mark.slow
 def test_pip_builds_the_same_and_an_installed_one_tells_the_same_version(wheel: Path, tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     alone = ["--no-deps", "--no-index"]

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,9 @@ from forks import COLD
 from stemma.errors import StemmaError
 from stemma.testing import Project
 from stemma.toolkit import lock, undo
+from timing import HANGS, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("undo")]
 
 RUN = """\
 from pathlib import Path
@@ -48,7 +48,7 @@ def main():
             raise BrokenPipeError
         case "first" | "wait":
             Path("waiting").touch()
-            time.sleep(60)
+            time.sleep(600)
 """
 SETTINGS = "from pathlib import Path\nmain = lambda: Path('passed.txt').touch()\n"
 DVC_YAML = """\
@@ -132,11 +132,8 @@ def started(project: Project) -> subprocess.Popen[str]:
         ["dvc", "repro"], cwd=project.folder, start_new_session=True, env=os.environ | COLD, text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
-    for _ in range(600):
-        if (project.folder / "waiting").exists():
-            return process
-        time.sleep(0.05)
-    raise AssertionError("the stage did not start")
+    until((project.folder / "waiting").exists)
+    return process
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals to a group are of POSIX")
@@ -148,7 +145,7 @@ def test_a_stage_that_is_interrupted_leaves_the_outputs_of_before(
     choose(project, "a", how)
     process = started(project)
     os.killpg(process.pid, number)
-    _, told = process.communicate(timeout=60)  # until the stage, which writes there too, has ended
+    _, told = process.communicate(timeout=HANGS)  # until the stage, which writes there too, has ended
     assert is_as_before(project, before), told
     assert "error: interrupted" in told
 

@@ -13,7 +13,7 @@ import pytest
 from stemma import layout
 from tracked import TOKEN, fitted, judged, packaged, project, whole
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tracked")]
 NAMES = ("tensorboard", "mlflow", "wandb")
 CURVES = {"train/loss", "train/learning_rate", "validation/loss", "validation/accuracy"}
 
@@ -30,7 +30,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         judged(asked)
         packaged(asked)
         for process in started:
-            process.wait(120)
+            process.wait()
         assert not list(layout.RUNS.glob("*/*.failed"))
         yield folder / layout.RUNS
 

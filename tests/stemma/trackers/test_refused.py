@@ -1,9 +1,7 @@
 """Trackers that refuse a run: a server that is not there, a key that is wrong, files that cannot be written."""
 
-import http.server
+import socket
 import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,32 +9,13 @@ import pytest
 
 from stemma import layout
 from stemma.trackers import run
-from tracked import fitted, project, whole
+from timing import until
+from tracked import fitted, project, refusing, whole
+
+__all__ = ["refusing"]
 
 pytestmark = pytest.mark.slow
 KEY = "0123456789abcdef" * 5
-
-
-class Refusing(http.server.BaseHTTPRequestHandler):
-    """Knows nobody."""
-
-    def do_POST(self) -> None:
-        self.send_response(401)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_GET = do_POST
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
-@pytest.fixture
-def refusing() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.fixture(autouse=True)
@@ -45,16 +24,17 @@ def here(tmp_path: Path) -> Iterator[None]:
         yield
 
 
+def notes(tracker: str) -> list[Path]:
+    return [*layout.RUNS.glob(f"*/{tracker}.failed"), *layout.RUNS.glob(f"*/{tracker}.told")]
+
+
 def refused(tracker: str, capfd: pytest.CaptureFixture[str]) -> str:
     """What is told of a run that a tracker refuses, by the stage that finds it out."""
     asked = whole(tracker, epochs=1)
     fitted(asked)
     assert layout.INDEX.exists()
-    end = time.monotonic() + 60
-    while not (notes := [*layout.RUNS.glob(f"*/{tracker}.failed"), *layout.RUNS.glob(f"*/{tracker}.told")]):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    run.Run(notes[0].parent, "shop", {}, {tracker: subprocess.Popen(["true"])}).end("FINISHED")
+    until(lambda: notes(tracker))
+    run.Run(notes(tracker)[0].parent, "shop", {}, {tracker: subprocess.Popen(["true"])}).end("FINISHED")
     err = capfd.readouterr().err
     assert err.count("\n") == 1 and err.startswith(f"note: {tracker} does not follow this run (")
     return err
@@ -69,8 +49,18 @@ def test_mlflow_without_its_server_is_one_line(
 ) -> None:
     pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:hunter2@127.0.0.1:9")
-    assert "hunter2" not in refused("mlflow", capfd)
+    assert "(its server does not answer: Connection refused)" in refused("mlflow", capfd)
     assert not is_in_a_file("hunter2")
+
+
+def test_mlflow_whose_server_is_silent_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.create_server(("127.0.0.1", 0)) as server:  # it takes calls, and says nothing
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert "(its server does not answer: no answer in time)" in refused("mlflow", capfd)
 
 
 def test_mlflow_that_refuses_a_token_is_one_line(

@@ -157,9 +157,9 @@ def test_a_batch_is_by_the_number_of_rows_where_it_is_not_set() -> None:
 
 def test_a_long_table_takes_fewer_epochs_and_a_wide_one_more_decay_unless_they_are_set() -> None:
     free = settings(epochs=None, weight_decay=None)
-    shapes = [(100, 2), (80_000, 20), (320_000, 20), (10**7, 20), (2000, 300), (2000, 64)]
+    shapes = [(100, 2), (80_000, 20), (320_000, 20), (833_333, 20), (10**7, 20), (2000, 300), (2000, 64)]
     found = [training.settled(free, np.empty(shape, np.bool_)) for shape in shapes]
     assert [(each.epochs, each.weight_decay) for each in found] == [
-        (60, 0.001), (60, 0.001), (15, 0.001), (6, 0.001), (60, 1.0), (60, 0.001),
+        (60, 0.001), (60, 0.001), (15, 0.001), (6, 0.001), (3, 0.001), (60, 1.0), (60, 0.001),
     ]  # fmt: skip
     assert training.settled(settings(epochs=70, weight_decay=0.0), np.empty((2000, 300))).weight_decay == 0

@@ -302,7 +302,7 @@ def test_the_plot_has_a_line_for_each_layer_and_a_column_for_each_role(world) ->
 def test_it_works_without_torch_and_tensorflow(world) -> None:
     for options in ((), ("--exact",)):
         command = [sys.executable, "-c", WITHOUT_FRAMEWORKS, "diff", "base", "keras", *options]
-        done = subprocess.run(command, cwd=world.folder, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, cwd=world.folder, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
 
 

@@ -26,6 +26,7 @@ from stemma.serve.settings import ServeSettings
 from stemma.watch import guard, outcomes, sequential
 from stemma.watch.guard import Rules, Seen, verdict
 from stemma.watch.log import Log
+from timing import until
 from watched import logged, source
 
 Run = Callable[..., tuple[int, str, str]]
@@ -196,10 +197,11 @@ def publish(shop: Path, number: int, content: Path) -> None:
 
 
 class Load:
-    """Callers that ask without a pause; (status, version) of every answer."""
+    """Callers that ask without a pause; (status, version) of every answer, and whether it was asked for `later`."""
 
     def __init__(self, server: Server) -> None:
-        self.seen: list[tuple[int, str]] = []
+        self.seen: list[tuple[int, str, bool]] = []
+        self.later = False
         self._server, self._stop = server, threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(3)]
 
@@ -215,16 +217,9 @@ class Load:
 
     def _ask(self) -> None:
         while not self._stop.is_set():
-            reply = self._server.ask("POST", "/predict", ROW)
-            self.seen.append((reply.status, reply.headers.get("x-model-version", "")))
+            later, reply = self.later, self._server.ask("POST", "/predict", ROW)
+            self.seen.append((reply.status, reply.headers.get("x-model-version", ""), later))
             time.sleep(0.005)
-
-
-def wait(until: Callable[[], object], seconds: float = 30) -> None:
-    limit = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < limit
-        time.sleep(0.05)
 
 
 @pytest.mark.slow
@@ -244,20 +239,20 @@ def test_a_version_that_errs_is_taken_back_under_load_without_a_failed_request(t
             return found
 
         with Load(server) as load:
-            wait(lambda: len(load.seen) > 30)
+            until(lambda: len(load.seen) > 30)
             publish(shop, 2, bad)
-            wait(lambda: model()["faults"])
+            until(lambda: model()["faults"])
             publish(shop, 3, bad)  # what one that was taken back did excuses no other
-            wait(lambda: len(model()["faults"]) == 2)
-            place = len(load.seen) + 3
-            wait(lambda: len(load.seen) > place + 50)
+            until(lambda: len(model()["faults"]) == 2)
+            load.later = True
+            until(lambda: sum(later for *_, later in [*load.seen]) > 50)
             assert model()["faults"][0]["error"].startswith("taken back: ")
             assert "requests failed, and 5.0% may" in model()["faults"][0]["error"]
             publish(shop, 4, good)
-            wait(lambda: load.seen[-1][1] == "4")
-        statuses = Counter(load.seen)
+            until(lambda: load.seen[-1][1] == "4")
+        statuses = Counter((status, version) for status, version, _ in load.seen)
         assert {status for status, _ in statuses} == {200, 422} and statuses[422, ""] + statuses[422, "2"] > 2
-        assert {each for each in load.seen[place:]} == {(200, "1"), (200, "4")}
+        assert {tuple(each) for *each, later in load.seen if later} == {(200, "1"), (200, "4")}
         assert server.stop() == 0
     assert (tmp_path / "audit.jsonl").read_text().count("/withdraw/2?why=") == 1
 

@@ -3,7 +3,6 @@
 import errno
 import json
 import math
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from bundles import DATED
 from stemma.errors import SettingsError, StemmaError
 from stemma.watch import log
 from stemma.watch.log import Options, Request, Writer
+from timing import until
 from watched import MULTICLASS, REGRESSION, START, logged, read, source
 
 EVERYTHING = ("latency", "input", "header", "probability", "prediction")
@@ -114,23 +114,16 @@ def test_files_are_rotated_by_rows_by_bytes_and_by_age(tmp_path: Path, monkeypat
     assert len([*(tmp_path / "rows").iterdir()]) > 1
     with closing(Writer(tmp_path / "age", Options(seconds=0.05))) as writer:
         writer.add(source(), one())
-        wait(lambda: writer.counts.written == 1)
+        until(lambda: writer.counts.written == 1)
     monkeypatch.setattr(log, "LARGE", 10)
     with closing(Writer(tmp_path / "bytes")) as writer:
         writer.add(source(), one())
-        wait(lambda: writer.counts.written == 1)
+        until(lambda: writer.counts.written == 1)
 
 
 def one(rows: int = 1) -> Request:
     inputs = {"Month": np.full((rows, 1), "May", object), "PageValues": np.ones((rows, 1), np.float32)}
     return Request("a", inputs | {"Weekend": inputs["PageValues"]}, np.full((rows, 2), 0.5, np.float32), 0.1)
-
-
-def wait(for_what: Any) -> None:
-    end = time.monotonic() + 20
-    while not for_what():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_what_waits_is_bounded_and_the_rest_is_dropped_and_counted(tmp_path: Path) -> None:
@@ -154,7 +147,7 @@ def test_a_full_disk_stops_nothing_and_is_counted(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(log, "save", disk)
     with closing(Writer(tmp_path, Options(rows=1))) as writer:
         writer.add(source(), one())
-        wait(lambda: writer.counts.lost == 1)
+        until(lambda: writer.counts.lost == 1)
         writer.add(source(), one())
     assert (writer.counts.written, writer.counts.fault) == (1, "the disk is full: make room")
 

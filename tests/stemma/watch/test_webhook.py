@@ -15,6 +15,7 @@ from stemma.errors import SettingsError
 from stemma.watch import webhook
 from stemma.watch.guard import Rules
 from stemma.watch.webhook import Webhook
+from timing import HANGS
 
 KEY = "what nobody knows"
 
@@ -34,13 +35,14 @@ class Hook:
 
 
 @pytest.fixture
-def hook() -> Iterator[Hook]:
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
+    monkeypatch.setattr(webhook, "SECONDS", HANGS)
     made = Hook([200])
     made.waits.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            made.waits.wait(30)
+            made.waits.wait(HANGS)
             body = self.rfile.read(int(self.headers["content-length"]))
             made.got.append((self.path, {key.lower(): value for key, value in self.headers.items()}, body))
             self.send_response(made.statuses.pop(0) if len(made.statuses) > 1 else made.statuses[0])

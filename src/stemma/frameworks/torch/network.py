@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,12 +15,9 @@ from numpy.typing import NDArray
 
 from stemma import runtime, weights
 from stemma.training import shrink
-from stemma.training.base import Floats, Given, Network, Problem, State
+from stemma.training.base import Floats, Given, Network, Problem, Session, State
 from stemma.training.exported import ENCODED
 from stemma.training.settings import ModelSettings
-
-if TYPE_CHECKING:
-    from stemma.frameworks.torch.session import TorchSession
 
 
 class TorchNetwork(Network):
@@ -37,7 +34,11 @@ class TorchNetwork(Network):
     def rebuild(self) -> None:
         self.built = self.build().to(self.device).eval()
 
-    def session(self, given: Given) -> "TorchSession":
+    def session(self, given: Given) -> Session:
+        if given.settings.workers > 1:
+            from stemma.frameworks.torch.parallel import ParallelSession
+
+            return ParallelSession(self, given)
         from stemma.frameworks.torch.session import TorchSession  # what only loads and scores needs no optimizer
 
         return TorchSession(self, given)
@@ -51,10 +52,13 @@ class TorchNetwork(Network):
         return self.built(torch.from_numpy(columns[ENCODED]).to(self.device)).float().cpu().numpy()
 
     def tensors(self) -> State:
-        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.built.state_dict().items()}
+        return {name: whole(tensor.detach()).cpu().numpy().copy() for name, tensor in self.built.state_dict().items()}
 
     def set_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
-        self.built.load_state_dict({name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()})
+        held = self.built.state_dict()
+        self.built.load_state_dict(
+            {name: like(torch.from_numpy(np.array(tensor)), held.get(name)) for name, tensor in tensors.items()}
+        )
 
     def save(self, folder: Path) -> None:
         network = self.built.eval()
@@ -90,6 +94,21 @@ class TorchNetwork(Network):
                 verbose=False,
             )
         return program.model_proto
+
+
+def whole(tensor: Any) -> Any:
+    """A tensor of one process; what workers share is put together, in all of them at once."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+
+
+def like(tensor: Any, other: Any) -> Any:
+    """The same values, shared among workers if `other` is and has this shape."""
+    if not hasattr(other, "full_tensor") or tensor.shape != other.shape:
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    mesh = other.device_mesh
+    return distribute_tensor(tensor.to(other.device), mesh, other.placements, src_data_rank=None)
 
 
 @contextlib.contextmanager

@@ -133,6 +133,8 @@ def _refusal(ordinary: Ordinary) -> str | None:
         return f"PyTorch {torch.__version__} was not tried, but {', '.join(TRIED)}"
     if ordinary.mixed or next(ordinary.network.parameters()).device.type != "cpu":
         return "it needs the CPU"
+    if type(ordinary) is not Ordinary:
+        return "train.workers and train.accumulate take ordinary ones"
     if shrink.needs_weights(ordinary.objective.settings):
         return "train.prune, quantisation_aware, l1 and l2 take ordinary ones"
     return None

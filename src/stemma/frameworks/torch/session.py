@@ -13,8 +13,8 @@ from torch import nn
 
 from stemma.entries import naming
 from stemma.errors import TrainingError
-from stemma.frameworks.torch import recorded
-from stemma.frameworks.torch.network import TorchNetwork
+from stemma.frameworks.torch import pieces, recorded
+from stemma.frameworks.torch.network import TorchNetwork, like, whole
 from stemma.frameworks.torch.objective import Objective
 from stemma.frameworks.torch.stepper import Ordinary
 from stemma.training import fit, rows
@@ -31,21 +31,33 @@ class TorchSession(Session):
     def __init__(self, network: TorchNetwork, given: Given) -> None:
         train, settings = given.train, fit.settled(given.settings, given.train.x)
         self.network, device = network, choose_device(settings)
-        _be_deterministic()
+        be_deterministic()
         torch.manual_seed(settings.seed)
         network.adapt(train)
-        network.device, network.built = device, network.build().to(device)
+        network.device, network.built = device, network.build()
         network.set_tensors(network.tensors() | dict(given.begin))
         still = fit.frozen((name for name, _ in network.built.named_parameters()), settings)
         for name, parameter in network.built.named_parameters():
             parameter.requires_grad_(name not in still)
+        if settings.workers * settings.accumulate > 1:
+            pieces.check(network.built, network.settings.name, torch.from_numpy(train.x[: fit.TRIED]))
+        self._bring(network.built, settings)
         self.rows = self._on_device(rows.of(network.problem, given))
         self.batch_size = settings.batch_size
-        self.optimizer = _optimizer(network.built, settings, given.parts, fused=device.type in ("cpu", "cuda"))
+        fused = device.type in ("cpu", "cuda") and not settings.shard  # not all of them know shared parameters
+        self.optimizer = _optimizer(network.built, settings, given.parts, fused)
         self.objective = Objective(network.built, network.problem.task.loss, settings, given.parts)
-        self.step = Ordinary(self.objective, self.optimizer, settings)
+        self.step = self._steps(settings)
         steps = fit.sure_epochs(settings) * (len(train.x) // self.batch_size)
         self.stepper = recorded.choose(self.step, settings.stepper, steps)
+
+    def _bring(self, built: nn.Module, settings: TrainSettings) -> None:
+        """To the device."""
+        built.to(self.network.device)
+
+    def _steps(self, settings: TrainSettings) -> Ordinary:
+        kind = Ordinary if settings.accumulate == 1 else pieces.Pieces
+        return kind(self.objective, self.optimizer, settings)
 
     def run_epoch(self, draw: Draw) -> float:
         self._begin_epoch(draw)
@@ -107,16 +119,19 @@ class TorchSession(Session):
         for number, slot in self.optimizer.state_dict()["state"].items():
             for name, tensor in slot.items():
                 if tensor is not None:
-                    tensors[f"optimizer/{number}/{name}"] = torch.as_tensor(tensor).cpu().numpy().copy()
+                    tensors[f"optimizer/{number}/{name}"] = whole(torch.as_tensor(tensor)).cpu().numpy().copy()
         return tensors
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         self.network.set_tensors({n[8:]: t for n, t in state.items() if n.startswith("network/")})
         slots: dict[int, dict[str, Any]] = {}
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         for path, tensor in state.items():
             if path.startswith("optimizer/"):
                 _, number, name = path.split("/")
-                slots.setdefault(int(number), {})[name] = torch.from_numpy(np.array(tensor))
+                slots.setdefault(int(number), {})[name] = like(
+                    torch.from_numpy(np.array(tensor)), parameters[int(number)]
+                )
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
 
@@ -152,7 +167,8 @@ def _has_cuda() -> bool:
         return bool(torch.cuda.is_available())
 
 
-def _be_deterministic() -> None:
+def be_deterministic() -> None:
+    """Refuse what would give other bytes the next time."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is only repeatable with a workspace of its own
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would import the compiler, seconds of it
 

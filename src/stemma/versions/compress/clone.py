@@ -1,10 +1,9 @@
 """A clone in which a version's own pipeline runs with other settings, so that the work tree is never touched.
 
 It shares Git's objects and DVC's cache with the repository and goes when the search ends. One that is killed leaves its
-folder, and in DVC's cache what was made, as any experiment does.
+folder to the next, and in DVC's cache what was made, as any experiment does.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from stemma import conf
 from stemma.errors import StemmaError
+from stemma.files import scratch
 from stemma.repo import git, project
 from stemma.repo.repository import EXPERIMENTS, Repository, Version
 from stemma.toolkit import lock
@@ -68,8 +68,8 @@ def cloned(version: Version) -> Iterator[Clone]:
         StemmaError: a part of the version is out of reach.
     """
     here, cache = version.repository.root, version.repository.objects.places[0]
-    with tempfile.TemporaryDirectory(prefix="stemma-compress-") as name:
-        folder, tree = Path(name), Path(name, "tree")
+    with scratch("compress") as folder:
+        tree = folder / "tree"
         git.git(here, "clone", "--quiet", "--shared", "--no-checkout", str(git.top(here)), str(tree))
         git.git(tree, "checkout", "--quiet", "--detach", str(version.commit))
         for setting in ("user.name", "user.email"):  # that this repository alone may have

@@ -11,8 +11,8 @@ from stemma.metrics import label
 from stemma.report import document
 from stemma.report.document import Chart, Document, Section, Table
 from stemma.report.pictures import COLOURS, WIDTH, Margins, draw
-from stemma.text import figure
-from stemma.versions.compare import Comparison, signed
+from stemma.text import figure, signed
+from stemma.versions.compare import Comparison
 from stemma.versions.compress.search import SLOWER, By, Found, share
 from stemma.versions.speed import BATCH
 

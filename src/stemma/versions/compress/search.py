@@ -13,8 +13,8 @@ from stemma.errors import StemmaError, VersionError
 from stemma.evaluation.results import told
 from stemma.repo import trust
 from stemma.repo.repository import PACKAGE, Repo, Version, no_model, opened
-from stemma.text import figure
-from stemma.versions.compare import Comparison, Options, compare, signed
+from stemma.text import figure, signed
+from stemma.versions.compare import Comparison, Options, compare
 from stemma.versions.compress.clone import cloned
 
 By = Literal["size", "latency"]

@@ -6,7 +6,6 @@ the way and must have the hash that its version's index gives.
 
 import hashlib
 import math
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemma.errors import WeightsError
-from stemma.files import open_plain
+from stemma.files import open_plain, scratch
 from stemma.repo.objects import md5_of
 from stemma.repo.repository import WEIGHTS, Version
 from stemma.text import in_one_line
@@ -40,8 +39,8 @@ def measure(
         StemmaError: a file is in neither cache nor remote, or a tensor has another hash than its index says.
     """
     found = {}
-    with tempfile.TemporaryDirectory(prefix="stemma-diff-") as folder:
-        sides = _Fetched(before, Path(folder) / "before"), _Fetched(after, Path(folder) / "after")
+    with scratch("diff") as folder:
+        sides = _Fetched(before, folder / "before"), _Fetched(after, folder / "after")
         for one, other, role in sorted(unequal, key=lambda item: item[0].tensors[item[2]].file):
             a, b = one.tensors[role], other.tensors[role]
             axes = one.turned.get(role), other.turned.get(role)

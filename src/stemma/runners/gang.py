@@ -1,0 +1,89 @@
+"""A gang of processes of this machine: workers that live on, and are called all together."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stemma.runners.base import Gang, Place
+from stemma.runners.local import received, start
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """An array in a file, which all workers map: none has a copy of its own until it writes to it."""
+
+    path: Path
+
+    def array(self) -> np.ndarray:
+        return np.asarray(np.load(self.path, mmap_mode="c", allow_pickle=False))
+
+
+class Seat:
+    """In a process of its own: the worker, made when it is first called."""
+
+    def __init__(self, kind: Callable[..., Any], arguments: Sequence[Any]) -> None:
+        self.kind, self.arguments, self.worker = kind, arguments, None
+
+    def __call__(self, method: str, *arguments: Any) -> Any:
+        if self.worker is None:
+            made = [each.array() if isinstance(each, Mapped) else each for each in self.arguments]
+            self.worker = self.kind(*made)
+        return getattr(self.worker, method)(*arguments)
+
+
+class Processes(Gang):
+    """An array among the arguments is laid into a file once; the file is gone when all have mapped it."""
+
+    moment = 2.0
+
+    def __init__(self, kind: Callable[..., Any], arguments: Sequence[Any], names: Sequence[str]) -> None:
+        self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self.processes: dict[Any, Any] = {}  # by our end of its pipe
+        self.names: dict[Any, str] = {}
+        try:
+            laid = [self._laid(number, each) for number, each in enumerate(arguments)]
+            meeting = (Path(self.folder.name) / "meeting").as_uri()
+            for number, name in enumerate(names):
+                place = Place(number, len(names), meeting, number)
+                self.names[start(Seat(kind, (place, *laid)), self.processes)] = name
+        except BaseException:
+            self.close()
+            raise
+
+    def _laid(self, number: int, argument: Any) -> Any:
+        if not isinstance(argument, np.ndarray):
+            return argument
+        path = Path(self.folder.name) / f"{number}.npy"
+        np.save(path, argument, allow_pickle=False)
+        return Mapped(path)
+
+    def call(self, method: str, *arguments: Any) -> list[Any]:
+        answers = super().call(method, *arguments)
+        for file in Path(self.folder.name).glob("*.npy"):
+            file.unlink(missing_ok=True)
+        return answers
+
+    def _ask(self, method: str, arguments: tuple[Any, ...]) -> Sequence[Any]:
+        for pipe in self.names:
+            with suppress(OSError):  # that it died is found where it should answer
+                pipe.send((method, *arguments))
+        return list(self.names)
+
+    def _wait(self, asked: Sequence[Any], seconds: float | None) -> Sequence[Any]:
+        return wait(asked, seconds)
+
+    def _answer(self, asked: Any) -> Any:
+        return received(asked, self.processes[asked], self.names[asked])
+
+    def close(self) -> None:
+        for process in self.processes.values():
+            process.kill()
+        for process in self.processes.values():
+            process.join()
+        self.folder.cleanup()
