@@ -19,13 +19,13 @@ from clusters import TOKEN, Cluster, cluster
 from searched import FATAL, SPACE, Searched, in_process, project
 from stemma import runners
 from stemma.errors import MissingExtra, RunnerError, SettingsError
-from stemma.evaluation import folds, gate
+from stemma.evaluation import folds
+from stemma.evaluation.check import slices
 from stemma.runners import Died
 from stemma.runners.local import Local
 from stemma.runners.settings import RunnerSettings
 from stemma.settings import checked
 from stemma.tables import check, prepared
-from stemma.task import of
 from tiny import NETWORKS, SOURCES
 from tiny.params import settled
 from worlds import ROOT
@@ -69,10 +69,10 @@ def test_results_come_in_the_order_of_the_jobs_from_all_nodes(nodes: Cluster) ->
 
 
 def test_an_error_is_one_line_with_the_name_of_its_job(nodes: Cluster) -> None:
-    jobs = [({"roc_auc": 0.5}, of("binary")), ({"nothing": 0.5}, of("binary"))]
-    wrong = pytest.raises(RunnerError, match=r"^fold 2 of 2: evaluate.minimum: 'nothing' is no metric")
+    jobs = [(["Month"], ["Month"], "row"), (["nothing"], ["Month"], "row")]
+    wrong = pytest.raises(RunnerError, match=r"^fold 2 of 2: evaluate.slices: 'nothing' is not a column")
     with runners.chosen("ray", nodes.address) as runner, wrong:
-        runner.run(gate.check, jobs, ["fold 1 of 2", "fold 2 of 2"], 1)
+        runner.run(slices, jobs, ["fold 1 of 2", "fold 2 of 2"], 1)
 
 
 def test_a_worker_that_is_killed_is_told_and_its_job_is_not_tried_again(
