@@ -167,7 +167,8 @@ def holder(file: Path) -> str:
     if not words or not words[0].isdigit():
         return "another DVC or stemma command"
     with suppress(psutil.Error):
-        return f"process {words[0]} ({_command(psutil.Process(int(words[0])).cmdline())})"
+        if typed := psutil.Process(int(words[0])).cmdline():  # for a moment one that starts has none
+            return f"process {words[0]} ({_command(typed)})"
     return f"process {words[0]}"
 
 

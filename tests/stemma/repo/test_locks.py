@@ -25,12 +25,13 @@ def test_a_lock_by_a_hard_link_is_the_one_that_dvc_takes(tmp_path: Path) -> None
 
 def test_a_process_is_named_as_its_command_was_typed(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
-    script.write_text("import time; time.sleep(600)")
-    running = subprocess.Popen([sys.executable, str(script), "--epochs", "3"])
+    script.write_text("import time; print(1, flush=True); time.sleep(600)")
+    running = subprocess.Popen([sys.executable, str(script), "--epochs", "3"], stdout=subprocess.PIPE)
     try:
+        assert running.stdout is not None and running.stdout.readline() == b"1\n"
         (tmp_path / "lock").write_text(f" {running.pid}\n")
         assert locks.holder(tmp_path / "lock") == f"process {running.pid} (train.py --epochs 3)"
     finally:
         running.kill()
-        running.wait()
+        running.communicate()
     assert locks.holder(tmp_path / "lock") == f"process {running.pid}"
