@@ -135,6 +135,8 @@ def _told(fault: ErrorDetails, key: str, kind: TypeAdapter[Any]) -> str:
             return f"{key}: no such setting{nearest(fault['loc'][-1], _keys(kind))}"
         case "missing":
             return f"{key}: this setting is missing"
+        case "value_error":  # of a check of ours: its words alone, for its input may be a whole section
+            return f"{key}: {fault['ctx']['error']}"
         case _:
             return f"{key}: {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
