@@ -67,7 +67,7 @@ def load(
             # In JSON a list may stand for a tuple, which strict mode refuses from Python.
             sections[name] = types[name].validate_json(json.dumps(values[name], default=str))
         except ValidationError as error:
-            faults += [_describe(fault, name, types[name], path.parent) for fault in error.errors()]
+            faults += [_describe(fault, name, types[name], values, path.parent) for fault in error.errors()]
     if faults:
         count = counted(len(faults), "setting is", "settings are")
         lines = "".join(f"\n  {fault}" for fault in sorted(faults))
@@ -123,10 +123,24 @@ def _wrong_choice(section: str, values: Mapping[str, Any], chosen: Mapping[str, 
     return f"{section}.{key}: {name!r} is none of {', '.join(entries)}{nearest(name, entries)}"
 
 
-def _describe(fault: ErrorDetails, section: str, kind: TypeAdapter[Any], root: Path) -> str:
+def _describe(fault: ErrorDetails, section: str, kind: TypeAdapter[Any], values: Mapping[str, Any], root: Path) -> str:
     """One line: the key, its value, what is allowed, and the file in conf/ that holds it."""
-    key = ".".join([section, *map(str, fault["loc"])])
+    key = _key([section, *fault["loc"]], values, missing=fault["type"] == "missing")
     return _told(fault, key, kind) + _origin(key, root)
+
+
+def _key(loc: Iterable[Any], values: Any, *, missing: bool) -> str:
+    """The names of a setting in what was written; pydantic puts the type it tried of several (`float`) among them."""
+    parts, found = [str(part) for part in loc], list[str]()
+    for part in parts:
+        if isinstance(values, dict) and part in values:
+            values = values[part]
+        elif isinstance(values, list) and part.isdigit():
+            values = values[int(part)]
+        else:
+            continue
+        found.append(part)
+    return ".".join([*found, parts[-1]] if missing else found)
 
 
 def _told(fault: ErrorDetails, key: str, kind: TypeAdapter[Any]) -> str:
@@ -135,6 +149,8 @@ def _told(fault: ErrorDetails, key: str, kind: TypeAdapter[Any]) -> str:
             return f"{key}: no such setting{nearest(fault['loc'][-1], _keys(kind))}"
         case "missing":
             return f"{key}: this setting is missing"
+        case "value_error":  # of a check of ours: its words alone, for its input may be a whole section
+            return f"{key}: {fault['ctx']['error']}"
         case _:
             return f"{key}: {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 

@@ -64,6 +64,8 @@ def test_all_errors_are_told_at_once(message: Message) -> None:
         ({"train": {"epochs": 1.5}}, "train.epochs: 1.5"),
         ({"train": {"learning_rate": float("nan")}}, "train.learning_rate: nan"),
         ({"train": {"learning_rate": float("inf")}}, "train.learning_rate: inf"),
+        ({"evaluate": {"minimum": {"fall": {"noise": 1}}}}, "  evaluate.minimum.fall: {'noise': 1}: input should be a"),
+        ({"runner": {"address": "head:6379"}}, "  runner: an address goes with runner=ray"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_is_valid(message: Message, changes: dict, expected: str) -> None:

@@ -238,7 +238,7 @@ def _joined(ray: Any, opened: ExitStack, address: str) -> str:
 
 def _answers(address: str, seconds: float) -> bool:
     host, port = address.rsplit(":", 1)
-    with suppress(OSError), socket.create_connection((host, int(port)), seconds):
+    with suppress(OSError, ValueError, OverflowError), socket.create_connection((host, int(port)), seconds):
         return True
     return False
 

@@ -173,10 +173,11 @@ def test_whoever_has_not_the_token_is_told_so_in_a_line(nodes: Cluster) -> None:
     assert f"error: runner.address: the cluster at {nodes.address} does not let us in" in told.splitlines()[-1]
 
 
-def test_an_address_where_nothing_answers_is_named_within_its_time() -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "a..b:80", f"{'a' * 64}:80"])
+def test_an_address_where_nothing_answers_is_named_within_its_time(address: str) -> None:
     start = time.monotonic()
-    with pytest.raises(RunnerError, match=r"^runner.address: nothing answers at 127.0.0.1:1: run `ray status`$"):
-        runners.chosen("ray", "127.0.0.1:1").__enter__()
+    with pytest.raises(RunnerError, match=rf"^runner.address: nothing answers at {address}: run `ray status`$"):
+        runners.chosen("ray", address).__enter__()
     assert time.monotonic() - start < 15
 
 
