@@ -9,7 +9,7 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -67,8 +67,10 @@ def predict(bundle: Bundle, many: Many, runner: Runner, jobs: int | None = None)
     pace = Pace()
     _check_apart(many)
     names, done = _planned(_tables(many))
+    made = _run(runner, bundle, many, names, jobs or runner.cores())
     target = many.place(many.target, "predictions")
-    done += [_there(each, target) for each in _run(runner, bundle, many, names, jobs or runner.cores())]
+    there = target.sizes("")
+    done += [_seen(each, there, target.url) for each in made]
     rows, faults = [each.rows for each in done if each.rows is not None], [each for each in done if each.fault]
     for each in faults:
         say(f"{each.name}: {each.fault}", error=True)
@@ -160,11 +162,11 @@ def _told(bundle: Bundle, rows: Rows) -> dict[str, str]:
     return {f"{TOLD}bundle": digest, f"{TOLD}keep": json.dumps(rows.keep), f"{TOLD}reading": reading}
 
 
-def _there(done: Done, target: Place) -> Done:
+def _seen(done: Done, there: Container[str], target: str) -> Done:
     """As this process sees it: another machine may have a folder of that name to itself."""
-    if done.fault or target.size(_output(done.name)) is not None:
+    if done.fault or _output(done.name) in there:
         return done
-    return Done(done.name, fault=f"its predictions are not in {target.url}: every node needs the same folder there")
+    return Done(done.name, fault=f"its predictions are not in {target}: every node needs the same folder there")
 
 
 def predicted(
