@@ -145,7 +145,7 @@ def predict(
         mark = None if separator is None else character(separator)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--separator") from None
-    if address is not None and (runner != "ray" or not re.fullmatch(r"[\w.-]+:\d{1,5}", address)):
+    if address is not None and (runner != "ray" or not re.fullmatch(runners.ADDRESS, address)):
         raise typer.BadParameter("HOST:PORT of a cluster goes with --runner ray", param_hint="--address")
     found = package.Rows(Path(rows), mark, decimal, encoding, keep=tuple(keep or ()))
     opened = package.open_bundle(bundle, trust)

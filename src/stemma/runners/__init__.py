@@ -11,8 +11,9 @@ with runners.chosen("local") as runner:
 from stemma.entries import Entry
 from stemma.runners.base import Died, Gang, Job, Place, Runner, workplace
 
-__all__ = ["RUNNERS", "Died", "Gang", "Job", "Place", "Runner", "chosen", "workplace"]
+__all__ = ["ADDRESS", "RUNNERS", "Died", "Gang", "Job", "Place", "Runner", "chosen", "workplace"]
 
+ADDRESS = r"^[\w.-]+:\d{1,5}$"  # of a cluster
 RUNNERS = {"local": Entry("stemma.runners.local:Local"), "ray": Entry("stemma.runners.ray:Ray", extra="ray")}
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from stemma.runners import ADDRESS
 from stemma.settings import Section
 
 
@@ -11,7 +12,7 @@ class RunnerSettings(Section):
     """Where folds, trials of a search and the workers of a fit by several run; it changes no result."""
 
     name: Literal["local", "ray"]
-    address: Annotated[str, Field(pattern=r"^[\w.-]+:\d{1,5}$")] | None  # of a Ray cluster; None: Ray on this machine
+    address: Annotated[str, Field(pattern=ADDRESS)] | None  # of a Ray cluster; None: Ray on this machine
 
     @model_validator(mode="after")
     def _is_asked_for_by_ray(self) -> "RunnerSettings":
