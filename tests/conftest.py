@@ -18,10 +18,12 @@ with suppress(ImportError):  # in PyPI's PyTorch for Linux: imported after Tenso
     import triton  # noqa: F401
 
 import forks
+from forks import server
 from stemma import testing
 from worlds import ROOT, SMALL, Project
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # workers share the cores: who waits sleeps; read at an import
+STARTED_WITH = server.at_start(dict(os.environ))
 gc.set_threshold(100_000)  # as src/stage.py does: what two frameworks leave in memory is no garbage
 
 
@@ -129,6 +131,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.setenv(name, value)
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # hundreds of processes import the same code
         yield
+
+
+@pytest.fixture(autouse=True)
+def variables() -> Iterator[None]:
+    """A test that left another variable would have all later programs of its worker started anew, or otherwise."""
+    yield
+    assert server.at_start(dict(os.environ)) == STARTED_WITH
 
 
 # As in tests/purchase_intent/conftest.py, so that both share what they train.

@@ -37,6 +37,8 @@ class Ray(Runner):
         self._ray = _library()
         self._strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         with ExitStack() as opened:
+            # Ray's driver sets it for all that this process starts, also when Ray is gone.
+            opened.callback(_set, "PYTHONBREAKPOINT", os.environ.get("PYTHONBREAKPOINT"))
             self._address = _joined(self._ray, opened, self.address) if self.address else _begun(self._ray, opened)
             self._opened = opened.pop_all()
         return self
@@ -205,6 +207,12 @@ def _library() -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtra("ray", "ray") from error
     return ray
+
+
+def _set(variable: str, value: str | None) -> None:
+    os.environ.pop(variable, None)
+    if value is not None:
+        os.environ[variable] = value
 
 
 def _begun(ray: Any, opened: ExitStack) -> str:

@@ -74,6 +74,13 @@ def test_results_come_in_the_order_of_the_jobs_from_all_nodes(nodes: Cluster) ->
         assert set(runner.run(os.getenv, [("NODE",)] * 4, "abcd", 2)) == {"head", "other"}
 
 
+def test_what_starts_afterwards_is_started_as_before(nodes: Cluster) -> None:
+    before = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    with runners.chosen("ray", nodes.address):
+        pass
+    assert {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} == before
+
+
 def test_an_error_is_one_line_with_the_name_of_its_job(nodes: Cluster) -> None:
     jobs = [(["Month"], ["Month"], "row"), (["nothing"], ["Month"], "row")]
     wrong = pytest.raises(RunnerError, match=r"^fold 2 of 2: evaluate.slices: 'nothing' is not a column")
