@@ -43,8 +43,6 @@ class ParallelSession(Session):
     def __init__(self, network: TorchNetwork, given: Given) -> None:
         settings = fit.settled(given.settings, given.train.x)
         self.device = choose_device(settings)
-        if self.device.type == "mps":
-            raise TrainingError("train.workers: those of mps cannot sum gradients", "dvc exp run -S train.device=cpu")
         be_deterministic()
         self.network, self.given = network, replace(given, settings=settings)
         network.adapt(given.train)
