@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stemma.entries import naming
 from stemma.errors import TrainingError
-from stemma.text import say
+from stemma.text import counted, say
 from stemma.training import inputs, objective, rows, shrink
 from stemma.training.base import Draw, Epoch, Fit, Floats, Given, Network, Rows, State
 from stemma.training.own import Schedule
@@ -91,8 +91,8 @@ def try_out(network: Network, x: Floats) -> None:
         scores = network.scores(x)
         if scores.shape != (len(x), wanted):
             raise TrainingError(
-                f"the network {name} gives the shape {scores.shape} for {len(x)} rows: its last layer must give "
-                f"self.problem.outputs numbers a row, here {wanted}"
+                f"the network {name} gives the shape {scores.shape} for {counted(len(x), 'row')}: its last layer must "
+                f"give self.problem.outputs numbers a row, here {wanted}"
             )
         numbers = [code.name for code in inputs.codes(network.problem) if _matters(network, x, scores, code.start)]
     if numbers:
