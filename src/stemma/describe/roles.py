@@ -410,7 +410,7 @@ def _of_target(column: Column, target: Target, decimal: str) -> Iterator[str]:
         rows = counted(target.missing, "row")
         yield f"the target {name!r} has no value in {rows}: `missing_target: drop` leaves them out"
     if target.task == "regression":
-        yield from _strays(column, "numeric") if _is_amount(column) else ()
+        yield from _strays(column, "numeric", decimal) if _is_amount(column) else ()
         if column.present < (needed := rows_needed(SHARES, least=2)):
             yield f"the table has {counted(column.present, 'row')} to learn from, and prepare needs {needed}"
         return
@@ -447,7 +447,7 @@ def _of_columns(columns: dict[str, Column], judged: tuple[Judged, ...], decimal:
         if one.name in OUTPUTS and one.role != "drop":
             yield f"column {one.name!r} has the name of an output of the network, which prepare refuses: rename it"
         if column := columns.get(one.name):
-            yield from (*_misread(column, one.role, decimal), *_strays(column, one.role))
+            yield from (*_misread(column, one.role, decimal), *_strays(column, one.role, decimal))
 
 
 def _as_read(column: Column, reading: meant.Reading) -> str:
@@ -497,7 +497,7 @@ def _certain(column: Column, decimal: str) -> meant.Reading | None:
     """The one way in which all texts of a column are dates or numbers, where there is one and all of them are known."""
     named = _is_identifier(column.name)
     known = column.levels and len(column.levels) > 1 and not {*column.spelled} & {*DOUBTFUL}
-    kind = "" if named or not known or _mostly(column, column.number.count) else _resembles(column)
+    kind = "" if named or not known or column.number.count == column.present else _resembles(column)
     if not kind or ("dates" not in kind and any(map(PADDED.match, column.spelled))):
         return None
     found = _fitting(column.spelled, kind, decimal)
@@ -517,7 +517,7 @@ def _case(column: Column) -> Iterator[str]:
         )
 
 
-def _strays(column: Column, role: Role) -> Iterator[str]:
+def _strays(column: Column, role: Role, decimal: str) -> Iterator[str]:
     """Values that do not fit the role, and which prepare therefore refuses."""
     if role in ("numeric", "date"):
         counts = column.odd + Counter({"numbers": column.number.count}) if role == "date" else column.odd
@@ -525,9 +525,11 @@ def _strays(column: Column, role: Role) -> Iterator[str]:
         if rows:
             text = next(iter(counts))
             kind = "numbers" if role == "numeric" else "dates"
+            found = _readings(column, "numbers", decimal) if role == "numeric" else []
+            remedy = f"write {_or(column.name, found)}" if found else "correct the file, or name it in `missing_in`"
             yield (
                 f"column {column.name!r} is nearly all {kind}, but {counted(rows, 'row holds', 'rows hold')} others,"
-                f" such as {text!r}: correct the file, or name the text in `missing_in`"
+                f" such as {text!r}: {remedy}"
             )
     if role == "numeric" and max(abs(column.number.low), abs(column.number.high)) > LARGEST:
         yield f"column {column.name!r} holds a number that is infinite or too large, which prepare refuses"
