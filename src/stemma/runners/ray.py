@@ -78,9 +78,12 @@ class Ray(Runner):
         return Actors(self, kind, arguments, names, gpus)
 
     def _nodes(self, kind: str = "CPU") -> dict[str, float]:
-        """The cores, or GPUs, of each node that is there."""
-        all_of = {each["NodeID"]: each["Resources"].get(kind, 0.0) for each in self._ray.nodes() if each["Alive"]}
-        return {node: count for node, count in all_of.items() if count}
+        """The cores, or GPUs, of each node that is there and has some."""
+        return {node: has[kind] for node, has in self._there().items() if has.get(kind)}
+
+    def _there(self) -> dict[str, dict[str, float]]:
+        """What each node has, of those that are there."""
+        return {each["NodeID"]: each["Resources"] for each in self._ray.nodes() if each["Alive"]}
 
     def _place(self, busy: Sequence[str], kind: str = "CPU") -> str:
         """The node with the most cores for each of our jobs, of which there is one on each that is busy."""
@@ -101,8 +104,8 @@ class Ray(Runner):
             if not ended and not _answers(self._address, LOOK):
                 raise RunnerError(f"the Ray cluster at {self._address} is gone", run="ray status")
             if not ended:
-                nodes = self._nodes()
-                ended = [each for each, node in busy.items() if node not in nodes]
+                there = self._there()
+                ended = [each for each, node in busy.items() if node not in there]
         return ended
 
     def _received(self, ended: Any, name: str) -> Any:
@@ -130,7 +133,7 @@ class Actors(Gang):
     ) -> None:
         self.runner, self.ray, self.names, self.wanted = runner, runner._ray, names, rooms.own()
         self.sent = self.ray.put((kind, arguments))
-        made, self.nodes = self.ray.remote(num_gpus=gpus)(Actor), list[str]()
+        made, self.nodes = self.ray.remote(num_cpus=0, num_gpus=gpus)(Actor), list[str]()  # Ray would take a core each
         for _ in names:
             self.nodes.append(runner._place(self.nodes, "GPU" if gpus else "CPU"))
         there = [runner._strategy(node, soft=False) for node in self.nodes]
