@@ -10,6 +10,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -180,20 +181,23 @@ class Actor:
     """In a worker: what a gang is of, made when it is first called."""
 
     made: Any = None
+    door: socket.socket | None = None  # of the first, until it is made
 
     def meeting(self) -> tuple[None, str]:
         import ray
 
-        with socket.socket() as free:
-            free.bind(("", 0))
-            return None, f"tcp://{ray.util.get_node_ip_address()}:{free.getsockname()[1]}"
+        host = ray.util.get_node_ip_address()
+        self.door = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        return None, f"tcp://{f'[{host}]' if ':' in host else host}:{self.door.getsockname()[1]}"
 
     def call(self, wanted: Mapping[str, str], place: Place, sent: Sequence[Any]) -> tuple[str | None, Any]:
         return _told(wanted, partial(self._called, place), sent)
 
     def _called(self, place: Place, worker: tuple[Any, ...], call: tuple[Any, ...]) -> Any:
         (kind, arguments), (method, given) = worker, call
-        self.made = self.made or kind(place, *arguments)
+        if self.made is None:
+            door = None if self.door is None else self.door.detach()
+            self.made = kind(replace(place, door=door), *arguments)
         return getattr(self.made, method)(*given)
 
 
