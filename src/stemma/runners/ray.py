@@ -253,7 +253,8 @@ def _joined(ray: Any, opened: ExitStack, address: str) -> str:
 
 def _answers(address: str, seconds: float) -> bool:
     host, port = address.rsplit(":", 1)
-    with suppress(OSError, ValueError, OverflowError), socket.create_connection((host, int(port)), seconds):
+    name = host.strip("[]")
+    with suppress(OSError, ValueError, OverflowError), socket.create_connection((name, int(port)), seconds):
         return True
     return False
 
