@@ -6,10 +6,12 @@ comes with their arguments. What is sent may do there all that the node's user m
 
 import os
 import secrets
+import signal
 import socket
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -35,11 +37,10 @@ class Ray(Runner):
     """Connected to a cluster while it is open."""
 
     def __enter__(self) -> "Ray":
-        self._ray = _library()
-        self._strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         with ExitStack() as opened:
-            # Ray's driver sets it for all that this process starts, also when Ray is gone.
-            opened.callback(_set, "PYTHONBREAKPOINT", os.environ.get("PYTHONBREAKPOINT"))
+            opened.enter_context(_put_back())
+            self._ray = _library()
+            self._strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
             self._address = _joined(self._ray, opened, self.address) if self.address else _begun(self._ray, opened)
             self._opened = opened.pop_all()
         return self
@@ -102,12 +103,15 @@ class Ray(Runner):
         ended: list[Any] = []
         while not ended:
             ended, _ = self._ray.wait(list(busy), timeout=LOOK)
-            if not ended and not _answers(self._address, LOOK):
-                raise RunnerError(f"the Ray cluster at {self._address} is gone", run="ray status")
             if not ended:
+                self._check_there()
                 there = self._there()
                 ended = [each for each, node in busy.items() if node not in there]
         return ended
+
+    def _check_there(self) -> None:
+        if not _answers(self._address, LOOK):
+            raise RunnerError(f"the Ray cluster at {self._address} is gone", run="ray status")
 
     def _received(self, ended: Any, name: str) -> Any:
         errors = self._ray.exceptions
@@ -118,6 +122,7 @@ class Ray(Runner):
         except errors.RayTaskError as failure:
             return Died(name, f"failed ({in_one_line(failure.cause)})")
         except errors.RayError:
+            self._check_there()
             return Died(name, "was killed, or its node")
         if error is not None:
             raise RunnerError(f"{name}: {error}")
@@ -213,13 +218,26 @@ def _library() -> Any:
         import ray
     except ModuleNotFoundError as error:
         raise MissingExtra("ray", "ray") from error
+    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()  # that of what was opened before
     return ray
 
 
-def _set(variable: str, value: str | None) -> None:
-    os.environ.pop(variable, None)
-    if value is not None:
-        os.environ[variable] = value
+@contextmanager
+def _put_back() -> Iterator[None]:
+    """Ray's driver sets variables for all that this process starts, and how it ends, also when Ray is gone."""
+    before, ending = _variables(), signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        for name in _variables():
+            del os.environ[name]
+        os.environ.update(before)
+        if ending is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ending)
+
+
+def _variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(("RAY_", "PYTHONBREAKPOINT"))}
 
 
 def _begun(ray: Any, opened: ExitStack) -> str:
