@@ -123,10 +123,16 @@ def test_a_network_that_draws_at_random_is_not_taken_for_one(tmp_path: Path) -> 
         ({"shard": True, "workers": 2, "prune": 0.5}, "torch", r"train.shard: train.prune computes with whole weights"),
         ({"workers": 2, "stepper": "recorded"}, "torch", r"train.stepper: a batch that train.workers cuts"),
         ({"workers": 2, "device": "mps"}, "torch", r"train.workers: those of mps cannot sum gradients: set train.dev"),
-        ({"workers": 3, "accumulate": 3, "batch_size": 8}, "torch",
-         r"train.workers: a batch of 8 rows cannot be cut into 9 pieces: ask for fewer$"),
-        ({"workers": 1, "accumulate": 2, "batch_size": 1}, "torch",
-         r"train.accumulate: a batch of 1 row cannot be cut into 2 pieces: ask for fewer$"),
+        (
+            {"workers": 3, "accumulate": 3, "batch_size": 8},
+            "torch",
+            r"train.workers: a batch of 8 rows cannot be cut into 9 pieces: ask for fewer$",
+        ),
+        (
+            {"workers": 1, "accumulate": 2, "batch_size": 1},
+            "torch",
+            r"train.accumulate: a batch of 1 row cannot be cut into 2 pieces: ask for fewer$",
+        ),
     ],
 )
 def test_settings_that_cannot_be_together_are_refused_before_anything_runs(
