@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import socket
-import tempfile
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from stemma.bundle.model import Bundle
 from stemma.bundle.predict import Run, write_parquet
 from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Rows
 from stemma.errors import BundleError, StemmaError, told_by_system
+from stemma.files import scratch
 from stemma.names import inside
 from stemma.runners import Died, Runner
 from stemma.text import Pace, by_number, counted, few, say
@@ -199,8 +199,8 @@ def _done(many: Many, bundle: Bundle, provenance: Mapping[str, str], name: str, 
         if before == wanted:
             return Done(name)
         _check_there(before, wanted, many.again)
-        with tempfile.TemporaryDirectory(prefix="stemma-") as folder, source.local(name, Path(folder)) as file:
-            run, written = Run(bundle, replace(many.rows, path=file)), Path(folder, "predictions")
+        with scratch("predict") as folder, source.local(name, folder) as file:
+            run, written = Run(bundle, replace(many.rows, path=file)), folder / "predictions"
             with _called_it(file):
                 write_parquet(run, written, wanted)
             if source.mark(name) != mark:
