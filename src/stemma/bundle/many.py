@@ -23,7 +23,7 @@ from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Rows
 from stemma.errors import BundleError, StemmaError, told_by_system
 from stemma.names import inside
 from stemma.runners import Died, Runner
-from stemma.text import Pace, counted, few, say
+from stemma.text import Pace, by_number, counted, few, say
 
 TABLES = (PARQUET, ARROW, ARROW_STREAM, ".csv", ".tsv", ".txt")
 HIDDEN = (".", "_")  # begin the names of what is no table, or not yet, as Hadoop and Spark have it
@@ -71,15 +71,23 @@ def predict(bundle: Bundle, many: Many, runner: Runner, jobs: int | None = None)
     target = many.place(many.target, "predictions")
     there = target.sizes("")
     done += [_seen(each, there, target.url) for each in made]
-    rows, faults = [each.rows for each in done if each.rows is not None], [each for each in done if each.fault]
+    faults = [each for each in done if each.fault]
     for each in faults:
         say(f"{each.name}: {each.fault}", error=True)
-    before = len(done) - len(rows) - len(faults)
-    told = f"{counted(sum(rows), 'row')} of {counted(len(rows), 'table')} in {pace.seconds:.1f} s"
-    say(f"{told}; {before} were predicted before" if before else told, error=True)
+    if line := _summary(done, pace.seconds):
+        say(line, error=True)
     if faults:
-        failed = few([each.name for each in faults])
-        raise BundleError(f"{len(faults)} of {counted(len(done), 'table')} are not predicted: {failed}")
+        failed, are = few([each.name for each in faults]), by_number(len(faults), "is", "are")
+        raise BundleError(f"{len(faults)} of {counted(len(done), 'table')} {are} not predicted: {failed}")
+
+
+def _summary(done: Sequence[Done], seconds: float) -> str:
+    """What was predicted now, and what before; empty where all failed."""
+    rows = [each.rows for each in done if each.rows is not None]
+    before = sum(each.rows is None and not each.fault for each in done)
+    now = f"{counted(sum(rows), 'row')} of {counted(len(rows), 'table')} in {seconds:.1f} s"
+    earlier = f"{counted(before, 'table was', 'tables were')} predicted before"
+    return "; ".join([now] * bool(rows) + [earlier] * bool(before))
 
 
 def _check_apart(many: Many) -> None:

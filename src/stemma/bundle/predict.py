@@ -62,7 +62,7 @@ class Run:
         for kept, output in _apart(self.bundle, lambda: _parts(self.bundle, self.rows), self.limits):
             self.done += len(output)
             yield kept, output
-            self.pace.say(lambda: f"{self.done:,} rows, {self.pace.seconds:.0f} s")
+            self.pace.say(lambda: f"{counted(self.done, 'row')}, {self.pace.seconds:.0f} s")
 
 
 def predicted(bundle: Bundle, columns: Mapping[str, Sequence[Any]], limits: Limits = LIMITS) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ from stemma.repo.trouble import told
 from stemma.storage import manifest, sealing
 from stemma.storage.manifest import Manifest
 from stemma.storage.selection import select
-from stemma.text import few
+from stemma.text import counted, few
 
 REFS = ("refs/heads", "refs/remotes", "refs/tags", "refs/exps")
 KEPT = "refs/stemma/kept/"  # versions of an earlier backup that no branch or tag holds any more
@@ -258,4 +258,4 @@ def _refs(repository: Repository, versions: Sequence[str]) -> tuple[dict[str, st
 
 def _not_committed(repository: Repository) -> list[str]:
     changed = git(repository.root, "status", "--porcelain", "--untracked-files=normal").decode().splitlines()
-    return [f"{len(changed)} changes are not committed, and not in the backup"] if changed else []
+    return [f"{counted(len(changed), 'change is', 'changes are')} not committed, and not in the backup"] * bool(changed)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from stemma.entries import naming
 from stemma.errors import TrainingError
-from stemma.text import say
-from stemma.training import inputs, rows, shrink
+from stemma.text import counted, say
+from stemma.training import inputs, objective, rows, shrink
 from stemma.training.base import Draw, Epoch, Fit, Floats, Given, Network, Rows, State
 from stemma.training.own import Schedule
 from stemma.training.progress import Checkpoint, Progress
@@ -91,8 +91,8 @@ def try_out(network: Network, x: Floats) -> None:
         scores = network.scores(x)
         if scores.shape != (len(x), wanted):
             raise TrainingError(
-                f"the network {name} gives the shape {scores.shape} for {len(x)} rows: its last layer must give "
-                f"self.problem.outputs numbers a row, here {wanted}"
+                f"the network {name} gives the shape {scores.shape} for {counted(len(x), 'row')}: its last layer must "
+                f"give self.problem.outputs numbers a row, here {wanted}"
             )
         numbers = [code.name for code in inputs.codes(network.problem) if _matters(network, x, scores, code.start)]
     if numbers:
@@ -172,6 +172,9 @@ def settled(settings: TrainSettings, train: Floats) -> Settled:
     epochs: MOST_EPOCHS, or fewer, but FEWEST_EPOCHS, that go through PASSED rows.
     batch_size: the power of two from 32 to 512 that gives an epoch about STEPS steps.
     weight_decay: DECAY, or STRONG_DECAY of more than WIDE inputs with fewer than ROWS_PER_INPUT rows for each.
+
+    Raises:
+        TrainingError: a whole batch has fewer rows than it is cut into pieces.
     """
     rows, width = train.shape
     is_wide = width > WIDE and rows < ROWS_PER_INPUT * width
@@ -181,7 +184,10 @@ def settled(settings: TrainSettings, train: Floats) -> Settled:
         "weight_decay": STRONG_DECAY if is_wide else DECAY,
     }
     given = dict(settings)
-    return Settled.model_construct(**given | {name: v for name, v in found.items() if given[name] is None})
+    whole = given | {name: v for name, v in found.items() if given[name] is None}
+    for fault in objective.without_rows(whole | {"batch_size": min(whole["batch_size"], max(1, rows))}):
+        raise TrainingError(fault)
+    return Settled.model_construct(**whole)
 
 
 def learning_rate(settings: Settled, epoch: int, own: Schedule | None = None) -> float:

@@ -4,10 +4,12 @@ What they do is told where it is done: `rows` (targets and rows), `shrink` (weig
 own `objective` joins them in a step.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from stemma.settings import Chosen
+from stemma.text import counted
 
 OFF = (None, 0, False)  # Python takes 0.0 for 0
 SOFT = ("teacher", "label_smoothing", "mixup")  # these give a class a share of a row
@@ -37,7 +39,9 @@ def _cut(train: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
     cut = [name for name, alone in ALONE.items() if train.get(name, alone) != alone]
     if model.get("framework") == "tensorflow":
         return [f"train.{name}: it is PyTorch's: TensorFlow runs an epoch as one graph of one process" for name in cut]
-    told = []
+    told = without_rows(train)
+    if "workers" in cut and train.get("device") == "mps":
+        told.append("train.workers: those of mps cannot sum gradients: set train.device to cpu")
     if cut and train.get("stepper") == "recorded":
         told.append(f"train.stepper: a batch that train.{cut[0]} cuts takes ordinary steps: set it to auto")
     if "shard" in cut:
@@ -48,6 +52,16 @@ def _cut(train: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
         ]
         told += [] if "workers" in cut else ["train.shard: parameters are shared among several: set train.workers"]
     return told
+
+
+def without_rows(train: Mapping[str, Any]) -> list[str]:
+    """What is wrong with batches that are cut into more pieces than they have rows."""
+    size, *cut = (train.get(name) for name in ("batch_size", "workers", "accumulate"))
+    if not all(isinstance(number, int) for number in (size, *cut)) or math.prod(cut) <= size:
+        return []
+    name = "workers" if cut[0] > 1 else "accumulate"
+    batch = f"a batch of {counted(size, 'row')}"
+    return [f"train.{name}: {batch} cannot be cut into {math.prod(cut)} pieces: ask for fewer"]
 
 
 def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -12,8 +12,11 @@ import psutil
 import pytest
 
 import forks
-from fits import CASES, PROBLEMS, Deadly, assert_alike, judged, plain, rows, settings, tabular, tiny
+from fits import CASES, PROBLEMS, Deadly, assert_alike, fatal, judged, plain, rows, settings, tabular, tiny
+from stemma import runners
 from stemma.errors import RunnerError, TrainingError
+from stemma.runners import Runner
+from stemma.runners.local import Local
 from stemma.training.base import Draw, Epoch, Given, Network
 from stemma.training.own import Parts
 
@@ -86,6 +89,41 @@ def test_a_worker_that_is_killed_costs_its_epoch_and_no_byte(
 def test_a_worker_that_is_killed_again_and_again_ends_the_fit_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"^worker \d of 2: .* signal 9, 3 times in one epoch: run .*resume=true"):
         killed(tmp_path / "killed", 9)
+
+
+class Watched(Local):
+    """Tells whether it is open; asked how many cores it has, it may fail."""
+
+    def __init__(self, failure: BaseException | None) -> None:
+        super().__init__()
+        self.failure, self.open = failure, False
+
+    def __enter__(self) -> Runner:
+        self.open = True
+        return super().__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self.open = False
+
+    def cores(self) -> int:
+        if self.failure is not None:
+            raise self.failure
+        return super().cores()
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"), [(None, "3 times"), (RunnerError("it is gone"), "it is gone"), (KeyboardInterrupt(), "^$")]
+)
+def test_a_session_that_does_not_begin_leaves_nothing_open(
+    failure: BaseException | None, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runner = Watched(failure)
+    monkeypatch.setattr(runners, "chosen", lambda _: runner)
+    given = Given(rows("binary"), settings(workers=2), parts=Parts(optimizer=fatal))
+    with pytest.raises(BaseException, match=told) as caught:
+        tiny("torch", PROBLEMS["binary"]).session(given)
+    assert not runner.open and type(caught.value) is (TrainingError if failure is None else type(failure))
+    assert capsys.readouterr().err.count("all workers are started again") == (2 if failure is None else 0)
 
 
 @pytest.mark.parametrize("changes", [{"averaging": 0.9, "prune": 0.3}, {"shard": True, "clip_norm": 0.5}])

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
-from fits import CASES, PROBLEMS, assert_alike, fit, judged, linear, tabular, tiny
+from fits import CASES, PROBLEMS, assert_alike, fit, judged, linear, rows, settings, tabular, tiny
 from stemma.errors import TrainingError
 from stemma.frameworks.torch.network import TorchNetwork
+from stemma.training import fit as training
 from stemma.training import objective
 from stemma.training.own import Parts
 
 torch = pytest.importorskip("torch")
+
+from stemma.frameworks.torch import session  # noqa: E402 - it imports PyTorch
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -119,6 +122,17 @@ def test_a_network_that_draws_at_random_is_not_taken_for_one(tmp_path: Path) -> 
         ({"shard": True, "workers": 1}, "torch", r"train.shard: .* set train.workers"),
         ({"shard": True, "workers": 2, "prune": 0.5}, "torch", r"train.shard: train.prune computes with whole weights"),
         ({"workers": 2, "stepper": "recorded"}, "torch", r"train.stepper: a batch that train.workers cuts"),
+        ({"workers": 2, "device": "mps"}, "torch", r"train.workers: those of mps cannot sum gradients: set train.dev"),
+        (
+            {"workers": 3, "accumulate": 3, "batch_size": 8},
+            "torch",
+            r"train.workers: a batch of 8 rows cannot be cut into 9 pieces: ask for fewer$",
+        ),
+        (
+            {"workers": 1, "accumulate": 2, "batch_size": 1},
+            "torch",
+            r"train.accumulate: a batch of 1 row cannot be cut into 2 pieces: ask for fewer$",
+        ),
     ],
 )
 def test_settings_that_cannot_be_together_are_refused_before_anything_runs(
@@ -127,3 +141,21 @@ def test_settings_that_cannot_be_together_are_refused_before_anything_runs(
     (fault,) = objective.faults({"train": train, "model": {"framework": framework}}, {})
     assert re.match(line, fault)
     assert objective.faults({"train": {"workers": 1, "shard": False, "accumulate": 1}, "model": {}}, {}) == []
+    assert objective.faults({"train": {"workers": "two", "accumulate": 9, "batch_size": 8}, "model": {}}, {}) == []
+
+
+@pytest.mark.parametrize(("changes", "size"), [({"batch_size": None}, 32), ({"batch_size": 512}, 300)])
+def test_batches_that_follow_from_the_rows_are_not_cut_into_more_pieces_than_rows(
+    changes: dict[str, Any], size: int
+) -> None:
+    x = rows("binary").x
+    assert training.settled(settings(accumulate=size, **changes), x).accumulate == size
+    with pytest.raises(TrainingError, match=rf"train.accumulate: a batch of {size} rows .* {size + 1} pieces"):
+        training.settled(settings(accumulate=size + 1, **changes), x)
+
+
+def test_the_device_of_several_workers_is_one_that_sums_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(session, "_has_cuda", lambda: False)
+    devices = [session.choose_device(settings(device="auto", workers=workers)).type for workers in (1, 2)]
+    assert devices == ["mps", "cpu"]

@@ -43,22 +43,22 @@ class ParallelSession(Session):
     def __init__(self, network: TorchNetwork, given: Given) -> None:
         settings = fit.settled(given.settings, given.train.x)
         self.device = choose_device(settings)
-        if self.device.type == "mps":
-            raise TrainingError("train.workers: those of mps cannot sum gradients", "dvc exp run -S train.device=cpu")
         be_deterministic()
         self.network, self.given = network, replace(given, settings=settings)
         network.adapt(given.train)
         network.device = torch.device("cpu") if settings.shard else self.device  # too large for another
         network.rebuild()
-        self.opened = ExitStack()
-        self.runner = self.opened.enter_context(_runner(given))
-        busy, cores = settings.workers * settings.threads, self.runner.cores()
-        if busy > cores:
-            say(f"note: train.workers: {busy} threads share {cores} cores: fewer would be as fast", error=True)
         self.gang: Gang | None = None
         self.held: State = {}  # by the workers; nothing where they are not started
         self.slots: State = {}  # of the optimizer
-        self._take(self._run(None)[1])
+        with ExitStack() as opened:
+            self.runner = opened.enter_context(_runner(given))
+            opened.callback(self._end)
+            busy, cores = settings.workers * settings.threads, self.runner.cores()
+            if busy > cores:
+                say(f"note: train.workers: {busy} threads share {cores} cores: fewer would be as fast", error=True)
+            self._take(self._run(None)[1])
+            self.opened = opened.pop_all()
 
     def run_epoch(self, draw: Draw) -> float:
         loss, state = self._run(draw)
@@ -69,16 +69,17 @@ class ParallelSession(Session):
         """An epoch, or none, in all workers; they are started where there are none, or one has died."""
         state, died = ({} if draw is None else self.state()), None
         for _ in range(TRIES):
+            if died is not None:
+                say(f"note: {died}; all workers are started again, from the last epoch", error=True)
             try:
                 self.gang = self.gang or self._started()
                 told: tuple[float, State] = self.gang.call("epoch", draw, {} if _same(state, self.held) else state)[0]
                 return told
             except Died as error:
                 died = error
-                say(f"note: {died}; all workers are started again, from the last epoch", error=True)
                 self._end()
             except BaseException:  # what the others were in the middle of is not known
-                self.close()
+                self._end()
                 raise
         raise TrainingError(f"{died}, {TRIES} times in one epoch", "dvc exp run -S train.resume=true") from died
 
@@ -111,7 +112,6 @@ class ParallelSession(Session):
         self.slots = {name: tensor for name, tensor in state.items() if name.startswith("optimizer/")}
 
     def close(self) -> None:
-        self._end()
         self.opened.close()
 
     def _end(self) -> None:

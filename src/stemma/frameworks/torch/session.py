@@ -137,13 +137,13 @@ class TorchSession(Session):
 
 
 def choose_device(settings: TrainSettings) -> torch.device:
-    """The device that settings name; auto takes the fastest one there.
+    """The device that settings name; auto takes the fastest one there: for workers none that cannot sum gradients.
 
     Raises:
         TrainingError: it is not there, or mixed precision was asked for without a GPU.
     """
     present = ["cpu"]
-    if torch.backends.mps.is_available():
+    if torch.backends.mps.is_available() and settings.workers == 1:
         present.insert(0, "mps")
     if _has_cuda():
         present.insert(0, "cuda")
