@@ -3,7 +3,6 @@
 import copy
 import functools
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -111,10 +110,9 @@ NOT_EMPTY = ("tflite", "safetensors")  # run by what takes one row or more
 
 
 @pytest.fixture(autouse=True)
-def replayed_by_forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replays are processes of the Python that tests find first, and know the tests' network."""
+def replays(forked: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Know the tests' network."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
-    monkeypatch.setattr(replay.sys, "executable", shutil.which("python"))
 
 
 each_framework = pytest.mark.parametrize("framework", EACH)
