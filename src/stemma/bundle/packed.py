@@ -34,7 +34,7 @@ def check(sizes: Iterable[int], most: float) -> None:
             total += size
             if total > most or count > PARTS:
                 raise BundleError(
-                    f"it unpacks to more than {counted(most, 'byte')} or {PARTS:,} parts: send it in parts"
+                    f"it unpacks to more than {counted(int(most), 'byte')} or {PARTS:,} parts: send it in parts"
                 )
     except (IndexError, KeyError, TypeError, ValueError, struct.error, RecursionError):
         raise BundleError("it is damaged") from None
