@@ -51,7 +51,7 @@ def main() -> None:
     scores = {name: score(rows.x) for name, rows in splits.items()}
     chosen = decision.decide(about.task, scores["validation"], splits["validation"].y, settings.evaluate)
     network = assessment.of_network(about.task, scores, chosen, own)
-    train = arrays.read(layout.PREPARED, "train")
+    train = arrays.read_split(layout.PREPARED, "train")  # what learns from them, encodes a sample
     others = assessment.of_baselines(about, train, splits, settings.evaluate, BASELINES)
     k, tables = settings.evaluate.folds, folds.Tables(NETWORKS, METRICS, LINES)
     folded = None if k is None else folds.cross_validate(settings, tables, layout.PREPARED, layout.FOLDS, k)
@@ -68,6 +68,6 @@ def main() -> None:
     gate.stop(told["gate"], layout.PAGE)
 
 
-def examined(asked: probe.Probe, train: arrays.Arrays, settings: EvaluateSettings) -> dict[str, Any]:
+def examined(asked: probe.Probe, train: arrays.Labelled, settings: EvaluateSettings) -> dict[str, Any]:
     """What the network goes by, and what it loses where rows are worse."""
     return importance.of(asked) | robustness.of(asked, settings) | explanation.of(asked, train, settings)

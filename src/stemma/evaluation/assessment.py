@@ -16,7 +16,7 @@ from stemma.evaluation.settings import EvaluateSettings
 from stemma.files import finite
 from stemma.metrics.resampling import Interval, Measure, intervals, mirrored
 from stemma.metrics.slices import Slice, cut
-from stemma.tables.arrays import Arrays
+from stemma.tables.arrays import Arrays, Labelled
 from stemma.tables.profile import Profile
 from stemma.tables.split import hashed, twins
 from stemma.task import Floats, Task
@@ -69,7 +69,7 @@ def of_network(
 
 def of_baselines(
     about: Profile,
-    train: Arrays,
+    train: Labelled,
     splits: Mapping[str, Arrays],
     settings: EvaluateSettings,
     own: Mapping[str, Entry] | None = None,
@@ -91,7 +91,7 @@ def of_baseline(
 
 
 def figures(
-    test: Arrays, model: Judgement, others: Mapping[str, Judgement], settings: EvaluateSettings
+    test: Labelled, model: Judgement, others: Mapping[str, Judgement], settings: EvaluateSettings
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """The model's figures on the test rows with intervals, and each baseline's, with how far the model is ahead.
 
@@ -130,7 +130,7 @@ def _reach(
 
 
 def by_slice(
-    test: Arrays, model: Judgement, columns: Mapping[str, Sequence[Slice]], settings: EvaluateSettings
+    test: Labelled, model: Judgement, columns: Mapping[str, Sequence[Slice]], settings: EvaluateSettings
 ) -> dict[str, list[dict[str, Any]]]:
     """Column -> its slices with rows and figures; intervals for the figures shown first.
 
@@ -151,7 +151,7 @@ def parts(column: pd.Series, boolean: bool) -> tuple[Slice, ...]:
     return cut((column.map({0.0: False, 1.0: True}) if boolean else column).tolist())
 
 
-def _slice(test: Arrays, model: Judgement, part: Slice, settings: EvaluateSettings, parts: int = 1) -> dict[str, Any]:
+def _slice(test: Labelled, model: Judgement, part: Slice, settings: EvaluateSettings, parts: int = 1) -> dict[str, Any]:
     rows = model.rows("test", test.y, settings.bins, part.rows)
     shown = [metrics.METRICS[name] for name in model.task.shown]
     reach = _reach(lambda weights: metrics.figures(rows, weights, shown), rows, settings, parts)
@@ -160,7 +160,7 @@ def _slice(test: Arrays, model: Judgement, part: Slice, settings: EvaluateSettin
 
 
 def new_rows(
-    train: Arrays, test: Arrays, names: Sequence[str], models: Mapping[str, Judgement], settings: EvaluateSettings
+    train: Labelled, test: Labelled, names: Sequence[str], models: Mapping[str, Judgement], settings: EvaluateSettings
 ) -> dict[str, Any]:
     """How many test rows have the same features as a training row, and each model's figures of the others; nothing
     where they are too few to matter."""
@@ -170,7 +170,7 @@ def new_rows(
     return {"rows": int(seen.sum()), "test": told} if told else {}
 
 
-def by_class(test: Arrays, model: Judgement) -> dict[str, Any]:
+def by_class(test: Labelled, model: Judgement) -> dict[str, Any]:
     """The confusion matrix (actual, predicted), and the figures of each class against the rest."""
     sample = metrics.Sample(model.rows("test", test.y, metrics.BINS))
     precision, recall, f1 = sample.by_class

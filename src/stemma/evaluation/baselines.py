@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from stemma import exact
 from stemma.entries import Entry, added, naming
 from stemma.errors import EntryError
-from stemma.tables.arrays import Arrays
+from stemma.tables.arrays import Arrays, Labelled
 from stemma.tables.profile import Profile
 from stemma.task import Task
 from stemma.training.base import Problem
@@ -74,7 +74,7 @@ def title(name: str) -> str:
 
 
 def fit(
-    problem: Problem, about: Profile, train: Arrays, seed: int, own: Mapping[str, Entry] | None = None
+    problem: Problem, about: Profile, train: Labelled, seed: int, own: Mapping[str, Entry] | None = None
 ) -> tuple[Baseline, ...]:
     """All baselines of a task, fitted to the training rows.
 
@@ -85,12 +85,13 @@ def fit(
         EntryError: one of these cannot be loaded or fitted; and as it predicts, what is wrong with that.
     """
     first, linear, trees = names(problem.task)
-    encoded = sample(train, problem.inputs * problem.outputs, seed)
-    raw = sample(train, len(about.features) * problem.outputs, seed)
+    encoded = train.taken(sample(len(train.y), problem.inputs * problem.outputs, seed))
+    raw = sample(len(train.y), len(about.features) * problem.outputs, seed)
+    frame, y = train.frame.iloc[raw], train.y[raw]
     return (
         Baseline(first, len(train.y), None, _constant(problem, train)),
         Baseline(linear, len(encoded.y), *_linear(problem, encoded)),
-        Baseline(trees, len(raw.y), None, _in_pieces(_boosting(problem, about, raw, seed))),
+        Baseline(trees, len(y), None, _in_pieces(_boosting(problem, about, frame, y, seed))),
         *(_own(*line, problem, encoded, seed) for line in lines(own or {}).items()),
     )
 
@@ -116,16 +117,15 @@ def _own(name: str, entry: Entry, problem: Problem, train: Arrays, seed: int) ->
     return Baseline(name, len(train.y), None, checked)
 
 
-def sample(train: Arrays, width: int, seed: int) -> Arrays:
-    """All rows, or as many by chance as are allowed at this width."""
+def sample(rows: int, width: int, seed: int) -> Array | slice:
+    """The places of all rows, or of as many by chance as are allowed at this width."""
     most = min(ROWS, max(LEAST, CELLS // max(1, width)))
-    if len(train.y) <= most:
-        return train
-    kept = np.sort(np.random.default_rng(seed).choice(len(train.y), most, replace=False))
-    return train.taken(kept)
+    if rows <= most:
+        return slice(None)
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
-def _constant(problem: Problem, train: Arrays) -> Predict:
+def _constant(problem: Problem, train: Labelled) -> Predict:
     if not problem.task.classes:
         values = np.array([train.y.mean()])
     else:
@@ -193,21 +193,21 @@ def _design(problem: Problem, x: Array) -> Any:
     return sparse.hstack(parts, format="csr")
 
 
-def _boosting(problem: Problem, about: Profile, train: Arrays, seed: int) -> Predict:
+def _boosting(problem: Problem, about: Profile, frame: pd.DataFrame, y: Array, seed: int) -> Predict:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    levels = {name: _levels(train.frame[name]) for name, role in about.features if role == "categorical"}
+    levels = {name: _levels(frame[name]) for name, role in about.features if role == "categorical"}
     categorical = [role == "categorical" for _, role in about.features]
-    x = _columns(about, train.frame, levels)
+    x = _columns(about, frame, levels)
     if not problem.task.classes:
         trees = HistGradientBoostingRegressor(categorical_features=categorical, random_state=seed)
-        _limited(lambda: trees.fit(x, train.y))
+        _limited(lambda: trees.fit(x, y))
         return lambda rows: _scores(problem, trees.predict, _columns(about, rows.frame, levels))
-    y = train.y.astype(np.int64)
+    classes = y.astype(np.int64)
     # Early stopping as by default, unless a class is too rare for its split of the rows.
-    early = len(y) > 10_000 and int(np.unique(y, return_counts=True)[1].min()) > 1
+    early = len(y) > 10_000 and int(np.unique(classes, return_counts=True)[1].min()) > 1
     forest = HistGradientBoostingClassifier(categorical_features=categorical, random_state=seed, early_stopping=early)
-    _limited(lambda: forest.fit(x, y))
+    _limited(lambda: forest.fit(x, classes))
 
     def predict(rows: Arrays) -> Array:
         scores = _scores(problem, forest.decision_function, _columns(about, rows.frame, levels))

@@ -9,13 +9,13 @@ from stemma.evaluation.probe import Probe
 from stemma.evaluation.settings import EvaluateSettings
 from stemma.explain import SHAP, Asked, Model, Table, explain
 from stemma.signature import TYPES, Input, Signature
-from stemma.tables.arrays import Arrays
+from stemma.tables.arrays import Labelled
 from stemma.tables.encode import feeds
 
 ROWS = 100  # that are explained, and beside which
 
 
-def of(probe: Probe, train: Arrays, settings: EvaluateSettings) -> dict[str, Any]:
+def of(probe: Probe, train: Labelled, settings: EvaluateSettings) -> dict[str, Any]:
     """The entry `explanation` of a record, where `evaluate.explain` asks for it."""
     if not settings.explain or not len(probe.y):
         return {}

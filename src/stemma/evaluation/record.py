@@ -12,7 +12,7 @@ from stemma.evaluation.decision import Decision
 from stemma.evaluation.results import FORMAT
 from stemma.evaluation.settings import EvaluateSettings, Settings
 from stemma.files import finite
-from stemma.tables.arrays import Arrays
+from stemma.tables.arrays import Labelled
 from stemma.tables.columns import splitting
 from stemma.tables.profile import Profile
 from stemma.tables.settings import Table
@@ -21,7 +21,7 @@ from stemma.tables.settings import Table
 def make(
     settings: Settings,
     about: Profile,
-    splits: Mapping[str, Arrays],
+    splits: Mapping[str, Labelled],
     chosen: Decision,
     network: Judgement,
     others: Mapping[str, Judgement],
@@ -78,7 +78,7 @@ def _asked(settings: Settings, about: Profile) -> dict[str, Any]:
 
 
 def _of_the_table(
-    about: Profile, splits: Mapping[str, Arrays], models: Mapping[str, Judgement], own: EvaluateSettings
+    about: Profile, splits: Mapping[str, Labelled], models: Mapping[str, Judgement], own: EvaluateSettings
 ) -> dict[str, Any]:
     """Hints, and the figures without the test rows that repeat a training row, where there are such."""
     told = {"hints": about.raw["hints"]} if "hints" in about.raw else {}
@@ -121,7 +121,7 @@ def _data(settings: Table, about: Profile) -> dict[str, Any]:
     }
 
 
-def _best_possible(about: Profile, splits: Mapping[str, Arrays]) -> dict[str, float] | None:
+def _best_possible(about: Profile, splits: Mapping[str, Labelled]) -> dict[str, float] | None:
     """The best ROC-AUC that any model could reach on these rows, where the true probability is known."""
     if about.bayes is None:
         return None

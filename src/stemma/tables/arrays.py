@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -31,8 +32,37 @@ class Arrays:
         return Arrays(self.x[rows], self.y[rows], self.frame.iloc[rows])
 
 
+@dataclass(frozen=True)
+class Split:
+    """One split, of which only those rows are encoded that are taken. Attributes as of `Arrays`."""
+
+    y: np.ndarray
+    frame: pd.DataFrame
+    encoder: encode.Encoder
+
+    def taken(self, rows: np.ndarray | slice) -> Arrays:
+        """Some of the rows, by position."""
+        frame = self.frame.iloc[rows]
+        return Arrays(self.encoder.encode(frame), self.y[rows], frame)
+
+
+class Labelled(Protocol):
+    """A split, encoded or not."""
+
+    @property
+    def y(self) -> np.ndarray: ...
+    @property
+    def frame(self) -> pd.DataFrame: ...
+    def taken(self, rows: np.ndarray | slice) -> Arrays: ...
+
+
 def read(folder: Path, split: str) -> Arrays:
-    """Read and encode one split.
+    """Read and encode one split; arguments and errors as of `read_split`."""
+    return read_split(folder, split).taken(slice(None))
+
+
+def read_split(folder: Path, split: str) -> Split:
+    """Read one split.
 
     Args:
         folder: data/prepared as a rule.
@@ -43,8 +73,7 @@ def read(folder: Path, split: str) -> Arrays:
     """
     known = profile.read(folder)
     frame = read_frame(folder, split)
-    x = encode.Encoder(Path(folder) / encode.FILE).encode(frame)
-    return Arrays(x, labels(frame[known.target], known), frame)
+    return Split(labels(frame[known.target], known), frame, encode.Encoder(Path(folder) / encode.FILE))
 
 
 def read_frame(folder: Path, split: str) -> pd.DataFrame:

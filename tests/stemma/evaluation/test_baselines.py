@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from stemma import metrics
 from stemma.entries import Entry
 from stemma.errors import EntryError
 from stemma.evaluation import baselines
+from stemma.tables.arrays import Split
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
@@ -48,6 +50,22 @@ def test_more_levels_than_boosting_takes_and_texts_never_seen_are_taken(make: An
     strange = train.frame.assign(kind="never seen")
     assert np.isfinite(trees.predict(type(train)(train.x, train.y, strange))).all()
     assert metrics.figures(metrics.Rows.of(problem.task, train.y, trees.predict(train)))["roc_auc"] > 0.9
+
+
+def test_no_more_rows_are_encoded_than_are_learned_from(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, about, train = make.prepared("binary", 500)
+
+    class Encoder:
+        def encode(self, frame: pd.DataFrame) -> np.ndarray:
+            encoded.append(len(frame))
+            return np.asarray(train.x[frame.index])
+
+    encoded: list[int] = []
+    monkeypatch.setattr(baselines, "ROWS", 200)
+    split = Split(train.y, train.frame, Encoder())
+    made = zip(baselines.fit(problem, about, train, 0), baselines.fit(problem, about, split, 0), strict=True)
+    assert all(np.array_equal(a.predict(train), b.predict(train)) for a, b in made)
+    assert encoded == [200]
 
 
 def test_a_large_table_is_learned_from_a_sample_that_is_told(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
