@@ -140,6 +140,14 @@ def variables() -> Iterator[None]:
     assert server.at_start(dict(os.environ)) == STARTED_WITH
 
 
+@pytest.fixture(scope="module")
+def forked() -> Iterator[None]:
+    """What the toolkit starts in this process, by the Python that it runs in, is forked as what a test starts is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", shutil.which("python"))
+        yield
+
+
 # As in tests/purchase_intent/conftest.py, so that both share what they train.
 
 

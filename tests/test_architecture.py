@@ -1,8 +1,10 @@
 """Who may import whom, and that dvc.yaml names just the code that a stage runs."""
 
 import ast
+import re
 from collections.abc import Collection
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,26 @@ def test_tests_of_the_toolkit_never_import_the_project() -> None:
     assert [name(path) for path in seen if any(each.split(".")[0] == "purchase_intent" for each in imports(path))] == []
 
 
+def test_what_is_counted_has_its_number() -> None:
+    """`1 rows` is said nowhere: `stemma.text.counted` says `1 row`."""
+    plural = re.compile(r" (?:[a-z-]+ ){0,2}?[a-z-]+(?<![ai]s)(?<!ss)s\b")
+    found = []
+    for path in SOURCES:
+        for text in (node.values for node in ast.walk(parsed(path)) if isinstance(node, ast.JoinedStr)):
+            for number, after in pairwise(text):
+                is_count = isinstance(number, ast.FormattedValue) and _is_count(number)
+                if is_count and isinstance(after, ast.Constant) and plural.match(after.value):
+                    found.append(f"{name(path)}:{number.lineno}: {ast.unparse(number.value)}{after.value}")
+    assert found == []
+
+
+def _is_count(shown: ast.FormattedValue) -> bool:
+    """A length, or what is written `1,000`, but for constants."""
+    value, form = shown.value, ast.unparse(shown.format_spec) if shown.format_spec else ""
+    is_length = isinstance(value, ast.Call) and ast.unparse(value.func) == "len"
+    return is_length or (form == "f','" and not ast.unparse(value).isupper())
+
+
 def test_a_room_imports_only_from_rooms_below_it() -> None:
     floor = {room: number for number, line in enumerate(ROOMS) for room in line}
     upward = set()
@@ -216,6 +238,12 @@ def test_a_framework_is_imported_only_in_its_folders_or_inside_a_function(framew
 def test_a_room_knows_no_framework(room: str) -> None:
     for framework in FRAMEWORKS:
         assert importers(framework, f"src/stemma/{room}/") == []
+
+
+def test_a_temporary_folder_goes_also_where_its_process_was_killed() -> None:
+    """`files.scratch` sees to it; runners have their own, of which some lie on other machines."""
+    made = [name(path) for path in SOURCES if "TemporaryDirectory" in path.read_text(encoding="utf-8")]
+    assert [path for path in made if not path.startswith("src/stemma/runners/")] == ["src/stemma/files.py"]
 
 
 def test_nothing_unpickles() -> None:

@@ -118,6 +118,7 @@ def test_experiments_may_change_the_framework_and_queued_grids_run_and_show(
     assert shown["test.roc_auc"].notna().sum() >= 4  # the commit, `other` and the grid
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_search_makes_the_smallest_within_a_budget_an_experiment_to_apply(
     torch_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

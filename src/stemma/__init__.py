@@ -33,9 +33,11 @@ the content:
     stemma.diff(".", "HEAD~1", "HEAD").distance
 """
 
+import os
 from importlib import import_module
 from typing import Any
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime reads it when it is imported, and reports by default
 _WORDS = {
     "backup": "storage.backup", "best": "versions.best", "compare": "versions.compare", "demote": "registry.promote",
     "diff": "versions.diff", "doctor": "versions.doctor", "history": "registry.history", "log": "versions.log",

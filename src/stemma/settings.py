@@ -5,7 +5,7 @@ correct and the nearest valid name.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -67,11 +67,12 @@ def load(
             # In JSON a list may stand for a tuple, which strict mode refuses from Python.
             sections[name] = types[name].validate_json(json.dumps(values[name], default=str))
         except ValidationError as error:
-            faults += [_describe(fault, name, types[name], values, path.parent) for fault in error.errors()]
+            lines = _told({name: values[name]}, types[name], error, name)
+            faults += [f"{line}{_origin(key, path.parent)}" for key, line in lines.items()]
     if faults:
         count = counted(len(faults), "setting is", "settings are")
-        lines = "".join(f"\n  {fault}" for fault in sorted(faults))
-        raise SettingsError(f"{path}: {count} wrong:{lines}\ncorrect the file named, then", run="stemma conf sync")
+        listed = "".join(f"\n  {fault}" for fault in sorted(faults))
+        raise SettingsError(f"{path}: {count} wrong:{listed}\ncorrect the file named, then", run="stemma conf sync")
     return whole.model_construct(**sections)
 
 
@@ -87,8 +88,7 @@ def checked(kind: type[Whole], values: Mapping[str, Any], where: str) -> Whole:
     try:
         return kind.model_validate_json(json.dumps(values, default=str))
     except ValidationError as error:
-        adapter = TypeAdapter(kind)
-        faults = sorted(_told(fault, ".".join(map(str, fault["loc"])), adapter) for fault in error.errors())
+        faults = sorted(_told(values, TypeAdapter(kind), error).values())
         lines = "".join(f"\n  {fault}" for fault in faults)
         raise SettingsError(f"{where}: {counted(len(faults), 'setting is', 'settings are')} wrong:{lines}") from None
     except (ValueError, TypeError, RecursionError):
@@ -123,10 +123,13 @@ def _wrong_choice(section: str, values: Mapping[str, Any], chosen: Mapping[str, 
     return f"{section}.{key}: {name!r} is none of {', '.join(entries)}{nearest(name, entries)}"
 
 
-def _describe(fault: ErrorDetails, section: str, kind: TypeAdapter[Any], values: Mapping[str, Any], root: Path) -> str:
-    """One line: the key, its value, what is allowed, and the file in conf/ that holds it."""
-    key = _key([section, *fault["loc"]], values, missing=fault["type"] == "missing")
-    return _told(fault, key, kind) + _origin(key, root)
+def _told(values: Mapping[str, Any], kind: TypeAdapter[Any], error: ValidationError, *section: str) -> dict[str, str]:
+    """By key a line: the key, its value, what is allowed. Where several types are, pydantic tells of each."""
+    by_key: dict[str, list[ErrorDetails]] = {}
+    for fault in error.errors():
+        key = _key([*section, *fault["loc"]], values, missing=fault["type"] == "missing")
+        by_key.setdefault(key, []).append(fault)
+    return {key: f"{key}: {_wrong(key, faults, kind)}" for key, faults in by_key.items()}
 
 
 def _key(loc: Iterable[Any], values: Any, *, missing: bool) -> str:
@@ -137,22 +140,35 @@ def _key(loc: Iterable[Any], values: Any, *, missing: bool) -> str:
             values = values[part]
         elif isinstance(values, list) and part.isdigit():
             values = values[int(part)]
-        else:
+        elif part != "[key]":
             continue
         found.append(part)
     return ".".join([*found, parts[-1]] if missing else found)
 
 
-def _told(fault: ErrorDetails, key: str, kind: TypeAdapter[Any]) -> str:
+def _wrong(key: str, faults: Sequence[ErrorDetails], kind: TypeAdapter[Any]) -> str:
+    fault = faults[0]
     match fault["type"]:
         case "extra_forbidden":
-            return f"{key}: no such setting{nearest(fault['loc'][-1], _keys(kind))}"
+            return f"no such setting{nearest(fault['loc'][-1], _keys(kind))}"
         case "missing":
-            return f"{key}: this setting is missing"
+            return "this setting is missing"
         case "value_error":  # of a check of ours: its words alone, for its input may be a whole section
-            return f"{key}: {fault['ctx']['error']}"
+            return str(fault["ctx"]["error"])
         case _:
-            return f"{key}: {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+            first, *others = (f"{each['msg'][0].lower()}{each['msg'][1:]}" for each in faults)
+            wanted = " or ".join([first, *(each.removeprefix("input should be ") for each in others)])
+            return f"{fault['input']!r}: {wanted}{_whole(key.rpartition('.')[2], fault['input'], _keys(kind))}"
+
+
+def _whole(name: str, given: Any, known: Collection[str]) -> str:
+    """A hint where a name of somebody's own, as `fall.noise`, was taken apart at its point."""
+    if not isinstance(given, dict) or not given or name in known:
+        return ""
+    while isinstance(given, dict) and given:
+        part, given = next(iter(given.items()))
+        name = f"{name}.{part}"
+    return f" (a name with a point is written whole: {{{name}: {given}}})"
 
 
 def _origin(key: str, root: Path) -> str:

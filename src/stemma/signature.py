@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemma.errors import BundleError, RowError
+from stemma.text import counted
 from stemma.values import CONVERTERS, DECIMAL, MISSING, THOUSANDS, Writing, checked_format, level, wanted, writing
 
 FORMAT = 1
@@ -101,7 +102,9 @@ class Signature:
         rows = len(columns[first])
         for name in self._types:
             if len(columns[name]) != rows:
-                raise BundleError(f"column {name!r} has {len(columns[name])} rows, and column {first!r} has {rows}")
+                raise BundleError(
+                    f"column {name!r} has {counted(len(columns[name]), 'row')}, and column {first!r} has {rows}"
+                )
         quick = self._plain(columns) | self._texts(columns)
         others = [each for each in self.inputs if each.name not in quick]
         return quick | {each.name: self._array(each, columns[each.name], first_row) for each in others}

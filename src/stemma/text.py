@@ -54,7 +54,12 @@ def few(items: Sequence[str], most: int = SHOWN) -> str:
 
 def counted(count: int, one: str, several: str | None = None) -> str:
     """`1 row`, `1,000 rows`."""
-    return f"{count:,} {one if count == 1 else several or one + 's'}"
+    return f"{count:,} {by_number(count, one, several or one + 's')}"
+
+
+def by_number(count: int, one: str, several: str) -> str:
+    """The word that goes with a count: `is` or `are`."""
+    return one if count == 1 else several
 
 
 def lasting(seconds: float) -> str:

@@ -4,7 +4,8 @@ A stage spends most of its time on imports, and the gate runs hundreds of stages
 `stemma` and others into a folder for the PATH. Each (client.py) hands its arguments, environment and open streams to a
 server (server.py), which forks: the child has the libraries, and none of this project's own code, which it imports from
 where the real program would. What the client cannot hand over runs as it always did: other ways to start Python,
-variables that libraries read when they are imported, `STEMMA_COLD=1`, and all on a system without fork.
+variables that libraries read when they are imported, `STEMMA_COLD=1`, and all on a system without fork. But `OTHER`:
+what is asked to give the same bytes with those is forked from a server that was started with them.
 """
 
 import os
@@ -18,6 +19,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 COLD = {"STEMMA_COLD": "1"}  # in the environment of what is killed, or shall be a process with nothing imported
+OTHER = {"PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "4", "TF_NUM_INTRAOP_THREADS": "4",
+         "MKL_NUM_THREADS": "3"}  # fmt: skip  # tests/purchase_intent/test_pipeline.py sets the same
 PLACE = "STEMMA_FORKS"  # the folder of the programs, once they are served
 # -> the server that it is forked from
 PROGRAMS = {"python": "stages", "pytest": "stages"} | dict.fromkeys(
@@ -33,6 +36,7 @@ def serving(folder: Path) -> Iterator[Path]:
     """A folder for the PATH while its servers run; a server imports its libraries when it is first asked."""
     real = Path(sys.executable)
     servers = [_started(folder / f"{name}.socket") for name in sorted(set(PROGRAMS.values()))]
+    servers.append(_started(folder / f"stages.socket{OTHER['PYTHONHASHSEED']}", **OTHER))
     (folder / "bin").mkdir()
     for name, server in PROGRAMS.items():
         words = {
@@ -60,10 +64,10 @@ def spawning() -> Iterator[None]:
     spawn.set_executable(sys.executable)
 
 
-def _started(socket: Path) -> subprocess.Popen[bytes]:
-    with socket.with_suffix(".log").open("wb") as told:  # what libraries say when they are imported
-        command = [sys.executable, "-P", HERE / "server.py", socket]
-        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told)
+def _started(socket: Path, **environment: str) -> subprocess.Popen[bytes]:
+    with Path(f"{socket}.log").open("wb") as told:  # what libraries say when they are imported
+        command, known = [sys.executable, "-P", HERE / "server.py", socket], os.environ | environment
+        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told, env=known)
     assert server.stdout is not None
     assert server.stdout.readline() == b"listening\n"
     return server

@@ -20,7 +20,7 @@ def main() -> None:
     place, python, script, *arguments = sys.argv[1:]
     command = arguments if script == "-" else [script, *arguments]
     if not os.environ.get("STEMMA_COLD") and can_be_forked(command):
-        run_by_server(place, command)
+        run_by_server(place + os.environ.get("PYTHONHASHSEED", ""), command)
     os.execv(python, [python, *command])  # noqa: S606 - there is no shell, and none is wanted
 
 

@@ -131,8 +131,8 @@ def test_a_rollback_that_was_made_says_so_where_its_output_cannot_be_written(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
-@pytest.mark.parametrize("module", ["typer", "stemma.cli.log", "numpy", "stemma.bundle.model"])
-def test_an_interrupt_during_an_import_is_one_line(module: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", ["typer", "stemma.cli.log", "stemma.versions", "numpy", "stemma.bundle.model"])
+def test_an_interrupt_before_and_in_a_command_is_one_line(module: str, tmp_path: Path) -> None:
     """A module that waits stands in for a slow disk."""
     name = f"{module.replace('.', '/')}.py"
     (tmp_path / "sitecustomize.py").write_text(

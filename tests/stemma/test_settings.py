@@ -51,6 +51,36 @@ def test_all_errors_are_told_at_once(message: Message) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"evaluate": {"minimum": {"fall": {"noise": 1}}}},
+            "evaluate.minimum.fall: {'noise': 1}: input should be a valid number or a valid string"
+            " (a name with a point is written whole: {fall.noise: 1})",
+        ),
+        (
+            {"evaluate": {"minimum": {"gap": {"recall": {"Region": 0.1}}}}},
+            "evaluate.minimum.gap: {'recall': {'Region': 0.1}}: input should be a valid number or a valid string"
+            " (a name with a point is written whole: {gap.recall.Region: 0.1})",
+        ),
+        (
+            {"evaluate": {"minimum": {"roc_auc": [0.9]}}},
+            "evaluate.minimum.roc_auc: [0.9]: input should be a valid number or a valid string",
+        ),
+        (
+            {"evaluate": {"threshold": [0.5]}},
+            "evaluate.threshold: [0.5]: input should be a valid number or"
+            " 'auto', 'f1', 'macro_f1', 'youden', 'cost' or 'recall_at_precision'",
+        ),
+        ({"evaluate": {"bins": {"a": 1}}}, "evaluate.bins: {'a': 1}: input should be a valid integer"),
+    ],
+)
+def test_a_value_of_none_of_several_types_is_told_once(message: Message, changes: dict, line: str) -> None:
+    _, told, _ = message(**changes).splitlines()
+    assert told.strip() == line
+
+
+@pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"train": {"learning_rat": 1.0}}, "train.learning_rat: no such setting (did you mean learning_rate?)"),
@@ -64,7 +94,7 @@ def test_all_errors_are_told_at_once(message: Message) -> None:
         ({"train": {"epochs": 1.5}}, "train.epochs: 1.5"),
         ({"train": {"learning_rate": float("nan")}}, "train.learning_rate: nan"),
         ({"train": {"learning_rate": float("inf")}}, "train.learning_rate: inf"),
-        ({"evaluate": {"minimum": {"fall": {"noise": 1}}}}, "  evaluate.minimum.fall: {'noise': 1}: input should be a"),
+        ({"evaluate": {"costs": 3}}, "evaluate.costs: 3: input should be an object"),
         ({"runner": {"address": "head:6379"}}, "  runner: an address goes with runner=ray"),
     ],
 )

@@ -97,7 +97,7 @@ def decides(network: Any) -> Any:
     [
         (forgets, "bad: weights that were kept give other scores"),
         (draws, "bad: two fits with one seed differ in"),
-        (decides, "bad: the graph gives other scores for 1 rows"),
+        (decides, "bad: the graph gives other scores for 1 row"),
     ],
 )
 def test_a_network_that_breaks_one_is_told(layer: Any, told: str, own: ModuleType, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from stemma import signature
 from stemma.errors import BundleError
 from stemma.files import mistaken, replaced
 from stemma.names import LONGEST, folded, in_bundle
-from stemma.text import in_one_line
+from stemma.text import counted, in_one_line
 
 FORMAT = 1
 MANIFEST, GRAPH, SIGNATURE = "manifest.json", "model.onnx", "signature.json"
@@ -201,7 +201,7 @@ def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int) -> None:
             raise BundleError(f"{entry.filename} has more in the directory than a bundle has")
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > max(SMALL, RATIO * size):
-        raise BundleError(f"its {size} bytes unpack to {unpacked}")
+        raise BundleError(f"its {counted(size, 'byte')} unpack to {unpacked}")
 
 
 def _unpacked(file: BinaryIO, entry: zipfile.ZipInfo, place: int) -> tuple[bytes, int]:
@@ -242,7 +242,7 @@ def _check_content(files: Mapping[str, bytes]) -> None:
 def _check_json(name: str, data: bytes) -> None:
     """Refuse what would fill the memory, or the stack of those who walk through it; what else is wrong they say."""
     if len(data) > MOST_JSON:
-        raise BundleError(f"{name} has {len(data):,} bytes")
+        raise BundleError(f"{name} has {counted(len(data), 'byte')}")
     try:
         level = [json.loads(data)]
         for _ in range(DEEPEST):

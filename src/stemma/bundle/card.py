@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stemma.compress.record import read
-from stemma.text import code, escaped, table
+from stemma.text import code, counted, escaped, table
 
 Facts = Mapping[str, Any]
 MOST = 10  # columns that are told
@@ -68,8 +68,8 @@ def _what(record: Facts) -> str:
     tensors = record.get("weights") or ()
     count = sum(math.prod(each.get("shape") or ()) for each in tensors)
     return (
-        f"Predicts {code(data['target'])} ({data['task']}) from {len(data['features'])} columns of a table. "
-        f"Network `{process['model']['name']}`, {count:,} numbers in {len(tensors)} tensors."
+        f"Predicts {code(data['target'])} ({data['task']}) from {counted(len(data['features']), 'column')} of a table. "
+        f"Network `{process['model']['name']}`, {counted(count, 'number')} in {counted(len(tensors), 'tensor')}."
     )
 
 
@@ -81,8 +81,8 @@ def _compressed(record: Facts) -> str:
 def _data(data: Facts) -> Iterable[str]:
     splits = data["splits"]
     used = {"train": "to train", "validation": "to choose", "test": "to judge"}
-    counted = ", ".join(f"{splits[name]['rows']:,} {what}" for name, what in used.items() if name in splits)
-    yield f"{data['rows']:,} rows of {code(data['source'])}: {counted}."
+    parts = ", ".join(f"{splits[name]['rows']:,} {what}" for name, what in used.items() if name in splits)
+    yield f"{counted(data['rows'], 'row')} of {code(data['source'])}: {parts}."
     if data.get("classes"):
         yield f"Classes: {', '.join(map(code, data['classes']))}."
     yield from _chosen(data)
@@ -99,7 +99,11 @@ def _carried(record: Facts) -> str:
 def _chosen(data: Facts) -> Iterable[str]:
     """Which rows were learned from and as what, where settings said so."""
     if data.get("left_out"):
-        yield "Left out: " + ", ".join(f"{rows:,} rows by {code(why)}" for why, rows in data["left_out"].items()) + "."
+        yield (
+            "Left out: "
+            + ", ".join(f"{counted(rows, 'row')} by {code(why)}" for why, rows in data["left_out"].items())
+            + "."
+        )
     if data.get("keep"):
         told = ", ".join(f"{code(condition)} ({escaped(why)})" for why, condition in data["keep"].items())
         yield f"Rows to learn from and to judge by are those where {told}. It answers for others too, unjudged."
@@ -112,7 +116,7 @@ def _chosen(data: Facts) -> Iterable[str]:
 def _figures(record: Facts) -> Iterable[str]:
     evaluation, rows = record.get("evaluation") or {}, record["data"]["splits"]["test"]["rows"]
     test = evaluation.get("test") or {name: {"value": value} for name, value in record["metrics"]["test"].items()}
-    yield f"On {rows:,} test rows, with 95 % intervals where they were computed:"
+    yield f"On {counted(rows, 'test row')}, with 95 % intervals where they were computed:"
     yield _table(("metric", "value", "95 % interval"), (_row(name, test[name]) for name in sorted(test)))
     baselines = evaluation.get("baselines") or {}
     main = evaluation.get("main")
@@ -169,7 +173,7 @@ def _lineage(record: Facts) -> Iterable[str]:
         yield f"Whole units were pruned from its hidden layers, which had {code(', '.join(map(str, before)))}."
     seed = (process.get("train") or {}).get("seed")
     yield (
-        f"{process['epochs_run']} epochs, weights of epoch {process['epoch_kept']}, seed {seed}, on "
+        f"{counted(process['epochs_run'], 'epoch')}, weights of epoch {process['epoch_kept']}, seed {seed}, on "
         f"{environment.get('device', 'a device that is not known')}; packages and settings are in `version.json`."
     )
 

@@ -15,7 +15,7 @@ from stemma.bundle.limits import LIMITS, Limits, answer
 from stemma.bundle.model import RECORD, REGISTERED, Bundle, open_bundle, reading
 from stemma.errors import BundleError
 from stemma.semver import is_version, precedence
-from stemma.text import in_one_line
+from stemma.text import counted, in_one_line
 
 REQUEST, RESPONSE = "request.json", "response.json"
 MOST_ROUNDING = 1e-2  # of float16
@@ -59,7 +59,7 @@ def check(path: Path, key: Path | None = None, at_least: str | None = None, limi
         look(bundle.files[GRAPH])
         version = registered(bundle)
         found = [
-            Check("hashes", True, f"{len(bundle.files)} files are those of the manifest"),
+            Check("hashes", True, f"{counted(len(bundle.files), 'file is', 'files are')} as the manifest says"),
             _signature(bundle, path, key),
             *(() if at_least is None else (_version(version, at_least),)),
             *(Check(*told) for told in answer(lambda: [astuple(_graph(bundle)), astuple(sample(bundle))], limits)),
@@ -147,7 +147,11 @@ def sample(bundle: Bundle) -> Check:
         raise BundleError(f"{REQUEST} gives the shape {given.shape}, and {RESPONSE} has {expected.shape}")
     largest = _largest_gap(given, expected, TOLERANCE, "gives another prediction than " + RESPONSE)
     _largest_gap(apart, expected, _rounding(bundle), f"gives alone another prediction than in {RESPONSE}, among others")
-    return Check("sample", True, f"{len(given)} rows give what {RESPONSE} says, {largest:.1g} apart at most")
+    return Check(
+        "sample",
+        True,
+        f"{counted(len(given), 'row gives', 'rows give')} what {RESPONSE} says, {largest:.1g} apart at most",
+    )
 
 
 def _one_by_one(bundle: Bundle, columns: Mapping[str, Sequence[Any]]) -> list[Any]:

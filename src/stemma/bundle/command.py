@@ -10,7 +10,7 @@ from stemma.bundle.model import open_bundle
 from stemma.bundle.predict import predict
 from stemma.bundle.rows import Rows, character
 from stemma.errors import one_line
-from stemma.text import say
+from stemma.text import counted, say
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         bundle = open_bundle(chosen.bundle, getattr(chosen, "trust", False))
         if chosen.command == "verify":
             look(bundle.files[GRAPH])
-            say(f"{chosen.bundle} is intact: {len(bundle.files)} files")
+            say(f"{chosen.bundle} is intact: {counted(len(bundle.files), 'file')}")
         else:
             marks = (chosen.separator, chosen.decimal, chosen.encoding)
             predict(bundle, Rows(chosen.rows, *marks, keep=tuple(chosen.keep)), chosen.output, chosen.bundle)

@@ -12,7 +12,7 @@ from typing import Any
 
 from stemma.bundle.archive import GRAPH
 from stemma.errors import BundleError
-from stemma.text import short
+from stemma.text import counted, short
 
 DOMAINS = {b"", b"ai.onnx", b"ai.onnx.ml"}  # of operators that every runtime has
 MOST_TURNS = 100_000  # of a loop, times those of the loops around it
@@ -117,7 +117,7 @@ def _tensor(part: Part, most: int) -> str | None:
     if part.values.get("elsewhere") or 1 in part.numbers("place"):
         return f"keeps the tensor {name} in another file"
     if dimensions > MOST_DIMENSIONS:
-        return f"has a tensor of {dimensions:,} dimensions"
+        return f"has a tensor of {counted(dimensions, 'dimension')}"
     if min(dims, default=0) < 0 or math.prod(dims) > most:
         return f"has the tensor {name} of more values than the file holds"
     return None

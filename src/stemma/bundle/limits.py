@@ -19,7 +19,7 @@ from typing import IO, Any, NoReturn
 
 from stemma.bundle.archive import GRAPH
 from stemma.errors import BundleError, StemmaError
-from stemma.text import say
+from stemma.text import counted, say
 
 Work = Callable[[], Iterable[bytes]]
 RESULT, REFUSED, FAULT = b"+", b"!", b"?"  # what a message is
@@ -114,7 +114,8 @@ def _work(work: Work, limits: Limits, there: int) -> NoReturn:
         except StemmaError as error:
             _send(pipe, REFUSED, json.dumps([error.what, error.run]).encode())
         except MemoryError:
-            _send(pipe, REFUSED, json.dumps([f"{GRAPH} needs more than {limits.memory:,} bytes of memory"]).encode())
+            needed = f"{GRAPH} needs more than {counted(limits.memory, 'byte')} of memory"
+            _send(pipe, REFUSED, json.dumps([needed]).encode())
         except Exception:
             _send(pipe, FAULT, traceback.format_exc().encode(errors="replace"))
     os._exit(0)

@@ -7,6 +7,7 @@ from typing import Any
 
 from stemma import runtime, signature
 from stemma.errors import BundleError
+from stemma.text import counted
 
 
 class Model:
@@ -29,7 +30,7 @@ class Model:
         columns = {str(name): _values(model_input[name]) for name in model_input.columns}
         output = runtime.run(self.session, self.signature.arrays(columns))
         if output.shape != (len(model_input), self.signature.width):
-            raise BundleError(f"model.onnx gives {output.shape} values for {len(model_input)} rows")
+            raise BundleError(f"model.onnx gives {output.shape} values for {counted(len(model_input), 'row')}")
         if not self.signature.classes:
             return pd.DataFrame({"prediction": output[:, 0]})
         found: dict[str, Any] = {

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stemma.errors import BundleError, RowError
 from stemma.files import mistaken
 from stemma.signature import Dialect, Signature, called
-from stemma.text import few, in_one_line, nearest
+from stemma.text import counted, few, in_one_line, nearest
 from stemma.values import fields
 
 UTF8 = "utf-8-sig"
@@ -162,7 +162,9 @@ def texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[st
         for row in reader:
             if len(row) != len(header):
                 number = first_row + len(batch)
-                raise BundleError(f"{path}, row {number}: {len(row)} values, and the header has {len(header)}")
+                raise BundleError(
+                    f"{path}, row {number}: {counted(len(row), 'value')}, and the header has {len(header)}"
+                )
             batch.append(row if len(kept) == len(row) else [row[place] for place in kept])
             if len(batch) == BATCH:
                 yield first_row, _columns(names, batch)
@@ -220,7 +222,7 @@ def _header(names: list[str], rows: Rows) -> list[str]:
 
 def _check_names(names: Sequence[str], rows: Rows) -> None:
     if len(names) > rows.columns:
-        raise BundleError(f"{rows.path} has {len(names)} columns, and {rows.columns} are taken")
+        raise BundleError(f"{rows.path} has {counted(len(names), 'column')}, and {rows.columns} are taken")
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise BundleError(f"{rows.path} has two columns named {twice[0]!r}")

@@ -13,6 +13,10 @@ def main() -> None:
             from stemma.cli.words import app
 
             app()
+        except SystemExit as end:
+            if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):  # Typer says nothing of it
+                raise KeyboardInterrupt from None
+            raise
         except ModuleNotFoundError as error:
             if str(error.name).startswith("stemma"):
                 raise

@@ -78,11 +78,11 @@ def key(
 
 
 def backed_up(found: "Backup") -> Report:
-    held = f"{counted(len(found.versions), 'version')}, {found.objects} objects"
+    held = f"{counted(len(found.versions), 'version')}, {counted(found.objects, 'object')}"
     new = f"{found.copied} of them new, {in_bytes(found.copied_size)}"
     return [f"{found.place}: {held}, {in_bytes(found.size)}; {new}", *(f"note: {note}" for note in found.notes)]
 
 
 def restored(found: "Restored") -> Report:
-    held = f"{counted(len(found.versions), 'version')}, {found.objects} objects"
+    held = f"{counted(len(found.versions), 'version')}, {counted(found.objects, 'object')}"
     return [f"{found.folder}: {held}, every one verified", *(f"note: {note}" for note in found.notes)]

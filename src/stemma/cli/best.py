@@ -7,7 +7,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, titled
-from stemma.text import figure
+from stemma.text import counted, figure
 
 if TYPE_CHECKING:
     from stemma.versions.best import Best, Candidate
@@ -54,7 +54,7 @@ def report(found: "Best", limit: int, markdown: bool) -> Report:
     more = max(len(each.candidates) for each in found.groups)
     left = ", ".join(f"`{text}` left out {count}" for text, count in found.left_out if count)
     notes = [f"and {more - limit} more: -n {more}"] if more > limit else []
-    notes += [f"of {found.looked_at} versions, {left}"] if left else []
+    notes += [f"of {counted(found.looked_at, 'version')}, {left}"] if left else []
     shown = titled(tables, markdown) if several else [tables[0][1]]
     return [f"{found.sentence}.", *shown, *notes, *found.notes]
 

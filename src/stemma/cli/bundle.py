@@ -9,7 +9,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, show, show_json, titled
-from stemma.text import say, signed, without_password
+from stemma.text import counted, say, signed, without_password
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
@@ -36,7 +36,7 @@ def build(
 
     made = release.release(repository(), rev, output)
     number = made.version or "not registered"
-    told = f"{made.path}: {made.name}, {number}, {made.bytes:,} bytes, SHA-256 {made.sha256}"
+    told = f"{made.path}: {made.name}, {number}, {counted(made.bytes, 'byte')}, SHA-256 {made.sha256}"
     answer(made, lambda: [told], as_json)
 
 
@@ -184,7 +184,7 @@ def unpack(
 
     opened = open_bundle(bundle)
     unpack(opened, folder)
-    say(f"{folder}: {len(opened.files)} files")
+    say(f"{folder}: {counted(len(opened.files), 'file')}")
 
 
 @app.command()

@@ -8,7 +8,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
-from stemma.text import figure, signed
+from stemma.text import counted, figure, signed
 
 if TYPE_CHECKING:
     from stemma.metrics.resampling import Difference
@@ -108,7 +108,7 @@ def _reasons(found: "Comparison") -> Report:
     """Columns by which answers of one go more than those of the other, beyond chance."""
     apart = [each for each in found.reasons if each.corrected < 0.05][:MOST]
     if found.reasons and not apart:
-        return [f"Answers of both go by the same columns, as far as {found.reasons[0].rows} rows tell."]
+        return [f"Answers of both go by the same columns, as far as {counted(found.reasons[0].rows, 'row')} can tell."]
     head = ("answers move without", found.a, found.b, "difference", "95 % interval")
     rows = [(r.column, figure(r.difference.a), figure(r.difference.b), *_moved(r.difference)) for r in apart]
     return [Table(head, rows)] if rows else []

@@ -8,6 +8,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsMarkdown, Report, Table, answer, titled
+from stemma.text import counted
 
 if TYPE_CHECKING:
     from stemma.versions.diff import Difference
@@ -181,7 +182,7 @@ def _metrics(found: "Difference", everything: bool) -> Table:
 def _code(found: "Difference") -> Table:
     rows = [(file.path, _count(file.insertions, "+"), _count(file.deletions, "-")) for file in found.code.files]
     if len(rows) > 1:
-        rows.append((f"{len(rows)} files", f"+{found.code.insertions}", f"-{found.code.deletions}"))
+        rows.append((counted(len(rows), "file"), f"+{found.code.insertions}", f"-{found.code.deletions}"))
     return Table(("code", "lines added", "taken away"), rows)
 
 

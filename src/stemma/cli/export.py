@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from stemma.cli.here import repository
-from stemma.text import say
+from stemma.text import counted, say
 
 
 def export(
@@ -31,5 +31,5 @@ def export(
     shown = made.folder.relative_to(Path.cwd()) if made.folder.is_relative_to(Path.cwd()) else made.folder
     say(
         f"{shown}: {made.format} of {made.revision}, within {made.parity['largest']:.2g} of the network "
-        f"on {made.parity['rows']} test rows"
+        f"on {counted(made.parity['rows'], 'test row')}"
     )

@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_bytes
-from stemma.text import counted, few
+from stemma.text import by_number, counted, few
 
 if TYPE_CHECKING:
     from stemma.storage.gc import Collected, Moved, Plan, Rules
@@ -186,34 +186,42 @@ def _planned(plan: "Plan", word: str) -> Report:
         ]
         parts.append(Table(("commit", "subject", "objects", *places), losses, left=2))
         if len(plan.losses) > MOST:
-            parts.append(f"and {len(plan.losses) - MOST} more commits: see --json")
+            parts.append(f"and {counted(len(plan.losses) - MOST, 'more commit')}: see --json")
     unknown = sum(each.unknown for each in plan.places)
     if unknown:
-        parts.append(f"{unknown} of these objects are in no commit: of runs that were never committed")
+        are = by_number(unknown, "is", "are")
+        parts.append(f"{unknown} of these objects {are} in no commit: of runs that were never committed")
     return [*parts, *(f"note: {note}" for note in plan.notes)]
 
 
 def _next(plan: "Plan") -> Report:
     if not plan.going:
         return [_nothing(plan)]
-    return [f"{plan.going} objects, {in_bytes(plan.going_size)}, would move to the trash: run this again with --apply"]
+    objects = counted(plan.going, "object")
+    return [f"{objects}, {in_bytes(plan.going_size)}, would move to the trash: run this again with --apply"]
 
 
 def _nothing(plan: "Plan") -> str:
     young = sum(each.young for each in plan.places)
-    return f"nothing to collect{f' yet: {young} objects are too young, see --older-than' * bool(young)}"
+    yet = f" yet: {counted(young, 'object is', 'objects are')} too young, see --older-than"
+    return f"nothing to collect{yet * bool(young)}"
 
 
 def _collected(done: "Collected", free: str) -> Report:
     if done.run is None:
         return [_nothing(done.plan)]
-    moved = f"{done.plan.going} objects, {in_bytes(done.plan.going_size)}, are in the trash (run {done.run})"
-    verified = f"promoted versions are whole: {done.verified} objects looked for"
+    going = done.plan.going
+    are = by_number(going, "is", "are")
+    moved = f"{counted(going, 'object')}, {in_bytes(done.plan.going_size)}, {are} in the trash (run {done.run})"
+    verified = f"promoted versions are whole: {counted(done.verified, 'object')} looked for"
     return [f"{moved}; {verified}", f"back: stemma gc --undo; to free the disk: {free}"]
 
 
 def _moved(moved: "Sequence[Moved]", word: str) -> Report:
     if not moved:
         return ["nothing to delete"]
-    lines = [f"{each.place}: {each.objects} objects, {in_bytes(each.size)}, {word} (run {each.run})" for each in moved]
+    lines = (
+        f"{each.place}: {counted(each.objects, 'object')}, {in_bytes(each.size)}, {word} (run {each.run})"
+        for each in moved
+    )
     return ["\n".join(lines)]

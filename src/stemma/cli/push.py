@@ -34,7 +34,6 @@ def push(
 
 def _sentence(found: "Push") -> str:
     where = " and ".join(found.remotes) or "the remote"
-    what = (
-        f"{found.pushed} of {found.objects} objects sent" if found.pushed else f"all {found.objects} objects were there"
-    )
+    sent = f"{found.pushed} of {counted(found.objects, 'object')} sent"
+    what = sent if found.pushed else counted(found.objects, "object was there", "objects were there")
     return f"{counted(len(found.versions), 'version')} in {where}: {what}, {in_bytes(found.size)}"

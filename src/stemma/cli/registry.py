@@ -9,7 +9,7 @@ import typer
 from stemma.cli.compare import Margin
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, done
-from stemma.text import say
+from stemma.text import counted, say
 
 if TYPE_CHECKING:
     from stemma.registry.history import Event, History
@@ -173,7 +173,7 @@ def report(found: "History") -> Report:
 
 def _signatures(found: "History") -> str:
     count = {state: sum(event.signature == state for event in found.events) for state in ("good", "bad", "none")}
-    lines = [f"signatures: {count['good']} good, {count['bad']} bad, {count['none']} events without"]
+    lines = [f"signatures: {count['good']} good, {count['bad']} bad, {counted(count['none'], 'event')} without"]
     lines += [f"bad: {event.tag}: {_first(event.signer or '')}" for event in found.events if event.signature == "bad"]
     return "\n".join(lines)
 

@@ -6,6 +6,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, done, in_bytes
+from stemma.text import counted
 
 if TYPE_CHECKING:
     from stemma.rollback import Environment, Plan, Rollback
@@ -113,8 +114,9 @@ def _planned(plan: "Plan", differs: "Environment | None") -> Report:
         for move in plan.moves
     ]
     size = sum(move.size or 0 for move in plan.moves if move.fetch)
-    head = f"to {plan.revision} ({plan.commit[:7]}) from {plan.before[:7]}: {len(plan.moves)} files would change"
-    parts: list[str | Table] = [f"{head}, {len(plan.fetch)} objects fetched ({in_bytes(size)})"]
+    files = counted(len(plan.moves), "file")
+    head = f"to {plan.revision} ({plan.commit[:7]}) from {plan.before[:7]}: {files} would change"
+    parts: list[str | Table] = [f"{head}, {counted(len(plan.fetch), 'object')} fetched ({in_bytes(size)})"]
     parts += [Table(("path", "kept by", "change", "size", "fetch"), rows, left=3)] if rows else []
     if plan.unsaved:
         parts.append(f"not committed: {', '.join(plan.unsaved)}")
@@ -127,14 +129,14 @@ def _told(made: "Rollback", differs: "Environment | None") -> Report:
 
 
 def _sentences(made: "Rollback") -> list[str]:
-    where = f"{made.revision} ({made.commit[:7]})"
+    where, verified = f"{made.revision} ({made.commit[:7]})", f"{counted(made.verified, 'output')} verified"
     if made.undone:
-        parts = [f"undone: the rollback to {where}; {made.before[:7]} is restored, {made.verified} outputs verified"]
+        parts = [f"undone: the rollback to {where}; {made.before[:7]} is restored, {verified}"]
     else:
         word = "completed: restored" if made.completed else "restored"
-        parts = [f"{word} {where}: {len(made.moves)} files changed, {made.verified} outputs verified"]
+        parts = [f"{word} {where}: {counted(len(made.moves), 'file')} changed, {verified}"]
         if made.completed:
-            parts = [f"{word} {where}: {made.verified} outputs verified"]
+            parts = [f"{word} {where}: {verified}"]
         if made.made is not None:
             parts.append(f"committed as {made.made[:7]}; back again: stemma rollback {made.before[:7]} --commit")
         elif made.moves or made.completed:

@@ -11,7 +11,7 @@ import typer
 from stemma.cli.output import AsJson, Table, answer
 from stemma.errors import MissingExtra
 from stemma.serve.scopes import Scope
-from stemma.text import say
+from stemma.text import counted, say
 
 app = typer.Typer(no_args_is_help=True)
 Url = Annotated[str, typer.Option(metavar="URL", envvar="STEMMA_URL", help="Of the server.")]
@@ -207,6 +207,5 @@ def audit(
     from stemma.serve import audit as chain
 
     found = chain.check(log, holds)
-    answer(
-        found, lambda: [f"{log}: {found.lines} lines, each follows the one before; the last is {found.last}"], as_json
-    )
+    lines = counted(found.lines, "line")
+    answer(found, lambda: [f"{log}: {lines}, each follows the one before; the last is {found.last}"], as_json)

@@ -10,6 +10,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, headed
+from stemma.text import counted
 
 if TYPE_CHECKING:
     from stemma.compress.record import Record as Compression
@@ -95,7 +96,7 @@ def _structure(found: "Structure") -> list[str | Table]:
         for layer in found.layers
     ]
     rows.append(("total", "", "", "", f"{found.parameters:,}"))
-    told = f"{found.framework}, {found.parameters:,} parameters, fingerprint {found.fingerprint[:12]}"
+    told = f"{found.framework}, {counted(found.parameters, 'parameter')}, fingerprint {found.fingerprint[:12]}"
     return [told, Table(("layer", "kind", "tensors", "settings", "parameters"), rows, left=4)]
 
 
@@ -159,7 +160,7 @@ def _start(found: "Process") -> str | None:
     if found.init_from is None:
         return None
     drawn = f"; drawn: {', '.join(found.drawn)}" if found.drawn else ""
-    return f"{_version(found.init_from, found.init_commit)}, {found.taken} tensors{drawn}"
+    return f"{_version(found.init_from, found.init_commit)}, {counted(found.taken or 0, 'tensor')}{drawn}"
 
 
 def _version(revision: str, commit: str | None) -> str:

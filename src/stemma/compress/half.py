@@ -11,6 +11,7 @@ import numpy as np
 from stemma.compress.plain import Plain
 from stemma.errors import ExportError
 from stemma.formats.optimise import keep_opsets_in_use
+from stemma.text import counted
 from stemma.training import inputs
 
 LARGEST = 65_504.0  # that float16 holds
@@ -27,7 +28,7 @@ def halved(given: Plain) -> Any:
         if block.size > EXACT:
             raise ExportError(
                 f"compress.method: float16 tells no numbers above {EXACT:,} apart, and column {block.name!r} has "
-                f"{block.size:,} codes",
+                f"{counted(block.size, 'code')}",
                 run="dvc exp run -S compress.method=none",
             )
     return halve(given.graph)

@@ -41,7 +41,7 @@ def yaml(description: Description, source: str, name: str | None = None) -> str:
     Raises:
         DataError: a text cannot be written so that Hydra reads it back.
     """
-    count = f"{description.rows:,} rows, {len(description.columns) + 1:,} columns"
+    count = f"{counted(description.rows, 'row')}, {counted(len(description.columns) + 1, 'column')}"
     head = (
         f"# {_plain(description.path.name)}: {count}. What was seen stands behind each line: correct what is wrong.\n"
     )
@@ -92,7 +92,11 @@ def _target(target: Target) -> list[Entry]:
         ("target", value(target.name), target.seen),
         ("task", target.task, "binary | multiclass | regression"),
         ("positive", positive, "the class whose probability is judged" if target.positive is not None else ""),
-        *([("missing_target", "drop", f"{target.missing:,} rows are left out; or error")] if target.missing else []),
+        *(
+            [("missing_target", "drop", f"{counted(target.missing, 'row is', 'rows are')} left out; or error")]
+            if target.missing
+            else []
+        ),
     ]
 
 

@@ -246,10 +246,11 @@ def _number(column: Column) -> tuple[Role, str] | None:
     if named and _repeats(column):
         return (
             "categorical",
-            f"{column.distinct:,} whole numbers, {ends}, identifiers that repeat: `group` keeps each in one split",
+            f"{counted(column.distinct, 'whole number')}, {ends}, identifiers that repeat: `group` keeps each in one"
+            " split",
         )
     if named:
-        return "drop", f"identifier: {_distinct(column)} different whole numbers, {ends}"
+        return "drop", f"identifier: {_distinct(column, 'different whole number')}, {ends}"
     if 2 < column.distinct <= CODES and column.levels is not None:
         return "numeric", f"{column.distinct} whole numbers, {ends}: categorical if they are codes"
     return "numeric", ends
@@ -264,10 +265,10 @@ def _date(column: Column) -> tuple[Role, str] | None:
 def _text(column: Column) -> tuple[Role, str]:
     kind = _resembles(column)
     if column.distinct >= NEARLY * column.counted and column.rows > 2:
-        every = "every value differs" if column.distinct == column.counted else f"{_distinct(column)} different values"
+        every = "every value differs" if column.distinct == column.counted else _distinct(column, "different value")
         return "drop", kind or f"identifier or free text: {every}"
     if not _repeats(column):
-        return "drop", kind or f"free text: {_distinct(column)} levels in {column.counted:,} rows"
+        return "drop", kind or f"free text: {_distinct(column, 'level')} in {counted(column.counted, 'row')}"
     return "categorical", _levels(column) + (f"; {kind}" if kind else "")
 
 
@@ -309,7 +310,7 @@ def _levels(column: Column) -> str:
     levels = column.levels or Counter()
     order = sorted(levels.items(), key=lambda level: (-level[1], level[0]))
     names = ", ".join(shown(text) for text, _ in order[:5]) + (", ..." if len(order) > 5 else "")
-    return f"{len(levels):,} levels: {names}"
+    return f"{counted(len(levels), 'level')}: {names}"
 
 
 def _share(column: Column) -> str:
@@ -320,8 +321,8 @@ def _share(column: Column) -> str:
     return "less than 0.1 % missing" if share < 0.001 else f"{100 * share:.3g} % missing"
 
 
-def _distinct(column: Column) -> str:
-    return f"{column.distinct:,}" if column.levels is not None else f"more than {column.distinct:,}"
+def _distinct(column: Column, what: str) -> str:
+    return ("" if column.levels is not None else "more than ") + counted(column.distinct, what)
 
 
 def _written(number: float) -> str:
@@ -349,13 +350,13 @@ def _target(path: Path, column: Column, reading: meant.Reading | None) -> Target
     if column.levels is not None and len(column.levels) == 1:
         raise DataError(f"{where} is {next(iter(column.levels))!r} in every row: nothing can be learned from that")
     if reading and "date_format" not in reading:
-        seen = f"a number, written as {shown(column.spelled[0])}, {_distinct(column)} different values"
+        seen = f"a number, written as {shown(column.spelled[0])}, {_distinct(column, 'different value')}"
         return Target(column.name, "regression", None, seen)
     if _is_amount(column):
         ends = f"{_written(column.number.low)} to {_written(column.number.high)}"
-        return Target(column.name, "regression", None, f"a number, {ends}, {_distinct(column)} different values")
+        return Target(column.name, "regression", None, f"a number, {ends}, {_distinct(column, 'different value')}")
     if column.levels is None:
-        raise DataError(f"{where} has {_distinct(column)} different texts, which are no classes")
+        raise DataError(f"{where} has {_distinct(column, 'different text')}, which are no classes")
     seen = f"{_classes(column)}"
     if len(column.levels) == 2:
         return Target(column.name, "binary", _positive(column.levels), seen)
@@ -381,7 +382,7 @@ def _positive(levels: Counter[str]) -> str:
 def _classes(column: Column) -> str:
     levels = column.levels or Counter()
     named = [f"{shown(text)} {rows:,}" for text, rows in sorted(levels.items(), key=lambda one: (-one[1], one[0]))]
-    return f"{len(named)} classes: {', '.join(named[:6])}{', ...' if len(named) > 6 else ''}"
+    return f"{counted(len(named), 'class', 'classes')}: {', '.join(named[:6])}{', ...' if len(named) > 6 else ''}"
 
 
 # Warnings
@@ -409,13 +410,13 @@ def _of_target(column: Column, target: Target, decimal: str) -> Iterator[str]:
         rows = counted(target.missing, "row")
         yield f"the target {name!r} has no value in {rows}: `missing_target: drop` leaves them out"
     if target.task == "regression":
-        yield from _strays(column, "numeric") if _is_amount(column) else ()
+        yield from _strays(column, "numeric", decimal) if _is_amount(column) else ()
         if column.present < (needed := rows_needed(SHARES, least=2)):
-            yield f"the table has {column.present} rows to learn from, and prepare needs {needed}"
+            yield f"the table has {counted(column.present, 'row')} to learn from, and prepare needs {needed}"
         return
     yield from _case(column)
     if kind := _resembles(column):
-        what = f"the target {name!r} has {len(column.levels or ())} classes, and they look {kind}"
+        what = f"the target {name!r} has {counted(len(column.levels or ()), 'class', 'classes')}, and they look {kind}"
         found = [] if "dates" in kind else _readings(column, kind, decimal)
         yield f"{what}: write task: regression and {_or(name, found)}" if found else what
     levels, needed = column.levels or Counter(), rows_needed(SHARES)
@@ -446,7 +447,7 @@ def _of_columns(columns: dict[str, Column], judged: tuple[Judged, ...], decimal:
         if one.name in OUTPUTS and one.role != "drop":
             yield f"column {one.name!r} has the name of an output of the network, which prepare refuses: rename it"
         if column := columns.get(one.name):
-            yield from (*_misread(column, one.role, decimal), *_strays(column, one.role))
+            yield from (*_misread(column, one.role, decimal), *_strays(column, one.role, decimal))
 
 
 def _as_read(column: Column, reading: meant.Reading) -> str:
@@ -496,7 +497,7 @@ def _certain(column: Column, decimal: str) -> meant.Reading | None:
     """The one way in which all texts of a column are dates or numbers, where there is one and all of them are known."""
     named = _is_identifier(column.name)
     known = column.levels and len(column.levels) > 1 and not {*column.spelled} & {*DOUBTFUL}
-    kind = "" if named or not known or _mostly(column, column.number.count) else _resembles(column)
+    kind = "" if named or not known or column.number.count == column.present else _resembles(column)
     if not kind or ("dates" not in kind and any(map(PADDED.match, column.spelled))):
         return None
     found = _fitting(column.spelled, kind, decimal)
@@ -511,12 +512,12 @@ def _case(column: Column) -> Iterator[str]:
     alike = [texts for texts in folded.values() if len(texts) > 1]
     if alike:
         yield (
-            f"column {column.name!r} has {len(column.levels or ())} levels, {len(folded)} but for capital letters "
-            f"({', '.join(map(shown, alike[0]))}): if they are the same, write fold_case: [{column.name}]"
+            f"column {column.name!r} has {counted(len(column.levels or ()), 'level')}, {len(folded)} but for capital "
+            f"letters ({', '.join(map(shown, alike[0]))}): if they are the same, write fold_case: [{column.name}]"
         )
 
 
-def _strays(column: Column, role: Role) -> Iterator[str]:
+def _strays(column: Column, role: Role, decimal: str) -> Iterator[str]:
     """Values that do not fit the role, and which prepare therefore refuses."""
     if role in ("numeric", "date"):
         counts = column.odd + Counter({"numbers": column.number.count}) if role == "date" else column.odd
@@ -524,9 +525,11 @@ def _strays(column: Column, role: Role) -> Iterator[str]:
         if rows:
             text = next(iter(counts))
             kind = "numbers" if role == "numeric" else "dates"
+            found = _readings(column, "numbers", decimal) if role == "numeric" else []
+            remedy = f"write {_or(column.name, found)}" if found else "correct the file, or name it in `missing_in`"
             yield (
                 f"column {column.name!r} is nearly all {kind}, but {counted(rows, 'row holds', 'rows hold')} others,"
-                f" such as {text!r}: correct the file, or name the text in `missing_in`"
+                f" such as {text!r}: {remedy}"
             )
     if role == "numeric" and max(abs(column.number.low), abs(column.number.high)) > LARGEST:
         yield f"column {column.name!r} holds a number that is infinite or too large, which prepare refuses"

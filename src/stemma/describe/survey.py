@@ -17,6 +17,7 @@ from stemma.describe.dialect import Dialect
 from stemma.errors import DataError
 from stemma.tables import files, load
 from stemma.tables.texts import NUMBER, instants, numbers, plain, pointed
+from stemma.text import counted
 from stemma.values import level
 
 MOST_LEVELS = 20_000
@@ -149,7 +150,7 @@ def _refuse_names(path: Path, names: list[str], cure: str = "") -> None:
         raise DataError(f"{path}: column {names.index('') + 1} has no name")
     long = next((name for name in names if len(name) > 500), None)
     if long is not None:
-        raise DataError(f"{path}: column {names.index(long) + 1} has a name of {len(long):,} letters")
+        raise DataError(f"{path}: column {names.index(long) + 1} has a name of {counted(len(long), 'letter')}")
 
 
 def _kind(type_: pa.DataType) -> str:

@@ -18,6 +18,7 @@ from stemma import exact
 from stemma.errors import EvaluationError
 from stemma.metrics.ranking import Ranking
 from stemma.task import Binary, Task
+from stemma.text import by_number, counted
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -59,7 +60,8 @@ class Rows:
         wrong = np.flatnonzero(~np.isfinite(predictions).all(axis=1))
         if len(wrong):
             first = f"the first in row {wrong[0] + 1}"
-            raise EvaluationError(f"{len(wrong)} of {len(actual)} predictions are no finite numbers, {first}")
+            many = by_number(len(wrong), "is no finite number", "are no finite numbers")
+            raise EvaluationError(f"{len(wrong)} of {counted(len(actual), 'prediction')} {many}, {first}")
         return (ClassRows if task.classes else ValueRows)(task, actual, predictions, decided, bins)
 
     def _prepare(self, bins: int) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemma.text import by_number
+
 MOST = 20  # values of a column that are shown; the rarest others are one
 FEW = 10  # different numbers are values, more are cut at the quartiles
 MISSING = "(missing)"
@@ -47,7 +49,9 @@ def _values(texts: NDArray[Any], missing: NDArray[np.bool_], order: NDArray[Any]
     for place in sorted(ranked[:MOST], key=lambda place: order[~missing][first[place]]):
         yield Slice(names[place], np.flatnonzero(texts == names[place]))
     if len(others := names[ranked[MOST:]]):
-        yield Slice(f"({len(others)} others)", np.flatnonzero(np.isin(texts, others)))
+        yield Slice(
+            f"({len(others)} {by_number(len(others), 'other', 'others')})", np.flatnonzero(np.isin(texts, others))
+        )
 
 
 def _ranges(numbers: NDArray[np.float64], dates: bool) -> Iterator[Slice]:

@@ -13,7 +13,7 @@ from stemma.errors import VersionError
 from stemma.repo.registry import Registry
 from stemma.repo.repository import Version
 from stemma.semver import is_version, precedence
-from stemma.text import few
+from stemma.text import by_number, counted, few
 
 Bump = Literal["major", "minor", "patch"]
 FIRST = "v1.0.0"
@@ -89,7 +89,10 @@ def suggest(version: Version, before: Version | None) -> Suggestion:
     shared = tensors.compare(found.pairs)
     differ = sum(not tensor.same for tensor in shared)
     if differ:
-        return Suggestion("minor", f"retrained {since}: {differ} of {len(shared)} tensors differ")
+        return Suggestion(
+            "minor",
+            f"retrained {since}: {differ} of {counted(len(shared), 'tensor')} {by_number(differ, 'differs', 'differ')}",
+        )
     graphs = compression.compare(before, version)
     if graphs is not None and graphs.other:
         return Suggestion("minor", f"the same weights as {before.name}, {graphs}")

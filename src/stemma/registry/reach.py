@@ -4,7 +4,7 @@ from stemma.errors import VersionError
 from stemma.repo.inventory import take
 from stemma.repo.repository import Version
 from stemma.repo.stores import Stores
-from stemma.text import few
+from stemma.text import counted, few
 
 
 def check(version: Version, *, local: bool = False) -> None:
@@ -30,5 +30,5 @@ def check(version: Version, *, local: bool = False) -> None:
     if not names:
         return
     where = "the cache" if local else "the remote"
-    what = f"{where} lacks {len(names)} of {len(inventory.objects)} objects of {version.name}: {few(names)}"
+    what = f"{where} lacks {len(names)} of {counted(len(inventory.objects), 'object')} of {version.name}: {few(names)}"
     raise VersionError(what, run="dvc repro" if local else f"stemma push {version.name}")

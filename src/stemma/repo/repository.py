@@ -25,7 +25,7 @@ from stemma.repo import clone, lockfile, registry, trust
 from stemma.repo.git import POINTER, at, commit_of, contents, ids, prefix, refs
 from stemma.repo.lockfile import Entry
 from stemma.repo.objects import Objects, is_object, md5_of
-from stemma.text import in_one_line, near
+from stemma.text import counted, in_one_line, near
 
 if TYPE_CHECKING:
     from stemma.weights import Index
@@ -178,7 +178,8 @@ class Repository:
         commits = self.experiments.get(name, ())
         if len(commits) > 1:
             several = ", ".join(commit[:7] for commit in commits)
-            raise VersionError(f"{len(commits)} experiments are named {name!r}: give the commit of one ({several})")
+            found = counted(len(commits), "experiment is", "experiments are")
+            raise VersionError(f"{found} named {name!r}: give the commit of one ({several})")
         return commits[0] if commits else None
 
 

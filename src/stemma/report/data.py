@@ -18,7 +18,7 @@ from stemma.tables.hints import Hint
 from stemma.tables.profile import span
 from stemma.tables.settings import Table
 from stemma.tables.statistics import numbers
-from stemma.text import code, escaped, short, table
+from stemma.text import by_number, code, counted, escaped, short, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,10 +82,12 @@ def _page(
     yield f"# Data: {escaped(Path(settings.source).name)}"
     yield ""
     yield (
-        f"{about['rows']:,} rows and {len(drifts)} features of {code(settings.source)},"
+        f"{counted(about['rows'], 'row')} and {counted(len(drifts), 'feature')} of {code(settings.source)},"
         f" to predict {_code(settings.target)} ({task})."
     )
-    yield from (f"\nLeft out: {rows:,} rows by {code(why)}." for why, rows in about.get("left_out", {}).items())
+    yield from (
+        f"\nLeft out: {counted(rows, 'row')} by {code(why)}." for why, rows in about.get("left_out", {}).items()
+    )
     yield from ["", "## Hints", ""]
     yield from _items([escaped(hint.text) for hint in hints]) or ["None."]
     yield from ["", "## Splits", ""]
@@ -101,7 +103,11 @@ def _page(
     if settings.derive:
         yield from ["", *_items([f"{_code(name)} is {code(text)}" for name, text in settings.derive.items()])]
     yield ""
-    most = f"The {drawn} features with the most drift, training" if drawn < len(drifts) else "Training"
+    most = (
+        f"The {by_number(drawn, 'feature', f'{drawn} features')} with the most drift, training"
+        if drawn < len(drifts)
+        else "Training"
+    )
     yield f"{most} rows in blue, test rows in orange:"
     yield from ["", f"![Distribution of the features]({FOLDER}/columns.svg)", ""]
     yield from _unused(frame, settings, about)
@@ -117,7 +123,7 @@ def _splits(settings: Table, about: About) -> Iterator[str]:
     head = ["split", "rows", "share", *(["mean"] if not classes else map(_code, classes))]
     yield from table(head, ([name, *_split(about["splits"][name], about["rows"], classes)] for name in SPLITS))
     if len(about["classes"]) > len(classes):
-        yield from ["", f"The first {len(classes)} of {len(about['classes'])} classes."]
+        yield from ["", f"The first {len(classes)} of {counted(len(about['classes']), 'class', 'classes')}."]
 
 
 def _split(part: About, rows: int, classes: Sequence[str]) -> Iterator[str]:

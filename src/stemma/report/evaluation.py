@@ -13,7 +13,7 @@ from stemma.metrics.resampling import affordable
 from stemma.report import explanation
 from stemma.report.document import Chart, Document, Section, Table
 from stemma.task import KINDS
-from stemma.text import figure
+from stemma.text import by_number, counted, figure
 
 RULES = {
     "fixed": "set by hand", "f1": "the greatest F1", "macro_f1": "the greatest mean F1 of both classes",
@@ -47,7 +47,7 @@ def write(told: Told, drawn: Container[str] = ()) -> Document:
 def _lead(told: Told) -> str:
     main, rows = told["main"], told["data"]["splits"]["test"]
     entry = told["test"][main]
-    text = f"{label(main)} {figure(entry['value'])} on {rows:,} test rows{_between(entry)}"
+    text = f"{label(main)} {figure(entry['value'])} on {counted(rows, 'test row')}{_between(entry)}"
     best = told["best_possible"]
     if best is not None and main == "roc_auc":
         text += f"; the best that any model could reach on these rows is {figure(best['test'])}"
@@ -65,7 +65,8 @@ def _share(told: Told) -> str:
 def _badges(told: Told) -> Iterable[tuple[str, str]]:
     yield from _decided(told)
     if repeated := told.get("repeated"):
-        yield f"{repeated['rows']:,} of {told['data']['splits']['test']:,} test rows repeat a training row", "bad"
+        count, all_ = repeated["rows"], counted(told["data"]["splits"]["test"], "test row")
+        yield f"{count:,} of {all_} {by_number(count, 'repeats', 'repeat')} a training row", "bad"
     for name, entry in told["baselines"].items():
         yield _compared(name, entry["ahead"], told["test"][told["main"]]["better"])
     if told["gate"]:
@@ -90,7 +91,8 @@ def _decided(told: Told) -> Iterable[tuple[str, str]]:
     for entry, row, place in zip(told["classes"], told["confusion"], (0, 1), strict=True):
         if row[place] < FOUND * sum(row):
             advice = "" if auto else "; evaluate.threshold: auto chooses another threshold"
-            yield f"{row[place]:,} of {sum(row):,} rows of {entry['class']} are found{advice}", "bad"
+            found = f"{row[place]:,} of {counted(sum(row), 'row')} of {entry['class']}"
+            yield f"{found} {by_number(row[place], 'is', 'are')} found{advice}", "bad"
 
 
 def _compared(name: str, ahead: Told, direction: str) -> tuple[str, str]:
@@ -127,7 +129,11 @@ def _figures(told: Told) -> Section:
     ]
     averages = " Averages over classes are macro averages." if _is_of_many(told) else ""
     count = affordable(told["data"]["splits"]["test"], told["evaluate"]["bootstrap"])
-    note = f"Intervals: bootstrap, percentiles of {count:,} resamples of the test rows." if count else "No intervals."
+    note = (
+        f"Intervals: bootstrap, percentiles of {counted(count, 'resample')} of the test rows."
+        if count
+        else "No intervals."
+    )
     if count and "calibration_error" in found:
         note += " That of the calibration error is mirrored (Davison and Hinkley, 1997), for resampling adds to it."
     return Section("Figures", (Table("", head, tuple(rows), words=(4,)), note + averages))
@@ -147,9 +153,10 @@ def _repeated(told: Told) -> Section | None:
     if not (repeated := told.get("repeated")):
         return None
     count, shown = told["data"]["splits"]["test"], _shown(told)
-    text = f"{repeated['rows']:,} of {count:,} test rows have the same features as a training row. A model that knows"
-    text += " these by heart is right there, and not therefore on others: judge by the"
-    text += f" {count - repeated['rows']:,} that are new. A split with data.group=duplicates keeps such rows together."
+    seen = repeated["rows"]
+    text = f"{seen:,} of {counted(count, 'test row')} {by_number(seen, 'has', 'have')} the same features as a training"
+    text += " row. A model that knows these by heart is right there, and not therefore on others: judge by the"
+    text += f" {count - seen:,} that are new. A split with data.group=duplicates keeps such rows together."
     every = {NETWORK: told["test"]} | {name: entry["test"] for name, entry in told["baselines"].items()}
     rows = tuple(
         (title(name), which, *(figure(found[metric]["value"]) for metric in shown))
@@ -187,7 +194,7 @@ def _baselines(told: Told) -> Section:
         figures = (figure(entry["test"][metric]["value"]) for metric in shown)
         rows.append((title(name), *figures, _signed(entry["ahead"])))
         if entry["rows"] < told["data"]["splits"]["train"]:
-            notes.append(f"{title(name).capitalize()} learned from {entry['rows']:,} rows, drawn by chance.")
+            notes.append(f"{title(name).capitalize()} learned from {counted(entry['rows'], 'row')}, drawn by chance.")
         if entry["converged"] is False:
             notes.append(f"The solver of {title(name)} stopped before it converged.")
     text = (
@@ -278,10 +285,9 @@ def _importance(told: Told) -> Section | None:
     """What the figure loses where a column tells nothing."""
     if not (found := told.get("importance")):
         return None
-    text = (
-        f"How much {label(told['main'])} is lost on {found['rows']:,} test rows where the values of a column stand in"
-    )
-    text += f" other rows, the mean of {found['repeats']} draws. Columns that tell the same stand in for each other."
+    rows = counted(found["rows"], "test row")
+    text = f"How much {label(told['main'])} is lost on {rows} where the values of a column stand in other rows,"
+    text += f" the mean of {counted(found['repeats'], 'draw')}. Columns that tell the same stand in for each other."
     chart = Chart("importance", f"What {label(told['main'])} loses without a column", wide=True)
     return Section("What the network goes by", (text, chart))
 
@@ -335,9 +341,8 @@ def _robustness(told: Told) -> Section | None:
     """What the figure loses where rows are worse."""
     if not (found := told.get("robustness")):
         return None
-    text = (
-        f"How much {label(told['main'])} is lost on {found['rows']:,} test rows that are made worse, as service would"
-    )
+    worse = counted(found["rows"], "test row that is", "test rows that are")
+    text = f"How much {label(told['main'])} is lost on {worse} made worse, as service would"
     text += f" see them; and the column that alone does most of it, on {found['alone']:,} of them."
     rows = []
     for name, change in found["changes"].items():
@@ -393,12 +398,9 @@ def _needed(demand: Told) -> str:
 
 def _making(told: Told) -> Section:
     data, splits = told["data"], told["data"]["splits"]
-    text = (
-        f"{data['rows']:,} rows of {data['source']}: {splits['train']:,} to train, {splits['validation']:,} to choose,"
-    )
-    text += (
-        f" {splits['test']:,} to judge, split {data['split']}. {len(data['features'])} columns are seen by the network:"
-    )
+    text = f"{counted(data['rows'], 'row')} of {data['source']}: {splits['train']:,} to train,"
+    text += f" {splits['validation']:,} to choose, {splits['test']:,} to judge, split {data['split']}."
+    text += f" {counted(len(data['features']), 'column is', 'columns are')} seen by the network:"
     text += f" {', '.join(data['features'])}."
     parts: list[str | Table] = [text]
     if told.get("table") and told.get("weights"):

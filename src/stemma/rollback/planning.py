@@ -14,7 +14,7 @@ from stemma.repo.git import blob_ids, blobs, fields, git, own_folder, top, tree
 from stemma.repo.outputs import Kept, Outputs, astray, hashed, is_in
 from stemma.repo.parallel import each
 from stemma.repo.repository import WEIGHTS, Version
-from stemma.text import counted, few
+from stemma.text import by_number, counted, few
 
 IN_PROGRESS = {
     "MERGE_HEAD": ("merge", "git merge --abort"),
@@ -217,14 +217,14 @@ class _Look:
         try:
             sizes = dict(zip(absent, each(self._size_in_remotes, list(absent)), strict=True))
         except VersionError as error:
-            return {}, [f"{len(absent)} objects of {name} are not whole in the cache, and {error}"]
+            return {}, [f"{_objects(len(absent), name)} not whole in the cache, and {error}"]
         lost = sorted({*self.new.lost, *(absent[md5] for md5, size in sizes.items() if size is None)})
         if not lost:
             return sizes, []
         remote = self.outputs.stores.default
         where = f"nor in {remote.name} ({remote.url})" if remote else "and no remote is configured"
         return sizes, [
-            f"{len(lost)} objects of {name} are neither whole in the cache {where} ({few(lost)}): "
+            f"{_objects(len(lost), name)} neither whole in the cache {where} ({few(lost)}): "
             f"run `stemma push {name}` where they are, or `stemma restore` from a backup"
         ]
 
@@ -269,6 +269,11 @@ def _no_identity(root: Path) -> Iterator[str]:
         yield 'Git does not know who you are: run `git config user.name "Your Name"` and `git config user.email YOU`'
 
 
+def _objects(count: int, of: str) -> str:
+    return counted(count, f"object of {of} is", f"objects of {of} are")
+
+
 def _stray(files: Sequence[str]) -> Iterator[str]:
     if files:
-        yield f"{len(files)} files that no version keeps are in the way ({few(files)}): move them elsewhere"
+        what = f"{counted(len(files), 'file')} that no version keeps {by_number(len(files), 'is', 'are')} in the way"
+        yield f"{what} ({few(files)}): move {by_number(len(files), 'it', 'them')} elsewhere"

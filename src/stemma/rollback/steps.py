@@ -18,7 +18,7 @@ from stemma.repo.outputs import Kept, Outputs, astray, hashed, is_in
 from stemma.repo.parallel import each
 from stemma.repo.trouble import told
 from stemma.rollback.planning import Plan
-from stemma.text import few
+from stemma.text import counted, few
 
 DVC_PARTIAL = re.compile(r"\.[0-9A-Za-z_-]{22}\.tmp")  # what DVC copies to before it renames
 TRAILER = "Stemma-Rollback-To"
@@ -201,10 +201,9 @@ def verify(outputs: Outputs, wanted: Kept, moved: set[str]) -> int:
     outputs.remember({root / path: md5 for path, md5 in proven.items()})
     wrong = [path for path in wanted.files if path not in linked and found.get(path) != wanted.files[path]]
     if wrong:
-        raise VersionError(
-            f"{len(wrong)} restored files are not what the version says ({few(sorted(wrong))}): run the same "
-            f"command again, or `stemma rollback --abort`"
-        )
+        which = f"{counted(len(wrong), 'restored file is', 'restored files are')} not what the version says"
+        cure = "run the same command again, or `stemma rollback --abort`"
+        raise VersionError(f"{which} ({few(sorted(wrong))}): {cure}")
     for output in wanted.roots:
         if any(is_in(path, [output]) for path in moved):
             outputs.note(output)

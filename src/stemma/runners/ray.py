@@ -19,7 +19,7 @@ from typing import Any
 
 from stemma.errors import MissingExtra, RunnerError, StemmaError
 from stemma.runners.base import Died, Gang, Job, Place, Runner
-from stemma.text import in_one_line
+from stemma.text import counted, in_one_line
 from stemma.toolkit import lock, rooms
 
 ENVIRONMENT = {  # who set something else keeps it
@@ -76,7 +76,8 @@ class Ray(Runner):
     def gang(self, kind: Callable[..., Any], arguments: Sequence[Any], names: Sequence[str], gpus: int = 0) -> Gang:
         there = int(self._ray.cluster_resources().get("GPU", 0))
         if gpus * len(names) > there:
-            raise RunnerError(f"{len(names)} workers need a GPU each, and the cluster at {self._address} has {there}")
+            need = counted(len(names), "worker needs", "workers need")
+            raise RunnerError(f"{need} a GPU each, and the cluster at {self._address} has {there}")
         return Actors(self, kind, arguments, names, gpus)
 
     def _nodes(self, kind: str = "CPU") -> dict[str, float]:

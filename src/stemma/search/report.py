@@ -64,7 +64,7 @@ def sentence(found: Found) -> str:
     told = (
         f"Trial {first.number} is the best of {counted(len(found.trials), 'trial')}: {lead} {figure(first.values[0])}"
     )
-    told += f" on the {found.rows:,} rows that chose it"
+    told += f" on {counted(found.rows, 'row')} that chose it"
     if found.optimism is None:
         return f"{told}."
     hope = found.optimism

@@ -26,7 +26,7 @@ from stemma.serve.models import Refused, Version
 from stemma.serve.protocols.tensorflow import MODEL, asked, read
 from stemma.serve.routes import Answer, Call, Route, in_json, versions
 from stemma.serve.settings import Limits
-from stemma.text import few, nearest
+from stemma.text import counted, few, nearest
 
 PART = 512  # rows that run at once: between two parts others get their turn
 NICE = 10  # of the thread
@@ -49,7 +49,9 @@ class Explainer:
         _, columns = asked(call, body, version)
         rows = flat(version.bundle.signature.arrays(columns))
         if not 0 < length(rows) <= self._limits.explained:
-            raise Refused(422, f"{length(rows)} rows: from 1 to {self._limits.explained} are explained at once")
+            raise Refused(
+                422, f"{counted(length(rows), 'row')}: from 1 to {self._limits.explained} are explained at once"
+            )
         wanted = None if body.get("class") is None else str(body["class"])
         return self._answered(version, partial(self._found, version, str(body.get("method", SHAP)), rows, wanted))
 

@@ -8,6 +8,7 @@ from stemma.bundle.archive import MANIFEST
 from stemma.bundle.check import sample, signed
 from stemma.errors import BundleError
 from stemma.serve.settings import MEGABYTE, SignatureSettings
+from stemma.text import counted
 
 TIMES = 3  # a bundle's bytes, in memory: as they are, in the runtime, and once more while it is made
 
@@ -62,5 +63,5 @@ def _held(path: Path) -> Path:
         return path
     files = sorted(path.glob("*.zip"))
     if len(files) != 1:
-        raise BundleError(f"{path} holds {len(files)} bundles, and a version is one")
+        raise BundleError(f"{path} holds {counted(len(files), 'bundle')}, and a version is one")
     return files[0]

@@ -27,7 +27,7 @@ from stemma.serve.settings import ServeSettings
 from stemma.serve.tls import Tls
 from stemma.serve.wire import Wire
 from stemma.serve.workers import Crew
-from stemma.text import say
+from stemma.text import counted, say
 
 BACKLOG = 2048
 GRPC = Entry("stemma.serve.rpc:Rpcs", extra="grpc")  # imported only where it is asked for
@@ -175,7 +175,7 @@ async def _with_workers(
         await keeper.start()
         bound.listen(BACKLOG)
         await crew.serve()
-        where = f"{sockets.addresses(settings, bound)}, {settings.workers} workers"
+        where = f"{sockets.addresses(settings, bound)}, {counted(settings.workers, 'worker')}"
         beside_it = beside(sockets.address(settings, bound))
         with _signals(crew.stop, read, keeper), _watching(keeper, where), beside_it:
             await crew.stopping.wait()

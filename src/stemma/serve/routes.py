@@ -12,6 +12,7 @@ from stemma.serve.batch import Batcher, Columns, Output
 from stemma.serve.models import Models, Refused, Split, Version
 from stemma.serve.scopes import Scope
 from stemma.serve.settings import Limits
+from stemma.text import counted
 
 JSON = "application/json"
 Control = Callable[..., Coroutine[Any, Any, str | None]]  # an action, a model -> why it cannot be done
@@ -126,7 +127,7 @@ class Call:
             Refused: there are more.
         """
         if count > self.limits.rows:
-            raise Refused(422, f"there are more than {self.limits.rows} rows: send them in parts")
+            raise Refused(422, f"there are more than {counted(self.limits.rows, 'row')}: send them in parts")
         if columns > self.limits.columns:
             raise Refused(422, f"there are {columns} columns, and {self.limits.columns} are taken")
 

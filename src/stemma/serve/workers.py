@@ -25,6 +25,7 @@ from stemma.serve.metrics import SHARED
 from stemma.serve.routes import Control
 from stemma.serve.service import Plan
 from stemma.serve.settings import ServeSettings
+from stemma.text import counted
 
 START = 60  # seconds for all of them
 PAUSE = 0.2  # seconds before a worker that ended is replaced
@@ -132,7 +133,7 @@ class Crew:
                 while len(self.members) < self._settings.workers:
                     await asyncio.sleep(0.01)
                 return
-        raise StemmaError(f"{self._settings.workers} workers did not start within {START} s")
+        raise StemmaError(f"{counted(self._settings.workers, 'worker')} did not start within {START} s")
 
     async def _keep(self, keeper: Keeper) -> None:
         while not self.stopping.is_set():

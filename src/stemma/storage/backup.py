@@ -5,7 +5,6 @@ A run that was cut short is completed by the next one: what has its name is whol
 """
 
 import hashlib
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
+from stemma.files import scratch
 from stemma.repo import clone, locks, places
 from stemma.repo.git import commit_of, git, prefix, refs, top
 from stemma.repo.inventory import take
@@ -25,7 +25,7 @@ from stemma.repo.trouble import told
 from stemma.storage import manifest, sealing
 from stemma.storage.manifest import Manifest
 from stemma.storage.selection import select
-from stemma.text import few
+from stemma.text import counted, few
 
 REFS = ("refs/heads", "refs/remotes", "refs/tags", "refs/exps")
 KEPT = "refs/stemma/kept/"  # versions of an earlier backup that no branch or tag holds any more
@@ -87,8 +87,8 @@ def backup(
             stack.enter_context(_alone(repository, place))
         before = manifest.load(place)
         _is_the_same(repository, place, before, encrypt)
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=stores.scratch)))
-        return _Work(repository, stores, place, before, encrypt, to, scratch).backup(chosen)
+        passing = stack.enter_context(scratch("backup", stores.scratch))
+        return _Work(repository, stores, place, before, encrypt, to, passing).backup(chosen)
 
 
 @dataclass(frozen=True)
@@ -258,4 +258,4 @@ def _refs(repository: Repository, versions: Sequence[str]) -> tuple[dict[str, st
 
 def _not_committed(repository: Repository) -> list[str]:
     changed = git(repository.root, "status", "--porcelain", "--untracked-files=normal").decode().splitlines()
-    return [f"{len(changed)} changes are not committed, and not in the backup"] if changed else []
+    return [f"{counted(len(changed), 'change is', 'changes are')} not committed, and not in the backup"] * bool(changed)

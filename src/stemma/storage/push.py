@@ -15,7 +15,7 @@ from stemma.repo.places import Place
 from stemma.repo.repository import Repo, opened
 from stemma.repo.stores import Stores
 from stemma.storage.selection import select
-from stemma.text import few
+from stemma.text import counted, few
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def push(repo: Repo = ".", revisions: Sequence[str] = (), *, all: bool = False) 
         lost = [wanted.path for wanted, _ in missing if stores.cache.size(places.key(wanted.md5)) is None]
         lost += [path for path, _ in inventory.unlisted]
         if lost:
-            what = f"{len(lost)} objects are neither in the cache nor in the remote ({few(sorted(lost))})"
+            which = counted(len(lost), "object is", "objects are")
+            what = f"{which} neither in the cache nor in the remote ({few(sorted(lost))})"
             raise VersionError(f"{what}: push where they are, or `stemma restore` from a backup; nothing was sent")
         # A listing goes last: DVC takes a folder for pushed once that is there.
         files, listings = ([duty for duty in missing if duty[0].md5.endswith(".dir") is last] for last in (False, True))

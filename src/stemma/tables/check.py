@@ -11,7 +11,7 @@ from stemma.tables import hints, load, select, validate
 from stemma.tables.columns import features, refuse
 from stemma.tables.settings import Table
 from stemma.tables.split import split
-from stemma.text import say
+from stemma.text import counted, say
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ def told(found: Checked, settings: Table) -> str:
     """What was found, in a line."""
     parts = ", ".join(f"{len(rows):,} {name}" for name, rows in found.splits.items())
     used, hints = len(features(found.table.columns, settings)), len(found.hints)
-    count = f"{hints or 'no'} hint{'' if hints == 1 else 's'}"
+    count = counted(hints, "hint") if hints else "no hints"
     without = f", without {select.told(found.left_out)}" if found.left_out else ""
-    return f"{settings.source}: {len(found.table):,} rows ({parts}){without}, {used} features, {count}"
+    rows, seen = counted(len(found.table), "row"), counted(used, "feature")
+    return f"{settings.source}: {rows} ({parts}){without}, {seen}, {count}"

@@ -9,7 +9,7 @@ from stemma.errors import DataError
 from stemma.tables import derive
 from stemma.tables.encode.graph import Graph
 from stemma.tables.settings import Role, Table
-from stemma.text import nearest
+from stemma.text import counted, nearest
 
 FEATURES = ("numeric", "categorical", "boolean", "date")  # roles that a model sees
 DUPLICATES = "duplicates"  # a group of no column: rows with the same features
@@ -120,7 +120,7 @@ def refuse(where: str, problems: list[str]) -> None:
         raise DataError(f"{where}: {problems[0]}")
     if problems:
         lines = "".join(f"\n  {problem}" for problem in problems)
-        raise DataError(f"{where} cannot be used for {len(problems)} reasons:{lines}")
+        raise DataError(f"{where} cannot be used for {counted(len(problems), 'reason')}:{lines}")
 
 
 def _wrong_splitting(names: list[str], settings: Table) -> Iterator[str]:

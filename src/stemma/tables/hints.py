@@ -17,6 +17,7 @@ from stemma.tables.columns import features, splitting
 from stemma.tables.settings import Table
 from stemma.tables.split import hashed, twins
 from stemma.tables.statistics import numbers
+from stemma.text import by_number, counted
 
 SAMPLE = 5000  # training rows on which one column is judged
 FEWEST = 100  # rows; in fewer, chance alone makes a column predict or differ everywhere
@@ -106,7 +107,7 @@ def _identifier(values: pd.Series, role: str, cure: str) -> Iterator[tuple[str, 
     if role == "categorical":
         distinct = present.nunique()
         if distinct >= DISTINCT * len(present):
-            yield "identifier", f"has {distinct:,} different texts in {len(present):,} rows, {advice}"
+            yield "identifier", f"has {counted(distinct, 'different text')} in {counted(len(present), 'row')}, {advice}"
     elif role == "numeric":
         number = present.to_numpy(np.float64)
         steps = np.diff(number)
@@ -165,7 +166,7 @@ def _unseen(values: pd.Series, splits: dict[str, np.ndarray]) -> Iterator[tuple[
     rows = np.flatnonzero(~seen[codes])
     texts, row = int((~seen).sum()), int(rows[0])
     several = f"{texts} such texts in " if texts > 1 else ""
-    more = f" ({several}{len(rows):,} rows)" if len(rows) > 1 else ""
+    more = f" ({several}{counted(len(rows), 'row')})" if len(rows) > 1 else ""
     shown = _shown(values.iloc[row]) if values.iloc[row] else "no value"
     yield "unseen", f"holds {shown} in row {values.index[row] + 1}, which no training row holds{more}"
 
@@ -200,8 +201,9 @@ def _repeated(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray
         row = frame.index[splits["test"][int(np.argmax(twin))]]
         yield (
             "repeated",
-            f"{count:,} of {len(twin):,} test rows ({count / len(twin):.1%}) have the same features as a training row,"
-            f" the first in row {row + 1} ({len(np.unique(train)):,} of {len(train):,} training rows differ): remove"
+            f"{count:,} of {counted(len(twin), 'test row')} ({count / len(twin):.1%}) {by_number(count, 'has', 'have')}"
+            f" the same features as a training row, the first in row {row + 1}"
+            f" ({len(np.unique(train)):,} of {counted(len(train), 'training row')} differ): remove"
             " repeated rows" + ("" if splitting(settings) else ", or keep them together with `group: duplicates`"),
         )
 
@@ -216,8 +218,8 @@ def _imbalance(frame: pd.DataFrame, settings: Table, train: np.ndarray) -> Itera
     if rows < min(RARE, 0.1 / len(counts)) * len(target):
         yield (
             "imbalance",
-            f"class {name!r} has {rows:,} of {len(target):,} training rows ({rows / len(target):.2%}): read pr_auc and"
-            " recall, not accuracy, and try train.class_weight=balanced",
+            f"class {name!r} has {rows:,} of {counted(len(target), 'training row')} ({rows / len(target):.2%}): read"
+            " pr_auc and recall, not accuracy, and try train.class_weight=balanced",
         )
 
 

@@ -162,7 +162,7 @@ def _wrong_features(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
     for name, role in features(frame.columns, settings):
         if role == "categorical" and len(frame[name].cat.categories) > MOST_CATEGORIES:
             yield (
-                f"column {name!r} has {len(frame[name].cat.categories):,} different values, more than"
+                f"column {name!r} has {counted(len(frame[name].cat.categories), 'different value')}, more than"
                 f" {MOST_CATEGORIES:,}: give it another role, such as drop"
             )
 
@@ -201,7 +201,7 @@ def _wrong_numbers(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
     """A target that cannot be regressed on."""
     target, needed = frame[settings.target], rows_needed(settings.split, least=2)
     if len(frame) < needed and not splitting(settings):
-        yield f"the table has {len(frame)} rows, and at least {needed} are needed for two in every split"
+        yield f"the table has {counted(len(frame), 'row')}, and at least {needed} are needed for two in every split"
     if target.nunique() == 1:
         yield f"the target {settings.target!r} has the same value, {target.dropna().iloc[0]:g}, in every row"
     if settings.transform_target == "log" and not (positive := (target > 0) | target.isna()).all():

@@ -16,6 +16,7 @@ from stemma.evaluation.settings import Settings
 from stemma.tables import check, load, select, statistics
 from stemma.tables.profile import Block
 from stemma.tables.settings import Table
+from stemma.text import counted
 from stemma.training import fit, networks, own
 from stemma.training.base import Floats, Given, Network, Problem, Rows
 from stemma.training.own import Lines
@@ -113,7 +114,7 @@ def _check_graph(network: Network, x: Floats, scores: Floats) -> None:
     for count in (len(x), 1, 0):
         found = runtime.run(session, {name: x[:count]})
         same = found.shape == scores[:count].shape and np.allclose(found, scores[:count], TOLERANCE, TOLERANCE)
-        _promise(same, f"{network.settings.name}: the graph gives other scores for {count} rows")
+        _promise(same, f"{network.settings.name}: the graph gives other scores for {counted(count, 'row')}")
 
 
 def check_source(lines: Mapping[str, Entry], settings: Table) -> check.Checked:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stemma.entries import naming
 from stemma.errors import TrainingError
-from stemma.text import say
+from stemma.text import counted, say
 from stemma.training import inputs, objective, rows, shrink
 from stemma.training.base import Draw, Epoch, Fit, Floats, Given, Network, Rows, State
 from stemma.training.own import Schedule
@@ -53,7 +53,7 @@ def run(
     settings = settled(given.settings, given.train.x)
     given = replace(given, settings=settings)
     with contextlib.closing(network.session(given)) as session:
-        arrays = rows.of(network.problem, given)
+        arrays = rows.of(network.problem, given) if rows.are_changed(settings) else None
         start = network.tensors()
         limit = EXPLODED * max(1.0, _mean_loss(network, validation))
         saved = Checkpoint.of(checkpoint, network, given, validation, session)
@@ -91,8 +91,8 @@ def try_out(network: Network, x: Floats) -> None:
         scores = network.scores(x)
         if scores.shape != (len(x), wanted):
             raise TrainingError(
-                f"the network {name} gives the shape {scores.shape} for {len(x)} rows: its last layer must give "
-                f"self.problem.outputs numbers a row, here {wanted}"
+                f"the network {name} gives the shape {scores.shape} for {counted(len(x), 'row')}: its last layer must "
+                f"give self.problem.outputs numbers a row, here {wanted}"
             )
         numbers = [code.name for code in inputs.codes(network.problem) if _matters(network, x, scores, code.start)]
     if numbers:
@@ -226,11 +226,11 @@ def _epoch(number: int, network: Network, train_loss: float, validation: Rows, r
     return Epoch(number, rate, train_loss, loss, score)
 
 
-def _draw(network: Network, given: Given, arrays: rows.Arrays, settings: Settled, done: int) -> Draw:
+def _draw(network: Network, given: Given, arrays: rows.Arrays | None, settings: Settled, done: int) -> Draw:
     generator = np.random.default_rng([settings.seed, done])
     rate = learning_rate(settings, done, given.parts.schedule)
     order, seed = generator.permutation(len(given.train.x)), int(generator.integers(2**31))
-    changed = rows.changed(network.problem, arrays, order, settings, generator)
+    changed = None if arrays is None else rows.changed(network.problem, arrays, order, settings, generator)
     return Draw(order, rate, seed, changed, _masks(network, settings, done))
 
 

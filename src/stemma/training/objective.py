@@ -61,9 +61,8 @@ def without_rows(train: Mapping[str, Any]) -> list[str]:
     if not all(isinstance(number, int) for number in given) or math.prod(cut) <= size:
         return []
     name = "workers" if cut[0] > 1 else "accumulate"
-    return [
-        f"train.{name}: a batch of {counted(size, 'row')} cannot be cut into {math.prod(cut)} pieces: ask for fewer"
-    ]
+    batch = f"a batch of {counted(size, 'row')}"
+    return [f"train.{name}: {batch} cannot be cut into {math.prod(cut)} pieces: ask for fewer"]
 
 
 def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from stemma.errors import TrainingError
-from stemma.text import say
+from stemma.text import by_number, counted, say
 from stemma.training.base import Floats, Network, State
 
 
@@ -45,8 +45,7 @@ def of(network: Network, revision: str, commit: str | None, arrays: Mapping[str,
             run=f"stemma show {revision}",
         )
     drawn = sorted(own.keys() - taken.keys())
-    say(
-        f"note: {len(taken)} of {len(own)} tensors start from {revision}"
-        + (f"; drawn: {', '.join(drawn)}" * bool(drawn))
-    )
+    start = by_number(len(taken), "starts", "start")
+    drawn_told = f"; drawn: {', '.join(drawn)}" * bool(drawn)
+    say(f"note: {len(taken)} of {counted(len(own), 'tensor')} {start} from {revision}{drawn_told}")
     return Origin(taken, {"revision": revision, "commit": commit, "taken": sorted(taken), "drawn": drawn})

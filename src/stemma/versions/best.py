@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from stemma.errors import VersionError
 from stemma.evaluation.results import higher_is_better, main_figure, told
 from stemma.repo.repository import PACKAGE, PREPARED, Repo, Repository, Revision, Version, opened
-from stemma.text import figure, nearest, signed
+from stemma.text import counted, figure, nearest, signed
 from stemma.versions import judged
 from stemma.versions.compare import bundle_bytes, measure, other_rows, parameters
 from stemma.versions.constraints import NAMES, Constraint, parse
@@ -104,9 +104,10 @@ class Best:
     def sentence(self) -> str:
         """What is best, and how sure that is; or that nothing is."""
         if len(self.groups) > 1:
+            ways = counted(len(self.groups), "way")
             return (
-                f"no version is the best: those that fit were judged in {len(self.groups)} ways (another target, table "
-                "or test rows), and no figure ranks across them: `stemma best --like VERSION` takes one of these ways"
+                f"no version is the best: those that fit were judged in {ways} (another target, table or test rows), "
+                "and no figure ranks across them: `stemma best --like VERSION` takes one of these ways"
             )
         first, count = self.candidates[0], len(self.candidates)
         if self.lead is None:
@@ -187,7 +188,7 @@ def among(
     left.append((metric, len(fitting) - len(with_metric)))
     if not with_metric:
         said = ", ".join([f"`{text}` leaves out {count}" for text, count in left if count] + list(_notes(seen)))
-        raise VersionError(f"none of {len(seen)} versions fits: {said}")
+        raise VersionError(f"none of {counted(len(seen), 'version')} fits: {said}")
     higher = higher_is_better(with_metric[0].of("evaluation"), metric)
     names = [*dict.fromkeys(constraint.name for constraint in constraints)]
 
@@ -233,7 +234,7 @@ def _notes(seen: "Sequence[Facts]") -> tuple[str, ...]:
     names = sorted({name for facts in seen for name in facts.unread})
     of_name = [[facts.unread[name] for facts in seen if name in facts.unread] for name in names]
     return tuple(
-        f"{name} of {len(reasons)} versions is out of reach: {reasons[0]}"
+        f"{name} of {counted(len(reasons), 'version')} is out of reach: {reasons[0]}"
         for name, reasons in zip(names, of_name, strict=True)
     )
 

@@ -15,7 +15,7 @@ from stemma.entries import Entry
 from stemma.errors import StemmaError
 from stemma.evaluation.results import told
 from stemma.repo.repository import PACKAGE, Repo, Repository, Version, opened
-from stemma.text import figure, nearest, signed
+from stemma.text import counted, figure, nearest, signed
 from stemma.versions import own
 
 if TYPE_CHECKING:
@@ -142,13 +142,12 @@ class Comparison:
     def sentence(self) -> str:
         """The verdict, in one sentence."""
         found = self.main
-        moved = f"{self.metric} {figure(found.a)} -> {figure(found.b)} on {self.rows:,} rows"
+        moved = f"{self.metric} {figure(found.a)} -> {figure(found.b)} on {counted(self.rows, 'row')}"
         interval = f"difference {signed(found.difference)}, 95 % interval {signed(found.low)} to {signed(found.high)}"
         if self.verdict != "not distinguishable":
             return f"{self.b} is {self.verdict} than {self.a}: {moved}, {interval}"
-        known = (
-            f"about {self.needed:,} rows would be needed" if self.needed else "no number of rows would tell them apart"
-        )
+        needed = f"about {counted(self.needed, 'row')} would be needed" if self.needed else ""
+        known = needed or "no number of rows would tell them apart"
         return f"{self.b} is not distinguishable from {self.a} at this sample size: {moved}, {interval}; {known}"
 
     def meets(self, requirement: Literal["better", "not-worse"], margin: float | None = None) -> bool:
@@ -214,7 +213,7 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
     recorded = _recorded(versions) if on is None else {}
     differences = {**recorded, **_differences(first, second, chosen.values(), options)}
     if not math.isfinite(differences[name].difference):
-        raise StemmaError(f"{name} has no meaning on these {rows} rows: choose another metric")
+        raise StemmaError(f"{name} has no meaning on {counted(rows, 'row')}: choose another metric")
     higher = chosen[name].better == "higher"
     verdict = _verdict(differences[name], higher, rows)
     marks = _marks(versions[1], first, columns, options)
@@ -269,7 +268,7 @@ def _seen(versions: tuple[Version, Version], columns: Mapping[str, Sequence[Any]
     for version in versions:
         try:
             if count := predictions.seen(version, columns):
-                rows = f"{count:,} of {len(next(iter(columns.values()))):,} rows of {where}"
+                rows = f"{count:,} of {counted(len(next(iter(columns.values()))), 'row')} of {where}"
                 yield f"warning: {version.name} was trained on {rows}: judge by rows that are new to both"
         except StemmaError as error:
             yield f"whether {version.name} was trained on rows of {where} is not known: {error}"

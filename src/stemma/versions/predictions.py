@@ -16,7 +16,7 @@ from stemma.evaluation import predictions as written
 from stemma.evaluation.results import told
 from stemma.repo.repository import PACKAGE, PREDICTIONS, PROFILE
 from stemma.task import Task
-from stemma.text import few, in_one_line, nearest
+from stemma.text import counted, few, in_one_line, nearest
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
@@ -204,7 +204,8 @@ def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:
 
     target, place = signature.target, {name: number for number, name in enumerate(signature.classes)}
     convert = CONVERTERS["string" if place else "number"]
-    known = f"one of {', '.join(signature.classes)}" if len(place) <= 20 else f"one of the {len(place)} classes"
+    many = f"one of the {counted(len(place), 'class', 'classes')}"
+    known = f"one of {', '.join(signature.classes)}" if len(place) <= 20 else many
     found: list[Any] = []
     for row, value in enumerate(values, start=1):
         try:

@@ -20,7 +20,7 @@ from stemma.metrics.power import SIGNIFICANCE
 from stemma.metrics.resampling import Difference
 from stemma.signature import Signature
 from stemma.task import Task
-from stemma.text import figure, lasting, nearest, signed
+from stemma.text import counted, figure, lasting, nearest, signed
 from stemma.watch import sequential
 from stemma.watch.answers import OUTCOME, PREDICTED, Answers, measured, of_name, read, telling
 from stemma.watch.log import Log
@@ -101,12 +101,12 @@ class Experiment:
     @property
     def sentence(self) -> str:
         if self.verdict == "not compared":
-            whom = "requests" if self.callers == self.requests else "callers"
-            got = f"it got {self.callers[1]:,} of {sum(self.callers):,} {whom}, and {self.share:.0%} were meant"
+            whom = counted(sum(self.callers), "request" if self.callers == self.requests else "caller")
+            got = f"it got {self.callers[1]:,} of {whom}, and {self.share:.0%} were meant"
             got += f" (p = {self.mismatch:.2g}); find out why first, or tell what was meant by --share"
             return f"{self.b} is not compared with {self.a}: {got}"
         found = self.difference
-        moved = f"{self.metric} {figure(found.a)} -> {figure(found.b)} on {sum(self.rows):,} rows"
+        moved = f"{self.metric} {figure(found.a)} -> {figure(found.b)} on {counted(sum(self.rows), 'row')}"
         moved += f", difference {signed(found.difference)}, 95 % interval {signed(found.low)} to {signed(found.high)}"
         if self.verdict != "not distinguishable":
             return f"{self.b} is {self.verdict} than {self.a}: {moved}"
@@ -152,7 +152,7 @@ def experiment(folder: Path, first: Answers, second: Answers, options: Options =
     mismatch = sequential.mismatch(*callers, options.share)
     difference = _difference(judged, task, metric)
     if not math.isfinite(difference.difference):
-        raise StemmaError(f"{metric.name} has no meaning on these {sum(rows)} rows: choose another metric")
+        raise StemmaError(f"{metric.name} has no meaning on {counted(sum(rows), 'row')}: choose another metric")
     p = _p(difference, counts)
     verdict = _verdict(difference, p, metric)
     needed = _needed(difference, counts) if verdict == "not distinguishable" else None

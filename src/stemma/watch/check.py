@@ -16,7 +16,7 @@ from stemma.bundle.check import TOLERANCE
 from stemma.bundle.model import Bundle
 from stemma.bundle.rows import Rows, records
 from stemma.errors import StemmaError
-from stemma.text import counted, few, figure
+from stemma.text import by_number, counted, few, figure
 from stemma.watch import outcomes
 from stemma.watch.answers import Answers, day, versions
 from stemma.watch.columns import Column, gone, profiled, trained
@@ -141,11 +141,10 @@ def _skewed(bundle: Bundle, rows: Sequence[Row], said: Any) -> Iterator[Finding]
     except (KeyError, TypeError, ValueError) as error:
         raise StemmaError(f"the server does not answer as this bundle does ({type(error).__name__}: {error})") from None
     if there.shape != here.shape:
-        raise StemmaError(f"the server answers {there.shape[0]} of {len(rows)} rows")
+        raise StemmaError(f"the server answers {there.shape[0]} of {counted(len(rows), 'row')}")
     apart = (np.abs(there - here) / (1 if classes else np.maximum(1, np.abs(here)))).max(axis=1)
     other = np.flatnonzero(apart > TOLERANCE)
     if len(other):
-        told = (
-            f"{len(other)} of {len(rows)} rows (such as {few([str(row + 1) for row in other])}) are answered otherwise"
-        )
+        which = f"{len(other)} of {counted(len(rows), 'row')} (such as {few([str(row + 1) for row in other])})"
+        told = f"{which} {by_number(len(other), 'is', 'are')} answered otherwise"
         yield Finding("skew", version, f"{told}, by up to {apart.max():.2g}")

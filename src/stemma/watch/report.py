@@ -13,7 +13,7 @@ from stemma.bundle.model import Bundle
 from stemma.errors import StemmaError
 from stemma.files import write_text
 from stemma.report.document import Document, Section, Table, html
-from stemma.text import figure
+from stemma.text import counted, figure
 from stemma.watch import ab, drift, sequential, shown
 from stemma.watch.answers import PREDICTED, Answers, day, measured, read
 from stemma.watch.log import Log
@@ -42,9 +42,9 @@ def write(
         lead=f"{found.sentence[:1].upper()}{found.sentence[1:]}.",
         badges=tuple(alarms[:8] or [("no drift", "good")] * any(each.state == "judged" for each in found.windows)),
         cards=(
-            ("requests", f"{requests:,}", f"{rows:,} rows of {folder.name}"),
+            ("requests", f"{requests:,}", f"{counted(rows, 'row')} of {folder.name}"),
             ("versions", f"{len(versions)}", ", ".join(sorted(versions))[:80]),
-            ("outcomes", f"{judged / rows:.0%}", f"{judged:,} of {rows:,} rows"),
+            ("outcomes", f"{judged / rows:.0%}", f"{judged:,} of {counted(rows, 'row')}"),
         ),
         sections=(
             Section(

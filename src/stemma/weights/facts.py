@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import WeightsError
+from stemma.text import counted
 from stemma.weights.networks import Layer
 from stemma.weights.sketch import BUCKETS
 
@@ -136,7 +137,9 @@ def _tensor(entry: Any) -> Tensor:
         raise TypeError(f"shape is {shape!r:.80}")
     sketch = None if text is None else tuple(map(float, text.split()))
     if sketch is not None and not (len(sketch) == min(math.prod(shape), BUCKETS) and all(map(math.isfinite, sketch))):
-        raise ValueError(f"a sketch of {entry['name']!r:.80} has {len(sketch)} sums, or one that is not finite")
+        raise ValueError(
+            f"a sketch of {entry['name']!r:.80} has {counted(len(sketch), 'sum')}, or one that is not finite"
+        )
     return Tensor(
         name=_typed(entry, "name", str),
         layer=_typed(entry, "layer", str, type(None)),

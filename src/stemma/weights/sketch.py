@@ -59,7 +59,7 @@ def sketch_distance(a: Sequence[float] | None, b: Sequence[float] | None) -> flo
     if a is None or b is None:
         return math.nan
     if len(a) != len(b):
-        raise ValueError(f"sketches of {len(a)} and {len(b)} sums have no distance")
+        raise ValueError(f"sketches of lengths {len(a)} and {len(b)} have no distance")
     return math.dist(a, b)
 
 

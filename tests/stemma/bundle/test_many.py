@@ -118,10 +118,12 @@ def test_the_same_once_more_does_what_is_left(opened: Bundle, rows: Path, output
     (output / "sub/b.parquet").unlink()
     capsys.readouterr()
     run(opened, rows, output)
-    assert "2 rows of 1 table in " in (err := capsys.readouterr().err) and "; 2 were predicted before" in err
+    assert "2 rows of 1 table in " in (err := capsys.readouterr().err) and "; 2 tables were predicted before" in err
     after = written(output)
     assert {name for name in before if before[name] != after[name]} == {"sub/b.parquet"}
     assert before["sub/b.parquet"][1] == after["sub/b.parquet"][1]
+    run(opened, rows, output)
+    assert capsys.readouterr().err == "3 tables were predicted before\n"
 
 
 @pytest.mark.parametrize("change", ["table", "bundle", "keep", "reading"])
@@ -135,7 +137,7 @@ def test_predictions_made_with_another_are_refused_by_name_and_made_anew_when_as
     now = many.Many(str(rows), str(output), places.at, reading)
     if change == "table":
         (rows / "a.csv").write_text(TABLE.replace("May", "Nov"), encoding="utf-8")
-    with pytest.raises(BundleError, match=r"[13] of 3 tables are not predicted: a.csv"):
+    with pytest.raises(BundleError, match=r"[13] of 3 tables (is|are) not predicted: a.csv"):
         many.predict(other if change == "bundle" else opened, now, Here())
     assert (
         f"a.csv: its predictions were made with another {change} (--again: make them anew)" in capsys.readouterr().err
@@ -194,7 +196,7 @@ class Watched(places.Folder):
     happens: Callable[[str], object]
 
     @contextmanager
-    def local(self, key: str, scratch: Path) -> Any:
+    def local(self, key: str, above: Path) -> Any:
         self.happens(key)
         yield self.root / key
 
@@ -224,7 +226,7 @@ def test_of_two_runs_at_once_one_writes_and_the_other_says_so(
     told = failed(capsys, opened, rows, output, at=at, again=again)
     assert (
         "a.csv: another run has written it meanwhile: run this again\n" in told
-        and "1 of 3 tables are not predicted" in told
+        and "1 of 3 tables is not predicted" in told
     )
     run(opened, rows, output)
 
@@ -298,7 +300,7 @@ def test_predictions_that_a_node_has_to_itself_are_none(opened: Bundle, rows: Pa
 
     told = failed(capsys, opened, rows, output, Elsewhere())
     assert f"a.csv: its predictions are not in {output}: every node needs the same folder there\n" in told
-    assert "4 rows of 2 tables" in told and "1 of 3 tables are not predicted: a.csv" in told
+    assert "4 rows of 2 tables" in told and "1 of 3 tables is not predicted: a.csv" in told
 
 
 def test_tables_of_a_process_that_died_are_tried_one_by_one(
@@ -312,7 +314,7 @@ def test_tables_of_a_process_that_died_are_tried_one_by_one(
     told = failed(capsys, opened, rows, output, Here(dies))
     assert "a.csv, d2.csv, sub/b.csv: its process was killed by signal 9: they are tried one by one\n" in told
     assert "\na.csv: its process was killed by signal 9\n" in told
-    assert told.endswith("1 of 9 tables are not predicted: a.csv") and len(written(output)) == 8
+    assert told.endswith("1 of 9 tables is not predicted: a.csv") and len(written(output)) == 8
 
 
 # A bucket.

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from forks import OTHER
 from stemma import bundle
 from stemma.bundle.check import check
 from stemma.bundle.unpack import unpack
@@ -129,7 +130,7 @@ def test_the_bundle_passes_its_own_checks_and_the_card_tells_what_the_record_kno
 def test_packaged_again_it_is_the_same(packaged: Project) -> None:
     file = packaged.folder / "models/package/model.zip"
     before = file.read_bytes()
-    packaged.ok("python", "src/stage.py", "package", OMP_NUM_THREADS="3", PYTHONHASHSEED="7")
+    packaged.ok("python", "src/stage.py", "package", **OTHER)
     assert file.read_bytes() == before
 
 

@@ -172,7 +172,7 @@ def test_missing_columns_and_columns_of_unequal_length_are_named(model: Path) ->
     opened = bundle.open_bundle(model)
     with pytest.raises(BundleError, match="the rows lack the columns 'Month', 'Weekend'"):
         opened.predict({"PageValues": [1]})
-    with pytest.raises(BundleError, match="column 'Weekend' has 1 rows, and column 'Month' has 4"):
+    with pytest.raises(BundleError, match="column 'Weekend' has 1 row, and column 'Month' has 4"):
         opened.predict({**ROWS, "Weekend": ["1"]})
 
 

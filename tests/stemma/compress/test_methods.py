@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import fits
 from fits import EACH, PROBLEMS, tabular
+from forks import OTHER
 from stemma.compress import half, integers, making, plain, record
 from stemma.compress.plain import Plain
 from stemma.compress.settings import CompressSettings
@@ -133,10 +134,10 @@ def again(folder: str) -> None:
 @pytest.mark.xdist_group("tensorflow")
 def test_another_process_makes_the_same_bytes(folder: Path, fitted: Any) -> None:
     networks = {framework: fitted(framework, "binary") for framework in FRAMEWORKS}
-    code = "import sys, test_methods; test_methods.again(sys.argv[1])"
-    paths = os.pathsep.join(map(str, [Path(__file__).parent, *sys.path]))
-    environment = os.environ | {"PYTHONPATH": paths, "PYTHONHASHSEED": "1"}
-    subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, check=True)
+    script, paths = folder / "again.py", os.pathsep.join(map(str, [Path(__file__).parent, *sys.path]))
+    script.write_text("import sys, test_methods; test_methods.again(sys.argv[1])")
+    environment = os.environ | OTHER | {"PYTHONPATH": paths}
+    subprocess.run(["python", script, folder], env=environment, check=True)
     for framework, made in networks.items():
         for method in METHODS:
             content = compressed(made, method).graph

@@ -641,6 +641,24 @@ def test_what_may_be_meant_otherwise_is_warned_of(
         assert load.table(found, FILES)["x"].notna().all()
 
 
+@pytest.mark.parametrize(("few", "read"), [("1.124,72", True), ("12.124,5", True), ("12 %", False), ("viel", False)])
+@pytest.mark.parametrize("distinct", [200, 21_000])  # all of them are kept, or no more than their ends
+def test_a_few_numbers_with_thousands_are_numbers_and_never_no_value(
+    few: str, read: bool, distinct: int, describe: Describe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Most amounts are below a thousand."""
+    values = [few, *(f"{row % 900},{row % 100:02}5{row}" for row in range(distinct - 1))]
+    path = tmp_path / "t.csv"
+    classes = [("p", "q")[row % 2] for row in range(distinct)]
+    pd.DataFrame({"x": values, "y": classes}).to_csv(path, index=False, sep=";")
+    found = describe(path)
+    told = capsys.readouterr().err
+    assert ('thousands: {"x": "."}' in told) is read
+    assert ("name it in `missing_in`" in told) is not read
+    if read and distinct < 20_000:
+        assert load.table(found, FILES)["x"].notna().all()
+
+
 def test_numbers_of_typography_are_read_alike_in_training_and_in_service(describe: Describe, tmp_path: Path) -> None:
     from stemma.values import CONVERTERS, PLAIN
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forks import OTHER
 from worlds import Project
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("torch")]
@@ -92,7 +93,7 @@ def test_the_same_bytes_on_other_numbers_of_threads(rich: tuple[Project, str], t
     for name in FILES:
         (reports / name).unlink()
     shutil.rmtree(reports / "plots")
-    project.run("python", "src/stage.py", "evaluate", OMP_NUM_THREADS="4", OPENBLAS_NUM_THREADS="4")
+    project.run("python", "src/stage.py", "evaluate", **OTHER)
     assert content() == before
 
 

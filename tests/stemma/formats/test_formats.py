@@ -3,7 +3,6 @@
 import copy
 import functools
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -18,6 +17,7 @@ import pytest
 import yaml
 
 from fits import EACH, PROBLEMS, settings, tabular
+from forks import OTHER
 from stemma import formats
 from stemma.compress.plain import plain
 from stemma.errors import ExportError, SettingsError
@@ -110,10 +110,9 @@ NOT_EMPTY = ("tflite", "safetensors")  # run by what takes one row or more
 
 
 @pytest.fixture(autouse=True)
-def replayed_by_forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replays are processes of the Python that tests find first, and know the tests' network."""
+def replays(forked: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Know the tests' network."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
-    monkeypatch.setattr(replay.sys, "executable", shutil.which("python"))
 
 
 each_framework = pytest.mark.parametrize("framework", EACH)
@@ -292,11 +291,10 @@ def test_what_dvc_keeps_has_the_same_bytes_in_another_folder_and_process(
     fits_folder: Path, file_of: Any, tmp_path: Path
 ) -> None:
     files = {each: file_of(*each)[0] for each in AGAIN}
-    code = "import sys, test_formats; test_formats.again(*sys.argv[1:])"
-    paths = os.pathsep.join(map(str, [Path(__file__).parent, *sys.path]))
-    environment = os.environ | {"PYTHONPATH": paths, "PYTHONHASHSEED": "1"}
-    command = [sys.executable, "-c", code, str(fits_folder), str(tmp_path)]
-    subprocess.run(command, env=environment, cwd=tmp_path, check=True)
+    script, paths = tmp_path / "again.py", os.pathsep.join(map(str, [Path(__file__).parent, *sys.path]))
+    script.write_text("import sys, test_formats; test_formats.again(*sys.argv[1:])")
+    environment = os.environ | OTHER | {"PYTHONPATH": paths}
+    subprocess.run(["python", script, fits_folder, tmp_path], env=environment, cwd=tmp_path, check=True)
     for (framework, name), file in files.items():
         assert (tmp_path / str(framework) / file.name).read_bytes() == file.read_bytes(), name
 

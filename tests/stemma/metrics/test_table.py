@@ -190,7 +190,7 @@ def test_every_figure_of_nothing_is_nan(kind: str, weights: Array) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_predictions_that_are_no_numbers_are_refused_with_their_row(value: float) -> None:
-    with pytest.raises(EvaluationError, match="1 of 2 predictions are no finite numbers, the first in row 2"):
+    with pytest.raises(EvaluationError, match="1 of 2 predictions is no finite number, the first in row 2"):
         metrics.Rows.of(TASKS["binary"], np.array([0, 1]), np.array([[0.5, 0.5], [0.5, value]]))
 
 

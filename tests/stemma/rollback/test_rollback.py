@@ -181,7 +181,7 @@ def test_a_missing_object_is_named_and_the_tree_is_left_alone(world: World) -> N
     (world.remote / "files/md5" / md5[:2] / md5[2:]).unlink()
     files = state(world)
     with pytest.raises(
-        VersionError, match=r"1 objects of .* neither whole in the cache nor in remote 'disk' .*models/w"
+        VersionError, match=r"1 object of .* is neither whole in the cache nor in remote 'disk' .*models/w"
     ):
         rollback.roll_back(world.folder, V1)
     assert state(world) == files
@@ -267,7 +267,7 @@ def test_a_byte_that_flips_while_it_is_copied_is_caught(
         return done
 
     monkeypatch.setattr(steps, "data", flipping)
-    with pytest.raises(VersionError, match=r"1 restored files are not what the version says .models/weights/packed"):
+    with pytest.raises(VersionError, match=r"1 restored file is not what the version says .models/weights/packed"):
         rollback.roll_back(world.folder, V1)
     monkeypatch.undo()
     rollback.abort(world.folder)
@@ -305,7 +305,7 @@ def test_a_stash_comes_back(world: World, states: dict[str, dict[str, str]]) -> 
 
 def test_untracked_files_in_the_way_are_kept_or_identical(world: World, states: dict[str, dict[str, str]]) -> None:
     world.write("notes/old page.md", "Mine.\n")
-    with pytest.raises(VersionError, match=r"1 files that no version keeps are in the way \(notes/old page.md\)"):
+    with pytest.raises(VersionError, match=r"1 file that no version keeps is in the way \(notes/old page.md\)"):
         rollback.roll_back(world.folder, V1)
     assert (world.folder / "notes/old page.md").read_text() == "Mine.\n"
     world.write("notes/old page.md", "Old.\n")

@@ -60,9 +60,7 @@ def test_a_listing_is_sent_last(world: World, monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_object_that_is_nowhere_is_named_and_nothing_is_sent(world: World) -> None:
     world.object(world.md5("models/package/model.zip")).unlink()
-    with pytest.raises(
-        VersionError, match=r"1 objects are neither .* \(models/package/model\.zip\).* nothing was sent"
-    ):
+    with pytest.raises(VersionError, match=r"1 object is neither .* \(models/package/model\.zip\).* nothing was sent"):
         stemma.push(world.folder)
     assert held(world) == set()
 

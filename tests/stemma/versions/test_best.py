@@ -55,7 +55,7 @@ def test_a_version_whose_metrics_are_damaged_is_left_out_and_noted(three: list[F
     odd = Damaged("odd", three[0].version.profile, {})  # type: ignore[attr-defined]
     found = among([facts(odd), *three], metric="roc_auc")
     assert (names(found), found.looked_at) == (["good", "fair", "poor"], 4)
-    assert found.notes == ("metrics of 1 versions is out of reach: reports/metrics.json of odd is damaged",)
+    assert found.notes == ("metrics of 1 version is out of reach: reports/metrics.json of odd is damaged",)
 
 
 def test_constraints_leave_out_what_does_not_fit(three: list[Facts]) -> None:
@@ -218,7 +218,7 @@ def test_a_fact_out_of_reach_leaves_its_version_out_and_is_told(three: list[Fact
     found = among([facts(lost), three[1]], [parse("size > 1")])
     assert names(found) == ["fair"]
     assert found.notes == (
-        "size of 1 versions is out of reach: models/package/model.zip of good is neither in the cache nor in a remote",
+        "size of 1 version is out of reach: models/package/model.zip of good is neither in the cache nor in a remote",
     )
 
 

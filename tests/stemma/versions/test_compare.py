@@ -316,7 +316,7 @@ def test_every_task_is_compared_on_a_table(tmp_path: Path) -> None:
         ("", "is empty"),
         ("x,Revenue\n1,TRUE\n1,2,3\n", "row 2: 3 values, and the header has 2"),
         ("x,x,Revenue\n1,1,TRUE\n", "two columns named 'x'"),
-        ("x,Revenue\n1,TRUE\n2,TRUE\n", "roc_auc has no meaning on these 2 rows"),
+        ("x,Revenue\n1,TRUE\n2,TRUE\n", "roc_auc has no meaning on 2 rows"),
     ],
 )
 def test_a_table_that_does_not_fit_is_one_line_with_the_row(text: str, named: str, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from stemma.versions.compress import page
 from stemma.versions.compress.search import CANDIDATES, Budget, Found, search, share
 from version_worlds import World
 
-pytestmark = pytest.mark.xdist_group("compress")
+pytestmark = [pytest.mark.xdist_group("compress"), pytest.mark.usefixtures("forked")]
 Run = Callable[..., tuple[int, str, str]]
 # Stands for the project's pipeline: what a method gives lies ready in made/.
 STAGE = """

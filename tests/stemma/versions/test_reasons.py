@@ -45,7 +45,7 @@ def test_a_version_reasons_as_it_does(tmp_path: Path) -> None:
     one = packaged(tmp_path / "a.zip", "binary", 1.0, inputs=INPUTS, background=drawn())
     found = between(tmp_path, one, one)
     assert found.reasons and all(each.difference.difference == 0 for each in found.reasons)
-    assert shown(found) == ["Answers of both go by the same columns, as far as 100 rows tell."]
+    assert shown(found) == ["Answers of both go by the same columns, as far as 100 rows can tell."]
 
 
 def test_what_differs_by_rounding_alone_reasons_alike(tmp_path: Path) -> None:

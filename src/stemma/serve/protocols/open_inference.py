@@ -20,6 +20,7 @@ import stemma
 from stemma.serve.models import Models, Refused, Version
 from stemma.serve.routes import JSON, Answer, Call, Route, in_json, versions
 from stemma.serve.scopes import Scope
+from stemma.text import counted
 
 TYPES = {"number": "FP32", "boolean": "BOOL", "date": "FP64", "string": "BYTES"}
 BINARY = {
@@ -79,7 +80,7 @@ def infer(call: Call) -> Answer | Awaitable[Answer]:
         columns[name], rest = _column(name, tensor, rest)
         call.check_rows(len(columns[name]), len(tensors))
     if rest:
-        raise Refused(400, f"{len(rest)} bytes follow the last input")
+        raise Refused(400, f"{counted(len(rest), 'byte follows', 'bytes follow')} the last input")
     return call.predicted(columns, partial(_answer, head, version))
 
 
@@ -114,7 +115,7 @@ def _parts(call: Call) -> tuple[dict[str, Any], memoryview]:
     """The JSON, and the bytes behind it."""
     told = call.header(LENGTH)
     if told and not (told.isascii() and told.isdigit() and len(told) < 19 and int(told) <= len(call.body)):
-        raise Refused(400, f"{LENGTH.decode()} is {told[:20]!r}, and the body has {len(call.body)} bytes")
+        raise Refused(400, f"{LENGTH.decode()} is {told[:20]!r}, and the body has {counted(len(call.body), 'byte')}")
     place = int(told) if told else len(call.body)
     head = call.json(call.body[:place])
     if not isinstance(head, dict):
@@ -136,7 +137,7 @@ def _column(name: str, tensor: Mapping[str, Any], rest: memoryview) -> tuple[lis
         part, rest = rest[:size], rest[size:]
         values = unpacked(name, part) if kind == "BYTES" else _numbers(name, part, kind)
     if len(values) != count:
-        raise Refused(400, f"the input {name!r} has {len(values)} values, and its shape {count}", field=name)
+        raise Refused(400, f"the input {name!r} has {counted(len(values), 'value')}, and its shape {count}", field=name)
     return values, rest
 
 
@@ -159,7 +160,7 @@ def _flat(name: str, data: Any) -> list[Any]:
 def _numbers(name: str, part: memoryview, kind: str) -> list[Any]:
     dtype = np.dtype(BINARY[kind])
     if len(part) % dtype.itemsize:
-        raise Refused(400, f"the input {name!r} has {len(part)} bytes, which are no {kind}", field=name)
+        raise Refused(400, f"the input {name!r} has {counted(len(part), 'byte')}, which make no {kind}", field=name)
     return list(np.frombuffer(part, dtype).tolist())
 
 

@@ -12,6 +12,7 @@ from stemma.errors import VersionError
 from stemma.repo import clone
 from stemma.repo.git import git, ids, refs, run
 from stemma.repo.repository import EXPERIMENTS
+from stemma.text import counted
 
 HEADS, TAGS = "refs/heads/", "refs/tags/"
 
@@ -60,8 +61,8 @@ def _fetched(root: Path, remote: str, there: Sequence[Far]) -> list[str]:
         return []
     words = ["fetch", "--quiet", "--no-tags", "--no-auto-gc", "--no-write-fetch-head", "--stdin", remote]
     _remotely(root, remote, *words, stdin="".join([*(f"{tag}:{tag}\n" for tag in tags), *(f"{ref}\n" for ref in rest)]))
-    counted = [f"{len(tags)} tags"] * bool(tags) + [f"{len(rest)} other commits"] * bool(rest)
-    return [f"fetched {' and '.join(counted)} from {remote}"]
+    fetched = [counted(len(tags), "tag")] * bool(tags) + [counted(len(rest), "other commit")] * bool(rest)
+    return [f"fetched {' and '.join(fetched)} from {remote}"]
 
 
 def _remotely(root: Path, remote: str, *words: str, stdin: str = "") -> str:

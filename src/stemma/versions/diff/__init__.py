@@ -27,6 +27,7 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.repo.repository import WORKSPACE, Repo, Version, no_model, opened
+from stemma.text import counted
 from stemma.versions.diff import code, compression, data, settings, structure, tensors, total
 from stemma.versions.diff.code import Code
 from stemma.versions.diff.compression import Compression
@@ -193,16 +194,20 @@ def _notes(
     turned, unknown = sum(one.turned for one in moved), sum(not one.known for one in moved)
     if found.frameworks[0] != found.frameworks[1]:
         notes.append(
-            f"{found.frameworks[0]} beside {found.frameworks[1]}: {turned} kernels are compared with their axes in one "
-            "order (PyTorch keeps out, in; Keras in, out); the settings of layers have other names and are left out"
+            f"{found.frameworks[0]} beside {found.frameworks[1]}: {counted(turned, 'kernel is', 'kernels are')}"
+            " compared with axes in one order (PyTorch keeps out, in; Keras in, out); the settings of layers have"
+            " other names and are left out"
         )
     if unknown:
-        notes.append(f"{unknown} kernels with axes in another order count as unrelated: --exact reads them")
+        notes.append(
+            f"taken for unrelated: {counted(unknown, 'kernel')} with axes in another order: --exact reads them"
+        )
     if tables is None:
         bare = " and ".join(version.name for version in (a, b) if version.profile is None)
         notes.append(f"{bare}: no data/prepared/profile.json, so the data is not compared")
     if tables is not None and tables.rows.over is not None:
-        notes.append(f"rows are compared by the {len(tables.rows.over)} columns that both tables have in one role")
+        over = counted(len(tables.rows.over), "column")
+        notes.append(f"rows are compared by the {over} that both tables have in one role")
     for name, has in (("metrics", lambda version: version.metrics), ("environment", _environment)):
         notes += [f"{version.name}: no {name}" for version in (a, b) if not has(version)]
     return tuple(notes)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stemma import layout
 from stemma.repo.repository import PACKAGE
+from stemma.text import by_number, counted
 from stemma.versions.doctor.finding import Finding, Severity, Skipped, ways
 
 if TYPE_CHECKING:
@@ -67,8 +68,9 @@ def units_are_alive(version: "Version") -> Iterator[Finding]:
         if dead:
             severity: Severity = "error" if dead == units else "warning"
             yield Finding(
-                severity, "dead-units", f"{dead} of {units} units of {layer} are never active",
-                f"zero on all of {rows} rows of validation",
+                severity, "dead-units",
+                f"{dead} of {counted(units, 'unit')} of {layer} {by_number(dead, 'is', 'are')} never active",
+                f"zero on all of {counted(rows, 'row')} of validation",
                 ways(version.settings, "model.activation=gelu", "a smaller train.learning_rate", "fewer units"),
             )  # fmt: skip
 

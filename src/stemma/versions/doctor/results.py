@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stemma.evaluation.results import rate, told
 from stemma.repo.repository import CURVES
 from stemma.task import RARE
+from stemma.text import counted
 from stemma.versions.doctor.finding import Finding, Skipped, ways
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def figures_are_believable(version: "Version") -> Iterator[Finding]:
         if rows >= ENOUGH_ROWS and test.get(name) is not None and test[name] >= PERFECT:
             yield Finding(
                 "warning", "believable", "the result is suspiciously perfect",
-                f"{name} {test[name]:.5f} on {rows} rows",
+                f"{name} {test[name]:.5f} on {counted(rows, 'row')}",
                 "a column may tell the target: look at reports/data.md, and drop it in conf/data/",
             )  # fmt: skip
             break

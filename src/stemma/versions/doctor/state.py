@@ -113,7 +113,7 @@ def objects_are_in_reach(version: "Version") -> Iterator[Finding]:
     if missing and objects.elsewhere:
         missing = {each.md5: each for each in _lacking(version, replace(inventory, objects=missing))}
     if missing:
-        what = f"{len(missing)} files are neither in the cache nor in a remote"
+        what = f"{counted(len(missing), 'file is', 'files are')} neither in the cache nor in a remote"
         yield Finding(
             "error", "objects", what, _paths(missing.values()),
             "run `dvc fetch` where the remote can be reached, or `dvc repro` to make them again",
@@ -127,7 +127,7 @@ def remote_is_complete(version: "Version") -> Iterator[Finding]:
     missing = _lacking(version, _objects(version))
     if missing:
         yield Finding(
-            "warning", "remote", f"{len(missing)} files are not in the remote", _paths(missing),
+            "warning", "remote", f"{counted(len(missing), 'file is', 'files are')} not in the remote", _paths(missing),
             f"run `{_push(version)}`",
         )  # fmt: skip
 
