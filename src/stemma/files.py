@@ -42,10 +42,22 @@ def replaced(path: Path) -> Iterator[Path]:
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)  # a link of this name would be written through
     try:
-        yield partial
-        partial.replace(path)
+        with _told_where(path):
+            yield partial
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told_where(path: Path) -> Iterator[None]:
+    """The system says of a full disk neither which it is nor what was written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def open_plain(path: Path) -> BufferedReader:
@@ -130,10 +142,11 @@ def swapped_folder(folder: Path) -> Iterator[Path]:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        yield partial
-        if folder.exists():
-            folder.replace(aside)
-        partial.replace(folder)
+        with _told_where(folder):
+            yield partial
+            if folder.exists():
+                folder.replace(aside)
+            partial.replace(folder)
         shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from stemma.errors import one_line
 from stemma.files import recover_folder, replaced, scratch, swapped_folder, write_text
 
 
@@ -74,6 +76,20 @@ def test_a_kill_at_any_moment_leaves_one_whole_folder(tmp_path: Path) -> None:
         recover_folder(folder)
         assert {(folder / part).read_text() for part in "ab"} != set()
         assert (folder / "a").read_text() == (folder / "b").read_text()
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is full")
+@pytest.mark.parametrize("whole", [replaced, swapped_folder])
+def test_a_full_disk_is_told_with_what_was_written(
+    whole: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit), one_line(), whole(tmp_path / "made"), FULL.open("wb", 0) as full:
+        full.write(b"x")
+    assert capsys.readouterr().err == f"error: {tmp_path / 'made'}: the disk is full: make room\n"
+    assert [*tmp_path.iterdir()] == []
 
 
 HOLD = """

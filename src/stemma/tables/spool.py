@@ -26,7 +26,7 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     if size < LARGE:
         return np.empty(shape, dtype)
     with _file() as file:
-        os.ftruncate(file.fileno(), size)
+        _take(file, size)
         return np.memmap(file, dtype, "r+", shape=shape).view(np.ndarray)
 
 
@@ -64,4 +64,19 @@ def table(schema: pa.Schema, batches: Iterable[pa.RecordBatch], size: int) -> pa
 
 
 def _file() -> IO[bytes]:
-    return tempfile.TemporaryFile(dir=DISK if DISK.is_dir() and "TMPDIR" not in os.environ else None)
+    return tempfile.TemporaryFile(dir=_folder())
+
+
+def _folder() -> Path:
+    return DISK if DISK.is_dir() and "TMPDIR" not in os.environ else Path(tempfile.gettempdir())
+
+
+def _take(file: IO[bytes], size: int) -> None:
+    """All room at once: where a disk gets full under what is mapped, the process ends without a word."""
+    os.ftruncate(file.fileno(), size)
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            error.filename = str(_folder())
+            raise

@@ -1,6 +1,8 @@
 """Tables larger than memory: tables/spool.py."""
 
+import os
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -116,6 +118,23 @@ def test_batches_mapped_from_a_file_keep_dictionaries_that_differ(monkeypatch: p
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="this system does not list open files")
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system cannot be asked for room")
+def test_a_file_has_its_room_before_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that gets full later would end the process."""
+    opened, made = spool._file, list[int]()
+
+    def seen() -> IO[bytes]:
+        file = opened()
+        made.append(os.dup(file.fileno()))
+        return file
+
+    monkeypatch.setattr(spool, "_file", seen)
+    kept = spool.empty((spool.LARGE // 4, 2), np.float32)
+    facts = os.fstat(made[0])
+    os.close(made[0])
+    assert facts.st_blocks * 512 >= kept.nbytes == facts.st_size
+
+
 def test_files_are_gone_with_their_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "LARGE", 1)
     before = len(list(Path("/proc/self/fd").iterdir()))
