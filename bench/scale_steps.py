@@ -87,7 +87,7 @@ def costs() -> dict[str, Any]:
     torch.set_num_threads(1)
     small, large = together("exchange", 2)  # of a ring of two: two steps, that send half each
     return {
-        "compute": [least(stepping(ROWS // count)) for count in WORKERS],
+        "compute": [(count, least(stepping(ROWS // count))) for count in WORKERS],
         "bytes": 4 * sum(each.numel() for each in built().parameters()),
         "latency": small / 2,
         "bandwidth": 4 * LARGE / (large - small),

@@ -27,9 +27,10 @@ class Cluster:
     environment: dict[str, str]
 
     def add(self, *options: str, **environment: str) -> None:
-        """A node with one core; the first is the head."""
+        """A node with one core, if options say no other; the first is the head."""
         ray = Path(sys.executable).parent / "ray"
-        command = [str(ray), "start", "--num-cpus=1", "--object-store-memory=100000000", *options]
+        usual = ("--num-cpus=1", "--object-store-memory=100000000", "--include-log-monitor=false")
+        command = [str(ray), "start", *usual, *options]
         done = subprocess.run(command, env=self.environment | environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -64,7 +65,8 @@ def cluster(**environment: str) -> Iterator[Cluster]:
     paths = {"PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])}
     made = Cluster(folder, f"127.0.0.1:{port}", {**os.environ, **quiet, **paths, **environment})
     try:
-        made.add("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}")
+        few = ("--include-dashboard=false", "--no-monitor")
+        made.add("--head", f"--port={port}", f"--temp-dir={folder}", *few)
         yield made
     finally:
         made.kill()

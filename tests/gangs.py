@@ -12,6 +12,12 @@ from stemma.errors import RunnerError
 from stemma.runners import Place
 
 
+def hold(sign: Path) -> None:
+    """A job that has begun when the sign is there, and does not end."""
+    sign.touch()
+    time.sleep(600)
+
+
 @dataclass
 class Counter:
     where: Place
@@ -20,6 +26,9 @@ class Counter:
 
     def place(self) -> int:
         return self.where.number
+
+    def meeting(self) -> str:
+        return self.where.meeting
 
     def number(self) -> int:
         return os.getpid()

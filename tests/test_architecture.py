@@ -240,6 +240,12 @@ def test_a_room_knows_no_framework(room: str) -> None:
         assert importers(framework, f"src/stemma/{room}/") == []
 
 
+def test_a_temporary_folder_goes_also_where_its_process_was_killed() -> None:
+    """`files.scratch` sees to it; runners have their own, of which some lie on other machines."""
+    made = [name(path) for path in SOURCES if "TemporaryDirectory" in path.read_text(encoding="utf-8")]
+    assert [path for path in made if not path.startswith("src/stemma/runners/")] == ["src/stemma/files.py"]
+
+
 def test_nothing_unpickles() -> None:
     for module in ("pickle", "cloudpickle", "joblib", "dill", "shelve"):
         assert importers(module, "src/") == []

@@ -151,11 +151,11 @@ def recover_folder(folder: Path) -> None:
 
 
 @contextmanager
-def scratch(kind: str) -> Iterator[Path]:
+def scratch(kind: str, above: Path | None = None) -> Iterator[Path]:
     """A temporary folder. Those of its kind that killed processes left are removed, but not on Windows."""
     prefix = f"stemma-{kind}."
-    _remove_left(Path(tempfile.gettempdir()).glob(f"{prefix}*"))
-    with tempfile.TemporaryDirectory(prefix=prefix) as name, _locked(Path(name)):
+    _remove_left((above or Path(tempfile.gettempdir())).glob(f"{prefix}*"))
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=above) as name, _locked(Path(name)):
         yield Path(name)
 
 

@@ -67,12 +67,12 @@ def load(
             # In JSON a list may stand for a tuple, which strict mode refuses from Python.
             sections[name] = types[name].validate_json(json.dumps(values[name], default=str))
         except ValidationError as error:
-            told = _told({name: values[name]}, types[name], error, name)
-            faults += [f"{line}{_origin(key, path.parent)}" for key, line in told.items()]
+            lines = _told({name: values[name]}, types[name], error, name)
+            faults += [f"{line}{_origin(key, path.parent)}" for key, line in lines.items()]
     if faults:
         count = counted(len(faults), "setting is", "settings are")
-        lines = "".join(f"\n  {fault}" for fault in sorted(faults))
-        raise SettingsError(f"{path}: {count} wrong:{lines}\ncorrect the file named, then", run="stemma conf sync")
+        listed = "".join(f"\n  {fault}" for fault in sorted(faults))
+        raise SettingsError(f"{path}: {count} wrong:{listed}\ncorrect the file named, then", run="stemma conf sync")
     return whole.model_construct(**sections)
 
 

@@ -3,7 +3,8 @@
 number     float32; NaN is missing
 boolean    float32 1 or 0, from true/false, yes/no, t/f, y/n, 1/0 in any case; NaN is missing
 date       float64 seconds since 1970, from ISO 8601 text such as 2024-12-31 or 2024-12-31T23:59:59, or from a number
-           of such seconds; a text with an offset is taken to UTC, one without counts as it stands; NaN is missing
+           of such seconds; a text with an offset is taken to UTC, one without counts as it stands; NaN is missing;
+           and what Parquet holds as a date
 string     text; "" is missing; a whole number is one level however it is spelled, 1, 1.0 or 1.00, and 01 is a text
 
 Spaces around a text never count. How else the texts of a column are written, a `Writing` says; what comes as a number
@@ -15,7 +16,8 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -144,7 +146,7 @@ def _number(value: Any, how: Writing) -> float:
         if "_" in text or not text.isascii():  # float() takes 1_000 and digits of other scripts
             raise ValueError
         return float(text)
-    if isinstance(value, (bool, int, float, np.number, np.bool_)):
+    if isinstance(value, (bool, int, float, Decimal, np.number, np.bool_)):
         return float(value)
     raise TypeError
 
@@ -162,6 +164,8 @@ def _date(value: Any, how: Writing) -> float:
     """Seconds since 1970."""
     if isinstance(value, (bool, np.bool_)):
         raise TypeError
+    if isinstance(value, date):
+        return _since(value if isinstance(value, datetime) else datetime.combine(value, time()))
     if how.date_format is not None and value is not None and value == value:
         value = _text(value, how)
     if not isinstance(value, str):
@@ -170,7 +174,10 @@ def _date(value: Any, how: Writing) -> float:
     if text in how.missing:
         return math.nan
     own = how.date_format
-    moment = datetime.strptime(text, own) if own else datetime.fromisoformat(text.replace("/", "-"))
+    return _since(datetime.strptime(text, own) if own else datetime.fromisoformat(text.replace("/", "-")))
+
+
+def _since(moment: datetime) -> float:
     # Whole microseconds by one division, as a table's dates are turned into seconds.
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - EPOCH) // MICROSECOND / 1_000_000
 
@@ -191,6 +198,8 @@ def _text(value: Any, how: Writing) -> str:
         return str(int(value))
     if isinstance(value, (int, float)):
         return str(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     raise TypeError
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import spawn
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -52,6 +53,15 @@ def serving(folder: Path) -> Iterator[Path]:
     finally:
         for server in servers:
             server.communicate()  # the end of its input is its end
+
+
+@contextmanager
+def spawning() -> Iterator[None]:
+    """What multiprocessing starts is forked, too."""
+    if PLACE in os.environ:
+        spawn.set_executable(f"{os.environ[PLACE]}/python")
+    yield
+    spawn.set_executable(sys.executable)
 
 
 def _started(socket: Path, **environment: str) -> subprocess.Popen[bytes]:

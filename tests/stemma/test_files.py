@@ -101,6 +101,8 @@ def test_a_temporary_folder_goes_with_the_next_of_its_kind_once_its_process_is_k
         process.kill()
     with scratch("other"):
         assert left.exists()
+    with scratch("test", tmp_path.parent) as elsewhere:
+        assert left.exists() and elsewhere.parent.samefile(tmp_path.parent)
     with scratch("test") as other:
         assert {*tmp_path.iterdir()} == {other}
     with scratch("test") as other:

@@ -18,7 +18,7 @@ PART = 100  # rows that one method explains in the time of a batch
 
 
 @dataclass(frozen=True)
-class Given:
+class Subject:
     """What is explained, beside what.
 
     Args:
@@ -31,11 +31,11 @@ class Given:
     background: Rows | None = None
 
 
-WHOLE = Given()
+WHOLE = Subject()
 
 
 def explained(
-    bundle: Bundle, names: Sequence[str], given: Given = WHOLE, asked: Asked = ASKED, limits: Limits = LIMITS
+    bundle: Bundle, names: Sequence[str], subject: Subject = WHOLE, asked: Asked = ASKED, limits: Limits = LIMITS
 ) -> list[dict[str, Any]]:
     """What each method finds, as JSON has it, apart from this process unless the bundle is trusted.
 
@@ -49,11 +49,11 @@ def explained(
         method(name).load()  # what is not installed is told here
 
     def work() -> list[dict[str, Any]]:
-        model = model_of(bundle, given.background)
-        table = model.background if given.rows is None else _read(bundle, given.rows, given.count)
-        return [asdict(explain(name, model, taken(table, slice(given.count)), asked)) for name in names]
+        model = model_of(bundle, subject.background)
+        table = model.background if subject.rows is None else _read(bundle, subject.rows, subject.count)
+        return [asdict(explain(name, model, taken(table, slice(subject.count)), asked)) for name in names]
 
-    longest = replace(limits, seconds=limits.seconds * len(names) * -(-given.count // PART))
+    longest = replace(limits, seconds=limits.seconds * len(names) * -(-subject.count // PART))
     found: list[dict[str, Any]] = work() if bundle.trusted else answer(work, longest)
     return found
 

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import socket
-import tempfile
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from stemma.bundle.model import Bundle
 from stemma.bundle.predict import Run, write_parquet
 from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Rows
 from stemma.errors import BundleError, StemmaError, told_by_system
+from stemma.files import scratch
 from stemma.names import inside
 from stemma.runners import Died, Runner
 from stemma.text import Pace, by_number, counted, few, say
@@ -28,7 +28,7 @@ from stemma.text import Pace, by_number, counted, few, say
 TABLES = (PARQUET, ARROW, ARROW_STREAM, ".csv", ".tsv", ".txt")
 HIDDEN = (".", "_")  # begin the names of what is no table, or not yet, as Hadoop and Spark have it
 SHARES = 4  # for each process: who is done early takes another, and not every table starts one
-TOLD, TABLE = "stemma.", "stemma.table"
+PREFIX, TABLE = "stemma.", "stemma.table"  # of the metadata: provenance, and the part of it that is the table's
 Place = Any  # a `stemma.repo.places.Place`
 
 
@@ -130,7 +130,7 @@ def _planned(tables: Sequence[str]) -> tuple[list[str], list[Done]]:
     for output, names in by_output.items():
         if len(names) > 1:
             faults |= dict.fromkeys(names, f"{few(names)} would all be {output}: rename all but one")
-    return [name for name in tables if name not in faults], [Done(name, fault=told) for name, told in faults.items()]
+    return [name for name in tables if name not in faults], [Done(name, fault=why) for name, why in faults.items()]
 
 
 def _output(name: str) -> str:
@@ -140,11 +140,11 @@ def _output(name: str) -> str:
 def _run(runner: Runner, bundle: Bundle, many: Many, names: Sequence[str], at_once: int) -> list[Done]:
     """What became of each; those of a share whose process died are tried once more, one by one."""
     files = {name: bundle.files[name] for name in (GRAPH, SIGNATURE)}
-    work = partial(predicted, many, files, bundle.trusted, _told(bundle, many.rows))
+    work = partial(predicted, many, files, bundle.trusted, _provenance(bundle, many.rows))
     shares = [names[start :: SHARES * at_once] for start in range(min(SHARES * at_once, len(names)))]
     pace, done = Pace(), list[Done]()
 
-    def told() -> str:
+    def line() -> str:
         return f"{len(done):,} of {counted(len(names), 'table')}, {pace.seconds:.0f} s"
 
     while shares:
@@ -158,16 +158,16 @@ def _run(runner: Runner, bundle: Bundle, many: Many, names: Sequence[str], at_on
                 else:
                     say(f"{found}: they are tried one by one", error=True)
                     left += [[name] for name in shares[number]]
-                pace.say(told)
+                pace.say(line)
         shares = left
     return done
 
 
-def _told(bundle: Bundle, rows: Rows) -> dict[str, str]:
+def _provenance(bundle: Bundle, rows: Rows) -> dict[str, str]:
     """All that predictions are made with, but the table."""
     digest = hashlib.sha256(bundle.files[MANIFEST]).hexdigest()
     reading = json.dumps([rows.separator, rows.decimal, rows.encoding])
-    return {f"{TOLD}bundle": digest, f"{TOLD}keep": json.dumps(rows.keep), f"{TOLD}reading": reading}
+    return {f"{PREFIX}bundle": digest, f"{PREFIX}keep": json.dumps(rows.keep), f"{PREFIX}reading": reading}
 
 
 def _seen(done: Done, there: Container[str], target: str) -> Done:
@@ -178,7 +178,7 @@ def _seen(done: Done, there: Container[str], target: str) -> Done:
 
 
 def predicted(
-    many: Many, files: Mapping[str, bytes], trusted: bool, told: Mapping[str, str], names: Sequence[str]
+    many: Many, files: Mapping[str, bytes], trusted: bool, provenance: Mapping[str, str], names: Sequence[str]
 ) -> list[Done]:
     """What became of a share of the tables, in a process that may be on another machine."""
     if "://" not in many.source and not Path(many.source).is_dir():
@@ -187,22 +187,22 @@ def predicted(
         Bundle.of(files, trusted),
         (many.place(many.source, "rows"), many.place(many.target, "predictions")),
     )
-    return [_done(many, bundle, told, name, *places) for name in names]
+    return [_done(many, bundle, provenance, name, *places) for name in names]
 
 
-def _done(many: Many, bundle: Bundle, told: Mapping[str, str], name: str, source: Place, target: Place) -> Done:
+def _done(many: Many, bundle: Bundle, provenance: Mapping[str, str], name: str, source: Place, target: Place) -> Done:
     try:
         mark = source.mark(name)
         if mark is None:
             raise BundleError("it is not there any more")
-        told, before = {**told, TABLE: mark}, target.look(_output(name), _made_with)
-        if before == told:
+        wanted, before = {**provenance, TABLE: mark}, target.look(_output(name), _made_with)
+        if before == wanted:
             return Done(name)
-        _check_there(before, told, many.again)
-        with tempfile.TemporaryDirectory(prefix="stemma-") as folder, source.local(name, Path(folder)) as file:
-            run, written = Run(bundle, replace(many.rows, path=file)), Path(folder, "predictions")
+        _check_there(before, wanted, many.again)
+        with scratch("predict") as folder, source.local(name, folder) as file:
+            run, written = Run(bundle, replace(many.rows, path=file)), folder / "predictions"
             with _called_it(file):
-                write_parquet(run, written, told)
+                write_parquet(run, written, wanted)
             if source.mark(name) != mark:
                 raise BundleError("it changed while it was read: run this again")
             if target.look(_output(name), _made_with) != before:
@@ -213,7 +213,7 @@ def _done(many: Many, bundle: Bundle, told: Mapping[str, str], name: str, source
         return Done(name, fault=told_by_system(error) if isinstance(error, OSError) else str(error))
 
 
-def _check_there(before: Mapping[str, str] | None, told: Mapping[str, str], again: bool) -> None:
+def _check_there(before: Mapping[str, str] | None, wanted: Mapping[str, str], again: bool) -> None:
     """Refuse to write over what is there.
 
     Raises:
@@ -222,7 +222,7 @@ def _check_there(before: Mapping[str, str] | None, told: Mapping[str, str], agai
     if before == {}:
         raise BundleError("what has the name of its predictions does not tell what it was made with: move it away")
     if before is not None and not again:
-        others = [key.removeprefix(TOLD) for key in told if before.get(key) != told[key]]
+        others = [key.removeprefix(PREFIX) for key in wanted if before.get(key) != wanted[key]]
         raise BundleError(f"its predictions were made with another {few(others)} (--again: make them anew)")
 
 
@@ -232,10 +232,10 @@ def _made_with(file: Any) -> dict[str, str]:
     from pyarrow import parquet
 
     try:
-        told = parquet.read_metadata(file).metadata or {}
+        found = parquet.read_metadata(file).metadata or {}
     except pa.ArrowException:
         return {}
-    return {key.decode(): value.decode() for key, value in told.items() if key.startswith(TOLD.encode())}
+    return {key.decode(): value.decode() for key, value in found.items() if key.startswith(PREFIX.encode())}
 
 
 @contextmanager

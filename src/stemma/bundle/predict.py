@@ -163,8 +163,8 @@ def _write_csv(run: Run, file: TextIO) -> None:
         writer.writerows(map(operator.add, map(list, beside), lines) if kept else lines)
 
 
-def write_parquet(run: Run, path: Path, told: Mapping[str, str] | None = None) -> None:
-    """What is told goes into the metadata of the file."""
+def write_parquet(run: Run, path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Args: metadata: of the file."""
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -178,7 +178,7 @@ def write_parquet(run: Run, path: Path, told: Mapping[str, str] | None = None) -
             if known.classes:
                 found.append(pa.array(known.labels(output), pa.string()))
             batch = pa.RecordBatch.from_arrays(found, names=[*kept, *columns(run.bundle)])
-            writer = writer or parquet.ParquetWriter(path, batch.schema.with_metadata(told))
+            writer = writer or parquet.ParquetWriter(path, batch.schema.with_metadata(metadata))
             writer.write_batch(batch, row_group_size=GROUP)
     finally:
         if writer is not None:

@@ -6,7 +6,6 @@ laid beside them. The signature lies in the bundle as model.sig, so `model_signi
 bundle. Nothing here needs a network.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from stemma.bundle import archive
 from stemma.bundle.archive import MANIFEST, SIGNED
 from stemma.bundle.model import Bundle, open_bundle
 from stemma.errors import BundleError, MissingExtra
-from stemma.files import write_bytes
+from stemma.files import scratch, write_bytes
 from stemma.text import in_one_line
 
 NAME = "bundle"  # of the folder that is signed; it stands in the signature
@@ -159,8 +158,8 @@ def _all_files() -> Any:
 @contextmanager
 def _folder(files: Mapping[str, bytes]) -> Iterator[Path]:
     """The files in a temporary folder: model-signing reads nothing else."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / NAME
+    with scratch("sign") as place:
+        folder = place / NAME
         for file, data in files.items():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_bytes(data)

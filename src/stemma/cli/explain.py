@@ -49,7 +49,7 @@ def explain(
     """
     from stemma.bundle import Rows
     from stemma.bundle.explain import MOST as ALL
-    from stemma.bundle.explain import Given, explained
+    from stemma.bundle.explain import Subject, explained
     from stemma.bundle.predict import check_place
     from stemma.explain import SHAP, Asked
     from stemma.report.explanation import document
@@ -58,8 +58,8 @@ def explain(
     if html is not None:
         check_place(html, {"rows": rows, "bundle": Path(which), "background": background})
     beside = usual if background is None else Rows(background)
-    given = Given(None, count or ALL, beside) if rows is None else Given(Rows(rows), count or MOST, beside)
-    found = explained(bundle, method or [SHAP], given, Asked(seed, output, tuple(keep or ())))
+    subject = Subject(None, count or ALL, beside) if rows is None else Subject(Rows(rows), count or MOST, beside)
+    found = explained(bundle, method or [SHAP], subject, Asked(seed, output, tuple(keep or ())))
     if rows is None:  # the whole is asked for: why each row of the background is answered so is not
         found = [each | {"reasons": ()} for each in found]
     told = document(which, bundle.signature.target, found)

@@ -11,6 +11,8 @@ from stemma.errors import MissingExtra
 if TYPE_CHECKING:
     from stemma.trackers.publish import Published
 
+PATIENCE = 30  # seconds for an answer of a server, which may be writing a large file
+
 app = typer.Typer(help="Versions in other registries.", no_args_is_help=True)
 
 
@@ -39,7 +41,7 @@ def mlflow(
     """
     from stemma.trackers.base import be_quiet
 
-    be_quiet()
+    be_quiet(PATIENCE)
     try:
         from stemma.trackers.publish import publish, take_back
     except ModuleNotFoundError as error:

@@ -160,7 +160,7 @@ def _start(found: "Process") -> str | None:
     if found.init_from is None:
         return None
     drawn = f"; drawn: {', '.join(found.drawn)}" if found.drawn else ""
-    return f"{_version(found.init_from, found.init_commit)}, {counted(found.taken, 'tensor')}{drawn}"
+    return f"{_version(found.init_from, found.init_commit)}, {counted(found.taken or 0, 'tensor')}{drawn}"
 
 
 def _version(revision: str, commit: str | None) -> str:

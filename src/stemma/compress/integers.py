@@ -7,8 +7,6 @@ where onnxruntime's own tool takes one from the whole batch, and a row's answer 
 """
 
 import copy
-import tempfile
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy as np
 from stemma.compress.layers import SCALE, Product, products
 from stemma.compress.plain import Plain
 from stemma.errors import ExportError
+from stemma.files import scratch
 from stemma.formats.optimise import keep_opsets_in_use
 from stemma.training import shrink
 from stemma.training.exported import ENCODED
@@ -53,8 +52,8 @@ def calibrated(given: Plain) -> Any:
 
     graph = copy.deepcopy(given.graph)  # the tool changes what it is given
     onnx.helper.set_model_props(graph, PRE_PROCESSED)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "network.onnx"
+    with scratch("graph") as folder:
+        file = folder / "network.onnx"
         tools.quantize_static(
             graph,
             file,

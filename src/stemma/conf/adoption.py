@@ -10,7 +10,6 @@ params.yaml, and not before.
 import posixpath
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -22,7 +21,7 @@ from stemma.conf.composition import PARAMS, Layer, Source, decider, home, mappin
 from stemma.conf.difference import MISSING, Difference, compare, dotted, leaves, same, shown
 from stemma.conf.hydra_yaml import parse, read_text
 from stemma.errors import SettingsError
-from stemma.files import write_text
+from stemma.files import scratch, write_text
 
 ROUNDS = 20  # a round of edits settles what does not hang on another value; interpolations need a second or third
 
@@ -82,8 +81,8 @@ def adopt(root: Path) -> tuple[Adopted, ...]:
     if place.module:
         raise SettingsError(f"the settings come from the Python module {place.module}, which adopt cannot edit")
     place.compose()  # what is wrong in conf/ already is told before its copy is made
-    with tempfile.TemporaryDirectory() as temporary:
-        draft = replace(place, folder=Path(temporary, place.folder.name))
+    with scratch("adopt") as temporary:
+        draft = replace(place, folder=temporary / place.folder.name)
         shutil.copytree(place.folder, draft.folder)
         try:
             adopted = [*_choose(draft, wanted), *_settle(draft, wanted)]

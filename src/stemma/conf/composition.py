@@ -8,7 +8,6 @@ Hydra keeps its state in a global; each call here leaves that as it found it.
 
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from stemma.conf import pins
 from stemma.conf.difference import Difference, compare, dotted, leaves, shown
 from stemma.conf.hydra_yaml import one_line, parse, read_text
 from stemma.errors import SettingsError, VersionError
-from stemma.files import write_text
+from stemma.files import scratch, write_text
 from stemma.text import counted, say
 
 PARAMS = Path("params.yaml")
@@ -60,9 +59,9 @@ class Source:
         from stemma.repo import composition
 
         folder = None if self.module else self.folder
-        with tempfile.TemporaryDirectory() as temporary, _own_hydra(self):
-            output = Path(temporary, PARAMS.name)
-            plugins = self.plugins or Path(temporary)
+        with scratch("conf") as temporary, _own_hydra(self):
+            output = temporary / PARAMS.name
+            plugins = self.plugins or temporary
             composition.compose(output, folder, self.module, self.name, plugins, overrides)
             return read_text(output)
 

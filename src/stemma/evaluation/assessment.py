@@ -118,9 +118,11 @@ def figures(
     return found, compared
 
 
-def _reach(measure: Measure, rows: metrics.Rows, settings: EvaluateSettings) -> dict[str, Interval | None]:
+def _reach(
+    measure: Measure, rows: metrics.Rows, settings: EvaluateSettings, parts: int = 1
+) -> dict[str, Interval | None]:
     """The 95 % interval of each figure; none at all of no resamples, or of no rows."""
-    reach = intervals(measure, rows.count, settings.bootstrap, settings.seed) if rows.count else {}
+    reach = intervals(measure, rows.count, settings.bootstrap, settings.seed, parts) if rows.count else {}
     if interval := reach.get("calibration_error"):
         value = measure(np.ones(rows.count))["calibration_error"]
         reach["calibration_error"] = mirrored(interval, value, rows.bins.by_chance())
@@ -135,7 +137,9 @@ def by_slice(
     Args:
         columns: each with its `parts`.
     """
-    return {name: [_slice(test, model, part, settings) for part in parts] for name, parts in columns.items()}
+    return {
+        name: [_slice(test, model, part, settings, len(parts)) for part in parts] for name, parts in columns.items()
+    }
 
 
 def parts(column: pd.Series, boolean: bool) -> tuple[Slice, ...]:
@@ -147,10 +151,10 @@ def parts(column: pd.Series, boolean: bool) -> tuple[Slice, ...]:
     return cut((column.map({0.0: False, 1.0: True}) if boolean else column).tolist())
 
 
-def _slice(test: Arrays, model: Judgement, part: Slice, settings: EvaluateSettings) -> dict[str, Any]:
+def _slice(test: Arrays, model: Judgement, part: Slice, settings: EvaluateSettings, parts: int = 1) -> dict[str, Any]:
     rows = model.rows("test", test.y, settings.bins, part.rows)
     shown = [metrics.METRICS[name] for name in model.task.shown]
-    reach = _reach(lambda weights: metrics.figures(rows, weights, shown), rows, settings)
+    reach = _reach(lambda weights: metrics.figures(rows, weights, shown), rows, settings, parts)
     found = {name: _entry(value, reach.get(name)) for name, value in metrics.figures(rows, of=model.measured).items()}
     return {"value": part.value, "rows": rows.count, "test": found}
 

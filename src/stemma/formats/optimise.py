@@ -2,11 +2,10 @@
 bytes for the same graph.
 """
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from stemma.errors import ExportError
+from stemma.files import scratch
 from stemma.text import in_one_line
 
 
@@ -23,8 +22,8 @@ def optimise(network: Any) -> Any:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.intra_op_num_threads = 1
     options.log_severity_level = 3  # errors alone
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "optimised.onnx"
+    with scratch("graph") as folder:
+        file = folder / "optimised.onnx"
         options.optimized_model_filepath = str(file)
         try:
             onnxruntime.InferenceSession(network.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from stemma import runtime
 from stemma.errors import ExportError
+from stemma.files import scratch
 from stemma.training.exported import Arrays as Arrays
 
 Serve = Callable[[Arrays], Any]
@@ -39,12 +39,11 @@ def run(function: Callable[..., Any], file: Path, arrays: Arrays, *more: str) ->
     Raises:
         ExportError: it fails; with its last line.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch("replay") as folder:
         _write(folder, arrays)
         command = [
             sys.executable, "-P", "-m", "stemma.formats.replay", function.__module__, function.__qualname__,
-            str(file), name, *more,
+            str(file), str(folder), *more,
         ]  # fmt: skip
         paths = os.pathsep.join(filter(None, sys.path))
         done = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True)

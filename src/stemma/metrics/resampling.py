@@ -56,16 +56,20 @@ def resamples(rows: int, count: int, seed: int) -> Iterator[Floats]:
 
 
 def drawn(
-    measure: Callable[[Floats], Mapping[str, float | Floats]], rows: int, count: int, seed: int
+    measure: Callable[[Floats], Mapping[str, float | Floats]], rows: int, count: int, seed: int, parts: int = 1
 ) -> dict[str, Floats]:
-    """Each figure over the resamples (count,); of an array (count, ...)."""
-    found = [measure(weights) for weights in resamples(rows, affordable(rows, count), seed)]
+    """Each figure over the resamples (count,); of an array (count, ...).
+
+    Args:
+        parts: of one table, these rows among them, that together cost no more than one of LARGE rows.
+    """
+    found = [measure(weights) for weights in resamples(rows, affordable(rows * parts, count), seed)]
     return {name: np.array([figures[name] for figures in found]) for name in (found[0] if found else ())}
 
 
-def intervals(measure: Measure, rows: int, count: int, seed: int) -> dict[str, Interval | None]:
-    """The 95 % interval of each figure; none at all of no resamples."""
-    return {name: percentiles(values) for name, values in drawn(measure, rows, count, seed).items()}
+def intervals(measure: Measure, rows: int, count: int, seed: int, parts: int = 1) -> dict[str, Interval | None]:
+    """The 95 % interval of each figure; none at all of no resamples. Args: parts: as of `drawn`."""
+    return {name: percentiles(values) for name, values in drawn(measure, rows, count, seed, parts).items()}
 
 
 def percentiles(values: Floats) -> Interval | None:

@@ -5,9 +5,7 @@ A file appears under its key whole or not at all: a folder gets it by rename, a 
 """
 
 import hashlib
-import os
 import secrets
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from stemma.errors import VersionError
-from stemma.files import open_plain
+from stemma.files import open_plain, scratch
 from stemma.names import unlinked
 from stemma.repo.objects import file_system
 from stemma.repo.repository import Repository
@@ -102,8 +100,8 @@ class Place(Protocol):
         It takes the place of what has the other key. Cut short in a bucket, the file has both keys.
         """
 
-    def local(self, key: str, scratch: Path) -> Any:
-        """A context with a local file of these bytes; what had to be fetched goes to `scratch` and is removed."""
+    def local(self, key: str, above: Path) -> Any:
+        """A context with a local file of these bytes; what had to be fetched lies below `above` meanwhile."""
 
     def _told(self) -> AbstractContextManager[None]:
         """What the storage raises becomes one line."""
@@ -203,7 +201,7 @@ class Folder(Place):
         return True
 
     @contextmanager
-    def local(self, key: str, scratch: Path) -> Iterator[Path]:
+    def local(self, key: str, above: Path) -> Iterator[Path]:
         yield self.root / key
 
 
@@ -327,16 +325,13 @@ class Bucket(Place):
         return False
 
     @contextmanager
-    def local(self, key: str, scratch: Path) -> Iterator[Path]:
-        scratch.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(PurePosixPath(key).suffix, "fetched-", scratch)
-        os.close(handle)
-        try:
+    def local(self, key: str, above: Path) -> Iterator[Path]:
+        above.mkdir(parents=True, exist_ok=True)
+        with scratch("fetched", above) as folder:
+            file = folder / f"file{PurePosixPath(key).suffix}"
             with self._asked():
-                self.fs.get_file(self.path(key), name)
-            yield Path(name)
-        finally:
-            Path(name).unlink(missing_ok=True)
+                self.fs.get_file(self.path(key), str(file))
+            yield file
 
 
 def weighed(place: Place, md5: str) -> tuple[str | None, int]:
@@ -362,13 +357,13 @@ def read(place: Place, name: str) -> bytes | None:
     return None if chunks is None else b"".join(chunks)
 
 
-def copy(md5: str, source: Place, target: Place, scratch: Path) -> None:
+def copy(md5: str, source: Place, target: Place, above: Path) -> None:
     """An object from one place to another; its bytes are hashed before it gets its name.
 
     Raises:
         VersionError: the source's bytes are not those of the name, or a place refuses.
     """
-    with source.local(key(md5), scratch) as file:
+    with source.local(key(md5), above) as file:
         target.put(key(md5), file, md5)
 
 

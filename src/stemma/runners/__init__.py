@@ -13,7 +13,7 @@ from stemma.runners.base import Died, Gang, Job, Place, Runner, workplace
 
 __all__ = ["ADDRESS", "RUNNERS", "Died", "Gang", "Job", "Place", "Runner", "chosen", "workplace"]
 
-ADDRESS = r"^[\w.-]+:\d{1,5}$"  # of a cluster
+ADDRESS = r"^([\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}$"  # of a cluster; that of IPv6 in brackets, as in a URL
 RUNNERS = {"local": Entry("stemma.runners.local:Local"), "ray": Entry("stemma.runners.ray:Ray", extra="ray")}
 
 

@@ -32,14 +32,16 @@ class Place:
     """Of one worker in its gang.
 
     Args:
-        meeting: where workers find each other, as `torch.distributed` takes it.
+        meeting: where workers find each other: the URL of a file, or of a port of the first (tcp).
         beside: its number among those that see the same GPUs.
+        door: of the first, its socket that listens at this port: nobody else can have it.
     """
 
     number: int
     size: int
     meeting: str
     beside: int
+    door: int | None = None
 
 
 class Gang(ABC):

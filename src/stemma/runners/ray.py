@@ -6,10 +6,13 @@ comes with their arguments. What is sent may do there all that the node's user m
 
 import os
 import secrets
+import signal
 import socket
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -34,11 +37,10 @@ class Ray(Runner):
     """Connected to a cluster while it is open."""
 
     def __enter__(self) -> "Ray":
-        self._ray = _library()
-        self._strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         with ExitStack() as opened:
-            # Ray's driver sets it for all that this process starts, also when Ray is gone.
-            opened.callback(_set, "PYTHONBREAKPOINT", os.environ.get("PYTHONBREAKPOINT"))
+            opened.enter_context(_put_back())
+            self._ray = _library()
+            self._strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
             self._address = _joined(self._ray, opened, self.address) if self.address else _begun(self._ray, opened)
             self._opened = opened.pop_all()
         return self
@@ -79,9 +81,12 @@ class Ray(Runner):
         return Actors(self, kind, arguments, names, gpus)
 
     def _nodes(self, kind: str = "CPU") -> dict[str, float]:
-        """The cores, or GPUs, of each node that is there."""
-        all_of = {each["NodeID"]: each["Resources"].get(kind, 0.0) for each in self._ray.nodes() if each["Alive"]}
-        return {node: count for node, count in all_of.items() if count}
+        """The cores, or GPUs, of each node that is there and has some."""
+        return {node: has[kind] for node, has in self._there().items() if has.get(kind)}
+
+    def _there(self) -> dict[str, dict[str, float]]:
+        """What each node has, of those that are there."""
+        return {each["NodeID"]: each["Resources"] for each in self._ray.nodes() if each["Alive"]}
 
     def _place(self, busy: Sequence[str], kind: str = "CPU") -> str:
         """The node with the most cores for each of our jobs, of which there is one on each that is busy."""
@@ -99,12 +104,15 @@ class Ray(Runner):
         ended: list[Any] = []
         while not ended:
             ended, _ = self._ray.wait(list(busy), timeout=LOOK)
-            if not ended and not _answers(self._address, LOOK):
-                raise RunnerError(f"the Ray cluster at {self._address} is gone", run="ray status")
             if not ended:
-                nodes = self._nodes()
-                ended = [each for each, node in busy.items() if node not in nodes]
+                self._check_there()
+                there = self._there()
+                ended = [each for each, node in busy.items() if node not in there]
         return ended
+
+    def _check_there(self) -> None:
+        if not _answers(self._address, LOOK):
+            raise RunnerError(f"the Ray cluster at {self._address} is gone", run="ray status")
 
     def _received(self, ended: Any, name: str) -> Any:
         errors = self._ray.exceptions
@@ -115,6 +123,7 @@ class Ray(Runner):
         except errors.RayTaskError as failure:
             return Died(name, f"failed ({in_one_line(failure.cause)})")
         except errors.RayError:
+            self._check_there()
             return Died(name, "was killed, or its node")
         if error is not None:
             raise RunnerError(f"{name}: {error}")
@@ -131,7 +140,7 @@ class Actors(Gang):
     ) -> None:
         self.runner, self.ray, self.names, self.wanted = runner, runner._ray, names, rooms.own()
         self.sent = self.ray.put((kind, arguments))
-        made, self.nodes = self.ray.remote(num_gpus=gpus)(Actor), list[str]()
+        made, self.nodes = self.ray.remote(num_cpus=0, num_gpus=gpus)(Actor), list[str]()  # Ray would take a core each
         for _ in names:
             self.nodes.append(runner._place(self.nodes, "GPU" if gpus else "CPU"))
         there = [runner._strategy(node, soft=False) for node in self.nodes]
@@ -178,20 +187,23 @@ class Actor:
     """In a worker: what a gang is of, made when it is first called."""
 
     made: Any = None
+    door: socket.socket | None = None  # of the first, until it is made
 
     def meeting(self) -> tuple[None, str]:
         import ray
 
-        with socket.socket() as free:
-            free.bind(("", 0))
-            return None, f"tcp://{ray.util.get_node_ip_address()}:{free.getsockname()[1]}"
+        host = ray.util.get_node_ip_address()
+        self.door = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        return None, f"tcp://{f'[{host}]' if ':' in host else host}:{self.door.getsockname()[1]}"
 
     def call(self, wanted: Mapping[str, str], place: Place, sent: Sequence[Any]) -> tuple[str | None, Any]:
         return _told(wanted, partial(self._called, place), sent)
 
     def _called(self, place: Place, worker: tuple[Any, ...], call: tuple[Any, ...]) -> Any:
         (kind, arguments), (method, given) = worker, call
-        self.made = self.made or kind(place, *arguments)
+        if self.made is None:
+            door = None if self.door is None else self.door.detach()
+            self.made = kind(replace(place, door=door), *arguments)
         return getattr(self.made, method)(*given)
 
 
@@ -207,13 +219,26 @@ def _library() -> Any:
         import ray
     except ModuleNotFoundError as error:
         raise MissingExtra("ray", "ray") from error
+    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()  # that of what was opened before
     return ray
 
 
-def _set(variable: str, value: str | None) -> None:
-    os.environ.pop(variable, None)
-    if value is not None:
-        os.environ[variable] = value
+@contextmanager
+def _put_back() -> Iterator[None]:
+    """Ray's driver sets variables for all that this process starts, and how it ends, also when Ray is gone."""
+    before, ending = _variables(), signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        for name in _variables():
+            del os.environ[name]
+        os.environ.update(before)
+        if ending is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ending)
+
+
+def _variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(("RAY_", "PYTHONBREAKPOINT"))}
 
 
 def _begun(ray: Any, opened: ExitStack) -> str:
@@ -247,7 +272,8 @@ def _joined(ray: Any, opened: ExitStack, address: str) -> str:
 
 def _answers(address: str, seconds: float) -> bool:
     host, port = address.rsplit(":", 1)
-    with suppress(OSError, ValueError, OverflowError), socket.create_connection((host, int(port)), seconds):
+    name = host.strip("[]")
+    with suppress(OSError, ValueError, OverflowError), socket.create_connection((name, int(port)), seconds):
         return True
     return False
 

@@ -5,7 +5,6 @@ A run that was cut short is completed by the next one: what has its name is whol
 """
 
 import hashlib
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
+from stemma.files import scratch
 from stemma.repo import clone, locks, places
 from stemma.repo.git import commit_of, git, prefix, refs, top
 from stemma.repo.inventory import take
@@ -87,8 +87,8 @@ def backup(
             stack.enter_context(_alone(repository, place))
         before = manifest.load(place)
         _is_the_same(repository, place, before, encrypt)
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=stores.scratch)))
-        return _Work(repository, stores, place, before, encrypt, to, scratch).backup(chosen)
+        passing = stack.enter_context(scratch("backup", stores.scratch))
+        return _Work(repository, stores, place, before, encrypt, to, passing).backup(chosen)
 
 
 @dataclass(frozen=True)

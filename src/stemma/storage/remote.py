@@ -1,15 +1,14 @@
 """What a remote allows: a small object is written, read, listed and deleted again."""
 
 import secrets
-import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from queue import Empty, Queue
 from typing import Literal
 
 from stemma.errors import VersionError
+from stemma.files import scratch
 from stemma.repo import places
 from stemma.repo.places import Folder, Place
 from stemma.repo.repository import Repo, Repository, opened
@@ -62,8 +61,8 @@ def probe(repo: Repo = ".", name: str | None = None, patience: float = PATIENCE)
     listed = _tried("list", lambda: _list(place), patience)
     if isinstance(place, Folder) and not place.root.is_dir():  # writing would make it, where a disk is to be mounted
         return Probe(place.name, place.url, (listed, _untried("write"), _untried("read"), _untried("delete")), None, ())
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "probe"
+    with scratch("probe") as folder:
+        file = folder / "probe"
         file.write_bytes(content)
         written = _tried("write", lambda: place.put(key, file), patience)
     if written.allowed:

@@ -1,7 +1,6 @@
 """A working repository out of a backup: every byte is verified before it counts, and a failure leaves nothing."""
 
 import hashlib
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
-from stemma.files import swapped_folder, write_text
+from stemma.files import scratch, swapped_folder, write_text
 from stemma.names import in_bundle
 from stemma.repo import outputs, places
 from stemma.repo.git import git
@@ -68,12 +67,12 @@ def restore(source: str, folder: Path | str | None = None, *, key: Path | None =
     if found.sealed and key is None:
         raise VersionError(f"the backup in {place.url} is encrypted: give the file with the secret key by --key")
     opener = _Opener(place, found, sealing.identity(key) if key is not None and found.sealed else None)
-    with told(str(target)), swapped_folder(target) as partial, tempfile.TemporaryDirectory() as scratch:
-        _git_part(opener, partial, Path(scratch))
+    with told(str(target)), swapped_folder(target) as partial, scratch("restore") as passing:
+        _git_part(opener, partial, passing)
         project = partial / found.project
         if not (project / ".dvc").is_dir():
             raise VersionError(f"HEAD of the backup in {place.url} is no DVC project: it has no {found.project}.dvc")
-        _objects(opener, places.cache(Repository(project)), Path(scratch))
+        _objects(opener, places.cache(Repository(project)), passing)
         _outputs_stay(opener, project)
     notes = _without_remote(target / found.project, found)
     checked_out = found.head_commit in found.versions

@@ -13,13 +13,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from stemma.errors import StemmaError, ToolkitError, one_line
-from stemma.files import read_json, write_bytes
+from stemma.files import read_json, scratch, write_bytes
 from stemma.repo import git
 from stemma.text import few
 from stemma.toolkit.distribution import NAME, version
@@ -99,8 +98,8 @@ def _wanted(root: Path, words: list[str]) -> Origin:
 
 def _fetched(root: Path, origin: Origin, partial: Path) -> str:
     """Lay vendor/ as it is to be into a folder beside it; the template's commit."""
-    with tempfile.TemporaryDirectory() as folder:
-        template = Path(folder) / "template"
+    with scratch("update") as folder:
+        template = folder / "template"
         git.git(root, "clone", "--quiet", "--no-checkout", "--", origin.template, str(template))
         commit = _commit(template, origin)
         git.git(template, "checkout", "--quiet", "--detach", commit)

@@ -14,7 +14,6 @@ QUIET = {  # what packages report home, say, and try again and again, which woul
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "WANDB_ERROR_REPORTING": "false",
 }
 UNREACHED = (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError)
@@ -66,9 +65,13 @@ class Tracker(ABC):
         """Args: status: FINISHED, FAILED or KILLED."""
 
 
-def be_quiet() -> None:
-    """Before a tracker's package is imported; who set something else keeps it."""
-    for variable, value in QUIET.items():
+def be_quiet(patience: int) -> None:
+    """Before a tracker's package is imported; who set something else keeps it.
+
+    Args:
+        patience: seconds for an answer of a server; it is asked twice.
+    """
+    for variable, value in (QUIET | {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(patience)}).items():
         os.environ.setdefault(variable, value)
 
 

@@ -22,6 +22,7 @@ from stemma.trackers.fit import Fit
 
 PAUSE = 0.25
 QUIET = 60.0  # seconds of a fit in which its processors are left to it: a tracker's package takes seconds to import
+PATIENCE = 8  # seconds for an answer of a server, twice: the last stage waits somewhat longer, and tells what failed
 LIMIT = 600.0  # seconds that it goes on for when the stage has ended: others may need the processors
 
 
@@ -70,7 +71,7 @@ def main() -> None:
     asked = Asked(**json.loads(sys.stdin.readline()))
     ending = Ending(asked)
     ending.start()
-    be_quiet()
+    be_quiet(PATIENCE)
     try:
         with locks.held(asked.note("lock"), asked.name, LIMIT):  # the process of the stage before may be at work
             _hand_over(asked, ending)

@@ -4,7 +4,6 @@ What was published is known by its tags, so to publish it again changes nothing;
 """
 
 import platform
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from stemma.bundle import flavour
 from stemma.bundle.model import Bundle, open_bundle
 from stemma.bundle.unpack import unpack
 from stemma.errors import StemmaError, VersionError
-from stemma.files import write_bytes
+from stemma.files import scratch, write_bytes
 from stemma.registry.names import check_stage
 from stemma.repo import places
 from stemma.repo.repository import Repository
@@ -92,8 +91,8 @@ def _opened(root: Path, revision: str, stage: str | None, uri: str | None) -> It
     """MLflow, whose errors are one line each, and the bundle of the version in a temporary file."""
     if stage is not None:
         check_stage(stage)
-    with tempfile.TemporaryDirectory() as folder:
-        made = release(root, revision, Path(folder) / layout.PACKAGE.name)
+    with scratch("publish") as folder:
+        made = release(root, revision, folder / layout.PACKAGE.name)
         if made.commit is None:
             raise VersionError(f"{revision} is no version: commit it", run="git commit")
         try:

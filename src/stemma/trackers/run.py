@@ -58,18 +58,22 @@ class Run:
             stdin and stdin.write(line.encode() + b"\n")
 
     def end(self, status: str, wait: float = 0.0) -> None:
-        """Say that the stage has ended; wait so many seconds, at most; and say, once, which trackers fail."""
+        """Say that the stage has ended; wait so many seconds, at most; and say, once, which trackers fail.
+
+        One that failed in an earlier stage is tried again, but not waited for.
+        """
         for name in self.processes:
             self.tell(name, status)
+        notes = {name: self.folder / f"{name}.failed" for name in self.processes}
+        awaited = [self.processes[name] for name, note in notes.items() if not note.with_suffix(".told").exists()]
         end = time.monotonic() + wait
-        while time.monotonic() < end and any(process.poll() is None for process in self.processes.values()):
+        while time.monotonic() < end and any(process.poll() is None for process in awaited):
             time.sleep(0.05)
-        for name, process in self.processes.items():
-            note = self.folder / f"{name}.failed"
+        for name, note in notes.items():
             if note.exists():
                 say(f"note: {name} does not follow this run ({note.read_text(encoding='utf-8')})", error=True)
                 note.replace(note.with_suffix(".told"))
-            elif wait and process.poll() is None:
+            elif wait and self.processes[name] in awaited and self.processes[name].poll() is None:
                 say(f"note: {name} has not taken all of this run yet: its process goes on for a while", error=True)
 
 

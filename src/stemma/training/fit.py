@@ -53,7 +53,7 @@ def run(
     settings = settled(given.settings, given.train.x)
     given = replace(given, settings=settings)
     with contextlib.closing(network.session(given)) as session:
-        arrays = rows.of(network.problem, given)
+        arrays = rows.of(network.problem, given) if rows.are_changed(settings) else None
         start = network.tensors()
         limit = EXPLODED * max(1.0, _mean_loss(network, validation))
         saved = Checkpoint.of(checkpoint, network, given, validation, session)
@@ -226,11 +226,11 @@ def _epoch(number: int, network: Network, train_loss: float, validation: Rows, r
     return Epoch(number, rate, train_loss, loss, score)
 
 
-def _draw(network: Network, given: Given, arrays: rows.Arrays, settings: Settled, done: int) -> Draw:
+def _draw(network: Network, given: Given, arrays: rows.Arrays | None, settings: Settled, done: int) -> Draw:
     generator = np.random.default_rng([settings.seed, done])
     rate = learning_rate(settings, done, given.parts.schedule)
     order, seed = generator.permutation(len(given.train.x)), int(generator.integers(2**31))
-    changed = rows.changed(network.problem, arrays, order, settings, generator)
+    changed = None if arrays is None else rows.changed(network.problem, arrays, order, settings, generator)
     return Draw(order, rate, seed, changed, _masks(network, settings, done))
 
 

@@ -56,8 +56,9 @@ def _cut(train: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
 
 def without_rows(train: Mapping[str, Any]) -> list[str]:
     """What is wrong with batches that are cut into more pieces than they have rows."""
-    size, *cut = (train.get(name) for name in ("batch_size", "workers", "accumulate"))
-    if not all(isinstance(number, int) for number in (size, *cut)) or math.prod(cut) <= size:
+    values = [train.get(name) for name in ("batch_size", "workers", "accumulate")]
+    size, *cut = [value for value in values if isinstance(value, int)] or [0]
+    if len(cut) < 2 or math.prod(cut) <= size:
         return []
     name = "workers" if cut[0] > 1 else "accumulate"
     batch = f"a batch of {counted(size, 'row')}"

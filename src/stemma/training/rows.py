@@ -39,12 +39,15 @@ def of(problem: "Problem", given: "Given") -> Arrays:
     return train.x, targets, np.ones(len(train.y), np.float32) if weights is None else weights, taught
 
 
+def are_changed(settings: TrainSettings) -> bool:
+    """Whether an epoch takes others in the place of the rows."""
+    return bool(settings.column_dropout or settings.input_noise or settings.mixup)
+
+
 def changed(
     problem: "Problem", arrays: Arrays, order: NDArray[np.int64], settings: TrainSettings, draw: np.random.Generator
-) -> Arrays | None:
-    """What an epoch takes in the place of these rows, in its order; None where it takes them as they are."""
-    if not (settings.column_dropout or settings.input_noise or settings.mixup):
-        return None
+) -> Arrays:
+    """What an epoch takes in the place of these rows, in its order."""
     x, *others = (part[order] for part in arrays)
     if settings.column_dropout:
         _drop_columns(x, problem, settings.column_dropout, draw)

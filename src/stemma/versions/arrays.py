@@ -1,12 +1,11 @@
 """The tensors of a version, for a network that starts from them."""
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemma.errors import VersionError, WeightsError
+from stemma.files import scratch
 from stemma.repo.repository import WEIGHTS, Repo, no_model, opened
 
 if TYPE_CHECKING:
@@ -40,12 +39,11 @@ def tensors(repo: Repo, revision: str) -> Tensors:
     index = version.index
     if index is None:
         raise no_model(version)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch("weights") as folder:
         for file in {"index.json", *(tensor.file for tensor in index.tensors)}:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_bytes(version.bytes(f"{WEIGHTS}/{file}"))
         try:
             return Tensors(revision, version.commit, weights.read(folder))
         except WeightsError as error:
-            raise VersionError(f"{revision}: {error.what.replace(name, WEIGHTS)}") from None
+            raise VersionError(f"{revision}: {error.what.replace(str(folder), WEIGHTS)}") from None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.bundle import Bundle, Rows
-from stemma.bundle.explain import Given, explained
+from stemma.bundle.explain import Subject, explained
 from stemma.bundle.model import BACKGROUND
 from stemma.metrics import tests
 from stemma.metrics.resampling import Difference
@@ -40,8 +40,8 @@ def reasons(a: Bundle, b: Bundle, on: Path | None = None) -> tuple[Reason, ...]:
     carried = {name: b.files[name] for name in (BACKGROUND,) if on is None and name in b.files}
     if on is None and not carried:
         return ()
-    given = Given(background=None if on is None else Rows(on))
-    of_a, of_b = (explained(Bundle.of({**each.files, **carried}), ["permutation"], given)[0] for each in (a, b))
+    subject = Subject(background=None if on is None else Rows(on))
+    of_a, of_b = (explained(Bundle.of({**each.files, **carried}), ["permutation"], subject)[0] for each in (a, b))
     others = {each["column"]: each for each in of_b["effects"]}
     found = {e["column"]: _difference(e, others[e["column"]]) for e in of_a["effects"] if e["column"] in others}
     corrected = tests.holm([tests.z(each.difference, each.error).p for each in found.values()])

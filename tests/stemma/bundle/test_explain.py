@@ -12,7 +12,7 @@ import hostile
 from bundles import MULTICLASS, REGRESSION, ROWS, SIGNATURE, contents
 from judged import packaged
 from stemma import bundle
-from stemma.bundle.explain import Given, explained
+from stemma.bundle.explain import Subject, explained
 from stemma.bundle.limits import Limits
 from stemma.cli.words import app
 from stemma.errors import BundleError
@@ -78,7 +78,8 @@ def test_every_method_explains_every_task(tmp_path: Path, rows: Path, signature:
 
 
 def test_apart_or_not_the_same_is_found(shop: Path, rows: Path) -> None:
-    here, there = (explained(bundle.open_bundle(shop, each), NAMES, Given(bundle.Rows(rows))) for each in (True, False))
+    whole = Subject(bundle.Rows(rows))
+    here, there = (explained(bundle.open_bundle(shop, each), NAMES, whole) for each in (True, False))
     assert json.loads(json.dumps(here)) == there
 
 
@@ -176,4 +177,4 @@ def test_a_stranger_s_graph_is_looked_at_and_limited(tmp_path: Path) -> None:
         files = bundle.open_bundle(hostile.packed(tmp_path / "m.zip", graph)).files
         bundle.build(tmp_path / "n.zip", {n: data for n, data in files.items() if n != "manifest.json"} | background)
         with pytest.raises(BundleError, match=why):
-            explained(bundle.open_bundle(tmp_path / "n.zip"), ["shap"], Given(count=1), limits=Limits(1, 2**31))
+            explained(bundle.open_bundle(tmp_path / "n.zip"), ["shap"], Subject(count=1), limits=Limits(1, 2**31))

@@ -196,7 +196,7 @@ class Watched(places.Folder):
     happens: Callable[[str], object]
 
     @contextmanager
-    def local(self, key: str, scratch: Path) -> Any:
+    def local(self, key: str, above: Path) -> Any:
         self.happens(key)
         yield self.root / key
 

@@ -1,9 +1,6 @@
 """A fit by several workers is that of one, whatever happens to them."""
 
-import os
-import sys
 from collections.abc import Callable, Iterator
-from multiprocessing import spawn
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +25,8 @@ from stemma.frameworks.torch.parallel import ParallelSession  # noqa: E402 - it 
 @pytest.fixture(autouse=True, scope="module")
 def forked() -> Iterator[None]:
     """Workers are forked from a process that has imported PyTorch, as what programs start is."""
-    if forks.PLACE in os.environ:
-        spawn.set_executable(f"{os.environ[forks.PLACE]}/python")
-    yield
-    spawn.set_executable(sys.executable)
+    with forks.spawning():
+        yield
 
 
 class Interrupted(Exception):

@@ -194,6 +194,13 @@ def test_of_very_many_rows_fewer_resamples_are_drawn_and_say_much_the_same(monke
     (usual,) = resampling.intervals(measure, 2000, 1000, 0).values()
     monkeypatch.setattr(resampling, "LARGE", 100)
     assert len(resampling.drawn(measure, 2000, 1000, 0)["mean"]) == 100
+    part = mean_of(np.zeros(40))
+    assert [len(resampling.drawn(part, 40, 1000, 0, parts)["mean"]) for parts in (1, 2, 5, 100)] == [
+        1000,
+        1000,
+        500,
+        100,
+    ]
     (fewer,) = resampling.intervals(measure, 2000, 1000, 0).values()
     assert usual is not None and fewer is not None
     assert fewer == pytest.approx(usual, abs=0.15 * (usual[1] - usual[0]))

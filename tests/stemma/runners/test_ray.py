@@ -2,23 +2,29 @@
 
 import operator
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 import yaml
 
+import forks
 from bundles import contents
 from clusters import TOKEN, Cluster, cluster
 from fits import PROBLEMS, Deadly, judged, tiny
+from gangs import Counter, hold
 from searched import FATAL, SPACE, Searched, in_process, project
 from stemma import bundle, runners
 from stemma.bundle import many
@@ -32,39 +38,31 @@ from stemma.runners.settings import RunnerSettings
 from stemma.settings import checked
 from stemma.tables import check, prepared
 from stemma.training.own import Parts
+from timing import until
 from tiny import NETWORKS, SOURCES
 from tiny.params import settled
 from worlds import ROOT
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("ray"),
     pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),  # imported, it would read its settings
 ]
 ASKING = """
-import operator, sys
+import os
 from stemma import runners
-from stemma.errors import one_line
 if __name__ == "__main__":
-    with one_line(), runners.chosen("ray", sys.argv[1]) as runner:
-        runner.run(operator.neg, [(1,)], ["a"], 1)
+    with runners.chosen("ray") as runner:
+        runner.run(os.getenv, [("TMPDIR",)], ["a"], 1)
+    print([name for name in os.environ if name.startswith("RAY_")])
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=[pytest.param(None, marks=pytest.mark.xdist_group("ray"))], ids=["nodes"])
 def nodes() -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patched, cluster(NODE="head") as made:
         patched.setenv("RAY_AUTH_TOKEN", TOKEN)
         made.add(f"--address={made.address}", NODE="other")
         yield made
-
-
-def asked(address: str, **environment: str) -> str:
-    """What a process says that cannot have its job done."""
-    variables = {**os.environ, "RAY_AUTH_TOKEN": TOKEN, **environment}
-    done = subprocess.run([sys.executable, "-c", ASKING, address], env=variables, capture_output=True, text=True)
-    assert done.returncode == 1 and done.stdout == ""
-    return done.stderr
 
 
 def test_results_come_in_the_order_of_the_jobs_from_all_nodes(nodes: Cluster) -> None:
@@ -74,11 +72,12 @@ def test_results_come_in_the_order_of_the_jobs_from_all_nodes(nodes: Cluster) ->
         assert set(runner.run(os.getenv, [("NODE",)] * 4, "abcd", 2)) == {"head", "other"}
 
 
-def test_what_starts_afterwards_is_started_as_before(nodes: Cluster) -> None:
-    before = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+def test_what_starts_afterwards_is_started_and_ends_as_before(nodes: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")  # one that was there, and others that were not
+    before, ending = dict(os.environ), signal.getsignal(signal.SIGTERM)
     with runners.chosen("ray", nodes.address):
         pass
-    assert {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} == before
+    assert os.environ == before and signal.getsignal(signal.SIGTERM) == ending
 
 
 def test_an_error_is_one_line_with_the_name_of_its_job(nodes: Cluster) -> None:
@@ -105,7 +104,7 @@ def test_folds_give_what_they_give_on_this_machine(
 ) -> None:
     monkeypatch.setattr(Local, "stream", in_process)
     on_ray = {"name": "ray", "address": nodes.address}
-    local, ray = (settled(train={"epochs": 2}, runner=each) for each in ({}, on_ray))
+    local, ray = (settled(train={"epochs": 2, "threads": 2}, runner=each) for each in ({}, on_ray))  # one at a time
     made = check.check(local.data, SOURCES, strict=False)
     prepared.write(tmp_path / "prepared", made, local.data, local.prepare)
     one, other = (
@@ -141,7 +140,8 @@ def test_a_fit_by_several_workers_gives_what_it_gives_on_this_machine_though_one
     for name, deaths, runner in (("local", 0, None), ("ray", 1, RunnerSettings(name="ray", address=nodes.address))):
         (folder := tmp_path / name).mkdir()
         network, loss = tiny("torch", PROBLEMS["regression"]), Deadly(folder, deaths)
-        judged(network, folder, "regression", Parts(loss), runner=runner, workers=2, epochs=4, batch_size=32)
+        with forks.spawning():
+            judged(network, folder, "regression", Parts(loss), runner=runner, workers=2, epochs=4, batch_size=32)
         found.append(network.tensors())
     assert "its process was killed, or its node; all workers are started again" in capsys.readouterr().err
     assert all(np.array_equal(tensor, found[1][name]) for name, tensor in found[0].items())
@@ -175,39 +175,62 @@ def test_the_projects_own_packages_are_sent_to_the_nodes(
         assert runner.run(shop.twice, [(1,), (2,)], "ab", 2) == [2, 4]
 
 
-def test_whoever_has_not_the_token_is_told_so_in_a_line(nodes: Cluster) -> None:
-    told = asked(nodes.address, RAY_AUTH_TOKEN="b" * 64)
-    assert f"error: runner.address: the cluster at {nodes.address} does not let us in" in told.splitlines()[-1]
+def test_whoever_has_not_the_token_is_told_so_in_a_line_and_is_let_in_with_it(
+    nodes: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = pytest.raises(RunnerError, match=rf"^runner.address: the cluster at {nodes.address} does not let us in")
+    with monkeypatch.context() as patched, refused:
+        patched.setenv("RAY_AUTH_TOKEN", "b" * 64)
+        runners.chosen("ray", nodes.address).__enter__()
+    with runners.chosen("ray", nodes.address) as runner:
+        assert runner.cores() == 2
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "a..b:80", f"{'a' * 64}:80"])
+def test_a_gang_may_have_more_workers_than_cores_and_holds_the_port_where_they_meet(nodes: Cluster) -> None:
+    with runners.chosen("ray", nodes.address) as runner, closing(runner.gang(Counter, (10, 0), "abc")) as gang:
+        assert gang.call("place") == [0, 1, 2]
+        (meeting,) = {*gang.call("meeting")}
+        where = urlsplit(meeting)
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server((where.hostname, where.port))
+
+
+def test_a_node_with_gpus_alone_is_there_and_one_with_another_toolkit_is_refused(
+    nodes: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "src/stemma", tmp_path / "stemma", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "stemma/task.py").open("a", encoding="utf-8") as file:
+        file.write("# another version\n")
+    nodes.add(f"--address={nodes.address}", "--num-cpus=0", "--num-gpus=2", PYTHONPATH=str(tmp_path))
+    monkeypatch.setattr("stemma.runners.ray.LOOK", 0.1)  # it is looked for while its worker starts
+    refused = pytest.raises(RunnerError, match=r"^[ab]: .* another toolkit \(task\): install that of stemma.lock there")
+    with runners.chosen("ray", nodes.address) as runner:
+        until(lambda: "GPU" in runner._ray.cluster_resources())
+        with closing(runner.gang(Counter, (10, 0), "ab", gpus=1)) as gang, refused:
+            gang.call("place")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "a..b:80", f"{'a' * 64}:80", "[::1]:1"])
 def test_an_address_where_nothing_answers_is_named_within_its_time(address: str) -> None:
     start = time.monotonic()
-    with pytest.raises(RunnerError, match=rf"^runner.address: nothing answers at {address}: run `ray status`$"):
+    with pytest.raises(
+        RunnerError, match=rf"^runner.address: nothing answers at {re.escape(address)}: run `ray status`$"
+    ):
         runners.chosen("ray", address).__enter__()
     assert time.monotonic() - start < 15
 
 
-def test_a_node_with_another_toolkit_is_refused(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "src/stemma", tmp_path / "stemma", ignore=shutil.ignore_patterns("__pycache__"))
-    with (tmp_path / "stemma/task.py").open("a", encoding="utf-8") as file:
-        file.write("# another version\n")
-    with cluster(PYTHONPATH=str(tmp_path)) as made:
-        told = asked(made.address)
-    assert "has another toolkit (task): install that of stemma.lock there" in told and told.startswith("error: a: ")
-
-
 def test_a_ray_of_our_own_ends_with_its_jobs_and_leaves_nothing(tmp_path: Path) -> None:
-    script = ASKING.replace("sys.argv[1]", "None").replace("operator.neg, [(1,)]", "os.getenv, [('TMPDIR',)]")
     short = Path(f"/tmp/r{os.getpid()}")  # noqa: S108  # sockets lie in it
     short.mkdir()
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     done = subprocess.run(
-        [sys.executable, "-c", script.replace("import operator", "import os")],
-        env={**os.environ, "TMPDIR": str(short), "HOME": str(tmp_path)}, capture_output=True, text=True,
+        [sys.executable, "-c", ASKING],
+        env={**mine, "TMPDIR": str(short), "HOME": str(tmp_path)}, capture_output=True, text=True,
     )  # fmt: skip
     left = [path.name for folder in (short, tmp_path) for path in folder.iterdir()]
     shutil.rmtree(short)
-    assert (done.returncode, done.stdout, done.stderr, left) == (0, "", "", [])
+    assert (done.returncode, done.stdout, done.stderr, left) == (0, "[]\n", "", [])
 
 
 def test_ray_that_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,15 +239,24 @@ def test_ray_that_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.M
         runners.chosen("ray").__enter__()
 
 
-@pytest.mark.parametrize("address", ["head", "ray://head:10001", "user:password@head:6379", "head:6379/path"])
+@pytest.mark.parametrize(
+    "address",
+    ["head", "ray://head:10001", "user:password@head:6379", "head:6379/path", "::1:6379", "[head]:6379", "[]:1"],
+)
 def test_an_address_is_a_host_and_a_port(address: str) -> None:
     with pytest.raises(SettingsError, match="address"):
         checked(RunnerSettings, {"name": "ray", "address": address}, "here")
 
 
-def test_a_head_that_is_killed_in_the_middle_ends_the_run_in_a_line(nodes: Cluster) -> None:
+def test_a_head_that_is_killed_in_the_middle_ends_the_run_in_a_line(nodes: Cluster, tmp_path: Path) -> None:
     """The last of these tests: the cluster is gone after it."""
-    threading.Timer(3, nodes.kill, ("gcs_server", "raylet")).start()
+    sign = tmp_path / "begun"
+
+    def kill() -> None:
+        until(sign.exists)
+        nodes.kill("gcs_server", "raylet")
+
+    threading.Thread(target=kill, daemon=True).start()
     gone = pytest.raises(RunnerError, match=rf"^the Ray cluster at {nodes.address} is gone: run `ray status`$")
     with gone, runners.chosen("ray", nodes.address) as runner:
-        runner.run(time.sleep, [(120,)], ["a"], 1)
+        runner.run(hold, [(sign,)], ["a"], 1)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import timing
 from stemma import layout
 from stemma.trackers import run
 from timing import until
@@ -88,3 +89,12 @@ def test_tensorboard_without_a_place_to_write_is_one_line(capfd: pytest.CaptureF
     layout.RUNS.mkdir()
     (layout.RUNS / "tensorboard").write_text("a file", encoding="utf-8")
     assert "tensorboard" in refused("tensorboard", capfd)
+
+
+def test_a_tracker_that_failed_before_is_not_waited_for(capfd: pytest.CaptureFixture[str]) -> None:
+    layout.RUNS.mkdir()
+    (layout.RUNS / "mlflow.told").touch()
+    with subprocess.Popen(["sleep", "infinity"]) as process:
+        run.Run(layout.RUNS, "shop", {}, {"mlflow": process}).end("FINISHED", timing.HANGS)
+        assert process.poll() is None and not capfd.readouterr().err
+        process.kill()

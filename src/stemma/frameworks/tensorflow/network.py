@@ -1,6 +1,5 @@
 """What every Keras network shares: scores, tensors, the weights store, the ONNX graph."""
 
-import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from stemma import runtime, weights
 from stemma.errors import TrainingError, WeightsError
+from stemma.files import scratch
 from stemma.training import shrink
 from stemma.training.base import Floats, Given, Network, Problem, State
 from stemma.training.exported import ENCODED
@@ -83,9 +83,9 @@ class KerasNetwork(Network):
         import onnx
 
         signature = [keras.InputSpec(shape=(None, self.problem.inputs), dtype="float32", name="encoded")]
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        with scratch("graph") as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras asks NumPy for a name that NumPy has retired
-            file = Path(folder) / "network.onnx"
+            file = folder / "network.onnx"
             self.built.export(str(file), format="onnx", verbose=False, input_signature=signature, opset_version=OPSET)
             return onnx.load(file)
 

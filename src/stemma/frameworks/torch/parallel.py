@@ -12,6 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import torch
@@ -156,8 +158,8 @@ class Member(TorchSession):
         if place.meeting.startswith("file:") and sys.platform in LOOPBACK:
             os.environ.setdefault("GLOO_SOCKET_IFNAME", LOOPBACK[sys.platform])
         distributed.init_process_group(
-            {"cpu": "gloo", "cuda": "nccl"}[device],
-            init_method=place.meeting, rank=place.number, world_size=place.size, timeout=PATIENCE,
+            {"cpu": "gloo", "cuda": "nccl"}[device], timeout=PATIENCE,
+            store=_store(place), rank=place.number, world_size=place.size,
         )  # fmt: skip
         self.failure = f"the network {plan.model.name} fails in training by several workers"
         with naming(f"the network {plan.model.name} cannot be built by several workers"):
@@ -190,6 +192,15 @@ class Member(TorchSession):
             distributed.all_reduce(total)
         after = self.state()
         return None if self.place.number else (float(total), after)
+
+
+def _store(place: Place) -> distributed.Store:
+    where = urlsplit(place.meeting)
+    if where.scheme == "file":
+        return distributed.FileStore(url2pathname(where.path), place.size)
+    return distributed.TCPStore(
+        str(where.hostname), where.port or 0, place.size, place.number == 0, PATIENCE, master_listen_fd=place.door
+    )
 
 
 def _take_gpu(place: Place) -> None:

@@ -10,13 +10,12 @@ its journal first.
 
 import re
 import secrets
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from stemma.errors import VersionError
+from stemma.files import scratch
 from stemma.repo import journal, locks, places
 from stemma.repo.parallel import each
 from stemma.repo.places import Folder, Place
@@ -103,8 +102,8 @@ def begin(place: Place, run: Run) -> None:
     Raises:
         VersionError: the place refuses; nothing was moved.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / JOURNAL
+    with scratch("trash") as folder:
+        file = folder / JOURNAL
         file.write_text(journal.text(run), encoding="utf-8")
         probe = f"{FOLDER}/{run.name}/probe"
         place.put(probe, file)
