@@ -13,6 +13,7 @@ import yaml
 from stemma.toolkit import lock, rooms
 from worlds import PREFIXES, ROOT
 
+pytestmark = pytest.mark.xdist_group("architecture")  # each worker would parse all of the code
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 FRAMEWORKS = ("torch", "tensorflow", "keras")
 STAGES = ("prepare", "train", "compress", "evaluate", "export", "package")
@@ -257,7 +258,7 @@ def test_a_stage_depends_on_just_the_code_that_it_imports(stage: str, framework:
     """On its owner's files by path, and on the toolkit's by room."""
     entry = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
     (keys,) = (item[lock.FILE] for item in entry["params"] if isinstance(item, dict))
-    covered = rooms.covered()
+    covered = covered_by_rooms()
     files = {item: {item} for item in entry["deps"] if item.startswith("src/")}
     files |= {key: {f"src/stemma/{name}" for name in covered[_filled(key, framework)]} for key in keys}
     named = {_filled(name, framework) for names in files.values() for name in names}
@@ -271,6 +272,9 @@ def test_no_stage_depends_on_where_work_runs() -> None:
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     named = [key for stage in stages.values() for key in stage.get("params", ()) if isinstance(key, str)]
     assert "train.threads" in named and not [key for key in named if key.split(".")[0] == "runner"]
+
+
+covered_by_rooms = cache(rooms.covered)
 
 
 def _filled(name: str, framework: str) -> str:

@@ -22,6 +22,7 @@ ELSEWHERE = {  # commands that another test runs, or that only a terminal makes 
     "dvc exp run --queue -S 'train.learning_rate=0.01,0.001'": "test_pipeline, with fewer epochs",
     "dvc queue start -j 2": "test_pipeline",
     "stemma compress HEAD --budget 'roc_auc -0.002'": "test_pipeline, with two candidates of fourteen",
+    "dvc exp run -S model=keras_mlp -S 'model.hidden=[128]'": "test_pipeline, with fewer epochs",
     "dvc exp run -S experiment=reference_torch": "test_pipeline, as far as the trained network",
     "dvc exp run -S data=csv -S data.source=PATH/online_shoppers_intention.csv": "test_pipeline, on the real file",
 }

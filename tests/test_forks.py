@@ -49,7 +49,9 @@ def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
     return subprocess.run(["python", *command], cwd=cwd, env=known, input="said", capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("variables", [{}, forks.COLD, {"OMP_NUM_THREADS": "3"}, forks.OTHER])
+@pytest.mark.parametrize(
+    "variables", [{}, forks.COLD, {"OMP_NUM_THREADS": "3"}, pytest.param(forks.OTHER, marks=pytest.mark.slow)]
+)
 def test_a_script_has_its_own_arguments_folder_streams_and_exit_code(variables: dict[str, str], scripts: Path) -> None:
     done = run("../asked.py", "a b", cwd=scripts / "below", **variables)
     forked = variables in ({}, forks.OTHER)
@@ -57,6 +59,7 @@ def test_a_script_has_its_own_arguments_folder_streams_and_exit_code(variables: 
     assert (done.stderr, done.returncode) == ("said\n", 3)
 
 
+@pytest.mark.slow
 def test_another_hash_seed_is_there_in_a_fork_too(scripts: Path) -> None:
     (scripts / "hashed.py").write_text("import sys\nprint('numpy' in sys.modules, hash('a'))\n", encoding="utf-8")
     told = [run("hashed.py", cwd=scripts, **forks.OTHER, **cold).stdout.split() for cold in ({}, forks.COLD)]
