@@ -186,6 +186,17 @@ def test_whoever_has_not_the_token_is_told_so_in_a_line_and_is_let_in_with_it(
         assert runner.cores() == 2
 
 
+def test_an_address_of_ipv6_stands_in_brackets(nodes: Cluster) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    address = f"[::1]:{nodes.address.rpartition(':')[2]}"
+    assert checked(RunnerSettings, {"name": "ray", "address": address}, "here").address == address
+    with runners.chosen("ray", address) as runner:
+        assert runner.cores() == 2
+
+
 def test_a_gang_may_have_more_workers_than_cores_and_holds_the_port_where_they_meet(nodes: Cluster) -> None:
     with runners.chosen("ray", nodes.address) as runner, closing(runner.gang(Counter, (10, 0), "abc")) as gang:
         assert gang.call("place") == [0, 1, 2]
