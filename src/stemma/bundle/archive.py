@@ -201,7 +201,7 @@ def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int) -> None:
             raise BundleError(f"{entry.filename} has more in the directory than a bundle has")
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > max(SMALL, RATIO * size):
-        raise BundleError(f"its {counted(size, 'byte')} unpack to {unpacked}")
+        raise BundleError(f"its {size} bytes unpack to {unpacked}")
 
 
 def _unpacked(file: BinaryIO, entry: zipfile.ZipInfo, place: int) -> tuple[bytes, int]:

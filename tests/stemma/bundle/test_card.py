@@ -21,7 +21,7 @@ RECORD: dict[str, Any] = {
 
 def test_a_record_with_no_more_than_it_must_have_makes_an_honest_card() -> None:
     text = card(RECORD)
-    assert text.startswith("# shop\n\nWho buys?\n\nPredicts `kind` (multiclass) from 1 columns of a table.")
+    assert text.startswith("# shop\n\nWho buys?\n\nPredicts `kind` (multiclass) from 1 column of a table.")
     assert "13 numbers in 2 tensors" in text and "| f1 | 0.5000 |  |\n| roc_auc | not defined |  |" in text
     assert "## Intended use\n\nNot stated.\n" in text and "## Licence\n\nNot stated: ask" in text
     assert "1,500 rows of `a|'b'.csv`" in text

@@ -179,5 +179,5 @@ def test_a_content_type_that_is_not_read_is_told_with_those_that_are(app: App) -
 def test_more_rows_than_are_taken_at_once_are_refused(app: App) -> None:
     many = pa.table({"Month": ["May"] * 100_001, "PageValues": [1] * 100_001, "Weekend": [True] * 100_001})
     reply = ask(app, "POST", "/predict", in_parquet(many), content_type="application/vnd.apache.parquet")
-    assert reply.status == 422 and "100000 rows" in reply.json["error"]
+    assert reply.status == 422 and "100,000 rows" in reply.json["error"]
     assert ask(app, "POST", "/predict", [{}] * 100_001).status == 422
