@@ -7,7 +7,7 @@ from typing import Any
 from stemma.entries import Entry, added, naming
 from stemma.errors import EntryError
 from stemma.settings import Chosen
-from stemma.text import counted, nearest
+from stemma.text import nearest
 from stemma.training.settings import TrainSettings
 
 TOOLKIT: Mapping[str, tuple[str, ...]] = {
@@ -65,9 +65,7 @@ def losses(loss: Callable[..., Any], scores: Any, targets: Any) -> Any:
         each = loss(scores, targets)
         shape, rows = tuple(each.shape), scores.shape[0]
     if shape != (rows,):
-        raise EntryError(
-            f"the loss that train.loss names gives {shape}, not a value for each of {counted(rows, 'row')}"
-        )
+        raise EntryError(f"the loss that train.loss names gives {shape}, not {(rows,)}, a value for each row")
     return each
 
 
