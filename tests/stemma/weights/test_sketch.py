@@ -89,7 +89,7 @@ def test_a_tensor_that_is_not_finite_has_no_sketch(entry) -> None:
 
 
 def test_sketches_of_different_sizes_have_no_distance() -> None:
-    with pytest.raises(ValueError, match="2 and 3 sums"):
+    with pytest.raises(ValueError, match="lengths 2 and 3"):
         sketch_distance((1.0, 2.0), (1.0, 2.0, 3.0))
 
 
