@@ -16,7 +16,7 @@ from stemma.repo.stores import Stores
 from stemma.storage.gc import trash
 from stemma.storage.gc.planning import Plan, Work, collected, fit, kept_by_all, others, prepare
 from stemma.storage.gc.roots import Rules
-from stemma.text import counted, few
+from stemma.text import by_number, counted, few
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def _not_needed(place: Place, found: trash.Bin, kept: frozenset[str]) -> None:
     """
     needed = [md5 for objects in found.objects.values() for md5 in objects if md5 in kept]
     if any(place.size(places.key(md5)) is None for md5 in needed):
-        what = (
-            f"needed again: {counted(len(needed), 'object')} in the trash of the {place.name}: bring back what is there"
-        )
+        where, them = f"in the trash of the {place.name}", by_number(len(needed), "it", "them")
+        which = counted(len(needed), f"object {where} is", f"objects {where} are")
+        what = f"{which} needed again: bring {them} back first"
         raise VersionError(what, run="stemma gc --undo")
