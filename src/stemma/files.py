@@ -1,15 +1,17 @@
 """Files and folders that are either the old ones or the new ones, never half of each."""
 
 import errno
+import glob
 import json
 import math
 import os
 import shutil
+import socket
 import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -165,17 +167,23 @@ def recover_folder(folder: Path) -> None:
 
 @contextmanager
 def scratch(kind: str, above: Path | None = None) -> Iterator[Path]:
-    """A temporary folder. Those of its kind that killed processes left are removed, but not on Windows."""
-    prefix = f"stemma-{kind}."
-    _remove_left((above or Path(tempfile.gettempdir())).glob(f"{prefix}*"))
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=above) as name, _locked(Path(name)):
+    """A temporary folder. Those of its kind that killed processes left are removed, but not on Windows.
+
+    The machine is in its name: on a disk of several of them, a lock of one is not seen by the others.
+    """
+    prefix = f"stemma-{kind}.{socket.gethostname()}."
+    _remove_left((above or Path(tempfile.gettempdir())).glob(f"{glob.escape(prefix)}*"))
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=above) as name, ExitStack() as stack:
+        with suppress(OSError):  # the disk knows no locks, so nobody gets the one that is needed to remove it
+            stack.enter_context(_locked(Path(name)))
         yield Path(name)
 
 
 def _remove_left(folders: Iterable[Path]) -> None:
     for folder in folders if os.name != "nt" else ():
-        with suppress(OSError):  # its process lives and holds the lock, or it is another user's
-            if time.time() - folder.stat().st_mtime > YOUNG:
+        with suppress(OSError):  # its process lives and holds the lock, or it is no folder
+            facts = folder.lstat()
+            if facts.st_uid == os.geteuid() and time.time() - facts.st_mtime > YOUNG:
                 with _locked(folder):
                     shutil.rmtree(folder)
 
@@ -188,7 +196,8 @@ def _locked(folder: Path) -> Iterator[None]:
         return
     import fcntl
 
-    handle = os.open(folder, os.O_RDONLY)
+    # Of this name there may be anything, where others write too: a pipe would be waited for, a link be followed.
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

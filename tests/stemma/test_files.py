@@ -1,7 +1,9 @@
 """Files and folders are the old ones or the new ones."""
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -121,7 +123,68 @@ def test_a_temporary_folder_goes_with_the_next_of_its_kind_once_its_process_is_k
         assert left.exists() and elsewhere.parent.samefile(tmp_path.parent)
     with scratch("test") as other:
         assert {*tmp_path.iterdir()} == {other}
-    with scratch("test") as other:
-        (tmp_path / "stemma-test.young").mkdir()
-        with scratch("test"):
-            assert (tmp_path / "stemma-test.young").exists(), "its process may be about to lock it"
+
+
+def older(path: Path) -> None:
+    """As if it was left long ago."""
+    os.utime(path, (0, 0), follow_symlinks=False)
+
+
+@pytest.fixture
+def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """How a temporary folder of this machine begins."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path / f"stemma-test.{socket.gethostname()}.x"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no lock of a folder")
+def test_a_temporary_folder_that_may_be_in_use_stays(left: Path, tmp_path: Path) -> None:
+    left.mkdir()
+    other = tmp_path / "stemma-test.another-machine.x"
+    other.mkdir()
+    older(other)
+    with scratch("test"):
+        assert left.exists(), "its process may be about to lock it"
+        assert other.exists(), "its lock is not seen here"
+    older(left)
+    with scratch("test"):
+        assert not left.exists() and other.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no lock of a folder")
+@pytest.mark.parametrize("what", ["pipe", "file", "link", "another user's"])
+def test_what_only_has_the_name_of_a_temporary_folder_is_neither_waited_for_nor_removed(
+    what: str, left: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kept").mkdir()
+    older(tmp_path / "kept")
+    match what:
+        case "pipe":
+            os.mkfifo(left)
+        case "file":
+            left.touch()
+        case "link":
+            left.symlink_to(tmp_path / "kept")
+        case _:
+            left.mkdir()
+            monkeypatch.setattr("os.geteuid", lambda: os.getuid() + 1)
+    older(left)
+    signal.alarm(20)  # ends what waits for a pipe
+    with scratch("test"):
+        assert left.exists()
+    signal.alarm(0)
+    assert (tmp_path / "kept").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no lock of a folder")
+def test_a_disk_without_locks_has_temporary_folders(left: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    left.mkdir()
+    older(left)
+    with scratch("test") as folder:
+        (folder / "file").touch()
+        assert left.exists()
+    assert not folder.exists()
