@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from stemma.errors import BundleError
-from stemma.text import counted
 
 PARTS = 100_000  # pages, or batches: each takes its time
 PREFIXED = 7  # DELTA_BYTE_ARRAY: a text is the one before it and some letters more, so that nothing says its length
@@ -33,8 +32,7 @@ def check(sizes: Iterable[int], most: float) -> None:
         for count, size in enumerate(sizes):
             total += size
             if total > most or count > PARTS:
-                unpacked = f"more than {counted(int(most), 'byte')} or {PARTS:,} parts"
-                raise BundleError(f"it unpacks to {unpacked}: send it in parts")
+                raise BundleError(f"it unpacks to more than {most:,.0f} bytes or {PARTS:,} parts: send it in parts")
     except (IndexError, KeyError, TypeError, ValueError, struct.error, RecursionError):
         raise BundleError("it is damaged") from None
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,11 @@ def test_a_field_of_another_type_or_there_twice_is_what_the_reader_takes_it_for(
     for endless in (b"\x25" + b"\x80" * 100, b"\x1c" * 5000, b"\x19\x00"):
         with pytest.raises(BundleError, match="damaged"):
             packed.check((packed._struct(endless, 0)[1] for _ in "a"), 10)
+
+
+def test_many_parts_are_refused_where_any_number_of_bytes_is_taken() -> None:
+    with pytest.raises(BundleError, match="more than inf bytes or 100,000 parts"):
+        packed.check([0] * 100_002, math.inf)
 
 
 def test_many_columns_are_refused(tmp_path: Path) -> None:
