@@ -20,6 +20,7 @@ from stemma.text import counted, nearest
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+NAME = "[key]"  # by which pydantic tells the name of a value from the value
 
 
 class Section(BaseModel):
@@ -129,7 +130,7 @@ def _told(values: Mapping[str, Any], kind: TypeAdapter[Any], error: ValidationEr
     for fault in error.errors():
         key = _key([*section, *fault["loc"]], values, missing=fault["type"] == "missing")
         by_key.setdefault(key, []).append(fault)
-    return {key: f"{key}: {_wrong(key, faults, kind)}" for key, faults in by_key.items()}
+    return {key: f"{key.removesuffix(f'.{NAME}')}: {_wrong(key, faults, kind)}" for key, faults in by_key.items()}
 
 
 def _key(loc: Iterable[Any], values: Any, *, missing: bool) -> str:
@@ -138,9 +139,9 @@ def _key(loc: Iterable[Any], values: Any, *, missing: bool) -> str:
     for part in parts:
         if isinstance(values, dict) and part in values:
             values = values[part]
-        elif isinstance(values, list) and part.isdigit():
+        elif isinstance(values, list) and part.isdigit() and int(part) < len(values):
             values = values[int(part)]
-        elif part != "[key]":
+        elif part != NAME:
             continue
         found.append(part)
     return ".".join([*found, parts[-1]] if missing else found)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from stemma import conf
 from stemma.errors import SettingsError
+from tiny import VISITS
 from tiny.params import load, settle, settled, values
 from worlds import ROOT
 
@@ -72,6 +73,11 @@ def test_all_errors_are_told_at_once(message: Message) -> None:
             "evaluate.threshold: [0.5]: input should be a valid number or"
             " 'auto', 'f1', 'macro_f1', 'youden', 'cost' or 'recall_at_precision'",
         ),
+        (
+            {"data": VISITS | {"package": {"foo": "x"}}},
+            "data.package.foo: 'foo': input should be 'name', 'description' or 'intended_use'",
+        ),
+        ({"data": VISITS | {"ranges": {"x": [1]}}}, "data.ranges.x.1: this setting is missing"),
         ({"evaluate": {"bins": {"a": 1}}}, "evaluate.bins: {'a': 1}: input should be a valid integer"),
     ],
 )
