@@ -159,8 +159,9 @@ def _start(found: "Process") -> str | None:
     """The version whose weights training started with, and how many tensors were taken."""
     if found.init_from is None:
         return None
+    taken = "" if found.taken is None else f", {counted(found.taken, 'tensor')}"
     drawn = f"; drawn: {', '.join(found.drawn)}" if found.drawn else ""
-    return f"{_version(found.init_from, found.init_commit)}, {counted(found.taken or 0, 'tensor')}{drawn}"
+    return f"{_version(found.init_from, found.init_commit)}{taken}{drawn}"
 
 
 def _version(revision: str, commit: str | None) -> str:

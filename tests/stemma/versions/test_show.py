@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +86,8 @@ def test_a_start_from_other_weights_names_their_commit_and_what_was_taken(tmp_pa
     process = stemma.show(world.folder).process
     assert process is not None and (process.init_commit, process.taken, process.drawn) == ("a" * 40, 2, ("z",))
     assert "weights from model#prod (aaaaaaa), 2 tensors; drawn: z" in " ".join(run(world, "show")[1].split())
+    world.version("older", parts(training=TRAINING | {"init_from": {"revision": "v1", "commit": "a" * 40}}))
+    assert "weights from v1 (aaaaaaa)\n" in re.sub(" +", " ", run(world, "show")[1]), "which did not tell what it took"
     taught = {"teacher": {"revision": "model@v1.0.0", "commit": "b" * 40}, "cut_from": [96, 96]}
     world.version("taught", parts(training=TRAINING | taught))
     process = stemma.show(world.folder).process
