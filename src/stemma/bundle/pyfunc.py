@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from stemma import runtime, signature
 from stemma.errors import BundleError
 from stemma.text import counted
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # as `import stemma` does, which is not there
 
 
 class Model:
