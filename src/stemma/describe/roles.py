@@ -244,11 +244,8 @@ def _number(column: Column) -> tuple[Role, str] | None:
     if different and column.rows > 2 and (named or counting):
         return "drop", f"identifier: a different whole number in every row, {ends}"
     if named and _repeats(column):
-        return (
-            "categorical",
-            f"{counted(column.distinct, 'whole number')}, {ends}, identifiers that repeat: `group` keeps each in one"
-            " split",
-        )
+        numbers = counted(column.distinct, "whole number")
+        return "categorical", f"{numbers}, {ends}, identifiers that repeat: `group` keeps each in one split"
     if named:
         return "drop", f"identifier: {_distinct(column, 'different whole number')}, {ends}"
     if 2 < column.distinct <= CODES and column.levels is not None:
@@ -526,7 +523,8 @@ def _strays(column: Column, role: Role, decimal: str) -> Iterator[str]:
             text = next(iter(counts))
             kind = "numbers" if role == "numeric" else "dates"
             found = _readings(column, "numbers", decimal) if role == "numeric" else []
-            remedy = f"write {_or(column.name, found)}" if found else "correct the file, or name it in `missing_in`"
+            otherwise = "correct the file, or name the text in `missing_in`"
+            remedy = f"write {_or(column.name, found)}" if found else otherwise
             yield (
                 f"column {column.name!r} is nearly all {kind}, but {counted(rows, 'row holds', 'rows hold')} others,"
                 f" such as {text!r}: {remedy}"

@@ -61,10 +61,8 @@ def _history(found: Found) -> pd.DataFrame:
 def sentence(found: Found) -> str:
     """The best, and how much of it is to be believed."""
     first, lead = found.best[0], label(found.figures[0])
-    told = (
-        f"Trial {first.number} is the best of {counted(len(found.trials), 'trial')}: {lead} {figure(first.values[0])}"
-    )
-    told += f" on {counted(found.rows, 'row')} that chose it"
+    trials, rows = counted(len(found.trials), "trial"), counted(found.rows, "row")
+    told = f"Trial {first.number} is the best of {trials}: {lead} {figure(first.values[0])} on the {rows} that chose it"
     if found.optimism is None:
         return f"{told}."
     hope = found.optimism

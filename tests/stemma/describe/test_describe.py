@@ -654,7 +654,7 @@ def test_a_few_numbers_with_thousands_are_numbers_and_never_no_value(
     found = describe(path)
     told = capsys.readouterr().err
     assert ('thousands: {"x": "."}' in told) is read
-    assert ("name it in `missing_in`" in told) is not read
+    assert ("name the text in `missing_in`" in told) is not read
     if read and distinct < 20_000:
         assert load.table(found, FILES)["x"].notna().all()
 

@@ -14,7 +14,7 @@ from stemma.repo.repository import Repo, Repository, Revision, Version, opened
 from stemma.repo.stores import Stores
 from stemma.storage.gc import roots, trash
 from stemma.storage.gc.roots import Reachable, Reader, Root, Rules
-from stemma.text import counted
+from stemma.text import by_number, counted
 
 OBJECT = re.compile(rf"{places.OBJECTS}/([0-9a-f]{{2}})/([0-9a-f]{{30}}(?:\.dir)?)")
 
@@ -135,9 +135,8 @@ def _shared(taken: Sequence[Taken]) -> Iterator[str]:
     """What is to be known of remotes, which another repository may use too."""
     for place in taken[1:]:
         if place.unknown:
-            what = (
-                f"in no commit of this repository: {counted(place.unknown, 'object')} that would go from {place.place}"
-            )
+            which, are = counted(place.unknown, "object"), by_number(place.unknown, "is", "are")
+            what = f"{which} that would go from {place.place} {are} in no commit of this repository"
             yield f"{what}: if another one uses this remote too, name it by --project"
 
 

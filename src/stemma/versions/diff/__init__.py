@@ -27,7 +27,7 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.repo.repository import WORKSPACE, Repo, Version, no_model, opened
-from stemma.text import counted
+from stemma.text import by_number, counted
 from stemma.versions.diff import code, compression, data, settings, structure, tensors, total
 from stemma.versions.diff.code import Code
 from stemma.versions.diff.compression import Compression
@@ -193,15 +193,15 @@ def _notes(
     notes = []
     turned, unknown = sum(one.turned for one in moved), sum(not one.known for one in moved)
     if found.frameworks[0] != found.frameworks[1]:
+        kernels = counted(turned, "kernel is", "kernels are")
         notes.append(
-            f"{found.frameworks[0]} beside {found.frameworks[1]}: {counted(turned, 'kernel is', 'kernels are')}"
-            " compared with axes in one order (PyTorch keeps out, in; Keras in, out); the settings of layers have"
-            " other names and are left out"
+            f"{found.frameworks[0]} beside {found.frameworks[1]}: {kernels} compared with axes in one order (PyTorch "
+            "keeps out, in; Keras in, out); the settings of layers have other names and are left out"
         )
     if unknown:
-        notes.append(
-            f"taken for unrelated: {counted(unknown, 'kernel')} with axes in another order: --exact reads them"
-        )
+        kernels, count = counted(unknown, "kernel"), by_number(unknown, "counts", "count")
+        them = by_number(unknown, "it", "them")
+        notes.append(f"{kernels} with axes in another order {count} as unrelated: --exact reads {them}")
     if tables is None:
         bare = " and ".join(version.name for version in (a, b) if version.profile is None)
         notes.append(f"{bare}: no data/prepared/profile.json, so the data is not compared")
