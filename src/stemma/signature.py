@@ -102,9 +102,8 @@ class Signature:
         rows = len(columns[first])
         for name in self._types:
             if len(columns[name]) != rows:
-                raise BundleError(
-                    f"column {name!r} has {counted(len(columns[name]), 'row')}, and column {first!r} has {rows}"
-                )
+                own = counted(len(columns[name]), "row")
+                raise BundleError(f"column {name!r} has {own}, and column {first!r} has {rows}")
         quick = self._plain(columns) | self._texts(columns)
         others = [each for each in self.inputs if each.name not in quick]
         return quick | {each.name: self._array(each, columns[each.name], first_row) for each in others}

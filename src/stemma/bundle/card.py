@@ -99,11 +99,8 @@ def _carried(record: Facts) -> str:
 def _chosen(data: Facts) -> Iterable[str]:
     """Which rows were learned from and as what, where settings said so."""
     if data.get("left_out"):
-        yield (
-            "Left out: "
-            + ", ".join(f"{counted(rows, 'row')} by {code(why)}" for why, rows in data["left_out"].items())
-            + "."
-        )
+        left_out = (f"{counted(rows, 'row')} by {code(why)}" for why, rows in data["left_out"].items())
+        yield f"Left out: {', '.join(left_out)}."
     if data.get("keep"):
         told = ", ".join(f"{code(condition)} ({escaped(why)})" for why, condition in data["keep"].items())
         yield f"Rows to learn from and to judge by are those where {told}. It answers for others too, unjudged."

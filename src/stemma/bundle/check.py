@@ -147,11 +147,8 @@ def sample(bundle: Bundle) -> Check:
         raise BundleError(f"{REQUEST} gives the shape {given.shape}, and {RESPONSE} has {expected.shape}")
     largest = _largest_gap(given, expected, TOLERANCE, "gives another prediction than " + RESPONSE)
     _largest_gap(apart, expected, _rounding(bundle), f"gives alone another prediction than in {RESPONSE}, among others")
-    return Check(
-        "sample",
-        True,
-        f"{counted(len(given), 'row gives', 'rows give')} what {RESPONSE} says, {largest:.1g} apart at most",
-    )
+    rows = counted(len(given), "row gives", "rows give")
+    return Check("sample", True, f"{rows} what {RESPONSE} says, {largest:.1g} apart at most")
 
 
 def _one_by_one(bundle: Bundle, columns: Mapping[str, Sequence[Any]]) -> list[Any]:

@@ -162,9 +162,8 @@ def texts(rows: Rows, wanted: set[str]) -> Iterator[tuple[int, dict[str, list[st
         for row in reader:
             if len(row) != len(header):
                 number = first_row + len(batch)
-                raise BundleError(
-                    f"{path}, row {number}: {counted(len(row), 'value')}, and the header has {len(header)}"
-                )
+                values = counted(len(row), "value")
+                raise BundleError(f"{path}, row {number}: {values}, and the header has {len(header)}")
             batch.append(row if len(kept) == len(row) else [row[place] for place in kept])
             if len(batch) == BATCH:
                 yield first_row, _columns(names, batch)

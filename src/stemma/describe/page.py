@@ -88,15 +88,12 @@ def _absent(missing: dict[str, int]) -> tuple[str, str]:
 
 def _target(target: Target) -> list[Entry]:
     positive = "null" if target.positive is None else value(target.positive, quoted=True)
+    left_out = counted(target.missing, "row is", "rows are")
     return [
         ("target", value(target.name), target.seen),
         ("task", target.task, "binary | multiclass | regression"),
         ("positive", positive, "the class whose probability is judged" if target.positive is not None else ""),
-        *(
-            [("missing_target", "drop", f"{counted(target.missing, 'row is', 'rows are')} left out; or error")]
-            if target.missing
-            else []
-        ),
+        *[("missing_target", "drop", f"{left_out} left out; or error")] * bool(target.missing),
     ]
 
 

@@ -89,10 +89,8 @@ def suggest(version: Version, before: Version | None) -> Suggestion:
     shared = tensors.compare(found.pairs)
     differ = sum(not tensor.same for tensor in shared)
     if differ:
-        return Suggestion(
-            "minor",
-            f"retrained {since}: {differ} of {counted(len(shared), 'tensor')} {by_number(differ, 'differs', 'differ')}",
-        )
+        tensors_differ = f"{counted(len(shared), 'tensor')} {by_number(differ, 'differs', 'differ')}"
+        return Suggestion("minor", f"retrained {since}: {differ} of {tensors_differ}")
     graphs = compression.compare(before, version)
     if graphs is not None and graphs.other:
         return Suggestion("minor", f"the same weights as {before.name}, {graphs}")

@@ -85,9 +85,8 @@ def _page(
         f"{counted(about['rows'], 'row')} and {counted(len(drifts), 'feature')} of {code(settings.source)},"
         f" to predict {_code(settings.target)} ({task})."
     )
-    yield from (
-        f"\nLeft out: {counted(rows, 'row')} by {code(why)}." for why, rows in about.get("left_out", {}).items()
-    )
+    left_out = about.get("left_out", {}).items()
+    yield from (f"\nLeft out: {counted(rows, 'row')} by {code(why)}." for why, rows in left_out)
     yield from ["", "## Hints", ""]
     yield from _items([escaped(hint.text) for hint in hints]) or ["None."]
     yield from ["", "## Splits", ""]
@@ -103,11 +102,8 @@ def _page(
     if settings.derive:
         yield from ["", *_items([f"{_code(name)} is {code(text)}" for name, text in settings.derive.items()])]
     yield ""
-    most = (
-        f"The {by_number(drawn, 'feature', f'{drawn} features')} with the most drift, training"
-        if drawn < len(drifts)
-        else "Training"
-    )
+    features = by_number(drawn, "feature", f"{drawn} features")
+    most = f"The {features} with the most drift, training" if drawn < len(drifts) else "Training"
     yield f"{most} rows in blue, test rows in orange:"
     yield from ["", f"![Distribution of the features]({FOLDER}/columns.svg)", ""]
     yield from _unused(frame, settings, about)

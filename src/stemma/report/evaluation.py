@@ -65,8 +65,8 @@ def _share(told: Told) -> str:
 def _badges(told: Told) -> Iterable[tuple[str, str]]:
     yield from _decided(told)
     if repeated := told.get("repeated"):
-        count, all_ = repeated["rows"], counted(told["data"]["splits"]["test"], "test row")
-        yield f"{count:,} of {all_} {by_number(count, 'repeats', 'repeat')} a training row", "bad"
+        count, rows = repeated["rows"], counted(told["data"]["splits"]["test"], "test row")
+        yield f"{count:,} of {rows} {by_number(count, 'repeats', 'repeat')} a training row", "bad"
     for name, entry in told["baselines"].items():
         yield _compared(name, entry["ahead"], told["test"][told["main"]]["better"])
     if told["gate"]:
@@ -129,11 +129,8 @@ def _figures(told: Told) -> Section:
     ]
     averages = " Averages over classes are macro averages." if _is_of_many(told) else ""
     count = affordable(told["data"]["splits"]["test"], told["evaluate"]["bootstrap"])
-    note = (
-        f"Intervals: bootstrap, percentiles of {counted(count, 'resample')} of the test rows."
-        if count
-        else "No intervals."
-    )
+    drawn = f"Intervals: bootstrap, percentiles of {counted(count, 'resample')} of the test rows."
+    note = drawn if count else "No intervals."
     if count and "calibration_error" in found:
         note += " That of the calibration error is mirrored (Davison and Hinkley, 1997), for resampling adds to it."
     return Section("Figures", (Table("", head, tuple(rows), words=(4,)), note + averages))

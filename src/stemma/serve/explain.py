@@ -49,9 +49,8 @@ class Explainer:
         _, columns = asked(call, body, version)
         rows = flat(version.bundle.signature.arrays(columns))
         if not 0 < length(rows) <= self._limits.explained:
-            raise Refused(
-                422, f"{counted(length(rows), 'row')}: from 1 to {self._limits.explained} are explained at once"
-            )
+            given = counted(length(rows), "row")
+            raise Refused(422, f"{given}: from 1 to {self._limits.explained} are explained at once")
         wanted = None if body.get("class") is None else str(body["class"])
         return self._answered(version, partial(self._found, version, str(body.get("method", SHAP)), rows, wanted))
 

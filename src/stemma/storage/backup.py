@@ -258,4 +258,5 @@ def _refs(repository: Repository, versions: Sequence[str]) -> tuple[dict[str, st
 
 def _not_committed(repository: Repository) -> list[str]:
     changed = git(repository.root, "status", "--porcelain", "--untracked-files=normal").decode().splitlines()
-    return [f"{counted(len(changed), 'change is', 'changes are')} not committed, and not in the backup"] * bool(changed)
+    changes = counted(len(changed), "change is", "changes are")
+    return [f"{changes} not committed, and not in the backup"] if changed else []

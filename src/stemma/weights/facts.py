@@ -137,9 +137,8 @@ def _tensor(entry: Any) -> Tensor:
         raise TypeError(f"shape is {shape!r:.80}")
     sketch = None if text is None else tuple(map(float, text.split()))
     if sketch is not None and not (len(sketch) == min(math.prod(shape), BUCKETS) and all(map(math.isfinite, sketch))):
-        raise ValueError(
-            f"a sketch of {entry['name']!r:.80} has {counted(len(sketch), 'sum')}, or one that is not finite"
-        )
+        sums = counted(len(sketch), "sum")
+        raise ValueError(f"a sketch of {entry['name']!r:.80} has {sums}, or one that is not finite")
     return Tensor(
         name=_typed(entry, "name", str),
         layer=_typed(entry, "layer", str, type(None)),
