@@ -53,11 +53,12 @@ def replaced(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _told_where(path: Path) -> Iterator[None]:
-    """The system says of a full disk neither which it is nor what was written."""
+    """The system says of a full disk neither which it is nor what was written; a copy names first what it read."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+        is_named = error.filename is not None and error.filename2 is None
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and not is_named:
             error.filename = str(path)
         raise
 

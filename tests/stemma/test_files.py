@@ -94,6 +94,15 @@ def test_a_full_disk_is_told_with_what_was_written(
     assert [*tmp_path.iterdir()] == []
 
 
+def test_a_copy_that_a_full_disk_does_not_take_is_told_by_its_own_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `shutil.copyfile` raises it."""
+    with pytest.raises(SystemExit), one_line(), replaced(tmp_path / "copy") as partial:
+        raise OSError(errno.ENOSPC, "No space left on device", "table.csv", None, str(partial))
+    assert capsys.readouterr().err == f"error: {tmp_path / 'copy'}: the disk is full: make room\n"
+
+
 HOLD = """
 import time
 from stemma.files import scratch
