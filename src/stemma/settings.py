@@ -151,7 +151,8 @@ def _wrong(key: str, faults: Sequence[ErrorDetails], kind: TypeAdapter[Any]) -> 
     fault = faults[0]
     match fault["type"]:
         case "extra_forbidden":
-            return f"no such setting{nearest(fault['loc'][-1], _keys(kind))}"
+            name, known = fault["loc"][-1], _keys(kind)  # of parts too: the same name may be one of them
+            return f"no such setting{'' if name in known else nearest(name, known)}"
         case "missing":
             return "this setting is missing"
         case "value_error":  # of a check of ours: its words alone, for its input may be a whole section

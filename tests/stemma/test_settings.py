@@ -77,6 +77,7 @@ def test_all_errors_are_told_at_once(message: Message) -> None:
             {"data": VISITS | {"package": {"foo": "x"}}},
             "data.package.foo: 'foo': input should be 'name', 'description' or 'intended_use'",
         ),
+        ({"data": VISITS | {"validation": 1}}, "data.validation: no such setting"),
         ({"data": VISITS | {"ranges": {"x": [1]}}}, "data.ranges.x.1: this setting is missing"),
         ({"evaluate": {"bins": {"a": 1}}}, "evaluate.bins: {'a': 1}: input should be a valid integer"),
     ],
