@@ -42,7 +42,7 @@ def replaced(path: Path) -> Iterator[Path]:
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)  # a link of this name would be written through
     try:
-        with _told_where(path):
+        with told_where(path):
             yield partial
             partial.replace(path)
     finally:
@@ -50,7 +50,7 @@ def replaced(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _told_where(path: Path) -> Iterator[None]:
+def told_where(path: Path) -> Iterator[None]:
     """The system says of a full disk neither which it is nor what was written."""
     try:
         yield
@@ -142,7 +142,7 @@ def swapped_folder(folder: Path) -> Iterator[Path]:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        with _told_where(folder):
+        with told_where(folder):
             yield partial
             if folder.exists():
                 folder.replace(aside)
