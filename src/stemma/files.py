@@ -165,10 +165,16 @@ def recover_folder(folder: Path) -> None:
 
 @contextmanager
 def scratch(kind: str, above: Path | None = None) -> Iterator[Path]:
-    """A temporary folder. Those of its kind that killed processes left are removed, but not on Windows."""
+    """A temporary folder. Those of its kind that killed processes left are removed, but not on Windows.
+
+    So is what cannot be removed at its end, as where a process that was killed still writes.
+
+    Args:
+        above: where it is made; None: where temporary files lie.
+    """
     prefix = f"stemma-{kind}."
     _remove_left((above or Path(tempfile.gettempdir())).glob(f"{prefix}*"))
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=above) as name, _locked(Path(name)):
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=above, ignore_cleanup_errors=True) as name, _locked(Path(name)):
         yield Path(name)
 
 
