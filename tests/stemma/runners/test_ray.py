@@ -141,7 +141,7 @@ def test_a_fit_by_several_workers_gives_what_it_gives_on_this_machine_though_one
     for name, deaths, runner in (("local", 0, None), ("ray", 1, RunnerSettings(name="ray", address=nodes.address))):
         (folder := tmp_path / name).mkdir()
         network, loss = tiny("torch", PROBLEMS["regression"]), Deadly(folder, deaths)
-        with forks.spawning():
+        with forks.starting():
             judged(network, folder, "regression", Parts(loss), runner=runner, workers=2, epochs=4, batch_size=32)
         found.append(network.tensors())
     assert "its process was killed, or its node; all workers are started again" in capsys.readouterr().err
