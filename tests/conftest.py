@@ -142,9 +142,8 @@ def variables() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def forked() -> Iterator[None]:
-    """What the toolkit starts in this process, by the Python that it runs in, is forked as what a test starts is."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "executable", shutil.which("python"))
+    """What the toolkit starts in this process is forked as what a test starts is."""
+    with forks.starting():
         yield
 
 

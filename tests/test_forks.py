@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -57,6 +58,18 @@ def test_a_script_has_its_own_arguments_folder_streams_and_exit_code(variables: 
     forked = variables in ({}, forks.OTHER)
     assert done.stdout == f"['../asked.py', 'a b'] {scripts / 'below'} {scripts} {forked} False mine\n"
     assert (done.stderr, done.returncode) == ("said\n", 3)
+
+
+@pytest.mark.parametrize("seed", ["7", forks.OTHER["PYTHONHASHSEED"]])
+def test_a_hash_seed_of_the_whole_run_is_that_of_its_servers(
+    seed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By which a client finds one."""
+    with monkeypatch.context() as patched, ExitStack() as opened:
+        patched.setenv("PYTHONHASHSEED", seed)
+        opened.enter_context(forks.serving(tmp_path))
+        sockets = {each.name for each in tmp_path.iterdir() if each.is_socket()}
+    assert sockets == {f"stages.socket{seed}", f"tools.socket{seed}", f"stages.socket{forks.OTHER['PYTHONHASHSEED']}"}
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def replaced(path: Path) -> Iterator[Path]:
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)  # a link of this name would be written through
     try:
-        with _told_where(path):
+        with told_where(path):
             yield partial
             partial.replace(path)
     finally:
@@ -52,7 +52,7 @@ def replaced(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _told_where(path: Path) -> Iterator[None]:
+def told_where(path: Path) -> Iterator[None]:
     """The system says of a full disk neither which it is nor what was written; a copy names first what it read."""
     try:
         yield
@@ -145,7 +145,7 @@ def swapped_folder(folder: Path) -> Iterator[Path]:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        with _told_where(folder):
+        with told_where(folder):
             yield partial
             if folder.exists():
                 folder.replace(aside)
@@ -170,11 +170,16 @@ def recover_folder(folder: Path) -> None:
 def scratch(kind: str, above: Path | None = None) -> Iterator[Path]:
     """A temporary folder. Those of its kind that killed processes left are removed, but not on Windows.
 
-    The machine is in its name: on a disk of several of them, a lock of one is not seen by the others.
+    So is what cannot be removed at its end, as where a process that was killed still writes. The machine is in its
+    name: on a disk of several of them, a lock of one is not seen by the others.
+
+    Args:
+        above: where it is made; None: where temporary files lie.
     """
     prefix = f"stemma-{kind}.{socket.gethostname()}."
     _remove_left((above or Path(tempfile.gettempdir())).glob(f"{glob.escape(prefix)}*"))
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=above) as name, ExitStack() as stack:
+    folder = tempfile.TemporaryDirectory(prefix=prefix, dir=above, ignore_cleanup_errors=True)
+    with folder as name, ExitStack() as stack:
         with suppress(OSError):  # the disk knows no locks, so nobody gets the one that is needed to remove it
             stack.enter_context(_locked(Path(name)))
         yield Path(name)

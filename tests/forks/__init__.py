@@ -10,6 +10,7 @@ what is asked to give the same bytes with those is forked from a server that was
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,7 +37,8 @@ def serving(folder: Path) -> Iterator[Path]:
     """A folder for the PATH while its servers run; a server imports its libraries when it is first asked."""
     real = Path(sys.executable)
     servers = [_started(folder / f"{name}.socket") for name in sorted(set(PROGRAMS.values()))]
-    servers.append(_started(folder / f"stages.socket{OTHER['PYTHONHASHSEED']}", **OTHER))
+    if os.environ.get("PYTHONHASHSEED") != OTHER["PYTHONHASHSEED"]:
+        servers.append(_started(folder / "stages.socket", **OTHER))
     (folder / "bin").mkdir()
     for name, server in PROGRAMS.items():
         words = {
@@ -56,17 +58,27 @@ def serving(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def spawning() -> Iterator[None]:
-    """What multiprocessing starts is forked, too."""
-    if PLACE in os.environ:
-        spawn.set_executable(f"{os.environ[PLACE]}/python")
-    yield
-    spawn.set_executable(sys.executable)
+def starting() -> Iterator[None]:
+    """What this process starts by the Python that it runs in, multiprocessing too, is forked as what a test starts."""
+    real = sys.executable
+    _start_by(shutil.which("python") or real)
+    try:
+        yield
+    finally:
+        _start_by(real)
 
 
-def _started(socket: Path, **environment: str) -> subprocess.Popen[bytes]:
+def _start_by(python: str) -> None:
+    sys.executable = python
+    spawn.set_executable(python)
+
+
+def _started(place: Path, **environment: str) -> subprocess.Popen[bytes]:
+    """A server at the place that a client looks for, which has the seed of its hashes in its name."""
+    known = os.environ | environment
+    socket = f"{place}{known.get('PYTHONHASHSEED', '')}"
     with Path(f"{socket}.log").open("wb") as told:  # what libraries say when they are imported
-        command, known = [sys.executable, "-P", HERE / "server.py", socket], os.environ | environment
+        command = [sys.executable, "-P", HERE / "server.py", socket]
         server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told, env=known)
     assert server.stdout is not None
     assert server.stdout.readline() == b"listening\n"

@@ -141,9 +141,12 @@ def _linear(problem: Problem, train: Arrays) -> tuple[bool | None, Predict]:
     if not problem.task.classes:
         ridge = _limited(lambda: Ridge().fit(x, train.y))
         return None, _in_pieces(_by_coefficients(problem, ridge))
+    classes = train.y.astype(np.int64)
+    if len(present := np.unique(classes)) == 1:  # the solver refuses a sample that lacks all others
+        return None, lambda rows: _all_classes(problem, present, np.zeros((len(rows.y), 1)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # told by `converged`
-        model = _limited(lambda: LogisticRegression(max_iter=ITERATIONS).fit(x, train.y.astype(np.int64)))
+        model = _limited(lambda: LogisticRegression(max_iter=ITERATIONS).fit(x, classes))
     ended = bool(np.max(model.n_iter_) < ITERATIONS)
     predict = _by_coefficients(problem, model)
     return ended, _in_pieces(lambda rows: _all_classes(problem, model.classes_, predict(rows)))

@@ -312,6 +312,10 @@ def _slices(told: Told) -> Section | None:
         head = (column, "rows", label(shown[0]), "95 % interval", *map(label, shown[1:]))
         tables.append(Table(f"By {column}", head, rows))
     text = "The same figures for parts of the test rows. A dash: not defined there, such as where a class is absent."
+    asked = told["evaluate"]["bootstrap"]
+    drawn = [affordable(each["rows"] * len(of), asked) for of in told["slices"].values() for each in of]
+    if (least := min(drawn, default=asked)) < asked:
+        text += f" Intervals are of {counted(least, 'resample')} or more, for the parts of a column share them."
     return Section("Slices", (text, *tables))
 
 

@@ -2,14 +2,14 @@
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from stemma.errors import RunnerError
+from stemma.files import scratch
 
 Job = tuple[str, tuple[Any, ...]]  # its name, for errors, and its arguments
 
@@ -172,12 +172,10 @@ class Runner(ABC):
         """
 
 
-@contextmanager
-def workplace(scratch: Path) -> Iterator[Path]:
+def workplace(shared: Path) -> AbstractContextManager[Path]:
     """A folder for a job's own files.
 
     Args:
-        scratch: a folder to have it in, which whoever has the jobs removes; not there on another machine.
+        shared: a folder to have it in, which whoever has the jobs removes; not there on another machine.
     """
-    with TemporaryDirectory(dir=scratch if scratch.is_dir() else None) as folder:
-        yield Path(folder)
+    return scratch("job", shared if shared.is_dir() else None)

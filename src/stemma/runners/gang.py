@@ -1,8 +1,7 @@
 """A gang of processes of this machine: workers that live on, and are called all together."""
 
-import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from stemma.files import scratch
 from stemma.runners.base import Gang, Place
 from stemma.runners.local import received, start
 
@@ -43,12 +43,13 @@ class Processes(Gang):
     moment = 2.0
 
     def __init__(self, kind: Callable[..., Any], arguments: Sequence[Any], names: Sequence[str]) -> None:
-        self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self.opened = ExitStack()
+        self.folder = self.opened.enter_context(scratch("gang"))
         self.processes: dict[Any, Any] = {}  # by our end of its pipe
         self.names: dict[Any, str] = {}
         try:
             laid = [self._laid(number, each) for number, each in enumerate(arguments)]
-            meeting = (Path(self.folder.name) / "meeting").as_uri()
+            meeting = (self.folder / "meeting").as_uri()
             for number, name in enumerate(names):
                 place = Place(number, len(names), meeting, number)
                 self.names[start(Seat(kind, (place, *laid)), self.processes)] = name
@@ -59,13 +60,13 @@ class Processes(Gang):
     def _laid(self, number: int, argument: Any) -> Any:
         if not isinstance(argument, np.ndarray):
             return argument
-        path = Path(self.folder.name) / f"{number}.npy"
+        path = self.folder / f"{number}.npy"
         np.save(path, argument, allow_pickle=False)
         return Mapped(path)
 
     def call(self, method: str, *arguments: Any) -> list[Any]:
         answers = super().call(method, *arguments)
-        for file in Path(self.folder.name).glob("*.npy"):
+        for file in self.folder.glob("*.npy"):
             file.unlink(missing_ok=True)
         return answers
 
@@ -86,4 +87,4 @@ class Processes(Gang):
             process.kill()
         for process in self.processes.values():
             process.join()
-        self.folder.cleanup()
+        self.opened.close()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import MissingExtra, RunnerError, StemmaError
+from stemma.files import scratch
 from stemma.runners.base import Died, Gang, Job, Place, Runner
 from stemma.text import counted, in_one_line
 from stemma.toolkit import lock, rooms
@@ -30,6 +31,7 @@ ENVIRONMENT = {  # who set something else keeps it
 }
 PATIENCE = 15.0  # seconds for an address to answer in
 LOOK = 2.0  # seconds between two looks whether the cluster is there
+LONGEST = 16  # letters of a folder for Ray's: sockets lie below it, whose names a system bounds
 STORE = 256 * 2**20  # bytes of memory for arguments and results; what is more lies on disk
 
 
@@ -243,7 +245,8 @@ def _variables() -> dict[str, str]:
 
 def _begun(ray: Any, opened: ExitStack) -> str:
     """The address of a Ray of our own, which ends with what is opened."""
-    folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))
+    is_long = os.name == "posix" and len(tempfile.gettempdir()) > LONGEST
+    folder = str(opened.enter_context(scratch("ray", Path("/tmp") if is_long else None)))  # noqa: S108 - as Ray does
     opened.callback(ray.shutdown)
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     ray.init("local", _temp_dir=folder, _node_ip_address="127.0.0.1", include_dashboard=False,

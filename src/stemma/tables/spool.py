@@ -3,10 +3,12 @@
 They lie in $TMPDIR, else in /var/tmp, which is a disk where /tmp may be memory, and are gone when their process ends.
 """
 
+import errno
 import mmap
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,8 +17,11 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import DTypeLike
 
+from stemma.files import told_where
+
 NUMBERS = "biufM"  # kinds of types that lie in an array as they are
 DISK = Path("/var/tmp")  # noqa: S108 - files there have no name
+CANNOT = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system, to give room at once
 LARGE = 16 * 2**20  # bytes from which an array or a table does not stay in memory
 
 
@@ -63,12 +68,11 @@ def table(schema: pa.Schema, batches: Iterable[pa.RecordBatch], size: int) -> pa
         return pa.ipc.open_stream(pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))).read_all()
 
 
-def _file() -> IO[bytes]:
-    return tempfile.TemporaryFile(dir=_folder())
-
-
-def _folder() -> Path:
-    return DISK if DISK.is_dir() and "TMPDIR" not in os.environ else Path(tempfile.gettempdir())
+@contextmanager
+def _file() -> Iterator[IO[bytes]]:
+    folder = DISK if DISK.is_dir() and "TMPDIR" not in os.environ else Path(tempfile.gettempdir())
+    with told_where(folder), tempfile.TemporaryFile(dir=folder) as file:
+        yield file
 
 
 def _take(file: IO[bytes], size: int) -> None:
@@ -78,5 +82,5 @@ def _take(file: IO[bytes], size: int) -> None:
         try:
             os.posix_fallocate(file.fileno(), 0, size)
         except OSError as error:
-            error.filename = str(_folder())
-            raise
+            if error.errno not in CANNOT:
+                raise

@@ -78,12 +78,15 @@ def test_a_large_table_is_learned_from_a_sample_that_is_told(make: Any, monkeypa
     assert made[0].rows == 500 and [each.rows for each in baselines.fit(problem, about, train, 0)][1:] == [50, 100]
 
 
-def test_a_class_that_the_sample_lacks_has_probability_0(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    problem, about, train = make.prepared("multiclass", 60)
-    y = np.where(train.y == 2, 1, train.y)
-    lacking = type(train)(train.x, y, train.frame)
-    for each in baselines.fit(problem, about, lacking, 0):
-        assert (each.predict(train)[:, 2] == 0).all()
+@pytest.mark.parametrize(
+    ("task", "most", "lacking"), [("multiclass", 1, [2]), ("multiclass", 0, [1, 2]), ("binary", 0, [1])]
+)
+def test_a_class_that_the_sample_lacks_has_probability_0(make: Any, task: str, most: int, lacking: list[int]) -> None:
+    problem, about, train = make.prepared(task, 60)
+    sample = type(train)(train.x, np.minimum(train.y, most), train.frame)
+    for each in baselines.fit(problem, about, sample, 0):
+        predicted = each.predict(train)
+        assert (predicted[:, lacking] == 0).all() and predicted.sum(axis=1) == pytest.approx(1)
 
 
 def test_a_solver_that_stops_early_is_told(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:

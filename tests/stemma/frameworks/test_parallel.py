@@ -1,6 +1,6 @@
 """A fit by several workers is that of one, whatever happens to them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,6 @@ import numpy as np
 import psutil
 import pytest
 
-import forks
 from fits import CASES, PROBLEMS, Deadly, assert_alike, fatal, judged, plain, rows, settings, tabular, tiny
 from stemma import runners
 from stemma.errors import RunnerError, TrainingError
@@ -21,12 +20,7 @@ torch = pytest.importorskip("torch")
 
 from stemma.frameworks.torch.parallel import ParallelSession  # noqa: E402 - it imports PyTorch
 
-
-@pytest.fixture(autouse=True, scope="module")
-def forked() -> Iterator[None]:
-    """Workers are forked from a process that has imported PyTorch, as what programs start is."""
-    with forks.spawning():
-        yield
+pytestmark = pytest.mark.usefixtures("forked")  # from a process that has imported PyTorch
 
 
 class Interrupted(Exception):

@@ -14,6 +14,7 @@ import stemma.task
 from stemma.errors import EvaluationError
 from stemma.evaluation import assessment, baselines, decision, gate, record
 from stemma.evaluation.baselines import NETWORK
+from stemma.metrics import resampling
 from stemma.report import charts, curves, document, plots
 from stemma.report import evaluation as report
 from stemma.report.pictures import COLOURS
@@ -180,6 +181,17 @@ def test_settings_are_told_as_they_are(make: Any) -> None:
     text = document.markdown(report.write(made(make, "binary", seed=1, bins=2)[0]), "plots")
     assert "| seed | 1 |" in text and "| bins | 2 |" in text and "| folds | none |" in text
     assert "| seed | 0 |" in document.markdown(report.write(made(make, "binary")[0]), "plots")
+
+
+def test_slices_of_many_rows_tell_that_they_are_of_fewer_resamples(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = made(make, "binary", bootstrap=20)[0]
+    assert "Intervals are of" not in document.markdown(report.write(told), "plots")
+    monkeypatch.setattr(resampling, "LARGE", 100)
+    monkeypatch.setattr(resampling, "FEWEST", 5)
+    most = max(entry["rows"] * len(entries) for entries in told["slices"].values() for entry in entries)
+    assert f"Intervals are of {max(5, 2000 // most)} resamples or more" in document.markdown(
+        report.write(told), "plots"
+    )
 
 
 def test_slices_have_the_figures_of_their_rows_alone(make: Any) -> None:

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -34,6 +34,7 @@ from stemma.evaluation.check import slices
 from stemma.repo import places
 from stemma.runners import Died
 from stemma.runners.local import Local
+from stemma.runners.ray import _begun
 from stemma.runners.settings import RunnerSettings
 from stemma.settings import checked
 from stemma.tables import check, prepared
@@ -140,7 +141,7 @@ def test_a_fit_by_several_workers_gives_what_it_gives_on_this_machine_though_one
     for name, deaths, runner in (("local", 0, None), ("ray", 1, RunnerSettings(name="ray", address=nodes.address))):
         (folder := tmp_path / name).mkdir()
         network, loss = tiny("torch", PROBLEMS["regression"]), Deadly(folder, deaths)
-        with forks.spawning():
+        with forks.starting():
             judged(network, folder, "regression", Parts(loss), runner=runner, workers=2, epochs=4, batch_size=32)
         found.append(network.tensors())
     assert "its process was killed, or its node; all workers are started again" in capsys.readouterr().err
@@ -242,6 +243,25 @@ def test_a_ray_of_our_own_ends_with_its_jobs_and_leaves_nothing(tmp_path: Path) 
     left = [path.name for folder in (short, tmp_path) for path in folder.iterdir()]
     shutil.rmtree(short)
     assert (done.returncode, done.stdout, done.stderr, left) == (0, "[]\n", "", [])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such sockets")
+def test_a_ray_of_our_own_lies_where_the_names_of_its_sockets_are_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+
+    class Made:
+        def init(self, *_: object, _temp_dir: str, **__: object) -> None:
+            raise RunnerError(str(Path(_temp_dir).parent))
+
+        def shutdown(self) -> None: ...
+
+    for folder, place in ((tmp_path, "/tmp"), (Path("/dev/shm"), "/dev/shm")):  # noqa: S108 - nothing is written
+        monkeypatch.setattr("tempfile.tempdir", str(folder))
+        if folder.is_dir():
+            with pytest.raises(RunnerError, match=f"^{place}$"), ExitStack() as opened:
+                _begun(Made(), opened)
 
 
 def test_ray_that_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

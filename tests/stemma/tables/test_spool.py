@@ -1,6 +1,9 @@
 """Tables larger than memory: tables/spool.py."""
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +21,8 @@ from stemma.tables import load, prepared, spool
 from stemma.tables.check import check
 from tiny import SOURCES
 from tiny.params import settled
+
+asked_for_room = pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system cannot be asked for room")
 
 
 @pytest.fixture
@@ -117,16 +122,16 @@ def test_batches_mapped_from_a_file_keep_dictionaries_that_differ(monkeypatch: p
     assert spool.table(batches[0].schema, batches, 10).column("c").to_pylist() == ["a", "b", "c", None]
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="this system does not list open files")
-@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system cannot be asked for room")
+@asked_for_room
 def test_a_file_has_its_room_before_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that gets full later would end the process."""
     opened, made = spool._file, list[int]()
 
-    def seen() -> IO[bytes]:
-        file = opened()
-        made.append(os.dup(file.fileno()))
-        return file
+    @contextmanager
+    def seen() -> Iterator[IO[bytes]]:
+        with opened() as file:
+            made.append(os.dup(file.fileno()))
+            yield file
 
     monkeypatch.setattr(spool, "_file", seen)
     kept = spool.empty((spool.LARGE // 4, 2), np.float32)
@@ -135,6 +140,25 @@ def test_a_file_has_its_room_before_it_is_written(monkeypatch: pytest.MonkeyPatc
     assert facts.st_blocks * 512 >= kept.nbytes == facts.st_size
 
 
+@asked_for_room
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.EOPNOTSUPP, None), (errno.EINVAL, None), (errno.ENOSPC, "{}"), (errno.EIO, "None")]
+)
+def test_a_file_system_without_room_is_named_and_one_that_cannot_be_asked_is_taken(
+    number: int, told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(spool, "DISK", tmp_path)
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with nullcontext() if told is None else pytest.raises(OSError, match=os.strerror(number)) as caught:
+        spool.empty((spool.LARGE,), np.uint8)[-1] = 1
+    assert caught is None or str(caught.value.filename) == str(told).format(tmp_path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="this system does not list open files")
 def test_files_are_gone_with_their_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "LARGE", 1)
     before = len(list(Path("/proc/self/fd").iterdir()))
