@@ -1,5 +1,6 @@
 """Small named worlds: copies of this project in repositories of their own, trained once and used often."""
 
+import functools
 import gc
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import typer.main
 from hypothesis import settings
 
 with suppress(ImportError):  # in PyPI's PyTorch for Linux: imported after TensorFlow, it ends the process
@@ -25,6 +27,7 @@ from worlds import ROOT, SMALL, Project
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # workers share the cores: who waits sleeps; read at an import
 STARTED_WITH = server.at_start(dict(os.environ))
 gc.set_threshold(100_000)  # as src/stage.py does: what two frameworks leave in memory is no garbage
+typer.main.get_command = functools.cache(typer.main.get_command)  # made of the signatures of all words, at each call
 
 
 # Chance finds faults where somebody looks for them, `python tasks.py test --fuzz`, and never stops the gate.
@@ -88,6 +91,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(its)
     dear = {item.path for item, its in zip(items, costs, strict=True) if its in ("slow", "pipeline", "stamp")}
     items.sort(key=lambda item: item.path not in dear)
+    gc.freeze()  # thousands of tests, which are looked through again at each collection of garbage
 
 
 def cost(item: pytest.Item) -> str:

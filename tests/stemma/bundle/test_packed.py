@@ -41,7 +41,7 @@ def in_arrow(table: pa.Table, codec: str | None, *, stream: bool, **how: Any) ->
 
 def table(rows: int = 3, month: Any = None) -> pa.Table:
     months = pa.array(["May"] * rows) if month is None else month
-    return pa.table({"Month": months, "PageValues": np.zeros(rows, np.float32), "Weekend": [True] * rows})
+    return pa.table({"Month": months, "PageValues": np.zeros(rows, np.float32), "Weekend": np.ones(rows, bool)})
 
 
 def read(content: bytes, kind: str) -> int:
@@ -86,22 +86,28 @@ def test_arrow_is_read_and_said_to_be_as_large_as_its_buffers(codec: str | None,
 
 
 def bombs() -> dict[str, Callable[[], tuple[bytes, str]]]:
-    zeros = table(LONG // 4, pa.nulls(LONG // 4, pa.string()))
-    text = pa.array(["x" * LONG])
-    many = pa.array(["x" * 10_000] * 5_000)
+    def zeros() -> pa.Table:
+        return table(LONG // 4, pa.nulls(LONG // 4, pa.string()))
+
+    def text() -> pa.Array:
+        return pa.array(["x" * LONG])
+
+    def many() -> pa.Array:
+        return pa.array(["x" * 10_000] * 5_000)
+
     plain: dict[str, Any] = {"compression": "zstd", "use_dictionary": False}
     prefixed = plain | {"column_encoding": {"Month": "DELTA_BYTE_ARRAY"}}
     return {
-        "zeros in a stream": lambda: (in_arrow(zeros, "zstd", stream=True), ARROW_STREAM),
-        "zeros in a file": lambda: (in_arrow(zeros, "lz4", stream=False), ARROW),
-        "a dictionary": lambda: (in_arrow(table(1, text.dictionary_encode()), "zstd", stream=True), ARROW_STREAM),
-        "a dictionary in a file": lambda: (in_arrow(table(1, text.dictionary_encode()), "zstd", stream=False), ARROW),
-        "a page": lambda: (in_parquet(table(1, text), **plain), PARQUET),
-        "a page of version 2": lambda: (in_parquet(table(1, text), data_page_version="2.0", **plain), PARQUET),
-        "a dictionary of Parquet": lambda: (in_parquet(table(1, text), compression="zstd"), PARQUET),
-        "prefixes": lambda: (in_parquet(table(5_000, many), **prefixed), PARQUET),
+        "zeros in a stream": lambda: (in_arrow(zeros(), "zstd", stream=True), ARROW_STREAM),
+        "zeros in a file": lambda: (in_arrow(zeros(), "lz4", stream=False), ARROW),
+        "a dictionary": lambda: (in_arrow(table(1, text().dictionary_encode()), "zstd", stream=True), ARROW_STREAM),
+        "a dictionary in a file": lambda: (in_arrow(table(1, text().dictionary_encode()), "zstd", stream=False), ARROW),
+        "a page": lambda: (in_parquet(table(1, text()), **plain), PARQUET),
+        "a page of version 2": lambda: (in_parquet(table(1, text()), data_page_version="2.0", **plain), PARQUET),
+        "a dictionary of Parquet": lambda: (in_parquet(table(1, text()), compression="zstd"), PARQUET),
+        "prefixes": lambda: (in_parquet(table(5_000, many()), **prefixed), PARQUET),
         "prefixes in pages of version 2": lambda: (
-            in_parquet(table(5_000, many), data_page_version="2.0", **prefixed),
+            in_parquet(table(5_000, many()), data_page_version="2.0", **prefixed),
             PARQUET,
         ),
     }

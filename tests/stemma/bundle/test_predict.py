@@ -263,9 +263,10 @@ runpy.run_module("stemma.bundle", run_name="__main__", alter_sys=True)
 
 
 def command(*arguments: object, poisoned: bool = True) -> subprocess.CompletedProcess[str]:
-    start = ["-c", POISON.format(path=[str(SOURCE), *sys.path])] if poisoned else ["-m", "stemma.bundle"]
+    poison = [sys.executable, "-c", POISON.format(path=[str(SOURCE), *sys.path])]
+    start = poison if poisoned else ["python", "-m", "stemma.bundle"]
     known = os.environ | {"PYTHONPATH": str(SOURCE)}
-    return subprocess.run([sys.executable, *start, *map(str, arguments)], capture_output=True, text=True, env=known)
+    return subprocess.run([*start, *map(str, arguments)], capture_output=True, text=True, env=known)
 
 
 def failed(*arguments: object) -> str:
@@ -390,7 +391,7 @@ def test_spaces_separate_as_in_training_and_a_header_may_be_missing(tmp_path: Pa
 def test_rows_through_a_pipe_are_as_the_table_of_training(tmp_path: Path) -> None:
     model = written(tmp_path, encoding="utf-8")
     given = "\ufeffId;Month;PageValues;Weekend\n7;Nov;1,5;no\n"
-    run = [sys.executable, "-m", "stemma.bundle", "predict", str(model), "/dev/stdin", "--keep", "Id"]
+    run = ["python", "-m", "stemma.bundle", "predict", str(model), "/dev/stdin", "--keep", "Id"]
     done = subprocess.run(
         run, input=given, capture_output=True, encoding="utf-8", env=os.environ | {"PYTHONPATH": str(SOURCE)}
     )
@@ -600,7 +601,7 @@ def test_rows_pipes_and_devices_are_not_written_over(model: Path, rows: Path, tm
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this platform has no full device")
 def test_a_full_place_behind_the_terminal_is_one_line(model: Path, rows: Path) -> None:
     with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "-m", "stemma.bundle", "predict", str(model), str(rows)]
+        command = ["python", "-m", "stemma.bundle", "predict", str(model), str(rows)]
         done = subprocess.run(
             command, stdout=full, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(SOURCE)}
         )

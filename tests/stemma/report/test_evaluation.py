@@ -1,5 +1,7 @@
 """The report of every task, from a baseline in the place of the network: no framework is needed."""
 
+import copy
+import functools
 import json
 import re
 from dataclasses import replace
@@ -22,11 +24,18 @@ from stemma.tables.arrays import Arrays
 from stemma.text import escaped
 from tiny.params import settled
 
+pytestmark = pytest.mark.xdist_group("evaluated")  # each worker would fit and draw it all
 VOID = {"meta", "link", "br", "img", "path", "use", "rect", "circle", "line"}
 HOSTILE = ("<script>alert(1)</script>", 'a|b $x$ & "c"', "*c*")  # classes of a table that somebody else made
 
 
-def made(
+def made(make: Any, task: str, *chosen: Any, **changed: Any) -> tuple[dict, dict[str, str]]:
+    """As `anew`, and a copy of what the test before was given, if it asked for the same."""
+    told, drawn = once(make, task, *chosen, **changed)
+    return copy.deepcopy(told), dict(drawn)
+
+
+def anew(
     make: Any, task: str, classes: tuple[str, ...] | None = None, repeated: int | None = None, **changed: Any
 ) -> tuple[dict, dict[str, str]]:
     """The record and pictures of a gradient boosting that plays the network; so many test rows are training rows."""
@@ -65,6 +74,9 @@ def made(
         for name, e in {baselines.NETWORK: network, **learned}.items()
     }
     return told, charts.draw_all(problem.task, told, cut["test"].y, network.predictions["test"], points)
+
+
+once = functools.cache(anew)
 
 
 class Checker(HTMLParser):
@@ -122,7 +134,7 @@ def test_every_part_is_told_in_both_forms(make: Any, task: str) -> None:
 
 
 def test_the_same_record_gives_the_same_bytes(make: Any) -> None:
-    first, again = made(make, "binary"), made(make, "binary")
+    first, again = made(make, "binary"), anew(make, "binary")
     assert json.dumps(first[0], sort_keys=True) == json.dumps(again[0], sort_keys=True)
     assert first[1] == again[1]
     assert not re.search(r"20\d\d-\d\d-\d\d", "".join(first[1].values()))  # no date
@@ -169,7 +181,7 @@ def test_a_metric_of_your_own_is_told_before_it_has_words(make: Any) -> None:
 
 
 def test_a_failed_gate_and_a_worse_network_stand_at_the_top(make: Any) -> None:
-    told, _ = made(make, "binary", minimum={"roc_auc": 0.9999, "log_loss": 9.0})
+    told, _ = anew(make, "binary", minimum={"roc_auc": 0.9999, "log_loss": 9.0})
     told["baselines"]["logistic"]["ahead"] |= {"value": -0.1, "low": -0.2, "high": -0.05}
     badges = dict(report.write(told).badges)
     assert any(text.startswith("Worse than logistic") and kind == "bad" for text, kind in badges.items())
@@ -236,7 +248,7 @@ def test_what_columns_add_is_shown_where_it_was_asked_for(make: Any) -> None:
 
 
 def test_the_gate_asks_for_gaps_and_says_which_failed(make: Any) -> None:
-    told, _ = made(make, "binary", minimum={"gap.selection_rate.kind": 0.0, "gap.calibration.kind": 1.0})
+    told, _ = anew(make, "binary", minimum={"gap.selection_rate.kind": 0.0, "gap.calibration.kind": 1.0})
     assert [(line["metric"], line["better"], line["passed"]) for line in told["gate"]] == [
         ("gap.selection_rate.kind", "lower", False), ("gap.calibration.kind", "lower", True)]  # fmt: skip
     with pytest.raises(EvaluationError, match=r"^the quality gate failed: gap\.selection_rate\.kind \d\.\d+ on the"):
