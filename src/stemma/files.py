@@ -1,7 +1,6 @@
 """Files and folders that are either the old ones or the new ones, never half of each."""
 
 import errno
-import glob
 import json
 import math
 import os
@@ -10,6 +9,7 @@ import socket
 import stat
 import tempfile
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader
@@ -176,8 +176,9 @@ def scratch(kind: str, above: Path | None = None) -> Iterator[Path]:
     Args:
         above: where it is made; None: where temporary files lie.
     """
-    prefix = f"stemma-{kind}.{socket.gethostname()}."
-    _remove_left((above or Path(tempfile.gettempdir())).glob(f"{glob.escape(prefix)}*"))
+    machine = zlib.crc32(socket.gethostname().encode())  # its name may be long, and sockets may lie in the folder
+    prefix = f"stemma-{kind}.{machine:08x}."
+    _remove_left((above or Path(tempfile.gettempdir())).glob(f"{prefix}*"))
     folder = tempfile.TemporaryDirectory(prefix=prefix, dir=above, ignore_cleanup_errors=True)
     with folder as name, ExitStack() as stack:
         with suppress(OSError):  # the disk knows no locks, so nobody gets the one that is needed to remove it

@@ -3,7 +3,6 @@
 import errno
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -143,13 +142,14 @@ def older(path: Path) -> None:
 def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """How a temporary folder of this machine begins."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return tmp_path / f"stemma-test.{socket.gethostname()}.x"
+    with scratch("test") as made:
+        return made.with_suffix(".x")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no lock of a folder")
 def test_a_temporary_folder_that_may_be_in_use_stays(left: Path, tmp_path: Path) -> None:
     left.mkdir()
-    other = tmp_path / "stemma-test.another-machine.x"
+    other = tmp_path / "stemma-test.another0.x"
     other.mkdir()
     older(other)
     with scratch("test"):

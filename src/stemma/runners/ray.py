@@ -31,7 +31,7 @@ ENVIRONMENT = {  # who set something else keeps it
 }
 PATIENCE = 15.0  # seconds for an address to answer in
 LOOK = 2.0  # seconds between two looks whether the cluster is there
-LONGEST = 16  # letters of a folder for Ray's: sockets lie below it, whose names a system bounds
+LONGEST = 14  # letters of a folder for Ray's: sockets lie below it, whose names a system bounds
 STORE = 256 * 2**20  # bytes of memory for arguments and results; what is more lies on disk
 
 
