@@ -1,18 +1,18 @@
 """A Ray cluster of two nodes, in processes of this machine."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from stemma.files import scratch
 
 TESTS = Path(__file__).resolve().parent
 TOKEN = "a" * 64
@@ -55,19 +55,18 @@ def cluster(**environment: str) -> Iterator[Cluster]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # a short name: sockets lie in it
-    quiet = {
-        "RAY_TMPDIR": str(folder),
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": TOKEN,
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
-    paths = {"PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])}
-    made = Cluster(folder, f"127.0.0.1:{port}", {**os.environ, **quiet, **paths, **environment})
-    try:
-        few = ("--include-dashboard=false", "--no-monitor")
-        made.add("--head", f"--port={port}", f"--temp-dir={folder}", *few)
-        yield made
-    finally:
-        made.kill()
-        shutil.rmtree(folder, ignore_errors=True)
+    with scratch("ray") as folder:  # what those that are killed still write there goes with the next
+        quiet = {
+            "RAY_TMPDIR": str(folder),
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": TOKEN,
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
+        paths = {"PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])}
+        made = Cluster(folder, f"127.0.0.1:{port}", {**os.environ, **quiet, **paths, **environment})
+        try:
+            few = ("--include-dashboard=false", "--no-monitor")
+            made.add("--head", f"--port={port}", f"--temp-dir={folder}", *few)
+            yield made
+        finally:
+            made.kill()
