@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.basetemp = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=MEMORY, prefix=PREFIX)))
     if forks.possible() and forks.PLACE not in os.environ:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forks-")))
-        os.environ[forks.PLACE] = str(stack.enter_context(forks.serving(folder)))
+        os.environ[forks.PLACE] = str(stack.enter_context(forks.serving(folder, config.option.markexpr != QUICK)))
         stack.callback(os.environ.pop, forks.PLACE)
         # Workers of pytest-xdist, where it is there, would each import both frameworks.
         workers = getattr(config.option, "tx", None) or ()
@@ -67,21 +67,28 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 COSTS = ("unit", "repository", "slow", "pipeline", "stamp")  # what a test needs
+QUICK = "unit or repository"  # `python tasks.py test --quick`
 WORLDS = {  # fixture -> what it costs
     "torch_project": "pipeline", "keras_project": "pipeline", "passed_once": "pipeline", "s3_server": "slow",
 }  # fmt: skip
 TESTS = Path(__file__).resolve().parent
 SLOW = (  # besides what fits networks: what starts every command, composes conf/, kills or waits, again and again
-    "stemma/compress/", "stemma/formats/", "stemma/frameworks/", "stemma/test_testing.py", "stemma/training/",
+    "stemma/compress/", "stemma/formats/", "stemma/frameworks/", "stemma/training/", "stemma/weights/test_networks.py",
     "stemma/bundle/test_limits.py", "stemma/conf/test_adoption.py", "stemma/follow/", "stemma/repo/test_contained.py",
-    "stemma/repo/test_locks.py", "stemma/repo/test_trust.py", "stemma/search/", "stemma/storage/",
-    "stemma/test_printed.py", "stemma/toolkit/test_undo.py", "stemma/versions/test_compress.py",
+    "stemma/repo/test_locks.py", "stemma/repo/test_trust.py", "stemma/runners/test_ray.py", "stemma/search/",
+    "stemma/storage/", "stemma/test_printed.py", "stemma/toolkit/test_undo.py", "stemma/trackers/test_publish.py",
+    "stemma/versions/test_compress.py",
 )  # fmt: skip
 FOLDERS = (
-    {"template/": "stamp"}
+    {"template/": "stamp", "stemma/test_testing.py": "slow"}
     | dict.fromkeys(SLOW, "slow")
     | {f"stemma/{room}/": "repository" for room in ("conf", "repo", "versions", "registry", "rollback")}
 )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What is quick needs no framework, and what is slow would bring it along: none is even imported there."""
+    return True if config.option.markexpr == QUICK and f"{place(collection_path)}/".startswith(SLOW) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -100,8 +107,12 @@ def cost(item: pytest.Item) -> str:
         return marked
     if worlds := {WORLDS[name] for name in getattr(item, "fixturenames", ()) if name in WORLDS}:
         return max(worlds, key=COSTS.index)
-    name = item.path.relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else ""
-    return next((its for folder, its in FOLDERS.items() if name.startswith(folder)), "unit")
+    return next((its for folder, its in FOLDERS.items() if place(item.path).startswith(folder)), "unit")
+
+
+def place(path: Path) -> str:
+    """In this folder; nothing for what lies elsewhere."""
+    return path.relative_to(TESTS).as_posix() if path.is_relative_to(TESTS) else ""
 
 
 def pytest_sessionfinish() -> None:

@@ -33,14 +33,19 @@ exec {python} -I -S {client} {socket} {python} {script} "$@"
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Path]:
-    """A folder for the PATH while its servers run; a server imports its libraries when it is first asked."""
+def serving(folder: Path, frameworks: bool = True) -> Iterator[Path]:
+    """A folder for the PATH while its servers run; a server imports its libraries when it is first asked.
+
+    Args:
+        frameworks: are in what Python is forked from: each fork copies the map of its memory, which takes 40 ms more.
+    """
     real = Path(sys.executable)
-    servers = [_started(folder / f"{name}.socket") for name in sorted(set(PROGRAMS.values()))]
+    programs = PROGRAMS if frameworks else dict.fromkeys(PROGRAMS, "tools")
+    servers = [_started(folder / f"{name}.socket") for name in sorted(set(programs.values()))]
     if os.environ.get("PYTHONHASHSEED") != OTHER["PYTHONHASHSEED"]:
         servers.append(_started(folder / "stages.socket", **OTHER))
     (folder / "bin").mkdir()
-    for name, server in PROGRAMS.items():
+    for name, server in programs.items():
         words = {
             "python": real,
             "client": HERE / "client.py",

@@ -42,8 +42,8 @@ TOOLS = """
     dvc.render.match dvc.repo.brancher dvc.repo.experiments dvc.repo.experiments.queue.celery
     dvc.repo.experiments.queue.workspace dvc.repo.experiments.run dvc.repo.experiments.show dvc.repo.graph
     dvc.repo.open_repo dvc.repo.reproduce dvc.repo.trie dvc_data.hashfile._progress dvc_data.hashfile.status
-    dvc_data.index.push dvc_task.proc.tasks dvc_task.worker fsspec.implementations.memory gto.cli onnx pydantic
-    scmrepo.git.backend.pygit2.filter
+    dvc_data.index.push dvc_task.proc.tasks dvc_task.worker fsspec.implementations.memory gto.cli
+    hypothesis.strategies onnx pydantic pytest scmrepo.git.backend.pygit2.filter xdist.remote
 """
 STAGES = """
     dvc.api encodings.cp437 hypothesis.strategies keras matplotlib.backends.backend_svg matplotlib.figure

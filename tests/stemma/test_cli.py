@@ -62,6 +62,7 @@ def test_check_speaks_json(run: Run) -> None:
     assert (code, json.loads(out)) == (1, {"differences": expected})
 
 
+@pytest.mark.slow
 def test_adopt_prints_where_each_value_went(run: Run) -> None:
     run("conf", "sync", "data=large", "train.rate=0.5")
     assert run("conf", "adopt") == (

@@ -231,6 +231,7 @@ OVERRIDES = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @ONE_PROCESS
 @given(OVERRIDES)
 def test_after_sync_with_any_overrides_the_differences_are_those_and_sync_removes_them(

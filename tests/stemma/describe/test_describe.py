@@ -246,6 +246,7 @@ def test_what_was_seen_stands_behind_each_line(describe, project, tmp_path, caps
     assert all(text in shown for text in (told["id"], told["c"], "target, binary", "dvc exp run -S data=mine"))
 
 
+@pytest.mark.slow
 def test_the_same_table_gives_the_same_bytes(project):
     (project / "t.csv").write_text(PLAIN)
     made = []
@@ -275,6 +276,7 @@ def test_the_real_file_is_described_as_a_person_would(describe, real_file):
     assert found.columns == by_hand.columns | dict.fromkeys(codes, "numeric")
 
 
+@pytest.mark.slow
 def test_a_column_of_many_levels_is_measured_in_pieces(describe, tmp_path):
     rows = np.arange(150_000)
     frame = pd.DataFrame(
@@ -473,6 +475,7 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(frame=tables(), separator=st.sampled_from(",;\t|"), encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
 def test_any_table_that_describe_accepts_is_read_and_its_roles_come_back(project, frame, separator, encoding):

@@ -89,6 +89,7 @@ def test_the_rows_of_all_splits_come_back_in_the_order_of_the_table(tmp_path: Pa
     pd.testing.assert_frame_equal(whole, table.drop(columns="row"))
 
 
+@pytest.mark.slow
 def test_a_fold_has_as_few_units_as_the_network_that_was_pruned_and_no_teacher(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ def worth(rule: str, y: np.ndarray, p: np.ndarray, t: float) -> float:
             return tp / (tp + fn) if tp and tp / (tp + fp) >= 0.6 else -1
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), rule=st.sampled_from(RULES))
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_rule_finds_what_a_search_over_every_threshold_finds(make: Any, seed: int, rule: str) -> None:

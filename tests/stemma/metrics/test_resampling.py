@@ -52,6 +52,7 @@ def test_the_error_of_a_mean_is_its_deviation_over_the_root_of_the_rows() -> Non
     assert found.error == pytest.approx(moved.std() / math.sqrt(500), rel=0.05)
 
 
+@pytest.mark.slow
 def test_an_interval_holds_the_truth_in_95_of_100_tries() -> None:
     held = 0
     for seed in range(200):

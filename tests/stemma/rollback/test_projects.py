@@ -79,6 +79,7 @@ def test_a_dry_run_names_the_files_of_the_project_from_its_folder(busy: Projects
     assert set(whole.unsaved) == {"../sales/params.yaml", "../sales/src/purchase_intent/staged.py"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["code", "commit"])
 @pytest.mark.parametrize("way", ["completed", "undone"])
 def test_what_another_project_has_stays_when_it_is_cut_short(

@@ -48,6 +48,7 @@ def test_an_error_that_the_death_of_another_caused_is_told_as_that_death() -> No
     made.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["kill", "close", "exit"])
 def test_no_worker_and_no_file_is_left(way: str) -> None:
     made = runners.chosen("local").gang(Counter, (0, np.arange(9)), ["first", "second"])

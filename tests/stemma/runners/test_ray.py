@@ -44,10 +44,8 @@ from tiny import NETWORKS, SOURCES
 from tiny.params import settled
 from worlds import ROOT
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),  # imported, it would read its settings
-]
+# Imported, it would read its settings.
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 ASKING = """
 import os
 from stemma import runners

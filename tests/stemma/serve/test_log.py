@@ -28,6 +28,7 @@ def written(stream: int, count: int, length: int) -> "subprocess.CompletedProces
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="pipes of a known size are Linux's")
 @pytest.mark.parametrize("length", [10, 50_000])
 def test_a_log_that_nobody_reads_stops_nothing(length: int) -> None:
@@ -42,6 +43,7 @@ def test_a_log_that_nobody_reads_stops_nothing(length: int) -> None:
         os.close(read)
 
 
+@pytest.mark.slow
 def test_a_log_that_is_closed_or_on_a_full_disk_stops_nothing() -> None:
     for place in ("/dev/full", os.devnull):
         with Path(place).open("w") as file:

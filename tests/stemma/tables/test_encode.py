@@ -195,6 +195,7 @@ def assert_near(found: np.ndarray, wanted: np.ndarray, train: pd.DataFrame, role
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5 + 1e-6 * offset)
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(tables(), ways)
 def test_the_graph_gives_what_its_documentation_says(table, how):
@@ -514,6 +515,7 @@ def test_a_damaged_encoder_is_refused(tmp_path, content):
 # Raw text.
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(tables(), tables(), ways, st.data())
 def test_rows_of_text_are_encoded_as_the_pipeline_encodes_its_columns(table, other, how, data):

@@ -56,6 +56,7 @@ def test_a_rollback_ends_with_the_command_that_brings_its_toolkit_back(revision:
     assert not told or (differs is not None and OTHER in differs.differs)
 
 
+@pytest.mark.slow
 def test_stages_that_ran_by_other_rooms_than_the_lock_holds_are_named(world: World, tmp_path: Path) -> None:
     import yaml
 

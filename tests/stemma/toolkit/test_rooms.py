@@ -73,6 +73,7 @@ def test_a_change_in_a_room_runs_just_what_uses_it(room: str) -> None:
     assert stages({name for name, files in covered().items() if file in files}) == RUNS[room]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["tables/split.py", "task.py", "frameworks/tensorflow/network.py"])
 def test_a_digest_changes_with_each_file_that_it_covers_and_with_no_other(file: str, package: Path) -> None:
     before, text = rooms.digests(package), (package / file).read_bytes()

@@ -30,7 +30,6 @@ from mlflow import MlflowClient
 
 from stemma.trackers.publish import Published, publish, take_back
 
-pytestmark = pytest.mark.slow
 Run = Callable[..., tuple[int, str, str]]
 
 

@@ -360,6 +360,7 @@ def test_a_slice_where_the_metric_has_no_meaning_is_shown_untested(tmp_path: Pat
     assert all(math.isnan(each.difference.difference) and each.verdict == "not distinguishable" for each in found)
 
 
+@pytest.mark.slow
 def test_holm_keeps_twenty_slices_of_equal_versions_from_a_false_alarm(tmp_path: Path) -> None:
     """With twenty tests at 5 %, one of three comparisons of equals would ring; corrected, one of twenty."""
     alarms = 0

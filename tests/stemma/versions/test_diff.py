@@ -299,6 +299,7 @@ def test_the_plot_has_a_line_for_each_layer_and_a_column_for_each_role(world) ->
     assert cells[names.index("hidden_2")][1] > 0 == cells[names.index("hidden_2")][0]
 
 
+@pytest.mark.slow
 def test_it_works_without_torch_and_tensorflow(world) -> None:
     for options in ((), ("--exact",)):
         command = [sys.executable, "-c", WITHOUT_FRAMEWORKS, "diff", "base", "keras", *options]
@@ -427,6 +428,7 @@ NAMES = ("base", "nothing", "bias", "inserted", "renamed", "rows", "fewer", "col
 SAME = ({"base", "nothing", "renamed"},)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(NAMES), st.sampled_from(NAMES), st.floats(0.05, 0.9), st.booleans())
 @settings(max_examples=25, deadline=None)
 def test_d_is_symmetric_in_0_1_and_0_only_where_nothing_changed(world, a, b, share, exact) -> None:

@@ -440,6 +440,7 @@ def test_an_index_of_another_form_makes_the_letters_unknown(world: World) -> Non
 # Speed.
 
 
+@pytest.mark.slow
 def test_a_thousand_commits_take_less_than_two_seconds(tmp_path: Path) -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "bench"))
     try:

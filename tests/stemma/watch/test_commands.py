@@ -129,6 +129,7 @@ def test_a_guard_that_could_judge_nothing_is_wrong_usage(
     assert code == 2 and "Usage: " in err
 
 
+@pytest.mark.slow
 def test_nothing_of_a_pipeline_is_needed() -> None:
     program = "import sys, stemma.watch.report; print(*({'pandas', 'matplotlib', 'dvc', 'sklearn'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -133,6 +133,7 @@ def test_sizes_are_those_of_the_distance_between_profiles(bundle: Bundle, tmp_pa
     assert shift.size.endswith("stable")
 
 
+@pytest.mark.slow
 def test_undrifted_weeks_raise_an_alarm_in_one_of_twenty(bundle: Bundle, tmp_path: Path) -> None:
     """By chance at most; bench/watch.py has a thousand of them."""
     weeks(tmp_path, *(rows(400, week) for week in range(20)))

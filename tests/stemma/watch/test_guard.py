@@ -50,6 +50,7 @@ def test_errors_are_a_reason_once_they_are_certain_and_the_version_before_has_th
     assert verdict(Rules(), Seen(requests=100, errors=100), None) is None
 
 
+@pytest.mark.slow
 def test_a_share_at_its_bound_is_rarely_told_however_often_one_looks() -> None:
     """And twice its bound soon is."""
     draw, false, found = np.random.default_rng(0), 0, []

@@ -215,6 +215,7 @@ def test_two_folders_hold_the_same_bytes(tmp_path: Path) -> None:
     assert files(tmp_path / "one") == files(tmp_path / "elsewhere/other")
 
 
+@pytest.mark.slow
 def test_the_bytes_do_not_depend_on_hash_seed_or_threads(tmp_path: Path) -> None:
     write(tmp_path / "here")
     program = f"import sys; sys.path[:0] = {sys.path!r}\n" + (
