@@ -283,10 +283,7 @@ def _path(out: Any) -> str:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without what DVC tells on standard output of the files that it writes."""
-    logger = logging.getLogger("dvc")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
+    from dvc.logger import set_loggers_level  # imported first, DVC has set its own level
+
+    with set_loggers_level(logging.ERROR):
         yield
-    finally:
-        logger.setLevel(level)

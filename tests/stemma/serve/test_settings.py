@@ -78,7 +78,7 @@ def test_a_setting_that_is_there_twice_is_refused_with_its_line(tmp_path: Path, 
         ("limits: {body: 1.0e+308}", "limits.body"),
         ("poll: 1.0e+300", "poll"),
         ("workers: 1000000", "workers"),
-        ('models: [{source: a, labels: {"a/b": 3}}]', r"models.0.labels.a/b.\[key\]"),
+        ('models: [{source: a, labels: {"a/b": 3}}]', r"models.0.labels.a/b: .a/b."),
         ("auto_rollback: {young: 99999999999999w}", "auto_rollback.young"),
     ],
 )
