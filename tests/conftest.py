@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import dvc.logger  # noqa: F401  # what DVC says goes to the streams of now, not to those of who first imports it
 import psutil
 import pytest
 import typer.main

@@ -13,9 +13,7 @@ or code of commits that are not part of the trusted one, ask anew.
 
 import hashlib
 import json
-import logging
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -115,17 +113,7 @@ def repo(root: Path, *, whole: bool = False) -> Any:
         # instead of DVC's own, which reads every level of the commit looked at
         config = config(root, validate=True, whole=whole)
 
-    _tell_here()
     return Bounded(str(root))
-
-
-def _tell_here() -> None:
-    """DVC would say what it says to the streams that were there when it was imported, though they be closed by now."""
-    from dvc.logger import LoggerHandler
-
-    for handler in logging.getLogger("dvc").handlers:
-        if isinstance(handler, LoggerHandler):
-            handler.stream = sys.stderr if handler.level >= logging.WARNING else sys.stdout
 
 
 def stage_files(root: Path, commit: str | None) -> None:
