@@ -32,6 +32,7 @@ ENVIRONMENT = {  # who set something else keeps it
 PATIENCE = 15.0  # seconds for an address to answer in
 LOOK = 2.0  # seconds between two looks whether the cluster is there
 LONGEST = 14  # letters of a folder for Ray's: sockets lie below it, whose names a system bounds
+LAST_PORT = 65_535
 STORE = 256 * 2**20  # bytes of memory for arguments and results; what is more lies on disk
 
 
@@ -276,6 +277,8 @@ def _joined(ray: Any, opened: ExitStack, address: str) -> str:
 def _answers(address: str, seconds: float) -> bool:
     host, port = address.rsplit(":", 1)
     name = host.strip("[]")
+    if int(port) > LAST_PORT:  # the system would take another one, what is left of it
+        return False
     with suppress(OSError, ValueError, OverflowError), socket.create_connection((name, int(port)), seconds):
         return True
     return False

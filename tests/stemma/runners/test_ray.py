@@ -230,6 +230,13 @@ def test_an_address_where_nothing_answers_is_named_within_its_time(address: str)
     assert time.monotonic() - start < 15
 
 
+def test_a_port_that_is_none_is_not_taken_for_what_is_left_of_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1] + 2**16}"
+        with pytest.raises(RunnerError, match=f"nothing answers at {address}"):
+            runners.chosen("ray", address).__enter__()
+
+
 def test_a_ray_of_our_own_ends_with_its_jobs_and_leaves_nothing(tmp_path: Path) -> None:
     short = Path(f"/tmp/r{os.getpid()}")  # noqa: S108  # sockets lie in it
     short.mkdir()
