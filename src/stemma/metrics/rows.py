@@ -8,6 +8,7 @@ bytes on any number of threads, and on any processor.
 """
 
 import math
+from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any
 
@@ -25,7 +26,7 @@ Floats = NDArray[np.float64]
 BINS = 10  # of the calibration error, unless told
 
 
-class Rows:
+class Rows(ABC):
     """Predictions of a task beside the truth.
 
     Attributes:
@@ -64,8 +65,9 @@ class Rows:
             raise EvaluationError(f"{len(wrong)} of {counted(len(actual), 'prediction')} {many}, {first}")
         return (ClassRows if task.classes else ValueRows)(task, actual, predictions, decided, bins)
 
+    @abstractmethod
     def _prepare(self, bins: int) -> None:
-        raise NotImplementedError
+        """Set the attributes."""
 
 
 class ClassRows(Rows):

@@ -95,21 +95,21 @@ class _Opener:
     identity: Any
 
     @contextmanager
-    def file(self, key: str, scratch: Path) -> Iterator[Path]:
+    def file(self, key: str, passing: Path) -> Iterator[Path]:
         """A file of the backup on this machine, as it was before it was encrypted."""
         name = f"{self.place.url}/{key}"
         with ExitStack() as stack:
-            path = stack.enter_context(self.place.local(key, scratch))
+            path = stack.enter_context(self.place.local(key, passing))
             if not path.is_file():
                 raise VersionError(f"{name} is missing: the backup is not whole")
             if self.identity is not None:
-                path = stack.enter_context(sealing.opened(path, self.identity, scratch, name))
+                path = stack.enter_context(sealing.opened(path, self.identity, passing, name))
             yield path
 
 
-def _git_part(opener: _Opener, folder: Path, scratch: Path) -> None:
+def _git_part(opener: _Opener, folder: Path, passing: Path) -> None:
     found = opener.manifest
-    with opener.file(found.bundle_key, scratch) as bundle:
+    with opener.file(found.bundle_key, passing) as bundle:
         with bundle.open("rb") as reader:
             if hashlib.file_digest(reader, "sha256").hexdigest() != found.bundle:
                 raise VersionError(f"{opener.place.url}/{found.bundle_key} is damaged: its SHA-256 is another")
@@ -129,10 +129,10 @@ def _git_part(opener: _Opener, folder: Path, scratch: Path) -> None:
         raise VersionError(f"{name} of the backup in {opener.place.url} is a link, and DVC would write through it")
 
 
-def _objects(opener: _Opener, cache: Place, scratch: Path) -> None:
+def _objects(opener: _Opener, cache: Place, passing: Path) -> None:
     def fill(md5: str) -> None:
         name = manifest.object_key(md5, opener.manifest.sealed)
-        with opener.file(name, scratch) as file:
+        with opener.file(name, passing) as file:
             if md5_of(file) != md5.removesuffix(".dir"):
                 raise VersionError(f"{opener.place.url}/{name} is damaged: it does not hold what its name says")
             cache.put(places.key(md5), file, md5)
