@@ -6,7 +6,7 @@ from typing import Literal
 
 from stemma.errors import VersionError
 from stemma.registry import names
-from stemma.registry.history import TRAILER, Event, replay, versions_of
+from stemma.registry.history import TRAILER, Event, no_stage, replay, versions_of
 from stemma.registry.tags import Tag
 from stemma.registry.writing import PLAIN, Tagging, Writer, message, writing
 from stemma.repo.registry import MODEL, Registry
@@ -144,6 +144,8 @@ def held_before(known: Registry, stage: str) -> str:
             past.append(now)
         now = event.after
     usable = [version for version in past if (MODEL, version) in known.registered and version != now]
+    if stage not in {event.says.stage for event in known.events}:
+        raise no_stage(known, stage)
     if not usable:
         raise VersionError(f"{stage} held no registered version before", run=f"stemma history {stage}")
     return usable[-1]

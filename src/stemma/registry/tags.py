@@ -145,7 +145,7 @@ class Remote:
         """Push tags by their ids, with every event that the remote lacks, all or none.
 
         Raises:
-            TakenError: the remote has events that are not here; they are here now.
+            TakenError: the remote has another event of one of these names; what it has is here now.
             VersionError: it refuses, or cannot be reached.
         """
         here, there = self._here(), self._there()
@@ -157,8 +157,8 @@ class Remote:
             after = self._there()
             if all(after.get(name) == identity for name, identity in made.items()):
                 return  # the remote took them; its answer was lost
-            if after.keys() - there.keys():
-                self.fetch()
+            self.fetch()
+            if after.keys() & made.keys():
                 raise TakenError(f"{self.name} got another event first") from None
             raise
 

@@ -18,11 +18,11 @@ import stemma
 from registered_worlds import clones, make_registered, start, tags
 from s3 import served
 from stemma.errors import VersionError
-from stemma.registry import numbering
+from stemma.registry import numbering, reach
 from stemma.registry.promote import Judgement, roll_back
 from stemma.registry.writing import Tagging
 from stemma.repo import locks
-from stemma.repo.repository import Repository
+from stemma.repo.repository import Repository, Version
 from stemma.semver import precedence
 from timing import until
 from version_worlds import World, network, new, parts
@@ -345,6 +345,8 @@ def test_a_rollback_goes_one_version_back_each_time(world: World) -> None:
     assert roll_back(world.folder, "prod").after == V1
     with pytest.raises(VersionError, match=r"prod held no registered version before"):
         roll_back(world.folder, "prod")
+    with pytest.raises(VersionError, match=r"nothing was ever promoted to 'prdo' \(near: prod\)"):
+        roll_back(world.folder, "prdo")
     stemma.promote(world.folder, V3, "prod")
     assert roll_back(world.folder, "prod", V2).after == V2
     assert "Stemma-Event: RolledBack" in world.ok("git", "cat-file", "-p", "refs/tags/model#prod#7")
@@ -457,6 +459,28 @@ def test_of_two_clones_that_push_at_the_same_moment_one_wins(world: World) -> No
     assert "anne came first: model@v1.0.0 was promoted (prod)" in done.stderr and "'A moment before'" in done.stderr
     assert held(anne) == held(bob) == {"model#prod": V1}
     assert tags(bob) == ["model#prod#1", *NAMES]
+
+
+def test_who_comes_between_the_look_at_the_remote_and_the_push_is_named(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects are asked for in between: of two who promote at once most meet there."""
+    anne, bob = clones(world)
+    asked = reach.check
+
+    def meanwhile(version: Version, *, local: bool) -> None:
+        asked(version, local=local)
+        with monkeypatch.context() as patch:
+            patch.setattr(reach, "check", asked)
+            patch.setenv("GIT_COMMITTER_NAME", "anne")
+            stemma.promote(anne.folder, V1, "prod", tagging=Tagging(push=True))
+
+    monkeypatch.setattr(reach, "check", meanwhile)
+    with pytest.raises(
+        VersionError, match=r"anne came first: model@v1.0.0 was promoted \(prod\) at .*nothing was done"
+    ):
+        stemma.promote(bob.folder, V2, "prod", tagging=Tagging(push=True))
+    assert held(bob) == {"model#prod": V1}
 
 
 def test_a_push_takes_along_what_the_remote_lacks_all_or_none(world: World) -> None:
