@@ -40,6 +40,8 @@ def state_folder() -> Path:
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, which takes its place when the block ends well."""
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)  # a link of this name would be written through

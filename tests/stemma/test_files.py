@@ -25,6 +25,13 @@ def test_a_file_is_replaced_only_when_the_block_ends_well(tmp_path: Path) -> Non
     assert [file.name for file in path.parent.iterdir()] == ["file.txt"]
 
 
+@pytest.mark.parametrize("path", [Path(), Path("/")])
+def test_what_is_always_a_folder_is_told_as_one(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), one_line(), replaced(path):
+        raise AssertionError("it begins")
+    assert capsys.readouterr().err == f"error: {path}: Is a directory\n"
+
+
 def test_a_folder_is_swapped_whole_or_not_at_all(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     for text in ("one", "two"):
