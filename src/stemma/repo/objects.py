@@ -13,6 +13,10 @@ from urllib.parse import urlsplit
 from stemma.errors import VersionError
 from stemma.files import open_plain, read_plain
 from stemma.repo import trust
+from stemma.repo.trouble import is_without_bucket
+
+RETRIES = 2
+SILENCE = 30  # seconds that the server of a bucket may take to answer
 
 
 class Objects:
@@ -58,8 +62,8 @@ class Objects:
             try:
                 fs, root = self._bucket(name)
                 return bytes(fs.cat_file(f"{root}/files/md5/{md5[:2]}/{md5[2:]}"))
-            except FileNotFoundError:
-                continue
+            except FileNotFoundError as error:
+                trouble = trouble or (error if is_without_bucket(error) else None)
             except Exception as error:  # the libraries of each kind of remote have no common error
                 trouble = trouble or error
         if trouble is not None:
@@ -114,9 +118,26 @@ class Objects:
         return dict(trust.config(self._root))
 
 
-def file_system(kind: Any, settings: dict[str, Any]) -> Any:
-    """DVC's file system of a kind of remote. A server that it reaches by SSH never gets the user's agent."""
-    return kind(**settings, **({"agent_forwarding": False} if kind.protocol == "ssh" else {}))
+def file_system(kind: Any, settings: dict[str, Any], retries: int = RETRIES) -> Any:
+    """fsspec's file system, of one of DVC's kinds. A server that it reaches by SSH never gets the user's agent.
+
+    That of S3 gives up on a silent server after a while unless the settings say otherwise.
+    Each layer of it tries again by itself: left alone, a server that fails keeps one waiting for minutes.
+    Before an upload botocore asks whether the server will have it, and aiohttp waits for the answer without end, though
+    some servers give none: so it does not ask.
+    """
+    if kind.protocol != "s3":
+        return kind(**settings, **({"agent_forwarding": False} if kind.protocol == "ssh" else {})).fs
+    from aiobotocore.session import AioSession
+    from botocore.handlers import add_expect_header
+
+    session = AioSession(profile=settings.get("profile"))
+    session.unregister("before-call.s3", add_expect_header)
+    wrapped = kind(**{"connect_timeout": 10, "read_timeout": SILENCE, **settings})
+    wrapped.fs_args.setdefault("config_kwargs", {})["retries"] = {"max_attempts": retries}
+    wrapped.fs_args |= {"use_listings_cache": False, "skip_instance_cache": True, "session": session}
+    wrapped.fs.retries = 1
+    return wrapped.fs
 
 
 def md5_of(path: Path) -> str:

@@ -19,9 +19,10 @@ from urllib.parse import urlsplit
 from stemma.errors import VersionError
 from stemma.files import open_plain, scratch
 from stemma.names import unlinked
-from stemma.repo.objects import file_system
+from stemma.repo import objects
+from stemma.repo.objects import RETRIES, file_system
 from stemma.repo.repository import Repository
-from stemma.repo.trouble import code, told
+from stemma.repo.trouble import NO_SERVER, code, is_without_bucket, told
 from stemma.text import in_one_line
 
 Found = TypeVar("Found")
@@ -29,11 +30,10 @@ OBJECTS = "files/md5"
 BLOCK = 1 << 20  # bytes read at a time from a disk
 PIECE = 16 << 20  # and from a bucket: one request each
 SOME = 10
-RETRIES = 2
-SILENCE = 30  # seconds that a bucket's server may take to answer
 SLOWEST = 8_000  # bytes a second: an upload that is slower than that has stopped
 PARTIAL = ".partial"
 READ_ONLY = 0o444  # as DVC keeps its cache
+INSTALL = 'pip install -c requirements.lock -e ".[s3]"'
 MODIFIED = ("LastModified", "last_modified", "mtime", "updated")  # as the file systems of fsspec name it
 
 
@@ -238,17 +238,19 @@ class Bucket(Place):
 
     @contextmanager
     def _if_there(self) -> Iterator[None]:
-        """Nothing where the file is not there; an error where the bucket is not: s3fs raises the same for both."""
+        """Nothing where the file is not there; an error where the bucket is not."""
         with self._asked():
             try:
                 yield
             except FileNotFoundError as error:
-                if code(error) == "NoSuchBucket":
+                if is_without_bucket(error):
                     raise
 
     def chunks(self, key: str) -> Iterator[bytes] | None:
         with self._if_there():
-            return self._chunks(self.fs.open(self.path(key), "rb", block_size=PIECE, cache_type="readahead"))
+            file = self.fs.open(self.path(key), "rb", block_size=PIECE, cache_type="readahead")
+            self._checked(getattr(file, "details", {}))
+            return self._chunks(file)
         return None
 
     def sizes(self, folder: str) -> dict[str, int]:
@@ -264,8 +266,14 @@ class Bucket(Place):
     def _found(self, folder: str) -> dict[str, Any]:
         with self._if_there():
             self.fs.invalidate_cache()
-            return dict(self.fs.find(self.path(folder), detail=True))
+            return {path: self._checked(facts) for path, facts in self.fs.find(self.path(folder), detail=True).items()}
         return {}
+
+    def _checked(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is told of a file. A page of HTML, as a console or a proxy answers with to any path, is none."""
+        if facts.get("ETag") == facts.get("LastModified") == "":
+            raise VersionError(f"{self.name} ({self.url}): {NO_SERVER}")
+        return facts
 
     def _modified(self, facts: Mapping[str, Any]) -> float:
         when = next((facts[name] for name in MODIFIED if facts.get(name) is not None), None)
@@ -302,7 +310,7 @@ class Bucket(Place):
             if md5 is not None:
                 with open_plain(file) as reader:
                     _check(_copy(reader, None), md5, file)
-            limit = {"timeout": SILENCE + file.stat().st_size / SLOWEST} if self.fs.async_impl else {}
+            limit = {"timeout": objects.SILENCE + file.stat().st_size / SLOWEST} if self.fs.async_impl else {}
             self.fs.put_file(str(file), self.path(key), **limit, **({"mode": "create"} if new else {}))
 
     def delete(self, key: str) -> None:
@@ -311,7 +319,7 @@ class Bucket(Place):
 
     def size(self, key: str) -> int | None:
         with self._if_there():
-            return int(self.fs.info(self.path(key))["size"])
+            return int(self._checked(self.fs.info(self.path(key)))["size"])
         return None
 
     def move(self, key: str, to: str) -> bool:
@@ -421,35 +429,16 @@ def _place(config: Mapping[str, Any], name: str, which: dict[str, Any], retries:
         kind, settings, path = get_cloud_fs(dict(config), **which)
     except DvcException as error:
         raise VersionError(f"{name}: {in_one_line(error)}") from None
+    except ImportError as error:  # of what reaches this kind at all
+        raise VersionError(f"{name}: {in_one_line(error)}", run=INSTALL if "dvc-s3" in str(error) else None) from None
     except RemoteMissingDepsError:
-        raise VersionError(f"{name}: a package is missing", run='pip install -c requirements.lock -e ".[s3]"') from None
+        raise VersionError(f"{name}: a package is missing", run=INSTALL) from None
     if settings.get("version_aware") or settings.get("worktree"):
         raise VersionError(f"{name} keeps files under their own names (version_aware or worktree): it has no objects")
     if kind is LocalFileSystem:
         return Folder(Path(path), name)
     url = which.get("url") or str(config["remote"][which["name"]]["url"])
-    return Bucket(lambda: _opened(kind, settings, retries), path, name, url)
-
-
-def _opened(kind: Any, settings: dict[str, Any], retries: int) -> Any:
-    """fsspec's file system. That of S3 gives up on a silent server after a while unless the settings say otherwise.
-
-    Each layer of it tries again by itself: left alone, a server that fails keeps one waiting for minutes.
-    Before an upload botocore asks whether the server will have it, and aiohttp waits for the answer without end, though
-    some servers give none: so it does not ask.
-    """
-    if kind.protocol != "s3":
-        return file_system(kind, settings).fs
-    from aiobotocore.session import AioSession
-    from botocore.handlers import add_expect_header
-
-    session = AioSession(profile=settings.get("profile"))
-    session.unregister("before-call.s3", add_expect_header)
-    wrapped = kind(**{"connect_timeout": 10, "read_timeout": SILENCE, **settings})
-    wrapped.fs_args.setdefault("config_kwargs", {})["retries"] = {"max_attempts": retries}
-    wrapped.fs_args |= {"use_listings_cache": False, "skip_instance_cache": True, "session": session}
-    wrapped.fs.retries = 1
-    return wrapped.fs
+    return Bucket(lambda: file_system(kind, settings, retries), path, name, url)
 
 
 def _linked(file: Path, name: Path) -> bool:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from stemma import layout, names
 from stemma.errors import VersionError, WeightsError
 from stemma.files import read_plain
-from stemma.repo import clone, lockfile, registry, trust
+from stemma.repo import clone, lockfile, registry, trouble, trust
 from stemma.repo.git import POINTER, at, commit_of, contents, ids, prefix, refs
 from stemma.repo.lockfile import Entry
 from stemma.repo.objects import Objects, is_object, md5_of
@@ -476,9 +476,10 @@ class Version:
         except VersionError:
             raise
         except Exception as error:  # DVC and the libraries of each kind of remote have no common error
-            if isinstance(error, FileNotFoundError) or isinstance(error.__cause__, FileNotFoundError):
+            lacks = isinstance(error, FileNotFoundError) or isinstance(error.__cause__, FileNotFoundError)
+            if lacks and not trouble.is_without_bucket(error):
                 raise VersionError(missing, run=run) from None
-            told = in_one_line(error, 300)
+            told = trouble.explained(error) or in_one_line(error, 300)
             raise VersionError(f"{missing[: missing.index(' is ')]} cannot be fetched ({told})") from error
 
     @cached_property

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from stemma.errors import NUMBERS, StemmaError, VersionError
 from stemma.text import in_one_line
 
+NO_SERVER = "what answers there is no S3 server: correct the endpoint's URL"
 CODES = {
     "InvalidAccessKeyId": "the access key is not known there (403): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "SignatureDoesNotMatch": "the secret key does not fit the access key (403): set AWS_SECRET_ACCESS_KEY again",
@@ -33,6 +34,7 @@ CODES = {
 STATUS = {
     301: CODES["PermanentRedirect"],
     403: "the key is refused, or may not do this (403): check the key, its secret and the bucket's policy",
+    500: CODES["InternalError"],
     503: CODES["SlowDown"],
     507: CODES["XMinioStorageFull"],
 }
@@ -50,9 +52,10 @@ NAMES = {  # of errors, most of them botocore's and aiohttp's: neither is import
     "IncompleteReadError": "the server broke off: try again",
     "ClientPayloadError": "the server broke off: try again",
     "HTTPClientError": "the server broke off: try again",
+    "FlexibleChecksumError": "the bytes came damaged: try again; `stemma verify` hashes what is there",
     "FSTimeoutError": "the server stopped answering: try again",
     "SSLError": "its certificate is not trusted, or it does not speak HTTPS: `dvc remote modify NAME ssl_verify FILE`",
-    "ResponseParserError": "what answers there is no S3 server: correct the endpoint's URL",
+    "ResponseParserError": NO_SERVER,
     "RemoteMissingDepsError": 'a package is missing: pip install -c requirements.lock -e ".[s3]"',
     "RemoteConfigError": "objects cannot be looked up in a remote with version_aware or worktree: choose another one",
 }
@@ -107,6 +110,11 @@ def code(error: BaseException) -> str | None:
         if isinstance(response, dict) and "Error" in response:
             return str(response["Error"].get("Code"))
     return None
+
+
+def is_without_bucket(error: BaseException) -> bool:
+    """Whether a file is not there because its bucket is not: s3fs raises the same for both."""
+    return code(error) == "NoSuchBucket"
 
 
 def _answer(error: BaseException) -> str | None:

@@ -63,6 +63,25 @@ def test_a_name_that_is_not_known_and_no_default_are_one_line(world: World) -> N
         stemma.probe(world.folder)
 
 
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("ssh://nowhere.example.org/dvc", "ssh is supported, but requires 'dvc-ssh' to be installed$"),
+        ("s3://models/dvc", r"'dvc-s3' to be installed: run `pip install -c requirements\.lock -e \"\.\[s3\]\"`"),
+    ],
+)
+def test_a_kind_of_remote_whose_package_is_missing_is_one_line(
+    world: World, url: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dvc_objects.fs import known_implementations
+
+    monkeypatch.setitem(known_implementations["s3"], "class", "no_such_module.S3")
+    world.write(".dvc/config", f"[core]\n    remote = far\n['remote \"far\"']\n    url = {url}\n")
+    for act in (stemma.probe, stemma.verify, stemma.push):
+        with pytest.raises(VersionError, match=f"^remote 'far': .*{says}"):
+            act(world.folder)
+
+
 def test_a_secret_in_the_committed_config_is_noted(world: World) -> None:
     config = (world.folder / ".dvc/config").read_text()
     world.write(".dvc/config", config + "['remote \"s\"']\n    url = s3://b\n    secret_access_key = hush\n")

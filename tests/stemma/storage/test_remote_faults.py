@@ -7,7 +7,9 @@ short), `test_registering` (two clones that promote at once).
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from s3 import Server, served
 from stemma.errors import VersionError
 from stemma.repo import places
 from stemma.repo.repository import Repository
+from stemma.storage import gc
 from timing import until
 from version_worlds import World
 
@@ -163,6 +166,59 @@ def test_a_wrong_key_is_told_with_its_403_by_every_command_and_nothing_is_writte
     assert "model#staging" not in cloud.ok("git", "tag")
 
 
+def test_what_reads_a_version_tells_of_a_bucket_what_is_wrong_and_waits_no_longer_than_what_moves_it(
+    cloud: World, s3: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed(cloud, s3)
+    cloud.empty_cache()
+    shutil.rmtree(cloud.remote)
+
+    def said() -> str:
+        return refused(lambda: Repository(cloud.folder).version("HEAD").index)
+
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+        assert "models/weights of HEAD cannot be fetched (the key is refused" in said()
+    with s3.silent(), monkeypatch.context() as patch:
+        patch.setattr("stemma.repo.objects.SILENCE", 1)
+        assert "of HEAD cannot be fetched (the server stopped answering: try again" in said()
+    cloud.write(".dvc/config.local", "['remote \"cloud\"']\n    url = s3://nowhere/dvc\n")
+    assert "of HEAD cannot be fetched (there is no such bucket (404): make it, or correct the URL)" in said()
+
+
+class Page(BaseHTTPRequestHandler):
+    """A page to any path, as a proxy that wants a password or the console of a server has it."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", "13")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(b"<html></html>")
+
+    do_HEAD = do_PUT = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on stderr."""
+
+
+def test_a_page_of_html_is_no_object(cloud: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    stemma.register(cloud.folder, "HEAD")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        for act in (
+            lambda: stemma.push(cloud.folder),
+            lambda: stemma.promote(cloud.folder, "HEAD", "prod"),
+            lambda: stemma.verify(cloud.folder, only="remote"),
+            lambda: gc.plan(cloud.folder, gc.Rules(remotes=(None,))),
+        ):
+            assert "what answers there is no S3 server: correct the endpoint's URL" in refused(act)
+        server.shutdown()
+    assert "model#prod#3" not in cloud.ok("git", "tag")
+
+
 @pytest.fixture
 def read_only(cloud: World, s3: Server) -> Iterator[Server]:
     """A second server, which lets the same files be read."""
@@ -194,7 +250,7 @@ def test_a_server_that_hangs_is_left_after_a_while(
     pushed(cloud, s3)
     (tmp_path / "large").write_bytes(bytes(20_000_000))
     with s3.silent(), monkeypatch.context() as patch:
-        patch.setattr(places, "SILENCE", 1)
+        patch.setattr("stemma.repo.objects.SILENCE", 1)
         patch.setattr(places, "SLOWEST", 20_000_000)
         place = places.at(f"s3://{bucket(cloud, s3).parent.name}/large", "backup")
         with pytest.raises(VersionError, match=r"backup \(s3://.*\): the server stopped answering: try again"):
