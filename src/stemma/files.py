@@ -37,11 +37,24 @@ def state_folder() -> Path:
     return (Path(said) if Path(said).is_absolute() else Path.home() / ".local" / "state") / "stemma"
 
 
+def check_folder(folder: Path) -> None:
+    """Nothing, if files may be written there: before long work whose result they hold.
+
+    Raises:
+        OSError: it is no folder and cannot be made, or this user may not write to it.
+    """
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(each))
+    number = errno.ENOTDIR if not there.is_dir() else 0 if os.access(there, os.W_OK | os.X_OK) else errno.EACCES
+    if number:
+        raise OSError(number, os.strerror(number), str(folder))
+
+
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, which takes its place when the block ends well."""
     if not path.name:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    check_folder(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)  # a link of this name would be written through

@@ -4,6 +4,7 @@ Whatever a repository, a bundle or a table says may be in a text: `say` prints i
 Markdown, `stemma.report.document` into HTML.
 """
 
+import codecs
 import difflib
 import functools
 import math
@@ -17,10 +18,26 @@ IN_WORD = re.compile(r"(?<=[^\W_])\\_(?=[^\W_])")
 SHOWN = 3  # of a list
 SMALL = 1e-3
 OUTPUT = "standard output"
+NO_TEXT = ("idna", "punycode", "undefined")  # of names in addresses, and of nothing
 EVERY = 30  # seconds between the lines of long work
 UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 PLAIN = re.compile(r"[\w.@-]+")
 SECRET = re.compile(r"(?<=://)[^/@]*@")
+
+
+def encoding_of(name: str) -> str:
+    """Python's own name of an encoding of texts.
+
+    Raises:
+        LookupError: there is none; what turns texts into texts or bytes into bytes, as rot13 and hex, is none.
+    """
+    found = codecs.lookup(name).name
+    try:
+        if found not in NO_TEXT and "a".encode(found):
+            return found
+    except LookupError:  # with Python's advice
+        pass
+    raise LookupError(f"unknown encoding: {name}")
 
 
 def nearest(name: object, names: Iterable[str]) -> str:

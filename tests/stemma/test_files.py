@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stemma.errors import one_line
-from stemma.files import recover_folder, replaced, scratch, swapped_folder, write_text
+from stemma.files import check_folder, recover_folder, replaced, scratch, swapped_folder, write_text
 
 
 def test_a_file_is_replaced_only_when_the_block_ends_well(tmp_path: Path) -> None:
@@ -30,6 +30,15 @@ def test_what_is_always_a_folder_is_told_as_one(path: Path, capsys: pytest.Captu
     with pytest.raises(SystemExit), one_line(), replaced(path):
         raise AssertionError("it begins")
     assert capsys.readouterr().err == f"error: {path}: Is a directory\n"
+
+
+def test_what_cannot_be_written_is_known_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    check_folder(tmp_path / "new/deep")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    for folder in ("file", "file/deep"):
+        with pytest.raises(NotADirectoryError):
+            check_folder(tmp_path / folder)
 
 
 def test_a_folder_is_swapped_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from stemma.bundle.limits import LIMITS, Limits, apart
 from stemma.bundle.model import Bundle
 from stemma.bundle.rows import BATCH, PARQUET, Kept, Rows, batches
 from stemma.errors import BundleError
-from stemma.files import replaced
+from stemma.files import check_folder, replaced
 from stemma.text import OUTPUT, Pace, counted, say, visible
 
 GROUP = 65_536  # rows of a row group in Parquet
@@ -102,8 +102,9 @@ def _parts(bundle: Bundle, rows: Rows) -> Iterator[Part]:
 
 
 def check_place(output: Path, read: Mapping[str, Path | None]) -> None:
-    """Refuse to put predictions in the place of what is no output."""
+    """Refuse to put predictions in the place of what is no output, or where no file can come to be."""
     try:
+        check_folder(output.parent)
         if output.exists() and not output.is_file():  # a pipe or a device would be lost, and gets nothing
             raise BundleError(f"{output} is no file: name another, or leave it out to write to the terminal")
         for what, path in read.items():

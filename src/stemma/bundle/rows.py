@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stemma.errors import BundleError, RowError
 from stemma.files import mistaken
 from stemma.signature import Dialect, Signature, called
-from stemma.text import counted, few, in_one_line, nearest
+from stemma.text import counted, encoding_of, few, in_one_line, nearest
 from stemma.values import fields
 
 UTF8 = "utf-8-sig"
@@ -60,7 +60,7 @@ class Rows:
         return self.path.suffix.lower()
 
     def text(self) -> TextIO:
-        encoding = codecs.lookup(self.encoding or UTF8).name
+        encoding = encoding_of(self.encoding or UTF8)
         encoding = UTF8 if encoding == "utf-8" else encoding  # it may begin with a mark
         if self.content is None:
             return self.path.open(encoding=encoding, newline="")

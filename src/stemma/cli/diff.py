@@ -46,11 +46,13 @@ def diff(
     """
     from stemma.versions.diff import diff, total
 
+    if plot is not None:
+        from stemma.versions.diff.plot import check_picture, draw
+
+        check_picture(plot)
     given = None if weights is None else total.parse(weights)
     found = diff(repository(), a, b, exact=exact, weights=given)
     if plot is not None:
-        from stemma.versions.diff.plot import draw
-
         draw(found, plot)
     answer(found, lambda: report(found, everything, as_md), as_json, as_md)
 

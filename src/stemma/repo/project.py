@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 STAGE = "src/stage.py"
-WRONG_USAGE = 2
+WRONG_USAGE, INTERRUPTED = 2, 130
+ENDS = 60.0  # seconds for a process to end at an interrupt: a stage puts its outputs back
 Done = subprocess.CompletedProcess[str]
 
 
@@ -64,10 +65,29 @@ def _run(
     stdin: int = subprocess.DEVNULL,
     stderr: int | None = subprocess.PIPE,
 ) -> Done:
-    return subprocess.run(
+    with subprocess.Popen(
         [sys.executable, *words],
         cwd=root, env=environment, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, text=True,
-    )  # fmt: skip
+    ) as process:  # fmt: skip
+        try:
+            out, err = process.communicate()
+        except KeyboardInterrupt:  # a terminal's came to both
+            out, err = _ended(process)
+            if stderr is not None or process.returncode != INTERRUPTED:  # else it has told of it itself
+                raise
+        except BaseException:
+            process.kill()
+            raise
+    return Done(process.args, process.returncode, out, err)
+
+
+def _ended(process: "subprocess.Popen[str]") -> tuple[str, str]:
+    """What it has said, once it has cleaned up behind itself; a second interrupt waits no longer."""
+    try:
+        return process.communicate(timeout=ENDS)
+    except (KeyboardInterrupt, subprocess.TimeoutExpired):
+        process.kill()
+        return process.communicate()
 
 
 def _environment(toolkit: Path | None) -> dict[str, str]:

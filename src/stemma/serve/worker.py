@@ -80,7 +80,7 @@ async def _work(bound: socket.socket, out: BinaryIO, observer: str) -> None:
     loop, keeper = asyncio.get_running_loop(), asyncio.StreamReader(limit=2**26)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(keeper), sys.stdin)
     settings = ServeSettings.model_validate_json(await keeper.readline())
-    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal tells all; the keeper says what follows
+    for number in (signal.SIGINT, signal.SIGHUP):  # who tells all, as `pkill`; the keeper says what follows
         loop.add_signal_handler(number, lambda: None)
     worker = _Worker(settings, bound, out, observer)
     loop.add_signal_handler(signal.SIGTERM, worker._server.stop)

@@ -150,10 +150,11 @@ class Crew:
                 await asyncio.sleep(PAUSE)
 
     async def _start(self, keeper: Keeper) -> Worker:
+        """Of a session of its own: a terminal's interrupt is the keeper's, also while a worker imports."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "stemma.serve.worker", str(self._bound.fileno()), self._observer,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=self._environment,
-            pass_fds=[self._bound.fileno()], limit=2**26,
+            pass_fds=[self._bound.fileno()], limit=2**26, start_new_session=True,
         )  # fmt: skip
         cast(asyncio.StreamWriter, process.stdin).write(self._settings.model_dump_json().encode() + b"\n")
         return Worker(process, keeper.act)

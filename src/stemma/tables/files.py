@@ -27,7 +27,7 @@ from pyarrow import csv
 from stemma.errors import DataError
 from stemma.files import mistaken
 from stemma.tables import spool
-from stemma.text import counted
+from stemma.text import counted, encoding_of
 from stemma.values import LONGEST, TOO_LONG, fields
 
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4"}
@@ -111,7 +111,7 @@ def opened(path: Path, text: Text) -> Iterator[BinaryIO]:
     """The content of a text file in UTF-8."""
     with raw(path) as stream:
         content: Any = stream
-        if codecs.lookup(text.encoding).name not in UTF8:
+        if encoding_of(text.encoding) not in UTF8:
             content = pa.transcoding_input_stream(stream, text.encoding, "utf-8")
         yield io.BufferedReader(_Squeezed(content)) if text.separator == " " else content
 

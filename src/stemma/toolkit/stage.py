@@ -1,4 +1,4 @@
-"""Runs one stage of a project: what its src/stage.py calls."""
+"""Runs one stage of a project: what its src/stage.py calls. An interrupt is one line also while more is imported."""
 
 import gc
 import importlib
@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from stemma.errors import StemmaError, one_line
-from stemma.toolkit import lock, undo
 
 WORDS = {"export": (0, 2), "check": (0, 1), "search": (1,)}  # that may follow; nothing follows another stage
 
@@ -18,8 +17,11 @@ def run(package: Path) -> None:
         package: the folder of the project's package, which holds stages/.
     """
     package = package.absolute()
-    with one_line(), undo.guarded(package.parent.parent):
-        _run(package, *(sys.argv[1:] or [""]))
+    with one_line():
+        from stemma.toolkit import undo
+
+        with undo.guarded(package.parent.parent):
+            _run(package, *(sys.argv[1:] or [""]))
 
 
 def _run(package: Path, stage: str, *arguments: str) -> None:
@@ -31,6 +33,8 @@ def _run(package: Path, stage: str, *arguments: str) -> None:
     # A framework leaves a million objects in memory: to look for garbage among them costs a tenth of a stage, and a
     # quarter of export, which traces a network in as many and ends.
     gc.disable() if stage == "export" else gc.set_threshold(100_000)
+    from stemma.toolkit import lock
+
     lock.check(package.parent.parent)
     try:
         importlib.import_module(f"{package.name}.stages.{stage}").main(*arguments)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import ExportError, VersionError
-from stemma.files import scratch, swapped_folder
+from stemma.files import check_folder, scratch, swapped_folder
 from stemma.names import stays_in
 from stemma.repo import project, trust
 from stemma.repo.git import git
@@ -49,6 +49,7 @@ def export(repo: Repo, revision: str, format: str, folder: Path | None = None) -
     folder = Path(f"{format}-{version.revision.short}" if folder is None else folder).absolute()
     if folder.exists():
         raise ExportError(f"{folder} is already there: name another folder by --output")
+    check_folder(folder.parent)
     if version.index is None:
         raise no_model(version)
     if format != ONNX:

@@ -368,8 +368,9 @@ def test_what_is_told_of_rows_wins_over_the_table_of_training(tmp_path: Path) ->
     assert (tmp_path / "out").read_text() == "prediction\n3.5\n"
     with pytest.raises(BundleError, match="'1,5' is not a finite number"):
         predict(bundle.open_bundle(written(tmp_path)), bundle.Rows(told.path, "|"))
-    with pytest.raises(BundleError, match=r"cannot be read as CSV \(unknown encoding: klingon\)"):
-        predict(bundle.open_bundle(written(tmp_path)), bundle.Rows(told.path, encoding="klingon"))
+    for name in ("klingon", "rot13"):
+        with pytest.raises(BundleError, match=rf"cannot be read as CSV \(unknown encoding: {name}\)"):
+            predict(bundle.open_bundle(written(tmp_path)), bundle.Rows(told.path, encoding=name))
 
 
 def test_spaces_separate_as_in_training_and_a_header_may_be_missing(tmp_path: Path) -> None:

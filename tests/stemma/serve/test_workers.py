@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.client import HTTPException
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from serving import Server, served
-from timing import until
+from timing import HANGS, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workers")]
 
@@ -168,3 +169,13 @@ def test_tokens_that_cannot_be_read_are_one_line_and_no_worker_is_started(
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "none"))
     code, out, told = run(tmp_path, *words)
     assert (code, out, told.count("\n"), "names no folder" in told) == (1, "", 1, True)
+
+
+def test_an_interrupt_while_workers_start_is_one_line(bundles: dict[str, Path]) -> None:
+    command = ["stemma", "serve", "--port", "0", "--workers", "2", str(bundles["regression"])]
+    cold = os.environ | {"STEMMA_COLD": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=cold, start_new_session=True) as process:
+        until(lambda: len(psutil.Process(process.pid).children()) == 2)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=HANGS)[1]
+    assert (process.returncode, said) in [(130, "error: interrupted\n"), (0, "")]

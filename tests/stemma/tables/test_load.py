@@ -346,8 +346,8 @@ def test_a_wrong_encoding_is_named_with_the_byte_and_its_line(refused, table_fil
     assert refused(path, encoding="ascii").endswith(
         "byte 21 (line 3) is 0xe2, which ascii does not have: correct `encoding`"
     )
-    told = refused(path, encoding="klingon")
-    assert told == "FILE: Python knows no encoding 'klingon': correct `encoding`"
+    for name in ("klingon", "rot13", "hex", "punycode", "undefined"):  # the others are Python's, and not of texts
+        assert refused(path, encoding=name) == f"FILE: Python knows no encoding '{name}': correct `encoding`"
 
 
 # A level is a value, whoever wrote the file.

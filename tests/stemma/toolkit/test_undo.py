@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -257,3 +258,9 @@ def test_what_is_wrong_with_settings_is_told_alone(
     with pytest.raises(StemmaError, match="this setting is missing"), undo.guarded(tmp_path):
         raise StemmaError("train.seed: this setting is missing")
     assert capsys.readouterr().err == ""
+
+
+def test_what_runs_a_stage_is_imported_where_an_interrupt_is_one_line() -> None:
+    told = "import sys, stemma.toolkit.stage; print(*(name for name in sys.modules if name.startswith('stemma.repo')))"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"

@@ -206,6 +206,10 @@ def test_what_cannot_be_searched_is_one_line(made: World, run: Run) -> None:
         (("workspace", "--budget", "roc_auc -0.1"), "the workspace is no commit"),
         (("v1^", "--budget", "roc_auc -0.1"), "v1^ holds no trained model"),
         (("v1", "--budget", "roc_auc -0.1", "--html", str(made.folder)), "is no file: name another"),
+        (
+            ("v1", "--budget", "roc_auc -0.1", "--html", f"{made.folder}/dvc.yaml/x.html"),
+            "cannot be written (Not a dir",
+        ),
     ):
         code, out, err = run(made, "compress", *words)
         assert (code, out, err.count("\n")) == (1, "", 1) and told in err

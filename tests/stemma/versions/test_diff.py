@@ -285,6 +285,7 @@ def test_a_plot_is_a_png_written_whole_or_not_at_all(world, tmp_path) -> None:
     before = path.read_bytes()
     assert "does not end in .png" in error(world, "base", "large", "--plot", str(tmp_path / "no.jpg"))
     assert "cannot be written" in error(world, "base", "large", "--plot", "/proc/no.png")
+    assert "cannot be written" in error(world, "nowhere", "large", "--plot", str(path / "below.png"))  # before it looks
     said(world, "base", "inserted", "--plot", str(path))
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 

@@ -144,3 +144,12 @@ def test_a_page_is_written_and_the_drift_is_told(
         0, "page.html: no window is judged yet: none is over and has enough rows beside its reference\n"
     )  # fmt: skip
     assert "model@v1.2.0" in (here / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("words", [("report", "nothing", "--html"), ("retrain", "nothing", "--write")])
+def test_where_nothing_can_be_written_the_log_is_not_read(
+    words: tuple[str, ...], here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "file").touch()
+    code, _, err = run(capsys, monkeypatch, "watch", *words, "file/page.parquet")
+    assert (code, err) == (1, "error: file/page.parquet cannot be written (Not a directory)\n")

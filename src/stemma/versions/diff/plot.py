@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stemma.bundle.predict import check_place
 from stemma.errors import StemmaError
 from stemma.files import replaced
 from stemma.report.pictures import styled
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 MOST_LAYERS = 400  # beyond, the lines of a picture cannot be told apart
 
 
+def check_picture(path: Path) -> None:
+    """Before versions are compared.
+
+    Raises:
+        StemmaError: the path is no PNG, or cannot be written.
+    """
+    if path.suffix.lower() != ".png":
+        raise StemmaError(f"--plot writes a PNG, and {path} does not end in .png")
+    check_place(path, {})
+
+
 def draw(difference: Difference, path: Path) -> None:
     """Write the picture: a line for each layer, a column for each role of a tensor, its colour the distance in [0, 1].
 
@@ -25,8 +37,7 @@ def draw(difference: Difference, path: Path) -> None:
     Raises:
         StemmaError: the path is no PNG, or cannot be written.
     """
-    if path.suffix.lower() != ".png":
-        raise StemmaError(f"--plot writes a PNG, and {path} does not end in .png")
+    check_picture(path)
     from matplotlib.figure import Figure
 
     names, roles, cells = table(difference)
