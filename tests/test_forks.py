@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 import forks
-from timing import HANGS
+from timing import HANGS, WAITS
 
 pytestmark = pytest.mark.skipif(not forks.possible(), reason="there is no fork")
 
@@ -33,7 +33,7 @@ if __name__ == "__main__":
     child.join()
     print(child.exitcode)
 """
-WAITING = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n"
+WAITING = f"import os, time\nprint(os.getpid(), flush=True)\n{WAITS}\n"
 
 
 @pytest.fixture

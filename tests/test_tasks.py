@@ -12,7 +12,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from timing import HANGS
+from timing import HANGS, WAITS
 
 ROOT = Path(__file__).resolve().parent.parent
 CHORES = ["run", "test", "lint", "install", "bench", "clean", "update-stemma"]
@@ -336,7 +336,7 @@ def test_a_pip_that_fails_is_asked_again_and_after_an_interrupt_all_is_made_anew
 @pytest.mark.skipif(sys.platform == "win32", reason="a group of processes is interrupted otherwise")
 def test_an_interrupt_ends_the_program_that_a_chore_runs_and_the_chore_waits_for_it() -> None:
     """As from a keyboard: all of the group have it at once."""
-    ends = "try: print('on', flush=True); time.sleep(600)\nexcept KeyboardInterrupt: time.sleep(.5); print('off')"
+    ends = f"try:\n print('on', flush=True)\n {WAITS}\nexcept KeyboardInterrupt: time.sleep(.5); print('off')"
     words = f"{sys.executable!r}, '-c', {'import time' + chr(10) + ends!r}"
     chore = f"import tasks; tasks.CHORES['run'] = lambda: tasks.call({words}); tasks.main()"
     process = subprocess.Popen(

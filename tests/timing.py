@@ -1,4 +1,4 @@
-"""What a busy machine cannot break: events that are waited for, and promises of speed.
+"""What a busy machine cannot break: events that are waited for, signals, and promises of speed.
 
 Speed is asked in processor time, the least of a few tries, as it would be on the machine that was promised for: where
 this one is slower, at this moment, less is asked of it.
@@ -10,6 +10,9 @@ from collections.abc import Callable
 TRIES = 5
 PACE = 0.01  # processor seconds for `slowness` to sort its texts
 HANGS = 120.0  # seconds: nothing that a test waits for takes as long, on a machine however slow
+# What a program that tests interrupt does. Python heeds a signal between two steps of its own: one that comes just
+# before a wait begins is heeded when that wait ends, and in a fork the way there is long enough to meet it.
+WAITS = "while True: time.sleep(.05)"
 
 
 def until(holds: Callable[[], object], seconds: float = HANGS) -> None:

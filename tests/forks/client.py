@@ -9,6 +9,7 @@ import os
 import sys
 from _socket import AF_UNIX, SCM_RIGHTS, SOL_SOCKET, socket
 from array import array
+from select import select
 
 COLD = b"cold"  # the server's word for: start it yourself
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -48,9 +49,14 @@ def run_by_server(place: str, command: list[str]) -> None:
     first = line(server)
     if first == COLD:
         return
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)  # each signal's number: a handler of Python's would not end a wait that just begins
     for number in PASSED_ON:
         if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, lambda number, _: os.kill(int(first), number))
+            signal.signal(number, lambda *_: None)
+    while server not in select([server, woken], [], [])[0]:
+        os.kill(int(first), os.read(woken, 1)[0])
     end(int(line(server) or -9))  # the server was killed, and its children with it
 
 

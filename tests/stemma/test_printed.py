@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from stemma.report.document import Document, Section, Table, html, markdown
 from stemma.text import escaped, say
 from stemma.versions import graph
 from stemma.versions.log import log
+from timing import WAITS
 from version_worlds import EVALUATION, METRICS, World, new, parts, write
 
 Run = Callable[..., tuple[int, str, str]]
@@ -141,7 +141,7 @@ def test_an_interrupt_before_and_in_a_command_is_one_line(module: str, tmp_path:
         "    def find_spec(self, name, path, target=None):\n"
         f"        if name == {module!r}:\n"
         "            print('waits', flush=True)\n"
-        "            time.sleep(600)\n"
+        f"            {WAITS}\n"
         "sys.meta_path.insert(0, Slow())\n"
     )
     words = ["stemma.bundle", "verify", "x"] if module in ("numpy", "stemma.bundle.model") else ["stemma.cli", "log"]
@@ -151,6 +151,5 @@ def test_an_interrupt_before_and_in_a_command_is_one_line(module: str, tmp_path:
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert started.stdout is not None and started.stdout.readline() == "waits\n", name
-    time.sleep(0.05)
     started.send_signal(signal.SIGINT)
     assert (started.communicate()[1], started.returncode) == ("error: interrupted\n", 130)

@@ -17,6 +17,8 @@ from typing import Any
 from stemma.errors import RunnerError, StemmaError
 from stemma.runners.base import Died, Gang, Job, Runner
 
+HEED = 1.0  # seconds: Python heeds an interrupt that came just before a wait began when the wait is over
+
 
 class Local(Runner):
     """Needs nothing."""
@@ -40,7 +42,7 @@ class Local(Runner):
                         pipe.send(arguments)
                 if not busy:
                     return
-                for pipe in wait(list(busy)):
+                for pipe in wait(list(busy), HEED):
                     number, name = busy.pop(pipe)
                     value = received(pipe, processes[pipe], name)
                     if isinstance(value, Died):

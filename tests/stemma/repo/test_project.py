@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from timing import HANGS, until
+from timing import HANGS, WAITS, until
 
-CLEANS_UP = """
+CLEANS_UP = f"""
 import pathlib, sys, time
 pathlib.Path("began").touch()
 try:
-    time.sleep(600)
+    {WAITS}
 except KeyboardInterrupt:
     time.sleep(1)  # four times as long as `subprocess.run` waits before it kills
     pathlib.Path("cleaned").touch()

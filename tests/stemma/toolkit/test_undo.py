@@ -16,7 +16,7 @@ from forks import COLD
 from stemma.errors import StemmaError
 from stemma.testing import Project
 from stemma.toolkit import lock, undo
-from timing import HANGS, until
+from timing import HANGS, WAITS, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("undo")]
 
@@ -49,8 +49,8 @@ def main():
             raise BrokenPipeError
         case "first" | "wait":
             Path("waiting").touch()
-            time.sleep(600)
-"""
+            WAITS
+""".replace("WAITS", WAITS)
 SETTINGS = "from pathlib import Path\nmain = lambda: Path('passed.txt').touch()\n"
 DVC_YAML = """\
 stages:
