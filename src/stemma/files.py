@@ -16,6 +16,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+from stemma.errors import StemmaError
+
 YOUNG = 60.0  # seconds in which a temporary folder may not be locked yet
 PAGE = "is a page of HTML or XML, whatever its name says: open it and save the table as CSV"
 MISTAKEN = {  # by the first bytes, in small letters
@@ -47,6 +49,26 @@ def check_folder(folder: Path) -> None:
     number = errno.ENOTDIR if not there.is_dir() else 0 if os.access(there, os.W_OK | os.X_OK) else errno.EACCES
     if number:
         raise OSError(number, os.strerror(number), str(folder))
+
+
+def check_place(output: Path, read: Mapping[str, Path | None] = {}, instead: str = "name another") -> None:
+    """As `check_folder`, of a file that may take the place of an older one, and of nothing else.
+
+    Args:
+        read: what must not be lost, by what it is. instead: of what is no file.
+
+    Raises:
+        StemmaError: it cannot be written, is no file, or is what is read.
+    """
+    try:
+        check_folder(output.parent)
+        if output.exists() and not output.is_file():  # a pipe or a device would be lost, and gets nothing
+            raise StemmaError(f"{output} is no file: {instead}")
+        for what, path in read.items():
+            if path is not None and output.exists() and path.exists() and output.samefile(path):
+                raise StemmaError(f"{output} holds the {what}: name another file")
+    except OSError as error:
+        raise StemmaError(f"{output} cannot be written ({error.strerror or error})") from None
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from stemma.errors import one_line
-from stemma.files import check_folder, recover_folder, replaced, scratch, swapped_folder, write_text
+from stemma.errors import StemmaError, one_line
+from stemma.files import check_folder, check_place, recover_folder, replaced, scratch, swapped_folder, write_text
 
 
 def test_a_file_is_replaced_only_when_the_block_ends_well(tmp_path: Path) -> None:
@@ -39,6 +39,17 @@ def test_what_cannot_be_written_is_known_before_the_work(tmp_path: Path) -> None
     for folder in ("file", "file/deep"):
         with pytest.raises(NotADirectoryError):
             check_folder(tmp_path / folder)
+
+
+def test_a_place_for_a_file_is_told_of_what_it_holds_and_of_no_terminal(tmp_path: Path) -> None:
+    (tmp_path / "old.html").touch()
+    check_place(tmp_path / "old.html", {"rows": None})
+    with pytest.raises(StemmaError, match=r"is no file: name another$"):
+        check_place(tmp_path)
+    with pytest.raises(StemmaError, match=r"holds the rows: name another file$"):
+        check_place(tmp_path / "old.html", {"rows": tmp_path / "old.html"})
+    with pytest.raises(StemmaError, match="cannot be written"):
+        check_place(tmp_path / "old.html/below.html")
 
 
 def test_a_folder_is_swapped_whole_or_not_at_all(tmp_path: Path) -> None:

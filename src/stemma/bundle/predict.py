@@ -18,7 +18,7 @@ from stemma.bundle.limits import LIMITS, Limits, apart
 from stemma.bundle.model import Bundle
 from stemma.bundle.rows import BATCH, PARQUET, Kept, Rows, batches
 from stemma.errors import BundleError
-from stemma.files import check_folder, replaced
+from stemma.files import check_place, replaced
 from stemma.text import OUTPUT, Pace, counted, say, visible
 
 GROUP = 65_536  # rows of a row group in Parquet
@@ -35,13 +35,14 @@ def predict(bundle: Bundle, rows: Rows, output: Path | None = None, origin: Path
         origin: the file of the bundle, which is not written over.
 
     Raises:
-        BundleError: the rows cannot be read, a value does not fit, or the output cannot be written.
+        StemmaError: the rows cannot be read, a value does not fit, or the output cannot be written.
     """
     run = Run(bundle, rows)
     if output is None:
         _to_stdout(run)
     else:
-        check_place(output, {"rows to predict": rows.path, "bundle": origin})
+        read = {"rows to predict": rows.path, "bundle": origin}
+        check_place(output, read, "name another, or leave it out to write to the terminal")
         _to_file(run, output)
     say(f"{counted(run.done, 'row')} in {run.pace.seconds:.1f} s", error=True)
 
@@ -99,19 +100,6 @@ def _parts(bundle: Bundle, rows: Rows) -> Iterator[Part]:
             yield kept, bundle.run(arrays, first_row)
         except BundleError as error:
             raise BundleError(f"{rows.path}: {error}") from None
-
-
-def check_place(output: Path, read: Mapping[str, Path | None]) -> None:
-    """Refuse to put predictions in the place of what is no output, or where no file can come to be."""
-    try:
-        check_folder(output.parent)
-        if output.exists() and not output.is_file():  # a pipe or a device would be lost, and gets nothing
-            raise BundleError(f"{output} is no file: name another, or leave it out to write to the terminal")
-        for what, path in read.items():
-            if path is not None and output.exists() and path.exists() and output.samefile(path):
-                raise BundleError(f"{output} holds the {what}: name another file")
-    except OSError as error:
-        raise BundleError(f"{output} cannot be written ({error.strerror or error})") from None
 
 
 def _to_file(run: Run, output: Path) -> None:

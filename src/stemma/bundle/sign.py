@@ -15,7 +15,7 @@ from stemma.bundle import archive
 from stemma.bundle.archive import MANIFEST, SIGNED
 from stemma.bundle.model import Bundle, open_bundle
 from stemma.errors import BundleError, MissingExtra
-from stemma.files import scratch, write_bytes
+from stemma.files import check_place, scratch, write_bytes
 from stemma.text import in_one_line
 
 NAME = "bundle"  # of the folder that is signed; it stands in the signature
@@ -69,8 +69,7 @@ def sign(path: Path, key: Path, output: Path | None = None) -> None:
     """
     signing = _library().signing
     _check_curve(key)
-    if output is not None and output.exists() and key.exists() and output.samefile(key):
-        raise BundleError(f"{output} is the key: name another file")
+    check_place(output or path, {"key": key})
     bundle = open_bundle(path)
     content = archive.complete({name: data for name, data in bundle.files.items() if name not in (MANIFEST, SIGNED)})
     with _folder(content) as folder:

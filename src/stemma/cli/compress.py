@@ -38,13 +38,13 @@ def compress(
 
     Example: stemma compress HEAD --budget 'roc_auc -0.002' --latency
     """
-    from stemma.bundle.predict import check_place
+    from stemma.files import check_place
     from stemma.versions.compress import page
     from stemma.versions.compress.search import search
 
     wanted = budget_of(budget)
     if html is not None:  # a search takes minutes
-        check_place(html, {})
+        check_place(html)
     found = search(repository(), revision, wanted, "latency" if latency else "size", _tell)
     if html is not None:
         page.write(found, html)

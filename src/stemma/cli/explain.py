@@ -50,13 +50,13 @@ def explain(
     from stemma.bundle import Rows
     from stemma.bundle.explain import MOST as ALL
     from stemma.bundle.explain import Subject, explained
-    from stemma.bundle.predict import check_place
     from stemma.explain import SHAP, Asked
+    from stemma.files import check_place
     from stemma.report.explanation import document
 
-    bundle, usual = _opened(which, trust)
     if html is not None:
         check_place(html, {"rows": rows, "bundle": Path(which), "background": background})
+    bundle, usual = _opened(which, trust)
     beside = usual if background is None else Rows(background)
     subject = Subject(None, count or ALL, beside) if rows is None else Subject(Rows(rows), count or MOST, beside)
     found = explained(bundle, method or [SHAP], subject, Asked(seed, output, tuple(keep or ())))

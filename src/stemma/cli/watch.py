@@ -116,10 +116,8 @@ def report(
     Example: stemma watch report requests --html service.html
     """
     from stemma.bundle import open_bundle
-    from stemma.bundle.predict import check_place
     from stemma.watch.report import write
 
-    check_place(html, {})
     found = write(log, html, None if bundle is None else open_bundle(bundle), _length(window), _moment(since))
     say(f"{html}: {found.sentence}")
 
@@ -142,11 +140,8 @@ def retrain(
 
     Example: stemma watch retrain requests --write data/raw/service.parquet
     """
-    from stemma.bundle.predict import check_place
     from stemma.watch.retrain import retrain
 
-    if write is not None:
-        check_place(write, {})
     found = retrain(log, version, _moment(since), write)
     answer(found, lambda: [f"{found.sentence}.", "\n".join(found.commands), *found.skipped], as_json, as_md)
 

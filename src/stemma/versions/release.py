@@ -11,6 +11,7 @@ from stemma.bundle import archive
 from stemma.bundle.archive import MANIFEST, SIGNED
 from stemma.bundle.card import told_version
 from stemma.bundle.model import FORMAT, REGISTERED, Bundle
+from stemma.files import check_place
 from stemma.repo import registry
 from stemma.repo.registry import MODEL
 from stemma.repo.repository import Repo, Version, opened
@@ -46,11 +47,12 @@ def release(repo: Repo = ".", revision: str = "HEAD", output: Path | None = None
     Raises:
         StemmaError: there is no such version, it has no bundle, or that is out of reach or damaged.
     """
+    path = output or Path()
+    check_place(path / "model.zip" if path.is_dir() else path)
     version = opened(repo).version(revision)
     bundle = bundle_of(version)
     number = _registered(version)
     name = _name(bundle, version)
-    path = output or Path()
     if path.is_dir():
         path = path / f"{name}-{number or version.revision.short}.zip"
     archive.write(path, bundle.files if number is None else archive.complete(_named(bundle, version, number)))

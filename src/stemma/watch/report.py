@@ -11,7 +11,7 @@ import numpy as np
 from stemma import metrics
 from stemma.bundle.model import Bundle
 from stemma.errors import StemmaError
-from stemma.files import write_text
+from stemma.files import check_place, write_text
 from stemma.report.document import Document, Section, Table, html
 from stemma.text import counted, figure
 from stemma.watch import ab, drift, sequential, shown
@@ -29,8 +29,9 @@ def write(
     """Write the page as one file of HTML, and give what drifted.
 
     Raises:
-        StemmaError, OSError: there is no log, or the page cannot be written.
+        StemmaError: there is no log, or the page cannot be written.
     """
+    check_place(page)
     found = drift.drift(folder, bundle, seconds, since)
     kept = Log(folder, since)
     versions = _in_order(read(kept, ("latency", *PREDICTED)))

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import compute, parquet
 
 from stemma.errors import StemmaError
-from stemma.files import replaced
+from stemma.files import check_place, replaced
 from stemma.semver import is_version
 from stemma.signature import Signature
 from stemma.text import counted, few
@@ -53,8 +53,11 @@ def retrain(folder: Path, version: str | None = None, since: float | None = None
         to: a Parquet file that is written; None: nothing is.
 
     Raises:
-        StemmaError: no row has an outcome, a column was not kept as it came, or the file is there already.
+        StemmaError: no row has an outcome, a column was not kept as it came, or the file is there already, or cannot
+            be written.
     """
+    if to is not None:
+        _check_table(to)
     kept = Log(folder, since)
     versions = {name: each.but("shadow") for name, each in read(kept, ("input",)).items()}
     last = _chosen(versions, version, folder)
@@ -65,7 +68,8 @@ def retrain(folder: Path, version: str | None = None, since: float | None = None
         raise StemmaError(f"no request in {folder} has an outcome", run=telling(folder))
     table = pa.concat_tables([_table(each, last.signature) for each in asked if len(each.table)])
     if to is not None:
-        _write(table, to)
+        with replaced(to) as partial:
+            parquet.write_table(table, partial)
     where = to or TABLE
     commands = tuple(_commands(folder, last, where, version, to is not None))
     period = float(times.min()), float(times.max())
@@ -100,13 +104,12 @@ def _plain(values: Any) -> Any:
     return compute.if_else(compute.equal(values, ""), pa.scalar(None, pa.string()), values)
 
 
-def _write(table: Any, to: Path) -> None:
+def _check_table(to: Path) -> None:
     if to.suffix != ".parquet":
         raise StemmaError(f"{to} is no name of a Parquet file: end it with .parquet")
     if to.exists():
         raise StemmaError(f"{to} is there already: give the rows another name")
-    with replaced(to) as partial:
-        parquet.write_table(table, partial)
+    check_place(to)
 
 
 def _commands(folder: Path, last: Answers, table: Path, version: str | None, written: bool) -> Sequence[str]:

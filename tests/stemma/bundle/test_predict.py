@@ -23,7 +23,7 @@ from bundles import MULTICLASS, REGRESSION, ROWS, SIGNATURE, contents, graph
 from stemma import bundle, signature
 from stemma.bundle.predict import predict
 from stemma.bundle.rows import batches
-from stemma.errors import BundleError
+from stemma.errors import BundleError, StemmaError
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 
@@ -584,17 +584,17 @@ def test_a_reader_that_stops_early_gets_no_trace(model: Path, tmp_path: Path) ->
 
 def test_rows_pipes_and_devices_are_not_written_over(model: Path, rows: Path, tmp_path: Path) -> None:
     opened, before = bundle.open_bundle(model), rows.read_bytes()
-    with pytest.raises(BundleError, match="holds the rows to predict: name another file"):
+    with pytest.raises(StemmaError, match="holds the rows to predict: name another file"):
         predict(opened, bundle.Rows(rows), rows)
-    with pytest.raises(BundleError, match="holds the bundle: name another file"):
+    with pytest.raises(StemmaError, match="holds the bundle: name another file"):
         predict(opened, bundle.Rows(rows), model, model)
     assert rows.read_bytes() == before
-    with pytest.raises(BundleError, match="is no file: name another"):
+    with pytest.raises(StemmaError, match="is no file: name another, or leave it out to write to the terminal"):
         predict(opened, bundle.Rows(rows), tmp_path)
     if hasattr(os, "mkfifo"):
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)
-        with pytest.raises(BundleError, match="is no file: name another"):
+        with pytest.raises(StemmaError, match="is no file: name another"):
             predict(opened, bundle.Rows(rows), pipe)
         assert pipe.is_fifo()
 

@@ -125,6 +125,8 @@ def test_a_version_without_a_bundle_or_with_a_damaged_one_is_one_line(made: Worl
     ):
         with pytest.raises(StemmaError, match=message):
             release(world.folder, revision, tmp_path / "x.zip")
+    with pytest.raises(StemmaError, match="cannot be written"):  # before it looks
+        release(world.folder, "nothing", world.folder / "dvc.yaml/x.zip")
     assert not (tmp_path / "x.zip").exists()
 
 

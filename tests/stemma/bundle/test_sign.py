@@ -18,7 +18,7 @@ from stemma.bundle import sign
 from stemma.bundle.archive import SIGNED
 from stemma.bundle.check import check
 from stemma.bundle.unpack import unpack
-from stemma.errors import BundleError, MissingExtra
+from stemma.errors import BundleError, MissingExtra, StemmaError
 
 
 def registered(version: str = "v1.2.0") -> dict[str, bytes]:
@@ -217,6 +217,6 @@ def test_a_private_key_is_not_written_where_the_public_one_goes(name: str, tmp_p
 def test_a_signed_bundle_is_not_written_over_the_key(signed: Path, tmp_path: Path) -> None:
     sign.key_pair(tmp_path / "mine.pem")
     secret = (tmp_path / "mine.pem").read_bytes()
-    with pytest.raises(BundleError, match="is the key: name another file"):
+    with pytest.raises(StemmaError, match="holds the key: name another file"):
         sign.sign(signed, tmp_path / "mine.pem", tmp_path / "mine.pem")
     assert (tmp_path / "mine.pem").read_bytes() == secret

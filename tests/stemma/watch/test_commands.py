@@ -153,3 +153,12 @@ def test_where_nothing_can_be_written_the_log_is_not_read(
     (here / "file").touch()
     code, _, err = run(capsys, monkeypatch, "watch", *words, "file/page.parquet")
     assert (code, err) == (1, "error: file/page.parquet cannot be written (Not a directory)\n")
+
+
+def test_what_is_no_table_or_is_there_is_told_before_the_log_is_read(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "rows.parquet").touch()
+    for name, told in (("rows.csv", "end it with .parquet"), ("rows.parquet", "is there already")):
+        code, _, err = run(capsys, monkeypatch, "watch", "retrain", "nothing", "--write", name)
+        assert code == 1 and told in err

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stemma.bundle.predict import check_place
 from stemma.errors import StemmaError
-from stemma.files import replaced
+from stemma.files import check_place, replaced
 from stemma.report.pictures import styled
 from stemma.versions.diff import Difference
 from stemma.versions.diff.structure import LayerChange
@@ -26,7 +25,7 @@ def check_picture(path: Path) -> None:
     """
     if path.suffix.lower() != ".png":
         raise StemmaError(f"--plot writes a PNG, and {path} does not end in .png")
-    check_place(path, {})
+    check_place(path)
 
 
 def draw(difference: Difference, path: Path) -> None:
@@ -35,9 +34,8 @@ def draw(difference: Difference, path: Path) -> None:
     Layers that were added or removed are named so; only those that differ are drawn where there are more than 400.
 
     Raises:
-        StemmaError: the path is no PNG, or cannot be written.
+        StemmaError: it cannot be written.
     """
-    check_picture(path)
     from matplotlib.figure import Figure
 
     names, roles, cells = table(difference)
