@@ -78,12 +78,12 @@ def roll_back(
         version, why, local: as `promote`.
 
     Raises:
-        VersionError: as `promote`; the stage held none before.
+        VersionError: as `promote`; nothing was ever promoted to the stage, or it held none before.
     """
     names.check_stage(stage)
     with writing(repo, tagging) as writer:
         writer.check_holders([stage])
-        move = _move(writer, version or held_before(writer.known, stage), stage, local)
+        move = _move(writer, _back(writer.known, stage, version), stage, local)
         return move.write(message(why or f"Roll {stage} back to {MODEL} {move.number}", f"{TRAILER}RolledBack"))
 
 
@@ -95,7 +95,7 @@ def would_hold(repo: Repo, stage: str, version: str | None = None) -> str:
     """
     names.check_stage(stage)
     repository = opened(repo)
-    return _free(repository, version or held_before(repository.registry, stage), stage)
+    return _free(repository, _back(repository.registry, stage, version), stage)
 
 
 def demote(repo: Repo, name: str, *, why: str | None = None, tagging: Tagging = PLAIN) -> tuple[Event, ...]:
@@ -126,12 +126,14 @@ def demote(repo: Repo, name: str, *, why: str | None = None, tagging: Tagging = 
         return writer.write(made)
 
 
-def held_before(known: Registry, stage: str) -> str:
-    """The version that a stage goes back to.
+def _back(known: Registry, stage: str, version: str | None) -> str:
+    """The version that a stage goes back to: the one that was asked for, or the one before."""
+    if stage not in {event.says.stage for event in known.events}:
+        raise no_stage(known, stage)
+    return version or _held_before(known, stage)
 
-    Raises:
-        VersionError: there is none.
-    """
+
+def _held_before(known: Registry, stage: str) -> str:
     past: list[str] = []  # what the stage would go back to, the last one last
     now: str | None = None
     for event in replay(known):
@@ -144,8 +146,6 @@ def held_before(known: Registry, stage: str) -> str:
             past.append(now)
         now = event.after
     usable = [version for version in past if (MODEL, version) in known.registered and version != now]
-    if stage not in {event.says.stage for event in known.events}:
-        raise no_stage(known, stage)
     if not usable:
         raise VersionError(f"{stage} held no registered version before", run=f"stemma history {stage}")
     return usable[-1]

@@ -345,8 +345,9 @@ def test_a_rollback_goes_one_version_back_each_time(world: World) -> None:
     assert roll_back(world.folder, "prod").after == V1
     with pytest.raises(VersionError, match=r"prod held no registered version before"):
         roll_back(world.folder, "prod")
-    with pytest.raises(VersionError, match=r"nothing was ever promoted to 'prdo' \(near: prod\)"):
-        roll_back(world.folder, "prdo")
+    for version in (None, V1):  # which would be no way back
+        with pytest.raises(VersionError, match=r"nothing was ever promoted to 'prdo' \(near: prod\)"):
+            roll_back(world.folder, "prdo", version)
     stemma.promote(world.folder, V3, "prod")
     assert roll_back(world.folder, "prod", V2).after == V2
     assert "Stemma-Event: RolledBack" in world.ok("git", "cat-file", "-p", "refs/tags/model#prod#7")
