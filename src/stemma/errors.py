@@ -21,10 +21,11 @@ Each says what is wrong, where, and the next command:
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from stemma.text import cut, say
 
@@ -37,6 +38,7 @@ NUMBERS = {
     errno.ENOTDIR: "a part of the path is a file: correct the path",
     errno.EIO: "the disk has a fault: look at the system's log, and copy what is there elsewhere",
 }
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class StemmaError(Exception):
@@ -129,10 +131,16 @@ class MissingExtra(StemmaError):
 def one_line(debug: bool = False) -> Iterator[None]:
     """Turn an error of ours or of a disk into one line on stderr and exit code 1, an interrupt into one line and 130.
 
+    What would end the process at once is an interrupt too, so that it cleans up behind itself: SIGTERM, with exit code
+    143, and SIGHUP.
+
     Args:
         debug: show the whole trace instead. The environment's STEMMA_DEBUG=1 does the same.
     """
     _open_standard()
+    heeded = [each for each in ENDING if signal.getsignal(each) == signal.SIG_DFL]
+    for each in heeded:
+        signal.signal(each, _interrupt)
     try:
         try:
             yield
@@ -148,8 +156,16 @@ def one_line(debug: bool = False) -> Iterator[None]:
         if debug or os.environ.get("STEMMA_DEBUG") == "1":  # --debug sets it meanwhile
             raise
         _stop(told_by_system(error) if isinstance(error, OSError) else str(error))
-    except KeyboardInterrupt:
-        _stop("interrupted", 130)  # as shells count it: 128 + SIGINT
+    except KeyboardInterrupt as interrupt:
+        number = next((each for each in interrupt.args if each in ENDING), signal.SIGINT)
+        _stop("interrupted", 128 + number)  # as shells count it
+    finally:
+        for each in heeded:
+            signal.signal(each, signal.SIG_DFL)
+
+
+def _interrupt(number: int, _: Any) -> NoReturn:
+    raise KeyboardInterrupt(number)
 
 
 def told_by_system(error: OSError) -> str:

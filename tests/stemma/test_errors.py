@@ -1,8 +1,12 @@
 """One line, exit code 1, or the whole trace when it is asked for."""
 
+import signal
+from pathlib import Path
+
 import pytest
 
-from stemma.errors import BundleError, MissingExtra, StemmaError, one_line, told_by_system
+from stemma.errors import ENDING, BundleError, MissingExtra, StemmaError, one_line, told_by_system
+from stemma.files import replaced
 
 
 def test_an_error_says_what_and_the_next_command() -> None:
@@ -44,6 +48,32 @@ def test_an_interrupt_is_one_line_and_exit_code_130(capsys: pytest.CaptureFixtur
         raise KeyboardInterrupt
     assert stopped.value.code == 130
     assert capsys.readouterr().err == "error: interrupted\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(each, 128 + each) for each in ENDING])
+def test_what_ends_a_process_is_an_interrupt_with_an_exit_code_of_its_own(
+    number: signal.Signals, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as stopped, one_line(), replaced(tmp_path / "file") as partial:
+        partial.touch()
+        signal.raise_signal(number)
+    assert stopped.value.code == code
+    assert capsys.readouterr().err == "error: interrupted\n"
+    assert not [*tmp_path.iterdir()] and signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_what_somebody_else_heeds_is_left_to_him(number: signal.Signals) -> None:
+    came: list[int] = []
+    before = signal.signal(number, lambda number, _: came.append(number))
+    try:
+        with one_line():
+            signal.raise_signal(number)
+        signal.raise_signal(number)
+    finally:
+        signal.signal(number, before)
+    assert came == [number, number]
 
 
 def test_other_exceptions_pass() -> None:

@@ -131,8 +131,18 @@ def test_a_rollback_that_was_made_says_so_where_its_output_cannot_be_written(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
-@pytest.mark.parametrize("module", ["typer", "stemma.cli.log", "stemma.versions", "numpy", "stemma.bundle.model"])
-def test_an_interrupt_before_and_in_a_command_is_one_line(module: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("module", "number"),
+    [
+        ("typer", signal.SIGINT),
+        ("stemma.cli.log", signal.SIGINT),
+        ("stemma.versions", signal.SIGINT),
+        ("stemma.versions", signal.SIGTERM),
+        ("numpy", signal.SIGTERM),
+        ("stemma.bundle.model", signal.SIGINT),
+    ],
+)
+def test_an_interrupt_before_and_in_a_command_is_one_line(module: str, number: signal.Signals, tmp_path: Path) -> None:
     """A module that waits stands in for a slow disk."""
     name = f"{module.replace('.', '/')}.py"
     (tmp_path / "sitecustomize.py").write_text(
@@ -151,5 +161,5 @@ def test_an_interrupt_before_and_in_a_command_is_one_line(module: str, tmp_path:
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert started.stdout is not None and started.stdout.readline() == "waits\n", name
-    started.send_signal(signal.SIGINT)
-    assert (started.communicate()[1], started.returncode) == ("error: interrupted\n", 130)
+    started.send_signal(number)
+    assert (started.communicate()[1], started.returncode) == ("error: interrupted\n", 128 + number)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from stemma.bundle.archive import GRAPH
-from stemma.errors import BundleError, StemmaError
+from stemma.errors import ENDING, BundleError, StemmaError
 from stemma.text import counted, say
 
 Work = Callable[[], Iterable[bytes]]
@@ -106,7 +106,8 @@ def _work(work: Work, limits: Limits, there: int) -> NoReturn:
     """In the other process. An interrupt is for the parent, and what the runtime prints is for nobody."""
     with suppress(BrokenPipeError), os.fdopen(there, "wb") as pipe:  # the parent may be gone
         try:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for number in (signal.SIGINT, *ENDING):
+                signal.signal(number, signal.SIG_IGN)
             for stream in (1, 2):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
             for item in _limited(work, limits):

@@ -14,9 +14,8 @@ def main() -> None:
 
             app()
         except SystemExit as end:
-            if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):  # Typer says nothing of it
-                raise KeyboardInterrupt from None
-            raise
+            cause = getattr(end.__context__, "__cause__", None)
+            raise cause if isinstance(cause, KeyboardInterrupt) else end from None  # Typer says nothing of it
         except ModuleNotFoundError as error:
             if str(error.name).startswith("stemma"):
                 raise

@@ -97,7 +97,7 @@ def _run(command: Sequence[str], stop: threading.Event) -> int:
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
         while process.poll() is None and not stop.wait(LOOK):
             pass
-        process.terminate()
+        process.kill()  # `end_with_parent` would end it no better
     return process.returncode
 
 

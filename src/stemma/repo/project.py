@@ -1,13 +1,14 @@
 """The project's own code, run in a process of its own; whoever runs it has asked `trust` before."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 STAGE = "src/stage.py"
-WRONG_USAGE, INTERRUPTED = 2, 130
+WRONG_USAGE = 2
 ENDS = 60.0  # seconds for a process to end at an interrupt: a stage puts its outputs back
 Done = subprocess.CompletedProcess[str]
 
@@ -71,9 +72,11 @@ def _run(
     ) as process:  # fmt: skip
         try:
             out, err = process.communicate()
-        except KeyboardInterrupt:  # a terminal's came to both
+        except KeyboardInterrupt as interrupt:  # a terminal's came to both
+            if signal.SIGTERM in interrupt.args:
+                process.terminate()
             out, err = _ended(process)
-            if stderr is not None or process.returncode != INTERRUPTED:  # else it has told of it itself
+            if stderr is not None or process.returncode <= 128:  # else it has told of it itself
                 raise
         except BaseException:
             process.kill()

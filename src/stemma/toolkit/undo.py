@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemma import names
-from stemma.errors import StemmaError
+from stemma.errors import ENDING, StemmaError
 from stemma.repo import stages
 from stemma.repo.stages import Output
 from stemma.text import few, say
@@ -25,7 +25,7 @@ FIRST = "settings"  # the stage that every change of a setting begins with
 FAILED = Path("build/failed")  # which Git ignores
 RUN = "stemma undo"
 WORTH = 10  # seconds: what takes less is noted by the next `settings` alone, for to open DVC takes half a second
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+SIGNALS = [signal.SIGINT, *ENDING]
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,6 @@ def guarded(root: Path) -> Iterator[None]:
     if not stage:
         yield
         return
-    for each in SIGNALS:
-        if signal.getsignal(each) == signal.SIG_DFL:
-            signal.signal(each, signal.default_int_handler)
     began = time.monotonic()
     try:
         yield

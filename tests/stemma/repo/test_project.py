@@ -11,15 +11,15 @@ import pytest
 from timing import HANGS, WAITS, until
 
 CLEANS_UP = f"""
-import pathlib, sys, time
-pathlib.Path("began").touch()
-try:
-    {WAITS}
-except KeyboardInterrupt:
-    time.sleep(1)  # four times as long as `subprocess.run` waits before it kills
-    pathlib.Path("cleaned").touch()
-    print("error: interrupted", file=sys.stderr)
-    sys.exit(130)
+import pathlib, time
+from stemma.errors import one_line
+with one_line():
+    pathlib.Path("began").touch()
+    try:
+        {WAITS}
+    finally:
+        time.sleep(1)  # four times as long as `subprocess.run` waits before it kills
+        pathlib.Path("cleaned").touch()
 """
 CALLS = """
 import sys, pathlib
@@ -32,13 +32,18 @@ with one_line():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a group of processes is POSIX's")
 @pytest.mark.parametrize("way", ["heard", "run"])
-def test_what_is_interrupted_cleans_up_and_is_told_once(tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("how", ["interrupt", "terminate"])
+def test_what_is_interrupted_cleans_up_and_is_told_once(tmp_path: Path, way: str, how: str) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src/stage.py").write_text(CLEANS_UP, encoding="utf-8")
     command = [sys.executable, "-c", CALLS, way]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         until(lambda: (tmp_path / "began").exists())
-        os.killpg(process.pid, signal.SIGINT)
+        if how == "terminate":
+            process.terminate()
+        else:
+            os.killpg(process.pid, signal.SIGINT)
         said = process.communicate(timeout=HANGS)[1]
-    assert process.returncode == 130 and (tmp_path / "cleaned").exists()
+    assert process.returncode == (143 if how == "terminate" else 130)
+    assert (tmp_path / "cleaned").exists()
     assert said == "error: interrupted\n"
