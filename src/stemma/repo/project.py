@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 STAGE = "src/stage.py"
-WRONG_USAGE = 2
-ENDS = 60.0  # seconds for a process to end at an interrupt: a stage puts its outputs back
+WRONG_USAGE, INTERRUPTED = 2, 130
+TOLD = (143, INTERRUPTED, -2)  # a stage that ends so has told of its interrupt; -2: and ended at another
+ENDS = 60.0, 5.0  # seconds for a process to end at an interrupt, as a stage puts its outputs back; and at a second one
 Done = subprocess.CompletedProcess[str]
 
 
@@ -76,8 +78,9 @@ def _run(
             if signal.SIGTERM in interrupt.args:
                 process.terminate()
             out, err = _ended(process)
-            if stderr is not None or process.returncode <= 128:  # else it has told of it itself
-                raise
+            if stderr is None and process.returncode in TOLD:
+                raise SystemExit(max(process.returncode, INTERRUPTED)) from None
+            raise
         except BaseException:
             process.kill()
             raise
@@ -85,12 +88,12 @@ def _run(
 
 
 def _ended(process: "subprocess.Popen[str]") -> tuple[str, str]:
-    """What it has said, once it has cleaned up behind itself; a second interrupt waits no longer."""
-    try:
-        return process.communicate(timeout=ENDS)
-    except (KeyboardInterrupt, subprocess.TimeoutExpired):
-        process.kill()
-        return process.communicate()
+    """What it has said, once it has cleaned up behind itself."""
+    for seconds in ENDS:
+        with suppress(KeyboardInterrupt, subprocess.TimeoutExpired):
+            return process.communicate(timeout=seconds)
+    process.kill()
+    return process.communicate()
 
 
 def _environment(toolkit: Path | None) -> dict[str, str]:

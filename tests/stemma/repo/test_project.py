@@ -18,8 +18,17 @@ with one_line():
     try:
         {WAITS}
     finally:
+        pathlib.Path("heeds").touch()
         time.sleep(1)  # four times as long as `subprocess.run` waits before it kills
         pathlib.Path("cleaned").touch()
+"""
+ENDS_AT_ANOTHER = f"""
+import signal
+try:
+    exec({CLEANS_UP!r})
+except SystemExit:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.raise_signal(signal.SIGINT)
 """
 CALLS = """
 import sys, pathlib
@@ -32,10 +41,11 @@ with one_line():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a group of processes is POSIX's")
 @pytest.mark.parametrize("way", ["heard", "run"])
-@pytest.mark.parametrize("how", ["interrupt", "terminate"])
+@pytest.mark.parametrize("how", ["interrupt", "terminate", "interrupt twice", "interrupt as it ends"])
 def test_what_is_interrupted_cleans_up_and_is_told_once(tmp_path: Path, way: str, how: str) -> None:
     (tmp_path / "src").mkdir()
-    (tmp_path / "src/stage.py").write_text(CLEANS_UP, encoding="utf-8")
+    stage = ENDS_AT_ANOTHER if how == "interrupt as it ends" else CLEANS_UP
+    (tmp_path / "src/stage.py").write_text(stage, encoding="utf-8")
     command = [sys.executable, "-c", CALLS, way]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         until(lambda: (tmp_path / "began").exists())
@@ -43,7 +53,10 @@ def test_what_is_interrupted_cleans_up_and_is_told_once(tmp_path: Path, way: str
             process.terminate()
         else:
             os.killpg(process.pid, signal.SIGINT)
+        if how == "interrupt twice":
+            until(lambda: (tmp_path / "heeds").exists())
+            os.killpg(process.pid, signal.SIGINT)
         said = process.communicate(timeout=HANGS)[1]
     assert process.returncode == (143 if how == "terminate" else 130)
-    assert (tmp_path / "cleaned").exists()
+    assert (tmp_path / "cleaned").exists() == (how != "interrupt twice")
     assert said == "error: interrupted\n"
