@@ -6,6 +6,7 @@ from pathlib import Path
 
 from template import closing, stamp
 from template.answers import WrongAnswer, rules, table
+from template.toolkit import OldLock
 
 
 def before(root: Path, folder: Path, answers: Mapping[str, str]) -> None:
@@ -17,7 +18,7 @@ def before(root: Path, folder: Path, answers: Mapping[str, str]) -> None:
     except WrongAnswer as error:
         stamp.stop(str(error))
     if any(folder.iterdir()):
-        planned = stamp.plan(root, answers) | rendered(root, answers)
+        planned = _planned(root, answers) | rendered(root, answers)
         found = stamp.clashes(folder, planned)
         if answers["__csv_file"]:
             found += stamp.clashes(folder, {stamp.copied(answers): Path(answers["__csv_file"]).read_bytes()})
@@ -27,11 +28,18 @@ def before(root: Path, folder: Path, answers: Mapping[str, str]) -> None:
 
 def after(root: Path, folder: Path, answers: Mapping[str, str]) -> None:
     """Write the project."""
-    stamp.write(folder, stamp.plan(root, answers))
+    stamp.write(folder, _planned(root, answers))
     if answers["__csv_file"]:
         shutil.copyfile(answers["__csv_file"], folder / stamp.copied(answers))
         stamp.ignore(folder / stamp.copied(answers))
     print(closing.message(folder, answers), flush=True)
+
+
+def _planned(root: Path, answers: Mapping[str, str]) -> dict[str, bytes]:
+    try:
+        return stamp.plan(root, answers)
+    except OldLock as error:
+        stamp.stop(str(error))
 
 
 def rendered(root: Path, answers: Mapping[str, str]) -> dict[str, bytes]:

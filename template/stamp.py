@@ -8,6 +8,7 @@ write(folder, planned)
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from template import edits, imports, manifest, toolkit
 
@@ -82,7 +83,7 @@ def ignore(table: Path) -> None:
         path.write_bytes((before + line).encode("utf-8"))
 
 
-def stop(message: str) -> None:
+def stop(message: str) -> NoReturn:
     """End a hook: cookiecutter then removes the folder that it made."""
     print(f"error: {message}", file=sys.stderr, flush=True)
     raise SystemExit(1)

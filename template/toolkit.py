@@ -8,11 +8,15 @@ from types import ModuleType
 SOURCES = "src/stemma"
 
 
+class OldLock(LookupError):
+    """The template's stemma.lock is not that of its toolkit."""
+
+
 def vendored(root: Path, planned: Mapping[str, bytes]) -> dict[str, bytes]:
     """The project's files, with the toolkit of the template and the lock that leads to it.
 
     Raises:
-        LookupError: the template's stemma.lock is not that of its toolkit.
+        OldLock: the template's stemma.lock is not that of its toolkit.
     """
     distribution = _distribution(root)
     vendor = {f"vendor/{name}": content for name, content in distribution.vendored(root / SOURCES).items()}
@@ -20,7 +24,7 @@ def vendored(root: Path, planned: Mapping[str, bytes]) -> dict[str, bytes]:
     number = wheel.split("-")[1]
     lock = planned["stemma.lock"].decode()
     if f"path: {SOURCES}\nversion: {number}\n" not in lock:
-        raise LookupError(f"the template's stemma.lock is not that of {SOURCES}, {number}: run `stemma lock` there")
+        raise OldLock(f"the template's stemma.lock is not that of {SOURCES}, {number}: run `stemma lock` there")
     return {**planned, **vendor, "stemma.lock": lock.replace(f"path: {SOURCES}\n", f"path: {wheel}\n").encode()}
 
 

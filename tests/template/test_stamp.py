@@ -24,7 +24,7 @@ import timing
 from stemma import conf
 from stemma.toolkit import distribution, lock
 from template import answers as rule
-from template import closing, edits, frameworks, hook, imports, manifest, stamp, toolkit
+from template import closing, edits, frameworks, hook, imports, manifest, stamp
 from worlds import ROOT, choose_a_table, copied
 
 Plan = Callable[..., dict[str, bytes]]
@@ -296,13 +296,17 @@ def test_the_toolkit_is_one_wheel_pinned_by_its_hash_and_none_of_its_source(matr
         assert not (folder / "src/stemma").exists() and not (folder / "docs").exists()
 
 
-def test_a_template_whose_lock_is_old_stamps_nothing(plan: Plan) -> None:
-    planned = plan()
-    old = planned["stemma.lock"].replace(b"+g", b"+gdd")
-    with pytest.raises(
-        LookupError, match=r"the template's stemma.lock is not that of src/stemma, .*: run `stemma lock`"
-    ):
-        toolkit.vendored(ROOT, planned | {"stemma.lock": old})
+def test_a_template_whose_lock_is_old_stamps_nothing(
+    answers: Answers, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, project = tmp_path / "root", tmp_path / "project"
+    copied(root)
+    project.mkdir()
+    (root / "stemma.lock").write_bytes((root / "stemma.lock").read_bytes().replace(b"+g", b"+gdd"))
+    with pytest.raises(SystemExit):
+        hook.after(root, project, answers() | {"__csv_file": ""})
+    told = r"error: the template's stemma.lock is not that of src/stemma, .*: run `stemma lock` there\n"
+    assert re.fullmatch(told, capsys.readouterr().err) and not [*project.iterdir()]
 
 
 def test_what_the_root_has_chosen_today_changes_no_project(plan: Plan, answers: Answers, tmp_path: Path) -> None:
