@@ -57,11 +57,12 @@ def describe(
 
 
 def _character(text: str) -> str:
-    if text.lower() in ("tab", "\\t"):
-        return "\t"
-    if len(text) != 1 or text in '\n\r"':
-        raise typer.BadParameter(f"{text!r} is not one character", param_hint="--separator")
-    return text
+    from stemma.tables.settings import checked_separator
+
+    try:
+        return checked_separator("\t" if text.lower() in ("tab", "\\t") else text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--separator") from None
 
 
 def _show(made: "Written", name: str) -> None:

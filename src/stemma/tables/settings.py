@@ -23,6 +23,13 @@ def _named(given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
+def checked_separator(text: str) -> str:
+    """ValueError: Arrow takes no such separator."""
+    if len(text) != 1 or not text.isascii() or text in '\0\r\n"':
+        raise ValueError(f"{text!r} is not one ASCII character that can separate fields")
+    return text
+
+
 Named = AfterValidator(_named)
 
 
@@ -66,7 +73,7 @@ class FileTable(Table):
     """A CSV or Parquet file."""
 
     kind: Literal["file"]
-    separator: Annotated[str, Field(min_length=1, max_length=1)]
+    separator: Annotated[str, AfterValidator(checked_separator)]
     header: bool  # whether the first row names the columns; without one they are c0, c1, ...
     encoding: str  # of the text, as Python names it
     decimal: Literal[".", ","]

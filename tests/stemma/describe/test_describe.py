@@ -217,7 +217,15 @@ def test_a_file_that_is_not_there_is_named(refused, tmp_path):
     assert refused(tmp_path / "none.csv") == f"error: {tmp_path / 'none.csv'} is not there"
 
 
-@pytest.mark.parametrize("arguments", [[], ["t.csv"], ["t.csv", "--target", "y"], ["t.csv", "--separator", "ab"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["t.csv"],
+        ["t.csv", "--target", "y"],
+        *(["t.csv", "--target", "y", "--name", "t", "--separator", text] for text in ("ab", "é", '"', "\0")),
+    ],
+)
 def test_wrong_usage_ends_with_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
         stemma("describe", *arguments)

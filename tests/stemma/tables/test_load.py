@@ -74,6 +74,12 @@ def test_the_way_a_file_is_written_does_not_matter(small, table_file, content):
     pd.testing.assert_frame_equal(load.table(small(table_file(content)), SOURCES), plain)
 
 
+@pytest.mark.parametrize("text", ["", ";;", "é", '"', "\n", "\r", "\0"])
+def test_what_cannot_separate_fields_is_refused_in_the_settings(small, tmp_path, text):
+    with pytest.raises(ValueError, match="is not one ASCII character that can separate fields"):
+        small(tmp_path / "t.csv", separator=text)
+
+
 def test_the_separator_is_that_of_the_settings(small, table_file):
     table = load.table(small(table_file("n;b;c;y\n1;t;x,y;p\n"), separator=";"), SOURCES)
     assert table["c"].tolist() == ["x,y"]
