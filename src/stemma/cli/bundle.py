@@ -139,7 +139,7 @@ def predict(
     from stemma.bundle import many
     from stemma.bundle.predict import predict
     from stemma.bundle.rows import character
-    from stemma.repo import places
+    from stemma.repo import stores
 
     try:
         mark = None if separator is None else character(separator)
@@ -152,7 +152,7 @@ def predict(
     if "://" in rows or found.path.is_dir():
         if output is None or Path(output).is_file():
             raise typer.BadParameter("predictions of many tables need a folder", param_hint="--output")
-        tables = many.Many(_place(rows), _place(output), places.at, found, again)
+        tables = many.Many(_place(rows), _place(output), stores.at, found, again)
         with runners.chosen(runner or "local", address) as chosen:
             many.predict(opened, tables, chosen, jobs)
     elif runner or jobs or again:

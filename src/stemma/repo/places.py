@@ -14,16 +14,12 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from stemma.errors import VersionError
 from stemma.files import open_plain, scratch
 from stemma.names import unlinked
 from stemma.repo import objects
-from stemma.repo.objects import RETRIES, file_system
-from stemma.repo.repository import Repository
 from stemma.repo.trouble import NO_SERVER, code, is_without_bucket, told
-from stemma.text import in_one_line
 
 Found = TypeVar("Found")
 OBJECTS = "files/md5"
@@ -33,7 +29,6 @@ SOME = 10
 SLOWEST = 8_000  # bytes a second: an upload that is slower than that has stopped
 PARTIAL = ".partial"
 READ_ONLY = 0o444  # as DVC keeps its cache
-INSTALL = 'pip install -c requirements.lock -e ".[s3]"'
 MODIFIED = ("LastModified", "last_modified", "mtime", "updated")  # as the file systems of fsspec name it
 
 
@@ -373,72 +368,6 @@ def copy(md5: str, source: Place, target: Place, above: Path) -> None:
     """
     with source.local(key(md5), above) as file:
         target.put(key(md5), file, md5)
-
-
-def cache(repository: Repository) -> Folder:
-    """DVC's cache."""
-    return Folder(repository.objects.places[0], "cache", READ_ONLY)
-
-
-def remote(repository: Repository, name: str | None = None, retries: int = RETRIES) -> Place | None:
-    """A remote by its name, by default the default one; None where there is no default.
-
-    Raises:
-        VersionError: no remote has the name, or it keeps files under their own names.
-    """
-    config = repository.objects.config
-    name = name or config["core"].get("remote")
-    if not name:
-        return None
-    if name not in config["remote"]:
-        known = ", ".join(sorted(config["remote"])) or "none"
-        raise VersionError(f"no remote is named {name!r} (there are: {known})", run="dvc remote add NAME URL")
-    return _place(config, f"remote {name!r}", {"name": name}, retries)
-
-
-def at(url: str, name: str, config: Mapping[str, Any] | None = None) -> Place:
-    """The place with this URL or path.
-
-    Args:
-        config: DVC's; the settings (endpoint, keys, encryption) of its remote in the same bucket are used here too.
-
-    Raises:
-        VersionError: DVC knows no such kind of URL, or the package for it is not installed.
-    """
-    if "://" not in url:
-        return Folder(Path(url).resolve(), name)
-    return _place(config or {}, name, {**_like(url, config or {}), "url": url})
-
-
-def _like(url: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the remote in the same bucket."""
-    wanted = urlsplit(url)
-    for remote in config.get("remote", {}).values():
-        there = urlsplit(str(remote.get("url", "")))
-        if (there.scheme, there.netloc) == (wanted.scheme, wanted.netloc):
-            return {name: value for name, value in remote.items() if name not in ("url", "worktree", "version_aware")}
-    return {}
-
-
-def _place(config: Mapping[str, Any], name: str, which: dict[str, Any], retries: int = RETRIES) -> Place:
-    from dvc.exceptions import DvcException
-    from dvc.fs import LocalFileSystem, get_cloud_fs
-    from dvc_objects.fs.errors import RemoteMissingDepsError
-
-    try:
-        kind, settings, path = get_cloud_fs(dict(config), **which)
-    except DvcException as error:
-        raise VersionError(f"{name}: {in_one_line(error)}") from None
-    except ImportError as error:  # of what reaches this kind at all
-        raise VersionError(f"{name}: {in_one_line(error)}", run=INSTALL if "dvc-s3" in str(error) else None) from None
-    except RemoteMissingDepsError:
-        raise VersionError(f"{name}: a package is missing", run=INSTALL) from None
-    if settings.get("version_aware") or settings.get("worktree"):
-        raise VersionError(f"{name} keeps files under their own names (version_aware or worktree): it has no objects")
-    if kind is LocalFileSystem:
-        return Folder(Path(path), name)
-    url = which.get("url") or str(config["remote"][which["name"]]["url"])
-    return Bucket(lambda: file_system(kind, settings, retries), path, name, url)
 
 
 def _linked(file: Path, name: Path) -> bool:

@@ -20,7 +20,7 @@ from stemma.repo.inventory import take
 from stemma.repo.parallel import each
 from stemma.repo.places import Folder, Place
 from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, Repo, Repository, Version, opened
-from stemma.repo.stores import Stores
+from stemma.repo.stores import Stores, at
 from stemma.repo.trouble import told
 from stemma.storage import manifest, sealing
 from stemma.storage.manifest import Manifest
@@ -78,7 +78,7 @@ def backup(
     """
     repository = opened(repo)
     chosen = select(repository, revisions, stages=stages, all=not (revisions or stages), experiments=experiments)
-    place = places.at(destination, "backup", repository.objects.config)
+    place = at(destination, "backup", repository.objects.config)
     stores = Stores(repository)
     to = None if encrypt is None else sealing.recipient(encrypt)
     with ExitStack() as stack:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from stemma.errors import VersionError
 from stemma.files import scratch
-from stemma.repo import places
+from stemma.repo import places, stores
 from stemma.repo.places import Folder, Place
 from stemma.repo.repository import Repo, Repository, opened
 
@@ -53,7 +53,7 @@ def probe(repo: Repo = ".", name: str | None = None, patience: float = PATIENCE)
         VersionError: there is no such remote, or none at all.
     """
     repository = opened(repo)
-    place = places.remote(repository, name, retries=0)
+    place = stores.remote(repository, name, retries=0)
     if place is None:
         raise VersionError("no default remote is set", run="dvc remote add -d NAME URL")
     key = f"stemma-probe-{secrets.token_hex(6)}"  # two may probe at once

@@ -10,7 +10,7 @@ from typing import Any
 from stemma.errors import VersionError
 from stemma.files import scratch, swapped_folder, write_text
 from stemma.names import in_bundle
-from stemma.repo import outputs, places
+from stemma.repo import outputs, places, stores
 from stemma.repo.git import git
 from stemma.repo.objects import md5_of
 from stemma.repo.parallel import each
@@ -53,7 +53,7 @@ def restore(source: str, folder: Path | str | None = None, *, key: Path | None =
         VersionError: the folder is not empty, the source holds no backup, or something in it is missing or damaged;
             nothing is left behind then.
     """
-    place = places.at(source, "backup")
+    place = stores.at(source, "backup")
     found = manifest.load(place)
     if found is None:
         raise VersionError(f"{place.url} holds no backup: {manifest.NAME} is not there")
@@ -72,7 +72,7 @@ def restore(source: str, folder: Path | str | None = None, *, key: Path | None =
         project = partial / found.project
         if not (project / ".dvc").is_dir():
             raise VersionError(f"HEAD of the backup in {place.url} is no DVC project: it has no {found.project}.dvc")
-        _objects(opener, places.cache(Repository(project)), passing)
+        _objects(opener, stores.cache(Repository(project)), passing)
         _outputs_stay(opener, project)
     notes = _without_remote(target / found.project, found)
     checked_out = found.head_commit in found.versions
@@ -162,7 +162,7 @@ def _without_remote(folder: Path, found: Manifest) -> list[str]:
     if not name:
         return []
     try:
-        place = places.remote(repository, name, retries=0)
+        place = stores.remote(repository, name, retries=0)
         there = {} if place is None else place.sizes(places.OBJECTS)
         why = "" if {places.key(md5) for md5 in found.objects} <= there.keys() else "does not hold all of this"
     except VersionError as error:

@@ -22,7 +22,7 @@ from stemma.bundle import many
 from stemma.bundle.model import Bundle
 from stemma.bundle.predict import predict
 from stemma.errors import BundleError, StemmaError
-from stemma.repo import places
+from stemma.repo import places, stores
 from stemma.runners import Died, Runner, chosen
 from stemma.runners.local import Local
 
@@ -76,7 +76,7 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "predictions"
 
 
-def asked(rows: object, output: object, *keep: str, again: bool = False, at: Any = places.at) -> many.Many:
+def asked(rows: object, output: object, *keep: str, again: bool = False, at: Any = stores.at) -> many.Many:
     return many.Many(str(rows), str(output), at, bundle.Rows(Path(), keep=keep), again)
 
 
@@ -134,7 +134,7 @@ def test_predictions_made_with_another_are_refused_by_name_and_made_anew_when_as
     before = written(output)
     keep = ("id",) if change == "keep" else ()
     reading = bundle.Rows(Path(), ",", keep=keep) if change == "reading" else bundle.Rows(Path(), keep=keep)
-    now = many.Many(str(rows), str(output), places.at, reading)
+    now = many.Many(str(rows), str(output), stores.at, reading)
     if change == "table":
         (rows / "a.csv").write_text(TABLE.replace("May", "Nov"), encoding="utf-8")
     with pytest.raises(BundleError, match=r"[13] of 3 tables (is|are) not predicted: a.csv"):
@@ -330,8 +330,8 @@ def test_from_bucket_to_bucket_and_on_again(
     run(opened, source, target)
     out = s3.folder / "tables/out"
     assert [*(before := written(out))] == ["a.parquet", "c.parquet", "sub/b.parquet"]
-    tables = places.at(source, "rows")  # the server does not see what changes behind it
-    places.at(target, "predictions").delete("c.parquet")
+    tables = stores.at(source, "rows")  # the server does not see what changes behind it
+    stores.at(target, "predictions").delete("c.parquet")
     (rows / "a.csv").write_text(TABLE.replace("May", "Nov"), encoding="utf-8")
     (rows / "sub/b.csv").write_text(f"{HEAD}x,y,z,1\n", encoding="utf-8")
     for name in ("a.csv", "sub/b.csv"):

@@ -15,7 +15,7 @@ import yaml
 
 from stemma import rollback
 from stemma.errors import StemmaError, VersionError
-from stemma.repo import journal, places, trust
+from stemma.repo import journal, places, stores, trust
 from stemma.repo.repository import Repository
 from stemma.storage.backup import backup
 from stemma.storage.gc import Rules, plan
@@ -430,7 +430,7 @@ def test_no_object_is_written_or_removed_behind_a_link_of_the_cache(copy: Hostil
     (away / md5[2:]).write_text("mine")
     shutil.rmtree(place)
     place.symlink_to(away, target_is_directory=True)
-    cache = places.cache(Repository(copy.folder))
+    cache = stores.cache(Repository(copy.folder))
     for action in (
         lambda: verify(copy.folder, ["HEAD"], repair=True),
         lambda: rollback.roll_back(copy.folder, "HEAD"),

@@ -31,7 +31,7 @@ from stemma.bundle import many
 from stemma.errors import MissingExtra, RunnerError, SettingsError
 from stemma.evaluation import folds
 from stemma.evaluation.check import slices
-from stemma.repo import places
+from stemma.repo import stores
 from stemma.runners import Died
 from stemma.runners.local import Local
 from stemma.runners.ray import _begun
@@ -152,7 +152,7 @@ def test_the_tables_of_a_folder_are_predicted_as_on_this_machine(nodes: Cluster,
     for name in "abcde":
         (tmp_path / "rows" / f"{name}.csv").write_text("Month,PageValues,Weekend\nMay,0.5,yes\n", encoding="utf-8")
     for name, address in (("local", None), ("ray", nodes.address)):
-        tables = many.Many(str(tmp_path / "rows"), str(tmp_path / name), places.at, bundle.Rows(Path()))
+        tables = many.Many(str(tmp_path / "rows"), str(tmp_path / name), stores.at, bundle.Rows(Path()))
         with runners.chosen(name, address) as runner:
             many.predict(bundle.open_bundle(tmp_path / "model.zip"), tables, runner, 1)
     local, ray = ({path.name: path.read_bytes() for path in (tmp_path / each).iterdir()} for each in ("local", "ray"))

@@ -18,7 +18,7 @@ import pytest
 import stemma
 from s3 import Server, served
 from stemma.errors import VersionError
-from stemma.repo import places
+from stemma.repo import places, stores
 from stemma.repo.repository import Repository
 from stemma.storage import gc
 from timing import until
@@ -87,7 +87,7 @@ def pushed(world: World, s3: Server) -> None:
 
 def delete(world: World, s3: Server, md5: str) -> None:
     """An object, from the bucket; the server does not see at once what is done behind its back."""
-    place = places.remote(Repository(world.folder))
+    place = stores.remote(Repository(world.folder))
     assert place is not None and place.size(places.key(md5))
     place.delete(places.key(md5))
 
@@ -252,7 +252,7 @@ def test_a_server_that_hangs_is_left_after_a_while(
     with s3.silent(), monkeypatch.context() as patch:
         patch.setattr("stemma.repo.objects.SILENCE", 1)
         patch.setattr(places, "SLOWEST", 20_000_000)
-        place = places.at(f"s3://{bucket(cloud, s3).parent.name}/large", "backup")
+        place = stores.at(f"s3://{bucket(cloud, s3).parent.name}/large", "backup")
         with pytest.raises(VersionError, match=r"backup \(s3://.*\): the server stopped answering: try again"):
             place.put("large", tmp_path / "large")
         with pytest.raises(VersionError, match=r"remote 'cloud' \(s3://.*\): the server stopped answering: try again"):
