@@ -53,15 +53,25 @@ def check(answers: Mapping[str, str]) -> str:
     return table(answers)
 
 
+def choices(answers: Mapping[str, str]) -> str:
+    """ "", which is what is proposed to the next question: those that are asked before it are known.
+
+    Raises:
+        WrongAnswer: the first wrong one.
+    """
+    for key, known in CHOICES.items():
+        if key in answers and answers[key] not in known:
+            raise WrongAnswer(key, answers[key], f"there are {', '.join(known)}", known[0])
+    return ""
+
+
 def rules(answers: Mapping[str, str]) -> None:
     """All that can be said of the answers without looking at a disk.
 
     Raises:
         WrongAnswer: the first wrong one.
     """
-    for key, choices in CHOICES.items():
-        if answers.get(key) not in choices:
-            raise WrongAnswer(key, answers.get(key), f"there are {', '.join(choices)}", choices[0])
+    choices({key: answers.get(key, "") for key in CHOICES})
     for key in TEXTS:  # of a settings file or a replay it may be anything
         if not isinstance(answers.get(key), str):
             raise WrongAnswer(key, answers.get(key), "a text, an empty one where there is none", '"a text"')

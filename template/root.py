@@ -24,15 +24,15 @@ def folder() -> Path:
     raise ClickException("the template's folder is not on sys.path: run it by cookiecutter or cruft")
 
 
-def checked(answers: Mapping[str, str]) -> str:
-    """The absolute path of the table that the answers name, or "".
+def checked(answers: Mapping[str, str], rule: str = "check") -> str:
+    """The absolute path of the table that the answers name, or ""; or what another rule of template/answers.py gives.
 
     Raises:
         ClickException: an answer is wrong; cookiecutter and cruft print it and write nothing.
     """
     code = _answers()
     try:
-        return code["check"](answers)
+        return str(code[rule](answers))
     except code["WrongAnswer"] as error:
         raise ClickException(str(error)) from None
 

@@ -62,12 +62,12 @@ def cookiecutter(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[st
     (tmp_path / "here").mkdir()
 
     def run(
-        *arguments: str, program: str = "cookiecutter", cwd: Path | None = None
+        *arguments: str, program: str = "cookiecutter", cwd: Path | None = None, said: str = ""
     ) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
         return subprocess.run(
             [program, *arguments], cwd=cwd or tmp_path / "here", env=environment, capture_output=True, text=True,
-            stdin=subprocess.DEVNULL, timeout=600,
+            input=said, timeout=600,
         )  # fmt: skip
 
     return run

@@ -85,6 +85,15 @@ def test_a_wrong_answer_is_one_line_and_nothing_is_written(
     assert list((tmp_path / "here").iterdir()) == []
 
 
+@pytest.mark.parametrize(("before", "wrong"), [(3, "data=cvs"), (10, "remote=s4")])
+def test_a_wrong_choice_is_refused_before_more_is_asked(
+    template: Path, cookiecutter: Cookiecutter, before: int, wrong: str
+) -> None:
+    done = cookiecutter(str(template), said="\n" * before + wrong.partition("=")[2] + "\n")
+    assert done.returncode == 1 and done.stderr.startswith(f"Error: {wrong}: there are ")
+    assert f"[{before + 1}/" in done.stdout and f"[{before + 2}/" not in done.stdout
+
+
 def test_a_replay_of_a_wrong_answer_writes_nothing(template: Path, cookiecutter: Cookiecutter, tmp_path: Path) -> None:
     saved = {"cookiecutter": {"project_slug": "churn", "package_name": "torch", "_extensions": ["template.root.Root"]}}
     questions = json.loads((template / "cookiecutter.json").read_text(encoding="utf-8"))
