@@ -6,7 +6,7 @@ more versions there were. `--metric validation.roc_auc` picks by the validation 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -127,7 +127,6 @@ def best(
     metric: str | None = None,
     where: Sequence[str] = (),
     like: str | None = None,
-    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Best:
     """The best version by a metric, among those that fit every constraint.
@@ -138,7 +137,7 @@ def best(
             default the figure that the newest version was judged by, of the test rows.
         where: constraints, see stemma.versions.constraints.
         like: a revision; versions judged by another target or task, on another table or other test rows are left out.
-        resamples, seed: of the bootstrap that tells a lead from noise.
+        seed: of the bootstrap that tells a lead from noise.
 
     Raises:
         VersionError: a constraint or the metric is not known, or no version fits (says what left out how many).
@@ -146,7 +145,7 @@ def best(
     repository = opened(repo)
     constraints = [parse(text) for text in where]
     as_judged = None if like is None else Facts(repository.version(like), like).judged
-    return among(_seen(repository), constraints, metric, resamples, seed, as_judged)
+    return among(_seen(repository), constraints, metric, seed=seed, like=as_judged)
 
 
 def _seen(repository: Repository) -> "list[Facts]":
@@ -239,17 +238,15 @@ def _notes(seen: "Sequence[Facts]") -> tuple[str, ...]:
     )
 
 
+@dataclass(eq=False)
 class Facts:
-    """What is known of one version, read when asked; None for what is not."""
+    """What is known of one version, read when asked; None for what is not. `unread`: why a fact is out of reach."""
 
-    def __init__(
-        self, version: Version, name: str, stages: tuple[str, ...] = (), date: datetime = datetime.min
-    ) -> None:
-        self.version = version
-        self.name = name
-        self.stages = stages
-        self.date = date
-        self.unread: dict[str, str] = {}  # why a fact is out of reach
+    version: Version
+    name: str
+    stages: tuple[str, ...] = ()
+    date: datetime = datetime.min
+    unread: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def prepared(self) -> str | None:
