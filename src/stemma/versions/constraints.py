@@ -8,7 +8,7 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from stemma.errors import StemmaError
@@ -84,6 +84,5 @@ def _date(written: str, text: str) -> datetime:
     try:
         found = datetime.fromisoformat(written.strip("'\""))
     except ValueError:
-        example = date(2026, 1, 31).isoformat()
-        raise StemmaError(f"{text!r}: {written!r} is not a date such as {example}") from None
+        raise StemmaError(f"{text!r}: {written!r} is not a date such as 2026-01-31") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

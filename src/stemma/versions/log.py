@@ -442,14 +442,11 @@ def _changed(history: History, commit: str, parent: str, parts: Mapping[str, Par
     if own.network is None or other.network is None:
         letters = "sp"
     else:
-        letters = "S" * (own.network.structure != other.network.structure) + "P" * _moved(own.network, other.network)
+        ours, theirs = own.network.values, other.network.values
+        moved = any(ours[key] != theirs[key] for key in ours.keys() & theirs.keys())
+        letters = "S" * (own.network.structure != other.network.structure) + "P" * moved
     letters += "D" * (history.commits[commit].data != history.commits[parent].data)
     return letters + "T" * (own.settings != other.settings) + "C" * (own.code != other.code)
-
-
-def _moved(one: Network, other: Network) -> bool:
-    """Whether a tensor that is in both, with one shape, has other values."""
-    return any(one.values[key] != other.values[key] for key in one.values.keys() & other.values.keys())
 
 
 def _since(root: Path, date: str) -> int:

@@ -219,9 +219,7 @@ def show(repo: Repo = ".", revision: str = "HEAD") -> Record:
     Raises:
         VersionError: there is no such revision.
     """
-    repository = opened(repo)
-    version = repository.version(revision)
-    return Reader(version).record()
+    return Reader(opened(repo).version(revision)).record()
 
 
 class Reader:
@@ -397,7 +395,8 @@ def _structure(index: "Index") -> Structure:
 
 def _row(name: str, kind: str, settings: Mapping[str, Any], tensors: "list[Tensor]") -> LayerRow:
     shapes = tuple((tensor.name.removeprefix(f"{name}."), tensor.shape) for tensor in tensors)
-    return LayerRow(name, kind, settings, shapes, sum(_entries(tensor) for tensor in tensors if _trained(tensor)))
+    trained = [tensor for tensor in tensors if not tensor.buffer and tensor.tied_to is None]
+    return LayerRow(name, kind, settings, shapes, sum(map(_entries, trained)))
 
 
 def _weights(index: "Index", md5: str | None) -> Weights:
@@ -413,10 +412,6 @@ def _weights(index: "Index", md5: str | None) -> Weights:
         largest=tuple(Large(each.name, each.shape, each.dtype, _bytes(each), each.norm) for each in largest),
         md5=md5,
     )
-
-
-def _trained(tensor: "Tensor") -> bool:
-    return not tensor.buffer and tensor.tied_to is None
 
 
 def _entries(tensor: "Tensor") -> int:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stemma.bundle.predict import check_place
 from stemma.errors import StemmaError
@@ -11,9 +10,6 @@ from stemma.files import replaced
 from stemma.report.pictures import styled
 from stemma.versions.diff import Difference
 from stemma.versions.diff.structure import LayerChange
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MOST_LAYERS = 400  # beyond, the lines of a picture cannot be told apart
 
@@ -38,6 +34,7 @@ def draw(difference: Difference, path: Path) -> None:
         StemmaError: the path is no PNG, or cannot be written.
     """
     check_picture(path)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     names, roles, cells = table(difference)
@@ -51,17 +48,11 @@ def draw(difference: Difference, path: Path) -> None:
         axes.set_yticks(range(len(names)), names, fontsize=7)
         axes.set_title(f"{difference.before.name} → {difference.after.name}", fontsize=9)
         figure.colorbar(image, label="distance |b - a| / (|a| + |b|)")
-        _save(figure, path)
-
-
-def _save(figure: "Figure", path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    try:
-        with replaced(path) as partial:
-            FigureCanvasAgg(figure).print_png(str(partial), metadata={"Software": None})
-    except OSError as error:
-        raise StemmaError(f"{path} cannot be written ({error.strerror or error})") from None
+        try:
+            with replaced(path) as partial:
+                FigureCanvasAgg(figure).print_png(str(partial), metadata={"Software": None})
+        except OSError as error:
+            raise StemmaError(f"{path} cannot be written ({error.strerror or error})") from None
 
 
 def table(difference: Difference) -> tuple[list[str], list[str], list[list[float]]]:

@@ -23,6 +23,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -175,7 +176,7 @@ def align(a: Sequence[Part], b: Sequence[Part]) -> tuple[Pairs, Pairs]:
     """Places of the layers that are one, in the order of the second network, and those of them that moved."""
     if _order(b) < _order(a):  # one order of the two, so that ties are cut alike both ways
         pairs, moved = align(b, a)
-        return sorted(((i, j) for j, i in pairs), key=_second), [(i, j) for j, i in moved]
+        return sorted(((i, j) for j, i in pairs), key=itemgetter(1)), [(i, j) for j, i in moved]
     return _settled(a, b, _align(a, b))
 
 
@@ -360,7 +361,7 @@ def _settled(a: Sequence[Part], b: Sequence[Part], pairs: Pairs) -> tuple[Pairs,
 
     Layers that can stand for each other change partners where more stay in order so.
     """
-    first, second = sorted(pairs), sorted(pairs, key=_second)
+    first, second = sorted(pairs), sorted(pairs, key=itemgetter(1))
     if first == second:
         return second, []
     numbers: dict[tuple[Any, ...], int] = {}
@@ -376,7 +377,7 @@ def _settled(a: Sequence[Part], b: Sequence[Part], pairs: Pairs) -> tuple[Pairs,
         for number in sorted({*range(len(pairs))} - {both[side] for both in stay}):
             left[group[ordered[number]]][side].append(ordered[number][side])
     moved = [pair for here, there in left.values() for pair in zip(here, there, strict=True)]
-    return sorted([*((first[r][0], second[c][1]) for r, c in stay), *moved], key=_second), moved
+    return sorted([*((first[r][0], second[c][1]) for r, c in stay), *moved], key=itemgetter(1)), moved
 
 
 def _common(worth: NDArray[np.float64]) -> Pairs:
@@ -396,7 +397,3 @@ def _common(worth: NDArray[np.float64]) -> Pairs:
             r, c = r - 1, c - 1
             run.append((r, c))
     return run[::-1]
-
-
-def _second(pair: tuple[int, int]) -> int:
-    return pair[1]
