@@ -132,14 +132,14 @@ def _limited(work: Work, limits: Limits) -> Iterator[bytes]:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + limits.memory)
     _limit(resource.RLIMIT_CORE, 0)
-    items = iter(work())
-    while True:
+
+    def anew() -> None:
         _limit(resource.RLIMIT_CPU, math.ceil(sum(os.times()[:2])) + limits.seconds)
-        try:
-            item = next(items)
-        except StopIteration:
-            return
+
+    anew()
+    for item in work():
         yield item
+        anew()
 
 
 def _limit(what: int, most: int) -> None:

@@ -183,11 +183,9 @@ def predicted(
     """What became of a share of the tables, in a process that may be on another machine."""
     if "://" not in many.source and not Path(many.source).is_dir():
         raise BundleError(f"{socket.gethostname()} does not see {many.source}: every node needs the same folder there")
-    bundle, places = (
-        Bundle.of(files, trusted),
-        (many.place(many.source, "rows"), many.place(many.target, "predictions")),
-    )
-    return [_done(many, bundle, provenance, name, *places) for name in names]
+    bundle = Bundle.of(files, trusted)
+    source, target = many.place(many.source, "rows"), many.place(many.target, "predictions")
+    return [_done(many, bundle, provenance, name, source, target) for name in names]
 
 
 def _done(many: Many, bundle: Bundle, provenance: Mapping[str, str], name: str, source: Place, target: Place) -> Done:
