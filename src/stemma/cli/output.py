@@ -168,12 +168,8 @@ def _lines(part: Table, markdown: bool) -> list[str]:
 def aligned(table: Table) -> list[str]:
     """The lines of a table, the headers first."""
     rows = [tuple(map(visible, cells)) for cells in (table.headers, *table.rows)]
-    widths = _widths(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(_placed(row, widths, table.texts)).rstrip() for row in rows]
-
-
-def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
-    return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
 def _placed(row: tuple[str, ...], widths: Sequence[int], texts: int) -> list[str]:
