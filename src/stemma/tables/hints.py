@@ -124,11 +124,8 @@ def _leakage(values: pd.Series, sample: "_Sample | None", cure: str) -> Iterator
         return
     score = sample.score(values)
     if score >= PREDICTS:
-        measure = "R2 of the ranks" if sample.ranked else "ROC-AUC"
-        yield (
-            "leakage",
-            f"alone predicts the target ({measure} {score:.4f}): if it is known only afterwards, {cure}",
-        )
+        told = f"{'R2 of the ranks' if sample.ranked else 'ROC-AUC'} {score:.4f}"
+        yield "leakage", f"alone predicts the target ({told}): if it is known only afterwards, {cure}"
 
 
 def _type(values: pd.Series) -> Iterator[tuple[str, str]]:

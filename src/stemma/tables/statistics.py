@@ -14,7 +14,7 @@ from stemma.tables.columns import features, role_of, splitting
 from stemma.tables.profile import FORMAT, Block, described
 from stemma.tables.settings import FileTable, Table
 from stemma.task import moments
-from stemma.values import BY_COLUMN, PLAIN, level, seconds, writing
+from stemma.values import BY_COLUMN, level, seconds
 
 MOST_VALUES = 50  # of a categorical column that are counted by name
 SKETCH = 512  # row hashes kept
@@ -97,7 +97,7 @@ def positive_of(settings: Table) -> str | None:
 
 def class_of(text: str, settings: Table) -> str:
     """A class as the canonical table has it."""
-    how = writing(settings, settings.target) if isinstance(settings, FileTable) else PLAIN
+    how = settings.writing(settings.target)
     return level(text.lower() if how.fold else text, how.decimal)
 
 

@@ -17,7 +17,6 @@ from stemma.values import CONVERTERS, PLAIN, level
 
 LONGEST = 1000  # letters
 PIECES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`([^`]*)`|[\r\n]""")  # texts, names in backticks, line ends
-OF_ANY_TYPE = ("fill", "missing", "where")
 NUMBERS = ("number", "boolean")  # a truth value counts as 1 or 0
 KINDS = {"number": "a number", "boolean": "true or false", "date": "a date", "text": "a text"}
 NAMES = re.compile(r"`([^`]*)`|([^\W\d]\w*)")
@@ -244,11 +243,11 @@ class Expression:
 
     def _called(self, node: ast.Call) -> Value:
         name = node.func.id  # type: ignore[attr-defined]
-        if name in OF_ANY_TYPE:
-            own = {"fill": self._fill, "missing": self._missing, "where": self._where}[name]
-            return own(node, [self._of(each) for each in node.args])
+        of_any_type = {"fill": self._fill, "missing": self._missing, "where": self._where}
+        if name in of_any_type:
+            return of_any_type[name](node, [self._of(each) for each in node.args])
         if name not in FUNCTIONS:
-            known = sorted([*FUNCTIONS, *OF_ANY_TYPE])
+            known = sorted([*FUNCTIONS, *of_any_type])
             self._refuse(node, f"{name} is no function{nearest(name, known)}: there are {', '.join(known)}")
         function = FUNCTIONS[name]
         wanted = self._wanted(node, name, function, len(node.args))

@@ -72,13 +72,11 @@ def _log1p(graph: Graph, value: str) -> str:
 
 
 def smaller(graph: Graph, left: str, right: str) -> str:
-    chosen = graph.node("Where", graph.node("Less", left, right), left, right)
-    return unless_missing(graph, chosen, left, right)
+    return unless_missing(graph, graph.node("Where", graph.node("Less", left, right), left, right), left, right)
 
 
 def larger(graph: Graph, left: str, right: str) -> str:
-    chosen = graph.node("Where", graph.node("Less", left, right), right, left)
-    return unless_missing(graph, chosen, left, right)
+    return unless_missing(graph, graph.node("Where", graph.node("Less", left, right), right, left), left, right)
 
 
 def rest(graph: Graph, value: str, divisor: str) -> str:
@@ -126,11 +124,11 @@ def _of_date(nodes: Callable[[Graph, str], str]) -> Function:
     return Function(("date",), "number", nodes)
 
 
-def by_text(graph: Graph, value: str, texts: Mapping[str, float], other: float = 0.0) -> str:
-    """Numbers by text."""
+def by_text(graph: Graph, value: str, texts: Mapping[str, float]) -> str:
+    """Numbers by text; 0 for others."""
     found = graph.node(
         "LabelEncoder", value, domain="ai.onnx.ml", keys_strings=list(texts), values_floats=list(texts.values()),
-        default_float=other,
+        default_float=0.0,
     )  # fmt: skip
     return as_number(graph, found)
 

@@ -205,10 +205,6 @@ def _tables(knots: NDArray[np.float32], scores: NDArray[np.float32], size: int) 
     return tuple(table)
 
 
-def _as_it_is(graph: Graph, x: str, columns: Sequence[Numeric]) -> str:
-    return x
-
-
 def _row(graph: Graph, values: Sequence[float]) -> str:
     return graph.constant([values])
 
@@ -217,5 +213,5 @@ TREATMENTS: dict[str, Callable[[Graph, str, Sequence[Numeric]], str]] = {
     "standard": _standard,
     "robust": _robust,
     "quantile": _quantiles,
-    FLAG: _as_it_is,
+    FLAG: lambda graph, x, columns: x,  # as it is
 }
