@@ -354,10 +354,9 @@ def _target(path: Path, column: Column, reading: meant.Reading | None) -> Target
         return Target(column.name, "regression", None, f"a number, {ends}, {_distinct(column, 'different value')}")
     if column.levels is None:
         raise DataError(f"{where} has {_distinct(column, 'different text')}, which are no classes")
-    seen = f"{_classes(column)}"
     if len(column.levels) == 2:
-        return Target(column.name, "binary", _positive(column.levels), seen)
-    return Target(column.name, "multiclass", None, seen)
+        return Target(column.name, "binary", _positive(column.levels), _classes(column))
+    return Target(column.name, "multiclass", None, _classes(column))
 
 
 def _is_amount(column: Column) -> bool:

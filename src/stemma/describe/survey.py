@@ -214,17 +214,14 @@ def _measure_levels(column: Column, levels: dict[str, int], decimal: str) -> Non
 
 
 def _measure(column: Column, values: pa.Array, decimal: str) -> None:
-    """Rows of a column with too many levels to count."""
+    """Rows of a column with too many levels to count.
+
+    Of texts the quickest way first: most columns hold numbers alone, or but for what stands for no value.
+    """
     if column.kind == "number":
-        column.number.add(values.cast(pa.float64(), safe=False))
-    elif column.kind == "date":
-        column.date.add(values.cast(pa.timestamp("us"), safe=False))
-    else:
-        _measure_texts(column, values, decimal)
-
-
-def _measure_texts(column: Column, values: pa.Array, decimal: str) -> None:
-    """The quickest way first: most columns hold numbers alone, or but for what stands for no value."""
+        return column.number.add(values.cast(pa.float64(), safe=False))
+    if column.kind == "date":
+        return column.date.add(values.cast(pa.timestamp("us"), safe=False))
     if _measured(column, values, decimal):
         return
     values = _present(column, values)

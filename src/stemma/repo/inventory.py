@@ -162,7 +162,8 @@ class _Taken:
             elif entry.legacy:
                 self.notes[f"{entry.path} of {version} is kept as DVC 2 did, and is left out"] = None
             elif not settings.cached and blob is None:
-                if entry.is_folder and not commit and self._is_staged(entry.path):
+                listed = ("--literal-pathspecs", "ls-files", "--", entry.path)
+                if entry.is_folder and not commit and git(self.repository.root, *listed):
                     continue  # Git's index has files, and no folders
                 self.notes[f"{entry.path} of {version} is kept neither by DVC nor by Git"] = None
             elif blob is not None and not entry.is_folder:
@@ -171,9 +172,6 @@ class _Taken:
                 self._needs(entry.md5, entry.path, version, settings)
                 self._folder(entry, version, settings)
         return Inventory(self.objects, list(tracked.values()), list(self.notes), list(self.unlisted))
-
-    def _is_staged(self, path: str) -> bool:
-        return bool(git(self.repository.root, "--literal-pathspecs", "ls-files", "--", path))
 
     def _needs(self, md5: str, path: str, version: str, settings: _Settings) -> None:
         each = self.objects.setdefault(md5, Object(md5, path))

@@ -61,6 +61,9 @@ NAMES = {  # of errors, most of them botocore's and aiohttp's: neither is import
 }
 
 
+LIBRARIES = ("botocore", "aiohttp", "dvc", "sqlite3")  # whose other errors are a storage's too
+
+
 @contextmanager
 def told(place: str) -> Iterator[None]:
     """Turn what a storage raises into one line that begins with the place.
@@ -94,12 +97,7 @@ def explained(error: BaseException) -> str | None:
     for each in chain:
         if isinstance(each, OSError) and each.errno in NUMBERS:
             return NUMBERS[each.errno]
-    known = isinstance(error, OSError) or type(error).__module__.split(".")[0] in (
-        "botocore",
-        "aiohttp",
-        "dvc",
-        "sqlite3",
-    )
+    known = isinstance(error, OSError) or type(error).__module__.split(".")[0] in LIBRARIES
     return in_one_line(error) if known else None
 
 
