@@ -16,11 +16,7 @@ MOST = 10  # columns that are told
 
 
 def card(record: Facts) -> str:
-    """The page.
-
-    Args:
-        record: version.json.
-    """
+    """The page, of what version.json records."""
     parts = [
         f"# {record['name']}",
         str(record["description"]),

@@ -73,10 +73,7 @@ class BundleDifference:
 
 
 def difference(a: Bundle, b: Bundle, names: tuple[str, str]) -> BundleDifference:
-    """What changed from bundle a to bundle b.
-
-    Args:
-        names: what to call them.
+    """What changed from bundle a to bundle b, which are called by these names.
 
     Raises:
         BundleError: a record is damaged or of another format.

@@ -37,10 +37,7 @@ WHOLE = Subject()
 def explained(
     bundle: Bundle, names: Sequence[str], subject: Subject = WHOLE, asked: Asked = ASKED, limits: Limits = LIMITS
 ) -> list[dict[str, Any]]:
-    """What each method finds, as JSON has it, apart from this process unless the bundle is trusted.
-
-    Args:
-        names: of methods.
+    """What each of these methods finds, as JSON has it, apart from this process unless the bundle is trusted.
 
     Raises:
         StemmaError: a method, a column or a class is none, rows cannot be read, or there is nothing to compare with.

@@ -79,11 +79,7 @@ def apart(work: Work, limits: Limits) -> Iterator[bytes]:
 
 
 def answer(work: Callable[[], Any], limits: Limits = LIMITS) -> Any:
-    """What `work` returns, as JSON has it, in the time of one batch.
-
-    Raises:
-        BundleError: as `apart`.
-    """
+    """What `work` returns, as JSON has it, in the time of one batch; raises as `apart`."""
 
     def once() -> Iterator[bytes]:
         yield json.dumps(work()).encode()

@@ -212,11 +212,7 @@ def _done(many: Many, bundle: Bundle, provenance: Mapping[str, str], name: str, 
 
 
 def _check_there(before: Mapping[str, str] | None, wanted: Mapping[str, str], again: bool) -> None:
-    """Refuse to write over what is there.
-
-    Raises:
-        BundleError: predictions, unless they shall be made `again`; or a file that holds none of ours.
-    """
+    """Refuse to write over predictions, unless they shall be made `again`, and over what is none of ours."""
     if before == {}:
         raise BundleError("what has the name of its predictions does not tell what it was made with: move it away")
     if before is not None and not again:

@@ -66,11 +66,7 @@ class Run:
 
 
 def predicted(bundle: Bundle, columns: Mapping[str, Sequence[Any]], limits: Limits = LIMITS) -> NDArray[np.float32]:
-    """As `Bundle.predict`, apart from this process, unless it is trusted.
-
-    Raises:
-        BundleError: as `Bundle.predict`.
-    """
+    """As `Bundle.predict`, its errors too, apart from this process, unless the bundle is trusted."""
 
     def parts() -> Iterator[Part]:
         for start in range(0, max(1, len(next(iter(columns.values())))), BATCH):

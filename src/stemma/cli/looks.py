@@ -55,11 +55,7 @@ class Guard:
     unjudged: set[tuple[str, str]] = field(default_factory=set)  # versions, and figures that their tasks do not have
 
     def look(self) -> None:
-        """Once.
-
-        Raises:
-            StemmaError: the server does not answer.
-        """
+        """Once; a StemmaError where the server does not answer."""
         models = client.ask(self.url, "GET", "/status", "models")["models"]
         counts = _counts(self.url, client.read(self.url, "/metrics"))
         now = time.time()

@@ -334,11 +334,7 @@ def _moment(moment: object) -> str:
 
 
 def _target(path: Path, column: Column, reading: meant.Reading | None) -> Target:
-    """The task, and for two classes the positive one.
-
-    Raises:
-        DataError: there is nothing to predict in this column.
-    """
+    """The task, and for two classes the positive one."""
     where = f"{path}: the target {column.name!r}"
     if column.present == 0:
         raise DataError(f"{where} has no value in any row")

@@ -258,11 +258,7 @@ def _settings(said: Mapping[str, Any], imported: bool = False) -> _Settings:
 
 
 def listing(content: bytes | None, path: str) -> list[tuple[str, str]] | None:
-    """Path and MD5 of each file of a folder; None where there is no listing.
-
-    Raises:
-        VersionError: it cannot be read.
-    """
+    """Path and MD5 of each file of a folder; None where there is no listing, a VersionError where it is no such."""
     if content is None:
         return None
     try:

@@ -25,11 +25,7 @@ def text(noted: Any) -> str:
 
 
 def parsed(content: bytes, kind: type[Noted]) -> Noted:
-    """What `text` wrote.
-
-    Raises:
-        ValueError: it is of another format, or no such value.
-    """
+    """What `text` wrote; a ValueError where it is of another format, or no such value."""
     try:
         found: dict[str, Any] = json.loads(content)
         form = found.pop("format")
@@ -101,11 +97,7 @@ def read(root: Path) -> Journal | None:
 
 
 def write(root: Path, journal: Journal) -> Journal:
-    """Keep it, in one step; the journal itself.
-
-    Raises:
-        VersionError: the disk refuses.
-    """
+    """Keep it, in one step, and give it back; a VersionError where the disk refuses."""
     with told(str(folder(root))):
         write_text(folder(root) / "rollback.json", text(journal))
     return journal

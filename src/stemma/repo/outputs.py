@@ -165,11 +165,7 @@ class Outputs:
         self._dvc.state.save_link(str(self.root / output), self._dvc.fs)
 
     def check_out(self) -> None:
-        """Put all outputs in place, by DVC.
-
-        Raises:
-            VersionError: DVC cannot; or what is imported is not in the cache.
-        """
+        """Put all outputs in place; a VersionError where DVC cannot, or what is imported is not in the cache."""
         from dvc.exceptions import DvcException
 
         for stage in self._dvc.index.stages:

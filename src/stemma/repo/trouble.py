@@ -66,11 +66,7 @@ LIBRARIES = ("botocore", "aiohttp", "dvc", "sqlite3")  # whose other errors are 
 
 @contextmanager
 def told(place: str) -> Iterator[None]:
-    """Turn what a storage raises into one line that begins with the place.
-
-    Raises:
-        VersionError: in the place of any error of a storage.
-    """
+    """Turn what a storage raises into a VersionError, one line that begins with the place."""
     try:
         yield
     except (StemmaError, KeyboardInterrupt, SystemExit):

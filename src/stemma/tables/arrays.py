@@ -62,11 +62,7 @@ def read(folder: Path, split: str) -> Arrays:
 
 
 def read_split(folder: Path, split: str) -> Split:
-    """Read one split.
-
-    Args:
-        folder: data/prepared as a rule.
-        split: train, validation or test.
+    """Read one split (train, validation or test) of a folder, data/prepared as a rule.
 
     Raises:
         DataError: a file is not there or damaged.
@@ -89,11 +85,7 @@ def read_frame(folder: Path, split: str) -> pd.DataFrame:
 
 
 def labels(target: pd.Series, known: profile.Profile) -> np.ndarray:
-    """The target as numbers; see `Arrays.y`.
-
-    Raises:
-        DataError: a class is not among those of the profile.
-    """
+    """The target as numbers, see `Arrays.y`; a DataError where a class is not among those of the profile."""
     if not known.task.classes:
         return np.asarray(target.to_numpy(np.float64))
     codes = np.asarray(pd.Categorical(target, categories=known.task.classes).codes)

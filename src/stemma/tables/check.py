@@ -35,7 +35,6 @@ def check(settings: Table, sources: Mapping[str, Entry], strict: bool) -> Checke
     """Read, check and split the table, and look for what is suspicious, which is told on stderr, one line each.
 
     Args:
-        settings: the `data` section.
         sources: see `load.table`.
         strict: hints are errors.
 

@@ -54,7 +54,6 @@ def find(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) ->
 
     Args:
         frame: a canonical table that `validate.check` accepts.
-        settings: the `data` section.
         splits: row positions of train, validation and test.
     """
     found: list[Hint] = []

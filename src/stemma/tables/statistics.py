@@ -31,7 +31,6 @@ def make(
 
     Args:
         frame: the whole canonical table.
-        settings: the `data` section.
         splits: row positions of train, validation and test.
         blocks: of a row that the encoder fitted on train has encoded.
     """

@@ -132,7 +132,6 @@ def best(
     """The best version by a metric, among those that fit every constraint.
 
     Args:
-        repo: the repository, or its folder.
         metric: of reports/metrics.json: roc_auc is that of the test rows, validation.roc_auc that of validation. By
             default the figure that the newest version was judged by, of the test rows.
         where: constraints, see stemma.versions.constraints.

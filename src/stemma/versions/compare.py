@@ -169,7 +169,6 @@ def compare(repo: Repo, a: str | Version, b: str | Version, options: Options = O
     """Judge version b beside version a.
 
     Args:
-        repo: the repository, or its folder.
         a, b: revisions, or versions at hand.
 
     Raises:

@@ -54,11 +54,7 @@ class Constraint:
 
 
 def parse(text: str) -> Constraint:
-    """Read one constraint.
-
-    Raises:
-        StemmaError: it is not NAME OP VALUE, or the value does not fit the name.
-    """
+    """Read one constraint; a StemmaError where it is not NAME OP VALUE, or the value does not fit the name."""
     match = GRAMMAR.fullmatch(text)
     if not match or not match[3]:
         raise StemmaError(f"{text!r} is no constraint: write NAME OP VALUE with one of {' '.join(OPERATORS)}")

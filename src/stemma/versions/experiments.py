@@ -66,7 +66,6 @@ def experiments(repo: Repo = ".", *, all: bool = False) -> Experiments:
     """The experiments on HEAD.
 
     Args:
-        repo: the repository, or its folder.
         all: on every commit instead; the newest first.
 
     Raises:

@@ -118,7 +118,6 @@ def log(
     """The versions in the history of HEAD.
 
     Args:
-        repo: the repository, or its folder.
         all: in the history of every branch, tag and experiment instead.
         number: of versions, at most; the newest.
         since: a date as Git reads it, such as 2026-01-31 or "2 weeks ago"; versions before it are left out.
@@ -395,11 +394,7 @@ def _main(root: Path, commit: str, metrics: Iterable[str]) -> str | None:
 
 
 def _metric(wanted: str, known: set[str]) -> str:
-    """The full name of the metric asked for.
-
-    Raises:
-        VersionError: no version has it.
-    """
+    """The full name of the metric asked for."""
     for name in (wanted, f"test.{wanted}"):
         if name in known:
             return name
@@ -450,11 +445,7 @@ def _changed(history: History, commit: str, parent: str, parts: Mapping[str, Par
 
 
 def _since(root: Path, date: str) -> int:
-    """Seconds since 1970, as Git reads a date.
-
-    Raises:
-        VersionError: it is none: Git takes what it cannot read for now.
-    """
+    """Seconds since 1970, as Git reads a date; what it cannot read it takes for now."""
     asked = git(root, "rev-parse", f"--since={date}", "--since=now", f"--since={date}").decode().split()
     first, now, last = (int(line.removeprefix("--max-age=")) for line in asked)
     if first <= now <= last:

@@ -75,11 +75,7 @@ def recorded(version: "Version") -> Predictions:
 
 
 def described(version: "Version", *keys: str) -> str:
-    """A text of profile.json.
-
-    Raises:
-        VersionError: it does not hold it.
-    """
+    """A text of profile.json; a VersionError where it does not hold it."""
     found = told(version.profile, *keys)
     if not isinstance(found, str):
         raise VersionError(f"{PROFILE} of {version.name} does not say its {'.'.join(keys)}")

@@ -40,7 +40,6 @@ def release(repo: Repo = ".", revision: str = "HEAD", output: Path | None = None
     """Write the bundle of a version, out of Git, DVC's cache or its remote; the work tree is not touched.
 
     Args:
-        revision: as `Repository.resolve` takes it.
         output: the file, or the folder for it; by default the folder where one stands.
 
     Raises:

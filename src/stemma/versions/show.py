@@ -210,15 +210,7 @@ class Record:
 
 
 def show(repo: Repo = ".", revision: str = "HEAD") -> Record:
-    """The whole record of a version.
-
-    Args:
-        repo: the repository, or its folder.
-        revision: as `Repository.resolve` takes it.
-
-    Raises:
-        VersionError: there is no such revision.
-    """
+    """The whole record of a version; a VersionError where there is no such revision."""
     return Reader(opened(repo).version(revision)).record()
 
 

@@ -78,11 +78,7 @@ class Expression:
         self.compared: list[tuple[str, str]] = []  # columns with texts
 
     def value(self) -> Value:
-        """Its nodes, added to the graph.
-
-        Raises:
-            WrongExpression: it is none.
-        """
+        """Its nodes, added to the graph; a WrongExpression where it is none."""
         try:
             value = self._of(self._parsed())
         except RecursionError:

@@ -148,11 +148,7 @@ def _version(repo: Repo, revision: str) -> Version:
 
 
 def _settings(name: str, version: Version) -> dict[str, str]:
-    """Of a candidate; training goes on from the version's weights.
-
-    Raises:
-        StemmaError: the version's code does not know one.
-    """
+    """Of a candidate; training goes on from the version's weights."""
     chosen = dict(pair.split("=") for pair in CANDIDATES[name][0].split())
     for key in chosen:
         section, _, last = key.partition(".")

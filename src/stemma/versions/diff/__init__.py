@@ -103,7 +103,6 @@ def diff(
     """What changed from one version to another.
 
     Args:
-        repo: the repository, or its folder.
         before, after: revisions: commits, branches, tags, `model@v1.2.0`, `model#prod`, experiments, `workspace`.
         exact: fetch the tensors that differ, and tables that differ, instead of estimating from sketches.
         weights: of the parts of D, summing to 1; None: those of conf/diff.yaml, else the default ones.

@@ -15,11 +15,7 @@ MOST_LAYERS = 400  # beyond, the lines of a picture cannot be told apart
 
 
 def check_picture(path: Path) -> None:
-    """Before versions are compared.
-
-    Raises:
-        StemmaError: the path is no PNG, or cannot be written.
-    """
+    """Before versions are compared: a StemmaError where the path is no PNG, or cannot be written."""
     if path.suffix.lower() != ".png":
         raise StemmaError(f"--plot writes a PNG, and {path} does not end in .png")
     check_place(path, {})

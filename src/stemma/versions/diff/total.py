@@ -56,11 +56,7 @@ def parse(text: str) -> dict[str, float]:
 
 
 def read(repository: Path) -> dict[str, float]:
-    """The weights in conf/diff.yaml, or the default ones where there is no such file.
-
-    Raises:
-        SettingsError: as `parse`.
-    """
+    """The weights in conf/diff.yaml, or the default ones where there is no such file; raises as `parse`."""
     path = repository / FILE
     if not path.exists():
         return DEFAULT
@@ -75,11 +71,7 @@ def read(repository: Path) -> dict[str, float]:
 
 
 def checked(given: Mapping[str, float], where: str) -> dict[str, float]:
-    """All three weights.
-
-    Raises:
-        SettingsError: one is unknown, negative or no number, or they do not sum to 1.
-    """
+    """All three weights; a SettingsError where one is unknown, negative or no number, or they do not sum to 1."""
     for name, value in given.items():
         if name not in DEFAULT:
             raise SettingsError(f"{where} names {name!r}; the parts of D are {', '.join(DEFAULT)}")

@@ -83,15 +83,7 @@ class Diagnosis:
 
 
 def doctor(repo: Repo = ".", revision: str = WORKSPACE) -> Diagnosis:
-    """Examine one version.
-
-    Args:
-        repo: the repository, or its folder.
-        revision: as `Repository.resolve` takes it.
-
-    Raises:
-        VersionError: there is no such revision, or nothing of it could be examined.
-    """
+    """Examine one version; a VersionError where there is no such revision, or nothing of it could be examined."""
     version = opened(repo).version(revision)
     found = examine(version, CHECKS | _loaded(installed("checks")))
     if not found.findings and not found.passed:
