@@ -33,14 +33,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Verified:
-    """A bundle in which nothing wrong was found.
-
-    Args:
-        version: under which it is registered, such as v1.2.0.
-    """
+    """A bundle in which nothing wrong was found."""
 
     path: Path
-    version: str | None
+    version: str | None  # under which it is registered, such as v1.2.0
     checks: tuple[Check, ...]
 
 

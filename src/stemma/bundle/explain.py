@@ -19,16 +19,11 @@ PART = 100  # rows that one method explains in the time of a batch
 
 @dataclass(frozen=True)
 class Subject:
-    """What is explained, beside what.
+    """What is explained, beside what."""
 
-    Args:
-        rows: of which the first `count` are explained; None: those of the background.
-        background: None: that of the bundle.
-    """
-
-    rows: Rows | None = None
+    rows: Rows | None = None  # of which the first `count` are explained; None: those of the background
     count: int = MOST
-    background: Rows | None = None
+    background: Rows | None = None  # None: that of the bundle
 
 
 WHOLE = Subject()

@@ -28,15 +28,10 @@ LENGTH = 8  # bytes before each
 
 @dataclass(frozen=True)
 class Limits:
-    """What a graph may take.
+    """What a graph may take."""
 
-    Args:
-        seconds: of a processor, to be loaded and for each batch of rows.
-        memory: bytes, beside what this process has.
-    """
-
-    seconds: int = 60
-    memory: int = 4 * 2**30
+    seconds: int = 60  # of a processor, to be loaded and for each batch of rows
+    memory: int = 4 * 2**30  # bytes, beside what this process has
 
     @property
     def over(self) -> str:

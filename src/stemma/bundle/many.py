@@ -34,19 +34,13 @@ Place = Any  # a `stemma.repo.places.Place`
 
 @dataclass(frozen=True)
 class Many:
-    """Tables to predict.
+    """Tables to predict."""
 
-    Args:
-        source, target: a folder or the URL of a bucket. place: opens either; messages call it by the second text.
-        rows: how to read them and what to keep; their path is not used.
-        again: what was made with another table or bundle is made anew.
-    """
-
-    source: str
+    source: str  # a folder or the URL of a bucket
     target: str
-    place: Callable[[str, str], Place]
-    rows: Rows
-    again: bool = False
+    place: Callable[[str, str], Place]  # opens either; messages call it by the second text
+    rows: Rows  # how to read them and what to keep; their path is not used
+    again: bool = False  # what was made with another table or bundle is made anew
 
 
 @dataclass(frozen=True)

@@ -34,15 +34,11 @@ LETTERS = 2**28  # of the texts of rows that are predicted at once
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle in memory. What it says of itself is read when asked: a BundleError where it is damaged.
-
-    Args:
-        trusted: its graph is run without a look at it, and without limits.
-    """
+    """A verified bundle in memory. What it says of itself is read when asked: a BundleError where it is damaged."""
 
     files: Mapping[str, bytes]
     signature: signature.Signature
-    trusted: bool = False
+    trusted: bool = False  # its graph is run without a look at it, and without limits
 
     @classmethod
     def of(cls, files: Mapping[str, bytes], trusted: bool = False) -> Self:

@@ -38,14 +38,11 @@ AsMarkdown = Annotated[bool, typer.Option("--md", help="Print Markdown.")]
 
 @dataclass(frozen=True)
 class Table:
-    """Headers and rows of text.
-
-    Args:
-        left: how many of the first columns are text; the others are numbers and stand to the right. None: all are text.
-    """
+    """Headers and rows of text."""
 
     headers: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
+    # how many of the first columns are text; the others are numbers and stand to the right. None: all are text
     left: int | None = 1
 
     @property

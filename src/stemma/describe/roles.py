@@ -69,27 +69,17 @@ class Target:
 
 @dataclass(frozen=True)
 class Description:
-    """All that is written to conf/data/NAME.yaml.
+    """All that is written to conf/data/NAME.yaml."""
 
-    Attributes:
-        path: of the file.
-        dialect: None for Parquet.
-        rows: of the table.
-        missing: text -> rows of what stands for no value, the empty text first; missing_in: the same for one column, in
-            the place of that.
-        readings: how texts of single columns are written, by column and setting.
-        warnings: what a person should look at, a line each.
-    """
-
-    path: Path
-    dialect: Dialect | None
-    rows: int
-    missing: dict[str, int]
-    missing_in: dict[str, dict[str, int]]
-    readings: dict[str, meant.Reading]
+    path: Path  # of the file
+    dialect: Dialect | None  # None for Parquet
+    rows: int  # of the table
+    missing: dict[str, int]  # text -> rows of what stands for no value, the empty text first
+    missing_in: dict[str, dict[str, int]]  # the same for one column, in the place of that
+    readings: dict[str, meant.Reading]  # how texts of single columns are written, by column and setting
     columns: tuple[Judged, ...]
     target: Target
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...]  # what a person should look at, a line each
 
 
 def judge(found: Survey, target: str) -> Description:

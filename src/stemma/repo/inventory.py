@@ -21,16 +21,12 @@ _MATTERS = ("dvc.lock", "dvc.yaml", "*.dvc", extent.MARK)
 
 @dataclass
 class Object:
-    """An object, under the first path that a version has it at.
-
-    Args:
-        versions: the names of those that need it.
-        remotes: those that must hold it; None is the default one. Empty for outputs with `push: false` and imports.
-    """
+    """An object, under the first path that a version has it at."""
 
     md5: str
     path: str
-    versions: dict[str, None] = field(default_factory=dict)
+    versions: dict[str, None] = field(default_factory=dict)  # the names of those that need it
+    # those that must hold it; None is the default one. Empty for outputs with `push: false` and imports
     remotes: set[str | None] = field(default_factory=set)
 
 
@@ -46,18 +42,12 @@ class Tracked:
 
 @dataclass(frozen=True)
 class Inventory:
-    """
-    Args:
-        objects: by MD5.
-        tracked: one for each pair of a hash and a file in Git.
-        notes: what could not be looked at, in words.
-        unlisted: path and version of each folder whose listing is nowhere.
-    """
+    """What versions are made of."""
 
-    objects: Mapping[str, Object]
-    tracked: Sequence[Tracked]
-    notes: Sequence[str]
-    unlisted: Sequence[tuple[str, str]] = ()
+    objects: Mapping[str, Object]  # by MD5
+    tracked: Sequence[Tracked]  # one for each pair of a hash and a file in Git
+    notes: Sequence[str]  # what could not be looked at, in words
+    unlisted: Sequence[tuple[str, str]] = ()  # path and version of each folder whose listing is nowhere
 
 
 @dataclass(frozen=True)

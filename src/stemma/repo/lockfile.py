@@ -24,19 +24,13 @@ FIELD = re.compile(r"(?:    - |      )([a-z0-9_]+): ([^\s'\"|>&*!%@`{\[](?:[^#\n
 
 @dataclass(frozen=True)
 class Entry:
-    """An output as dvc.lock names it.
-
-    Args:
-        md5: of the file, or of a folder's listing, ending in ".dir"; None where DVC keeps it in another way.
-        files: number of files of a folder; None for a file.
-        legacy: hashed as DVC 2 did, with line ends changed.
-    """
+    """An output as dvc.lock names it."""
 
     path: str
-    md5: str | None
+    md5: str | None  # of the file, or of a folder's listing, ending in ".dir"; None where DVC keeps it in another way
     size: int | None
-    files: int | None
-    legacy: bool
+    files: int | None  # number of files of a folder; None for a file
+    legacy: bool  # hashed as DVC 2 did, with line ends changed
 
     @property
     def is_folder(self) -> bool:

@@ -14,18 +14,13 @@ from stemma.tables import encode, profile, spool
 
 @dataclass(frozen=True)
 class Arrays:
-    """One split.
+    """One split."""
 
-    Attributes:
-        x: (rows, width) float32, encoded.
-        y: (rows,): 0 or 1 float32 (binary, 1 is the positive class), the index of the class int64 (multiclass), or
-            the target as it is, float64 (regression).
-        frame: the rows themselves, as prepare wrote them.
-    """
-
-    x: np.ndarray
+    x: np.ndarray  # (rows, width) float32, encoded
+    # (rows,): 0 or 1 float32 (binary, 1 is the positive class), the index of the class int64 (multiclass), or the
+    # target as it is, float64 (regression)
     y: np.ndarray
-    frame: pd.DataFrame
+    frame: pd.DataFrame  # the rows themselves, as prepare wrote them
 
     def taken(self, rows: np.ndarray | slice) -> "Arrays":
         """Some of the rows, by position."""

@@ -39,17 +39,11 @@ SPACES = re.compile(rb'"[^"]*"| +')
 
 @dataclass(frozen=True)
 class Text:
-    """How a text file is written.
+    """How a text file is written."""
 
-    Attributes:
-        separator: of two fields; a space stands for any number of them.
-        header: whether the first row names the columns; without one they are c0, c1, ...
-        encoding: as Python names it.
-    """
-
-    separator: str
-    header: bool
-    encoding: str
+    separator: str  # of two fields; a space stands for any number of them
+    header: bool  # whether the first row names the columns; without one they are c0, c1, ...
+    encoding: str  # as Python names it
 
 
 def is_parquet(path: Path) -> bool:

@@ -35,18 +35,13 @@ HALF = 10  # rows at least before and after a change of type
 
 @dataclass(frozen=True)
 class Hint:
-    """What looks wrong.
+    """What looks wrong."""
 
-    Attributes:
-        kind: leakage, repeated, identifier, constant, empty, missing, unseen, identical, type, imbalance,
-            time or unheld (a text of an expression).
-        column: None where it is about rows.
-        text: one line.
-    """
-
+    # leakage, repeated, identifier, constant, empty, missing, unseen, identical, type, imbalance, time or unheld (a
+    # text of an expression)
     kind: str
-    column: str | None
-    text: str
+    column: str | None  # None where it is about rows
+    text: str  # one line
 
 
 def find(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) -> tuple[Hint, ...]:
@@ -231,17 +226,11 @@ def _time(frame: pd.DataFrame, settings: Table) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Some training rows in two halves: what is learned on one is judged on the other.
+    """Some training rows in two halves: what is learned on one is judged on the other."""
 
-    Attributes:
-        rows: their positions, of each class as many where there are enough, in an order of chance.
-        y: the class of each row as a number, or the rank of a regression's target in [0, 1].
-        ranked: whether it is a rank.
-    """
-
-    rows: np.ndarray
-    y: np.ndarray
-    ranked: bool
+    rows: np.ndarray  # their positions, of each class as many where there are enough, in an order of chance
+    y: np.ndarray  # the class of each row as a number, or the rank of a regression's target in [0, 1]
+    ranked: bool  # whether it is a rank
 
     @classmethod
     def draw(cls, frame: pd.DataFrame, settings: Table, train: np.ndarray) -> "_Sample | None":

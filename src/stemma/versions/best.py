@@ -29,35 +29,24 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class Candidate:
-    """A version that fits the constraints.
-
-    Args:
-        stages: that it holds in the registry.
-        value: of the metric.
-        facts: by name, those that its constraints were judged by.
-    """
+    """A version that fits the constraints."""
 
     revision: str
     name: str
-    stages: tuple[str, ...]
+    stages: tuple[str, ...]  # that it holds in the registry
     date: datetime
-    value: float
-    facts: Mapping[str, Any]
+    value: float  # of the metric
+    facts: Mapping[str, Any]  # by name, those that its constraints were judged by
 
 
 @dataclass(frozen=True)
 class Lead:
-    """How far the best version is ahead of the runner-up, on the same test rows.
+    """How far the best version is ahead of the runner-up, on the same test rows."""
 
-    Args:
-        difference: of the metric, best minus runner-up.
-        low, high: its 95 % interval; None where it is not known. why: why it is not.
-    """
-
-    difference: float
-    low: float | None = None
+    difference: float  # of the metric, best minus runner-up
+    low: float | None = None  # its 95 % interval; None where it is not known
     high: float | None = None
-    why: str | None = None
+    why: str | None = None  # why the interval is not known
 
     @property
     def within_noise(self) -> bool | None:
@@ -75,25 +64,17 @@ class Group:
 
 @dataclass(frozen=True)
 class Best:
-    """The versions that fit, in groups that were judged on the same: across them nothing is best.
+    """The versions that fit, in groups that were judged on the same: across them nothing is best."""
 
-    Args:
-        metric: as asked for; higher_is_better: whether more of it is better.
-        groups: that of the newest version first.
-        lead: of the first over the second; None where one alone fits, or there are several groups.
-        looked_at: versions looked at.
-        left_out: how many versions each constraint left out, in the order given, of those that the ones before let
-            through; last the metric, which a version may lack.
-        notes: what was out of reach, and why.
-    """
-
-    metric: str
-    higher_is_better: bool
-    groups: tuple[Group, ...]
-    lead: Lead | None
-    looked_at: int
+    metric: str  # as asked for
+    higher_is_better: bool  # whether more of it is better
+    groups: tuple[Group, ...]  # that of the newest version first
+    lead: Lead | None  # of the first over the second; None where one alone fits, or there are several groups
+    looked_at: int  # versions looked at
+    # how many versions each constraint left out, in the order given, of those that the ones before let through; last
+    # the metric, which a version may lack
     left_out: tuple[tuple[str, int], ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what was out of reach, and why
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:

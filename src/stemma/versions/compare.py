@@ -40,26 +40,20 @@ FEWEST = 10  # rows from which a difference is judged at all
 
 @dataclass(frozen=True)
 class Options:
-    """How two versions are compared.
+    """How two versions are compared."""
 
-    Args:
-        on: a CSV or Parquet file with the target's column: both bundles are run on it. None: the predictions for the
-            test rows, which must be the same rows.
-        by: columns whose every value is compared by itself: of `on`, else of b's test rows.
-        metric: that the verdict follows from; by default the task's main figure: roc_auc for two classes,
-            balanced_accuracy for several, rmse.
-        cost: of a false positive and of a false negative; their mean over the rows becomes the figure `cost`.
-        resamples: of the bootstrap. seed: of their draws.
-        latency: time both bundles.
-    """
-
+    # a CSV or Parquet file with the target's column: both bundles are run on it. None: the predictions for the test
+    # rows, which must be the same rows
     on: Path | str | None = None
-    by: Sequence[str] = ()
+    by: Sequence[str] = ()  # columns whose every value is compared by itself: of `on`, else of b's test rows
+    # that the verdict follows from; by default the task's main figure: roc_auc for two classes, balanced_accuracy for
+    # several, rmse
     metric: str | None = None
+    # of a false positive and of a false negative; their mean over the rows becomes the figure `cost`
     cost: tuple[float, float] | None = None
-    resamples: int = RESAMPLES
-    seed: int = 0
-    latency: bool = True
+    resamples: int = RESAMPLES  # of the bootstrap
+    seed: int = 0  # of their draws
+    latency: bool = True  # time both bundles
 
 
 @dataclass(frozen=True)
@@ -73,60 +67,40 @@ class Size:
 
 @dataclass(frozen=True)
 class Slice:
-    """The main figure on a part of the rows.
+    """The main figure on a part of the rows."""
 
-    Args:
-        column, value: what its rows have in common.
-        difference: with its interval; NaN where the figure has no meaning on so few rows.
-        test: of this slice alone; None where its rows are too few.
-        corrected: its p-value by Holm's method, over all slices tested.
-        verdict: from the corrected p-value, at 5 %.
-    """
-
-    column: str
+    column: str  # what its rows have in common
     value: str
     rows: int
-    difference: "Difference"
-    test: "Test | None"
-    corrected: float | None
-    verdict: Verdict
+    difference: "Difference"  # with its interval; NaN where the figure has no meaning on so few rows
+    test: "Test | None"  # of this slice alone; None where its rows are too few
+    corrected: float | None  # its p-value by Holm's method, over all slices tested
+    verdict: Verdict  # from the corrected p-value, at 5 %
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How version b does beside version a.
-
-    Args:
-        on: the table they were run on; None: the test rows of both.
-        rows: that both were judged on.
-        metric: the figure that the verdict follows from.
-        higher_is_better: whether more of it is better.
-        differences: of every figure, b minus a, by name.
-        tests: of "both are equally good", on all rows.
-        needed: rows on which this difference of the metric would show in 80 % of the cases; None where it shows
-            already, or is zero.
-        sizes: of a and of b.
-        reasons: what answers of both go by, where that is known.
-        notes: what could not be said, and why.
-    """
+    """How version b does beside version a."""
 
     a: str
     b: str
-    on: str | None
+    on: str | None  # the table they were run on; None: the test rows of both
     task: str
-    rows: int
-    metric: str
-    higher_is_better: bool
+    rows: int  # that both were judged on
+    metric: str  # the figure that the verdict follows from
+    higher_is_better: bool  # whether more of it is better
     verdict: Verdict
+    # rows on which this difference of the metric would show in 80 % of the cases; None where it shows already, or is
+    # zero
     needed: int | None
-    differences: "Mapping[str, Difference]"
-    tests: "tuple[Test, ...]"
+    differences: "Mapping[str, Difference]"  # of every figure, b minus a, by name
+    tests: "tuple[Test, ...]"  # of "both are equally good", on all rows
     slices: tuple[Slice, ...]
-    sizes: tuple[Size, Size]
-    reasons: "tuple[Reason, ...]"
+    sizes: tuple[Size, Size]  # of a and of b
+    reasons: "tuple[Reason, ...]"  # what answers of both go by, where that is known
     resamples: int
     seed: int
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what could not be said, and why
 
     @property
     def main(self) -> "Difference":

@@ -22,15 +22,11 @@ CARD = "README.md"
 
 @dataclass(frozen=True)
 class Released:
-    """A bundle that was written.
-
-    Args:
-        version: "v1.2.0"; None: the commit is not registered, and the bytes are those that DVC keeps.
-    """
+    """A bundle that was written."""
 
     path: Path
     name: str
-    version: str | None
+    version: str | None  # "v1.2.0"; None: the commit is not registered, and the bytes are those that DVC keeps
     commit: str | None
     bytes: int
     sha256: str

@@ -49,17 +49,11 @@ class WrongExpression(Exception):
 
 @dataclass(frozen=True)
 class Value:
-    """A value of the graph: (rows, 1), of a constant (1, 1).
+    """A value of the graph: (rows, 1), of a constant (1, 1)."""
 
-    Attributes:
-        name: in the graph.
-        type: number, boolean, date or text.
-        text: of a constant text.
-    """
-
-    name: str
-    type: str
-    text: str | None = None
+    name: str  # in the graph
+    type: str  # number, boolean, date or text
+    text: str | None = None  # of a constant text
 
 
 class Expression:

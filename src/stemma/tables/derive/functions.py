@@ -17,15 +17,11 @@ BETWEEN = "|"  # the texts that cat joins
 
 @dataclass(frozen=True)
 class Function:
-    """
-    Args:
-        takes: the type of each argument; one that ends in * may come again.
-        nodes: of a graph and values in it, the name of what they become.
-    """
+    """What an expression may call."""
 
-    takes: tuple[str, ...]
+    takes: tuple[str, ...]  # the type of each argument; one that ends in * may come again
     gives: str
-    nodes: Callable[..., str]
+    nodes: Callable[..., str]  # of a graph and values in it, the name of what they become
 
 
 def _unary(kind: str) -> Function:

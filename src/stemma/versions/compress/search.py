@@ -55,25 +55,18 @@ class Budget:
 
 @dataclass(frozen=True)
 class Found:
-    """A search.
-
-    Args:
-        before: the version beside itself on the validation rows. judged: each candidate beside it there, by name.
-        others: why a candidate was not judged.
-        chosen: the smallest of those that lose less than the budget; None where there is none smaller than the version.
-        test: how that one does on the test rows, which nothing else looks at.
-        experiment: its name, where it loses less than the budget there too.
-    """
+    """A search."""
 
     revision: str
     budget: Budget
     by: By
-    before: Comparison
-    judged: Mapping[str, Comparison]
-    others: Mapping[str, str]
+    before: Comparison  # the version beside itself on the validation rows
+    judged: Mapping[str, Comparison]  # each candidate beside it there, by name
+    others: Mapping[str, str]  # why a candidate was not judged
+    # the smallest of those that lose less than the budget; None where there is none smaller than the version
     chosen: str | None
-    test: Comparison | None
-    experiment: str | None
+    test: Comparison | None  # how that one does on the test rows, which nothing else looks at
+    experiment: str | None  # its name, where it loses less than the budget there too
 
     @property
     def sentence(self) -> str:

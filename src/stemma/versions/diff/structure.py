@@ -44,20 +44,14 @@ Key = Callable[[int, int], tuple[Any, ...]]  # of a layer, by its side (0, 1) an
 
 @dataclass(frozen=True)
 class Part:
-    """A layer with its tensors, read in the layout in which two networks are compared.
-
-    Args:
-        tensors: by their role in the layer, such as "kernel".
-        shapes: of the tensors, by role, axes in the common order.
-        turned: roles of the tensors whose axes stand otherwise in the file.
-    """
+    """A layer with its tensors, read in the layout in which two networks are compared."""
 
     name: str
     kind: str
     settings: Mapping[str, Any]
-    tensors: Mapping[str, Tensor]
-    shapes: Mapping[str, tuple[int, ...]]
-    turned: Mapping[str, tuple[int, ...]]
+    tensors: Mapping[str, Tensor]  # by their role in the layer, such as "kernel"
+    shapes: Mapping[str, tuple[int, ...]]  # of the tensors, by role, axes in the common order
+    turned: Mapping[str, tuple[int, ...]]  # roles of the tensors whose axes stand otherwise in the file
 
     @property
     def parameters(self) -> int:
@@ -77,23 +71,15 @@ class Part:
 
 @dataclass(frozen=True)
 class LayerChange:
-    """One layer of either version.
+    """One layer of either version."""
 
-    Args:
-        before, after: its name in each; None where it is not there.
-        kind: of the layer, in small letters.
-        parameters_before, parameters_after: how many it has.
-        settings: what shapes it and differs, the shapes and types of its tensors included.
-        moved: whether it stands at another place among the kept layers.
-    """
-
-    before: str | None
+    before: str | None  # its name in each; None where it is not there
     after: str | None
-    kind: str
-    parameters_before: int
+    kind: str  # of the layer, in small letters
+    parameters_before: int  # how many it has
     parameters_after: int
-    settings: tuple[Setting, ...] = ()
-    moved: bool = False
+    settings: tuple[Setting, ...] = ()  # what shapes it and differs, the shapes and types of its tensors included
+    moved: bool = False  # whether it stands at another place among the kept layers
 
     @property
     def status(self) -> str:
@@ -107,17 +93,12 @@ class LayerChange:
 
 @dataclass(frozen=True)
 class Structure:
-    """The layers of two networks side by side.
+    """The layers of two networks side by side."""
 
-    Args:
-        frameworks: of the version before and the one after.
-        layers: those of the version after, in order, each removed one behind the layer that it followed.
-        pairs: the layers that are in both, in the order of the version after.
-    """
-
-    frameworks: tuple[str, str]
+    frameworks: tuple[str, str]  # of the version before and the one after
+    # those of the version after, in order, each removed one behind the layer that it followed
     layers: tuple[LayerChange, ...]
-    pairs: tuple[tuple[Part, Part], ...]
+    pairs: tuple[tuple[Part, Part], ...]  # the layers that are in both, in the order of the version after
 
 
 def compare(before: Index, after: Index) -> Structure:

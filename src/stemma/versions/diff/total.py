@@ -13,19 +13,13 @@ DEFAULT = {"structure": 0.5, "parameters": 0.3, "data": 0.2}
 
 @dataclass(frozen=True)
 class Distance:
-    """D and its parts.
+    """D and its parts."""
 
-    Args:
-        total: sum of weight x part, in [0, 1].
-        parts: each in [0, 1]; None where a version lacks what the part is computed from: the others share its weight.
-        weights: as used; they sum to 1.
-        estimated: names of the parts that rest on sketches.
-    """
-
-    total: float | None
+    total: float | None  # sum of weight x part, in [0, 1]
+    # each in [0, 1]; None where a version lacks what the part is computed from: the others share its weight
     parts: Mapping[str, float | None]
-    weights: Mapping[str, float]
-    estimated: tuple[str, ...]
+    weights: Mapping[str, float]  # as used; they sum to 1
+    estimated: tuple[str, ...]  # names of the parts that rest on sketches
 
 
 def total(parts: Mapping[str, float | None], weights: Mapping[str, float], estimated: tuple[str, ...]) -> Distance:

@@ -55,19 +55,12 @@ CHECKS: dict[str, Check] = {
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that the checks found.
+    """All that the checks found."""
 
-    Args:
-        revision: as it was asked for.
-        findings: errors first.
-        passed: names of the checks that found nothing.
-        skipped: why a check had nothing to look at, by its name.
-    """
-
-    revision: str
-    findings: tuple[Finding, ...]
-    passed: tuple[str, ...]
-    skipped: Mapping[str, str]
+    revision: str  # as it was asked for
+    findings: tuple[Finding, ...]  # errors first
+    passed: tuple[str, ...]  # names of the checks that found nothing
+    skipped: Mapping[str, str]  # why a check had nothing to look at, by its name
 
     @property
     def errors(self) -> int:
