@@ -155,9 +155,6 @@ def reading(record: str) -> Iterator[None]:
 def open_bundle(path: Path, trusted: bool = False) -> Bundle:
     """Read a bundle into memory, every byte verified.
 
-    Args:
-        trusted: as of `Bundle`.
-
     Raises:
         BundleError: it is not there, is damaged, or holds what a bundle does not.
     """

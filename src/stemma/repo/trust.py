@@ -97,9 +97,6 @@ def config(root: Path, *, validate: bool = False, whole: bool = False) -> Any:
 def repo(root: Path, *, whole: bool = False) -> Any:
     """DVC's own view of the repository, with the settings of `config`, whatever commit it looks at.
 
-    Args:
-        whole: as for `config`.
-
     Raises:
         VersionError: as `config`, and as `stage_files` of the work tree.
         DvcException: DVC cannot open it.

@@ -28,7 +28,6 @@ def check(settings: Table, sources: Mapping[str, Entry], strict: bool) -> Checke
     """Read, check and split the table, and look for what is suspicious, which is told on stderr, one line each.
 
     Args:
-        sources: see `load.table`.
         strict: hints are errors.
 
     Raises:

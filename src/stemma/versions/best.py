@@ -16,15 +16,13 @@ from stemma.evaluation.results import higher_is_better, main_figure, told
 from stemma.repo.repository import PACKAGE, PREPARED, Repo, Repository, Revision, Version, opened
 from stemma.text import counted, figure, nearest, signed
 from stemma.versions import judged
-from stemma.versions.compare import bundle_bytes, measure, other_rows, parameters
+from stemma.versions.compare import RESAMPLES, bundle_bytes, measure, other_rows, parameters
 from stemma.versions.constraints import NAMES, Constraint, parse
 from stemma.versions.judged import Judged
 from stemma.versions.log import Entry, flat, log
 
 if TYPE_CHECKING:
     from stemma.metrics.resampling import Difference
-
-RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
