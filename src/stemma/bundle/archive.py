@@ -54,11 +54,7 @@ def build(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def complete(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files and their manifest.
-
-    Raises:
-        BundleError: as `build`.
-    """
+    """The files and their manifest; raises as `build`."""
     check_names(list(files))
     _check_content(files)
     entries = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()}
@@ -67,11 +63,7 @@ def complete(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def write(path: Path, content: Mapping[str, bytes]) -> None:
-    """Write an archive of just these files, sealed.
-
-    Raises:
-        BundleError: it cannot be written.
-    """
+    """Write an archive of just these files, sealed; a BundleError where it cannot be written."""
     try:
         with replaced(Path(path)) as partial:
             with zipfile.ZipFile(partial, "w") as archive:

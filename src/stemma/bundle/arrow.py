@@ -21,11 +21,7 @@ SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 
 
 def names(known: Signature, columns: Sequence[str]) -> dict[str, str]:
-    """The column of each input, see `called`.
-
-    Raises:
-        BundleError: names the inputs that have none.
-    """
+    """The column of each input, see `called`; a BundleError names the inputs that have none."""
     found = called(columns)
     known.check_there(found)
     return {each.name: found[each.name] for each in known.inputs}

@@ -16,11 +16,7 @@ MOST = 10  # columns that are told
 
 
 def card(record: Facts) -> str:
-    """The page.
-
-    Args:
-        record: version.json.
-    """
+    """The page, of what version.json records."""
     parts = [
         f"# {record['name']}",
         str(record["description"]),
@@ -34,7 +30,7 @@ def card(record: Facts) -> str:
         "## Figures",
         *_figures(record),
         "## Limits",
-        _list(_limits(record)),
+        "\n".join(f"- {line}" for line in _limits(record)),
         "## Lineage",
         *_lineage(record),
         "## Licence",
@@ -188,7 +184,3 @@ def _row(name: str, figure: Facts) -> tuple[str, str, str]:
 
 def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(table(headers, rows, range(len(headers))))
-
-
-def _list(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)

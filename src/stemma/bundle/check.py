@@ -33,14 +33,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Verified:
-    """A bundle in which nothing wrong was found.
-
-    Args:
-        version: under which it is registered, such as v1.2.0.
-    """
+    """A bundle in which nothing wrong was found."""
 
     path: Path
-    version: str | None
+    version: str | None  # under which it is registered, such as v1.2.0
     checks: tuple[Check, ...]
 
 
@@ -72,11 +68,7 @@ def check(path: Path, key: Path | None = None, at_least: str | None = None, limi
 
 
 def signed(bundle: Bundle, path: Path, key: Path, at_least: str | None = None) -> None:
-    """Nothing, if the owner of a key signed a bundle, and as this version or a later one.
-
-    Raises:
-        StemmaError: as `check`.
-    """
+    """Nothing, if the owner of a key signed a bundle, and as this version or a later one; raises as `check`."""
     _signature(bundle, path, key)
     if at_least is not None:
         _version(registered(bundle), at_least)
@@ -128,11 +120,7 @@ def _graph(bundle: Bundle) -> Check:
 
 
 def sample(bundle: Bundle) -> Check:
-    """Play the sample request again.
-
-    Raises:
-        BundleError: it gives another prediction, among others or alone.
-    """
+    """Play the sample request again; a BundleError where it gives another prediction, among others or alone."""
     if REQUEST not in bundle.files or RESPONSE not in bundle.files:
         return Check("sample", None, "it has none")
     try:
@@ -165,11 +153,7 @@ def _rounding(bundle: Bundle) -> float:
 
 
 def _largest_gap(given: NDArray[Any], expected: NDArray[Any], tolerance: float, fault: str) -> float:
-    """The largest difference.
-
-    Raises:
-        BundleError: it is above the tolerance.
-    """
+    """The largest difference, which is refused above the tolerance."""
     gaps = np.abs(given - expected) / np.maximum(1.0, np.abs(expected))
     if not (gaps <= tolerance).all():
         row = int(np.nan_to_num(gaps, nan=np.inf).max(axis=1).argmax())

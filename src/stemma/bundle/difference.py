@@ -48,20 +48,14 @@ class File:
 
 @dataclass(frozen=True)
 class BundleDifference:
-    """What differs, with what each bundle is called.
-
-    Args:
-        files: but for the manifest and the signature, which follow from the others.
-        signature: what goes in and what comes out.
-        structure: layers by name; tensors: by name, those whose values or shapes differ.
-    """
+    """What differs, with what each bundle is called."""
 
     a: str
     b: str
-    files: tuple[File, ...]
-    signature: tuple[Change, ...]
-    structure: tuple[Change, ...]
-    tensors: tuple[str, ...]
+    files: tuple[File, ...]  # but for the manifest and the signature, which follow from the others
+    signature: tuple[Change, ...]  # what goes in and what comes out
+    structure: tuple[Change, ...]  # layers by name
+    tensors: tuple[str, ...]  # by name, those whose values or shapes differ
     data: tuple[Change, ...]
     settings: tuple[Change, ...]
     metrics: tuple[Moved, ...]
@@ -73,10 +67,7 @@ class BundleDifference:
 
 
 def difference(a: Bundle, b: Bundle, names: tuple[str, str]) -> BundleDifference:
-    """What changed from bundle a to bundle b.
-
-    Args:
-        names: what to call them.
+    """What changed from bundle a to bundle b, which are called by these names.
 
     Raises:
         BundleError: a record is damaged or of another format.

@@ -19,16 +19,11 @@ PART = 100  # rows that one method explains in the time of a batch
 
 @dataclass(frozen=True)
 class Subject:
-    """What is explained, beside what.
+    """What is explained, beside what."""
 
-    Args:
-        rows: of which the first `count` are explained; None: those of the background.
-        background: None: that of the bundle.
-    """
-
-    rows: Rows | None = None
+    rows: Rows | None = None  # of which the first `count` are explained; None: those of the background
     count: int = MOST
-    background: Rows | None = None
+    background: Rows | None = None  # None: that of the bundle
 
 
 WHOLE = Subject()
@@ -37,10 +32,7 @@ WHOLE = Subject()
 def explained(
     bundle: Bundle, names: Sequence[str], subject: Subject = WHOLE, asked: Asked = ASKED, limits: Limits = LIMITS
 ) -> list[dict[str, Any]]:
-    """What each method finds, as JSON has it, apart from this process unless the bundle is trusted.
-
-    Args:
-        names: of methods.
+    """What each of these methods finds, as JSON has it, apart from this process unless the bundle is trusted.
 
     Raises:
         StemmaError: a method, a column or a class is none, rows cannot be read, or there is nothing to compare with.

@@ -28,15 +28,10 @@ LENGTH = 8  # bytes before each
 
 @dataclass(frozen=True)
 class Limits:
-    """What a graph may take.
+    """What a graph may take."""
 
-    Args:
-        seconds: of a processor, to be loaded and for each batch of rows.
-        memory: bytes, beside what this process has.
-    """
-
-    seconds: int = 60
-    memory: int = 4 * 2**30
+    seconds: int = 60  # of a processor, to be loaded and for each batch of rows
+    memory: int = 4 * 2**30  # bytes, beside what this process has
 
     @property
     def over(self) -> str:
@@ -79,11 +74,7 @@ def apart(work: Work, limits: Limits) -> Iterator[bytes]:
 
 
 def answer(work: Callable[[], Any], limits: Limits = LIMITS) -> Any:
-    """What `work` returns, as JSON has it, in the time of one batch.
-
-    Raises:
-        BundleError: as `apart`.
-    """
+    """What `work` returns, as JSON has it, in the time of one batch; raises as `apart`."""
 
     def once() -> Iterator[bytes]:
         yield json.dumps(work()).encode()
@@ -133,14 +124,14 @@ def _limited(work: Work, limits: Limits) -> Iterator[bytes]:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + limits.memory)
     _limit(resource.RLIMIT_CORE, 0)
-    items = iter(work())
-    while True:
+
+    def anew() -> None:
         _limit(resource.RLIMIT_CPU, math.ceil(sum(os.times()[:2])) + limits.seconds)
-        try:
-            item = next(items)
-        except StopIteration:
-            return
+
+    anew()
+    for item in work():
         yield item
+        anew()
 
 
 def _limit(what: int, most: int) -> None:

@@ -34,19 +34,13 @@ Place = Any  # a `stemma.repo.places.Place`
 
 @dataclass(frozen=True)
 class Many:
-    """Tables to predict.
+    """Tables to predict."""
 
-    Args:
-        source, target: a folder or the URL of a bucket. place: opens either; messages call it by the second text.
-        rows: how to read them and what to keep; their path is not used.
-        again: what was made with another table or bundle is made anew.
-    """
-
-    source: str
+    source: str  # a folder or the URL of a bucket
     target: str
-    place: Callable[[str, str], Place]
-    rows: Rows
-    again: bool = False
+    place: Callable[[str, str], Place]  # opens either; messages call it by the second text
+    rows: Rows  # how to read them and what to keep; their path is not used
+    again: bool = False  # what was made with another table or bundle is made anew
 
 
 @dataclass(frozen=True)
@@ -183,11 +177,9 @@ def predicted(
     """What became of a share of the tables, in a process that may be on another machine."""
     if "://" not in many.source and not Path(many.source).is_dir():
         raise BundleError(f"{socket.gethostname()} does not see {many.source}: every node needs the same folder there")
-    bundle, places = (
-        Bundle.of(files, trusted),
-        (many.place(many.source, "rows"), many.place(many.target, "predictions")),
-    )
-    return [_done(many, bundle, provenance, name, *places) for name in names]
+    bundle = Bundle.of(files, trusted)
+    source, target = many.place(many.source, "rows"), many.place(many.target, "predictions")
+    return [_done(many, bundle, provenance, name, source, target) for name in names]
 
 
 def _done(many: Many, bundle: Bundle, provenance: Mapping[str, str], name: str, source: Place, target: Place) -> Done:
@@ -214,11 +206,7 @@ def _done(many: Many, bundle: Bundle, provenance: Mapping[str, str], name: str, 
 
 
 def _check_there(before: Mapping[str, str] | None, wanted: Mapping[str, str], again: bool) -> None:
-    """Refuse to write over what is there.
-
-    Raises:
-        BundleError: predictions, unless they shall be made `again`; or a file that holds none of ours.
-    """
+    """Refuse to write over predictions, unless they shall be made `again`, and over what is none of ours."""
     if before == {}:
         raise BundleError("what has the name of its predictions does not tell what it was made with: move it away")
     if before is not None and not again:

@@ -34,50 +34,30 @@ LETTERS = 2**28  # of the texts of rows that are predicted at once
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle in memory.
-
-    Args:
-        trusted: its graph is run without a look at it, and without limits.
-    """
+    """A verified bundle in memory. What it says of itself is read when asked: a BundleError where it is damaged."""
 
     files: Mapping[str, bytes]
     signature: signature.Signature
-    trusted: bool = False
+    trusted: bool = False  # its graph is run without a look at it, and without limits
 
     @classmethod
     def of(cls, files: Mapping[str, bytes], trusted: bool = False) -> Self:
-        """The bundle of files that `archive.read` gave.
-
-        Raises:
-            BundleError: signature.json is damaged.
-        """
+        """The bundle of files that `archive.read` gave; a BundleError where signature.json is damaged."""
         return cls(MappingProxyType(files), signature.parse(files[SIGNATURE]), trusted)
 
     @cached_property
     def record(self) -> Mapping[str, Any]:
-        """version.json: structure, data, process, metrics, weights; empty where the bundle has none.
-
-        Raises:
-            BundleError: it is damaged or of another format.
-        """
+        """version.json: structure, data, process, metrics, weights; empty where the bundle has none."""
         return self._facts(RECORD)
 
     @cached_property
     def registered(self) -> Mapping[str, Any]:
-        """registered.json: the name of the version and its commit; empty where the bundle has none.
-
-        Raises:
-            BundleError: it is damaged or of another format.
-        """
+        """registered.json: the name of the version and its commit; empty where the bundle has none."""
         return self._facts(REGISTERED)
 
     @cached_property
     def background(self) -> Mapping[str, Sequence[Any]]:
-        """Columns of some training rows, to explain answers against; empty where the bundle has none.
-
-        Raises:
-            BundleError: they are damaged or of another format.
-        """
+        """Columns of some training rows, to explain answers against; empty where the bundle has none."""
         found = self._facts(BACKGROUND)
         with reading(BACKGROUND):
             return {name: list(values) for name, values in found["inputs"].items()} if found else {}
@@ -165,11 +145,7 @@ class Bundle:
 
 @contextmanager
 def reading(record: str) -> Iterator[None]:
-    """Turn what is not as a record has it, somewhere inside, into one line.
-
-    Raises:
-        BundleError: the block stumbled over it.
-    """
+    """Turn what is not as a record has it, somewhere inside, into a BundleError of one line."""
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -178,9 +154,6 @@ def reading(record: str) -> Iterator[None]:
 
 def open_bundle(path: Path, trusted: bool = False) -> Bundle:
     """Read a bundle into memory, every byte verified.
-
-    Args:
-        trusted: as of `Bundle`.
 
     Raises:
         BundleError: it is not there, is damaged, or holds what a bundle does not.
@@ -200,20 +173,12 @@ def open_bundle(path: Path, trusted: bool = False) -> Bundle:
 
 
 def verify(path: Path) -> None:
-    """Check every byte of a bundle, and what its graph asks for.
-
-    Raises:
-        BundleError: as `open_bundle` and `look`.
-    """
+    """Check every byte of a bundle, and what its graph asks for; raises as `open_bundle` and `look`."""
     look(open_bundle(path).files[GRAPH])
 
 
 def _check_letters(arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse texts that would fill the memory: many rows may share one in a dictionary, and each gets a copy to run.
-
-    Raises:
-        BundleError: they are too long.
-    """
+    """Refuse texts that would fill the memory: many rows may share one in a dictionary, and each gets a copy to run."""
     texts = [values[:, 0].tolist() for values in arrays.values() if values.dtype.kind == "O"]
     if sum(map(len, chain.from_iterable(texts))) > LETTERS:
         raise BundleError(f"the texts of these rows have more than {LETTERS:,} letters: send them in parts")

@@ -18,11 +18,7 @@ ENCODINGS = ((5, STRUCT), (2, I32)), ((8, STRUCT), (4, I32))  # of a page of ver
 
 
 def check(sizes: Iterable[int], most: float) -> None:
-    """Refuse what is too much to unpack.
-
-    Args:
-        sizes: of its parts.
-        most: bytes of all.
+    """Refuse what unpacks to parts of these sizes where they are too many, or together more than `most` bytes.
 
     Raises:
         BundleError: there is more, or it is damaged.

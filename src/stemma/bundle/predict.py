@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import operator
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from stemma.errors import BundleError
 from stemma.files import check_place, replaced
 from stemma.text import OUTPUT, Pace, counted, say, visible
 
+BLOCK = 65_536  # letters that are shown at once
 GROUP = 65_536  # rows of a row group in Parquet
 Part = tuple[Kept, NDArray[np.float32]]  # some rows: the columns that are kept, and what the graph gives
 
@@ -67,11 +67,7 @@ class Run:
 
 
 def predicted(bundle: Bundle, columns: Mapping[str, Sequence[Any]], limits: Limits = LIMITS) -> NDArray[np.float32]:
-    """As `Bundle.predict`, apart from this process, unless it is trusted.
-
-    Raises:
-        BundleError: as `Bundle.predict`.
-    """
+    """As `Bundle.predict`, its errors too, apart from this process, unless the bundle is trusted."""
 
     def parts() -> Iterator[Part]:
         for start in range(0, max(1, len(next(iter(columns.values())))), BATCH):
@@ -120,23 +116,13 @@ def _to_stdout(run: Run) -> None:
     with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as whole:
         _write_csv(run, whole)
         whole.seek(0)
-        _show(whole)
-
-
-def _show(whole: TextIO) -> None:
-    try:
-        shutil.copyfileobj(whole, _Terminal() if sys.stdout.isatty() else sys.stdout)
-        sys.stdout.flush()
-    except OSError as error:
-        error.filename = OUTPUT
-        raise
-
-
-class _Terminal:
-    """Standard output that is a terminal: names of classes are a stranger's."""
-
-    def write(self, text: str) -> int:
-        return sys.stdout.write(visible(text, lines=True))
+        try:
+            while text := whole.read(BLOCK):  # names of classes are a stranger's, and a terminal would obey them
+                sys.stdout.write(visible(text, lines=True) if sys.stdout.isatty() else text)
+            sys.stdout.flush()
+        except OSError as error:
+            error.filename = OUTPUT
+            raise
 
 
 def _write_csv(run: Run, file: TextIO) -> None:

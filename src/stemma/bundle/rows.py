@@ -33,26 +33,18 @@ Batch = tuple[int, dict[str, NDArray[Any]], Kept]  # number of the first row, ar
 
 @dataclass(frozen=True)
 class Rows:
-    """A file to predict: Parquet or Arrow where its name ends so, else CSV with a header.
-
-    Args:
-        separator: of two fields in CSV, one character. None, here and below: see `as_written`.
-        decimal: the mark before the decimals of a number in CSV, a point or a comma, where the signature gives none.
-        encoding: of CSV, as Python names it. header: whether CSV has one; without it, one that names inputs is one too.
-        content: its bytes, where they came another way; `path` is what it is called then.
-        keep: columns that go with the predictions; ALL: every one.
-        columns: at most; unpacked: bytes that `content` may unpack to.
-    """
+    """A file to predict: Parquet or Arrow where its name ends so, else CSV with a header."""
 
     path: Path
-    separator: str | None = None
+    separator: str | None = None  # of two fields in CSV, one character. None, here and below: see `as_written`
+    # the mark before the decimals of a number in CSV, a point or a comma, where the signature gives none
     decimal: str | None = None
-    encoding: str | None = None
-    header: bool = True
-    content: bytes | None = None
-    keep: tuple[str, ...] = ()
-    columns: float = math.inf
-    unpacked: float = math.inf
+    encoding: str | None = None  # of CSV, as Python names it
+    header: bool = True  # whether CSV has one; without it, one that names inputs is one too
+    content: bytes | None = None  # its bytes, where they came another way; `path` is what it is called then
+    keep: tuple[str, ...] = ()  # columns that go with the predictions; ALL: every one
+    columns: float = math.inf  # at most
+    unpacked: float = math.inf  # bytes that `content` may unpack to
 
     @property
     def kind(self) -> str:

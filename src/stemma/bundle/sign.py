@@ -108,11 +108,7 @@ def verify(bundle: Bundle, key: Path, where: Path) -> None:
 
 
 def verifier(key: Path) -> Any:
-    """What verifies by a public key in PEM.
-
-    Raises:
-        StemmaError: it is none, or cannot be read.
-    """
+    """What verifies by a public key in PEM; a StemmaError where that is none, or cannot be read."""
     verifying = _library().verifying
     try:
         return verifying.Config().use_elliptic_key_verifier(public_key=key)

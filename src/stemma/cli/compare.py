@@ -128,7 +128,6 @@ def _sizes(found: "Comparison") -> Table:
 
 def _moved(each: "Difference") -> tuple[str, str]:
     """A difference and its interval; a dash where it has no meaning."""
-
     if not math.isfinite(each.error):
         return "-", "-"
     return signed(each.difference), f"{signed(each.low)} to {signed(each.high)}"

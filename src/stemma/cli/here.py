@@ -6,11 +6,7 @@ from stemma.errors import StemmaError
 
 
 def repository() -> Path:
-    """The nearest folder with .dvc, from the current one upward.
-
-    Raises:
-        StemmaError: there is none.
-    """
+    """The nearest folder with .dvc, from the current one upward; a StemmaError where there is none."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / ".dvc").is_dir():

@@ -30,21 +30,15 @@ Key = tuple[str, int]  # a model and the number of a version
 
 @dataclass
 class Guard:
-    """Looks at what a server says, and at its log.
+    """Looks at what a server says, and at its log."""
 
-    Args:
-        log: the folder. url: of the server. sources: folders of versions, where bundles are looked for.
-        tell: is told what happens.
-        post: is told of each model whose state changed.
-        follows: the stage of a model, and the repository that says what it holds.
-    """
-
-    log: Path | None
-    url: str
+    log: Path | None  # the folder
+    url: str  # of the server
     rules: Rules
-    sources: Sequence[Path]
-    tell: Callable[[str], None]
-    post: Callable[[Mapping[str, Any]], None] = lambda event: None
+    sources: Sequence[Path]  # folders of versions, where bundles are looked for
+    tell: Callable[[str], None]  # is told what happens
+    post: Callable[[Mapping[str, Any]], None] = lambda event: None  # is told of each model whose state changed
+    # the stage of a model, and the repository that says what it holds
     follows: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     states: dict[str, Any] = field(default_factory=dict)
     drifted: dict[str, list[str]] = field(default_factory=dict)  # by version
@@ -55,11 +49,7 @@ class Guard:
     unjudged: set[tuple[str, str]] = field(default_factory=set)  # versions, and figures that their tasks do not have
 
     def look(self) -> None:
-        """Once.
-
-        Raises:
-            StemmaError: the server does not answer.
-        """
+        """Once; a StemmaError where the server does not answer."""
         models = client.ask(self.url, "GET", "/status", "models")["models"]
         counts = _counts(self.url, client.read(self.url, "/metrics"))
         now = time.time()

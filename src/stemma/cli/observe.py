@@ -81,11 +81,7 @@ class Kept:
 
 
 def check(kept: LogSettings, models: Iterable[ModelSettings]) -> None:
-    """Refuse a log that cannot be kept, or would keep in the open what another name shall be hidden under.
-
-    Raises:
-        SettingsError: why.
-    """
+    """Refuse a log that cannot be kept, or would keep in the open what another name shall hide (SettingsError)."""
     options, found = _options(kept), tuple(sources(models)) if kept.columns else ()
     if found:  # a folder may still get its first version
         options.check(found, kept.headers)

@@ -38,14 +38,11 @@ AsMarkdown = Annotated[bool, typer.Option("--md", help="Print Markdown.")]
 
 @dataclass(frozen=True)
 class Table:
-    """Headers and rows of text.
-
-    Args:
-        left: how many of the first columns are text; the others are numbers and stand to the right. None: all are text.
-    """
+    """Headers and rows of text."""
 
     headers: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
+    # how many of the first columns are text; the others are numbers and stand to the right. None: all are text
     left: int | None = 1
 
     @property
@@ -168,12 +165,8 @@ def _lines(part: Table, markdown: bool) -> list[str]:
 def aligned(table: Table) -> list[str]:
     """The lines of a table, the headers first."""
     rows = [tuple(map(visible, cells)) for cells in (table.headers, *table.rows)]
-    widths = _widths(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(_placed(row, widths, table.texts)).rstrip() for row in rows]
-
-
-def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
-    return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
 def _placed(row: tuple[str, ...], widths: Sequence[int], texts: int) -> list[str]:

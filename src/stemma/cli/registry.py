@@ -1,5 +1,6 @@
 """`stemma register`, `promote`, `demote`, `retire`, `history`: the model registry in Git tags."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,7 +9,7 @@ import typer
 
 from stemma.cli.compare import Margin
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, done
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, done, plain
 from stemma.text import counted, say
 
 if TYPE_CHECKING:
@@ -193,25 +194,14 @@ def _first(text: str) -> str:
 
 def tell(made: "Sequence[Event]", with_why: bool, pushed: bool, as_json: bool) -> None:
     """What was done, and the command that shares it."""
+    from stemma.registry.tags import remotes
+
     with done(", ".join(f"{event.kind} {event.name} ({event.tag})" for event in made)):
-        _tell(made, with_why, pushed, as_json)
-
-
-def _tell(made: "Sequence[Event]", with_why: bool, pushed: bool, as_json: bool) -> None:
-    if as_json:
-        import json
-
-        from stemma.cli.output import plain
-
-        say(json.dumps([plain(event) for event in made], indent=2))
-        return
-    for event in made:
-        where = f" {'from' if event.kind == 'Demoted' else 'to'} {_stage(event)}" if event.stage else ""
-        say(f"{event.kind} {event.name}{where}" + (f": {_first(event.why)}" if with_why else ""))
-    if not pushed:
-        from stemma.registry.tags import remotes
-
-        names = remotes(repository())
-        tags = " ".join(f"'{event.tag}'" for event in made)
-        if names:
+        if as_json:
+            return say(json.dumps([plain(event) for event in made], indent=2))
+        for event in made:
+            where = f" {'from' if event.kind == 'Demoted' else 'to'} {_stage(event)}" if event.stage else ""
+            say(f"{event.kind} {event.name}{where}" + (f": {_first(event.why)}" if with_why else ""))
+        if names := [] if pushed else remotes(repository()):
+            tags = " ".join(f"'{event.tag}'" for event in made)
             say(f"not pushed: git push {'origin' if 'origin' in names else names[0]} {tags}")

@@ -133,10 +133,8 @@ def _sentences(made: "Rollback") -> list[str]:
     if made.undone:
         parts = [f"undone: the rollback to {where}; {made.before[:7]} is restored, {verified}"]
     else:
-        word = "completed: restored" if made.completed else "restored"
-        parts = [f"{word} {where}: {counted(len(made.moves), 'file')} changed, {verified}"]
-        if made.completed:
-            parts = [f"{word} {where}: {verified}"]
+        changed = "" if made.completed else f"{counted(len(made.moves), 'file')} changed, "
+        parts = [f"{'completed: ' * made.completed}restored {where}: {changed}{verified}"]
         if made.made is not None:
             parts.append(f"committed as {made.made[:7]}; back again: stemma rollback {made.before[:7]} --commit")
         elif made.moves or made.completed:

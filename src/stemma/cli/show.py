@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +14,7 @@ from stemma.text import counted
 
 if TYPE_CHECKING:
     from stemma.compress.record import Record as Compression
-    from stemma.versions.show import Data, Process, Record, Structure, Weights
+    from stemma.versions.show import Artifact, Data, Metric, Process, Record, Structure, Weights
 
 BARS = "▁▂▃▄▅▆▇█"
 PLAIN_BARS = "_.-=+*#@"  # where the terminal has no such characters
@@ -40,30 +40,22 @@ def show(
 
 
 def report(found: "Record", markdown: bool = False) -> Report:
-    """The parts, each under its heading."""
-    sections: list[tuple[str, Sequence[str | Table]]] = [("", [_head(found)])]
-    if found.structure is not None:
-        sections.append(("Structure", _structure(found.structure)))
-    if found.data is not None:
-        sections.append(("Data", _data(found.data)))
-    if found.process is not None:
-        sections.append(("Process", _process(found.process)))
-    if found.metrics:
-        sections.append(("Metrics", [_metrics(found)]))
-    if found.weights is not None:
-        sections.append(("Weights", _weights(found.weights)))
-    if found.compression is not None:
-        sections.append(("Graph", _graph(found.compression)))
-    if found.environment:
-        sections.append(("Environment", [_pairs(_flat(found.environment))]))
-    if found.outputs:
-        sections.append(("Outputs", [_outputs(found)]))
-    if found.missing:
-        sections.append(("Missing", ["\n".join(f"- {line}" for line in found.missing)]))
-    parts: list[str | Table] = []
-    for title, content in sections:
-        parts += [headed(title, 2) if markdown else title.upper()] if title else []
-        parts += content
+    """The parts that are there, each under its heading."""
+    sections: dict[str, tuple[Any, Callable[[Any], Report]]] = {
+        "Structure": (found.structure, _structure),
+        "Data": (found.data, _data),
+        "Process": (found.process, _process),
+        "Metrics": (found.metrics, _metrics),
+        "Weights": (found.weights, _weights),
+        "Graph": (found.compression, _graph),
+        "Environment": (found.environment, lambda packages: [_pairs(_flat(packages))]),
+        "Outputs": (found.outputs, _outputs),
+        "Missing": (found.missing, lambda lines: ["\n".join(f"- {line}" for line in lines)]),
+    }
+    parts: list[str | Table] = [_head(found)]
+    for title, (part, told) in sections.items():
+        if part:
+            parts += [headed(title, 2) if markdown else title.upper(), *told(part)]
     return parts
 
 
@@ -180,12 +172,12 @@ def sparkline(values: Sequence[float], width: int = WIDTH) -> str:
     return "".join(bars[round((mean - low) / step)] if math.isfinite(mean) else " " for mean in means)
 
 
-def _metrics(found: "Record") -> Table:
+def _metrics(found: "Sequence[Metric]") -> list[Table]:
     rows = []
-    for metric in found.metrics:
+    for metric in found:
         interval = "" if metric.low is None or metric.high is None else f"{metric.low:.4f} to {metric.high:.4f}"
         rows.append((metric.split or "-", metric.name, _figure(metric.value), interval))
-    return Table(("split", "metric", "value", "95 % interval"), rows, left=2)
+    return [Table(("split", "metric", "value", "95 % interval"), rows, left=2)]
 
 
 def _weights(found: "Weights") -> list[str | Table]:
@@ -215,12 +207,12 @@ def _graph(found: "Compression") -> list[str | Table]:
     return [str(found), Table(("weights", "shape", "kept as"), rows, left=None)]
 
 
-def _outputs(found: "Record") -> Table:
+def _outputs(found: "Mapping[str, Artifact]") -> list[Table]:
     rows = [
         (name, kept.path, kept.md5 or "-", "-" if kept.bytes is None else f"{kept.bytes:,}")
-        for name, kept in found.outputs.items()
+        for name, kept in found.items()
     ]
-    return Table(("output", "path", "MD5", "bytes"), rows, left=3)
+    return [Table(("output", "path", "MD5", "bytes"), rows, left=3)]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:

@@ -1,5 +1,6 @@
 """`stemma verify`: every object of a version, hashed again."""
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -55,19 +56,8 @@ def report(found: "Verification") -> Report:
 
 
 def _verdict(found: "Verification") -> str:
-    wrong = [fault for fault in found.faults if not fault.repaired]
-    mended = len(found.faults) - len(wrong)
-    if not found.faults:
-        return "whole"
-    return ", ".join(
-        f"{count} {word}"
-        for count, word in (
-            (sum(fault.state == "missing" for fault in wrong), "missing"),
-            (sum(fault.state == "corrupt" for fault in wrong), "corrupt"),
-            (mended, "repaired"),
-        )
-        if count
-    )
+    counts = Counter("repaired" if fault.repaired else fault.state for fault in found.faults)
+    return ", ".join(f"{counts[word]} {word}" for word in ("missing", "corrupt", "repaired") if counts[word]) or "whole"
 
 
 def _remedy(found: "Verification") -> str:

@@ -44,11 +44,7 @@ class Dialect:
 def detect(
     path: Path, header: bool, separator: str | None = None, encoding: str | None = None, decimal: str | None = None
 ) -> Dialect:
-    """Find out what is not given.
-
-    Raises:
-        DataError: the file is not there, is empty or cannot be read.
-    """
+    """Find out what is not given; a DataError where the file is not there, is empty or cannot be read."""
     with one_reason(path, Text(separator or ",", header, encoding or "utf-8")):
         found, guessed = (encoding, False) if encoding else _encoding(path)
     plain = Text(separator or ",", header, found)

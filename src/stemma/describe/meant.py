@@ -28,11 +28,7 @@ def dates(texts: Sequence[str]) -> list[Reading]:
 
 
 def numbers(texts: Sequence[str], decimal: str) -> list[Reading]:
-    """The settings of a column, once for each pair of marks with which all of its texts are numbers.
-
-    Args:
-        decimal: of the file.
-    """
+    """The settings of a column, once for each pair of marks with which all of its texts are numbers."""
     several = [[*_marks(texts, decimal)], [Writing(decimal=".,")]]
     fitting = [[how for how in some if _all(CONVERTERS["number"], texts, how)] for some in several]
     return [reading(how, decimal) for how in fitting[0] or fitting[1]]

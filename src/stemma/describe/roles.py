@@ -69,27 +69,17 @@ class Target:
 
 @dataclass(frozen=True)
 class Description:
-    """All that is written to conf/data/NAME.yaml.
+    """All that is written to conf/data/NAME.yaml."""
 
-    Attributes:
-        path: of the file.
-        dialect: None for Parquet.
-        rows: of the table.
-        missing: text -> rows of what stands for no value, the empty text first; missing_in: the same for one column, in
-            the place of that.
-        readings: how texts of single columns are written, by column and setting.
-        warnings: what a person should look at, a line each.
-    """
-
-    path: Path
-    dialect: Dialect | None
-    rows: int
-    missing: dict[str, int]
-    missing_in: dict[str, dict[str, int]]
-    readings: dict[str, meant.Reading]
+    path: Path  # of the file
+    dialect: Dialect | None  # None for Parquet
+    rows: int  # of the table
+    missing: dict[str, int]  # text -> rows of what stands for no value, the empty text first
+    missing_in: dict[str, dict[str, int]]  # the same for one column, in the place of that
+    readings: dict[str, meant.Reading]  # how texts of single columns are written, by column and setting
     columns: tuple[Judged, ...]
     target: Target
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...]  # what a person should look at, a line each
 
 
 def judge(found: Survey, target: str) -> Description:
@@ -334,11 +324,7 @@ def _moment(moment: object) -> str:
 
 
 def _target(path: Path, column: Column, reading: meant.Reading | None) -> Target:
-    """The task, and for two classes the positive one.
-
-    Raises:
-        DataError: there is nothing to predict in this column.
-    """
+    """The task, and for two classes the positive one."""
     where = f"{path}: the target {column.name!r}"
     if column.present == 0:
         raise DataError(f"{where} has no value in any row")
@@ -354,10 +340,9 @@ def _target(path: Path, column: Column, reading: meant.Reading | None) -> Target
         return Target(column.name, "regression", None, f"a number, {ends}, {_distinct(column, 'different value')}")
     if column.levels is None:
         raise DataError(f"{where} has {_distinct(column, 'different text')}, which are no classes")
-    seen = f"{_classes(column)}"
     if len(column.levels) == 2:
-        return Target(column.name, "binary", _positive(column.levels), seen)
-    return Target(column.name, "multiclass", None, seen)
+        return Target(column.name, "binary", _positive(column.levels), _classes(column))
+    return Target(column.name, "multiclass", None, _classes(column))
 
 
 def _is_amount(column: Column) -> bool:

@@ -32,18 +32,13 @@ DOUBTFUL = (
 
 @dataclass
 class Measure:
-    """Numbers or dates: how many, and between which ends.
-
-    Attributes:
-        whole: all are whole numbers.
-        padded: one has zeros in front, as a postal code may.
-    """
+    """Numbers or dates: how many, and between which ends."""
 
     count: int = 0
     low: Any = None
     high: Any = None
-    whole: bool = True
-    padded: bool = False
+    whole: bool = True  # all are whole numbers
+    padded: bool = False  # one has zeros in front, as a postal code may
 
     def add(self, values: pa.Array, times: int | None = None) -> None:
         """More of them, each once; together they stand for `times` values."""
@@ -60,28 +55,21 @@ class Measure:
 
 @dataclass
 class Column:
-    """What one column holds. Counts are of rows.
-
-    Attributes:
-        kind: text, number, date, boolean, or the Arrow type of values that have no role.
-        levels: text -> rows, for those that do not stand for no value; None where they are more than MOST_LEVELS.
-        counted: rows with a value when `distinct` was last known: all of them where `levels` is there.
-        missing: text -> rows of what stands for no value; a null is "".
-        odd: text -> rows of what is neither number nor date, some of them.
-        spelled: its different texts as they are, where all were counted; levels are values.
-    """
+    """What one column holds. Counts are of rows."""
 
     name: str
-    kind: str
+    kind: str  # text, number, date, boolean, or the Arrow type of values that have no role
     rows: int = 0
+    # text -> rows, for those that do not stand for no value; None where they are more than MOST_LEVELS
     levels: Counter[str] | None = field(default_factory=Counter)
     distinct: int = 0
-    counted: int = 0
-    missing: Counter[str] = field(default_factory=Counter)
-    odd: Counter[str] = field(default_factory=Counter)
+    counted: int = 0  # rows with a value when `distinct` was last known: all of them where `levels` is there
+    missing: Counter[str] = field(default_factory=Counter)  # text -> rows of what stands for no value; a null is ""
+    odd: Counter[str] = field(default_factory=Counter)  # text -> rows of what is neither number nor date, some of them
     number: Measure = field(default_factory=Measure)
     date: Measure = field(default_factory=Measure)
     nothing_but_text: bool = False
+    # its different texts as they are, where all were counted; levels are values
     spelled: list[str] = field(default_factory=list)
 
     @property
@@ -214,17 +202,14 @@ def _measure_levels(column: Column, levels: dict[str, int], decimal: str) -> Non
 
 
 def _measure(column: Column, values: pa.Array, decimal: str) -> None:
-    """Rows of a column with too many levels to count."""
+    """Rows of a column with too many levels to count.
+
+    Of texts the quickest way first: most columns hold numbers alone, or but for what stands for no value.
+    """
     if column.kind == "number":
-        column.number.add(values.cast(pa.float64(), safe=False))
-    elif column.kind == "date":
-        column.date.add(values.cast(pa.timestamp("us"), safe=False))
-    else:
-        _measure_texts(column, values, decimal)
-
-
-def _measure_texts(column: Column, values: pa.Array, decimal: str) -> None:
-    """The quickest way first: most columns hold numbers alone, or but for what stands for no value."""
+        return column.number.add(values.cast(pa.float64(), safe=False))
+    if column.kind == "date":
+        return column.date.add(values.cast(pa.timestamp("us"), safe=False))
     if _measured(column, values, decimal):
         return
     values = _present(column, values)

@@ -25,26 +25,17 @@ TAKEN |= {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
 
 @dataclass(frozen=True)
 class Request:
-    """What to look at, and how.
-
-    Attributes:
-        target: the column to predict.
-        name: of conf/data/NAME.yaml.
-        header: whether the first row names the columns.
-        separator, encoding, decimal: of a text, instead of those that are found.
-        strict: write nothing where there is a warning.
-        force: overwrite what is there.
-    """
+    """What to look at, and how."""
 
     file: Path
-    target: str
-    name: str
-    header: bool = True
-    separator: str | None = None
+    target: str  # the column to predict
+    name: str  # of conf/data/NAME.yaml
+    header: bool = True  # whether the first row names the columns
+    separator: str | None = None  # of a text, as the next two, instead of what is found
     encoding: str | None = None
     decimal: str | None = None
-    strict: bool = False
-    force: bool = False
+    strict: bool = False  # write nothing where there is a warning
+    force: bool = False  # overwrite what is there
 
 
 @dataclass(frozen=True)

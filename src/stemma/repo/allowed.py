@@ -65,16 +65,11 @@ USER = re.compile(r"(?!-)[\w.@+\\/-]*")
 
 @dataclass(frozen=True)
 class Claim:
-    """What a repository asks for and may not decide.
+    """What a repository asks for and may not decide."""
 
-    Args:
-        source: the file that asks; keys: of its settings, never their values; digest: of these, and of files in the
-            repository that they name.
-    """
-
-    source: str
-    keys: tuple[str, ...]
-    digest: str
+    source: str  # the file that asks
+    keys: tuple[str, ...]  # of its settings, never their values
+    digest: str  # of these settings, and of files in the repository that they name
 
 
 def parted(root: Path, source: str, said: Mapping[str, Any]) -> tuple[dict[str, Any], Claim | None]:

@@ -13,15 +13,11 @@ MARK = ".dvc/config"  # what tells a project
 
 @dataclass(frozen=True)
 class Extent:
-    """Paths are from Git's top folder, and folders end in a slash.
+    """Paths are from Git's top folder, and folders end in a slash."""
 
-    Args:
-        folder: of the project; below: of other projects in it. whole: every file counts all the same.
-    """
-
-    folder: str = ""
-    below: tuple[str, ...] = ()
-    whole: bool = False
+    folder: str = ""  # of the project
+    below: tuple[str, ...] = ()  # of other projects in it
+    whole: bool = False  # every file counts all the same
 
     @property
     def is_all(self) -> bool:

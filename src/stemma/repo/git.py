@@ -130,17 +130,12 @@ def top(root: Path) -> Path:
 
 @dataclass(frozen=True)
 class Ref:
-    """A branch, a tag, or another name of Git's.
+    """A branch, a tag, or another name of Git's."""
 
-    Args:
-        name: whole, such as refs/heads/main; id: what it names; peeled: what an annotated tag is of, else empty.
-        alias: whether it stands for another one, as origin/HEAD does.
-    """
-
-    name: str
-    id: str
-    peeled: str
-    alias: bool
+    name: str  # whole, such as refs/heads/main
+    id: str  # what it names
+    peeled: str  # what an annotated tag is of, else empty
+    alias: bool  # whether it stands for another one, as origin/HEAD does
 
     @property
     def short(self) -> str:

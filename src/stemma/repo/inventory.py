@@ -21,16 +21,12 @@ _MATTERS = ("dvc.lock", "dvc.yaml", "*.dvc", extent.MARK)
 
 @dataclass
 class Object:
-    """An object, under the first path that a version has it at.
-
-    Args:
-        versions: the names of those that need it.
-        remotes: those that must hold it; None is the default one. Empty for outputs with `push: false` and imports.
-    """
+    """An object, under the first path that a version has it at."""
 
     md5: str
     path: str
-    versions: dict[str, None] = field(default_factory=dict)
+    versions: dict[str, None] = field(default_factory=dict)  # the names of those that need it
+    # those that must hold it; None is the default one. Empty for outputs with `push: false` and imports
     remotes: set[str | None] = field(default_factory=set)
 
 
@@ -46,18 +42,12 @@ class Tracked:
 
 @dataclass(frozen=True)
 class Inventory:
-    """
-    Args:
-        objects: by MD5.
-        tracked: one for each pair of a hash and a file in Git.
-        notes: what could not be looked at, in words.
-        unlisted: path and version of each folder whose listing is nowhere.
-    """
+    """What versions are made of."""
 
-    objects: Mapping[str, Object]
-    tracked: Sequence[Tracked]
-    notes: Sequence[str]
-    unlisted: Sequence[tuple[str, str]] = ()
+    objects: Mapping[str, Object]  # by MD5
+    tracked: Sequence[Tracked]  # one for each pair of a hash and a file in Git
+    notes: Sequence[str]  # what could not be looked at, in words
+    unlisted: Sequence[tuple[str, str]] = ()  # path and version of each folder whose listing is nowhere
 
 
 @dataclass(frozen=True)
@@ -162,7 +152,8 @@ class _Taken:
             elif entry.legacy:
                 self.notes[f"{entry.path} of {version} is kept as DVC 2 did, and is left out"] = None
             elif not settings.cached and blob is None:
-                if entry.is_folder and not commit and self._is_staged(entry.path):
+                listed = ("--literal-pathspecs", "ls-files", "--", entry.path)
+                if entry.is_folder and not commit and git(self.repository.root, *listed):
                     continue  # Git's index has files, and no folders
                 self.notes[f"{entry.path} of {version} is kept neither by DVC nor by Git"] = None
             elif blob is not None and not entry.is_folder:
@@ -171,9 +162,6 @@ class _Taken:
                 self._needs(entry.md5, entry.path, version, settings)
                 self._folder(entry, version, settings)
         return Inventory(self.objects, list(tracked.values()), list(self.notes), list(self.unlisted))
-
-    def _is_staged(self, path: str) -> bool:
-        return bool(git(self.repository.root, "--literal-pathspecs", "ls-files", "--", path))
 
     def _needs(self, md5: str, path: str, version: str, settings: _Settings) -> None:
         each = self.objects.setdefault(md5, Object(md5, path))
@@ -260,11 +248,7 @@ def _settings(said: Mapping[str, Any], imported: bool = False) -> _Settings:
 
 
 def listing(content: bytes | None, path: str) -> list[tuple[str, str]] | None:
-    """Path and MD5 of each file of a folder; None where there is no listing.
-
-    Raises:
-        VersionError: it cannot be read.
-    """
+    """Path and MD5 of each file of a folder; None where there is no listing, a VersionError where it is no such."""
     if content is None:
         return None
     try:

@@ -25,11 +25,7 @@ def text(noted: Any) -> str:
 
 
 def parsed(content: bytes, kind: type[Noted]) -> Noted:
-    """What `text` wrote.
-
-    Raises:
-        ValueError: it is of another format, or no such value.
-    """
+    """What `text` wrote; a ValueError where it is of another format, or no such value."""
     try:
         found: dict[str, Any] = json.loads(content)
         form = found.pop("format")
@@ -42,30 +38,20 @@ def parsed(content: bytes, kind: type[Noted]) -> Noted:
 
 @dataclass(frozen=True)
 class Journal:
-    """
-    Args:
-        revision: as it was asked for; target: its commit; before: HEAD's commit when it began.
-        commit: whether the restored state becomes a commit; made: that commit, from before HEAD moves to it.
-        tree: Git's, that is to be restored: of the project's files alone; None: all of the target's.
-        folder: of the project, from Git's top folder; None in a journal of an older stemma.
-        untracked: files that were there, untracked and identical to those of the target.
-        stashing: what was not committed is to be stashed; stashed_before: the last stash before that.
-        stash: the one made.
-        done: the steps that are complete, in order.
-    """
+    """What was asked of a rollback, and how far it came."""
 
-    revision: str
-    target: str
-    before: str
-    commit: bool
-    untracked: tuple[str, ...] = ()
-    stashing: bool = False
-    stashed_before: str | None = None
-    stash: str | None = None
-    made: str | None = None
-    done: tuple[str, ...] = ()
-    tree: str | None = None
-    folder: str | None = None
+    revision: str  # as it was asked for
+    target: str  # its commit
+    before: str  # HEAD's commit when it began
+    commit: bool  # whether the restored state becomes a commit
+    untracked: tuple[str, ...] = ()  # files that were there, untracked and identical to those of the target
+    stashing: bool = False  # what was not committed is to be stashed
+    stashed_before: str | None = None  # the last stash before that
+    stash: str | None = None  # the stash that was made
+    made: str | None = None  # the commit of the restored state, from before HEAD moves to it
+    done: tuple[str, ...] = ()  # the steps that are complete, in order
+    tree: str | None = None  # Git's, that is to be restored: of the project's files alone; None: all of the target's
+    folder: str | None = None  # of the project, from Git's top folder; None in a journal of an older stemma
 
     @property
     def wanted(self) -> str:
@@ -101,11 +87,7 @@ def read(root: Path) -> Journal | None:
 
 
 def write(root: Path, journal: Journal) -> Journal:
-    """Keep it, in one step; the journal itself.
-
-    Raises:
-        VersionError: the disk refuses.
-    """
+    """Keep it, in one step, and give it back; a VersionError where the disk refuses."""
     with told(str(folder(root))):
         write_text(folder(root) / "rollback.json", text(journal))
     return journal

@@ -24,19 +24,13 @@ FIELD = re.compile(r"(?:    - |      )([a-z0-9_]+): ([^\s'\"|>&*!%@`{\[](?:[^#\n
 
 @dataclass(frozen=True)
 class Entry:
-    """An output as dvc.lock names it.
-
-    Args:
-        md5: of the file, or of a folder's listing, ending in ".dir"; None where DVC keeps it in another way.
-        files: number of files of a folder; None for a file.
-        legacy: hashed as DVC 2 did, with line ends changed.
-    """
+    """An output as dvc.lock names it."""
 
     path: str
-    md5: str | None
+    md5: str | None  # of the file, or of a folder's listing, ending in ".dir"; None where DVC keeps it in another way
     size: int | None
-    files: int | None
-    legacy: bool
+    files: int | None  # number of files of a folder; None for a file
+    legacy: bool  # hashed as DVC 2 did, with line ends changed
 
     @property
     def is_folder(self) -> bool:
@@ -44,11 +38,7 @@ class Entry:
 
 
 def outputs(text: str) -> dict[str, Entry]:
-    """The outputs of all stages by path.
-
-    Raises:
-        ValueError: it is not YAML, or is no dvc.lock.
-    """
+    """The outputs of all stages by path; a ValueError where it is not YAML, or is no dvc.lock."""
     if not text.endswith("\n"):
         text += "\n"
     blocks = OUTS.findall(text)
@@ -67,11 +57,7 @@ def method(text: str) -> str:
 
 
 def tracked(text: str, path: str) -> dict[str, Entry]:
-    """What `path`.dvc tracks, by path.
-
-    Raises:
-        ValueError: it is not YAML, or is no .dvc file.
-    """
+    """What `path`.dvc tracks, by path; a ValueError where it is not YAML, or is no .dvc file."""
     content = load(text)
     if not isinstance(content, dict) or not isinstance(content.get("outs"), list):
         raise ValueError("it has no outs")
@@ -104,11 +90,7 @@ def listing(content: bytes) -> dict[str, tuple[str, int | None]]:
 
 
 def load(text: str) -> Any:
-    """YAML as DVC and Hydra read it: 1e-3 is a number, `off` and dates are text.
-
-    Raises:
-        ValueError: it is not YAML.
-    """
+    """YAML as DVC and Hydra read it: 1e-3 is a number, `off` and dates are text; a ValueError where it is none."""
     import yaml
 
     try:

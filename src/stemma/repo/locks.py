@@ -115,11 +115,7 @@ def unlock_git(folder: Path) -> None:
 
 
 def clear_killed(root: Path, *names: str) -> None:
-    """Remove the locks that a killed Git command left: of refs by their whole names, of HEAD, of the index.
-
-    Raises:
-        VersionError: as `clear`.
-    """
+    """Remove the locks that a killed Git command left, of refs by whole names, HEAD, the index; raises as `clear`."""
     asked = [word for name in names for word in ("--git-path", f"{name}.lock")]
     found = git(root, "rev-parse", "--path-format=absolute", *asked).decode(errors="surrogateescape")
     for lock in found.splitlines():

@@ -110,11 +110,7 @@ class Objects:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """DVC's configuration in the work tree, as far as `trust` lets it count, its paths made whole.
-
-        Raises:
-            VersionError: it cannot be read.
-        """
+        """DVC's settings in the work tree, as far as `trust` lets them count, their paths made whole; raises as it."""
         return dict(trust.config(self._root))
 
 
@@ -141,11 +137,7 @@ def file_system(kind: Any, settings: dict[str, Any], retries: int = RETRIES) -> 
 
 
 def md5_of(path: Path) -> str:
-    """The MD5 of a file, every byte read.
-
-    Raises:
-        OSError: as `open_plain`.
-    """
+    """The MD5 of a file, every byte read; raises as `open_plain`."""
     with open_plain(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 

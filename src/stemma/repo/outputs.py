@@ -28,24 +28,16 @@ from stemma.text import few, in_one_line
 
 @dataclass(frozen=True)
 class Kept:
-    """What DVC keeps for a commit.
+    """What DVC keeps for a commit."""
 
-    Args:
-        files: MD5 by path; folders: MD5 of listings by path. roots: paths of outputs.
-        remotes: by MD5, where a remote is named.
-        executable: outputs that may be run.
-        lost: folders whose listing is nowhere. foreign: outputs that have no MD5, or DVC 2's.
-        unmade: outputs of stages that have not run.
-    """
-
-    files: Mapping[str, str]
-    folders: Mapping[str, str]
-    roots: frozenset[str]
-    remotes: Mapping[str, str]
-    executable: frozenset[str]
-    lost: tuple[str, ...]
-    foreign: tuple[str, ...]
-    unmade: tuple[str, ...]
+    files: Mapping[str, str]  # MD5 by path
+    folders: Mapping[str, str]  # MD5 of listings by path
+    roots: frozenset[str]  # paths of outputs
+    remotes: Mapping[str, str]  # by MD5, where a remote is named
+    executable: frozenset[str]  # outputs that may be run
+    lost: tuple[str, ...]  # folders whose listing is nowhere
+    foreign: tuple[str, ...]  # outputs that have no MD5, or DVC 2's
+    unmade: tuple[str, ...]  # outputs of stages that have not run
 
     @property
     def above(self) -> dict[str, str]:
@@ -165,11 +157,7 @@ class Outputs:
         self._dvc.state.save_link(str(self.root / output), self._dvc.fs)
 
     def check_out(self) -> None:
-        """Put all outputs in place, by DVC.
-
-        Raises:
-            VersionError: DVC cannot; or what is imported is not in the cache.
-        """
+        """Put all outputs in place; a VersionError where DVC cannot, or what is imported is not in the cache."""
         from dvc.exceptions import DvcException
 
         for stage in self._dvc.index.stages:

@@ -40,54 +40,39 @@ _FORMAT = "".join(f"%({field})%00" for field in _FIELDS)
 
 @dataclass(frozen=True)
 class Grammar:
-    """What a tag's name says.
-
-    Args:
-        model: GTO's artifact, with `:` after a folder where the tag has `=`; of an event, as its project names it.
-        version: "v1.2.0", of a registration; stage: "prod", of an assignment. counter: None where the tag has none.
-    """
+    """What a tag's name says."""
 
     action: Action
-    model: str
-    version: str | None
-    stage: str | None
-    counter: int | None
+    model: str  # GTO's artifact, with `:` after a folder where the tag has `=`; of an event, as its project names it
+    version: str | None  # "v1.2.0", of a registration
+    stage: str | None  # "prod", of an assignment
+    counter: int | None  # None where the tag has none
 
 
 @dataclass(frozen=True)
 class Event:
-    """A tag that registers, assigns, or takes that back. `time` in seconds since 1970.
-
-    Args:
-        message: the first line of what it says; body: the lines below, without the signature.
-        object: Git's id of the tag itself; inner: the name that it was made, and signed, under.
-    """
+    """A tag that registers, assigns, or takes that back. `time` in seconds since 1970."""
 
     tag: str
     commit: str
     says: Grammar
     time: int
     author: str
-    message: str
+    message: str  # the first line of what it says
     email: str = ""
-    body: str = ""
-    object: str = ""
-    inner: str = ""
+    body: str = ""  # the lines below, without the signature
+    object: str = ""  # Git's id of the tag itself
+    inner: str = ""  # the name that it was made, and signed, under
     signed: bool = False
 
 
 @dataclass(frozen=True)
 class Registry:
-    """All such tags of a project, the oldest first.
-
-    Args:
-        folder: where the project lies in its Git repository, such as "churn/".
-        light: tags that would be events, were they annotated.
-    """
+    """All such tags of a project, the oldest first."""
 
     events: tuple[Event, ...]
-    folder: str = ""
-    light: tuple[str, ...] = ()
+    folder: str = ""  # where the project lies in its Git repository, such as "churn/"
+    light: tuple[str, ...] = ()  # tags that would be events, were they annotated
 
     @cached_property
     def registered(self) -> dict[tuple[str, str], str]:

@@ -10,11 +10,7 @@ from stemma.text import in_one_line
 
 
 def add(root: Path, file: Path) -> None:
-    """Let DVC keep a file of the work tree, as `dvc add` does.
-
-    Raises:
-        VersionError: it does not take it.
-    """
+    """Let DVC keep a file of the work tree, as `dvc add` does; a VersionError where it does not take it."""
     from dvc.exceptions import DvcException
 
     name = file.resolve().relative_to(root.resolve()).as_posix()
@@ -57,11 +53,7 @@ def ran_with(root: Path, stage: str, file: Path) -> bool:
 
 
 def renew(root: Path, stage: str | None = None) -> None:
-    """Let dvc.lock say that a stage, or every one, ran with what lies there now, as `dvc commit --force` does.
-
-    Raises:
-        VersionError: DVC cannot.
-    """
+    """Let dvc.lock say that a stage, or every one, ran with what lies there now, as `dvc commit --force` does."""
     from dvc.exceptions import DvcException
 
     try:

@@ -61,13 +61,12 @@ NAMES = {  # of errors, most of them botocore's and aiohttp's: neither is import
 }
 
 
+LIBRARIES = ("botocore", "aiohttp", "dvc", "sqlite3")  # whose other errors are a storage's too
+
+
 @contextmanager
 def told(place: str) -> Iterator[None]:
-    """Turn what a storage raises into one line that begins with the place.
-
-    Raises:
-        VersionError: in the place of any error of a storage.
-    """
+    """Turn what a storage raises into a VersionError, one line that begins with the place."""
     try:
         yield
     except (StemmaError, KeyboardInterrupt, SystemExit):
@@ -94,12 +93,7 @@ def explained(error: BaseException) -> str | None:
     for each in chain:
         if isinstance(each, OSError) and each.errno in NUMBERS:
             return NUMBERS[each.errno]
-    known = isinstance(error, OSError) or type(error).__module__.split(".")[0] in (
-        "botocore",
-        "aiohttp",
-        "dvc",
-        "sqlite3",
-    )
+    known = isinstance(error, OSError) or type(error).__module__.split(".")[0] in LIBRARIES
     return in_one_line(error) if known else None
 
 

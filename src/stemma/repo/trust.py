@@ -22,7 +22,7 @@ from typing import Any
 from stemma.errors import VersionError
 from stemma.files import state_folder, write_text
 from stemma.repo.allowed import Claim, claim_of, parted, place
-from stemma.repo.git import commit_of, contents, fields, git
+from stemma.repo.git import commit_of, contents, fields, git, tree
 from stemma.text import few, in_one_line, say_once
 
 RUN = "stemma trust"
@@ -97,9 +97,6 @@ def config(root: Path, *, validate: bool = False, whole: bool = False) -> Any:
 def repo(root: Path, *, whole: bool = False) -> Any:
     """DVC's own view of the repository, with the settings of `config`, whatever commit it looks at.
 
-    Args:
-        whole: as for `config`.
-
     Raises:
         VersionError: as `config`, and as `stage_files` of the work tree.
         DvcException: DVC cannot open it.
@@ -131,8 +128,7 @@ def stage_files(root: Path, commit: str | None) -> None:
             name: (root / name).read_bytes() for name in listed if (root / name).is_file()
         }
     else:
-        entries = [entry.partition("\t")[::2] for entry in fields(git(root, "ls-tree", "-r", "-z", commit))]
-        blobs = {name: facts.split()[2] for facts, name in entries if name.endswith(".dvc")}
+        blobs = {name: facts[2] for name, facts in tree(root, commit).items() if name.endswith(".dvc")}
         found = dict(zip(blobs, contents(root, list(blobs.values())), strict=True))
     for name, content in found.items():
         if content is not None and _asks_of_dvc(content):

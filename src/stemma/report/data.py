@@ -50,12 +50,9 @@ def write(
     """Write the page and its pictures.
 
     Args:
-        folder: reports as a rule.
         frame: the canonical table.
-        settings: the `data` section.
         splits: row positions of train, validation and test.
         about: as `statistics.make` gives it.
-        hints: as `hints.find` gives them.
     """
     splits = {name: rows[:: -(-len(rows) // MOST_ROWS)] for name, rows in splits.items()}
     columns = (frame[name] for name, _ in features(frame.columns, settings))

@@ -14,18 +14,14 @@ from stemma.text import escaped, table, visible
 
 @dataclass(frozen=True)
 class Table:
-    """Cells are plain text.
-
-    Attributes:
-        shades: (rows, columns - 1) from 0 to 1, colour the cells after the first column.
-        words: numbers of further columns that hold words, not figures.
-    """
+    """Cells are plain text."""
 
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    # (rows, columns - 1) from 0 to 1, colour the cells after the first column
     shades: tuple[tuple[float, ...], ...] = ()
-    words: tuple[int, ...] = ()
+    words: tuple[int, ...] = ()  # numbers of further columns that hold words, not figures
 
 
 @dataclass(frozen=True)

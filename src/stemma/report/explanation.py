@@ -30,10 +30,7 @@ Part = tuple[str | Table | Chart, Callable[[], str]]
 
 
 def document(name: str, target: str, found: Sequence[Told]) -> Document:
-    """
-    Args:
-        name: of what was explained.
-    """
+    """What each method found of what is called `name`."""
     together = ", ".join(f"{a} and {b} ({strength:.2f})" for a, b, strength in found[0]["related"][:LARGEST])
     rows, beside = (counted(found[0][of], "row") for of in ("rows", "background"))
     lead = f"{name}, by {rows} beside {beside} to compare with, seed {found[0]['seed']}."

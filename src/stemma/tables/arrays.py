@@ -14,18 +14,13 @@ from stemma.tables import encode, profile, spool
 
 @dataclass(frozen=True)
 class Arrays:
-    """One split.
+    """One split."""
 
-    Attributes:
-        x: (rows, width) float32, encoded.
-        y: (rows,): 0 or 1 float32 (binary, 1 is the positive class), the index of the class int64 (multiclass), or
-            the target as it is, float64 (regression).
-        frame: the rows themselves, as prepare wrote them.
-    """
-
-    x: np.ndarray
+    x: np.ndarray  # (rows, width) float32, encoded
+    # (rows,): 0 or 1 float32 (binary, 1 is the positive class), the index of the class int64 (multiclass), or the
+    # target as it is, float64 (regression)
     y: np.ndarray
-    frame: pd.DataFrame
+    frame: pd.DataFrame  # the rows themselves, as prepare wrote them
 
     def taken(self, rows: np.ndarray | slice) -> "Arrays":
         """Some of the rows, by position."""
@@ -62,11 +57,7 @@ def read(folder: Path, split: str) -> Arrays:
 
 
 def read_split(folder: Path, split: str) -> Split:
-    """Read one split.
-
-    Args:
-        folder: data/prepared as a rule.
-        split: train, validation or test.
+    """Read one split (train, validation or test) of a folder, data/prepared as a rule.
 
     Raises:
         DataError: a file is not there or damaged.
@@ -89,11 +80,7 @@ def read_frame(folder: Path, split: str) -> pd.DataFrame:
 
 
 def labels(target: pd.Series, known: profile.Profile) -> np.ndarray:
-    """The target as numbers; see `Arrays.y`.
-
-    Raises:
-        DataError: a class is not among those of the profile.
-    """
+    """The target as numbers, see `Arrays.y`; a DataError where a class is not among those of the profile."""
     if not known.task.classes:
         return np.asarray(target.to_numpy(np.float64))
     codes = np.asarray(pd.Categorical(target, categories=known.task.classes).codes)

@@ -16,27 +16,18 @@ from stemma.text import counted, say
 
 @dataclass(frozen=True)
 class Checked:
-    """A table that can be learned from.
+    """A table that can be learned from."""
 
-    Attributes:
-        table: canonical, see `load.table`.
-        splits: row positions of train, validation and test.
-        hints: what looks wrong all the same.
-        left_out: how many rows of the source are not in the table, by reason.
-    """
-
-    table: pd.DataFrame
-    splits: dict[str, np.ndarray]
-    hints: tuple[hints.Hint, ...]
-    left_out: Mapping[str, int]
+    table: pd.DataFrame  # canonical, see `load.table`
+    splits: dict[str, np.ndarray]  # row positions of train, validation and test
+    hints: tuple[hints.Hint, ...]  # what looks wrong all the same
+    left_out: Mapping[str, int]  # how many rows of the source are not in the table, by reason
 
 
 def check(settings: Table, sources: Mapping[str, Entry], strict: bool) -> Checked:
     """Read, check and split the table, and look for what is suspicious, which is told on stderr, one line each.
 
     Args:
-        settings: the `data` section.
-        sources: see `load.table`.
         strict: hints are errors.
 
     Raises:

@@ -39,25 +39,15 @@ SPACES = re.compile(rb'"[^"]*"| +')
 
 @dataclass(frozen=True)
 class Text:
-    """How a text file is written.
+    """How a text file is written."""
 
-    Attributes:
-        separator: of two fields; a space stands for any number of them.
-        header: whether the first row names the columns; without one they are c0, c1, ...
-        encoding: as Python names it.
-    """
-
-    separator: str
-    header: bool
-    encoding: str
+    separator: str  # of two fields; a space stands for any number of them
+    header: bool  # whether the first row names the columns; without one they are c0, c1, ...
+    encoding: str  # as Python names it
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file is Parquet, by its ending or its first bytes.
-
-    Raises:
-        DataError: it is not there, or is no table.
-    """
+    """Whether a file is Parquet, by its ending or its first bytes; a DataError where it is not there or no table."""
     first = start(path, 64)
     if told := mistaken(first):
         raise DataError(f"{path} {told}")
@@ -128,13 +118,10 @@ def raw(path: Path) -> Any:
 def texts(
     path: Path, text: Text, columns: Mapping[str, pa.DataType] | None = None, missing: Sequence[str] = ()
 ) -> pa.Table:
-    """The columns of a text file, or these of them, as texts or as the dictionaries that are asked for.
+    """The columns of a text file, or these of them, as texts or the dictionaries asked for; raises as `one_reason`.
 
     Args:
         missing: texts that become nulls.
-
-    Raises:
-        DataError: as `one_reason`.
     """
     columns = columns or dict.fromkeys(names(path, text), pa.string())
     options = csv_options(path, text, columns, null_values=list(missing))

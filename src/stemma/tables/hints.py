@@ -35,18 +35,13 @@ HALF = 10  # rows at least before and after a change of type
 
 @dataclass(frozen=True)
 class Hint:
-    """What looks wrong.
+    """What looks wrong."""
 
-    Attributes:
-        kind: leakage, repeated, identifier, constant, empty, missing, unseen, identical, type, imbalance,
-            time or unheld (a text of an expression).
-        column: None where it is about rows.
-        text: one line.
-    """
-
+    # leakage, repeated, identifier, constant, empty, missing, unseen, identical, type, imbalance, time or unheld (a
+    # text of an expression)
     kind: str
-    column: str | None
-    text: str
+    column: str | None  # None where it is about rows
+    text: str  # one line
 
 
 def find(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) -> tuple[Hint, ...]:
@@ -54,7 +49,6 @@ def find(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) ->
 
     Args:
         frame: a canonical table that `validate.check` accepts.
-        settings: the `data` section.
         splits: row positions of train, validation and test.
     """
     found: list[Hint] = []
@@ -124,11 +118,8 @@ def _leakage(values: pd.Series, sample: "_Sample | None", cure: str) -> Iterator
         return
     score = sample.score(values)
     if score >= PREDICTS:
-        measure = "R2 of the ranks" if sample.ranked else "ROC-AUC"
-        yield (
-            "leakage",
-            f"alone predicts the target ({measure} {score:.4f}): if it is known only afterwards, {cure}",
-        )
+        told = f"{'R2 of the ranks' if sample.ranked else 'ROC-AUC'} {score:.4f}"
+        yield "leakage", f"alone predicts the target ({told}): if it is known only afterwards, {cure}"
 
 
 def _type(values: pd.Series) -> Iterator[tuple[str, str]]:
@@ -235,17 +226,11 @@ def _time(frame: pd.DataFrame, settings: Table) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Some training rows in two halves: what is learned on one is judged on the other.
+    """Some training rows in two halves: what is learned on one is judged on the other."""
 
-    Attributes:
-        rows: their positions, of each class as many where there are enough, in an order of chance.
-        y: the class of each row as a number, or the rank of a regression's target in [0, 1].
-        ranked: whether it is a rank.
-    """
-
-    rows: np.ndarray
-    y: np.ndarray
-    ranked: bool
+    rows: np.ndarray  # their positions, of each class as many where there are enough, in an order of chance
+    y: np.ndarray  # the class of each row as a number, or the rank of a regression's target in [0, 1]
+    ranked: bool  # whether it is a rank
 
     @classmethod
     def draw(cls, frame: pd.DataFrame, settings: Table, train: np.ndarray) -> "_Sample | None":

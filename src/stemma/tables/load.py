@@ -29,7 +29,7 @@ from stemma.tables.columns import features, refuse, role_of, roles, splitting
 from stemma.tables.settings import FileTable, Table
 from stemma.tables.texts import INSTANT, instants, numbers, trimmed
 from stemma.text import nearest
-from stemma.values import BY_COLUMN, PLAIN, TRUTH, Writing, level
+from stemma.values import BY_COLUMN, TRUTH, Writing, level
 
 FITTING = {"thousands": ("numeric", "bayes", "time"), "date_format": ("date", "time")}  # kinds of columns
 
@@ -67,15 +67,9 @@ def _canonical(columns: dict[str, pa.ChunkedArray], settings: Table, problems: l
     for name in list(columns):
         kind = _kind(name, settings)
         try:
-            yield name, CONVERTERS[kind](columns.pop(name), _writing(name, settings))
+            yield name, CONVERTERS[kind](columns.pop(name), settings.writing(name))
         except WrongValue as wrong:
             problems.append(f"column {name!r} ({kind}) {wrong}")
-
-
-def _writing(column: str, settings: Table) -> Writing:
-    if not isinstance(settings, FileTable):
-        return PLAIN
-    return values.writing(settings, column)
 
 
 def _used(names: list[str], settings: Table) -> list[str]:
@@ -95,7 +89,7 @@ def _wrong_writing(names: list[str], settings: FileTable) -> Iterator[str]:
             elif setting in FITTING and (kind := _kind(name, settings)) not in (*FITTING[setting], "drop"):
                 yield f"`{setting}` names {name!r}, which is {kind}: give it the role {FITTING[setting][0]}"
     for name, mark in settings.thousands.items():
-        if mark in values.writing(settings, name).decimal:
+        if mark in settings.writing(name).decimal:
             yield f"`thousands` and `decimal_in` both give {name!r} the mark {mark!r}: correct one of them"
 
 
@@ -138,7 +132,7 @@ def _parquet(path: Path, settings: FileTable) -> pa.Table:
     for place, name in enumerate(source.column_names):
         column = decoded(source.column(name))
         if pa.types.is_string(column.type):
-            source = source.set_column(place, name, trimmed(column, values.writing(settings, name).missing))
+            source = source.set_column(place, name, trimmed(column, settings.writing(name).missing))
     return source
 
 

@@ -21,10 +21,8 @@ GROUP = 2**20  # rows that a Parquet file holds together, as pandas writes it
 def write(folder: Path, checked: Checked, data: Table, settings: PrepareSettings) -> dict[str, Any]:
     """Fit the encoder to the training rows, and write it with the profile and one Parquet file for each split.
 
-    Of each row they hold its position in the table, then its columns. A fault leaves the folder as it was.
-
-    Returns:
-        The profile.
+    Of each row they hold its position in the table, then its columns. A fault leaves the folder as it was. The profile
+    is given back.
     """
     table, splits = checked.table, checked.splits
     encoder = encode.fit(table, features(table, data), settings, derive=data.derive, train=splits["train"])

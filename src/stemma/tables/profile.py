@@ -24,48 +24,30 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Block:
-    """Neighbouring numbers of an encoded row, of one kind, that came from one column of the table.
+    """Neighbouring numbers of an encoded row, of one kind, that came from one column of the table."""
 
-    Attributes:
-        name: of the column.
-        kind: numeric (any number), binary (0 or 1: one-hot, boolean, an indicator of missing values), or code (one
-            whole number from 0 to size - 1, for the network to embed; 0 is a rare or unknown level).
-        start, width: where they stand.
-        size: number of codes; 0 unless a code.
-    """
-
-    name: str
+    name: str  # of the column
+    # numeric (any number), binary (0 or 1: one-hot, boolean, an indicator of missing values), or code (one whole number
+    # from 0 to size - 1, for the network to embed; 0 is a rare or unknown level)
     kind: str
-    start: int
+    start: int  # where they stand
     width: int
-    size: int = 0
+    size: int = 0  # number of codes; 0 unless a code
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What a stage needs to know of the table it works on.
+    """What a stage needs to know of the table it works on."""
 
-    Attributes:
-        task: its classes are in the order of the network's outputs; of two, the positive one is the last.
-        target: the column to predict.
-        features: (name, role) in the order of the table.
-        derive: the expressions of those that are made of others.
-        encoded_width: numbers per encoded row.
-        blocks: what these numbers are; together they cover the row, in order.
-        bayes: the column of the true probabilities; None where they are not known.
-        row: the column that numbers the rows of the source table from 0, in the split files.
-        raw: the whole of profile.json.
-    """
-
-    task: Task
-    target: str
-    features: tuple[tuple[str, "Role"], ...]
-    encoded_width: int
-    blocks: tuple[Block, ...]
-    bayes: str | None
-    row: str
-    raw: dict[str, Any]
-    derive: Mapping[str, str] = field(default_factory=dict)
+    task: Task  # its classes are in the order of the network's outputs; of two, the positive one is the last
+    target: str  # the column to predict
+    features: tuple[tuple[str, "Role"], ...]  # (name, role) in the order of the table
+    encoded_width: int  # numbers per encoded row
+    blocks: tuple[Block, ...]  # what these numbers are; together they cover the row, in order
+    bayes: str | None  # the column of the true probabilities; None where they are not known
+    row: str  # the column that numbers the rows of the source table from 0, in the split files
+    raw: dict[str, Any]  # the whole of profile.json
+    derive: Mapping[str, str] = field(default_factory=dict)  # the expressions of those that are made of others
 
     @property
     def inputs(self) -> tuple[tuple[str, "Role"], ...]:

@@ -8,7 +8,7 @@ from stemma.entries import Entry
 from stemma.settings import Section, Seed, Share
 from stemma.task import KINDS
 from stemma.task import Task as Predicted
-from stemma.values import checked_format
+from stemma.values import PLAIN, Writing, checked_format, writing
 
 Role = Literal["numeric", "categorical", "boolean", "date", "drop", "bayes"]
 Task = Literal["binary", "multiclass", "regression"]
@@ -68,6 +68,10 @@ class Table(Section):
         """What the kind of task says of itself."""
         return KINDS[self.task]
 
+    def writing(self, column: str) -> Writing:
+        """How the texts of a column are written."""
+        return PLAIN
+
 
 class FileTable(Table):
     """A CSV or Parquet file."""
@@ -83,6 +87,9 @@ class FileTable(Table):
     thousands: dict[str, Literal[".", ",", " ", "'", "\u2019"]] = Field(default_factory=dict)  # by column
     date_format: dict[str, Annotated[str, AfterValidator(checked_format)]] = Field(default_factory=dict)
     fold_case: tuple[str, ...] = ()  # columns whose levels or classes do not differ by capital letters
+
+    def writing(self, column: str) -> Writing:
+        return writing(self, column)
 
 
 FILES = {"file": Entry("stemma.tables.load:file", FileTable)}  # the sources that need no code of a project

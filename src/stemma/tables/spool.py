@@ -53,11 +53,7 @@ def frame(columns: Iterable[tuple[str, Any]]) -> pd.DataFrame:
 
 
 def table(schema: pa.Schema, batches: Iterable[pa.RecordBatch], size: int) -> pa.Table:
-    """Batches one after the other as one table; mapped from a file where what they are read from is large.
-
-    Args:
-        size: of that, in bytes.
-    """
+    """Batches one after the other as one table; mapped from a file where their source is large (`size`, in bytes)."""
     if size < LARGE:
         return pa.Table.from_batches(batches, schema)
     with _file() as file:

@@ -14,7 +14,7 @@ from stemma.tables.columns import features, role_of, splitting
 from stemma.tables.profile import FORMAT, Block, described
 from stemma.tables.settings import FileTable, Table
 from stemma.task import moments
-from stemma.values import BY_COLUMN, PLAIN, level, seconds, writing
+from stemma.values import BY_COLUMN, level, seconds
 
 MOST_VALUES = 50  # of a categorical column that are counted by name
 SKETCH = 512  # row hashes kept
@@ -31,7 +31,6 @@ def make(
 
     Args:
         frame: the whole canonical table.
-        settings: the `data` section.
         splits: row positions of train, validation and test.
         blocks: of a row that the encoder fitted on train has encoded.
     """
@@ -97,7 +96,7 @@ def positive_of(settings: Table) -> str | None:
 
 def class_of(text: str, settings: Table) -> str:
     """A class as the canonical table has it."""
-    how = writing(settings, settings.target) if isinstance(settings, FileTable) else PLAIN
+    how = settings.writing(settings.target)
     return level(text.lower() if how.fold else text, how.decimal)
 
 
@@ -136,10 +135,10 @@ def content(frame: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def sketch(frame: pd.DataFrame, k: int = SKETCH) -> list[str]:
-    """The k smallest row hashes, 64 bits as 16 hexadecimal digits, ascending.
+def sketch(frame: pd.DataFrame) -> list[str]:
+    """The `SKETCH` smallest row hashes, 64 bits as 16 hexadecimal digits, ascending.
 
-    Two such sketches and the numbers of rows tell how many rows two tables share: of the k smallest hashes of their
+    Two such sketches and the numbers of rows tell how many rows two tables share: of the smallest hashes of their
     union, the share that is in both estimates the Jaccard index (bottom-k; Bar-Yossef et al. 2002, "Counting distinct
     elements in a data stream"; Cohen and Kaplan 2007, "Summarizing data using bottom-k sketches"). Equal rows count
     each: the second of them has another hash than the first.
@@ -147,7 +146,7 @@ def sketch(frame: pd.DataFrame, k: int = SKETCH) -> list[str]:
     hashes = pd.util.hash_pandas_object(frame, index=False).to_numpy()
     occurrence = pd.Series(hashes).groupby(hashes).cumcount().to_numpy(np.uint64)
     distinct = pd.util.hash_array(hashes + occurrence * np.uint64(0x9E3779B97F4A7C15))
-    smallest = np.sort(np.partition(distinct, k)[:k] if len(distinct) > k else distinct)
+    smallest = np.sort(np.partition(distinct, SKETCH)[:SKETCH] if len(distinct) > SKETCH else distinct)
     return [f"{value:016x}" for value in smallest]
 
 

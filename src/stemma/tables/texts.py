@@ -22,11 +22,7 @@ def trimmed(texts: Any, missing: tuple[str, ...]) -> Any:
 
 
 def numbers(texts: Any, decimal: str) -> Any:
-    """float64, such as 1, -2.5, .5, 1e-3 and inf.
-
-    Raises:
-        pa.ArrowInvalid: one of them is no number.
-    """
+    """float64, such as 1, -2.5, .5, 1e-3 and inf; pa.ArrowInvalid where one of them is no number."""
     return pointed(texts, decimal).cast(pa.float64())
 
 

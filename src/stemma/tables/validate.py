@@ -27,7 +27,6 @@ def check(frame: pd.DataFrame, settings: Table) -> None:
 
     Args:
         frame: a canonical table, as `load.table` gives it.
-        settings: the `data` section.
 
     Raises:
         DataError: names each column that is wrong, with its first wrong value and the row of it (from 1).

@@ -20,15 +20,10 @@ ROLES = {"number": "numeric", "boolean": "numeric", "date": "date", "string": "c
 
 @dataclass(frozen=True)
 class Answers:
-    """What one version says of some rows.
+    """What one version says of some rows."""
 
-    Args:
-        commit: of its name now; None for the work tree.
-        predictions: probabilities (rows, classes), or values (rows, 1).
-    """
-
-    commit: str | None
-    predictions: "NDArray[np.float32]"
+    commit: str | None  # of its name now; None for the work tree
+    predictions: "NDArray[np.float32]"  # probabilities (rows, classes), or values (rows, 1)
 
 
 def answers(repo: Repo, revision: str, frame: "pd.DataFrame", task: "Task") -> Answers:

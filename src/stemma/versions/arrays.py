@@ -14,17 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tensors:
-    """The weights of one version.
+    """The weights of one version."""
 
-    Args:
-        revision: as it was asked for.
-        commit: of that name now; None for the work tree.
-        arrays: by name.
-    """
-
-    revision: str
-    commit: str | None
-    arrays: "Mapping[str, NDArray[Any]]"
+    revision: str  # as it was asked for
+    commit: str | None  # of that name now; None for the work tree
+    arrays: "Mapping[str, NDArray[Any]]"  # by name
 
 
 def tensors(repo: Repo, revision: str) -> Tensors:

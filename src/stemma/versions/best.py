@@ -6,7 +6,7 @@ more versions there were. `--metric validation.roc_auc` picks by the validation 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from stemma.evaluation.results import higher_is_better, main_figure, told
 from stemma.repo.repository import PACKAGE, PREPARED, Repo, Repository, Revision, Version, opened
 from stemma.text import counted, figure, nearest, signed
 from stemma.versions import judged
-from stemma.versions.compare import bundle_bytes, measure, other_rows, parameters
+from stemma.versions.compare import RESAMPLES, bundle_bytes, measure, other_rows, parameters
 from stemma.versions.constraints import NAMES, Constraint, parse
 from stemma.versions.judged import Judged
 from stemma.versions.log import Entry, flat, log
@@ -24,40 +24,27 @@ from stemma.versions.log import Entry, flat, log
 if TYPE_CHECKING:
     from stemma.metrics.resampling import Difference
 
-RESAMPLES = 1000
-
 
 @dataclass(frozen=True)
 class Candidate:
-    """A version that fits the constraints.
-
-    Args:
-        stages: that it holds in the registry.
-        value: of the metric.
-        facts: by name, those that its constraints were judged by.
-    """
+    """A version that fits the constraints."""
 
     revision: str
     name: str
-    stages: tuple[str, ...]
+    stages: tuple[str, ...]  # that it holds in the registry
     date: datetime
-    value: float
-    facts: Mapping[str, Any]
+    value: float  # of the metric
+    facts: Mapping[str, Any]  # by name, those that its constraints were judged by
 
 
 @dataclass(frozen=True)
 class Lead:
-    """How far the best version is ahead of the runner-up, on the same test rows.
+    """How far the best version is ahead of the runner-up, on the same test rows."""
 
-    Args:
-        difference: of the metric, best minus runner-up.
-        low, high: its 95 % interval; None where it is not known. why: why it is not.
-    """
-
-    difference: float
-    low: float | None = None
+    difference: float  # of the metric, best minus runner-up
+    low: float | None = None  # its 95 % interval; None where it is not known
     high: float | None = None
-    why: str | None = None
+    why: str | None = None  # why the interval is not known
 
     @property
     def within_noise(self) -> bool | None:
@@ -75,25 +62,17 @@ class Group:
 
 @dataclass(frozen=True)
 class Best:
-    """The versions that fit, in groups that were judged on the same: across them nothing is best.
+    """The versions that fit, in groups that were judged on the same: across them nothing is best."""
 
-    Args:
-        metric: as asked for; higher_is_better: whether more of it is better.
-        groups: that of the newest version first.
-        lead: of the first over the second; None where one alone fits, or there are several groups.
-        looked_at: versions looked at.
-        left_out: how many versions each constraint left out, in the order given, of those that the ones before let
-            through; last the metric, which a version may lack.
-        notes: what was out of reach, and why.
-    """
-
-    metric: str
-    higher_is_better: bool
-    groups: tuple[Group, ...]
-    lead: Lead | None
-    looked_at: int
+    metric: str  # as asked for
+    higher_is_better: bool  # whether more of it is better
+    groups: tuple[Group, ...]  # that of the newest version first
+    lead: Lead | None  # of the first over the second; None where one alone fits, or there are several groups
+    looked_at: int  # versions looked at
+    # how many versions each constraint left out, in the order given, of those that the ones before let through; last
+    # the metric, which a version may lack
     left_out: tuple[tuple[str, int], ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what was out of reach, and why
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -127,18 +106,16 @@ def best(
     metric: str | None = None,
     where: Sequence[str] = (),
     like: str | None = None,
-    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Best:
     """The best version by a metric, among those that fit every constraint.
 
     Args:
-        repo: the repository, or its folder.
         metric: of reports/metrics.json: roc_auc is that of the test rows, validation.roc_auc that of validation. By
             default the figure that the newest version was judged by, of the test rows.
         where: constraints, see stemma.versions.constraints.
         like: a revision; versions judged by another target or task, on another table or other test rows are left out.
-        resamples, seed: of the bootstrap that tells a lead from noise.
+        seed: of the bootstrap that tells a lead from noise.
 
     Raises:
         VersionError: a constraint or the metric is not known, or no version fits (says what left out how many).
@@ -146,7 +123,7 @@ def best(
     repository = opened(repo)
     constraints = [parse(text) for text in where]
     as_judged = None if like is None else Facts(repository.version(like), like).judged
-    return among(_seen(repository), constraints, metric, resamples, seed, as_judged)
+    return among(_seen(repository), constraints, metric, seed=seed, like=as_judged)
 
 
 def _seen(repository: Repository) -> "list[Facts]":
@@ -239,17 +216,15 @@ def _notes(seen: "Sequence[Facts]") -> tuple[str, ...]:
     )
 
 
+@dataclass(eq=False)
 class Facts:
-    """What is known of one version, read when asked; None for what is not."""
+    """What is known of one version, read when asked; None for what is not. `unread`: why a fact is out of reach."""
 
-    def __init__(
-        self, version: Version, name: str, stages: tuple[str, ...] = (), date: datetime = datetime.min
-    ) -> None:
-        self.version = version
-        self.name = name
-        self.stages = stages
-        self.date = date
-        self.unread: dict[str, str] = {}  # why a fact is out of reach
+    version: Version
+    name: str
+    stages: tuple[str, ...] = ()
+    date: datetime = datetime.min
+    unread: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def prepared(self) -> str | None:

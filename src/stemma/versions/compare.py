@@ -40,26 +40,20 @@ FEWEST = 10  # rows from which a difference is judged at all
 
 @dataclass(frozen=True)
 class Options:
-    """How two versions are compared.
+    """How two versions are compared."""
 
-    Args:
-        on: a CSV or Parquet file with the target's column: both bundles are run on it. None: the predictions for the
-            test rows, which must be the same rows.
-        by: columns whose every value is compared by itself: of `on`, else of b's test rows.
-        metric: that the verdict follows from; by default the task's main figure: roc_auc for two classes,
-            balanced_accuracy for several, rmse.
-        cost: of a false positive and of a false negative; their mean over the rows becomes the figure `cost`.
-        resamples: of the bootstrap. seed: of their draws.
-        latency: time both bundles.
-    """
-
+    # a CSV or Parquet file with the target's column: both bundles are run on it. None: the predictions for the test
+    # rows, which must be the same rows
     on: Path | str | None = None
-    by: Sequence[str] = ()
+    by: Sequence[str] = ()  # columns whose every value is compared by itself: of `on`, else of b's test rows
+    # that the verdict follows from; by default the task's main figure: roc_auc for two classes, balanced_accuracy for
+    # several, rmse
     metric: str | None = None
+    # of a false positive and of a false negative; their mean over the rows becomes the figure `cost`
     cost: tuple[float, float] | None = None
-    resamples: int = RESAMPLES
-    seed: int = 0
-    latency: bool = True
+    resamples: int = RESAMPLES  # of the bootstrap
+    seed: int = 0  # of their draws
+    latency: bool = True  # time both bundles
 
 
 @dataclass(frozen=True)
@@ -73,60 +67,40 @@ class Size:
 
 @dataclass(frozen=True)
 class Slice:
-    """The main figure on a part of the rows.
+    """The main figure on a part of the rows."""
 
-    Args:
-        column, value: what its rows have in common.
-        difference: with its interval; NaN where the figure has no meaning on so few rows.
-        test: of this slice alone; None where its rows are too few.
-        corrected: its p-value by Holm's method, over all slices tested.
-        verdict: from the corrected p-value, at 5 %.
-    """
-
-    column: str
+    column: str  # what its rows have in common
     value: str
     rows: int
-    difference: "Difference"
-    test: "Test | None"
-    corrected: float | None
-    verdict: Verdict
+    difference: "Difference"  # with its interval; NaN where the figure has no meaning on so few rows
+    test: "Test | None"  # of this slice alone; None where its rows are too few
+    corrected: float | None  # its p-value by Holm's method, over all slices tested
+    verdict: Verdict  # from the corrected p-value, at 5 %
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How version b does beside version a.
-
-    Args:
-        on: the table they were run on; None: the test rows of both.
-        rows: that both were judged on.
-        metric: the figure that the verdict follows from.
-        higher_is_better: whether more of it is better.
-        differences: of every figure, b minus a, by name.
-        tests: of "both are equally good", on all rows.
-        needed: rows on which this difference of the metric would show in 80 % of the cases; None where it shows
-            already, or is zero.
-        sizes: of a and of b.
-        reasons: what answers of both go by, where that is known.
-        notes: what could not be said, and why.
-    """
+    """How version b does beside version a."""
 
     a: str
     b: str
-    on: str | None
+    on: str | None  # the table they were run on; None: the test rows of both
     task: str
-    rows: int
-    metric: str
-    higher_is_better: bool
+    rows: int  # that both were judged on
+    metric: str  # the figure that the verdict follows from
+    higher_is_better: bool  # whether more of it is better
     verdict: Verdict
+    # rows on which this difference of the metric would show in 80 % of the cases; None where it shows already, or is
+    # zero
     needed: int | None
-    differences: "Mapping[str, Difference]"
-    tests: "tuple[Test, ...]"
+    differences: "Mapping[str, Difference]"  # of every figure, b minus a, by name
+    tests: "tuple[Test, ...]"  # of "both are equally good", on all rows
     slices: tuple[Slice, ...]
-    sizes: tuple[Size, Size]
-    reasons: "tuple[Reason, ...]"
+    sizes: tuple[Size, Size]  # of a and of b
+    reasons: "tuple[Reason, ...]"  # what answers of both go by, where that is known
     resamples: int
     seed: int
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what could not be said, and why
 
     @property
     def main(self) -> "Difference":
@@ -169,24 +143,18 @@ def compare(repo: Repo, a: str | Version, b: str | Version, options: Options = O
     """Judge version b beside version a.
 
     Args:
-        repo: the repository, or its folder.
         a, b: revisions, or versions at hand.
 
     Raises:
         StemmaError: a version, its predictions or its bundle is not there, or the two cannot be compared.
     """
-    versions = (_version(repo, a), _version(repo, b))
-    entry = _own(versions[1], options.metric)
-    if entry is None:
-        return _compared(versions, options)
-    names, root = [each.name for each in versions], versions[1].repository.root
-    with own.code(versions[1], f"stemma compare --metric {options.metric}") as source:
+    first, second = (opened(repo).version(each) if isinstance(each, str) else each for each in (a, b))
+    entry = None if options.metric is None else told(second.evaluation, "test", options.metric, "entry")
+    if entry is None:  # the figure is no project's own
+        return _compared((first, second), options)
+    names, root = [first.name, second.name], second.repository.root
+    with own.code(second, f"stemma compare --metric {options.metric}") as source:
         return cast(Comparison, own.run(_by_own, str(options.metric), source, root, names, options, entry))
-
-
-def _own(version: Version, metric: str | None) -> str | None:
-    """Where the project of a version has this figure; None where it is the toolkit's, or nobody's."""
-    return None if metric is None else cast("str | None", told(version.evaluation, "test", metric, "entry"))
 
 
 def _by_own(root: Path, names: Sequence[str], options: Options, entry: str) -> Comparison:
@@ -212,10 +180,10 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
     name, rows = _metric(first.task, list(chosen), wanted), len(first.rows)
     recorded = _recorded(versions) if on is None else {}
     differences = {**recorded, **_differences(first, second, chosen.values(), options)}
-    if not math.isfinite(differences[name].difference):
+    main, higher = differences[name], chosen[name].better == "higher"
+    if not math.isfinite(main.difference):
         raise StemmaError(f"{name} has no meaning on {counted(rows, 'row')}: choose another metric")
-    higher = chosen[name].better == "higher"
-    verdict = _verdict(differences[name], higher, rows)
+    verdict = _verdict(rows >= FEWEST and (main.low > 0 or main.high < 0), main.low > 0, higher)
     marks = _marks(versions[1], first, columns, options)
     notes: list[str] = []
     bundles = _bundles(versions, notes) if bundles is None and options.latency else bundles
@@ -231,7 +199,7 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
         metric=name,
         higher_is_better=higher,
         verdict=verdict,
-        needed=_needed(differences[name], rows) if verdict == "not distinguishable" else None,
+        needed=_needed(main, rows) if verdict == "not distinguishable" else None,
         differences=differences,
         tests=_tests(first, second),
         slices=_slices(first, second, marks, chosen[name], options),
@@ -255,10 +223,6 @@ def _recorded(versions: tuple[Version, Version]) -> "dict[str, Difference]":
         for name, (a, b) in pairs.items()
         if isinstance(a, float) and isinstance(b, float)
     }
-
-
-def _version(repo: Repo, given: str | Version) -> Version:
-    return opened(repo).version(given) if isinstance(given, str) else given
 
 
 def _seen(versions: tuple[Version, Version], columns: Mapping[str, Sequence[Any]], where: str) -> Iterable[str]:
@@ -292,8 +256,10 @@ def _predictions(
         first, second = (predictions.computed(each, columns, where) for each in bundles)
     _check_task(first, second, (versions[0].name, versions[1].name))
     second = second.in_order_of(first.task.classes)
-    if bundles is None:
-        _check_rows(versions, first, second)
+    if bundles is None and (what := other_rows(versions, first, second)):
+        a, b = (version.name for version in versions)
+        run = f"stemma compare {a} {b} --on DATA.csv"
+        raise StemmaError(f"{a} and {b} were judged on different test rows ({what})", run=run)
     return first, second
 
 
@@ -310,17 +276,6 @@ def _check_task(a: "Predictions", b: "Predictions", names: tuple[str, str]) -> N
             raise StemmaError(
                 f"{names[0]} and {names[1]} cannot be compared: {what} of one is {shown[0]}, of the other {shown[1]}"
             )
-
-
-def _check_rows(versions: "tuple[Version, Version]", a: "Predictions", b: "Predictions") -> None:
-    """Refuse predictions for different test rows."""
-    what = other_rows(versions, a, b)
-    if what:
-        names = f"{versions[0].name} {versions[1].name}"
-        raise StemmaError(
-            f"{versions[0].name} and {versions[1].name} were judged on different test rows ({what})",
-            run=f"stemma compare {names} --on DATA.csv",
-        )
 
 
 def other_rows(versions: "tuple[Version, Version]", a: "Predictions", b: "Predictions") -> str | None:
@@ -378,10 +333,11 @@ def _metric(task: "Task", names: Sequence[str], wanted: str | None) -> str:
     return wanted
 
 
-def _verdict(found: "Difference", higher_is_better: bool, rows: int) -> Verdict:
-    if rows < FEWEST or not (found.low > 0 or found.high < 0):
+def _verdict(is_shown: bool, is_more: bool, higher_is_better: bool) -> Verdict:
+    """Of a difference that rows show, or do not; b has more than a, or less."""
+    if not is_shown:
         return "not distinguishable"
-    return "better" if (found.low > 0) == higher_is_better else "worse"
+    return "better" if is_more == higher_is_better else "worse"
 
 
 def _needed(found: "Difference", rows: int) -> int | None:
@@ -461,17 +417,10 @@ def _slices(a: "Predictions", b: "Predictions", marks: Marks, metric: "Metric", 
     corrected = iter(tests.holm([test.p for _, _, test in found if test is not None]))
     made = []
     for (column, value, _), (rows, difference, test) in zip(marks, found, strict=True):
-        p = None if test is None else next(corrected)
-        made.append(
-            Slice(column, value, rows, difference, test, p, _slice_verdict(difference, p, metric.better == "higher"))
-        )
+        p, by = None if test is None else next(corrected), difference.difference
+        verdict = _verdict(p is not None and p < SIGNIFICANCE and by != 0, by > 0, metric.better == "higher")
+        made.append(Slice(column, value, rows, difference, test, p, verdict))
     return tuple(made)
-
-
-def _slice_verdict(found: "Difference", p: float | None, higher_is_better: bool) -> Verdict:
-    if p is None or p >= SIGNIFICANCE or not found.difference:
-        return "not distinguishable"
-    return "better" if (found.difference > 0) == higher_is_better else "worse"
 
 
 # What a version takes.
@@ -522,7 +471,6 @@ def _or_note(read: Callable[[Version], T], version: Version, what: str, notes: l
 
 def bundle_bytes(version: Version) -> int | None:
     """Of models/package/model.zip; None where the version has none."""
-
     output = version.output(PACKAGE)
     if output is not None and output.size is not None:
         return output.size  # from dvc.lock: nothing is fetched

@@ -8,7 +8,7 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from stemma.errors import StemmaError
@@ -54,11 +54,7 @@ class Constraint:
 
 
 def parse(text: str) -> Constraint:
-    """Read one constraint.
-
-    Raises:
-        StemmaError: it is not NAME OP VALUE, or the value does not fit the name.
-    """
+    """Read one constraint; a StemmaError where it is not NAME OP VALUE, or the value does not fit the name."""
     match = GRAMMAR.fullmatch(text)
     if not match or not match[3]:
         raise StemmaError(f"{text!r} is no constraint: write NAME OP VALUE with one of {' '.join(OPERATORS)}")
@@ -84,6 +80,5 @@ def _date(written: str, text: str) -> datetime:
     try:
         found = datetime.fromisoformat(written.strip("'\""))
     except ValueError:
-        example = date(2026, 1, 31).isoformat()
-        raise StemmaError(f"{text!r}: {written!r} is not a date such as {example}") from None
+        raise StemmaError(f"{text!r}: {written!r} is not a date such as 2026-01-31") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -22,19 +22,16 @@ Options = Mapping[str, Mapping[str, Any]]  # of groups, by their names
 
 @dataclass(frozen=True)
 class Experiment:
-    """
-    Args:
-        settings: that are others than in its base; of a group of conf/ its option, where that says it in fewer words.
-        figures: of reports/metrics.json, by name (roc_auc is that of the test rows), each against its base's.
-        alike: whether its base was judged on the same: target and task, table, test rows. Else no figure has moved.
-    """
+    """An experiment beside the commit that it was made on."""
 
     name: str
     commit: str
     date: datetime
+    # that are others than in its base; of a group of conf/ its option, where that says it in fewer words
     settings: tuple[Setting, ...]
+    # of reports/metrics.json, by name (roc_auc is that of the test rows), each against its base's
     figures: Mapping[str, MetricMove]
-    alike: bool
+    alike: bool  # whether its base was judged on the same: target and task, table, test rows. Else no figure has moved
 
 
 @dataclass(frozen=True)
@@ -49,24 +46,18 @@ class Base:
 
 @dataclass(frozen=True)
 class Experiments:
-    """
-    Args:
-        main: the figure that the newest experiment was judged by; None where none has figures.
-        shown: those that people see first, the main one before the others.
-        elsewhere: experiments on commits that are not shown.
-    """
+    """DVC's experiments, by the commits that they were made on."""
 
-    main: str | None
-    shown: tuple[str, ...]
+    main: str | None  # the figure that the newest experiment was judged by; None where none has figures
+    shown: tuple[str, ...]  # those that people see first, the main one before the others
     bases: tuple[Base, ...]
-    elsewhere: int
+    elsewhere: int  # experiments on commits that are not shown
 
 
 def experiments(repo: Repo = ".", *, all: bool = False) -> Experiments:
     """The experiments on HEAD.
 
     Args:
-        repo: the repository, or its folder.
         all: on every commit instead; the newest first.
 
     Raises:

@@ -63,17 +63,11 @@ def export(repo: Repo, revision: str, format: str, folder: Path | None = None) -
         _run(version, version.repository.root, format, folder)
     else:
         with scratch("export") as place:
-            root = _lay_out(version, place)
+            root = check_out(version.repository.root, version.commit, place)
+            lay(version, root, ["export"])
             _run(version, root, format, folder, toolkit=lock.unpacked(root, place / "toolkit"))
     told = json.loads((folder / PARITY).read_text(encoding="utf-8"))
     return Exported(folder, format, version.name, told.get("formats", {}).get(format, told))
-
-
-def _lay_out(version: Version, folder: Path) -> Path:
-    """The commit's files, and those outputs of other stages that its stage `export` depends on; where its root is."""
-    root = check_out(version.repository.root, str(version.commit), folder)
-    lay(version, root, ["export"])
-    return root
 
 
 def lay(version: Version, root: Path, stages: Iterable[str]) -> None:

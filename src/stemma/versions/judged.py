@@ -13,17 +13,13 @@ SPLITTING = ("split", "group", "time", "partition")  # settings of `data` that s
 
 @dataclass(frozen=True)
 class Judged:
-    """
-    Args:
-        task, target, positive: what is predicted; None where it is out of reach.
-        table: a hash of its values, whatever the file looked like; split: of what says which rows are test rows.
-    """
+    """What a version was judged on, to be compared."""
 
-    task: str | None
+    task: str | None  # what is predicted; None where it is out of reach
     target: str | None
     positive: str | None
-    table: str
-    split: str
+    table: str  # a hash of its values, whatever the file looked like
+    split: str  # of what says which rows are test rows
 
     def __str__(self) -> str:
         what = "an unknown target" if self.target is None else f"{self.target} ({self.task})"

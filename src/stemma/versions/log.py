@@ -40,41 +40,31 @@ _FORMAT = "%H%x00%P%x00%aN%x00%aI%x00%s"
 
 @dataclass(frozen=True)
 class Entry:
-    """A version in the graph.
-
-    Args:
-        parents: the versions that it came from, by Git's history; the first is the one it is compared with.
-        trained_from: the version whose weights its training started with; None where it started anew. A version that
-            is not in the graph is named by the commit that was given.
-        taught_by: the version whose predictions it learned, named alike; None without one.
-        names: registered versions (model@v1.2.0), then branches, tags and experiments on a commit with this model.
-        stages: that it holds, as model#prod.
-        changed: letters, see LETTERS; lower case where it cannot be told, because the weights' index is not on this
-            machine. None for a version without a parent.
-        metric: the value; None where it was not measured. move: against the parent's; None where that was judged by
-            another target or task, on another table or other test rows.
-        judged: on what, in words; None in a log in which all versions were judged on the same.
-        same_as: an older version with the very same weights: this one went back to it.
-        weights: MD5 of models/weights.
-        method: what the network is compressed by; the same weights in another way are another version.
-    """
+    """A version in the graph."""
 
     commit: str
+    # the versions that it came from, by Git's history; the first is the one it is compared with
     parents: tuple[str, ...]
+    # the version whose weights its training started with; None where it started anew. A version that is not in the
+    # graph is named by the commit that was given
     trained_from: str | None
-    taught_by: str | None
+    taught_by: str | None  # the version whose predictions it learned, named alike; None without one
+    # registered versions (model@v1.2.0), then branches, tags and experiments on a commit with this model
     names: tuple[str, ...]
-    stages: tuple[str, ...]
+    stages: tuple[str, ...]  # that it holds, as model#prod
     date: datetime
     author: str
     subject: str
+    # letters, see LETTERS; lower case where it cannot be told, because the weights' index is not on this machine. None
+    # for a version without a parent
     changed: str | None
-    metric: float | None
+    metric: float | None  # the value; None where it was not measured
+    # against the parent's; None where that was judged by another target or task, on another table or other test rows
     move: float | None
-    judged: str | None
-    same_as: str | None
-    weights: str
-    method: str
+    judged: str | None  # on what, in words; None in a log in which all versions were judged on the same
+    same_as: str | None  # an older version with the very same weights: this one went back to it
+    weights: str  # MD5 of models/weights
+    method: str  # what the network is compressed by; the same weights in another way are another version
 
     @property
     def revision(self) -> str:
@@ -89,16 +79,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Log:
-    """Versions, the newest first, every version before its parents.
+    """Versions, the newest first, every version before its parents."""
 
-    Args:
-        metric: the name of the figure shown; None where no version has any.
-        notes: what could not be read.
-    """
-
-    metric: str | None
+    metric: str | None  # the name of the figure shown; None where no version has any
     entries: tuple[Entry, ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what could not be read
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
@@ -118,7 +103,6 @@ def log(
     """The versions in the history of HEAD.
 
     Args:
-        repo: the repository, or its folder.
         all: in the history of every branch, tag and experiment instead.
         number: of versions, at most; the newest.
         since: a date as Git reads it, such as 2026-01-31 or "2 weeks ago"; versions before it are left out.
@@ -395,11 +379,7 @@ def _main(root: Path, commit: str, metrics: Iterable[str]) -> str | None:
 
 
 def _metric(wanted: str, known: set[str]) -> str:
-    """The full name of the metric asked for.
-
-    Raises:
-        VersionError: no version has it.
-    """
+    """The full name of the metric asked for."""
     for name in (wanted, f"test.{wanted}"):
         if name in known:
             return name
@@ -442,22 +422,15 @@ def _changed(history: History, commit: str, parent: str, parts: Mapping[str, Par
     if own.network is None or other.network is None:
         letters = "sp"
     else:
-        letters = "S" * (own.network.structure != other.network.structure) + "P" * _moved(own.network, other.network)
+        ours, theirs = own.network.values, other.network.values
+        moved = any(ours[key] != theirs[key] for key in ours.keys() & theirs.keys())
+        letters = "S" * (own.network.structure != other.network.structure) + "P" * moved
     letters += "D" * (history.commits[commit].data != history.commits[parent].data)
     return letters + "T" * (own.settings != other.settings) + "C" * (own.code != other.code)
 
 
-def _moved(one: Network, other: Network) -> bool:
-    """Whether a tensor that is in both, with one shape, has other values."""
-    return any(one.values[key] != other.values[key] for key in one.values.keys() & other.values.keys())
-
-
 def _since(root: Path, date: str) -> int:
-    """Seconds since 1970, as Git reads a date.
-
-    Raises:
-        VersionError: it is none: Git takes what it cannot read for now.
-    """
+    """Seconds since 1970, as Git reads a date; what it cannot read it takes for now."""
     asked = git(root, "rev-parse", f"--since={date}", "--since=now", f"--since={date}").decode().split()
     first, now, last = (int(line.removeprefix("--max-age=")) for line in asked)
     if first <= now <= last:

@@ -28,23 +28,14 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one version says of some rows.
+    """What one version says of some rows."""
 
-    Args:
-        task: its classes are in the order of the columns of `outputs`.
-        target: the column that is predicted.
-        rows: (rows,) their numbers.
-        actual: (rows,) class numbers, or values.
-        decided: (rows,) class numbers, or values.
-        outputs: (rows, classes) probabilities, or (rows, 1) values.
-    """
-
-    task: Task
-    target: str
-    rows: Array
-    actual: Array
-    decided: Array
-    outputs: Array
+    task: Task  # its classes are in the order of the columns of `outputs`
+    target: str  # the column that is predicted
+    rows: Array  # (rows,) their numbers
+    actual: Array  # (rows,) class numbers, or values
+    decided: Array  # (rows,) class numbers, or values
+    outputs: Array  # (rows, classes) probabilities, or (rows, 1) values
 
     def in_order_of(self, classes: tuple[str, ...]) -> "Predictions":
         """The same with the classes in another order."""
@@ -75,11 +66,7 @@ def recorded(version: "Version") -> Predictions:
 
 
 def described(version: "Version", *keys: str) -> str:
-    """A text of profile.json.
-
-    Raises:
-        VersionError: it does not hold it.
-    """
+    """A text of profile.json; a VersionError where it does not hold it."""
     found = told(version.profile, *keys)
     if not isinstance(found, str):
         raise VersionError(f"{PROFILE} of {version.name} does not say its {'.'.join(keys)}")

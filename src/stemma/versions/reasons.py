@@ -14,18 +14,12 @@ from stemma.metrics.resampling import Difference
 
 @dataclass(frozen=True)
 class Reason:
-    """How far answers of a and of b move, on average.
-
-    Args:
-        difference: b - a; its error is that of the draws.
-        rows: that both were asked about.
-        corrected: p-value of "both go by the column alike", by Holm's method over all columns.
-    """
+    """How far answers of a and of b move, on average."""
 
     column: str
-    difference: Difference
-    rows: int
-    corrected: float
+    difference: Difference  # b - a; its error is that of the draws
+    rows: int  # that both were asked about
+    corrected: float  # p-value of "both go by the column alike", by Holm's method over all columns
 
 
 def reasons(a: Bundle, b: Bundle, on: Path | None = None) -> tuple[Reason, ...]:

@@ -23,15 +23,11 @@ CARD = "README.md"
 
 @dataclass(frozen=True)
 class Released:
-    """A bundle that was written.
-
-    Args:
-        version: "v1.2.0"; None: the commit is not registered, and the bytes are those that DVC keeps.
-    """
+    """A bundle that was written."""
 
     path: Path
     name: str
-    version: str | None
+    version: str | None  # "v1.2.0"; None: the commit is not registered, and the bytes are those that DVC keeps
     commit: str | None
     bytes: int
     sha256: str
@@ -41,7 +37,6 @@ def release(repo: Repo = ".", revision: str = "HEAD", output: Path | None = None
     """Write the bundle of a version, out of Git, DVC's cache or its remote; the work tree is not touched.
 
     Args:
-        revision: as `Repository.resolve` takes it.
         output: the file, or the folder for it; by default the folder where one stands.
 
     Raises:

@@ -74,22 +74,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Data:
-    """The table and its splits.
-
-    Args:
-        sha256: of names, types and values; md5: of data/prepared, as DVC has it.
-        classes: with the positive one of two last; empty for a regression.
-        splits: rows of each split, with the count of each class ("balance") or the mean of the target ("mean").
-    """
+    """The table and its splits."""
 
     source: str | None
-    sha256: str | None
-    md5: str | None
+    sha256: str | None  # of names, types and values
+    md5: str | None  # of data/prepared, as DVC has it
     task: str | None
     target: str | None
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # with the positive one of two last; empty for a regression
     rows: int | None
     columns: tuple[Column, ...]
+    # rows of each split, with the count of each class ("balance") or the mean of the target ("mean")
     splits: Mapping[str, Mapping[str, Any]]
 
 
@@ -103,26 +98,19 @@ class Curve:
 
 @dataclass(frozen=True)
 class Process:
-    """How it was trained.
-
-    Args:
-        init_from: the version whose weights it started with, as train.init_from named it; init_commit: what that was.
-        taken: how many tensors it took from there; drawn: the names of those that were drawn at random.
-        teacher, teacher_commit: the same of the version whose predictions it learned.
-        cut_from: units of its hidden layers before some were taken; None where none were.
-    """
+    """How it was trained."""
 
     settings: Mapping[str, Any]
     seed: int | None
     epochs_run: int | None
     epoch_kept: int | None
-    init_from: str | None
-    init_commit: str | None
-    taken: int | None
-    drawn: tuple[str, ...]
-    teacher: str | None
-    teacher_commit: str | None
-    cut_from: tuple[int, ...] | None
+    init_from: str | None  # the version whose weights it started with, as train.init_from named it
+    init_commit: str | None  # what that was
+    taken: int | None  # how many tensors it took from there
+    drawn: tuple[str, ...]  # the names of those that were drawn at random
+    teacher: str | None  # the version whose predictions it learned, as the settings named it
+    teacher_commit: str | None  # what that was
+    cut_from: tuple[int, ...] | None  # units of its hidden layers before some were taken; None where none were
     curves: tuple[Curve, ...]
 
 
@@ -150,22 +138,15 @@ class Large:
 
 @dataclass(frozen=True)
 class Weights:
-    """The stored tensors.
-
-    Args:
-        parameters: entries of what training can move; buffers: entries of the others.
-        bytes: of all entries; norm: L2, over the parameters, None where an entry is not finite.
-        largest: the largest tensors.
-        md5: of models/weights, as DVC has it.
-    """
+    """The stored tensors."""
 
     tensors: int
-    parameters: int
-    buffers: int
-    bytes: int
-    norm: float | None
-    largest: tuple[Large, ...]
-    md5: str | None
+    parameters: int  # entries of what training can move
+    buffers: int  # entries of the others
+    bytes: int  # of all entries
+    norm: float | None  # L2, over the parameters, None where an entry is not finite
+    largest: tuple[Large, ...]  # the largest tensors
+    md5: str | None  # of models/weights, as DVC has it
 
 
 @dataclass(frozen=True)
@@ -180,48 +161,30 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Record:
-    """A version; a part that it lacks is None, and named in `missing` with the reason.
-
-    Args:
-        names, stages: of its very commit.
-        settings: params.yaml.
-        environment: Python, packages, device, platform.
-        compression: how the network's graph is kept; None of a version older than that.
-        outputs: "export" and "bundle".
-    """
+    """A version; a part that it lacks is None, and named in `missing` with the reason."""
 
     name: str
     commit: str | None
     date: datetime | None
     author: str | None
     subject: str | None
-    names: tuple[str, ...]
-    stages: tuple[str, ...]
+    names: tuple[str, ...]  # of its very commit
+    stages: tuple[str, ...]  # likewise
     structure: Structure | None
     data: Data | None
     process: Process | None
     metrics: tuple[Metric, ...]
     weights: Weights | None
-    compression: "Compression | None"
-    environment: Mapping[str, Any] | None
-    settings: Mapping[str, Any] | None
-    outputs: Mapping[str, Artifact]
+    compression: "Compression | None"  # how the network's graph is kept; None of a version older than that
+    environment: Mapping[str, Any] | None  # Python, packages, device, platform
+    settings: Mapping[str, Any] | None  # params.yaml
+    outputs: Mapping[str, Artifact]  # "export" and "bundle"
     missing: tuple[str, ...]
 
 
 def show(repo: Repo = ".", revision: str = "HEAD") -> Record:
-    """The whole record of a version.
-
-    Args:
-        repo: the repository, or its folder.
-        revision: as `Repository.resolve` takes it.
-
-    Raises:
-        VersionError: there is no such revision.
-    """
-    repository = opened(repo)
-    version = repository.version(revision)
-    return Reader(version).record()
+    """The whole record of a version; a VersionError where there is no such revision."""
+    return Reader(opened(repo).version(revision)).record()
 
 
 class Reader:
@@ -397,7 +360,8 @@ def _structure(index: "Index") -> Structure:
 
 def _row(name: str, kind: str, settings: Mapping[str, Any], tensors: "list[Tensor]") -> LayerRow:
     shapes = tuple((tensor.name.removeprefix(f"{name}."), tensor.shape) for tensor in tensors)
-    return LayerRow(name, kind, settings, shapes, sum(_entries(tensor) for tensor in tensors if _trained(tensor)))
+    trained = [tensor for tensor in tensors if not tensor.buffer and tensor.tied_to is None]
+    return LayerRow(name, kind, settings, shapes, sum(map(_entries, trained)))
 
 
 def _weights(index: "Index", md5: str | None) -> Weights:
@@ -413,10 +377,6 @@ def _weights(index: "Index", md5: str | None) -> Weights:
         largest=tuple(Large(each.name, each.shape, each.dtype, _bytes(each), each.norm) for each in largest),
         md5=md5,
     )
-
-
-def _trained(tensor: "Tensor") -> bool:
-    return not tensor.buffer and tensor.tied_to is None
 
 
 def _entries(tensor: "Tensor") -> int:

@@ -23,15 +23,10 @@ Columns = Mapping[str, Sequence[Any]]
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds from columns of values to predictions: the median of repeated runs in the quietest of some rounds.
+    """Milliseconds from columns of values to predictions: the median of repeated runs in the quietest round."""
 
-    Args:
-        single: of one row.
-        batch: of 256 rows.
-    """
-
-    single: float
-    batch: float
+    single: float  # of one row
+    batch: float  # of 256 rows
 
 
 def latencies(a: "Bundle", b: "Bundle", rows: Columns | None = None) -> tuple[Latency, Latency]:

@@ -17,7 +17,6 @@ from stemma.values import CONVERTERS, PLAIN, level
 
 LONGEST = 1000  # letters
 PIECES = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`([^`]*)`|[\r\n]""")  # texts, names in backticks, line ends
-OF_ANY_TYPE = ("fill", "missing", "where")
 NUMBERS = ("number", "boolean")  # a truth value counts as 1 or 0
 KINDS = {"number": "a number", "boolean": "true or false", "date": "a date", "text": "a text"}
 NAMES = re.compile(r"`([^`]*)`|([^\W\d]\w*)")
@@ -50,17 +49,11 @@ class WrongExpression(Exception):
 
 @dataclass(frozen=True)
 class Value:
-    """A value of the graph: (rows, 1), of a constant (1, 1).
+    """A value of the graph: (rows, 1), of a constant (1, 1)."""
 
-    Attributes:
-        name: in the graph.
-        type: number, boolean, date or text.
-        text: of a constant text.
-    """
-
-    name: str
-    type: str
-    text: str | None = None
+    name: str  # in the graph
+    type: str  # number, boolean, date or text
+    text: str | None = None  # of a constant text
 
 
 class Expression:
@@ -79,11 +72,7 @@ class Expression:
         self.compared: list[tuple[str, str]] = []  # columns with texts
 
     def value(self) -> Value:
-        """Its nodes, added to the graph.
-
-        Raises:
-            WrongExpression: it is none.
-        """
+        """Its nodes, added to the graph; a WrongExpression where it is none."""
         try:
             value = self._of(self._parsed())
         except RecursionError:
@@ -244,11 +233,11 @@ class Expression:
 
     def _called(self, node: ast.Call) -> Value:
         name = node.func.id  # type: ignore[attr-defined]
-        if name in OF_ANY_TYPE:
-            own = {"fill": self._fill, "missing": self._missing, "where": self._where}[name]
-            return own(node, [self._of(each) for each in node.args])
+        of_any_type = {"fill": self._fill, "missing": self._missing, "where": self._where}
+        if name in of_any_type:
+            return of_any_type[name](node, [self._of(each) for each in node.args])
         if name not in FUNCTIONS:
-            known = sorted([*FUNCTIONS, *OF_ANY_TYPE])
+            known = sorted([*FUNCTIONS, *of_any_type])
             self._refuse(node, f"{name} is no function{nearest(name, known)}: there are {', '.join(known)}")
         function = FUNCTIONS[name]
         wanted = self._wanted(node, name, function, len(node.args))

@@ -17,15 +17,11 @@ BETWEEN = "|"  # the texts that cat joins
 
 @dataclass(frozen=True)
 class Function:
-    """
-    Args:
-        takes: the type of each argument; one that ends in * may come again.
-        nodes: of a graph and values in it, the name of what they become.
-    """
+    """What an expression may call."""
 
-    takes: tuple[str, ...]
+    takes: tuple[str, ...]  # the type of each argument; one that ends in * may come again
     gives: str
-    nodes: Callable[..., str]
+    nodes: Callable[..., str]  # of a graph and values in it, the name of what they become
 
 
 def _unary(kind: str) -> Function:
@@ -72,13 +68,11 @@ def _log1p(graph: Graph, value: str) -> str:
 
 
 def smaller(graph: Graph, left: str, right: str) -> str:
-    chosen = graph.node("Where", graph.node("Less", left, right), left, right)
-    return unless_missing(graph, chosen, left, right)
+    return unless_missing(graph, graph.node("Where", graph.node("Less", left, right), left, right), left, right)
 
 
 def larger(graph: Graph, left: str, right: str) -> str:
-    chosen = graph.node("Where", graph.node("Less", left, right), right, left)
-    return unless_missing(graph, chosen, left, right)
+    return unless_missing(graph, graph.node("Where", graph.node("Less", left, right), right, left), left, right)
 
 
 def rest(graph: Graph, value: str, divisor: str) -> str:
@@ -126,11 +120,11 @@ def _of_date(nodes: Callable[[Graph, str], str]) -> Function:
     return Function(("date",), "number", nodes)
 
 
-def by_text(graph: Graph, value: str, texts: Mapping[str, float], other: float = 0.0) -> str:
-    """Numbers by text."""
+def by_text(graph: Graph, value: str, texts: Mapping[str, float]) -> str:
+    """Numbers by text; 0 for others."""
     found = graph.node(
         "LabelEncoder", value, domain="ai.onnx.ml", keys_strings=list(texts), values_floats=list(texts.values()),
-        default_float=other,
+        default_float=0.0,
     )  # fmt: skip
     return as_number(graph, found)
 

@@ -60,8 +60,6 @@ def fit(
     Args:
         frame: a canonical table.
         features: (name, role) of the columns to encode, in their order.
-        settings: the section `prepare`.
-        opset: of ONNX.
         derive: the expressions of those features that are derived.
         train: positions of the rows to learn from.
 

@@ -13,18 +13,13 @@ SHARE = 0.01  # a level of two rows or more that has this share of the rows is n
 
 @dataclass(frozen=True)
 class Categorical:
-    """What the training rows told of one column.
-
-    Attributes:
-        levels: those with a place of their own, in order; "" is one too where values are missing.
-        rare: whether there are others.
-        coded: as one number, 1 for the first level and 0 for any text that is none of them; else as one number per
-            level, and one more for every other text if training had any.
-    """
+    """What the training rows told of one column."""
 
     name: str
-    levels: tuple[str, ...]
-    rare: bool
+    levels: tuple[str, ...]  # those with a place of their own, in order; "" is one too where values are missing
+    rare: bool  # whether there are others
+    # as one number, 1 for the first level and 0 for any text that is none of them; else as one number per level, and
+    # one more for every other text if training had any
     coded: bool
 
     @property

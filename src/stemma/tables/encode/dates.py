@@ -18,19 +18,13 @@ THURSDAY = 3.0  # 1 January 1970, counted from Monday
 
 @dataclass(frozen=True)
 class Date:
-    """What the training rows told of one column.
-
-    Attributes:
-        first, last: of the training rows; a date before or after counts as these in how late it is.
-        hours: whether one has another time than midnight.
-        indicator: whether some are missing and others are not.
-    """
+    """What the training rows told of one column."""
 
     name: str
-    first: float
+    first: float  # of the training rows; a date before or after counts as these in how late it is
     last: float
-    hours: bool
-    indicator: bool
+    hours: bool  # whether one has another time than midnight
+    indicator: bool  # whether some are missing and others are not
 
 
 def learn(name: str, seconds: np.ndarray, indicator: bool) -> Date:

@@ -34,22 +34,15 @@ SKEW, KURTOSIS = 1.0, 6.0  # what auto takes for nearly normal, at most; a norma
 
 @dataclass(frozen=True)
 class Numeric:
-    """What the training rows told of one column.
-
-    Attributes:
-        treatment: standard, robust, quantile or flag.
-        fill: stands for a missing value.
-        indicator: whether some are missing and others are not, and one number is to say so.
-        center, scale: of standard and robust: (x - center) * scale.
-        knots: of quantile: x ascending and scores, each (knots,) float32.
-    """
+    """What the training rows told of one column."""
 
     name: str
-    treatment: str
-    fill: float
-    indicator: bool
-    center: float = 0.0
+    treatment: str  # standard, robust, quantile or flag
+    fill: float  # stands for a missing value
+    indicator: bool  # whether some are missing and others are not, and one number is to say so
+    center: float = 0.0  # of standard and robust: (x - center) * scale
     scale: float = 0.0
+    # of quantile: x ascending and scores, each (knots,) float32
     knots: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
 
@@ -205,10 +198,6 @@ def _tables(knots: NDArray[np.float32], scores: NDArray[np.float32], size: int) 
     return tuple(table)
 
 
-def _as_it_is(graph: Graph, x: str, columns: Sequence[Numeric]) -> str:
-    return x
-
-
 def _row(graph: Graph, values: Sequence[float]) -> str:
     return graph.constant([values])
 
@@ -217,5 +206,5 @@ TREATMENTS: dict[str, Callable[[Graph, str, Sequence[Numeric]], str]] = {
     "standard": _standard,
     "robust": _robust,
     "quantile": _quantiles,
-    FLAG: _as_it_is,
+    FLAG: lambda graph, x, columns: x,  # as it is
 }

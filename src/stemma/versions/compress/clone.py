@@ -20,16 +20,12 @@ from stemma.versions.export import lay
 
 @dataclass(frozen=True)
 class Clone:
-    """
-    Args:
-        version: that is tried otherwise. root: of its project in the clone.
-        state: a folder for DVC. toolkit: the version's own, where it is a wheel.
-    """
+    """A clone in which a version's own pipeline runs."""
 
-    version: Version
-    root: Path
-    state: Path
-    toolkit: Path | None
+    version: Version  # that is tried otherwise
+    root: Path  # of its project in the clone
+    state: Path  # a folder for DVC
+    toolkit: Path | None  # the version's own, where it is a wheel
 
     def run(self, name: str, settings: Mapping[str, str]) -> Version:
         """The version as an experiment with these settings, which has no name in the repository yet.

@@ -55,25 +55,18 @@ class Budget:
 
 @dataclass(frozen=True)
 class Found:
-    """A search.
-
-    Args:
-        before: the version beside itself on the validation rows. judged: each candidate beside it there, by name.
-        others: why a candidate was not judged.
-        chosen: the smallest of those that lose less than the budget; None where there is none smaller than the version.
-        test: how that one does on the test rows, which nothing else looks at.
-        experiment: its name, where it loses less than the budget there too.
-    """
+    """A search."""
 
     revision: str
     budget: Budget
     by: By
-    before: Comparison
-    judged: Mapping[str, Comparison]
-    others: Mapping[str, str]
+    before: Comparison  # the version beside itself on the validation rows
+    judged: Mapping[str, Comparison]  # each candidate beside it there, by name
+    others: Mapping[str, str]  # why a candidate was not judged
+    # the smallest of those that lose less than the budget; None where there is none smaller than the version
     chosen: str | None
-    test: Comparison | None
-    experiment: str | None
+    test: Comparison | None  # how that one does on the test rows, which nothing else looks at
+    experiment: str | None  # its name, where it loses less than the budget there too
 
     @property
     def sentence(self) -> str:
@@ -148,11 +141,7 @@ def _version(repo: Repo, revision: str) -> Version:
 
 
 def _settings(name: str, version: Version) -> dict[str, str]:
-    """Of a candidate; training goes on from the version's weights.
-
-    Raises:
-        StemmaError: the version's code does not know one.
-    """
+    """Of a candidate; training goes on from the version's weights."""
     chosen = dict(pair.split("=") for pair in CANDIDATES[name][0].split())
     for key in chosen:
         section, _, last = key.partition(".")

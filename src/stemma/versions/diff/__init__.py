@@ -49,32 +49,20 @@ class Side:
 
 @dataclass(frozen=True)
 class Difference:
-    """All that differs between two versions, and what does not.
-
-    Args:
-        distance: D and its parts.
-        layers: of both versions, in order; `added`, `removed` and `changed` are among them.
-        tensors: of the layers that are in both; `same` ones included.
-        compression: how their graphs keep the network; None where that is the same, or not told.
-        data: None where a version has no profile.
-        settings, environment: the values that differ.
-        metrics: the figures of both.
-        code: the lines of src/.
-        notes: what a reader must know of how this was found, such as turned kernels or a missing part.
-    """
+    """All that differs between two versions, and what does not."""
 
     before: Side
     after: Side
-    distance: Distance
-    layers: tuple[LayerChange, ...]
-    tensors: tuple[TensorChange, ...]
-    compression: Compression | None
-    data: Data | None
-    settings: tuple[Setting, ...]
-    metrics: tuple[MetricMove, ...]
-    code: Code
+    distance: Distance  # D and its parts
+    layers: tuple[LayerChange, ...]  # of both versions, in order; `added`, `removed` and `changed` are among them
+    tensors: tuple[TensorChange, ...]  # of the layers that are in both; `same` ones included
+    compression: Compression | None  # how their graphs keep the network; None where that is the same, or not told
+    data: Data | None  # None where a version has no profile
+    settings: tuple[Setting, ...]  # the values that differ
+    metrics: tuple[MetricMove, ...]  # the figures of both
+    code: Code  # the lines of src/
     environment: tuple[Setting, ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what a reader must know of how this was found, such as turned kernels or a missing part
 
     @property
     def added(self) -> tuple[LayerChange, ...]:
@@ -103,7 +91,6 @@ def diff(
     """What changed from one version to another.
 
     Args:
-        repo: the repository, or its folder.
         before, after: revisions: commits, branches, tags, `model@v1.2.0`, `model#prod`, experiments, `workspace`.
         exact: fetch the tensors that differ, and tables that differ, instead of estimating from sketches.
         weights: of the parts of D, summing to 1; None: those of conf/diff.yaml, else the default ones.

@@ -20,49 +20,32 @@ ANOTHER = ("added", "removed", "changed")  # columns that are as far apart as co
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of two tables.
+    """Rows of two tables."""
 
-    Args:
-        before, after: how many each has.
-        kept, added, removed: how many are in both, only after, only before.
-        low, high: the 95 % interval of `kept`.
-        distance: 1 - J, in [0, 1].
-        estimated: whether `kept`, `added`, `removed` and `distance` come from sketches that do not hold every row.
-        over: the columns by which rows were compared; None: all of them.
-    """
-
-    before: int
+    before: int  # how many each has
     after: int
-    kept: int
-    added: int
-    removed: int
-    low: int
+    kept: int  # how many are in both
+    added: int  # only after
+    removed: int  # only before
+    low: int  # the 95 % interval of `kept`
     high: int
-    distance: float
-    estimated: bool
-    over: tuple[str, ...] | None = None
+    distance: float  # 1 - J, in [0, 1]
+    estimated: bool  # whether `kept`, `added`, `removed` and `distance` come from sketches that do not hold every row
+    over: tuple[str, ...] | None = None  # the columns by which rows were compared; None: all of them
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column that is in either table.
-
-    Args:
-        role_before, role_after: None where it is not there, or where it has none.
-        status: added, removed, changed (its role), drifted (its distribution moved at all) or same.
-        psi, jensen_shannon: None where the two cannot be compared.
-        level: what the PSI is called: stable, moderate, large.
-        missing_before, missing_after: rows without a value; None where the column is not there.
-    """
+    """A column that is in either table."""
 
     name: str
-    status: str
-    role_before: str | None
+    status: str  # added, removed, changed (its role), drifted (its distribution moved at all) or same
+    role_before: str | None  # None where it is not there, or where it has none
     role_after: str | None
-    psi: float | None
+    psi: float | None  # None where the two cannot be compared
     jensen_shannon: float | None
-    level: str | None
-    missing_before: int | None
+    level: str | None  # what the PSI is called: stable, moderate, large
+    missing_before: int | None  # rows without a value; None where the column is not there
     missing_after: int | None
 
 

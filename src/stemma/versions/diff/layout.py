@@ -32,15 +32,10 @@ ROLES = {
 
 @dataclass(frozen=True)
 class Layout:
-    """How the names and axes of one framework's layers are read.
+    """How the names and axes of one framework's layers are read."""
 
-    Args:
-        common: whether kinds and roles take the names that Keras gives them; so between two frameworks.
-        torch: whether they come from PyTorch, and names and axes are translated.
-    """
-
-    common: bool
-    torch: bool
+    common: bool  # whether kinds and roles take the names that Keras gives them; so between two frameworks
+    torch: bool  # whether they come from PyTorch, and names and axes are translated
 
     def kind(self, kind: str, settings: Mapping[str, Any]) -> str:
         if self.common and kind == "activation":

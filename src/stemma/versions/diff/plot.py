@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stemma.errors import StemmaError
 from stemma.files import check_place, replaced
@@ -11,18 +10,11 @@ from stemma.report.pictures import styled
 from stemma.versions.diff import Difference
 from stemma.versions.diff.structure import LayerChange
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 MOST_LAYERS = 400  # beyond, the lines of a picture cannot be told apart
 
 
 def check_picture(path: Path) -> None:
-    """Before versions are compared.
-
-    Raises:
-        StemmaError: the path is no PNG, or cannot be written.
-    """
+    """Before versions are compared: a StemmaError where the path is no PNG, or cannot be written."""
     if path.suffix.lower() != ".png":
         raise StemmaError(f"--plot writes a PNG, and {path} does not end in .png")
     check_place(path)
@@ -36,6 +28,7 @@ def draw(difference: Difference, path: Path) -> None:
     Raises:
         StemmaError: it cannot be written.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     names, roles, cells = table(difference)
@@ -49,17 +42,11 @@ def draw(difference: Difference, path: Path) -> None:
         axes.set_yticks(range(len(names)), names, fontsize=7)
         axes.set_title(f"{difference.before.name} → {difference.after.name}", fontsize=9)
         figure.colorbar(image, label="distance |b - a| / (|a| + |b|)")
-        _save(figure, path)
-
-
-def _save(figure: "Figure", path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    try:
-        with replaced(path) as partial:
-            FigureCanvasAgg(figure).print_png(str(partial), metadata={"Software": None})
-    except OSError as error:
-        raise StemmaError(f"{path} cannot be written ({error.strerror or error})") from None
+        try:
+            with replaced(path) as partial:
+                FigureCanvasAgg(figure).print_png(str(partial), metadata={"Software": None})
+        except OSError as error:
+            raise StemmaError(f"{path} cannot be written ({error.strerror or error})") from None
 
 
 def table(difference: Difference) -> tuple[list[str], list[str], list[list[float]]]:

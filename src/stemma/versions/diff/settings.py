@@ -21,19 +21,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class MetricMove:
-    """One figure of both versions; None on the side that does not have it.
-
-    Args:
-        move: after - before.
-        interval: the 95 % interval of the version before, where its evaluation has one.
-        within: whether the new figure lies in that interval: then the move says little. None without an interval.
-    """
+    """One figure of both versions; None on the side that does not have it."""
 
     key: str  # dotted, such as "test.roc_auc"
     before: float | None
     after: float | None
-    move: float | None
-    interval: tuple[float, float] | None
+    move: float | None  # after - before
+    interval: tuple[float, float] | None  # the 95 % interval of the version before, where its evaluation has one
+    # whether the new figure lies in that interval: then the move says little. None without an interval
     within: bool | None
 
 

@@ -23,6 +23,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -43,20 +44,14 @@ Key = Callable[[int, int], tuple[Any, ...]]  # of a layer, by its side (0, 1) an
 
 @dataclass(frozen=True)
 class Part:
-    """A layer with its tensors, read in the layout in which two networks are compared.
-
-    Args:
-        tensors: by their role in the layer, such as "kernel".
-        shapes: of the tensors, by role, axes in the common order.
-        turned: roles of the tensors whose axes stand otherwise in the file.
-    """
+    """A layer with its tensors, read in the layout in which two networks are compared."""
 
     name: str
     kind: str
     settings: Mapping[str, Any]
-    tensors: Mapping[str, Tensor]
-    shapes: Mapping[str, tuple[int, ...]]
-    turned: Mapping[str, tuple[int, ...]]
+    tensors: Mapping[str, Tensor]  # by their role in the layer, such as "kernel"
+    shapes: Mapping[str, tuple[int, ...]]  # of the tensors, by role, axes in the common order
+    turned: Mapping[str, tuple[int, ...]]  # roles of the tensors whose axes stand otherwise in the file
 
     @property
     def parameters(self) -> int:
@@ -76,23 +71,15 @@ class Part:
 
 @dataclass(frozen=True)
 class LayerChange:
-    """One layer of either version.
+    """One layer of either version."""
 
-    Args:
-        before, after: its name in each; None where it is not there.
-        kind: of the layer, in small letters.
-        parameters_before, parameters_after: how many it has.
-        settings: what shapes it and differs, the shapes and types of its tensors included.
-        moved: whether it stands at another place among the kept layers.
-    """
-
-    before: str | None
+    before: str | None  # its name in each; None where it is not there
     after: str | None
-    kind: str
-    parameters_before: int
+    kind: str  # of the layer, in small letters
+    parameters_before: int  # how many it has
     parameters_after: int
-    settings: tuple[Setting, ...] = ()
-    moved: bool = False
+    settings: tuple[Setting, ...] = ()  # what shapes it and differs, the shapes and types of its tensors included
+    moved: bool = False  # whether it stands at another place among the kept layers
 
     @property
     def status(self) -> str:
@@ -106,17 +93,12 @@ class LayerChange:
 
 @dataclass(frozen=True)
 class Structure:
-    """The layers of two networks side by side.
+    """The layers of two networks side by side."""
 
-    Args:
-        frameworks: of the version before and the one after.
-        layers: those of the version after, in order, each removed one behind the layer that it followed.
-        pairs: the layers that are in both, in the order of the version after.
-    """
-
-    frameworks: tuple[str, str]
+    frameworks: tuple[str, str]  # of the version before and the one after
+    # those of the version after, in order, each removed one behind the layer that it followed
     layers: tuple[LayerChange, ...]
-    pairs: tuple[tuple[Part, Part], ...]
+    pairs: tuple[tuple[Part, Part], ...]  # the layers that are in both, in the order of the version after
 
 
 def compare(before: Index, after: Index) -> Structure:
@@ -175,7 +157,7 @@ def align(a: Sequence[Part], b: Sequence[Part]) -> tuple[Pairs, Pairs]:
     """Places of the layers that are one, in the order of the second network, and those of them that moved."""
     if _order(b) < _order(a):  # one order of the two, so that ties are cut alike both ways
         pairs, moved = align(b, a)
-        return sorted(((i, j) for j, i in pairs), key=_second), [(i, j) for j, i in moved]
+        return sorted(((i, j) for j, i in pairs), key=itemgetter(1)), [(i, j) for j, i in moved]
     return _settled(a, b, _align(a, b))
 
 
@@ -360,7 +342,7 @@ def _settled(a: Sequence[Part], b: Sequence[Part], pairs: Pairs) -> tuple[Pairs,
 
     Layers that can stand for each other change partners where more stay in order so.
     """
-    first, second = sorted(pairs), sorted(pairs, key=_second)
+    first, second = sorted(pairs), sorted(pairs, key=itemgetter(1))
     if first == second:
         return second, []
     numbers: dict[tuple[Any, ...], int] = {}
@@ -376,7 +358,7 @@ def _settled(a: Sequence[Part], b: Sequence[Part], pairs: Pairs) -> tuple[Pairs,
         for number in sorted({*range(len(pairs))} - {both[side] for both in stay}):
             left[group[ordered[number]]][side].append(ordered[number][side])
     moved = [pair for here, there in left.values() for pair in zip(here, there, strict=True)]
-    return sorted([*((first[r][0], second[c][1]) for r, c in stay), *moved], key=_second), moved
+    return sorted([*((first[r][0], second[c][1]) for r, c in stay), *moved], key=itemgetter(1)), moved
 
 
 def _common(worth: NDArray[np.float64]) -> Pairs:
@@ -396,7 +378,3 @@ def _common(worth: NDArray[np.float64]) -> Pairs:
             r, c = r - 1, c - 1
             run.append((r, c))
     return run[::-1]
-
-
-def _second(pair: tuple[int, int]) -> int:
-    return pair[1]

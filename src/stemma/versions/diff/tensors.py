@@ -26,58 +26,36 @@ LEAST = 10.0**-DIGITS  # of the norm: a change that sketches of so many digits d
 
 @dataclass(frozen=True)
 class Moved:
-    """What lies between the entries of two tensors.
+    """What lies between the entries of two tensors."""
 
-    Args:
-        norms: of the tensor before and after.
-        length: L2 norm of the difference.
-        max_change: the largest change of an entry; None where only sketches are known.
-        share_changed: the share of entries that changed; None likewise.
-        estimated: whether `length` is an estimate, right to 9 % (one standard deviation).
-    """
-
-    norms: tuple[float, float]
-    length: float
-    max_change: float | None
-    share_changed: float | None
-    estimated: bool
+    norms: tuple[float, float]  # of the tensor before and after
+    length: float  # L2 norm of the difference
+    max_change: float | None  # the largest change of an entry; None where only sketches are known
+    share_changed: float | None  # the share of entries that changed; None likewise
+    estimated: bool  # whether `length` is an estimate, right to 9 % (one standard deviation)
 
 
 @dataclass(frozen=True)
 class TensorChange:
-    """One tensor of a layer that is in both versions.
+    """One tensor of a layer that is in both versions."""
 
-    Args:
-        layer: the name of its layer in the version after.
-        before, after: its name in each version.
-        shape: in the version before, as stored there.
-        entries: how many numbers it holds.
-        same: whether it has the same bytes in both.
-        turned: whether one of the two frameworks stores it with its axes in another order.
-        buffer: whether it is a state that no gradient reaches.
-        relative_l2, cosine: see above; None where they are not known or have no meaning (a norm of 0, entries that
-            are not finite).
-        max_change, share_changed: of its entries; None where not known.
-        distance: see above, in [0, 1]; 1 where values differ and entries are not finite.
-        estimated: whether these figures come from sketches.
-        known: False where the tensors lie differently and only their norms could be compared: the distance is then
-            that of tensors at right angles to each other.
-    """
-
-    layer: str
-    before: str
+    layer: str  # the name of its layer in the version after
+    before: str  # its name in each version
     after: str
-    shape: tuple[int, ...]
-    entries: int
-    same: bool
-    turned: bool
-    buffer: bool
+    shape: tuple[int, ...]  # in the version before, as stored there
+    entries: int  # how many numbers it holds
+    same: bool  # whether it has the same bytes in both
+    turned: bool  # whether one of the two frameworks stores it with its axes in another order
+    buffer: bool  # whether it is a state that no gradient reaches
+    # these two see above; None where not known or without a meaning (a norm of 0, entries that are not finite)
     relative_l2: float | None
     cosine: float | None
-    max_change: float | None
+    max_change: float | None  # of its entries; None where not known
     share_changed: float | None
-    distance: float
-    estimated: bool
+    distance: float  # see above, in [0, 1]; 1 where values differ and entries are not finite
+    estimated: bool  # whether these figures come from sketches
+    # False where the tensors lie differently and only their norms could be compared: the distance is then that of
+    # tensors at right angles to each other
     known: bool
 
 

@@ -13,19 +13,13 @@ DEFAULT = {"structure": 0.5, "parameters": 0.3, "data": 0.2}
 
 @dataclass(frozen=True)
 class Distance:
-    """D and its parts.
+    """D and its parts."""
 
-    Args:
-        total: sum of weight x part, in [0, 1].
-        parts: each in [0, 1]; None where a version lacks what the part is computed from: the others share its weight.
-        weights: as used; they sum to 1.
-        estimated: names of the parts that rest on sketches.
-    """
-
-    total: float | None
+    total: float | None  # sum of weight x part, in [0, 1]
+    # each in [0, 1]; None where a version lacks what the part is computed from: the others share its weight
     parts: Mapping[str, float | None]
-    weights: Mapping[str, float]
-    estimated: tuple[str, ...]
+    weights: Mapping[str, float]  # as used; they sum to 1
+    estimated: tuple[str, ...]  # names of the parts that rest on sketches
 
 
 def total(parts: Mapping[str, float | None], weights: Mapping[str, float], estimated: tuple[str, ...]) -> Distance:
@@ -56,11 +50,7 @@ def parse(text: str) -> dict[str, float]:
 
 
 def read(repository: Path) -> dict[str, float]:
-    """The weights in conf/diff.yaml, or the default ones where there is no such file.
-
-    Raises:
-        SettingsError: as `parse`.
-    """
+    """The weights in conf/diff.yaml, or the default ones where there is no such file; raises as `parse`."""
     path = repository / FILE
     if not path.exists():
         return DEFAULT
@@ -75,11 +65,7 @@ def read(repository: Path) -> dict[str, float]:
 
 
 def checked(given: Mapping[str, float], where: str) -> dict[str, float]:
-    """All three weights.
-
-    Raises:
-        SettingsError: one is unknown, negative or no number, or they do not sum to 1.
-    """
+    """All three weights; a SettingsError where one is unknown, negative or no number, or they do not sum to 1."""
     for name, value in given.items():
         if name not in DEFAULT:
             raise SettingsError(f"{where} names {name!r}; the parts of D are {', '.join(DEFAULT)}")

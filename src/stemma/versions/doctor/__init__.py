@@ -55,19 +55,12 @@ CHECKS: dict[str, Check] = {
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that the checks found.
+    """All that the checks found."""
 
-    Args:
-        revision: as it was asked for.
-        findings: errors first.
-        passed: names of the checks that found nothing.
-        skipped: why a check had nothing to look at, by its name.
-    """
-
-    revision: str
-    findings: tuple[Finding, ...]
-    passed: tuple[str, ...]
-    skipped: Mapping[str, str]
+    revision: str  # as it was asked for
+    findings: tuple[Finding, ...]  # errors first
+    passed: tuple[str, ...]  # names of the checks that found nothing
+    skipped: Mapping[str, str]  # why a check had nothing to look at, by its name
 
     @property
     def errors(self) -> int:
@@ -83,15 +76,7 @@ class Diagnosis:
 
 
 def doctor(repo: Repo = ".", revision: str = WORKSPACE) -> Diagnosis:
-    """Examine one version.
-
-    Args:
-        repo: the repository, or its folder.
-        revision: as `Repository.resolve` takes it.
-
-    Raises:
-        VersionError: there is no such revision, or nothing of it could be examined.
-    """
+    """Examine one version; a VersionError where there is no such revision, or nothing of it could be examined."""
     version = opened(repo).version(revision)
     found = examine(version, CHECKS | _loaded(installed("checks")))
     if not found.findings and not found.passed:

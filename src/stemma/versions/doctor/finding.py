@@ -13,21 +13,13 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong with a version.
+    """Something wrong with a version."""
 
-    Args:
-        severity: an error is certain and wants a remedy; a warning may have a reason.
-        check: the name of the check that found it.
-        what: the fault, in a few words.
-        evidence: the figures that show it.
-        remedy: what helps, a command where there is one.
-    """
-
-    severity: Severity
-    check: str
-    what: str
-    evidence: str
-    remedy: str
+    severity: Severity  # an error is certain and wants a remedy; a warning may have a reason
+    check: str  # the name of the check that found it
+    what: str  # the fault, in a few words
+    evidence: str  # the figures that show it
+    remedy: str  # what helps, a command where there is one
 
 
 def ways(settings: Mapping[str, Any] | None, *texts: str) -> str:

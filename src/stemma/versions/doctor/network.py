@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stemma import layout
 from stemma.repo.repository import PACKAGE
 from stemma.text import by_number, counted
-from stemma.versions.doctor.finding import Finding, Severity, Skipped, ways
+from stemma.versions.doctor.finding import Finding, Skipped, ways
 
 if TYPE_CHECKING:
     from stemma.repo.repository import Version
@@ -36,9 +36,9 @@ def norms_are_ordinary(version: "Version") -> Iterator[Finding]:
             continue
         rms = tensor.norm / math.sqrt(max(math.prod(tensor.shape), 1))
         if rms > LARGE_RMS:
-            severity: Severity = "error" if rms > HUGE_RMS else "warning"
             yield Finding(
-                severity, "norms", f"the weights of {tensor.name} have exploded", f"root mean square {rms:.3g}",
+                "error" if rms > HUGE_RMS else "warning", "norms",
+                f"the weights of {tensor.name} have exploded", f"root mean square {rms:.3g}",
                 "train with train.clip_norm=1, a smaller train.learning_rate or more train.weight_decay",
             )  # fmt: skip
 
@@ -66,9 +66,8 @@ def units_are_alive(version: "Version") -> Iterator[Finding]:
     """Units behind a ReLU that are zero on every row of validation, by running the packaged graph."""
     for layer, units, dead, rows in _dead_units(version):
         if dead:
-            severity: Severity = "error" if dead == units else "warning"
             yield Finding(
-                severity, "dead-units",
+                "error" if dead == units else "warning", "dead-units",
                 f"{dead} of {counted(units, 'unit')} of {layer} {by_number(dead, 'is', 'are')} never active",
                 f"zero on all of {counted(rows, 'row')} of validation",
                 ways(version.settings, "model.activation=gelu", "a smaller train.learning_rate", "fewer units"),

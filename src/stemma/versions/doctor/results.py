@@ -47,7 +47,7 @@ def training_and_validation_agree(version: "Version") -> Iterator[Finding]:
 
 def figures_are_believable(version: "Version") -> Iterator[Finding]:
     """Not above what is possible, where that is known; not perfect, where that is unlikely."""
-    test, rows = _test(version), _test_rows(version)
+    test, rows = _test(version), int(_splits(version)["test"]["rows"])
     auc, best = test.get("roc_auc"), test.get("bayes_roc_auc")
     if auc is not None and best is not None:
         noise = 3 * math.sqrt(best * (1 - best) / max(_rarest(version), 1))
@@ -150,10 +150,6 @@ def _splits(version: "Version") -> Mapping[str, Any]:
         raise Skipped("data/prepared/profile.json is not in the version")
     splits: Mapping[str, Any] = version.profile["splits"]
     return splits
-
-
-def _test_rows(version: "Version") -> int:
-    return int(_splits(version)["test"]["rows"])
 
 
 def _class_shares(version: "Version") -> dict[str, float]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stemma import layout
 from stemma.tables.distance import LARGE
-from stemma.versions.doctor.finding import Finding, Severity, Skipped
+from stemma.versions.doctor.finding import Finding, Skipped
 
 if TYPE_CHECKING:
     from stemma.repo.repository import Version
@@ -23,9 +23,9 @@ def test_rows_are_new(version: "Version") -> Iterator[Finding]:
     known = set(pd.util.hash_pandas_object(train, index=False))
     seen = int(pd.util.hash_pandas_object(test, index=False).isin(known).sum())
     if seen:
-        severity: Severity = "error" if seen > len(test) / 2 else "warning"
         yield Finding(
-            severity, "seen-rows", "rows of test are also in train", f"{seen} of {len(test)} ({seen / len(test):.1%})",
+            "error" if seen > len(test) / 2 else "warning", "seen-rows", "rows of test are also in train",
+            f"{seen} of {len(test)} ({seen / len(test):.1%})",
             "remove duplicates from the table, or keep them together: -S data.group=duplicates",
         )  # fmt: skip
 

@@ -1,16 +1,17 @@
 """What surrounds a version: settings that were not composed or not run, objects out of reach, another environment."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stemma import toolkit
 from stemma.errors import StemmaError, ToolkitError, VersionError, WeightsError
+from stemma.evaluation.results import told
 from stemma.repo.inventory import Inventory, Object, on_disk, take
 from stemma.repo.repository import WEIGHTS
 from stemma.text import counted, few
 from stemma.toolkit import lock, undo
-from stemma.versions.doctor.finding import Finding, Severity, Skipped
+from stemma.versions.doctor.finding import Finding, Skipped
 
 if TYPE_CHECKING:
     from stemma.repo.repository import Version
@@ -42,7 +43,9 @@ def results_are_of_these_settings(version: "Version") -> Iterator[Finding]:
     for stage, entry in (version.lock.get("stages") or {}).items():
         settings, used = ((entry.get("params") or {}).get(file) or {} for file in ("params.yaml", lock.FILE))
         moved = {
-            "other settings than params.yaml": [k for k, v in settings.items() if _look_up(version.settings, k) != v],
+            "other settings than params.yaml": [
+                k for k, v in settings.items() if told(version.settings, *k.split(".")) != v
+            ],
             f"another toolkit than {lock.FILE}": [
                 k for k, v in used.items() if rooms.get(k.removeprefix("rooms.")) != v
             ],
@@ -66,8 +69,10 @@ def toolkit_is_the_locked_one(version: "Version") -> Iterator[Finding]:
                 lock.INSTALL,
             )
     except ToolkitError as error:
-        severity: Severity = "error" if version.commit is None else "warning"
-        yield Finding(severity, "toolkit", "the toolkit is not the locked one", error.what, f"run `{error.run}`")
+        yield Finding(
+            "error" if version.commit is None else "warning", "toolkit", "the toolkit is not the locked one",
+            error.what, f"run `{error.run}`",
+        )  # fmt: skip
 
 
 def _locked(version: "Version") -> lock.Lock:
@@ -126,10 +131,9 @@ def remote_is_complete(version: "Version") -> Iterator[Finding]:
         raise Skipped("no remote is configured")
     missing = _lacking(version, _objects(version))
     if missing:
-        yield Finding(
-            "warning", "remote", f"{counted(len(missing), 'file is', 'files are')} not in the remote", _paths(missing),
-            f"run `{_push(version)}`",
-        )  # fmt: skip
+        what = f"{counted(len(missing), 'file is', 'files are')} not in the remote"
+        push = "dvc push" if version.commit is None else f"stemma push {version.name}"  # whatever is checked out
+        yield Finding("warning", "remote", what, _paths(missing), f"run `{push}`")
 
 
 def environment_is_the_recorded_one(version: "Version") -> Iterator[Finding]:
@@ -159,11 +163,6 @@ def environment_is_the_recorded_one(version: "Version") -> Iterator[Finding]:
             "warning", "environment", "this environment is not the recorded one", few(differing, len(differing)),
             "install its pins: pip install -c requirements.lock of that revision",
         )  # fmt: skip
-
-
-def _push(version: "Version") -> str:
-    """What pushes a version, whatever is checked out."""
-    return "dvc push" if version.commit is None else f"stemma push {version.name}"
 
 
 def _objects(version: "Version") -> Inventory:
@@ -198,16 +197,6 @@ def _lacking(version: "Version", inventory: Inventory) -> list[Object]:
 
 def _paths(objects: Iterable[Object]) -> str:
     return few([each.path for each in objects])
-
-
-def _look_up(settings: Mapping[str, Any], key: str) -> Any:
-    """The value of a dotted key; None where it is not there."""
-    found: Any = settings
-    for part in key.split("."):
-        if not isinstance(found, Mapping) or part not in found:
-            return None
-        found = found[part]
-    return found
 
 
 def _minor(python: str) -> str:
