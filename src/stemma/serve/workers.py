@@ -25,7 +25,7 @@ from stemma.serve.metrics import SHARED
 from stemma.serve.routes import Control
 from stemma.serve.service import Plan
 from stemma.serve.settings import ServeSettings
-from stemma.text import counted
+from stemma.text import counted, in_one_line
 
 START = 60  # seconds for all of them
 PAUSE = 0.2  # seconds before a worker that ended is replaced
@@ -86,13 +86,18 @@ class Worker:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             else:
-                self._open.pop(message["number"]).set_result(message["told"])
+                _tell(self._open.pop(message["number"]), message["told"])
         await self._process.wait()
         for each in self._open.values():
-            each.set_result(ENDED)
+            _tell(each, ENDED)
 
     async def _answer(self, asked: int, arguments: list[str]) -> None:
         self._send(asked=asked, told=await self._act(*arguments))
+
+
+def _tell(asked: asyncio.Future[Any], told: Any) -> None:
+    if not asked.done():  # who asked may have been interrupted
+        asked.set_result(told)
 
 
 class Crew:
@@ -137,7 +142,12 @@ class Crew:
 
     async def _keep(self, keeper: Keeper) -> None:
         while not self.stopping.is_set():
-            worker = await self._start(keeper)
+            try:
+                worker = await self._start(keeper)
+            except (OSError, RuntimeError) as error:  # the system has no more files, processes or threads just now
+                log.note("no worker started", error=in_one_line(error))
+                await asyncio.sleep(PAUSE)
+                continue
             await keeper.join(worker)
             if self._serving:
                 await worker.serve()

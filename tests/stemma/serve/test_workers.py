@@ -1,9 +1,11 @@
 """`stemma serve --workers 2`: one answer, whoever gives it."""
 
+import asyncio
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.client import HTTPException
@@ -13,6 +15,7 @@ import psutil
 import pytest
 
 from serving import Server, served
+from stemma.serve.workers import Worker
 from timing import HANGS, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workers")]
@@ -76,6 +79,50 @@ def test_a_worker_that_is_killed_comes_back_with_what_serves(server: Server) -> 
     assert versions(server) == current
     os.kill(before[1].pid, signal.SIGKILL)  # so that only the new one is left for a while
     assert versions(server) == current
+
+
+@pytest.mark.skipif(not hasattr(psutil, "RLIMIT_NOFILE"), reason="limits of another process are Linux's")
+def test_a_worker_that_cannot_be_started_is_started_later(bundles: dict[str, Path]) -> None:
+    with served(bundles["regression"], "--workers", "2", cold=True) as server:
+        keeper, (first, second) = psutil.Process(server.process.pid), workers(server)
+        _, most = keeper.rlimit(psutil.RLIMIT_NOFILE)
+        first.kill()
+        keeper.rlimit(psutil.RLIMIT_NOFILE, (keeper.num_fds(), most))
+        assert server.process.stderr is not None
+        until(lambda: "no worker started" in server.process.stderr.readline())
+        assert versions(server) == {"1"}
+        keeper.rlimit(psutil.RLIMIT_NOFILE, (most, most))
+        until(lambda: len({*workers(server)} - {first}) == 2)
+        assert second in workers(server)
+
+
+ANSWERS = """import json, sys
+for line in sys.stdin: print(json.dumps({"number": json.loads(line)["number"], "told": None}), flush=True)
+"""
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_an_answer_that_nobody_waits_for_any_more_ends_no_worker(ends: bool) -> None:
+    """Who asked was interrupted."""
+
+    async def nothing(*_: str) -> None:
+        """It asks for nothing."""
+
+    async def asked() -> None:
+        pipes = dict.fromkeys(("stdin", "stdout"), asyncio.subprocess.PIPE)
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", ANSWERS, **pipes)
+        worker = Worker(process, nothing)
+        first = asyncio.create_task(worker.serve())
+        await asyncio.sleep(0)
+        first.cancel()
+        if ends:
+            process.kill()
+        else:
+            await worker.serve()
+            worker.stop()
+        await worker.ended
+
+    asyncio.run(asked())
 
 
 def test_a_worker_that_is_killed_under_load_takes_along_the_calls_that_it_had_alone(server: Server) -> None:
