@@ -88,7 +88,7 @@ def outputs(root: Path, stage: str | None = None, command: str = "") -> Iterator
 def remember(root: Path, stage: str, command: str) -> None:
     """Note in DVC's run cache that a stage gave what lies there, if the command is all that it runs.
 
-    DVC itself does so only for stages all of whose outputs it keeps.
+    DVC itself does so only for stages all of whose outputs it keeps. A VersionError where it cannot.
     """
     with told(str(root)), trust.repo(root, whole=True) as repo:
         found = repo.stage.load_one(name=stage)
@@ -103,7 +103,11 @@ def _commands(stage: Any) -> list[str]:
 
 
 def recall(root: Path) -> None:
-    """Before outputs are removed: note what lies there as dvc.lock has it, and take in what another machine noted."""
+    """Before outputs are removed: note what lies there as dvc.lock has it, and take in what another machine noted.
+
+    Raises:
+        VersionError: DVC cannot.
+    """
     with told(str(root)), trust.repo(root, whole=True) as repo:
         cache, shared = _cache(repo), _shared(repo)
         for key in shared.sizes(places.OBJECTS):

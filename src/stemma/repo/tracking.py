@@ -53,7 +53,11 @@ def ran_with(root: Path, stage: str, file: Path) -> bool:
 
 
 def renew(root: Path, stage: str | None = None) -> None:
-    """Let dvc.lock say that a stage, or every one, ran with what lies there now, as `dvc commit --force` does."""
+    """Let dvc.lock say that a stage, or every one, ran with what lies there now, as `dvc commit --force` does.
+
+    Raises:
+        VersionError: DVC cannot.
+    """
     from dvc.exceptions import DvcException
 
     try:

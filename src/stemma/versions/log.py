@@ -430,7 +430,7 @@ def _changed(history: History, commit: str, parent: str, parts: Mapping[str, Par
 
 
 def _since(root: Path, date: str) -> int:
-    """Seconds since 1970, as Git reads a date; what it cannot read it takes for now."""
+    """Seconds since 1970, as Git reads a date; what it cannot read, which it takes for now, is a VersionError."""
     asked = git(root, "rev-parse", f"--since={date}", "--since=now", f"--since={date}").decode().split()
     first, now, last = (int(line.removeprefix("--max-age=")) for line in asked)
     if first <= now <= last:
