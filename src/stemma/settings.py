@@ -128,6 +128,8 @@ def _told(values: Mapping[str, Any], kind: TypeAdapter[Any], error: ValidationEr
     """By key a line: the key, its value, what is allowed. Where several types are, pydantic tells of each."""
     by_key: dict[str, list[ErrorDetails]] = {}
     for fault in error.errors():
+        if fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]:
+            continue  # values in it are wrong, and told of
         key = _key([*section, *fault["loc"]], values, missing=fault["type"] == "missing")
         by_key.setdefault(key, []).append(fault)
     return {key: f"{key.removesuffix(f'.{NAME}')}: {_wrong(key, faults, kind)}" for key, faults in by_key.items()}
@@ -155,6 +157,8 @@ def _wrong(key: str, faults: Sequence[ErrorDetails], kind: TypeAdapter[Any]) -> 
             return f"no such setting{'' if name in known else nearest(name, known)}"
         case "missing":
             return "this setting is missing"
+        case "too_short":
+            return f"{fault['input']!r}: should have at least {counted(fault['ctx']['min_length'], 'item')}"
         case "value_error":  # of a check of ours: its words alone, for its input may be a whole section
             return str(fault["ctx"]["error"])
         case _:

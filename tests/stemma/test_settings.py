@@ -80,6 +80,13 @@ def test_all_errors_are_told_at_once(message: Message) -> None:
         ({"data": VISITS | {"validation": 1}}, "data.validation: no such setting"),
         ({"data": VISITS | {"ranges": {"x": [1]}}}, "data.ranges.x.1: this setting is missing"),
         ({"evaluate": {"bins": {"a": 1}}}, "evaluate.bins: {'a': 1}: input should be a valid integer"),
+        ({"data": VISITS | {"merge": {"a": [3]}}}, "data.merge.a.0: 3: input should be a valid string"),
+        ({"data": VISITS | {"merge": {"a": []}}}, "data.merge.a: []: should have at least 1 item"),
+        (
+            {"data": VISITS | {"ranges": {"x": [5, 1]}}},
+            "data.ranges.x: the lowest value, 5, is above the highest, 1",
+        ),
+        ({"train": {"threads": 10**6}}, "train.threads: 1000000: input should be less than or equal to 1024"),
     ],
 )
 def test_a_value_of_none_of_several_types_is_told_once(message: Message, changes: dict, line: str) -> None:

@@ -13,13 +13,14 @@ from typer.core import TyperCommand
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_bytes
-from stemma.text import by_number, counted, few
+from stemma.text import by_number, counted, cut, few
 
 if TYPE_CHECKING:
     from stemma.storage.gc import Collected, Moved, Plan, Rules
 
 MOST = 20  # commits in the table, names in the line of those that stay
-AGE = re.compile(r"(\d+)([mhdw])")
+AGE = re.compile(r"([0-9]+)([mhdw])")
+LONGEST = timedelta(weeks=5200)  # beyond it, dates soon are of no calendar
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 DEFAULT = "the default one"
 
@@ -161,9 +162,12 @@ def age_of(option: str, text: str) -> timedelta:
             f"{text!r} is no age: a number with m, h, d or w, such as 30d; or 0", param_hint=option
         )
     try:
-        return timedelta() if match is None else timedelta(**{UNITS[match[2]]: int(match[1])})
-    except OverflowError:
-        raise typer.BadParameter(f"{text!r} is too long", param_hint=option) from None
+        age = timedelta() if match is None else timedelta(**{UNITS[match[2]]: int(match[1])})
+    except (OverflowError, ValueError):  # a number of some thousand digits
+        age = timedelta.max
+    if age > LONGEST:
+        raise typer.BadParameter(f"{cut(repr(text))} is longer than {LONGEST.days // 7}w", param_hint=option)
+    return age
 
 
 def _planned(plan: "Plan", word: str) -> Report:

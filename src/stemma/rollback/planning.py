@@ -222,9 +222,11 @@ class _Look:
         if not lost:
             return sizes, []
         remote = self.outputs.stores.default
-        where = f"nor in {remote.name} ({remote.url})" if remote else "and no remote is configured"
+        where = "not whole in the cache, and no remote is configured"
+        if remote:
+            where = f"neither whole in the cache nor in {remote.name} ({remote.url})"
         return sizes, [
-            f"{_objects(len(lost), name)} neither whole in the cache {where} ({few(lost)}): "
+            f"{_objects(len(lost), name)} {where} ({few(lost)}): "
             f"run `stemma push {name}` where they are, or `stemma restore` from a backup"
         ]
 

@@ -30,7 +30,16 @@ def checked_separator(text: str) -> str:
     return text
 
 
+def _rising(ends: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
+    """ValueError: no value is in the range."""
+    lowest, highest = ends
+    if lowest is not None and highest is not None and lowest > highest:
+        raise ValueError(f"the lowest value, {lowest:g}, is above the highest, {highest:g}")
+    return ends
+
+
 Named = AfterValidator(_named)
+Ends = Annotated[tuple[float | None, float | None], AfterValidator(_rising)]
 
 
 class SplitSettings(Section):
@@ -50,7 +59,7 @@ class Table(Section):
     task: Task
     positive: str | None  # the class whose probability is judged; None: the last one in order
     columns: dict[str, Role]  # by name, or by a pattern such as "pixel_*"
-    ranges: dict[str, tuple[float | None, float | None]]  # lowest and highest of a numeric column, None is open
+    ranges: dict[str, Ends]  # lowest and highest of a numeric column, None is open
     group: str | None  # a column whose equal values stay in one split, or duplicates: rows with the same features
     time: str | None  # a date or number by which later rows are judged: train, then validation, then test
     partition: str | None  # a column that already says train, validation or test

@@ -9,8 +9,8 @@ Rows are split
     data.partition    as the column says; without validation rows, these are cut from train by chance
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import count
 from math import ceil, floor
 
 import numpy as np
@@ -132,12 +132,13 @@ def rows_needed(settings: SplitSettings, least: int = 1) -> int:
 
     Of n rows, scikit-learn puts n * share, rounded up or down, into a part.
     """
-    for rows in count(1):
+
+    def are_enough(rows: int) -> bool:
         rest = rows - ceil(rows * settings.test)
         train = rest - ceil(rest * settings.validation)
-        if min(floor(rows * settings.test), floor(rest * settings.validation), train) >= least:
-            return rows
-    raise AssertionError("a share lies between 0 and 1")
+        return min(floor(rows * settings.test), floor(rest * settings.validation), train) >= least
+
+    return bisect_left(range(2**40), True, key=are_enough)  # one by one, a share of 1e-9 took hours
 
 
 def _classes(frame: pd.DataFrame, settings: Table) -> np.ndarray:

@@ -17,11 +17,14 @@ def run(package: Path) -> None:
         package: the folder of the project's package, which holds stages/.
     """
     package = package.absolute()
-    with one_line():
-        from stemma.toolkit import undo
+    try:
+        with one_line():
+            from stemma.toolkit import undo
 
-        with undo.guarded(package.parent.parent):
-            _run(package, *(sys.argv[1:] or [""]))
+            with undo.guarded(package.parent.parent):
+                _run(package, *(sys.argv[1:] or [""]))
+    finally:  # at its end Python looks for garbage again and again: seconds, of a framework's million objects
+        gc.freeze()
 
 
 def _run(package: Path, stage: str, *arguments: str) -> None:

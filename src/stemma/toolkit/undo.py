@@ -68,9 +68,9 @@ def guarded(root: Path) -> Iterator[None]:
         took = time.monotonic() - began
         if stage == FIRST:  # not before: DVC reads settings too, and what is wrong with them is told by the stage
             _note(lambda: stages.recall(root))
-        if took < WORTH:
-            return
-        _note(lambda: stages.remember(root, stage, _command()))
+        if took >= WORTH:
+            _note(lambda: stages.remember(root, stage, _command()))
+        _ignore_signals()  # Python's end takes a while: killed in it, what passed would not be in dvc.lock
     except BaseException as error:
         if isinstance(error, SystemExit) and not error.code:
             raise
@@ -95,10 +95,14 @@ def _note(work: Callable[[], None]) -> None:
         say(f"note: DVC's run cache is not complete ({error})", error=True)
 
 
-def _undone(root: Path, stage: str) -> dict[str, Path]:
-    """Undo a stage, whatever else comes; what is aside."""
+def _ignore_signals() -> None:
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
+
+
+def _undone(root: Path, stage: str) -> dict[str, Path]:
+    """Undo a stage, whatever else comes; what is aside."""
+    _ignore_signals()
     try:
         done = undo(root, stage)
     except (StemmaError, OSError) as error:

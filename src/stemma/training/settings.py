@@ -32,7 +32,7 @@ class TrainSettings(Section):
     patience: PositiveInt | None
     device: Literal["cpu", "cuda", "mps", "auto"]
     precision: Literal["float32", "mixed"]
-    threads: PositiveInt
+    threads: Annotated[int, Field(gt=0, le=1024)]  # of the CPU; where the system gives too few, libraries crash
     workers: PositiveInt  # processes that share each batch
     shard: bool  # they share the parameters too
     accumulate: PositiveInt  # pieces of a worker's share, one after the other

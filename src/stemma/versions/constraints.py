@@ -4,6 +4,7 @@ Numbers take no unit but for size (B, kB, MB, GB, KiB, MiB, GiB) and latency (ms
 alone, a date with all six.
 """
 
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -12,9 +13,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stemma.errors import StemmaError
+from stemma.text import cut
 
 GRAMMAR = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*(<=|>=|!=|==|=|<|>)\s*(.*?)\s*", re.DOTALL)
-NUMBER = re.compile(r"([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)")
+NUMBER = re.compile(r"([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)", re.ASCII)
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -72,7 +74,10 @@ def _number(name: str, written: str, text: str) -> float:
     if not match or match[2].lower() not in units:
         allowed = f" with one of the units {', '.join(filter(None, units))}" if len(units) > 1 else ""
         raise StemmaError(f"{text!r}: {written!r} is not a number{allowed}")
-    return float(match[1].replace("_", "")) * units[match[2].lower()]
+    found = float(match[1].replace("_", "")) * units[match[2].lower()]
+    if not math.isfinite(found):
+        raise StemmaError(f"{cut(text)!r}: {cut(written)} is too large a number")
+    return found
 
 
 def _date(written: str, text: str) -> datetime:

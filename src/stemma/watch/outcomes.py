@@ -171,7 +171,8 @@ def read(kept: log.Log, ids: Collection[str] | None = None) -> dict[Key, str]:
         ids: of the requests that are asked for; None: all.
     """
     found: dict[Key, str] = {}
-    for row in _of(ids, table(kept)).to_pylist():
+    told = table(kept)
+    for row in (told if ids is None else _of(_array(ids), told)).to_pylist():
         found.setdefault((row["id"], row["row"]), row["outcome"])
     return found
 
@@ -194,16 +195,21 @@ def keys(table: Any) -> Any:
     return compute.binary_join_element_wise(table["row"].cast(pa.string()), table["id"], " ")
 
 
-def _of(ids: Collection[str] | None, table: Any) -> Any:
-    return table if ids is None else table.filter(compute.is_in(table["id"], pa.array(ids, pa.string())))
+def _array(ids: Collection[str]) -> Any:
+    return pa.array(ids, pa.string())
+
+
+def _of(ids: Any, table: Any) -> Any:
+    return table.filter(compute.is_in(table["id"], ids))
 
 
 def _asked(kept: log.Log, ids: Collection[str], needed: bool) -> dict[Key, Asked]:
     """The rows of the log that have these ids."""
-    found: dict[Key, Asked] = {}
+    found, wanted = dict[Key, Asked](), _array(ids)
     for file in kept.files(needed):
         for table in kept.rows(file, ()):
-            columns = (_of(ids, table)[name].to_pylist() for name in log.CORE)
+            rows = _of(wanted, table)
+            columns = (rows[name].to_pylist() for name in log.CORE)
             found |= {(id, row): (moment.timestamp(), file.source.signature)
                       for id, row, moment in zip(*columns, strict=True)}  # fmt: skip
     return found

@@ -189,6 +189,14 @@ def test_a_missing_object_is_named_and_the_tree_is_left_alone(world: World) -> N
     assert journal.read(world.folder) is None
 
 
+def test_a_missing_object_is_named_where_there_is_no_remote(world: World) -> None:
+    world.object(a_changed_object(world)).unlink()
+    world.ok("dvc", "remote", "remove", "disk")
+    world.commit("no remote")
+    with pytest.raises(VersionError, match="is not whole in the cache, and no remote is configured"):
+        rollback.roll_back(world.folder, V1)
+
+
 @pytest.mark.parametrize("remote", ["whole", "flipped too"])
 def test_a_flipped_byte_in_the_cache_is_caught(world: World, states: dict[str, dict[str, str]], remote: str) -> None:
     md5 = a_changed_object(world)

@@ -61,7 +61,7 @@ def test_a_regression_is_split_without_classes(small):
     assert {name: len(rows) for name, rows in parts.items()} == {"train": 64, "validation": 16, "test": 20}
 
 
-@pytest.mark.parametrize(("share", "needed"), [(0.2, 7), (0.1, 12), (0.5, 4)])
+@pytest.mark.parametrize(("share", "needed"), [(0.2, 7), (0.1, 12), (0.5, 4), (1e-9, 1_000_000_002)])
 def test_the_rows_that_a_class_needs_follow_from_the_shares(share, needed):
     assert split.rows_needed(SplitSettings(test=share, validation=share, seed=0)) == needed
 

@@ -26,7 +26,7 @@ from stemma.toolkit.stage import run
 run(Path(__file__).parent / "tiny")
 """
 STAGE = """\
-import os, signal, sys, time
+import atexit, os, signal, sys, time
 from pathlib import Path
 from stemma.errors import StemmaError
 from stemma.repo.lockfile import load
@@ -50,6 +50,13 @@ def main():
         case "first" | "wait":
             Path("waiting").touch()
             WAITS
+        case "end":
+            atexit.register(end)
+
+def end():
+    Path("waiting").touch()
+    while not Path("told").exists():
+        time.sleep(0.01)
 """.replace("WAITS", WAITS)
 SETTINGS = "from pathlib import Path\nmain = lambda: Path('passed.txt').touch()\n"
 DVC_YAML = """\
@@ -149,6 +156,19 @@ def test_a_stage_that_is_interrupted_leaves_the_outputs_of_before(
     _, told = process.communicate(timeout=HANGS)  # until the stage, which writes there too, has ended
     assert is_as_before(project, before), told
     assert "error: interrupted" in told
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals to a group are of POSIX")
+def test_an_interrupt_of_a_stage_that_has_passed_leaves_its_outputs_as_dvc_lock_has_them(project: Project) -> None:
+    """Python takes seconds to end where a framework was imported."""
+    choose(project, "b", "end")
+    process = started(project)
+    os.killpg(process.pid, signal.SIGINT)
+    (project.folder / "told").touch()
+    _, told = process.communicate(timeout=HANGS)
+    assert not process.returncode and "KeyboardInterrupt" not in told, told
+    assert project.read("out/told.md") == "told.md: b, end"
+    assert json.loads(project.ok("dvc", "status", "--json")) == {}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")

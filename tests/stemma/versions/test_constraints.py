@@ -40,6 +40,8 @@ def test_a_constraint_is_read(text: str, value: object) -> None:
         ("rows > 5; import os", "is not a number"),
         ("rows > __import__('os')", "is not a number"),
         ("rows > 5 MB", "is not a number"),
+        ("rows > \u0661\u0662", "is not a number"),
+        ("size < 1e999", "1e999 is too large a number"),
         ("size < 5 apples", "units b, kb, mb"),
         ("date > yesterday", "not a date such as 2026-01-31"),
         ("stage > prod", "= or != alone"),
