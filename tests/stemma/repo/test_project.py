@@ -12,8 +12,8 @@ from timing import HANGS, WAITS, until
 
 CLEANS_UP = f"""
 import pathlib, sys, time
-pathlib.Path("began").touch()
 try:
+    pathlib.Path("began").touch()
     {WAITS}
 except KeyboardInterrupt:
     time.sleep(1)  # four times as long as `subprocess.run` waits before it kills

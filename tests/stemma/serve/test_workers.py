@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from processes import is_gone
 from serving import Server, served
 from timing import HANGS, until
 
@@ -142,7 +143,7 @@ def test_sigterm_ends_all(server: Server) -> None:
     known = workers(server)
     assert len(known) == 2
     assert server.stop() == 0
-    assert not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in known)
+    assert all(is_gone(each.pid) for each in known)
 
 
 def test_workers_end_when_their_keeper_is_killed(bundles: dict[str, Path]) -> None:
@@ -150,7 +151,7 @@ def test_workers_end_when_their_keeper_is_killed(bundles: dict[str, Path]) -> No
         known = workers(server)
         assert len(known) == 2
         server.process.kill()
-        until(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in known))
+        until(lambda: all(is_gone(each.pid) for each in known))
 
 
 def test_a_bundle_that_no_worker_can_serve_is_one_line(tmp_path: Path, run) -> None:

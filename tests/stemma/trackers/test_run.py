@@ -122,7 +122,7 @@ def test_a_stage_that_was_killed_leaves_a_run_that_says_so() -> None:
     until(lambda: list(layout.RUNS.glob("*/noted.lock")))
     stage.send_signal(signal.SIGKILL)
     stage.wait()
-    until(lambda: list(layout.RUNS.glob("*.txt")) and notes()[-1] == "close KILLED")
+    until(lambda: list(layout.RUNS.glob("*.txt")) and notes()[-1:] == ["close KILLED"])
 
 
 def test_an_experiment_in_a_folder_of_its_own_is_told_beside_the_others() -> None:

@@ -1,0 +1,21 @@
+"""Processes that end while a test looks at them: who asks for the state of one may find that it is gone."""
+
+from contextlib import suppress
+
+import psutil
+
+
+def is_gone(process: int) -> bool:
+    """Whether it has ended, though nobody may have waited for it yet."""
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+    return True
+
+
+def spawned(parent: int) -> list[psutil.Process]:
+    """What multiprocessing has started there for its jobs."""
+    found = []
+    for child in psutil.Process(parent).children():
+        with suppress(psutil.NoSuchProcess):
+            found += [child] * ("spawn_main" in " ".join(child.cmdline()))
+    return found
