@@ -1,8 +1,19 @@
 """Processes that end while a test looks at them: who asks for the state of one may find that it is gone."""
 
+import signal
+import subprocess
 from contextlib import suppress
+from typing import Any
 
 import psutil
+
+
+class Interrupted(subprocess.Popen[Any]):
+    """As this one begins, an interrupt comes."""
+
+    def __init__(self, *arguments: Any, **how: Any) -> None:
+        super().__init__(*arguments, **how)
+        signal.raise_signal(signal.SIGINT)
 
 
 def is_gone(process: int) -> bool:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from processes import Interrupted
+from stemma.repo import project
 from timing import HANGS, WAITS, until
 
 CLEANS_UP = f"""
@@ -42,3 +44,15 @@ def test_what_is_interrupted_cleans_up_and_is_told_once(tmp_path: Path, way: str
         said = process.communicate(timeout=HANGS)[1]
     assert process.returncode == 130 and (tmp_path / "cleaned").exists()
     assert said == "error: interrupted\n"
+
+
+@pytest.mark.parametrize("way", ["heard", "run"])
+def test_what_starts_as_an_interrupt_comes_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/stage.py").write_text(f"import time; time.sleep(.3); open('{way}', 'w')", encoding="utf-8")
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(project, way)(tmp_path)
+    assert (tmp_path / way).exists()

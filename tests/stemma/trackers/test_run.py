@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -76,6 +78,15 @@ def test_what_a_tracker_raises_is_one_line_and_told_once(
     err = capfd.readouterr().err
     assert err.count("note: other does not follow this run (") == 1 and told in err
     assert layout.INDEX.exists()
+
+
+def test_a_failure_that_is_noted_while_it_is_told_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """By the process of the stage before."""
+    for _ in range(2):
+        written(Path("run/noted.failed"), "nobody is there")
+        ended: Any = SimpleNamespace(stdin=None, poll=lambda: 1)
+        run.Run(Path("run"), "shop", OWN, {"noted": ended}).end("FINISHED")
+    assert capsys.readouterr().err == "note: noted does not follow this run (nobody is there)\n"
 
 
 def test_a_slow_tracker_slows_no_fit_and_is_left_behind(capfd: pytest.CaptureFixture[str]) -> None:
