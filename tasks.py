@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -200,17 +201,16 @@ def call(program: str, *arguments: str) -> None:
     # Stages are started by DVC as `python ...`: .venv comes first on the PATH.
     environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}", "VIRTUAL_ENV": str(VENV)}
     command = [shutil.which(program, path=str(BIN)) or program, *arguments]
-    interrupted = False
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
-        while process.returncode is None:
-            try:
-                process.wait()
-            except KeyboardInterrupt:
-                interrupted = True
-    if interrupted:
+    came: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if before != signal.SIG_IGN:  # the program ignores it too
+        signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    code = subprocess.run(command, cwd=ROOT, env=environment).returncode
+    signal.signal(signal.SIGINT, before)
+    if came:
         raise KeyboardInterrupt
-    if process.returncode:
-        raise SystemExit(process.returncode)
+    if code:
+        raise SystemExit(code)
 
 
 # Only Stemma itself has bench/; a project stamped from it has the other chores.

@@ -1,7 +1,9 @@
 """What tests start is what they ask for: streams, folder, exit codes, signals; nothing of our own is in it before."""
 
 import os
+import selectors
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -11,6 +13,7 @@ import psutil
 import pytest
 
 import forks
+from forks.server import Server
 from timing import HANGS, WAITS
 
 pytestmark = pytest.mark.skipif(not forks.possible(), reason="there is no fork")
@@ -110,6 +113,16 @@ def test_a_signal_ends_the_program_too(sent: signal.Signals, scripts: Path) -> N
     assert process.wait(HANGS) == -sent
     assert psutil.wait_procs([child], timeout=HANGS)[1] == []
     process.stdout.close()
+
+
+def test_a_child_that_has_no_group_of_its_own_yet_ends_with_its_client_too() -> None:
+    client, other = socket.socketpair()
+    with client, other, subprocess.Popen(["sleep", "600"]) as child:
+        served = Server(other, ())
+        served.clients[child.pid] = client
+        served.selector.register(client, selectors.EVENT_READ, child.pid)
+        served.end(child.pid)
+        assert child.wait(HANGS) == -signal.SIGKILL
 
 
 def test_a_client_that_is_killed_at_any_moment_ends_no_other(scripts: Path) -> None:

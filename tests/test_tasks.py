@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from processes import Interrupted
 from timing import HANGS, WAITS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -345,3 +346,14 @@ def test_an_interrupt_ends_the_program_that_a_chore_runs_and_the_chore_waits_for
     assert process.stdout is not None and process.stdout.readline() == "on\n"
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(HANGS) == 130 and process.stdout.read() == "off\n"
+
+
+def test_a_program_that_starts_as_an_interrupt_comes_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        loaded(ROOT / "tasks.py").call(
+            sys.executable, "-c", f"import time; time.sleep(.3); open({str(tmp_path / 'ended')!r}, 'w')"
+        )
+    assert (tmp_path / "ended").exists()

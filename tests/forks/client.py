@@ -56,7 +56,10 @@ def run_by_server(place: str, command: list[str]) -> None:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
     while server not in select([server, woken], [], [])[0]:
-        os.kill(int(first), os.read(woken, 1)[0])
+        try:
+            os.kill(int(first), os.read(woken, 1)[0])
+        except ProcessLookupError:  # it has just ended, and the server is about to say how
+            continue
     end(int(line(server) or -9))  # the server was killed, and its children with it
 
 

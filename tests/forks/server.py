@@ -148,6 +148,7 @@ class Server:
         """A client says nothing more: it was killed, unless its child ended just now."""
         if number in self.clients and self.clients[number].fileno() in self.selector.get_map():
             self.selector.unregister(self.clients[number])
+            os.kill(number, signal.SIGKILL)  # it may have no group yet; and it is ours until its end is told
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(number, signal.SIGKILL)
 

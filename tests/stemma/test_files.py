@@ -134,7 +134,7 @@ import time
 from stemma.files import scratch
 with scratch("test"):
     print(end=".", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

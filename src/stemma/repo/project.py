@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 STAGE = "src/stage.py"
@@ -68,11 +69,12 @@ def _run(
     stdin: int = subprocess.DEVNULL,
     stderr: int | None = subprocess.PIPE,
 ) -> Done:
-    with subprocess.Popen(
+    with interrupts_held() as heed, subprocess.Popen(
         [sys.executable, *words],
         cwd=root, env=environment, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, text=True,
     ) as process:  # fmt: skip
         try:
+            heed()
             out, err = process.communicate()
         except KeyboardInterrupt as interrupt:  # a terminal's came to both
             if signal.SIGTERM in interrupt.args:
@@ -85,6 +87,26 @@ def _run(
             process.kill()
             raise
     return Done(process.args, process.returncode, out, err)
+
+
+@contextmanager
+def interrupts_held() -> Iterator[Callable[[], None]]:
+    """An interrupt waits until what this gives is called: one that came while a process starts would leave it alone."""
+    before, came = signal.getsignal(signal.SIGINT), list[int]()
+
+    def heed() -> None:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            raise KeyboardInterrupt
+
+    if before in (signal.SIG_IGN, None) or threading.current_thread() is not threading.main_thread():
+        yield lambda: None  # a child ignores it too; or Python lets no other thread set what a signal does
+        return
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield heed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _ended(process: "subprocess.Popen[str]") -> tuple[str, str]:

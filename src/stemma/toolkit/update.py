@@ -20,6 +20,7 @@ from pathlib import Path
 from stemma.errors import StemmaError, ToolkitError, one_line
 from stemma.files import read_json, scratch, write_bytes
 from stemma.repo import git
+from stemma.repo.project import interrupts_held
 from stemma.text import few
 from stemma.toolkit.distribution import NAME, version
 from stemma.toolkit.lock import FILE, INSTALL, PINNED, SOURCES, VENDOR
@@ -170,16 +171,11 @@ def _swap(root: Path, partial: Path) -> None:
 
 def _run(root: Path, *words: str, alone: bool = False, **environment: str) -> int:
     """A Python program's exit code. An interrupt is raised when it has ended; alone, it has none itself."""
-    command, variables, interrupted = [sys.executable, *words], os.environ | environment, False
-    with subprocess.Popen(command, cwd=root, env=variables, process_group=0 if alone else None) as process:
-        while process.returncode is None:
-            try:
-                process.wait()
-            except KeyboardInterrupt:
-                interrupted = True
-    if interrupted:
-        raise KeyboardInterrupt
-    return process.returncode
+    command, variables = [sys.executable, *words], os.environ | environment
+    with interrupts_held() as heed:
+        code = subprocess.run(command, cwd=root, env=variables, process_group=0 if alone else None).returncode
+        heed()
+    return code
 
 
 if __name__ == "__main__":

@@ -71,8 +71,10 @@ class Run:
             time.sleep(0.05)
         for name, note in notes.items():
             if note.exists():
-                say(f"note: {name} does not follow this run ({note.read_text(encoding='utf-8')})", error=True)
-                note.replace(note.with_suffix(".told"))
+                told = note.with_suffix(".told")
+                if not told.exists():  # another process of this run may note its failure while the first one is told
+                    say(f"note: {name} does not follow this run ({note.read_text(encoding='utf-8')})", error=True)
+                note.replace(told)
             elif wait and self.processes[name] in awaited and self.processes[name].poll() is None:
                 say(f"note: {name} has not taken all of this run yet: its process goes on for a while", error=True)
 

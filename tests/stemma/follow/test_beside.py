@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from followed import Followed
 from forks import COLD
+from processes import is_gone
 from stemma.follow import passes
 from stemma.follow.beside import running
 from timing import until
@@ -34,10 +34,6 @@ with running(sys.argv[1:], print):
 
 def started(file: Path) -> list[int]:
     return [int(line) for line in file.read_text().split()] if file.exists() else []
-
-
-def is_gone(process: int) -> bool:
-    return not psutil.pid_exists(process) or psutil.Process(process).status() == psutil.STATUS_ZOMBIE
 
 
 def test_it_comes_back_when_it_is_killed_and_ends_with_the_block(tmp_path: Path) -> None:

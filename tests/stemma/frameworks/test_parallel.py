@@ -1,14 +1,15 @@
 """A fit by several workers is that of one, whatever happens to them."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 from fits import CASES, PROBLEMS, Deadly, assert_alike, fatal, judged, plain, rows, settings, tabular, tiny
+from processes import spawned
 from stemma import runners
 from stemma.errors import RunnerError, TrainingError
 from stemma.runners import Runner
@@ -72,7 +73,7 @@ def test_a_worker_that_is_killed_costs_its_epoch_and_no_byte(
 ) -> None:
     assert same(killed(tmp_path / "killed", 1, optimizer), killed(tmp_path / "whole", 0, optimizer))
     assert "its process was killed by signal 9; all workers are started again" in capsys.readouterr().err
-    assert [each for each in psutil.Process().children() if "--multiprocessing-fork" in each.cmdline()] == []
+    assert spawned(os.getpid()) == []
 
 
 def test_a_worker_that_is_killed_again_and_again_ends_the_fit_in_one_line(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from stemma.storage.gc import Rules, plan
 from stemma.storage.restore import restore
 from stemma.storage.verify import verify
 from stemma.versions.export import export
+from timing import HANGS
 from version_worlds import World, new, parts
 
 pytestmark = [
@@ -53,7 +54,7 @@ LINKS = {"data": "../outside", "models": "OUTSIDE", "models/weights": "../../out
 def no_end() -> Iterator[None]:
     """What reads without end fails here, and does not hang."""
     signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it reads without end"))
-    signal.alarm(60)
+    signal.alarm(int(HANGS))
     yield
     signal.alarm(0)
 

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from processes import Interrupted
+from stemma.repo import project
 from timing import HANGS, WAITS, until
 
 CLEANS_UP = f"""
 import pathlib, time
 from stemma.errors import one_line
 with one_line():
-    pathlib.Path("began").touch()
     try:
+        pathlib.Path("began").touch()
         {WAITS}
     finally:
         pathlib.Path("heeds").touch()
@@ -60,3 +62,15 @@ def test_what_is_interrupted_cleans_up_and_is_told_once(tmp_path: Path, way: str
     assert process.returncode == (143 if how == "terminate" else 130)
     assert (tmp_path / "cleaned").exists() == (how != "interrupt twice")
     assert said == "error: interrupted\n"
+
+
+@pytest.mark.parametrize("way", ["heard", "run"])
+def test_what_starts_as_an_interrupt_comes_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/stage.py").write_text(f"import time; time.sleep(.3); open('{way}', 'w')", encoding="utf-8")
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(project, way)(tmp_path)
+    assert (tmp_path / way).exists()

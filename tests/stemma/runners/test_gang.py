@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +10,11 @@ import psutil
 import pytest
 
 from gangs import Counter
+from processes import is_gone
 from stemma import runners
 from stemma.errors import RunnerError
 from stemma.runners import Died, Gang
+from timing import HANGS, until
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,7 @@ def test_what_a_worker_raises_is_one_line_with_its_name(gang: Gang) -> None:
 
 def test_an_error_that_the_death_of_another_caused_is_told_as_that_death() -> None:
     made = runners.chosen("local").gang(Counter, (0, np.arange(1)), ["first", "second"])
+    made.moment = HANGS
     with pytest.raises(Died, match=r"^second: its process was killed by signal 9$"):
         made.call("lose", 1)  # the first says at once that it cannot find the second, which dies a moment later
     made.close()
@@ -58,8 +60,7 @@ def test_no_worker_and_no_file_is_left(way: str) -> None:
             made.call("leave")
     if way == "kill":
         os.kill(numbers[1], signal.SIGKILL)
-        while psutil.pid_exists(numbers[1]) and psutil.Process(numbers[1]).status() != psutil.STATUS_ZOMBIE:
-            time.sleep(0.01)
+        until(lambda: is_gone(numbers[1]))
         with pytest.raises(Died, match=r"^second: its process was killed by signal 9$"):
             made.call("place")
     made.close()

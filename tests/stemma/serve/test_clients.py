@@ -18,6 +18,7 @@ import pytest
 from bundles import ROWS
 from serving import Server, served
 from stemma.bundle import open_bundle
+from timing import HANGS
 
 pytestmark = pytest.mark.slow
 NUMBERS = [0.5, 3, np.nan, -10]
@@ -109,7 +110,7 @@ def test_a_client_of_tensorflow_serving_is_answered(server: Server, bundles: dic
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_is_answered_as_the_documentation_has_it(server: Server, tmp_path: Path) -> None:
     def curl(*words: str) -> Any:
-        done = subprocess.run(["curl", "-sS", *words], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+        done = subprocess.run(["curl", "-sS", *words], capture_output=True, text=True, timeout=HANGS, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -12,6 +12,7 @@ import pytest
 
 from stemma.serve import log
 from stemma.serve.routes import Answer
+from timing import HANGS
 
 WRITES = """
 from stemma.serve import log
@@ -24,7 +25,7 @@ print("done")
 def written(stream: int, count: int, length: int) -> "subprocess.CompletedProcess[str]":
     code = WRITES.format(count=count, length=length)
     return subprocess.run(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=stream, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=stream, text=True, timeout=HANGS, check=True
     )
 
 

@@ -19,6 +19,7 @@ from stemma.serve.app import App
 from stemma.serve.models import Models
 from stemma.serve.process import app_of
 from stemma.serve.settings import ServeSettings
+from timing import HANGS
 
 from .conftest import with_sample
 
@@ -90,7 +91,7 @@ def test_in_a_browser_the_form_is_drawn_and_a_strangers_text_is_text(tmp_path: P
     with served(f"shop={tmp_path / 'model.zip'}") as server:
         command = [str(CHROMIUM), *words, f"--user-data-dir={tmp_path / 'profile'}", f"{server.address}/"]
         environment = os.environ | {"HOME": str(tmp_path)}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS, env=environment)
     found = Elements(done.stdout).found
     assert [facts["id"] for tag, facts in found if tag == "input"] == ["input-0", "input-1", "input-2", "token"]
     assert "<title>shop</title>" in done.stdout

@@ -1,6 +1,7 @@
 """`stemma serve --workers 2`: one answer, whoever gives it."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from processes import is_gone
 from serving import Server, served
 from stemma.serve.workers import Worker
 from timing import HANGS, until
@@ -40,6 +42,13 @@ def versions(server: Server, count: int = 12) -> set[str]:
     return {each.headers["x-model-version"] for each in replies}
 
 
+def all_serve(server: Server, number: int) -> None:
+    """Wait until its log says so: one worker answers with a version before the other has heard of it."""
+    assert server.process.stderr is not None
+    lines = map(json.loads, server.process.stderr)
+    next(line for line in lines if line["event"] == "serving" and line["versions"] == [number])
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, bundles: dict[str, Path]) -> Path:
     folder = tmp_path_factory.mktemp("models") / "shop"
@@ -53,7 +62,7 @@ def server(folder: Path, bundles: dict[str, Path]) -> Iterator[Server]:
     with served(folder, "--workers", "2", "--poll", "0.05", cold=True) as running:
         assert len(workers(running)) == 2 and versions(running) == {"1"}
         publish(folder, 2, bundles["regression"])
-        until(lambda: "2" in versions(running, 1))
+        all_serve(running, 2)
         yield running
 
 
@@ -159,7 +168,7 @@ def test_the_figures_are_those_of_all_workers_whichever_is_asked(damaged: Server
     until(lambda: counted(server, 20))
     text = server.ask("GET", "/metrics").body.decode()
     assert 'stemma_version{model="shop",version="2"} 1.0' in text
-    assert 'stemma_version_refused{model="shop",version="9"} 1.0' in text
+    until(lambda: 'stemma_version_refused{model="shop",version="9"} 1.0' in server.ask("GET", "/metrics").body.decode())
     assert 'stemma_switches_total{model="shop"} 2.0' in text
 
 
@@ -189,7 +198,7 @@ def test_sigterm_ends_all(server: Server) -> None:
     known = workers(server)
     assert len(known) == 2
     assert server.stop() == 0
-    assert not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in known)
+    assert all(is_gone(each.pid) for each in known)
 
 
 def test_workers_end_when_their_keeper_is_killed(bundles: dict[str, Path]) -> None:
@@ -197,7 +206,7 @@ def test_workers_end_when_their_keeper_is_killed(bundles: dict[str, Path]) -> No
         known = workers(server)
         assert len(known) == 2
         server.process.kill()
-        until(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in known))
+        until(lambda: all(is_gone(each.pid) for each in known))
 
 
 def test_a_bundle_that_no_worker_can_serve_is_one_line(tmp_path: Path, run) -> None:

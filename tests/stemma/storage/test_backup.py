@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -331,7 +330,7 @@ def test_killed_at_any_moment_the_next_run_completes_it(world: World, tmp_path: 
             while not (place / ".lock").exists() and running.poll() is None and time.monotonic() - began < 30:
                 time.sleep(0.002)
             time.sleep(0.06 * moment / runs)
-            os.kill(running.pid, signal.SIGKILL)
+            running.kill()
         if (place / "manifest.json").is_file():
             stemma.restore(str(place), tmp_path / f"restored-{moment}")
             shutil.rmtree(place)

@@ -23,6 +23,7 @@ from stemma.repo import places
 from stemma.repo.repository import Repository
 from stemma.storage import gc
 from stemma.storage.gc import Plan, Rules, trash
+from timing import until
 from version_worlds import PARAMS, TRAINING, Projects, World, network, new, parts
 
 Run = Callable[..., tuple[int, str, str]]
@@ -692,8 +693,7 @@ def test_killed_at_any_moment_verify_is_clean_and_undo_brings_all_back(world: Wo
     for number in range(tries):
         process = in_a_process(lambda: gc.collect(world.folder, BOTH))
         awaited = (".lock", "*/journal.json", "*/objects/*")[number % 3]
-        while not list(waiting.glob(awaited)):
-            time.sleep(0.0005)
+        until(lambda: list(waiting.glob(awaited)))  # noqa: B023
         time.sleep(number / tries * (0.02 if number % 3 else 0.3))
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)

@@ -17,7 +17,7 @@ import pytest
 from followed import make_registered_bundles
 from stemma.bundle.unpack import open_unpacked
 from stemma.errors import VersionError
-from timing import until
+from timing import HANGS, until
 from tracked import refusing
 from version_worlds import World
 
@@ -174,7 +174,7 @@ def running(command: list[str], url: str) -> Iterator[None]:
 
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - of this machine
+        with urllib.request.urlopen(url, timeout=HANGS):  # noqa: S310 - of this machine
             return True
     except OSError:
         return False
@@ -182,7 +182,7 @@ def answers(url: str) -> bool:
 
 def asked(url: str, body: object) -> Any:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=HANGS) as answer:  # noqa: S310
         return json.loads(answer.read())
 
 

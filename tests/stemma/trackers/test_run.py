@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -78,6 +80,15 @@ def test_what_a_tracker_raises_is_one_line_and_told_once(
     assert layout.INDEX.exists()
 
 
+def test_a_failure_that_is_noted_while_it_is_told_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """By the process of the stage before."""
+    for _ in range(2):
+        written(Path("run/noted.failed"), "nobody is there")
+        ended: Any = SimpleNamespace(stdin=None, poll=lambda: 1)
+        run.Run(Path("run"), "shop", OWN, {"noted": ended}).end("FINISHED")
+    assert capsys.readouterr().err == "note: noted does not follow this run (nobody is there)\n"
+
+
 def test_a_slow_tracker_slows_no_fit_and_is_left_behind(capfd: pytest.CaptureFixture[str]) -> None:
     fitted(whole(), {})
     assert fitted(whole("slow"), OWN) < HANGS
@@ -122,7 +133,7 @@ def test_a_stage_that_was_killed_leaves_a_run_that_says_so() -> None:
     until(lambda: list(layout.RUNS.glob("*/noted.lock")))
     stage.send_signal(signal.SIGKILL)
     stage.wait()
-    until(lambda: list(layout.RUNS.glob("*.txt")) and notes()[-1] == "close KILLED")
+    until(lambda: list(layout.RUNS.glob("*.txt")) and notes()[-1:] == ["close KILLED"])
 
 
 def test_an_experiment_in_a_folder_of_its_own_is_told_beside_the_others() -> None:
