@@ -1,6 +1,10 @@
 """What a framework's export formats are made from and run on. Their table is in the room above, `formats`."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
@@ -47,6 +51,20 @@ class Exportable(Protocol):
     @property
     def name(self) -> str:
         """Of the package."""
+
+
+@contextlib.contextmanager
+def silent(*loggers: str) -> Iterator[None]:
+    """Exporters report their progress, and warn of what no user here needs to know."""
+    levels = {logger: logger.level for logger in map(logging.getLogger, loggers)}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            yield
+        finally:
+            for logger, level in levels.items():
+                logger.setLevel(level)
 
 
 def unwritable(name: str, error: Exception) -> StemmaError:
