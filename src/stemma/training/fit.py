@@ -7,7 +7,7 @@ epoch without any generator's state, to the same bytes as one that was never int
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -188,6 +188,22 @@ def settled(settings: TrainSettings, train: Floats) -> Settled:
     for fault in objective.without_rows(whole | {"batch_size": min(whole["batch_size"], max(1, rows))}):
         raise TrainingError(fault)
     return Settled.model_construct(**whole)
+
+
+def device(settings: TrainSettings, present: Sequence[str]) -> str:
+    """The device that settings name; auto takes the first of those that are there.
+
+    Raises:
+        TrainingError: it is not there, or mixed precision was asked for without a GPU.
+    """
+    name = present[0] if settings.device == "auto" else settings.device
+    if name not in present:
+        what = f"train.device: {name} is not on this machine (there: {', '.join(present)})"
+        raise TrainingError(what, run="dvc exp run -S train.device=auto")
+    if settings.precision == "mixed" and name == "cpu":
+        what = "train.precision: mixed needs a GPU, and the device is cpu"
+        raise TrainingError(what, run="dvc exp run -S train.precision=float32")
+    return name
 
 
 def learning_rate(settings: Settled, epoch: int, own: Schedule | None = None) -> float:

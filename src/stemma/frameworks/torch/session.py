@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from stemma.entries import naming
-from stemma.errors import TrainingError
 from stemma.frameworks.torch import pieces, recorded
 from stemma.frameworks.torch.network import TorchNetwork, like, whole
 from stemma.frameworks.torch.objective import Objective
@@ -137,27 +136,9 @@ class TorchSession(Session):
 
 
 def choose_device(settings: TrainSettings) -> torch.device:
-    """The device that settings name; auto takes the fastest one there: for workers none that cannot sum gradients.
-
-    Raises:
-        TrainingError: it is not there, or mixed precision was asked for without a GPU.
-    """
-    present = ["cpu"]
-    if torch.backends.mps.is_available() and settings.workers == 1:
-        present.insert(0, "mps")
-    if _has_cuda():
-        present.insert(0, "cuda")
-    name = present[0] if settings.device == "auto" else settings.device
-    if name not in present:
-        raise TrainingError(
-            f"train.device: {name} is not on this machine (there: {', '.join(present)})",
-            run="dvc exp run -S train.device=auto",
-        )
-    if settings.precision == "mixed" and name == "cpu":
-        raise TrainingError(
-            "train.precision: mixed needs a GPU, and the device is cpu", "dvc exp run -S train.precision=float32"
-        )
-    return torch.device(name)
+    """As `fit.device`, the fastest one first; for workers none that cannot sum gradients."""
+    has_mps = torch.backends.mps.is_available() and settings.workers == 1
+    return torch.device(fit.device(settings, [*["cuda"] * _has_cuda(), *["mps"] * has_mps, "cpu"]))
 
 
 def _has_cuda() -> bool:
