@@ -1,6 +1,7 @@
 """Files and folders that are either the old ones or the new ones, never half of each."""
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -104,6 +105,16 @@ def read_plain(path: Path) -> bytes:
     """
     with open_plain(path) as file:
         return file.read()
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a regular file, in hexadecimal digits.
+
+    Raises:
+        OSError: as `open_plain`.
+    """
+    with open_plain(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def state(path: Path) -> tuple[int, ...] | None:
