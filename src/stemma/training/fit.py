@@ -22,7 +22,7 @@ from stemma.text import counted, say
 from stemma.training import inputs, objective, rows, shrink
 from stemma.training.base import Draw, Epoch, Fit, Floats, Given, Network, Rows, State
 from stemma.training.own import Schedule
-from stemma.training.progress import Checkpoint, Progress
+from stemma.training.progress import Checkpoint, Progress, identity
 from stemma.training.settings import Settled, TrainSettings
 
 EXPLODED = 1e4  # times the loss of the untrained network
@@ -56,7 +56,7 @@ def run(
         arrays = rows.of(network.problem, given) if rows.are_changed(settings) else None
         start = network.tensors()
         limit = EXPLODED * max(1.0, _mean_loss(network, validation))
-        saved = Checkpoint.of(checkpoint, network, given, validation, session)
+        saved = Checkpoint(checkpoint, identity(network, given, validation, session), session)
         progress = _begun(saved, start, settings, watch)
         first = None if settings.patience is None else shrink.ramp(settings)
         hint = _lonely_row(len(given.train.x), settings.batch_size)

@@ -70,11 +70,6 @@ class Checkpoint:
     identity: dict[str, str]
     session: Session
 
-    @classmethod
-    def of(cls, path: Path, network: Network, given: Given, validation: Rows, session: Session) -> "Checkpoint":
-        """Of a fit that has not begun."""
-        return cls(path, _identity(network, given, validation, session), session)
-
     def write(self, progress: Progress) -> None:
         from safetensors.numpy import save_file
 
@@ -120,8 +115,8 @@ def _below(folder: str, tensors: State) -> State:
     return {name.removeprefix(folder): tensor for name, tensor in tensors.items() if name.startswith(folder)}
 
 
-def _identity(network: Network, given: Given, validation: Rows, session: Session) -> dict[str, str]:
-    """Settings, network, device and both sets of rows."""
+def identity(network: Network, given: Given, validation: Rows, session: Session) -> dict[str, str]:
+    """Of a fit that has not begun: settings, network, device and both sets of rows."""
     values = {f"model.{key}": repr(value) for key, value in network.settings.model_dump().items()}
     shapes = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in sorted(session.state().items())}
     values |= {"network or optimizer": repr(shapes), "device": str(network.device)}
