@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from stemma import runtime
-from stemma.errors import ExportError, StemmaError
+from stemma.errors import ExportError
 from stemma.text import in_one_line
 
 if TYPE_CHECKING:  # a process that runs a file needs none of these
@@ -67,6 +67,14 @@ def silent(*loggers: str) -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def unwritable(name: str, error: Exception) -> StemmaError:
-    """The one line for what a framework's exporter says in many."""
-    return ExportError(f"{name} cannot be made of this network ({in_one_line(error, 300)})")
+@contextlib.contextmanager
+def making(name: str) -> Iterator[None]:
+    """Turn what a framework's exporter, or a layer of one's own, raises into one line: it has no common base.
+
+    Raises:
+        ExportError: the file of this format cannot be made.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise ExportError(f"{name} cannot be made of this network ({in_one_line(error, 300)})") from error
