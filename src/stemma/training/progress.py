@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stemma.errors import TrainingError
 from stemma.files import replaced
-from stemma.training.base import Epoch, Given, Network, Rows, Session, State
+from stemma.training.base import Epoch, Given, Network, Rows, Session, State, below
 from stemma.training.settings import Settled
 
 SMOOTH = 5  # epochs that early stopping judges together
@@ -99,8 +99,8 @@ class Checkpoint:
             raise TrainingError(f"{self.path} is damaged ({error}); train.resume=false starts over") from None
         self._check(saved)
         epochs = tuple(Epoch(int(row[0]), *map(float, row[1:])) for row in table)
-        self.session.restore(_below("state/", tensors))
-        return Progress(epochs, kept, _below("kept/", tensors), _below("mean/", tensors))
+        self.session.restore(below("state/", tensors))
+        return Progress(epochs, kept, below("kept/", tensors), below("mean/", tensors))
 
     def _check(self, saved: dict[str, str]) -> None:
         both = saved.keys() | self.identity.keys()
@@ -109,10 +109,6 @@ class Checkpoint:
             raise TrainingError(
                 f"{self.path} is of another fit ({', '.join(changed)} changed); train.resume=false starts over"
             )
-
-
-def _below(folder: str, tensors: State) -> State:
-    return {name.removeprefix(folder): tensor for name, tensor in tensors.items() if name.startswith(folder)}
 
 
 def identity(network: Network, given: Given, validation: Rows, session: Session) -> dict[str, str]:

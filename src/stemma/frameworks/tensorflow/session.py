@@ -18,7 +18,7 @@ from stemma.errors import StemmaError, TrainingError
 from stemma.frameworks.tensorflow.network import KerasNetwork
 from stemma.frameworks.tensorflow.objective import Objective
 from stemma.training import fit, rows
-from stemma.training.base import Draw, Given, Session, State
+from stemma.training.base import Draw, Given, Session, State, below
 from stemma.training.own import Parts
 from stemma.training.settings import TrainSettings
 
@@ -124,7 +124,7 @@ class KerasSession(Session):
         return tensors | {f"optimizer/{n}": np.array(variable) for n, variable in enumerate(self.optimizer.variables)}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self._set_tensors({n[8:]: t for n, t in state.items() if n.startswith("network/")})
+        self._set_tensors(below("network/", state))
         for number, variable in enumerate(self.optimizer.variables):
             variable.assign(state[f"optimizer/{number}"])
 

@@ -17,7 +17,7 @@ from stemma.frameworks.torch.network import TorchNetwork, like, whole
 from stemma.frameworks.torch.objective import Objective
 from stemma.frameworks.torch.stepper import Ordinary
 from stemma.training import fit, rows
-from stemma.training.base import Draw, Given, Session, State
+from stemma.training.base import Draw, Given, Session, State, below
 from stemma.training.own import Parts
 from stemma.training.settings import TrainSettings
 
@@ -122,7 +122,7 @@ class TorchSession(Session):
         return tensors
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self.network.set_tensors({n[8:]: t for n, t in state.items() if n.startswith("network/")})
+        self.network.set_tensors(below("network/", state))
         slots: dict[int, dict[str, Any]] = {}
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         for path, tensor in state.items():
