@@ -30,16 +30,6 @@ from stemma.conf.composition import (
 )
 
 __all__ = [
-    "PARAMS",
-    "PASSED",
-    "RECORD",
-    "adopt",
-    "choices",
-    "compose",
-    "differences",
-    "guard",
-    "origin",
-    "params",
-    "source",
+    "PARAMS", "PASSED", "RECORD", "adopt", "choices", "compose", "differences", "guard", "origin", "params", "source",
     "sync",
-]
+]  # fmt: skip
