@@ -1,6 +1,7 @@
 """Files and folders that are either the old ones or the new ones, never half of each."""
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -10,14 +11,16 @@ import stat
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from traceback import clear_frames
+from typing import Any, TypeVar
 
 from stemma.errors import StemmaError
 
+Found = TypeVar("Found")
 YOUNG = 60.0  # seconds in which a temporary folder may not be locked yet
 PAGE = "is a page of HTML or XML, whatever its name says: open it and save the table as CSV"
 MISTAKEN = {  # by the first bytes, in small letters
@@ -126,6 +129,16 @@ def read_plain(path: Path) -> bytes:
     """
     with open_plain(path) as file:
         return file.read()
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a regular file, in hexadecimal digits.
+
+    Raises:
+        OSError: as `open_plain`.
+    """
+    with open_plain(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def state(path: Path) -> tuple[int, ...] | None:
@@ -247,6 +260,35 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def taken(file: Path) -> Callable[[], None] | None:
+    """Take a lock on a file, of DVC's kind, which the system lets go of however the process ends.
+
+    Returns:
+        What lets go of it; None where another process has it.
+    """
+    from zc import lockfile  # type: ignore[import-untyped]  # it has no types
+
+    try:
+        return lockfile.LockFile(str(file)).close  # type: ignore[no-any-return]
+    except lockfile.LockError:
+        return None
+    except OSError as error:  # a full disk: zc.lockfile leaves the file open, and locked while its frames live
+        clear_frames(error.__traceback__)
+        raise
+
+
+def waited(attempt: Callable[[], Found], most: float) -> Found:
+    """What an attempt gives, made again and again until it gives something; the last one when those seconds are over.
+
+    A process that the system kept waiting all that time has that one left.
+    """
+    until, over = time.monotonic() + most, most <= 0
+    while not (found := attempt()) and not over:
+        time.sleep(0.05)
+        over = time.monotonic() >= until
+    return found
 
 
 def _beside(folder: Path) -> tuple[Path, Path]:

@@ -14,7 +14,7 @@
     guard(root)          stop a run whose params.yaml is not what conf/ says
 """
 
-from stemma.conf.adoption import Adopted, adopt
+from stemma.conf.adoption import adopt
 from stemma.conf.composition import (
     PARAMS,
     PASSED,
@@ -28,22 +28,8 @@ from stemma.conf.composition import (
     source,
     sync,
 )
-from stemma.conf.difference import MISSING, Difference
 
 __all__ = [
-    "MISSING",
-    "PARAMS",
-    "PASSED",
-    "RECORD",
-    "Adopted",
-    "Difference",
-    "adopt",
-    "choices",
-    "compose",
-    "differences",
-    "guard",
-    "origin",
-    "params",
-    "source",
+    "PARAMS", "PASSED", "RECORD", "adopt", "choices", "compose", "differences", "guard", "origin", "params", "source",
     "sync",
-]
+]  # fmt: skip

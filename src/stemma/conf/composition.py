@@ -274,11 +274,9 @@ def _layer(default: Any, file: Path) -> Layer:
 
 def _is_recorded(root: Path, composed: Mapping[str, Any]) -> bool:
     """Whether conf/ composes to what it did when the stage `settings` last passed."""
-    if not (root / RECORD).is_file():
-        return False
     try:
         return not compare(composed, mapping(read_text(root / RECORD), str(RECORD)))
-    except SettingsError:  # a record that cannot be read tells nothing, as one that is not there
+    except SettingsError:  # a record that is not there, or cannot be read, tells nothing
         return False
 
 

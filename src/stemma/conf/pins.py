@@ -34,6 +34,7 @@ def check(root: Path, settings: Mapping[str, Any]) -> None:
 
 
 def part(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A section; empty where it is none, which its type tells."""
     found = settings.get(name)
     return found if isinstance(found, Mapping) else {}
 

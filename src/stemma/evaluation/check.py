@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from stemma import layout, metrics
+from stemma.conf.pins import part
 from stemma.entries import Entry
 from stemma.errors import SettingsError, StemmaError
 from stemma.evaluation.settings import EvaluateSettings
@@ -22,9 +23,8 @@ def faults(
     Args:
         own, others: the metrics and the baselines that a project adds.
     """
-    data = values.get("data")
     try:
-        task = of(data["task"] if isinstance(data, dict) else "")
+        task = of(part(values, "data")["task"])
         settings = checked(EvaluateSettings, values.get("evaluate") or {}, "evaluate")
     except (KeyError, TypeError, SettingsError):
         return []  # what these sections lack, their types tell

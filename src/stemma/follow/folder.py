@@ -9,7 +9,6 @@ A version appears by a rename, whole, under a number above all that are there. W
 rollback is a new number with an old bundle.
 """
 
-import hashlib
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from stemma import layout
 from stemma.errors import VersionError
-from stemma.files import open_plain, read_json, write_json
+from stemma.files import read_json, sha256_of, write_json
 from stemma.repo import locks
 from stemma.serve.sources import EMPTY
 
@@ -54,7 +53,7 @@ class Published:
     def is_whole(self) -> bool:
         """Whether the bundle is the one that was published; every byte is read."""
         try:
-            return _digest(self.bundle) == self.sha256
+            return sha256_of(self.bundle) == self.sha256
         except OSError:
             return False
 
@@ -97,7 +96,7 @@ def add(folder: Path, number: int, commit: str, write: Callable[[Path], str | No
     shutil.rmtree(partial, ignore_errors=True)  # of a pass that was killed
     partial.mkdir()
     version = write(partial / BUNDLE)
-    write_json(partial / NOTE, {"version": version, "commit": commit, "sha256": _digest(partial / BUNDLE)})
+    write_json(partial / NOTE, {"version": version, "commit": commit, "sha256": sha256_of(partial / BUNDLE)})
     partial.rename(folder / str(number))
     for old in published(folder)[:-KEPT]:
         shutil.rmtree(old.folder)
@@ -120,8 +119,3 @@ def _read(folder: Path) -> Published:
         return Published(folder, said["version"], str(said["commit"]), str(said["sha256"]))
     except (OSError, ValueError, KeyError, TypeError):  # a machine lost its power: what cannot be told is no commit's
         return Published(folder, None, "", "")
-
-
-def _digest(path: Path) -> str:
-    with open_plain(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,15 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from traceback import clear_frames
-from typing import TypeVar
 
 from stemma.errors import VersionError
+from stemma.files import taken, waited
 from stemma.repo.git import common_folder, git
 from stemma.repo.repository import Repository
 from stemma.repo.trouble import told
 
-Found = TypeVar("Found")
 WAIT = 3.0  # seconds, as DVC waits
 WAIT_FOR_GIT = 5.0
 SETTLED = 1.0
@@ -44,7 +42,7 @@ def held(file: Path, what: str, wait: float = WAIT, *, hard: bool = False) -> It
     """
     with told(what):
         file.parent.mkdir(parents=True, exist_ok=True)
-        release = _waited(lambda: _taken(file, hard), wait)
+        release = waited(lambda: _taken(file, hard), wait)
     if release is None:
         raise _busy(what, holder(file))
     try:
@@ -94,7 +92,7 @@ def git_index(root: Path, folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     own.write_text(f"{MARK}, process {os.getpid()}\n", encoding="utf-8")
     unlock_git(folder)
-    if not _waited(lambda: _linked(own, lock), WAIT_FOR_GIT):
+    if not waited(lambda: _linked(own, lock), WAIT_FOR_GIT):
         running = git_process(root)
         if running is not None:
             raise _busy(root, running)
@@ -135,7 +133,7 @@ def clear(lock: Path, root: Path) -> None:
         except FileNotFoundError:
             return True
 
-    if not _waited(dead, WAIT_FOR_GIT):
+    if not waited(dead, WAIT_FOR_GIT):
         raise _busy(root, git_process(root) or "git")
     lock.unlink(missing_ok=True)
 
@@ -179,38 +177,18 @@ def _busy(what: object, who: str) -> VersionError:
     return VersionError(f"{what} is in use by {who}: wait until it is done, then run this again")
 
 
-def _waited(attempt: Callable[[], Found], most: float) -> Found:
-    """What an attempt gives, made again and again until it gives something; the last one when those seconds are over.
-
-    A process that the system kept waiting all that time has that one left.
-    """
-    until, over = time.monotonic() + most, most <= 0
-    while not (found := attempt()) and not over:
-        time.sleep(0.05)
-        over = time.monotonic() >= until
-    return found
-
-
 def _taken(file: Path, hard: bool) -> Callable[[], None] | None:
     """Take a lock of DVC's kind; what lets go of it, None where another process has it."""
-    from zc import lockfile  # type: ignore[import-untyped]  # it has no types
+    if not hard:
+        return taken(file)
+    from dvc.lock import HardlinkLock, LockError
 
-    if hard:
-        from dvc.lock import HardlinkLock, LockError
-
-        link = HardlinkLock(str(file), tmp_dir=str(file.parent))
-        try:
-            link.lock()
-        except LockError:
-            return None
-        return link.unlock  # type: ignore[no-any-return]
+    link = HardlinkLock(str(file), tmp_dir=str(file.parent))
     try:
-        return lockfile.LockFile(str(file)).close  # type: ignore[no-any-return]
-    except lockfile.LockError:
+        link.lock()
+    except LockError:
         return None
-    except OSError as error:  # a full disk: zc.lockfile leaves the file open, and locked while its frames live
-        clear_frames(error.__traceback__)
-        raise
+    return link.unlock  # type: ignore[no-any-return]
 
 
 def _linked(own: Path, lock: Path) -> bool:

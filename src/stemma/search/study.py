@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stemma.errors import EvaluationError, MissingExtra
+from stemma.files import taken
 from stemma.metrics import Metric
 from stemma.search.settings import SearchSettings, contains
 from stemma.search.space import Space, override
@@ -88,18 +89,15 @@ def held(folder: Path) -> Iterator[None]:
     Raises:
         EvaluationError: another one runs.
     """
-    from zc.lockfile import LockError, LockFile  # type: ignore[import-untyped]
-
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = LockFile(str(folder / "lock"))
-    except LockError:
-        raise EvaluationError(f"a search runs in {folder}: wait for its end") from None
+    release = taken(folder / "lock")
+    if release is None:
+        raise EvaluationError(f"a search runs in {folder}: wait for its end")
     try:
         _mended(folder)
         yield
     finally:
-        lock.close()
+        release()
 
 
 def interrupt(study: "optuna.Study") -> None:

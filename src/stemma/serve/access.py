@@ -60,8 +60,7 @@ class Access:
     """
 
     def __init__(self, file: str | None) -> None:
-        files = () if file is None else (file,)
-        read = _of_environment if file is None else partial(_of_file, Path(file))
+        files, read = () if file is None else (file,), partial(_read, None if file is None else Path(file))
         self._tokens = Reread("tokens", files, read, lambda tokens: {"file": file, "count": len(tokens)})
 
     @property
@@ -136,13 +135,10 @@ def add(file: Path, name: str, scopes: Sequence[str], expires: datetime | None =
     return token
 
 
-def _of_environment() -> Sequence[Token]:
-    said = os.environ.get(VARIABLE)
-    return () if said is None else _parsed(said, VARIABLE)
-
-
-def _of_file(file: Path) -> Sequence[Token]:
-    return _parsed(_text(file), str(file))
+def _read(file: Path | None) -> Sequence[Token]:
+    """Those of a file, else of the environment."""
+    said = os.environ.get(VARIABLE) if file is None else _text(file)
+    return () if said is None else _parsed(said, str(file or VARIABLE))
 
 
 def _text(file: Path) -> str:

@@ -20,7 +20,7 @@ from stemma.files import state_folder
 from stemma.serve import audit, log
 from stemma.serve.access import ADMIN, Access
 from stemma.serve.metrics import Metrics
-from stemma.serve.models import Models, Refused
+from stemma.serve.models import LATER, Models, Refused
 from stemma.serve.rates import Rates
 from stemma.serve.routes import Answer, Call, Control, Header, Observer, Ran, Route, answered, found, in_json
 from stemma.serve.settings import MEGABYTE, ServeSettings
@@ -214,7 +214,6 @@ def _id(headers: Iterable[Header]) -> str:
     return urandom(16).hex()
 
 
-LATER = ((b"retry-after", b"1"),)
 CLOSING = ((b"connection", b"close"),)  # what else the caller sends is not read
 HELD = "held"  # in a scope: bytes of the body that are in memory
 

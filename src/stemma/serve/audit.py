@@ -9,7 +9,6 @@ elsewhere, which `check` says, can tell later that lines were cut off at the end
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import StemmaError
-from stemma.files import open_plain
+from stemma.files import open_plain, taken, waited
 
 FIRST = "0" * 64
 LONGEST = 65_536  # bytes of a line
@@ -102,19 +101,10 @@ def _hash(line: bytes) -> str:
 @contextmanager
 def _alone(file: Path) -> Iterator[None]:
     """One writer at a time, of several processes."""
-    from zc import lockfile  # type: ignore[import-untyped]  # it has no types
-
-    until, over = time.monotonic() + WAIT, False
-    while True:
-        try:
-            lock = lockfile.LockFile(f"{file}.lock")
-            break
-        except lockfile.LockError:
-            if over:  # and it was tried since: the system may keep a process waiting for longer than it meant to
-                raise StemmaError(f"{file} is in use by another process") from None
-            time.sleep(0.01)
-            over = time.monotonic() > until
+    release = waited(lambda: taken(Path(f"{file}.lock")), WAIT)
+    if release is None:
+        raise StemmaError(f"{file} is in use by another process")
     try:
         yield
     finally:
-        lock.close()
+        release()

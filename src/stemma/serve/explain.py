@@ -22,7 +22,7 @@ import numpy as np
 
 from stemma.bundle.explain import flat, model_of
 from stemma.explain import SHAP, Asked, Explanation, Table, explain, length, taken
-from stemma.serve.models import Refused, Version
+from stemma.serve.models import LATER, Refused, Version
 from stemma.serve.protocols.tensorflow import MODEL, asked, read
 from stemma.serve.routes import Answer, Call, Route, in_json, versions
 from stemma.serve.settings import Limits
@@ -31,7 +31,6 @@ from stemma.text import counted, few, nearest
 PART = 512  # rows that run at once: between two parts others get their turn
 NICE = 10  # of the thread
 KEYS = ("instances", "inputs", "signature_name", "method", "class")  # of the body
-LATER = ((b"retry-after", b"1"),)
 
 
 class Explainer:

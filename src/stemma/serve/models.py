@@ -10,6 +10,8 @@ from stemma.bundle import Bundle, check
 from stemma.errors import StemmaError
 from stemma.serve.batch import Batcher
 
+LATER = ((b"retry-after", b"1"),)  # a header of what may be answered then
+
 
 class Refused(StemmaError):
     """A request that gets no answer but this one.
@@ -148,7 +150,7 @@ class Model:
             Refused: it is not in service.
         """
         if not self.versions:
-            raise Refused(503, f"no version of {self.name} is in service", ((b"retry-after", b"1"),))
+            raise Refused(503, f"no version of {self.name} is in service", LATER)
         if label is not None:
             if label not in self.labels:
                 raise Refused(404, f"{self.name} has no label {label[:100]!r}")

@@ -4,7 +4,6 @@ Objects come first, then the bundle, then the manifest, which makes the new back
 A run that was cut short is completed by the next one: what has its name is whole.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
-from stemma.files import scratch
+from stemma.files import scratch, sha256_of
 from stemma.repo import clone, locks, places
 from stemma.repo.git import commit_of, git, prefix, refs, top
 from stemma.repo.inventory import take
@@ -194,8 +193,7 @@ class _Work:
         names = [refs[ref] if ref.startswith(KEPT) else ref for ref in refs]
         asked = "".join(f"{name}\n" for name in ["HEAD", *names])
         git(self.repository.root, "-c", "pack.threads=1", "bundle", "create", "-q", str(file), "--stdin", stdin=asked)
-        with file.open("rb") as reader:
-            sha256 = hashlib.file_digest(reader, "sha256").hexdigest()
+        sha256 = sha256_of(file)
         self._put(manifest.bundle_key(sha256, self.to is not None), file)
         return sha256
 

@@ -3,8 +3,8 @@
 import secrets
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
-from queue import Empty, Queue
 from typing import Literal
 
 from stemma.errors import VersionError
@@ -75,30 +75,29 @@ def probe(repo: Repo = ".", name: str | None = None, patience: float = PATIENCE)
     return Probe(place.name, place.url, (listed, written, read, deleted), left, _notes(repository, place, name))
 
 
-def _tried(action: Action, attempt: Callable[[], None], patience: float) -> Step:
-    """Try in a thread of its own: some servers never answer what they do not allow, and no client's timeout ends it."""
-    answers: Queue[BaseException | None] = Queue()
+def _tried(action: Action, attempt: Callable[[], str | None], patience: float) -> Step:
+    """Try in a thread of its own: some servers never answer what they do not allow, and no client's timeout ends it.
+
+    Args:
+        attempt: gives why it was none.
+    """
+    answer = Future[str | None]()
 
     def run() -> None:
         try:
-            attempt()
-            answers.put(None)
+            answer.set_result(attempt())
         except BaseException as error:
-            answers.put(error)
+            answer.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
     try:
-        error = answers.get(timeout=patience)
-        if error is not None:
-            raise error
-    except Empty:
+        untried = answer.result(patience)
+    except TimeoutError:
         says = f"no answer within {patience:g} seconds: the server hangs, or it is read-only; look at its log"
         return Step(action, False, says)
-    except _NothingThere as nothing:
-        return Step(action, None, str(nothing))
     except VersionError as error:
         return Step(action, False, error.what.partition("): ")[2] or error.what)
-    return Step(action, True)
+    return Step(action, True) if untried is None else Step(action, None, untried)
 
 
 def _untried(action: Action) -> Step:
@@ -119,25 +118,21 @@ def _read(place: Place, key: str, content: bytes) -> None:
         raise VersionError("what comes back is not what was written: the server changes data; use another one")
 
 
-class _NothingThere(Exception):
-    """There is no object to try on."""
-
-
-def _read_something(place: Place) -> None:
-    """Any object that is there."""
+def _read_something(place: Place) -> str | None:
+    """Any object that is there; else why none was tried."""
     for name in place.names():
         chunks = place.chunks(name)
         if chunks is not None:
             next(chunks, b"")
-            return
-    raise _NothingThere("not tried: nothing is there to read")
+            return None
+    return "not tried: nothing is there to read"
 
 
 def _notes(repository: Repository, place: Place, name: str | None) -> tuple[str, ...]:
     """What is allowed, and unwise."""
     config = repository.objects.config
-    settings = config["remote"][name or config["core"]["remote"]]
     called = name or config["core"]["remote"]
+    settings = config["remote"][called]
     notes = []
     if str(settings.get("verify", "false")).lower() != "true":
         notes.append(f"dvc pulls what was overwritten there unseen: run `dvc remote modify {called} verify true`")

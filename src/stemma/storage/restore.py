@@ -1,6 +1,5 @@
 """A working repository out of a backup: every byte is verified before it counts, and a failure leaves nothing."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
-from stemma.files import scratch, swapped_folder, write_text
+from stemma.files import scratch, sha256_of, swapped_folder, write_text
 from stemma.names import in_bundle
 from stemma.repo import outputs, places, stores
 from stemma.repo.git import git
@@ -110,9 +109,8 @@ class _Opener:
 def _git_part(opener: _Opener, folder: Path, passing: Path) -> None:
     found = opener.manifest
     with opener.file(found.bundle_key, passing) as bundle:
-        with bundle.open("rb") as reader:
-            if hashlib.file_digest(reader, "sha256").hexdigest() != found.bundle:
-                raise VersionError(f"{opener.place.url}/{found.bundle_key} is damaged: its SHA-256 is another")
+        if sha256_of(bundle) != found.bundle:
+            raise VersionError(f"{opener.place.url}/{found.bundle_key} is damaged: its SHA-256 is another")
         git(folder, "init", "-q")
         git(folder, "bundle", "unbundle", str(bundle))
     git(folder, "update-ref", "--stdin", stdin="".join(f"create {ref} {to}\n" for ref, to in found.refs.items()))

@@ -1,7 +1,6 @@
 """What the stages hand over to trackers. Nothing here stops a stage, or waits for a tracker while a fit lasts."""
 
 import csv
-import hashlib
 import json
 import os
 import secrets
@@ -18,7 +17,7 @@ from typing import Any
 from stemma import layout
 from stemma.conf.difference import leaves
 from stemma.entries import Entry
-from stemma.files import read_json, write_text
+from stemma.files import read_json, sha256_of, write_text
 from stemma.repo import places
 from stemma.repo.objects import md5_of
 from stemma.settings import Section
@@ -97,7 +96,7 @@ def following(settings: Any, train: Section, own: Mapping[str, Entry]) -> Iterat
     finally:
         if run:
             with _harmless():
-                write_text(run.folder / WEIGHTS, _digest(layout.INDEX) if status == "FINISHED" else "")
+                write_text(run.folder / WEIGHTS, sha256_of(layout.INDEX) if status == "FINISHED" else "")
                 run.end(status)
 
 
@@ -119,7 +118,7 @@ def packaged(settings: Any, own: Mapping[str, Entry]) -> None:
     with _harmless():
         if run := _again(settings, own):
             told = {"bundle": layout.PACKAGE.as_posix(), "bundle.object": places.key(md5_of(layout.PACKAGE))}
-            told["bundle.sha256"] = _digest(layout.PACKAGE)
+            told["bundle.sha256"] = sha256_of(layout.PACKAGE)
             run.start(("tags", {"values": told}), ("graph", {"nodes": _nodes(layout.EXPORT / "model.onnx")}))
             run.end("FINISHED", WAIT)
 
@@ -151,7 +150,7 @@ def _again(settings: Any, own: Mapping[str, Entry]) -> Run | None:
     """The latest run that made the weights which are there."""
     if not settings.train.trackers:
         return None
-    digest = _digest(layout.INDEX)
+    digest = sha256_of(layout.INDEX)
     for path in sorted((layout.home(Path.cwd()) / layout.RUNS).glob(f"*/{WEIGHTS}"), reverse=True):
         if path.read_text(encoding="utf-8") == digest:
             return _run(settings, own, path.parent)
@@ -200,7 +199,3 @@ def _nodes(path: Path) -> list[tuple[str, str, list[str]]]:
     made |= {each.name: each.name for each in graph.input}
     nodes = [(made[node.output[0]], node.op_type, [made[x] for x in node.input if x in made]) for node in graph.node]
     return [(each.name, "input", []) for each in graph.input] + nodes
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

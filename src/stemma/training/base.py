@@ -206,6 +206,11 @@ class Network(ABC):
         """The network as an ONNX ModelProto: input `encoded` (rows, inputs), output `scores` (rows, outputs)."""
 
 
+def below(folder: str, tensors: Mapping[str, NDArray[Any]]) -> State:
+    """What lies in a folder of a state, by the rest of its name."""
+    return {name.removeprefix(folder): tensor for name, tensor in tensors.items() if name.startswith(folder)}
+
+
 class Session(ABC):
     """What fits a network: its rows and an optimizer on the device, and what `fit.run` asks of them."""
 

@@ -1,12 +1,16 @@
 """What a framework's export formats are made from and run on. Their table is in the room above, `formats`."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
 from stemma import runtime
-from stemma.errors import ExportError, StemmaError
+from stemma.errors import ExportError
 from stemma.text import in_one_line
 
 if TYPE_CHECKING:  # a process that runs a file needs none of these
@@ -49,6 +53,28 @@ class Exportable(Protocol):
         """Of the package."""
 
 
-def unwritable(name: str, error: Exception) -> StemmaError:
-    """The one line for what a framework's exporter says in many."""
-    return ExportError(f"{name} cannot be made of this network ({in_one_line(error, 300)})")
+@contextlib.contextmanager
+def silent(*loggers: str) -> Iterator[None]:
+    """Exporters report their progress, and warn of what no user here needs to know."""
+    levels = {logger: logger.level for logger in map(logging.getLogger, loggers)}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            yield
+        finally:
+            for logger, level in levels.items():
+                logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def making(name: str) -> Iterator[None]:
+    """Turn what a framework's exporter, or a layer of one's own, raises into one line: it has no common base.
+
+    Raises:
+        ExportError: the file of this format cannot be made.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise ExportError(f"{name} cannot be made of this network ({in_one_line(error, 300)})") from error

@@ -7,7 +7,7 @@ epoch without any generator's state, to the same bytes as one that was never int
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -22,7 +22,7 @@ from stemma.text import counted, say
 from stemma.training import inputs, objective, rows, shrink
 from stemma.training.base import Draw, Epoch, Fit, Floats, Given, Network, Rows, State
 from stemma.training.own import Schedule
-from stemma.training.progress import Checkpoint, Progress
+from stemma.training.progress import Checkpoint, Progress, identity
 from stemma.training.settings import Settled, TrainSettings
 
 EXPLODED = 1e4  # times the loss of the untrained network
@@ -56,7 +56,7 @@ def run(
         arrays = rows.of(network.problem, given) if rows.are_changed(settings) else None
         start = network.tensors()
         limit = EXPLODED * max(1.0, _mean_loss(network, validation))
-        saved = Checkpoint.of(checkpoint, network, given, validation, session)
+        saved = Checkpoint(checkpoint, identity(network, given, validation, session), session)
         progress = _begun(saved, start, settings, watch)
         first = None if settings.patience is None else shrink.ramp(settings)
         hint = _lonely_row(len(given.train.x), settings.batch_size)
@@ -188,6 +188,22 @@ def settled(settings: TrainSettings, train: Floats) -> Settled:
     for fault in objective.without_rows(whole | {"batch_size": min(whole["batch_size"], max(1, rows))}):
         raise TrainingError(fault)
     return Settled.model_construct(**whole)
+
+
+def device(settings: TrainSettings, present: Sequence[str]) -> str:
+    """The device that settings name; auto takes the first of those that are there.
+
+    Raises:
+        TrainingError: it is not there, or mixed precision was asked for without a GPU.
+    """
+    name = present[0] if settings.device == "auto" else settings.device
+    if name not in present:
+        what = f"train.device: {name} is not on this machine (there: {', '.join(present)})"
+        raise TrainingError(what, run="dvc exp run -S train.device=auto")
+    if settings.precision == "mixed" and name == "cpu":
+        what = "train.precision: mixed needs a GPU, and the device is cpu"
+        raise TrainingError(what, run="dvc exp run -S train.precision=float32")
+    return name
 
 
 def learning_rate(settings: Settled, epoch: int, own: Schedule | None = None) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stemma.conf.pins import part
 from stemma.entries import Entry, naming
 from stemma.settings import Chosen
 from stemma.training.settings import ModelSettings
@@ -41,8 +42,8 @@ def fitted(networks: Mapping[str, Entry], settings: ModelSettings, problem: "Pro
 
 def faults(values: Mapping[str, Any], chosen: Mapping[str, Chosen]) -> list[str]:
     """What is wrong with the framework of the section `model`: it is the folder that the network is in."""
-    section, networks = values.get("model"), chosen["model"][1]
-    if not isinstance(section, dict) or section.get("name") not in networks:
+    section, networks = part(values, "model"), chosen["model"][1]
+    if section.get("name") not in networks:
         return []
     name, framework = section["name"], section.get("framework")
     its = home(networks[name]) or framework

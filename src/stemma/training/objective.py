@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from stemma.conf.pins import part
 from stemma.settings import Chosen
 from stemma.text import counted
 
@@ -19,7 +20,7 @@ ALONE = {"workers": 1, "shard": False, "accumulate": 1}
 
 def faults(values: Mapping[str, Any], _: Mapping[str, Chosen]) -> list[str]:
     """What is wrong with the section `train` beside that of `model`."""
-    train, model = _section(values, "train"), _section(values, "model")
+    train, model = part(values, "train"), part(values, "model")
     asked = {name for name, value in train.items() if value not in OFF}
     told = [
         f"train.{name}: it shares a row among classes, which train.loss, a loss of your own, knows nothing of: "
@@ -63,8 +64,3 @@ def without_rows(train: Mapping[str, Any]) -> list[str]:
     name = "workers" if cut[0] > 1 else "accumulate"
     batch = f"a batch of {counted(size, 'row')}"
     return [f"train.{name}: {batch} cannot be cut into {math.prod(cut)} pieces: ask for fewer"]
-
-
-def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = values.get(name)
-    return found if isinstance(found, dict) else {}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stemma.errors import TrainingError
 from stemma.files import replaced
-from stemma.training.base import Epoch, Given, Network, Rows, Session, State
+from stemma.training.base import Epoch, Given, Network, Rows, Session, State, below
 from stemma.training.settings import Settled
 
 SMOOTH = 5  # epochs that early stopping judges together
@@ -70,11 +70,6 @@ class Checkpoint:
     identity: dict[str, str]
     session: Session
 
-    @classmethod
-    def of(cls, path: Path, network: Network, given: Given, validation: Rows, session: Session) -> "Checkpoint":
-        """Of a fit that has not begun."""
-        return cls(path, _identity(network, given, validation, session), session)
-
     def write(self, progress: Progress) -> None:
         from safetensors.numpy import save_file
 
@@ -104,8 +99,8 @@ class Checkpoint:
             raise TrainingError(f"{self.path} is damaged ({error}); train.resume=false starts over") from None
         self._check(saved)
         epochs = tuple(Epoch(int(row[0]), *map(float, row[1:])) for row in table)
-        self.session.restore(_below("state/", tensors))
-        return Progress(epochs, kept, _below("kept/", tensors), _below("mean/", tensors))
+        self.session.restore(below("state/", tensors))
+        return Progress(epochs, kept, below("kept/", tensors), below("mean/", tensors))
 
     def _check(self, saved: dict[str, str]) -> None:
         both = saved.keys() | self.identity.keys()
@@ -116,12 +111,8 @@ class Checkpoint:
             )
 
 
-def _below(folder: str, tensors: State) -> State:
-    return {name.removeprefix(folder): tensor for name, tensor in tensors.items() if name.startswith(folder)}
-
-
-def _identity(network: Network, given: Given, validation: Rows, session: Session) -> dict[str, str]:
-    """Settings, network, device and both sets of rows."""
+def identity(network: Network, given: Given, validation: Rows, session: Session) -> dict[str, str]:
+    """Of a fit that has not begun: settings, network, device and both sets of rows."""
     values = {f"model.{key}": repr(value) for key, value in network.settings.model_dump().items()}
     shapes = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in sorted(session.state().items())}
     values |= {"network or optimizer": repr(shapes), "device": str(network.device)}

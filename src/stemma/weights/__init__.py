@@ -48,23 +48,7 @@ from stemma.weights.store import (
 )
 
 __all__ = [
-    "Index",
-    "Layer",
-    "Tensor",
-    "another_network",
-    "index",
-    "keras_buffers",
-    "keras_layers",
-    "keras_tensors",
-    "keras_variables",
-    "read",
-    "set_keras_tensors",
-    "sketch_distance",
-    "to_keras",
-    "to_safetensors",
-    "to_state_dict",
-    "torch_layers",
-    "torch_tensors",
-    "verify",
-    "write",
-]
+    "Index", "Layer", "Tensor", "another_network", "index", "keras_buffers", "keras_layers", "keras_tensors",
+    "keras_variables", "read", "set_keras_tensors", "sketch_distance", "to_keras", "to_safetensors", "to_state_dict",
+    "torch_layers", "torch_tensors", "verify", "write",
+]  # fmt: skip

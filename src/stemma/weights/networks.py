@@ -69,7 +69,7 @@ def keras_tensors(model: Any) -> dict[str, Array]:
     arrays: dict[int, Array] = {}
     tensors = {}
     for name, variable in keras_variables(model).items():
-        tensors[name] = arrays.setdefault(id(variable), _from_keras(variable))
+        tensors[name] = arrays.setdefault(id(variable), np.asarray(variable.numpy()))
     return tensors
 
 
@@ -120,10 +120,12 @@ def keras_model(config: Mapping[str, Any]) -> Any:
         import keras
     except ImportError:
         raise MissingExtra("tensorflow", "tensorflow") from None
-    if any(part in UNSAFE for part in _class_names(config)):
+    parts = list(_parts(config))
+    if any(part.get("class_name") in UNSAFE for part in parts):
         raise WeightsError("the Keras model has a Lambda layer, which is Python code and is not run: build it in code")
+    own = {(str(part.get("module")), str(part.get("registered_name"))) for part in parts}
     absent = sorted(
-        {module for module, name in _own_classes(config) if keras.saving.get_registered_object(name) is None}
+        {module for module, name in own if ">" in name and keras.saving.get_registered_object(name) is None}
     )
     if absent:
         raise WeightsError(f"the Keras model has layers of its own: import {', '.join(absent)} before it is built")
@@ -154,11 +156,6 @@ def _holds_tensors(module: Any) -> bool:
 def _torch_settings(module: Any) -> dict[str, Any]:
     values = {name: value for name, value in vars(module).items() if name != "training" and not name.startswith("_")}
     return {name: _plain(value) for name, value in sorted(values.items()) if _is_plain(value)}
-
-
-def _from_keras(variable: Any) -> Array:
-    array: Array = np.asarray(variable.numpy())
-    return array
 
 
 def keras_variables(model: Any) -> dict[str, Any]:
@@ -204,19 +201,10 @@ def _plain(value: Any) -> Any:
     return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
-def _class_names(config: Any) -> Iterator[Any]:
-    """Every class that a config names, at any depth."""
+def _parts(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Every mapping of a config, at any depth."""
     if isinstance(config, Mapping):
-        yield config.get("class_name")
+        yield config
     if isinstance(config, (Mapping, list, tuple)):
         for part in config.values() if isinstance(config, Mapping) else config:
-            yield from _class_names(part)
-
-
-def _own_classes(config: Any) -> Iterator[tuple[str, str]]:
-    """(module, registered name) of every class that is not of Keras, at any depth."""
-    if isinstance(config, Mapping) and ">" in str(config.get("registered_name")):
-        yield str(config.get("module")), str(config["registered_name"])
-    if isinstance(config, (Mapping, list, tuple)):
-        for part in config.values() if isinstance(config, Mapping) else config:
-            yield from _own_classes(part)
+            yield from _parts(part)

@@ -8,6 +8,7 @@ import importlib
 import json
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import keras
 from stemma import runtime
 from stemma.frameworks.tensorflow.head import silent
 from stemma.training.base import Floats
-from stemma.training.exported import ENCODED, Arrays, Exportable, unwritable
+from stemma.training.exported import ENCODED, Arrays, Exportable, making
 
 DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
 
@@ -27,11 +28,8 @@ def write(served: Exportable, file: Path) -> None:
     Raises:
         ExportError: Keras cannot write a layer.
     """
-    try:
-        with silent():
-            served.model.built.save(file, include_optimizer=False)
-    except Exception as error:  # what a layer of one's own can raise has no common base
-        raise unwritable(file.suffix[1:], error) from error
+    with making(file.suffix[1:]), silent():
+        served.model.built.save(file, include_optimizer=False)
     if file.suffix == ".keras":
         _settle(file)
 
@@ -40,11 +38,7 @@ def load(file: Path, network: str, settings: str) -> Callable[[Arrays], Floats]:
     """Encoded rows -> scores (rows, outputs)."""
     importlib.import_module(network.split(":")[0])  # where its layers are
     loaded = keras.models.load_model(file, compile=False, safe_mode=True)
-
-    def serve(arrays: Arrays) -> Floats:
-        return runtime.in_pieces(lambda piece: loaded(piece[ENCODED], training=False), arrays)
-
-    return serve
+    return partial(runtime.in_pieces, lambda piece: loaded(piece[ENCODED], training=False))
 
 
 def _settle(file: Path) -> None:

@@ -1,9 +1,6 @@
 """A network as a graph of constants, and what turns its scores into predictions, in TensorFlow's operators."""
 
 import contextlib
-import io
-import logging
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +8,7 @@ import tensorflow as tf
 
 from stemma.frameworks.tensorflow import _quiet
 from stemma.task import HIGHEST
+from stemma.training import exported
 from stemma.training.exported import Exportable
 
 with contextlib.suppress(RuntimeError):  # it runs already, as the network's own module set it up
@@ -48,15 +46,6 @@ def predictions(served: Exportable, scores: Any) -> Any:
 
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
-    """TensorFlow and Keras report their progress, and call the older of their formats old; no user here needs it."""
-    loggers = [logging.getLogger(name) for name in ("tensorflow", "absl")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    with _quiet(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+    """As all exporters are kept, and what C++ code of TensorFlow says."""
+    with _quiet(), exported.silent("tensorflow", "absl"):
+        yield

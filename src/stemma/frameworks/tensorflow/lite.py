@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from stemma.errors import MissingExtra
 from stemma.frameworks.tensorflow.head import frozen, predictions, silent
-from stemma.training.exported import Exportable, unwritable
+from stemma.training.exported import Exportable, making
 
 
 def write(served: Exportable, file: Path) -> None:
@@ -21,15 +21,12 @@ def write(served: Exportable, file: Path) -> None:
     if find_spec("ai_edge_litert") is None:
         raise MissingExtra("ai-edge-litert", "tensorflow")
     spec = tf.TensorSpec((None, served.problem.inputs), tf.float32, name="encoded")
-    try:
-        with silent():
-            network = frozen(served)
+    with making("tflite"), silent():
+        network = frozen(served)
 
-            def serve(encoded: Any) -> dict[str, Any]:
-                return {served.output: predictions(served, network(encoded))}
+        def serve(encoded: Any) -> dict[str, Any]:
+            return {served.output: predictions(served, network(encoded))}
 
-            function = tf.function(serve, input_signature=[spec]).get_concrete_function()
-            content = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module()).convert()
-    except Exception as error:  # the converter's errors have no common base
-        raise unwritable("tflite", error) from error
+        function = tf.function(serve, input_signature=[spec]).get_concrete_function()
+        content = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module()).convert()
     file.write_bytes(content)

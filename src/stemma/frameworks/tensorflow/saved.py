@@ -17,7 +17,7 @@ from stemma import runtime
 from stemma.frameworks.tensorflow.head import frozen, predictions, silent
 from stemma.frameworks.tensorflow.translate import TYPES, translate
 from stemma.training.base import Floats
-from stemma.training.exported import Arrays, Exportable, unwritable
+from stemma.training.exported import Arrays, Exportable, making
 
 VERSION = "1"  # the folder of the first version, in TensorFlow Serving's words
 SIGNATURE = "serving_default"
@@ -63,13 +63,11 @@ def load(file: Path) -> Callable[[Arrays], Floats]:
 
 def _network(served: Exportable) -> Callable[[Any], Any]:
     """Encoded rows (rows, inputs) -> scores (rows, outputs)."""
-    try:
+    with making("saved_model"):
         if served.model.framework == "tensorflow":
             with silent():
                 return frozen(served)
         network = served.model.onnx(OPSET)
-    except Exception as error:  # what a layer of one's own can raise has no common base
-        raise unwritable("saved_model", error) from error
     return lambda encoded: translate(network, {network.graph.input[0].name: encoded})[0][0]
 
 

@@ -18,7 +18,7 @@ from stemma.errors import StemmaError, TrainingError
 from stemma.frameworks.tensorflow.network import KerasNetwork
 from stemma.frameworks.tensorflow.objective import Objective
 from stemma.training import fit, rows
-from stemma.training.base import Draw, Given, Session, State
+from stemma.training.base import Draw, Given, Session, State, below
 from stemma.training.own import Parts
 from stemma.training.settings import TrainSettings
 
@@ -124,7 +124,7 @@ class KerasSession(Session):
         return tensors | {f"optimizer/{n}": np.array(variable) for n, variable in enumerate(self.optimizer.variables)}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self._set_tensors({n[8:]: t for n, t in state.items() if n.startswith("network/")})
+        self._set_tensors(below("network/", state))
         for number, variable in enumerate(self.optimizer.variables):
             variable.assign(state[f"optimizer/{number}"])
 
@@ -146,23 +146,9 @@ def _as_it_was() -> Iterator[None]:
 
 
 def choose_device(settings: TrainSettings) -> str:
-    """The device that settings name; auto takes a GPU where there is one.
-
-    Raises:
-        TrainingError: it is not there, or mixed precision was asked for without a GPU.
-    """
-    gpu = bool(tf.config.list_physical_devices("GPU"))  # Apple's plugin shows Metal ("mps") as a GPU too
-    if settings.device in ("cuda", "mps") and not gpu:
-        raise TrainingError(
-            f"train.device: {settings.device} is not on this machine (there: cpu)",
-            run="dvc exp run -S train.device=auto",
-        )
-    device = "GPU:0" if gpu and settings.device != "cpu" else "CPU:0"
-    if settings.precision == "mixed" and device == "CPU:0":
-        raise TrainingError(
-            "train.precision: mixed needs a GPU, and the device is cpu", run="dvc exp run -S train.precision=float32"
-        )
-    return device
+    """As `fit.device`, in TensorFlow's words; Apple's plugin shows Metal ("mps") as a GPU too."""
+    gpus = ["cuda", "mps"] if tf.config.list_physical_devices("GPU") else []
+    return "CPU:0" if fit.device(settings, [*gpus, "cpu"]) == "cpu" else "GPU:0"
 
 
 def _learning(network: keras.Model, fitted: keras.Model, settings: TrainSettings) -> dict[str, Any]:

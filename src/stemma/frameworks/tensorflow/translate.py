@@ -7,6 +7,7 @@ one: a function of (inputs, attributes) in OPERATORS. A test compares ONNX and T
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import onnx
@@ -53,29 +54,16 @@ def translate(model: onnx.ModelProto, columns: Mapping[str, Any]) -> tuple[list[
     return [known[value.name] for value in model.graph.output], tables
 
 
-def _cast(inputs: Inputs, attributes: Attributes) -> Any:
-    """A float to an integer cuts off what follows the point, in both."""
-    return tf.cast(inputs[0], TYPES[attributes["to"]])
-
-
 def _clip(inputs: Inputs, attributes: Attributes) -> Any:
     x, low, high = (*inputs, None, None)[:3]
     x = x if low is None else tf.maximum(x, low)
     return x if high is None else tf.minimum(x, high)
 
 
-def _constant(inputs: Inputs, attributes: Attributes) -> Any:
-    return tf.constant(numpy_helper.to_array(attributes["value"]))
-
-
 def _flatten(inputs: Inputs, attributes: Attributes) -> Any:
     if attributes.get("axis", 1) != 1:
         raise ExportError(f"saved_model: Flatten at axis {attributes['axis']} has no translation")
     return tf.reshape(inputs[0], (-1, math.prod(inputs[0].shape[1:])))
-
-
-def _gelu(inputs: Inputs, attributes: Attributes) -> Any:
-    return tf.nn.gelu(inputs[0], approximate=attributes.get("approximate", b"none") == b"tanh")
 
 
 def _gemm(inputs: Inputs, attributes: Attributes) -> Any:
@@ -106,8 +94,7 @@ def _look_up(inputs: Inputs, attributes: Attributes) -> Any:
 
 
 def _mean(inputs: Inputs, attributes: Attributes) -> Any:
-    axes = _plain(inputs[1]) if len(inputs) > 1 else None
-    return tf.reduce_mean(inputs[0], axis=axes, keepdims=bool(attributes.get("keepdims", 1)))
+    return tf.reduce_mean(inputs[0], _axes(inputs), keepdims=bool(attributes.get("keepdims", 1)))
 
 
 def _reshape(inputs: Inputs, attributes: Attributes) -> Any:
@@ -137,18 +124,6 @@ def _split(inputs: Inputs, attributes: Attributes) -> Any:
     return tf.split(inputs[0], sizes, axis)
 
 
-def _softmax(inputs: Inputs, attributes: Attributes) -> Any:
-    return tf.nn.softmax(inputs[0], axis=attributes.get("axis", -1))
-
-
-def _squeeze(inputs: Inputs, attributes: Attributes) -> Any:
-    return tf.squeeze(inputs[0], axis=_plain(inputs[1]) if len(inputs) > 1 else None)
-
-
-def _transpose(inputs: Inputs, attributes: Attributes) -> Any:
-    return tf.transpose(inputs[0], attributes.get("perm"))
-
-
 def _unsqueeze(inputs: Inputs, attributes: Attributes) -> Any:
     x = inputs[0]
     places = _plain(inputs[1])
@@ -156,6 +131,11 @@ def _unsqueeze(inputs: Inputs, attributes: Attributes) -> Any:
     for place in sorted(each % rank for each in places):
         x = tf.expand_dims(x, place)
     return x
+
+
+def _axes(inputs: Inputs) -> Any:
+    """Those that the second input names; None: all."""
+    return _plain(inputs[1]) if len(inputs) > 1 else None
 
 
 def _plain(tensor: Any) -> Any:
@@ -177,22 +157,15 @@ def _each(function: Callable[..., Any]) -> Callable[[Inputs, Attributes], Any]:
 
 def _all(function: Callable[[Any, Any], Any]) -> Callable[[Inputs, Attributes], Any]:
     """An operator of two inputs that ONNX lets have any number of."""
-
-    def fold(inputs: Inputs, attributes: Attributes) -> Any:
-        result = inputs[0]
-        for each in inputs[1:]:
-            result = function(result, each)
-        return result
-
-    return fold
+    return lambda inputs, attributes: reduce(function, inputs)
 
 
 OPERATORS: dict[str, Callable[[Inputs, Attributes], Any]] = {
     "Add": _each(tf.add),
-    "Cast": _cast,
+    "Cast": lambda inputs, attributes: tf.cast(inputs[0], TYPES[attributes["to"]]),  # both cut off fractions
     "Clip": _clip,
     "Concat": lambda inputs, attributes: tf.concat(list(inputs), attributes["axis"]),
-    "Constant": _constant,
+    "Constant": lambda inputs, attributes: tf.constant(numpy_helper.to_array(attributes["value"])),
     "Cos": _each(tf.cos),
     "Div": _each(tf.divide),
     "Equal": _each(tf.equal),
@@ -200,7 +173,7 @@ OPERATORS: dict[str, Callable[[Inputs, Attributes], Any]] = {
     "Flatten": _flatten,
     "Floor": _each(tf.floor),
     "Gather": _gather,
-    "Gelu": _gelu,
+    "Gelu": lambda inputs, attributes: tf.nn.gelu(inputs[0], attributes.get("approximate") == b"tanh"),
     "Gemm": _gemm,
     "GreaterOrEqual": _each(tf.greater_equal),
     "Identity": _each(tf.identity),
@@ -218,13 +191,13 @@ OPERATORS: dict[str, Callable[[Inputs, Attributes], Any]] = {
     "Shape": lambda inputs, attributes: tf.shape(inputs[0], tf.int64),
     "Sin": _each(tf.sin),
     "Slice": _slice,
-    "Softmax": _softmax,
+    "Softmax": lambda inputs, attributes: tf.nn.softmax(inputs[0], attributes.get("axis", -1)),
     "Split": _split,
     "Sqrt": _each(tf.sqrt),
-    "Squeeze": _squeeze,
+    "Squeeze": lambda inputs, attributes: tf.squeeze(inputs[0], _axes(inputs)),
     "Sub": _each(tf.subtract),
     "Tanh": _each(tf.tanh),
-    "Transpose": _transpose,
+    "Transpose": lambda inputs, attributes: tf.transpose(inputs[0], attributes.get("perm")),
     "Unsqueeze": _unsqueeze,
     "Where": _each(tf.where),
 }

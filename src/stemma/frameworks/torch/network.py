@@ -1,11 +1,7 @@
 """What every PyTorch network shares: scores, tensors, the weights store, the ONNX graph."""
 
-import contextlib
 import copy
-import io
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +12,7 @@ from numpy.typing import NDArray
 from stemma import runtime, weights
 from stemma.training import shrink
 from stemma.training.base import Floats, Given, Network, Problem, Session, State
-from stemma.training.exported import ENCODED
+from stemma.training.exported import ENCODED, silent
 from stemma.training.settings import ModelSettings
 
 
@@ -81,7 +77,7 @@ class TorchNetwork(Network):
 
     def onnx(self, opset: int) -> Any:
         example = torch.zeros(2, self.problem.inputs)
-        with _quiet():
+        with silent("torch.onnx"):
             program = torch.onnx.export(
                 copy.deepcopy(self.built).cpu().eval(),
                 (example,),
@@ -109,17 +105,3 @@ def like(tensor: Any, other: Any) -> Any:
 
     mesh = other.device_mesh
     return distribute_tensor(tensor.to(other.device), mesh, other.placements, src_data_rank=None)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter reports its progress and warns about torchvision; neither concerns a user here."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            logger.setLevel(level)

@@ -30,7 +30,7 @@ from stemma.frameworks.torch.stepper import Ordinary
 from stemma.runners import Died, Gang, Place, Runner
 from stemma.text import counted, say
 from stemma.training import fit
-from stemma.training.base import Draw, Floats, Given, Problem, Rows, Session, State
+from stemma.training.base import Draw, Floats, Given, Problem, Rows, Session, State, below
 from stemma.training.own import Parts
 from stemma.training.settings import ModelSettings, TrainSettings
 
@@ -110,7 +110,7 @@ class ParallelSession(Session):
         return {f"network/{name}": tensor for name, tensor in self.network.tensors().items()} | self.slots
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self.network.set_tensors({n[8:]: t for n, t in state.items() if n.startswith("network/")})
+        self.network.set_tensors(below("network/", state))
         self.slots = {name: tensor for name, tensor in state.items() if name.startswith("optimizer/")}
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ whole batch, within float error, whichever way it is cut. That holds where a row
 """
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -83,16 +83,12 @@ def check(network: nn.Module, name: str, x: Any) -> None:
         whole, again, part = tried(x), tried(x), tried(x[:half])
     draws = not torch.equal(whole, again)  # at random, in a way of its own: nothing can be told from its scores then
     alone = draws or torch.allclose(whole[..., :half, :], part, rtol=ALIKE, atol=ALIKE * float(whole.abs().max()))
-    if not alone or not _equal(before, tried.buffers()):
-        kinds = {
-            type(module).__name__ for module in network.modules() if isinstance(module, nn.modules.batchnorm._NormBase)
-        }
+    stayed = all(torch.equal(old, new) for old, new in zip(before, tried.buffers(), strict=True))
+    if not alone or not stayed:
+        norms = (each for each in network.modules() if isinstance(each, nn.modules.batchnorm._NormBase))
+        kinds = {type(each).__name__ for each in norms}
         raise TrainingError(
             f"train.workers and train.accumulate cut a batch into pieces, and the network {name} computes over a whole "
             f"one in training ({', '.join(sorted(kinds)) or 'a layer of its own'}): it would silently be another fit",
             run="dvc exp run -S train.workers=1 -S train.accumulate=1",
         )
-
-
-def _equal(before: Iterable[Any], after: Iterable[Any]) -> bool:
-    return all(torch.equal(old, new) for old, new in zip(before, after, strict=True))

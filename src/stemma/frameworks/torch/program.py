@@ -18,7 +18,7 @@ from stemma import runtime
 from stemma.errors import ExportError
 from stemma.task import HIGHEST
 from stemma.training.base import Floats
-from stemma.training.exported import ENCODED, Arrays, Exportable, unwritable
+from stemma.training.exported import ENCODED, Arrays, Exportable, making
 
 TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")  # paths, lines, random names
 
@@ -51,10 +51,8 @@ def write(served: Exportable, file: Path) -> None:
     """
     whole = Whole(served).eval().requires_grad_(False)
     example = torch.zeros(2, served.problem.inputs)
-    try:
+    with making("torch_export"):
         program = torch.export.export(whole, (example,), dynamic_shapes=({0: torch.export.Dim("rows")},))
-    except Exception as error:  # what a network of one's own can make the tracer raise has no common base
-        raise unwritable("torch_export", error) from error
     for node in program.graph.nodes:
         for trace in TRACES:
             node.meta.pop(trace, None)

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from stemma.entries import naming
-from stemma.errors import TrainingError
 from stemma.frameworks.torch import pieces, recorded
 from stemma.frameworks.torch.network import TorchNetwork, like, whole
 from stemma.frameworks.torch.objective import Objective
 from stemma.frameworks.torch.stepper import Ordinary
 from stemma.training import fit, rows
-from stemma.training.base import Draw, Given, Session, State
+from stemma.training.base import Draw, Given, Session, State, below
 from stemma.training.own import Parts
 from stemma.training.settings import TrainSettings
 
@@ -123,7 +122,7 @@ class TorchSession(Session):
         return tensors
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self.network.set_tensors({n[8:]: t for n, t in state.items() if n.startswith("network/")})
+        self.network.set_tensors(below("network/", state))
         slots: dict[int, dict[str, Any]] = {}
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         for path, tensor in state.items():
@@ -137,27 +136,9 @@ class TorchSession(Session):
 
 
 def choose_device(settings: TrainSettings) -> torch.device:
-    """The device that settings name; auto takes the fastest one there: for workers none that cannot sum gradients.
-
-    Raises:
-        TrainingError: it is not there, or mixed precision was asked for without a GPU.
-    """
-    present = ["cpu"]
-    if torch.backends.mps.is_available() and settings.workers == 1:
-        present.insert(0, "mps")
-    if _has_cuda():
-        present.insert(0, "cuda")
-    name = present[0] if settings.device == "auto" else settings.device
-    if name not in present:
-        raise TrainingError(
-            f"train.device: {name} is not on this machine (there: {', '.join(present)})",
-            run="dvc exp run -S train.device=auto",
-        )
-    if settings.precision == "mixed" and name == "cpu":
-        raise TrainingError(
-            "train.precision: mixed needs a GPU, and the device is cpu", "dvc exp run -S train.precision=float32"
-        )
-    return torch.device(name)
+    """As `fit.device`, the fastest one first; for workers none that cannot sum gradients."""
+    has_mps = torch.backends.mps.is_available() and settings.workers == 1
+    return torch.device(fit.device(settings, [*["cuda"] * _has_cuda(), *["mps"] * has_mps, "cpu"]))
 
 
 def _has_cuda() -> bool:

@@ -13,7 +13,7 @@ from stemma.repo.places import Place, Stored
 from stemma.repo.repository import Repo, Repository, Revision, Version, opened
 from stemma.repo.stores import Stores
 from stemma.storage.gc import roots, trash
-from stemma.storage.gc.roots import Reachable, Reader, Root, Rules
+from stemma.storage.gc.roots import Reachable, Read, Root, Rules
 from stemma.text import by_number, counted
 
 OBJECT = re.compile(rf"{places.OBJECTS}/([0-9a-f]{{2}})/([0-9a-f]{{30}}(?:\.dir)?)")
@@ -109,7 +109,7 @@ def prepare(repository: Repository, stores: Stores, rules: Rules) -> Work:
     before = now - rules.older_than.total_seconds()
     parted = [_parted(place, held, shared, before) for place, held in zip(chosen, stored, strict=True)]
     doomed = {place.name: going for place, (going, _) in zip(chosen, parted, strict=True)}
-    losses, known = _losses(repository, kept, _reader(stores), doomed)
+    losses, known = _losses(repository, kept, roots.reader(stores), doomed)
     taken = tuple(
         Taken(
             place=place.name,
@@ -171,10 +171,10 @@ def fit(repository: Repository, stores: Stores, rules: Rules) -> None:
 
 def kept_by_all(repository: Repository, stores: Stores, rules: Rules, now: float) -> tuple[Reachable, frozenset[str]]:
     """What the repository keeps, and the objects that it or another one keeps."""
-    kept = roots.find(repository, rules, _reader(stores), now)
+    kept = roots.find(repository, rules, roots.reader(stores), now)
     shared = set(kept.objects)
     for other in others(repository, rules):
-        shared |= roots.find(other, rules, _reader(Stores(other)), now).objects
+        shared |= roots.find(other, rules, roots.reader(Stores(other)), now).objects
     return kept, frozenset(shared)
 
 
@@ -188,10 +188,6 @@ def others(repository: Repository, rules: Rules) -> Iterator[Repository]:
     folders = [*rules.projects, *(repository.root / folder for folder in beside)]
     found = {other.root: other for other in map(Repository, folders)}
     yield from (other for root, other in found.items() if root != repository.root)
-
-
-def _reader(stores: Stores) -> Reader:
-    return Reader(stores, trash.look(stores.cache).keys)
 
 
 def _objects(place: Place) -> dict[str, Stored]:
@@ -225,7 +221,7 @@ def _files(place: Place, md5: str) -> set[str]:
 
 
 def _losses(
-    repository: Repository, kept: Reachable, read: Reader, doomed: Mapping[str, Mapping[str, int]]
+    repository: Repository, kept: Reachable, read: Read, doomed: Mapping[str, Mapping[str, int]]
 ) -> tuple[tuple[Loss, ...], set[str]]:
     """What each commit would lose, and all objects that commits have."""
     staying = {each.commit for each in kept.commits}

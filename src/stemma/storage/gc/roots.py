@@ -11,7 +11,7 @@ The commits before these, those that nothing points to, are what a collection ta
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -24,9 +24,10 @@ from stemma.repo.inventory import Inventory, matters, on_disk, take
 from stemma.repo.objects import is_object
 from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, PARAMS, TRAINING, Repository, Revision, Version
 from stemma.repo.stores import Stores
-from stemma.storage.gc import clone
+from stemma.storage.gc import clone, trash
 
 Why = Literal["asked", "stage", "registered", "tag", "branch", "work tree", "experiment", "stash", "ref", "start"]
+Read = Callable[[str], bytes | None]  # the bytes of an object by its MD5
 DAY = timedelta(days=1)
 STASHES = (
     "refs/stash",
@@ -92,7 +93,7 @@ class Reachable:
     notes: tuple[str, ...]
 
 
-def find(repository: Repository, rules: Rules, read: "Reader", now: float) -> Reachable:
+def find(repository: Repository, rules: Rules, read: Read, now: float) -> Reachable:
     """What must stay.
 
     Raises:
@@ -118,31 +119,18 @@ def find(repository: Repository, rules: Rules, read: "Reader", now: float) -> Re
     )
 
 
-class Reader:
-    """An object's right bytes from anywhere: the cache, its trash, every remote."""
+def reader(stores: Stores) -> Read:
+    """What gives an object's right bytes from anywhere: the cache, its trash, every remote."""
+    config, trashed = stores.repository.objects.config, trash.look(stores.cache).keys
+    remotes = [None, *(name for name in config["remote"] if name != config["core"].get("remote"))]
 
-    def __init__(self, stores: Stores, trashed: Mapping[str, str]) -> None:
-        """
-        Args:
-            trashed: the keys of what lies in the cache's trash, by MD5.
-        """
-        config = stores.repository.objects.config
-        default = config["core"].get("remote")
-        self.stores, self.trashed = stores, trashed
-        self.remotes = [None, *(name for name in config["remote"] if name != default)]
+    def copies(md5: str) -> Iterator[bytes | None]:
+        yield places.read(stores.cache, places.key(md5))
+        if md5 in trashed:
+            yield places.read(stores.cache, trashed[md5])
+        yield from (places.read(place, places.key(md5)) for place in map(stores.remote, remotes) if place is not None)
 
-    def __call__(self, md5: str) -> bytes | None:
-        for place, key in self._places(md5):
-            content = None if place is None else places.read(place, key)
-            if content is not None and is_object(content, md5):
-                return content
-        return None
-
-    def _places(self, md5: str) -> Iterator[tuple[places.Place | None, str]]:
-        yield self.stores.cache, places.key(md5)
-        if md5 in self.trashed:
-            yield self.stores.cache, self.trashed[md5]
-        yield from ((self.stores.remote(name), places.key(md5)) for name in self.remotes)
+    return lambda md5: next((each for each in copies(md5) if each is not None and is_object(each, md5)), None)
 
 
 def _all_listed(inventory: Inventory, kept: Sequence[Root]) -> None:
