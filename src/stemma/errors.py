@@ -23,6 +23,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -166,6 +167,23 @@ def one_line(debug: bool = False) -> Iterator[None]:
 
 def _interrupt(number: int, _: Any) -> NoReturn:
     raise KeyboardInterrupt(number)
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """An interrupt in the block comes at its end, when who asks knows what started in it."""
+    before = signal.getsignal(signal.SIGINT)
+    if before in (signal.SIG_IGN, None) or threading.current_thread() is not threading.main_thread():
+        yield  # what starts shall ignore it too; and only main may set what a signal does
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def told_by_system(error: OSError) -> str:

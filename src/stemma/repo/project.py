@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+
+from stemma.errors import interrupts_held
 
 STAGE = "src/stage.py"
 WRONG_USAGE, INTERRUPTED = 2, 130
@@ -69,44 +70,21 @@ def _run(
     stdin: int = subprocess.DEVNULL,
     stderr: int | None = subprocess.PIPE,
 ) -> Done:
-    with interrupts_held() as heed, subprocess.Popen(
-        [sys.executable, *words],
-        cwd=root, env=environment, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, text=True,
-    ) as process:  # fmt: skip
-        try:
-            heed()
-            out, err = process.communicate()
-        except KeyboardInterrupt as interrupt:  # a terminal's came to both
-            if signal.SIGTERM in interrupt.args:
-                process.terminate()
-            out, err = _ended(process)
-            if stderr is None and process.returncode in TOLD:
-                raise SystemExit(max(process.returncode, INTERRUPTED)) from None
-            raise
-        except BaseException:
-            process.kill()
-            raise
-    return Done(process.args, process.returncode, out, err)
-
-
-@contextmanager
-def interrupts_held() -> Iterator[Callable[[], None]]:
-    """An interrupt waits until what this gives is called: one that came while a process starts would leave it alone."""
-    before, came = signal.getsignal(signal.SIGINT), list[int]()
-
-    def heed() -> None:
-        signal.signal(signal.SIGINT, before)
-        if came:
-            raise KeyboardInterrupt
-
-    if before in (signal.SIG_IGN, None) or threading.current_thread() is not threading.main_thread():
-        yield lambda: None  # a child ignores it too; or Python lets no other thread set what a signal does
-        return
-    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     try:
-        yield heed
-    finally:
-        signal.signal(signal.SIGINT, before)
+        with interrupts_held():
+            process = subprocess.Popen(
+                [sys.executable, *words],
+                cwd=root, env=environment, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, text=True,
+            )  # fmt: skip
+        out, err = process.communicate()
+    except KeyboardInterrupt as interrupt:  # a terminal's came to both
+        if signal.SIGTERM in interrupt.args:
+            process.terminate()
+        out, err = _ended(process)
+        if stderr is None and process.returncode in TOLD:
+            raise SystemExit(max(process.returncode, INTERRUPTED)) from None
+        raise
+    return Done(process.args, process.returncode, out, err)
 
 
 def _ended(process: "subprocess.Popen[str]") -> tuple[str, str]:

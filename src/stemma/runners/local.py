@@ -14,7 +14,7 @@ from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from stemma.errors import RunnerError, StemmaError
+from stemma.errors import RunnerError, StemmaError, interrupts_held
 from stemma.runners.base import Died, Gang, Job, Runner
 
 HEED = 1.0  # seconds: Python heeds an interrupt that came just before a wait began when the wait is over
@@ -65,32 +65,13 @@ def start(work: Callable[..., Any], processes: dict[Any, Any]) -> Any:
     context = get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_child, args=(work, there))
-    with _interrupts_held():
+    # Deaf to an interrupt from its first moment: a child inherits what is blocked, but not a handler. Where main has it
+    # blocked, the system gives it to another thread, and Python calls the handler in main all the same.
+    with interrupts_held(), _blocked(signal.SIGINT):
         process.start()
         processes[here] = process
         there.close()  # the other end is the child's alone, so its death ends the pipe
     return here
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """While a child starts, an interrupt waits; the child is deaf to it from its first moment.
-
-    To ignore it would be shorter and would lose it. A child inherits what is blocked, but not a handler; where main
-    has it blocked, the system gives it to another thread, and Python calls the handler in main all the same.
-    """
-    if threading.current_thread() is not threading.main_thread():  # only this one may set what a signal does
-        yield
-        return
-    came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    try:
-        with _blocked(signal.SIGINT):
-            yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if came:
-            signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager

@@ -17,10 +17,9 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from stemma.errors import StemmaError, ToolkitError, one_line
+from stemma.errors import StemmaError, ToolkitError, interrupts_held, one_line
 from stemma.files import read_json, scratch, write_bytes
 from stemma.repo import git
-from stemma.repo.project import interrupts_held
 from stemma.text import few
 from stemma.toolkit.distribution import NAME, version
 from stemma.toolkit.lock import FILE, INSTALL, PINNED, SOURCES, VENDOR
@@ -172,10 +171,8 @@ def _swap(root: Path, partial: Path) -> None:
 def _run(root: Path, *words: str, alone: bool = False, **environment: str) -> int:
     """A Python program's exit code. An interrupt is raised when it has ended; alone, it has none itself."""
     command, variables = [sys.executable, *words], os.environ | environment
-    with interrupts_held() as heed:
-        code = subprocess.run(command, cwd=root, env=variables, process_group=0 if alone else None).returncode
-        heed()
-    return code
+    with interrupts_held():
+        return subprocess.run(command, cwd=root, env=variables, process_group=0 if alone else None).returncode
 
 
 if __name__ == "__main__":
