@@ -21,17 +21,11 @@ from stemma.text import in_one_line
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of a table.
+    """A line of a table."""
 
-    Args:
-        path: where the thing is, "module:Name".
-        settings: the type of its section of params.yaml; None where it has none.
-        extra: the optional dependencies of the project that its module imports.
-    """
-
-    path: str
-    settings: type[Any] | None = None
-    extra: str | None = None
+    path: str  # where the thing is, "module:Name"
+    settings: type[Any] | None = None  # the type of its section of params.yaml; None where it has none
+    extra: str | None = None  # the optional dependencies of the project that its module imports
 
     def load(self, kind: type[Any] = object) -> Any:
         """The thing, imported only now.
@@ -85,11 +79,7 @@ def added(table: str, own: Mapping[str, Entry], taken: Collection[str]) -> dict[
 
 
 def installed(table: str) -> dict[str, Entry]:
-    """The lines that installed packages bring.
-
-    Raises:
-        EntryError: one cannot be imported, or is no Entry.
-    """
+    """The lines that installed packages bring; an EntryError where one cannot be imported, or is no Entry."""
     own = [point for point in _points() if point.group == f"stemma.{table}"]
     return {point.name: Entry(point.value).load(Entry) for point in own}
 

@@ -122,21 +122,13 @@ def open_plain(path: Path) -> BufferedReader:
 
 
 def read_plain(path: Path) -> bytes:
-    """The bytes of a regular file.
-
-    Raises:
-        OSError: as `open_plain`.
-    """
+    """The bytes of a regular file; raises as `open_plain`."""
     with open_plain(path) as file:
         return file.read()
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a regular file, in hexadecimal digits.
-
-    Raises:
-        OSError: as `open_plain`.
-    """
+    """The SHA-256 of a regular file, in hexadecimal digits; raises as `open_plain`."""
     with open_plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -44,39 +44,25 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Signature:
-    """The contract of a packaged network.
+    """The contract of a packaged network."""
 
-    Args:
-        task: binary, multiclass or regression.
-        target: the column that is predicted.
-        output: the graph's output: probabilities (N, classes), or prediction (N, 1) for a regression.
-        classes: labels in the order of the probabilities; empty for a regression.
-        positive, threshold: of a binary task: the class predicted where its probability reaches the threshold.
-        missing: the texts that stand for "no value".
-        missing_in: the same for one column, in the place of `missing`.
-        fold_case: columns whose levels do not differ by capital letters.
-        file: how the file of the training table was written.
-        decimal, decimal_in, thousands, date_format: of texts, the last three by column; see `Writing`.
-        merge: the classes of the table that stand for one of `classes`, by its name.
-        rare: whether the positive class was so in training.
-        by_value: whether a level is a value, 1 for 1.0 too; not in bundles made before that.
-    """
-
-    task: str
-    target: str
+    task: str  # binary, multiclass or regression
+    target: str  # the column that is predicted
     inputs: tuple[Input, ...]
-    output: str
-    classes: tuple[str, ...]
-    positive: str | None
+    output: str  # the graph's output: probabilities (N, classes), or prediction (N, 1) for a regression
+    classes: tuple[str, ...]  # labels in the order of the probabilities; empty for a regression
+    positive: str | None  # of a binary task: the class predicted where its probability reaches the threshold
     threshold: float | None
-    missing: tuple[str, ...] = MISSING
+    missing: tuple[str, ...] = MISSING  # the texts that stand for "no value"
+    # the same for one column, in the place of `missing`
     missing_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    fold_case: tuple[str, ...] = ()
+    fold_case: tuple[str, ...] = ()  # columns whose levels do not differ by capital letters
+    # the classes of the table that stand for one of `classes`, by its name
     merge: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    rare: bool = False
-    by_value: bool = False
-    file: Dialect = Dialect()
-    decimal: str = "."
+    rare: bool = False  # whether the positive class was so in training
+    by_value: bool = False  # whether a level is a value, 1 for 1.0 too; not in bundles made before that
+    file: Dialect = Dialect()  # how the file of the training table was written
+    decimal: str = "."  # of texts, as the three below, which are by column; see `Writing`
     decimal_in: Mapping[str, str] = field(default_factory=dict)
     thousands: Mapping[str, str] = field(default_factory=dict)
     date_format: Mapping[str, str] = field(default_factory=dict)
@@ -118,11 +104,7 @@ class Signature:
         return next((name for name, some in self.merge.items() if found in some), found)
 
     def check_there(self, columns: Mapping[str, Any]) -> None:
-        """Refuse rows that lack an input.
-
-        Raises:
-            RowError: names the inputs that are missing.
-        """
+        """Refuse rows that lack an input; a RowError names the inputs that are missing."""
         absent = [each for each in self.inputs if each.name not in columns]
         if absent:
             names = ", ".join(repr(each.name) for each in absent)
@@ -223,11 +205,7 @@ def called(columns: Collection[str]) -> dict[str, str]:
 
 
 def parse(content: bytes) -> Signature:
-    """Read signature.json.
-
-    Raises:
-        BundleError: it is not JSON, of another format, or contradicts itself.
-    """
+    """Read signature.json; a BundleError where it is not JSON, of another format, or contradicts itself."""
     try:
         entry = json.loads(content)
         if entry["format"] != FORMAT:

@@ -27,21 +27,14 @@ HIGHEST = 88.0  # of a logarithm: e to the power of 89 is no float32
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """
-    Args:
-        classes: labels in the order of the probabilities; empty for a regression.
-        positive: the class whose probability is judged; None unless there are two.
-        mean, deviation: of the target in the training rows, for a regression.
-        log: the same of its logarithm, where that is learned in its place.
-        rare: whether the positive class is.
-    """
+    """What is learned, and how its answers are judged."""
 
-    classes: tuple[str, ...] = ()
-    positive: str | None = None
-    mean: float = 0.0
+    classes: tuple[str, ...] = ()  # labels in the order of the probabilities; empty for a regression
+    positive: str | None = None  # the class whose probability is judged; None unless there are two
+    mean: float = 0.0  # of the target in the training rows, for a regression
     deviation: float = 1.0
-    log: tuple[float, float] | None = None
-    rare: bool = False
+    log: tuple[float, float] | None = None  # the same of its logarithm, where that is learned in its place
+    rare: bool = False  # whether the positive class is
 
     kind: ClassVar[str]
     has_classes: ClassVar[bool] = True
@@ -102,11 +95,7 @@ class Task(ABC):
         return np.asarray(predictions.argmax(axis=1))
 
     def codes(self, column: Iterable[Any]) -> Array:
-        """Class numbers of labels (rows,), or values as they are.
-
-        Raises:
-            KeyError: a label is none of the classes.
-        """
+        """Class numbers of labels (rows,), or values as they are; a KeyError where a label is none of the classes."""
         place = {name: number for number, name in enumerate(self.classes)}
         return np.array([place[label] for label in column], np.int64)
 

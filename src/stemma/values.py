@@ -43,21 +43,14 @@ TRUTH = dict.fromkeys(("true", "yes", "t", "y", "1", "1.0"), 1.0) | dict.fromkey
 
 @dataclass(frozen=True)
 class Writing:
-    """How the texts of a column are written.
+    """How the texts of a column are written."""
 
-    Attributes:
-        missing: the texts that stand for "no value".
-        decimal: the mark before the decimals of a number; ".,": either.
-        thousands: the mark between its thousands; no-break spaces may stand there in any column.
-        date_format: of its dates, as `datetime.strptime` has it, also of such as come as whole numbers; None: ISO 8601.
-        fold: capital letters do not count.
-    """
-
-    missing: tuple[str, ...] = ()
-    decimal: str = "."
-    thousands: str | None = None
+    missing: tuple[str, ...] = ()  # the texts that stand for "no value"
+    decimal: str = "."  # the mark before the decimals of a number; ".,": either
+    thousands: str | None = None  # the mark between its thousands; no-break spaces may stand there in any column
+    # of its dates, as `datetime.strptime` has it, also of such as come as whole numbers; None: ISO 8601
     date_format: str | None = None
-    fold: bool = False
+    fold: bool = False  # capital letters do not count
 
 
 PLAIN = Writing()
@@ -112,11 +105,7 @@ def checked_format(text: str) -> str:
 
 
 def fields(lines: Iterable[str], separator: str, strict: bool = False) -> Iterator[list[str]]:
-    """The rows of a CSV text, empty lines left out.
-
-    Raises:
-        ValueError: it is none, in words.
-    """
+    """The rows of a CSV text, empty lines left out; a ValueError where it is none, in words."""
     csv.field_size_limit(LONGEST)
     try:
         yield from filter(None, csv.reader(lines, strict=strict, delimiter=separator))

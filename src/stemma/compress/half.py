@@ -19,11 +19,7 @@ EXACT = 2_048  # whole numbers up to here are exact in float16
 
 
 def halved(given: Plain) -> Any:
-    """The graph in float16.
-
-    Raises:
-        ExportError: float16 does not tell the codes of a column apart.
-    """
+    """The graph in float16; an ExportError where float16 does not tell the codes of a column apart."""
     for block in inputs.codes(given.problem):
         if block.size > EXACT:
             raise ExportError(

@@ -13,18 +13,12 @@ from stemma.training.exported import ENCODED, SCORES, scorer
 
 @dataclass(frozen=True)
 class Plain:
-    """A graph in float32, and what methods need beside it.
+    """A graph in float32, and what methods need beside it."""
 
-    Attributes:
-        graph: a ModelProto, from `encoded` (rows, inputs) to `scores` (rows, outputs).
-        rows: encoded validation rows (rows, inputs), to calibrate on.
-        answers: predictions of the test rows.
-    """
-
-    graph: Any
+    graph: Any  # a ModelProto, from `encoded` (rows, inputs) to `scores` (rows, outputs)
     problem: Problem
-    rows: Floats
-    answers: Floats
+    rows: Floats  # encoded validation rows (rows, inputs), to calibrate on
+    answers: Floats  # predictions of the test rows
 
 
 def plain(network: Network, settings: ExportSettings, test: Floats, rows: Floats) -> tuple[Plain, dict[str, Any]]:

@@ -50,9 +50,5 @@ def write(path: Path, record: Record) -> None:
 
 
 def read(told: Mapping[str, Any]) -> Record:
-    """What `write` wrote, or a bundle's record holds.
-
-    Raises:
-        ValueError: it is of another form.
-    """
+    """What `write` wrote, or a bundle's record holds; a ValueError where it is of another form."""
     return Record.model_validate_json(json.dumps(dict(told)))

@@ -187,7 +187,6 @@ def origin(root: Path, key: str, choices: Mapping[str, str | None] | None = None
     """The file in conf/ that decides a setting, as seen from `root`; for one that no file has, the file of its group.
 
     Args:
-        root: of the repository.
         key: dotted, such as "train.learning_rate".
         choices: group -> option, where they are not those of the defaults list.
 
@@ -229,7 +228,6 @@ def guard(root: Path, validate: Callable[[], object] | None = None) -> None:
     (`dvc exp run`, queued or not) DVC has just composed params.yaml.
 
     Args:
-        root: of the repository.
         validate: called before the pass is recorded; what it raises stops the stage.
 
     Raises:

@@ -17,11 +17,7 @@ LINE_BREAK = re.compile("[\n\r\x85\u2028\u2029]")
 
 
 def read_text(path: Path) -> str:
-    """A file's text, its line ends as they stand.
-
-    Raises:
-        SettingsError: it cannot be read, or is not UTF-8.
-    """
+    """A file's text, its line ends as they stand; a SettingsError where it cannot be read, or is not UTF-8."""
     try:
         return read_plain(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -29,11 +25,7 @@ def read_text(path: Path) -> str:
 
 
 def parse(text: str, name: str, run: str | None = None) -> Any:
-    """Load YAML.
-
-    Raises:
-        SettingsError: it is not YAML; names `name` and the command that helps.
-    """
+    """Load YAML; a SettingsError, with `name` and the command that helps, where it is none."""
     import yaml
     from omegaconf._utils import get_yaml_loader
 

@@ -27,19 +27,13 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Judgement:
-    """Predictions on validation and test rows, and the threshold that decides them.
-
-    Attributes:
-        predictions: by split: probabilities (rows, classes), or values (rows, 1).
-        baseline: that made them; None: the network did.
-        own: figures beside those of the toolkit.
-    """
+    """Predictions on validation and test rows, and the threshold that decides them."""
 
     task: Task
-    predictions: Mapping[str, Array]
+    predictions: Mapping[str, Array]  # by split: probabilities (rows, classes), or values (rows, 1)
     threshold: float | None
-    baseline: baselines.Baseline | None = None
-    own: tuple[metrics.Metric, ...] = ()
+    baseline: baselines.Baseline | None = None  # that made them; None: the network did
+    own: tuple[metrics.Metric, ...] = ()  # figures beside those of the toolkit
 
     @property
     def measured(self) -> tuple[metrics.Metric, ...]:

@@ -49,18 +49,12 @@ CONSTANT = ("majority", "mean")  # the same prediction for every row
 
 @dataclass(frozen=True)
 class Baseline:
-    """A fitted baseline.
-
-    Attributes:
-        rows: it learned from.
-        converged: whether its solver came to an end; None where it has none.
-        predict: probabilities (rows, classes), or values (rows, 1), as a network gives them.
-    """
+    """A fitted baseline."""
 
     name: str
-    rows: int
-    converged: bool | None
-    predict: Predict
+    rows: int  # that it learned from
+    converged: bool | None  # whether its solver came to an end; None where it has none
+    predict: Predict  # probabilities (rows, classes), or values (rows, 1), as a network gives them
 
 
 def names(task: Task) -> tuple[str, ...]:

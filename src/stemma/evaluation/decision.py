@@ -14,16 +14,11 @@ from stemma.task import Floats, Task
 
 @dataclass(frozen=True)
 class Decision:
-    """
-    Attributes:
-        rule: the name of the rule that chose the threshold, or "fixed"; None where nothing is decided by one.
-        threshold: probability from which a row counts as positive; None unless there are two classes.
-        temperature: what scores are divided by; 1 changes nothing.
-    """
+    """How scores become decisions."""
 
-    rule: str | None
-    threshold: float | None
-    temperature: float = 1.0
+    rule: str | None  # the name of the rule that chose the threshold, or "fixed"; None where nothing is decided by one
+    threshold: float | None  # probability from which a row counts as positive; None unless there are two classes
+    temperature: float = 1.0  # what scores are divided by; 1 changes nothing
 
     def predictions(self, task: Task, scores: Floats) -> Floats:
         """Probabilities (rows, classes), or values (rows, 1)."""

@@ -13,21 +13,13 @@ from stemma.task import Task
 
 @dataclass(frozen=True)
 class Demand:
-    """One line of the gate.
+    """One line of the gate."""
 
-    Attributes:
-        metric: name of the figure.
-        better: which way.
-        figure: on the test rows; None where it is not defined, which does not pass.
-        needed: the least that is allowed, or the most of a figure where less is better.
-        baseline: which must be surpassed by the figure, not just met; None for a plain number.
-    """
-
-    metric: str
-    better: Better
-    figure: float | None
-    needed: float | None
-    baseline: str | None = None
+    metric: str  # name of the figure
+    better: Better  # which way
+    figure: float | None  # on the test rows; None where it is not defined, which does not pass
+    needed: float | None  # the least that is allowed, or the most of a figure where less is better
+    baseline: str | None = None  # which must be surpassed by the figure, not just met; None for a plain number
 
     @property
     def passed(self) -> bool:

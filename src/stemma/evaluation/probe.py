@@ -27,19 +27,14 @@ COLUMNS = 50  # of a table with more, none is probed: it would cost more than th
 
 @dataclass(frozen=True)
 class Probe:
-    """What a network is worth on rows as they are, and on the same ones changed.
-
-    Args:
-        encode, scores: raw rows -> encoded rows -> the network's scores.
-        frame: the rows; y: what is true of them.
-    """
+    """What a network is worth on rows as they are, and on the same ones changed."""
 
     about: Profile
-    encode: Callable[[pd.DataFrame], Floats]
-    scores: Callable[[Floats], Floats]
+    encode: Callable[[pd.DataFrame], Floats]  # raw rows -> encoded rows
+    scores: Callable[[Floats], Floats]  # encoded rows -> the network's scores
     chosen: Decision
-    frame: pd.DataFrame
-    y: NDArray[Any]
+    frame: pd.DataFrame  # the rows
+    y: NDArray[Any]  # what is true of them
 
     @classmethod
     def of(

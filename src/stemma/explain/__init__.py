@@ -43,11 +43,7 @@ __all__ = ["ASKED", "METHODS", "SHAP", "Asked", "Explanation", "Model", "Table",
 
 
 def method(name: str) -> Entry:
-    """A method, of an installed package too.
-
-    Raises:
-        EntryError: there is none of this name.
-    """
+    """A method, of an installed package too; an EntryError where there is none of this name."""
     known = METHODS | added("explanations", {}, METHODS)
     if name not in known:
         raise EntryError(f"no explanation is named {name!r}{nearest(name, known)}: there are {', '.join(known)}")

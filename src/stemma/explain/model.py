@@ -22,31 +22,21 @@ LEVELS = 12  # values of a column that are tried
 
 @dataclass(frozen=True)
 class Asked:
-    """How to explain.
+    """How to explain."""
 
-    Args:
-        seed: of all that is drawn: the same is found again.
-        output: the class that is explained; None: of two the positive one, of several the one that is answered.
-        keep: columns that are not to be changed to turn an answer.
-    """
-
-    seed: int = 0
+    seed: int = 0  # of all that is drawn: the same is found again
+    # the class that is explained; None: of two the positive one, of several the one that is answered
     output: str | None = None
-    keep: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()  # columns that are not to be changed to turn an answer
 
 
 @dataclass(frozen=True)
 class Model:
-    """
-    Args:
-        predict: probabilities (rows, classes) or values (rows, 1) of a table.
-        background: rows like those that it is asked for, one at least.
-        known: its columns, and what is decided by its answers.
-    """
+    """What is asked for its answers."""
 
-    predict: Callable[[Table], Array]
-    background: Table
-    known: Signature
+    predict: Callable[[Table], Array]  # probabilities (rows, classes) or values (rows, 1) of a table
+    background: Table  # rows like those that it is asked for, one at least
+    known: Signature  # its columns, and what is decided by its answers
 
     @cached_property
     def kinds(self) -> dict[str, str]:
@@ -67,11 +57,7 @@ class Model:
         return {name: table[name] for name in self.kinds}
 
     def check(self, asked: Asked) -> None:
-        """Refuse names of columns and classes that are none.
-
-        Raises:
-            DataError: says which.
-        """
+        """Refuse names of columns and classes that are none; a DataError says which."""
         for what, names, known in (("column", asked.keep, self.kinds), ("output", (asked.output,), self.outputs)):
             for name in (each for each in names if each not in (None, *known)):
                 raise DataError(f"the network has no {what} {name!r}{nearest(name, known)}: it has {few([*known], 10)}")

@@ -5,17 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Effect:
-    """Of a column, in units of the answer: on one answer with its sign, over rows its mean size.
-
-    Args:
-        error: standard error of the estimate.
-        value: what stands in the row, as a person knows it.
-    """
+    """Of a column, in units of the answer: on one answer with its sign, over rows its mean size."""
 
     column: str
     effect: float
-    error: float
-    value: str = ""
+    error: float  # standard error of the estimate
+    value: str = ""  # what stands in the row, as a person knows it
 
 
 @dataclass(frozen=True)
@@ -64,23 +59,17 @@ class Turned:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a method found; it fills what it knows.
-
-    Args:
-        rows, background: how many were explained, and compared with.
-        effects: over all rows, the largest first.
-        fidelity: of rules: share of rows for which they say what the network says; of a regression R squared.
-        related: pairs of columns that go together, and how strongly, from 0 to 1.
-    """
+    """What a method found; it fills what it knows."""
 
     method: str = ""
-    rows: int = 0
-    background: int = 0
+    rows: int = 0  # how many were explained
+    background: int = 0  # how many they were compared with
     seed: int = 0
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[Effect, ...] = ()  # over all rows, the largest first
     reasons: tuple[Reasons, ...] = ()
     curves: tuple[Curve, ...] = ()
     rules: tuple[Rule, ...] = ()
+    # of rules: share of rows for which they say what the network says; of a regression R squared
     fidelity: float | None = None
     turned: tuple[Turned, ...] = ()
-    related: tuple[tuple[str, str, float], ...] = ()
+    related: tuple[tuple[str, str, float], ...] = ()  # pairs of columns that go together, and how strongly, from 0 to 1

@@ -43,11 +43,7 @@ def _published(model: ModelSettings, stage: str) -> ModelSettings:
 
 @contextmanager
 def following(settings: ServeSettings) -> Iterator[None]:
-    """Follow each stage for the time of the block.
-
-    Raises:
-        VersionError: as `passes.check`.
-    """
+    """Follow each stage for the time of the block; raises as `passes.check`."""
     with ExitStack() as stack:
         for model, served in zip(settings.models, folders(settings).models, strict=True):
             if model.stage is not None:

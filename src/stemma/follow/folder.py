@@ -30,17 +30,12 @@ KEPT = 5  # versions, the newest; an earlier one is copied from here when its re
 
 @dataclass(frozen=True)
 class Published:
-    """A version that was published.
-
-    Args:
-        version: "v1.2.0"; None: its commit is not registered.
-        commit, sha256: of the bundle; empty where the note beside it cannot be read.
-    """
+    """A version that was published."""
 
     folder: Path
-    version: str | None
-    commit: str
-    sha256: str
+    version: str | None  # "v1.2.0"; None: its commit is not registered
+    commit: str  # of the bundle; empty where the note beside it cannot be read
+    sha256: str  # the same
 
     @property
     def number(self) -> int:
@@ -60,11 +55,7 @@ class Published:
 
 @contextmanager
 def held(folder: Path, source: str, stage: str) -> Iterator[None]:
-    """The folder, for one who writes to it.
-
-    Raises:
-        VersionError: another process has it, or it is not this stage's.
-    """
+    """The folder, for one who writes to it; a VersionError where another process has it, or it is not this stage's."""
     with locks.held(folder / ".lock", str(folder)):
         said = {"source": source, "stage": stage}
         try:

@@ -22,18 +22,12 @@ GIT = {"GIT_TERMINAL_PROMPT": "0", "GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LO
 
 @dataclass(frozen=True)
 class Asked:
-    """What to follow.
+    """What to follow."""
 
-    Args:
-        source: a repository, a clone, or a Git URL; stage: such as "prod".
-        folder: that of the versions; nobody else writes to it.
-        signed: follow tags alone of which Git verifies the signature (`git verify-tag`).
-    """
-
-    source: str
-    stage: str
-    folder: Path
-    signed: bool = False
+    source: str  # a repository, a clone, or a Git URL
+    stage: str  # such as "prod"
+    folder: Path  # that of the versions; nobody else writes to it
+    signed: bool = False  # follow tags alone of which Git verifies the signature (`git verify-tag`)
 
 
 def check(asked: Asked, warn: Callable[[str], None] = say) -> None:

@@ -45,27 +45,20 @@ ABOUT, ENCODER = "model.json", "encoder.onnx"  # beside a file that takes encode
 
 @dataclass(frozen=True)
 class Format:
-    """One format.
+    """One format."""
 
-    Attributes:
-        file: its name in the folder of the export.
-        modules: what writes and runs it, by the framework that it is made from.
-        encoded: whether it takes encoded rows (rows, inputs) float32 as `encoded`, not the table's columns (rows, 1).
-        scores: whether it gives scores, not probabilities or predictions.
-        kept: whether the same network gives the same bytes, so that DVC may keep it; else it is made on demand.
-        code: whether the network's own class builds it again: `run` and `load` also take its entry, as two texts.
-        graph: whether it is made of the network's graph, which may be compressed, not of the framework's network.
-        load: what stands for `load` ("module:load_..."), where that needs less than the module that writes it.
-    """
-
-    file: str
-    modules: Mapping[str, str]
+    file: str  # its name in the folder of the export
+    modules: Mapping[str, str]  # what writes and runs it, by the framework that it is made from
+    # whether it takes encoded rows (rows, inputs) float32 as `encoded`, not the table's columns (rows, 1)
     encoded: bool = False
-    scores: bool = False
+    scores: bool = False  # whether it gives scores, not probabilities or predictions
+    # whether the same network gives the same bytes, so that DVC may keep it; else it is made on demand
     kept: bool = True
+    # whether the network's own class builds it again: `run` and `load` also take its entry, as two texts
     code: bool = False
+    # whether it is made of the network's graph, which may be compressed, not of the framework's network
     graph: bool = False
-    load: str = ""
+    load: str = ""  # what stands for `load` ("module:load_..."), where that needs less than the module that writes it
 
 
 NONE = "none"  # the method of a network that is not compressed
@@ -86,40 +79,23 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Served:
-    """A fitted network with what stands before and behind it.
+    """A fitted network with what stands before and behind it."""
 
-    Attributes:
-        fitted: gives the framework's network, which a format of the graph needs no framework for.
-        framework: of the network.
-        graph: of the network, as it was judged.
-        entry: of the network, in the project's table.
-        encoder: the graph of ONNX that encodes rows.
-        features: (name, role) of the columns that it takes.
-        temperature: divides the scores of classes.
-        settings: the section `export`.
-        allowed: greatest difference from the graph, and the setting that says so.
-        name: of the package.
-    """
-
-    fitted: "Callable[[], Network]"
-    framework: str
+    fitted: "Callable[[], Network]"  # gives the framework's network, which a format of the graph needs no framework for
+    framework: str  # of the network
     problem: "Problem"
-    graph: bytes
-    entry: Entry
-    encoder: bytes
-    features: tuple[tuple[str, str], ...]
-    temperature: float
-    settings: "ExportSettings"
-    allowed: tuple[float, str]
-    name: str
+    graph: bytes  # of the network, as it was judged
+    entry: Entry  # of the network, in the project's table
+    encoder: bytes  # the graph of ONNX that encodes rows
+    features: tuple[tuple[str, str], ...]  # (name, role) of the columns that it takes
+    temperature: float  # divides the scores of classes
+    settings: "ExportSettings"  # the section `export`
+    allowed: tuple[float, str]  # greatest difference from the graph, and the setting that says so
+    name: str  # of the package
 
     @cached_property
     def model(self) -> "Network":
-        """The framework's network.
-
-        Raises:
-            MissingExtra: its framework is not installed.
-        """
+        """The framework's network; a MissingExtra where its framework is not installed."""
         return self.fitted()
 
     @property

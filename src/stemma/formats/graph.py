@@ -12,11 +12,7 @@ __all__ = ["load", "write"]
 
 
 def write(served: Served, file: Path) -> None:
-    """Encoder, network and head in one graph.
-
-    Raises:
-        ExportError: the parts do not join.
-    """
+    """Encoder, network and head in one graph; an ExportError where the parts do not join."""
     encoder, network = (onnx.load_model_from_string(part) for part in (served.encoder, served.graph))
     graph = join(encoder, network, served.problem.task, served.settings.opset, served.temperature)
     file.write_bytes(graph.SerializeToString(deterministic=True))

@@ -26,21 +26,14 @@ FEWEST = 100  # of them, however many rows there are
 
 @dataclass(frozen=True)
 class Difference:
-    """One figure of two versions; NaN for what is not known.
+    """One figure of two versions; NaN for what is not known."""
 
-    Args:
-        a, b: the figure of each on all rows.
-        difference: b - a.
-        low, high: the 95 % interval of the difference.
-        error: its standard error.
-    """
-
-    a: float
+    a: float  # the figure of each version on all rows
     b: float
-    difference: float
-    low: float
+    difference: float  # b - a
+    low: float  # the 95 % interval of the difference
     high: float
-    error: float
+    error: float  # its standard error
 
 
 def affordable(rows: int, count: int) -> int:

@@ -27,18 +27,12 @@ BINS = 10  # of the calibration error, unless told
 
 
 class Rows(ABC):
-    """Predictions of a task beside the truth.
+    """Predictions of a task beside the truth."""
 
-    Attributes:
-        order: sorts the rows, by how sure they are or by their error; what follows is in this order.
-        names, losses: of each row (losses, rows); their means are figures.
-        bins: of the calibration error; of classes.
-    """
-
-    order: NDArray[np.int64]
-    names: tuple[str, ...]
-    losses: Floats
-    bins: "_Bins"
+    order: NDArray[np.int64]  # sorts the rows, by how sure they are or by their error; what follows is in this order
+    names: tuple[str, ...]  # of the losses
+    losses: Floats  # of each row (losses, rows); their means are figures
+    bins: "_Bins"  # of the calibration error; of classes
 
     def __init__(self, task: Task, actual: Array, predictions: Array, decided: Array | None, bins: int) -> None:
         self.task, self.count = task, len(actual)

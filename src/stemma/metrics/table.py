@@ -33,29 +33,18 @@ LOWER_ENDS = ("_loss", "_error")
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure.
+    """One figure."""
 
-    Args:
-        name: in files and on the command line.
-        label: where people read it.
-        meaning: what it says, in a few words.
-        tasks: the kinds that have it.
-        measure: rows with weights -> the figure; NaN where it is not defined. Called only if a row has weight.
-        better: which way.
-        unit: nats, target (that of the target), or None.
-        entry: where a project has it, "module:Name"; None for those of the toolkit.
-        least, most: the values that it can have; an interval over folds is cut to them.
-    """
-
-    name: str
-    label: str
-    meaning: str
-    tasks: tuple[str, ...]
+    name: str  # in files and on the command line
+    label: str  # where people read it
+    meaning: str  # what it says, in a few words
+    tasks: tuple[str, ...]  # the kinds that have it
+    # rows with weights -> the figure; NaN where it is not defined. Called only if a row has weight
     measure: Callable[[Sample], float]
-    better: Better = "higher"
-    unit: str | None = None
-    entry: str | None = None
-    least: float = -math.inf
+    better: Better = "higher"  # which way
+    unit: str | None = None  # nats, target (that of the target), or None
+    entry: str | None = None  # where a project has it, "module:Name"; None for those of the toolkit
+    least: float = -math.inf  # with `most` the ends of what it can be; an interval over folds is cut to them
     most: float = math.inf
 
 

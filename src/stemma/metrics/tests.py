@@ -14,19 +14,13 @@ EXACT = 25  # discordant rows below which McNemar's test counts instead of appro
 
 @dataclass(frozen=True)
 class Test:
-    """A two-sided test.
-
-    Args:
-        name: McNemar exact, McNemar, DeLong, Wilcoxon or z.
-        statistic: what it is made from; above zero where b is larger, for DeLong and z.
-        p: chance of a difference at least this large between equal versions.
-    """
+    """A two-sided test."""
 
     __test__ = False  # pytest: this is no test of ours
 
-    name: str
-    statistic: float
-    p: float
+    name: str  # McNemar exact, McNemar, DeLong, Wilcoxon or z
+    statistic: float  # what it is made from; above zero where b is larger, for DeLong and z
+    p: float  # chance of a difference at least this large between equal versions
 
 
 def mcnemar(right_a: Array, right_b: Array) -> Test:

@@ -34,32 +34,22 @@ KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to a version.
-
-    Args:
-        version: "v1.2.0"; seven digits of the commit where it is not registered; None for the whole model.
-        stage: of a promotion, a rollback or a demotion.
-        before, after: the version that the stage held before and holds after it; None: none.
-        who, email: as Git knew the person; when: in UTC.
-        why: the tag's message without its trailers.
-        tag: where it is written.
-        signature: "good", "bad" or "none"; None where it was not verified. signer: what Git says of it.
-    """
+    """What happened to a version."""
 
     kind: Kind
     model: str
-    version: str | None
+    version: str | None  # "v1.2.0"; seven digits of the commit where it is not registered; None for the whole model
     commit: str
-    stage: str | None
-    before: str | None
-    after: str | None
-    who: str
-    email: str
-    when: datetime
-    why: str
-    tag: str
-    signature: Signature | None = None
-    signer: str | None = None
+    stage: str | None  # of a promotion, a rollback or a demotion
+    before: str | None  # the version that the stage held before; None: none
+    after: str | None  # the one that it holds after it; None: none
+    who: str  # as Git knew the person
+    email: str  # the same
+    when: datetime  # in UTC
+    why: str  # the tag's message without its trailers
+    tag: str  # where it is written
+    signature: Signature | None = None  # "good", "bad" or "none"; None where it was not verified
+    signer: str | None = None  # what Git says of it
 
     @property
     def name(self) -> str:
@@ -69,16 +59,11 @@ class Event:
 
 @dataclass(frozen=True)
 class History:
-    """Events, the oldest first.
-
-    Args:
-        stages: what each stage holds now, by `model#stage`.
-        verified: whether signatures were looked at.
-    """
+    """Events, the oldest first."""
 
     events: tuple[Event, ...]
-    stages: Mapping[str, str]
-    verified: bool = False
+    stages: Mapping[str, str]  # what each stage holds now, by `model#stage`
+    verified: bool = False  # whether signatures were looked at
 
     @property
     def is_sound(self) -> bool | None:

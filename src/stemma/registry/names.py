@@ -15,11 +15,7 @@ STAGE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9_/-]*[a-zA-Z0-9])?")  # GTO's rule
 
 
 def check_stage(stage: str) -> None:
-    """Nothing, if a stage may have this name.
-
-    Raises:
-        VersionError: it may not.
-    """
+    """Nothing, if a stage may have this name; a VersionError where it may not."""
     says = registry.parse(f"{MODEL}#{stage}")
     plain = STAGE.fullmatch(stage) and "//" not in stage and "/-" not in stage
     if not plain or says is None or says.stage != stage:
@@ -38,11 +34,7 @@ def check_known(repository: Repository, stage: str) -> None:
 
 
 def registered(repository: Repository, name: str) -> str:
-    """The version, such as "v1.2.0", of a name.
-
-    Raises:
-        VersionError: there is none, or it is retired.
-    """
+    """The version, such as "v1.2.0", of a name; a VersionError where there is none, or it is retired."""
     known = repository.registry
     ever = numbering.ever(known, MODEL)
     number = f"v{name.removeprefix(f'{MODEL}@').removeprefix('v')}"

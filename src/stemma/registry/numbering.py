@@ -39,11 +39,7 @@ def ever(known: Registry, model: str) -> list[str]:
 
 
 def checked(version: str) -> str:
-    """`v1.2.0` from "1.2.0" or "v1.2.0".
-
-    Raises:
-        VersionError: it is none.
-    """
+    """`v1.2.0` from "1.2.0" or "v1.2.0"; a VersionError where it is none."""
     name = f"v{version.removeprefix('v')}"
     if not is_version(name):
         raise VersionError(f"{version!r} is no version: it is MAJOR.MINOR.PATCH, such as 1.2.0 or 2.0.0-rc.1")

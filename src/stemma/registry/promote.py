@@ -17,16 +17,12 @@ Requirement = Literal["better", "not-worse"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a version must show beside the one that it would replace; see `Comparison.meets`.
-
-    Args:
-        on: a table to run both bundles on; None: the test rows of both. metric: that the verdict follows from.
-    """
+    """What a version must show beside the one that it would replace; see `Comparison.meets`."""
 
     requirement: Requirement
     margin: float | None = None
-    on: Path | None = None
-    metric: str | None = None
+    on: Path | None = None  # a table to run both bundles on; None: the test rows of both
+    metric: str | None = None  # that the verdict follows from
 
 
 def promote(
@@ -191,11 +187,7 @@ def _next(known: Registry, stage: str) -> int:
 
 
 def _judged(move: _Move, judgement: Judgement) -> str:
-    """The sentence of the comparison with the version that holds the stage.
-
-    Raises:
-        VersionError: it does not meet the requirement.
-    """
+    """The sentence of the comparison with the version that holds the stage, which refuses what does not meet it."""
     from stemma.versions.compare import Options, compare
 
     repository = move.writer.repository

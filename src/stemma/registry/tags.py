@@ -21,15 +21,11 @@ SETTINGS = r"^(user|gpg|tag)\."  # what `git tag` reads
 
 @dataclass(frozen=True)
 class Tag:
-    """A tag to be made.
-
-    Args:
-        message: whole, with its trailers.
-    """
+    """A tag to be made."""
 
     name: str
     commit: str
-    message: str
+    message: str  # whole, with its trailers
 
 
 class TakenError(VersionError):
@@ -93,11 +89,7 @@ def _settings(root: Path) -> list[str]:
 
 
 def _check(verb: str, done: subprocess.CompletedProcess[bytes]) -> str:
-    """What a Git command says.
-
-    Raises:
-        VersionError: it failed; with all that it told.
-    """
+    """What a Git command says; a VersionError with all that it told where it failed."""
     if done.returncode:
         raise VersionError(f"git {verb} failed ({_told(done.stderr)})")
     return done.stdout.decode(errors="replace")

@@ -17,17 +17,11 @@ Holders = dict[tuple[str, str], str]
 
 @dataclass(frozen=True)
 class Tagging:
-    """How tags are made.
+    """How tags are made."""
 
-    Args:
-        sign: with the key of Git's settings.
-        push: to the Git remote, before the tags are here; every event that the remote lacks goes with them.
-        wait: seconds, at most, for another process that writes to the registry.
-    """
-
-    sign: bool = False
-    push: bool = False
-    wait: float = locks.WAIT_FOR_REGISTRY
+    sign: bool = False  # with the key of Git's settings
+    push: bool = False  # to the Git remote, before the tags are here; every event that the remote lacks goes with them
+    wait: float = locks.WAIT_FOR_REGISTRY  # seconds, at most, for another process that writes to the registry
 
 
 PLAIN = Tagging()
@@ -35,16 +29,12 @@ PLAIN = Tagging()
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes to the registry of a repository, while nobody else does.
-
-    Args:
-        before: what each stage held when the command began; a Repository may have been read long ago.
-    """
+    """Writes to the registry of a repository, while nobody else does."""
 
     repository: Repository
     remote: Remote | None
     sign: bool
-    before: Holders
+    before: Holders  # what each stage held when the command began; a Repository may have been read long ago
 
     @property
     def known(self) -> Registry:

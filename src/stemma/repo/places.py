@@ -49,13 +49,10 @@ class Place(Protocol):
     """A storage.
 
     Every method raises VersionError with one line when the storage refuses or cannot be reached.
-
-    Args:
-        name: as messages call it, such as "cache" or "remote 'disk'"; url: for people.
     """
 
-    name: str
-    url: str
+    name: str  # as messages call it, such as "cache" or "remote 'disk'"
+    url: str  # for people
 
     def chunks(self, key: str) -> Iterator[bytes] | None:
         """The bytes of a file, in order; None where it is not there."""
@@ -145,11 +142,7 @@ class Folder(Place):
             return [file.relative_to(self.root).as_posix() for file in islice(files, SOME)]
 
     def _at(self, key: str) -> Path:
-        """Where a file is to be written or removed.
-
-        Raises:
-            VersionError: a link in the folder leads elsewhere.
-        """
+        """Where a file is to be written or removed; a VersionError where a link in the folder leads elsewhere."""
         if not unlinked(self.root, key):
             raise VersionError(f"{self.root / key} lies behind a link: put a folder in the link's place")
         return self.root / key

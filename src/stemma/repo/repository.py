@@ -62,17 +62,12 @@ class Revision:
 
 @dataclass(frozen=True)
 class Output:
-    """A file or a folder that DVC keeps for a version.
-
-    Args:
-        md5: of the file, or of the folder's listing, ending in ".dir"; None where DVC keeps it in another way.
-        size: bytes; nfiles: of a folder, None for a file.
-    """
+    """A file or a folder that DVC keeps for a version."""
 
     path: str
-    md5: str | None
-    size: int | None
-    nfiles: int | None
+    md5: str | None  # of the file, or of the folder's listing, ending in ".dir"; None where DVC keeps it in another way
+    size: int | None  # bytes
+    nfiles: int | None  # of a folder, None for a file
     _listing: Callable[[], Mapping[str, tuple[str, int | None]]] = field(repr=False, compare=False)
 
     @property
@@ -161,11 +156,7 @@ class Repository:
         return Revision(name, commit)
 
     def version(self, name: str) -> "Version":
-        """The version of this name.
-
-        Raises:
-            VersionError: as `resolve`.
-        """
+        """The version of this name; raises as `resolve`."""
         return Version(self, self.resolve(name))
 
     def names(self) -> list[str]:
@@ -253,22 +244,14 @@ class Version:
         return self._through_dvc(entry, path)
 
     def text(self, path: str) -> str:
-        """As `bytes`, decoded from UTF-8.
-
-        Raises:
-            VersionError: as `bytes`; it is not UTF-8.
-        """
+        """As `bytes`, decoded from UTF-8; raises as `bytes`, and a VersionError where it is not UTF-8."""
         try:
             return self.bytes(path).decode()
         except UnicodeDecodeError as error:
             raise self._damaged(path, error) from None
 
     def json(self, path: str) -> Any:
-        """As `text`, parsed.
-
-        Raises:
-            VersionError: as `text`; it is not JSON.
-        """
+        """As `text`, parsed; raises as `text`, and a VersionError where it is not JSON."""
         try:
             return json.loads(self.text(path))
         except (ValueError, RecursionError) as error:
@@ -517,11 +500,7 @@ Repo = Repository | Path | str  # itself, or a folder in it
 
 
 def opened(repo: Repo) -> Repository:
-    """The repository, or the one that holds a folder.
-
-    Raises:
-        VersionError: as `Repository`.
-    """
+    """The repository, or the one that holds a folder; raises as `Repository`."""
     return repo if isinstance(repo, Repository) else Repository(repo)
 
 

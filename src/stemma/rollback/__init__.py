@@ -37,28 +37,20 @@ CONFIG = ".dvc/config"
 
 @dataclass(frozen=True)
 class Rollback:
-    """What was done.
-
-    Args:
-        commit: of the revision; before: HEAD's commit when it began; made: the new commit, None without one.
-        moves: the files that changed; empty where a killed rollback was completed. verified: outputs hashed.
-        stash: the stash with what was not committed. aside: files that were in the way after a kill, kept in `saved`.
-        completed: whether a killed rollback was completed; undone: whether one was undone.
-        others: folders of other DVC projects of which Git's files moved, and outputs did not.
-    """
+    """What was done."""
 
     revision: str
-    commit: str
-    before: str
-    made: str | None
-    moves: tuple[Move, ...]
-    verified: int
-    stash: str | None
-    aside: tuple[str, ...] = ()
+    commit: str  # of the revision
+    before: str  # HEAD's commit when it began
+    made: str | None  # the new commit, None without one
+    moves: tuple[Move, ...]  # the files that changed; empty where a killed rollback was completed
+    verified: int  # outputs hashed
+    stash: str | None  # the stash with what was not committed
+    aside: tuple[str, ...] = ()  # files that were in the way after a kill, kept in `saved`
     saved: str | None = None
-    completed: bool = False
-    undone: bool = False
-    others: tuple[str, ...] = ()
+    completed: bool = False  # whether a killed rollback was completed
+    undone: bool = False  # whether one was undone
+    others: tuple[str, ...] = ()  # folders of other DVC projects of which Git's files moved, and outputs did not
 
 
 @dataclass(frozen=True)
@@ -117,11 +109,7 @@ def roll_back(
 
 
 def abort(root: Path | str) -> Rollback:
-    """Undo a rollback that was killed.
-
-    Raises:
-        VersionError: there is none; or Git or DVC refuse.
-    """
+    """Undo a rollback that was killed; a VersionError where there is none, or Git or DVC refuse."""
     top = Repository(root).root
     with _alone(top):
         return _abort(top)

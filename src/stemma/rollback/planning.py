@@ -30,36 +30,26 @@ LINK = "120000"  # the mode by which Git knows one
 
 @dataclass(frozen=True)
 class Move:
-    """A file that changes.
-
-    Args:
-        keeper: who keeps it. size: bytes afterwards; None where it goes, or is not known.
-        fetch: whether it comes from a remote.
-    """
+    """A file that changes."""
 
     path: str
-    keeper: Literal["Git", "DVC"]
+    keeper: Literal["Git", "DVC"]  # who keeps it
     change: Literal["added", "modified", "deleted"]
-    size: int | None
-    fetch: bool = False
+    size: int | None  # bytes afterwards; None where it goes, or is not known
+    fetch: bool = False  # whether it comes from a remote
 
 
 @dataclass(frozen=True)
 class Plan:
-    """
-    Args:
-        commit: of the revision; before: HEAD.
-        moves: every file that changes. fetch: bytes' MD5s that the cache lacks, with their path.
-        unsaved: files that differ from HEAD. blockers: why it cannot begin, each with what helps.
-    """
+    """What a rollback will move, and why it may not begin."""
 
     revision: str
-    commit: str
-    before: str
-    moves: tuple[Move, ...]
-    fetch: Mapping[str, str]
-    unsaved: tuple[str, ...]
-    blockers: tuple[str, ...]
+    commit: str  # of the revision
+    before: str  # HEAD
+    moves: tuple[Move, ...]  # every file that changes
+    fetch: Mapping[str, str]  # bytes' MD5s that the cache lacks, with their path
+    unsaved: tuple[str, ...]  # files that differ from HEAD
+    blockers: tuple[str, ...]  # why it cannot begin, each with what helps
     _old: Kept = field(repr=False)
     _new: Kept = field(repr=False)
     _untracked: tuple[str, ...] = field(repr=False, default=())
@@ -67,13 +57,10 @@ class Plan:
 
 
 def make(version: Version, outputs: Outputs, before: str, *, commit: bool, stash: bool, whole: bool) -> Plan:
-    """The plan for a version.
+    """The plan for a version; a VersionError where dvc.yaml or dvc.lock of a revision cannot be read.
 
     Args:
         commit: a commit will be made; stash: what is not committed will be stashed; whole: others' files move too.
-
-    Raises:
-        VersionError: dvc.yaml or dvc.lock of a revision cannot be read.
     """
     return _Look(version, outputs, before, whole).plan(commit=commit, stash=stash)
 

@@ -66,11 +66,7 @@ def save(outputs: Outputs, plan: Plan) -> None:
 
 
 def stash(outputs: Outputs, note: Journal) -> Journal:
-    """What is not committed into Git's stash, outputs into the cache.
-
-    Raises:
-        VersionError: Git refuses.
-    """
+    """What is not committed into Git's stash, outputs into the cache; a VersionError where Git refuses."""
     root = outputs.root
     if stashed(root) == note.stashed_before:  # else a kill came after it was made
         outputs.save_changed()
@@ -86,11 +82,7 @@ def stashed(root: Path) -> str | None:
 
 
 def check_code(root: Path, folder: Path, plan: Plan) -> None:
-    """Whether Git would move the files; nothing is moved.
-
-    Raises:
-        VersionError: Git refuses, with its reason.
-    """
+    """Whether Git would move the files; nothing is moved. A VersionError where Git refuses, with its reason."""
     if commit_of(root, "HEAD") != plan.before:
         raise VersionError("HEAD moved meanwhile; nothing was moved", run="git log -2")
     index = _private(root, folder)
@@ -211,11 +203,7 @@ def verify(outputs: Outputs, wanted: Kept, moved: set[str]) -> int:
 
 
 def commit(root: Path, note: Journal) -> Journal:
-    """The restored state as a commit on HEAD; none where nothing differs from it.
-
-    Raises:
-        VersionError: Git refuses.
-    """
+    """The restored state as a commit on HEAD, none where nothing differs from it; a VersionError where Git refuses."""
     tree = git(root, "rev-parse", f"{note.wanted}^{{tree}}").decode().strip()
     if tree == git(root, "rev-parse", f"{note.before}^{{tree}}").decode().strip():
         return note

@@ -29,19 +29,13 @@ class Died(RunnerError):
 
 @dataclass(frozen=True)
 class Place:
-    """Of one worker in its gang.
-
-    Args:
-        meeting: where workers find each other: the URL of a file, or of a port of the first (tcp).
-        beside: its number among those that see the same GPUs.
-        door: of the first, its socket that listens at this port: nobody else can have it.
-    """
+    """Of one worker in its gang."""
 
     number: int
     size: int
-    meeting: str
-    beside: int
-    door: int | None = None
+    meeting: str  # where workers find each other: the URL of a file, or of a port of the first (tcp)
+    beside: int  # its number among those that see the same GPUs
+    door: int | None = None  # of the first, its socket that listens at this port: nobody else can have it
 
 
 class Gang(ABC):
@@ -81,11 +75,7 @@ class Gang(ABC):
 
     @abstractmethod
     def _answer(self, asked: Any) -> Any:
-        """What a worker gives, or `Died`.
-
-        Raises:
-            RunnerError: it raised a StemmaError.
-        """
+        """What a worker gives, or `Died`; a RunnerError where it raised a StemmaError."""
 
     @abstractmethod
     def close(self) -> None:

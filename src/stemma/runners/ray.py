@@ -211,11 +211,7 @@ class Actor:
 
 
 def _library() -> Any:
-    """Ray, quiet.
-
-    Raises:
-        MissingExtra: it is not installed.
-    """
+    """Ray, quiet; a MissingExtra where it is not installed."""
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     try:

@@ -25,43 +25,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial.
+    """One trial."""
 
-    Args:
-        number: in the search. values: of the figures; none where it did not come to its end.
-        drawn: what Optuna drew, by dimension. settings: the same as `dvc exp run -S` takes them.
-    """
-
-    number: int
+    number: int  # in the search
     outcome: str  # complete, stopped, failed
-    values: tuple[float, ...]
-    drawn: Mapping[str, Any]
-    settings: tuple[str, ...]
+    values: tuple[float, ...]  # of the figures; none where it did not come to its end
+    drawn: Mapping[str, Any]  # what Optuna drew, by dimension
+    settings: tuple[str, ...]  # the same as `dvc exp run -S` takes them
     fault: str | None
 
 
 @dataclass(frozen=True)
 class Found:
-    """
-    Args:
-        figures: that were searched by; the first leads. higher: whether more of each is better.
-        best: one trial, or the front of Pareto, the best by the leading figure first.
-        keep: of the best those that are worth an experiment: other settings than the present ones.
-        optimism: of the leading figure of the best; None where it cannot be told.
-        rows: that judged. settings: of every trial.
-    """
+    """A study, as far as it came."""
 
     name: str
     study: str
-    figures: tuple[str, ...]
-    higher: tuple[bool, ...]
+    figures: tuple[str, ...]  # that were searched by; the first leads
+    higher: tuple[bool, ...]  # whether more of each is better
     trials: tuple[Trial, ...]
-    best: tuple[Trial, ...]
-    keep: tuple[Trial, ...]
+    best: tuple[Trial, ...]  # one trial, or the front of Pareto, the best by the leading figure first
+    keep: tuple[Trial, ...]  # of the best those that are worth an experiment: other settings than the present ones
     importance: Mapping[str, float]
-    optimism: Optimism | None
-    rows: int
-    settings: tuple[str, ...]
+    optimism: Optimism | None  # of the leading figure of the best; None where it cannot be told
+    rows: int  # that judged
+    settings: tuple[str, ...]  # of every trial
 
     @property
     def complete(self) -> tuple[Trial, ...]:
@@ -74,11 +62,7 @@ class Found:
 
 
 def gather(space: Space, place: Place, known: Table, bins: int) -> Found:
-    """Read a study.
-
-    Raises:
-        EvaluationError: no trial came to its end.
-    """
+    """Read a study; an EvaluationError where no trial came to its end."""
     study = place.open()
     told = study.get_trials(deepcopy=False)
     made = sorted(filter(None, map(_trial, told)), key=lambda each: each.number)

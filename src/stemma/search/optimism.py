@@ -21,16 +21,14 @@ METHOD = "bootstrap bias correction (Tsamardinos, Greasidou and Borboudakis, Mac
 
 @dataclass(frozen=True)
 class Optimism:
-    """
-    Args:
-        told: the figure of the best on the rows that chose it.
-        expected: what new rows are expected to give, with its 95 % interval.
-        optimism, low, high: told - expected, with its 95 % interval; above 0 it is too good, where more is better.
+    """How much too good the figure is that a search chose by.
+
+    `optimism` is told - expected, with its 95 % interval `low` to `high`; above 0 it is too good, where more is better.
     """
 
-    told: float
-    expected: float
-    expected_low: float
+    told: float  # the figure of the best on the rows that chose it
+    expected: float  # what new rows are expected to give
+    expected_low: float  # its 95 % interval
     expected_high: float
     method: str = METHOD
 

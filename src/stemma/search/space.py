@@ -28,16 +28,12 @@ Load = Callable[[Path], Settings]
 
 @dataclass(frozen=True)
 class Space:
-    """A search of one project.
-
-    Args:
-        load: reads and checks a params.yaml, as the project's stages do.
-    """
+    """A search of one project."""
 
     name: str
     root: Path
     search: SearchSettings
-    load: Load
+    load: Load  # reads and checks a params.yaml, as the project's stages do
 
     @property
     def file(self) -> Path:
@@ -56,11 +52,7 @@ class Space:
 
 
 def read(root: Path, name: str, load: Load) -> Space:
-    """The space of this name, checked.
-
-    Raises:
-        SettingsError: there is none, or it is wrong: every fault in a line.
-    """
+    """The space of this name, checked; a SettingsError where there is none, or it is wrong: every fault in a line."""
     path = root / FOLDER / f"{name}.yaml"
     names = sorted(file.stem for file in (root / FOLDER).glob("*.yaml"))
     if name not in names:  # it also names folders: `..` would lead out of them

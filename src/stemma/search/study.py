@@ -56,11 +56,7 @@ class Place:
 
 
 def library() -> Any:
-    """Optuna, quiet.
-
-    Raises:
-        MissingExtra: it is not installed.
-    """
+    """Optuna, quiet; a MissingExtra where it is not installed."""
     try:
         import optuna
     except ModuleNotFoundError as error:

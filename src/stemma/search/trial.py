@@ -89,16 +89,12 @@ class Judged:
 
 @dataclass(frozen=True)
 class Common:
-    """What all trials of a search have in common, wherever they run.
-
-    Args:
-        scratch: a folder for checkpoints.
-    """
+    """What all trials of a search have in common, wherever they run."""
 
     tables: Tables
     search: SearchSettings
     parts: tuple[Part, ...]
-    scratch: Path
+    scratch: Path  # a folder for checkpoints
 
 
 @dataclass(frozen=True)

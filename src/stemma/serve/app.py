@@ -158,11 +158,7 @@ class App:
         return call
 
     async def _write_down(self, scope: Scope, path: str, who: str | None) -> None:
-        """What is ordered, before it is done.
-
-        Raises:
-            Refused: it cannot be.
-        """
+        """What is ordered, before it is done; Refused where it cannot be."""
         query = "?" * bool(scope["query_string"]) + scope["query_string"].decode("latin-1")
         facts = {"who": who, "from": (scope.get("client") or ["a Unix socket"])[0], "action": f"{path}{query}"[:1000]}
         facts |= scope.get("state", {})  # whom a client's certificate names
@@ -174,11 +170,7 @@ class App:
             raise Refused(503, "what is ordered cannot be written down, and is not done") from None
 
     async def _body(self, scope: Scope, headers: Iterable[Header], receive: Receive) -> bytes:
-        """All of it.
-
-        Raises:
-            Refused: it is too long, or packed, or there are too many.
-        """
+        """All of it; Refused where it is too long, or packed, or there are too many."""
         most = int(self._settings.limits.body * MEGABYTE)
         for name, value in headers:
             if name == b"content-encoding" and value != b"identity":

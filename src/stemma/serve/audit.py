@@ -26,14 +26,10 @@ WAIT = 5.0
 
 @dataclass(frozen=True)
 class Audited:
-    """A log of which every line fits the one before.
-
-    Args:
-        last: the SHA-256 of the last line.
-    """
+    """A log of which every line fits the one before."""
 
     lines: int
-    last: str
+    last: str  # the SHA-256 of the last line
 
 
 def append(file: Path, **facts: Any) -> None:

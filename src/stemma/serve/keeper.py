@@ -41,22 +41,15 @@ class Member(Protocol):
 
 @dataclass
 class _Watched:
-    """A model as it is now.
-
-    Args:
-        withdrawn: versions that were taken back.
-        places: of the versions that serve.
-        refused: versions as they were then, and why.
-        off: none of it shall serve.
-    """
+    """A model as it is now."""
 
     settings: ModelSettings
     source: Source
     plan: Plan
-    withdrawn: Withdrawn
-    places: Mapping[int, Path] = field(default_factory=dict)
-    refused: Mapping[int, tuple[Mark | None, str]] = field(default_factory=dict)
-    off: bool = False
+    withdrawn: Withdrawn  # versions that were taken back
+    places: Mapping[int, Path] = field(default_factory=dict)  # of the versions that serve
+    refused: Mapping[int, tuple[Mark | None, str]] = field(default_factory=dict)  # versions as they were then, and why
+    off: bool = False  # none of it shall serve
 
 
 class Keeper:

@@ -48,11 +48,7 @@ def _check_room(path: Path, length: int, room: float) -> None:
 
 
 def opened(path: Path) -> Bundle:
-    """The same, every byte verified, and nothing run.
-
-    Raises:
-        StemmaError: it is damaged, or no bundle.
-    """
+    """The same, every byte verified, and nothing run; a StemmaError where it is damaged, or no bundle."""
     held = _held(path)
     return open_unpacked(held) if held.is_dir() else open_bundle(held)
 

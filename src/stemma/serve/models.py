@@ -30,9 +30,6 @@ class Refused(StemmaError):
 class Version:
     """A version that may serve: verified, loaded, warm.
 
-    Args:
-        batcher: runs small calls together; None where that does not pay.
-
     Raises:
         BundleError: what it says to be registered as is no version.
     """
@@ -40,7 +37,7 @@ class Version:
     model: str
     number: int
     bundle: Bundle
-    batcher: Batcher | None = None
+    batcher: Batcher | None = None  # runs small calls together; None where that does not pay
     name: str = field(init=False)  # shop@v1.2.0; where it is not registered, shop@3
     facts: Mapping[str, str] = field(init=False)  # by which every answer names it: model, version, and registered
     headers: tuple[tuple[bytes, bytes], ...] = field(init=False)  # the same
@@ -57,19 +54,13 @@ class Version:
 
 @dataclass(frozen=True)
 class Split:
-    """How callers who name no version are shared out; those who are in no share ask the stable version.
+    """How callers who name no version are shared out; those who are in no share ask the stable version."""
 
-    Args:
-        name: of the experiment: under another one they are shared out anew, whatever they were before.
-        by: what callers are told apart by: "id", "header:x-user", or "column:email", of the first row.
-        shares: by version, as settings name it. What one gets that is not in service, the stable one gets.
-        numbers: of those in service.
-    """
-
-    name: str = ""
-    by: str = "id"
+    name: str = ""  # of the experiment: under another one they are shared out anew, whatever they were before
+    by: str = "id"  # what callers are told apart by: "id", "header:x-user", or "column:email", of the first row
+    # by version, as settings name it. What one gets that is not in service, the stable one gets
     shares: Mapping[str, float] = field(default_factory=dict)
-    numbers: Mapping[str, int] = field(default_factory=dict)
+    numbers: Mapping[str, int] = field(default_factory=dict)  # of those in service
 
     @property
     def served(self) -> dict[int, float]:
@@ -101,24 +92,16 @@ def placed(name: str, caller: str) -> float:
 
 @dataclass(frozen=True)
 class Model:
-    """What is in service of a model.
-
-    Args:
-        versions: by number, in order.
-        labels: names of versions, all of them in service.
-        faults: of versions that are there and do not serve, why not.
-        off: it was unloaded, and shall not serve.
-        switches: how often its versions changed.
-        shadows: versions that answer nobody, and what share of the calls is copied to them.
-    """
+    """What is in service of a model."""
 
     name: str
-    versions: Mapping[int, Version] = field(default_factory=dict)
-    labels: Mapping[str, int] = field(default_factory=dict)
-    faults: Mapping[int, str] = field(default_factory=dict)
-    off: bool = False
-    switches: int = 0
+    versions: Mapping[int, Version] = field(default_factory=dict)  # by number, in order
+    labels: Mapping[str, int] = field(default_factory=dict)  # names of versions, all of them in service
+    faults: Mapping[int, str] = field(default_factory=dict)  # of versions that are there and do not serve, why not
+    off: bool = False  # it was unloaded, and shall not serve
+    switches: int = 0  # how often its versions changed
     split: Split | None = None
+    # versions that answer nobody, and what share of the calls is copied to them
     shadows: Mapping[int, float] = field(default_factory=dict)
 
     @property
@@ -174,11 +157,7 @@ class Models:
         return any(each.versions for each in models) and all(each.versions or each.off for each in models)
 
     def model(self, name: str | None = None) -> Model:
-        """The model of a name; without one, the first.
-
-        Raises:
-            Refused: there is none.
-        """
+        """The model of a name; without one, the first; Refused where there is none."""
         name = next(iter(self.by_name), "") if name is None else name
         if name not in self.by_name:
             raise Refused(404, f"no model is named {name[:100]!r}")

@@ -22,11 +22,7 @@ class Rates:
         self._rested = OrderedDict[str, float]()  # when each may make all calls of a second at once again
 
     def take(self, caller: str) -> None:
-        """Count a call.
-
-        Raises:
-            Refused: it is one too many.
-        """
+        """Count a call; Refused where it is one too many."""
         now = time.monotonic()
         before = max(self._rested.pop(caller, now), now)
         rested = before + 1 / self._rate

@@ -24,47 +24,32 @@ STABLE, SPLIT, NAMED, SHADOW = "stable", "split", "named", "shadow"  # arms
 
 @dataclass(slots=True)
 class Ran:
-    """The version that a call asked, and what it was asked and answered, part by part.
+    """The version that a call asked, and what it was asked and answered, part by part."""
 
-    Args:
-        keeps: whether the parts are kept.
-        arm: why it was this version: who names none asks the stable one, or one that a split gives; one was named; or
-            it gets a copy, as a shadow.
-        split: of which the column has yet to tell.
-        caller: whom a split told apart; empty where it has no name.
-    """
-
-    keeps: bool = False
+    keeps: bool = False  # whether the parts are kept
     version: Version | None = None
+    # why it was this version: who names none asks the stable one, or one that a split gives; one was named; or it gets
+    # a copy, as a shadow
     arm: str = ""
-    split: Split | None = None
-    caller: str = ""
+    split: Split | None = None  # of which the column has yet to tell
+    caller: str = ""  # whom a split told apart; empty where it has no name
     parts: list[tuple[Arrays, Output]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that was read whole.
-
-    Args:
-        named: the parts of the path, by their names in the route.
-        headers: names in lower case.
-        models: those in service when it came; what is switched meanwhile does not change them.
-        control: changes what is in service; None where nobody may.
-        id: of the request, its caller's or ours.
-        ran: what came of it until now.
-    """
+    """A request that was read whole."""
 
     path: str
-    named: Mapping[str, str]
+    named: Mapping[str, str]  # the parts of the path, by their names in the route
     query: bytes
-    headers: tuple[Header, ...]
+    headers: tuple[Header, ...]  # names in lower case
     body: bytes
-    models: Models
+    models: Models  # those in service when it came; what is switched meanwhile does not change them
     limits: Limits
-    control: Control | None
-    id: str = ""
-    ran: Ran = field(default_factory=Ran)
+    control: Control | None  # changes what is in service; None where nobody may
+    id: str = ""  # of the request, its caller's or ours
+    ran: Ran = field(default_factory=Ran)  # what came of it until now
 
     def version(self) -> Version:
         """The version that predicts: the one that is named; else the stable one, or one that a split gives."""
@@ -121,22 +106,14 @@ class Call:
             raise Elsewhere
 
     def check_rows(self, count: int, columns: int = 0) -> None:
-        """Refuse more rows, or columns, than are taken at once.
-
-        Raises:
-            Refused: there are more.
-        """
+        """Refuse (Refused) more rows, or columns, than are taken at once."""
         if count > self.limits.rows:
             raise Refused(422, f"there are more than {counted(self.limits.rows, 'row')}: send them in parts")
         if columns > self.limits.columns:
             raise Refused(422, f"there are {columns} columns, and {self.limits.columns} are taken")
 
     async def order(self, *action: str, status: int = 409) -> None:
-        """Change what is in service.
-
-        Raises:
-            Refused: nobody may here (403), or it cannot be done.
-        """
+        """Change what is in service; Refused where nobody may here (403), or it cannot be done."""
         if self.control is None:
             raise Refused(403, "this server takes no orders: start it with --admin")
         if why := await self.control(*action):
@@ -147,11 +124,7 @@ class Call:
         return next((value.decode("latin-1") for key, value in reversed(self.headers) if key == name), "")
 
     def json(self, body: bytes | None = None) -> Any:
-        """The body, or a part of it.
-
-        Raises:
-            Refused: it is no JSON.
-        """
+        """The body, or a part of it; Refused where it is no JSON."""
         try:
             return orjson.loads(self.body if body is None else body)
         except orjson.JSONDecodeError as error:
@@ -180,20 +153,15 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back.
-
-    Args:
-        version: that it is of, and is named in its headers.
-        rows: that were predicted.
-        fault: whether it is none because the version, or the server, failed; a caller's mistakes are no fault.
-    """
+    """What goes back."""
 
     body: bytes = b""
     status: int = 200
     kind: str = JSON
     headers: tuple[Header, ...] = ()
-    version: Version | None = None
-    rows: int = 0
+    version: Version | None = None  # that it is of, and is named in its headers
+    rows: int = 0  # that were predicted
+    # whether it is none because the version, or the server, failed; a caller's mistakes are no fault
     fault: bool = False
 
 
@@ -216,18 +184,14 @@ def answered(answer: Callable[[Call], Answer | Awaitable[Answer]], call: Call) -
 
 @dataclass(frozen=True)
 class Route:
-    """A path such as /v1/models/{model}:predict, a method, and what answers.
-
-    Args:
-        answer: called beside the event loop where the body is large; a coroutine that it gives is awaited on it.
-        takes: the content types of a body.
-        scope: what a caller's token must allow, where tokens are asked for; None: it is for everybody.
-    """
+    """A path such as /v1/models/{model}:predict, a method, and what answers."""
 
     method: str
     path: str
+    # called beside the event loop where the body is large; a coroutine that it gives is awaited on it
     answer: Callable[[Call], Answer | Awaitable[Answer]]
-    takes: tuple[str, ...] = (JSON,)
+    takes: tuple[str, ...] = (JSON,)  # the content types of a body
+    # what a caller's token must allow, where tokens are asked for; None: it is for everybody
     scope: str | None = Scope.PREDICT
     pattern: re.Pattern[str] = field(init=False, repr=False)
 

@@ -61,23 +61,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class Rpc:
-    """A method of gRPC, as a request of HTTP.
+    """A method of gRPC, as a request of HTTP."""
 
-    Args:
-        name: /package.Service/Method.
-        message: the type of what it takes.
-        target: method and path of the request, such as "GET /v2".
-        told: the message that tells an answer, of what was asked and the answer.
-        body: its headers and its body; by default it has none.
-        also: the status of answers that are told beside 200; others are errors.
-    """
-
-    name: str
-    message: type[Message]
-    target: Callable[[Any], str]
-    told: Callable[[Any, Reply], Message]
-    body: Callable[[Any], Body] = lambda message: ((), b"")
-    also: tuple[int, ...] = ()
+    name: str  # /package.Service/Method
+    message: type[Message]  # the type of what it takes
+    target: Callable[[Any], str]  # method and path of the request, such as "GET /v2"
+    told: Callable[[Any, Reply], Message]  # the message that tells an answer, of what was asked and the answer
+    body: Callable[[Any], Body] = lambda message: ((), b"")  # its headers and its body; by default it has none
+    also: tuple[int, ...] = ()  # the status of answers that are told beside 200; others are errors
 
 
 class Rpcs:

@@ -19,24 +19,16 @@ from stemma.text import in_one_line
 
 @dataclass(frozen=True)
 class Plan:
-    """What shall serve of a model.
-
-    Args:
-        versions: by number; each is in service or prepared.
-        faults: of versions that are there and shall not, why.
-        off: none of it shall.
-        switches: how often the versions changed.
-        split, shadow: settings of them, by numbers, labels or names of versions.
-    """
+    """What shall serve of a model."""
 
     name: str
-    versions: tuple[int, ...] = ()
+    versions: tuple[int, ...] = ()  # by number; each is in service or prepared
     labels: Mapping[str, int] = field(default_factory=dict)
-    faults: Mapping[int, str] = field(default_factory=dict)
-    off: bool = False
-    switches: int = field(default=0, compare=False)
-    split: Mapping[str, Any] | None = None
-    shadow: Mapping[str, float] = field(default_factory=dict)
+    faults: Mapping[int, str] = field(default_factory=dict)  # of versions that are there and shall not, why
+    off: bool = False  # none of it shall
+    switches: int = field(default=0, compare=False)  # how often the versions changed
+    split: Mapping[str, Any] | None = None  # its settings, by numbers, labels or names of versions
+    shadow: Mapping[str, float] = field(default_factory=dict)  # the same
 
 
 class Service:

@@ -59,11 +59,7 @@ def _told(where: str) -> Iterator[None]:
 
 
 def is_local(settings: ServeSettings) -> bool:
-    """Whether nobody beyond this machine can ask.
-
-    Raises:
-        StemmaError: the host is none.
-    """
+    """Whether nobody beyond this machine can ask; a StemmaError where the host is none."""
     is_file = settings.socket and settings.grpc_port is None
     found = [] if is_file else _found(settings.host, settings.port)
     return all(ip_address(place[0]).is_loopback for *_, place in found)

@@ -24,13 +24,10 @@ class Place:
 
 @dataclass
 class Source:
-    """A folder of versions, or a bundle.
-
-    Args:
-        marks: of the bundle, as it was seen one after the other; their places are the numbers of its versions.
-    """
+    """A folder of versions, or a bundle."""
 
     path: Path
+    # of the bundle, as it was seen one after the other; their places are the numbers of its versions
     marks: list[Mark] = field(default_factory=list)
 
     @property

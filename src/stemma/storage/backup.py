@@ -34,19 +34,15 @@ OURS = {manifest.NAME, manifest.GIT, "objects", "sealed", LOCK}
 
 @dataclass(frozen=True)
 class Backup:
-    """
-    Args:
-        versions: that the backup holds now, those of earlier runs too; objects and size: all of it.
-        copied: objects that were new, and copied_size their bytes; written: whether anything was new.
-    """
+    """What a backup did, and what it holds."""
 
     place: str
-    versions: tuple[str, ...]
-    objects: int
-    size: int
-    copied: int
-    copied_size: int
-    written: bool
+    versions: tuple[str, ...]  # that the backup holds now, those of earlier runs too
+    objects: int  # all that it holds
+    size: int  # of all of it
+    copied: int  # objects that were new
+    copied_size: int  # their bytes
+    written: bool  # whether anything was new
     notes: tuple[str, ...]
 
 

@@ -22,24 +22,16 @@ GIT = "git"
 
 @dataclass(frozen=True)
 class Manifest:
-    """
-    Args:
-        name: of the repository's folder; project: where DVC's lies in it, such as "churn/", empty at its top.
-        versions: the commits whose objects are all there, each with a name.
-        refs: Git's, by full name; head: what HEAD is, "refs/heads/main" or a commit.
-        bundle: SHA-256 of the Git bundle, not sealed.
-        objects: bytes of each object by MD5, as it lies there.
-        recipient: whom bundle and objects are encrypted for; None where they are not.
-    """
+    """What a backup says of itself."""
 
-    name: str
-    versions: Mapping[str, str]
-    refs: Mapping[str, str]
-    head: str
-    bundle: str
-    objects: Mapping[str, int]
-    recipient: str | None
-    project: str = ""
+    name: str  # of the repository's folder
+    versions: Mapping[str, str]  # the commits whose objects are all there, each with a name
+    refs: Mapping[str, str]  # Git's, by full name
+    head: str  # what HEAD is, "refs/heads/main" or a commit
+    bundle: str  # SHA-256 of the Git bundle, not sealed
+    objects: Mapping[str, int]  # bytes of each object by MD5, as it lies there
+    recipient: str | None  # whom bundle and objects are encrypted for; None where they are not
+    project: str = ""  # where DVC's lies in it, such as "churn/", empty at its top
 
     @property
     def head_commit(self) -> str:
@@ -66,11 +58,7 @@ def object_key(md5: str, sealed: bool) -> str:
 
 
 def load(place: Place) -> Manifest | None:
-    """The manifest of a backup; None where there is none.
-
-    Raises:
-        VersionError: it is damaged, or of another format.
-    """
+    """The manifest of a backup, None where there is none; a VersionError where it is damaged, or of another format."""
     content = places.read(place, NAME)
     if content is None:
         return None
@@ -82,11 +70,7 @@ def load(place: Place) -> Manifest | None:
 
 
 def _checked(found: Manifest) -> Manifest:
-    """What becomes a path or goes to Git has the form of a hash, or of a ref.
-
-    Raises:
-        ValueError: something has not.
-    """
+    """What becomes a path or goes to Git has the form of a hash, or of a ref; a ValueError where something has not."""
     names.sha256(found.bundle)
     if found.project and not names.inside(found.project.removesuffix("/")):
         raise ValueError(f"{found.project[:80]!r} is no folder in it")

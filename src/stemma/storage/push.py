@@ -20,17 +20,13 @@ from stemma.text import counted, few
 
 @dataclass(frozen=True)
 class Push:
-    """
-    Args:
-        versions: their names; objects: how many they need there; pushed: of these, how many were not there.
-        size: bytes that were sent; remotes: their names.
-    """
+    """What a push did."""
 
-    versions: tuple[str, ...]
-    objects: int
-    pushed: int
-    size: int
-    remotes: tuple[str, ...]
+    versions: tuple[str, ...]  # their names
+    objects: int  # how many they need there
+    pushed: int  # of these, how many were not there
+    size: int  # bytes that were sent
+    remotes: tuple[str, ...]  # their names
 
 
 def push(repo: Repo = ".", revisions: Sequence[str] = (), *, all: bool = False) -> Push:

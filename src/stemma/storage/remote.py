@@ -19,21 +19,21 @@ Action = Literal["list", "write", "read", "delete"]
 
 @dataclass(frozen=True)
 class Step:
-    """Args: allowed: None where it was not tried; says: why not, and what to do."""
+    """Something that DVC does with a remote."""
 
     action: Action
-    allowed: bool | None
-    says: str = ""
+    allowed: bool | None  # None where it was not tried
+    says: str = ""  # why not, and what to do
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Args: remote: as messages call it; left: a probe object that could not be deleted."""
+    """What a remote allows."""
 
-    remote: str
+    remote: str  # as messages call it
     url: str
     steps: tuple[Step, ...]
-    left: str | None
+    left: str | None  # a probe object that could not be deleted
     notes: tuple[str, ...]
 
     @property

@@ -24,18 +24,14 @@ NO_DEFAULT = "[core]\n    remote = \n"
 
 @dataclass(frozen=True)
 class Restored:
-    """
-    Args:
-        versions: whose objects are in the cache; checked_out: whether the work tree has the outputs of HEAD.
-        notes: what is left to do.
-    """
+    """What a restore did."""
 
     folder: str
-    versions: tuple[str, ...]
+    versions: tuple[str, ...]  # whose objects are in the cache
     objects: int
     size: int
-    checked_out: bool
-    notes: tuple[str, ...]
+    checked_out: bool  # whether the work tree has the outputs of HEAD
+    notes: tuple[str, ...]  # what is left to do
 
 
 def restore(source: str, folder: Path | str | None = None, *, key: Path | None = None) -> Restored:

@@ -19,38 +19,27 @@ from stemma.storage.selection import select
 
 @dataclass(frozen=True)
 class Fault:
-    """An object that a place does not hold as it should.
+    """An object that a place does not hold as it should."""
 
-    Args:
-        path: where a version has it; versions: all that need it.
-        place: "cache", "remote 'NAME'" or "Git".
-        state: "missing", or "corrupt" for other bytes than its name says.
-        repaired: whether a good copy from another place is there now.
-    """
-
-    path: str
-    versions: tuple[str, ...]
+    path: str  # where a version has it
+    versions: tuple[str, ...]  # all that need it
     md5: str
-    place: str
-    state: Literal["missing", "corrupt"]
-    repaired: bool = False
+    place: str  # "cache", "remote 'NAME'" or "Git"
+    state: Literal["missing", "corrupt"]  # corrupt: other bytes than its name says
+    repaired: bool = False  # whether a good copy from another place is there now
 
 
 @dataclass(frozen=True)
 class Verification:
-    """
-    Args:
-        versions: their names; objects: how many were looked for; size: bytes hashed, in all places together.
-        places: those that were looked at; repair: whether mending was asked for; notes: what was left out.
-    """
+    """What was looked at, and the faults that were found."""
 
-    versions: tuple[str, ...]
-    objects: int
-    size: int
-    places: tuple[str, ...]
-    repair: bool
+    versions: tuple[str, ...]  # their names
+    objects: int  # how many were looked for
+    size: int  # bytes hashed, in all places together
+    places: tuple[str, ...]  # those that were looked at
+    repair: bool  # whether mending was asked for
     faults: tuple[Fault, ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what was left out
 
     @property
     def is_whole(self) -> bool:

@@ -37,11 +37,7 @@ class Project:
         return subprocess.run(command, cwd=self.folder, env=known, capture_output=True, text=True, timeout=600)
 
     def ok(self, *command: str, **environment: str) -> str:
-        """Standard output of a command that must succeed.
-
-        Raises:
-            AssertionError: it fails; with all that it said.
-        """
+        """Standard output of a command that must succeed; an AssertionError with all that it said where it fails."""
         done = self.run(*command, **environment)
         if done.returncode:
             raise AssertionError(f"{command} failed:\n{done.stdout}\n{done.stderr}")
@@ -61,11 +57,7 @@ class Project:
         return (self.folder / name).read_text(encoding="utf-8")
 
     def replace(self, name: str, old: str, new: str) -> None:
-        """Edit a file as a person would.
-
-        Raises:
-            AssertionError: the old text is not in it.
-        """
+        """Edit a file as a person would; an AssertionError where the old text is not in it."""
         text = self.read(name)
         if old not in text:
             raise AssertionError(f"{old!r} is not in {name}")

@@ -58,11 +58,7 @@ class Written:
 
 
 def read(root: Path) -> Lock:
-    """The lock of a repository.
-
-    Raises:
-        ToolkitError: it is not there, or is not one.
-    """
+    """The lock of a repository; a ToolkitError where it is not there, or is not one."""
     try:
         return parse((root / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -72,11 +68,7 @@ def read(root: Path) -> Lock:
 
 
 def parse(text: str) -> Lock:
-    """A lock of its text.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """A lock of its text; a ValueError where it is none."""
     from stemma.repo.lockfile import load
 
     said = load(text)
@@ -180,11 +172,7 @@ def accept(root: Path, room: str) -> Written:
 
 
 def compare(root: Path) -> None:
-    """Stop where the lock is not the one that `write` would write.
-
-    Raises:
-        ToolkitError: it is not.
-    """
+    """Stop, by a ToolkitError, where the lock is not the one that `write` would write."""
     if read(root) != here(root):
         raise ToolkitError(f"{FILE} is not that of the toolkit", run=WRITE)
 

@@ -30,16 +30,11 @@ SIGNALS = [signal.SIGINT, *ENDING]
 
 @dataclass(frozen=True)
 class Undone:
-    """What was done, by paths of outputs.
+    """What was done, by paths of outputs."""
 
-    Args:
-        back: as dvc.lock has them; lacking: neither the cache nor Git holds those bytes.
-        aside: in FAILED, by where they were.
-    """
-
-    back: tuple[str, ...]
-    lacking: tuple[str, ...]
-    aside: dict[str, Path]
+    back: tuple[str, ...]  # as dvc.lock has them
+    lacking: tuple[str, ...]  # neither the cache nor Git holds those bytes
+    aside: dict[str, Path]  # in FAILED, by where they were
 
     @property
     def sentence(self) -> str:

@@ -28,11 +28,7 @@ TRACKERS = {
 
 
 def lines(own: Mapping[str, Entry]) -> dict[str, Entry]:
-    """The toolkit's, those of installed packages and the project's.
-
-    Raises:
-        EntryError: as `added`.
-    """
+    """The toolkit's, those of installed packages and the project's; raises as `added`."""
     return TRACKERS | added("trackers", own, TRACKERS)
 
 

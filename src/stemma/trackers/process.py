@@ -28,20 +28,15 @@ LIMIT = 600.0  # seconds that it goes on for when the stage has ended: others ma
 
 @dataclass(frozen=True)
 class Asked:
-    """What is handed over.
+    """What is handed over."""
 
-    Args:
-        folder: of the run; its name is the run's. name, path, extra: of the tracker.
-        calls: methods of `Tracker`, with their arguments; fit: whether a fit is to be followed after them.
-    """
-
-    folder: str
+    folder: str  # of the run; its name is the run's
     project: str
-    name: str
+    name: str  # of the tracker, as the two below
     path: str
     extra: str | None
-    calls: Sequence[Call]
-    fit: bool
+    calls: Sequence[Call]  # methods of `Tracker`, with their arguments
+    fit: bool  # whether a fit is to be followed after them
 
     def note(self, kind: str) -> Path:
         """A file of the run about the tracker."""

@@ -34,21 +34,15 @@ BEFORE = "before."  # of tags: the number that an alias meant before, "" for non
 
 @dataclass(frozen=True)
 class Published:
-    """A version as MLflow has it.
-
-    Args:
-        number: MLflow's; version, commit: ours.
-        alias: that means it; after it was taken back, the one that did.
-        is_changed: whether there was something to do.
-    """
+    """A version as MLflow has it."""
 
     name: str
-    number: str
-    version: str | None
-    commit: str
-    alias: str | None
+    number: str  # MLflow's
+    version: str | None  # ours
+    commit: str  # ours
+    alias: str | None  # that means it; after it was taken back, the one that did
     uri: str
-    is_changed: bool
+    is_changed: bool  # whether there was something to do
 
 
 def publish(root: Path, revision: str, stage: str | None = None, uri: str | None = None) -> Published:

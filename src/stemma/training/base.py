@@ -29,15 +29,11 @@ State = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Problem:
-    """What is predicted from how many inputs.
-
-    Args:
-        inputs: width of an encoded row.
-        blocks: what the numbers of an encoded row are; none given: all of them are plain numbers.
-    """
+    """What is predicted from how many inputs."""
 
     task: Task
-    inputs: int
+    inputs: int  # width of an encoded row
+    # what the numbers of an encoded row are; none given: all of them are plain numbers
     blocks: tuple["Block", ...] = ()
 
     @classmethod
@@ -61,37 +57,27 @@ class Rows:
 
 @dataclass(frozen=True)
 class Given:
-    """What a network is fitted with.
-
-    Args:
-        begin: tensors to start from, by name; the others are drawn.
-        parts: of the fit that are the project's own.
-        taught: what a teacher says of the training rows: probabilities (rows, classes), or values (rows, 1).
-        runner: where the workers of a fit by several are; None: processes of this machine.
-    """
+    """What a network is fitted with."""
 
     train: Rows
     settings: TrainSettings
+    # tensors to start from, by name; the others are drawn
     begin: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    parts: Parts = PLAIN
+    parts: Parts = PLAIN  # of the fit that are the project's own
+    # what a teacher says of the training rows: probabilities (rows, classes), or values (rows, 1)
     taught: Floats | None = None
-    runner: "RunnerSettings | None" = None
+    runner: "RunnerSettings | None" = None  # where the workers of a fit by several are; None: processes of this machine
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What an epoch does in this order, at this learning rate.
-
-    Args:
-        seed: of the framework's own draws (dropout).
-        rows: to take in the place of the session's, in this order.
-        masks: of the weights that a step computes with, by tensor; the others of these tensors are 0.
-    """
+    """What an epoch does in this order, at this learning rate."""
 
     order: NDArray[np.int64]
     rate: float
-    seed: int
-    rows: tuple[NDArray[Any], ...] | None = None
+    seed: int  # of the framework's own draws (dropout)
+    rows: tuple[NDArray[Any], ...] | None = None  # to take in the place of the session's, in this order
+    # of the weights that a step computes with, by tensor; the others of these tensors are 0
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
@@ -108,19 +94,12 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a fit went.
+    """How a fit went."""
 
-    Args:
-        epochs: all that ran.
-        kept: the number of the one whose weights were kept.
-        frozen: names of the tensors that were not trained.
-        moved: relative L2 distance of each other tensor from its start, by name.
-    """
-
-    epochs: tuple[Epoch, ...]
-    kept: int
-    frozen: tuple[str, ...]
-    moved: Mapping[str, float]
+    epochs: tuple[Epoch, ...]  # all that ran
+    kept: int  # the number of the one whose weights were kept
+    frozen: tuple[str, ...]  # names of the tensors that were not trained
+    moved: Mapping[str, float]  # relative L2 distance of each other tensor from its start, by name
 
 
 class Network(ABC):
@@ -195,11 +174,7 @@ class Network(ABC):
 
     @abstractmethod
     def load(self, folder: Path) -> None:
-        """Read the weights store.
-
-        Raises:
-            WeightsError: it is missing, damaged, or of another network.
-        """
+        """Read the weights store; a WeightsError where it is missing, damaged, or of another network."""
 
     @abstractmethod
     def onnx(self, opset: int) -> Any:

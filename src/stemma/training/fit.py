@@ -129,11 +129,7 @@ def _told(progress: Progress, start: State, settings: TrainSettings) -> Fit:
 
 
 def frozen(names: Iterable[str], settings: TrainSettings) -> tuple[str, ...]:
-    """Those of the tensors that train.freeze names.
-
-    Raises:
-        TrainingError: a pattern matches none, or all are frozen.
-    """
+    """Those of the tensors that train.freeze names; a TrainingError where a pattern matches none, or all are frozen."""
     names = list(names)
     for pattern in settings.freeze:
         if not any(fnmatchcase(name, pattern) for name in names):

@@ -13,18 +13,13 @@ from stemma.training.base import Floats, Network, State
 
 @dataclass(frozen=True)
 class Origin:
-    """
-    Attributes:
-        tensors: that are not drawn, by name.
-        told: which these are, for the record; None where all are drawn.
-        taught: what a teacher says of the training rows: probabilities (rows, classes), or values (rows, 1).
-        teacher: which version that is, for the record.
-    """
+    """Where a fit starts from, and whom it learns from."""
 
-    tensors: State = field(default_factory=dict)
-    told: Mapping[str, Any] | None = None
+    tensors: State = field(default_factory=dict)  # that are not drawn, by name
+    told: Mapping[str, Any] | None = None  # which these are, for the record; None where all are drawn
+    # what a teacher says of the training rows: probabilities (rows, classes), or values (rows, 1)
     taught: Floats | None = None
-    teacher: Mapping[str, Any] | None = None
+    teacher: Mapping[str, Any] | None = None  # which version that is, for the record
 
     def taught_by(self, revision: str, commit: str | None, predictions: Floats) -> "Origin":
         """The same, with what a version says of the training rows."""

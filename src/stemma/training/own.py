@@ -29,26 +29,19 @@ class Lines:
     schedule: Mapping[str, Entry] = field(default_factory=dict)
 
     def of(self, part: str) -> dict[str, Entry]:
-        """Those of the project and of installed packages.
-
-        Raises:
-            EntryError: as `added`.
-        """
+        """Those of the project and of installed packages; raises as `added`."""
         return added(f"{part}s" if part != "loss" else "losses", getattr(self, part), TOOLKIT[part])
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What settings chose of them; None: the toolkit's own.
+    """What settings chose of them; None: the toolkit's own."""
 
-    Args:
-        loss: scores (rows, outputs) and targets, in tensors of the framework -> the loss of each row (rows,).
-        optimizer: of PyTorch from groups of parameters and the section `train`; of Keras from the section alone.
-        schedule: the share of the epochs that are done -> what train.learning_rate is multiplied by.
-    """
-
+    # scores (rows, outputs) and targets, in tensors of the framework -> the loss of each row (rows,)
     loss: Callable[..., Any] | None = None
+    # of PyTorch from groups of parameters and the section `train`; of Keras from the section alone
     optimizer: Callable[..., Any] | None = None
+    # the share of the epochs that are done -> what train.learning_rate is multiplied by
     schedule: Schedule | None = None
 
 
@@ -56,11 +49,7 @@ PLAIN = Parts()  # the toolkit's own alone
 
 
 def losses(loss: Callable[..., Any], scores: Any, targets: Any) -> Any:
-    """What a loss gives for a batch, (rows,).
-
-    Raises:
-        EntryError: it fails, or gives something else.
-    """
+    """What a loss gives for a batch, (rows,); an EntryError where it fails, or gives something else."""
     with naming("the loss that train.loss names fails"):
         each = loss(scores, targets)
         shape, rows = tuple(each.shape), scores.shape[0]
@@ -70,11 +59,7 @@ def losses(loss: Callable[..., Any], scores: Any, targets: Any) -> Any:
 
 
 def chosen(settings: TrainSettings, lines: Lines) -> Parts:
-    """The parts that settings name, loaded.
-
-    Raises:
-        EntryError: one cannot be.
-    """
+    """The parts that settings name, loaded; an EntryError where one cannot be."""
     entries = {part: lines.of(part).get(str(getattr(settings, part))) for part in TOOLKIT}
     return Parts(**{part: entry.load() for part, entry in entries.items() if entry is not None})
 

@@ -60,14 +60,10 @@ def judged(epochs: tuple[Epoch, ...]) -> float:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The file of one fit.
-
-    Args:
-        identity: what the fit that wrote it must share with the one that takes it up.
-    """
+    """The file of one fit."""
 
     path: Path
-    identity: dict[str, str]
+    identity: dict[str, str]  # what the fit that wrote it must share with the one that takes it up
     session: Session
 
     def write(self, progress: Progress) -> None:

@@ -31,70 +31,51 @@ NOTHING = Difference(*[math.nan] * 6)
 
 @dataclass(frozen=True)
 class Options:
-    """How two versions are compared.
+    """How two versions are compared."""
 
-    Args:
-        metric: one of stemma.metrics, or `outcome`: the share of the positive class, or the mean of the values; by
-            default the task's main figure.
-        by: inputs or headers whose every value is compared by itself.
-        share: of the requests that b was meant to get.
-        since: seconds since 1970.
-    """
-
+    # one of stemma.metrics, or `outcome`: the share of the positive class, or the mean of the values; by default the
+    # task's main figure
     metric: str | None = None
-    by: Sequence[str] = ()
-    share: float = 0.5
-    since: float | None = None
+    by: Sequence[str] = ()  # inputs or headers whose every value is compared by itself
+    share: float = 0.5  # of the requests that b was meant to get
+    since: float | None = None  # seconds since 1970
 
 
 @dataclass(frozen=True)
 class Slice:
-    """The metric on the rows where a column has a value.
-
-    Args:
-        corrected: the p-value that may be looked at every day, by Holm's method over all slices; None of too few rows.
-        verdict: from it, at 5 %.
-    """
+    """The metric on the rows where a column has a value."""
 
     column: str
     value: str
     rows: tuple[int, int]
     difference: Difference
+    # the p-value that may be looked at every day, by Holm's method over all slices; None of too few rows
     corrected: float | None
-    verdict: Verdict
+    verdict: Verdict  # from it, at 5 %
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """How version b does beside version a.
-
-    Args:
-        requests: to a and to b, while both were in service. callers: who sent them, as the split told them apart; whom
-            it did not know is one with each request.
-        rows: with an outcome. judged: callers of these; rows of one are alike, so these are what is counted.
-        first, last: the time of these requests, seconds since 1970.
-        share: of b, as it was meant. mismatch: p-value of "the split is as it was meant".
-        difference: b minus a, its interval and p-value valid whenever one looks.
-        needed: callers of both by whom this difference would show; days: until then, at the pace of these requests.
-    """
+    """How version b does beside version a."""
 
     a: str
     b: str
     metric: str
     higher_is_better: bool
     verdict: Verdict
-    requests: tuple[int, int]
+    requests: tuple[int, int]  # to a and to b, while both were in service
+    # who sent these requests, as the split told them apart; whom it did not know is one with each request
     callers: tuple[int, int]
-    rows: tuple[int, int]
-    judged: tuple[int, int]
-    first: float
+    rows: tuple[int, int]  # with an outcome
+    judged: tuple[int, int]  # callers of these; rows of one are alike, so these are what is counted
+    first: float  # the time of these requests, seconds since 1970
     last: float
-    share: float
-    mismatch: float
-    difference: Difference
+    share: float  # of b, as it was meant
+    mismatch: float  # p-value of "the split is as it was meant"
+    difference: Difference  # b minus a, its interval and p-value valid whenever one looks
     p: float | None
-    needed: int | None
-    days: float | None
+    needed: int | None  # callers of both by whom this difference would show
+    days: float | None  # until then, at the pace of these requests
     slices: tuple[Slice, ...]
     skipped: tuple[str, ...]
 

@@ -33,17 +33,12 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Answers:
-    """Rows that a version answered, in the order of time.
-
-    Args:
-        treated: what was done to columns before they were kept, by name.
-        table: Arrow's, the columns of the log that were asked for, and `outcome`, null where there is none.
-    """
+    """Rows that a version answered, in the order of time."""
 
     version: str
     signature: Signature
-    treated: frozenset[str]
-    table: Any
+    treated: frozenset[str]  # what was done to columns before they were kept, by name
+    table: Any  # Arrow's, the columns of the log that were asked for, and `outcome`, null where there is none
 
     @property
     def task(self) -> Task:
@@ -94,11 +89,7 @@ class Answers:
         return Rows.of(task, actual, np.column_stack([self.table[name] for name in columns]), decided)
 
     def values(self, name: str) -> Sequence[Any]:
-        """Of an input or a header.
-
-        Raises:
-            StemmaError: the log has neither.
-        """
+        """Of an input or a header; a StemmaError where the log has neither."""
         kept = {each.partition(".")[2]: each for each in self.table.column_names if each[:6] in ("input.", "header")}
         found = name if name in self.table.column_names else kept.get(name)
         if found is None:
@@ -119,11 +110,7 @@ def read(kept: log.Log, columns: Collection[str]) -> dict[str, Answers]:
 
 
 def of_name(found: Mapping[str, Answers], name: str, folder: Path) -> Answers:
-    """A version of a log.
-
-    Raises:
-        StemmaError: the log has none of that name.
-    """
+    """A version of a log; a StemmaError where the log has none of that name."""
     if name not in found:
         known = ", ".join(map(named, sorted(found)))
         raise StemmaError(f"{folder} has no version {name!r}{nearest(name, found)}: it has {known}")

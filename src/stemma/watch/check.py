@@ -31,28 +31,18 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Server:
-    """One that is running.
+    """One that is running."""
 
-    Args:
-        serving: names of its versions, as the log has them.
-        ask: gives what its /predict answers of rows.
-    """
-
-    serving: Sequence[str]
-    ask: Callable[[Sequence[Row]], Any]
+    serving: Sequence[str]  # names of its versions, as the log has them
+    ask: Callable[[Sequence[Row]], Any]  # gives what its /predict answers of rows
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was found.
+    """Something that was found."""
 
-    Args:
-        kind: skew, missing, constant or idle.
-        name: of a version, or of a feature of one.
-    """
-
-    kind: str
-    name: str
+    kind: str  # skew, missing, constant or idle
+    name: str  # of a version, or of a feature of one
     told: str
 
 

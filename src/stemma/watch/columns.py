@@ -33,15 +33,11 @@ def trained(bundle: Bundle, answers: Answers) -> dict[str, Column]:
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of a version, with a profile of each column.
-
-    Args:
-        values: of columns of numbers (rows,), NaN where there is none.
-    """
+    """Rows of a version, with a profile of each column."""
 
     answers: Answers
     profiles: Mapping[str, Column]
-    values: Mapping[str, Any]
+    values: Mapping[str, Any]  # of columns of numbers (rows,), NaN where there is none
 
 
 def profiled(answers: Answers) -> Part:

@@ -43,25 +43,16 @@ Z = 1.959964  # of a 95 % interval
 
 @dataclass(frozen=True)
 class Shift:
-    """How a column, the predictions or a figure stand beside the reference.
-
-    Args:
-        psi, jensen_shannon: None where the two have no bins in common.
-        kind: unit, moved, range, new, missing or figure; None: nothing is certain.
-        told: what was found, in a few words.
-        p: of the test that found it, or of the nearest to it; corrected for all columns, tests and versions.
-        importance: share of what the columns do to the prediction; None where that is not known.
-        ids: of some requests that make it.
-    """
+    """How a column, the predictions or a figure stand beside the reference."""
 
     name: str
-    kind: str | None
-    told: str
-    p: float
-    psi: float | None = None
+    kind: str | None  # unit, moved, range, new, missing or figure; None: nothing is certain
+    told: str  # what was found, in a few words
+    p: float  # of the test that found it, or of the nearest to it; corrected for all columns, tests and versions
+    psi: float | None = None  # None where the two have no bins in common
     jensen_shannon: float | None = None
-    importance: float | None = None
-    ids: tuple[str, ...] = ()
+    importance: float | None = None  # share of what the columns do to the prediction; None where that is not known
+    ids: tuple[str, ...] = ()  # of some requests that make it
 
     @property
     def size(self) -> str:
@@ -79,23 +70,16 @@ class Shift:
 
 @dataclass(frozen=True)
 class Window:
-    """What a version answered in some time.
-
-    Args:
-        first, last: seconds since 1970; the end is not in it.
-        state: judged; or why not: reference, not over, few rows.
-        alpha: what its tests share.
-        expected: figures from probabilities alone.
-    """
+    """What a version answered in some time."""
 
     version: str
-    first: float
+    first: float  # seconds since 1970; the end is not in it
     last: float
     rows: int
-    state: str
-    alpha: float
+    state: str  # judged; or why not: reference, not over, few rows
+    alpha: float  # what its tests share
     shifts: tuple[Shift, ...] = ()
-    expected: Expected | None = None
+    expected: Expected | None = None  # figures from probabilities alone
 
     @property
     def alarms(self) -> tuple[Shift, ...]:
@@ -113,14 +97,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Drift:
-    """All windows of all versions, in the order of time.
+    """All windows of all versions, in the order of time."""
 
-    Args:
-        seconds: of a window. bundle: whose reference it is; None: that of the first windows.
-    """
-
-    seconds: float
-    bundle: str | None
+    seconds: float  # of a window
+    bundle: str | None  # whose reference it is; None: that of the first windows
     windows: tuple[Window, ...]
     skipped: tuple[str, ...]
 
@@ -173,16 +153,12 @@ def predictions(answers: Answers, bundle: Bundle, alpha: float) -> Shift | None:
 
 @dataclass(frozen=True)
 class _Look:
-    """How windows are judged.
+    """How windows are judged."""
 
-    Args:
-        bundle, seconds: as in `drift`. versions: how many there are. now: seconds since 1970.
-    """
-
-    bundle: Bundle | None
-    seconds: float
-    versions: int
-    now: float
+    bundle: Bundle | None  # as in `drift`
+    seconds: float  # as in `drift`
+    versions: int  # how many there are
+    now: float  # seconds since 1970
 
     @property
     def alpha(self) -> float:

@@ -25,17 +25,12 @@ WRONG = 0.05 / 20  # chance that right probabilities are doubted
 
 @dataclass(frozen=True)
 class Expected:
-    """Figures by name.
+    """Figures by name."""
 
-    Args:
-        figures: expected of all rows.
-        judged: of those with an outcome, what was expected and what came; empty where they are too few.
-        doubt: why probabilities are not to be believed; None where nothing speaks against them.
-    """
-
-    figures: Mapping[str, float]
+    figures: Mapping[str, float]  # expected of all rows
+    # of those with an outcome, what was expected and what came; empty where they are too few
     judged: Mapping[str, tuple[float, float]]
-    doubt: str | None
+    doubt: str | None  # why probabilities are not to be believed; None where nothing speaks against them
 
 
 def expected(answers: Answers, came: tuple[float, float] | None) -> Expected | None:

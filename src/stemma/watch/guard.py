@@ -32,20 +32,13 @@ FIRST = 200  # rows whose predictions are looked at first
 
 @dataclass(frozen=True)
 class Rules:
-    """Bounds of a young version.
+    """Bounds of a young version."""
 
-    Args:
-        young: seconds from its first request in which a version is.
-        errors: share of the requests that fail. latency: seconds, of all but 1 % of them.
-        drift: whether its predictions may not be far from those of the bundle's test rows.
-        figure: by name, the least (of losses the most) by outcomes.
-    """
-
-    young: float = 3600.0
-    errors: float | None = None
-    latency: float | None = None
-    drift: bool = False
-    figure: Mapping[str, float] = field(default_factory=dict)
+    young: float = 3600.0  # seconds from its first request in which a version is
+    errors: float | None = None  # share of the requests that fail
+    latency: float | None = None  # seconds, of all but 1 % of them
+    drift: bool = False  # whether its predictions may not be far from those of the bundle's test rows
+    figure: Mapping[str, float] = field(default_factory=dict)  # by name, the least (of losses the most) by outcomes
 
     @property
     def alpha(self) -> float:
@@ -55,18 +48,13 @@ class Rules:
 
 @dataclass(frozen=True)
 class Seen:
-    """What is known of a version.
+    """What is known of a version."""
 
-    Args:
-        requests, errors: as the server counts them.
-        answers: its first rows in the log. bundle: what it is.
-        share: of the requests that it and the version before it share, by a split between them; None: there is none.
-    """
-
-    requests: int = 0
-    errors: int = 0
-    answers: Answers | None = None
-    bundle: Bundle | None = None
+    requests: int = 0  # as the server counts them
+    errors: int = 0  # the same
+    answers: Answers | None = None  # its first rows in the log
+    bundle: Bundle | None = None  # what it is
+    # of the requests that it and the version before it share, by a split between them; None: there is none
     share: float | None = None
 
 

@@ -73,47 +73,30 @@ class Source:
 
 @dataclass(frozen=True)
 class Request:
-    """One request of N rows that was answered.
-
-    Args:
-        inputs: arrays (N, 1), as `Signature.arrays` makes them; nobody changes them any more.
-        output: (N, width), what the graph gave.
-        latency: seconds.
-        headers: those that are kept, by name.
-        time: seconds since 1970.
-        first: the number of the first row in it.
-        arm: why this version was asked.
-        caller: who is asked the same version every time.
-    """
+    """One request of N rows that was answered."""
 
     id: str
-    inputs: Mapping[str, NDArray[Any]]
-    output: NDArray[Any]
-    latency: float
-    headers: Mapping[str, str] = field(default_factory=dict)
-    time: float = field(default_factory=time.time)
-    first: int = 0
-    arm: str | None = None
-    caller: str = ""
+    inputs: Mapping[str, NDArray[Any]]  # arrays (N, 1), as `Signature.arrays` makes them; nobody changes them any more
+    output: NDArray[Any]  # (N, width), what the graph gave
+    latency: float  # seconds
+    headers: Mapping[str, str] = field(default_factory=dict)  # those that are kept, by name
+    time: float = field(default_factory=time.time)  # seconds since 1970
+    first: int = 0  # the number of the first row in it
+    arm: str | None = None  # why this version was asked
+    caller: str = ""  # who is asked the same version every time
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is kept of requests.
+    """What is kept of requests."""
 
-    Args:
-        sample: share of the requests, chosen by a hash of their ids: the same ones in every process.
-        columns: inputs, and headers as header.NAME, that are masked (only whether there is a value), hashed (equal
-            values stay equal), or left out.
-        key: of the hashes: without it nobody finds a value by trying.
-        rows, seconds: a file is written when it has so many, or is so old.
-    """
-
-    sample: float = 1.0
+    sample: float = 1.0  # share of the requests, chosen by a hash of their ids: the same ones in every process
+    # inputs, and headers as header.NAME, that are masked (only whether there is a value), hashed (equal values stay
+    # equal), or left out
     columns: Mapping[str, Treatment] = field(default_factory=dict)
-    key: bytes = field(default=b"", repr=False)
-    rows: int = 50_000
-    seconds: float = 60.0
+    key: bytes = field(default=b"", repr=False)  # of the hashes: without it nobody finds a value by trying
+    rows: int = 50_000  # a file is written when it has so many
+    seconds: float = 60.0  # or when it is so old
 
     def __post_init__(self) -> None:
         for treatment in set(self.columns.values()) - set(get_args(Treatment)):
@@ -149,16 +132,12 @@ def share(id: str) -> float:
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows that were written, dropped because too many waited, and lost because they could not be written.
-
-    Args:
-        fault: why, the last time.
-    """
+    """Rows that were written, dropped because too many waited, and lost because they could not be written."""
 
     written: int = 0
     dropped: int = 0
     lost: int = 0
-    fault: str | None = None
+    fault: str | None = None  # why, the last time
 
 
 class Writer:
@@ -334,19 +313,13 @@ def save(folder: Path, kind: str, table: Any, facts: Columns, name: str = "") ->
 
 @dataclass(frozen=True)
 class File:
-    """A file of requests; its rows are not read.
-
-    Args:
-        treated: what was done to columns, by name, before they were kept.
-        types: of its columns, by name.
-        first, last: the time of its rows, seconds since 1970.
-    """
+    """A file of requests; its rows are not read."""
 
     path: Path
     source: Source
-    treated: Mapping[str, str]
-    types: Mapping[str, Any]
-    first: float
+    treated: Mapping[str, str]  # what was done to columns, by name, before they were kept
+    types: Mapping[str, Any]  # of its columns, by name
+    first: float  # the time of its rows, seconds since 1970
     last: float
 
 

@@ -45,19 +45,13 @@ SAID = {  # what is told of a row, and what that means
 
 @dataclass(frozen=True)
 class Taken:
-    """What was done with a file of outcomes.
-
-    Args:
-        counts: rows by what was done with them, see SAID; those that are late are taken too.
-        examples: ids of some of those that were not taken.
-        skipped: files of the log that could not be read.
-    """
+    """What was done with a file of outcomes."""
 
     file: str
     days: float
-    counts: Mapping[str, int]
-    examples: Mapping[str, tuple[str, ...]]
-    skipped: tuple[str, ...]
+    counts: Mapping[str, int]  # rows by what was done with them, see SAID; those that are late are taken too
+    examples: Mapping[str, tuple[str, ...]]  # ids of some of those that were not taken
+    skipped: tuple[str, ...]  # files of the log that could not be read
 
     @property
     def sentence(self) -> str:
@@ -133,11 +127,7 @@ def join(
 
 
 def write(folder: Path, outcomes: Mapping[Key, str], told: float) -> None:
-    """Keep outcomes beside the log, unseen.
-
-    Raises:
-        OSError: they cannot be written; nothing is left of them.
-    """
+    """Keep outcomes beside the log, unseen; an OSError where they cannot be written, and nothing is left of them."""
     log.save(folder, OUTCOMES, _table(outcomes, told), {})
 
 

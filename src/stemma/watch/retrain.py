@@ -23,22 +23,15 @@ TABLE = Path("data/raw/service.parquet")
 
 @dataclass(frozen=True)
 class Retraining:
-    """New rows, and what to do with them.
+    """New rows, and what to do with them."""
 
-    Args:
-        version: that is in production, from whose weights training would start; as the log names it.
-        rows, first, last: those with an outcome, and the time of their requests.
-        table: where they are, or would be. commands: one after the other.
-        skipped: files of the log that could not be read.
-    """
-
-    version: str
-    rows: int
-    first: float
+    version: str  # that is in production, from whose weights training would start; as the log names it
+    rows: int  # those with an outcome
+    first: float  # the time of their requests
     last: float
-    table: str
-    commands: tuple[str, ...]
-    skipped: tuple[str, ...]
+    table: str  # where they are, or would be
+    commands: tuple[str, ...]  # one after the other
+    skipped: tuple[str, ...]  # files of the log that could not be read
 
     @property
     def sentence(self) -> str:

@@ -29,11 +29,7 @@ SECONDS = 10.0  # for an answer
 
 
 def check(url: str, secret: str) -> None:
-    """Refuse what cannot be one.
-
-    Raises:
-        SettingsError: the URL is none, or there is no secret.
-    """
+    """Refuse what cannot be one; a SettingsError where the URL is none, or there is no secret."""
     if not _is_web(url):
         raise SettingsError(f"{url!r} is no URL of a webhook, such as https://example.org/hook")
     if not secret:

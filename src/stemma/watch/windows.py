@@ -18,14 +18,10 @@ MOST = 100_000  # rows of a window that are looked at
 
 @dataclass(frozen=True)
 class Asked:
-    """What a version was asked in a window.
+    """What a version was asked in a window."""
 
-    Args:
-        first: seconds since 1970. rows: all of them; `answers` holds MOST of these, in any order.
-    """
-
-    first: float
-    rows: int
+    first: float  # seconds since 1970
+    rows: int  # all of them; `answers` holds MOST of these, in any order
     answers: Answers
 
 

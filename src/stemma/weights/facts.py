@@ -32,27 +32,18 @@ FILE_NAME = re.compile(r"(tensors|packed|buffers)/[a-z0-9_][a-z0-9_.~-]*\.safete
 
 @dataclass(frozen=True)
 class Tensor:
-    """The facts about one tensor.
-
-    Args:
-        layer: the layer whose name its own name starts with; None where there is none.
-        sha256: of its bytes in row order, little-endian.
-        file: where it is, relative to the store.
-        norm, sketch: see stemma.weights.sketch; None where an entry is not finite.
-        buffer: whether it is a state that no gradient reaches.
-        tied_to: the tensor that it shares its memory with, under whose name it is stored; None for most.
-    """
+    """The facts about one tensor."""
 
     name: str
-    layer: str | None
+    layer: str | None  # the layer whose name its own name starts with; None where there is none
     shape: tuple[int, ...]
     dtype: str
-    sha256: str
-    file: str
-    norm: float | None
-    sketch: tuple[float, ...] | None
-    buffer: bool
-    tied_to: str | None
+    sha256: str  # of its bytes in row order, little-endian
+    file: str  # where it is, relative to the store
+    norm: float | None  # see stemma.weights.sketch; None where an entry is not finite
+    sketch: tuple[float, ...] | None  # the same
+    buffer: bool  # whether it is a state that no gradient reaches
+    tied_to: str | None  # the tensor that it shares its memory with, under whose name it is stored; None for most
 
     @property
     def stored_as(self) -> str:
@@ -83,11 +74,7 @@ def structure(layers: Iterable[Layer], tensors: Iterable[Tensor]) -> str:
 
 
 def dump(described: Index, format_: int = FORMAT) -> str:
-    """The text of index.json.
-
-    Raises:
-        WeightsError: a layer's settings or the config are not JSON values.
-    """
+    """The text of index.json; a WeightsError where a layer's settings or the config are not JSON values."""
     content = asdict(described) | {"format": format_}
     content["architecture"] = content.pop("layers")
     for tensor in content["tensors"]:

@@ -24,11 +24,7 @@ def encoded(name: str, tensor: Array) -> dict[str, Array]:
 
 
 def decoded(entries: Array, places: Array, shape: tuple[int, ...]) -> Array:
-    """The tensor again.
-
-    Raises:
-        ValueError: there are more entries than places, or fewer.
-    """
+    """The tensor again; a ValueError where there are more entries than places, or fewer."""
     size = int(np.prod(shape))
     bits = np.unpackbits(places, count=size).astype(bool)
     if len(places) != -(-size // 8) or np.count_nonzero(bits) != entries.size:
@@ -44,9 +40,5 @@ def is_encoded(stored: Any, name: str, shape: tuple[int, ...]) -> bool:
 
 
 def read(stored: Any, name: str, shape: tuple[int, ...]) -> Array:
-    """The tensor of an opened file that holds it so.
-
-    Raises:
-        ValueError: as `decoded`.
-    """
+    """The tensor of an opened file that holds it so; raises as `decoded`."""
     return decoded(stored.get_tensor(name), stored.get_tensor(name + PLACES), shape)

@@ -23,11 +23,7 @@ DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
 
 
 def write(served: Exportable, file: Path) -> None:
-    """The network without its optimizer.
-
-    Raises:
-        ExportError: Keras cannot write a layer.
-    """
+    """The network without its optimizer; an ExportError where Keras cannot write a layer."""
     with making(file.suffix[1:]), silent():
         served.model.built.save(file, include_optimizer=False)
     if file.suffix == ".keras":

@@ -139,11 +139,7 @@ def _axes(inputs: Inputs) -> Any:
 
 
 def _plain(tensor: Any) -> Any:
-    """The numbers of a constant of the graph.
-
-    Raises:
-        ExportError: it is none.
-    """
+    """The numbers of a constant of the graph; an ExportError where it is none."""
     value = tf.get_static_value(tensor)
     if value is None:
         raise ExportError("saved_model: an operator whose shape depends on the rows has no translation")

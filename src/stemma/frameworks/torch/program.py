@@ -44,11 +44,7 @@ class Whole(nn.Module):
 
 
 def write(served: Exportable, file: Path) -> None:
-    """The program, for any number of rows.
-
-    Raises:
-        ExportError: torch.export cannot trace the network.
-    """
+    """The program, for any number of rows; an ExportError where torch.export cannot trace the network."""
     whole = Whole(served).eval().requires_grad_(False)
     example = torch.zeros(2, served.problem.inputs)
     with making("torch_export"):
@@ -61,11 +57,7 @@ def write(served: Exportable, file: Path) -> None:
 
 
 def load(file: Path) -> Callable[[Arrays], Floats]:
-    """Encoded rows -> what the program gives for them.
-
-    Raises:
-        ExportError: the file holds a pickle.
-    """
+    """Encoded rows -> what the program gives for them; an ExportError where the file holds a pickle."""
     if pickles := pickled(file):
         raise ExportError(f"{file.name} is not loaded: it holds a pickle ({pickles[0]})")
     torch.set_num_threads(1)

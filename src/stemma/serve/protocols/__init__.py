@@ -28,10 +28,6 @@ def routes() -> Iterator[Route]:
 
 
 def rpcs() -> Iterator[Any]:
-    """The methods (`Rpc`) of every protocol over gRPC.
-
-    Raises:
-        MissingExtra: gRPC is not installed.
-    """
+    """The methods (`Rpc`) of every protocol over gRPC; a MissingExtra where gRPC is not installed."""
     for entry in OVER_GRPC.values():
         yield from entry.load(tuple)

@@ -41,11 +41,7 @@ def told_by(kind: type[Message]) -> Callable[[Any, Reply], Message]:
 
 
 def content(name: str, datatype: str, values: Iterable[Any]) -> bytes:
-    """Values in binary.
-
-    Raises:
-        Refused: they are none of this datatype.
-    """
+    """Values in binary; Refused where they are none of this datatype."""
     if datatype == "BYTES":
         return packed(values)
     try:

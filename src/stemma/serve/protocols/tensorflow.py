@@ -86,11 +86,7 @@ def metadata(call: Call) -> Answer:
 
 
 def read(call: Call) -> dict[str, Any]:
-    """The body.
-
-    Raises:
-        Refused: it is no object, or for a signature that is none.
-    """
+    """The body; Refused where it is no object, or for a signature that is none."""
     body = call.json()
     if not isinstance(body, dict):
         raise Refused(400, "the body is no object")
@@ -99,11 +95,7 @@ def read(call: Call) -> dict[str, Any]:
 
 
 def check_signature(name: Any) -> None:
-    """Refuse a signature that is none.
-
-    Raises:
-        Refused: there is no other than the default.
-    """
+    """Refuse (Refused) a signature other than the default, where there is no other."""
     if name not in (None, "", DEFAULT):
         raise Refused(400, f"no signature is named {str(name)[:100]!r}: there is {DEFAULT}")
 

@@ -66,11 +66,7 @@ def _fetched(root: Path, remote: str, there: Sequence[Far]) -> list[str]:
 
 
 def _remotely(root: Path, remote: str, *words: str, stdin: str = "") -> str:
-    """What a Git command says that needs a remote; nobody is asked for a password.
-
-    Raises:
-        VersionError: it failed.
-    """
+    """What a Git command says that needs a remote (a VersionError where it failed); nobody is asked for a password."""
     done = run(root, *words, stdin=stdin, environment={"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"})
     if done.returncode:
         lines = done.stderr.decode(errors="replace").split("\n")

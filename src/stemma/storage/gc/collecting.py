@@ -21,15 +21,11 @@ from stemma.text import by_number, counted, few
 
 @dataclass(frozen=True)
 class Collected:
-    """
-    Args:
-        plan: what went. run: the name of the run; None where there was nothing to collect.
-        verified: objects of promoted versions that were looked for afterwards, and hashed in the cache.
-    """
+    """What a collection did."""
 
-    plan: Plan
-    run: str | None
-    verified: int
+    plan: Plan  # what went
+    run: str | None  # the name of the run; None where there was nothing to collect
+    verified: int  # objects of promoted versions that were looked for afterwards, and hashed in the cache
 
 
 @dataclass(frozen=True)

@@ -21,23 +21,17 @@ OBJECT = re.compile(rf"{places.OBJECTS}/([0-9a-f]{{2}})/([0-9a-f]{{30}}(?:\.dir)
 
 @dataclass(frozen=True)
 class Taken:
-    """What a collection would take from a place.
-
-    Args:
-        objects, size: how many the place holds, and their bytes; going, going_size: those that would go.
-        young, young_size: those that nothing needs and that stay, for they are too young.
-        unknown: those of `going` that no commit of this repository has.
-    """
+    """What a collection would take from a place."""
 
     place: str
     url: str
-    objects: int
-    size: int
-    going: int
+    objects: int  # how many the place holds
+    size: int  # their bytes, as below
+    going: int  # those that would go
     going_size: int
-    young: int
+    young: int  # those that nothing needs and that stay, for they are too young
     young_size: int
-    unknown: int
+    unknown: int  # those of `going` that no commit of this repository has
     _going: Mapping[str, int]  # bytes by MD5
 
 
@@ -53,19 +47,14 @@ class Loss:
 
 @dataclass(frozen=True)
 class Plan:
-    """
-    Args:
-        kept: the commits whose objects stay.
-        places: the cache, then remotes. losses: the newest commit first.
-        fetched: what was fetched from Git remotes first, in words; notes: what else is to be known.
-    """
+    """What a collection would take, and what would be lost by it."""
 
-    kept: tuple[Root, ...]
-    places: tuple[Taken, ...]
-    losses: tuple[Loss, ...]
+    kept: tuple[Root, ...]  # the commits whose objects stay
+    places: tuple[Taken, ...]  # the cache, then remotes
+    losses: tuple[Loss, ...]  # the newest commit first
     older_than: float
-    fetched: tuple[str, ...]
-    notes: tuple[str, ...]
+    fetched: tuple[str, ...]  # what was fetched from Git remotes first, in words
+    notes: tuple[str, ...]  # what else is to be known
 
     @property
     def going(self) -> int:

@@ -49,23 +49,14 @@ SIDES = {"1": "the base of a merge", "2": "our side of a merge", "3": "their sid
 
 @dataclass(frozen=True)
 class Rules:
-    """What a collection may take.
+    """What a collection may take."""
 
-    Args:
-        remotes: DVC remotes to collect beside the cache; None is the default one.
-        older_than: what was written later stays, whoever needs it.
-        experiments: which of them stay: all, none, or those younger than this.
-        retired: whether retired versions stay.
-        keep: more revisions that stay.
-        projects: other repositories that use the same cache or remote; what they keep stays too.
-    """
-
-    remotes: tuple[str | None, ...] = ()
-    older_than: timedelta = DAY
-    experiments: Literal["all", "none"] | timedelta = "all"
-    retired: bool = True
-    keep: tuple[str, ...] = ()
-    projects: tuple[Path, ...] = ()
+    remotes: tuple[str | None, ...] = ()  # DVC remotes to collect beside the cache; None is the default one
+    older_than: timedelta = DAY  # what was written later stays, whoever needs it
+    experiments: Literal["all", "none"] | timedelta = "all"  # which of them stay: all, none, or those younger than this
+    retired: bool = True  # whether retired versions stay
+    keep: tuple[str, ...] = ()  # more revisions that stay
+    projects: tuple[Path, ...] = ()  # other repositories that use the same cache or remote; what they keep stays too
 
 
 @dataclass(frozen=True)
@@ -79,18 +70,13 @@ class Root:
 
 @dataclass(frozen=True)
 class Reachable:
-    """
-    Args:
-        commits: each once. objects: the MD5s of all that stays.
-        promoted: what the holders of stages are made of.
-        fetched: what was fetched from Git remotes, in words; notes: what could not be looked at.
-    """
+    """All that stays."""
 
-    commits: tuple[Root, ...]
-    objects: frozenset[str]
-    promoted: Inventory
-    fetched: tuple[str, ...]
-    notes: tuple[str, ...]
+    commits: tuple[Root, ...]  # each once
+    objects: frozenset[str]  # the MD5s of all that stays
+    promoted: Inventory  # what the holders of stages are made of
+    fetched: tuple[str, ...]  # what was fetched from Git remotes, in words
+    notes: tuple[str, ...]  # what could not be looked at
 
 
 def find(repository: Repository, rules: Rules, read: Read, now: float) -> Reachable:
@@ -261,11 +247,7 @@ def _by_rule(root: Path, found: Sequence[Root], rules: Rules, now: float) -> Ite
 
 
 def work_trees(root: Path) -> list[Path]:
-    """This folder in each work tree of the clone.
-
-    Raises:
-        VersionError: one of them is not there.
-    """
+    """This folder in each work tree of the clone; a VersionError where one of them is not there."""
     inside = git(root, "rev-parse", "--show-prefix").decode().strip()
     told = [
         entry.splitlines() for entry in git(root, "worktree", "list", "--porcelain").decode().split("\n\n") if entry

@@ -36,14 +36,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Bin:
-    """What lies in the trash of a place.
+    """What lies in the trash of a place."""
 
-    Args:
-        objects: bytes by MD5, by the name of the run. journals: when each run began, in seconds since 1970.
-    """
-
-    objects: Mapping[str, Mapping[str, int]]
-    journals: Mapping[str, float]
+    objects: Mapping[str, Mapping[str, int]]  # bytes by MD5, by the name of the run
+    journals: Mapping[str, float]  # when each run began, in seconds since 1970
 
     @property
     def keys(self) -> dict[str, str]:
@@ -83,11 +79,7 @@ def next_name(bins: Iterable[Bin]) -> str:
 
 
 def read(place: Place, name: str) -> Run:
-    """The journal of a run.
-
-    Raises:
-        VersionError: it cannot be read.
-    """
+    """The journal of a run; a VersionError where it cannot be read."""
     content = places.read(place, f"{FOLDER}/{name}/{JOURNAL}")
     try:
         return journal.parsed(content or b"", Run)
