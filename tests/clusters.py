@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+import ports
 from stemma.files import scratch
 
 TESTS = Path(__file__).resolve().parent
@@ -52,10 +52,8 @@ class Cluster:
 @contextmanager
 def cluster(**environment: str) -> Iterator[Cluster]:
     """A head. What it imports is what this process imports."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with scratch("ray") as folder:  # what those that are killed still write there goes with the next
+    # What those that are killed still write into the folder goes with the next one.
+    with ports.held() as port, scratch("ray") as folder:
         quiet = {
             "RAY_TMPDIR": str(folder),
             "RAY_AUTH_MODE": "token",

@@ -26,6 +26,7 @@ from stemma import testing
 from worlds import ROOT, SMALL, Project
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # workers share the cores: who waits sleeps; read at an import
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # else it tells of each fork, in tests of what is told
 STARTED_WITH = server.at_start(dict(os.environ))
 gc.set_threshold(100_000)  # as src/stage.py does: what two frameworks leave in memory is no garbage
 typer.main.get_command = functools.cache(typer.main.get_command)  # made of the signatures of all words, at each call

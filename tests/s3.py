@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import ports
 from timing import until
 
 KEY, SECRET = "stemma", "a-secret-for-tests"
@@ -101,9 +102,10 @@ class Server:
 @contextmanager
 def served(folder: Path, read_only: bool = False, rate: str | None = None) -> Iterator[Server]:
     """A server for the time of the block."""
-    server = Server(folder, 0, read_only, rate)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+    with ports.held() as port:
+        server = Server(folder, port, read_only, rate)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()

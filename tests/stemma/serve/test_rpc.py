@@ -107,8 +107,10 @@ def test_a_message_that_does_not_arrive_is_given_up(models: Models) -> None:
         yield b""
 
     end = threading.Event()
-    with serving(models, limits={"seconds": 0.1}) as channel, pytest.raises(grpc.RpcError) as caught:
-        channel.stream_unary(INFER)(never(), timeout=HANGS)
+    with serving(models, limits={"seconds": 0.1}) as channel:
+        grpc.channel_ready_future(channel).result(HANGS)  # a machine may be too busy to connect in that time
+        with pytest.raises(grpc.RpcError) as caught:
+            channel.stream_unary(INFER)(never(), timeout=HANGS)
     end.set()
     assert caught.value.code() == CODES.DEADLINE_EXCEEDED and "did not arrive" in caught.value.details()
 
