@@ -31,7 +31,7 @@ def shaped(pattern: str, told: str) -> AfterValidator:
 
 Megabytes = Annotated[float, Field(gt=0, le=MOST)]
 Seconds = Annotated[float, Field(gt=0, le=MOST)]
-Place = Annotated[str, Field(pattern=r"^[^\x00]+$")]  # a file, a folder, a host, a URL
+Place = Annotated[str, shaped(r"[^\x00]+", "a text that is not empty")]  # a file, a folder, a host, a URL
 Share = Annotated[float, Field(ge=0, le=1)]
 Header = Annotated[str, shaped("[a-z0-9-]{1,64}", "a header in small letters, such as x-user")]
 By = Annotated[str, shaped("id|header:[a-z0-9-]{1,64}|column:.+", "id, header:x-user or column:NAME")]
@@ -42,7 +42,7 @@ Least = Annotated[str, shaped(f"v?{VERSION.removeprefix('v')}", "a version such 
 Age = Annotated[str, shaped(r"[1-9]\d{0,2}[mhdw]", "an age such as 30m, 1h, 2d or 1w")]
 Prefix = Annotated[str, shaped("(/.*[^/])?", "a path such as /shop, without / at its end")]
 Batch = Annotated[Literal["auto", "off"], BeforeValidator(lambda given: "off" if given is False else given)]  # of YAML
-Label = Annotated[str, Field(pattern=r"^[^/\x00-\x20]+$")]  # it stands in paths
+Label = Annotated[str, shaped(r"[^/\x00-\x20]+", "a name without / and spaces")]  # it stands in paths
 Count = Annotated[int, Field(gt=0)]
 
 

@@ -38,6 +38,8 @@ def test_every_wrong_setting_is_told_in_a_line(tmp_path: Path) -> None:
         ("root_path: shop", "root_path: 'shop': should be a path such as /shop, without / at its end"),
         ("models: [{source: a, policy: newest}]", "'newest': should be all, latest:2, or numbers such as 1,3"),
         ("auto_rollback: {young: an hour}", "'an hour': should be an age such as 30m, 1h, 2d or 1w"),
+        ("log: {folder: ''}", "log.folder: '': should be a text that is not empty"),
+        ("models: [{source: a, labels: {a/b: 1}}]", "'a/b': should be a name without / and spaces"),
         ("log: {folder: a, headers: [X-User]}", "'X-User': should be a header in small letters, such as x-user"),
         ("signature: {key: a, at_least: one}", "'one': should be a version such as 1.2.0"),
     ],
