@@ -31,8 +31,12 @@ def serve(
     ] = None,
     config: Annotated[Path | None, typer.Option(metavar="serve.yaml", help="Settings; options go before.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen at.", show_default="127.0.0.1")] = None,
-    port: Annotated[int | None, typer.Option(help="0: any that is free.", show_default="8501")] = None,
-    grpc_port: Annotated[int | None, typer.Option(help="Of gRPC, such as 8500; without it there is none.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="0: any that is free.", show_default="8501")
+    ] = None,
+    grpc_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Of gRPC, such as 8500; without it there is none.")
+    ] = None,
     socket: Annotated[str | None, typer.Option(metavar="PATH", help="A Unix socket in the place of a port.")] = None,
     tls_cert: Annotated[str | None, typer.Option(metavar="FILE", help="Certificate in PEM: answer over TLS.")] = None,
     tls_key: Annotated[str | None, typer.Option(metavar="FILE", help="Its key.")] = None,
@@ -63,7 +67,9 @@ def serve(
     ] = None,
     admin: Annotated[bool | None, typer.Option("--admin", help="Take orders, as `stemma service` gives them.")] = None,
     explain: Annotated[bool | None, typer.Option("--explain", help="Say why rows are answered so, too.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that answer.", show_default="1")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Processes that answer.", show_default="1")
+    ] = None,
     batch: Annotated[
         str | None,
         typer.Option(metavar="auto|off", help="Run small calls together where that pays.", show_default="auto"),

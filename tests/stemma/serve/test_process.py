@@ -163,6 +163,12 @@ def test_an_address_that_is_taken_or_a_bundle_that_is_damaged_is_one_line(
     assert code == 1 and "models/package/model.zip is not there" in err
 
 
+@pytest.mark.parametrize("words", [("--port", "70000"), ("--grpc-port", "-1"), ("--workers", "0")])
+def test_a_number_that_no_server_can_have_is_wrong_usage(words: tuple[str, str], tmp_path: Path, run) -> None:
+    code, _, err = run(tmp_path, "serve", *words)
+    assert code == 2 and f"'{words[0]}'" in err
+
+
 def test_without_the_extra_the_line_says_how_to_install_it(tmp_path: Path, run, monkeypatch) -> None:
     monkeypatch.setattr(stemma, "serve", stemma.serve)  # importing it anew replaces it there, beyond this test
     for name in [name for name in sys.modules if name.startswith("stemma.serve")]:
