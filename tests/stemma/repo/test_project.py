@@ -21,9 +21,10 @@ with one_line():
         {WAITS}
     finally:
         pathlib.Path("heeds").touch()
-        time.sleep(1)  # four times as long as `subprocess.run` waits before it kills
+        PAUSE
         pathlib.Path("cleaned").touch()
 """
+PAUSE = "time.sleep(1)"  # four times as long as `subprocess.run` waits before it kills
 ENDS_AT_ANOTHER = f"""
 import signal
 try:
@@ -47,7 +48,8 @@ with one_line():
 def test_what_is_interrupted_cleans_up_and_is_told_once(tmp_path: Path, way: str, how: str) -> None:
     (tmp_path / "src").mkdir()
     stage = ENDS_AT_ANOTHER if how == "interrupt as it ends" else CLEANS_UP
-    (tmp_path / "src/stage.py").write_text(stage, encoding="utf-8")
+    pause = WAITS if how == "interrupt twice" else PAUSE
+    (tmp_path / "src/stage.py").write_text(stage.replace("PAUSE", pause), encoding="utf-8")
     command = [sys.executable, "-c", CALLS, way]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         until(lambda: (tmp_path / "began").exists())
