@@ -162,7 +162,8 @@ def one_line(debug: bool = False) -> Iterator[None]:
         _stop("interrupted", 128 + number)  # as shells count it
     finally:
         for each in heeded:
-            signal.signal(each, signal.SIG_DFL)
+            if signal.getsignal(each) == _interrupt:  # a stage that has passed is deaf to them from there on
+                signal.signal(each, signal.SIG_DFL)
 
 
 def _interrupt(number: int, _: Any) -> NoReturn:

@@ -76,6 +76,18 @@ def test_what_somebody_else_heeds_is_left_to_him(number: signal.Signals) -> None
     assert came == [number, number]
 
 
+@pytest.mark.parametrize("number", ENDING)
+def test_what_is_ignored_by_the_end_stays_ignored(number: signal.Signals) -> None:
+    """As by a stage that has passed, while Python ends."""
+    before = signal.getsignal(number)
+    try:
+        with one_line():
+            signal.signal(number, signal.SIG_IGN)
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
 def test_other_exceptions_pass() -> None:
     with pytest.raises(ZeroDivisionError), one_line():
         raise ZeroDivisionError
