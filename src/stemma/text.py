@@ -32,12 +32,14 @@ def encoding_of(name: str) -> str:
         LookupError: there is none; what turns texts into texts or bytes into bytes, as rot13 and hex, is none.
     """
     found = codecs.lookup(name).name
+    unknown = LookupError(f"unknown encoding: {name}")
+    if found in NO_TEXT:
+        raise unknown
     try:
-        if found not in NO_TEXT and "a".encode(found):
-            return found
+        "a".encode(found)
     except LookupError:  # with Python's advice
-        pass
-    raise LookupError(f"unknown encoding: {name}")
+        raise unknown from None
+    return found
 
 
 def nearest(name: object, names: Iterable[str]) -> str:
