@@ -23,6 +23,7 @@ with suppress(ImportError):  # in PyPI's PyTorch for Linux: imported after Tenso
 import forks
 from forks import server
 from stemma import testing
+from stemma.errors import ENDING
 from worlds import ROOT, SMALL, Project
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # workers share the cores: who waits sleeps; read at an import
@@ -53,8 +54,10 @@ def in_memory() -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Fork what tests start, for this process, its workers, and tests that run pytest."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background, and so in all that tests interrupt
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell's background ignores the first, `nohup` the last, and so would all that tests interrupt.
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), *((each, signal.SIG_DFL) for each in ENDING)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
     stack = ExitStack()
     config.add_cleanup(stack.close)
     if config.option.basetemp is None and in_memory():
