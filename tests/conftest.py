@@ -143,6 +143,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         "GIT_CONFIG_GLOBAL": str(git / "config"),
         "GIT_TEMPLATE_DIR": str(git / "template"),
         "DVC_NO_ANALYTICS": "1",
+        "SHELL": "/bin/sh",  # by which DVC starts stages: the machine's own may differ
         "DVC_SITE_CACHE_DIR": str(tmp_path_factory.mktemp("dvc-site-cache")),
         "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state")),  # where `stemma trust` notes
     }
