@@ -1,18 +1,18 @@
 """The project's own code, run in a process of its own; whoever runs it has asked `trust` before."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from stemma.errors import interrupts_held
+from stemma.errors import ENDING, interrupts_held
 
 STAGE = "src/stage.py"
 WRONG_USAGE, INTERRUPTED = 2, 130
-TOLD = (143, INTERRUPTED, -2)  # a stage that ends so has told of its interrupt; -2: and ended at another
+# A stage that ends so has told of its interrupt; -2: and ended at another.
+TOLD = (INTERRUPTED, -2, *(128 + number for number in ENDING))
 ENDS = 60.0, 5.0  # seconds for a process to end at an interrupt, as a stage puts its outputs back; and at a second one
 Done = subprocess.CompletedProcess[str]
 
@@ -78,11 +78,11 @@ def _run(
             )  # fmt: skip
         out, err = process.communicate()
     except KeyboardInterrupt as interrupt:  # a terminal's came to both
-        if signal.SIGTERM in interrupt.args:
-            process.terminate()
+        for number in set(ENDING).intersection(interrupt.args):
+            process.send_signal(number)
         out, err = _ended(process)
         if stderr is None and process.returncode in TOLD:
-            raise SystemExit(max(process.returncode, INTERRUPTED)) from None
+            raise SystemExit(process.returncode if process.returncode > 0 else INTERRUPTED) from None
         raise
     return Done(process.args, process.returncode, out, err)
 

@@ -24,6 +24,7 @@ with one_line():
         PAUSE
         pathlib.Path("cleaned").touch()
 """
+ENDS = {"SIGTERM": 143, "SIGHUP": 129}
 PAUSE = "time.sleep(1)"  # four times as long as `subprocess.run` waits before it kills
 ENDS_AT_ANOTHER = f"""
 import signal
@@ -44,7 +45,7 @@ with one_line():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a group of processes is POSIX's")
 @pytest.mark.parametrize("way", ["heard", "run"])
-@pytest.mark.parametrize("how", ["interrupt", "terminate", "interrupt twice", "interrupt as it ends"])
+@pytest.mark.parametrize("how", ["interrupt", "SIGTERM", "SIGHUP", "interrupt twice", "interrupt as it ends"])
 def test_what_is_interrupted_cleans_up_and_is_told_once(tmp_path: Path, way: str, how: str) -> None:
     (tmp_path / "src").mkdir()
     stage = ENDS_AT_ANOTHER if how == "interrupt as it ends" else CLEANS_UP
@@ -53,15 +54,15 @@ def test_what_is_interrupted_cleans_up_and_is_told_once(tmp_path: Path, way: str
     command = [sys.executable, "-c", CALLS, way]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         until(lambda: (tmp_path / "began").exists())
-        if how == "terminate":
-            process.terminate()
+        if how in ENDS:
+            process.send_signal(signal.Signals[how])  # to it alone
         else:
             os.killpg(process.pid, signal.SIGINT)
         if how == "interrupt twice":
             until(lambda: (tmp_path / "heeds").exists())
             os.killpg(process.pid, signal.SIGINT)
         said = process.communicate(timeout=HANGS)[1]
-    assert process.returncode == (143 if how == "terminate" else 130)
+    assert process.returncode == ENDS.get(how, 130)
     assert (tmp_path / "cleaned").exists() == (how != "interrupt twice")
     assert said == "error: interrupted\n"
 
