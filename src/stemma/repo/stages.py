@@ -9,6 +9,7 @@ from typing import Any
 from stemma import names
 from stemma.repo import lockfile, places, trust
 from stemma.repo.git import git
+from stemma.repo.inputs import Inputs
 from stemma.repo.places import Folder
 from stemma.repo.trouble import told
 
@@ -85,16 +86,35 @@ def outputs(root: Path, stage: str | None = None, command: str = "") -> Iterator
         ]
 
 
-def remember(root: Path, stage: str, command: str) -> None:
+def remember(root: Path, stage: str, command: str, before: Inputs) -> bool:
     """Note in DVC's run cache that a stage gave what lies there, if the command is all that it runs.
 
     DVC itself does so only for stages all of whose outputs it keeps. A VersionError where it cannot.
+
+    Args:
+        before: what it was started with, which may have been edited since.
+
+    Returns:
+        Whether it is noted.
     """
+    from dvc.stage.loader import StageLoader
+    from dvc.stage.serialize import to_single_stage_lockfile
+
     with told(str(root)), trust.repo(root, whole=True) as repo:
         found = repo.stage.load_one(name=stage)
-        if _commands(found) == [command]:
-            found.save()
-            _share(repo, found)
+        if _commands(found) != [command]:
+            return False
+        found.save(run_cache=False)
+        if before.edited():
+            noted = to_single_stage_lockfile(found)
+            if not before.put_into(noted):
+                return False
+            for out in found.outs:  # which DVC leaves where the stage fails
+                out.commit()
+            StageLoader.fill_from_lock(found, noted)
+        repo.stage_cache.save(found)
+        _share(repo, found)
+        return True
 
 
 def _commands(stage: Any) -> list[str]:

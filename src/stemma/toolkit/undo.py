@@ -11,13 +11,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from stemma import names
 from stemma.errors import ENDING, StemmaError
-from stemma.repo import stages
+from stemma.files import taken
+from stemma.repo import inputs, locks, stages
 from stemma.repo.stages import Output
 from stemma.text import few, say
 
@@ -50,21 +52,48 @@ def guarded(root: Path) -> Iterator[None]:
     """Around a stage; nothing but this happens where DVC does not run it.
 
     Raises:
-        StemmaError: in the place of one that names an output, which is elsewhere now; or of a broken pipe.
+        StemmaError: in the place of one that names an output, which is elsewhere now; or of a broken pipe; what it
+            depends on was edited meanwhile; or a process of before runs the stage.
     """
     stage = os.environ.get("DVC_STAGE", "").rpartition(":")[2]
     if not stage:
         yield
         return
-    began = time.monotonic()
+    if find_spec("dvc") is None:  # it was started by its path, and `python` is another
+        raise StemmaError(f"{sys.executable} has no DVC: activate the project's environment, then run this again")
+    with ExitStack() as stack:
+        stack.callback(_alone(root, stage))
+        stack.enter_context(_undone_unless_it_passes(root, stage))
+        yield
+
+
+def _alone(root: Path, stage: str) -> Callable[[], None]:
+    """Hold the stage's lock; what lets go of it. Where DVC was killed, its stage goes on: a second one would take its
+    outputs away, and write among them."""
+    # Not DVC_ROOT: of a queued experiment that is the work tree, and this its copy.
+    home = next((folder for folder in (root, *root.parents) if (folder / ".dvc").is_dir()), root)
+    lock = home / ".dvc/tmp" / f"{'-'.join(('stemma', *root.relative_to(home).parts, stage))}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    release = taken(lock)
+    if release is None and lock.stat().st_size:  # it is empty on a disk that knows no locks
+        raise StemmaError(f"{stage} still runs, as {locks.holder(lock)}: wait until it is done, then run this again")
+    return release or (lambda: None)
+
+
+@contextmanager
+def _undone_unless_it_passes(root: Path, stage: str) -> Iterator[None]:
+    began, before = time.monotonic(), inputs.of(root, stage)
     try:
         yield
         sys.stdout.flush()
         took = time.monotonic() - began
         if stage == FIRST:  # not before: DVC reads settings too, and what is wrong with them is told by the stage
             _note(lambda: stages.recall(root))
-        if took >= WORTH:
-            _note(lambda: stages.remember(root, stage, _command()))
+        edited = before.edited()
+        is_worth_it = stage != FIRST and (edited or took >= WORTH)
+        noted = is_worth_it and _note(lambda: stages.remember(root, stage, _command(), before))
+        if edited:
+            raise _edited(stage, edited, bool(noted))
         _ignore_signals()  # Python's end takes a while: killed in it, what passed would not be in dvc.lock
     except BaseException as error:
         if isinstance(error, SystemExit) and not error.code:
@@ -82,12 +111,21 @@ def _command() -> str:
     return " ".join(["python", *sys.argv])
 
 
-def _note(work: Callable[[], None]) -> None:
+def _note(work: Callable[[], bool | None]) -> bool | None:
     """Do what later runs have their use of, and this one has not."""
     try:
-        work()
+        return work()
     except StemmaError as error:
         say(f"note: DVC's run cache is not complete ({error})", error=True)
+        return False
+
+
+def _edited(stage: str, what: list[str], noted: bool) -> StemmaError:
+    kept = "; the run cache has them, for when it is as it was" if noted else ""
+    return StemmaError(
+        f"{few(what)} changed while {stage} ran, and DVC would note that as what made its results{kept}",
+        run="dvc repro",
+    )
 
 
 def _ignore_signals() -> None:

@@ -3,8 +3,10 @@
 Real DVC and real processes, on stages that take no time. The whole pipeline: tests/test_rebuild.py.
 """
 
+import errno
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,6 +23,7 @@ from timing import HANGS, WAITS, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("undo")]
 
+ROOT = Path(__file__).resolve().parents[3]
 RUN = """\
 from pathlib import Path
 from stemma.toolkit.stage import run
@@ -53,6 +56,8 @@ def main():
             WAITS
         case "end":
             atexit.register(end)
+        case "late":
+            end()
 
 def end():
     Path("waiting").touch()
@@ -69,7 +74,7 @@ stages:
     outs: [passed.txt: {cache: false, persist: true}]
   work:
     cmd: python src/stage.py work
-    deps: [passed.txt, src/tiny/stages/work.py]
+    deps: [passed.txt, given, src/tiny/stages/work.py]
     params: [text, how]
     outs:
       - out/kept
@@ -79,7 +84,7 @@ stages:
 """
 # Of Debian, the first ends at a signal though the stage that it started has not ended; the other has become the stage.
 SHELLS = ["sh", "bash"]
-IGNORED = "/out/kept\n/out/page.html\n/waiting\n/build/\n__pycache__/\n"
+IGNORED = "/out/kept\n/out/page.html\n/waiting\n/build/\n__pycache__/\n*.swp\n"
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +93,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Project:
     root = tmp_path_factory.mktemp("ran") / "p"
     for name, text in {
         "src/stage.py": RUN, "src/tiny/stages/work.py": STAGE, "src/tiny/stages/settings.py": SETTINGS,
+        "given/a.txt": "one", "given/below/b.txt": "two", "given/.a.txt.swp": "an editor's",
         "dvc.yaml": DVC_YAML, "params.yaml": "text: a\nhow: well\n", ".gitignore": IGNORED,
+        ".dvcignore": "*.swp\n",
         lock.FILE: lock.text_of(lock.Lock(lock.SOURCES, "any", lock.rooms.own(), {"none": ""})),
     }.items():  # fmt: skip
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -195,6 +202,85 @@ def test_a_stage_that_has_passed_is_whole_though_the_shell_that_started_it_is_ki
     assert json.loads(project.ok("dvc", "status", "--json")) == {}
 
 
+EDITS = {  # what is edited while the stage runs -> how it is told
+    "settings": (("params.yaml", "text: b", "text: c"), "text of params.yaml"),
+    "code": (("src/tiny/stages/work.py", "import", "import  "), "src/tiny/stages/work.py"),
+    "folder": (("given/below/b.txt", "two", "three"), "given/below/b.txt"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_what_is_edited_while_a_stage_runs_is_not_noted_as_what_made_its_results(edit: str, project: Project) -> None:
+    """Plain DVC hashes dependencies at the end, and calls everything up to date."""
+    (name, was, becomes), told_as = EDITS[edit]
+    before, lock_of_before = outputs(project), project.read("dvc.lock")
+    choose(project, "b", "late")
+    process = started(project)
+    project.replace(name, was, becomes)
+    (project.folder / "told").touch()
+    _, told = process.communicate(timeout=HANGS)
+    assert process.returncode
+    assert f"error: {told_as} changed while work ran" in told and "when it is as it was: run `dvc repro`" in told
+    assert outputs(project) == before and "text: b" not in project.read("dvc.lock").partition("\n  work:")[2]
+    assert project.read("build/failed/work/out/told.md") == "told.md: b, late"
+    assert lock_of_before.partition("\n  work:")[2] == project.read("dvc.lock").partition("\n  work:")[2]
+
+    project.replace(name, becomes, was)
+    (project.folder / "waiting").unlink()
+    project.repro()
+    assert project.read("out/told.md") == "told.md: b, late"
+    assert not (project.folder / "waiting").exists()  # it did not run: the run cache had it
+
+    project.replace(name, was, becomes)
+    project.repro()
+    assert (project.folder / "waiting").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a signal to one process is of POSIX")
+def test_a_stage_that_goes_on_after_its_dvc_is_not_run_a_second_time_beside_it(project: Project) -> None:
+    choose(project, "b", "late")
+    process = started(project, "bash")
+    process.terminate()  # DVC alone, which tells the stage nothing
+    process.wait(HANGS)
+    second = project.run("dvc", "repro")
+    assert second.returncode
+    assert "error: work still runs, as process" in second.stderr
+    assert "stage.py work): wait until it is done, then run this again" in second.stderr
+    (project.folder / "told").touch()
+    process.communicate(timeout=HANGS)  # until the stage, which writes there too, has ended
+    project.repro()
+    assert project.read("out/told.md") == "told.md: b, late"
+    assert json.loads(project.ok("dvc", "status", "--json")) == {}
+
+
+def test_a_disk_that_knows_no_locks_is_none_where_a_stage_still_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setenv("DVC_STAGE", "settings")
+    monkeypatch.setattr("fcntl.flock", refuse)
+    monkeypatch.setattr(undo, "SIGNALS", [])
+    monkeypatch.setattr(undo.stages, "recall", lambda _: None)
+    with undo.guarded(tmp_path):
+        (tmp_path / "passed").touch()
+    assert (tmp_path / "passed").exists()
+
+
+def test_what_a_stage_does_not_depend_on_may_be_edited_while_it_runs(project: Project) -> None:
+    choose(project, "b", "late")
+    process = started(project)
+    (project.folder / "params.yaml").open("a").write("other: 1\n")
+    (project.folder / "src/tiny/stages/other.py").touch()
+    (project.folder / "src/tiny/stages/work.py").touch()  # the same bytes
+    (project.folder / "given/.b.txt.swp").touch()
+    (project.folder / "told").touch()
+    _, told = process.communicate(timeout=HANGS)
+    assert not process.returncode, told
+    assert json.loads(project.ok("dvc", "status", "--json")) == {}
+
+
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
 def test_after_a_kill_doctor_names_the_command_that_puts_outputs_back(project: Project) -> None:
     before = outputs(project)
@@ -291,6 +377,23 @@ def test_a_changed_command_and_one_of_several_steps_get_no_outputs_of_another(pr
     choose(project, "b", "well")
     assert project.repro() == ["settings"]
     assert project.read("out/told.md") == "told.md: b, wellmore\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script of sh")
+def test_where_dvc_runs_and_the_environment_is_not_active_the_stage_says_so(project: Project) -> None:
+    bare = project.folder.with_name("bare")
+    bare.mkdir()
+    program = f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT / "src"))} exec {shlex.quote(sys.executable)} -S "$@"\n'
+    (bare / "python").write_text(program, encoding="utf-8")
+    (bare / "python").chmod(0o755)
+    choose(project, "b", "well")
+    failed = project.run("dvc", "repro", PATH=f"{bare}{os.pathsep}{os.environ['PATH']}")
+    assert "has no DVC: activate the project's environment" in failed.stderr and "Traceback" not in failed.stderr
+    assert project.repro() == ["settings", "work"]
+    project.ok("cp", str(ROOT / "src/stage.py"), "src/stage.py")
+    failed = project.run(sys.executable, "-S", "src/stage.py", "work", PYTHONPATH="")
+    assert failed.returncode == 1
+    assert failed.stderr == f"error: {sys.executable} has no stemma: activate the project's environment\n"
 
 
 def test_what_is_wrong_with_settings_is_told_alone(
