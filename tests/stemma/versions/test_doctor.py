@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+import yaml
 from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
@@ -248,6 +249,31 @@ def test_settings_that_were_not_run_are_an_error(clinic: World, sound: Parts) ->
     diagnosis = doctor(clinic.folder)
     (one,) = [finding for finding in diagnosis.findings if finding.check == "results"]
     assert one.what == "stage later ran with other settings than params.yaml has" and one.evidence == "train.epochs"
+
+
+FITTED = {"train": {"epochs": 60, "seed": 0, "threads": 1.0}, "model": {"name": "mlp", "hidden": [96]}}
+NOTED = {"train.epochs": None, "train.seed": 0, "train.threads": 1, "train.later": 3, "model": {"hidden": [96]}}
+
+
+@pytest.mark.parametrize(
+    ("fitted", "noted", "told"),
+    [
+        ({}, {}, None),
+        ({}, {"train.seed": 7, "train.threads": 2}, "train.seed 0 for 7, train.threads 1.0 for 2"),
+        ({}, {"model": {"hidden": [96, 96]}}, "model.hidden [96] for [96, 96]"),
+        ({"cut_from": 96}, {"model": {"hidden": [128]}}, None),
+    ],
+)
+def test_settings_that_were_edited_while_train_ran_are_found_in_what_it_left(
+    fitted: dict[str, Any], noted: dict[str, Any], told: str | None, clinic: World, sound: Parts
+) -> None:
+    clinic.version("a patient", sound.but(training=TRAINING | FITTED | fitted))
+    lock = yaml.safe_load((clinic.folder / "dvc.lock").read_text())
+    lock["stages"]["train"] = {"cmd": "true", "params": {"params.yaml": NOTED | noted}}
+    clinic.write("dvc.lock", yaml.safe_dump(lock))
+    diagnosis = doctor(clinic.folder)
+    assert [one.evidence for one in diagnosis.findings if one.check == "noted"] == ([told] if told else [])
+    assert told or "noted" in diagnosis.passed
 
 
 def test_an_object_that_is_nowhere_is_an_error_and_one_not_pushed_a_warning(

@@ -43,6 +43,7 @@ CHECKS: dict[str, Check] = {
     "split-drift": rows.splits_are_alike,
     "conf": state.conf_is_composed,
     "results": state.results_are_of_these_settings,
+    "noted": state.weights_are_of_the_settings_that_dvc_noted,
     "rebuilt": rebuilt.results_are_those_of_head,
     "outputs": state.outputs_are_there,
     "files": state.weights_are_those_of_their_index,

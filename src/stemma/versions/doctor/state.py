@@ -56,6 +56,24 @@ def results_are_of_these_settings(version: "Version") -> Iterator[Finding]:
                 yield Finding("error", "results", found, few(keys), "run `dvc repro`")
 
 
+def weights_are_of_the_settings_that_dvc_noted(version: "Version") -> Iterator[Finding]:
+    """What dvc.lock noted of train is what the fit noted itself: DVC looks when a stage has ended, and plain DVC, or an
+    older stemma, took what had been edited while it ran."""
+    fit, noted = version.training, told(version.lock, "stages", "train", "params", "params.yaml")
+    if noted is None or fit is None:
+        raise Skipped("dvc.lock or reports/training.json says nothing of the settings of train")
+    values = {key: value for key, value in noted.items() if key.startswith("train.")}
+    if fit.get("cut_from") is None:  # else the network has fewer units than were set
+        values |= {f"model.{name}": value for name, value in (noted.get("model") or {}).items()}
+    found = {key: (told(fit, *key.split(".")), value) for key, value in values.items()}
+    other = [f"{key} {is_} for {was}" for key, (is_, was) in found.items() if None not in (is_, was) and is_ != was]
+    if other:
+        yield Finding(
+            "error", "noted", "the weights were fitted with other settings than dvc.lock says", few(other),
+            "settings were edited while train ran: run `dvc repro --force train`",
+        )  # fmt: skip
+
+
 def toolkit_is_the_locked_one(version: "Version") -> Iterator[Finding]:
     """The toolkit that runs here, beside the one that stemma.lock names: as a stage looks at it, in the workspace."""
     if not version.has(lock.FILE):
