@@ -26,9 +26,13 @@ def sync(
     Example: stemma conf sync model=keras_mlp train.learning_rate=0.01
     """
     from stemma import conf
+    from stemma.repo import locks
 
-    changed = conf.sync(repository(), overrides or ())
+    root = repository()
+    changed = conf.sync(root, overrides or ())
     say("params.yaml written" if changed else "params.yaml is up to date")
+    if changed and (who := locks.running(root)):
+        say(f"note: a stage runs, by {who}: what depends on an edit is refused when it ends", error=True)
 
 
 @app.command()

@@ -64,10 +64,25 @@ def dvc(repository: Repository, *, idle: bool = False) -> Iterator[None]:
     folder = repository.root / ".dvc" / "tmp"
     hard = str(repository.objects.config["core"].get("hardlink_lock", False)).lower() == "true"
     with held(folder / "lock", str(repository.root), hard=hard):
-        running = _stage_in_progress(folder / "rwlock") if idle else None
-        if running is not None:
-            raise _busy(repository.root, running)
+        who = running(repository.root) if idle else None
+        if who is not None:
+            raise _busy(repository.root, who)
         yield
+
+
+def running(root: Path) -> str | None:
+    """The process that runs a stage; None where none does. DVC notes in a file who reads and writes what."""
+    import psutil  # type: ignore[import-untyped]  # it has no types
+
+    try:
+        noted = json.loads((root / ".dvc/tmp/rwlock").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    readers = [info for infos in (noted.get("read") or {}).values() for info in infos]
+    for info in [*(noted.get("write") or {}).values(), *readers]:
+        if info.get("pid") != os.getpid() and psutil.pid_exists(int(info.get("pid", -1))):
+            return f"process {info['pid']} ({info.get('cmd', 'dvc'):.120})"
+    return None
 
 
 @contextmanager
@@ -140,7 +155,7 @@ def clear(lock: Path, root: Path) -> None:
 
 def git_process(root: Path) -> str | None:
     """A Git command that runs in the repository, with its number; None where none does."""
-    import psutil  # type: ignore[import-untyped]  # it has no types
+    import psutil
 
     for process in psutil.process_iter(["pid", "name", "cwd", "cmdline"]):
         facts = process.info
@@ -203,18 +218,3 @@ def _linked(own: Path, lock: Path) -> bool:
                 file.write(own.read_bytes())
         return True
     return False
-
-
-def _stage_in_progress(file: Path) -> str | None:
-    """The process that runs a stage: DVC notes in this file who reads and writes what."""
-    import psutil
-
-    try:
-        noted = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    readers = [info for infos in (noted.get("read") or {}).values() for info in infos]
-    for info in [*(noted.get("write") or {}).values(), *readers]:
-        if info.get("pid") != os.getpid() and psutil.pid_exists(int(info.get("pid", -1))):
-            return f"process {info['pid']} ({info.get('cmd', 'dvc'):.120})"
-    return None

@@ -1,5 +1,7 @@
 """The stage `settings`, in one process and under DVC itself."""
 
+import json
+import os
 from typing import Any
 
 import pytest
@@ -159,6 +161,18 @@ def test_repro_stops_after_an_edit_and_passes_after_sync(pipeline: Any, target: 
     pipeline.ok("dvc", "repro", *target)
     assert pipeline.stages_run() == ["settings", "train"]  # a train setting does not rerun prepare
     assert "'epochs': 41" in pipeline.read("train.txt")
+
+
+def test_sync_says_that_a_stage_runs_whose_settings_it_may_edit(pipeline: Any) -> None:
+    told = {"write": {"train.txt": {"pid": os.getpid(), "cmd": "dvc repro"}}}
+    pipeline.write(".dvc/tmp/rwlock", json.dumps(told))
+    note = (
+        f"note: a stage runs, by process {os.getpid()} (dvc repro): what depends on an edit is refused when it ends\n"
+    )
+    for edited, said in ((True, note), (False, "")):
+        if edited:
+            pipeline.replace("conf/train/default.yaml", "epochs: 40", "epochs: 41")
+        assert pipeline.run("stemma", "conf", "sync").stderr == said
 
 
 def test_repro_passes_after_the_edit_is_taken_back(pipeline: Any) -> None:
