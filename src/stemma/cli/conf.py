@@ -62,12 +62,14 @@ def adopt() -> None:
     Example: dvc exp apply NAME && stemma conf adopt
     """
     from stemma import conf
-    from stemma.repo import tracking
+    from stemma.repo import inputs, tracking
 
     root = repository()
     passed = tracking.ran_with(root, STAGE, conf.PARAMS)
     adopted = conf.adopt(root)
-    if passed:
-        conf.guard(root)
-        tracking.renew(root, STAGE)
     say("\n".join(str(one) for one in adopted) or "params.yaml is the composition of conf/: nothing to adopt")
+    if passed:
+        settled = inputs.of(root, STAGE)
+        conf.guard(root)
+        own = {str(each) for each in (conf.source(root).folder.relative_to(root), conf.PARAMS, conf.RECORD)}
+        tracking.renew(root, STAGE, but=own, still=lambda: not settled.edited())

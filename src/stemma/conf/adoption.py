@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.conf import pins, yaml_edit
-from stemma.conf.composition import PARAMS, Layer, Source, decider, home, mapping, params, source
+from stemma.conf.composition import ADOPT, PARAMS, Layer, Source, decider, home, mapping, params, source
 from stemma.conf.difference import MISSING, Difference, compare, dotted, leaves, same, shown
 from stemma.conf.hydra_yaml import parse, read_text
 from stemma.errors import SettingsError
@@ -74,9 +74,11 @@ def adopt(root: Path) -> tuple[Adopted, ...]:
     decides them, new ones into their group's file. Comments, order and untouched lines stay as they are.
 
     Raises:
-        SettingsError: conf/ cannot express params.yaml; or as `pins.check`. No file is changed then.
+        SettingsError: conf/ cannot express params.yaml, or one of them is edited meanwhile; or as `pins.check`. No file
+            is changed then.
     """
-    place, wanted = source(root), params(root)
+    place = source(root)
+    before, wanted = _content(place), params(root)
     pins.check(root, wanted)
     if place.module:
         raise SettingsError(f"the settings come from the Python module {place.module}, which adopt cannot edit")
@@ -93,6 +95,8 @@ def adopt(root: Path) -> tuple[Adopted, ...]:
         text = _composition(draft)
     if read_text(place.root / PARAMS) != text:  # the order of keys, or the comments of a hand edit
         changed[place.root / PARAMS] = text
+    if _content(place) != before:  # Hydra takes seconds
+        raise SettingsError(f"conf/ or {PARAMS} changed meanwhile, no file was changed", run=ADOPT)
     _write_all(changed)
     named = place.folder.relative_to(place.root) if place.folder.is_relative_to(place.root) else place.folder
     return tuple(replace(one, file=named / one.file) for one in adopted)
@@ -269,6 +273,12 @@ def _escaped(value: Any) -> Any:
 
 
 # Files
+
+
+def _content(place: Source) -> dict[Path, bytes]:
+    """Of conf/ and params.yaml."""
+    files = [place.root / PARAMS, *sorted(place.folder.rglob("*.yaml"))]
+    return {file: file.read_bytes() for file in files if file.is_file()}
 
 
 def _changed(draft: Path, folder: Path) -> dict[Path, str]:

@@ -10,7 +10,7 @@ rooms     by room, a digest of its files and of all that they import: what stage
 
 import io
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -167,7 +167,7 @@ def accept(root: Path, room: str) -> Written:
     if pending:
         raise ToolkitError(f"the results are not those of dvc.lock ({few(pending)})", run="dvc status")
     written = _write(root, before.rooms, new)
-    tracking.renew(root)
+    tracking.renew(root, but={FILE, before.path, new.path}, still=lambda: read(root) == here(root) == new)
     return Written(written.lock, written.rooms, ())
 
 
@@ -175,6 +175,15 @@ def compare(root: Path) -> None:
     """Stop, by a ToolkitError, where the lock is not the one that `write` would write."""
     if read(root) != here(root):
         raise ToolkitError(f"{FILE} is not that of the toolkit", run=WRITE)
+
+
+def edited(root: Path, keys: Iterable[str]) -> list[str]:
+    """Those of `keys`, such as `rooms.training`, whose room has other files by now than when it was locked."""
+    if not keys or not read(root).differing(rooms.own(_package(root))):
+        return []
+    locked, now = read(root).rooms, rooms.digests(_package(root))
+    found = [key.removeprefix("rooms.") for key in keys]
+    return [f"the toolkit's {room}" for room in found if now.get(room) != locked.get(room)]
 
 
 def text_of(lock: Lock) -> str:

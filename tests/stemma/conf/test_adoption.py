@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from stemma import conf
+from stemma.conf import adoption
 from stemma.conf.composition import Source
 from stemma.conf.difference import compare
 from stemma.conf.hydra_yaml import parse
@@ -247,6 +248,27 @@ def test_a_python_module_cannot_be_adopted_into(settings: Any) -> None:
         conf.adopt(settings.root)
 
 
+@pytest.mark.parametrize("file", ["params.yaml", "conf/train/default.yaml", "conf/train/new.yaml"])
+def test_what_is_edited_meanwhile_is_not_written_over(
+    file: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where an experiment ends in the work tree while Hydra composes."""
+    settings.replace("params.yaml", "rate: 0.001", "rate: 0.5")
+    choose = adoption._choose
+
+    def edited(*given: Any) -> Any:
+        with (settings.root / file).open("a", encoding="utf-8") as opened:
+            opened.write("# edited\n")
+        before.update(settings.files())
+        return choose(*given)
+
+    before: dict[str, str] = {}
+    monkeypatch.setattr(adoption, "_choose", edited)
+    with pytest.raises(SettingsError, match=r"changed meanwhile, no file was changed: run `stemma conf adopt`"):
+        conf.adopt(settings.root)
+    assert settings.files() == before
+
+
 def test_a_write_that_fails_half_way_changes_no_file(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     conf.sync(settings.root, ["data=large", "train.rate=0.01", "evaluate.threshold=0.1"])
     before = settings.files()
@@ -363,3 +385,28 @@ def test_an_applied_experiment_is_adopted_and_repro_finds_nothing_to_do(pipeline
     pipeline.ok("dvc", "checkout")
     pipeline.ok("dvc", "repro")
     assert pipeline.stages_run() == []
+
+
+@pytest.mark.parametrize("file", ["conf/train/default.yaml", "params.yaml", "toolkit"])
+def test_of_what_is_edited_meanwhile_dvc_lock_does_not_say_that_it_passed(
+    file: str, pipeline: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.write("toolkit", "one")
+    pipeline.replace("dvc.yaml", "deps: [conf, params.yaml]", "deps: [conf, params.yaml, toolkit]")
+    pipeline.ok("dvc", "repro")
+    pipeline.ok("git", "add", "-A")
+    pipeline.ok("git", "commit", "-qm", "a toolkit")
+    pipeline.ok("dvc", "exp", "run", "--temp", "-n", "better", "-S", "train.rate=0.02")
+    pipeline.ok("dvc", "exp", "apply", "better")
+    noted, guard = pipeline.read("dvc.lock"), conf.guard
+
+    def edited(root: Path) -> None:
+        guard(root)
+        with (root / file).open("a", encoding="utf-8") as opened:
+            opened.write("# edited\n")
+
+    monkeypatch.setattr(conf, "guard", edited)
+    code, said, told = run(pipeline.root, "conf", "adopt")
+    assert code == 1 and "train.rate: 0.001 -> 0.02" in said
+    assert f"{file.split('/')[0]}" in told and "changed too, so dvc.lock stays as it was: run `dvc repro`" in told
+    assert pipeline.read("dvc.lock") == noted

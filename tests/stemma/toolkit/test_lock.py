@@ -3,12 +3,14 @@
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemma.errors import ToolkitError
+from stemma.errors import ToolkitError, VersionError
+from stemma.repo import tracking
 from stemma.toolkit import lock, rooms, version
 from stemma.toolkit.distribution import pin
 from worlds import ROOT, Project
@@ -202,3 +204,24 @@ def test_what_is_not_one_proved_change_is_not_accepted(project: Project) -> None
     assert "error: the results are not those of dvc.lock (evaluate" in stemma(project, "lock", "--accept", "task")[1]
     assert (project.read("dvc.lock"), project.read(lock.FILE)) == before
     assert stemma(project, "lock", "--check", "--accept", "task")[0] == 2
+
+
+@pytest.mark.parametrize("file", ["params.yaml", "models/package/model.zip", "src/stemma/values.py"])
+def test_what_is_edited_while_a_change_is_accepted_is_not_accepted_with_it(
+    file: str, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comment(project, "task.py")
+    before, changed = project.read("dvc.lock"), tracking.changed
+
+    def edited(*given: Any, **more: Any) -> list[str]:
+        found = changed(*given, **more)
+        (project.folder / file).chmod(0o644)
+        with (project.folder / file).open("a", encoding="utf-8") as opened:
+            opened.write("# edited\n" if file.endswith("py") else "more: 1\n")
+        return found
+
+    monkeypatch.chdir(project.folder)  # where DVC takes paths from
+    monkeypatch.setattr(tracking, "changed", edited)
+    with pytest.raises(VersionError, match=r"changed too, so dvc.lock stays as it was: run `dvc repro`"):
+        lock.accept(project.folder, "task")
+    assert project.read("dvc.lock") == before
