@@ -3,13 +3,14 @@ edited while it runs would stand in dvc.lock as what made its results.
 
     before = inputs.of(root, "train")     the stage starts
     before.edited()                       it has ended: what is no longer as it was
+    inputs.stale(root, "train")           what the stages before it ran with that is another one by now
 """
 
 import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from stemma.repo import lockfile
 
 SMALL, MANY = 2**20, 1000  # bytes of a file, files of a folder: of more the system is asked when they changed
 REFERENCE = re.compile(r"\$\{([^${}]+)\}")
-SETTINGS = "params.yaml"
+SETTINGS, LOCK = "params.yaml", "dvc.lock"
 Content = tuple[Any, ...]  # of a file: its MD5; or when it changed, its size and number
 
 
@@ -68,10 +69,30 @@ class Inputs:
         return all(entry["md5"] for entry in deps.values())
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What dvc.yaml says that a stage depends on."""
+
+    folder: Path  # that paths are from
+    paths: list[str]
+    keys: Mapping[str, list[str]]  # of values, by file
+    frozen: bool  # DVC does not look whether it ran with these
+
+
 def of(root: Path, stage: str) -> Inputs:
     """As dvc.yaml names them, now. Names that only DVC can make out, such as `${item.path}`, are not among them."""
+    asked = _asked(root, stage)
+    return Inputs(
+        asked.folder,
+        {path: _contents(asked.folder / path) for path in asked.paths},
+        {file: _values(asked.folder / file, keys) for file, keys in asked.keys.items()},
+    )
+
+
+def _asked(root: Path, stage: str) -> _Asked:
     pipeline = _loaded(root / "dvc.yaml")
     told = (pipeline.get("stages") or {}).get(stage.partition("@")[0]) or {}
+    frozen = bool(told.get("frozen"))
     told = told.get("do", told)
     known = _known(root, pipeline.get("vars") or ())
     folder = root / _filled(told.get("wdir", "."), known)
@@ -80,11 +101,47 @@ def of(root: Path, stage: str) -> Inputs:
     for each in told.get("params") or ():
         for file, asked in each.items() if isinstance(each, dict) else [(SETTINGS, [each])]:
             keys.setdefault(_filled(file, known), []).extend(_filled(key, known) for key in asked or [""])
-    return Inputs(
-        folder,
-        {path: _contents(folder / path) for path in paths},
-        {file: _values(folder / file, asked) for file, asked in keys.items()},
-    )
+    return _Asked(folder, paths, keys, frozen or bool(told.get("frozen")))
+
+
+def stale(root: Path, stage: str) -> Iterator[str]:
+    """What the stages before this one ran with, by dvc.lock, and is another one now, as a person calls it.
+
+    DVC looked when it came to each of them, or not at all (`dvc repro --single-item`): what this stage makes would be
+    half of these settings, half of those.
+    """
+    ran = _loaded(root / LOCK).get("stages") or {}
+    makers = {out["path"]: name for name, entry in ran.items() for out in entry.get("outs") or ()}
+    made = {path: md5 for entry in ran.values() for path, md5 in _hashes(entry, "outs")}
+    todo, seen = [stage], {stage}
+    while todo:
+        name = todo.pop()
+        asked, entry = _asked(root, name), ran.get(name) or {}
+        if asked.frozen or asked.folder != root:
+            continue
+        if name != stage:
+            other = [path for path, md5 in _hashes(entry, "deps") if path in asked.paths and made.get(path, md5) != md5]
+            other += _moved(root, asked, entry)
+            yield from (f"{each} ({name} ran with another one)" for each in other)
+        for path in asked.paths:
+            found = {maker for out, maker in makers.items() if path == out or path.startswith(f"{out}/")} - seen
+            todo += found
+            seen |= found
+
+
+def _hashes(entry: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Any]]:
+    """Path and hash of an entry of dvc.lock, as DVC 3 writes it: an older one is not comparable."""
+    yield from ((each["path"], each.get("md5")) for each in entry.get(kind) or () if each.get("hash") == "md5")
+
+
+def _moved(root: Path, asked: _Asked, entry: Mapping[str, Any]) -> Iterator[str]:
+    """The values that are not those of an entry of dvc.lock; none that DVC takes for equal."""
+    for file, keys in asked.keys.items():
+        noted, whole = (entry.get("params") or {}).get(file) or {}, _loaded(root / file)
+        for key in keys:
+            now = _at(whole, key)
+            if key in noted and noted[key] != now and repr(noted[key]) != repr(now):  # NaN is not equal to itself
+                yield f"{key} of {file}"
 
 
 def _known(root: Path, told: Any) -> dict[str, Any]:

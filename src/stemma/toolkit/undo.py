@@ -22,6 +22,7 @@ from stemma.files import taken
 from stemma.repo import inputs, locks, stages
 from stemma.repo.stages import Output
 from stemma.text import few, say
+from stemma.toolkit import lock
 
 FIRST = "settings"  # the stage that every change of a setting begins with
 FAILED = Path("build/failed")  # which Git ignores
@@ -84,11 +85,14 @@ def _alone(root: Path, stage: str) -> Callable[[], None]:
 def _undone_unless_it_passes(root: Path, stage: str) -> Iterator[None]:
     began, before = time.monotonic(), inputs.of(root, stage)
     try:
+        _check(root, stage)
         yield
         sys.stdout.flush()
         took = time.monotonic() - began
         if stage == FIRST:  # not before: DVC reads settings too, and what is wrong with them is told by the stage
             _note(lambda: stages.recall(root))
+        if rooms := lock.edited(root, before.values.get(lock.FILE, ())):
+            raise StemmaError(f"{few(rooms)} changed while {stage} ran, which may have read some of it", lock.WRITE)
         edited = before.edited()
         is_worth_it = stage != FIRST and (edited or took >= WORTH)
         noted = is_worth_it and _note(lambda: stages.remember(root, stage, _command(), before))
@@ -104,6 +108,12 @@ def _undone_unless_it_passes(root: Path, stage: str) -> Iterator[None]:
         if isinstance(error, StemmaError):
             raise StemmaError(_moved(error.what, aside), error.run) from error
         raise
+
+
+def _check(root: Path, stage: str) -> None:
+    """Whether the stages before this one ran with what is there now."""
+    if other := list(inputs.stale(root, stage)):
+        raise StemmaError(f"{stage} would go on with what others made: {few(other)}", run="dvc repro")
 
 
 def _command() -> str:

@@ -236,6 +236,80 @@ def test_what_is_edited_while_a_stage_runs_is_not_noted_as_what_made_its_results
     assert (project.folder / "waiting").exists()
 
 
+CHAIN = """\
+  first:
+    cmd: python src/stage.py copy
+    deps: [passed.txt]
+    params: [rows]
+    outs: [first.txt]
+  last:
+    cmd: python src/stage.py copy
+    deps: [out/told.md]
+    params: [rows]
+    outs: [last.txt]
+"""
+COPY = "import os, shutil\nmain = lambda: shutil.copy('params.yaml', os.environ['DVC_STAGE'] + '.txt')\n"
+
+
+@pytest.fixture
+def chain(project: Project) -> Project:
+    """`first`, then `work`, then `last`, which depends on a setting of `first`."""
+    project.replace("dvc.yaml", "deps: [passed.txt, given,", "deps: [first.txt, given,")
+    with (project.folder / "dvc.yaml").open("a", encoding="utf-8") as file:
+        file.write(CHAIN)
+    (project.folder / "src/tiny/stages/copy.py").write_text(COPY, encoding="utf-8")
+    choose(project, "a", "well\nrows: 1")
+    assert project.repro() == ["first", "work", "last"]
+    project.commit()
+    return project
+
+
+def test_a_setting_of_an_earlier_stage_that_is_edited_while_a_later_one_runs_is_not_mixed_with_its_results(
+    chain: Project,
+) -> None:
+    choose(chain, "a", "late\nrows: 1")
+    process = started(chain)
+    chain.replace("params.yaml", "rows: 1", "rows: 2")
+    (chain.folder / "told").touch()
+    _, told = process.communicate(timeout=HANGS)
+    what = "rows of params.yaml (first ran with another one)"
+    assert f"error: last would go on with what others made: {what}: run `dvc repro`" in told
+    assert "rows: 1" in chain.read("last.txt")
+    assert chain.repro() == ["first", "work", "last"]
+    assert "rows: 2" in chain.read("last.txt")
+
+
+def test_a_stage_that_is_run_alone_does_not_mix_what_others_made_apart(chain: Project) -> None:
+    chain.replace("params.yaml", "rows: 1", "rows: 2")
+    assert "rows of params.yaml (first ran with another one)" in chain.run("dvc", "repro", "-s", "last").stderr
+    assert chain.repro("-s", "first") == ["first"]
+    assert "first.txt (work ran with another one)" in chain.run("dvc", "repro", "-s", "last").stderr
+    chain.ok("dvc", "freeze", "work")  # what DVC does not look at is nobody's fault
+    assert chain.repro("-s", "last") == ["last"]
+
+
+def test_the_toolkit_that_is_edited_while_a_stage_runs_is_not_noted_as_the_locked_one(project: Project) -> None:
+    """Python reads a module when it first needs it."""
+    shutil.copytree(ROOT / "src/stemma", project.folder / "src/stemma", ignore=shutil.ignore_patterns("__pycache__"))
+    lock.write(project.folder)
+    project.replace("dvc.yaml", "params: [text, how]", "params: [text, how, stemma.lock: [rooms.metrics]]")
+    before = outputs(project)
+    choose(project, "b", "late")
+    process = started(project)
+    for name in ("metrics/power.py", "serve/page.py"):  # the second is of no room that the stage names
+        with (project.folder / "src/stemma" / name).open("a", encoding="utf-8") as file:
+            file.write("# a comment\n")
+    (project.folder / "told").touch()
+    _, told = process.communicate(timeout=HANGS)
+    assert "the toolkit's metrics changed while work ran, which may have read some of it: run `stemma lock`\n" in told
+    assert outputs(project) == before
+
+    project.ok("git", "checkout", "-q", "src/stemma")
+    (project.folder / "waiting").unlink()
+    project.repro()
+    assert (project.folder / "waiting").exists()  # it ran: the run cache does not have what was made by halves
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a signal to one process is of POSIX")
 def test_a_stage_that_goes_on_after_its_dvc_is_not_run_a_second_time_beside_it(project: Project) -> None:
     choose(project, "b", "late")
