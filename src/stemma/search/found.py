@@ -16,7 +16,7 @@ from stemma.metrics import Metric
 from stemma.search import optimism
 from stemma.search.optimism import Optimism
 from stemma.search.space import Space
-from stemma.search.study import FAULT, NUMBER, SETTINGS, Place, counts, library
+from stemma.search.study import COMPOSED, FAULT, NUMBER, SETTINGS, Place, counts, library
 from stemma.search.trial import PARAMETERS, Judged, Table, is_present
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Trial:
     values: tuple[float, ...]  # of the figures; none where it did not come to its end
     drawn: Mapping[str, Any]  # what Optuna drew, by dimension
     settings: tuple[str, ...]  # the same as `dvc exp run -S` takes them
+    composed: Mapping[str, Any]  # the sections of params.yaml that it was of
     fault: str | None
 
 
@@ -95,7 +96,8 @@ def _trial(each: "optuna.trial.FrozenTrial") -> Trial | None:
     fault, settings = each.user_attrs.get(FAULT), tuple(each.user_attrs.get(SETTINGS, ()))
     outcome = "failed" if fault else "complete" if each.state.name == "COMPLETE" else "stopped"
     values = tuple(each.values) if outcome == "complete" else ()
-    return Trial(each.user_attrs[NUMBER], outcome, values, each.params, settings, fault)
+    composed = each.user_attrs.get(COMPOSED, {})
+    return Trial(each.user_attrs[NUMBER], outcome, values, each.params, settings, composed, fault)
 
 
 def _worth_keeping(space: Space, ranked: Sequence[Trial], known: Table) -> tuple[Trial, ...]:

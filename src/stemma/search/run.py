@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stemma import conf, layout, runners
-from stemma.errors import SettingsError, StemmaError
+from stemma.conf.composition import mapping
+from stemma.errors import EvaluationError, SettingsError, StemmaError
 from stemma.evaluation.folds import Tables
 from stemma.evaluation.settings import Settings
 from stemma.search import report, space, study, trial
 from stemma.search.found import Found, gather
-from stemma.search.space import Load, Space, override
+from stemma.search.space import SEARCHED, Load, Space, override
 from stemma.search.study import Place
 from stemma.search.trial import Common, Ended, Table
 from stemma.text import figure, say
@@ -52,6 +53,14 @@ class Search:
     opened: "optuna.Study"
     place: Place
     seed: int
+    prepared: Path  # the folder of the rows
+
+    def check(self) -> None:
+        """Nothing, if what trials are made of is as it was when the first one began; an EvaluationError otherwise."""
+        now = study.place(self.space, self.seed, self.known.figures, self.prepared)
+        if now.name != self.place.name:
+            what = "conf/, the code or data/prepared changed while trials ran, and those that ran are not recorded"
+            raise EvaluationError(what, run="stemma search")
 
 
 def search(root: Path, asked: Asked, tables: Tables, load: Load) -> Found:
@@ -80,7 +89,7 @@ def search(root: Path, asked: Asked, tables: Tables, load: Load) -> Found:
         opened = place.open()
         study.interrupt(opened)
         common = Common(tables, where.search, known.parts, place.folder / SCRATCH)
-        _tried(Search(where, common, known, opened, place, asked.seed), base, asked.jobs)
+        _tried(Search(where, common, known, opened, place, asked.seed, prepared), base, asked.jobs)
         found = gather(where, place, known, base.evaluate.bins)
         report.write(root / report.FOLDER / called, found)
     return found
@@ -96,6 +105,7 @@ def _tried(made: Search, base: Settings, jobs: int) -> None:
             closing(runner.stream(partial(trial.run, made.common), _drawn(made, asked), jobs)) as ended,
         ):
             for number, outcome in ended:
+                made.check()
                 told = _record(made, asked[number], outcome)
                 say(f"trial {asked[number].user_attrs[study.NUMBER]}: {told}", error=True)
     finally:
@@ -113,8 +123,12 @@ def _drawn(made: Search, asked: list["optuna.Trial"]) -> Iterator[runners.Job]:
         chosen = [override(key, value) for key, value in trial.drawn(one, made.space.search.space).items()]
         one.set_user_attr(study.SETTINGS, chosen)
         try:
-            settings = made.space.settings(chosen)
+            text = made.space.text(chosen)
+            composed = mapping(text, "conf/")
+            one.set_user_attr(study.COMPOSED, {section: composed[section] for section in SEARCHED})
+            settings = made.space.loaded(text)
         except StemmaError as error:
+            made.check()
             say(f"trial {number}: {_record(made, one, Ended((), fault=str(error)))}", error=True)
             continue
         asked.append(one)
@@ -145,6 +159,9 @@ def answer(root: Path, asked: Asked, tables: Tables, load: Load) -> None:
     """For `stemma search`, which started this process: what it goes on with, as JSON. It ends when that one does."""
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
     found = search(root, asked, tables, load)
-    best = [{"number": each.number, "settings": [*found.settings, *each.settings]} for each in found.keep]
+    best = [
+        {"number": each.number, "settings": [*found.settings, *each.settings], "composed": each.composed}
+        for each in found.keep
+    ]
     told = {"name": found.name, "study": found.study, "sentence": report.sentence(found), "best": best}
     print(json.dumps(told))

@@ -39,12 +39,30 @@ class Space:
     def file(self) -> Path:
         return FOLDER / f"{self.name}.yaml"
 
+    def text(self, overrides: Sequence[str]) -> str:
+        """params.yaml of a trial, composed as `dvc exp run -S OVERRIDE...` does."""
+        return conf.compose(self.root, [*self.search.settings, *overrides])
+
     def settings(self, overrides: Sequence[str]) -> Settings:
-        """Those of a trial, composed as `dvc exp run -S OVERRIDE...` does."""
+        """Those of a trial."""
+        return self.loaded(self.text(overrides))
+
+    def loaded(self, text: str) -> Settings:
         with scratch("search") as folder:
             path = folder / conf.PARAMS
-            path.write_text(conf.compose(self.root, [*self.search.settings, *overrides]), encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
             return self.load(path)
+
+    def options(self) -> dict[str, Any]:
+        """What the files say that its groups of conf/ choose from."""
+        folders = {key: self.root / "conf" / key for key in self.search.space}
+        files = [
+            folders[key] / f"{choice}.yaml"
+            for key, each in self.search.space.items()
+            if folders[key].is_dir()
+            for choice in each.choices or ()
+        ]
+        return {str(file.relative_to(self.root)): parse(read_text(file), file.name) for file in files}
 
     def composed(self, overrides: Sequence[str]) -> dict[str, Any]:
         """conf/ with these overrides alone, as it stands: no type is asked."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path("models/search")  # a folder for each search, which Git ignores
 VARIABLE = "OPTUNA_STORAGE"  # of the environment, as Optuna's own commands have it: a URL may hold a password
-NUMBER, SETTINGS, FAULT = "number", "settings", "fault"  # what a trial says of itself
+NUMBER, SETTINGS, COMPOSED, FAULT = "number", "settings", "composed", "fault"  # what a trial says of itself
 RANDOM_FIRST = 8  # trials by chance before the sampler learns
 
 
@@ -69,7 +69,7 @@ def place(space: Space, seed: int, figures: Sequence[Metric], prepared: Path) ->
     """The study of a search on these rows, settings and code: others are another study, in the same storage."""
     content = hashlib.sha256()
     base = space.composed(space.search.settings)
-    decides = [space.search.deciding(), seed, [base[section] for section in ("model", "train", "evaluate")]]
+    decides = [space.search.deciding(), space.options(), seed, [base[each] for each in ("model", "train", "evaluate")]]
     content.update(json.dumps(decides, sort_keys=True, default=str).encode())
     files = [*prepared.glob("*"), *(space.root / "src").rglob("*.py"), space.root / "stemma.lock"]
     for file in sorted(file for file in files if file.is_file()):

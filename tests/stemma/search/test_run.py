@@ -166,6 +166,40 @@ def test_any_storage_of_optuna_holds_a_search(
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("file", ["conf/config.yaml", "conf/model/other.yaml", "data/prepared/profile.json"])
+def test_no_trial_is_recorded_whose_settings_or_rows_were_edited_while_it_ran(
+    file: str, searched: Callable[..., Searched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = searched(space={"model": {"choices": ["tiny_torch", "other"]}})
+    text = (made.root / file).read_text(encoding="utf-8")
+
+    def edits(local: Local, work: Callable[..., Any], jobs: Any, at_once: int) -> Any:
+        for number, outcome in in_process(local, work, jobs, at_once):
+            if number == 1:
+                edited = text.replace("epochs: 6", "epochs: 5").replace("hidden:\n- 3", "hidden:\n- 4")
+                (made.root / file).write_text(edited if edited != text else text + " ", encoding="utf-8")
+            yield number, outcome
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Local, "stream", edits)
+        with pytest.raises(EvaluationError, match=r"changed while trials ran, and those that ran are not recorded"):
+            made.run()
+    (made.root / file).write_text(text, encoding="utf-8")
+    monkeypatch.setattr(Local, "stream", in_process)
+    found = made.run(trials=1)
+    assert [each.number for each in found.trials] == [0]
+
+
+def test_an_option_that_was_edited_is_another_search(searched: Callable[..., Searched], here: None) -> None:
+    """Its trials would be told of settings that no experiment of them has."""
+    made = searched(space={"model": {"choices": ["tiny_torch", "other"]}}, trials=1)
+    first = made.run().study
+    assert made.run().study == first
+    option = made.root / "conf/model/other.yaml"
+    option.write_text(option.read_text(encoding="utf-8").replace("- 3", "- 4"), encoding="utf-8")
+    assert made.run().study != first
+
+
 def test_one_search_at_a_time(searched: Callable[..., Searched]) -> None:
     made = searched()
     with study.held(made.root / FOLDER / "tiny"), pytest.raises(EvaluationError, match="a search runs in"):
