@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from stemma.errors import TrainingError
 from stemma.files import replaced
+from stemma.toolkit import code
 from stemma.training.base import Epoch, Given, Network, Rows, Session, State, below
 from stemma.training.settings import Settled
 
@@ -108,11 +109,12 @@ class Checkpoint:
 
 
 def identity(network: Network, given: Given, validation: Rows, session: Session) -> dict[str, str]:
-    """Of a fit that has not begun: settings, network, device and both sets of rows."""
+    """Of a fit that has not begun: settings, network, code, device and both sets of rows."""
     values = {f"model.{key}": repr(value) for key, value in network.settings.model_dump().items()}
     shapes = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in sorted(session.state().items())}
     values |= {"network or optimizer": repr(shapes), "device": str(network.device)}
     values |= {f"train.{key}": repr(value) for key, value in given.settings.deciding().items()}
+    values["code"] = code.digest(Path.cwd(), "train")
     values["weights at the start"] = _digest(*(tensor for _, tensor in sorted(network.tensors().items())))
     rows = {"training rows": given.train, "validation rows": validation}
     values |= {} if given.taught is None else {"what the teacher says": _digest(given.taught)}

@@ -136,6 +136,25 @@ def test_a_checkpoint_of_other_settings_or_rows_is_refused_by_name(framework: st
         )
 
 
+def test_a_checkpoint_of_other_code_is_refused(framework: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the epochs would be of one network's code, half of another's."""
+    stage = "stages: {train: {deps: [src/net.py, data], params: [stemma.lock: [rooms.training]]}}"
+    files = {"dvc.yaml": stage, "src/net.py": "", "data": "", "stemma.lock": "rooms: {training: a}"}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    model = tiny(framework, PROBLEMS["binary"])
+    fit(model, tmp_path)
+    (tmp_path / "data").write_text("other", encoding="utf-8")  # rows are looked at as such
+    fit(tiny(framework, PROBLEMS["binary"]), tmp_path, resume=True)
+    for name in ("src/net.py", "stemma.lock"):
+        (tmp_path / name).write_text("rooms: {training: b}", encoding="utf-8")
+        with pytest.raises(TrainingError, match=r"last.safetensors is of another fit \(code changed\)"):
+            fit(tiny(framework, PROBLEMS["binary"]), tmp_path, resume=True)
+        (tmp_path / name).write_text(files[name], encoding="utf-8")
+
+
 def test_a_checkpoint_of_another_network_is_refused(framework: str, tmp_path: Path) -> None:
     """The settings are the same, the code of `build` is not."""
     fit(tiny(framework, PROBLEMS["binary"]), tmp_path)
