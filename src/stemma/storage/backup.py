@@ -189,9 +189,18 @@ class _Work:
         names = [refs[ref] if ref.startswith(KEPT) else ref for ref in refs]
         asked = "".join(f"{name}\n" for name in ["HEAD", *names])
         git(self.repository.root, "-c", "pack.threads=1", "bundle", "create", "-q", str(file), "--stdin", stdin=asked)
+        self._check_refs(file, refs)
         sha256 = sha256_of(file)
         self._put(manifest.bundle_key(sha256, self.to is not None), file)
         return sha256
+
+    def _check_refs(self, file: Path, refs: Mapping[str, str]) -> None:
+        """Whether a bundle holds refs as they were read; a VersionError where one moved since."""
+        listed = git(self.repository.root, "bundle", "list-heads", str(file)).decode().splitlines()
+        held = {ref: identity for identity, _, ref in (line.partition(" ") for line in listed)}
+        moved = [ref for ref, identity in refs.items() if not ref.startswith(KEPT) and held.get(ref) != identity]
+        if moved:
+            raise VersionError(f"{few(moved)} moved while Git was copied: the earlier backup stands", "stemma backup")
 
 
 @contextmanager

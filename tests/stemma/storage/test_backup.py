@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ import stemma
 from s3 import Server
 from stemma.errors import VersionError
 from stemma.repo import places
+from stemma.storage import backup as backing
 from stemma.storage import manifest, sealing
 from version_worlds import Projects, World
 
@@ -182,6 +184,29 @@ def test_a_lost_object_of_the_backup_is_named_by_restore_and_put_back_by_the_nex
         stemma.restore(str(place), tmp_path / "new")
     assert stemma.backup(world.folder, str(place)).copied == 1
     stemma.restore(str(place), tmp_path / "new")
+
+
+def test_a_branch_that_moves_while_git_is_copied_leaves_the_earlier_backup(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would name a commit that its bundle does not hold."""
+    place, read = tmp_path / "backup", backing._refs
+    stemma.backup(world.folder, str(place), ["model@v1.0.0"])
+    before = everything(place)
+
+    def moves(*given: Any) -> Any:
+        found = read(*given)
+        world.ok("git", "commit", "-q", "--amend", "--allow-empty", "-m", "another")
+        return found
+
+    world.ok("git", "commit", "-q", "--allow-empty", "-m", "new")
+    with monkeypatch.context() as patch:
+        patch.setattr(backing, "_refs", moves)
+        with pytest.raises(VersionError, match="refs/heads/main moved while Git was copied: the earlier backup"):
+            stemma.backup(world.folder, str(place), ["model@v1.0.0"])
+    assert everything(place) == before
+    stemma.backup(world.folder, str(place), ["model@v1.0.0"])
+    stemma.restore(str(place), tmp_path / "restored")
 
 
 def test_a_full_folder_is_not_touched(world: World, tmp_path: Path) -> None:
