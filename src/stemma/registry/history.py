@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from stemma.errors import VersionError
-from stemma.repo import clone, registry
+from stemma.repo import registry
 from stemma.repo.git import run
 from stemma.repo.parallel import each
 from stemma.repo.registry import Registry
@@ -82,8 +82,7 @@ def history(repo: Repo = ".", stage: str | None = None, *, verify: bool = False)
         VersionError: no event is about the stage.
     """
     repository = opened(repo)
-    known = registry.read(repository.root)
-    clone.tell(repository.root)
+    known = repository.registry
     events = tuple(replay(known))
     names = {key: _named(key[0], commit, versions_of(known)) for key, commit in known.assigned.items()}
     stages = {f"{model}#{name}": version for (model, name), version in sorted(names.items())}

@@ -17,10 +17,11 @@ from s3 import Server
 from stemma.bundle import open_bundle
 from stemma.cli.follow import seconds
 from stemma.errors import VersionError
-from stemma.follow import Published, folder, poll, publish
+from stemma.follow import Published, folder, passes, poll, publish
 from stemma.follow.folder import KEPT
 from stemma.registry.writing import Tagging
 from stemma.repo.git import git
+from stemma.repo.repository import Repository
 from timing import until
 
 
@@ -174,6 +175,25 @@ def test_a_signed_stage_is_followed_until_somebody_without_a_key_moves_it(follow
     with pytest.raises(VersionError, match="model#prod!#2 has no good signature"):
         publish(asked, first)
     assert not (followed.folder / "empty").exists()
+
+
+def test_the_events_whose_signatures_are_verified_are_those_that_are_followed(
+    followed: Followed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another server of the clone may fetch in between."""
+    asked, check = followed.asked(str(followed.bob.folder), signed=True), passes._check_signatures
+    with_key(followed.bob, tmp_path)
+    stemma.promote(followed.bob.folder, "v1.0.0", "prod", tagging=Tagging(sign=True))
+    stemma.promote(followed.bob.folder, "v2.0.0", "prod")
+
+    def later(repository: Repository, stage: str) -> None:
+        followed.bob.ok("git", "tag", "-d", "model#prod#2")
+        check(repository, stage)
+
+    monkeypatch.setattr(passes, "_check_signatures", later)
+    with pytest.raises(VersionError, match="model#prod#2 has no good signature"):
+        publish(asked)
+    assert followed.numbers() == []
 
 
 @pytest.mark.slow

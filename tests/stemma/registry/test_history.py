@@ -74,7 +74,7 @@ def test_git_is_asked_for_all_events_at_once(world: World, monkeypatch: pytest.M
     run = subprocess.run
     monkeypatch.setattr(subprocess, "run", lambda words, **rest: asked.append(words) or run(words, **rest))
     stemma.history(world.folder)
-    assert [words[len(GIT)] for words in asked] == ["for-each-ref", "config"]  # what the clone lacks
+    assert [words[len(GIT)] for words in asked] == ["config", "for-each-ref"]  # what the clone lacks, first
 
 
 def test_history_prints_text_markdown_and_json(world: World) -> None:
