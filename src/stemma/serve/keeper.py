@@ -26,6 +26,7 @@ from stemma.settings import checked
 from stemma.text import in_one_line
 
 ENDED = "the process that was to load it ended"
+CHANGED = "it changed while it was loaded"
 NAME = re.compile(r"(?!\.{1,2}$)[\w.-]+", re.ASCII)  # it stands in paths and headers
 
 
@@ -47,7 +48,7 @@ class _Watched:
     source: Source
     plan: Plan
     withdrawn: Withdrawn  # versions that were taken back
-    places: Mapping[int, Path] = field(default_factory=dict)  # of the versions that serve
+    places: Mapping[int, Place] = field(default_factory=dict)  # of the versions that serve
     refused: Mapping[int, tuple[Mark | None, str]] = field(default_factory=dict)  # versions as they were then, and why
     off: bool = False  # none of it shall serve
 
@@ -174,8 +175,8 @@ class Keeper:
                 plan = watched.plan
                 failed = {
                     str(number): why
-                    for number, path in watched.places.items()
-                    if (why := await member.prepare(plan.name, number, path, None))
+                    for number, place in watched.places.items()
+                    if (why := await _prepared(member, plan.name, number, place))
                 }
                 if failed:
                     log.note("worker without versions", model=plan.name, errors=failed)
@@ -219,11 +220,10 @@ class Keeper:
                 return number, ENDED
             is_next = is_new and bool(serving) and number == max(wanted) and not self._settings.allow_breaking
             follows = max(serving) if is_next else None
-            name, path = watched.plan.name, there[number].path
             lacking = self._lacking(watched, number)
             alone = is_new or len(lacking) == len(self._members)
             for member in lacking:  # one after the other: what ends the first shall not end all
-                if (why := await member.prepare(name, number, path, follows)) and alone:
+                if (why := await _prepared(member, watched.plan.name, number, there[number], follows)) and alone:
                     return number, why
         return None
 
@@ -244,8 +244,15 @@ class Keeper:
         await asyncio.gather(*(each.commit(plan) for each in self._members))
         if plan.versions != watched.plan.versions:
             log.note("serving", model=plan.name, versions=plan.versions, labels=plan.labels)
-        places = dict(watched.places) | {number: place.path for number, place in there.items()}
+        places = {**watched.places, **there}
         watched.plan, watched.places = plan, {number: places[number] for number in plan.versions}
+
+
+async def _prepared(member: Member, name: str, number: int, place: Place, follows: int | None = None) -> str | None:
+    """Have a version prepared as it was seen, for another one has another number; why it cannot be."""
+    if not place.is_as_it_was():
+        return CHANGED
+    return await member.prepare(name, number, place.path, follows) or (None if place.is_as_it_was() else CHANGED)
 
 
 def _unserved(watched: _Watched) -> str | None:

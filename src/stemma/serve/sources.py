@@ -21,6 +21,13 @@ class Place:
     path: Path
     mark: Mark
 
+    def is_as_it_was(self) -> bool:
+        """Whether the very same lies there now."""
+        try:
+            return _mark(self.path) == self.mark
+        except OSError:
+            return False
+
 
 @dataclass
 class Source:

@@ -17,7 +17,7 @@ from stemma import bundle
 from stemma.bundle import sign
 from stemma.errors import StemmaError
 from stemma.serve import service, sources, withdrawn
-from stemma.serve.keeper import ENDED, Keeper
+from stemma.serve.keeper import CHANGED, ENDED, Keeper
 from stemma.serve.load import TIMES, load, size
 from stemma.serve.models import Models
 from stemma.serve.process import app_of
@@ -82,6 +82,27 @@ def settings(*models: dict[str, Any], **options: Any) -> ServeSettings:
 @pytest.fixture
 def world(tmp_path: Path, bundles: dict[str, Path]) -> Callable[..., World]:
     return lambda **options: World(tmp_path / "shop", bundles["regression"], **options)
+
+
+def test_a_version_that_changes_while_it_is_loaded_is_not_served_under_the_number_that_it_had(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = world()
+    made.publish(1)
+    made.start()
+    made.publish(2)
+    prepare = made.service.prepare
+
+    async def slow(*given: Any) -> str | None:
+        told = await prepare(*given)
+        made.withdraw(2)
+        made.publish(2)
+        return told
+
+    monkeypatch.setattr(made.service, "prepare", slow)
+    assert made.look() == (1,) and made.faults == {2: CHANGED}
+    monkeypatch.undo()
+    assert made.look() == (2,) and made.faults == {}
 
 
 @pytest.fixture(scope="session")
