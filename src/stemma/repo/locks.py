@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from stemma.errors import VersionError
 from stemma.files import taken, waited
@@ -26,6 +27,7 @@ WAIT_FOR_GIT = 5.0
 SETTLED = 1.0
 WAIT_FOR_REGISTRY = 10.0
 REGISTRY = "stemma-registry.lock"
+STAGE = "stemma-{}.lock"  # in .dvc/tmp, of each stage that runs
 MARK = "stemma rollback"
 
 
@@ -71,17 +73,25 @@ def dvc(repository: Repository, *, idle: bool = False) -> Iterator[None]:
 
 
 def running(root: Path) -> str | None:
-    """The process that runs a stage; None where none does. DVC notes in a file who reads and writes what."""
+    """The process that runs a stage, or is one whose DVC was killed; None where none does.
+
+    DVC notes in a file who reads and writes what; a stage holds a lock of its own.
+    """
     import psutil  # type: ignore[import-untyped]  # it has no types
 
-    try:
+    noted: dict[str, Any] = {}
+    with suppress(FileNotFoundError, ValueError):
         noted = json.loads((root / ".dvc/tmp/rwlock").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
     readers = [info for infos in (noted.get("read") or {}).values() for info in infos]
     for info in [*(noted.get("write") or {}).values(), *readers]:
         if info.get("pid") != os.getpid() and psutil.pid_exists(int(info.get("pid", -1))):
             return f"process {info['pid']} ({info.get('cmd', 'dvc'):.120})"
+    for lock in (root / ".dvc/tmp").glob(STAGE.format("*")):
+        release = taken(lock)
+        if release is not None:
+            release()
+        elif lock.stat().st_size:  # it is empty on a disk that knows no locks
+            return holder(lock)
     return None
 
 

@@ -320,6 +320,9 @@ def test_a_stage_that_goes_on_after_its_dvc_is_not_run_a_second_time_beside_it(p
     assert second.returncode
     assert "error: work still runs, as process" in second.stderr
     assert "stage.py work): wait until it is done, then run this again" in second.stderr
+    for command in (("undo",), ("rollback", "HEAD")):  # which would move files under it
+        moved = project.run("stemma", *command)
+        assert moved.returncode == 1 and "in use by process" in moved.stderr and "stage.py work" in moved.stderr
     (project.folder / "told").touch()
     process.communicate(timeout=HANGS)  # until the stage, which writes there too, has ended
     project.repro()
