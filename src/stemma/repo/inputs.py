@@ -112,21 +112,28 @@ def stale(root: Path, stage: str) -> Iterator[str]:
     """
     ran = _loaded(root / LOCK).get("stages") or {}
     makers = {out["path"]: name for name, entry in ran.items() for out in entry.get("outs") or ()}
-    made = {path: md5 for entry in ran.values() for path, md5 in _hashes(entry, "outs")}
+    apart = mixed(ran)
     todo, seen = [stage], {stage}
     while todo:
         name = todo.pop()
-        asked, entry = _asked(root, name), ran.get(name) or {}
+        asked = _asked(root, name)
         if asked.frozen or asked.folder != root:
             continue
         if name != stage:
-            other = [path for path, md5 in _hashes(entry, "deps") if path in asked.paths and made.get(path, md5) != md5]
-            other += _moved(root, asked, entry)
+            other = [path for path in apart[name] if path in asked.paths]
+            other += _moved(root, asked, ran[name])
             yield from (f"{each} ({name} ran with another one)" for each in other)
         for path in asked.paths:
             found = {maker for out, maker in makers.items() if path == out or path.startswith(f"{out}/")} - seen
             todo += found
             seen |= found
+
+
+def mixed(ran: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Of each stage of a dvc.lock, what it ran with that is not what another stage is said to have made."""
+    made = {path: md5 for entry in ran.values() for path, md5 in _hashes(entry, "outs")}
+    deps = {name: _hashes(entry, "deps") for name, entry in ran.items()}
+    return {name: [path for path, md5 in found if made.get(path, md5) != md5] for name, found in deps.items()}
 
 
 def _hashes(entry: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Any]]:

@@ -251,6 +251,22 @@ def test_settings_that_were_not_run_are_an_error(clinic: World, sound: Parts) ->
     assert one.what == "stage later ran with other settings than params.yaml has" and one.evidence == "train.epochs"
 
 
+def test_stages_that_ran_apart_are_an_error(clinic: World, sound: Parts) -> None:
+    """After `dvc repro -s train`, the figures and the bundle are those of other weights."""
+    clinic.version("a patient", sound)
+    lock = yaml.safe_load((clinic.folder / "dvc.lock").read_text())
+    made = {"path": "more", "hash": "md5", "md5": "a" * 32}
+    lock["stages"] |= {
+        "before": {"cmd": "true", "outs": [made]},
+        "right": {"cmd": "true", "deps": [made, {"path": "raw", "hash": "md5", "md5": "c" * 32}]},
+        "legacy": {"cmd": "true", "deps": [{"path": "more", "md5": "b" * 32}]},  # of DVC 2, which hashed otherwise
+        "after": {"cmd": "true", "deps": [made | {"md5": "b" * 32}]},
+    }
+    clinic.write("dvc.lock", yaml.safe_dump(lock))
+    (one,) = [finding for finding in doctor(clinic.folder).findings if finding.check == "results"]
+    assert one.what == "stage after ran with other files than those before it made" and one.evidence == "more"
+
+
 FITTED = {"train": {"epochs": 60, "seed": 0, "threads": 1.0}, "model": {"name": "mlp", "hidden": [96]}}
 NOTED = {"train.epochs": None, "train.seed": 0, "train.threads": 1, "train.later": 3, "model": {"hidden": [96]}}
 

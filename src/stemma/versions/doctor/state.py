@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stemma import toolkit
 from stemma.errors import StemmaError, ToolkitError, VersionError, WeightsError
 from stemma.evaluation.results import told
+from stemma.repo import inputs
 from stemma.repo.inventory import Inventory, Object, on_disk, take
 from stemma.repo.repository import WEIGHTS
 from stemma.text import counted, few
@@ -36,7 +37,7 @@ def conf_is_composed(version: "Version") -> Iterator[Finding]:
 
 
 def results_are_of_these_settings(version: "Version") -> Iterator[Finding]:
-    """What dvc.lock noted when each stage ran is what params.yaml and stemma.lock hold."""
+    """What dvc.lock noted when each stage ran is what params.yaml and stemma.lock hold, and what others made."""
     if version.lock is None or version.settings is None:
         raise Skipped("dvc.lock or params.yaml is not in the version")
     rooms = _locked(version).rooms if version.has(lock.FILE) else {}
@@ -54,6 +55,10 @@ def results_are_of_these_settings(version: "Version") -> Iterator[Finding]:
             if keys:
                 found = f"stage {stage} ran with {what} has"
                 yield Finding("error", "results", found, few(keys), "run `dvc repro`")
+    for stage, paths in inputs.mixed(version.lock.get("stages") or {}).items():
+        if paths:
+            found = f"stage {stage} ran with other files than those before it made"
+            yield Finding("error", "results", found, few(paths), "run `dvc repro`")
 
 
 def weights_are_of_the_settings_that_dvc_noted(version: "Version") -> Iterator[Finding]:
