@@ -143,10 +143,11 @@ def sync(root: Path, overrides: Sequence[str] = ()) -> bool:
     With overrides, params.yaml differs from conf/ on purpose; the record of `guard` is written too, so that the next
     `dvc repro` does not take that for a forgotten edit of conf/. Raises as `compose`, and as `pins.check`.
     """
+    own = compose(root) if overrides else ""  # first: an edit in between is none that the record knows
     text = compose(root, overrides)
     pins.check(root, mapping(text, "conf/"))
     if overrides:
-        write_text(root / RECORD, compose(root))
+        write_text(root / RECORD, own)
     path = root / PARAMS
     if path.is_file() and path.read_bytes() == text.encode():
         return False

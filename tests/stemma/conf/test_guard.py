@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stemma import conf
+from stemma.conf import composition
 from stemma.errors import SettingsError, StemmaError
 
 EXPERIMENT = "DVC_EXP_BASELINE_REV"
@@ -40,6 +41,23 @@ def test_the_guard_stops_at_an_edit_with_the_differences_and_both_commands(setti
         "run `stemma conf sync` to take conf/, or `stemma conf adopt` to keep params.yaml",
     ]
     assert settings.read("reports/settings/composed.yaml") == before
+
+
+def test_an_edit_while_overrides_are_composed_is_not_taken_for_one_that_params_yaml_has(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compose = composition.compose
+
+    def edited(*given: Any) -> str:
+        text = compose(*given)
+        settings.replace("conf/train/default.yaml", "epochs: 40", "epochs: 41")
+        monkeypatch.undo()
+        return text
+
+    monkeypatch.setattr(composition, "compose", edited)
+    conf.sync(settings.root, ["train.rate=0.5"])
+    with pytest.raises(SettingsError, match=r"conf/ was edited, but params\.yaml was not composed from it"):
+        conf.guard(settings.root)
 
 
 def test_the_guard_lists_twenty_differences_and_counts_the_rest(settings: Any) -> None:
