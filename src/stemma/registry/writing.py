@@ -1,7 +1,7 @@
 """How an event is written: by one writer at a time, and of two who meet one wins and the other is told who it was."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from stemma.registry.tags import Remote, Tag, TakenError, write
 from stemma.repo import clone, locks, registry
 from stemma.repo.registry import MODEL, Registry
 from stemma.repo.repository import Repo, Repository, opened
+from stemma.text import say
 
 Holders = dict[tuple[str, str], str]
 
@@ -66,14 +67,22 @@ class Writer:
                 raise VersionError(f"{what}: give it a name of letters, digits, -, _ and .")
             if tag.name in self.known.light:
                 raise registry.not_annotated([tag.name])
+        old = {event.tag for event in self.known.events}
         try:
             write(root, new, sign=self.sign, remote=self.remote)
         except TakenError:
-            old = {event.tag for event in self.known.events}
             others = [event for tag, event in self._events().items() if tag not in old]  # they are here by now
             raise _came_first(next((event for event in others if event.tag == new[-1].name), others[-1])) from None
+        if self.remote is not None:
+            with suppress(VersionError):  # it is done, whatever can still be asked
+                self.remote.fetch()
         events = self._events()
-        return tuple(events[tag.name] for tag in new)
+        made = tuple(events.pop(tag.name) for tag in new)
+        about = {what for event in made for what in (event.name, event.stage) if what}
+        for event in events.values():  # a remote refuses the same name alone, and not who retires what one promotes
+            if event.tag not in old and not about.isdisjoint((event.name, event.stage)):
+                say(f"note: at the same time {_told(event)}: look at both by `stemma history`", error=True)
+        return made
 
     def _events(self) -> dict[str, Event]:
         return {event.tag: event for event in replay(registry.read(self.repository.root))}
@@ -106,9 +115,13 @@ def message(subject: str, *more: str | None) -> str:
 
 
 def _came_first(event: Event) -> VersionError:
+    told = f"{_told(event, ' came first:')}; nothing was done: look at it, then try again"
+    return VersionError(told, run=f"stemma history {event.stage or ''}".strip())
+
+
+def _told(event: Event, did: str = ":") -> str:
     what = f"{event.name} was {event.kind.lower().replace('rolledback', 'rolled back')}"
     where = f" ({event.stage})" if event.stage else ""
     when = f"{event.when:%Y-%m-%d %H:%M:%S} UTC"
     why = event.why.splitlines()[0] if event.why else ""
-    told = f"{event.who} came first: {what}{where} at {when}, {why!r}; nothing was done: look at it, then try again"
-    return VersionError(told, run=f"stemma history {event.stage or ''}".strip())
+    return f"{event.who}{did} {what}{where} at {when}, {why!r}"

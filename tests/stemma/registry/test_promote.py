@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from s3 import served
 from stemma.errors import VersionError
 from stemma.registry import numbering, reach
 from stemma.registry.promote import Judgement, roll_back
+from stemma.registry.tags import Remote
 from stemma.registry.writing import Tagging
 from stemma.repo import locks
 from stemma.repo.repository import Repository, Version
@@ -445,6 +447,24 @@ def test_of_two_clones_the_second_to_push_is_told_who_won(world: World, monkeypa
     assert held(bob) == {"model#prod": V1}
     assert stemma.promote(bob.folder, V2, "prod", tagging=Tagging(push=True)).before == V1
     assert anne.ok("git", "ls-remote", "--tags", "--refs", "origin", "model#*").count("\n") == 1
+
+
+def test_of_two_clones_one_may_retire_what_the_other_promotes_and_the_second_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    anne, bob = clones(world)
+    push = Remote.push
+
+    def later(remote: Remote, made: Any) -> None:
+        monkeypatch.undo()
+        stemma.register(bob.folder, "HEAD", tagging=Tagging(push=True))  # which is about another version
+        stemma.retire(bob.folder, V1, "wrong rows", tagging=Tagging(push=True))
+        push(remote, made)
+
+    monkeypatch.setattr(Remote, "push", later)
+    stemma.promote(anne.folder, V1, "prod", tagging=Tagging(push=True))
+    (note,) = [line for line in capsys.readouterr().err.splitlines() if "at the same time" in line]
+    assert "model@v1.0.0 was retired at" in note and "'wrong rows': look at both by `stemma history`" in note
 
 
 def test_of_two_clones_that_push_at_the_same_moment_one_wins(world: World) -> None:
