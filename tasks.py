@@ -104,6 +104,9 @@ def repository() -> None:
     if not shutil.which("git"):
         raise SystemExit("error: Git is needed, https://git-scm.com, and it is not on the PATH")
     top = subprocess.run(["git", "rev-parse", "--show-prefix"], cwd=ROOT, capture_output=True, text=True)
+    if (ROOT / ".git").exists() and " --add safe.directory " in top.stderr:
+        cure = f"git config --global --add safe.directory '{ROOT}'"
+        raise SystemExit(f"error: {ROOT} belongs to another user, and Git reads nothing there: run `{cure}`")
     if top.returncode or top.stdout.strip():
         if top.stdout.strip():
             print("this folder lies in another repository and gets one of its own, for versions are whole commits")

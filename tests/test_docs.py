@@ -1,5 +1,6 @@
 """Every command in README and docs runs, in the order in which a reader meets it."""
 
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ pytestmark = pytest.mark.pipeline
 
 IN_A_STAMP = "extending.md"  # tests/template/test_extending.py follows it in a stamped project
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name != IN_A_STAMP)]
+IMPORTS = re.compile(r"^from stemma(?!\.frameworks\b).* import .*$", re.MULTILINE)  # models.md is run by another test
 ELSEWHERE = {  # commands that another test runs, or that only a terminal makes sense of
     "python tasks.py run": "the gate starts with a chore; installing twice would take minutes",
     "python tasks.py test": "this is it",
@@ -75,3 +77,9 @@ def test_the_pages_hold_commands_to_run() -> None:
     found = {command for page in PAGES for command in commands(page)}
     assert set(ELSEWHERE) <= found
     assert {"dvc repro", "stemma conf sync", "stemma conf adopt", "dvc checkout", "dvc exp run -S model=mine"} <= found
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "docs" / IN_A_STAMP], ids=lambda page: page.name)
+def test_what_code_of_a_page_imports_is_there(page: Path) -> None:
+    for line in IMPORTS.findall(page.read_text(encoding="utf-8")):
+        exec(line, {})  # noqa: S102 - of our own pages

@@ -186,6 +186,18 @@ def test_the_first_run_makes_a_repository_of_its_own_also_inside_another(
         assert git(folder, "rev-list", "--count", "HEAD") == "1"
 
 
+def test_a_repository_of_another_user_is_one_line_and_stays_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written(tmp_path, {"a.py": ""})
+    git(tmp_path, "init", "-q")
+    module = loaded(ROOT / "tasks.py")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(SystemExit, match=f"^error: .* `git config --global --add safe.directory '{tmp_path}'`$"):
+        module.repository()
+
+
 @pytest.mark.xdist_group("one")
 def test_tests_of_a_group_share_a_worker(request: pytest.FixtureRequest) -> None:
     """pytest-xdist 3.8 forgets its groups, without a word, under pytest 9.2: what costs much would be made twice."""

@@ -24,7 +24,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -40,6 +40,7 @@ NUMBERS = {
     errno.EIO: "the disk has a fault: look at the system's log, and copy what is there elsewhere",
 }
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+INTERRUPTS = [signal.SIGINT, *ENDING]
 
 
 class StemmaError(Exception):
@@ -171,20 +172,27 @@ def _interrupt(number: int, _: Any) -> NoReturn:
 
 
 @contextmanager
-def interrupts_held() -> Iterator[None]:
-    """An interrupt in the block comes at its end, when who asks knows what started in it."""
-    before = signal.getsignal(signal.SIGINT)
-    if before in (signal.SIG_IGN, None) or threading.current_thread() is not threading.main_thread():
-        yield  # what starts shall ignore it too; and only main may set what a signal does
-        return
+def interrupts_held(numbers: Iterable[signal.Signals] = (signal.SIGINT,)) -> Iterator[None]:
+    """An interrupt in the block comes at its end, when who asks knows what started in it.
+
+    Args:
+        numbers: the signals. One that also ends what starts may not be held while anything is written to that.
+    """
+    before = {each: signal.getsignal(each) for each in numbers}
+    # What starts shall ignore what is ignored here; what ends the process at once may; and only main may set handlers.
+    held = {each: handler for each, handler in before.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread():
+        held = {}
     came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    for each in held:
+        signal.signal(each, lambda number, _: came.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in held.items():
+            signal.signal(each, handler)
         if came:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(came[0])
 
 
 def told_by_system(error: OSError) -> str:

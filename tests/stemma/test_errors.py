@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from stemma.errors import ENDING, BundleError, MissingExtra, StemmaError, one_line, told_by_system
+from stemma.errors import (
+    ENDING,
+    INTERRUPTS,
+    BundleError,
+    MissingExtra,
+    StemmaError,
+    interrupts_held,
+    one_line,
+    told_by_system,
+)
 from stemma.files import replaced
 
 
@@ -86,6 +95,17 @@ def test_what_is_ignored_by_the_end_stays_ignored(number: signal.Signals) -> Non
         assert signal.getsignal(number) == signal.SIG_IGN
     finally:
         signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", INTERRUPTS)
+def test_an_interrupt_that_is_held_comes_when_the_block_is_done(number: signal.Signals) -> None:
+    done = False
+    with pytest.raises(SystemExit) as stopped, one_line():
+        with interrupts_held(INTERRUPTS):
+            signal.raise_signal(number)
+            done = True
+        done = False
+    assert done and stopped.value.code == 128 + number
 
 
 def test_other_exceptions_pass() -> None:

@@ -80,7 +80,14 @@ def test_all_errors_are_told_at_once(message: Message) -> None:
         ({"data": VISITS | {"validation": 1}}, "data.validation: no such setting"),
         ({"data": VISITS | {"ranges": {"x": [1]}}}, "data.ranges.x.1: this setting is missing"),
         ({"evaluate": {"bins": {"a": 1}}}, "evaluate.bins: {'a': 1}: input should be a valid integer"),
-        ({"data": VISITS | {"merge": {"a": [3]}}}, "data.merge.a.0: 3: input should be a valid string"),
+        (
+            {"data": VISITS | {"merge": {"a": [3]}}},
+            "data.merge.a.0: 3: input should be a valid string: put it in quotes",
+        ),
+        (
+            {"data": VISITS | {"positive": True}},
+            "data.positive: True: input should be a valid string: put it in quotes",
+        ),
         ({"data": VISITS | {"merge": {"a": []}}}, "data.merge.a: []: should have at least 1 item"),
         (
             {"data": VISITS | {"ranges": {"x": [5, 1]}}},

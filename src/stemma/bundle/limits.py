@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from stemma.bundle.archive import GRAPH
-from stemma.errors import ENDING, BundleError, StemmaError
+from stemma.errors import INTERRUPTS, BundleError, StemmaError
 from stemma.text import counted, say
 
 Work = Callable[[], Iterable[bytes]]
@@ -97,7 +97,7 @@ def _work(work: Work, limits: Limits, there: int) -> NoReturn:
     """In the other process. An interrupt is for the parent, and what the runtime prints is for nobody."""
     with suppress(BrokenPipeError), os.fdopen(there, "wb") as pipe:  # the parent may be gone
         try:
-            for number in (signal.SIGINT, *ENDING):
+            for number in INTERRUPTS:
                 signal.signal(number, signal.SIG_IGN)
             for stream in (1, 2):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream)

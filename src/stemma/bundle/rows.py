@@ -185,7 +185,8 @@ def _readable(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise BundleError(f"{path} is not there") from None
     except (OSError, ValueError, LookupError) as error:
-        raise BundleError(f"{path} cannot be read as CSV ({in_one_line(error)})") from None
+        why = getattr(error, "strerror", None) or in_one_line(error)  # the system's, without its number and the path
+        raise BundleError(f"{path} cannot be read as CSV ({why})") from None
 
 
 def _lines(file: TextIO, separator: str | None) -> Iterable[str]:

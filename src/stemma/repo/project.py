@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from stemma.errors import ENDING, interrupts_held
+from stemma.errors import ENDING, INTERRUPTS, interrupts_held
 
 STAGE = "src/stage.py"
 WRONG_USAGE, INTERRUPTED = 2, 130
@@ -71,7 +71,7 @@ def _run(
     stderr: int | None = subprocess.PIPE,
 ) -> Done:
     try:
-        with interrupts_held():
+        with interrupts_held(INTERRUPTS):
             process = subprocess.Popen(
                 [sys.executable, *words],
                 cwd=root, env=environment, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, text=True,

@@ -138,7 +138,7 @@ def read(root: Path) -> Registry:
     """
     folder = prefix(root)
     words = git(root, "for-each-ref", f"--format={_FORMAT}", "refs/tags").decode(errors="replace").split("\0")
-    found, light, nobodys = [], [], []
+    found, light, nobodys, astray = list[Event](), list[str](), list[str](), list[str]()
     for start in range(0, len(words) - 1, len(_FIELDS)):
         ref, commit, kind, *facts = words[start : start + len(_FIELDS)]
         time, author, message, email, body, itself, inner, signature = facts
@@ -153,12 +153,14 @@ def read(root: Path) -> Registry:
         if commit:
             more = email, body.strip(), itself, inner, bool(signature)
             found.append(Event(name, commit, replace(says, model=model), int(time or 0), author, message, *more))
-        elif not kind:
-            light.append(name)
+        else:
+            (astray if kind else light).append(name)
     events = sorted(_in_project(root, found), key=lambda event: (event.time, event.says.counter or 0, event.tag))
     if nobodys and not (top(root) / ".dvc").is_dir():
         cure = f"git tag -a -m WHY '{tag(root, nobodys[0])}' '{nobodys[0]}^{{}}'"
         say_once(f"note: {few(nobodys)}: of no project, for no folder is named: run `{cure}`")
+    if astray:
+        say_once(f"note: {few(astray)}: a tag of no commit is no event of the registry: run `git show '{astray[0]}'`")
     if light:
         say_once(f"note: {not_annotated(light)}")
     return Registry(tuple(events), folder, tuple(light))

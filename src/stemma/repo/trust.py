@@ -245,8 +245,10 @@ def _settings(root: Path) -> tuple[str, ...]:
 def _head(root: Path) -> str | None:
     try:
         return commit_of(root, "HEAD")
-    except VersionError:  # a folder without Git has settings all the same
-        return None
+    except VersionError:
+        if any((folder / ".git").exists() for folder in (root, *root.parents)):  # and is refused
+            raise
+        return None  # a folder without Git has settings all the same
 
 
 def _is_trusted(root: Path, asked: Sequence[Claim], commit: str | None) -> bool:

@@ -3,9 +3,10 @@
 import gc
 import importlib
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
-from stemma.errors import StemmaError, one_line
+from stemma.errors import INTERRUPTS, StemmaError, interrupts_held, one_line
 
 WORDS = {"export": (0, 2), "check": (0, 1), "search": (1,)}  # that may follow; nothing follows another stage
 
@@ -18,11 +19,14 @@ def run(package: Path) -> None:
     """
     package = package.absolute()
     try:
-        with one_line():
-            from stemma.toolkit import undo
+        with one_line(), ExitStack() as stack:
+            with interrupts_held(
+                INTERRUPTS
+            ):  # DVC has removed the outputs already: none comes before they can be put back
+                from stemma.toolkit import undo
 
-            with undo.guarded(package.parent.parent):
-                _run(package, *(sys.argv[1:] or [""]))
+                stack.enter_context(undo.guarded(package.parent.parent))
+            _run(package, *(sys.argv[1:] or [""]))
     finally:  # at its end Python looks for garbage again and again: seconds, of a framework's million objects
         gc.freeze()
 

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from stemma import names
-from stemma.errors import ENDING, StemmaError
+from stemma.errors import INTERRUPTS, StemmaError
 from stemma.files import taken
 from stemma.repo import inputs, locks, stages
 from stemma.repo.stages import Output
@@ -28,7 +28,6 @@ FIRST = "settings"  # the stage that every change of a setting begins with
 FAILED = Path("build/failed")  # which Git ignores
 RUN = "stemma undo"
 WORTH = 10  # seconds: what takes less is noted by the next `settings` alone, for to open DVC takes half a second
-SIGNALS = [signal.SIGINT, *ENDING]
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def _edited(stage: str, what: list[str], noted: bool) -> StemmaError:
 
 
 def _ignore_signals() -> None:
-    for each in SIGNALS:
+    for each in INTERRUPTS:
         signal.signal(each, signal.SIG_IGN)
 
 

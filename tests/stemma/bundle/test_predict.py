@@ -544,6 +544,11 @@ def test_rows_that_cannot_be_used_are_refused_with_one_line(
     assert message in failed("predict", model, tmp_path / "rows.csv")
 
 
+def test_a_folder_is_no_table_and_is_told_without_the_systems_number(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=rf"^{tmp_path} cannot be read as CSV \(Is a directory\)$"):
+        next(batches(bundle.Rows(tmp_path), bundle.open_bundle(model).signature))
+
+
 def test_a_wrong_bundle_is_refused_with_one_line(rows: Path, tmp_path: Path) -> None:
     assert "rows.csv is damaged (it is no zip file)" in failed("predict", rows, rows)
     assert failed("predict", tmp_path / "no.zip", rows).endswith("no.zip is not there\n")

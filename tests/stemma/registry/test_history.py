@@ -91,6 +91,13 @@ def test_history_prints_text_markdown_and_json(world: World) -> None:
     assert note.endswith("run `git tag -f -a -m WHY 'model@v9.0.0' 'model@v9.0.0'`")
 
 
+def test_a_tag_of_no_commit_is_told(world: World, tmp_path: Path) -> None:
+    mine = world.copy(tmp_path / "mine")
+    mine.ok("git", "tag", "-a", "model@v8.0.0", "-m", "of a folder", "HEAD^{tree}")
+    told = mine.run("stemma", "history").stderr
+    assert "note: model@v8.0.0: a tag of no commit is no event of the registry: run `git show 'model@v8.0.0'`" in told
+
+
 def test_a_project_without_events_says_so(tmp_path: Path) -> None:
     (tmp_path / ".dvc").mkdir()
     world = World(tmp_path)

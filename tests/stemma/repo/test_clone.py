@@ -116,7 +116,16 @@ def test_a_repository_of_another_user_is_one_line_with_gits_own_command(
     three_versions: World, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    for words in (["log"], ["show"], ["register"], ["rollback", "HEAD"], ["verify"], ["doctor", "HEAD"], ["gc"]):
+    for words in (
+        ["log"],
+        ["show"],
+        ["register"],
+        ["rollback", "HEAD"],
+        ["verify"],
+        ["doctor", "HEAD"],
+        ["gc"],
+        ["trust"],
+    ):
         code, _, told = run(three_versions, *words)
         assert code == 1 and told.count("\n") == 1, told
         assert "belongs to another user" in told

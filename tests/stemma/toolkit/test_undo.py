@@ -29,6 +29,17 @@ from pathlib import Path
 from stemma.toolkit.stage import run
 run(Path(__file__).parent / "tiny")
 """
+EARLY = """\
+import os, signal
+from stemma.repo import inputs
+of = inputs.of
+
+def interrupted(*given):
+    os.kill(os.getpid(), signal.NAME)
+    return of(*given)
+
+inputs.of = interrupted
+"""
 STAGE = """\
 import atexit, os, signal, sys, time
 from pathlib import Path
@@ -168,6 +179,19 @@ def test_a_stage_that_is_interrupted_leaves_the_outputs_of_before(
     _, told = process.communicate(timeout=HANGS)  # until the stage, which writes there too, has ended
     assert is_as_before(project, before), told
     assert "error: interrupted" in told
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals to oneself are of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_so_does_one_that_is_interrupted_before_it_has_begun(number: signal.Signals, project: Project) -> None:
+    """DVC has removed the outputs before its process started."""
+    before = outputs(project)
+    choose(project, "b", "well")
+    (project.folder / "src/stage.py").write_text(EARLY.replace("NAME", number.name) + RUN, encoding="utf-8")
+    project.commit()
+    failed = project.run("dvc", "repro", "--single-item", "work")
+    assert "error: interrupted" in failed.stderr
+    assert is_as_before(project, before)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals to a group are of POSIX")
@@ -338,7 +362,7 @@ def test_a_disk_that_knows_no_locks_is_none_where_a_stage_still_runs(
 
     monkeypatch.setenv("DVC_STAGE", "settings")
     monkeypatch.setattr("fcntl.flock", refuse)
-    monkeypatch.setattr(undo, "SIGNALS", [])
+    monkeypatch.setattr(undo, "INTERRUPTS", [])
     monkeypatch.setattr(undo.stages, "recall", lambda _: None)
     with undo.guarded(tmp_path):
         (tmp_path / "passed").touch()
@@ -478,7 +502,7 @@ def test_what_is_wrong_with_settings_is_told_alone(
 ) -> None:
     """DVC cannot read a dvc.yaml whose params.yaml lacks a key either, and says so in words of its own."""
     monkeypatch.setenv("DVC_STAGE", "settings")
-    monkeypatch.setattr(undo, "SIGNALS", [])
+    monkeypatch.setattr(undo, "INTERRUPTS", [])
     with pytest.raises(StemmaError, match="this setting is missing"), undo.guarded(tmp_path):
         raise StemmaError("train.seed: this setting is missing")
     assert capsys.readouterr().err == ""
