@@ -21,7 +21,7 @@ from stemma.errors import ENDING, StemmaError
 from stemma.files import taken
 from stemma.repo import inputs, locks, stages
 from stemma.repo.stages import Output
-from stemma.text import few, say
+from stemma.text import few, in_one_line, say
 
 FIRST = "settings"  # the stage that every change of a setting begins with
 FAILED = Path("build/failed")  # which Git ignores
@@ -55,7 +55,7 @@ def guarded(root: Path) -> Iterator[None]:
         StemmaError: in the place of one that names an output, which is elsewhere now; or of a broken pipe; what it
             depends on was edited meanwhile; or a process of before runs the stage.
     """
-    stage = os.environ.get("DVC_STAGE", "").rpartition(":")[2]
+    stage = os.environ.get("DVC_STAGE", "").rpartition(f"{inputs.PIPELINE}:")[2]  # of below/dvc.yaml:each@a:b
     if not stage:
         yield
         return
@@ -82,9 +82,11 @@ def _alone(root: Path, stage: str) -> Callable[[], None]:
 
 @contextmanager
 def _undone_unless_it_passes(root: Path, stage: str) -> Iterator[None]:
-    began, before = time.monotonic(), inputs.of(root, stage)
     try:
-        yield
+        folder = Path.cwd() if Path(inputs.PIPELINE).is_file() else root  # a stage of another dvc.yaml starts beside it
+        began, before = time.monotonic(), inputs.of(folder, stage)
+        with _passed():
+            yield
         sys.stdout.flush()
         took = time.monotonic() - began
         if stage == FIRST:  # not before: DVC reads settings too, and what is wrong with them is told by the stage
@@ -92,18 +94,26 @@ def _undone_unless_it_passes(root: Path, stage: str) -> Iterator[None]:
         edited = before.edited()
         is_worth_it = stage != FIRST and (edited or took >= WORTH)
         noted = is_worth_it and _note(lambda: stages.remember(root, stage, _command(), before))
-        if edited:
+        if edited := edited or (before.edited() if noted else []):  # noting takes a while
             raise _edited(stage, edited, bool(noted))
         _ignore_signals()  # Python's end takes a while: killed in it, what passed would not be in dvc.lock
     except BaseException as error:
-        if isinstance(error, SystemExit) and not error.code:
-            raise
         aside = {} if stage == FIRST else _undone(root, stage)  # it has no output that DVC removes
         if isinstance(error, BrokenPipeError):  # which would end as if all were well
             raise StemmaError("standard output was closed") from error
         if isinstance(error, StemmaError):
             raise StemmaError(_moved(error.what, aside), error.run) from error
         raise
+
+
+@contextmanager
+def _passed() -> Iterator[None]:
+    """A stage that ends itself by `sys.exit()` passes too."""
+    try:
+        yield
+    except SystemExit as end:
+        if end.code:
+            raise
 
 
 def _command() -> str:
@@ -115,8 +125,8 @@ def _note(work: Callable[[], bool | None]) -> bool | None:
     """Do what later runs have their use of, and this one has not."""
     try:
         return work()
-    except StemmaError as error:
-        say(f"note: DVC's run cache is not complete ({error})", error=True)
+    except Exception as error:  # whatever DVC raises: the stage has passed
+        say(f"note: DVC's run cache is not complete ({in_one_line(error, None)})", error=True)
         return False
 
 
