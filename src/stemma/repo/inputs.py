@@ -3,25 +3,38 @@ edited while it runs would stand in dvc.lock as what made its results.
 
     before = inputs.of(root, "train")     the stage starts
     before.edited()                       it has ended: what is no longer as it was
-    inputs.stale(root, "train")           what the stages before it ran with that is another one by now
+
+What the stages before it ran with: `stemma.repo.mixed`.
 """
 
 import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pprint import saferepr
 from typing import Any
 
 from stemma import files
-from stemma.repo import lockfile
+from stemma.errors import StemmaError
+from stemma.repo import lockfile, trust
+from stemma.repo.trouble import told
+from stemma.text import visible
 
 SMALL, MANY = 2**20, 1000  # bytes of a file, files of a folder: of more the system is asked when they changed
 REFERENCE = re.compile(r"\$\{([^${}]+)\}")
-SETTINGS, LOCK = "params.yaml", "dvc.lock"
+SETTINGS = "params.yaml"
+PIPELINE = "dvc.yaml"
+FORMS: dict[str, Callable[[str], Any]] = {  # of files that are no YAML, as DVC goes by their names
+    ".json": json.loads,
+    ".toml": tomllib.loads,
+    ".py": lambda _: None,  # such a file counts whole
+}
 Content = tuple[Any, ...]  # of a file: its MD5; or when it changed, its size and number
+Named = tuple[Path, list[str], dict[str, list[str]]]  # the folder that paths are from, paths, and keys by file
 
 
 @dataclass(frozen=True)
@@ -45,9 +58,9 @@ class Inputs:
             f"{key} of {file}" if key else file
             for file, before in self.values.items()
             for key, value in before.items()
-            if repr(value) != repr(now.values[file][key])  # NaN is not equal to itself, and 1 is to True
+            if saferepr(value) != saferepr(now.values[file][key])  # NaN is not equal to itself, and 1 is to True
         ]
-        return places + keys
+        return [visible(each) for each in places + keys]
 
     def _now(self) -> "Inputs":
         contents = {path: _contents(self.folder / path) for path in self.contents}
@@ -55,115 +68,97 @@ class Inputs:
         return Inputs(self.folder, contents, values)
 
     def put_into(self, noted: dict[str, Any]) -> bool:
-        """Make an entry of dvc.lock, of now, tell what there was before; False where that is not known to the byte."""
+        """Make an entry of dvc.lock, of now, tell what there was before.
+
+        False where that is not known to the byte, or what is read here is not what DVC reads: of a folder with hidden
+        files, say. An entry that is not true would bring back results that other inputs made.
+        """
         now, params = self._now(), noted.get("params", {})
-        deps = {entry["path"]: entry for entry in noted["deps"]}
+        deps = {entry["path"]: entry for entry in noted.get("deps", ())}
         if set(deps) != set(self.contents) or set(params) != set(self.values):  # dvc.yaml is another one, too
             return False
         for path, before in self.contents.items():
-            if before != now.contents[path]:
+            if before != (after := now.contents[path]):
+                if not _md5(before) or _md5(after) != deps[path].get("md5"):
+                    return False
                 deps[path]["md5"] = _md5(before)
+                for fact in ("size", "nfiles"):  # of now; nothing asks for them
+                    deps[path].pop(fact, None)
         for file, values in self.values.items():
-            if repr(values) != repr(now.values[file]):
-                params[file] |= values.get("", values)
-        return all(entry["md5"] for entry in deps.values())
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What dvc.yaml says that a stage depends on."""
-
-    folder: Path  # that paths are from
-    paths: list[str]
-    keys: Mapping[str, list[str]]  # of values, by file
-    frozen: bool  # DVC does not look whether it ran with these
+            if "" not in values and set(params[file]) != set(values):
+                return False
+            if saferepr(values) != saferepr(after := now.values[file]):
+                is_read_alike = after.get("", after) == params[file]
+                if not is_read_alike or any(isinstance(value, tuple) for value in values.values()):
+                    return False
+                params[file] = values.get("", values)
+        return True
 
 
 def of(root: Path, stage: str) -> Inputs:
-    """As dvc.yaml names them, now. Names that only DVC can make out, such as `${item.path}`, are not among them."""
-    asked = _asked(root, stage)
+    """As dvc.yaml in that folder names them, now; none where it cannot be read, which DVC tells."""
+    try:
+        folder, paths, keys = named(root, stage) or _named_by_dvc(root, stage)
+    except StemmaError:
+        return Inputs(root, {}, {})
     return Inputs(
-        asked.folder,
-        {path: _contents(asked.folder / path) for path in asked.paths},
-        {file: _values(asked.folder / file, keys) for file, keys in asked.keys.items()},
+        folder,
+        {path: _contents(folder / path) for path in paths},
+        {file: _values(folder / file, asked) for file, asked in keys.items()},
     )
 
 
-def _asked(root: Path, stage: str) -> _Asked:
-    pipeline = _loaded(root / "dvc.yaml")
-    told = (pipeline.get("stages") or {}).get(stage.partition("@")[0]) or {}
-    frozen = bool(told.get("frozen"))
-    told = told.get("do", told)
+def named(root: Path, stage: str) -> Named | None:
+    """What a stage depends on; None where only DVC can make out a name, such as `${item.path}`."""
+    pipeline = loaded(root / PIPELINE)
+    entry = (pipeline.get("stages") or {}).get(stage)
+    if not isinstance(entry, dict):  # one of those that an entry with `foreach` or `matrix` makes
+        return None
     known = _known(root, pipeline.get("vars") or ())
-    folder = root / _filled(told.get("wdir", "."), known)
-    paths = [_filled(next(iter(each)) if isinstance(each, dict) else each, known) for each in told.get("deps") or ()]
+    folder = root / _filled(entry.get("wdir", "."), known)
+    paths = [_filled(next(iter(each)) if isinstance(each, dict) else each, known) for each in entry.get("deps") or ()]
     keys: dict[str, list[str]] = {}
-    for each in told.get("params") or ():
+    for each in entry.get("params") or ():
         for file, asked in each.items() if isinstance(each, dict) else [(SETTINGS, [each])]:
             keys.setdefault(_filled(file, known), []).extend(_filled(key, known) for key in asked or [""])
-    return _Asked(folder, paths, keys, frozen or bool(told.get("frozen")))
+    return None if "${" in repr((folder, paths, keys)) else (folder, paths, keys)
 
 
-def stale(root: Path, stage: str) -> Iterator[str]:
-    """What the stages before this one ran with, by dvc.lock, and is another one now, as a person calls it.
+def _named_by_dvc(root: Path, stage: str) -> Named:
+    """The same as DVC has it, which takes half a second to open; a VersionError where it cannot read dvc.yaml."""
+    from dvc.stage.utils import split_params_deps
 
-    DVC looked when it came to each of them, or not at all (`dvc repro --single-item`): what this stage makes would be
-    half of these settings, half of those.
-    """
-    ran = _loaded(root / LOCK).get("stages") or {}
-    makers = {out["path"]: name for name, entry in ran.items() for out in entry.get("outs") or ()}
-    apart = mixed(ran)
-    todo, seen = [stage], {stage}
-    while todo:
-        name = todo.pop()
-        asked = _asked(root, name)
-        if asked.frozen or asked.folder != root:
-            continue
-        if name != stage:
-            other = [path for path in apart[name] if path in asked.paths]
-            other += _moved(root, asked, ran[name])
-            yield from (f"{each} ({name} ran with another one)" for each in other)
-        for path in asked.paths:
-            found = {maker for out, maker in makers.items() if path == out or path.startswith(f"{out}/")} - seen
-            todo += found
-            seen |= found
-
-
-def mixed(ran: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Of each stage of a dvc.lock, what it ran with that is not what another stage is said to have made."""
-    made = {path: md5 for entry in ran.values() for path, md5 in _hashes(entry, "outs")}
-    deps = {name: _hashes(entry, "deps") for name, entry in ran.items()}
-    return {name: [path for path, md5 in found if made.get(path, md5) != md5] for name, found in deps.items()}
-
-
-def _hashes(entry: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Any]]:
-    """Path and hash of an entry of dvc.lock, as DVC 3 writes it: an older one is not comparable."""
-    yield from ((each["path"], each.get("md5")) for each in entry.get(kind) or () if each.get("hash") == "md5")
-
-
-def _moved(root: Path, asked: _Asked, entry: Mapping[str, Any]) -> Iterator[str]:
-    """The values that are not those of an entry of dvc.lock; none that DVC takes for equal."""
-    for file, keys in asked.keys.items():
-        noted, whole = (entry.get("params") or {}).get(file) or {}, _loaded(root / file)
-        for key in keys:
-            now = _at(whole, key)
-            if key in noted and noted[key] != now and repr(noted[key]) != repr(now):  # NaN is not equal to itself
-                yield f"{key} of {file}"
+    with told(str(root)), trust.repo(root, whole=True) as repo:
+        found = repo.stage.load_one(str(root / PIPELINE), stage)
+        params, deps = split_params_deps(found)
+        keys = {each.def_path: each.params or [""] for each in params}
+        return Path(found.wdir), [each.def_path for each in deps], keys
 
 
 def _known(root: Path, told: Any) -> dict[str, Any]:
-    """What `${...}` stands for."""
-    known: dict[str, Any] = _loaded(root / SETTINGS)
+    """What `${...}` stands for, as far as that is plain: DVC also puts sections of one name together."""
+    known = loaded(root / SETTINGS)
     for each in told:
-        known = known | (each if isinstance(each, dict) else _loaded(root / each.partition(":")[0]))
+        if isinstance(each, dict):
+            known = known | each
+            continue
+        path, _, chosen = each.partition(":")
+        whole = loaded(root / path)
+        known = known | ({key: whole[key] for key in chosen.split(",") if key in whole} if chosen else whole)
     return known
 
 
 def _filled(text: Any, known: Any) -> str:
-    return REFERENCE.sub(lambda found: str(_at(known, found[1].strip(), found[0])), str(text))
+    """With the texts and whole numbers that it refers to: DVC writes other values in its own way."""
+
+    def value(reference: re.Match[str]) -> str:
+        found = at(known, reference[1].strip(), None)
+        return str(found) if type(found) in (str, int) else reference[0]
+
+    return REFERENCE.sub(value, str(text))
 
 
-def _at(values: Any, key: str, otherwise: Any = None) -> Any:
+def at(values: Any, key: str, otherwise: Any) -> Any:
     """The value at a key such as `train.epochs`."""
     for step in key.split("."):
         values = values.get(step, otherwise) if isinstance(values, dict) else otherwise
@@ -171,15 +166,15 @@ def _at(values: Any, key: str, otherwise: Any = None) -> Any:
 
 
 def _values(file: Path, keys: list[str]) -> dict[str, Any]:
-    """Of each key; of "", and where keys are not looked up in a file of that form, the whole file."""
-    whole = _loaded(file)
-    return {key: _at(whole, key) if whole and key else whole or _content(file) for key in keys}
+    """Of each key; of "" the whole file, and of a key that only DVC finds, as of a list, the file's content."""
+    whole, content = loaded(file), _content(file)
+    return {key: at(whole, key, content) if key else whole or content for key in keys}
 
 
-def _loaded(file: Path) -> dict[str, Any]:
-    """Empty where it is no mapping in YAML: what is wrong with it DVC tells."""
+def loaded(file: Path) -> dict[str, Any]:
+    """Empty where it is no mapping: what is wrong with it DVC tells."""
     try:
-        found = lockfile.load(file.read_text(encoding="utf-8"))
+        found = FORMS.get(file.suffix.lower(), lockfile.load)(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -189,20 +184,25 @@ def _contents(path: Path) -> dict[str, Content]:
     """Of a file by the name "", of a folder's files by their paths in it: not of what editors and Python put there."""
     if not path.is_dir():
         return {"": _content(path)}
-    inside = [
-        Path(above, name)
-        for above, _, names in os.walk(path)
-        for name in names
-        if not name.startswith(".") and not name.endswith(("~", ".pyc"))
-    ]
+    inside: list[Path] = []
+    for above, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if _counts(name)]
+        inside += [Path(above, name) for name in names if _counts(name)]
     return {file.relative_to(path).as_posix(): _content(file, len(inside) < MANY) for file in inside}
+
+
+def _counts(name: str) -> bool:
+    return not name.startswith(".") and not name.endswith(("~", ".pyc", "__pycache__"))
 
 
 def _content(file: Path, read: bool = True) -> Content:
     state = files.state(file)
     if state is None or not read or state[1] > SMALL:
         return state or ()
-    return (hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest(),)
+    try:
+        return (hashlib.md5(files.read_plain(file), usedforsecurity=False).hexdigest(),)
+    except OSError:  # it is a pipe, or may not be read: DVC leaves it out, or tells
+        return state
 
 
 def _md5(contents: Mapping[str, Content]) -> str:

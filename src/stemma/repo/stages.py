@@ -9,7 +9,7 @@ from typing import Any
 from stemma import names
 from stemma.repo import lockfile, places, trust
 from stemma.repo.git import git
-from stemma.repo.inputs import Inputs
+from stemma.repo.inputs import PIPELINE, Inputs
 from stemma.repo.places import Folder
 from stemma.repo.trouble import told
 
@@ -74,7 +74,7 @@ def outputs(root: Path, stage: str | None = None, command: str = "") -> Iterator
         VersionError: DVC cannot read them, or a disk refuses.
     """
     with told(str(root)), trust.repo(root, whole=stage is not None) as repo:
-        stages = repo.index.stages if stage is None else [repo.stage.load_one(name=stage)]
+        stages = repo.index.stages if stage is None else [_stage(repo, root, stage)]
         running = [each for each in stages if each.cmd and (stage is None or command in _commands(each))]
         cache = _cache(repo)
         yield [
@@ -101,20 +101,24 @@ def remember(root: Path, stage: str, command: str, before: Inputs) -> bool:
     from dvc.stage.serialize import to_single_stage_lockfile
 
     with told(str(root)), trust.repo(root, whole=True) as repo:
-        found = repo.stage.load_one(name=stage)
+        found = _stage(repo, root, stage)
         if _commands(found) != [command]:
             return False
         found.save(run_cache=False)
+        noted = to_single_stage_lockfile(found)
+        if not before.put_into(noted):
+            return False
         if before.edited():
-            noted = to_single_stage_lockfile(found)
-            if not before.put_into(noted):
-                return False
             for out in found.outs:  # which DVC leaves where the stage fails
                 out.commit()
             StageLoader.fill_from_lock(found, noted)
         repo.stage_cache.save(found)
         _share(repo, found)
         return True
+
+
+def _stage(repo: Any, root: Path, name: str) -> Any:
+    return repo.stage.load_one(str(root / PIPELINE), name)  # else DVC looks where the process is: in the stage's wdir
 
 
 def _commands(stage: Any) -> list[str]:

@@ -20,9 +20,8 @@ def run(package: Path) -> None:
     package = package.absolute()
     try:
         with one_line(), ExitStack() as stack:
-            with interrupts_held(
-                INTERRUPTS
-            ):  # DVC has removed the outputs already: none comes before they can be put back
+            # DVC has removed the outputs already: no interrupt comes before they can be put back.
+            with interrupts_held(INTERRUPTS):
                 from stemma.toolkit import undo
 
                 stack.enter_context(undo.guarded(package.parent.parent))

@@ -19,9 +19,9 @@ from pathlib import Path
 from stemma import names
 from stemma.errors import INTERRUPTS, StemmaError
 from stemma.files import taken
-from stemma.repo import inputs, locks, stages
+from stemma.repo import inputs, locks, mixed, stages
 from stemma.repo.stages import Output
-from stemma.text import few, say
+from stemma.text import few, in_one_line, say
 from stemma.toolkit import lock
 
 FIRST = "settings"  # the stage that every change of a setting begins with
@@ -55,7 +55,7 @@ def guarded(root: Path) -> Iterator[None]:
         StemmaError: in the place of one that names an output, which is elsewhere now; or of a broken pipe; what it
             depends on was edited meanwhile; or a process of before runs the stage.
     """
-    stage = os.environ.get("DVC_STAGE", "").rpartition(":")[2]
+    stage = os.environ.get("DVC_STAGE", "").rpartition(f"{inputs.PIPELINE}:")[2]  # of below/dvc.yaml:each@a:b
     if not stage:
         yield
         return
@@ -72,20 +72,22 @@ def _alone(root: Path, stage: str) -> Callable[[], None]:
     outputs away, and write among them."""
     # Not DVC_ROOT: of a queued experiment that is the work tree, and this its copy.
     home = next((folder for folder in (root, *root.parents) if (folder / ".dvc").is_dir()), root)
-    lock = home / ".dvc/tmp" / locks.STAGE.format("-".join((*root.relative_to(home).parts, stage)))
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    release = taken(lock)
-    if release is None and lock.stat().st_size:  # it is empty on a disk that knows no locks
-        raise StemmaError(f"{stage} still runs, as {locks.holder(lock)}: wait until it is done, then run this again")
+    file = home / ".dvc/tmp" / locks.STAGE.format("-".join((*root.relative_to(home).parts, stage)))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    release = taken(file)
+    if release is None and file.stat().st_size:  # it is empty on a disk that knows no locks
+        raise StemmaError(f"{stage} still runs, as {locks.holder(file)}: wait until it is done, then run this again")
     return release or (lambda: None)
 
 
 @contextmanager
 def _undone_unless_it_passes(root: Path, stage: str) -> Iterator[None]:
-    began, before = time.monotonic(), inputs.of(root, stage)
     try:
-        _check(root, stage)
-        yield
+        folder = Path.cwd() if Path(inputs.PIPELINE).is_file() else root  # a stage of another dvc.yaml starts beside it
+        began, before = time.monotonic(), inputs.of(folder, stage)
+        _check(folder, stage)
+        with _passed():
+            yield
         sys.stdout.flush()
         took = time.monotonic() - began
         if stage == FIRST:  # not before: DVC reads settings too, and what is wrong with them is told by the stage
@@ -95,12 +97,10 @@ def _undone_unless_it_passes(root: Path, stage: str) -> Iterator[None]:
         edited = before.edited()
         is_worth_it = stage != FIRST and (edited or took >= WORTH)
         noted = is_worth_it and _note(lambda: stages.remember(root, stage, _command(), before))
-        if edited:
+        if edited := edited or (before.edited() if noted else []):  # noting takes a while
             raise _edited(stage, edited, bool(noted))
         _ignore_signals()  # Python's end takes a while: killed in it, what passed would not be in dvc.lock
     except BaseException as error:
-        if isinstance(error, SystemExit) and not error.code:
-            raise
         aside = {} if stage == FIRST else _undone(root, stage)  # it has no output that DVC removes
         if isinstance(error, BrokenPipeError):  # which would end as if all were well
             raise StemmaError("standard output was closed") from error
@@ -111,8 +111,18 @@ def _undone_unless_it_passes(root: Path, stage: str) -> Iterator[None]:
 
 def _check(root: Path, stage: str) -> None:
     """Whether the stages before this one ran with what is there now."""
-    if other := list(inputs.stale(root, stage)):
+    if other := list(mixed.stale(root, stage)):
         raise StemmaError(f"{stage} would go on with what others made: {few(other)}", run="dvc repro")
+
+
+@contextmanager
+def _passed() -> Iterator[None]:
+    """A stage that ends itself by `sys.exit()` passes too."""
+    try:
+        yield
+    except SystemExit as end:
+        if end.code:
+            raise
 
 
 def _command() -> str:
@@ -124,8 +134,8 @@ def _note(work: Callable[[], bool | None]) -> bool | None:
     """Do what later runs have their use of, and this one has not."""
     try:
         return work()
-    except StemmaError as error:
-        say(f"note: DVC's run cache is not complete ({error})", error=True)
+    except Exception as error:  # whatever DVC raises: the stage has passed
+        say(f"note: DVC's run cache is not complete ({in_one_line(error, None)})", error=True)
         return False
 
 

@@ -369,6 +369,97 @@ def test_a_disk_that_knows_no_locks_is_none_where_a_stage_still_runs(
     assert (tmp_path / "passed").exists()
 
 
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which a stage `work` runs in this process, which depends on the file `given`."""
+    (tmp_path / "below").mkdir()
+    for folder in (tmp_path, tmp_path / "below"):
+        (folder / "given").write_text("one", encoding="utf-8")
+        (folder / "dvc.yaml").write_text("stages: {work: {cmd: echo, deps: [given]}}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_STAGE", "work")
+    monkeypatch.setattr(undo, "SIGNALS", [])
+    return tmp_path
+
+
+@pytest.mark.parametrize("code", [0, None])
+def test_a_stage_that_ends_itself_well_is_refused_too(code: int | None, bare: Path) -> None:
+    """As a command of click does, and argparse at --help."""
+    with undo.guarded(bare):
+        raise SystemExit(code)
+    with pytest.raises(StemmaError, match="given changed while work ran"), undo.guarded(bare):
+        (bare / "given").write_text("two", encoding="utf-8")
+        raise SystemExit(code)
+
+
+def test_a_stage_of_another_dvc_yaml_depends_on_what_that_one_names(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bare / "below")
+    for stage in ("below/dvc.yaml:work", "work"):
+        monkeypatch.setenv("DVC_STAGE", stage)
+        with undo.guarded(bare):
+            (bare / "given").write_text(stage, encoding="utf-8")
+        with pytest.raises(StemmaError, match="given changed while work ran"), undo.guarded(bare):
+            (bare / "below/given").write_text(stage, encoding="utf-8")
+
+
+def test_the_name_of_a_stage_may_have_a_colon(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of `foreach`: by its end it would be `work`, which is another one."""
+    monkeypatch.setenv("DVC_STAGE", "each@of:work")
+    with undo.guarded(bare):
+        (bare / "given").write_text("two", encoding="utf-8")
+    assert (bare / ".dvc/tmp/stemma-each@of:work.lock").exists()
+
+
+def test_a_stage_that_is_interrupted_before_it_begins_is_undone(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of many files takes a while to look at."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    done: list[str] = []
+    monkeypatch.setattr(undo.inputs, "of", interrupted)
+    monkeypatch.setattr(undo, "_undone", lambda _, stage: done.append(stage) or {})
+    with pytest.raises(KeyboardInterrupt), undo.guarded(bare):
+        pass
+    assert done == ["work"]
+
+
+def test_what_is_edited_while_the_run_cache_is_written_is_refused(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def remember(*_: object) -> bool:
+        (bare / "given").write_text("two", encoding="utf-8")
+        return True
+
+    monkeypatch.setattr(undo, "WORTH", 0)
+    monkeypatch.setattr(undo.stages, "remember", remember)
+    with pytest.raises(StemmaError, match="given changed while work ran"), undo.guarded(bare):
+        pass
+
+
+def test_a_stage_passes_though_dvc_cannot_note_it(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def remember(*_: object) -> bool:
+        raise UnicodeEncodeError("utf-8", "", 0, 1, "surrogates not allowed")
+
+    monkeypatch.setattr(undo, "WORTH", 0)
+    monkeypatch.setattr(undo.stages, "remember", remember)
+    with undo.guarded(bare):
+        pass
+    assert "note: DVC's run cache is not complete ('utf-8' codec" in capsys.readouterr().err
+
+
+def test_outputs_are_put_back_wherever_the_stage_runs(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC starts it in its wdir, and looks for dvc.yaml there."""
+    before = outputs(project)
+    (project.folder / "out/told.md").write_text("edited", encoding="utf-8")
+    monkeypatch.setattr(undo, "_command", lambda: "python src/stage.py work")
+    monkeypatch.chdir(project.folder / "given")
+    assert undo.undo(project.folder, "work").back == ("out/told.md",)
+    assert outputs(project) == before
+
+
 def test_what_a_stage_does_not_depend_on_may_be_edited_while_it_runs(project: Project) -> None:
     choose(project, "b", "late")
     process = started(project)

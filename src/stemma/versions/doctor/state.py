@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from stemma import toolkit
 from stemma.errors import StemmaError, ToolkitError, VersionError, WeightsError
 from stemma.evaluation.results import told
-from stemma.repo import inputs
+from stemma.repo import mixed
 from stemma.repo.inventory import Inventory, Object, on_disk, take
 from stemma.repo.repository import WEIGHTS
 from stemma.text import counted, few
@@ -55,7 +55,7 @@ def results_are_of_these_settings(version: "Version") -> Iterator[Finding]:
             if keys:
                 found = f"stage {stage} ran with {what} has"
                 yield Finding("error", "results", found, few(keys), "run `dvc repro`")
-    for stage, paths in inputs.mixed(version.lock.get("stages") or {}).items():
+    for stage, paths in mixed.within(version.lock.get("stages") or {}).items():
         if paths:
             found = f"stage {stage} ran with other files than those before it made"
             yield Finding("error", "results", found, few(paths), "run `dvc repro`")
