@@ -378,7 +378,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / "dvc.yaml").write_text("stages: {work: {cmd: echo, deps: [given]}}", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_STAGE", "work")
-    monkeypatch.setattr(undo, "SIGNALS", [])
+    monkeypatch.setattr(undo, "INTERRUPTS", [])
     return tmp_path
 
 
