@@ -72,7 +72,8 @@ def _alone(root: Path, stage: str) -> Callable[[], None]:
     outputs away, and write among them."""
     # Not DVC_ROOT: of a queued experiment that is the work tree, and this its copy.
     home = next((folder for folder in (root, *root.parents) if (folder / ".dvc").is_dir()), root)
-    lock = home / ".dvc/tmp" / f"{'-'.join(('stemma', *root.relative_to(home).parts, stage))}.lock"
+    name = "-".join(("stemma", *root.relative_to(home).parts, re.sub("[/:]", "-", stage)))  # each@a:b
+    lock = home / ".dvc/tmp" / f"{name}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     release = taken(lock)
     if release is None and lock.stat().st_size:  # it is empty on a disk that knows no locks
