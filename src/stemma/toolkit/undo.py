@@ -72,7 +72,8 @@ def _alone(root: Path, stage: str) -> Callable[[], None]:
     outputs away, and write among them."""
     # Not DVC_ROOT: of a queued experiment that is the work tree, and this its copy.
     home = next((folder for folder in (root, *root.parents) if (folder / ".dvc").is_dir()), root)
-    file = home / ".dvc/tmp" / locks.STAGE.format("-".join((*root.relative_to(home).parts, stage)))
+    name = "-".join((*root.relative_to(home).parts, re.sub("[/:]", "-", stage)))  # each@a:b
+    file = home / ".dvc/tmp" / locks.STAGE.format(name)
     file.parent.mkdir(parents=True, exist_ok=True)
     release = taken(file)
     if release is None and file.stat().st_size:  # it is empty on a disk that knows no locks

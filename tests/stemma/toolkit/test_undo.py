@@ -409,7 +409,7 @@ def test_the_name_of_a_stage_may_have_a_colon(bare: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("DVC_STAGE", "each@of:work")
     with undo.guarded(bare):
         (bare / "given").write_text("two", encoding="utf-8")
-    assert (bare / ".dvc/tmp/stemma-each@of:work.lock").exists()
+    assert (bare / ".dvc/tmp/stemma-each@of-work.lock").exists()
 
 
 def test_a_stage_that_is_interrupted_before_it_begins_is_undone(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
