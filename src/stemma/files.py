@@ -37,9 +37,16 @@ def mistaken(first: bytes) -> str | None:
 
 
 def state_folder() -> Path:
-    """Where the user's own notes lie on this machine; by XDG's rule, wherever Python runs."""
+    """Where the user's own notes lie on this machine; by XDG's rule, wherever Python runs.
+
+    Raises:
+        StemmaError: nothing tells where the user is at home.
+    """
     said = os.environ.get("XDG_STATE_HOME", "")
-    return (Path(said) if Path(said).is_absolute() else Path.home() / ".local" / "state") / "stemma"
+    try:
+        return (Path(said) if Path(said).is_absolute() else Path.home() / ".local" / "state") / "stemma"
+    except RuntimeError:  # as of a container's user who has a number alone
+        raise StemmaError("this user has no home folder: set HOME, or XDG_STATE_HOME") from None
 
 
 def check_folder(folder: Path) -> None:

@@ -163,7 +163,8 @@ def _wrong(key: str, faults: Sequence[ErrorDetails], kind: TypeAdapter[Any]) -> 
             return str(fault["ctx"]["error"])
         case _:
             first, *others = (f"{each['msg'][0].lower()}{each['msg'][1:]}" for each in faults)
-            wanted = " or ".join([first, *(each.removeprefix("input should be ") for each in others)])
+            others = [each.removeprefix("input should be ") for each in others]
+            wanted = " or ".join([first, *(each for each in others if not first.endswith(each))])
             if fault["type"] == "string_type" and isinstance(fault["input"], bool | int | float):  # yes is True in YAML
                 wanted += ": put it in quotes"
             return f"{fault['input']!r}: {wanted}{_whole(key.rpartition('.')[2], fault['input'], _keys(kind))}"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from stemma import files
 from stemma.errors import StemmaError, one_line
 from stemma.files import check_folder, check_place, recover_folder, replaced, scratch, swapped_folder, write_text
 
@@ -30,6 +31,18 @@ def test_what_is_always_a_folder_is_told_as_one(path: Path, capsys: pytest.Captu
     with pytest.raises(SystemExit), one_line(), replaced(path):
         raise AssertionError("it begins")
     assert capsys.readouterr().err == f"error: {path}: Is a directory\n"
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", home)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    with pytest.raises(StemmaError, match="set HOME, or XDG_STATE_HOME"):
+        files.state_folder()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert files.state_folder() == tmp_path / "stemma"
 
 
 def test_what_cannot_be_written_is_known_before_the_work(tmp_path: Path) -> None:

@@ -110,8 +110,9 @@ def _faults(space: Space) -> Iterator[str]:
 def _conditions(key: str, dimension: Dimension, seen: Mapping[str, Dimension]) -> Iterator[str]:
     """What is wrong with a dimension's conditions: they name choices of one that stands above it."""
     for other, values in dimension.when.items():
-        if other not in seen or seen[other].choices is None:
-            yield f"{key}.when: {other!r} is no dimension with choices above it{nearest(other, seen)}"
+        chosen = [name for name, each in seen.items() if each.choices is not None]
+        if other not in chosen:
+            yield f"{key}.when: {other!r} is no dimension with choices above it{nearest(other, chosen)}"
         else:
             strange = [value for value in values if not contains(seen[other], value)]
             yield from (f"{key}.when.{other}: {value!r} is none of its choices" for value in strange)

@@ -25,6 +25,7 @@ from tiny.params import load
         ({"low": 1, "high": 9, "step": 10}, "step must divide high - low: from low it reaches 1"),
         ({"low": 1, "high": 9, "step": 3}, "step must divide high - low: from low it reaches 7"),
         ({"low": 0.0, "high": 0.5, "step": 0.2}, "step must divide high - low: from low it reaches 0.4"),
+        ({"low": 1, "high": 9, "step": 0}, "step: 0: input should be greater than 0$"),
         ({"choices": [1, 2], "when": {"model": []}}, "at least 1 item"),
         ({"choices": [1, 2], "log": True}, "log and step go with low and high"),
         ({"choices": [1]}, "at least 2 items"),
@@ -50,7 +51,7 @@ def test_every_fault_of_a_space_is_a_line_with_the_nearest_name(searched: Callab
             "evaluate.bins": {"low": 5, "high": 20},
             "train.teacher": {"choices": [None, "HEAD"]},
             "train.patience": {"low": -1, "high": 9},
-            "model.hidden": {"choices": [[4], [8]], "when": {"model": ["others"], "train.seed": [0]}},
+            "model.hidden": {"choices": [[4], [8]], "when": {"model": ["others"], "train.patience": [0]}},
         },
     )
     with pytest.raises(SettingsError) as caught:
@@ -69,7 +70,7 @@ def test_every_fault_of_a_space_is_a_line_with_the_nearest_name(searched: Callab
         "space.train.teacher: no trial reads another version",
         "space.train.patience: -1: ",
         "space.model.hidden.when.model: 'others' is none of its choices",
-        "space.model.hidden.when: 'train.seed' is no dimension with choices above it",
+        "space.model.hidden.when: 'train.patience' is no dimension with choices above it (did you mean train.teacher?)",
     ):
         assert any(line.strip().startswith(told) for line in lines), (told, lines)
 
