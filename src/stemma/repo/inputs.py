@@ -14,6 +14,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from pprint import saferepr
 from typing import Any
@@ -174,10 +175,15 @@ def _values(file: Path, keys: list[str]) -> dict[str, Any]:
 def loaded(file: Path) -> dict[str, Any]:
     """Empty where it is no mapping: what is wrong with it DVC tells."""
     try:
-        found = FORMS.get(file.suffix.lower(), lockfile.load)(file.read_text(encoding="utf-8"))
+        found = _parsed(file.suffix.lower(), file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+@cache
+def _parsed(form: str, text: str) -> Any:
+    return FORMS.get(form, lockfile.load)(text)
 
 
 def _contents(path: Path) -> dict[str, Content]:

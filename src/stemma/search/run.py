@@ -54,9 +54,12 @@ class Search:
     place: Place
     seed: int
     prepared: Path  # the folder of the rows
+    states: list[tuple[Path, tuple[int, ...] | None]]  # of all that trials are made of
 
     def check(self) -> None:
         """Nothing, if what trials are made of is as it was when the first one began; an EvaluationError otherwise."""
+        if study.states(self.space, self.prepared) == self.states:
+            return
         now = study.place(self.space, self.seed, self.known.figures, self.prepared)
         if now.name != self.place.name:
             what = "conf/, the code or data/prepared changed while trials ran, and those that ran are not recorded"
@@ -82,6 +85,7 @@ def search(root: Path, asked: Asked, tables: Tables, load: Load) -> Found:
             "params.yaml has other data than conf/, which trials are composed from", run="stemma conf sync"
         )
     known = trial.table(prepared, where.search, base.data, tables)
+    states = study.states(where, prepared)
     place = study.place(where, asked.seed, known.figures, prepared)
     told = {name: value for name, value in (("trials", asked.trials), ("keep", asked.keep)) if value is not None}
     where = replace(where, search=where.search.model_copy(update=told))
@@ -89,7 +93,7 @@ def search(root: Path, asked: Asked, tables: Tables, load: Load) -> Found:
         opened = place.open()
         study.interrupt(opened)
         common = Common(tables, where.search, known.parts, place.folder / SCRATCH)
-        _tried(Search(where, common, known, opened, place, asked.seed, prepared), base, asked.jobs)
+        _tried(Search(where, common, known, opened, place, asked.seed, prepared, states), base, asked.jobs)
         found = gather(where, place, known, base.evaluate.bins)
         report.write(root / report.FOLDER / called, found)
     return found

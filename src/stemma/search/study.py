@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stemma.errors import EvaluationError, MissingExtra
-from stemma.files import taken
+from stemma.files import state, taken
 from stemma.metrics import Metric
 from stemma.search.settings import SearchSettings, contains
 from stemma.search.space import Space, override
@@ -71,11 +71,20 @@ def place(space: Space, seed: int, figures: Sequence[Metric], prepared: Path) ->
     base = space.composed(space.search.settings)
     decides = [space.search.deciding(), space.options(), seed, [base[each] for each in ("model", "train", "evaluate")]]
     content.update(json.dumps(decides, sort_keys=True, default=str).encode())
-    files = [*prepared.glob("*"), *(space.root / "src").rglob("*.py"), space.root / "stemma.lock"]
-    for file in sorted(file for file in files if file.is_file()):
+    for file in _files(space, prepared):
         content.update(file.relative_to(space.root).as_posix().encode() + hashlib.sha256(file.read_bytes()).digest())
     directions = tuple(map(direction, figures))
     return Place(space.root / FOLDER / space.name, f"{space.name}-{content.hexdigest()[:8]}", directions)
+
+
+def states(space: Space, prepared: Path) -> list[tuple[Path, tuple[int, ...] | None]]:
+    """When what `place` reads has changed, file by file: that is asked after each trial, and rows may be gigabytes."""
+    return [(file, state(file)) for file in (*_files(space, prepared), *sorted((space.root / "conf").rglob("*.yaml")))]
+
+
+def _files(space: Space, prepared: Path) -> list[Path]:
+    found = [*prepared.glob("*"), *(space.root / "src").rglob("*.py"), space.root / "stemma.lock"]
+    return sorted(file for file in found if file.is_file())
 
 
 @contextmanager
