@@ -217,5 +217,4 @@ def _md5(contents: Mapping[str, Content]) -> str:
         return ""
     if "" in contents:
         return str(contents[""][0])
-    listing = [{"md5": contents[name][0], "relpath": name} for name in sorted(contents)]
-    return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+    return lockfile.folder_md5({name: content[0] for name, content in contents.items()})

@@ -9,7 +9,6 @@ kept: no checkout, no write to the cache, no touch of the work tree. Every objec
     version.bytes("reports/predictions.parquet")
 """
 
-import hashlib
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -530,8 +529,7 @@ def _on_disk(root: Path, path: str) -> Output | None:
         for file in sorted(place.rglob("*"))
         if file.is_file()
     }
-    listing = json.dumps([{"md5": files[name][0], "relpath": name} for name in sorted(files)], sort_keys=True)
-    md5 = hashlib.md5(listing.encode(), usedforsecurity=False).hexdigest() + ".dir"
+    md5 = lockfile.folder_md5({name: each for name, (each, _) in files.items()})
     return Output(path, md5, sum(size for _, size in files.values()), len(files), lambda: files)
 
 
