@@ -4,6 +4,7 @@ A stage names the rooms that it uses, so a change reruns the stages whose result
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from stemma.toolkit.distribution import PACKAGE, digest
@@ -109,14 +110,19 @@ def _imports(package: Path, name: str) -> Iterator[str]:
                 yield file.as_posix()
 
 
-def modules(path: Path) -> set[str]:
+def modules(path: Path) -> frozenset[str]:
     """Every module of the toolkit that a file names in an import, and what may be one."""
+    return _named(path.read_bytes())
+
+
+@cache  # of hundreds of files one was edited since the last look
+def _named(source: bytes) -> frozenset[str]:
     import ast
 
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {module for module in found if module.split(".")[0] == "stemma"}
+    return frozenset(module for module in found if module.split(".")[0] == "stemma")
