@@ -76,6 +76,7 @@ STARTED_WITH = dict(os.environ)
 
 
 def main() -> None:
+    gc.set_threshold(100_000)  # of each child too: what it makes in a second is next to no garbage
     place = Path(sys.argv[1])
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(place))
@@ -168,17 +169,38 @@ def load(libraries: tuple[str, ...]) -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(library)
     read_translations_once()
+    read_services_once()
     weakref.finalize._registry.clear()  # type: ignore[attr-defined]
     gc.collect()
     gc.freeze()
 
 
 def read_translations_once() -> None:
-    """PyTorch's exporter parses the sources of the five hundred functions that it can use, in every export."""
+    """PyTorch's exporter parses the sources of the five hundred functions that it can use, in every export.
+
+    And it makes an object of each of PyTorch's operators, to see which of them it may leave whole.
+    """
     if (exporter := sys.modules.get("torch.onnx._internal.exporter._registration")) is not None:
         registry = exporter.ONNXRegistry
         registry.from_torchlib = staticmethod(functools.cache(registry.from_torchlib))
         registry.from_torchlib(opset_version=18)
+        importlib.import_module("torch._export.utils")._collect_all_valid_cia_ops()
+
+
+def read_services_once() -> None:
+    """botocore parses megabytes of what it knows of S3 for each session, and DVC begins one for each remote."""
+    if (loaders := sys.modules.get("botocore.loaders")) is not None:
+        read = loaders.JSONFileLoader.load_file
+        known: dict[str, Any] = {}
+
+        def once(self: object, file_path: str) -> Any:
+            if file_path not in known:
+                known[file_path] = read(self, file_path)
+            return known[file_path]
+
+        loaders.JSONFileLoader.load_file = once
+        session = importlib.import_module("botocore.session").Session()
+        session.create_client("s3", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b")  # noqa: S106
 
 
 def ended() -> list[tuple[int, int]]:
