@@ -2,7 +2,9 @@
 
 import functools
 import gc
+import itertools
 import os
+import re
 import shutil
 import signal
 import sys
@@ -97,10 +99,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by what it costs. The dear ones come first: at the end short ones keep every worker busy."""
+    """Mark each test by what it costs. The dear ones come first: at the end short ones keep every worker busy.
+
+    The tests of a file run on one worker, unless a group of theirs says which: what is made for a module is made once.
+    """
     costs = [cost(item) for item in items]
     for item, its in zip(items, costs, strict=True):
         item.add_marker(its)
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(place(item.path)))
     dear = {item.path for item, its in zip(items, costs, strict=True) if its in ("slow", "pipeline", "stamp")}
     items.sort(key=lambda item: item.path not in dear)
     gc.freeze()  # thousands of tests, which are looked through again at each collection of garbage
@@ -115,6 +122,7 @@ def cost(item: pytest.Item) -> str:
     return next((its for folder, its in FOLDERS.items() if place(item.path).startswith(folder)), "unit")
 
 
+@functools.cache
 def place(path: Path) -> str:
     """In this folder; nothing for what lies elsewhere."""
     return path.relative_to(TESTS).as_posix() if path.is_relative_to(TESTS) else ""
@@ -159,6 +167,16 @@ def variables() -> Iterator[None]:
     """A test that left another variable would have all later programs of its worker started anew, or otherwise."""
     yield
     assert server.at_start(dict(os.environ)) == STARTED_WITH
+
+
+NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As pytest's own, which looks for a free number among the folders of all tests before, for each of thousands."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    return tmp_path_factory.mktemp(f"{name}{next(NUMBERS)}", numbered=False)
 
 
 @pytest.fixture(scope="module")
