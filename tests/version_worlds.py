@@ -217,7 +217,7 @@ class World:
 
     def commit(self, message: str) -> str:
         """Commit everything; the revision."""
-        self.git("add", "-A")
+        self.ok("git", "add", "-A")
         self.git("commit", "--allow-empty", "-qm", message)
         return self.ok("git", "rev-parse", "HEAD")
 

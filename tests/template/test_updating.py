@@ -138,7 +138,7 @@ def releases(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "src/purchase_intent/newer.py").write_text('"""Of purchase_intent."""\n')
     repository.ok("git", "mv", "conf/export/all.yaml", "conf/export/every.yaml")
     repository.ok("git", "rm", "-q", "conf/experiment/quick.yaml")
-    repository.ok(sys.executable, "-m", "stemma.cli", "lock", PYTHONPATH=str(folder / "src"))
+    repository.ok("python", "-m", "stemma.cli", "lock", PYTHONPATH=str(folder / "src"))
     repository.commit("two")
     repository.ok("git", "tag", "v2")
     return folder

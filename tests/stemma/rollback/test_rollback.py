@@ -812,7 +812,7 @@ def test_another_rollback_meanwhile_touches_nothing(world: World, monkeypatch: p
     real, said = steps.data, []
 
     def trying(*arguments: Any, **more: Any) -> object:
-        said.append(world.run(sys.executable, "-m", "stemma.cli", "rollback", "--abort"))
+        said.append(world.run("stemma", "rollback", "--abort"))
         return real(*arguments, **more)
 
     monkeypatch.setattr(steps, "data", trying)
@@ -900,5 +900,5 @@ def test_a_submodule_is_left_where_git_checkout_leaves_it(world: World, states: 
 
 def test_json_is_all_that_is_printed_though_outputs_go_into_the_stash(world: World) -> None:
     (world.folder / "models/export/model.onnx").write_bytes(b"mine")
-    printed = world.ok(sys.executable, "-m", "stemma.cli", "rollback", V1, "--stash", "--json")
+    printed = world.ok("stemma", "rollback", V1, "--stash", "--json")
     assert json.loads(printed)["stash"]

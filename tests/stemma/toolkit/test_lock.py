@@ -1,7 +1,6 @@
 """stemma.lock: what it holds, what it stops, and how a change is taken or accepted."""
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +150,7 @@ def test_a_vendor_folder_without_the_one_wheel_that_runs_is_not_locked(
 
 def stemma(project: Project, *words: str) -> tuple[int, str]:
     """As it is typed where the toolkit of this folder is installed."""
-    done = project.run(sys.executable, "-m", "stemma.cli", *words, PYTHONPATH="src")
+    done = project.run("python", "-m", "stemma.cli", *words, PYTHONPATH="src")
     return done.returncode, done.stdout + done.stderr
 
 
