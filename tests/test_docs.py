@@ -26,8 +26,18 @@ ELSEWHERE = {  # commands that another test runs, or that only a terminal makes 
     "stemma compress HEAD --budget 'roc_auc -0.002'": "test_pipeline, with two candidates of fourteen",
     "dvc exp run -S model=keras_mlp -S 'model.hidden=[128]'": "test_pipeline, with fewer epochs",
     "dvc exp run -S experiment=reference_torch": "test_pipeline, as far as the trained network",
+    "dvc exp run -S train.learning_rate=0.01": "the fixture `tried`, with a name",
+    "dvc exp run -S train.epochs=3": "test_pipeline, with two, of another network",
+    "dvc exp run -S train.init_from=model@v1.0.0 -S train.learning_rate=0.0003": "test_pipeline, as far as `train`",
     "dvc exp run -S data=csv -S data.source=PATH/online_shoppers_intention.csv": "test_pipeline, on the real file",
 }
+# The stages after it are those of any network; cut, and with int8: test_pipeline, of a search for the smallest.
+AS_FAR_AS_TRAIN = (
+    "dvc exp run -S experiment=distil -S model=torch_mlp -S train.teacher=model@v1.0.0",
+    "dvc exp run -S experiment=prune_structured -S train.init_from=model@v1.0.0 -S train.prune=0.5",
+    "dvc exp run -S model=torch_mlp -S train.workers=2",
+    "dvc exp run -S train.init_from=model@v1.0.0 -S 'train.freeze=[hidden_1.*]'",
+)
 
 
 # They may run the code of a project, which is not to be mixed with the code that other tests have imported.
@@ -36,7 +46,7 @@ APART = ("check", "compare", "doctor", "export")
 
 @pytest.fixture(scope="module")
 def tried(torch_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project, and in its cache the experiment that most pages begin with: there it takes no time."""
+    """The project with the experiment that pages begin with and call NAME, and its work tree as before."""
     project = torch_project.copy(tmp_path_factory.mktemp("tried") / "p")
     project.ok("dvc", "exp", "run", "-n", "NAME", "-S", "train.learning_rate=0.01")
     project.ok("git", "checkout", "-q", "--", ".")
@@ -67,6 +77,7 @@ def test_every_command_of_a_page_runs(
         if command in ELSEWHERE:
             continue
         words = shlex.split(command.replace("REVISION", "HEAD~1").replace("--rows 1000000", "--rows 1000"))
+        words += ["train"] * (command in AS_FAR_AS_TRAIN)
         if words[0] == "stemma" and words[1] not in APART:
             stemma(*words[1:])
         else:
@@ -75,7 +86,7 @@ def test_every_command_of_a_page_runs(
 
 def test_the_pages_hold_commands_to_run() -> None:
     found = {command for page in PAGES for command in commands(page)}
-    assert set(ELSEWHERE) <= found
+    assert {*ELSEWHERE, *AS_FAR_AS_TRAIN} <= found
     assert {"dvc repro", "stemma conf sync", "stemma conf adopt", "dvc checkout", "dvc exp run -S model=mine"} <= found
 
 
