@@ -27,9 +27,15 @@ PLACE = "STEMMA_FORKS"  # the folder of the programs, once they are served
 PROGRAMS = {"python": "stages", "pytest": "stages"} | dict.fromkeys(
     ("dvc", "stemma", "gto", "cookiecutter", "cruft"), "tools"
 )
-PROGRAM = """#!/bin/sh
-exec {python} -I -S {client} {socket} {python} {script} "$@"
+PROGRAM = """import sys
+sys.path.insert(0, {here!r})
+from client import main
+main({socket!r}, {python!r}, {script!r})
 """
+BY_A_SHELL = """#!/bin/sh
+''''exec {python} -IS "$0" "$@"
+'''"""
+LONGEST = 127  # bytes of a first line that every Linux reads
 
 
 @contextmanager
@@ -48,18 +54,26 @@ def serving(folder: Path, frameworks: bool = True) -> Iterator[Path]:
     for name, server in programs.items():
         words = {
             "python": real,
-            "client": HERE / "client.py",
+            "here": HERE,
             "socket": folder / f"{server}.socket",
             "script": "-" if name == "python" else real.with_name(name),
         }
         program = folder / "bin" / name
-        program.write_text(PROGRAM.format(**{key: shlex.quote(str(word)) for key, word in words.items()}))
+        told = PROGRAM.format(**{key: str(word) for key, word in words.items()})
+        program.write_text(f"{_start(str(real))}\n{told}", encoding="utf-8")
         program.chmod(0o755)
     try:
         yield folder / "bin"
     finally:
         for server in servers:
             server.communicate()  # the end of its input is its end
+
+
+def _start(python: str) -> str:
+    """How a file says that Python runs it: the system starts that, or, where it cannot read the path, a shell."""
+    plain = f"#!{python} -IS"
+    is_read = len(os.fsencode(plain)) < LONGEST and python.split() == [python]
+    return plain if is_read else BY_A_SHELL.format(python=shlex.quote(python))
 
 
 @contextmanager

@@ -1,14 +1,14 @@
-"""Run a program by a server's fork: `client.py SOCKET PYTHON SCRIPT ARGUMENT...`; SCRIPT is `-` for Python itself.
+"""Run a program by a server's fork; SCRIPT is `-` for Python itself.
 
 The child's exit code becomes one's own; signals go to it; when the client is killed, the server kills the child.
-Hundreds of these start in a run of the tests, so it uses what needs no import: C's own modules, no pathlib, no json.
+Thousands of these start in a run of the tests, so it uses what needs no import: C's own modules, no pathlib, no json,
+no array, which brings the collections along.
 """
 
 import _signal as signal
 import os
 import sys
 from _socket import AF_UNIX, SCM_RIGHTS, SOL_SOCKET, socket
-from array import array
 from select import select
 
 COLD = b"cold"  # the server's word for: start it yourself
@@ -17,8 +17,8 @@ A_WORKER = ["-u", "-c"]  # how pytest-xdist starts one: a program, read from sta
 SPAWNED = "--multiprocessing-fork"  # the last word of how multiprocessing starts one
 
 
-def main() -> None:
-    place, python, script, *arguments = sys.argv[1:]
+def main(place: str, python: str, script: str) -> None:
+    arguments = sys.argv[1:]
     command = arguments if script == "-" else [script, *arguments]
     if not os.environ.get("STEMMA_COLD") and can_be_forked(command):
         run_by_server(place + os.environ.get("PYTHONHASHSEED", ""), command)
@@ -78,7 +78,8 @@ def opened() -> list[int]:
 def send(server: socket, request: dict[str, object], streams: list[int]) -> None:
     """The request's length, with the streams beside it; then the request, as Python writes it."""
     text = repr(request).encode("utf-8", "surrogateescape")
-    server.sendmsg([b"%9d\n" % len(text)], [(SOL_SOCKET, SCM_RIGHTS, array("i", streams))])
+    numbers = b"".join(stream.to_bytes(4, sys.byteorder) for stream in streams)
+    server.sendmsg([b"%9d\n" % len(text)], [(SOL_SOCKET, SCM_RIGHTS, numbers)])
     server.sendall(text)
 
 
@@ -96,6 +97,3 @@ def end(code: int) -> None:
         signal.signal(-code, signal.SIG_DFL) if -code not in (signal.SIGKILL, signal.SIGSTOP) else None
         os.kill(os.getpid(), -code)
     os._exit(code)
-
-
-main()
