@@ -182,9 +182,6 @@ def test_a_network_starts_from_another_versions_weights_and_frozen_layers_keep_t
     child = project.copy(tmp_path / "p")
     parent = child.ok("git", "rev-parse", "HEAD").strip()
     before = json.loads(child.read("models/weights/index.json"))
-    moves = child.run("dvc", "exp", "run", "-S", "train.init_from=HEAD")
-    assert f"run `dvc exp run -S train.init_from={parent}`" in moves.stderr
-    child.ok("git", "checkout", "-q", "--", ".")
     child.ok("stemma", "conf", "sync", f"train.init_from={parent}", "train.freeze=['hidden_1.*']", "train.seed=1")
     told = child.ok("dvc", "repro", "train")
     tensors = {tensor["name"]: tensor["sha256"] for tensor in before["tensors"]}
@@ -204,11 +201,21 @@ def test_a_network_starts_from_another_versions_weights_and_frozen_layers_keep_t
     }
     child.ok("dvc", "repro", "--force", "train")
     assert files == {name: (child.folder / name).read_bytes() for name in files}, "it starts from itself"
-    refused = child.run("stemma", "conf", "sync", "train.init_from=nowhere")
+
+
+def test_a_network_starts_from_a_version_by_its_name_and_from_none_that_moves(
+    torch_project: Project, tmp_path: Path
+) -> None:
+    project = torch_project.copy(tmp_path / "p")
+    commit = project.ok("git", "rev-parse", "HEAD").strip()
+    moves = project.run("dvc", "exp", "run", "-S", "train.init_from=HEAD")
+    assert f"run `dvc exp run -S train.init_from={commit}`" in moves.stderr
+    project.ok("git", "checkout", "-q", "--", ".")
+    refused = project.run("stemma", "conf", "sync", "train.init_from=nowhere")
     assert refused.returncode == 1 and refused.stderr.startswith("error: no revision is named 'nowhere'")
-    child.ok("git", "tag", "-a", "model@v1.0.0", "-m", "first", parent)
+    project.ok("git", "tag", "-a", "model@v1.0.0", "-m", "first")
     named = "train.init_from=model@v1.0.0"
-    assert "Ran experiment" in child.ok("dvc", "exp", "run", "--temp", "-S", named, "train"), "there it has no tags"
+    assert "Ran experiment" in project.ok("dvc", "exp", "run", "--temp", "-S", named, "train"), "there it has no tags"
 
 
 @pytest.mark.parametrize("framework", ["torch", "keras"])
