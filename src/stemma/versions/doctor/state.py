@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from stemma import toolkit
 from stemma.errors import StemmaError, ToolkitError, VersionError, WeightsError
 from stemma.evaluation.results import told
-from stemma.repo import mixed
+from stemma.repo import edited, mixed
 from stemma.repo.inventory import Inventory, Object, on_disk, take
-from stemma.repo.repository import WEIGHTS
+from stemma.repo.repository import PARAMS, WEIGHTS
 from stemma.text import counted, few
 from stemma.toolkit import lock, undo
 from stemma.versions.doctor.finding import Finding, Skipped
@@ -59,6 +59,26 @@ def results_are_of_these_settings(version: "Version") -> Iterator[Finding]:
         if paths:
             found = f"stage {stage} ran with other files than those before it made"
             yield Finding("error", "results", found, few(paths), "run `dvc repro`")
+
+
+def files_are_those_that_stages_had(version: "Version") -> Iterator[Finding]:
+    """Code, data and what Git keeps of the results are those that stages ran with and made, by dvc.lock. A commit with
+    others does not hold what made its model."""
+    if version.lock is None:
+        raise Skipped("dvc.lock is not in the version")
+    then = "run `dvc repro`" if version.commit is None else "check it out, run `dvc repro`, and commit what comes of it"
+    for stage, each in edited.of(version).items():
+        if stage == edited.FIRST:
+            path = _locked(version).path if version.has(lock.FILE) else None
+            if conf := [name for name in each.ran if name not in (PARAMS, path)]:
+                found = "conf/ was edited since the stage settings looked at it"
+                yield Finding("warning", "edited", found, few(conf), then)
+        elif each.ran:
+            found = f"stage {stage} ran with other files than the version holds"
+            yield Finding("error", "edited", found, few(each.ran), then)
+        if each.made:
+            found = f"stage {stage} made other files than the version holds"
+            yield Finding("error", "edited", found, few(each.made), then)
 
 
 def weights_are_of_the_settings_that_dvc_noted(version: "Version") -> Iterator[Finding]:
