@@ -251,10 +251,11 @@ class Version:
 
     def json(self, path: str) -> Any:
         """As `text`, parsed; raises as `text`, and a VersionError where it is not JSON."""
+        text = self.text(path)
         try:
-            return json.loads(self.text(path))
+            return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise self._damaged(path, error) from None
+            raise self._damaged(path, lockfile.MARKS if lockfile.is_merged(text) else error) from None
 
     def output(self, path: str) -> Output | None:
         """The output of a stage, or what a .dvc file tracks, at just this path; None where there is none.
