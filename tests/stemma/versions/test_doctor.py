@@ -362,6 +362,15 @@ def test_another_patch_of_python_is_no_other_environment(clinic: World, sound: P
         assert "environment" not in {finding.check for finding in diagnosis.findings}
 
 
+def test_a_package_that_is_not_the_pinned_one_is_told_before_anything_runs(clinic: World, sound: Parts) -> None:
+    clinic.version("a patient", sound)
+    clinic.write("requirements.lock", "# a comment\nnumpy==1.0.0\nruff==0.0.1\ntensorflow-of-nobody==1\n")
+    (one,) = [each for each in examine(Repository(clinic.folder).version("workspace")).findings if each.check == "pins"]
+    assert one.severity == "warning" and one.evidence == f"numpy 1.0.0 pinned, {np.__version__} here"
+    assert "pins" in examine(Repository(clinic.folder).version("HEAD")).skipped
+    (clinic.folder / "requirements.lock").unlink()
+
+
 def test_parts_that_are_missing_are_named_and_not_fatal(clinic: World) -> None:
     nothing = parts(metrics=None, evaluation=None, training=None, export=None, bundle=None, frame=None)
     diagnosis = examined(clinic, nothing)

@@ -51,6 +51,7 @@ CHECKS: dict[str, Check] = {
     "objects": state.objects_are_in_reach,
     "remote": state.remote_is_complete,
     "toolkit": state.toolkit_is_the_locked_one,
+    "pins": state.packages_are_the_pinned_ones,
     "environment": state.environment_is_the_recorded_one,
 }
 

@@ -1,6 +1,8 @@
 """What surrounds a version: settings that were not composed or not run, objects out of reach, another environment."""
 
+import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,12 @@ from stemma.repo.repository import PARAMS, WEIGHTS
 from stemma.text import counted, few
 from stemma.toolkit import lock, undo
 from stemma.versions.doctor.finding import Finding, Skipped
+
+PINS = "requirements.lock"
+COMPUTING = {  # packages that can change a result
+    "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "onnx", "onnxruntime", "onnxscript", "torch", "tensorflow",
+    "keras", "tf2onnx",
+}  # fmt: skip
 
 if TYPE_CHECKING:
     from stemma.repo.repository import Version
@@ -205,6 +213,27 @@ def environment_is_the_recorded_one(version: "Version") -> Iterator[Finding]:
         yield Finding(
             "warning", "environment", "this environment is not the recorded one", few(differing, len(differing)),
             "install its pins: pip install -c requirements.lock of that revision",
+        )  # fmt: skip
+
+
+def packages_are_the_pinned_ones(version: "Version") -> Iterator[Finding]:
+    """Train notes the packages that it runs by. Those that other stages run by are noted nowhere: that they are the
+    pinned ones is seen before."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    if version.commit is not None or not version.has(PINS):
+        raise Skipped(f"{PINS} is looked at in the workspace alone")
+    pinned = dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", version.text(PINS), re.MULTILINE))
+    differing = []
+    for name in COMPUTING & pinned.keys():
+        with suppress(PackageNotFoundError):
+            if _plain(here := installed(name)) != _plain(pinned[name]):
+                differing.append(f"{name} {pinned[name]} pinned, {here} here")
+    if differing:
+        yield Finding(
+            "warning", "pins", f"packages are others than {PINS} pins", few(sorted(differing), len(differing)),
+            f"run `{lock.INSTALL}`, or pin what is here",
         )  # fmt: skip
 
 
