@@ -45,6 +45,7 @@ CHECKS: dict[str, Check] = {
     "results": state.results_are_of_these_settings,
     "edited": state.files_are_those_that_stages_had,
     "noted": state.weights_are_of_the_settings_that_dvc_noted,
+    "judged": state.figures_are_of_these_weights_and_rows,
     "rebuilt": rebuilt.results_are_those_of_head,
     "outputs": state.outputs_are_there,
     "files": state.weights_are_those_of_their_index,
@@ -56,7 +57,7 @@ CHECKS: dict[str, Check] = {
 }
 
 
-OF_THE_RECORD = ("results", "edited", "noted")  # what makes a version tell what was not so
+OF_THE_RECORD = ("results", "edited", "noted", "judged")  # what makes a version tell what was not so
 
 
 @dataclass(frozen=True)

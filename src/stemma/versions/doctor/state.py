@@ -1,5 +1,6 @@
 """What surrounds a version: settings that were not composed or not run, objects out of reach, another environment."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -11,7 +12,7 @@ from stemma.errors import StemmaError, ToolkitError, VersionError, WeightsError
 from stemma.evaluation.results import told
 from stemma.repo import edited, mixed
 from stemma.repo.inventory import Inventory, Object, on_disk, take
-from stemma.repo.repository import PARAMS, WEIGHTS
+from stemma.repo.repository import INDEX, PARAMS, PROFILE, WEIGHTS
 from stemma.text import counted, few
 from stemma.toolkit import lock, undo
 from stemma.versions.doctor.finding import Finding, Skipped
@@ -104,6 +105,24 @@ def weights_are_of_the_settings_that_dvc_noted(version: "Version") -> Iterator[F
         yield Finding(
             "error", "noted", "the weights were fitted with other settings than dvc.lock says", few(other),
             "settings were edited while train ran: run `dvc repro --force train`",
+        )  # fmt: skip
+
+
+def figures_are_of_these_weights_and_rows(version: "Version") -> Iterator[Finding]:
+    """What evaluate noted itself of the weights, the table and its settings is what the version has: dvc.lock tells
+    otherwise after `dvc commit --force`."""
+    evaluation = version.evaluation or {}
+    weights, table, settings = (evaluation.get(name) for name in ("weights", "table", "evaluate"))
+    if not weights or not version.has(INDEX):
+        raise Skipped("reports/evaluation.json does not tell the weights that it is of")
+    noted = told(version.lock, "stages", "evaluate", "params", "params.yaml", "evaluate") or {}
+    other = [INDEX] * (hashlib.sha256(version.bytes(INDEX)).hexdigest() != weights)
+    other += [PROFILE] * (table is not None and told(version.profile, "content", "sha256") not in (None, table))
+    other += [f"evaluate.{key}" for key, value in (settings or {}).items() if noted.get(key, value) != value]
+    if other:
+        yield Finding(
+            "error", "judged", "the figures are of other weights, rows or settings than the version has", few(other),
+            "run `dvc repro --force evaluate`",
         )  # fmt: skip
 
 
