@@ -162,12 +162,19 @@ def _wrong(key: str, faults: Sequence[ErrorDetails], kind: TypeAdapter[Any]) -> 
         case "value_error":  # of a check of ours: its words alone, for its input may be a whole section
             return str(fault["ctx"]["error"])
         case _:
-            first, *others = (f"{each['msg'][0].lower()}{each['msg'][1:]}" for each in faults)
+            first, *others = (_as_yaml_has_it(f"{each['msg'][0].lower()}{each['msg'][1:]}") for each in faults)
             others = [each.removeprefix("input should be ") for each in others]
             wanted = " or ".join([first, *(each for each in others if not first.endswith(each))])
             if fault["type"] == "string_type" and isinstance(fault["input"], bool | int | float):  # yes is True in YAML
                 wanted += ": put it in quotes"
             return f"{fault['input']!r}: {wanted}{_whole(key.rpartition('.')[2], fault['input'], _keys(kind))}"
+
+
+def _as_yaml_has_it(message: str) -> str:
+    """In the words of YAML, not in those of JSON."""
+    for theirs, ours in (("a valid array", "a list"), ("a valid dictionary", "a mapping"), ("an object", "a mapping")):
+        message = message.replace(theirs, ours)
+    return message
 
 
 def _whole(name: str, given: Any, known: Collection[str]) -> str:

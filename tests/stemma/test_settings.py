@@ -115,7 +115,8 @@ def test_a_value_of_none_of_several_types_is_told_once(message: Message, changes
         ({"train": {"epochs": 1.5}}, "train.epochs: 1.5"),
         ({"train": {"learning_rate": float("nan")}}, "train.learning_rate: nan"),
         ({"train": {"learning_rate": float("inf")}}, "train.learning_rate: inf"),
-        ({"evaluate": {"costs": 3}}, "evaluate.costs: 3: input should be an object"),
+        ({"evaluate": {"costs": 3}}, "evaluate.costs: 3: input should be a mapping"),
+        ({"evaluate": {"slices": 3}}, "evaluate.slices: 3: input should be a list"),
         ({"runner": {"address": "head:6379"}}, "  runner: an address goes with runner=ray"),
     ],
 )

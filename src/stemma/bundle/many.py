@@ -41,6 +41,9 @@ class Many:
     place: Callable[[str, str], Place]  # opens either; messages call it by the second text
     rows: Rows  # how to read them and what to keep; their path is not used
     again: bool = False  # what was made with another table or bundle is made anew
+    near: Path | None = (
+        None  # on this machine, for what processes write meanwhile: they are killed where a run ends early
+    )
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ def predict(bundle: Bundle, many: Many, runner: Runner, jobs: int | None = None)
     pace = Pace()
     _check_apart(many)
     names, done = _planned(_tables(many))
-    made = _run(runner, bundle, many, names, jobs or runner.cores())
+    with scratch("predict") as near:
+        made = _run(runner, bundle, replace(many, near=near), names, jobs or runner.cores())
     target = many.place(many.target, "predictions")
     there = target.sizes("")
     done += [_seen(each, there, target.url) for each in made]
@@ -191,7 +195,8 @@ def _done(many: Many, bundle: Bundle, provenance: Mapping[str, str], name: str, 
         if before == wanted:
             return Done(name)
         _check_there(before, wanted, many.again)
-        with scratch("predict") as folder, source.local(name, folder) as file:
+        near = many.near if many.near and many.near.is_dir() else None
+        with scratch("table", near) as folder, source.local(name, folder) as file:
             run, written = Run(bundle, replace(many.rows, path=file)), folder / "predictions"
             with _called_it(file):
                 write_parquet(run, written, wanted)

@@ -9,6 +9,8 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, show, show_json, titled
+from stemma.cli.written import Decimal, Encoding, Separator
+from stemma.cli.written import rows as table
 from stemma.text import counted, say, signed, without_password
 
 if TYPE_CHECKING:
@@ -101,15 +103,9 @@ def predict(
     keep: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Of ROWS, written too; repeatable, '*' is all of them.")
     ] = None,
-    separator: Annotated[
-        str | None, typer.Option(metavar="CHARACTER", help="Of ROWS in CSV; by default as in training.")
-    ] = None,
-    decimal: Annotated[
-        Literal[".", ","] | None, typer.Option(help="The mark in numbers of ROWS in CSV; by default as in training.")
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of ROWS in CSV; by default UTF-8, or as in training.")
-    ] = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
     output: Annotated[
         str | None,
         typer.Option(metavar="FILE|FOLDER", help="Write here, Parquet if it ends so; else CSV to the terminal."),
@@ -138,16 +134,11 @@ def predict(
     from stemma import runners
     from stemma.bundle import many
     from stemma.bundle.predict import predict
-    from stemma.bundle.rows import character
     from stemma.repo import stores
 
-    try:
-        mark = None if separator is None else character(separator)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--separator") from None
+    found = table(Path(rows), separator, decimal, encoding, keep or ())
     if address is not None and (runner != "ray" or not re.fullmatch(runners.ADDRESS, address)):
         raise typer.BadParameter("HOST:PORT of a cluster goes with --runner ray", param_hint="--address")
-    found = package.Rows(Path(rows), mark, decimal, encoding, keep=tuple(keep or ()))
     opened = package.open_bundle(bundle, trust)
     if "://" in rows or found.path.is_dir():
         if output is None or Path(output).is_file():

@@ -1,6 +1,7 @@
 """`stemma explain`: why a version answers as it does."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +9,8 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.output import AsJson, answer, of_document
+from stemma.cli.written import Decimal, Encoding, Separator
+from stemma.cli.written import rows as table
 from stemma.text import say
 
 if TYPE_CHECKING:
@@ -39,6 +42,9 @@ def explain(
     output: Annotated[str | None, typer.Option("--class", metavar="NAME", help="The class that is explained.")] = None,
     keep: Kept = None,
     background: Background = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with pictures.")] = None,
     trust: Annotated[bool, typer.Option("--trust", help="Run a bundle's graph without limits.")] = False,
     as_json: AsJson = False,
@@ -47,7 +53,6 @@ def explain(
 
     Example: stemma explain HEAD rows.csv --method shap --method counterfactual --html why.html
     """
-    from stemma.bundle import Rows
     from stemma.bundle.explain import MOST as ALL
     from stemma.bundle.explain import Subject, explained
     from stemma.explain import SHAP, Asked
@@ -57,8 +62,9 @@ def explain(
     if html is not None:
         check_place(html, {"rows": rows, "bundle": Path(which), "background": background})
     bundle, usual = _opened(which, trust)
-    beside = usual if background is None else Rows(background)
-    subject = Subject(None, count or ALL, beside) if rows is None else Subject(Rows(rows), count or MOST, beside)
+    read = partial(table, separator=separator, decimal=decimal, encoding=encoding)
+    beside = usual if background is None else read(background)
+    subject = Subject(None, count or ALL, beside) if rows is None else Subject(read(rows), count or MOST, beside)
     found = explained(bundle, method or [SHAP], subject, Asked(seed, output, tuple(keep or ())))
     if rows is None:  # the whole is asked for: why each row of the background is answered so is not
         found = [each | {"reasons": ()} for each in found]

@@ -50,6 +50,7 @@ def report(found: "Record", markdown: bool = False) -> Report:
         "Graph": (found.compression, _graph),
         "Environment": (found.environment, lambda packages: [_pairs(_flat(packages))]),
         "Outputs": (found.outputs, _outputs),
+        "Not what made it": (found.untrue, lambda lines: ["\n".join(f"- {line}" for line in lines)]),
         "Missing": (found.missing, lambda lines: ["\n".join(f"- {line}" for line in lines)]),
     }
     parts: list[str | Table] = [_head(found)]

@@ -65,7 +65,7 @@ def _remedy(found: "Verification") -> str:
     wrong = [fault for fault in found.faults if not fault.repaired]
     in_git = [fault for fault in wrong if fault.place == "Git"]
     if len(in_git) == len(wrong):
-        return "remedy: Git holds another file than dvc.lock names: run `dvc commit` or `dvc repro`, then commit both"
+        return "remedy: Git holds another file than its stage made: run `dvc repro`, and commit what comes of it"
     if found.repair:
         return "remedy: no place holds a good copy of these: restore them from a backup, or make them by `dvc repro`"
     return "remedy: run `stemma verify --repair` with the same versions"

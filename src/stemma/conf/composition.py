@@ -18,8 +18,9 @@ from stemma.conf import pins
 from stemma.conf.difference import Difference, compare, dotted, leaves, shown
 from stemma.conf.hydra_yaml import one_line, parse, read_text
 from stemma.errors import SettingsError, VersionError
-from stemma.files import scratch, write_text
-from stemma.text import counted, say
+from stemma.files import read_plain, scratch, write_text
+from stemma.repo import lockfile
+from stemma.text import counted, few, say
 
 PARAMS = Path("params.yaml")
 PASSED = Path("reports/settings/passed.txt")
@@ -303,9 +304,19 @@ def _own_hydra(place: Source) -> Iterator[None]:
     except RecursionError as error:
         raise SettingsError(f"{place.folder.name}/ does not compose: a defaults list leads back to itself") from error
     except (HydraException, OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
-        raise _uncomposed(place.folder.name, one_line(error)) from error
+        merged = [file.relative_to(place.root).as_posix() for file in _merged(place.folder)]
+        told = f"{few(merged)}: {lockfile.MARKS}" if merged else one_line(error)
+        raise _uncomposed(place.folder.name, told) from error
     finally:
         GlobalHydra.instance().hydra = before
+
+
+def _merged(folder: Path) -> Iterator[Path]:
+    """The files in which Git left the marks of a merge."""
+    for file in sorted(folder.rglob("*.yaml")):
+        with suppress(OSError):
+            if lockfile.is_merged(read_plain(file).decode(errors="replace")):
+                yield file
 
 
 def _uncomposed(folder: str, told: str) -> SettingsError:

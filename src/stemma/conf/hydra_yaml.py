@@ -10,6 +10,7 @@ from typing import Any
 
 from stemma.errors import SettingsError
 from stemma.files import read_plain
+from stemma.repo import lockfile
 
 # What PyYAML lets through, too: `!!int ""` is an IndexError, a mapping in the place of a number a TypeError.
 STRANGE = (ValueError, TypeError, AttributeError, IndexError, RecursionError)
@@ -32,7 +33,8 @@ def parse(text: str, name: str, run: str | None = None) -> Any:
     try:
         return yaml.load(text, Loader=get_yaml_loader())  # noqa: S506 - a subclass of SafeLoader
     except (yaml.YAMLError, *STRANGE) as error:
-        raise SettingsError(f"{name} is not YAML: {one_line(error)}", run=run) from error
+        told = lockfile.MARKS if lockfile.is_merged(text) else one_line(error)
+        raise SettingsError(f"{name} is not YAML: {told}", run=run) from error
 
 
 def flow(value: Any, quote: str | None = None) -> str:

@@ -1,6 +1,8 @@
 """What the section `evaluate` asks that cannot be had: said before anything is trained."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from stemma import layout, metrics
@@ -28,7 +30,8 @@ def faults(
         settings = checked(EvaluateSettings, values.get("evaluate") or {}, "evaluate")
     except (KeyError, TypeError, SettingsError):
         return []  # what these sections lack, their types tell
-    return [*_of_decision(task, settings), *_of_gate(task, settings, own, others)]
+    found = [*_of_slices(part(values, "data"), settings), *_of_decision(task, settings)]
+    return [*found, *_of_gate(task, settings, own, others)]
 
 
 def slices(columns: Iterable[str], rows: Iterable[str], number: str) -> None:
@@ -46,6 +49,16 @@ def slices(columns: Iterable[str], rows: Iterable[str], number: str) -> None:
             raise SettingsError(
                 f"evaluate.slices: {name!r} is not a column of {layout.PREPARED}{nearest(name, offered)}"
             )
+
+
+def _of_slices(data: Mapping[str, Any], settings: EvaluateSettings) -> Iterator[str]:
+    """Columns that the table cannot have: each but these has a role, by its name or a pattern; `slices` knows all."""
+    tables = (data.get(key) for key in ("columns", "derive"))
+    named = [name for table in tables if isinstance(table, dict) for name in table]
+    named += [name for key in ("target", "group", "time", "partition") if isinstance(name := data.get(key), str)]
+    for name in settings.slices if data.get("columns") else ():
+        if not any(fnmatchcase(name, each) for each in named):
+            yield f"evaluate.slices: {name!r} is no column of the table{nearest(name, named)}"
 
 
 def _of_decision(task: Task, settings: EvaluateSettings) -> Iterator[str]:
@@ -66,7 +79,7 @@ def _of_gate(
     from stemma.evaluation import baselines, fairness, robustness  # with pandas, which other checks do without
 
     try:
-        measured = metrics.names(task.kind, metrics.added_to(own))
+        measured = {each.name: each for each in metrics.of_task(task.kind, metrics.added_to(own))}
         offered = (*baselines.names(task), *baselines.lines(others))
     except StemmaError as error:
         yield f"evaluate.minimum: {error}"
@@ -82,3 +95,10 @@ def _of_gate(
             yield f"evaluate.minimum.{BETTER_THAN}: {needed!r} is none of {', '.join(offered)}{near}"
         elif name != BETTER_THAN and isinstance(needed, str):
             yield f"evaluate.minimum.{name}: {needed!r} is not a number"
+        elif not isinstance(needed, str):
+            least, most = (measured[name].least, measured[name].most) if name in measured else (-math.inf, math.inf)
+            if name.startswith("gap.") and task.has_classes:  # of rates, or of what is added to them
+                least, most = 0, 2 if name.startswith("gap.calibration.") else 1
+            if not least <= needed <= most:
+                near = f" (did you mean {needed / 100:g}?)" if most == 1 and 1 < needed <= 100 else ""
+                yield f"evaluate.minimum.{name}: {needed:g} is outside of what it can be, {least:g} to {most:g}{near}"

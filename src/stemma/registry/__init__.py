@@ -16,7 +16,7 @@ Reading order:
 - `promote`    stages: taken, given back, left empty
 - `writing`    one writer at a time; `names` which version or stage is meant
 - `numbering`  which number a version gets, and why
-- `reach`      whether a clone elsewhere can get every object of a version
+- `reach`      whether a clone elsewhere can get every object of a version, and is told the truth by it
 - `tags`       how tags are made, signed, and pushed
 - `history`    the events, replayed; their signatures
 """

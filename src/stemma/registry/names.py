@@ -58,15 +58,18 @@ def stages_of(repository: Repository, name: str) -> list[str]:
     """
     known = repository.registry
     assigned = {stage: commit for (model, stage), commit in known.assigned.items() if model == MODEL}
-    if name.removeprefix(f"{MODEL}#") in assigned:
-        return [name.removeprefix(f"{MODEL}#")]
-    if name in {event.says.stage for event in known.events}:
-        raise VersionError(f"{name} is empty", run=f"stemma history {name}")
+    stage = name.removeprefix(f"{MODEL}#")
+    if stage in assigned:
+        return [stage]
+    if stage in {event.says.stage for event in known.events}:
+        raise VersionError(f"{stage} is empty", run=f"stemma history {stage}")
+    if stage != name:
+        raise no_stage(known, stage)
     try:
         number = registered(repository, name)
     except VersionError as error:
         hint = near(name, assigned)
-        if not hint:
+        if not hint and not error.what.startswith("no version"):  # it has a name, and is retired or not registered
             raise
         raise VersionError(f"{error.what}, and no stage{hint}", error.run) from None
     found = [stage for stage, commit in assigned.items() if commit == known.registered[MODEL, number]]

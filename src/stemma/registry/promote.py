@@ -169,6 +169,7 @@ def _move(writer: Writer, name: str, stage: str, local: bool) -> _Move:
     number = _free(writer.repository, name, stage)
     version = writer.repository.version(f"{MODEL}@{number}")
     reach.check(version, local=local)
+    reach.tell_untrue(version)
     return _Move(writer, stage, number, version, writer.known.assigned.get((MODEL, stage)))
 
 

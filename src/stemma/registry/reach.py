@@ -1,10 +1,11 @@
-"""Whether a clone elsewhere can get a version: every object of it, asked of the remote that must hold it."""
+"""Whether a clone elsewhere can get a version, every object of it, asked of the remote that must hold it; and whether
+what it gets is what made the model."""
 
 from stemma.errors import VersionError
 from stemma.repo.inventory import take
 from stemma.repo.repository import Version
 from stemma.repo.stores import Stores
-from stemma.text import counted, few
+from stemma.text import counted, few, say
 
 
 def check(version: Version, *, local: bool = False) -> None:
@@ -32,3 +33,11 @@ def check(version: Version, *, local: bool = False) -> None:
     where = "the cache" if local else "the remote"
     what = f"{where} lacks {len(names)} of {counted(len(inventory.objects), 'object')} of {version.name}: {few(names)}"
     raise VersionError(what, run="dvc repro" if local else f"stemma push {version.name}")
+
+
+def tell_untrue(version: Version) -> None:
+    """A line on stderr where a version holds other files or settings than made its model."""
+    from stemma.versions.doctor import untrue
+
+    if found := untrue(version):
+        say(f"note: in {version.name} {'; '.join(found)}: run `stemma doctor {version.name}`", error=True)

@@ -34,9 +34,12 @@ def register(
     """
     if version is not None and bump is not None:
         raise VersionError("a version and a bump were given: give one of them")
+    from stemma.registry import reach
+
     with writing(repo, tagging) as writer:
         found = _registrable(writer.repository, revision)
         number, reason = _number(writer.repository, found, version, bump)
+        reach.tell_untrue(found)
         said = message(why or reason, reason if why else None)
         return writer.write([Tag(f"{MODEL}@{number}", str(found.commit), said)])[0]
 

@@ -10,6 +10,7 @@ Reading order:
 - `lockfile`    what dvc.lock says; `objects` DVC's objects by their hash; `git` how Git is asked
 - `inventory`   the objects that versions are made of
 - `places`      where objects lie: a folder or a bucket; `stores` which: the cache, a remote, any by its URL
+- `mixed`       what in dvc.lock does not fit together; `edited` what in a version does not fit its dvc.lock
 - `outputs`     what DVC keeps for a commit and in the work tree, by DVC's own view of it; `composition` its settings
 - `trouble`     what a place's refusal means, in one line; `parallel` many objects at a time
 - `trust`       what a repository may do on this machine; `allowed` its settings that count

@@ -76,6 +76,9 @@ def _failed(root: Path, verb: str, told: str) -> VersionError:
     if "promisor remote" in told:
         what = f"{root} is a partial clone, and what it lacks cannot be fetched ({first})"
         return VersionError(f"{what}: with its remote in reach", run="git fetch --refetch --no-filter")
+    if lost := re.search(r"missing object \w+ for (refs/\S+)", told):
+        what = f"{lost[1]} names what is not in {root}: fetch it, or forget the name"
+        return VersionError(what, run=f"git update-ref -d '{lost[1]}'")
     is_full = " write " in told and shutil.disk_usage(root).free < ROOM  # Git does not always say why
     disk = [NUMBERS[number] for number in DISK if os.strerror(number) in told] + [NUMBERS[errno.ENOSPC]] * is_full
     return VersionError(f"git {verb} failed in {root} ({[*disk, first][0]})")

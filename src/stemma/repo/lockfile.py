@@ -18,6 +18,7 @@ from stemma.text import in_one_line
 
 FLOAT, BOOL = "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"
 CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})", re.MULTILINE)  # that Git left
+MARKS = "Git left the marks of a merge in it: `stemma docs versions` tells how to settle it"
 OUTS = re.compile(r"^    outs:\n((?:    - .*\n|      .*\n)+)", re.MULTILINE)
 METHOD = re.compile(r"^        compress:\n(?:          .*\n)*?          method: (\w+)$", re.MULTILINE)
 FIELD = re.compile(r"(?:    - |      )([a-z0-9_]+): ([^\s'\"|>&*!%@`{\[](?:[^#\n]*[^#\s])?)")
@@ -103,7 +104,7 @@ def load(text: str) -> Any:
     try:
         return yaml.load(text, Loader=_loader())  # noqa: S506 - a subclass of SafeLoader
     except (yaml.YAMLError, TypeError, AttributeError, IndexError, RecursionError) as error:  # of `!!int ""`, too
-        raise ValueError(in_one_line(error, None)) from None
+        raise ValueError(MARKS if is_merged(text) else in_one_line(error, None)) from None
 
 
 @functools.cache
@@ -125,6 +126,11 @@ def _loader() -> Any:
     Loader.add_implicit_resolver(FLOAT, re.compile(f"^(?:{number}|{special})$"), list("-+0123456789."))
     Loader.add_implicit_resolver(BOOL, re.compile(f"^(?:{truth})$"), list("tTfF"))
     return Loader
+
+
+def is_merged(text: str) -> bool:
+    """Whether Git left marks in it where two sides had other lines."""
+    return re.search(r"^<{7} ", text, re.MULTILINE) is not None
 
 
 def _fields(item: str) -> dict[str, str] | None:

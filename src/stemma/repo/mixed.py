@@ -42,12 +42,12 @@ def stale(root: Path, stage: str) -> Iterator[str]:
 
 def within(ran: Mapping[str, Any]) -> dict[str, list[str]]:
     """Of each stage of a dvc.lock, what it ran with that is not what another stage is said to have made."""
-    made = {path: md5 for entry in ran.values() for path, md5 in _hashes(entry, "outs")}
-    deps = {name: _hashes(entry, "deps") for name, entry in ran.items()}
+    made = {path: md5 for entry in ran.values() for path, md5 in hashes(entry, "outs")}
+    deps = {name: hashes(entry, "deps") for name, entry in ran.items()}
     return {name: [path for path, md5 in found if made.get(path, md5) != md5] for name, found in deps.items()}
 
 
-def _hashes(entry: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Any]]:
+def hashes(entry: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Any]]:
     """Path and hash of an entry of dvc.lock, as DVC 3 writes it: an older one is not comparable."""
     yield from ((each["path"], each.get("md5")) for each in entry.get(kind) or () if each.get("hash") == "md5")
 

@@ -25,6 +25,7 @@ MODEL = "model"  # the artifact's name in dvc.yaml
 
 Action = Literal["register", "deregister", "assign", "unassign", "deprecate", "create"]
 
+ODD = re.compile(rf"(?:[a-zA-Z0-9-_./]+=)?{MODEL}[@#].*")  # meant for an event, it seems
 _NAME = r"[a-zA-Z0-9](?:[a-zA-Z0-9-/_]*[a-zA-Z0-9])?"
 TAG = re.compile(
     rf"(?P<model>(?:[a-zA-Z0-9-_./]+=)?{_NAME})"
@@ -138,12 +139,13 @@ def read(root: Path) -> Registry:
     """
     folder = prefix(root)
     words = git(root, "for-each-ref", f"--format={_FORMAT}", "refs/tags").decode(errors="replace").split("\0")
-    found, light, nobodys, astray = list[Event](), list[str](), list[str](), list[str]()
+    found, light, nobodys, astray, odd = list[Event](), list[str](), list[str](), list[str](), list[str]()
     for start in range(0, len(words) - 1, len(_FIELDS)):
         ref, commit, kind, *facts = words[start : start + len(_FIELDS)]
         time, author, message, email, body, itself, inner, signature = facts
         name = ref.removeprefix("\n")  # the line end behind the tag before
         says = parse(name)
+        odd += [name] if says is None and ODD.fullmatch(name) else []
         model = None if says is None else _relative(says.model, folder)
         if says is None or model is None:
             nobodys += [name] if says is not None and ":" not in says.model else []
@@ -159,6 +161,9 @@ def read(root: Path) -> Registry:
     if nobodys and not (top(root) / ".dvc").is_dir():
         cure = f"git tag -a -m WHY '{tag(root, nobodys[0])}' '{nobodys[0]}^{{}}'"
         say_once(f"note: {few(nobodys)}: of no project, for no folder is named: run `{cure}`")
+    if odd:
+        cure = f"git tag -a -m WHY {tag(root, f'{MODEL}@v1.2.0')} '{odd[0]}^{{}}'"
+        say_once(f"note: {few(odd)}: no event of the registry by its name, which is as {MODEL}@v1.2.0: run `{cure}`")
     if astray:
         say_once(f"note: {few(astray)}: a tag of no commit is no event of the registry: run `git show '{astray[0]}'`")
     if light:

@@ -22,6 +22,7 @@ from stemma.errors import VersionError, WeightsError
 from stemma.files import read_plain
 from stemma.repo import clone, lockfile, registry, trouble, trust
 from stemma.repo.git import POINTER, at, commit_of, contents, ids, prefix, refs
+from stemma.repo.git import run as asked
 from stemma.repo.lockfile import Entry
 from stemma.repo.objects import Objects, is_object, md5_of
 from stemma.text import counted, in_one_line, near
@@ -93,7 +94,10 @@ class Repository:
         start = Path(root).resolve()
         found = next((folder for folder in (start, *start.parents) if (folder / ".dvc").is_dir()), None)
         if found is None:
-            raise VersionError(f"{start} is not in a DVC repository: no folder from here upward holds .dvc")
+            what = f"{start} is not in a DVC repository: no folder from here upward holds .dvc"
+            if start.is_dir() and asked(start, "ls-files", "--", ":(top).dvc/config").stdout:
+                raise VersionError(f"{what}, which Git knows and did not check out", run="git sparse-checkout add .dvc")
+            raise VersionError(what)
         self.root = found
         self.objects = Objects(found)
 
@@ -251,10 +255,11 @@ class Version:
 
     def json(self, path: str) -> Any:
         """As `text`, parsed; raises as `text`, and a VersionError where it is not JSON."""
+        text = self.text(path)
         try:
-            return json.loads(self.text(path))
+            return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise self._damaged(path, error) from None
+            raise self._damaged(path, lockfile.MARKS if lockfile.is_merged(text) else error) from None
 
     def output(self, path: str) -> Output | None:
         """The output of a stage, or what a .dvc file tracks, at just this path; None where there is none.

@@ -62,7 +62,12 @@ def make(version: Version, outputs: Outputs, before: str, *, commit: bool, stash
     Args:
         commit: a commit will be made; stash: what is not committed will be stashed; whole: others' files move too.
     """
-    return _Look(version, outputs, before, whole).plan(commit=commit, stash=stash)
+    try:
+        return _Look(version, outputs, before, whole).plan(commit=commit, stash=stash)
+    except VersionError:
+        for reason in _in_progress(outputs.root):  # a merge's marks are in what cannot be read
+            raise VersionError(reason) from None
+        raise
 
 
 @dataclass(frozen=True)

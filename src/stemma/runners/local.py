@@ -64,13 +64,17 @@ def start(work: Callable[..., Any], processes: dict[Any, Any]) -> Any:
     """Our end of the pipe of a new process, which is one of those from its first moment."""
     context = get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=_child, args=(work, there))
+    process = context.Process(target=_child, args=(there,))
     # Deaf to an interrupt from its first moment: a child inherits what is blocked, but not a handler. Where main has it
     # blocked, the system gives it to another thread, and Python calls the handler in main all the same.
     with interrupts_held(), _blocked(signal.SIGINT):
         process.start()
         processes[here] = process
         there.close()  # the other end is the child's alone, so its death ends the pipe
+    # Not with what a process is started by: of that the parent holds both ends, and more than fits waits for ever where
+    # the child was killed.
+    with suppress(OSError):  # that it died is found where it should answer
+        here.send(work)
     return here
 
 
@@ -104,10 +108,11 @@ def received(ready: Any, process: Any, name: str) -> Any:
     return value
 
 
-def _child(work: Callable[..., Any], there: Connection) -> None:
+def _child(there: Connection) -> None:
     """An interrupt is for the parent, and a child never outlives it. Any other error shows its trace, as a bug does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
+    work = _asked(there)
     while (arguments := _asked(there)) is not None:
         try:
             there.send((None, work(*arguments)))
@@ -115,13 +120,12 @@ def _child(work: Callable[..., Any], there: Connection) -> None:
             there.send((str(error), None))
 
 
-def _asked(there: Connection) -> tuple[Any, ...] | None:
-    """The arguments of the next job; None where nobody is left to ask."""
+def _asked(there: Connection) -> Any:
+    """The work, then the arguments of each job; None where nobody is left to ask."""
     try:
-        arguments: tuple[Any, ...] = there.recv()
+        return there.recv()
     except (EOFError, OSError):
         return None
-    return arguments
 
 
 def _follow_parent() -> None:

@@ -84,7 +84,10 @@ def search(root: Path, asked: Asked, tables: Tables, load: Load) -> Found:
         raise SettingsError(
             "params.yaml has other data than conf/, which trials are composed from", run="stemma conf sync"
         )
-    known = trial.table(prepared, where.search, base.data, tables)
+    try:
+        known = trial.table(prepared, where.search, base.data, tables)
+    except SettingsError as error:
+        raise SettingsError(f"{where.file}: {error}") from None
     states = study.states(where, prepared)
     place = study.place(where, asked.seed, known.figures, prepared)
     told = {name: value for name, value in (("trials", asked.trials), ("keep", asked.keep)) if value is not None}

@@ -32,6 +32,9 @@ class Dimension(Section):
             raise ValueError("give either choices, or low and high")
         if self.choices is not None and (self.log or self.step is not None):
             raise ValueError("log and step go with low and high")
+        told = [repr(each) for each in self.choices or ()]  # 1 is not True
+        if twice := [each for each in told if told.count(each) > 1]:
+            raise ValueError(f"the choice {twice[0]} is there twice")
         if low is not None and high is not None and not low < high:
             raise ValueError("low must be below high")
         if self.log and (self.step is not None or (low is not None and low <= 0)):
@@ -50,9 +53,7 @@ class SearchSettings(Section):
 
     space: Annotated[dict[str, Dimension], Field(min_length=1)]
     settings: tuple[str, ...] = ()  # of every trial, as for `dvc exp run -S`: model=torch_mlp
-    metric: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = (
-        None  # None: the main figure; several: Pareto
-    )
+    metric: str | tuple[str, ...] | None = None  # None: the main figure; several: Pareto
     sampler: Literal["tpe", "random"] = "tpe"
     pruner: Literal["median", "none"] = "median"  # by the learning curve; of one metric only
     trials: PositiveInt = 50
@@ -69,6 +70,8 @@ class SearchSettings(Section):
     @field_validator("metric")
     @classmethod
     def _is_each_asked_for_once(cls, value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        if value == ():
+            raise ValueError("an empty list names no metric: leave it out for the main figure")
         if isinstance(value, tuple) and len(set(value)) < len(value):
             raise ValueError("a metric is there twice")
         return value

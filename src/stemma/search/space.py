@@ -98,7 +98,11 @@ def _faults(space: Space) -> Iterator[str]:
         yield "the file's name: letters, digits, _ and - alone: experiments are called by it"
     if len(search.metrics) > 1 and search.pruner != "none":
         yield "pruner: of several metrics none can be followed in the learning curve: set it to none"
-    base = space.composed(search.settings)
+    try:
+        base = space.composed(search.settings)
+    except SettingsError as error:
+        yield f"settings: {error}"
+        return
     yield from (f"settings: {fault}" for fault in _moved(space.composed(()), base))
     for key, dimension in search.space.items():
         conditions = list(_conditions(key, dimension, seen))

@@ -12,7 +12,7 @@ from stemma.repo.inventory import Inventory, Object, take
 from stemma.repo.objects import is_object
 from stemma.repo.parallel import each
 from stemma.repo.places import Place
-from stemma.repo.repository import Repo, Repository, opened
+from stemma.repo.repository import WEIGHTS, Repo, Repository, Version, no_model, opened
 from stemma.repo.stores import Side, Stores
 from stemma.storage.selection import select
 
@@ -66,7 +66,8 @@ def verify(
         only: look at this side alone; a repair still takes from the other.
 
     Raises:
-        VersionError: a name is not known, a place cannot be reached, or another process holds DVC's lock (`repair`).
+        VersionError: a name is not known, none that is named holds a model, a place cannot be reached, or another
+            process holds DVC's lock (`repair`).
     """
     repository = opened(repo)
     chosen = list(revisions) or ([] if all or experiments else ["HEAD"])
@@ -74,6 +75,8 @@ def verify(
     stores = Stores(repository)
     with locks.dvc(repository) if repair else nullcontext():
         inventory = take(repository, versions, stores.read)
+        if chosen and not (inventory.objects or inventory.tracked):
+            raise no_model(versions[0])
         duties = stores.duties(inventory, only)
         found = list(each(_looked_at, duties))
         faults = [fault for fault, _ in found if fault is not None]
@@ -86,8 +89,20 @@ def verify(
         places=tuple(dict.fromkeys(place.name for _, place in duties)),
         repair=repair,
         faults=(*faults, *_in_git(repository, inventory)),
-        notes=(*inventory.notes, *([] if stores.default else ["no default remote is set: the cache alone counts"])),
+        notes=(
+            *inventory.notes,
+            *_bare(repository, versions),
+            *([] if stores.default else ["no default remote is set: the cache alone counts"]),
+        ),
     )
+
+
+def _bare(repository: Repository, versions: Sequence[Version]) -> Iterator[str]:
+    """The registered versions without a model."""
+    registered = {*repository.registry.registered.values()}
+    for version in versions:
+        if version.commit in registered and version.output(WEIGHTS) is None:
+            yield f"{version.name} is registered, and holds no trained model"
 
 
 def _looked_at(duty: tuple[Object, Place]) -> tuple[Fault | None, int]:

@@ -6,7 +6,7 @@ more versions there were. `--metric validation.roc_auc` picks by the validation 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from stemma.versions import judged
 from stemma.versions.compare import RESAMPLES, bundle_bytes, measure, other_rows, parameters
 from stemma.versions.constraints import NAMES, Constraint, parse
 from stemma.versions.judged import Judged
-from stemma.versions.log import Entry, flat, log
+from stemma.versions.log import Entry, Log, flat, log
 
 if TYPE_CHECKING:
     from stemma.metrics.resampling import Difference
@@ -123,14 +123,16 @@ def best(
     repository = opened(repo)
     constraints = [parse(text) for text in where]
     as_judged = None if like is None else Facts(repository.version(like), like).judged
-    return among(_seen(repository), constraints, metric, seed=seed, like=as_judged)
+    known = log(repository, all=True)
+    found = among(_seen(repository, known), constraints, metric, seed=seed, like=as_judged)
+    return replace(found, notes=(*found.notes, *known.notes))
 
 
-def _seen(repository: Repository) -> "list[Facts]":
+def _seen(repository: Repository, known: Log) -> "list[Facts]":
     """Every version, the newest first; of those that serve the very same the newest, with the stages of all."""
     stages: dict[tuple[str, str], dict[str, None]] = {}
     newest: dict[tuple[str, str], Entry] = {}
-    for entry in log(repository, all=True):
+    for entry in known:
         model = entry.weights, entry.method
         newest.setdefault(model, entry)
         stages.setdefault(model, {}).update(dict.fromkeys(entry.stages))

@@ -15,7 +15,8 @@ from typing import Any
 from stemma.errors import VersionError
 from stemma.evaluation.results import main_figure, told
 from stemma.repo import lockfile
-from stemma.repo.git import POINTER, at, commit_of, contents, git, ids, refs
+from stemma.repo.git import POINTER, at, checked_out, commit_of, contents, git, ids, refs
+from stemma.repo.objects import is_object
 from stemma.repo.registry import parse
 from stemma.repo.repository import (
     EVALUATION,
@@ -131,7 +132,7 @@ def log(
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit, as Git tells it, with the entries of its dvc.lock for the weights and the prepared data."""
+    """A commit, as Git tells it, with what its dvc.lock says of the weights, the prepared data and the figures."""
 
     parents: tuple[str, ...]
     author: str
@@ -139,6 +140,7 @@ class Commit:
     subject: str
     weights: lockfile.Entry | None = None
     data: str | None = None
+    metrics: str | None = None
     method: str = "none"
 
     @property
@@ -182,6 +184,7 @@ class History:
                 each,
                 weights=outs.get(WEIGHTS),
                 data=outs[PREPARED].md5 if PREPARED in outs else None,
+                metrics=outs[METRICS].md5 if METRICS in outs else None,
                 method=method,
             )
             for (commit, each), (outs, method) in told
@@ -291,6 +294,7 @@ def _parts(history: History, versions: Sequence[str]) -> Iterator[Parts]:
     if lacking := sum(POINTER.fullmatch(each or b"") is not None for each in content.values()):
         what = f"{counted(lacking, 'report')} kept by Git LFS and not on this machine"
         history.notes.append(f"{what}, so figures are missing: run `git lfs fetch --all`")
+    history.notes += _edited(history, {commit: files[0][place] for place, commit in enumerate(versions)}, content)
     for place, commit in enumerate(versions):
         metrics, training = (_json(content.get(column[place] or "")) for column in files)
         named = (told(training, name, "commit") for name in ("init_from", "teacher"))
@@ -303,6 +307,16 @@ def _parts(history: History, versions: Sequence[str]) -> Iterator[Parts]:
             init_from=init_from,
             teacher=teacher,
         )
+
+
+def _edited(history: History, blobs: Mapping[str, str | None], known: Mapping[str, bytes | None]) -> Iterator[str]:
+    """The versions whose figures are not those that were measured, as a merge or an edit leaves them."""
+    for commit, blob in blobs.items():
+        md5, content = history.commits[commit].metrics, known.get(blob or "")
+        if md5 is None or blob is None or content is None or is_object(content, md5) or POINTER.fullmatch(content):
+            continue
+        if not is_object(checked_out(history.repository.root, METRICS, blob), md5):
+            yield f"{METRICS} of {commit[:7]} is not what evaluate made: run `stemma doctor {commit[:7]}`"
 
 
 def _judged(history: History, versions: Iterable[str]) -> dict[str, str]:

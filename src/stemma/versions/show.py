@@ -31,6 +31,7 @@ from stemma.repo.repository import (
     Version,
     opened,
 )
+from stemma.versions.doctor import untrue
 from stemma.versions.log import flat
 
 if TYPE_CHECKING:
@@ -179,6 +180,7 @@ class Record:
     environment: Mapping[str, Any] | None  # Python, packages, device, platform
     settings: Mapping[str, Any] | None  # params.yaml
     outputs: Mapping[str, Artifact]  # "export" and "bundle"
+    untrue: tuple[str, ...]  # what of it is not what made the model, in words
     missing: tuple[str, ...]
 
 
@@ -219,6 +221,7 @@ class Reader:
             environment=environment,
             settings=self._part("settings", PARAMS, lambda: version.settings),
             outputs=dict(self._outputs()),
+            untrue=untrue(version),
             missing=tuple(self.missing),
         )
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -441,3 +442,20 @@ def test_wrong_usage_exits_with_2(more: list[str], says: str, model: Path, monke
     with pytest.raises(SystemExit) as exit:
         cli.main()
     assert exit.value.code == 2 and says in capsys.readouterr().err
+
+
+def test_an_early_end_leaves_nothing_of_the_processes_that_it_kills(
+    opened: Bundle, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(Here):
+        def stream(self, work: Any, jobs: Any, at_once: int) -> Any:
+            (work.args[0].near / "begun").write_text("by a process that was killed")
+            raise KeyboardInterrupt
+            yield
+
+    left = tmp_path / "temporary"
+    left.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(left))
+    with pytest.raises(KeyboardInterrupt):
+        many.predict(opened, asked(rows, tmp_path / "predictions"), Interrupted())
+    assert list(left.iterdir()) == []

@@ -78,6 +78,7 @@ def test_a_python_module_in_a_trusted_configuration_is_followed(settings: Any, m
     ("file", "text", "message"),
     [
         ("train/default.yaml", "epochs: [1\nrate: 2\n", r".*default\.yaml., line 1, column 9; expected"),
+        ("train/default.yaml", "<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> b\n", "conf/train/default.yaml: Git left"),
         ("train/default.yaml", "a: 1\na: 2\n", ".*found duplicate key a"),
         ("train/default.yaml", "a: 1\n", "Interpolation key 'train.rate' not found"),
         ("train/default.yaml", "rate: ${.a}\na: ${.rate}\n", "Recursive interpolation detected"),
@@ -192,7 +193,10 @@ def test_a_folder_outside_dvc_is_said(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("a: [1\n", r"params.yaml is not YAML: .*: run `stemma conf sync`"),
-        ("<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> b\n", r"params.yaml is not YAML: .*: run `stemma conf sync`"),
+        (
+            "<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> b\n",
+            "params.yaml is not YAML: Git left the marks .*`stemma conf sync`",
+        ),
         ("a: 1\na: 2\n", "params.yaml is not YAML: .*duplicate key a"),
         ("a: !!int ''\n", "params.yaml is not YAML: "),
         ("[" * 5000, "params.yaml is not YAML: "),

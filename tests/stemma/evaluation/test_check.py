@@ -32,6 +32,15 @@ def faults(task: str, own: Any = OWN, **evaluate: Any) -> list[str]:
         ({"better_than": "logistic"}, "regression", "none of mean, ridge, gradient_boosting, neighbours"),
         ({"better_than": 0.9}, "binary", "evaluate.minimum.better_than: 0.9 is none of"),
         ({"roc_auc": "high"}, "binary", "evaluate.minimum.roc_auc: 'high' is not a number"),
+        ({"roc_auc": 85}, "binary", "roc_auc: 85 is outside of what it can be, 0 to 1 (did you mean 0.85?)"),
+        ({"brier": 5}, "binary", "evaluate.minimum.brier: 5 is outside of what it can be, 0 to 2"),
+        ({"log_loss": -1}, "multiclass", "evaluate.minimum.log_loss: -1 is outside of what it can be, 0 to inf"),
+        ({"r2": 95}, "regression", "r2: 95 is outside of what it can be, -inf to 1 (did you mean 0.95?)"),
+        (
+            {"gap.selection_rate.Region": 10},
+            "binary",
+            "gap.selection_rate.Region: 10 is outside of what it can be, 0 to 1 (did you",
+        ),
         ({"gap.calibration.Regoin": 1}, "binary", "no fall of evaluate.robustness of a binary task (did you mean gap."),
         ({"gap.mean_error.Region": 1}, "binary", "'gap.mean_error.Region' is no gap of evaluate.slices"),
         ({"fall.nois": 1}, "binary", "did you mean fall.noise?"),
@@ -61,6 +70,16 @@ def test_a_metric_of_ones_own_that_cannot_be_loaded_is_told_where_a_gate_needs_i
     own = {"gone": Entry("nobody.has:THIS")}
     assert faults("binary", own) == []
     assert "nobody.has:THIS cannot be loaded" in faults("binary", own, minimum={"roc_auc": 0.9})[0]
+
+
+def test_a_slice_that_is_no_column_is_told_before_prepare() -> None:
+    data = {"task": "binary", "columns": {"age": "numeric", "pixel_*": "numeric"}, "derive": {"ratio": "age / 2"},
+            "target": "bought", "group": None, "time": "day"}  # fmt: skip
+    evaluate = values()["evaluate"] | {"slices": ["age", "pixel_7", "ratio", "bought", "day", "agee", "group"]}
+    assert check.faults(OWN, BASELINES, {"data": data, "evaluate": json.loads(json.dumps(evaluate))}, {}) == [
+        "evaluate.slices: 'agee' is no column of the table (did you mean age?)",
+        "evaluate.slices: 'group' is no column of the table",
+    ]
 
 
 @pytest.mark.parametrize("task", ["multiclass", "regression"])

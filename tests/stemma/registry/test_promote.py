@@ -386,6 +386,10 @@ def test_a_demoted_version_leaves_every_stage_that_it_holds(world: World) -> Non
         stemma.demote(world.folder, V1)
     with pytest.raises(VersionError, match=r"no version is named 'deev', and no stage \(near: dev\)"):
         stemma.demote(world.folder, "deev")
+    with pytest.raises(VersionError, match=r"no version is named 'shadow'.*, and no stage"):
+        stemma.demote(world.folder, "shadow")
+    with pytest.raises(VersionError, match=r"nothing was ever promoted to 'shadow'"):
+        stemma.demote(world.folder, "model#shadow")
 
 
 def test_a_version_in_a_stage_is_not_retired(world: World) -> None:

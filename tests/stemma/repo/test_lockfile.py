@@ -1,11 +1,15 @@
 """dvc.lock: the quick reader and the whole one agree, and YAML is read as DVC reads it."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import timing
+from stemma.errors import VersionError
 from stemma.repo import lockfile
+from stemma.repo.repository import Repository
 from version_worlds import World
 from worlds import ROOT
 
@@ -67,6 +71,18 @@ def test_yaml_is_read_as_dvc_reads_it(text: str) -> None:
 def test_what_is_no_yaml_is_one_error(text: str) -> None:
     with pytest.raises(ValueError):
         lockfile.load(text)
+
+
+MERGED = "<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> theirs\n"
+
+
+def test_the_marks_of_a_merge_are_told_as_such(three_versions: World, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Git left the marks of a merge in it"):
+        lockfile.load(MERGED.format("a: 1", "a: 2"))
+    world = three_versions.copy(tmp_path / "world")
+    world.write("reports/metrics.json", "{\n" + MERGED.format('"a": 1', '"a": 2') + "}\n")
+    with pytest.raises(VersionError, match=r"reports/metrics.json of workspace is damaged \(Git left the marks"):
+        _ = Repository(world.folder).version("workspace").metrics
 
 
 def test_reading_three_hundred_is_quick(three_versions: World) -> None:

@@ -115,3 +115,21 @@ def test_a_tag_that_is_not_annotated_is_told_with_its_remedy(three_versions: Wor
         stemma.register(world.folder, "main", version="9.0.1")
     world.ok("sh", "-c", remedy)
     assert registry.read(world.folder).registered["model", "v9.0.1"] == world.ok("git", "rev-parse", "main")
+
+
+def test_a_tag_that_is_nearly_an_event_is_told_with_what_its_name_would_be(
+    three_versions: World, tmp_path, capsys
+) -> None:
+    world = three_versions.copy(tmp_path / "world")
+    for name in ("model@1.0.7", "model@v2.0", "models@1"):
+        world.git("tag", "-a", name, "-m", "by hand")
+    assert len(registry.read(world.folder).events) == len(registry.read(three_versions.folder).events)
+    told = "note: model@1.0.7, model@v2.0: no event of the registry by its name, which is as model@v1.2.0: run `git tag"
+    assert capsys.readouterr().err.startswith(told)
+
+
+def test_a_name_of_what_is_not_there_is_told_with_the_command_that_forgets_it(three_versions: World, tmp_path) -> None:
+    world = three_versions.copy(tmp_path / "world")
+    world.write(".git/refs/tags/model@v8.0.0", f"{'12' * 20}\n")
+    with pytest.raises(VersionError, match=r"refs/tags/model@v8.0.0 names what is not in .*: run `git update-ref -d"):
+        registry.read(world.folder)

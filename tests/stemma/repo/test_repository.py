@@ -1,6 +1,7 @@
 """Versions read from Git and DVC: names, files from everywhere, what is missing or damaged, and nothing touched."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -65,6 +66,13 @@ def test_a_folder_below_finds_the_repository_and_one_outside_says_so(three_versi
     assert Repository(three_versions.folder / "src").root == three_versions.folder.resolve()
     with pytest.raises(VersionError, match="is not in a DVC repository"):
         Repository(tmp_path)
+
+
+def test_a_sparse_checkout_without_dvc_is_told_how_to_have_it(three_versions: World, tmp_path: Path) -> None:
+    world = three_versions.copy(tmp_path / "world")
+    shutil.rmtree(world.folder / ".dvc")
+    with pytest.raises(VersionError, match=r"did not check out: run `git sparse-checkout add \.dvc`"):
+        Repository(world.folder)
 
 
 def test_an_unknown_name_tells_the_nearest_ones(three_versions: World) -> None:

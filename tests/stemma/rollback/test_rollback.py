@@ -334,6 +334,9 @@ def test_what_is_no_version_is_refused(world: World, tmp_path: Path) -> None:
     (world.folder / ".git/MERGE_HEAD").write_text(world.ok("git", "rev-parse", "HEAD") + "\n")
     with pytest.raises(VersionError, match="a merge is in progress: finish it, or run `git merge --abort`"):
         rollback.roll_back(world.folder, V1)
+    world.write("dvc.lock", "<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> theirs\n")  # which DVC cannot read
+    with pytest.raises(VersionError, match="a merge is in progress"):
+        rollback.roll_back(world.folder, V1)
 
 
 def test_an_output_that_a_version_does_not_have_goes(world: World, states: dict[str, dict[str, str]]) -> None:

@@ -3,6 +3,7 @@
 import multiprocessing
 import operator
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -10,6 +11,9 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
+from multiprocessing import resource_tracker, spawn
+from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +61,16 @@ def test_a_process_that_dies_is_named() -> None:
         Local().run(os._exit, [(3,)], ["fold 1"], 1)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the program is one of POSIX")
+def test_a_process_that_dies_at_its_start_is_named_however_much_it_was_to_be_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resource_tracker.ensure_running()  # by Python itself
+    monkeypatch.setattr(spawn, "_python_exe", os.fsencode(shutil.which("false") or ""))
+    with pytest.raises(RunnerError, match=r"^a: its process ended with exit code 1$"):
+        Local().run(partial(operator.add, bytes(1 << 20)), [(b"",)], ["a"], 1)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a pipe has another form there")
 def test_a_process_that_dies_in_the_middle_of_its_result_is_named() -> None:
     here, there = multiprocessing.Pipe(duplex=False)
@@ -97,23 +111,21 @@ def test_a_process_is_deaf_to_interrupts_from_its_first_moment() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-class Interrupting:
-    """An argument that interrupts while the process that is to take it starts."""
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        signal.raise_signal(signal.SIGINT)
-        return float, (0,)
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
 @pytest.mark.parametrize("blocked", [True, False])
 def test_an_interrupt_while_a_process_starts_is_not_lost(blocked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not blocked:  # in main, as where another thread takes the signal
         monkeypatch.setattr(local, "_blocked", nullcontext)
+
+    def start(process: SpawnProcess) -> None:
+        signal.raise_signal(signal.SIGINT)
+        BaseProcess.start(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", start)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            Local().run(partial(max, Interrupting()), [(1,), (2,)], ["a", "b"], 1)
+            Local().run(max, [(1, 0), (2, 0)], ["a", "b"], 1)
     finally:
         signal.signal(signal.SIGINT, before)
     assert multiprocessing.active_children() == []

@@ -29,6 +29,7 @@ from tiny.params import load
         ({"choices": [1, 2], "when": {"model": []}}, "at least 1 item"),
         ({"choices": [1, 2], "log": True}, "log and step go with low and high"),
         ({"choices": [1]}, "at least 2 items"),
+        ({"choices": [32, 64, 32]}, "the choice 32 is there twice"),
         ({"lo": 1, "high": 2}, "lo: no such setting"),
     ],
 )
@@ -75,6 +76,16 @@ def test_every_fault_of_a_space_is_a_line_with_the_nearest_name(searched: Callab
         assert any(line.strip().startswith(told) for line in lines), (told, lines)
 
 
+def test_settings_of_every_trial_that_do_not_compose_are_a_fault_of_the_search(
+    searched: Callable[..., Searched],
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        space.read(searched(settings=["model=foo"]).root, "tiny", load)
+    first, line = str(caught.value).splitlines()
+    assert first == "conf/search/tiny.yaml: 1 setting is wrong:"
+    assert line.startswith("  settings: conf/ does not compose: ") and "model/foo" in line
+
+
 def test_a_search_that_is_not_there_is_named_with_its_neighbours(searched: Callable[..., Searched]) -> None:
     with pytest.raises(SettingsError, match=r"conf/search/tinny.yaml is not there \(did you mean tiny\?\)"):
         space.read(searched().root, "tinny", load)
@@ -95,6 +106,12 @@ def test_a_step_divides_the_range_as_it_is_written(step: float) -> None:
 def test_a_metric_is_asked_for_once() -> None:
     values = {"space": {"train.seed": {"choices": [1, 2]}}, "metric": ["roc_auc", "roc_auc"], "pruner": "none"}
     with pytest.raises(SettingsError, match="a metric is there twice"):
+        checked(SearchSettings, values, "conf/search/mine.yaml")
+
+
+def test_an_empty_list_of_metrics_says_what_to_do() -> None:
+    values = {"space": {"train.seed": {"choices": [1, 2]}}, "metric": []}
+    with pytest.raises(SettingsError, match="names no metric: leave it out for the main figure"):
         checked(SearchSettings, values, "conf/search/mine.yaml")
 
 

@@ -184,6 +184,15 @@ def test_a_wrong_name_is_one_line(world: World, run: Run, name: str, message: st
     assert err.count("\n") == 1
 
 
+def test_a_commit_without_a_model_is_not_whole(world: World) -> None:
+    start = world.ok("git", "rev-list", "--max-parents=0", "HEAD")
+    world.git("tag", "-a", "model@v9.0.0", "-m", "of nothing", start)
+    with pytest.raises(VersionError, match=r"model@v9\.0\.0 holds no trained model"):
+        stemma.verify(world.folder, ["model@v9.0.0"])
+    notes = stemma.verify(world.folder, all=True).notes
+    assert "model@v9.0.0 is registered, and holds no trained model" in notes
+
+
 def test_repair_names_who_holds_the_lock(world: World) -> None:
     holder = "import sys, time, zc.lockfile as z; held = z.LockFile(sys.argv[1]); print(1, flush=True); time.sleep(600)"
     (world.folder / ".dvc/tmp").mkdir(exist_ok=True)

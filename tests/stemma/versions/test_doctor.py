@@ -1,5 +1,6 @@
 """What the doctor finds, one world per illness; a sound version has no error."""
 
+import hashlib
 import json
 import shutil
 import sys
@@ -360,6 +361,23 @@ def test_another_patch_of_python_is_no_other_environment(clinic: World, sound: P
         environment = TRAINING["environment"] | {"python": noted % sys.version_info[:2], "packages": {}}
         diagnosis = examined(clinic, sound.but(training=trained(environment=environment)))
         assert "environment" not in {finding.check for finding in diagnosis.findings}
+
+
+def test_figures_of_other_weights_are_told_by_what_evaluate_noted(clinic: World, sound: Parts) -> None:
+    clinic.version("a patient", sound)
+    index = hashlib.sha256((clinic.folder / "models/weights/index.json").read_bytes()).hexdigest()
+    assert "judged" in examined(clinic, sound.but(evaluation=EVALUATION | {"weights": index})).passed
+    one = found(clinic, sound.but(evaluation=EVALUATION | {"weights": "0" * 64, "table": "1" * 64}), "judged")
+    assert (one.severity, one.evidence) == ("error", "models/weights/index.json, data/prepared/profile.json")
+
+
+def test_a_package_that_is_not_the_pinned_one_is_told_before_anything_runs(clinic: World, sound: Parts) -> None:
+    clinic.version("a patient", sound)
+    clinic.write("requirements.lock", "# a comment\nnumpy==1.0.0\nruff==0.0.1\ntensorflow-of-nobody==1\n")
+    (one,) = [each for each in examine(Repository(clinic.folder).version("workspace")).findings if each.check == "pins"]
+    assert one.severity == "warning" and one.evidence == f"numpy 1.0.0 pinned, {np.__version__} here"
+    assert "pins" in examine(Repository(clinic.folder).version("HEAD")).skipped
+    (clinic.folder / "requirements.lock").unlink()
 
 
 def test_parts_that_are_missing_are_named_and_not_fatal(clinic: World) -> None:

@@ -23,7 +23,7 @@ from stemma.versions import own
 from stemma.versions.doctor import network, rebuilt, results, rows, state
 from stemma.versions.doctor.finding import Finding, Skipped
 
-__all__ = ["CHECKS", "Diagnosis", "Finding", "Skipped", "doctor", "examine"]
+__all__ = ["CHECKS", "Diagnosis", "Finding", "Skipped", "doctor", "examine", "untrue"]
 
 Check = Callable[[Version], Iterable[Finding]]
 TABLE = "src/*/extensions/checks/__init__.py"  # of a project's own checks; one file beside it or more
@@ -43,15 +43,21 @@ CHECKS: dict[str, Check] = {
     "split-drift": rows.splits_are_alike,
     "conf": state.conf_is_composed,
     "results": state.results_are_of_these_settings,
+    "edited": state.files_are_those_that_stages_had,
     "noted": state.weights_are_of_the_settings_that_dvc_noted,
+    "judged": state.figures_are_of_these_weights_and_rows,
     "rebuilt": rebuilt.results_are_those_of_head,
     "outputs": state.outputs_are_there,
     "files": state.weights_are_those_of_their_index,
     "objects": state.objects_are_in_reach,
     "remote": state.remote_is_complete,
     "toolkit": state.toolkit_is_the_locked_one,
+    "pins": state.packages_are_the_pinned_ones,
     "environment": state.environment_is_the_recorded_one,
 }
+
+
+OF_THE_RECORD = ("results", "edited", "noted", "judged")  # what makes a version tell what was not so
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,12 @@ def doctor(repo: Repo = ".", revision: str = WORKSPACE) -> Diagnosis:
     if not found.findings and not found.passed:
         raise no_model(version)
     return _joined([found, *(_by_own(version, table) for table in _tables(version.repository.root))])
+
+
+def untrue(version: Version) -> tuple[str, ...]:
+    """What a version holds that is not what made its model, in words."""
+    found = examine(version, {name: CHECKS[name] for name in OF_THE_RECORD}).findings
+    return tuple(f"{each.what} ({each.evidence})" for each in found if each.severity == "error")
 
 
 def _tables(root: Path) -> list[Path]:

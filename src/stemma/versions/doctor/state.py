@@ -1,18 +1,27 @@
 """What surrounds a version: settings that were not composed or not run, objects out of reach, another environment."""
 
+import hashlib
+import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stemma import toolkit
 from stemma.errors import StemmaError, ToolkitError, VersionError, WeightsError
 from stemma.evaluation.results import told
-from stemma.repo import mixed
+from stemma.repo import edited, mixed
 from stemma.repo.inventory import Inventory, Object, on_disk, take
-from stemma.repo.repository import WEIGHTS
+from stemma.repo.repository import INDEX, PARAMS, PROFILE, WEIGHTS
 from stemma.text import counted, few
 from stemma.toolkit import lock, undo
 from stemma.versions.doctor.finding import Finding, Skipped
+
+PINS = "requirements.lock"
+COMPUTING = {  # packages that can change a result
+    "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "onnx", "onnxruntime", "onnxscript", "torch", "tensorflow",
+    "keras", "tf2onnx",
+}  # fmt: skip
 
 if TYPE_CHECKING:
     from stemma.repo.repository import Version
@@ -61,6 +70,26 @@ def results_are_of_these_settings(version: "Version") -> Iterator[Finding]:
             yield Finding("error", "results", found, few(paths), "run `dvc repro`")
 
 
+def files_are_those_that_stages_had(version: "Version") -> Iterator[Finding]:
+    """Code, data and what Git keeps of the results are those that stages ran with and made, by dvc.lock. A commit with
+    others does not hold what made its model."""
+    if version.lock is None:
+        raise Skipped("dvc.lock is not in the version")
+    then = "run `dvc repro`" if version.commit is None else "check it out, run `dvc repro`, and commit what comes of it"
+    for stage, each in edited.of(version).items():
+        if stage == edited.FIRST:
+            path = _locked(version).path if version.has(lock.FILE) else None
+            if conf := [name for name in each.ran if name not in (PARAMS, path)]:
+                found = "conf/ was edited since the stage settings looked at it"
+                yield Finding("warning", "edited", found, few(conf), then)
+        elif each.ran:
+            found = f"stage {stage} ran with other files than the version holds"
+            yield Finding("error", "edited", found, few(each.ran), then)
+        if each.made:
+            found = f"stage {stage} made other files than the version holds"
+            yield Finding("error", "edited", found, few(each.made), then)
+
+
 def weights_are_of_the_settings_that_dvc_noted(version: "Version") -> Iterator[Finding]:
     """What dvc.lock noted of train is what the fit noted itself: DVC looks when a stage has ended, and plain DVC, or an
     older stemma, took what had been edited while it ran."""
@@ -76,6 +105,24 @@ def weights_are_of_the_settings_that_dvc_noted(version: "Version") -> Iterator[F
         yield Finding(
             "error", "noted", "the weights were fitted with other settings than dvc.lock says", few(other),
             "settings were edited while train ran: run `dvc repro --force train`",
+        )  # fmt: skip
+
+
+def figures_are_of_these_weights_and_rows(version: "Version") -> Iterator[Finding]:
+    """What evaluate noted itself of the weights, the table and its settings is what the version has: dvc.lock tells
+    otherwise after `dvc commit --force`."""
+    evaluation = version.evaluation or {}
+    weights, table, settings = (evaluation.get(name) for name in ("weights", "table", "evaluate"))
+    if not weights or not version.has(INDEX):
+        raise Skipped("reports/evaluation.json does not tell the weights that it is of")
+    noted = told(version.lock, "stages", "evaluate", "params", "params.yaml", "evaluate") or {}
+    other = [INDEX] * (hashlib.sha256(version.bytes(INDEX)).hexdigest() != weights)
+    other += [PROFILE] * (table is not None and told(version.profile, "content", "sha256") not in (None, table))
+    other += [f"evaluate.{key}" for key, value in (settings or {}).items() if noted.get(key, value) != value]
+    if other:
+        yield Finding(
+            "error", "judged", "the figures are of other weights, rows or settings than the version has", few(other),
+            "run `dvc repro --force evaluate`",
         )  # fmt: skip
 
 
@@ -185,6 +232,27 @@ def environment_is_the_recorded_one(version: "Version") -> Iterator[Finding]:
         yield Finding(
             "warning", "environment", "this environment is not the recorded one", few(differing, len(differing)),
             "install its pins: pip install -c requirements.lock of that revision",
+        )  # fmt: skip
+
+
+def packages_are_the_pinned_ones(version: "Version") -> Iterator[Finding]:
+    """Train notes the packages that it runs by. Those that other stages run by are noted nowhere: that they are the
+    pinned ones is seen before."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    if version.commit is not None or not version.has(PINS):
+        raise Skipped(f"{PINS} is looked at in the workspace alone")
+    pinned = dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", version.text(PINS), re.MULTILINE))
+    differing = []
+    for name in COMPUTING & pinned.keys():
+        with suppress(PackageNotFoundError):
+            if _plain(here := installed(name)) != _plain(pinned[name]):
+                differing.append(f"{name} {pinned[name]} pinned, {here} here")
+    if differing:
+        yield Finding(
+            "warning", "pins", f"packages are others than {PINS} pins", few(sorted(differing), len(differing)),
+            f"run `{lock.INSTALL}`, or pin what is here",
         )  # fmt: skip
 
 

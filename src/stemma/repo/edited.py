@@ -1,0 +1,147 @@
+"""Files of a version that are not what its dvc.lock says: stages ran with others, or made others, and somebody edited
+them since, or a merge did. `mixed` looks at a dvc.lock by itself.
+
+    edited.of(version)["train"].ran     paths that `train` ran with, and that the version holds otherwise
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import md5
+from pathlib import PurePosixPath
+from typing import Any
+
+from stemma.names import inside
+from stemma.repo import lockfile, trust
+from stemma.repo.git import POINTER, checked_out, contents, fields, git, tree
+from stemma.repo.mixed import hashes
+from stemma.repo.repository import Version
+from stemma.repo.trouble import told
+
+FIRST = "settings"  # the stage that looks at conf/, which says nothing more once it is composed
+
+
+@dataclass(frozen=True)
+class Edited:
+    """Of a stage, the paths that are others now."""
+
+    ran: tuple[str, ...] = ()  # that it ran with, but for what other stages made
+    made: tuple[str, ...] = ()  # that it made
+
+    def __bool__(self) -> bool:
+        return bool(self.ran or self.made)
+
+
+def of(version: Version) -> dict[str, Edited]:
+    """By stage; those with none are left out. What is not there at all is told elsewhere, as is what DVC's cache lacks.
+
+    Raises:
+        VersionError: dvc.lock cannot be read, or DVC cannot open the work tree.
+    """
+    if version.commit is None:
+        found = dict(_in_work_tree(version))
+    else:
+        held = _Commit(version)
+        found = {name: held.of(entry) for name, entry in held.stages.items()}
+    return {name: each for name, each in found.items() if each}
+
+
+def _in_work_tree(version: Version) -> Iterator[tuple[str, Edited]]:
+    """As DVC sees it, which remembers what it hashed."""
+    from dvc.stage.utils import split_params_deps
+
+    root = version.repository.root
+    with told(str(root)), trust.repo(root) as repo:
+        stages = [stage for stage in repo.index.stages if stage.cmd and str(stage.wdir) == str(root)]
+        outs = [out.def_path for stage in stages for out in stage.outs]
+        for stage in stages:
+            deps = [dep for dep in split_params_deps(stage)[1] if not _lies_in(dep.def_path, outs)]
+            ran, made = (
+                tuple(
+                    each.def_path
+                    for each in some
+                    if each.is_in_repo and each.hash_info and each.exists and each.workspace_status()
+                )
+                for some in (deps, stage.outs)
+            )
+            yield stage.name, Edited(ran if stage.name != FIRST else (), made)
+
+
+class _Commit:
+    """The files of a commit, beside its dvc.lock."""
+
+    def __init__(self, version: Version) -> None:
+        self.version, self.root = version, version.repository.root
+        said = (version.lock or {}).get("stages") or {}
+        self.stages = {name: entry for name, entry in said.items() if name not in self._elsewhere}
+
+    @cached_property
+    def _elsewhere(self) -> set[str]:
+        """Stages whose paths are not from here."""
+        try:
+            pipeline = lockfile.load(self.version.text("dvc.yaml")) if self.version.has("dvc.yaml") else {}
+        except ValueError:
+            return set()
+        told = (pipeline or {}).get("stages") or {}
+        return {name for name, entry in told.items() if isinstance(entry, dict) and "wdir" in entry.get("do", entry)}
+
+    @cached_property
+    def _tree(self) -> dict[str, list[str]]:
+        return tree(self.root, str(self.version.commit))
+
+    def of(self, entry: Mapping[str, Any]) -> Edited:
+        ran = [
+            path
+            for path, wanted in hashes(entry, "deps")
+            if not _lies_in(path, self.version.outputs) and self._is_other(path, wanted)
+        ]
+        made = [path for path, wanted in hashes(entry, "outs") if self._files(path) and self._is_other(path, wanted)]
+        return Edited(tuple(ran), tuple(made))
+
+    def _files(self, path: str) -> dict[str, str]:
+        """Git's id of a file, by the name "", or of the files of a folder by their paths in it."""
+        found = {
+            name.removeprefix(path).lstrip("/"): facts for name, facts in self._tree.items() if _lies_in(name, [path])
+        }
+        plain = all(mode.startswith("100") for mode, *_ in found.values())  # DVC follows a link, wherever it leads
+        return {name: identity for name, (_, _, identity) in found.items()} if plain else {}
+
+    def _is_other(self, path: str, wanted: str | None) -> bool:
+        """False too where nothing can be said: of a link, of what lies outside, or in a folder that DVC keeps."""
+        files = self._files(path)
+        if not files:
+            kept = self.version.output(path)  # by a .dvc file
+            if kept is not None:
+                return None not in (kept.md5, wanted) and kept.md5 != wanted
+            above = [str(folder) for folder in PurePosixPath(path).parents]
+            is_known = path in self._tree or any(f"{folder}.dvc" in self._tree for folder in above)
+            return inside(path) and not is_known
+        if any(name.startswith(f"{path}/") for name in self.version.outputs) or self._has_dvc_files(path):
+            return False
+        read = contents(self.root, list(files.values()))
+        if any(content is None or POINTER.fullmatch(content) for content in read):
+            return False
+        plain = {name: content or b"" for name, content in zip(files, read, strict=True)}
+        if wanted in (_md5(plain), _md5(counts := self._counted(path, plain))):
+            return False
+        paths = {name: f"{path}/{name}".rstrip("/") for name in counts}
+        return wanted != _md5({name: checked_out(self.root, full, files[name]) for name, full in paths.items()})
+
+    def _has_dvc_files(self, path: str) -> bool:
+        return any(name.endswith(".dvc") and name.startswith(f"{path}/") for name in self._tree)
+
+    def _counted(self, path: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Without what .dvcignore names, by the rules of the work tree."""
+        asked = ("ls-files", "-z", "--cached", "--ignored", "--exclude-per-directory=.dvcignore", "--", path)
+        ignored = fields(git(self.root, "--literal-pathspecs", *asked))
+        return {name: content for name, content in files.items() if f"{path}/{name}" not in ignored}
+
+
+def _lies_in(path: str, folders: Iterable[str]) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
+
+def _md5(files: Mapping[str, bytes]) -> str:
+    """As DVC hashes a file, or a folder."""
+    each = {name: md5(content, usedforsecurity=False).hexdigest() for name, content in files.items()}
+    return each[""] if "" in each else lockfile.folder_md5(each)
