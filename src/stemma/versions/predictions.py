@@ -47,6 +47,11 @@ class Predictions:
         task, actual, decided = replace(self.task, classes=classes), number[self.actual], number[self.decided]
         return replace(self, task=task, actual=actual, decided=decided, outputs=outputs)
 
+    def at(self, places: Array) -> "Predictions":
+        """Of these rows alone."""
+        parts = (each[places] for each in (self.rows, self.actual, self.decided, self.outputs))
+        return Predictions(self.task, self.target, *parts)
+
 
 def recorded(version: "Version") -> Predictions:
     """The predictions that evaluate wrote for the test rows, in the order of their numbers.
