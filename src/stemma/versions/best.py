@@ -17,12 +17,12 @@ from stemma.evaluation.results import higher_is_better, main_figure, told
 from stemma.metrics import METRICS
 from stemma.metrics.resampling import Difference
 from stemma.repo.repository import PACKAGE, PREPARED, Repo, Repository, Revision, Version, opened
-from stemma.text import counted, figure, nearest, signed
+from stemma.text import counted, figure, signed
 from stemma.versions import judged, predictions, speed
 from stemma.versions.compare import RESAMPLES, bundle_bytes, differences, parameters, recorded
 from stemma.versions.constraints import NAMES, Constraint, parse
 from stemma.versions.judged import Judged
-from stemma.versions.log import Entry, flat, log
+from stemma.versions.log import Entry, flat, log, no_metric
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,7 @@ class Best:
         return f"{said}; {ahead} {verdict} ({interval})"
 
 
-def best(
-    repo: Repo,
-    *,
-    metric: str | None = None,
-    where: Sequence[str] = (),
-    like: str | None = None,
-) -> Best:
+def best(repo: Repo, *, metric: str | None = None, where: Sequence[str] = (), like: str | None = None) -> Best:
     """The best version by a metric, among those that fit every constraint.
 
     Args:
@@ -233,18 +227,18 @@ class Facts:
 
     @cached_property
     def metrics(self) -> Mapping[str, float]:
-        """Every number of reports/metrics.json: `validation.f1`, and those of the test rows without `test.` too."""
+        """Every number of reports/metrics.json: `validation.f1`, and those of the test rows without `test.`."""
         try:
-            found = {name: value for name, value in flat(self.version.metrics).items() if math.isfinite(value)}
+            found = flat(self.version.metrics)
         except VersionError as error:
             self.unread["metrics"] = str(error)
             return {}
-        return {name.removeprefix("test."): value for name, value in found.items()} | found
+        return {name.removeprefix("test."): value for name, value in found.items() if math.isfinite(value)}
 
     def of(self, name: str) -> Any:
         """A fact or a metric by name; None where the version lacks it or it is out of reach (`unread` says why)."""
         try:
-            return self._facts.get(name, lambda: self.metrics.get(name))()
+            return self._facts.get(name, lambda: self.metrics.get(name.removeprefix("test.")))()
         except VersionError as error:
             self.unread[name] = str(error)
             return None
@@ -269,7 +263,8 @@ class Facts:
         """Milliseconds for one row."""
         if not self.version.has(PACKAGE):
             return None
-        return speed.latency(predictions.bundle_of(self.version)).single
+        bundle = predictions.bundle_of(self.version)
+        return speed.latencies(bundle, bundle)[0].single
 
     def candidate(self, metric: str, names: Sequence[str]) -> Candidate:
         return Candidate(
@@ -284,12 +279,10 @@ class Facts:
 
 def _known(metric: str | None, constraints: Sequence[Constraint], seen: Sequence["Facts"]) -> str:
     """The metric asked for, or the default; every name must be a fact or a metric of some version."""
-    metrics = sorted({name for facts in seen for name in facts.metrics})
+    known = {name for facts in seen for name in facts.metrics}
     for name in [each.name for each in constraints] + ([] if metric is None else [metric]):
-        if name not in metrics and (name == metric or name not in NAMES):
-            hint = nearest(name, metrics if name == metric else [*metrics, *NAMES])
-            short = sorted({name.removeprefix("test.") for name in metrics})
-            raise VersionError(f"no version has a metric {name!r}{hint}: there are {', '.join(short) or 'none'}")
+        if name.removeprefix("test.") not in known and (name == metric or name not in NAMES):
+            raise no_metric(name, known, () if name == metric else NAMES)
     if metric is not None:
         return metric
     found = main_figure(seen[0].of("evaluation"), seen[0].metrics)
