@@ -6,7 +6,7 @@ zero, below it, or holds it.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -26,7 +26,7 @@ from stemma.metrics.tests import Test
 from stemma.repo.repository import PACKAGE, Repo, Repository, Version, opened
 from stemma.task import Task
 from stemma.text import counted, figure, nearest, signed
-from stemma.versions import own, predictions, slices, speed
+from stemma.versions import arrays, own, predictions, speed
 from stemma.versions.predictions import Predictions, described
 from stemma.versions.reasons import Reason, reasons
 from stemma.versions.speed import Latency
@@ -187,8 +187,11 @@ def _compared(versions: Pair, options: Options, by: Metric | None = None) -> Com
     marks = _marks(versions[1], first, columns, options)
     bundles = _bundles(versions, notes) if bundles is None and options.latency else bundles
     sizes = _sizes(versions, bundles if options.latency else None, columns, notes)
-    moved = () if bundles is None else _reasons(bundles, on, notes)
-    notes += () if columns is None else _seen(versions, columns, str(on))
+    moved: tuple[Reason, ...] | None = ()
+    if bundles is not None:
+        moved = _or_note("where they reason differently", notes, reasons, *bundles, None if on is None else Path(on))
+    if columns is not None:
+        _note_seen(versions, columns, str(on), notes)
     return Comparison(
         a=versions[0].name,
         b=versions[1].name,
@@ -203,7 +206,7 @@ def _compared(versions: Pair, options: Options, by: Metric | None = None) -> Com
         tests=_tests(first, second),
         slices=_slices(first, second, marks, chosen[name], options),
         sizes=sizes,
-        reasons=moved,
+        reasons=moved or (),
         resamples=resampling.affordable(rows, options.resamples),
         seed=options.seed,
         notes=(*_doubts(_test(name, first, second), verdict), *notes),
@@ -222,15 +225,14 @@ def _own(versions: Pair) -> dict[str, Difference]:
     }
 
 
-def _seen(versions: Pair, columns: Columns, where: str) -> Iterable[str]:
+def _note_seen(versions: Pair, columns: Columns, where: str, notes: list[str]) -> None:
     """A note for a version that was trained on rows of the table: it knows them by heart."""
+    rows = counted(len(next(iter(columns.values()))), "row")
     for version in versions:
-        try:
-            if count := predictions.seen(version, columns):
-                rows = f"{count:,} of {counted(len(next(iter(columns.values()))), 'row')} of {where}"
-                yield f"warning: {version.name} was trained on {rows}: judge by rows that are new to both"
-        except StemmaError as error:
-            yield f"whether {version.name} was trained on rows of {where} is not known: {error}"
+        what = f"whether {version.name} was trained on rows of {where}"
+        if count := _or_note(what, notes, predictions.seen, version, columns):
+            trained = f"{version.name} was trained on {count:,} of {rows} of {where}"
+            notes.append(f"warning: {trained}: judge by rows that are new to both")
 
 
 # What can be compared.
@@ -283,10 +285,12 @@ def differences(
 
 def _metrics(task: Task, costs: tuple[float, float] | None) -> dict[str, Metric]:
     """What is compared, by name."""
-    if costs is not None and task.positive is None:
+    chosen = {metric.name: metric for metric in metrics.of_task(task.kind)}
+    if costs is None:
+        return chosen
+    if task.positive is None:
         raise StemmaError(f"a cost of false positives and negatives needs two classes, and the task is {task.kind}")
-    chosen = (*metrics.of_task(task.kind), *([] if costs is None else [metrics.cost(*costs)]))
-    return {metric.name: metric for metric in chosen}
+    return chosen | {"cost": metrics.cost(*costs)}
 
 
 def _metric(task: Task, names: Sequence[str], wanted: str | None) -> str:
@@ -347,8 +351,8 @@ def _marks(version: Version, predicted: Predictions, columns: Columns | None, op
     """The slices of each column asked for, over the rows in the order of the predictions."""
     if not options.by:
         return ()
-    where = f"{slices.TEST} of {version.name}" if columns is None else str(options.on)
-    found = slices.columns_of(version, predicted.rows, options.by) if columns is None else columns
+    where = f"{predictions.TEST} of {version.name}" if columns is None else str(options.on)
+    found = predictions.test_columns(version, predicted.rows, options.by) if columns is None else columns
     for column in options.by:
         if column not in found:
             raise StemmaError(f"{where} has no column {column!r}{nearest(column, list(found))}")
@@ -380,33 +384,24 @@ def _sizes(
     versions: Pair, bundles: tuple[Bundle, Bundle] | None, columns: Columns | None, notes: list[str]
 ) -> tuple[Size, Size]:
     """Of both, with the latency of bundles; with a note for each figure that is not known."""
-    bytes_of = [_or_note(bundle_bytes, version, "the bundle's size", notes) for version in versions]
-    counts = [_or_note(parameters, version, "the number of parameters", notes) for version in versions]
+    bytes_of = [_or_note(f"the bundle's size of {each.name}", notes, bundle_bytes, each) for each in versions]
+    counts = [_or_note(f"the number of parameters of {each.name}", notes, parameters, each) for each in versions]
     times = (None, None) if bundles is None else speed.latencies(*bundles, columns)
     a, b = (Size(*each) for each in zip(bytes_of, counts, times, strict=True))
     return a, b
 
 
 def _bundles(versions: Pair, notes: list[str]) -> tuple[Bundle, Bundle] | None:
-    a, b = (_or_note(predictions.bundle_of, version, "latency", notes) for version in versions)
+    a, b = (_or_note(f"latency of {each.name}", notes, predictions.bundle_of, each) for each in versions)
     return None if a is None or b is None else (a, b)
 
 
-def _reasons(bundles: tuple[Bundle, Bundle], on: Path | str | None, notes: list[str]) -> tuple[Reason, ...]:
-    """What both go by; a note where they cannot be asked about the same rows."""
+def _or_note(what: str, notes: list[str], read: Callable[..., T], *of: Any) -> T | None:
+    """What is read of these; a note where it is out of reach."""
     try:
-        return reasons(*bundles, None if on is None else Path(on))
+        return read(*of)
     except StemmaError as error:
-        notes.append(f"where they reason differently is not known: {error}")
-        return ()
-
-
-def _or_note(read: Callable[[Version], T], version: Version, what: str, notes: list[str]) -> T | None:
-    """What is read of a version; a note where it is out of reach."""
-    try:
-        return read(version)
-    except StemmaError as error:
-        notes.append(f"{what} of {version.name} is not known: {error}")
+        notes.append(f"{what} is not known: {error}")
         return None
 
 
@@ -420,8 +415,4 @@ def bundle_bytes(version: Version) -> int | None:
 
 def parameters(version: Version) -> int | None:
     """Numbers that training moves, each once; None where the version has no weights."""
-    if version.index is None:
-        return None
-    return sum(
-        math.prod(tensor.shape) for tensor in version.index.tensors if not tensor.buffer and tensor.tied_to is None
-    )
+    return None if version.index is None else arrays.parameters(version.index.tensors)
