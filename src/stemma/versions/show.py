@@ -294,11 +294,11 @@ class Reader:
         )
 
     def _metrics(self, metrics: Mapping[str, Any]) -> tuple[Metric, ...]:
-        evaluation = self._part("intervals", EVALUATION, lambda: self.version.evaluation)
+        judged = self._part("intervals", EVALUATION, lambda: self.version.evaluation, lambda told: dict(told["test"]))
         found = []
         for full, value in flat(metrics).items():
             split, _, name = full.rpartition(".")
-            found.append(Metric(split, name, value, *(interval(evaluation, full) or (None, None))))
+            found.append(Metric(split, name, value, *(interval({"test": judged}, full) or (None, None))))
         return tuple(found)
 
     def _outputs(self) -> dict[str, Artifact]:

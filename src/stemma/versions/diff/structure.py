@@ -58,10 +58,6 @@ class Part:
     def parameters(self) -> int:
         return arrays.parameters(self.tensors.values())
 
-    @property
-    def content(self) -> Mapping[str, str]:
-        return {role: tensor.sha256 for role, tensor in self.tensors.items()}
-
     @cached_property
     def identity(self) -> tuple[Any, ...]:
         """All of it but its name: layers that have it in common can stand for each other."""
@@ -153,14 +149,11 @@ def _part(name: str, kind: str, settings: Mapping[str, Any], tensors: Iterable[T
 
 def align(a: Sequence[Part], b: Sequence[Part]) -> tuple[Pairs, Pairs]:
     """Places of the layers that are one, in the order of the second network, and those of them that moved."""
-    if _order(b) < _order(a):  # one order of the two, so that ties are cut alike both ways
+    orders = [[(part.name, part.identity) for part in network] for network in (a, b)]
+    if orders[1] < orders[0]:  # one order of the two, so that ties are cut alike both ways
         pairs, moved = align(b, a)
         return sorted(((i, j) for j, i in pairs), key=itemgetter(1)), [(i, j) for j, i in moved]
     return _settled(a, b, _align(a, b))
-
-
-def _order(network: Sequence[Part]) -> list[Any]:
-    return [(part.name, part.kind, repr(part.settings), sorted(part.content.items())) for part in network]
 
 
 def _align(a: Sequence[Part], b: Sequence[Part]) -> Pairs:
