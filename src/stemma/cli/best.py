@@ -30,7 +30,6 @@ def best(
         typer.Option(metavar="VERSION", help="Those judged by its target, on its table and test rows, alone."),
     ] = None,
     limit: Annotated[int, typer.Option("-n", min=1, help="Versions listed.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -42,7 +41,7 @@ def best(
     """
     from stemma.versions.best import best
 
-    found = best(repository(), metric=metric, where=where or (), like=like, seed=seed)
+    found = best(repository(), metric=metric, where=where or (), like=like)
     answer(found, lambda: report(found, limit, as_md), as_json, as_md)
     raise typer.Exit(0 if found.candidates else 1)
 

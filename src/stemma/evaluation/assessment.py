@@ -126,22 +126,14 @@ def _reach(
 def by_slice(
     test: Labelled, model: Judgement, columns: Mapping[str, Sequence[Slice]], settings: EvaluateSettings
 ) -> dict[str, list[dict[str, Any]]]:
-    """Column -> its slices with rows and figures; intervals for the figures shown first.
-
-    Args:
-        columns: each with its `parts`.
-    """
+    """Column -> its slices (`parts`) with rows and figures; intervals for the figures shown first."""
     return {
         name: [_slice(test, model, part, settings, len(parts)) for part in parts] for name, parts in columns.items()
     }
 
 
 def parts(column: pd.Series, boolean: bool) -> tuple[Slice, ...]:
-    """The slices of a column.
-
-    Args:
-        boolean: whether its numbers are truth values.
-    """
+    """The slices of a column, whose numbers may be truth values."""
     return cut((column.map({0.0: False, 1.0: True}) if boolean else column).tolist())
 
 

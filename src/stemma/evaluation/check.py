@@ -20,11 +20,7 @@ BETTER_THAN = "better_than"
 def faults(
     own: Mapping[str, Entry], others: Mapping[str, Entry], values: Mapping[str, Any], _: Mapping[str, Chosen]
 ) -> list[str]:
-    """What is wrong with the section `evaluate` beside the task of `data`.
-
-    Args:
-        own, others: the metrics and the baselines that a project adds.
-    """
+    """What is wrong with the section `evaluate` beside the task of `data`; a project adds metrics and baselines."""
     try:
         task = of(part(values, "data")["task"])
         settings = checked(EvaluateSettings, values.get("evaluate") or {}, "evaluate")

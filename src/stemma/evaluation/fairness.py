@@ -45,11 +45,7 @@ def figures(told: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def gaps(rows: metrics.Rows, parts: Sequence[Slice], settings: EvaluateSettings) -> dict[str, dict[str, Any]]:
-    """Each rate of the groups of a column: by group, and how far the greatest is above the least.
-
-    Args:
-        parts: the groups; together all rows.
-    """
+    """Each rate by the groups of a column, together all rows; and how far the greatest is above the least."""
     order, starts = np.concatenate([part.rows for part in parts]), np.cumsum([0, *(len(p.rows) for p in parts[:-1])])
     classes = _classes(rows)
     sums = {name: (part[:, order], whole[:, order]) for name, (part, whole) in _rates(rows, classes).items()}

@@ -17,17 +17,11 @@ def of(probe: Probe) -> dict[str, Any]:
     """The entry `importance` of a record: by column, what the main figure loses; none where it is not defined."""
     if not probe.is_telling:
         return {}
-    columns = {
-        name: round(float(np.mean(_lost(probe, name, place))), 6) + 0.0  # no -0.0
-        for place, (name, _) in enumerate(probe.about.inputs)
-    }
+    columns = {}
+    for place, (name, _) in enumerate(probe.about.inputs):
+        moved = {draw: probe.answered(_moved(probe.frame, name, [place, draw])) for draw in range(REPEATS)}
+        columns[name] = round(float(np.mean([*probe.lost(moved).values()])), 6) + 0.0  # no -0.0
     return {"importance": {"rows": len(probe.y), "repeats": REPEATS, "columns": columns}}
-
-
-def _lost(probe: Probe, name: str, place: int) -> list[float]:
-    """By draw."""
-    moved = {draw: probe.answered(_moved(probe.frame, name, [place, draw])) for draw in range(REPEATS)}
-    return [*probe.lost(moved).values()]
 
 
 def _moved(frame: pd.DataFrame, name: str, seed: list[int]) -> pd.DataFrame:

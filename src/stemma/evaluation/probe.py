@@ -40,11 +40,7 @@ class Probe:
     def of(
         cls, folder: Path, about: Profile, test: Arrays, chosen: Decision, scores: Callable[[Floats], Floats]
     ) -> Self:
-        """Of test rows.
-
-        Args:
-            folder: data/prepared as a rule.
-        """
+        """Of test rows; `folder` is data/prepared as a rule."""
         return cls(about, Encoder(folder / FILE).encode, scores, chosen, test.frame, test.y).fewer(ROWS)
 
     def fewer(self, count: int) -> Self:

@@ -7,6 +7,7 @@ figure, the table of figures does.
 The table is imported only then: it needs NumPy, which a log has no use for.
 """
 
+import math
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,13 @@ def told(tree: Any, *keys: str) -> Any:
     for key in keys:
         tree = tree.get(key) if isinstance(tree, Mapping) else None
     return tree
+
+
+def interval(evaluation: Any, key: str) -> tuple[float, float] | None:
+    """The ends of a figure's interval, by its dotted name, such as test.roc_auc; None where there is none."""
+    low, high = (told(evaluation, *key.split("."), end) for end in ("low", "high"))
+    usable = all(isinstance(end, (int, float)) and math.isfinite(end) for end in (low, high))
+    return (float(low), float(high)) if usable else None
 
 
 def rate(name: str, gap: Mapping[str, Any]) -> str:

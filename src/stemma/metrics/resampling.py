@@ -83,11 +83,8 @@ def mirrored(interval: Interval, value: float, by_chance: float) -> Interval:
 
 
 def paired(a: Measure, b: Measure, rows: int, count: int = RESAMPLES, seed: int = 0) -> dict[str, Difference]:
-    """The difference of every figure: both versions on the same resamples, so that what is hard for both cancels.
-
-    Args:
-        a, b: figures of two versions on the same rows, in the same order.
-    """
+    """The difference of every figure of two versions on the same rows, in one order; both are on the same resamples, so
+    that what is hard for both cancels."""
 
     def measure(weights: Floats) -> dict[str, float]:
         of_a, of_b = a(weights), b(weights)

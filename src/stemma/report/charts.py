@@ -1,6 +1,6 @@
 """The pictures of an evaluation: each function below paints one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from stemma.evaluation.baselines import CONSTANT, NETWORK, title
 from stemma.metrics import label
 from stemma.report import curves
-from stemma.report.pictures import COLOURS, LETTER, WIDTH, Margins, draw, label_bar, name_bars
+from stemma.report.pictures import COLOURS, LETTER, WIDTH, Margins, bars, draw
 from stemma.task import Task
-from stemma.text import short
 from stemma.thin import evenly
 
 if TYPE_CHECKING:
@@ -36,9 +35,9 @@ def draw_all(
         y, predictions: of the test rows: class numbers or values (rows,), and probabilities or values (rows, outputs).
         points: from `curves`, by model, the network's first.
     """
-    bars = _bars(told)
-    size, margins = (WIDTH, 0.9 + 0.42 * len(bars)), Margins(left=0.2 + LETTER * max(map(len, bars), default=0))
-    compare = partial(comparison, bars=bars, metric=label(told["main"]), best=_best(told))
+    models = _models(told)
+    size, margins = (WIDTH, 0.9 + 0.42 * len(models)), Margins(left=0.2 + LETTER * max(map(len, models), default=0))
+    compare = partial(comparison, models=models, metric=label(told["main"]), best=_best(told))
     made = {"comparison": draw(compare, size=size, margins=margins)}
     if told.get("importance"):
         made["importance"] = _importance(told)
@@ -49,15 +48,7 @@ def draw_all(
 def _importance(told: Mapping[str, Any]) -> str:
     """The columns that the network goes by most."""
     most = sorted(told["importance"]["columns"].items(), key=lambda item: -item[1])[:MOST_COLUMNS]
-    return by_name(dict(most), f"loss of {label(told['main'])}")
-
-
-def by_name(values: Mapping[str, float], of: str) -> str:
-    """A bar for each name, the first on top; `of` is what they measure."""
-    names = [short(name, 30) for name in values]
-    paint = partial(importance, names=names, values=list(values.values()), of=of)
-    left = 0.3 + LETTER * max(map(len, names), default=0)
-    return draw(paint, size=(WIDTH, 0.8 + 0.22 * len(names)), margins=Margins(left=left))
+    return bars(most, f"loss of {label(told['main'])}")
 
 
 def _of_values(y: Array, values: Array) -> dict[str, partial[None]]:
@@ -88,7 +79,7 @@ def _of_classes(
     return made | {"separation": partial(separation, spread=spread, threshold=told["decision"]["threshold"])}
 
 
-def _bars(told: Mapping[str, Any]) -> Bars:
+def _models(told: Mapping[str, Any]) -> Bars:
     """The main figure of each model that learns with its interval, where it is defined."""
     main = told["main"]
     entries = {NETWORK: told["test"][main]}
@@ -162,10 +153,10 @@ def errors(axes: "Axes", error: Array) -> None:
     axes.set(xlabel="predicted - actual", ylabel="rows")
 
 
-def comparison(axes: "Axes", bars: Bars, metric: str, best: float | None) -> None:
+def comparison(axes: "Axes", models: Bars, metric: str, best: float | None) -> None:
     """One figure of several models with its interval."""
-    for place, (figure, low, high) in enumerate(reversed(list(bars.values()))):
-        colour = COLOURS["model" if place == len(bars) - 1 else "muted"]
+    for place, (figure, low, high) in enumerate(reversed(list(models.values()))):
+        colour = COLOURS["model" if place == len(models) - 1 else "muted"]
         axes.plot([low, high], [place, place], color=colour, linewidth=3, alpha=0.45, solid_capstyle="round")
         axes.plot([figure], [place], color=colour, marker="o", markersize=7)
         label = f"{figure:.4g}"
@@ -173,9 +164,9 @@ def comparison(axes: "Axes", bars: Bars, metric: str, best: float | None) -> Non
     if best is not None:
         axes.axvline(best, color=COLOURS["third"], linewidth=1.2, linestyle="--", label="best possible")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 0), bbox_transform=axes.figure.transFigure)  # below all bars
-    axes.set_yticks(range(len(bars)), [*bars][::-1])
+    axes.set_yticks(range(len(models)), [*models][::-1])
     axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
-    axes.set(xlabel=metric, ylim=(-0.5, len(bars) - 0.3))
+    axes.set(xlabel=metric, ylim=(-0.5, len(models) - 0.3))
     axes.margins(x=0.08)
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
@@ -189,15 +180,6 @@ def learning(axes: "Axes", losses: Mapping[str, Array], kept: int) -> None:
     axes.set(xlabel="epoch", ylabel="loss")
     axes.locator_params(axis="x", integer=True)
     axes.legend(loc="upper right")
-
-
-def importance(axes: "Axes", names: Sequence[str], values: Sequence[float], of: str) -> None:
-    """A bar for each of these, such as how much of a figure is lost without what a column tells."""
-    axes.barh(range(len(names))[::-1], values, color=COLOURS["model"], alpha=0.75, height=0.6)
-    for place, value in zip(range(len(names))[::-1], values, strict=True):
-        label_bar(axes, f"{value:.4g}", (max(value, 0), place))
-    name_bars(axes, names)
-    axes.set(xlabel=of)
 
 
 def _lines(axes: "Axes", curves: Mapping[str, pd.DataFrame], x: str, y: str) -> None:

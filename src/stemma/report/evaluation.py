@@ -1,6 +1,6 @@
 """The report: evaluation.json told to a person, as a document."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from stemma import layout
@@ -32,34 +32,49 @@ Told = Mapping[str, Any]
 
 def write(told: Told, drawn: Container[str] = ()) -> Document:
     """`told`: what evaluation.json holds; `drawn`: names of pictures, without which there is no section of training."""
-    sections = [_hints(told), _figures(told), _repeated(told), _baselines(told), _decisions(told), _classes(told)]
-    sections += [_probabilities(told), _errors(told), _importance(told), _explanation(told), _robustness(told)]
-    sections += [_slices(told), _fairness(told), _folds(told), _gate(told), _learning(drawn), _making(told)]
+    shown = {name: told["test"][name] for name in _shown(told)}
     return Document(
         title=f"How well {told['target']} is predicted",
         lead=_lead(told),
         badges=tuple(_badges(told)),
-        cards=tuple(_cards(told)),
-        sections=tuple(section for section in sections if section is not None),
+        cards=tuple((label(name), figure(e["value"]), _range(e)) for name, e in shown.items()),
+        sections=tuple(_sections(told, drawn)),
     )
+
+
+def _sections(told: Told, drawn: Container[str]) -> Iterator[Section]:
+    """Those in which there is something to say, in their order."""
+    if told.get("hints"):
+        yield Section("What looks wrong with the table", tuple(told["hints"]))
+    yield _figures(told)
+    if told.get("repeated"):
+        yield _repeated(told)
+    yield _baselines(told)
+    if told["task"] == "binary":
+        yield _decisions(told)
+    if told["task"] == "multiclass":
+        yield _classes(told)
+    yield _probabilities(told) if KINDS[told["task"]].has_classes else _errors()
+    more = {"importance": _importance, "explanation": _explanation, "robustness": _robustness, "slices": _slices,
+            "fairness": _fairness, "folds": _folds, "gate": _gate}  # fmt: skip
+    yield from (section(told) for name, section in more.items() if told.get(name))
+    if "learning" in drawn:
+        yield Section("Training", (Chart("learning", "The loss after each epoch, and the epoch that was kept"),))
+    yield _making(told)
 
 
 def _lead(told: Told) -> str:
     main, rows = told["main"], told["data"]["splits"]["test"]
     entry = told["test"][main]
-    text = f"{label(main)} {figure(entry['value'])} on {counted(rows, 'test row')}{_between(entry)}"
+    interval = "" if entry["low"] is None else f" (95 % interval {_range(entry)})"
+    text = f"{label(main)} {figure(entry['value'])} on {counted(rows, 'test row')}{interval}"
     best = told["best_possible"]
     if best is not None and main == "roc_auc":
         text += f"; the best that any model could reach on these rows is {figure(best['test'])}"
     if main == "pr_auc":
-        text += f"; {_share(told)} of them are {told['positive']}, which is what guessing reaches"
+        positive = 100 * told["classes"][1]["rows"] / max(1, rows)
+        text += f"; {positive:.2g} % of them are {told['positive']}, which is what guessing reaches"
     return text + "."
-
-
-def _share(told: Told) -> str:
-    """Of the test rows, that are positive."""
-    rows = [entry["rows"] for entry in told["classes"]]
-    return f"{100 * rows[1] / max(1, sum(rows)):.2g} %"
 
 
 def _badges(told: Told) -> Iterable[tuple[str, str]]:
@@ -70,11 +85,9 @@ def _badges(told: Told) -> Iterable[tuple[str, str]]:
     for name, entry in told["baselines"].items():
         yield _compared(name, entry["ahead"], told["test"][told["main"]]["better"])
     if told["gate"]:
-        failed = [demand for demand in told["gate"] if not demand["passed"]]
-        missed = ", ".join(
-            f"{_label(told, d['metric'])} is {figure(d['figure'])}, needed: {_needed(d)}" for d in failed
-        )
-        yield (f"Quality gate failed: {missed}", "bad") if failed else ("Quality gate passed", "good")
+        failed = [d for d in told["gate"] if not d["passed"]]
+        missed = [f"{_label(told, d['metric'])} is {figure(d['figure'])}, needed: {_needed(d)}" for d in failed]
+        yield (f"Quality gate failed: {', '.join(missed)}", "bad") if missed else ("Quality gate passed", "good")
 
 
 def _decided(told: Told) -> Iterable[tuple[str, str]]:
@@ -83,11 +96,8 @@ def _decided(told: Told) -> Iterable[tuple[str, str]]:
         return
     decision, auto = told["decision"], told["evaluate"]["threshold"] == "auto"
     if auto and decision["rule"] != "fixed":
-        yield (
-            f"{told['positive']} from a probability of {decision['threshold']:.3g} on: 0.5 misses most of a class "
-            "(evaluate.threshold: auto)",
-            "plain",
-        )
+        chosen = f"{told['positive']} from a probability of {decision['threshold']:.3g} on"
+        yield f"{chosen}: 0.5 misses most of a class (evaluate.threshold: auto)", "plain"
     for entry, row, place in zip(told["classes"], told["confusion"], (0, 1), strict=True):
         if row[place] < FOUND * sum(row):
             advice = "" if auto else "; evaluate.threshold: auto chooses another threshold"
@@ -109,15 +119,9 @@ def _compared(name: str, ahead: Told, direction: str) -> tuple[str, str]:
     return (f"Better than {other}: {told}", "good") if better else (f"Worse than {other}: {told}", "bad")
 
 
-def _cards(told: Told) -> Iterable[tuple[str, str, str]]:
-    for name in _shown(told):
-        entry = told["test"][name]
-        yield label(name), figure(entry["value"]), _range(entry)
-
-
 def _figures(told: Told) -> Section:
     head = ("figure", "test", "95 % interval", "validation", "what it says")
-    first, found = _shown(told), told["test"]
+    found = told["test"]
     rows = [
         (
             _label(told, name),
@@ -125,15 +129,15 @@ def _figures(told: Told) -> Section:
             figure(told["validation"][name]),
             _meaning(name, found[name]),
         )
-        for name in _ordered(found, first)
+        for name in _ordered(found, _shown(told))
     ]
     averages = " Averages over classes are macro averages." if _is_of_many(told) else ""
     count = affordable(told["data"]["splits"]["test"], told["evaluate"]["bootstrap"])
-    drawn = f"Intervals: bootstrap, percentiles of {counted(count, 'resample')} of the test rows."
-    note = drawn if count else "No intervals."
-    if count and "calibration_error" in found:
+    note = f"Intervals: bootstrap, percentiles of {counted(count, 'resample')} of the test rows."
+    if "calibration_error" in found:
         note += " That of the calibration error is mirrored (Davison and Hinkley, 1997), for resampling adds to it."
-    return Section("Figures", (Table("", head, tuple(rows), words=(4,)), note + averages))
+    note = (note if count else "No intervals.") + averages
+    return Section("Figures", (Table("", head, tuple(rows), words=(4,)), note))
 
 
 def _is_of_many(told: Told) -> bool:
@@ -141,23 +145,16 @@ def _is_of_many(told: Told) -> bool:
     return len(told.get("classes", ())) > 2
 
 
-def _hints(told: Told) -> Section | None:
-    return Section("What looks wrong with the table", tuple(told["hints"])) if told.get("hints") else None
-
-
-def _repeated(told: Told) -> Section | None:
+def _repeated(told: Told) -> Section:
     """Figures with and without the test rows that stand among the training rows."""
-    if not (repeated := told.get("repeated")):
-        return None
-    count, shown = told["data"]["splits"]["test"], _shown(told)
-    seen = repeated["rows"]
+    count, shown, seen = told["data"]["splits"]["test"], _shown(told), told["repeated"]["rows"]
     text = f"{seen:,} of {counted(count, 'test row')} {by_number(seen, 'has', 'have')} the same features as a training"
     text += " row. A model that knows these by heart is right there, and not therefore on others: judge by the"
     text += f" {count - seen:,} that are new. A split with data.group=duplicates keeps such rows together."
     every = {NETWORK: told["test"]} | {name: entry["test"] for name, entry in told["baselines"].items()}
     rows = tuple(
         (title(name), which, *(figure(found[metric]["value"]) for metric in shown))
-        for name, new in repeated["test"].items()
+        for name, new in told["repeated"]["test"].items()
         for which, found in (("all", every[name]), ("new", new))
     )
     return Section("Repeated rows", (text, Table("", ("model", "test rows", *map(label, shown)), rows, words=(1,))))
@@ -194,32 +191,24 @@ def _baselines(told: Told) -> Section:
             notes.append(f"{title(name).capitalize()} learned from {counted(entry['rows'], 'row')}, drawn by chance.")
         if entry["converged"] is False:
             notes.append(f"The solver of {title(name)} stopped before it converged.")
-    text = (
-        "Fitted in this run to the same training rows, with scikit-learn's defaults, and judged on the same test rows"
-    )
-    text += ", with a threshold by the same rule." if told["positive"] is not None else "."
+    text = "Fitted in this run to the same training rows, with scikit-learn's defaults, and judged on the same test"
+    text += " rows, with a threshold by the same rule." if told["positive"] is not None else " rows."
     text += " A difference is the network's figure minus the other's, in the same resamples."
     chart = Chart("comparison", f"{label(main)} on the test rows with 95 % intervals", wide=True)
-    parts: list[str | Table | Chart] = [text, Table("", head, tuple(rows)), chart, *notes]
-    return Section("Beside simple models", tuple(parts))
+    return Section("Beside simple models", (text, Table("", head, tuple(rows)), chart, *notes))
 
 
-def _decisions(told: Told) -> Section | None:
-    if told["task"] != "binary":
-        return None
+def _decisions(told: Told) -> Section:
     decision, classes = told["decision"], [entry["class"] for entry in told["classes"]]
     text = f"A row counts as {classes[1]} from a probability of {decision['threshold']:.4g}"
     by_hand, auto = decision["rule"] == "fixed", told["evaluate"]["threshold"] == "auto"
     text += " (which finds rows of both classes" if by_hand and auto else f" ({RULES[decision['rule']]}"
     text += ")." if by_hand and not auto else ", on the validation rows)."
-    return Section(
-        "Decisions", (text, _confusion(told), Chart("separation", "How probabilities of the classes spread"))
-    )
+    chart = Chart("separation", "How probabilities of the classes spread")
+    return Section("Decisions", (text, _confusion(told), chart))
 
 
-def _classes(told: Told) -> Section | None:
-    if told["task"] != "multiclass":
-        return None
+def _classes(told: Told) -> Section:
     names = ("precision", "recall", "f1", "roc_auc", "pr_auc")
     rows = tuple((e["class"], f"{e['rows']:,}", *(figure(e[name]) for name in names)) for e in told["classes"])
     table = Table("Each class against the rest", ("class", "rows", *map(label, names)), rows)
@@ -230,21 +219,13 @@ def _confusion(told: Told) -> Table:
     classes, counts = [entry["class"] for entry in told["classes"]], told["confusion"]
     if len(classes) > MOST_CLASSES:
         return _confusions(classes, counts)
-    shares = [[count / max(1, sum(row)) for count in row] for row in counts]
-    wide = len(classes) > FEW_CLASSES
-    cells = tuple(
-        (
-            name,
-            *(
-                f"{count:,}" + ("" if wide else f" ({100 * share:.1f} %)")
-                for count, share in zip(row, part, strict=True)
-            ),
-        )
-        for name, row, part in zip(classes, counts, shares, strict=True)
-    )
-    shades = tuple(tuple(0.7 * share for share in row) for row in shares)
-    caption = "Test rows by actual class (down) and decided class (across)"
-    return Table(caption + ("" if wide else ", and their share of the actual class"), ("", *classes), cells, shades)
+    shares = [[100 * count / max(1, sum(row)) for count in row] for row in counts]
+    caption, cell = "Test rows by actual class (down) and decided class (across)", "{:,}"
+    if len(classes) <= FEW_CLASSES:
+        caption, cell = f"{caption}, and their share of the actual class", "{:,} ({:.1f} %)"
+    cells = tuple((name, *map(cell.format, *each)) for name, *each in zip(classes, counts, shares, strict=True))
+    shades = tuple(tuple(0.007 * share for share in row) for row in shares)
+    return Table(caption, ("", *classes), cells, shades)
 
 
 def _confusions(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Table:
@@ -253,35 +234,32 @@ def _confusions(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Tabl
     return Table("The most frequent confusions", ("actual", "taken for", "test rows"), rows)
 
 
-def _probabilities(told: Told) -> Section | None:
-    if not KINDS[told["task"]].has_classes:
-        return None
-    temperature = told["decision"]["temperature"]
-    calibrated = told["evaluate"]["calibration"] == "temperature"
-    text = (
-        f"Scores are divided by the temperature {temperature:.4g}, which has the least log loss on the validation rows."
+def _probabilities(told: Told) -> Section:
+    text = "Probabilities are the network's own."
+    if told["evaluate"]["calibration"] == "temperature":
+        text = (
+            f"Scores are divided by the temperature {told['decision']['temperature']:.4g}, which has the least log loss"
+        )
+        text += " on the validation rows."
+    text += " All classes are pooled: each row counts once for every class." if _is_of_many(told) else ""
+    return Section(
+        "Probabilities",
+        (
+            text,
+            Chart("roc", "ROC curve"),
+            Chart("precision_recall", "Precision and recall"),
+            Chart("calibration", "Calibration: bins of equal numbers of rows"),
+        ),
     )
-    pooled = " All classes are pooled: each row counts once for every class." if _is_of_many(told) else ""
-    parts = [(text if calibrated else "Probabilities are the network's own.") + pooled]
-    shown = (
-        Chart("roc", "ROC curve"),
-        Chart("precision_recall", "Precision and recall"),
-        Chart("calibration", "Calibration: bins of equal numbers of rows"),
-    )
-    return Section("Probabilities", (*parts, *shown))
 
 
-def _errors(told: Told) -> Section | None:
-    if told["task"] != "regression":
-        return None
-    shown = (Chart("residuals", "Actual against predicted"), Chart("errors", "How errors spread"))
-    return Section("Errors", shown)
+def _errors() -> Section:
+    return Section("Errors", (Chart("residuals", "Actual against predicted"), Chart("errors", "How errors spread")))
 
 
-def _importance(told: Told) -> Section | None:
+def _importance(told: Told) -> Section:
     """What the figure loses where a column tells nothing."""
-    if not (found := told.get("importance")):
-        return None
+    found = told["importance"]
     rows = counted(found["rows"], "test row")
     text = f"How much {label(told['main'])} is lost on {rows} where the values of a column stand in other rows,"
     text += f" the mean of {counted(found['repeats'], 'draw')}. Columns that tell the same stand in for each other."
@@ -289,18 +267,11 @@ def _importance(told: Told) -> Section | None:
     return Section("What the network goes by", (text, chart))
 
 
-def _explanation(told: Told) -> Section | None:
-    return explanation.section(told["explanation"]) if "explanation" in told else None
+def _explanation(told: Told) -> Section:
+    return explanation.section(told["explanation"])
 
 
-def _learning(drawn: Container[str]) -> Section | None:
-    chart = Chart("learning", "The loss after each epoch, and the epoch that was kept")
-    return Section("Training", (chart,)) if "learning" in drawn else None
-
-
-def _slices(told: Told) -> Section | None:
-    if not told["slices"]:
-        return None
+def _slices(told: Told) -> Section:
     shown = _shown(told)
     tables = []
     for column, entries in told["slices"].items():
@@ -319,14 +290,14 @@ def _slices(told: Told) -> Section | None:
     return Section("Slices", (text, *tables))
 
 
-def _fairness(told: Told) -> Section | None:
+def _fairness(told: Told) -> Section:
     """How far rates are apart between the groups of each column."""
-    if not (found := told.get("fairness")):
-        return None
     text = "The same rates for each group, and how far the greatest is above the least. An interval that holds 0: they"
     text += " are not to be told apart. It holds for all pairs of groups at once; of fewer than "
     text += f"{FEWEST} rows a group has no rate."
-    return Section("Groups beside each other", (text, *(_gaps(column, rates) for column, rates in found.items())))
+    return Section(
+        "Groups beside each other", (text, *(_gaps(column, rates) for column, rates in told["fairness"].items()))
+    )
 
 
 def _gaps(column: str, rates: Told) -> Table:
@@ -338,10 +309,9 @@ def _gaps(column: str, rates: Told) -> Table:
     return Table(f"By {column}", head, tuple(rows))
 
 
-def _robustness(told: Told) -> Section | None:
+def _robustness(told: Told) -> Section:
     """What the figure loses where rows are worse."""
-    if not (found := told.get("robustness")):
-        return None
+    found = told["robustness"]
     worse = counted(found["rows"], "test row that is", "test rows that are")
     text = f"How much {label(told['main'])} is lost on {worse} made worse, as service would"
     text += f" see them; and the column that alone does most of it, on {found['alone']:,} of them."
@@ -354,38 +324,28 @@ def _robustness(told: Told) -> Section | None:
     return Section("Where rows are worse", (text, Table("", head, tuple(rows), words=(3,))))
 
 
-def _folds(told: Told) -> Section | None:
-    if told["folds"] is None:
-        return None
+def _folds(told: Told) -> Section:
     folds, shown = told["folds"], _shown(told)
-    summary = tuple(
-        (_label(told, name), figure(found["mean"]), figure(found["deviation"]), _range(found))
-        for name, found in ((name, folds["summary"][name]) for name in _ordered(folds["summary"], shown))
-    )
-    each = tuple(
-        (
-            str(number),
-            f"{fold['rows']['train']:,}",
-            f"{fold['rows']['test']:,}",
-            *(figure(fold["test"][n]) for n in shown),
-        )
+    every = {_label(told, name): folds["summary"][name] for name in _ordered(folds["summary"], shown)}
+    summary = [(name, figure(e["mean"]), figure(e["deviation"]), _range(e)) for name, e in every.items()]
+    rows = [
+        (str(number), *(f"{fold['rows'][split]:,}" for split in ("train", "test")),
+         *(figure(fold["test"][name]) for name in shown))
         for number, fold in enumerate(folds["folds"], 1)
-    )
+    ]  # fmt: skip
     text = f"{folds['k']} networks, each with an encoder of its own, fitted and judged on other cuts of the same rows."
     text += " The interval is the corrected resampled t of Nadeau and Bengio (2003), within what a figure can be."
     return Section(
         "Cross-validation",
         (
             text,
-            Table("Over the folds", ("figure", "mean", "deviation", "95 % interval"), summary),
-            Table("Each fold", ("fold", "train rows", "test rows", *map(label, shown)), each),
+            Table("Over the folds", ("figure", "mean", "deviation", "95 % interval"), tuple(summary)),
+            Table("Each fold", ("fold", "train rows", "test rows", *map(label, shown)), tuple(rows)),
         ),
     )
 
 
-def _gate(told: Told) -> Section | None:
-    if not told["gate"]:
-        return None
+def _gate(told: Told) -> Section:
     rows = tuple((_label(told, d["metric"]), figure(d["figure"]), _needed(d), "yes" if d["passed"] else "no")
                  for d in told["gate"])  # fmt: skip
     return Section("Quality gate", (Table("", ("figure", "on the test rows", "needed", "passed"), rows),))
@@ -428,10 +388,6 @@ def _range(entry: Told) -> str:
 
 def _with_interval(entry: Told) -> tuple[str, str]:
     return figure(entry["value"]), _range(entry)
-
-
-def _between(entry: Told) -> str:
-    return "" if entry["low"] is None else f" (95 % interval {_range(entry)})"
 
 
 def _signed(difference: Told) -> str:

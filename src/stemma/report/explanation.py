@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stemma.report.document import Chart, Document, Section, Table
-from stemma.report.pictures import COLOURS, LETTER, WIDTH, Margins, draw, label_bar, name_bars
+from stemma.report.pictures import COLOURS, LETTER, WIDTH, Margins, bars, draw, label_bar, name_bars
 from stemma.text import counted, figure, short
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ TITLES = {
 LARGEST, ROWS, CURVES = 10, 10, 6  # effects of a picture, rows and curves that are told
 NOTHING = 1e-6  # of an effect
 TALL = Margins(bottom=0.95)
-Bar = tuple[str, float, float]  # name, effect, error
 Part = tuple[str | Table | Chart, Callable[[], str]]
 
 
@@ -66,23 +65,23 @@ def _parts(found: Told) -> Iterator[Part]:
 
 
 def _of_effects(found: Told) -> Iterator[Part]:
-    bars = [(each["column"], each["effect"], each["error"]) for each in found["effects"]]
-    told = "The mean size of each column's effect, and its standard error"
-    yield Chart(f"{found['method']}-effects", told, wide=True), partial(_drawn, effects, bars[: 2 * LARGEST])
-    rows = tuple((name, figure(size), figure(error)) for name, size, error in bars)
+    most, told = found["effects"][: 2 * LARGEST], "The mean size of each column's effect, and its standard error"
+    sizes, errors = [(each["column"], each["effect"]) for each in most], [each["error"] for each in most]
+    paint = partial(bars, sizes, "mean size of the effect", errors)
+    yield Chart(f"{found['method']}-effects", told, wide=True), paint
+    rows = tuple((each["column"], figure(each["effect"]), figure(each["error"])) for each in found["effects"])
     yield Table("", ("column", "mean size", "error"), rows), str
 
 
 def _of_row(method: str, one: Told) -> Iterator[Part]:
     """From the base to the answer: the largest effects, and all that is left."""
     ordered = sorted(one["effects"], key=lambda each: -abs(each["effect"]))
-    bars = [(f"{each['column']} = {each['value']}", each["effect"], each["error"]) for each in ordered]
-    rest = sum(effect for _, effect, _ in bars[LARGEST:]) + one["gap"]
-    shown = [*bars[:LARGEST], *([("others", rest, 0.0)] if abs(rest) > NOTHING else [])]
+    effects = [(f"{each['column']} = {each['value']}", each["effect"]) for each in ordered]
+    rest = sum(effect for _, effect in effects[LARGEST:]) + one["gap"]
+    shown = [*effects[:LARGEST], *([("others", rest)] if abs(rest) > NOTHING else [])]
     told = f"Row {one['row']}: {one['output']} {figure(one['answer'])}, on average {figure(one['base'])}"
-    paint = partial(_drawn, partial(waterfall, base=one["base"]), shown)
-    yield Chart(f"{method}-row-{one['row']}", told, wide=True), paint
-    rows = [(name, f"{effect:+.4f}", figure(error)) for name, effect, error in bars]
+    yield Chart(f"{method}-row-{one['row']}", told, wide=True), partial(_steps, shown, one["base"])
+    rows = [(name, f"{effect:+.4f}", figure(e["error"])) for (name, effect), e in zip(effects, ordered, strict=True)]
     yield Table("", ("column", "effect", "error"), (*rows, ("not accounted for", f"{one['gap']:+.4f}", ""))), str
 
 
@@ -102,30 +101,22 @@ def _change(turned: Told) -> str:
     return told or "no few columns turn it"
 
 
-def _drawn(paint: Callable[..., None], bars: Sequence[Bar]) -> str:
-    bars = [(short(name, 40), effect, error) for name, effect, error in bars]
-    size, margins = (WIDTH, 0.8 + 0.24 * len(bars)), Margins(left=0.3 + LETTER * max(len(name) for name, *_ in bars))
-    return draw(partial(paint, bars=bars), size=size, margins=margins)
+def _steps(effects: Sequence[tuple[str, float]], base: float) -> str:
+    names = [short(name, 40) for name, _ in effects]
+    paint = partial(waterfall, names=names, effects=[effect for _, effect in effects], base=base)
+    margins = Margins(left=0.3 + LETTER * max(map(len, names)))
+    return draw(paint, size=(WIDTH, 0.8 + 0.24 * len(names)), margins=margins)
 
 
-def effects(axes: "Axes", bars: Sequence[Bar]) -> None:
-    """Of columns, the largest on top, with what they may be off."""
-    places = range(len(bars))[::-1]
-    axes.barh(places, [size for _, size, _ in bars], xerr=[error for *_, error in bars], color=COLOURS["model"],
-              ecolor=COLOURS["muted"], alpha=0.75, height=0.6)  # fmt: skip
-    name_bars(axes, [name for name, *_ in bars])
-    axes.set(xlabel="mean size of the effect")
-
-
-def waterfall(axes: "Axes", bars: Sequence[Bar], base: float) -> None:
+def waterfall(axes: "Axes", names: Sequence[str], effects: Sequence[float], base: float) -> None:
     """Each effect from where the one before ended: up to the right, down to the left."""
-    ends = np.cumsum([base, *(effect for _, effect, _ in bars)])
-    for place, (_, effect, _), start in zip(range(len(bars))[::-1], bars, ends, strict=False):
+    ends = np.cumsum([base, *effects])
+    for place, effect, start in zip(range(len(effects))[::-1], effects, ends, strict=False):
         axes.barh(place, effect, left=start, color=COLOURS["second" if effect < 0 else "model"], alpha=0.75, height=0.6)
         label_bar(axes, f"{effect:+.3g}", (max(start, start + effect), place))
     for value, style in ((base, ":"), (ends[-1], "--")):
         axes.axvline(value, color=COLOURS["ink"], linewidth=1.0, linestyle=style)
-    name_bars(axes, [name for name, *_ in bars])
+    name_bars(axes, names)
     room = (ends.max() - ends.min()) / 8 or 0.1
     axes.set(xlabel="from the average answer (dotted) to this one (dashed)")
     axes.set_xlim(ends.min() - room / 4, ends.max() + room)

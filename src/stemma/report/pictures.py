@@ -8,7 +8,10 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
+
+from stemma.text import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,6 +66,26 @@ def draw(*paints: Paint, size: tuple[float, float] = (4.2, 3.6), margins: Margin
             paint(figure.add_axes((x / width, y / height, inner[0] / width, inner[1] / height)))
         figure.savefig(made, format="svg", metadata={"Date": None, "Creator": None})
     return made.getvalue()
+
+
+def bars(values: Sequence[tuple[str, float]], of: str, errors: Sequence[float] | None = None) -> str:
+    """A bar for each name, the first on top, with its figure or what that may be off; `of` is what they measure."""
+    values = [(short(name, 30), value) for name, value in values]
+    margins = Margins(left=0.3 + LETTER * max((len(name) for name, _ in values), default=0))
+    paint = partial(paint_bars, values=values, of=of, errors=errors)
+    return draw(paint, size=(WIDTH, 0.8 + 0.22 * len(values)), margins=margins)
+
+
+def paint_bars(
+    axes: "Axes", values: Sequence[tuple[str, float]], of: str, errors: Sequence[float] | None = None
+) -> None:
+    names, sizes = [name for name, _ in values], [value for _, value in values]
+    places = range(len(names))[::-1]
+    axes.barh(places, sizes, xerr=errors, color=COLOURS["model"], ecolor=COLOURS["muted"], alpha=0.75, height=0.6)
+    for place, value in zip(places, sizes, strict=True) if errors is None else ():
+        label_bar(axes, f"{value:.4g}", (max(value, 0), place))
+    name_bars(axes, names)
+    axes.set(xlabel=of)
 
 
 def name_bars(axes: "Axes", names: Sequence[str]) -> None:

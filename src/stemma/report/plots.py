@@ -39,11 +39,7 @@ def write(
 
 
 def of_training(folder: Path, record: Path) -> dict[str, str]:
-    """The picture of the learning curves, where the stage `train` wrote some.
-
-    Args:
-        folder: with the points, of DVCLive. record: training.json.
-    """
+    """The picture of the learning curves in DVCLive's folder, if there are some; `record`: training.json."""
     files = {split: folder / f"plots/metrics/{split}/loss.tsv" for split in ("train", "validation")}
     losses = {split: pd.read_csv(file, sep="\t")["loss"].to_numpy() for split, file in files.items() if file.is_file()}
     if not losses:

@@ -10,9 +10,9 @@ import pandas as pd
 
 from stemma.files import swapped_folder
 from stemma.metrics import label
-from stemma.report import charts, document
+from stemma.report import document
 from stemma.report.document import Chart, Document, Section, Table
-from stemma.report.pictures import COLOURS, WIDTH, Margins, draw
+from stemma.report.pictures import COLOURS, WIDTH, Margins, bars, draw
 from stemma.search.found import Found
 from stemma.text import counted, figure, short, signed
 
@@ -110,7 +110,7 @@ def _drawn(found: Found, table: pd.DataFrame) -> dict[str, str]:
     slices = [partial(_slice, column=complete[key], values=complete[found.figures[0]], lead=lead) for key in keys]
     return {
         "history": draw(partial(_lines, table=_history(found), lead=lead), size=(WIDTH, 3.2)),
-        "importance": charts.by_name(found.importance, "share of the importance"),
+        "importance": bars([*found.importance.items()], "share of the importance"),
         "parallel": draw(partial(_parallel, table=complete, keys=keys, found=found), size=(WIDTH, 3.8),
                          margins=Margins(bottom=1.0)),
         "slices": draw(*slices, size=(WIDTH / 3, 2.6), across=3, margins=Margins(bottom=0.7)),

@@ -5,7 +5,7 @@ A version is a commit whose dvc.lock pins a trained model. No training framework
 - `log`      the graph of versions; `graph` draws it
 - `show`     all that is known of one version
 - `diff`     what changed between two versions
-- `compare`  which of two versions is better: `predictions`, `slices`, `speed`
+- `compare`  which of two versions is better: `predictions`, `speed`
 - `best`     the best of all under `constraints`
 - `experiments`  what DVC's moved
 - `doctor`   what is wrong with one

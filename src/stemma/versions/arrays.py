@@ -1,6 +1,7 @@
 """The tensors of a version, for a network that starts from them."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from stemma.repo.repository import WEIGHTS, Repo, no_model, opened
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from stemma.weights import Tensor
+
 
 @dataclass(frozen=True)
 class Tensors:
@@ -19,6 +22,11 @@ class Tensors:
     revision: str  # as it was asked for
     commit: str | None  # of that name now; None for the work tree
     arrays: "Mapping[str, NDArray[Any]]"  # by name
+
+
+def parameters(tensors: "Iterable[Tensor]") -> int:
+    """Entries that a gradient reaches, tied ones where they are stored."""
+    return sum(math.prod(tensor.shape) for tensor in tensors if not tensor.buffer and tensor.tied_to is None)
 
 
 def tensors(repo: Repo, revision: str) -> Tensors:

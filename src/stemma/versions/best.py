@@ -9,20 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from stemma.errors import VersionError
+from stemma import metrics
+from stemma.errors import StemmaError, VersionError
 from stemma.evaluation.results import higher_is_better, main_figure, told
+from stemma.metrics import METRICS
+from stemma.metrics.resampling import Difference
 from stemma.repo.repository import PACKAGE, PREPARED, Repo, Repository, Revision, Version, opened
-from stemma.text import counted, figure, nearest, signed
-from stemma.versions import judged
-from stemma.versions.compare import RESAMPLES, bundle_bytes, measure, other_rows, parameters
+from stemma.text import counted, figure, signed
+from stemma.versions import judged, predictions, speed
+from stemma.versions.compare import RESAMPLES, bundle_bytes, differences, parameters, recorded
 from stemma.versions.constraints import NAMES, Constraint, parse
 from stemma.versions.judged import Judged
-from stemma.versions.log import Entry, Log, flat, log
-
-if TYPE_CHECKING:
-    from stemma.metrics.resampling import Difference
+from stemma.versions.log import Entry, Log, flat, log, no_metric
 
 
 @dataclass(frozen=True)
@@ -100,14 +100,7 @@ class Best:
         return f"{said}; {ahead} {verdict} ({interval})"
 
 
-def best(
-    repo: Repo,
-    *,
-    metric: str | None = None,
-    where: Sequence[str] = (),
-    like: str | None = None,
-    seed: int = 0,
-) -> Best:
+def best(repo: Repo, *, metric: str | None = None, where: Sequence[str] = (), like: str | None = None) -> Best:
     """The best version by a metric, among those that fit every constraint.
 
     Args:
@@ -115,7 +108,6 @@ def best(
             default the figure that the newest version was judged by, of the test rows.
         where: constraints, see stemma.versions.constraints.
         like: a revision; versions judged by another target or task, on another table or other test rows are left out.
-        seed: of the bootstrap that tells a lead from noise.
 
     Raises:
         VersionError: a constraint or the metric is not known, or no version fits (says what left out how many).
@@ -124,7 +116,7 @@ def best(
     constraints = [parse(text) for text in where]
     as_judged = None if like is None else Facts(repository.version(like), like).judged
     known = log(repository, all=True)
-    found = among(_seen(repository, known), constraints, metric, seed=seed, like=as_judged)
+    found = among(_seen(repository, known), constraints, metric, as_judged)
     return replace(found, notes=(*found.notes, *known.notes))
 
 
@@ -146,51 +138,46 @@ def among(
     seen: "Sequence[Facts]",
     constraints: Sequence[Constraint] = (),
     metric: str | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
     like: Judged | None = None,
+    resamples: int = RESAMPLES,
 ) -> Best:
     """`best` for versions at hand, the newest first."""
     if not seen:
         raise VersionError("there is no version yet: commit dvc.lock after `dvc repro`", run="dvc repro")
     metric = _known(metric, constraints, seen)
+    demands: list[tuple[str, Callable[[Facts], bool]]] = [
+        *((each.text, lambda facts, each=each: each.holds(facts.of(each.name))) for each in constraints),
+        *([] if like is None else [("judged alike", lambda facts: facts.judged == like)]),
+        (metric, lambda facts: facts.of(metric) is not None),
+    ]
     left, fitting = [], seen
-    for constraint in constraints:
-        kept = [facts for facts in fitting if constraint.holds(facts.of(constraint.name))]
-        left.append((constraint.text, len(fitting) - len(kept)))
+    for text, fits in demands:
+        kept = [facts for facts in fitting if fits(facts)]
+        left.append((text, len(fitting) - len(kept)))
         fitting = kept
-    if like is not None:
-        kept = [facts for facts in fitting if facts.judged == like]
-        left.append(("judged alike", len(fitting) - len(kept)))
-        fitting = kept
-    with_metric = [facts for facts in fitting if facts.of(metric) is not None]
-    left.append((metric, len(fitting) - len(with_metric)))
-    if not with_metric:
+    if not fitting:
         said = ", ".join([f"`{text}` leaves out {count}" for text, count in left if count] + list(_notes(seen)))
         raise VersionError(f"none of {counted(len(seen), 'version')} fits: {said}")
-    higher = higher_is_better(with_metric[0].of("evaluation"), metric)
+    higher = higher_is_better(fitting[0].of("evaluation"), metric)
     names = [*dict.fromkeys(constraint.name for constraint in constraints)]
-
     groups = [
         (about, sorted(members, key=lambda facts: facts.of(metric), reverse=higher))
-        for about, members in _groups(with_metric).items()
+        for about, members in _groups(fitting).items()
     ]
     ranked = groups[0][1] if len(groups) == 1 else []
     return Best(
         metric=metric,
         higher_is_better=higher,
         groups=tuple(Group(about, tuple(each.candidate(metric, names) for each in found)) for about, found in groups),
-        lead=_lead(ranked[0], ranked[1], metric, resamples, seed) if len(ranked) > 1 else None,
+        lead=_lead(ranked[0], ranked[1], metric, resamples) if len(ranked) > 1 else None,
         looked_at=len(seen),
         left_out=tuple(left),
-        notes=(*_notes(seen), *_guessed(with_metric[0], metric, higher)),
+        notes=(*_notes(seen), *_guessed(fitting[0], metric, higher)),
     )
 
 
 def _guessed(first: "Facts", metric: str, higher: bool) -> tuple[str, ...]:
     """A note where nobody recorded which way a figure is better."""
-    from stemma.metrics import METRICS
-
     name = metric.rpartition(".")[2]
     if name in METRICS or told(first.of("evaluation"), "test", name, "better"):
         return ()
@@ -210,11 +197,13 @@ def _groups(members: "Sequence[Facts]") -> dict[str, list["Facts"]]:
 
 def _notes(seen: "Sequence[Facts]") -> tuple[str, ...]:
     """What was out of reach, and the first reason."""
-    names = sorted({name for facts in seen for name in facts.unread})
-    of_name = [[facts.unread[name] for facts in seen if name in facts.unread] for name in names]
+    reasons: dict[str, list[str]] = {}
+    for facts in seen:
+        for name, why in facts.unread.items():
+            reasons.setdefault(name, []).append(why)
     return tuple(
-        f"{name} of {counted(len(reasons), 'version')} is out of reach: {reasons[0]}"
-        for name, reasons in zip(names, of_name, strict=True)
+        f"{name} of {counted(len(each), 'version')} is out of reach: {each[0]}"
+        for name, each in sorted(reasons.items())
     )
 
 
@@ -240,18 +229,18 @@ class Facts:
 
     @cached_property
     def metrics(self) -> Mapping[str, float]:
-        """Every number of reports/metrics.json: `validation.f1`, and those of the test rows without `test.` too."""
+        """Every number of reports/metrics.json: `validation.f1`, and those of the test rows without `test.`."""
         try:
-            found = {name: value for name, value in flat(self.version.metrics).items() if math.isfinite(value)}
+            found = flat(self.version.metrics)
         except VersionError as error:
             self.unread["metrics"] = str(error)
             return {}
-        return {name.removeprefix("test."): value for name, value in found.items()} | found
+        return {name.removeprefix("test."): value for name, value in found.items() if math.isfinite(value)}
 
     def of(self, name: str) -> Any:
         """A fact or a metric by name; None where the version lacks it or it is out of reach (`unread` says why)."""
         try:
-            return self._facts.get(name, lambda: self.metrics.get(name))()
+            return self._facts.get(name, lambda: self.metrics.get(name.removeprefix("test.")))()
         except VersionError as error:
             self.unread[name] = str(error)
             return None
@@ -274,11 +263,10 @@ class Facts:
     @cached_property
     def _latency(self) -> float | None:
         """Milliseconds for one row."""
-        from stemma.versions import predictions, speed
-
         if not self.version.has(PACKAGE):
             return None
-        return speed.latency(predictions.bundle_of(self.version)).single
+        bundle = predictions.bundle_of(self.version)
+        return speed.latencies(bundle, bundle)[0].single
 
     def candidate(self, metric: str, names: Sequence[str]) -> Candidate:
         return Candidate(
@@ -293,12 +281,10 @@ class Facts:
 
 def _known(metric: str | None, constraints: Sequence[Constraint], seen: Sequence["Facts"]) -> str:
     """The metric asked for, or the default; every name must be a fact or a metric of some version."""
-    metrics = sorted({name for facts in seen for name in facts.metrics})
+    known = {name for facts in seen for name in facts.metrics}
     for name in [each.name for each in constraints] + ([] if metric is None else [metric]):
-        if name not in metrics and (name == metric or name not in NAMES):
-            hint = nearest(name, metrics if name == metric else [*metrics, *NAMES])
-            short = sorted({name.removeprefix("test.") for name in metrics})
-            raise VersionError(f"no version has a metric {name!r}{hint}: there are {', '.join(short) or 'none'}")
+        if name.removeprefix("test.") not in known and (name == metric or name not in NAMES):
+            raise no_metric(name, known, () if name == metric else NAMES)
     if metric is not None:
         return metric
     found = main_figure(seen[0].of("evaluation"), seen[0].metrics)
@@ -307,34 +293,26 @@ def _known(metric: str | None, constraints: Sequence[Constraint], seen: Sequence
     return found
 
 
-def _lead(first: "Facts", second: "Facts", metric: str, resamples: int, seed: int) -> Lead:
+def _lead(first: "Facts", second: "Facts", metric: str, resamples: int) -> Lead:
     """Of the best over the runner-up: by their predictions for the test rows."""
     difference = float(first.of(metric) - second.of(metric))
     name = metric.removeprefix("test.")
     if "." in name:
         return Lead(difference, why=f"predictions are kept for the test rows alone, and {metric} is of others")
     try:
-        found = _tested(first.version, second.version, name, resamples, seed)
-    except VersionError as error:
+        found = _tested(first.version, second.version, name, resamples)
+    except StemmaError as error:
         return Lead(difference, why=str(error))
     if not math.isfinite(found.high - found.low):
         return Lead(difference, why="it has no meaning on the test rows")
     return Lead(difference, found.low, found.high)
 
 
-def _tested(a: Version, b: Version, metric: str, resamples: int, seed: int) -> "Difference":
+def _tested(a: Version, b: Version, metric: str, resamples: int) -> Difference:
     """Version a minus version b, paired."""
-    from stemma.metrics import METRICS, names, resampling
-    from stemma.versions import predictions
-
-    first, second = predictions.recorded(a), predictions.recorded(b)
-    if metric not in names(first.task.kind):
+    first, second = recorded((a, b))
+    if metric not in metrics.names(first.task.kind):
         if told(a.evaluation, "test", metric, "entry"):
             raise VersionError(f"{metric} is the project's own: `stemma compare A B --metric {metric}` runs its code")
         raise VersionError(f"{metric} is not a figure of predictions")
-    second = second.in_order_of(first.task.classes)
-    other = other_rows((a, b), first, second)
-    if other:
-        raise VersionError(other)
-    of_a, of_b = (measure(each, [METRICS[metric]]) for each in (first, second))
-    return resampling.paired(of_b, of_a, len(first.rows), resamples, seed)[metric]
+    return differences(second, first, [METRICS[metric]], resamples)[metric]

@@ -6,32 +6,35 @@ zero, below it, or holds it.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
+from stemma import metrics
+from stemma.bundle import Bundle
 from stemma.entries import Entry
 from stemma.errors import StemmaError
 from stemma.evaluation.results import told
+from stemma.metrics import Metric, power, resampling, tests
+from stemma.metrics.resampling import Difference, Measure
+from stemma.metrics.slices import cut
+from stemma.metrics.tests import Test
 from stemma.repo.repository import PACKAGE, Repo, Repository, Version, opened
+from stemma.task import Task
 from stemma.text import counted, figure, nearest, signed
-from stemma.versions import own
+from stemma.versions import arrays, own, predictions, speed
+from stemma.versions.predictions import Predictions, described
+from stemma.versions.reasons import Reason, reasons
+from stemma.versions.speed import Latency
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from stemma.bundle import Bundle
-    from stemma.metrics import Metric
-    from stemma.metrics.resampling import Difference, Measure
-    from stemma.metrics.tests import Test
-    from stemma.task import Task
-    from stemma.versions.predictions import Predictions
-    from stemma.versions.reasons import Reason
-    from stemma.versions.speed import Latency
-
+Pair = tuple[Version, Version]
 Verdict = Literal["better", "worse", "not distinguishable"]
+Columns = Mapping[str, Sequence[Any]]
+Marks = Sequence[tuple[str, str, NDArray[np.int64]]]  # column, value, which rows
 T = TypeVar("T")
 RESAMPLES = 1000
 SIGNIFICANCE = 0.05
@@ -62,7 +65,7 @@ class Size:
 
     bytes: int | None
     parameters: int | None
-    latency: "Latency | None"
+    latency: Latency | None
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,8 @@ class Slice:
     column: str  # what its rows have in common
     value: str
     rows: int
-    difference: "Difference"  # with its interval; NaN where the figure has no meaning on so few rows
-    test: "Test | None"  # of this slice alone; None where its rows are too few
+    difference: Difference  # with its interval; NaN where the figure has no meaning on so few rows
+    test: Test | None  # of this slice alone; None where its rows are too few
     corrected: float | None  # its p-value by Holm's method, over all slices tested
     verdict: Verdict  # from the corrected p-value, at 5 %
 
@@ -93,17 +96,17 @@ class Comparison:
     # rows on which this difference of the metric would show in 80 % of the cases; None where it shows already, or is
     # zero
     needed: int | None
-    differences: "Mapping[str, Difference]"  # of every figure, b minus a, by name
-    tests: "tuple[Test, ...]"  # of "both are equally good", on all rows
+    differences: Mapping[str, Difference]  # of every figure, b minus a, by name
+    tests: tuple[Test, ...]  # of "both are equally good", on all rows
     slices: tuple[Slice, ...]
     sizes: tuple[Size, Size]  # of a and of b
-    reasons: "tuple[Reason, ...]"  # what answers of both go by, where that is known
+    reasons: tuple[Reason, ...]  # what answers of both go by, where that is known
     resamples: int
     seed: int
     notes: tuple[str, ...]  # what could not be said, and why
 
     @property
-    def main(self) -> "Difference":
+    def main(self) -> Difference:
         """The difference that the verdict follows from."""
         return self.differences[self.metric]
 
@@ -159,37 +162,36 @@ def compare(repo: Repo, a: str | Version, b: str | Version, options: Options = O
 
 def _by_own(root: Path, names: Sequence[str], options: Options, entry: str) -> Comparison:
     """By a figure of the project's own, where its code can be imported."""
-    from stemma import metrics
-
     repository = Repository(root)
     found = metrics.loaded(str(options.metric), Entry(entry))
     return _compared((repository.version(names[0]), repository.version(names[1])), options, found)
 
 
-def _compared(versions: tuple[Version, Version], options: Options, by: "Metric | None" = None) -> Comparison:
+def _compared(versions: Pair, options: Options, by: Metric | None = None) -> Comparison:
     """By the figures of the toolkit, and by one of the project's own."""
-    from stemma.metrics.resampling import affordable
-    from stemma.versions import predictions
-
-    on = options.on
+    on, notes = options.on, list[str]()
     bundles = None if on is None else (predictions.bundle_of(versions[0]), predictions.bundle_of(versions[1]))
     columns = None if bundles is None else predictions.table(Path(str(on)), bundles[1].signature)
-    first, second = _predictions(versions, bundles, columns or {}, str(on))
+    if bundles is None or columns is None:
+        first, second = recorded(versions)
+    else:
+        first, second = _alike(versions, *(predictions.computed(each, columns, str(on)) for each in bundles))
     chosen = _metrics(first.task, options.cost) | ({} if by is None else {by.name: by})
     wanted = options.metric or told(versions[1].evaluation, "main")
     name, rows = _metric(first.task, list(chosen), wanted), len(first.rows)
-    recorded = _recorded(versions) if on is None else {}
-    differences = {**recorded, **_differences(first, second, chosen.values(), options)}
-    main, higher = differences[name], chosen[name].better == "higher"
+    found = differences(first, second, chosen.values(), options.resamples, options.seed)
+    main, higher = found[name], chosen[name].better == "higher"
     if not math.isfinite(main.difference):
         raise StemmaError(f"{name} has no meaning on {counted(rows, 'row')}: choose another metric")
     verdict = _verdict(rows >= FEWEST and (main.low > 0 or main.high < 0), main.low > 0, higher)
     marks = _marks(versions[1], first, columns, options)
-    notes: list[str] = []
     bundles = _bundles(versions, notes) if bundles is None and options.latency else bundles
     sizes = _sizes(versions, bundles if options.latency else None, columns, notes)
-    reasons = () if bundles is None else _reasons(bundles, options.on, notes)
-    seen = () if columns is None else _seen(versions, columns, str(on))
+    moved: tuple[Reason, ...] | None = ()
+    if bundles is not None:
+        moved = _or_note("where they reason differently", notes, reasons, *bundles, None if on is None else Path(on))
+    if columns is not None:
+        _note_seen(versions, columns, str(on), notes)
     return Comparison(
         a=versions[0].name,
         b=versions[1].name,
@@ -200,24 +202,22 @@ def _compared(versions: tuple[Version, Version], options: Options, by: "Metric |
         higher_is_better=higher,
         verdict=verdict,
         needed=_needed(main, rows) if verdict == "not distinguishable" else None,
-        differences=differences,
+        differences=(_own(versions) if on is None else {}) | found,
         tests=_tests(first, second),
         slices=_slices(first, second, marks, chosen[name], options),
         sizes=sizes,
-        reasons=reasons,
-        resamples=affordable(rows, options.resamples),
+        reasons=moved or (),
+        resamples=resampling.affordable(rows, options.resamples),
         seed=options.seed,
-        notes=(*notes, *_doubts(_test(name, first, second), verdict), *seen),
+        notes=(*_doubts(_test(name, first, second), verdict), *notes),
     )
 
 
-def _recorded(versions: tuple[Version, Version]) -> "dict[str, Difference]":
+def _own(versions: Pair) -> dict[str, Difference]:
     """The figures of the projects' own that both recorded, for nobody's code runs here: without an interval."""
-    from stemma.metrics.resampling import Difference
-
-    tests = [told(version.evaluation, "test") or {} for version in versions]
-    names = [name for name in tests[0] if all(told(test, name, "entry") for test in tests)]
-    pairs = {name: [told(test, name, "value") for test in tests] for name in names}
+    figures = [told(version.evaluation, "test") or {} for version in versions]
+    names = [name for name in figures[0] if all(told(each, name, "entry") for each in figures)]
+    pairs = {name: [told(each, name, "value") for each in figures] for name in names}
     return {
         name: Difference(a, b, b - a, math.nan, math.nan, math.nan)
         for name, (a, b) in pairs.items()
@@ -225,105 +225,75 @@ def _recorded(versions: tuple[Version, Version]) -> "dict[str, Difference]":
     }
 
 
-def _seen(versions: tuple[Version, Version], columns: Mapping[str, Sequence[Any]], where: str) -> Iterable[str]:
+def _note_seen(versions: Pair, columns: Columns, where: str, notes: list[str]) -> None:
     """A note for a version that was trained on rows of the table: it knows them by heart."""
-    from stemma.versions import predictions
-
+    rows = counted(len(next(iter(columns.values()))), "row")
     for version in versions:
-        try:
-            if count := predictions.seen(version, columns):
-                rows = f"{count:,} of {counted(len(next(iter(columns.values()))), 'row')} of {where}"
-                yield f"warning: {version.name} was trained on {rows}: judge by rows that are new to both"
-        except StemmaError as error:
-            yield f"whether {version.name} was trained on rows of {where} is not known: {error}"
+        what = f"whether {version.name} was trained on rows of {where}"
+        if count := _or_note(what, notes, predictions.seen, version, columns):
+            trained = f"{version.name} was trained on {count:,} of {rows} of {where}"
+            notes.append(f"warning: {trained}: judge by rows that are new to both")
 
 
 # What can be compared.
 
 
-def _predictions(
-    versions: tuple[Version, Version],
-    bundles: "tuple[Bundle, Bundle] | None",
-    columns: Mapping[str, Sequence[Any]],
-    where: str,
-) -> "tuple[Predictions, Predictions]":
-    """Of both for the same rows, with the classes in one order: what bundles say of a table, or what was recorded."""
-    from stemma.versions import predictions
+def recorded(versions: Pair) -> tuple[Predictions, Predictions]:
+    """What both said of their test rows, with the classes in one order.
 
-    if bundles is None:
-        first, second = (predictions.recorded(version) for version in versions)
-    else:
-        first, second = (predictions.computed(each, columns, where) for each in bundles)
-    _check_task(first, second, (versions[0].name, versions[1].name))
-    second = second.in_order_of(first.task.classes)
-    if bundles is None and (what := other_rows(versions, first, second)):
+    Raises:
+        StemmaError: their predictions are not there, or are of other rows or of something else.
+    """
+    first, second = _alike(versions, *(predictions.recorded(version) for version in versions))
+    same_data = len({described(version, "content", "sha256") for version in versions}) == 1
+    if not (same_data and np.array_equal(first.rows, second.rows) and np.array_equal(first.actual, second.actual)):
+        what = "the split is" if same_data else "the data are"
         a, b = (version.name for version in versions)
         run = f"stemma compare {a} {b} --on DATA.csv"
-        raise StemmaError(f"{a} and {b} were judged on different test rows ({what})", run=run)
+        raise StemmaError(f"{a} and {b} were judged on different test rows ({what} not the same)", run=run)
     return first, second
 
 
-def _check_task(a: "Predictions", b: "Predictions", names: tuple[str, str]) -> None:
-    """Refuse versions that predict different things."""
+def _alike(versions: Pair, a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
+    """With the classes in one order; versions that predict different things are refused."""
     for what, of_a, of_b in (
         ("the task", a.task.kind, b.task.kind),
         ("the target", a.target, b.target),
-        ("the classes", sorted(a.task.classes), sorted(b.task.classes)),
+        ("the classes", ", ".join(sorted(a.task.classes)), ", ".join(sorted(b.task.classes))),
         ("the positive class", a.task.positive, b.task.positive),
     ):
         if of_a != of_b:
-            shown = [", ".join(value) if isinstance(value, list) else value for value in (of_a, of_b)]
-            raise StemmaError(
-                f"{names[0]} and {names[1]} cannot be compared: {what} of one is {shown[0]}, of the other {shown[1]}"
-            )
-
-
-def other_rows(versions: "tuple[Version, Version]", a: "Predictions", b: "Predictions") -> str | None:
-    """Why the recorded predictions of two versions are not for the same rows; None where they are."""
-    import numpy as np
-
-    from stemma.versions.predictions import described
-
-    contents = [described(version, "content", "sha256") for version in versions]
-    if contents[0] != contents[1]:
-        return "the data are not the same"
-    same = np.array_equal(a.rows, b.rows) and np.array_equal(a.actual, b.actual)
-    return None if same else "the split is not the same"
+            names = " and ".join(version.name for version in versions)
+            raise StemmaError(f"{names} cannot be compared: {what} of one is {of_a}, of the other {of_b}")
+    return a, b.in_order_of(a.task.classes)
 
 
 # Figures and tests.
 
 
-def measure(of: "Predictions", chosen: "Iterable[Metric]", mask: Any = slice(None)) -> "Measure":
-    """Figures of a version for any weighting, of all rows or of some."""
-    from stemma import metrics
+def differences(
+    a: Predictions, b: Predictions, chosen: Collection[Metric], resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Difference]:
+    """Of each figure, b minus a."""
 
-    rows = metrics.Rows.of(of.task, of.actual[mask], of.outputs[mask], of.decided[mask])
-    chosen = tuple(chosen)
-    return lambda weights: metrics.figures(rows, weights, chosen)
+    def measure(of: Predictions) -> Measure:
+        rows = metrics.Rows.of(of.task, of.actual, of.outputs, of.decided)
+        return lambda weights: metrics.figures(rows, weights, chosen)
 
-
-def _differences(
-    a: "Predictions", b: "Predictions", chosen: "Iterable[Metric]", options: Options, mask: Any = slice(None)
-) -> "Mapping[str, Difference]":
-    """Of each figure, on all rows or on some."""
-    from stemma.metrics import resampling
-
-    of_a, of_b = (measure(each, chosen, mask) for each in (a, b))
-    return resampling.paired(of_a, of_b, len(a.rows[mask]), options.resamples, options.seed)
+    return resampling.paired(measure(a), measure(b), len(a.rows), resamples, seed)
 
 
-def _metrics(task: "Task", costs: tuple[float, float] | None) -> "dict[str, Metric]":
+def _metrics(task: Task, costs: tuple[float, float] | None) -> dict[str, Metric]:
     """What is compared, by name."""
-    from stemma import metrics
-
-    if costs is not None and task.positive is None:
+    chosen = {metric.name: metric for metric in metrics.of_task(task.kind)}
+    if costs is None:
+        return chosen
+    if task.positive is None:
         raise StemmaError(f"a cost of false positives and negatives needs two classes, and the task is {task.kind}")
-    chosen = (*metrics.of_task(task.kind), *([] if costs is None else [metrics.cost(*costs)]))
-    return {metric.name: metric for metric in chosen}
+    return chosen | {"cost": metrics.cost(*costs)}
 
 
-def _metric(task: "Task", names: Sequence[str], wanted: str | None) -> str:
+def _metric(task: Task, names: Sequence[str], wanted: str | None) -> str:
     if wanted is None:
         return task.main
     if wanted not in names:
@@ -340,15 +310,13 @@ def _verdict(is_shown: bool, is_more: bool, higher_is_better: bool) -> Verdict:
     return "better" if is_more == higher_is_better else "worse"
 
 
-def _needed(found: "Difference", rows: int) -> int | None:
+def _needed(found: Difference, rows: int) -> int | None:
     """More rows than there are, or None: a difference that chance hides needs more than were there."""
-    from stemma.metrics import power
-
     needed = power.rows_needed(found.difference, found.error, rows)
     return None if needed is None else max(needed, rows + 1, FEWEST)
 
 
-def _doubts(test: "Test | None", verdict: Verdict) -> tuple[str, ...]:
+def _doubts(test: Test | None, verdict: Verdict) -> tuple[str, ...]:
     """A note where the test of the metric sees it otherwise than its interval."""
     if test is None or (test.p < SIGNIFICANCE) == (verdict != "not distinguishable"):
         return ()
@@ -356,70 +324,56 @@ def _doubts(test: "Test | None", verdict: Verdict) -> tuple[str, ...]:
     return (f"{test.name} {finds} (p = {test.p:.3f}): this is at the border of what these rows can tell",)
 
 
-def _tests(a: "Predictions", b: "Predictions") -> "tuple[Test, ...]":
+def _tests(a: Predictions, b: Predictions) -> tuple[Test, ...]:
     """Those that fit the task, on all rows."""
     names = ("roc_auc", "accuracy") if a.task.classes else (a.task.main,)
     return tuple(test for test in (_test(name, a, b) for name in names) if test is not None)
 
 
-def _test(metric: str, a: "Predictions", b: "Predictions", mask: Any = slice(None)) -> "Test | None":
+def _test(metric: str, a: Predictions, b: Predictions) -> Test | None:
     """The test of its own that a metric has; None where it has none or the rows do not allow it."""
-    from stemma.metrics import tests
-
-    actual = a.actual[mask]
     if not a.task.classes:
-        return tests.wilcoxon(a.decided[mask] - actual, b.decided[mask] - actual)
+        return tests.wilcoxon(a.decided - a.actual, b.decided - b.actual)
     if metric == "accuracy":
-        return tests.mcnemar(a.decided[mask] == actual, b.decided[mask] == actual)
+        return tests.mcnemar(a.decided == a.actual, b.decided == b.actual)
     if metric == "roc_auc" and a.task.positive is not None:
         place = a.task.classes.index(a.task.positive)
-        positive = actual == place
+        positive = a.actual == place
         if min(positive.sum(), (~positive).sum()) >= 2:
-            return tests.delong(positive, a.outputs[mask][:, place], b.outputs[mask][:, place])
+            return tests.delong(positive, a.outputs[:, place], b.outputs[:, place])
     return None
 
 
 # Slices.
 
-Marks = Sequence[tuple[str, str, "NDArray[np.int64]"]]  # column, value, which rows
 
-
-def _marks(
-    version: "Version", predicted: "Predictions", columns: Mapping[str, Sequence[Any]] | None, options: Options
-) -> Marks:
+def _marks(version: Version, predicted: Predictions, columns: Columns | None, options: Options) -> Marks:
     """The slices of each column asked for, over the rows in the order of the predictions."""
-    from stemma.metrics.slices import cut
-    from stemma.versions import slices
-
     if not options.by:
         return ()
-    where = f"{slices.TEST} of {version.name}" if columns is None else str(options.on)
-    found = slices.columns_of(version, predicted.rows, options.by) if columns is None else columns
-    marks: list[tuple[str, str, NDArray[np.int64]]] = []
+    where = f"{predictions.TEST} of {version.name}" if columns is None else str(options.on)
+    found = predictions.test_columns(version, predicted.rows, options.by) if columns is None else columns
     for column in options.by:
         if column not in found:
             raise StemmaError(f"{where} has no column {column!r}{nearest(column, list(found))}")
-        marks += [(column, part.value, part.rows) for part in cut(found[column])]
-    return marks
+    return [(column, part.value, part.rows) for column in options.by for part in cut(found[column])]
 
 
-def _slices(a: "Predictions", b: "Predictions", marks: Marks, metric: "Metric", options: Options) -> tuple[Slice, ...]:
+def _slices(a: Predictions, b: Predictions, marks: Marks, metric: Metric, options: Options) -> tuple[Slice, ...]:
     """The metric on each slice, tested, with Holm's correction over all of them."""
-    from stemma.metrics import tests
-
-    found: list[tuple[int, Difference, Test | None]] = []
-    for _, _, mask in marks:
-        rows = len(mask)
-        difference = _differences(a, b, [metric], options, mask)[metric.name]
-        tested = rows >= FEWEST and math.isfinite(difference.error)
-        fit = _test(metric.name, a, b, mask) if tested else None
-        found.append((rows, difference, fit or (tests.z(difference.difference, difference.error) if tested else None)))
-    corrected = iter(tests.holm([test.p for _, _, test in found if test is not None]))
+    found: list[tuple[Difference, Test | None]] = []
+    for _, _, places in marks:
+        one, other = a.at(places), b.at(places)
+        each = differences(one, other, [metric], options.resamples, options.seed)[metric.name]
+        tested = len(places) >= FEWEST and math.isfinite(each.error)
+        test = (_test(metric.name, one, other) or tests.z(each.difference, each.error)) if tested else None
+        found.append((each, test))
+    corrected = iter(tests.holm([test.p for _, test in found if test is not None]))
     made = []
-    for (column, value, _), (rows, difference, test) in zip(marks, found, strict=True):
-        p, by = None if test is None else next(corrected), difference.difference
+    for (column, value, places), (each, test) in zip(marks, found, strict=True):
+        p, by = None if test is None else next(corrected), each.difference
         verdict = _verdict(p is not None and p < SIGNIFICANCE and by != 0, by > 0, metric.better == "higher")
-        made.append(Slice(column, value, rows, difference, test, p, verdict))
+        made.append(Slice(column, value, len(places), each, test, p, verdict))
     return tuple(made)
 
 
@@ -427,45 +381,27 @@ def _slices(a: "Predictions", b: "Predictions", marks: Marks, metric: "Metric", 
 
 
 def _sizes(
-    versions: "tuple[Version, Version]",
-    bundles: "tuple[Bundle, Bundle] | None",
-    columns: Mapping[str, Sequence[Any]] | None,
-    notes: list[str],
+    versions: Pair, bundles: tuple[Bundle, Bundle] | None, columns: Columns | None, notes: list[str]
 ) -> tuple[Size, Size]:
     """Of both, with the latency of bundles; with a note for each figure that is not known."""
-    from stemma.versions import speed
-
-    bytes_of = [_or_note(bundle_bytes, version, "the bundle's size", notes) for version in versions]
-    counts = [_or_note(parameters, version, "the number of parameters", notes) for version in versions]
+    bytes_of = [_or_note(f"the bundle's size of {each.name}", notes, bundle_bytes, each) for each in versions]
+    counts = [_or_note(f"the number of parameters of {each.name}", notes, parameters, each) for each in versions]
     times = (None, None) if bundles is None else speed.latencies(*bundles, columns)
     a, b = (Size(*each) for each in zip(bytes_of, counts, times, strict=True))
     return a, b
 
 
-def _bundles(versions: "tuple[Version, Version]", notes: list[str]) -> "tuple[Bundle, Bundle] | None":
-    from stemma.versions import predictions
-
-    a, b = (_or_note(predictions.bundle_of, version, "latency", notes) for version in versions)
+def _bundles(versions: Pair, notes: list[str]) -> tuple[Bundle, Bundle] | None:
+    a, b = (_or_note(f"latency of {each.name}", notes, predictions.bundle_of, each) for each in versions)
     return None if a is None or b is None else (a, b)
 
 
-def _reasons(bundles: "tuple[Bundle, Bundle]", on: Path | str | None, notes: list[str]) -> "tuple[Reason, ...]":
-    """What both go by; a note where they cannot be asked about the same rows."""
-    from stemma.versions.reasons import reasons
-
+def _or_note(what: str, notes: list[str], read: Callable[..., T], *of: Any) -> T | None:
+    """What is read of these; a note where it is out of reach."""
     try:
-        return reasons(*bundles, None if on is None else Path(on))
+        return read(*of)
     except StemmaError as error:
-        notes.append(f"where they reason differently is not known: {error}")
-        return ()
-
-
-def _or_note(read: Callable[[Version], T], version: Version, what: str, notes: list[str]) -> "T | None":
-    """What is read of a version; a note where it is out of reach."""
-    try:
-        return read(version)
-    except StemmaError as error:
-        notes.append(f"{what} of {version.name} is not known: {error}")
+        notes.append(f"{what} is not known: {error}")
         return None
 
 
@@ -479,8 +415,4 @@ def bundle_bytes(version: Version) -> int | None:
 
 def parameters(version: Version) -> int | None:
     """Numbers that training moves, each once; None where the version has no weights."""
-    if version.index is None:
-        return None
-    return sum(
-        math.prod(tensor.shape) for tensor in version.index.tensors if not tensor.buffer and tensor.tied_to is None
-    )
+    return None if version.index is None else arrays.parameters(version.index.tensors)

@@ -30,8 +30,7 @@ UNITS: dict[str, dict[str, float]] = {
     "latency": {"": 1, "ms": 1, "s": 1000},  # milliseconds
 }
 TEXTS = ("stage", "framework")
-NUMBERS = ("rows", "size", "latency", "parameters")
-NAMES = (*TEXTS, *NUMBERS, "date")  # and every metric
+NAMES = (*TEXTS, "rows", "size", "latency", "parameters", "date")  # and every metric
 
 
 @dataclass(frozen=True)
@@ -69,14 +68,11 @@ def parse(text: str) -> Constraint:
 
 
 def _number(name: str, written: str, text: str) -> float:
-    match = NUMBER.fullmatch(written)
-    units = UNITS.get(name, {"": 1.0})
-    if not match or match[2].lower() not in units:
-        allowed = f" with one of the units {', '.join(filter(None, units))}" if len(units) > 1 else ""
-        raise StemmaError(f"{text!r}: {written!r} is not a number{allowed}")
-    found = float(match[1].replace("_", "")) * units[match[2].lower()]
+    match, units = NUMBER.fullmatch(written), UNITS.get(name, {"": 1.0})
+    found = float(match[1].replace("_", "")) * units.get(match[2].lower(), math.nan) if match else math.nan
     if not math.isfinite(found):
-        raise StemmaError(f"{cut(text)!r}: {cut(written)} is too large a number")
+        allowed = f" with one of the units {', '.join(filter(None, units))}" if len(units) > 1 else ""
+        raise StemmaError(f"{cut(text)!r}: {cut(written)!r} is no finite number{allowed}")
     return found
 
 

@@ -74,8 +74,7 @@ def experiments(repo: Repo = ".", *, all: bool = False) -> Experiments:
         _base(repository, base, sorted(wanted[base], key=lambda one: order[one[0]]), dates, options) for base in wanted
     ]
     bases.sort(key=lambda base: order[base.experiments[0].commit])
-    newest = Version(repository, Revision("", next(iter(dates)))) if dates else None
-    main, shown = _figures(newest)
+    main, shown = _figures(Version(repository, Revision("", next(iter(dates))))) if dates else (None, ())
     return Experiments(
         main=main,
         shown=shown,
@@ -84,10 +83,8 @@ def experiments(repo: Repo = ".", *, all: bool = False) -> Experiments:
     )
 
 
-def _figures(newest: Version | None) -> tuple[str | None, tuple[str, ...]]:
+def _figures(newest: Version) -> tuple[str | None, tuple[str, ...]]:
     """The main figure of a version, and those that people see first."""
-    if newest is None:
-        return None, ()
     facts = Facts(newest, "")
     main = main_figure(facts.of("evaluation"), facts.metrics)
     kind = KINDS.get(told(facts.of("settings"), "data", "task"))
@@ -135,13 +132,13 @@ def _base(
     name = "HEAD" if commit == commit_of(repository.root, "HEAD") else commit[:7]
     facts = Facts(Version(repository, Revision(name, commit)), name)
     each = [(Facts(Version(repository, Revision(name, one)), name), dates[one]) for one, name in named]
-    return Base(name, commit, _named(facts.metrics), tuple(_experiment(facts, *one, options) for one in each))
+    return Base(name, commit, facts.metrics, tuple(_experiment(facts, *one, options) for one in each))
 
 
 def _experiment(base: Facts, own: Facts, date: datetime, options: Options) -> Experiment:
     alike = base.prepared == own.prepared or base.judged == own.judged
     before = base.metrics if alike else {}
-    moves = metric_moves(_named(before), _named(own.metrics), told(base.of("evaluation"), "test"))
+    moves = metric_moves(before, own.metrics, told(base.of("evaluation"), "test"))
     return Experiment(
         name=own.name,
         commit=str(own.version.commit),
@@ -150,8 +147,3 @@ def _experiment(base: Facts, own: Facts, date: datetime, options: Options) -> Ex
         figures={move.key: move for move in moves},
         alike=alike,
     )
-
-
-def _named(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Each once: those of the test rows by their own name."""
-    return {name: value for name, value in metrics.items() if not name.startswith("test.")}

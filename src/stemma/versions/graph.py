@@ -73,8 +73,7 @@ def mermaid(found: Log, describe: Callable[[Entry], Sequence[str]]) -> str:
     for entry in found:
         label = "<br/>".join(line.translate(ENTITIES) for line in describe(entry))
         lines.append(f'    {_id(entry.commit)}["{label}"]')
-    lines += [f"    {_id(a)} --> {_id(b)}" for a, b in _history(found)]
-    lines += [f"    {_id(a)} -. weights .-> {_id(b)}" for a, b in _lineage(found)]
+    lines += [f"    {a} {'-. weights .->' if by_weights else '-->'} {b}" for a, b, by_weights in _edges(found)]
     return "\n".join(lines)
 
 
@@ -84,8 +83,8 @@ def dot(found: Log, describe: Callable[[Entry], Sequence[str]]) -> str:
     for entry in found:
         label = json.dumps("\n".join(describe(entry)), ensure_ascii=False)
         lines.append(f"    {_id(entry.commit)} [label={label}];")
-    lines += [f"    {_id(a)} -> {_id(b)};" for a, b in _history(found)]
-    lines += [f"    {_id(a)} -> {_id(b)} [style=dashed, label=weights];" for a, b in _lineage(found)]
+    dashed = " [style=dashed, label=weights]"
+    lines += [f"    {a} -> {b}{dashed * by_weights};" for a, b, by_weights in _edges(found)]
     return "\n".join([*lines, "}"])
 
 
@@ -93,13 +92,9 @@ def _id(commit: str) -> str:
     return f"v{commit[:12]}"
 
 
-def _history(found: Log) -> list[tuple[str, str]]:
-    """(parent, child), of those that are shown."""
+def _edges(found: Log) -> list[tuple[str, str, bool]]:
+    """(version before, version after, whether its weights were taken), of those that are shown; first Git's history."""
     shown = {entry.commit for entry in found}
-    return [(parent, entry.commit) for entry in found for parent in entry.parents if parent in shown]
-
-
-def _lineage(found: Log) -> list[tuple[str, str]]:
-    """(the version whose weights were taken, the version trained from them), of those that are shown."""
-    shown = {entry.commit for entry in found}
-    return [(entry.trained_from, entry.commit) for entry in found if entry.trained_from in shown and entry.trained_from]
+    edges = [(parent, entry.commit, False) for entry in found for parent in entry.parents]
+    edges += [(entry.trained_from, entry.commit, True) for entry in found if entry.trained_from]
+    return [(_id(before), _id(after), by_weights) for before, after, by_weights in edges if before in shown]

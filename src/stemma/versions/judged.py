@@ -28,11 +28,8 @@ class Judged:
 
 
 def of(profile: Any, settings: Any, prepared: str | None) -> Judged:
-    """Of a version's profile.json and params.yaml, each None where it is out of reach.
-
-    Args:
-        prepared: MD5 of data/prepared, which stands for the table where nothing tells of it.
-    """
+    """Of a version's profile.json and params.yaml, each None where it is out of reach; where neither tells of the table
+    `prepared`, the MD5 of data/prepared, does."""
     data, held = told(settings, "data"), told(profile, "splits", "test")
     chosen = [data.get(name) for name in SPLITTING] if isinstance(data, Mapping) else None
     split = hashlib.sha256(json.dumps([chosen, held], sort_keys=True, default=str).encode()).hexdigest()

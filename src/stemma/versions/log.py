@@ -6,7 +6,8 @@ where they lie on this machine: a thousand commits take well under a second.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, cached_property
 from pathlib import Path
@@ -35,7 +36,6 @@ from stemma.text import counted, in_one_line, nearest
 from stemma.versions import judged
 
 CODE = "src"
-LETTERS = {"S": "structure", "P": "parameters", "D": "data", "T": "settings", "C": "code"}
 _FORMAT = "%H%x00%P%x00%aN%x00%aI%x00%s"
 
 
@@ -56,8 +56,8 @@ class Entry:
     date: datetime
     author: str
     subject: str
-    # letters, see LETTERS; lower case where it cannot be told, because the weights' index is not on this machine. None
-    # for a version without a parent
+    # S structure, P parameters, D data, T settings, C code; lower case where it cannot be told, because the weights'
+    # index is not on this machine. None for a version without a parent
     changed: str | None
     metric: float | None  # the value; None where it was not measured
     # against the parent's; None where that was judged by another target or task, on another table or other test rows
@@ -119,7 +119,7 @@ def log(
     shown = [commit for commit in history.versions if history.commits[commit].date.timestamp() >= from_second]
     shown = shown[:number]
     wanted = {*shown, *(history.parents[commit][0] for commit in shown if history.parents[commit])}
-    parts = {commit: part for commit, part in zip(wanted, _parts(history, list(wanted)), strict=True)}
+    parts = dict(zip(wanted, _parts(history, list(wanted)), strict=True))
     measured = [commit for commit in shown if parts[commit].metrics]
     if metric is None:
         found = _main(repository.root, measured[0], parts[measured[0]].metrics) if measured else None
@@ -130,6 +130,11 @@ def log(
     return Log(found, entries, tuple(history.notes))
 
 
+# Weights, MD5 of data/prepared and of the figures, how the network is compressed.
+Model = tuple[lockfile.Entry | None, str | None, str | None, str]
+NO_MODEL: Model = (None, None, None, "none")
+
+
 @dataclass(frozen=True)
 class Commit:
     """A commit, as Git tells it, with what its dvc.lock says of the weights, the prepared data and the figures."""
@@ -138,10 +143,10 @@ class Commit:
     author: str
     date: datetime
     subject: str
-    weights: lockfile.Entry | None = None
-    data: str | None = None
-    metrics: str | None = None
-    method: str = "none"
+    weights: lockfile.Entry | None
+    data: str | None
+    metrics: str | None
+    method: str
 
     @property
     def model(self) -> tuple[str, str] | None:
@@ -172,31 +177,27 @@ class History:
         experiments = [commit for commits in self.repository.experiments.values() for commit in commits]
         tips = ["--branches", "--tags", "--remotes", "HEAD", *experiments] if all else ["HEAD"]
         lines = git(root, "log", "--topo-order", f"--format={_FORMAT}", *tips, "--").decode(errors="replace")
-        found = {}
-        for line in lines.splitlines() if "\0" in lines else ():
-            commit, parents, author, date, subject = line.split("\0", 4)
-            found[commit] = Commit(tuple(parents.split()), author, datetime.fromisoformat(date), subject)
-        locks = ids(root, [at(commit, "dvc.lock") for commit in found])
-        outputs = self._outputs({lock: commit for commit, lock in zip(found, locks, strict=True) if lock})
-        told = zip(found.items(), (outputs.get(lock, ({}, "none")) for lock in locks), strict=True)
+        found = [line.split("\0", 4) for line in lines.split("\n") if "\0" in line]
+        locks = ids(root, [at(commit, "dvc.lock") for commit, *_ in found])
+        models = self._models({lock: commit for (commit, *_), lock in zip(found, locks, strict=True) if lock})
         return {
-            commit: replace(
-                each,
-                weights=outs.get(WEIGHTS),
-                data=outs[PREPARED].md5 if PREPARED in outs else None,
-                metrics=outs[METRICS].md5 if METRICS in outs else None,
-                method=method,
+            commit: Commit(
+                tuple(parents.split()), author, datetime.fromisoformat(date), subject, *models.get(lock or "", NO_MODEL)
             )
-            for (commit, each), (outs, method) in told
+            for (commit, parents, author, date, subject), lock in zip(found, locks, strict=True)
         }
 
-    def _outputs(self, locks: Mapping[str, str]) -> dict[str | None, tuple[dict[str, lockfile.Entry], str]]:
-        """The outputs of each dvc.lock, and how it compresses; a damaged one is noted by its commit and has none."""
-        found: dict[str | None, tuple[dict[str, lockfile.Entry], str]] = {}
+    def _models(self, locks: Mapping[str, str]) -> dict[str, Model]:
+        """What each dvc.lock says of a model; a damaged one is noted by its commit and says nothing."""
+        found: dict[str, Model] = {}
         for (lock, commit), content in zip(locks.items(), contents(self.repository.root, list(locks)), strict=True):
             try:
                 text = (content or b"").decode()
-                found[lock] = lockfile.outputs(text), lockfile.method(text)
+                outputs = lockfile.outputs(text)
+                data, metrics = (
+                    None if (out := outputs.get(path)) is None else out.md5 for path in (PREPARED, METRICS)
+                )
+                found[lock] = outputs.get(WEIGHTS), data, metrics, lockfile.method(text)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 why = in_one_line(error, 100)
                 self.notes.append(f"dvc.lock of {commit[:7]} cannot be read ({why}): its model is not shown")
@@ -228,15 +229,12 @@ class History:
     @cached_property
     def same_as(self) -> dict[str, str]:
         """The oldest version with the same weights, of the versions that are not the oldest."""
-        first: dict[tuple[str, str] | None, str] = {}
-        for commit in reversed(self.versions):
-            first.setdefault(self.commits[commit].model, commit)
-        oldest = {commit: first[self.commits[commit].model] for commit in self.versions}
-        return {commit: other for commit, other in oldest.items() if other != commit}
+        oldest = {self.commits[commit].model: commit for commit in self.versions}  # the last of each
+        first = {commit: oldest[self.commits[commit].model] for commit in self.versions}
+        return {commit: other for commit, other in first.items() if other != commit}
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
-        """The names of each version."""
         registry = self.repository.registry
         named = [(commit, f"{model}@{version}") for (model, version), commit in registry.registered.items()]
         head = commit_of(self.repository.root, "HEAD")
@@ -249,7 +247,6 @@ class History:
 
     @cached_property
     def stages(self) -> dict[str, list[str]]:
-        """The stages that each version holds."""
         assigned = self.repository.registry.assigned.items()
         return self._by_version([(commit, f"{model}#{stage}") for (model, stage), commit in assigned])
 
@@ -262,12 +259,8 @@ class History:
         return found
 
 
-@dataclass(frozen=True)
-class Network:
-    """Layers with names and settings, tensors with names, shapes and types; and the hash of each by name and shape."""
-
-    structure: Any
-    values: Mapping[Any, str]
+# Layers with names and settings, tensors with names, shapes and types; and the hash of each by name and shape.
+Network = tuple[Any, Mapping[Any, str]]
 
 
 @dataclass(frozen=True)
@@ -278,35 +271,26 @@ class Parts:
     code: str | None
     network: Network | None
     metrics: Mapping[str, float]
-    init_from: str | None
-    teacher: str | None
+    origins: Mapping[str, str]  # the versions that its training names as `init_from` and `teacher`
 
 
 def _parts(history: History, versions: Sequence[str]) -> Iterator[Parts]:
-    """The parts of each version."""
-    root = history.repository.root
-    names = [at(commit, path) for path in (PARAMS, CODE, METRICS, TRAINING) for commit in versions]
-    found = ids(root, names)
-    count = len(versions)
-    settings, code, *files = (found[place * count : (place + 1) * count] for place in range(4))
-    blobs = [blob for blob in {*files[0], *files[1]} if blob is not None]
+    root, paths = history.repository.root, (PARAMS, CODE, METRICS, TRAINING)
+    found = iter(ids(root, [at(commit, path) for commit in versions for path in paths]))
+    rows = [[next(found) for _ in paths] for _ in versions]
+    blobs = [*{blob for *_, metrics, training in rows for blob in (metrics, training) if blob is not None}]
     content = dict(zip(blobs, contents(root, blobs), strict=True))
     if lacking := sum(POINTER.fullmatch(each or b"") is not None for each in content.values()):
         what = f"{counted(lacking, 'report')} kept by Git LFS and not on this machine"
         history.notes.append(f"{what}, so figures are missing: run `git lfs fetch --all`")
-    history.notes += _edited(history, {commit: files[0][place] for place, commit in enumerate(versions)}, content)
-    for place, commit in enumerate(versions):
-        metrics, training = (_json(content.get(column[place] or "")) for column in files)
-        named = (told(training, name, "commit") for name in ("init_from", "teacher"))
-        init_from, teacher = (commit if isinstance(commit, str) else None for commit in named)
-        yield Parts(
-            settings=settings[place],
-            code=code[place],
-            network=_network(_index(history.repository, history.commits[commit].weights)),
-            metrics=flat(metrics),
-            init_from=init_from,
-            teacher=teacher,
-        )
+    blobs_of = {commit: metrics for commit, (*_, metrics, _) in zip(versions, rows, strict=True)}
+    history.notes += _edited(history, blobs_of, content)
+    for commit, (settings, code, *files) in zip(versions, rows, strict=True):
+        metrics, training = (_json(content.get(blob or "")) for blob in files)
+        named = {name: told(training, name, "commit") for name in ("init_from", "teacher")}
+        origins = {name: history.carried.get(of) or of for name, of in named.items() if isinstance(of, str)}
+        network = _network(history.repository, history.commits[commit].weights)
+        yield Parts(settings, code, network, flat(metrics), origins)
 
 
 def _edited(history: History, blobs: Mapping[str, str | None], known: Mapping[str, bytes | None]) -> Iterator[str]:
@@ -326,34 +310,32 @@ def _judged(history: History, versions: Iterable[str]) -> dict[str, str]:
         by_data.setdefault(history.commits[commit].data, commit)
     if len(by_data) < 2:
         return {}
-    read = cache(lambda content: lockfile.load(content.decode(errors="replace")))
+
+    @cache
+    def settings(content: bytes) -> Any:
+        with suppress(ValueError):
+            return lockfile.load(content.decode(errors="replace"))
+
     found = {}
-    settings = contents(history.repository.root, [at(commit, PARAMS) for commit in by_data.values()])
-    for data, params in zip(by_data, settings, strict=True):
+    params = contents(history.repository.root, [at(commit, PARAMS) for commit in by_data.values()])
+    for data, content in zip(by_data, params, strict=True):
         profile = _json(_at_hand(history.repository, data, PROFILE.removeprefix(f"{PREPARED}/")))
-        try:
-            found[data] = str(judged.of(profile, read(params or b""), data))
-        except ValueError:
-            found[data] = str(judged.of(profile, None, data))
+        found[data] = str(judged.of(profile, settings(content or b""), data))
     return {commit: found[history.commits[commit].data] for commit in versions} if len({*found.values()}) > 1 else {}
 
 
-def _network(index: Any) -> Network | None:
-    """What an index says of the network; None where there is none, or it has another form."""
+def _network(repository: Repository, weights: lockfile.Entry | None) -> Network | None:
+    """By models/weights/index.json; None where it does not lie on this machine, or has another form."""
+    if weights is None or weights.legacy:
+        return None
+    index = _json(_at_hand(repository, weights.md5, INDEX.removeprefix(f"{WEIGHTS}/")))
     try:
         tensors = index["tensors"]
         structure = [[tensor.get(key) for key in ("name", "shape", "dtype", "tied_to")] for tensor in tensors]
         values = {(tensor["name"], tuple(tensor["shape"])): tensor["sha256"] for tensor in tensors}
-        return Network((index.get("architecture"), structure), values)
+        return (index.get("architecture"), structure), values
     except (KeyError, TypeError, AttributeError):
         return None
-
-
-def _index(repository: Repository, weights: lockfile.Entry | None) -> Any:
-    """models/weights/index.json, if it lies on this machine."""
-    if weights is None or weights.legacy:
-        return None
-    return _json(_at_hand(repository, weights.md5, INDEX.removeprefix(f"{WEIGHTS}/")))
 
 
 def _at_hand(repository: Repository, folder: str | None, name: str) -> bytes | None:
@@ -386,8 +368,7 @@ def flat(metrics: Any, prefix: str = "") -> dict[str, float]:
 
 def _main(root: Path, commit: str, metrics: Iterable[str]) -> str | None:
     """The full name of the figure that a version was judged by."""
-    blob = ids(root, [at(commit, EVALUATION)])[0]
-    evaluation = _json(contents(root, [blob])[0]) if blob else None
+    evaluation = _json(contents(root, [at(commit, EVALUATION)])[0])
     found = main_figure(evaluation, [name.removeprefix("test.") for name in metrics if name.startswith("test.")])
     return None if found is None else f"test.{found}"
 
@@ -397,9 +378,14 @@ def _metric(wanted: str, known: set[str]) -> str:
     for name in (wanted, f"test.{wanted}"):
         if name in known:
             return name
+    raise no_metric(wanted, known)
+
+
+def no_metric(wanted: str, known: Iterable[str], others: Iterable[str] = ()) -> VersionError:
+    """Says which metrics there are; `others` are names that may have been meant too."""
     short = {name.removeprefix("test.") for name in known}
-    hint = nearest(wanted, sorted(short | known))
-    raise VersionError(f"no version has a metric {wanted!r}{hint}: there are {', '.join(sorted(short)) or 'none'}")
+    hint = nearest(wanted, sorted({*short, *known, *others}))
+    return VersionError(f"no version has a metric {wanted!r}{hint}: there are {', '.join(sorted(short)) or 'none'}")
 
 
 def _entry(
@@ -413,8 +399,8 @@ def _entry(
     return Entry(
         commit=commit,
         parents=history.parents[commit],
-        trained_from=own.init_from and (history.carried.get(own.init_from) or own.init_from),
-        taught_by=own.teacher and (history.carried.get(own.teacher) or own.teacher),
+        trained_from=own.origins.get("init_from"),
+        taught_by=own.origins.get("teacher"),
         names=tuple(history.names.get(commit, ())),
         stages=tuple(history.stages.get(commit, ())),
         date=each.date,
@@ -436,9 +422,9 @@ def _changed(history: History, commit: str, parent: str, parts: Mapping[str, Par
     if own.network is None or other.network is None:
         letters = "sp"
     else:
-        ours, theirs = own.network.values, other.network.values
+        (structure, ours), (before, theirs) = own.network, other.network
         moved = any(ours[key] != theirs[key] for key in ours.keys() & theirs.keys())
-        letters = "S" * (own.network.structure != other.network.structure) + "P" * moved
+        letters = "S" * (structure != before) + "P" * moved
     letters += "D" * (history.commits[commit].data != history.commits[parent].data)
     return letters + "T" * (own.settings != other.settings) + "C" * (own.code != other.code)
 

@@ -8,18 +8,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stemma import runners
 from stemma.files import scratch
 from stemma.repo import trust
-
-if TYPE_CHECKING:
-    from stemma.repo.repository import Version
+from stemma.repo.repository import Version
+from stemma.versions.export import check_out
 
 
 @contextmanager
-def code(version: "Version", what: str) -> Iterator[Path]:
+def code(version: Version, what: str) -> Iterator[Path]:
     """The folder in which Python finds the packages of a version's project.
 
     Args:
@@ -28,8 +27,6 @@ def code(version: "Version", what: str) -> Iterator[Path]:
     Raises:
         VersionError: the code of the version is not trusted.
     """
-    from stemma.versions.export import check_out
-
     root = version.repository.root
     trust.code(root, version.commit, what)
     if version.commit is None:

@@ -1,29 +1,31 @@
-"""What a version says of some rows: read from its reports/predictions.parquet, or made by its bundle on a table."""
+"""What a version says of its test rows, as evaluate wrote it, and their columns; or of a table's, by its bundle."""
 
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 import stemma.task
 from stemma import layout, parquet
+from stemma.bundle import archive
+from stemma.bundle.model import Bundle
+from stemma.bundle.predict import predicted
+from stemma.bundle.rows import ALL, Rows, batches, texts
 from stemma.errors import BundleError, DataError, VersionError
 from stemma.evaluation import predictions as written
 from stemma.evaluation.results import told
-from stemma.repo.repository import PACKAGE, PREDICTIONS, PROFILE
+from stemma.repo.repository import PACKAGE, PREDICTIONS, PROFILE, Version
+from stemma.signature import Signature
 from stemma.task import Task
-from stemma.text import counted, few, in_one_line, nearest
-
-if TYPE_CHECKING:
-    from stemma.bundle import Bundle
-    from stemma.repo.repository import Version
-    from stemma.signature import Signature
+from stemma.text import few, in_one_line, nearest
+from stemma.values import CONVERTERS, writing
 
 Array = NDArray[Any]
+TEST = layout.rows("test").as_posix()
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Predictions:
     decided: Array  # (rows,) class numbers, or values
     outputs: Array  # (rows, classes) probabilities, or (rows, 1) values
 
-    def in_order_of(self, classes: tuple[str, ...]) -> "Predictions":
+    def in_order_of(self, classes: tuple[str, ...]) -> Self:
         """The same with the classes in another order."""
         own = self.task.classes
         if classes == own:
@@ -47,8 +49,13 @@ class Predictions:
         task, actual, decided = replace(self.task, classes=classes), number[self.actual], number[self.decided]
         return replace(self, task=task, actual=actual, decided=decided, outputs=outputs)
 
+    def at(self, places: Array) -> Self:
+        """Of these rows alone."""
+        parts = {name: getattr(self, name)[places] for name in ("rows", "actual", "decided", "outputs")}
+        return replace(self, **parts)
 
-def recorded(version: "Version") -> Predictions:
+
+def recorded(version: Version) -> Predictions:
     """The predictions that evaluate wrote for the test rows, in the order of their numbers.
 
     Raises:
@@ -65,7 +72,7 @@ def recorded(version: "Version") -> Predictions:
         raise VersionError(f"{PREDICTIONS} of {version.name} does not fit its profile ({in_one_line(error)})") from None
 
 
-def described(version: "Version", *keys: str) -> str:
+def described(version: Version, *keys: str) -> str:
     """A text of profile.json; a VersionError where it does not hold it."""
     found = told(version.profile, *keys)
     if not isinstance(found, str):
@@ -73,15 +80,36 @@ def described(version: "Version", *keys: str) -> str:
     return found
 
 
-def bundle_of(version: "Version") -> "Bundle":
+def test_columns(version: Version, rows: Array, wanted: Sequence[str]) -> Mapping[str, Sequence[Any]]:
+    """Columns of a version's test rows, in the order of these row numbers; those that are not there are left out.
+
+    Raises:
+        VersionError: the table is not in the version, or lacks one of these rows.
+    """
+    import pyarrow as pa
+    from pyarrow.parquet import read_schema
+
+    number = described(version, "row")
+    try:
+        content = io.BytesIO(version.bytes(TEST))
+        names = read_schema(content).names
+        held = parquet.read(content, (number, *wanted))
+        numbers = held.column(number).to_numpy()
+    except (pa.ArrowInvalid, KeyError) as error:
+        raise VersionError(f"{TEST} of {version.name} cannot be read ({error})") from None
+    order = np.argsort(numbers, kind="stable")
+    if not np.array_equal(numbers[order], rows):
+        raise VersionError(f"{TEST} of {version.name} does not hold the rows that it was judged on")
+    found: dict[str, Sequence[Any]] = dict.fromkeys(names, ())
+    return found | {name: held.column(name).take(pa.array(order)).to_pylist() for name in wanted if name in names}
+
+
+def bundle_of(version: Version) -> Bundle:
     """The packaged network of a version, every byte verified.
 
     Raises:
         StemmaError: it is not in the version, or is damaged.
     """
-    from stemma.bundle import archive
-    from stemma.bundle.model import Bundle
-
     content = version.bytes(PACKAGE)
     try:
         return Bundle.of(archive.read(io.BytesIO(content)))
@@ -89,7 +117,7 @@ def bundle_of(version: "Version") -> "Bundle":
         raise BundleError(f"{PACKAGE} of {version.name} is damaged ({error})") from None
 
 
-def table(path: Path, known: "Signature") -> dict[str, list[Any]]:
+def table(path: Path, known: Signature) -> dict[str, list[Any]]:
     """The columns of a text file, as texts, or of Parquet, as its values; compressed too.
 
     Args:
@@ -120,9 +148,8 @@ def _values(path: Path) -> dict[str, list[Any]]:
     return columns
 
 
-def _texts(path: Path, known: "Signature") -> dict[str, list[Any]]:
+def _texts(path: Path, known: Signature) -> dict[str, list[Any]]:
     """Numbers with the decimal mark of training, where the file has another."""
-    from stemma.bundle.rows import ALL, Rows, texts
     from stemma.tables import files
 
     with files.one_reason(path):
@@ -139,7 +166,7 @@ def _texts(path: Path, known: "Signature") -> dict[str, list[Any]]:
     return found
 
 
-def computed(bundle: "Bundle", columns: Mapping[str, Sequence[Any]], where: str) -> Predictions:
+def computed(bundle: Bundle, columns: Mapping[str, Sequence[Any]], where: str) -> Predictions:
     """What a bundle says of the rows of a table that holds the target too.
 
     Args:
@@ -148,8 +175,6 @@ def computed(bundle: "Bundle", columns: Mapping[str, Sequence[Any]], where: str)
     Raises:
         StemmaError: the target or an input is not there, or a value (row from 1) does not fit.
     """
-    from stemma.bundle.predict import predicted
-
     signature = bundle.signature
     if signature.target not in columns:
         there = f"{nearest(signature.target, columns)}; it has {few([repr(name) for name in columns], 5)}"
@@ -164,7 +189,7 @@ def computed(bundle: "Bundle", columns: Mapping[str, Sequence[Any]], where: str)
     return Predictions(task, signature.target, np.arange(len(outputs)), actual, decided, outputs)
 
 
-def seen(version: "Version", columns: Mapping[str, Sequence[Any]]) -> int:
+def seen(version: Version, columns: Mapping[str, Sequence[Any]]) -> int:
     """How many rows of a table have the features of a row that the version was trained on; 0 where they are few.
 
     Raises:
@@ -172,7 +197,6 @@ def seen(version: "Version", columns: Mapping[str, Sequence[Any]]) -> int:
     """
     import pandas as pd
 
-    from stemma.bundle.rows import Rows, batches
     from stemma.tables.split import hashed, twins
 
     known, path = bundle_of(version).signature, layout.rows("train")
@@ -185,25 +209,18 @@ def seen(version: "Version", columns: Mapping[str, Sequence[Any]]) -> int:
     return int(twins(np.concatenate(there), here).sum())
 
 
-def _actual(signature: "Signature", values: Sequence[Any], where: str) -> Array:
+def _actual(signature: Signature, values: Sequence[Any], where: str) -> Array:
     """Class numbers, or values, of the target's column."""
-    from stemma.values import CONVERTERS, writing
-
     target, place = signature.target, {name: number for number, name in enumerate(signature.classes)}
-    convert = CONVERTERS["string" if place else "number"]
-    many = f"one of the {counted(len(place), 'class', 'classes')}"
-    known = f"one of {', '.join(signature.classes)}" if len(place) <= 20 else many
+    convert, written = CONVERTERS["string" if place else "number"], writing(signature, target)
     found: list[Any] = []
     for row, value in enumerate(values, start=1):
         try:
-            stripped = value.strip() if isinstance(value, str) else value
-            read = convert(stripped, writing(signature, target))
-            read = signature.class_of(read) if place else read
-            found.append(place[read] if place else float(read))
-            wrong = not np.isfinite(found[-1])
+            read = convert(value.strip() if isinstance(value, str) else value, written)
+            found.append(place[signature.class_of(read)] if place else float(read))
+            if not np.isfinite(found[-1]):
+                raise ValueError
         except (KeyError, TypeError, ValueError, OverflowError):
-            wrong = True
-        if wrong:
-            wanted = known if place else "a finite number"
+            wanted = f"one of {few(signature.classes, 20)}" if place else "a finite number"
             raise DataError(f"{where}: target {target!r}, row {row}: {value!r} is not {wanted}") from None
     return np.array(found, np.int64 if place else np.float64)

@@ -9,9 +9,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from stemma.compress import record
 from stemma.errors import VersionError
+from stemma.evaluation.results import interval
 from stemma.layout import SPLITS
 from stemma.repo.git import git
 from stemma.repo.repository import (
@@ -27,15 +30,16 @@ from stemma.repo.repository import (
     PROFILE,
     TRAINING,
     WEIGHTS,
+    Output,
     Repo,
     Version,
     opened,
 )
+from stemma.versions.arrays import parameters
 from stemma.versions.doctor import untrue
 from stemma.versions.log import flat
 
 if TYPE_CHECKING:
-    from stemma.compress.record import Record as Compression
     from stemma.weights import Index, Tensor
 
 KEPT = {"export": EXPORT, "bundle": PACKAGE}
@@ -176,7 +180,7 @@ class Record:
     process: Process | None
     metrics: tuple[Metric, ...]
     weights: Weights | None
-    compression: "Compression | None"  # how the network's graph is kept; None of a version older than that
+    compression: record.Record | None  # how the network's graph is kept; None of a version older than that
     environment: Mapping[str, Any] | None  # Python, packages, device, platform
     settings: Mapping[str, Any] | None  # params.yaml
     outputs: Mapping[str, Artifact]  # "export" and "bundle"
@@ -200,7 +204,9 @@ class Reader:
         version, registry = self.version, self.version.repository.registry
         date, author, subject = self._commit()
         index: Index | None = self._part("structure and weights", INDEX, lambda: version.index)
-        training = self._part("process", TRAINING, lambda: version.training) or {}
+        training: Mapping[str, Any] = self._part("process", TRAINING, lambda: version.training) or {}
+        compressed = version.has(COMPRESSION)  # no older one has it
+        graph = self._part("graph", COMPRESSION, lambda: version.compression, record.read) if compressed else None
         environment = training.get("environment")
         if training and not environment:
             self.missing.append(f"environment: {TRAINING} does not tell it")
@@ -213,38 +219,31 @@ class Reader:
             names=tuple(f"{model}@{name}" for (model, name), of in registry.registered.items() if of == version.commit),
             stages=tuple(f"{model}#{name}" for (model, name), of in registry.assigned.items() if of == version.commit),
             structure=None if index is None else _structure(index),
-            data=self._part("data", PROFILE, self._data),
-            process=self._part("process", TRAINING, lambda: self._process(training)) if training else None,
-            metrics=self._part("metrics", METRICS, self._metrics) or (),
+            data=self._part("data", PROFILE, lambda: version.profile, self._data),
+            process=self._part("process", TRAINING, lambda: training, self._process) if training else None,
+            metrics=self._part("metrics", METRICS, lambda: version.metrics, self._metrics) or (),
             weights=None if index is None else _weights(index, self._md5(WEIGHTS)),
-            compression=self._compression(),
+            compression=graph,
             environment=environment,
             settings=self._part("settings", PARAMS, lambda: version.settings),
-            outputs=dict(self._outputs()),
+            outputs=self._outputs(),
             untrue=untrue(version),
             missing=tuple(self.missing),
         )
 
-    def _part(self, what: str, path: str, read: Callable[[], Part | None]) -> Part | None:
-        """A part, or None and a line in `missing`."""
+    def _part(
+        self, what: str, path: str, read: Callable[[], Any], make: Callable[[Any], Part] = lambda found: found
+    ) -> Part | None:
+        """What is made of a part; None and a line in `missing` where it is not there."""
         try:
-            found = read()
+            if (found := read()) is not None:
+                return make(found)
+            self.missing.append(f"{what}: there is no {path}")
         except VersionError as error:
             self.missing.append(f"{what}: {error}")
-            return None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             self.missing.append(f"{what}: {path} has another form ({type(error).__name__}: {error})")
-            return None
-        if found is None:
-            self.missing.append(f"{what}: there is no {path}")
-        return found
-
-    def _compression(self) -> "Compression | None":
-        from stemma.compress.record import read
-
-        if not self.version.has(COMPRESSION):
-            return None
-        return self._part("graph", COMPRESSION, lambda: read(self.version.compression or {}))
+        return None
 
     def _commit(self) -> tuple[datetime | None, str | None, str | None]:
         if self.version.commit is None:
@@ -254,10 +253,7 @@ class Reader:
         date, author, subject = told.decode(errors="replace").rstrip("\n").split("\0", 2)
         return datetime.fromisoformat(date), author, subject
 
-    def _data(self) -> Data | None:
-        profile = self.version.profile
-        if profile is None:
-            return None
+    def _data(self, profile: Mapping[str, Any]) -> Data:
         columns, splits = profile["columns"].items(), profile.get("splits", {})
         return Data(
             source=profile.get("source"),
@@ -286,14 +282,11 @@ class Reader:
             teacher=teacher.get("revision"),
             teacher_commit=teacher.get("commit"),
             cut_from=tuple(before) or None,
-            curves=self._part("curves", CURVES, self._curves) or (),
+            curves=self._part("curves", CURVES, partial(self.version.output, CURVES), self._curves) or (),
         )
 
-    def _curves(self) -> tuple[Curve, ...] | None:
+    def _curves(self, output: Output) -> tuple[Curve, ...]:
         """The learning curves, by the names of their files; DVCLive writes `step` first, the figure last."""
-        output = self.version.output(CURVES)
-        if output is None:
-            return None
         names = sorted(name for name in output.files() if re.fullmatch(r"plots/metrics/.+\.tsv", name))
         return tuple(
             Curve(
@@ -303,40 +296,25 @@ class Reader:
             for name in names
         )
 
-    def _metrics(self) -> tuple[Metric, ...] | None:
-        metrics = self.version.metrics
-        if metrics is None:
-            return None
-        intervals = self._part("intervals", EVALUATION, self._intervals) or {}
+    def _metrics(self, metrics: Mapping[str, Any]) -> tuple[Metric, ...]:
+        judged = self._part("intervals", EVALUATION, lambda: self.version.evaluation, lambda told: dict(told["test"]))
         found = []
         for full, value in flat(metrics).items():
             split, _, name = full.rpartition(".")
-            low, high = intervals.get(full, (None, None))
-            found.append(Metric(split, name, value, low, high))
+            found.append(Metric(split, name, value, *(interval({"test": judged}, full) or (None, None))))
         return tuple(found)
 
-    def _intervals(self) -> dict[str, tuple[float, float]] | None:
-        """Low and high by the full name of the metric."""
-        evaluation = self.version.evaluation
-        if evaluation is None:
-            return None
-        return {
-            f"test.{name}": (float(figure["low"]), float(figure["high"]))
-            for name, figure in evaluation["test"].items()
-            if figure["low"] is not None and figure["high"] is not None
-        }
-
-    def _outputs(self) -> list[tuple[str, Artifact]]:
-        found = []
-        for name, path in KEPT.items():
-            output = self._part(name, path, lambda path=path: self.version.output(path))  # type: ignore[misc]
-            if output is not None:
-                found.append((name, Artifact(path, output.md5, output.size, output.nfiles)))
-        return found
+    def _outputs(self) -> dict[str, Artifact]:
+        found = {name: self._part(name, path, partial(self.version.output, path), _kept) for name, path in KEPT.items()}
+        return {name: kept for name, kept in found.items() if kept}
 
     def _md5(self, path: str) -> str | None:
         output = self.version.output(path)
         return None if output is None else output.md5
+
+
+def _kept(output: Output) -> Artifact:
+    return Artifact(output.path, output.md5, output.size, output.nfiles)
 
 
 def _last_column(text: str) -> tuple[float, ...]:
@@ -363,8 +341,7 @@ def _structure(index: "Index") -> Structure:
 
 def _row(name: str, kind: str, settings: Mapping[str, Any], tensors: "list[Tensor]") -> LayerRow:
     shapes = tuple((tensor.name.removeprefix(f"{name}."), tensor.shape) for tensor in tensors)
-    trained = [tensor for tensor in tensors if not tensor.buffer and tensor.tied_to is None]
-    return LayerRow(name, kind, settings, shapes, sum(map(_entries, trained)))
+    return LayerRow(name, kind, settings, shapes, parameters(tensors))
 
 
 def _weights(index: "Index", md5: str | None) -> Weights:
@@ -373,8 +350,8 @@ def _weights(index: "Index", md5: str | None) -> Weights:
     largest = sorted(stored, key=_bytes, reverse=True)[:LARGEST]
     return Weights(
         tensors=len(index.tensors),
-        parameters=sum(_entries(tensor) for tensor in stored if not tensor.buffer),
-        buffers=sum(_entries(tensor) for tensor in stored if tensor.buffer),
+        parameters=parameters(stored),
+        buffers=sum(math.prod(tensor.shape) for tensor in stored if tensor.buffer),
         bytes=sum(map(_bytes, stored)),
         norm=None if None in norms else math.hypot(*(norm for norm in norms if norm is not None)),
         largest=tuple(Large(each.name, each.shape, each.dtype, _bytes(each), each.norm) for each in largest),
@@ -382,11 +359,7 @@ def _weights(index: "Index", md5: str | None) -> Weights:
     )
 
 
-def _entries(tensor: "Tensor") -> int:
-    return math.prod(tensor.shape)
-
-
 def _bytes(tensor: "Tensor") -> int:
     """Types are named by their bits (float32, bfloat16, int8), but for bool."""
     bits = re.search(r"\d+$", tensor.dtype)
-    return _entries(tensor) * (int(bits[0]) // 8 if bits else 1)
+    return math.prod(tensor.shape) * (int(bits[0]) // 8 if bits else 1)

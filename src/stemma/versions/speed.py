@@ -4,14 +4,12 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from stemma.bundle import Bundle
 from stemma.bundle.limits import Limits, answer
-
-if TYPE_CHECKING:
-    from stemma.bundle import Bundle
 
 BATCH = 256  # rows
 ROUNDS, SINGLES, BATCHES = 5, 40, 5  # and timed runs of each bundle in one
@@ -29,12 +27,9 @@ class Latency:
     batch: float  # of 256 rows
 
 
-def latencies(a: "Bundle", b: "Bundle", rows: Columns | None = None) -> tuple[Latency, Latency]:
-    """Time two bundles in turns, so that what else the machine does falls on both.
-
-    Args:
-        rows: to predict, repeated as needed; by default the sample request that each bundle carries.
-    """
+def latencies(a: Bundle, b: Bundle, rows: Columns | None = None) -> tuple[Latency, Latency]:
+    """Time two bundles in turns, so that what else the machine does falls on both. They predict these rows, repeated as
+    needed; by default the sample request that each carries."""
     of_a, of_b = rows or sample(a), rows or sample(b)
 
     def medians() -> list[tuple[float, float]]:
@@ -48,12 +43,7 @@ def latencies(a: "Bundle", b: "Bundle", rows: Columns | None = None) -> tuple[La
     return Latency(single_a, batch_a), Latency(single_b, batch_b)
 
 
-def latency(bundle: "Bundle") -> Latency:
-    """Time one bundle."""
-    return latencies(bundle, bundle)[0]
-
-
-def sample(bundle: "Bundle") -> Columns:
+def sample(bundle: Bundle) -> Columns:
     """The rows of the sample request; a row of missing values where there is none."""
     try:
         found: Columns = json.loads(bundle.files["request.json"])["inputs"]
@@ -63,7 +53,7 @@ def sample(bundle: "Bundle") -> Columns:
     return found if all(found.get(name) for name in names) else {name: [None] for name in names}
 
 
-def repeated(rows: Columns, bundle: "Bundle", count: int) -> dict[str, list[Any]]:
+def repeated(rows: Columns, bundle: Bundle, count: int) -> dict[str, list[Any]]:
     """So many rows of just the columns that a bundle takes, from the first on, over and over."""
     columns = {each.name: rows[each.name] for each in bundle.signature.inputs}
     return {name: [values[row % len(values)] for row in range(count)] for name, values in columns.items()}

@@ -17,7 +17,7 @@ from stemma.errors import EvaluationError
 from stemma.evaluation import assessment, baselines, decision, gate, record
 from stemma.evaluation.baselines import NETWORK
 from stemma.metrics import resampling
-from stemma.report import charts, curves, document, plots
+from stemma.report import charts, curves, document, pictures, plots
 from stemma.report import evaluation as report
 from stemma.report.pictures import COLOURS
 from stemma.tables.arrays import Arrays
@@ -314,5 +314,5 @@ def test_importance_hashes_and_learning_curves_are_shown_where_there_are_some(ma
 
 def test_a_loss_below_zero_is_not_written_over_the_name_of_its_column() -> None:
     axes = Figure().add_subplot()
-    charts.importance(axes, ["a", "b"], [0.2, -0.01], "ROC-AUC")
+    pictures.paint_bars(axes, [("a", 0.2), ("b", -0.01)], "ROC-AUC")
     assert [(text.get_text(), text.xy) for text in axes.texts] == [("0.2", (0.2, 1)), ("-0.01", (0, 0))]

@@ -45,18 +45,11 @@ def test_weights_are_read_from_the_command_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        ("structure=0.5", "sum to 0.5, not to 1"),
-        ("structure=a", "not NAME=NUMBER"),
-        ("structure", "not NAME=NUMBER"),
-        ("colour=1", "names 'colour'; the parts of D are structure, parameters, data"),
-        ("structure=2,data=-1", "gives structure the weight 2"),
-        ("structure=nan", "not in"),
-    ],
+    "text", ["structure=0.5", "structure=a", "structure", "colour=1", "structure=2,data=-1", "structure=nan"]
 )
-def test_weights_that_are_none_are_one_clear_line(text, fault) -> None:
-    with pytest.raises(SettingsError, match=fault) as raised:
+def test_weights_that_are_none_are_one_clear_line(text) -> None:
+    named = "--weights must give numbers from 0 that sum to 1 to structure, parameters, data"
+    with pytest.raises(SettingsError, match=named) as raised:
         total.parse(text)
     assert "\n" not in str(raised.value)
 

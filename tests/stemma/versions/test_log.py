@@ -41,6 +41,11 @@ def test_only_commits_whose_model_changed_are_versions(three_versions: World) ->
     assert subjects(stemma.log(three_versions.folder)) == ["more rows", "only a bias moved", "first model"]
 
 
+def test_a_subject_may_hold_what_python_takes_for_a_line_end(world: World) -> None:
+    world.version("one\u2028two\x85three", parts())
+    assert subjects(stemma.log(world.folder)) == ["one\u2028two\x85three"]
+
+
 def test_all_adds_branches_and_experiments(three_versions: World) -> None:
     found = {entry.subject: entry for entry in stemma.log(three_versions.folder, all=True)}
     assert set(found) == {"more rows", "only a bias moved", "first model", "one more layer", "an experiment"}

@@ -114,7 +114,8 @@ def search(
                 judged[name] = compare(repo, version, clone.run(name, settings), rows)
             except StemmaError as error:
                 others[name] = str(error)
-        chosen = _smallest(judged, budget, by)
+        fit = [name for name, each in judged.items() if budget.holds(each) and share(each, by) < 1]
+        chosen = min(fit, key=lambda name: share(judged[name], by), default=None)
         options = Options(metric=budget.metric, latency=False)
         test = None if chosen is None else compare(repo, version, judged[chosen].b, options)
         kept = clone.keep(chosen) if chosen is not None and test is not None and budget.holds(test) else None
@@ -149,12 +150,6 @@ def _settings(name: str, version: Version) -> dict[str, str]:
             raise StemmaError(f"the code of {version.name} has no setting {key}")
     start = any(key.startswith("train.") for key in chosen)
     return chosen | ({"train.init_from": str(version.commit)} if start else {})
-
-
-def _smallest(judged: Mapping[str, Comparison], budget: Budget, by: By) -> str | None:
-    """Of those that lose less than the budget and are smaller than the version."""
-    fit = [name for name, each in judged.items() if budget.holds(each) and share(each, by) < 1]
-    return min(fit, key=lambda name: share(judged[name], by), default=None)
 
 
 def _moved(found: Comparison) -> str:

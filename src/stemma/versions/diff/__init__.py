@@ -28,7 +28,7 @@ from typing import Any
 from stemma.errors import VersionError
 from stemma.repo.repository import WORKSPACE, Repo, Version, no_model, opened
 from stemma.text import by_number, counted
-from stemma.versions.diff import code, compression, data, settings, structure, tensors, total
+from stemma.versions.diff import code, compression, data, entries, settings, structure, tables, tensors, total
 from stemma.versions.diff.code import Code
 from stemma.versions.diff.compression import Compression
 from stemma.versions.diff.data import Data
@@ -105,60 +105,47 @@ def diff(
     if a.index is None or b.index is None:
         raise no_model(a if a.index is None else b)
     found = structure.compare(a.index, b.index)
-    moved = tensors.compare(found.pairs, _measured(a, b, found) if exact else None)
-    tables, graphs = _tables(a, b, exact), compression.compare(a, b)
+    moved = tensors.compare(found.pairs, entries.measure(a, b, tensors.unequal(found.pairs)) if exact else None)
+    held, graphs = _tables(a, b, exact), compression.compare(a, b)
     return Difference(
         before=Side(a.name, a.commit, a.index.framework),
         after=Side(b.name, b.commit, b.index.framework),
-        distance=_distance(found, moved, tables, used),
+        distance=_distance(found, moved, held, used),
         layers=found.layers,
         tensors=moved,
         compression=graphs,
-        data=tables,
+        data=held,
         settings=settings.settings_that_differ(a.settings or {}, b.settings or {}),
         metrics=settings.metric_moves(a.metrics or {}, b.metrics or {}, a.evaluation),
         code=code.compare(repository.root, a.commit, b.commit),
         environment=settings.settings_that_differ(_environment(a), _environment(b)),
-        notes=(*_notes(a, b, found, moved, tables), *_served(moved, graphs)),
+        notes=(*_notes(a, b, moved, held), *_served(moved, graphs)),
     )
-
-
-def _measured(a: Version, b: Version, found: Structure) -> tensors.Exact:
-    from stemma.versions.diff import entries
-
-    return entries.measure(a, b, tensors.unequal(found.pairs))
 
 
 def _tables(a: Version, b: Version, exact: bool) -> Data | None:
     if a.profile is None or b.profile is None:
         return None
     try:
-        if not exact or a.profile["content"] == b.profile["content"]:
-            return data.compare(a.profile, b.profile)
-        from stemma.versions.diff import tables
-
-        return data.compare(a.profile, b.profile, tables.count_rows(a, b))
+        differ = a.profile["content"] != b.profile["content"]
+        return data.compare(a.profile, b.profile, tables.count_rows(a, b) if exact and differ else None)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise VersionError(
-            f"profile.json of {a.name} or of {b.name} is damaged or of another format ({reason})"
-        ) from None
+        what = f"profile.json of {a.name} or of {b.name} is damaged or of another format"
+        raise VersionError(f"{what} ({type(error).__name__}: {error})") from None
 
 
 def _distance(
-    found: Structure, moved: tuple[TensorChange, ...], tables: Data | None, weights: Mapping[str, float]
+    found: Structure, moved: tuple[TensorChange, ...], held: Data | None, weights: Mapping[str, float]
 ) -> Distance:
     share = structure.share_changed(found)
     parts = {
         "structure": share,
         "parameters": tensors.distance(moved) if moved or share else 0.0,  # no tensor may be there to differ
-        "data": None if tables is None else data.distance(tables),
+        "data": None if held is None else data.distance(held),
     }
-    rests = {
-        "parameters": any(change.estimated for change in moved),
-        "data": tables is not None and tables.rows.estimated,
-    }
-    return total.total(parts, weights, tuple(name for name, estimated in rests.items() if estimated))
+    estimated = ["parameters"] if any(change.estimated for change in moved) else []
+    estimated += ["data"] if held is not None and held.rows.estimated else []
+    return total.total(parts, weights, tuple(estimated))
 
 
 def _environment(version: Version) -> Mapping[str, Any]:
@@ -174,26 +161,25 @@ def _served(moved: tuple[TensorChange, ...], graphs: Compression | None) -> tupl
     return (f"{equal}network {graphs}",)
 
 
-def _notes(
-    a: Version, b: Version, found: Structure, moved: tuple[TensorChange, ...], tables: Data | None
-) -> tuple[str, ...]:
+def _notes(a: Version, b: Version, moved: tuple[TensorChange, ...], held: Data | None) -> tuple[str, ...]:
     notes = []
     turned, unknown = sum(one.turned for one in moved), sum(not one.known for one in moved)
-    if found.frameworks[0] != found.frameworks[1]:
+    frameworks = dict.fromkeys(each.index.framework for each in (a, b) if each.index)
+    if len(frameworks) > 1:
         kernels = counted(turned, "kernel is", "kernels are")
         notes.append(
-            f"{found.frameworks[0]} beside {found.frameworks[1]}: {kernels} compared with axes in one order (PyTorch "
-            "keeps out, in; Keras in, out); the settings of layers have other names and are left out"
+            f"{' beside '.join(frameworks)}: {kernels} compared with axes in one order (PyTorch keeps out, in; Keras "
+            "in, out); the settings of layers have other names and are left out"
         )
     if unknown:
         kernels, count = counted(unknown, "kernel"), by_number(unknown, "counts", "count")
         them = by_number(unknown, "it", "them")
         notes.append(f"{kernels} with axes in another order {count} as unrelated: --exact reads {them}")
-    if tables is None:
+    if held is None:
         bare = " and ".join(version.name for version in (a, b) if version.profile is None)
         notes.append(f"{bare}: no data/prepared/profile.json, so the data is not compared")
-    if tables is not None and tables.rows.over is not None:
-        over = counted(len(tables.rows.over), "column")
+    elif held.rows.over is not None:
+        over = counted(len(held.rows.over), "column")
         notes.append(f"rows are compared by the {over} that both tables have in one role")
     for name, has in (("metrics", lambda version: version.metrics), ("environment", _environment)):
         notes += [f"{version.name}: no {name}" for version in (a, b) if not has(version)]

@@ -43,7 +43,5 @@ def compare(repository: Path, before: str | None, after: str | None) -> Code:
 
 
 def _file(line: str) -> File:
-    insertions, deletions, path = line.split("\t", 2)
-    if insertions == "-":
-        return File(path, None, None)
-    return File(path, int(insertions), int(deletions))
+    *counts, path = line.split("\t", 2)
+    return File(path, *(None if count == "-" else int(count) for count in counts))

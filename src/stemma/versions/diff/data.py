@@ -8,6 +8,7 @@ or removed, every row is another one.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,11 +72,7 @@ class Data:
 
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any], rows: Rows | None = None) -> Data:
-    """Compare two profiles.
-
-    Args:
-        rows: their rows, where they were counted exactly.
-    """
+    """Compare two profiles; `rows` is what was counted of the tables themselves."""
     same = before["content"] == after["content"]
     return Data(
         same=same,
@@ -114,8 +111,8 @@ def compare_rows(before: Mapping[str, Any], after: Mapping[str, Any], same: bool
     known = min(max(hashes) for hashes, is_whole in zip(sketches, whole, strict=True) if not is_whole and hashes)
     seen = {value for value in sketches[0] | sketches[1] if value <= known}
     shared = len(seen & sketches[0] & sketches[1])
-    kept, low, high = (_kept(share, rows) for share in (shared / len(seen), *wilson(shared, len(seen))))
     jaccard = shared / len(seen)
+    kept, low, high = (_kept(share, rows) for share in (jaccard, *wilson(shared, len(seen))))
     return Rows(*rows, kept, rows[1] - kept, rows[0] - kept, low, high, 1 - jaccard, estimated=True)
 
 
@@ -136,15 +133,13 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
 def compare_columns(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Column, ...]:
     """Every column of either table, in the order of the first, then those that only the second has."""
-    names = [*before, *(name for name in after if name not in before)]
-    return tuple(_column(name, before.get(name), after.get(name)) for name in names)
+    return tuple(_column(name, before.get(name), after.get(name)) for name in {**before, **after})
 
 
 def compare_classes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[ClassMove, ...]:
     """The share of each class over all splits."""
     left, right = _balance(before), _balance(after)
-    names = [*left, *(name for name in right if name not in left)]
-    return tuple(ClassMove(name, left.get(name), right.get(name)) for name in names)
+    return tuple(ClassMove(name, left.get(name), right.get(name)) for name in {**left, **right})
 
 
 def _kept(jaccard: float, rows: Sequence[int]) -> int:
@@ -174,8 +169,7 @@ def _balance(splits: Mapping[str, Any]) -> dict[str, float]:
         return {}
     if any("mean" in split for split in splits.values()):
         return {"mean": sum(split["rows"] * (split["mean"] or 0.0) for split in splits.values()) / rows}
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for split in splits.values():
-        for name, count in split["balance"].items():
-            counts[name] = counts.get(name, 0) + count
+        counts.update(split["balance"])
     return {name: count / rows for name, count in counts.items()}

@@ -105,8 +105,13 @@ class _Fetched:
         yield array if axes is None else array.transpose(axes)
 
     def _path(self, file: str) -> Path:
-        lying = self._lying(file)
-        if lying is not None:
+        """Where the file lies whole: the work tree, the cache, or a remote that is a folder; else what was fetched."""
+        repository = self.version.repository
+        if self.version.commit is None:
+            return repository.root / WEIGHTS / file
+        md5 = self._listing.get(file, ("",))[0]
+        lying = repository.objects.path(md5) if md5 else None
+        if lying is not None and md5_of(lying) == md5:
             return lying
         path = self.folder / "file.safetensors"
         if file != self.file:
@@ -114,15 +119,6 @@ class _Fetched:
             path.write_bytes(self.version.bytes(f"{WEIGHTS}/{file}"))
             self.file = file
         return path
-
-    def _lying(self, file: str) -> Path | None:
-        """The file in the work tree, in the cache, or in a remote that is a folder; None where it is in none, whole."""
-        repository = self.version.repository
-        if self.version.commit is None:
-            return repository.root / WEIGHTS / file
-        md5 = self._listing.get(file, ("",))[0]
-        path = repository.objects.path(md5) if md5 else None
-        return path if path is not None and md5_of(path) == md5 else None
 
     @cached_property
     def _listing(self) -> Mapping[str, tuple[str, int | None]]:

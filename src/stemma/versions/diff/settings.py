@@ -1,12 +1,11 @@
 """Settings, metrics and environment of two versions, key by key."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from stemma.conf.difference import MISSING, compare
-from stemma.evaluation.results import told
+from stemma.evaluation.results import interval
 from stemma.versions.log import flat
 
 
@@ -43,19 +42,11 @@ def metric_moves(
 ) -> tuple[MetricMove, ...]:
     """Every figure of either version, in order; `evaluation` is evaluation.json of the version before."""
     left, right = flat(before), flat(after)
-    keys = [*left, *(key for key in right if key not in left)]
-    return tuple(_move(key, left.get(key), right.get(key), _interval(evaluation, key)) for key in keys)
+    return tuple(_move(key, left.get(key), right.get(key), interval(evaluation, key)) for key in {**left, **right})
 
 
-def _move(key: str, before: float | None, after: float | None, interval: tuple[float, float] | None) -> MetricMove:
+def _move(key: str, before: float | None, after: float | None, reach: tuple[float, float] | None) -> MetricMove:
     if before is None or after is None:
-        return MetricMove(key, before, after, None, interval, None)
-    within = None if interval is None else interval[0] <= after <= interval[1]
-    return MetricMove(key, before, after, after - before, interval, within)
-
-
-def _interval(evaluation: Mapping[str, Any] | None, key: str) -> tuple[float, float] | None:
-    """The interval of a figure in evaluation.json; None where it holds none."""
-    low, high = (told(evaluation, *key.split("."), end) for end in ("low", "high"))
-    usable = all(isinstance(end, (int, float)) and math.isfinite(end) for end in (low, high))
-    return (float(low), float(high)) if usable else None
+        return MetricMove(key, before, after, None, reach, None)
+    within = None if reach is None else reach[0] <= after <= reach[1]
+    return MetricMove(key, before, after, after - before, reach, within)

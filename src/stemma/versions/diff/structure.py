@@ -10,11 +10,11 @@ scipy.optimize.linear_sum_assignment):
     1   the same settings
     1 - squared difference of their places, first 0, last 1
 
-Layers of one name, kind and shapes that are alike are paired before, for speed. Layers without tensors are paired last,
-by name, settings and the paired layers before and after them. A kept layer has moved if it is not in the longest run of
-kept layers that are in the same order in both networks (the longest common subsequence). Layers that differ in nothing
-but their names stand for each other: networks that are the same but for names have no difference, however the names
-changed places.
+Layers of one name, kind and shapes that are alike are paired before, for speed, and because some of many resemble
+others by chance. Layers without tensors are paired last, by name, settings and the paired layers before and after them.
+A kept layer has moved if it is not in the longest run of kept layers that are in the same order in both networks (the
+longest common subsequence). Layers that differ in nothing but their names stand for each other: networks that are the
+same but for names have no difference, however the names changed places.
 """
 
 import json
@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemma.versions import arrays
 from stemma.versions.diff.layout import Layout, layouts
 from stemma.versions.diff.settings import Setting, settings_that_differ
 from stemma.weights import Index, Tensor
@@ -55,12 +56,7 @@ class Part:
 
     @property
     def parameters(self) -> int:
-        """Entries that a gradient reaches, tied ones where they are stored."""
-        return sum(math.prod(t.shape) for t in self.tensors.values() if not t.buffer and t.tied_to is None)
-
-    @property
-    def content(self) -> Mapping[str, str]:
-        return {role: tensor.sha256 for role, tensor in self.tensors.items()}
+        return arrays.parameters(self.tensors.values())
 
     @cached_property
     def identity(self) -> tuple[Any, ...]:
@@ -95,7 +91,6 @@ class LayerChange:
 class Structure:
     """The layers of two networks side by side."""
 
-    frameworks: tuple[str, str]  # of the version before and the one after
     # those of the version after, in order, each removed one behind the layer that it followed
     layers: tuple[LayerChange, ...]
     pairs: tuple[tuple[Part, Part], ...]  # the layers that are in both, in the order of the version after
@@ -109,7 +104,6 @@ def compare(before: Index, after: Index) -> Structure:
     one_framework = before.framework == after.framework
     listed = [(a[i] if i is not None else None, b[j] if j is not None else None, (i, j)) for i, j in _rows(a, b, pairs)]
     return Structure(
-        frameworks=(before.framework, after.framework),
         layers=tuple(_change(one, other, place in moved, one_framework) for one, other, place in listed),
         pairs=tuple((one, other) for one, other, _ in listed if one is not None and other is not None),
     )
@@ -155,14 +149,11 @@ def _part(name: str, kind: str, settings: Mapping[str, Any], tensors: Iterable[T
 
 def align(a: Sequence[Part], b: Sequence[Part]) -> tuple[Pairs, Pairs]:
     """Places of the layers that are one, in the order of the second network, and those of them that moved."""
-    if _order(b) < _order(a):  # one order of the two, so that ties are cut alike both ways
+    orders = [[(part.name, part.identity) for part in network] for network in (a, b)]
+    if orders[1] < orders[0]:  # one order of the two, so that ties are cut alike both ways
         pairs, moved = align(b, a)
         return sorted(((i, j) for j, i in pairs), key=itemgetter(1)), [(i, j) for j, i in moved]
     return _settled(a, b, _align(a, b))
-
-
-def _order(network: Sequence[Part]) -> list[Any]:
-    return [(part.name, part.kind, repr(part.settings), sorted(part.content.items())) for part in network]
 
 
 def _align(a: Sequence[Part], b: Sequence[Part]) -> Pairs:
@@ -214,15 +205,13 @@ def _left(a: Sequence[Part], b: Sequence[Part], pairs: Pairs, with_tensors: bool
 
 def _best(left: Sequence[int], right: Sequence[int], score: Score) -> Pairs:
     """The pairs whose scores add up highest."""
-    scores = [[score(i, j) for j in right] for i in left]
-    if not any(value is not None for row in scores for value in row):
+    scores = np.array([[score(i, j) for j in right] for i in left], np.float64)  # NaN: no pair
+    if np.isnan(scores).all():
         return []
     from scipy.optimize import linear_sum_assignment
 
-    table = np.array([[0.0 if value is None else value for value in row] for row in scores])
-    rows, columns = linear_sum_assignment(table, maximize=True)
-    found = zip(rows.tolist(), columns.tolist(), strict=True)
-    return [(left[row], right[column]) for row, column in found if scores[row][column] is not None]
+    rows, columns = linear_sum_assignment(np.nan_to_num(scores), maximize=True)
+    return [(left[r], right[c]) for r, c in zip(rows, columns, strict=True) if not np.isnan(scores[r, c])]
 
 
 def _likeness(a: Sequence[Part], b: Sequence[Part], i: int, j: int, alike: float) -> float | None:
@@ -286,54 +275,40 @@ def _vector(part: Part) -> NDArray[np.float64]:
 
 
 def _change(one: Part | None, other: Part | None, moved: bool, one_framework: bool) -> LayerChange:
+    there = [part for part in (one, other) if part]
     return LayerChange(
         before=one.name if one else None,
         after=other.name if other else None,
-        kind=one.kind if one else other.kind if other else "",
+        kind=there[0].kind,
         parameters_before=one.parameters if one else 0,
         parameters_after=other.parameters if other else 0,
-        settings=_settings(one, other, one_framework) if one and other else (),
+        settings=settings_that_differ(*(_facts(part, one_framework) for part in there)) if one and other else (),
         moved=moved,
     )
 
 
-def _settings(one: Part, other: Part, one_framework: bool) -> tuple[Setting, ...]:
-    """What shapes a layer and differs.
-
-    Between frameworks settings have other names, and each keeps other states: shapes and types of what a gradient
-    reaches are compared alone.
-    """
-    facts = [_facts(part, one_framework) | (dict(part.settings) if one_framework else {}) for part in (one, other)]
-    return settings_that_differ(*facts)
-
-
 def _facts(part: Part, whole: bool) -> dict[str, Any]:
-    """Its kind, shape and type of its tensors, and which are tied; if not `whole`, of what a gradient reaches."""
+    """What shapes a layer: its kind, its settings, shape and type of its tensors, and which are tied.
+
+    Between frameworks settings have other names, and each keeps other states: if not `whole`, it is the kind, and
+    shapes and types of what a gradient reaches.
+    """
     told: dict[str, Any] = {"kind": part.kind}
     for role, tensor in part.tensors.items():
         if whole or not tensor.buffer:
             told |= {f"{role}.shape": list(part.shapes[role]), f"{role}.type": tensor.dtype}
         if whole and tensor.tied_to is not None:
             told[f"{role}.tied"] = True
-    return told
+    return told | (dict(part.settings) if whole else {})
 
 
 def _rows(a: Sequence[Part], b: Sequence[Part], pairs: Pairs) -> list[tuple[int | None, int | None]]:
     """All layers in the order of the second network, each removed one behind the layer that it followed."""
     partner = {j: i for i, j in pairs}
-    kept = {i for i, _ in pairs}
-    followers: dict[int, list[int]] = {}
-    last = -1
-    for i in range(len(a)):
-        if i in kept:
-            last = i
-        else:
-            followers.setdefault(last, []).append(i)
-    listed: list[tuple[int | None, int | None]] = [(i, None) for i in followers.get(-1, [])]
-    for j in range(len(b)):
-        listed.append((partner.get(j), j))
-        if j in partner:
-            listed += [(i, None) for i in followers.get(partner[j], [])]
+    listed: list[tuple[int | None, int | None]] = [(partner.get(j), j) for j in range(len(b))]
+    for i in sorted({*range(len(a))} - {*partner.values()}):
+        place = [one for one, _ in listed].index(i - 1) + 1 if i else 0  # the one before is there, kept or removed
+        listed.insert(place, (i, None))
     return listed
 
 

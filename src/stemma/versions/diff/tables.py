@@ -1,8 +1,7 @@
 """The rows of two versions' tables, each compared with each: reads the Parquet files of both."""
 
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,8 @@ def count_rows(before: Version, after: Version) -> Rows:
         VersionError: a table is out of reach, or no Parquet file.
     """
     held = [(version.profile or {})["columns"] for version in (before, after)]
-    columns = shared_columns(*held)
+    both = held[0].keys() & held[1].keys()
+    columns = tuple(sorted(name for name in both if held[0][name]["role"] == held[1][name]["role"]))
     sides = [_hashes(version, columns) for version in (before, after)]
     values, place = np.unique(np.concatenate(sides), return_inverse=True)
     first = np.bincount(place[: len(sides[0])], minlength=len(values))
@@ -29,11 +29,6 @@ def count_rows(before: Version, after: Version) -> Rows:
     all_columns = len(columns) == len(held[0]) == len(held[1])
     kept = int(np.minimum(first, second).sum())
     return counted(len(sides[0]), len(sides[1]), kept, None if all_columns else columns)
-
-
-def shared_columns(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the columns that both tables have in one role, sorted."""
-    return tuple(sorted(name for name in before if name in after and before[name]["role"] == after[name]["role"]))
 
 
 def _hashes(version: Version, columns: Sequence[str]) -> NDArray[np.uint64]:

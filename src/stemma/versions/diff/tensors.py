@@ -63,11 +63,7 @@ Exact = Mapping[tuple[str, str], Moved | None]  # by the names before and after;
 
 
 def compare(pairs: Sequence[tuple[Part, Part]], exact: Exact | None = None) -> tuple[TensorChange, ...]:
-    """Every tensor of these layers that has the same role and shape in both.
-
-    Args:
-        exact: what `entries.measure` found of those in `unequal`; None: use the sketches.
-    """
+    """Every tensor of these layers that has one role and shape in both; `exact` is what `entries.measure` found."""
     return tuple(_change(one, other, role, exact or {}) for one, other in pairs for role in _shared(one, other))
 
 

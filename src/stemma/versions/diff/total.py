@@ -4,8 +4,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stemma.errors import SettingsError
+from stemma.evaluation.results import told
 
 FILE = "conf/diff.yaml"
 DEFAULT = {"structure": 0.5, "parameters": 0.3, "data": 0.2}
@@ -34,43 +36,31 @@ def total(parts: Mapping[str, float | None], weights: Mapping[str, float], estim
 
 
 def parse(text: str) -> dict[str, float]:
-    """Weights from `structure=0.5,parameters=0.3,data=0.2`; a part that is not named weighs 0.
-
-    Raises:
-        SettingsError: it names something else, holds no number, or does not sum to 1.
-    """
-    given = {}
-    for item in text.split(","):
-        name, _, value = item.partition("=")
-        try:
-            given[name.strip()] = float(value)
-        except ValueError:
-            raise SettingsError(f"--weights holds {item.strip()!r}, not NAME=NUMBER") from None
-    return checked(given, "--weights")
+    """Weights from `structure=0.5,parameters=0.3,data=0.2`; a part that is not named weighs 0. Raises as `checked`."""
+    return checked(dict(item.partition("=")[::2] for item in text.split(",")), "--weights")
 
 
 def read(repository: Path) -> dict[str, float]:
-    """The weights in conf/diff.yaml, or the default ones where there is no such file; raises as `parse`."""
+    """The weights in conf/diff.yaml, or the default ones where there is no such file; raises as `checked`."""
     path = repository / FILE
     if not path.exists():
         return DEFAULT
     from stemma.conf.hydra_yaml import parse, read_text
 
+    return checked(told(parse(read_text(path), FILE), "weights"), f"`weights` in {FILE}")
+
+
+def checked(given: Any, where: str) -> dict[str, float]:
+    """All three weights, of a mapping of names to numbers.
+
+    Raises:
+        SettingsError: one is unknown, negative or no number, or they do not sum to 1.
+    """
     try:
-        content = parse(read_text(path), FILE)
-        given = {str(name): float(value) for name, value in content["weights"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise SettingsError(f"{FILE} does not hold `weights:` with a number for each of {', '.join(DEFAULT)}") from None
-    return checked(given, FILE)
-
-
-def checked(given: Mapping[str, float], where: str) -> dict[str, float]:
-    """All three weights; a SettingsError where one is unknown, negative or no number, or they do not sum to 1."""
-    for name, value in given.items():
-        if name not in DEFAULT:
-            raise SettingsError(f"{where} names {name!r}; the parts of D are {', '.join(DEFAULT)}")
-        if not 0 <= value <= 1:
-            raise SettingsError(f"{where} gives {name} the weight {value:g}, which is not in [0, 1]")
-    if abs(math.fsum(given.values()) - 1) > 1e-6:
-        raise SettingsError(f"the weights of {where} sum to {math.fsum(given.values()):g}, not to 1")
-    return {name: given.get(name, 0.0) for name in DEFAULT}
+        found = {str(name).strip(): float(value) for name, value in given.items()}
+    except (TypeError, ValueError, AttributeError):
+        found = {}
+    sums_to_one = abs(sum(found.values()) - 1) <= 1e-6  # not of NaN
+    if not (sums_to_one and found.keys() <= DEFAULT.keys() and min(found.values()) >= 0):
+        raise SettingsError(f"{where} must give numbers from 0 that sum to 1 to {', '.join(DEFAULT)}")
+    return {name: found.get(name, 0.0) for name in DEFAULT}

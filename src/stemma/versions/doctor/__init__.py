@@ -88,17 +88,14 @@ def doctor(repo: Repo = ".", revision: str = WORKSPACE) -> Diagnosis:
     found = examine(version, CHECKS | _loaded(installed("checks")))
     if not found.findings and not found.passed:
         raise no_model(version)
-    return _joined([found, *(_by_own(version, table) for table in _tables(version.repository.root))])
+    tables = [table for table in sorted(version.repository.root.glob(TABLE)) if list(table.parent.glob("[!_]*.py"))]
+    return _joined([found, *(_by_own(version, table) for table in tables)])
 
 
 def untrue(version: Version) -> tuple[str, ...]:
     """What a version holds that is not what made its model, in words."""
     found = examine(version, {name: CHECKS[name] for name in OF_THE_RECORD}).findings
     return tuple(f"{each.what} ({each.evidence})" for each in found if each.severity == "error")
-
-
-def _tables(root: Path) -> list[Path]:
-    return [table for table in sorted(root.glob(TABLE)) if list(table.parent.glob("[!_]*.py"))]
 
 
 def _by_own(version: Version, table: Path) -> Diagnosis:
@@ -150,26 +147,21 @@ def examine(version: Version, checks: Mapping[str, Check] = CHECKS) -> Diagnosis
             found = list(check(version))
         except Skipped as reason:
             skipped[name] = str(reason)
-            continue
         except EntryError as error:
             remedy = "mend it, or take its line out of the table CHECKS"
             findings.append(Finding("error", name, "the check itself fails", error.what, remedy))
-            continue
         except StemmaError as error:
             skipped[name] = f"it cannot be read ({error.what})"
             unread.setdefault(error.what, _unreadable(error.what, error.run))
-            continue
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             told = f"a file of the version has another form ({type(error).__name__}: {in_one_line(error)})"
             skipped[name] = told
             unread.setdefault(told, _unreadable(told, None))
-            continue
-        findings += found
-        if not found:
-            passed.append(name)
-    findings += unread.values()
-    findings.sort(key=lambda finding: finding.severity != "error")
-    return Diagnosis(version.name, tuple(findings), tuple(passed), skipped)
+        else:
+            findings += found
+            passed += [] if found else [name]
+    ordered = sorted([*findings, *unread.values()], key=lambda finding: finding.severity != "error")
+    return Diagnosis(version.name, tuple(ordered), tuple(passed), skipped)
 
 
 def _unreadable(what: str, run: str | None) -> Finding:

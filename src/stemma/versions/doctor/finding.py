@@ -3,12 +3,13 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from stemma.errors import StemmaError
 
 MODEL = re.compile(r"\bmodel\.(\w+)")
 Severity = Literal["error", "warning"]
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,10 @@ def ways(settings: Mapping[str, Any] | None, *texts: str) -> str:
 
 class Skipped(StemmaError):
     """A check has nothing to look at; the text says what is not there."""
+
+
+def there(part: Part | None, path: str) -> Part:
+    """What a version has at this path; Skipped where it has nothing."""
+    if part is None:
+        raise Skipped(f"{path} is not in the version")
+    return part

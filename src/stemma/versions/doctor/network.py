@@ -2,16 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stemma import layout
-from stemma.repo.repository import PACKAGE
+from stemma.evaluation.results import told
+from stemma.repo.repository import INDEX, PACKAGE, TRAINING, Version
 from stemma.text import by_number, counted
-from stemma.versions.doctor.finding import Finding, Skipped, ways
-
-if TYPE_CHECKING:
-    from stemma.repo.repository import Version
-    from stemma.weights import Index
+from stemma.versions.doctor.finding import Finding, Skipped, there, ways
 
 LARGE_RMS, HUGE_RMS = 30.0, 1000.0  # initial weights lie below 1, as do those of networks that train well
 UNMOVED = 1e-6  # relative change of a layer; a single step of Adam at a rate of 0.0001 changes more
@@ -19,9 +16,9 @@ ROWS = 2000  # of validation, enough to see whether a unit is ever active
 VALIDATION = layout.rows("validation").as_posix()
 
 
-def weights_are_finite(version: "Version") -> Iterator[Finding]:
+def weights_are_finite(version: Version) -> Iterator[Finding]:
     """The store notes no norm for a tensor with an entry that is NaN or infinite."""
-    for tensor in _index(version).tensors:
+    for tensor in there(version.index, INDEX).tensors:
         if tensor.norm is None:
             yield Finding(
                 "error", "finite", f"tensor {tensor.name} holds NaN or infinite values", f"shape {list(tensor.shape)}",
@@ -29,9 +26,9 @@ def weights_are_finite(version: "Version") -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def norms_are_ordinary(version: "Version") -> Iterator[Finding]:
+def norms_are_ordinary(version: Version) -> Iterator[Finding]:
     """The root mean square of a tensor's entries."""
-    for tensor in _index(version).tensors:
+    for tensor in there(version.index, INDEX).tensors:
         if tensor.norm is None or tensor.buffer:
             continue
         rms = tensor.norm / math.sqrt(max(math.prod(tensor.shape), 1))
@@ -43,14 +40,12 @@ def norms_are_ordinary(version: "Version") -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def layers_have_moved(version: "Version") -> Iterator[Finding]:
+def layers_have_moved(version: Version) -> Iterator[Finding]:
     """Relative L2 distance of each tensor from its start, as train noted it; frozen layers are meant to stay."""
-    training = version.training
-    if training is None or "moved" not in training:
-        raise Skipped("reports/training.json does not tell how far the weights moved")
-    frozen = set(training.get("frozen") or ())
+    moved = there(told(version.training, "moved"), f"`moved` of {TRAINING}")
+    frozen = set(told(version.training, "frozen") or ())
     layers: dict[str, list[float]] = {}
-    for name, distance in training["moved"].items():
+    for name, distance in moved.items():
         if name not in frozen and distance is not None:  # else its weights are not finite
             layers.setdefault(name.rpartition(".")[0] or name, []).append(float(distance))
     for layer, distances in layers.items():
@@ -62,7 +57,7 @@ def layers_have_moved(version: "Version") -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def units_are_alive(version: "Version") -> Iterator[Finding]:
+def units_are_alive(version: Version) -> Iterator[Finding]:
     """Units behind a ReLU that are zero on every row of validation, by running the packaged graph."""
     for layer, units, dead, rows in _dead_units(version):
         if dead:
@@ -74,13 +69,7 @@ def units_are_alive(version: "Version") -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _index(version: "Version") -> "Index":
-    if version.index is None:
-        raise Skipped("models/weights/index.json is not in the version")
-    return version.index
-
-
-def _dead_units(version: "Version") -> Iterator[tuple[str, int, int, int]]:
+def _dead_units(version: Version) -> Iterator[tuple[str, int, int, int]]:
     """(layer with a ReLU, units, dead ones, rows looked at) of the packaged graph."""
     import io
 
@@ -116,7 +105,7 @@ def _dead_units(version: "Version") -> Iterator[tuple[str, int, int, int]]:
         yield name, units, dead, len(rows)
 
 
-def _relus(version: "Version", watched: list[str]) -> list[str]:
+def _relus(version: Version, watched: list[str]) -> list[str]:
     """The names of the layers that these outputs of the graph are of; the outputs' own where that is not certain."""
     layers = version.index.layers if version.index is not None else ()
     names = [layer.name for layer in layers if "relu" in (layer.kind, layer.settings.get("activation"))]

@@ -2,14 +2,12 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stemma import layout
+from stemma.repo.repository import Version
 from stemma.text import few
 from stemma.versions.doctor.finding import Finding, Skipped
-
-if TYPE_CHECKING:
-    from stemma.repo.repository import Version
 
 LAST = 1e-9  # relative: what is nearer differs in its last digits
 SMALL = 1e-3  # figures below it are compared as if they were so large
@@ -21,7 +19,7 @@ REMEDY = "run `git restore dvc.lock reports` and `dvc checkout` (in a new clone 
 Stages = Mapping[str, Any]
 
 
-def results_are_those_of_head(version: "Version") -> Iterator[Finding]:
+def results_are_those_of_head(version: Version) -> Iterator[Finding]:
     """Stages with the code and settings of HEAD gave what HEAD has."""
     if version.commit is not None:
         raise Skipped("the workspace is compared with HEAD")

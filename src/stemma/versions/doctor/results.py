@@ -4,16 +4,13 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stemma.evaluation.results import rate, told
-from stemma.repo.repository import CURVES
+from stemma.repo.repository import CURVES, METRICS, PROFILE, Version
 from stemma.task import RARE
 from stemma.text import counted
-from stemma.versions.doctor.finding import Finding, Skipped, ways
-
-if TYPE_CHECKING:
-    from stemma.repo.repository import Version
+from stemma.versions.doctor.finding import Finding, Skipped, there, ways
 
 GAP = 1.5  # validation loss over training loss
 PERFECT, ENOUGH_ROWS = 0.9995, 200
@@ -24,12 +21,12 @@ WORSE = {"noise": "noise", "missing": "missing values", "shift": "shifted column
 CURVE = f"{CURVES}/plots/metrics/{{}}/loss.tsv"
 
 
-def training_and_validation_agree(version: "Version") -> Iterator[Finding]:
+def training_and_validation_agree(version: Version) -> Iterator[Finding]:
     """The losses of the epoch whose weights were kept. Class weights make the two losses different things."""
     training = version.training
     if training is None or not all(version.has(CURVE.format(split)) for split in ("train", "validation")):
         raise Skipped("reports/training has no learning curves")
-    if training.get("train", {}).get("class_weight") == "balanced":
+    if told(training, "train", "class_weight") == "balanced":
         raise Skipped("train.class_weight weighs the training loss alone")
     kept = int(training["epoch_kept"])
     losses = {split: _losses(version.text(CURVE.format(split))) for split in ("train", "validation")}
@@ -45,12 +42,13 @@ def training_and_validation_agree(version: "Version") -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def figures_are_believable(version: "Version") -> Iterator[Finding]:
+def figures_are_believable(version: Version) -> Iterator[Finding]:
     """Not above what is possible, where that is known; not perfect, where that is unlikely."""
-    test, rows = _test(version), int(_splits(version)["test"]["rows"])
+    test, held = _test(version), _splits(version)["test"]
     auc, best = test.get("roc_auc"), test.get("bayes_roc_auc")
     if auc is not None and best is not None:
-        noise = 3 * math.sqrt(best * (1 - best) / max(_rarest(version), 1))
+        rarest = min((held.get("balance") or {"": 0}).values())  # test rows of a class
+        noise = 3 * math.sqrt(best * (1 - best) / max(rarest, 1))
         if auc > best + noise:
             yield Finding(
                 "error", "believable", "the network is better than the best possible one",
@@ -58,44 +56,45 @@ def figures_are_believable(version: "Version") -> Iterator[Finding]:
                 "a column tells the target: look at the hints in reports/data.md",
             )  # fmt: skip
     for name in ("roc_auc", "accuracy", "r2"):
-        if rows >= ENOUGH_ROWS and test.get(name) is not None and test[name] >= PERFECT:
+        if held["rows"] >= ENOUGH_ROWS and test.get(name) is not None and test[name] >= PERFECT:
             yield Finding(
                 "warning", "believable", "the result is suspiciously perfect",
-                f"{name} {test[name]:.5f} on {counted(rows, 'row')}",
+                f"{name} {test[name]:.5f} on {counted(held['rows'], 'row')}",
                 "a column may tell the target: look at reports/data.md, and drop it in conf/data/",
             )  # fmt: skip
             break
 
 
-def imbalance_is_met(version: "Version") -> Iterator[Finding]:
+def imbalance_is_met(version: Version) -> Iterator[Finding]:
     """A rare class that is mostly missed, though neither its weight nor the threshold was set for it."""
-    test, shares = _test(version), _class_shares(version)
-    rarest, share = min(shares.items(), key=lambda item: item[1])
-    settings = version.settings or {}
-    weighted = settings.get("train", {}).get("class_weight") == "balanced"
+    test, train = _test(version), _splits(version)["train"]
+    if not (balance := train.get("balance")):
+        raise Skipped("a regression has no classes")
+    rarest, count = min(balance.items(), key=lambda item: item[1])
+    share = count / train["rows"]
+    weighted = told(version.settings, "train", "class_weight") == "balanced"
     chosen = (version.metrics or {}).get("threshold", 0.5) != 0.5
     recall = test.get("recall")
     if share < RARE and not weighted and not chosen and recall is not None and recall < 0.5:
         yield Finding(
             "warning", "imbalance", f"class {rarest} is rare, and most of it is missed",
             f"{share:.1%} of the training rows, recall {recall:.3f}",
-            "dvc exp run -S train.class_weight=balanced" + ", or -S evaluate.threshold=macro_f1" * (len(shares) == 2),
+            "dvc exp run -S train.class_weight=balanced" + ", or -S evaluate.threshold=macro_f1" * (len(balance) == 2),
         )  # fmt: skip
 
 
-def probabilities_are_calibrated(version: "Version") -> Iterator[Finding]:
+def probabilities_are_calibrated(version: Version) -> Iterator[Finding]:
     """The expected calibration error of the test rows."""
-    error = _test(version).get("calibration_error")
-    if error is None:
-        raise Skipped("reports/metrics.json has no test.calibration_error")
+    error = there(_test(version).get("calibration_error"), f"test.calibration_error of {METRICS}")
     if error > MISCALIBRATED:
-        yield Finding(
-            "warning", "calibration", "probabilities are not what they say", f"expected calibration error {error:.3f}",
-            _calibrate(version),
-        )  # fmt: skip
+        remedy = "dvc exp run -S evaluate.calibration=temperature"
+        if told(version.settings, "evaluate", "calibration") == "temperature":
+            remedy = ways(version.settings, "more validation rows", "more train.weight_decay", "more model.dropout")
+        what = "probabilities are not what they say"
+        yield Finding("warning", "calibration", what, f"expected calibration error {error:.3f}", remedy)
 
 
-def groups_are_treated_alike(version: "Version") -> Iterator[Finding]:
+def groups_are_treated_alike(version: Version) -> Iterator[Finding]:
     """Gaps between the groups of a column that are wide for certain: by the low end of their intervals."""
     evaluation = version.evaluation or {}
     if not evaluation.get("fairness"):
@@ -111,7 +110,7 @@ def groups_are_treated_alike(version: "Version") -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def worse_rows_are_borne(version: "Version") -> Iterator[Finding]:
+def worse_rows_are_borne(version: Version) -> Iterator[Finding]:
     """What the main figure loses where rows are worse, beside what it is."""
     evaluation = version.evaluation or {}
     if not (changes := told(evaluation, "robustness", "changes")):
@@ -127,40 +126,13 @@ def worse_rows_are_borne(version: "Version") -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _calibrate(version: "Version") -> str:
-    if (version.settings or {}).get("evaluate", {}).get("calibration") == "temperature":
-        return ways(version.settings, "more validation rows", "more train.weight_decay", "more model.dropout")
-    return "dvc exp run -S evaluate.calibration=temperature"
-
-
 def _losses(table: str) -> list[float]:
     return [float(row["loss"]) for row in csv.DictReader(io.StringIO(table), delimiter="\t")]
 
 
-def _test(version: "Version") -> Mapping[str, Any]:
-    metrics = version.metrics
-    if metrics is None or "test" not in metrics:
-        raise Skipped("reports/metrics.json is not in the version")
-    test: Mapping[str, Any] = metrics["test"]
-    return test
+def _test(version: Version) -> Mapping[str, Any]:
+    return there(told(version.metrics, "test"), METRICS)
 
 
-def _splits(version: "Version") -> Mapping[str, Any]:
-    if version.profile is None:
-        raise Skipped("data/prepared/profile.json is not in the version")
-    splits: Mapping[str, Any] = version.profile["splits"]
-    return splits
-
-
-def _class_shares(version: "Version") -> dict[str, float]:
-    """Share of each class among the training rows."""
-    train = _splits(version)["train"]
-    if not train.get("balance"):
-        raise Skipped("a regression has no classes")
-    return {name: count / train["rows"] for name, count in train["balance"].items()}
-
-
-def _rarest(version: "Version") -> int:
-    """Test rows of the rarest class."""
-    balance: Mapping[str, int] = _splits(version)["test"].get("balance") or {"": 0}
-    return min(balance.values())
+def _splits(version: Version) -> Mapping[str, Any]:
+    return there(told(version.profile, "splits"), PROFILE)

@@ -2,20 +2,18 @@
 
 import io
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stemma import layout
+from stemma.repo.repository import PROFILE, Version
 from stemma.tables.distance import LARGE
-from stemma.versions.doctor.finding import Finding, Skipped
-
-if TYPE_CHECKING:
-    from stemma.repo.repository import Version
+from stemma.versions.doctor.finding import Finding, there
 
 NOISE = 5  # times the PSI that equal distributions have on average in samples of this size
 SHOWN = 5
 
 
-def test_rows_are_new(version: "Version") -> Iterator[Finding]:
+def test_rows_are_new(version: Version) -> Iterator[Finding]:
     """Rows of test with the same features and target as a row of train."""
     train, test = _frame(version, "train"), _frame(version, "test")
     import pandas as pd
@@ -30,7 +28,7 @@ def test_rows_are_new(version: "Version") -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def splits_are_alike(version: "Version") -> Iterator[Finding]:
+def splits_are_alike(version: Version) -> Iterator[Finding]:
     """Population stability index of every column between train and test, beyond what chance gives."""
     from stemma.tables.drift import drift
 
@@ -45,15 +43,15 @@ def splits_are_alike(version: "Version") -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _frame(version: "Version", split: str) -> Any:
+def _frame(version: Version, split: str) -> Any:
     """The features and the target of a split."""
     import pandas as pd
 
     path = layout.rows(split).as_posix()
-    if version.profile is None or not version.has(path):
-        raise Skipped(f"{path} is not in the version")
-    names = [feature["name"] for feature in version.profile["features"]]
-    frame = pd.read_parquet(io.BytesIO(version.bytes(path)), columns=[*names, version.profile["target"]])
+    content = there(version.bytes(path) if version.has(path) else None, path)
+    profile = there(version.profile, PROFILE)
+    names = [feature["name"] for feature in profile["features"]]
+    frame = pd.read_parquet(io.BytesIO(content), columns=[*names, profile["target"]])
     # One type for texts, whatever the categories of the split are.
     texts = frame.select_dtypes(["category", "str", "object"]).columns
     return frame.astype(dict.fromkeys(texts, "str"))

@@ -2,20 +2,19 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from stemma import toolkit
 from stemma.errors import StemmaError, ToolkitError, VersionError, WeightsError
 from stemma.evaluation.results import told
 from stemma.repo import edited, mixed
 from stemma.repo.inventory import Inventory, Object, on_disk, take
-from stemma.repo.repository import INDEX, PARAMS, PROFILE, WEIGHTS
+from stemma.repo.repository import INDEX, LOCK, PARAMS, PROFILE, TRAINING, WEIGHTS, Version
 from stemma.text import counted, few
 from stemma.toolkit import lock, undo
-from stemma.versions.doctor.finding import Finding, Skipped
+from stemma.versions.doctor.finding import Finding, Skipped, there
 
 PINS = "requirements.lock"
 COMPUTING = {  # packages that can change a result
@@ -23,11 +22,8 @@ COMPUTING = {  # packages that can change a result
     "keras", "tf2onnx",
 }  # fmt: skip
 
-if TYPE_CHECKING:
-    from stemma.repo.repository import Version
 
-
-def conf_is_composed(version: "Version") -> Iterator[Finding]:
+def conf_is_composed(version: Version) -> Iterator[Finding]:
     """params.yaml is what conf/ composes to; only the work tree has a conf/ to compose."""
     from stemma import conf
 
@@ -45,36 +41,28 @@ def conf_is_composed(version: "Version") -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def results_are_of_these_settings(version: "Version") -> Iterator[Finding]:
+def results_are_of_these_settings(version: Version) -> Iterator[Finding]:
     """What dvc.lock noted when each stage ran is what params.yaml and stemma.lock hold, and what others made."""
-    if version.lock is None or version.settings is None:
-        raise Skipped("dvc.lock or params.yaml is not in the version")
-    rooms = _locked(version).rooms if version.has(lock.FILE) else {}
-    for stage, entry in (version.lock.get("stages") or {}).items():
-        settings, used = ((entry.get("params") or {}).get(file) or {} for file in ("params.yaml", lock.FILE))
+    stages, wanted = there(version.lock, LOCK).get("stages") or {}, there(version.settings, PARAMS)
+    rooms, others = _locked(version).rooms if version.has(lock.FILE) else {}, mixed.within(stages)
+    for stage, entry in stages.items():
+        settings, used = (told(entry, "params", file) or {} for file in (PARAMS, lock.FILE))
         moved = {
-            "other settings than params.yaml": [
-                k for k, v in settings.items() if told(version.settings, *k.split(".")) != v
-            ],
-            f"another toolkit than {lock.FILE}": [
+            f"other settings than {PARAMS} has": [k for k, v in settings.items() if told(wanted, *k.split(".")) != v],
+            f"another toolkit than {lock.FILE} has": [
                 k for k, v in used.items() if rooms.get(k.removeprefix("rooms.")) != v
             ],
+            "other files than those before it made": others[stage],
         }
-        for what, keys in moved.items():
-            if keys:
-                found = f"stage {stage} ran with {what} has"
-                yield Finding("error", "results", found, few(keys), "run `dvc repro`")
-    for stage, paths in mixed.within(version.lock.get("stages") or {}).items():
-        if paths:
-            found = f"stage {stage} ran with other files than those before it made"
-            yield Finding("error", "results", found, few(paths), "run `dvc repro`")
+        for what, found in moved.items():
+            if found:
+                yield Finding("error", "results", f"stage {stage} ran with {what}", few(found), "run `dvc repro`")
 
 
-def files_are_those_that_stages_had(version: "Version") -> Iterator[Finding]:
+def files_are_those_that_stages_had(version: Version) -> Iterator[Finding]:
     """Code, data and what Git keeps of the results are those that stages ran with and made, by dvc.lock. A commit with
     others does not hold what made its model."""
-    if version.lock is None:
-        raise Skipped("dvc.lock is not in the version")
+    there(version.lock, LOCK)
     then = "run `dvc repro`" if version.commit is None else "check it out, run `dvc repro`, and commit what comes of it"
     for stage, each in edited.of(version).items():
         if stage == edited.FIRST:
@@ -90,12 +78,11 @@ def files_are_those_that_stages_had(version: "Version") -> Iterator[Finding]:
             yield Finding("error", "edited", found, few(each.made), then)
 
 
-def weights_are_of_the_settings_that_dvc_noted(version: "Version") -> Iterator[Finding]:
+def weights_are_of_the_settings_that_dvc_noted(version: Version) -> Iterator[Finding]:
     """What dvc.lock noted of train is what the fit noted itself: DVC looks when a stage has ended, and plain DVC, or an
     older stemma, took what had been edited while it ran."""
-    fit, noted = version.training, told(version.lock, "stages", "train", "params", "params.yaml")
-    if noted is None or fit is None:
-        raise Skipped("dvc.lock or reports/training.json says nothing of the settings of train")
+    noted = there(told(version.lock, "stages", "train", "params", PARAMS), f"the settings of train in {LOCK}")
+    fit = there(version.training, TRAINING)
     values = {key: value for key, value in noted.items() if key.startswith("train.")}
     if fit.get("cut_from") is None:  # else the network has fewer units than were set
         values |= {f"model.{name}": value for name, value in (noted.get("model") or {}).items()}
@@ -108,14 +95,14 @@ def weights_are_of_the_settings_that_dvc_noted(version: "Version") -> Iterator[F
         )  # fmt: skip
 
 
-def figures_are_of_these_weights_and_rows(version: "Version") -> Iterator[Finding]:
+def figures_are_of_these_weights_and_rows(version: Version) -> Iterator[Finding]:
     """What evaluate noted itself of the weights, the table and its settings is what the version has: dvc.lock tells
     otherwise after `dvc commit --force`."""
     evaluation = version.evaluation or {}
     weights, table, settings = (evaluation.get(name) for name in ("weights", "table", "evaluate"))
     if not weights or not version.has(INDEX):
         raise Skipped("reports/evaluation.json does not tell the weights that it is of")
-    noted = told(version.lock, "stages", "evaluate", "params", "params.yaml", "evaluate") or {}
+    noted = told(version.lock, "stages", "evaluate", "params", PARAMS, "evaluate") or {}
     other = [INDEX] * (hashlib.sha256(version.bytes(INDEX)).hexdigest() != weights)
     other += [PROFILE] * (table is not None and told(version.profile, "content", "sha256") not in (None, table))
     other += [f"evaluate.{key}" for key, value in (settings or {}).items() if noted.get(key, value) != value]
@@ -126,7 +113,7 @@ def figures_are_of_these_weights_and_rows(version: "Version") -> Iterator[Findin
         )  # fmt: skip
 
 
-def toolkit_is_the_locked_one(version: "Version") -> Iterator[Finding]:
+def toolkit_is_the_locked_one(version: Version) -> Iterator[Finding]:
     """The toolkit that runs here, beside the one that stemma.lock names: as a stage looks at it, in the workspace."""
     if not version.has(lock.FILE):
         raise Skipped(f"{lock.FILE} is not in the version")
@@ -145,14 +132,14 @@ def toolkit_is_the_locked_one(version: "Version") -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _locked(version: "Version") -> lock.Lock:
+def _locked(version: Version) -> lock.Lock:
     try:
         return lock.parse(version.text(lock.FILE))
     except ValueError as error:
         raise Skipped(f"{lock.FILE} is none ({error})") from None
 
 
-def outputs_are_there(version: "Version") -> Iterator[Finding]:
+def outputs_are_there(version: Version) -> Iterator[Finding]:
     """Every output that dvc.lock names is in the work tree: a run that is killed leaves those of its stage removed."""
     if version.commit is not None or not version.outputs:
         raise Skipped("outputs are looked for in the workspace alone, by dvc.lock")
@@ -162,7 +149,7 @@ def outputs_are_there(version: "Version") -> Iterator[Finding]:
         yield Finding("error", "outputs", what, few(missing), f"run `{undo.RUN}`, in a new clone `dvc pull`")
 
 
-def weights_are_those_of_their_index(version: "Version") -> Iterator[Finding]:
+def weights_are_those_of_their_index(version: Version) -> Iterator[Finding]:
     """Every tensor of the work tree has the hash that the index names."""
     from stemma import weights
 
@@ -181,7 +168,7 @@ def weights_are_those_of_their_index(version: "Version") -> Iterator[Finding]:
         )
 
 
-def objects_are_in_reach(version: "Version") -> Iterator[Finding]:
+def objects_are_in_reach(version: Version) -> Iterator[Finding]:
     """Every file of every output is in the cache or in a remote; outputs that Git keeps are left out."""
     objects, inventory = version.repository.objects, _objects(version)
     missing = {md5: each for md5, each in inventory.objects.items() if objects.path(md5) is None}
@@ -190,12 +177,12 @@ def objects_are_in_reach(version: "Version") -> Iterator[Finding]:
     if missing:
         what = f"{counted(len(missing), 'file is', 'files are')} neither in the cache nor in a remote"
         yield Finding(
-            "error", "objects", what, _paths(missing.values()),
+            "error", "objects", what, few([each.path for each in missing.values()]),
             "run `dvc fetch` where the remote can be reached, or `dvc repro` to make them again",
         )  # fmt: skip
 
 
-def remote_is_complete(version: "Version") -> Iterator[Finding]:
+def remote_is_complete(version: Version) -> Iterator[Finding]:
     """Every file of every output is in the remote that it is pushed to: a clone elsewhere can get it."""
     if not version.repository.objects.remotes:
         raise Skipped("no remote is configured")
@@ -203,19 +190,16 @@ def remote_is_complete(version: "Version") -> Iterator[Finding]:
     if missing:
         what = f"{counted(len(missing), 'file is', 'files are')} not in the remote"
         push = "dvc push" if version.commit is None else f"stemma push {version.name}"  # whatever is checked out
-        yield Finding("warning", "remote", what, _paths(missing), f"run `{push}`")
+        yield Finding("warning", "remote", what, few([each.path for each in missing]), f"run `{push}`")
 
 
-def environment_is_the_recorded_one(version: "Version") -> Iterator[Finding]:
+def environment_is_the_recorded_one(version: Version) -> Iterator[Finding]:
     """Python and the packages that train noted, beside those of this process."""
     import platform
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
 
-    training = version.training
-    if training is None or not training.get("environment"):
-        raise Skipped("reports/training.json does not tell the environment")
-    recorded = training["environment"]
+    recorded = there(told(version.training, "environment"), f"the environment of {TRAINING}")
     here = {"python": _minor(platform.python_version())}
     wanted = {"python": _minor(recorded.get("python") or ""), **(recorded.get("packages") or {})}
     for name in recorded.get("packages") or {}:
@@ -235,7 +219,7 @@ def environment_is_the_recorded_one(version: "Version") -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def packages_are_the_pinned_ones(version: "Version") -> Iterator[Finding]:
+def packages_are_the_pinned_ones(version: Version) -> Iterator[Finding]:
     """Train notes the packages that it runs by. Those that other stages run by are noted nowhere: that they are the
     pinned ones is seen before."""
     from importlib.metadata import PackageNotFoundError
@@ -256,7 +240,7 @@ def packages_are_the_pinned_ones(version: "Version") -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _objects(version: "Version") -> Inventory:
+def _objects(version: Version) -> Inventory:
     """What DVC keeps for the version, as far as listings lie on this machine."""
     if not version.outputs:
         raise Skipped("dvc.lock is not in the version")
@@ -270,7 +254,7 @@ def _objects(version: "Version") -> Inventory:
     return take(repository, [], read, loose={version.name: on_disk(repository.root)}, tolerant=True)
 
 
-def _lacking(version: "Version", inventory: Inventory) -> list[Object]:
+def _lacking(version: Version, inventory: Inventory) -> list[Object]:
     """Those that are not in the remotes that must hold them."""
     from stemma.repo.places import Folder
     from stemma.repo.stores import Stores
@@ -284,10 +268,6 @@ def _lacking(version: "Version", inventory: Inventory) -> list[Object]:
         return stores.lacking(inventory, "remote")
     except VersionError as error:
         raise Skipped(f"the remote cannot be asked ({error.what})") from None
-
-
-def _paths(objects: Iterable[Object]) -> str:
-    return few([each.path for each in objects])
 
 
 def _minor(python: str) -> str:
