@@ -19,10 +19,10 @@ import json
 import math
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from hashlib import blake2b
@@ -130,24 +130,15 @@ def share(id: str) -> float:
     return int.from_bytes(blake2b(id.encode("utf-8", "replace"), digest_size=6).digest()) / 2**48
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Rows that were written, dropped because too many waited, and lost because they could not be written."""
-
-    written: int = 0
-    dropped: int = 0
-    lost: int = 0
-    fault: str | None = None  # why, the last time
-
-
 class Writer:
     """Takes requests and returns at once: a thread of its own writes them. Nothing that it meets stops an answer.
 
     Args:
-        told: is told of rows that were "written", "dropped" or "failed", as they are.
+        told: is told of rows, as they are counted.
 
     Attributes:
-        counts: until now.
+        counts: rows that were "written", "dropped" because too many waited, and "failed" to be written, until now.
+        fault: why they failed, the last time.
     """
 
     def __init__(
@@ -156,7 +147,7 @@ class Writer:
         self._folder, self._options, self._told = folder, options, told
         self._lock, self._closing = threading.Lock(), threading.Event()
         self._queue: deque[tuple[Source, Request]] = deque()
-        self._waiting, self.counts = 0, Counts()  # rows in memory
+        self._waiting, self.counts, self.fault = 0, Counter[str](), ""  # rows in memory
         pa.array(np.empty(0))  # with its first array Arrow imports pandas, if that is there: not while answers wait
         self._thread = threading.Thread(target=self._run, name="request log", daemon=True)
         self._thread.start()
@@ -167,8 +158,7 @@ class Writer:
         rows = len(request.output)
         with self._lock:
             if self._waiting + rows > FILES * self._options.rows:
-                self.counts = replace(self.counts, dropped=self.counts.dropped + rows)
-                self._told("dropped", rows)
+                self._count("dropped", rows)
                 return
             self._waiting += rows
             self._queue.append((source, request))
@@ -205,7 +195,7 @@ class Writer:
                     table = pa.concat_tables(file.tables, promote_options="default")
                     told = {"version": source.version, "signature": source.contract.decode()}
                     save(self._folder, REQUESTS, table, told | {"treated": dict(self._options.columns)})
-                    self._count(written=file.rows)
+                    self._left("written", file.rows)
 
     @contextmanager
     def _losing(self, rows: int) -> Iterator[None]:
@@ -213,15 +203,18 @@ class Writer:
         try:
             yield
         except Exception as error:
-            fault = told_by_system(error) if isinstance(error, OSError) else in_one_line(error)
-            self._count(lost=rows, fault=fault)
+            self.fault = told_by_system(error) if isinstance(error, OSError) else in_one_line(error)
+            self._left("failed", rows)
 
-    def _count(self, written: int = 0, lost: int = 0, fault: str | None = None) -> None:
+    def _left(self, state: str, rows: int) -> None:
+        """They do not wait any more."""
         with self._lock:
-            self._waiting -= written + lost
-            old = self.counts
-            self.counts = Counts(old.written + written, old.dropped, old.lost + lost, fault or old.fault)
-        self._told("written" if written else "failed", written + lost)
+            self._waiting -= rows
+        self._count(state, rows)
+
+    def _count(self, state: str, rows: int) -> None:
+        self.counts[state] += rows
+        self._told(state, rows)
 
 
 @dataclass
