@@ -83,7 +83,7 @@ def take(folder: Path, file: Path, late: float = LATE) -> Taken:
     Raises:
         StemmaError: the file cannot be read or lacks a column, or there is no log.
     """
-    (found,) = join(folder, {str(file): list(_rows(file))}, late, lambda new, now: write(folder, new, now))
+    (found,) = join(folder, {str(file): list(_rows(file))}, late, Ledger(folder).keep)
     return found
 
 
@@ -126,20 +126,16 @@ def join(
     return found
 
 
-def write(folder: Path, outcomes: Mapping[Key, str], told: float) -> None:
-    """Keep outcomes beside the log, unseen; an OSError where they cannot be written, and nothing is left of them."""
-    log.save(folder, OUTCOMES, _table(outcomes, told), {})
-
-
 class Ledger:
-    """Keeps outcomes as they are told, in one file that is written anew with each, until it is large: they are on the
-    disk when they are answered, and files stay few.
+    """Keeps outcomes beside the log as they are told, in one file that is written anew with each, until it is large:
+    they are on the disk when they are answered, and files stay few.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._name, self._table = folder, "", None  # Arrow's
 
     def keep(self, outcomes: Mapping[Key, str], told: float) -> None:
+        """An OSError where they cannot be written, and nothing is left of them."""
         new = _table(outcomes, told)
         table = new if self._table is None else pa.concat_tables([self._table, new])
         self._name = log.save(self._folder, OUTCOMES, table, {}, self._name)

@@ -54,9 +54,9 @@ def test_each_file_of_a_log_is_searched_once(requests: Path, monkeypatch: pytest
 
 def test_of_several_outcomes_the_first_that_was_told_counts(requests: Path) -> None:
     """Also where a server, which looks at nothing, kept them all."""
-    outcomes.write(requests, {("a", 0): "FALSE"}, START + 5)
-    outcomes.write(requests, {("a", 0): "TRUE"}, START)
-    outcomes.write(requests, {("a", 0): "FALSE"}, START + 9)
+    outcomes.Ledger(requests).keep({("a", 0): "FALSE"}, START + 5)
+    outcomes.Ledger(requests).keep({("a", 0): "TRUE"}, START)
+    outcomes.Ledger(requests).keep({("a", 0): "FALSE"}, START + 9)
     assert outcomes.read(log.Log(requests)) == {("a", 0): "TRUE"}
     assert outcomes.take(requests, csv(requests, "id,outcome\na,FALSE\n")).counts["contradicting"] == 1
 
