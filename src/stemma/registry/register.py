@@ -64,7 +64,6 @@ def retire(repo: Repo, version: str, why: str, *, tagging: Tagging = PLAIN) -> E
 
 
 def _registrable(repository: Repository, revision: str | None) -> Version:
-    """The version to be registered."""
     if revision is None:
         moved = extent.of(repository.root).changed(repository.root)
         if moved:

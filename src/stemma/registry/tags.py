@@ -102,11 +102,7 @@ def _told(errors: bytes) -> str:
 
 
 class Remote:
-    """The Git remote that events are pushed to, and what it has of the registry.
-
-    Raises:
-        VersionError: there is none, or it cannot be asked.
-    """
+    """The Git remote that events are pushed to, and what it has of the registry; a VersionError where there is none."""
 
     def __init__(self, root: Path, model: str) -> None:
         self.root = root
@@ -115,11 +111,7 @@ class Remote:
         self.name = _remote(root)
 
     def fetch(self) -> None:
-        """Get the events that are not here.
-
-        Raises:
-            VersionError: the remote cannot be asked, or an event here has another one's name.
-        """
+        """Get the events that are not here; a VersionError where one here has the name of another there."""
         here, there = self._here(), self._there()
         clash = sorted(name for name in here.keys() & there.keys() if here[name] != there[name])
         if clash:
@@ -172,7 +164,6 @@ class Remote:
 
 
 def remotes(root: Path) -> list[str]:
-    """The names of the Git remotes."""
     return git(root, "remote").decode().split()
 
 
