@@ -95,7 +95,6 @@ def add(folder: Path, number: int, commit: str, write: Callable[[Path], str | No
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether it says that the stage holds nothing."""
     return (folder / EMPTY).exists()
 
 

@@ -31,11 +31,7 @@ class Asked:
 
 
 def check(asked: Asked, warn: Callable[[str], None] = say) -> None:
-    """Nothing, if there may be something to follow; who cannot be asked now may be later.
-
-    Raises:
-        VersionError: nothing was ever promoted to the stage, and to others something was.
-    """
+    """Raises as `check_known`, where there may never be something to follow; who cannot be asked now may be later."""
     try:
         repository = source.opened(asked.source, warn)
     except VersionError as error:
@@ -103,12 +99,11 @@ def poll(asked: Asked, seconds: float, tell: Callable[[str], None], stop: Event 
         warnings: list[str] = []
         try:
             before = publish(asked, before, warnings.append)
-            state = "; ".join([described(asked, before), *warnings])
-        except StemmaError as error:
-            state = f"{asked.stage}: {error}; what is published stays, and it is tried again every {seconds:g} s"
-            state = "; ".join([state, *warnings])
-        except OSError as error:
-            state = f"{asked.stage}: {told_by_system(error)}; tried again every {seconds:g} s"
+            state = described(asked, before)
+        except (OSError, StemmaError) as error:
+            why = told_by_system(error) if isinstance(error, OSError) else error
+            state = f"{asked.stage}: {why}; what is published stays, and it is tried again every {seconds:g} s"
+        state = "; ".join([state, *warnings])
         if state != told:
             tell(state)
             told = state
