@@ -75,21 +75,10 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvicorn.Config(None, loop="auto", log_config=None).get_loop_factory()  # type: ignore[arg-type]  # it is asked for that alone
 
 
-def service_of(settings: ServeSettings) -> Service:
-    """Of a process: it serves nothing yet."""
-    return Service(settings.signature, settings.limits.memory, batches=settings.batch == "auto")
-
-
 def app_of(
     settings: ServeSettings, serving: Callable[[], Models], control: Control | None = None, observer: str = ""
 ) -> App:
-    """The ASGI callable of a server.
-
-    Args:
-        serving: gives what serves at the moment.
-        control: changes what serves.
-        observer: as of `run`.
-    """
+    """The ASGI callable of a server; `observer` is as of `run`."""
     metrics = Metrics(None if settings.log is None else Path(settings.log.folder) / DRIFT)
     sees = Entry(observer).load()(settings.log, metrics.count_observed) if observer and settings.log else None
     routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES, Route("GET", "/metrics", metrics.text))
@@ -154,7 +143,7 @@ class Server(uvicorn.Server):
 
 
 async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str, beside: Beside) -> None:
-    service = service_of(settings)
+    service = Service(settings)
     keeper = Keeper(settings, [service])
     await keeper.start()
     app = app_of(settings, lambda: service.models, keeper.act, observer)
