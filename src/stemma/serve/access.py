@@ -24,11 +24,11 @@ from stemma.errors import SettingsError
 from stemma.files import read_plain, write_text
 from stemma.serve.models import Refused
 from stemma.serve.reread import Reread
+from stemma.serve.routes import Header
 from stemma.serve.scopes import Scope
 from stemma.serve.settings import SOME, shaped
 from stemma.settings import Section, checked, parse
 
-Header = tuple[bytes, bytes]
 VARIABLE = "STEMMA_TOKENS"  # of the environment: what a file would hold
 ADMIN = Scope.ADMIN
 BITS = 256
@@ -50,13 +50,10 @@ class Tokens(Section):
 
 
 class Access:
-    """Which calls are answered.
+    """Which calls are answered; a SettingsError where the tokens cannot be read.
 
     Args:
         file: of tokens; None: those of the environment, and where that has none, every call is answered.
-
-    Raises:
-        SettingsError: the tokens cannot be read.
     """
 
     def __init__(self, file: str | None) -> None:

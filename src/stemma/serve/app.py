@@ -35,13 +35,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class App:
-    """Answers for the models that `serving` gives at the moment of a call.
-
-    Args:
-        routes: every path; the first that matches answers.
-        metrics: count what is asked.
-        control: what changes them.
-        observer: sees what they answer.
+    """Answers for the models that `serving` gives at the moment of a call, by the first route that matches.
 
     Raises:
         SettingsError: the tokens of the settings cannot be read.
@@ -123,12 +117,8 @@ class App:
             return _told(error, scope)
 
     def _admitted(self, asked: str | None, scope: Scope, headers: Iterable[Header]) -> str | None:
-        """The name of a caller's token, where it has one; who is refused counts by the address.
-
-        Raises:
-            Refused: it may not do this, or not as often.
-        """
-        caller = (scope.get("client") or ("",))[0]
+        """The name of a caller's token, where it has one; Refused where it may not do this, or not as often."""
+        caller = (scope.get("client") or ("",))[0]  # by which who is refused counts
         try:
             who = self._access.check(asked, headers)
             caller = caller if who is None else f"token {who}"

@@ -48,13 +48,10 @@ def append(file: Path, **facts: Any) -> None:
 
 
 def check(file: Path, holds: str | None = None) -> Audited:
-    """Check each line against the one before.
+    """Check each line against the one before; a StemmaError names the first that does not fit.
 
     Args:
         holds: the hash of a line that must be among them.
-
-    Raises:
-        StemmaError: names the first line that does not fit.
     """
     before, seen = FIRST, set()
     number = 0

@@ -72,11 +72,7 @@ class Rpc:
 
 
 class Rpcs:
-    """Answers calls of gRPC by an application, on the running event loop.
-
-    Args:
-        rpcs: every method.
-    """
+    """Answers calls of gRPC by an application, on the running event loop."""
 
     def __init__(self, app: App, settings: ServeSettings, rpcs: Iterable[Rpc]) -> None:
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what callers do wrong is told to them; the log is of JSON

@@ -15,11 +15,7 @@ from stemma.text import cut
 
 @contextlib.contextmanager
 def reserved(settings: ServeSettings) -> Iterator[socket.socket]:
-    """A socket of its own that takes no calls yet.
-
-    Raises:
-        StemmaError: the address is taken or is none of this machine.
-    """
+    """A socket of its own that takes no calls yet; a StemmaError where the address is taken, or of another machine."""
     with _told(settings.socket or f"{settings.host}:{settings.port}"):
         bound = _unix(Path(settings.socket)) if settings.socket else _internet(settings.host, settings.port)
     try:
@@ -32,11 +28,7 @@ def reserved(settings: ServeSettings) -> Iterator[socket.socket]:
 
 @contextlib.contextmanager
 def reserved_for_grpc(settings: ServeSettings) -> Iterator[ServeSettings]:
-    """The settings with a port of gRPC that is ours: each process that answers listens at it with a socket of its own.
-
-    Raises:
-        StemmaError: the address is taken or is none of this machine.
-    """
+    """The settings with a port of gRPC that is ours, at which each process listens for itself; raises as `reserved`."""
     if settings.grpc_port is None:
         yield settings
         return

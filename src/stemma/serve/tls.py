@@ -13,14 +13,7 @@ CLIENT = "certificate"  # in the state of a scope: whom the certificate of a cli
 
 
 class Tls:
-    """What connections begin with.
-
-    Args:
-        settings: the files.
-
-    Raises:
-        SettingsError: they are no certificate and its key, or it is not valid now.
-    """
+    """What connections begin with; a SettingsError where the files are no certificate and its key, valid now."""
 
     def __init__(self, settings: TlsSettings) -> None:
         files = [each for each in (settings.cert, settings.key, settings.clients) if each is not None]

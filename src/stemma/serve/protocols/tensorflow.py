@@ -25,11 +25,7 @@ def predict(call: Call) -> Answer | Awaitable[Answer]:
 
 
 def asked(call: Call, body: Mapping[str, Any], version: Version) -> tuple[str, dict[str, list[Any]]]:
-    """What predictions are called in the answer, and the columns that are to be predicted.
-
-    Raises:
-        Refused: the body holds none, or more than are taken.
-    """
+    """What predictions are called in the answer, and the columns to predict; Refused where it has none, or too many."""
     if ("instances" in body) == ("inputs" in body):
         raise Refused(400, 'the body needs one of "instances" and "inputs"')
     if "instances" in body:
