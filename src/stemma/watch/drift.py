@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from stemma.errors import StemmaError
 from stemma.metrics.tests import z
 from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.text import SHOWN, counted, few, figure, lasting, short
-from stemma.watch import evidence, outcomes, sequential, tests
+from stemma.watch import evidence, sequential, tests
 from stemma.watch.answers import PREDICTED, Answers, bare, measured, versions
 from stemma.watch.columns import PREDICTION, Column, Part, gone, of_texts, present, profiled, trained
 from stemma.watch.expected import Expected, expected
@@ -133,9 +132,8 @@ def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, sin
         files = {name: its for name, its in files.items() if its[0].source.signature.inputs == takes}
         if not files:
             raise StemmaError(f"no version in {folder} takes the inputs of the bundle")
-    rows = partial(kept.rows, columns=("input", *PREDICTED))
     looks, found = dict[str, _Look](), list[Window]()
-    for asked in windows(files, outcomes.keyed(kept), seconds, rows):
+    for asked in windows(kept, files, seconds, ("input", *PREDICTED)):
         name = asked.answers.version
         if name not in looks:
             now = max(time.time(), max(file.last for file in files[name]))
