@@ -151,11 +151,7 @@ def _table(outcomes: Mapping[Key, str], told: float) -> Any:
 
 
 def read(kept: log.Log, ids: Collection[str] | None = None) -> dict[Key, str]:
-    """The outcome of each row that has one, as it was told first.
-
-    Args:
-        ids: of the requests that are asked for; None: all.
-    """
+    """The outcome of each row that has one, as it was told first: of requests of these ids, by default of all."""
     found: dict[Key, str] = {}
     told = table(kept)
     for row in (told if ids is None else _of(_array(ids), told)).to_pylist():
@@ -166,8 +162,8 @@ def read(kept: log.Log, ids: Collection[str] | None = None) -> dict[Key, str]:
 def table(kept: log.Log) -> Any:
     """Of Arrow: every outcome, in the order in which they were told."""
     nothing = pa.schema([*log.CORE.items(), ("outcome", pa.string())]).empty_table()
-    tables = [table for _, table in kept.scan(OUTCOMES, ("outcome",))]
-    return pa.concat_tables([nothing, *tables], promote_options="default").sort_by("time")
+    tables = (nothing, *kept.scan(OUTCOMES, ("outcome",)))
+    return pa.concat_tables(tables, promote_options="default").sort_by("time")
 
 
 def keyed(kept: log.Log) -> Any:
