@@ -93,10 +93,11 @@ def suggest(version: Version, before: Version | None) -> Suggestion:
     return Suggestion("patch", f"the same weights as {before.name}")
 
 
-def _inputs(profile: Any) -> dict[str, str]:
-    """The role of each column that a row must bring."""
+def _contract(profile: Any) -> dict[str, Any]:
+    """What goes in, the role of each column that a row must bring, and what comes out, by name."""
     made = profile.get("derive", ())
-    return {each["name"]: each["role"] for each in profile["features"] if each["name"] not in made}
+    inputs = {f"input {each['name']}": each["role"] for each in profile["features"] if each["name"] not in made}
+    return inputs | {key: profile[key] for key in ("task", "target", "classes", "positive")}
 
 
 def _signature_change(before: Any, after: Any) -> str | None:
@@ -104,17 +105,12 @@ def _signature_change(before: Any, after: Any) -> str | None:
     if before is None or after is None:
         return None
     try:
-        inputs = [_inputs(profile) for profile in (before, after)]
-        rests = [
-            {key: profile[key] for key in ("task", "target", "classes", "positive")} for profile in (before, after)
-        ]
+        was, now = _contract(before), _contract(after)
     except (KeyError, TypeError) as error:
         raise VersionError(
             f"data/prepared/profile.json is of another format ({type(error).__name__}: {error})"
         ) from None
-    was, now = inputs
-    said = [f"input {name} is new" for name in now if name not in was]
-    said += [f"input {name} is gone" for name in was if name not in now]
-    said += [f"input {name} is {now[name]} (was {was[name]})" for name in now if was.get(name, now[name]) != now[name]]
-    said += [f"{key} is {rests[1][key]} (was {rests[0][key]})" for key in rests[0] if rests[0][key] != rests[1][key]]
+    said = [f"{name} is new" for name in now if name not in was]
+    said += [f"{name} is gone" for name in was if name not in now]
+    said += [f"{name} is {now[name]} (was {was[name]})" for name in now if was.get(name, now[name]) != now[name]]
     return few(said) if said else None
