@@ -88,11 +88,7 @@ def _write(repository: Repository, asked: Asked, there: list[Published], path: P
 
 
 def poll(asked: Asked, seconds: float, tell: Callable[[str], None], stop: Event | None = None) -> None:
-    """Publish again and again; each change of state is told once, in a line, and what fails is tried again.
-
-    Args:
-        stop: ends it when it is set, after the pass that is under way.
-    """
+    """Publish again and again until `stop` is set; each change of state is told once, and what fails is tried again."""
     stop = stop or Event()
     before, told = None, ""
     while not stop.is_set():

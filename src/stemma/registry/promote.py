@@ -85,11 +85,7 @@ def roll_back(
 
 
 def would_hold(repo: Repo, stage: str, version: str | None = None) -> str:
-    """The version that `roll_back` would give a stage, such as "v1.2.0"; nothing is written.
-
-    Raises:
-        VersionError: no such version or stage, it is retired, holds the stage, or the stage held none before.
-    """
+    """The version that `roll_back` would give a stage, such as "v1.2.0"; raises as that, and nothing is written."""
     names.check_stage(stage)
     repository = opened(repo)
     return _free(repository, _back(repository.registry, stage, version), stage)

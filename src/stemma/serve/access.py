@@ -66,13 +66,10 @@ class Access:
         return bool(self._tokens.now)
 
     def check(self, scope: str | None, headers: Iterable[Header]) -> str | None:
-        """Nothing, if a call may be answered; the name of its token, where it has one.
+        """The name of a call's token, where tokens are asked for; Refused without one (401) of this scope (403).
 
         Args:
             scope: what its route asks for; None: nothing.
-
-        Raises:
-            Refused: it has no token (401), or one that may not do this (403).
         """
         if scope is None:
             return None

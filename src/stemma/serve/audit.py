@@ -33,11 +33,7 @@ class Audited:
 
 
 def append(file: Path, **facts: Any) -> None:
-    """Write down what is about to be done; it is on the disk before this returns.
-
-    Raises:
-        OSError, StemmaError: it cannot be written: then it is not to be done.
-    """
+    """Write down, on the disk, what is about to be done; after an OSError or StemmaError it is not to be done."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with _alone(file), file.open("a+b") as log:
         last = _last(log)

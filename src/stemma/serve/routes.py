@@ -85,11 +85,7 @@ class Call:
         return told(output)
 
     def run(self, arrays: Arrays, first_row: int = 1) -> Output:
-        """As `Bundle.run`, by the version of this call: what does not run with others is predicted here.
-
-        Raises:
-            Elsewhere: a column tells that another version is to be asked.
-        """
+        """As `Bundle.run`, by the version of this call; Elsewhere where a column tells that another is to be asked."""
         version = self.version()
         if self.ran.split is not None:
             self._take_by_column(self.ran.split, version, arrays)

@@ -70,11 +70,7 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
 
 
 def _check_valid(context: ssl.SSLContext, cert: str) -> None:
-    """Shake hands with ourselves: a client that trusts just this certificate says what is wrong with it.
-
-    Raises:
-        ssl.SSLCertVerificationError: it has expired, is not valid yet, or is none of a server.
-    """
+    """Shake hands with ourselves: a client that trusts just this certificate says whether it is valid."""
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     client, server = trusting(cert).wrap_bio(back, there), context.wrap_bio(there, back, server_side=True)
     for side in (client, server, client):
