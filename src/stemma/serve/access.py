@@ -31,6 +31,7 @@ from stemma.settings import Section, checked, parse
 
 VARIABLE = "STEMMA_TOKENS"  # of the environment: what a file would hold
 ADMIN = Scope.ADMIN
+CHALLENGE = b"www-authenticate"
 BITS = 256
 
 
@@ -74,8 +75,9 @@ class Access:
         if scope is None:
             return None
         self._tokens.renewed()
-        if not self.asks:
-            _check_origin(scope, headers)
+        if not self.asks:  # an admin is whoever reaches the loopback then, but no page that a browser there shows
+            if scope == ADMIN and any(name in (b"origin", b"sec-fetch-site") for name, _ in headers):
+                raise Refused(403, "without tokens, no page of a browser may do this")
             return None
         token = self._given(headers)
         if token.expires is not None and token.expires <= datetime.now(UTC):
@@ -96,15 +98,6 @@ class Access:
         if not found:
             raise _unknown("the token is not known here", "invalid_token")
         return found[0]
-
-
-CHALLENGE = b"www-authenticate"
-
-
-def _check_origin(scope: str, headers: Iterable[Header]) -> None:
-    """Without tokens an admin is whoever reaches the loopback, but no page that a browser there shows."""
-    if scope == ADMIN and any(name in (b"origin", b"sec-fetch-site") for name, _ in headers):
-        raise Refused(403, "without tokens, no page of a browser may do this")
 
 
 def _unknown(what: str, error: str | None = None) -> Refused:

@@ -28,6 +28,8 @@ from stemma.serve.shadow import Shadows
 
 REQUEST_ID, ID = b"x-request-id", re.compile(rb"[!-~]{1,128}")
 INLINE = 16_384  # bytes of a body
+HELD = "held"  # in a scope: bytes of the body that are in memory
+CLOSING = ((b"connection", b"close"),)  # what else the caller sends is not read
 SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))  # no browser shows or keeps an answer
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -194,10 +196,6 @@ def _id(headers: Iterable[Header]) -> str:
         if name == REQUEST_ID and ID.fullmatch(value):
             return value.decode()
     return urandom(16).hex()
-
-
-CLOSING = ((b"connection", b"close"),)  # what else the caller sends is not read
-HELD = "held"  # in a scope: bytes of the body that are in memory
 
 
 def _told(error: Exception, scope: Scope) -> Answer:

@@ -195,18 +195,14 @@ def _signals(stop: Callable[[], None], read: Read, keeper: Keeper) -> Iterator[N
     """SIGTERM and SIGINT stop, SIGHUP reads the settings again."""
     loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
 
-    def reload() -> None:
-        tasks.add(loop.create_task(_reload(read, keeper)))
+    async def reload() -> None:
+        try:
+            await keeper.reload(read())
+        except StemmaError as error:  # what serves is served on
+            log.note("settings refused", error=str(error))
 
     with contextlib.suppress(NotImplementedError):  # on Windows, where Ctrl+C interrupts the loop
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
-        loop.add_signal_handler(signal.SIGHUP, reload)
+        loop.add_signal_handler(signal.SIGHUP, lambda: tasks.add(loop.create_task(reload())))
     yield
-
-
-async def _reload(read: Read, keeper: Keeper) -> None:
-    try:
-        await keeper.reload(read())
-    except StemmaError as error:  # what serves is served on
-        log.note("settings refused", error=str(error))
