@@ -112,8 +112,7 @@ class Rpcs:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the message did not arrive in time")
         except (StopAsyncIteration, DecodeError):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "there is no message that can be read")
-        work = asyncio.to_thread(_body, rpc, message) if len(content) > INLINE else None
-        body = _body(rpc, message) if work is None else await work
+        body = await asyncio.to_thread(_body, rpc, message) if len(content) > INLINE else _body(rpc, message)
         reply = await self._asked(rpc.target(message), body, context)
         if reply.status not in (200, *rpc.also):
             code = CODES.get(reply.status, grpc.StatusCode.INTERNAL)
