@@ -57,7 +57,8 @@ def publish(asked: Asked, before: Published | None = None, warn: Callable[[str],
     with folder.held(asked.folder, source.plain(asked.source), asked.stage):
         there = folder.published(asked.folder)
         newest = there[-1] if there else None
-        is_published = commit is None or _is_published(newest, commit, before)
+        is_newest = newest is not None and newest.commit == commit and (newest == before or newest.is_whole())
+        is_published = commit is None or is_newest
         if asked.signed and not (is_published and folder.is_empty(asked.folder) == (commit is None)):
             _check_signatures(repository, asked.stage)
         if commit is not None and not is_published:
@@ -65,10 +66,6 @@ def publish(asked: Asked, before: Published | None = None, warn: Callable[[str],
             newest = folder.add(asked.folder, number, commit, lambda path: _write(repository, asked, there, path))
         folder.mark(asked.folder, empty=commit is None)
         return None if commit is None else newest
-
-
-def _is_published(newest: Published | None, commit: str, before: Published | None) -> bool:
-    return newest is not None and newest.commit == commit and (newest == before or newest.is_whole())
 
 
 def _check_signatures(repository: Repository, stage: str) -> None:

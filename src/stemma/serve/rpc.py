@@ -152,7 +152,7 @@ def _credentials(settings: TlsSettings) -> Any:
         return grpc.ssl_server_certificate_configuration([pair], clients)
 
     is_asked = settings.clients is not None
-    return grpc.dynamic_ssl_server_credentials(read(), lambda: read() if tls.renewed() else None, is_asked)
+    return grpc.dynamic_ssl_server_credentials(read(), lambda: read() if tls.contexts.renewed() else None, is_asked)
 
 
 def _certificate(context: Any) -> dict[str, str]:

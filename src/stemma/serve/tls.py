@@ -17,17 +17,13 @@ class Tls:
 
     def __init__(self, settings: TlsSettings) -> None:
         files = [each for each in (settings.cert, settings.key, settings.clients) if each is not None]
-        self._contexts = Reread("certificate", files, partial(_context, settings), lambda _: {"file": settings.cert})
-        self.context = self._contexts.now
+        self.contexts = Reread("certificate", files, partial(_context, settings), lambda _: {"file": settings.cert})
+        self.context = self.contexts.now
         self.context.sni_callback = self._choose  # called for each connection, also for one that names no host
 
-    def renewed(self) -> bool:
-        """Whether other files are there since it was asked last, and can be used."""
-        return self._contexts.renewed()
-
     def _choose(self, connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
-        self.renewed()
-        connection.context = self._contexts.now
+        self.contexts.renewed()
+        connection.context = self.contexts.now
 
 
 def trusting(cert: str) -> ssl.SSLContext:
