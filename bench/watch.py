@@ -120,7 +120,7 @@ def read_and_judged(draw: np.random.Generator, millions: int) -> tuple[float, fl
                 inputs |= {f"c{n}": texts[draw.integers(0, 12, (10_000, 1))] for n in range(16, 20)}
                 output = draw.random((10_000, 1)).astype(np.float32)
                 writer.add(of, Request(f"{batch}", inputs, output, 0.01, {}, 1_700_000_000 + batch * 60_000))
-                while writer.counts.written < 10_000 * (batch - 9):
+                while writer.counts["written"] < 10_000 * (batch - 9):
                     time.sleep(0.01)
         done = subprocess.run([sys.executable, "-c", JUDGE, folder], capture_output=True, text=True, check=True)
         rows, seconds, memory = map(float, done.stdout.split())
@@ -257,7 +257,7 @@ def writing() -> page.Table:
     with tempfile.TemporaryDirectory() as folder, closing(Writer(Path(folder), Options(rows=2000))) as writer:
         of, output = source(["number"] * 20), np.ones((1, 1), np.float32)
         logged = answers(lambda number: writer.add(of, Request(str(number), inputs, output, 0.1)))
-    assert (writer.counts.written, writer.counts.lost) == (ANSWERS, 0)
+    assert (writer.counts["written"], writer.counts["failed"]) == (ANSWERS, 0)
     more = f"{logged[1] - plain[1]:.0f} us more"
     return ["what", "here", "without a log", "goal"], [
         ["median answer", f"{logged[0]:.0f} us", f"{plain[0]:.0f} us", ""],

@@ -1,6 +1,7 @@
 """Request logs as a server would write them: nothing is served."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from bundles import MULTICLASS, REGRESSION, SIGNATURE
-from stemma.watch.log import Counts, Log, Options, Request, Source, Writer
+from stemma.watch.log import Log, Options, Request, Source, Writer
 
 START = 1_760_000_000.0  # seconds since 1970: a Thursday
 DAY = 86400.0
@@ -35,7 +36,7 @@ def logged(
     options: Options = EVERY_ROW,
     arm: str | None = None,
     callers: Sequence[str] | None = None,
-) -> Counts:
+) -> Counter[str]:
     """A request for each row; of two classes, `output` is the probability of the positive one.
 
     Args:

@@ -77,7 +77,7 @@ class Kept:
     def _told(self, state: str, rows: int) -> None:
         self._count("log", state, rows)
         if state == "failed":
-            log.note("request log", rows=rows, error=self._writer.counts.fault)
+            log.note("request log", rows=rows, error=self._writer.fault)
 
 
 def check(kept: LogSettings, models: Iterable[ModelSettings]) -> None:

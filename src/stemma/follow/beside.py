@@ -23,11 +23,7 @@ LOOK = 0.2
 
 
 def folders(settings: ServeSettings) -> ServeSettings:
-    """The same, with the folder of what is published in the place of each repository.
-
-    Raises:
-        StemmaError: a name is none of a stage, or bundles shall be signed, which those of a stage are not.
-    """
+    """The same, with the folder of what is published in the place of each repository; a StemmaError where none is."""
     if settings.signature and any(each.stage for each in settings.models):
         raise SettingsError("the bundles of a stage are not signed: ask for signed tags, by `signed: true` of a model")
     models = [each if each.stage is None else _published(each, each.stage) for each in settings.models]
@@ -61,11 +57,7 @@ def note(told: str) -> None:
 
 @contextmanager
 def running(command: Sequence[str], say: Callable[[str], None]) -> Iterator[None]:
-    """A command that runs for the time of the block; it is to call `end_with_parent`.
-
-    Args:
-        say: is told when it ended by itself, and is started again.
-    """
+    """Run a command, which is to call `end_with_parent`, for the time of the block; `say` hears of each new start."""
     stop = threading.Event()
     keeper = threading.Thread(target=_keep, args=(command, say, stop), daemon=True)
     keeper.start()

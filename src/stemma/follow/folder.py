@@ -78,11 +78,7 @@ def published(folder: Path) -> list[Published]:
 
 
 def add(folder: Path, number: int, commit: str, write: Callable[[Path], str | None]) -> Published:
-    """Publish a version, and remove those that are older than the newest few.
-
-    Args:
-        write: writes the bundle to a path, and says its version.
-    """
+    """Publish a version, of which `write` writes the bundle and says the number; of others the newest few stay."""
     partial = folder / ".partial"
     shutil.rmtree(partial, ignore_errors=True)  # of a pass that was killed
     partial.mkdir()
@@ -95,7 +91,6 @@ def add(folder: Path, number: int, commit: str, write: Callable[[Path], str | No
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether it says that the stage holds nothing."""
     return (folder / EMPTY).exists()
 
 

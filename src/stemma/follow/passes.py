@@ -31,11 +31,7 @@ class Asked:
 
 
 def check(asked: Asked, warn: Callable[[str], None] = say) -> None:
-    """Nothing, if there may be something to follow; who cannot be asked now may be later.
-
-    Raises:
-        VersionError: nothing was ever promoted to the stage, and to others something was.
-    """
+    """Raises as `check_known`, where there may never be something to follow; who cannot be asked now may be later."""
     try:
         repository = source.opened(asked.source, warn)
     except VersionError as error:
@@ -61,7 +57,8 @@ def publish(asked: Asked, before: Published | None = None, warn: Callable[[str],
     with folder.held(asked.folder, source.plain(asked.source), asked.stage):
         there = folder.published(asked.folder)
         newest = there[-1] if there else None
-        is_published = commit is None or _is_published(newest, commit, before)
+        is_newest = newest is not None and newest.commit == commit and (newest == before or newest.is_whole())
+        is_published = commit is None or is_newest
         if asked.signed and not (is_published and folder.is_empty(asked.folder) == (commit is None)):
             _check_signatures(repository, asked.stage)
         if commit is not None and not is_published:
@@ -69,10 +66,6 @@ def publish(asked: Asked, before: Published | None = None, warn: Callable[[str],
             newest = folder.add(asked.folder, number, commit, lambda path: _write(repository, asked, there, path))
         folder.mark(asked.folder, empty=commit is None)
         return None if commit is None else newest
-
-
-def _is_published(newest: Published | None, commit: str, before: Published | None) -> bool:
-    return newest is not None and newest.commit == commit and (newest == before or newest.is_whole())
 
 
 def _check_signatures(repository: Repository, stage: str) -> None:
@@ -92,23 +85,18 @@ def _write(repository: Repository, asked: Asked, there: list[Published], path: P
 
 
 def poll(asked: Asked, seconds: float, tell: Callable[[str], None], stop: Event | None = None) -> None:
-    """Publish again and again; each change of state is told once, in a line, and what fails is tried again.
-
-    Args:
-        stop: ends it when it is set, after the pass that is under way.
-    """
+    """Publish again and again until `stop` is set; each change of state is told once, and what fails is tried again."""
     stop = stop or Event()
     before, told = None, ""
     while not stop.is_set():
         warnings: list[str] = []
         try:
             before = publish(asked, before, warnings.append)
-            state = "; ".join([described(asked, before), *warnings])
-        except StemmaError as error:
-            state = f"{asked.stage}: {error}; what is published stays, and it is tried again every {seconds:g} s"
-            state = "; ".join([state, *warnings])
-        except OSError as error:
-            state = f"{asked.stage}: {told_by_system(error)}; tried again every {seconds:g} s"
+            state = described(asked, before)
+        except (OSError, StemmaError) as error:
+            why = told_by_system(error) if isinstance(error, OSError) else error
+            state = f"{asked.stage}: {why}; what is published stays, and it is tried again every {seconds:g} s"
+        state = "; ".join([state, *warnings])
         if state != told:
             tell(state)
             told = state

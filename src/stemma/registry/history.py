@@ -84,8 +84,8 @@ def history(repo: Repo = ".", stage: str | None = None, *, verify: bool = False)
     repository = opened(repo)
     known = repository.registry
     events = tuple(replay(known))
-    names = {key: _named(key[0], commit, versions_of(known)) for key, commit in known.assigned.items()}
-    stages = {f"{model}#{name}": version for (model, name), version in sorted(names.items())}
+    numbers = versions_of(known)
+    stages = {f"{key[0]}#{key[1]}": _named(key[0], commit, numbers) for key, commit in sorted(known.assigned.items())}
     if stage is not None:
         events = tuple(event for event in events if stage in (event.stage, f"{event.model}#{event.stage}"))
         if not events:

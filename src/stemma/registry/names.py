@@ -23,11 +23,7 @@ def check_stage(stage: str) -> None:
 
 
 def check_known(repository: Repository, stage: str) -> None:
-    """Nothing, if something was ever promoted to a stage, or nothing to any: then it may yet be.
-
-    Raises:
-        VersionError: others were promoted to, and not this one.
-    """
+    """A VersionError where nothing was ever promoted to a stage, and to others was; where to none, it may yet be."""
     known = repository.registry
     if stage not in {event.says.stage for event in known.events} and any(event.says.stage for event in known.events):
         raise no_stage(known, stage)
@@ -51,11 +47,7 @@ def registered(repository: Repository, name: str) -> str:
 
 
 def stages_of(repository: Repository, name: str) -> list[str]:
-    """The stage of this name, or the stages that a version holds.
-
-    Raises:
-        VersionError: the stage is empty, there is no such version, or it holds none.
-    """
+    """The stage of this name, or those that a version holds; a VersionError where it is empty, or holds none."""
     known = repository.registry
     assigned = {stage: commit for (model, stage), commit in known.assigned.items() if model == MODEL}
     stage = name.removeprefix(f"{MODEL}#")

@@ -6,7 +6,6 @@ It is read from data/prepared/profile.json. Versions are numbered by semver.org,
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from stemma.errors import VersionError
@@ -17,14 +16,6 @@ from stemma.text import by_number, counted, few
 
 Bump = Literal["major", "minor", "patch"]
 FIRST = "v1.0.0"
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """A bump, with the reason in words; None for the first version of all."""
-
-    bump: Bump | None
-    reason: str
 
 
 def latest(known: Registry, model: str) -> str | None:
@@ -46,7 +37,7 @@ def checked(version: str) -> str:
     return name
 
 
-def bumped(used: Collection[str], bump: Bump | None) -> str:
+def bumped(used: Collection[str], bump: Bump) -> str:
     """The version after the highest used one. v2.0.0-rc.1 is followed by v2.0.0 where that fits."""
     if not used:
         return FIRST
@@ -58,17 +49,12 @@ def bumped(used: Collection[str], bump: Bump | None) -> str:
     return f"v{major}.{minor}.{patch if not final else patch + 1}"
 
 
-def suggest(version: Version, before: Version | None) -> Suggestion:
-    """The bump that what changed asks for.
-
-    Args:
-        before: the highest registered version; None where none is.
+def suggest(version: Version, before: Version) -> tuple[Bump, str]:
+    """The bump that what changed since the version before asks for, and why.
 
     Raises:
         VersionError: the weights' index or the profile of either is out of reach, or `before` holds no model.
     """
-    if before is None:
-        return Suggestion(None, "the first registered version")
     from stemma.versions.diff import compression, structure, tensors
 
     if version.index is None or before.index is None:
@@ -77,26 +63,27 @@ def suggest(version: Version, before: Version | None) -> Suggestion:
     since = f"since {before.name}"
     moved = _signature_change(before.profile, version.profile)
     if moved is not None:
-        return Suggestion("major", f"the signature changed {since}: {moved}")
+        return "major", f"the signature changed {since}: {moved}"
     found = structure.compare(before.index, version.index)
     layers = [layer.after or layer.before for layer in found.layers if layer.status not in ("kept", "renamed")]
     if layers:
-        return Suggestion("major", f"the structure changed {since}: {few([str(name) for name in layers])}")
+        return "major", f"the structure changed {since}: {few([str(name) for name in layers])}"
     shared = tensors.compare(found.pairs)
     differ = sum(not tensor.same for tensor in shared)
     if differ:
         tensors_differ = f"{counted(len(shared), 'tensor')} {by_number(differ, 'differs', 'differ')}"
-        return Suggestion("minor", f"retrained {since}: {differ} of {tensors_differ}")
+        return "minor", f"retrained {since}: {differ} of {tensors_differ}"
     graphs = compression.compare(before, version)
     if graphs is not None and graphs.other:
-        return Suggestion("minor", f"the same weights as {before.name}, {graphs}")
-    return Suggestion("patch", f"the same weights as {before.name}")
+        return "minor", f"the same weights as {before.name}, {graphs}"
+    return "patch", f"the same weights as {before.name}"
 
 
-def _inputs(profile: Any) -> dict[str, str]:
-    """The role of each column that a row must bring."""
+def _contract(profile: Any) -> dict[str, Any]:
+    """What goes in, the role of each column that a row must bring, and what comes out, by name."""
     made = profile.get("derive", ())
-    return {each["name"]: each["role"] for each in profile["features"] if each["name"] not in made}
+    inputs = {f"input {each['name']}": each["role"] for each in profile["features"] if each["name"] not in made}
+    return inputs | {key: profile[key] for key in ("task", "target", "classes", "positive")}
 
 
 def _signature_change(before: Any, after: Any) -> str | None:
@@ -104,17 +91,12 @@ def _signature_change(before: Any, after: Any) -> str | None:
     if before is None or after is None:
         return None
     try:
-        inputs = [_inputs(profile) for profile in (before, after)]
-        rests = [
-            {key: profile[key] for key in ("task", "target", "classes", "positive")} for profile in (before, after)
-        ]
+        was, now = _contract(before), _contract(after)
     except (KeyError, TypeError) as error:
         raise VersionError(
             f"data/prepared/profile.json is of another format ({type(error).__name__}: {error})"
         ) from None
-    was, now = inputs
-    said = [f"input {name} is new" for name in now if name not in was]
-    said += [f"input {name} is gone" for name in was if name not in now]
-    said += [f"input {name} is {now[name]} (was {was[name]})" for name in now if was.get(name, now[name]) != now[name]]
-    said += [f"{key} is {rests[1][key]} (was {rests[0][key]})" for key in rests[0] if rests[0][key] != rests[1][key]]
+    said = [f"{name} is new" for name in now if name not in was]
+    said += [f"{name} is gone" for name in was if name not in now]
+    said += [f"{name} is {now[name]} (was {was[name]})" for name in now if was.get(name, now[name]) != now[name]]
     return few(said) if said else None

@@ -10,7 +10,7 @@ from stemma.registry.history import TRAILER, Event, no_stage, replay, versions_o
 from stemma.registry.tags import Tag
 from stemma.registry.writing import PLAIN, Tagging, Writer, message, writing
 from stemma.repo.registry import MODEL, Registry
-from stemma.repo.repository import Repo, Repository, Version, opened
+from stemma.repo.repository import Repo, Repository, opened
 
 Requirement = Literal["better", "not-worse"]
 
@@ -51,9 +51,9 @@ def promote(
     names.check_stage(stage)
     with writing(repo, tagging) as writer:
         writer.check_holders([stage])
-        move = _move(writer, version, stage, local)
-        shown = None if judgement is None or move.holder is None else _judged(move, judgement)
-        return move.write(message(why or f"Promote {MODEL} {move.number} to {stage}", shown))
+        number, holder = _ready(writer, version, stage, local), writer.known.assigned.get((MODEL, stage))
+        shown = None if judgement is None or holder is None else _judged(writer, number, holder, judgement)
+        return _assigned(writer, number, stage, message(why or f"Promote {MODEL} {number} to {stage}", shown))
 
 
 def roll_back(
@@ -79,16 +79,13 @@ def roll_back(
     names.check_stage(stage)
     with writing(repo, tagging) as writer:
         writer.check_holders([stage])
-        move = _move(writer, _back(writer.known, stage, version), stage, local)
-        return move.write(message(why or f"Roll {stage} back to {MODEL} {move.number}", f"{TRAILER}RolledBack"))
+        number = _ready(writer, _back(writer.known, stage, version), stage, local)
+        said = message(why or f"Roll {stage} back to {MODEL} {number}", f"{TRAILER}RolledBack")
+        return _assigned(writer, number, stage, said)
 
 
 def would_hold(repo: Repo, stage: str, version: str | None = None) -> str:
-    """The version that `roll_back` would give a stage, such as "v1.2.0"; nothing is written.
-
-    Raises:
-        VersionError: no such version or stage, it is retired, holds the stage, or the stage held none before.
-    """
+    """The version that `roll_back` would give a stage, such as "v1.2.0"; raises as that, and nothing is written."""
     names.check_stage(stage)
     repository = opened(repo)
     return _free(repository, _back(repository.registry, stage, version), stage)
@@ -147,30 +144,20 @@ def _held_before(known: Registry, stage: str) -> str:
     return usable[-1]
 
 
-@dataclass(frozen=True)
-class _Move:
-    """A version that may take a stage. `holder` is the commit that holds it now."""
-
-    writer: Writer
-    stage: str
-    number: str
-    version: Version
-    holder: str | None
-
-    def write(self, said: str) -> Event:
-        tag = f"{MODEL}#{self.stage}#{_next(self.writer.known, self.stage)}"
-        return self.writer.write([Tag(tag, self.writer.known.registered[MODEL, self.number], said)])[0]
-
-
-def _move(writer: Writer, name: str, stage: str, local: bool) -> _Move:
-    """What a version needs to take a stage; with every object of it within reach of others."""
+def _ready(writer: Writer, name: str, stage: str, local: bool) -> str:
+    """The version of a name that may take a stage, with every object of it within reach of others."""
     from stemma.registry import reach
 
     number = _free(writer.repository, name, stage)
     version = writer.repository.version(f"{MODEL}@{number}")
     reach.check(version, local=local)
     reach.tell_untrue(version)
-    return _Move(writer, stage, number, version, writer.known.assigned.get((MODEL, stage)))
+    return number
+
+
+def _assigned(writer: Writer, number: str, stage: str, said: str) -> Event:
+    tag = Tag(f"{MODEL}#{stage}#{_next(writer.known, stage)}", writer.known.registered[MODEL, number], said)
+    return writer.write([tag])[0]
 
 
 def _free(repository: Repository, name: str, stage: str) -> str:
@@ -187,15 +174,13 @@ def _next(known: Registry, stage: str) -> int:
     return max(used, default=0) + 1
 
 
-def _judged(move: _Move, judgement: Judgement) -> str:
-    """The sentence of the comparison with the version that holds the stage, which refuses what does not meet it."""
+def _judged(writer: Writer, number: str, holder: str, judgement: Judgement) -> str:
+    """The sentence of the comparison with the commit that holds the stage, which refuses what does not meet it."""
     from stemma.versions.compare import Options, compare
 
-    repository = move.writer.repository
-    number = versions_of(move.writer.known).get((MODEL, str(move.holder)))
-    now = repository.version(str(move.holder) if number is None else f"{MODEL}@{number}")
+    now = versions_of(writer.known).get((MODEL, holder))
     options = Options(on=judgement.on, metric=judgement.metric, latency=False)
-    found = compare(repository, now, move.version, options)
+    found = compare(writer.repository, f"{MODEL}@{now}" if now else holder, f"{MODEL}@{number}", options)
     if not found.meets(judgement.requirement, judgement.margin):
         wanted = judgement.requirement + (f" by a margin of {judgement.margin}" if judgement.margin is not None else "")
         raise VersionError(f"not promoted, for {wanted} is required: {found.sentence}")

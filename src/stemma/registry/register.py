@@ -67,7 +67,6 @@ def retire(repo: Repo, version: str, why: str, *, tagging: Tagging = PLAIN) -> E
 
 
 def _registrable(repository: Repository, revision: str | None) -> Version:
-    """The version to be registered."""
     if revision is None:
         moved = extent.of(repository.root).changed(repository.root)
         if moved:
@@ -98,13 +97,14 @@ def _number(repository: Repository, version: Version, given: str | None, bump: B
     if bump is not None:
         number = numbering.bumped(used, bump)
         return number, f"Register {MODEL} {number}, a {bump} bump"
+    if not used:
+        return numbering.FIRST, "the first registered version"
     highest = numbering.latest(known, MODEL)
-    if highest is None and used:
+    if highest is None:
         return numbering.bumped(used, "major"), "major: every version before is retired"
-    before = None if highest is None else repository.version(f"{MODEL}@{highest}")
+    before = repository.version(f"{MODEL}@{highest}")
     try:
-        found = numbering.suggest(version, before)
+        bump, reason = numbering.suggest(version, before)
     except StemmaError as error:
         raise VersionError(f"the bump cannot be told ({error}): give --bump or --version") from None
-    said = found.reason if found.bump is None else f"{found.bump}: {found.reason}"
-    return numbering.bumped(used, found.bump), said
+    return numbering.bumped(used, bump), f"{bump}: {reason}"

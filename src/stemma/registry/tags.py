@@ -57,7 +57,8 @@ def _made(root: Path, new: Sequence[Tag], sign: bool) -> dict[str, str]:
         raise VersionError("Git does not know who you are", run='git config user.name "Your Name"` and `user.email')
     asked = ("rev-parse", "--path-format=absolute", "--git-path", "objects", "--show-object-format")
     objects, form = git(root, *asked).decode().splitlines()
-    when = _later_than(registry.read(root))
+    last = max((event.time for event in registry.read(root).events), default=0)
+    when = max(int(time.time()), last + 1)  # GTO orders events by their seconds, and clocks differ
     signed = sign or is_set(root, "tag.gpgSign")
     made = {}
     with scratch("tag") as folder:
@@ -75,11 +76,6 @@ def _made(root: Path, new: Sequence[Tag], sign: bool) -> dict[str, str]:
                 what = f"the tag cannot be signed ({_told(done.stderr)})"
                 raise VersionError(what, run="git config user.signingkey KEY")
     return made
-
-
-def _later_than(known: registry.Registry) -> int:
-    """Now, or the second after the last event: GTO orders events by their seconds, and clocks differ."""
-    return max(int(time.time()), max((event.time for event in known.events), default=0) + 1)
 
 
 def _settings(root: Path) -> list[str]:
@@ -102,11 +98,7 @@ def _told(errors: bytes) -> str:
 
 
 class Remote:
-    """The Git remote that events are pushed to, and what it has of the registry.
-
-    Raises:
-        VersionError: there is none, or it cannot be asked.
-    """
+    """The Git remote that events are pushed to, and what it has of the registry; a VersionError where there is none."""
 
     def __init__(self, root: Path, model: str) -> None:
         self.root = root
@@ -115,11 +107,7 @@ class Remote:
         self.name = _remote(root)
 
     def fetch(self) -> None:
-        """Get the events that are not here.
-
-        Raises:
-            VersionError: the remote cannot be asked, or an event here has another one's name.
-        """
+        """Get the events that are not here; a VersionError where one here has the name of another there."""
         here, there = self._here(), self._there()
         clash = sorted(name for name in here.keys() & there.keys() if here[name] != there[name])
         if clash:
@@ -172,7 +160,6 @@ class Remote:
 
 
 def remotes(root: Path) -> list[str]:
-    """The names of the Git remotes."""
     return git(root, "remote").decode().split()
 
 

@@ -42,11 +42,7 @@ class Writer:
         return self.repository.registry
 
     def check_holders(self, stages: Iterable[str]) -> None:
-        """Nothing, if none of these stages changed hands since the command began.
-
-        Raises:
-            VersionError: one did; with who came first.
-        """
+        """A VersionError, with who came first, where one of these stages changed hands since the command began."""
         for stage in stages:
             if self.known.assigned.get((MODEL, stage)) != self.before.get((MODEL, stage)):
                 last = [event for event in replay(self.known) if event.stage == stage and event.model == MODEL][-1]

@@ -4,7 +4,7 @@ In the order of a request:
 
     settings.py    what is served, where, within which limits: options and serve.yaml as one frozen object
     process.py     the process: ready when warm, drained at the end (sockets.py, tls.py, log.py)
-    workers.py     several of them, and the one that keeps them (worker.py is one of the several)
+    workers.py     several of them, and the one that keeps them (worker.py is one of the several; lines.py: their talk)
     scopes.py      what a token may ask
     app.py         the ASGI callable: a request in, its route, an answer or a refusal out
     access.py      tokens: which calls are answered (rates.py: how often; reread.py: files that change)

@@ -24,13 +24,14 @@ from stemma.errors import SettingsError
 from stemma.files import read_plain, write_text
 from stemma.serve.models import Refused
 from stemma.serve.reread import Reread
+from stemma.serve.routes import Header
 from stemma.serve.scopes import Scope
 from stemma.serve.settings import SOME, shaped
 from stemma.settings import Section, checked, parse
 
-Header = tuple[bytes, bytes]
 VARIABLE = "STEMMA_TOKENS"  # of the environment: what a file would hold
 ADMIN = Scope.ADMIN
+CHALLENGE = b"www-authenticate"
 BITS = 256
 
 
@@ -50,13 +51,10 @@ class Tokens(Section):
 
 
 class Access:
-    """Which calls are answered.
+    """Which calls are answered; a SettingsError where the tokens cannot be read.
 
     Args:
         file: of tokens; None: those of the environment, and where that has none, every call is answered.
-
-    Raises:
-        SettingsError: the tokens cannot be read.
     """
 
     def __init__(self, file: str | None) -> None:
@@ -69,19 +67,17 @@ class Access:
         return bool(self._tokens.now)
 
     def check(self, scope: str | None, headers: Iterable[Header]) -> str | None:
-        """Nothing, if a call may be answered; the name of its token, where it has one.
+        """The name of a call's token, where tokens are asked for; Refused without one (401) of this scope (403).
 
         Args:
             scope: what its route asks for; None: nothing.
-
-        Raises:
-            Refused: it has no token (401), or one that may not do this (403).
         """
         if scope is None:
             return None
         self._tokens.renewed()
-        if not self.asks:
-            _check_origin(scope, headers)
+        if not self.asks:  # an admin is whoever reaches the loopback then, but no page that a browser there shows
+            if scope == ADMIN and any(name in (b"origin", b"sec-fetch-site") for name, _ in headers):
+                raise Refused(403, "without tokens, no page of a browser may do this")
             return None
         token = self._given(headers)
         if token.expires is not None and token.expires <= datetime.now(UTC):
@@ -102,15 +98,6 @@ class Access:
         if not found:
             raise _unknown("the token is not known here", "invalid_token")
         return found[0]
-
-
-CHALLENGE = b"www-authenticate"
-
-
-def _check_origin(scope: str, headers: Iterable[Header]) -> None:
-    """Without tokens an admin is whoever reaches the loopback, but no page that a browser there shows."""
-    if scope == ADMIN and any(name in (b"origin", b"sec-fetch-site") for name, _ in headers):
-        raise Refused(403, "without tokens, no page of a browser may do this")
 
 
 def _unknown(what: str, error: str | None = None) -> Refused:

@@ -9,8 +9,8 @@ POST /admin/models/shop/shadow?v2=1     it gets copies, and answers nobody; with
 POST /admin/drain                       answer what was taken, and end
 """
 
-import json
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 from stemma.serve.models import Model, Refused, Split
@@ -42,7 +42,7 @@ async def split(call: Call) -> Answer:
         column = Split(name, by).column
         if column and column not in model.columns:
             raise Refused(409, f"{model.name} has no column {column[:100]!r}{nearest(column, model.columns)}")
-    return await _done(call, "split", "share", model.name, json.dumps({"split": found}))
+    return await _done(call, "split", "share", model.name, {"split": found})
 
 
 async def shadow(call: Call) -> Answer:
@@ -50,10 +50,10 @@ async def shadow(call: Call) -> Answer:
     model, told = _asked(call)
     shares = _shares(model, told)
     kept = {str(number): share for number, share in model.shadows.items()} if shares else {}
-    return await _done(call, "shadow", "share", model.name, json.dumps({"shadow": kept | shares}))
+    return await _done(call, "shadow", "share", model.name, {"shadow": kept | shares})
 
 
-async def _done(call: Call, name: str, *action: str) -> Answer:
+async def _done(call: Call, name: str, *action: Any) -> Answer:
     await call.order(*action)
     return in_json({"done": name})
 

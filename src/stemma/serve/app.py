@@ -28,6 +28,8 @@ from stemma.serve.shadow import Shadows
 
 REQUEST_ID, ID = b"x-request-id", re.compile(rb"[!-~]{1,128}")
 INLINE = 16_384  # bytes of a body
+HELD = "held"  # in a scope: bytes of the body that are in memory
+CLOSING = ((b"connection", b"close"),)  # what else the caller sends is not read
 SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))  # no browser shows or keeps an answer
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,13 +37,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class App:
-    """Answers for the models that `serving` gives at the moment of a call.
-
-    Args:
-        routes: every path; the first that matches answers.
-        metrics: count what is asked.
-        control: what changes them.
-        observer: sees what they answer.
+    """Answers for the models that `serving` gives at the moment of a call, by the first route that matches.
 
     Raises:
         SettingsError: the tokens of the settings cannot be read.
@@ -123,12 +119,8 @@ class App:
             return _told(error, scope)
 
     def _admitted(self, asked: str | None, scope: Scope, headers: Iterable[Header]) -> str | None:
-        """The name of a caller's token, where it has one; who is refused counts by the address.
-
-        Raises:
-            Refused: it may not do this, or not as often.
-        """
-        caller = (scope.get("client") or ("",))[0]
+        """The name of a caller's token, where it has one; Refused where it may not do this, or not as often."""
+        caller = (scope.get("client") or ("",))[0]  # by which who is refused counts
         try:
             who = self._access.check(asked, headers)
             caller = caller if who is None else f"token {who}"
@@ -204,10 +196,6 @@ def _id(headers: Iterable[Header]) -> str:
         if name == REQUEST_ID and ID.fullmatch(value):
             return value.decode()
     return urandom(16).hex()
-
-
-CLOSING = ((b"connection", b"close"),)  # what else the caller sends is not read
-HELD = "held"  # in a scope: bytes of the body that are in memory
 
 
 def _told(error: Exception, scope: Scope) -> Answer:

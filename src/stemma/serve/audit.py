@@ -9,8 +9,7 @@ elsewhere, which `check` says, can tell later that lines were cut off at the end
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,13 +32,14 @@ class Audited:
 
 
 def append(file: Path, **facts: Any) -> None:
-    """Write down what is about to be done; it is on the disk before this returns.
-
-    Raises:
-        OSError, StemmaError: it cannot be written: then it is not to be done.
-    """
+    """Write down, on the disk, what is about to be done; after an OSError or StemmaError it is not to be done."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(file), file.open("a+b") as log:
+    release = waited(lambda: taken(Path(f"{file}.lock")), WAIT)  # one writer at a time, of several processes
+    if release is None:
+        raise StemmaError(f"{file} is in use by another process")
+    with ExitStack() as stack:
+        stack.callback(release)
+        log = stack.enter_context(file.open("a+b"))
         last = _last(log)
         told = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "before": _hash(last), **facts}
         log.write(json.dumps(told, sort_keys=True).encode() + b"\n")
@@ -48,13 +48,10 @@ def append(file: Path, **facts: Any) -> None:
 
 
 def check(file: Path, holds: str | None = None) -> Audited:
-    """Check each line against the one before.
+    """Check each line against the one before; a StemmaError names the first that does not fit.
 
     Args:
         holds: the hash of a line that must be among them.
-
-    Raises:
-        StemmaError: names the first line that does not fit.
     """
     before, seen = FIRST, set()
     number = 0
@@ -92,15 +89,3 @@ def _last(log: Any) -> bytes:
 
 def _hash(line: bytes) -> str:
     return hashlib.sha256(line.rstrip(b"\n")).hexdigest() if line else FIRST
-
-
-@contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """One writer at a time, of several processes."""
-    release = waited(lambda: taken(Path(f"{file}.lock")), WAIT)
-    if release is None:
-        raise StemmaError(f"{file} is in use by another process")
-    try:
-        yield
-    finally:
-        release()

@@ -20,6 +20,7 @@ from stemma.values import CONVERTERS, PLAIN
 
 CSV = "text/csv"
 NEEDED = ("id", "outcome")
+AGAIN = ((b"retry-after", b"60"),)
 LONGEST = 128, 9  # letters of an id, and of a row
 Waiting = tuple[Sequence[Outcome], "asyncio.Future[dict[str, Any]]"]
 
@@ -69,9 +70,6 @@ class Feedback:
 def refuse(call: Call) -> Answer:
     """Where nothing is kept that outcomes could be joined with."""
     raise Refused(403, "this server keeps no log of requests: start it with --log FOLDER")
-
-
-AGAIN = ((b"retry-after", b"60"),)
 
 
 def route(observer: Observer | None) -> Route:

@@ -5,7 +5,6 @@ latest; the one before stays, and the status and the log say why. It is tried ag
 """
 
 import asyncio
-import json
 import os
 import re
 import signal
@@ -54,11 +53,7 @@ class _Watched:
 
 
 class Keeper:
-    """Of all models, for all members.
-
-    Raises:
-        StemmaError: a bundle cannot be opened, or two models have one name.
-    """
+    """Of all models, for all members; a StemmaError where a bundle cannot be opened, or two models have one name."""
 
     def __init__(self, settings: ServeSettings, members: list[Any]) -> None:
         self._settings, self._members, self._one = settings, members, asyncio.Lock()
@@ -67,11 +62,7 @@ class Keeper:
             raise StemmaError("two models have one name: give each another, as NAME=SOURCE")
 
     async def start(self) -> None:
-        """The first look: a bundle that cannot serve is an error; a folder may still get its versions.
-
-        Raises:
-            StemmaError: why a bundle cannot serve.
-        """
+        """The first look: a bundle that cannot serve is a StemmaError; a folder may still get its versions."""
         for watched in self._watched.values():
             await self._commit(watched, watched.plan, {})
         await self.look()
@@ -89,11 +80,7 @@ class Keeper:
             yield
 
     async def look(self, *, anew: bool = False) -> None:
-        """Bring into service what is wanted now.
-
-        Args:
-            anew: try again what was refused.
-        """
+        """Bring into service what is wanted now; `anew`: with another try of what was refused."""
         async with self._one:
             for watched in self._watched.values():
                 watched.refused = {} if anew else watched.refused
@@ -107,14 +94,11 @@ class Keeper:
             watched.settings = told.get((source, watched.plan.name)) or told.get((source, now.name)) or now
         await self.look(anew=True)
 
-    async def act(self, action: str, name: str, policy: str = "", why: str = "") -> str | None:
+    async def act(self, action: str, name: str, what: Any = "", why: str = "") -> str | None:
         """Change what serves: `load` a model, or look at it anew; `unload` it; `switch` to what another policy wants;
         `rollback` to the version before; `withdraw` a version, which then does not serve until somebody loads the model
         anew or switches to it; `share` calls out as other settings say; `drain`, which is of all models, and ends the
-        process.
-
-        Returns:
-            Why it could not be done.
+        process. Else why it could not be done.
         """
         if action == "drain":
             os.kill(os.getpid(), signal.SIGTERM)
@@ -122,21 +106,24 @@ class Keeper:
         watched = self._watched.get(name)
         if watched is None:
             return f"no model is named {name[:100]!r}"
-        if action == "share":
-            return await self._share(watched, policy)
-        if action == "withdraw":
-            return await self._withdraw(watched, policy, why)
-        before, chooses = watched.settings, action in ("switch", "rollback")
         try:
-            wanted = _other(watched, policy if action == "switch" else _before(watched)) if chooses else before
-            if action in ("load", "switch"):
-                watched.withdrawn.allow(None if action == "load" else set(map(number_of, policy.split(","))))
+            if action == "share":
+                return await self._share(watched, what)
+            if action == "withdraw":
+                return await self._withdraw(watched, what, why)
+            return await self._turn(watched, action, what)
         except (OSError, StemmaError) as error:
             return str(error)
+
+    async def _turn(self, watched: _Watched, action: str, policy: str) -> str | None:
+        before, chooses = watched.settings, action in ("switch", "rollback")
+        wanted = _other(watched, policy if action == "switch" else _before(watched)) if chooses else before
+        if action in ("load", "switch"):
+            watched.withdrawn.allow(None if action == "load" else set(map(number_of, policy.split(","))))
         watched.settings = wanted
         watched.off = action == "unload"
         await self.look(anew=True)
-        log.note("asked", action=action, model=name, policy=policy)
+        log.note("asked", action=action, model=watched.plan.name, policy=policy)
         failed = _unserved(watched) if chooses else _refused(watched)
         if failed is not None and chooses:
             watched.settings = before
@@ -147,10 +134,7 @@ class Keeper:
         number, there = number_of(text), watched.source.versions()
         if number not in watched.plan.versions or number not in there:
             return f"version {text[:100]} of {watched.plan.name} is not in service"
-        try:
-            watched.withdrawn.add(number, there[number], why)
-        except (OSError, StemmaError) as error:
-            return str(error)
+        watched.withdrawn.add(number, there[number], why)
         await self.look()
         if number in watched.plan.versions:  # there is no other to go to
             watched.withdrawn.undo(number, there[number])
@@ -159,11 +143,8 @@ class Keeper:
         log.note("taken back", model=watched.plan.name, version=number, why=why)
         return None
 
-    async def _share(self, watched: _Watched, told: str) -> str | None:
-        try:
-            watched.settings = checked(ModelSettings, watched.settings.model_dump() | json.loads(told), "shares")
-        except StemmaError as error:
-            return str(error)
+    async def _share(self, watched: _Watched, told: dict[str, Any]) -> str | None:
+        watched.settings = checked(ModelSettings, watched.settings.model_dump() | told, "shares")
         await self.look()
         log.note("asked", action="share", model=watched.plan.name, shares=told)
         return None

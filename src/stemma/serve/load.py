@@ -14,14 +14,12 @@ TIMES = 3  # a bundle's bytes, in memory: as they are, in the runtime, and once 
 
 
 def load(path: Path, signature: SignatureSettings | None = None, room: float = math.inf) -> Bundle:
-    """The bundle of a file, of a folder that holds one file, or of a folder that it was unpacked to.
+    """The bundle of a file, of a folder that holds one file, or of a folder that it was unpacked to; a StemmaError
+    where it cannot serve.
 
     Args:
         signature: that it must have; it is looked at before anything of the bundle runs.
         room: bytes of memory that it may take.
-
-    Raises:
-        StemmaError: why it cannot serve.
     """
     _check_room(path, sum(each.stat().st_size for each in (path, *path.rglob("*")) if each.is_file()), room)
     bundle = opened(path)

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections import Counter as Counts
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -111,14 +112,10 @@ class Metrics:
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         now = CollectorRegistry()
         now.register(_Now(call.models, shared))
-        text = generate_latest(registry) + generate_latest(now) + self._told()
+        text = generate_latest(registry) + generate_latest(now)
+        with suppress(OSError):  # it is not there yet, or cannot be read: the other figures are told all the same
+            text += b"" if self._more is None else self._more.read_bytes()
         return Answer(text, kind="text/plain; version=0.0.4; charset=utf-8")
-
-    def _told(self) -> bytes:
-        try:
-            return b"" if self._more is None else self._more.read_bytes()
-        except OSError:  # it is not there yet, or cannot be read: the other figures are told all the same
-            return b""
 
 
 class _Now:

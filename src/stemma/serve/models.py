@@ -28,11 +28,7 @@ class Refused(StemmaError):
 
 @dataclass(frozen=True)
 class Version:
-    """A version that may serve: verified, loaded, warm.
-
-    Raises:
-        BundleError: what it says to be registered as is no version.
-    """
+    """A version that may serve: verified, loaded, warm; a BundleError where it is registered as what is no version."""
 
     model: str
     number: int
@@ -127,11 +123,7 @@ class Model:
         return (dict(self.labels) | known).get(text)
 
     def find(self, version: str | None = None, label: str | None = None) -> Version:
-        """The version of a number or a label; without one, the stable one.
-
-        Raises:
-            Refused: it is not in service.
-        """
+        """The version of a number or a label, without one the stable one; Refused where it is not in service."""
         if not self.versions:
             raise Refused(503, f"no version of {self.name} is in service", LATER)
         if label is not None:
@@ -164,11 +156,7 @@ class Models:
         return self.by_name[name]
 
     def find(self, named: Mapping[str, str]) -> Version:
-        """The version that the parts of a path name: model, version or label.
-
-        Raises:
-            Refused: it is not in service.
-        """
+        """The version that the parts of a path name: model, version or label; Refused where it is not in service."""
         return self.model(named.get("model")).find(named.get("version"), named.get("label"))
 
 

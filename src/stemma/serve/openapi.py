@@ -22,16 +22,12 @@ def route(routes: Iterable[Route]) -> Route:
 
     def document(call: Call) -> Answer:
         """This document."""
-        return in_json(_document(known, call.models))
+        paths: dict[str, dict[str, Any]] = {}
+        for each in known:
+            paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, call.models)
+        return in_json({"openapi": "3.1.0", "info": {"title": "Stemma", "version": "1"}, "paths": paths})
 
     return Route("GET", "/openapi.json", document)
-
-
-def _document(routes: Iterable[Route], models: Models) -> dict[str, Any]:
-    paths: dict[str, dict[str, Any]] = {}
-    for each in routes:
-        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, models)
-    return {"openapi": "3.1.0", "info": {"title": "Stemma", "version": "1"}, "paths": paths}
 
 
 def _operation(each: Route, models: Models) -> dict[str, Any]:

@@ -75,21 +75,10 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvicorn.Config(None, loop="auto", log_config=None).get_loop_factory()  # type: ignore[arg-type]  # it is asked for that alone
 
 
-def service_of(settings: ServeSettings) -> Service:
-    """Of a process: it serves nothing yet."""
-    return Service(settings.signature, settings.limits.memory, batches=settings.batch == "auto")
-
-
 def app_of(
     settings: ServeSettings, serving: Callable[[], Models], control: Control | None = None, observer: str = ""
 ) -> App:
-    """The ASGI callable of a server.
-
-    Args:
-        serving: gives what serves at the moment.
-        control: changes what serves.
-        observer: as of `run`.
-    """
+    """The ASGI callable of a server; `observer` is as of `run`."""
     metrics = Metrics(None if settings.log is None else Path(settings.log.folder) / DRIFT)
     sees = Entry(observer).load()(settings.log, metrics.count_observed) if observer and settings.log else None
     routes = (*protocols.routes(), *status.ROUTES, *page.ROUTES, *admin.ROUTES, Route("GET", "/metrics", metrics.text))
@@ -154,7 +143,7 @@ class Server(uvicorn.Server):
 
 
 async def _alone(settings: ServeSettings, read: Read, bound: socket.socket, observer: str, beside: Beside) -> None:
-    service = service_of(settings)
+    service = Service(settings)
     keeper = Keeper(settings, [service])
     await keeper.start()
     app = app_of(settings, lambda: service.models, keeper.act, observer)
@@ -206,18 +195,14 @@ def _signals(stop: Callable[[], None], read: Read, keeper: Keeper) -> Iterator[N
     """SIGTERM and SIGINT stop, SIGHUP reads the settings again."""
     loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
 
-    def reload() -> None:
-        tasks.add(loop.create_task(_reload(read, keeper)))
+    async def reload() -> None:
+        try:
+            await keeper.reload(read())
+        except StemmaError as error:  # what serves is served on
+            log.note("settings refused", error=str(error))
 
     with contextlib.suppress(NotImplementedError):  # on Windows, where Ctrl+C interrupts the loop
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
-        loop.add_signal_handler(signal.SIGHUP, reload)
+        loop.add_signal_handler(signal.SIGHUP, lambda: tasks.add(loop.create_task(reload())))
     yield
-
-
-async def _reload(read: Read, keeper: Keeper) -> None:
-    try:
-        await keeper.reload(read())
-    except StemmaError as error:  # what serves is served on
-        log.note("settings refused", error=str(error))

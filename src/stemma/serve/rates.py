@@ -11,11 +11,7 @@ ROUNDED = 1e-6  # seconds, for sums of fractions
 
 
 class Rates:
-    """Of one process.
-
-    Args:
-        rate: calls a second, of each caller.
-    """
+    """Of one process: so many calls a second of each caller."""
 
     def __init__(self, rate: float) -> None:
         self._rate, self._burst = rate, max(1.0, 1 / rate)

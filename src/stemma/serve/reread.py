@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Reread(Generic[T]):
-    """What cannot be used changes nothing, and is told.
+    """What cannot be used changes nothing, and is told; at first it is a SettingsError, as of `read`.
 
     Args:
         what: it is, for the log. files: that are looked at; none never change.
@@ -21,9 +21,6 @@ class Reread(Generic[T]):
 
     Attributes:
         now: what they say.
-
-    Raises:
-        SettingsError: as `read`.
     """
 
     def __init__(

@@ -85,11 +85,7 @@ class Call:
         return told(output)
 
     def run(self, arrays: Arrays, first_row: int = 1) -> Output:
-        """As `Bundle.run`, by the version of this call: what does not run with others is predicted here.
-
-        Raises:
-            Elsewhere: a column tells that another version is to be asked.
-        """
+        """As `Bundle.run`, by the version of this call; Elsewhere where a column tells that another is to be asked."""
         version = self.version()
         if self.ran.split is not None:
             self._take_by_column(self.ran.split, version, arrays)
@@ -112,7 +108,7 @@ class Call:
         if columns > self.limits.columns:
             raise Refused(422, f"there are {columns} columns, and {self.limits.columns} are taken")
 
-    async def order(self, *action: str, status: int = 409) -> None:
+    async def order(self, *action: Any, status: int = 409) -> None:
         """Change what is in service; Refused where nobody may here (403), or it cannot be done."""
         if self.control is None:
             raise Refused(403, "this server takes no orders: start it with --admin")
@@ -141,11 +137,7 @@ class Observer(Protocol):
         """What came of it is in `call.ran`."""
 
     def outcomes(self, told: Sequence[Sequence[Outcome]]) -> Sequence[dict[str, Any]]:
-        """Take what came of requests, and say of each telling what was done; it may take its time.
-
-        Raises:
-            OSError: none of it can be kept.
-        """
+        """Take what came of requests, and say of each telling what was done, at leisure; an OSError: none is kept."""
 
     def close(self) -> None:
         """No more will come."""
@@ -207,11 +199,7 @@ def versions(model: str) -> tuple[str, ...]:
 
 
 def found(routes: Iterable[Route], method: str, path: str) -> tuple[Route, Mapping[str, str]]:
-    """The route of a path, and the parts of the path by name.
-
-    Raises:
-        Refused: there is none, or not with this method.
-    """
+    """The route of a path, and the parts of the path by name; Refused where there is none, or not with this method."""
     methods = set()
     for route in routes:
         match = route.pattern.fullmatch(path)

@@ -72,11 +72,7 @@ class Rpc:
 
 
 class Rpcs:
-    """Answers calls of gRPC by an application, on the running event loop.
-
-    Args:
-        rpcs: every method.
-    """
+    """Answers calls of gRPC by an application, on the running event loop."""
 
     def __init__(self, app: App, settings: ServeSettings, rpcs: Iterable[Rpc]) -> None:
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what callers do wrong is told to them; the log is of JSON
@@ -116,8 +112,7 @@ class Rpcs:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the message did not arrive in time")
         except (StopAsyncIteration, DecodeError):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "there is no message that can be read")
-        work = asyncio.to_thread(_body, rpc, message) if len(content) > INLINE else None
-        body = _body(rpc, message) if work is None else await work
+        body = await asyncio.to_thread(_body, rpc, message) if len(content) > INLINE else _body(rpc, message)
         reply = await self._asked(rpc.target(message), body, context)
         if reply.status not in (200, *rpc.also):
             code = CODES.get(reply.status, grpc.StatusCode.INTERNAL)
@@ -157,7 +152,7 @@ def _credentials(settings: TlsSettings) -> Any:
         return grpc.ssl_server_certificate_configuration([pair], clients)
 
     is_asked = settings.clients is not None
-    return grpc.dynamic_ssl_server_credentials(read(), lambda: read() if tls.renewed() else None, is_asked)
+    return grpc.dynamic_ssl_server_credentials(read(), lambda: read() if tls.contexts.renewed() else None, is_asked)
 
 
 def _certificate(context: Any) -> dict[str, str]:

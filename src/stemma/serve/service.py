@@ -12,7 +12,7 @@ from stemma.serve import log
 from stemma.serve.batch import Batcher, shape_of
 from stemma.serve.load import TIMES, load, size
 from stemma.serve.models import Model, Models, Split, Version
-from stemma.serve.settings import MEGABYTE, SignatureSettings
+from stemma.serve.settings import MEGABYTE, ServeSettings
 from stemma.signature import Signature
 from stemma.text import in_one_line
 
@@ -32,19 +32,10 @@ class Plan:
 
 
 class Service:
-    """The models of a process; `models` is replaced as a whole, and who answers holds on to what it began with.
+    """The models of a process; `models` is replaced as a whole, and who answers holds on to what it began with."""
 
-    Args:
-        signature: that every version must have.
-        memory: MB that all versions may take.
-        batches: small calls run together where that pays, and changes no answer.
-    """
-
-    def __init__(
-        self, signature: SignatureSettings | None = None, memory: float | None = None, *, batches: bool = True
-    ) -> None:
-        self.models, self._signature, self._batches = Models(), signature, batches
-        self._memory = math.inf if memory is None else memory * MEGABYTE
+    def __init__(self, settings: ServeSettings) -> None:
+        self.models, self._settings = Models(), settings
         self._prepared: dict[tuple[str, int], Version] = {}
 
     def holds(self, name: str, number: int) -> bool:
@@ -72,12 +63,14 @@ class Service:
 
     def _room(self) -> float:
         """Bytes that one more version may take."""
+        if (memory := self._settings.limits.memory) is None:
+            return math.inf
         serving = (each for model in self.models.by_name.values() for each in model.versions.values())
-        return self._memory - TIMES * sum(size(each.bundle) for each in (*serving, *self._prepared.values()))
+        return memory * MEGABYTE - TIMES * sum(size(each.bundle) for each in (*serving, *self._prepared.values()))
 
     def _loaded(self, name: str, number: int, path: Path, room: float) -> Version:
-        bundle = load(path, self._signature, room)
-        shape = shape_of(bundle) if self._batches else None
+        bundle = load(path, self._settings.signature, room)
+        shape = shape_of(bundle) if self._settings.batch == "auto" else None
         return Version(name, number, bundle, None if shape is None else Batcher(bundle, shape))
 
     async def commit(self, plan: Plan) -> None:
@@ -94,35 +87,33 @@ class Service:
 
 def _shared_out(model: Model, plan: Plan) -> Model:
     """With its split and its shadows. What a version would get that is not in service, the stable one gets."""
-    told: list[str] = []
-    split, shadows = None, {number: plan.shadow[text] for text, number in _numbers(model, plan.shadow, told).items()}
+    split, shadows = None, {number: plan.shadow[text] for text, number in _numbers(model, plan.shadow).items()}
     if plan.split is not None:
         shares, by = plan.split["versions"], plan.split["by"]
         name = plan.split["name"] or f"{model.name} {', '.join(sorted(shares))}"
-        split = Split(name, by, shares, _numbers(model, shares, told))
+        split = Split(name, by, shares, _numbers(model, shares))
     model = replace(model, split=split, shadows=shadows)
     if split and split.column and model.versions and split.column not in model.columns:
-        told.append(f"no input is named {split.column}: each request is a caller of its own")
+        _note(model, f"no input is named {split.column}: each request is a caller of its own")
     if model.versions and not model.versions.keys() - model.tried:
-        told.append("no version answers the rest: the latest does")
-    for each in told:
-        log.note("shares", model=model.name, told=each)
+        _note(model, "no version answers the rest: the latest does")
     return model
 
 
-def _numbers(model: Model, shares: Mapping[str, float], told: list[str]) -> dict[str, int]:
-    """Of the versions in service; `told` gets a line for each other."""
+def _numbers(model: Model, shares: Mapping[str, float]) -> dict[str, int]:
+    """Of the versions in service; the log tells of the others."""
     found = {text: number for text in shares if (number := model.number(text)) is not None}
-    told += [f"version {text} is not in service: the stable one gets its share" for text in shares.keys() - found]
+    for text in shares.keys() - found:
+        _note(model, f"version {text} is not in service: the stable one gets its share")
     return found
 
 
-def _check_contract(before: Signature, after: Signature, number: int) -> None:
-    """Refuse what would break those who call the version before.
+def _note(model: Model, told: str) -> None:
+    log.note("shares", model=model.name, told=told)
 
-    Raises:
-        StemmaError: names what is gone, new, or another.
-    """
+
+def _check_contract(before: Signature, after: Signature, number: int) -> None:
+    """Refuse (StemmaError) what would break those who call the version before: what is gone, new, or another."""
     old, new = ({each.name: each.type for each in known.inputs} for known in (before, after))
     changes = [
         *(f"the input {name!r} is gone" for name in old.keys() - new.keys()),

@@ -15,13 +15,8 @@ from stemma.text import cut
 
 @contextlib.contextmanager
 def reserved(settings: ServeSettings) -> Iterator[socket.socket]:
-    """A socket of its own that takes no calls yet.
-
-    Raises:
-        StemmaError: the address is taken or is none of this machine.
-    """
-    with _told(settings.socket or f"{settings.host}:{settings.port}"):
-        bound = _unix(Path(settings.socket)) if settings.socket else _internet(settings.host, settings.port)
+    """A socket of its own that takes no calls yet; a StemmaError where the address is taken, or of another machine."""
+    bound = _unix(Path(settings.socket)) if settings.socket else _internet(settings.host, settings.port)
     try:
         yield bound
     finally:
@@ -32,30 +27,15 @@ def reserved(settings: ServeSettings) -> Iterator[socket.socket]:
 
 @contextlib.contextmanager
 def reserved_for_grpc(settings: ServeSettings) -> Iterator[ServeSettings]:
-    """The settings with a port of gRPC that is ours: each process that answers listens at it with a socket of its own.
-
-    Raises:
-        StemmaError: the address is taken or is none of this machine.
-    """
+    """The settings with a port of gRPC that is ours, at which each process listens for itself; raises as `reserved`."""
     if settings.grpc_port is None:
         yield settings
         return
-    with _told(f"{settings.host}:{settings.grpc_port}"):
-        with _internet(settings.host, settings.grpc_port) as alone:  # sockets that share a port would hide who has it
-            port = alone.getsockname()[1]
-        can_share = hasattr(socket, "SO_REUSEPORT")  # not on Windows, where there are no workers
-        bound = _internet(settings.host, port, shared=True) if can_share else contextlib.nullcontext()
-    with bound:
+    with _internet(settings.host, settings.grpc_port) as alone:  # sockets that share a port would hide who has it
+        port = alone.getsockname()[1]
+    can_share = hasattr(socket, "SO_REUSEPORT")  # not on Windows, where there are no workers
+    with _internet(settings.host, port, shared=True) if can_share else contextlib.nullcontext():
         yield settings.model_copy(update={"grpc_port": port})
-
-
-@contextlib.contextmanager
-def _told(where: str) -> Iterator[None]:
-    """Turn what goes wrong while an address is taken into one line."""
-    try:
-        yield
-    except OSError as error:
-        raise StemmaError(f"{where} cannot be listened at ({told_by_system(error)})") from None
 
 
 def is_local(settings: ServeSettings) -> bool:
@@ -88,7 +68,7 @@ def _internet(host: str, port: int, *, shared: bool = False) -> socket.socket:
     family, kind, protocol, _, place = _found(host, port)[0]
     bound = socket.socket(family, kind, protocol)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT if shared else socket.SO_REUSEADDR, 1)
-    return _at(place, bound)
+    return _at(f"{host}:{port}", place, bound)
 
 
 def _found(host: str, port: int) -> list[Any]:
@@ -104,15 +84,15 @@ def _unix(path: Path) -> socket.socket:
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(path.lstat().st_mode) and not _answers(path):
             path.unlink()
-    return _at(str(path), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+    return _at(str(path), str(path), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
 
 
-def _at(place: Any, bound: socket.socket) -> socket.socket:
+def _at(where: str, place: Any, bound: socket.socket) -> socket.socket:
     try:
         bound.bind(place)
-    except OSError:
+    except OSError as error:
         bound.close()
-        raise
+        raise StemmaError(f"{where} cannot be listened at ({told_by_system(error)})") from None
     return bound
 
 

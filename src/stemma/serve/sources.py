@@ -22,7 +22,6 @@ class Place:
     mark: Mark
 
     def is_as_it_was(self) -> bool:
-        """Whether the very same lies there now."""
         try:
             return _mark(self.path) == self.mark
         except OSError:

@@ -13,28 +13,17 @@ CLIENT = "certificate"  # in the state of a scope: whom the certificate of a cli
 
 
 class Tls:
-    """What connections begin with.
-
-    Args:
-        settings: the files.
-
-    Raises:
-        SettingsError: they are no certificate and its key, or it is not valid now.
-    """
+    """What connections begin with; a SettingsError where the files are no certificate and its key, valid now."""
 
     def __init__(self, settings: TlsSettings) -> None:
         files = [each for each in (settings.cert, settings.key, settings.clients) if each is not None]
-        self._contexts = Reread("certificate", files, partial(_context, settings), lambda _: {"file": settings.cert})
-        self.context = self._contexts.now
+        self.contexts = Reread("certificate", files, partial(_context, settings), lambda _: {"file": settings.cert})
+        self.context = self.contexts.now
         self.context.sni_callback = self._choose  # called for each connection, also for one that names no host
 
-    def renewed(self) -> bool:
-        """Whether other files are there since it was asked last, and can be used."""
-        return self._contexts.renewed()
-
     def _choose(self, connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
-        self.renewed()
-        connection.context = self._contexts.now
+        self.contexts.renewed()
+        connection.context = self.contexts.now
 
 
 def trusting(cert: str) -> ssl.SSLContext:
@@ -77,11 +66,7 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
 
 
 def _check_valid(context: ssl.SSLContext, cert: str) -> None:
-    """Shake hands with ourselves: a client that trusts just this certificate says what is wrong with it.
-
-    Raises:
-        ssl.SSLCertVerificationError: it has expired, is not valid yet, or is none of a server.
-    """
+    """Shake hands with ourselves: a client that trusts just this certificate says whether it is valid."""
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     client, server = trusting(cert).wrap_bio(back, there), context.wrap_bio(there, back, server_side=True)
     for side in (client, server, client):

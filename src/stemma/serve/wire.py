@@ -17,11 +17,7 @@ TOO_SLOW = 408, "the request did not arrive in time"
 
 
 class Wire(HttpToolsProtocol):
-    """A connection.
-
-    Args:
-        seconds: for a request to arrive, head and body.
-    """
+    """A connection; `seconds` are for a request to arrive, head and body."""
 
     def __init__(self, *arguments: Any, seconds: float, **more: Any) -> None:
         super().__init__(*arguments, **more)

@@ -15,11 +15,7 @@ from stemma.serve.sources import Place
 
 
 class Withdrawn:
-    """By version, in a file below ~/.local/state/stemma.
-
-    Raises:
-        StemmaError: the file is damaged.
-    """
+    """By version, in a file below ~/.local/state/stemma; a StemmaError where that is damaged."""
 
     def __init__(self, source: Path) -> None:
         name = hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:32]

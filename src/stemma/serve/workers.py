@@ -1,26 +1,24 @@
 """Several processes that serve, and one that keeps them: it tells each what to prepare and when to switch.
 
-They talk in lines of JSON, over the standard input and output of each worker. A worker whose keeper is gone drains and
+They talk over the standard input and output of each worker (lines.py). A worker whose keeper is gone drains and
 ends; one that ends by itself is replaced, and what serves is prepared by the new one before it takes calls.
 """
 
 import asyncio
 import contextlib
-import itertools
 import os
 import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
-
-import orjson
+from typing import cast
 
 from stemma.errors import StemmaError
 from stemma.files import scratch
 from stemma.serve import log
 from stemma.serve.keeper import ENDED, Keeper
+from stemma.serve.lines import Lines
 from stemma.serve.metrics import SHARED
 from stemma.serve.routes import Control
 from stemma.serve.service import Plan
@@ -35,28 +33,26 @@ class Worker:
     """A process that serves, as the keeper sees it."""
 
     def __init__(self, process: asyncio.subprocess.Process, act: Control) -> None:
-        self._process, self.pid, self._act, self._numbers = process, process.pid, act, itertools.count()
-        self._to, self._from = cast(asyncio.StreamWriter, process.stdin), cast(asyncio.StreamReader, process.stdout)
-        self._open: dict[int, asyncio.Future[Any]] = {}
+        self._process, self.pid, self._to = process, process.pid, cast(asyncio.StreamWriter, process.stdin)
+        self._lines = Lines(self._write, {"act": act}, ENDED)
         self._held: set[tuple[str, int]] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.ended = asyncio.get_running_loop().create_task(self._read())
+        self.ended = asyncio.get_running_loop().create_task(self._hear())
 
     async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None:
-        told = await self._ask("prepare", name=name, number=number, path=str(path), follows=follows)
+        told: str | None = await self._lines.ask("prepare", name, number, str(path), follows)
         if told is None:
             self._held.add((name, number))
-        return None if told is None else str(told)
+        return told
 
     def holds(self, name: str, number: int) -> bool:
         return (name, number) in self._held
 
     async def commit(self, plan: Plan) -> None:
-        await self._ask("commit", plan=asdict(plan))
+        await self._lines.ask("commit", asdict(plan))
         self._held = {each for each in self._held if each[0] != plan.name or each[1] in plan.versions}
 
     async def serve(self) -> None:
-        await self._ask("serve")
+        await self._lines.ask("serve")
 
     def stop(self) -> None:
         self._to.close()
@@ -65,39 +61,13 @@ class Worker:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
-    async def _ask(self, action: str, **arguments: Any) -> Any:
-        """What it answers; ENDED where it ends instead."""
-        if self.ended.done():
-            return ENDED
-        number = next(self._numbers)
-        self._open[number] = asyncio.get_running_loop().create_future()
-        self._send(number=number, action=action, arguments=arguments)
-        return await self._open[number]
-
-    def _send(self, **message: Any) -> None:
+    def _write(self, line: bytes) -> None:
         if not self._to.is_closing():
-            self._to.write(orjson.dumps(message, option=orjson.OPT_NON_STR_KEYS) + b"\n")
+            self._to.write(line)
 
-    async def _read(self) -> None:
-        while line := await self._from.readline():
-            message = orjson.loads(line)
-            if "asked" in message:
-                task = asyncio.get_running_loop().create_task(self._answer(**message))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-            else:
-                _tell(self._open.pop(message["number"]), message["told"])
+    async def _hear(self) -> None:
+        await self._lines.hear(cast(asyncio.StreamReader, self._process.stdout))
         await self._process.wait()
-        for each in self._open.values():
-            _tell(each, ENDED)
-
-    async def _answer(self, asked: int, arguments: list[str]) -> None:
-        self._send(asked=asked, told=await self._act(*arguments))
-
-
-def _tell(asked: asyncio.Future[Any], told: Any) -> None:
-    if not asked.done():  # who asked may have been interrupted
-        asked.set_result(told)
 
 
 class Crew:

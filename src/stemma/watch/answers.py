@@ -97,14 +97,21 @@ class Answers:
         return list(self.table[found].to_pylist())
 
 
-def read(kept: log.Log, columns: Collection[str]) -> dict[str, Answers]:
-    """All versions of a log, by name; columns as in `Log.rows`."""
-    files, told, found = kept.files(), outcomes.keyed(kept), dict[str, Answers]()
+def read(kept: log.Log, columns: Collection[str], most: float = math.inf, *, needed: bool = True) -> dict[str, Answers]:
+    """All versions of a log, by name; columns as in `Log.rows`.
+
+    Args:
+        most: rows of a version from which no more of its files are read.
+        needed: whether it is a StemmaError that there is none.
+    """
+    files, told, found = kept.files(needed), outcomes.keyed(kept), dict[str, Answers]()
     for name, its in versions(files).items():
-        tables = [table for file in its for table in kept.rows(file, columns)]
+        tables: list[Any] = []
+        for file in its:
+            tables += kept.rows(file, columns) if sum(map(len, tables)) < most else ()
         if sum(map(len, tables)):
             found[name] = answers(name, its, tables, told, in_order=True)
-    if not found:
+    if needed and not found:
         raise StemmaError(f"{kept.folder} holds no request since then")
     return found
 

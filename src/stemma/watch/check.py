@@ -5,7 +5,6 @@ nobody asks any more.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from stemma.bundle.model import Bundle
 from stemma.bundle.rows import Rows, records
 from stemma.errors import StemmaError
 from stemma.text import by_number, counted, few, figure
-from stemma.watch import outcomes
 from stemma.watch.answers import Answers, day, versions
 from stemma.watch.columns import Column, gone, profiled, trained
 from stemma.watch.log import Log
@@ -85,8 +83,7 @@ def check(
     for name in set(server.serving if server else ()) - files.keys():
         found.append(Finding("idle", name, "it serves, and nobody ever asked it"))
     same = {name: its for name, its in files.items() if its[0].source.signature.inputs == bundle.signature.inputs}
-    rows = partial(kept.rows, columns=("input", "prediction"))
-    for asked in windows(same, outcomes.keyed(kept), EVER, rows):
+    for asked in windows(kept, same, EVER, ("input", "prediction")):
         found += _silent(bundle, asked.answers)
     names = [each.name for each in bundle.signature.inputs]
     sent = [] if table is None or server is None else list(islice(records(Rows(table), names), ROWS))

@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from stemma.errors import StemmaError
 from stemma.metrics.tests import z
 from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.text import SHOWN, counted, few, figure, lasting, short
-from stemma.watch import evidence, outcomes, sequential, tests
+from stemma.watch import evidence, sequential, tests
 from stemma.watch.answers import PREDICTED, Answers, bare, measured, versions
 from stemma.watch.columns import PREDICTION, Column, Part, gone, of_texts, present, profiled, trained
 from stemma.watch.expected import Expected, expected
@@ -133,12 +132,15 @@ def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, sin
         files = {name: its for name, its in files.items() if its[0].source.signature.inputs == takes}
         if not files:
             raise StemmaError(f"no version in {folder} takes the inputs of the bundle")
-    rows = partial(kept.rows, columns=("input", *PREDICTED))
-    beside, found = dict[str, _Beside](), list[Window]()
-    for asked in windows(files, outcomes.keyed(kept), seconds, rows):
+    looks, found = dict[str, _Look](), list[Window]()
+    for asked in windows(kept, files, seconds, ("input", *PREDICTED)):
         name = asked.answers.version
-        look = _Look(bundle, seconds, len(files), max(time.time(), max(file.last for file in files[name])))
-        found.append(_judged(asked, look, beside.setdefault(name, look.beside(asked.answers))))
+        if name not in looks:
+            now = max(time.time(), max(file.last for file in files[name]))
+            looks[name] = _Look(bundle, seconds, len(files), now)
+            if bundle is not None:
+                looks[name].take(bundle, asked.answers)
+        found.append(_judged(asked, looks[name]))
     if not found:
         raise StemmaError(f"{folder} holds no request since then")
     named = None if bundle is None else str(bundle.registered.get("version", "not registered"))
@@ -151,14 +153,18 @@ def predictions(answers: Answers, bundle: Bundle, alpha: float) -> Shift | None:
     return next(_of_column(PREDICTION, before[PREDICTION], now, None, alpha, family=1)) if before else None
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Look:
-    """How windows are judged."""
+    """How the windows of a version are judged, and what they are held beside."""
 
     bundle: Bundle | None  # as in `drift`
     seconds: float  # as in `drift`
     versions: int  # how many there are
     now: float  # seconds since 1970
+    reference: dict[str, Column] = field(default_factory=dict)
+    usual: tuple[float, float] | None = None  # the main figure and its standard error
+    importance: Mapping[str, float] = field(default_factory=dict)
+    began: bool = False
 
     @property
     def alpha(self) -> float:
@@ -166,27 +172,16 @@ class _Look:
         alpha = ALPHA * min(1.0, self.seconds / WEEK)
         return alpha / WEEKS if self.bundle is None else alpha  # all share the luck of the one they are held beside
 
-    def beside(self, answers: Answers) -> "_Beside":
-        if self.bundle is None:
-            return _Beside({}, None)
-        reference = trained(self.bundle, answers)
-        if not _is_of(self.bundle, answers, self.versions):
-            return _Beside(reference, None)
-        usual = _recorded(self.bundle, answers.task.main)
-        return _Beside(reference | _decided(self.bundle), usual, evidence.importance(self.bundle, answers))
+    def take(self, bundle: Bundle, answers: Answers) -> None:
+        """What a bundle says of its columns; of predictions and figures, if it gave these answers."""
+        self.reference = trained(bundle, answers)
+        if _is_of(bundle, answers, self.versions):
+            self.reference |= _decided(bundle)
+            self.usual = _recorded(bundle, answers.task.main)
+            self.importance = evidence.importance(bundle, answers)
 
 
-@dataclass
-class _Beside:
-    """What the windows of a version are held beside: columns, and the main figure with its standard error."""
-
-    reference: dict[str, Column]
-    usual: tuple[float, float] | None
-    importance: Mapping[str, float] = field(default_factory=dict)
-    began: bool = False
-
-
-def _judged(asked: Asked, look: _Look, beside: _Beside) -> Window:
+def _judged(asked: Asked, look: _Look) -> Window:
     last = asked.first + look.seconds
     window = Window(asked.answers.version, asked.first, last, asked.rows, "judged", look.alpha)
     if last > look.now or asked.rows < FEWEST:
@@ -194,27 +189,27 @@ def _judged(asked: Asked, look: _Look, beside: _Beside) -> Window:
     part = profiled(asked.answers)
     came = _figure(part)
     window = replace(window, expected=expected(part.answers, came))
-    if not beside.began:  # what the bundle says nothing of is held beside the first window
-        beside.began, beside.usual = True, beside.usual or came
-        beside.reference = {**part.profiles, **beside.reference}
+    if not look.began:  # what the bundle says nothing of is held beside the first window
+        look.began, look.usual = True, look.usual or came
+        look.reference = {**part.profiles, **look.reference}
         if look.bundle is None:
             return replace(window, state="reference")
     family = (len(part.profiles) + 1) * look.versions  # every column, and the figure
     columns = [
-        _told(shift, part, beside) for name, now in part.profiles.items() if name in beside.reference
-        for shift in _of_column(name, beside.reference[name], now, part.values.get(name), look.alpha, family)
+        _told(shift, part, look) for name, now in part.profiles.items() if name in look.reference
+        for shift in _of_column(name, look.reference[name], now, part.values.get(name), look.alpha, family)
     ]  # fmt: skip
-    figures = _of_figure(part.answers.task.main, beside.usual, came, look.alpha, family)
+    figures = _of_figure(part.answers.task.main, look.usual, came, look.alpha, family)
     return replace(window, shifts=(*columns, *figures))
 
 
-def _told(shift: Shift, part: Part, beside: _Beside) -> Shift:
+def _told(shift: Shift, part: Part, look: _Look) -> Shift:
     """With the requests that make it, and whether it matters."""
-    name, weighed = shift.name, replace(shift, importance=beside.importance.get(shift.name))
+    name, weighed = shift.name, replace(shift, importance=look.importance.get(shift.name))
     if shift.kind is None:
         return weighed
     values = part.answers.table[name if name == PREDICTION else f"input.{name}"].combine_chunks()
-    mask = evidence.rows_of(shift.kind, values, beside.reference[name], part.profiles[name])
+    mask = evidence.rows_of(shift.kind, values, look.reference[name], part.profiles[name])
     some = part.answers.table["id"].filter(compute.fill_null(mask, False)).slice(0, SHOWN)
     return replace(weighed, ids=tuple(some.to_pylist()))
 

@@ -15,11 +15,7 @@ ROWS = 1000  # that are permuted
 
 
 def rows_of(kind: str, values: Any, before: Column, now: Column) -> Any:
-    """Those that make a drift, as an Arrow mask.
-
-    Args:
-        kind: as of `Shift`. values: of the column; before, now: its profiles.
-    """
+    """Those that make a drift of a kind (as of `Shift`), as an Arrow mask of the values of a column."""
     if kind == "missing":
         return (
             compute.fill_null(compute.equal(values, ""), True) if pa.types.is_string(values.type) else values.is_null()

@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,8 +18,8 @@ from stemma.bundle.model import Bundle
 from stemma.errors import StemmaError
 from stemma.tables.distance import LARGE
 from stemma.text import counted, figure
-from stemma.watch import ab, outcomes, sequential
-from stemma.watch.answers import PREDICTED, Answers, answers, measured, versions
+from stemma.watch import ab, answers, sequential
+from stemma.watch.answers import PREDICTED, Answers, measured
 from stemma.watch.drift import predictions
 from stemma.watch.log import Log
 
@@ -60,16 +59,8 @@ class Seen:
 
 def read(kept: Log) -> dict[str, Answers]:
     """The first rows of every version that answered, by name; nothing where there are none."""
-    told, found = outcomes.keyed(kept), dict[str, Answers]()
-    for name, its in versions(kept.files(needed=False)).items():
-        tables: list[Any] = []
-        for file in its:
-            tables += kept.rows(file, ("latency", *PREDICTED))
-            if sum(map(len, tables)) >= MOST:
-                break
-        if sum(map(len, tables)):
-            found[name] = answers(name, its, tables, told, in_order=True).but("shadow")
-    return found
+    found = answers.read(kept, ("latency", *PREDICTED), MOST, needed=False)
+    return {name: each.but("shadow") for name, each in found.items()}
 
 
 def lacking(figures: Iterable[str], task: str) -> list[str]:
@@ -136,11 +127,11 @@ def _figure(judged: Answers, name: str, bound: float, alpha: float) -> str | Non
     return f"{name} is {figure(value)} by {counted(len(judged.table), 'outcome')}, and the bound is {figure(bound)}"
 
 
-def _predictions(answers: Answers, bundle: Bundle, alpha: float) -> str | None:
-    if len(answers.table) < FIRST:
+def _predictions(of: Answers, bundle: Bundle, alpha: float) -> str | None:
+    if len(of.table) < FIRST:
         return None
-    doubled = int(math.log2(len(answers.table) / FIRST))
-    first = answers.only(np.arange(len(answers.table)) < FIRST * 2**doubled)
+    doubled = int(math.log2(len(of.table) / FIRST))
+    first = of.only(np.arange(len(of.table)) < FIRST * 2**doubled)
     shift = predictions(first, bundle, alpha / 2 ** (doubled + 1))
     if shift is None or shift.kind is None or (shift.psi or 0) < LARGE:
         return None

@@ -19,10 +19,10 @@ import json
 import math
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from hashlib import blake2b
@@ -107,11 +107,7 @@ class Options:
             raise SettingsError(f"columns of the request log are hashed: {KEY} of the environment must hold a key")
 
     def check(self, sources: Iterable[Source], headers: Collection[str] = ()) -> None:
-        """Refuse the name of a column that no version has, whose values would be kept.
-
-        Raises:
-            SettingsError: names it.
-        """
+        """Refuse (SettingsError) the name of a column that no version has, whose values would be kept."""
         known = {each.name for source in sources for each in source.signature.inputs}
         known |= {f"header.{name}" for name in headers}
         for name in self.columns.keys() - known:
@@ -130,24 +126,15 @@ def share(id: str) -> float:
     return int.from_bytes(blake2b(id.encode("utf-8", "replace"), digest_size=6).digest()) / 2**48
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Rows that were written, dropped because too many waited, and lost because they could not be written."""
-
-    written: int = 0
-    dropped: int = 0
-    lost: int = 0
-    fault: str | None = None  # why, the last time
-
-
 class Writer:
     """Takes requests and returns at once: a thread of its own writes them. Nothing that it meets stops an answer.
 
     Args:
-        told: is told of rows that were "written", "dropped" or "failed", as they are.
+        told: is told of rows, as they are counted.
 
     Attributes:
-        counts: until now.
+        counts: rows that were "written", "dropped" because too many waited, and "failed" to be written, until now.
+        fault: why they failed, the last time.
     """
 
     def __init__(
@@ -156,7 +143,8 @@ class Writer:
         self._folder, self._options, self._told = folder, options, told
         self._lock, self._closing = threading.Lock(), threading.Event()
         self._queue: deque[tuple[Source, Request]] = deque()
-        self._waiting, self.counts = 0, Counts()  # rows in memory
+        self._waiting, self.counts, self.fault = 0, Counter[str](), ""  # rows in memory
+        self._files: dict[Source, _File] = {}  # of the thread
         pa.array(np.empty(0))  # with its first array Arrow imports pandas, if that is there: not while answers wait
         self._thread = threading.Thread(target=self._run, name="request log", daemon=True)
         self._thread.start()
@@ -167,8 +155,7 @@ class Writer:
         rows = len(request.output)
         with self._lock:
             if self._waiting + rows > FILES * self._options.rows:
-                self.counts = replace(self.counts, dropped=self.counts.dropped + rows)
-                self._told("dropped", rows)
+                self._count("dropped", rows)
                 return
             self._waiting += rows
             self._queue.append((source, request))
@@ -179,33 +166,32 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        files: dict[Source, _File] = {}
         last = False
         while not last:
             last = self._closing.is_set()
             while taken := [self._queue.popleft() for _ in range(min(CHUNK, len(self._queue)))]:
                 for source in dict.fromkeys(source for source, _ in taken):
-                    self._keep(source, [each for of, each in taken if of == source], files)
-                self._flush(files)
+                    self._keep(source, [each for of, each in taken if of == source])
+                self._flush()
                 time.sleep(0.001)  # answers come first
-            self._flush(files, all=last)
+            self._flush(all=last)
             self._closing.wait(PAUSE)
 
-    def _keep(self, source: Source, requests: Sequence[Request], files: "dict[Source, _File]") -> None:
+    def _keep(self, source: Source, requests: Sequence[Request]) -> None:
         with self._losing(sum(len(each.output) for each in requests)):
             made = _table(source.signature, requests, self._options)
-            files.setdefault(source, _File()).add(made)
+            self._files.setdefault(source, _File()).add(made)
 
-    def _flush(self, files: "dict[Source, _File]", all: bool = False) -> None:
-        for source, file in list(files.items()):
+    def _flush(self, all: bool = False) -> None:
+        for source, file in list(self._files.items()):
             old = time.monotonic() - file.since >= self._options.seconds
             if all or old or file.rows >= self._options.rows or file.bytes >= LARGE:
-                del files[source]
+                del self._files[source]
                 with self._losing(file.rows):
                     table = pa.concat_tables(file.tables, promote_options="default")
                     told = {"version": source.version, "signature": source.contract.decode()}
                     save(self._folder, REQUESTS, table, told | {"treated": dict(self._options.columns)})
-                    self._count(written=file.rows)
+                    self._left("written", file.rows)
 
     @contextmanager
     def _losing(self, rows: int) -> Iterator[None]:
@@ -213,15 +199,18 @@ class Writer:
         try:
             yield
         except Exception as error:
-            fault = told_by_system(error) if isinstance(error, OSError) else in_one_line(error)
-            self._count(lost=rows, fault=fault)
+            self.fault = told_by_system(error) if isinstance(error, OSError) else in_one_line(error)
+            self._left("failed", rows)
 
-    def _count(self, written: int = 0, lost: int = 0, fault: str | None = None) -> None:
+    def _left(self, state: str, rows: int) -> None:
+        """They do not wait any more."""
         with self._lock:
-            self._waiting -= written + lost
-            old = self.counts
-            self.counts = Counts(old.written + written, old.dropped, old.lost + lost, fault or old.fault)
-        self._told("written" if written else "failed", written + lost)
+            self._waiting -= rows
+        self._count(state, rows)
+
+    def _count(self, state: str, rows: int) -> None:
+        self.counts[state] += rows
+        self._told(state, rows)
 
 
 @dataclass
@@ -298,11 +287,7 @@ def _treated(column: str, name: str, values: Any, options: Options) -> dict[str,
 
 
 def save(folder: Path, kind: str, table: Any, facts: Columns, name: str = "") -> str:
-    """Write a file that no other has the name of, or another one in its place; its name.
-
-    Raises:
-        OSError: it cannot be written; nothing is left of it.
-    """
+    """Write a file that no other has the name of, or one in its place; its name. An OSError leaves nothing of it."""
     told = json.dumps({"format": FORMAT, "kind": kind, **facts}).encode()
     name = name or f"{kind}-{datetime.now(UTC):{STAMP}}Z-{uuid4().hex[:12]}.parquet"
     with replaced(folder / name) as partial:
@@ -342,10 +327,7 @@ class Log:
         """Those that hold requests, in the order of their first rows; what was written too early is not opened.
 
         Args:
-            needed: whether there must be one file to read.
-
-        Raises:
-            StemmaError: there is none.
+            needed: whether it is a StemmaError that there is none.
         """
         start = -math.inf if self._since is None else self._since
         there = self._paths(REQUESTS)
@@ -363,12 +345,12 @@ class Log:
             columns: those that are wanted beside id, row and time, such as "prediction", or "input" for all of its
                 kind.
         """
-        for _, table in self._sound(file.path, partial(_opened, file.path, REQUESTS, columns)):
+        for table in self._sound(file.path, partial(_opened, file.path, REQUESTS, columns)):
             start = None if self._since is None else datetime.fromtimestamp(self._since, UTC)
             yield table if start is None else table.filter(compute.greater_equal(table["time"], start))
 
-    def scan(self, kind: str, columns: Collection[str]) -> Iterator[tuple[Columns, Any]]:
-        """What each file of a kind says of itself, and its table."""
+    def scan(self, kind: str, columns: Collection[str]) -> Iterator[Any]:
+        """The table of each file of a kind."""
         for path in self._paths(kind):
             yield from self._sound(path, partial(_opened, path, kind, columns))
 
@@ -394,15 +376,15 @@ def _written(path: Path) -> float:
         return math.inf
 
 
-def _opened(path: Path, kind: str, columns: Collection[str]) -> tuple[Columns, Any]:
+def _opened(path: Path, kind: str, columns: Collection[str]) -> Any:
     with open_plain(path) as file:
         schema = parquet.read_schema(file)
-        facts = _facts(schema, kind)
+        _facts(schema, kind)  # where they are damaged, so may be the rest
         file.seek(0)
         wanted = {*CORE, *MORE, *columns}
         table = whole.read(file, [name for name in schema.names if {name, name.partition(".")[0]} & wanted])
     _check_values(table)
-    return facts, table
+    return table
 
 
 def _facts(schema: Any, kind: str) -> Columns:

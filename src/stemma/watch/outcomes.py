@@ -83,7 +83,7 @@ def take(folder: Path, file: Path, late: float = LATE) -> Taken:
     Raises:
         StemmaError: the file cannot be read or lacks a column, or there is no log.
     """
-    (found,) = join(folder, {str(file): list(_rows(file))}, late, lambda new, now: write(folder, new, now))
+    (found,) = join(folder, {str(file): list(_rows(file))}, late, Ledger(folder).keep)
     return found
 
 
@@ -126,20 +126,16 @@ def join(
     return found
 
 
-def write(folder: Path, outcomes: Mapping[Key, str], told: float) -> None:
-    """Keep outcomes beside the log, unseen; an OSError where they cannot be written, and nothing is left of them."""
-    log.save(folder, OUTCOMES, _table(outcomes, told), {})
-
-
 class Ledger:
-    """Keeps outcomes as they are told, in one file that is written anew with each, until it is large: they are on the
-    disk when they are answered, and files stay few.
+    """Keeps outcomes beside the log as they are told, in one file that is written anew with each, until it is large:
+    they are on the disk when they are answered, and files stay few.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._name, self._table = folder, "", None  # Arrow's
 
     def keep(self, outcomes: Mapping[Key, str], told: float) -> None:
+        """An OSError where they cannot be written, and nothing is left of them."""
         new = _table(outcomes, told)
         table = new if self._table is None else pa.concat_tables([self._table, new])
         self._name = log.save(self._folder, OUTCOMES, table, {}, self._name)
@@ -155,11 +151,7 @@ def _table(outcomes: Mapping[Key, str], told: float) -> Any:
 
 
 def read(kept: log.Log, ids: Collection[str] | None = None) -> dict[Key, str]:
-    """The outcome of each row that has one, as it was told first.
-
-    Args:
-        ids: of the requests that are asked for; None: all.
-    """
+    """The outcome of each row that has one, as it was told first: of requests of these ids, by default of all."""
     found: dict[Key, str] = {}
     told = table(kept)
     for row in (told if ids is None else _of(_array(ids), told)).to_pylist():
@@ -170,8 +162,8 @@ def read(kept: log.Log, ids: Collection[str] | None = None) -> dict[Key, str]:
 def table(kept: log.Log) -> Any:
     """Of Arrow: every outcome, in the order in which they were told."""
     nothing = pa.schema([*log.CORE.items(), ("outcome", pa.string())]).empty_table()
-    tables = [table for _, table in kept.scan(OUTCOMES, ("outcome",))]
-    return pa.concat_tables([nothing, *tables], promote_options="default").sort_by("time")
+    tables = (nothing, *kept.scan(OUTCOMES, ("outcome",)))
+    return pa.concat_tables(tables, promote_options="default").sort_by("time")
 
 
 def keyed(kept: log.Log) -> Any:

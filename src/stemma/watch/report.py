@@ -26,11 +26,7 @@ WORDS = ("from", "to", "what", "kind", "PSI", "told", "requests", "state", "with
 def write(
     folder: Path, page: Path, bundle: Bundle | None = None, seconds: float = drift.WEEK, since: float | None = None
 ) -> drift.Drift:
-    """Write the page as one file of HTML, and give what drifted.
-
-    Raises:
-        StemmaError: there is no log, or the page cannot be written.
-    """
+    """Write the page as one file of HTML; what drifted. A StemmaError without a log, or where it cannot be written."""
     check_place(page)
     found = drift.drift(folder, bundle, seconds, since)
     kept = Log(folder, since)

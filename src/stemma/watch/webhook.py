@@ -47,15 +47,12 @@ def _is_web(url: str) -> bool:
 
 
 class Webhook:
-    """Takes events and returns at once.
+    """Takes events and returns at once; raises as `check`.
 
     Args:
         url: of http or https.
         secret: signs the bodies; it is shown to nobody.
         tell: is told of what could not be delivered.
-
-    Raises:
-        SettingsError: as `check`.
     """
 
     def __init__(self, url: str, secret: str, tell: Callable[[str], None], pauses: tuple[float, ...] = PAUSES) -> None:

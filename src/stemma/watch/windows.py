@@ -3,14 +3,15 @@ soon as no file that follows has rows of it. Of many rows a window keeps a sampl
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pyarrow import compute
 
-from stemma.watch import log
+from stemma.watch import log, outcomes
 from stemma.watch.answers import Answers, answers
 
 MOST = 100_000  # rows of a window that are looked at
@@ -26,19 +27,19 @@ class Asked:
 
 
 def windows(
-    versions: Mapping[str, Sequence[log.File]], told: Any, seconds: float, read: Callable[[log.File], Iterable[Any]]
+    kept: log.Log, versions: Mapping[str, Sequence[log.File]], seconds: float, columns: Collection[str]
 ) -> Iterator[Asked]:
     """In the order of time, then of versions.
 
     Args:
-        versions, told: as in `answers`.
+        versions: files of the log, as `answers.versions` gives them; columns of them, as in `Log.rows`.
         seconds: of a window; windows begin at whole multiples of it since 1970.
-        read: gives the rows of a file, as `Log.rows` does.
     """
+    told = outcomes.keyed(kept)
     files = sorted(((file, name) for name, its in versions.items() for file in its), key=lambda each: each[0].first)
     draw, gathered = np.random.default_rng(0), dict[tuple[float, str], _Gathered]()
     for place, (file, name) in enumerate(files, 1):
-        for table in read(file):
+        for table in kept.rows(file, columns):
             for first, part in _cut(table, seconds):
                 gathered.setdefault((first, name), _Gathered()).add(part, draw)
         until = files[place][0].first if place < len(files) else math.inf
@@ -50,23 +51,14 @@ def windows(
 @dataclass
 class _Gathered:
     rows: int = 0
-    tables: list[Any] = field(default_factory=list)
-    chances: list[Any] = field(default_factory=list)
+    tables: list[Any] = field(default_factory=list)  # with the number that each row drew
 
     def add(self, table: Any, draw: np.random.Generator) -> None:
         self.rows += len(table)
-        self.tables.append(table)
-        self.chances.append(draw.random(len(table)))
-        if sum(map(len, self.tables)) > MOST:
-            self._thin()
-
-    def _thin(self) -> None:
-        """Keep the rows that drew the smallest numbers."""
-        chances = np.concatenate(self.chances)
-        limit = np.partition(chances, MOST)[MOST]
-        self.tables = [table.filter(pa.array(drawn < limit)) for table, drawn in
-                       zip(self.tables, self.chances, strict=True)]  # fmt: skip
-        self.chances = [drawn[drawn < limit] for drawn in self.chances]
+        self.tables.append(table.append_column("drawn", pa.array(draw.random(len(table)))))
+        if sum(map(len, self.tables)) > MOST:  # the rows that drew the smallest numbers are kept
+            limit = np.partition(np.concatenate([each["drawn"] for each in self.tables]), MOST)[MOST]
+            self.tables = [each.filter(compute.less(each["drawn"], limit)) for each in self.tables]
 
 
 def _cut(table: Any, seconds: float) -> Iterator[tuple[float, Any]]:

@@ -72,9 +72,9 @@ def test_the_bump_follows_from_what_changed(tmp_path: Path) -> None:
         [{"name": "price", "role": "numeric"}, {"name": "visits", "role": "numeric"}],
         [{"name": "price", "role": "categorical"}, {"name": "clicks", "role": "numeric"}],
     ))  # fmt: skip
-    found = numbering.suggest(after, before)  # type: ignore[arg-type]
-    assert found.bump == "major"
-    assert found.reason.endswith("input clicks is new, input visits is gone, input price is categorical (was numeric)")
+    bump, reason = numbering.suggest(after, before)  # type: ignore[arg-type]
+    assert bump == "major"
+    assert reason.endswith("input clicks is new, input visits is gone, input price is categorical (was numeric)")
 
 
 class Signed:

@@ -22,7 +22,7 @@ from stemma.serve.load import TIMES, load, size
 from stemma.serve.models import Models
 from stemma.serve.process import app_of
 from stemma.serve.service import Service
-from stemma.serve.settings import ServeSettings
+from stemma.serve.settings import MEGABYTE, Limits, ServeSettings
 from stemma.serve.sources import chosen
 
 ROW = {"Month": "May", "PageValues": 1, "Weekend": True}
@@ -37,7 +37,7 @@ class World:
         folder.mkdir(exist_ok=True)
         model = {"source": str(folder), "name": "shop", **options.pop("model", {})}
         self.settings = settings(model, **options)
-        self.service = Service(self.settings.signature)
+        self.service = Service(self.settings)
         self.runner = asyncio.Runner()
         self.keeper = Keeper(self.settings, [self.service])
 
@@ -323,7 +323,7 @@ def test_a_bundle_that_changes_is_its_next_version_and_one_that_is_gone_changes_
 ) -> None:
     path = tmp_path / "model.zip"
     shutil.copyfile(bundles["regression"], path)
-    service = Service()
+    service = Service(ServeSettings())
     keeper = Keeper(settings({"source": str(path)}), [service])
 
     async def story() -> None:
@@ -350,7 +350,7 @@ def test_a_bundle_that_cannot_serve_and_two_models_of_one_name_are_told_at_the_s
     bundles: dict[str, Path], wrong_sample: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(StemmaError, match="another prediction"):
-        asyncio.run(Keeper(settings({"source": str(wrong_sample)}), [Service()]).start())
+        asyncio.run(Keeper(settings({"source": str(wrong_sample)}), [Service(ServeSettings())]).start())
     same = {"source": str(bundles["regression"])}
     with pytest.raises(StemmaError, match="two models have one name"):
         Keeper(settings(same, same), [])
@@ -382,7 +382,7 @@ def test_no_member_switches_before_all_are_prepared(world: Callable[..., World])
         async def prepare(self, name: str, number: int, path: Path, follows: int | None) -> str | None:
             return "no memory" if number == 2 else await super().prepare(name, number, path, follows)
 
-    members = [Slow(), Quick(), Broken()]
+    members = [each(here.settings) for each in (Slow, Quick, Broken)]
     here.keeper = Keeper(here.settings, members)
     here.start()
     here.publish(2)
@@ -470,11 +470,11 @@ def test_a_member_that_found_no_version_gets_it_when_it_is_there_again(world: Ca
     here.publish(1)
     here.start()
     here.folder.rename(here.folder.with_name("away"))
-    late = Service()
+    late = Service(ServeSettings())
     here.runner.run(here.keeper.join(late))
     assert here.look() == (1,) and not late.models.ready
     here.keeper._members.remove(here.service)
-    last = Service()
+    last = Service(ServeSettings())
     here.runner.run(here.keeper.join(last))
     here.folder.with_name("away").rename(here.folder)
     here.look()
@@ -486,7 +486,7 @@ def test_a_member_without_the_version_before_takes_the_next(world: Callable[...,
     here.publish(1)
     here.start()
     here.withdraw(1)
-    late = Service()
+    late = Service(ServeSettings())
     here.runner.run(here.keeper.join(late))
     here.publish(2)
     assert here.look() == (2,) == tuple(late.models.by_name["shop"].versions)
@@ -499,7 +499,7 @@ def test_what_serves_is_not_given_up_for_a_member_that_cannot_load_it(
     here.publish(1)
     here.start()
     (here.folder / "1/model.zip").write_bytes(wrong_sample.read_bytes())
-    late = Service()
+    late = Service(ServeSettings())
     here.runner.run(here.keeper.join(late))
     assert here.look() == (1,) and not late.models.ready
     here.keeper._members.remove(here.service)
@@ -528,11 +528,12 @@ def test_a_version_for_which_no_memory_is_left_stays_out_in_words(
     here = world()
     here.publish(1)
     each = TIMES * size(load(here.folder / "1"))
-    here.service._memory = 2.5 * each
+    allowed = lambda times: ServeSettings(limits=Limits(memory=times * each / MEGABYTE))  # noqa: E731 - a word
+    here.service._settings = allowed(2.5)
     here.start()
     here.publish(2)
     assert here.look() == (2,), "both are in memory while one takes the other's place"
-    here.service._memory = 1.5 * each
+    here.service._settings = allowed(1.5)
     here.publish(3)
     assert here.look() == (2,)
     assert "MB of limits.memory are left" in here.faults[3]
@@ -552,7 +553,7 @@ def test_a_version_that_ends_its_process_is_tried_once_more_and_then_refused(wor
             tried.append(number)
             return ENDED if number == 2 else await super().prepare(name, number, path, follows)
 
-    here.keeper = Keeper(here.settings, [Mortal()])
+    here.keeper = Keeper(here.settings, [Mortal(here.settings)])
     here.start()
     here.publish(2)
     for _ in range(4):

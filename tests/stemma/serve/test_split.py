@@ -42,7 +42,7 @@ class World:
         settings = ServeSettings.of(folder / "serve.yaml").model_copy(
             update={"log": LogSettings(folder=str(folder / "log"))}
         )
-        self.service, self.runner = Service(), asyncio.Runner()
+        self.service, self.runner = Service(ServeSettings()), asyncio.Runner()
         self.keeper = Keeper(settings, [self.service])
         self.runner.run(self.keeper.start())
         self.app: App = app_of(settings, lambda: self.service.models, self.keeper.act, f"{observe.__name__}:Kept")

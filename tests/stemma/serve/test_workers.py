@@ -106,7 +106,7 @@ def test_a_worker_that_cannot_be_started_is_started_later(bundles: dict[str, Pat
 
 
 ANSWERS = """import json, sys
-for line in sys.stdin: print(json.dumps({"number": json.loads(line)["number"], "told": None}), flush=True)
+for line in sys.stdin: print(json.dumps({"answered": json.loads(line)["asked"], "told": None}), flush=True)
 """
 
 

@@ -31,7 +31,7 @@ def served(
 
 def tell(folder: Path, version: str, texts: list[str]) -> None:
     if texts:
-        outcomes.write(folder, {(f"{version}-{n}", 0): text for n, text in enumerate(texts)}, START)
+        outcomes.Ledger(folder).keep({(f"{version}-{n}", 0): text for n, text in enumerate(texts)}, START)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_requests_that_named_their_version_are_not_of_the_split(tmp_path: Path) 
     for version, arm in (("a", "stable"), ("b", "split"), ("b", "named"), ("a", None)):
         ids = [f"{version}{arm}{n}" for n in range(200)]
         logged(tmp_path, [0.5] * 200, of=source(version), ids=ids, times=times, arm=arm)
-        outcomes.write(tmp_path, dict.fromkeys(((id, 0) for id in ids), "TRUE"), START)
+        outcomes.Ledger(tmp_path).keep(dict.fromkeys(((id, 0) for id in ids), "TRUE"), START)
     found = ab.compare(tmp_path, "a", "b", Options("accuracy"))
     assert found.requests == found.rows == (400, 200)
 

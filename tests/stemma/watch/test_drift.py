@@ -179,7 +179,9 @@ def test_figures_drift_once_outcomes_are_there(bundle: Bundle, tmp_path: Path) -
     for week, sure in ((0, 0.1), (1, 0.5)):  # chance that an outcome is not the prediction
         said = predicted(rows(600, week + 1)) > 0.5
         came = np.where(draw.random(600) < sure, ~said, said)
-        outcomes.write(tmp_path, {(f"{week}-{n}", 0): "TRUE" if one else "FALSE" for n, one in enumerate(came)}, MONDAY)
+        outcomes.Ledger(tmp_path).keep(
+            {(f"{week}-{n}", 0): "TRUE" if one else "FALSE" for n, one in enumerate(came)}, MONDAY
+        )
     found = drift(tmp_path, bundle)
     assert alarms(found) == [(1, "roc_auc", "figure")]
     assert found.windows[1].alarms[0].told.startswith("0.9000 -> 0.")
@@ -241,7 +243,7 @@ def test_a_figure_without_an_interval_is_held_beside_the_first_window(
     bare = Bundle.of({**bundle.files, "version.json": json.dumps(record).encode()})
     weeks(tmp_path, rows(200, 1))
     said = predicted(rows(200, 1)) > 0.5
-    outcomes.write(tmp_path, {(f"0-{n}", 0): "TRUE" if one else "FALSE" for n, one in enumerate(said)}, MONDAY)
+    outcomes.Ledger(tmp_path).keep({(f"0-{n}", 0): "TRUE" if one else "FALSE" for n, one in enumerate(said)}, MONDAY)
     (window,) = drift(tmp_path, bare).windows
     assert "roc_auc" not in {each.name for each in window.shifts if each.kind}
 

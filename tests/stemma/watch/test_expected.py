@@ -54,7 +54,7 @@ def week(folder: Path, right: bool) -> None:
     ids = [f"{n}" for n in range(1500)]
     logged(folder, probabilities[:, 1], times=MONDAY + np.arange(1500), ids=ids)
     came = drawn(probabilities if right else probabilities[:, ::-1], 2)[:600]
-    outcomes.write(folder, {(f"{n}", 0): ("FALSE", "TRUE")[one] for n, one in enumerate(came)}, MONDAY)
+    outcomes.Ledger(folder).keep({(f"{n}", 0): ("FALSE", "TRUE")[one] for n, one in enumerate(came)}, MONDAY)
 
 
 @pytest.mark.parametrize("right", [True, False])

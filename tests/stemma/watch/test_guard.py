@@ -73,7 +73,7 @@ def test_a_figure_by_outcomes_is_a_reason(rows: int, right: float, found: bool, 
     logged(tmp_path, output, of=source("v2"), times=NOW - rows + np.arange(rows))
     hit = np.random.default_rng(0).random(rows) < right
     came = np.where(hit, output > 0.5, output < 0.5)
-    outcomes.write(tmp_path, {(f"v2-{n}", 0): "TRUE" if one else "FALSE" for n, one in enumerate(came)}, NOW)
+    outcomes.Ledger(tmp_path).keep({(f"v2-{n}", 0): "TRUE" if one else "FALSE" for n, one in enumerate(came)}, NOW)
     seen = Seen(answers=guard.read(Log(tmp_path, NOW - 7200))["v2"])
     told = verdict(Rules(figure={"accuracy": 0.9, "log_loss": 5.0}), seen, None)
     assert (told is not None and told.startswith("accuracy is 0.")) == found == (told is not None)
@@ -282,7 +282,7 @@ def test_where_a_split_lets_both_answer_a_figure_worse_than_the_one_before_is_a_
         logged(tmp_path, output, of=source(version), times=np.linspace(NOW - 900, NOW, rows[version]))
         came = (output > 0.5) == (draw.random(rows[version]) < right)
         told |= {(f"{version}-{n}", 0): "TRUE" if one else "FALSE" for n, one in enumerate(came)}
-    outcomes.write(tmp_path, told, NOW)
+    outcomes.Ledger(tmp_path).keep(told, NOW)
     found, rules = guard.read(Log(tmp_path, NOW - 7200)), Rules(figure={"accuracy": 0.5})
     assert verdict(rules, Seen(answers=found["v2"]), Seen(answers=found["v1"])) is None
     why = verdict(rules, Seen(answers=found["v2"], share=0.25), Seen(answers=found["v1"]))

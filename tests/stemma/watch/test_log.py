@@ -35,7 +35,7 @@ def test_a_request_is_read_back_with_its_types_and_without_what_was_missing(tmp_
     headers = [{"user": "ann"}, {}]
     counts = logged(tmp_path, [0.25, 0.75], inputs=inputs, headers=headers, ids=["one", "two"])
     first, second = rows(tmp_path)
-    assert (counts.written, counts.dropped, counts.lost) == (2, 0, 0)
+    assert counts == {"written": 2}
     assert first["time"].timestamp() == START
     assert {**first, "time": None, "latency": None} == {
         "id": "one", "row": 0, "time": None, "latency": None, "input.Month": "Nov", "input.PageValues": 0.5,
@@ -114,11 +114,11 @@ def test_files_are_rotated_by_rows_by_bytes_and_by_age(tmp_path: Path, monkeypat
     assert len([*(tmp_path / "rows").iterdir()]) > 1
     with closing(Writer(tmp_path / "age", Options(seconds=0.05))) as writer:
         writer.add(source(), one())
-        until(lambda: writer.counts.written == 1)
+        until(lambda: writer.counts["written"] == 1)
     monkeypatch.setattr(log, "LARGE", 10)
     with closing(Writer(tmp_path / "bytes")) as writer:
         writer.add(source(), one())
-        until(lambda: writer.counts.written == 1)
+        until(lambda: writer.counts["written"] == 1)
 
 
 def one(rows: int = 1) -> Request:
@@ -130,8 +130,8 @@ def test_what_waits_is_bounded_and_the_rest_is_dropped_and_counted(tmp_path: Pat
     with closing(Writer(tmp_path, Options(rows=10))) as writer:
         writer.add(source(), one(41))
         writer.add(source(), one(40))
-        assert writer.counts.dropped == 41
-    assert (writer.counts.written, len(rows(tmp_path))) == (40, 40)
+        assert writer.counts["dropped"] == 41
+    assert (writer.counts["written"], len(rows(tmp_path))) == (40, 40)
 
 
 def test_a_full_disk_stops_nothing_and_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,21 +147,21 @@ def test_a_full_disk_stops_nothing_and_is_counted(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(log, "save", disk)
     with closing(Writer(tmp_path, Options(rows=1))) as writer:
         writer.add(source(), one())
-        until(lambda: writer.counts.lost == 1)
+        until(lambda: writer.counts["failed"] == 1)
         writer.add(source(), one())
-    assert (writer.counts.written, writer.counts.fault) == (1, "the disk is full: make room")
+    assert (writer.counts["written"], writer.fault) == (1, "the disk is full: make room")
 
 
 def test_a_disk_that_takes_no_more_leaves_no_part_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     counts = logged(tmp_path / "file" / "log", [0.5])
-    assert (counts.lost, counts.fault is not None) == (1, True)
+    assert counts == {"failed": 1}
 
 
 def test_a_request_that_is_none_is_counted_as_lost(tmp_path: Path) -> None:
     with closing(Writer(tmp_path)) as writer:
         writer.add(source(), Request("a", {}, np.ones((2, 2), np.float32), 0.1))
-    assert (writer.counts.lost, writer.counts.fault) == (2, "'Month'")
+    assert (writer.counts["failed"], writer.fault) == (2, "'Month'")
 
 
 def test_files_that_are_cut_or_not_ours_are_skipped_in_a_line_each(tmp_path: Path) -> None:
@@ -216,5 +216,5 @@ def test_nothing_of_a_file_is_seen_before_it_is_whole(tmp_path: Path, monkeypatc
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(log.parquet, "write_table", stops)
-    assert logged(tmp_path, [0.5]).lost == 1
+    assert logged(tmp_path, [0.5])["failed"] == 1
     assert [*tmp_path.iterdir()] == []

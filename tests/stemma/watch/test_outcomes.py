@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
 from stemma.errors import BundleError, DataError, StemmaError
 from stemma.watch import log, outcomes
@@ -54,9 +55,9 @@ def test_each_file_of_a_log_is_searched_once(requests: Path, monkeypatch: pytest
 
 def test_of_several_outcomes_the_first_that_was_told_counts(requests: Path) -> None:
     """Also where a server, which looks at nothing, kept them all."""
-    outcomes.write(requests, {("a", 0): "FALSE"}, START + 5)
-    outcomes.write(requests, {("a", 0): "TRUE"}, START)
-    outcomes.write(requests, {("a", 0): "FALSE"}, START + 9)
+    outcomes.Ledger(requests).keep({("a", 0): "FALSE"}, START + 5)
+    outcomes.Ledger(requests).keep({("a", 0): "TRUE"}, START)
+    outcomes.Ledger(requests).keep({("a", 0): "FALSE"}, START + 9)
     assert outcomes.read(log.Log(requests)) == {("a", 0): "TRUE"}
     assert outcomes.take(requests, csv(requests, "id,outcome\na,FALSE\n")).counts["contradicting"] == 1
 
@@ -113,5 +114,5 @@ def test_without_a_log_nothing_is_taken(tmp_path: Path) -> None:
 def test_the_log_knows_nothing_of_outcomes(requests: Path) -> None:
     outcomes.take(requests, csv(requests, "id,outcome\na,TRUE\n"))
     assert sum(part.table.num_rows for part in read(log.Log(requests), ())) == 4
-    facts = next(log.Log(requests).scan(outcomes.OUTCOMES, ()))[0]
-    assert facts == {"format": 1, "kind": "outcomes"} and json.dumps(facts)
+    (file,) = requests.glob("outcomes-*.parquet")
+    assert json.loads(parquet.read_schema(file).metadata[log.FACTS]) == {"format": 1, "kind": "outcomes"}

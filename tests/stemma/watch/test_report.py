@@ -19,7 +19,7 @@ def test_the_page_holds_versions_figures_verdicts_and_drifts(tmp_path: Path) -> 
             times, ids = WEEK * (2900 + week) + np.arange(200) * 60, [f"{version}-{week}-{n}" for n in range(200)]
             values = {"PageValues": np.linspace(0.1, 2, 200).astype(np.float32) * size}
             logged(log, [0.2, 0.8] * 100, of=source(version), inputs=values, times=times, ids=ids)
-            outcomes.write(log, {(id, 0): "TRUE" if n % 2 else "FALSE" for n, id in enumerate(ids)}, 0)
+            outcomes.Ledger(log).keep({(id, 0): "TRUE" if n % 2 else "FALSE" for n, id in enumerate(ids)}, 0)
     found = report.write(log, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert len([each for window in found.windows for each in window.alarms]) == 2

@@ -24,7 +24,7 @@ def asked(folder: Path, **options: Options) -> Path:
         folder, [0.5] * 3, of=source("shop@v1.1.0"), ids=["e", "f", "g"], times=START + 9000 + np.arange(3), **options
     )
     told = {"a": "TRUE", "b": "FALSE", "e": "TRUE", "f": "TRUE", "g": "FALSE"}
-    outcomes.write(folder, {(id, 0): text for id, text in told.items()}, START)
+    outcomes.Ledger(folder).keep({(id, 0): text for id, text in told.items()}, START)
     return folder
 
 
@@ -61,7 +61,7 @@ def test_a_file_of_the_log_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 def test_values_are_outcomes_too_and_a_version_without_a_number_has_a_commit(tmp_path: Path) -> None:
     logged(tmp_path / "log", [1.5, 2.5], of=source("shop@3", REGRESSION), ids=["a", "b"])
-    outcomes.write(tmp_path / "log", {("a", 0): "1.25"}, START)
+    outcomes.Ledger(tmp_path / "log").keep({("a", 0): "1.25"}, START)
     found = retrain(tmp_path / "log", to=tmp_path / "t.parquet")
     assert parquet.read_table(tmp_path / "t.parquet")["Revenue"].to_pylist() == [1.25]
     assert "train.init_from=COMMIT" in found.commands[1]

@@ -1,11 +1,13 @@
 """A log is read window by window: its length costs no memory."""
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from stemma.watch import log, outcomes, windows
+from stemma.watch import log, windows
 from stemma.watch.answers import versions
 from watched import DAY, logged, source
 
@@ -22,15 +24,16 @@ def days(folder: Path, count: int, rows: int, version: str = "v1") -> None:
 def seen(folder: Path, seconds: float, files: list[Path]) -> "list[tuple[str, float, int, int, int]]":
     """(version, day, rows, rows that are held, files that were read until then)."""
 
-    def read(file: log.File) -> "list[object]":
-        files.append(file.path)
-        return [*kept.rows(file, ())]
+    class Read(log.Log):
+        def rows(self, file: log.File, columns: Collection[str]) -> Iterator[Any]:
+            files.append(file.path)
+            return super().rows(file, columns)
 
-    kept = log.Log(folder)
+    kept = Read(folder)
     its = versions(kept.files())
     return [
         (each.answers.version, (each.first - MONDAY) / DAY, each.rows, len(each.answers.table), len(files))
-        for each in windows.windows(its, outcomes.keyed(kept), seconds, read)
+        for each in windows.windows(kept, its, seconds, ())
     ]
 
 
@@ -56,7 +59,6 @@ def test_of_many_rows_a_sample_is_held_in_which_each_has_the_same_chance(
     days(tmp_path, 6, 500)
     assert [each[2:4] for each in seen(tmp_path, 7 * DAY, [])] == [(3000, 100)]
     kept = log.Log(tmp_path)
-    (asked,) = windows.windows(versions(kept.files()), outcomes.keyed(kept), 7 * DAY,
-                               lambda file: kept.rows(file, ()))  # fmt: skip
+    (asked,) = windows.windows(kept, versions(kept.files()), 7 * DAY, ())
     by_day = np.bincount(((asked.answers.times - MONDAY) // DAY).astype(int), minlength=6)
     assert by_day.min() >= 5 and by_day.max() <= 30

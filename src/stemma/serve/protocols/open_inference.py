@@ -99,13 +99,11 @@ async def order(call: Call) -> Answer:
 
 def _index(models: Models) -> Iterator[dict[str, str]]:
     for model in models.by_name.values():
-        for number in model.versions:
-            yield {"name": model.name, "version": str(number), "state": "READY", "reason": ""}
-        for number, why in model.faults.items():
-            yield {"name": model.name, "version": str(number), "state": "UNAVAILABLE", "reason": why}
-        if not model.versions and not model.faults:
-            why = "unloaded" if model.off else "no version is there"
-            yield {"name": model.name, "version": "", "state": "UNAVAILABLE", "reason": why}
+        told = [(str(number), "READY", "") for number in model.versions]
+        told += [(str(number), "UNAVAILABLE", why) for number, why in model.faults.items()]
+        why = "unloaded" if model.off else "no version is there"
+        for version, state, reason in told or [("", "UNAVAILABLE", why)]:
+            yield {"name": model.name, "version": version, "state": state, "reason": reason}
 
 
 # From tensors to columns.

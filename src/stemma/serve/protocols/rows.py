@@ -43,11 +43,7 @@ def predict(call: Call) -> Answer | Awaitable[Answer]:
 
 
 def columns(rows: Sequence[Mapping[str, Any]], known: Signature) -> dict[str, list[Any]]:
-    """The columns that a network takes, of rows that may hold others.
-
-    Raises:
-        RowError: a row lacks one; null would be a missing value.
-    """
+    """The columns that a network takes, of rows that may hold others; a RowError where a row lacks one."""
     try:
         values = zip(*map(known.of_row, rows), strict=True) if rows else ([] for _ in known.inputs)
         return {each.name: list(column) for each, column in zip(known.inputs, values, strict=True)}
@@ -78,11 +74,7 @@ def _answer(version: Version, output: Output) -> Answer:
 
 
 def objects(call: Call, rows: list[Any], what: str, status: int) -> list[dict[str, Any]]:
-    """The rows, which are objects, and no more of them, or of their columns, than are taken.
-
-    Raises:
-        Refused: they are not.
-    """
+    """The rows, if they are objects, and no more of them, or of their columns, than are taken; else Refused."""
     call.check_rows(len(rows))
     for number, row in enumerate(rows, start=1):
         if type(row) is not dict:

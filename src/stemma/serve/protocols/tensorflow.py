@@ -25,19 +25,14 @@ def predict(call: Call) -> Answer | Awaitable[Answer]:
 
 
 def asked(call: Call, body: Mapping[str, Any], version: Version) -> tuple[str, dict[str, list[Any]]]:
-    """What predictions are called in the answer, and the columns that are to be predicted.
-
-    Raises:
-        Refused: the body holds none, or more than are taken.
-    """
+    """What predictions are called in the answer, and the columns to predict; Refused where it has none, or too many."""
     if ("instances" in body) == ("inputs" in body):
         raise Refused(400, 'the body needs one of "instances" and "inputs"')
+    found: Mapping[str, list[Any]]
     if "instances" in body:
-        rows = _instances(call, body["instances"], version)
-        found: Mapping[str, list[Any]] = columns(rows, version.bundle.signature)
+        name, found = "predictions", columns(_instances(call, body["instances"], version), version.bundle.signature)
     else:
-        found = _inputs(call, body["inputs"], version)
-    name = "predictions" if "instances" in body else "outputs"
+        name, found = "outputs", _inputs(call, body["inputs"], version)
     return name, {name: _values(values) for name, values in found.items()}
 
 
