@@ -25,13 +25,13 @@ FIELD = re.compile(r"(?:    - |      )([a-z0-9_]+): ([^\s'\"|>&*!%@`{\[](?:[^#\n
 
 @dataclass(frozen=True)
 class Entry:
-    """An output as dvc.lock names it."""
+    """An output as dvc.lock names it, or a .dvc file."""
 
     path: str
     md5: str | None  # of the file, or of a folder's listing, ending in ".dir"; None where DVC keeps it in another way
     size: int | None
     files: int | None  # number of files of a folder; None for a file
-    legacy: bool  # hashed as DVC 2 did, with line ends changed
+    legacy: bool = False  # hashed as DVC 2 did, with line ends changed
 
     @property
     def is_folder(self) -> bool:

@@ -48,7 +48,7 @@ class Objects:
 
     @property
     def under_own_names(self) -> bool:
-        """Whether a remote keeps files under their own names: DVC alone finds them there."""
+        """Whether a remote keeps files under their own names: `dvc fetch` alone finds them there."""
         return any(map(_is_by_name, self.config["remote"].values()))
 
     def fetch(self, md5: str) -> bytes | None:

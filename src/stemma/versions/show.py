@@ -291,7 +291,7 @@ class Reader:
         output = self.version.output(CURVES)
         if output is None:
             return None
-        names = sorted(name for name in output.files() if re.fullmatch(r"plots/metrics/.+\.tsv", name))
+        names = sorted(name for name in self.version.files(output) if re.fullmatch(r"plots/metrics/.+\.tsv", name))
         return tuple(
             Curve(
                 name.removeprefix("plots/metrics/").removesuffix(".tsv"),
@@ -328,7 +328,7 @@ class Reader:
         for name, path in KEPT.items():
             output = self._part(name, path, lambda path=path: self.version.output(path))  # type: ignore[misc]
             if output is not None:
-                found.append((name, Artifact(path, output.md5, output.size, output.nfiles)))
+                found.append((name, Artifact(path, output.md5, output.size, output.files)))
         return found
 
     def _md5(self, path: str) -> str | None:
