@@ -22,13 +22,12 @@ from typing import Any
 from stemma import files
 from stemma.errors import StemmaError
 from stemma.repo import lockfile, trust
+from stemma.repo.lockfile import PARAMS, PIPELINE
 from stemma.repo.trouble import told
 from stemma.text import visible
 
 SMALL, MANY = 2**20, 1000  # bytes of a file, files of a folder: of more the system is asked when they changed
 REFERENCE = re.compile(r"\$\{([^${}]+)\}")
-SETTINGS = "params.yaml"
-PIPELINE = "dvc.yaml"
 FORMS: dict[str, Callable[[str], Any]] = {  # of files that are no YAML, as DVC goes by their names
     ".json": json.loads,
     ".toml": tomllib.loads,
@@ -120,7 +119,7 @@ def named(root: Path, stage: str) -> Named | None:
     paths = [_filled(next(iter(each)) if isinstance(each, dict) else each, known) for each in entry.get("deps") or ()]
     keys: dict[str, list[str]] = {}
     for each in entry.get("params") or ():
-        for file, asked in each.items() if isinstance(each, dict) else [(SETTINGS, [each])]:
+        for file, asked in each.items() if isinstance(each, dict) else [(PARAMS, [each])]:
             keys.setdefault(_filled(file, known), []).extend(_filled(key, known) for key in asked or [""])
     return None if "${" in repr((folder, paths, keys)) else (folder, paths, keys)
 
@@ -138,7 +137,7 @@ def _named_by_dvc(root: Path, stage: str) -> Named:
 
 def _known(root: Path, told: Any) -> dict[str, Any]:
     """What `${...}` stands for, as far as that is plain: DVC also puts sections of one name together."""
-    known = loaded(root / SETTINGS)
+    known = loaded(root / PARAMS)
     for each in told:
         if isinstance(each, dict):
             known = known | each

@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stemma import names
 from stemma.text import in_one_line
 
+LOCK, PIPELINE, PARAMS = "dvc.lock", "dvc.yaml", "params.yaml"
 FLOAT, BOOL = "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"
 CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})", re.MULTILINE)  # that Git left
 OUTS = re.compile(r"^    outs:\n((?:    - .*\n|      .*\n)+)", re.MULTILINE)
@@ -48,7 +49,24 @@ def outputs(text: str) -> dict[str, Entry]:
         items = [_fields(item) for block in blocks for item in re.split(r"^(?=    - )", block, flags=re.MULTILINE)[1:]]
         if all(item is not None and "path" in item for item in items):
             return _entries(item for item in items if item is not None)
-    return _entries(out for stage in _stages(load(text)) for out in stage.get("outs", ()))
+    return _entries(out for stage in stages(text).values() for out in stage.get("outs", ()))
+
+
+def stages(text: str) -> dict[str, dict[str, Any]]:
+    """What dvc.lock or dvc.yaml says of each stage; a ValueError where it is not YAML, or is neither."""
+    content = load(text)
+    found = (content.get("stages") if isinstance(content, dict) else content) or {}
+    if not isinstance(found, dict):
+        raise ValueError("it is no mapping")
+    return {str(name): stage for name, stage in found.items() if isinstance(stage, dict)}
+
+
+def ran(root: Path) -> dict[str, dict[str, Any]]:
+    """What the dvc.lock in a folder says of each stage; of none where it cannot be read."""
+    try:
+        return stages((root / LOCK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # nothing ran, or a merge left marks in it
+        return {}
 
 
 def method(text: str) -> str:
@@ -131,12 +149,6 @@ def _fields(item: str) -> dict[str, str] | None:
     """The keys of one output; None where a line has another form than `key: value`."""
     found = [FIELD.fullmatch(line) for line in item.splitlines()]
     return {match[1]: match[2] for match in found if match} if all(found) else None
-
-
-def _stages(content: Any) -> list[dict[str, Any]]:
-    if not isinstance(content, dict):
-        raise ValueError("it is no mapping")
-    return [stage for stage in (content.get("stages") or {}).values() if isinstance(stage, dict)]
 
 
 def _entries(outs: Iterable[dict[str, Any]]) -> dict[str, Entry]:

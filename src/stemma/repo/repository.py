@@ -22,7 +22,7 @@ from stemma.errors import VersionError, WeightsError
 from stemma.files import read_plain
 from stemma.repo import clone, lockfile, registry, trouble
 from stemma.repo.git import POINTER, at, commit_of, contents, ids, prefix, refs
-from stemma.repo.lockfile import Entry
+from stemma.repo.lockfile import LOCK, PARAMS, Entry
 from stemma.repo.objects import Objects, is_object, md5_of
 from stemma.text import counted, in_one_line, near
 
@@ -34,8 +34,6 @@ WORKSPACE = "workspace"
 EXPERIMENTS = "refs/exps/"
 NO_EXPERIMENTS = ("stash", "apply", "celery", "exec", "temp")  # DVC's own, under the same prefix
 
-LOCK = "dvc.lock"
-PARAMS = "params.yaml"
 # Names in a version have slashes on every platform.
 METRICS, EVALUATION, TRAINING = (path.as_posix() for path in (layout.METRICS, layout.EVALUATION, layout.TRAINING))
 WEIGHTS, INDEX = layout.WEIGHTS.as_posix(), layout.INDEX.as_posix()

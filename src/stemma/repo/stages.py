@@ -9,7 +9,8 @@ from typing import Any
 from stemma import names
 from stemma.repo import lockfile, places, trust
 from stemma.repo.git import git
-from stemma.repo.inputs import PIPELINE, Inputs
+from stemma.repo.inputs import Inputs
+from stemma.repo.lockfile import PIPELINE
 from stemma.repo.places import Folder
 from stemma.repo.trouble import told
 

@@ -22,7 +22,7 @@ from stemma.text import few, in_one_line, nearest
 from stemma.toolkit import rooms
 from stemma.toolkit.distribution import NAME, PACKAGE, pin, version
 
-FILE, RAN = "stemma.lock", "dvc.lock"
+FILE = "stemma.lock"
 SOURCES, VENDOR, PINNED = "src/stemma", "vendor", "vendor/stemma.txt"
 WRITE, INSTALL = "stemma lock", "python tasks.py install"
 HEAD = (
@@ -136,13 +136,9 @@ def _write(root: Path, before: Mapping[str, str], new: Lock) -> Written:
 
 def _stale(root: Path, lock: Lock) -> Iterator[str]:
     """The stages that ran with another digest of a room that they name; none where no dvc.lock can tell."""
-    from stemma.repo.lockfile import load
+    from stemma.repo import lockfile
 
-    try:
-        stages = load((root / RAN).read_text(encoding="utf-8"))["stages"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):  # nothing ran, or a merge left marks in it
-        return
-    for stage, entry in stages.items():
+    for stage, entry in lockfile.ran(root).items():
         used = (entry.get("params") or {}).get(FILE) or {}
         if any(lock.rooms.get(key.removeprefix("rooms.")) != digest for key, digest in used.items()):
             yield stage

@@ -16,12 +16,12 @@ from stemma.errors import VersionError
 from stemma.evaluation.results import main_figure, told
 from stemma.repo import lockfile
 from stemma.repo.git import POINTER, at, commit_of, contents, git, ids, refs
+from stemma.repo.lockfile import LOCK, PARAMS
 from stemma.repo.registry import parse
 from stemma.repo.repository import (
     EVALUATION,
     INDEX,
     METRICS,
-    PARAMS,
     PREPARED,
     PROFILE,
     TRAINING,
@@ -174,7 +174,7 @@ class History:
         for line in lines.splitlines() if "\0" in lines else ():
             commit, parents, author, date, subject = line.split("\0", 4)
             found[commit] = Commit(tuple(parents.split()), author, datetime.fromisoformat(date), subject)
-        locks = ids(root, [at(commit, "dvc.lock") for commit in found])
+        locks = ids(root, [at(commit, LOCK) for commit in found])
         outputs = self._outputs({lock: commit for commit, lock in zip(found, locks, strict=True) if lock})
         told = zip(found.items(), (outputs.get(lock, ({}, "none")) for lock in locks), strict=True)
         return {

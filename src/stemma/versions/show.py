@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from stemma.errors import VersionError
 from stemma.layout import SPLITS
 from stemma.repo.git import git
+from stemma.repo.lockfile import PARAMS
 from stemma.repo.repository import (
     COMPRESSION,
     CURVES,
@@ -22,7 +23,6 @@ from stemma.repo.repository import (
     INDEX,
     METRICS,
     PACKAGE,
-    PARAMS,
     PREPARED,
     PROFILE,
     TRAINING,

@@ -21,8 +21,9 @@ from stemma.errors import VersionError
 from stemma.repo import journal, places, registry
 from stemma.repo.git import at, commit_of, contents, fields, git, ids, prefix, refs
 from stemma.repo.inventory import Inventory, matters, on_disk, take
+from stemma.repo.lockfile import PARAMS
 from stemma.repo.objects import is_object
-from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, PARAMS, TRAINING, Repository, Revision, Version
+from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, TRAINING, Repository, Revision, Version
 from stemma.repo.stores import Stores
 from stemma.storage.gc import clone, trash
 
