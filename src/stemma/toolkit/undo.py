@@ -86,7 +86,8 @@ def _undone_unless_it_passes(root: Path, stage: str) -> Iterator[None]:
     try:
         folder = Path.cwd() if Path(PIPELINE).is_file() else root  # a stage of another dvc.yaml starts beside it
         began, before = time.monotonic(), inputs.of(folder, stage)
-        _check(folder, stage)
+        if other := list(mixed.stale(folder, stage)):
+            raise StemmaError(f"{stage} would go on with what others made: {few(other)}", run="dvc repro")
         with _passed():
             yield
         sys.stdout.flush()
@@ -108,12 +109,6 @@ def _undone_unless_it_passes(root: Path, stage: str) -> Iterator[None]:
         if isinstance(error, StemmaError):
             raise StemmaError(_moved(error.what, aside), error.run) from error
         raise
-
-
-def _check(root: Path, stage: str) -> None:
-    """Whether the stages before this one ran with what is there now."""
-    if other := list(mixed.stale(root, stage)):
-        raise StemmaError(f"{stage} would go on with what others made: {few(other)}", run="dvc repro")
 
 
 @contextmanager
