@@ -27,7 +27,7 @@ from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, TRAINING, Reposi
 from stemma.repo.stores import Stores
 from stemma.storage.gc import clone, trash
 
-Why = Literal["asked", "stage", "registered", "tag", "branch", "work tree", "experiment", "stash", "ref", "start"]
+Why = Literal["stage", "registered", "tag", "branch", "work tree", "experiment", "stash", "ref", "start"]
 Read = Callable[[str], bytes | None]  # the bytes of an object by its MD5
 DAY = timedelta(days=1)
 STASHES = (
@@ -56,7 +56,6 @@ class Rules:
     older_than: timedelta = DAY  # what was written later stays, whoever needs it
     experiments: Literal["all", "none"] | timedelta = "all"  # which of them stay: all, none, or those younger than this
     retired: bool = True  # whether retired versions stay
-    keep: tuple[str, ...] = ()  # more revisions that stay
     projects: tuple[Path, ...] = ()  # other repositories that use the same cache or remote; what they keep stays too
 
 
@@ -122,7 +121,7 @@ def reader(stores: Stores) -> Read:
 
 def _all_listed(inventory: Inventory, kept: Sequence[Root]) -> None:
     """Whether every version in use says which files it has; of other commits that is a note."""
-    used = {each.name for each in kept if each.why in ("stage", "registered", "asked")} | {WORK_TREE}
+    used = {each.name for each in kept if each.why in ("stage", "registered")} | {WORK_TREE}
     for path, version in inventory.unlisted:
         if version in used:
             what = f"the listing of {path} of {version} is nowhere, and its files cannot be told from garbage"
@@ -139,10 +138,6 @@ def _commits(repository: Repository, rules: Rules, far: Sequence[clone.Far], now
     for (model, stage), commits in known.in_force.items():
         for commit in commits:
             yield Root(f"{model}#{stage}", commit, "stage")
-    for name in rules.keep:
-        asked = repository.resolve(name).commit
-        if asked is not None:
-            yield Root(name, asked, "asked")
     for (model, version), commit in known.registered.items():
         yield Root(f"{model}@{version}", commit, "registered")
     here = _peeled(root, {ref.name: ref.name for ref in refs(root)})
