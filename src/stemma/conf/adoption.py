@@ -80,8 +80,6 @@ def adopt(root: Path) -> tuple[Adopted, ...]:
     place = source(root)
     before, wanted = _content(place), params(root)
     pins.check(root, wanted)
-    if place.module:
-        raise SettingsError(f"the settings come from the Python module {place.module}, which adopt cannot edit")
     place.compose()  # what is wrong in conf/ already is told before its copy is made
     with scratch("adopt") as temporary:
         draft = replace(place, folder=temporary / place.folder.name)

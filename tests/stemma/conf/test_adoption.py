@@ -17,7 +17,6 @@ from stemma.conf.composition import Source
 from stemma.conf.difference import compare
 from stemma.conf.hydra_yaml import parse
 from stemma.errors import SettingsError
-from stemma.repo import trust
 
 
 def adopted(repository: Any) -> list[str]:
@@ -238,13 +237,6 @@ def test_what_conf_cannot_express_changes_no_file(settings: Any, edit: tuple[str
 def test_what_is_wrong_in_conf_already_is_told_with_its_own_path(settings: Any) -> None:
     settings.write("conf/train/default.yaml", "a: [1\n")
     with pytest.raises(SettingsError, match=f"{settings.root}/conf/train/default.yaml"):
-        conf.adopt(settings.root)
-
-
-def test_a_python_module_cannot_be_adopted_into(settings: Any) -> None:
-    settings.write(".dvc/config", "[hydra]\nenabled = true\nconfig_module = conf\n")
-    trust.trust(settings.root)
-    with pytest.raises(SettingsError, match="come from the Python module conf, which adopt cannot edit"):
         conf.adopt(settings.root)
 
 
