@@ -152,22 +152,19 @@ def _abort(top: Path) -> Rollback:
 
 def environment(version: Version) -> Environment | None:
     """Where this environment differs from the recorded one; None where it does not, or none was recorded."""
-    from stemma.toolkit.lock import INSTALL
+    from stemma.toolkit.lock import FILE, INSTALL
     from stemma.versions.doctor.state import environment_is_the_recorded_one, toolkit_is_the_locked_one
 
-    training: Any = version.training
-    other, found = (_found(check, version) for check in (toolkit_is_the_locked_one, environment_is_the_recorded_one))
-    if other is not None:
-        return Environment("; ".join(each.evidence for each in (other, found) if each is not None), INSTALL)
-    if found is None:
+    checks = (toolkit_is_the_locked_one, environment_is_the_recorded_one)
+    found = [found for check in checks if (found := _found(check, version)) is not None]
+    if not found:
         return None
-    pinned = contents(version.repository.root, [at(str(version.commit), "requirements.lock")])[0]
-    framework = str(((version.settings or {}).get("model") or {}).get("framework") or "")
-    if pinned is not None:
-        extra = f'".[{framework}]"' if framework else "."
-        return Environment(found.evidence, f"pip install -c requirements.lock -e {extra}")
+    differs = "; ".join(each.evidence for each in found)
+    if version.has(FILE) or version.has("tasks.py"):
+        return Environment(differs, INSTALL)
+    training: Any = version.training
     packages = " ".join(f"{name}=={number}" for name, number in (training["environment"].get("packages") or {}).items())
-    return Environment(found.evidence, f"pip install {packages}")
+    return Environment(differs, f"pip install {packages}")
 
 
 def _found(check: Callable[[Version], Iterator[Finding]], version: Version) -> Finding | None:
