@@ -133,10 +133,8 @@ class _Taken:
             if name.name == LOCK:
                 pipeline = files.get(str(name.with_name(PIPELINE)))
                 said = {} if pipeline is None else self._once(_of_pipeline, PIPELINE, *pipeline, version) or {}
-                found = [
-                    (entry, said.get(entry.path, _Settings()))
-                    for entry in self._once(_of_lock, path, blob, content, version) or ()
-                ]
+                outputs = self._once(lockfile.outputs, path, blob, content, version) or {}
+                found = [(entry, said.get(entry.path, _Settings())) for entry in outputs.values()]
             else:
                 found = self._once(_of_file, path, blob, content, version) or []
             folder = "" if str(name.parent) == "." else f"{name.parent}/"
@@ -191,10 +189,10 @@ class _Taken:
             self.notes[error.what] = None
             return None
 
-    def _once(self, parse: Callable[[str, str], Any], path: str, blob: str, content: bytes, version: Version) -> Any:
+    def _once(self, parse: Callable[[str], Any], path: str, blob: str, content: bytes, version: Version) -> Any:
         if (path, blob) not in self.parsed:
             try:
-                self.parsed[path, blob] = parse(content.decode(), path)
+                self.parsed[path, blob] = parse(content.decode())
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 what = f"{path} of {version.name} cannot be read ({in_one_line(error)})"
                 if not self.tolerant:
@@ -213,20 +211,16 @@ def _files(repository: Repository, commits: Sequence[str]) -> list[str]:
     return sorted(set(printed.decode(errors="replace").split("\n")) - {""})
 
 
-def _of_lock(text: str, path: str) -> list[lockfile.Entry]:
-    return list(lockfile.outputs(text).values())
-
-
-def _of_file(text: str, path: str) -> list[tuple[lockfile.Entry, _Settings]]:
+def _of_file(text: str) -> list[tuple[lockfile.Entry, _Settings]]:
     """What a .dvc file tracks, relative to its folder."""
     content = lockfile.load(text)
     imported = any("repo" in dep for dep in content.get("deps") or ())
-    found = lockfile.tracked(text, PurePosixPath(path).name)
+    found = lockfile.tracked(text)
     said = {str(out["path"]): _settings(out, imported) for out in content["outs"]}
     return [(entry, said[entry.path]) for entry in found.values()]
 
 
-def _of_pipeline(text: str, path: str) -> dict[str, _Settings]:
+def _of_pipeline(text: str) -> dict[str, _Settings]:
     """What dvc.yaml says of the outputs that are more than a path."""
     return {name: _settings(said) for stage in lockfile.stages(text).values() for name, said in _told(stage)}
 

@@ -75,8 +75,8 @@ def method(text: str) -> str:
     return "none" if found is None else found[1]
 
 
-def tracked(text: str, path: str) -> dict[str, Entry]:
-    """What `path`.dvc tracks, by path; a ValueError where it is not YAML, or is no .dvc file."""
+def tracked(text: str, path: str = "") -> dict[str, Entry]:
+    """What `path`.dvc tracks, by path, relative to its folder without one; a ValueError where it is no .dvc file."""
     content = load(text)
     if not isinstance(content, dict) or not isinstance(content.get("outs"), list):
         raise ValueError("it has no outs")

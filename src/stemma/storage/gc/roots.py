@@ -148,7 +148,7 @@ def _commits(repository: Repository, rules: Rules, far: Sequence[clone.Far], now
         name = ref.partition(":")[2] or ref
         if _is_experiment(name):
             experiments.append(Root(name.split("/")[-1], commit, "experiment"))
-        elif not (commit in gone and _is_of_registry(name)):
+        elif not (commit in gone and name.startswith(clone.TAGS) and registry.parse(name.removeprefix(clone.TAGS))):
             yield Root(*_named(ref, commit))
     yield from _heads(root)
     yield from _stashed(root, here)
@@ -197,10 +197,6 @@ def _named(ref: str, commit: str) -> tuple[str, str, Why]:
 def _is_experiment(ref: str) -> bool:
     parts = ref.removeprefix(EXPERIMENTS).split("/")
     return ref.startswith(EXPERIMENTS) and len(parts) == 3 and parts[0] not in NO_EXPERIMENTS
-
-
-def _is_of_registry(ref: str) -> bool:
-    return ref.startswith("refs/tags/") and registry.parse(ref.removeprefix("refs/tags/")) is not None
 
 
 def _retired(known: registry.Registry) -> set[str]:
