@@ -91,7 +91,7 @@ def find(repository: Repository, rules: Rules, read: Read, now: float) -> Reacha
     if commit_of(root, "HEAD") is None:
         raise VersionError("there is no commit yet, and nothing says what is needed", run="git commit")
     far, fetched = clone.asked(root)
-    kept = tuple(_with_starts(root, _once(_commits(repository, rules, far, now))))
+    kept = tuple(_with_starts(root, _commits(repository, rules, far, now)))
     versions = [Version(repository, Revision(each.name, each.commit)) for each in kept]
     inventory = take(repository, versions, read, loose=dict(_loose(root)))
     holders = [version for version, each in zip(versions, kept, strict=True) if each.why == "stage"]
@@ -155,18 +155,11 @@ def _commits(repository: Repository, rules: Rules, far: Sequence[clone.Far], now
     yield from _by_rule(root, experiments, rules, now)
 
 
-def _once(found: Iterable[Root]) -> Iterator[Root]:
-    """Each commit under its first name."""
-    seen: set[str] = set()
-    for each in found:
-        if each.commit not in seen:
-            seen.add(each.commit)
-            yield each
-
-
 def _with_starts(root: Path, kept: Iterable[Root]) -> Iterable[Root]:
-    """With the commits whose weights these and the work trees started from, and those that these did."""
-    found = {each.commit: each for each in kept}
+    """Each commit under its first name, and those whose weights these and the work trees started from, and so on."""
+    found: dict[str, Root] = {}
+    for each in kept:
+        found.setdefault(each.commit, each)
     files = [folder / path for folder in work_trees(root) for path in STARTS]
     texts = [file.read_bytes() for file in files if file.is_file()]
     new: Iterable[str] = found
