@@ -12,7 +12,8 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -237,16 +238,10 @@ def _apply(draft: Source, layers: Sequence[Layer], edit: Difference, wanted: Map
         if edit.params is MISSING and reached == below:
             text = yaml_edit.remove(text, below)
         else:
-            value = _escaped(_at(wanted, (*layer.package, *reached)))
+            value = _escaped(reduce(getitem, (*layer.package, *reached), wanted))
             text = yaml_edit.set_value(text, reached, value, edit.conf)
         write_text(layer.file, text)
         yield Adopted(layer.file.relative_to(draft.folder), key, edit.conf, edit.params)
-
-
-def _at(tree: Any, path: tuple[Any, ...]) -> Any:
-    for key in path:
-        tree = tree[key]
-    return tree
 
 
 def _escaped(value: Any) -> Any:

@@ -26,8 +26,8 @@ from stemma.repo.git import at, commit_of, contents, git, own_folder, prefix, ru
 from stemma.repo.journal import Journal
 from stemma.repo.outputs import Kept, Outputs, opened
 from stemma.repo.repository import Repository, Version
-from stemma.rollback import planning, steps
-from stemma.rollback.planning import Move, Plan
+from stemma.rollback import steps
+from stemma.rollback.planning import Look, Move, Plan
 from stemma.versions.doctor.finding import Finding, Skipped
 
 __all__ = ["Environment", "Move", "Plan", "Rollback", "abort", "environment", "plan", "roll_back"]
@@ -74,7 +74,7 @@ def plan(root: Path | str, revision: str, *, commit: bool = False, stash: bool =
         raise _unfinished(waiting)
     with opened(repository) as outputs:
         before = str(commit_of(repository.root, "HEAD"))
-        return planning.make(version, outputs, before, commit=commit, stash=stash, whole=whole)
+        return Look(version, outputs, before, whole).plan(commit=commit, stash=stash)
 
 
 def roll_back(
@@ -176,7 +176,7 @@ def _found(check: Callable[[Version], Iterator[Finding]], version: Version) -> F
 
 def _begin(version: Version, outputs: Outputs, *, commit: bool, stash: bool, whole: bool) -> Rollback:
     root, folder = outputs.root, journal.folder(outputs.root)
-    found = planning.make(version, outputs, str(commit_of(root, "HEAD")), commit=commit, stash=stash, whole=whole)
+    found = Look(version, outputs, str(commit_of(root, "HEAD")), whole).plan(commit=commit, stash=stash)
     if found.blockers:
         raise VersionError(found.blockers[0])
     steps.fetch(found.revision, found._new, found.fetch, outputs)
