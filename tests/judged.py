@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 
 from stemma import bundle
 from stemma.errors import VersionError
-from stemma.repo.repository import Output
+from stemma.repo.lockfile import Entry
 
 ROWS = 600
 TASKS: Mapping[str, tuple[str, ...]] = {"binary": ("FALSE", "TRUE"), "multiclass": ("a", "b", "c"), "regression": ()}
@@ -132,9 +132,9 @@ class FakeVersion:
     settings: Any = None
     commit: str | None = None
 
-    def output(self, path: str) -> Output | None:
+    def output(self, path: str) -> Entry | None:
         size = len(self.files[path]) if path in self.files else None
-        return None if size is None else Output(path, None, size, None, dict)
+        return None if size is None else Entry(path, None, size, None)
 
     def has(self, path: str) -> bool:
         return path in self.files

@@ -150,13 +150,11 @@ def asked_once() -> Callable[..., None]:
     known: dict[tuple[object, ...], bytes] = {}
     compose = composition.compose
 
-    def asked(
-        to: Path, folder: Path | None, module: str | None, name: str, plugins: Path, overrides: list[str]
-    ) -> None:
-        files = sorted(folder.rglob("*.yaml")) if folder else []
+    def asked(to: Path, folder: Path, name: str, plugins: Path, overrides: list[str]) -> None:
+        files = sorted(folder.rglob("*.yaml"))
         key = (name, *overrides, *((str(file.relative_to(folder)), file.read_bytes()) for file in files))
         if not files or key not in known:
-            compose(to, folder, module, name, plugins, overrides)
+            compose(to, folder, name, plugins, overrides)
             known[key] = to.read_bytes()
         to.write_bytes(known[key])
 

@@ -52,7 +52,6 @@ def gc(
         str, typer.Option(metavar="all|none|AGE", help="Experiments that stay: all, none, or those younger than AGE.")
     ] = "all",
     drop_retired: Annotated[bool, typer.Option("--drop-retired", help="Retired versions need not stay.")] = False,
-    keep: Annotated[list[str] | None, typer.Option(metavar="REV", help="A revision that stays too.")] = None,
     project: Annotated[
         list[Path] | None,
         typer.Option(metavar="FOLDER", help="Another repository with the same cache or remote: it keeps its objects."),
@@ -69,7 +68,7 @@ def gc(
     mode = _mode({"apply": apply, "undo": undo, "empty_trash": empty_trash})
     given = _Given(
         tuple(None if name == DEFAULT else name for name in remote or ()), older_than, experiments, drop_retired,
-        tuple(keep or ()), tuple(project or ()),
+        tuple(project or ()),
     )  # fmt: skip
     found, report = _done(mode, given)
     answer(found, lambda: report, as_json, as_md)
@@ -92,7 +91,6 @@ class _Given:
     older_than: str | None
     experiments: str
     drop_retired: bool
-    keep: tuple[str, ...]
     projects: tuple[Path, ...]
 
     @property
@@ -110,13 +108,12 @@ class _Given:
             older_than=gc.DAY if age is None else age,
             experiments=younger,  # type: ignore[arg-type]  # as it says
             retired=not self.drop_retired,
-            keep=self.keep,
             projects=self.projects,
         )
 
     def check_undo(self) -> None:
         """Wrong usage where the rules say anything: the last run comes back as it went."""
-        wrong = {"--older-than": self.older_than, "--experiments": self.experiments != "all", "--keep": self.keep,
+        wrong = {"--older-than": self.older_than, "--experiments": self.experiments != "all",
                  "--drop-retired": self.drop_retired, "--project": self.projects}  # fmt: skip
         for option, on in wrong.items():
             if on:
@@ -131,7 +128,6 @@ class _Given:
         words += [word for name in self.remotes for word in ("--remote", *([] if name is None else [name]))]
         words += ["--experiments", self.experiments] if self.experiments != "all" else []
         words += ["--drop-retired"] if self.drop_retired else []
-        words += [word for name in self.keep for word in ("--keep", name)]
         words += [word for folder in self.projects for word in ("--project", str(folder))]
         return shlex.join(words)
 

@@ -12,7 +12,8 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +55,6 @@ class Choice:
         return self.group.split("@")[0]
 
 
-@dataclass(frozen=True)
-class Edit:
-    """A place in the composition and the value it shall have; MISSING takes it away."""
-
-    path: tuple[Any, ...]
-    before: Any
-    after: Any
-
-    def __str__(self) -> str:
-        return str(Difference(dotted(self.path), self.before, self.after))
-
-
 def adopt(root: Path) -> tuple[Adopted, ...]:
     """Write the values of params.yaml into conf/, and say which went where.
 
@@ -80,8 +69,6 @@ def adopt(root: Path) -> tuple[Adopted, ...]:
     place = source(root)
     before, wanted = _content(place), params(root)
     pins.check(root, wanted)
-    if place.module:
-        raise SettingsError(f"the settings come from the Python module {place.module}, which adopt cannot edit")
     place.compose()  # what is wrong in conf/ already is told before its copy is made
     with scratch("adopt") as temporary:
         draft = replace(place, folder=temporary / place.folder.name)
@@ -220,25 +207,25 @@ def _settle(draft: Source, wanted: Mapping[str, Any]) -> Iterator[Adopted]:
     raise SettingsError(str(edits[0]))
 
 
-def _edits(conf: Mapping[str, Any], wanted: Mapping[str, Any], path: tuple[Any, ...] = ()) -> Iterator[Edit]:
+def _edits(conf: Mapping[str, Any], wanted: Mapping[str, Any], path: tuple[Any, ...] = ()) -> Iterator[Difference]:
     """What must change at the highest place where it can be said."""
     for key in [*conf, *(key for key in wanted if key not in conf)]:
         at, before, after = (*path, key), conf.get(key, MISSING), wanted.get(key, MISSING)
         if isinstance(before, dict) and isinstance(after, dict):
             yield from _edits(before, after, at)
         elif not same(before, after):
-            yield Edit(at, before, after)
+            yield Difference(at, before, after)
 
 
-def _is_interpolated(edit: Edit, layers: Sequence[Layer]) -> bool:
-    layer = decider(layers, dotted(edit.path))
-    return layer is not None and "${" in str(layer.keys().get(dotted(edit.path), "${"))
+def _is_interpolated(edit: Difference, layers: Sequence[Layer]) -> bool:
+    layer = decider(layers, edit.key)
+    return layer is not None and "${" in str(layer.keys().get(edit.key, "${"))
 
 
-def _apply(draft: Source, layers: Sequence[Layer], edit: Edit, wanted: Mapping[str, Any]) -> Iterator[Adopted]:
+def _apply(draft: Source, layers: Sequence[Layer], edit: Difference, wanted: Mapping[str, Any]) -> Iterator[Adopted]:
     """Write one value into the file that decides it; take one away from every file that sets it."""
-    key = dotted(edit.path)
-    if edit.after is MISSING:
+    key = edit.key
+    if edit.params is MISSING:
         chosen = [layer for layer in layers if decider([layer], key)]
     else:
         chosen = [decider(layers, key) or home(layers, key)]
@@ -248,19 +235,13 @@ def _apply(draft: Source, layers: Sequence[Layer], edit: Edit, wanted: Mapping[s
             raise SettingsError(f"{edit}, which is a whole group")
         text = read_text(layer.file)
         reached = yaml_edit.reach(text, below)
-        if edit.after is MISSING and reached == below:
+        if edit.params is MISSING and reached == below:
             text = yaml_edit.remove(text, below)
         else:
-            value = _escaped(_at(wanted, (*layer.package, *reached)))
-            text = yaml_edit.set_value(text, reached, value, edit.before)
+            value = _escaped(reduce(getitem, (*layer.package, *reached), wanted))
+            text = yaml_edit.set_value(text, reached, value, edit.conf)
         write_text(layer.file, text)
-        yield Adopted(layer.file.relative_to(draft.folder), key, edit.before, edit.after)
-
-
-def _at(tree: Any, path: tuple[Any, ...]) -> Any:
-    for key in path:
-        tree = tree[key]
-    return tree
+        yield Adopted(layer.file.relative_to(draft.folder), key, edit.conf, edit.params)
 
 
 def _escaped(value: Any) -> Any:

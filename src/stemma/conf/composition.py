@@ -51,7 +51,6 @@ class Source:
 
     root: Path
     folder: Path  # conf/
-    module: str | None  # the Python module that stands in for conf/, where one does
     name: str  # of the primary file, without .yaml
     plugins: Path | None  # where Hydra looks for them
 
@@ -59,11 +58,9 @@ class Source:
         """The text that `dvc exp run` with these overrides writes to params.yaml."""
         from stemma.repo import composition
 
-        folder = None if self.module else self.folder
         with scratch("conf") as temporary, _own_hydra(self):
             output = temporary / PARAMS.name
-            plugins = self.plugins or temporary
-            composition.compose(output, folder, self.module, self.name, plugins, overrides)
+            composition.compose(output, self.folder, self.name, self.plugins or temporary, overrides)
             return read_text(output)
 
     def choices(self, overrides: Sequence[str] = ()) -> dict[str, str | None]:
@@ -79,8 +76,6 @@ class Source:
         from hydra.core.global_hydra import GlobalHydra
         from hydra.types import RunMode
 
-        if self.module:
-            raise SettingsError(f"the settings come from the Python module {self.module}, not from a folder")
         with _own_hydra(self), self._initialized():
             loader = GlobalHydra.instance().config_loader()
             defaults = loader.compute_defaults_list(self.name, list(overrides), RunMode.RUN).defaults
@@ -88,10 +83,8 @@ class Source:
         return tuple(_layer(default, file) for default, file in found if file.is_file())
 
     def _initialized(self) -> Any:
-        from hydra import initialize_config_dir, initialize_config_module
+        from hydra import initialize_config_dir
 
-        if self.module:
-            return initialize_config_module(self.module, version_base=None)
         return initialize_config_dir(str(self.folder), version_base=None)
 
 
@@ -115,10 +108,12 @@ def source(root: Path, *, own: bool = False) -> Source:
         raise SettingsError(error.what, run=error.run) from error
     if not section.get("enabled"):
         raise SettingsError("Hydra is not enabled in .dvc/config", run="dvc config hydra.enabled true")
+    if "config_module" in section:
+        what = "the settings come from a Python module by DVC's configuration, and here from a folder alone"
+        raise SettingsError(what, run="dvc config --unset hydra.config_module")
     return Source(
         root=root,
         folder=root / section.get("config_dir", "conf"),
-        module=section.get("config_module"),
         name=section.get("config_name", "config"),
         plugins=trust.plugins(root, section.get("plugins_path", ""), whole=own),
     )
@@ -193,7 +188,7 @@ def origin(root: Path, key: str, choices: Mapping[str, str | None] | None = None
         choices: group -> option, where they are not those of the defaults list.
 
     Returns:
-        None where conf/ cannot say: it does not compose, or it is a Python module.
+        None where conf/ cannot say: it does not compose.
     """
     overrides = [f"~{group}" if option is None else f"{group}={option}" for group, option in (choices or {}).items()]
     with suppress(SettingsError):  # this names a file inside another message, which must not be lost to this one

@@ -18,9 +18,14 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda self: "(none)"})()  # the
 class Difference:
     """One setting whose value in the composition of conf/ is not its value in params.yaml."""
 
-    key: str  # dotted
+    path: tuple[Any, ...]
     conf: Any  # MISSING where conf/ does not have it
     params: Any  # MISSING where params.yaml does not have it
+
+    @property
+    def key(self) -> str:
+        """Dotted."""
+        return dotted(self.path)
 
     @property
     def sides(self) -> tuple[Any, Any]:
@@ -41,7 +46,7 @@ def compare(conf: Mapping[str, Any], params: Mapping[str, Any]) -> tuple[Differe
     left, right = leaves(conf), leaves(params)
     paths = [*left, *(path for path in right if path not in left)]
     sides = [(path, left.get(path, MISSING), right.get(path, MISSING)) for path in paths]
-    return tuple(Difference(dotted(path), a, b) for path, a, b in sides if not same(a, b))
+    return tuple(Difference(path, a, b) for path, a, b in sides if not same(a, b))
 
 
 def leaves(tree: Any, path: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], Any]:

@@ -162,11 +162,7 @@ def _set_items(document: Document, path: Path, value: list[Any], old: list[Any])
     for at, item in enumerate(value):
         if at >= len(old) or repr(item) != repr(old[at]):
             text = set_value(text, (*path, at), item)
-    node, grown = document.walk(path)[-1].node, len(text) - len(document.text)
-    stop = document.end(node)
-    if not node.flow_style or "\n" in document.text[node.start_mark.index : stop]:
-        return text
-    return text[: stop + grown] + _aligned(text[stop + grown :], grown)
+    return text
 
 
 def _replace(document: Document, entry: Entry, value: Any) -> str:
@@ -184,16 +180,7 @@ def _replace(document: Document, entry: Entry, value: Any) -> str:
         behind_key = entry.key_end if entry.item else text.index(":", entry.key_end) + 1
         between = text[behind_key : document.line_start(start)]
         return f"{text[:behind_key]} {new}{between}{text[document.line_end(stop) :]}"
-    return text[:start] + new + _aligned(text[stop:], len(new) - len(old))
-
-
-def _aligned(behind: str, grown: int) -> str:
-    """What follows a value that grew by `grown` characters: a comment stays in its column, if there is room."""
-    comment = re.match(r"(,?)( +)(?=#)", behind)
-    if not comment:
-        return behind
-    comma, spaces = comment.groups()
-    return comma + " " * max(1, len(spaces) - grown) + behind[comment.end() :]
+    return text[:start] + new + text[stop:]
 
 
 def _add(document: Document, found: list[Entry], keys: Path, value: Any) -> str:

@@ -22,13 +22,12 @@ from typing import Any
 from stemma import files
 from stemma.errors import StemmaError
 from stemma.repo import lockfile, trust
+from stemma.repo.lockfile import PARAMS, PIPELINE
 from stemma.repo.trouble import told
 from stemma.text import visible
 
 SMALL, MANY = 2**20, 1000  # bytes of a file, files of a folder: of more the system is asked when they changed
 REFERENCE = re.compile(r"\$\{([^${}]+)\}")
-SETTINGS = "params.yaml"
-PIPELINE = "dvc.yaml"
 FORMS: dict[str, Callable[[str], Any]] = {  # of files that are no YAML, as DVC goes by their names
     ".json": json.loads,
     ".toml": tomllib.loads,
@@ -46,9 +45,9 @@ class Inputs:
     contents: Mapping[str, Mapping[str, Content]]  # by path as dvc.yaml has it, and by the file's path in there
     values: Mapping[str, Mapping[str, Any]]  # by file, and by the value's key in there
 
-    def edited(self) -> list[str]:
+    def edited(self, now: "Inputs | None" = None) -> list[str]:
         """What is another one now, as a person calls it."""
-        now = self._now()
+        now = now or self.now()
         places = [
             f"{path}/{name}" if name else path
             for path, before in self.contents.items()
@@ -63,18 +62,19 @@ class Inputs:
         ]
         return [visible(each) for each in places + keys]
 
-    def _now(self) -> "Inputs":
+    def now(self) -> "Inputs":
+        """The same dependencies, looked at anew: of 100,000 files that takes a second."""
         contents = {path: _contents(self.folder / path) for path in self.contents}
         values = {file: _values(self.folder / file, list(keys)) for file, keys in self.values.items()}
         return Inputs(self.folder, contents, values)
 
-    def put_into(self, noted: dict[str, Any]) -> bool:
+    def put_into(self, noted: dict[str, Any], now: "Inputs") -> bool:
         """Make an entry of dvc.lock, of now, tell what there was before.
 
         False where that is not known to the byte, or what is read here is not what DVC reads: of a folder with hidden
         files, say. An entry that is not true would bring back results that other inputs made.
         """
-        now, params = self._now(), noted.get("params", {})
+        params = noted.get("params", {})
         deps = {entry["path"]: entry for entry in noted.get("deps", ())}
         if set(deps) != set(self.contents) or set(params) != set(self.values):  # dvc.yaml is another one, too
             return False
@@ -120,7 +120,7 @@ def named(root: Path, stage: str) -> Named | None:
     paths = [_filled(next(iter(each)) if isinstance(each, dict) else each, known) for each in entry.get("deps") or ()]
     keys: dict[str, list[str]] = {}
     for each in entry.get("params") or ():
-        for file, asked in each.items() if isinstance(each, dict) else [(SETTINGS, [each])]:
+        for file, asked in each.items() if isinstance(each, dict) else [(PARAMS, [each])]:
             keys.setdefault(_filled(file, known), []).extend(_filled(key, known) for key in asked or [""])
     return None if "${" in repr((folder, paths, keys)) else (folder, paths, keys)
 
@@ -138,7 +138,7 @@ def _named_by_dvc(root: Path, stage: str) -> Named:
 
 def _known(root: Path, told: Any) -> dict[str, Any]:
     """What `${...}` stands for, as far as that is plain: DVC also puts sections of one name together."""
-    known = loaded(root / SETTINGS)
+    known = loaded(root / PARAMS)
     for each in told:
         if isinstance(each, dict):
             known = known | each

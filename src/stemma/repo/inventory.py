@@ -5,18 +5,19 @@ so that a thousand versions take seconds.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stemma.errors import VersionError
 from stemma.repo import extent, lockfile
 from stemma.repo.git import at, contents, fields, git, ids
+from stemma.repo.lockfile import LOCK, PIPELINE
 from stemma.repo.repository import Repository, Revision, Version
 from stemma.text import in_one_line
 
 Read = Callable[[str], bytes | None]  # an object's bytes by its MD5, right ones, or None
-_MATTERS = ("dvc.lock", "dvc.yaml", "*.dvc", extent.MARK)
+_MATTERS = (LOCK, PIPELINE, "*.dvc", extent.MARK)
 
 
 @dataclass
@@ -106,7 +107,7 @@ def on_disk(folder: Path) -> dict[str, bytes]:
 def matters(path: str) -> bool:
     """Whether a file may name objects, or tells that those beside it are another project's."""
     name = path.rpartition("/")[2]
-    told = name in ("dvc.lock", "dvc.yaml") or path.endswith(f"/{extent.MARK}")
+    told = name in (LOCK, PIPELINE) or path.endswith(f"/{extent.MARK}")
     return told or (name.endswith(".dvc") and name != ".dvc")
 
 
@@ -127,20 +128,18 @@ class _Taken:
         for path in extent.own(files):
             blob, content = files[path]
             name = PurePosixPath(path)
-            if name.name == "dvc.yaml":
+            if name.name == PIPELINE:
                 continue
-            if name.name == "dvc.lock":
-                pipeline = files.get(str(name.with_name("dvc.yaml")))
-                said = {} if pipeline is None else self._once(_of_pipeline, "dvc.yaml", *pipeline, version) or {}
-                found = [
-                    (entry, said.get(entry.path, _Settings()))
-                    for entry in self._once(_of_lock, path, blob, content, version) or ()
-                ]
+            if name.name == LOCK:
+                pipeline = files.get(str(name.with_name(PIPELINE)))
+                said = {} if pipeline is None else self._once(_of_pipeline, PIPELINE, *pipeline, version) or {}
+                outputs = self._once(lockfile.outputs, path, blob, content, version) or {}
+                found = [(entry, said.get(entry.path, _Settings())) for entry in outputs.values()]
             else:
                 found = self._once(_of_file, path, blob, content, version) or []
             folder = "" if str(name.parent) == "." else f"{name.parent}/"
             for entry, settings in found:
-                whole = lockfile.Entry(f"{folder}{entry.path}", entry.md5, entry.size, entry.files, entry.legacy)
+                whole = replace(entry, path=f"{folder}{entry.path}")
                 self.outputs.append((str(version.commit), whole, settings, version.name))
 
     def inventory(self) -> Inventory:
@@ -190,10 +189,10 @@ class _Taken:
             self.notes[error.what] = None
             return None
 
-    def _once(self, parse: Callable[[str, str], Any], path: str, blob: str, content: bytes, version: Version) -> Any:
+    def _once(self, parse: Callable[[str], Any], path: str, blob: str, content: bytes, version: Version) -> Any:
         if (path, blob) not in self.parsed:
             try:
-                self.parsed[path, blob] = parse(content.decode(), path)
+                self.parsed[path, blob] = parse(content.decode())
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 what = f"{path} of {version.name} cannot be read ({in_one_line(error)})"
                 if not self.tolerant:
@@ -212,28 +211,22 @@ def _files(repository: Repository, commits: Sequence[str]) -> list[str]:
     return sorted(set(printed.decode(errors="replace").split("\n")) - {""})
 
 
-def _of_lock(text: str, path: str) -> list[lockfile.Entry]:
-    return list(lockfile.outputs(text).values())
-
-
-def _of_file(text: str, path: str) -> list[tuple[lockfile.Entry, _Settings]]:
+def _of_file(text: str) -> list[tuple[lockfile.Entry, _Settings]]:
     """What a .dvc file tracks, relative to its folder."""
     content = lockfile.load(text)
     imported = any("repo" in dep for dep in content.get("deps") or ())
-    found = lockfile.tracked(text, PurePosixPath(path).name)
+    found = lockfile.tracked(text)
     said = {str(out["path"]): _settings(out, imported) for out in content["outs"]}
     return [(entry, said[entry.path]) for entry in found.values()]
 
 
-def _of_pipeline(text: str, path: str) -> dict[str, _Settings]:
+def _of_pipeline(text: str) -> dict[str, _Settings]:
     """What dvc.yaml says of the outputs that are more than a path."""
-    content = lockfile.load(text)
-    stages = (content or {}).get("stages") or {}
-    return {name: _settings(said) for stage in stages.values() for name, said in _told(stage)}
+    return {name: _settings(said) for stage in lockfile.stages(text).values() for name, said in _told(stage)}
 
 
-def _told(stage: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    body = stage.get("do", stage) if isinstance(stage, dict) else {}
+def _told(stage: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    body = stage.get("do", stage)
     for kind in ("outs", "metrics", "plots"):
         for out in body.get(kind) or ():
             if isinstance(out, dict):

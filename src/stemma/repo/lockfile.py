@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stemma import names
 from stemma.text import in_one_line
 
+LOCK, PIPELINE, PARAMS = "dvc.lock", "dvc.yaml", "params.yaml"
 FLOAT, BOOL = "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"
 CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})", re.MULTILINE)  # that Git left
 MARKS = "Git left the marks of a merge in it: `stemma docs versions` tells how to settle it"
@@ -26,13 +27,13 @@ FIELD = re.compile(r"(?:    - |      )([a-z0-9_]+): ([^\s'\"|>&*!%@`{\[](?:[^#\n
 
 @dataclass(frozen=True)
 class Entry:
-    """An output as dvc.lock names it."""
+    """An output as dvc.lock names it, or a .dvc file."""
 
     path: str
     md5: str | None  # of the file, or of a folder's listing, ending in ".dir"; None where DVC keeps it in another way
     size: int | None
     files: int | None  # number of files of a folder; None for a file
-    legacy: bool  # hashed as DVC 2 did, with line ends changed
+    legacy: bool = False  # hashed as DVC 2 did, with line ends changed
 
     @property
     def is_folder(self) -> bool:
@@ -49,7 +50,24 @@ def outputs(text: str) -> dict[str, Entry]:
         items = [_fields(item) for block in blocks for item in re.split(r"^(?=    - )", block, flags=re.MULTILINE)[1:]]
         if all(item is not None and "path" in item for item in items):
             return _entries(item for item in items if item is not None)
-    return _entries(out for stage in _stages(load(text)) for out in stage.get("outs", ()))
+    return _entries(out for stage in stages(text).values() for out in stage.get("outs", ()))
+
+
+def stages(text: str) -> dict[str, dict[str, Any]]:
+    """What dvc.lock or dvc.yaml says of each stage; a ValueError where it is not YAML, or is neither."""
+    content = load(text)
+    found = (content.get("stages") if isinstance(content, dict) else content) or {}
+    if not isinstance(found, dict):
+        raise ValueError("it is no mapping")
+    return {str(name): stage for name, stage in found.items() if isinstance(stage, dict)}
+
+
+def ran(root: Path) -> dict[str, dict[str, Any]]:
+    """What the dvc.lock in a folder says of each stage; of none where it cannot be read."""
+    try:
+        return stages((root / LOCK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # nothing ran, or a merge left marks in it
+        return {}
 
 
 def method(text: str) -> str:
@@ -58,8 +76,8 @@ def method(text: str) -> str:
     return "none" if found is None else found[1]
 
 
-def tracked(text: str, path: str) -> dict[str, Entry]:
-    """What `path`.dvc tracks, by path; a ValueError where it is not YAML, or is no .dvc file."""
+def tracked(text: str, path: str = "") -> dict[str, Entry]:
+    """What `path`.dvc tracks, by path, relative to its folder without one; a ValueError where it is no .dvc file."""
     content = load(text)
     if not isinstance(content, dict) or not isinstance(content.get("outs"), list):
         raise ValueError("it has no outs")
@@ -137,12 +155,6 @@ def _fields(item: str) -> dict[str, str] | None:
     """The keys of one output; None where a line has another form than `key: value`."""
     found = [FIELD.fullmatch(line) for line in item.splitlines()]
     return {match[1]: match[2] for match in found if match} if all(found) else None
-
-
-def _stages(content: Any) -> list[dict[str, Any]]:
-    if not isinstance(content, dict):
-        raise ValueError("it is no mapping")
-    return [stage for stage in (content.get("stages") or {}).values() if isinstance(stage, dict)]
 
 
 def _entries(outs: Iterable[dict[str, Any]]) -> dict[str, Entry]:

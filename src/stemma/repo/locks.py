@@ -19,6 +19,7 @@ from typing import Any
 from stemma.errors import VersionError
 from stemma.files import taken, waited
 from stemma.repo.git import common_folder, git
+from stemma.repo.places import linked
 from stemma.repo.repository import Repository
 from stemma.repo.trouble import told
 
@@ -87,12 +88,18 @@ def running(root: Path) -> str | None:
         if info.get("pid") != os.getpid() and psutil.pid_exists(int(info.get("pid", -1))):
             return f"process {info['pid']} ({info.get('cmd', 'dvc'):.120})"
     for lock in (root / ".dvc/tmp").glob(STAGE.format("*")):
-        release = taken(lock)
-        if release is not None:
-            release()
-        elif lock.stat().st_size:  # it is empty on a disk that knows no locks
-            return holder(lock)
+        release, who = tried(lock)
+        release()
+        if who is not None:
+            return who
     return None
+
+
+def tried(lock: Path) -> tuple[Callable[[], None], str | None]:
+    """Take a lock: what lets go of it, and who has it instead. On a disk that knows no locks it is nobody's."""
+    release = taken(lock)
+    who = holder(lock) if release is None and lock.stat().st_size else None  # there, it stays empty
+    return release or (lambda: None), who
 
 
 @contextmanager
@@ -219,11 +226,7 @@ def _taken(file: Path, hard: bool) -> Callable[[], None] | None:
 def _linked(own: Path, lock: Path) -> bool:
     """Make the lock, whole from the start and only if it is not there."""
     with suppress(FileExistsError):
-        try:
-            os.link(own, lock)
-        except FileExistsError:
-            raise
-        except OSError:  # a disk without hard links
+        if not linked(own, lock):
             with lock.open("xb") as file:
                 file.write(own.read_bytes())
         return True

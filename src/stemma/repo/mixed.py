@@ -8,9 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stemma.repo import inputs
-
-LOCK = "dvc.lock"
+from stemma.repo import inputs, lockfile
 
 
 def stale(root: Path, stage: str) -> Iterator[str]:
@@ -19,8 +17,8 @@ def stale(root: Path, stage: str) -> Iterator[str]:
     DVC looked when it came to each of them, or not at all (`dvc repro --single-item`): what this stage makes would be
     half of these settings, half of those. A frozen stage is not looked at, as by DVC.
     """
-    ran = inputs.loaded(root / LOCK).get("stages") or {}
-    told = inputs.loaded(root / inputs.PIPELINE).get("stages") or {}
+    ran = lockfile.ran(root)
+    told = inputs.loaded(root / lockfile.PIPELINE).get("stages") or {}
     makers = {out["path"]: name for name, entry in ran.items() for out in entry.get("outs") or ()}
     apart = within(ran)
     todo, seen = [stage], {stage}

@@ -29,11 +29,8 @@ class Objects:
     @cached_property
     def places(self) -> tuple[Path, ...]:
         """Folders that hold objects: the cache, then remotes, the default one first."""
-        config = self.config
-        cache = Path(config["cache"].get("dir") or self._root / ".dvc" / "cache")
-        default = config["core"].get("remote")
-        remotes = sorted(config["remote"].items(), key=lambda item: item[0] != default)
-        folders = [_folder(remote) for _, remote in remotes]
+        cache = Path(self.config["cache"].get("dir") or self._root / ".dvc" / "cache")
+        folders = map(_folder, self._remotes.values())
         return cache, *(folder for folder in folders if folder is not None)
 
     @property
@@ -48,7 +45,7 @@ class Objects:
 
     @property
     def under_own_names(self) -> bool:
-        """Whether a remote keeps files under their own names: DVC alone finds them there."""
+        """Whether a remote keeps files under their own names: `dvc fetch` alone finds them there."""
         return any(map(_is_by_name, self.config["remote"].values()))
 
     def fetch(self, md5: str) -> bytes | None:
@@ -58,7 +55,9 @@ class Objects:
             Exception: none gave it, and the first of them that failed had this reason.
         """
         trouble: Exception | None = None
-        for name in self._behind_networks:
+        for name, remote in self._remotes.items():
+            if _is_by_name(remote) or _folder(remote) is not None:
+                continue
             try:
                 fs, root = self._bucket(name)
                 return bytes(fs.cat_file(f"{root}/files/md5/{md5[:2]}/{md5[2:]}"))
@@ -93,11 +92,10 @@ class Objects:
         return [place / "files" / "md5" / md5[:2] / md5[2:] for place in self.places]
 
     @property
-    def _behind_networks(self) -> list[str]:
-        """The remotes that hold objects and are no folder, the default one first."""
-        remotes, default = self.config["remote"], self.config["core"].get("remote")
-        names = sorted(remotes, key=lambda name: bool(name != default))
-        return [name for name in names if _folder(remotes[name]) is None and not _is_by_name(remotes[name])]
+    def _remotes(self) -> dict[str, Any]:
+        """The settings of each remote, the default one first."""
+        default = self.config["core"].get("remote")
+        return dict(sorted(self.config["remote"].items(), key=lambda item: bool(item[0] != default)))
 
     def _bucket(self, name: str) -> tuple[Any, str]:
         """A remote's file system, and where its objects begin in it."""

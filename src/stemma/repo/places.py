@@ -5,6 +5,7 @@ A file appears under its key whole or not at all: a folder gets it by rename, a 
 """
 
 import hashlib
+import math
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -57,11 +58,12 @@ class Place(Protocol):
     def chunks(self, key: str) -> Iterator[bytes] | None:
         """The bytes of a file, in order; None where it is not there."""
 
+    def stored(self, folder: str) -> dict[str, Stored]:
+        """Each file below a folder, by key."""
+
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of each file below a folder, by key."""
-
-    def stored(self, folder: str) -> dict[str, Stored]:
-        """As `sizes`, with the time of each."""
+        return {key: facts.size for key, facts in self.stored(folder).items()}
 
     def names(self) -> list[str]:
         """The keys of some files, found fast; none where there is nothing."""
@@ -122,9 +124,6 @@ class Folder(Place):
                 return None
         return self._chunks(file)
 
-    def sizes(self, folder: str) -> dict[str, int]:
-        return {key: facts.size for key, facts in self.stored(folder).items()}
-
     def stored(self, folder: str) -> dict[str, Stored]:
         found = {}
         with self._told():
@@ -165,7 +164,7 @@ class Folder(Place):
                     _check(_copy(reader, writer), md5, file)
                 if self.mode is not None:
                     partial.chmod(self.mode)
-                if not (new and _linked(partial, target)):
+                if not (new and linked(partial, target)):
                     partial.replace(target)
             finally:
                 partial.unlink(missing_ok=True)
@@ -241,20 +240,12 @@ class Bucket(Place):
             return self._chunks(file)
         return None
 
-    def sizes(self, folder: str) -> dict[str, int]:
-        found = self._found(folder)
-        sizes = [int(facts["size"] or 0) for facts in found.values()]
-        return dict(zip(self._relative(found), sizes, strict=True))
-
     def stored(self, folder: str) -> dict[str, Stored]:
-        found = self._found(folder)
-        facts = [Stored(int(facts["size"] or 0), self._modified(facts)) for facts in found.values()]
-        return dict(zip(self._relative(found), facts, strict=True))
-
-    def _found(self, folder: str) -> dict[str, Any]:
         with self._if_there():
             self.fs.invalidate_cache()
-            return {path: self._checked(facts) for path, facts in self.fs.find(self.path(folder), detail=True).items()}
+            found = self.fs.find(self.path(folder), detail=True)
+            facts = [Stored(int(each["size"] or 0), _modified(each)) for each in map(self._checked, found.values())]
+            return dict(zip(self._relative(found), facts, strict=True))
         return {}
 
     def _checked(self, facts: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -262,12 +253,6 @@ class Bucket(Place):
         if facts.get("ETag") == facts.get("LastModified") == "":
             raise VersionError(f"{self.name} ({self.url}): {NO_SERVER}")
         return facts
-
-    def _modified(self, facts: Mapping[str, Any]) -> float:
-        when = next((facts[name] for name in MODIFIED if facts.get(name) is not None), None)
-        if when is None:
-            raise VersionError(f"{self.name} ({self.url}) does not tell when its files were written")
-        return when.timestamp() if isinstance(when, datetime) else float(when)
 
     def names(self) -> list[str]:
         with self._told():
@@ -296,8 +281,7 @@ class Bucket(Place):
     def put(self, key: str, file: Path, md5: str | None = None, *, new: bool = False) -> None:
         with self._asked():
             if md5 is not None:
-                with open_plain(file) as reader:
-                    _check(_copy(reader, None), md5, file)
+                _check(objects.md5_of(file), md5, file)
             limit = {"timeout": objects.SILENCE + file.stat().st_size / SLOWEST} if self.fs.async_impl else {}
             self.fs.put_file(str(file), self.path(key), **limit, **({"mode": "create"} if new else {}))
 
@@ -363,7 +347,7 @@ def copy(md5: str, source: Place, target: Place, above: Path) -> None:
         target.put(key(md5), file, md5)
 
 
-def _linked(file: Path, name: Path) -> bool:
+def linked(file: Path, name: Path) -> bool:
     """Give a file one more name, unless another has it (FileExistsError); not every disk can."""
     try:
         name.hardlink_to(file)
@@ -375,13 +359,18 @@ def _linked(file: Path, name: Path) -> bool:
 
 
 def _copy(reader: Any, writer: Any) -> str:
-    """The MD5 of what is read, which is written too where there is a writer."""
+    """The MD5 of what is copied."""
     found = hashlib.md5(usedforsecurity=False)
     while block := reader.read(BLOCK):
         found.update(block)
-        if writer is not None:
-            writer.write(block)
+        writer.write(block)
     return found.hexdigest()
+
+
+def _modified(facts: Mapping[str, Any]) -> float:
+    """In seconds since 1970; of a storage that does not tell, later than any time: nothing there is old."""
+    when = next((facts[name] for name in MODIFIED if facts.get(name) is not None), math.inf)
+    return when.timestamp() if isinstance(when, datetime) else float(when)
 
 
 def _check(found: str, md5: str | None, file: Path) -> None:

@@ -12,7 +12,7 @@ kept: no checkout, no write to the cache, no touch of the work tree. Every objec
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 from stemma import layout, names
 from stemma.errors import VersionError, WeightsError
 from stemma.files import read_plain
-from stemma.repo import clone, lockfile, registry, trouble, trust
+from stemma.repo import clone, lockfile, registry, trouble
 from stemma.repo.git import POINTER, at, commit_of, contents, ids, prefix, refs
 from stemma.repo.git import run as asked
-from stemma.repo.lockfile import Entry
+from stemma.repo.lockfile import LOCK, PARAMS, Entry
 from stemma.repo.objects import Objects, is_object, md5_of
 from stemma.text import counted, in_one_line, near
 
@@ -35,8 +35,6 @@ WORKSPACE = "workspace"
 EXPERIMENTS = "refs/exps/"
 NO_EXPERIMENTS = ("stash", "apply", "celery", "exec", "temp")  # DVC's own, under the same prefix
 
-LOCK = "dvc.lock"
-PARAMS = "params.yaml"
 # Names in a version have slashes on every platform.
 METRICS, EVALUATION, TRAINING = (path.as_posix() for path in (layout.METRICS, layout.EVALUATION, layout.TRAINING))
 WEIGHTS, INDEX = layout.WEIGHTS.as_posix(), layout.INDEX.as_posix()
@@ -58,29 +56,6 @@ class Revision:
     def short(self) -> str:
         """Seven digits of the commit, or "workspace"."""
         return WORKSPACE if self.commit is None else self.commit[:7]
-
-
-@dataclass(frozen=True)
-class Output:
-    """A file or a folder that DVC keeps for a version."""
-
-    path: str
-    md5: str | None  # of the file, or of the folder's listing, ending in ".dir"; None where DVC keeps it in another way
-    size: int | None  # bytes
-    nfiles: int | None  # of a folder, None for a file
-    _listing: Callable[[], Mapping[str, tuple[str, int | None]]] = field(repr=False, compare=False)
-
-    @property
-    def is_folder(self) -> bool:
-        return self.nfiles is not None or (self.md5 or "").endswith(".dir")
-
-    def files(self) -> Mapping[str, tuple[str, int | None]]:
-        """MD5 and, where known, size of each file, by its path in the folder; empty for a file.
-
-        Raises:
-            VersionError: the folder's listing is neither in the cache nor in a remote, or is damaged.
-        """
-        return self._listing()
 
 
 class Repository:
@@ -177,6 +152,20 @@ class Repository:
         return commits[0] if commits else None
 
 
+def _mapping(path: str, load: Callable[[str], Any] = json.loads) -> "cached_property[Mapping[str, Any] | None]":
+    """A part that is a file."""
+
+    def read(version: "Version") -> Mapping[str, Any] | None:
+        if not version.has(path):
+            return None
+        content = version._loaded(path, load)
+        if not isinstance(content, dict):
+            raise version._damaged(path, "it is no mapping")
+        return content
+
+    return cached_property(read)
+
+
 class Version:
     """One version, read when asked. Parts that it does not have are None; parts that cannot be read are errors."""
 
@@ -211,10 +200,10 @@ class Version:
         if self._texts.get(path) is not None:
             return True
         entry = self._holder(path)
-        if entry is not None and (path == entry.path or path in self._files(entry)):
+        if entry is not None and self._is_of(entry, path):
             return True
         tracked, entry = self._in_git(path)
-        return tracked is not None or (entry is not None and (path == entry.path or path in self._files(entry)))
+        return tracked is not None or (entry is not None and self._is_of(entry, path))
 
     def bytes(self, path: str) -> "Bytes":
         """The content of a file, from Git, DVC's cache, or a remote.
@@ -231,20 +220,16 @@ class Version:
         if content is not None:
             return self._behind(content, path)
         entry = self._holder(path)
-        content = None if entry is None else self._at_hand(entry, path)
+        content = None if entry is None else self._at_hand(self._md5(entry, path), path)
         if content is not None:
             return content
         tracked, from_file = self._in_git(path)  # also outputs with `cache: false`
         if tracked is not None:
             return self._behind(tracked, path)
-        if from_file is not None:
-            content = self._at_hand(from_file, path)
-        if content is not None:
-            return content
         entry = entry or from_file
         if entry is None:
             raise VersionError(f"{path} is not in {self.name}")
-        return self._through_dvc(entry, path)
+        return self._object(self._md5(entry, path), path)
 
     def text(self, path: str) -> str:
         """As `bytes`, decoded from UTF-8; raises as `bytes`, and a VersionError where it is not UTF-8."""
@@ -255,13 +240,17 @@ class Version:
 
     def json(self, path: str) -> Any:
         """As `text`, parsed; raises as `text`, and a VersionError where it is not JSON."""
+        return self._loaded(path, json.loads)
+
+    def _loaded(self, path: str, load: Callable[[str], Any]) -> Any:
+        """What a function makes of a text; raises as `text`, and a VersionError where the function refuses it."""
         text = self.text(path)
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError) as error:
+            return load(text)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise self._damaged(path, lockfile.MARKS if lockfile.is_merged(text) else error) from None
 
-    def output(self, path: str) -> Output | None:
+    def output(self, path: str) -> Entry | None:
         """The output of a stage, or what a .dvc file tracks, at just this path; None where there is none.
 
         Of the work tree: the file or folder that lies there, hashed as DVC does; None where nothing lies there.
@@ -270,11 +259,19 @@ class Version:
             VersionError: dvc.lock or a .dvc file cannot be read.
         """
         if self.commit is None:
-            return _on_disk(self.repository.root, path)
+            return self._on_disk(path)
         entry = self.outputs.get(path) or self._in_git(path)[1]
-        if entry is None or entry.path != path:
-            return None
-        return Output(path, entry.md5, entry.size, entry.files, lambda: self._listing(entry))
+        return entry if entry is not None and entry.path == path else None
+
+    def files(self, output: Entry) -> Mapping[str, tuple[str, int | None]]:
+        """MD5 and, where known, size of each file of an output, by its path in the folder; empty for a file.
+
+        Raises:
+            VersionError: the folder's listing is neither in the cache nor in a remote, or is damaged.
+        """
+        if output.path not in self._listings:
+            self._listings[output.path] = self._listing(output) if output.is_folder else {}
+        return self._listings[output.path]
 
     # Parts.
 
@@ -285,22 +282,7 @@ class Version:
         Raises:
             VersionError: dvc.lock cannot be read.
         """
-        if not self.has(LOCK):
-            return {}
-        try:
-            return lockfile.outputs(self.text(LOCK))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise self._damaged(LOCK, error) from None
-
-    @cached_property
-    def lock(self) -> Mapping[str, Any] | None:
-        """dvc.lock, loaded."""
-        return self._yaml(LOCK)
-
-    @cached_property
-    def settings(self) -> Mapping[str, Any] | None:
-        """params.yaml, loaded."""
-        return self._yaml(PARAMS)
+        return self._loaded(LOCK, lockfile.outputs) if self.has(LOCK) else {}
 
     @cached_property
     def index(self) -> "Index | None":
@@ -314,47 +296,14 @@ class Version:
         except WeightsError as error:
             raise VersionError(f"{self.name}: {error.what}") from None
 
-    @cached_property
-    def profile(self) -> Mapping[str, Any] | None:
-        """data/prepared/profile.json: columns, splits, sketches."""
-        return self._optional(PROFILE)
-
-    @cached_property
-    def metrics(self) -> Mapping[str, Any] | None:
-        """reports/metrics.json."""
-        return self._optional(METRICS)
-
-    @cached_property
-    def evaluation(self) -> Mapping[str, Any] | None:
-        """reports/evaluation.json: intervals, slices, baselines."""
-        return self._optional(EVALUATION)
-
-    @cached_property
-    def training(self) -> Mapping[str, Any] | None:
-        """reports/training.json: epochs, environment."""
-        return self._optional(TRAINING)
-
-    @cached_property
-    def compression(self) -> Mapping[str, Any] | None:
-        """reports/compression.json: how the network's graph is kept; None of a version older than that."""
-        return self._optional(COMPRESSION)
-
-    def _optional(self, path: str) -> Mapping[str, Any] | None:
-        return self._mapping(path, self.json(path)) if self.has(path) else None
-
-    def _yaml(self, path: str) -> Mapping[str, Any] | None:
-        if not self.has(path):
-            return None
-        try:
-            content = lockfile.load(self.text(path))
-        except ValueError as error:
-            raise self._damaged(path, error) from None
-        return self._mapping(path, content)
-
-    def _mapping(self, path: str, content: Any) -> Mapping[str, Any]:
-        if not isinstance(content, dict):
-            raise self._damaged(path, "it is no mapping")
-        return content
+    # Parsed; None where the version has no such file, and raised as `text`, or a VersionError where it is no mapping.
+    lock = _mapping(LOCK, lockfile.load)
+    settings = _mapping(PARAMS, lockfile.load)
+    profile = _mapping(PROFILE)  # columns, splits, sketches
+    metrics = _mapping(METRICS)
+    evaluation = _mapping(EVALUATION)  # intervals, slices, baselines
+    training = _mapping(TRAINING)  # epochs, environment
+    compression = _mapping(COMPRESSION)  # how the network's graph is kept; older versions have none
 
     # Where files come from.
 
@@ -383,35 +332,26 @@ class Version:
                 return tracked, entry
         return tracked, None
 
-    def _files(self, entry: Entry) -> Mapping[str, str]:
-        """The MD5 of each file of an output, by its path in the repository."""
-        if entry.path not in self._listings:
-            self._listings[entry.path] = self._listing(entry)
-        return {f"{entry.path}/{name}": md5 for name, (md5, _) in self._listings[entry.path].items()}
+    def _is_of(self, entry: Entry, path: str) -> bool:
+        """Whether a path is an output, or a file in it."""
+        return path == entry.path or path.removeprefix(f"{entry.path}/") in self.files(entry)
 
-    def _listing(self, entry: Entry) -> Mapping[str, tuple[str, int | None]]:
-        """MD5 and size of each file of a folder by its path there."""
-        if not entry.is_folder:
-            return {}
-        content = self._by_hash(entry, entry.md5, entry.path)
-        if content is None:
-            content = self._from_remote(entry, entry.path, entry.md5, lambda files: self._listed_by_dvc(files, entry))
-        try:
-            return lockfile.listing(content)
-        except ValueError as error:
-            raise self._damaged(entry.path, error) from None
-
-    def _at_hand(self, entry: Entry, path: str) -> "Bytes | None":
-        """A file of an output, by its hash, from this machine."""
-        if path == entry.path:
-            return self._by_hash(entry, entry.md5, path)
-        md5 = self._files(entry).get(path)
-        if md5 is None:
+    def _md5(self, entry: Entry, path: str) -> str | None:
+        """Of an output, or of a file in it; None where it has no object under its hash."""
+        md5 = entry.md5 if path == entry.path else self.files(entry).get(path.removeprefix(f"{entry.path}/"), ("",))[0]
+        if md5 == "":
             raise VersionError(f"{path} is not in {self.name}")
-        return self._by_hash(entry, md5, path)
+        return None if entry.legacy else md5
 
-    def _by_hash(self, entry: Entry, md5: str | None, path: str) -> "Bytes | None":
-        if md5 is None or entry.legacy:
+    def _listing(self, folder: Entry) -> Mapping[str, tuple[str, int | None]]:
+        try:
+            return lockfile.listing(self._object(self._md5(folder, folder.path), folder.path))
+        except ValueError as error:
+            raise self._damaged(folder.path, error) from None
+
+    def _at_hand(self, md5: str | None, path: str) -> "Bytes | None":
+        """An object, from this machine."""
+        if md5 is None:
             return None
         content, damaged = self.repository.objects.read(md5)
         if content is None and damaged is not None:
@@ -419,62 +359,25 @@ class Version:
             raise VersionError(what, run=self._fetched)
         return content
 
-    def _through_dvc(self, entry: Entry, path: str) -> "Bytes":
-        """A file out of whatever remote DVC knows."""
-        md5 = entry.md5 if path == entry.path else self._files(entry).get(path)
-        if md5 is None and entry.md5 is not None:
-            raise VersionError(f"{path} is not in {self.name}")
-        content: Bytes = self._from_remote(entry, path, md5, lambda files: files.read_bytes(path))
-        if md5 is not None and not entry.legacy and not is_object(content, md5):
-            raise self._damaged(path, "the remote holds other bytes than the version names")
-        return content
-
-    @staticmethod
-    def _listed_by_dvc(files: Any, entry: Entry) -> "Bytes":
-        """A folder's listing, as its object holds it."""
-        found = files.find(entry.path, detail=True)
-        listed = {name.lstrip("/").removeprefix(f"{entry.path}/"): facts for name, facts in found.items()}
-        facts = [
-            {"relpath": name, "md5": str(each.get("md5")), "size": each.get("size")} for name, each in listed.items()
-        ]
-        return json.dumps(facts).encode()
-
-    def _from_remote(self, entry: Entry, path: str, md5: str | None, ask_dvc: Callable[[Any], "Bytes"]) -> "Bytes":
-        """An object out of a remote, or what has no object there, by DVC.
-
-        DVC reads a commit as that commit says, imports from other repositories with their settings too: `trust`.
-        """
-        by_hash = md5 if not entry.legacy else None
-        objects = self.repository.objects
-        missing, run = f"{path} of {self.name} is neither in the cache nor in a remote within reach", self._fetched
-        if not objects.remotes:
-            missing = f"{path} of {self.name} is not in the cache, and no remote is configured"
-            run = "dvc remote add -d NAME URL"
-        if not objects.elsewhere and by_hash is not None:
-            raise VersionError(missing, run=run)
+    def _object(self, md5: str | None, path: str) -> "Bytes":
+        """An object, from this machine or a remote; DVC alone finds what has none, as of an import."""
+        content, objects = self._at_hand(md5, path), self.repository.objects
+        if content is not None:
+            return content
         try:
-            content = None if by_hash is None else objects.fetch(by_hash)
-            if content is not None:
-                return content
-            if by_hash is not None and not objects.under_own_names:
-                raise FileNotFoundError(path)
-            trust.code(self.repository.root, self.commit, f"{path} is kept so that DVC alone can read it; that")
-            return ask_dvc(self._files_of_dvc)
-        except VersionError:
-            raise
-        except Exception as error:  # DVC and the libraries of each kind of remote have no common error
-            lacks = isinstance(error, FileNotFoundError) or isinstance(error.__cause__, FileNotFoundError)
-            if lacks and not trouble.is_without_bucket(error):
-                raise VersionError(missing, run=run) from None
+            content = None if md5 is None else objects.fetch(md5)
+        except Exception as error:  # the libraries of each kind of remote have no common error
             told = trouble.explained(error) or in_one_line(error, 300)
-            raise VersionError(f"{missing[: missing.index(' is ')]} cannot be fetched ({told})") from error
-
-    @cached_property
-    def _files_of_dvc(self) -> Any:
-        from dvc.api import DVCFileSystem
-
-        # Without `config` DVC would look at the remotes that were configured in that commit.
-        return DVCFileSystem(str(self.repository.root), rev=self.commit, config=self.repository.objects.config)
+            raise VersionError(f"{path} of {self.name} cannot be fetched ({told})") from error
+        if content is not None and md5 is not None:
+            if not is_object(content, md5):
+                raise self._damaged(path, "the remote holds other bytes than the version names")
+            return content
+        if not objects.remotes:
+            what = f"{path} of {self.name} is not in the cache, and no remote is configured"
+            raise VersionError(what, run="dvc remote add -d NAME URL")
+        what = f"{path} of {self.name} is neither in the cache nor in a remote within reach"
+        raise VersionError(what, run="dvc fetch" if objects.under_own_names or md5 is None else self._fetched)
 
     def _in_work_tree(self, path: str) -> "Bytes":
         try:
@@ -483,6 +386,22 @@ class Version:
             raise VersionError(f"{path} is not in the work tree", run=f"dvc checkout {path}") from None
         except OSError as error:
             raise VersionError(f"{path} of the work tree cannot be read ({error.strerror or error})") from None
+
+    def _on_disk(self, path: str) -> Entry | None:
+        """A file or a folder of the work tree, hashed as DVC does."""
+        place = self.repository.root / _inside(path)
+        if place.is_file():
+            return Entry(path, md5_of(place), place.stat().st_size, None)
+        if not place.is_dir():
+            return None
+        files = {
+            file.relative_to(place).as_posix(): (md5_of(file), file.stat().st_size)
+            for file in sorted(place.rglob("*"))
+            if file.is_file()
+        }
+        self._listings[path] = files
+        md5 = lockfile.folder_md5({name: each for name, (each, _) in files.items()})
+        return Entry(path, md5, sum(size for _, size in files.values()), len(files))
 
     def _behind(self, content: "Bytes", path: str) -> "Bytes":
         """What Git has, if it is no pointer of Git LFS: what that stands for is not on this machine then."""
@@ -520,22 +439,6 @@ def _upward(path: str) -> Sequence[str]:
     """A path and the folders that it is in, the nearest first."""
     parts = path.split("/")
     return ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
-
-
-def _on_disk(root: Path, path: str) -> Output | None:
-    """A file or a folder of the work tree, hashed as DVC does."""
-    place = root / _inside(path)
-    if place.is_file():
-        return Output(path, md5_of(place), place.stat().st_size, None, dict)
-    if not place.is_dir():
-        return None
-    files = {
-        file.relative_to(place).as_posix(): (md5_of(file), file.stat().st_size)
-        for file in sorted(place.rglob("*"))
-        if file.is_file()
-    }
-    md5 = lockfile.folder_md5({name: each for name, (each, _) in files.items()})
-    return Output(path, md5, sum(size for _, size in files.values()), len(files), lambda: files)
 
 
 def _inside(path: str) -> str:

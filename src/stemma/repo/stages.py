@@ -9,7 +9,8 @@ from typing import Any
 from stemma import names
 from stemma.repo import lockfile, places, trust
 from stemma.repo.git import git
-from stemma.repo.inputs import PIPELINE, Inputs
+from stemma.repo.inputs import Inputs
+from stemma.repo.lockfile import PIPELINE
 from stemma.repo.places import Folder
 from stemma.repo.trouble import told
 
@@ -106,9 +107,10 @@ def remember(root: Path, stage: str, command: str, before: Inputs) -> bool:
             return False
         found.save(run_cache=False)
         noted = to_single_stage_lockfile(found)
-        if not before.put_into(noted):
+        now = before.now()
+        if not before.put_into(noted, now):
             return False
-        if before.edited():
+        if before.edited(now):
             for out in found.outs:  # which DVC leaves where the stage fails
                 out.commit()
             StageLoader.fill_from_lock(found, noted)

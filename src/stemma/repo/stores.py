@@ -1,6 +1,6 @@
 """Which places there are: the cache, a remote by its name, any by its URL; and those of a repository together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -59,11 +59,8 @@ class Stores:
         return list(found.values())
 
     def lacking(self, inventory: Inventory, only: Side | None = None) -> list[Object]:
-        """The objects that a place which must hold them does not hold, on the side asked for; nothing is read."""
-        duties = self.duties(inventory, only)
-        sizes = each(lambda duty: duty[1].size(places.key(duty[0].md5)), duties)
-        found = {wanted.md5: wanted for (wanted, _), size in zip(duties, sizes, strict=True) if size is None}
-        return list(found.values())
+        """The objects that a place which must hold them does not hold, on the side asked for."""
+        return list({wanted.md5: wanted for wanted, _ in undone(self.duties(inventory, only))}.values())
 
     def holding(self, md5: str) -> Iterator[Place]:
         """The places with a good copy of an object, the nearest first."""
@@ -83,6 +80,12 @@ class Stores:
         folder = self.repository.root / ".dvc" / "tmp" / "stemma"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def undone(duties: Sequence[tuple[Object, Place]]) -> list[tuple[Object, Place]]:
+    """Those of objects and the places that must hold them that do not; nothing is read."""
+    sizes = each(lambda duty: duty[1].size(places.key(duty[0].md5)), duties)
+    return [duty for duty, size in zip(duties, sizes, strict=True) if size is None]
 
 
 def _there(place: Place | None) -> Place | None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from stemma.errors import VersionError
 from stemma.files import write_text
 from stemma.repo import git, lockfile, trust
+from stemma.repo.lockfile import LOCK
 from stemma.repo.objects import md5_of
 from stemma.repo.outputs import quiet
-from stemma.repo.repository import LOCK
 from stemma.text import few, in_one_line
 
 
@@ -44,14 +44,7 @@ def is_current(root: Path, stage: str) -> bool:
 
 def ran_with(root: Path, stage: str, file: Path) -> bool:
     """Whether dvc.lock says that a stage ran with a file as it is."""
-    lock = root / LOCK
-    if not lock.is_file():
-        return False
-    try:
-        ran = lockfile.load(lock.read_text(encoding="utf-8"))["stages"][stage]["deps"]
-        noted = {str(dep["path"]): dep.get("md5") for dep in ran}
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return False
+    noted = {dep["path"]: dep.get("md5") for dep in lockfile.ran(root).get(stage, {}).get("deps") or ()}
     return noted.get(file.as_posix()) == md5_of(root / file)
 
 
@@ -83,7 +76,7 @@ def renew(root: Path, stage: str | None = None, *, but: Collection[str], still: 
 
 def _noted(text: str) -> Iterator[tuple[str, str]]:
     """Path, and what a dvc.lock says of it for each stage."""
-    for stage, entry in (lockfile.load(text).get("stages") or {}).items():
+    for stage, entry in lockfile.stages(text).items():
         for kind in ("deps", "outs"):
             yield from ((each["path"], f"{stage} {kind} {each.get('md5')}") for each in entry.get(kind) or ())
         yield from ((file, f"{stage} {values!r}") for file, values in (entry.get("params") or {}).items())

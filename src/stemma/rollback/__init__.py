@@ -26,8 +26,8 @@ from stemma.repo.git import at, commit_of, contents, git, own_folder, prefix, ru
 from stemma.repo.journal import Journal
 from stemma.repo.outputs import Kept, Outputs, opened
 from stemma.repo.repository import Repository, Version
-from stemma.rollback import planning, steps
-from stemma.rollback.planning import Move, Plan
+from stemma.rollback import steps
+from stemma.rollback.planning import Look, Move, Plan
 from stemma.versions.doctor.finding import Finding, Skipped
 
 __all__ = ["Environment", "Move", "Plan", "Rollback", "abort", "environment", "plan", "roll_back"]
@@ -74,7 +74,7 @@ def plan(root: Path | str, revision: str, *, commit: bool = False, stash: bool =
         raise _unfinished(waiting)
     with opened(repository) as outputs:
         before = str(commit_of(repository.root, "HEAD"))
-        return planning.make(version, outputs, before, commit=commit, stash=stash, whole=whole)
+        return Look(version, outputs, before, whole).plan(commit=commit, stash=stash)
 
 
 def roll_back(
@@ -152,22 +152,19 @@ def _abort(top: Path) -> Rollback:
 
 def environment(version: Version) -> Environment | None:
     """Where this environment differs from the recorded one; None where it does not, or none was recorded."""
-    from stemma.toolkit.lock import INSTALL
+    from stemma.toolkit.lock import FILE, INSTALL
     from stemma.versions.doctor.state import environment_is_the_recorded_one, toolkit_is_the_locked_one
 
-    training: Any = version.training
-    other, found = (_found(check, version) for check in (toolkit_is_the_locked_one, environment_is_the_recorded_one))
-    if other is not None:
-        return Environment("; ".join(each.evidence for each in (other, found) if each is not None), INSTALL)
-    if found is None:
+    checks = (toolkit_is_the_locked_one, environment_is_the_recorded_one)
+    found = [found for check in checks if (found := _found(check, version)) is not None]
+    if not found:
         return None
-    pinned = contents(version.repository.root, [at(str(version.commit), "requirements.lock")])[0]
-    framework = str(((version.settings or {}).get("model") or {}).get("framework") or "")
-    if pinned is not None:
-        extra = f'".[{framework}]"' if framework else "."
-        return Environment(found.evidence, f"pip install -c requirements.lock -e {extra}")
+    differs = "; ".join(each.evidence for each in found)
+    if version.has(FILE) or version.has("tasks.py"):
+        return Environment(differs, INSTALL)
+    training: Any = version.training
     packages = " ".join(f"{name}=={number}" for name, number in (training["environment"].get("packages") or {}).items())
-    return Environment(found.evidence, f"pip install {packages}")
+    return Environment(differs, f"pip install {packages}")
 
 
 def _found(check: Callable[[Version], Iterator[Finding]], version: Version) -> Finding | None:
@@ -179,7 +176,7 @@ def _found(check: Callable[[Version], Iterator[Finding]], version: Version) -> F
 
 def _begin(version: Version, outputs: Outputs, *, commit: bool, stash: bool, whole: bool) -> Rollback:
     root, folder = outputs.root, journal.folder(outputs.root)
-    found = planning.make(version, outputs, str(commit_of(root, "HEAD")), commit=commit, stash=stash, whole=whole)
+    found = Look(version, outputs, str(commit_of(root, "HEAD")), whole).plan(commit=commit, stash=stash)
     if found.blockers:
         raise VersionError(found.blockers[0])
     steps.fetch(found.revision, found._new, found.fetch, outputs)

@@ -56,30 +56,29 @@ class Plan:
     _tree: str | None = field(repr=False, default=None)
 
 
-def make(version: Version, outputs: Outputs, before: str, *, commit: bool, stash: bool, whole: bool) -> Plan:
-    """The plan for a version; a VersionError where dvc.yaml or dvc.lock of a revision cannot be read.
-
-    Args:
-        commit: a commit will be made; stash: what is not committed will be stashed; whole: others' files move too.
-    """
-    try:
-        return _Look(version, outputs, before, whole).plan(commit=commit, stash=stash)
-    except VersionError:
-        for reason in _in_progress(outputs.root):  # a merge's marks are in what cannot be read
-            raise VersionError(reason) from None
-        raise
-
-
 @dataclass(frozen=True)
-class _Look:
-    """What is seen on the way to a plan, each part when it is first asked for."""
+class Look:
+    """What is seen on the way to a plan for a version, each part when it is first asked for."""
 
     version: Version
     outputs: Outputs
-    before: str
-    whole: bool
+    before: str  # HEAD
+    whole: bool  # others' files move too
 
     def plan(self, *, commit: bool, stash: bool) -> Plan:
+        """The plan; a VersionError where dvc.yaml or dvc.lock of a revision cannot be read.
+
+        Args:
+            commit: a commit will be made; stash: what is not committed will be stashed.
+        """
+        try:
+            return self._plan(commit, stash)
+        except VersionError:
+            for reason in _in_progress(self.root):  # a merge's marks are in what cannot be read
+                raise VersionError(reason) from None
+            raise
+
+    def _plan(self, commit: bool, stash: bool) -> Plan:
         changes = self._git_moves()
         untracked, in_the_way = self._in_the_way(changes)
         sizes, missing = self._looked_for()

@@ -181,17 +181,11 @@ def verify(outputs: Outputs, wanted: Kept, moved: set[str]) -> int:
         VersionError: one is not what the version says.
     """
     root = outputs.root
-    there = {path: root / path for path in wanted.files if (root / path).is_file()}
-    linked = {path for path, file in there.items() if _is_link(file, outputs.cached(wanted.files[path]))}
-    resting = {path: file for path, file in there.items() if path not in moved | linked}
-    known = outputs.digests(list(resting.values()))
-    found = {path: known[file] for path, file in resting.items()}
-    doubtful = [path for path, md5 in found.items() if md5 != wanted.files[path]]
-    fresh = [path for path in there if path in moved - linked] + doubtful
+    found = _known(outputs, wanted, moved)
+    fresh = [path for path, md5 in wanted.files.items() if found.get(path) != md5 and (root / path).is_file()]
     found |= dict(zip(fresh, hashed(root / path for path in fresh), strict=True))
-    proven = {path: found[path] for path in fresh} | {path: wanted.files[path] for path in linked & moved}
-    outputs.remember({root / path: md5 for path, md5 in proven.items()})
-    wrong = [path for path in wanted.files if path not in linked and found.get(path) != wanted.files[path]]
+    outputs.remember({root / path: found[path] for path in {*fresh, *moved} if path in found})
+    wrong = [path for path, md5 in wanted.files.items() if found.get(path) != md5]
     if wrong:
         which = f"{counted(len(wrong), 'restored file is', 'restored files are')} not what the version says"
         cure = "run the same command again, or `stemma rollback --abort`"
@@ -319,12 +313,18 @@ def _remove(outputs: Outputs, path: str) -> None:
 
 def _differing(outputs: Outputs, wanted: Kept, moved: set[str]) -> set[str]:
     """The files that are not what they should be and that the cache has."""
-    there = {path: outputs.root / path for path in wanted.files if path not in moved}
-    there = {path: file for path, file in there.items() if file.is_file()}
-    loose = {path: file for path, file in there.items() if not _is_link(file, outputs.cached(wanted.files[path]))}
-    known = outputs.digests(list(loose.values()))
-    right = {path for path in there if path not in loose or known[loose[path]] == wanted.files[path]}
-    return {path for path, md5 in wanted.files.items() if path not in right and outputs.has(md5)}
+    found = _known(outputs, wanted, moved)
+    return {path for path, md5 in wanted.files.items() if found.get(path) != md5 and outputs.has(md5)}
+
+
+def _known(outputs: Outputs, wanted: Kept, moved: set[str]) -> dict[str, str]:
+    """The MD5 of the files that are there: of a link to the cache by its name, of others as DVC remembers; not of what
+    else moved."""
+    files = {path: outputs.root / path for path in wanted.files if (outputs.root / path).is_file()}
+    linked = {path for path, file in files.items() if _is_link(file, outputs.cached(wanted.files[path]))}
+    resting = [path for path in files if path not in moved | linked]
+    known = outputs.digests([files[path] for path in resting])
+    return {path: wanted.files[path] for path in linked} | {path: known[files[path]] for path in resting}
 
 
 def _is_link(file: Path, cached: Path) -> bool:

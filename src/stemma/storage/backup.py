@@ -13,7 +13,7 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.files import scratch, sha256_of
-from stemma.repo import clone, locks, places
+from stemma.repo import clone, journal, locks, places
 from stemma.repo.git import commit_of, git, prefix, refs, top
 from stemma.repo.inventory import take
 from stemma.repo.parallel import each
@@ -177,7 +177,7 @@ class _Work:
         )  # fmt: skip
         if done != self.before:
             file = self.scratch / manifest.NAME
-            file.write_text(done.text(), encoding="utf-8")
+            file.write_text(journal.text(done), encoding="utf-8")
             self.place.put(manifest.NAME, file)
         for old in self.place.sizes(manifest.GIT).keys() - {done.bundle_key}:
             self.place.delete(old)

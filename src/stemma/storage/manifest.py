@@ -45,9 +45,6 @@ class Manifest:
     def bundle_key(self) -> str:
         return bundle_key(self.bundle, self.sealed)
 
-    def text(self) -> str:
-        return journal.text(self)
-
 
 def bundle_key(sha256: str, sealed: bool) -> str:
     return f"{GIT}/{sha256}.bundle{'.age' if sealed else ''}"

@@ -13,7 +13,7 @@ from stemma.repo.inventory import Object, take
 from stemma.repo.parallel import each
 from stemma.repo.places import Place
 from stemma.repo.repository import Repo, opened
-from stemma.repo.stores import Stores
+from stemma.repo.stores import Stores, undone
 from stemma.storage.selection import select
 from stemma.text import counted, few
 
@@ -47,8 +47,7 @@ def push(repo: Repo = ".", revisions: Sequence[str] = (), *, all: bool = False) 
     with locks.dvc(repository):
         inventory = take(repository, versions, stores.read)
         duties = stores.duties(inventory, "remote")
-        sizes = each(lambda duty: duty[1].size(places.key(duty[0].md5)), duties)
-        missing = [duty for duty, size in zip(duties, sizes, strict=True) if size is None]
+        missing = undone(duties)
         lost = [wanted.path for wanted, _ in missing if stores.cache.size(places.key(wanted.md5)) is None]
         lost += [path for path, _ in inventory.unlisted]
         if lost:

@@ -5,13 +5,13 @@ a file, and opens them: with `stemma restore --key`, or with the `age` command.
 """
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from stemma.errors import MissingExtra, VersionError
+from stemma.files import scratch
 
 
 def recipient(text: str) -> Any:
@@ -66,37 +66,29 @@ def new_key(file: Path) -> str:
 
 
 @contextmanager
-def sealed(file: Path, to: Any, scratch: Path) -> Iterator[Path]:
-    """An encrypted copy of a file, for the time of the block."""
-    with _beside(file, scratch, ".age") as target:
+def sealed(file: Path, to: Any, above: Path) -> Iterator[Path]:
+    """An encrypted copy of a file, below a folder for the time of the block."""
+    with scratch("sealed", above) as folder:
+        target = folder / file.name
         _age().encrypt_file(str(file), str(target), [to])
         yield target
 
 
 @contextmanager
-def opened(file: Path, key: Any, scratch: Path, name: str) -> Iterator[Path]:
-    """A decrypted copy of a file, for the time of the block.
+def opened(file: Path, key: Any, above: Path, name: str) -> Iterator[Path]:
+    """A decrypted copy of a file, below a folder for the time of the block.
 
     Raises:
         VersionError: the key does not fit, or a byte was changed; with `name`.
     """
     age = _age()
-    with _beside(file, scratch, ".open") as target:
+    with scratch("opened", above) as folder:
+        target = folder / file.name
         try:
             age.decrypt_file(str(file), str(target), [key])
         except (age.DecryptError, OSError) as error:
             raise VersionError(f"{name} cannot be opened: the key does not fit, or it is damaged ({error})") from None
         yield target
-
-
-@contextmanager
-def _beside(file: Path, scratch: Path, ending: str) -> Iterator[Path]:
-    scratch.mkdir(parents=True, exist_ok=True)
-    target = scratch / f"{file.name}-{secrets.token_hex(4)}{ending}"
-    try:
-        yield target
-    finally:
-        target.unlink(missing_ok=True)
 
 
 def _age() -> Any:

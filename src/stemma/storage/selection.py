@@ -39,7 +39,9 @@ def select(
         if version.commit is None:
             raise VersionError("the workspace is no version: commit it first", run="git commit")
         found.setdefault(version.commit, version)
-    tips = [*_tips(repository), Revision("HEAD", commit_of(repository.root, "HEAD"))] if all else []
+    branches = [ref for ref in refs(repository.root, *TIPS) if not ref.alias] if all else []  # others' as last fetched
+    tips = [Revision(ref.short, ref.id) for ref in branches]
+    tips += [Revision("HEAD", commit_of(repository.root, "HEAD"))] if all else []
     named = repository.experiments.items() if experiments else ()
     for revision in [*tips, *(Revision(name, commit) for name, commits in named for commit in commits)]:
         found.setdefault(str(revision.commit), Version(repository, revision))
@@ -54,8 +56,3 @@ def _holders(repository: Repository, stage: str) -> list[str]:
         there = f"there are {', '.join(known)}" if known else "none is assigned"
         raise VersionError(f"no version holds the stage {stage!r}: {there}")
     return found
-
-
-def _tips(repository: Repository) -> list[Revision]:
-    """Branches here, and those of other repositories as last fetched."""
-    return [Revision(ref.short, ref.id) for ref in refs(repository.root, *TIPS) if not ref.alias]

@@ -2,8 +2,7 @@
 
 - `distribution`  what it holds, its version, its wheel; the build backend of its pyproject.toml
 - `rooms`         a digest for each room
-- `lock`          stemma.lock: written, checked, accepted
-- `code`          the code of a stage, as a digest
+- `lock`          stemma.lock: written, checked, accepted; the code of a stage, as a digest
 - `stage`         runs one stage of a project, if the toolkit is the locked one
 
     version()         "0.2.0+g" and a digest of the content

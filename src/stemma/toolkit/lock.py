@@ -8,6 +8,7 @@ rooms     by room, a digest of its files and of all that they import: what stage
 `check` stops a stage whose toolkit is another one, `write` locks the one that is here.
 """
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +23,7 @@ from stemma.text import few, in_one_line, nearest
 from stemma.toolkit import rooms
 from stemma.toolkit.distribution import NAME, PACKAGE, pin, version
 
-FILE, RAN = "stemma.lock", "dvc.lock"
+FILE = "stemma.lock"
 SOURCES, VENDOR, PINNED = "src/stemma", "vendor", "vendor/stemma.txt"
 WRITE, INSTALL = "stemma lock", "python tasks.py install"
 HEAD = (
@@ -45,7 +46,7 @@ class Lock:
 
     def differing(self, files: Mapping[str, str]) -> list[str]:
         """The rooms whose own files are others."""
-        return sorted(room for room in {*files, *self.files} if files.get(room) != self.files.get(room))
+        return _differing(files, self.files)
 
 
 @dataclass(frozen=True)
@@ -130,19 +131,18 @@ def _write(root: Path, before: Mapping[str, str], new: Lock) -> Written:
     text = text_of(new)
     if not (root / FILE).is_file() or (root / FILE).read_text(encoding="utf-8") != text:
         write_text(root / FILE, text)
-    changed = sorted(room for room in {*before, *new.rooms} if before.get(room) != new.rooms.get(room))
-    return Written(new, tuple(changed), tuple(_stale(root, new)))
+    return Written(new, tuple(_differing(before, new.rooms)), tuple(_stale(root, new)))
+
+
+def _differing(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    return sorted(room for room in {*one, *other} if one.get(room) != other.get(room))
 
 
 def _stale(root: Path, lock: Lock) -> Iterator[str]:
     """The stages that ran with another digest of a room that they name; none where no dvc.lock can tell."""
-    from stemma.repo.lockfile import load
+    from stemma.repo import lockfile
 
-    try:
-        stages = load((root / RAN).read_text(encoding="utf-8"))["stages"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):  # nothing ran, or a merge left marks in it
-        return
-    for stage, entry in stages.items():
+    for stage, entry in lockfile.ran(root).items():
         used = (entry.get("params") or {}).get(FILE) or {}
         if any(lock.rooms.get(key.removeprefix("rooms.")) != digest for key, digest in used.items()):
             yield stage
@@ -184,6 +184,15 @@ def edited(root: Path, keys: Iterable[str]) -> list[str]:
     locked, now = read(root).rooms, rooms.digests(_package(root))
     found = [key.removeprefix("rooms.") for key in keys]
     return [f"the toolkit's {room}" for room in found if now.get(room) != locked.get(room)]
+
+
+def code(root: Path, stage: str) -> str:
+    """A digest of the files in src/ and the rooms of the toolkit that a stage depends on by dvc.yaml."""
+    from stemma.repo import inputs
+
+    found = inputs.of(root, stage)
+    own = {path: sorted(files.items()) for path, files in found.contents.items() if path.startswith("src/")}
+    return hashlib.sha256(repr((sorted(own.items()), found.values.get(FILE))).encode()).hexdigest()
 
 
 def text_of(lock: Lock) -> str:

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from stemma import names
 from stemma.errors import INTERRUPTS, StemmaError
-from stemma.files import taken
 from stemma.repo import inputs, locks, mixed, stages
+from stemma.repo.lockfile import PIPELINE
 from stemma.repo.stages import Output
 from stemma.text import few, in_one_line, say
 from stemma.toolkit import lock
@@ -55,7 +55,7 @@ def guarded(root: Path) -> Iterator[None]:
         StemmaError: in the place of one that names an output, which is elsewhere now; or of a broken pipe; what it
             depends on was edited meanwhile; or a process of before runs the stage.
     """
-    stage = os.environ.get("DVC_STAGE", "").rpartition(f"{inputs.PIPELINE}:")[2]  # of below/dvc.yaml:each@a:b
+    stage = os.environ.get("DVC_STAGE", "").rpartition(f"{PIPELINE}:")[2]  # of below/dvc.yaml:each@a:b
     if not stage:
         yield
         return
@@ -75,18 +75,19 @@ def _alone(root: Path, stage: str) -> Callable[[], None]:
     name = "-".join((*root.relative_to(home).parts, re.sub("[/:]", "-", stage)))  # each@a:b
     file = home / ".dvc/tmp" / locks.STAGE.format(name)
     file.parent.mkdir(parents=True, exist_ok=True)
-    release = taken(file)
-    if release is None and file.stat().st_size:  # it is empty on a disk that knows no locks
-        raise StemmaError(f"{stage} still runs, as {locks.holder(file)}: wait until it is done, then run this again")
-    return release or (lambda: None)
+    release, who = locks.tried(file)
+    if who is not None:
+        raise StemmaError(f"{stage} still runs, as {who}: wait until it is done, then run this again")
+    return release
 
 
 @contextmanager
 def _undone_unless_it_passes(root: Path, stage: str) -> Iterator[None]:
     try:
-        folder = Path.cwd() if Path(inputs.PIPELINE).is_file() else root  # a stage of another dvc.yaml starts beside it
+        folder = Path.cwd() if Path(PIPELINE).is_file() else root  # a stage of another dvc.yaml starts beside it
         began, before = time.monotonic(), inputs.of(folder, stage)
-        _check(folder, stage)
+        if other := list(mixed.stale(folder, stage)):
+            raise StemmaError(f"{stage} would go on with what others made: {few(other)}", run="dvc repro")
         with _passed():
             yield
         sys.stdout.flush()
@@ -108,12 +109,6 @@ def _undone_unless_it_passes(root: Path, stage: str) -> Iterator[None]:
         if isinstance(error, StemmaError):
             raise StemmaError(_moved(error.what, aside), error.run) from error
         raise
-
-
-def _check(root: Path, stage: str) -> None:
-    """Whether the stages before this one ran with what is there now."""
-    if other := list(mixed.stale(root, stage)):
-        raise StemmaError(f"{stage} would go on with what others made: {few(other)}", run="dvc repro")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stemma.errors import TrainingError
 from stemma.files import replaced
-from stemma.toolkit import code
+from stemma.toolkit import lock
 from stemma.training.base import Epoch, Given, Network, Rows, Session, State, below
 from stemma.training.settings import Settled
 
@@ -114,7 +114,7 @@ def identity(network: Network, given: Given, validation: Rows, session: Session)
     shapes = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in sorted(session.state().items())}
     values |= {"network or optimizer": repr(shapes), "device": str(network.device)}
     values |= {f"train.{key}": repr(value) for key, value in given.settings.deciding().items()}
-    values["code"] = code.digest(Path.cwd(), "train")
+    values["code"] = lock.code(Path.cwd(), "train")
     values["weights at the start"] = _digest(*(tensor for _, tensor in sorted(network.tensors().items())))
     rows = {"training rows": given.train, "validation rows": validation}
     values |= {} if given.taught is None else {"what the teacher says": _digest(given.taught)}

@@ -77,7 +77,8 @@ def lay(version: Version, root: Path, stages: Iterable[str]) -> None:
         output = version.output(dependency["path"])
         if output is None or (root / output.path).exists():
             continue
-        names = [f"{output.path}/{name}" for name in output.files()] if output.is_folder else [output.path]
+        inside = [f"{output.path}/{name}" for name in version.files(output)]
+        names = inside if output.is_folder else [output.path]
         for name in names:
             if not stays_in(root, name):
                 raise VersionError(f"{name!r} of {version.name} is no path of a file in the repository")

@@ -17,13 +17,13 @@ from stemma.errors import VersionError
 from stemma.evaluation.results import main_figure, told
 from stemma.repo import lockfile
 from stemma.repo.git import POINTER, at, checked_out, commit_of, contents, git, ids, refs
+from stemma.repo.lockfile import LOCK, PARAMS
 from stemma.repo.objects import is_object
 from stemma.repo.registry import parse
 from stemma.repo.repository import (
     EVALUATION,
     INDEX,
     METRICS,
-    PARAMS,
     PREPARED,
     PROFILE,
     TRAINING,
@@ -178,7 +178,7 @@ class History:
         tips = ["--branches", "--tags", "--remotes", "HEAD", *experiments] if all else ["HEAD"]
         lines = git(root, "log", "--topo-order", f"--format={_FORMAT}", *tips, "--").decode(errors="replace")
         found = [line.split("\0", 4) for line in lines.split("\n") if "\0" in line]
-        locks = ids(root, [at(commit, "dvc.lock") for commit, *_ in found])
+        locks = ids(root, [at(commit, LOCK) for commit, *_ in found])
         models = self._models({lock: commit for (commit, *_), lock in zip(found, locks, strict=True) if lock})
         return {
             commit: Commit(

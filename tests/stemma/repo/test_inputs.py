@@ -157,12 +157,12 @@ def test_of_large_and_of_many_files_the_system_is_asked_when_they_changed(
     for name in ("given/one", "below/work.py"):
         (root / name).write_text((root / name).read_text(encoding="utf-8"), encoding="utf-8")
     assert before.edited() == ["../given/one", "work.py"]
-    assert not inputs.Inputs(before.folder, before.contents, {}).put_into(noted(before))
+    assert not inputs.Inputs(before.folder, before.contents, {}).put_into(noted(before), before.now())
 
 
 def noted(found: inputs.Inputs) -> dict[str, Any]:
     """As dvc.lock has it, of now."""
-    now = found._now()
+    now = found.now()
     deps = [{"path": path, "md5": inputs._md5(contents), "size": 1} for path, contents in now.contents.items()]
     return {"deps": deps, "params": {file: values.get("", dict(values)) for file, values in now.values.items()}}
 
@@ -179,13 +179,13 @@ def test_what_was_there_before_is_noted_where_dvc_yaml_names_the_same(root: Path
     (root / "given/one").write_text("3", encoding="utf-8")
     (root / "params.yaml").write_text("free: 2", encoding="utf-8")
     entry = noted(before)
-    assert before.put_into(entry)
+    assert before.put_into(entry, before.now())
     assert f"md5: {entry['deps'][0]['md5']}" in Project(root).read("given.dvc")
     assert entry["deps"][0].keys() == {"path", "md5"}
     assert entry["params"] == {"params.yaml": {"free": 1}}
-    assert not before.put_into(noted(before) | {"deps": []})
-    assert not before.put_into(noted(before) | {"params": {}})
-    assert not before.put_into(noted(before) | {"params": {"params.yaml": {"free": 2, "more": 1}}})
+    assert not before.put_into(noted(before) | {"deps": []}, before.now())
+    assert not before.put_into(noted(before) | {"params": {}}, before.now())
+    assert not before.put_into(noted(before) | {"params": {"params.yaml": {"free": 2, "more": 1}}}, before.now())
 
 
 def test_of_a_file_that_counts_whole_nothing_of_now_is_noted(root: Path) -> None:
@@ -193,7 +193,7 @@ def test_of_a_file_that_counts_whole_nothing_of_now_is_noted(root: Path) -> None
     before = inputs.Inputs(root, {}, {"whole.yaml": {"": {"a": 1}}})
     (root / "whole.yaml").write_text("a: 1\nb: 2\n", encoding="utf-8")
     entry = {"params": {"whole.yaml": {"a": 1, "b": 2}}}  # of a stage without deps
-    assert before.put_into(entry)
+    assert before.put_into(entry, before.now())
     assert entry == {"params": {"whole.yaml": {"a": 1}}}
 
 
@@ -202,14 +202,14 @@ def test_what_only_dvc_reads_is_not_noted(root: Path, file: str, key: str) -> No
     before = inputs.Inputs(root, {}, {file: inputs._values(root / file, [key])})
     (root / file).write_text((root / file).read_text(encoding="utf-8").replace("1", "3"), encoding="utf-8")
     assert before.edited() == [f"{key} of {file}"]
-    assert not before.put_into({"params": {file: {key: 3}}})
+    assert not before.put_into({"params": {file: {key: 3}}}, before.now())
 
 
 def test_a_folder_that_dvc_hashes_otherwise_is_not_noted(root: Path) -> None:
     """Of hidden files it is not known what they were."""
     before = inputs.Inputs(root, {"given": inputs._contents(root / "given")}, {})
     (root / "given/one").write_text("3", encoding="utf-8")
-    assert not before.put_into({"deps": [{"path": "given", "md5": "with a hidden file.dir"}]})
+    assert not before.put_into({"deps": [{"path": "given", "md5": "with a hidden file.dir"}]}, before.now())
 
 
 def test_it_is_what_dvc_hashes_of_every_stage_of_the_root() -> None:

@@ -15,7 +15,7 @@ from worlds import ROOT
 
 
 def whole(text: str) -> dict[str, lockfile.Entry]:
-    return lockfile._entries(out for stage in lockfile._stages(lockfile.load(text)) for out in stage.get("outs", ()))
+    return lockfile._entries(out for stage in lockfile.stages(text).values() for out in stage.get("outs", ()))
 
 
 def test_the_quick_reader_finds_what_yaml_says() -> None:

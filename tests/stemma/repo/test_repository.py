@@ -144,25 +144,26 @@ def test_a_part_that_a_version_lacks_is_none_and_a_file_an_error(three_versions:
 
 
 def test_an_output_tells_its_files(three_versions: World) -> None:
-    output = Repository(three_versions.folder).version("HEAD").output("models/weights")
+    version = Repository(three_versions.folder).version("HEAD")
+    output = version.output("models/weights")
     folder = three_versions.folder / "models/weights"
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
-    assert sorted(output.files()) == names
-    assert output.is_folder and output.nfiles == len(names)
+    assert sorted(version.files(output)) == names
+    assert output.is_folder and output.files == len(names)
     assert output.size == sum((folder / name).stat().st_size for name in names)
-    assert (output.md5, output.files()["index.json"][0]) == (
+    assert (output.md5, version.files(output)["index.json"][0]) == (
         three_versions.md5("models/weights"),
         three_versions.md5(INDEX),
     )
-    bundle = Repository(three_versions.folder).version("HEAD").output("models/package/model.zip")
-    assert not bundle.is_folder and bundle.files() == {}
+    bundle = version.output("models/package/model.zip")
+    assert not bundle.is_folder and version.files(bundle) == {}
 
 
 def test_the_workspace_is_what_lies_on_disk(world: World) -> None:
     repository = Repository(world.folder)
     here, head = repository.version("workspace"), repository.version("HEAD")
-    assert here.output("models/weights") == head.output("models/weights")
-    assert here.output("models/weights").files().keys() == head.output("models/weights").files().keys()
+    assert here.output("models/weights") == (output := head.output("models/weights"))
+    assert here.files(output).keys() == head.files(output).keys()
     assert here.output("models/package/model.zip") == head.output("models/package/model.zip")
     assert here.index == head.index and here.profile == head.profile
     world.write("models/package/model.zip", b"another bundle")
@@ -188,7 +189,7 @@ def test_what_a_dvc_file_tracks_is_read(world: World) -> None:
     assert version.bytes("data/raw/visits.csv") == b"price\n1\n"
     assert version.bytes("data/more/deep/b.csv") == b"b\n"
     assert version.has("data/more/a.csv") and not version.has("data/more/c.csv")
-    assert version.output("data/more").files().keys() == {"a.csv", "deep/b.csv"}
+    assert version.files(version.output("data/more")).keys() == {"a.csv", "deep/b.csv"}
     assert version.output("data/raw/visits.csv").size == 8
 
 
@@ -289,7 +290,7 @@ def test_other_damaged_files_are_one_clear_line(world: World, name: str) -> None
         _ = version.settings if name == "params.yaml" else version.metrics
 
 
-def test_a_remote_that_is_no_folder_is_read_through_dvc(world: World) -> None:
+def test_a_remote_that_is_no_folder_is_read(world: World) -> None:
     handler = partial(QuietHandler, directory=str(world.remote))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -353,7 +354,7 @@ def test_versions_are_read_without_a_framework_and_without_the_projects_code(thr
 
 def test_tensors_can_be_read_from_the_bytes_of_a_version(three_versions: World, tmp_path: Path) -> None:
     version = Repository(three_versions.folder).version("main")
-    for name in version.output("models/weights").files():
+    for name in version.files(version.output("models/weights")):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(version.bytes(f"models/weights/{name}"))
     expected = weights.read(three_versions.folder / "models/weights")

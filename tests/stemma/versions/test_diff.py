@@ -166,9 +166,13 @@ def test_exact_reads_only_the_tensors_that_differ(world, tmp_path) -> None:
     assert not next(one for one in diff(copy, "base", "large", exact=True).tensors if not one.same).estimated
 
 
+def stored(world, revision):
+    version = Repository(world.folder).version(revision)
+    return version.files(version.output("models/weights"))
+
+
 def copy_md5(world, revision, file):
-    found = Repository(world.folder).version(revision).output("models/weights").files()
-    return found[f"packed/{file}.safetensors"][0]
+    return stored(world, revision)[f"packed/{file}.safetensors"][0]
 
 
 def test_the_default_reads_no_tensor_and_no_table(world, tmp_path) -> None:
@@ -180,7 +184,7 @@ def test_the_default_reads_no_tensor_and_no_table(world, tmp_path) -> None:
         version = Repository(world.folder).version(revision)
         for folder, file in (("models/weights", "index.json"), ("data/prepared", "profile.json")):
             output = version.output(folder)
-            keep |= {output.md5[2:], output.files()[file][0][2:]}
+            keep |= {output.md5[2:], version.files(output)[file][0][2:]}
     for path in (copy.remote / "files/md5").rglob("*"):
         if path.is_file() and path.name in small - keep:
             path.unlink()
@@ -333,7 +337,7 @@ def test_a_commit_without_a_model_is_one_clear_line(world) -> None:
 
 def test_an_object_that_is_nowhere_is_one_clear_line(world, tmp_path) -> None:
     copy = world.copy(tmp_path / "copy")
-    md5 = Repository(copy.folder).version("large").output("models/weights").files()["index.json"][0]
+    md5 = stored(copy, "large")["index.json"][0]
     copy.object(md5).unlink()
     (copy.remote / "files/md5" / md5[:2] / md5[2:]).unlink()
     assert "index.json of large is neither in the cache nor in a remote" in error(copy, "base", "large")
@@ -341,7 +345,7 @@ def test_an_object_that_is_nowhere_is_one_clear_line(world, tmp_path) -> None:
 
 def test_a_tensor_that_is_nowhere_is_one_clear_line_of_exact_only(world, tmp_path) -> None:
     copy = world.copy(tmp_path / "copy")
-    files = Repository(copy.folder).version("large").output("models/weights").files()
+    files = stored(copy, "large")
     md5 = files["tensors/input.weight.safetensors"][0]
     copy.object(md5).unlink()
     (copy.remote / "files/md5" / md5[:2] / md5[2:]).unlink()
@@ -351,7 +355,7 @@ def test_a_tensor_that_is_nowhere_is_one_clear_line_of_exact_only(world, tmp_pat
 
 def test_a_tensor_with_another_hash_is_one_clear_line(world, tmp_path) -> None:
     copy = world.copy(tmp_path / "copy")
-    files = Repository(copy.folder).version("large").output("models/weights").files()
+    files = stored(copy, "large")
     path = copy.object(files["tensors/input.weight.safetensors"][0])
     content = bytearray(path.read_bytes())
     content[-1] ^= 1

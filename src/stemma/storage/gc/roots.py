@@ -21,12 +21,13 @@ from stemma.errors import VersionError
 from stemma.repo import journal, places, registry
 from stemma.repo.git import at, commit_of, contents, fields, git, ids, prefix, refs
 from stemma.repo.inventory import Inventory, matters, on_disk, take
+from stemma.repo.lockfile import PARAMS
 from stemma.repo.objects import is_object
-from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, PARAMS, TRAINING, Repository, Revision, Version
+from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, TRAINING, Repository, Revision, Version
 from stemma.repo.stores import Stores
 from stemma.storage.gc import clone, trash
 
-Why = Literal["asked", "stage", "registered", "tag", "branch", "work tree", "experiment", "stash", "ref", "start"]
+Why = Literal["stage", "registered", "tag", "branch", "work tree", "experiment", "stash", "ref", "start"]
 Read = Callable[[str], bytes | None]  # the bytes of an object by its MD5
 DAY = timedelta(days=1)
 STASHES = (
@@ -55,7 +56,6 @@ class Rules:
     older_than: timedelta = DAY  # what was written later stays, whoever needs it
     experiments: Literal["all", "none"] | timedelta = "all"  # which of them stay: all, none, or those younger than this
     retired: bool = True  # whether retired versions stay
-    keep: tuple[str, ...] = ()  # more revisions that stay
     projects: tuple[Path, ...] = ()  # other repositories that use the same cache or remote; what they keep stays too
 
 
@@ -91,7 +91,7 @@ def find(repository: Repository, rules: Rules, read: Read, now: float) -> Reacha
     if commit_of(root, "HEAD") is None:
         raise VersionError("there is no commit yet, and nothing says what is needed", run="git commit")
     far, fetched = clone.asked(root)
-    kept = tuple(_with_starts(root, _once(_commits(repository, rules, far, now))))
+    kept = tuple(_with_starts(root, _commits(repository, rules, far, now)))
     versions = [Version(repository, Revision(each.name, each.commit)) for each in kept]
     inventory = take(repository, versions, read, loose=dict(_loose(root)))
     holders = [version for version, each in zip(versions, kept, strict=True) if each.why == "stage"]
@@ -121,7 +121,7 @@ def reader(stores: Stores) -> Read:
 
 def _all_listed(inventory: Inventory, kept: Sequence[Root]) -> None:
     """Whether every version in use says which files it has; of other commits that is a note."""
-    used = {each.name for each in kept if each.why in ("stage", "registered", "asked")} | {WORK_TREE}
+    used = {each.name for each in kept if each.why in ("stage", "registered")} | {WORK_TREE}
     for path, version in inventory.unlisted:
         if version in used:
             what = f"the listing of {path} of {version} is nowhere, and its files cannot be told from garbage"
@@ -138,10 +138,6 @@ def _commits(repository: Repository, rules: Rules, far: Sequence[clone.Far], now
     for (model, stage), commits in known.in_force.items():
         for commit in commits:
             yield Root(f"{model}#{stage}", commit, "stage")
-    for name in rules.keep:
-        asked = repository.resolve(name).commit
-        if asked is not None:
-            yield Root(name, asked, "asked")
     for (model, version), commit in known.registered.items():
         yield Root(f"{model}@{version}", commit, "registered")
     here = _peeled(root, {ref.name: ref.name for ref in refs(root)})
@@ -152,25 +148,18 @@ def _commits(repository: Repository, rules: Rules, far: Sequence[clone.Far], now
         name = ref.partition(":")[2] or ref
         if _is_experiment(name):
             experiments.append(Root(name.split("/")[-1], commit, "experiment"))
-        elif not (commit in gone and _is_of_registry(name)):
+        elif not (commit in gone and name.startswith(clone.TAGS) and registry.parse(name.removeprefix(clone.TAGS))):
             yield Root(*_named(ref, commit))
     yield from _heads(root)
     yield from _stashed(root, here)
     yield from _by_rule(root, experiments, rules, now)
 
 
-def _once(found: Iterable[Root]) -> Iterator[Root]:
-    """Each commit under its first name."""
-    seen: set[str] = set()
-    for each in found:
-        if each.commit not in seen:
-            seen.add(each.commit)
-            yield each
-
-
 def _with_starts(root: Path, kept: Iterable[Root]) -> Iterable[Root]:
-    """With the commits whose weights these and the work trees started from, and those that these did."""
-    found = {each.commit: each for each in kept}
+    """Each commit under its first name, and those whose weights these and the work trees started from, and so on."""
+    found: dict[str, Root] = {}
+    for each in kept:
+        found.setdefault(each.commit, each)
     files = [folder / path for folder in work_trees(root) for path in STARTS]
     texts = [file.read_bytes() for file in files if file.is_file()]
     new: Iterable[str] = found
@@ -201,10 +190,6 @@ def _named(ref: str, commit: str) -> tuple[str, str, Why]:
 def _is_experiment(ref: str) -> bool:
     parts = ref.removeprefix(EXPERIMENTS).split("/")
     return ref.startswith(EXPERIMENTS) and len(parts) == 3 and parts[0] not in NO_EXPERIMENTS
-
-
-def _is_of_registry(ref: str) -> bool:
-    return ref.startswith("refs/tags/") and registry.parse(ref.removeprefix("refs/tags/")) is not None
 
 
 def _retired(known: registry.Registry) -> set[str]:

@@ -171,11 +171,9 @@ def alone(stores: Iterable[Place]) -> Iterator[None]:
 
 def _parted(objects: Iterable[str]) -> tuple[list[str], list[str]]:
     """Listings of folders, and files."""
-    listings: list[str] = []
-    files: list[str] = []
-    for md5 in sorted(objects):
-        (listings if md5.endswith(".dir") else files).append(md5)
-    return listings, files
+    objects = sorted(objects)
+    listings = [md5 for md5 in objects if md5.endswith(".dir")]
+    return listings, [md5 for md5 in objects if not md5.endswith(".dir")]
 
 
 def _number(run: str) -> int:

@@ -123,7 +123,7 @@ class _Fetched:
     @cached_property
     def _listing(self) -> Mapping[str, tuple[str, int | None]]:
         output = self.version.output(WEIGHTS)
-        return {} if output is None else output.files()
+        return {} if output is None else self.version.files(output)
 
     def _damaged(self, tensor: Tensor, reason: str) -> WeightsError:
         return WeightsError(f"{WEIGHTS}/{tensor.file} of {self.version.name} is damaged ({reason})", run="dvc pull")

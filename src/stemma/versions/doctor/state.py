@@ -11,7 +11,8 @@ from stemma.errors import StemmaError, ToolkitError, VersionError, WeightsError
 from stemma.evaluation.results import told
 from stemma.repo import edited, mixed
 from stemma.repo.inventory import Inventory, Object, on_disk, take
-from stemma.repo.repository import INDEX, LOCK, PARAMS, PROFILE, TRAINING, WEIGHTS, Version
+from stemma.repo.lockfile import LOCK, PARAMS
+from stemma.repo.repository import INDEX, PROFILE, TRAINING, WEIGHTS, Version
 from stemma.text import counted, few
 from stemma.toolkit import lock, undo
 from stemma.versions.doctor.finding import Finding, Skipped, there
