@@ -29,7 +29,7 @@ from stemma.tables.columns import features, refuse, role_of, roles, splitting
 from stemma.tables.settings import FileTable, Table
 from stemma.tables.texts import INSTANT, instants, numbers, trimmed
 from stemma.text import nearest
-from stemma.values import BY_COLUMN, TRUTH, Writing, level
+from stemma.values import BY_COLUMN, Writing, level
 
 FITTING = {"thousands": ("numeric", "bayes", "time"), "date_format": ("date", "time")}  # kinds of columns
 
@@ -210,13 +210,10 @@ def _class(column: pa.ChunkedArray, writing: Writing) -> pd.Categorical:
 
 def _flag(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
     """1.0, 0.0 or NaN."""
-    codes, texts = _coded(column, writing)
-    values = np.array([TRUTH.get(text.lower(), -1.0) for text in texts] + [np.nan])  # code -1 takes the last
-    flags = np.asarray(values[codes])
-    if (flags < 0).any():
-        row = int(np.argmax(flags < 0))
-        raise WrongValue(f"holds {texts[codes[row]]!r} in row {row + 1}, which is neither true nor false")
-    return flags
+    try:
+        return _as_served(decoded(column), writing, "boolean")
+    except pa.ArrowNotImplementedError:
+        raise WrongValue(f"holds values of type {column.type}, not true or false") from None
 
 
 def _moment(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
