@@ -112,7 +112,7 @@ def raw(path: Path) -> Any:
     if first == b"PK\x03\x04":
         raise DataError(f"{path} is an archive or a workbook: unpack it, or save the sheet as CSV")
     known = next((name for magic, name in MAGIC.items() if first.startswith(magic)), None)
-    return pa.input_stream(str(path), compression=known or _by_ending(path))
+    return pa.input_stream(str(path), compression=known)
 
 
 def texts(
@@ -231,14 +231,6 @@ def _reason(error: Exception, header: bool) -> str:
         return f"a quote is not closed, or a row is longer than {BLOCK:,} bytes"
     text = re.sub(r".*Row #(\d+): ", lambda found: f"row {int(found[1]) - header}: ", text)
     return text if len(text) <= 200 else text[:200] + "..."
-
-
-def _by_ending(path: Path) -> str | None:
-    """The compression that an ending such as .br stands for."""
-    try:
-        return str(pa.Codec.detect(str(path)).name)
-    except (ValueError, TypeError):
-        return None
 
 
 class _Squeezed(io.RawIOBase):
