@@ -104,6 +104,14 @@ def checked_format(text: str) -> str:
     return text
 
 
+def checked_separator(text: str) -> str:
+    """The mark between fields of CSV; a tab may be written as tab or \\t. ValueError: it is none that Arrow takes."""
+    text = "\t" if text.lower() in ("tab", "\\t") else text
+    if len(text) != 1 or not text.isascii() or text in '\0\r\n"':
+        raise ValueError(f"{text!r} is not one ASCII character that can separate fields")
+    return text
+
+
 def fields(lines: Iterable[str], separator: str, strict: bool = False) -> Iterator[list[str]]:
     """The rows of a CSV text, empty lines left out; a ValueError where it is none, in words."""
     csv.field_size_limit(LONGEST)

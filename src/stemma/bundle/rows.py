@@ -107,18 +107,6 @@ def batches(rows: Rows, known: Signature) -> Iterator[Batch]:
     return _of_csv(rows, known)
 
 
-def character(text: str) -> str:
-    """A separator; a tab may be written as \\t, which is easier to type.
-
-    Raises:
-        ValueError: it is none.
-    """
-    text = "\t" if text == "\\t" else text
-    if len(text) != 1 or text in '"\r\n':
-        raise ValueError(f"{text!r} is not one character that can separate fields")
-    return text
-
-
 # CSV.
 
 

@@ -138,11 +138,11 @@ def predict(
     from stemma import runners
     from stemma.bundle import many
     from stemma.bundle.predict import predict
-    from stemma.bundle.rows import character
     from stemma.repo import stores
+    from stemma.values import checked_separator
 
     try:
-        mark = None if separator is None else character(separator)
+        mark = None if separator is None else checked_separator(separator)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--separator") from None
     if address is not None and (runner != "ray" or not re.fullmatch(runners.ADDRESS, address)):

@@ -182,7 +182,7 @@ def test_predict_takes_and_gives_csv_and_parquet(
     [
         (["verify", "m.zip", "--at-least", "1.0.0"], "it goes with --key"),
         (["verify", "m.zip", "--key", "k", "--at-least", "1"], "1 is no version such as 1.2.0"),
-        (["predict", "m.zip", "rows.csv", "--separator", "::"], "is not one character"),
+        (["predict", "m.zip", "rows.csv", "--separator", "::"], "is not one ASCII character"),
         (["predict", "m.zip", "rows.csv", "--decimal", ";"], "--decimal"),
         (["sign", "m.zip"], "--key"),
         (["diff", "m.zip"], "B.zip"),
