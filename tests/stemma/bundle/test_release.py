@@ -155,7 +155,7 @@ def test_the_story_of_a_bundle_from_build_to_diff(made: World, tmp_path: Path, m
     assert (tmp_path / "unpacked/model.onnx").read_bytes() == contents()["model.onnx"]
     found = json.loads(ok(made, monkeypatch, "diff", a, b, "--json"))
     assert [each["name"] for each in found["files"]] == ["README.md", "registered.json", "version.json"]
-    assert found["metrics"] == [{"name": "test.roc_auc", "a": 0.8, "b": 0.9, "difference": pytest.approx(0.1)}]
+    assert found["metrics"] == [{"name": "test.roc_auc", "a": 0.8, "b": 0.9}]
     assert found["settings"] == [{"name": "train.epochs", "a": 3, "b": 5}]
     assert found["structure"][0]["a"] == "linear(out_features=3)" and found["tensors"] == ["output.bias"]
     assert found["environment"] == [{"name": "packages.torch", "a": "2.3", "b": "2.5"}]
