@@ -68,7 +68,7 @@ def _file(description: Description, source: str) -> list[Entry]:
 
 
 def _missing_in(description: Description) -> list[Entry]:
-    own = [(f"  {key(name)}", *_absent(texts)) for name, texts in description.missing_in.items()]
+    own = [(f"  {flow(name)}", *_absent(texts)) for name, texts in description.missing_in.items()]
     return [("missing_in", "", "in one column, in the place of `missing`"), *own] if own else []
 
 
@@ -77,7 +77,7 @@ def _readings(description: Description) -> Iterator[Entry]:
     for setting in ("decimal_in", "thousands", "date_format"):
         own = [(name, told[setting]) for name, told in description.readings.items() if setting in told]
         yield from [(setting, "", "")] if own else []
-        yield from ((f"  {key(name)}", value(mark, quoted=True), "") for name, mark in own)
+        yield from ((f"  {flow(name)}", value(mark, quoted=True), "") for name, mark in own)
 
 
 def _absent(missing: dict[str, int]) -> tuple[str, str]:
@@ -99,7 +99,7 @@ def _target(target: Target) -> list[Entry]:
 
 def _columns(description: Description) -> list[Entry]:
     columns = description.columns
-    return [("columns", "", ROLES), *((f"  {key(column.name)}", column.role, column.seen) for column in columns)]
+    return [("columns", "", ROLES), *((f"  {flow(column.name)}", column.role, column.seen) for column in columns)]
 
 
 def _package(description: Description, name: str) -> list[Entry]:
@@ -107,11 +107,6 @@ def _package(description: Description, name: str) -> list[Entry]:
     told = f"Predicts {description.target.name} from {counted(used, 'column')} of {description.path.name}."
     head = ("package", "", "what a bundle says of itself, in the place of the section package")
     return [head, ("  name", value(name), ""), ("  description", value(told, quoted=True), "")]
-
-
-def key(name: str) -> str:
-    """A column's name as a key of YAML."""
-    return flow(name)
 
 
 def value(text: str, quoted: bool = False) -> str:
