@@ -167,15 +167,12 @@ def one_reason(path: Path, text: Text | None = None) -> Iterator[None]:
         yield
     except LookupError:
         raise DataError(f"{path}: Python knows no encoding {text and text.encoding!r}: correct `encoding`") from None
-    except ValueError as error:  # UnicodeError and Arrow's are such
-        undecoded = _undecoded(path, text.encoding) if text else None
-        reason = undecoded or _reason(error, text is not None and text.header)
-        reason = (text and _preface(path, text)) or reason
+    except (ValueError, OSError) as error:  # UnicodeError and Arrow's are ValueErrors
+        told = text and (_preface(path, text) or _undecoded(path, text.encoding))
         if text and "straddl" in str(error) and len(head(path, text)) < HEAD:
-            reason = "no row follows the header"
-        raise DataError(f"{path} cannot be read as {form}: {reason}") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read as {form}: {_reason(error, False)}") from None
+            told = "no row follows the header"
+        told = told or _reason(error, text is not None and text.header)
+        raise DataError(f"{path} cannot be read as {form}: {told}") from None
 
 
 def fault(path: Path, encoding: str) -> tuple[int, int, int] | None:
