@@ -217,10 +217,10 @@ def _columns(header: list[str], rows: list[list[str]]) -> dict[str, list[str]]:
 
 
 def _of_arrow(rows: Rows, known: Signature) -> Iterator[Batch]:
+    what = "Parquet" if rows.kind == PARQUET else "Arrow"
     try:
         import pyarrow as pa
     except ImportError:
-        what = "Parquet" if rows.kind == PARQUET else "Arrow"
         raise BundleError(f"pyarrow is not installed, and {what} needs it", run="pip install pyarrow") from None
     from stemma.bundle import arrow
 
@@ -239,7 +239,6 @@ def _of_arrow(rows: Rows, known: Signature) -> Iterator[Batch]:
     except BundleError as error:
         raise BundleError(f"{rows.path}: {error}" if str(rows.path) not in str(error) else str(error)) from None
     except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:  # what pyarrow says of damage
-        what = "Parquet" if rows.kind == PARQUET else "Arrow"
         raise BundleError(f"{rows.path} cannot be read as {what} ({in_one_line(error)})") from None
 
 
