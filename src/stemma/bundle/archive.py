@@ -63,19 +63,16 @@ def complete(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def write(path: Path, content: Mapping[str, bytes]) -> None:
-    """Write an archive of just these files, sealed; a BundleError where it cannot be written."""
-    try:
-        with replaced(Path(path)) as partial:
-            with zipfile.ZipFile(partial, "w") as archive:
-                for name in sorted(content):
-                    archive.writestr(_entry(name), content[name], zipfile.ZIP_DEFLATED, LEVEL)
-                archive.comment = bytes(SEAL)
-            with partial.open("r+b") as file:
-                seal = _hash_before_seal(file)
-                file.seek(-SEAL, os.SEEK_END)
-                file.write(seal)
-    except OSError as error:
-        raise BundleError(f"{path} cannot be written ({error.strerror or error})") from None
+    """Write an archive of just these files, sealed; an OSError where it cannot be written."""
+    with replaced(Path(path)) as partial:
+        with zipfile.ZipFile(partial, "w") as archive:
+            for name in sorted(content):
+                archive.writestr(_entry(name), content[name], zipfile.ZIP_DEFLATED, LEVEL)
+            archive.comment = bytes(SEAL)
+        with partial.open("r+b") as file:
+            seal = _hash_before_seal(file)
+            file.seek(-SEAL, os.SEEK_END)
+            file.write(seal)
 
 
 def read(file: BinaryIO) -> dict[str, bytes]:

@@ -211,7 +211,7 @@ def test_a_folder_that_holds_something_and_a_file_are_not_unpacked_into(model: P
     for folder in (tmp_path / "full", tmp_path / "full/mine.txt"):
         with pytest.raises(StemmaError, match="is not empty: name another folder"):
             unpack(bundle.open_bundle(model), folder)
-    with pytest.raises(StemmaError, match="cannot be written"):
+    with pytest.raises(NotADirectoryError):
         unpack(bundle.open_bundle(model), tmp_path / "full/mine.txt/folder")
     assert [path.name for path in tmp_path.rglob("*")] == ["full", "mine.txt"]
     (tmp_path / "empty").mkdir()
