@@ -98,11 +98,6 @@ class Served:
         """The framework's network; a MissingExtra where its framework is not installed."""
         return self.fitted()
 
-    @property
-    def output(self) -> str:
-        """Of the whole, as ONNX and the bundle name it."""
-        return self.problem.task.output
-
     def predictions(self, scores: "Floats") -> "Floats":
         """Probabilities (rows, classes), or values (rows, 1)."""
         return self.problem.task.predictions(scores / np.float32(self.temperature))
@@ -119,7 +114,7 @@ class Served:
             | {"inputs": self.problem.inputs, "blocks": [asdict(block) for block in self.problem.blocks]},
             "temperature": self.temperature,
             "features": [{"name": name, "role": role} for name, role in self.features],
-            "output": self.output,
+            "output": task.output,
         }
         return json.dumps(told, indent=2, sort_keys=True) + "\n"
 
