@@ -42,6 +42,16 @@ TRUTH = dict.fromkeys(("true", "yes", "t", "y", "1", "1.0"), 1.0) | dict.fromkey
 
 
 @dataclass(frozen=True)
+class Text:
+    """How a text file of a table is written."""
+
+    separator: str = ","  # of two fields; a space stands for any number of them
+    decimal: str = "."
+    encoding: str = "utf-8"  # as Python names it
+    header: bool = True  # whether the first row names the columns; without one they are c0, c1, ...
+
+
+@dataclass(frozen=True)
 class Writing:
     """How the texts of a column are written."""
 

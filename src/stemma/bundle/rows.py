@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from stemma.errors import BundleError, RowError
 from stemma.files import mistaken
-from stemma.signature import Dialect, Signature, called
+from stemma.signature import Signature, called
 from stemma.text import counted, encoding_of, few, in_one_line, nearest
-from stemma.values import fields
+from stemma.values import Text, fields
 
 UTF8 = "utf-8-sig"
 BATCH = 8192  # rows read and predicted at once
@@ -58,7 +58,7 @@ class Rows:
             return self.path.open(encoding=encoding, newline="")
         return io.TextIOWrapper(io.BytesIO(self.content), encoding=encoding, newline="")
 
-    def as_written(self, usual: Dialect) -> "Rows":
+    def as_written(self, usual: Text) -> "Rows":
         """With what is not told of CSV: as the table of training was written, where its separator is in the first line.
 
         Bytes that are UTF-8 are that; a pipe, which cannot be read twice, is as the table was.
@@ -67,7 +67,7 @@ class Rows:
         encoding = UTF8 if _is_utf8(head) else usual.encoding
         first = head.decode(encoding, errors="ignore").partition("\n")[0]
         if self.separator not in (None, usual.separator) or (head and usual.separator not in first):
-            usual = Dialect()
+            usual = Text()
         separator, decimal = self.separator or usual.separator, self.decimal or usual.decimal
         encoding = self.encoding or encoding
         return replace(self, separator=separator, decimal=decimal, encoding=encoding, header=usual.header)

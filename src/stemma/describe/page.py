@@ -9,15 +9,15 @@ from stemma.describe.dialect import Dialect
 from stemma.describe.meant import QUOTE
 from stemma.describe.roles import Description, Target
 from stemma.errors import DataError
-from stemma.tables.files import Text
 from stemma.text import counted
+from stemma.values import Text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 WIDTH = 40  # letters before a comment, at most, for the comments to stand below each other
 Entry = tuple[str, str, str]  # of YAML: key, value, comment
-PARQUET = Dialect(Text(",", header=True, encoding="utf-8"), decimal=".")  # what the settings say where nothing counts
+PARQUET = Dialect(Text())  # what the settings say where nothing counts
 OTHERS: list[Entry] = [
     ("ranges", "{}", "lowest and highest value where you know them, such as {Age: [0, 120]}; null is open"),
     ("group", "null", "a column whose equal values stay in one split, such as a customer; duplicates: equal rows"),
@@ -60,7 +60,7 @@ def _file(description: Description, source: str) -> list[Entry]:
         ("separator", value(text.separator, quoted=True), "" if description.dialect else "not used for Parquet"),
         ("header", str(text.header).lower(), "" if text.header else "the columns are c0, c1, ..."),
         ("encoding", value(text.encoding), "a guess" if dialect.guessed else ""),
-        ("decimal", value(dialect.decimal, quoted=True), ""),
+        ("decimal", value(text.decimal, quoted=True), ""),
         ("missing", *_absent(description.missing)),
         *_missing_in(description),
         *_readings(description),

@@ -95,7 +95,7 @@ def survey(path: Path, dialect: Dialect | None) -> Survey:
     Raises:
         DataError: the file cannot be read, or has two columns of one name or one without a name.
     """
-    text, decimal = (dialect.text, dialect.decimal) if dialect else (None, ".")
+    text, decimal = (dialect.text, dialect.text.decimal) if dialect else (None, ".")
     columns: list[Column] = []
     rows = 0
     with files.one_reason(path, text):

@@ -1,6 +1,5 @@
 """Files of tables: text in any dialect, or Parquet, opened as Arrow takes it.
 
-    Text            how a text file is written: separator, header, encoding
     names           its columns
     opened          its bytes: decompressed, in UTF-8
     texts           its values, as csv_options has Arrow read them
@@ -16,7 +15,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,22 +26,13 @@ from stemma.errors import DataError
 from stemma.files import mistaken
 from stemma.tables import spool
 from stemma.text import counted, encoding_of
-from stemma.values import LONGEST, TOO_LONG, fields
+from stemma.values import LONGEST, TOO_LONG, Text, fields
 
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4"}
 BLOCK = 4 * 2**20  # bytes that Arrow parses at once; no row may be longer
 HEAD = 2**20  # bytes from which names and dialect are known
 UTF8 = ("utf-8", "utf-8-sig")
 SPACES = re.compile(rb'"[^"]*"| +')
-
-
-@dataclass(frozen=True)
-class Text:
-    """How a text file is written."""
-
-    separator: str  # of two fields; a space stands for any number of them
-    header: bool  # whether the first row names the columns; without one they are c0, c1, ...
-    encoding: str  # as Python names it
 
 
 def is_parquet(path: Path) -> bool:

@@ -29,7 +29,7 @@ from stemma.tables.columns import features, refuse, role_of, roles, splitting
 from stemma.tables.settings import FileTable, Table
 from stemma.tables.texts import INSTANT, instants, numbers, trimmed
 from stemma.text import nearest
-from stemma.values import BY_COLUMN, Writing, level
+from stemma.values import BY_COLUMN, Text, Writing, level
 
 FITTING = {"thousands": ("numeric", "bayes", "time"), "date_format": ("date", "time")}  # kinds of columns
 
@@ -138,7 +138,7 @@ def _parquet(path: Path, settings: FileTable) -> pa.Table:
 
 def _csv(path: Path, settings: FileTable) -> pa.Table:
     """The columns that have a use, as text; classes and categories as dictionaries, which are small."""
-    text = files.Text(settings.separator, settings.header, settings.encoding)
+    text = Text(settings.separator, settings.decimal, settings.encoding, settings.header)
     used = _used(files.names(path, text), settings)
     plain, coded = pa.string(), pa.dictionary(pa.int32(), pa.string())
     columns = {name: coded if _kind(name, settings) in ("categorical", "class") else plain for name in used}
