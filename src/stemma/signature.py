@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stemma.errors import BundleError, RowError
 from stemma.text import counted
-from stemma.values import CONVERTERS, DECIMAL, MISSING, THOUSANDS, Writing, checked_format, level, wanted, writing
+from stemma.values import CONVERTERS, DECIMAL, MISSING, THOUSANDS, Text, Writing, checked_format, level, wanted, writing
 
 FORMAT = 1
 NUMBERS, FLAGS = {float, int, bool, type(None)}, {0, 1, None}  # types of numbers, and truth values
@@ -30,16 +30,6 @@ class Input:
 
     name: str
     type: str
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How the text file of a table is written."""
-
-    separator: str = ","
-    decimal: str = "."
-    encoding: str = "utf-8"
-    header: bool = True  # without one, columns are c0, c1, ...
 
 
 @dataclass(frozen=True)
@@ -61,7 +51,7 @@ class Signature:
     merge: Mapping[str, Sequence[str]] = field(default_factory=dict)
     rare: bool = False  # whether the positive class was so in training
     by_value: bool = False  # whether a level is a value, 1 for 1.0 too; not in bundles made before that
-    file: Dialect = Dialect()  # how the file of the training table was written
+    file: Text = field(default_factory=Text)  # how the file of the training table was written
     decimal: str = "."  # of texts, as the three below, which are by column; see `Writing`
     decimal_in: Mapping[str, str] = field(default_factory=dict)
     thousands: Mapping[str, str] = field(default_factory=dict)
@@ -222,7 +212,7 @@ def parse(content: bytes) -> Signature:
             merge=entry.get("merge") or {},
             rare=entry.get("rare") is True,
             by_value=entry.get("levels") == LEVELS,
-            file=Dialect(**entry.get("file") or {}),
+            file=Text(**entry.get("file") or {}),
             decimal_in=entry.get("decimal_in") or {},
             thousands=entry.get("thousands") or {},
             date_format=entry.get("date_format") or {},

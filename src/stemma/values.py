@@ -42,6 +42,16 @@ TRUTH = dict.fromkeys(("true", "yes", "t", "y", "1", "1.0"), 1.0) | dict.fromkey
 
 
 @dataclass(frozen=True)
+class Text:
+    """How a text file of a table is written."""
+
+    separator: str = ","  # of two fields; a space stands for any number of them
+    decimal: str = "."
+    encoding: str = "utf-8"  # as Python names it
+    header: bool = True  # whether the first row names the columns; without one they are c0, c1, ...
+
+
+@dataclass(frozen=True)
 class Writing:
     """How the texts of a column are written."""
 
@@ -101,6 +111,14 @@ def checked_format(text: str) -> str:
         says_all = False
     if not says_all:
         raise ValueError(f"{text!r} is no format of a date such as %d.%m.%Y or %m/%d/%Y %H:%M")
+    return text
+
+
+def checked_separator(text: str) -> str:
+    """The mark between fields of CSV; a tab may be written as tab or \\t. ValueError: it is none that Arrow takes."""
+    text = "\t" if text.lower() in ("tab", "\\t") else text
+    if len(text) != 1 or not text.isascii() or text in '\0\r\n"':
+        raise ValueError(f"{text!r} is not one ASCII character that can separate fields")
     return text
 
 

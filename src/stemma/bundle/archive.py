@@ -63,19 +63,16 @@ def complete(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def write(path: Path, content: Mapping[str, bytes]) -> None:
-    """Write an archive of just these files, sealed; a BundleError where it cannot be written."""
-    try:
-        with replaced(Path(path)) as partial:
-            with zipfile.ZipFile(partial, "w") as archive:
-                for name in sorted(content):
-                    archive.writestr(_entry(name), content[name], zipfile.ZIP_DEFLATED, LEVEL)
-                archive.comment = bytes(SEAL)
-            with partial.open("r+b") as file:
-                seal = _hash_before_seal(file)
-                file.seek(-SEAL, os.SEEK_END)
-                file.write(seal)
-    except OSError as error:
-        raise BundleError(f"{path} cannot be written ({error.strerror or error})") from None
+    """Write an archive of just these files, sealed; an OSError where it cannot be written."""
+    with replaced(Path(path)) as partial:
+        with zipfile.ZipFile(partial, "w") as archive:
+            for name in sorted(content):
+                archive.writestr(_entry(name), content[name], zipfile.ZIP_DEFLATED, LEVEL)
+            archive.comment = bytes(SEAL)
+        with partial.open("r+b") as file:
+            seal = _hash_before_seal(file)
+            file.seek(-SEAL, os.SEEK_END)
+            file.write(seal)
 
 
 def read(file: BinaryIO) -> dict[str, bytes]:
@@ -86,8 +83,8 @@ def read(file: BinaryIO) -> dict[str, bytes]:
     """
     try:
         return _read(file)
-    # What zipfile raises for archives that are broken in a way that was not looked for here.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    # What is raised for archives that are broken in a way that was not looked for here.
+    except (zipfile.BadZipFile, struct.error, zlib.error, EOFError, RuntimeError, ValueError) as error:
         raise BundleError(in_one_line(error)) from None
 
 
@@ -201,12 +198,10 @@ def _unpacked(file: BinaryIO, entry: zipfile.ZipInfo, place: int) -> tuple[bytes
     if entry.header_offset != place:
         raise BundleError(f"{entry.filename} does not follow the file before it")
     file.seek(place)
-    header = file.read(LOCAL.size)
     name = entry.orig_filename.encode("utf-8" if entry.flag_bits & UTF8 else "cp437")
     told = (b"PK\3\4", entry.flag_bits, entry.compress_type, entry.CRC, entry.compress_size, entry.file_size, 0)
-    if len(header) == LOCAL.size:
-        mark, _, flags, method, _, _, crc, packed, length, letters, extra = LOCAL.unpack(header)
-    if len(header) < LOCAL.size or (mark, flags, method, crc, packed, length, extra) != told:
+    mark, _, flags, method, _, _, crc, packed, length, letters, extra = LOCAL.unpack(file.read(LOCAL.size))
+    if (mark, flags, method, crc, packed, length, extra) != told:
         raise BundleError(f"{entry.filename} has another header than the directory says")
     if file.read(letters) != name:
         raise BundleError(f"{entry.filename} has another name where it lies")
@@ -263,10 +258,6 @@ def _check_manifest(content: Mapping[str, bytes]) -> None:
         raise BundleError(f"{MANIFEST} has format {known!r}, and this version reads {FORMAT}")
     listed = {name: data for name, data in content.items() if name not in (MANIFEST, SIGNED)}
     found = {name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in listed.items()}
-    for name in sorted(values.keys() - found.keys()):
-        raise BundleError(f"{name!r} is missing")
-    for name in sorted(found.keys() - values.keys()):
-        raise BundleError(f"{name} is not in {MANIFEST}")
-    for name, value in found.items():
-        if value != values[name]:
-            raise BundleError(f"{name} is not the file that {MANIFEST} names")
+    for name in sorted(values.keys() | found.keys()):
+        if values.get(name) != found.get(name):
+            raise BundleError(f"{name!r} is missing, or not the file that {MANIFEST} names")

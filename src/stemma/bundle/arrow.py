@@ -15,9 +15,7 @@ from pyarrow import compute
 
 from stemma.errors import BundleError
 from stemma.signature import Input, Signature, called, wrong
-from stemma.values import PLAIN, wanted
-
-SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
+from stemma.values import PLAIN, seconds, wanted
 
 
 def names(known: Signature, columns: Sequence[str]) -> dict[str, str]:
@@ -72,21 +70,20 @@ def arrays(batch: Any, known: Signature, columns: Mapping[str, str], first_row: 
 def array(column: Input, values: Any, known: Signature, first_row: int) -> NDArray[Any]:
     """One input, (N,)."""
     types, kind = pa.types, values.type
-    wide = np.float64 if column.type == "date" else np.float32
-    of_texts = is_text(kind) or (types.is_dictionary(kind) and is_text(kind.value_type)) or types.is_null(kind)
-    number = _is_number(kind)
-    if column.type == "string" and types.is_decimal(kind):
-        return _by_value(column, compute.cast(values, pa.string()), known, first_row)
-    by_format = column.type == "date" and column.name in known.date_format
-    if of_texts or (number and (column.type == "string" or by_format)):
-        return _by_value(column, values, known, first_row)
     if types.is_dictionary(kind) and (types.is_primitive(kind.value_type) or types.is_decimal(kind.value_type)):
-        return array(column, values.dictionary_decode(), known, first_row)
+        values = values.dictionary_decode()  # of these alone: what is long is not copied to its rows
+    if column.type == "string" and types.is_decimal(values.type):
+        values = compute.cast(values, pa.string())
+    kind, by_format = values.type, column.type == "date" and column.name in known.date_format
+    of_texts = is_text(kind) or types.is_null(kind) or (types.is_dictionary(kind) and is_text(kind.value_type))
+    if of_texts or (_is_number(kind) and (column.type == "string" or by_format)):
+        return _by_value(column, values, known, first_row)
     if column.type == "date" and (types.is_timestamp(kind) or types.is_date(kind)):
         return _seconds(values)
-    if column.type == "string" or not (number or types.is_decimal(kind)) or (column.type, kind) == ("date", pa.bool_()):
+    number = _is_number(kind) or types.is_decimal(kind)
+    if column.type == "string" or not number or (column.type, kind) == ("date", pa.bool_()):
         raise BundleError(f"column {column.name!r} holds {kind}, which is not {wanted(column.type)}")
-    return _numbers(column, values, first_row).astype(wide, copy=False)
+    return _numbers(column, values, first_row).astype(np.float64 if column.type == "date" else np.float32, copy=False)
 
 
 def _numbers(column: Input, values: Any, first_row: int) -> NDArray[Any]:
@@ -105,18 +102,10 @@ def _numbers(column: Input, values: Any, first_row: int) -> NDArray[Any]:
 
 
 def _seconds(values: Any) -> NDArray[np.float64]:
-    """Seconds since 1970 in whole microseconds, NaN where there is none."""
-    kind = values.type
-    there = np.asarray(compute.is_valid(values))
-    if pa.types.is_date(kind):
-        days = pa.types.is_date32(kind)
-        whole = compute.cast(values, pa.int32() if days else pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-        seconds = whole * 86_400.0 if days else whole / 1_000
-    else:
-        whole = compute.cast(values, pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-        unit = kind.unit
-        seconds = (whole // 1_000 if unit == "ns" else whole) / SECOND["us" if unit == "ns" else unit]
-    return np.asarray(np.where(there, seconds, np.nan))
+    """Seconds since 1970 in whole microseconds, NaN where there is none; an ArrowInvalid where one is beyond them."""
+    if pa.types.is_timestamp(values.type) and values.type.unit == "ns":
+        values = compute.floor_temporal(compute.cast(values, pa.timestamp("ns")), unit="microsecond")
+    return seconds(compute.cast(values, pa.timestamp("us")).to_numpy(zero_copy_only=False))
 
 
 def _by_value(column: Input, values: Any, known: Signature, first_row: int) -> NDArray[Any]:

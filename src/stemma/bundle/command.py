@@ -8,9 +8,10 @@ from stemma.bundle.archive import GRAPH
 from stemma.bundle.graph import look
 from stemma.bundle.model import open_bundle
 from stemma.bundle.predict import predict
-from stemma.bundle.rows import Rows, character
+from stemma.bundle.rows import Rows
 from stemma.errors import one_line
 from stemma.text import counted, say
+from stemma.values import checked_separator
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -44,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("bundle", metavar="MODEL.zip", type=Path)
     predict.add_argument("rows", metavar="ROWS.csv", type=Path)
     predict.add_argument("--keep", metavar="COLUMN", action="append", default=[], help="write it too; '*': all of them")
-    predict.add_argument("--separator", metavar="CHARACTER", type=_character, help="of ROWS.csv [as in training]")
+    predict.add_argument(
+        "--separator", metavar="CHARACTER", type=checked_separator, help="of ROWS.csv [as in training]"
+    )
     predict.add_argument("--decimal", choices=(".", ","), help="the mark in numbers of ROWS.csv [as in training]")
     predict.add_argument("--encoding", metavar="NAME", help="of ROWS.csv [UTF-8, or as in training]")
     predict.add_argument(
@@ -52,10 +55,3 @@ def _parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("--trust", action="store_true", help="run its graph without a look at it and without limits")
     return parser
-
-
-def _character(text: str) -> str:
-    try:
-        return character(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

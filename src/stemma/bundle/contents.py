@@ -19,7 +19,7 @@ from stemma.bundle.settings import PackageSettings
 from stemma.files import read_json
 from stemma.settings import Section
 from stemma.tables.profile import Profile
-from stemma.values import BY_COLUMN
+from stemma.values import BY_COLUMN, Text
 
 Facts = dict[str, Any]
 SAMPLE = 3  # rows
@@ -91,7 +91,7 @@ def describe(about: Profile, threshold: float | None) -> Facts:
 
 def dialect(data: Mapping[str, Any]) -> Facts:
     """How the file of the table is written, where that is not as usual."""
-    usual = asdict(signature.Dialect())
+    usual = asdict(Text())
     told = {name: data.get(name, value) for name, value in usual.items()}
     return {} if told == usual else {"file": told}
 

@@ -21,44 +21,18 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Moved:
-    """A figure on both sides; `difference` is b minus a."""
-
-    name: str
-    a: float
-    b: float
-
-    @property
-    def difference(self) -> float:
-        return self.b - self.a
-
-
-@dataclass(frozen=True)
-class File:
-    """A file that is not the same on both sides: its bytes there, None where it is missing."""
-
-    name: str
-    a: int | None
-    b: int | None
-
-    @property
-    def change(self) -> str:
-        return "added" if self.a is None else "removed" if self.b is None else "changed"
-
-
-@dataclass(frozen=True)
 class BundleDifference:
     """What differs, with what each bundle is called."""
 
     a: str
     b: str
-    files: tuple[File, ...]  # but for the manifest and the signature, which follow from the others
+    files: tuple[Change, ...]  # their bytes, but for the manifest and the signature, which follow from the others
     signature: tuple[Change, ...]  # what goes in and what comes out
     structure: tuple[Change, ...]  # layers by name
     tensors: tuple[str, ...]  # by name, those whose values or shapes differ
     data: tuple[Change, ...]
     settings: tuple[Change, ...]
-    metrics: tuple[Moved, ...]
+    metrics: tuple[Change, ...]
     environment: tuple[Change, ...]
 
     @property
@@ -66,24 +40,15 @@ class BundleDifference:
         return not self.files
 
 
+@reading(RECORD)
 def difference(a: Bundle, b: Bundle, names: tuple[str, str]) -> BundleDifference:
     """What changed from bundle a to bundle b, which are called by these names.
 
     Raises:
         BundleError: a record is damaged or of another format.
     """
-    with reading(RECORD):
-        return _difference(a, b, names)
-
-
-def _difference(a: Bundle, b: Bundle, names: tuple[str, str]) -> BundleDifference:
     before, after = a.record, b.record
-    metrics = [dict(leaves(record.get("metrics") or {})) for record in (before, after)]
-    moved = [
-        Moved(name, metrics[0][name], metrics[1][name])
-        for name in metrics[0]
-        if _is_number(metrics[0][name]) and _is_number(metrics[1].get(name)) and metrics[0][name] != metrics[1][name]
-    ]
+    metrics = _changes(before.get("metrics"), after.get("metrics"))
     return BundleDifference(
         *names,
         files=tuple(_files(a.files, b.files)),
@@ -92,7 +57,7 @@ def _difference(a: Bundle, b: Bundle, names: tuple[str, str]) -> BundleDifferenc
         tensors=tuple(_tensors(before, after)),
         data=_changes(*({key: _part(each, "data").get(key) for key in DATA} for each in (before, after))),
         settings=_changes(_settings(before), _settings(after)),
-        metrics=tuple(moved),
+        metrics=tuple(each for each in metrics if _is_number(each.a) and _is_number(each.b)),
         environment=_changes(_part(before, "environment"), _part(after, "environment")),
     )
 
@@ -120,11 +85,11 @@ def _changes(a: Any, b: Any) -> tuple[Change, ...]:
     )
 
 
-def _files(a: Mapping[str, bytes], b: Mapping[str, bytes]) -> Iterator[File]:
+def _files(a: Mapping[str, bytes], b: Mapping[str, bytes]) -> Iterator[Change]:
     for name in sorted((a.keys() | b.keys()) - {MANIFEST, SIGNED}):
         before, after = a.get(name), b.get(name)
         if before != after:
-            yield File(name, None if before is None else len(before), None if after is None else len(after))
+            yield Change(name, None if before is None else len(before), None if after is None else len(after))
 
 
 def _layers(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Change]:

@@ -35,7 +35,8 @@ def predict(bundle: Bundle, rows: Rows, output: Path | None = None, origin: Path
         origin: the file of the bundle, which is not written over.
 
     Raises:
-        StemmaError: the rows cannot be read, a value does not fit, or the output cannot be written.
+        StemmaError: the rows cannot be read, or a value does not fit.
+        OSError: the output cannot be written.
     """
     run = Run(bundle, rows)
     if output is None:
@@ -99,15 +100,12 @@ def _parts(bundle: Bundle, rows: Rows) -> Iterator[Part]:
 
 
 def _to_file(run: Run, output: Path) -> None:
-    try:
-        with replaced(output) as partial:
-            if output.suffix.lower() == PARQUET:
-                write_parquet(run, partial)
-            else:
-                with partial.open("w", encoding="utf-8", newline="") as file:
-                    _write_csv(run, file)
-    except OSError as error:
-        raise BundleError(f"{output} cannot be written ({error.strerror or error})") from None
+    with replaced(output) as partial:
+        if output.suffix.lower() == PARQUET:
+            write_parquet(run, partial)
+        else:
+            with partial.open("w", encoding="utf-8", newline="") as file:
+                _write_csv(run, file)
 
 
 def _to_stdout(run: Run) -> None:

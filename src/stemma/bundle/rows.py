@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from stemma.errors import BundleError, RowError
 from stemma.files import mistaken
-from stemma.signature import Dialect, Signature, called
+from stemma.signature import Signature, called
 from stemma.text import counted, encoding_of, few, in_one_line, nearest
-from stemma.values import fields
+from stemma.values import Text, fields
 
 UTF8 = "utf-8-sig"
 BATCH = 8192  # rows read and predicted at once
@@ -58,7 +58,7 @@ class Rows:
             return self.path.open(encoding=encoding, newline="")
         return io.TextIOWrapper(io.BytesIO(self.content), encoding=encoding, newline="")
 
-    def as_written(self, usual: Dialect) -> "Rows":
+    def as_written(self, usual: Text) -> "Rows":
         """With what is not told of CSV: as the table of training was written, where its separator is in the first line.
 
         Bytes that are UTF-8 are that; a pipe, which cannot be read twice, is as the table was.
@@ -67,7 +67,7 @@ class Rows:
         encoding = UTF8 if _is_utf8(head) else usual.encoding
         first = head.decode(encoding, errors="ignore").partition("\n")[0]
         if self.separator not in (None, usual.separator) or (head and usual.separator not in first):
-            usual = Dialect()
+            usual = Text()
         separator, decimal = self.separator or usual.separator, self.decimal or usual.decimal
         encoding = self.encoding or encoding
         return replace(self, separator=separator, decimal=decimal, encoding=encoding, header=usual.header)
@@ -105,18 +105,6 @@ def batches(rows: Rows, known: Signature) -> Iterator[Batch]:
     if rows.kind in (PARQUET, ARROW, ARROW_STREAM):
         return _of_arrow(rows, known)
     return _of_csv(rows, known)
-
-
-def character(text: str) -> str:
-    """A separator; a tab may be written as \\t, which is easier to type.
-
-    Raises:
-        ValueError: it is none.
-    """
-    text = "\t" if text == "\\t" else text
-    if len(text) != 1 or text in '"\r\n':
-        raise ValueError(f"{text!r} is not one character that can separate fields")
-    return text
 
 
 # CSV.
@@ -229,10 +217,10 @@ def _columns(header: list[str], rows: list[list[str]]) -> dict[str, list[str]]:
 
 
 def _of_arrow(rows: Rows, known: Signature) -> Iterator[Batch]:
+    what = "Parquet" if rows.kind == PARQUET else "Arrow"
     try:
         import pyarrow as pa
     except ImportError:
-        what = "Parquet" if rows.kind == PARQUET else "Arrow"
         raise BundleError(f"pyarrow is not installed, and {what} needs it", run="pip install pyarrow") from None
     from stemma.bundle import arrow
 
@@ -251,7 +239,6 @@ def _of_arrow(rows: Rows, known: Signature) -> Iterator[Batch]:
     except BundleError as error:
         raise BundleError(f"{rows.path}: {error}" if str(rows.path) not in str(error) else str(error)) from None
     except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:  # what pyarrow says of damage
-        what = "Parquet" if rows.kind == PARQUET else "Arrow"
         raise BundleError(f"{rows.path} cannot be read as {what} ({in_one_line(error)})") from None
 
 

@@ -32,29 +32,23 @@ def key_pair(private: Path) -> Path:
         from cryptography.hazmat.primitives.asymmetric import ec
     except ImportError:
         raise MissingExtra("cryptography", "sign") from None
-    _check_new(private)
-    public = private.with_suffix(".pub")
+    public = private.parent / f"{private.stem}.pub"
+    for path in (private, public):
+        if path.exists():
+            raise BundleError(f"{path} is there: keys are never overwritten")
     if private.suffix.lower() == public.suffix:
         raise BundleError(f"{private} is how the public key is named: give the private one another name, such as .pem")
-    _check_new(public)
+    check_place(private)
     key = ec.generate_private_key(ec.SECP256R1())
     secret = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     open_ = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    try:
-        private.parent.mkdir(parents=True, exist_ok=True)
-        private.touch(mode=0o600, exist_ok=False)
-        private.write_bytes(secret)
-        write_bytes(public, open_)
-    except OSError as error:
-        raise BundleError(f"{private} cannot be written ({error.strerror or error})") from None
+    private.parent.mkdir(parents=True, exist_ok=True)
+    private.touch(mode=0o600, exist_ok=False)
+    private.write_bytes(secret)
+    write_bytes(public, open_)
     return public
-
-
-def _check_new(path: Path) -> None:
-    if path.exists():
-        raise BundleError(f"{path} is there: keys are never overwritten")
 
 
 def sign(path: Path, key: Path, output: Path | None = None) -> None:
@@ -74,13 +68,8 @@ def sign(path: Path, key: Path, output: Path | None = None) -> None:
     content = archive.complete({name: data for name, data in bundle.files.items() if name not in (MANIFEST, SIGNED)})
     with _folder(content) as folder:
         target = folder.with_name(SIGNED)
-        try:
-            config = signing.Config().use_elliptic_key_signer(private_key=key)
-            config.set_hashing_config(_all_files()).sign(folder, target)
-        except OSError as error:
-            raise BundleError(f"{key} cannot be read ({error.strerror or error})") from None
-        except Exception as error:  # cryptography and model-signing have no common error
-            raise BundleError(f"{key} cannot sign: it must be a private key on P-256 ({in_one_line(error)})") from None
+        config = signing.Config().use_elliptic_key_signer(private_key=key)
+        config.set_hashing_config(_all_files()).sign(folder, target)
         archive.write(output or path, content | {SIGNED: target.read_bytes()})
 
 
@@ -120,16 +109,18 @@ def verifier(key: Path) -> Any:
 
 
 def _check_curve(private: Path) -> None:
-    """Refuse a key on another curve, which model-signing takes and others' tools need not."""
+    """Refuse what is no private key, and a key on another curve, which model-signing takes and others need not."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
+    what = f"{private} cannot sign: it must be a private key on P-256"
     try:
         key = serialization.load_pem_private_key(private.read_bytes(), None)
-    except (OSError, TypeError, ValueError):  # model-signing says what is wrong with it
-        return
-    if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name != "secp256r1":
-        raise BundleError(f"{private} cannot sign: it must be a private key on P-256, and is on {key.curve.name}")
+    except Exception as error:  # those of cryptography have no other base
+        raise BundleError(f"{what} ({in_one_line(error)})") from None
+    curve = key.curve.name if isinstance(key, ec.EllipticCurvePrivateKey) else "none"
+    if curve != ec.SECP256R1.name:
+        raise BundleError(f"{what}, and is on {curve}")
 
 
 def _library() -> Any:

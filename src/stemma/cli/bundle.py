@@ -275,8 +275,8 @@ def _verified(found: "Verified") -> Report:
 def _different(found: "BundleDifference", markdown: bool) -> Report:
     if found.is_same:
         return [f"{found.a} and {found.b} hold the same files"]
-    files = [(each.name, each.change, _count(each.a), _count(each.b)) for each in found.files]
-    moved = [(each.name, f"{each.a:.4f}", f"{each.b:.4f}", signed(each.difference)) for each in found.metrics]
+    files = [(each.name, _count(each.a), _count(each.b)) for each in found.files]
+    moved = [(each.name, f"{each.a:.4f}", f"{each.b:.4f}", signed(each.b - each.a)) for each in found.metrics]
     sections = {
         "Inputs and outputs": _changed(found.signature),
         "Structure": _changed(found.structure),
@@ -285,7 +285,7 @@ def _different(found: "BundleDifference", markdown: bool) -> Report:
         "Settings": _changed(found.settings),
         "Figures": Table(("metric", "a", "b", "b - a"), moved),
         "Environment": _changed(found.environment),
-        "Files": Table(("file", "change", "bytes a", "bytes b"), files, left=2),
+        "Files": Table(("file", "bytes a", "bytes b"), files),
     }
     return [f"{found.a} -> {found.b}", *titled(sections.items(), markdown)]
 

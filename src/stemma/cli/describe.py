@@ -57,10 +57,10 @@ def describe(
 
 
 def _character(text: str) -> str:
-    from stemma.tables.settings import checked_separator
+    from stemma.values import checked_separator
 
     try:
-        return checked_separator("\t" if text.lower() in ("tab", "\\t") else text)
+        return checked_separator(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--separator") from None
 

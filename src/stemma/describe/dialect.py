@@ -7,13 +7,13 @@ than one, is taken. A comma stands late because it may be the decimal mark, a sp
 import codecs
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stemma.errors import DataError
 from stemma.tables import files
-from stemma.tables.files import Text, fault, head, one_reason, raw, records
-from stemma.values import TOO_LONG
+from stemma.tables.files import fault, head, one_reason, raw, records
+from stemma.values import TOO_LONG, Text
 
 SEPARATORS = "\t;|, "
 MARKS = {
@@ -36,7 +36,6 @@ class Dialect:
     """How a text file is written, and whether its encoding and header are doubtful."""
 
     text: Text
-    decimal: str
     guessed: bool = False  # the encoding fits, as others may
     headless: bool = False  # the first row, taken for a header, holds a number
 
@@ -45,21 +44,22 @@ def detect(
     path: Path, header: bool, separator: str | None = None, encoding: str | None = None, decimal: str | None = None
 ) -> Dialect:
     """Find out what is not given; a DataError where the file is not there, is empty or cannot be read."""
-    with one_reason(path, Text(separator or ",", header, encoding or "utf-8")):
+    text = Text(separator or ",", decimal or ".", encoding or "utf-8", header)
+    with one_reason(path, text):
         found, guessed = (encoding, False) if encoding else _encoding(path)
-    plain = Text(separator or ",", header, found)
-    with one_reason(path, plain):
-        sample = head(path, plain)
+    text = replace(text, encoding=found)
+    with one_reason(path, text):
+        sample = head(path, text)
     if not sample.strip():
         raise DataError(f"{path} is empty")
-    text = Text(separator or _separator(sample), header, found)
+    text = replace(text, separator=separator or _separator(sample))
     with one_reason(path, text):
         sample = whole_lines(head(path, text))
         rows = list(records(sample, text.separator))
         if rows and "\n" in rows[-1][-1] and sample.count('"') % 2:
             raise ValueError(TOO_LONG)
     headless = header and any(NUMBER.fullmatch(name) for name in rows[0]) if rows else False
-    return Dialect(text, decimal or _decimal(rows[header:]), guessed, headless)
+    return Dialect(replace(text, decimal=decimal or _decimal(rows[header:])), guessed, headless)
 
 
 def whole_lines(sample: str) -> str:

@@ -9,15 +9,15 @@ from stemma.describe.dialect import Dialect
 from stemma.describe.meant import QUOTE
 from stemma.describe.roles import Description, Target
 from stemma.errors import DataError
-from stemma.tables.files import Text
 from stemma.text import counted
+from stemma.values import Text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 WIDTH = 40  # letters before a comment, at most, for the comments to stand below each other
 Entry = tuple[str, str, str]  # of YAML: key, value, comment
-PARQUET = Dialect(Text(",", header=True, encoding="utf-8"), decimal=".")  # what the settings say where nothing counts
+PARQUET = Dialect(Text())  # what the settings say where nothing counts
 OTHERS: list[Entry] = [
     ("ranges", "{}", "lowest and highest value where you know them, such as {Age: [0, 120]}; null is open"),
     ("group", "null", "a column whose equal values stay in one split, such as a customer; duplicates: equal rows"),
@@ -60,7 +60,7 @@ def _file(description: Description, source: str) -> list[Entry]:
         ("separator", value(text.separator, quoted=True), "" if description.dialect else "not used for Parquet"),
         ("header", str(text.header).lower(), "" if text.header else "the columns are c0, c1, ..."),
         ("encoding", value(text.encoding), "a guess" if dialect.guessed else ""),
-        ("decimal", value(dialect.decimal, quoted=True), ""),
+        ("decimal", value(text.decimal, quoted=True), ""),
         ("missing", *_absent(description.missing)),
         *_missing_in(description),
         *_readings(description),
@@ -68,7 +68,7 @@ def _file(description: Description, source: str) -> list[Entry]:
 
 
 def _missing_in(description: Description) -> list[Entry]:
-    own = [(f"  {key(name)}", *_absent(texts)) for name, texts in description.missing_in.items()]
+    own = [(f"  {flow(name)}", *_absent(texts)) for name, texts in description.missing_in.items()]
     return [("missing_in", "", "in one column, in the place of `missing`"), *own] if own else []
 
 
@@ -77,7 +77,7 @@ def _readings(description: Description) -> Iterator[Entry]:
     for setting in ("decimal_in", "thousands", "date_format"):
         own = [(name, told[setting]) for name, told in description.readings.items() if setting in told]
         yield from [(setting, "", "")] if own else []
-        yield from ((f"  {key(name)}", value(mark, quoted=True), "") for name, mark in own)
+        yield from ((f"  {flow(name)}", value(mark, quoted=True), "") for name, mark in own)
 
 
 def _absent(missing: dict[str, int]) -> tuple[str, str]:
@@ -99,7 +99,7 @@ def _target(target: Target) -> list[Entry]:
 
 def _columns(description: Description) -> list[Entry]:
     columns = description.columns
-    return [("columns", "", ROLES), *((f"  {key(column.name)}", column.role, column.seen) for column in columns)]
+    return [("columns", "", ROLES), *((f"  {flow(column.name)}", column.role, column.seen) for column in columns)]
 
 
 def _package(description: Description, name: str) -> list[Entry]:
@@ -107,11 +107,6 @@ def _package(description: Description, name: str) -> list[Entry]:
     told = f"Predicts {description.target.name} from {counted(used, 'column')} of {description.path.name}."
     head = ("package", "", "what a bundle says of itself, in the place of the section package")
     return [head, ("  name", value(name), ""), ("  description", value(told, quoted=True), "")]
-
-
-def key(name: str) -> str:
-    """A column's name as a key of YAML."""
-    return flow(name)
 
 
 def value(text: str, quoted: bool = False) -> str:

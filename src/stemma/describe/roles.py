@@ -11,24 +11,23 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from stemma.conf.hydra_yaml import flow
 from stemma.describe import meant
 from stemma.describe.dialect import Dialect
-from stemma.describe.survey import DOUBTFUL, Column, Survey
+from stemma.describe.survey import DOUBTFUL, Column, Measure, Survey
 from stemma.errors import DataError
 from stemma.tables.derive import written
+from stemma.tables.encode import OUTPUTS
 from stemma.tables.settings import Role, SplitSettings, Task
 from stemma.tables.split import rows_needed
 from stemma.tables.validate import LARGEST, MOST_CATEGORIES
 from stemma.text import counted, nearest
-from stemma.values import Writing, usual_decimal
 
-PAIRS = tuple(
-    set(pair) for pair in (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"), ("1", "0"), ("1.0", "0.0"))
-)
-POSITIVE = ("true", "yes", "t", "y", "1", "1.0", "positive", "pos")
+PAIRS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"}, {"1", "0"})
+POSITIVE = ("true", "yes", "t", "y", "1", "positive", "pos")
 NEARLY = 0.95  # the share of values that decides on a column where a few do not fit
 CODES = 20  # whole numbers with no more different values than this may be codes, or classes
 MOST_TRIED = 1000  # texts on which settings that read them are tried
@@ -41,7 +40,6 @@ LIKE_DATE = re.compile(
 )
 PADDED = re.compile(r"0\d")  # no number begins so, but that of a telephone
 LIKE_NUMBER = re.compile(r"[-+(\u2212]?[$€£]?\s?\d[\d,.'\u2019 ]*\s?(%|[a-zA-Z€$£]{1,3})?\)?")
-OUTPUTS = ("encoded", "prediction", "probabilities")
 NO_HEADER = "if it is no header, give --no-header, and columns are c0, c1, ..."
 OTHER, MOST_NAMED = "other", 10  # the class of all that are rare; of these, those named in a line
 SHARES = SplitSettings(test=0.2, validation=0.2, seed=0)
@@ -92,7 +90,7 @@ def judge(found: Survey, target: str) -> Description:
     path = found.path
     by_name = {column.name: column for column in found.columns}
     if target not in by_name:
-        there = nearest(target, by_name) + _columns(by_name)
+        there = f"{nearest(target, by_name)} (it has {_listed([*map(repr, by_name)], 10)})"
         raise DataError(f"{path}: the target {target!r} is not a column{there}{'; '.join(['', *_headless(found)])}")
     if found.rows < 2:
         raise DataError(f"{path} has {counted(found.rows, 'row')}: nothing can be learned from that")
@@ -100,8 +98,7 @@ def judge(found: Survey, target: str) -> Description:
     missing, missing_in = _missing(found, target)
     for column in found.columns:
         _without(column, missing_in.get(column.name, missing))
-    decimal = found.dialect.decimal if found.dialect else "."
-    certain = {column.name: _certain(column, decimal) for column in found.columns}
+    certain = {column.name: _certain(column) for column in found.columns}
     readings = {name: told for name, told in certain.items() if told}
     column = by_name.pop(target)
     aim = replace(_target(path, column, readings.get(target)), missing=column.rows - column.present)
@@ -115,7 +112,7 @@ def judge(found: Survey, target: str) -> Description:
         for text, rows in classes.items()
     ]
     by_name = {name: each for name, each in by_name.items() if name not in readings}
-    told = (*_of_target(column, aim, decimal), *_of_columns(by_name, columns, decimal))
+    told = (*_of_target(column, aim), *_of_columns(by_name, columns))
     read = (_as_read(each, readings[each.name]) for each in found.columns if each.name in readings)
     told = (*_of_file(found), *asked, *told, *read)
     return Description(path, found.dialect, found.rows, missing, missing_in, readings, columns, aim, told)
@@ -125,11 +122,6 @@ def shown(text: str) -> str:
     """A text for a comment: as it is where that is plain, else quoted; cut where it is long."""
     text = text if len(text) <= 30 else text[:27] + "..."
     return text if re.fullmatch(r"[^\W_]([\w .+-]*\w)?|[\w.+-]+", text) and text.isprintable() else repr(text)
-
-
-def _columns(names: dict[str, Column]) -> str:
-    listed = ", ".join(repr(name) for name in list(names)[:10])
-    return f" (it has {listed}{', ...' if len(names) > 10 else ''})"
 
 
 # Missing values
@@ -225,7 +217,7 @@ def _number(column: Column) -> tuple[Role, str] | None:
     number = column.number
     if number.padded or not _mostly(column, number.count):
         return None
-    ends = f"{_written(number.low)} to {_written(number.high)}"
+    ends = _ends(number)
     if not number.whole or column.odd:
         return "numeric", ends
     different = column.distinct == column.counted
@@ -246,7 +238,7 @@ def _number(column: Column) -> tuple[Role, str] | None:
 def _date(column: Column) -> tuple[Role, str] | None:
     if not _mostly(column, column.date.count):
         return None
-    return "date", f"{_moment(column.date.low)} to {_moment(column.date.high)}"
+    return "date", _ends(column.date)
 
 
 def _text(column: Column) -> tuple[Role, str]:
@@ -294,14 +286,20 @@ def _resembles(column: Column) -> str:
 
 def _levels(column: Column) -> str:
     """How many levels, and the most frequent ones."""
-    levels = column.levels or Counter()
-    order = sorted(levels.items(), key=lambda level: (-level[1], level[0]))
-    names = ", ".join(shown(text) for text, _ in order[:5]) + (", ..." if len(order) > 5 else "")
-    return f"{counted(len(levels), 'level')}: {names}"
+    names = [shown(text) for text, _ in _by_rows(column)]
+    return f"{counted(len(names), 'level')}: {_listed(names, 5)}"
+
+
+def _by_rows(column: Column) -> list[tuple[str, int]]:
+    """Levels and their rows, the most frequent first."""
+    return sorted((column.levels or Counter()).items(), key=lambda level: (-level[1], level[0]))
+
+
+def _listed(names: list[str], most: int) -> str:
+    return ", ".join(names[:most]) + ", ..." * (len(names) > most)
 
 
 def _share(column: Column) -> str:
-    """The share of missing values."""
     share = column.missing.total() / column.rows
     if not share:
         return ""
@@ -312,12 +310,14 @@ def _distinct(column: Column, what: str) -> str:
     return ("" if column.levels is not None else "more than ") + counted(column.distinct, what)
 
 
-def _written(number: float) -> str:
-    return f"{number:,.0f}".replace(",", "") if float(number).is_integer() and abs(number) < 1e15 else f"{number:.6g}"
+def _ends(measure: Measure) -> str:
+    return " to ".join(map(_plain, (measure.low, measure.high)))
 
 
-def _moment(moment: object) -> str:
-    return str(moment).removesuffix(" 00:00:00")
+def _plain(value: float | datetime) -> str:
+    if isinstance(value, datetime):
+        return str(value).removesuffix(" 00:00:00")
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.6g}"
 
 
 # Target
@@ -332,12 +332,11 @@ def _target(path: Path, column: Column, reading: meant.Reading | None) -> Target
         raise DataError(f"{where} is a date or of a type that cannot be predicted ({column.kind})")
     if column.levels is not None and len(column.levels) == 1:
         raise DataError(f"{where} is {next(iter(column.levels))!r} in every row: nothing can be learned from that")
-    if reading and "date_format" not in reading:
-        seen = f"a number, written as {shown(column.spelled[0])}, {_distinct(column, 'different value')}"
+    read = reading and "date_format" not in reading
+    if read or _is_amount(column):
+        seen = f"written as {shown(column.spelled[0])}" if read else _ends(column.number)
+        seen = f"a number, {seen}, {_distinct(column, 'different value')}"
         return Target(column.name, "regression", None, seen)
-    if _is_amount(column):
-        ends = f"{_written(column.number.low)} to {_written(column.number.high)}"
-        return Target(column.name, "regression", None, f"a number, {ends}, {_distinct(column, 'different value')}")
     if column.levels is None:
         raise DataError(f"{where} has {_distinct(column, 'different text')}, which are no classes")
     if len(column.levels) == 2:
@@ -362,9 +361,8 @@ def _positive(levels: Counter[str]) -> str:
 
 
 def _classes(column: Column) -> str:
-    levels = column.levels or Counter()
-    named = [f"{shown(text)} {rows:,}" for text, rows in sorted(levels.items(), key=lambda one: (-one[1], one[0]))]
-    return f"{counted(len(named), 'class', 'classes')}: {', '.join(named[:6])}{', ...' if len(named) > 6 else ''}"
+    named = [f"{shown(text)} {rows:,}" for text, rows in _by_rows(column)]
+    return f"{counted(len(named), 'class', 'classes')}: {_listed(named, 6)}"
 
 
 # Warnings
@@ -386,25 +384,25 @@ def _headless(found: Survey) -> Iterator[str]:
         yield from (f"the first row holds {name!r}, and so do others below it: {NO_HEADER}" for name in [*again][:1])
 
 
-def _of_target(column: Column, target: Target, decimal: str) -> Iterator[str]:
+def _of_target(column: Column, target: Target) -> Iterator[str]:
     name = column.name
     if target.missing:
         rows = counted(target.missing, "row")
         yield f"the target {name!r} has no value in {rows}: `missing_target: drop` leaves them out"
     if target.task == "regression":
-        yield from _strays(column, "numeric", decimal) if _is_amount(column) else ()
+        yield from _strays(column, "numeric") if _is_amount(column) else ()
         if column.present < (needed := rows_needed(SHARES, least=2)):
             yield f"the table has {counted(column.present, 'row')} to learn from, and prepare needs {needed}"
         return
     yield from _case(column)
     if kind := _resembles(column):
         what = f"the target {name!r} has {counted(len(column.levels or ()), 'class', 'classes')}, and they look {kind}"
-        found = [] if "dates" in kind else _readings(column, kind, decimal)
+        found = [] if "dates" in kind else _readings(column, kind)
         yield f"{what}: write task: regression and {_or(name, found)}" if found else what
     levels, needed = column.levels or Counter(), rows_needed(SHARES)
     rare = [text for text, rows in sorted(levels.items()) if rows < needed]
     if rare:
-        listed = ", ".join(map(shown, rare[:5])) + (", ..." if len(rare) > 5 else "")
+        listed = _listed([*map(shown, rare)], 5)
         what = f"fewer than {needed} rows are of the class{'es' * (len(rare) > 1)} {listed}, and prepare refuses that"
         remedies = " or ".join(_remedies(column, rare, needed))
         yield f"{what}: write {remedies}" if remedies else what
@@ -424,12 +422,12 @@ def _remedies(column: Column, rare: list[str], needed: int) -> Iterator[str]:
         yield "task: regression"
 
 
-def _of_columns(columns: dict[str, Column], judged: tuple[Judged, ...], decimal: str) -> Iterator[str]:
+def _of_columns(columns: dict[str, Column], judged: tuple[Judged, ...]) -> Iterator[str]:
     for one in judged:
         if one.name in OUTPUTS and one.role != "drop":
             yield f"column {one.name!r} has the name of an output of the network, which prepare refuses: rename it"
         if column := columns.get(one.name):
-            yield from (*_misread(column, one.role, decimal), *_strays(column, one.role, decimal))
+            yield from (*_misread(column, one.role), *_strays(column, one.role))
 
 
 def _as_read(column: Column, reading: meant.Reading) -> str:
@@ -438,25 +436,25 @@ def _as_read(column: Column, reading: meant.Reading) -> str:
     return f"column {column.name!r} holds texts, which look {_resembles(column)}: they are read by {told}"
 
 
-def _misread(column: Column, role: Role, decimal: str) -> Iterator[str]:
+def _misread(column: Column, role: Role) -> Iterator[str]:
     """What may be meant as something else than it is read as, with what shows it and what settles it."""
     if role in ("drop", "categorical") and (kind := _resembles(column)):
-        yield f"column {column.name!r} is {role}, and its texts look {kind}: {_remedy(column, kind, decimal)}"
-    if role == "numeric" and (thousands := meant.between_thousands(column.spelled, decimal)):
+        yield f"column {column.name!r} is {role}, and its texts look {kind}: {_remedy(column, kind)}"
+    if role == "numeric" and (thousands := meant.between_thousands(column.spelled, column.decimal)):
         yield (
             f"column {column.name!r} holds {', '.join(thousands)}: a mark, taken for the decimal one, has three "
             "digits behind it wherever it stands; if it is between thousands, write "
-            + meant.lines(column.name, meant.reading(Writing((), usual_decimal(decimal, decimal), decimal), decimal))
+            + meant.lines(column.name, {"thousands": column.decimal})
         )
     if role == "categorical":
         yield from _case(column)
 
 
-def _remedy(column: Column, kind: str, decimal: str) -> str:
+def _remedy(column: Column, kind: str) -> str:
     """The settings that read texts as dates or numbers, where some do."""
     dates = ("date", "write dates as 2024-01-31")
     role, plain = dates if "dates" in kind else ("numeric", "write numbers as 1234.5")
-    found = _readings(column, kind, decimal)
+    found = _readings(column, kind)
     return f"give it the role {role} and {_or(column.name, found)}" if found else plain
 
 
@@ -464,25 +462,26 @@ def _or(name: str, found: list[meant.Reading]) -> str:
     return " or ".join(meant.lines(name, told) for told in found) + ", whichever is meant" * (len(found) > 1)
 
 
-def _readings(column: Column, kind: str, decimal: str) -> list[meant.Reading]:
+def _readings(column: Column, kind: str) -> list[meant.Reading]:
     """What may be meant by texts of this kind."""
-    others = [] if "dates" in kind else column.spelled[:MOST_TRIED] or [f"0{decimal}5"] * (not column.number.whole)
+    broken = [f"0{column.decimal}5"] * (not column.number.whole)
+    others = [] if "dates" in kind else column.spelled[:MOST_TRIED] or broken
     texts = [text for text in (*column.odd, *others) if text not in DOUBTFUL]
-    return _fitting(texts, kind, decimal)
+    return _fitting(column, texts, kind)
 
 
-def _fitting(texts: Sequence[str], kind: str, decimal: str) -> list[meant.Reading]:
-    return meant.dates(texts) if "dates" in kind else meant.numbers(texts, decimal)
+def _fitting(column: Column, texts: Sequence[str], kind: str) -> list[meant.Reading]:
+    return meant.dates(texts) if "dates" in kind else meant.numbers(texts, column.decimal)
 
 
-def _certain(column: Column, decimal: str) -> meant.Reading | None:
+def _certain(column: Column) -> meant.Reading | None:
     """The one way in which all texts of a column are dates or numbers, where there is one and all of them are known."""
     named = _is_identifier(column.name)
     known = column.levels and len(column.levels) > 1 and not {*column.spelled} & {*DOUBTFUL}
     kind = "" if named or not known or column.number.count == column.present else _resembles(column)
     if not kind or ("dates" not in kind and any(map(PADDED.match, column.spelled))):
         return None
-    found = _fitting(column.spelled, kind, decimal)
+    found = _fitting(column, column.spelled, kind)
     return found[0] if len(found) == 1 else None
 
 
@@ -499,7 +498,7 @@ def _case(column: Column) -> Iterator[str]:
         )
 
 
-def _strays(column: Column, role: Role, decimal: str) -> Iterator[str]:
+def _strays(column: Column, role: Role) -> Iterator[str]:
     """Values that do not fit the role, and which prepare therefore refuses."""
     if role in ("numeric", "date"):
         counts = column.odd + Counter({"numbers": column.number.count}) if role == "date" else column.odd
@@ -507,7 +506,7 @@ def _strays(column: Column, role: Role, decimal: str) -> Iterator[str]:
         if rows:
             text = next(iter(counts))
             kind = "numbers" if role == "numeric" else "dates"
-            found = _readings(column, "numbers", decimal) if role == "numeric" else []
+            found = _readings(column, "numbers") if role == "numeric" else []
             otherwise = "correct the file, or name the text in `missing_in`"
             remedy = f"write {_or(column.name, found)}" if found else otherwise
             yield (

@@ -59,6 +59,7 @@ class Column:
 
     name: str
     kind: str  # text, number, date, boolean, or the Arrow type of values that have no role
+    decimal: str = "."  # the mark in its numbers
     rows: int = 0
     # text -> rows, for those that do not stand for no value; None where they are more than MOST_LEVELS
     levels: Counter[str] | None = field(default_factory=Counter)
@@ -94,17 +95,17 @@ def survey(path: Path, dialect: Dialect | None) -> Survey:
     Raises:
         DataError: the file cannot be read, or has two columns of one name or one without a name.
     """
-    text = dialect.text if dialect else None
+    text, decimal = (dialect.text, dialect.text.decimal) if dialect else (None, ".")
     columns: list[Column] = []
     rows = 0
     with files.one_reason(path, text):
         for names, batch in _batches(path, dialect):
-            columns = columns or [Column(name, _kind(one.type)) for name, one in zip(names, batch, strict=True)]
+            columns = columns or [Column(n, _kind(one.type), decimal) for n, one in zip(names, batch, strict=True)]
             for column, values in zip(columns, batch, strict=True):
-                _add(column, values, dialect.decimal if dialect else ".")
+                _add(column, values)
             rows += len(batch[0])
     for column in columns:
-        _finish(column, dialect.decimal if dialect else ".")
+        _finish(column)
     return Survey(path, dialect, rows, tuple(columns))
 
 
@@ -155,7 +156,7 @@ def _kind(type_: pa.DataType) -> str:
     return next((kind for kind, some in tests.items() if any(test(type_) for test in some)), str(type_))
 
 
-def _add(column: Column, values: pa.Array, decimal: str) -> None:
+def _add(column: Column, values: pa.Array) -> None:
     """More rows of a column."""
     column.rows += len(values)
     if column.kind not in ("text", "number", "date", "boolean"):
@@ -167,91 +168,72 @@ def _add(column: Column, values: pa.Array, decimal: str) -> None:
     column.missing[""] += values.null_count
     values = values.drop_null()
     if column.levels is None:
-        _measure(column, values, decimal)
+        _measure(column, values)
         return
     counts = values.value_counts()
     for text, rows in zip(load.written(counts.field("values")), counts.field("counts").to_pylist(), strict=True):
         column.levels[text.strip()] += rows
     if len(column.levels) > MOST_LEVELS:
-        _widen(column, decimal)
+        _widen(column)
 
 
-def _widen(column: Column, decimal: str) -> None:
+def _widen(column: Column) -> None:
     """Measure a column from now on, beginning with the values that were counted."""
-    levels = column.levels
-    assert levels is not None  # noqa: S101 - for the type checker
-    column.distinct, column.counted, column.levels = len(levels), levels.total(), None
+    levels, column.levels = _present(column), None
     before = column.number.count + column.date.count
-    for text, rows in levels.items():
-        if text in MISSING:
-            column.missing[text] += rows
-    _measure_levels(column, {text: rows for text, rows in levels.items() if text not in MISSING}, decimal)
+    _measure_levels(column, levels)
     column.nothing_but_text = column.number.count + column.date.count - before < column.counted // 2
 
 
-def _measure_levels(column: Column, levels: dict[str, int], decimal: str) -> None:
-    """Numbers, dates and other texts among the levels of a column."""
-    texts = pa.array(list(levels), pa.string())
-    numeric, dated, odd = _sorted_out(texts, decimal)
-    parsed = ((column.number, numeric, numbers(plain(numeric), decimal)), (column.date, dated, instants(dated)))
-    for measure, some, values in parsed:
-        if len(some):
-            measure.add(values, sum(levels[text] for text in some.to_pylist()))
+def _present(column: Column) -> Counter[str]:
+    """Its levels, of which those that stand for no value are counted as missing."""
+    levels = column.levels or Counter()
+    for text in [text for text in levels if text in MISSING]:
+        column.missing[text] += levels.pop(text)
+    column.distinct, column.counted = len(levels), levels.total()
+    return levels
+
+
+def _measure_levels(column: Column, levels: dict[str, int]) -> None:
+    """Numbers, dates and other texts among levels of a column, by their rows."""
+    numeric, dated, odd = _sorted_out(pa.array(list(levels), pa.string()), column.decimal)
+    parsed = numbers(plain(numeric), column.decimal), instants(dated)
+    for measure, some, values in zip((column.number, column.date), (numeric, dated), parsed, strict=True):
+        measure.add(values, sum(levels[text] for text in some.to_pylist()))
     column.number.padded = column.number.padded or _padded(numeric)
-    column.odd.update({text: levels[text] for text in odd.to_pylist()[:MOST_ODD]})
+    if len(column.odd) < MOST_ODD:
+        column.odd.update({text: levels[text] for text in odd.to_pylist()[:MOST_ODD]})
 
 
-def _measure(column: Column, values: pa.Array, decimal: str) -> None:
+def _measure(column: Column, values: pa.Array) -> None:
     """Rows of a column with too many levels to count.
 
-    Of texts the quickest way first: most columns hold numbers alone, or but for what stands for no value.
+    Of texts the quickest way first: most columns hold numbers alone.
     """
     if column.kind == "number":
-        return column.number.add(values.cast(pa.float64(), safe=False))
-    if column.kind == "date":
-        return column.date.add(values.cast(pa.timestamp("us"), safe=False))
-    if _measured(column, values, decimal):
-        return
-    values = _present(column, values)
-    if _measured(column, values, decimal):
-        return
-    values = _present(column, pc.utf8_trim_whitespace(values))
-    if not column.nothing_but_text and not _measured(column, values, decimal):
-        _measure_apart(column, values, decimal)
+        column.number.add(values.cast(pa.float64(), safe=False))
+    elif column.kind == "date":
+        column.date.add(values.cast(pa.timestamp("us"), safe=False))
+    elif column.nothing_but_text or not _measured(column, values):
+        texts = pc.utf8_trim_whitespace(values)
+        absent = pc.is_in(texts, value_set=pa.array(MISSING))
+        column.missing.update(_counted(texts.filter(absent)))
+        texts = texts.filter(pc.invert(absent))
+        if not column.nothing_but_text and not _measured(column, texts):
+            _measure_levels(column, _counted(texts))
 
 
-def _measured(column: Column, values: pa.Array, decimal: str) -> bool:
+def _measured(column: Column, values: pa.Array) -> bool:
     """Add texts that are all numbers, or all dates in a column of dates; where they are not, none, and say False."""
     try:
-        if column.nothing_but_text:
-            return False
         if column.date.count and not column.number.count:
             column.date.add(instants(values))
             return True
-        column.number.add(numbers(values, decimal))
+        column.number.add(numbers(values, column.decimal))
     except pa.ArrowInvalid:
         return False
     column.number.padded = column.number.padded or _padded(values)
     return True
-
-
-def _present(column: Column, values: pa.Array) -> pa.Array:
-    """Texts that do not stand for no value; the others are counted."""
-    absent = pc.is_in(values, value_set=pa.array(MISSING))
-    if not pc.any(absent).as_py():
-        return values
-    column.missing.update(_counted(values.filter(absent)))
-    return values.filter(pc.invert(absent))
-
-
-def _measure_apart(column: Column, values: pa.Array, decimal: str) -> None:
-    """Add texts of which not all are numbers."""
-    numeric, dated, odd = _sorted_out(values, decimal)
-    column.number.add(numbers(plain(numeric), decimal))
-    column.number.padded = column.number.padded or _padded(numeric)
-    column.date.add(instants(dated))
-    if len(column.odd) < MOST_ODD:
-        column.odd.update(_counted(odd))
 
 
 def _counted(texts: pa.Array) -> dict[str, int]:
@@ -290,16 +272,14 @@ def _padded(texts: pa.Array) -> bool:
     return bool(pc.any(pc.match_substring_regex(zeros, r"^0\d")).as_py())
 
 
-def _finish(column: Column, decimal: str) -> None:
+def _finish(column: Column) -> None:
     """What the levels say, where they could all be counted."""
     if column.levels is None:
         return
-    for text in [text for text in column.levels if text in MISSING]:
-        column.missing[text] += column.levels.pop(text)
-    column.spelled = list(column.levels)
-    values: Counter[str] = Counter()
-    for text, rows in column.levels.items():
-        values[level(text, decimal)] += rows
-    column.levels = values
-    column.distinct, column.counted = len(column.levels), column.levels.total()
-    _measure_levels(column, dict(column.levels), decimal)
+    levels = _present(column)
+    column.spelled = list(levels)
+    column.levels = Counter()
+    for text, rows in levels.items():
+        column.levels[level(text, column.decimal)] += rows
+    column.distinct = len(column.levels)
+    _measure_levels(column, column.levels)

@@ -79,10 +79,8 @@ def describe(request: Request) -> Description:
         kept = path.with_name(f"{path.name}.dvc").is_file()
         what = "a file" if path.exists() else "there"
         raise DataError(f"{path} is not {what}", run=f"dvc pull {path.as_posix()}.dvc" if kept else None)
-    if files.is_parquet(path):
-        return judge(survey(path, None), request.target)
-    dialect = detect(path, request.header, request.separator, request.encoding, request.decimal)
-    return judge(survey(path, dialect), request.target)
+    given = (request.header, request.separator, request.encoding, request.decimal)
+    return judge(survey(path, None if files.is_parquet(path) else detect(path, *given)), request.target)
 
 
 def place(root: Path, file: Path) -> str:

@@ -65,7 +65,7 @@ NONE = "none"  # the method of a network that is not compressed
 GRAPH, TENSORS, REPLAY = "stemma.formats.graph", "stemma.formats.tensors", "stemma.formats.replay"
 KERAS, TORCH = "stemma.frameworks.tensorflow", "stemma.frameworks.torch"
 FORMATS = {
-    "onnx": Format("model.onnx", {"torch": GRAPH, "tensorflow": GRAPH}, graph=True),
+    "onnx": Format("model.onnx", {"torch": GRAPH, "tensorflow": GRAPH}, graph=True, load=f"{REPLAY}:load_onnx"),
     "saved_model": Format("saved_model", {"torch": f"{KERAS}.saved", "tensorflow": f"{KERAS}.saved"}, kept=False),
     "tflite": Format("model.tflite", {"tensorflow": f"{KERAS}.lite"}, encoded=True, load=f"{REPLAY}:load_tflite"),
     "h5": Format("model.h5", {"tensorflow": f"{KERAS}.archive"}, encoded=True, scores=True, code=True),
@@ -98,11 +98,6 @@ class Served:
         """The framework's network; a MissingExtra where its framework is not installed."""
         return self.fitted()
 
-    @property
-    def output(self) -> str:
-        """Of the whole, as ONNX and the bundle name it."""
-        return self.problem.task.output
-
     def predictions(self, scores: "Floats") -> "Floats":
         """Probabilities (rows, classes), or values (rows, 1)."""
         return self.problem.task.predictions(scores / np.float32(self.temperature))
@@ -119,7 +114,7 @@ class Served:
             | {"inputs": self.problem.inputs, "blocks": [asdict(block) for block in self.problem.blocks]},
             "temperature": self.temperature,
             "features": [{"name": name, "role": role} for name, role in self.features],
-            "output": self.output,
+            "output": task.output,
         }
         return json.dumps(told, indent=2, sort_keys=True) + "\n"
 
@@ -152,17 +147,14 @@ def chosen(
     """
     if names == "all":
         return tuple(name for name, each in table.items() if each.kept and not refusal(name, framework, method, table))
-    wrong = [fault for name in names if (fault := refusal(name, framework, method, table))]
-    wrong += [
-        f"{name} is not kept by DVC, for its bytes change at every export: make it by "
-        f"`stemma export REV --format {name}`"
-        for name in names
-        if name in table and not table[name].kept
-    ]
+    for name in names:
+        if fault := refusal(name, framework, method, table):
+            raise ExportError(fault)
+        if not table[name].kept:
+            told = f"{name} is not kept by DVC, for its bytes change at every export: make it by"
+            raise ExportError(f"{told} `stemma export REV --format {name}`")
     if "onnx" not in names:
-        wrong.append("onnx is missing: the pipeline packages it, so it is always made")
-    if wrong:
-        raise ExportError(wrong[0])
+        raise ExportError("onnx is missing: the pipeline packages it, so it is always made")
     return tuple(name for name in table if name in names)
 
 
@@ -199,15 +191,15 @@ def faults(own: Mapping[str, Entry], values: Mapping[str, Any], _: Mapping[str, 
     Args:
         own: the project's lines.
     """
-    model, export, compress = (values.get(name) for name in ("model", "export", "compress"))
-    compress = compress if isinstance(compress, dict) else {}
-    if not isinstance(model, dict) or model.get("framework") not in ("torch", "tensorflow"):
+    given = (values.get(name) for name in ("model", "export", "compress"))
+    model, export, compress = (section if isinstance(section, dict) else {} for section in given)
+    framework, named = model.get("framework"), export.get("formats")
+    if framework not in ("torch", "tensorflow") or not isinstance(named, list):
         return []
-    named = export.get("formats") if isinstance(export, dict) else None
-    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+    if not all(isinstance(name, str) for name in named):
         return []
     try:
-        chosen(named, model["framework"], str(compress.get("method", NONE)), known(own, named))
+        chosen(named, framework, str(compress.get("method", NONE)), known(own, named))
     except (EntryError, ExportError) as error:
         return [f"export.formats: {error}"]
     return []
@@ -217,18 +209,18 @@ def refusal(name: str, framework: str, method: str = NONE, table: Mapping[str, F
     """Why a network of this framework, compressed so, cannot be exported to this format; None where it can."""
     if name not in table:
         return f"{name!r} is none of {', '.join(table)}{nearest(name, table)}"
-    if framework in table[name].modules and method != NONE and not table[name].graph:
+    if framework not in table[name].modules:
+        there = [other for other, each in table.items() if framework in each.modules]
+        return (
+            f"{name} is made from {' or '.join(table[name].modules)}, and this network is of {framework}: "
+            f"of that there are {', '.join(there)}"
+        )
+    if method != NONE and not table[name].graph:
         return (
             f"{name} is made of the framework's network, and compress.method is {method}, which is judged and served: "
             "choose onnx alone, or `dvc exp run -S compress.method=none`"
         )
-    if framework in table[name].modules:
-        return None
-    there = [other for other, each in table.items() if framework in each.modules]
-    return (
-        f"{name} is made from {' or '.join(table[name].modules)}, and this network is of {framework}: "
-        f"of that there are {', '.join(there)}"
-    )
+    return None
 
 
 def ways(format: Format, framework: str) -> tuple[Callable[[Served, Path], None], Callable[..., Any]]:

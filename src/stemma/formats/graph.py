@@ -6,9 +6,6 @@ import onnx
 
 from stemma.formats import Served
 from stemma.formats.onnx import join
-from stemma.formats.replay import load_onnx as load
-
-__all__ = ["load", "write"]
 
 
 def write(served: Served, file: Path) -> None:

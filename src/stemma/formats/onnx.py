@@ -187,35 +187,31 @@ def _align_opsets(part: Any, parts: list[Any]) -> None:
 def _add_head(graph: Any, task: Task, temperature: float) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
-    scores = graph.output[0].name
     head = _free(HEAD, [value.name for value in graph.input])
-    constants, nodes = [], []
-    last, width = scores, graph.output[0].type.tensor_type.shape.dim[1].dim_value
+
+    def constant(name: str, value: float) -> str:
+        graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), head + name))
+        return head + name
+
+    def node(kind: str, inputs: list[str], output: str, **attributes: int) -> str:
+        graph.node.append(helper.make_node(kind, inputs, [output], name=head + kind, **attributes))
+        return output
+
+    last, width = graph.output[0].name, graph.output[0].type.tensor_type.shape.dim[1].dim_value
     if task.head == "rescale":
         mean, deviation = task.rescaling
-        constants = [("deviation", np.array(deviation, np.float32)), ("mean", np.array(mean, np.float32))]
-        value = task.output if task.log is None else "logarithm"
-        nodes = [("Mul", [scores, "deviation"], "scaled"), ("Add", ["scaled", "mean"], value)]
+        scaled = node("Mul", [last, constant("deviation", deviation)], head + "scaled")
+        value = task.output if task.log is None else head + "logarithm"
+        node("Add", [scaled, constant("mean", mean)], value)
         if task.log is not None:
-            constants.append(("highest", np.array(HIGHEST, np.float32)))
-            nodes += [("Min", [value, "highest"], "bounded"), ("Exp", ["bounded"], task.output)]
+            node("Exp", [node("Min", [value, constant("highest", HIGHEST)], head + "bounded")], task.output)
     else:
         if temperature != 1:
-            constants.append(("temperature", np.array(temperature, np.float32)))
-            nodes.append(("Div", [scores, "temperature"], "tempered"))
-            last = "tempered"
+            last = node("Div", [last, constant("temperature", temperature)], head + "tempered")
         if task.head == "sigmoid":
             # Softmax over (0, s) gives (1 - p, p) with p = sigmoid(s), without the rounding of 1 - p.
-            constants.append(("zero", np.array(0, np.float32)))
-            nodes += [("Mul", [last, "zero"], "zeros"), ("Concat", ["zeros", last], "pair")]
-            last, width = "pair", 2
-        nodes.append(("Softmax", [last], task.output))
-    graph.initializer.extend(numpy_helper.from_array(value, head + name) for name, value in constants)
-    inside = {name for name, _ in constants} | {out for _, _, out in nodes[:-1]}
-    for kind, inputs, out in nodes:
-        attributes = {"axis": 1} if kind in ("Concat", "Softmax") else {}
-        names = [head + name if name in inside else name for name in inputs]
-        result = head + out if out in inside else out
-        graph.node.append(helper.make_node(kind, names, [result], name=head + kind, **attributes))
+            zeros = node("Mul", [last, constant("zero", 0)], head + "zeros")
+            last, width = node("Concat", [zeros, last], head + "pair", axis=1), 2
+        node("Softmax", [last], task.output, axis=1)
     del graph.output[:]
     graph.output.append(helper.make_tensor_value_info(task.output, TensorProto.FLOAT, [ROWS, width]))

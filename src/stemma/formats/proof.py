@@ -50,14 +50,8 @@ def prove(
     expected = served.predictions(scorer(served.graph)(test.x))
     allowed, setting = served.allowed
     found = parity.compare(exported, expected, allowed, task.deviation, name, setting)
-    parity.compare(
-        apart,
-        expected,
-        allowed,
-        task.deviation,
-        f"{name}, given the rows in other batches, which must change nothing,",
-        setting,
-    )
+    regrouped = f"{name}, given the rows in other batches, which must change nothing,"
+    parity.compare(apart, expected, allowed, task.deviation, regrouped, setting)
     main = metrics.METRICS[task.main]
     figures = [metrics.figures(metrics.Rows.of(task, test.y, each), of=[main]) for each in (exported, expected)]
     difference = figures[0][main.name] - figures[1][main.name]

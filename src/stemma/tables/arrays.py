@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -41,14 +40,7 @@ class Split:
         return Arrays(self.encoder.encode(frame), self.y[rows], frame)
 
 
-class Labelled(Protocol):
-    """A split, encoded or not."""
-
-    @property
-    def y(self) -> np.ndarray: ...
-    @property
-    def frame(self) -> pd.DataFrame: ...
-    def taken(self, rows: np.ndarray | slice) -> Arrays: ...
+Labelled = Arrays | Split  # encoded or not
 
 
 def read(folder: Path, split: str) -> Arrays:

@@ -1,6 +1,5 @@
 """Files of tables: text in any dialect, or Parquet, opened as Arrow takes it.
 
-    Text            how a text file is written: separator, header, encoding
     names           its columns
     opened          its bytes: decompressed, in UTF-8
     texts           its values, as csv_options has Arrow read them
@@ -16,7 +15,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,22 +26,13 @@ from stemma.errors import DataError
 from stemma.files import mistaken
 from stemma.tables import spool
 from stemma.text import counted, encoding_of
-from stemma.values import LONGEST, TOO_LONG, fields
+from stemma.values import LONGEST, TOO_LONG, Text, fields
 
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4"}
 BLOCK = 4 * 2**20  # bytes that Arrow parses at once; no row may be longer
 HEAD = 2**20  # bytes from which names and dialect are known
 UTF8 = ("utf-8", "utf-8-sig")
 SPACES = re.compile(rb'"[^"]*"| +')
-
-
-@dataclass(frozen=True)
-class Text:
-    """How a text file is written."""
-
-    separator: str  # of two fields; a space stands for any number of them
-    header: bool  # whether the first row names the columns; without one they are c0, c1, ...
-    encoding: str  # as Python names it
 
 
 def is_parquet(path: Path) -> bool:
@@ -112,7 +101,7 @@ def raw(path: Path) -> Any:
     if first == b"PK\x03\x04":
         raise DataError(f"{path} is an archive or a workbook: unpack it, or save the sheet as CSV")
     known = next((name for magic, name in MAGIC.items() if first.startswith(magic)), None)
-    return pa.input_stream(str(path), compression=known or _by_ending(path))
+    return pa.input_stream(str(path), compression=known)
 
 
 def texts(
@@ -167,15 +156,12 @@ def one_reason(path: Path, text: Text | None = None) -> Iterator[None]:
         yield
     except LookupError:
         raise DataError(f"{path}: Python knows no encoding {text and text.encoding!r}: correct `encoding`") from None
-    except ValueError as error:  # UnicodeError and Arrow's are such
-        undecoded = _undecoded(path, text.encoding) if text else None
-        reason = undecoded or _reason(error, text is not None and text.header)
-        reason = (text and _preface(path, text)) or reason
+    except (ValueError, OSError) as error:  # UnicodeError and Arrow's are ValueErrors
+        told = text and (_preface(path, text) or _undecoded(path, text.encoding))
         if text and "straddl" in str(error) and len(head(path, text)) < HEAD:
-            reason = "no row follows the header"
-        raise DataError(f"{path} cannot be read as {form}: {reason}") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read as {form}: {_reason(error, False)}") from None
+            told = "no row follows the header"
+        told = told or _reason(error, text is not None and text.header)
+        raise DataError(f"{path} cannot be read as {form}: {told}") from None
 
 
 def fault(path: Path, encoding: str) -> tuple[int, int, int] | None:
@@ -231,14 +217,6 @@ def _reason(error: Exception, header: bool) -> str:
         return f"a quote is not closed, or a row is longer than {BLOCK:,} bytes"
     text = re.sub(r".*Row #(\d+): ", lambda found: f"row {int(found[1]) - header}: ", text)
     return text if len(text) <= 200 else text[:200] + "..."
-
-
-def _by_ending(path: Path) -> str | None:
-    """The compression that an ending such as .br stands for."""
-    try:
-        return str(pa.Codec.detect(str(path)).name)
-    except (ValueError, TypeError):
-        return None
 
 
 class _Squeezed(io.RawIOBase):

@@ -29,7 +29,7 @@ from stemma.tables.columns import features, refuse, role_of, roles, splitting
 from stemma.tables.settings import FileTable, Table
 from stemma.tables.texts import INSTANT, instants, numbers, trimmed
 from stemma.text import nearest
-from stemma.values import BY_COLUMN, TRUTH, Writing, level
+from stemma.values import BY_COLUMN, Text, Writing, level
 
 FITTING = {"thousands": ("numeric", "bayes", "time"), "date_format": ("date", "time")}  # kinds of columns
 
@@ -138,7 +138,7 @@ def _parquet(path: Path, settings: FileTable) -> pa.Table:
 
 def _csv(path: Path, settings: FileTable) -> pa.Table:
     """The columns that have a use, as text; classes and categories as dictionaries, which are small."""
-    text = files.Text(settings.separator, settings.header, settings.encoding)
+    text = Text(settings.separator, settings.decimal, settings.encoding, settings.header)
     used = _used(files.names(path, text), settings)
     plain, coded = pa.string(), pa.dictionary(pa.int32(), pa.string())
     columns = {name: coded if _kind(name, settings) in ("categorical", "class") else plain for name in used}
@@ -210,13 +210,10 @@ def _class(column: pa.ChunkedArray, writing: Writing) -> pd.Categorical:
 
 def _flag(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:
     """1.0, 0.0 or NaN."""
-    codes, texts = _coded(column, writing)
-    values = np.array([TRUTH.get(text.lower(), -1.0) for text in texts] + [np.nan])  # code -1 takes the last
-    flags = np.asarray(values[codes])
-    if (flags < 0).any():
-        row = int(np.argmax(flags < 0))
-        raise WrongValue(f"holds {texts[codes[row]]!r} in row {row + 1}, which is neither true nor false")
-    return flags
+    try:
+        return _as_served(decoded(column), writing, "boolean")
+    except pa.ArrowNotImplementedError:
+        raise WrongValue(f"holds values of type {column.type}, not true or false") from None
 
 
 def _moment(column: pa.ChunkedArray, writing: Writing) -> np.ndarray:

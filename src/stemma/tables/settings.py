@@ -8,7 +8,7 @@ from stemma.entries import Entry
 from stemma.settings import Section, Seed, Share
 from stemma.task import KINDS
 from stemma.task import Task as Predicted
-from stemma.values import PLAIN, Writing, checked_format, writing
+from stemma.values import PLAIN, Writing, checked_format, checked_separator, writing
 
 Role = Literal["numeric", "categorical", "boolean", "date", "drop", "bayes"]
 Task = Literal["binary", "multiclass", "regression"]
@@ -21,13 +21,6 @@ def _named(given: dict[str, Any]) -> dict[str, Any]:
     if not all(map(str.strip, given)):
         raise ValueError("a name in it is blank")
     return given
-
-
-def checked_separator(text: str) -> str:
-    """ValueError: Arrow takes no such separator."""
-    if len(text) != 1 or not text.isascii() or text in '\0\r\n"':
-        raise ValueError(f"{text!r} is not one ASCII character that can separate fields")
-    return text
 
 
 def _rising(ends: tuple[float | None, float | None]) -> tuple[float | None, float | None]:

@@ -1,6 +1,7 @@
 """Refuses a table that cannot be learned from, with every reason at once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 
 from stemma.layout import SPLITS
 from stemma.tables import derive
-from stemma.tables.columns import absent, features, range_of, refuse, role_of, splitting
+from stemma.tables.columns import features, range_of, refuse, role_of, splitting
 from stemma.tables.settings import Table
 from stemma.tables.split import PARTITIONS, incomplete, rows_needed
 from stemma.tables.statistics import positive_of
@@ -23,7 +24,7 @@ MOST_CATEGORIES = 50_000  # of one column: more is free text, whose values hardl
 
 
 def check(frame: pd.DataFrame, settings: Table) -> None:
-    """Check the types, ranges and missing values of the columns, the classes of the target and the number of rows.
+    """Check the ranges and missing values of the columns, the classes of the target and the number of rows.
 
     Args:
         frame: a canonical table, as `load.table` gives it.
@@ -33,16 +34,12 @@ def check(frame: pd.DataFrame, settings: Table) -> None:
     """
     if frame.empty:
         refuse(settings.source, ["the table has no rows"])
-    failures = _failures(frame, settings)
-    # Columns that are not there or of another type come first: the other checks presume them.
-    kept = [name for name, role in settings.columns.items() if role != "drop"]
-    refuse(settings.source, [*absent(kept, frame.columns, "columns"), *_wrong_structure(frame, failures)])
     problems = [
         *_wrong_settings(frame, settings),
-        *_wrong_values(failures, settings),
+        *_wrong_values(frame, settings),
         *_wrong_features(frame, settings),
+        *_wrong_splitting(frame, settings),
     ]
-    problems += _wrong_splitting(frame, settings)
     problems += (_wrong_classes if settings.predicts.has_classes else _wrong_numbers)(frame, settings)
     refuse(settings.source, problems)
 
@@ -63,47 +60,32 @@ def check_splits(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndar
     refuse(settings.source, problems)
 
 
-def schema(frame: pd.DataFrame, settings: Table) -> "pandera.DataFrameSchema":
-    """What the settings say of each column, as a pandera schema."""
+def _schema(frame: pd.DataFrame, settings: Table) -> "pandera.DataFrameSchema":
+    """What the numbers of each column, and the target, may be, as a pandera schema."""
     import pandera.pandas as pandera
 
-    kinds = {name: role_of(name, settings) for name in frame if name != settings.target}
-    columns = {name: _column(role, *range_of(name, settings)) for name, role in kinds.items() if role is not None}
-    for setting, name in splitting(settings).items():
-        if setting != "time" and name in frame:
-            columns[name] = _column("categorical", None, None)
-        elif kinds.get(name) == "drop":  # of a column without a role: what it holds was found when it was read
-            columns[name] = pandera.Column(frame[name].dtype, nullable=True)
-    if not settings.predicts.has_classes:
-        columns[settings.target] = _column("numeric", *range_of(settings.target, settings), nullable=False)
+    roles = {name: role_of(name, settings) for name in frame if name != settings.target}
+    numeric = [name for name, role in roles.items() if role in ("numeric", "boolean")]
+    columns = {name: _numbers(*range_of(name, settings)) for name in numeric}
+    columns |= {name: _numbers(0, 1, nullable=False) for name, role in roles.items() if role == "bayes"}
+    if settings.predicts.has_classes:
+        columns[settings.target] = pandera.Column(nullable=False)
     else:
-        columns[settings.target] = pandera.Column("category", nullable=False)
-    return pandera.DataFrameSchema(columns, strict=True)
+        columns[settings.target] = _numbers(*range_of(settings.target, settings), nullable=False)
+    return pandera.DataFrameSchema(columns)
 
 
-def _column(role: str, low: float | None, high: float | None, nullable: bool = True) -> "pandera.Column":
-    """The type of a role and the checks of its values."""
+def _numbers(low: float | None, high: float | None, nullable: bool = True) -> "pandera.Column":
+    """A column whose values a network can take, within these ends."""
     import pandera.pandas as pandera
 
-    if role == "categorical":
-        return pandera.Column("category", nullable=False)
-    if role == "date":
-        return pandera.Column("datetime64[us]", nullable=True)
-    if role == "bayes":
-        low, high, nullable = 0, 1, False
-    checks = [_values(lambda values: values.abs() <= LARGEST, "is infinite or too large for float32")]
+    check = partial(pandera.Check, n_failure_cases=1)
+    checks = [check(lambda values: values.abs() <= LARGEST, error="is infinite or too large for float32")]
     if low is not None:
-        checks.append(_values(lambda values: values >= low, f"is below {low:g}"))
+        checks.append(check(lambda values: values >= low, error=f"is below {low:g}"))
     if high is not None:
-        checks.append(_values(lambda values: values <= high, f"is above {high:g}"))
+        checks.append(check(lambda values: values <= high, error=f"is above {high:g}"))
     return pandera.Column(float, checks, nullable=nullable)
-
-
-def _values(holds: Callable[[pd.Series], pd.Series], otherwise: str) -> "pandera.Check":
-    """A check of all values at once that reports the first that fails; a missing value passes."""
-    import pandera.pandas as pandera
-
-    return pandera.Check(holds, error=otherwise, n_failure_cases=1)
 
 
 def _wrong_settings(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
@@ -122,38 +104,22 @@ def _wrong_settings(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
         yield f"`positive` is {settings.positive!r}, but only a binary task has a positive class: set it to null"
 
 
-def _failures(frame: pd.DataFrame, settings: Table) -> list[tuple[str, "SchemaError"]]:
-    """The name of each kind of failure, and what pandera tells of it."""
+def _wrong_values(frame: pd.DataFrame, settings: Table) -> Iterator[str]:
+    """The first value of each column that fails a check."""
     from pandera.errors import SchemaErrors
 
     try:
-        schema(frame, settings).validate(frame, lazy=True, inplace=True)
+        _schema(frame, settings).validate(frame, lazy=True, inplace=True)
     except SchemaErrors as errors:
-        return [(error.reason_code.name, error) for error in errors.schema_errors]
-    return []
+        yield from (_wrong_value(error, settings) for error in errors.schema_errors)
 
 
-def _wrong_structure(frame: pd.DataFrame, failures: list[tuple[str, "SchemaError"]]) -> Iterator[str]:
-    """Columns that are too few, too many or of another type."""
-    for kind, error in failures:
-        if kind == "COLUMN_NOT_IN_DATAFRAME":
-            yield f"column {error.failure_cases!r} is not in the table"
-        elif kind == "COLUMN_NOT_IN_SCHEMA":
-            yield f"column {error.failure_cases!r} is not in the settings"
-        elif kind == "WRONG_DATATYPE":
-            found, wanted = frame[error.column_name].dtype, error.schema.dtype
-            yield f"column {error.column_name!r} is of type {found}, not {wanted}"
-
-
-def _wrong_values(failures: list[tuple[str, "SchemaError"]], settings: Table) -> Iterator[str]:
-    """The first value of each column that fails a check."""
-    for kind, error in failures:
-        row, value = (error.failure_cases[name].iloc[0] for name in ("index", "failure_case"))
-        if kind != "SERIES_CONTAINS_NULLS":
-            yield f"column {error.column_name!r}: {value} in row {row + 1} {error.check.error}"
-        else:
-            cure = ": `missing_target: drop` leaves such rows out" if error.column_name == settings.target else ""
-            yield f"column {error.column_name!r} has no value in row {row + 1}{cure}"
+def _wrong_value(error: "SchemaError", settings: Table) -> str:
+    row, value = (error.failure_cases[name].iloc[0] for name in ("index", "failure_case"))
+    if error.reason_code.name != "SERIES_CONTAINS_NULLS":
+        return f"column {error.column_name!r}: {value} in row {row + 1} {error.check.error}"
+    cure = ": `missing_target: drop` leaves such rows out" if error.column_name == settings.target else ""
+    return f"column {error.column_name!r} has no value in row {row + 1}{cure}"
 
 
 def _wrong_features(frame: pd.DataFrame, settings: Table) -> Iterator[str]:

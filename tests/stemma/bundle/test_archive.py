@@ -158,9 +158,9 @@ def test_a_symlink_or_what_is_no_plain_file_is_refused(enemy: Path, mode: int) -
 
 def test_a_file_that_is_missing_extra_or_another_is_named(enemy: Path) -> None:
     refused(sealed(enemy, GOOD[:-1], dict(GOOD)), r"'request\.json' is missing")
-    refused(sealed(enemy, GOOD, dict(GOOD[:-1])), r"request\.json is not in manifest\.json")
+    refused(sealed(enemy, GOOD, dict(GOOD[:-1])), r"'request\.json' is missing, or not the file that")
     changed = {**dict(GOOD), "request.json": b"[]\n"}
-    refused(sealed(enemy, GOOD, changed), r"request\.json is not the file that manifest\.json names")
+    refused(sealed(enemy, GOOD, changed), r"request\.json. is missing, or not the file that manifest\.json names")
     refused(sealed(enemy, GOOD[1:]), r"it has no model\.onnx")
 
 

@@ -244,7 +244,7 @@ def test_a_directory_without_end_is_refused_before_it_is_parsed(
 
 
 def test_what_a_terminal_would_obey_is_not_in_a_message(tmp_path: Path) -> None:
-    listed = json.dumps({"format": 1, "files": {"evil\n\x1b[2J": {"bytes": 1, "sha256": ""}}}).encode()
+    listed = json.dumps({"format": 1, "files": {"Evil\n\x1b[2J": {"bytes": 1, "sha256": ""}}}).encode()
     path = sealed(tmp_path / "model.zip", GOOD, listed)
     with pytest.raises(BundleError, match="is missing") as error:
         bundle.open_bundle(path)
@@ -265,9 +265,12 @@ def test_absurd_numbers_of_files_and_lengths_are_refused(tmp_path: Path, monkeyp
 def test_swapped_and_truncated_files_are_named(tmp_path: Path) -> None:
     swapped = {**dict(GOOD), "README.md": contents()["request.json"], "request.json": contents()["README.md"]}
     path = sealed(tmp_path / "model.zip", list(swapped.items()), dict(GOOD))
-    refused(path, r"README\.md is not the file that manifest\.json names")
+    refused(path, r"README\.md. is missing, or not the file that manifest\.json names")
     cut = {**dict(GOOD), "model.onnx": contents()["model.onnx"][:-1]}
-    refused(sealed(path, list(cut.items()), dict(GOOD)), r"model\.onnx is not the file that manifest\.json names")
+    refused(
+        sealed(path, list(cut.items()), dict(GOOD)),
+        r"model\.onnx. is missing, or not the file that manifest\.json names",
+    )
 
 
 @pytest.mark.parametrize("name", ["version.json", "registered.json"])

@@ -155,7 +155,7 @@ def test_the_story_of_a_bundle_from_build_to_diff(made: World, tmp_path: Path, m
     assert (tmp_path / "unpacked/model.onnx").read_bytes() == contents()["model.onnx"]
     found = json.loads(ok(made, monkeypatch, "diff", a, b, "--json"))
     assert [each["name"] for each in found["files"]] == ["README.md", "registered.json", "version.json"]
-    assert found["metrics"] == [{"name": "test.roc_auc", "a": 0.8, "b": 0.9, "difference": pytest.approx(0.1)}]
+    assert found["metrics"] == [{"name": "test.roc_auc", "a": 0.8, "b": 0.9}]
     assert found["settings"] == [{"name": "train.epochs", "a": 3, "b": 5}]
     assert found["structure"][0]["a"] == "linear(out_features=3)" and found["tensors"] == ["output.bias"]
     assert found["environment"] == [{"name": "packages.torch", "a": "2.3", "b": "2.5"}]
@@ -182,7 +182,7 @@ def test_predict_takes_and_gives_csv_and_parquet(
     [
         (["verify", "m.zip", "--at-least", "1.0.0"], "it goes with --key"),
         (["verify", "m.zip", "--key", "k", "--at-least", "1"], "1 is no version such as 1.2.0"),
-        (["predict", "m.zip", "rows.csv", "--separator", "::"], "is not one character"),
+        (["predict", "m.zip", "rows.csv", "--separator", "::"], "is not one ASCII character"),
         (["predict", "m.zip", "rows.csv", "--decimal", ";"], "--decimal"),
         (["sign", "m.zip"], "--key"),
         (["diff", "m.zip"], "B.zip"),
@@ -211,7 +211,7 @@ def test_a_folder_that_holds_something_and_a_file_are_not_unpacked_into(model: P
     for folder in (tmp_path / "full", tmp_path / "full/mine.txt"):
         with pytest.raises(StemmaError, match="is not empty: name another folder"):
             unpack(bundle.open_bundle(model), folder)
-    with pytest.raises(StemmaError, match="cannot be written"):
+    with pytest.raises(NotADirectoryError):
         unpack(bundle.open_bundle(model), tmp_path / "full/mine.txt/folder")
     assert [path.name for path in tmp_path.rglob("*")] == ["full", "mine.txt"]
     (tmp_path / "empty").mkdir()

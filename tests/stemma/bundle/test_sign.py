@@ -182,7 +182,7 @@ def test_wrong_keys_are_refused_with_one_line(signed: Path, keys: Path, tmp_path
         (tmp_path / "p384.pem", "cannot sign: it must be a private key on P-256, and is on secp384r1"),
         (tmp_path / "text.pem", "cannot sign: it must be a private key on P-256"),
         (keys / "mine.pub", "cannot sign: it must be a private key on P-256"),
-        (tmp_path / "no.pem", "cannot be read"),
+        (tmp_path / "no.pem", "cannot sign: .* No such file"),
     ):
         with pytest.raises(BundleError, match=message) as error:
             sign.sign(signed, key)

@@ -171,7 +171,7 @@ def test_values_that_do_not_fit_are_named_for_every_column_at_once(refused, tabl
     assert refused(path).splitlines() == [
         "FILE cannot be used for 2 reasons:",
         "  column 'n' (numeric) holds 'abc' in row 2, which is not a finite number",
-        "  column 'b' (boolean) holds 'maybe' in row 5, which is neither true nor false",
+        "  column 'b' (boolean) holds 'maybe' in row 5, which is not true or false",
     ]
 
 
@@ -185,7 +185,7 @@ def test_types_without_numbers_or_text_are_refused(refused, tmp_path):
     parquet.write_table(typed, tmp_path / "t.parquet")
     assert refused(tmp_path / "t.parquet").splitlines()[1:] == [
         "  column 'n' (numeric) holds values of type timestamp[ms], not numbers",
-        "  column 'b' (boolean) holds '2' in row 1, which is neither true nor false",
+        "  column 'b' (boolean) holds 2 in row 1, which is not true or false",
         "  column 'c' (categorical) holds values of type list<element: int64>, which have no text",
     ]
 

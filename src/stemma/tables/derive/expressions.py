@@ -6,10 +6,11 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial, reduce
 from typing import NoReturn
 
 from stemma.tables.derive import functions
-from stemma.tables.derive.functions import ARITHMETIC, FUNCTIONS, ORDER, Function
+from stemma.tables.derive.functions import ARITHMETIC, FUNCTIONS, ORDER
 from stemma.tables.encode.dates import DAY
 from stemma.tables.encode.graph import Graph
 from stemma.text import nearest
@@ -172,10 +173,7 @@ class Expression:
         for sign, right in zip(node.ops, node.comparators, strict=True):
             truths.append(self._truth(node, left, sign, right))
             left = right
-        both = truths[0]
-        for truth in truths[1:]:
-            both = self._graph.node("Mul", both, truth)
-        return Value(both, "boolean")
+        return Value(reduce(partial(self._graph.node, "Mul"), truths), "boolean")
 
     def _truth(self, node: ast.Compare, left: ast.expr, sign: ast.cmpop, right: ast.expr) -> str:
         negated = isinstance(sign, ast.NotEq | ast.NotIn)
@@ -211,10 +209,7 @@ class Expression:
             return self._is_text(value, [str(each.text) for each in constants])
         truths = [functions.compared(self._graph, "Equal", self._needed(left, value, NUMBERS),
                                      self._needed(right, each, NUMBERS)) for each in constants]  # fmt: skip
-        found = truths[0]
-        for truth in truths[1:]:
-            found = functions.larger(self._graph, found, truth)
-        return found
+        return reduce(partial(functions.larger, self._graph), truths)
 
     def _is_text(self, column: Value, texts: list[str]) -> str:
         if column.name in self._columns:
@@ -240,20 +235,14 @@ class Expression:
             known = sorted([*FUNCTIONS, *of_any_type])
             self._refuse(node, f"{name} is no function{nearest(name, known)}: there are {', '.join(known)}")
         function = FUNCTIONS[name]
-        wanted = self._wanted(node, name, function, len(node.args))
+        wanted = function.takes + function.more * (len(node.args) - len(function.takes))
+        if len(wanted) != len(node.args):
+            self._refuse(node, f"{name} takes {', '.join(KINDS[each] for each in function.takes)}")
         values = [
             self._needed(each, self._of(each), NUMBERS if kind == "number" else (kind,))
             for each, kind in zip(node.args, wanted, strict=True)
         ]
         return Value(function.nodes(self._graph, *values), function.gives)
-
-    def _wanted(self, node: ast.Call, name: str, function: Function, count: int) -> list[str]:
-        last = function.takes[-1]
-        takes = [*function.takes[:-1], *[last[:-1]] * (count - len(function.takes) + 1)] if last.endswith("*") else None
-        wanted = list(function.takes) if takes is None else takes
-        if len(wanted) != count or count < len(function.takes):
-            self._refuse(node, f"{name} takes {', '.join(KINDS[each.rstrip('*')] for each in function.takes)}")
-        return wanted
 
     def _missing(self, node: ast.Call, given: list[Value]) -> Value:
         if len(given) != 1:
@@ -264,13 +253,11 @@ class Expression:
         return Value(functions.as_number(self._graph, self._graph.node("IsNaN", value.name)), "boolean")
 
     def _fill(self, node: ast.Call, given: list[Value]) -> Value:
-        takes = "fill takes a value and what stands for it where it is missing, of one type"
-        if len(given) != 2:
-            self._refuse(node, takes)
-        value, instead = given[0], self._as_date(node.args[1], given[1], given[0])
-        if not self._alike(value, instead):
-            self._refuse(node, takes)
-        return Value(self._graph.node("Where", self._is_missing(value), instead.name, value.name), value.type)
+        if len(given) == 2:
+            value, instead = given[0], self._as_date(node.args[1], given[1], given[0])
+            if self._alike(value, instead):
+                return Value(self._graph.node("Where", self._is_missing(value), instead.name, value.name), value.type)
+        self._refuse(node, "fill takes a value and what stands for it where it is missing, of one type")
 
     def _where(self, node: ast.Call, given: list[Value]) -> Value:
         if len(given) != 3 or given[0].type != "boolean" or not self._alike(*given[1:]):

@@ -19,9 +19,10 @@ BETWEEN = "|"  # the texts that cat joins
 class Function:
     """What an expression may call."""
 
-    takes: tuple[str, ...]  # the type of each argument; one that ends in * may come again
+    takes: tuple[str, ...]  # the type of each argument
     gives: str
     nodes: Callable[..., str]  # of a graph and values in it, the name of what they become
+    more: tuple[str, ...] = ()  # the type of any number of arguments behind these
 
 
 def _unary(kind: str) -> Function:
@@ -164,7 +165,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "weekday": _of_date(weekday),
     "hour": _of_date(lambda graph, value: _part_of_day(graph, value, DAY, 3600)),
     "minute": _of_date(lambda graph, value: _part_of_day(graph, value, 3600, 60)),
-    "cat": Function(("text", "text*"), "text", _joined),
+    "cat": Function(("text", "text"), "text", _joined, more=("text",)),
 }
 ARITHMETIC: Mapping[type[ast.AST], str] = {
     ast.Add: "Add", ast.Sub: "Sub", ast.Mult: "Mul", ast.Div: "Div", ast.Pow: "Pow",

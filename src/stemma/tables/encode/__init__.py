@@ -35,6 +35,7 @@ from stemma.values import seconds
 FILE = "encoder.onnx"
 OPSET = 18  # of ONNX; the export stage converts where its settings ask for another
 OUTPUT = "encoded"
+OUTPUTS = (OUTPUT, "prediction", "probabilities")  # of this graph, and of the exported one
 KINDS = ("numeric", "binary", "code")  # of blocks, in their order in an encoded row
 CHUNK = 16_384  # rows encoded at once
 
@@ -69,8 +70,7 @@ def fit(
     from stemma.tables import derive as derived
 
     names = [name for name, _ in features]
-    taken = sorted({OUTPUT, "probabilities", "prediction"} & set(names))
-    if taken:
+    if taken := [name for name in OUTPUTS if name in names]:
         raise DataError(f"column {taken[0]!r} has the name of an output of the graph: rename it in the table")
     graph, derive = Graph(names), derive or {}
     given = {name: role for name, role in features if name not in derive}
@@ -161,16 +161,12 @@ class Encoder:
         self.inputs = tuple((tensor.name, roles[tensor.type]) for tensor in self._session.get_inputs())
         self.width: int = self._session.get_outputs()[0].shape[1]
 
-    def feeds(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
-        """What this graph takes of a frame; see `feeds`."""
-        return feeds(frame, self.inputs)
-
     def encode(self, frame: pd.DataFrame) -> np.ndarray:
         """Encode the rows of a frame, (rows, width) float32; piece by piece, so that only the result grows with it."""
         encoded = spool.empty((len(frame), self.width), np.float32)
         for start in range(0, len(frame), CHUNK):
             piece = frame.iloc[start : start + CHUNK]
-            encoded[start : start + CHUNK] = self._session.run([OUTPUT], self.feeds(piece))[0]
+            encoded[start : start + CHUNK] = self._session.run([OUTPUT], feeds(piece, self.inputs))[0]
         return encoded
 
 

@@ -46,7 +46,10 @@ def parts(graph: Graph, columns: Sequence[Categorical]) -> list[Part]:
     coded = [column for column in columns if column.coded]
     found = []
     if one_hot:
-        places = [graph.node("Equal", _place(graph, each), _row(graph, np.arange(each.width))) for each in one_hot]
+        places = [
+            graph.node("Equal", _place(graph, each), graph.constant([np.arange(each.width)], np.int64))
+            for each in one_hot
+        ]
         found.append(_part(graph, places, "binary", one_hot))
     if coded:
         found.append(_part(graph, [_place(graph, each) for each in coded], "code", coded))
@@ -73,7 +76,3 @@ def _place(graph: Graph, column: Categorical) -> str:
         values_int64s=places,
         default_int64=other,
     )
-
-
-def _row(graph: Graph, values: np.ndarray) -> str:
-    return graph.constant(values[np.newaxis], np.int64)
