@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemma.cli.here import repository
+from stemma.cli.here import All, Experiments, repository
 from stemma.cli.output import AsJson, Report, answer, in_bytes
 from stemma.text import counted, say
 
@@ -16,17 +16,14 @@ if TYPE_CHECKING:
 
 def backup(
     destination: Annotated[str, typer.Argument(metavar="DEST", help="A folder, or s3://BUCKET/PREFIX.")],
-    revisions: Annotated[list[str] | None, typer.Argument(metavar="[REV]...", help="Versions to copy.")] = None,
+    revisions: Annotated[
+        list[str] | None, typer.Argument(metavar="[REV]...", help="Versions to copy; else as --all.")
+    ] = None,
     stage: Annotated[
         list[str] | None, typer.Option(metavar="STAGE", help="The version that holds this stage, such as prod.")
     ] = None,
-    all: Annotated[
-        bool,
-        typer.Option(
-            "--all", help="Every registered version, every stage, every branch's tip: so if nothing is named."
-        ),
-    ] = False,
-    experiments: Annotated[bool, typer.Option("--experiments", help="Every experiment too.")] = False,
+    all: All = False,
+    experiments: Experiments = False,
     encrypt: Annotated[
         str | None, typer.Option(metavar="RECIPIENT", help="Encrypt for this public key; see stemma key.")
     ] = None,

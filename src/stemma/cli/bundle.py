@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from stemma.cli.here import repository
+from stemma.cli.here import Revision, repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, show, show_json, titled
 from stemma.text import counted, say, signed, without_password
 
@@ -22,7 +22,7 @@ File = Annotated[Path, typer.Argument(metavar="MODEL.zip", help="The bundle.")]
 
 @app.command()
 def build(
-    rev: Annotated[str, typer.Argument(metavar="[REV]", help="A version: v1.2.0's tag, a commit, a stage.")] = "HEAD",
+    rev: Revision = "HEAD",
     output: Annotated[
         Path | None, typer.Option(metavar="FILE|FOLDER", help="By default NAME-v1.2.0.zip in this folder.")
     ] = None,

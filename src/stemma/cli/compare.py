@@ -1,12 +1,11 @@
 """`stemma compare`: which of two versions is better."""
 
 import math
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemma.cli.here import repository
+from stemma.cli.here import On, Require, repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
 from stemma.text import counted, figure, signed
 
@@ -30,10 +29,7 @@ Metric = Annotated[
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="The revision to compare with.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The revision that is judged.")],
-    on: Annotated[
-        Path | None,
-        typer.Option(metavar="DATA", help="Run both bundles on this CSV or Parquet file, which holds the target too."),
-    ] = None,
+    on: On = None,
     by: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Compare each value of a column by itself; repeatable.")
     ] = None,
@@ -41,9 +37,7 @@ def compare(
     cost: Annotated[
         str | None, typer.Option(metavar="fp=X,fn=Y", help="What a false positive and a false negative cost.")
     ] = None,
-    require: Annotated[
-        Literal["better", "not-worse"] | None, typer.Option(help="Exit with 1 unless the verdict meets this.")
-    ] = None,
+    require: Require = None,
     margin: Margin = None,
     resamples: Annotated[int, typer.Option(min=500, max=100_000, help="Of the bootstrap.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemma.cli.here import repository
+from stemma.cli.here import Revision, repository
 from stemma.cli.output import AsJson, AsMarkdown, Table, answer
 from stemma.errors import StemmaError
 from stemma.text import say
@@ -22,9 +22,7 @@ def compress(
     budget: Annotated[
         str, typer.Option(metavar="'METRIC -X'", help="Less than X may be lost of a metric, shown at 95 %.")
     ],
-    revision: Annotated[
-        str, typer.Argument(metavar="[REV]", help="A commit, a tag, model@v1.2.0, model#prod, an experiment, ...")
-    ] = "HEAD",
+    revision: Revision = "HEAD",
     latency: Annotated[
         bool, typer.Option("--latency/--size", help="Keep the fastest for one row, or the one of the fewest bytes.")
     ] = False,

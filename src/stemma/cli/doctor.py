@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemma.cli.here import repository
+from stemma.cli.here import Revision, repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
 from stemma.text import counted
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    revision: Annotated[str, typer.Argument(metavar="[REV]", help="The revision to examine.")] = "workspace",
+    revision: Revision = "workspace",
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings too.")] = False,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,

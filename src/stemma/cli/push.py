@@ -1,10 +1,8 @@
 """`stemma push`: versions into the remote."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from stemma.cli.here import repository
+from stemma.cli.here import All, Revisions, repository
 from stemma.cli.output import AsJson, answer, done, in_bytes
 from stemma.text import counted
 
@@ -13,12 +11,8 @@ if TYPE_CHECKING:
 
 
 def push(
-    revisions: Annotated[
-        list[str] | None, typer.Argument(metavar="[REV]...", help="Versions to push; HEAD by default.")
-    ] = None,
-    all: Annotated[
-        bool, typer.Option("--all", help="Every registered version, every stage, every branch's tip.")
-    ] = False,
+    revisions: Revisions = None,
+    all: All = False,
     as_json: AsJson = False,
 ) -> None:
     """Send what the remote lacks of versions, whatever is checked out, by the settings of this clone.

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from stemma.cli.compare import Margin
-from stemma.cli.here import repository
+from stemma.cli.here import On, Require, repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, done, plain
 from stemma.text import counted, say
 
@@ -57,14 +56,9 @@ def register(
 def promote(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="v1.2.0, or a revision that is registered.")],
     stage: Annotated[str, typer.Argument(metavar="STAGE", help="dev, staging, prod: any name.")],
-    require: Annotated[
-        Literal["better", "not-worse"] | None,
-        typer.Option(help="Compare with the version that is there now, and refuse otherwise."),
-    ] = None,
+    require: Require = None,
     margin: Margin = None,
-    on: Annotated[
-        Path | None, typer.Option(metavar="DATA", help="Compare on this CSV or Parquet file, not on the test rows.")
-    ] = None,
+    on: On = None,
     metric: Annotated[str | None, typer.Option(help="Compare by this figure.")] = None,
     local: Annotated[
         bool, typer.Option("--local", help="The project has no DVC remote: look for the objects in the cache.")
@@ -76,6 +70,8 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Let a registered version take a stage: the tag model#prod#4. Every object of it must be in the DVC remote.
+
+    With --require, it is compared with the version that is there now.
 
     Example: stemma promote v1.2.0 prod --require better -m "Fewer false alarms"
     """

@@ -4,11 +4,9 @@ import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from stemma.cli.here import repository
+from stemma.cli.here import Revision, repository
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, headed
 from stemma.text import counted
 
@@ -22,10 +20,7 @@ WIDTH = 40  # of a sparkline
 
 
 def show(
-    revision: Annotated[
-        str,
-        typer.Argument(metavar="[REVISION]", help="A commit, a tag, model@v1.2.0, model#prod, workspace, ..."),
-    ] = "HEAD",
+    revision: Revision = "HEAD",
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:

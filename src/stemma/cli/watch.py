@@ -3,12 +3,13 @@
 import math
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stemma.cli.gc import age_of
 from stemma.cli.guard import guard
+from stemma.cli.here import Require
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
 from stemma.text import say, signed
 
@@ -64,9 +65,7 @@ def ab(
     ] = None,
     share: Annotated[float, typer.Option(help="Of the requests, that B was meant to get.")] = 0.5,
     since: Since = None,
-    require: Annotated[
-        Literal["better", "not-worse"] | None, typer.Option(help="Exit with 1 unless the verdict meets this.")
-    ] = None,
+    require: Require = None,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
