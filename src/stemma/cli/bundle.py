@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from stemma.cli.here import Revision, repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, show, show_json, titled
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_thousands, interval, show, show_json, titled
 from stemma.text import counted, say, signed, without_password
 
 if TYPE_CHECKING:
@@ -270,9 +270,8 @@ def _figures(record: Any) -> Iterable[tuple[str, ...]]:
     test = (record.get("metrics") or {}).get("test") or {}
     intervals = (record.get("evaluation") or {}).get("test") or {}
     for name, value in sorted(test.items()):
-        low, high = ((intervals.get(name) or {}).get(side) for side in ("low", "high"))
-        shown = f"{value:.4f}" if isinstance(value, int | float) else str(value)
-        yield name, shown, "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
+        ends = ((intervals.get(name) or {}).get(side) for side in ("low", "high"))
+        yield name, f"{value:.4f}" if isinstance(value, int | float) else str(value), interval(*ends)
 
 
 def _verified(found: "Verified") -> Report:
@@ -284,7 +283,7 @@ def _verified(found: "Verified") -> Report:
 def _different(found: "BundleDifference", markdown: bool) -> Report:
     if found.is_same:
         return [f"{found.a} and {found.b} hold the same files"]
-    files = [(each.name, each.change, _count(each.a), _count(each.b)) for each in found.files]
+    files = [(each.name, each.change, in_thousands(each.a), in_thousands(each.b)) for each in found.files]
     moved = [(each.name, f"{each.a:.4f}", f"{each.b:.4f}", signed(each.difference)) for each in found.metrics]
     sections = {
         "Inputs and outputs": _changed(found.signature),
@@ -306,7 +305,3 @@ def _changed(changes: "tuple[Change, ...]") -> Table:
 def _short(value: Any) -> str:
     text = "" if value is None else " ".join(str(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _count(value: int | None) -> str:
-    return "" if value is None else f"{value:,}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import On, Require, repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_thousands
 from stemma.text import counted, figure, signed
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ def _reasons(found: "Comparison") -> Report:
 def _sizes(found: "Comparison") -> Table:
     a, b = found.sizes
     rows = [
-        ("bundle, bytes", _count(a.bytes), _count(b.bytes)),
-        ("parameters", _count(a.parameters), _count(b.parameters)),
+        ("bundle, bytes", in_thousands(a.bytes), in_thousands(b.bytes)),
+        ("parameters", in_thousands(a.parameters), in_thousands(b.parameters)),
     ]
     if a.latency is not None and b.latency is not None:
         rows.append(("1 row, ms", f"{a.latency.single:.3f}", f"{b.latency.single:.3f}"))
@@ -125,10 +125,6 @@ def _moved(each: "Difference") -> tuple[str, str]:
     if not math.isfinite(each.error):
         return "-", "-"
     return signed(each.difference), f"{signed(each.low)} to {signed(each.high)}"
-
-
-def _count(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
 
 
 def _p(value: float) -> str:

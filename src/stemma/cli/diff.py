@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsMarkdown, Report, Table, answer, titled
+from stemma.cli.output import AsMarkdown, Report, Table, answer, in_digits, titled
 from stemma.text import counted
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _headline(found: "Difference") -> str:
     sides = f"{_side(found.before)} -> {_side(found.after)}"
     if total is None:
         return f"{sides}: D is not known"
-    return f"{sides}: D = {_mark(bool(found.distance.estimated))}{_number(total)}" + (
+    return f"{sides}: D = {_mark(bool(found.distance.estimated))}{in_digits(total)}" + (
         "" if total else ", neither structure nor weights nor data changed"
     )
 
@@ -79,7 +79,7 @@ def _side(side: Any) -> str:
 
 def _parts(found: "Difference") -> Table:
     rows = [
-        (name, "-" if part is None else _mark(name in found.distance.estimated) + _number(part), _number(weight))
+        (name, "-" if part is None else _mark(name in found.distance.estimated) + in_digits(part), in_digits(weight))
         for (name, part), weight in zip(found.distance.parts.items(), found.distance.weights.values(), strict=True)
     ]
     return Table(("part of D", "0 to 1", "weight"), rows)
@@ -125,7 +125,7 @@ def _tensors(found: "Difference", everything: bool) -> Table:
             continue
         mark = _mark(one.estimated)
         figures = [
-            "-" if value is None else mark + _number(value) for value in (one.relative_l2, one.cosine, one.max_change)
+            "-" if value is None else mark + in_digits(value) for value in (one.relative_l2, one.cosine, one.max_change)
         ]
         share = "-" if one.share_changed is None else f"{mark}{one.share_changed:.2%}"
         shape = "x".join(map(str, one.shape)) or "number"
@@ -149,7 +149,7 @@ def _data(data: "Data", everything: bool) -> Table:
     for one in data.classes:
         if one.before != one.after or everything:
             what = "mean of the target" if one.name == "mean" else f"share of {one.name}"
-            listed.append((what, _or_dash(one.before), _or_dash(one.after), "-"))
+            listed.append((what, in_digits(one.before), in_digits(one.after), "-"))
     return Table(("data", "before", "after", "95 % interval"), listed)
 
 
@@ -160,7 +160,7 @@ def _columns(data: "Data", everything: bool) -> Table:
             continue
         roles = list(dict.fromkeys(role or "-" for role in (one.role_before, one.role_after)))
         role = " -> ".join(roles) if one.status == "changed" else next((r for r in roles if r != "-"), "-")
-        rows.append((one.name, role, one.status, _or_dash(one.psi), one.level or "-", _or_dash(one.jensen_shannon)))
+        rows.append((one.name, role, one.status, in_digits(one.psi), one.level or "-", in_digits(one.jensen_shannon)))
     return Table(("column", "role", "status", "PSI", "drift", "Jensen-Shannon"), rows, left=3)
 
 
@@ -177,7 +177,7 @@ def _metrics(found: "Difference", everything: bool) -> Table:
             continue
         move = "-" if one.move is None else f"{one.move:+.4g}"
         noise = {None: "-", True: "within", False: "outside"}[one.within]
-        rows.append((one.key, _or_dash(one.before), _or_dash(one.after), move, noise))
+        rows.append((one.key, in_digits(one.before), in_digits(one.after), move, noise))
     return Table(("metric", "before", "after", "move", "interval before"), rows)
 
 
@@ -194,14 +194,6 @@ def _count(lines: int | None, sign: str) -> str:
 
 def _mark(estimated: bool) -> str:
     return "~" if estimated else ""
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def _or_dash(value: float | None) -> str:
-    return "-" if value is None else _number(value)
 
 
 def _value(value: Any) -> str:

@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -88,12 +88,12 @@ def _mode(modes: dict[str, bool]) -> str:
 class _Given:
     """The rules as they were typed."""
 
-    remotes: tuple[str | None, ...]
-    older_than: str | None
-    experiments: str
-    drop_retired: bool
-    keep: tuple[str, ...]
-    projects: tuple[Path, ...]
+    remotes: tuple[str | None, ...] = ()
+    older_than: str | None = None
+    experiments: str = "all"
+    drop_retired: bool = False
+    keep: tuple[str, ...] = ()
+    projects: tuple[Path, ...] = ()
 
     @property
     def age(self) -> timedelta | None:
@@ -116,11 +116,8 @@ class _Given:
 
     def check_undo(self) -> None:
         """Wrong usage where the rules say anything: the last run comes back as it went."""
-        wrong = {"--older-than": self.older_than, "--experiments": self.experiments != "all", "--keep": self.keep,
-                 "--drop-retired": self.drop_retired, "--project": self.projects}  # fmt: skip
-        for option, on in wrong.items():
-            if on:
-                raise typer.BadParameter("it says nothing to --undo", param_hint=option)
+        if replace(self, remotes=()) != _Given():
+            raise typer.BadParameter("it goes with --remote alone", param_hint="--undo")
         if len(self.remotes) > 1:
             raise typer.BadParameter("one remote at a time with --undo", param_hint="--remote")
 

@@ -131,6 +131,20 @@ def headed(title: str, level: int) -> Markup:
     return Markup(f"{'#' * level} {_marked(title)}")
 
 
+def in_digits(value: float | None) -> str:
+    """Four digits; a dash where there is no number."""
+    return "-" if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+def in_thousands(count: int | None) -> str:
+    """`1,000`; a dash where there is none."""
+    return "-" if count is None else f"{count:,}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
+
+
 def in_bytes(size: int | None) -> str:
     """Bytes for people."""
     if size is None:

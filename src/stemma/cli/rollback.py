@@ -85,14 +85,10 @@ def _fits(rev: str | None, stage: str | None, abort: bool, moving: dict[str, boo
         raise typer.BadParameter("it stands alone", param_hint="--abort")
     if rev is None and stage is None and not abort:
         raise typer.BadParameter("name a version, or give --stage", param_hint="REV")
-    if stage is None:
-        for option, given in tagging.items():
-            if given:
-                raise typer.BadParameter("it goes with --stage", param_hint=option)
-        return
-    for option in ("--commit", "--stash", "--whole-commit"):
-        if moving[option]:
-            raise typer.BadParameter("no file changes with --stage", param_hint=option)
+    others, why = (tagging, "it goes with --stage") if stage is None else (moving, "no file changes with --stage")
+    for option, given in others.items():
+        if given and option != "--dry-run":
+            raise typer.BadParameter(why, param_hint=option)
 
 
 def _stage(stage: str, rev: str | None, dry_run: bool, why: str | None, local: bool, push: bool, as_json: bool) -> None:

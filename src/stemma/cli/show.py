@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stemma.cli.here import Revision, repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, headed
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, headed, in_digits, in_thousands, interval
 from stemma.text import counted
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def _head(found: "Record") -> Table:
         "version": found.name,
         "commit": found.commit or "none: the work tree",
         "names": ", ".join([*found.names, *found.stages]),
-        "date": "" if found.date is None else found.date.isoformat(sep=" "),
-        "author": found.author or "",
-        "subject": found.subject or "",
+        "date": None if found.date is None else found.date.isoformat(sep=" "),
+        "author": found.author,
+        "subject": found.subject,
     }
     return _pairs(pairs)
 
@@ -107,10 +107,7 @@ def _data(found: "Data") -> list[str | Table]:
         (name, f"{facts.get('rows', 0):,}", *(_share(facts, name_of, found.classes) for name_of in names))
         for name, facts in found.splits.items()
     ]
-    columns = [
-        (column.name, column.role or "-", "-" if column.missing is None else f"{column.missing:,}")
-        for column in found.columns
-    ]
+    columns = [(column.name, column.role or "-", in_thousands(column.missing)) for column in found.columns]
     return [
         _pairs(pairs),
         Table(("split", "rows", *names), splits),
@@ -134,7 +131,7 @@ def _process(found: "Process") -> list[str | Table]:
     parts: list[str | Table] = [_pairs(facts) if any(facts.values()) else "no settings"]
     if found.curves:
         rows = [
-            (curve.name, sparkline(curve.values), _figure(curve.values[0]), _figure(curve.values[-1]))
+            (curve.name, sparkline(curve.values), in_digits(curve.values[0]), in_digits(curve.values[-1]))
             for curve in found.curves
             if curve.values
         ]
@@ -168,10 +165,7 @@ def sparkline(values: Sequence[float], width: int = WIDTH) -> str:
 
 
 def _metrics(found: "Sequence[Metric]") -> list[Table]:
-    rows = []
-    for metric in found:
-        interval = "" if metric.low is None or metric.high is None else f"{metric.low:.4f} to {metric.high:.4f}"
-        rows.append((metric.split or "-", metric.name, _figure(metric.value), interval))
+    rows = [(each.split or "-", each.name, in_digits(each.value), interval(each.low, each.high)) for each in found]
     return [Table(("split", "metric", "value", "95 % interval"), rows, left=2)]
 
 
@@ -181,20 +175,17 @@ def _weights(found: "Weights") -> list[str | Table]:
         "parameters": f"{found.parameters:,}",
         "buffers": f"{found.buffers:,}",
         "bytes": f"{found.bytes:,}",
-        "norm": "not finite" if found.norm is None else _figure(found.norm),
+        "norm": _norm(found.norm),
         "MD5": found.md5,
     }
     rows = [
-        (
-            each.name,
-            shape_of(each.shape),
-            each.dtype,
-            f"{each.bytes:,}",
-            "not finite" if each.norm is None else _figure(each.norm),
-        )
-        for each in found.largest
+        (each.name, shape_of(each.shape), each.dtype, f"{each.bytes:,}", _norm(each.norm)) for each in found.largest
     ]
     return [_pairs(pairs), Table(("largest tensors", "shape", "type", "bytes", "norm"), rows, left=3)]
+
+
+def _norm(value: float | None) -> str:
+    return "not finite" if value is None else in_digits(value)
 
 
 def _graph(found: "Compression") -> list[str | Table]:
@@ -203,27 +194,16 @@ def _graph(found: "Compression") -> list[str | Table]:
 
 
 def _outputs(found: "Mapping[str, Artifact]") -> list[Table]:
-    rows = [
-        (name, kept.path, kept.md5 or "-", "-" if kept.bytes is None else f"{kept.bytes:,}")
-        for name, kept in found.items()
-    ]
+    rows = [(name, kept.path, kept.md5 or "-", in_thousands(kept.bytes)) for name, kept in found.items()]
     return [Table(("output", "path", "MD5", "bytes"), rows, left=3)]
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+def _flat(values: Mapping[str, Any]) -> dict[str, object]:
     """Nested settings by dotted name."""
-    found: dict[str, object] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}.")
-        elif value is not None:
-            found[f"{prefix}{key}"] = _value(value)
-    return found
+    from stemma.conf.difference import dotted, leaves
+
+    return {dotted(path): _value(value) for path, value in leaves(dict(values)).items() if value not in (None, {})}
 
 
 def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _figure(value: float) -> str:
-    return f"{value:.4g}" if math.isfinite(value) else "-"
