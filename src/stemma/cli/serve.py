@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemma.cli.follow import seconds
-from stemma.cli.guarded import guarding
+from stemma.cli.guard import guarding
 from stemma.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -98,12 +98,12 @@ def serve(
     read = partial(ServeSettings.of, config, models, stage, log, **options)
     settings = read()
     if not any(each.stage for each in settings.models):
-        return run(read, _observer(settings), guarding(settings, settings))
+        return run(read, _observer(settings), guarding(settings))
     from stemma.follow import beside
 
     with beside.following(settings):
         folders = beside.folders(settings)
-        run(lambda: beside.folders(read()), _observer(folders), guarding(settings, folders))
+        run(lambda: beside.folders(read()), _observer(folders), guarding(settings))
 
 
 def _observer(settings: "ServeSettings") -> str:
