@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,6 +35,24 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
 
+def age(text: str) -> timedelta:
+    """Of 30m, 12h, 7d, 4w or 0."""
+    match = AGE.fullmatch(text)
+    if match is None and text != "0":
+        raise typer.BadParameter(f"{text!r} is no age: a number with m, h, d or w, such as 30d; or 0")
+    try:
+        found = timedelta() if match is None else timedelta(**{UNITS[match[2]]: int(match[1])})
+    except (OverflowError, ValueError):  # a number of some thousand digits
+        found = timedelta.max
+    if found > LONGEST:
+        raise typer.BadParameter(f"{cut(repr(text))} is longer than {LONGEST.days // 7}w")
+    return found
+
+
+def _which(text: str) -> str | timedelta:
+    return text if text in ("all", "none") else age(text)
+
+
 def gc(
     apply: Annotated[bool, typer.Option("--apply", help="Move it to the trash; without this, only show it.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Bring back what the last run moved.")] = False,
@@ -43,13 +61,12 @@ def gc(
         list[str] | None, typer.Option(metavar="[NAME]", help="This remote too; without a name, the default one.")
     ] = None,
     older_than: Annotated[
-        str | None,
-        typer.Option(
-            metavar="AGE", help="Only what was written before, such as 30d, 12h, 0; by default 1d, of the trash all."
-        ),
+        timedelta | None,
+        typer.Option(parser=age, metavar="AGE", help="Only what was written before: 30d, 12h, 0 [1d; of the trash 0]."),
     ] = None,
     experiments: Annotated[
-        str, typer.Option(metavar="all|none|AGE", help="Experiments that stay: all, none, or those younger than AGE.")
+        Any,
+        typer.Option(parser=_which, metavar="all|none|AGE", help="That stay: all, none, or what is younger than AGE."),
     ] = "all",
     drop_retired: Annotated[bool, typer.Option("--drop-retired", help="Retired versions need not stay.")] = False,
     keep: Annotated[list[str] | None, typer.Option(metavar="REV", help="A revision that stays too.")] = None,
@@ -66,12 +83,13 @@ def gc(
 
     Example: stemma gc --remote --older-than 30d --apply
     """
+    from stemma.storage import gc
+
     mode = _mode({"apply": apply, "undo": undo, "empty_trash": empty_trash})
-    given = _Given(
-        tuple(None if name == DEFAULT else name for name in remote or ()), older_than, experiments, drop_retired,
-        tuple(keep or ()), tuple(project or ()),
-    )  # fmt: skip
-    found, report = _done(mode, given)
+    remotes = tuple(None if name == DEFAULT else name for name in remote or ())
+    before = gc.DAY if older_than is None else older_than
+    rules = gc.Rules(remotes, before, experiments, not drop_retired, tuple(keep or ()), tuple(project or ()))
+    found, report = _done(mode, rules, older_than)
     answer(found, lambda: report, as_json, as_md)
 
 
@@ -84,87 +102,42 @@ def _mode(modes: dict[str, bool]) -> str:
     return given[0] if given else "plan"
 
 
-@dataclass(frozen=True)
-class _Given:
-    """The rules as they were typed."""
-
-    remotes: tuple[str | None, ...] = ()
-    older_than: str | None = None
-    experiments: str = "all"
-    drop_retired: bool = False
-    keep: tuple[str, ...] = ()
-    projects: tuple[Path, ...] = ()
-
-    @property
-    def age(self) -> timedelta | None:
-        return None if self.older_than is None else age_of("--older-than", self.older_than)
-
-    @property
-    def rules(self) -> "Rules":
-        from stemma.storage import gc
-
-        age = self.age
-        younger = self.experiments if self.experiments in ("all", "none") else age_of("--experiments", self.experiments)
-        return gc.Rules(
-            remotes=self.remotes,
-            older_than=gc.DAY if age is None else age,
-            experiments=younger,  # type: ignore[arg-type]  # as it says
-            retired=not self.drop_retired,
-            keep=self.keep,
-            projects=self.projects,
-        )
-
-    def check_undo(self) -> None:
-        """Wrong usage where the rules say anything: the last run comes back as it went."""
-        if replace(self, remotes=()) != _Given():
-            raise typer.BadParameter("it goes with --remote alone", param_hint="--undo")
-        if len(self.remotes) > 1:
-            raise typer.BadParameter("one remote at a time with --undo", param_hint="--remote")
-
-    @property
-    def to_free(self) -> str:
-        """The command that empties the trash by the same rules: others may need what is in it."""
-        words = ["stemma", "gc", "--empty-trash"]
-        words += [word for name in self.remotes for word in ("--remote", *([] if name is None else [name]))]
-        words += ["--experiments", self.experiments] if self.experiments != "all" else []
-        words += ["--drop-retired"] if self.drop_retired else []
-        words += [word for name in self.keep for word in ("--keep", name)]
-        words += [word for folder in self.projects for word in ("--project", str(folder))]
-        return shlex.join(words)
-
-
-def _done(mode: str, given: _Given) -> tuple[Any, Report]:
+def _done(mode: str, rules: "Rules", older_than: timedelta | None) -> tuple[Any, Report]:
     """Do it: what was found, and its report."""
     from stemma.storage import gc
 
     if mode == "undo":
-        given.check_undo()
-        moved = gc.undo(repository(), *given.remotes, only_remote=bool(given.remotes))
+        if older_than is not None or replace(rules, remotes=()) != gc.Rules():  # the last run comes back as it went
+            raise typer.BadParameter("it goes with --remote alone", param_hint="--undo")
+        if len(rules.remotes) > 1:
+            raise typer.BadParameter("one remote at a time with --undo", param_hint="--remote")
+        moved = gc.undo(repository(), *rules.remotes, only_remote=bool(rules.remotes))
         return {"back": moved}, _moved(moved, "back")
-    rules, root = given.rules, repository()
+    root = repository()
     if mode == "empty_trash":
-        moved = gc.empty(root, rules, older_than=given.age or timedelta())
+        moved = gc.empty(root, rules, older_than=older_than or timedelta())
         return {"deleted": moved}, _moved(moved, "deleted for good")
     if mode == "apply":
         done = gc.collect(root, rules)
-        return done, [*_planned(done.plan, "went"), *_collected(done, given.to_free)]
+        return done, [*_planned(done.plan, "went"), *_collected(done, _to_free(rules))]
     plan = gc.plan(root, rules)
     return plan, [*_planned(plan, "would go"), *_next(plan)]
 
 
-def age_of(option: str, text: str) -> timedelta:
-    match = AGE.fullmatch(text)
-    if match is None and text != "0":
-        raise typer.BadParameter(
-            f"{text!r} is no age: a number with m, h, d or w, such as 30d; or 0", param_hint=option
-        )
-    try:
-        age = timedelta() if match is None else timedelta(**{UNITS[match[2]]: int(match[1])})
-    except (OverflowError, ValueError):  # a number of some thousand digits
-        age = timedelta.max
-    if age > LONGEST:
-        raise typer.BadParameter(f"{cut(repr(text))} is longer than {LONGEST.days // 7}w", param_hint=option)
-    return age
+def _to_free(rules: "Rules") -> str:
+    """The command that empties the trash by the same rules: others may need what is in it."""
+    younger = rules.experiments
+    words = ["stemma", "gc", "--empty-trash"]
+    words += [word for name in rules.remotes for word in ("--remote", *([] if name is None else [name]))]
+    words += [] if younger == "all" else ["--experiments", younger if isinstance(younger, str) else _minutes(younger)]
+    words += [] if rules.retired else ["--drop-retired"]
+    words += [word for name in rules.keep for word in ("--keep", name)]
+    words += [word for folder in rules.projects for word in ("--project", str(folder))]
+    return shlex.join(words)
+
+
+def _minutes(age: timedelta) -> str:
+    return f"{age // timedelta(minutes=1)}m"
 
 
 def _planned(plan: "Plan", word: str) -> Report:

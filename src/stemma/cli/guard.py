@@ -62,7 +62,7 @@ def guarding(settings: "ServeSettings") -> "Beside":
 
 
 def _watch(settings: "ServeSettings", url: str, tell: "Callable[[str], None]", once: bool = False) -> None:
-    from stemma.cli.gc import age_of
+    from stemma.cli.gc import age
     from stemma.cli.looks import Guard
     from stemma.follow import beside
     from stemma.serve.settings import RollbackSettings
@@ -70,7 +70,7 @@ def _watch(settings: "ServeSettings", url: str, tell: "Callable[[str], None]", o
     from stemma.watch.webhook import VARIABLE, Webhook
 
     asked, folders = settings.auto_rollback or RollbackSettings(), beside.folders(settings).models
-    young = age_of("auto_rollback.young", asked.young).total_seconds()
+    young = age(asked.young).total_seconds()
     rules = Rules(young, asked.errors, asked.latency, asked.drift, asked.figure)
     log = None if settings.log is None else Path(settings.log.folder)
     follows = {

@@ -1,13 +1,13 @@
 """`stemma watch`: what the request log of a model in service tells."""
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stemma.cli.gc import age_of
+from stemma.cli.gc import age
 from stemma.cli.guard import guard
 from stemma.cli.here import Require
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
@@ -23,6 +23,15 @@ app = typer.Typer(
     help="Models in service, by their request log: outcomes, experiments, drift, a page.", no_args_is_help=True
 )
 app.command()(guard)
+
+
+def _window(text: str) -> timedelta:
+    found = age(text)
+    if not found:
+        raise typer.BadParameter("a window takes some time")
+    return found
+
+
 Log = Annotated[Path, typer.Argument(metavar="LOG", help="The folder of the request log.")]
 Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Requests from then on, UTC.")
@@ -30,15 +39,20 @@ Since = Annotated[
 Bundle = Annotated[
     Path | None, typer.Option(metavar="MODEL.zip", help="Whose training is the reference; else the first window.")
 ]
-LATE = typer.Option(metavar="AGE", help="From so long after the request on an outcome is late: 36h, 7d, 4w.")
-WINDOW = typer.Option(metavar="AGE", help="What is judged at once, such as 1d; it is judged when it is over.")
+LATE = typer.Option(
+    parser=age, metavar="AGE", help="From so long after the request on an outcome is late: 36h, 7d, 4w."
+)
+WINDOW = typer.Option(
+    parser=_window, metavar="AGE", help="What is judged at once, such as 1d; it is judged when it is over."
+)
+IDLE = typer.Option(parser=age, metavar="AGE", help="Without a request, nobody asks a version any more.")
 
 
 @app.command()
 def outcomes(
     log: Log,
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Columns id and outcome; row, from 0, at will.")],
-    late: Annotated[str, LATE] = "7d",
+    late: Annotated[Any, LATE] = "7d",
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -48,7 +62,7 @@ def outcomes(
     """
     from stemma.watch.outcomes import take
 
-    found = take(log, file, age_of("--late", late).total_seconds())
+    found = take(log, file, late.total_seconds())
     answer(found, lambda: _taken(found), as_json, as_md)
 
 
@@ -86,7 +100,7 @@ def ab(
 def drift(
     log: Log,
     bundle: Bundle = None,
-    window: Annotated[str, WINDOW] = "7d",
+    window: Annotated[Any, WINDOW] = "7d",
     since: Since = None,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
@@ -98,7 +112,7 @@ def drift(
     from stemma.bundle import open_bundle
     from stemma.watch.drift import drift
 
-    found = drift(log, None if bundle is None else open_bundle(bundle), _length(window), _moment(since))
+    found = drift(log, None if bundle is None else open_bundle(bundle), window.total_seconds(), _moment(since))
     answer(found, lambda: _drifted(found), as_json, as_md)
 
 
@@ -107,7 +121,7 @@ def report(
     log: Log,
     html: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to write the page.")],
     bundle: Bundle = None,
-    window: Annotated[str, WINDOW] = "7d",
+    window: Annotated[Any, WINDOW] = "7d",
     since: Since = None,
 ) -> None:
     """Write a page of all of it: versions, latency, figures, which is better, what drifted.
@@ -117,7 +131,7 @@ def report(
     from stemma.bundle import open_bundle
     from stemma.watch.report import write
 
-    found = write(log, html, None if bundle is None else open_bundle(bundle), _length(window), _moment(since))
+    found = write(log, html, None if bundle is None else open_bundle(bundle), window.total_seconds(), _moment(since))
     say(f"{html}: {found.sentence}")
 
 
@@ -157,7 +171,7 @@ def check(
     model: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Its name there, where it is not the first.")
     ] = None,
-    idle: Annotated[str, typer.Option(metavar="AGE", help="Without a request, nobody asks a version any more.")] = "7d",
+    idle: Annotated[Any, IDLE] = "7d",
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -172,7 +186,7 @@ def check(
     if table is not None and url is None:
         raise typer.BadParameter("it is asked of a server: give its --url", param_hint="--table")
     server = None if url is None else _server(url, model)
-    found = check(log, open_bundle(bundle), age_of("--idle", idle).total_seconds(), table, server)
+    found = check(log, open_bundle(bundle), idle.total_seconds(), table, server)
     rows = [(each.kind, each.name, each.told) for each in found.findings]
     parts = [Table(("what", "of", "told"), rows, left=None)] if rows else []
     answer(found, lambda: [f"{found.sentence}.", *parts, *found.skipped], as_json, as_md)
@@ -188,13 +202,6 @@ def _server(url: str, model: str | None) -> "Server":
     path = "/predict" if model is None else f"/predict/{model}"
     names = [*serving(models).values()]
     return Server(names, lambda rows: client.ask(url, "POST", path, "predictions", body=list(rows)))
-
-
-def _length(window: str) -> float:
-    seconds = age_of("--window", window).total_seconds()
-    if not seconds:
-        raise typer.BadParameter("a window takes some time", param_hint="--window")
-    return seconds
 
 
 def _drifted(found: "Drift") -> Report:
