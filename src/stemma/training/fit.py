@@ -5,7 +5,6 @@ epoch without any generator's state, to the same bytes as one that was never int
 """
 
 import contextlib
-import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -59,8 +58,9 @@ def run(
         saved = Checkpoint(checkpoint, identity(network, given, validation, session), session)
         progress = _begun(saved, start, settings, watch)
         first = None if settings.patience is None else shrink.ramp(settings)
-        hint = _lonely_row(len(given.train.x), settings.batch_size)
-        failure = f"the network {network.settings.name} fails in training{hint}"
+        failure = f"the network {network.settings.name} fails in training"
+        if len(given.train.x) % settings.batch_size == 1:
+            failure += "; its last batch has one row, which a layer that normalises may refuse: set train.batch_size"
         while not progress.is_over(settings):
             draw = _draw(network, given, arrays, settings, len(progress.epochs))
             with naming(failure):
@@ -149,17 +149,6 @@ def _distance(before: NDArray[Any], after: NDArray[Any]) -> float:
 def _norm(tensor: NDArray[Any]) -> float:
     """By a sum of NumPy's: BLAS adds as the processor can."""
     return math.sqrt(np.square(tensor).sum())
-
-
-def _lonely_row(rows: int, size: int) -> str:
-    """A hint where the last batch, of batches of a size, has one row."""
-    if rows % size != 1 or rows == 1:
-        return ""
-    other = next(number for number in itertools.count(size + 1) if rows % number != 1)
-    return (
-        "; its last batch has one row, which a layer that normalises a batch may refuse: run "
-        f"`dvc exp run -S train.batch_size={other}`"
-    )
 
 
 def settled(settings: TrainSettings, train: Floats) -> Settled:
