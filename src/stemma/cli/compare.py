@@ -12,6 +12,7 @@ from stemma.text import counted, figure, signed
 if TYPE_CHECKING:
     from stemma.metrics.resampling import Difference
     from stemma.versions.compare import Comparison
+    from stemma.watch.ab import Experiment
 
 MOST = 10  # columns that are shown
 Margin = Annotated[
@@ -78,7 +79,7 @@ def report(found: "Comparison") -> Report:
     """The verdict first, then what it rests on."""
     parts: list[str | Table] = [f"{found.sentence}.", _metrics(found)]
     parts.append("\n".join(f"{test.name}: p {_p(test.p)}" for test in found.tests))
-    parts += [_slices(found)] if found.slices else []
+    parts += [slices(found)] if found.slices else []
     return [*parts, *_reasons(found), _sizes(found), *found.notes]
 
 
@@ -88,13 +89,14 @@ def _metrics(found: "Comparison") -> Table:
     return Table(("metric", found.a, found.b, "difference", "95 % interval"), rows)
 
 
-def _slices(found: "Comparison") -> Table:
+def slices(found: "Comparison | Experiment") -> Table:
     headers = (f"{found.metric} of", "rows", found.a, found.b, "difference", "95 % interval", "p (Holm)", "verdict")
     rows = []
     for each in found.slices:
         values = figure(each.difference.a), figure(each.difference.b), *_moved(each.difference)
         p = "-" if each.corrected is None else _p(each.corrected).removeprefix("= ")
-        rows.append((f"{each.column} = {each.value}", f"{each.rows:,}", *values, p, each.verdict))
+        count = each.rows if isinstance(each.rows, int) else sum(each.rows)
+        rows.append((f"{each.column} = {each.value}", f"{count:,}", *values, p, each.verdict))
     return Table(headers, rows)
 
 

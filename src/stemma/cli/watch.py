@@ -1,17 +1,17 @@
 """`stemma watch`: what the request log of a model in service tells."""
 
-import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stemma.cli.compare import slices
 from stemma.cli.gc import age
 from stemma.cli.guard import guard
 from stemma.cli.here import Require
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
-from stemma.text import say, signed
+from stemma.text import say
 
 if TYPE_CHECKING:
     from stemma.watch.ab import Experiment
@@ -218,24 +218,15 @@ def _moment(since: datetime | None) -> float | None:
 
 
 def _experiment(found: "Experiment") -> Report:
-    from stemma.text import figure
     from stemma.watch.answers import day
 
     period = f"From {day(found.first)} to {day(found.last)} (UTC), while both were in service."
-    counted = [(name, *(f"{count:,}" for count in counts)) for name, counts in
-               (("requests", found.requests), ("callers", found.callers), ("rows with an outcome", found.rows))
-               if name != "callers" or counts != found.requests]  # fmt: skip
-    parts: list[str | Table] = [f"{found.sentence}.", period, Table(("", found.a, found.b), counted)]
-    headers = (f"{found.metric} of", "rows", found.a, found.b, "95 % interval", "p (Holm)", "verdict")
-    rows = []
-    for each in found.slices:
-        moved = each.difference
-        interval = f"{signed(moved.low)} to {signed(moved.high)}"
-        of_each = (figure(value) if math.isfinite(value) else "-" for value in (moved.a, moved.b))
-        values = (f"{sum(each.rows):,}", *of_each, interval)
-        p = "-" if each.corrected is None else f"{each.corrected:.4f}"
-        rows.append((f"{each.column} = {each.value}", *values, p, each.verdict))
-    return [*parts, *([Table(headers, rows)] if rows else []), *found.skipped]
+    both = {"requests": found.requests, "callers": found.callers, "rows with an outcome": found.rows}
+    if found.callers == found.requests:
+        del both["callers"]
+    counts = [(name, *(f"{count:,}" for count in of_each)) for name, of_each in both.items()]
+    more = [slices(found)] if found.slices else []
+    return [f"{found.sentence}.", period, Table(("", found.a, found.b), counts), *more, *found.skipped]
 
 
 def _taken(found: "Taken") -> Report:
