@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import option
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, titled
 from stemma.text import counted, figure
 
@@ -15,19 +16,16 @@ if TYPE_CHECKING:
 
 def best(
     metric: Annotated[
-        str | None,
-        typer.Option(help="Of reports/metrics.json: roc_auc (on the test rows), validation.roc_auc, ..."),
+        str | None, typer.Option(help="Of reports/metrics.json: roc_auc (on the test rows), validation.roc_auc, ...")
     ] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="'NAME OP VALUE'",
-            help="Of a metric, rows, size, latency, parameters, date, stage or framework; repeatable.",
+        option(
+            "'NAME OP VALUE'", "Of a metric, rows, size, latency, parameters, date, stage or framework; repeatable."
         ),
     ] = None,
     like: Annotated[
-        str | None,
-        typer.Option(metavar="VERSION", help="Those judged by its target, on its table and test rows, alone."),
+        str | None, option("VERSION", "Those judged by its target, on its table and test rows, alone.")
     ] = None,
     limit: Annotated[int, typer.Option("-n", min=1, help="Versions listed.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from stemma.cli.here import Revision, repository
+from stemma.cli.here import repository
+from stemma.cli.options import Revision, argument, flag, option
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_thousands, interval, show, show_json, titled
 from stemma.text import counted, say, signed, without_password
 
@@ -17,15 +18,13 @@ if TYPE_CHECKING:
     from stemma.bundle.difference import BundleDifference, Change
 
 app = typer.Typer(help="The packaged network: build, verify, predict, sign, compare.", no_args_is_help=True)
-File = Annotated[Path, typer.Argument(metavar="MODEL.zip", help="The bundle.")]
+File = Annotated[Path, argument("MODEL.zip", "The bundle.")]
 
 
 @app.command()
 def build(
     rev: Revision = "HEAD",
-    output: Annotated[
-        Path | None, typer.Option(metavar="FILE|FOLDER", help="By default NAME-v1.2.0.zip in this folder.")
-    ] = None,
+    output: Annotated[Path | None, option("FILE|FOLDER", "By default NAME-v1.2.0.zip in this folder.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the bundle of a version, out of DVC's cache or its remote; a registered one carries its number.
@@ -62,12 +61,9 @@ def inspect(bundle: File, as_json: AsJson = False, as_md: AsMarkdown = False) ->
 @app.command()
 def verify(
     bundle: File,
-    key: Annotated[
-        Path | None, typer.Option(metavar="PUBLIC", help="It must be signed by the owner of this public key.")
-    ] = None,
+    key: Annotated[Path | None, option("PUBLIC", "It must be signed by the owner of this public key.")] = None,
     at_least: Annotated[
-        str | None,
-        typer.Option(metavar="1.2.0", help="With --key: refuse a bundle that was signed as an older version."),
+        str | None, option("1.2.0", "With --key: refuse a bundle that was signed as an older version.")
     ] = None,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
@@ -94,39 +90,27 @@ def verify(
 @app.command()
 def predict(
     bundle: File,
-    rows: Annotated[
-        str,
-        typer.Argument(metavar="ROWS", help="CSV, .parquet, .arrow or .arrows; a folder of such, or s3://NAME/PREFIX."),
-    ],
-    keep: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Of ROWS, written too; repeatable, '*' is all of them.")
-    ] = None,
-    separator: Annotated[
-        str | None, typer.Option(metavar="CHARACTER", help="Of ROWS in CSV; by default as in training.")
-    ] = None,
+    rows: Annotated[str, argument("ROWS", "CSV, .parquet, .arrow or .arrows; a folder of such, or s3://NAME/PREFIX.")],
+    keep: Annotated[list[str] | None, option("COLUMN", "Of ROWS, written too; repeatable, '*' is all of them.")] = None,
+    separator: Annotated[str | None, option("CHARACTER", "Of ROWS in CSV; by default as in training.")] = None,
     decimal: Annotated[
         Literal[".", ","] | None, typer.Option(help="The mark in numbers of ROWS in CSV; by default as in training.")
     ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of ROWS in CSV; by default UTF-8, or as in training.")
-    ] = None,
+    encoding: Annotated[str | None, option("NAME", "Of ROWS in CSV; by default UTF-8, or as in training.")] = None,
     output: Annotated[
-        str | None,
-        typer.Option(metavar="FILE|FOLDER", help="Write here, Parquet if it ends so; else CSV to the terminal."),
+        str | None, option("FILE|FOLDER", "Write here, Parquet if it ends so; else CSV to the terminal.")
     ] = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Run its graph without a look at it, and without limits of time and memory.")
+        bool, flag("--trust", "Run its graph without a look at it, and without limits of time and memory.")
     ] = False,
     runner: Annotated[
         Literal["local", "ray"] | None, typer.Option(help="What predicts the tables of a folder; by default local.")
     ] = None,
-    address: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Of Ray's cluster.")] = None,
+    address: Annotated[str | None, option("HOST:PORT", "Of Ray's cluster.")] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Tables of a folder at a time; by default one for each core.")
     ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Of a folder: what another table or bundle gave is made anew.")
-    ] = False,
+    again: Annotated[bool, flag("--again", "Of a folder: what another table or bundle gave is made anew.")] = False,
 ) -> None:
     """Predict the rows of a table of any size, or of each table of a folder or bucket, once.
 
@@ -173,7 +157,7 @@ def _place(text: str) -> str:
 @app.command()
 def unpack(
     bundle: File,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder.")],
+    folder: Annotated[Path, argument("FOLDER", "A new or empty folder.")],
 ) -> None:
     """Write the files of a bundle into a folder, after every hash was checked.
 
@@ -189,7 +173,7 @@ def unpack(
 
 @app.command()
 def key(
-    private: Annotated[Path, typer.Argument(metavar="PRIVATE.pem", help="Where to write the private key.")],
+    private: Annotated[Path, argument("PRIVATE.pem", "Where to write the private key.")],
 ) -> None:
     """Make a key pair to sign with (P-256, PEM): PRIVATE.pem, and PRIVATE.pub for those who verify.
 
@@ -204,8 +188,8 @@ def key(
 @app.command()
 def sign(
     bundle: File,
-    key: Annotated[Path, typer.Option(metavar="PRIVATE", help="A private key on P-256, in PEM.")],
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write here, and leave MODEL.zip.")] = None,
+    key: Annotated[Path, option("PRIVATE", "A private key on P-256, in PEM.")],
+    output: Annotated[Path | None, option("FILE", "Write here, and leave MODEL.zip.")] = None,
 ) -> None:
     """Sign every file of a bundle, and its version, by OpenSSF model-signing; offline.
 
@@ -219,8 +203,8 @@ def sign(
 
 @app.command()
 def diff(
-    a: Annotated[Path, typer.Argument(metavar="A.zip", help="The bundle before.")],
-    b: Annotated[Path, typer.Argument(metavar="B.zip", help="The bundle after.")],
+    a: Annotated[Path, argument("A.zip", "The bundle before.")],
+    b: Annotated[Path, argument("B.zip", "The bundle after.")],
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemma.cli.here import On, Require, repository
+from stemma.cli.here import repository
+from stemma.cli.options import On, Require, argument, option
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_thousands
 from stemma.text import counted, figure, signed
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
 MOST = 10  # columns that are shown
 Margin = Annotated[
-    float | None,
-    typer.Option(min=0.0, help="With not-worse: the loss that is shown to be smaller than this, at 95 %."),
+    float | None, typer.Option(min=0.0, help="With not-worse: the loss that is shown to be smaller than this, at 95 %.")
 ]
 Metric = Annotated[
     str | None,
@@ -28,16 +28,12 @@ Metric = Annotated[
 
 
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="The revision to compare with.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The revision that is judged.")],
+    a: Annotated[str, argument("A", "The revision to compare with.")],
+    b: Annotated[str, argument("B", "The revision that is judged.")],
     on: On = None,
-    by: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Compare each value of a column by itself; repeatable.")
-    ] = None,
+    by: Annotated[list[str] | None, option("COLUMN", "Compare each value of a column by itself; repeatable.")] = None,
     metric: Metric = None,
-    cost: Annotated[
-        str | None, typer.Option(metavar="fp=X,fn=Y", help="What a false positive and a false negative cost.")
-    ] = None,
+    cost: Annotated[str | None, option("fp=X,fn=Y", "What a false positive and a false negative cost.")] = None,
     require: Require = None,
     margin: Margin = None,
     resamples: Annotated[int, typer.Option(min=500, max=100_000, help="Of the bootstrap.")] = 1000,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import argument, flag
 from stemma.text import say
 
 STAGE = "settings"
@@ -17,8 +18,7 @@ app = typer.Typer(
 @app.command()
 def sync(
     overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[OVERRIDE]...", help="As for `dvc exp run -S`, such as model=keras_mlp or +train.x=1."),
+        list[str] | None, argument("[OVERRIDE]...", "As for `dvc exp run -S`, such as model=keras_mlp or +train.x=1.")
     ] = None,
 ) -> None:
     """Write params.yaml, byte for byte as `dvc exp run` composes it from conf/.
@@ -37,7 +37,7 @@ def sync(
 
 @app.command()
 def check(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
+    as_json: Annotated[bool, flag("--json", "Print the differences as JSON.")] = False,
 ) -> None:
     """List the settings that differ, as `key: conf -> params`; exit 1 if there are any.
 

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from stemma.cli.here import repository
+from stemma.cli.options import argument, flag, option
 from stemma.cli.output import AsMarkdown, Report, Table, answer, in_digits, titled
 from stemma.text import counted
 
@@ -16,26 +15,24 @@ if TYPE_CHECKING:
 
 
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="The revision before.")],
-    b: Annotated[str, typer.Argument(metavar="[B]", help="The revision after; the workspace if not given.")] = (
-        "workspace"
-    ),
+    a: Annotated[str, argument("A", "The revision before.")],
+    b: Annotated[str, argument("[B]", "The revision after; the workspace if not given.")] = ("workspace"),
     exact: Annotated[
-        bool, typer.Option("--exact", help="Read the tensors that differ, and the tables, instead of their sketches.")
+        bool, flag("--exact", "Read the tensors that differ, and the tables, instead of their sketches.")
     ] = False,
     weights: Annotated[
         str | None,
-        typer.Option(
-            metavar="PART=W,...",
-            help="Of the parts of D, such as structure=0.5,parameters=0.3,data=0.2; they sum to 1. "
-            "By default those of conf/diff.yaml.",
+        option(
+            "PART=W,...",
+            (
+                "Of the parts of D, such as structure=0.5,parameters=0.3,data=0.2; they sum to 1. "
+                "By default those of conf/diff.yaml."
+            ),
         ),
     ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Draw a heat map of the change of each layer.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Show also what did not change.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with what did not change.")] = False,
+    plot: Annotated[Path | None, option("FILE.png", "Draw a heat map of the change of each layer.")] = None,
+    everything: Annotated[bool, flag("--all", "Show also what did not change.")] = False,
+    as_json: Annotated[bool, flag("--json", "Print JSON, with what did not change.")] = False,
     as_md: AsMarkdown = False,
 ) -> None:
     """Say what changed from version A to version B: structure, weights, data, settings, metrics, code, environment.

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemma.cli.here import Revision, repository
+from stemma.cli.here import repository
+from stemma.cli.options import Revision, flag
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
 from stemma.text import counted
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def doctor(
     revision: Revision = "workspace",
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings too.")] = False,
+    strict: Annotated[bool, flag("--strict", "Exit with 1 on warnings too.")] = False,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from stemma.cli.here import repository
+from stemma.cli.options import flag
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, titled
 from stemma.text import counted, few, figure, short, signed
 
@@ -21,9 +20,7 @@ EXAMPLE = "dvc exp run -S train.learning_rate=0.01"
 
 
 def experiments(
-    all: Annotated[
-        bool, typer.Option("--all", help="On every commit, with all figures that people see first.")
-    ] = False,
+    all: Annotated[bool, flag("--all", "On every commit, with all figures that people see first.")] = False,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from stemma.cli.here import Revision, repository
+from stemma.cli.here import repository
+from stemma.cli.options import Revision
 from stemma.text import counted, say
 
 

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from stemma.cli.here import repository
+from stemma.cli.options import flag, option
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_bytes
 from stemma.text import by_number, counted, cut, few
 
@@ -54,25 +55,20 @@ def _which(text: str) -> str | timedelta:
 
 
 def gc(
-    apply: Annotated[bool, typer.Option("--apply", help="Move it to the trash; without this, only show it.")] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="Bring back what the last run moved.")] = False,
-    empty_trash: Annotated[bool, typer.Option("--empty-trash", help="Delete for good what is in the trash.")] = False,
-    remote: Annotated[
-        list[str] | None, typer.Option(metavar="[NAME]", help="This remote too; without a name, the default one.")
-    ] = None,
+    apply: Annotated[bool, flag("--apply", "Move it to the trash; without this, only show it.")] = False,
+    undo: Annotated[bool, flag("--undo", "Bring back what the last run moved.")] = False,
+    empty_trash: Annotated[bool, flag("--empty-trash", "Delete for good what is in the trash.")] = False,
+    remote: Annotated[list[str] | None, option("[NAME]", "This remote too; without a name, the default one.")] = None,
     older_than: Annotated[
-        timedelta | None,
-        typer.Option(parser=age, metavar="AGE", help="Only what was written before: 30d, 12h, 0 [1d; of the trash 0]."),
+        timedelta | None, option("AGE", "Only what was written before: 30d, 12h, 0 [1d; of the trash 0].", parser=age)
     ] = None,
     experiments: Annotated[
-        Any,
-        typer.Option(parser=_which, metavar="all|none|AGE", help="That stay: all, none, or what is younger than AGE."),
+        Any, option("all|none|AGE", "That stay: all, none, or what is younger than AGE.", parser=_which)
     ] = "all",
-    drop_retired: Annotated[bool, typer.Option("--drop-retired", help="Retired versions need not stay.")] = False,
-    keep: Annotated[list[str] | None, typer.Option(metavar="REV", help="A revision that stays too.")] = None,
+    drop_retired: Annotated[bool, flag("--drop-retired", "Retired versions need not stay.")] = False,
+    keep: Annotated[list[str] | None, option("REV", "A revision that stays too.")] = None,
     project: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FOLDER", help="Another repository with the same cache or remote: it keeps its objects."),
+        list[Path] | None, option("FOLDER", "Another repository with the same cache or remote: it keeps its objects.")
     ] = None,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,

@@ -9,8 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from stemma.cli.options import argument, flag
 from stemma.cli.service import HERE, Url
 from stemma.errors import SettingsError, one_line
 from stemma.text import nearest, say
@@ -25,9 +24,9 @@ SETTINGS = "STEMMA_GUARD"  # of the environment, which others do not see as a co
 
 
 def guard(
-    config: Annotated[Path, typer.Argument(metavar="serve.yaml", help="The settings of the server.")],
+    config: Annotated[Path, argument("serve.yaml", "The settings of the server.")],
     url: Url = HERE,
-    once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
+    once: Annotated[bool, flag("--once", "Look once, and end.")] = False,
 ) -> None:
     """Take a version back while it is young, as soon as it is beyond a bound of `auto_rollback` for certain.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import flag, option
 from stemma.cli.output import AsJson, AsMarkdown, Markup, Table, aligned, show, show_json
 from stemma.text import say, signed
 
@@ -21,11 +22,9 @@ UNKNOWN = "; s p: not known, for models/weights is not on this machine"
 
 def log(
     graph: Annotated[Graph, typer.Option(help="How the graph is drawn.")] = "ascii",
-    all: Annotated[bool, typer.Option("--all", help="Every branch, tag and experiment, not HEAD alone.")] = False,
+    all: Annotated[bool, flag("--all", "Every branch, tag and experiment, not HEAD alone.")] = False,
     number: Annotated[int | None, typer.Option("-n", "--number", min=1, help="Versions shown, at most.")] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Versions from then on; as Git reads dates.")
-    ] = None,
+    since: Annotated[str | None, option("DATE", "Versions from then on; as Git reads dates.")] = None,
     metric: Annotated[
         str | None,
         typer.Option(

@@ -23,8 +23,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from stemma.cli.options import flag
 from stemma.errors import StemmaError, told_by_system
 from stemma.text import escaped, say, visible
 from stemma.text import table as markdown_table
@@ -32,8 +31,8 @@ from stemma.text import table as markdown_table
 if TYPE_CHECKING:
     from stemma.report.document import Document
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-AsMarkdown = Annotated[bool, typer.Option("--md", help="Print Markdown.")]
+AsJson = Annotated[bool, flag("--json", "Print JSON.")]
+AsMarkdown = Annotated[bool, flag("--md", "Print Markdown.")]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from stemma.cli.here import All, Revisions, repository
+from stemma.cli.here import repository
+from stemma.cli.options import All, Revisions
 from stemma.cli.output import AsJson, answer, done, in_bytes
 from stemma.text import counted
 

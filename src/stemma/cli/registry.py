@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stemma.cli.compare import Margin
-from stemma.cli.here import On, Require, repository
+from stemma.cli.here import repository
+from stemma.cli.options import On, Require, argument, flag, option
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, done, plain
 from stemma.text import counted, say
 
@@ -15,18 +16,14 @@ if TYPE_CHECKING:
     from stemma.registry.history import Event, History
 
 Why = Annotated[str | None, typer.Option("-m", "--why", "--message", help="Kept as the tag's message.")]
-Sign = Annotated[bool, typer.Option("--sign", help="Sign the tag with the key of Git's settings.")]
-Push = Annotated[
-    bool, typer.Option("--push", help="To the Git remote too, or not at all: whoever is second there is told.")
-]
+Sign = Annotated[bool, flag("--sign", "Sign the tag with the key of Git's settings.")]
+Push = Annotated[bool, flag("--push", "To the Git remote too, or not at all: whoever is second there is told.")]
 Wait = Annotated[float, typer.Option(min=0, help="Seconds, at most, for another command that writes tags.")]
 
 
 def register(
-    rev: Annotated[
-        str | None, typer.Argument(metavar="[REV]", help="HEAD by default, with nothing left to commit.")
-    ] = None,
-    version: Annotated[str | None, typer.Option(metavar="1.2.0", help="The number.")] = None,
+    rev: Annotated[str | None, argument("[REV]", "HEAD by default, with nothing left to commit.")] = None,
+    version: Annotated[str | None, option("1.2.0", "The number.")] = None,
     bump: Annotated[
         Literal["major", "minor", "patch"] | None,
         typer.Option(
@@ -54,14 +51,14 @@ def register(
 
 
 def promote(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="v1.2.0, or a revision that is registered.")],
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="dev, staging, prod: any name.")],
+    version: Annotated[str, argument("VERSION", "v1.2.0, or a revision that is registered.")],
+    stage: Annotated[str, argument("STAGE", "dev, staging, prod: any name.")],
     require: Require = None,
     margin: Margin = None,
     on: On = None,
     metric: Annotated[str | None, typer.Option(help="Compare by this figure.")] = None,
     local: Annotated[
-        bool, typer.Option("--local", help="The project has no DVC remote: look for the objects in the cache.")
+        bool, flag("--local", "The project has no DVC remote: look for the objects in the cache.")
     ] = False,
     why: Why = None,
     sign: Sign = False,
@@ -79,9 +76,9 @@ def promote(
     from stemma.registry.writing import Tagging
 
     given = {"--margin": margin, "--on": on, "--metric": metric}
-    for option, value in given.items():
+    for name, value in given.items():
         if value is not None and require is None:
-            raise typer.BadParameter("it goes with --require", param_hint=option)
+            raise typer.BadParameter("it goes with --require", param_hint=name)
     if margin is not None and require != "not-worse":
         raise typer.BadParameter("it goes with --require not-worse", param_hint="--margin")
     judgement = None if require is None else Judgement(require, margin, on, metric)
@@ -93,7 +90,7 @@ def promote(
 
 
 def demote(
-    name: Annotated[str, typer.Argument(metavar="STAGE|VERSION", help="A stage, or a version: all that it holds.")],
+    name: Annotated[str, argument("STAGE|VERSION", "A stage, or a version: all that it holds.")],
     why: Why = None,
     sign: Sign = False,
     push: Push = False,
@@ -112,7 +109,7 @@ def demote(
 
 
 def retire(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="v1.2.0, or a revision that is registered.")],
+    version: Annotated[str, argument("VERSION", "v1.2.0, or a revision that is registered.")],
     why: Annotated[str, typer.Option("-m", "--why", "--message", help="Kept as the tag's message.")],
     sign: Sign = False,
     push: Push = False,
@@ -131,10 +128,8 @@ def retire(
 
 
 def history(
-    stage: Annotated[str | None, typer.Argument(metavar="[STAGE]", help="The events of this stage alone.")] = None,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Check every tag's signature; exit 1 unless all are good.")
-    ] = False,
+    stage: Annotated[str | None, argument("[STAGE]", "The events of this stage alone.")] = None,
+    verify: Annotated[bool, flag("--verify", "Check every tag's signature; exit 1 unless all are good.")] = False,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:

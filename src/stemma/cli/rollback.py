@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import argument, flag
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, done, in_bytes
 from stemma.text import counted
 
@@ -13,27 +14,25 @@ if TYPE_CHECKING:
 
 
 def rollback(
-    rev: Annotated[str | None, typer.Argument(metavar="[REV]", help="A version; not needed with --stage.")] = None,
+    rev: Annotated[str | None, argument("[REV]", "A version; not needed with --stage.")] = None,
     stage: Annotated[
         str | None,
         typer.Option(help="Move this stage alone, to the version that it held before or to REV; no file changes."),
     ] = None,
-    commit: Annotated[bool, typer.Option("--commit", help="Make the restored state a new commit.")] = False,
+    commit: Annotated[bool, flag("--commit", "Make the restored state a new commit.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show each file that would move, and what is in the way; touch nothing.")
+        bool, flag("--dry-run", "Show each file that would move, and what is in the way; touch nothing.")
     ] = False,
-    stash: Annotated[
-        bool, typer.Option("--stash", help="Put what is not committed into Git's stash first, outputs too.")
-    ] = False,
+    stash: Annotated[bool, flag("--stash", "Put what is not committed into Git's stash first, outputs too.")] = False,
     whole: Annotated[
-        bool, typer.Option("--whole-commit", help="Git's files outside of the project too, of other projects as well.")
+        bool, flag("--whole-commit", "Git's files outside of the project too, of other projects as well.")
     ] = False,
-    abort: Annotated[bool, typer.Option("--abort", help="Undo a rollback that was killed.")] = False,
+    abort: Annotated[bool, flag("--abort", "Undo a rollback that was killed.")] = False,
     why: Annotated[str | None, typer.Option("-m", "--why", help="With --stage: kept as the tag's message.")] = None,
     local: Annotated[
-        bool, typer.Option("--local", help="With --stage, in a project without a DVC remote: look in the cache.")
+        bool, flag("--local", "With --stage, in a project without a DVC remote: look in the cache.")
     ] = False,
-    push: Annotated[bool, typer.Option("--push", help="With --stage: to the Git remote too, or not at all.")] = False,
+    push: Annotated[bool, flag("--push", "With --stage: to the Git remote too, or not at all.")] = False,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -86,9 +85,9 @@ def _fits(rev: str | None, stage: str | None, abort: bool, moving: dict[str, boo
     if rev is None and stage is None and not abort:
         raise typer.BadParameter("name a version, or give --stage", param_hint="REV")
     others, why = (tagging, "it goes with --stage") if stage is None else (moving, "no file changes with --stage")
-    for option, given in others.items():
-        if given and option != "--dry-run":
-            raise typer.BadParameter(why, param_hint=option)
+    for name, given in others.items():
+        if given and name != "--dry-run":
+            raise typer.BadParameter(why, param_hint=name)
 
 
 def _stage(stage: str, rev: str | None, dry_run: bool, why: str | None, local: bool, push: bool, as_json: bool) -> None:

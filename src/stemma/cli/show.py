@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from stemma.cli.here import Revision, repository
+from stemma.cli.here import repository
+from stemma.cli.options import Revision
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, headed, in_digits, in_thousands, interval
 from stemma.text import counted
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from stemma.cli.here import All, Experiments, Revisions, repository
+from stemma.cli.here import repository
+from stemma.cli.options import All, Experiments, Revisions, flag
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_bytes
 from stemma.text import counted, few
 
@@ -18,7 +19,7 @@ def verify(
     all: All = False,
     experiments: Experiments = False,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Put a verified copy from the other side where one is missing or damaged.")
+        bool, flag("--repair", "Put a verified copy from the other side where one is missing or damaged.")
     ] = False,
     only: Annotated[Literal["cache", "remote"] | None, typer.Option(help="Look at this side alone.")] = None,
     as_json: AsJson = False,

@@ -9,7 +9,7 @@ import typer
 from stemma.cli.compare import slices
 from stemma.cli.gc import age
 from stemma.cli.guard import guard
-from stemma.cli.here import Require
+from stemma.cli.options import Require, argument, option
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
 from stemma.text import say
 
@@ -32,26 +32,20 @@ def _window(text: str) -> timedelta:
     return found
 
 
-Log = Annotated[Path, typer.Argument(metavar="LOG", help="The folder of the request log.")]
+Log = Annotated[Path, argument("LOG", "The folder of the request log.")]
 Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Requests from then on, UTC.")
 ]
-Bundle = Annotated[
-    Path | None, typer.Option(metavar="MODEL.zip", help="Whose training is the reference; else the first window.")
-]
-LATE = typer.Option(
-    parser=age, metavar="AGE", help="From so long after the request on an outcome is late: 36h, 7d, 4w."
-)
-WINDOW = typer.Option(
-    parser=_window, metavar="AGE", help="What is judged at once, such as 1d; it is judged when it is over."
-)
-IDLE = typer.Option(parser=age, metavar="AGE", help="Without a request, nobody asks a version any more.")
+Bundle = Annotated[Path | None, option("MODEL.zip", "Whose training is the reference; else the first window.")]
+LATE = option("AGE", "From so long after the request on an outcome is late: 36h, 7d, 4w.", parser=age)
+WINDOW = option("AGE", "What is judged at once, such as 1d; it is judged when it is over.", parser=_window)
+IDLE = option("AGE", "Without a request, nobody asks a version any more.", parser=age)
 
 
 @app.command()
 def outcomes(
     log: Log,
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Columns id and outcome; row, from 0, at will.")],
+    file: Annotated[Path, argument("FILE.csv", "Columns id and outcome; row, from 0, at will.")],
     late: Annotated[Any, LATE] = "7d",
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
@@ -69,14 +63,12 @@ def outcomes(
 @app.command()
 def ab(
     log: Log,
-    a: Annotated[str, typer.Option("--a", metavar="VERSION", help="The version to compare with.")],
-    b: Annotated[str, typer.Option("--b", metavar="VERSION", help="The version that is judged.")],
+    a: Annotated[str, option("VERSION", "The version to compare with.", "--a")],
+    b: Annotated[str, option("VERSION", "The version that is judged.", "--b")],
     metric: Annotated[
         str | None, typer.Option(help="What the verdict follows from: a metric as in compare, or outcome itself.")
     ] = None,
-    by: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Each value of an input or a header by itself.")
-    ] = None,
+    by: Annotated[list[str] | None, option("COLUMN", "Each value of an input or a header by itself.")] = None,
     share: Annotated[float, typer.Option(help="Of the requests, that B was meant to get.")] = 0.5,
     since: Since = None,
     require: Require = None,
@@ -119,7 +111,7 @@ def drift(
 @app.command()
 def report(
     log: Log,
-    html: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to write the page.")],
+    html: Annotated[Path, option("FILE.html", "Where to write the page.")],
     bundle: Bundle = None,
     window: Annotated[Any, WINDOW] = "7d",
     since: Since = None,
@@ -138,12 +130,8 @@ def report(
 @app.command()
 def retrain(
     log: Log,
-    version: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="In production; by default the one that answered last.")
-    ] = None,
-    write: Annotated[
-        Path | None, typer.Option(metavar="FILE.parquet", help="Write the rows there; without it, only tell.")
-    ] = None,
+    version: Annotated[str | None, option("VERSION", "In production; by default the one that answered last.")] = None,
+    write: Annotated[Path | None, option("FILE.parquet", "Write the rows there; without it, only tell.")] = None,
     since: Since = None,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
@@ -162,15 +150,12 @@ def retrain(
 @app.command()
 def check(
     log: Log,
-    bundle: Annotated[Path, typer.Option(metavar="MODEL.zip", help="That is served.")],
+    bundle: Annotated[Path, option("MODEL.zip", "That is served.")],
     table: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.csv", help="Raw rows that the bundle and the server at --url are asked."),
+        Path | None, option("FILE.csv", "Raw rows that the bundle and the server at --url are asked.")
     ] = None,
-    url: Annotated[str | None, typer.Option(metavar="URL", envvar="STEMMA_URL", help="Of the server.")] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Its name there, where it is not the first.")
-    ] = None,
+    url: Annotated[str | None, option("URL", "Of the server.", envvar="STEMMA_URL")] = None,
+    model: Annotated[str | None, option("MODEL", "Its name there, where it is not the first.")] = None,
     idle: Annotated[Any, IDLE] = "7d",
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
