@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 Why = Annotated[str | None, typer.Option("-m", "--why", "--message", help="Kept as the tag's message.")]
 Sign = Annotated[bool, flag("--sign", "Sign the tag with the key of Git's settings.")]
 Push = Annotated[bool, flag("--push", "To the Git remote too, or not at all: whoever is second there is told.")]
-Wait = Annotated[float, typer.Option(min=0, help="Seconds, at most, for another command that writes tags.")]
 
 
 def register(
@@ -34,7 +33,6 @@ def register(
     why: Why = None,
     sign: Sign = False,
     push: Push = False,
-    wait: Wait = 10.0,
     as_json: AsJson = False,
 ) -> None:
     """Give a commit with a trained model a number: the tag model@v1.2.0.
@@ -46,7 +44,7 @@ def register(
 
     if version is not None and bump is not None:
         raise typer.BadParameter("give it or --bump, not both", param_hint="--version")
-    made = register(repository(), rev, version=version, bump=bump, why=why, tagging=Tagging(sign, push, wait))
+    made = register(repository(), rev, version=version, bump=bump, why=why, tagging=Tagging(sign, push))
     tell([made], True, push, as_json)
 
 
@@ -63,7 +61,6 @@ def promote(
     why: Why = None,
     sign: Sign = False,
     push: Push = False,
-    wait: Wait = 10.0,
     as_json: AsJson = False,
 ) -> None:
     """Let a registered version take a stage: the tag model#prod#4. Every object of it must be in the DVC remote.
@@ -82,7 +79,7 @@ def promote(
     if margin is not None and require != "not-worse":
         raise typer.BadParameter("it goes with --require not-worse", param_hint="--margin")
     judgement = None if require is None else Judgement(require, margin, on, metric)
-    tagging = Tagging(sign, push, wait)
+    tagging = Tagging(sign, push)
     made = promote(repository(), version, stage, why=why, judgement=judgement, local=local, tagging=tagging)
     if require is not None and made.before is None and not as_json:
         say(f"{stage} was empty: there was nothing to compare with")
@@ -94,7 +91,6 @@ def demote(
     why: Why = None,
     sign: Sign = False,
     push: Push = False,
-    wait: Wait = 10.0,
     as_json: AsJson = False,
 ) -> None:
     """Leave a stage empty: the tag model#prod!#5. `stemma rollback` gives it to the version before instead.
@@ -104,7 +100,7 @@ def demote(
     from stemma.registry.promote import demote
     from stemma.registry.writing import Tagging
 
-    made = demote(repository(), name, why=why, tagging=Tagging(sign, push, wait))
+    made = demote(repository(), name, why=why, tagging=Tagging(sign, push))
     tell(made, why is not None, push, as_json)
 
 
@@ -113,7 +109,6 @@ def retire(
     why: Annotated[str, typer.Option("-m", "--why", "--message", help="Kept as the tag's message.")],
     sign: Sign = False,
     push: Push = False,
-    wait: Wait = 10.0,
     as_json: AsJson = False,
 ) -> None:
     """Take a version out of the registry: the tag model@v1.2.0!. It must be in no stage; its commit stays.
@@ -123,7 +118,7 @@ def retire(
     from stemma.registry.register import retire
     from stemma.registry.writing import Tagging
 
-    made = retire(repository(), version, why, tagging=Tagging(sign, push, wait))
+    made = retire(repository(), version, why, tagging=Tagging(sign, push))
     tell([made], True, push, as_json)
 
 
