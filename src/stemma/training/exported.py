@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from stemma import runtime
-from stemma.errors import ExportError
-from stemma.text import in_one_line
 
 if TYPE_CHECKING:  # a process that runs a file needs none of these
     from stemma.training.base import Floats, Network, Problem
@@ -65,16 +63,3 @@ def silent(*loggers: str) -> Iterator[None]:
         finally:
             for logger, level in levels.items():
                 logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def making(name: str) -> Iterator[None]:
-    """Turn what a framework's exporter, or a layer of one's own, raises into one line: it has no common base.
-
-    Raises:
-        ExportError: the file of this format cannot be made.
-    """
-    try:
-        yield
-    except Exception as error:
-        raise ExportError(f"{name} cannot be made of this network ({in_one_line(error, 300)})") from error
