@@ -9,7 +9,6 @@ from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, titled
 from stemma.text import counted, few, figure, short, signed
 
 if TYPE_CHECKING:
-    from stemma.versions.diff.settings import Setting
     from stemma.versions.experiments import Base, Experiment, Experiments
 
 FIGURES = 3  # shown beside each other
@@ -61,14 +60,11 @@ def _row(each: "Experiment", shown: tuple[str, ...]) -> tuple[str, ...]:
     first = moves[0] if moves else None
     moved = "" if first is None or first.move is None else f"{signed(first.move)}{' ~' * bool(first.within)}"
     set_first = sorted(each.settings, key=lambda setting: setting.after is None)  # of another model some are gone
-    changed = few([_setting(setting) for setting in set_first], SETTINGS)
+    shown_as = [f"{one.key}={short('-' if one.after is None else one.after, 30)}" for one in set_first]
+    changed = few(shown_as, SETTINGS)
     return (each.name, changed, *_beside([figure(None if move is None else move.after) for move in moves], moved))
 
 
 def _beside(figures: Sequence[str], move: str) -> tuple[str, ...]:
     """The move stands behind the main figure, the first."""
     return (figures[0], move, *figures[1:]) if figures else ()
-
-
-def _setting(setting: "Setting") -> str:
-    return f"{setting.key}={short('-' if setting.after is None else setting.after, 30)}"

@@ -24,6 +24,7 @@ AGE = re.compile(r"([0-9]+)([mhdw])")
 LONGEST = timedelta(weeks=5200)  # beyond it, dates soon are of no calendar
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 DEFAULT = "the default one"
+MINUTE = timedelta(minutes=1)
 
 
 class Command(TyperCommand):
@@ -122,18 +123,14 @@ def _done(mode: str, rules: "Rules", older_than: timedelta | None) -> tuple[Any,
 
 def _to_free(rules: "Rules") -> str:
     """The command that empties the trash by the same rules: others may need what is in it."""
-    younger = rules.experiments
     words = ["stemma", "gc", "--empty-trash"]
     words += [word for name in rules.remotes for word in ("--remote", *([] if name is None else [name]))]
-    words += [] if younger == "all" else ["--experiments", younger if isinstance(younger, str) else _minutes(younger)]
+    younger = rules.experiments if isinstance(rules.experiments, str) else f"{rules.experiments // MINUTE}m"
+    words += [] if younger == "all" else ["--experiments", younger]
     words += [] if rules.retired else ["--drop-retired"]
     words += [word for name in rules.keep for word in ("--keep", name)]
     words += [word for folder in rules.projects for word in ("--project", str(folder))]
     return shlex.join(words)
-
-
-def _minutes(age: timedelta) -> str:
-    return f"{age // timedelta(minutes=1)}m"
 
 
 def _planned(plan: "Plan", word: str) -> Report:

@@ -54,7 +54,8 @@ def run(
     with contextlib.closing(network.session(given)) as session:
         arrays = rows.of(network.problem, given) if rows.are_changed(settings) else None
         start = network.tensors()
-        limit = EXPLODED * max(1.0, _mean_loss(network, validation))
+        untrained = network.problem.task.losses(network.scores(validation.x), validation.y)
+        limit = EXPLODED * max(1.0, float(untrained.mean()))
         saved = Checkpoint(checkpoint, identity(network, given, validation, session), session)
         progress = _begun(saved, start, settings, watch)
         first = None if settings.patience is None else shrink.ramp(settings)
@@ -240,10 +241,6 @@ def _masks(network: Network, settings: Settled, done: int) -> shrink.Masks:
         return {}
     tensors = network.tensors()
     return shrink.masks(tensors, settings, done, frozen(tensors, settings))
-
-
-def _mean_loss(network: Network, rows: Rows) -> float:
-    return float(network.problem.task.losses(network.scores(rows.x), rows.y).mean())
 
 
 def _stopped(epoch: Epoch, fault: str, settings: TrainSettings) -> TrainingError:
