@@ -41,11 +41,11 @@ def best(
     from stemma.versions.best import best
 
     found = best(repository(), metric=metric, where=where or (), like=like, seed=seed)
-    answer(found, lambda: report(found, limit, as_md), as_json, as_md)
+    answer(found, lambda: report(found, limit), as_json, as_md)
     raise typer.Exit(0 if found.candidates else 1)
 
 
-def report(found: "Best", limit: int, markdown: bool) -> Report:
+def report(found: "Best", limit: int) -> Report:
     """The best, the first few of each group, and what left out the others."""
     several = len(found.groups) > 1
     tables = [(each.judged, _table(found, each.candidates[:limit])) for each in found.groups]
@@ -53,7 +53,7 @@ def report(found: "Best", limit: int, markdown: bool) -> Report:
     left = ", ".join(f"`{text}` left out {count}" for text, count in found.left_out if count)
     notes = [f"and {more - limit} more: -n {more}"] if more > limit else []
     notes += [f"of {counted(found.looked_at, 'version')}, {left}"] if left else []
-    shown = titled(tables, markdown) if several else [tables[0][1]]
+    shown = titled(tables) if several else [tables[0][1]]
     return [f"{found.sentence}.", *shown, *notes, *found.notes]
 
 

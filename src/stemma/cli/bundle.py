@@ -216,7 +216,7 @@ def diff(
     from stemma.bundle.difference import difference
 
     found = difference(open_bundle(a), open_bundle(b), (str(a), str(b)))
-    answer(found, lambda: _different(found, as_md), as_json, as_md)
+    answer(found, lambda: _different(found), as_json, as_md)
 
 
 # What is shown.
@@ -264,7 +264,7 @@ def _verified(found: "Verified") -> Report:
     return [f"{found.path}, {found.version or 'not registered'}", Table(("what", "state", "told"), rows, left=None)]
 
 
-def _different(found: "BundleDifference", markdown: bool) -> Report:
+def _different(found: "BundleDifference") -> Report:
     if found.is_same:
         return [f"{found.a} and {found.b} hold the same files"]
     files = [(each.name, each.change, in_thousands(each.a), in_thousands(each.b)) for each in found.files]
@@ -279,7 +279,7 @@ def _different(found: "BundleDifference", markdown: bool) -> Report:
         "Environment": _changed(found.environment),
         "Files": Table(("file", "change", "bytes a", "bytes b"), files, left=2),
     }
-    return [f"{found.a} -> {found.b}", *titled(sections.items(), markdown)]
+    return [f"{found.a} -> {found.b}", *titled(sections.items())]
 
 
 def _changed(changes: "tuple[Change, ...]") -> Table:

@@ -51,13 +51,12 @@ def diff(
     found = diff(repository(), a, b, exact=exact, weights=given)
     if plot is not None:
         draw(found, plot)
-    answer(found, lambda: report(found, everything, as_md), as_json, as_md)
+    answer(found, lambda: report(found, everything), as_json, as_md)
 
 
-def report(found: "Difference", everything: bool, markdown: bool) -> Report:
+def report(found: "Difference", everything: bool) -> Report:
     """D first, then each kind of change under its name; kinds without a change are left out unless `everything`."""
-    changes = titled(_sections(found, everything), markdown)
-    return [_headline(found), _parts(found), *changes, *found.notes]
+    return [_headline(found), _parts(found), *titled(_sections(found, everything)), *found.notes]
 
 
 def _headline(found: "Difference") -> str:

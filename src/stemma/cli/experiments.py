@@ -30,10 +30,10 @@ def experiments(
     from stemma.versions.experiments import experiments
 
     found = experiments(repository(), all=all)
-    answer(found, lambda: report(found, found.shown if all else found.shown[:FIGURES], as_md), as_json, as_md)
+    answer(found, lambda: report(found, found.shown if all else found.shown[:FIGURES]), as_json, as_md)
 
 
-def report(found: "Experiments", shown: tuple[str, ...], markdown: bool) -> Report:
+def report(found: "Experiments", shown: tuple[str, ...]) -> Report:
     """A table for each commit; one line where there is no experiment."""
     other = f"{counted(found.elsewhere, 'experiment')} on other commits: run `stemma experiments --all`"
     if not found.bases:
@@ -45,7 +45,7 @@ def report(found: "Experiments", shown: tuple[str, ...], markdown: bool) -> Repo
         OTHERWISE: not all(each.alike for each in every),
         other: found.elsewhere,
     }
-    shown_tables = titled(tables, markdown) if len(tables) > 1 else [tables[0][1]]
+    shown_tables = titled(tables) if len(tables) > 1 else [tables[0][1]]
     return [*shown_tables, *(note for note, holds in notes.items() if holds)]
 
 

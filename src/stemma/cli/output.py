@@ -49,6 +49,10 @@ class Table:
         return len(self.headers) if self.left is None else self.left
 
 
+class Heading(str):
+    """Of what follows: `Name:`, in Markdown `### Name`."""
+
+
 class Markup(str):
     """Lines of Markdown of our own."""
 
@@ -86,7 +90,7 @@ def of_document(told: "Document") -> Report:
 
     parts: list[str | Table] = [told.lead, *(text for text, _ in told.badges)]
     for section in told.sections:
-        parts.append(f"{section.title}:")
+        parts.append(Heading(section.title))
         for part in section.parts:
             if isinstance(part, str | Chart):
                 parts.append(part if isinstance(part, str) else f"{part.caption}:")
@@ -120,14 +124,9 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 
-def titled(sections: Iterable[tuple[str, Table]], markdown: bool) -> list[str | Table]:
+def titled(sections: Iterable[tuple[str, Table]]) -> list[str | Table]:
     """Tables under their names; those without rows are left out."""
-    there = [(title, table) for title, table in sections if table.rows]
-    return [part for title, table in there for part in (headed(title, 3) if markdown else f"{title}:", table)]
-
-
-def headed(title: str, level: int) -> Markup:
-    return Markup(f"{'#' * level} {_marked(title)}")
+    return [part for title, table in sections if table.rows for part in (Heading(title), table)]
 
 
 def in_digits(value: float | None) -> str:
@@ -159,6 +158,8 @@ def in_bytes(size: int | None) -> str:
 def _text(part: "str | Table", markdown: bool) -> str:
     if isinstance(part, Table):
         return "\n".join(_lines(part, markdown))
+    if isinstance(part, Heading):
+        return f"### {_marked(part)}" if markdown else f"{part}:"
     return "\n".join(map(_marked, part.split("\n"))) if markdown and not isinstance(part, Markup) else part
 
 

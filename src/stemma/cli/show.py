@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stemma.cli.here import repository
 from stemma.cli.options import Revision
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, headed, in_digits, in_thousands, interval
+from stemma.cli.output import AsJson, AsMarkdown, Heading, Report, Table, answer, in_digits, in_thousands, interval
 from stemma.text import counted
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ def show(
     from stemma.versions.show import show
 
     found = show(repository(), revision)
-    answer(found, lambda: report(found, as_md), as_json, as_md)
+    answer(found, lambda: report(found), as_json, as_md)
 
 
-def report(found: "Record", markdown: bool = False) -> Report:
+def report(found: "Record") -> Report:
     """The parts that are there, each under its heading."""
     sections: dict[str, tuple[Any, Callable[[Any], Report]]] = {
         "Structure": (found.structure, _structure),
@@ -51,7 +51,7 @@ def report(found: "Record", markdown: bool = False) -> Report:
     parts: list[str | Table] = [_head(found)]
     for title, (part, told) in sections.items():
         if part:
-            parts += [headed(title, 2) if markdown else title.upper(), *told(part)]
+            parts += [Heading(title), *told(part)]
     return parts
 
 
