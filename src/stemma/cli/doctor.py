@@ -32,7 +32,6 @@ def doctor(
 
 def report(found: "Diagnosis", markdown: bool = False) -> Report:
     """The findings, what is sound, and what could not be looked at."""
-    skipped = list(found.skipped.items())
     parts: list[str | Table] = [
         f"{found.revision}: {counted(found.errors, 'error')}, {counted(found.warnings, 'warning')}"
     ]
@@ -46,8 +45,4 @@ def report(found: "Diagnosis", markdown: bool = False) -> Report:
         ]
     if found.passed:
         parts.append(f"sound: {', '.join(found.passed)}")
-    if markdown and skipped:
-        parts.append(Table(("not examined", "why"), skipped, left=None))
-    elif skipped:
-        parts.append("not examined:\n" + "\n".join(f"  {name}: {why}" for name, why in skipped))
-    return parts
+    return parts + [Table(("not examined", "why"), [*found.skipped.items()], left=None)] * bool(found.skipped)
