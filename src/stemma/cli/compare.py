@@ -19,12 +19,6 @@ MOST = 10  # columns that are shown
 Margin = Annotated[
     float | None, typer.Option(min=0.0, help="With not-worse: the loss that is shown to be smaller than this, at 95 %.")
 ]
-Metric = Annotated[
-    str | None,
-    typer.Option(
-        help="What the verdict follows from: by default roc_auc, balanced_accuracy (several classes) or rmse."
-    ),
-]
 
 
 def compare(
@@ -32,7 +26,12 @@ def compare(
     b: Annotated[str, argument("B", "The revision that is judged.")],
     on: On = None,
     by: Annotated[list[str] | None, option("COLUMN", "Compare each value of a column by itself; repeatable.")] = None,
-    metric: Metric = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="What the verdict follows from: by default roc_auc, balanced_accuracy (several classes) or rmse."
+        ),
+    ] = None,
     cost: Annotated[str | None, option("fp=X,fn=Y", "What a false positive and a false negative cost.")] = None,
     require: Require = None,
     margin: Margin = None,

@@ -16,23 +16,19 @@ if TYPE_CHECKING:
     from stemma.report.document import Document
 
 MOST = 10  # rows of ROWS
-Methods = Annotated[
-    list[str] | None, option("NAME", "shap, linear, permutation, dependence, surrogate or counterfactual; repeat.")
-]
-Few = Annotated[int | None, option("N", "Of ROWS the first N [10].", "--rows", min=1, max=100_000)]
-Kept = Annotated[list[str] | None, option("COLUMN", "Not to be changed by a counterfactual; repeatable.")]
-Background = Annotated[Path | None, option("DATA", "Rows to compare with; by default those in the bundle.")]
 
 
 def explain(
     which: Annotated[str, argument("REV|BUNDLE", "A version, or the file of a bundle.")],
     rows: Annotated[Path | None, argument("[ROWS]", "Why these rows are answered so: CSV, .parquet, .arrow.")] = None,
-    method: Methods = None,
-    count: Few = None,
+    method: Annotated[
+        list[str] | None, option("NAME", "shap, linear, permutation, dependence, surrogate or counterfactual; repeat.")
+    ] = None,
+    count: Annotated[int | None, option("N", "Of ROWS the first N [10].", "--rows", min=1, max=100_000)] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of what is drawn.")] = 0,
     output: Annotated[str | None, option("NAME", "The class that is explained.", "--class")] = None,
-    keep: Kept = None,
-    background: Background = None,
+    keep: Annotated[list[str] | None, option("COLUMN", "Not to be changed by a counterfactual; repeatable.")] = None,
+    background: Annotated[Path | None, option("DATA", "Rows to compare with; by default those in the bundle.")] = None,
     html: Annotated[Path | None, option("FILE", "Write a page with pictures.")] = None,
     trust: Annotated[bool, flag("--trust", "Run a bundle's graph without limits.")] = False,
     as_json: AsJson = False,
