@@ -37,16 +37,16 @@ Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Requests from then on, UTC.")
 ]
 Bundle = Annotated[Path | None, option("MODEL.zip", "Whose training is the reference; else the first window.")]
-LATE = option("AGE", "From so long after the request on an outcome is late: 36h, 7d, 4w.", parser=age)
 WINDOW = option("AGE", "What is judged at once, such as 1d; it is judged when it is over.", parser=_window)
-IDLE = option("AGE", "Without a request, nobody asks a version any more.", parser=age)
 
 
 @app.command()
 def outcomes(
     log: Log,
     file: Annotated[Path, argument("FILE.csv", "Columns id and outcome; row, from 0, at will.")],
-    late: Annotated[Any, LATE] = "7d",
+    late: Annotated[
+        Any, option("AGE", "From so long after the request on an outcome is late: 36h, 7d, 4w.", parser=age)
+    ] = "7d",
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -156,7 +156,7 @@ def check(
     ] = None,
     url: Annotated[str | None, option("URL", "Of the server.", envvar="STEMMA_URL")] = None,
     model: Annotated[str | None, option("MODEL", "Its name there, where it is not the first.")] = None,
-    idle: Annotated[Any, IDLE] = "7d",
+    idle: Annotated[Any, option("AGE", "Without a request, nobody asks a version any more.", parser=age)] = "7d",
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
