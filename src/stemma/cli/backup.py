@@ -56,9 +56,7 @@ def restore(
     answer(found, lambda: restored(found), as_json)
 
 
-def key(
-    file: Annotated[Path, argument("FILE", "Where the secret key is written.")],
-) -> None:
+def key(file: Annotated[Path, argument("FILE", "Where the secret key is written.")]) -> None:
     """Make a key for encrypted backups: the secret half into a file, the public half is printed.
 
     Example: stemma key ~/backup.key

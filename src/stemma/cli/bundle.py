@@ -155,10 +155,7 @@ def _place(text: str) -> str:
 
 
 @app.command()
-def unpack(
-    bundle: File,
-    folder: Annotated[Path, argument("FOLDER", "A new or empty folder.")],
-) -> None:
+def unpack(bundle: File, folder: Annotated[Path, argument("FOLDER", "A new or empty folder.")]) -> None:
     """Write the files of a bundle into a folder, after every hash was checked.
 
     Example: stemma bundle unpack models/package/model.zip unpacked
@@ -172,9 +169,7 @@ def unpack(
 
 
 @app.command()
-def key(
-    private: Annotated[Path, argument("PRIVATE.pem", "Where to write the private key.")],
-) -> None:
+def key(private: Annotated[Path, argument("PRIVATE.pem", "Where to write the private key.")]) -> None:
     """Make a key pair to sign with (P-256, PEM): PRIVATE.pem, and PRIVATE.pub for those who verify.
 
     Example: stemma bundle key signing.pem

@@ -36,9 +36,7 @@ def sync(
 
 
 @app.command()
-def check(
-    as_json: Annotated[bool, flag("--json", "Print the differences as JSON.")] = False,
-) -> None:
+def check(as_json: Annotated[bool, flag("--json", "Print the differences as JSON.")] = False) -> None:
     """List the settings that differ, as `key: conf -> params`; exit 1 if there are any.
 
     Example: stemma conf check --json

@@ -11,11 +11,7 @@ if TYPE_CHECKING:
     from stemma.storage.push import Push
 
 
-def push(
-    revisions: Revisions = None,
-    all: All = False,
-    as_json: AsJson = False,
-) -> None:
+def push(revisions: Revisions = None, all: All = False, as_json: AsJson = False) -> None:
     """Send what the remote lacks of versions, whatever is checked out, by the settings of this clone.
 
     Example: stemma push model@v1.2.0

@@ -20,11 +20,7 @@ PLAIN_BARS = "_.-=+*#@"  # where the terminal has no such characters
 WIDTH = 40  # of a sparkline
 
 
-def show(
-    revision: Revision = "HEAD",
-    as_json: AsJson = False,
-    as_md: AsMarkdown = False,
-) -> None:
+def show(revision: Revision = "HEAD", as_json: AsJson = False, as_md: AsMarkdown = False) -> None:
     """Show all that is known of a version: structure, data, process, metrics, weights, environment, bundle.
 
     Example: stemma show model#prod

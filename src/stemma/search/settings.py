@@ -17,9 +17,8 @@ class Dimension(Section):
     high: int | float | None = None
     log: bool = False  # drawn evenly by their logarithm
     step: PositiveInt | PositiveFloat | None = None
-    when: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
-        default_factory=dict
-    )  # another dimension -> the choices with which this one counts
+    # another dimension -> the choices with which this one counts
+    when: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(default_factory=dict)
 
     @property
     def is_whole(self) -> bool:
@@ -50,9 +49,8 @@ class SearchSettings(Section):
 
     space: Annotated[dict[str, Dimension], Field(min_length=1)]
     settings: tuple[str, ...] = ()  # of every trial, as for `dvc exp run -S`: model=torch_mlp
-    metric: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = (
-        None  # None: the main figure; several: Pareto
-    )
+    # None: the main figure; several: Pareto
+    metric: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     sampler: Literal["tpe", "random"] = "tpe"
     pruner: Literal["median", "none"] = "median"  # by the learning curve; of one metric only
     trials: PositiveInt = 50

@@ -20,18 +20,7 @@ from stemma.files import open_plain, read_plain, recover_folder, replaced, swapp
 from stemma.names import RESERVED
 from stemma.text import in_one_line
 from stemma.weights import sparse
-from stemma.weights.facts import (
-    FORMAT,
-    INDEX,
-    WITHOUT_ZEROS,
-    Index,
-    Tensor,
-    damaged,
-    dump,
-    not_there,
-    parse,
-    structure,
-)
+from stemma.weights.facts import FORMAT, INDEX, WITHOUT_ZEROS, Index, Tensor, damaged, dump, not_there, parse, structure
 from stemma.weights.networks import Array, Layer, keras_model, set_keras_tensors, to_torch
 from stemma.weights.sketch import norm_and_sketch
 
