@@ -8,7 +8,7 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.options import flag, option
-from stemma.cli.output import AsJson, AsMarkdown, Markup, Table, aligned, show, show_json
+from stemma.cli.output import AsJson, AsMarkdown, Table, aligned, show, show_json
 from stemma.text import say, signed
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ def log(
         why = "a version is a commit whose dvc.lock names models/weights" if since is None else f"none since {since}"
         say(f"no version: {why}")
     elif as_md:
-        drawn = [] if graph == "ascii" else [Markup(f"```{graph}\n{_drawn(found, graph)}\n```")]
-        table = Table(_headers(found), _rows(found), left=None)
-        show([*drawn, table, _legend(found)], markdown=True)
+        if graph != "ascii":
+            say(f"```{graph}\n{_drawn(found, graph)}\n```\n")
+        show([Table(_headers(found), _rows(found), left=None), _legend(found)], markdown=True)
     elif graph == "ascii":
         say("\n".join([*_lines(found), "", _legend(found)]))
     else:

@@ -8,8 +8,7 @@
         answer(found, lambda: report(found), as_json, as_md)
 
 In a pipe or a pager nothing is cut, wrapped or coloured. On a terminal, tables that are too wide for it are wrapped
-inside their cells. Texts and cells are plain text, whoever wrote it: in Markdown nothing of them is markup but what is
-`Markup`.
+inside their cells. Texts and cells are plain text, whoever wrote it: in Markdown nothing of them is markup.
 """
 
 import dataclasses
@@ -51,10 +50,6 @@ class Table:
 
 class Heading(str):
     """Of what follows: `Name:`, in Markdown `### Name`."""
-
-
-class Markup(str):
-    """Lines of Markdown of our own."""
 
 
 Report = Sequence["str | Table"]
@@ -160,7 +155,7 @@ def _text(part: "str | Table", markdown: bool) -> str:
         return "\n".join(_lines(part, markdown))
     if isinstance(part, Heading):
         return f"### {_marked(part)}" if markdown else f"{part}:"
-    return "\n".join(map(_marked, part.split("\n"))) if markdown and not isinstance(part, Markup) else part
+    return "\n".join(map(_marked, part.split("\n"))) if markdown else part
 
 
 def _marked(text: str) -> str:
