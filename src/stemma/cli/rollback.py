@@ -48,34 +48,26 @@ def rollback(
         if as_md:
             raise typer.BadParameter("there is no table with --stage", param_hint="--md")
         _stage(stage, rev, dry_run, why, local, push, as_json)
-    elif abort:
-        _abort(as_json, as_md)
     else:
-        _files(str(rev), {"commit": commit, "stash": stash, "whole": whole}, dry_run, as_json, as_md)
+        _files(rev, {"commit": commit, "stash": stash, "whole": whole}, dry_run, as_json, as_md)
 
 
-def _abort(as_json: bool, as_md: bool) -> None:
-    from stemma.rollback import abort
-
-    made = abort(repository())
-    with done("; ".join(_sentences(made))):
-        answer(made, lambda: _told(made, None), as_json, as_md)
-
-
-def _files(name: str, how: dict[str, bool], dry_run: bool, as_json: bool, as_md: bool) -> None:
+def _files(name: str | None, how: dict[str, bool], dry_run: bool, as_json: bool, as_md: bool) -> None:
+    """To a version; without a name, back to where a rollback that was killed began."""
     from stemma import rollback as going
     from stemma.repo.repository import Repository
 
     root = repository()
-    if dry_run:
+    if name is not None and dry_run:
         plan = going.plan(root, name, **how)
         differs = going.environment(Repository(root).version(plan.commit))
         answer(plan, lambda: _planned(plan, differs), as_json, as_md, environment=differs)
         raise typer.Exit(1 if plan.blockers else 0)
-    made = going.roll_back(root, name, **how)
-    with done("; ".join(_sentences(made))):
-        differs = going.environment(Repository(root).version(made.commit))
-        answer(made, lambda: _told(made, differs), as_json, as_md, environment=differs)
+    made = going.abort(root) if name is None else going.roll_back(root, name, **how)
+    told = _sentences(made)
+    with done("; ".join(told)):
+        differs = None if name is None else going.environment(Repository(root).version(made.commit))
+        answer(made, lambda: ["\n".join(told), *_environment(differs)], as_json, as_md, environment=differs)
 
 
 def _fits(rev: str | None, stage: str | None, abort: bool, moving: dict[str, bool], tagging: dict[str, bool]) -> None:
@@ -117,10 +109,6 @@ def _planned(plan: "Plan", differs: "Environment | None") -> Report:
         parts.append(f"not committed: {', '.join(plan.unsaved)}")
     parts += [f"in the way: {blocker}" for blocker in plan.blockers]
     return parts + _environment(differs)
-
-
-def _told(made: "Rollback", differs: "Environment | None") -> Report:
-    return ["\n".join(_sentences(made)), *_environment(differs)]
 
 
 def _sentences(made: "Rollback") -> list[str]:
