@@ -35,20 +35,16 @@ class Exportable(Protocol):
     def problem(self) -> "Problem": ...
 
     @property
-    def encoder(self) -> bytes:
-        """The graph of ONNX that encodes rows."""
+    def encoder(self) -> bytes: ...  # the graph of ONNX that encodes rows
 
     @property
-    def temperature(self) -> float:
-        """It divides the scores of classes."""
+    def temperature(self) -> float: ...  # it divides the scores of classes
 
     @property
-    def output(self) -> str:
-        """Of the whole, as ONNX and the bundle name it."""
+    def output(self) -> str: ...  # of the whole, as ONNX and the bundle name it
 
     @property
-    def name(self) -> str:
-        """Of the package."""
+    def name(self) -> str: ...  # of the package
 
 
 @contextlib.contextmanager
