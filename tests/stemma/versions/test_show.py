@@ -208,7 +208,7 @@ def test_the_command_speaks_json_and_markdown(three_versions: World, run: Run) -
 def test_errors_usage_and_help(three_versions: World, run: Run) -> None:
     code, out, err = run(three_versions, "show", "mian")
     assert (code, out) == (1, "")
-    assert err == "error: no revision is named 'mian' (near: main): run `stemma log --all`\n"
+    assert err == "error: no revision is named 'mian' (did you mean main?): run `stemma log --all`\n"
     with pytest.raises(VersionError):
         stemma.show(three_versions.folder, "mian")
     assert run(three_versions, "show", "a", "b")[0] == 2
