@@ -92,14 +92,14 @@ def _points() -> tuple[metadata.EntryPoint, ...]:
 
 
 @contextmanager
-def naming(what: str) -> Iterator[None]:
-    """Turn what code that was added raises into one line; `--debug` shows where."""
+def naming(what: str, kind: type[StemmaError] = EntryError) -> Iterator[None]:
+    """Turn what code that was added, or is fed with what was, raises into one line; `--debug` shows where."""
     try:
         yield
     except StemmaError:
         raise
     except Exception as error:  # it is anyone's code: what it raises has no common base
-        raise EntryError(f"{what} ({type(error).__name__}: {in_one_line(error)})") from error
+        raise kind(f"{what} ({type(error).__name__}: {in_one_line(error)})") from error
 
 
 def _named(path: str) -> Any:

@@ -1,21 +1,4 @@
-"""Everything that can go wrong, as one family.
-
-    StemmaError
-    |- SettingsError     conf/ or params.yaml
-    |- ToolkitError      stemma.lock, vendor/, or the toolkit that is installed
-    |- DataError         a table, its columns or its split
-    |- TrainingError     a fit that cannot go on
-    |- EvaluationError   a rule or a quality gate that predictions do not meet
-    |- RunnerError       a job that fails, or that cannot be run where it was to
-    |- EntryError        what was added to a table of the toolkit
-    |- WeightsError      the weights store
-    |- ExportError       ONNX, parity
-    |- BundleError       models/package/model.zip
-    |  `- RowError       a value that does not fit its input
-    |- VersionError      a revision, or what Git and DVC keep of it
-    `- MissingExtra      an optional package that is not installed
-
-Each says what is wrong, where, and the next command:
+"""Everything that can go wrong, as one family. Each says what is wrong, where, and the next command:
 "models/weights is not there: run `dvc checkout`".
 """
 

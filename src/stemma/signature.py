@@ -86,7 +86,7 @@ class Signature:
 
     def spelled(self, column: str, text: str) -> str:
         """A level, or a class, as the network knows it."""
-        return self._spelled([text], self._how(column))[0]
+        return self._spelled([text], self._writings[column])[0]
 
     def class_of(self, text: str) -> str:
         """A class as a table has it, as the network knows it."""
@@ -103,7 +103,7 @@ class Signature:
 
     def wanted(self, column: Input) -> str:
         """What a value of an input should be, in words."""
-        return wanted(column.type, self._how(column.name))
+        return wanted(column.type, self._writings[column.name])
 
     def labels(self, output: NDArray[Any]) -> list[str]:
         """The class of each row of probabilities (N, classes)."""
@@ -130,11 +130,8 @@ class Signature:
 
     @cached_property
     def _writings(self) -> dict[str, Writing]:
+        """How the values of each input, and of the target, are written."""
         return {name: writing(self, name) for name in (*self._types, self.target)}
-
-    def _how(self, column: str) -> Writing:
-        """How the values of an input, or of the target, are written."""
-        return self._writings[column]
 
     def _plain(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, NDArray[Any]]:
         """Numbers and truth values that are Python's own, as JSON brings them: all such inputs at once.
@@ -161,7 +158,7 @@ class Signature:
         convert, texts = CONVERTERS["string"], {}
         try:
             for name in (name for name, kind in self._types.items() if kind == "string"):
-                how = self._how(name)
+                how = self._writings[name]
                 texts[name] = self._spelled([convert(value, how) for value in columns[name]], how)
         except (ValueError, TypeError, OverflowError):
             return {}
@@ -172,7 +169,7 @@ class Signature:
         return [level(text, how.decimal) for text in texts] if self.by_value else texts
 
     def _array(self, column: Input, values: Sequence[Any], first_row: int) -> NDArray[Any]:
-        convert, how = CONVERTERS[column.type], self._how(column.name)
+        convert, how = CONVERTERS[column.type], self._writings[column.name]
         converted = []
         for row, value in enumerate(values, start=first_row):
             try:

@@ -42,18 +42,12 @@ def encoding_of(name: str) -> str:
     return found
 
 
-def nearest(name: object, names: Iterable[str]) -> str:
+def nearest(name: object, names: Iterable[str], most: int = 1) -> str:
     """` (did you mean roc_auc?)`, the hint that ends a line about a name that is none; empty where none is near."""
     names = list(names)
     same = [one for one in names if one.casefold() == str(name).casefold()]
-    close = same or difflib.get_close_matches(str(name), names, n=1)
-    return f" (did you mean {named(close[0])}?)" if close else ""
-
-
-def near(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
-    """` (near: model@v1.2.0)`: the names that are nearest; empty where none is near."""
-    close = difflib.get_close_matches(name, list(known), n=most, cutoff=cutoff)
-    return f" (near: {', '.join(close)})" if close else ""
+    close = (same or difflib.get_close_matches(str(name), names, n=most))[:most]
+    return f" (did you mean {' or '.join(map(named, close))}?)" if close else ""
 
 
 def named(name: str) -> str:

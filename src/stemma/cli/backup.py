@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import All, Experiments, argument, option
 from stemma.cli.output import AsJson, Report, answer, in_bytes
 from stemma.text import counted, say
 
@@ -15,21 +16,12 @@ if TYPE_CHECKING:
 
 
 def backup(
-    destination: Annotated[str, typer.Argument(metavar="DEST", help="A folder, or s3://BUCKET/PREFIX.")],
-    revisions: Annotated[list[str] | None, typer.Argument(metavar="[REV]...", help="Versions to copy.")] = None,
-    stage: Annotated[
-        list[str] | None, typer.Option(metavar="STAGE", help="The version that holds this stage, such as prod.")
-    ] = None,
-    all: Annotated[
-        bool,
-        typer.Option(
-            "--all", help="Every registered version, every stage, every branch's tip: so if nothing is named."
-        ),
-    ] = False,
-    experiments: Annotated[bool, typer.Option("--experiments", help="Every experiment too.")] = False,
-    encrypt: Annotated[
-        str | None, typer.Option(metavar="RECIPIENT", help="Encrypt for this public key; see stemma key.")
-    ] = None,
+    destination: Annotated[str, argument("DEST", "A folder, or s3://BUCKET/PREFIX.")],
+    revisions: Annotated[list[str] | None, argument("[REV]...", "Versions to copy; else as --all.")] = None,
+    stage: Annotated[list[str] | None, option("STAGE", "The version that holds this stage, such as prod.")] = None,
+    all: All = False,
+    experiments: Experiments = False,
+    encrypt: Annotated[str | None, option("RECIPIENT", "Encrypt for this public key; see stemma key.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Copy versions, with Git's history, to a place that needs nothing else; only what is new is copied.
@@ -47,12 +39,11 @@ def backup(
 
 
 def restore(
-    source: Annotated[str, typer.Argument(metavar="SRC", help="A backup: a folder, or s3://BUCKET/PREFIX.")],
+    source: Annotated[str, argument("SRC", "A backup: a folder, or s3://BUCKET/PREFIX.")],
     destination: Annotated[
-        Path | None,
-        typer.Argument(metavar="[DEST]", help="A folder that is empty or not there; by default named as it was."),
+        Path | None, argument("[DEST]", "A folder that is empty or not there; by default named as it was.")
     ] = None,
-    key: Annotated[Path | None, typer.Option(metavar="FILE", help="The secret key of an encrypted backup.")] = None,
+    key: Annotated[Path | None, option("FILE", "The secret key of an encrypted backup.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a working repository out of a backup; every byte is verified, and a failure leaves nothing behind.
@@ -65,9 +56,7 @@ def restore(
     answer(found, lambda: restored(found), as_json)
 
 
-def key(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the secret key is written.")],
-) -> None:
+def key(file: Annotated[Path, argument("FILE", "Where the secret key is written.")]) -> None:
     """Make a key for encrypted backups: the secret half into a file, the public half is printed.
 
     Example: stemma key ~/backup.key

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import option
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, titled
 from stemma.text import counted, figure
 
@@ -15,19 +16,16 @@ if TYPE_CHECKING:
 
 def best(
     metric: Annotated[
-        str | None,
-        typer.Option(help="Of reports/metrics.json: roc_auc (on the test rows), validation.roc_auc, ..."),
+        str | None, typer.Option(help="Of reports/metrics.json: roc_auc (on the test rows), validation.roc_auc, ...")
     ] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="'NAME OP VALUE'",
-            help="Of a metric, rows, size, latency, parameters, date, stage or framework; repeatable.",
+        option(
+            "'NAME OP VALUE'", "Of a metric, rows, size, latency, parameters, date, stage or framework; repeatable."
         ),
     ] = None,
     like: Annotated[
-        str | None,
-        typer.Option(metavar="VERSION", help="Those judged by its target, on its table and test rows, alone."),
+        str | None, option("VERSION", "Those judged by its target, on its table and test rows, alone.")
     ] = None,
     limit: Annotated[int, typer.Option("-n", min=1, help="Versions listed.")] = 10,
     as_json: AsJson = False,
@@ -42,11 +40,11 @@ def best(
     from stemma.versions.best import best
 
     found = best(repository(), metric=metric, where=where or (), like=like)
-    answer(found, lambda: report(found, limit, as_md), as_json, as_md)
+    answer(found, lambda: report(found, limit), as_json, as_md)
     raise typer.Exit(0 if found.candidates else 1)
 
 
-def report(found: "Best", limit: int, markdown: bool) -> Report:
+def report(found: "Best", limit: int) -> Report:
     """The best, the first few of each group, and what left out the others."""
     several = len(found.groups) > 1
     tables = [(each.judged, _table(found, each.candidates[:limit])) for each in found.groups]
@@ -54,7 +52,7 @@ def report(found: "Best", limit: int, markdown: bool) -> Report:
     left = ", ".join(f"`{text}` left out {count}" for text, count in found.left_out if count)
     notes = [f"and {more - limit} more: -n {more}"] if more > limit else []
     notes += [f"of {counted(found.looked_at, 'version')}, {left}"] if left else []
-    shown = titled(tables, markdown) if several else [tables[0][1]]
+    shown = titled(tables) if several else [tables[0][1]]
     return [f"{found.sentence}.", *shown, *notes, *found.notes]
 
 

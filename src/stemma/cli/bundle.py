@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, show, show_json, titled
+from stemma.cli.options import Revision, argument, flag, option
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_thousands, interval, show, show_json, titled
 from stemma.cli.written import Decimal, Encoding, Separator
 from stemma.cli.written import rows as table
 from stemma.text import counted, say, signed, without_password
@@ -19,15 +20,13 @@ if TYPE_CHECKING:
     from stemma.bundle.difference import BundleDifference, Change
 
 app = typer.Typer(help="The packaged network: build, verify, predict, sign, compare.", no_args_is_help=True)
-File = Annotated[Path, typer.Argument(metavar="MODEL.zip", help="The bundle.")]
+File = Annotated[Path, argument("MODEL.zip", "The bundle.")]
 
 
 @app.command()
 def build(
-    rev: Annotated[str, typer.Argument(metavar="[REV]", help="A version: v1.2.0's tag, a commit, a stage.")] = "HEAD",
-    output: Annotated[
-        Path | None, typer.Option(metavar="FILE|FOLDER", help="By default NAME-v1.2.0.zip in this folder.")
-    ] = None,
+    rev: Revision = "HEAD",
+    output: Annotated[Path | None, option("FILE|FOLDER", "By default NAME-v1.2.0.zip in this folder.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the bundle of a version, out of DVC's cache or its remote; a registered one carries its number.
@@ -64,12 +63,9 @@ def inspect(bundle: File, as_json: AsJson = False, as_md: AsMarkdown = False) ->
 @app.command()
 def verify(
     bundle: File,
-    key: Annotated[
-        Path | None, typer.Option(metavar="PUBLIC", help="It must be signed by the owner of this public key.")
-    ] = None,
+    key: Annotated[Path | None, option("PUBLIC", "It must be signed by the owner of this public key.")] = None,
     at_least: Annotated[
-        str | None,
-        typer.Option(metavar="1.2.0", help="With --key: refuse a bundle that was signed as an older version."),
+        str | None, option("1.2.0", "With --key: refuse a bundle that was signed as an older version.")
     ] = None,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
@@ -96,33 +92,25 @@ def verify(
 @app.command()
 def predict(
     bundle: File,
-    rows: Annotated[
-        str,
-        typer.Argument(metavar="ROWS", help="CSV, .parquet, .arrow or .arrows; a folder of such, or s3://NAME/PREFIX."),
-    ],
-    keep: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Of ROWS, written too; repeatable, '*' is all of them.")
-    ] = None,
+    rows: Annotated[str, argument("ROWS", "CSV, .parquet, .arrow or .arrows; a folder of such, or s3://NAME/PREFIX.")],
+    keep: Annotated[list[str] | None, option("COLUMN", "Of ROWS, written too; repeatable, '*' is all of them.")] = None,
     separator: Separator = None,
     decimal: Decimal = None,
     encoding: Encoding = None,
     output: Annotated[
-        str | None,
-        typer.Option(metavar="FILE|FOLDER", help="Write here, Parquet if it ends so; else CSV to the terminal."),
+        str | None, option("FILE|FOLDER", "Write here, Parquet if it ends so; else CSV to the terminal.")
     ] = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Run its graph without a look at it, and without limits of time and memory.")
+        bool, flag("--trust", "Run its graph without a look at it, and without limits of time and memory.")
     ] = False,
     runner: Annotated[
         Literal["local", "ray"] | None, typer.Option(help="What predicts the tables of a folder; by default local.")
     ] = None,
-    address: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Of Ray's cluster.")] = None,
+    address: Annotated[str | None, option("HOST:PORT", "Of Ray's cluster.")] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Tables of a folder at a time; by default one for each core.")
     ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Of a folder: what another table or bundle gave is made anew.")
-    ] = False,
+    again: Annotated[bool, flag("--again", "Of a folder: what another table or bundle gave is made anew.")] = False,
 ) -> None:
     """Predict the rows of a table of any size, or of each table of a folder or bucket, once.
 
@@ -162,10 +150,7 @@ def _place(text: str) -> str:
 
 
 @app.command()
-def unpack(
-    bundle: File,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder.")],
-) -> None:
+def unpack(bundle: File, folder: Annotated[Path, argument("FOLDER", "A new or empty folder.")]) -> None:
     """Write the files of a bundle into a folder, after every hash was checked.
 
     Example: stemma bundle unpack models/package/model.zip unpacked
@@ -179,9 +164,7 @@ def unpack(
 
 
 @app.command()
-def key(
-    private: Annotated[Path, typer.Argument(metavar="PRIVATE.pem", help="Where to write the private key.")],
-) -> None:
+def key(private: Annotated[Path, argument("PRIVATE.pem", "Where to write the private key.")]) -> None:
     """Make a key pair to sign with (P-256, PEM): PRIVATE.pem, and PRIVATE.pub for those who verify.
 
     Example: stemma bundle key signing.pem
@@ -195,8 +178,8 @@ def key(
 @app.command()
 def sign(
     bundle: File,
-    key: Annotated[Path, typer.Option(metavar="PRIVATE", help="A private key on P-256, in PEM.")],
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write here, and leave MODEL.zip.")] = None,
+    key: Annotated[Path, option("PRIVATE", "A private key on P-256, in PEM.")],
+    output: Annotated[Path | None, option("FILE", "Write here, and leave MODEL.zip.")] = None,
 ) -> None:
     """Sign every file of a bundle, and its version, by OpenSSF model-signing; offline.
 
@@ -210,8 +193,8 @@ def sign(
 
 @app.command()
 def diff(
-    a: Annotated[Path, typer.Argument(metavar="A.zip", help="The bundle before.")],
-    b: Annotated[Path, typer.Argument(metavar="B.zip", help="The bundle after.")],
+    a: Annotated[Path, argument("A.zip", "The bundle before.")],
+    b: Annotated[Path, argument("B.zip", "The bundle after.")],
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -223,7 +206,7 @@ def diff(
     from stemma.bundle.difference import difference
 
     found = difference(open_bundle(a), open_bundle(b), (str(a), str(b)))
-    answer(found, lambda: _different(found, as_md), as_json, as_md)
+    answer(found, lambda: _different(found), as_json, as_md)
 
 
 # What is shown.
@@ -261,9 +244,8 @@ def _figures(record: Any) -> Iterable[tuple[str, ...]]:
     test = (record.get("metrics") or {}).get("test") or {}
     intervals = (record.get("evaluation") or {}).get("test") or {}
     for name, value in sorted(test.items()):
-        low, high = ((intervals.get(name) or {}).get(side) for side in ("low", "high"))
-        shown = f"{value:.4f}" if isinstance(value, int | float) else str(value)
-        yield name, shown, "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
+        ends = ((intervals.get(name) or {}).get(side) for side in ("low", "high"))
+        yield name, f"{value:.4f}" if isinstance(value, int | float) else str(value), interval(*ends)
 
 
 def _verified(found: "Verified") -> Report:
@@ -272,10 +254,10 @@ def _verified(found: "Verified") -> Report:
     return [f"{found.path}, {found.version or 'not registered'}", Table(("what", "state", "told"), rows, left=None)]
 
 
-def _different(found: "BundleDifference", markdown: bool) -> Report:
+def _different(found: "BundleDifference") -> Report:
     if found.is_same:
         return [f"{found.a} and {found.b} hold the same files"]
-    files = [(each.name, _count(each.a), _count(each.b)) for each in found.files]
+    files = [(each.name, in_thousands(each.a), in_thousands(each.b)) for each in found.files]
     moved = [(each.name, f"{each.a:.4f}", f"{each.b:.4f}", signed(each.b - each.a)) for each in found.metrics]
     sections = {
         "Inputs and outputs": _changed(found.signature),
@@ -287,7 +269,7 @@ def _different(found: "BundleDifference", markdown: bool) -> Report:
         "Environment": _changed(found.environment),
         "Files": Table(("file", "bytes a", "bytes b"), files),
     }
-    return [f"{found.a} -> {found.b}", *titled(sections.items(), markdown)]
+    return [f"{found.a} -> {found.b}", *titled(sections.items())]
 
 
 def _changed(changes: "tuple[Change, ...]") -> Table:
@@ -297,7 +279,3 @@ def _changed(changes: "tuple[Change, ...]") -> Table:
 def _short(value: Any) -> str:
     text = "" if value is None else " ".join(str(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _count(value: int | None) -> str:
-    return "" if value is None else f"{value:,}"

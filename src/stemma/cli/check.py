@@ -7,13 +7,12 @@ from typing import Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import flag
 from stemma.errors import VersionError
 from stemma.text import say
 
 
-def check(
-    strict: Annotated[bool, typer.Option("--strict", help="Hints are errors, as with prepare.strict.")] = False,
-) -> None:
+def check(strict: Annotated[bool, flag("--strict", "Hints are errors, as with prepare.strict.")] = False) -> None:
     """Check the table that params.yaml names, as the stage prepare does, and write nothing.
 
     A table in a file is read by the toolkit alone. Rows that the project's own code gives need `stemma trust`.

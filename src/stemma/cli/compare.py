@@ -1,49 +1,39 @@
 """`stemma compare`: which of two versions is better."""
 
 import math
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
+from stemma.cli.options import On, Require, argument, option
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_thousands
 from stemma.text import counted, figure, signed
 
 if TYPE_CHECKING:
     from stemma.metrics.resampling import Difference
     from stemma.versions.compare import Comparison
+    from stemma.watch.ab import Experiment
 
 MOST = 10  # columns that are shown
 Margin = Annotated[
-    float | None,
-    typer.Option(min=0.0, help="With not-worse: the loss that is shown to be smaller than this, at 95 %."),
-]
-Metric = Annotated[
-    str | None,
-    typer.Option(
-        help="What the verdict follows from: by default roc_auc, balanced_accuracy (several classes) or rmse."
-    ),
+    float | None, typer.Option(min=0.0, help="With not-worse: the loss that is shown to be smaller than this, at 95 %.")
 ]
 
 
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="The revision to compare with.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The revision that is judged.")],
-    on: Annotated[
-        Path | None,
-        typer.Option(metavar="DATA", help="Run both bundles on this CSV or Parquet file, which holds the target too."),
+    a: Annotated[str, argument("A", "The revision to compare with.")],
+    b: Annotated[str, argument("B", "The revision that is judged.")],
+    on: On = None,
+    by: Annotated[list[str] | None, option("COLUMN", "Compare each value of a column by itself; repeatable.")] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="What the verdict follows from: by default roc_auc, balanced_accuracy (several classes) or rmse."
+        ),
     ] = None,
-    by: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Compare each value of a column by itself; repeatable.")
-    ] = None,
-    metric: Metric = None,
-    cost: Annotated[
-        str | None, typer.Option(metavar="fp=X,fn=Y", help="What a false positive and a false negative cost.")
-    ] = None,
-    require: Annotated[
-        Literal["better", "not-worse"] | None, typer.Option(help="Exit with 1 unless the verdict meets this.")
-    ] = None,
+    cost: Annotated[str | None, option("fp=X,fn=Y", "What a false positive and a false negative cost.")] = None,
+    require: Require = None,
     margin: Margin = None,
     resamples: Annotated[int, typer.Option(min=500, max=100_000, help="Of the bootstrap.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
@@ -84,7 +74,7 @@ def report(found: "Comparison") -> Report:
     """The verdict first, then what it rests on."""
     parts: list[str | Table] = [f"{found.sentence}.", _metrics(found)]
     parts.append("\n".join(f"{test.name}: p {_p(test.p)}" for test in found.tests))
-    parts += [_slices(found)] if found.slices else []
+    parts += [slices(found)] if found.slices else []
     return [*parts, *_reasons(found), _sizes(found), *found.notes]
 
 
@@ -94,13 +84,14 @@ def _metrics(found: "Comparison") -> Table:
     return Table(("metric", found.a, found.b, "difference", "95 % interval"), rows)
 
 
-def _slices(found: "Comparison") -> Table:
+def slices(found: "Comparison | Experiment") -> Table:
     headers = (f"{found.metric} of", "rows", found.a, found.b, "difference", "95 % interval", "p (Holm)", "verdict")
     rows = []
     for each in found.slices:
         values = figure(each.difference.a), figure(each.difference.b), *_moved(each.difference)
         p = "-" if each.corrected is None else _p(each.corrected).removeprefix("= ")
-        rows.append((f"{each.column} = {each.value}", f"{each.rows:,}", *values, p, each.verdict))
+        count = each.rows if isinstance(each.rows, int) else sum(each.rows)
+        rows.append((f"{each.column} = {each.value}", f"{count:,}", *values, p, each.verdict))
     return Table(headers, rows)
 
 
@@ -117,8 +108,8 @@ def _reasons(found: "Comparison") -> Report:
 def _sizes(found: "Comparison") -> Table:
     a, b = found.sizes
     rows = [
-        ("bundle, bytes", _count(a.bytes), _count(b.bytes)),
-        ("parameters", _count(a.parameters), _count(b.parameters)),
+        ("bundle, bytes", in_thousands(a.bytes), in_thousands(b.bytes)),
+        ("parameters", in_thousands(a.parameters), in_thousands(b.parameters)),
     ]
     if a.latency is not None and b.latency is not None:
         rows.append(("1 row, ms", f"{a.latency.single:.3f}", f"{b.latency.single:.3f}"))
@@ -131,10 +122,6 @@ def _moved(each: "Difference") -> tuple[str, str]:
     if not math.isfinite(each.error):
         return "-", "-"
     return signed(each.difference), f"{signed(each.low)} to {signed(each.high)}"
-
-
-def _count(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
 
 
 def _p(value: float) -> str:

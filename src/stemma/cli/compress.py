@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import Revision, flag, option
 from stemma.cli.output import AsJson, AsMarkdown, Table, answer
 from stemma.errors import StemmaError
 from stemma.text import say
@@ -19,16 +20,12 @@ BUDGET = re.compile(r"\s*(\w+)\s*-\s*((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*", re
 
 
 def compress(
-    budget: Annotated[
-        str, typer.Option(metavar="'METRIC -X'", help="Less than X may be lost of a metric, shown at 95 %.")
-    ],
-    revision: Annotated[
-        str, typer.Argument(metavar="[REV]", help="A commit, a tag, model@v1.2.0, model#prod, an experiment, ...")
-    ] = "HEAD",
+    budget: Annotated[str, option("'METRIC -X'", "Less than X may be lost of a metric, shown at 95 %.")],
+    revision: Revision = "HEAD",
     latency: Annotated[
-        bool, typer.Option("--latency/--size", help="Keep the fastest for one row, or the one of the fewest bytes.")
+        bool, flag("--latency/--size", "Keep the fastest for one row, or the one of the fewest bytes.")
     ] = False,
-    html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write all of it as a page too.")] = None,
+    html: Annotated[Path | None, option("FILE.html", "Write all of it as a page too.")] = None,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:

@@ -1,11 +1,12 @@
 """`stemma conf`: compose conf/ into params.yaml, compare the two, take params.yaml back into conf/."""
 
-import json
 from typing import Annotated
 
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import argument
+from stemma.cli.output import AsJson, answer
 from stemma.text import say
 
 STAGE = "settings"
@@ -17,8 +18,7 @@ app = typer.Typer(
 @app.command()
 def sync(
     overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[OVERRIDE]...", help="As for `dvc exp run -S`, such as model=keras_mlp or +train.x=1."),
+        list[str] | None, argument("[OVERRIDE]...", "As for `dvc exp run -S`, such as model=keras_mlp or +train.x=1.")
     ] = None,
 ) -> None:
     """Write params.yaml, byte for byte as `dvc exp run` composes it from conf/.
@@ -36,9 +36,7 @@ def sync(
 
 
 @app.command()
-def check(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
-) -> None:
+def check(as_json: AsJson = False) -> None:
     """List the settings that differ, as `key: conf -> params`; exit 1 if there are any.
 
     Example: stemma conf check --json
@@ -46,10 +44,8 @@ def check(
     from stemma import conf
 
     found = conf.differences(repository())
-    if as_json:
-        say(json.dumps({"differences": [one.as_dict() for one in found]}, indent=2))
-    else:
-        say("\n".join(str(one) for one in found) or "params.yaml is the composition of conf/")
+    told = "\n".join(map(str, found)) or "params.yaml is the composition of conf/"
+    answer({"differences": [one.as_dict() for one in found]}, lambda: [told], as_json)
     raise typer.Exit(1 if found else 0)
 
 

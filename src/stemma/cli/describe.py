@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import argument, flag, option
 from stemma.text import say
 
 LARGE = 1  # MB of a table that is not for Git
@@ -17,22 +18,16 @@ if TYPE_CHECKING:
 
 
 def describe(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The table: text, compressed or not, or Parquet.")],
-    target: Annotated[str, typer.Option(metavar="COLUMN", help="The column to predict.")],
-    name: Annotated[str, typer.Option(metavar="NAME", help="Of conf/data/NAME.yaml, and of -S data=NAME.")],
-    no_header: Annotated[
-        bool, typer.Option("--no-header", help="The first row is data: columns are c0, c1, ...")
-    ] = False,
-    separator: Annotated[
-        str | None, typer.Option(metavar="CHARACTER", help="Instead of the one found; tab for a tab.")
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(metavar="ENCODING", help="Instead of the one found, as Python names it.")
-    ] = None,
+    file: Annotated[Path, argument("FILE", "The table: text, compressed or not, or Parquet.")],
+    target: Annotated[str, option("COLUMN", "The column to predict.")],
+    name: Annotated[str, option("NAME", "Of conf/data/NAME.yaml, and of -S data=NAME.")],
+    no_header: Annotated[bool, flag("--no-header", "The first row is data: columns are c0, c1, ...")] = False,
+    separator: Annotated[str | None, option("CHARACTER", "Instead of the one found; tab for a tab.")] = None,
+    encoding: Annotated[str | None, option("ENCODING", "Instead of the one found, as Python names it.")] = None,
     decimal: Annotated[Literal[".", ","] | None, typer.Option(help="Instead of the one found.")] = None,
-    track: Annotated[bool, typer.Option("--track", help="Copy the file to data/raw/ and let DVC keep it.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Write nothing where there is a warning.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    track: Annotated[bool, flag("--track", "Copy the file to data/raw/ and let DVC keep it.")] = False,
+    strict: Annotated[bool, flag("--strict", "Write nothing where there is a warning.")] = False,
+    force: Annotated[bool, flag("--force", "Overwrite what is there.")] = False,
 ) -> None:
     """Look at a CSV or Parquet file and write conf/data/NAME.yaml: how it is written, each column's role, the task.
 

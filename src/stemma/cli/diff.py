@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from stemma.cli.here import repository
-from stemma.cli.output import AsMarkdown, Report, Table, answer, titled
+from stemma.cli.options import argument, flag, option
+from stemma.cli.output import AsMarkdown, Report, Table, answer, in_digits, titled
 from stemma.text import counted
 
 if TYPE_CHECKING:
@@ -16,26 +15,24 @@ if TYPE_CHECKING:
 
 
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="The revision before.")],
-    b: Annotated[str, typer.Argument(metavar="[B]", help="The revision after; the workspace if not given.")] = (
-        "workspace"
-    ),
+    a: Annotated[str, argument("A", "The revision before.")],
+    b: Annotated[str, argument("[B]", "The revision after; the workspace if not given.")] = ("workspace"),
     exact: Annotated[
-        bool, typer.Option("--exact", help="Read the tensors that differ, and the tables, instead of their sketches.")
+        bool, flag("--exact", "Read the tensors that differ, and the tables, instead of their sketches.")
     ] = False,
     weights: Annotated[
         str | None,
-        typer.Option(
-            metavar="PART=W,...",
-            help="Of the parts of D, such as structure=0.5,parameters=0.3,data=0.2; they sum to 1. "
-            "By default those of conf/diff.yaml.",
+        option(
+            "PART=W,...",
+            (
+                "Of the parts of D, such as structure=0.5,parameters=0.3,data=0.2; they sum to 1. "
+                "By default those of conf/diff.yaml."
+            ),
         ),
     ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Draw a heat map of the change of each layer.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Show also what did not change.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with what did not change.")] = False,
+    plot: Annotated[Path | None, option("FILE.png", "Draw a heat map of the change of each layer.")] = None,
+    everything: Annotated[bool, flag("--all", "Show also what did not change.")] = False,
+    as_json: Annotated[bool, flag("--json", "Print JSON, with what did not change.")] = False,
     as_md: AsMarkdown = False,
 ) -> None:
     """Say what changed from version A to version B: structure, weights, data, settings, metrics, code, environment.
@@ -54,13 +51,12 @@ def diff(
     found = diff(repository(), a, b, exact=exact, weights=given)
     if plot is not None:
         draw(found, plot)
-    answer(found, lambda: report(found, everything, as_md), as_json, as_md)
+    answer(found, lambda: report(found, everything), as_json, as_md)
 
 
-def report(found: "Difference", everything: bool, markdown: bool) -> Report:
+def report(found: "Difference", everything: bool) -> Report:
     """D first, then each kind of change under its name; kinds without a change are left out unless `everything`."""
-    changes = titled(_sections(found, everything), markdown)
-    return [_headline(found), _parts(found), *changes, *found.notes]
+    return [_headline(found), _parts(found), *titled(_sections(found, everything)), *found.notes]
 
 
 def _headline(found: "Difference") -> str:
@@ -68,7 +64,7 @@ def _headline(found: "Difference") -> str:
     sides = f"{_side(found.before)} -> {_side(found.after)}"
     if total is None:
         return f"{sides}: D is not known"
-    return f"{sides}: D = {_mark(bool(found.distance.estimated))}{_number(total)}" + (
+    return f"{sides}: D = {_mark(bool(found.distance.estimated))}{in_digits(total)}" + (
         "" if total else ", neither structure nor weights nor data changed"
     )
 
@@ -79,7 +75,7 @@ def _side(side: Any) -> str:
 
 def _parts(found: "Difference") -> Table:
     rows = [
-        (name, "-" if part is None else _mark(name in found.distance.estimated) + _number(part), _number(weight))
+        (name, "-" if part is None else _mark(name in found.distance.estimated) + in_digits(part), in_digits(weight))
         for (name, part), weight in zip(found.distance.parts.items(), found.distance.weights.values(), strict=True)
     ]
     return Table(("part of D", "0 to 1", "weight"), rows)
@@ -125,7 +121,7 @@ def _tensors(found: "Difference", everything: bool) -> Table:
             continue
         mark = _mark(one.estimated)
         figures = [
-            "-" if value is None else mark + _number(value) for value in (one.relative_l2, one.cosine, one.max_change)
+            "-" if value is None else mark + in_digits(value) for value in (one.relative_l2, one.cosine, one.max_change)
         ]
         share = "-" if one.share_changed is None else f"{mark}{one.share_changed:.2%}"
         shape = "x".join(map(str, one.shape)) or "number"
@@ -149,7 +145,7 @@ def _data(data: "Data", everything: bool) -> Table:
     for one in data.classes:
         if one.before != one.after or everything:
             what = "mean of the target" if one.name == "mean" else f"share of {one.name}"
-            listed.append((what, _or_dash(one.before), _or_dash(one.after), "-"))
+            listed.append((what, in_digits(one.before), in_digits(one.after), "-"))
     return Table(("data", "before", "after", "95 % interval"), listed)
 
 
@@ -160,7 +156,7 @@ def _columns(data: "Data", everything: bool) -> Table:
             continue
         roles = list(dict.fromkeys(role or "-" for role in (one.role_before, one.role_after)))
         role = " -> ".join(roles) if one.status == "changed" else next((r for r in roles if r != "-"), "-")
-        rows.append((one.name, role, one.status, _or_dash(one.psi), one.level or "-", _or_dash(one.jensen_shannon)))
+        rows.append((one.name, role, one.status, in_digits(one.psi), one.level or "-", in_digits(one.jensen_shannon)))
     return Table(("column", "role", "status", "PSI", "drift", "Jensen-Shannon"), rows, left=3)
 
 
@@ -177,7 +173,7 @@ def _metrics(found: "Difference", everything: bool) -> Table:
             continue
         move = "-" if one.move is None else f"{one.move:+.4g}"
         noise = {None: "-", True: "within", False: "outside"}[one.within]
-        rows.append((one.key, _or_dash(one.before), _or_dash(one.after), move, noise))
+        rows.append((one.key, in_digits(one.before), in_digits(one.after), move, noise))
     return Table(("metric", "before", "after", "move", "interval before"), rows)
 
 
@@ -194,14 +190,6 @@ def _count(lines: int | None, sign: str) -> str:
 
 def _mark(estimated: bool) -> str:
     return "~" if estimated else ""
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def _or_dash(value: float | None) -> str:
-    return "-" if value is None else _number(value)
 
 
 def _value(value: Any) -> str:

@@ -3,16 +3,13 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from stemma.cli.options import argument
 from stemma.errors import StemmaError
 
 EXAMPLE = "purchase_intent"  # the package of the project that the pages were written in
 
 
-def docs(
-    page: Annotated[str | None, typer.Argument(metavar="[PAGE]", help="Its name, as the list has it.")] = None,
-) -> None:
+def docs(page: Annotated[str | None, argument("[PAGE]", "Its name, as the list has it.")] = None) -> None:
     """Print a page of the toolkit's documentation; without a name, the list of the pages.
 
     In a project, paths and imports are those of its own package.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import Revision, flag
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
 from stemma.text import counted
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    revision: Annotated[str, typer.Argument(metavar="[REV]", help="The revision to examine.")] = "workspace",
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings too.")] = False,
+    revision: Revision = "workspace",
+    strict: Annotated[bool, flag("--strict", "Exit with 1 on warnings too.")] = False,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -31,7 +32,6 @@ def doctor(
 
 def report(found: "Diagnosis", markdown: bool = False) -> Report:
     """The findings, what is sound, and what could not be looked at."""
-    skipped = list(found.skipped.items())
     parts: list[str | Table] = [
         f"{found.revision}: {counted(found.errors, 'error')}, {counted(found.warnings, 'warning')}"
     ]
@@ -45,8 +45,4 @@ def report(found: "Diagnosis", markdown: bool = False) -> Report:
         ]
     if found.passed:
         parts.append(f"sound: {', '.join(found.passed)}")
-    if markdown and skipped:
-        parts.append(Table(("not examined", "why"), skipped, left=None))
-    elif skipped:
-        parts.append("not examined:\n" + "\n".join(f"  {name}: {why}" for name, why in skipped))
-    return parts
+    return parts + [Table(("not examined", "why"), [*found.skipped.items()], left=None)] * bool(found.skipped)

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from stemma.cli.here import repository
+from stemma.cli.options import flag
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, titled
 from stemma.text import counted, few, figure, short, signed
 
 if TYPE_CHECKING:
-    from stemma.versions.diff.settings import Setting
     from stemma.versions.experiments import Base, Experiment, Experiments
 
 FIGURES = 3  # shown beside each other
@@ -21,9 +19,7 @@ EXAMPLE = "dvc exp run -S train.learning_rate=0.01"
 
 
 def experiments(
-    all: Annotated[
-        bool, typer.Option("--all", help="On every commit, with all figures that people see first.")
-    ] = False,
+    all: Annotated[bool, flag("--all", "On every commit, with all figures that people see first.")] = False,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -34,10 +30,10 @@ def experiments(
     from stemma.versions.experiments import experiments
 
     found = experiments(repository(), all=all)
-    answer(found, lambda: report(found, found.shown if all else found.shown[:FIGURES], as_md), as_json, as_md)
+    answer(found, lambda: report(found, found.shown if all else found.shown[:FIGURES]), as_json, as_md)
 
 
-def report(found: "Experiments", shown: tuple[str, ...], markdown: bool) -> Report:
+def report(found: "Experiments", shown: tuple[str, ...]) -> Report:
     """A table for each commit; one line where there is no experiment."""
     other = f"{counted(found.elsewhere, 'experiment')} on other commits: run `stemma experiments --all`"
     if not found.bases:
@@ -49,7 +45,7 @@ def report(found: "Experiments", shown: tuple[str, ...], markdown: bool) -> Repo
         OTHERWISE: not all(each.alike for each in every),
         other: found.elsewhere,
     }
-    shown_tables = titled(tables, markdown) if len(tables) > 1 else [tables[0][1]]
+    shown_tables = titled(tables) if len(tables) > 1 else [tables[0][1]]
     return [*shown_tables, *(note for note, holds in notes.items() if holds)]
 
 
@@ -64,14 +60,11 @@ def _row(each: "Experiment", shown: tuple[str, ...]) -> tuple[str, ...]:
     first = moves[0] if moves else None
     moved = "" if first is None or first.move is None else f"{signed(first.move)}{' ~' * bool(first.within)}"
     set_first = sorted(each.settings, key=lambda setting: setting.after is None)  # of another model some are gone
-    changed = few([_setting(setting) for setting in set_first], SETTINGS)
+    shown_as = [f"{one.key}={short('-' if one.after is None else one.after, 30)}" for one in set_first]
+    changed = few(shown_as, SETTINGS)
     return (each.name, changed, *_beside([figure(None if move is None else move.after) for move in moves], moved))
 
 
 def _beside(figures: Sequence[str], move: str) -> tuple[str, ...]:
     """The move stands behind the main figure, the first."""
     return (figures[0], move, *figures[1:]) if figures else ()
-
-
-def _setting(setting: "Setting") -> str:
-    return f"{setting.key}={short('-' if setting.after is None else setting.after, 30)}"

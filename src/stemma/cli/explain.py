@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import argument, flag, option
 from stemma.cli.output import AsJson, answer, of_document
 from stemma.cli.written import Decimal, Encoding, Separator
 from stemma.cli.written import rows as table
@@ -18,35 +19,24 @@ if TYPE_CHECKING:
     from stemma.report.document import Document
 
 MOST = 10  # rows of ROWS
-Methods = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME", help="shap, linear, permutation, dependence, surrogate or counterfactual; repeat."),
-]
-Few = Annotated[int | None, typer.Option("--rows", min=1, max=100_000, metavar="N", help="Of ROWS the first N [10].")]
-Kept = Annotated[
-    list[str] | None, typer.Option(metavar="COLUMN", help="Not to be changed by a counterfactual; repeatable.")
-]
-Background = Annotated[
-    Path | None, typer.Option(metavar="DATA", help="Rows to compare with; by default those in the bundle.")
-]
 
 
 def explain(
-    which: Annotated[str, typer.Argument(metavar="REV|BUNDLE", help="A version, or the file of a bundle.")],
-    rows: Annotated[
-        Path | None, typer.Argument(metavar="[ROWS]", help="Why these rows are answered so: CSV, .parquet, .arrow.")
+    which: Annotated[str, argument("REV|BUNDLE", "A version, or the file of a bundle.")],
+    rows: Annotated[Path | None, argument("[ROWS]", "Why these rows are answered so: CSV, .parquet, .arrow.")] = None,
+    method: Annotated[
+        list[str] | None, option("NAME", "shap, linear, permutation, dependence, surrogate or counterfactual; repeat.")
     ] = None,
-    method: Methods = None,
-    count: Few = None,
+    count: Annotated[int | None, option("N", "Of ROWS the first N [10].", "--rows", min=1, max=100_000)] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of what is drawn.")] = 0,
-    output: Annotated[str | None, typer.Option("--class", metavar="NAME", help="The class that is explained.")] = None,
-    keep: Kept = None,
-    background: Background = None,
+    output: Annotated[str | None, option("NAME", "The class that is explained.", "--class")] = None,
+    keep: Annotated[list[str] | None, option("COLUMN", "Not to be changed by a counterfactual; repeatable.")] = None,
+    background: Annotated[Path | None, option("DATA", "Rows to compare with; by default those in the bundle.")] = None,
     separator: Separator = None,
     decimal: Decimal = None,
     encoding: Encoding = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with pictures.")] = None,
-    trust: Annotated[bool, typer.Option("--trust", help="Run a bundle's graph without limits.")] = False,
+    html: Annotated[Path | None, option("FILE", "Write a page with pictures.")] = None,
+    trust: Annotated[bool, flag("--trust", "Run a bundle's graph without limits.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say why a version answers as it does: on the whole, or each of some rows.

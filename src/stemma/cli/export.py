@@ -6,13 +6,12 @@ from typing import Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import Revision
 from stemma.text import counted, say
 
 
 def export(
-    revision: Annotated[
-        str, typer.Argument(metavar="[REV]", help="A commit, a tag, model@v1.2.0, model#prod, workspace, ...")
-    ] = "HEAD",
+    revision: Revision = "HEAD",
     format: Annotated[
         str,
         typer.Option(help="onnx, saved_model, tflite, h5, keras, torch_export or safetensors; see docs/formats.md."),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from stemma.cli.options import argument, flag, option
 from stemma.text import say
 
 DAY = 86_400
@@ -25,14 +26,12 @@ def seconds(text: object) -> float:
 
 
 def follow(
-    source: Annotated[str, typer.Argument(metavar="[SOURCE]", help="A repository, a clone, or a Git URL.")] = ".",
-    stage: Annotated[str, typer.Option(metavar="STAGE", help="What it holds is published.")] = "prod",
-    folder: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Of the versions. By default below ~/.local/state/stemma.")
-    ] = None,
-    poll: Annotated[float, typer.Option(parser=seconds, metavar="5s", help="Between one look and the next.")] = 5.0,
-    once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
-    signed: Annotated[bool, typer.Option("--signed", help="Refuse tags without a good signature.")] = False,
+    source: Annotated[str, argument("[SOURCE]", "A repository, a clone, or a Git URL.")] = ".",
+    stage: Annotated[str, option("STAGE", "What it holds is published.")] = "prod",
+    folder: Annotated[Path | None, option("FOLDER", "Of the versions. By default below ~/.local/state/stemma.")] = None,
+    poll: Annotated[float, option("5s", "Between one look and the next.", parser=seconds)] = 5.0,
+    once: Annotated[bool, flag("--once", "Look once, and end.")] = False,
+    signed: Annotated[bool, flag("--signed", "Refuse tags without a good signature.")] = False,
     attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
 ) -> None:
     """Publish the bundle of the version that a stage holds, as FOLDER/1/model.zip, FOLDER/2/model.zip, and so on.

@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from stemma.cli.here import repository
+from stemma.cli.options import flag, option
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_bytes
 from stemma.text import by_number, counted, cut, few
 
@@ -23,6 +24,7 @@ AGE = re.compile(r"([0-9]+)([mhdw])")
 LONGEST = timedelta(weeks=5200)  # beyond it, dates soon are of no calendar
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 DEFAULT = "the default one"
+MINUTE = timedelta(minutes=1)
 
 
 class Command(TyperCommand):
@@ -35,26 +37,38 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
 
+def age(text: str) -> timedelta:
+    """Of 30m, 12h, 7d, 4w or 0."""
+    match = AGE.fullmatch(text)
+    if match is None and text != "0":
+        raise typer.BadParameter(f"{text!r} is no age: a number with m, h, d or w, such as 30d; or 0")
+    try:
+        found = timedelta() if match is None else timedelta(**{UNITS[match[2]]: int(match[1])})
+    except (OverflowError, ValueError):  # a number of some thousand digits
+        found = timedelta.max
+    if found > LONGEST:
+        raise typer.BadParameter(f"{cut(repr(text))} is longer than {LONGEST.days // 7}w")
+    return found
+
+
+def _which(text: str) -> str | timedelta:
+    return text if text in ("all", "none") else age(text)
+
+
 def gc(
-    apply: Annotated[bool, typer.Option("--apply", help="Move it to the trash; without this, only show it.")] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="Bring back what the last run moved.")] = False,
-    empty_trash: Annotated[bool, typer.Option("--empty-trash", help="Delete for good what is in the trash.")] = False,
-    remote: Annotated[
-        list[str] | None, typer.Option(metavar="[NAME]", help="This remote too; without a name, the default one.")
-    ] = None,
+    apply: Annotated[bool, flag("--apply", "Move it to the trash; without this, only show it.")] = False,
+    undo: Annotated[bool, flag("--undo", "Bring back what the last run moved.")] = False,
+    empty_trash: Annotated[bool, flag("--empty-trash", "Delete for good what is in the trash.")] = False,
+    remote: Annotated[list[str] | None, option("[NAME]", "This remote too; without a name, the default one.")] = None,
     older_than: Annotated[
-        str | None,
-        typer.Option(
-            metavar="AGE", help="Only what was written before, such as 30d, 12h, 0; by default 1d, of the trash all."
-        ),
+        timedelta | None, option("AGE", "Only what was written before: 30d, 12h, 0 [1d; of the trash 0].", parser=age)
     ] = None,
     experiments: Annotated[
-        str, typer.Option(metavar="all|none|AGE", help="Experiments that stay: all, none, or those younger than AGE.")
+        Any, option("all|none|AGE", "That stay: all, none, or what is younger than AGE.", parser=_which)
     ] = "all",
-    drop_retired: Annotated[bool, typer.Option("--drop-retired", help="Retired versions need not stay.")] = False,
+    drop_retired: Annotated[bool, flag("--drop-retired", "Retired versions need not stay.")] = False,
     project: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FOLDER", help="Another repository with the same cache or remote: it keeps its objects."),
+        list[Path] | None, option("FOLDER", "Another repository with the same cache or remote: it keeps its objects.")
     ] = None,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
@@ -65,12 +79,13 @@ def gc(
 
     Example: stemma gc --remote --older-than 30d --apply
     """
+    from stemma.storage import gc
+
     mode = _mode({"apply": apply, "undo": undo, "empty_trash": empty_trash})
-    given = _Given(
-        tuple(None if name == DEFAULT else name for name in remote or ()), older_than, experiments, drop_retired,
-        tuple(project or ()),
-    )  # fmt: skip
-    found, report = _done(mode, given)
+    remotes = tuple(None if name == DEFAULT else name for name in remote or ())
+    before = gc.DAY if older_than is None else older_than
+    rules = gc.Rules(remotes, before, experiments, not drop_retired, tuple(project or ()))
+    found, report = _done(mode, rules, older_than)
     answer(found, lambda: report, as_json, as_md)
 
 
@@ -83,87 +98,37 @@ def _mode(modes: dict[str, bool]) -> str:
     return given[0] if given else "plan"
 
 
-@dataclass(frozen=True)
-class _Given:
-    """The rules as they were typed."""
-
-    remotes: tuple[str | None, ...]
-    older_than: str | None
-    experiments: str
-    drop_retired: bool
-    projects: tuple[Path, ...]
-
-    @property
-    def age(self) -> timedelta | None:
-        return None if self.older_than is None else age_of("--older-than", self.older_than)
-
-    @property
-    def rules(self) -> "Rules":
-        from stemma.storage import gc
-
-        age = self.age
-        younger = self.experiments if self.experiments in ("all", "none") else age_of("--experiments", self.experiments)
-        return gc.Rules(
-            remotes=self.remotes,
-            older_than=gc.DAY if age is None else age,
-            experiments=younger,  # type: ignore[arg-type]  # as it says
-            retired=not self.drop_retired,
-            projects=self.projects,
-        )
-
-    def check_undo(self) -> None:
-        """Wrong usage where the rules say anything: the last run comes back as it went."""
-        wrong = {"--older-than": self.older_than, "--experiments": self.experiments != "all",
-                 "--drop-retired": self.drop_retired, "--project": self.projects}  # fmt: skip
-        for option, on in wrong.items():
-            if on:
-                raise typer.BadParameter("it says nothing to --undo", param_hint=option)
-        if len(self.remotes) > 1:
-            raise typer.BadParameter("one remote at a time with --undo", param_hint="--remote")
-
-    @property
-    def to_free(self) -> str:
-        """The command that empties the trash by the same rules: others may need what is in it."""
-        words = ["stemma", "gc", "--empty-trash"]
-        words += [word for name in self.remotes for word in ("--remote", *([] if name is None else [name]))]
-        words += ["--experiments", self.experiments] if self.experiments != "all" else []
-        words += ["--drop-retired"] if self.drop_retired else []
-        words += [word for folder in self.projects for word in ("--project", str(folder))]
-        return shlex.join(words)
-
-
-def _done(mode: str, given: _Given) -> tuple[Any, Report]:
+def _done(mode: str, rules: "Rules", older_than: timedelta | None) -> tuple[Any, Report]:
     """Do it: what was found, and its report."""
     from stemma.storage import gc
 
     if mode == "undo":
-        given.check_undo()
-        moved = gc.undo(repository(), *given.remotes, only_remote=bool(given.remotes))
+        if older_than is not None or replace(rules, remotes=()) != gc.Rules():  # the last run comes back as it went
+            raise typer.BadParameter("it goes with --remote alone", param_hint="--undo")
+        if len(rules.remotes) > 1:
+            raise typer.BadParameter("one remote at a time with --undo", param_hint="--remote")
+        moved = gc.undo(repository(), *rules.remotes, only_remote=bool(rules.remotes))
         return {"back": moved}, _moved(moved, "back")
-    rules, root = given.rules, repository()
+    root = repository()
     if mode == "empty_trash":
-        moved = gc.empty(root, rules, older_than=given.age or timedelta())
+        moved = gc.empty(root, rules, older_than=older_than or timedelta())
         return {"deleted": moved}, _moved(moved, "deleted for good")
     if mode == "apply":
         done = gc.collect(root, rules)
-        return done, [*_planned(done.plan, "went"), *_collected(done, given.to_free)]
+        return done, [*_planned(done.plan, "went"), *_collected(done, _to_free(rules))]
     plan = gc.plan(root, rules)
     return plan, [*_planned(plan, "would go"), *_next(plan)]
 
 
-def age_of(option: str, text: str) -> timedelta:
-    match = AGE.fullmatch(text)
-    if match is None and text != "0":
-        raise typer.BadParameter(
-            f"{text!r} is no age: a number with m, h, d or w, such as 30d; or 0", param_hint=option
-        )
-    try:
-        age = timedelta() if match is None else timedelta(**{UNITS[match[2]]: int(match[1])})
-    except (OverflowError, ValueError):  # a number of some thousand digits
-        age = timedelta.max
-    if age > LONGEST:
-        raise typer.BadParameter(f"{cut(repr(text))} is longer than {LONGEST.days // 7}w", param_hint=option)
-    return age
+def _to_free(rules: "Rules") -> str:
+    """The command that empties the trash by the same rules: others may need what is in it."""
+    words = ["stemma", "gc", "--empty-trash"]
+    words += [word for name in rules.remotes for word in ("--remote", *([] if name is None else [name]))]
+    younger = rules.experiments if isinstance(rules.experiments, str) else f"{rules.experiments // MINUTE}m"
+    words += [] if younger == "all" else ["--experiments", younger]
+    words += [] if rules.retired else ["--drop-retired"]
+    words += [word for folder in rules.projects for word in ("--project", str(folder))]
+    return shlex.join(words)
 
 
 def _planned(plan: "Plan", word: str) -> Report:

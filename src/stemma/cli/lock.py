@@ -5,17 +5,15 @@ from typing import Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import flag, option
 from stemma.text import say
 
 
 def lock(
     accept: Annotated[
-        str | None,
-        typer.Option(metavar="ROOM", help="Take a change of this room alone, which keeps the bytes: nothing reruns."),
+        str | None, option("ROOM", "Take a change of this room alone, which keeps the bytes: nothing reruns.")
     ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit 1 if the lock is not the toolkit's.")
-    ] = False,
+    check: Annotated[bool, flag("--check", "Write nothing; exit 1 if the lock is not the toolkit's.")] = False,
 ) -> None:
     """Write stemma.lock: the toolkit that runs here, a digest for each of its rooms.
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Markup, Table, aligned, show, show_json
+from stemma.cli.options import flag, option
+from stemma.cli.output import AsJson, AsMarkdown, Table, aligned, show, show_json
 from stemma.text import say, signed
 
 if TYPE_CHECKING:
@@ -21,11 +22,9 @@ UNKNOWN = "; s p: not known, for models/weights is not on this machine"
 
 def log(
     graph: Annotated[Graph, typer.Option(help="How the graph is drawn.")] = "ascii",
-    all: Annotated[bool, typer.Option("--all", help="Every branch, tag and experiment, not HEAD alone.")] = False,
+    all: Annotated[bool, flag("--all", "Every branch, tag and experiment, not HEAD alone.")] = False,
     number: Annotated[int | None, typer.Option("-n", "--number", min=1, help="Versions shown, at most.")] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Versions from then on; as Git reads dates.")
-    ] = None,
+    since: Annotated[str | None, option("DATE", "Versions from then on; as Git reads dates.")] = None,
     metric: Annotated[
         str | None,
         typer.Option(
@@ -50,9 +49,9 @@ def log(
         why = "a version is a commit whose dvc.lock names models/weights" if since is None else f"none since {since}"
         say(f"no version: {why}")
     elif as_md:
-        drawn = [] if graph == "ascii" else [Markup(f"```{graph}\n{_drawn(found, graph)}\n```")]
-        table = Table(_headers(found), _rows(found), left=None)
-        show([*drawn, table, _legend(found)], markdown=True)
+        if graph != "ascii":
+            say(f"```{graph}\n{_drawn(found, graph)}\n```\n")
+        show([Table(_headers(found), _rows(found), left=None), _legend(found)], markdown=True)
     elif graph == "ascii":
         say("\n".join([*_lines(found), "", _legend(found)]))
     else:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,9 @@ class Guard:
         splits = {model["name"]: model["split"]["shares"] for model in models if model["split"]}
         back = {(model["name"], int(each["version"])) for model in models for each in model["faults"]}
         for key in self._young(serves, now):
-            both = [key, *self._before(key, back)]
+            # The one before it that served, and was not taken back: what that did excuses nothing.
+            before = [each for each in self.names if each[0] == key[0] and each < key and each not in back]
+            both = [key, *sorted(before)[-1:]]
             seen = [
                 guard.Seen(*counts.get(each, (0, 0)), answers.get(self.names[each]),
                            self._bundle(each) if self.rules.drift else None, _share(splits.get(key[0], {}), both))
@@ -93,10 +95,6 @@ class Guard:
         """Those that serve and began not long ago, the latest of each model first."""
         young = [key for key, name in serves.items() if now - self.begun[name] < self.rules.young]
         return sorted((key for key in young if self.tries[key] < TRIES), reverse=True)
-
-    def _before(self, key: Key, back: Collection[Key]) -> Iterator[Key]:
-        """The one before it that served, and was not taken back: what that did excuses nothing."""
-        yield from sorted(each for each in self.names if each[0] == key[0] and each < key and each not in back)[-1:]
 
     def _judge(self, key: Key, young: Seen, before: Seen | None = None) -> None:
         model, number = key

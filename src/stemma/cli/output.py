@@ -8,8 +8,7 @@
         answer(found, lambda: report(found), as_json, as_md)
 
 In a pipe or a pager nothing is cut, wrapped or coloured. On a terminal, tables that are too wide for it are wrapped
-inside their cells. Texts and cells are plain text, whoever wrote it: in Markdown nothing of them is markup but what is
-`Markup`.
+inside their cells. Texts and cells are plain text, whoever wrote it: in Markdown nothing of them is markup.
 """
 
 import dataclasses
@@ -23,8 +22,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from stemma.cli.options import flag
 from stemma.errors import StemmaError, told_by_system
 from stemma.text import escaped, say, visible
 from stemma.text import table as markdown_table
@@ -32,8 +30,8 @@ from stemma.text import table as markdown_table
 if TYPE_CHECKING:
     from stemma.report.document import Document
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-AsMarkdown = Annotated[bool, typer.Option("--md", help="Print Markdown.")]
+AsJson = Annotated[bool, flag("--json", "Print JSON.")]
+AsMarkdown = Annotated[bool, flag("--md", "Print Markdown.")]
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,8 @@ class Table:
         return len(self.headers) if self.left is None else self.left
 
 
-class Markup(str):
-    """Lines of Markdown of our own."""
+class Heading(str):
+    """Of what follows: `Name:`, in Markdown `### Name`."""
 
 
 Report = Sequence["str | Table"]
@@ -87,7 +85,7 @@ def of_document(told: "Document") -> Report:
 
     parts: list[str | Table] = [told.lead, *(text for text, _ in told.badges)]
     for section in told.sections:
-        parts.append(f"{section.title}:")
+        parts.append(Heading(section.title))
         for part in section.parts:
             if isinstance(part, str | Chart):
                 parts.append(part if isinstance(part, str) else f"{part.caption}:")
@@ -121,14 +119,23 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 
-def titled(sections: Iterable[tuple[str, Table]], markdown: bool) -> list[str | Table]:
+def titled(sections: Iterable[tuple[str, Table]]) -> list[str | Table]:
     """Tables under their names; those without rows are left out."""
-    there = [(title, table) for title, table in sections if table.rows]
-    return [part for title, table in there for part in (headed(title, 3) if markdown else f"{title}:", table)]
+    return [part for title, table in sections if table.rows for part in (Heading(title), table)]
 
 
-def headed(title: str, level: int) -> Markup:
-    return Markup(f"{'#' * level} {_marked(title)}")
+def in_digits(value: float | None) -> str:
+    """Four digits; a dash where there is no number."""
+    return "-" if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+def in_thousands(count: int | None) -> str:
+    """`1,000`; a dash where there is none."""
+    return "-" if count is None else f"{count:,}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
 
 
 def in_bytes(size: int | None) -> str:
@@ -146,7 +153,9 @@ def in_bytes(size: int | None) -> str:
 def _text(part: "str | Table", markdown: bool) -> str:
     if isinstance(part, Table):
         return "\n".join(_lines(part, markdown))
-    return "\n".join(map(_marked, part.split("\n"))) if markdown and not isinstance(part, Markup) else part
+    if isinstance(part, Heading):
+        return f"### {_marked(part)}" if markdown else f"{part}:"
+    return "\n".join(map(_marked, part.split("\n"))) if markdown else part
 
 
 def _marked(text: str) -> str:

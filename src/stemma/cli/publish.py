@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import argument, flag, option
 from stemma.cli.output import AsJson, answer
 from stemma.errors import MissingExtra
 
@@ -23,15 +24,13 @@ def publish() -> None:
 
 @app.command()
 def mlflow(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="model@v1.2.0, a commit, a stage: model#prod.")],
-    stage: Annotated[str | None, typer.Option(metavar="STAGE", help="Let the alias of this name mean it.")] = None,
+    version: Annotated[str, argument("VERSION", "model@v1.2.0, a commit, a stage: model#prod.")],
+    stage: Annotated[str | None, option("STAGE", "Let the alias of this name mean it.")] = None,
     uri: Annotated[
-        str | None,
-        typer.Option(metavar="URI", help="Of MLflow; by default MLFLOW_TRACKING_URI, else runs/mlflow.db here."),
+        str | None, option("URI", "Of MLflow; by default MLFLOW_TRACKING_URI, else runs/mlflow.db here.")
     ] = None,
     undo: Annotated[
-        bool,
-        typer.Option("--undo", help="Take it back: with --stage the alias means what it did before, else it goes."),
+        bool, flag("--undo", "Take it back: with --stage the alias means what it did before, else it goes.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -1,10 +1,9 @@
 """`stemma push`: versions into the remote."""
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from stemma.cli.here import repository
+from stemma.cli.options import All, Revisions
 from stemma.cli.output import AsJson, answer, done, in_bytes
 from stemma.text import counted
 
@@ -12,15 +11,7 @@ if TYPE_CHECKING:
     from stemma.storage.push import Push
 
 
-def push(
-    revisions: Annotated[
-        list[str] | None, typer.Argument(metavar="[REV]...", help="Versions to push; HEAD by default.")
-    ] = None,
-    all: Annotated[
-        bool, typer.Option("--all", help="Every registered version, every stage, every branch's tip.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
+def push(revisions: Revisions = None, all: All = False, as_json: AsJson = False) -> None:
     """Send what the remote lacks of versions, whatever is checked out, by the settings of this clone.
 
     Example: stemma push model@v1.2.0

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from stemma.cli.compare import Margin
 from stemma.cli.here import repository
+from stemma.cli.options import On, Require, argument, flag, option
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, done, plain
 from stemma.text import counted, say
 
@@ -16,18 +16,13 @@ if TYPE_CHECKING:
     from stemma.registry.history import Event, History
 
 Why = Annotated[str | None, typer.Option("-m", "--why", "--message", help="Kept as the tag's message.")]
-Sign = Annotated[bool, typer.Option("--sign", help="Sign the tag with the key of Git's settings.")]
-Push = Annotated[
-    bool, typer.Option("--push", help="To the Git remote too, or not at all: whoever is second there is told.")
-]
-Wait = Annotated[float, typer.Option(min=0, help="Seconds, at most, for another command that writes tags.")]
+Sign = Annotated[bool, flag("--sign", "Sign the tag with the key of Git's settings.")]
+Push = Annotated[bool, flag("--push", "To the Git remote too, or not at all: whoever is second there is told.")]
 
 
 def register(
-    rev: Annotated[
-        str | None, typer.Argument(metavar="[REV]", help="HEAD by default, with nothing left to commit.")
-    ] = None,
-    version: Annotated[str | None, typer.Option(metavar="1.2.0", help="The number.")] = None,
+    rev: Annotated[str | None, argument("[REV]", "HEAD by default, with nothing left to commit.")] = None,
+    version: Annotated[str | None, option("1.2.0", "The number.")] = None,
     bump: Annotated[
         Literal["major", "minor", "patch"] | None,
         typer.Option(
@@ -38,7 +33,6 @@ def register(
     why: Why = None,
     sign: Sign = False,
     push: Push = False,
-    wait: Wait = 10.0,
     as_json: AsJson = False,
 ) -> None:
     """Give a commit with a trained model a number: the tag model@v1.2.0.
@@ -50,32 +44,28 @@ def register(
 
     if version is not None and bump is not None:
         raise typer.BadParameter("give it or --bump, not both", param_hint="--version")
-    made = register(repository(), rev, version=version, bump=bump, why=why, tagging=Tagging(sign, push, wait))
+    made = register(repository(), rev, version=version, bump=bump, why=why, tagging=Tagging(sign, push))
     tell([made], True, push, as_json)
 
 
 def promote(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="v1.2.0, or a revision that is registered.")],
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="dev, staging, prod: any name.")],
-    require: Annotated[
-        Literal["better", "not-worse"] | None,
-        typer.Option(help="Compare with the version that is there now, and refuse otherwise."),
-    ] = None,
+    version: Annotated[str, argument("VERSION", "v1.2.0, or a revision that is registered.")],
+    stage: Annotated[str, argument("STAGE", "dev, staging, prod: any name.")],
+    require: Require = None,
     margin: Margin = None,
-    on: Annotated[
-        Path | None, typer.Option(metavar="DATA", help="Compare on this CSV or Parquet file, not on the test rows.")
-    ] = None,
+    on: On = None,
     metric: Annotated[str | None, typer.Option(help="Compare by this figure.")] = None,
     local: Annotated[
-        bool, typer.Option("--local", help="The project has no DVC remote: look for the objects in the cache.")
+        bool, flag("--local", "The project has no DVC remote: look for the objects in the cache.")
     ] = False,
     why: Why = None,
     sign: Sign = False,
     push: Push = False,
-    wait: Wait = 10.0,
     as_json: AsJson = False,
 ) -> None:
     """Let a registered version take a stage: the tag model#prod#4. Every object of it must be in the DVC remote.
+
+    With --require, it is compared with the version that is there now.
 
     Example: stemma promote v1.2.0 prod --require better -m "Fewer false alarms"
     """
@@ -83,13 +73,13 @@ def promote(
     from stemma.registry.writing import Tagging
 
     given = {"--margin": margin, "--on": on, "--metric": metric}
-    for option, value in given.items():
+    for name, value in given.items():
         if value is not None and require is None:
-            raise typer.BadParameter("it goes with --require", param_hint=option)
+            raise typer.BadParameter("it goes with --require", param_hint=name)
     if margin is not None and require != "not-worse":
         raise typer.BadParameter("it goes with --require not-worse", param_hint="--margin")
     judgement = None if require is None else Judgement(require, margin, on, metric)
-    tagging = Tagging(sign, push, wait)
+    tagging = Tagging(sign, push)
     made = promote(repository(), version, stage, why=why, judgement=judgement, local=local, tagging=tagging)
     if require is not None and made.before is None and not as_json:
         say(f"{stage} was empty: there was nothing to compare with")
@@ -97,11 +87,10 @@ def promote(
 
 
 def demote(
-    name: Annotated[str, typer.Argument(metavar="STAGE|VERSION", help="A stage, or a version: all that it holds.")],
+    name: Annotated[str, argument("STAGE|VERSION", "A stage, or a version: all that it holds.")],
     why: Why = None,
     sign: Sign = False,
     push: Push = False,
-    wait: Wait = 10.0,
     as_json: AsJson = False,
 ) -> None:
     """Leave a stage empty: the tag model#prod!#5. `stemma rollback` gives it to the version before instead.
@@ -111,16 +100,15 @@ def demote(
     from stemma.registry.promote import demote
     from stemma.registry.writing import Tagging
 
-    made = demote(repository(), name, why=why, tagging=Tagging(sign, push, wait))
+    made = demote(repository(), name, why=why, tagging=Tagging(sign, push))
     tell(made, why is not None, push, as_json)
 
 
 def retire(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="v1.2.0, or a revision that is registered.")],
+    version: Annotated[str, argument("VERSION", "v1.2.0, or a revision that is registered.")],
     why: Annotated[str, typer.Option("-m", "--why", "--message", help="Kept as the tag's message.")],
     sign: Sign = False,
     push: Push = False,
-    wait: Wait = 10.0,
     as_json: AsJson = False,
 ) -> None:
     """Take a version out of the registry: the tag model@v1.2.0!. It must be in no stage; its commit stays.
@@ -130,15 +118,13 @@ def retire(
     from stemma.registry.register import retire
     from stemma.registry.writing import Tagging
 
-    made = retire(repository(), version, why, tagging=Tagging(sign, push, wait))
+    made = retire(repository(), version, why, tagging=Tagging(sign, push))
     tell([made], True, push, as_json)
 
 
 def history(
-    stage: Annotated[str | None, typer.Argument(metavar="[STAGE]", help="The events of this stage alone.")] = None,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Check every tag's signature; exit 1 unless all are good.")
-    ] = False,
+    stage: Annotated[str | None, argument("[STAGE]", "The events of this stage alone.")] = None,
+    verify: Annotated[bool, flag("--verify", "Check every tag's signature; exit 1 unless all are good.")] = False,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:

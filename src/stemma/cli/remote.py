@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import argument
 from stemma.cli.output import AsJson, AsMarkdown, Report, answer
 
 if TYPE_CHECKING:
@@ -20,9 +21,7 @@ def options() -> None:
 
 @app.command()
 def check(
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A remote; the default one if not given.")
-    ] = None,
+    name: Annotated[str | None, argument("[NAME]", "A remote; the default one if not given.")] = None,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:

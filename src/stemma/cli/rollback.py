@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import argument, flag
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, done, in_bytes
 from stemma.text import counted
 
@@ -13,27 +14,25 @@ if TYPE_CHECKING:
 
 
 def rollback(
-    rev: Annotated[str | None, typer.Argument(metavar="[REV]", help="A version; not needed with --stage.")] = None,
+    rev: Annotated[str | None, argument("[REV]", "A version; not needed with --stage.")] = None,
     stage: Annotated[
         str | None,
         typer.Option(help="Move this stage alone, to the version that it held before or to REV; no file changes."),
     ] = None,
-    commit: Annotated[bool, typer.Option("--commit", help="Make the restored state a new commit.")] = False,
+    commit: Annotated[bool, flag("--commit", "Make the restored state a new commit.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show each file that would move, and what is in the way; touch nothing.")
+        bool, flag("--dry-run", "Show each file that would move, and what is in the way; touch nothing.")
     ] = False,
-    stash: Annotated[
-        bool, typer.Option("--stash", help="Put what is not committed into Git's stash first, outputs too.")
-    ] = False,
+    stash: Annotated[bool, flag("--stash", "Put what is not committed into Git's stash first, outputs too.")] = False,
     whole: Annotated[
-        bool, typer.Option("--whole-commit", help="Git's files outside of the project too, of other projects as well.")
+        bool, flag("--whole-commit", "Git's files outside of the project too, of other projects as well.")
     ] = False,
-    abort: Annotated[bool, typer.Option("--abort", help="Undo a rollback that was killed.")] = False,
+    abort: Annotated[bool, flag("--abort", "Undo a rollback that was killed.")] = False,
     why: Annotated[str | None, typer.Option("-m", "--why", help="With --stage: kept as the tag's message.")] = None,
     local: Annotated[
-        bool, typer.Option("--local", help="With --stage, in a project without a DVC remote: look in the cache.")
+        bool, flag("--local", "With --stage, in a project without a DVC remote: look in the cache.")
     ] = False,
-    push: Annotated[bool, typer.Option("--push", help="With --stage: to the Git remote too, or not at all.")] = False,
+    push: Annotated[bool, flag("--push", "With --stage: to the Git remote too, or not at all.")] = False,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -49,34 +48,26 @@ def rollback(
         if as_md:
             raise typer.BadParameter("there is no table with --stage", param_hint="--md")
         _stage(stage, rev, dry_run, why, local, push, as_json)
-    elif abort:
-        _abort(as_json, as_md)
     else:
-        _files(str(rev), {"commit": commit, "stash": stash, "whole": whole}, dry_run, as_json, as_md)
+        _files(rev, {"commit": commit, "stash": stash, "whole": whole}, dry_run, as_json, as_md)
 
 
-def _abort(as_json: bool, as_md: bool) -> None:
-    from stemma.rollback import abort
-
-    made = abort(repository())
-    with done("; ".join(_sentences(made))):
-        answer(made, lambda: _told(made, None), as_json, as_md)
-
-
-def _files(name: str, how: dict[str, bool], dry_run: bool, as_json: bool, as_md: bool) -> None:
+def _files(name: str | None, how: dict[str, bool], dry_run: bool, as_json: bool, as_md: bool) -> None:
+    """To a version; without a name, back to where a rollback that was killed began."""
     from stemma import rollback as going
     from stemma.repo.repository import Repository
 
     root = repository()
-    if dry_run:
+    if name is not None and dry_run:
         plan = going.plan(root, name, **how)
         differs = going.environment(Repository(root).version(plan.commit))
         answer(plan, lambda: _planned(plan, differs), as_json, as_md, environment=differs)
         raise typer.Exit(1 if plan.blockers else 0)
-    made = going.roll_back(root, name, **how)
-    with done("; ".join(_sentences(made))):
-        differs = going.environment(Repository(root).version(made.commit))
-        answer(made, lambda: _told(made, differs), as_json, as_md, environment=differs)
+    made = going.abort(root) if name is None else going.roll_back(root, name, **how)
+    told = _sentences(made)
+    with done("; ".join(told)):
+        differs = None if name is None else going.environment(Repository(root).version(made.commit))
+        answer(made, lambda: ["\n".join(told), *_environment(differs)], as_json, as_md, environment=differs)
 
 
 def _fits(rev: str | None, stage: str | None, abort: bool, moving: dict[str, bool], tagging: dict[str, bool]) -> None:
@@ -85,14 +76,10 @@ def _fits(rev: str | None, stage: str | None, abort: bool, moving: dict[str, boo
         raise typer.BadParameter("it stands alone", param_hint="--abort")
     if rev is None and stage is None and not abort:
         raise typer.BadParameter("name a version, or give --stage", param_hint="REV")
-    if stage is None:
-        for option, given in tagging.items():
-            if given:
-                raise typer.BadParameter("it goes with --stage", param_hint=option)
-        return
-    for option in ("--commit", "--stash", "--whole-commit"):
-        if moving[option]:
-            raise typer.BadParameter("no file changes with --stage", param_hint=option)
+    others, why = (tagging, "it goes with --stage") if stage is None else (moving, "no file changes with --stage")
+    for name, given in others.items():
+        if given and name != "--dry-run":
+            raise typer.BadParameter(why, param_hint=name)
 
 
 def _stage(stage: str, rev: str | None, dry_run: bool, why: str | None, local: bool, push: bool, as_json: bool) -> None:
@@ -122,10 +109,6 @@ def _planned(plan: "Plan", differs: "Environment | None") -> Report:
         parts.append(f"not committed: {', '.join(plan.unsaved)}")
     parts += [f"in the way: {blocker}" for blocker in plan.blockers]
     return parts + _environment(differs)
-
-
-def _told(made: "Rollback", differs: "Environment | None") -> Report:
-    return ["\n".join(_sentences(made)), *_environment(differs)]
 
 
 def _sentences(made: "Rollback") -> list[str]:

@@ -8,6 +8,7 @@ import typer
 
 from stemma import layout
 from stemma.cli.here import repository
+from stemma.cli.options import argument
 from stemma.errors import VersionError
 from stemma.text import few, say
 
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
 
 
 def search(
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Of conf/search/NAME.yaml; by default the model's own.")
-    ] = None,
+    name: Annotated[str | None, argument("[NAME]", "Of conf/search/NAME.yaml; by default the model's own.")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="In all; those already made count.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes; with one, the same trials come twice.")] = 1,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another one is another search.")] = 0,

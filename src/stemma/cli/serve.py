@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemma.cli.follow import seconds
-from stemma.cli.guarded import guarding
+from stemma.cli.guard import guarding
+from stemma.cli.options import argument, flag, option
 from stemma.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -17,19 +18,12 @@ if TYPE_CHECKING:
 def serve(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[[NAME=]SOURCE]...",
-            help="Bundles or folders of versions.",
-            show_default="models/package/model.zip",
-        ),
+        argument("[[NAME=]SOURCE]...", "Bundles or folders of versions.", show_default="models/package/model.zip"),
     ] = None,
     stage: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STAGE", help="SOURCE is a repository, a clone or a Git URL: serve what this stage holds."
-        ),
+        str | None, option("STAGE", "SOURCE is a repository, a clone or a Git URL: serve what this stage holds.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(metavar="serve.yaml", help="Settings; options go before.")] = None,
+    config: Annotated[Path | None, option("serve.yaml", "Settings; options go before.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen at.", show_default="127.0.0.1")] = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="0: any that is free.", show_default="8501")
@@ -37,44 +31,37 @@ def serve(
     grpc_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Of gRPC, such as 8500; without it there is none.")
     ] = None,
-    socket: Annotated[str | None, typer.Option(metavar="PATH", help="A Unix socket in the place of a port.")] = None,
-    tls_cert: Annotated[str | None, typer.Option(metavar="FILE", help="Certificate in PEM: answer over TLS.")] = None,
-    tls_key: Annotated[str | None, typer.Option(metavar="FILE", help="Its key.")] = None,
+    socket: Annotated[str | None, option("PATH", "A Unix socket in the place of a port.")] = None,
+    tls_cert: Annotated[str | None, option("FILE", "Certificate in PEM: answer over TLS.")] = None,
+    tls_key: Annotated[str | None, option("FILE", "Its key.")] = None,
     tls_clients: Annotated[
-        str | None, typer.Option(metavar="CA", help="Answer clients alone that have a certificate of this authority.")
+        str | None, option("CA", "Answer clients alone that have a certificate of this authority.")
     ] = None,
     tokens: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Who may ask what: hashes, as `stemma service token` writes them."),
+        str | None, option("FILE", "Who may ask what: hashes, as `stemma service token` writes them.")
     ] = None,
     require_signature: Annotated[
-        str | None, typer.Option(metavar="PUBLIC", help="Every version must be signed by the owner of this key.")
+        str | None, option("PUBLIC", "Every version must be signed by the owner of this key.")
     ] = None,
     at_least: Annotated[
-        str | None, typer.Option(metavar="1.2.0", help="With --require-signature: and as this version or a later one.")
+        str | None, option("1.2.0", "With --require-signature: and as this version or a later one.")
     ] = None,
     allow_breaking: Annotated[
-        bool | None, typer.Option("--allow-breaking", help="Take versions that break callers of the one before.")
+        bool | None, flag("--allow-breaking", "Take versions that break callers of the one before.")
     ] = None,
     poll: Annotated[
-        float | None,
-        typer.Option(
-            parser=seconds, metavar="5s", help="Between two looks at SOURCE.", show_default="1s; 5s at a stage"
-        ),
+        float | None, option("5s", "Between two looks at SOURCE.", parser=seconds, show_default="1s; 5s at a stage")
     ] = None,
-    log: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Keep what is asked and answered there, for `stemma watch`.")
-    ] = None,
-    admin: Annotated[bool | None, typer.Option("--admin", help="Take orders, as `stemma service` gives them.")] = None,
-    explain: Annotated[bool | None, typer.Option("--explain", help="Say why rows are answered so, too.")] = None,
+    log: Annotated[str | None, option("FOLDER", "Keep what is asked and answered there, for `stemma watch`.")] = None,
+    admin: Annotated[bool | None, flag("--admin", "Take orders, as `stemma service` gives them.")] = None,
+    explain: Annotated[bool | None, flag("--explain", "Say why rows are answered so, too.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, max=1024, help="Processes that answer.", show_default="1")
     ] = None,
     batch: Annotated[
-        str | None,
-        typer.Option(metavar="auto|off", help="Run small calls together where that pays.", show_default="auto"),
+        str | None, option("auto|off", "Run small calls together where that pays.", show_default="auto")
     ] = None,
-    root_path: Annotated[str | None, typer.Option(metavar="/PATH", help="What a proxy puts before paths.")] = None,
+    root_path: Annotated[str | None, option("/PATH", "What a proxy puts before paths.")] = None,
 ) -> None:
     """Answer predictions over HTTP, and gRPC where a port is given for it, until Ctrl+C or SIGTERM.
 
@@ -98,12 +85,12 @@ def serve(
     read = partial(ServeSettings.of, config, models, stage, log, **options)
     settings = read()
     if not any(each.stage for each in settings.models):
-        return run(read, _observer(settings), guarding(settings, settings))
+        return run(read, _observer(settings), guarding(settings))
     from stemma.follow import beside
 
     with beside.following(settings):
         folders = beside.folders(settings)
-        run(lambda: beside.folders(read()), _observer(folders), guarding(settings, folders))
+        run(lambda: beside.folders(read()), _observer(folders), guarding(settings))
 
 
 def _observer(settings: "ServeSettings") -> str:

@@ -8,17 +8,16 @@ from typing import Annotated
 
 import typer
 
+from stemma.cli.options import argument, option
 from stemma.cli.output import AsJson, Table, answer
 from stemma.errors import MissingExtra
 from stemma.serve.scopes import Scope
 from stemma.text import counted, say
 
 app = typer.Typer(no_args_is_help=True)
-Url = Annotated[str, typer.Option(metavar="URL", envvar="STEMMA_URL", help="Of the server.")]
-Shares = Annotated[
-    list[str], typer.Argument(metavar="[MODEL] VERSION=SHARE...", help="Number, label or name of a version: v2=0.1.")
-]
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="Its name.")]
+Url = Annotated[str, option("URL", "Of the server.", envvar="STEMMA_URL")]
+Shares = Annotated[list[str], argument("[MODEL] VERSION=SHARE...", "Number, label or name of a version: v2=0.1.")]
+Model = Annotated[str, argument("MODEL", "Its name.")]
 
 
 HERE = "http://127.0.0.1:8501"
@@ -27,12 +26,10 @@ HERE = "http://127.0.0.1:8501"
 @app.callback()
 def service(
     ca: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="The authority of the server's certificate."),
+        Path | None, option("FILE", "The authority of the server's certificate.", exists=True, dir_okay=False)
     ] = None,
     cert: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, metavar="FILE", help="Your certificate and its key, in PEM."),
+        Path | None, option("FILE", "Your certificate and its key, in PEM.", exists=True, dir_okay=False)
     ] = None,
 ) -> None:
     """A running server: who may ask it, what it serves, what it is told."""
@@ -73,7 +70,7 @@ def load(model: Model, url: Url = HERE) -> None:
 @app.command()
 def switch(
     model: Model,
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="A number; or latest:1, latest:2, all.")],
+    version: Annotated[str, argument("VERSION", "A number; or latest:1, latest:2, all.")],
     url: Url = HERE,
 ) -> None:
     """Serve another version, whatever is published, until the next switch, SIGHUP or start; latest:1 follows again.
@@ -95,7 +92,7 @@ def rollback(model: Model, url: Url = HERE) -> None:
 @app.command()
 def withdraw(
     model: Model,
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="A number.")],
+    version: Annotated[str, argument("VERSION", "A number.")],
     why: Annotated[str, typer.Option(help="It stands in the status and in the log of orders.")],
     url: Url = HERE,
 ) -> None:
@@ -112,8 +109,7 @@ def withdraw(
 def split(
     shares: Shares,
     by: Annotated[
-        str | None,
-        typer.Option(metavar="WHAT", help="What tells callers apart: id (of the request), header:NAME, column:NAME."),
+        str | None, option("WHAT", "What tells callers apart: id (of the request), header:NAME, column:NAME.")
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Of the experiment: under another one all are shared out anew.")
@@ -166,8 +162,8 @@ def _share(action: str, words: list[str], url: str, more: dict[str, str]) -> Non
 
 @app.command()
 def token(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of whoever gets it; logs show it.")],
-    file: Annotated[Path, typer.Option(metavar="FILE", help="The server's file of tokens.")] = Path("tokens.yaml"),
+    name: Annotated[str, argument("NAME", "Of whoever gets it; logs show it.")],
+    file: Annotated[Path, option("FILE", "The server's file of tokens.")] = Path("tokens.yaml"),
     scope: Annotated[
         list[Scope], typer.Option(help="What it may ask. Can be given again.", show_default="predict")
     ] = [],  # noqa: B006 - typer copies it
@@ -194,10 +190,8 @@ def token(
 
 @app.command()
 def audit(
-    log: Annotated[Path, typer.Argument(metavar="LOG", help="The server's log of admin actions.")],
-    holds: Annotated[
-        str | None, typer.Option(metavar="HASH", help="Of a last line, as it was told before: it must be there yet.")
-    ] = None,
+    log: Annotated[Path, argument("LOG", "The server's log of admin actions.")],
+    holds: Annotated[str | None, option("HASH", "Of a last line, as it was told before: it must be there yet.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check that no line of the log of admin actions was changed, left out or put between; exit 1 if one was.

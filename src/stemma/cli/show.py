@@ -4,12 +4,11 @@ import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from stemma.cli.here import repository
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, headed
+from stemma.cli.options import Revision
+from stemma.cli.output import AsJson, AsMarkdown, Heading, Report, Table, answer, in_digits, in_thousands, interval
 from stemma.text import counted
 
 if TYPE_CHECKING:
@@ -21,14 +20,7 @@ PLAIN_BARS = "_.-=+*#@"  # where the terminal has no such characters
 WIDTH = 40  # of a sparkline
 
 
-def show(
-    revision: Annotated[
-        str,
-        typer.Argument(metavar="[REVISION]", help="A commit, a tag, model@v1.2.0, model#prod, workspace, ..."),
-    ] = "HEAD",
-    as_json: AsJson = False,
-    as_md: AsMarkdown = False,
-) -> None:
+def show(revision: Revision = "HEAD", as_json: AsJson = False, as_md: AsMarkdown = False) -> None:
     """Show all that is known of a version: structure, data, process, metrics, weights, environment, bundle.
 
     Example: stemma show model#prod
@@ -36,10 +28,10 @@ def show(
     from stemma.versions.show import show
 
     found = show(repository(), revision)
-    answer(found, lambda: report(found, as_md), as_json, as_md)
+    answer(found, lambda: report(found), as_json, as_md)
 
 
-def report(found: "Record", markdown: bool = False) -> Report:
+def report(found: "Record") -> Report:
     """The parts that are there, each under its heading."""
     sections: dict[str, tuple[Any, Callable[[Any], Report]]] = {
         "Structure": (found.structure, _structure),
@@ -56,7 +48,7 @@ def report(found: "Record", markdown: bool = False) -> Report:
     parts: list[str | Table] = [_head(found)]
     for title, (part, told) in sections.items():
         if part:
-            parts += [headed(title, 2) if markdown else title.upper(), *told(part)]
+            parts += [Heading(title), *told(part)]
     return parts
 
 
@@ -65,9 +57,9 @@ def _head(found: "Record") -> Table:
         "version": found.name,
         "commit": found.commit or "none: the work tree",
         "names": ", ".join([*found.names, *found.stages]),
-        "date": "" if found.date is None else found.date.isoformat(sep=" "),
-        "author": found.author or "",
-        "subject": found.subject or "",
+        "date": None if found.date is None else found.date.isoformat(sep=" "),
+        "author": found.author,
+        "subject": found.subject,
     }
     return _pairs(pairs)
 
@@ -113,10 +105,7 @@ def _data(found: "Data") -> list[str | Table]:
         (name, f"{facts.get('rows', 0):,}", *(_share(facts, name_of, found.classes) for name_of in names))
         for name, facts in found.splits.items()
     ]
-    columns = [
-        (column.name, column.role or "-", "-" if column.missing is None else f"{column.missing:,}")
-        for column in found.columns
-    ]
+    columns = [(column.name, column.role or "-", in_thousands(column.missing)) for column in found.columns]
     return [
         _pairs(pairs),
         Table(("split", "rows", *names), splits),
@@ -140,7 +129,7 @@ def _process(found: "Process") -> list[str | Table]:
     parts: list[str | Table] = [_pairs(facts) if any(facts.values()) else "no settings"]
     if found.curves:
         rows = [
-            (curve.name, sparkline(curve.values), _figure(curve.values[0]), _figure(curve.values[-1]))
+            (curve.name, sparkline(curve.values), in_digits(curve.values[0]), in_digits(curve.values[-1]))
             for curve in found.curves
             if curve.values
         ]
@@ -174,10 +163,7 @@ def sparkline(values: Sequence[float], width: int = WIDTH) -> str:
 
 
 def _metrics(found: "Sequence[Metric]") -> list[Table]:
-    rows = []
-    for metric in found:
-        interval = "" if metric.low is None or metric.high is None else f"{metric.low:.4f} to {metric.high:.4f}"
-        rows.append((metric.split or "-", metric.name, _figure(metric.value), interval))
+    rows = [(each.split or "-", each.name, in_digits(each.value), interval(each.low, each.high)) for each in found]
     return [Table(("split", "metric", "value", "95 % interval"), rows, left=2)]
 
 
@@ -187,20 +173,17 @@ def _weights(found: "Weights") -> list[str | Table]:
         "parameters": f"{found.parameters:,}",
         "buffers": f"{found.buffers:,}",
         "bytes": f"{found.bytes:,}",
-        "norm": "not finite" if found.norm is None else _figure(found.norm),
+        "norm": _norm(found.norm),
         "MD5": found.md5,
     }
     rows = [
-        (
-            each.name,
-            shape_of(each.shape),
-            each.dtype,
-            f"{each.bytes:,}",
-            "not finite" if each.norm is None else _figure(each.norm),
-        )
-        for each in found.largest
+        (each.name, shape_of(each.shape), each.dtype, f"{each.bytes:,}", _norm(each.norm)) for each in found.largest
     ]
     return [_pairs(pairs), Table(("largest tensors", "shape", "type", "bytes", "norm"), rows, left=3)]
+
+
+def _norm(value: float | None) -> str:
+    return "not finite" if value is None else in_digits(value)
 
 
 def _graph(found: "Compression") -> list[str | Table]:
@@ -209,27 +192,16 @@ def _graph(found: "Compression") -> list[str | Table]:
 
 
 def _outputs(found: "Mapping[str, Artifact]") -> list[Table]:
-    rows = [
-        (name, kept.path, kept.md5 or "-", "-" if kept.bytes is None else f"{kept.bytes:,}")
-        for name, kept in found.items()
-    ]
+    rows = [(name, kept.path, kept.md5 or "-", in_thousands(kept.bytes)) for name, kept in found.items()]
     return [Table(("output", "path", "MD5", "bytes"), rows, left=3)]
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+def _flat(values: Mapping[str, Any]) -> dict[str, object]:
     """Nested settings by dotted name."""
-    found: dict[str, object] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}.")
-        elif value is not None:
-            found[f"{prefix}{key}"] = _value(value)
-    return found
+    from stemma.conf.difference import dotted, leaves
+
+    return {dotted(path): _value(value) for path, value in leaves(dict(values)).items() if value not in (None, {})}
 
 
 def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _figure(value: float) -> str:
-    return f"{value:.4g}" if math.isfinite(value) else "-"

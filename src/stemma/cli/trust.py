@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import flag
 from stemma.cli.output import AsJson, answer
 from stemma.errors import StemmaError
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def trust(
-    look: Annotated[bool, typer.Option("--show", help="Say what it asks for, and whether that is trusted.")] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="Trust it no longer.")] = False,
+    look: Annotated[bool, flag("--show", "Say what it asks for, and whether that is trusted.")] = False,
+    undo: Annotated[bool, flag("--undo", "Trust it no longer.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Trust this repository as it stands: its settings that could start programs, and its code up to HEAD.

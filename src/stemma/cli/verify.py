@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stemma.cli.here import repository
+from stemma.cli.options import All, Experiments, Revisions, flag
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_bytes
 from stemma.text import counted, few
 
@@ -14,15 +15,11 @@ if TYPE_CHECKING:
 
 
 def verify(
-    revisions: Annotated[
-        list[str] | None, typer.Argument(metavar="[REV]...", help="Versions to verify; HEAD by default.")
-    ] = None,
-    all: Annotated[
-        bool, typer.Option("--all", help="Every registered version, every stage, every branch's tip.")
-    ] = False,
-    experiments: Annotated[bool, typer.Option("--experiments", help="Every experiment too.")] = False,
+    revisions: Revisions = None,
+    all: All = False,
+    experiments: Experiments = False,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Put a verified copy from the other side where one is missing or damaged.")
+        bool, flag("--repair", "Put a verified copy from the other side where one is missing or damaged.")
     ] = False,
     only: Annotated[Literal["cache", "remote"] | None, typer.Option(help="Look at this side alone.")] = None,
     as_json: AsJson = False,

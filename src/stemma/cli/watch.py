@@ -1,16 +1,17 @@
 """`stemma watch`: what the request log of a model in service tells."""
 
-import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stemma.cli.gc import age_of
+from stemma.cli.compare import slices
+from stemma.cli.gc import age
 from stemma.cli.guard import guard
+from stemma.cli.options import Require, argument, option
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer
-from stemma.text import say, signed
+from stemma.text import say
 
 if TYPE_CHECKING:
     from stemma.watch.ab import Experiment
@@ -22,22 +23,30 @@ app = typer.Typer(
     help="Models in service, by their request log: outcomes, experiments, drift, a page.", no_args_is_help=True
 )
 app.command()(guard)
-Log = Annotated[Path, typer.Argument(metavar="LOG", help="The folder of the request log.")]
+
+
+def _window(text: str) -> timedelta:
+    found = age(text)
+    if not found:
+        raise typer.BadParameter("a window takes some time")
+    return found
+
+
+Log = Annotated[Path, argument("LOG", "The folder of the request log.")]
 Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Requests from then on, UTC.")
 ]
-Bundle = Annotated[
-    Path | None, typer.Option(metavar="MODEL.zip", help="Whose training is the reference; else the first window.")
-]
-LATE = typer.Option(metavar="AGE", help="From so long after the request on an outcome is late: 36h, 7d, 4w.")
-WINDOW = typer.Option(metavar="AGE", help="What is judged at once, such as 1d; it is judged when it is over.")
+Bundle = Annotated[Path | None, option("MODEL.zip", "Whose training is the reference; else the first window.")]
+WINDOW = option("AGE", "What is judged at once, such as 1d; it is judged when it is over.", parser=_window)
 
 
 @app.command()
 def outcomes(
     log: Log,
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Columns id and outcome; row, from 0, at will.")],
-    late: Annotated[str, LATE] = "7d",
+    file: Annotated[Path, argument("FILE.csv", "Columns id and outcome; row, from 0, at will.")],
+    late: Annotated[
+        Any, option("AGE", "From so long after the request on an outcome is late: 36h, 7d, 4w.", parser=age)
+    ] = "7d",
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -47,26 +56,22 @@ def outcomes(
     """
     from stemma.watch.outcomes import take
 
-    found = take(log, file, age_of("--late", late).total_seconds())
+    found = take(log, file, late.total_seconds())
     answer(found, lambda: _taken(found), as_json, as_md)
 
 
 @app.command()
 def ab(
     log: Log,
-    a: Annotated[str, typer.Option("--a", metavar="VERSION", help="The version to compare with.")],
-    b: Annotated[str, typer.Option("--b", metavar="VERSION", help="The version that is judged.")],
+    a: Annotated[str, option("VERSION", "The version to compare with.", "--a")],
+    b: Annotated[str, option("VERSION", "The version that is judged.", "--b")],
     metric: Annotated[
         str | None, typer.Option(help="What the verdict follows from: a metric as in compare, or outcome itself.")
     ] = None,
-    by: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Each value of an input or a header by itself.")
-    ] = None,
+    by: Annotated[list[str] | None, option("COLUMN", "Each value of an input or a header by itself.")] = None,
     share: Annotated[float, typer.Option(help="Of the requests, that B was meant to get.")] = 0.5,
     since: Since = None,
-    require: Annotated[
-        Literal["better", "not-worse"] | None, typer.Option(help="Exit with 1 unless the verdict meets this.")
-    ] = None,
+    require: Require = None,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -87,7 +92,7 @@ def ab(
 def drift(
     log: Log,
     bundle: Bundle = None,
-    window: Annotated[str, WINDOW] = "7d",
+    window: Annotated[Any, WINDOW] = "7d",
     since: Since = None,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
@@ -99,16 +104,16 @@ def drift(
     from stemma.bundle import open_bundle
     from stemma.watch.drift import drift
 
-    found = drift(log, None if bundle is None else open_bundle(bundle), _length(window), _moment(since))
+    found = drift(log, None if bundle is None else open_bundle(bundle), window.total_seconds(), _moment(since))
     answer(found, lambda: _drifted(found), as_json, as_md)
 
 
 @app.command()
 def report(
     log: Log,
-    html: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to write the page.")],
+    html: Annotated[Path, option("FILE.html", "Where to write the page.")],
     bundle: Bundle = None,
-    window: Annotated[str, WINDOW] = "7d",
+    window: Annotated[Any, WINDOW] = "7d",
     since: Since = None,
 ) -> None:
     """Write a page of all of it: versions, latency, figures, which is better, what drifted.
@@ -118,19 +123,15 @@ def report(
     from stemma.bundle import open_bundle
     from stemma.watch.report import write
 
-    found = write(log, html, None if bundle is None else open_bundle(bundle), _length(window), _moment(since))
+    found = write(log, html, None if bundle is None else open_bundle(bundle), window.total_seconds(), _moment(since))
     say(f"{html}: {found.sentence}")
 
 
 @app.command()
 def retrain(
     log: Log,
-    version: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="In production; by default the one that answered last.")
-    ] = None,
-    write: Annotated[
-        Path | None, typer.Option(metavar="FILE.parquet", help="Write the rows there; without it, only tell.")
-    ] = None,
+    version: Annotated[str | None, option("VERSION", "In production; by default the one that answered last.")] = None,
+    write: Annotated[Path | None, option("FILE.parquet", "Write the rows there; without it, only tell.")] = None,
     since: Since = None,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
@@ -149,16 +150,13 @@ def retrain(
 @app.command()
 def check(
     log: Log,
-    bundle: Annotated[Path, typer.Option(metavar="MODEL.zip", help="That is served.")],
+    bundle: Annotated[Path, option("MODEL.zip", "That is served.")],
     table: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.csv", help="Raw rows that the bundle and the server at --url are asked."),
+        Path | None, option("FILE.csv", "Raw rows that the bundle and the server at --url are asked.")
     ] = None,
-    url: Annotated[str | None, typer.Option(metavar="URL", envvar="STEMMA_URL", help="Of the server.")] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Its name there, where it is not the first.")
-    ] = None,
-    idle: Annotated[str, typer.Option(metavar="AGE", help="Without a request, nobody asks a version any more.")] = "7d",
+    url: Annotated[str | None, option("URL", "Of the server.", envvar="STEMMA_URL")] = None,
+    model: Annotated[str | None, option("MODEL", "Its name there, where it is not the first.")] = None,
+    idle: Annotated[Any, option("AGE", "Without a request, nobody asks a version any more.", parser=age)] = "7d",
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
 ) -> None:
@@ -173,7 +171,7 @@ def check(
     if table is not None and url is None:
         raise typer.BadParameter("it is asked of a server: give its --url", param_hint="--table")
     server = None if url is None else _server(url, model)
-    found = check(log, open_bundle(bundle), age_of("--idle", idle).total_seconds(), table, server)
+    found = check(log, open_bundle(bundle), idle.total_seconds(), table, server)
     rows = [(each.kind, each.name, each.told) for each in found.findings]
     parts = [Table(("what", "of", "told"), rows, left=None)] if rows else []
     answer(found, lambda: [f"{found.sentence}.", *parts, *found.skipped], as_json, as_md)
@@ -191,13 +189,6 @@ def _server(url: str, model: str | None) -> "Server":
     return Server(names, lambda rows: client.ask(url, "POST", path, "predictions", body=list(rows)))
 
 
-def _length(window: str) -> float:
-    seconds = age_of("--window", window).total_seconds()
-    if not seconds:
-        raise typer.BadParameter("a window takes some time", param_hint="--window")
-    return seconds
-
-
 def _drifted(found: "Drift") -> Report:
     from stemma.watch.shown import alarms, doubts, expectations, states
 
@@ -212,24 +203,15 @@ def _moment(since: datetime | None) -> float | None:
 
 
 def _experiment(found: "Experiment") -> Report:
-    from stemma.text import figure
     from stemma.watch.answers import day
 
     period = f"From {day(found.first)} to {day(found.last)} (UTC), while both were in service."
-    counted = [(name, *(f"{count:,}" for count in counts)) for name, counts in
-               (("requests", found.requests), ("callers", found.callers), ("rows with an outcome", found.rows))
-               if name != "callers" or counts != found.requests]  # fmt: skip
-    parts: list[str | Table] = [f"{found.sentence}.", period, Table(("", found.a, found.b), counted)]
-    headers = (f"{found.metric} of", "rows", found.a, found.b, "95 % interval", "p (Holm)", "verdict")
-    rows = []
-    for each in found.slices:
-        moved = each.difference
-        interval = f"{signed(moved.low)} to {signed(moved.high)}"
-        of_each = (figure(value) if math.isfinite(value) else "-" for value in (moved.a, moved.b))
-        values = (f"{sum(each.rows):,}", *of_each, interval)
-        p = "-" if each.corrected is None else f"{each.corrected:.4f}"
-        rows.append((f"{each.column} = {each.value}", *values, p, each.verdict))
-    return [*parts, *([Table(headers, rows)] if rows else []), *found.skipped]
+    both = {"requests": found.requests, "callers": found.callers, "rows with an outcome": found.rows}
+    if found.callers == found.requests:
+        del both["callers"]
+    counts = [(name, *(f"{count:,}" for count in of_each)) for name, of_each in both.items()]
+    more = [slices(found)] if found.slices else []
+    return [f"{found.sentence}.", period, Table(("", found.a, found.b), counts), *more, *found.skipped]
 
 
 def _taken(found: "Taken") -> Report:

@@ -1,43 +1,11 @@
 """The words of the command line. Everything heavy is imported by the word that needs it: `stemma --help` is instant."""
 
 import os
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from stemma.cli import (
-    backup,
-    best,
-    bundle,
-    check,
-    compare,
-    compress,
-    conf,
-    describe,
-    diff,
-    docs,
-    doctor,
-    experiments,
-    explain,
-    export,
-    follow,
-    gc,
-    lock,
-    log,
-    publish,
-    push,
-    registry,
-    remote,
-    rollback,
-    search,
-    serve,
-    service,
-    show,
-    trust,
-    undo,
-    verify,
-    watch,
-)
 from stemma.text import say
 
 app = typer.Typer(
@@ -47,35 +15,28 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-PIPELINE, READ, NAMED = "The pipeline", "Versions, read", "Versions, named"
-KEPT, SERVED, TOOLKIT = "Versions, moved and kept", "In service", "The toolkit"
-COMMANDS = {  # as `stemma --help` shows them
-    PIPELINE: (describe.describe, check.check, experiments.experiments, search.search, compress.compress, undo.undo),
-    READ: (log.log, show.show, diff.diff, compare.compare, best.best, explain.explain, doctor.doctor),
-    NAMED: (registry.register, registry.promote, registry.demote, registry.retire, registry.history),
-    KEPT: (
-        rollback.rollback,
-        export.export,
-        verify.verify,
-        push.push,
-        backup.backup,
-        backup.restore,
-        backup.key,
-        trust.trust,
-    ),
-    SERVED: (serve.serve, follow.follow),
-    TOOLKIT: (lock.lock, docs.docs),
+PANELS = {  # as `stemma --help` shows them: a function, or an `app` of several, of the module of its name or that told
+    "The pipeline": "describe check experiments search compress undo conf",
+    "Versions, read": "log show diff compare best explain doctor",
+    "Versions, named": "registry.register registry.promote registry.demote registry.retire registry.history publish",
+    "Versions, moved and kept": "rollback export verify push backup backup.restore backup.key trust gc remote",
+    "In service": "serve follow bundle service watch",
+    "The toolkit": "lock docs",
 }
-for panel, found in COMMANDS.items():
-    for command in found:
-        app.command(rich_help_panel=panel)(command)
-app.command(cls=gc.Command, rich_help_panel=KEPT)(gc.gc)
-app.add_typer(conf.app, name="conf", rich_help_panel=PIPELINE)
-app.add_typer(remote.app, name="remote", rich_help_panel=KEPT)
-app.add_typer(publish.app, name="publish", rich_help_panel=NAMED)
-app.add_typer(bundle.app, name="bundle", rich_help_panel=SERVED)
-app.add_typer(service.app, name="service", rich_help_panel=SERVED)
-app.add_typer(watch.app, name="watch", rich_help_panel=SERVED)
+
+
+def add(panel: str, word: str) -> None:
+    home, _, name = word.rpartition(".")
+    module = import_module(f"stemma.cli.{home or name}")
+    if hasattr(module, "app"):
+        app.add_typer(module.app, name=name, rich_help_panel=panel)
+    else:
+        app.command(cls=getattr(module, "Command", None), rich_help_panel=panel)(getattr(module, name))
+
+
+for panel, words in PANELS.items():
+    for word in words.split():
+        add(panel, word)
 
 
 def print_version(wanted: bool) -> None:

@@ -21,7 +21,7 @@ from stemma.repo.git import run
 from stemma.repo.parallel import each
 from stemma.repo.registry import Registry
 from stemma.repo.repository import Repo, opened
-from stemma.text import near
+from stemma.text import nearest
 
 Kind = Literal["Registered", "Promoted", "RolledBack", "Demoted", "Retired"]
 Signature = Literal["good", "bad", "none"]
@@ -152,7 +152,7 @@ def _parted(event: registry.Event) -> tuple[str, list[str]]:
 
 def no_stage(known: Registry, stage: str) -> VersionError:
     stages = sorted({event.says.stage for event in known.events if event.says.stage is not None})
-    hint = near(stage, stages) or (f" (there are: {', '.join(stages)})" if stages else "")
+    hint = nearest(stage, stages) or (f" (there are: {', '.join(stages)})" if stages else "")
     return VersionError(f"nothing was ever promoted to {stage!r}{hint}", run="stemma history")
 
 

@@ -9,7 +9,7 @@ from stemma.registry.history import no_stage, versions_of
 from stemma.repo import registry
 from stemma.repo.registry import MODEL
 from stemma.repo.repository import WORKSPACE, Repository
-from stemma.text import near
+from stemma.text import nearest
 
 STAGE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9_/-]*[a-zA-Z0-9])?")  # GTO's rule
 
@@ -60,7 +60,7 @@ def stages_of(repository: Repository, name: str) -> list[str]:
     try:
         number = registered(repository, name)
     except VersionError as error:
-        hint = near(name, assigned)
+        hint = nearest(name, assigned)
         if not hint and not error.what.startswith("no version"):  # it has a name, and is retired or not registered
             raise
         raise VersionError(f"{error.what}, and no stage{hint}", error.run) from None
@@ -76,6 +76,6 @@ def _commit(repository: Repository, name: str, ever: Sequence[str]) -> str:
     try:
         return str(repository.resolve(name).commit)
     except VersionError:
-        hint = near(name, [*ever, *(f"{MODEL}@{number}" for number in ever)], 3, cutoff=0.5)
+        hint = nearest(name, [*ever, *(f"{MODEL}@{number}" for number in ever)], 3)
         hint = hint or ("" if ever else " (none is registered)")
         raise VersionError(f"no version is named {name!r}{hint}", run="stemma history") from None

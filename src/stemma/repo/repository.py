@@ -25,7 +25,7 @@ from stemma.repo.git import POINTER, at, commit_of, contents, ids, prefix, refs
 from stemma.repo.git import run as asked
 from stemma.repo.lockfile import LOCK, PARAMS, Entry
 from stemma.repo.objects import Objects, is_object, md5_of
-from stemma.text import counted, in_one_line, near
+from stemma.text import counted, in_one_line, nearest
 
 if TYPE_CHECKING:
     from stemma.weights import Index
@@ -127,7 +127,7 @@ class Repository:
         commit = commit or self.registry.find(name) or self._experiment(name)
         commit = commit or self.registry.find(f"{registry.MODEL}@v{name.removeprefix('v')}")
         if commit is None:
-            what = f"no revision is named {name!r}{near(name, self.names(), 3)}"
+            what = f"no revision is named {name!r}{nearest(name, self.names(), 3)}"
             for lack in clone.lacks(self.root):
                 raise VersionError(f"{what}; {lack.what}", run=lack.run)
             raise VersionError(what, run="stemma log --all")

@@ -17,9 +17,8 @@ class Dimension(Section):
     high: int | float | None = None
     log: bool = False  # drawn evenly by their logarithm
     step: PositiveInt | PositiveFloat | None = None
-    when: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
-        default_factory=dict
-    )  # another dimension -> the choices with which this one counts
+    # another dimension -> the choices with which this one counts
+    when: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(default_factory=dict)
 
     @property
     def is_whole(self) -> bool:

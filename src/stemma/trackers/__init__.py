@@ -13,6 +13,7 @@ and a line in TRACKERS, or in the project's table of entries.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from stemma.conf.pins import part
 from stemma.entries import Entry, added
 from stemma.errors import EntryError
 from stemma.text import nearest
@@ -34,8 +35,7 @@ def lines(own: Mapping[str, Entry]) -> dict[str, Entry]:
 
 def faults(own: Mapping[str, Entry], values: Mapping[str, Any], _: "Mapping[str, Chosen]") -> list[str]:
     """What is wrong with the names in train.trackers."""
-    section = values.get("train")
-    asked = section.get("trackers") if isinstance(section, dict) else None
+    asked = part(values, "train").get("trackers")
     if not isinstance(asked, list):
         return []  # that it is no list, its type tells
     try:

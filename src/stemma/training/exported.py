@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from stemma import runtime
-from stemma.errors import ExportError
-from stemma.text import in_one_line
 
 if TYPE_CHECKING:  # a process that runs a file needs none of these
     from stemma.training.base import Floats, Network, Problem
@@ -37,20 +35,16 @@ class Exportable(Protocol):
     def problem(self) -> "Problem": ...
 
     @property
-    def encoder(self) -> bytes:
-        """The graph of ONNX that encodes rows."""
+    def encoder(self) -> bytes: ...  # the graph of ONNX that encodes rows
 
     @property
-    def temperature(self) -> float:
-        """It divides the scores of classes."""
+    def temperature(self) -> float: ...  # it divides the scores of classes
 
     @property
-    def output(self) -> str:
-        """Of the whole, as ONNX and the bundle name it."""
+    def output(self) -> str: ...  # of the whole, as ONNX and the bundle name it
 
     @property
-    def name(self) -> str:
-        """Of the package."""
+    def name(self) -> str: ...  # of the package
 
 
 @contextlib.contextmanager
@@ -65,16 +59,3 @@ def silent(*loggers: str) -> Iterator[None]:
         finally:
             for logger, level in levels.items():
                 logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def making(name: str) -> Iterator[None]:
-    """Turn what a framework's exporter, or a layer of one's own, raises into one line: it has no common base.
-
-    Raises:
-        ExportError: the file of this format cannot be made.
-    """
-    try:
-        yield
-    except Exception as error:
-        raise ExportError(f"{name} cannot be made of this network ({in_one_line(error, 300)})") from error

@@ -5,7 +5,6 @@ epoch without any generator's state, to the same bytes as one that was never int
 """
 
 import contextlib
-import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -55,12 +54,14 @@ def run(
     with contextlib.closing(network.session(given)) as session:
         arrays = rows.of(network.problem, given) if rows.are_changed(settings) else None
         start = network.tensors()
-        limit = EXPLODED * max(1.0, _mean_loss(network, validation))
+        untrained = network.problem.task.losses(network.scores(validation.x), validation.y)
+        limit = EXPLODED * max(1.0, float(untrained.mean()))
         saved = Checkpoint(checkpoint, identity(network, given, validation, session), session)
         progress = _begun(saved, start, settings, watch)
         first = None if settings.patience is None else shrink.ramp(settings)
-        hint = _lonely_row(len(given.train.x), settings.batch_size)
-        failure = f"the network {network.settings.name} fails in training{hint}"
+        failure = f"the network {network.settings.name} fails in training"
+        if len(given.train.x) % settings.batch_size == 1:
+            failure += "; its last batch has one row, which a layer that normalises may refuse: set train.batch_size"
         while not progress.is_over(settings):
             draw = _draw(network, given, arrays, settings, len(progress.epochs))
             with naming(failure):
@@ -149,17 +150,6 @@ def _distance(before: NDArray[Any], after: NDArray[Any]) -> float:
 def _norm(tensor: NDArray[Any]) -> float:
     """By a sum of NumPy's: BLAS adds as the processor can."""
     return math.sqrt(np.square(tensor).sum())
-
-
-def _lonely_row(rows: int, size: int) -> str:
-    """A hint where the last batch, of batches of a size, has one row."""
-    if rows % size != 1 or rows == 1:
-        return ""
-    other = next(number for number in itertools.count(size + 1) if rows % number != 1)
-    return (
-        "; its last batch has one row, which a layer that normalises a batch may refuse: run "
-        f"`dvc exp run -S train.batch_size={other}`"
-    )
 
 
 def settled(settings: TrainSettings, train: Floats) -> Settled:
@@ -251,10 +241,6 @@ def _masks(network: Network, settings: Settled, done: int) -> shrink.Masks:
         return {}
     tensors = network.tensors()
     return shrink.masks(tensors, settings, done, frozen(tensors, settings))
-
-
-def _mean_loss(network: Network, rows: Rows) -> float:
-    return float(network.problem.task.losses(network.scores(rows.x), rows.y).mean())
 
 
 def _stopped(epoch: Epoch, fault: str, settings: TrainSettings) -> TrainingError:

@@ -18,18 +18,8 @@ from stemma.training.origin import Origin
 
 
 def cut(network: Network, share: float) -> None:
-    """Take this share of the units from each hidden layer, one of which stays; what stays is drawn.
-
-    Raises:
-        TrainingError: the network has no hidden layers that settings name.
-    """
-    hidden = getattr(network.settings, "hidden", ())
-    if not hidden:
-        raise TrainingError(
-            f"train.prune_structured: the network {network.settings.name} has no hidden layers in its settings",
-            run="dvc exp run -S train.prune_structured=null",
-        )
-    network.cut(tuple(max(1, units - round(share * units)) for units in hidden))
+    """Take this share of the units from each hidden layer, one of which stays; what stays is drawn."""
+    network.cut(tuple(max(1, units - round(share * units)) for units in network.settings.hidden))
 
 
 def of(network: Network, begin: Origin, share: float) -> Origin:

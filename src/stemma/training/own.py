@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from stemma.conf import pins
 from stemma.entries import Entry, added, naming
 from stemma.errors import EntryError
 from stemma.settings import Chosen
@@ -66,9 +67,8 @@ def chosen(settings: TrainSettings, lines: Lines) -> Parts:
 
 def faults(lines: Lines, values: Mapping[str, Any], _: Mapping[str, Chosen]) -> list[str]:
     """What is wrong with the names of parts in the section `train`."""
-    section = values.get("train")
-    told = [_fault(part, section.get(part), lines) for part in TOOLKIT] if isinstance(section, dict) else []
-    return [fault for fault in told if fault is not None]
+    section = pins.part(values, "train")
+    return [fault for part in TOOLKIT if (fault := _fault(part, section.get(part), lines))]
 
 
 def _fault(part: str, name: Any, lines: Lines) -> str | None:

@@ -102,11 +102,9 @@ def _drop_columns(x: "Floats", problem: "Problem", chance: float, draw: np.rando
 
 
 def _columns(problem: "Problem") -> list[list[int]]:
-    """The numbers of a row that came from one column, for each; without another word each is a column."""
-    if not problem.blocks:
-        return [[place] for place in range(problem.inputs)]
+    """The numbers of a row that came from one column, for each."""
     places: dict[str, list[int]] = {}
-    for block in problem.blocks:
+    for block in inputs.blocks(problem):
         places.setdefault(block.name, []).extend(range(block.start, block.start + block.width))
     return list(places.values())
 

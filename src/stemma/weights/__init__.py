@@ -36,16 +36,7 @@ from stemma.weights.networks import (
     torch_tensors,
 )
 from stemma.weights.sketch import sketch_distance
-from stemma.weights.store import (
-    another_network,
-    index,
-    read,
-    to_keras,
-    to_safetensors,
-    to_state_dict,
-    verify,
-    write,
-)
+from stemma.weights.store import another_network, index, read, to_keras, to_safetensors, to_state_dict, verify, write
 
 __all__ = [
     "Index", "Layer", "Tensor", "another_network", "index", "keras_buffers", "keras_layers", "keras_tensors",

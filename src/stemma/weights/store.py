@@ -17,20 +17,10 @@ from safetensors.numpy import save_file
 
 from stemma.errors import WeightsError
 from stemma.files import open_plain, read_plain, recover_folder, replaced, swapped_folder, write_text
+from stemma.names import RESERVED
 from stemma.text import in_one_line
 from stemma.weights import sparse
-from stemma.weights.facts import (
-    FORMAT,
-    INDEX,
-    WITHOUT_ZEROS,
-    Index,
-    Tensor,
-    damaged,
-    dump,
-    not_there,
-    parse,
-    structure,
-)
+from stemma.weights.facts import FORMAT, INDEX, WITHOUT_ZEROS, Index, Tensor, damaged, dump, not_there, parse, structure
 from stemma.weights.networks import Array, Layer, keras_model, set_keras_tensors, to_torch
 from stemma.weights.sketch import norm_and_sketch
 
@@ -38,8 +28,6 @@ BIG = 256 * 1024  # bytes, from which a tensor has a file of its own
 THREADS = min(4, (os.cpu_count() or 1) + 1)  # one may wait for its turn to sketch
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 DTYPES = ("bool", *INTEGERS, "float16", "float32", "float64", "bfloat16")
-# What Windows takes for a device, whatever follows the first dot.
-DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 PLAIN_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,79}")  # safe as a file name everywhere, also where case is ignored
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -239,7 +227,7 @@ def _file(name: str, size: int, buffer: bool) -> str:
 
 def _file_name(name: str) -> str:
     """The name itself where any file system takes it, else its plain letters and a hash: no two names collide."""
-    if PLAIN_NAME.fullmatch(name) and not DEVICES.fullmatch(name):
+    if PLAIN_NAME.fullmatch(name) and not RESERVED.fullmatch(name):
         return name
     letters = re.sub("[^a-z0-9_-]", "_", name.lower())[:60]
     return f"_{letters}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"

@@ -84,7 +84,7 @@ def test_a_stage_that_was_never_promoted_to_beside_others_is_refused_and_not_wai
     code, _, told = run(followed.bob, *words, "--stage=prdo")
     assert (code, told.splitlines()[-1]) == (
         1,
-        "error: nothing was ever promoted to 'prdo' (near: prod): run `stemma history`",
+        "error: nothing was ever promoted to 'prdo' (did you mean prod?): run `stemma history`",
     )
 
 

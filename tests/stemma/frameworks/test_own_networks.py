@@ -136,7 +136,7 @@ def test_a_last_batch_of_one_row_is_named_where_a_layer_refuses_it(make: Make, t
     train = rows("binary", 97)
     network = make("torch", "normal", PROBLEMS["binary"])
     with pytest.raises(
-        StemmaError, match=r"last batch has one row.*train\.batch_size=33`.*\(ValueError: Expected"
+        StemmaError, match=r"last batch has one row.*train\.batch_size.*\(ValueError: Expected"
     ) as caught:
         training.run(network, Given(train, settings()), rows("binary", 20, 1), tmp_path / "c.safetensors")
     assert "\n" not in str(caught.value)

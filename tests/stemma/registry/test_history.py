@@ -65,7 +65,9 @@ def test_one_stage_can_be_asked_for(world: World) -> None:
     found = stemma.history(world.folder, "prod")
     assert {event.stage for event in found.events} == {"prod"} and len(found.events) == 5 and found.stages == {}
     assert stemma.history(world.folder, "model#dev").stages == {"model#dev": V3}
-    with pytest.raises(VersionError, match=r"nothing was ever promoted to 'prd' \(near: prod\): run `stemma history`"):
+    with pytest.raises(
+        VersionError, match=r"nothing was ever promoted to 'prd' \(did you mean prod\?\): run `stemma history`"
+    ):
         stemma.history(world.folder, "prd")
 
 

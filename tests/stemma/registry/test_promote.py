@@ -232,8 +232,8 @@ def test_a_promotion_says_what_the_stage_held(world: World) -> None:
 @pytest.mark.parametrize(
     ("version", "stage", "message"),
     [
-        ("v1.0.1", "prod", r"no version is named 'v1.0.1' \(near: v1"),
-        ("model@v9.0.0", "prod", r"no version is named 'model@v9.0.0' \(near: model@v"),
+        ("v1.0.1", "prod", r"no version is named 'v1.0.1' \(did you mean v1"),
+        ("model@v9.0.0", "prod", r"no version is named 'model@v9.0.0' \(did you mean model@v"),
         ("HEAD", "prod", r"HEAD \(\w{7}\) has no registered version: run `stemma register HEAD`"),
         ("workspace", "prod", "the workspace is no version"),
         (V1, "pro d", "'pro d' is no stage: letters, digits"),
@@ -348,7 +348,7 @@ def test_a_rollback_goes_one_version_back_each_time(world: World) -> None:
     with pytest.raises(VersionError, match=r"prod held no registered version before"):
         roll_back(world.folder, "prod")
     for version in (None, V1):  # which would be no way back
-        with pytest.raises(VersionError, match=r"nothing was ever promoted to 'prdo' \(near: prod\)"):
+        with pytest.raises(VersionError, match=r"nothing was ever promoted to 'prdo' \(did you mean prod\?\)"):
             roll_back(world.folder, "prdo", version)
     stemma.promote(world.folder, V3, "prod")
     assert roll_back(world.folder, "prod", V2).after == V2
@@ -384,7 +384,7 @@ def test_a_demoted_version_leaves_every_stage_that_it_holds(world: World) -> Non
     assert held(world) == {"model#dev": V2}
     with pytest.raises(VersionError, match=r"model@v1.0.0 holds no stage"):
         stemma.demote(world.folder, V1)
-    with pytest.raises(VersionError, match=r"no version is named 'deev', and no stage \(near: dev\)"):
+    with pytest.raises(VersionError, match=r"no version is named 'deev', and no stage \(did you mean dev\?\)"):
         stemma.demote(world.folder, "deev")
     with pytest.raises(VersionError, match=r"no version is named 'shadow'.*, and no stage"):
         stemma.demote(world.folder, "shadow")

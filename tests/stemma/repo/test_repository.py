@@ -79,7 +79,7 @@ def test_an_unknown_name_tells_the_nearest_ones(three_versions: World) -> None:
     repository = Repository(three_versions.folder)
     with pytest.raises(VersionError) as error:
         repository.resolve("model@v1.1.1")
-    assert "no revision is named 'model@v1.1.1' (near: model@v1.1.0" in str(error.value)
+    assert "no revision is named 'model@v1.1.1' (did you mean model@v1.1.0" in str(error.value)
     assert str(error.value).endswith("run `stemma log --all`")
     for name in ("", "-n", "--all", "calm-oter", "main\nmain", "HEAD~99", "model#nowhere"):
         with pytest.raises(VersionError, match="no revision is named"):

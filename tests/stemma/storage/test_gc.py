@@ -744,7 +744,7 @@ def test_json_holds_the_plan(world: World, run: Run) -> None:
     ("options", "message"),
     [
         (["--apply", "--undo"], "--apply or --undo, not both"),
-        (["--undo", "--older-than", "1d"], "it says nothing to --undo"),
+        (["--undo", "--older-than", "1d"], "it goes with --remote alone"),
         (["--older-than", "soon"], "'soon' is no age"),
         (["--older-than", "-1d"], "is no age"),
         (["--experiments", "some"], "'some' is no age"),

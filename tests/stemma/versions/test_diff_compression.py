@@ -84,7 +84,7 @@ def test_it_is_printed(printed: Any) -> None:
 
 def test_show_tells_the_graph_and_misses_none_in_an_older_version(world: World, printed: Any) -> None:
     line = "int8_static, 4,000 -> 1,200 bytes, roc_auc on validation rows 0.9100 -> 0.9090"
-    assert line in printed("show", "whole") and "GRAPH" not in printed("show", "older")
+    assert line in printed("show", "whole") and "Graph:" not in printed("show", "older")
     older, damaged = (stemma.show(world.folder, name) for name in ("older", "damaged"))
     assert (older.compression, older.missing) == (None, ())
     assert damaged.compression is None and damaged.missing[0].startswith("graph: reports/compression.json has another")

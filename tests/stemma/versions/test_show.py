@@ -153,7 +153,7 @@ def test_what_is_out_of_reach_or_damaged_is_named_with_its_remedy_and_the_rest_i
     world.commit("mended")
     assert "intervals: reports/evaluation.json has another form" in str(stemma.show(world.folder).missing)
     code, out, err = run(world, "show")
-    assert (code, err) == (0, "") and "MISSING" in out and "stemma verify HEAD --repair" in out
+    assert (code, err) == (0, "") and "Missing:" in out and "stemma verify HEAD --repair" in out
 
 
 def test_parts_that_a_version_never_had_are_named_alone(tmp_path: Path) -> None:
@@ -187,8 +187,8 @@ def test_the_workspace_has_a_record_too(three_versions: World) -> None:
 def test_the_command_shows_every_part_under_its_heading(three_versions: World, run: Run) -> None:
     code, out, err = run(three_versions, "show", "model#prod")
     assert (code, err) == (0, "")
-    headings = ["STRUCTURE", "DATA", "PROCESS", "METRICS", "WEIGHTS", "ENVIRONMENT", "OUTPUTS"]
-    assert [line for line in out.splitlines() if line.isupper()] == headings
+    headings = ["Structure:", "Data:", "Process:", "Metrics:", "Weights:", "Environment:", "Outputs:"]
+    assert [line for line in out.splitlines() if line.endswith(":")] == headings
     words = " ".join(out.split())
     assert "hidden_1 linear weight 8x6, bias 8 in_features=6, out_features=8 56" in words
     assert "test accuracy 0.82 0.7800 to 0.8200" in words
@@ -208,7 +208,7 @@ def test_the_command_speaks_json_and_markdown(three_versions: World, run: Run) -
 def test_errors_usage_and_help(three_versions: World, run: Run) -> None:
     code, out, err = run(three_versions, "show", "mian")
     assert (code, out) == (1, "")
-    assert err == "error: no revision is named 'mian' (near: main): run `stemma log --all`\n"
+    assert err == "error: no revision is named 'mian' (did you mean main?): run `stemma log --all`\n"
     with pytest.raises(VersionError):
         stemma.show(three_versions.folder, "mian")
     assert run(three_versions, "show", "a", "b")[0] == 2

@@ -111,22 +111,16 @@ def test_drift_is_told_as_tables_and_as_json(
 
 
 @pytest.mark.parametrize(
-    "words",
-    [
-        ("requests", "--errors", "2"),
-        ("requests", "--errors", "nan"),
-        ("requests", "--latency", "0"),
-        ("--latency", "0.2"),
-        ("--drift",),
-        ("--figure", "accuracy=0.9"),
-        ("requests",),
-    ],
+    "rules",
+    ["errors: 2", "errors: .nan", "latency: 0", "latency: 0.2", "drift: true", "figure: {accuracy: 0.9}", ""],
 )
-def test_a_guard_that_could_judge_nothing_is_wrong_usage(
-    words: tuple[str, ...], here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_guard_that_could_judge_nothing_is_refused(
+    rules: str, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, _, err = run(capsys, monkeypatch, "watch", "guard", *words, "--once", "--url", "http://127.0.0.1:1")
-    assert code == 2 and "Usage: " in err
+    (here / "serve.yaml").write_text(f"{{admin: true, auto_rollback: {{{rules}}}}}", encoding="utf-8")
+    code, _, err = run(capsys, monkeypatch, "watch", "guard", "serve.yaml", "--once", "--url", "http://127.0.0.1:1")
+    assert code == 1 and err.startswith("error: ")
+    assert "does not answer" not in err
 
 
 @pytest.mark.slow

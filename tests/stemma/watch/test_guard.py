@@ -19,7 +19,7 @@ from serving import Server, served
 from stemma import bundle as bundles
 from stemma.bundle import Bundle
 from stemma.cli import client
-from stemma.cli.guarded import guarding
+from stemma.cli.guard import guarding
 from stemma.cli.looks import Guard, _counts, _share
 from stemma.errors import SettingsError, StemmaError
 from stemma.serve.settings import ServeSettings
@@ -115,7 +115,7 @@ def test_a_guard_that_could_not_do_its_work_is_refused_at_the_start(
         monkeypatch.delenv(name, raising=False)
     settings = ServeSettings.model_validate({"admin": True, "auto_rollback": {"errors": 0.1}} | changes)
     with pytest.raises(SettingsError, match=why):
-        guarding(settings, settings)
+        guarding(settings)
 
 
 def test_a_figure_that_no_version_has_is_refused_at_the_start_and_told_of_those_that_come_later(tmp_path: Path) -> None:
@@ -123,10 +123,10 @@ def test_a_figure_that_no_version_has_is_refused_at_the_start_and_told_of_those_
     rules = {"admin": True, "auto_rollback": {"figure": {"rmse": 1.0}}, "log": {"folder": str(tmp_path / "log")}}
     settings = ServeSettings.model_validate(rules | {"models": ({"source": str(tmp_path / "a.zip")},)})
     with pytest.raises(SettingsError, match="would judge nothing by rmse: it is no figure of a binary task"):
-        guarding(settings, settings)
+        guarding(settings)
     (tmp_path / "none").mkdir()
     later = ServeSettings.model_validate(rules | {"models": ({"source": str(tmp_path / "none")},)})
-    guarding(later, later)
+    guarding(later)
     logged(tmp_path / "log", [0.5] * 3, of=source("shop@1"))
     told: list[str] = []
     looks = Guard(tmp_path / "log", "", Rules(figure={"rmse": 1.0, "accuracy": 0.5}), (), told.append)
@@ -141,7 +141,7 @@ def test_tokens_of_the_environment_are_asked_of_a_guard_too(monkeypatch: pytest.
     monkeypatch.delenv("STEMMA_TOKEN", raising=False)
     settings = ServeSettings.model_validate({"admin": True, "auto_rollback": {"errors": 0.1}})
     with pytest.raises(SettingsError, match="STEMMA_TOKEN of the environment must hold a token"):
-        guarding(settings, settings)
+        guarding(settings)
 
 
 def test_nothing_is_known_of_a_folder_without_a_log(tmp_path: Path) -> None:
@@ -176,8 +176,9 @@ def test_what_are_no_figures_is_told() -> None:
 
 
 def test_a_bound_that_none_can_be_is_refused(run: Run, tmp_path: Path) -> None:
-    code, out, told = run(tmp_path, "watch", "guard", "requests", "--once", "--figure", "accuracy=nan")
-    assert (code, out) == (1, "") and told.startswith("error: stemma watch guard: 1 setting is wrong:")
+    (tmp_path / "serve.yaml").write_text("auto_rollback: {figure: {accuracy: .nan}}", encoding="utf-8")
+    code, out, told = run(tmp_path, "watch", "guard", "serve.yaml", "--once")
+    assert (code, out) == (1, "") and told.startswith("error: serve.yaml: 1 setting is wrong:")
 
 
 def erring(path: Path) -> Path:

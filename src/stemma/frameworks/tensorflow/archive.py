@@ -15,16 +15,18 @@ from typing import Any
 import keras
 
 from stemma import runtime
+from stemma.entries import naming
+from stemma.errors import ExportError
 from stemma.frameworks.tensorflow.head import silent
 from stemma.training.base import Floats
-from stemma.training.exported import ENCODED, Arrays, Exportable, making
+from stemma.training.exported import ENCODED, Arrays, Exportable
 
 DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
 
 
 def write(served: Exportable, file: Path) -> None:
     """The network without its optimizer; an ExportError where Keras cannot write a layer."""
-    with making(file.suffix[1:]), silent():
+    with naming(f"{file.suffix[1:]} cannot be made of this network", ExportError), silent():
         served.model.built.save(file, include_optimizer=False)
     if file.suffix == ".keras":
         _settle(file)

@@ -6,9 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from stemma.errors import MissingExtra
+from stemma.entries import naming
+from stemma.errors import ExportError, MissingExtra
 from stemma.frameworks.tensorflow.head import frozen, predictions, silent
-from stemma.training.exported import Exportable, making
+from stemma.training.exported import Exportable
 
 
 def write(served: Exportable, file: Path) -> None:
@@ -21,7 +22,7 @@ def write(served: Exportable, file: Path) -> None:
     if find_spec("ai_edge_litert") is None:
         raise MissingExtra("ai-edge-litert", "tensorflow")
     spec = tf.TensorSpec((None, served.problem.inputs), tf.float32, name="encoded")
-    with making("tflite"), silent():
+    with naming("tflite cannot be made of this network", ExportError), silent():
         network = frozen(served)
 
         def serve(encoded: Any) -> dict[str, Any]:

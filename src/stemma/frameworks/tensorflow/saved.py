@@ -14,10 +14,12 @@ import onnx
 import tensorflow as tf
 
 from stemma import runtime
+from stemma.entries import naming
+from stemma.errors import ExportError
 from stemma.frameworks.tensorflow.head import frozen, predictions, silent
 from stemma.frameworks.tensorflow.translate import TYPES, translate
 from stemma.training.base import Floats
-from stemma.training.exported import Arrays, Exportable, making
+from stemma.training.exported import Arrays, Exportable
 
 VERSION = "1"  # the folder of the first version, in TensorFlow Serving's words
 SIGNATURE = "serving_default"
@@ -63,7 +65,7 @@ def load(file: Path) -> Callable[[Arrays], Floats]:
 
 def _network(served: Exportable) -> Callable[[Any], Any]:
     """Encoded rows (rows, inputs) -> scores (rows, outputs)."""
-    with making("saved_model"):
+    with naming("saved_model cannot be made of this network", ExportError):
         if served.model.framework == "tensorflow":
             with silent():
                 return frozen(served)

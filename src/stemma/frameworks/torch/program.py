@@ -15,10 +15,11 @@ import torch
 from torch import nn
 
 from stemma import runtime
+from stemma.entries import naming
 from stemma.errors import ExportError
 from stemma.task import HIGHEST
 from stemma.training.base import Floats
-from stemma.training.exported import ENCODED, Arrays, Exportable, making
+from stemma.training.exported import ENCODED, Arrays, Exportable
 
 TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")  # paths, lines, random names
 
@@ -47,7 +48,7 @@ def write(served: Exportable, file: Path) -> None:
     """The program, for any number of rows; an ExportError where torch.export cannot trace the network."""
     whole = Whole(served).eval().requires_grad_(False)
     example = torch.zeros(2, served.problem.inputs)
-    with making("torch_export"):
+    with naming("torch_export cannot be made of this network", ExportError):
         program = torch.export.export(whole, (example,), dynamic_shapes=({0: torch.export.Dim("rows")},))
     for node in program.graph.nodes:
         for trace in TRACES:

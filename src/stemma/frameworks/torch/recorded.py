@@ -209,12 +209,8 @@ def record(network: nn.Module, loss: Callable[..., Any], batches: Sequence[Batch
         given = list(values.values())
         run = _record(step, given, batches[0])
         same = all(_equal(partial(step, given, *batch), partial(run, *batch), random) for batch in batches)
-    except (
-        EntryError,
-        RuntimeError,
-        TypeError,
-        NotImplementedError,
-    ) as error:  # Python decides by values, an operation is unknown
+    except (EntryError, RuntimeError, TypeError, NotImplementedError) as error:
+        # Python decides by values, or an operation is unknown.
         raise _not_recorded(in_one_line(error, 300)) from error
     finally:
         torch.set_rng_state(random)

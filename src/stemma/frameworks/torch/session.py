@@ -1,6 +1,5 @@
 """What fits a PyTorch network: its rows and optimizer on the device, epochs, their state, and where one goes wrong."""
 
-import contextlib
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -103,7 +102,15 @@ class TorchSession(Session):
         if not torch.isfinite(batch[0]).all():
             return "there is an input that is not finite"
         found: list[str] = []
-        with _watched(self.network.built, found):
+        names = {module: name for name, module in self.network.built.named_modules()}
+
+        def watch(module: nn.Module, _: Any, output: Any) -> None:
+            """Of a layer, before of what it is a part of."""
+            is_finite = not isinstance(output, torch.Tensor) or torch.isfinite(output).all()
+            if module in names and not is_finite:
+                found.append(names[module])
+
+        with nn.modules.module.register_module_forward_hook(watch):
             self.step.backward(*batch)
         if found:
             return f"layer '{found[0]}' first gives values that are not finite,"
@@ -166,26 +173,6 @@ def _optimizer(network: nn.Module, settings: TrainSettings, parts: Parts, fused:
         with naming(f"the optimizer {settings.optimizer} fails"):
             return parts.optimizer(groups, settings)
     return torch.optim.AdamW(groups, lr=settings.learning_rate, eps=1e-7, fused=fused)
-
-
-@contextlib.contextmanager
-def _watched(network: nn.Module, found: list[str]) -> Iterator[None]:
-    """Collect the names of the layers whose output is not finite, in the order they run."""
-
-    def watch(name: str) -> Any:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            if isinstance(output, torch.Tensor) and not torch.isfinite(output).all():
-                found.append(name)
-
-        return hook
-
-    leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
-    handles = [module.register_forward_hook(watch(name)) for name, module in leaves]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _layer(parameter: str) -> str:
