@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -25,6 +25,8 @@ from stemma.serve.rpc import Rpcs
 from stemma.serve.settings import ServeSettings
 from stemma.serve.sockets import reserved_for_grpc
 from timing import HANGS
+
+Part = bytes | Callable[[], Awaitable[None]] | None  # of a body; what is waited for before the next one; its end
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,10 @@ def ask(app: App, method: str, target: str, body: Any = b"", parts: list[bytes] 
 
 
 async def asked(
-    app: Any, method: str, target: str, body: Any = b"", parts: list[bytes | float | None] | None = None, **headers: str
+    app: Any, method: str, target: str, body: Any = b"", parts: list[Part] | None = None, **headers: str
 ) -> Reply:
     given = body if isinstance(body, bytes) else json.dumps(body).encode()
-    todo: list[bytes | float | None] = parts if parts is not None else [given]
+    todo: list[Part] = parts if parts is not None else [given]
     path, _, query = target.partition("?")
     named = {"content-type": "application/json"} | ({} if parts else {"content-length": str(len(given))})
     named |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -59,8 +61,8 @@ async def asked(
 
     async def receive() -> dict[str, Any]:
         part = todo.pop(0)
-        if isinstance(part, float):
-            await asyncio.sleep(part)
+        while callable(part):
+            await part()
             part = todo.pop(0)
         if part is None:
             return {"type": "http.disconnect"}

@@ -147,7 +147,15 @@ def test_a_search_makes_the_smallest_within_a_budget_an_experiment_to_apply(
 
 
 def _queued(project: Project) -> list[str]:
-    return [line.split()[0] for line in project.ok("dvc", "queue", "status").splitlines()[1:3]]
+    """Both tasks, when they are done: a worker tidies up after it has left the ref, and has them shown as running."""
+    lines: list[str] = []
+
+    def are_done() -> bool:
+        lines[:] = project.ok("dvc", "queue", "status").splitlines()[1:3]
+        return all(line.endswith("Success") for line in map(str.rstrip, lines))
+
+    until(are_done, 600)
+    return [line.split()[0] for line in lines]
 
 
 def _wait_for_experiments(project: Project, many: int) -> None:

@@ -3,6 +3,7 @@
 base.py    what a runner is, and a gang of workers
 local.py   processes of this machine, for jobs
 gang.py    and for workers that are called again and again, all together
+ray.py     machines of a cluster, for both; driver.py is the process in which Ray itself is
 
 with runners.chosen("local") as runner:
     results = runner.run(function_of_a_module, jobs, names, at_once=2)

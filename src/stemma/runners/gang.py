@@ -24,6 +24,14 @@ class Mapped:
         return np.asarray(np.load(self.path, mmap_mode="c", allow_pickle=False))
 
 
+def laid(argument: Any, path: Path) -> Any:
+    """An array in a file there; what is none as it is."""
+    if not isinstance(argument, np.ndarray):
+        return argument
+    np.save(path, argument, allow_pickle=False)
+    return Mapped(path)
+
+
 class Seat:
     """In a process of its own: the worker, made when it is first called."""
 
@@ -48,21 +56,14 @@ class Processes(Gang):
         self.processes: dict[Any, Any] = {}  # by our end of its pipe
         self.names: dict[Any, str] = {}
         try:
-            laid = [self._laid(number, each) for number, each in enumerate(arguments)]
+            given = [laid(each, self.folder / f"{number}.npy") for number, each in enumerate(arguments)]
             meeting = (self.folder / "meeting").as_uri()
             for number, name in enumerate(names):
                 place = Place(number, len(names), meeting, number)
-                self.names[start(Seat(kind, (place, *laid)), self.processes)] = name
+                self.names[start(Seat(kind, (place, *given)), self.processes)] = name
         except BaseException:
             self.close()
             raise
-
-    def _laid(self, number: int, argument: Any) -> Any:
-        if not isinstance(argument, np.ndarray):
-            return argument
-        path = self.folder / f"{number}.npy"
-        np.save(path, argument, allow_pickle=False)
-        return Mapped(path)
 
     def call(self, method: str, *arguments: Any) -> list[Any]:
         answers = super().call(method, *arguments)

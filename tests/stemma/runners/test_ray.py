@@ -24,6 +24,7 @@ from bundles import contents
 from clusters import TOKEN, Cluster, cluster
 from fits import PROBLEMS, Deadly, judged, tiny
 from gangs import Counter, hold
+from processes import is_gone, spawned
 from searched import FATAL, SPACE, Searched, in_process, project
 from stemma import bundle, runners
 from stemma.bundle import many
@@ -33,7 +34,7 @@ from stemma.evaluation.check import slices
 from stemma.repo import stores
 from stemma.runners import Died
 from stemma.runners.local import Local
-from stemma.runners.ray import _begun
+from stemma.runners.ray import _folder
 from stemma.runners.settings import RunnerSettings
 from stemma.settings import checked
 from stemma.tables import check, prepared
@@ -95,6 +96,27 @@ def test_a_worker_that_is_killed_is_told_and_its_job_is_not_tried_again(
         "b: its process was killed, or its node", "c: its process failed (division by zero)"
     )  # fmt: skip
     assert isinstance(killed, Died) and isinstance(failed, Died) and capfd.readouterr() == ("", "")
+
+
+def test_the_death_of_the_driver_is_a_line_then_there_is_another_and_at_the_end_it_costs_nothing(
+    nodes: Cluster,
+) -> None:
+    def die() -> None:
+        (driver,) = spawned(os.getpid())
+        driver.send_signal(signal.SIGABRT)  # as Ray's C++ does
+        until(lambda: is_gone(driver.pid))
+
+    with runners.chosen("ray", nodes.address) as runner:
+        die()
+        with pytest.raises(Died, match=r"^the driver of Ray: its process was killed by signal 6$"):
+            runner.cores()
+        with closing(runner.gang(Counter, (10, np.array([1, 2])), "ab")) as gang:
+            assert gang.call("add", 3) == [13, 13] and gang.call("array") == [[1, 2], [1, 2]]
+            die()
+            with pytest.raises(Died):
+                gang.call("add", 3)
+        assert runner.run(operator.sub, [(3, 1)], ["a"], 1) == [2]
+        die()
 
 
 def test_folds_give_what_they_give_on_this_machine(
@@ -214,7 +236,7 @@ def test_a_node_with_gpus_alone_is_there_and_one_with_another_toolkit_is_refused
     monkeypatch.setattr("stemma.runners.ray.LOOK", 0.1)  # it is looked for while its worker starts
     refused = pytest.raises(RunnerError, match=r"^[ab]: .* another toolkit \(task\): install that of stemma.lock there")
     with runners.chosen("ray", nodes.address) as runner:
-        until(lambda: "GPU" in runner._ray.cluster_resources())
+        until(lambda: "GPU" in runner.driver.ask("resources"))
         with closing(runner.gang(Counter, (10, 0), "ab", gpus=1)) as gang, refused:
             gang.call("place")
 
@@ -251,19 +273,11 @@ def test_a_ray_of_our_own_ends_with_its_jobs_and_leaves_nothing(tmp_path: Path) 
 def test_a_ray_of_our_own_lies_where_the_names_of_its_sockets_are_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
-
-    class Made:
-        def init(self, *_: object, _temp_dir: str, **__: object) -> None:
-            raise RunnerError(str(Path(_temp_dir).parent))
-
-        def shutdown(self) -> None: ...
-
-    for folder, place in ((tmp_path, "/tmp"), (Path("/dev/shm"), "/dev/shm")):  # noqa: S108 - nothing is written
+    for folder, place in ((tmp_path, "/tmp"), (Path("/dev/shm"), "/dev/shm")):  # noqa: S108 - as Ray does
         monkeypatch.setattr("tempfile.tempdir", str(folder))
         if folder.is_dir():
-            with pytest.raises(RunnerError, match=f"^{place}$"), ExitStack() as opened:
-                _begun(Made(), opened)
+            with ExitStack() as opened:
+                assert Path(_folder(opened)).parent == Path(place)
 
 
 def test_ray_that_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

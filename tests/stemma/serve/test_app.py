@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from serving import ask, asked
+from serving import Reply, ask, asked
 from stemma.serve import routes
 from stemma.serve.app import App
 from stemma.serve.metrics import Metrics
 from stemma.serve.models import Model, Models
 from stemma.serve.process import app_of
 from stemma.serve.settings import ServeSettings
+from timing import HANGS
 
 ROW = {"Month": "May", "PageValues": 1, "Weekend": True}
 
@@ -66,13 +67,26 @@ def test_the_part_of_a_body_that_arrived_before_its_caller_went_away_is_no_body(
     assert (reply.status, reply.headers["connection"]) == (408, "close")
 
 
+async def begun(app: App, first: bytes, last: bytes) -> tuple[asyncio.Task[Reply], asyncio.Event]:
+    """A call whose body was taken but for its last part, which arrives at the event."""
+    taken, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        taken.set()
+        await goes_on.wait()
+
+    call = asyncio.create_task(asked(app, "POST", "/predict", parts=[first, wait, last]))
+    await asyncio.wait_for(taken.wait(), HANGS)
+    return call, goes_on
+
+
 def test_more_bytes_of_bodies_than_are_taken_at_once_are_turned_away(models: Models) -> None:
     async def both() -> tuple[int, int]:
         app = limited(models, bodies=0.001)
-        slow = asyncio.create_task(asked(app, "POST", "/predict", parts=[b" " * 600, 0.05, b"1"]))
-        await asyncio.sleep(0.01)
+        slow, goes_on = await begun(app, b" " * 600, b"1")
         second = await asked(app, "POST", "/predict", b" " * 600)
         assert (second.headers["retry-after"], second.headers["connection"]) == ("1", "close")
+        goes_on.set()
         first = await slow
         assert (await asked(app, "POST", "/predict", ROW)).status == 200, "what was answered is not held"
         return first.status, second.status
@@ -105,10 +119,10 @@ def test_a_packed_body_is_not_unpacked(app: App) -> None:
 def test_more_calls_than_are_taken_at_once_are_turned_away(models: Models) -> None:
     async def both() -> tuple[int, int]:
         app = limited(models, concurrency=1)
-        slow = asyncio.create_task(asked(app, "POST", "/predict", parts=[b"{", 0.05, b"}"]))
-        await asyncio.sleep(0.01)
+        slow, goes_on = await begun(app, b"{", b"}")
         second = await asked(app, "POST", "/predict", ROW)
         assert second.headers["retry-after"]
+        goes_on.set()
         return (await slow).status, second.status
 
     assert asyncio.run(both()) == (422, 503)

@@ -9,6 +9,7 @@ import pytest
 
 from stemma.errors import StemmaError
 from stemma.serve import audit
+from timing import HANGS
 
 
 @pytest.fixture
@@ -71,7 +72,8 @@ def write(log: Path) -> None:
         audit.append(log, action="load", number=number)
 
 
-def test_workers_that_write_at_once_keep_the_chain(tmp_path: Path) -> None:
+def test_workers_that_write_at_once_keep_the_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "WAIT", HANGS)
     workers = [multiprocessing.get_context("fork").Process(target=write, args=(tmp_path / "log",)) for _ in range(3)]
     for worker in workers:
         worker.start()
