@@ -11,6 +11,7 @@ from hashlib import md5
 from pathlib import PurePosixPath
 from typing import Any
 
+from stemma.errors import VersionError
 from stemma.names import inside
 from stemma.repo import lockfile, trust
 from stemma.repo.git import POINTER, checked_out, contents, fields, git, tree
@@ -18,7 +19,7 @@ from stemma.repo.mixed import hashes
 from stemma.repo.repository import Version
 from stemma.repo.trouble import told
 
-FIRST = "settings"  # the stage that looks at conf/, which says nothing more once it is composed
+FIRST, CONF = "settings", "conf"  # the stage that looks at conf/, which says nothing more once it is composed
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def of(version: Version) -> dict[str, Edited]:
         found = dict(_in_work_tree(version))
     else:
         held = _Commit(version)
-        found = {name: held.of(entry) for name, entry in held.stages.items()}
+        found = {name: held.of(name, entry) for name, entry in held.stages.items()}
     return {name: each for name, each in found.items() if each}
 
 
@@ -51,6 +52,13 @@ def _in_work_tree(version: Version) -> Iterator[tuple[str, Edited]]:
     from dvc.stage.utils import split_params_deps
 
     root = version.repository.root
+    places = [
+        *(root / name for name in fields(git(root, "ls-files", "-z"))),
+        *(root / path for path in version.outputs),
+    ]
+    for file in (file for place in places for file in (place, *(place.rglob("*") if place.is_dir() else ()))):
+        if file.exists() and not file.is_file() and not file.is_dir():
+            raise VersionError(f"{file.relative_to(root)} is no plain file, and DVC would read it without end")
     with told(str(root)), trust.repo(root) as repo:
         stages = [stage for stage in repo.index.stages if stage.cmd and str(stage.wdir) == str(root)]
         outs = [out.def_path for stage in stages for out in stage.outs]
@@ -78,23 +86,21 @@ class _Commit:
     @cached_property
     def _elsewhere(self) -> set[str]:
         """Stages whose paths are not from here."""
+        path = lockfile.PIPELINE
         try:
-            pipeline = lockfile.load(self.version.text("dvc.yaml")) if self.version.has("dvc.yaml") else {}
+            defined = lockfile.stages(self.version.text(path)) if self.version.has(path) else {}
         except ValueError:
             return set()
-        told = (pipeline or {}).get("stages") or {}
-        return {name for name, entry in told.items() if isinstance(entry, dict) and "wdir" in entry.get("do", entry)}
+        return {name for name, entry in defined.items() if "wdir" in entry.get("do", entry)}
 
     @cached_property
     def _tree(self) -> dict[str, list[str]]:
         return tree(self.root, str(self.version.commit))
 
-    def of(self, entry: Mapping[str, Any]) -> Edited:
-        ran = [
-            path
-            for path, wanted in hashes(entry, "deps")
-            if not _lies_in(path, self.version.outputs) and self._is_other(path, wanted)
-        ]
+    def of(self, name: str, entry: Mapping[str, Any]) -> Edited:
+        deps = [each for each in hashes(entry, "deps") if name != FIRST or each[0] == CONF]
+        kept = self.version.outputs
+        ran = [path for path, wanted in deps if not _lies_in(path, kept) and self._is_other(path, wanted)]
         made = [path for path, wanted in hashes(entry, "outs") if self._files(path) and self._is_other(path, wanted)]
         return Edited(tuple(ran), tuple(made))
 
@@ -122,7 +128,7 @@ class _Commit:
         if any(content is None or POINTER.fullmatch(content) for content in read):
             return False
         plain = {name: content or b"" for name, content in zip(files, read, strict=True)}
-        if wanted in (_md5(plain), _md5(counts := self._counted(path, plain))):
+        if wanted == _md5(plain) or wanted == _md5(counts := self._counted(path, plain)):
             return False
         paths = {name: f"{path}/{name}".rstrip("/") for name in counts}
         return wanted != _md5({name: checked_out(self.root, full, files[name]) for name, full in paths.items()})

@@ -290,7 +290,12 @@ def test_a_pipe_or_a_device_of_the_work_tree_is_not_read(
     os.mkfifo(place) if kind == "pipe" else place.symlink_to(kind)
     with pytest.raises(VersionError, match=r"plain file|not in the work tree"):
         Repository(copy.folder).version("workspace").bytes(name)
-    for words in (("show", "workspace"), ("bundle", "inspect", "models/package/model.zip"), ("conf", "check")):
+    for words in (
+        ("show", "workspace"),
+        ("bundle", "inspect", "models/package/model.zip"),
+        ("conf", "check"),
+        ("doctor",),
+    ):
         code, _, err = run(copy, *words)
         assert code in (0, 1) and "Traceback" not in err
 

@@ -93,7 +93,9 @@ def doctor(repo: Repo = ".", revision: str = WORKSPACE) -> Diagnosis:
 
 
 def untrue(version: Version) -> tuple[str, ...]:
-    """What a version holds that is not what made its model, in words."""
+    """What a commit holds that is not what made its model, in words; a work tree is still worked on."""
+    if version.commit is None:
+        return ()
     found = examine(version, {name: CHECKS[name] for name in OF_THE_RECORD}).findings
     return tuple(f"{each.what} ({each.evidence})" for each in found if each.severity == "error")
 

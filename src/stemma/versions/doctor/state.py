@@ -66,11 +66,9 @@ def files_are_those_that_stages_had(version: Version) -> Iterator[Finding]:
     there(version.lock, LOCK)
     then = "run `dvc repro`" if version.commit is None else "check it out, run `dvc repro`, and commit what comes of it"
     for stage, each in edited.of(version).items():
-        if stage == edited.FIRST:
-            path = _locked(version).path if version.has(lock.FILE) else None
-            if conf := [name for name in each.ran if name not in (PARAMS, path)]:
-                found = "conf/ was edited since the stage settings looked at it"
-                yield Finding("warning", "edited", found, few(conf), then)
+        if stage == edited.FIRST and each.ran:
+            found = "conf/ was edited since the stage settings looked at it"
+            yield Finding("warning", "edited", found, few(each.ran), then)
         elif each.ran:
             found = f"stage {stage} ran with other files than the version holds"
             yield Finding("error", "edited", found, few(each.ran), then)
