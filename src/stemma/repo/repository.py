@@ -341,7 +341,9 @@ class Version:
         md5 = entry.md5 if path == entry.path else self.files(entry).get(path.removeprefix(f"{entry.path}/"), ("",))[0]
         if md5 == "":
             raise VersionError(f"{path} is not in {self.name}")
-        return None if entry.legacy else md5
+        if entry.legacy and md5 is not None:
+            raise VersionError(f"{path} of {self.name} is kept as DVC 2 did", run=f"dvc get . {path} --rev {self.name}")
+        return md5
 
     def _listing(self, folder: Entry) -> Mapping[str, tuple[str, int | None]]:
         try:

@@ -246,6 +246,17 @@ def test_a_listing_that_is_nowhere_and_no_remote_are_told(world: World) -> None:
         Repository(world.folder).version("main").has(INDEX)
 
 
+def test_what_dvc_2_hashed_names_the_command_that_reads_it(world: World) -> None:
+    text = (world.folder / "dvc.lock").read_text()
+    world.write("dvc.lock", text.replace("      hash: md5\n", ""))
+    world.commit("as an older DVC wrote it")
+    version = Repository(world.folder).version("HEAD")
+    expected = "models/weights of HEAD is kept as DVC 2 did: run `dvc get . models/weights --rev HEAD`"
+    with pytest.raises(VersionError) as error:
+        version.bytes(INDEX)
+    assert str(error.value) == expected
+
+
 def test_a_damaged_object_is_replaced_by_the_remotes_and_named_where_there_is_none(world: World) -> None:
     damaged = world.object(world.md5(INDEX))
     damaged.chmod(0o644)
