@@ -41,9 +41,6 @@ class Exportable(Protocol):
     def temperature(self) -> float: ...  # it divides the scores of classes
 
     @property
-    def output(self) -> str: ...  # of the whole, as ONNX and the bundle name it
-
-    @property
     def name(self) -> str: ...  # of the package
 
 

@@ -97,7 +97,7 @@ def test_the_same_bytes_on_other_numbers_of_threads(rich: tuple[Project, str], t
     assert content() == before
 
 
-WRONG_SLICE = ("evaluate.slices=[Mnth]", "'Mnth' is not a column of data/prepared (did you mean Month?)")
+WRONG_SLICE = ("evaluate.slices=[Mnth]", "'Mnth' is no column of the table (did you mean Month?)")
 
 
 @pytest.mark.parametrize(

@@ -101,9 +101,9 @@ def test_they_are_numbered_as_what_answers_otherwise(world: World) -> None:
     from stemma.repo.repository import Repository
 
     version = Repository(world.folder).version
-    found = suggest(version("whole"), version("plain"))
-    assert found.bump == "minor" and found.reason.startswith("the same weights as plain, compressed by int8_static")
-    assert suggest(version("again"), version("plain")).bump == "patch"
+    bump, reason = suggest(version("whole"), version("plain"))
+    assert bump == "minor" and reason.startswith("the same weights as plain, compressed by int8_static")
+    assert suggest(version("again"), version("plain"))[0] == "patch"
 
 
 def test_a_difference_to_a_damaged_one_is_one_line(world: World) -> None:

@@ -26,7 +26,7 @@ def write(served: Exportable, file: Path) -> None:
         network = frozen(served)
 
         def serve(encoded: Any) -> dict[str, Any]:
-            return {served.output: predictions(served, network(encoded))}
+            return {served.problem.task.output: predictions(served, network(encoded))}
 
         function = tf.function(serve, input_signature=[spec]).get_concrete_function()
         content = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module()).convert()

@@ -42,7 +42,7 @@ def write(served: Exportable, file: Path) -> None:
             for number, value in enumerate(encoder.graph.input)
         }
         (encoded,), tables = translate(encoder, columns)
-        outputs = {served.output: predictions(served, network(encoded))}
+        outputs = {served.problem.task.output: predictions(served, network(encoded))}
         _save(file / served.name / VERSION, columns, outputs, tables)
 
 
