@@ -4,6 +4,8 @@ Each function below looks for one kind of trouble. Counts are exact and grow lin
 (whether one column alone predicts the target) is judged on a sample of the training rows.
 """
 
+import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,8 +37,8 @@ HALF = 10  # rows at least before and after a change of type
 class Hint:
     """What looks wrong."""
 
-    # leakage, repeated, identifier, constant, empty, missing, unseen, type, imbalance, time or unheld (a text of an
-    # expression)
+    # leakage, repeated, identifier, constant, empty, missing, unseen, identical, type, imbalance, time or unheld (a
+    # text of an expression)
     kind: str
     column: str | None  # None where it is about rows
     text: str  # one line
@@ -57,6 +59,9 @@ def find(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) ->
         texts = [*_worthless(train, cure)] or [*_identifier(values, role, cure)]
         texts = texts or [*_leakage(values, sample, cure), *_type(values), *_unseen(values, splits)]
         found += [Hint(kind, name, f"column {name!r} {text}") for kind, text in texts]
+    told = {hint.column for hint in found if hint.kind in ("empty", "constant")}
+    judged = [name for name, _ in features(frame.columns, settings) if name not in told]
+    found += [Hint("identical", second, text) for second, text in _identical(frame, judged)]
     found += [Hint(kind, None, text) for kind, text in _repeated(frame, settings, splits)]
     found += [Hint(kind, settings.target, text) for kind, text in _imbalance(frame, settings, splits["train"])]
     found += [Hint(kind, settings.time, text) for kind, text in _time(frame, settings)]
@@ -155,6 +160,26 @@ def _unseen(values: pd.Series, splits: dict[str, np.ndarray]) -> Iterator[tuple[
     more = f" ({several}{counted(len(rows), 'row')})" if len(rows) > 1 else ""
     shown = _shown(values.iloc[row]) if values.iloc[row] else "no value"
     yield "unseen", f"holds {shown} in row {values.index[row] + 1}, which no training row holds{more}"
+
+
+def _identical(frame: pd.DataFrame, names: list[str]) -> Iterator[tuple[str, str]]:
+    """Columns with the same content. Only those that agree in their first rows are looked at as a whole."""
+    alike: dict[bytes, list[str]] = defaultdict(list)
+    for name in names:
+        alike[_digest(frame[name].iloc[:SAMPLE])].append(name)
+    for some in alike.values():
+        first: dict[bytes, str] = {}
+        for name in some if len(some) > 1 else ():
+            other = first.setdefault(_digest(frame[name]), name)
+            if other != name:
+                yield name, f"columns {other!r} and {name!r} hold the same in every row: give one of them the role drop"
+
+
+def _digest(values: pd.Series) -> bytes:
+    """Of the type and the values, texts as such."""
+    digest = hashlib.blake2b(str(values.dtype.kind).encode())
+    digest.update(pd.util.hash_pandas_object(values, index=False).to_numpy().tobytes())
+    return digest.digest()
 
 
 def _repeated(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:

@@ -222,6 +222,27 @@ def test_a_text_that_training_has_never_seen_is_named_by_row_and_value(told):
     assert told(table(c=texts(values)))[0].startswith("column 'c' holds no value in row 246, which no training row")
 
 
+def test_columns_with_the_same_content_are_named(told):
+    frame = table()
+    roles = {"n": "numeric", "b": "boolean", "c": "categorical", "d": "categorical", "m": "numeric"}
+    twins = frame.assign(d=frame["c"], m=frame["n"])
+    assert told(twins, columns=roles) == [
+        "columns 'n' and 'm' hold the same in every row: give one of them the role drop",
+        "columns 'c' and 'd' hold the same in every row: give one of them the role drop",
+    ]
+    twins.loc[399, "m"] += 1
+    assert len(told(twins, columns=roles)) == 1
+
+
+def test_columns_that_differ_only_far_down_are_not_the_same(small):
+    rows = 3 * hints.SAMPLE
+    few = np.zeros((rows, 2))
+    few[rows - 5 :, 0], few[: rows - 5 : 500, :], few[-1, 1] = 1, 2, 3
+    frame = pd.DataFrame({"n": few[:, 0], "m": few[:, 1], "y": texts(np.arange(rows) % 2)})
+    settings = small("t.csv", columns={"n": "numeric", "m": "numeric"})
+    assert not [hint for hint in hints.find(frame, settings, split.split(frame, settings)) if hint.kind == "identical"]
+
+
 def test_a_type_that_changes_half_way_is_named_by_row_and_value(told):
     draw = np.random.default_rng(5)
     values = [str(value) for value in [*draw.integers(0, 3, 200), *draw.choice(["low", "high"], 200)]]
