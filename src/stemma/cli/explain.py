@@ -51,6 +51,10 @@ def explain(
 
     if html is not None:
         check_place(html, {"rows": rows, "bundle": Path(which), "background": background})
+    if rows is None and background is None and any((separator, decimal, encoding)):
+        raise typer.BadParameter(
+            "they say how ROWS or --background is written", param_hint="--separator, --decimal, --encoding"
+        )
     bundle, usual = _opened(which, trust)
     read = partial(table, separator=separator, decimal=decimal, encoding=encoding)
     beside = usual if background is None else read(background)

@@ -168,6 +168,14 @@ def test_numbers_out_of_their_range_are_wrong_usage(shop: Path, rows: Path, wron
     assert run(shop, rows, "--method", "surrogate", *wrong).exit_code == 2
 
 
+def test_how_a_table_is_written_goes_with_a_table(shop: Path, rows: Path, tmp_path: Path) -> None:
+    written = tmp_path / "written.csv"
+    written.write_text(rows.read_text().replace(",", ";"))
+    assert told(shop, written, "--separator", ";") == told(shop, rows)
+    for option in (("--separator", ";"), ("--decimal", ","), ("--encoding", "latin-1")):
+        assert run(shop, *option).exit_code == 2
+
+
 def test_a_stranger_s_graph_is_looked_at_and_limited(tmp_path: Path) -> None:
     background = {"background.json": json.dumps({"format": 1, "inputs": {"PageValues": [1.0, 2.0]}}).encode()}
     for graph, why in (
