@@ -4,7 +4,7 @@ them since, or a merge did. `mixed` looks at a dvc.lock by itself.
     edited.of(version)["train"].ran     paths that `train` ran with, and that the version holds otherwise
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import md5
@@ -15,11 +15,12 @@ from stemma.errors import VersionError
 from stemma.names import inside
 from stemma.repo import lockfile, trust
 from stemma.repo.git import POINTER, checked_out, contents, fields, git, tree
+from stemma.repo.lockfile import FIRST, is_in
 from stemma.repo.mixed import hashes
 from stemma.repo.repository import Version
 from stemma.repo.trouble import told
 
-FIRST, CONF = "settings", "conf"  # the stage that looks at conf/, which says nothing more once it is composed
+CONF = "conf"  # all that FIRST is asked about: it looks at the settings, which are composed by then
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def _in_work_tree(version: Version) -> Iterator[tuple[str, Edited]]:
         stages = [stage for stage in repo.index.stages if stage.cmd and str(stage.wdir) == str(root)]
         outs = [out.def_path for stage in stages for out in stage.outs]
         for stage in stages:
-            deps = [dep for dep in split_params_deps(stage)[1] if not _lies_in(dep.def_path, outs)]
+            deps = [dep for dep in split_params_deps(stage)[1] if not is_in(dep.def_path, outs)]
             ran, made = (
                 tuple(
                     each.def_path
@@ -100,14 +101,14 @@ class _Commit:
     def of(self, name: str, entry: Mapping[str, Any]) -> Edited:
         deps = [each for each in hashes(entry, "deps") if name != FIRST or each[0] == CONF]
         kept = self.version.outputs
-        ran = [path for path, wanted in deps if not _lies_in(path, kept) and self._is_other(path, wanted)]
+        ran = [path for path, wanted in deps if not is_in(path, kept) and self._is_other(path, wanted)]
         made = [path for path, wanted in hashes(entry, "outs") if self._files(path) and self._is_other(path, wanted)]
         return Edited(tuple(ran), tuple(made))
 
     def _files(self, path: str) -> dict[str, str]:
         """Git's id of a file, by the name "", or of the files of a folder by their paths in it."""
         found = {
-            name.removeprefix(path).lstrip("/"): facts for name, facts in self._tree.items() if _lies_in(name, [path])
+            name.removeprefix(path).lstrip("/"): facts for name, facts in self._tree.items() if is_in(name, [path])
         }
         plain = all(mode.startswith("100") for mode, *_ in found.values())  # DVC follows a link, wherever it leads
         return {name: identity for name, (_, _, identity) in found.items()} if plain else {}
@@ -141,10 +142,6 @@ class _Commit:
         asked = ("ls-files", "-z", "--cached", "--ignored", "--exclude-per-directory=.dvcignore", "--", path)
         ignored = fields(git(self.root, "--literal-pathspecs", *asked))
         return {name: content for name, content in files.items() if f"{path}/{name}" not in ignored}
-
-
-def _lies_in(path: str, folders: Iterable[str]) -> bool:
-    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
 def _md5(files: Mapping[str, bytes]) -> str:

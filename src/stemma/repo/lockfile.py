@@ -17,6 +17,7 @@ from stemma import names
 from stemma.text import in_one_line
 
 LOCK, PIPELINE, PARAMS = "dvc.lock", "dvc.yaml", "params.yaml"
+FIRST = "settings"  # the stage that every change of a setting begins with
 FLOAT, BOOL = "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"
 CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})", re.MULTILINE)  # that Git left
 MARKS = "Git left the marks of a merge in it: `stemma docs versions` tells how to settle it"
@@ -68,6 +69,11 @@ def ran(root: Path) -> dict[str, dict[str, Any]]:
         return stages((root / LOCK).read_text(encoding="utf-8"))
     except (OSError, ValueError):  # nothing ran, or a merge left marks in it
         return {}
+
+
+def is_in(path: str, outputs: Iterable[str]) -> bool:
+    """Whether a file is one of the outputs, or in a folder that is."""
+    return any(path == output or path.startswith(f"{output}/") for output in outputs)
 
 
 def method(text: str) -> str:

@@ -33,7 +33,7 @@ def stale(root: Path, stage: str) -> Iterator[str]:
             other += _moved(root, keys, ran[name])
             yield from (f"{each} ({name} ran with another one)" for each in other)
         for path in paths:
-            found = {maker for out, maker in makers.items() if path == out or path.startswith(f"{out}/")} - seen
+            found = {maker for out, maker in makers.items() if lockfile.is_in(path, [out])} - seen
             todo += found
             seen |= found
 

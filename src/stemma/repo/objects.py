@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from stemma.errors import VersionError
 from stemma.files import open_plain, read_plain
 from stemma.repo import trust
+from stemma.repo.git import checked_out
 from stemma.repo.trouble import is_without_bucket
 
 RETRIES = 2
@@ -143,6 +144,11 @@ def md5_of(path: Path) -> str:
 def is_object(content: bytes, md5: str) -> bool:
     """Whether these are the bytes that the hash names."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest() == md5.removesuffix(".dir")
+
+
+def is_kept(root: Path, path: str, blob: str, content: bytes, md5: str) -> bool:
+    """Whether a file that Git keeps is the one that the hash names, as it lies there or as it is checked out."""
+    return is_object(content, md5) or is_object(checked_out(root, path, blob), md5)
 
 
 def _is_by_name(remote: dict[str, Any]) -> bool:

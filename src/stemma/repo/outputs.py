@@ -254,11 +254,6 @@ def astray(root: Path, *versions: Kept) -> str | None:
     return f"{few(found)} would be written through a link that leads elsewhere: put a folder in the link's place"
 
 
-def is_in(path: str, outputs: Iterable[str]) -> bool:
-    """Whether a file is one of the outputs, or in a folder that is."""
-    return any(path == output or path.startswith(f"{output}/") for output in outputs)
-
-
 def hashed(paths: Iterable[Path]) -> list[str]:
     """The MD5 of files, every byte read, some files at a time."""
     return list(each(md5_of, list(paths)))

@@ -11,7 +11,8 @@ from stemma.errors import VersionError
 from stemma.repo import extent, places
 from stemma.repo.extent import Extent
 from stemma.repo.git import blob_ids, blobs, fields, git, own_folder, top, tree
-from stemma.repo.outputs import Kept, Outputs, astray, hashed, is_in
+from stemma.repo.lockfile import is_in
+from stemma.repo.outputs import Kept, Outputs, astray, hashed
 from stemma.repo.parallel import each
 from stemma.repo.repository import WEIGHTS, Version
 from stemma.text import by_number, counted, few

@@ -14,7 +14,8 @@ from stemma.repo import extent, journal, locks, places
 from stemma.repo.extent import Extent
 from stemma.repo.git import blob_ids, blobs, commit_of, fields, git, is_set, top, tree
 from stemma.repo.journal import Journal
-from stemma.repo.outputs import Kept, Outputs, astray, hashed, is_in
+from stemma.repo.lockfile import is_in
+from stemma.repo.outputs import Kept, Outputs, astray, hashed
 from stemma.repo.parallel import each
 from stemma.repo.trouble import told
 from stemma.rollback.planning import Plan

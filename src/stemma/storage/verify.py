@@ -7,9 +7,9 @@ from functools import partial
 from typing import Literal
 
 from stemma.repo import locks, places
-from stemma.repo.git import POINTER, checked_out, contents
+from stemma.repo.git import POINTER, contents
 from stemma.repo.inventory import Inventory, Object, take
-from stemma.repo.objects import is_object
+from stemma.repo.objects import is_kept
 from stemma.repo.parallel import each
 from stemma.repo.places import Place
 from stemma.repo.repository import WEIGHTS, Repo, Repository, Version, no_model, opened
@@ -132,5 +132,5 @@ def _in_git(repository: Repository, inventory: Inventory) -> Iterator[Fault]:
         fault = partial(Fault, kept.path, (kept.version,), kept.md5, "Git")
         if content is None or POINTER.fullmatch(content):
             yield fault("missing")
-        elif not (is_object(content, kept.md5) or is_object(checked_out(root, kept.path, kept.blob), kept.md5)):
+        elif not is_kept(root, kept.path, kept.blob, content, kept.md5):
             yield fault("corrupt")

@@ -19,12 +19,11 @@ from pathlib import Path
 from stemma import names
 from stemma.errors import INTERRUPTS, StemmaError
 from stemma.repo import inputs, locks, mixed, stages
-from stemma.repo.lockfile import PIPELINE
+from stemma.repo.lockfile import FIRST, PIPELINE
 from stemma.repo.stages import Output
 from stemma.text import few, in_one_line, say
 from stemma.toolkit import lock
 
-FIRST = "settings"  # the stage that every change of a setting begins with
 FAILED = Path("build/failed")  # which Git ignores
 RUN = "stemma undo"
 WORTH = 10  # seconds: what takes less is noted by the next `settings` alone, for to open DVC takes half a second

@@ -16,9 +16,9 @@ from typing import Any
 from stemma.errors import VersionError
 from stemma.evaluation.results import main_figure, told
 from stemma.repo import lockfile
-from stemma.repo.git import POINTER, at, checked_out, commit_of, contents, git, ids, refs
+from stemma.repo.git import POINTER, at, commit_of, contents, git, ids, refs
 from stemma.repo.lockfile import LOCK, PARAMS
-from stemma.repo.objects import is_object
+from stemma.repo.objects import is_kept
 from stemma.repo.registry import parse
 from stemma.repo.repository import (
     EVALUATION,
@@ -297,9 +297,9 @@ def _edited(history: History, blobs: Mapping[str, str | None], known: Mapping[st
     """The versions whose figures are not those that were measured, as a merge or an edit leaves them."""
     for commit, blob in blobs.items():
         md5, content = history.commits[commit].metrics, known.get(blob or "")
-        if md5 is None or blob is None or content is None or is_object(content, md5) or POINTER.fullmatch(content):
+        if md5 is None or blob is None or content is None or POINTER.fullmatch(content):
             continue
-        if not is_object(checked_out(history.repository.root, METRICS, blob), md5):
+        if not is_kept(history.repository.root, METRICS, blob, content, md5):
             yield f"{METRICS} of {commit[:7]} is not what evaluate made: run `stemma doctor {commit[:7]}`"
 
 

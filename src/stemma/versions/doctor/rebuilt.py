@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stemma import layout
+from stemma.repo import lockfile
 from stemma.repo.repository import Version
 from stemma.text import few
 from stemma.versions.doctor.finding import Finding, Skipped
@@ -65,7 +66,7 @@ def _is_asked_anew(stage: Stages, before: Stages, outputs: set[str], asked: set[
 
 def _maker(path: str, outputs: set[str]) -> str | None:
     """The output that a dependency is, or lies in."""
-    return next((out for out in outputs if path == out or path.startswith(f"{out}/")), None)
+    return next((out for out in outputs if lockfile.is_in(path, [out])), None)
 
 
 def _files(stage: Stages, key: str) -> dict[str, Any]:

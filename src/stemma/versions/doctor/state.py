@@ -11,7 +11,7 @@ from stemma.errors import StemmaError, ToolkitError, VersionError, WeightsError
 from stemma.evaluation.results import told
 from stemma.repo import edited, mixed
 from stemma.repo.inventory import Inventory, Object, on_disk, take
-from stemma.repo.lockfile import LOCK, PARAMS
+from stemma.repo.lockfile import FIRST, LOCK, PARAMS
 from stemma.repo.repository import INDEX, PROFILE, TRAINING, WEIGHTS, Version
 from stemma.text import counted, few
 from stemma.toolkit import lock, undo
@@ -66,7 +66,7 @@ def files_are_those_that_stages_had(version: Version) -> Iterator[Finding]:
     there(version.lock, LOCK)
     then = "run `dvc repro`" if version.commit is None else "check it out, run `dvc repro`, and commit what comes of it"
     for stage, each in edited.of(version).items():
-        if stage == edited.FIRST and each.ran:
+        if stage == FIRST and each.ran:
             found = "conf/ was edited since the stage settings looked at it"
             yield Finding("warning", "edited", found, few(each.ran), then)
         elif each.ran:
