@@ -6,7 +6,7 @@ them since, or a merge did. `mixed` looks at a dvc.lock by itself.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import md5
 from pathlib import PurePosixPath
 from typing import Any
@@ -81,6 +81,7 @@ class _Commit:
 
     def __init__(self, version: Version) -> None:
         self.version, self.root = version, version.repository.root
+        self._files = cache(self._found)  # several stages depend on one path
         said = (version.lock or {}).get("stages") or {}
         self.stages = {name: entry for name, entry in said.items() if name not in self._elsewhere}
 
@@ -98,14 +99,27 @@ class _Commit:
     def _tree(self) -> dict[str, list[str]]:
         return tree(self.root, str(self.version.commit))
 
-    def of(self, name: str, entry: Mapping[str, Any]) -> Edited:
-        deps = [each for each in hashes(entry, "deps") if name != FIRST or each[0] == CONF]
-        kept = self.version.outputs
-        ran = [path for path, wanted in deps if not is_in(path, kept) and self._is_other(path, wanted)]
-        made = [path for path, wanted in hashes(entry, "outs") if self._files(path) and self._is_other(path, wanted)]
-        return Edited(tuple(ran), tuple(made))
+    @cached_property
+    def _contents(self) -> dict[str, bytes | None]:
+        """Of the files that stages ran with or made, by Git's id, asked at once."""
+        paths = {path for name, entry in self.stages.items() for some in self._told(name, entry) for path in some}
+        names = sorted({identity for path in paths for identity in self._files(path).values()})
+        return dict(zip(names, contents(self.root, names), strict=True))
 
-    def _files(self, path: str) -> dict[str, str]:
+    def of(self, name: str, entry: Mapping[str, Any]) -> Edited:
+        ran, made = (
+            tuple(path for path, wanted in some.items() if self._is_other(path, wanted))
+            for some in self._told(name, entry)
+        )
+        return Edited(ran, made)
+
+    def _told(self, name: str, entry: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The hashes of what a stage ran with, but for what others made, and of what it made and Git keeps, by path."""
+        deps = {path: wanted for path, wanted in hashes(entry, "deps") if name != FIRST or path == CONF}
+        ran = {path: wanted for path, wanted in deps.items() if not is_in(path, self.version.outputs)}
+        return ran, {path: wanted for path, wanted in hashes(entry, "outs") if self._files(path)}
+
+    def _found(self, path: str) -> dict[str, str]:
         """Git's id of a file, by the name "", or of the files of a folder by their paths in it."""
         found = {
             name.removeprefix(path).lstrip("/"): facts for name, facts in self._tree.items() if is_in(name, [path])
@@ -125,10 +139,10 @@ class _Commit:
             return inside(path) and not is_known
         if any(name.startswith(f"{path}/") for name in self.version.outputs) or self._has_dvc_files(path):
             return False
-        read = contents(self.root, list(files.values()))
-        if any(content is None or POINTER.fullmatch(content) for content in read):
+        read = {name: self._contents[identity] for name, identity in files.items()}
+        if any(content is None or POINTER.fullmatch(content) for content in read.values()):
             return False
-        plain = {name: content or b"" for name, content in zip(files, read, strict=True)}
+        plain = {name: content or b"" for name, content in read.items()}
         if wanted == _md5(plain) or wanted == _md5(counts := self._counted(path, plain)):
             return False
         paths = {name: f"{path}/{name}".rstrip("/") for name in counts}
