@@ -1,9 +1,9 @@
 """What a GPU is good for: `python bench/gpu.py`, in less than 8 minutes; `--small` in one, for the CPU parts alone.
 
-The default network and an MLP are fitted in each framework, on the CPU and, where the framework's build sees one, on
-the GPU: twice in float32, which must give the same bytes, and once mixed. Each must come to the CPU's verdict. Then an
-MLP grows until the GPU is faster. A fit is a process of its own, whose memory is its own too. Without a GPU the small
-parts run, so that the script is known to work, and it ends with 1.
+The default network and an MLP are fitted in each framework that is installed, on the CPU and, where its build sees one,
+on the GPU: twice in float32, which must give the same bytes, and once mixed. Each must come to the CPU's verdict. Then
+an MLP grows until the GPU is faster. A fit is a process of its own, whose memory is its own too. Without a GPU the
+small parts run, so that the script is known to work, and it ends with 1.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,12 +26,12 @@ import numpy as np
 import psutil
 import yaml
 
-from stemma.text import table
+import page
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS, EPOCHS, TURNS = 30, 4, 3
 ROWS, SMALL_ROWS = 40_000, 4_000
-WIDTHS, SMALL_WIDTHS = (64, 128, 256, 512, 1024, 2048), (16, 32)  # of both hidden layers
+WIDTHS, SMALL_WIDTHS = (16, 32, 64, 128, 256, 512, 1024, 2048), (16, 32)  # of both hidden layers
 BATCH = 1024  # of MLPs that grow
 SAME = 0.01  # of the share of validation rows that are right: what two devices may differ by
 SECONDS = 420  # after which no wider network is tried
@@ -62,25 +63,39 @@ class Measured:
 
 def main() -> None:
     start, small = time.monotonic(), "--small" in sys.argv[1:]
-    seen = {} if small else {framework: asked(framework, "gpus") for framework in FRAMEWORKS}
+    there = [framework for framework in FRAMEWORKS if find_spec(framework)]
+    print("".join(f"{framework} is not installed here\n" for framework in FRAMEWORKS if framework not in there), end="")
+    seen = {} if small else {framework: asked(framework, "gpus") for framework in there}
     gpus = [framework for framework, count in seen.items() if count]
     rows = ROWS if gpus else SMALL_ROWS
     faults: list[str] = []
-    print("\n".join(table(HEAD, judged(gpus, rows, faults), range(3))), flush=True)
-    for framework in FRAMEWORKS:
-        print("\n" + "\n".join(grown(framework, framework in gpus, rows, start)), flush=True)
+    where = f"{asked_of_driver('name')[0]} beside one thread of a CPU" if gpus else "CPU alone"
+    show("gpu", f"{FITS} {rows:,} rows, {where}.", (HEAD, list(judged(there, gpus, rows, faults))), bool(gpus))
+    for framework in there:
+        lines, told = grown(framework, framework in gpus, rows, start)
+        text = f"{WIDER} {rows // 2:,} rows in batches of {BATCH:,}, {where}: {told}."
+        show(f"gpu-{framework}", text, (["units", "cpu, rows/s", "cuda", "cuda, mixed"], lines), framework in gpus)
     if not gpus:
         faults.append("no framework sees a GPU here: the CPU parts ran, with few rows")
     raise SystemExit("\n".join(faults) if faults else 0)
 
 
-HEAD = ("network", "device", "precision", "rows/s", "memory, MB", "GPU busy, %", "right", "bytes")
+FITS = "Networks fitted on a GPU and a CPU: the share of 20,000 validation rows right, and the bytes of two fits;"
+WIDER = "An MLP whose two hidden layers grow until the GPU is faster:"
+HEAD = ["network", "device", "precision", "rows/s", "memory, MB", "GPU busy, %", "right", "bytes"]
 
 
-def judged(gpus: list[str], rows: int, faults: list[str]) -> Iterator[list[str]]:
+def show(name: str, text: str, table: page.Table, kept: bool) -> None:
+    made = page.section(name, text, table, arguments="")
+    print(made, flush=True)
+    if kept:
+        page.update(name, made)
+
+
+def judged(there: list[str], gpus: list[str], rows: int, faults: list[str]) -> Iterator[list[str]]:
     """Lines of the table; what is not as it must be goes into `faults`."""
-    for framework, models in FRAMEWORKS.items():
-        for model in models:
+    for framework in there:
+        for model in FRAMEWORKS[framework]:
             cpu = fitted(Case(framework, model, "cpu", "float32", rows))
             yield line(model, "cpu", "float32", cpu, "")
             if framework in gpus:
@@ -105,8 +120,8 @@ def line(model: str, device: str, precision: str, found: Measured, told: str) ->
     return [model, device, precision, *figures, told]
 
 
-def grown(framework: str, has_gpu: bool, rows: int, start: float) -> list[str]:
-    """A table of rows a second by width, and from which width on the GPU is faster."""
+def grown(framework: str, has_gpu: bool, rows: int, start: float) -> tuple[list[list[str]], str]:
+    """Rows a second by width, and from which width on the GPU is faster."""
     model, lines, pays = FRAMEWORKS[framework][1], [], None
     for width in WIDTHS if has_gpu else SMALL_WIDTHS:
         if pays or time.monotonic() - start > SECONDS:
@@ -118,8 +133,7 @@ def grown(framework: str, has_gpu: bool, rows: int, start: float) -> list[str]:
     told = (
         "no GPU" if not has_gpu else f"the GPU pays from {pays} units on" if pays else "the GPU pays at no width tried"
     )
-    head = (f"{model}, units", "cpu, rows/s", "cuda", "cuda, mixed")
-    return [*table(head, lines), f"batches of {BATCH}, one thread of the CPU: {told}"]
+    return lines, told
 
 
 def fitted(case: Case) -> Measured:
@@ -145,6 +159,11 @@ def answer(framework: str, what: str) -> object:
     if case.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # TensorFlow would take the memory of a GPU that it does not use
     return asdict(measured(case))
+
+
+def asked_of_driver(what: str) -> list[str]:
+    command = ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader,nounits"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
 
 
 def gpus_of(framework: str) -> int:
@@ -232,12 +251,10 @@ def watched(device: str) -> Iterator[list[float]]:
     """Samples of the GPU's utilisation in percent, as long as the block lasts; none of a CPU."""
     found: list[float] = []
     over = threading.Event()
-    command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
 
     def sample() -> None:
         while not over.wait(0.2):
-            done = subprocess.run(command, capture_output=True, text=True)
-            found.extend(map(float, done.stdout.split()[:1]))
+            found.extend(map(float, asked_of_driver("utilization.gpu")[:1]))
 
     thread = threading.Thread(target=sample, daemon=True)
     if device == "cuda":

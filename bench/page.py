@@ -28,10 +28,11 @@ def main(tables: Mapping[str, Callable[[], Table]]) -> None:
         update(name, made)
 
 
-def section(name: str, text: str, table: Table, arguments: str = "") -> str:
+def section(name: str, text: str, table: Table, arguments: str | None = None) -> str:
     """Args: arguments: of the command that makes it, where the name is none."""
     columns, rows = table
-    command = f"Made by `python bench/{Path(sys.argv[0]).name} {arguments or name}`."
+    command = f"python bench/{Path(sys.argv[0]).name} {name if arguments is None else arguments}".rstrip()
+    command = f"Made by `{command}`."
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join([f"## {name}", "", text, command, "", *(f"| {' | '.join(line)} |" for line in lines)]) + "\n"
 
