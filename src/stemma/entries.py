@@ -9,7 +9,7 @@ point in the group `stemma.metrics` (`stemma.networks`, ...) names an `Entry` of
 
 import functools
 import importlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -92,7 +92,7 @@ def _points() -> tuple[metadata.EntryPoint, ...]:
 
 
 @contextmanager
-def naming(what: str, kind: type[StemmaError] = EntryError) -> Iterator[None]:
+def naming(what: str, kind: Callable[[str], StemmaError] = EntryError) -> Iterator[None]:
     """Turn what code that was added, or is fed with what was, raises into one line; `--debug` shows where."""
     try:
         yield

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemma.entries import naming
-from stemma.errors import TrainingError
+from stemma.errors import EntryError, TrainingError
 from stemma.text import counted, say
 from stemma.training import inputs, objective, rows, shrink
 from stemma.training.base import Draw, Epoch, Fit, Floats, Given, Network, Rows, State
@@ -51,7 +52,10 @@ def run(
     """
     settings = settled(given.settings, given.train.x)
     given = replace(given, settings=settings)
-    with contextlib.closing(network.session(given)) as session:
+    failing = partial(naming, _failure(network, len(given.train.x), settings), partial(_failed, network))
+    with contextlib.ExitStack() as opened:
+        with failing():
+            session = opened.enter_context(contextlib.closing(network.session(given)))
         arrays = rows.of(network.problem, given) if rows.are_changed(settings) else None
         start = network.tensors()
         untrained = network.problem.task.losses(network.scores(validation.x), validation.y)
@@ -59,16 +63,14 @@ def run(
         saved = Checkpoint(checkpoint, identity(network, given, validation, session), session)
         progress = _begun(saved, start, settings, watch)
         first = None if settings.patience is None else shrink.ramp(settings)
-        failure = f"the network {network.settings.name} fails in training"
-        if len(given.train.x) % settings.batch_size == 1:
-            failure += "; its last batch has one row, which a layer that normalises may refuse: set train.batch_size"
         while not progress.is_over(settings):
             draw = _draw(network, given, arrays, settings, len(progress.epochs))
-            with naming(failure):
+            with failing():
                 loss = session.run_epoch(draw)
             number = len(progress.epochs) + 1
             with shrink.kept(network, progress.mean, draw.masks, settings, number) as mean:
-                epoch = _epoch(number, network, loss, validation, draw.rate)
+                with failing():
+                    epoch = _epoch(number, network, loss, validation, draw.rate)
                 if not (epoch.train_loss < limit and epoch.validation_loss < limit):
                     saved.read()
                     raise _stopped(epoch, session.find_fault(draw), settings)
@@ -121,6 +123,19 @@ def _begun(saved: Checkpoint, start: State, settings: Settled, watch: Callable[[
     progress = Progress((), 0, start)
     saved.write(progress)
     return progress
+
+
+def _failure(network: Network, rows: int, settings: Settled) -> str:
+    what = f"the network {network.settings.name} fails in training"
+    if rows % settings.batch_size == 1:
+        what += "; its last batch has one row, which a layer that normalises may refuse: set train.batch_size"
+    return what
+
+
+def _failed(network: Network, what: str) -> EntryError:
+    """A GPU may be full of what others compute, or unknown to the framework's build."""
+    is_cpu = "cpu" in str(network.device).lower()
+    return EntryError(what, run=None if is_cpu else "dvc exp run -S train.device=cpu")
 
 
 def _told(progress: Progress, start: State, settings: TrainSettings) -> Fit:

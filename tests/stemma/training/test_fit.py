@@ -15,7 +15,7 @@ import pytest
 
 from fits import EACH, PROBLEMS, contents, fit, linear, rows, settings, tiny
 from stemma import weights
-from stemma.errors import TrainingError, WeightsError
+from stemma.errors import EntryError, TrainingError, WeightsError
 from stemma.training import fit as training
 from stemma.training.base import Epoch, Given, Network, Rows
 from stemma.training.progress import SMOOTH, judged
@@ -300,6 +300,26 @@ def test_recorded_steps_are_refused_where_there_are_none(tmp_path: Path) -> None
     with pytest.raises(TrainingError, match="recorded steps are PyTorch's") as error:
         fit(linear("tensorflow", PROBLEMS["binary"]), tmp_path, stepper="recorded")
     assert error.value.run == "dvc exp run -S train.stepper=auto"
+
+
+@pytest.mark.parametrize("when", ["session", "scores"])
+def test_a_device_that_is_full_is_one_line_with_the_way_to_another(
+    framework: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """As a GPU whose memory another process has: PyTorch says so where rows are brought to it."""
+    model = linear(framework, PROBLEMS["binary"])
+
+    def full(*_: object) -> None:
+        model.device = "cuda:0"
+        raise RuntimeError("CUDA error: out of memory\nSearch for `cudaErrorMemoryAllocation'")
+
+    tried = getattr(model, when)
+    calls = iter([tried, full] if when == "scores" else [full])  # the untrained network is judged first
+    monkeypatch.setattr(model, when, lambda given: next(calls)(given))
+    with pytest.raises(EntryError, match=r"fails in training \(RuntimeError: CUDA error: out of memory S") as error:
+        fit(model, tmp_path)
+    assert error.value.run == "dvc exp run -S train.device=cpu"
+    assert "\n" not in str(error.value)
 
 
 ENDLESS = 10**6  # epochs: none is the last, however late the kill is
