@@ -97,5 +97,7 @@ def _ended(process: "subprocess.Popen[str]") -> tuple[str, str]:
 
 
 def _environment(toolkit: Path | None) -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "STEMMA_DEBUG")}
-    return environment | ({} if toolkit is None else {"PYTHONPATH": str(toolkit)})
+    """That of this process, with its PYTHONPATH: clusters have packages there."""
+    environment = {name: value for name, value in os.environ.items() if name != "STEMMA_DEBUG"}
+    paths = [str(toolkit or ""), environment.get("PYTHONPATH", "")]
+    return environment | ({"PYTHONPATH": os.pathsep.join(filter(None, paths))} if any(paths) else {})

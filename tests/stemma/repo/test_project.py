@@ -77,3 +77,17 @@ def test_what_starts_as_an_interrupt_comes_is_waited_for(
     with pytest.raises(KeyboardInterrupt):
         getattr(project, way)(tmp_path)
     assert (tmp_path / way).exists()
+
+
+@pytest.mark.parametrize("toolkit", [None, "other"])
+def test_packages_that_a_cluster_has_on_the_path_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toolkit: str | None
+) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/stage.py").write_text("import told; print(told.where)", encoding="utf-8")
+    for folder in ("modules", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "told.py").write_text(f"where = {folder!r}", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))
+    done = project.run(tmp_path, toolkit=None if toolkit is None else tmp_path / toolkit)
+    assert (done.returncode, done.stdout) == (0, f"{toolkit or 'modules'}\n")
