@@ -115,8 +115,9 @@ class Crew:
             try:
                 worker = await self._start(keeper)
             except (OSError, RuntimeError) as error:  # the system has no more files, processes or threads just now
-                log.note("no worker started", error=in_one_line(error))
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(PAUSE)  # an interrupt ends what just starts, before we hear of it
+                if not self.stopping.is_set():
+                    log.note("no worker started", error=in_one_line(error))
                 continue
             await keeper.join(worker)
             if self._serving:

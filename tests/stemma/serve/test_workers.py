@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,8 @@ import pytest
 
 from processes import is_gone
 from serving import Server, served
-from stemma.serve.workers import Worker
+from stemma.serve.settings import ServeSettings
+from stemma.serve.workers import Crew, Worker
 from timing import HANGS, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workers")]
@@ -103,6 +105,26 @@ def test_a_worker_that_cannot_be_started_is_started_later(bundles: dict[str, Pat
         keeper.rlimit(psutil.RLIMIT_NOFILE, (most, most))
         until(lambda: len({*workers(server)} - {first}) == 2)
         assert second in workers(server)
+
+
+def test_a_worker_that_an_interrupt_ends_as_it_starts_is_not_told_of(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The system may end it before it is of a session of its own."""
+
+    async def interrupted() -> None:
+        with socket.socket() as bound:
+            crew = Crew(ServeSettings(), bound, "")
+
+            async def ended(_: object) -> Worker:
+                asyncio.get_running_loop().call_soon(crew.stop)
+                raise RuntimeError("the handler is closed")
+
+            monkeypatch.setattr(crew, "_start", ended)
+            await crew._keep(None)
+
+    asyncio.run(interrupted())
+    assert capfd.readouterr().err == ""
 
 
 ANSWERS = """import json, sys
