@@ -4,7 +4,7 @@ them since, or a merge did. `mixed` looks at a dvc.lock by itself.
     edited.of(version)["train"].ran     paths that `train` ran with, and that the version holds otherwise
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import md5
@@ -29,6 +29,7 @@ class Edited:
 
     ran: tuple[str, ...] = ()  # that it ran with, but for what other stages made
     made: tuple[str, ...] = ()  # that it made
+    is_kept: bool = False  # DVC keeps some of these, and may have those that it made; asked of the work tree alone
 
     def __bool__(self) -> bool:
         return bool(self.ran or self.made)
@@ -65,15 +66,13 @@ def _in_work_tree(version: Version) -> Iterator[tuple[str, Edited]]:
         outs = [out.def_path for stage in stages for out in stage.outs]
         for stage in stages:
             deps = [dep for dep in split_params_deps(stage)[1] if not is_in(dep.def_path, outs)]
-            ran, made = (
-                tuple(
-                    each.def_path
-                    for each in some
-                    if each.is_in_repo and each.hash_info and each.exists and each.workspace_status()
-                )
-                for some in (deps, stage.outs)
-            )
-            yield stage.name, Edited(ran if stage.name != FIRST else (), made)
+            ran, made = _others(deps if stage.name != FIRST else ()), _others(stage.outs)
+            kept = any(out.use_cache for out in made)
+            yield stage.name, Edited(tuple(x.def_path for x in ran), tuple(x.def_path for x in made), kept)
+
+
+def _others(some: Iterable[Any]) -> list[Any]:
+    return [each for each in some if each.is_in_repo and each.hash_info and each.exists and each.workspace_status()]
 
 
 class _Commit:

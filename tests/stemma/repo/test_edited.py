@@ -105,7 +105,12 @@ def test_results_in_git_that_were_edited_are_told(file: str, path: str, world: W
 
 def test_an_output_of_dvc_that_was_edited_is_told_of_the_work_tree(world: World) -> None:
     world.write("reports/predictions.parquet", b"others")
-    assert told(world, "workspace") == {"train": Edited(made=("reports/predictions.parquet",))}
+    assert told(world, "workspace") == {"train": Edited(made=("reports/predictions.parquet",), is_kept=True)}
+    version = Repository(world.folder).version("workspace")
+    (one,) = [each for each in examine(version, CHECKS).findings if each.check == "edited"]
+    assert one.remedy.startswith("run `dvc checkout`"), "as where somebody only said `git checkout`"
+    world.ok("dvc", "checkout", "-q", "--force")
+    assert told(world, "workspace") == {}
 
 
 def test_what_dvcignore_names_and_line_ends_are_no_edits(world: World) -> None:

@@ -74,7 +74,8 @@ def files_are_those_that_stages_had(version: Version) -> Iterator[Finding]:
             yield Finding("error", "edited", found, few(each.ran), then)
         if each.made:
             found = f"stage {stage} made other files than the version holds"
-            yield Finding("error", "edited", found, few(each.made), then)
+            back = "run `dvc checkout`, or `dvc repro` to make them anew"  # as after `git checkout` alone
+            yield Finding("error", "edited", found, few(each.made), back if each.is_kept else then)
 
 
 def weights_are_of_the_settings_that_dvc_noted(version: Version) -> Iterator[Finding]:
