@@ -88,6 +88,7 @@ class App:
 
     def close(self) -> None:
         self._shadows.close()
+        self._log.write()
         if self._observer is not None:
             self._observer.close()
 

@@ -13,35 +13,36 @@ from stemma.serve.routes import Answer
 
 STDERR = 2
 ATONCE = 4096  # bytes that a pipe which takes some takes whole
+TOGETHER = 0.01  # seconds of requests that are written, and counted, at once: most of what that costs is each time's
 
 
 def note(event: str, **facts: Any) -> None:
     """Tell what happened; a log that takes nothing stops no answer."""
-    _write([_line(event, facts)])
+    _write([_line({"time": datetime.now(UTC), "event": event, **facts})])
 
 
 class Requests:
-    """Requests and their answers: those that are answered at one time are written at once, as quickly as one."""
+    """Requests and their answers, those of TOGETHER at once."""
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
 
     def tell(self, scope: Mapping[str, Any], answer: Answer, seconds: float) -> None:
-        """Written when what else is ready has been done."""
         if not self._lines:
-            asyncio.get_running_loop().call_soon(self._write)
-        told = {**names(scope), "status": answer.status, "seconds": round(seconds, 6)}
+            asyncio.get_running_loop().call_later(TOGETHER, self.write)
+        told = {"time": datetime.now(UTC), "event": "request", **names(scope), "status": answer.status}
+        told["seconds"] = round(seconds, 6)
         if (version := answer.version) is not None:
-            told |= {"model": version.model, "version": str(version.number), "rows": answer.rows}
-        self._lines.append(_line("request", told))
+            told["model"], told["version"], told["rows"] = version.model, str(version.number), answer.rows
+        self._lines.append(_line(told))
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """What was told."""
         lines, self._lines = self._lines, []
         _write(lines)
 
 
-def _line(event: str, facts: Mapping[str, Any]) -> bytes:
-    told = {"time": datetime.now(UTC), "event": event, **facts}
+def _line(told: Mapping[str, Any]) -> bytes:
     return orjson.dumps(told, default=str, option=orjson.OPT_APPEND_NEWLINE)
 
 

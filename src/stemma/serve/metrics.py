@@ -15,6 +15,7 @@ import psutil  # type: ignore[import-untyped]
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from stemma.serve.log import TOGETHER
 from stemma.serve.models import Models, Version
 from stemma.serve.routes import Answer, Call, Ran
 
@@ -35,7 +36,7 @@ class Seconds(Histogram):
 
 
 class Metrics:
-    """What this process counts: of requests that are answered at one time at once, as quickly as of one.
+    """What this process counts, of the requests of `log.TOGETHER` at once.
 
     Args:
         more: a file of figures that somebody else writes as Prometheus reads them; it need not be there.
@@ -67,10 +68,10 @@ class Metrics:
         self._is_due = False
 
     def count(self, route: str, answer: Answer, seconds: float, ran: Ran | None) -> None:
-        """A request, and what a version was asked by it; counted when what else is ready has been done."""
+        """A request, and what a version was asked by it; counted soon, or when somebody asks."""
         if not self._is_due:
             self._is_due = True
-            asyncio.get_running_loop().call_soon(self._count)
+            asyncio.get_running_loop().call_later(TOGETHER, self._count)
         self._waiting.append((route, answer, seconds, ran))
 
     def count_copy(self, answer: Answer, seconds: float, ran: Ran) -> None:

@@ -71,7 +71,8 @@ def test_requests_that_are_answered_at_one_time_are_written_at_once_and_in_whole
         for number in range(40):
             requests.tell(scope, Answer(rows=number), 0.001)
         assert parts == []
-        await asyncio.sleep(0)
+        while not parts:
+            await asyncio.sleep(log.TOGETHER)
 
     asyncio.run(forty())
     assert 1 < len(parts) < 10

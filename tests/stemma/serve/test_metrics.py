@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from serving import ask
 from stemma.errors import GraphError
 from stemma.serve.app import App, _told
+from stemma.serve.log import TOGETHER
 from stemma.serve.metrics import Metrics
 from stemma.serve.models import Models
 from stemma.serve.process import app_of
@@ -48,7 +49,8 @@ def test_what_a_shadow_was_asked_is_counted_with_the_next_request_and_nothing_wa
 
     async def one_turn() -> None:
         counts.count("/predict", answer, 0.2, None)
-        await asyncio.sleep(0)
+        while counts._waiting:
+            await asyncio.sleep(TOGETHER)
 
     for _ in range(3):
         counts.count_copy(answer, 0.003, ran)
@@ -83,6 +85,7 @@ def test_a_request_is_logged_in_a_line_where_that_is_asked_for(
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     app = app_of(ServeSettings.of(log_requests=True), lambda: models)
     ask(app, "POST", "/predict", ROW, x_request_id="a-b", traceparent=trace)
+    app.close()
     (line,) = capfd.readouterr().err.splitlines()
     told = json.loads(line)
     assert (told["event"], told["status"], told["model"], told["version"], told["rows"]) == (
